@@ -1,0 +1,25 @@
+"""`builder completion`: the shell completion script."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+SHELLS = ("bash", "fish", "zsh")
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(SHELLS))
+def command(shell: str) -> None:
+    r"""Prints the completion script of SHELL.
+
+    \b
+    Examples:
+      builder completion bash > ~/.local/share/bash-completion/completions/builder
+      builder completion zsh > ~/.zfunc/_builder
+    """
+    from builder.cli.main import cli
+
+    completer = get_completion_class(shell)
+    assert completer is not None
+    click.echo(completer(cli, {}, "builder", "_BUILDER_COMPLETE").source())

@@ -1,0 +1,89 @@
+"""What a build leaves behind, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkResult:
+    """A linked runtime and what it took to get there."""
+
+    library: Path
+    """Stripped shared library."""
+    unstripped: Path
+    map_file: Path
+    runner: Path
+    units_linked: int
+    units_compiled: int
+    """Compiled in this run; less than `units_linked` when objects were there already."""
+    units_known: int
+    rounds: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A laid-out folder that a user consumes."""
+
+    root: Path
+    library: Path
+    runner: Path
+    manifest: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeReport:
+    """Where the bytes of one stripped library go; all sizes in bytes."""
+
+    file: int
+    compressed: int
+    """The whole file through zlib level 9, as a download would carry it."""
+    sections: Mapping[str, int]
+    parts: Mapping[str, int]
+    """Library part -> bytes of its live input sections."""
+    units: Mapping[str, int]
+    """Translation unit -> bytes of its live input sections; operator prices build on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputDifference:
+    """One output of the runtime beside PyTorch's."""
+
+    index: int
+    spec: str
+    max_absolute: float
+    max_relative: float
+    """Largest `|a - b| / max(|b|, 1)`; so it is absolute below 1 and relative above."""
+    tolerance: float
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """Outcome of running a model on a built runtime."""
+
+    model: str
+    reference: str
+    """Where the expected outputs come from."""
+    outputs: tuple[OutputDifference, ...]
+    seconds: float
+    """Of one forward call, after one warm-up."""
+
+    @property
+    def ok(self) -> bool:
+        """True when every output is within its tolerance."""
+        return all(output.ok for output in self.outputs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of `builder doctor`."""
+
+    subject: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+    """Command to type; empty when ok."""

@@ -1,0 +1,79 @@
+"""What a model file says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from builder.core.operators import Operator, OperatorSet
+
+
+_T = TypeVar("_T", bound=Any)
+
+
+class ModelFormat(StrEnum):
+    """On-disk formats that builder reads."""
+
+    LITE_ZIP = "lite-zip"
+    LITE_FLATBUFFER = "lite-flatbuffer"
+    TORCHSCRIPT = "torchscript"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """The facts of one model file that selection and checks need."""
+
+    name: str
+    """The file's base name; it is what provenance shows."""
+    sha256: str
+    """Lower-case hex digest of the whole file."""
+    size: int
+    """Bytes."""
+    format: ModelFormat
+    bytecode_version: int | None
+    """Of lite files (torch/csrc/jit/mobile/import.cpp); None for plain TorchScript."""
+    operator_version: int | None
+    """The archive's `version` record: produced file format / operator version."""
+    operators: tuple[Operator, ...]
+    """Root operators of every method, sorted."""
+    custom_classes: tuple[str, ...]
+    """`namespace.Class` of every TorchBind class, sorted, e.g. `xnnpack.Conv2dOpContext`."""
+    methods: tuple[str, ...]
+    """Names of the methods that have code, sorted."""
+
+    def operator_set(self) -> OperatorSet:
+        """Returns the root operators, wanted by this model."""
+        return OperatorSet.of(self.operators, source=self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorList:
+    """All that a set of models asks of a runtime; what an op-list YAML file holds."""
+
+    operators: OperatorSet
+    custom_classes: tuple[str, ...] = ()
+    bytecode_versions: tuple[int, ...] = ()
+    models: tuple[ModelOrigin, ...] = ()
+
+    def __or__(self, other: OperatorList) -> OperatorList:
+        return OperatorList(
+            operators=self.operators | other.operators,
+            custom_classes=_sorted_union(self.custom_classes, other.custom_classes),
+            bytecode_versions=_sorted_union(self.bytecode_versions, other.bytecode_versions),
+            models=_sorted_union(self.models, other.models),
+        )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ModelOrigin:
+    """Where operators of an op list come from."""
+
+    name: str
+    sha256: str
+    bytecode_version: int | None = None
+
+
+def _sorted_union(left: Iterable[_T], right: Iterable[_T]) -> tuple[_T, ...]:
+    return tuple(sorted({*left, *right}))

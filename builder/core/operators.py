@@ -1,0 +1,78 @@
+"""Operators and sets of them with provenance."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*::[A-Za-z_][A-Za-z0-9_]*$")
+_OVERLOAD = re.compile(r"^[A-Za-z0-9_]*$")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Operator:
+    """An operator with its overload, as `c10::OperatorName` has it."""
+
+    name: str
+    """Namespace-qualified name, e.g. `aten::add`."""
+    overload: str = ""
+    """Overload name, e.g. `Tensor`; empty for the default overload."""
+
+    def __post_init__(self) -> None:
+        if not _NAME.match(self.name) or not _OVERLOAD.match(self.overload):
+            raise ValueError(f"not an operator: {self.name!r} overload {self.overload!r}")
+
+    @classmethod
+    def parse(cls, text: str) -> Operator:
+        """Returns the operator of `aten::add.Tensor` or `aten::relu`; ValueError otherwise."""
+        name, _, overload = text.strip().partition(".")
+        return cls(name, overload)
+
+    @property
+    def namespace(self) -> str:
+        """`aten` of `aten::add.Tensor`."""
+        return self.name.split("::", 1)[0]
+
+    def __str__(self) -> str:
+        return f"{self.name}.{self.overload}" if self.overload else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorSet:
+    """A set of operators, each with the names of the models that want it."""
+
+    wanted_by: Mapping[Operator, frozenset[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, operators: Iterable[Operator], *, source: str) -> OperatorSet:
+        """Returns the set of `operators`, all wanted by `source`."""
+        return cls({operator: frozenset({source}) for operator in operators})
+
+    def __iter__(self) -> Iterator[Operator]:
+        return iter(sorted(self.wanted_by))
+
+    def __len__(self) -> int:
+        return len(self.wanted_by)
+
+    def __contains__(self, operator: object) -> bool:
+        return operator in self.wanted_by
+
+    def __or__(self, other: OperatorSet) -> OperatorSet:
+        merged = dict(self.wanted_by)
+        for operator, sources in other.wanted_by.items():
+            merged[operator] = merged.get(operator, frozenset()) | sources
+        return OperatorSet(merged)
+
+    def __sub__(self, other: OperatorSet) -> OperatorSet:
+        return OperatorSet({o: s for o, s in self.wanted_by.items() if o not in other})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OperatorSet) and dict(self.wanted_by) == dict(other.wanted_by)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.wanted_by.items()))
+
+    def sources(self, operator: Operator) -> tuple[str, ...]:
+        """Returns the sorted names of the models that want `operator`."""
+        return tuple(sorted(self.wanted_by.get(operator, ())))

@@ -1,0 +1,75 @@
+"""What a build will do, as one value whose key names its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from builder.core.model import OperatorList
+from builder.core.targets import Target
+
+
+class DispatchBackend(StrEnum):
+    """Backends that static dispatch may choose (torchgen `--static_dispatch_backend`)."""
+
+    CPU = "CPU"
+    QUANTIZED_CPU = "QuantizedCPU"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPlan:
+    """All that decides the bytes of one runtime."""
+
+    target: Target
+    operator_list: OperatorList
+    static_dispatch: tuple[DispatchBackend, ...]
+    source_version: str
+    source_digest: str
+    toolchain: tuple[str, ...]
+    """`Toolchain.fingerprint`."""
+    native_digest: str
+    """Digest of builder's own native files, rules and flags."""
+
+    @property
+    def objects_key(self) -> str:
+        """Names the folder of shared objects: everything but the operator list."""
+        return _digest(
+            self.target.abi,
+            self.source_digest,
+            [str(b) for b in self.static_dispatch],
+            list(self.toolchain),
+            self.native_digest,
+        )[:16]
+
+    @property
+    def key(self) -> str:
+        """Names the build folder: everything that decides the bytes."""
+        return _digest(
+            self.objects_key,
+            [str(o) for o in self.operator_list.operators],
+            list(self.operator_list.custom_classes),
+        )[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the plan as `builder plan --json` prints it; sorted, no paths."""
+        listed = self.operator_list
+        return {
+            "abi": self.target.abi,
+            "bytecode_versions": list(listed.bytecode_versions),
+            "custom_classes": list(listed.custom_classes),
+            "key": self.key,
+            "native_digest": self.native_digest,
+            "objects_key": self.objects_key,
+            "operators": {str(o): list(listed.operators.sources(o)) for o in listed.operators},
+            "source_digest": self.source_digest,
+            "source_version": self.source_version,
+            "static_dispatch": [str(b) for b in self.static_dispatch],
+            "toolchain": list(self.toolchain),
+        }
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

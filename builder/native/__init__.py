@@ -1,0 +1,1 @@
+"""Configure, generate, choose translation units, compile, link, strip."""

@@ -1,0 +1,1 @@
+"""Lays out what a user consumes: library, headers, CMake config, manifest."""

@@ -1,0 +1,1 @@
+"""From root operators to what must be registered and compiled."""

@@ -1,0 +1,1 @@
+"""From pins to a verified, patched source tree."""

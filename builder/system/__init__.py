@@ -1,0 +1,1 @@
+"""The only place with processes, network and environment."""

@@ -1,0 +1,31 @@
+"""Where builder's own files and its caches are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from builder.errors import ConfigurationError
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def data_folder(name: str) -> Path:
+    """Returns a data folder of builder (`cmake`, `third_party`, `ops_lists`).
+
+    They stand beside the package in a checkout and in `builder/data` once installed.
+    """
+    for root in (_PACKAGE / "data", _PACKAGE.parent):
+        if (root / name).is_dir():
+            return root / name
+    raise ConfigurationError(f"builder's own folder {name!r} is missing", hint="reinstall builder")
+
+
+def cache_folder() -> Path:
+    """Returns the folder for sources and objects: BUILDER_CACHE, else the user's cache folder."""
+    chosen = os.environ.get("BUILDER_CACHE")
+    if chosen:
+        return Path(chosen).absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("builder"))

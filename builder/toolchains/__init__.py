@@ -1,0 +1,1 @@
+"""Finds and describes compilers and their tools."""

@@ -1,0 +1,1 @@
+"""Runs a model on a built runtime and compares with PyTorch's outputs."""
