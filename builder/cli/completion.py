@@ -11,7 +11,7 @@ SHELLS = ("bash", "fish", "zsh")
 @click.command("completion")
 @click.argument("shell", type=click.Choice(SHELLS))
 def command(shell: str) -> None:
-    r"""Prints the completion script of SHELL.
+    """Prints the completion script of SHELL.
 
     \b
     Examples:

@@ -80,6 +80,12 @@ def _duration(seconds: float) -> str:
 
 
 def _is_number(text: str) -> bool:
-    return bool(text) and text.lstrip("+-").replace(",", "").replace(".", "").replace(
-        "e-", ""
-    ).rstrip("%x").isdigit()
+    return (
+        bool(text)
+        and text.lstrip("+-")
+        .replace(",", "")
+        .replace(".", "")
+        .replace("e-", "")
+        .rstrip("%x")
+        .isdigit()
+    )

@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="builder")
 @click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
 def cli(debug: bool) -> None:
-    r"""Turns PyTorch models into the smallest mobile runtime that can run them.
+    """Turns PyTorch models into the smallest mobile runtime that can run them.
 
     \b
     Examples:

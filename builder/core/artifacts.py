@@ -16,9 +16,10 @@ class LinkResult:
     unstripped: Path
     map_file: Path
     runner: Path
-    units_linked: int
+    units: tuple[str, ...]
+    """Ids of the translation units that were linked, sorted."""
     units_compiled: int
-    """Compiled in this run; less than `units_linked` when objects were there already."""
+    """Compiled in this run; less than `units` has when objects were there already."""
     units_known: int
     rounds: int
     seconds: float
@@ -54,11 +55,14 @@ class OutputDifference:
 
     index: int
     spec: str
-    max_absolute: float
-    max_relative: float
+    max_absolute: float | None
+    """None when there is nothing to compare with; infinite when it cannot be compared."""
+    max_relative: float | None
     """Largest `|a - b| / max(|b|, 1)`; so it is absolute below 1 and relative above."""
     tolerance: float
     ok: bool
+    problem: str = ""
+    """Why it is not ok, when that is not the size of the difference; or why ok says little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ class VerifyReport:
 
     model: str
     reference: str
-    """Where the expected outputs come from."""
+    """Where the expected outputs come from; `none` when nothing was compared."""
     outputs: tuple[OutputDifference, ...]
     seconds: float
     """Of one forward call, after one warm-up."""
@@ -87,3 +91,12 @@ class Finding:
     detail: str
     remedy: str = ""
     """Command to type; empty when ok."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """All that `builder doctor` found."""
+
+    findings: tuple[Finding, ...]
+    ready: bool
+    """True when this machine can build for itself."""

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from builder.core.operators import Operator, OperatorSet
 
-
 _T = TypeVar("_T", bound=Any)
 
 
@@ -47,6 +46,16 @@ class ModelInfo:
         """Returns the root operators, wanted by this model."""
         return OperatorSet.of(self.operators, source=self.name)
 
+    def operator_list(self) -> OperatorList:
+        """Returns what this model alone asks of a runtime."""
+        version = self.bytecode_version
+        return OperatorList(
+            operators=self.operator_set(),
+            custom_classes=self.custom_classes,
+            bytecode_versions=() if version is None else (version,),
+            models=(ModelOrigin(self.name, self.sha256, version),),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorList:
@@ -66,13 +75,21 @@ class OperatorList:
         )
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class ModelOrigin:
     """Where operators of an op list come from."""
 
     name: str
     sha256: str
     bytecode_version: int | None = None
+
+    def __lt__(self, other: ModelOrigin) -> bool:
+        return self._order < other._order
+
+    @property
+    def _order(self) -> tuple[str, str, int]:
+        version = self.bytecode_version
+        return (self.name, self.sha256, -1 if version is None else version)
 
 
 def _sorted_union(left: Iterable[_T], right: Iterable[_T]) -> tuple[_T, ...]:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*::[A-Za-z_][A-Za-z0-9_]*$")
-_OVERLOAD = re.compile(r"^[A-Za-z0-9_]*$")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*::[A-Za-z_][A-Za-z0-9_]*")
+_OVERLOAD = re.compile(r"[A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -20,7 +20,7 @@ class Operator:
     """Overload name, e.g. `Tensor`; empty for the default overload."""
 
     def __post_init__(self) -> None:
-        if not _NAME.match(self.name) or not _OVERLOAD.match(self.overload):
+        if not _NAME.fullmatch(self.name) or not _OVERLOAD.fullmatch(self.overload):
             raise ValueError(f"not an operator: {self.name!r} overload {self.overload!r}")
 
     @classmethod
@@ -76,3 +76,18 @@ class OperatorSet:
     def sources(self, operator: Operator) -> tuple[str, ...]:
         """Returns the sorted names of the models that want `operator`."""
         return tuple(sorted(self.wanted_by.get(operator, ())))
+
+
+def near_names(name: str, known: Iterable[str], limit: int = 3) -> tuple[str, ...]:
+    """Returns at most `limit` of `known` that `name` may have meant, best first.
+
+    Other overloads of the same operator come before names that are merely spelled alike.
+    """
+    import difflib
+
+    candidates = sorted(set(known) - {name})
+    base = name.partition(".")[0]
+    family = [other for other in candidates if other.partition(".")[0] == base]
+    close = difflib.get_close_matches(name, family, n=limit, cutoff=0.0)
+    close += difflib.get_close_matches(name, candidates, n=limit, cutoff=0.75)
+    return tuple(dict.fromkeys(close))[:limit]

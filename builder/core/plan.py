@@ -30,18 +30,20 @@ class BuildPlan:
     source_digest: str
     toolchain: tuple[str, ...]
     """`Toolchain.fingerprint`."""
+    configuration: tuple[str, ...]
+    """Upstream's CMake options, `NAME=VALUE`, sorted."""
     native_digest: str
     """Digest of builder's own native files, rules and flags."""
 
     @property
     def objects_key(self) -> str:
-        """Names the folder of shared objects: everything but the operator list."""
+        """Names the folder of shared objects; flags are not in it, since ninja compares them."""
         return _digest(
             self.target.abi,
             self.source_digest,
             [str(b) for b in self.static_dispatch],
             list(self.toolchain),
-            self.native_digest,
+            list(self.configuration),
         )[:16]
 
     @property
@@ -49,6 +51,7 @@ class BuildPlan:
         """Names the build folder: everything that decides the bytes."""
         return _digest(
             self.objects_key,
+            self.native_digest,
             [str(o) for o in self.operator_list.operators],
             list(self.operator_list.custom_classes),
         )[:16]
@@ -58,6 +61,7 @@ class BuildPlan:
         listed = self.operator_list
         return {
             "abi": self.target.abi,
+            "configuration": list(self.configuration),
             "bytecode_versions": list(listed.bytecode_versions),
             "custom_classes": list(listed.custom_classes),
             "key": self.key,

@@ -31,8 +31,31 @@ class SourcePin:
     """Leading path components to drop when extracting."""
     licence: str
     """SPDX expression."""
+    size: int
+    """Bytes of the archive."""
+    unpacked: int
+    """Bytes of the files that are extracted."""
     excluded: tuple[str, ...] = ()
-    """Top-level folders of the archive that no mobile build reads; not extracted."""
+    """Folders and files that no mobile build reads, relative to `path`; not extracted."""
+    kept: tuple[str, ...] = ()
+    """Exceptions inside of `excluded`."""
+    feature: str = ""
+    """The feature that needs this source; empty for the ones every build needs."""
+
+    def carries(self, path: str) -> bool:
+        """True when `path` (POSIX, relative to the source's own root) belongs to the tree.
+
+        The longest entry of `excluded` and `kept` that names the path or one of its
+        parents decides.
+        """
+        parts = path.split("/")
+        for end in range(len(parts), 0, -1):
+            prefix = "/".join(parts[:end])
+            if prefix in self.kept:
+                return True
+            if prefix in self.excluded:
+                return False
+        return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +78,22 @@ class SourceLock:
     patches: tuple[SourcePatch, ...]
 
     @property
+    def features(self) -> tuple[str, ...]:
+        """The features that optional pins belong to, sorted."""
+        return tuple(sorted({pin.feature for pin in self.pins} - {""}))
+
+    def select(self, features: frozenset[str]) -> SourceLock:
+        """Returns the lock with the pins that every build needs and those of `features`."""
+        pins = tuple(pin for pin in self.pins if not pin.feature or pin.feature in features)
+        return SourceLock(version=self.version, pins=pins, patches=self.patches)
+
+    @property
     def digest(self) -> str:
         """Hex digest over pins and patches; names the tree's folder."""
         state = hashlib.sha256()
         for pin in self.pins:
-            state.update(repr((pin.path, pin.sha256, pin.strip, pin.excluded)).encode())
+            identity = (pin.path, pin.sha256, pin.commit, pin.strip, pin.excluded, pin.kept)
+            state.update(repr(identity).encode())
         for patch in self.patches:
             state.update(repr((patch.name, patch.text)).encode())
         return state.hexdigest()

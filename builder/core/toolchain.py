@@ -29,6 +29,7 @@ class Toolchain:
     cmake: Tool
     ninja: Tool
     python: Tool
+    strip: Tool
     launcher: Tool | None = None
     """Compiler cache (ccache or sccache) put in front of every compilation, or None."""
     system_flags: tuple[str, ...] = ()

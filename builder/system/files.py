@@ -19,6 +19,17 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def digest_files(*folders: Path, suffixes: tuple[str, ...]) -> str:
+    """Returns a digest over names and contents of the files below `folders` with `suffixes`."""
+    state = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in suffixes and path.is_file():
+                state.update(f"{path.relative_to(folder).as_posix()}\n".encode())
+                state.update(f"{digest_file(path)}\n".encode())
+    return state.hexdigest()
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes `content` to a sibling, syncs it, and renames it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +57,9 @@ def replacement(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask() if not os.access(temporary, os.X_OK) else 0o777 & ~_umask())
+        temporary.chmod(
+            0o666 & ~_umask() if not os.access(temporary, os.X_OK) else 0o777 & ~_umask()
+        )
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -21,6 +21,11 @@ def data_folder(name: str) -> Path:
     raise ConfigurationError(f"builder's own folder {name!r} is missing", hint="reinstall builder")
 
 
+def package_folder(name: str) -> Path:
+    """Returns the folder of one of builder's own subpackages."""
+    return _PACKAGE / name
+
+
 def cache_folder() -> Path:
     """Returns the folder for sources and objects: BUILDER_CACHE, else the user's cache folder."""
     chosen = os.environ.get("BUILDER_CACHE")

@@ -1,0 +1,220 @@
+"""Building, planning and sizing runtimes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from builder.core.artifacts import LinkResult, Package, SizeReport
+    from builder.core.manifest import Manifest
+    from builder.core.model import OperatorList
+    from builder.core.plan import BuildPlan
+    from builder.core.sources import SourceTree
+    from builder.core.targets import Target
+    from builder.core.toolchain import Toolchain
+    from builder.core.units import UnitGraph
+    from builder.native.building import NativeBuild
+    from builder.system.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOutcome:
+    """What `build_runtime` made."""
+
+    plan: BuildPlan
+    package: Package
+    linked: LinkResult
+    size: SizeReport
+    logs: Path
+
+
+def plan_build(paths: Iterable[Path], target: Target, *, toolchain: Toolchain) -> BuildPlan:
+    """Returns what building a runtime for models and operator lists would do; writes nothing.
+
+    Raises:
+        ModelError: a file cannot be read, or its bytecode not by the runtime.
+    """
+    from builder.api import list_operators, load_source_lock
+    from builder.core.plan import BuildPlan
+    from builder.native.configure import OPTIONS
+    from builder.selection.dispatch import choose_static_dispatch
+
+    wanted = list_operators(paths)
+    lock = load_source_lock().select(frozenset())
+    return BuildPlan(
+        target=target,
+        operator_list=wanted,
+        static_dispatch=choose_static_dispatch(wanted.operators),
+        source_version=lock.version,
+        source_digest=lock.digest,
+        toolchain=toolchain.fingerprint,
+        configuration=tuple(f"{name}={value}" for name, value in sorted(OPTIONS.items())),
+        native_digest=_digest_native_files(),
+    )
+
+
+def build_runtime(
+    paths: Sequence[Path],
+    target: Target,
+    output: Path,
+    *,
+    progress: Progress,
+    jobs: int | None = None,
+    lock_timeout: float = -1,
+) -> BuildOutcome:
+    """Builds the selective runtime for `paths` and lays it out in `output/<abi>`.
+
+    Safe to kill at any point: the next call continues. Only one builder works on one
+    configuration's objects at a time; others wait, for at most `lock_timeout` seconds.
+
+    Raises:
+        ModelError: a file cannot be read, or an operator is unknown.
+        SourceError: the sources cannot be had.
+        ToolchainError: a tool is missing.
+        NativeBuildError: a step of the build failed, or another builder holds the lock.
+    """
+    from builder.api import load_source_lock, locate_sources, locate_toolchain
+    from builder.native.building import NativeBuild
+    from builder.native.layout import Layout
+    from builder.system.locks import folder_lock
+    from builder.system.places import cache_folder, data_folder
+    from builder.system.process import Runner
+
+    toolchain = locate_toolchain(target)
+    plan = plan_build(paths, target, toolchain=toolchain)
+    _note_choices(plan, progress)
+    tree = locate_sources(progress=progress)
+    cache = cache_folder()
+    build = NativeBuild(
+        plan=plan,
+        tree=tree,
+        toolchain=toolchain,
+        layout=Layout.of(cache, plan),
+        runtime=data_folder("cmake") / "runtime",
+        index_file=data_folder("third_party") / f"symbols-{load_source_lock().version}.txt",
+        runner=Runner.inherit(CCACHE_BASEDIR=str(cache), CCACHE_NOHASHDIR="1"),
+        progress=progress,
+        jobs=jobs,
+    )
+    with folder_lock(build.layout.root, timeout=lock_timeout, on_wait=progress.note):
+        linked, served = _build(build)
+        return _package(build, linked, served, output / target.abi)
+
+
+def measure_runtime(folder: Path) -> SizeReport:
+    """Returns the size report that travels with a built runtime.
+
+    Raises:
+        ConfigurationError: `folder` holds no runtime, or more than one.
+    """
+    from builder.errors import ConfigurationError
+    from builder.packaging.linux import SIZE_REPORT, parse_size_report
+
+    candidates = (folder, *sorted(folder.glob("*"))) if folder.is_dir() else ()
+    found = [path / SIZE_REPORT for path in candidates if (path / SIZE_REPORT).is_file()]
+    if len(found) != 1:
+        what = "no runtime" if not found else f"{len(found)} runtimes"
+        raise ConfigurationError(
+            f"{what} in {folder}", hint="builder build MODEL -o out; builder size out/<abi>"
+        )
+    try:
+        return parse_size_report(found[0].read_text())
+    except ValueError as error:
+        raise ConfigurationError(f"{found[0]} is no size report: {error}") from error
+
+
+def _build(build: NativeBuild) -> tuple[LinkResult, OperatorList]:
+    from builder.native.building import build_runtime, prepare
+    from builder.selection.catalogue import read_catalogue
+    from builder.selection.choosing import select
+    from builder.selection.rules import load_rules
+
+    graph = prepare(build)
+    catalogue = read_catalogue(_hand_written(graph), build.layout.configured / "aten/src/ATen/ops")
+    linked = build_runtime(build, graph, select(build.plan.operator_list, catalogue, load_rules()))
+    return linked, build.plan.operator_list
+
+
+def _hand_written(graph: UnitGraph) -> list[tuple[str, Path]]:
+    return [
+        (unit.id, Path(unit.source))
+        for unit in graph.units.values()
+        if unit.language == "CXX" and not unit.generated
+    ]
+
+
+def _package(
+    build: NativeBuild, linked: LinkResult, served: OperatorList, root: Path
+) -> BuildOutcome:
+    from builder.oplists import render_op_list
+    from builder.packaging.linux import write_package
+    from builder.size.measuring import measure
+    from builder.system.places import data_folder
+
+    build.progress.step(f"packaging {root}")
+    size = measure(linked.library, linked.map_file, build.layout.root / "objects")
+    package = write_package(
+        root,
+        linked,
+        manifest=_manifest(build.plan),
+        size=size,
+        operator_list=render_op_list(served),
+        cmake=data_folder("cmake"),
+        licences=_find_licences(build.tree),
+    )
+    return BuildOutcome(
+        plan=build.plan, package=package, linked=linked, size=size, logs=build.layout.logs
+    )
+
+
+def _manifest(plan: BuildPlan) -> Manifest:
+    from builder.core.manifest import Manifest
+    from builder.models.versions import NEWEST_BYTECODE, OLDEST_BYTECODE
+
+    return Manifest(
+        abi=plan.target.abi,
+        operators=tuple(plan.operator_list.operators),
+        custom_classes=plan.operator_list.custom_classes,
+        bytecode_min=OLDEST_BYTECODE,
+        bytecode_max=NEWEST_BYTECODE,
+        models=plan.operator_list.models,
+        source_version=plan.source_version,
+        source_digest=plan.source_digest,
+        plan_key=plan.key,
+        static_dispatch=tuple(map(str, plan.static_dispatch)),
+        toolchain=plan.toolchain,
+        files={},
+    )
+
+
+def _find_licences(tree: SourceTree) -> dict[str, Path]:
+    from builder.api import load_source_lock
+
+    found = {}
+    for pin in load_source_lock().select(frozenset()).pins:
+        candidates = sorted((tree.root / pin.path).glob("LICEN[CS]E*"))
+        candidates += sorted((tree.root / pin.path).glob("COPYING*"))
+        for candidate in candidates[:1]:
+            found[pin.name] = candidate
+    return found
+
+
+def _note_choices(plan: BuildPlan, progress: Progress) -> None:
+    listed = plan.operator_list
+    progress.note(
+        f"{len(listed.operators)} root operators, {len(listed.custom_classes)} custom classes, "
+        f"static dispatch to {' and '.join(plan.static_dispatch)}, for {plan.target}"
+    )
+
+
+def _digest_native_files() -> str:
+    from builder.system.files import digest_files
+    from builder.system.places import data_folder, package_folder
+
+    return digest_files(
+        *(data_folder("cmake"), package_folder("native"), package_folder("selection")),
+        suffixes=(".cpp", ".h", ".cmake", ".py", ".toml"),
+    )

@@ -1,0 +1,40 @@
+"""`builder doctor`: what is installed, and what each target still needs."""
+
+from __future__ import annotations
+
+import click
+
+from builder.cli.console import print_json
+from builder.errors import ExitCode
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Says what is installed, which targets can be built here, and what the others need.
+
+    Exits with 0 when this machine can build for itself, with 5 otherwise.
+
+    \b
+    Examples:
+      builder doctor
+      builder doctor --json
+    """
+    from builder import api
+
+    diagnosis = api.diagnose()
+    if as_json:
+        findings = [
+            {"detail": f.detail, "ok": f.ok, "remedy": f.remedy, "subject": f.subject}
+            for f in diagnosis.findings
+        ]
+        print_json({"findings": findings, "ready": diagnosis.ready})
+    else:
+        width = max(len(finding.subject) for finding in diagnosis.findings)
+        for finding in diagnosis.findings:
+            mark = click.style("ok", fg="green") if finding.ok else click.style("--", fg="yellow")
+            click.echo(f"{mark}  {finding.subject.ljust(width)}  {finding.detail}")
+            if finding.remedy:
+                click.echo(f"{' ' * (width + 6)}{finding.remedy}")
+    ctx.exit(ExitCode.OK if diagnosis.ready else ExitCode.TOOLCHAIN)

@@ -1,0 +1,140 @@
+"""How far the outputs of a runtime are from the expected ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from builder.core.artifacts import OutputDifference
+from builder.core.inputs import Array, to_array
+from builder.core.tensors import DType, Tensor, TensorSpec
+
+_TOLERANCES = {DType.FLOAT16: 1e-2, DType.FLOAT32: 1e-4, DType.FLOAT64: 1e-6}
+_MISSING = "missing"
+_ALL_TINY = "says little: zeros would pass as well"
+
+
+def tolerance_for(spec: TensorSpec, chosen: float | None) -> float:
+    """Returns the largest relative difference allowed: 0 for integers and bools, else `chosen`.
+
+    A float64 without dimensions counts as float32: it is usually a Python float that the
+    model read out of a float32 tensor.
+    """
+    if spec.dtype not in _TOLERANCES:
+        return 0.0
+    if chosen is not None:
+        return chosen
+    python_float = spec == TensorSpec(DType.FLOAT64, ())
+    return _TOLERANCES[DType.FLOAT32 if python_float else spec.dtype]
+
+
+def compare_outputs(
+    actual: Sequence[Tensor], expected: Sequence[Tensor], *, tolerance: float | None = None
+) -> tuple[OutputDifference, ...]:
+    """Returns one difference per output, also for outputs that only one side has.
+
+    Args:
+        actual: what the runtime gave.
+        expected: what PyTorch gave.
+        tolerance: replaces the default per dtype, for floats only.
+    """
+    count = max(len(actual), len(expected))
+    return tuple(
+        _compare(
+            index,
+            actual[index] if index < len(actual) else None,
+            expected[index] if index < len(expected) else None,
+            tolerance,
+        )
+        for index in range(count)
+    )
+
+
+def check_finite(outputs: Sequence[Tensor]) -> tuple[OutputDifference, ...]:
+    """Returns what can be said of outputs that nothing is compared with: are they finite?"""
+    findings = []
+    for index, tensor in enumerate(outputs):
+        finite = bool(np.isfinite(_as_float(tensor)).all())
+        findings.append(
+            OutputDifference(
+                index=index,
+                spec=str(tensor.spec),
+                max_absolute=None,
+                max_relative=None,
+                tolerance=0.0,
+                ok=finite,
+                problem="" if finite else "holds NaN or infinity",
+            )
+        )
+    return tuple(findings)
+
+
+def count_nan(tensor: Tensor) -> int:
+    """Returns how many elements are NaN."""
+    return int(np.isnan(_as_float(tensor)).sum())
+
+
+def _compare(
+    index: int, actual: Tensor | None, expected: Tensor | None, chosen: float | None
+) -> OutputDifference:
+    if actual is None or expected is None or actual.spec != expected.spec:
+        got = str(actual.spec) if actual is not None else _MISSING
+        wanted = str(expected.spec) if expected is not None else _MISSING
+        return _different(index, got, f"expected {wanted}")
+    tolerance = tolerance_for(expected.spec, chosen)
+    left, right = _as_float(actual), _as_float(expected)
+    if not _same_specials(left, right):
+        return _different(index, str(expected.spec), "NaN or infinity in other places")
+    absolute, relative = _distances(left, right)
+    exact = expected.spec.dtype not in _TOLERANCES
+    if exact and absolute == 0.0 and actual.data != expected.data:
+        absolute = relative = 1.0  # int64 beyond 2^53: different, by less than float64 can tell
+    telling = exact or not right.size or _zeros_differ(right, tolerance)
+    return OutputDifference(
+        index=index,
+        spec=str(expected.spec),
+        max_absolute=absolute,
+        max_relative=relative,
+        tolerance=tolerance,
+        ok=relative <= tolerance,
+        problem=_ALL_TINY if relative <= tolerance and not telling else "",
+    )
+
+
+def _different(index: int, spec: str, problem: str) -> OutputDifference:
+    return OutputDifference(
+        index=index,
+        spec=spec,
+        max_absolute=math.inf,
+        max_relative=math.inf,
+        tolerance=0.0,
+        ok=False,
+        problem=problem,
+    )
+
+
+def _as_float(tensor: Tensor) -> Array:
+    return to_array(tensor).astype(np.float64)
+
+
+def _same_specials(left: Array, right: Array) -> bool:
+    special = ~np.isfinite(right)
+    return bool(
+        np.array_equal(~np.isfinite(left), special)
+        and np.array_equal(left[special], right[special], equal_nan=True)
+    )
+
+
+def _zeros_differ(right: Array, tolerance: float) -> bool:
+    return not np.isfinite(right).all() or _distances(np.zeros_like(right), right)[1] > tolerance
+
+
+def _distances(left: Array, right: Array) -> tuple[float, float]:
+    finite = np.isfinite(right)
+    if not finite.any():
+        return 0.0, 0.0
+    absolute = np.abs(left[finite] - right[finite])
+    relative = absolute / np.maximum(np.abs(right[finite]), 1.0)
+    return float(absolute.max()), float(relative.max())

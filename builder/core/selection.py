@@ -1,0 +1,19 @@
+"""What a set of root operators asks of the build."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Registrations to generate, units to start from, and what each unit may register."""
+
+    registrations: str
+    """C++ source that registers torchgen's operators and names all selected ones."""
+    roots: frozenset[str]
+    """Units to compile whatever else is reached."""
+    allowlists: Mapping[str, str]
+    """Unit id -> text of the header that limits what it registers; for every unit that registers
+    operators by hand, whether it is reached or not."""

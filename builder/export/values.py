@@ -1,0 +1,82 @@
+"""Between torch's values and the plain tensors of core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from builder.core.inputs import to_array
+from builder.core.tensors import DType, Tensor, TensorSpec
+from builder.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def to_torch(tensor: Tensor) -> torch.Tensor:
+    """Returns a new torch tensor with the values of `tensor`."""
+    import torch
+
+    return torch.from_numpy(to_array(tensor).copy())
+
+
+def flatten_outputs(value: Any) -> tuple[Tensor, ...]:  # noqa: ANN401 - a model returns anything
+    """Returns the leaves of a model's result as the runtime's C API numbers them.
+
+    Tuples and lists in order, the values of dicts in insertion order, depth first. None is
+    skipped; Python numbers become tensors without dimensions (float64, int64, bool).
+
+    Raises:
+        ModelError: a leaf of another type, a dtype the C API does not carry, or no leaf at all.
+    """
+    tensors = tuple(_to_tensor(leaf, place) for leaf, place in _leaves(value, "the output"))
+    if not tensors:
+        raise ModelError(
+            "the model returns nothing that can be compared",
+            hint="return a tensor, or tuples, lists or dicts of tensors and numbers",
+        )
+    return tensors
+
+
+def _leaves(value: Any, place: str) -> Iterator[tuple[Any, str]]:  # noqa: ANN401
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves(item, f"{place}[{key!r}]")
+    elif isinstance(value, tuple | list):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{place}[{index}]")
+    elif value is not None:
+        yield value, place
+
+
+def _to_tensor(leaf: Any, place: str) -> Tensor:  # noqa: ANN401
+    import torch
+
+    match leaf:
+        case torch.Tensor():
+            return _from_torch(leaf, place)
+        case bool():
+            return _from_torch(torch.tensor(leaf, dtype=torch.bool), place)
+        case int():
+            return _from_torch(torch.tensor(leaf, dtype=torch.int64), place)
+        case float():
+            return _from_torch(torch.tensor(leaf, dtype=torch.float64), place)
+        case _:
+            raise ModelError(
+                f"{place} is a {type(leaf).__name__}, which no runtime's C API carries",
+                hint="return tensors, numbers, bools, or tuples, lists and dicts of them",
+            )
+
+
+def _from_torch(tensor: torch.Tensor, place: str) -> Tensor:
+    import torch
+
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name not in set(DType) or tensor.layout != torch.strided:
+        kind = name if tensor.layout == torch.strided else str(tensor.layout)
+        raise ModelError(
+            f"{place} is a {kind} tensor, which no runtime's C API carries",
+            hint=f"convert it in forward(); carried are dense {', '.join(DType)}",
+        )
+    array = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().numpy()
+    return Tensor(TensorSpec(DType(name), tuple(array.shape)), array.tobytes())

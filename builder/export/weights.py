@@ -1,0 +1,45 @@
+"""Random weights whose outputs mean something."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from builder.core.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    import torch
+
+_BATCH = 4
+
+
+def fill_zero_weights(module: torch.nn.Module) -> None:
+    """Gives random values to weights that start as zeros, such as the head of torchvision's ViT."""
+    import torch
+
+    for weight in module.parameters():
+        if weight.dim() > 1 and not weight.any():
+            torch.nn.init.normal_(weight, std=0.02)
+
+
+def settle_batch_norms(module: torch.nn.Module, image: TensorSpec) -> None:
+    """Gives the batch norms of `module` the statistics of one random batch of `image`s.
+
+    With the initial ones (mean 0, variance 1) the signal of an untrained network dies out:
+    MobileNetV2's outputs are around 1e-9, and zeros would pass any comparison with them. It
+    also makes every batch norm count when it is folded.
+    """
+    import torch
+
+    norms = [m for m in module.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]  # noqa: SLF001
+    if not norms:
+        return
+    module.eval()
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = None  # the plain mean over all batches, of which there is one
+        norm.train()
+    with torch.no_grad():
+        module(torch.randn(_BATCH, *image.shape[1:]))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()

@@ -1,0 +1,99 @@
+"""Records of a PyTorch zip archive, taken out one by one and within limits."""
+
+from __future__ import annotations
+
+import errno
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from builder.errors import ModelError
+
+MAX_MEMBERS = 200_000
+"""Members of an archive; large models have some thousands."""
+MAX_RECORD = 64 << 20
+"""Bytes of one record that is read whole (a pickle); tensors are never read."""
+_DAMAGE = (
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What zipfile is known to raise for damaged files."""
+_ENCRYPTED = 0x1
+_HINT = "copy or export the file again; `unzip -t FILE` shows what is wrong with it"
+
+
+class Archive:
+    """An open zip archive with one top folder, as PyTorch writes it."""
+
+    def __init__(self, file: zipfile.ZipFile) -> None:
+        self._file = file
+        members = file.infolist()
+        if not members:
+            raise ModelError("it is an empty zip archive")
+        if len(members) > MAX_MEMBERS:
+            raise ModelError(f"its archive has {len(members):,} members; {MAX_MEMBERS:,} is a lot")
+        if len(file.NameToInfo) != len(members):
+            raise ModelError("its archive holds several members of one name", hint=_HINT)
+        self._folder = members[0].filename.partition("/")[0]
+
+    def __contains__(self, record: str) -> bool:
+        return self._path(record) in self._file.NameToInfo
+
+    def read(self, record: str) -> bytes:
+        """Returns the content of `record`, its checksum verified.
+
+        Raises:
+            ModelError: it is missing, damaged, encrypted, or larger than `MAX_RECORD`.
+        """
+        member = self._file.NameToInfo.get(self._path(record))
+        if member is None:
+            raise ModelError(f"its archive has no {record}", hint=_HINT)
+        if member.flag_bits & _ENCRYPTED:
+            raise ModelError(f"{record} is encrypted", hint="decrypt the archive first")
+        if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise ModelError(f"{record} is compressed in a way that PyTorch does not read")
+        if member.file_size > MAX_RECORD:
+            raise ModelError(
+                f"{record} would unpack to {member.file_size:,} bytes, more than {MAX_RECORD:,}"
+            )
+        with _damage_of(record), self._file.open(member) as stream:
+            data = stream.read(MAX_RECORD + 1)
+        if len(data) != member.file_size:
+            raise ModelError(f"{record} is truncated: {len(data):,} of {member.file_size:,} bytes")
+        return data
+
+    def _path(self, record: str) -> str:
+        return f"{self._folder}/{record}"
+
+
+@contextmanager
+def open_archive(stream: BinaryIO) -> Iterator[Archive]:
+    """Yields the archive in `stream`; ModelError when it is damaged or truncated."""
+    with _damage_of("its list of members (the end of the file)"):
+        file = zipfile.ZipFile(stream)
+    with file:
+        yield Archive(file)
+
+
+@contextmanager
+def _damage_of(what: str) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGE as error:
+        raise ModelError(
+            f"{what} is damaged or truncated ({type(error).__name__}: {error})", hint=_HINT
+        ) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise ModelError(f"{what} points outside of the file", hint=_HINT) from error

@@ -1,0 +1,101 @@
+"""The bytecode archive of a lite zip (export_module.cpp and mobile/import.cpp of PyTorch)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from builder.errors import ModelError
+from builder.models.archive import Archive
+from builder.models.contents import LiteContents
+from builder.models.pickles import parse_pickle
+
+BYTECODE = "bytecode.pkl"
+_FIRST_BYTECODE = 3
+"""Version of files that name none (mobile/import.cpp, BytecodeDeserializer::parseMethods)."""
+
+
+def read_lite_archive(archive: Archive) -> LiteContents:
+    """Returns what the functions and objects of a lite zip need; ModelError when damaged."""
+    pickle = parse_pickle(archive.read(BYTECODE), record=BYTECODE)
+    contents = parse_bytecode(pickle.value)
+    contents.add_types(pickle.types)
+    contents.add_types(parse_pickle(archive.read("data.pkl"), record="data.pkl").types)
+    if "constants.pkl" in archive:
+        constants = parse_pickle(archive.read("constants.pkl"), record="constants.pkl")
+        contents.add_types(constants.types)
+    contents.operator_version = read_archive_version(archive)
+    return contents
+
+
+def read_archive_version(archive: Archive) -> int | None:
+    """Returns the operator version of the archive's `version` record; None without one."""
+    record = next((name for name in (".data/version", "version") if name in archive), None)
+    if record is None:
+        return None
+    text = archive.read(record)[:20].strip()
+    if not text.isdigit():
+        raise ModelError(f"its version record is no number: {text!r}")
+    return int(text)
+
+
+def parse_bytecode(value: object) -> LiteContents:
+    """Returns what the unpickled `(version, function, ...)` needs; ModelError when malformed."""
+    functions = _tuple(value)
+    version = _FIRST_BYTECODE
+    if functions and isinstance(functions[0], int):
+        version, functions = functions[0], functions[1:]
+    if not functions:
+        raise _malformed("no functions")
+    contents = LiteContents(bytecode_version=version)
+    for function in functions:
+        _add_function(contents, _tuple(function))
+    return contents
+
+
+def _add_function(contents: LiteContents, function: tuple[Any, ...]) -> None:
+    if len(function) < 2:
+        raise _malformed("a function without code")
+    contents.add_method(_text(function[0]))
+    code = _tuple(function[1])
+    for operator in _tuple(_field(code, 1, "operators")):
+        match operator:
+            case (str(name), str(overload), *_):
+                contents.add_operator(name, overload)
+            case _:
+                raise _malformed("an operator without a name")
+    contents.add_types(_text(entry) for entry in _tuple(_field(code, 3, "types")))
+    for schema in function[2:3]:
+        contents.add_types(_schema_types(_tuple(schema)))
+
+
+def _schema_types(schema: tuple[Any, ...]) -> Iterator[str]:
+    for index, key in enumerate(("arguments", "returns")):
+        for argument in _tuple(_field(schema, index, key)):
+            yield _text(_field(_tuple(argument), 1, "type"))
+
+
+def _field(table: tuple[Any, ...], index: int, key: str) -> Any:  # noqa: ANN401 - any value
+    match table[index : index + 1]:
+        case ((found, value),) if found == key:
+            return value
+    raise _malformed(f"{key!r} is missing")
+
+
+def _tuple(value: object) -> tuple[Any, ...]:
+    if not isinstance(value, tuple):
+        raise _malformed(f"{type(value).__name__} where a tuple belongs")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _malformed(f"{type(value).__name__} where a text belongs")
+    return value
+
+
+def _malformed(why: str) -> ModelError:
+    return ModelError(
+        f"{BYTECODE} is not laid out as PyTorch writes it: {why}",
+        hint="export the model again with `builder export`",
+    )

@@ -1,0 +1,43 @@
+"""What both lite formats hold, once taken out of their containers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from builder.core.operators import Operator
+from builder.errors import ModelError
+
+_CUSTOM_CLASS = re.compile(r"__torch__\.torch\.classes\.([A-Za-z_]\w*\.[A-Za-z_]\w*)", re.ASCII)
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+@dataclass(slots=True, kw_only=True)
+class LiteContents:
+    """Collects what the functions of one model need, while they are being read."""
+
+    bytecode_version: int
+    operator_version: int | None = None
+    operators: set[Operator] = field(default_factory=set)
+    custom_classes: set[str] = field(default_factory=set)
+    methods: set[str] = field(default_factory=set)
+
+    def add_operator(self, name: str, overload: str) -> None:
+        """Adds an operator; ModelError when its name is none."""
+        try:
+            self.operators.add(Operator(name, overload))
+        except ValueError as error:
+            raise ModelError(f"the model names an impossible operator: {error}") from None
+
+    def add_method(self, qualified_name: str) -> None:
+        """Adds the function of `__torch__.Model.forward` under the name it is called by."""
+        name = qualified_name.rpartition(".")[2]
+        if not _IDENTIFIER.fullmatch(name):
+            raise ModelError(f"the model has a method with an impossible name: {name[:80]!r}")
+        self.methods.add(name)
+
+    def add_types(self, annotations: Iterable[str]) -> None:
+        """Adds the custom classes that type annotations such as `List[__torch__...]` name."""
+        for annotation in annotations:
+            self.custom_classes.update(_CUSTOM_CLASS.findall(annotation))

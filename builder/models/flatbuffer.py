@@ -1,0 +1,131 @@
+"""A bounds-checked reader of flatbuffer tables (the FlatBuffers internals documentation).
+
+Offsets come from a file that nobody vouches for: each is checked, and a budget keeps the
+work within proportion, since tables may share parts.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from builder.errors import ModelError
+
+MAX_STEPS = 30_000_000
+"""Elements visited in one file, a string counting one more per 64 bytes."""
+_UINT8 = struct.Struct("<B")
+_UINT16 = struct.Struct("<H")
+_UINT32 = struct.Struct("<I")
+_INT32 = struct.Struct("<i")
+
+
+@dataclass(slots=True)
+class Buffer:
+    """The bytes of a flatbuffer file, read only where they exist."""
+
+    data: memoryview
+    steps: int = field(default=0, init=False)
+
+    def root(self) -> Table:
+        """Returns the root table."""
+        return self.table(0)
+
+    def table(self, at: int) -> Table:
+        """Returns the table that the offset stored at byte `at` points to."""
+        position = at + self.uint32(at)
+        vtable = position - self.number(position, _INT32)
+        size = self.number(vtable, _UINT16)
+        if size < 4 or size % 2:
+            raise ModelError(f"the flatbuffer is damaged: a vtable of {size} bytes at {vtable}")
+        return Table(self, position, vtable, size)
+
+    def string(self, at: int) -> str:
+        """Returns the text that the offset stored at byte `at` points to."""
+        start, length = self.vector(at, 1)
+        self.spend(length // 64)
+        return bytes(self.data[start : start + length]).decode("utf-8", "replace")
+
+    def vector(self, at: int, width: int) -> tuple[int, int]:
+        """Returns start and length of the vector at the offset stored at byte `at`."""
+        head = at + self.uint32(at)
+        length = self.uint32(head)
+        if head + 4 + length * width > len(self.data):
+            raise ModelError(f"the flatbuffer is truncated: {length} elements at byte {head}")
+        return head + 4, length
+
+    def uint32(self, at: int) -> int:
+        """Returns the number at byte `at`."""
+        return self.number(at, _UINT32)
+
+    def number(self, at: int, layout: struct.Struct) -> int:
+        """Returns the number of `layout` at byte `at`."""
+        self.spend(1)
+        if at < 0 or at + layout.size > len(self.data):
+            raise ModelError(
+                f"the flatbuffer is truncated or damaged: it points to byte {at} "
+                f"of {len(self.data)}"
+            )
+        value = layout.unpack_from(self.data, at)[0]
+        assert isinstance(value, int)
+        return value
+
+    def spend(self, steps: int) -> None:
+        """Counts work; ModelError when there is more of it than any model needs."""
+        self.steps += steps
+        if self.steps > MAX_STEPS:
+            raise ModelError(f"the flatbuffer takes more than {MAX_STEPS:,} steps to read")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table; fields are numbered in the order of the schema."""
+
+    buffer: Buffer
+    position: int
+    vtable: int
+    vtable_size: int
+
+    def _find(self, index: int) -> int | None:
+        slot = 4 + 2 * index
+        if slot + 2 > self.vtable_size:
+            return None
+        offset = self.buffer.number(self.vtable + slot, _UINT16)
+        return self.position + offset if offset else None
+
+    def uint8(self, index: int) -> int:
+        """Returns field `index`, an unsigned byte; 0 when absent."""
+        at = self._find(index)
+        return 0 if at is None else self.buffer.number(at, _UINT8)
+
+    def uint32(self, index: int) -> int:
+        """Returns field `index`, an unsigned number; 0 when absent."""
+        at = self._find(index)
+        return 0 if at is None else self.buffer.uint32(at)
+
+    def string(self, index: int) -> str:
+        """Returns field `index`, a text; empty when absent."""
+        at = self._find(index)
+        return "" if at is None else self.buffer.string(at)
+
+    def table(self, index: int) -> Table | None:
+        """Returns field `index`, a table; None when absent."""
+        at = self._find(index)
+        return None if at is None else self.buffer.table(at)
+
+    def tables(self, index: int) -> Iterator[Table]:
+        """Yields the tables of the vector in field `index`; none when absent."""
+        for at in self._elements(index):
+            yield self.buffer.table(at)
+
+    def strings(self, index: int) -> Iterator[str]:
+        """Yields the texts of the vector in field `index`; none when absent."""
+        for at in self._elements(index):
+            yield self.buffer.string(at)
+
+    def _elements(self, index: int) -> range:
+        at = self._find(index)
+        if at is None:
+            return range(0)
+        start, length = self.buffer.vector(at, 4)
+        return range(start, start + 4 * length, 4)

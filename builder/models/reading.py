@@ -1,0 +1,125 @@
+"""Model files: which format one has, and what it says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from io import BufferedReader
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.core.model import ModelFormat, ModelInfo
+from builder.errors import ModelError
+from builder.models.contents import LiteContents
+
+if TYPE_CHECKING:
+    from builder.models.archive import Archive
+
+_ZIP = b"PK\x03\x04"
+_FLATBUFFER = b"PTMF"
+"""The identifier of mobile_bytecode.fbs, at byte 4."""
+_EXPORT_HINT = "export the model first: builder export SOURCE -o model.ptl"
+_FOREIGN = {
+    b"\x80": "a pickle in PyTorch's old format (a state dict or a whole Python module)",
+    b"GGUF": "a GGUF file",
+    b"\x08": "an ONNX model",
+}
+"""First bytes of other model files -> what they are."""
+
+
+class TorchScriptError(ModelError):
+    """A TorchScript file without bytecode, which only torch itself can turn into operators."""
+
+
+def read_model(path: Path) -> ModelInfo:
+    """Returns what the lite model at `path` says of itself, without torch; tensors stay unread.
+
+    Raises:
+        TorchScriptError: it is TorchScript without bytecode.
+        ModelError: it is missing, damaged, hostile or no model that builder knows.
+    """
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder, not a model file", hint="name the .ptl file in it")
+    if not path.is_file():
+        what = "no ordinary file" if path.exists() else "not there"
+        raise ModelError(f"{path} is {what}", hint=_EXPORT_HINT)
+    with path.open("rb") as stream:
+        try:
+            return _read(path, stream)
+        except ModelError as error:
+            raise type(error)(f"{path}: {error.message}", hint=error.hint) from error
+
+
+def _read(path: Path, stream: BufferedReader) -> ModelInfo:
+    head = stream.read(8)
+    stream.seek(0)
+    if head[:4] == _ZIP:
+        found, contents = ModelFormat.LITE_ZIP, _read_zip(stream)
+    elif head[4:] == _FLATBUFFER:
+        found, contents = ModelFormat.LITE_FLATBUFFER, _read_flatbuffer(stream)
+    else:
+        raise _unknown(head)
+    stream.seek(0)
+    return ModelInfo(
+        name=path.name,
+        sha256=hashlib.file_digest(stream, "sha256").hexdigest(),
+        size=os.fstat(stream.fileno()).st_size,
+        format=found,
+        bytecode_version=contents.bytecode_version,
+        operator_version=contents.operator_version,
+        operators=tuple(sorted(contents.operators)),
+        custom_classes=tuple(sorted(contents.custom_classes)),
+        methods=tuple(sorted(contents.methods)),
+    )
+
+
+def _read_zip(stream: BufferedReader) -> LiteContents:
+    from builder.models.archive import open_archive
+    from builder.models.bytecode import BYTECODE, read_lite_archive
+
+    with open_archive(stream) as archive:
+        if BYTECODE in archive:
+            return read_lite_archive(archive)
+        if "constants.pkl" in archive and "data.pkl" in archive:
+            _refuse_hostile(archive)
+            raise TorchScriptError(
+                "it is TorchScript without bytecode for the lite interpreter",
+                hint="save it for the lite interpreter: builder export FILE -o model.ptl",
+            )
+        if "data.pkl" in archive:
+            raise ModelError(
+                "it was written by torch.save (a state dict or a whole Python module); "
+                "that is no program that can run without Python",
+                hint="name what builds the model: builder export package.module:factory",
+            )
+    raise ModelError("it is a zip archive, but no PyTorch model", hint=_EXPORT_HINT)
+
+
+def _refuse_hostile(archive: Archive) -> None:
+    from builder.models.pickles import parse_pickle
+
+    for record in ("data.pkl", "constants.pkl"):
+        parse_pickle(archive.read(record), record=record)
+
+
+def _read_flatbuffer(stream: BufferedReader) -> LiteContents:
+    import mmap
+
+    from builder.models.mobile_module import parse_mobile_module
+
+    with (
+        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as data,
+    ):
+        return parse_mobile_module(data)
+
+
+def _unknown(head: bytes) -> ModelError:
+    if not head:
+        return ModelError("the file is empty", hint=_EXPORT_HINT)
+    if head[4:6] == b"ET":
+        what = "an ExecuTorch program"
+    else:
+        what = next((name for magic, name in _FOREIGN.items() if head.startswith(magic)), "")
+    is_what = f"it is {what} and" if what else f"it begins with {head!r}: it"
+    return ModelError(f"{is_what} is no model builder can read (.ptl or .pt)", hint=_EXPORT_HINT)

@@ -1,0 +1,26 @@
+"""Which files the built runtime can load."""
+
+from __future__ import annotations
+
+from builder.core.model import ModelInfo
+from builder.errors import ModelError
+
+OLDEST_BYTECODE = 4
+"""kMinSupportedBytecodeVersion of PyTorch 2.6.0 (caffe2/serialize/versions.h)."""
+NEWEST_BYTECODE = 9
+"""kMaxSupportedBytecodeVersion of PyTorch 2.6.0 (caffe2/serialize/versions.h)."""
+
+
+def check_bytecode_version(info: ModelInfo) -> None:
+    """Raises ModelError when the runtime of PyTorch 2.6.0 cannot read the bytecode of `info`."""
+    version = info.bytecode_version
+    if version is None or OLDEST_BYTECODE <= version <= NEWEST_BYTECODE:
+        return
+    raise ModelError(
+        f"{info.name} has bytecode version {version}; "
+        f"the runtime reads versions {OLDEST_BYTECODE} to {NEWEST_BYTECODE}",
+        hint="export the model again with `builder export`"
+        if version < OLDEST_BYTECODE
+        else "export it with an older PyTorch; "
+        "`builder export --backport` will be the way once it exists",
+    )

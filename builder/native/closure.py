@@ -1,0 +1,63 @@
+"""The chooser: compiles what the link asks for, until nothing is undefined.
+
+Why this is sound: the link refuses undefined symbols in live sections, so a runtime that links has
+every function it can call by name. What is reached otherwise (static initialisers, names looked up
+at run time) is in the selection's roots. See docs in README, "How it works".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from builder.core.units import SymbolIndex
+from builder.errors import NativeBuildError
+from builder.native.names import parse_qualified_name
+
+MAX_ROUNDS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """A set of units that links."""
+
+    units: frozenset[str]
+    rounds: int
+
+
+def close(
+    roots: Collection[str],
+    index: SymbolIndex,
+    *,
+    try_link: Callable[[frozenset[str]], tuple[str, ...]],
+) -> Closure:
+    """Returns the smallest set found that holds `roots` and links.
+
+    Args:
+        roots: unit ids to start from.
+        index: where to look for definitions of undefined names.
+        try_link: compiles and links a set of units; returns the demangled undefined names.
+
+    Raises:
+        NativeBuildError: a name is undefined and no other unit defines it.
+    """
+    units = frozenset(roots)
+    for round_number in range(1, MAX_ROUNDS + 1):
+        undefined = try_link(units)
+        if not undefined:
+            return Closure(units, round_number)
+        wanted = {name: index.find_units(parse_qualified_name(name)) for name in undefined}
+        found = {unit for candidates in wanted.values() for unit in candidates} - units
+        if not found:
+            raise NativeBuildError(_describe(wanted))
+        units |= found
+    raise NativeBuildError(f"the link did not come to an end in {MAX_ROUNDS} rounds")
+
+
+def _describe(wanted: dict[str, tuple[str, ...]]) -> str:
+    lines = [
+        f"  {name}" + (f" (expected in {', '.join(units)})" if units else "")
+        for name, units in sorted(wanted.items())
+    ]
+    shown = lines[:20] + ([f"  ... and {len(lines) - 20} more"] if len(lines) > 20 else [])
+    return "the runtime needs symbols that no translation unit defines:\n" + "\n".join(shown)

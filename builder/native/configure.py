@@ -1,0 +1,150 @@
+"""Configures upstream's build and runs its code generators, without touching its tree."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from builder.core.plan import DispatchBackend
+from builder.core.sources import SourceTree
+from builder.core.toolchain import Toolchain
+from builder.native.reply import QUERY
+from builder.system.files import write_atomically
+from builder.system.process import Runner
+
+OPTIONS = {
+    "BUILD_BINARY": "OFF",
+    "BUILD_CUSTOM_PROTOBUF": "OFF",
+    "BUILD_LITE_INTERPRETER": "ON",
+    "BUILD_PYTHON": "OFF",
+    "BUILD_SHARED_LIBS": "OFF",
+    "BUILD_TEST": "OFF",
+    "CMAKE_BUILD_TYPE": "Release",
+    "CMAKE_POLICY_VERSION_MINIMUM": "3.5",
+    "CXX_AVX2_FOUND": "OFF",
+    "CXX_AVX512_FOUND": "OFF",
+    "USE_CUDA": "OFF",
+    "USE_CUDNN": "OFF",
+    "USE_DISTRIBUTED": "OFF",
+    "USE_FBGEMM": "OFF",
+    "USE_ITT": "OFF",
+    "USE_KINETO": "OFF",
+    "USE_LITE_INTERPRETER_PROFILER": "OFF",
+    "USE_MAGMA": "OFF",
+    "USE_MKLDNN": "OFF",
+    "USE_MPI": "OFF",
+    "USE_NNPACK": "OFF",
+    "USE_NUMPY": "OFF",
+    "USE_OPENMP": "OFF",
+    "USE_PYTORCH_QNNPACK": "ON",
+    "USE_ROCM": "OFF",
+    "USE_SOURCE_DEBUG_ON_MOBILE": "OFF",
+    "USE_VULKAN": "OFF",
+    "USE_XNNPACK": "ON",
+    "USE_XPU": "OFF",
+    "XNNPACK_BUILD_ALL_MICROKERNELS": "OFF",
+}
+"""Upstream's own CMake options. One code path per kernel (no AVX2 and AVX512 copies of ATen's)."""
+
+_NO_SELECTION = """\
+include_all_non_op_selectives: false
+include_all_operators: false
+debug_info: []
+operators: {}
+kernel_metadata: {}
+custom_classes: []
+build_features: []
+"""
+
+
+def configure(
+    tree: SourceTree,
+    toolchain: Toolchain,
+    binary: Path,
+    *,
+    dispatch: Sequence[DispatchBackend],
+    runner: Runner,
+    log: Path,
+) -> None:
+    """Runs upstream's CMake in `binary`; asks for the codemodel through the file API.
+
+    Raises:
+        NativeBuildError: CMake failed; carries its last lines.
+    """
+    query = binary / QUERY
+    query.parent.mkdir(parents=True, exist_ok=True)
+    query.touch()
+    programs = {
+        "CMAKE_MAKE_PROGRAM": toolchain.ninja.path,
+        "CMAKE_C_COMPILER": toolchain.cc.path,
+        "CMAKE_CXX_COMPILER": toolchain.cxx.path,
+        "Python_EXECUTABLE": toolchain.python.path,
+        "STATIC_DISPATCH_BACKEND": ";".join(dispatch),
+    }
+    defines = (f"-D{key}={value}" for key, value in {**OPTIONS, **programs}.items())
+    mobile_on_host = runner.with_environment(
+        BUILD_PYTORCH_MOBILE_WITH_HOST_TOOLCHAIN="1", PYTHONDONTWRITEBYTECODE="1"
+    )
+    command = (str(toolchain.cmake.path), "-S", str(tree.root), "-B", str(binary), "-G", "Ninja")
+    mobile_on_host.check((*command, *defines), step="configuring PyTorch", log=log)
+
+
+def generate(
+    tree: SourceTree,
+    toolchain: Toolchain,
+    binary: Path,
+    *,
+    dispatch: Sequence[DispatchBackend],
+    runner: Runner,
+    log_folder: Path,
+) -> None:
+    """Runs torchgen and the autograd generator into `binary`.
+
+    Nothing is registered by what they write: registrations depend on the operator list and come
+    from builder.selection. So every generated file is the same for every operator list.
+
+    Raises:
+        NativeBuildError: a generator failed; carries its last lines.
+    """
+    runner = runner.with_environment(PYTHONDONTWRITEBYTECODE="1", PYTHONPATH=str(tree.root))
+    selection = binary / "no_selection.yaml"
+    write_atomically(selection, _NO_SELECTION)
+    aten = tree.root / "aten/src/ATen"
+    shims = binary / "aoti"
+    shutil.copytree(
+        tree.root / "torch/csrc/inductor/aoti_torch/generated", shims, dirs_exist_ok=True
+    )
+    python = str(toolchain.python.path)
+    runner.check(
+        (
+            *(python, "-m", "torchgen.gen", "--source-path", str(aten), "--per-operator-headers"),
+            *("--install_dir", str(binary / "aten/src/ATen"), "--aoti_install_dir", str(shims)),
+            *("--backend_whitelist", "CPU", "QuantizedCPU"),
+            *("--static_dispatch_backend", *dispatch),
+            *("--op_selection_yaml_path", str(selection)),
+        ),
+        step="generating ATen",
+        cwd=binary,
+        log=log_folder / "torchgen.log",
+    )
+    runner.check(
+        (
+            *(python, str(tree.root / "tools/setup_helpers/generate_code.py")),
+            *("--native-functions-path", str(aten / "native/native_functions.yaml")),
+            *("--tags-path", str(aten / "native/tags.yaml")),
+            *("--disable-autograd", "--subset", "libtorch", "--gen-dir", str(binary)),
+        ),
+        step="generating autograd headers",
+        cwd=binary,
+        log=log_folder / "autograd.log",
+    )
+    if DispatchBackend.QUANTIZED_CPU in dispatch:
+        _touch_absent_dispatch_headers(binary / "aten/src/ATen/ops")
+
+
+def _touch_absent_dispatch_headers(ops: Path) -> None:
+    """Creates empty `*_quantizedcpu_dispatch.h` files that torchgen includes but does not write."""
+    for header in ops.glob("*_cpu_dispatch.h"):
+        absent = ops / header.name.replace("_cpu_dispatch.h", "_quantizedcpu_dispatch.h")
+        absent.touch()

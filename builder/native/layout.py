@@ -1,0 +1,51 @@
+"""The folders of a native build inside the cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.core.plan import BuildPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """One configuration's folder: objects are shared, each operator list has a plan folder."""
+
+    root: Path
+    plan_key: str
+
+    @classmethod
+    def of(cls, cache: Path, plan: BuildPlan) -> Layout:
+        """Returns the layout of `plan` in the cache folder."""
+        return cls(root=cache / "native" / plan.objects_key, plan_key=plan.key)
+
+    @property
+    def configured(self) -> Path:
+        """Upstream's CMake binary folder with everything generated."""
+        return self.root / "configured"
+
+    @property
+    def configured_marker(self) -> Path:
+        """Exists when `configured` is complete."""
+        return self.root / "configured.json"
+
+    @property
+    def allowlists(self) -> Path:
+        """Headers that limit hand-written registrations, named by their content."""
+        return self.root / "allowlists"
+
+    @property
+    def plan(self) -> Path:
+        """What belongs to one operator list."""
+        return self.root / "plans" / self.plan_key
+
+    @property
+    def logs(self) -> Path:
+        """Full output of every tool."""
+        return self.plan / "logs"
+
+    @property
+    def result_file(self) -> Path:
+        """Written last; a plan folder with it is finished."""
+        return self.plan / "result.json"

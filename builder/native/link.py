@@ -1,0 +1,136 @@
+"""The final link: sections collected, symbols hidden, undefined symbols refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.core.toolchain import Toolchain
+from builder.errors import NativeBuildError
+from builder.system.files import write_atomically
+from builder.system.process import Completed, Runner, failure_text
+
+_UNDEFINED = re.compile(r"error: undefined (?:\w+ )?symbol: (.+)$", re.MULTILINE)
+
+LIBRARY_FLAGS = (
+    "-shared",
+    "-fuse-ld=lld",
+    "-static-libgcc",
+    "-static-libstdc++",
+    "-Wl,--gc-sections",
+    "-Wl,--icf=safe",
+    "-Wl,--no-undefined",
+    "-Wl,--error-limit=0",
+    "-Wl,--build-id=sha1",
+    "-Wl,--hash-style=gnu",
+    "-Wl,--as-needed",
+    "-Wl,-O2",
+    "-Wl,-z,relro",
+    "-Wl,-z,now",
+    "-Wl,-z,noexecstack",
+    "-Wl,-z,text",
+)
+
+EXPORTS = "{\n  global: torchlite_*;\n  local: *;\n};\n"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOutcome:
+    """What one attempt to link said."""
+
+    undefined: tuple[str, ...]
+    """Demangled names that live sections need and no object defines; empty when it linked."""
+
+
+def link_library(
+    objects: Sequence[Path],
+    output: Path,
+    toolchain: Toolchain,
+    *,
+    soname: str,
+    runner: Runner,
+    log: Path,
+) -> LinkOutcome:
+    """Links `objects` into `output` (with `output`.map), or says what is undefined.
+
+    Only undefined symbols that live sections refer to count: lld ignores those of sections that
+    it drops. So what it names is what the operators really reach.
+
+    Raises:
+        NativeBuildError: the link failed for another reason.
+    """
+    exports = output.parent / "exports.map"
+    write_atomically(exports, EXPORTS)
+    response = output.parent / "objects.rsp"
+    write_atomically(response, "".join(f'"{path}"\n' for path in objects))
+    command = (
+        str(toolchain.cxx.path),
+        *toolchain.system_flags,
+        *LIBRARY_FLAGS,
+        *_linker_choice(toolchain),
+        f"-Wl,-soname,{soname}",
+        f"-Wl,--version-script,{exports}",
+        f"-Wl,-Map,{output}.map",
+        f"@{response}",
+        "-pthread",
+        "-ldl",
+        "-lm",
+        "-o",
+        str(output),
+    )
+    completed = runner.run(command, log=log)
+    undefined = parse_undefined(completed.output)
+    if completed.returncode != 0 and not undefined:
+        raise NativeBuildError(failure_text(f"linking {soname}", completed, log=log))
+    return LinkOutcome(undefined)
+
+
+def parse_undefined(output: str) -> tuple[str, ...]:
+    """Returns the sorted names that lld reports as undefined."""
+    return tuple(sorted({name.strip() for name in _UNDEFINED.findall(output)}))
+
+
+def link_program(
+    objects: Sequence[Path],
+    library: Path,
+    output: Path,
+    toolchain: Toolchain,
+    *,
+    runner: Runner,
+    log: Path,
+) -> None:
+    """Links the runner; it finds the library in `../lib` beside its own folder.
+
+    Raises:
+        NativeBuildError: the link failed.
+    """
+    command = (
+        str(toolchain.cxx.path),
+        *toolchain.system_flags,
+        *("-fuse-ld=lld", "-static-libgcc", "-static-libstdc++", "-Wl,--gc-sections", "-Wl,-s"),
+        *("-Wl,--build-id=sha1", "-Wl,-z,relro", "-Wl,-z,now", "-pie"),
+        *_linker_choice(toolchain),
+        "-Wl,-rpath,$ORIGIN/../lib",
+        *map(str, objects),
+        str(library),
+        *("-o", str(output)),
+    )
+    runner.check(command, step=f"linking {output.name}", log=log)
+
+
+def strip_library(unstripped: Path, output: Path, toolchain: Toolchain, *, runner: Runner) -> None:
+    """Writes `unstripped` without symbol table and debug sections to `output`.
+
+    Raises:
+        NativeBuildError: the tool failed.
+    """
+    command = (str(toolchain.strip.path), "--strip-all", str(unstripped), "-o", str(output))
+    completed: Completed = runner.run(command)
+    if completed.returncode != 0:
+        raise NativeBuildError(failure_text(f"stripping {output.name}", completed, log=None))
+
+
+def _linker_choice(toolchain: Toolchain) -> tuple[str, ...]:
+    return (f"--ld-path={toolchain.linker.path}",)

@@ -1,0 +1,111 @@
+"""Compiling through ninja: what to compile is ours, when and how many at once is ninja's."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.core.toolchain import Toolchain
+from builder.core.units import TranslationUnit
+from builder.errors import NativeBuildError
+from builder.system.files import write_if_changed
+from builder.system.process import Runner, failure_text
+from builder.system.progress import Progress
+
+_STATUS = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompileFolder:
+    """Where objects of one configuration live, and the ninja file that makes them."""
+
+    root: Path
+    """Ninja's working folder and the home of its logs."""
+    ninja_file: Path
+    """Relative to `root`."""
+
+    def object_path(self, unit_id: str) -> str:
+        """Returns the object of a unit, relative to `root`."""
+        return f"objects/{unit_id}.o"
+
+
+def render_ninja(
+    units: Iterable[TranslationUnit],
+    toolchain: Toolchain,
+    folder: CompileFolder,
+) -> str:
+    """Returns the ninja file that can compile each of `units`; equal input, equal text."""
+    launcher = f"{_quote(str(toolchain.launcher.path))} " if toolchain.launcher else ""
+    system = " ".join(map(_quote, toolchain.system_flags))
+    lines = ["ninja_required_version = 1.10", "builddir = .", ""]
+    for language, tool in (("C", toolchain.cc), ("CXX", toolchain.cxx), ("ASM", toolchain.cc)):
+        lines += [
+            f"rule {language}",
+            f"  command = {launcher}{_quote(str(tool.path))} {system} $flags "
+            "-MD -MF $out.d -MT $out -c $in -o $out",
+            "  depfile = $out.d",
+            "  deps = gcc",
+            "  description = $unit",
+        ]
+    for unit in sorted(units, key=lambda u: u.id):
+        lines += [
+            f"build {_escape(folder.object_path(unit.id))}: {unit.language} {_escape(unit.source)}",
+            f"  flags = {' '.join(map(_quote, unit.flags))}",
+            f"  unit = {_escape(unit.id)}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def write_ninja(text: str, folder: CompileFolder) -> None:
+    """Writes the ninja file unless it is there already."""
+    write_if_changed(folder.root / folder.ninja_file, text)
+
+
+def compile_units(
+    unit_ids: Sequence[str],
+    toolchain: Toolchain,
+    folder: CompileFolder,
+    *,
+    runner: Runner,
+    jobs: int | None,
+    progress: Progress,
+    log: Path,
+) -> int:
+    """Brings the objects of `unit_ids` up to date; returns how many were compiled.
+
+    Raises:
+        NativeBuildError: a unit did not compile; carries the compiler's last lines.
+    """
+    compiled: list[str] = []
+
+    def on_line(line: str) -> None:
+        match = _STATUS.match(line)
+        if match:
+            done, total, unit = int(match[1]), int(match[2]), match[3]
+            compiled.append(unit)
+            progress.advance(done, total, unit)
+
+    parallel = ("-j", str(jobs)) if jobs else ()
+    targets = [folder.object_path(unit_id) for unit_id in sorted(unit_ids)]
+    command = (str(toolchain.ninja.path), "-f", str(folder.ninja_file), *parallel, *targets)
+    ninja = runner.with_environment(NINJA_STATUS="[%f/%t] ")
+    completed = ninja.run(command, cwd=folder.root, log=log, on_line=on_line)
+    if completed.returncode != 0:
+        failed = re.search(r"^FAILED: (?:\[code=\d+\] )?(\S+)", completed.output, re.MULTILINE)
+        step = f"compiling {failed[1]}" if failed else "compiling"
+        hint = "see the log for the failing command"
+        if "No space left on device" in completed.output:
+            hint = "free some space; the next run continues where this one stopped"
+        raise NativeBuildError(failure_text(step, completed, log=log), hint=hint)
+    return len(compiled)
+
+
+def _quote(text: str) -> str:
+    return shlex.quote(text).replace("$", "$$")
+
+
+def _escape(text: str) -> str:
+    return text.replace("$", "$$").replace(" ", "$ ").replace(":", "$:")

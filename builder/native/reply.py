@@ -1,0 +1,97 @@
+"""Reads upstream's build graph from the CMake File API (cmake-file-api(7), codemodel v2)."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builder.core.units import TranslationUnit, UnitGraph
+from builder.errors import NativeBuildError
+from builder.native.flags import tune_flags
+
+QUERY = Path(".cmake/api/v1/query/codemodel-v2")
+REPLY = Path(".cmake/api/v1/reply")
+GENERATED = "generated"
+_LIBRARIES = ("STATIC_LIBRARY", "OBJECT_LIBRARY", "SHARED_LIBRARY")
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """The two folders that unit ids are relative to."""
+
+    source: Path
+    binary: Path
+
+    def unit_id(self, path: Path) -> str:
+        """Returns a name for `path` that is the same on every machine."""
+        if path.is_relative_to(self.binary):
+            return f"{GENERATED}/{path.relative_to(self.binary).as_posix()}"
+        if path.is_relative_to(self.source):
+            return path.relative_to(self.source).as_posix()
+        raise NativeBuildError(f"upstream's build compiles a file outside its tree: {path}")
+
+
+def read_unit_graph(roots: Roots) -> UnitGraph:
+    """Returns every compilation of every library of the configured build.
+
+    Sources that upstream's own steps would still write (autograd's derivatives) are left out.
+
+    Raises:
+        NativeBuildError: the reply is missing or of another shape.
+    """
+    replies = sorted((roots.binary / REPLY).glob("codemodel-v2-*.json"))
+    if not replies:
+        raise NativeBuildError(
+            f"CMake left no file-api reply in {roots.binary / REPLY}",
+            hint="cmake 3.27 or newer is needed: pip install --upgrade cmake",
+        )
+    model = json.loads(replies[-1].read_text())
+    units: dict[str, TranslationUnit] = {}
+    for target in sorted(model["configurations"][0]["targets"], key=lambda t: str(t["name"])):
+        described = json.loads((roots.binary / REPLY / target["jsonFile"]).read_text())
+        if described["type"] in _LIBRARIES:
+            for unit in _units(described, roots):
+                if Path(unit.source).is_file():
+                    units.setdefault(unit.id, unit)
+    return UnitGraph(units=units)
+
+
+def _units(target: Mapping[str, Any], roots: Roots) -> Iterator[TranslationUnit]:
+    for source in target.get("sources", ()):
+        if "compileGroupIndex" not in source:
+            continue
+        group = target["compileGroups"][source["compileGroupIndex"]]
+        path = Path(source["path"])
+        path = path if path.is_absolute() else roots.source / path
+        unit_id = roots.unit_id(path)
+        yield TranslationUnit(
+            id=unit_id,
+            library=target["name"],
+            language=group["language"],
+            source=str(path),
+            flags=tune_flags(
+                _upstream_flags(group),
+                unit_id=unit_id,
+                language=group["language"],
+                roots=roots_pair(roots),
+            ),
+            generated=unit_id.startswith(f"{GENERATED}/"),
+        )
+
+
+def roots_pair(roots: Roots) -> tuple[str, str]:
+    """Returns source and binary folder as text."""
+    return str(roots.source), str(roots.binary)
+
+
+def _upstream_flags(group: Mapping[str, Any]) -> tuple[str, ...]:
+    flags = [f"-D{define['define']}" for define in group.get("defines", ())]
+    for include in group.get("includes", ()):
+        flags += ["-isystem" if include.get("isSystem") else "-I", include["path"]]
+    for fragment in group.get("compileCommandFragments", ()):
+        flags += shlex.split(fragment["fragment"])
+    return tuple(flags)

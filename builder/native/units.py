@@ -1,0 +1,82 @@
+"""The units of one build: upstream's, limited in what they register, and builder's own."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+from builder.core.selection import Selection
+from builder.core.units import TranslationUnit, UnitGraph
+from builder.native.layout import Layout
+from builder.system.files import write_if_changed
+
+LIBRARY = "torchlite"
+API_UNIT = f"{LIBRARY}/torchlite.cpp"
+RUNNER_UNIT = f"{LIBRARY}/runner.cpp"
+REGISTRATIONS_UNIT = f"{LIBRARY}/registrations.cpp"
+_LIKE = "torch/csrc/jit/mobile/import.cpp"
+"""Our own units see what this unit of the lite interpreter sees."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class BuildUnits:
+    """Units by id, and what a unit of upstream is called in this build."""
+
+    graph: UnitGraph
+    variants: dict[str, str]
+    """Upstream unit id -> id of the variant that carries an allowlist."""
+
+    def resolve(self, unit_id: str) -> str:
+        """Returns the id to compile where upstream's `unit_id` is wanted."""
+        return self.variants.get(unit_id, unit_id)
+
+
+def make_units(
+    graph: UnitGraph, selection: Selection, layout: Layout, *, runtime: Path, version: str
+) -> BuildUnits:
+    """Writes generated sources and headers, and returns all units a build can draw from.
+
+    Args:
+        graph: upstream's units.
+        selection: what to register.
+        layout: where to write.
+        runtime: builder's own C++ (`cmake/runtime`).
+        version: PyTorch version that torchlite_version() answers with.
+    """
+    registrations = layout.plan / "registrations.cpp"
+    write_if_changed(registrations, selection.registrations)
+    flags = (*graph.units[_LIKE].flags, f"-I{runtime}")
+    own = (
+        _own(API_UNIT, runtime / "torchlite.cpp", (*flags, _version(version))),
+        _own(RUNNER_UNIT, runtime / "runner.cpp", (*flags,)),
+        _own(f"{REGISTRATIONS_UNIT}@{layout.plan_key}", registrations, flags),
+    )
+    units = dict(graph.units) | {unit.id: unit for unit in own}
+    variants = {REGISTRATIONS_UNIT: own[-1].id}
+    for unit_id, text in selection.allowlists.items():
+        variant = _limit(graph.units[unit_id], text, layout)
+        units[variant.id] = variant
+        variants[unit_id] = variant.id
+    return BuildUnits(graph=UnitGraph(units=units), variants=variants)
+
+
+def _own(unit_id: str, source: Path, flags: tuple[str, ...]) -> TranslationUnit:
+    return TranslationUnit(
+        id=unit_id, library=LIBRARY, language="CXX", source=str(source), flags=flags
+    )
+
+
+def _version(version: str) -> str:
+    return f'-DTORCHLITE_PYTORCH_VERSION="{version}"'
+
+
+def _limit(unit: TranslationUnit, allowlist: str, layout: Layout) -> TranslationUnit:
+    digest = hashlib.sha256(allowlist.encode()).hexdigest()[:12]
+    header = layout.allowlists / f"{digest}.h"
+    write_if_changed(header, allowlist)
+    return dataclasses.replace(
+        unit,
+        id=f"{unit.id}@{digest}",
+        flags=(*unit.flags, "-fconstexpr-steps=100000000", "-include", str(header)),
+    )

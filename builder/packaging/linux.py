@@ -1,0 +1,86 @@
+"""The Linux package: library, header, CMake config, runner, licences, manifest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from builder.core.artifacts import LinkResult, Package, SizeReport
+from builder.core.manifest import Manifest, ManifestFile
+from builder.system.files import digest_file, replacement_folder, write_atomically
+
+MANIFEST = "manifest.json"
+SIZE_REPORT = "share/torchlite/size.json"
+OPERATOR_LIST = "share/torchlite/operators.yaml"
+LIBRARY = "lib/libtorchlite.so"
+RUNNER = "bin/torchlite-run"
+
+
+def write_package(
+    root: Path,
+    linked: LinkResult,
+    *,
+    manifest: Manifest,
+    size: SizeReport,
+    operator_list: str,
+    cmake: Path,
+    licences: Mapping[str, Path],
+) -> Package:
+    """Lays out the package in `root`, which is replaced as a whole or not at all.
+
+    Args:
+        root: `out/<abi>`.
+        linked: what the link left.
+        manifest: without files; they are added here.
+        size: report to travel with the package.
+        operator_list: YAML text.
+        cmake: builder's own `cmake` folder.
+        licences: source name -> licence file.
+    """
+    with replacement_folder(root) as folder:
+        _copy(linked.library, folder / LIBRARY, mode=0o755)
+        _copy(linked.runner, folder / RUNNER, mode=0o755)
+        _copy(cmake / "runtime/torchlite.h", folder / "include/torchlite.h")
+        config = "TorchLiteConfig.cmake"
+        _copy(cmake / "package" / config, folder / "lib/cmake/TorchLite" / config)
+        for name, licence in sorted(licences.items()):
+            _copy(licence, folder / "share/licenses" / f"{name}.txt")
+        write_atomically(folder / OPERATOR_LIST, operator_list)
+        write_atomically(folder / SIZE_REPORT, render_size_report(size))
+        listed = replace(manifest, files=_list_files(folder))
+        write_atomically(folder / MANIFEST, listed.to_text())
+    return Package(
+        root=root, library=root / LIBRARY, runner=root / RUNNER, manifest=root / MANIFEST
+    )
+
+
+def render_size_report(size: SizeReport) -> str:
+    """Returns the JSON text of a size report; `parse_size_report` reads it."""
+    return json.dumps(asdict(size), indent=1, sort_keys=True) + "\n"
+
+
+def parse_size_report(text: str) -> SizeReport:
+    """Returns the report of JSON text; ValueError when it is none."""
+    data = json.loads(text)
+    if not isinstance(data, dict) or set(data) != set(SizeReport.__slots__):
+        raise ValueError("not a size report")
+    return SizeReport(**data)
+
+
+def _copy(source: Path, target: Path, *, mode: int = 0o644) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    target.chmod(mode)
+
+
+def _list_files(folder: Path) -> dict[str, ManifestFile]:
+    return {
+        path.relative_to(folder).as_posix(): ManifestFile(
+            size=path.stat().st_size, sha256=digest_file(path)
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

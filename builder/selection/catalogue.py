@@ -1,0 +1,103 @@
+"""Every operator a source tree can register, and where."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.core.operators import Operator
+
+_STRUCT = re.compile(
+    r"struct TORCH_API (?P<struct>\w+) \{.*?"
+    r'\bname = "(?P<name>[^"]+)";.*?'
+    r'\boverload_name = "(?P<overload>[^"]*)";.*?'
+    r'\bschema_str = "(?P<schema>(?:[^"\\]|\\.)*)";',
+    re.DOTALL,
+)
+_REGISTERS = re.compile(
+    r"\bTORCH_LIBRARY(?:_IMPL|_FRAGMENT)?\s*\(|\bTORCH_SELECTIVE_|\bRegisterOperators\b"
+    r"|\bprim_op_fn_register\b"
+)
+_OPERATOR = re.compile(r"\b([a-z_][a-z0-9_]*::[A-Za-z_]\w*)(?:\.([A-Za-z_]\w*))?")
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatcherOperator:
+    """An operator of native_functions.yaml, as torchgen's `<base>_ops.h` declares it."""
+
+    struct: str
+    """Its struct in `at::_ops`, whose `call` is dispatched statically."""
+    header: str
+    """Include path of the declaring header."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorCatalogue:
+    """What can be registered: torchgen's operators, and those that sources register by hand."""
+
+    dispatcher: Mapping[Operator, DispatcherOperator]
+    by_hand: Mapping[str, frozenset[str]]
+    """`aten::len.t`, or `aten::len` where a macro completes the name -> unit ids."""
+
+    def find_units(self, operator: Operator) -> frozenset[str]:
+        """Returns the units that register `operator` by hand; exact overloads come first."""
+        return self.by_hand.get(str(operator)) or self.by_hand.get(operator.name) or frozenset()
+
+    def mentions(self) -> dict[str, frozenset[str]]:
+        """Returns, for each unit that registers by hand, the names it mentions."""
+        found: dict[str, set[str]] = {}
+        for name, units in self.by_hand.items():
+            for unit in units:
+                found.setdefault(unit, set()).add(name)
+        return {unit: frozenset(names) for unit, names in found.items()}
+
+    def names(self) -> frozenset[str]:
+        """Returns every name known, for suggestions."""
+        return frozenset(map(str, self.dispatcher)) | frozenset(self.by_hand)
+
+
+def read_dispatcher_operators(ops: Path) -> dict[Operator, DispatcherOperator]:
+    """Returns the operators that the `*_ops.h` files of folder `ops` declare."""
+    operators = {}
+    for header in sorted(ops.glob("*_ops.h")):
+        for match in _STRUCT.finditer(header.read_text()):
+            operators[Operator(match["name"], match["overload"])] = DispatcherOperator(
+                struct=match["struct"], header=f"ATen/ops/{header.name}"
+            )
+    return operators
+
+
+def read_hand_registrations(sources: Iterable[tuple[str, Path]]) -> dict[str, frozenset[str]]:
+    """Returns which units name which operators, of those that register operators by hand.
+
+    A file is read as text: a name counts when it stands outside comments in a file that uses a
+    registration macro. So a unit may be named that only mentions an operator; never too few.
+
+    Args:
+        sources: unit id and file of each hand-written C++ unit.
+    """
+    found: dict[str, set[str]] = {}
+    for unit_id, source in sources:
+        text = source.read_text(errors="replace")
+        if not _REGISTERS.search(text):
+            continue
+        for name, overload in _OPERATOR.findall(_COMMENT.sub("", text)):
+            found.setdefault(name, set()).add(unit_id)
+            if overload:
+                found.setdefault(f"{name}.{overload}", set()).add(unit_id)
+    return {name: frozenset(units) for name, units in found.items()}
+
+
+def read_catalogue(sources: Iterable[tuple[str, Path]], ops: Path) -> OperatorCatalogue:
+    """Returns all that can be registered.
+
+    Args:
+        sources: unit id and file of each hand-written C++ unit.
+        ops: folder of torchgen's per-operator headers.
+    """
+    return OperatorCatalogue(
+        dispatcher=read_dispatcher_operators(ops), by_hand=read_hand_registrations(sources)
+    )

@@ -1,0 +1,76 @@
+"""From an operator list to a selection: what to register, from where, and what to refuse."""
+
+from __future__ import annotations
+
+from builder.core.model import OperatorList
+from builder.core.operators import Operator, near_names
+from builder.core.selection import Selection
+from builder.errors import ModelError
+from builder.selection.catalogue import OperatorCatalogue
+from builder.selection.registrations import render_allowlist, render_registrations
+from builder.selection.rules import SelectionRules
+
+
+def select(wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionRules) -> Selection:
+    """Returns what a runtime for `wanted` registers.
+
+    Raises:
+        ModelError: an operator is unknown to this PyTorch or belongs to a library builder does not
+            have; all such operators are named, with near names.
+    """
+    refuse_unknown(wanted, catalogue, rules)
+    operators = tuple(wanted.operators)
+    dispatched = {o: catalogue.dispatcher[o] for o in operators if o in catalogue.dispatcher}
+    by_hand = [o for o in operators if o not in dispatched]
+    roots = set(rules.always)
+    for operator in by_hand:
+        roots |= _registering_units(operator, catalogue, rules)
+        roots |= rules.by_name.get(operator.namespace, frozenset())
+    for custom_class in wanted.custom_classes:
+        roots |= rules.custom_classes.get(custom_class.split(".")[0], frozenset())
+    mentions = catalogue.mentions()
+    return Selection(
+        registrations=render_registrations(dispatched, operators),
+        roots=frozenset(roots),
+        allowlists={
+            unit: render_allowlist(
+                [o for o in by_hand if str(o) in named or o.name in named],
+                wanted.custom_classes,
+            )
+            for unit, named in mentions.items()
+        },
+    )
+
+
+def refuse_unknown(
+    wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionRules
+) -> None:
+    """Raises ModelError when an operator of `wanted` cannot be registered."""
+    unknown = [
+        o for o in wanted.operators if o not in catalogue.dispatcher and not catalogue.find_units(o)
+    ]
+    if not unknown:
+        return
+    lines = [_describe(o, wanted, catalogue, rules) for o in unknown]
+    raise ModelError(
+        "operators that this PyTorch cannot register:\n" + "\n".join(lines),
+        hint="see what the model needs with: builder ops MODEL",
+    )
+
+
+def _describe(
+    operator: Operator, wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionRules
+) -> str:
+    sources = ", ".join(wanted.operators.sources(operator))
+    text = f"  {operator} (wanted by {sources})"
+    if operator.namespace in rules.libraries:
+        return f"{text}: {rules.libraries[operator.namespace]}"
+    near = near_names(str(operator), catalogue.names())
+    return f"{text}: does not exist" + (f"; did you mean {', '.join(near)}?" if near else "")
+
+
+def _registering_units(
+    operator: Operator, catalogue: OperatorCatalogue, rules: SelectionRules
+) -> frozenset[str]:
+    units = catalogue.find_units(operator) - rules.ignored
+    return (units & rules.preferred) or units

@@ -1,0 +1,36 @@
+"""The data of rules.toml, typed."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionRules:
+    """What selection knows beyond the sources' own text; see rules.toml."""
+
+    always: frozenset[str]
+    ignored: frozenset[str]
+    preferred: frozenset[str]
+    custom_classes: Mapping[str, frozenset[str]]
+    by_name: Mapping[str, frozenset[str]]
+    libraries: Mapping[str, str]
+
+
+@cache
+def load_rules() -> SelectionRules:
+    """Returns the rules that ship with builder."""
+    text = resources.files("builder.selection").joinpath("rules.toml").read_text()
+    data = tomllib.loads(text)
+    return SelectionRules(
+        always=frozenset(data["always"]),
+        ignored=frozenset(data["ignored"]),
+        preferred=frozenset(data["preferred"]),
+        custom_classes={name: frozenset(units) for name, units in data["custom_classes"].items()},
+        by_name={name: frozenset(units) for name, units in data["by_name"].items()},
+        libraries=dict(data["libraries"]),
+    )

@@ -1,0 +1,92 @@
+"""Measures a built library: file, sections, parts, units."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+from builder.core.artifacts import SizeReport
+from builder.errors import ConfigurationError
+from builder.size.linkmap import parse_map
+
+RUNTIME_PART = "C++ runtime"
+LINKER_PART = "linker tables and padding"
+_RUNTIME = re.compile(r"lib(stdc\+\+|supc\+\+|gcc|gcc_eh|c\+\+|c\+\+abi|unwind)\.a\(|/crt[^/]*\.o$")
+
+
+def measure(library: Path, map_file: Path, objects: Path) -> SizeReport:
+    """Returns where the bytes of `library` go.
+
+    Args:
+        library: stripped shared library (ELF).
+        map_file: lld's map of the same link.
+        objects: folder that object paths in the map are relative to.
+
+    Raises:
+        ConfigurationError: `library` is no ELF file.
+    """
+    units: Counter[str] = Counter()
+    with map_file.open(errors="replace") as stream:
+        for entry in parse_map(stream):
+            units[name_unit(entry.owner, objects)] += entry.size
+    data = library.read_bytes()
+    sections = read_sections(library)
+    units[LINKER_PART] += len(data) - sum(units.values())
+    return SizeReport(
+        file=len(data),
+        compressed=len(zlib.compress(data, 9)),
+        sections=sections,
+        parts=sum_parts(units),
+        units=dict(units),
+    )
+
+
+def read_sections(library: Path) -> dict[str, int]:
+    """Returns name -> bytes in the file, and what headers and padding take."""
+    try:
+        with library.open("rb") as stream:
+            elf = ELFFile(stream)
+            sizes = {
+                section.name: int(section["sh_size"])
+                for section in elf.iter_sections()
+                if section["sh_type"] not in {"SHT_NOBITS", "SHT_NULL"}
+            }
+    except ELFError as error:
+        raise ConfigurationError(f"{library} is no ELF library: {error}") from error
+    sizes["headers and padding"] = library.stat().st_size - sum(sizes.values())
+    return sizes
+
+
+def name_unit(owner: str, objects: Path) -> str:
+    """Returns the unit id behind an owner in the map, or the part it belongs to."""
+    path = Path(owner)
+    if path.is_relative_to(objects):
+        return path.relative_to(objects).as_posix().removesuffix(".o").partition("@")[0]
+    return RUNTIME_PART if _RUNTIME.search(owner) else LINKER_PART
+
+
+def sum_parts(units: Mapping[str, int]) -> dict[str, int]:
+    """Returns part -> bytes of unit -> bytes."""
+    parts: Counter[str] = Counter()
+    for unit, size in units.items():
+        parts[_part_of(unit, _prefixes())] += size
+    return dict(parts)
+
+
+def _part_of(unit: str, prefixes: Iterable[tuple[str, str]]) -> str:
+    return next((part for prefix, part in prefixes if unit.startswith(prefix)), unit)
+
+
+@cache
+def _prefixes() -> tuple[tuple[str, str], ...]:
+    text = resources.files("builder.size").joinpath("parts.toml").read_text()
+    return tuple((prefix, part) for prefix, part in tomllib.loads(text)["parts"])

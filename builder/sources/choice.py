@@ -1,0 +1,67 @@
+"""Which providers a fetch asks, and in which order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from builder.errors import ConfigurationError
+from builder.sources.git import GitProvider
+from builder.sources.providers import (
+    DistributionProvider,
+    FolderProvider,
+    Provider,
+    ProviderName,
+)
+from builder.sources.store import ArchiveStore
+from builder.system.distribution import read_apt_configuration
+from builder.system.network import Downloader
+from builder.system.process import Runner
+
+
+def parse_provider(name: str | None) -> ProviderName | None:
+    """Returns the provider called `name`; None stands for all.
+
+    Raises:
+        ConfigurationError: there is none of that name.
+    """
+    if name is None:
+        return None
+    try:
+        return ProviderName(name)
+    except ValueError:
+        raise ConfigurationError(
+            f"unknown provider {name!r}; known are {', '.join(ProviderName)}",
+            hint="builder fetch --provider git",
+        ) from None
+
+
+def choose_providers(
+    runner: Runner,
+    cache: Path,
+    *,
+    source_folder: Path | None = None,
+    provider: ProviderName | None = None,
+    offline: bool = False,
+) -> tuple[Provider, ...]:
+    """Returns the user's folder first, then the mirror, then git; only `provider` if given.
+
+    Offline, the mirror is left out and git uses what it has fetched before.
+
+    Raises:
+        ConfigurationError: `source_folder` is no folder.
+    """
+    store = ArchiveStore(folder=cache / "downloads")
+    chosen: list[Provider] = []
+    if source_folder is not None:
+        if not source_folder.is_dir():
+            raise ConfigurationError(
+                f"{source_folder} is not a folder", hint="builder fetch --from <folder>"
+            )
+        chosen.append(FolderProvider(folder=source_folder, store=store))
+    if provider is not ProviderName.GIT and not offline:
+        apt = read_apt_configuration(runner)
+        downloader = Downloader(proxies=apt.proxies)
+        chosen.append(DistributionProvider(apt=apt, downloader=downloader, store=store))
+    if provider is not ProviderName.DISTRIBUTION:
+        chosen.append(GitProvider(runner=runner, folder=cache / "git", offline=offline))
+    return tuple(chosen)

@@ -1,0 +1,109 @@
+"""Upstream's git as a provider."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder.core.sources import SourcePin
+from builder.errors import SourceError
+from builder.sources.providers import Delivery, ProviderName, Unavailable
+from builder.system.process import Completed, Runner
+
+_SETTINGS = (
+    "-c", "core.autocrlf=false",
+    "-c", "core.hooksPath=/dev/null",
+    "-c", "fetch.fsckObjects=true",
+    "-c", "gc.auto=0",
+    "-c", "tar.umask=0022",
+)  # fmt: skip
+
+
+@dataclass(slots=True, kw_only=True)
+class GitProvider:
+    """Fetches exactly the pinned commit, which identifies the content: git checks every object.
+
+    The archive made from it has other bytes than the distribution's (which may lack some
+    files: `+dfsg`), so it is the commit that is verified, not the pin's sha256.
+    """
+
+    runner: Runner
+    folder: Path
+    """Where the bare repositories and the archives made from them are kept."""
+    offline: bool = False
+    """Use only what has been fetched before."""
+    _silent: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return str(ProviderName.GIT)
+
+    def deliver(self, pin: SourcePin, on_bytes: Callable[[int], None]) -> Delivery:
+        """Fetches the commit unless it is there, verifies it and archives its tree."""
+        git = self.runner.find_program("git")
+        if git is None:
+            raise Unavailable("git is not installed (apt install git)")
+        repository = self.folder / f"{pin.name}-{pin.commit[:12]}.git"
+        archive = self.folder / f"{pin.name}-{pin.commit}.tar"
+        if not self._has_commit(git, repository, pin):
+            if self.offline:
+                raise Unavailable("offline, and not all commits have been fetched before")
+            self._fetch(git, repository, pin)
+        archive.unlink(missing_ok=True)
+        made = self._git(
+            git, repository, "archive", "--format=tar", f"--output={archive}", pin.commit
+        )
+        if made.returncode != 0:
+            raise SourceError(f"git cannot archive {pin.url}: {_last_line(made)}")
+        on_bytes(pin.size)
+        return Delivery(archive=archive, strip=0, provider=self.name, temporary=True)
+
+    def _fetch(self, git: Path, repository: Path, pin: SourcePin) -> None:
+        host = "/".join(pin.url.split("/")[:3])
+        if host in self._silent:
+            raise Unavailable(self._silent[host])
+        shutil.rmtree(repository, ignore_errors=True)
+        repository.mkdir(parents=True)
+        self._git(git, repository, "init", "--quiet", "--bare", "--template=", ".")
+        completed = self._git(
+            git, repository, "fetch", "--quiet", "--depth", "1", "--no-tags", pin.url, pin.commit
+        )
+        if completed.returncode != 0:
+            reason = f"git fetch {pin.url} {pin.commit[:12]}: {_last_line(completed)}"
+            shutil.rmtree(repository, ignore_errors=True)
+            if "resolve host" in completed.output or "connect to" in completed.output:
+                self._silent[host] = reason
+            raise Unavailable(reason)
+        if not self._has_commit(git, repository, pin):
+            raise SourceError(
+                f"{pin.url} did not deliver commit {pin.commit}",
+                hint="fetch from elsewhere: builder fetch --provider distribution",
+            )
+
+    def _has_commit(self, git: Path, repository: Path, pin: SourcePin) -> bool:
+        """True when the pinned commit and all that it refers to are there, undamaged."""
+        if not (repository / "HEAD").is_file():
+            return False
+        parsed = self._git(
+            git, repository, "rev-parse", "--verify", "--quiet", f"{pin.commit}^{{commit}}"
+        )
+        if parsed.returncode != 0 or parsed.output.strip() != pin.commit:
+            return False
+        checked = self._git(
+            git, repository, "fsck", "--full", "--no-dangling", "--no-progress", pin.commit
+        )
+        return checked.returncode == 0
+
+    def _git(self, git: Path, repository: Path, *arguments: str) -> Completed:
+        runner = self.runner.with_environment(GIT_TERMINAL_PROMPT="0", GIT_DIR=str(repository))
+        return runner.run((os.fspath(git), *_SETTINGS, *arguments), cwd=repository)
+
+
+def _last_line(completed: Completed) -> str:
+    lines = [line.strip() for line in completed.output.splitlines() if line.strip()]
+    fatal = [line for line in lines if line.startswith(("fatal:", "error:"))]
+    return (fatal or lines or ["no message"])[0]

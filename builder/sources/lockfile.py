@@ -1,0 +1,115 @@
+"""Reads `sources.lock.toml` and the patches beside it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from builder.core.sources import SourceLock, SourcePatch, SourcePin
+from builder.errors import ConfigurationError
+from builder.sources.patches import parse_patch
+
+LOCK_NAME = "sources.lock.toml"
+
+
+def read_lock(folder: Path) -> SourceLock:
+    """Reads the lock file and `patches/*.patch` of builder's `third_party` folder.
+
+    Raises:
+        ConfigurationError: a field is missing, unknown or malformed, or a patch is.
+    """
+    path = folder / LOCK_NAME
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+    patches = [read_patch(file) for file in sorted((folder / "patches").glob("*.patch"))]
+    return parse_lock(text, name=str(path), patches=tuple(patches))
+
+
+def read_patch(path: Path) -> SourcePatch:
+    """Reads one patch: a header that gives the reason, then a unified diff."""
+    text = path.read_text()
+    header = text[: text.find("\n--- ") + 1]
+    reason = " ".join(header.split())
+    if not reason:
+        raise ConfigurationError(f"{path} does not start with a reason", hint="add one sentence")
+    parse_patch(path.stem, text)
+    return SourcePatch(name=path.stem, text=text, reason=reason)
+
+
+def parse_lock(text: str, *, name: str, patches: tuple[SourcePatch, ...] = ()) -> SourceLock:
+    """Parses the text of a lock file; `name` is for error messages."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{name}: {error}") from error
+    version, tables = document.get("version"), document.get("source")
+    if set(document) != {"version", "source"} or not isinstance(version, str):
+        raise ConfigurationError(f"{name}: wants a `version` and `[[source]]` tables, only")
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ConfigurationError(f"{name}: `source` is not a list of tables")
+    pins = tuple(_parse_pin(table, f"{name}: source {i + 1}") for i, table in enumerate(tables))
+    for what in ("name", "path", "file"):
+        values = [getattr(pin, what) for pin in pins]
+        if len(set(values)) != len(values):
+            raise ConfigurationError(f"{name}: two sources have the same {what}")
+    return SourceLock(version=version, pins=pins, patches=patches)
+
+
+def _parse_pin(table: dict[str, Any], where: str) -> SourcePin:
+    fields = _STRINGS | _NUMBERS | _LISTS
+    unknown, missing = set(table) - set(fields), set(fields) - _OPTIONAL - set(table)
+    if unknown or missing:
+        raise ConfigurationError(
+            f"{where}: unknown fields {sorted(unknown)}, missing fields {sorted(missing)}"
+        )
+    for field, value in table.items():
+        values = value if field in _LISTS and isinstance(value, list) else [value]
+        if field in _LISTS and not isinstance(value, list):
+            raise ConfigurationError(f"{where}: `{field}` is not a list")
+        if not all(fields[field](item) for item in values):
+            raise ConfigurationError(f"{where}: `{field}` cannot be {value!r}")
+    frozen: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+    }
+    return SourcePin(**frozen)
+
+
+def _matches(pattern: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def _is_path(value: object) -> bool:
+    """True for a relative POSIX path that stays inside of its root."""
+    if not isinstance(value, str) or not re.fullmatch(r"[\w.+@-]+(/[\w.+@-]+)*", value):
+        return False
+    return ".." not in value.split("/") and (value == "." or "." not in value.split("/"))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+_STRINGS: dict[str, Callable[[Any], bool]] = {
+    "name": _matches(r"[a-z0-9-]+"),
+    "path": _is_path,
+    "version": _matches(r"\S+"),
+    "url": _matches(r"https://[^\s@]+"),
+    "commit": _matches(r"[0-9a-f]{40}"),
+    "package": _matches(r"[a-z0-9][a-z0-9+.-]+"),
+    "file": _matches(r"[A-Za-z0-9_.+~-]+\.tar\.(?:gz|bz2|xz)"),
+    "sha256": _matches(r"[0-9a-f]{64}"),
+    "licence": _matches(r"[A-Za-z0-9.+() -]+"),
+    "feature": _matches(r"[a-z0-9-]+"),
+}
+_NUMBERS: dict[str, Callable[[Any], bool]] = {
+    "strip": _is_count,
+    "size": _is_count,
+    "unpacked": _is_count,
+}
+_LISTS: dict[str, Callable[[Any], bool]] = {"excluded": _is_path, "kept": _is_path}
+_OPTIONAL = frozenset({"excluded", "kept", "feature"})

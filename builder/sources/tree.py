@@ -1,0 +1,205 @@
+"""From a lock to a source tree: complete, verified and patched, or absent."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from builder.core.sources import SourceLock, SourcePin, SourceTree
+from builder.errors import SourceError
+from builder.sources import manifest
+from builder.sources.patches import apply_patch
+from builder.sources.providers import Delivery, Provider, Unavailable, refuse_nothing_found
+from builder.sources.store import ArchiveStore
+from builder.system.archives import extract_archive
+from builder.system.files import free_bytes
+from builder.system.locks import folder_lock
+from builder.system.progress import Progress
+
+_SHOWN = 20
+_MIB = 1 << 20
+
+
+def tree_folder(lock: SourceLock, cache: Path) -> Path:
+    """Returns where the tree of `lock` is, or will be."""
+    return cache / "sources" / f"{lock.version}-{lock.digest[:16]}"
+
+
+def find_tree(lock: SourceLock, cache: Path) -> SourceTree | None:
+    """Returns the tree of `lock` when it is complete."""
+    root = tree_folder(lock, cache)
+    if manifest.read_marker(root, lock.digest) is None:
+        return None
+    return SourceTree(root=root, version=lock.version, digest=lock.digest)
+
+
+def materialise(
+    lock: SourceLock,
+    cache: Path,
+    providers: Sequence[Provider],
+    progress: Progress,
+) -> SourceTree:
+    """Makes the source tree of `lock` unless it is there; safe against kill -9 at any point.
+
+    Args:
+        lock: all its pins are fetched (`SourceLock.select` chooses).
+        cache: `downloads`, `git` and `sources` are made in it.
+        providers: asked in this order for each source that is not in `downloads` already.
+        progress: is told what is fetched from where.
+
+    Raises:
+        SourceError: a source cannot be had, is not what its pin says, or there is no space.
+    """
+    root = tree_folder(lock, cache)
+    if found := find_tree(lock, cache):
+        return found
+    with folder_lock(root, on_wait=progress.note, error=SourceError):
+        if found := find_tree(lock, cache):
+            return found
+        with folder_lock(cache / "downloads", on_wait=progress.note, error=SourceError):
+            store = ArchiveStore(folder=cache / "downloads")
+            _check_space(lock, store, cache)
+            deliveries = _acquire(lock, store, providers, progress)
+            _build(lock, root, deliveries, progress)
+    return SourceTree(root=root, version=lock.version, digest=lock.digest)
+
+
+def check_tree(lock: SourceLock, cache: Path) -> int:
+    """Reads the whole tree again; returns the number of files that are as they should be.
+
+    A tree that differs is not used any more: its marker is removed.
+
+    Raises:
+        SourceError: there is no tree, or it differs; the message says in what.
+    """
+    root = tree_folder(lock, cache)
+    marker = manifest.read_marker(root, lock.digest)
+    if marker is None:
+        raise SourceError(f"there is no complete source tree at {root}", hint="builder fetch")
+    with folder_lock(root, error=SourceError):
+        differences = manifest.compare(root, marker)
+        if differences:
+            manifest.remove_marker(root)
+            raise SourceError(
+                f"the source tree at {root} is not what was fetched\n{_describe(differences)}",
+                hint="make it anew, mostly from archives that are here already: builder fetch",
+            )
+    return marker.files
+
+
+def _acquire(
+    lock: SourceLock, store: ArchiveStore, providers: Sequence[Provider], progress: Progress
+) -> dict[SourcePin, Delivery]:
+    progress.step(f"Fetching {len(lock.pins)} sources of PyTorch {lock.version}")
+    total = sum(pin.size for pin in lock.pins)
+    deliveries: dict[SourcePin, Delivery] = {}
+    failures: list[tuple[SourcePin, list[str]]] = []
+    errors: list[SourceError] = []
+    done = 0
+    for pin in lock.pins:
+        show = _show_bytes(progress, done, total, pin.file)
+        kept = store.find_verified(pin)
+        if kept is not None:
+            deliveries[pin] = Delivery(archive=kept, strip=pin.strip, provider="archive")
+        else:
+            result = _ask(pin, providers, show, progress, errors)
+            if isinstance(result, Delivery):
+                deliveries[pin] = result
+            else:
+                failures.append((pin, result))
+        done += pin.size
+        show(pin.size)
+    if len(failures) == 1 and len(errors) == 1 and len(failures[0][1]) == 1:
+        raise errors[0]
+    if failures:
+        raise refuse_nothing_found(failures)
+    progress.advance(len(lock.pins), len(lock.pins), "sources")
+    return deliveries
+
+
+def _ask(
+    pin: SourcePin,
+    providers: Sequence[Provider],
+    show: Callable[[int], None],
+    progress: Progress,
+    errors: list[SourceError],
+) -> Delivery | list[str]:
+    """Returns the first delivery, or what each provider said."""
+    reasons: list[str] = []
+    for provider in providers:
+        try:
+            delivery = provider.deliver(pin, show)
+        except Unavailable as answer:
+            reasons.append(f"{provider.name}: {answer}")
+        except SourceError as error:
+            reasons.append(f"{provider.name}: {error.message}")
+            errors.append(error)
+        else:
+            for reason in reasons:
+                progress.note(f"{pin.name} comes from {delivery.provider}, since {reason}")
+            return delivery
+    return reasons or ["it has not been downloaded before, and nothing else may be asked"]
+
+
+def _build(
+    lock: SourceLock, root: Path, deliveries: dict[SourcePin, Delivery], progress: Progress
+) -> None:
+    """Unpacks and patches beside `root`, marks the result as complete and renames it."""
+    progress.step(f"Unpacking into {root}")
+    staging, old = (root.with_name(f".{root.name}.{suffix}") for suffix in ("partial", "old"))
+    for left_over in (staging, old):
+        shutil.rmtree(left_over, ignore_errors=True)
+    for done, pin in enumerate(lock.pins):
+        progress.advance(done, len(lock.pins), pin.name)
+        delivery = deliveries[pin]
+        extract_archive(
+            delivery.archive,
+            staging / pin.path,
+            strip=delivery.strip,
+            wanted=pin.carries,
+            max_bytes=2 * pin.unpacked + 64 * _MIB,
+        )
+    progress.advance(len(lock.pins), len(lock.pins), "patches and checksums")
+    for patch in lock.patches:
+        apply_patch(patch, staging)
+    manifest.write_marker(
+        staging, lock.digest, {pin.name: deliveries[pin].provider for pin in lock.pins}
+    )
+    if root.exists():
+        root.rename(old)
+    staging.rename(root)
+    shutil.rmtree(old, ignore_errors=True)
+    for delivery in deliveries.values():
+        if delivery.temporary:
+            delivery.archive.unlink(missing_ok=True)
+
+
+def _check_space(lock: SourceLock, store: ArchiveStore, cache: Path) -> None:
+    downloads = sum(pin.size for pin in lock.pins if not store.path(pin).exists())
+    needed = downloads + sum(pin.unpacked for pin in lock.pins) + 64 * _MIB
+    free = free_bytes(cache)
+    if free < needed:
+        raise SourceError(
+            f"{cache} has {free // _MIB:,} MiB free; the sources need {needed // _MIB:,} MiB",
+            hint="free some space, or choose another cache: BUILDER_CACHE=<folder> builder fetch",
+        )
+
+
+def _show_bytes(progress: Progress, before: int, total: int, what: str) -> Callable[[int], None]:
+    whole = total // _MIB + 1
+
+    def show(received: int) -> None:
+        progress.advance(min((before + received) // _MIB, whole - 1), whole, f"MiB, {what}")
+
+    return show
+
+
+def _describe(differences: manifest.Differences) -> str:
+    lines = []
+    for kind in ("changed", "missing", "added"):
+        paths = getattr(differences, kind)
+        lines += [f"  {kind}: {path}" for path in paths[:_SHOWN]]
+        if len(paths) > _SHOWN:
+            lines.append(f"  and {len(paths) - _SHOWN} more {kind}")
+    return "\n".join(lines)

@@ -1,0 +1,194 @@
+"""Unpacking archives that others made: nothing is written outside of the destination."""
+
+from __future__ import annotations
+
+import lzma
+import shutil
+import tarfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder.errors import SourceError
+
+MAX_MEMBERS = 500_000
+MAX_NAME = 1024
+
+
+@dataclass(slots=True, kw_only=True)
+class _Extraction:
+    """State of one extraction; links wait until all files are written."""
+
+    archive: Path
+    destination: Path
+    max_bytes: int
+    bytes: int = 0
+    members: int = 0
+    files: set[str] = field(default_factory=set)
+    links: dict[str, str] = field(default_factory=dict)
+
+    def refuse(self, name: str, why: str) -> SourceError:
+        """Returns the error that `name` must not be extracted."""
+        return SourceError(
+            f"{self.archive.name} is not safe to unpack: {name!r} {why}",
+            hint="do not use this archive; the one that the lock file pins has no such entry",
+        )
+
+
+def extract_archive(
+    archive: Path,
+    destination: Path,
+    *,
+    strip: int = 0,
+    wanted: Callable[[str], bool] = lambda _: True,
+    max_bytes: int = 4 << 30,
+) -> int:
+    """Unpacks a tar archive (plain, gzip, bzip2, xz) and returns the bytes written.
+
+    Args:
+        archive: is read once, front to back.
+        destination: existing folders in it may be added to, existing files are an error.
+        strip: leading path components to drop; what has no more is left out.
+        wanted: decides on each path after stripping (POSIX, relative).
+        max_bytes: largest sum of file sizes.
+
+    Raises:
+        SourceError: the archive is broken, or holds an absolute path, `..`, a link that leads
+            out of `destination`, a device, a name twice, or more than `max_bytes`.
+    """
+    state = _Extraction(archive=archive, destination=destination, max_bytes=max_bytes)
+    destination.mkdir(parents=True, exist_ok=True)
+    try:
+        with tarfile.open(archive, "r|*") as tar:
+            for member in tar:
+                _extract_member(state, tar, member, strip, wanted)
+    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, ValueError) as error:
+        raise SourceError(f"{archive.name} cannot be read as an archive: {error}") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise SourceError(f"{archive.name} cannot be read as an archive: {error}") from error
+    _make_links(state)
+    return state.bytes
+
+
+def strip_components(name: str, strip: int) -> str | None:
+    """Returns `name` without `strip` leading components, None when nothing is left.
+
+    Raises:
+        ValueError: the name is absolute, climbs, or has characters that no source file has.
+    """
+    if len(name) > MAX_NAME or any(ord(c) < 32 or c == "\\" for c in name):
+        raise ValueError("has a name that no source file has")
+    if name.startswith("/"):
+        raise ValueError("is an absolute path")
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise ValueError("climbs out of its folder")
+    return "/".join(parts[strip:]) or None
+
+
+def _extract_member(
+    state: _Extraction,
+    tar: tarfile.TarFile,
+    member: tarfile.TarInfo,
+    strip: int,
+    wanted: Callable[[str], bool],
+) -> None:
+    state.members += 1
+    if state.members > MAX_MEMBERS:
+        raise state.refuse(member.name, f"is one of more than {MAX_MEMBERS} entries")
+    try:
+        name = strip_components(member.name, strip)
+    except ValueError as error:
+        raise state.refuse(member.name, str(error)) from None
+    if not (member.isreg() or member.isdir() or member.issym()):
+        raise state.refuse(member.name, "is neither a file, a folder nor a symbolic link")
+    if name is None or not wanted(name):
+        return
+    if member.isdir():
+        _make_folder(state, name)
+    elif member.issym():
+        _plan_link(state, name, member.linkname)
+    else:
+        _write_file(state, tar, member, name)
+
+
+def _make_folder(state: _Extraction, name: str) -> None:
+    if any(parent in state.links for parent in _lineage(name)):
+        raise state.refuse(name, "goes through a link")
+    (state.destination / name).mkdir(parents=True, exist_ok=True)
+
+
+def _write_file(
+    state: _Extraction, tar: tarfile.TarFile, member: tarfile.TarInfo, name: str
+) -> None:
+    state.bytes += member.size
+    if state.bytes > state.max_bytes:
+        raise state.refuse(name, f"makes it larger than {state.max_bytes:,} bytes")
+    if name in state.files or name in state.links:
+        raise state.refuse(name, "is there twice")
+    parent = name.rpartition("/")[0]
+    if parent:
+        _make_folder(state, parent)
+    state.files.add(name)
+    source = tar.extractfile(member)
+    assert source is not None
+    target = state.destination / name
+    try:
+        with target.open("xb") as stream:
+            shutil.copyfileobj(source, stream, 1 << 20)
+    except FileExistsError:
+        raise state.refuse(name, "would overwrite a file") from None
+    target.chmod(0o755 if member.mode & 0o100 else 0o644)
+
+
+def _plan_link(state: _Extraction, name: str, target: str) -> None:
+    if name in state.files or name in state.links:
+        raise state.refuse(name, "is there twice")
+    if _leads_out(name, target):
+        raise state.refuse(name, "is a link that leads out")
+    state.links[name] = target
+
+
+def _leads_out(name: str, target: str) -> bool:
+    """True when the path of a link's target climbs above the root at any of its steps."""
+    if target.startswith("/") or not target or any(ord(c) < 32 for c in target):
+        return True
+    depth = name.count("/")
+    for part in target.split("/"):
+        depth += {"": 0, ".": 0, "..": -1}.get(part, 1)
+        if depth < 0:
+            return True
+    return False
+
+
+def _make_links(state: _Extraction) -> None:
+    """Makes the links last, so that no file can be written through one; drops dangling ones."""
+    root = state.destination.resolve()
+    made = []
+    for name, target in sorted(state.links.items()):
+        if any(parent in state.links for parent in _lineage(name)[:-1]):
+            raise state.refuse(name, "goes through a link")
+        path = state.destination / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink() or path.exists():
+            raise state.refuse(name, "would overwrite a file")
+        path.symlink_to(target)
+        made.append((name, path))
+    for name, path in made:
+        try:
+            resolved = path.resolve(strict=False)
+        except (OSError, RuntimeError):
+            raise state.refuse(name, "is a link to itself") from None
+        if not resolved.is_relative_to(root):
+            raise state.refuse(name, "is a link that leads out")
+    for _, path in made:
+        if not path.exists():
+            path.unlink()
+
+
+def _lineage(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]

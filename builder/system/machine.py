@@ -1,0 +1,81 @@
+"""Facts of the machine builder runs on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import mmap
+import os
+import platform
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_VERSION = re.compile(r"__version__ *= *['\"]([^'\"]+)['\"]")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def read_boot_id() -> str:
+    """Returns what changes when the machine starts anew; the empty string where it is unknown."""
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
+
+
+def host_architecture() -> str:
+    """Returns the machine's architecture in `uname -m` terms."""
+    return platform.machine()
+
+
+def count_cores() -> int:
+    """Returns how many CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_bytes() -> int:
+    """Returns the machine's memory in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledPackage:
+    """An importable Python package, found without importing it."""
+
+    name: str
+    version: str
+    """From its metadata, else from its `version.py`; `unknown` where neither says."""
+    folder: Path
+
+
+def find_package(name: str) -> InstalledPackage | None:
+    """Returns the installed package `name`, or None; imports nothing of it."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(next(iter(spec.submodule_search_locations)))
+    return InstalledPackage(name, _package_version(name, folder), folder)
+
+
+def file_contains(path: Path, needle: bytes) -> bool:
+    """Returns whether the bytes `needle` stand in the file; False where it cannot be read."""
+    try:
+        with (
+            path.open("rb") as stream,
+            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as view,
+        ):
+            return view.find(needle) >= 0
+    except (OSError, ValueError):
+        return False
+
+
+def _package_version(name: str, folder: Path) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    try:
+        match = _VERSION.search((folder / "version.py").read_text())
+    except OSError:
+        match = None
+    return match[1] if match else "unknown"

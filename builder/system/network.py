@@ -1,0 +1,262 @@
+"""Downloads that resume, retry and say what went wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from builder.errors import SourceError
+
+if TYPE_CHECKING:
+    import requests
+
+_CHUNK = 1 << 16
+_CONNECT_SECONDS = 10.0
+_READ_SECONDS = 30.0
+_RETRIED = (408, 416, 425, 429, 500, 502, 503, 504)
+
+
+class DownloadError(SourceError):
+    """A URL that did not deliver; `reachable` tells a refusal from silence."""
+
+    def __init__(self, url: str, reason: str, *, reachable: bool) -> None:
+        super().__init__(f"{redact(url)}: {reason}")
+        self.reason = reason
+        self.reachable = reachable
+        """True when the server answered, so that asking it for something else makes sense."""
+
+
+class _Interrupted(Exception):  # noqa: N818 - not an error yet: the transfer is tried again
+    """One attempt failed; another may do better."""
+
+    def __init__(self, reason: str, *, reachable: bool, wait: float = 0) -> None:
+        super().__init__(reason)
+        self.reachable = reachable
+        self.wait = wait
+
+
+def open_session() -> requests.Session:
+    """Returns a session that identifies builder and takes bytes as they are stored."""
+    import requests
+
+    from builder import __version__
+
+    session = requests.Session()
+    session.headers.update({"User-Agent": f"builder/{__version__}", "Accept-Encoding": "identity"})
+    return session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Downloader:
+    """Fetches files over http(s). Proxies of the environment apply unless given ones do."""
+
+    session: Callable[[], requests.Session] = open_session
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    """Scheme, or `scheme://host`, -> proxy URL."""
+    attempts: int = 4
+    """Attempts in a row that bring nothing before giving up."""
+    sleep: Callable[[float], None] = time.sleep
+
+    def download(
+        self,
+        url: str,
+        target: Path,
+        *,
+        max_bytes: int,
+        on_bytes: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Downloads `url` to `target`, going on where an earlier call was cut off.
+
+        The unfinished file is `<target>.part`; it is continued only when the server proves
+        by its validator that it still has the same file (RFC 9110, section 13.1.5).
+
+        Args:
+            url: http or https.
+            target: where the complete file goes.
+            max_bytes: more is an error: the file cannot be the expected one.
+            on_bytes: is told how many bytes of the file are there.
+
+        Raises:
+            DownloadError: the server does not have it, or did not deliver in all attempts.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = _Partial(target)
+        failures, furthest = 0, partial.size(url)
+        with self.session() as session:
+            while True:
+                try:
+                    self._attempt(session, url, partial, max_bytes, on_bytes)
+                except _Interrupted as error:
+                    failures = 1 if partial.size(url) > furthest else failures + 1
+                    furthest = max(furthest, partial.size(url))
+                    if failures >= self.attempts:
+                        raise DownloadError(url, str(error), reachable=error.reachable) from error
+                    self.sleep(max(error.wait, 0.5 * 2**failures))
+                else:
+                    partial.finish()
+                    return
+
+    def _attempt(
+        self,
+        session: requests.Session,
+        url: str,
+        partial: _Partial,
+        max_bytes: int,
+        on_bytes: Callable[[int], None],
+    ) -> None:
+        import requests
+        import urllib3
+
+        try:
+            with session.get(
+                url,
+                headers=partial.request_headers(url),
+                proxies=dict(self.proxies) or None,
+                timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+                stream=True,
+            ) as response:
+                if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                    partial.discard()
+                _check_status(url, response)
+                _receive(url, response, partial, max_bytes, on_bytes)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise _Interrupted(_describe(error), reachable=False) from error
+
+
+class _Partial:
+    """The unfinished file of one download, and what says which file it is the start of."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self.path = target.with_name(target.name + ".part")
+        self._note = target.with_name(target.name + ".part.json")
+
+    def size(self, url: str) -> int:
+        """Returns the bytes that can be kept when asking `url`."""
+        return self.path.stat().st_size if self._validator(url) and self.path.exists() else 0
+
+    def request_headers(self, url: str) -> dict[str, str]:
+        """Returns the headers that ask for the rest, if the server still has the same file."""
+        validator, size = self._validator(url), self.size(url)
+        if not validator or not size:
+            return {}
+        return {"Range": f"bytes={size}-", "If-Range": validator}
+
+    def start(self, url: str, validator: str | None) -> None:
+        """Begins anew."""
+        self.discard()
+        if validator:
+            self._note.write_text(json.dumps({"url": url, "validator": validator}))
+
+    def discard(self) -> None:
+        """Forgets all that has been received."""
+        self.path.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """Gives the file its name."""
+        self.path.replace(self._target)
+        self._note.unlink(missing_ok=True)
+
+    def _validator(self, url: str) -> str | None:
+        try:
+            note = json.loads(self._note.read_text())
+        except (OSError, ValueError):
+            return None
+        if not isinstance(note, dict) or note.get("url") != url:
+            return None
+        validator = note.get("validator")
+        return validator if isinstance(validator, str) else None
+
+
+def _check_status(url: str, response: requests.Response) -> None:
+    status = response.status_code
+    if status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+        return
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        raise DownloadError(url, "the server does not have this file", reachable=True)
+    reason = f"HTTP status {status} {response.reason or ''}".rstrip()
+    if status in _RETRIED:
+        after = response.headers.get("Retry-After", "")
+        wait = min(float(after), 30.0) if after.isdigit() else 0.0
+        raise _Interrupted(reason, reachable=True, wait=wait)
+    raise DownloadError(url, reason, reachable=True)
+
+
+def _receive(
+    url: str,
+    response: requests.Response,
+    partial: _Partial,
+    max_bytes: int,
+    on_bytes: Callable[[int], None],
+) -> None:
+    total = _continue_or_start(url, response, partial)
+    if total is not None and total > max_bytes:
+        partial.discard()
+        raise _too_large(url, total, max_bytes)
+    done = partial.path.stat().st_size if partial.path.exists() else 0
+    with partial.path.open("ab") as stream:
+        for chunk in response.raw.stream(_CHUNK, decode_content=False):
+            done += len(chunk)
+            if done > max_bytes:
+                partial.discard()
+                raise _too_large(url, done, max_bytes)
+            stream.write(chunk)
+            on_bytes(done)
+    if total is not None and done != total:
+        raise _Interrupted(f"the connection ended after {done} of {total} bytes", reachable=True)
+
+
+def _continue_or_start(url: str, response: requests.Response, partial: _Partial) -> int | None:
+    """Prepares the partial file for the answer; returns the whole file's size if it is told."""
+    if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+        told = re.fullmatch(
+            r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip()
+        )
+        if told and int(told[1]) == partial.size(url):
+            return int(told[2]) if told[2] != "*" else None
+        partial.discard()
+        raise _Interrupted("the server sent another part than asked for", reachable=True)
+    etag = response.headers.get("ETag", "")
+    strong = etag if etag and not etag.startswith("W/") else None
+    partial.start(url, strong or response.headers.get("Last-Modified"))
+    length = response.headers.get("Content-Length", "")
+    return int(length) if length.isdigit() else None
+
+
+def _too_large(url: str, size: int, limit: int) -> DownloadError:
+    return DownloadError(
+        url, f"sends {size:,} bytes where at most {limit:,} are expected", reachable=True
+    )
+
+
+def _describe(error: Exception) -> str:
+    """Returns the innermost reason: what requests wraps around it helps nobody."""
+    import requests
+    import urllib3
+
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy cannot be reached"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate cannot be verified"
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
+        return "no answer in time"
+    if isinstance(error, requests.ConnectionError):
+        text = str(error)
+        if re.search(r"resol(?:ve|ution)", text, re.IGNORECASE):
+            return "the host name cannot be resolved"
+        return "connection refused" if "refused" in text else "the connection failed"
+    return f"the transfer broke off ({type(error).__name__})"
+
+
+def redact(url: str) -> str:
+    """Returns `url` without the user name and password it may hold."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -1,0 +1,109 @@
+"""Reference cases beside a model: a safetensors file with inputs and expected outputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+
+from builder.core.inputs import Array, little_endian, to_array
+from builder.core.tensors import DType, ReferenceCase, Tensor, TensorSpec
+from builder.errors import VerificationError
+from builder.system.files import write_atomically
+
+SUFFIX = ".reference.safetensors"
+FORMAT = "1"
+"""Version of the layout: tensors `input.N` and `output.N`, and the metadata written here."""
+
+_SHA256 = re.compile(r"^[0-9a-f]{64}$")
+
+
+def reference_path(model: Path) -> Path:
+    """Returns where the reference case of `model` is: `model.ptl.reference.safetensors`."""
+    return model.with_name(model.name + SUFFIX)
+
+
+def format_reference(case: ReferenceCase) -> bytes:
+    """Returns `case` as a safetensors file."""
+    from safetensors.numpy import save
+
+    tensors = {f"input.{i}": to_array(t) for i, t in enumerate(case.inputs)}
+    tensors |= {f"output.{i}": to_array(t) for i, t in enumerate(case.outputs)}
+    metadata = {
+        "format": FORMAT,
+        "model_sha256": case.model_sha256,
+        "torch_version": case.torch_version,
+    }
+    return bytes(save(tensors, metadata))
+
+
+def write_reference(path: Path, case: ReferenceCase) -> None:
+    """Writes `case` to `path`, whole or not at all."""
+    write_atomically(path, format_reference(case))
+
+
+def read_reference(path: Path) -> ReferenceCase:
+    """Returns the reference case at `path`.
+
+    Raises:
+        VerificationError: missing, no safetensors file, or not laid out as `FORMAT` says.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise VerificationError(f"no reference case at {path}")
+    try:
+        with safe_open(path, framework="numpy") as stream:
+            metadata = stream.metadata() or {}
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise _broken(path, str(error)) from error
+    return _to_case(path, metadata, tensors)
+
+
+def _to_case(
+    path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Array]
+) -> ReferenceCase:
+    if metadata.get("format") != FORMAT:
+        raise _broken(
+            path, f"its format is {metadata.get('format')!r}, this builder reads {FORMAT!r}"
+        )
+    sha256 = metadata.get("model_sha256", "")
+    if not _SHA256.match(sha256):
+        raise _broken(path, "it does not say which model it is of")
+    inputs = _numbered(path, "input", tensors)
+    outputs = _numbered(path, "output", tensors)
+    if len(inputs) + len(outputs) != len(tensors) or not outputs:
+        raise _broken(path, "its tensors are not input.0, ... and output.0, ...")
+    return ReferenceCase(
+        inputs=inputs,
+        outputs=outputs,
+        torch_version=metadata.get("torch_version", "unknown"),
+        model_sha256=sha256,
+    )
+
+
+def _numbered(path: Path, prefix: str, tensors: Mapping[str, Array]) -> tuple[Tensor, ...]:
+    found: list[Tensor] = []
+    while (name := f"{prefix}.{len(found)}") in tensors:
+        found.append(_to_tensor(path, name, tensors[name]))
+    return tuple(found)
+
+
+def _to_tensor(path: Path, name: str, array: Array) -> Tensor:
+    try:
+        dtype = DType(array.dtype.name)
+    except ValueError:
+        raise _broken(path, f"{name} has dtype {array.dtype.name}") from None
+    spec = TensorSpec(dtype, tuple(array.shape))
+    data = array.astype(little_endian(dtype)).tobytes()
+    assert len(data) == prod(spec.shape) * dtype.itemsize
+    return Tensor(spec, data)
+
+
+def _broken(path: Path, why: str) -> VerificationError:
+    return VerificationError(
+        f"{path} is no reference case: {why}",
+        hint="export the model again: builder export SOURCE -o MODEL.ptl",
+    )

@@ -1,0 +1,86 @@
+"""What `builder doctor` says about the machine and its Python packages."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+
+from builder.core.artifacts import Finding
+from builder.system.files import free_bytes
+from builder.system.machine import (
+    InstalledPackage,
+    count_cores,
+    file_contains,
+    find_package,
+    memory_bytes,
+)
+
+_GIB = 1 << 30
+_WANTED_DISK = 3 * _GIB
+"""Sources, their archives and one build."""
+_WANTED_MEMORY = 2 * _GIB
+_OLDEST_PYTHON = (3, 11)
+_INSTALL_TORCH = "apt install python3-torch python3-torchvision, or pip install torch==2.6.0"
+_XNNPACK_OPERATOR = b"prepacked::conv2d_clamp_prepack"
+
+
+def inspect_machine(cache: Path) -> tuple[Finding, ...]:
+    """Returns findings on Python, processors, memory and the space of `cache`."""
+    free, memory = free_bytes(cache), memory_bytes()
+    current = sys.version_info >= _OLDEST_PYTHON
+    return (
+        Finding(
+            subject="python",
+            ok=current,
+            detail=f"{platform.python_version()} ({sys.executable})",
+            remedy="" if current else "apt install python3.11",
+        ),
+        Finding(
+            subject="machine",
+            ok=memory >= _WANTED_MEMORY,
+            detail=f"{count_cores()} cores, {memory / _GIB:.1f} GiB memory",
+            remedy="" if memory >= _WANTED_MEMORY else "builder build --jobs 1",
+        ),
+        Finding(
+            subject="cache",
+            ok=free >= _WANTED_DISK,
+            detail=f"{cache}, {free / _GIB:.1f} GiB free",
+            remedy="" if free >= _WANTED_DISK else "export BUILDER_CACHE=<folder with 3 GiB free>",
+        ),
+    )
+
+
+def inspect_torch() -> tuple[Finding, ...]:
+    """Returns findings on torch and torchvision; neither is imported."""
+    torch, vision = find_package("torch"), find_package("torchvision")
+    return (_describe_torch(torch), _describe_vision(vision))
+
+
+def _describe_torch(torch: InstalledPackage | None) -> Finding:
+    if torch is None:
+        return Finding(
+            subject="torch",
+            ok=False,
+            detail="not installed (only `builder export` needs it)",
+            remedy=_INSTALL_TORCH,
+        )
+    if file_contains(torch.folder / "lib" / "libtorch_cpu.so", _XNNPACK_OPERATOR):
+        return Finding(subject="torch", ok=True, detail=f"{torch.version}, can export and optimise")
+    return Finding(
+        subject="torch",
+        ok=False,
+        detail=f"{torch.version}, has no XNNPACK: can export with --no-optimize only",
+        remedy=_INSTALL_TORCH,
+    )
+
+
+def _describe_vision(vision: InstalledPackage | None) -> Finding:
+    if vision is None:
+        return Finding(
+            subject="torchvision",
+            ok=False,
+            detail="not installed (only `builder export <model name>` needs it)",
+            remedy=_INSTALL_TORCH,
+        )
+    return Finding(subject="torchvision", ok=True, detail=vision.version)

@@ -1,0 +1,85 @@
+"""What `builder doctor` says about programs and targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from builder.core.artifacts import Finding
+from builder.core.targets import TARGETS, Target
+from builder.core.toolchain import Tool, Toolchain
+from builder.errors import ToolchainError
+from builder.system.process import Runner
+from builder.toolchains.host import (
+    find_host_target,
+    find_launcher,
+    find_major,
+    locate_clang,
+    locate_host_toolchain,
+    locate_linker,
+    locate_packaged_tool,
+)
+
+LATER = {
+    "android": "Android targets come in a later release; they will need the Android NDK",
+    "ios": "iOS targets come in a later release",
+}
+"""Platforms that builder is made for and cannot build for yet."""
+
+
+def inspect_tools(runner: Runner, *, cc: str | None = None) -> tuple[Finding, ...]:
+    """Returns one finding per program a host build uses."""
+    clang = _try("clang", lambda: locate_clang(runner, cc))
+    major = find_major(clang.detail) if clang.ok else 0
+    launcher = find_launcher(runner)
+    return (
+        clang,
+        _try("lld", lambda: locate_linker(runner, major)),
+        _try("cmake", lambda: locate_packaged_tool(runner, "cmake", "CMAKE_BIN_DIR")),
+        _try("ninja", lambda: locate_packaged_tool(runner, "ninja", "BIN_DIR")),
+        Finding(
+            subject="compiler cache",
+            ok=launcher is not None,
+            detail=_describe(launcher) if launcher else "not installed (optional)",
+            remedy="" if launcher else "apt install ccache",
+        ),
+    )
+
+
+def inspect_targets(
+    runner: Runner, *, cc: str | None = None, cxx: str | None = None
+) -> tuple[Finding, ...]:
+    """Returns one finding per target: whether it can be built here, and what is missing."""
+    known = tuple(_inspect_target(runner, target, cc, cxx) for target in TARGETS)
+    later = tuple(
+        Finding(subject=f"target {platform}", ok=False, detail=f"not yet: {reason}")
+        for platform, reason in sorted(LATER.items())
+    )
+    return known + later
+
+
+def _inspect_target(runner: Runner, target: Target, cc: str | None, cxx: str | None) -> Finding:
+    subject = f"target {target}"
+    if find_host_target((target,)) is None:
+        detail = "not yet: can only be built on such a machine itself"
+        return Finding(subject=subject, ok=False, detail=detail)
+    try:
+        toolchain = locate_host_toolchain(runner, target, cc=cc, cxx=cxx)
+    except ToolchainError as error:
+        return Finding(subject=subject, ok=False, detail=error.message, remedy=error.hint or "")
+    return Finding(subject=subject, ok=True, detail=_summarise(toolchain))
+
+
+def _try(subject: str, locate: Callable[[], Tool]) -> Finding:
+    try:
+        tool = locate()
+    except ToolchainError as error:
+        return Finding(subject=subject, ok=False, detail=error.message, remedy=error.hint or "")
+    return Finding(subject=subject, ok=True, detail=_describe(tool))
+
+
+def _summarise(toolchain: Toolchain) -> str:
+    return f"can be built here: {toolchain.cxx.version}; {toolchain.linker.version}"
+
+
+def _describe(tool: Tool) -> str:
+    return f"{tool.version} ({tool.path})"

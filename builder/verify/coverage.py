@@ -1,0 +1,58 @@
+"""Does a runtime serve a model? Answered from what both say of themselves."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection
+from pathlib import Path
+
+from builder.core.manifest import Manifest
+from builder.core.model import ModelInfo
+from builder.core.operators import Operator
+from builder.errors import ModelError, VerificationError
+
+
+def find_missing_operators(
+    info: ModelInfo, manifest: Manifest, *, registered: Collection[str] = ()
+) -> tuple[Operator, ...]:
+    """Returns the operators of the model that the runtime lacks, sorted.
+
+    Args:
+        info: the model.
+        manifest: of the runtime.
+        registered: operators known to be there beside those that the manifest lists.
+    """
+    there = {str(operator) for operator in manifest.operators} | set(registered)
+    return tuple(sorted({o for o in info.operators if str(o) not in there}))
+
+
+def check_served(info: ModelInfo, manifest: Manifest, *, model: Path) -> None:
+    """Checks file format, bytecode version and custom classes of the model.
+
+    Raises:
+        ModelError: it is no lite file.
+        VerificationError: the runtime cannot read its version, or lacks its classes.
+    """
+    if info.bytecode_version is None:
+        raise ModelError(
+            f"{model} is no lite file, a runtime cannot load it",
+            hint=f"builder export {model} -o {model.with_suffix('.ptl')}",
+        )
+    if not manifest.bytecode_min <= info.bytecode_version <= manifest.bytecode_max:
+        raise VerificationError(
+            f"{model} has bytecode version {info.bytecode_version}; the runtime reads "
+            f"{manifest.bytecode_min} to {manifest.bytecode_max}",
+            hint="export it with a torch that writes one of these versions",
+        )
+    if lacking := sorted(set(info.custom_classes) - set(manifest.custom_classes)):
+        raise VerificationError(
+            f"the runtime lacks {len(lacking)} custom classes of {model.name}: "
+            f"{', '.join(lacking)}",
+            hint=build_hint(model, manifest),
+        )
+
+
+def build_hint(model: Path, manifest: Manifest) -> str:
+    """Returns the command that builds a runtime for `model`."""
+    file = shlex.quote(str(model))
+    return f"build one that has them: builder build {file} --abi {manifest.abi} -o out"

@@ -1,0 +1,26 @@
+"""What a verification is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.core.tensors import TensorSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyRequest:
+    """One model to run on one built runtime."""
+
+    model: Path
+    runtime: Path
+    """What `builder build -o` wrote, the folder of one ABI in it, or its library."""
+    reference: Path | None = None
+    """None: the file beside the model, when there is one."""
+    tolerance: float | None = None
+    """Largest relative difference for floats; None: the default of each dtype."""
+    inputs: tuple[TensorSpec, ...] = ()
+    """For random inputs when there is no reference case."""
+    seed: int = 0
+    repeat: int = 1
+    """Forward calls; more than one measures time."""

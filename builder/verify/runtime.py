@@ -1,0 +1,205 @@
+"""A built runtime on disk, and the program in it that runs models."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from builder.core.inputs import SCALAR
+from builder.core.manifest import Manifest, parse_manifest
+from builder.core.operators import Operator
+from builder.core.tensors import DType, Tensor, TensorSpec
+from builder.errors import BuilderError, ConfigurationError, VerificationError
+from builder.system.process import Completed, Runner, failure_text
+from builder.verify.coverage import build_hint
+
+MANIFEST = "manifest.json"
+RUNNER = Path("bin", "torchlite-run")
+
+_MISSING_OPERATORS = re.compile(r"Following ops cannot be found: \[(?P<names>[^\]]*)\]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """The folder of one ABI."""
+
+    root: Path
+    manifest: Manifest
+
+    @property
+    def runner(self) -> Path:
+        """The program that runs a model on this runtime."""
+        return self.root / RUNNER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """What one run of a model gave."""
+
+    outputs: tuple[Tensor, ...]
+    seconds: float
+    """Of one forward call."""
+
+
+def locate_runtime(path: Path, *, host_abi: str) -> Runtime:
+    """Returns the runtime at `path`: an output folder, the folder of an ABI, or the library.
+
+    Of several ABIs in one output folder it is that of `host_abi`.
+
+    Raises:
+        ConfigurationError: there is none, or several and none for this machine.
+        VerificationError: its manifest cannot be read.
+    """
+    folder = path.parent.parent if path.is_file() else path
+    if not (folder / MANIFEST).is_file():
+        folder = _choose_abi(path, host_abi)
+    try:
+        manifest = parse_manifest((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise VerificationError(
+            f"{folder / MANIFEST} is no manifest: {error}",
+            hint=f"build it again: builder build MODEL --abi {host_abi} -o {path}",
+        ) from error
+    runtime = Runtime(root=folder, manifest=manifest)
+    if not runtime.runner.is_file():
+        raise VerificationError(f"the runtime has no {runtime.runner}", hint="build it again")
+    return runtime
+
+
+def run_model(
+    runtime: Runtime,
+    model: Path,
+    inputs: Sequence[Tensor],
+    *,
+    scratch: Path,
+    runner: Runner,
+    repeat: int = 1,
+) -> RunOutcome:
+    """Runs `model` on `runtime`; `scratch` is an empty folder for the tensors' bytes.
+
+    Raises:
+        VerificationError: the program fails, lacks operators, or prints what it should not.
+    """
+    command = [str(runtime.runner), str(model)]
+    for index, tensor in enumerate(inputs):
+        file = scratch / f"input.{index}.bin"
+        file.write_bytes(tensor.data)
+        command += ["--input", f"{format_spec(tensor.spec)}:{file}"]
+    command += ["--output-dir", str(scratch)]
+    if repeat > 1:
+        command += ["--repeat", str(repeat)]
+    completed = _run(runner, tuple(command), runtime)
+    if completed.returncode != 0:
+        raise _failed(completed, model, runtime)
+    return parse_outcome(completed.output, folder=scratch)
+
+
+def list_registered(runtime: Runtime, *, runner: Runner) -> frozenset[str]:
+    """Returns the operators that the runtime says it has, e.g. `aten::add.Tensor`.
+
+    Raises:
+        VerificationError: the program fails.
+    """
+    command = (str(runtime.runner), "--operators")
+    completed = _run(runner, command, runtime)
+    if completed.returncode != 0:
+        raise VerificationError(failure_text(f"{command[0]} --operators", completed, log=None))
+    return frozenset(line.strip() for line in completed.output.splitlines() if "::" in line)
+
+
+def format_spec(spec: TensorSpec) -> str:
+    """Returns `float32:1x3x224x224`, or `int64:scalar` without dimensions."""
+    return f"{spec.dtype}:{'x'.join(map(str, spec.shape)) or SCALAR}"
+
+
+def parse_outcome(output: str, *, folder: Path) -> RunOutcome:
+    """Returns the outcome that the last JSON line of `output` describes; files in `folder`.
+
+    Raises:
+        VerificationError: no such line, or files that are not what it says.
+    """
+    try:
+        value = _last_object(output)
+        outputs = tuple(_read_output(item, folder) for item in value["outputs"])
+        return RunOutcome(outputs=outputs, seconds=float(value["seconds"]))
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise VerificationError(
+            f"the runtime's program printed what builder cannot read: {error}",
+            hint="build the runtime again with this builder",
+        ) from error
+
+
+def parse_missing_operators(output: str) -> tuple[Operator, ...]:
+    """Returns the operators that a runtime says it cannot find; empty when it says nothing."""
+    found = _MISSING_OPERATORS.search(output)
+    names = found["names"].split(",") if found else []
+    return tuple(sorted({Operator.parse(name) for name in names if "::" in name}))
+
+
+def _choose_abi(path: Path, host_abi: str) -> Path:
+    folders = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
+    if not folders:
+        raise ConfigurationError(
+            f"no built runtime at {path}",
+            hint=f"build one: builder build MODEL --abi {host_abi} -o {path}",
+        )
+    if len(folders) == 1:
+        return folders[0]
+    if path / host_abi in folders:
+        return path / host_abi
+    raise ConfigurationError(
+        f"{path} holds several runtimes, none for {host_abi}",
+        hint=f"choose one: --runtime {folders[0]}",
+    )
+
+
+def _run(runner: Runner, command: tuple[str, ...], runtime: Runtime) -> Completed:
+    try:
+        return runner.run(command)
+    except BuilderError as error:
+        raise VerificationError(
+            f"{error.message}; the runtime is for {runtime.manifest.abi}",
+            hint="verify it on a machine that can run it",
+        ) from error
+
+
+def _failed(completed: Completed, model: Path, runtime: Runtime) -> VerificationError:
+    if missing := parse_missing_operators(completed.output):
+        return VerificationError(
+            f"{runtime.root} lacks {len(missing)} operators of {model.name}: "
+            f"{', '.join(map(str, missing))}",
+            hint=build_hint(model, runtime.manifest),
+        )
+    if completed.returncode < 0:
+        name = signal.Signals(-completed.returncode).name
+        return VerificationError(f"{model.name} ended {runtime.runner} by {name}")
+    return VerificationError(
+        failure_text(f"running {model.name} on {runtime.root}", completed, log=None)
+    )
+
+
+def _last_object(output: str) -> Mapping[str, Any]:
+    for line in reversed(output.splitlines()):
+        if line.lstrip().startswith("{"):
+            value: dict[str, Any] = json.loads(line)
+            return value
+    raise ValueError("no JSON line in its output")
+
+
+def _read_output(item: Mapping[str, Any], folder: Path) -> Tensor:
+    shape, file = item["shape"], str(item["file"])
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        raise ValueError(f"not a shape: {shape!r:.60}")
+    if Path(file).name != file:
+        raise ValueError(f"not a file's name: {file!r:.60}")
+    spec = TensorSpec(DType(str(item["dtype"])), tuple(shape))
+    wanted = prod(spec.shape) * spec.dtype.itemsize
+    if (found := (folder / file).stat().st_size) != wanted:
+        raise ValueError(f"{file} has {found} bytes, {spec} takes {wanted}")
+    return Tensor(spec, (folder / file).read_bytes())

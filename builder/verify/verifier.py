@@ -1,0 +1,130 @@
+"""The verification, step by step: does it fit, run it, compare."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.core.artifacts import VerifyReport
+from builder.core.differences import check_finite, compare_outputs
+from builder.core.inputs import sample_inputs
+from builder.core.model import ModelInfo
+from builder.core.tensors import Tensor
+from builder.errors import ConfigurationError, VerificationError
+from builder.system.process import Runner
+from builder.system.progress import Progress
+from builder.system.references import read_reference, reference_path
+from builder.verify.coverage import build_hint, check_served, find_missing_operators
+from builder.verify.requests import VerifyRequest
+from builder.verify.runtime import Runtime, list_registered, locate_runtime, run_model
+
+NO_REFERENCE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What to feed a model with, and what should come out."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...] | None
+    """None when nobody can say."""
+    origin: str
+    """Where the outputs come from, for people."""
+
+
+Oracle = Callable[[Path, Sequence[Tensor]], tuple[str, tuple[Tensor, ...]] | None]
+"""Runs a model elsewhere: its origin and outputs, or None when it cannot."""
+
+
+def verify_model(
+    request: VerifyRequest,
+    info: ModelInfo,
+    *,
+    host_abi: str,
+    runner: Runner,
+    oracle: Oracle,
+    progress: Progress,
+) -> VerifyReport:
+    """Runs the model on the runtime and returns how its outputs compare with PyTorch's.
+
+    A difference does not raise: the report says it. `oracle` is asked for outputs when the
+    model has no reference case.
+
+    Raises:
+        ConfigurationError: no runtime there, or no inputs to run the model with.
+        ModelError: no lite file.
+        VerificationError: the runtime cannot serve or run the model, or the reference case
+            belongs to another file.
+    """
+    runtime = locate_runtime(request.runtime, host_abi=host_abi)
+    check_served(info, runtime.manifest, model=request.model)
+    _check_operators(request.model, info, runtime, runner)
+    expectation = find_expectation(request, info, oracle)
+    progress.step(f"Running {request.model.name} on {runtime.root}")
+    with tempfile.TemporaryDirectory(prefix="builder-verify-") as scratch:
+        outcome = run_model(
+            runtime,
+            request.model,
+            expectation.inputs,
+            scratch=Path(scratch),
+            runner=runner,
+            repeat=request.repeat,
+        )
+    if expectation.outputs is None:
+        outputs = check_finite(outcome.outputs)
+    else:
+        outputs = compare_outputs(outcome.outputs, expectation.outputs, tolerance=request.tolerance)
+    return VerifyReport(
+        model=request.model.name,
+        reference=expectation.origin,
+        outputs=outputs,
+        seconds=outcome.seconds,
+    )
+
+
+def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) -> Expectation:
+    """Returns the reference case of the model, or what can be had in its place.
+
+    Raises:
+        ConfigurationError: no reference case, and no shapes for random inputs.
+        VerificationError: the reference case is broken or belongs to another file.
+    """
+    path = request.reference or reference_path(request.model)
+    if request.reference is not None or (path.is_file() and not request.inputs):
+        return _from_case(path, request.model, info)
+    if not request.inputs:
+        raise ConfigurationError(
+            f"no reference case beside {request.model}: {path.name} is missing",
+            hint=f"builder export SOURCE -o {request.model} writes one; "
+            "or describe random inputs with --shape 1,3,224,224 --dtype float32",
+        )
+    inputs = sample_inputs(request.inputs, seed=request.seed)
+    origin, outputs = oracle(request.model, inputs) or (NO_REFERENCE, None)
+    return Expectation(inputs=inputs, outputs=outputs, origin=origin)
+
+
+def _from_case(path: Path, model: Path, info: ModelInfo) -> Expectation:
+    case = read_reference(path)
+    if case.model_sha256 != info.sha256:
+        raise VerificationError(
+            f"{path} belongs to another file: it was saved for {case.model_sha256[:12]}..., "
+            f"{model} is {info.sha256[:12]}...",
+            hint=f"export the model again: builder export SOURCE -o {model}",
+        )
+    origin = f"{path}, eager PyTorch {case.torch_version}"
+    return Expectation(inputs=case.inputs, outputs=case.outputs, origin=origin)
+
+
+def _check_operators(model: Path, info: ModelInfo, runtime: Runtime, runner: Runner) -> None:
+    missing = find_missing_operators(info, runtime.manifest)
+    if missing:  # some are registered in every runtime, and in no manifest
+        registered = list_registered(runtime, runner=runner)
+        missing = find_missing_operators(info, runtime.manifest, registered=registered)
+    if missing:
+        raise VerificationError(
+            f"the runtime lacks {len(missing)} operators of {model.name}: "
+            f"{', '.join(map(str, missing))}",
+            hint=build_hint(model, runtime.manifest),
+        )

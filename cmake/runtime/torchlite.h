@@ -1,0 +1,123 @@
+/* torchlite.h: the whole interface of a runtime built by builder.
+ *
+ * A runtime loads lite-interpreter files (.ptl) and runs their methods on dense CPU tensors. It
+ * exports these functions and nothing else. All functions are safe to call from C.
+ *
+ * Threads: different modules may be used from different threads at the same time. One module may be
+ * used by one thread at a time. torchlite_error() is per thread.
+ *
+ * Values: inputs are dense, contiguous, row-major, little-endian tensors. Where a method's
+ * parameter is an int, float or bool, pass a tensor without dimensions of int64, float64 or bool.
+ * Outputs are flattened depth first: tuples and lists in order, dicts by insertion order, None is
+ * left out; numbers become tensors without dimensions (int64, float64, bool). Strings and objects
+ * cannot be passed or returned.
+ */
+#ifndef TORCHLITE_H
+#define TORCHLITE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define TORCHLITE_API
+#else
+#define TORCHLITE_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Bumped when a function changes or goes; functions may be added without. */
+#define TORCHLITE_ABI_VERSION 1
+
+/* Element types; the numbers are those of c10::ScalarType. */
+typedef enum torchlite_dtype {
+  TORCHLITE_UINT8 = 0,
+  TORCHLITE_INT8 = 1,
+  TORCHLITE_INT16 = 2,
+  TORCHLITE_INT32 = 3,
+  TORCHLITE_INT64 = 4,
+  TORCHLITE_FLOAT16 = 5,
+  TORCHLITE_FLOAT32 = 6,
+  TORCHLITE_FLOAT64 = 7,
+  TORCHLITE_BOOL = 11
+} torchlite_dtype;
+
+typedef enum torchlite_status {
+  TORCHLITE_OK = 0,
+  /* An argument is null, of an unknown dtype or of a negative size. */
+  TORCHLITE_INVALID_ARGUMENT = 1,
+  /* The file cannot be read, is no lite file, or needs what this runtime lacks. */
+  TORCHLITE_LOAD_FAILED = 2,
+  /* The method does not exist, its inputs do not fit, or an operator failed. */
+  TORCHLITE_RUN_FAILED = 3,
+  /* An output is neither a tensor nor a number, or has a dtype without a code above. */
+  TORCHLITE_UNSUPPORTED_OUTPUT = 4
+} torchlite_status;
+
+/* A tensor that somebody else owns. data: prod(sizes) elements. sizes: dims numbers, may be NULL
+ * when dims is 0. */
+typedef struct torchlite_tensor {
+  torchlite_dtype dtype;
+  int32_t dims;
+  const int64_t* sizes;
+  const void* data;
+} torchlite_tensor;
+
+typedef struct torchlite_module torchlite_module;
+typedef struct torchlite_result torchlite_result;
+
+/* Loads a lite file. On success *module is set and must be given to torchlite_module_free(). */
+TORCHLITE_API torchlite_status torchlite_load(const char* path, torchlite_module** module);
+
+/* The same from memory. The bytes are copied where needed; they may go after the call. */
+TORCHLITE_API torchlite_status
+torchlite_load_buffer(const void* data, size_t size, torchlite_module** module);
+
+/* Runs forward(). inputs: count tensors, read during the call only. On success *result is set and
+ * must be given to torchlite_result_free(). */
+TORCHLITE_API torchlite_status torchlite_forward(
+    torchlite_module* module,
+    const torchlite_tensor* inputs,
+    size_t count,
+    torchlite_result** result);
+
+/* Runs a method by name. */
+TORCHLITE_API torchlite_status torchlite_run_method(
+    torchlite_module* module,
+    const char* method,
+    const torchlite_tensor* inputs,
+    size_t count,
+    torchlite_result** result);
+
+/* The number of output tensors. */
+TORCHLITE_API size_t torchlite_result_count(const torchlite_result* result);
+
+/* Describes output `index`; what it points to lives as long as the result. */
+TORCHLITE_API torchlite_status
+torchlite_result_tensor(const torchlite_result* result, size_t index, torchlite_tensor* tensor);
+
+TORCHLITE_API void torchlite_result_free(torchlite_result* result);
+TORCHLITE_API void torchlite_module_free(torchlite_module* module);
+
+/* What went wrong in the last failed call of this thread; "" when none failed. Valid until the
+ * next call on this thread. */
+TORCHLITE_API const char* torchlite_error(void);
+
+/* The operators this runtime has registered, sorted, as "aten::add.Tensor", ended by NULL. Valid
+ * for ever. *count, when given, receives their number. */
+TORCHLITE_API const char* const* torchlite_operators(size_t* count);
+
+/* Version of PyTorch this runtime is built from, e.g. "2.6.0". */
+TORCHLITE_API const char* torchlite_version(void);
+
+/* How many threads operators may use; 0 leaves the choice to the runtime. Call it before the
+ * first forward. */
+TORCHLITE_API torchlite_status torchlite_set_threads(int32_t threads);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from builder.cli.ops import command
+from builder.core.operators import Operator
+from builder.errors import ConfigurationError, ModelError
+from builder.oplists import read_op_list
+
+DATA = Path(__file__).parents[2] / "data" / "models"
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(
+        command, [str(argument) for argument in arguments], catch_exceptions=False
+    )
+
+
+def test_the_table_names_model_version_classes_and_operators():
+    result = invoke(DATA / "conv.ptl")
+    assert result.exit_code == 0
+    assert "conv.ptl (bytecode version 8, sha256 " in result.output
+    assert "xnnpack.Conv2dOpContext, xnnpack.LinearOpContext" in result.output
+    assert "prepacked::conv2d_clamp_run  conv.ptl" in result.output
+
+
+def test_json_is_the_union_with_provenance():
+    result = invoke(DATA / "control.ptl", DATA / "lstm_flatbuffer.ptl", "--json")
+    found = json.loads(result.output)
+    assert found["bytecode_versions"] == [8, 9]
+    assert [model["name"] for model in found["models"]] == ["control.ptl", "lstm_flatbuffer.ptl"]
+    assert found["operators"]["aten::lstm.input"] == ["lstm_flatbuffer.ptl"]
+    assert len(found["operators"]) == 16 + 3
+    assert found["custom_classes"] == []
+
+
+def test_models_and_lists_mix(tmp_path):
+    written = tmp_path / "my ops.yaml"
+    assert invoke(DATA / "conv.ptl", "-o", written).exit_code == 0
+    plain = tmp_path / "plain.txt"
+    plain.write_text("aten::mean.dim\naten::tanh\n")
+    found = json.loads(invoke(written, plain, DATA / "hooked.ptl", "--json").output)
+    assert found["operators"]["aten::mean.dim"] == ["conv.ptl", "plain.txt"]
+    assert found["operators"]["aten::tanh"] == ["hooked.ptl", "plain.txt"]
+    assert [model["name"] for model in found["models"]] == ["conv.ptl", "hooked.ptl"]
+
+
+def test_output_is_an_operator_list_and_replaces_the_table(tmp_path):
+    path = tmp_path / "ops.yaml"
+    result = invoke(DATA / "quantised.ptl", "-o", path)
+    assert "quantized::conv2d" not in result.output
+    op_list = read_op_list(path)
+    assert Operator("quantized::conv2d", "new") in op_list.operators
+    assert op_list.custom_classes == ("quantized.LinearPackedParamsBase",)
+    assert op_list.bytecode_versions == (8,)
+
+
+def test_different_models_of_one_name_are_told_apart(tmp_path):
+    other = tmp_path / "conv.ptl"
+    shutil.copy(DATA / "control.ptl", other)
+    found = json.loads(invoke(DATA / "conv.ptl", other, DATA / "conv.ptl", "--json").output)
+    names = [model["name"] for model in found["models"]]
+    assert names == [f"conv.ptl@{model['sha256'][:8]}" for model in found["models"]]
+    assert len(set(names)) == 2
+
+
+def test_nothing_is_written_after_an_error(tmp_path):
+    path = tmp_path / "ops.yaml"
+    with pytest.raises(ModelError, match=r"torch\.save"):
+        invoke(DATA / "conv.ptl", DATA / "state_dict.pt", "-o", path)
+    assert not path.exists()
+
+
+def test_a_model_is_not_overwritten_by_a_list(tmp_path):
+    model = tmp_path / "conv.ptl"
+    shutil.copy(DATA / "conv.ptl", model)
+    with pytest.raises(ConfigurationError, match="is YAML"):
+        invoke(model, "-o", model)
+    assert model.read_bytes() == (DATA / "conv.ptl").read_bytes()
+
+
+def test_torchscript_without_torch_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ModelError, match="only PyTorch can say") as caught:
+        invoke(DATA / "control.pt")
+    assert "pip install 'builder[export]'" in caught.value.hint
+
+
+def test_lite_files_need_no_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert invoke(DATA / "conv.ptl", DATA / "conv_flatbuffer.ptl").exit_code == 0
+
+
+def test_a_model_must_be_named():
+    assert invoke().exit_code == 2

@@ -1,0 +1,60 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.core.inputs import parse_shape, parse_specs, sample_inputs, to_array
+from builder.core.tensors import DType, TensorSpec
+from builder.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ("1,3,224,224", (1, 3, 224, 224)),
+        ("5", (5,)),
+        (" 2 , 0 ", (2, 0)),
+        ("scalar", ()),
+        ("2x3", (2, 3)),
+    ],
+)
+def test_shapes_are_read(text: str, shape: tuple[int, ...]) -> None:
+    assert parse_shape(text) == shape
+
+
+@pytest.mark.parametrize("text", ["", "1,,2", "-1,3", "1.5", "a", "1,", "٣", "99999,99999,99999"])
+def test_bad_shapes_are_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError):
+        parse_shape(text)
+
+
+def test_one_dtype_serves_all_shapes_and_none_means_float32() -> None:
+    assert [s.dtype for s in parse_specs(["1", "2"], ["int64"])] == [DType.INT64] * 2
+    assert parse_specs(["1"], []) == (TensorSpec(DType.FLOAT32, (1,)),)
+    assert parse_specs([], []) == ()
+
+
+@pytest.mark.parametrize("dtypes", [["int64", "bool"], ["bfloat16"]])
+def test_dtypes_must_match_and_be_known(dtypes: list[str]) -> None:
+    with pytest.raises(ConfigurationError):
+        parse_specs(["1", "2", "3"], dtypes)
+
+
+@given(
+    st.sampled_from(list(DType)),
+    st.lists(st.integers(0, 5), max_size=3).map(tuple),
+    st.integers(0, 2**32),
+)
+def test_samples_fit_their_spec_and_repeat(dtype: DType, shape: tuple[int, ...], seed: int) -> None:
+    spec = TensorSpec(dtype, shape)
+    (tensor,) = sample_inputs([spec], seed=seed)
+    array = to_array(tensor)
+    assert array.shape == shape
+    assert array.dtype == str(dtype)
+    assert sample_inputs([spec], seed=seed) == (tensor,)
+    if dtype not in {DType.FLOAT16, DType.FLOAT32, DType.FLOAT64}:
+        assert all(0 <= value <= 7 for value in array.ravel())
+
+
+def test_another_seed_gives_other_values() -> None:
+    spec = TensorSpec(DType.FLOAT32, (8,))
+    assert sample_inputs([spec], seed=0) != sample_inputs([spec], seed=1)

@@ -1,0 +1,72 @@
+import importlib
+import sys
+from types import ModuleType
+
+import pytest
+
+from builder.errors import ExitCode, ToolchainError
+from builder.export.capabilities import (
+    TorchCapabilities,
+    check_capabilities,
+    import_torchvision,
+    probe_torch,
+)
+
+
+def torch_like(*, xnnpack: bool = True, lite: bool = True) -> TorchCapabilities:
+    return TorchCapabilities(version="2.13.0", xnnpack=xnnpack, lite_interpreter=lite)
+
+
+def test_torch_without_xnnpack_saves_but_does_not_optimise() -> None:
+    check_capabilities(torch_like(xnnpack=False), optimize=False)
+    with pytest.raises(ToolchainError, match=r"2\.13\.0") as caught:
+        check_capabilities(torch_like(xnnpack=False), optimize=True)
+    assert caught.value.exit_code == ExitCode.TOOLCHAIN
+    for word in ("--no-optimize", "1.13", "2.6.0"):
+        assert word in (caught.value.hint or "")
+
+
+def test_torch_without_lite_interpreter_is_refused() -> None:
+    with pytest.raises(ToolchainError, match="lite interpreter"):
+        check_capabilities(torch_like(lite=False), optimize=False)
+    check_capabilities(torch_like(), optimize=True)
+
+
+def test_missing_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib, "import_module", _raise(ModuleNotFoundError("no", name="torch")))
+    with pytest.raises(ToolchainError, match="torch is not installed") as caught:
+        probe_torch()
+    assert "pip install torch" in (caught.value.hint or "")
+    assert "python3-torch" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModuleNotFoundError("No module named 'numpy'", name="numpy"),
+        OSError("libcudart.so: cannot open"),
+        RuntimeError("operator torchvision::nms does not exist"),
+    ],
+)
+def test_torchvision_that_does_not_import_is_told_from_a_missing_one(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(importlib, "import_module", _raise(error))
+    with pytest.raises(ToolchainError, match="cannot be imported"):
+        import_torchvision()
+
+
+def test_old_torchvision_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = ModuleType("torchvision")
+    old.__version__ = "0.13.1"
+    monkeypatch.setitem(sys.modules, "torchvision", old)
+    monkeypatch.setitem(sys.modules, "torchvision.models", ModuleType("torchvision.models"))
+    with pytest.raises(ToolchainError, match=r"0\.13\.1"):
+        import_torchvision()
+
+
+def _raise(error: Exception):
+    def fail(name: str) -> None:
+        raise error
+
+    return fail

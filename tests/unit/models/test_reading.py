@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import hashlib
+import pickle
+import zipfile
+
+import pytest
+
+from builder.core.model import ModelFormat
+from builder.errors import BuilderError, ModelError
+from builder.models.reading import TorchScriptError, read_model
+
+
+def test_recorded_models_have_the_operators_that_torch_reported(
+    data, recorded_operators, recorded_name
+):
+    path = data / recorded_name
+    info = read_model(path)
+    assert [str(operator) for operator in info.operators] == recorded_operators[recorded_name]
+    flatbuffer = "flatbuffer" in recorded_name
+    assert info.format is (ModelFormat.LITE_FLATBUFFER if flatbuffer else ModelFormat.LITE_ZIP)
+    assert info.bytecode_version == (9 if flatbuffer else 8)
+    assert info.size == path.stat().st_size
+    assert info.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert info.name == recorded_name
+
+
+@pytest.mark.parametrize("suffix", [".ptl", "_flatbuffer.ptl"])
+@pytest.mark.parametrize(
+    ("name", "classes", "methods"),
+    [
+        ("control", (), ("decide", "forward", "lengths")),
+        ("conv", ("xnnpack.Conv2dOpContext", "xnnpack.LinearOpContext"), ("forward",)),
+        (
+            "quantised",
+            ("quantized.LinearPackedParamsBase",),
+            ("__getstate__", "__setstate__", "forward"),
+        ),
+    ],
+)
+def test_custom_classes_and_methods(data, name, classes, methods, suffix):
+    info = read_model(data / f"{name}{suffix}")
+    assert info.custom_classes == classes
+    assert info.methods == methods
+
+
+@pytest.mark.parametrize("name", ["control", "conv", "hooked", "lstm", "quantised"])
+def test_both_formats_of_a_model_agree(data, name):
+    info = read_model(data / f"{name}_flatbuffer.ptl")
+    twin = read_model(data / f"{name}.ptl")
+    assert (info.operators, info.custom_classes, info.methods) == (
+        twin.operators,
+        twin.custom_classes,
+        twin.methods,
+    )
+
+
+def test_torchscript_without_bytecode_is_told_apart(data):
+    with pytest.raises(TorchScriptError, match="TorchScript without bytecode"):
+        read_model(data / "control.pt")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("state_dict.pt", "torch.save"), ("old_state_dict.pt", "old format")],
+)
+def test_files_of_torch_save_are_no_programs(data, name, words):
+    with pytest.raises(ModelError, match=words) as caught:
+        read_model(data / name)
+    assert not isinstance(caught.value, TorchScriptError)
+    assert "builder export" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "empty"),
+        (b"hello, this is no model", "begins with"),
+        (b"P", "begins with"),
+        (b"PK\x03\x04", "truncated"),
+        (b"\x18\0\0\0ET12rest", "ExecuTorch"),
+        (b"\x18\0\0\0PTMF", "truncated"),
+    ],
+)
+def test_other_files_are_refused(tmp_path, content, words):
+    path = tmp_path / "a model.ptl"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=words) as caught:
+        read_model(path)
+    assert str(path) in caught.value.message
+
+
+def test_missing_files_and_folders(tmp_path):
+    with pytest.raises(ModelError, match="not there") as caught:
+        read_model(tmp_path / "none.ptl")
+    assert "builder export" in caught.value.hint
+    with pytest.raises(ModelError, match="folder"):
+        read_model(tmp_path)
+    with pytest.raises(ModelError, match="not there"):
+        read_model(tmp_path / "none" / "none.ptl")
+
+
+def test_truncation_is_a_model_error_at_every_length(data, recorded_name, tmp_path):
+    content = (data / recorded_name).read_bytes()
+    path = tmp_path / "cut.ptl"
+    flatbuffer = "flatbuffer" in recorded_name
+    for length in range(0, len(content), len(content) // 97):
+        path.write_bytes(content[:length])
+        try:
+            found = read_model(path)
+        except ModelError:
+            continue
+        # the end of a flatbuffer may hold tensors, which are not read
+        assert flatbuffer
+        assert found.operators == read_model(data / recorded_name).operators
+
+
+def test_a_pickle_that_calls_is_never_executed(write_zip, tmp_path):
+    proof = tmp_path / "called"
+    for record in ("bytecode.pkl", "data.pkl", "constants.pkl"):
+        hostile = b"\x80\x02cos\nsystem\nX" + len(f"touch {proof}").to_bytes(4, "little")
+        path = write_zip({record: hostile + f"touch {proof}".encode() + b"\x85R."})
+        with pytest.raises(ModelError, match=r"tries to call os\.system; .*nothing was run"):
+            read_model(path)
+    assert not proof.exists()
+
+
+def test_hostile_torchscript_is_refused_before_torch_sees_it(write_zip):
+    path = write_zip({"bytecode.pkl": None, "data.pkl": b"\x80\x02cos\nsystem\n."})
+    with pytest.raises(ModelError, match="nothing was run") as caught:
+        read_model(path)
+    assert not isinstance(caught.value, TorchScriptError)
+
+
+def test_zip_bombs_are_not_unpacked(write_zip, monkeypatch):
+    bomb = write_zip({"bytecode.pkl": bytes(65 << 20)}, method=zipfile.ZIP_DEFLATED)
+    assert bomb.stat().st_size < 1 << 20
+    with pytest.raises(ModelError, match="would unpack to 68,157,440 bytes"):
+        read_model(bomb)
+    monkeypatch.setattr("builder.models.archive.MAX_MEMBERS", 3)
+    with pytest.raises(ModelError, match="members"):
+        read_model(write_zip({}))
+
+
+def test_a_member_larger_than_it_says_is_refused(write_zip):
+    path = write_zip({"bytecode.pkl": bytes(5000)}, method=zipfile.ZIP_DEFLATED)
+    content = path.read_bytes()
+    lie = content.replace((5000).to_bytes(4, "little"), (9).to_bytes(4, "little"))
+    assert lie != content
+    path.write_bytes(lie)
+    with pytest.raises(ModelError, match=r"bytecode\.pkl is damaged"):
+        read_model(path)
+
+
+def test_wrong_checksums_are_noticed(data, tmp_path):
+    content = (data / "conv.ptl").read_bytes()
+    path = tmp_path / "flipped.ptl"
+    path.write_bytes(content.replace(b"conv2d_clamp_run", b"conv2d_clamp_rum"))
+    with pytest.raises(ModelError, match=r"bytecode\.pkl is damaged"):
+        read_model(path)
+
+
+def test_encrypted_members_are_refused(write_zip):
+    path = write_zip({})
+    content = bytearray(path.read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = 0
+        while (start := content.find(signature, start)) >= 0:
+            content[start + flags] |= 1
+            start += 4
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="encrypted"):
+        read_model(path)
+
+
+def test_two_members_of_one_name_are_refused(tmp_path):
+    path = tmp_path / "double.ptl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/bytecode.pkl", b"one")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("model/bytecode.pkl", b"two")
+    with pytest.raises(ModelError, match="one name"):
+        read_model(path)
+
+
+@pytest.mark.parametrize(
+    ("records", "words"),
+    [
+        ({"data.pkl": None}, "no data.pkl"),
+        ({"version": b"three"}, "no number"),
+        ({"bytecode.pkl": pickle.dumps([], protocol=2)}, "list where a tuple"),
+        ({"bytecode.pkl": pickle.dumps((8,), protocol=2)}, "no functions"),
+        ({"bytecode.pkl": pickle.dumps((8, ("m.forward",)), protocol=2)}, "without code"),
+        ({"bytecode.pkl": pickle.dumps((8, ("m.f", ())), protocol=2)}, "'operators' is missing"),
+        ({"bytecode.pkl": pickle.dumps((8, (7, ())), protocol=2)}, "int where a text"),
+        ({"bytecode.pkl": pickle.dumps((8, ("m.\x1b[2J", ())), protocol=2)}, "impossible name"),
+    ],
+)
+def test_records_of_another_shape_are_model_errors(write_zip, records, words):
+    with pytest.raises(ModelError, match=words) as caught:
+        read_model(write_zip(records))
+    assert caught.value.message.isprintable()
+
+
+def _bytecode(operators, *, version=8, schema=()):
+    code = (
+        ("instructions", ()),
+        ("operators", operators),
+        ("constants", ()),
+        ("types", ()),
+        ("register_size", 1),
+    )
+    functions = (("__torch__.M.forward", code, *schema),)
+    return pickle.dumps((version, *functions) if version else functions, protocol=2)
+
+
+def test_operators_with_and_without_argument_counts(write_zip):
+    operators = (("aten::add", "Tensor", 2), ("aten::relu", ""))
+    info = read_model(write_zip({"bytecode.pkl": _bytecode(operators, version=4)}))
+    assert [str(operator) for operator in info.operators] == ["aten::add.Tensor", "aten::relu"]
+    assert (info.bytecode_version, info.methods) == (4, ("forward",))
+
+
+def test_files_from_before_versions_are_version_three(write_zip):
+    info = read_model(write_zip({"bytecode.pkl": _bytecode((), version=None)}))
+    assert info.bytecode_version == 3
+
+
+@pytest.mark.parametrize("operator", [("rm -rf", ""), ("aten::add", "a b"), ("aten::add", 3), ()])
+def test_impossible_operators_are_model_errors(write_zip, operator):
+    with pytest.raises(ModelError, match="operator"):
+        read_model(write_zip({"bytecode.pkl": _bytecode((operator,))}))
+
+
+def test_every_error_is_ours_when_members_are_swapped(data, write_zip):
+    records = ("bytecode.pkl", "data.pkl", "constants.pkl", "version")
+    contents = [(data / name).read_bytes() for name in ("conv_flatbuffer.ptl", "state_dict.pt")]
+    for record in records:
+        for content in contents:
+            with pytest.raises(BuilderError):
+                read_model(write_zip({record: content}))

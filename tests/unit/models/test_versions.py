@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from builder.errors import ModelError
+from builder.models.reading import read_model
+from builder.models.versions import check_bytecode_version
+
+
+@pytest.mark.parametrize("version", [4, 8, 9, None])
+def test_readable_versions_pass(data, version):
+    check_bytecode_version(replace(read_model(data / "conv.ptl"), bytecode_version=version))
+
+
+@pytest.mark.parametrize(("version", "word"), [(3, "builder export"), (10, "--backport")])
+def test_other_versions_name_the_range_and_the_way(data, version, word):
+    info = replace(read_model(data / "conv.ptl"), bytecode_version=version)
+    with pytest.raises(ModelError, match=rf"version {version}; .* 4 to 9") as caught:
+        check_bytecode_version(info)
+    assert word in caught.value.hint

@@ -1,0 +1,116 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from builder.errors import ConfigurationError
+from builder.sources.lockfile import parse_lock, read_lock, read_patch
+
+THIRD_PARTY = Path(__file__).parents[3] / "third_party"
+GOOD = """
+version = "1.0"
+[[source]]
+name = "thing"
+path = "third_party/thing"
+version = "0.1~git1"
+url = "https://example.org/thing"
+commit = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+package = "thing"
+file = "thing_0.1~git1.orig.tar.xz"
+sha256 = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+size = 10
+unpacked = 20
+strip = 1
+licence = "MIT"
+excluded = ["docs"]
+"""
+
+
+def test_the_shipped_lock_is_valid_and_carries_what_a_mobile_build_needs():
+    lock = read_lock(THIRD_PARTY)
+    paths = {pin.path for pin in lock.select(frozenset()).pins}
+    assert lock.version == "2.6.0"
+    assert {".", "third_party/XNNPACK", "third_party/gemmlowp/gemmlowp"} <= paths
+    assert "third_party/torchvision" not in paths
+    assert lock.features == ("torchvision", "vulkan")
+    assert all(pin.size and pin.unpacked for pin in lock.pins)
+
+
+def test_the_shipped_lock_keeps_the_mobile_tests_only():
+    pytorch = next(pin for pin in read_lock(THIRD_PARTY).pins if pin.name == "pytorch")
+    assert pytorch.carries("test/mobile/model_test/ops.py")
+    assert not pytorch.carries("test/test_torch.py")
+    assert pytorch.carries("aten/src/ATen/test/x.cpp")
+
+
+def test_no_shipped_url_lacks_a_hash_and_no_registry_is_named():
+    text = (THIRD_PARTY / "sources.lock.toml").read_text()
+    for table in tomllib.loads(text)["source"]:
+        assert len(table["commit"]) == 40
+        assert len(table["sha256"]) == 64
+    assert "debian.org" not in text
+    assert "ubuntu.com" not in text
+
+
+def test_features_and_exceptions_change_the_digest():
+    lock = read_lock(THIRD_PARTY)
+    plain, vulkan = lock.select(frozenset()), lock.select(frozenset({"vulkan"}))
+    assert plain.digest != vulkan.digest
+    assert plain.digest == lock.select(frozenset()).digest
+
+
+def test_parses_a_pin():
+    (pin,) = parse_lock(GOOD, name="lock").pins
+    assert pin.excluded == ("docs",)
+    assert pin.kept == ()
+    assert pin.feature == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('path = "third_party/thing"', 'path = "../thing"'),
+        ('path = "third_party/thing"', 'path = "/etc"'),
+        ('path = "third_party/thing"', 'path = "a/./b"'),
+        ('url = "https:', 'url = "http:'),
+        ('url = "https://', 'url = "https://user@'),
+        ('commit = "a', 'commit = "'),
+        ('sha256 = "b', 'sha256 = "B'),
+        ("strip = 1", "strip = -1"),
+        ("strip = 1", "strip = true"),
+        ("size = 10", 'size = "10"'),
+        ("size = 10", ""),
+        ('file = "thing', 'file = "a/thing'),
+        ('excluded = ["docs"]', 'excluded = "docs"'),
+        ('excluded = ["docs"]', 'excluded = ["../docs"]'),
+        ('licence = "MIT"', 'licence = "MIT"\nsurprise = 1'),
+        ('version = "1.0"', 'version = "1.0"\nsurprise = 1'),
+        ("[[source]]", "[source]"),
+        ("[[source]]", "[[source"),
+    ],
+)
+def test_refuses_what_is_malformed(old, new):
+    text = GOOD.replace(old, new, 1)
+    assert text != GOOD
+    with pytest.raises(ConfigurationError):
+        parse_lock(text, name="lock")
+
+
+def test_refuses_two_sources_in_one_place():
+    twice = GOOD + GOOD[GOOD.index("[[source]]") :].replace('"thing"', '"other"')
+    with pytest.raises(ConfigurationError, match="same path"):
+        parse_lock(twice, name="lock")
+
+
+def test_a_patch_must_give_its_reason(tmp_path):
+    diff = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
+    (tmp_path / "1.patch").write_text(diff)
+    with pytest.raises(ConfigurationError, match="reason"):
+        read_patch(tmp_path / "1.patch")
+    (tmp_path / "2.patch").write_text("Because\nof this.\n\n" + diff)
+    assert read_patch(tmp_path / "2.patch").reason == "Because of this."
+
+
+def test_a_missing_lock_is_a_clear_error(tmp_path):
+    with pytest.raises(ConfigurationError, match="cannot read"):
+        read_lock(tmp_path)

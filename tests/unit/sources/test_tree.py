@@ -1,0 +1,196 @@
+import pytest
+from sources_support import Notes, ReadyProvider, make_archive, make_lock, make_patch, make_pin
+
+from builder.errors import SourceError
+from builder.sources import manifest, tree
+from builder.sources.tree import check_tree, find_tree, materialise, tree_folder
+from builder.system.files import digest_file
+
+FILES = {"top/a.txt": b"one\n", "top/docs/x.md": b"no\n", "top/sub/b.txt": b"two\n"}
+PATCH = make_patch("--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-one\n+1\n")
+
+
+@pytest.fixture
+def setting(tmp_path):
+    main = make_archive(tmp_path / "main.tar.gz", FILES)
+    other = make_archive(tmp_path / "other.tar.gz", {"c.txt": b"three\n"})
+    lock = make_lock(
+        make_pin(main, excluded=("docs",)),
+        make_pin(other, name="other", path="third_party/other", strip=0),
+        patches=[PATCH],
+    )
+    return lock, tmp_path / "cache", ReadyProvider({"thing": main, "other": other})
+
+
+def contents(root):
+    return {
+        path.relative_to(root).as_posix(): path.read_text()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and manifest.FOLDER not in path.parts
+    }
+
+
+def test_makes_the_whole_tree_patched_and_without_what_is_excluded(setting):
+    lock, cache, provider = setting
+    made = materialise(lock, cache, [provider], Notes())
+    assert contents(made.root) == {
+        "a.txt": "1\n",
+        "sub/b.txt": "two\n",
+        "third_party/other/c.txt": "three\n",
+    }
+    assert made.digest == lock.digest
+    assert find_tree(lock, cache) == made
+    assert check_tree(lock, cache) == 3
+
+
+def test_a_second_call_asks_nobody(setting):
+    lock, cache, provider = setting
+    first = materialise(lock, cache, [provider], Notes())
+    assert materialise(lock, cache, [], Notes()) == first
+    assert len(provider.asked) == 2
+
+
+@pytest.mark.parametrize("victim", ["extract_archive", "apply_patch", "manifest.write_marker"])
+def test_whatever_stops_it_there_is_no_tree_and_the_next_run_makes_it(setting, monkeypatch, victim):
+    lock, cache, provider = setting
+    owner, _, name = victim.rpartition(".")
+    where = manifest if owner else tree
+
+    def stop(*arguments, **named):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(where, name, stop)
+        materialise(lock, cache, [provider], Notes())
+    assert find_tree(lock, cache) is None
+    materialise(lock, cache, [provider], Notes())
+    assert check_tree(lock, cache) == 3
+    assert not list((cache / "sources").glob(".*"))
+
+
+def test_left_overs_of_a_killed_run_do_not_get_into_the_tree(setting):
+    lock, cache, provider = setting
+    root = tree_folder(lock, cache)
+    left = root.with_name(f".{root.name}.partial")
+    left.mkdir(parents=True)
+    (left / "rubbish").write_text("x")
+    root.mkdir()
+    (root / "more").write_text("x")
+    materialise(lock, cache, [provider], Notes())
+    assert "rubbish" not in contents(root)
+    assert "more" not in contents(root)
+
+
+def test_a_failing_patch_leaves_no_tree(setting):
+    lock, cache, provider = setting
+    bad = make_lock(*lock.pins, patches=[make_patch(PATCH.text.replace("-one", "-0ne"))])
+    with pytest.raises(SourceError, match="does not fit"):
+        materialise(bad, cache, [provider], Notes())
+    assert find_tree(bad, cache) is None
+
+
+def damage_change(root):
+    (root / "a.txt").write_text("2\n")
+
+
+def damage_remove(root):
+    (root / "sub/b.txt").unlink()
+
+
+def damage_add(root):
+    (root / "new.h").write_text("x")
+
+
+def damage_listing(root):
+    path = root / manifest.FOLDER / "files.sha256"
+    path.write_text(path.read_text().replace("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (damage_change, "changed: a.txt"),
+        (damage_remove, "missing: sub/b.txt"),
+        (damage_add, "added: new.h"),
+        (damage_listing, "changed: .builder/files.sha256"),
+    ],
+)
+def test_check_says_what_differs_and_the_next_run_repairs_it(setting, damage, said):
+    lock, cache, provider = setting
+    root = materialise(lock, cache, [provider], Notes()).root
+    before = contents(root)
+    damage(root)
+    with pytest.raises(SourceError, match=said):
+        check_tree(lock, cache)
+    assert find_tree(lock, cache) is None
+    materialise(lock, cache, [provider], Notes())
+    assert contents(root) == before
+
+
+def test_python_caches_are_no_difference(setting):
+    lock, cache, provider = setting
+    root = materialise(lock, cache, [provider], Notes()).root
+    (root / "sub/__pycache__").mkdir()
+    (root / "sub/__pycache__/b.pyc").write_bytes(b"x")
+    assert check_tree(lock, cache) == 3
+
+
+def test_check_without_a_tree_says_what_to_type(setting):
+    lock, cache, _ = setting
+    with pytest.raises(SourceError, match="no complete") as caught:
+        check_tree(lock, cache)
+    assert caught.value.hint == "builder fetch"
+
+
+def test_a_source_nobody_has_is_listed_with_its_hash_and_all_reasons(setting):
+    lock, cache, provider = setting
+    provider.archives.pop("other")
+    with pytest.raises(SourceError) as caught:
+        materialise(lock, cache, [provider, ReadyProvider({})], Notes())
+    assert lock.pins[1].sha256 in caught.value.message
+    assert "ready: no other here" in caught.value.message
+    assert lock.pins[0].sha256 not in caught.value.message
+    assert "--from" in caught.value.hint
+
+
+def test_the_next_provider_is_asked_and_the_user_is_told(setting):
+    lock, cache, provider = setting
+    notes = Notes()
+    materialise(lock, cache, [ReadyProvider({}), provider], notes)
+    assert any("other comes from ready, since ready: no other here" in n for n in notes.notes)
+
+
+def test_archives_that_were_kept_are_used_and_damaged_ones_are_not(setting):
+    lock, cache, provider = setting
+    downloads = cache / "downloads"
+    downloads.mkdir(parents=True)
+    for pin in lock.pins:
+        kept = downloads / f"{pin.sha256}-{pin.file}"
+        kept.write_bytes(provider.archives[pin.name].read_bytes())
+    kept.write_bytes(b"damaged")
+    materialise(lock, cache, [provider], Notes())
+    assert provider.asked == ["other"]
+
+
+def test_too_little_space_is_said_before_anything_is_fetched(setting, monkeypatch):
+    lock, cache, provider = setting
+    monkeypatch.setattr(tree, "free_bytes", lambda path: 1 << 20)
+    with pytest.raises(SourceError, match="1 MiB free"):
+        materialise(lock, cache, [provider], Notes())
+    assert not provider.asked
+
+
+def test_the_listing_is_what_sha256sum_reads(setting):
+    lock, cache, provider = setting
+    root = materialise(lock, cache, [provider], Notes()).root
+    listing = (root / manifest.FOLDER / "files.sha256").read_text().splitlines()
+    assert f"{digest_file(root / 'a.txt')}  a.txt" in listing
+    assert listing == sorted(listing, key=lambda line: line[66:])
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"digest": 1}', '{"providers": []}'])
+def test_a_broken_marker_is_no_marker(setting, text):
+    lock, cache, provider = setting
+    root = materialise(lock, cache, [provider], Notes()).root
+    (root / manifest.FOLDER / "complete.json").write_text(text)
+    assert find_tree(lock, cache) is None

@@ -1,0 +1,139 @@
+import io
+import tarfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.errors import SourceError
+from builder.system.archives import extract_archive, strip_components
+
+
+def entry(name, content=b"", **fields):
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    for key, value in fields.items():
+        setattr(info, key, value)
+    return info, content
+
+
+def link(name, target, kind=tarfile.SYMTYPE):
+    return entry(name, type=kind, linkname=target)
+
+
+def make(path, *entries, mode="w"):
+    with tarfile.open(path, mode) as tar:
+        for info, content in entries:
+            tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_unpacks_every_compression_and_strips(tmp_path, mode):
+    archive = make(
+        tmp_path / "a.tar",
+        entry("top", type=tarfile.DIRTYPE),
+        entry("top/run.sh", b"x", mode=0o755),
+        entry("./top/sub/f", b"yy", mode=0o4644),
+        mode=mode,
+    )
+    assert extract_archive(archive, tmp_path / "out", strip=1) == 3
+    assert (tmp_path / "out/sub/f").read_bytes() == b"yy"
+    assert (tmp_path / "out/run.sh").stat().st_mode & 0o7777 == 0o755
+    assert (tmp_path / "out/sub/f").stat().st_mode & 0o7777 == 0o644
+
+
+def test_leaves_out_what_is_not_wanted(tmp_path):
+    archive = make(tmp_path / "a.tar", entry("docs/x", b"1"), entry("src/y", b"2"))
+    extract_archive(archive, tmp_path / "out", wanted=lambda path: not path.startswith("docs"))
+    assert not (tmp_path / "out/docs").exists()
+    assert (tmp_path / "out/src/y").exists()
+
+
+def test_keeps_links_inside_and_drops_those_to_what_was_left_out(tmp_path):
+    archive = make(
+        tmp_path / "a.tar",
+        link("d/up", "../f"),
+        link("folder", "d"),
+        link("gone", "docs/x"),
+        entry("f", b"1"),
+        entry("docs/x", b"1"),
+    )
+    extract_archive(archive, tmp_path / "out", wanted=lambda path: path != "docs/x")
+    assert (tmp_path / "out/d/up").read_bytes() == b"1"
+    assert (tmp_path / "out/folder").is_symlink()
+    assert not (tmp_path / "out/gone").is_symlink()
+
+
+HOSTILE = {
+    "absolute": [entry("/etc/evil", b"x")],
+    "climbing": [entry("a/../../evil", b"x")],
+    "control character": [entry("a\nb", b"x")],
+    "backslash": [entry("a\\b", b"x")],
+    "endless name": [entry("a/" * 600 + "x", b"x")],
+    "device": [entry("dev", type=tarfile.CHRTYPE)],
+    "pipe": [entry("pipe", type=tarfile.FIFOTYPE)],
+    "hard link": [entry("a", b"x"), link("b", "a", tarfile.LNKTYPE)],
+    "absolute link": [link("a", "/etc")],
+    "climbing link": [link("a", "../evil")],
+    "climbing link below": [link("d/a", "../../evil")],
+    "link out and in again": [link("a", "../out/f"), entry("f", b"x")],
+    "through a link": [link("a", "b"), entry("b/c", b"1"), entry("a/f", b"x")],
+    "link through a link": [link("x", "d"), entry("d/f", b"1"), link("x/y", "f")],
+    "links that add up": [entry("d/f", b"1"), link("d/x", ".."), link("y", "d/x/../f")],
+    "link to itself": [link("a", "a")],
+    "file twice": [entry("a", b"1"), entry("a", b"2")],
+    "file over link": [link("a", "b"), entry("a", b"2")],
+    "link over file": [entry("a", b"2"), link("a", "b")],
+    "too large": [entry("a", b"x" * 2000)],
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_refuses_what_is_not_safe(tmp_path, name):
+    archive = make(tmp_path / "a.tar", *HOSTILE[name])
+    outside = tmp_path / "evil"
+    with pytest.raises(SourceError):
+        extract_archive(archive, tmp_path / "out", max_bytes=1000)
+    assert not outside.exists()
+
+
+def test_hostile_entries_are_refused_even_where_they_are_not_wanted(tmp_path):
+    archive = make(tmp_path / "a.tar", entry("../evil", b"x"))
+    with pytest.raises(SourceError):
+        extract_archive(archive, tmp_path / "out", wanted=lambda _: False)
+
+
+def test_never_overwrites(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/a").write_bytes(b"mine")
+    with pytest.raises(SourceError, match="overwrite"):
+        extract_archive(make(tmp_path / "a.tar", entry("a", b"x")), tmp_path / "out")
+    assert (tmp_path / "out/a").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_a_truncated_archive_is_an_error(tmp_path, mode):
+    noise = bytes(range(256)) * 400
+    archive = make(tmp_path / "a.tar", entry("a", noise), entry("b", noise), mode=mode)
+    archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
+    with pytest.raises(SourceError, match=r"a\.tar"):
+        extract_archive(archive, tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x1f\x8b rubbish", b"BZh9 rubbish"])
+def test_no_archive_is_an_error(tmp_path, content):
+    (tmp_path / "a.tar").write_bytes(content)
+    with pytest.raises(SourceError, match="cannot be read"):
+        extract_archive(tmp_path / "a.tar", tmp_path / "out")
+
+
+@given(st.lists(st.sampled_from(["a", "b.c", ".", "", ".."]), min_size=1), st.integers(0, 3))
+def test_a_stripped_name_never_leaves(parts, strip):
+    name = "/".join(parts)
+    try:
+        result = strip_components(name, strip)
+    except ValueError:
+        assert ".." in parts or name.startswith("/")
+        return
+    assert result is None or not {"", ".", ".."}.intersection(result.split("/"))

@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import save
+
+from builder.core.inputs import sample_inputs
+from builder.core.tensors import DType, ReferenceCase, TensorSpec
+from builder.errors import VerificationError
+from builder.system.references import (
+    format_reference,
+    read_reference,
+    reference_path,
+    write_reference,
+)
+
+GOOD = {"format": "1", "model_sha256": "a" * 64, "torch_version": "2"}
+ONE = np.ones(1, np.float32)
+
+specs = st.builds(
+    TensorSpec,
+    st.sampled_from(list(DType)),
+    st.lists(st.integers(0, 4), max_size=3).map(tuple),
+)
+
+
+def case_of(inputs: list[TensorSpec], outputs: list[TensorSpec]) -> ReferenceCase:
+    return ReferenceCase(
+        inputs=sample_inputs(inputs, seed=0),
+        outputs=sample_inputs(outputs, seed=1),
+        torch_version="1.13",
+        model_sha256="f" * 64,
+    )
+
+
+@given(st.lists(specs, max_size=12), st.lists(specs, min_size=1, max_size=12))
+def test_case_survives_its_file(
+    tmp_path_factory, inputs: list[TensorSpec], outputs: list[TensorSpec]
+) -> None:
+    case = case_of(inputs, outputs)
+    path = tmp_path_factory.mktemp("references") / "é m.ptl.reference.safetensors"
+    write_reference(path, case)
+    assert read_reference(path) == case
+
+
+def test_path_is_beside_the_model() -> None:
+    assert reference_path(Path("a/m.ptl")) == Path("a/m.ptl.reference.safetensors")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not a file of tensors",
+        b"\xff" * 64,
+        save({"output.0": ONE}),
+        save({"output.0": ONE}, {**GOOD, "format": "2"}),
+        save({"output.0": ONE}, {**GOOD, "model_sha256": "short"}),
+        save({"input.0": ONE}, GOOD),
+        save({"output.1": ONE}, GOOD),
+        save({"output.0": ONE, "extra": ONE}, GOOD),
+        save({"output.0": np.ones(1, np.uint32)}, GOOD),
+        save({"output.0": np.ones(1, np.complex64)}, GOOD),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "case"
+    path.write_bytes(content)
+    with pytest.raises(VerificationError) as caught:
+        read_reference(path)
+    assert "builder export" in (caught.value.hint or "")
+
+
+@given(st.integers(0, 400))
+def test_truncated_files_are_refused(tmp_path_factory, keep: int) -> None:
+    whole = format_reference(
+        case_of([TensorSpec(DType.FLOAT32, (20,))], [TensorSpec(DType.BOOL, ())])
+    )
+    path = tmp_path_factory.mktemp("references") / "case"
+    path.write_bytes(whole[: min(keep, len(whole) - 1)])
+    with pytest.raises(VerificationError):
+        read_reference(path)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(VerificationError, match="nowhere"):
+        read_reference(tmp_path / "nowhere")

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.core.model import ModelOrigin, OperatorList
+from builder.core.operators import Operator, OperatorSet
+from builder.errors import BuilderError, ExitCode, ModelError
+from builder.oplists import (
+    is_op_list,
+    parse_op_list,
+    read_op_list,
+    render_op_list,
+    write_op_list,
+)
+
+NAMES = st.text(min_size=1, max_size=12) | st.just("undecodable \udcff name")
+OPERATORS = st.builds(
+    Operator,
+    st.from_regex(r"[a-z_]{1,5}::[A-Za-z_][A-Za-z0-9_]{0,5}", fullmatch=True),
+    st.from_regex(r"[A-Za-z0-9_]{0,6}", fullmatch=True),
+)
+ORIGINS = st.builds(
+    ModelOrigin, NAMES, st.from_regex(r"[0-9a-f]{64}", fullmatch=True), st.none() | st.integers(3)
+)
+OP_LISTS = st.builds(
+    lambda operators, classes, versions, models: OperatorList(
+        operators=OperatorSet(operators),
+        custom_classes=tuple(sorted(classes)),
+        bytecode_versions=tuple(sorted(versions)),
+        models=tuple(sorted(models)),
+    ),
+    st.dictionaries(OPERATORS, st.frozensets(NAMES, min_size=1, max_size=3), max_size=5),
+    st.sets(st.from_regex(r"[a-z]{1,5}\.[A-Z][a-z]{0,5}", fullmatch=True), max_size=3),
+    st.sets(st.integers(3, 12), max_size=3),
+    st.sets(ORIGINS, max_size=3),
+)
+ONE = OperatorList(operators=OperatorSet.of([Operator("aten::add", "Tensor")], source="a b.ptl"))
+
+
+@given(OP_LISTS)
+def test_written_lists_are_read_back(op_list):
+    assert parse_op_list(render_op_list(op_list), source="x.yaml") == op_list
+
+
+@given(OP_LISTS)
+def test_equal_lists_have_equal_texts(op_list):
+    backwards = dict(reversed(list(op_list.operators.wanted_by.items())))
+    again = OperatorList(
+        operators=OperatorSet(backwards),
+        custom_classes=op_list.custom_classes[::-1],
+        bytecode_versions=op_list.bytecode_versions[::-1],
+        models=op_list.models[::-1],
+    )
+    text = render_op_list(op_list)
+    assert render_op_list(again) == text
+    assert text.endswith("\n")
+
+
+@given(OP_LISTS, OP_LISTS)
+def test_union_survives_the_file(left, right):
+    assert parse_op_list(render_op_list(left | right), source="x") == left | right
+
+
+def test_the_same_model_with_and_without_version_can_be_merged():
+    digest = "0" * 64
+    lists = [
+        OperatorList(operators=OperatorSet(), models=(ModelOrigin("m", digest, version),))
+        for version in (8, None)
+    ]
+    assert (lists[0] | lists[1]).models == (lists[1] | lists[0]).models
+
+
+def test_writing_is_whole_and_makes_folders(tmp_path):
+    path = tmp_path / "new folder" / "ops.yaml"
+    write_op_list(path, ONE)
+    assert read_op_list(path) == ONE
+    assert [entry.name for entry in path.parent.iterdir()] == ["ops.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ops.yaml", "- aten::add.Tensor\n- aten::relu\n"),
+        ("ops.yml", "aten::add.Tensor\naten::relu\n"),
+        ("ops.txt", "# mine\naten::add.Tensor\n\n- aten::relu  # twice\naten::relu\n"),
+    ],
+)
+def test_plain_lists_of_names(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    found = read_op_list(path)
+    assert [str(operator) for operator in found.operators] == ["aten::add.Tensor", "aten::relu"]
+    assert found.operators.sources(Operator("aten::relu")) == (name,)
+    assert is_op_list(path)
+
+
+def test_roots_of_upstream_lists_are_kept_and_inner_operators_dropped():
+    found = parse_op_list(
+        """
+        include_all_non_op_selectives: true
+        debug_info: [some remark, '["json"]', '{"other": 1}']
+        operators:
+          aten::add.Tensor: {is_root_operator: true, debug_info: [m]}
+          aten::relu: {is_root_operator: true, include_all_overloads: false}
+          aten::empty.memory_format: {is_root_operator: false}
+          aten::inner: {is_root_operator: false, include_all_overloads: true}
+        kernel_metadata: {add/1: [Float]}
+        custom_classes: [b.B, a.A]
+        """,
+        source="up.yaml",
+    )
+    assert {str(o): found.operators.sources(o) for o in found.operators} == {
+        "aten::add.Tensor": ("m",),
+        "aten::relu": ("up.yaml",),
+    }
+    assert found.custom_classes == ("a.A", "b.B")
+    assert found.models == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "neither operators"),
+        ("42", "neither operators"),
+        ("[]", "names no operators"),
+        ("- 3", "int is not the name"),
+        ("- rm -rf /", "not an operator"),
+        ("- {a: b}", "dict is not the name"),
+        ("hello: world", "unknown keys: hello"),
+        ("include_all_operators: true", "asks for everything"),
+        ("operators: [aten::add]", "operators is not a mapping"),
+        ("operators: {aten::add: }", "aten::add is not a mapping"),
+        ("operators: {aten::add: {}}", "all its overloads"),
+        ("operators: {aten::add.x: {is_root_operator: 1}}", "neither true nor false"),
+        ("operators: {}\ncustom_classes: a", "custom_classes is not a list"),
+        ("operators: {aten::add.x: {debug_info: [1]}}", "debug_info of aten::add.x"),
+        ("operators: {}\ndebug_info: ['{\"builder_op_list\": 2}']", "newer builder"),
+        (
+            'operators: {}\ndebug_info: [\'{"builder_op_list": 1, "bytecode_versions": 8}\']',
+            "no list of numbers",
+        ),
+        ("a: [", "no YAML"),
+        ("\x00", "no YAML"),
+        ("!!python/object/apply:os.system [ls]", "no YAML"),
+        ("!!bool nonsense", "no YAML"),
+        ("!!timestamp nonsense", "no YAML"),
+        ("a: &a [x]\nb: [*a, *a]", "aliases"),
+        ("[" * 5000, "no YAML"),
+    ],
+)
+def test_junk_is_refused_with_a_reason(text, words):
+    with pytest.raises(ModelError, match=words) as caught:
+        parse_op_list(text, source="x.yaml")
+    assert caught.value.exit_code == ExitCode.MODEL
+    assert "builder ops" in caught.value.hint
+
+
+def test_unreadable_files(tmp_path):
+    with pytest.raises(ModelError, match="no operator list"):
+        read_op_list(tmp_path / "none.yaml")
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ModelError, match="no text"):
+        read_op_list(binary)
+    huge = tmp_path / "huge.txt"
+    huge.write_bytes(b"#" * ((16 << 20) + 1))
+    with pytest.raises(ModelError, match="larger than"):
+        read_op_list(huge)
+
+
+@given(st.text(st.sampled_from("-:[]{}&*!#'\"\n ab01%@`|>,?.\t"), max_size=60))
+def test_any_text_gives_a_list_or_our_error(text):
+    with contextlib.suppress(BuilderError):
+        parse_op_list(text, source="x.yaml")

@@ -1,0 +1,159 @@
+from pathlib import Path
+
+import pytest
+
+from builder.core.operators import Operator
+from builder.core.tensors import DType, Tensor, TensorSpec
+from builder.errors import ConfigurationError, VerificationError
+from builder.system.process import Completed
+from builder.verify.runtime import (
+    format_spec,
+    list_registered,
+    locate_runtime,
+    parse_missing_operators,
+    parse_outcome,
+    run_model,
+)
+
+from .fakes import FakeRunner, make_runtime
+
+HOST = "linux-x86_64"
+RECORDED = (
+    "[W NNPACK.cpp:64] Could not initialize\n"
+    '{"outputs":[{"dtype":"float32","shape":[1,2],"file":"output.0.bin"},'
+    '{"dtype":"int64","shape":[],"file":"output.1.bin"}],"seconds":0.0123}\n'
+)
+REFUSED = (
+    "Following ops cannot be found: [aten::sort, aten::topk.values, aten::sort]. Please check\n"
+)
+
+
+@pytest.mark.parametrize("given", ["", HOST, f"{HOST}/lib/libtorchlite.so"])
+def test_runtime_is_found_by_output_folder_abi_folder_and_library(
+    tmp_path: Path, given: str
+) -> None:
+    root = make_runtime(tmp_path / "out dir", HOST)
+    runtime = locate_runtime(tmp_path / "out dir" / given, host_abi=HOST)
+    assert runtime.root == root
+    assert runtime.manifest.abi == HOST
+
+
+def test_of_several_abis_the_hosts_is_taken(tmp_path: Path) -> None:
+    make_runtime(tmp_path, "linux-aarch64")
+    make_runtime(tmp_path, HOST)
+    assert locate_runtime(tmp_path, host_abi=HOST).root.name == HOST
+    with pytest.raises(ConfigurationError, match="several"):
+        locate_runtime(tmp_path, host_abi="darwin-arm64")
+
+
+def test_only_abi_is_taken_whatever_the_host(tmp_path: Path) -> None:
+    make_runtime(tmp_path, "linux-aarch64")
+    assert locate_runtime(tmp_path, host_abi=HOST).root.name == "linux-aarch64"
+
+
+def test_missing_and_broken_runtimes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        locate_runtime(tmp_path / "nothing", host_abi=HOST)
+    assert "builder build" in (caught.value.hint or "")
+    root = make_runtime(tmp_path, HOST)
+    (root / "bin" / "torchlite-run").unlink()
+    with pytest.raises(VerificationError, match="torchlite-run"):
+        locate_runtime(tmp_path, host_abi=HOST)
+    (root / "manifest.json").write_bytes(b"\xff{")
+    with pytest.raises(VerificationError, match="no manifest"):
+        locate_runtime(tmp_path, host_abi=HOST)
+
+
+def test_run_passes_inputs_and_reads_outputs(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    (scratch / "output.0.bin").write_bytes(b"\0" * 8)
+    (scratch / "output.1.bin").write_bytes(b"\1" + b"\0" * 7)
+    runtime = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
+    runner = FakeRunner.of(Completed(0, RECORDED))
+    inputs = [
+        Tensor(TensorSpec(DType.FLOAT32, (1, 2)), b"\2" * 8),
+        Tensor(TensorSpec(DType.INT64, ()), b"\3" * 8),
+    ]
+    outcome = run_model(runtime, Path("m.ptl"), inputs, scratch=scratch, runner=runner, repeat=3)
+    assert [str(t.spec) for t in outcome.outputs] == ["float32[1,2]", "int64[]"]
+    assert outcome.outputs[1].data[0] == 1
+    assert outcome.seconds == 0.0123
+    assert runner.commands == [
+        (
+            str(runtime.runner),
+            "m.ptl",
+            "--input",
+            f"float32:1x2:{scratch / 'input.0.bin'}",
+            "--input",
+            f"int64:scalar:{scratch / 'input.1.bin'}",
+            "--output-dir",
+            str(scratch),
+            "--repeat",
+            "3",
+        )
+    ]
+    assert (scratch / "input.1.bin").read_bytes() == b"\3" * 8
+
+
+@pytest.mark.parametrize(
+    ("completed", "words"),
+    [
+        (Completed(1, REFUSED), ["2 operators", "aten::sort, aten::topk.values"]),
+        (Completed(1, "error: expected 1 input\n"), ["exit code 1", "expected 1 input"]),
+        (Completed(-11, ""), ["SIGSEGV"]),
+        (Completed(0, "no JSON here\n"), ["cannot read"]),
+    ],
+)
+def test_failed_runs_are_told(tmp_path: Path, completed: Completed, words: list[str]) -> None:
+    runtime = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
+    with pytest.raises(VerificationError) as caught:
+        run_model(runtime, Path("m.ptl"), [], scratch=tmp_path, runner=FakeRunner.of(completed))
+    for word in words:
+        assert word in caught.value.message
+
+
+def test_registered_operators_are_read(tmp_path: Path) -> None:
+    runtime = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
+    runner = FakeRunner.of(Completed(0, "a warning\naten::size\naten::add.Tensor\n"))
+    assert list_registered(runtime, runner=runner) == {"aten::size", "aten::add.Tensor"}
+    with pytest.raises(VerificationError):
+        list_registered(runtime, runner=FakeRunner.of(Completed(127, "no such library")))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "{",
+        "{}",
+        '{"outputs": 3, "seconds": 1}',
+        '{"outputs": [], "seconds": "soon"}',
+        '{"outputs": ["x"], "seconds": 1}',
+        '{"outputs": [{"dtype":"float32","shape":[2],"file":"o"}], "seconds": 1}',
+        '{"outputs": [{"dtype":"float32","shape":[-1],"file":"o"}], "seconds": 1}',
+        '{"outputs": [{"dtype":"float32","shape":"1","file":"o"}], "seconds": 1}',
+        '{"outputs": [{"dtype":"complex64","shape":[1],"file":"o"}], "seconds": 1}',
+        '{"outputs": [{"dtype":"float32","shape":[1],"file":"../o"}], "seconds": 1}',
+        '{"outputs": [{"dtype":"float32","shape":[1],"file":"absent"}], "seconds": 1}',
+        '{"outputs": [{"dtype":"float32","shape":[1]}], "seconds": 1}',
+    ],
+)
+def test_output_that_is_not_the_protocols_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "o").write_bytes(b"\0" * 4)
+    with pytest.raises(VerificationError):
+        parse_outcome(line, folder=tmp_path)
+
+
+def test_missing_operators_are_parsed() -> None:
+    assert parse_missing_operators(REFUSED) == (
+        Operator("aten::sort"),
+        Operator("aten::topk", "values"),
+    )
+    assert parse_missing_operators("Following ops cannot be found: []") == ()
+    assert parse_missing_operators("fine") == ()
+
+
+def test_specs_are_written_for_the_runner() -> None:
+    assert format_spec(TensorSpec(DType.BOOL, (4,))) == "bool:4"
+    assert format_spec(TensorSpec(DType.UINT8, ())) == "uint8:scalar"
