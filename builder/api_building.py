@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,7 +95,7 @@ def build_runtime(
         layout=Layout.of(cache, plan),
         runtime=data_folder("cmake") / "runtime",
         index_file=data_folder("third_party") / f"symbols-{load_source_lock().version}.txt",
-        runner=Runner.inherit(CCACHE_BASEDIR=str(cache), CCACHE_NOHASHDIR="1"),
+        runner=Runner.inherit(),
         progress=progress,
         jobs=jobs,
     )
@@ -131,11 +131,15 @@ def _build(build: NativeBuild) -> tuple[LinkResult, OperatorList]:
     from builder.selection.catalogue import read_catalogue
     from builder.selection.choosing import select
     from builder.selection.rules import load_rules
+    from builder.selection.upgraders import add_upgraders, read_upgraders
 
     graph = prepare(build)
     catalogue = read_catalogue(_hand_written(graph), build.layout.configured / "aten/src/ATen/ops")
-    linked = build_runtime(build, graph, select(build.plan.operator_list, catalogue, load_rules()))
-    return linked, build.plan.operator_list
+    wanted = build.plan.operator_list
+    served = replace(
+        wanted, operators=add_upgraders(wanted.operators, read_upgraders(build.tree.root))
+    )
+    return build_runtime(build, graph, select(served, catalogue, load_rules())), served
 
 
 def _hand_written(graph: UnitGraph) -> list[tuple[str, Path]]:
@@ -159,7 +163,7 @@ def _package(
     package = write_package(
         root,
         linked,
-        manifest=_manifest(build.plan),
+        manifest=_manifest(build.plan, served),
         size=size,
         operator_list=render_op_list(served),
         cmake=data_folder("cmake"),
@@ -170,13 +174,13 @@ def _package(
     )
 
 
-def _manifest(plan: BuildPlan) -> Manifest:
+def _manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
     from builder.core.manifest import Manifest
     from builder.models.versions import NEWEST_BYTECODE, OLDEST_BYTECODE
 
     return Manifest(
         abi=plan.target.abi,
-        operators=tuple(plan.operator_list.operators),
+        operators=tuple(served.operators),
         custom_classes=plan.operator_list.custom_classes,
         bytecode_min=OLDEST_BYTECODE,
         bytecode_max=NEWEST_BYTECODE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from builder.native.index import load_index
 from builder.native.journal import drop_torn_objects, wave
 from builder.native.layout import Layout
 from builder.native.link import link_library, link_program, strip_library
-from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
+from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
 from builder.native.reply import Roots, read_unit_graph
 from builder.native.units import API_UNIT, REGISTRATIONS_UNIT, RUNNER_UNIT, BuildUnits, make_units
 from builder.system.files import free_bytes, replacement, write_atomically
@@ -102,9 +103,7 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
     units = make_units(
         graph, selection, build.layout, runtime=build.runtime, version=build.plan.source_version
     )
-    folder = CompileFolder(
-        root=build.layout.root, ninja_file=Path("plans") / build.layout.plan_key / "build.ninja"
-    )
+    folder = _compile_folder(build)
     write_ninja(render_ninja(units.graph.units.values(), build.toolchain, folder), folder)
     linked = build.layout.plan / "unstripped" / SONAME
     closure = close(
@@ -113,6 +112,22 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
         try_link=_linker(build, units, folder, linked),
     )
     return _finish(build, units, folder, linked, closure.units, closure.rounds, started)
+
+
+def _compile_folder(build: NativeBuild) -> CompileFolder:
+    layout = build.layout
+    plan = layout.plan.relative_to(layout.root)
+    return CompileFolder(
+        root=layout.root,
+        ninja_file=plan / "build.ninja",
+        prefixes=(
+            Prefix(layout.configured, layout.configured.name, "generated"),
+            Prefix(layout.plan, plan.as_posix(), "torchlite"),
+            Prefix(layout.root, ".", "."),
+            Prefix(build.tree.root, os.path.relpath(build.tree.root, layout.root), "pytorch"),
+            Prefix(build.runtime, str(build.runtime), "torchlite"),
+        ),
+    )
 
 
 def _linker(

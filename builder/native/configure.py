@@ -10,7 +10,7 @@ from builder.core.plan import DispatchBackend
 from builder.core.sources import SourceTree
 from builder.core.toolchain import Toolchain
 from builder.native.reply import QUERY
-from builder.system.files import write_atomically
+from builder.system.files import write_atomically, write_if_changed
 from builder.system.process import Runner
 
 OPTIONS = {
@@ -139,8 +139,21 @@ def generate(
         cwd=binary,
         log=log_folder / "autograd.log",
     )
+    _make_includes_relative(binary, tree.root)
     if DispatchBackend.QUANTIZED_CPU in dispatch:
         _touch_absent_dispatch_headers(binary / "aten/src/ATen/ops")
+
+
+def _make_includes_relative(binary: Path, source: Path) -> None:
+    """Rewrites the one absolute include of the kernel copies that upstream's CMake writes.
+
+    Otherwise `__FILE__` in every kernel would name a folder of this machine.
+    """
+    for copy in (binary / "aten/src/ATen").rglob("*.DEFAULT.cpp"):
+        text = copy.read_text()
+        for root in (source, binary):
+            text = text.replace(f'"{root}/aten/src/', '"')
+        write_if_changed(copy, text)
 
 
 def _touch_absent_dispatch_headers(ops: Path) -> None:

@@ -25,27 +25,18 @@ COMMON = (
 _CXX_ONLY = ("-fvisibility-inlines-hidden",)
 
 
-def tune_flags(
-    upstream: tuple[str, ...], *, unit_id: str, language: str, roots: tuple[str, str]
-) -> tuple[str, ...]:
+def tune_flags(upstream: tuple[str, ...], *, unit_id: str, language: str) -> tuple[str, ...]:
     """Returns the flags builder compiles a unit with.
 
     Args:
         upstream: definitions, include folders and options as upstream's CMake gives them.
         unit_id: decides the optimisation level.
         language: `C`, `CXX` or `ASM`.
-        roots: source and binary folder; their names are kept out of the objects.
     """
     kept = [flag for flag in upstream if not _DROPPED.fullmatch(flag)]
     levels = [flag for flag in upstream if _OPTIMISATION.fullmatch(flag)]
     level = levels[-1] if levels and _HOT.search(unit_id) else "-Os"
     if language == "ASM":
-        return (*kept, *prefix_maps(roots))
+        return tuple(kept)
     only = _CXX_ONLY if language == "CXX" else ()
-    return (*kept, level, *COMMON, *only, *prefix_maps(roots))
-
-
-def prefix_maps(roots: tuple[str, str]) -> tuple[str, ...]:
-    """Returns the flags that replace absolute folders in `__FILE__` and debug information."""
-    source, binary = roots
-    return (f"-ffile-prefix-map={source}=pytorch", f"-ffile-prefix-map={binary}=generated")
+    return (*kept, level, *COMMON, *only)

@@ -18,6 +18,21 @@ from builder.system.progress import Progress
 _STATUS = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")
 
 
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """A folder that units refer to, and what stands for it in commands and in objects.
+
+    Commands are relative to the compile folder, so that they, and what a compiler cache makes of
+    them, are the same wherever the cache is.
+    """
+
+    absolute: Path
+    relative: str
+    """In commands, from the compile folder."""
+    shown: str
+    """In `__FILE__` and debug information."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompileFolder:
     """Where objects of one configuration live, and the ninja file that makes them."""
@@ -26,6 +41,19 @@ class CompileFolder:
     """Ninja's working folder and the home of its logs."""
     ninja_file: Path
     """Relative to `root`."""
+    prefixes: tuple[Prefix, ...]
+    """Nested ones before those that hold them."""
+
+    def relocate(self, text: str) -> str:
+        """Returns `text` (a path, or a flag with one) relative to `root`."""
+        for prefix in self.prefixes:
+            text = text.replace(str(prefix.absolute), prefix.relative)
+        return text
+
+    @property
+    def prefix_maps(self) -> tuple[str, ...]:
+        """Flags that keep the machine's folders out of the objects."""
+        return tuple(f"-ffile-prefix-map={p.relative}={p.shown}" for p in self.prefixes)
 
     def object_path(self, unit_id: str) -> str:
         """Returns the object of a unit, relative to `root`."""
@@ -39,12 +67,12 @@ def render_ninja(
 ) -> str:
     """Returns the ninja file that can compile each of `units`; equal input, equal text."""
     launcher = f"{_quote(str(toolchain.launcher.path))} " if toolchain.launcher else ""
-    system = " ".join(map(_quote, toolchain.system_flags))
+    common = " ".join(map(_quote, (*toolchain.system_flags, *folder.prefix_maps)))
     lines = ["ninja_required_version = 1.10", "builddir = .", ""]
     for language, tool in (("C", toolchain.cc), ("CXX", toolchain.cxx), ("ASM", toolchain.cc)):
         lines += [
             f"rule {language}",
-            f"  command = {launcher}{_quote(str(tool.path))} {system} $flags "
+            f"  command = {launcher}{_quote(str(tool.path))} {common} $flags "
             "-MD -MF $out.d -MT $out -c $in -o $out",
             "  depfile = $out.d",
             "  deps = gcc",
@@ -52,8 +80,9 @@ def render_ninja(
         ]
     for unit in sorted(units, key=lambda u: u.id):
         lines += [
-            f"build {_escape(folder.object_path(unit.id))}: {unit.language} {_escape(unit.source)}",
-            f"  flags = {' '.join(map(_quote, unit.flags))}",
+            f"build {_escape(folder.object_path(unit.id))}: {unit.language} "
+            f"{_escape(folder.relocate(unit.source))}",
+            f"  flags = {' '.join(_quote(folder.relocate(flag)) for flag in unit.flags)}",
             f"  unit = {_escape(unit.id)}",
         ]
     return "\n".join(lines) + "\n"

@@ -73,19 +73,9 @@ def _units(target: Mapping[str, Any], roots: Roots) -> Iterator[TranslationUnit]
             library=target["name"],
             language=group["language"],
             source=str(path),
-            flags=tune_flags(
-                _upstream_flags(group),
-                unit_id=unit_id,
-                language=group["language"],
-                roots=roots_pair(roots),
-            ),
+            flags=tune_flags(_upstream_flags(group), unit_id=unit_id, language=group["language"]),
             generated=unit_id.startswith(f"{GENERATED}/"),
         )
-
-
-def roots_pair(roots: Roots) -> tuple[str, str]:
-    """Returns source and binary folder as text."""
-    return str(roots.source), str(roots.binary)
 
 
 def _upstream_flags(group: Mapping[str, Any]) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from builder.sources.store import ArchiveStore
 from builder.system.distribution import AptConfiguration, Mirror
 from builder.system.network import Downloader, DownloadError
 
-
 _SHOWN = 10
 
 

@@ -151,8 +151,6 @@ def test_an_empty_folder_has_nothing(archive, store, tmp_path):
 
 
 class NoPrograms:
-    environment = {}
-
     def find_program(self, name):
         return None
 

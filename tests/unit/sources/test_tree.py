@@ -59,9 +59,10 @@ def test_whatever_stops_it_there_is_no_tree_and_the_next_run_makes_it(setting, m
     def stop(*arguments, **named):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(where, name, stop)
-        materialise(lock, cache, [provider], Notes())
+        with pytest.raises(KeyboardInterrupt):
+            materialise(lock, cache, [provider], Notes())
     assert find_tree(lock, cache) is None
     materialise(lock, cache, [provider], Notes())
     assert check_tree(lock, cache) == 3

@@ -63,7 +63,10 @@ def test_only_the_distributions_own_mirror_is_taken():
 
 
 def test_fields_may_go_on_in_the_next_line():
-    text = "Types: deb deb-src\nURIs: http://a/debian\n http://b/debian/\nSuites:\n sid\nComponents: main\n"
+    text = (
+        "Types: deb deb-src\nURIs: http://a/debian\n http://b/debian/\n"
+        "Suites:\n sid\nComponents: main\n"
+    )
     (found,) = parse_deb822_style(text)
     assert found.uris == ("http://a/debian", "http://b/debian/")
     assert urls(find_mirrors([found], DEBIAN)) == ["http://a/debian", "http://b/debian"]
@@ -107,7 +110,8 @@ def test_reads_a_whole_system(tmp_path):
     (etc / "mirrors/debian.list").write_text("http://cloud/debian\tpriority:1\n")
     (etc / "sources.list").write_text("deb http://old/debian bookworm main\n")
     (etc / "sources.list.d/a.sources").write_text(
-        "Types: deb\nURIs: mirror+file:///etc/apt/mirrors/debian.list\nSuites: bookworm\nComponents: main\n"
+        "Types: deb\nURIs: mirror+file:///etc/apt/mirrors/debian.list\n"
+        "Suites: bookworm\nComponents: main\n"
     )
     (etc / "sources.list.d/a.sources.disabled").write_text(DEB822)
     (tmp_path / "etc/os-release").write_text('ID=debian\nVERSION_CODENAME="bookworm"\n')

@@ -1,0 +1,85 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from builder import api
+from builder.cli.fetch import command
+from builder.core.sources import SourceTree
+from builder.errors import ConfigurationError
+
+
+@pytest.fixture
+def calls(monkeypatch, tmp_path):
+    seen = []
+
+    def fetch(*, progress, **options):
+        seen.append(options)
+        return SourceTree(root=tmp_path, version="2.6.0", digest="d" * 64)
+
+    monkeypatch.setattr(api, "fetch_sources", fetch)
+    monkeypatch.setattr(api, "list_source_origins", lambda tree: {"xnnpack": "git"})
+    return seen
+
+
+def test_prints_path_digest_and_licences(calls, tmp_path):
+    result = CliRunner().invoke(command, [])
+    assert result.exit_code == 0
+    assert str(tmp_path) in result.stdout
+    assert "d" * 64 in result.stdout
+    xnnpack = next(line for line in result.stdout.splitlines() if line.startswith("xnnpack"))
+    assert "BSD-3-Clause" in xnnpack
+    assert xnnpack.endswith("git")
+    assert "torchvision" not in result.stdout
+
+
+def test_json_has_the_identity_of_every_source(calls):
+    result = CliRunner().invoke(command, ["--json", "--feature", "vulkan"])
+    printed = json.loads(result.stdout)
+    sources = {source["name"]: source for source in printed["sources"]}
+    assert len(sources["pytorch"]["commit"]) == 40
+    assert sources["xnnpack"]["origin"] == "git"
+    assert "vulkan-memory-allocator" in sources
+    assert printed["digest"] == "d" * 64
+    assert all(patch["reason"] for patch in printed["patches"])
+
+
+def test_options_reach_the_use_case(calls, tmp_path):
+    CliRunner().invoke(
+        command, ["--from", str(tmp_path), "--provider", "git", "--offline", "--check"]
+    )
+    assert calls == [
+        {
+            "source_folder": tmp_path,
+            "provider": "git",
+            "offline": True,
+            "check": True,
+            "features": (),
+        }
+    ]
+
+
+def test_an_unknown_feature_lists_the_known_ones(monkeypatch, tmp_path):
+    monkeypatch.setenv("BUILDER_CACHE", str(tmp_path))
+    result = CliRunner().invoke(command, ["--feature", "nope"])
+    assert isinstance(result.exception, ConfigurationError)
+    assert "torchvision, vulkan" in result.exception.message
+
+
+def test_an_unknown_abi_lists_the_known_ones():
+    with pytest.raises(ConfigurationError, match="linux-aarch64, linux-x86_64"):
+        api.locate_target("linux-mips")
+    assert str(api.locate_target("linux-x86_64")) == "linux-x86_64"
+
+
+def test_sources_are_fetched_only_when_they_are_not_there(calls, monkeypatch, tmp_path):
+    notes = []
+
+    class Progress:
+        note = staticmethod(notes.append)
+
+    monkeypatch.setenv("BUILDER_CACHE", str(tmp_path))
+    assert api.find_sources() is None
+    assert api.locate_sources(progress=Progress()).version == "2.6.0"
+    assert "builder fetch" in notes[0]
+    assert len(calls) == 1

@@ -1,0 +1,73 @@
+# Sourced by ./demo and ./test: system packages, and a Python environment of our own in .venv.
+
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv="$root/.venv"
+
+say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
+
+fail() {
+  printf 'error: %s\n' "$1" >&2
+  shift
+  for hint in "$@"; do printf 'hint: %s\n' "$hint" >&2; done
+  exit 5
+}
+
+have_package() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+
+# Runs a command as root, or fails where that needs a password.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+may_install() {
+  [ -z "${BUILDER_NO_APT:-}" ] && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+}
+
+# Debian's torch has XNNPACK and QNNPACK and is small; it needs the system's own Python.
+has_system_torch() {
+  /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null &&
+    { have_package python3-torchvision || apt-cache show python3-torch python3-torchvision >/dev/null 2>&1; }
+}
+
+install_system_packages() {
+  command -v dpkg-query >/dev/null || {
+    command -v clang++ >/dev/null && command -v ld.lld >/dev/null ||
+      fail "no apt here, and clang or lld is missing" "install clang, lld and llvm-strip, then run this again"
+    return 0
+  }
+  local wanted=(ca-certificates clang lld llvm ccache python3 python3-venv)
+  if ! have_package python3-torchvision && may_install; then as_root apt-get update -qq || true; fi
+  if has_system_torch; then wanted+=(python3-torch python3-torchvision); fi
+  local missing=()
+  for package in "${wanted[@]}"; do have_package "$package" || missing+=("$package"); done
+  [ ${#missing[@]} = 0 ] && return 0
+  may_install || fail "these packages are missing: ${missing[*]}" "sudo apt install ${missing[*]}"
+  say "installing ${missing[*]}"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+make_environment() {
+  local python=/usr/bin/python3 options=() torch=()
+  if has_system_torch; then
+    options=(--system-site-packages)
+  else
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || python=$(command -v python3.13 || command -v python3.12 || command -v python3.11) ||
+      fail "Python 3.11 or newer is needed" "sudo apt install python3.11 python3.11-venv"
+    torch=(torch==2.6.0 torchvision==0.21.0)
+  fi
+  [ -x "$venv/bin/python" ] || { say "making the Python environment .venv"; "$python" -m venv "${options[@]}" "$venv"; }
+  local stamp="$venv/.installed" state
+  state=$(sha256sum "$root/pyproject.toml" | cut -d' ' -f1)-$1-${torch[*]:-system}
+  [ "$(cat "$stamp" 2>/dev/null)" = "$state" ] && return 0
+  say "installing builder and what it needs into .venv"
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check ${torch[@]+"${torch[@]}"} -e "$root$1" >&2
+  printf '%s' "$state" >"$stamp"
+}
+
+# setup EXTRAS, e.g. setup '[test]'
+setup() {
+  install_system_packages
+  make_environment "${1:-}"
+  export PATH="$venv/bin:$PATH"
+}
