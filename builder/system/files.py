@@ -41,7 +41,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def write_if_changed(path: Path, content: str) -> bool:
-    """Writes `content` unless `path` holds it already (keeps its time for ninja); True if written."""
+    """Writes `content` unless `path` holds it, which keeps its time for ninja; True if written."""
     if path.is_file() and path.read_bytes() == content.encode():
         return False
     write_atomically(path, content)

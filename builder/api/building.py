@@ -37,7 +37,8 @@ def plan_build(paths: Iterable[Path], target: Target, *, toolchain: Toolchain) -
     Raises:
         ModelError: a file cannot be read, or its bytecode not by the runtime.
     """
-    from builder.api import list_operators, load_source_lock
+    from builder.api.models import list_operators
+    from builder.api.sources import load_source_lock
     from builder.core.plan import BuildPlan
     from builder.native.configure import OPTIONS
     from builder.selection.dispatch import choose_static_dispatch
@@ -76,7 +77,8 @@ def build_runtime(
         ToolchainError: a tool is missing.
         NativeBuildError: a step of the build failed, or another builder holds the lock.
     """
-    from builder.api import load_source_lock, locate_sources, locate_toolchain
+    from builder.api.sources import load_source_lock, locate_sources
+    from builder.api.toolchains import locate_toolchain
     from builder.native.building import NativeBuild
     from builder.native.layout import Layout
     from builder.system.locks import folder_lock
@@ -195,7 +197,7 @@ def _manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
 
 
 def _find_licences(tree: SourceTree) -> dict[str, Path]:
-    from builder.api import load_source_lock
+    from builder.api.sources import load_source_lock
 
     found = {}
     for pin in load_source_lock().select(frozenset()).pins:

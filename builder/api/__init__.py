@@ -1,0 +1,36 @@
+"""The use-cases: stages meet here, and only here."""
+
+from __future__ import annotations
+
+from builder.api.building import BuildOutcome, build_runtime, measure_runtime, plan_build
+from builder.api.exporting import export_model
+from builder.api.models import list_operators, read_models, write_operators
+from builder.api.sources import (
+    fetch_sources,
+    find_sources,
+    list_source_origins,
+    load_source_lock,
+    locate_sources,
+)
+from builder.api.toolchains import diagnose, locate_target, locate_toolchain
+from builder.api.verifying import verify_model
+
+__all__ = [
+    "BuildOutcome",
+    "build_runtime",
+    "diagnose",
+    "export_model",
+    "fetch_sources",
+    "find_sources",
+    "list_operators",
+    "list_source_origins",
+    "load_source_lock",
+    "locate_sources",
+    "locate_target",
+    "locate_toolchain",
+    "measure_runtime",
+    "plan_build",
+    "read_models",
+    "verify_model",
+    "write_operators",
+]

@@ -1,0 +1,23 @@
+"""Exporting models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from builder.export.requests import ExportRequest, ExportResult
+    from builder.system.progress import Progress
+
+
+def export_model(request: ExportRequest, *, progress: Progress) -> ExportResult:
+    """Writes the lite file that `request` asks for, once it has proven right; imports torch.
+
+    Raises:
+        ConfigurationError: unknown inputs, or an output that cannot be written.
+        ModelError: the model cannot be loaded, run, captured, optimised or saved.
+        ToolchainError: torch or torchvision is missing, or lacks what is asked for.
+        VerificationError: the lite file differs from the eager model; nothing is written.
+    """
+    from builder.export.exporter import export_model
+
+    return export_model(request, progress=progress)

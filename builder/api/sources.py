@@ -1,0 +1,106 @@
+"""The pinned sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from builder.core.sources import SourceLock, SourceTree
+    from builder.system.progress import Progress
+
+
+def load_source_lock() -> SourceLock:
+    """Returns the pins and patches of builder's own `third_party` folder."""
+    from builder.sources.lockfile import read_lock
+    from builder.system.places import data_folder
+
+    return read_lock(data_folder("third_party"))
+
+
+def find_sources(features: Iterable[str] = ()) -> SourceTree | None:
+    """Returns the source tree when it is complete; never fetches."""
+    from builder.sources.tree import find_tree
+    from builder.system.places import cache_folder
+
+    return find_tree(_select_sources(features), cache_folder())
+
+
+def locate_sources(*, progress: Progress, features: Iterable[str] = ()) -> SourceTree:
+    """Returns the source tree, fetching it first when it is not there.
+
+    Raises:
+        SourceError: it is not there and cannot be fetched.
+    """
+    chosen = tuple(features)
+    found = find_sources(chosen)
+    if found is not None:
+        return found
+    progress.note("the PyTorch sources are not there yet: fetching them (builder fetch)")
+    return fetch_sources(progress=progress, features=chosen)
+
+
+def fetch_sources(
+    *,
+    progress: Progress,
+    source_folder: Path | None = None,
+    provider: str | None = None,
+    offline: bool = False,
+    check: bool = False,
+    features: Iterable[str] = (),
+) -> SourceTree:
+    """Materialises the pinned source tree, or with `check` reads it all again and compares.
+
+    Args:
+        progress: is told what is fetched from where.
+        source_folder: has some or all archives by their file names; is asked first.
+        provider: `distribution` or `git`; by default both, in this order.
+        offline: use no network.
+        check: fetch nothing; a tree that differs is given up.
+        features: optional sources to add (`SourceLock.features`).
+
+    Raises:
+        ConfigurationError: an unknown provider or feature, or `source_folder` is no folder.
+        SourceError: a source cannot be had or is not what its pin says, or the tree differs.
+    """
+    from builder.core.sources import SourceTree
+    from builder.sources.choice import choose_providers, parse_provider
+    from builder.sources.tree import check_tree, materialise, tree_folder
+    from builder.system.places import cache_folder
+    from builder.system.process import Runner
+
+    lock, cache = _select_sources(features), cache_folder()
+    if check:
+        count = check_tree(lock, cache)
+        progress.note(f"{count:,} files are what was fetched")
+        return SourceTree(root=tree_folder(lock, cache), version=lock.version, digest=lock.digest)
+    providers = choose_providers(
+        Runner.inherit(),
+        cache,
+        source_folder=source_folder,
+        provider=parse_provider(provider),
+        offline=offline,
+    )
+    return materialise(lock, cache, providers, progress)
+
+
+def list_source_origins(tree: SourceTree) -> dict[str, str]:
+    """Returns source name -> where its archive came from, for a complete tree."""
+    from builder.sources.manifest import read_marker
+
+    marker = read_marker(tree.root, tree.digest)
+    return dict(marker.providers) if marker else {}
+
+
+def _select_sources(features: Iterable[str]) -> SourceLock:
+    from builder.errors import ConfigurationError
+
+    lock, chosen = load_source_lock(), frozenset(features)
+    unknown = sorted(chosen.difference(lock.features))
+    if unknown:
+        raise ConfigurationError(
+            f"unknown feature {unknown[0]!r}; known are {', '.join(lock.features)}",
+            hint="builder fetch --help",
+        )
+    return lock.select(chosen)

@@ -1,0 +1,59 @@
+"""Running models on built runtimes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from builder.core.artifacts import VerifyReport
+    from builder.core.tensors import Tensor
+    from builder.system.progress import Progress
+    from builder.verify.requests import VerifyRequest
+
+
+def verify_model(request: VerifyRequest, *, progress: Progress) -> VerifyReport:
+    """Runs a model on a built runtime and returns how its outputs compare with PyTorch's.
+
+    Torch is asked only when the model has no reference case, and only where it is installed.
+
+    Raises:
+        ConfigurationError: no runtime there, or no inputs to run the model with.
+        ModelError: the model cannot be read, or is no lite file.
+        VerificationError: the runtime cannot serve or run the model, or the reference case
+            belongs to another file. A difference does not raise.
+    """
+    import platform
+
+    from builder.api.models import read_models
+    from builder.system.process import Runner
+    from builder.verify.verifier import verify_model
+
+    (info,) = read_models((request.model,))
+    return verify_model(
+        request,
+        info,
+        host_abi=f"{platform.system().lower()}-{platform.machine()}",
+        runner=Runner.inherit(),
+        oracle=functools.partial(_run_in_torch, progress=progress),
+        progress=progress,
+    )
+
+
+def _run_in_torch(
+    model: Path, inputs: Sequence[Tensor], *, progress: Progress
+) -> tuple[str, tuple[Tensor, ...]] | None:
+    from builder.errors import BuilderError
+    from builder.export.capabilities import probe_torch
+
+    try:
+        torch = probe_torch()
+        from builder.export.compare import run_lite
+
+        outputs = run_lite(model.read_bytes(), inputs)
+    except BuilderError as error:
+        progress.note(f"no expected outputs: {error.message}")
+        return None
+    return f"lite interpreter of PyTorch {torch.version}, seeded random inputs", outputs
