@@ -57,8 +57,8 @@ make_environment() {
     torch=(torch==2.6.0 torchvision==0.21.0)
   fi
   [ -x "$venv/bin/python" ] || { say "making the Python environment .venv"; "$python" -m venv "${options[@]}" "$venv"; }
-  local stamp="$venv/.installed" state
-  state=$(sha256sum "$root/pyproject.toml" | cut -d' ' -f1)-$1-${torch[*]:-system}
+  local stamp="$venv/.installed$1" state
+  state=$(sha256sum "$root/pyproject.toml" | cut -d' ' -f1)-${torch[*]:-system}
   [ "$(cat "$stamp" 2>/dev/null)" = "$state" ] && return 0
   say "installing builder and what it needs into .venv"
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check ${torch[@]+"${torch[@]}"} -e "$root$1" >&2

@@ -77,33 +77,69 @@ def build_runtime(
         ToolchainError: a tool is missing.
         NativeBuildError: a step of the build failed, or another builder holds the lock.
     """
-    from builder.api.sources import load_source_lock, locate_sources
+    from builder.api.sources import locate_sources
     from builder.api.toolchains import locate_toolchain
-    from builder.native.building import NativeBuild
-    from builder.native.layout import Layout
     from builder.system.locks import folder_lock
-    from builder.system.places import cache_folder, data_folder
-    from builder.system.process import Runner
 
     toolchain = locate_toolchain(target)
     plan = plan_build(paths, target, toolchain=toolchain)
     _note_choices(plan, progress)
     tree = locate_sources(progress=progress)
-    cache = cache_folder()
-    build = NativeBuild(
+    build = _native_build(plan, tree, toolchain, progress=progress, jobs=jobs)
+    with folder_lock(build.layout.root, timeout=lock_timeout, on_wait=progress.note):
+        linked, served = _build(build)
+        return _package(build, linked, served, output / target.abi)
+
+
+def make_symbol_index(
+    target: Target, *, progress: Progress, only: str = "", jobs: int | None = None
+) -> str:
+    """Returns the text of the symbol index, made anew for `target`.
+
+    Args:
+        target: whose units to compile.
+        progress: is told of each unit.
+        only: prefix of unit ids; all when empty.
+        jobs: compilations at once.
+    """
+    from builder.api.sources import locate_sources
+    from builder.api.toolchains import locate_toolchain
+    from builder.native.building import prepare
+    from builder.native.indexing import make_index
+    from builder.system.locks import folder_lock
+
+    toolchain = locate_toolchain(target)
+    plan = plan_build((), target, toolchain=toolchain)
+    tree = locate_sources(progress=progress)
+    build = _native_build(plan, tree, toolchain, progress=progress, jobs=jobs)
+    with folder_lock(build.layout.root, on_wait=progress.note):
+        return make_index(build, prepare(build), only=only)
+
+
+def _native_build(
+    plan: BuildPlan,
+    tree: SourceTree,
+    toolchain: Toolchain,
+    *,
+    progress: Progress,
+    jobs: int | None,
+) -> NativeBuild:
+    from builder.native.building import NativeBuild
+    from builder.native.layout import Layout
+    from builder.system.places import cache_folder, data_folder
+    from builder.system.process import Runner
+
+    return NativeBuild(
         plan=plan,
         tree=tree,
         toolchain=toolchain,
-        layout=Layout.of(cache, plan),
+        layout=Layout.of(cache_folder(), plan),
         runtime=data_folder("cmake") / "runtime",
-        index_file=data_folder("third_party") / f"symbols-{load_source_lock().version}.txt",
+        index_file=data_folder("third_party") / f"symbols-{plan.source_version}.txt",
         runner=Runner.inherit(),
         progress=progress,
         jobs=jobs,
     )
-    with folder_lock(build.layout.root, timeout=lock_timeout, on_wait=progress.note):
-        linked, served = _build(build)
-        return _package(build, linked, served, output / target.abi)
 
 
 def measure_runtime(folder: Path) -> SizeReport:

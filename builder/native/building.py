@@ -103,7 +103,7 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
     units = make_units(
         graph, selection, build.layout, runtime=build.runtime, version=build.plan.source_version
     )
-    folder = _compile_folder(build)
+    folder = compile_folder(build)
     write_ninja(render_ninja(units.graph.units.values(), build.toolchain, folder), folder)
     linked = build.layout.plan / "unstripped" / SONAME
     closure = close(
@@ -114,7 +114,8 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
     return _finish(build, units, folder, linked, closure.units, closure.rounds, started)
 
 
-def _compile_folder(build: NativeBuild) -> CompileFolder:
+def compile_folder(build: NativeBuild) -> CompileFolder:
+    """Returns the folder that objects of `build` go to."""
     layout = build.layout
     plan = layout.plan.relative_to(layout.root)
     return CompileFolder(

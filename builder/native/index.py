@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from builder.core.units import SymbolIndex, UnitGraph
@@ -24,6 +25,8 @@ _GENERATED_NAMESPACES = {
     ),
     "at::compositeimplicitautograd": "RegisterCompositeImplicitAutograd.cpp",
 }
+_NM_LINE = re.compile(r"^[0-9a-f]* +(?P<kind>[A-Za-z]) (?P<name>.+)$")
+_KINDS = {"U": "undefined", "W": "weak", "V": "weak", "w": "undefined", "v": "undefined"}
 _GENERATED_ATEN = "generated/aten/src/ATen/"
 
 
@@ -67,15 +70,46 @@ def load_index(path: Path, graph: UnitGraph) -> SymbolIndex:
     )
 
 
-def parse_definitions(nm_output: str) -> set[str]:
-    """Returns the qualified names that `nm --extern-only --defined-only --demangle` lists.
+@dataclass(frozen=True, slots=True)
+class ObjectSymbols:
+    """The external names of one object, demangled."""
 
-    Weak symbols (inline functions, template instances) are left out: who uses them has them.
-    """
-    names = set()
+    strong: frozenset[str]
+    weak: frozenset[str]
+    """Inline functions and template instances, explicit ones among them."""
+    undefined: frozenset[str]
+
+
+def parse_symbols(nm_output: str) -> ObjectSymbols:
+    """Returns what `nm --extern-only --demangle --format=bsd` lists for one object."""
+    found: dict[str, set[str]] = {"strong": set(), "weak": set(), "undefined": set()}
     for line in nm_output.splitlines():
-        _, _, rest = line.partition(" ")
-        kind, _, name = rest.partition(" ")
-        if kind in {"T", "D", "R", "B", "G", "S"}:
-            names.add(parse_qualified_name(name))
+        match = _NM_LINE.match(line)
+        if match:
+            found[_KINDS.get(match["kind"], "strong")].add(match["name"])
+    return ObjectSymbols(*(frozenset(found[kind]) for kind in ("strong", "weak", "undefined")))
+
+
+def index_symbols(objects: Iterable[tuple[str, ObjectSymbols]]) -> dict[str, set[str]]:
+    """Returns unit id -> the qualified names to look it up by.
+
+    Strong definitions count. A weak one counts where some object needs the name and none defines
+    it strongly: that is an explicit template instance. Generated units with a naming pattern are
+    left out, see `load_index`.
+    """
+    listed = list(objects)
+    strong = frozenset().union(*(symbols.strong for _, symbols in listed))
+    needed = frozenset().union(*(symbols.undefined for _, symbols in listed)) - strong
+    names: dict[str, set[str]] = {}
+    for unit_id, symbols in listed:
+        if not _follows_pattern(unit_id):
+            defined = symbols.strong | (symbols.weak & needed)
+            names.setdefault(unit_id, set()).update(map(parse_qualified_name, defined))
     return names
+
+
+def _follows_pattern(unit_id: str) -> bool:
+    file = unit_id.removeprefix(_GENERATED_ATEN)
+    return file.startswith(("Operators_", "RegisterFunctionalization")) or (
+        file in _GENERATED_NAMESPACES.values()
+    )

@@ -102,8 +102,11 @@ def compile_units(
     jobs: int | None,
     progress: Progress,
     log: Path,
+    keep_going: bool = False,
 ) -> int:
     """Brings the objects of `unit_ids` up to date; returns how many were compiled.
+
+    With `keep_going` the others are compiled too when one fails.
 
     Raises:
         NativeBuildError: a unit did not compile; carries the compiler's last lines.
@@ -117,7 +120,7 @@ def compile_units(
             compiled.append(unit)
             progress.advance(done, total, unit)
 
-    parallel = ("-j", str(jobs)) if jobs else ()
+    parallel = (*(("-j", str(jobs)) if jobs else ()), *(("-k", "0") if keep_going else ()))
     targets = [folder.object_path(unit_id) for unit_id in sorted(unit_ids)]
     command = (str(toolchain.ninja.path), "-f", str(folder.ninja_file), *parallel, *targets)
     ninja = runner.with_environment(NINJA_STATUS="[%f/%t] ")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shlex
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 from builder.errors import BuilderError, NativeBuildError
 
 LAST_LINES = 30
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ class Runner:
         """Runs `command` to its end and returns its outcome; a non-zero code does not raise.
 
         Output goes line by line to `on_line` and whole to `log`. When this process is
-        interrupted the program's whole process group is ended first.
+        interrupted the program's whole process group is ended first; on Linux the program also
+        ends when this process is killed.
 
         Raises:
             NativeBuildError: the program cannot be started.
@@ -72,6 +76,7 @@ class Runner:
                 text=True,
                 errors="replace",
                 start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
             )
         except OSError as error:
             raise NativeBuildError(f"cannot start {command[0]}: {error.strerror}") from error
@@ -124,6 +129,11 @@ def failure_text(step: str, completed: Completed, *, log: Path | None) -> str:
 def _pasteable(command: tuple[str, ...], cwd: Path | None) -> str:
     prefix = f"cd {shlex.quote(str(cwd))} && " if cwd is not None else ""
     return prefix + shlex.join(command)
+
+
+def _die_with_parent() -> None:
+    """Asks the kernel to end this program when builder is gone (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _end_group(process: subprocess.Popen[str]) -> None:

@@ -1,0 +1,68 @@
+"""One real runtime, built once for all native tests, from real models."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ABI = f"linux-{os.uname().machine}"
+
+
+def run_builder(*arguments, check=True, env=None, cwd=HERE):
+    """Runs the command line as a user would; output is kept for the assertion message."""
+    command = [sys.executable, "-m", "builder.cli.main", *map(str, arguments)]
+    completed = subprocess.run(
+        command, cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True
+    )
+    if check:
+        assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed
+
+
+@dataclass
+class Built:
+    """What the session built."""
+
+    out: Path
+    models: dict
+
+    @property
+    def root(self):
+        return self.out / ABI
+
+    @property
+    def library(self):
+        return self.root / "lib/libtorchlite.so"
+
+    @property
+    def runner(self):
+        return self.root / "bin/torchlite-run"
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models with space")
+    paths = {
+        "mobilenet_v2": folder / "mobilenet_v2.ptl",
+        "control_flow": folder / "control_flow.ptl",
+        "identity": folder / "identity.ptl",
+        "needy": folder / "needy.ptl",
+    }
+    run_builder("export", "mobilenet_v2", "-o", paths["mobilenet_v2"])
+    for name in ("control_flow", "identity", "needy"):
+        run_builder(
+            *("export", f"models:{name}", "--script", "--shape", "3,8", "-o", paths[name])
+        )
+    return paths
+
+
+@pytest.fixture(scope="session")
+def built(models, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out with space")
+    wanted = (models["mobilenet_v2"], models["control_flow"], models["identity"])
+    run_builder("build", *wanted, "--abi", ABI, "-o", out)
+    return Built(out=out, models=models)

@@ -1,0 +1,35 @@
+"""Makes third_party/symbols-<version>.txt anew; for those who move the source pins.
+
+    .venv/bin/python tools/make_index.py [--only c10/] > third_party/symbols-2.6.0.txt
+
+It compiles every unit of the host configuration once, without optimisation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from builder.api.building import make_symbol_index
+from builder.api.toolchains import locate_target
+from builder.cli.console import ConsoleProgress
+from builder.system.machine import host_architecture
+
+
+def main() -> None:
+    """Prints the index."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="prefix of the unit ids to index")
+    parser.add_argument("--jobs", type=int, default=None)
+    options = parser.parse_args()
+    text = make_symbol_index(
+        locate_target(f"linux-{host_architecture()}"),
+        progress=ConsoleProgress(),
+        only=options.only,
+        jobs=options.jobs,
+    )
+    sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()
