@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _SPECIAL = (
     "vtable for ",
     "VTT for ",
@@ -11,51 +13,41 @@ _SPECIAL = (
     "thread-local wrapper routine for ",
     "thread-local initialization routine for ",
 )
+_CLOSING = re.compile(r"> (?=>)")
+_OPAQUE = re.compile(
+    r"\(anonymous namespace\)"
+    r"|(?<=\boperator)(?:\(\)|\[\]|<=>|->\*?|<<=?(?=[(< ]|$)|>>=?(?=[(< ]|$)|[<>]=?)"
+    r"|->"
+)
+_OPERATOR = re.compile(r"\boperator\b")
 
 
 def parse_qualified_name(demangled: str) -> str:
     """Returns the name of a demangled symbol without return type, parameters and qualifiers.
 
     Template arguments stay: they tell `DispatchStub<..., add_stub>::DEFAULT` from its siblings.
-    Names without parameters (C functions, variables) come back unchanged.
+    Names without parameters (C functions, variables) come back unchanged, but for closing angle
+    brackets: LLVM 16 and newer write `>>` where older releases wrote `> >`.
     """
-    for prefix in _SPECIAL:
-        if demangled.startswith(prefix):
-            return demangled
-    end = _parameters_start(demangled)
-    return demangled[_name_start(demangled, end) : end]
+    text = _CLOSING.sub(">", demangled)
+    if text.startswith(_SPECIAL):
+        return text
+    start, end = _find_name(_OPAQUE.sub(lambda match: "." * len(match[0]), text))
+    return text[start:end]
 
 
-def _parameters_start(text: str) -> int:
-    depth = 0
-    for position, char in enumerate(text):
-        if char == "<" and not text[:position].endswith(("operator", "operator<")):
+def _find_name(masked: str) -> tuple[int, int]:
+    """Returns where the name is; operator symbols have to be masked, so that brackets pair."""
+    start = depth = 0
+    for position, char in enumerate(masked):
+        if char in "<(" and (depth or char == "<" or masked.endswith("decltype", 0, position)):
             depth += 1
-        elif char == ">" and not text[:position].endswith(("-", "operator", "operator>")):
+        elif char in ">)":
             depth -= 1
-        elif char == "(" and depth == 0 and not _is_part_of_name(text, position):
-            return position
-    return len(text)
-
-
-def _is_part_of_name(text: str, position: int) -> bool:
-    return text.startswith(("(anonymous namespace)", "()("), position) or (
-        text[:position].endswith(")") and not text.startswith("(", position)
-    )
-
-
-def _name_start(text: str, end: int) -> int:
-    head = text[:end]
-    operator = head.rfind("operator")
-    if operator >= 0 and (operator == 0 or head[operator - 1] in ": "):
-        end = operator
-    depth = 0
-    for position in range(end - 1, -1, -1):
-        char = text[position]
-        if char in ">)":
-            depth += 1
-        elif char in "<(":
-            depth -= 1
-        elif char == " " and depth == 0:
-            return position + 1
-    return 0
+        elif depth == 0 and masked.startswith(("(*", "(&"), position):
+            start = position + 2  # it returns a pointer to a function: `void (*name(int))(int)`
+        elif depth == 0 and char == "(":
+            return start, position
+        elif depth == 0 and char == " " and not _OPERATOR.search(masked, start, position):
+            start = position + 1
+    return start, len(masked)

@@ -54,9 +54,7 @@ def models(tmp_path_factory):
     }
     run_builder("export", "mobilenet_v2", "-o", paths["mobilenet_v2"])
     for name in ("control_flow", "identity", "needy"):
-        run_builder(
-            *("export", f"models:{name}", "--script", "--shape", "3,8", "-o", paths[name])
-        )
+        run_builder(*("export", f"models:{name}", "--script", "--shape", "3,8", "-o", paths[name]))
     return paths
 
 

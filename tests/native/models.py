@@ -1,7 +1,5 @@
 """Models that the native tests export: `models:control_flow` and friends."""
 
-from typing import Dict, List, Tuple
-
 import torch
 from torch import Tensor, nn
 
@@ -12,19 +10,19 @@ class ControlFlow(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.linear = nn.Linear(8, 8)
-        self.limits: Dict[str, float] = {"low": -0.5, "high": 0.5}
+        self.limits: dict[str, float] = {"low": -0.5, "high": 0.5}
 
     def step(self, x: Tensor, name: str) -> Tensor:
         if name == "tanh":
             return torch.tanh(x)
-        elif name == "clamp":
+        if name == "clamp":
             return x.clamp(self.limits["low"], self.limits["high"])
         return x * 2.0 + 1.0
 
-    def forward(self, x: Tensor) -> Tuple[Dict[str, Tensor], List[Tensor], int]:
-        out: Dict[str, Tensor] = {}
-        trail: List[Tensor] = []
-        names = "tanh,clamp,scale".split(",")
+    def forward(self, x: Tensor) -> tuple[dict[str, Tensor], list[Tensor], int]:
+        out: dict[str, Tensor] = {}
+        trail: list[Tensor] = []
+        names = ["tanh", "clamp", "scale"]
         count = 0
         while count < 5:
             name = names[count % len(names)]
@@ -33,7 +31,7 @@ class ControlFlow(nn.Module):
                 trail.append(x.mean(dim=1))
             else:
                 trail.append(x.std(dim=1))
-            out["{}_{}".format(name, count)] = x
+            out[f"{name}_{count}"] = x
             count += 1
         for key in list(out.keys()):
             if key.startswith("clamp"):
@@ -50,7 +48,7 @@ class Needy(nn.Module):
     """Calls operators that the other models do not."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cumsum(x, 0).erf() + torch.linalg_vector_norm(x)
+        return torch.cumsum(x, 0).erf() + torch.linalg.norm(x)
 
 
 def needy() -> nn.Module:

@@ -3,10 +3,14 @@
 import json
 import re
 import shutil
+import struct
 import subprocess
+from dataclasses import replace
 
 import pytest
 from elftools.elf.elffile import ELFFile
+
+from builder.system.references import read_reference, reference_path, write_reference
 
 from .conftest import ABI, HERE, run_builder
 
@@ -35,12 +39,11 @@ def test_the_model_gives_pytorchs_numbers_on_its_runtime(built, name):
 def test_a_changed_reference_is_noticed(built, tmp_path):
     model = tmp_path / "control_flow.ptl"
     shutil.copy(built.models["control_flow"], model)
-    reference = model.with_name("control_flow.ptl.reference.safetensors")
-    data = bytearray(
-        built.models["control_flow"].with_name(reference.name).read_bytes()
-    )
-    data[-3] ^= 0x7F
-    reference.write_bytes(data)
+    case = read_reference(reference_path(built.models["control_flow"]))
+    first = case.outputs[0]
+    changed = struct.pack("<f", struct.unpack_from("<f", first.data)[0] + 1e-3) + first.data[4:]
+    outputs = (replace(first, data=changed), *case.outputs[1:])
+    write_reference(reference_path(model), replace(case, outputs=outputs))
     said = run_builder("verify", model, "--runtime", built.out, check=False)
     assert said.returncode == 8
 
