@@ -36,13 +36,14 @@ install_system_packages() {
       fail "no apt here, and clang or lld is missing" "install clang, lld and llvm-strip, then run this again"
     return 0
   }
-  local wanted=(ca-certificates clang lld llvm ccache python3 python3-venv)
+  local wanted=(ca-certificates clang lld llvm python3 python3-venv)
   if ! have_package python3-torchvision && may_install; then as_root apt-get update -qq || true; fi
   if has_system_torch; then wanted+=(python3-torch python3-torchvision); fi
   local missing=()
   for package in "${wanted[@]}"; do have_package "$package" || missing+=("$package"); done
   [ ${#missing[@]} = 0 ] && return 0
   may_install || fail "these packages are missing: ${missing[*]}" "sudo apt install ${missing[*]}"
+  missing+=(ccache)
   say "installing ${missing[*]}"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }

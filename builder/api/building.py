@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from builder.system.progress import Progress
 
 
+_FLAG_VARIABLES = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "ASMFLAGS", "CPATH", "LIBRARY_PATH")
+"""Variables of the environment that would change the bytes behind the plan's back."""
+_LICENCES = ("LICEN[CS]E*", "COPYING*", "NOTICE*")
+_BUNDLED = ("third_party/miniz-3.0.2", "aten/src/ATen/native/quantized/cpu/qnnpack")
+"""Folders of PyTorch's own tree with code and a licence of somebody else."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOutcome:
     """What `build_runtime` made."""
@@ -136,7 +143,7 @@ def _native_build(
         layout=Layout.of(cache_folder(), plan),
         runtime=data_folder("cmake") / "runtime",
         index_file=data_folder("third_party") / f"symbols-{plan.source_version}.txt",
-        runner=Runner.inherit(),
+        runner=Runner.inherit().without(*_FLAG_VARIABLES),
         progress=progress,
         jobs=jobs,
     )
@@ -235,13 +242,15 @@ def _manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
 def _find_licences(tree: SourceTree) -> dict[str, Path]:
     from builder.api.sources import load_source_lock
 
-    found = {}
-    for pin in load_source_lock().select(frozenset()).pins:
-        candidates = sorted((tree.root / pin.path).glob("LICEN[CS]E*"))
-        candidates += sorted((tree.root / pin.path).glob("COPYING*"))
-        for candidate in candidates[:1]:
-            found[pin.name] = candidate
-    return found
+    folders = {pin.name: pin.path for pin in load_source_lock().select(frozenset()).pins}
+    folders |= {Path(path).name: path for path in _BUNDLED}
+    return {
+        f"{name}-{path.name.removesuffix('.txt')}": path
+        for name, folder in folders.items()
+        for pattern in _LICENCES
+        for path in sorted((tree.root / folder).glob(pattern))
+        if path.is_file()
+    }
 
 
 def _note_choices(plan: BuildPlan, progress: Progress) -> None:
@@ -257,6 +266,7 @@ def _digest_native_files() -> str:
     from builder.system.places import data_folder, package_folder
 
     return digest_files(
-        *(data_folder("cmake"), package_folder("native"), package_folder("selection")),
-        suffixes=(".cpp", ".h", ".cmake", ".py", ".toml"),
+        *(data_folder("cmake"), data_folder("third_party")),
+        *(package_folder("native"), package_folder("selection")),
+        suffixes=(".cpp", ".h", ".cmake", ".py", ".toml", ".txt"),
     )

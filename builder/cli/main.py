@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 
 import click
 
@@ -78,7 +79,7 @@ def main() -> None:
         code = cli.main(prog_name="builder", standalone_mode=False)
     except BuilderError as error:
         if debug:
-            raise
+            traceback.print_exc()
         _print_error(error.message, error.hint)
         sys.exit(int(error.exit_code))
     except click.ClickException as error:
@@ -92,7 +93,7 @@ def main() -> None:
         sys.exit(141)
     except OSError as error:
         if debug:
-            raise
+            traceback.print_exc()
         _print_error(_describe_os_error(error), "free some space" if error.errno == 28 else None)
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)

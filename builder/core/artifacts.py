@@ -74,7 +74,7 @@ class VerifyReport:
     """Where the expected outputs come from; `none` when nothing was compared."""
     outputs: tuple[OutputDifference, ...]
     seconds: float
-    """Of one forward call, after one warm-up."""
+    """Of the quickest forward call."""
 
     @property
     def ok(self) -> bool:

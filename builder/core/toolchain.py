@@ -43,5 +43,7 @@ class Toolchain:
             self.cc.version,
             self.cxx.version,
             self.linker.version,
+            self.strip.version,
+            self.cmake.version,
             *self.system_flags,
         )

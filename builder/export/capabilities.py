@@ -10,10 +10,10 @@ from types import ModuleType
 
 from builder.errors import ToolchainError
 
-OPTIMISING_TORCHES = "Debian's and Ubuntu's python3-torch 1.13, and the 2.6.0 wheel"
-"""Tested ones whose builds have XNNPACK."""
+OPTIMISING_TORCHES = "Debian 12's python3-torch 1.13.1, and the 2.6.0 wheel"
+"""Known to have XNNPACK; the first is the one the tests run with."""
 
-_INSTALL = (
+INSTALL = (
     "pip install torch==2.6.0 torchvision==0.21.0, or on Debian 12: "
     "apt install python3-torch python3-torchvision"
 )
@@ -54,12 +54,12 @@ def check_capabilities(found: TorchCapabilities, *, optimize: bool) -> None:
     """Raises ToolchainError when `found` cannot make the file that is wanted."""
     if not found.lite_interpreter:
         raise ToolchainError(
-            f"torch {found.version} has no lite interpreter to save for", hint=_INSTALL
+            f"torch {found.version} has no lite interpreter to save for", hint=INSTALL
         )
     if optimize and not found.xnnpack:
         raise ToolchainError(
             f"torch {found.version} cannot optimise for mobile: it is built without XNNPACK",
-            hint=f"these can: {OPTIMISING_TORCHES}. Install one ({_INSTALL}), "
+            hint=f"these can: {OPTIMISING_TORCHES}. Install one ({INSTALL}), "
             "or export with --no-optimize",
         )
 
@@ -71,7 +71,7 @@ def import_torchvision() -> ModuleType:
         raise ToolchainError(
             f"torchvision {torchvision.__version__} cannot look models up by name: "
             "0.14 was the first that can",
-            hint=_INSTALL,
+            hint=INSTALL,
         )
     return torchvision
 
@@ -82,7 +82,7 @@ def _import(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != name:
             raise _unusable(name, error) from error
-        raise ToolchainError(f"{name} is not installed", hint=_INSTALL) from error
+        raise ToolchainError(f"{name} is not installed", hint=INSTALL) from error
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         raise _unusable(name, error) from error
 
@@ -94,5 +94,5 @@ def _unusable(name: str, error: Exception) -> ToolchainError:
         version = "of unknown version"
     return ToolchainError(
         f"{name} {version} is installed, but cannot be imported: {error}",
-        hint=f"install versions that belong together: {_INSTALL}",
+        hint=f"install versions that belong together: {INSTALL}",
     )

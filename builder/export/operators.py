@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import ModelError
+from builder.export.capabilities import INSTALL
 
 
 def save_for_lite_interpreter(source: Path, destination: Path) -> None:
@@ -23,7 +24,7 @@ def save_for_lite_interpreter(source: Path, destination: Path) -> None:
         raise ModelError(
             f"{source} is TorchScript without bytecode; only PyTorch can say its operators, "
             f"and it cannot be imported here ({error})",
-            hint="pip install 'builder[export]', or give the .ptl file that "
+            hint=f"{INSTALL}; or give the .ptl file that "
             f"`builder export {source} -o model.ptl` writes",
         ) from error
     try:

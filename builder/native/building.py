@@ -138,7 +138,7 @@ def _linker(
 
     def try_link(wanted: frozenset[str]) -> tuple[str, ...]:
         number = next(rounds)
-        build.progress.step(f"round {number}: {len(wanted)} of {len(units.graph)} units reached")
+        build.progress.step(f"round {number}: {len(wanted)} of {units.known} units reached")
         ids = sorted(map(units.resolve, wanted))
         _compile(build, folder, ids)
         objects = [folder.root / folder.object_path(unit_id) for unit_id in ids]
@@ -200,7 +200,7 @@ def _finish(
         runner=program,
         units=tuple(sorted(reached)),
         units_compiled=sum(build.compiled),
-        units_known=len(units.graph) - len(units.variants),
+        units_known=units.known,
         rounds=rounds,
         seconds=time.monotonic() - started,
     )

@@ -44,8 +44,3 @@ class Layout:
     def logs(self) -> Path:
         """Full output of every tool."""
         return self.plan / "logs"
-
-    @property
-    def result_file(self) -> Path:
-        """Written last; a plan folder with it is finished."""
-        return self.plan / "result.json"

@@ -26,6 +26,8 @@ class BuildUnits:
     graph: UnitGraph
     variants: dict[str, str]
     """Upstream unit id -> id of the variant that carries an allowlist."""
+    known: int
+    """How many units upstream and builder have, variants not counted."""
 
     def resolve(self, unit_id: str) -> str:
         """Returns the id to compile where upstream's `unit_id` is wanted."""
@@ -58,7 +60,8 @@ def make_units(
         variant = _limit(graph.units[unit_id], text, layout)
         units[variant.id] = variant
         variants[unit_id] = variant.id
-    return BuildUnits(graph=UnitGraph(units=units), variants=variants)
+    known = len(graph) + len(own)
+    return BuildUnits(graph=UnitGraph(units=units), variants=variants, known=known)
 
 
 def _own(unit_id: str, source: Path, flags: tuple[str, ...]) -> TranslationUnit:

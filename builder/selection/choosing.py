@@ -45,28 +45,30 @@ def select(wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionR
 def refuse_unknown(
     wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionRules
 ) -> None:
-    """Raises ModelError when an operator of `wanted` cannot be registered."""
-    unknown = [
-        o for o in wanted.operators if o not in catalogue.dispatcher and not catalogue.find_units(o)
-    ]
-    if not unknown:
+    """Raises ModelError when an operator of `wanted` cannot be registered or built."""
+    refused = [(o, reason) for o in wanted.operators if (reason := _refusal(o, catalogue, rules))]
+    if not refused:
         return
-    lines = [_describe(o, wanted, catalogue, rules) for o in unknown]
+    lines = [
+        f"  {operator} (wanted by {', '.join(wanted.operators.sources(operator))}): {reason}"
+        for operator, reason in refused
+    ]
     raise ModelError(
-        "operators that this PyTorch cannot register:\n" + "\n".join(lines),
+        "operators that cannot be built from this PyTorch:\n" + "\n".join(lines),
         hint="see what the model needs with: builder ops MODEL",
     )
 
 
-def _describe(
-    operator: Operator, wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionRules
-) -> str:
-    sources = ", ".join(wanted.operators.sources(operator))
-    text = f"  {operator} (wanted by {sources})"
+def _refusal(operator: Operator, catalogue: OperatorCatalogue, rules: SelectionRules) -> str:
+    for start, reason in rules.unbuildable.items():
+        if str(operator).startswith(start):
+            return reason
+    if operator in catalogue.dispatcher or catalogue.find_units(operator):
+        return ""
     if operator.namespace in rules.libraries:
-        return f"{text}: {rules.libraries[operator.namespace]}"
+        return rules.libraries[operator.namespace]
     near = near_names(str(operator), catalogue.names())
-    return f"{text}: does not exist" + (f"; did you mean {', '.join(near)}?" if near else "")
+    return "does not exist" + (f"; did you mean {', '.join(near)}?" if near else "")
 
 
 def _registering_units(

@@ -18,6 +18,7 @@ class SelectionRules:
     preferred: frozenset[str]
     custom_classes: Mapping[str, frozenset[str]]
     by_name: Mapping[str, frozenset[str]]
+    unbuildable: Mapping[str, str]
     libraries: Mapping[str, str]
 
 
@@ -32,5 +33,6 @@ def load_rules() -> SelectionRules:
         preferred=frozenset(data["preferred"]),
         custom_classes={name: frozenset(units) for name, units in data["custom_classes"].items()},
         by_name={name: frozenset(units) for name, units in data["by_name"].items()},
+        unbuildable=dict(data["unbuildable"]),
         libraries=dict(data["libraries"]),
     )

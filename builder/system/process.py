@@ -43,6 +43,11 @@ class Runner:
         """Returns a runner that also sets `extra`."""
         return Runner(environment={**self.environment, **extra})
 
+    def without(self, *names: str) -> Runner:
+        """Returns a runner that does not set `names`."""
+        kept = {name: value for name, value in self.environment.items() if name not in names}
+        return Runner(environment=kept)
+
     def find_program(self, name: str) -> Path | None:
         """Returns the absolute path of `name` on this runner's PATH, or None."""
         found = shutil.which(name, path=self.environment.get("PATH"))

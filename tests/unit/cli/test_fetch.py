@@ -18,6 +18,7 @@ def calls(monkeypatch, tmp_path):
         return SourceTree(root=tmp_path, version="2.6.0", digest="d" * 64)
 
     monkeypatch.setattr(api, "fetch_sources", fetch)
+    monkeypatch.setattr(api.sources, "fetch_sources", fetch)
     monkeypatch.setattr(api, "list_source_origins", lambda tree: {"xnnpack": "git"})
     return seen
 

@@ -1,0 +1,71 @@
+"""Tests skip where what they are marked with is missing, and fail where the run expects it.
+
+BUILDER_EXPECT names, separated by commas, what has to be there: `torch`, `host`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable, Generator
+from functools import cache
+
+import pytest
+
+CLANG_SUFFIXES = ("", *(f"-{major}" for major in range(14, 22)))
+
+
+def has_torch() -> bool:
+    return importlib.util.find_spec("torch") is not None
+
+
+def has_host_compilers() -> bool:
+    return all(
+        any(shutil.which(f"{name}{suffix}") for suffix in CLANG_SUFFIXES)
+        for name in ("clang", "ld.lld")
+    )
+
+
+NEEDS: dict[str, Callable[[], bool]] = {"torch": has_torch, "host": has_host_compilers}
+
+
+@cache
+def is_there(need: str) -> bool:
+    return NEEDS[need]()
+
+
+def expected() -> frozenset[str]:
+    return frozenset(filter(None, os.environ.get("BUILDER_EXPECT", "").split(",")))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    del config
+    unknown = expected().difference(NEEDS)
+    if unknown:
+        raise pytest.UsageError(
+            f"BUILDER_EXPECT names {', '.join(sorted(unknown))}; known are {', '.join(NEEDS)}"
+        )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for need in NEEDS:
+        if item.get_closest_marker(need) is None or is_there(need):
+            continue
+        if need in expected():
+            pytest.fail(f"BUILDER_EXPECT names {need}, which is not there", pytrace=False)
+        pytest.skip(f"needs {need}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Turns the skip of a whole module (importorskip) into a failure where its need is expected."""
+    del collector
+    report = yield
+    missing = sorted(need for need in expected() if not is_there(need))
+    if report.skipped and missing:
+        report.outcome = "failed"
+        report.longrepr = f"BUILDER_EXPECT names {', '.join(missing)}, which is not there"
+    return report

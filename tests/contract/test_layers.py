@@ -1,0 +1,110 @@
+"""The rules of the code that tools can hold: layers, types, style, and what start-up loads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODELS = ROOT / "tests" / "data" / "models"
+HEAVY = ("torch", "torchvision", "numpy", "rich", "requests", "yaml")
+
+LINT_IMPORTS = (
+    "import sys; from importlinter.cli import lint_imports; "
+    "sys.exit(lint_imports(cache_dir=sys.argv[1]))"
+)
+
+
+def run_python(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Runs Python with the builder of `cwd`; -S keeps an editable install's hook out."""
+    others = (path for path in sys.path if path and Path(path) != ROOT)
+    return subprocess.run(
+        (sys.executable, "-S", *map(str, arguments)),
+        cwd=cwd,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join((str(cwd), *others)),
+            "NO_COLOR": "1",
+        },
+    )
+
+
+def check_python(*arguments: object) -> str:
+    completed = run_python(*arguments)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed.stdout
+
+
+def test_imports_are_layered(tmp_path):
+    output = check_python("-c", LINT_IMPORTS, tmp_path / "cache")
+    assert " 0 broken" in output
+
+
+def test_an_upward_import_would_be_seen(tmp_path):
+    """The contracts name packages; one that names nothing would hold for ever."""
+    package = tmp_path / "builder"
+    for source in (ROOT / "builder").rglob("*.py"):
+        target = package / source.relative_to(ROOT / "builder")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
+    for module, line in (
+        ("core/units.py", "import builder.system.files"),
+        ("size/linkmap.py", "import torch"),
+        ("packaging/linux.py", "import subprocess"),
+    ):
+        path = package / module
+        path.write_text(f"{path.read_text()}\n{line}\n")
+    (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    completed = run_python("-c", LINT_IMPORTS, tmp_path / "cache", cwd=tmp_path)
+    assert completed.returncode != 0
+    assert "builder.core.units -> builder.system.files" in completed.stdout
+    assert "builder.size.linkmap -> torch" in completed.stdout
+    assert "builder.packaging.linux -> subprocess" in completed.stdout
+
+
+def test_types():
+    check_python("-m", "mypy")
+
+
+def test_style():
+    check_python("-m", "ruff", "check", "--quiet", ".")
+
+
+def test_format():
+    check_python("-m", "ruff", "format", "--check", "--quiet", ".")
+
+
+def loaded_modules(*arguments: str) -> set[str]:
+    """Returns the modules that are loaded after the command line has run with `arguments`."""
+    code = (
+        "import sys\n"
+        "from builder.cli.main import main\n"
+        f"sys.argv = ['builder', *{list(arguments)!r}]\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        "print('LOADED', *sys.modules)\n"
+    )
+    last = check_python("-c", code).splitlines()[-1]
+    assert last.startswith("LOADED ")
+    return set(last.split()[1:])
+
+
+@pytest.mark.parametrize("name", ["conv.ptl", "conv_flatbuffer.ptl"])
+def test_reading_a_model_loads_nothing_heavy(name):
+    loaded = loaded_modules("ops", str(MODELS / name))
+    assert "builder.models.reading" in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("build", "--help"), ("--version",)])
+def test_help_loads_nothing_heavy(arguments):
+    loaded = loaded_modules(*arguments)
+    assert loaded.isdisjoint(HEAVY)
+    assert not {"builder.api", "builder.native.building"} & loaded

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.native.index import load_index, parse_definitions, parse_index, render_index
+
+from ..samples import make_graph, make_unit
+
+lines = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1).filter(
+    lambda text: text[0] not in "=#"
+)
+NM = """\
+
+/tmp/a.o:
+0000000000000000 T c10::Foo::bar(int)
+0000000000000010 D c10::g_flag
+0000000000000010 B c10::table[abi:cxx11]
+0000000000000020 R vtable for c10::Foo
+0000000000000000 W c10::inlined(int)
+0000000000000000 V typeinfo for c10::Foo
+0000000000000000 u c10::unique
+0000000000000030 t c10::local(int)
+0000000000000040 T long c10::wrap<long>(long, long)
+                 U c10::needed(int)
+"""
+
+
+@given(st.dictionaries(lines, st.sets(lines, min_size=1), max_size=5))
+def test_an_index_is_read_as_it_was_written(defined_by):
+    read = parse_index(render_index(defined_by, header="made by a test"))
+    assert {(unit, name) for name, units in read.items() for unit in units} == {
+        (unit, name) for unit, names in defined_by.items() for name in names
+    }
+
+
+def test_the_text_is_sorted_and_leaves_out_units_that_define_nothing():
+    text = render_index({"b.cpp": ["z", "a", "z"], "a.cpp": ["m"], "c.cpp": []}, header="title")
+    assert text == "# title\n= a.cpp\nm\n= b.cpp\na\nz\n"
+
+
+def test_definitions_are_the_strong_symbols():
+    assert parse_definitions(NM) == {
+        "c10::Foo::bar",
+        "c10::g_flag",
+        "c10::table[abi:cxx11]",
+        "vtable for c10::Foo",
+        "c10::wrap<long>",
+    }
+
+
+def test_an_index_knows_the_generated_operators_too(tmp_path):
+    generated = tmp_path / "Operators_0.cpp"
+    generated.write_text(
+        "namespace at { namespace _ops {\n"
+        "at::Tensor add_Tensor::call(const at::Tensor & self) {\n"
+        "    return at::cpu::add(self);\n"
+        "}\n"
+        "at::Tensor add_Tensor::redispatch(c10::DispatchKeySet ks, const at::Tensor & self) {\n"
+        "    static auto op = create_add_Tensor_typed_handle();\n"
+        "    return op.redispatch(ks, self);\n"
+        "}\n"
+        "::std::tuple<at::Tensor &,at::Tensor &> max_dim_max::call(int64_t dim) {\n"
+        "}}\n"
+    )
+    other = tmp_path / "RegisterCPU.cpp"
+    other.write_text("at::Tensor ignored_Tensor::call(int x) {}\n")
+    recorded = tmp_path / "symbols.txt"
+    recorded.write_text("# title\n= a.cpp\nat::here\nat::both\n= gone.cpp\nat::both\nat::gone\n")
+    unit_id = "generated/aten/src/ATen/Operators_0.cpp"
+    register = "generated/aten/src/ATen/RegisterCPU.cpp"
+    graph = make_graph(
+        "a.cpp",
+        make_unit(unit_id, source=str(generated)),
+        make_unit(register, source=str(other)),
+    )
+    index = load_index(recorded, graph)
+    assert index.find_units("at::here") == ("a.cpp",)
+    assert index.find_units("at::both") == ("a.cpp",)
+    assert index.find_units("at::gone") == ()
+    assert index.find_units("at::_ops::add_Tensor::call") == (unit_id,)
+    assert index.find_units("at::_ops::add_Tensor::redispatch") == (unit_id,)
+    assert index.find_units("at::_ops::max_dim_max::call") == (unit_id,)
+    assert index.find_units("at::_ops::ignored_Tensor::call") == ()
+    assert index.find_units("at::cpu::anything_at_all") == (register,)
+    assert index.find_units("at::cpufoo::x") == ()
+
+
+def test_the_recorded_index_is_what_this_code_writes(data_folder):
+    """Otherwise names that the linker reports would not be found in it."""
+    from builder.native.names import parse_qualified_name
+
+    (path,) = data_folder.glob("symbols-*.txt")
+    text = path.read_text()
+    names = parse_index(text)
+    assert len(names) > 5000
+    assert [name for name in names if parse_qualified_name(name) != name] == []
+    by_unit: dict[str, list[str]] = {}
+    for name, units in names.items():
+        for unit in units:
+            by_unit.setdefault(unit, []).append(name)
+    header = text.partition("\n")[0].removeprefix("# ")
+    assert render_index(by_unit, header=header) == text

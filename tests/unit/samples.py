@@ -1,0 +1,100 @@
+"""Small values that many unit tests start from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder.core.model import OperatorList
+from builder.core.operators import Operator, OperatorSet
+from builder.core.plan import BuildPlan, DispatchBackend
+from builder.core.targets import TARGETS
+from builder.core.toolchain import Tool, Toolchain
+from builder.core.units import TranslationUnit, UnitGraph
+from builder.system.process import Completed, Runner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeRunner(Runner):
+    """Answers every command with what `answer` makes of it, and feeds its lines on."""
+
+    answer: Callable[[tuple[str, ...]], Completed] = lambda _: Completed(0, "")
+    environment: dict[str, str] = field(default_factory=dict)
+    commands: list[tuple[str, ...]] = field(default_factory=list)
+    folders: list[Path | None] = field(default_factory=list)
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def saying(cls, output: str, returncode: int = 0) -> FakeRunner:
+        return cls(answer=lambda _: Completed(returncode, output))
+
+    def with_environment(self, **extra: str) -> FakeRunner:
+        self.extra.update(extra)
+        return self
+
+    def run(self, command, *, cwd=None, log=None, on_line=None) -> Completed:
+        self.commands.append(command)
+        self.folders.append(cwd)
+        completed = self.answer(command)
+        for line in completed.output.splitlines():
+            if on_line is not None:
+                on_line(line)
+        return completed
+
+
+def make_tool(name: str, version: str = "14.0.6") -> Tool:
+    return Tool(name=name, path=Path("/usr/bin", name), version=version)
+
+
+def make_toolchain(**changes: object) -> Toolchain:
+    values = {
+        "target": TARGETS[-1],
+        "cc": make_tool("clang"),
+        "cxx": make_tool("clang++"),
+        "linker": make_tool("ld.lld"),
+        "cmake": make_tool("cmake", "3.28"),
+        "ninja": make_tool("ninja", "1.11"),
+        "python": make_tool("python3", "3.11"),
+        "strip": make_tool("llvm-strip"),
+    }
+    return Toolchain(**{**values, **changes})
+
+
+def make_operators(*names: str, source: str = "m.ptl") -> OperatorSet:
+    return OperatorSet.of(map(Operator.parse, names), source=source)
+
+
+def make_list(*names: str, source: str = "m.ptl", classes: tuple[str, ...] = ()) -> OperatorList:
+    return OperatorList(operators=make_operators(*names, source=source), custom_classes=classes)
+
+
+def make_plan(**changes: object) -> BuildPlan:
+    values = {
+        "target": TARGETS[-1],
+        "operator_list": make_list("aten::add.Tensor", "aten::relu"),
+        "static_dispatch": (DispatchBackend.CPU,),
+        "source_version": "2.6.0",
+        "source_digest": "5" * 64,
+        "toolchain": make_toolchain().fingerprint,
+        "configuration": ("BUILD_TEST=OFF", "USE_XNNPACK=ON"),
+        "native_digest": "7" * 64,
+    }
+    return BuildPlan(**{**values, **changes})
+
+
+def make_unit(unit_id: str, **changes: object) -> TranslationUnit:
+    values = {
+        "id": unit_id,
+        "library": "torch_cpu",
+        "language": "CXX",
+        "source": f"/src/{unit_id}",
+        "flags": ("-O2",),
+        "generated": unit_id.startswith("generated/"),
+    }
+    return TranslationUnit(**{**values, **changes})
+
+
+def make_graph(*units: TranslationUnit | str) -> UnitGraph:
+    made = [make_unit(unit) if isinstance(unit, str) else unit for unit in units]
+    return UnitGraph(units={unit.id: unit for unit in made})
