@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Generator
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +70,17 @@ def pytest_make_collect_report(
         report.outcome = "failed"
         report.longrepr = f"BUILDER_EXPECT names {', '.join(missing)}, which is not there"
     return report
+
+
+@pytest.fixture(scope="session")
+def golden() -> Callable[[Path, str], None]:
+    """Compares text with a recorded file; BUILDER_UPDATE_GOLDEN=1 records it anew."""
+
+    def compare(path: Path, text: str) -> None:
+        if os.environ.get("BUILDER_UPDATE_GOLDEN"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        assert path.is_file(), f"{path} is missing: record it with BUILDER_UPDATE_GOLDEN=1"
+        assert text == path.read_text()
+
+    return compare

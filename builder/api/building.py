@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _FLAG_VARIABLES = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "ASMFLAGS", "CPATH", "LIBRARY_PATH")
 """Variables of the environment that would change the bytes behind the plan's back."""
-_LICENCES = ("LICEN[CS]E*", "COPYING*", "NOTICE*")
+_LICENCES = ("LICEN[CS]E*", "COPYING", "COPYING.MPL2", "NOTICE*")
 _BUNDLED = ("third_party/miniz-3.0.2", "aten/src/ATen/native/quantized/cpu/qnnpack")
 """Folders of PyTorch's own tree with code and a licence of somebody else."""
 

@@ -27,6 +27,10 @@ def parse_specs(shapes: Sequence[str], dtypes: Sequence[str]) -> tuple[TensorSpe
     Raises:
         ConfigurationError: a shape or dtype that cannot be read, or counts that do not match.
     """
+    if dtypes and not shapes:
+        raise ConfigurationError(
+            "--dtype without --shape says nothing", hint="give --shape once per input as well"
+        )
     kinds = tuple(map(parse_dtype, dtypes)) or (DType.FLOAT32,)
     if len(kinds) == 1:
         kinds *= len(shapes)

@@ -44,8 +44,8 @@ def write_package(
         _copy(linked.library, folder / LIBRARY, mode=0o755)
         _copy(linked.runner, folder / RUNNER, mode=0o755)
         _copy(cmake / "runtime/torchlite.h", folder / "include/torchlite.h")
-        config = "TorchLiteConfig.cmake"
-        _copy(cmake / "package" / config, folder / "lib/cmake/TorchLite" / config)
+        for config in ("TorchLiteConfig.cmake", "TorchLiteConfigVersion.cmake"):
+            _copy(cmake / "package" / config, folder / "lib/cmake/TorchLite" / config)
         for name, licence in sorted(licences.items()):
             _copy(licence, folder / "share/licenses" / f"{name}.txt")
         write_atomically(folder / OPERATOR_LIST, operator_list)
@@ -67,7 +67,15 @@ def parse_size_report(text: str) -> SizeReport:
     data = json.loads(text)
     if not isinstance(data, dict) or set(data) != set(SizeReport.__slots__):
         raise ValueError("not a size report")
+    for name, value in data.items():
+        sizes = [value] if name in {"file", "compressed"} else _sizes_of(value)
+        if not sizes or not all(type(size) is int for size in sizes):
+            raise ValueError(f"{name!r} of a size report is no size")
     return SizeReport(**data)
+
+
+def _sizes_of(value: object) -> list[object]:
+    return list(value.values()) if isinstance(value, dict) else []
 
 
 def _copy(source: Path, target: Path, *, mode: int = 0o644) -> None:

@@ -63,7 +63,7 @@ def _refusal(operator: Operator, catalogue: OperatorCatalogue, rules: SelectionR
     for start, reason in rules.unbuildable.items():
         if str(operator).startswith(start):
             return reason
-    if operator in catalogue.dispatcher or catalogue.find_units(operator):
+    if operator in catalogue.dispatcher or _registering_units(operator, catalogue, rules):
         return ""
     if operator.namespace in rules.libraries:
         return rules.libraries[operator.namespace]

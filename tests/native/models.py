@@ -66,3 +66,35 @@ class Identity(nn.Module):
 def identity() -> nn.Module:
     """Returns a model whose output is a view of its input."""
     return Identity().eval()
+
+
+class Quantisable(nn.Module):
+    """Convolution, depthwise convolution, addition and linear, on quantised tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quant = torch.ao.quantization.QuantStub()
+        self.dequant = torch.ao.quantization.DeQuantStub()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.relu = nn.ReLU()
+        self.depthwise = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+        self.add = torch.nn.quantized.FloatFunctional()
+        self.linear = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.conv(self.quant(x)))
+        x = self.add.add(x, self.depthwise(x)).mean([2, 3])
+        return self.dequant(self.linear(x))
+
+
+def quantised() -> nn.Module:
+    """Returns a statically quantised model for QNNPACK, calibrated on seeded noise."""
+    torch.backends.quantized.engine = "qnnpack"
+    torch.manual_seed(0)
+    model = Quantisable().eval()
+    model = torch.ao.quantization.fuse_modules(model, [["conv", "relu"]])
+    model.qconfig = torch.ao.quantization.get_default_qconfig("qnnpack")
+    torch.ao.quantization.prepare(model, inplace=True)
+    for _ in range(4):
+        model(torch.randn(1, 3, 16, 16))
+    return torch.ao.quantization.convert(model)

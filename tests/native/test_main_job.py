@@ -169,7 +169,7 @@ def test_a_c_program_finds_and_uses_it_through_cmake(built, tmp_path):
     (tmp_path / "main.c").write_text(CONSUMER)
     (tmp_path / "CMakeLists.txt").write_text(
         "cmake_minimum_required(VERSION 3.16)\nproject(consumer C)\n"
-        "find_package(TorchLite REQUIRED)\nadd_executable(consumer main.c)\n"
+        "find_package(TorchLite 1.0 REQUIRED)\nadd_executable(consumer main.c)\n"
         "target_link_libraries(consumer TorchLite::torchlite)\n"
     )
     cmake = ["cmake", "-S", tmp_path, "-B", tmp_path / "b", f"-DCMAKE_PREFIX_PATH={built.root}"]

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.core.model import OperatorList
+from builder.core.manifest import Manifest
+from builder.core.model import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
 from builder.core.plan import BuildPlan, DispatchBackend
 from builder.core.targets import TARGETS
@@ -98,3 +99,21 @@ def make_unit(unit_id: str, **changes: object) -> TranslationUnit:
 def make_graph(*units: TranslationUnit | str) -> UnitGraph:
     made = [make_unit(unit) if isinstance(unit, str) else unit for unit in units]
     return UnitGraph(units={unit.id: unit for unit in made})
+
+
+def make_manifest(**changes: object) -> Manifest:
+    values = {
+        "abi": "linux-x86_64",
+        "operators": (Operator.parse("aten::relu"),),
+        "custom_classes": ("xnnpack.Conv2dOpContext",),
+        "bytecode_min": 4,
+        "bytecode_max": 9,
+        "models": (ModelOrigin("m.ptl", "a" * 64, 8),),
+        "source_version": "2.6.0",
+        "source_digest": "5" * 64,
+        "plan_key": "k",
+        "static_dispatch": ("CPU",),
+        "toolchain": ("clang 14",),
+        "files": {},
+    }
+    return Manifest(**{**values, **changes})

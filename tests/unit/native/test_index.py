@@ -3,26 +3,30 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.native.index import load_index, parse_definitions, parse_index, render_index
+from builder.native.index import (
+    ObjectSymbols,
+    index_symbols,
+    load_index,
+    parse_index,
+    parse_symbols,
+    render_index,
+)
+from builder.native.names import parse_qualified_name
 
 from ..samples import make_graph, make_unit
 
-lines = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1).filter(
-    lambda text: text[0] not in "=#"
-)
+lines = st.text("ab:<>()*& =#[]ü", min_size=1, max_size=9).filter(lambda t: t[0] not in "=#")
 NM = """\
-
-/tmp/a.o:
 0000000000000000 T c10::Foo::bar(int)
 0000000000000010 D c10::g_flag
 0000000000000010 B c10::table[abi:cxx11]
 0000000000000020 R vtable for c10::Foo
 0000000000000000 W c10::inlined(int)
 0000000000000000 V typeinfo for c10::Foo
-0000000000000000 u c10::unique
-0000000000000030 t c10::local(int)
 0000000000000040 T long c10::wrap<long>(long, long)
                  U c10::needed(int)
+                 w c10::optional
+
 """
 
 
@@ -39,13 +43,37 @@ def test_the_text_is_sorted_and_leaves_out_units_that_define_nothing():
     assert text == "# title\n= a.cpp\nm\n= b.cpp\na\nz\n"
 
 
-def test_definitions_are_the_strong_symbols():
-    assert parse_definitions(NM) == {
-        "c10::Foo::bar",
-        "c10::g_flag",
-        "c10::table[abi:cxx11]",
-        "vtable for c10::Foo",
-        "c10::wrap<long>",
+def symbols(*, strong=(), weak=(), undefined=()):
+    return ObjectSymbols(frozenset(strong), frozenset(weak), frozenset(undefined))
+
+
+def test_symbols_of_an_object():
+    assert parse_symbols(NM) == symbols(
+        strong=(
+            *("c10::Foo::bar(int)", "c10::g_flag", "c10::table[abi:cxx11]", "vtable for c10::Foo"),
+            "long c10::wrap<long>(long, long)",
+        ),
+        weak=("c10::inlined(int)", "typeinfo for c10::Foo"),
+        undefined=("c10::needed(int)", "c10::optional"),
+    )
+
+
+def test_names_are_indexed_by_what_the_linker_will_ask_for():
+    indexed = index_symbols(
+        [
+            ("a.cpp", symbols(strong=["at::f(int)"], weak=["at::g<int>(int)", "at::inlined()"])),
+            ("b.cpp", symbols(strong=["at::h()"], weak=["at::f(int)"], undefined=["at::f(int)"])),
+            ("c.cpp", symbols(undefined=["at::g<int>(int)", "at::nowhere()"])),
+            ("generated/aten/src/ATen/Operators_1.cpp", symbols(strong=["at::_ops::x::call()"])),
+            ("generated/aten/src/ATen/RegisterCPU.cpp", symbols(strong=["at::cpu::add()"])),
+            ("generated/aten/src/ATen/core/TensorMethods.cpp", symbols(strong=["at::T::x()"])),
+        ]
+    )
+    assert indexed == {
+        "a.cpp": {"at::f", "at::g<int>"},  # an explicit instance: no object has it strongly
+        "b.cpp": {"at::h"},
+        "c.cpp": set(),
+        "generated/aten/src/ATen/core/TensorMethods.cpp": {"at::T::x"},
     }
 
 
@@ -88,8 +116,6 @@ def test_an_index_knows_the_generated_operators_too(tmp_path):
 
 def test_the_recorded_index_is_what_this_code_writes(data_folder):
     """Otherwise names that the linker reports would not be found in it."""
-    from builder.native.names import parse_qualified_name
-
     (path,) = data_folder.glob("symbols-*.txt")
     text = path.read_text()
     names = parse_index(text)

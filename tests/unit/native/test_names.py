@@ -57,13 +57,16 @@ STUB = "at::native::DispatchStub<void (*)(at::TensorIteratorBase&, c10::Scalar c
         ("char const* c10::f<int>(int)", "c10::f<int>"),
         ("std::vector<long, A<long> > c10::f<int>(int)", "c10::f<int>"),
         ("decltype(auto) at::f<int>(int)", "at::f<int>"),
-        ("decltype (x->y(z)) at::f<int>(int)", "at::f<int>"),
+        ("decltype(x->y(z)) at::f<int>(int)", "at::f<int>"),
         ("void (*at::get<float>(int))(int)", "at::get<float>"),
         ("int (&at::get<float>())[3]", "at::get<float>"),
         # template arguments stay
         (f"{STUB}::DEFAULT", f"{STUB}::DEFAULT"),
         (f"{STUB}::choose(int)", f"{STUB}::choose"),
-        ("std::function<void (int)>::operator()(int) const", "std::function<void (int)>::operator()"),
+        (
+            "std::function<void (int)>::operator()(int) const",
+            "std::function<void (int)>::operator()",
+        ),
         ("c10::A<(c10::E)3>::f(int)", "c10::A<(c10::E)3>::f"),
         ("at::A<(anonymous namespace)::B>::f(int)", "at::A<(anonymous namespace)::B>::f"),
         # anonymous namespaces, ABI tags, local entities
@@ -107,5 +110,10 @@ names = st.lists(st.from_regex(r"[a-z_]\w{0,8}", fullmatch=True), min_size=1, ma
 def test_parameters_and_return_types_do_not_matter(parts, arguments):
     name = "::".join(parts) + arguments
     expected = name.replace("> >", ">>")
-    for written in (name, f"{name}(int, A<B>&)", f"void {name}()", f"A<B, C> const& {name}(X) const"):
+    for written in (
+        name,
+        f"{name}(int, A<B>&)",
+        f"void {name}()",
+        f"A<B, C> const& {name}(X) const",
+    ):
         assert parse_qualified_name(written) == expected

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from builder.native.layout import Layout
+
+from ..samples import make_list, make_plan
+
+
+def test_operator_lists_share_objects_and_nothing_else(tmp_path):
+    one = Layout.of(tmp_path, make_plan())
+    other = Layout.of(tmp_path, make_plan(operator_list=make_list("aten::tanh")))
+    assert one.root == other.root
+    assert (one.configured, one.allowlists) == (other.configured, other.allowlists)
+    assert one.plan != other.plan
+    assert one.logs != other.logs
+    for folder in (one.configured, one.configured_marker, one.allowlists, one.plan, one.logs):
+        assert folder.is_relative_to(one.root)
+    assert one.root.is_relative_to(tmp_path)
+
+
+def test_another_configuration_shares_nothing(tmp_path):
+    one = Layout.of(tmp_path, make_plan())
+    assert one.root != Layout.of(tmp_path, make_plan(source_digest="6" * 64)).root

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from builder.errors import NativeBuildError
+from builder.native.reply import REPLY, Roots, read_unit_graph
+
+
+def make_target(name: str, kind: str, sources: list[dict], groups: list[dict]) -> dict:
+    return {"name": name, "type": kind, "sources": sources, "compileGroups": groups}
+
+
+@pytest.fixture
+def roots(tmp_path):
+    """A configured build of three libraries, as CMake 3.27 describes one in its file API."""
+    source, binary = tmp_path / "source tree", tmp_path / "build"
+    for path in (
+        source / "c10/core/Device.cpp",
+        source / "c10/shared.cpp",
+        source / "third_party/cpu/init.c",
+        source / "third_party/cpu/fast.S",
+        source / "tools/main.cpp",
+        binary / "aten/src/ATen/RegisterCPU.cpp",
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    targets = {
+        "torch_cpu": make_target(
+            "torch_cpu",
+            "STATIC_LIBRARY",
+            [
+                {"path": str(binary / "aten/src/ATen/RegisterCPU.cpp"), "compileGroupIndex": 0},
+                {"path": str(binary / "torch/NotYetWritten.cpp"), "compileGroupIndex": 0},
+                {"path": "c10/shared.cpp", "compileGroupIndex": 0},
+                {"path": "aten/src/ATen/ATen.h"},
+            ],
+            [{"language": "CXX", "compileCommandFragments": [{"fragment": "-DLATE"}]}],
+        ),
+        "c10": make_target(
+            "c10",
+            "STATIC_LIBRARY",
+            [
+                {"path": "c10/core/Device.cpp", "compileGroupIndex": 0},
+                {"path": "c10/shared.cpp", "compileGroupIndex": 0},
+            ],
+            [
+                {
+                    "language": "CXX",
+                    "compileCommandFragments": [
+                        {"fragment": " -O2 -Wall '-DNAME=\"a b\"' "},
+                        {"fragment": "-std=gnu++17"},
+                    ],
+                    "defines": [{"define": "FMT_HEADER_ONLY=1"}],
+                    "includes": [
+                        {"path": str(source)},
+                        {"path": "/usr/include/other", "isSystem": True},
+                    ],
+                }
+            ],
+        ),
+        "cpu": make_target(
+            "cpu",
+            "OBJECT_LIBRARY",
+            [
+                {"path": "third_party/cpu/init.c", "compileGroupIndex": 0},
+                {"path": "third_party/cpu/fast.S", "compileGroupIndex": 1},
+            ],
+            [{"language": "C"}, {"language": "ASM"}],
+        ),
+        "main": make_target(
+            "main",
+            "EXECUTABLE",
+            [{"path": "tools/main.cpp", "compileGroupIndex": 0}],
+            [{"language": "CXX"}],
+        ),
+        "generate": {"name": "generate", "type": "UTILITY"},
+    }
+    reply = binary / REPLY
+    reply.mkdir(parents=True)
+    for name, target in targets.items():
+        (reply / f"target-{name}.json").write_text(json.dumps(target))
+    listed = [{"name": name, "jsonFile": f"target-{name}.json"} for name in targets]
+    model = {"configurations": [{"name": "Release", "targets": listed}], "kind": "codemodel"}
+    (reply / "codemodel-v2-1.json").write_text(json.dumps(model))
+    return Roots(source, binary)
+
+
+def test_units_are_named_alike_on_every_machine(roots):
+    assert sorted(read_unit_graph(roots).units) == [
+        "c10/core/Device.cpp",
+        "c10/shared.cpp",
+        "generated/aten/src/ATen/RegisterCPU.cpp",
+        "third_party/cpu/fast.S",
+        "third_party/cpu/init.c",
+    ]
+
+
+def test_a_unit_carries_what_compiles_it(roots):
+    unit = read_unit_graph(roots).units["c10/core/Device.cpp"]
+    assert (unit.library, unit.language, unit.generated) == ("c10", "CXX", False)
+    assert Path(unit.source) == roots.source / "c10/core/Device.cpp"
+    assert unit.flags[:7] == (
+        *("-DFMT_HEADER_ONLY=1", "-I", str(roots.source), "-isystem", "/usr/include/other"),
+        '-DNAME="a b"',
+        "-std=gnu++17",
+    )
+    assert "-Os" in unit.flags
+
+
+def test_languages_and_generated_units(roots):
+    units = read_unit_graph(roots).units
+    assert units["third_party/cpu/fast.S"].language == "ASM"
+    assert units["third_party/cpu/init.c"].language == "C"
+    assert units["generated/aten/src/ATen/RegisterCPU.cpp"].generated
+
+
+def test_a_file_of_two_libraries_is_one_unit_and_always_the_same(roots):
+    assert read_unit_graph(roots).units["c10/shared.cpp"].library == "c10"
+
+
+def test_the_newest_reply_counts(roots):
+    newer = {"configurations": [{"targets": []}]}
+    (roots.binary / REPLY / "codemodel-v2-2.json").write_text(json.dumps(newer))
+    assert len(read_unit_graph(roots)) == 0
+
+
+def test_without_a_reply_it_says_what_is_missing(tmp_path):
+    with pytest.raises(NativeBuildError, match="file-api reply") as caught:
+        read_unit_graph(Roots(tmp_path / "s", tmp_path / "b"))
+    assert "cmake" in caught.value.hint
+
+
+def test_a_file_of_nowhere_is_refused(tmp_path):
+    with pytest.raises(NativeBuildError, match="outside its tree: /elsewhere/a.cpp"):
+        Roots(tmp_path / "s", tmp_path / "b").unit_id(Path("/elsewhere/a.cpp"))
+
+
+def test_a_build_folder_inside_of_the_tree_is_still_generated(tmp_path):
+    roots = Roots(tmp_path, tmp_path / "build")
+    assert roots.unit_id(tmp_path / "build/x.cpp") == "generated/x.cpp"
+    assert roots.unit_id(tmp_path / "c10/x.cpp") == "c10/x.cpp"

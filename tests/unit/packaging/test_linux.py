@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from builder.core.artifacts import LinkResult, SizeReport
+from builder.core.manifest import parse_manifest
+from builder.packaging import linux
+from builder.packaging.linux import parse_size_report, render_size_report, write_package
+from builder.system.files import digest_file
+from builder.system.places import data_folder
+
+from ..samples import make_manifest
+
+SIZE = SizeReport(
+    file=7, compressed=3, sections={".text": 7}, parts={"c10": 7}, units={"c10/a.cpp": 7}
+)
+LISTING = Path(__file__).parents[2] / "golden" / "package.txt"
+
+
+@pytest.fixture
+def linked(tmp_path):
+    work = tmp_path / "work"
+    for name, text in {
+        "libtorchlite.so": "library",
+        "torchlite-run": "runner",
+        "LICENSE of c10": "licence",
+    }.items():
+        path = work / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return LinkResult(
+        library=work / "libtorchlite.so",
+        unstripped=work / "unstripped.so",
+        map_file=work / "x.map",
+        runner=work / "torchlite-run",
+        units=("c10/a.cpp",),
+        units_compiled=1,
+        units_known=2,
+        rounds=1,
+        seconds=0.5,
+    )
+
+
+def package(root: Path, linked: LinkResult, **changes: object):
+    values = {
+        "manifest": make_manifest(),
+        "size": SIZE,
+        "operator_list": "operators: {}\n",
+        "cmake": data_folder("cmake"),
+        "licences": {"c10": linked.library.parent / "LICENSE of c10"},
+    }
+    return write_package(root, linked, **{**values, **changes})
+
+
+def files(root: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        path.relative_to(root).as_posix(): (path.read_bytes(), stat.S_IMODE(path.stat().st_mode))
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_what_a_package_has(linked, tmp_path, golden):
+    made = package(tmp_path / "out dir/linux-x86_64", linked)
+    listed = files(made.root)
+    lines = (f"{'x' if mode & 0o100 else '-'} {name}\n" for name, (_, mode) in listed.items())
+    golden(LISTING, "".join(sorted(lines)))
+    assert listed["lib/libtorchlite.so"][0] == b"library"
+    assert made.library.read_text() == "library"
+    assert made.runner.read_text() == "runner"
+    assert made.manifest.is_file()
+
+
+def test_the_manifest_lists_every_other_file_as_it_is(linked, tmp_path):
+    made = package(tmp_path / "out", linked)
+    manifest = parse_manifest(made.manifest.read_text())
+    assert set(manifest.files) == set(files(made.root)) - {"manifest.json"}
+    for name, file in manifest.files.items():
+        path = made.root / name
+        assert (file.size, file.sha256) == (path.stat().st_size, digest_file(path))
+
+
+def test_two_packagings_are_byte_identical(linked, tmp_path):
+    one = package(tmp_path / "one", linked)
+    other = package(tmp_path / "deep er/other", linked)
+    assert files(one.root) == files(other.root)
+    assert str(tmp_path) not in one.manifest.read_text()
+
+
+def test_a_package_is_replaced_as_a_whole(linked, tmp_path):
+    root = tmp_path / "out"
+    (root / "lib").mkdir(parents=True)
+    (root / "lib/libstale.so").write_text("old")
+    (root / "manifest.json").write_text("old")
+    made = package(root, linked)
+    assert not (root / "lib/libstale.so").exists()
+    assert parse_manifest(made.manifest.read_text()).files
+    assert {path.name for path in tmp_path.iterdir()} == {"work", "out"}
+
+
+@pytest.mark.parametrize("step", ["render_size_report", "_list_files", "write_atomically"])
+def test_a_failure_leaves_the_old_package(linked, tmp_path, monkeypatch, step):
+    root = tmp_path / "out"
+    before = files(package(root, linked).root)
+    linked.library.write_text("another library")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(linux, step, fail)
+    with pytest.raises(OSError, match="No space left"):
+        package(root, linked)
+    assert files(root) == before
+    assert {path.name for path in tmp_path.iterdir()} == {"work", "out"}
+
+
+def test_a_first_failure_leaves_nothing(linked, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        package(tmp_path / "out", linked, licences={"gone": tmp_path / "gone"})
+    assert {path.name for path in tmp_path.iterdir()} == {"work"}
+
+
+def test_a_size_report_is_read_as_it_was_written():
+    assert parse_size_report(render_size_report(SIZE)) == SIZE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "null", "{}", "{", '"file"'),
+        json.dumps({"file": 1}),
+        json.dumps({**json.loads(render_size_report(SIZE)), "more": 1}),
+    ],
+)
+def test_other_texts_are_no_size_reports(text):
+    with pytest.raises(ValueError):  # noqa: PT011 - json has its own messages
+        parse_size_report(text)
+
+
+@pytest.mark.parametrize("field", ["file", "compressed", "sections", "parts", "units"])
+def test_fields_of_another_type_are_no_size_report(field):
+    value = {**json.loads(render_size_report(SIZE)), field: "seven"}
+    with pytest.raises(ValueError, match=field):
+        parse_size_report(json.dumps(value))

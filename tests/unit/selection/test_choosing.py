@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import pytest
+
+from builder.core.operators import Operator
+from builder.errors import ExitCode, ModelError
+from builder.selection.catalogue import DispatcherOperator, OperatorCatalogue
+from builder.selection.choosing import select
+from builder.selection.rules import SelectionRules
+
+from ..samples import make_list
+
+RULES = SelectionRules(
+    always=frozenset({"always.cpp"}),
+    ignored=frozenset({"mentions_only.cpp"}),
+    preferred=frozenset({"promoted.cpp"}),
+    custom_classes={"xnnpack": frozenset({"context.cpp"})},
+    by_name={"quantized": frozenset({"library.cpp"})},
+    unbuildable={"aten::fft_": "needs pocketfft"},
+    libraries={"torchvision": "torchvision is not built"},
+)
+CATALOGUE = OperatorCatalogue(
+    dispatcher={
+        Operator("aten::add", "Tensor"): DispatcherOperator(
+            struct="add_Tensor", header="ATen/ops/add_ops.h"
+        ),
+        Operator("aten::add", "Scalar"): DispatcherOperator(
+            struct="add_Scalar", header="ATen/ops/add_ops.h"
+        ),
+        Operator("aten::mul", "Tensor"): DispatcherOperator(
+            struct="mul_Tensor", header="ATen/ops/mul_ops.h"
+        ),
+        Operator("aten::fft_fft"): DispatcherOperator(struct="fft_fft", header="ATen/ops/f.h"),
+    },
+    by_hand={
+        "aten::len": frozenset({"prims.cpp", "promoted.cpp", "special.cpp"}),
+        "aten::len.t": frozenset({"prims.cpp", "promoted.cpp"}),
+        "aten::len.str": frozenset({"special.cpp", "mentions_only.cpp"}),
+        "aten::seen": frozenset({"mentions_only.cpp"}),
+        "aten::add": frozenset({"special.cpp"}),
+        "quantized::conv2d.new": frozenset({"qconv.cpp"}),
+    },
+)
+
+
+def choose(*names: str, classes: tuple[str, ...] = ()):
+    return select(make_list(*names, classes=classes), CATALOGUE, RULES)
+
+
+def test_dispatched_operators_need_no_unit_of_their_own():
+    selection = choose("aten::add.Tensor")
+    assert selection.roots == {"always.cpp"}
+    assert "add_Tensor::call" in selection.registrations
+    assert "add_Scalar" not in selection.registrations
+
+
+def test_of_two_units_the_one_that_the_interpreter_asks_first_is_taken():
+    assert choose("aten::len.t").roots == {"always.cpp", "promoted.cpp"}
+
+
+def test_units_that_only_mention_an_operator_are_not_taken():
+    assert choose("aten::len.str").roots == {"always.cpp", "special.cpp"}
+
+
+def test_namespaces_and_classes_bring_what_is_looked_up_by_name():
+    selection = choose("quantized::conv2d.new", classes=("xnnpack.Conv2dOpContext", "mine.X"))
+    assert selection.roots == {"always.cpp", "qconv.cpp", "library.cpp", "context.cpp"}
+
+
+def test_every_unit_that_registers_by_hand_is_limited_to_what_is_wanted():
+    selection = choose("aten::add.Tensor", "aten::len.t", classes=("xnnpack.C",))
+    assert set(selection.allowlists) == {
+        *("prims.cpp", "promoted.cpp", "special.cpp", "mentions_only.cpp", "qconv.cpp"),
+    }
+    assert "#define TORCH_OPERATOR_WHITELIST aten::len.t\n" in selection.allowlists["prims.cpp"]
+    assert "aten::add" not in selection.allowlists["special.cpp"]  # torchgen's, so registered once
+    assert "#define TORCH_OPERATOR_WHITELIST\n" in selection.allowlists["qconv.cpp"]
+
+
+def test_the_runtime_names_all_that_is_selected():
+    text = choose("aten::add.Tensor", "aten::len.t", "quantized::conv2d.new").registrations
+    for name in ("aten::add.Tensor", "aten::len.t", "quantized::conv2d.new"):
+        assert f'    "{name}",\n' in text
+
+
+def test_an_empty_list_is_a_runtime_without_operators():
+    assert choose().roots == {"always.cpp"}
+
+
+def refuse(*names: str) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        choose("aten::add.Tensor", *names)
+    assert caught.value.exit_code is ExitCode.MODEL
+    assert "builder ops" in caught.value.hint
+    return caught.value
+
+
+def test_a_misspelt_operator_is_refused_with_near_names():
+    message = refuse("aten::mul.Tensr").message
+    assert "aten::mul.Tensr (wanted by m.ptl): does not exist" in message
+    assert "did you mean aten::mul.Tensor" in message
+
+
+def test_all_unknown_operators_are_named_at_once():
+    message = refuse("aten::zzzz", "mine::custom").message
+    assert "aten::zzzz (wanted by m.ptl): does not exist" in message
+    assert "mine::custom (wanted by m.ptl): does not exist" in message
+    assert "aten::add.Tensor" not in message
+
+
+def test_operators_of_a_library_say_which():
+    message = refuse("torchvision::nms").message
+    assert "torchvision::nms (wanted by m.ptl): torchvision is not built" in message
+
+
+def test_operators_that_cannot_be_built_say_why():
+    assert "aten::fft_fft (wanted by m.ptl): needs pocketfft" in refuse("aten::fft_fft").message
+
+
+def test_an_operator_that_is_only_mentioned_does_not_exist():
+    assert "aten::seen (wanted by m.ptl): does not exist" in refuse("aten::seen").message

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from builder import api
+from builder.native.index import parse_index
+from builder.selection.rules import load_rules
+
+RULES = load_rules()
+UNITS = sorted(
+    {
+        *RULES.always,
+        *RULES.ignored,
+        *RULES.preferred,
+        *(unit for units in RULES.custom_classes.values() for unit in units),
+        *(unit for units in RULES.by_name.values() for unit in units),
+    }
+)
+(INDEX,) = (Path(__file__).parents[3] / "third_party").glob("symbols-*.txt")
+INDEXED = {unit for units in parse_index(INDEX.read_text()).values() for unit in units}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_every_unit_that_the_rules_name_exists(unit):
+    """Units that define no name of their own are not in the index; the tree has them."""
+    if unit in INDEXED:
+        return
+    tree = api.find_sources()
+    if tree is None:
+        pytest.skip("the sources are not fetched")
+    assert (tree.root / unit).is_file()
+
+
+def test_rules_do_not_contradict_each_other():
+    assert not RULES.ignored & (RULES.preferred | RULES.always)
+    assert RULES.always
+    assert not set(RULES.libraries) & set(RULES.by_name)
+
+
+@pytest.mark.parametrize("reason", [*RULES.libraries.values(), *RULES.unbuildable.values()])
+def test_reasons_fit_behind_a_colon(reason):
+    assert reason
+    assert not reason.endswith(".")
