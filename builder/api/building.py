@@ -177,6 +177,7 @@ def _build(build: NativeBuild) -> tuple[LinkResult, OperatorList]:
     from builder.selection.choosing import select
     from builder.selection.rules import load_rules
     from builder.selection.upgraders import add_upgraders, read_upgraders
+    from builder.system.machine import host_architecture
 
     graph = prepare(build)
     catalogue = read_catalogue(_hand_written(graph), build.layout.configured / "aten/src/ATen/ops")
@@ -184,7 +185,25 @@ def _build(build: NativeBuild) -> tuple[LinkResult, OperatorList]:
     served = replace(
         wanted, operators=add_upgraders(wanted.operators, read_upgraders(build.tree.root))
     )
-    return build_runtime(build, graph, select(served, catalogue, load_rules())), served
+    linked = build_runtime(build, graph, select(served, catalogue, load_rules()))
+    if build.plan.target.architecture == host_architecture():
+        _refuse_unregistered(build, linked, served)
+    return linked, served
+
+
+def _refuse_unregistered(build: NativeBuild, linked: LinkResult, served: OperatorList) -> None:
+    from builder.core.operators import Operator, OperatorSet
+    from builder.errors import ModelError
+
+    beside = build.runner.with_environment(LD_LIBRARY_PATH=str(linked.library.parent))
+    said = beside.check((str(linked.runner), "--operators"), step="asking the runtime")
+    missing = served.operators - OperatorSet.of(map(Operator.parse, said.split()), source="")
+    if len(missing):
+        lines = (f"  {o} (wanted by {', '.join(missing.sources(o))})" for o in missing)
+        raise ModelError(
+            "operators that nothing registers in this PyTorch:\n" + "\n".join(lines),
+            hint="check the overload names: builder ops MODEL",
+        )
 
 
 def _hand_written(graph: UnitGraph) -> list[tuple[str, Path]]:

@@ -131,6 +131,15 @@ def test_an_operator_that_does_not_exist_is_refused_with_near_names(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_an_overload_that_does_not_exist_is_refused(tmp_path):
+    listed = tmp_path / "ops.yaml"
+    listed.write_text("- aten::keys.nosuch\n")
+    said = run_builder("build", listed, "-o", tmp_path / "out", check=False)
+    assert said.returncode == 3
+    assert "aten::keys.nosuch" in said.stderr
+    assert not (tmp_path / "out").exists()
+
+
 CONSUMER = r"""
 #include <stdio.h>
 #include <string.h>

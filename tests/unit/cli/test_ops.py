@@ -89,7 +89,7 @@ def test_torchscript_without_torch_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ModelError, match="only PyTorch can say") as caught:
         invoke(DATA / "control.pt")
-    assert "pip install 'builder[export]'" in caught.value.hint
+    assert "pip install torch" in caught.value.hint
 
 
 def test_lite_files_need_no_torch(monkeypatch):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import make_graph, make_unit
 
 from builder.native.index import (
     ObjectSymbols,
@@ -12,8 +13,6 @@ from builder.native.index import (
     render_index,
 )
 from builder.native.names import parse_qualified_name
-
-from ..samples import make_graph, make_unit
 
 lines = st.text("ab:<>()*& =#[]ü", min_size=1, max_size=9).filter(lambda t: t[0] not in "=#")
 NM = """\

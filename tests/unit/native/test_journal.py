@@ -38,9 +38,12 @@ def left(folder) -> set[str]:
 
 
 def die_in_wave(folder, work) -> None:
-    with pytest.raises(KeyboardInterrupt), wave(folder):
+    def die() -> None:
         work()
         raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), wave(folder):
+        die()
 
 
 def test_a_finished_wave_leaves_no_note(boot, tmp_path):

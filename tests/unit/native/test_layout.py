@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from builder.native.layout import Layout
+from samples import make_list, make_plan
 
-from ..samples import make_list, make_plan
+from builder.native.layout import Layout
 
 
 def test_operator_lists_share_objects_and_nothing_else(tmp_path):

@@ -3,12 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from samples import FakeRunner, make_toolchain
 
 from builder.errors import NativeBuildError
 from builder.native.link import link_library, link_program, parse_undefined, strip_library
 from builder.system.process import Completed
-
-from ..samples import FakeRunner, make_toolchain
 
 LLD_14 = """\
 ld.lld: error: undefined symbol: c10::Foo::bar(int)

@@ -4,13 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from samples import FakeRunner, make_tool, make_toolchain, make_unit
 
 from builder.errors import NativeBuildError
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
 from builder.system.process import Completed
 from builder.system.progress import Silent
-
-from ..samples import FakeRunner, make_tool, make_toolchain, make_unit
 
 ROOT = Path("/cache/my native/0123")
 FOLDER = CompileFolder(

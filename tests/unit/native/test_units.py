@@ -3,12 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from samples import make_graph, make_list, make_plan, make_unit
 
 from builder.core.selection import Selection
 from builder.native.layout import Layout
 from builder.native.units import API_UNIT, REGISTRATIONS_UNIT, RUNNER_UNIT, make_units
-
-from ..samples import make_graph, make_list, make_plan, make_unit
 
 PRIMS = "torch/csrc/jit/runtime/register_prim_ops.cpp"
 QUANTISED = "aten/src/ATen/native/quantized/library.cpp"

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from samples import make_manifest
 
 from builder.core.artifacts import LinkResult, SizeReport
 from builder.core.manifest import parse_manifest
@@ -12,8 +13,6 @@ from builder.packaging import linux
 from builder.packaging.linux import parse_size_report, render_size_report, write_package
 from builder.system.files import digest_file
 from builder.system.places import data_folder
-
-from ..samples import make_manifest
 
 SIZE = SizeReport(
     file=7, compressed=3, sections={".text": 7}, parts={"c10": 7}, units={"c10/a.cpp": 7}

@@ -18,7 +18,7 @@ struct TORCH_API scale_Tensor {
   using schema = at::Tensor (const at::Tensor &, double);
   static constexpr const char* name = "aten::scale";
   static constexpr const char* overload_name = "Tensor";
-  static constexpr const char* schema_str = "scale.Tensor(Tensor self, str how=\\"a;b\\") -> Tensor";
+  static constexpr const char* schema_str = "scale.Tensor(Tensor a, str b=\\"c;d\\") -> Tensor";
   static at::Tensor call(const at::Tensor & self);
 };
 

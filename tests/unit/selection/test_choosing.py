@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from samples import make_list
 
 from builder.core.operators import Operator
 from builder.errors import ExitCode, ModelError
 from builder.selection.catalogue import DispatcherOperator, OperatorCatalogue
 from builder.selection.choosing import select
 from builder.selection.rules import SelectionRules
-
-from ..samples import make_list
 
 RULES = SelectionRules(
     always=frozenset({"always.cpp"}),

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from samples import make_operators
 
 from builder.core.operators import Operator
 from builder.selection.upgraders import add_upgraders, read_upgraders
-
-from ..samples import make_operators
 
 TEXT = """\
 getOperatorVersionMapForMobile() {

@@ -1,0 +1,65 @@
+"""Completion scripts in the shells they are for, and the command line at the end of a pipe."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MODELS = Path(__file__).parents[1] / "data" / "models"
+BUILDER = (sys.executable, "-m", "builder.cli.main")
+
+
+def run(*command: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        tuple(map(str, command)),
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_accepts_the_script():
+    script = run(*BUILDER, "completion", "bash")
+    assert script.returncode == 0
+    assert run("bash", "-n", "-c", script.stdout).returncode == 0
+    completed = run("bash", "-c", f"{script.stdout}\ncomplete -p builder")
+    assert completed.returncode == 0
+    assert completed.stdout.rstrip().endswith(" builder")
+
+
+def test_bash_is_answered():
+    answer = run(
+        *BUILDER, _BUILDER_COMPLETE="bash_complete", COMP_WORDS="builder ve", COMP_CWORD="1"
+    )
+    assert answer.stdout == "plain,verify\n"
+
+
+def test_a_reader_that_goes_away_is_no_defect(tmp_path):
+    model = MODELS / "control.ptl"
+    command = f"'{sys.executable}' -m builder.cli.main ops '{model}' --json"
+    script = f"{{ {command}; echo $? >'{tmp_path}/code'; }} | true"
+    said = run("bash", "-c", script)
+    assert said.stderr == ""
+    assert (tmp_path / "code").read_text() in {"0\n", "1\n"}  # click ends with 1
+
+
+def test_an_error_is_an_exit_code_with_nothing_on_stdout(tmp_path):
+    said = run(*BUILDER, "ops", tmp_path / "gone.ptl")
+    assert (said.returncode, said.stdout) == (3, "")
+    assert said.stderr.startswith("error: ")
+    assert "Traceback" not in said.stderr
+
+
+def test_names_that_are_no_ascii(tmp_path):
+    model = tmp_path / "mödel ☃.ptl"
+    model.write_bytes((MODELS / "conv.ptl").read_bytes())
+    said = run(*BUILDER, "ops", model, LC_ALL="C", PYTHONIOENCODING="utf-8")
+    assert said.returncode == 0, said.stderr
+    assert "mödel ☃.ptl" in said.stdout

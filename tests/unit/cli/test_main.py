@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import errno
+import sys
+
+import click
+import pytest
+from samples import make_toolchain
+
+from builder import __version__, api
+from builder.api import building, toolchains
+from builder.cli import ops
+from builder.cli.main import COMMANDS, cli, main
+from builder.errors import (
+    BuilderError,
+    ConfigurationError,
+    ExitCode,
+    ModelError,
+    NativeBuildError,
+    PackagingError,
+    SourceError,
+    ToolchainError,
+    VerificationError,
+)
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Runs `main` with arguments; returns its exit code."""
+
+    def call(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["builder", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return int(end.value.code or 0)
+
+    return call
+
+
+@pytest.fixture
+def fail(monkeypatch, run):
+    """Runs a command that raises `error`; returns the exit code."""
+
+    def call(error: BaseException, *options: str) -> int:
+        @click.command("ops")
+        def command() -> None:
+            raise error
+
+        monkeypatch.setattr(ops, "command", command)
+        return run(*options, "ops")
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (BuilderError, 2),
+        (ConfigurationError, 2),
+        (ModelError, 3),
+        (SourceError, 4),
+        (ToolchainError, 5),
+        (NativeBuildError, 6),
+        (PackagingError, 7),
+        (VerificationError, 8),
+    ],
+)
+def test_errors_become_exit_codes_with_message_and_hint(fail, capsys, error, code):
+    assert fail(error("it is broken: x", hint="builder doctor")) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "error: it is broken: x\nhint: builder doctor\n"
+
+
+def test_every_error_type_is_covered_and_every_code_documented():
+    kinds = {kind.exit_code for kind in (*BuilderError.__subclasses__(), BuilderError)}
+    assert kinds == set(ExitCode) - {ExitCode.OK}
+    for code in kinds:
+        assert f"{int(code)} " in (cli.epilog or "")
+
+
+def test_without_a_hint_there_is_no_empty_one(fail, capsys):
+    fail(ModelError("broken"))
+    assert capsys.readouterr().err == "error: broken\n"
+
+
+def test_debug_adds_the_traceback(fail, capsys):
+    assert fail(ModelError("broken"), "--debug") == 3
+    said = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in said
+    assert said.endswith("error: broken\n")
+    fail(ModelError("broken"))
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_full_disk(fail, capsys):
+    error = OSError(errno.ENOSPC, "No space left on device", "/cache/a b.o")
+    assert fail(error) == 2
+    said = capsys.readouterr().err
+    assert "error: No space left on device: /cache/a b.o\n" in said
+    assert "hint: free some space" in said
+
+
+def test_other_errors_of_the_system(fail, capsys):
+    assert fail(PermissionError(errno.EACCES, "Permission denied", "/root/x")) == 2
+    said = capsys.readouterr().err
+    assert said == "error: Permission denied: /root/x\n"
+    assert fail(OSError("odd")) == 2
+    assert capsys.readouterr().err == "error: odd\n"
+
+
+def test_interruption_says_how_to_go_on(fail, capsys):
+    assert fail(KeyboardInterrupt()) == 130
+    assert "run the same command again" in capsys.readouterr().err
+
+
+def test_a_defect_is_not_hidden(monkeypatch):
+    @click.command("ops")
+    def command() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(ops, "command", command)
+    monkeypatch.setattr(sys, "argv", ["builder", "ops"])
+    with pytest.raises(ZeroDivisionError):
+        main()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("nonsense",), ("ops", "--nonsense"), ("plan",), ("build",), ("--nonsense",)]
+)
+def test_wrong_usage_is_2(run, capsys, arguments):
+    assert run(*arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Error: " in said.err
+
+
+def test_a_missing_argument_is_named(run, capsys):
+    run("build")
+    assert "Missing argument 'MODEL...'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["build", "plan"])
+def test_a_model_that_is_not_there_is_3(run, capsys, monkeypatch, name, tmp_path):
+    for module in (api, toolchains):
+        monkeypatch.setattr(module, "locate_toolchain", lambda target: make_toolchain())
+    monkeypatch.setattr(building, "_digest_native_files", lambda: "0")
+    assert run(name, str(tmp_path / "no such model.ptl"), "--abi", "linux-x86_64") == 3
+    assert "no such model.ptl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["build", "plan"])
+def test_an_unknown_abi_lists_the_known_ones(run, capsys, name):
+    assert run(name, "m.ptl", "--abi", "android-z80") == 2
+    said = capsys.readouterr().err
+    assert "unknown ABI 'android-z80'; known are linux-aarch64, linux-x86_64" in said
+    assert "builder doctor" in said
+
+
+def test_version_and_help(run, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"builder, version {__version__}\n"
+    assert run("-h") == 0
+    said = capsys.readouterr().out
+    assert all(f"  {name} " in said and text in said for name, text in COMMANDS.items())
+
+
+def test_an_exit_code_of_a_command_is_passed_on(run, monkeypatch):
+    @click.command("ops")
+    @click.pass_context
+    def command(context: click.Context) -> None:
+        context.exit(8)
+
+    monkeypatch.setattr(ops, "command", command)
+    assert run("ops") == 8

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from samples import make_list, make_operators, make_plan, make_tool, make_toolchain
+
+from builder.core.model import ModelOrigin, OperatorList
+from builder.core.plan import DispatchBackend
+from builder.core.targets import TARGETS
+
+PLAN = make_plan()
+BOTH = (DispatchBackend.CPU, DispatchBackend.QUANTIZED_CPU)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"target": TARGETS[0]},
+        {"source_digest": "6" * 64},
+        {"static_dispatch": BOTH},
+        {"toolchain": (*PLAN.toolchain, "--target=x")},
+        {"configuration": ("BUILD_TEST=OFF", "USE_XNNPACK=OFF")},
+    ],
+)
+def test_what_decides_the_objects_changes_both_keys(changes):
+    changed = make_plan(**changes)
+    assert changed.objects_key != PLAN.objects_key
+    assert changed.key != PLAN.key
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"operator_list": make_list("aten::add.Tensor")},
+        {"operator_list": make_list("aten::add.Scalar", "aten::relu")},
+        {"operator_list": make_list("aten::add.Tensor", "aten::relu", classes=("a.B",))},
+        {"native_digest": "8" * 64},
+    ],
+)
+def test_operators_change_the_build_and_share_its_objects(changes):
+    changed = make_plan(**changes)
+    assert changed.key != PLAN.key
+    assert changed.objects_key == PLAN.objects_key
+
+
+def test_who_wants_an_operator_decides_no_bytes():
+    names = ("aten::add.Tensor", "aten::relu")
+    other = OperatorList(
+        operators=make_operators(*names, source="other.ptl"),
+        bytecode_versions=(7,),
+        models=(ModelOrigin("other.ptl", "a" * 64, 7),),
+    )
+    assert make_plan(operator_list=other).key == PLAN.key
+
+
+def test_keys_are_folder_names():
+    for key in (PLAN.key, PLAN.objects_key):
+        assert len(key) == 16
+        assert set(key) <= set("0123456789abcdef")
+
+
+def test_toolchains_are_told_apart_by_version_and_not_by_path():
+    same = make_toolchain(cc=make_tool("/opt/llvm/clang"), launcher=make_tool("ccache"))
+    assert same.fingerprint == make_toolchain().fingerprint
+    for part in ("cc", "cxx", "linker", "strip", "cmake"):
+        newer = make_toolchain(**{part: make_tool("x", "15.0.7")})
+        assert newer.fingerprint != make_toolchain().fingerprint, part
+    assert make_toolchain(system_flags=("-m32",)).fingerprint != make_toolchain().fingerprint
+
+
+def test_as_json_it_is_sorted_and_names_no_folder():
+    printed = PLAN.to_json()
+    assert list(printed["operators"]) == sorted(printed["operators"])
+    assert printed["operators"]["aten::relu"] == ["m.ptl"]
+    assert printed["key"] == PLAN.key
+    text = json.dumps(printed)
+    assert str(Path.home()) + os.sep not in text
+    assert "/usr/bin" not in text
