@@ -30,22 +30,27 @@ has_system_torch() {
     { have_package python3-torchvision || apt-cache show python3-torch python3-torchvision >/dev/null 2>&1; }
 }
 
+# Installs those of the named packages that are missing, or fails where that is not allowed.
+install() {
+  local missing=()
+  for package in "$@"; do have_package "$package" || missing+=("$package"); done
+  [ ${#missing[@]} = 0 ] && return 0
+  may_install || fail "these packages are missing: ${missing[*]}" "sudo apt install ${missing[*]}"
+  say "installing ${missing[*]}"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
 install_system_packages() {
   command -v dpkg-query >/dev/null || {
     command -v clang++ >/dev/null && command -v ld.lld >/dev/null ||
       fail "no apt here, and clang or lld is missing" "install clang, lld and llvm-strip, then run this again"
     return 0
   }
-  local wanted=(ca-certificates clang lld llvm python3 python3-venv)
-  if ! have_package python3-torchvision && may_install; then as_root apt-get update -qq || true; fi
-  if has_system_torch; then wanted+=(python3-torch python3-torchvision); fi
-  local missing=()
-  for package in "${wanted[@]}"; do have_package "$package" || missing+=("$package"); done
-  [ ${#missing[@]} = 0 ] && return 0
-  may_install || fail "these packages are missing: ${missing[*]}" "sudo apt install ${missing[*]}"
-  missing+=(ccache)
-  say "installing ${missing[*]}"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+  if ! have_package lld && may_install; then as_root apt-get update -qq || true; fi
+  install ca-certificates clang lld llvm python3 python3-venv
+  if has_system_torch; then install python3-torch python3-torchvision; fi
+  # Only speeds things up, so it is no reason to fail.
+  if may_install; then install ccache; fi
 }
 
 make_environment() {
