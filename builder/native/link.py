@@ -64,7 +64,7 @@ def link_library(
     exports = output.parent / "exports.map"
     write_atomically(exports, EXPORTS)
     response = output.parent / "objects.rsp"
-    write_atomically(response, "".join(f'"{path}"\n' for path in objects))
+    write_atomically(response, "".join(f"{_quote(str(path))}\n" for path in objects))
     command = (
         str(toolchain.cxx.path),
         *toolchain.system_flags,
@@ -130,6 +130,11 @@ def strip_library(unstripped: Path, output: Path, toolchain: Toolchain, *, runne
     completed: Completed = runner.run(command)
     if completed.returncode != 0:
         raise NativeBuildError(failure_text(f"stripping {output.name}", completed, log=None))
+
+
+def _quote(path: str) -> str:
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _linker_choice(toolchain: Toolchain) -> tuple[str, ...]:

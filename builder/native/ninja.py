@@ -47,7 +47,10 @@ class CompileFolder:
     def relocate(self, text: str) -> str:
         """Returns `text` (a path, or a flag with one) relative to `root`."""
         for prefix in self.prefixes:
-            text = text.replace(str(prefix.absolute), prefix.relative)
+            absolute = str(prefix.absolute)
+            if absolute in text:
+                parts = re.split(re.escape(absolute) + r"(?=/|$)", text)
+                text = prefix.relative.join(parts)
         return text
 
     @property
