@@ -37,7 +37,14 @@ install() {
   [ ${#missing[@]} = 0 ] && return 0
   may_install || fail "these packages are missing: ${missing[*]}" "sudo apt install ${missing[*]}"
   say "installing ${missing[*]}"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+  local log
+  log=$(mktemp)
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
+    >"$log" 2>&1 || {
+    tail -n 30 "$log" >&2
+    fail "apt could not install ${missing[*]} (full log: $log)" "sudo apt-get update && sudo apt install ${missing[*]}"
+  }
+  rm -f "$log"
 }
 
 install_system_packages() {
