@@ -181,7 +181,16 @@ def test_a_c_program_finds_and_uses_it_through_cmake(built, tmp_path):
         "find_package(TorchLite 1.0 REQUIRED)\nadd_executable(consumer main.c)\n"
         "target_link_libraries(consumer TorchLite::torchlite)\n"
     )
-    cmake = ["cmake", "-S", tmp_path, "-B", tmp_path / "b", f"-DCMAKE_PREFIX_PATH={built.root}"]
+    cmake = [
+        "cmake",
+        "-G",
+        "Ninja",
+        "-S",
+        tmp_path,
+        "-B",
+        tmp_path / "b",
+        f"-DCMAKE_PREFIX_PATH={built.root}",
+    ]
     subprocess.run([*cmake, "-DCMAKE_C_COMPILER=clang"], check=True, capture_output=True)
     subprocess.run(["cmake", "--build", tmp_path / "b"], check=True, capture_output=True)
     command = [tmp_path / "b/consumer", built.models["identity"]]
