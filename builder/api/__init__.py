@@ -13,11 +13,12 @@ from builder.api.sources import (
     locate_sources,
 )
 from builder.api.toolchains import diagnose, locate_target, locate_toolchain
-from builder.api.verifying import verify_model
+from builder.api.verifying import check_model, verify_model
 
 __all__ = [
     "BuildOutcome",
     "build_runtime",
+    "check_model",
     "diagnose",
     "export_model",
     "fetch_sources",

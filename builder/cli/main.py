@@ -13,6 +13,7 @@ from builder.errors import BuilderError
 
 COMMANDS = {
     "build": "Build the selective runtime for models or operator lists.",
+    "check": "Say whether a built runtime can run a model, without running it.",
     "completion": "Print the shell completion script.",
     "doctor": "Say what is installed and what each target still needs.",
     "export": "Export a model for the lite interpreter, optimised and checked.",

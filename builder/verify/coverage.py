@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from builder.core.manifest import Manifest
 from builder.core.model import ModelInfo
 from builder.core.operators import Operator
 from builder.errors import ModelError, VerificationError
+
+
+class ObstacleKind(StrEnum):
+    """What can stand between a model and a runtime."""
+
+    FORMAT = "format"
+    BYTECODE = "bytecode version"
+    CUSTOM_CLASS = "custom class"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """One thing the runtime lacks."""
+
+    kind: ObstacleKind
+    name: str
 
 
 def find_missing_operators(
@@ -24,6 +43,23 @@ def find_missing_operators(
     """
     there = {str(operator) for operator in manifest.operators} | set(registered)
     return tuple(sorted({o for o in info.operators if str(o) not in there}))
+
+
+def find_obstacles(info: ModelInfo, manifest: Manifest) -> tuple[Obstacle, ...]:
+    """Returns all that keeps the runtime from running the model, operators last.
+
+    Dtypes are not looked at: runtimes have every kernel for all its dtypes.
+    """
+    found = []
+    if info.bytecode_version is None:
+        found.append(Obstacle(kind=ObstacleKind.FORMAT, name=str(info.format)))
+    elif not manifest.bytecode_min <= info.bytecode_version <= manifest.bytecode_max:
+        found.append(Obstacle(kind=ObstacleKind.BYTECODE, name=str(info.bytecode_version)))
+    lacking = sorted(set(info.custom_classes) - set(manifest.custom_classes))
+    found += [Obstacle(kind=ObstacleKind.CUSTOM_CLASS, name=name) for name in lacking]
+    missing = find_missing_operators(info, manifest)
+    found += [Obstacle(kind=ObstacleKind.OPERATOR, name=str(operator)) for operator in missing]
+    return tuple(found)
 
 
 def check_served(info: ModelInfo, manifest: Manifest, *, model: Path) -> None:

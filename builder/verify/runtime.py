@@ -1,4 +1,4 @@
-"""A built runtime on disk, and the program in it that runs models."""
+"""The program in a built runtime that runs models."""
 
 from __future__ import annotations
 
@@ -12,30 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from builder.core.inputs import SCALAR
-from builder.core.manifest import Manifest, parse_manifest
 from builder.core.operators import Operator
 from builder.core.tensors import DType, Tensor, TensorSpec
-from builder.errors import BuilderError, ConfigurationError, VerificationError
+from builder.errors import BuilderError, VerificationError
 from builder.system.process import Completed, Runner, failure_text
 from builder.verify.coverage import build_hint
-
-MANIFEST = "manifest.json"
-RUNNER = Path("bin", "torchlite-run")
+from builder.verify.located import Runtime
 
 _MISSING_OPERATORS = re.compile(r"Following ops cannot be found: \[(?P<names>[^\]]*)\]")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Runtime:
-    """The folder of one ABI."""
-
-    root: Path
-    manifest: Manifest
-
-    @property
-    def runner(self) -> Path:
-        """The program that runs a model on this runtime."""
-        return self.root / RUNNER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,31 +29,6 @@ class RunOutcome:
     outputs: tuple[Tensor, ...]
     seconds: float
     """Of one forward call."""
-
-
-def locate_runtime(path: Path, *, host_abi: str) -> Runtime:
-    """Returns the runtime at `path`: an output folder, the folder of an ABI, or the library.
-
-    Of several ABIs in one output folder it is that of `host_abi`.
-
-    Raises:
-        ConfigurationError: there is none, or several and none for this machine.
-        VerificationError: its manifest cannot be read.
-    """
-    folder = path.parent.parent if path.is_file() else path
-    if not (folder / MANIFEST).is_file():
-        folder = _choose_abi(path, host_abi)
-    try:
-        manifest = parse_manifest((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise VerificationError(
-            f"{folder / MANIFEST} is no manifest: {error}",
-            hint=f"build it again: builder build MODEL --abi {host_abi} -o {path}",
-        ) from error
-    runtime = Runtime(root=folder, manifest=manifest)
-    if not runtime.runner.is_file():
-        raise VerificationError(f"the runtime has no {runtime.runner}", hint="build it again")
-    return runtime
 
 
 def run_model(
@@ -140,23 +99,6 @@ def parse_missing_operators(output: str) -> tuple[Operator, ...]:
     found = _MISSING_OPERATORS.search(output)
     names = found["names"].split(",") if found else []
     return tuple(sorted({Operator.parse(name) for name in names if "::" in name}))
-
-
-def _choose_abi(path: Path, host_abi: str) -> Path:
-    folders = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
-    if not folders:
-        raise ConfigurationError(
-            f"no built runtime at {path}",
-            hint=f"build one: builder build MODEL --abi {host_abi} -o {path}",
-        )
-    if len(folders) == 1:
-        return folders[0]
-    if path / host_abi in folders:
-        return path / host_abi
-    raise ConfigurationError(
-        f"{path} holds several runtimes, none for {host_abi}",
-        hint=f"choose one: --runtime {folders[0]}",
-    )
 
 
 def _run(runner: Runner, command: tuple[str, ...], runtime: Runtime) -> Completed:

@@ -17,8 +17,9 @@ from builder.system.process import Runner
 from builder.system.progress import Progress
 from builder.system.references import read_reference, reference_path
 from builder.verify.coverage import build_hint, check_served, find_missing_operators
+from builder.verify.located import Runtime, locate_runtime
 from builder.verify.requests import VerifyRequest
-from builder.verify.runtime import Runtime, list_registered, locate_runtime, run_model
+from builder.verify.runtime import list_registered, run_model
 
 NO_REFERENCE = "none"
 

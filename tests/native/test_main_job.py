@@ -55,6 +55,15 @@ def test_a_model_that_needs_more_is_refused_by_name(built):
     assert "aten::erf" in said.stderr
 
 
+def test_check_answers_without_running_anything(built):
+    served = run_builder("check", built.models["mobilenet_v2"], built.out, check=False)
+    assert served.returncode == 0
+    refused = run_builder("check", built.models["needy"], built.out, "--json", check=False)
+    assert refused.returncode == 8
+    names = {obstacle["name"] for obstacle in json.loads(refused.stdout)["obstacles"]}
+    assert {"aten::cumsum", "aten::erf"} <= names
+
+
 def test_the_runtime_itself_refuses_by_name(built, tmp_path):
     command = [built.runner, built.models["needy"], "--output-dir", tmp_path]
     said = subprocess.run(command, capture_output=True, text=True)

@@ -6,10 +6,10 @@ from builder.core.operators import Operator
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import ConfigurationError, VerificationError
 from builder.system.process import Completed
+from builder.verify.located import locate_runtime
 from builder.verify.runtime import (
     format_spec,
     list_registered,
-    locate_runtime,
     parse_missing_operators,
     parse_outcome,
     run_model,

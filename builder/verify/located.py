@@ -1,0 +1,67 @@
+"""A built runtime on disk, found and known by its manifest; nothing is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.core.manifest import Manifest, parse_manifest
+from builder.errors import ConfigurationError, VerificationError
+
+MANIFEST = "manifest.json"
+RUNNER = Path("bin", "torchlite-run")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """The folder of one ABI."""
+
+    root: Path
+    manifest: Manifest
+
+    @property
+    def runner(self) -> Path:
+        """The program that runs a model on this runtime."""
+        return self.root / RUNNER
+
+
+def locate_runtime(path: Path, *, host_abi: str) -> Runtime:
+    """Returns the runtime at `path`: an output folder, the folder of an ABI, or the library.
+
+    Of several ABIs in one output folder it is that of `host_abi`.
+
+    Raises:
+        ConfigurationError: there is none, or several and none for this machine.
+        VerificationError: its manifest cannot be read.
+    """
+    folder = path.parent.parent if path.is_file() else path
+    if not (folder / MANIFEST).is_file():
+        folder = _choose_abi(path, host_abi)
+    try:
+        manifest = parse_manifest((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise VerificationError(
+            f"{folder / MANIFEST} is no manifest: {error}",
+            hint=f"build it again: builder build MODEL --abi {host_abi} -o {path}",
+        ) from error
+    runtime = Runtime(root=folder, manifest=manifest)
+    if not runtime.runner.is_file():
+        raise VerificationError(f"the runtime has no {runtime.runner}", hint="build it again")
+    return runtime
+
+
+def _choose_abi(path: Path, host_abi: str) -> Path:
+    folders = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
+    if not folders:
+        raise ConfigurationError(
+            f"no built runtime at {path}",
+            hint=f"build one: builder build MODEL --abi {host_abi} -o {path}",
+        )
+    if len(folders) == 1:
+        return folders[0]
+    if path / host_abi in folders:
+        return path / host_abi
+    raise ConfigurationError(
+        f"{path} holds several runtimes, none for {host_abi}",
+        hint=f"choose one: --runtime {folders[0]}",
+    )

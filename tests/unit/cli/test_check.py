@@ -1,0 +1,55 @@
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from builder import api
+from builder.cli.check import command
+from builder.verify.coverage import Obstacle, ObstacleKind
+
+LACKING = (
+    Obstacle(kind=ObstacleKind.CUSTOM_CLASS, name="rnn.CellParamsBase"),
+    Obstacle(kind=ObstacleKind.OPERATOR, name="aten::sort"),
+)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch):
+    def call(obstacles, *options):
+        def check(model: Path, runtime: Path):
+            assert (model, runtime) == (Path("m.ptl"), Path("out"))
+            return obstacles, "build one that has them: builder build m.ptl"
+
+        monkeypatch.setattr(api, "check_model", check)
+        return CliRunner().invoke(command, ["m.ptl", "out", *options], standalone_mode=False)
+
+    return call
+
+
+def test_a_served_model_gives_0(run):
+    result = run(())
+    assert result.return_value == 0
+    assert result.output == "out can run m.ptl\n"
+
+
+def test_a_model_that_is_not_served_gives_8_all_names_and_the_rebuild(run):
+    result = run(LACKING)
+    assert result.return_value == 8
+    assert result.output == (
+        "missing custom class: rnn.CellParamsBase\nmissing operator: aten::sort\n"
+        "build one that has them: builder build m.ptl\n"
+    )
+
+
+def test_json(run):
+    result = run(LACKING, "--json")
+    assert result.return_value == 8
+    assert json.loads(result.output) == {
+        "model": "m.ptl",
+        "obstacles": [
+            {"kind": "custom class", "name": "rnn.CellParamsBase"},
+            {"kind": "operator", "name": "aten::sort"},
+        ],
+        "ok": False,
+    }
