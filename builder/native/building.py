@@ -26,7 +26,7 @@ from builder.native.link import link_library, link_program, strip_library
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
 from builder.native.reply import Roots, read_unit_graph
 from builder.native.units import API_UNIT, REGISTRATIONS_UNIT, RUNNER_UNIT, BuildUnits, make_units
-from builder.system.files import free_bytes, replacement, write_atomically
+from builder.system.files import free_bytes, link_folder, replacement, write_atomically
 from builder.system.process import Runner
 from builder.system.progress import Progress
 
@@ -87,6 +87,8 @@ def prepare(build: NativeBuild) -> UnitGraph:
             log_folder=layout.logs,
         )
         write_atomically(layout.configured_marker, json.dumps(build.plan.to_json(), indent=2))
+    link_folder(layout.source, os.path.relpath(build.tree.root, layout.root))
+    link_folder(layout.runtime, str(build.runtime))
     dropped = drop_torn_objects(layout.root)
     if dropped:
         build.progress.note(f"dropped {dropped} objects that a power loss may have torn")
@@ -117,16 +119,14 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
 def compile_folder(build: NativeBuild) -> CompileFolder:
     """Returns the folder that objects of `build` go to."""
     layout = build.layout
-    plan = layout.plan.relative_to(layout.root)
     return CompileFolder(
         root=layout.root,
-        ninja_file=plan / "build.ninja",
+        ninja_file=(layout.plan / "build.ninja").relative_to(layout.root),
         prefixes=(
             Prefix(layout.configured, layout.configured.name, "generated"),
-            Prefix(layout.plan, plan.as_posix(), "torchlite"),
-            Prefix(layout.root, ".", "."),
-            Prefix(build.tree.root, os.path.relpath(build.tree.root, layout.root), "pytorch"),
-            Prefix(build.runtime, str(build.runtime), "torchlite"),
+            Prefix(layout.root, "."),
+            Prefix(build.tree.root, layout.source.name),
+            Prefix(build.runtime, layout.runtime.name),
         ),
     )
 

@@ -31,9 +31,24 @@ class Layout:
         return self.root / "configured.json"
 
     @property
+    def source(self) -> Path:
+        """Link to PyTorch's tree. Commands name it, so they stay the same when patches change."""
+        return self.root / "pytorch"
+
+    @property
     def allowlists(self) -> Path:
         """Headers that limit hand-written registrations, named by their content."""
         return self.root / "allowlists"
+
+    @property
+    def registrations(self) -> Path:
+        """Generated registrations, named by their content."""
+        return self.root / "registrations"
+
+    @property
+    def runtime(self) -> Path:
+        """Link to builder's own C++ sources."""
+        return self.root / "torchlite"
 
     @property
     def plan(self) -> Path:

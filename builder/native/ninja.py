@@ -29,8 +29,8 @@ class Prefix:
     absolute: Path
     relative: str
     """In commands, from the compile folder."""
-    shown: str
-    """In `__FILE__` and debug information."""
+    shown: str = ""
+    """In `__FILE__` and debug information; as in commands when empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,11 @@ class CompileFolder:
     @property
     def prefix_maps(self) -> tuple[str, ...]:
         """Flags that keep the machine's folders out of the objects."""
-        return tuple(f"-ffile-prefix-map={p.relative}={p.shown}" for p in self.prefixes)
+        return tuple(
+            f"-ffile-prefix-map={p.relative}={p.shown}"
+            for p in self.prefixes
+            if p.shown not in {"", p.relative}
+        )
 
     def object_path(self, unit_id: str) -> str:
         """Returns the object of a unit, relative to `root`."""

@@ -46,13 +46,14 @@ def make_units(
         runtime: builder's own C++ (`cmake/runtime`).
         version: PyTorch version that torchlite_version() answers with.
     """
-    registrations = layout.plan / "registrations.cpp"
+    digest = _digest(selection.registrations)
+    registrations = layout.registrations / f"{digest}.cpp"
     write_if_changed(registrations, selection.registrations)
     flags = (*graph.units[_LIKE].flags, f"-I{runtime}")
     own = (
         _own(API_UNIT, runtime / "torchlite.cpp", (*flags, _version(version))),
         _own(RUNNER_UNIT, runtime / "runner.cpp", (*flags,)),
-        _own(f"{REGISTRATIONS_UNIT}@{layout.plan_key}", registrations, flags),
+        _own(f"{REGISTRATIONS_UNIT}@{digest}", registrations, flags),
     )
     units = dict(graph.units) | {unit.id: unit for unit in own}
     variants = {REGISTRATIONS_UNIT: own[-1].id}
@@ -75,7 +76,7 @@ def _version(version: str) -> str:
 
 
 def _limit(unit: TranslationUnit, allowlist: str, layout: Layout) -> TranslationUnit:
-    digest = hashlib.sha256(allowlist.encode()).hexdigest()[:12]
+    digest = _digest(allowlist)
     header = layout.allowlists / f"{digest}.h"
     write_if_changed(header, allowlist)
     return dataclasses.replace(
@@ -83,3 +84,7 @@ def _limit(unit: TranslationUnit, allowlist: str, layout: Layout) -> Translation
         id=f"{unit.id}@{digest}",
         flags=(*unit.flags, "-fconstexpr-steps=100000000", "-include", str(header)),
     )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -78,6 +78,16 @@ def replacement_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def link_folder(path: Path, target: str) -> None:
+    """Makes `path` a symbolic link to `target`, unless it is that link already."""
+    if path.is_symlink() and os.readlink(path) == target:
+        return
+    temporary = path.with_name(f".{path.name}.link")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.replace(path)
+
+
 def swap_folder(new: Path, path: Path) -> None:
     """Renames `new` to `path`; what stood there is removed after it has been moved aside."""
     if not path.exists():
