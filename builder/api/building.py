@@ -177,7 +177,7 @@ def _build(build: NativeBuild) -> tuple[LinkResult, OperatorList]:
     from builder.selection.choosing import select
     from builder.selection.rules import load_rules
     from builder.selection.upgraders import add_upgraders, read_upgraders
-    from builder.system.machine import host_architecture
+    from builder.system.emulators import find_emulator
 
     graph = prepare(build)
     catalogue = read_catalogue(_hand_written(graph), build.layout.configured / "aten/src/ATen/ops")
@@ -186,17 +186,25 @@ def _build(build: NativeBuild) -> tuple[LinkResult, OperatorList]:
         wanted, operators=add_upgraders(wanted.operators, read_upgraders(build.tree.root))
     )
     linked = build_runtime(build, graph, select(served, catalogue, load_rules()))
-    if build.plan.target.architecture == host_architecture():
-        _refuse_unregistered(build, linked, served)
+    emulator = find_emulator(build.plan.target.architecture, build.runner)
+    if emulator is None:
+        build.progress.note(
+            f"not asked which operators it serves: nothing here runs {build.plan.target} programs "
+            "(apt install qemu-user)"
+        )
+    else:
+        _refuse_unregistered(build, linked, served, emulator)
     return linked, served
 
 
-def _refuse_unregistered(build: NativeBuild, linked: LinkResult, served: OperatorList) -> None:
+def _refuse_unregistered(
+    build: NativeBuild, linked: LinkResult, served: OperatorList, emulator: tuple[str, ...]
+) -> None:
     from builder.core.operators import Operator, OperatorSet
     from builder.errors import ModelError
 
     beside = build.runner.with_environment(LD_LIBRARY_PATH=str(linked.library.parent))
-    said = beside.check((str(linked.runner), "--operators"), step="asking the runtime")
+    said = beside.check((*emulator, str(linked.runner), "--operators"), step="asking the runtime")
     missing = served.operators - OperatorSet.of(map(Operator.parse, said.split()), source="")
     if len(missing):
         lines = (f"  {o} (wanted by {', '.join(missing.sources(o))})" for o in missing)

@@ -34,6 +34,8 @@ class Toolchain:
     """Compiler cache (ccache or sccache) put in front of every compilation, or None."""
     system_flags: tuple[str, ...] = ()
     """Flags for every compilation and link, e.g. `--target=`."""
+    configuration: tuple[tuple[str, str], ...] = ()
+    """CMake variables that describe the target where it is not this machine."""
 
     @property
     def fingerprint(self) -> tuple[str, ...]:

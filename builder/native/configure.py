@@ -24,6 +24,7 @@ OPTIONS = {
     "CMAKE_POLICY_VERSION_MINIMUM": "3.5",
     "CXX_AVX2_FOUND": "OFF",
     "CXX_AVX512_FOUND": "OFF",
+    "CXX_HAS_SVE256": "OFF",
     "USE_CUDA": "OFF",
     "USE_CUDNN": "OFF",
     "USE_DISTRIBUTED": "OFF",
@@ -45,7 +46,7 @@ OPTIONS = {
     "USE_XPU": "OFF",
     "XNNPACK_BUILD_ALL_MICROKERNELS": "OFF",
 }
-"""Upstream's own CMake options. One code path per kernel (no AVX2 and AVX512 copies of ATen's)."""
+"""Upstream's own CMake options. One code path per kernel: no AVX2, AVX512 or SVE copies."""
 
 _NO_SELECTION = """\
 include_all_non_op_selectives: false
@@ -82,7 +83,8 @@ def configure(
         "Python_EXECUTABLE": toolchain.python.path,
         "STATIC_DISPATCH_BACKEND": ";".join(dispatch),
     }
-    defines = (f"-D{key}={value}" for key, value in {**OPTIONS, **programs}.items())
+    settings = {**OPTIONS, **programs, **dict(toolchain.configuration)}
+    defines = (f"-D{key}={value}" for key, value in settings.items())
     mobile_on_host = runner.with_environment(
         BUILD_PYTORCH_MOBILE_WITH_HOST_TOOLCHAIN="1", PYTHONDONTWRITEBYTECODE="1"
     )

@@ -6,7 +6,7 @@ import re
 
 _DROPPED = re.compile(
     r"-W.*|-w|-g.*|-O.|-fcolor-diagnostics|-fvisibility.*|-ffunction-sections|-fdata-sections"
-    r"|-Qunused-arguments|-pedantic"
+    r"|-Qunused-arguments|-pedantic|--target=.*"
 )
 _OPTIMISATION = re.compile(r"-O.")
 _HOT = re.compile(

@@ -27,6 +27,10 @@ _GENERATED_NAMESPACES = {
 }
 _NM_LINE = re.compile(r"^[0-9a-f]* +(?P<kind>[A-Za-z]) (?P<name>.+)$")
 _KINDS = {"U": "undefined", "W": "weak", "V": "weak", "w": "undefined", "v": "undefined"}
+_DEFINITION = re.compile(
+    r"^\s*BEGIN_(?:ASM_)?FUNCTION,?\s+(\w+)|^[A-Za-z_][\w ]*[ *](\w+)\s*\((?![^()]*\)\s*;)",
+    re.MULTILINE,
+)
 _GENERATED_ATEN = "generated/aten/src/ATen/"
 
 
@@ -52,10 +56,22 @@ def render_index(defined_by: Mapping[str, Iterable[str]], *, header: str) -> str
     return "\n".join(lines) + "\n"
 
 
+def find_definitions(text: str) -> frozenset[str]:
+    """Returns the functions that a C or assembler source seems to define, read as text.
+
+    The index comes from one architecture; another one's micro-kernels are found this way.
+    """
+    return frozenset(match[1] or match[2] for match in _DEFINITION.finditer(text))
+
+
 def load_index(path: Path, graph: UnitGraph) -> SymbolIndex:
     """Returns the index at `path`, completed with the generated units of `graph`."""
     defined = parse_index(path.read_text())
+    indexed = {unit for units in defined.values() for unit in units}
     for unit in graph.units.values():
+        if unit.id not in indexed and unit.language in {"C", "ASM"}:
+            for name in find_definitions(Path(unit.source).read_text(errors="replace")):
+                defined.setdefault(name, []).append(unit.id)
         if unit.generated and Path(unit.source).name.startswith("Operators_"):
             text = Path(unit.source).read_text()
             for operator, function in _OPERATOR_CALL.findall(text):

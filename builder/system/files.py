@@ -80,7 +80,7 @@ def replacement_folder(path: Path) -> Iterator[Path]:
 
 def link_folder(path: Path, target: str) -> None:
     """Makes `path` a symbolic link to `target`, unless it is that link already."""
-    if path.is_symlink() and os.readlink(path) == target:
+    if path.is_symlink() and str(path.readlink()) == target:
         return
     temporary = path.with_name(f".{path.name}.link")
     temporary.unlink(missing_ok=True)

@@ -10,7 +10,6 @@ from builder.core.toolchain import Tool, Toolchain
 from builder.errors import ToolchainError
 from builder.system.process import Runner
 from builder.toolchains.host import (
-    find_host_target,
     find_launcher,
     find_major,
     locate_clang,
@@ -59,9 +58,6 @@ def inspect_targets(
 
 def _inspect_target(runner: Runner, target: Target, cc: str | None, cxx: str | None) -> Finding:
     subject = f"target {target}"
-    if find_host_target((target,)) is None:
-        detail = "not yet: can only be built on such a machine itself"
-        return Finding(subject=subject, ok=False, detail=detail)
     try:
         toolchain = locate_host_toolchain(runner, target, cc=cc, cxx=cxx)
     except ToolchainError as error:

@@ -1,4 +1,4 @@
-"""The host's own LLVM: clang, lld, CMake, ninja."""
+"""The host's own LLVM, for this machine and for other processors that run Linux."""
 
 from __future__ import annotations
 
@@ -34,24 +34,27 @@ const long long version[] = {__GLIBCXX__, __GLIBC__, __GLIBC_MINOR__};
 def locate_host_toolchain(
     runner: Runner, target: Target, *, cc: str | None = None, cxx: str | None = None
 ) -> Toolchain:
-    """Finds and tries the compilers for building for this very machine.
+    """Finds and tries the compilers for this machine, or for another processor under Linux.
+
+    For another processor clang needs its glibc and libstdc++, as Debian's cross packages bring.
 
     Without `cc` the newest clang is taken, one with an lld of its own release before others.
 
     Args:
         runner: its PATH is searched.
-        target: must be this machine's own.
+        target: any Linux.
         cc: C compiler by name or path (CC); has to be clang.
         cxx: C++ compiler (CXX); derived from `cc` when not given.
 
     Raises:
-        ToolchainError: something is missing or does not work, or `target` is another machine.
+        ToolchainError: something is missing or does not work, or this is no Linux machine.
     """
-    refuse_foreign_target(target)
+    refuse_foreign_host(target)
+    system_flags = describe_system(target)
     compiler = locate_clang(runner, cc)
     linker = locate_linker(runner, find_major(compiler.version))
     plus = locate_clang_plus(runner, compiler, cxx)
-    libraries = probe_compiler(runner, plus, linker)
+    libraries = probe_compiler(runner, plus, linker, target)
     return Toolchain(
         target=target,
         cc=compiler,
@@ -62,6 +65,8 @@ def locate_host_toolchain(
         strip=locate_strip(runner, find_major(compiler.version)),
         python=Tool(name="python", path=Path(sys.executable), version=platform.python_version()),
         launcher=find_launcher(runner),
+        system_flags=system_flags,
+        configuration=describe_to_cmake(target),
     )
 
 
@@ -75,15 +80,50 @@ def find_host_target(targets: tuple[Target, ...]) -> Target | None:
     )
 
 
-def refuse_foreign_target(target: Target) -> None:
-    """Raises ToolchainError unless `target` is this machine."""
-    if find_host_target((target,)) is None:
-        here = f"{sys.platform}-{platform.machine()}"
+def refuse_foreign_host(target: Target) -> None:
+    """Raises ToolchainError unless this is a Linux machine."""
+    if sys.platform != "linux":
         raise ToolchainError(
-            f"building for {target} on {here} is not supported yet",
-            hint=f"run builder on a machine that is {target}, "
-            "or see which targets can be built here: builder doctor",
+            f"building for {target} on {sys.platform} is not supported yet",
+            hint="run builder on Linux, or see what can be built here: builder doctor",
         )
+
+
+def is_foreign(target: Target) -> bool:
+    """Returns whether `target` is another processor than this machine's."""
+    return find_host_target((target,)) is None
+
+
+def triple(target: Target) -> str:
+    """Returns the target triple, e.g. `aarch64-linux-gnu`."""
+    return f"{target.architecture}-linux-gnu"
+
+
+def describe_system(target: Target) -> tuple[str, ...]:
+    """Returns the flags that make clang compile for `target`; none for this machine."""
+    return (f"--target={triple(target)}",) if is_foreign(target) else ()
+
+
+def describe_to_cmake(target: Target) -> tuple[tuple[str, str], ...]:
+    """Returns the CMake variables for `target` (cmake-toolchains(7)).
+
+    None for this machine, unless it is aarch64: by that name PyTorch's CMakeLists.txt wants SLEEF,
+    which is not among the pinned sources; `arm64` is the same processor to all else.
+    """
+    if not is_foreign(target) and target.architecture != "aarch64":
+        return ()
+    processor = {"aarch64": "arm64"}.get(target.architecture, target.architecture)
+    searched = ("LIBRARY", "INCLUDE", "PACKAGE")
+    return (
+        ("CMAKE_SYSTEM_NAME", "Linux"),
+        ("CMAKE_SYSTEM_PROCESSOR", processor),
+        *((f"CMAKE_{lang}_COMPILER_TARGET", triple(target)) for lang in ("C", "CXX", "ASM")),
+        ("CMAKE_EXE_LINKER_FLAGS", "-fuse-ld=lld"),
+        ("CMAKE_SHARED_LINKER_FLAGS", "-fuse-ld=lld"),
+        ("CMAKE_FIND_ROOT_PATH", f"/usr/{triple(target)}"),
+        ("CMAKE_FIND_ROOT_PATH_MODE_PROGRAM", "NEVER"),
+        *((f"CMAKE_FIND_ROOT_PATH_MODE_{what}", "ONLY") for what in searched),
+    )
 
 
 def locate_clang(runner: Runner, cc: str | None) -> Tool:
@@ -180,7 +220,7 @@ def find_launcher(runner: Runner) -> Tool | None:
     return find_tool(runner, "ccache") or find_tool(runner, "sccache")
 
 
-def probe_compiler(runner: Runner, compiler: Tool, linker: Tool) -> str:
+def probe_compiler(runner: Runner, compiler: Tool, linker: Tool, target: Target) -> str:
     """Compiles and links a small C++ library; returns the versions of its system libraries.
 
     They belong to the fingerprint: their headers are compiled into every object.
@@ -192,18 +232,17 @@ def probe_compiler(runner: Runner, compiler: Tool, linker: Tool) -> str:
         folder = Path(name)
         source = folder / "probe.cpp"
         source.write_text(_PROBE)
-        build = (
-            str(compiler.path), "-std=c++17", "-fPIC", "-shared", f"--ld-path={linker.path}",
-            str(source), "-o", str(folder / "probe.so"),
-        )  # fmt: skip
+        clang = (str(compiler.path), *describe_system(target), "-std=c++17")
+        linked = ("-fPIC", "-shared", "-static-libstdc++", f"--ld-path={linker.path}")
+        build = (*clang, *linked, str(source), "-o", str(folder / "probe.so"))
         completed = runner.run(build)
         if completed.returncode != 0:
             said = "\n".join(f"  | {line}" for line in completed.output.splitlines()[-10:])
             raise ToolchainError(
-                f"{compiler.path} cannot build a C++ library\n{said}",
-                hint=_suggest_library(runner, compiler),
+                f"{compiler.path} cannot build a C++ library for {target}\n{said}",
+                hint=_suggest_library(runner, compiler, target),
             )
-        expanded = runner.run((str(compiler.path), "-std=c++17", "-E", "-P", str(source)))
+        expanded = runner.run((*clang, "-E", "-P", str(source)))
     return parse_library_versions(expanded.output)
 
 
@@ -260,8 +299,10 @@ def _find_linkers(runner: Runner, major: int, *, exact: bool = True) -> list[Too
     ]
 
 
-def _suggest_library(runner: Runner, compiler: Tool) -> str:
+def _suggest_library(runner: Runner, compiler: Tool, target: Target) -> str:
     """Returns the package that holds the C++ library clang looks for (a common gap)."""
+    if is_foreign(target):
+        return f"apt install g++-{triple(target)}".replace("x86_64", "x86-64")
     said = runner.run((str(compiler.path), "-v"))
     chosen = re.search(r"^Selected GCC installation: .*/(\d+)", said.output, re.MULTILINE)
     return f"apt install libstdc++-{chosen[1]}-dev" if chosen else INSTALL_COMPILERS

@@ -15,6 +15,7 @@ from builder.core.inputs import SCALAR
 from builder.core.operators import Operator
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import BuilderError, VerificationError
+from builder.system.emulators import find_emulator
 from builder.system.process import Completed, Runner, failure_text
 from builder.verify.coverage import build_hint
 from builder.verify.located import Runtime
@@ -102,8 +103,9 @@ def parse_missing_operators(output: str) -> tuple[Operator, ...]:
 
 
 def _run(runner: Runner, command: tuple[str, ...], runtime: Runtime) -> Completed:
+    emulator = find_emulator(runtime.manifest.abi.rpartition("-")[2], runner)
     try:
-        return runner.run(command)
+        return runner.run((*(emulator or ()), *command))
     except BuilderError as error:
         raise VerificationError(
             f"{error.message}; the runtime is for {runtime.manifest.abi}",

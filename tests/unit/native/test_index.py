@@ -6,6 +6,7 @@ from samples import make_graph, make_unit
 
 from builder.native.index import (
     ObjectSymbols,
+    find_definitions,
     index_symbols,
     load_index,
     parse_index,
@@ -126,3 +127,11 @@ def test_the_recorded_index_is_what_this_code_writes(data_folder):
             by_unit.setdefault(unit, []).append(name)
     header = text.partition("\n")[0].removeprefix("# ")
     assert render_index(by_unit, header=header) == text
+
+
+def test_definitions_are_found_in_c_and_assembler_text():
+    c = "static int helper(int a) {\n}\nvoid xnn_abs__neon(\n    size_t n,\n    float* y)\n{\n"
+    assert find_definitions(c + "int declared(int);\n") == {"helper", "xnn_abs__neon"}
+    assert find_definitions("  declared(a);\n    called(\n") == frozenset()
+    assert find_definitions("BEGIN_FUNCTION xnn_gemm__asm\n") == {"xnn_gemm__asm"}
+    assert find_definitions("BEGIN_ASM_FUNCTION pytorch_q8\n") == {"pytorch_q8"}

@@ -43,7 +43,7 @@ def test_own_units_are_compiled_like_upstreams(build):
     assert units.graph.units[RUNNER_UNIT].source == "/runtime/runner.cpp"
     registrations = units.graph.units[units.resolve(REGISTRATIONS_UNIT)]
     assert Path(registrations.source).read_text() == "// ('aten::relu',)\n"
-    assert Path(registrations.source).is_relative_to(layout.plan)
+    assert Path(registrations.source).is_relative_to(layout.registrations)
 
 
 def test_a_limited_unit_is_a_variant_and_the_others_stay_as_they_are(build):

@@ -170,9 +170,31 @@ def test_an_unknown_c_library_is_refused():
         parse_library_versions("version[] = {__GLIBCXX__, __GLIBC__, __GLIBC_MINOR__};")
 
 
-def test_another_machine_cannot_be_built_for_yet():
+def test_another_processor_is_told_to_clang_and_cmake():
+    machine = Machine(full())
+    found = locate_host_toolchain(machine, parse_target("linux-aarch64"))
+    assert found.system_flags == ("--target=aarch64-linux-gnu",)
+    assert any("--target=aarch64-linux-gnu" in command for command in machine.commands)
+    assert dict(found.configuration)["CMAKE_SYSTEM_PROCESSOR"] == "arm64"
+    assert "--target=aarch64-linux-gnu" in found.fingerprint
+
+
+def test_this_processor_needs_no_telling():
+    found = locate_host_toolchain(Machine(full()), HERE)
+    assert (found.system_flags, found.configuration) == ((), ())
+
+
+def test_without_the_other_processors_library_the_package_is_named():
+    machine = Machine(full(), build=(1, "fatal error: 'string' file not found\n"))
+    with pytest.raises(ToolchainError, match="for linux-aarch64") as caught:
+        locate_host_toolchain(machine, parse_target("linux-aarch64"))
+    assert caught.value.hint == "apt install g++-aarch64-linux-gnu"
+
+
+def test_another_system_cannot_build(monkeypatch):
+    monkeypatch.setattr(host.sys, "platform", "darwin")
     with pytest.raises(ToolchainError, match="not supported yet") as caught:
-        locate_host_toolchain(Machine(full()), parse_target("linux-aarch64"))
+        locate_host_toolchain(Machine(full()), HERE)
     assert "builder doctor" in caught.value.hint
 
 
@@ -208,7 +230,7 @@ def test_doctor_lists_every_target_and_what_is_missing():
 def test_doctor_finds_a_host_that_can_build():
     found = {f.subject: f for f in inspect_targets(Machine(full()))}
     assert found["target linux-x86_64"].ok
-    assert not found["target linux-aarch64"].ok
+    assert found["target linux-aarch64"].ok
 
 
 def test_doctor_lists_programs():
