@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from builder.core.manifest import Manifest
     from builder.core.model import OperatorList
     from builder.core.plan import BuildPlan
+    from builder.core.profile import Flavour
     from builder.core.sources import SourceTree
     from builder.core.targets import Target
     from builder.core.toolchain import Toolchain
@@ -38,7 +39,13 @@ class BuildOutcome:
     logs: Path
 
 
-def plan_build(paths: Iterable[Path], target: Target, *, toolchain: Toolchain) -> BuildPlan:
+def plan_build(
+    paths: Iterable[Path],
+    target: Target,
+    *,
+    toolchain: Toolchain,
+    flavour: Flavour | None = None,
+) -> BuildPlan:
     """Returns what building a runtime for models and operator lists would do; writes nothing.
 
     Raises:
@@ -47,6 +54,7 @@ def plan_build(paths: Iterable[Path], target: Target, *, toolchain: Toolchain) -
     from builder.api.models import list_operators
     from builder.api.sources import load_source_lock
     from builder.core.plan import BuildPlan
+    from builder.core.profile import Flavour
     from builder.native.configure import OPTIONS
     from builder.selection.dispatch import choose_static_dispatch
 
@@ -56,6 +64,7 @@ def plan_build(paths: Iterable[Path], target: Target, *, toolchain: Toolchain) -
         target=target,
         operator_list=wanted,
         static_dispatch=choose_static_dispatch(wanted.operators),
+        flavour=flavour or Flavour(),
         source_version=lock.version,
         source_digest=lock.digest,
         toolchain=toolchain.fingerprint,
@@ -70,6 +79,7 @@ def build_runtime(
     output: Path,
     *,
     progress: Progress,
+    flavour: Flavour | None = None,
     jobs: int | None = None,
     lock_timeout: float = -1,
 ) -> BuildOutcome:
@@ -89,7 +99,7 @@ def build_runtime(
     from builder.system.locks import folder_lock
 
     toolchain = locate_toolchain(target)
-    plan = plan_build(paths, target, toolchain=toolchain)
+    plan = plan_build(paths, target, toolchain=toolchain, flavour=flavour)
     _note_choices(plan, progress)
     tree = locate_sources(progress=progress)
     build = _native_build(plan, tree, toolchain, progress=progress, jobs=jobs)
@@ -231,7 +241,7 @@ def _package(
     from builder.system.places import data_folder
 
     build.progress.step(f"packaging {root}")
-    size = measure(linked.library, linked.map_file, build.layout.root / "objects")
+    size = measure(linked.library, linked.map_file, build.layout.objects)
     package = write_package(
         root,
         linked,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from builder.cli.console import ConsoleProgress, format_bytes, print_json, print_table
-from builder.cli.options import abi_option, inputs_argument
+from builder.cli.options import abi_option, flavour_options, inputs_argument
 from builder.cli.plan import print_plan
+from builder.core.profile import Flavour, Profile
 
 if TYPE_CHECKING:
     from builder.api import BuildOutcome
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 @click.command("build")
 @inputs_argument
 @abi_option
+@flavour_options
 @click.option(
     "-o",
     "--output",
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 def command(
     models: tuple[Path, ...],
     abi: str,
+    profile: Profile,
+    strip_error_messages: bool,
     output: Path,
     jobs: int | None,
     verbose: bool,
@@ -55,13 +59,16 @@ def command(
     Examples:
       builder build mobilenet_v2.ptl --abi linux-x86_64 -o out
       builder build detector.ptl classifier.ptl -o out --jobs 8
+      builder build model.ptl --profile debug
       builder build ops.yaml --dry-run
     """
     from builder import api
 
     target = api.locate_target(abi)
+    flavour = Flavour(profile=Profile(profile), strip_error_messages=strip_error_messages)
     if dry_run:
-        plan = api.plan_build(models, target, toolchain=api.locate_toolchain(target))
+        toolchain = api.locate_toolchain(target)
+        plan = api.plan_build(models, target, toolchain=toolchain, flavour=flavour)
         print_plan(plan, as_json=as_json)
         return
     outcome = api.build_runtime(
@@ -69,6 +76,7 @@ def command(
         target,
         output,
         progress=ConsoleProgress(),
+        flavour=flavour,
         jobs=jobs,
         lock_timeout=lock_timeout,
     )

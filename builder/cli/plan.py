@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from builder.cli.console import print_json, print_table
-from builder.cli.options import abi_option, inputs_argument
+from builder.cli.options import abi_option, flavour_options, inputs_argument
+from builder.core.profile import Flavour, Profile
 
 if TYPE_CHECKING:
     from builder.core.plan import BuildPlan
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
 @click.command("plan")
 @inputs_argument
 @abi_option
+@flavour_options
 @click.option("--json", "as_json", is_flag=True, help="Print the whole plan as JSON.")
-def command(models: tuple[Path, ...], abi: str, as_json: bool) -> None:
+def command(
+    models: tuple[Path, ...], abi: str, profile: Profile, strip_error_messages: bool, as_json: bool
+) -> None:
     """Prints what `builder build` would do for the same arguments, and builds nothing.
 
     Two plans with one key give the same bytes.
@@ -31,9 +35,10 @@ def command(models: tuple[Path, ...], abi: str, as_json: bool) -> None:
     from builder import api
 
     target = api.locate_target(abi)
-    print_plan(
-        api.plan_build(models, target, toolchain=api.locate_toolchain(target)), as_json=as_json
-    )
+    flavour = Flavour(profile=Profile(profile), strip_error_messages=strip_error_messages)
+    toolchain = api.locate_toolchain(target)
+    plan = api.plan_build(models, target, toolchain=toolchain, flavour=flavour)
+    print_plan(plan, as_json=as_json)
 
 
 def print_plan(plan: BuildPlan, *, as_json: bool) -> None:
@@ -45,6 +50,7 @@ def print_plan(plan: BuildPlan, *, as_json: bool) -> None:
         ("plan", plan.key),
         (
             ("abi", plan.target.abi),
+            ("profile", plan.flavour.name),
             ("root operators", len(plan.operator_list.operators)),
             ("custom classes", ", ".join(plan.operator_list.custom_classes) or "-"),
             ("static dispatch", ", ".join(plan.static_dispatch)),

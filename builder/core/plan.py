@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from builder.core.model import OperatorList
+from builder.core.profile import Flavour
 from builder.core.targets import Target
 
 
@@ -26,6 +27,7 @@ class BuildPlan:
     target: Target
     operator_list: OperatorList
     static_dispatch: tuple[DispatchBackend, ...]
+    flavour: Flavour
     source_version: str
     source_digest: str
     toolchain: tuple[str, ...]
@@ -51,6 +53,7 @@ class BuildPlan:
         """Names the build folder: everything that decides the bytes."""
         return _digest(
             self.objects_key,
+            self.flavour.name,
             self.native_digest,
             [str(o) for o in self.operator_list.operators],
             list(self.operator_list.custom_classes),
@@ -67,10 +70,12 @@ class BuildPlan:
             "key": self.key,
             "native_digest": self.native_digest,
             "objects_key": self.objects_key,
+            "profile": str(self.flavour.profile),
             "operators": {str(o): list(listed.operators.sources(o)) for o in listed.operators},
             "source_digest": self.source_digest,
             "source_version": self.source_version,
             "static_dispatch": [str(b) for b in self.static_dispatch],
+            "strip_error_messages": self.flavour.strip_error_messages,
             "toolchain": list(self.toolchain),
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,12 @@ class Toolchain:
     """Flags for every compilation and link, e.g. `--target=`."""
     configuration: tuple[tuple[str, str], ...] = ()
     """CMake variables that describe the target where it is not this machine."""
+
+    @property
+    def compiler_major(self) -> int:
+        """The compiler's major release, 0 where its version names none."""
+        found = re.search(r"\d+", self.cxx.version)
+        return int(found[0]) if found else 0
 
     @property
     def fingerprint(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,10 +19,18 @@ from builder.core.units import UnitGraph
 from builder.errors import NativeBuildError
 from builder.native.closure import close
 from builder.native.configure import configure, generate
+from builder.native.flags import Tuning, load_tuning
 from builder.native.index import load_index
 from builder.native.journal import drop_torn_objects, wave
 from builder.native.layout import Layout
-from builder.native.link import link_library, link_program, strip_library
+from builder.native.link import (
+    LTO_FLAGS,
+    elf_map_path,
+    link_library,
+    link_program,
+    map_path,
+    strip_library,
+)
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
 from builder.native.reply import Roots, read_unit_graph
 from builder.native.units import API_UNIT, REGISTRATIONS_UNIT, RUNNER_UNIT, BuildUnits, make_units
@@ -51,6 +59,11 @@ class NativeBuild:
     jobs: int | None = None
     compiled: list[int] = field(default_factory=list)
     """How many units each wave compiled."""
+
+    @property
+    def tuning(self) -> Tuning:
+        """What the plan's profile makes of upstream's flags."""
+        return load_tuning(self.plan.flavour, self.toolchain)
 
 
 def prepare(build: NativeBuild) -> UnitGraph:
@@ -92,7 +105,7 @@ def prepare(build: NativeBuild) -> UnitGraph:
     dropped = drop_torn_objects(layout.root)
     if dropped:
         build.progress.note(f"dropped {dropped} objects that a power loss may have torn")
-    return read_unit_graph(Roots(build.tree.root, layout.configured))
+    return read_unit_graph(Roots(build.tree.root, layout.configured), build.tuning)
 
 
 def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> LinkResult:
@@ -108,11 +121,12 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
     folder = compile_folder(build)
     write_ninja(render_ninja(units.graph.units.values(), build.toolchain, folder), folder)
     linked = build.layout.plan / "unstripped" / SONAME
-    closure = close(
-        {API_UNIT, REGISTRATIONS_UNIT, *selection.roots},
-        load_index(build.index_file, graph),
-        try_link=_linker(build, units, folder, linked),
-    )
+    index = load_index(build.index_file, graph)
+    linker = _Linker(build=build, units=units, folder=folder, output=linked)
+    closure = close({API_UNIT, REGISTRATIONS_UNIT, *selection.roots}, index, try_link=linker.link)
+    if build.tuning.lto:
+        shutil.copyfile(map_path(linked), elf_map_path(linked))
+        closure = close(closure.units, index, try_link=linker.optimise)
     return _finish(build, units, folder, linked, closure.units, closure.rounds, started)
 
 
@@ -122,6 +136,7 @@ def compile_folder(build: NativeBuild) -> CompileFolder:
     return CompileFolder(
         root=layout.root,
         ninja_file=(layout.plan / "build.ninja").relative_to(layout.root),
+        objects=layout.objects.relative_to(layout.root).as_posix(),
         prefixes=(
             Prefix(layout.configured, layout.configured.name, "generated"),
             Prefix(layout.root, "."),
@@ -131,29 +146,40 @@ def compile_folder(build: NativeBuild) -> CompileFolder:
     )
 
 
-def _linker(
-    build: NativeBuild, units: BuildUnits, folder: CompileFolder, linked: Path
-) -> Callable[[frozenset[str]], tuple[str, ...]]:
-    rounds = iter(range(1, 1000))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Linker:
+    """Compiles and links sets of units; what is undefined comes back."""
 
-    def try_link(wanted: frozenset[str]) -> tuple[str, ...]:
-        number = next(rounds)
-        build.progress.step(f"round {number}: {len(wanted)} of {units.known} units reached")
-        ids = sorted(map(units.resolve, wanted))
-        _compile(build, folder, ids)
-        objects = [folder.root / folder.object_path(unit_id) for unit_id in ids]
-        linked.parent.mkdir(parents=True, exist_ok=True)
+    build: NativeBuild
+    units: BuildUnits
+    folder: CompileFolder
+    output: Path
+    rounds: Iterator[int] = field(default_factory=lambda: iter(range(1, 1000)))
+
+    def link(self, wanted: frozenset[str]) -> tuple[str, ...]:
+        number = next(self.rounds)
+        step = f"round {number}: {len(wanted)} of {self.units.known} units reached"
+        self.build.progress.step(step)
+        return self._link(wanted, self.build.tuning.link)
+
+    def optimise(self, wanted: frozenset[str]) -> tuple[str, ...]:
+        self.build.progress.step("optimising the whole library at link time")
+        return self._link(wanted, (*self.build.tuning.link, *LTO_FLAGS))
+
+    def _link(self, wanted: frozenset[str], flags: Sequence[str]) -> tuple[str, ...]:
+        ids = sorted(map(self.units.resolve, wanted))
+        _compile(self.build, self.folder, ids)
+        self.output.parent.mkdir(parents=True, exist_ok=True)
         outcome = link_library(
-            objects,
-            linked,
-            build.toolchain,
+            [self.folder.root / self.folder.object_path(unit_id) for unit_id in ids],
+            self.output,
+            self.build.toolchain,
+            flags=flags,
             soname=SONAME,
-            runner=build.runner,
-            log=build.layout.logs / "link.log",
+            runner=self.build.runner,
+            log=self.build.layout.logs / "link.log",
         )
         return outcome.undefined
-
-    return try_link
 
 
 def _compile(build: NativeBuild, folder: CompileFolder, ids: list[str]) -> None:
@@ -196,7 +222,7 @@ def _finish(
     return LinkResult(
         library=library,
         unstripped=linked,
-        map_file=linked.with_name(f"{SONAME}.map"),
+        map_file=map_path(linked),
         runner=program,
         units=tuple(sorted(reached)),
         units_compiled=sum(build.compiled),

@@ -1,18 +1,29 @@
-"""Upstream's flags, made ours: for size where it costs no speed, reproducible, without warnings."""
+"""Upstream's flags, made ours: tuned by profile, reproducible, without warnings."""
 
 from __future__ import annotations
 
 import re
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+
+from builder.core.profile import Flavour
+from builder.core.toolchain import Toolchain
 
 _DROPPED = re.compile(
     r"-W.*|-w|-g.*|-O.|-fcolor-diagnostics|-fvisibility.*|-ffunction-sections|-fdata-sections"
     r"|-Qunused-arguments|-pedantic|--target=.*"
 )
 _OPTIMISATION = re.compile(r"-O.")
-_HOT = re.compile(
-    r"aten/src/ATen/native/(quantized/)?cpu/(kernels/)?[^/]+\.(DEFAULT|NEON|ZVECTOR)\.cpp$|third_party/|/qnnpack/"
+_KERNEL = re.compile(
+    r"aten/src/ATen/native/(quantized/)?cpu/(kernels/)?[^/]+\.(DEFAULT|NEON|ZVECTOR)\.cpp$"
+    r"|third_party/|/qnnpack/"
 )
-"""Units whose speed is the model's speed; they keep upstream's optimisation level."""
+"""Units whose speed is the model's speed."""
+_FAT_LTO = ("-flto", "-ffat-lto-objects")
+_FAT_LTO_SINCE = 17
+_PACK_RELOCATIONS = ("-Wl,-z,pack-relative-relocs",)
+_STRIP_MESSAGES = "-DSTRIP_ERROR_MESSAGES"
 
 COMMON = (
     "-w",
@@ -22,21 +33,68 @@ COMMON = (
     "-fno-ident",
     "-fPIC",
 )
-_CXX_ONLY = ("-fvisibility-inlines-hidden",)
 
 
-def tune_flags(upstream: tuple[str, ...], *, unit_id: str, language: str) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """One profile of profiles.toml, for one toolchain."""
+
+    level: str | None = None
+    kernels: str | None = None
+    compile: tuple[str, ...] = ()
+    c: tuple[str, ...] = ()
+    cxx: tuple[str, ...] = ()
+    dropped: frozenset[str] = frozenset()
+    link: tuple[str, ...] = ()
+    lto: bool = False
+    """Whether the objects carry bitcode and the last link optimises it as a whole."""
+
+
+def load_tuning(flavour: Flavour, toolchain: Toolchain) -> Tuning:
+    """Returns how `flavour` tunes flags, as far as `toolchain` can."""
+    text = resources.files("builder.native").joinpath("profiles.toml").read_text()
+    data = tomllib.loads(text)[flavour.profile]
+    lto = bool(data["lto"]) and toolchain.compiler_major >= _FAT_LTO_SINCE
+    packed = _PACK_RELOCATIONS if data["relr"] and _can_pack_relocations(toolchain) else ()
+    messages = (_STRIP_MESSAGES,) if flavour.strip_error_messages else ()
+    return Tuning(
+        level=data.get("level"),
+        kernels=data.get("kernels"),
+        compile=(*data["compile"], *(_FAT_LTO if lto else ())),
+        c=tuple(data["c"]),
+        cxx=(*data["cxx"], *messages),
+        dropped=frozenset(data["dropped"]),
+        link=(*data["link"], *packed),
+        lto=lto,
+    )
+
+
+def _can_pack_relocations(toolchain: Toolchain) -> bool:
+    """Says whether the C library that is compiled against reads relative relocations (DT_RELR).
+
+    glibc does since 2.36, and refuses them without a mark that lld sets since release 15.
+    """
+    libc = re.search(r"glibc 2\.(\d+)", toolchain.cxx.version)
+    linker = re.search(r"\d+", toolchain.linker.version)
+    return bool(libc and linker and int(libc[1]) >= 36 and int(linker[0]) >= 15)
+
+
+def tune_flags(
+    upstream: tuple[str, ...], tuning: Tuning, *, unit_id: str, language: str
+) -> tuple[str, ...]:
     """Returns the flags builder compiles a unit with.
 
     Args:
         upstream: definitions, include folders and options as upstream's CMake gives them.
-        unit_id: decides the optimisation level.
+        tuning: the profile.
+        unit_id: tells kernels from the rest.
         language: `C`, `CXX` or `ASM`.
     """
-    kept = [flag for flag in upstream if not _DROPPED.fullmatch(flag)]
-    levels = [flag for flag in upstream if _OPTIMISATION.fullmatch(flag)]
-    level = levels[-1] if levels and _HOT.search(unit_id) else "-Os"
+    kept = [f for f in upstream if not _DROPPED.fullmatch(f) and f not in tuning.dropped]
     if language == "ASM":
         return tuple(kept)
-    only = _CXX_ONLY if language == "CXX" else ()
-    return (*kept, level, *COMMON, *only)
+    levels = [flag for flag in upstream if _OPTIMISATION.fullmatch(flag)]
+    chosen = tuning.kernels if _KERNEL.search(unit_id) else tuning.level
+    level = chosen or (levels[-1] if levels else "-O2")
+    only = tuning.cxx if language == "CXX" else tuning.c
+    return (*kept, level, *COMMON, *tuning.compile, *only)

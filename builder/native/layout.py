@@ -13,12 +13,14 @@ class Layout:
     """One configuration's folder: objects are shared, each operator list has a plan folder."""
 
     root: Path
+    flavour: str
     plan_key: str
 
     @classmethod
     def of(cls, cache: Path, plan: BuildPlan) -> Layout:
         """Returns the layout of `plan` in the cache folder."""
-        return cls(root=cache / "native" / plan.objects_key, plan_key=plan.key)
+        root = cache / "native" / plan.objects_key
+        return cls(root=root, flavour=plan.flavour.name, plan_key=plan.key)
 
     @property
     def configured(self) -> Path:
@@ -29,6 +31,11 @@ class Layout:
     def configured_marker(self) -> Path:
         """Exists when `configured` is complete."""
         return self.root / "configured.json"
+
+    @property
+    def objects(self) -> Path:
+        """Objects of one flavour, shared by all operator lists."""
+        return self.root / "objects" / self.flavour
 
     @property
     def source(self) -> Path:

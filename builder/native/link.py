@@ -20,18 +20,19 @@ LIBRARY_FLAGS = (
     "-static-libgcc",
     "-static-libstdc++",
     "-Wl,--gc-sections",
-    "-Wl,--icf=safe",
     "-Wl,--no-undefined",
     "-Wl,--error-limit=0",
     "-Wl,--build-id=sha1",
     "-Wl,--hash-style=gnu",
     "-Wl,--as-needed",
-    "-Wl,-O2",
     "-Wl,-z,relro",
     "-Wl,-z,now",
     "-Wl,-z,noexecstack",
     "-Wl,-z,text",
 )
+
+LTO_FLAGS = ("-flto", "-ffat-lto-objects")
+"""Links the bitcode that objects carry instead of their machine code."""
 
 EXPORTS = "{\n  global: torchlite_*;\n  local: *;\n};\n"
 
@@ -49,6 +50,7 @@ def link_library(
     output: Path,
     toolchain: Toolchain,
     *,
+    flags: Sequence[str],
     soname: str,
     runner: Runner,
     log: Path,
@@ -57,6 +59,15 @@ def link_library(
 
     Only undefined symbols that live sections refer to count: lld ignores those of sections that
     it drops. So what it names is what the operators really reach.
+
+    Args:
+        objects: of the units wanted.
+        output: the unstripped library.
+        toolchain: what to link with.
+        flags: of the profile.
+        soname: DT_SONAME.
+        runner: runs the linker.
+        log: takes all it says.
 
     Raises:
         NativeBuildError: the link failed for another reason.
@@ -69,6 +80,7 @@ def link_library(
         str(toolchain.cxx.path),
         *toolchain.system_flags,
         *LIBRARY_FLAGS,
+        *flags,
         *_linker_choice(toolchain),
         f"-Wl,-soname,{soname}",
         f"-Wl,--version-script,{exports}",
@@ -85,6 +97,19 @@ def link_library(
     if completed.returncode != 0 and not undefined:
         raise NativeBuildError(failure_text(f"linking {soname}", completed, log=log))
     return LinkOutcome(undefined)
+
+
+def map_path(output: Path) -> Path:
+    """Returns where the link of `output` writes its map."""
+    return output.with_name(f"{output.name}.map")
+
+
+def elf_map_path(output: Path) -> Path:
+    """Returns where the map of the link without link-time optimisation is kept.
+
+    It still tells which unit each section came from.
+    """
+    return output.with_name(f"{output.name}.elf.map")
 
 
 def parse_undefined(output: str) -> tuple[str, ...]:

@@ -41,6 +41,8 @@ class CompileFolder:
     """Ninja's working folder and the home of its logs."""
     ninja_file: Path
     """Relative to `root`."""
+    objects: str
+    """Folder of the objects, relative to `root`, POSIX."""
     prefixes: tuple[Prefix, ...]
     """Nested ones before those that hold them."""
 
@@ -64,7 +66,7 @@ class CompileFolder:
 
     def object_path(self, unit_id: str) -> str:
         """Returns the object of a unit, relative to `root`."""
-        return f"objects/{unit_id}.o"
+        return f"{self.objects}/{unit_id}.o"
 
 
 def render_ninja(

@@ -11,7 +11,7 @@ from typing import Any
 
 from builder.core.units import TranslationUnit, UnitGraph
 from builder.errors import NativeBuildError
-from builder.native.flags import tune_flags
+from builder.native.flags import Tuning, tune_flags
 
 QUERY = Path(".cmake/api/v1/query/codemodel-v2")
 REPLY = Path(".cmake/api/v1/reply")
@@ -35,8 +35,8 @@ class Roots:
         raise NativeBuildError(f"upstream's build compiles a file outside its tree: {path}")
 
 
-def read_unit_graph(roots: Roots) -> UnitGraph:
-    """Returns every compilation of every library of the configured build.
+def read_unit_graph(roots: Roots, tuning: Tuning) -> UnitGraph:
+    """Returns every compilation of every library of the configured build, flags tuned.
 
     Sources that upstream's own steps would still write (autograd's derivatives) are left out.
 
@@ -54,13 +54,13 @@ def read_unit_graph(roots: Roots) -> UnitGraph:
     for target in sorted(model["configurations"][0]["targets"], key=lambda t: str(t["name"])):
         described = json.loads((roots.binary / REPLY / target["jsonFile"]).read_text())
         if described["type"] in _LIBRARIES:
-            for unit in _units(described, roots):
+            for unit in _units(described, roots, tuning):
                 if Path(unit.source).is_file():
                     units.setdefault(unit.id, unit)
     return UnitGraph(units=units)
 
 
-def _units(target: Mapping[str, Any], roots: Roots) -> Iterator[TranslationUnit]:
+def _units(target: Mapping[str, Any], roots: Roots, tuning: Tuning) -> Iterator[TranslationUnit]:
     for source in target.get("sources", ()):
         if "compileGroupIndex" not in source:
             continue
@@ -73,7 +73,9 @@ def _units(target: Mapping[str, Any], roots: Roots) -> Iterator[TranslationUnit]
             library=target["name"],
             language=group["language"],
             source=str(path),
-            flags=tune_flags(_upstream_flags(group), unit_id=unit_id, language=group["language"]),
+            flags=tune_flags(
+                _upstream_flags(group), tuning, unit_id=unit_id, language=group["language"]
+            ),
             generated=unit_id.startswith(f"{GENERATED}/"),
         )
 

@@ -84,6 +84,7 @@ class Project:
         self.folder = CompileFolder(
             root=root,
             ninja_file=Path("build.ninja"),
+            objects="objects",
             prefixes=(Prefix(root, ".", "."), Prefix(self.source, relative, "sample")),
         )
         self.source.mkdir()
@@ -143,6 +144,7 @@ class Project:
             [self.object(name) for name in sorted(names)],
             output,
             self.toolchain,
+            flags=("-Wl,--icf=safe",),
             soname="libsample.so",
             runner=self.runner,
             log=output.with_suffix(".log"),

@@ -10,6 +10,7 @@ from builder.core.manifest import Manifest
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
 from builder.core.plan import BuildPlan, DispatchBackend
+from builder.core.profile import Flavour
 from builder.core.targets import TARGETS
 from builder.core.toolchain import Tool, Toolchain
 from builder.core.units import TranslationUnit, UnitGraph
@@ -75,6 +76,7 @@ def make_plan(**changes: object) -> BuildPlan:
         "target": TARGETS[-1],
         "operator_list": make_list("aten::add.Tensor", "aten::relu"),
         "static_dispatch": (DispatchBackend.CPU,),
+        "flavour": Flavour(),
         "source_version": "2.6.0",
         "source_digest": "5" * 64,
         "toolchain": make_toolchain().fingerprint,

@@ -11,8 +11,10 @@ from builder import api
 from builder.api import BuildOutcome
 from builder.cli.build import command
 from builder.core.artifacts import LinkResult, Package, SizeReport
+from builder.core.profile import Flavour, Profile
 from builder.errors import NativeBuildError
 
+TERSE = ("--profile", "debug", "--strip-error-messages")
 ROOT = Path("my out/linux-x86_64")
 OUTCOME = BuildOutcome(
     plan=make_plan(),
@@ -64,19 +66,22 @@ def run(*arguments: str) -> Result:
 
 def test_defaults(asked):
     assert run().exit_code == 0
-    assert asked == [
-        ((Path("m.ptl"),), "linux-x86_64", Path("out"), {"jobs": None, "lock_timeout": -1.0})
-    ]
+    options = {"flavour": Flavour(), "jobs": None, "lock_timeout": -1.0}
+    assert asked == [((Path("m.ptl"),), "linux-x86_64", Path("out"), options)]
 
 
 def test_every_option_reaches_the_use_case(asked):
-    run("other model.pt", "-o", "my out", "-j", "3", "--lock-timeout", "0.5")
+    run("other model.pt", "-o", "my out", "-j", "3", "--lock-timeout", "0.5", *TERSE)
     assert asked == [
         (
             (Path("m.ptl"), Path("other model.pt")),
             "linux-x86_64",
             Path("my out"),
-            {"jobs": 3, "lock_timeout": 0.5},
+            {
+                "flavour": Flavour(profile=Profile.DEBUG, strip_error_messages=True),
+                "jobs": 3,
+                "lock_timeout": 0.5,
+            },
         )
     ]
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from samples import make_tool, make_toolchain
 
-from builder.native.flags import COMMON, tune_flags
+from builder.core.profile import Flavour, Profile
+from builder.native.flags import COMMON, load_tuning, tune_flags
 
 UPSTREAM = (
     *("-DNDEBUG", "-I", "/src/include", "-isystem", "/src/Wall", "-O2", "-O3", "-std=gnu++17"),
@@ -10,10 +12,21 @@ UPSTREAM = (
     *("-fno-math-errno", "-fcolor-diagnostics", "-Qunused-arguments", "-mavx2"),
 )
 KEPT = ("-DNDEBUG", "-I", "/src/include", "-isystem", "/src/Wall", "-std=gnu++17")
+OLD = make_toolchain()
+NEW = make_toolchain(
+    cxx=make_tool("clang++", "clang version 19.1.7, libstdc++ 20220819, glibc 2.36"),
+    linker=make_tool("ld.lld", "LLD 19.1.7"),
+)
+SIZE = load_tuning(Flavour(), OLD)
+
+
+def tune(profile: str, unit_id: str, *, language: str = "CXX", toolchain=OLD):
+    tuning = load_tuning(Flavour(profile=Profile(profile)), toolchain)
+    return tune_flags(UPSTREAM, tuning, unit_id=unit_id, language=language)
 
 
 def test_warnings_and_debug_information_go_and_the_rest_stays_in_order():
-    flags = tune_flags(UPSTREAM, unit_id="c10/core/Device.cpp", language="CXX")
+    flags = tune("size", "c10/core/Device.cpp")
     assert flags[: len(KEPT) + 2] == (*KEPT, "-fno-math-errno", "-mavx2")
     assert not {"-Wall", "-Werror=format", "-g", "-gdwarf-4", "-O2", "-O3"} & set(flags)
     assert set(COMMON) <= set(flags)
@@ -21,29 +34,63 @@ def test_warnings_and_debug_information_go_and_the_rest_stays_in_order():
 
 
 @pytest.mark.parametrize(
-    ("unit_id", "level"),
+    ("profile", "unit_id", "level"),
     [
-        ("c10/core/Device.cpp", "-Os"),
-        ("torch/csrc/jit/mobile/import.cpp", "-Os"),
-        ("aten/src/ATen/native/BinaryOps.cpp", "-Os"),
-        ("generated/aten/src/ATen/native/cpu/BinaryOpsKernel.cpp.DEFAULT.cpp", "-O3"),
-        ("generated/aten/src/ATen/native/quantized/cpu/kernels/Q.cpp.DEFAULT.cpp", "-O3"),
-        ("third_party/XNNPACK/src/init.c", "-O3"),
-        ("aten/src/ATen/native/quantized/cpu/qnnpack/src/conv-run.cc", "-O3"),
+        ("size", "c10/core/Device.cpp", "-Oz"),
+        ("size", "torch/csrc/jit/mobile/import.cpp", "-Oz"),
+        ("size", "aten/src/ATen/native/BinaryOps.cpp", "-Oz"),
+        ("size", "generated/aten/src/ATen/native/cpu/BinaryOpsKernel.cpp.DEFAULT.cpp", "-O3"),
+        ("size", "generated/aten/src/ATen/native/quantized/cpu/kernels/Q.cpp.DEFAULT.cpp", "-O3"),
+        ("size", "third_party/XNNPACK/src/init.c", "-O3"),
+        ("size", "aten/src/ATen/native/quantized/cpu/qnnpack/src/conv-run.cc", "-O3"),
+        ("speed", "c10/core/Device.cpp", "-O3"),
+        ("debug", "c10/core/Device.cpp", "-O1"),
+        ("debug", "third_party/XNNPACK/src/init.c", "-O1"),
     ],
 )
-def test_only_kernels_keep_the_level_that_upstream_gave_last(unit_id, level):
-    flags = tune_flags(UPSTREAM, unit_id=unit_id, language="CXX")
+def test_there_is_one_level_and_kernels_keep_the_one_that_upstream_gave_last(
+    profile, unit_id, level
+):
+    flags = tune(profile, unit_id)
     assert [flag for flag in flags if flag.startswith("-O")] == [level]
 
 
-def test_a_kernel_without_a_level_is_small():
-    assert "-Os" in tune_flags(("-DX",), unit_id="third_party/XNNPACK/a.c", language="C")
+def test_where_upstream_gives_no_level_there_is_one():
+    assert "-O2" in tune_flags(("-DX",), SIZE, unit_id="third_party/XNNPACK/a.c", language="C")
 
 
 def test_languages():
-    c = tune_flags(UPSTREAM, unit_id="third_party/cpuinfo/src/init.c", language="C")
+    c = tune("size", "third_party/cpuinfo/src/init.c", language="C")
     assert "-fvisibility-inlines-hidden" not in c
+    assert "-fno-unwind-tables" in c
     assert "-ffunction-sections" in c
-    assembly = tune_flags(("-DX", "-Wall", "-O2"), unit_id="third_party/a.S", language="ASM")
+    assembly = tune_flags(("-DX", "-Wall"), SIZE, unit_id="third_party/a.S", language="ASM")
     assert assembly == ("-DX",)
+
+
+def test_exceptions_can_pass_through_all_that_is_cpp():
+    assert not {"-fno-unwind-tables", "-fno-exceptions"} & set(tune("size", "c10/a.cpp"))
+
+
+def test_only_a_compiler_that_writes_bitcode_beside_code_optimises_at_link_time():
+    assert not load_tuning(Flavour(), OLD).lto
+    assert load_tuning(Flavour(), NEW).lto
+    assert "-ffat-lto-objects" in tune("size", "c10/a.cpp", toolchain=NEW)
+    assert "-flto" not in tune("speed", "c10/a.cpp", toolchain=NEW)
+
+
+@pytest.mark.parametrize(
+    ("libc", "linker", "packed"),
+    [("2.36", "19.1.7", True), ("2.35", "19.1.7", False), ("2.36", "14.0.6", False)],
+)
+def test_relocations_are_packed_where_the_c_library_reads_them(libc, linker, packed):
+    cxx = make_tool("clang++", f"clang version 14.0.6, libstdc++ 20220819, glibc {libc}")
+    toolchain = make_toolchain(cxx=cxx, linker=make_tool("ld.lld", f"LLD {linker}"))
+    assert ("pack-relative" in " ".join(load_tuning(Flavour(), toolchain).link)) is packed
+
+
+def test_error_messages_go_when_asked():
+    terse = load_tuning(Flavour(strip_error_messages=True), OLD)
+    flags = tune_flags(UPSTREAM, terse, unit_id="c10/a.cpp", language="CXX")
+    assert "-DSTRIP_ERROR_MESSAGES" in flags
+    assert "-DSTRIP_ERROR_MESSAGES" not in tune("size", "c10/a.cpp")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from samples import make_list, make_plan
 
+from builder.core.profile import Flavour, Profile
 from builder.native.layout import Layout
 
 
@@ -15,6 +16,14 @@ def test_operator_lists_share_objects_and_nothing_else(tmp_path):
     for folder in (one.configured, one.configured_marker, one.allowlists, one.plan, one.logs):
         assert folder.is_relative_to(one.root)
     assert one.root.is_relative_to(tmp_path)
+
+
+def test_flavours_share_the_configuration_but_no_objects(tmp_path):
+    flavours = (Flavour(), Flavour(profile=Profile.SPEED), Flavour(strip_error_messages=True))
+    layouts = [Layout.of(tmp_path, make_plan(flavour=flavour)) for flavour in flavours]
+    assert len({layout.configured for layout in layouts}) == 1
+    assert len({layout.objects for layout in layouts}) == 3
+    assert len({layout.plan for layout in layouts}) == 3
 
 
 def test_another_configuration_shares_nothing(tmp_path):

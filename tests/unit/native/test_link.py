@@ -76,7 +76,13 @@ def link(tmp_path, completed):
     objects = [Path("/o/a b.o"), Path("/o/c.o")]
     log = tmp_path / "link.log"
     outcome = link_library(
-        objects, output, make_toolchain(), soname="libx.so", runner=runner, log=log
+        objects,
+        output,
+        make_toolchain(),
+        flags=("-Wl,--icf=safe",),
+        soname="libx.so",
+        runner=runner,
+        log=log,
     )
     return outcome, output, runner.commands[0]
 
@@ -84,7 +90,12 @@ def link(tmp_path, completed):
 def test_a_link_keeps_what_is_reached_and_shows_only_the_c_api(tmp_path):
     outcome, output, command = link(tmp_path, Completed(0, ""))
     assert outcome.undefined == ()
-    assert {"-Wl,--gc-sections", "-Wl,--no-undefined", "-Wl,--error-limit=0"} <= set(command)
+    assert {
+        "-Wl,--icf=safe",
+        "-Wl,--gc-sections",
+        "-Wl,--no-undefined",
+        "-Wl,--error-limit=0",
+    } <= set(command)
     assert f"-Wl,-Map,{output}.map" in command
     assert "--ld-path=/usr/bin/ld.lld" in command
     (response,) = (part[1:] for part in command if part.startswith("@"))

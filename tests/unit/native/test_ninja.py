@@ -15,6 +15,7 @@ ROOT = Path("/cache/my native/0123")
 FOLDER = CompileFolder(
     root=ROOT,
     ninja_file=Path("plans/k/build.ninja"),
+    objects="objects/size",
     prefixes=(
         Prefix(ROOT / "configured", "configured", "generated"),
         Prefix(ROOT, "."),
@@ -63,6 +64,7 @@ def test_it_is_the_same_wherever_the_cache_is():
         folder = CompileFolder(
             root=root,
             ninja_file=Path("build.ninja"),
+            objects="objects",
             prefixes=(
                 Prefix(root, "."),
                 Prefix(source, "pytorch"),
@@ -94,7 +96,9 @@ def test_objects_do_not_know_the_machine():
 
 
 def test_an_unchanged_file_is_not_touched(tmp_path):
-    folder = CompileFolder(root=tmp_path, ninja_file=Path("p/build.ninja"), prefixes=())
+    folder = CompileFolder(
+        root=tmp_path, ninja_file=Path("p/build.ninja"), objects="objects", prefixes=()
+    )
     write_ninja("one\n", folder)
     os.utime(tmp_path / "p/build.ninja", (1, 1))
     write_ninja("one\n", folder)
@@ -128,7 +132,7 @@ def test_progress_and_count_come_from_ninja():
     assert runner.commands == [
         (
             *("/usr/bin/ninja", "-f", "plans/k/build.ninja", "-j", "3"),
-            *("objects/a.cpp.o", "objects/b.cpp.o"),
+            *("objects/size/a.cpp.o", "objects/size/b.cpp.o"),
         )
     ]
     assert runner.folders == [ROOT]

@@ -4,9 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+from samples import make_toolchain
 
+from builder.core.profile import Flavour
 from builder.errors import NativeBuildError
+from builder.native.flags import load_tuning
 from builder.native.reply import REPLY, Roots, read_unit_graph
+
+TUNING = load_tuning(Flavour(), make_toolchain())
 
 
 def make_target(name: str, kind: str, sources: list[dict], groups: list[dict]) -> dict:
@@ -89,7 +94,7 @@ def roots(tmp_path):
 
 
 def test_units_are_named_alike_on_every_machine(roots):
-    assert sorted(read_unit_graph(roots).units) == [
+    assert sorted(read_unit_graph(roots, TUNING).units) == [
         "c10/core/Device.cpp",
         "c10/shared.cpp",
         "generated/aten/src/ATen/RegisterCPU.cpp",
@@ -99,7 +104,7 @@ def test_units_are_named_alike_on_every_machine(roots):
 
 
 def test_a_unit_carries_what_compiles_it(roots):
-    unit = read_unit_graph(roots).units["c10/core/Device.cpp"]
+    unit = read_unit_graph(roots, TUNING).units["c10/core/Device.cpp"]
     assert (unit.library, unit.language, unit.generated) == ("c10", "CXX", False)
     assert Path(unit.source) == roots.source / "c10/core/Device.cpp"
     assert unit.flags[:7] == (
@@ -107,29 +112,29 @@ def test_a_unit_carries_what_compiles_it(roots):
         '-DNAME="a b"',
         "-std=gnu++17",
     )
-    assert "-Os" in unit.flags
+    assert "-Oz" in unit.flags
 
 
 def test_languages_and_generated_units(roots):
-    units = read_unit_graph(roots).units
+    units = read_unit_graph(roots, TUNING).units
     assert units["third_party/cpu/fast.S"].language == "ASM"
     assert units["third_party/cpu/init.c"].language == "C"
     assert units["generated/aten/src/ATen/RegisterCPU.cpp"].generated
 
 
 def test_a_file_of_two_libraries_is_one_unit_and_always_the_same(roots):
-    assert read_unit_graph(roots).units["c10/shared.cpp"].library == "c10"
+    assert read_unit_graph(roots, TUNING).units["c10/shared.cpp"].library == "c10"
 
 
 def test_the_newest_reply_counts(roots):
     newer = {"configurations": [{"targets": []}]}
     (roots.binary / REPLY / "codemodel-v2-2.json").write_text(json.dumps(newer))
-    assert len(read_unit_graph(roots)) == 0
+    assert len(read_unit_graph(roots, TUNING)) == 0
 
 
 def test_without_a_reply_it_says_what_is_missing(tmp_path):
     with pytest.raises(NativeBuildError, match="file-api reply") as caught:
-        read_unit_graph(Roots(tmp_path / "s", tmp_path / "b"))
+        read_unit_graph(Roots(tmp_path / "s", tmp_path / "b"), TUNING)
     assert "cmake" in caught.value.hint
 
 
