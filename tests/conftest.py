@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from functools import cache
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 CLANG_SUFFIXES = ("", *(f"-{major}" for major in range(14, 22)))
@@ -27,6 +28,12 @@ def has_host_compilers() -> bool:
         for name in ("clang", "ld.lld")
     )
 
+
+# A busy machine draws examples slowly; that is no finding.
+hypothesis.settings.register_profile(
+    "patient", suppress_health_check=[hypothesis.HealthCheck.too_slow], deadline=None
+)
+hypothesis.settings.load_profile("patient")
 
 NEEDS: dict[str, Callable[[], bool]] = {"torch": has_torch, "host": has_host_compilers}
 

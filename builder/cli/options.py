@@ -34,8 +34,8 @@ def flavour_options(command: _Command) -> _Command:
     )
     profile = click.option(
         "--profile",
-        type=click.Choice([*Profile]),
-        default=Profile.SIZE,
+        type=click.Choice([str(profile) for profile in Profile]),
+        default=str(Profile.SIZE),
         show_default=True,
         help="What to optimise for.",
     )
