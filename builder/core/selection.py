@@ -14,6 +14,6 @@ class Selection:
     """C++ source that registers torchgen's operators and names all selected ones."""
     roots: frozenset[str]
     """Units to compile whatever else is reached."""
-    allowlists: Mapping[str, str]
-    """Unit id -> text of the header that limits what it registers; for every unit that registers
-    operators by hand, whether it is reached or not."""
+    limits: Mapping[str, str]
+    """Unit id -> text of the header that limits it, whether it is reached or not: what it registers
+    of the operators it has by hand, or what it can leave out."""

@@ -63,7 +63,7 @@ class NativeBuild:
     @property
     def tuning(self) -> Tuning:
         """What the plan's profile makes of upstream's flags."""
-        return load_tuning(self.plan.flavour, self.toolchain)
+        return load_tuning(self.plan.flavour, self.toolchain, self.plan.static_dispatch)
 
 
 def prepare(build: NativeBuild) -> UnitGraph:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from builder.core.plan import DispatchBackend
 from builder.core.profile import Flavour
 from builder.core.toolchain import Toolchain
 
@@ -23,6 +25,9 @@ _KERNEL = re.compile(
 _FAT_LTO = ("-flto", "-ffat-lto-objects")
 _FAT_LTO_SINCE = 17
 _PACK_RELOCATIONS = ("-Wl,-z,pack-relative-relocs",)
+_STRIDED_ONLY = "-DTORCHLITE_STRIDED_ONLY"
+_NO_QUANTISED = "-DTORCHLITE_NO_QUANTIZED"
+"""Kinds of tensors that cannot occur; see third_party/patches/0006-tensor-kinds.patch."""
 _STRIP_MESSAGES = "-DSTRIP_ERROR_MESSAGES"
 
 COMMON = (
@@ -45,24 +50,38 @@ class Tuning:
     c: tuple[str, ...] = ()
     cxx: tuple[str, ...] = ()
     dropped: frozenset[str] = frozenset()
+    with_messages: frozenset[str] = frozenset()
+    """Units whose error messages stay in any case."""
     link: tuple[str, ...] = ()
     lto: bool = False
     """Whether the objects carry bitcode and the last link optimises it as a whole."""
 
 
-def load_tuning(flavour: Flavour, toolchain: Toolchain) -> Tuning:
-    """Returns how `flavour` tunes flags, as far as `toolchain` can."""
+def load_tuning(
+    flavour: Flavour, toolchain: Toolchain, dispatch: Sequence[DispatchBackend]
+) -> Tuning:
+    """Returns how `flavour` tunes flags, as far as `toolchain` can.
+
+    Args:
+        flavour: names the profile.
+        toolchain: what will compile and link.
+        dispatch: backends of static dispatch; they decide which kinds of tensors there can be.
+    """
     text = resources.files("builder.native").joinpath("profiles.toml").read_text()
-    data = tomllib.loads(text)[flavour.profile]
+    profiles = tomllib.loads(text)
+    data = profiles[flavour.profile]
     lto = bool(data["lto"]) and toolchain.compiler_major >= _FAT_LTO_SINCE
     packed = _PACK_RELOCATIONS if data["relr"] and _can_pack_relocations(toolchain) else ()
     messages = (_STRIP_MESSAGES,) if flavour.strip_error_messages else ()
+    quantised = DispatchBackend.QUANTIZED_CPU in dispatch
+    kinds = (_STRIDED_ONLY,) if quantised else (_STRIDED_ONLY, _NO_QUANTISED)
     return Tuning(
         level=data.get("level"),
         kernels=data.get("kernels"),
         compile=(*data["compile"], *(_FAT_LTO if lto else ())),
         c=tuple(data["c"]),
-        cxx=(*data["cxx"], *messages),
+        cxx=(*data["cxx"], *kinds, *messages),
+        with_messages=frozenset(profiles["with_messages"]),
         dropped=frozenset(data["dropped"]),
         link=(*data["link"], *packed),
         lto=lto,
@@ -97,4 +116,6 @@ def tune_flags(
     chosen = tuning.kernels if _KERNEL.search(unit_id) else tuning.level
     level = chosen or (levels[-1] if levels else "-O2")
     only = tuning.cxx if language == "CXX" else tuning.c
+    if unit_id in tuning.with_messages:
+        only = tuple(flag for flag in only if flag != _STRIP_MESSAGES)
     return (*kept, level, *COMMON, *tuning.compile, *only)

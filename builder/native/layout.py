@@ -43,9 +43,9 @@ class Layout:
         return self.root / "pytorch"
 
     @property
-    def allowlists(self) -> Path:
-        """Headers that limit hand-written registrations, named by their content."""
-        return self.root / "allowlists"
+    def limits(self) -> Path:
+        """Headers that limit single units, named by their content."""
+        return self.root / "limits"
 
     @property
     def registrations(self) -> Path:

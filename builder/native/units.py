@@ -57,7 +57,7 @@ def make_units(
     )
     units = dict(graph.units) | {unit.id: unit for unit in own}
     variants = {REGISTRATIONS_UNIT: own[-1].id}
-    for unit_id, text in selection.allowlists.items():
+    for unit_id, text in selection.limits.items():
         variant = _limit(graph.units[unit_id], text, layout)
         units[variant.id] = variant
         variants[unit_id] = variant.id
@@ -77,7 +77,7 @@ def _version(version: str) -> str:
 
 def _limit(unit: TranslationUnit, allowlist: str, layout: Layout) -> TranslationUnit:
     digest = _digest(allowlist)
-    header = layout.allowlists / f"{digest}.h"
+    header = layout.limits / f"{digest}.h"
     write_if_changed(header, allowlist)
     return dataclasses.replace(
         unit,

@@ -10,6 +10,8 @@ from builder.selection.catalogue import OperatorCatalogue
 from builder.selection.registrations import render_allowlist, render_registrations
 from builder.selection.rules import SelectionRules
 
+_BRIEF_TENSORS = "#pragma once\n#define TORCHLITE_BRIEF_TENSORS\n"
+
 
 def select(wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionRules) -> Selection:
     """Returns what a runtime for `wanted` registers.
@@ -29,10 +31,13 @@ def select(wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionR
     for custom_class in wanted.custom_classes:
         roots |= rules.custom_classes.get(custom_class.split(".")[0], frozenset())
     mentions = catalogue.mentions()
+    silent = not any(operator.name in rules.printing for operator in operators)
+    limits = {rules.printing_unit: _BRIEF_TENSORS} if silent else {}
     return Selection(
         registrations=render_registrations(dispatched, operators),
         roots=frozenset(roots),
-        allowlists={
+        limits=limits
+        | {
             unit: render_allowlist(
                 [o for o in by_hand if str(o) in named or o.name in named],
                 wanted.custom_classes,

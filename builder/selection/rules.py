@@ -18,6 +18,9 @@ class SelectionRules:
     preferred: frozenset[str]
     custom_classes: Mapping[str, frozenset[str]]
     by_name: Mapping[str, frozenset[str]]
+    printing_unit: str
+    printing: frozenset[str]
+    """Names of operators that print values of tensors."""
     unbuildable: Mapping[str, str]
     libraries: Mapping[str, str]
 
@@ -33,6 +36,8 @@ def load_rules() -> SelectionRules:
         preferred=frozenset(data["preferred"]),
         custom_classes={name: frozenset(units) for name, units in data["custom_classes"].items()},
         by_name={name: frozenset(units) for name, units in data["by_name"].items()},
+        printing_unit=data["printing"]["unit"],
+        printing=frozenset(data["printing"]["operators"]),
         unbuildable=dict(data["unbuildable"]),
         libraries=dict(data["libraries"]),
     )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from samples import make_tool, make_toolchain
 
+from builder.core.plan import DispatchBackend
 from builder.core.profile import Flavour, Profile
 from builder.native.flags import COMMON, load_tuning, tune_flags
 
@@ -12,16 +13,17 @@ UPSTREAM = (
     *("-fno-math-errno", "-fcolor-diagnostics", "-Qunused-arguments", "-mavx2"),
 )
 KEPT = ("-DNDEBUG", "-I", "/src/include", "-isystem", "/src/Wall", "-std=gnu++17")
+CPU = (DispatchBackend.CPU,)
 OLD = make_toolchain()
 NEW = make_toolchain(
     cxx=make_tool("clang++", "clang version 19.1.7, libstdc++ 20220819, glibc 2.36"),
     linker=make_tool("ld.lld", "LLD 19.1.7"),
 )
-SIZE = load_tuning(Flavour(), OLD)
+SIZE = load_tuning(Flavour(), OLD, CPU)
 
 
 def tune(profile: str, unit_id: str, *, language: str = "CXX", toolchain=OLD):
-    tuning = load_tuning(Flavour(profile=Profile(profile)), toolchain)
+    tuning = load_tuning(Flavour(profile=Profile(profile)), toolchain, CPU)
     return tune_flags(UPSTREAM, tuning, unit_id=unit_id, language=language)
 
 
@@ -73,8 +75,8 @@ def test_exceptions_can_pass_through_all_that_is_cpp():
 
 
 def test_only_a_compiler_that_writes_bitcode_beside_code_optimises_at_link_time():
-    assert not load_tuning(Flavour(), OLD).lto
-    assert load_tuning(Flavour(), NEW).lto
+    assert not load_tuning(Flavour(), OLD, CPU).lto
+    assert load_tuning(Flavour(), NEW, CPU).lto
     assert "-ffat-lto-objects" in tune("size", "c10/a.cpp", toolchain=NEW)
     assert "-flto" not in tune("speed", "c10/a.cpp", toolchain=NEW)
 
@@ -86,11 +88,30 @@ def test_only_a_compiler_that_writes_bitcode_beside_code_optimises_at_link_time(
 def test_relocations_are_packed_where_the_c_library_reads_them(libc, linker, packed):
     cxx = make_tool("clang++", f"clang version 14.0.6, libstdc++ 20220819, glibc {libc}")
     toolchain = make_toolchain(cxx=cxx, linker=make_tool("ld.lld", f"LLD {linker}"))
-    assert ("pack-relative" in " ".join(load_tuning(Flavour(), toolchain).link)) is packed
+    assert ("pack-relative" in " ".join(load_tuning(Flavour(), toolchain, CPU).link)) is packed
 
 
 def test_error_messages_go_when_asked():
-    terse = load_tuning(Flavour(strip_error_messages=True), OLD)
+    terse = load_tuning(Flavour(strip_error_messages=True), OLD, CPU)
     flags = tune_flags(UPSTREAM, terse, unit_id="c10/a.cpp", language="CXX")
     assert "-DSTRIP_ERROR_MESSAGES" in flags
     assert "-DSTRIP_ERROR_MESSAGES" not in tune("size", "c10/a.cpp")
+
+
+def test_messages_that_tell_what_to_do_stay():
+    terse = load_tuning(Flavour(strip_error_messages=True), OLD, CPU)
+    function = "torch/csrc/jit/mobile/function.cpp"
+    assert "-DSTRIP_ERROR_MESSAGES" not in tune_flags(
+        UPSTREAM, terse, unit_id=function, language="CXX"
+    )
+
+
+@pytest.mark.parametrize(
+    ("dispatch", "quantised"),
+    [(CPU, False), ((DispatchBackend.CPU, DispatchBackend.QUANTIZED_CPU), True)],
+)
+def test_kinds_of_tensors_follow_the_dispatch(dispatch, quantised):
+    tuning = load_tuning(Flavour(), OLD, dispatch)
+    flags = tune_flags(UPSTREAM, tuning, unit_id="c10/a.cpp", language="CXX")
+    assert "-DTORCHLITE_STRIDED_ONLY" in flags
+    assert ("-DTORCHLITE_NO_QUANTIZED" not in flags) is quantised

@@ -10,10 +10,10 @@ def test_operator_lists_share_objects_and_nothing_else(tmp_path):
     one = Layout.of(tmp_path, make_plan())
     other = Layout.of(tmp_path, make_plan(operator_list=make_list("aten::tanh")))
     assert one.root == other.root
-    assert (one.configured, one.allowlists) == (other.configured, other.allowlists)
+    assert (one.configured, one.limits) == (other.configured, other.limits)
     assert one.plan != other.plan
     assert one.logs != other.logs
-    for folder in (one.configured, one.configured_marker, one.allowlists, one.plan, one.logs):
+    for folder in (one.configured, one.configured_marker, one.limits, one.plan, one.logs):
         assert folder.is_relative_to(one.root)
     assert one.root.is_relative_to(tmp_path)
 

@@ -27,7 +27,7 @@ UNITS = (
     make_unit(
         "torchlite/registrations.cpp@k",
         source=f"{ROOT}/plans/k/registrations.cpp",
-        flags=("-include", f"{ROOT}/allowlists/a.h", "-I/opt/builder/run time"),
+        flags=("-include", f"{ROOT}/limits/a.h", "-I/opt/builder/run time"),
     ),
     make_unit(
         "c10/core/Device.cpp",

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from samples import make_toolchain
 
+from builder.core.plan import DispatchBackend
 from builder.core.profile import Flavour
 from builder.errors import NativeBuildError
 from builder.native.flags import load_tuning
 from builder.native.reply import REPLY, Roots, read_unit_graph
 
-TUNING = load_tuning(Flavour(), make_toolchain())
+TUNING = load_tuning(Flavour(), make_toolchain(), (DispatchBackend.CPU,))
 
 
 def make_target(name: str, kind: str, sources: list[dict], groups: list[dict]) -> dict:

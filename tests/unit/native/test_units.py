@@ -26,7 +26,7 @@ def build(tmp_path):
         selection = Selection(
             registrations=f"// {names}\n",
             roots=frozenset({PRIMS}),
-            allowlists={PRIMS: f"// {prims}\n", QUANTISED: f"// {quantised}\n"},
+            limits={PRIMS: f"// {prims}\n", QUANTISED: f"// {quantised}\n"},
         )
         units = make_units(GRAPH, selection, layout, runtime=Path("/runtime"), version="2.6.0")
         return units, layout
@@ -54,7 +54,7 @@ def test_a_limited_unit_is_a_variant_and_the_others_stay_as_they_are(build):
     header = Path(variant.flags[-1])
     assert variant.flags[-2] == "-include"
     assert header.read_text() == "// one\n"
-    assert header.parent == layout.allowlists
+    assert header.parent == layout.limits
     assert units.resolve("c10/core/Device.cpp") == "c10/core/Device.cpp"
     assert units.graph.units["c10/core/Device.cpp"] is GRAPH.units["c10/core/Device.cpp"]
 

@@ -15,6 +15,8 @@ RULES = SelectionRules(
     preferred=frozenset({"promoted.cpp"}),
     custom_classes={"xnnpack": frozenset({"context.cpp"})},
     by_name={"quantized": frozenset({"library.cpp"})},
+    printing_unit="printing.cpp",
+    printing=frozenset({"aten::str"}),
     unbuildable={"aten::fft_": "needs pocketfft"},
     libraries={"torchvision": "torchvision is not built"},
 )
@@ -37,6 +39,7 @@ CATALOGUE = OperatorCatalogue(
         "aten::len.str": frozenset({"special.cpp", "mentions_only.cpp"}),
         "aten::seen": frozenset({"mentions_only.cpp"}),
         "aten::add": frozenset({"special.cpp"}),
+        "aten::str": frozenset({"special.cpp"}),
         "quantized::conv2d.new": frozenset({"qconv.cpp"}),
     },
 )
@@ -68,12 +71,18 @@ def test_namespaces_and_classes_bring_what_is_looked_up_by_name():
 
 def test_every_unit_that_registers_by_hand_is_limited_to_what_is_wanted():
     selection = choose("aten::add.Tensor", "aten::len.t", classes=("xnnpack.C",))
-    assert set(selection.allowlists) == {
+    assert set(selection.limits) == {
         *("prims.cpp", "promoted.cpp", "special.cpp", "mentions_only.cpp", "qconv.cpp"),
+        "printing.cpp",
     }
-    assert "#define TORCH_OPERATOR_WHITELIST aten::len.t\n" in selection.allowlists["prims.cpp"]
-    assert "aten::add" not in selection.allowlists["special.cpp"]  # torchgen's, so registered once
-    assert "#define TORCH_OPERATOR_WHITELIST\n" in selection.allowlists["qconv.cpp"]
+    assert "#define TORCH_OPERATOR_WHITELIST aten::len.t\n" in selection.limits["prims.cpp"]
+    assert "aten::add" not in selection.limits["special.cpp"]  # torchgen's, so registered once
+    assert "#define TORCH_OPERATOR_WHITELIST\n" in selection.limits["qconv.cpp"]
+
+
+def test_tensors_are_printed_in_full_only_where_an_operator_can_print():
+    assert "TORCHLITE_BRIEF_TENSORS" in choose("aten::add.Tensor").limits["printing.cpp"]
+    assert "printing.cpp" not in choose("aten::add.Tensor", "aten::str").limits
 
 
 def test_the_runtime_names_all_that_is_selected():
