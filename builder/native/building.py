@@ -33,7 +33,13 @@ from builder.native.link import (
 )
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
 from builder.native.reply import Roots, read_unit_graph
-from builder.native.units import API_UNIT, REGISTRATIONS_UNIT, RUNNER_UNIT, BuildUnits, make_units
+from builder.native.units import (
+    API_UNIT,
+    REGISTRATIONS_UNIT,
+    RUNNER_UNIT,
+    BuildUnits,
+    make_units,
+)
 from builder.system.files import free_bytes, link_folder, replacement, write_atomically
 from builder.system.process import Runner
 from builder.system.progress import Progress
@@ -123,7 +129,10 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
     linked = build.layout.plan / "unstripped" / SONAME
     index = load_index(build.index_file, graph)
     linker = _Linker(build=build, units=units, folder=folder, output=linked)
-    closure = close({API_UNIT, REGISTRATIONS_UNIT, *selection.roots}, index, try_link=linker.link)
+    roots = {API_UNIT, REGISTRATIONS_UNIT, *selection.roots}
+    if build.tuning.small_libstdcxx:
+        roots.add(SMALL_LIBSTDCXX_UNIT)
+    closure = close(roots, index, try_link=linker.link)
     if build.tuning.lto:
         shutil.copyfile(map_path(linked), elf_map_path(linked))
         closure = close(closure.units, index, try_link=linker.optimise)

@@ -53,6 +53,7 @@ class Tuning:
     with_messages: frozenset[str] = frozenset()
     """Units whose error messages stay in any case."""
     link: tuple[str, ...] = ()
+    small_libstdcxx: bool = False
     lto: bool = False
     """Whether the objects carry bitcode and the last link optimises it as a whole."""
 
@@ -84,6 +85,7 @@ def load_tuning(
         with_messages=frozenset(profiles["with_messages"]),
         dropped=frozenset(data["dropped"]),
         link=(*data["link"], *packed),
+        small_libstdcxx=data["small_libstdcxx"],
         lto=lto,
     )
 

@@ -14,6 +14,7 @@ from builder.system.files import write_if_changed
 LIBRARY = "torchlite"
 API_UNIT = f"{LIBRARY}/torchlite.cpp"
 RUNNER_UNIT = f"{LIBRARY}/runner.cpp"
+SMALL_LIBSTDCXX_UNIT = f"{LIBRARY}/small_libstdcxx.cpp"
 REGISTRATIONS_UNIT = f"{LIBRARY}/registrations.cpp"
 _LIKE = "torch/csrc/jit/mobile/import.cpp"
 """Our own units see what this unit of the lite interpreter sees."""
@@ -53,6 +54,11 @@ def make_units(
     own = (
         _own(API_UNIT, runtime / "torchlite.cpp", (*flags, _version(version))),
         _own(RUNNER_UNIT, runtime / "runner.cpp", (*flags,)),
+        _own(
+            SMALL_LIBSTDCXX_UNIT,
+            runtime / "small_libstdcxx.cpp",
+            (*flags, "-D_GLIBCXX_USE_CXX11_ABI=0", "-fno-access-control"),
+        ),
         _own(f"{REGISTRATIONS_UNIT}@{digest}", registrations, flags),
     )
     units = dict(graph.units) | {unit.id: unit for unit in own}
