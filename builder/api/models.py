@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from builder.core.dtypes import DtypeChoice
     from builder.core.model import ModelInfo, OperatorList
 
 
@@ -43,6 +44,34 @@ def list_operators(paths: Iterable[Path]) -> OperatorList:
         if is_op_list(path):
             total |= read_op_list(path)
     return total
+
+
+def infer_dtypes(paths: Iterable[Path]) -> DtypeChoice:
+    """Returns the dtypes that a runtime for `paths` needs, and why these.
+
+    Models and operator lists may be mixed; the inputs of a model are those of its reference case.
+
+    Raises:
+        ModelError: a file cannot be read.
+    """
+    from builder.core.dtypes import EVERYTHING, DtypeChoice
+    from builder.oplists import is_op_list
+    from builder.selection.dtypes import choose_dtypes
+
+    given = tuple(paths)
+    for path in filter(is_op_list, given):
+        reason = f"the operator list {path.name} does not tell dtypes"
+        return DtypeChoice(dtypes=EVERYTHING, reason=reason)
+    infos = read_models(given)
+    return choose_dtypes(map(find_dtypes, infos, given))
+
+
+def find_dtypes(info: ModelInfo, path: Path) -> DtypeChoice:
+    """Returns the dtypes that the model at `path` and the inputs saved beside it name."""
+    from builder.selection import dtypes
+    from builder.system.references import find_input_dtypes
+
+    return dtypes.find_dtypes(info, find_input_dtypes(path, info.sha256))
 
 
 def write_operators(path: Path, op_list: OperatorList) -> None:

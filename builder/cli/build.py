@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from builder.cli.console import ConsoleProgress, format_bytes, print_json, print_table
-from builder.cli.options import abi_option, inputs_argument
+from builder.cli.options import abi_option, dtypes_option, inputs_argument
 from builder.cli.plan import print_plan
 
 if TYPE_CHECKING:
     from builder.api import BuildOutcome
+    from builder.core.dtypes import DtypeSet
 
 
 @click.command("build")
 @inputs_argument
 @abi_option
+@dtypes_option
 @click.option(
     "-o",
     "--output",
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 def command(
     models: tuple[Path, ...],
     abi: str,
+    dtypes: DtypeSet | None,
     output: Path,
     jobs: int | None,
     verbose: bool,
@@ -56,12 +59,13 @@ def command(
       builder build mobilenet_v2.ptl --abi linux-x86_64 -o out
       builder build detector.ptl classifier.ptl -o out --jobs 8
       builder build ops.yaml --dry-run
+      builder build ops.yaml --dtypes float32,int64,bool
     """
     from builder import api
 
     target = api.locate_target(abi)
     if dry_run:
-        plan = api.plan_build(models, target, toolchain=api.locate_toolchain(target))
+        plan = api.plan_build(models, target, toolchain=api.locate_toolchain(target), dtypes=dtypes)
         print_plan(plan, as_json=as_json)
         return
     outcome = api.build_runtime(
@@ -69,6 +73,7 @@ def command(
         target,
         output,
         progress=ConsoleProgress(),
+        dtypes=dtypes,
         jobs=jobs,
         lock_timeout=lock_timeout,
     )
@@ -86,6 +91,7 @@ def _print_summary(outcome: BuildOutcome) -> None:
         ("runtime", str(outcome.package.root)),
         (
             ("root operators", len(outcome.plan.operator_list.operators)),
+            ("kernels for", str(outcome.plan.dtypes)),
             ("translation units linked", f"{len(linked.units)} of {linked.units_known}"),
             ("compiled in this run", linked.units_compiled),
             ("rounds", linked.rounds),
@@ -100,6 +106,7 @@ def _to_json(outcome: BuildOutcome) -> dict[str, object]:
     linked = outcome.linked
     return {
         "compressed_size": outcome.size.compressed,
+        "dtypes": outcome.plan.dtypes.to_json(),
         "library": str(outcome.package.library),
         "logs": str(outcome.logs),
         "manifest": str(outcome.package.manifest),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from builder.core.dtypes import DtypeSet
 from builder.system.machine import host_architecture
 
 inputs_argument = click.argument(
@@ -17,4 +18,25 @@ abi_option = click.option(
     default=f"linux-{host_architecture()}",
     show_default=True,
     help="What to build for; `builder doctor` lists the known ones.",
+)
+
+
+def _parse_dtypes(ctx: click.Context, param: click.Parameter, value: str) -> DtypeSet | None:
+    del ctx, param
+    if value == "auto":
+        return None
+    try:
+        return DtypeSet.of(name.strip() for name in value.split(","))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+dtypes_option = click.option(
+    "--dtypes",
+    metavar="LIST",
+    default="auto",
+    show_default=True,
+    callback=_parse_dtypes,
+    help="Compile kernels for these dtypes only, e.g. float32,int64,bool. all: for every dtype. "
+    "auto: for those that can occur in the models, for all where that cannot be known.",
 )

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 import click
 
 from builder.cli.console import print_json, print_table
-from builder.cli.options import abi_option, inputs_argument
+from builder.cli.options import abi_option, dtypes_option, inputs_argument
 
 if TYPE_CHECKING:
+    from builder.core.dtypes import DtypeSet
     from builder.core.plan import BuildPlan
 
 
 @click.command("plan")
 @inputs_argument
 @abi_option
+@dtypes_option
 @click.option("--json", "as_json", is_flag=True, help="Print the whole plan as JSON.")
-def command(models: tuple[Path, ...], abi: str, as_json: bool) -> None:
+def command(models: tuple[Path, ...], abi: str, dtypes: DtypeSet | None, as_json: bool) -> None:
     """Prints what `builder build` would do for the same arguments, and builds nothing.
 
     Two plans with one key give the same bytes.
@@ -31,9 +33,9 @@ def command(models: tuple[Path, ...], abi: str, as_json: bool) -> None:
     from builder import api
 
     target = api.locate_target(abi)
-    print_plan(
-        api.plan_build(models, target, toolchain=api.locate_toolchain(target)), as_json=as_json
-    )
+    toolchain = api.locate_toolchain(target)
+    plan = api.plan_build(models, target, toolchain=toolchain, dtypes=dtypes)
+    print_plan(plan, as_json=as_json)
 
 
 def print_plan(plan: BuildPlan, *, as_json: bool) -> None:
@@ -47,6 +49,8 @@ def print_plan(plan: BuildPlan, *, as_json: bool) -> None:
             ("abi", plan.target.abi),
             ("root operators", len(plan.operator_list.operators)),
             ("custom classes", ", ".join(plan.operator_list.custom_classes) or "-"),
+            ("kernels for", str(plan.dtypes)),
+            ("because", plan.dtypes_reason),
             ("static dispatch", ", ".join(plan.static_dispatch)),
             ("PyTorch", plan.source_version),
             ("sources", plan.source_digest[:16]),
