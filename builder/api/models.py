@@ -59,9 +59,8 @@ def infer_dtypes(paths: Iterable[Path]) -> DtypeChoice:
     from builder.selection.dtypes import choose_dtypes
 
     given = tuple(paths)
-    for path in filter(is_op_list, given):
-        reason = f"the operator list {path.name} does not tell dtypes"
-        return DtypeChoice(dtypes=EVERYTHING, reason=reason)
+    if any(map(is_op_list, given)):
+        return DtypeChoice(dtypes=EVERYTHING, reason="operator lists do not tell dtypes")
     infos = read_models(given)
     return choose_dtypes(map(find_dtypes, infos, given))
 

@@ -47,7 +47,7 @@ class Manifest:
     toolchain: tuple[str, ...]
     """`Toolchain.fingerprint`."""
     dtypes: DtypeSet = EVERYTHING
-    """What it has kernels for; manifests before 0.2 do not say, their runtimes have all."""
+    """What it has kernels for."""
     files: Mapping[str, ManifestFile]
     """Path relative to the manifest's folder, POSIX -> size and digest."""
     schema: int = SCHEMA
@@ -114,7 +114,7 @@ def parse_manifest(text: str) -> Manifest:
         plan_key=fields.text("plan_key"),
         static_dispatch=fields.texts("static_dispatch"),
         toolchain=fields.texts("toolchain"),
-        dtypes=DtypeSet.of(fields.texts("dtypes")) if "dtypes" in value else EVERYTHING,
+        dtypes=DtypeSet.of(fields.texts("dtypes")),
         files=_parse_files(fields.get("files")),
     )
 

@@ -23,7 +23,7 @@ from builder.verify.located import Runtime
 _MISSING_OPERATORS = re.compile(r"Following ops cannot be found: \[(?P<names>[^\]]*)\]")
 
 _WITHOUT_KERNELS = re.compile(
-    r'this runtime was built without kernels for dtype (?P<dtype>\w+), and "\w+" was asked for it'
+    r'this runtime was built without kernels for dtype (?P<dtype>\w+), and "[^"]*" was asked for it'
 )
 """What cmake/runtime/selected_dtypes.h throws."""
 

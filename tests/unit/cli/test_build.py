@@ -37,7 +37,16 @@ OUTCOME = BuildOutcome(
     logs=Path("/cache/logs"),
 )
 JSON_KEYS = [
-    *("compressed_size", "library", "logs", "manifest", "operators", "plan_key", "rounds"),
+    *(
+        "compressed_size",
+        "dtypes",
+        "library",
+        "logs",
+        "manifest",
+        "operators",
+        "plan_key",
+        "rounds",
+    ),
     *("runner", "seconds", "size", "units_compiled", "units_known", "units_linked"),
 ]
 
@@ -65,7 +74,12 @@ def run(*arguments: str) -> Result:
 def test_defaults(asked):
     assert run().exit_code == 0
     assert asked == [
-        ((Path("m.ptl"),), "linux-x86_64", Path("out"), {"jobs": None, "lock_timeout": -1.0})
+        (
+            (Path("m.ptl"),),
+            "linux-x86_64",
+            Path("out"),
+            {"dtypes": None, "jobs": None, "lock_timeout": -1.0},
+        )
     ]
 
 
@@ -76,7 +90,7 @@ def test_every_option_reaches_the_use_case(asked):
             (Path("m.ptl"), Path("other model.pt")),
             "linux-x86_64",
             Path("my out"),
-            {"jobs": 3, "lock_timeout": 0.5},
+            {"dtypes": None, "jobs": 3, "lock_timeout": 0.5},
         )
     ]
 
