@@ -8,7 +8,10 @@ from builder.selection.dtypes import choose_dtypes, find_dtypes, load_dtype_rule
 RULES = load_dtype_rules()
 
 
-def make_info(*operators: str, dtypes: DtypeSet = DtypeSet(frozenset({"float32"}))) -> ModelInfo:
+FLOAT32 = DtypeSet.of(["float32"])
+
+
+def make_info(*operators: str, dtypes: DtypeSet = FLOAT32) -> ModelInfo:
     return ModelInfo(
         name="m.ptl",
         sha256="0" * 64,
