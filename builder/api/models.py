@@ -68,7 +68,7 @@ def infer_dtypes(paths: Iterable[Path]) -> DtypeChoice:
 def find_dtypes(info: ModelInfo, path: Path) -> DtypeChoice:
     """Returns the dtypes that the model at `path` and the inputs saved beside it name."""
     from builder.selection import dtypes
-    from builder.system.references import find_input_dtypes
+    from builder.system.reference_headers import find_input_dtypes
 
     return dtypes.find_dtypes(info, find_input_dtypes(path, info.sha256))
 

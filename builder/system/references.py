@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from math import prod
@@ -13,29 +12,10 @@ from builder.core.tensors import DType, ReferenceCase, Tensor, TensorSpec
 from builder.errors import VerificationError
 from builder.system.files import write_atomically
 
-SUFFIX = ".reference.safetensors"
 FORMAT = "1"
 """Version of the layout: tensors `input.N` and `output.N`, and the metadata written here."""
 
-_MAX_HEADER = 16 << 20
-_DTYPES = {
-    "U8": DType.UINT8,
-    "I8": DType.INT8,
-    "I16": DType.INT16,
-    "I32": DType.INT32,
-    "I64": DType.INT64,
-    "F16": DType.FLOAT16,
-    "F32": DType.FLOAT32,
-    "F64": DType.FLOAT64,
-    "BOOL": DType.BOOL,
-}
-"""Names in safetensors headers."""
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
-
-
-def reference_path(model: Path) -> Path:
-    """Returns where the reference case of `model` is: `model.ptl.reference.safetensors`."""
-    return model.with_name(model.name + SUFFIX)
 
 
 def format_reference(case: ReferenceCase) -> bytes:
@@ -74,23 +54,6 @@ def read_reference(path: Path) -> ReferenceCase:
     except (SafetensorError, OSError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise _broken(path, str(error)) from error
     return _to_case(path, metadata, tensors)
-
-
-def find_input_dtypes(model: Path, sha256: str) -> frozenset[str] | None:
-    """Returns the dtypes of the inputs in the reference case beside `model`; reads no tensor.
-
-    None without one, when it cannot be read, and when it belongs to a file of another digest.
-    """
-    try:
-        with reference_path(model).open("rb") as stream:
-            size = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(min(size, _MAX_HEADER)))
-        if header["__metadata__"]["model_sha256"] != sha256:
-            return None
-        tensors = (header[name] for name in header if name.startswith("input."))
-        return frozenset(str(_DTYPES[tensor["dtype"]]) for tensor in tensors)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None
 
 
 def _to_case(

@@ -9,11 +9,10 @@ from safetensors.numpy import save
 from builder.core.inputs import sample_inputs
 from builder.core.tensors import DType, ReferenceCase, TensorSpec
 from builder.errors import VerificationError
+from builder.system.reference_headers import reference_path
 from builder.system.references import (
-    find_input_dtypes,
     format_reference,
     read_reference,
-    reference_path,
     write_reference,
 )
 
@@ -88,30 +87,3 @@ def test_truncated_files_are_refused(tmp_path_factory, keep: int) -> None:
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match="nowhere"):
         read_reference(tmp_path / "nowhere")
-
-
-def test_input_dtypes_are_read_for_the_right_model_only(tmp_path: Path) -> None:
-    model = tmp_path / "m.ptl"
-    assert find_input_dtypes(model, "0" * 64) is None
-    case = case_of(
-        [TensorSpec(DType.FLOAT32, (2,)), TensorSpec(DType.BOOL, ())],
-        [TensorSpec(DType.INT64, (1,))],
-    )
-    write_reference(reference_path(model), case)
-    assert find_input_dtypes(model, case.model_sha256) == {"float32", "bool"}
-    assert find_input_dtypes(model, "e" * 64) is None
-
-
-@given(dtype=st.sampled_from(DType))
-def test_every_dtype_of_an_input_is_known(tmp_path_factory, dtype: DType) -> None:
-    model = tmp_path_factory.mktemp("m") / "m.ptl"
-    case = case_of([TensorSpec(dtype, (2,))], [TensorSpec(DType.INT64, (1,))])
-    write_reference(reference_path(model), case)
-    assert find_input_dtypes(model, case.model_sha256) == {str(dtype)}
-
-
-@given(content=st.binary(max_size=60))
-def test_hostile_headers_tell_nothing(tmp_path_factory, content: bytes) -> None:
-    model = tmp_path_factory.mktemp("m") / "m.ptl"
-    reference_path(model).write_bytes(len(content).to_bytes(8, "little") + content)
-    assert find_input_dtypes(model, "0" * 64) is None
