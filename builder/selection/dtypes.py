@@ -48,7 +48,7 @@ def find_dtypes(info: ModelInfo, inputs: Iterable[str] | None) -> DtypeChoice:
         return DtypeChoice(dtypes=EVERYTHING, reason=f"dtypes in {info.name} cannot be told")
     found = info.dtypes | DtypeSet(frozenset(inputs))
     for part, implied in load_dtype_rules().implied.items():
-        if any(part in operator.name for operator in info.operators):
+        if any(part in operator.name.lower() for operator in info.operators):
             found |= implied
     return DtypeChoice(dtypes=found, reason=f"{info.name} has {found}")
 

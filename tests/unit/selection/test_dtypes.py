@@ -53,7 +53,9 @@ def test_tensors_inputs_and_operators_bring_dtypes():
         (["quantized::add"], ["float32"], RULES.sets["quantised"]),
         (["aten::quantize_per_tensor"], [], RULES.sets["quantised"]),
         (["quantized::add"], ["float16"], EVERYTHING),
+        (["sparse::qlinear_dynamic"], ["float32"], RULES.sets["quantised"]),
         (["aten::view_as_complex"], ["float32"], EVERYTHING),
+        (["aten::Complex"], ["float32"], EVERYTHING),
     ],
 )
 def test_the_smallest_set_that_serves_is_chosen(operators, inputs, expected):
