@@ -49,15 +49,15 @@ def plan_build(
     Raises:
         ModelError: a file cannot be read, or its bytecode not by the runtime.
     """
-    from builder.api.models import infer_dtypes, list_operators
+    from builder.api.models import read_wanted
     from builder.api.sources import load_source_lock
     from builder.core.dtypes import DtypeChoice
     from builder.core.plan import BuildPlan
     from builder.native.configure import OPTIONS
     from builder.selection.dispatch import choose_static_dispatch
 
-    wanted = list_operators(paths)
-    choice = DtypeChoice(dtypes=dtypes, reason="as asked") if dtypes else infer_dtypes(paths)
+    wanted, inferred = read_wanted(paths)
+    choice = DtypeChoice(dtypes=dtypes, reason="as asked") if dtypes else inferred
     lock = load_source_lock().select(frozenset())
     return BuildPlan(
         target=target,

@@ -29,40 +29,37 @@ def list_operators(paths: Iterable[Path]) -> OperatorList:
     Raises:
         ModelError: a file cannot be read, or its bytecode not by the runtime.
     """
-    from builder.core.model import OperatorList
-    from builder.core.operators import OperatorSet
-    from builder.models.versions import check_bytecode_version
-    from builder.oplists import is_op_list, read_op_list
-
-    given = tuple(paths)
-    models = read_models(path for path in given if not is_op_list(path))
-    total = OperatorList(operators=OperatorSet())
-    for info in models:
-        check_bytecode_version(info)
-        total |= info.operator_list()
-    for path in given:
-        if is_op_list(path):
-            total |= read_op_list(path)
-    return total
+    return read_wanted(paths)[0]
 
 
-def infer_dtypes(paths: Iterable[Path]) -> DtypeChoice:
-    """Returns the dtypes that a runtime for `paths` needs, and why these.
+def read_wanted(paths: Iterable[Path]) -> tuple[OperatorList, DtypeChoice]:
+    """Returns what a runtime for `paths` needs: operators, and dtypes with the reason for them.
 
     Models and operator lists may be mixed; the inputs of a model are those of its reference case.
 
     Raises:
-        ModelError: a file cannot be read.
+        ModelError: a file cannot be read, or its bytecode not by the runtime.
     """
     from builder.core.dtypes import EVERYTHING, DtypeChoice
-    from builder.oplists import is_op_list
+    from builder.core.model import OperatorList
+    from builder.core.operators import OperatorSet
+    from builder.models.versions import check_bytecode_version
+    from builder.oplists import is_op_list, read_op_list
     from builder.selection.dtypes import choose_dtypes
 
     given = tuple(paths)
-    if any(map(is_op_list, given)):
-        return DtypeChoice(dtypes=EVERYTHING, reason="operator lists do not tell dtypes")
-    infos = read_models(given)
-    return choose_dtypes(map(find_dtypes, infos, given))
+    files = tuple(path for path in given if not is_op_list(path))
+    models = read_models(files)
+    total = OperatorList(operators=OperatorSet())
+    for info in models:
+        check_bytecode_version(info)
+        total |= info.operator_list()
+    if len(files) == len(given):
+        return total, choose_dtypes(map(find_dtypes, models, files))
+    for path in given:
+        if is_op_list(path):
+            total |= read_op_list(path)
+    return total, DtypeChoice(dtypes=EVERYTHING, reason="operator lists do not tell dtypes")
 
 
 def find_dtypes(info: ModelInfo, path: Path) -> DtypeChoice:
