@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from builder.core.artifacts import LinkResult, Package, SizeReport
+    from builder.core.dtypes import DtypeSet
     from builder.core.manifest import Manifest
     from builder.core.model import OperatorList
     from builder.core.plan import BuildPlan
@@ -40,25 +41,30 @@ class BuildOutcome:
 
 
 def plan_build(
-    paths: Iterable[Path],
+    paths: Sequence[Path],
     target: Target,
     *,
     toolchain: Toolchain,
     flavour: Flavour | None = None,
+    dtypes: DtypeSet | None = None,
 ) -> BuildPlan:
     """Returns what building a runtime for models and operator lists would do; writes nothing.
+
+    Without `dtypes`, kernels are for those that can occur in the models.
 
     Raises:
         ModelError: a file cannot be read, or its bytecode not by the runtime.
     """
-    from builder.api.models import list_operators
+    from builder.api.models import read_wanted
     from builder.api.sources import load_source_lock
+    from builder.core.dtypes import DtypeChoice
     from builder.core.plan import BuildPlan
     from builder.core.profile import Flavour
     from builder.native.configure import OPTIONS
     from builder.selection.dispatch import choose_static_dispatch
 
-    wanted = list_operators(paths)
+    wanted, inferred = read_wanted(paths)
+    choice = DtypeChoice(dtypes=dtypes, reason="as asked") if dtypes else inferred
     lock = load_source_lock().select(frozenset())
     return BuildPlan(
         target=target,
@@ -70,6 +76,8 @@ def plan_build(
         toolchain=toolchain.fingerprint,
         configuration=tuple(f"{name}={value}" for name, value in sorted(OPTIONS.items())),
         native_digest=_digest_native_files(),
+        dtypes=choice.dtypes,
+        dtypes_reason=choice.reason,
     )
 
 
@@ -80,6 +88,7 @@ def build_runtime(
     *,
     progress: Progress,
     flavour: Flavour | None = None,
+    dtypes: DtypeSet | None = None,
     jobs: int | None = None,
     lock_timeout: float = -1,
 ) -> BuildOutcome:
@@ -99,7 +108,7 @@ def build_runtime(
     from builder.system.locks import folder_lock
 
     toolchain = locate_toolchain(target)
-    plan = plan_build(paths, target, toolchain=toolchain, flavour=flavour)
+    plan = plan_build(paths, target, toolchain=toolchain, flavour=flavour, dtypes=dtypes)
     _note_choices(plan, progress)
     tree = locate_sources(progress=progress)
     build = _native_build(plan, tree, toolchain, progress=progress, jobs=jobs)
@@ -272,6 +281,7 @@ def _manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
         plan_key=plan.key,
         static_dispatch=tuple(map(str, plan.static_dispatch)),
         toolchain=plan.toolchain,
+        dtypes=plan.dtypes,
         files={},
     )
 
@@ -296,6 +306,7 @@ def _note_choices(plan: BuildPlan, progress: Progress) -> None:
         f"{len(listed.operators)} root operators, {len(listed.custom_classes)} custom classes, "
         f"static dispatch to {' and '.join(plan.static_dispatch)}, for {plan.target}"
     )
+    progress.note(f"kernels for {plan.dtypes}: {plan.dtypes_reason}")
 
 
 def _digest_native_files() -> str:

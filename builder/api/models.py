@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from builder.core.dtypes import DtypeChoice
     from builder.core.model import ModelInfo, OperatorList
 
 
@@ -28,21 +29,45 @@ def list_operators(paths: Iterable[Path]) -> OperatorList:
     Raises:
         ModelError: a file cannot be read, or its bytecode not by the runtime.
     """
+    return read_wanted(paths)[0]
+
+
+def read_wanted(paths: Iterable[Path]) -> tuple[OperatorList, DtypeChoice]:
+    """Returns what a runtime for `paths` needs: operators, and dtypes with the reason for them.
+
+    Models and operator lists may be mixed; the inputs of a model are those of its reference case.
+
+    Raises:
+        ModelError: a file cannot be read, or its bytecode not by the runtime.
+    """
+    from builder.core.dtypes import EVERYTHING, DtypeChoice
     from builder.core.model import OperatorList
     from builder.core.operators import OperatorSet
     from builder.models.versions import check_bytecode_version
     from builder.oplists import is_op_list, read_op_list
+    from builder.selection.dtypes import choose_dtypes
 
     given = tuple(paths)
-    models = read_models(path for path in given if not is_op_list(path))
+    files = tuple(path for path in given if not is_op_list(path))
+    models = read_models(files)
     total = OperatorList(operators=OperatorSet())
     for info in models:
         check_bytecode_version(info)
         total |= info.operator_list()
+    if len(files) == len(given):
+        return total, choose_dtypes(map(find_dtypes, models, files))
     for path in given:
         if is_op_list(path):
             total |= read_op_list(path)
-    return total
+    return total, DtypeChoice(dtypes=EVERYTHING, reason="operator lists do not tell dtypes")
+
+
+def find_dtypes(info: ModelInfo, path: Path) -> DtypeChoice:
+    """Returns the dtypes that the model at `path` and the inputs saved beside it name."""
+    from builder.selection import dtypes
+    from builder.system.reference_headers import find_input_dtypes
+
+    return dtypes.find_dtypes(info, find_input_dtypes(path, info.sha256))
 
 
 def write_operators(path: Path, op_list: OperatorList) -> None:

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 import click
 
 from builder.cli.console import ConsoleProgress, format_bytes, print_json, print_table
-from builder.cli.options import abi_option, flavour_options, inputs_argument
+from builder.cli.options import abi_option, dtypes_option, flavour_options, inputs_argument
 from builder.cli.plan import print_plan
 from builder.core.profile import Flavour, Profile
 
 if TYPE_CHECKING:
     from builder.api import BuildOutcome
+    from builder.core.dtypes import DtypeSet
 
 
 @click.command("build")
 @inputs_argument
 @abi_option
 @flavour_options
+@dtypes_option
 @click.option(
     "-o",
     "--output",
@@ -43,6 +45,7 @@ def command(
     abi: str,
     profile: Profile,
     strip_error_messages: bool,
+    dtypes: DtypeSet | None,
     output: Path,
     jobs: int | None,
     verbose: bool,
@@ -61,6 +64,7 @@ def command(
       builder build detector.ptl classifier.ptl -o out --jobs 8
       builder build model.ptl --profile debug
       builder build ops.yaml --dry-run
+      builder build ops.yaml --dtypes float32,int64,bool
     """
     from builder import api
 
@@ -68,7 +72,7 @@ def command(
     flavour = Flavour(profile=Profile(profile), strip_error_messages=strip_error_messages)
     if dry_run:
         toolchain = api.locate_toolchain(target)
-        plan = api.plan_build(models, target, toolchain=toolchain, flavour=flavour)
+        plan = api.plan_build(models, target, toolchain=toolchain, flavour=flavour, dtypes=dtypes)
         print_plan(plan, as_json=as_json)
         return
     outcome = api.build_runtime(
@@ -77,6 +81,7 @@ def command(
         output,
         progress=ConsoleProgress(),
         flavour=flavour,
+        dtypes=dtypes,
         jobs=jobs,
         lock_timeout=lock_timeout,
     )
@@ -94,6 +99,7 @@ def _print_summary(outcome: BuildOutcome) -> None:
         ("runtime", str(outcome.package.root)),
         (
             ("root operators", len(outcome.plan.operator_list.operators)),
+            ("kernels for", str(outcome.plan.dtypes)),
             ("translation units linked", f"{len(linked.units)} of {linked.units_known}"),
             ("compiled in this run", linked.units_compiled),
             ("rounds", linked.rounds),
@@ -108,6 +114,7 @@ def _to_json(outcome: BuildOutcome) -> dict[str, object]:
     linked = outcome.linked
     return {
         "compressed_size": outcome.size.compressed,
+        "dtypes": outcome.plan.dtypes.to_json(),
         "library": str(outcome.package.library),
         "logs": str(outcome.logs),
         "manifest": str(outcome.package.manifest),

@@ -16,8 +16,8 @@ from builder.cli.console import print_json
 def command(model: Path, runtime: Path, as_json: bool) -> int:
     """Says whether RUNTIME can run MODEL, from what both say of themselves.
 
-    Names the operators, custom classes or bytecode version that stand against it, and the rebuild
-    that would help. Runs neither, and needs no torch. Exit code 8 when it cannot.
+    Names the operators, custom classes, dtypes or bytecode version that stand against it, and the
+    rebuild that would help. Runs neither, and needs no torch. Exit code 8 when it cannot.
 
     \b
     Examples:
@@ -27,14 +27,18 @@ def command(model: Path, runtime: Path, as_json: bool) -> int:
     from builder import api
     from builder.errors import ExitCode
 
-    obstacles, rebuild = api.check_model(model, runtime)
+    coverage = api.check_model(model, runtime)
+    obstacles = coverage.obstacles
     if as_json:
         listed = [{"kind": str(obstacle.kind), "name": obstacle.name} for obstacle in obstacles]
-        print_json({"model": model.name, "obstacles": listed, "ok": not obstacles})
+        answer = {"model": model.name, "obstacles": listed, "ok": not obstacles}
+        print_json(answer | {"note": coverage.note})
     elif obstacles:
         for obstacle in obstacles:
             click.echo(f"missing {obstacle.kind}: {obstacle.name}")
-        click.echo(rebuild)
+        click.echo(coverage.rebuild)
     else:
         click.echo(f"{runtime} can run {model.name}")
+    if coverage.note and not as_json:
+        click.echo(coverage.note)
     return int(ExitCode.VERIFICATION if obstacles else ExitCode.OK)

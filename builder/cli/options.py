@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from builder.core.dtypes import DtypeSet
 from builder.core.profile import Profile
 from builder.system.machine import host_architecture
 
@@ -40,3 +41,24 @@ def flavour_options(command: _Command) -> _Command:
         help="What to optimise for.",
     )
     return profile(messages(command))
+
+
+def _parse_dtypes(ctx: click.Context, param: click.Parameter, value: str) -> DtypeSet | None:
+    del ctx, param
+    if value == "auto":
+        return None
+    try:
+        return DtypeSet.of(name.strip() for name in value.split(","))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+dtypes_option = click.option(
+    "--dtypes",
+    metavar="LIST",
+    default="auto",
+    show_default=True,
+    callback=_parse_dtypes,
+    help="Compile kernels for these dtypes only, e.g. float32,int64,bool. all: for every dtype. "
+    "auto: for those that can occur in the models, for all where that cannot be known.",
+)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from builder.cli.console import print_json, print_table
-from builder.cli.options import abi_option, flavour_options, inputs_argument
+from builder.cli.options import abi_option, dtypes_option, flavour_options, inputs_argument
 from builder.core.profile import Flavour, Profile
 
 if TYPE_CHECKING:
+    from builder.core.dtypes import DtypeSet
     from builder.core.plan import BuildPlan
 
 
@@ -19,9 +20,15 @@ if TYPE_CHECKING:
 @inputs_argument
 @abi_option
 @flavour_options
+@dtypes_option
 @click.option("--json", "as_json", is_flag=True, help="Print the whole plan as JSON.")
 def command(
-    models: tuple[Path, ...], abi: str, profile: Profile, strip_error_messages: bool, as_json: bool
+    models: tuple[Path, ...],
+    abi: str,
+    profile: Profile,
+    strip_error_messages: bool,
+    dtypes: DtypeSet | None,
+    as_json: bool,
 ) -> None:
     """Prints what `builder build` would do for the same arguments, and builds nothing.
 
@@ -37,7 +44,7 @@ def command(
     target = api.locate_target(abi)
     flavour = Flavour(profile=Profile(profile), strip_error_messages=strip_error_messages)
     toolchain = api.locate_toolchain(target)
-    plan = api.plan_build(models, target, toolchain=toolchain, flavour=flavour)
+    plan = api.plan_build(models, target, toolchain=toolchain, flavour=flavour, dtypes=dtypes)
     print_plan(plan, as_json=as_json)
 
 
@@ -53,6 +60,8 @@ def print_plan(plan: BuildPlan, *, as_json: bool) -> None:
             ("profile", plan.flavour.name),
             ("root operators", len(plan.operator_list.operators)),
             ("custom classes", ", ".join(plan.operator_list.custom_classes) or "-"),
+            ("kernels for", str(plan.dtypes)),
+            ("because", plan.dtypes_reason),
             ("static dispatch", ", ".join(plan.static_dispatch)),
             ("PyTorch", plan.source_version),
             ("sources", plan.source_digest[:16]),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.model import ModelOrigin
 from builder.core.operators import Operator
 
@@ -45,6 +46,8 @@ class Manifest:
     static_dispatch: tuple[str, ...]
     toolchain: tuple[str, ...]
     """`Toolchain.fingerprint`."""
+    dtypes: DtypeSet = EVERYTHING
+    """What it has kernels for."""
     files: Mapping[str, ManifestFile]
     """Path relative to the manifest's folder, POSIX -> size and digest."""
     schema: int = SCHEMA
@@ -55,6 +58,7 @@ class Manifest:
             "abi": self.abi,
             "bytecode_versions": {"max": self.bytecode_max, "min": self.bytecode_min},
             "custom_classes": sorted(self.custom_classes),
+            "dtypes": self.dtypes.to_json(),
             "files": {
                 path: {"sha256": file.sha256, "size": file.size}
                 for path, file in sorted(self.files.items())
@@ -110,6 +114,7 @@ def parse_manifest(text: str) -> Manifest:
         plan_key=fields.text("plan_key"),
         static_dispatch=fields.texts("static_dispatch"),
         toolchain=fields.texts("toolchain"),
+        dtypes=DtypeSet.of(fields.texts("dtypes")),
         files=_parse_files(fields.get("files")),
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.operators import Operator, OperatorSet
 
 _T = TypeVar("_T", bound=Any)
@@ -41,6 +42,9 @@ class ModelInfo:
     """`namespace.Class` of every TorchBind class, sorted, e.g. `xnnpack.Conv2dOpContext`."""
     methods: tuple[str, ...]
     """Names of the methods that have code, sorted."""
+    dtypes: DtypeSet = EVERYTHING
+    """Of its tensors, and those that its code asks operators for by name; everything when the
+    code computes what it asks for. What inputs bring is not in it."""
 
     def operator_set(self) -> OperatorSet:
         """Returns the root operators, wanted by this model."""

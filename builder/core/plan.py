@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.model import OperatorList
 from builder.core.profile import Flavour
 from builder.core.targets import Target
@@ -36,6 +37,10 @@ class BuildPlan:
     """Upstream's CMake options, `NAME=VALUE`, sorted."""
     native_digest: str
     """Digest of builder's own native files, rules and flags."""
+    dtypes: DtypeSet = EVERYTHING
+    """What kernels are compiled for."""
+    dtypes_reason: str = "as asked"
+    """Why these; it decides no bytes."""
 
     @property
     def objects_key(self) -> str:
@@ -57,6 +62,7 @@ class BuildPlan:
             self.native_digest,
             [str(o) for o in self.operator_list.operators],
             list(self.operator_list.custom_classes),
+            self.dtypes.to_json(),
         )[:16]
 
     def to_json(self) -> dict[str, Any]:
@@ -67,6 +73,8 @@ class BuildPlan:
             "configuration": list(self.configuration),
             "bytecode_versions": list(listed.bytecode_versions),
             "custom_classes": list(listed.custom_classes),
+            "dtypes": self.dtypes.to_json(),
+            "dtypes_reason": self.dtypes_reason,
             "key": self.key,
             "native_digest": self.native_digest,
             "objects_key": self.objects_key,

@@ -10,7 +10,8 @@ from builder.core.tensors import ReferenceCase
 from builder.errors import ConfigurationError, ModelError
 from builder.export.messages import describe_torchscript_error
 from builder.system.files import write_atomically
-from builder.system.references import reference_path, write_reference
+from builder.system.reference_headers import reference_path
+from builder.system.references import write_reference
 
 if TYPE_CHECKING:
     import torch

@@ -8,9 +8,24 @@ from typing import Any
 from builder.errors import ModelError
 from builder.models.archive import Archive
 from builder.models.contents import LiteContents
-from builder.models.pickles import parse_pickle
+from builder.models.dtype_arguments import Callee, Instruction, find_dtype_codes
+from builder.models.pickles import Unpickled, parse_pickle
 
 BYTECODE = "bytecode.pkl"
+_STORAGES = {
+    **{
+        f"{name}Storage": code
+        for code, name in enumerate(
+            (
+                *("Byte", "Char", "Short", "Int", "Long", "Half", "Float", "Double"),
+                *("ComplexHalf", "ComplexFloat", "ComplexDouble", "Bool"),
+                *("QInt8", "QUInt8", "QInt32", "BFloat16"),
+            )
+        )
+    },
+    "complex": 10,
+}
+"""Storages by their name in pickles -> scalar type; numbers in Python's way are complex128."""
 _FIRST_BYTECODE = 3
 """Version of files that name none (mobile/import.cpp, BytecodeDeserializer::parseMethods)."""
 
@@ -20,10 +35,12 @@ def read_lite_archive(archive: Archive) -> LiteContents:
     pickle = parse_pickle(archive.read(BYTECODE), record=BYTECODE)
     contents = parse_bytecode(pickle.value)
     contents.add_types(pickle.types)
-    contents.add_types(parse_pickle(archive.read("data.pkl"), record="data.pkl").types)
-    if "constants.pkl" in archive:
-        constants = parse_pickle(archive.read("constants.pkl"), record="constants.pkl")
-        contents.add_types(constants.types)
+    _add_storages(contents, pickle)
+    for record in ("data.pkl", "constants.pkl"):
+        if record in archive or record == "data.pkl":
+            objects = parse_pickle(archive.read(record), record=record)
+            contents.add_types(objects.types)
+            _add_storages(contents, objects)
     contents.operator_version = read_archive_version(archive)
     return contents
 
@@ -64,9 +81,41 @@ def _add_function(contents: LiteContents, function: tuple[Any, ...]) -> None:
                 contents.add_operator(name, overload)
             case _:
                 raise _malformed("an operator without a name")
+    contents.add_dtype_codes(_find_dtype_codes(code))
     contents.add_types(_text(entry) for entry in _tuple(_field(code, 3, "types")))
     for schema in function[2:3]:
         contents.add_types(_schema_types(_tuple(schema)))
+
+
+def _add_storages(contents: LiteContents, pickle: Unpickled) -> None:
+    for storage in pickle.storages:
+        code = _STORAGES.get(storage)
+        contents.add_dtype_codes(None if code is None else (code,))
+
+
+def _find_dtype_codes(code: tuple[Any, ...]) -> frozenset[int] | None:
+    callees = [
+        Callee(f"{name}.{overload}" if overload else name, count)
+        for name, overload, count in map(_callee, _tuple(_field(code, 1, "operators")))
+    ]
+    constants = _tuple(_field(code, 2, "constants"))
+    return find_dtype_codes(
+        [_instruction(step) for step in _tuple(_field(code, 0, "instructions"))], callees, constants
+    )
+
+
+def _callee(entry: tuple[Any, ...]) -> tuple[str, str, int | None]:
+    match entry:
+        case (name, overload, int(count), *_):
+            return name, overload, count
+    return entry[0], entry[1], None
+
+
+def _instruction(step: object) -> Instruction:
+    match step:
+        case (str(opcode), int(x), int(n)):
+            return Instruction(opcode, x, n)
+    raise _malformed("an instruction that is none")
 
 
 def _schema_types(schema: tuple[Any, ...]) -> Iterator[str]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from builder.core.dtypes import EVERYTHING, SCALAR_TYPES, DtypeSet
 from builder.core.operators import Operator
 from builder.errors import ModelError
 
@@ -22,6 +23,9 @@ class LiteContents:
     operators: set[Operator] = field(default_factory=set)
     custom_classes: set[str] = field(default_factory=set)
     methods: set[str] = field(default_factory=set)
+    dtype_codes: set[int] = field(default_factory=set)
+    dtypes_known: bool = True
+    """False when operators are asked for a scalar type that is computed."""
 
     def add_operator(self, name: str, overload: str) -> None:
         """Adds an operator; ModelError when its name is none."""
@@ -36,6 +40,20 @@ class LiteContents:
         if not _IDENTIFIER.fullmatch(name):
             raise ModelError(f"the model has a method with an impossible name: {name[:80]!r}")
         self.methods.add(name)
+
+    def add_dtype_codes(self, codes: Iterable[int] | None) -> None:
+        """Adds scalar types; None where they cannot be told."""
+        if codes is None:
+            self.dtypes_known = False
+        else:
+            self.dtype_codes.update(codes)
+
+    @property
+    def dtypes(self) -> DtypeSet:
+        """What occurs in the file; everything when that cannot be told."""
+        if not self.dtypes_known or not self.dtype_codes <= set(range(len(SCALAR_TYPES))):
+            return EVERYTHING
+        return DtypeSet(frozenset(SCALAR_TYPES[code] for code in self.dtype_codes))
 
     def add_types(self, annotations: Iterable[str]) -> None:
         """Adds the custom classes that type annotations such as `List[__torch__...]` name."""

@@ -103,6 +103,11 @@ class Table:
         at = self._find(index)
         return 0 if at is None else self.buffer.uint32(at)
 
+    def int32(self, index: int, *, default: int) -> int:
+        """Returns field `index`, a number; `default` when absent."""
+        at = self._find(index)
+        return default if at is None else int(self.buffer.number(at, _INT32))
+
     def string(self, index: int) -> str:
         """Returns field `index`, a text; empty when absent."""
         at = self._find(index)
@@ -123,9 +128,28 @@ class Table:
         for at in self._elements(index):
             yield self.buffer.string(at)
 
-    def _elements(self, index: int) -> range:
+    def structs(self, index: int, layout: struct.Struct) -> Iterator[tuple[int, ...]]:
+        """Yields the structs, or numbers, of the vector in field `index`; none when absent."""
+        for at in self._elements(index, layout.size):
+            self.buffer.spend(1)
+            yield layout.unpack_from(self.buffer.data, at)
+
+    def struct(self, index: int, layout: struct.Struct) -> tuple[int, ...]:
+        """Returns the struct that the offset in field `index`, a union, points to.
+
+        Raises:
+            ModelError: it is absent, or outside of the file.
+        """
+        at = self._find(index)
+        if at is None:
+            raise ModelError("the flatbuffer is damaged: a value without content")
+        position = at + self.buffer.uint32(at)
+        self.buffer.number(position + layout.size - 1, _UINT8)
+        return layout.unpack_from(self.buffer.data, position)
+
+    def _elements(self, index: int, width: int = 4) -> range:
         at = self._find(index)
         if at is None:
             return range(0)
-        start, length = self.buffer.vector(at, 4)
-        return range(start, start + 4 * length, 4)
+        start, length = self.buffer.vector(at, width)
+        return range(start, start + width * length, width)

@@ -36,11 +36,12 @@ FIRST_ARGUMENT = frozenset(
     }
 )
 TYPE_TAG = Global("torch.jit._pickle", "restore_type_tag")
+COMPLEX = Global("builtins", "complex")
 _REBUILDERS = frozenset(
     {
         Global("__main__", "IntList"),
         Global("__main__", "TensorID"),
-        Global("builtins", "complex"),
+        COMPLEX,
         Global("collections", "OrderedDict"),
         Global("torch", "Tensor"),
         Global("torch", "device"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
 from enum import IntEnum
 from itertools import islice
 
 from builder.errors import ModelError
 from builder.models.contents import LiteContents
+from builder.models.dtype_arguments import NAMES, Callee, Instruction, find_dtype_codes
 from builder.models.flatbuffer import Buffer, Table
 
 
@@ -20,7 +23,9 @@ class _Module(IntEnum):
 
 class _Function(IntEnum):
     QUALIFIED_NAME = 0
+    INSTRUCTIONS = 1
     OPERATORS = 2
+    CONSTANTS = 3
     TYPE_ANNOTATIONS = 4
     SCHEMA = 6
 
@@ -31,11 +36,25 @@ class _IValue(IntEnum):
 
 
 class _Union(IntEnum):
+    INT = 1
+    COMPLEX = 4
+    TENSOR = 5
     LIST = 7
     DICT = 9
     FUNCTION = 16
 
 
+_INSTRUCTION = struct.Struct("<bxHi")
+"""Opcode, n, x."""
+_INT64 = struct.Struct("<q")
+_UINT32 = struct.Struct("<I")
+_SCALAR_TYPE = 1
+"""Field of a tensor."""
+_ARGUMENTS = 2
+"""Field of an operator: how many arguments it takes, -1 when unknown."""
+_COMPLEX128 = 10
+_NONE = 0
+"""Type of a value that is None."""
 _ANNOTATION = {_Union.LIST: 1, _Union.DICT: 2}
 """Field of a container that names its element types."""
 
@@ -54,22 +73,28 @@ def parse_mobile_module(data: memoryview) -> LiteContents:
     contents.add_types(kind.string(0) for kind in module.tables(_Module.OBJECT_TYPES))
     # what follows belongs to TorchScript sources, which the runtime does not load
     count = module.uint32(_Module.MOBILE_IVALUE_SIZE) or None
-    for ivalue in islice(module.tables(_Module.IVALUES), count):
-        _add_value(contents, ivalue)
+    ivalues = tuple(islice(module.tables(_Module.IVALUES), count))
+    for ivalue in ivalues:
+        _add_value(contents, ivalue, ivalues)
     if not contents.methods:
         raise ModelError("it holds no functions", hint="export it with `builder export`")
     return contents
 
 
-def _add_value(contents: LiteContents, ivalue: Table) -> None:
+def _add_value(contents: LiteContents, ivalue: Table, ivalues: Sequence[Table]) -> None:
     kind = ivalue.uint8(_IValue.TYPE)
-    if kind not in {_Union.FUNCTION, *_ANNOTATION}:
+    if kind == _Union.COMPLEX:
+        contents.add_dtype_codes([_COMPLEX128])
+    if kind not in {_Union.FUNCTION, _Union.TENSOR, *_ANNOTATION}:
         return
     value = ivalue.table(_IValue.VALUE)
     if value is None:
         raise ModelError("the flatbuffer is damaged: a value without content")
     if kind == _Union.FUNCTION:
         _add_function(contents, value)
+        contents.add_dtype_codes(_find_dtype_codes(value, ivalues))
+    elif kind == _Union.TENSOR:
+        contents.add_dtype_codes([value.uint8(_SCALAR_TYPE)])
     else:
         contents.add_types([value.string(_ANNOTATION[_Union(kind)])])
 
@@ -83,3 +108,30 @@ def _add_function(contents: LiteContents, function: Table) -> None:
     for arguments in (0, 1) if schema is not None else ():
         assert schema is not None
         contents.add_types(argument.string(1) for argument in schema.tables(arguments))
+
+
+def _find_dtype_codes(function: Table, ivalues: Sequence[Table]) -> frozenset[int] | None:
+    code = [
+        Instruction(NAMES[opcode] if 0 <= opcode < len(NAMES) else "", x, n)
+        for opcode, n, x in function.structs(_Function.INSTRUCTIONS, _INSTRUCTION)
+    ]
+    constants = [
+        _constant(ivalues, index) for (index,) in function.structs(_Function.CONSTANTS, _UINT32)
+    ]
+    callees = [_callee(operator) for operator in function.tables(_Function.OPERATORS)]
+    return find_dtype_codes(code, callees, constants)
+
+
+def _callee(operator: Table) -> Callee:
+    name, overload = operator.string(0), operator.string(1)
+    count = operator.int32(_ARGUMENTS, default=-1)
+    return Callee(f"{name}.{overload}" if overload else name, None if count < 0 else count)
+
+
+def _constant(ivalues: Sequence[Table], index: int) -> object:
+    if index >= len(ivalues):
+        raise ModelError(f"the flatbuffer is damaged: no value {index}")
+    kind = ivalues[index].uint8(_IValue.TYPE)
+    if kind == _Union.INT:
+        return ivalues[index].struct(_IValue.VALUE, _INT64)[0]
+    return None if kind == _NONE else ivalues[index]

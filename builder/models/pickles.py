@@ -14,6 +14,7 @@ from typing import Any
 
 from builder.errors import ModelError
 from builder.models.globals import (
+    COMPLEX,
     FIRST_ARGUMENT,
     TYPE_TAG,
     Global,
@@ -41,6 +42,8 @@ class Unpickled:
     """Made of None, bool, int, float, str, list, tuple, dict, Global and Opaque."""
     types: frozenset[str]
     """Qualified names of all classes, and all type annotations of containers."""
+    storages: frozenset[str]
+    """Names of the storages of tensors, e.g. `FloatStorage`; `complex` for complex numbers."""
 
 
 def parse_pickle(data: bytes, *, record: str) -> Unpickled:
@@ -55,7 +58,7 @@ def parse_pickle(data: bytes, *, record: str) -> Unpickled:
     """
     machine = _Machine(data, record)
     value = machine.run()
-    return Unpickled(value, frozenset(machine.types))
+    return Unpickled(value, frozenset(machine.types), frozenset(machine.storages))
 
 
 class _Machine:
@@ -69,6 +72,7 @@ class _Machine:
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
         self.types: set[str] = set()
+        self.storages: set[str] = set()
 
     def run(self) -> Any:  # noqa: ANN401 - a pickle is anything
         if self._take(2) != b"\x80\x02":
@@ -217,6 +221,8 @@ class _Machine:
                 raise self._damage(f"{tag.name} without a list")
             self.push(argument[0])
         else:
+            if tag == COMPLEX:
+                self.storages.add(tag.name)
             self.push(Opaque(tag))
 
     def _restore_type_tag(self, argument: object) -> object:
@@ -229,6 +235,7 @@ class _Machine:
     def persistent(self) -> None:
         match self._pop():
             case ("storage", Global() as kind, str(), str(), int()):
+                self.storages.add(kind.name)
                 self.push(Opaque(kind))
             case _:
                 raise self._damage("a persistent id that is no storage")

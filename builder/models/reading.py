@@ -70,6 +70,7 @@ def _read(path: Path, stream: BufferedReader) -> ModelInfo:
         operators=tuple(sorted(contents.operators)),
         custom_classes=tuple(sorted(contents.custom_classes)),
         methods=tuple(sorted(contents.methods)),
+        dtypes=contents.dtypes,
     )
 
 

@@ -122,7 +122,12 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
     """
     started = time.monotonic()
     units = make_units(
-        graph, selection, build.layout, runtime=build.runtime, version=build.plan.source_version
+        graph,
+        selection,
+        build.layout,
+        runtime=build.runtime,
+        version=build.plan.source_version,
+        dtypes=build.plan.dtypes,
     )
     folder = compile_folder(build)
     write_ninja(render_ninja(units.graph.units.values(), build.toolchain, folder), folder)

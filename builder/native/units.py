@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from pathlib import Path
 
+from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.selection import Selection
 from builder.core.units import TranslationUnit, UnitGraph
 from builder.native.layout import Layout
@@ -16,6 +17,9 @@ API_UNIT = f"{LIBRARY}/torchlite.cpp"
 RUNNER_UNIT = f"{LIBRARY}/runner.cpp"
 SMALL_LIBSTDCXX_UNIT = f"{LIBRARY}/small_libstdcxx.cpp"
 REGISTRATIONS_UNIT = f"{LIBRARY}/registrations.cpp"
+_ATEN = "aten/src/ATen/"
+_KERNEL_COPIES = "generated/aten/src/ATen/native/"
+"""Upstream's CMake writes one per CPU kernel file; the text of each is one include."""
 _LIKE = "torch/csrc/jit/mobile/import.cpp"
 """Our own units see what this unit of the lite interpreter sees."""
 
@@ -36,7 +40,13 @@ class BuildUnits:
 
 
 def make_units(
-    graph: UnitGraph, selection: Selection, layout: Layout, *, runtime: Path, version: str
+    graph: UnitGraph,
+    selection: Selection,
+    layout: Layout,
+    *,
+    runtime: Path,
+    version: str,
+    dtypes: DtypeSet = EVERYTHING,
 ) -> BuildUnits:
     """Writes generated sources and headers, and returns all units a build can draw from.
 
@@ -46,6 +56,7 @@ def make_units(
         layout: where to write.
         runtime: builder's own C++ (`cmake/runtime`).
         version: PyTorch version that torchlite_version() answers with.
+        dtypes: what kernels are compiled for.
     """
     digest = _digest(selection.registrations)
     registrations = layout.registrations / f"{digest}.cpp"
@@ -63,12 +74,43 @@ def make_units(
     )
     units = dict(graph.units) | {unit.id: unit for unit in own}
     variants = {REGISTRATIONS_UNIT: own[-1].id}
+    changed = limit_dtypes(graph, dtypes, runtime / "selected_dtypes.h")
     for unit_id, text in selection.limits.items():
-        variant = _limit(graph.units[unit_id], text, layout)
+        changed[unit_id] = _limit(changed.get(unit_id, graph.units[unit_id]), text, layout)
+    for unit_id, variant in changed.items():
         units[variant.id] = variant
         variants[unit_id] = variant.id
     known = len(graph) + len(own)
     return BuildUnits(graph=UnitGraph(units=units), variants=variants, known=known)
+
+
+def limit_dtypes(graph: UnitGraph, dtypes: DtypeSet, header: Path) -> dict[str, TranslationUnit]:
+    """Returns upstream id -> variant with kernels for `dtypes` only; nothing without a limit.
+
+    A unit that reaches the dispatch macros in another way keeps all its kernels, which is sound.
+
+    Args:
+        graph: upstream's units.
+        dtypes: what kernels are compiled for.
+        header: the check, included before everything else.
+    """
+    mask = dtypes.mask
+    if mask is None:
+        return {}
+    flags = (f"-DTORCHLITE_DTYPES={mask:#x}ULL", "-include", str(header))
+    return {
+        unit.id: dataclasses.replace(
+            unit, id=f"{unit.id}@dtypes-{mask:x}", flags=(*unit.flags, *flags)
+        )
+        for unit in graph.units.values()
+        if _dispatches(unit)
+    }
+
+
+def _dispatches(unit: TranslationUnit) -> bool:
+    if unit.language != "CXX" or not unit.id.startswith((_ATEN, _KERNEL_COPIES)):
+        return False
+    return unit.id.startswith(_KERNEL_COPIES) or "AT_DISPATCH_" in Path(unit.source).read_text()
 
 
 def _own(unit_id: str, source: Path, flags: tuple[str, ...]) -> TranslationUnit:

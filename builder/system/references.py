@@ -12,16 +12,10 @@ from builder.core.tensors import DType, ReferenceCase, Tensor, TensorSpec
 from builder.errors import VerificationError
 from builder.system.files import write_atomically
 
-SUFFIX = ".reference.safetensors"
 FORMAT = "1"
 """Version of the layout: tensors `input.N` and `output.N`, and the metadata written here."""
 
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
-
-
-def reference_path(model: Path) -> Path:
-    """Returns where the reference case of `model` is: `model.ptl.reference.safetensors`."""
-    return model.with_name(model.name + SUFFIX)
 
 
 def format_reference(case: ReferenceCase) -> bytes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.manifest import Manifest
 from builder.core.model import ModelInfo
 from builder.core.operators import Operator
@@ -20,6 +21,7 @@ class ObstacleKind(StrEnum):
     FORMAT = "format"
     BYTECODE = "bytecode version"
     CUSTOM_CLASS = "custom class"
+    DTYPE = "dtype"
     OPERATOR = "operator"
 
 
@@ -29,6 +31,17 @@ class Obstacle:
 
     kind: ObstacleKind
     name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """Whether a runtime can run a model, as far as both say."""
+
+    obstacles: tuple[Obstacle, ...]
+    rebuild: str
+    """What would help, for people."""
+    note: str = ""
+    """What could not be told."""
 
 
 def find_missing_operators(
@@ -45,10 +58,15 @@ def find_missing_operators(
     return tuple(sorted({o for o in info.operators if str(o) not in there}))
 
 
-def find_obstacles(info: ModelInfo, manifest: Manifest) -> tuple[Obstacle, ...]:
+def find_obstacles(
+    info: ModelInfo, manifest: Manifest, *, dtypes: DtypeSet
+) -> tuple[Obstacle, ...]:
     """Returns all that keeps the runtime from running the model, operators last.
 
-    Dtypes are not looked at: runtimes have every kernel for all its dtypes.
+    Args:
+        info: the model.
+        manifest: of the runtime.
+        dtypes: what is known to occur when the model runs; everything when nothing is known.
     """
     found = []
     if info.bytecode_version is None:
@@ -57,6 +75,8 @@ def find_obstacles(info: ModelInfo, manifest: Manifest) -> tuple[Obstacle, ...]:
         found.append(Obstacle(kind=ObstacleKind.BYTECODE, name=str(info.bytecode_version)))
     lacking = sorted(set(info.custom_classes) - set(manifest.custom_classes))
     found += [Obstacle(kind=ObstacleKind.CUSTOM_CLASS, name=name) for name in lacking]
+    absent = () if dtypes == EVERYTHING else manifest.dtypes.lacks(dtypes)
+    found += [Obstacle(kind=ObstacleKind.DTYPE, name=name) for name in absent]
     missing = find_missing_operators(info, manifest)
     found += [Obstacle(kind=ObstacleKind.OPERATOR, name=str(operator)) for operator in missing]
     return tuple(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ from builder.verify.coverage import build_hint
 from builder.verify.located import Runtime
 
 _MISSING_OPERATORS = re.compile(r"Following ops cannot be found: \[(?P<names>[^\]]*)\]")
+
+_WITHOUT_KERNELS = re.compile(
+    r'this runtime was built without kernels for dtype (?P<dtype>\w+), and "[^"]*" was asked for it'
+)
+"""What cmake/runtime/selected_dtypes.h throws."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +125,12 @@ def _failed(completed: Completed, model: Path, runtime: Runtime) -> Verification
             f"{runtime.root} lacks {len(missing)} operators of {model.name}: "
             f"{', '.join(map(str, missing))}",
             hint=build_hint(model, runtime.manifest),
+        )
+    if without := _WITHOUT_KERNELS.search(completed.output):
+        return VerificationError(
+            f"{model.name} on {runtime.root}: {without[0]}",
+            hint=f"build one for it: builder build {shlex.quote(str(model))} "
+            f"--abi {runtime.manifest.abi} --dtypes {runtime.manifest.dtypes},{without['dtype']}",
         )
     if completed.returncode < 0:
         name = signal.Signals(-completed.returncode).name

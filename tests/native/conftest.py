@@ -51,16 +51,27 @@ def models(tmp_path_factory):
         "control_flow": folder / "control_flow.ptl",
         "identity": folder / "identity.ptl",
         "needy": folder / "needy.ptl",
+        "scaling": folder / "scaling.ptl",
+        "scaling_int32": folder / "scaling_int32.ptl",
+        "scaling_int16": folder / "scaling_int16.ptl",
     }
     run_builder("export", "mobilenet_v2", "-o", paths["mobilenet_v2"])
     for name in ("control_flow", "identity", "needy"):
         run_builder(*("export", f"models:{name}", "--script", "--shape", "3,8", "-o", paths[name]))
+    for dtype, name in (
+        ("float32", "scaling"),
+        ("int32", "scaling_int32"),
+        ("int16", "scaling_int16"),
+    ):
+        asked = ("models:scaling", "--script", "--shape", "3,8", "--dtype", dtype)
+        run_builder("export", *asked, "-o", paths[name])
     return paths
 
 
 @pytest.fixture(scope="session")
 def built(models, tmp_path_factory):
     out = tmp_path_factory.mktemp("out with space")
-    wanted = (models["mobilenet_v2"], models["control_flow"], models["identity"])
+    names = ("mobilenet_v2", "control_flow", "identity", "scaling")
+    wanted = (models[name] for name in names)
     run_builder("build", *wanted, "--abi", ABI, "-o", out)
     return Built(out=out, models=models)

@@ -68,6 +68,18 @@ def identity() -> nn.Module:
     return Identity().eval()
 
 
+class Scaling(nn.Module):
+    """Arithmetic that has a kernel per dtype."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 2 + 1
+
+
+def scaling() -> nn.Module:
+    """Returns a model that runs with inputs of any dtype."""
+    return Scaling().eval()
+
+
 class Quantisable(nn.Module):
     """Convolution, depthwise convolution, addition and linear, on quantised tensors."""
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from builder.system.references import read_reference, reference_path, write_reference
+from builder.system.reference_headers import reference_path
+from builder.system.references import read_reference, write_reference
 
 from .conftest import ABI, HERE, run_builder
 

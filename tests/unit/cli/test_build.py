@@ -39,7 +39,16 @@ OUTCOME = BuildOutcome(
     logs=Path("/cache/logs"),
 )
 JSON_KEYS = [
-    *("compressed_size", "library", "logs", "manifest", "operators", "plan_key", "rounds"),
+    *(
+        "compressed_size",
+        "dtypes",
+        "library",
+        "logs",
+        "manifest",
+        "operators",
+        "plan_key",
+        "rounds",
+    ),
     *("runner", "seconds", "size", "units_compiled", "units_known", "units_linked"),
 ]
 
@@ -66,7 +75,7 @@ def run(*arguments: str) -> Result:
 
 def test_defaults(asked):
     assert run().exit_code == 0
-    options = {"flavour": Flavour(), "jobs": None, "lock_timeout": -1.0}
+    options = {"flavour": Flavour(), "dtypes": None, "jobs": None, "lock_timeout": -1.0}
     assert asked == [((Path("m.ptl"),), "linux-x86_64", Path("out"), options)]
 
 
@@ -79,6 +88,7 @@ def test_every_option_reaches_the_use_case(asked):
             Path("my out"),
             {
                 "flavour": Flavour(profile=Profile.DEBUG, strip_error_messages=True),
+                "dtypes": None,
                 "jobs": 3,
                 "lock_timeout": 0.5,
             },

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from builder import api
 from builder.cli.check import command
-from builder.verify.coverage import Obstacle, ObstacleKind
+from builder.verify.coverage import Coverage, Obstacle, ObstacleKind
 
 LACKING = (
     Obstacle(kind=ObstacleKind.CUSTOM_CLASS, name="rnn.CellParamsBase"),
@@ -16,10 +16,11 @@ LACKING = (
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch):
-    def call(obstacles, *options):
+    def call(obstacles, *options, note=""):
         def check(model: Path, runtime: Path):
             assert (model, runtime) == (Path("m.ptl"), Path("out"))
-            return obstacles, "build one that has them: builder build m.ptl"
+            rebuild = "build one that has them: builder build m.ptl"
+            return Coverage(obstacles=obstacles, rebuild=rebuild, note=note)
 
         monkeypatch.setattr(api, "check_model", check)
         return CliRunner().invoke(command, ["m.ptl", "out", *options], standalone_mode=False)
@@ -31,6 +32,12 @@ def test_a_served_model_gives_0(run):
     result = run(())
     assert result.return_value == 0
     assert result.output == "out can run m.ptl\n"
+
+
+def test_what_cannot_be_told_is_said_and_stands_against_nothing(run):
+    result = run((), note="dtypes are not checked: no reference case")
+    assert result.return_value == 0
+    assert result.output.endswith("m.ptl\ndtypes are not checked: no reference case\n")
 
 
 def test_a_model_that_is_not_served_gives_8_all_names_and_the_rebuild(run):
@@ -47,6 +54,7 @@ def test_json(run):
     assert result.return_value == 8
     assert json.loads(result.output) == {
         "model": "m.ptl",
+        "note": "",
         "obstacles": [
             {"kind": "custom class", "name": "rnn.CellParamsBase"},
             {"kind": "operator", "name": "aten::sort"},

@@ -239,3 +239,17 @@ def test_every_error_is_ours_when_members_are_swapped(data, write_zip):
         for content in contents:
             with pytest.raises(BuilderError):
                 read_model(write_zip({record: content}))
+
+
+@pytest.mark.parametrize("suffix", ["", "_flatbuffer"])
+@pytest.mark.parametrize(
+    ("model", "dtypes"),
+    [
+        ("conv", ["float32"]),
+        ("control", ["float32"]),
+        ("lstm", ["float32"]),
+        ("quantised", ["int64", "float32", "qint8", "quint8"]),
+    ],
+)
+def test_both_formats_name_the_same_dtypes(data, model, suffix, dtypes):
+    assert read_model(data / f"{model}{suffix}.ptl").dtypes.to_json() == dtypes

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from samples import make_graph, make_list, make_plan, make_unit
 
+from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.selection import Selection
 from builder.native.layout import Layout
-from builder.native.units import API_UNIT, REGISTRATIONS_UNIT, RUNNER_UNIT, make_units
+from builder.native.units import (
+    API_UNIT,
+    REGISTRATIONS_UNIT,
+    RUNNER_UNIT,
+    limit_dtypes,
+    make_units,
+)
 
 PRIMS = "torch/csrc/jit/runtime/register_prim_ops.cpp"
 QUANTISED = "aten/src/ATen/native/quantized/library.cpp"
@@ -83,3 +91,63 @@ def test_an_unchanged_plan_touches_no_file(build):
         os.utime(path, (1, 1))
     build("aten::relu")
     assert {path.stat().st_mtime for path in written} == {1}
+
+
+KERNEL = "generated/aten/src/ATen/native/cpu/CopyKernel.cpp.DEFAULT.cpp"
+DISPATCHING = "aten/src/ATen/native/Fill.cpp"
+CHECK = Path("/runtime/selected_dtypes.h")
+
+
+@pytest.fixture
+def graph(tmp_path):
+    """Units with texts: two that dispatch by dtype, three that do not."""
+
+    def unit(unit_id: str, text: str, **changes):
+        source = tmp_path / Path(unit_id).name
+        source.write_text(text)
+        return dataclasses.replace(make_unit(unit_id), source=str(source), **changes)
+
+    return make_graph(
+        unit(KERNEL, '#include "ATen/native/cpu/CopyKernel.cpp"\n', generated=True),
+        unit(DISPATCHING, 'AT_DISPATCH_V2(dtype, "fill_out", AT_WRAP([&] {}), kHalf);\n'),
+        unit("aten/src/ATen/native/Plain.cpp", "int plain() { return 0; }\n"),
+        unit("aten/src/ATen/native/fill.S", "# AT_DISPATCH_V2\n", language="ASM"),
+        unit("torch/csrc/Fill.cpp", "AT_DISPATCH_V2\n"),
+    )
+
+
+def test_everything_takes_todays_commands(graph):
+    assert limit_dtypes(graph, EVERYTHING, CHECK) == {}
+
+
+def test_units_that_dispatch_by_dtype_are_limited(graph):
+    limited = limit_dtypes(graph, DtypeSet.of(["uint8", "float32"]), CHECK)
+    assert limited.keys() == {KERNEL, DISPATCHING}
+    variant, original = limited[DISPATCHING], graph.units[DISPATCHING]
+    assert variant.id == f"{DISPATCHING}@dtypes-41"
+    assert variant.flags == (
+        *original.flags,
+        "-DTORCHLITE_DTYPES=0x41ULL",
+        "-include",
+        str(CHECK),
+    )
+    assert variant.source == original.source
+
+
+def test_a_unit_may_be_limited_in_dtypes_and_in_what_it_registers(graph, tmp_path):
+    selection = Selection(registrations="", roots=frozenset(), limits={DISPATCHING: "// only\n"})
+    whole = make_graph(
+        *graph.units.values(), make_unit("torch/csrc/jit/mobile/import.cpp", flags=("-Os",))
+    )
+    units = make_units(
+        whole,
+        selection,
+        Layout.of(tmp_path, make_plan()),
+        runtime=CHECK.parent,
+        version="2.6.0",
+        dtypes=DtypeSet.of(["bool"]),
+    )
+    flags = units.graph.units[units.resolve(DISPATCHING)].flags
+    assert flags.count("-include") == 2
+    assert flags.index(str(CHECK)) < len(flags) - 1
+    assert units.graph.units[units.resolve(KERNEL)].id.endswith("@dtypes-800")

@@ -9,10 +9,10 @@ from safetensors.numpy import save
 from builder.core.inputs import sample_inputs
 from builder.core.tensors import DType, ReferenceCase, TensorSpec
 from builder.errors import VerificationError
+from builder.system.reference_headers import reference_path
 from builder.system.references import (
     format_reference,
     read_reference,
-    reference_path,
     write_reference,
 )
 

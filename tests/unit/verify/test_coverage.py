@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.model import ModelFormat, ModelInfo
 from builder.core.operators import Operator
 from builder.verify.coverage import Obstacle, ObstacleKind, find_obstacles
@@ -17,11 +18,12 @@ SERVED = ModelInfo(
     custom_classes=("xnnpack.Conv2dOpContext",),
     methods=("forward",),
 )
-MANIFEST = make_manifest("linux-x86_64")
+FLOAT = DtypeSet.of(["float32", "int64", "bool"])
+MANIFEST = replace(make_manifest("linux-x86_64"), dtypes=FLOAT)
 
 
 def test_nothing_stands_against_a_model_that_is_served():
-    assert find_obstacles(SERVED, MANIFEST) == ()
+    assert find_obstacles(SERVED, MANIFEST, dtypes=FLOAT) == ()
 
 
 def test_everything_lacking_is_named_at_once():
@@ -31,9 +33,11 @@ def test_everything_lacking_is_named_at_once():
         operators=(*SERVED.operators, Operator("aten::sort"), Operator("aten::add", "Scalar")),
         custom_classes=("quantized.LinearPackedParamsBase",),
     )
-    assert find_obstacles(needy, MANIFEST) == (
+    assert find_obstacles(needy, MANIFEST, dtypes=DtypeSet.of(["float16", "int8", "bool"])) == (
         Obstacle(kind=ObstacleKind.BYTECODE, name="10"),
         Obstacle(kind=ObstacleKind.CUSTOM_CLASS, name="quantized.LinearPackedParamsBase"),
+        Obstacle(kind=ObstacleKind.DTYPE, name="int8"),
+        Obstacle(kind=ObstacleKind.DTYPE, name="float16"),
         Obstacle(kind=ObstacleKind.OPERATOR, name="aten::add.Scalar"),
         Obstacle(kind=ObstacleKind.OPERATOR, name="aten::sort"),
     )
@@ -42,9 +46,15 @@ def test_everything_lacking_is_named_at_once():
 def test_the_range_of_bytecode_versions_includes_its_ends():
     for version, served in ((3, False), (4, True), (9, True), (10, False)):
         info = replace(SERVED, bytecode_version=version)
-        assert (find_obstacles(info, MANIFEST) == ()) == served
+        assert (find_obstacles(info, MANIFEST, dtypes=FLOAT) == ()) == served
 
 
 def test_plain_torchscript_cannot_be_loaded():
     script = replace(SERVED, bytecode_version=None, format=ModelFormat.TORCHSCRIPT)
-    assert find_obstacles(script, MANIFEST)[0].kind == ObstacleKind.FORMAT
+    assert find_obstacles(script, MANIFEST, dtypes=FLOAT)[0].kind == ObstacleKind.FORMAT
+
+
+def test_unknown_dtypes_stand_against_nothing_and_a_runtime_with_all_serves_any():
+    assert find_obstacles(SERVED, MANIFEST, dtypes=EVERYTHING) == ()
+    complete = replace(MANIFEST, dtypes=EVERYTHING)
+    assert find_obstacles(SERVED, complete, dtypes=DtypeSet.of(["complex64"])) == ()

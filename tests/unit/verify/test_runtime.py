@@ -1,10 +1,14 @@
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from builder.core.dtypes import SCALAR_TYPES, DtypeSet
 from builder.core.operators import Operator
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import ConfigurationError, VerificationError
+from builder.system.places import data_folder
 from builder.system.process import Completed
 from builder.verify.located import locate_runtime
 from builder.verify.runtime import (
@@ -22,6 +26,9 @@ RECORDED = (
     "[W NNPACK.cpp:64] Could not initialize\n"
     '{"outputs":[{"dtype":"float32","shape":[1,2],"file":"output.0.bin"},'
     '{"dtype":"int64","shape":[],"file":"output.1.bin"}],"seconds":0.0123}\n'
+)
+WITHOUT = (
+    'this runtime was built without kernels for dtype float64, and "add.stub" was asked for it\n'
 )
 REFUSED = (
     "Following ops cannot be found: [aten::sort, aten::topk.values, aten::sort]. Please check\n"
@@ -101,6 +108,7 @@ def test_run_passes_inputs_and_reads_outputs(tmp_path: Path) -> None:
     [
         (Completed(1, REFUSED), ["2 operators", "aten::sort, aten::topk.values"]),
         (Completed(1, "error: expected 1 input\n"), ["exit code 1", "expected 1 input"]),
+        (Completed(1, WITHOUT), ["without kernels for dtype float64", '"add.stub"', "m.ptl"]),
         (Completed(-11, ""), ["SIGSEGV"]),
         (Completed(0, "no JSON here\n"), ["cannot read"]),
     ],
@@ -111,6 +119,26 @@ def test_failed_runs_are_told(tmp_path: Path, completed: Completed, words: list[
         run_model(runtime, Path("m.ptl"), [], scratch=tmp_path, runner=FakeRunner.of(completed))
     for word in words:
         assert word in caught.value.message
+
+
+def test_the_hint_for_a_dtype_keeps_those_that_the_runtime_has(tmp_path: Path) -> None:
+    located = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
+    manifest = replace(located.manifest, dtypes=DtypeSet.of(["int64", "float32"]))
+    runtime, runner = replace(located, manifest=manifest), FakeRunner.of(Completed(1, WITHOUT))
+    with pytest.raises(VerificationError) as caught:
+        run_model(runtime, Path("my m.ptl"), [], scratch=tmp_path, runner=runner)
+    assert caught.value.hint is not None
+    assert "'my m.ptl'" in caught.value.hint
+    assert caught.value.hint.endswith("--dtypes int64,float32,float64")
+
+
+def test_the_runtime_says_what_is_looked_for() -> None:
+    header = (data_folder("cmake") / "runtime" / "selected_dtypes.h").read_text()
+    texts = re.findall(r'"((?:[^"\\]|\\.)*)"', header)
+    names = tuple(text for text in texts if text in SCALAR_TYPES)
+    assert names == SCALAR_TYPES
+    start = next(text for text in texts if "without kernels" in text)
+    assert WITHOUT.startswith(start)
 
 
 def test_registered_operators_are_read(tmp_path: Path) -> None:

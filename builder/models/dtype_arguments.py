@@ -1,0 +1,154 @@
+"""Which scalar types a function's code asks operators for, by following constants to arguments.
+
+Bytecode is a stack machine (torch/csrc/jit/runtime/instruction.h). It is read from top to bottom;
+where control flow joins or an effect is unknown, what is below on the stack counts as unknown. An
+operator that gets something unknown for its dtype makes the whole answer unknown.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Final
+
+NAMES: Final = (
+    *("OP", "OPN", "LOAD", "MOVE", "STOREN", "STORE", "DROP", "DROPR", "LOADC", "JF", "JMP"),
+    *("LOOP", "RET", "WAIT", "CALL", "GUARD", "TYPECHECK", "FAIL_GUARD", "PROFILE_OP"),
+    *("TAIL_CALL", "INTERFACE_CALL", "GET_ATTR", "SET_ATTR", "LIST_UNPACK", "TUPLE_CONSTRUCT"),
+    *("NAMED_TUPLE_CONSTRUCT", "LIST_CONSTRUCT", "DICT_CONSTRUCT", "CREATE_OBJECT", "ISINSTANCE"),
+    *("TUPLE_SLICE", "TUPLE_INDEX", "RAISE_EXCEPTION", "DICT_INDEX", "UNCHECKED_CAST", "__is__"),
+    *("UN_INITIALIZED", "__isnot__", "FORMAT", "DEVICE", "DTYPE"),
+)
+"""Opcodes by number, as far as they matter here; flatbuffer files have the numbers."""
+
+_UNKNOWN = object()
+_DERIVED = object()
+_JUMPS = frozenset({"JF", "JMP", "LOOP"})
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One step of bytecode."""
+
+    opcode: str
+    x: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """An operator as bytecode calls it."""
+
+    name: str
+    """With overload, e.g. `aten::to.dtype`."""
+    arguments: int | None
+    """How many it takes from the stack; files before bytecode version 6 do not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DtypeArguments:
+    """Operators that take a scalar type as argument; see dtype_arguments.toml."""
+
+    places: Mapping[str, tuple[int, ...]]
+    derived: frozenset[str]
+
+
+@cache
+def load_dtype_arguments() -> DtypeArguments:
+    """Returns the data that ships with builder."""
+    text = resources.files("builder.models").joinpath("dtype_arguments.toml").read_text()
+    data = tomllib.loads(text)
+    places: dict[str, tuple[int, ...]] = {}
+    for place, operators in data["places"].items():
+        for operator in operators:
+            places[operator] = (*places.get(operator, ()), int(place))
+    return DtypeArguments(places=places, derived=frozenset(data["derived"]))
+
+
+def find_dtype_codes(
+    code: Sequence[Instruction], callees: Sequence[Callee], constants: Sequence[object]
+) -> frozenset[int] | None:
+    """Returns the scalar type codes that operators are given; None when that cannot be told.
+
+    Args:
+        code: one function.
+        callees: its operators, by number.
+        constants: its constants, by number; only ints and None matter.
+    """
+    if load_dtype_arguments().places.keys().isdisjoint(callee.name for callee in callees):
+        return frozenset()
+    reader = _Reader(callees, constants)
+    targets = {at + step.x for at, step in enumerate(code) if step.opcode in _JUMPS}
+    for at, step in enumerate(code):
+        if at in targets:
+            reader.stack.clear()
+        reader.read(step)
+    return None if reader.lost else frozenset(reader.codes)
+
+
+@dataclass(slots=True)
+class _Reader:
+    callees: Sequence[Callee]
+    constants: Sequence[object]
+    stack: list[object] = field(default_factory=list)
+    """What is known of the top; below it everything is unknown."""
+    registers: dict[int, object] = field(default_factory=dict)
+    codes: set[int] = field(default_factory=set)
+    lost: bool = False
+
+    def read(self, step: Instruction) -> None:
+        match step.opcode:
+            case "LOADC":
+                self.stack.append(_at(self.constants, step.x))
+            case "LOAD" | "MOVE":
+                self.stack.append(self.registers.get(step.x, _UNKNOWN))
+            case "STORE":
+                self._store(step.x)
+            case "STOREN":
+                self.registers |= dict.fromkeys(range(step.x, step.x + step.n), _UNKNOWN)
+                self.stack.clear()
+            case "OP" | "OPN":
+                self._call(_at(self.callees, step.x), step)
+            case "LIST_CONSTRUCT" | "DICT_CONSTRUCT" | "NAMED_TUPLE_CONSTRUCT":
+                self._replace(step.n, _UNKNOWN)
+            case "GET_ATTR" | "DTYPE":
+                self._replace(1, _DERIVED if step.opcode == "DTYPE" else _UNKNOWN)
+            case opcode if opcode != "DROPR":
+                self.stack.clear()
+
+    def _store(self, register: int) -> None:
+        value = self.stack.pop() if self.stack else _UNKNOWN
+        again = register in self.registers
+        self.registers[register] = _UNKNOWN if again else value
+
+    def _call(self, callee: object, step: Instruction) -> None:
+        if not isinstance(callee, Callee):
+            self.stack.clear()
+            return
+        known = load_dtype_arguments()
+        count = step.n if step.opcode == "OPN" else callee.arguments
+        for place in known.places.get(callee.name, ()):
+            if count is None or place < count:
+                self._give(None if count is None else count - place)
+        if count is None:
+            self.stack.clear()
+        self._replace(count or 0, _DERIVED if callee.name in known.derived else _UNKNOWN)
+
+    def _give(self, depth: int | None) -> None:
+        known = depth is not None and depth <= len(self.stack)
+        value = self.stack[-depth] if known and depth is not None else _UNKNOWN
+        if isinstance(value, int) and not isinstance(value, bool):
+            self.codes.add(value)
+        elif value is not None and value is not _DERIVED:
+            self.lost = True
+
+    def _replace(self, count: int, value: object) -> None:
+        del self.stack[max(len(self.stack) - count, 0) :]
+        self.stack.append(value)
+
+
+def _at(values: Sequence[object], index: int) -> object:
+    return values[index] if 0 <= index < len(values) else _UNKNOWN

@@ -1,0 +1,70 @@
+"""Which dtypes can occur when a model runs, as far as that can be known."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from builder.core.dtypes import EVERYTHING, DtypeChoice, DtypeSet
+from builder.core.model import ModelInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DtypeRules:
+    """The data of dtypes.toml."""
+
+    base: DtypeSet
+    sets: Mapping[str, DtypeSet]
+    """Smallest first."""
+    implied: Mapping[str, DtypeSet]
+
+
+@cache
+def load_dtype_rules() -> DtypeRules:
+    """Returns the rules that ship with builder."""
+    text = resources.files("builder.selection").joinpath("dtypes.toml").read_text()
+    data = tomllib.loads(text)
+    return DtypeRules(
+        base=DtypeSet.of(data["base"]),
+        sets={name: DtypeSet.of(names) for name, names in data["sets"].items()},
+        implied={part: DtypeSet.of(names) for part, names in data["implied"].items()},
+    )
+
+
+def find_dtypes(info: ModelInfo, inputs: Iterable[str] | None) -> DtypeChoice:
+    """Returns the dtypes that a model names itself or brings along: more than occur, never fewer.
+
+    Args:
+        info: the model.
+        inputs: dtypes of its inputs; None when nobody knows them.
+    """
+    if inputs is None:
+        reason = f"no reference case beside {info.name} tells the dtypes of its inputs"
+        return DtypeChoice(dtypes=EVERYTHING, reason=reason)
+    if info.dtypes == EVERYTHING:
+        return DtypeChoice(dtypes=EVERYTHING, reason=f"dtypes in {info.name} cannot be told")
+    found = info.dtypes | DtypeSet(frozenset(inputs))
+    for part, implied in load_dtype_rules().implied.items():
+        if any(part in operator.name.lower() for operator in info.operators):
+            found |= implied
+    return DtypeChoice(dtypes=found, reason=f"{info.name} has {found}")
+
+
+def choose_dtypes(found: Iterable[DtypeChoice]) -> DtypeChoice:
+    """Returns the smallest set of the rules that serves models with the dtypes `found`."""
+    choices = tuple(found)
+    unknown = [choice for choice in choices if choice.dtypes == EVERYTHING]
+    if unknown or not choices:
+        return unknown[0] if unknown else DtypeChoice(dtypes=EVERYTHING, reason="no models")
+    rules = load_dtype_rules()
+    wanted = rules.base
+    for choice in choices:
+        wanted |= choice.dtypes
+    reason = "; ".join(choice.reason for choice in choices)
+    for name, dtypes in rules.sets.items():
+        if not dtypes.lacks(wanted):
+            return DtypeChoice(dtypes=dtypes, reason=f"the set `{name}`: {reason}")
+    return DtypeChoice(dtypes=EVERYTHING, reason=f"no smaller set serves: {reason}")

@@ -1,0 +1,45 @@
+"""Where the reference case of a model is, and what its header tells; without numpy, to be quick."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from builder.core.tensors import DType
+
+SUFFIX = ".reference.safetensors"
+_MAX_HEADER = 16 << 20
+_DTYPES = {
+    "U8": DType.UINT8,
+    "I8": DType.INT8,
+    "I16": DType.INT16,
+    "I32": DType.INT32,
+    "I64": DType.INT64,
+    "F16": DType.FLOAT16,
+    "F32": DType.FLOAT32,
+    "F64": DType.FLOAT64,
+    "BOOL": DType.BOOL,
+}
+"""Names in safetensors headers."""
+
+
+def reference_path(model: Path) -> Path:
+    """Returns where the reference case of `model` is: `model.ptl.reference.safetensors`."""
+    return model.with_name(model.name + SUFFIX)
+
+
+def find_input_dtypes(model: Path, sha256: str) -> frozenset[str] | None:
+    """Returns the dtypes of the inputs in the reference case beside `model`; reads no tensor.
+
+    None without one, when it cannot be read, and when it belongs to a file of another digest.
+    """
+    try:
+        with reference_path(model).open("rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(min(size, _MAX_HEADER)))
+        if header["__metadata__"]["model_sha256"] != sha256:
+            return None
+        tensors = (header[name] for name in header if name.startswith("input."))
+        return frozenset(str(_DTYPES[tensor["dtype"]]) for tensor in tensors)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None

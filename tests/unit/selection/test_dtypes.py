@@ -1,0 +1,79 @@
+import pytest
+
+from builder.core.dtypes import EVERYTHING, DtypeSet
+from builder.core.model import ModelFormat, ModelInfo
+from builder.core.operators import Operator
+from builder.selection.dtypes import choose_dtypes, find_dtypes, load_dtype_rules
+
+RULES = load_dtype_rules()
+
+
+FLOAT32 = DtypeSet.of(["float32"])
+
+
+def make_info(*operators: str, dtypes: DtypeSet = FLOAT32) -> ModelInfo:
+    return ModelInfo(
+        name="m.ptl",
+        sha256="0" * 64,
+        size=1,
+        format=ModelFormat.LITE_ZIP,
+        bytecode_version=8,
+        operator_version=3,
+        operators=tuple(map(Operator.parse, operators)),
+        custom_classes=(),
+        methods=("forward",),
+        dtypes=dtypes,
+    )
+
+
+def test_a_model_without_known_inputs_may_have_everything():
+    choice = find_dtypes(make_info("aten::relu"), None)
+    assert choice.dtypes == EVERYTHING
+    assert "no reference case beside m.ptl" in choice.reason
+
+
+def test_a_model_that_computes_dtypes_may_have_everything():
+    choice = find_dtypes(make_info("aten::relu", dtypes=EVERYTHING), ["float32"])
+    assert choice.dtypes == EVERYTHING
+    assert "m.ptl cannot be told" in choice.reason
+
+
+def test_tensors_inputs_and_operators_bring_dtypes():
+    choice = find_dtypes(make_info("aten::relu", "aten::fft_rfft"), ["uint8"])
+    assert choice.dtypes == DtypeSet.of(["float32", "uint8", "complex64", "complex128"])
+    assert str(choice.dtypes) in choice.reason
+
+
+@pytest.mark.parametrize(
+    ("operators", "inputs", "expected"),
+    [
+        (["aten::relu"], ["float32"], RULES.sets["float"]),
+        (["aten::relu"], ["int8"], RULES.sets["integer"]),
+        (["aten::relu"], ["float16"], RULES.sets["half"]),
+        (["quantized::add"], ["float32"], RULES.sets["quantised"]),
+        (["aten::quantize_per_tensor"], [], RULES.sets["quantised"]),
+        (["quantized::add"], ["float16"], EVERYTHING),
+        (["sparse::qlinear_dynamic"], ["float32"], RULES.sets["quantised"]),
+        (["aten::view_as_complex"], ["float32"], EVERYTHING),
+        (["aten::Complex"], ["float32"], EVERYTHING),
+    ],
+)
+def test_the_smallest_set_that_serves_is_chosen(operators, inputs, expected):
+    choice = choose_dtypes([find_dtypes(make_info(*operators), inputs)])
+    assert choice.dtypes == expected
+    assert "m.ptl has" in choice.reason
+
+
+def test_models_together_get_what_serves_all():
+    half = find_dtypes(make_info("aten::relu"), ["float16"])
+    plain = find_dtypes(make_info("aten::relu"), ["float32"])
+    unknown = find_dtypes(make_info("aten::relu"), None)
+    assert choose_dtypes([plain, half]).dtypes == RULES.sets["half"]
+    assert choose_dtypes([plain, unknown]) == unknown
+    assert choose_dtypes([]).dtypes == EVERYTHING
+
+
+def test_sets_hold_the_base_and_come_smallest_first():
+    sizes = [len(dtypes.to_json()) for dtypes in RULES.sets.values()]
+    assert sizes == sorted(sizes)
+    assert not any(dtypes.lacks(RULES.base) for dtypes in RULES.sets.values())
