@@ -1,6 +1,6 @@
 """Tests skip where what they are marked with is missing, and fail where the run expects it.
 
-BUILDER_EXPECT names, separated by commas, what has to be there: `torch`, `host`.
+BUILDER_EXPECT names, separated by commas, what has to be there: `torch`, `host`, `ccache`, `distcc`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,16 @@ def has_host_compilers() -> bool:
     )
 
 
-NEEDS: dict[str, Callable[[], bool]] = {"torch": has_torch, "host": has_host_compilers}
+def has_programs(*names: str) -> Callable[[], bool]:
+    return lambda: all(map(shutil.which, names))
+
+
+NEEDS: dict[str, Callable[[], bool]] = {
+    "torch": has_torch,
+    "host": has_host_compilers,
+    "ccache": has_programs("ccache"),
+    "distcc": has_programs("distcc", "distccd"),
+}
 
 
 @cache

@@ -27,6 +27,16 @@ if TYPE_CHECKING:
     help="Folder to write <abi>/ into.",
 )
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Compilations at once.")
+@click.option(
+    "--launcher",
+    metavar="NAME",
+    envvar="BUILDER_LAUNCHER",
+    default="auto",
+    show_default=True,
+    show_envvar=True,
+    help="What to hand compilations to: ccache, sccache, distcc, icecc, ccache+distcc, "
+    "ccache+icecc or none; auto takes ccache or sccache if there is one.",
+)
 @click.option("--verbose", is_flag=True, help="Say where the full logs are.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and build nothing.")
 @click.option(
@@ -41,6 +51,7 @@ def command(
     abi: str,
     output: Path,
     jobs: int | None,
+    launcher: str,
     verbose: bool,
     dry_run: bool,
     lock_timeout: float,
@@ -55,13 +66,15 @@ def command(
     Examples:
       builder build mobilenet_v2.ptl --abi linux-x86_64 -o out
       builder build detector.ptl classifier.ptl -o out --jobs 8
+      builder build model.ptl -o out --launcher ccache+distcc
       builder build ops.yaml --dry-run
     """
     from builder import api
 
     target = api.locate_target(abi)
     if dry_run:
-        plan = api.plan_build(models, target, toolchain=api.locate_toolchain(target))
+        toolchain = api.locate_toolchain(target, launcher=launcher)
+        plan = api.plan_build(models, target, toolchain=toolchain)
         print_plan(plan, as_json=as_json)
         return
     outcome = api.build_runtime(
@@ -70,6 +83,7 @@ def command(
         output,
         progress=ConsoleProgress(),
         jobs=jobs,
+        launcher=launcher,
         lock_timeout=lock_timeout,
     )
     if as_json:

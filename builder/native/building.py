@@ -26,7 +26,7 @@ from builder.native.link import link_library, link_program, strip_library
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
 from builder.native.reply import Roots, read_unit_graph
 from builder.native.units import API_UNIT, REGISTRATIONS_UNIT, RUNNER_UNIT, BuildUnits, make_units
-from builder.system.files import free_bytes, replacement, write_atomically
+from builder.system.files import free_bytes, replacement, write_atomically, write_if_changed
 from builder.system.process import Runner
 from builder.system.progress import Progress
 
@@ -100,8 +100,11 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
         NativeBuildError: a unit does not compile, or a symbol is nowhere defined.
     """
     started = time.monotonic()
+    layout = build.layout
+    for path in build.runtime.iterdir():
+        write_if_changed(layout.runtime / path.name, path.read_text())
     units = make_units(
-        graph, selection, build.layout, runtime=build.runtime, version=build.plan.source_version
+        graph, selection, layout, runtime=layout.runtime, version=build.plan.source_version
     )
     folder = compile_folder(build)
     write_ninja(render_ninja(units.graph.units.values(), build.toolchain, folder), folder)
@@ -123,10 +126,10 @@ def compile_folder(build: NativeBuild) -> CompileFolder:
         ninja_file=plan / "build.ninja",
         prefixes=(
             Prefix(layout.configured, layout.configured.name, "generated"),
+            Prefix(layout.runtime, layout.runtime.name, "torchlite"),
             Prefix(layout.plan, plan.as_posix(), "torchlite"),
             Prefix(layout.root, ".", "."),
             Prefix(build.tree.root, os.path.relpath(build.tree.root, layout.root), "pytorch"),
-            Prefix(build.runtime, str(build.runtime), "torchlite"),
         ),
     )
 

@@ -36,6 +36,11 @@ class Layout:
         return self.root / "allowlists"
 
     @property
+    def runtime(self) -> Path:
+        """A copy of builder's own C++: commands that name it are the same on every machine."""
+        return self.root / "runtime"
+
+    @property
     def plan(self) -> Path:
         """What belongs to one operator list."""
         return self.root / "plans" / self.plan_key
