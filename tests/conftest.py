@@ -1,6 +1,7 @@
 """Tests skip where what they are marked with is missing, and fail where the run expects it.
 
-BUILDER_EXPECT names, separated by commas, what has to be there: `torch`, `host`, `ccache`, `distcc`.
+BUILDER_EXPECT names, separated by commas, what has to be there: `torch`, `host`, `ccache`,
+`distcc`.
 """
 
 from __future__ import annotations

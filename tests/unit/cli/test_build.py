@@ -52,7 +52,7 @@ def asked(monkeypatch):
         return OUTCOME
 
     monkeypatch.setattr(api, "build_runtime", build)
-    monkeypatch.setattr(api, "locate_toolchain", lambda target: make_toolchain(target=target))
+    monkeypatch.setattr(api, "locate_toolchain", lambda target, **_: make_toolchain(target=target))
     return seen
 
 
@@ -65,20 +65,34 @@ def run(*arguments: str) -> Result:
 def test_defaults(asked):
     assert run().exit_code == 0
     assert asked == [
-        ((Path("m.ptl"),), "linux-x86_64", Path("out"), {"jobs": None, "lock_timeout": -1.0})
+        (
+            (Path("m.ptl"),),
+            "linux-x86_64",
+            Path("out"),
+            {"jobs": None, "launcher": "auto", "lock_timeout": -1.0},
+        )
     ]
 
 
 def test_every_option_reaches_the_use_case(asked):
-    run("other model.pt", "-o", "my out", "-j", "3", "--lock-timeout", "0.5")
+    run(
+        "other model.pt", "-o", "my out", "-j", "3", "--lock-timeout", "0.5", "--launcher", "distcc"
+    )
     assert asked == [
         (
             (Path("m.ptl"), Path("other model.pt")),
             "linux-x86_64",
             Path("my out"),
-            {"jobs": 3, "lock_timeout": 0.5},
+            {"jobs": 3, "launcher": "distcc", "lock_timeout": 0.5},
         )
     ]
+
+
+def test_the_launcher_may_come_from_the_environment(asked, monkeypatch):
+    monkeypatch.setenv("BUILDER_LAUNCHER", "none")
+    run()
+    run("--launcher", "ccache")
+    assert [options["launcher"] for *_, options in asked] == ["none", "ccache"]
 
 
 def test_result_for_people(asked):
