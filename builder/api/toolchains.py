@@ -45,7 +45,7 @@ def locate_toolchain(target: Target, *, launcher: str = "none") -> Toolchain:
     runner = Runner.inherit()
     chosen = runner.environment
     toolchain = locate_host_toolchain(runner, target, cc=chosen.get("CC"), cxx=chosen.get("CXX"))
-    return replace(toolchain, launcher=locate_launcher(runner, launcher))
+    return replace(toolchain, launcher=locate_launcher(runner, launcher, toolchain.cc))
 
 
 def diagnose() -> Diagnosis:

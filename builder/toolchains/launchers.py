@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 from builder.core.toolchain import Launcher, Tool
 from builder.errors import ConfigurationError, ToolchainError
@@ -27,6 +29,8 @@ class Program:
     """Makes it print for how many compilations at once there is room on all its machines."""
     no_room: str = ""
     """What to type when it prints none."""
+    hosts_option: str = ""
+    """Makes it print its helpers; only where it does not send the compiler along."""
     fallback: str = ""
     """Regular expression for its line about a unit that no helper has compiled."""
 
@@ -37,6 +41,7 @@ DISTCC = Program(
     name="distcc",
     jobs_option="-j",
     no_room="export DISTCC_HOSTS='helper/8 other-helper/4'",
+    hosts_option="--show-hosts",
     fallback=r"distcc\[\d+\] .*failed to distribute.*running locally",
 )
 ICECC = Program(name="icecc")
@@ -48,16 +53,17 @@ LAUNCHERS = {
 """What `--launcher` takes. sccache has helpers of its own and hands nothing on."""
 
 
-def locate_launcher(runner: Runner, choice: str) -> Launcher | None:
+def locate_launcher(runner: Runner, choice: str, compiler: Tool) -> Launcher | None:
     """Returns the launcher named `choice`, or None for `none`.
 
     Args:
         runner: its PATH is searched, its environment tells distcc which helpers there are.
         choice: one of LAUNCHERS, `none`, or `auto` for the first compiler cache there is, if any.
+        compiler: clang of this machine; helpers must have the same release.
 
     Raises:
         ConfigurationError: no launcher is called `choice`.
-        ToolchainError: one of its programs is not installed, or has no helpers.
+        ToolchainError: one of its programs is not installed, or has no helpers, or other compilers.
     """
     if choice == NONE:
         return None
@@ -69,7 +75,11 @@ def locate_launcher(runner: Runner, choice: str) -> Launcher | None:
             f"unknown launcher {choice!r}",
             hint=f"--launcher takes {', '.join((AUTO, NONE, *LAUNCHERS))}",
         )
-    return _describe(runner, LAUNCHERS[choice])
+    programs = LAUNCHERS[choice]
+    launcher = _describe(runner, programs)
+    if programs[-1].hosts_option:
+        _refuse_other_compilers(runner, programs[-1], compiler)
+    return launcher
 
 
 def find_launchers(runner: Runner) -> tuple[Tool, ...]:
@@ -108,3 +118,25 @@ def _ask_jobs(runner: Runner, program: Program) -> int | None:
             f"{program.name} knows no helpers: {said.strip()}", hint=program.no_room
         )
     return int(jobs[0])
+
+
+def _refuse_other_compilers(runner: Runner, program: Program, compiler: Tool) -> None:
+    """Has every helper compile a line, and reads from the object which compiler it was.
+
+    clang writes its version into `.comment`. A helper that does not answer is no reason to stop:
+    others, or this machine, do its work.
+    """
+    hosts = runner.run((program.name, program.hosts_option)).output.split()
+    with tempfile.TemporaryDirectory(prefix="builder-probe-") as name:
+        source, compiled = Path(name, "probe.c"), Path(name, "probe.o")
+        source.write_text("int probe;\n")
+        build = (program.name, str(compiler.path), "-c", str(source), "-o", str(compiled))
+        for host in hosts:
+            only = runner.with_environment(DISTCC_HOSTS=host, DISTCC_FALLBACK="0")
+            answered = only.run(build).returncode == 0
+            if answered and compiler.version.encode() not in compiled.read_bytes():
+                raise ToolchainError(
+                    f"the helper {host} has another compiler than {compiler.version}",
+                    hint=f"install that release there as {compiler.path}, or take the helper out "
+                    "of DISTCC_HOSTS",
+                )

@@ -13,6 +13,7 @@ import pytest
 
 from builder import api
 from builder.core.units import TranslationUnit
+from builder.errors import ToolchainError
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
 from builder.system.process import Runner
 from builder.system.progress import Silent
@@ -34,6 +35,8 @@ int count%d(const std::string& name) {
 """
 C_SOURCE = "const char* where(void) { return __FILE__; }\nint step(void) { return STEP; }\n"
 COUNT = 8
+PROBE = 1
+"""Each helper compiles one line to show which compiler it has."""
 
 
 class Project:
@@ -66,7 +69,7 @@ class Project:
 
     def compile(self, choice, runner, progress=None):
         toolchain = api.locate_toolchain(api.locate_target(ABI))
-        toolchain = replace(toolchain, launcher=locate_launcher(runner, choice))
+        toolchain = replace(toolchain, launcher=locate_launcher(runner, choice, toolchain.cc))
         write_ninja(render_ninja(self.units, toolchain, self.folder), self.folder)
         return compile_units(
             [unit.id for unit in self.units],
@@ -184,7 +187,7 @@ def test_another_launcher_compiles_nothing_again(runner, helper, tmp_path):
 def test_a_helper_compiles_every_unit_to_the_same_bytes(runner, helper, undisturbed, tmp_path):
     project, progress = Project(tmp_path / "project"), Notes()
     assert project.compile("distcc", runner, progress) == COUNT
-    assert helper.compiled == COUNT
+    assert helper.compiled == COUNT + PROBE
     assert project.objects() == undisturbed
     assert progress.notes == []
 
@@ -193,10 +196,11 @@ def test_a_helper_compiles_every_unit_to_the_same_bytes(runner, helper, undistur
 def test_a_helper_that_dies_midway_is_made_up_for(runner, helper, undisturbed, tmp_path):
     project, progress = Project(tmp_path / "project"), Notes(at=helper.kill)
     assert project.compile("distcc", runner, progress) == COUNT
-    assert 4 <= helper.compiled < COUNT
+    compiled = helper.compiled - PROBE
+    assert 4 <= compiled < COUNT
     assert project.objects() == undisturbed
     (note,) = progress.notes
-    assert f"no helper compiled {COUNT - helper.compiled} units" in note
+    assert f"no helper compiled {COUNT - compiled} units" in note
 
 
 @pytest.mark.distcc
@@ -205,7 +209,7 @@ def test_headers_that_change_are_noticed_through_a_helper(runner, helper, tmp_pa
     project.compile("distcc", runner)
     (project.source / "step.h").write_text(HEADER.replace("3", "4"))
     assert project.compile("distcc", runner) == COUNT
-    assert helper.compiled == 2 * COUNT
+    assert helper.compiled == 2 * (COUNT + PROBE)
 
 
 @pytest.mark.ccache
@@ -213,8 +217,19 @@ def test_headers_that_change_are_noticed_through_a_helper(runner, helper, tmp_pa
 def test_what_the_cache_has_goes_to_no_helper(runner, helper, undisturbed, tmp_path):
     one, two = Project(tmp_path / "one"), Project(tmp_path / "two")
     one.compile("ccache+distcc", runner)
-    assert helper.compiled == COUNT
+    assert helper.compiled == COUNT + PROBE
     two.compile("ccache+distcc", runner)
-    assert helper.compiled == COUNT
+    assert helper.compiled == COUNT + 2 * PROBE
     assert count_hits(runner) == COUNT
     assert one.objects() == two.objects() == undisturbed
+
+
+@pytest.mark.distcc
+def test_a_helper_with_another_compiler_is_refused(runner, helper):
+    compiler = api.locate_toolchain(api.locate_target(ABI)).cc
+    other = replace(compiler, version="clang version 99.0.0")
+    with pytest.raises(ToolchainError, match=rf"helper 127\.0\.0\.1:{helper.port}"):
+        locate_launcher(runner, "distcc", other)
+    assert locate_launcher(runner, "distcc", compiler) is not None
+    helper.kill()
+    assert locate_launcher(runner, "distcc", other) is not None

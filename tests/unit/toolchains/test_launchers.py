@@ -3,11 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from samples import FakeRunner
+from samples import FakeRunner, make_tool
 
 from builder.errors import ConfigurationError, ToolchainError
 from builder.system.process import Completed
-from builder.toolchains.launchers import LAUNCHERS, find_launchers, locate_launcher
+from builder.toolchains.launchers import LAUNCHERS, find_launchers
+from builder.toolchains.launchers import locate_launcher as locate
 
 VERSIONS = {
     "ccache": "ccache version 4.7.5\nFeatures: file-storage http-storage\n",
@@ -21,6 +22,10 @@ NO_HOSTS = (
 )
 
 
+def locate_launcher(runner, choice):
+    return locate(runner, choice, make_tool("clang", "clang version 14.0.6"))
+
+
 class Machine(FakeRunner):
     """Has the named programs; distcc answers `-j` with `jobs`."""
 
@@ -31,6 +36,8 @@ class Machine(FakeRunner):
 def machine(*programs: str, jobs: str = "12\n") -> Machine:
     def answer(command: tuple[str, ...]) -> Completed:
         name = Path(command[0]).name
+        if command[1:] == ("--show-hosts",):
+            return Completed(0, "")
         return Completed(0, jobs if command[1:] == ("-j",) else VERSIONS[name])
 
     return Machine(answer=answer, environment={"programs": programs})
