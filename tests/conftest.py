@@ -1,6 +1,7 @@
 """Tests skip where what they are marked with is missing, and fail where the run expects it.
 
-BUILDER_EXPECT names, separated by commas, what has to be there: `torch`, `host`.
+BUILDER_EXPECT names, separated by commas, what has to be there: `torch`, `host`, `ccache`,
+`distcc`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,17 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("patient")
 
-NEEDS: dict[str, Callable[[], bool]] = {"torch": has_torch, "host": has_host_compilers}
+
+def has_programs(*names: str) -> Callable[[], bool]:
+    return lambda: all(map(shutil.which, names))
+
+
+NEEDS: dict[str, Callable[[], bool]] = {
+    "torch": has_torch,
+    "host": has_host_compilers,
+    "ccache": has_programs("ccache"),
+    "distcc": has_programs("distcc", "distccd"),
+}
 
 
 @cache

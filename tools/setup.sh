@@ -60,6 +60,11 @@ install_system_packages() {
   if may_install; then install ccache; fi
 }
 
+may_install_launchers() { command -v dpkg-query >/dev/null && may_install; }
+
+# What the tests of --launcher need; they are skipped without.
+install_launchers() { if may_install_launchers; then install ccache distcc; fi; }
+
 make_environment() {
   local python=/usr/bin/python3 options=() torch=()
   if has_system_torch; then

@@ -90,12 +90,14 @@ def build_runtime(
     flavour: Flavour | None = None,
     dtypes: DtypeSet | None = None,
     jobs: int | None = None,
+    launcher: str = "auto",
     lock_timeout: float = -1,
 ) -> BuildOutcome:
     """Builds the selective runtime for `paths` and lays it out in `output/<abi>`.
 
     Safe to kill at any point: the next call continues. Only one builder works on one
     configuration's objects at a time; others wait, for at most `lock_timeout` seconds.
+    `jobs` compilations run at once; without it as many as the launcher or ninja deems right.
 
     Raises:
         ModelError: a file cannot be read, or an operator is unknown.
@@ -107,7 +109,7 @@ def build_runtime(
     from builder.api.toolchains import locate_toolchain
     from builder.system.locks import folder_lock
 
-    toolchain = locate_toolchain(target)
+    toolchain = locate_toolchain(target, launcher=launcher)
     plan = plan_build(paths, target, toolchain=toolchain, flavour=flavour, dtypes=dtypes)
     _note_choices(plan, progress)
     tree = locate_sources(progress=progress)
@@ -134,7 +136,7 @@ def make_symbol_index(
     from builder.native.indexing import make_index
     from builder.system.locks import folder_lock
 
-    toolchain = locate_toolchain(target)
+    toolchain = locate_toolchain(target, launcher="auto")
     plan = plan_build((), target, toolchain=toolchain)
     tree = locate_sources(progress=progress)
     build = _native_build(plan, tree, toolchain, progress=progress, jobs=jobs)
@@ -155,6 +157,11 @@ def _native_build(
     from builder.system.places import cache_folder, data_folder
     from builder.system.process import Runner
 
+    launcher = toolchain.launcher
+    if launcher:
+        room = f", {launcher.jobs} at once" if launcher.jobs and not jobs else ""
+        progress.note(f"compiling through {launcher.name}{room}")
+        jobs = jobs or launcher.jobs
     return NativeBuild(
         plan=plan,
         tree=tree,

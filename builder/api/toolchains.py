@@ -25,18 +25,27 @@ def locate_target(abi: str) -> Target:
     return target
 
 
-def locate_toolchain(target: Target) -> Toolchain:
+def locate_toolchain(target: Target, *, launcher: str = "none") -> Toolchain:
     """Returns what compiles for `target`; CC and CXX of the environment are honoured.
 
+    Args:
+        target: what to build for.
+        launcher: what compilations are handed to (builder.toolchains.launchers).
+
     Raises:
+        ConfigurationError: there is no such launcher.
         ToolchainError: something is missing or unfit; the hint says what to install.
     """
+    from dataclasses import replace
+
     from builder.system.process import Runner
     from builder.toolchains.host import locate_host_toolchain
+    from builder.toolchains.launchers import locate_launcher
 
     runner = Runner.inherit()
     chosen = runner.environment
-    return locate_host_toolchain(runner, target, cc=chosen.get("CC"), cxx=chosen.get("CXX"))
+    toolchain = locate_host_toolchain(runner, target, cc=chosen.get("CC"), cxx=chosen.get("CXX"))
+    return replace(toolchain, launcher=locate_launcher(runner, launcher, toolchain.cc))
 
 
 def diagnose() -> Diagnosis:

@@ -31,6 +31,16 @@ if TYPE_CHECKING:
     help="Folder to write <abi>/ into.",
 )
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Compilations at once.")
+@click.option(
+    "--launcher",
+    metavar="NAME",
+    envvar="BUILDER_LAUNCHER",
+    default="auto",
+    show_default=True,
+    show_envvar=True,
+    help="What to hand compilations to: ccache, sccache, distcc, icecc, ccache+distcc, "
+    "ccache+icecc or none; auto takes ccache or sccache if there is one.",
+)
 @click.option("--verbose", is_flag=True, help="Say where the full logs are.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and build nothing.")
 @click.option(
@@ -48,6 +58,7 @@ def command(
     dtypes: DtypeSet | None,
     output: Path,
     jobs: int | None,
+    launcher: str,
     verbose: bool,
     dry_run: bool,
     lock_timeout: float,
@@ -63,6 +74,7 @@ def command(
       builder build mobilenet_v2.ptl --abi linux-x86_64 -o out
       builder build detector.ptl classifier.ptl -o out --jobs 8
       builder build model.ptl --profile debug
+      builder build model.ptl -o out --launcher ccache+distcc
       builder build ops.yaml --dry-run
       builder build ops.yaml --dtypes float32,int64,bool
     """
@@ -71,7 +83,7 @@ def command(
     target = api.locate_target(abi)
     flavour = Flavour(profile=Profile(profile), strip_error_messages=strip_error_messages)
     if dry_run:
-        toolchain = api.locate_toolchain(target)
+        toolchain = api.locate_toolchain(target, launcher=launcher)
         plan = api.plan_build(models, target, toolchain=toolchain, flavour=flavour, dtypes=dtypes)
         print_plan(plan, as_json=as_json)
         return
@@ -83,6 +95,7 @@ def command(
         flavour=flavour,
         dtypes=dtypes,
         jobs=jobs,
+        launcher=launcher,
         lock_timeout=lock_timeout,
     )
     if as_json:

@@ -19,6 +19,25 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Launcher:
+    """What compilations are handed to: a compiler cache, a distributing program, or both."""
+
+    tools: tuple[Tool, ...]
+    """The first stands in front of the compiler and hands on to the next."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """What makes it do so."""
+    jobs: int | None = None
+    """Compilations at once that it has room for; None where it does not say."""
+    fallback: str = ""
+    """Regular expression for what it prints when a unit is compiled on this machine after all."""
+
+    @property
+    def name(self) -> str:
+        """As the command line calls it, e.g. `ccache+distcc`."""
+        return "+".join(tool.name for tool in self.tools)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
     """What compiles and links for one target."""
 
@@ -31,8 +50,8 @@ class Toolchain:
     ninja: Tool
     python: Tool
     strip: Tool
-    launcher: Tool | None = None
-    """Compiler cache (ccache or sccache) put in front of every compilation, or None."""
+    launcher: Launcher | None = None
+    """Put in front of every compilation; changes no bytes."""
     system_flags: tuple[str, ...] = ()
     """Flags for every compilation and link, e.g. `--target=`."""
     configuration: tuple[tuple[str, str], ...] = ()

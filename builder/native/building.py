@@ -37,6 +37,7 @@ from builder.native.units import (
     API_UNIT,
     REGISTRATIONS_UNIT,
     RUNNER_UNIT,
+    SMALL_LIBSTDCXX_UNIT,
     BuildUnits,
     make_units,
 )

@@ -54,7 +54,7 @@ class Layout:
 
     @property
     def runtime(self) -> Path:
-        """Link to builder's own C++ sources."""
+        """Link to builder's own C++: commands that name it are the same on every machine."""
         return self.root / "torchlite"
 
     @property

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.core.toolchain import Toolchain
+from builder.core.toolchain import Launcher, Toolchain
 from builder.core.units import TranslationUnit
 from builder.errors import NativeBuildError
 from builder.system.files import write_if_changed
 from builder.system.process import Runner, failure_text
 from builder.system.progress import Progress
 
+_LAUNCHER = '$${BUILDER_COMPILE_WITH:+"$$BUILDER_COMPILE_WITH"}'
+"""Expanded by the shell: ninja compares commands, and another launcher makes no other objects."""
 _STATUS = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")
 
 
@@ -74,14 +76,16 @@ def render_ninja(
     toolchain: Toolchain,
     folder: CompileFolder,
 ) -> str:
-    """Returns the ninja file that can compile each of `units`; equal input, equal text."""
-    launcher = f"{_quote(str(toolchain.launcher.path))} " if toolchain.launcher else ""
+    """Returns the ninja file that can compile each of `units`; equal input, equal text.
+
+    The launcher is not part of it: see `_launcher_environment`.
+    """
     common = " ".join(map(_quote, (*toolchain.system_flags, *folder.prefix_maps)))
     lines = ["ninja_required_version = 1.10", "builddir = .", ""]
     for language, tool in (("C", toolchain.cc), ("CXX", toolchain.cxx), ("ASM", toolchain.cc)):
         lines += [
             f"rule {language}",
-            f"  command = {launcher}{_quote(str(tool.path))} {common} $flags "
+            f"  command = {_LAUNCHER} {_quote(str(tool.path))} {common} $flags "
             "-MD -MF $out.d -MT $out -c $in -o $out",
             "  depfile = $out.d",
             "  deps = gcc",
@@ -115,7 +119,8 @@ def compile_units(
 ) -> int:
     """Brings the objects of `unit_ids` up to date; returns how many were compiled.
 
-    With `keep_going` the others are compiled too when one fails.
+    With `keep_going` the others are compiled too when one fails. Says when the launcher could not
+    hand units on to other machines.
 
     Raises:
         NativeBuildError: a unit did not compile; carries the compiler's last lines.
@@ -132,8 +137,13 @@ def compile_units(
     parallel = (*(("-j", str(jobs)) if jobs else ()), *(("-k", "0") if keep_going else ()))
     targets = [folder.object_path(unit_id) for unit_id in sorted(unit_ids)]
     command = (str(toolchain.ninja.path), "-f", str(folder.ninja_file), *parallel, *targets)
-    ninja = runner.with_environment(NINJA_STATUS="[%f/%t] ")
+    launcher = toolchain.launcher
+    ninja = runner.with_environment(NINJA_STATUS="[%f/%t] ", **_launcher_environment(launcher))
     completed = ninja.run(command, cwd=folder.root, log=log, on_line=on_line)
+    fallback = launcher.fallback if launcher else ""
+    here = len(re.findall(fallback, completed.output)) if fallback else 0
+    if here:
+        progress.note(f"no helper compiled {here} units, so this machine did; see {log}")
     if completed.returncode != 0:
         failed = re.search(r"^FAILED: (?:\[code=\d+\] )?(\S+)", completed.output, re.MULTILINE)
         step = f"compiling {failed[1]}" if failed else "compiling"
@@ -142,6 +152,11 @@ def compile_units(
             hint = "free some space; the next run continues where this one stopped"
         raise NativeBuildError(failure_text(step, completed, log=log), hint=hint)
     return len(compiled)
+
+
+def _launcher_environment(launcher: Launcher | None) -> dict[str, str]:
+    path = str(launcher.tools[0].path) if launcher else ""
+    return {"BUILDER_COMPILE_WITH": path, **dict(launcher.environment if launcher else ())}
 
 
 def _quote(text: str) -> str:

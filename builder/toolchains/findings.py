@@ -10,13 +10,13 @@ from builder.core.toolchain import Tool, Toolchain
 from builder.errors import ToolchainError
 from builder.system.process import Runner
 from builder.toolchains.host import (
-    find_launcher,
     find_major,
     locate_clang,
     locate_host_toolchain,
     locate_linker,
     locate_packaged_tool,
 )
+from builder.toolchains.launchers import find_launchers
 
 LATER = {
     "android": "Android targets come in a later release; they will need the Android NDK",
@@ -29,17 +29,17 @@ def inspect_tools(runner: Runner, *, cc: str | None = None) -> tuple[Finding, ..
     """Returns one finding per program a host build uses."""
     clang = _try("clang", lambda: locate_clang(runner, cc))
     major = find_major(clang.detail) if clang.ok else 0
-    launcher = find_launcher(runner)
+    launchers = find_launchers(runner)
     return (
         clang,
         _try("lld", lambda: locate_linker(runner, major)),
         _try("cmake", lambda: locate_packaged_tool(runner, "cmake", "CMAKE_BIN_DIR")),
         _try("ninja", lambda: locate_packaged_tool(runner, "ninja", "BIN_DIR")),
         Finding(
-            subject="compiler cache",
-            ok=launcher is not None,
-            detail=_describe(launcher) if launcher else "not installed (optional)",
-            remedy="" if launcher else "apt install ccache",
+            subject="launchers",
+            ok=bool(launchers),
+            detail="; ".join(map(_describe, launchers)) or "none installed (optional)",
+            remedy="" if launchers else "apt install ccache",
         ),
     )
 

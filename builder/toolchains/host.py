@@ -64,7 +64,6 @@ def locate_host_toolchain(
         ninja=locate_packaged_tool(runner, "ninja", "BIN_DIR"),
         strip=locate_strip(runner, find_major(compiler.version)),
         python=Tool(name="python", path=Path(sys.executable), version=platform.python_version()),
-        launcher=find_launcher(runner),
         system_flags=system_flags,
         configuration=describe_to_cmake(target),
     )
@@ -213,11 +212,6 @@ def locate_packaged_tool(runner: Runner, name: str, attribute: str) -> Tool:
         if tool is not None:
             return Tool(name=name, path=tool.path, version=tool.version)
     raise ToolchainError(f"there is no {name}", hint=f"pip install {name}")
-
-
-def find_launcher(runner: Runner) -> Tool | None:
-    """Returns a compiler cache, ccache before sccache, or None."""
-    return find_tool(runner, "ccache") or find_tool(runner, "sccache")
 
 
 def probe_compiler(runner: Runner, compiler: Tool, linker: Tool, target: Target) -> str:

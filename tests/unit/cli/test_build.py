@@ -63,7 +63,7 @@ def asked(monkeypatch):
         return OUTCOME
 
     monkeypatch.setattr(api, "build_runtime", build)
-    monkeypatch.setattr(api, "locate_toolchain", lambda target: make_toolchain(target=target))
+    monkeypatch.setattr(api, "locate_toolchain", lambda target, **_: make_toolchain(target=target))
     return seen
 
 
@@ -75,12 +75,19 @@ def run(*arguments: str) -> Result:
 
 def test_defaults(asked):
     assert run().exit_code == 0
-    options = {"flavour": Flavour(), "dtypes": None, "jobs": None, "lock_timeout": -1.0}
+    options = {
+        "flavour": Flavour(),
+        "dtypes": None,
+        "jobs": None,
+        "launcher": "auto",
+        "lock_timeout": -1.0,
+    }
     assert asked == [((Path("m.ptl"),), "linux-x86_64", Path("out"), options)]
 
 
 def test_every_option_reaches_the_use_case(asked):
-    run("other model.pt", "-o", "my out", "-j", "3", "--lock-timeout", "0.5", *TERSE)
+    given = ("-o", "my out", "-j", "3", "--lock-timeout", "0.5", "--launcher", "distcc")
+    run("other model.pt", *given, *TERSE)
     assert asked == [
         (
             (Path("m.ptl"), Path("other model.pt")),
@@ -90,10 +97,18 @@ def test_every_option_reaches_the_use_case(asked):
                 "flavour": Flavour(profile=Profile.DEBUG, strip_error_messages=True),
                 "dtypes": None,
                 "jobs": 3,
+                "launcher": "distcc",
                 "lock_timeout": 0.5,
             },
         )
     ]
+
+
+def test_the_launcher_may_come_from_the_environment(asked, monkeypatch):
+    monkeypatch.setenv("BUILDER_LAUNCHER", "none")
+    run()
+    run("--launcher", "ccache")
+    assert [options["launcher"] for *_, options in asked] == ["none", "ccache"]
 
 
 def test_result_for_people(asked):

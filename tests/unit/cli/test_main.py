@@ -143,7 +143,7 @@ def test_a_missing_argument_is_named(run, capsys):
 @pytest.mark.parametrize("name", ["build", "plan"])
 def test_a_model_that_is_not_there_is_3(run, capsys, monkeypatch, name, tmp_path):
     for module in (api, toolchains):
-        monkeypatch.setattr(module, "locate_toolchain", lambda target: make_toolchain())
+        monkeypatch.setattr(module, "locate_toolchain", lambda target, **_: make_toolchain())
     monkeypatch.setattr(building, "_digest_native_files", lambda: "0")
     assert run(name, str(tmp_path / "no such model.ptl"), "--abi", "linux-x86_64") == 3
     assert "no such model.ptl" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from samples import make_list, make_operators, make_plan, make_tool, make_toolch
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.plan import DispatchBackend
 from builder.core.targets import TARGETS
+from builder.core.toolchain import Launcher
 
 PLAN = make_plan()
 BOTH = (DispatchBackend.CPU, DispatchBackend.QUANTIZED_CPU)
@@ -63,7 +64,9 @@ def test_keys_are_folder_names():
 
 
 def test_toolchains_are_told_apart_by_version_and_not_by_path():
-    same = make_toolchain(cc=make_tool("/opt/llvm/clang"), launcher=make_tool("ccache"))
+    same = make_toolchain(
+        cc=make_tool("/opt/llvm/clang"), launcher=Launcher(tools=(make_tool("ccache"),))
+    )
     assert same.fingerprint == make_toolchain().fingerprint
     for part in ("cc", "cxx", "linker", "strip", "cmake"):
         newer = make_toolchain(**{part: make_tool("x", "15.0.7")})

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from samples import FakeRunner, make_tool, make_toolchain, make_unit
 
+from builder.core.toolchain import Launcher
 from builder.errors import NativeBuildError
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
 from builder.system.process import Completed
@@ -46,10 +47,20 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "build.ninja"
 
 
 def test_the_ninja_file(golden):
-    toolchain = make_toolchain(
-        system_flags=("--target=x86_64-linux-gnu",), launcher=make_tool("ccache")
-    )
+    toolchain = make_toolchain(system_flags=("--target=x86_64-linux-gnu",))
     golden(GOLDEN, render_ninja(UNITS, toolchain, FOLDER))
+
+
+DISTRIBUTED = Launcher(
+    tools=(make_tool("ccache"), make_tool("distcc")),
+    environment=(("CCACHE_PREFIX", "distcc"),),
+    fallback="running locally",
+)
+
+
+def test_the_launcher_is_not_in_what_ninja_compares():
+    text = render_ninja(UNITS, make_toolchain(launcher=DISTRIBUTED), FOLDER)
+    assert text == render_ninja(UNITS, make_toolchain(), FOLDER)
 
 
 def test_the_order_of_units_does_not_matter():
@@ -107,10 +118,10 @@ def test_an_unchanged_file_is_not_touched(tmp_path):
     assert (tmp_path / "p/build.ninja").read_text() == "two\n"
 
 
-def compile_with(runner: FakeRunner, *, jobs=None, progress=None) -> int:
+def compile_with(runner: FakeRunner, *, jobs=None, progress=None, launcher=None) -> int:
     return compile_units(
         ["b.cpp", "a.cpp"],
-        make_toolchain(),
+        make_toolchain(launcher=launcher),
         FOLDER,
         runner=runner,
         jobs=jobs,
@@ -136,7 +147,31 @@ def test_progress_and_count_come_from_ninja():
         )
     ]
     assert runner.folders == [ROOT]
-    assert runner.extra == {"NINJA_STATUS": "[%f/%t] "}
+    assert runner.extra == {"NINJA_STATUS": "[%f/%t] ", "BUILDER_COMPILE_WITH": ""}
+
+
+def test_the_launcher_is_told_in_the_environment():
+    runner = FakeRunner.saying("")
+    compile_with(runner, launcher=DISTRIBUTED)
+    assert runner.extra["BUILDER_COMPILE_WITH"] == "/usr/bin/ccache"
+    assert runner.extra["CCACHE_PREFIX"] == "distcc"
+
+
+@pytest.mark.parametrize(
+    ("launcher", "noted"),
+    [(DISTRIBUTED, ["no helper compiled 2 units, so this machine did; see /logs/compile.log"]),
+     (Launcher(tools=(make_tool("ccache"),)), [])],
+)  # fmt: skip
+def test_units_that_no_helper_compiled_are_told(launcher, noted):
+    notes = []
+
+    class Progress(Silent):
+        def note(self, text):
+            notes.append(text)
+
+    output = "[1/2] a.cpp\nrunning locally\n[2/2] b.cpp\nrunning locally\n"
+    compile_with(FakeRunner.saying(output), launcher=launcher, progress=Progress())
+    assert notes == noted
 
 
 def test_nothing_to_do():

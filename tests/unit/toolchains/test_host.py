@@ -79,7 +79,6 @@ def test_a_whole_toolchain_is_described_by_versions_not_paths():
     assert found.cxx.version == "Debian clang version 14.0.6, libstdc++ 20220819, glibc 2.36"
     assert found.linker.path == Path("/usr/bin/ld.lld")
     assert not any("/" in part for part in found.fingerprint)
-    assert found.launcher is None
 
 
 def test_the_compiler_is_tried_with_the_very_linker():
@@ -236,7 +235,7 @@ def test_doctor_finds_a_host_that_can_build():
 def test_doctor_lists_programs():
     found = {f.subject: f for f in inspect_tools(Machine(full(ccache="ccache version 4.7.5\n")))}
     assert found["clang"].detail == "Debian clang version 14.0.6 (/usr/bin/clang)"
-    assert found["compiler cache"].ok
+    assert found["launchers"].detail == "ccache version 4.7.5 (/usr/bin/ccache)"
     assert not {f.subject for f in found.values() if not f.ok}
     assert not all(f.ok for f in inspect_tools(Machine({})))
 
