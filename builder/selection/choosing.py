@@ -21,17 +21,18 @@ def select(wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionR
     refuse_unknown(wanted, catalogue, rules)
     operators = tuple(wanted.operators)
     dispatched = {o: catalogue.dispatcher[o] for o in operators if o in catalogue.dispatcher}
-    by_hand = [o for o in operators if o not in dispatched]
-    roots = set(rules.always)
-    for operator in by_hand:
-        roots |= _registering_units(operator, catalogue, rules)
-        roots |= rules.by_name.get(operator.namespace, frozenset())
-    for custom_class in wanted.custom_classes:
-        roots |= rules.custom_classes.get(custom_class.split(".")[0], frozenset())
+    by_hand = {
+        operator: _registering_units(operator, catalogue, rules)
+        | rules.by_name.get(operator.namespace, frozenset())
+        for operator in operators
+        if operator not in dispatched
+    }
+    classes = (rules.custom_classes.get(c.split(".")[0], ()) for c in wanted.custom_classes)
     mentions = catalogue.mentions()
     return Selection(
         registrations=render_registrations(dispatched, operators),
-        roots=frozenset(roots),
+        always=rules.always.union(*classes),
+        by_hand=by_hand,
         allowlists={
             unit: render_allowlist(
                 [o for o in by_hand if str(o) in named or o.name in named],
