@@ -5,7 +5,13 @@ from __future__ import annotations
 from builder.api.building import BuildOutcome, build_runtime, plan_build
 from builder.api.exporting import export_model
 from builder.api.models import list_operators, read_models, write_operators
-from builder.api.sizing import MeasuredRuntime, measure_runtime, price_set, render_size_page
+from builder.api.sizing import (
+    MeasuredRuntime,
+    measure_runtime,
+    price_set,
+    refuse_excess,
+    render_size_page,
+)
 from builder.api.sources import (
     fetch_sources,
     find_sources,
@@ -35,6 +41,7 @@ __all__ = [
     "plan_build",
     "price_set",
     "read_models",
+    "refuse_excess",
     "render_size_page",
     "verify_model",
     "write_operators",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from builder.core.artifacts import SizeReport
+    from builder.core.budgets import Budgets
     from builder.size.references import ReferenceGraph
 
 
@@ -66,6 +67,13 @@ def render_size_page(runtime: MeasuredRuntime) -> str:
     from builder.size.page import render_page
 
     return render_page(runtime.abi, runtime.report, _read_references(runtime))
+
+
+def refuse_excess(report: SizeReport, budgets: Budgets, *, abi: str, root: Path) -> None:
+    """Raises VerificationError when the runtime at `root` is larger than a budget allows."""
+    from builder.size import budgets as holding
+
+    holding.refuse_excess(report, budgets, abi=abi, root=root)
 
 
 def _read_references(runtime: MeasuredRuntime) -> ReferenceGraph:

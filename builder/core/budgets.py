@@ -31,6 +31,16 @@ class Budget:
     """As it was written."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budgets:
+    """What a runtime may weigh."""
+
+    file: tuple[Budget, ...] = ()
+    """Of the stripped library (`--max-size`)."""
+    compressed: tuple[Budget, ...] = ()
+    """Of the library as a download (`--max-compressed`)."""
+
+
 def parse_size(text: str) -> int:
     """Returns the bytes of `2.5MB`, `900 KiB` or `123456`, rounded down.
 

@@ -21,7 +21,10 @@ _HEAD = """\
 
 _BIND = """\
 [[gnu::noinline]] static void bind(
-    torch::Library& m, const char* schema, const char* name, torch::CppFunction&& function) noexcept {
+    torch::Library& m,
+    const char* schema,
+    const char* name,
+    torch::CppFunction&& function) noexcept {
   m.def(schema);
   m.impl(name, torch::dispatch(
       c10::DispatchKey::CompositeExplicitAutograd, std::move(function)));

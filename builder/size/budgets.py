@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from pathlib import Path
 
 from builder.core.artifacts import SizeReport
-from builder.core.budgets import Budget, find_budget
+from builder.core.budgets import Budgets, find_budget
 from builder.errors import VerificationError
 
 _SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budgets:
-    """What a runtime may weigh."""
-
-    file: tuple[Budget, ...] = ()
-    """Of the stripped library (`--max-size`)."""
-    compressed: tuple[Budget, ...] = ()
-    """Of the library as a download (`--max-compressed`)."""
-
-
-def refuse_excess(report: SizeReport, budgets: Budgets, *, abi: str, root: str) -> None:
+def refuse_excess(report: SizeReport, budgets: Budgets, *, abi: str, root: Path) -> None:
     """Raises VerificationError when the runtime at `root` is larger than a budget allows."""
     measured = (
         ("--max-size", report.file, budgets.file),
@@ -52,6 +42,6 @@ def _dearest(report: SizeReport) -> Iterable[str]:
         yield f"  {report.operators[name].exclusive:>11,}  {name}"
 
 
-def _hint(report: SizeReport, root: str) -> str:
+def _hint(report: SizeReport, root: Path) -> str:
     names = find_dearest(report, 1)
     return f"builder size {root}" + "".join(f" --what-if {name}" for name in names)

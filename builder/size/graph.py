@@ -182,7 +182,7 @@ def _draw(
     for symbol in elf.symbols:
         operator = parse_registration(symbol.name)
         span = draft.spans.find(symbol.address)
-        if operator in operators and span is not None:
+        if operator is not None and operator in operators and span is not None:
             functions.add(span)
             draft.targets[operators[operator]].add(span)
     starts = [region.start for region in regions]

@@ -35,20 +35,27 @@ def price_operators(
     }
 
 
-def price_set(graph: ReferenceGraph, operators: Iterable[str]) -> int:
-    """Returns the bytes that would go if all of `operators` went together.
+def price_set(graph: ReferenceGraph, names: Iterable[str]) -> int:
+    """Returns the bytes that would go if all operators of `names` went together.
+
+    A name without an overload stands for all its overloads.
 
     Raises:
         ModelError: the library does not have one of them.
     """
-    gone = frozenset(operators)
-    for operator in sorted(gone - set(graph.operators)):
-        near = near_names(operator, graph.operators)
+    gone = frozenset().union(*(_find(graph, name) for name in sorted(set(names))))
+    return graph.weigh(find_exclusive(graph, gone))
+
+
+def _find(graph: ReferenceGraph, name: str) -> frozenset[str]:
+    found = frozenset(o for o in graph.operators if name in {o, o.partition(".")[0]})
+    if not found:
+        near = near_names(name, graph.operators)
         raise ModelError(
-            f"the runtime has no operator {operator}",
+            f"the runtime has no operator {name}",
             hint=f"did you mean {', '.join(near)}?" if near else "builder size OUT --operators",
         )
-    return graph.weigh(find_exclusive(graph, gone))
+    return found
 
 
 def find_exclusive(graph: ReferenceGraph, operators: frozenset[str]) -> set[int]:

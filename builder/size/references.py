@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from itertools import accumulate, pairwise
 
 SCHEMA = 1
@@ -77,10 +77,14 @@ def parse_references(data: bytes) -> ReferenceGraph:
         value = json.loads(gzip.decompress(data))
         if value["schema"] > SCHEMA:
             raise ValueError(f"schema {value['schema']} is newer than {SCHEMA}")
-        value["targets"] = _split(value["targets"], value["degrees"])
-        kept = {field.name: value[field.name] for field in fields(ReferenceGraph)}
         graph = ReferenceGraph(
-            **{k: v if isinstance(v, dict) else tuple(v) for k, v in kept.items()}
+            names=tuple(value["names"]),
+            sizes=tuple(value["sizes"]),
+            units=tuple(value["units"]),
+            unit_of=tuple(value["unit_of"]),
+            targets=tuple(_split(value["targets"], value["degrees"])),
+            roots=tuple(value["roots"]),
+            operators=dict(value["operators"]),
         )
         _refuse_strangers(graph)
     except (OSError, EOFError, KeyError, TypeError, IndexError, RecursionError) as error:

@@ -39,9 +39,7 @@ class Reference(NamedTuple):
     """Address referred to; 0 for an import."""
 
 
-def read_references(
-    elf: Elf, spans: Spans, imports: Mapping[str, int]
-) -> Iterator[Reference]:
+def read_references(elf: Elf, spans: Spans, imports: Mapping[str, int]) -> Iterator[Reference]:
     """Yields all references between code and data of a library linked with `--emit-relocs`."""
     for section in elf.sections:
         if section.kind != RELA or section.flags & ALLOC or section.info >= len(elf.sections):
