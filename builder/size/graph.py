@@ -220,9 +220,9 @@ def _bind_units(draft: _Draft, elf: Elf, unit_names: Mapping[str, str]) -> dict[
     for owner, unit in unit_names.items():
         if unit in nodes and Path(owner).is_file():
             for name in _definitions(Path(owner)):
-                span = draft.spans.find(placed.get(name, 0))
-                if span is not None:
-                    draft.targets[span].add(nodes[unit])
+                defined = draft.spans.find(placed.get(name, 0))
+                if defined is not None:
+                    draft.targets[defined].add(nodes[unit])
     return nodes
 
 

@@ -16,11 +16,14 @@ from builder.size.treemap import Box, lay_out
 
 _WHOLE = Box(0, 0, 1200, 700)
 _PART_TITLE, _UNIT_TITLE = 16.0, 12.0
-_LEAST_AREA = 9.0
+_LEAST_AREA = 36.0
 """Smaller boxes, in square pixels, are drawn as one."""
 _LETTER = 5.6
 """Width of a letter in a label, in pixels."""
 _HUES = (212, 28, 140, 350, 265, 52, 185, 320, 90, 240)
+
+_ANONYMOUS = {LINKER_PART: "merged strings and constants"}
+"""What data without a symbol is called, by unit."""
 
 Units = Mapping[str, Mapping[str, int]]
 """Unit -> symbol -> bytes."""
@@ -50,9 +53,10 @@ def group_symbols(graph: ReferenceGraph, file: int) -> dict[str, dict[str, Count
     for name, size, unit in zip(graph.names, graph.sizes, graph.unit_of, strict=True):
         if size > 0:
             owner = graph.units[unit]
-            tree[part_of(owner)][owner][name or "data without a symbol"] += size
+            tree[part_of(owner)][owner][name or _ANONYMOUS.get(owner, "data")] += size
     rest = file - sum(size for size in graph.sizes if size > 0)
-    tree[LINKER_PART][LINKER_PART]["headers and tables"] += max(rest, 0)
+    if rest > 0:
+        tree[LINKER_PART][LINKER_PART]["headers and tables"] = rest
     return {part: dict(units) for part, units in tree.items()}
 
 
@@ -72,17 +76,17 @@ def _draw_units(units: Units, inside: Box, hue: int) -> Iterator[str]:
     names = _largest_first(sizes)
     for unit, box in zip(names, lay_out([sizes[n] for n in names], inside), strict=True):
         yield "<g>" + _rectangle(box, f"{unit}: {sizes[unit]:,} bytes", hue, 74)
-        if unit in units and box.width * box.height > 100 * _LEAST_AREA:
+        if unit in units and box.width * box.height > 50 * _LEAST_AREA:
             yield _label(unit.rpartition("/")[2], box, "unit")
-            yield from _draw_symbols(unit, units[unit], box.shrink(1, _UNIT_TITLE), hue)
+            yield from _draw_symbols(units[unit], box.shrink(1, _UNIT_TITLE), hue)
         yield "</g>"
 
 
-def _draw_symbols(unit: str, symbols: Mapping[str, int], inside: Box, hue: int) -> Iterator[str]:
+def _draw_symbols(symbols: Mapping[str, int], inside: Box, hue: int) -> Iterator[str]:
     sizes = _merge_small(symbols, inside)
     names = _largest_first(sizes)
     for name, box in zip(names, lay_out([sizes[n] for n in names], inside), strict=True):
-        title = f"{name}: {sizes[name]:,} bytes, {unit}"
+        title = f"{name}: {sizes[name]:,} bytes"
         yield f"<g>{_rectangle(box, title, hue, 84)}{_label(name, box, 'symbol')}</g>"
 
 
