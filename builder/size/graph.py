@@ -30,6 +30,7 @@ _INDEX_ENTRY = 8
 _IMPORT = 24 + 2 + 1 + 16 + 8 + 24
 """Bytes of an imported symbol: dynamic symbol, version, end of name, PLT, GOT, relocation."""
 _ENTRIES = frozenset({".init", ".fini", ".fini_array"})
+_BY_UNIT = frozenset({".init_array", ".gcc_except_table"})
 _GLOBAL, _SPECIAL_SECTIONS = 1, 0xFF00
 
 
@@ -208,10 +209,15 @@ def _join_split_symbols(draft: _Draft, elf: Elf) -> None:
 
 
 def _bind_units(draft: _Draft, elf: Elf, unit_names: Mapping[str, str]) -> dict[str, int]:
-    """Adds a node per unit: who needs a definition of it gets all of its initialisers."""
+    """Adds a node per unit: who needs a definition of it gets all that comes with the unit.
+
+    That is its initialisers, and the exception tables of functions that were folded into equal
+    ones: no unwinding entry leads there any more.
+    """
     nodes: dict[str, int] = {}
+    claimed = set().union(*draft.targets.values())
     for span, piece in draft.spans.pieces.items():
-        if piece.section == ".init_array":
+        if piece.section in _BY_UNIT and span not in claimed:
             unit = unit_names[piece.owner]
             if unit not in nodes:
                 nodes[unit] = draft.add("", unit)

@@ -146,11 +146,9 @@ class Project:
             target.parent.mkdir(parents=True, exist_ok=True)
             header = ("-include", str(self.folder / "lib.h"))
             defines = (f"-DWITHOUT_{operator}" for operator in without)
-            self.runner.check(
-                (str(self.toolchain.cxx.path), *FLAGS, "-fdata-sections", *flags, *header)
-                + (*defines, "-c", str(source), "-o", str(target)),
-                step=name,
-            )
+            options = (*FLAGS, "-fdata-sections", *flags, *header, *defines)
+            command = (str(self.toolchain.cxx.path), *options, "-c", str(source))
+            self.runner.check((*command, "-o", str(target)), step=name)
             objects.append(target)
         outcome = link_library(
             objects,
