@@ -178,13 +178,16 @@ def _draw(
     regions: Sequence[Region],
     operators: Mapping[Operator, int],
 ) -> None:
-    """Draws the edges; what a region refers to, and a registering function, is its operator's."""
-    functions = set()
+    """Draws the edges.
+
+    What a region refers to is its operator's; so are registering functions and tables themselves.
+    """
+    claimed = {region.source for region in regions if region.in_table}
     for symbol in elf.symbols:
         operator = parse_registration(symbol.name)
         span = draft.spans.find(symbol.address)
         if operator is not None and operator in operators and span is not None:
-            functions.add(span)
+            claimed.add(span)
             draft.targets[operators[operator]].add(span)
     starts = [region.start for region in regions]
     for reference in references:
@@ -192,12 +195,13 @@ def _draw(
         source = reference.source
         if index >= 0 and reference.place < regions[index].end:
             source = operators[regions[index].operator]
-        if reference.target not in functions:
+        if reference.target not in claimed:
             draft.targets[source].add(reference.target)
     for region in regions:
-        size = region.end - region.start
-        draft.sizes[region.source] -= size
-        draft.sizes[operators[region.operator]] += size
+        draft.sizes[region.source] -= region.size
+        draft.sizes[operators[region.operator]] += region.size
+        if region.in_table:
+            draft.targets[operators[region.operator]].add(region.source)
     _join_split_symbols(draft, elf)
 
 
