@@ -13,9 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-PROGBITS, SYMTAB, RELA, DYNSYM = 1, 2, 4, 11
+PROGBITS, SYMTAB, RELA, NOBITS, DYNSYM = 1, 2, 4, 8, 11
 INIT_ARRAY, FINI_ARRAY = 14, 15
-ALLOC, EXECUTABLE = 2, 4
+ALLOC, EXECUTABLE, THREAD_DATA = 2, 4, 0x400
 SECTION_SYMBOL, THREAD_LOCAL = 3, 6
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SECTION = struct.Struct("<IIQQQQIIQQ")

@@ -132,7 +132,7 @@ def build_graph(
 
 def _draft_spans(spans: Spans, names: Mapping[int, str], unit_names: Mapping[str, str]) -> _Draft:
     draft = _Draft(
-        spans=spans, sizes=list(spans.sizes), names=[names.get(s, "") for s in spans.starts]
+        spans=spans, sizes=list(spans.weights), names=[names.get(s, "") for s in spans.starts]
     )
     for span in range(len(spans)):
         piece = spans.pieces.get(span)

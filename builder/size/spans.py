@@ -10,8 +10,10 @@ from builder.size.elf import (
     ALLOC,
     FINI_ARRAY,
     INIT_ARRAY,
+    NOBITS,
     PROGBITS,
     SECTION_SYMBOL,
+    THREAD_DATA,
     THREAD_LOCAL,
     Elf,
     Section,
@@ -29,7 +31,9 @@ class Spans:
     starts: tuple[int, ...]
     """Addresses; ends of sections are among them, as spans without bytes."""
     sizes: tuple[int, ...]
-    """Bytes, padding before the next one included."""
+    """Bytes in memory, padding before the next one included."""
+    weights: tuple[int, ...]
+    """Bytes in the file: none for variables that start as zero."""
     pieces: Mapping[int, InputSection]
     """Span -> the input section it lies in."""
 
@@ -37,7 +41,7 @@ class Spans:
         return len(self.starts)
 
     def find(self, address: int) -> int | None:
-        """Returns the span that holds `address`; None outside of code and data in the file."""
+        """Returns the span that holds `address`; None outside of code and data."""
         index = bisect_right(self.starts, address) - 1
         return index if index >= 0 and self.sizes[index] else None
 
@@ -52,8 +56,9 @@ class Spans:
 
 def cut_spans(elf: Elf, pieces: Iterable[InputSection]) -> Spans:
     """Returns the spans of a linked library with its symbols still in it."""
-    holding = [section for section in elf.sections if _holds_bytes(section)]
-    indices = {i for i, section in enumerate(elf.sections) if _holds_bytes(section)}
+    holding = [section for section in elf.sections if _holds_symbols(section)]
+    indices = {i for i, section in enumerate(elf.sections) if _holds_symbols(section)}
+    zeros = [range(s.address, s.end) for s in holding if s.kind == NOBITS]
     placed = sorted((p for p in pieces if p.size), key=lambda piece: piece.address)
     marks = {piece.address for piece in placed}
     marks |= {
@@ -68,7 +73,15 @@ def cut_spans(elf: Elf, pieces: Iterable[InputSection]) -> Spans:
         place = bisect_right(addresses, start) - 1
         if size and place >= 0 and start < placed[place].address + placed[place].size:
             owners[index] = placed[place]
-    return Spans(starts=tuple(starts), sizes=tuple(sizes), pieces=owners)
+    return Spans(
+        starts=tuple(starts),
+        sizes=tuple(sizes),
+        weights=tuple(
+            0 if any(start in zero for zero in zeros) else size
+            for start, size in zip(starts, sizes, strict=True)
+        ),
+        pieces=owners,
+    )
 
 
 def _cut(sections: list[Section], marks: list[int]) -> tuple[list[int], list[int]]:
@@ -87,10 +100,10 @@ def _below(marks: list[int], end: int) -> int:
     return bisect_right(marks, end - 1)
 
 
-def _holds_bytes(section: Section) -> bool:
+def _holds_symbols(section: Section) -> bool:
     return (
-        section.kind in {PROGBITS, INIT_ARRAY, FINI_ARRAY}
-        and bool(section.flags & ALLOC)
+        section.kind in {PROGBITS, NOBITS, INIT_ARRAY, FINI_ARRAY}
+        and section.flags & (ALLOC | THREAD_DATA) == ALLOC
         and section.size > 0
         and section.name not in _TABLES
     )
