@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from builder.api.building import BuildOutcome, build_runtime, measure_runtime, plan_build
+from builder.api.building import BuildOutcome, build_runtime, plan_build
 from builder.api.exporting import export_model
 from builder.api.models import list_operators, read_models, write_operators
+from builder.api.sizing import (
+    MeasuredRuntime,
+    measure_runtime,
+    price_set,
+    refuse_excess,
+    render_size_page,
+)
 from builder.api.sources import (
     fetch_sources,
     find_sources,
@@ -17,6 +24,7 @@ from builder.api.verifying import check_model, verify_model
 
 __all__ = [
     "BuildOutcome",
+    "MeasuredRuntime",
     "build_runtime",
     "check_model",
     "diagnose",
@@ -31,7 +39,10 @@ __all__ = [
     "locate_toolchain",
     "measure_runtime",
     "plan_build",
+    "price_set",
     "read_models",
+    "refuse_excess",
+    "render_size_page",
     "verify_model",
     "write_operators",
 ]

@@ -1,4 +1,4 @@
-"""Building, planning and sizing runtimes."""
+"""Building and planning runtimes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from builder.core.toolchain import Toolchain
     from builder.core.units import UnitGraph
     from builder.native.building import NativeBuild
+    from builder.size.graph import Registry
     from builder.system.progress import Progress
 
 
@@ -115,8 +116,8 @@ def build_runtime(
     tree = locate_sources(progress=progress)
     build = _native_build(plan, tree, toolchain, progress=progress, jobs=jobs)
     with folder_lock(build.layout.root, timeout=lock_timeout, on_wait=progress.note):
-        linked, served = _build(build)
-        return _package(build, linked, served, output / target.abi)
+        linked, served, registry = _build(build)
+        return _package(build, linked, served, registry, output / target.abi)
 
 
 def make_symbol_index(
@@ -175,34 +176,13 @@ def _native_build(
     )
 
 
-def measure_runtime(folder: Path) -> SizeReport:
-    """Returns the size report that travels with a built runtime.
-
-    Raises:
-        ConfigurationError: `folder` holds no runtime, or more than one.
-    """
-    from builder.errors import ConfigurationError
-    from builder.packaging.linux import SIZE_REPORT, parse_size_report
-
-    candidates = (folder, *sorted(folder.glob("*"))) if folder.is_dir() else ()
-    found = [path / SIZE_REPORT for path in candidates if (path / SIZE_REPORT).is_file()]
-    if len(found) != 1:
-        what = "no runtime" if not found else f"{len(found)} runtimes"
-        raise ConfigurationError(
-            f"{what} in {folder}", hint="builder build MODEL -o out; builder size out/<abi>"
-        )
-    try:
-        return parse_size_report(found[0].read_text())
-    except ValueError as error:
-        raise ConfigurationError(f"{found[0]} is no size report: {error}") from error
-
-
-def _build(build: NativeBuild) -> tuple[LinkResult, OperatorList]:
+def _build(build: NativeBuild) -> tuple[LinkResult, OperatorList, Registry]:
     from builder.native.building import build_runtime, prepare
-    from builder.selection.catalogue import read_catalogue
+    from builder.selection.catalogue import is_limited, read_catalogue
     from builder.selection.choosing import select
     from builder.selection.rules import load_rules
     from builder.selection.upgraders import add_upgraders, read_upgraders
+    from builder.size.graph import Registry
     from builder.system.emulators import find_emulator
 
     graph = prepare(build)
@@ -211,7 +191,8 @@ def _build(build: NativeBuild) -> tuple[LinkResult, OperatorList]:
     served = replace(
         wanted, operators=add_upgraders(wanted.operators, read_upgraders(build.tree.root))
     )
-    linked = build_runtime(build, graph, select(served, catalogue, load_rules()))
+    selection = select(served, catalogue, load_rules())
+    linked = build_runtime(build, graph, selection)
     emulator = find_emulator(build.plan.target.architecture, build.runner)
     if emulator is None:
         build.progress.note(
@@ -220,7 +201,14 @@ def _build(build: NativeBuild) -> tuple[LinkResult, OperatorList]:
         )
     else:
         _refuse_unregistered(build, linked, served, emulator)
-    return linked, served
+    registering = frozenset[str]().union(*selection.by_hand.values())
+    registry = Registry(
+        operators=tuple(served.operators),
+        by_hand=selection.by_hand,
+        always=selection.always,
+        limited=frozenset(u for u in registering if is_limited(Path(graph.units[u].source))),
+    )
+    return linked, served, registry
 
 
 def _refuse_unregistered(
@@ -249,20 +237,29 @@ def _hand_written(graph: UnitGraph) -> list[tuple[str, Path]]:
 
 
 def _package(
-    build: NativeBuild, linked: LinkResult, served: OperatorList, root: Path
+    build: NativeBuild, linked: LinkResult, served: OperatorList, registry: Registry, root: Path
 ) -> BuildOutcome:
     from builder.oplists import render_op_list
     from builder.packaging.linux import write_package
+    from builder.size.graph import read_graph
     from builder.size.measuring import measure
+    from builder.size.pricing import price_operators
+    from builder.size.references import render_references
     from builder.system.places import data_folder
 
     build.progress.step(f"packaging {root}")
-    size = measure(linked.library, linked.map_file, build.layout.objects)
+    objects = build.layout.objects
+    size = measure(linked.library, linked.map_file, objects)
+    references = read_graph(linked.unstripped, linked.map_file, objects, registry)
+    if references is not None:
+        wanted_by = {str(o): served.operators.sources(o) for o in served.operators}
+        size = replace(size, operators=price_operators(references, wanted_by))
     package = write_package(
         root,
         linked,
         manifest=_manifest(build.plan, served),
         size=size,
+        references=None if references is None else render_references(references),
         operator_list=render_op_list(served),
         cmake=data_folder("cmake"),
         licences=_find_licences(build.tree),

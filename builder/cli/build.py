@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from builder.cli.console import ConsoleProgress, format_bytes, print_json, print_table
-from builder.cli.options import abi_option, dtypes_option, flavour_options, inputs_argument
+from builder.cli.options import (
+    abi_option,
+    dtypes_option,
+    flavour_options,
+    inputs_argument,
+    max_compressed_option,
+    max_size_option,
+)
 from builder.cli.plan import print_plan
+from builder.core.budgets import Budget, Budgets
 from builder.core.profile import Flavour, Profile
 
 if TYPE_CHECKING:
@@ -49,6 +57,8 @@ if TYPE_CHECKING:
     default=-1,
     help="Seconds to wait for another builder on the same objects; without it, for ever.",
 )
+@max_size_option
+@max_compressed_option
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def command(
     models: tuple[Path, ...],
@@ -62,12 +72,15 @@ def command(
     verbose: bool,
     dry_run: bool,
     lock_timeout: float,
+    max_size: tuple[Budget, ...],
+    max_compressed: tuple[Budget, ...],
     as_json: bool,
 ) -> None:
     """Builds a runtime with only the operators that the models need.
 
     MODEL is a lite file (.ptl), a TorchScript file (.pt), or an operator list (.yaml). The sources
-    are fetched when they are not there. Killed at any point, the next run continues.
+    are fetched when they are not there. Killed at any point, the next run continues. Above a budget
+    the exit code is 8; the runtime is written all the same.
 
     \b
     Examples:
@@ -75,6 +88,7 @@ def command(
       builder build detector.ptl classifier.ptl -o out --jobs 8
       builder build model.ptl --profile debug
       builder build model.ptl -o out --launcher ccache+distcc
+      builder build ops.yaml --max-size 2.5MB
       builder build ops.yaml --dry-run
       builder build ops.yaml --dtypes float32,int64,bool
     """
@@ -100,10 +114,12 @@ def command(
     )
     if as_json:
         print_json(_to_json(outcome))
-        return
-    _print_summary(outcome)
+    else:
+        _print_summary(outcome)
     if verbose:
         click.echo(f"logs: {outcome.logs}", err=True)
+    budgets = Budgets(file=max_size, compressed=max_compressed)
+    api.refuse_excess(outcome.size, budgets, abi=target.abi, root=outcome.package.root)
 
 
 def _print_summary(outcome: BuildOutcome) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from builder.core.budgets import Budget, parse_budget
 from builder.core.dtypes import DtypeSet
 from builder.core.profile import Profile
 from builder.system.machine import host_architecture
@@ -61,4 +62,33 @@ dtypes_option = click.option(
     callback=_parse_dtypes,
     help="Compile kernels for these dtypes only, e.g. float32,int64,bool. all: for every dtype. "
     "auto: for those that can occur in the models, for all where that cannot be known.",
+)
+
+
+class BudgetType(click.ParamType):  # type: ignore[type-arg]
+    """`2.5MB`, or `linux-x86_64=2.5MB` for one ABI."""
+
+    name = "[ABI=]SIZE"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Budget:
+        """Returns the budget, or fails as click has it."""
+        try:
+            return value if isinstance(value, Budget) else parse_budget(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+max_size_option = click.option(
+    "--max-size",
+    type=BudgetType(),
+    multiple=True,
+    help="Exit with 8 when the stripped library is larger: 2.5MB, 900KiB; once more per ABI.",
+)
+max_compressed_option = click.option(
+    "--max-compressed",
+    type=BudgetType(),
+    multiple=True,
+    help="The same for the library as a download compresses it.",
 )

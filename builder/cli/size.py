@@ -1,4 +1,4 @@
-"""`builder size`: where the bytes go."""
+"""`builder size`: where the bytes go, and what operators cost."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from builder.cli.console import format_bytes, print_json, print_table
+from builder.cli.options import max_compressed_option, max_size_option
+from builder.core.budgets import Budget, Budgets
 
 if TYPE_CHECKING:
     from builder.core.artifacts import SizeReport
 
 _TOTAL = "file"
+_OPERATORS = 10
 
 
 @click.command("size")
@@ -25,26 +28,78 @@ _TOTAL = "file"
     help="Another built runtime to compare with; shows bytes there and the difference.",
 )
 @click.option("--units", type=click.IntRange(min=1), help="Also show the N largest units.")
+@click.option(
+    "--operators", is_flag=True, help=f"Show all operators, not the {_OPERATORS} dearest."
+)
+@click.option(
+    "--what-if",
+    "without",
+    metavar="OPERATOR",
+    multiple=True,
+    help="Show what would go without this operator; repeat it to price several together.",
+)
+@max_size_option
+@max_compressed_option
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write a page with a treemap; one file that needs no network.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
-def command(runtime: Path, against: Path | None, units: int | None, as_json: bool) -> None:
-    """Shows stripped size, sections and library parts of a built runtime.
+def command(
+    runtime: Path,
+    against: Path | None,
+    units: int | None,
+    operators: bool,
+    without: tuple[str, ...],
+    max_size: tuple[Budget, ...],
+    max_compressed: tuple[Budget, ...],
+    html: Path | None,
+    as_json: bool,
+) -> None:
+    """Shows stripped size, sections, library parts and operator prices of a built runtime.
+
+    The exclusive bytes of an operator would go if it went; what it shares with others is not in
+    them. The inclusive bytes are all that it reaches. Above a budget the exit code is 8.
 
     \b
     Examples:
       builder size out
       builder size out --against out-before --units 20
-      builder size out/linux-x86_64 --json
+      builder size out --what-if aten::einsum --what-if aten::cumsum
+      builder size out --max-size 2.5MB --max-size linux-aarch64=2MiB
+      builder size out/linux-x86_64 --html size.html
     """
     from builder import api
+    from builder.system.files import write_atomically
 
-    report = api.measure_runtime(runtime)
-    other = api.measure_runtime(against) if against is not None else None
+    measured = api.measure_runtime(runtime)
+    other = api.measure_runtime(against).report if against is not None else None
+    gone = tuple(operator.removeprefix("-") for operator in without)
+    saved = api.price_set(measured, gone) if gone else None
+    if html is not None:
+        write_atomically(html, api.render_size_page(measured))
     if as_json:
-        shown = {"runtime": asdict(report)}
-        print_json(shown | ({"against": asdict(other)} if other is not None else {}))
-        return
+        shown: dict[str, object] = {"runtime": asdict(measured.report)}
+        if other is not None:
+            shown["against"] = asdict(other)
+        if saved is not None:
+            shown["what_if"] = {"bytes": saved, "operators": sorted(set(gone))}
+        print_json(shown)
+    elif saved is not None:
+        _print_what_if(measured.report, gone, saved)
+    else:
+        _print_all(measured.report, other, units, None if operators else _OPERATORS)
+    budgets = Budgets(file=max_size, compressed=max_compressed)
+    api.refuse_excess(measured.report, budgets, abi=measured.abi, root=measured.root)
+
+
+def _print_all(
+    report: SizeReport, other: SizeReport | None, units: int | None, operators: int | None
+) -> None:
     for title, sizes, before in _tables(report, other, units):
         _print(title, sizes, before)
+    _print_operators(report, other, operators)
 
 
 def _tables(
@@ -70,14 +125,42 @@ def _print(title: str, sizes: Mapping[str, int], before: Mapping[str, int] | Non
     if before is None:
         print_table((title, "bytes"), ((name, format_bytes(sizes[name])) for name in names))
     else:
-        rows = [
-            (
-                name,
-                format_bytes(sizes.get(name, 0)),
-                format_bytes(before.get(name, 0)),
-                f"{sizes.get(name, 0) - before.get(name, 0):+,}",
-            )
-            for name in names
-        ]
-        print_table((title, "bytes", "against", "difference"), rows)
+        print_table(
+            (title, "bytes", "against", "difference"),
+            (_compare(name, sizes.get(name, 0), before.get(name, 0)) for name in names),
+        )
     click.echo()
+
+
+def _print_operators(report: SizeReport, other: SizeReport | None, count: int | None) -> None:
+    prices = {name: price.exclusive for name, price in report.operators.items()}
+    before = {name: price.exclusive for name, price in other.operators.items()} if other else {}
+    names = sorted({*prices, *before}, key=lambda n: (-max(prices.get(n, 0), before.get(n, 0)), n))
+    if not names:
+        return
+    if other is not None:
+        rows = (_compare(name, prices.get(name, 0), before.get(name, 0)) for name in names[:count])
+        print_table(("operator", "exclusive", "against", "difference"), rows)
+    else:
+        listed = ((name, report.operators[name]) for name in names[:count])
+        print_table(
+            ("operator", "exclusive", "inclusive", "wanted by"),
+            (
+                (name, format_bytes(p.exclusive), format_bytes(p.inclusive), ", ".join(p.models))
+                for name, p in listed
+            ),
+        )
+    if count is not None and len(names) > count:
+        click.echo(f"{len(names) - count} more: --operators")
+
+
+def _print_what_if(report: SizeReport, gone: tuple[str, ...], saved: int) -> None:
+    rows = [(f"without {', '.join(sorted(set(gone)))}", format_bytes(report.file - saved))]
+    print_table(
+        ("library", "bytes"),
+        [(_TOTAL, format_bytes(report.file)), *rows, ("difference", f"{-saved:+,}")],
+    )
+
+
+def _compare(name: str, now: int, before: int) -> tuple[str, str, str, str]:
+    return (name, format_bytes(now), format_bytes(before), f"{now - before:+,}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -36,6 +36,18 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorPrice:
+    """What one operator costs; both in bytes of the stripped library."""
+
+    exclusive: int
+    """What would go if the operator went."""
+    inclusive: int
+    """All it reaches, shared with others or not."""
+    models: tuple[str, ...]
+    """Names of the models that want it, sorted; empty when it came along with others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SizeReport:
     """Where the bytes of one stripped library go; all sizes in bytes."""
 
@@ -46,7 +58,9 @@ class SizeReport:
     parts: Mapping[str, int]
     """Library part -> bytes of its live input sections."""
     units: Mapping[str, int]
-    """Translation unit -> bytes of its live input sections; operator prices build on it."""
+    """Translation unit -> bytes of its live input sections."""
+    operators: Mapping[str, OperatorPrice] = field(default_factory=dict)
+    """Operator -> price; empty where the linker tells too little to know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ LIBRARY_FLAGS = (
     "-Wl,-z,now",
     "-Wl,-z,noexecstack",
     "-Wl,-z,text",
+    "-Wl,--emit-relocs",  # stripped away again; prices of operators come from them
 )
 
 LTO_FLAGS = ("-flto", "-ffat-lto-objects")

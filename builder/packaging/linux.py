@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from builder.core.artifacts import LinkResult, Package, SizeReport
+from builder.core.artifacts import LinkResult, OperatorPrice, Package, SizeReport
 from builder.core.manifest import Manifest, ManifestFile
 from builder.system.files import digest_file, replacement_folder, write_atomically
 
 MANIFEST = "manifest.json"
 SIZE_REPORT = "share/torchlite/size.json"
+REFERENCES = "share/torchlite/references.json.gz"
 OPERATOR_LIST = "share/torchlite/operators.yaml"
 LIBRARY = "lib/libtorchlite.so"
 RUNNER = "bin/torchlite-run"
@@ -25,6 +26,7 @@ def write_package(
     *,
     manifest: Manifest,
     size: SizeReport,
+    references: bytes | None,
     operator_list: str,
     cmake: Path,
     licences: Mapping[str, Path],
@@ -36,6 +38,7 @@ def write_package(
         linked: what the link left.
         manifest: without files; they are added here.
         size: report to travel with the package.
+        references: what refers to what in the library; None when that is not known.
         operator_list: YAML text.
         cmake: builder's own `cmake` folder.
         licences: source name -> licence file.
@@ -50,6 +53,8 @@ def write_package(
             _copy(licence, folder / "share/licenses" / f"{name}.txt")
         write_atomically(folder / OPERATOR_LIST, operator_list)
         write_atomically(folder / SIZE_REPORT, render_size_report(size))
+        if references is not None:
+            write_atomically(folder / REFERENCES, references)
         listed = replace(manifest, files=_list_files(folder))
         write_atomically(folder / MANIFEST, listed.to_text())
     return Package(
@@ -67,11 +72,23 @@ def parse_size_report(text: str) -> SizeReport:
     data = json.loads(text)
     if not isinstance(data, dict) or set(data) != set(SizeReport.__slots__):
         raise ValueError("not a size report")
+    prices = data["operators"]
+    if not isinstance(prices, dict):
+        raise ValueError("'operators' of a size report is no object")  # noqa: TRY004
+    data["operators"] = {name: _parse_price(price) for name, price in prices.items()}
     for name, value in data.items():
         sizes = [value] if name in {"file", "compressed"} else _sizes_of(value)
-        if not sizes or not all(type(size) is int for size in sizes):
+        if name != "operators" and (not sizes or not all(type(size) is int for size in sizes)):
             raise ValueError(f"{name!r} of a size report is no size")
     return SizeReport(**data)
+
+
+def _parse_price(value: object) -> OperatorPrice:
+    match value:
+        case {"exclusive": int(exclusive), "inclusive": int(inclusive), "models": [*models]}:
+            texts = tuple(str(model) for model in models)
+            return OperatorPrice(exclusive=exclusive, inclusive=inclusive, models=texts)
+    raise ValueError(f"no price of an operator in a size report: {value!r:.80}")
 
 
 def _sizes_of(value: object) -> list[object]:

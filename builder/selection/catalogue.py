@@ -91,6 +91,11 @@ def read_hand_registrations(sources: Iterable[tuple[str, Path]]) -> dict[str, fr
     return {name: frozenset(units) for name, units in found.items()}
 
 
+def is_limited(source: Path) -> bool:
+    """True for a unit whose registrations heed an allowlist (see `render_allowlist`)."""
+    return "TORCH_SELECTIVE_" in source.read_text(errors="replace")
+
+
 def read_catalogue(sources: Iterable[tuple[str, Path]], ops: Path) -> OperatorCatalogue:
     """Returns all that can be registered.
 

@@ -23,19 +23,20 @@ def select(wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionR
     refuse_unknown(wanted, catalogue, rules)
     operators = tuple(wanted.operators)
     dispatched = {o: catalogue.dispatcher[o] for o in operators if o in catalogue.dispatcher}
-    by_hand = [o for o in operators if o not in dispatched]
-    roots = set(rules.always)
-    for operator in by_hand:
-        roots |= _registering_units(operator, catalogue, rules)
-        roots |= rules.by_name.get(operator.namespace, frozenset())
-    for custom_class in wanted.custom_classes:
-        roots |= rules.custom_classes.get(custom_class.split(".")[0], frozenset())
+    by_hand = {
+        operator: _registering_units(operator, catalogue, rules)
+        | rules.by_name.get(operator.namespace, frozenset())
+        for operator in operators
+        if operator not in dispatched
+    }
+    classes = (rules.custom_classes.get(c.split(".")[0], ()) for c in wanted.custom_classes)
     mentions = catalogue.mentions()
     silent = not any(operator.name in rules.printing for operator in operators)
     limits = {rules.printing_unit: _BRIEF_TENSORS} if silent else {}
     return Selection(
         registrations=render_registrations(dispatched, operators),
-        roots=frozenset(roots),
+        always=rules.always.union(*classes),
+        by_hand=by_hand,
         limits=limits
         | {
             unit: render_allowlist(

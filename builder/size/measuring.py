@@ -6,7 +6,7 @@ import re
 import tomllib
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -78,12 +78,13 @@ def sum_parts(units: Mapping[str, int]) -> dict[str, int]:
     """Returns part -> bytes of unit -> bytes."""
     parts: Counter[str] = Counter()
     for unit, size in units.items():
-        parts[_part_of(unit, _prefixes())] += size
+        parts[part_of(unit)] += size
     return dict(parts)
 
 
-def _part_of(unit: str, prefixes: Iterable[tuple[str, str]]) -> str:
-    return next((part for prefix, part in prefixes if unit.startswith(prefix)), unit)
+def part_of(unit: str) -> str:
+    """Returns the part of the library that `unit` belongs to; itself when it is in none."""
+    return next((part for prefix, part in _prefixes() if unit.startswith(prefix)), unit)
 
 
 @cache

@@ -14,6 +14,7 @@ from builder.core.profile import Flavour
 from builder.core.targets import TARGETS
 from builder.core.toolchain import Tool, Toolchain
 from builder.core.units import TranslationUnit, UnitGraph
+from builder.size.references import ReferenceGraph
 from builder.system.process import Completed, Runner
 
 
@@ -119,3 +120,30 @@ def make_manifest(**changes: object) -> Manifest:
         "files": {},
     }
     return Manifest(**{**values, **changes})
+
+
+NODES = {
+    "root": (1, ["core"]),
+    "core": (10, ["shared"]),
+    "shared": (100, []),
+    "kernel<T>&": (1000, ["shared", "common"]),
+    "other": (2000, ["common", "other"]),
+    "common": (40_000, []),
+    "aten::add.Tensor": (3, ["kernel<T>&"]),
+    "aten::mul": (5, ["other"]),
+    "aten::neg": (7, ["core"]),
+}
+
+
+def make_reference_graph() -> ReferenceGraph:
+    """Returns the graph of `NODES`; two nodes in three belong to the second unit."""
+    order = {name: index for index, name in enumerate(NODES)}
+    return ReferenceGraph(
+        names=tuple(NODES),
+        sizes=tuple(size for size, _ in NODES.values()),
+        units=("torch/a.cpp", "aten/src/ATen/native/<b>.cpp"),
+        unit_of=tuple(int("e" in name) for name in NODES),
+        targets=tuple(tuple(sorted(order[t] for t in targets)) for _, targets in NODES.values()),
+        roots=(0,),
+        operators={name: index for name, index in order.items() if "::" in name},
+    )

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from samples import make_manifest, make_reference_graph
 
 from builder.cli.size import command
-from builder.core.artifacts import SizeReport
-from builder.errors import ConfigurationError
-from builder.packaging.linux import SIZE_REPORT, render_size_report
+from builder.core.artifacts import OperatorPrice, SizeReport
+from builder.errors import ConfigurationError, ModelError, VerificationError
+from builder.packaging.linux import REFERENCES, SIZE_REPORT, render_size_report
+from builder.size.references import render_references
 
 NOW = SizeReport(
     file=1500,
@@ -18,6 +21,10 @@ NOW = SizeReport(
     sections={".text": 1000, ".rodata": 500},
     parts={"ATen kernels": 1200, "c10": 300},
     units={"a.cpp": 700, "b.cpp": 500, "c.cpp": 300},
+    operators={
+        "aten::mul": OperatorPrice(exclusive=2005, inclusive=42_005, models=("a.ptl", "b.ptl")),
+        "aten::add.Tensor": OperatorPrice(exclusive=1003, inclusive=41_103, models=("a.ptl",)),
+    },
 )
 BEFORE = SizeReport(
     file=2500,
@@ -25,22 +32,38 @@ BEFORE = SizeReport(
     sections={".text": 2500},
     parts={"ATen kernels": 1000, "XNNPACK": 1500},
     units={"a.cpp": 1000, "gone.cpp": 1500},
+    operators={
+        "aten::mul": OperatorPrice(exclusive=2000, inclusive=42_000, models=()),
+        "aten::gone": OperatorPrice(exclusive=9000, inclusive=9000, models=()),
+    },
 )
+
+
+def make_runtime(out: Path, abi: str) -> Path:
+    (out / abi / "bin").mkdir(parents=True)
+    (out / abi / "bin" / "torchlite-run").touch()
+    (out / abi / "manifest.json").write_text(make_manifest(abi=abi).to_text())
+    return out / abi
 
 
 @pytest.fixture
 def runtime(tmp_path):
     def make(name: str, report: SizeReport):
-        path = tmp_path / name / SIZE_REPORT
-        path.parent.mkdir(parents=True)
-        path.write_text(render_size_report(report))
-        return tmp_path / name
+        root = make_runtime(tmp_path, name)
+        (root / SIZE_REPORT).parent.mkdir(parents=True)
+        (root / SIZE_REPORT).write_text(render_size_report(report))
+        (root / REFERENCES).write_bytes(render_references(make_reference_graph()))
+        return root
 
     return make
 
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(command, [*map(str, arguments)], catch_exceptions=False)
+
+
+def plain(report: SizeReport) -> object:
+    return json.loads(json.dumps(asdict(report)))
 
 
 def rows(output: str) -> dict[str, list[str]]:
@@ -76,23 +99,117 @@ def test_differences(runtime):
 
 def test_json_is_the_whole_report(runtime):
     now, before = runtime("a", NOW), runtime("b", BEFORE)
-    assert json.loads(run(now, "--json").output) == {"runtime": asdict(NOW)}
+    assert json.loads(run(now, "--json").output) == {"runtime": plain(NOW)}
     both = json.loads(run(now, "--against", before, "--json").output)
-    assert both == {"runtime": asdict(NOW), "against": asdict(BEFORE)}
+    assert both == {"runtime": plain(NOW), "against": plain(BEFORE)}
+
+
+def test_operators_are_sorted_by_what_would_go(runtime):
+    shown = rows(run(runtime("out", NOW)).output)
+    assert shown["operator"] == ["exclusive", "inclusive", "wanted by"]
+    assert shown["aten::mul"] == ["2,005", "42,005", "a.ptl, b.ptl"]
+    assert list(shown)[-2:] == ["aten::mul", "aten::add.Tensor"]
+
+
+def test_only_the_dearest_operators_unless_all_are_asked_for(runtime):
+    many = {
+        f"aten::op{n:02}": OperatorPrice(exclusive=n, inclusive=n, models=()) for n in range(12)
+    }
+    root = runtime("out", replace(NOW, operators=many))
+    output = run(root).output
+    assert "aten::op02" in output
+    assert "aten::op01" not in output
+    assert output.endswith("2 more: --operators\n")
+    assert "aten::op00" in run(root, "--operators").output
+
+
+def test_operators_against(runtime):
+    shown = rows(run(runtime("a", NOW), "--against", runtime("b", BEFORE)).output)
+    assert shown["aten::mul"] == ["2,005", "2,000", "+5"]
+    assert shown["aten::add.Tensor"] == ["1,003", "0", "+1,003"]
+    assert shown["aten::gone"] == ["0", "9,000", "-9,000"]
+
+
+@pytest.mark.parametrize("dash", ["", "-"])
+def test_what_if(runtime, dash):
+    root = runtime("out", replace(NOW, file=50_000))
+    asked = ("--what-if", f"{dash}aten::add", "--what-if", f"{dash}aten::mul")
+    assert rows(run(root, *asked).output) == {
+        "library": ["bytes"],
+        "-" * 28: ["-" * 7],
+        "file": ["50,000"],
+        "without aten::add, aten::mul": ["6,992"],
+        "difference": ["-43,008"],
+    }
+    answer = json.loads(run(root, *asked, "--json").output)["what_if"]
+    assert answer == {"bytes": 43_008, "operators": ["aten::add", "aten::mul"]}
+
+
+def test_what_if_of_another_operator(runtime):
+    with pytest.raises(ModelError, match="no operator aten::einsum"):
+        run(runtime("out", NOW), "--what-if", "aten::einsum")
+
+
+def test_without_a_graph_there_is_no_answer(runtime):
+    root = runtime("out", NOW)
+    (root / REFERENCES).write_bytes(b"torn")
+    with pytest.raises(ConfigurationError, match=r"references\.json\.gz cannot be read"):
+        run(root, "--what-if", "aten::mul")
+    assert run(root).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--max-size", "1500"),
+        ("--max-size", "1KB", "--max-size", "a=1.5KB"),
+        ("--max-size", "b=1", "--max-compressed", "0.7KB"),
+    ],
+)
+def test_within_its_budget(runtime, given):
+    assert run(runtime("a", NOW), *given).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--max-size", "1.4KB"), "1,500 bytes are 100 more than --max-size 1.4KB allows"),
+        (("--max-size", "2KB", "--max-size", "a=1499"), "1 more than --max-size a=1499"),
+        (("--max-compressed", "0"), "700 bytes are 700 more than --max-compressed 0 allows"),
+    ],
+)
+def test_above_its_budget(runtime, given, said):
+    with pytest.raises(VerificationError, match=re.escape(said)) as caught:
+        run(runtime("a", NOW), *given)
+    assert caught.value.exit_code == 8
+    assert re.search(r"2,005  aten::mul\n +1,003  aten::add\.Tensor", caught.value.message)
+    assert caught.value.hint.endswith("--what-if aten::mul")
+
+
+def test_a_budget_that_is_no_size(runtime):
+    said = run(runtime("a", NOW), "--max-size", "2.5M")
+    assert said.exit_code == 2
+    assert "'2.5M' is no size" in said.output
+
+
+def test_the_page_is_written_where_it_is_asked_for(runtime, tmp_path):
+    page = tmp_path / "my size.html"
+    assert run(runtime("a", NOW), "--html", page).exit_code == 0
+    assert page.read_text().startswith("<!doctype html>")
 
 
 def test_the_folder_above_is_enough_where_one_runtime_is_in_it(runtime, tmp_path):
-    runtime("out/linux-x86_64", NOW)
-    assert json.loads(run(tmp_path / "out", "--json").output)["runtime"]["file"] == 1500
-    runtime("out/linux-aarch64", BEFORE)
-    with pytest.raises(ConfigurationError, match="2 runtimes in"):
-        run(tmp_path / "out")
+    runtime("x", NOW)
+    assert json.loads(run(tmp_path, "--json").output)["runtime"]["file"] == 1500
+    runtime("y", BEFORE)
+    with pytest.raises(ConfigurationError, match="several runtimes"):
+        run(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["", "missing", "file.txt"])
 def test_a_folder_without_a_runtime(tmp_path, name):
     (tmp_path / "file.txt").touch()
-    with pytest.raises(ConfigurationError, match="no runtime in") as caught:
+    with pytest.raises(ConfigurationError, match="no built runtime at") as caught:
         run(tmp_path / name)
     assert "builder build" in caught.value.hint
 

@@ -33,7 +33,7 @@ def build(tmp_path):
         layout = Layout.of(tmp_path, make_plan(operator_list=make_list(*names)))
         selection = Selection(
             registrations=f"// {names}\n",
-            roots=frozenset({PRIMS}),
+            always=frozenset({PRIMS}),
             limits={PRIMS: f"// {prims}\n", QUANTISED: f"// {quantised}\n"},
         )
         units = make_units(GRAPH, selection, layout, runtime=Path("/runtime"), version="2.6.0")

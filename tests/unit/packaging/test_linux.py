@@ -7,15 +7,25 @@ from pathlib import Path
 import pytest
 from samples import make_manifest
 
-from builder.core.artifacts import LinkResult, SizeReport
+from builder.core.artifacts import LinkResult, OperatorPrice, SizeReport
 from builder.core.manifest import parse_manifest
 from builder.packaging import linux
-from builder.packaging.linux import parse_size_report, render_size_report, write_package
+from builder.packaging.linux import (
+    REFERENCES,
+    parse_size_report,
+    render_size_report,
+    write_package,
+)
 from builder.system.files import digest_file
 from builder.system.places import data_folder
 
 SIZE = SizeReport(
-    file=7, compressed=3, sections={".text": 7}, parts={"c10": 7}, units={"c10/a.cpp": 7}
+    file=7,
+    compressed=3,
+    sections={".text": 7},
+    parts={"c10": 7},
+    units={"c10/a.cpp": 7},
+    operators={"aten::relu": OperatorPrice(exclusive=2, inclusive=5, models=("m.ptl",))},
 )
 LISTING = Path(__file__).parents[2] / "golden" / "package.txt"
 
@@ -48,6 +58,7 @@ def package(root: Path, linked: LinkResult, **changes: object):
     values = {
         "manifest": make_manifest(),
         "size": SIZE,
+        "references": b"graph",
         "operator_list": "operators: {}\n",
         "cmake": data_folder("cmake"),
         "licences": {"c10": linked.library.parent / "LICENSE of c10"},
@@ -140,8 +151,29 @@ def test_other_texts_are_no_size_reports(text):
         parse_size_report(text)
 
 
-@pytest.mark.parametrize("field", ["file", "compressed", "sections", "parts", "units"])
+@pytest.mark.parametrize("field", ["file", "compressed", "sections", "parts", "units", "operators"])
 def test_fields_of_another_type_are_no_size_report(field):
     value = {**json.loads(render_size_report(SIZE)), field: "seven"}
     with pytest.raises(ValueError, match=field):
         parse_size_report(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    "price",
+    [
+        None,
+        5,
+        {},
+        {"exclusive": 1, "inclusive": 2},
+        {"exclusive": "1", "inclusive": 2, "models": []},
+    ],
+)
+def test_a_damaged_price_is_refused(price):
+    value = {**json.loads(render_size_report(SIZE)), "operators": {"aten::relu": price}}
+    with pytest.raises(ValueError, match="no price of an operator"):
+        parse_size_report(json.dumps(value))
+
+
+def test_without_a_reference_graph_there_is_no_file_of_it(linked, tmp_path):
+    assert (package(tmp_path / "a", linked).root / REFERENCES).read_bytes() == b"graph"
+    assert not (package(tmp_path / "b", linked, references=None).root / REFERENCES).exists()

@@ -60,6 +60,20 @@ def test_of_two_units_the_one_that_the_interpreter_asks_first_is_taken():
     assert choose("aten::len.t").roots == {"always.cpp", "promoted.cpp"}
 
 
+def test_each_operator_by_hand_has_its_units():
+    selection = choose("aten::len.t", "aten::add.Tensor", "quantized::conv2d.new")
+    assert selection.always == {"always.cpp"}
+    assert selection.by_hand == {
+        Operator("aten::len", "t"): {"promoted.cpp"},
+        Operator("quantized::conv2d", "new"): {"qconv.cpp", "library.cpp"},
+    }
+
+
+def test_custom_classes_bring_their_units_whatever_the_operators():
+    selection = choose("aten::add.Tensor", classes=("xnnpack.LinearOpContext",))
+    assert selection.always == {"always.cpp", "context.cpp"}
+
+
 def test_units_that_only_mention_an_operator_are_not_taken():
     assert choose("aten::len.str").roots == {"always.cpp", "special.cpp"}
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from builder.size.linkmap import InputSection, parse_map
+from builder.size.linkmap import parse_map, parse_names
 
 MAP = """\
              VMA              LMA     Size Align Out     In      Symbol
@@ -27,15 +27,33 @@ MAP = """\
 
 
 def test_input_sections_with_the_output_they_went_to():
-    assert list(parse_map(MAP.splitlines(keepends=True))) == [
-        InputSection("<internal>", ".note.gnu.build-id", 0x24),
-        InputSection("<internal>", ".rodata", 0xFA0),
-        InputSection("/c c/objects/c10/a.cpp.o", ".rodata", 0x14),
-        InputSection("/c c/objects/c10/a.cpp.o", ".text", 0x800),
-        InputSection("/usr/lib/libstdc++.a(vector.o)", ".text", 0x7F0),
-        InputSection("/c c/objects/c10/b.c.o", "odd-section", 0x18),
-        InputSection("<internal>", ".comment", 0x60),
+    pieces = list(parse_map(MAP.splitlines(keepends=True)))
+    assert [(piece.owner, piece.section, piece.size) for piece in pieces] == [
+        ("<internal>", ".note.gnu.build-id", 0x24),
+        ("<internal>", ".rodata", 0xFA0),
+        ("/c c/objects/c10/a.cpp.o", ".rodata", 0x14),
+        ("/c c/objects/c10/a.cpp.o", ".text", 0x800),
+        ("/usr/lib/libstdc++.a(vector.o)", ".text", 0x7F0),
+        ("/c c/objects/c10/b.c.o", "odd-section", 0x18),
     ]
+    assert [piece.address for piece in pieces[-3:]] == [0x70000, 0x70800, 0x80000]
+
+
+def test_kept_relocations_are_not_loaded():
+    """`--emit-relocs`: their pieces stand at offsets, not at addresses."""
+    kept = """\
+               0                0     18c0     8 .rela.text
+               0                0      600     8         /objects/c10/a.cpp.o:(.rela.text._Z1fv)
+             600              600      12c0    8         /objects/c10/b.cpp.o:(.rela.text._Z1gv)
+"""
+    assert list(parse_map(kept.splitlines())) == []
+
+
+def test_names_of_addresses():
+    assert parse_names(MAP.splitlines(keepends=True)) == {
+        0x6715C: "typeinfo name for A:(odd)",
+        0x70000: "f()",
+    }
 
 
 def test_other_text_has_no_sections():

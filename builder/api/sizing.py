@@ -1,0 +1,90 @@
+"""Measuring built runtimes, and what operators cost in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from builder.core.artifacts import SizeReport
+    from builder.core.budgets import Budgets
+    from builder.size.references import ReferenceGraph
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredRuntime:
+    """A built runtime and where its bytes go."""
+
+    root: Path
+    """Folder of its ABI."""
+    abi: str
+    report: SizeReport
+
+
+def measure_runtime(path: Path) -> MeasuredRuntime:
+    """Returns the size report that travels with a built runtime.
+
+    Raises:
+        ConfigurationError: no runtime there, or its report cannot be read.
+        VerificationError: its manifest cannot be read.
+    """
+    from builder.errors import ConfigurationError
+    from builder.packaging.linux import SIZE_REPORT, parse_size_report
+    from builder.system.machine import host_architecture
+    from builder.verify.located import locate_runtime
+
+    runtime = locate_runtime(path, host_abi=f"linux-{host_architecture()}")
+    file = runtime.root / SIZE_REPORT
+    try:
+        report = parse_size_report(file.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{file} is no size report: {error}", hint="build the runtime again"
+        ) from error
+    return MeasuredRuntime(root=runtime.root, abi=runtime.manifest.abi, report=report)
+
+
+def price_set(runtime: MeasuredRuntime, operators: Sequence[str]) -> int:
+    """Returns the bytes that would go if `operators` went together.
+
+    Raises:
+        ConfigurationError: the runtime carries no reference graph.
+        ModelError: it has no such operator.
+    """
+    from builder.size import pricing
+
+    return pricing.price_set(_read_references(runtime), operators)
+
+
+def render_size_page(runtime: MeasuredRuntime) -> str:
+    """Returns a self-contained HTML page with a treemap of the library and operator prices.
+
+    Raises:
+        ConfigurationError: the runtime carries no reference graph.
+    """
+    from builder.size.page import render_page
+
+    return render_page(runtime.abi, runtime.report, _read_references(runtime))
+
+
+def refuse_excess(report: SizeReport, budgets: Budgets, *, abi: str, root: Path) -> None:
+    """Raises VerificationError when the runtime at `root` is larger than a budget allows."""
+    from builder.size import budgets as holding
+
+    holding.refuse_excess(report, budgets, abi=abi, root=root)
+
+
+def _read_references(runtime: MeasuredRuntime) -> ReferenceGraph:
+    from builder.errors import ConfigurationError
+    from builder.packaging.linux import REFERENCES
+    from builder.size.references import parse_references
+
+    file = runtime.root / REFERENCES
+    try:
+        return parse_references(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{file} cannot be read: {error}", hint="build the runtime again"
+        ) from error

@@ -1,0 +1,32 @@
+"""What the function is called that registers an operator: prices find the operator by it."""
+
+from __future__ import annotations
+
+import re
+
+from builder.core.operators import Operator
+
+_PREFIX = "register_operator_"
+_SYMBOL = re.compile(rf"^(?:_ZL\d+)?{_PREFIX}(?P<escaped>[A-Za-z0-9_]+)")
+_ESCAPES = {"_": "_u", "::": "_c", ".": "_o"}
+_ESCAPED = re.compile("|".join(map(re.escape, _ESCAPES.values())))
+
+
+def registration_name(operator: Operator) -> str:
+    """Returns the C name for `operator`, e.g. `register_operator_aten_cadd_oTensor`."""
+    return _PREFIX + re.sub(r"_|::|\.", lambda match: _ESCAPES[match[0]], str(operator))
+
+
+def parse_registration(symbol: str) -> Operator | None:
+    """Returns the operator that the function behind `symbol` registers; None for another one.
+
+    What link-time optimisation appends to local names (`.llvm.123`) does not matter.
+    """
+    match = _SYMBOL.match(symbol)
+    if match is None:
+        return None
+    plain = {escape: text for text, escape in _ESCAPES.items()}
+    try:
+        return Operator.parse(_ESCAPED.sub(lambda found: plain[found[0]], match["escaped"]))
+    except ValueError:
+        return None

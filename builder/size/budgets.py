@@ -1,0 +1,47 @@
+"""Holds a runtime against its budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from builder.core.artifacts import SizeReport
+from builder.core.budgets import Budgets, find_budget
+from builder.errors import VerificationError
+
+_SHOWN = 5
+
+
+def refuse_excess(report: SizeReport, budgets: Budgets, *, abi: str, root: Path) -> None:
+    """Raises VerificationError when the runtime at `root` is larger than a budget allows."""
+    measured = (
+        ("--max-size", report.file, budgets.file),
+        ("--max-compressed", report.compressed, budgets.compressed),
+    )
+    excesses = [
+        f"{size:,} bytes are {size - budget.limit:,} more than {option} {budget.text} allows"
+        for option, size, listed in measured
+        if (budget := find_budget(listed, abi)) is not None and size > budget.limit
+    ]
+    if excesses:
+        lines = [f"the runtime for {abi} at {root} is too large:", *excesses, *_dearest(report)]
+        raise VerificationError("\n".join(lines), hint=_hint(report, root))
+
+
+def find_dearest(report: SizeReport, count: int) -> list[str]:
+    """Returns the `count` operators with the most exclusive bytes, dearest first."""
+    prices = report.operators
+    return sorted(prices, key=lambda name: (-prices[name].exclusive, name))[:count]
+
+
+def _dearest(report: SizeReport) -> Iterable[str]:
+    names = find_dearest(report, _SHOWN)
+    if names:
+        yield "what would go with an operator:"
+    for name in names:
+        yield f"  {report.operators[name].exclusive:>11,}  {name}"
+
+
+def _hint(report: SizeReport, root: Path) -> str:
+    names = find_dearest(report, 1)
+    return f"builder size {root}" + "".join(f" --what-if {name}" for name in names)

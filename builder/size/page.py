@@ -1,0 +1,143 @@
+"""The HTML page of `builder size --html`: a treemap of the library and a table of operators."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from html import escape
+from importlib import resources
+from string import Template
+
+from builder.core.artifacts import SizeReport
+from builder.size.budgets import find_dearest
+from builder.size.measuring import LINKER_PART, part_of
+from builder.size.references import ReferenceGraph
+from builder.size.treemap import Box, lay_out
+
+_WHOLE = Box(0, 0, 1200, 700)
+_PART_TITLE, _UNIT_TITLE = 16.0, 12.0
+_LEAST_AREA = 36.0
+"""Smaller boxes, in square pixels, are drawn as one."""
+_LETTER = 5.6
+"""Width of a letter in a label, in pixels."""
+_HUES = (212, 28, 140, 350, 265, 52, 185, 320, 90, 240)
+
+_ANONYMOUS = {LINKER_PART: "merged strings and constants"}
+"""What data without a symbol is called, by unit."""
+
+Units = Mapping[str, Mapping[str, int]]
+"""Unit -> symbol -> bytes."""
+
+
+def render_page(abi: str, report: SizeReport, graph: ReferenceGraph) -> str:
+    """Returns a self-contained page about one library; names in it are escaped."""
+    tree = group_symbols(graph, report.file)
+    parts = {part: sum(map(_weigh, units.values())) for part, units in tree.items()}
+    page = resources.files("builder.size").joinpath("page.html").read_text(encoding="utf-8")
+    return Template(page).substitute(
+        title=escape(f"libtorchlite.so for {abi}"),
+        summary=f"{report.file:,} bytes, {report.compressed:,} compressed, "
+        f"{len(report.operators)} root operators.",
+        width=int(_WHOLE.width),
+        height=int(_WHOLE.height),
+        treemap="\n".join(_draw_parts(tree, parts)),
+        parts="\n".join(_part_rows(parts, report.file)),
+        operators="\n".join(_operator_rows(report)),
+    )
+
+
+def group_symbols(graph: ReferenceGraph, file: int) -> dict[str, dict[str, Counter[str]]]:
+    """Returns part -> unit -> symbol -> bytes; together they are the `file` bytes."""
+    tree: defaultdict[str, defaultdict[str, Counter[str]]]
+    tree = defaultdict(lambda: defaultdict(Counter))
+    for name, size, unit in zip(graph.names, graph.sizes, graph.unit_of, strict=True):
+        if size > 0:
+            owner = graph.units[unit]
+            tree[part_of(owner)][owner][name or _ANONYMOUS.get(owner, "data")] += size
+    rest = file - sum(size for size in graph.sizes if size > 0)
+    if rest > 0:
+        tree[LINKER_PART][LINKER_PART]["headers and tables"] = rest
+    return {part: dict(units) for part, units in tree.items()}
+
+
+def _draw_parts(tree: Mapping[str, Units], parts: Mapping[str, int]) -> Iterator[str]:
+    names = _largest_first(parts)
+    boxes = lay_out([parts[name] for name in names], _WHOLE)
+    for index, (part, box) in enumerate(zip(names, boxes, strict=True)):
+        hue = _HUES[index % len(_HUES)]
+        yield "<g>" + _rectangle(box, f"{part}: {parts[part]:,} bytes", hue, 62)
+        yield _label(part, box, "part")
+        yield from _draw_units(tree[part], box.shrink(2, _PART_TITLE), hue)
+        yield "</g>"
+
+
+def _draw_units(units: Units, inside: Box, hue: int) -> Iterator[str]:
+    sizes = _merge_small({unit: _weigh(symbols) for unit, symbols in units.items()}, inside)
+    names = _largest_first(sizes)
+    for unit, box in zip(names, lay_out([sizes[n] for n in names], inside), strict=True):
+        yield "<g>" + _rectangle(box, f"{unit}: {sizes[unit]:,} bytes", hue, 74)
+        if unit in units and box.width * box.height > 50 * _LEAST_AREA:
+            yield _label(unit.rpartition("/")[2], box, "unit")
+            yield from _draw_symbols(units[unit], box.shrink(1, _UNIT_TITLE), hue)
+        yield "</g>"
+
+
+def _draw_symbols(symbols: Mapping[str, int], inside: Box, hue: int) -> Iterator[str]:
+    sizes = _merge_small(symbols, inside)
+    names = _largest_first(sizes)
+    for name, box in zip(names, lay_out([sizes[n] for n in names], inside), strict=True):
+        title = f"{name}: {sizes[name]:,} bytes"
+        yield f"<g>{_rectangle(box, title, hue, 84)}{_label(name, box, 'symbol')}</g>"
+
+
+def _rectangle(box: Box, title: str, hue: int, lightness: int) -> str:
+    return (
+        f"<title>{escape(title)}</title>"
+        f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" '
+        f'height="{box.height:.1f}" fill="hsl({hue} 55% {lightness}%)"/>'
+    )
+
+
+def _label(name: str, box: Box, kind: str) -> str:
+    letters = int((box.width - 6) / _LETTER)
+    if letters < 4 or box.height < _UNIT_TITLE:
+        return ""
+    text = name if len(name) <= letters else name[: letters - 1] + "\u2026"
+    down = _PART_TITLE - 4 if kind == "part" else _UNIT_TITLE - 2.5
+    return f'<text class="{kind}" x="{box.x + 3:.1f}" y="{box.y + down:.1f}">{escape(text)}</text>'
+
+
+def _merge_small(sizes: Mapping[str, int], inside: Box) -> dict[str, int]:
+    """Returns `sizes` with those that would hardly be seen as one."""
+    least = _LEAST_AREA * sum(sizes.values()) / (inside.width * inside.height or 1)
+    kept = {name: size for name, size in sizes.items() if size >= least}
+    small = [size for name, size in sizes.items() if name not in kept]
+    return kept | ({f"{len(small)} smaller ones": sum(small)} if small else {})
+
+
+def _part_rows(parts: Mapping[str, int], file: int) -> Iterator[str]:
+    for part in _largest_first(parts):
+        share = f"{parts[part] / file:.1%}" if file else ""
+        yield (
+            f'<tr><td>{escape(part)}</td><td class="number">{parts[part]:,}</td>'
+            f'<td class="number">{share}</td></tr>'
+        )
+
+
+def _operator_rows(report: SizeReport) -> Iterator[str]:
+    for name in find_dearest(report, len(report.operators)):
+        price = report.operators[name]
+        numbers = "".join(
+            f'<td class="number" data-bytes="{size}">{size:,}</td>'
+            for size in (price.exclusive, price.inclusive)
+        )
+        models = escape(", ".join(price.models))
+        yield f"<tr><td>{escape(name)}</td>{numbers}<td>{models}</td></tr>"
+
+
+def _largest_first(sizes: Mapping[str, int]) -> list[str]:
+    return sorted(sizes, key=lambda name: (-sizes[name], name))
+
+
+def _weigh(symbols: Mapping[str, int]) -> int:
+    return sum(symbols.values())

@@ -1,0 +1,73 @@
+"""What operators cost, from the reference graph of a library."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from builder.core.artifacts import OperatorPrice
+from builder.core.operators import near_names
+from builder.errors import ModelError
+from builder.size.references import ReferenceGraph
+
+
+def price_operators(
+    graph: ReferenceGraph, wanted_by: Mapping[str, tuple[str, ...]]
+) -> dict[str, OperatorPrice]:
+    """Returns operator -> its price.
+
+    What operators share with each other but not with the rest is nobody's exclusive bytes.
+
+    Args:
+        graph: of the library.
+        wanted_by: operator -> names of the models that want it.
+    """
+    core = _core(graph)
+    own = _reach_beyond(graph, core)
+    users = Counter(node for nodes in own.values() for node in nodes)
+    return {
+        operator: OperatorPrice(
+            exclusive=graph.weigh(n for n in own[operator] if users[n] == 1),
+            inclusive=graph.weigh(graph.reach([graph.operators[operator]])),
+            models=wanted_by.get(operator, ()),
+        )
+        for operator in sorted(graph.operators)
+    }
+
+
+def price_set(graph: ReferenceGraph, names: Iterable[str]) -> int:
+    """Returns the bytes that would go if all operators of `names` went together.
+
+    A name without an overload stands for all its overloads.
+
+    Raises:
+        ModelError: the library does not have one of them.
+    """
+    gone = frozenset().union(*(_find(graph, name) for name in sorted(set(names))))
+    return graph.weigh(find_exclusive(graph, gone))
+
+
+def _find(graph: ReferenceGraph, name: str) -> frozenset[str]:
+    found = frozenset(o for o in graph.operators if name in {o, o.partition(".")[0]})
+    if not found:
+        near = near_names(name, graph.operators)
+        raise ModelError(
+            f"the runtime has no operator {name}",
+            hint=f"did you mean {', '.join(near)}?" if near else "builder size OUT --operators",
+        )
+    return found
+
+
+def find_exclusive(graph: ReferenceGraph, operators: frozenset[str]) -> set[int]:
+    """Returns the nodes that nothing but `operators` reaches."""
+    staying = [node for name, node in graph.operators.items() if name not in operators]
+    stays = frozenset(graph.reach([*graph.roots, *staying]))
+    return graph.reach((graph.operators[name] for name in operators), known=stays)
+
+
+def _core(graph: ReferenceGraph) -> frozenset[int]:
+    return frozenset(graph.reach(graph.roots))
+
+
+def _reach_beyond(graph: ReferenceGraph, core: frozenset[int]) -> dict[str, set[int]]:
+    return {name: graph.reach([node], known=core) for name, node in graph.operators.items()}

@@ -1,0 +1,71 @@
+"""Squarified treemap layout.
+
+Bruls, Huizing, van Wijk: Squarified Treemaps (2000).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+
+class Box(NamedTuple):
+    """A rectangle in any unit of length."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def shrink(self, margin: float, top: float) -> Box:
+        """Returns what is left inside a margin and below a title of height `top`."""
+        width = max(self.width - 2 * margin, 0.0)
+        height = max(self.height - margin - top, 0.0)
+        return Box(self.x + margin, self.y + top, width, height)
+
+
+def lay_out(weights: Sequence[float], box: Box) -> list[Box]:
+    """Returns a box per weight, in order; their areas are as the weights, and they fill `box`.
+
+    Args:
+        weights: positive, largest first.
+        box: to fill.
+    """
+    boxes: list[Box] = []
+    scale = box.width * box.height / (sum(weights) or 1)
+    areas = [weight * scale for weight in weights]
+    while areas:
+        side = min(box.width, box.height)
+        count = _count_row(areas, side)
+        row, areas = areas[:count], areas[count:]
+        boxes += _place(row, box)
+        thickness = sum(row) / side if side else 0.0
+        if box.width >= box.height:
+            box = Box(box.x + thickness, box.y, max(box.width - thickness, 0.0), box.height)
+        else:
+            box = Box(box.x, box.y + thickness, box.width, max(box.height - thickness, 0.0))
+    return boxes
+
+
+def _count_row(areas: Sequence[float], side: float) -> int:
+    """Returns how many of `areas` make the most square row along `side`."""
+    best, total = float("inf"), 0.0
+    for count, area in enumerate(areas):
+        total += area
+        worst = max(side**2 * areas[0] / total**2, total**2 / (side**2 * area)) if side else 0.0
+        if worst > best:
+            return count
+        best = worst
+    return len(areas)
+
+
+def _place(row: Sequence[float], box: Box) -> Iterator[Box]:
+    thickness = sum(row) / (min(box.width, box.height) or 1)
+    offset = 0.0
+    for area in row:
+        length = area / thickness if thickness else 0.0
+        if box.width >= box.height:
+            yield Box(box.x, box.y + offset, thickness, length)
+        else:
+            yield Box(box.x + offset, box.y, length, thickness)
+        offset += length

@@ -1,0 +1,98 @@
+"""Which unwinding data belongs to which function: `.eh_frame` and what it points to.
+
+The layout is that of the Linux Standard Base, "Exception Frames"; encodings are DWARF's.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_OMITTED, _RELATIVE = 0xFF, 0x10
+_FORMATS = {0x0: "<Q", 0x2: "<H", 0x3: "<I", 0x4: "<Q", 0xA: "<h", 0xB: "<i", 0xC: "<q"}
+
+
+class Frame(NamedTuple):
+    """The unwinding entry of one function."""
+
+    function: int
+    """Address of its first byte."""
+    size: int
+    """Bytes of the entry in `.eh_frame`."""
+    exceptions: int | None
+    """Address of its table in `.gcc_except_table`; None when it catches and cleans up nothing."""
+
+
+class _Common(NamedTuple):
+    pointer: int
+    exceptions: int
+    augmented: bool
+
+
+def parse_frames(data: bytes, address: int) -> Iterator[Frame]:
+    """Yields the entries of an `.eh_frame` section that is loaded at `address`."""
+    commons: dict[int, _Common] = {}
+    offset = 0
+    while offset + 8 <= len(data):
+        length, common = struct.unpack_from("<II", data, offset)
+        if length == 0:
+            offset += 4
+            continue
+        if common == 0:
+            commons[offset] = _parse_common(data, offset + 8)
+        else:
+            entry = commons[offset + 4 - common]
+            yield _parse_frame(data, offset, length + 4, address, entry)
+        offset += length + 4
+
+
+def _parse_frame(data: bytes, offset: int, size: int, address: int, common: _Common) -> Frame:
+    function, offset = _pointer(data, offset + 8, address, common.pointer)
+    _, offset = _pointer(data, offset, address, common.pointer & 0xF)
+    exceptions = None
+    if common.augmented and common.exceptions != _OMITTED:
+        _, offset = _leb128(data, offset)
+        stored, _ = _pointer(data, offset, 0, common.exceptions & 0xF)
+        if stored:
+            exceptions, _ = _pointer(data, offset, address, common.exceptions)
+    return Frame(function, size, exceptions)
+
+
+def _parse_common(data: bytes, offset: int) -> _Common:
+    end = data.index(0, offset + 1)
+    augmentation = data[offset + 1 : end].decode("ascii")
+    offset = end + 1
+    for _ in range(3):  # code alignment, data alignment, return register
+        _, offset = _leb128(data, offset)
+    if not augmentation.startswith("z"):
+        return _Common(0, _OMITTED, augmented=False)
+    _, offset = _leb128(data, offset)
+    pointer, exceptions = 0, _OMITTED
+    for letter in augmentation[1:]:
+        if letter == "R":
+            pointer, offset = data[offset], offset + 1
+        elif letter == "L":
+            exceptions, offset = data[offset], offset + 1
+        elif letter == "P":
+            offset = _pointer(data, offset + 1, 0, data[offset] & 0xF)[1]
+    return _Common(pointer, exceptions, augmented=True)
+
+
+def _pointer(data: bytes, offset: int, address: int, encoding: int) -> tuple[int, int]:
+    layout = _FORMATS[encoding & 0xF]
+    (value,) = struct.unpack_from(layout, data, offset)
+    if encoding & 0x70 == _RELATIVE:
+        value += address + offset
+    return value, offset + struct.calcsize(layout)
+
+
+def _leb128(data: bytes, offset: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[offset]
+        offset += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value, offset
