@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,26 +18,28 @@ def load_source_lock() -> SourceLock:
     return read_lock(data_folder("third_party"))
 
 
-def find_sources(features: Iterable[str] = ()) -> SourceTree | None:
-    """Returns the source tree when it is complete; never fetches."""
+def find_sources(feature: str = "") -> SourceTree | None:
+    """Returns PyTorch's source tree, or that of a feature, when it is complete; never fetches."""
     from builder.sources.tree import find_tree
     from builder.system.places import cache_folder
 
-    return find_tree(_select_sources(features), cache_folder())
+    return find_tree(_select_sources(feature), cache_folder())
 
 
-def locate_sources(*, progress: Progress, features: Iterable[str] = ()) -> SourceTree:
-    """Returns the source tree, fetching it first when it is not there.
+def locate_sources(*, progress: Progress, feature: str = "") -> SourceTree:
+    """Returns PyTorch's source tree, or that of a feature, fetching it first when it is not there.
 
     Raises:
         SourceError: it is not there and cannot be fetched.
     """
-    chosen = tuple(features)
-    found = find_sources(chosen)
+    found = find_sources(feature)
     if found is not None:
         return found
-    progress.note("the PyTorch sources are not there yet: fetching them (builder fetch)")
-    return fetch_sources(progress=progress, features=chosen)
+    progress.note(
+        f"the {feature or 'PyTorch'} sources are not there yet: fetching them "
+        f"(builder fetch{f' --feature {feature}' if feature else ''})"
+    )
+    return fetch_sources(progress=progress, feature=feature)
 
 
 def fetch_sources(
@@ -48,9 +49,9 @@ def fetch_sources(
     provider: str | None = None,
     offline: bool = False,
     check: bool = False,
-    features: Iterable[str] = (),
+    feature: str = "",
 ) -> SourceTree:
-    """Materialises the pinned source tree, or with `check` reads it all again and compares.
+    """Materialises a pinned source tree, or with `check` reads it all again and compares.
 
     Args:
         progress: is told what is fetched from where.
@@ -58,7 +59,7 @@ def fetch_sources(
         provider: `distribution` or `git`; by default both, in this order.
         offline: use no network.
         check: fetch nothing; a tree that differs is given up.
-        features: optional sources to add (`SourceLock.features`).
+        feature: whose optional sources are meant (`SourceLock.features`); PyTorch's when empty.
 
     Raises:
         ConfigurationError: an unknown provider or feature, or `source_folder` is no folder.
@@ -70,7 +71,7 @@ def fetch_sources(
     from builder.system.places import cache_folder
     from builder.system.process import Runner
 
-    lock, cache = _select_sources(features), cache_folder()
+    lock, cache = _select_sources(feature), cache_folder()
     if check:
         count = check_tree(lock, cache)
         progress.note(f"{count:,} files are what was fetched")
@@ -93,14 +94,13 @@ def list_source_origins(tree: SourceTree) -> dict[str, str]:
     return dict(marker.providers) if marker else {}
 
 
-def _select_sources(features: Iterable[str]) -> SourceLock:
+def _select_sources(feature: str) -> SourceLock:
     from builder.errors import ConfigurationError
 
-    lock, chosen = load_source_lock(), frozenset(features)
-    unknown = sorted(chosen.difference(lock.features))
-    if unknown:
+    lock = load_source_lock()
+    if feature and feature not in lock.features:
         raise ConfigurationError(
-            f"unknown feature {unknown[0]!r}; known are {', '.join(lock.features)}",
+            f"unknown feature {feature!r}; known are {', '.join(lock.features)}",
             hint="builder fetch --help",
         )
-    return lock.select(chosen)
+    return lock.select(feature)

@@ -1,0 +1,50 @@
+"""What optional sources add to upstream's units: units of their own, and folders of headers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterator, Sequence
+
+from builder.core.features import LocatedFeature
+from builder.core.units import TranslationUnit, UnitGraph
+
+_LIKE = "torch/csrc/jit/mobile/import.cpp"
+"""Their units see what this unit of the lite interpreter sees: a mobile build, no Python."""
+_LEVEL = "-O2"
+"""They are kernels; upstream's own level for ATen."""
+
+
+def add_features(
+    graph: UnitGraph, located: Sequence[LocatedFeature], backends: Collection[str]
+) -> UnitGraph:
+    """Returns `graph` with the units of the chosen features, and with their headers within reach.
+
+    Args:
+        graph: upstream's units.
+        located: the chosen features; others add nothing.
+        backends: those of static dispatch; units for other backends are left out.
+    """
+    units = dict(graph.units)
+    for one in located:
+        folders = tuple(f"-I{one.tree.root / folder}" for folder in one.feature.includes)
+        for unit_id in one.feature.needed_by:
+            unit = units[unit_id]
+            units[unit_id] = dataclasses.replace(unit, flags=(*folders, *unit.flags))
+        units |= {unit.id: unit for unit in _own_units(one, backends, graph.units[_LIKE].flags)}
+    return UnitGraph(units=units)
+
+
+def _own_units(
+    one: LocatedFeature, backends: Collection[str], like: tuple[str, ...]
+) -> Iterator[TranslationUnit]:
+    flags = (*(flag for flag in like if not flag.startswith("-O")), _LEVEL)
+    for backend, globs in sorted(one.feature.units.items()):
+        for path in (path for glob in globs for path in sorted(one.tree.root.glob(glob))):
+            if backend in backends:
+                yield TranslationUnit(
+                    id=path.relative_to(one.tree.root).as_posix(),
+                    library=one.feature.name,
+                    language="CXX",
+                    source=str(path),
+                    flags=flags,
+                )
