@@ -123,7 +123,7 @@ def build_runtime(
 def make_symbol_index(
     target: Target, *, progress: Progress, only: str = "", jobs: int | None = None
 ) -> str:
-    """Returns the text of the symbol index, made anew for `target`.
+    """Returns the text of the symbol index, made anew for `target` with every feature.
 
     Args:
         target: whose units to compile.
@@ -131,13 +131,19 @@ def make_symbol_index(
         only: prefix of unit ids; all when empty.
         jobs: compilations at once.
     """
+    from builder.api.sources import load_source_lock
     from builder.api.toolchains import locate_toolchain
     from builder.native.building import prepare
     from builder.native.indexing import make_index
+    from builder.selection.rules import load_rules
     from builder.system.locks import folder_lock
 
     toolchain = locate_toolchain(target)
-    plan = plan_build((), target, toolchain=toolchain)
+    lock = load_source_lock()
+    plan = replace(
+        plan_build((), target, toolchain=toolchain),
+        features=tuple((one.name, lock.select(one.name).digest) for one in load_rules().features),
+    )
     build = _native_build(plan, toolchain, progress=progress, jobs=jobs)
     with folder_lock(build.layout.root, on_wait=progress.note):
         return make_index(build, prepare(build), only=only)

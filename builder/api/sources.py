@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ def locate_sources(*, progress: Progress, feature: str = "") -> SourceTree:
         f"the {feature or 'PyTorch'} sources are not there yet: fetching them "
         f"(builder fetch{f' --feature {feature}' if feature else ''})"
     )
-    return fetch_sources(progress=progress, feature=feature)
+    return fetch_sources(progress=progress, features=(feature,) if feature else ())[-1]
 
 
 def fetch_sources(
@@ -49,9 +50,11 @@ def fetch_sources(
     provider: str | None = None,
     offline: bool = False,
     check: bool = False,
-    feature: str = "",
-) -> SourceTree:
-    """Materialises a pinned source tree, or with `check` reads it all again and compares.
+    features: Iterable[str] = (),
+) -> tuple[SourceTree, ...]:
+    """Materialises the pinned source trees, or with `check` reads all again and compares.
+
+    Returns PyTorch's tree, and after it one for each of `features`.
 
     Args:
         progress: is told what is fetched from where.
@@ -59,7 +62,7 @@ def fetch_sources(
         provider: `distribution` or `git`; by default both, in this order.
         offline: use no network.
         check: fetch nothing; a tree that differs is given up.
-        feature: whose optional sources are meant (`SourceLock.features`); PyTorch's when empty.
+        features: optional sources to add (`SourceLock.features`).
 
     Raises:
         ConfigurationError: an unknown provider or feature, or `source_folder` is no folder.
@@ -71,11 +74,14 @@ def fetch_sources(
     from builder.system.places import cache_folder
     from builder.system.process import Runner
 
-    lock, cache = _select_sources(feature), cache_folder()
+    locks, cache = [_select_sources(feature) for feature in ("", *features)], cache_folder()
     if check:
-        count = check_tree(lock, cache)
+        count = sum(check_tree(lock, cache) for lock in locks)
         progress.note(f"{count:,} files are what was fetched")
-        return SourceTree(root=tree_folder(lock, cache), version=lock.version, digest=lock.digest)
+        return tuple(
+            SourceTree(root=tree_folder(lock, cache), version=lock.version, digest=lock.digest)
+            for lock in locks
+        )
     providers = choose_providers(
         Runner.inherit(),
         cache,
@@ -83,7 +89,7 @@ def fetch_sources(
         provider=parse_provider(provider),
         offline=offline,
     )
-    return materialise(lock, cache, providers, progress)
+    return tuple(materialise(lock, cache, providers, progress) for lock in locks)
 
 
 def list_source_origins(tree: SourceTree) -> dict[str, str]:

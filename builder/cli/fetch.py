@@ -60,20 +60,16 @@ def command(
     """
     from builder import api
 
-    fetched = [
-        _describe(
-            api.fetch_sources(
-                progress=ConsoleProgress(),
-                source_folder=source_folder,
-                provider=provider,
-                offline=offline,
-                check=check,
-                feature=feature,
-            ),
-            feature,
-        )
-        for feature in ("", *dict.fromkeys(features))
-    ]
+    chosen = tuple(dict.fromkeys(features))
+    trees = api.fetch_sources(
+        progress=ConsoleProgress(),
+        source_folder=source_folder,
+        provider=provider,
+        offline=offline,
+        check=check,
+        features=chosen,
+    )
+    fetched = [_describe(*one) for one in zip(trees, ("", *chosen), strict=True)]
     pytorch, *optional = fetched
     if as_json:
         print_json({**pytorch, "features": {one["feature"]: one for one in optional}})

@@ -19,6 +19,8 @@ class Feature:
     """Starts of the full names of the operators that need it."""
     units: Mapping[str, tuple[str, ...]]
     """Dispatch backend -> globs of C++ files in its tree that the build may compile for it."""
+    pytorch_includes: tuple[str, ...] = ()
+    """Folders of PyTorch's tree where `units` look for headers beside the usual ones."""
     includes: tuple[str, ...] = ()
     """Folders of its tree that come first where `needed_by` looks for headers."""
     needed_by: tuple[str, ...] = ()

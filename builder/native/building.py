@@ -118,7 +118,7 @@ def prepare(build: NativeBuild) -> UnitGraph:
     if dropped:
         build.progress.note(f"dropped {dropped} objects that a power loss may have torn")
     graph = read_unit_graph(Roots(build.tree.root, layout.configured), build.tuning)
-    return add_features(graph, build.features, build.plan.static_dispatch)
+    return add_features(graph, build.features, build.plan.static_dispatch, build.tree.root)
 
 
 def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> LinkResult:

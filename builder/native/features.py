@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 
 from builder.core.features import LocatedFeature
 from builder.core.units import TranslationUnit, UnitGraph
@@ -15,7 +16,7 @@ _LEVEL = "-O2"
 
 
 def add_features(
-    graph: UnitGraph, located: Sequence[LocatedFeature], backends: Collection[str]
+    graph: UnitGraph, located: Sequence[LocatedFeature], backends: Collection[str], pytorch: Path
 ) -> UnitGraph:
     """Returns `graph` with the units of the chosen features, and with their headers within reach.
 
@@ -23,21 +24,27 @@ def add_features(
         graph: upstream's units.
         located: the chosen features; others add nothing.
         backends: those of static dispatch; units for other backends are left out.
+        pytorch: PyTorch's source tree.
     """
     units = dict(graph.units)
+    like = tuple(flag for flag in graph.units[_LIKE].flags if not flag.startswith("-O"))
     for one in located:
-        folders = tuple(f"-I{one.tree.root / folder}" for folder in one.feature.includes)
+        folders = _includes(one.tree.root, one.feature.includes)
         for unit_id in one.feature.needed_by:
             unit = units[unit_id]
             units[unit_id] = dataclasses.replace(unit, flags=(*folders, *unit.flags))
-        units |= {unit.id: unit for unit in _own_units(one, backends, graph.units[_LIKE].flags)}
+        flags = (*like, _LEVEL, *_includes(pytorch, one.feature.pytorch_includes))
+        units |= {unit.id: unit for unit in _own_units(one, backends, flags)}
     return UnitGraph(units=units)
 
 
+def _includes(root: Path, folders: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"-I{root / folder}" for folder in folders)
+
+
 def _own_units(
-    one: LocatedFeature, backends: Collection[str], like: tuple[str, ...]
+    one: LocatedFeature, backends: Collection[str], flags: tuple[str, ...]
 ) -> Iterator[TranslationUnit]:
-    flags = (*(flag for flag in like if not flag.startswith("-O")), _LEVEL)
     for backend, globs in sorted(one.feature.units.items()):
         for path in (path for glob in globs for path in sorted(one.tree.root.glob(glob))):
             if backend in backends:

@@ -48,6 +48,7 @@ def load_rules() -> SelectionRules:
                 name=name,
                 operators=tuple(feature["operators"]),
                 units={b: tuple(globs) for b, globs in feature.get("units", {}).items()},
+                pytorch_includes=tuple(feature.get("pytorch_includes", ())),
                 includes=tuple(feature.get("includes", ())),
                 needed_by=tuple(feature.get("needed_by", ())),
             )

@@ -15,7 +15,8 @@ def calls(monkeypatch, tmp_path):
 
     def fetch(*, progress, **options):
         seen.append(options)
-        return SourceTree(root=tmp_path, version="2.6.0", digest="d" * 64)
+        tree = SourceTree(root=tmp_path, version="2.6.0", digest="d" * 64)
+        return (tree,) * (1 + len(options.get("features", ())))
 
     monkeypatch.setattr(api, "fetch_sources", fetch)
     monkeypatch.setattr(api.sources, "fetch_sources", fetch)
@@ -57,7 +58,7 @@ def test_options_reach_the_use_case(calls, tmp_path):
             "provider": "git",
             "offline": True,
             "check": True,
-            "feature": "",
+            "features": (),
         }
     ]
 
@@ -65,7 +66,7 @@ def test_options_reach_the_use_case(calls, tmp_path):
 def test_each_feature_is_fetched_once_after_pytorch(calls):
     features = ("--feature", "torchvision", "--feature", "pocketfft", "--feature", "torchvision")
     result = CliRunner().invoke(command, features)
-    assert [call["feature"] for call in calls] == ["", "torchvision", "pocketfft"]
+    assert [call["features"] for call in calls] == [("torchvision", "pocketfft")]
     names = [line.split()[0] for line in result.stdout.splitlines()]
     assert names.index("pytorch") < names.index("torchvision") < names.index("pocketfft")
     assert names.count("path") == 3
@@ -107,4 +108,4 @@ def test_what_a_feature_needs_is_fetched_with_a_word(calls, monkeypatch, tmp_pat
     api.locate_sources(progress=Progress(), feature="torchvision")
     assert "torchvision sources are not there yet" in notes[0]
     assert "builder fetch --feature torchvision" in notes[0]
-    assert calls == [{"feature": "torchvision"}]
+    assert calls == [{"features": ("torchvision",)}]

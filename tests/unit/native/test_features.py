@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from samples import make_graph, make_unit
 
@@ -7,6 +9,7 @@ from builder.core.features import Feature, LocatedFeature
 from builder.core.sources import SourceTree
 from builder.native.features import add_features
 
+PYTORCH = Path("/pytorch")
 SPECTRAL = "aten/src/ATen/native/mkl/SpectralOps.cpp"
 GRAPH = make_graph(
     make_unit("torch/csrc/jit/mobile/import.cpp", flags=("-DC10_MOBILE", "-Os", "-fPIC")),
@@ -17,6 +20,7 @@ VISION = Feature(
     name="vision",
     operators=("vision::",),
     units={"CPU": ("vision/*.cpp", "vision/cpu/*.cpp"), "QuantizedCPU": ("vision/q/*.cpp",)},
+    pytorch_includes=("torch/api",),
 )
 FFT = Feature(
     name="fft", operators=("aten::fft_",), units={}, includes=("fft",), needed_by=(SPECTRAL,)
@@ -34,24 +38,24 @@ def locate(tmp_path):
 
 
 def test_units_of_the_chosen_backends_are_compiled_like_a_mobile_unit(locate, tmp_path):
-    added = add_features(GRAPH, [locate(VISION)], ("CPU",)).units
+    added = add_features(GRAPH, [locate(VISION)], ("CPU",), PYTORCH).units
     assert set(added) - set(GRAPH.units) == {"vision/nms.cpp", "vision/cpu/nms.cpp"}
     unit = added["vision/cpu/nms.cpp"]
-    assert unit.flags == ("-DC10_MOBILE", "-fPIC", "-O2")
+    assert unit.flags == ("-DC10_MOBILE", "-fPIC", "-O2", "-I/pytorch/torch/api")
     assert unit.source == str(tmp_path / "vision/cpu/nms.cpp")
     assert unit.library == "vision"
 
 
 def test_with_quantised_dispatch_there_are_quantised_kernels(locate):
-    added = add_features(GRAPH, [locate(VISION)], ("CPU", "QuantizedCPU"))
+    added = add_features(GRAPH, [locate(VISION)], ("CPU", "QuantizedCPU"), PYTORCH)
     assert "vision/q/nms.cpp" in added.units
 
 
 def test_headers_come_first_where_they_are_needed_and_nowhere_else(locate, tmp_path):
-    added = add_features(GRAPH, [locate(FFT)], ("CPU",)).units
+    added = add_features(GRAPH, [locate(FFT)], ("CPU",), PYTORCH).units
     assert added[SPECTRAL].flags == (f"-I{tmp_path}/fft", *GRAPH.units[SPECTRAL].flags)
     assert added["c10/core/Device.cpp"] is GRAPH.units["c10/core/Device.cpp"]
 
 
 def test_without_features_nothing_changes():
-    assert add_features(GRAPH, [], ("CPU",)) == GRAPH
+    assert add_features(GRAPH, [], ("CPU",), PYTORCH) == GRAPH
