@@ -298,6 +298,7 @@ def _manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
         models=plan.operator_list.models,
         source_version=plan.source_version,
         source_digest=plan.source_digest,
+        features=tuple(name for name, _ in plan.features),
         plan_key=plan.key,
         static_dispatch=tuple(map(str, plan.static_dispatch)),
         toolchain=plan.toolchain,

@@ -118,7 +118,13 @@ def prepare(build: NativeBuild) -> UnitGraph:
     if dropped:
         build.progress.note(f"dropped {dropped} objects that a power loss may have torn")
     graph = read_unit_graph(Roots(build.tree.root, layout.configured), build.tuning)
-    return add_features(graph, build.features, build.plan.static_dispatch, build.tree.root)
+    return add_features(
+        graph,
+        build.features,
+        build.plan.static_dispatch,
+        pytorch=build.tree.root,
+        level=build.tuning.kernels,
+    )
 
 
 def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> LinkResult:

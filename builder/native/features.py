@@ -12,11 +12,16 @@ from builder.core.units import TranslationUnit, UnitGraph
 _LIKE = "torch/csrc/jit/mobile/import.cpp"
 """Their units see what this unit of the lite interpreter sees: a mobile build, no Python."""
 _LEVEL = "-O2"
-"""They are kernels; upstream's own level for ATen."""
+"""Upstream's own optimisation level for ATen."""
 
 
 def add_features(
-    graph: UnitGraph, located: Sequence[LocatedFeature], backends: Collection[str], pytorch: Path
+    graph: UnitGraph,
+    located: Sequence[LocatedFeature],
+    backends: Collection[str],
+    *,
+    pytorch: Path,
+    level: str | None = None,
 ) -> UnitGraph:
     """Returns `graph` with the units of the chosen features, and with their headers within reach.
 
@@ -25,6 +30,7 @@ def add_features(
         located: the chosen features; others add nothing.
         backends: those of static dispatch; units for other backends are left out.
         pytorch: PyTorch's source tree.
+        level: optimisation level of kernels, which the units are; without it, upstream's.
     """
     units = dict(graph.units)
     like = tuple(flag for flag in graph.units[_LIKE].flags if not flag.startswith("-O"))
@@ -33,7 +39,7 @@ def add_features(
         for unit_id in one.feature.needed_by:
             unit = units[unit_id]
             units[unit_id] = dataclasses.replace(unit, flags=(*folders, *unit.flags))
-        flags = (*like, _LEVEL, *_includes(pytorch, one.feature.pytorch_includes))
+        flags = (*like, level or _LEVEL, *_includes(pytorch, one.feature.pytorch_includes))
         units |= {unit.id: unit for unit in _own_units(one, backends, flags)}
     return UnitGraph(units=units)
 

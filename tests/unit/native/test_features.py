@@ -38,7 +38,7 @@ def locate(tmp_path):
 
 
 def test_units_of_the_chosen_backends_are_compiled_like_a_mobile_unit(locate, tmp_path):
-    added = add_features(GRAPH, [locate(VISION)], ("CPU",), PYTORCH).units
+    added = add_features(GRAPH, [locate(VISION)], ("CPU",), pytorch=PYTORCH).units
     assert set(added) - set(GRAPH.units) == {"vision/nms.cpp", "vision/cpu/nms.cpp"}
     unit = added["vision/cpu/nms.cpp"]
     assert unit.flags == ("-DC10_MOBILE", "-fPIC", "-O2", "-I/pytorch/torch/api")
@@ -46,16 +46,22 @@ def test_units_of_the_chosen_backends_are_compiled_like_a_mobile_unit(locate, tm
     assert unit.library == "vision"
 
 
+def test_a_profile_can_choose_the_level_of_kernels(locate):
+    added = add_features(GRAPH, [locate(VISION)], ("CPU",), pytorch=PYTORCH, level="-O1").units
+    assert "-O1" in added["vision/nms.cpp"].flags
+    assert "-O2" not in added["vision/nms.cpp"].flags
+
+
 def test_with_quantised_dispatch_there_are_quantised_kernels(locate):
-    added = add_features(GRAPH, [locate(VISION)], ("CPU", "QuantizedCPU"), PYTORCH)
+    added = add_features(GRAPH, [locate(VISION)], ("CPU", "QuantizedCPU"), pytorch=PYTORCH)
     assert "vision/q/nms.cpp" in added.units
 
 
 def test_headers_come_first_where_they_are_needed_and_nowhere_else(locate, tmp_path):
-    added = add_features(GRAPH, [locate(FFT)], ("CPU",), PYTORCH).units
+    added = add_features(GRAPH, [locate(FFT)], ("CPU",), pytorch=PYTORCH).units
     assert added[SPECTRAL].flags == (f"-I{tmp_path}/fft", *GRAPH.units[SPECTRAL].flags)
     assert added["c10/core/Device.cpp"] is GRAPH.units["c10/core/Device.cpp"]
 
 
 def test_without_features_nothing_changes():
-    assert add_features(GRAPH, [], ("CPU",), PYTORCH) == GRAPH
+    assert add_features(GRAPH, [], ("CPU",), pytorch=PYTORCH) == GRAPH
