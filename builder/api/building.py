@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from builder.core.artifacts import LinkResult, Package, SizeReport
     from builder.core.dtypes import DtypeSet
+    from builder.core.features import LocatedFeature
     from builder.core.manifest import Manifest
     from builder.core.model import OperatorList
     from builder.core.plan import BuildPlan
     from builder.core.profile import Flavour
-    from builder.core.sources import SourceTree
     from builder.core.targets import Target
     from builder.core.toolchain import Toolchain
     from builder.core.units import UnitGraph
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _FLAG_VARIABLES = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "ASMFLAGS", "CPATH", "LIBRARY_PATH")
 """Variables of the environment that would change the bytes behind the plan's back."""
-_LICENCES = ("LICEN[CS]E*", "COPYING", "COPYING.MPL2", "NOTICE*")
+_LICENCES = ("LICEN[CS]E*", "COPYING", "COPYING.MPL2", "NOTICE*", "*_hdronly.h")
 _BUNDLED = ("third_party/miniz-3.0.2", "aten/src/ATen/native/quantized/cpu/qnnpack")
 """Folders of PyTorch's own tree with code and a licence of somebody else."""
 
@@ -59,14 +59,18 @@ def plan_build(
     from builder.api.models import read_wanted
     from builder.api.sources import load_source_lock
     from builder.core.dtypes import DtypeChoice
+    from builder.core.features import choose_features
     from builder.core.plan import BuildPlan
     from builder.core.profile import Flavour
     from builder.native.configure import OPTIONS
     from builder.selection.dispatch import choose_static_dispatch
+    from builder.selection.rules import load_rules
 
     wanted, inferred = read_wanted(paths)
     choice = DtypeChoice(dtypes=dtypes, reason="as asked") if dtypes else inferred
-    lock = load_source_lock().select(frozenset())
+    sources = load_source_lock()
+    lock = sources.select()
+    chosen = choose_features(wanted.operators, load_rules().features)
     return BuildPlan(
         target=target,
         operator_list=wanted,
@@ -74,6 +78,7 @@ def plan_build(
         flavour=flavour or Flavour(),
         source_version=lock.version,
         source_digest=lock.digest,
+        features=tuple((one.name, sources.select(one.name).digest) for one in chosen),
         toolchain=toolchain.fingerprint,
         configuration=tuple(f"{name}={value}" for name, value in sorted(OPTIONS.items())),
         native_digest=_digest_native_files(),
@@ -106,15 +111,13 @@ def build_runtime(
         ToolchainError: a tool is missing.
         NativeBuildError: a step of the build failed, or another builder holds the lock.
     """
-    from builder.api.sources import locate_sources
     from builder.api.toolchains import locate_toolchain
     from builder.system.locks import folder_lock
 
     toolchain = locate_toolchain(target, launcher=launcher)
     plan = plan_build(paths, target, toolchain=toolchain, flavour=flavour, dtypes=dtypes)
     _note_choices(plan, progress)
-    tree = locate_sources(progress=progress)
-    build = _native_build(plan, tree, toolchain, progress=progress, jobs=jobs)
+    build = _native_build(plan, toolchain, progress=progress, jobs=jobs)
     with folder_lock(build.layout.root, timeout=lock_timeout, on_wait=progress.note):
         linked, served, registry = _build(build)
         return _package(build, linked, served, registry, output / target.abi)
@@ -123,7 +126,7 @@ def build_runtime(
 def make_symbol_index(
     target: Target, *, progress: Progress, only: str = "", jobs: int | None = None
 ) -> str:
-    """Returns the text of the symbol index, made anew for `target`.
+    """Returns the text of the symbol index, made anew for `target` with every feature.
 
     Args:
         target: whose units to compile.
@@ -131,28 +134,32 @@ def make_symbol_index(
         only: prefix of unit ids; all when empty.
         jobs: compilations at once.
     """
-    from builder.api.sources import locate_sources
+    from builder.api.sources import load_source_lock
     from builder.api.toolchains import locate_toolchain
     from builder.native.building import prepare
     from builder.native.indexing import make_index
+    from builder.selection.rules import load_rules
     from builder.system.locks import folder_lock
 
     toolchain = locate_toolchain(target, launcher="auto")
-    plan = plan_build((), target, toolchain=toolchain)
-    tree = locate_sources(progress=progress)
-    build = _native_build(plan, tree, toolchain, progress=progress, jobs=jobs)
+    lock = load_source_lock()
+    plan = replace(
+        plan_build((), target, toolchain=toolchain),
+        features=tuple((one.name, lock.select(one.name).digest) for one in load_rules().features),
+    )
+    build = _native_build(plan, toolchain, progress=progress, jobs=jobs)
     with folder_lock(build.layout.root, on_wait=progress.note):
         return make_index(build, prepare(build), only=only)
 
 
 def _native_build(
     plan: BuildPlan,
-    tree: SourceTree,
     toolchain: Toolchain,
     *,
     progress: Progress,
     jobs: int | None,
 ) -> NativeBuild:
+    from builder.api.sources import locate_sources
     from builder.native.building import NativeBuild
     from builder.native.layout import Layout
     from builder.system.places import cache_folder, data_folder
@@ -165,7 +172,8 @@ def _native_build(
         jobs = jobs or launcher.jobs
     return NativeBuild(
         plan=plan,
-        tree=tree,
+        tree=locate_sources(progress=progress),
+        features=_locate_features(plan, progress),
         toolchain=toolchain,
         layout=Layout.of(cache_folder(), plan),
         runtime=data_folder("cmake") / "runtime",
@@ -173,6 +181,18 @@ def _native_build(
         runner=Runner.inherit().without(*_FLAG_VARIABLES),
         progress=progress,
         jobs=jobs,
+    )
+
+
+def _locate_features(plan: BuildPlan, progress: Progress) -> tuple[LocatedFeature, ...]:
+    from builder.api.sources import locate_sources
+    from builder.core.features import LocatedFeature
+    from builder.selection.rules import load_rules
+
+    known = {feature.name: feature for feature in load_rules().features}
+    return tuple(
+        LocatedFeature(feature=known[name], tree=locate_sources(progress=progress, feature=name))
+        for name, _ in plan.features
     )
 
 
@@ -262,7 +282,7 @@ def _package(
         references=None if references is None else render_references(references),
         operator_list=render_op_list(served),
         cmake=data_folder("cmake"),
-        licences=_find_licences(build.tree),
+        licences=_find_licences(build),
     )
     return BuildOutcome(
         plan=build.plan, package=package, linked=linked, size=size, logs=build.layout.logs
@@ -282,6 +302,7 @@ def _manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
         models=plan.operator_list.models,
         source_version=plan.source_version,
         source_digest=plan.source_digest,
+        features=tuple(name for name, _ in plan.features),
         plan_key=plan.key,
         static_dispatch=tuple(map(str, plan.static_dispatch)),
         toolchain=plan.toolchain,
@@ -290,16 +311,20 @@ def _manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
     )
 
 
-def _find_licences(tree: SourceTree) -> dict[str, Path]:
+def _find_licences(build: NativeBuild) -> dict[str, Path]:
     from builder.api.sources import load_source_lock
 
-    folders = {pin.name: pin.path for pin in load_source_lock().select(frozenset()).pins}
-    folders |= {Path(path).name: path for path in _BUNDLED}
+    lock, tree = load_source_lock(), build.tree
+    folders = {pin.name: tree.root / pin.path for pin in lock.select().pins}
+    folders |= {Path(path).name: tree.root / path for path in _BUNDLED}
+    for one in build.features:
+        pins = lock.select(one.feature.name).pins
+        folders |= {pin.name: one.tree.root / pin.path for pin in pins}
     return {
         f"{name}-{path.name.removesuffix('.txt')}": path
         for name, folder in folders.items()
         for pattern in _LICENCES
-        for path in sorted((tree.root / folder).glob(pattern))
+        for path in sorted(folder.glob(pattern))
         if path.is_file()
     }
 
@@ -309,6 +334,7 @@ def _note_choices(plan: BuildPlan, progress: Progress) -> None:
     progress.note(
         f"{len(listed.operators)} root operators, {len(listed.custom_classes)} custom classes, "
         f"static dispatch to {' and '.join(plan.static_dispatch)}, for {plan.target}"
+        + "".join(f", with {name}'s sources" for name, _ in plan.features)
     )
     progress.note(f"kernels for {plan.dtypes}: {plan.dtypes_reason}")
 

@@ -19,26 +19,28 @@ def load_source_lock() -> SourceLock:
     return read_lock(data_folder("third_party"))
 
 
-def find_sources(features: Iterable[str] = ()) -> SourceTree | None:
-    """Returns the source tree when it is complete; never fetches."""
+def find_sources(feature: str = "") -> SourceTree | None:
+    """Returns PyTorch's source tree, or that of a feature, when it is complete; never fetches."""
     from builder.sources.tree import find_tree
     from builder.system.places import cache_folder
 
-    return find_tree(_select_sources(features), cache_folder())
+    return find_tree(_select_sources(feature), cache_folder())
 
 
-def locate_sources(*, progress: Progress, features: Iterable[str] = ()) -> SourceTree:
-    """Returns the source tree, fetching it first when it is not there.
+def locate_sources(*, progress: Progress, feature: str = "") -> SourceTree:
+    """Returns PyTorch's source tree, or that of a feature, fetching it first when it is not there.
 
     Raises:
         SourceError: it is not there and cannot be fetched.
     """
-    chosen = tuple(features)
-    found = find_sources(chosen)
+    found = find_sources(feature)
     if found is not None:
         return found
-    progress.note("the PyTorch sources are not there yet: fetching them (builder fetch)")
-    return fetch_sources(progress=progress, features=chosen)
+    progress.note(
+        f"the {feature or 'PyTorch'} sources are not there yet: fetching them "
+        f"(builder fetch{f' --feature {feature}' if feature else ''})"
+    )
+    return fetch_sources(progress=progress, features=(feature,) if feature else ())[-1]
 
 
 def fetch_sources(
@@ -49,8 +51,10 @@ def fetch_sources(
     offline: bool = False,
     check: bool = False,
     features: Iterable[str] = (),
-) -> SourceTree:
-    """Materialises the pinned source tree, or with `check` reads it all again and compares.
+) -> tuple[SourceTree, ...]:
+    """Materialises the pinned source trees, or with `check` reads all again and compares.
+
+    Returns PyTorch's tree, and after it one for each of `features`.
 
     Args:
         progress: is told what is fetched from where.
@@ -70,11 +74,14 @@ def fetch_sources(
     from builder.system.places import cache_folder
     from builder.system.process import Runner
 
-    lock, cache = _select_sources(features), cache_folder()
+    locks, cache = [_select_sources(feature) for feature in ("", *features)], cache_folder()
     if check:
-        count = check_tree(lock, cache)
+        count = sum(check_tree(lock, cache) for lock in locks)
         progress.note(f"{count:,} files are what was fetched")
-        return SourceTree(root=tree_folder(lock, cache), version=lock.version, digest=lock.digest)
+        return tuple(
+            SourceTree(root=tree_folder(lock, cache), version=lock.version, digest=lock.digest)
+            for lock in locks
+        )
     providers = choose_providers(
         Runner.inherit(),
         cache,
@@ -82,7 +89,7 @@ def fetch_sources(
         provider=parse_provider(provider),
         offline=offline,
     )
-    return materialise(lock, cache, providers, progress)
+    return tuple(materialise(lock, cache, providers, progress) for lock in locks)
 
 
 def list_source_origins(tree: SourceTree) -> dict[str, str]:
@@ -93,14 +100,13 @@ def list_source_origins(tree: SourceTree) -> dict[str, str]:
     return dict(marker.providers) if marker else {}
 
 
-def _select_sources(features: Iterable[str]) -> SourceLock:
+def _select_sources(feature: str) -> SourceLock:
     from builder.errors import ConfigurationError
 
-    lock, chosen = load_source_lock(), frozenset(features)
-    unknown = sorted(chosen.difference(lock.features))
-    if unknown:
+    lock = load_source_lock()
+    if feature and feature not in lock.features:
         raise ConfigurationError(
-            f"unknown feature {unknown[0]!r}; known are {', '.join(lock.features)}",
+            f"unknown feature {feature!r}; known are {', '.join(lock.features)}",
             hint="builder fetch --help",
         )
-    return lock.select(chosen)
+    return lock.select(feature)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "features",
     multiple=True,
     metavar="NAME",
-    help="Add optional sources: torchvision, vulkan.",
+    help="Fetch optional sources too: pocketfft, torchvision, vulkan.",
 )
 @click.option("--offline", is_flag=True, help="Use no network.")
 @click.option("--check", is_flag=True, help="Read every file again; fetch nothing.")
@@ -45,6 +45,8 @@ def command(
 ) -> None:
     """Materialises the pinned source tree of PyTorch and of what its mobile build needs.
 
+    Optional sources have trees of their own; a build that needs them fetches them by itself.
+
     Everything is checked against the lock file. What has been downloaded is kept, so that this
     works offline afterwards. Run it again after an interruption: it goes on.
 
@@ -54,35 +56,38 @@ def command(
       builder fetch --check
       builder fetch --from ~/downloads --offline
       builder fetch --provider git
+      builder fetch --feature torchvision --feature pocketfft
     """
     from builder import api
 
-    tree = api.fetch_sources(
+    chosen = tuple(dict.fromkeys(features))
+    trees = api.fetch_sources(
         progress=ConsoleProgress(),
         source_folder=source_folder,
         provider=provider,
         offline=offline,
         check=check,
-        features=features,
+        features=chosen,
     )
+    fetched = [_describe(*one) for one in zip(trees, ("", *chosen), strict=True)]
+    pytorch, *optional = fetched
     if as_json:
-        print_json(_describe(tree, features))
+        print_json({**pytorch, "features": {one["feature"]: one for one in optional}})
         return
-    rows = _describe(tree, features)["sources"]
     columns = ("name", "version", "licence", "origin")
-    print_table(columns, [[row[column] for column in columns] for row in rows])
-    click.echo(f"path    {tree.root}")
-    click.echo(f"digest  {tree.digest}")
+    rows = [[row[column] for column in columns] for one in fetched for row in one["sources"]]
+    print_table(columns, rows)
+    for one in fetched:
+        click.echo(f"path    {one['path']}")
+        click.echo(f"digest  {one['digest']}")
 
 
-def _describe(tree: SourceTree, features: tuple[str, ...]) -> dict[str, Any]:
+def _describe(tree: SourceTree, feature: str) -> dict[str, Any]:
     from builder import api
 
-    lock, origins = (
-        api.load_source_lock().select(frozenset(features)),
-        api.list_source_origins(tree),
-    )
+    lock, origins = api.load_source_lock().select(feature), api.list_source_origins(tree)
     return {
+        "feature": feature,
         "digest": tree.digest,
         "patches": [{"name": patch.name, "reason": patch.reason} for patch in lock.patches],
         "path": str(tree.root),

@@ -65,6 +65,7 @@ def print_plan(plan: BuildPlan, *, as_json: bool) -> None:
             ("static dispatch", ", ".join(plan.static_dispatch)),
             ("PyTorch", plan.source_version),
             ("sources", plan.source_digest[:16]),
+            ("optional sources", ", ".join(name for name, _ in plan.features) or "-"),
             ("shared objects", plan.objects_key),
         ),
     )

@@ -42,6 +42,8 @@ class Manifest:
     """The models that the operators were taken from."""
     source_version: str
     source_digest: str
+    features: tuple[str, ...] = ()
+    """Features whose optional sources are in it, sorted."""
     plan_key: str
     static_dispatch: tuple[str, ...]
     toolchain: tuple[str, ...]
@@ -59,6 +61,7 @@ class Manifest:
             "bytecode_versions": {"max": self.bytecode_max, "min": self.bytecode_min},
             "custom_classes": sorted(self.custom_classes),
             "dtypes": self.dtypes.to_json(),
+            "features": list(self.features),
             "files": {
                 path: {"sha256": file.sha256, "size": file.size}
                 for path, file in sorted(self.files.items())
@@ -111,6 +114,7 @@ def parse_manifest(text: str) -> Manifest:
         models=tuple(_parse_model(item) for item in fields.items("models")),
         source_version=fields.text("source_version"),
         source_digest=fields.text("source_digest"),
+        features=fields.texts("features"),
         plan_key=fields.text("plan_key"),
         static_dispatch=fields.texts("static_dispatch"),
         toolchain=fields.texts("toolchain"),

@@ -31,6 +31,8 @@ class BuildPlan:
     flavour: Flavour
     source_version: str
     source_digest: str
+    features: tuple[tuple[str, str], ...] = ()
+    """Features whose optional sources the operators need, and the digests of their trees."""
     toolchain: tuple[str, ...]
     """`Toolchain.fingerprint`."""
     configuration: tuple[str, ...]
@@ -63,6 +65,7 @@ class BuildPlan:
             [str(o) for o in self.operator_list.operators],
             list(self.operator_list.custom_classes),
             self.dtypes.to_json(),
+            dict(self.features),
         )[:16]
 
     def to_json(self) -> dict[str, Any]:
@@ -75,6 +78,7 @@ class BuildPlan:
             "custom_classes": list(listed.custom_classes),
             "dtypes": self.dtypes.to_json(),
             "dtypes_reason": self.dtypes_reason,
+            "features": dict(self.features),
             "key": self.key,
             "native_digest": self.native_digest,
             "objects_key": self.objects_key,

@@ -35,8 +35,10 @@ class SourcePin:
     """Bytes of the archive."""
     unpacked: int
     """Bytes of the files that are extracted."""
+    inside: str = ""
+    """Folder of the archive, after `strip`, that is the source; in git it is the root."""
     excluded: tuple[str, ...] = ()
-    """Folders and files that no mobile build reads, relative to `path`; not extracted."""
+    """Folders and files that no build reads, relative to `path`; `.` for all of them."""
     kept: tuple[str, ...] = ()
     """Exceptions inside of `excluded`."""
     feature: str = ""
@@ -55,7 +57,7 @@ class SourcePin:
                 return True
             if prefix in self.excluded:
                 return False
-        return True
+        return "." not in self.excluded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,22 +72,32 @@ class SourcePatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceLock:
-    """Everything that decides the bytes of the source tree."""
+    """Everything that decides the bytes of a source tree."""
 
     version: str
     """PyTorch version."""
     pins: tuple[SourcePin, ...]
     patches: tuple[SourcePatch, ...]
+    feature: str = ""
+    """The feature whose optional sources these are; empty for PyTorch's own tree."""
 
     @property
     def features(self) -> tuple[str, ...]:
         """The features that optional pins belong to, sorted."""
         return tuple(sorted({pin.feature for pin in self.pins} - {""}))
 
-    def select(self, features: frozenset[str]) -> SourceLock:
-        """Returns the lock with the pins that every build needs and those of `features`."""
-        pins = tuple(pin for pin in self.pins if not pin.feature or pin.feature in features)
-        return SourceLock(version=self.version, pins=pins, patches=self.patches)
+    def select(self, feature: str = "") -> SourceLock:
+        """Returns the lock of PyTorch's own tree, or of the tree with a feature's sources alone.
+
+        A tree of its own for each feature leaves PyTorch's tree, and the objects made from it,
+        as they are.
+        """
+        return SourceLock(
+            version=self.version,
+            pins=tuple(pin for pin in self.pins if pin.feature == feature),
+            patches=() if feature else self.patches,
+            feature=feature,
+        )
 
     @property
     def digest(self) -> str:
@@ -93,7 +105,8 @@ class SourceLock:
         state = hashlib.sha256()
         for pin in self.pins:
             identity = (pin.path, pin.sha256, pin.commit, pin.strip, pin.excluded, pin.kept)
-            state.update(repr(identity).encode())
+            inside = (pin.inside,) if pin.inside else ()
+            state.update(repr((*identity, *inside)).encode())
         for patch in self.patches:
             state.update(repr((patch.name, patch.text)).encode())
         return state.hexdigest()
@@ -101,7 +114,10 @@ class SourceLock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceTree:
-    """A complete, verified, patched source tree on disk."""
+    """A complete, verified, patched source tree on disk.
+
+    A feature's tree has its sources where PyTorch's tree would have them.
+    """
 
     root: Path
     version: str

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.core.artifacts import LinkResult
+from builder.core.features import LocatedFeature
 from builder.core.plan import BuildPlan
 from builder.core.selection import Selection
 from builder.core.sources import SourceTree
@@ -19,6 +20,7 @@ from builder.core.units import UnitGraph
 from builder.errors import NativeBuildError
 from builder.native.closure import close
 from builder.native.configure import configure, generate
+from builder.native.features import add_features
 from builder.native.flags import Tuning, load_tuning
 from builder.native.index import load_index
 from builder.native.journal import drop_torn_objects, wave
@@ -61,6 +63,8 @@ class NativeBuild:
     runtime: Path
     """builder's own C++ sources."""
     index_file: Path
+    features: tuple[LocatedFeature, ...] = ()
+    """Optional sources that the plan wants."""
     runner: Runner
     progress: Progress
     jobs: int | None = None
@@ -74,7 +78,7 @@ class NativeBuild:
 
 
 def prepare(build: NativeBuild) -> UnitGraph:
-    """Configures and generates unless that is done, and returns upstream's units.
+    """Configures and generates unless that is done, and returns the units to choose from.
 
     Raises:
         NativeBuildError: no space, or one of upstream's steps failed.
@@ -109,10 +113,19 @@ def prepare(build: NativeBuild) -> UnitGraph:
         write_atomically(layout.configured_marker, json.dumps(build.plan.to_json(), indent=2))
     link_folder(layout.source, os.path.relpath(build.tree.root, layout.root))
     link_folder(layout.runtime, str(build.runtime))
+    for one in build.features:
+        link_folder(layout.root / one.feature.name, os.path.relpath(one.tree.root, layout.root))
     dropped = drop_torn_objects(layout.root)
     if dropped:
         build.progress.note(f"dropped {dropped} objects that a power loss may have torn")
-    return read_unit_graph(Roots(build.tree.root, layout.configured), build.tuning)
+    graph = read_unit_graph(Roots(build.tree.root, layout.configured), build.tuning)
+    return add_features(
+        graph,
+        build.features,
+        build.plan.static_dispatch,
+        pytorch=build.tree.root,
+        level=build.tuning.kernels,
+    )
 
 
 def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> LinkResult:
@@ -157,6 +170,7 @@ def compile_folder(build: NativeBuild) -> CompileFolder:
             Prefix(layout.root, "."),
             Prefix(build.tree.root, layout.source.name),
             Prefix(build.runtime, layout.runtime.name),
+            *(Prefix(one.tree.root, one.feature.name) for one in build.features),
         ),
     )
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+from builder.core.features import Feature
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectionRules:
@@ -23,6 +25,7 @@ class SelectionRules:
     """Names of operators that print values of tensors."""
     unbuildable: Mapping[str, str]
     libraries: Mapping[str, str]
+    features: tuple[Feature, ...] = ()
 
 
 @cache
@@ -40,4 +43,15 @@ def load_rules() -> SelectionRules:
         printing=frozenset(data["printing"]["operators"]),
         unbuildable=dict(data["unbuildable"]),
         libraries=dict(data["libraries"]),
+        features=tuple(
+            Feature(
+                name=name,
+                operators=tuple(feature["operators"]),
+                units={b: tuple(globs) for b, globs in feature.get("units", {}).items()},
+                pytorch_includes=tuple(feature.get("pytorch_includes", ())),
+                includes=tuple(feature.get("includes", ())),
+                needed_by=tuple(feature.get("needed_by", ())),
+            )
+            for name, feature in data["features"].items()
+        ),
     )

@@ -105,6 +105,7 @@ _STRINGS: dict[str, Callable[[Any], bool]] = {
     "sha256": _matches(r"[0-9a-f]{64}"),
     "licence": _matches(r"[A-Za-z0-9.+() -]+"),
     "feature": _matches(r"[a-z0-9-]+"),
+    "inside": _is_path,
 }
 _NUMBERS: dict[str, Callable[[Any], bool]] = {
     "strip": _is_count,
@@ -112,4 +113,4 @@ _NUMBERS: dict[str, Callable[[Any], bool]] = {
     "unpacked": _is_count,
 }
 _LISTS: dict[str, Callable[[Any], bool]] = {"excluded": _is_path, "kept": _is_path}
-_OPTIONAL = frozenset({"excluded", "kept", "feature"})
+_OPTIONAL = frozenset({"excluded", "feature", "inside", "kept"})

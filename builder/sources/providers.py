@@ -31,10 +31,17 @@ class Delivery:
 
     archive: Path
     strip: int
+    inside: str = ""
+    """The folder of the archive to take, after `strip`."""
     provider: str
     """Short name of where it came from, for the record."""
     temporary: bool = False
     """True when the archive can be made again and is not worth keeping."""
+
+
+def deliver_archive(pin: SourcePin, archive: Path, provider: str) -> Delivery:
+    """Returns the delivery of the very archive that `pin` has the digest of."""
+    return Delivery(archive=archive, strip=pin.strip, inside=pin.inside, provider=provider)
 
 
 class Unavailable(Exception):  # noqa: N818 - an answer, not a failure: the next provider is asked
@@ -82,7 +89,7 @@ class FolderProvider:
                     if found.is_file():
                         archive = self.store.copy(pin, found)
                         on_bytes(pin.size)
-                        return Delivery(archive=archive, strip=pin.strip, provider=self.name)
+                        return deliver_archive(pin, archive, self.name)
         raise Unavailable(f"{self.folder} does not have it")
 
 
@@ -121,7 +128,7 @@ class DistributionProvider:
                         break
                     continue
                 archive = self.store.admit(pin, candidate, url)
-                return Delivery(archive=archive, strip=pin.strip, provider=self.name)
+                return deliver_archive(pin, archive, self.name)
         raise Unavailable("; ".join(dict.fromkeys(reasons)))
 
 

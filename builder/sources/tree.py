@@ -10,7 +10,13 @@ from builder.core.sources import SourceLock, SourcePin, SourceTree
 from builder.errors import SourceError
 from builder.sources import manifest
 from builder.sources.patches import apply_patch
-from builder.sources.providers import Delivery, Provider, Unavailable, refuse_nothing_found
+from builder.sources.providers import (
+    Delivery,
+    Provider,
+    Unavailable,
+    deliver_archive,
+    refuse_nothing_found,
+)
 from builder.sources.store import ArchiveStore
 from builder.system.archives import extract_archive
 from builder.system.files import free_bytes
@@ -23,7 +29,7 @@ _MIB = 1 << 20
 
 def tree_folder(lock: SourceLock, cache: Path) -> Path:
     """Returns where the tree of `lock` is, or will be."""
-    return cache / "sources" / f"{lock.version}-{lock.digest[:16]}"
+    return cache / "sources" / f"{lock.feature or lock.version}-{lock.digest[:16]}"
 
 
 def find_tree(lock: SourceLock, cache: Path) -> SourceTree | None:
@@ -43,7 +49,7 @@ def materialise(
     """Makes the source tree of `lock` unless it is there; safe against kill -9 at any point.
 
     Args:
-        lock: all its pins are fetched (`SourceLock.select` chooses).
+        lock: of one tree (`SourceLock.select` chooses); all its pins are fetched.
         cache: `downloads`, `git` and `sources` are made in it.
         providers: asked in this order for each source that is not in `downloads` already.
         progress: is told what is fetched from where.
@@ -91,7 +97,8 @@ def check_tree(lock: SourceLock, cache: Path) -> int:
 def _acquire(
     lock: SourceLock, store: ArchiveStore, providers: Sequence[Provider], progress: Progress
 ) -> dict[SourcePin, Delivery]:
-    progress.step(f"Fetching {len(lock.pins)} sources of PyTorch {lock.version}")
+    for_what = f"the feature {lock.feature} for " if lock.feature else ""
+    progress.step(f"Fetching {_count(lock)} of {for_what}PyTorch {lock.version}")
     total = sum(pin.size for pin in lock.pins)
     deliveries: dict[SourcePin, Delivery] = {}
     failures: list[tuple[SourcePin, list[str]]] = []
@@ -101,7 +108,7 @@ def _acquire(
         show = _show_bytes(progress, done, total, pin.file)
         kept = store.find_verified(pin)
         if kept is not None:
-            deliveries[pin] = Delivery(archive=kept, strip=pin.strip, provider="archive")
+            deliveries[pin] = deliver_archive(pin, kept, "archive")
         else:
             result = _ask(pin, providers, show, progress, errors)
             if isinstance(result, Delivery):
@@ -153,13 +160,16 @@ def _build(
     for done, pin in enumerate(lock.pins):
         progress.advance(done, len(lock.pins), pin.name)
         delivery = deliveries[pin]
-        extract_archive(
+        written = extract_archive(
             delivery.archive,
             staging / pin.path,
             strip=delivery.strip,
+            inside=delivery.inside,
             wanted=pin.carries,
             max_bytes=2 * pin.unpacked + 64 * _MIB,
         )
+        if not written:
+            raise SourceError(f"{delivery.archive.name} holds nothing of {pin.name}")
     progress.advance(len(lock.pins), len(lock.pins), "patches and checksums")
     for patch in lock.patches:
         apply_patch(patch, staging)
@@ -173,6 +183,10 @@ def _build(
     for delivery in deliveries.values():
         if delivery.temporary:
             delivery.archive.unlink(missing_ok=True)
+
+
+def _count(lock: SourceLock) -> str:
+    return f"{len(lock.pins)} source{'s' if len(lock.pins) != 1 else ''}"
 
 
 def _check_space(lock: SourceLock, store: ArchiveStore, cache: Path) -> None:

@@ -41,6 +41,7 @@ def extract_archive(
     destination: Path,
     *,
     strip: int = 0,
+    inside: str = "",
     wanted: Callable[[str], bool] = lambda _: True,
     max_bytes: int = 4 << 30,
 ) -> int:
@@ -50,7 +51,8 @@ def extract_archive(
         archive: is read once, front to back.
         destination: existing folders in it may be added to, existing files are an error.
         strip: leading path components to drop; what has no more is left out.
-        wanted: decides on each path after stripping (POSIX, relative).
+        inside: the folder to unpack, after stripping; all when empty.
+        wanted: decides on each path after stripping, relative to `inside` (POSIX).
         max_bytes: largest sum of file sizes.
 
     Raises:
@@ -62,7 +64,7 @@ def extract_archive(
     try:
         with tarfile.open(archive, "r|*") as tar:
             for member in tar:
-                _extract_member(state, tar, member, strip, wanted)
+                _extract_member(state, tar, member, strip, inside, wanted)
     except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, ValueError) as error:
         raise SourceError(f"{archive.name} cannot be read as an archive: {error}") from error
     except OSError as error:
@@ -89,18 +91,26 @@ def strip_components(name: str, strip: int) -> str | None:
     return "/".join(parts[strip:]) or None
 
 
+def _enter(name: str | None, folder: str) -> str | None:
+    """Returns `name` relative to `folder`; None when it is not in there."""
+    if name is None or not folder:
+        return name
+    return name.removeprefix(f"{folder}/") if name.startswith(f"{folder}/") else None
+
+
 def _extract_member(
     state: _Extraction,
     tar: tarfile.TarFile,
     member: tarfile.TarInfo,
     strip: int,
+    inside: str,
     wanted: Callable[[str], bool],
 ) -> None:
     state.members += 1
     if state.members > MAX_MEMBERS:
         raise state.refuse(member.name, f"is one of more than {MAX_MEMBERS} entries")
     try:
-        name = strip_components(member.name, strip)
+        name = _enter(strip_components(member.name, strip), inside)
     except ValueError as error:
         raise state.refuse(member.name, str(error)) from None
     if not (member.isreg() or member.isdir() or member.issym()):

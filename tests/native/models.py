@@ -1,6 +1,7 @@
 """Models that the native tests export: `models:control_flow` and friends."""
 
 import torch
+import torchvision.ops as vision
 from torch import Tensor, nn
 
 
@@ -110,3 +111,63 @@ def quantised() -> nn.Module:
     for _ in range(4):
         model(torch.randn(1, 3, 16, 16))
     return torch.ao.quantization.convert(model)
+
+
+class Detector(nn.Module):
+    """Calls each of torchvision's C++ operators, on boxes of which some overlap."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offset = nn.Conv2d(4, 18, 3, padding=1)
+        self.mask = nn.Conv2d(4, 9, 3, padding=1)
+        self.deform = vision.DeformConv2d(4, 4, 3, padding=1)
+
+    def forward(self, x: Tensor, boxes: Tensor, scores: Tensor) -> list[Tensor]:
+        corners = boxes[:, :2].abs() * 4
+        boxes = torch.cat([corners, corners + 8 + boxes[:, 2:].abs()], 1)
+        x = self.deform(x, self.offset(x), self.mask(x).sigmoid())
+        keep = vision.nms(boxes, scores, 0.5)
+        rois = torch.cat([torch.zeros_like(boxes[keep, :1]), boxes[keep]], 1)
+        return [
+            keep,
+            x,
+            vision.roi_align(x, rois, [3, 3], 0.5, 2, True),
+            vision.ps_roi_align(x, rois, 2, 0.5, 2),
+            vision.roi_pool(x, rois, [3, 3], 0.5),
+            vision.ps_roi_pool(x, rois, 2, 0.5),
+        ]
+
+
+def detector() -> nn.Module:
+    """Returns a model of torchvision's operators, with seeded weights."""
+    torch.manual_seed(0)
+    return Detector().eval()
+
+
+class Spectrum(nn.Module):
+    """Fourier transforms in each direction, of real and complex numbers, with conjugates."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("window", torch.hann_window(32))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        half = torch.fft.rfft(x)
+        plane = torch.fft.fft2(x)
+        frames = torch.stft(x, 32, hop_length=8, window=self.window, return_complex=True)
+        inverse = torch.fft.ihfft(x)
+        return [
+            half.abs(),
+            torch.fft.irfft(half * 0.5),
+            plane.imag,
+            torch.fft.ifft(plane).real,
+            torch.view_as_real(frames),
+            torch.istft(frames * 2.0, 32, hop_length=8, window=self.window),
+            torch.fft.hfft(half),
+            inverse.imag,
+        ]
+
+
+def spectrum() -> nn.Module:
+    """Returns a model of FFT operators whose outputs are real."""
+    return Spectrum().eval()

@@ -114,6 +114,7 @@ def make_manifest(**changes: object) -> Manifest:
         "models": (ModelOrigin("m.ptl", "a" * 64, 8),),
         "source_version": "2.6.0",
         "source_digest": "5" * 64,
+        "features": ("torchvision",),
         "plan_key": "k",
         "static_dispatch": ("CPU",),
         "toolchain": ("clang 14",),

@@ -15,7 +15,8 @@ def calls(monkeypatch, tmp_path):
 
     def fetch(*, progress, **options):
         seen.append(options)
-        return SourceTree(root=tmp_path, version="2.6.0", digest="d" * 64)
+        tree = SourceTree(root=tmp_path, version="2.6.0", digest="d" * 64)
+        return (tree,) * (1 + len(options.get("features", ())))
 
     monkeypatch.setattr(api, "fetch_sources", fetch)
     monkeypatch.setattr(api.sources, "fetch_sources", fetch)
@@ -40,7 +41,9 @@ def test_json_has_the_identity_of_every_source(calls):
     sources = {source["name"]: source for source in printed["sources"]}
     assert len(sources["pytorch"]["commit"]) == 40
     assert sources["xnnpack"]["origin"] == "git"
-    assert "vulkan-memory-allocator" in sources
+    assert "vulkan-memory-allocator" not in sources
+    (optional,) = printed["features"]["vulkan"]["sources"]
+    assert optional["name"] == "vulkan-memory-allocator"
     assert printed["digest"] == "d" * 64
     assert all(patch["reason"] for patch in printed["patches"])
 
@@ -60,11 +63,20 @@ def test_options_reach_the_use_case(calls, tmp_path):
     ]
 
 
+def test_each_feature_is_fetched_once_after_pytorch(calls):
+    features = ("--feature", "torchvision", "--feature", "pocketfft", "--feature", "torchvision")
+    result = CliRunner().invoke(command, features)
+    assert [call["features"] for call in calls] == [("torchvision", "pocketfft")]
+    names = [line.split()[0] for line in result.stdout.splitlines()]
+    assert names.index("pytorch") < names.index("torchvision") < names.index("pocketfft")
+    assert names.count("path") == 3
+
+
 def test_an_unknown_feature_lists_the_known_ones(monkeypatch, tmp_path):
     monkeypatch.setenv("BUILDER_CACHE", str(tmp_path))
     result = CliRunner().invoke(command, ["--feature", "nope"])
     assert isinstance(result.exception, ConfigurationError)
-    assert "torchvision, vulkan" in result.exception.message
+    assert "pocketfft, torchvision, vulkan" in result.exception.message
 
 
 def test_an_unknown_abi_lists_the_known_ones():
@@ -84,3 +96,16 @@ def test_sources_are_fetched_only_when_they_are_not_there(calls, monkeypatch, tm
     assert api.locate_sources(progress=Progress()).version == "2.6.0"
     assert "builder fetch" in notes[0]
     assert len(calls) == 1
+
+
+def test_what_a_feature_needs_is_fetched_with_a_word(calls, monkeypatch, tmp_path):
+    notes = []
+
+    class Progress:
+        note = staticmethod(notes.append)
+
+    monkeypatch.setenv("BUILDER_CACHE", str(tmp_path))
+    api.locate_sources(progress=Progress(), feature="torchvision")
+    assert "torchvision sources are not there yet" in notes[0]
+    assert "builder fetch --feature torchvision" in notes[0]
+    assert calls == [{"features": ("torchvision",)}]

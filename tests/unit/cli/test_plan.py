@@ -56,9 +56,17 @@ def test_quantised_operators_are_dispatched_otherwise(op_list):
     assert plan(op_list("quantized::add"))["static_dispatch"] == ["CPU", "QuantizedCPU"]
 
 
+def test_optional_sources_are_another_plan_with_the_same_objects(op_list):
+    plain, more = plan(op_list("aten::relu")), plan(op_list("aten::relu", "torchvision::nms"))
+    digest = api.load_source_lock().select("torchvision").digest
+    assert (plain["features"], more["features"]) == ({}, {"torchvision": digest})
+    assert plain["source_digest"] == more["source_digest"]
+    assert plain["objects_key"] == more["objects_key"]
+
+
 def test_the_digest_of_the_sources_is_that_of_the_lock(op_list):
     printed = plan(op_list("aten::relu"))
-    lock = api.load_source_lock().select(frozenset())
+    lock = api.load_source_lock().select()
     assert (printed["source_digest"], printed["source_version"]) == (lock.digest, lock.version)
 
 

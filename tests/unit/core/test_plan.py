@@ -39,6 +39,7 @@ def test_what_decides_the_objects_changes_both_keys(changes):
         {"operator_list": make_list("aten::add.Scalar", "aten::relu")},
         {"operator_list": make_list("aten::add.Tensor", "aten::relu", classes=("a.B",))},
         {"native_digest": "8" * 64},
+        {"features": (("torchvision", "9" * 64),)},
     ],
 )
 def test_operators_change_the_build_and_share_its_objects(changes):

@@ -135,7 +135,7 @@ def test_units_that_dispatch_by_dtype_are_limited(graph):
 
 
 def test_a_unit_may_be_limited_in_dtypes_and_in_what_it_registers(graph, tmp_path):
-    selection = Selection(registrations="", roots=frozenset(), limits={DISPATCHING: "// only\n"})
+    selection = Selection(registrations="", limits={DISPATCHING: "// only\n"})
     whole = make_graph(
         *graph.units.values(), make_unit("torch/csrc/jit/mobile/import.cpp", flags=("-Os",))
     )

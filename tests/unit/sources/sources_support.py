@@ -5,7 +5,7 @@ import io
 import tarfile
 
 from builder.core.sources import SourceLock, SourcePatch, SourcePin
-from builder.sources.providers import Delivery, Unavailable
+from builder.sources.providers import Unavailable, deliver_archive
 
 
 def make_archive(path, files):
@@ -57,7 +57,7 @@ class ReadyProvider:
         if pin.name not in self.archives:
             raise Unavailable(f"no {pin.name} here")
         on_bytes(pin.size)
-        return Delivery(archive=self.archives[pin.name], strip=pin.strip, provider=self.name)
+        return deliver_archive(pin, self.archives[pin.name], self.name)
 
 
 class Notes:

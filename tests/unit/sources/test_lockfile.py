@@ -29,11 +29,11 @@ excluded = ["docs"]
 
 def test_the_shipped_lock_is_valid_and_carries_what_a_mobile_build_needs():
     lock = read_lock(THIRD_PARTY)
-    paths = {pin.path for pin in lock.select(frozenset()).pins}
+    paths = {pin.path for pin in lock.select().pins}
     assert lock.version == "2.6.0"
     assert {".", "third_party/XNNPACK", "third_party/gemmlowp/gemmlowp"} <= paths
     assert "third_party/torchvision" not in paths
-    assert lock.features == ("torchvision", "vulkan")
+    assert lock.features == ("pocketfft", "torchvision", "vulkan")
     assert all(pin.size and pin.unpacked for pin in lock.pins)
 
 
@@ -53,11 +53,35 @@ def test_every_shipped_url_has_its_hashes_and_is_upstreams_own():
     assert hosts == {"github.com", "gitlab.com"}
 
 
-def test_features_and_exceptions_change_the_digest():
+def test_a_feature_is_a_lock_of_its_own():
     lock = read_lock(THIRD_PARTY)
-    plain, vulkan = lock.select(frozenset()), lock.select(frozenset({"vulkan"}))
-    assert plain.digest != vulkan.digest
-    assert plain.digest == lock.select(frozenset()).digest
+    vision = lock.select("torchvision")
+    assert [pin.name for pin in vision.pins] == ["torchvision"]
+    assert (vision.patches, vision.feature) == ((), "torchvision")
+    assert len({lock.select(name).digest for name in ("", *lock.features)}) == 4
+    assert lock.select().patches == lock.patches
+
+
+def test_of_an_archive_of_something_larger_only_the_header_is_taken():
+    (pin,) = read_lock(THIRD_PARTY).select("pocketfft").pins
+    assert pin.inside == "include/gemmi/third_party"
+    assert pin.carries("pocketfft_hdronly.h")
+    assert not pin.carries("fast_float.h")
+
+
+def test_of_torchvision_only_what_a_cpu_build_reads_is_taken():
+    (pin,) = read_lock(THIRD_PARTY).select("torchvision").pins
+    assert pin.carries("LICENSE")
+    assert pin.carries("torchvision/csrc/ops/cpu/nms_kernel.cpp")
+    assert not pin.carries("torchvision/csrc/ops/cuda/nms_kernel.cu")
+    assert not pin.carries("setup.py")
+
+
+def test_where_in_the_archive_a_source_is_changes_the_digest():
+    lock = parse_lock(GOOD, name="lock")
+    inside = parse_lock(GOOD + 'inside = "a/b"\n', name="lock")
+    assert inside.pins[0].inside == "a/b"
+    assert inside.digest != lock.digest
 
 
 def test_parses_a_pin():
@@ -84,6 +108,7 @@ def test_parses_a_pin():
         ('file = "thing', 'file = "a/thing'),
         ('excluded = ["docs"]', 'excluded = "docs"'),
         ('excluded = ["docs"]', 'excluded = ["../docs"]'),
+        ('excluded = ["docs"]', 'inside = "/docs"'),
         ('licence = "MIT"', 'licence = "MIT"\nsurprise = 1'),
         ('version = "1.0"', 'version = "1.0"\nsurprise = 1'),
         ("[[source]]", "[source]"),

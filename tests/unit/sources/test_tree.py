@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from sources_support import Notes, ReadyProvider, make_archive, make_lock, make_patch, make_pin
 
@@ -41,6 +43,39 @@ def test_makes_the_whole_tree_patched_and_without_what_is_excluded(setting):
     assert made.digest == lock.digest
     assert find_tree(lock, cache) == made
     assert check_tree(lock, cache) == 3
+
+
+def test_a_feature_has_a_tree_of_its_own_laid_out_like_the_other(setting, tmp_path):
+    lock, cache, provider = setting
+    extra = make_archive(tmp_path / "extra.tar.gz", {"x/deep/e.h": b"e\n", "x/no.h": b"no\n"})
+    pin = make_pin(
+        extra,
+        name="extra",
+        path="third_party/extra",
+        inside="deep",
+        excluded=(".",),
+        kept=("e.h",),
+        feature="more",
+    )
+    whole = make_lock(*lock.pins, pin, patches=lock.patches)
+    ready = ReadyProvider({**provider.archives, "extra": extra})
+    notes = Notes()
+    made = materialise(whole.select("more"), cache, [ready], notes)
+    assert contents(made.root) == {"third_party/extra/e.h": "e\n"}
+    assert made.root.name.startswith("more-")
+    assert any("the feature more" in note for note in notes.notes)
+    assert tree_folder(whole.select(), cache) == tree_folder(lock, cache)
+    assert "third_party/extra/e.h" not in contents(
+        materialise(whole.select(), cache, [ready], Notes()).root
+    )
+
+
+def test_an_archive_without_what_is_wanted_is_an_error(setting):
+    lock, cache, provider = setting
+    bad = make_lock(*(replace(pin, inside="gone") for pin in lock.pins))
+    with pytest.raises(SourceError, match="holds nothing of thing"):
+        materialise(bad, cache, [provider], Notes())
+    assert find_tree(bad, cache) is None
 
 
 def test_a_second_call_asks_nobody(setting):

@@ -1,5 +1,6 @@
 import io
 import tarfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -41,6 +42,14 @@ def test_unpacks_every_compression_and_strips(tmp_path, mode):
     assert (tmp_path / "out/sub/f").read_bytes() == b"yy"
     assert (tmp_path / "out/run.sh").stat().st_mode & 0o7777 == 0o755
     assert (tmp_path / "out/sub/f").stat().st_mode & 0o7777 == 0o644
+
+
+def test_of_an_archive_one_folder_can_be_taken(tmp_path):
+    names = ("top/a/b/f", "top/a/bb/g", "top/a/h", "top/a/b/c/i")
+    archive = make(tmp_path / "a.tar", *(entry(name, b"x") for name in names))
+    assert extract_archive(archive, tmp_path / "out", strip=1, inside="a/b") == 2
+    files = {path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("?")}
+    assert files == {Path("f"), Path("c"), Path("c/i")}
 
 
 def test_leaves_out_what_is_not_wanted(tmp_path):
