@@ -1,0 +1,240 @@
+"""builder beside upstream's own selective builds: size, units, compile time, in one run.
+
+    .venv/bin/python benchmarks/upstream.py model.ptl --abi linux-aarch64 --work DIR -o table.md
+
+Upstream is configured as its scripts/build_mobile.sh does, with the same sources, compilers and
+operators, twice: with the documented flat SELECTED_OP_LIST, and with TRACING_BASED and a YAML of
+the root operators. Its libraries are linked as its documentation says (whole archive, sections
+collected), with builder's C API in front, and stripped. CPU seconds are user and system time of
+all processes of a build from nothing. The second of upstream's builds takes what it shares with
+the first from a compiler cache in DIR, so its time is not shown. It takes about an hour on two
+cores; what is finished in DIR is not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder import api
+from builder.api.sources import locate_sources
+from builder.cli.console import ConsoleProgress
+from builder.core.profile import Flavour
+from builder.core.sources import SourceTree
+from builder.core.toolchain import Toolchain
+from builder.native.link import EXPORTS
+from builder.oplists import render_op_list
+from builder.system.machine import host_architecture
+from builder.system.places import data_folder
+
+SCRIPT_OPTIONS = (
+    *("BUILD_CUSTOM_PROTOBUF=OFF", "BUILD_SHARED_LIBS=OFF", "BUILD_TEST=OFF", "BUILD_BINARY=OFF"),
+    *("BUILD_LITE_INTERPRETER=ON", "USE_LIGHTWEIGHT_DISPATCH=OFF", "USE_ROCM=OFF", "USE_CUDA=OFF"),
+    *("USE_ITT=OFF", "USE_GFLAGS=OFF", "USE_MPI=OFF", "USE_OPENMP=OFF", "USE_MKLDNN=OFF"),
+    *("USE_NNPACK=OFF", "USE_NUMPY=OFF", "USE_BLAS=OFF", "CMAKE_BUILD_TYPE=Release"),
+)
+"""What scripts/build_mobile.sh passes."""
+HERE_OPTIONS = (
+    *("BUILD_PYTHON=OFF", "USE_KINETO=OFF", "USE_XPU=OFF", "USE_VULKAN=OFF", "USE_CCACHE=ON"),
+    *("USE_LITE_INTERPRETER_PROFILER=OFF", "USE_DISTRIBUTED=OFF", "CXX_HAS_SVE256=OFF"),
+    *("USE_PYTORCH_QNNPACK=ON", "USE_XNNPACK=ON", "CMAKE_POLICY_VERSION_MINIMUM=3.5"),
+)
+"""What the pinned sources, without kineto and SLEEF, need besides."""
+ARCHIVES = ("libtorch_cpu.a", "libtorch.a")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One build."""
+
+    name: str
+    size: int
+    compressed: int
+    units: int
+    cpu_seconds: float | None
+
+
+def run(command: list[str], log: Path, *, env: dict[str, str], cwd: Path | None = None) -> float:
+    """Runs `command` to its end and returns the CPU seconds of all its processes."""
+    with log.open("ab") as stream:
+        process = subprocess.Popen(command, stdout=stream, stderr=stream, env=env, cwd=cwd)
+        _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        sys.exit(f"failed, see {log}: {' '.join(command)[:200]}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def write_lists(model: Path, work: Path) -> dict[str, Path]:
+    """Writes the operators as a flat list, and as YAML like that of tracing, of roots only."""
+    listed = api.list_operators((model,))
+    flat, traced = work / "flat.yaml", work / "traced.yaml"
+    flat.write_text("".join(f"- {operator}\n" for operator in listed.operators))
+    traced.write_text(render_op_list(listed))
+    return {"flat": flat, "traced": traced}
+
+
+def build_upstream(
+    name: str, operators: Path, tree: SourceTree, toolchain: Toolchain, work: Path
+) -> Row:
+    """Configures, compiles and links upstream; returns what it gave."""
+    done = work / f"{name}.json"
+    if done.is_file():
+        return Row(**json.loads(done.read_text()))
+    binary, log = work / name, work / f"{name}.log"
+    environment = {
+        **os.environ,
+        "BUILD_PYTORCH_MOBILE_WITH_HOST_TOOLCHAIN": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "CCACHE_DIR": str(work / "ccache"),
+        "PATH": f"{toolchain.ninja.path.parent}:{os.environ['PATH']}",
+    }
+    settings = {
+        **dict(option.split("=", 1) for option in (*SCRIPT_OPTIONS, *HERE_OPTIONS)),
+        **dict(toolchain.configuration),
+        "CMAKE_MAKE_PROGRAM": str(toolchain.ninja.path),
+        "CMAKE_C_COMPILER": str(toolchain.cc.path),
+        "CMAKE_CXX_COMPILER": str(toolchain.cxx.path),
+        "Python_EXECUTABLE": str(toolchain.python.path),
+        "SELECTED_OP_LIST": str(operators),
+        "TRACING_BASED": "ON" if name == "traced" else "OFF",
+    }
+    cmake = [str(toolchain.cmake.path), "-S", str(tree.root), "-B", str(binary), "-G", "Ninja"]
+    seconds = run([*cmake, *(f"-D{k}={v}" for k, v in settings.items())], log, env=environment)
+    seconds += run(
+        [str(toolchain.ninja.path), "-C", str(binary), "torch_cpu", "torch"], log, env=environment
+    )
+    library = link_upstream(binary, tree, toolchain, work / f"{name}.so")
+    row = Row(
+        name=name,
+        size=library.stat().st_size,
+        compressed=len(zlib.compress(library.read_bytes(), 9)),
+        units=sum(1 for _ in binary.rglob("*.o")),
+        cpu_seconds=seconds if name == "flat" else None,
+    )
+    done.write_text(json.dumps(dataclasses.asdict(row)))
+    return row
+
+
+def link_upstream(binary: Path, tree: SourceTree, toolchain: Toolchain, output: Path) -> Path:
+    """Links upstream's archives behind the C API, and strips the library."""
+    runtime = data_folder("cmake") / "runtime"
+    entry, nothing = output.with_suffix(".o"), output.with_suffix(".names.cpp")
+    nothing.write_text(
+        '#include "selected_operators.h"\n'
+        "const char* const torchlite::selected_operators[] = {nullptr};\n"
+    )
+    exports = output.with_suffix(".map")
+    exports.write_text(EXPORTS)
+    compiler = [str(toolchain.cxx.path), *toolchain.system_flags, "-std=gnu++17", "-fPIC", "-O2"]
+    folders = (
+        *(binary, binary / "aten/src", tree.root, tree.root / "aten/src"),
+        *(tree.root / "torch/csrc/api/include", runtime),
+    )
+    defines = ("-DC10_MOBILE", "-DBUILD_LITE_INTERPRETER", '-DTORCHLITE_PYTORCH_VERSION="2.6.0"')
+    includes = [f"-I{folder}" for folder in folders]
+    names = nothing.with_suffix(".o")
+    for source, target in ((runtime / "torchlite.cpp", entry), (nothing, names)):
+        subprocess.run(
+            [*compiler, *defines, *includes, "-w", "-c", str(source), "-o", str(target)], check=True
+        )
+    archives = {path.name: path for path in binary.rglob("*.a")}
+    whole = [str(archives.pop(name)) for name in ARCHIVES if name in archives]
+    unstripped = output.with_suffix(".unstripped.so")
+    subprocess.run(
+        [
+            *(*compiler, "-shared", f"--ld-path={toolchain.linker.path}"),
+            *("-static-libgcc", "-static-libstdc++", "-Wl,--gc-sections", "-Wl,--no-undefined"),
+            *(f"-Wl,--version-script,{exports}", str(entry), str(names)),
+            *("-Wl,--whole-archive", *whole, "-Wl,--no-whole-archive", "-Wl,--start-group"),
+            *(*map(str, archives.values()), "-Wl,--end-group", "-pthread", "-ldl", "-lm"),
+            *("-o", str(unstripped)),
+        ],
+        check=True,
+    )
+    subprocess.run(
+        [str(toolchain.strip.path), "--strip-all", str(unstripped), "-o", str(output)], check=True
+    )
+    return output
+
+
+def build_ours(model: Path, toolchain: Toolchain, work: Path, flavour: Flavour, name: str) -> Row:
+    """Builds with builder, from a cache that holds the sources only."""
+    cache = work / f"cache-{name}"
+    shutil.rmtree(cache, ignore_errors=True)
+    sources = locate_sources(progress=ConsoleProgress()).root
+    shutil.copytree(sources, cache / "sources" / sources.name, symlinks=True)
+    environment = {**os.environ, "BUILDER_CACHE": str(cache), "BUILDER_LAUNCHER": "none"}
+    command = [sys.executable, "-m", "builder.cli.main", "build", str(model), "--json"]
+    command += ["--abi", toolchain.target.abi, "-o", str(work / name)]
+    command += ["--profile", str(flavour.profile)]
+    command += ["--strip-error-messages"] if flavour.strip_error_messages else []
+    log = work / f"{name}.log"
+    log.unlink(missing_ok=True)
+    seconds = run(command, log, env=environment)
+    found = re.search(r"^\{.*^\}", log.read_text(), re.MULTILINE | re.DOTALL)
+    assert found is not None
+    said = json.loads(found[0])
+    shutil.rmtree(cache)
+    return Row(
+        name=name,
+        size=said["size"],
+        compressed=said["compressed_size"],
+        units=said["units_compiled"],
+        cpu_seconds=seconds,
+    )
+
+
+def render(rows: list[Row], model: Path, toolchain: Toolchain) -> str:
+    """Returns the table; ratios are to the first row."""
+    base = rows[0]
+    versions = f"{toolchain.cxx.version}, {toolchain.linker.version}"
+    lines = [
+        f"Model {model.name}, {toolchain.target}, {versions}.",
+        "",
+        "| build | stripped bytes | ratio | compressed | ratio | units | compile CPU, ratio |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        both = base.cpu_seconds and row.cpu_seconds
+        quicker = f"1/{base.cpu_seconds / row.cpu_seconds:.1f}" if both else "-"
+        lines.append(
+            f"| {row.name} | {row.size:,} | 1/{base.size / row.size:.1f} | {row.compressed:,} "
+            f"| 1/{base.compressed / row.compressed:.1f} | {row.units:,} | {quicker} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Runs all builds and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--abi", default=f"linux-{host_architecture()}")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("-o", "--output", type=Path)
+    arguments = parser.parse_args()
+    work, model = arguments.work.absolute(), arguments.model.absolute()
+    work.mkdir(parents=True, exist_ok=True)
+    toolchain = api.locate_toolchain(api.locate_target(arguments.abi), launcher="none")
+    tree = locate_sources(progress=ConsoleProgress())
+    lists = write_lists(model, work)
+    rows = [build_upstream(name, lists[name], tree, toolchain, work) for name in lists]
+    rows.append(build_ours(model, toolchain, work, Flavour(), "builder"))
+    terse = Flavour(strip_error_messages=True)
+    rows.append(build_ours(model, toolchain, work, terse, "builder, stripped messages"))
+    table = render(rows, model, toolchain)
+    print(table)
+    if arguments.output:
+        arguments.output.write_text(table)
+
+
+if __name__ == "__main__":
+    main()
