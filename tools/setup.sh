@@ -47,14 +47,30 @@ install() {
   rm -f "$log"
 }
 
+# The packages of the newest LLVM whose clang optimises at link time as builder wants it (17 and
+# newer), otherwise of the system's own.
+list_compilers() {
+  local major
+  for major in 19 18 17; do
+    if apt-cache show "clang-$major" "lld-$major" "llvm-$major" >/dev/null 2>&1; then
+      echo "clang-$major lld-$major llvm-$major"
+      return 0
+    fi
+  done
+  echo clang lld llvm
+}
+
 install_system_packages() {
   command -v dpkg-query >/dev/null || {
     command -v clang++ >/dev/null && command -v ld.lld >/dev/null ||
       fail "no apt here, and clang or lld is missing" "install clang, lld and llvm-strip, then run this again"
     return 0
   }
-  if ! have_package lld && may_install; then as_root apt-get update -qq || true; fi
-  install ca-certificates clang lld llvm python3 python3-venv
+  if ! have_package lld-19 && ! have_package lld && may_install; then
+    as_root apt-get update -qq || true
+  fi
+  # shellcheck disable=SC2046 # these are words
+  install ca-certificates $(list_compilers) python3 python3-venv
   if has_system_torch; then install python3-torch python3-torchvision; fi
   # Only speeds things up, so it is no reason to fail.
   if may_install; then install ccache; fi
