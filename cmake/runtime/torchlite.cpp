@@ -4,6 +4,7 @@
 
 #include "selected_operators.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/jit_type.h>
@@ -18,9 +19,15 @@
 
 #include <istream>
 #include <memory>
+#include <mutex>
 #include <streambuf>
 #include <string>
 #include <vector>
+
+namespace at::detail {
+// Weak: a runtime whose operators draw no random numbers links no generator.
+const Generator& getDefaultCPUGenerator() __attribute__((weak));
+} // namespace at::detail
 
 struct torchlite_module {
   torch::jit::mobile::Module module;
@@ -340,6 +347,17 @@ torchlite_status torchlite_set_threads(int32_t threads) {
   return guarded(TORCHLITE_INVALID_ARGUMENT, [&] {
     if (threads > 0) {
       at::set_num_threads(threads);
+    }
+    return TORCHLITE_OK;
+  });
+}
+
+torchlite_status torchlite_set_seed(uint64_t seed) {
+  return guarded(TORCHLITE_INVALID_ARGUMENT, [&] {
+    if (&at::detail::getDefaultCPUGenerator != nullptr) {
+      at::Generator generator = at::detail::getDefaultCPUGenerator();
+      const std::lock_guard<std::mutex> lock(generator.mutex());
+      generator.set_current_seed(seed);
     }
     return TORCHLITE_OK;
   });

@@ -116,6 +116,10 @@ TORCHLITE_API const char* torchlite_version(void);
  * first forward. */
 TORCHLITE_API torchlite_status torchlite_set_threads(int32_t threads);
 
+/* Seeds the random numbers that operators draw, as torch.manual_seed() does, for all modules.
+ * Without it every process draws others. Does nothing where no operator draws any. */
+TORCHLITE_API torchlite_status torchlite_set_seed(uint64_t seed);
+
 #ifdef __cplusplus
 }
 #endif
