@@ -115,22 +115,62 @@ at::Tensor borrow(const torchlite_tensor& tensor) {
       at::TensorOptions().dtype(static_cast<at::ScalarType>(tensor.dtype)));
 }
 
-// A tensor without dimensions stands for a number where the parameter wants one.
-c10::IValue to_argument(const torchlite_tensor& tensor, const c10::TypePtr& wanted) {
-  if (tensor.dims == 0 && wanted != nullptr) {
-    switch (wanted->kind()) {
-      case c10::TypeKind::IntType:
-        TORCH_CHECK(tensor.dtype == TORCHLITE_INT64, "an int parameter takes an int64");
-        return *static_cast<const int64_t*>(tensor.data);
-      case c10::TypeKind::FloatType:
-        TORCH_CHECK(tensor.dtype == TORCHLITE_FLOAT64, "a float parameter takes a float64");
-        return *static_cast<const double*>(tensor.data);
-      case c10::TypeKind::BoolType:
-        TORCH_CHECK(tensor.dtype == TORCHLITE_BOOL, "a bool parameter takes a bool");
-        return *static_cast<const uint8_t*>(tensor.data) != 0;
-      default:
-        break;
-    }
+template <typename T, typename Held = T>
+c10::List<T> to_list(const torchlite_tensor& tensor) {
+  const auto* data = static_cast<const Held*>(tensor.data);
+  c10::List<T> list;
+  for (int64_t i = 0; i < tensor.sizes[0]; i++) {
+    list.push_back(static_cast<T>(data[i]));
+  }
+  return list;
+}
+
+void check_dtype(const torchlite_tensor& tensor, int wanted, const char* what) {
+  TORCH_CHECK(tensor.dtype == wanted, what);
+}
+
+c10::IValue to_number(const torchlite_tensor& tensor, c10::TypeKind kind) {
+  switch (kind) {
+    case c10::TypeKind::IntType:
+      check_dtype(tensor, TORCHLITE_INT64, "an int parameter takes an int64");
+      return *static_cast<const int64_t*>(tensor.data);
+    case c10::TypeKind::FloatType:
+      check_dtype(tensor, TORCHLITE_FLOAT64, "a float parameter takes a float64");
+      return *static_cast<const double*>(tensor.data);
+    case c10::TypeKind::BoolType:
+      check_dtype(tensor, TORCHLITE_BOOL, "a bool parameter takes a bool");
+      return *static_cast<const uint8_t*>(tensor.data) != 0;
+    default:
+      return borrow(tensor);
+  }
+}
+
+c10::IValue to_numbers(const torchlite_tensor& tensor, c10::TypeKind kind) {
+  switch (kind) {
+    case c10::TypeKind::IntType:
+      check_dtype(tensor, TORCHLITE_INT64, "a parameter of ints takes int64");
+      return to_list<int64_t>(tensor);
+    case c10::TypeKind::FloatType:
+      check_dtype(tensor, TORCHLITE_FLOAT64, "a parameter of floats takes float64");
+      return to_list<double>(tensor);
+    case c10::TypeKind::BoolType:
+      check_dtype(tensor, TORCHLITE_BOOL, "a parameter of bools takes bool");
+      return to_list<bool, uint8_t>(tensor);
+    default:
+      return borrow(tensor);
+  }
+}
+
+// Where the parameter wants a number or a list of numbers, a tensor of no or one dimension is one.
+c10::IValue to_argument(const torchlite_tensor& tensor, c10::TypePtr wanted) {
+  if (wanted != nullptr && wanted->kind() == c10::TypeKind::OptionalType) {
+    wanted = wanted->containedType(0);
+  }
+  if (wanted != nullptr && tensor.dims == 0) {
+    return to_number(tensor, wanted->kind());
+  }
+  if (wanted != nullptr && tensor.dims == 1 && wanted->kind() == c10::TypeKind::ListType) {
+    return to_numbers(tensor, wanted->containedType(0)->kind());
   }
   return borrow(tensor);
 }
@@ -186,7 +226,8 @@ void own_outputs(std::vector<at::Tensor>& tensors, const torchlite_tensor* input
           std::string("an output has a dtype without a code: ") + c10::toString(tensor.scalar_type()));
     }
     tensor = tensor.contiguous();
-    if (points_into(tensor, inputs, count)) {
+    // A view of an imaginary part may be negated lazily; a copy is not.
+    if (tensor.is_neg() || points_into(tensor, inputs, count)) {
       tensor = tensor.clone();
     }
   }

@@ -22,7 +22,8 @@ from conforming.opening import find_fit, fit_operands, leave_out, open_module, o
 SEED = 20_260
 """Of the numbers that modules draw; the runtime gets the same."""
 OTHER_SEED = 4
-_NO_KERNEL = re.compile(r"Could not run '([\w:]+)'")
+_SPARSE_ONLY = ("aten::dense_dim", "aten::is_coalesced", "aten::coalesce")
+"""PyTorch 1.13 refuses them for ordinary tensors, newer ones do not."""
 _UNINITIALISED = re.compile(r"aten::(new_)?empty(_like|_strided)?")
 
 
@@ -81,22 +82,18 @@ def export(module: Module, folder: Path) -> Exported:
 
 def _open(scripted: torch.jit.ScriptModule) -> tuple[bytes, list[str], tuple[str, ...]]:
     """Returns the opened lite file, where each operand comes from, and what was left out."""
-    lacking: list[str] = []
-    while True:
-        try:
-            values = _load(_save(_opened(scripted, lacking))).forward()
-            break
-        except NotImplementedError as error:
-            operator = _NO_KERNEL.search(str(error))
-            if operator is None or operator[1] in lacking:
-                raise
-            lacking.append(operator[1])
+    lacking: tuple[str, ...] = ()
+    try:
+        values = _load(_save(_opened(scripted, lacking))).forward()
+    except NotImplementedError:
+        lacking = _SPARSE_ONLY
+        values = _load(_save(_opened(scripted, lacking))).forward()
     values = values if isinstance(values, tuple) else (values,)
     fits = [find_fit(value) for value in values]
     opened = _opened(scripted, lacking)
     kinds = operand_kinds(opened)
     fit_operands(opened, fits)
-    left_out = [f"{operator} (this torch cannot run it)" for operator in lacking]
+    left_out = [f"{operator} (torch {torch.__version__} cannot run it)" for operator in lacking]
     left_out += [_describe(v) for v, fit in zip(values, fits, strict=True) if fit is None]
     kept = [kind for kind, fit in zip(kinds, fits, strict=True) if fit is not None]
     return _save(opened), kept, tuple(left_out)
