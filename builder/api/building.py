@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from builder.core.artifacts import LinkResult, Package, SizeReport
     from builder.core.manifest import Manifest
     from builder.core.model import OperatorList
+    from builder.core.operators import Operator
     from builder.core.plan import BuildPlan
     from builder.core.sources import SourceTree
     from builder.core.targets import Target
@@ -36,6 +37,8 @@ class BuildOutcome:
     linked: LinkResult
     size: SizeReport
     logs: Path
+    skipped: tuple[str, ...] = ()
+    """Operators that were asked for and left out, as the caller allowed."""
 
 
 def plan_build(paths: Iterable[Path], target: Target, *, toolchain: Toolchain) -> BuildPlan:
@@ -72,14 +75,16 @@ def build_runtime(
     progress: Progress,
     jobs: int | None = None,
     lock_timeout: float = -1,
+    skip_unknown: bool = False,
 ) -> BuildOutcome:
     """Builds the selective runtime for `paths` and lays it out in `output/<abi>`.
 
     Safe to kill at any point: the next call continues. Only one builder works on one
     configuration's objects at a time; others wait, for at most `lock_timeout` seconds.
+    With `skip_unknown` the outcome names the operators that cannot be built; they are left out.
 
     Raises:
-        ModelError: a file cannot be read, or an operator is unknown.
+        ModelError: a file cannot be read, or an operator is unknown and not to be skipped.
         SourceError: the sources cannot be had.
         ToolchainError: a tool is missing.
         NativeBuildError: a step of the build failed, or another builder holds the lock.
@@ -94,8 +99,9 @@ def build_runtime(
     tree = locate_sources(progress=progress)
     build = _native_build(plan, tree, toolchain, progress=progress, jobs=jobs)
     with folder_lock(build.layout.root, timeout=lock_timeout, on_wait=progress.note):
-        linked, served = _build(build)
-        return _package(build, linked, served, output / target.abi)
+        linked, served, skipped = _build(build, skip_unknown=skip_unknown)
+        outcome = _package(build, linked, served, output / target.abi)
+        return replace(outcome, skipped=skipped)
 
 
 def make_symbol_index(
@@ -171,47 +177,57 @@ def measure_runtime(folder: Path) -> SizeReport:
         raise ConfigurationError(f"{found[0]} is no size report: {error}") from error
 
 
-def _build(build: NativeBuild) -> tuple[LinkResult, OperatorList]:
+def _build(
+    build: NativeBuild, *, skip_unknown: bool
+) -> tuple[LinkResult, OperatorList, tuple[str, ...]]:
     from builder.native.building import build_runtime, prepare
     from builder.selection.catalogue import read_catalogue
-    from builder.selection.choosing import select
+    from builder.selection.choosing import find_refusals, select
     from builder.selection.rules import load_rules
     from builder.selection.upgraders import add_upgraders, read_upgraders
-    from builder.system.emulators import find_emulator
+    from builder.system.machine import host_architecture
 
     graph = prepare(build)
     catalogue = read_catalogue(_hand_written(graph), build.layout.configured / "aten/src/ATen/ops")
-    wanted = build.plan.operator_list
+    wanted, rules = build.plan.operator_list, load_rules()
     served = replace(
         wanted, operators=add_upgraders(wanted.operators, read_upgraders(build.tree.root))
     )
-    linked = build_runtime(build, graph, select(served, catalogue, load_rules()))
-    emulator = find_emulator(build.plan.target.architecture, build.runner)
-    if emulator is None:
-        build.progress.note(
-            f"not asked which operators it serves: nothing here runs {build.plan.target} programs "
-            "(apt install qemu-user)"
-        )
-    else:
-        _refuse_unregistered(build, linked, served, emulator)
-    return linked, served
+    skipped = find_refusals(served, catalogue, rules) if skip_unknown else {}
+    for operator, reason in skipped.items():
+        build.progress.note(f"left out: {operator}, {reason}")
+    served = served.without(skipped)
+    linked = build_runtime(build, graph, select(served, catalogue, rules))
+    if build.plan.target.architecture == host_architecture():
+        missing = _find_unregistered(build, linked, served)
+        if missing and not skip_unknown:
+            _refuse_unregistered(missing, served)
+        for operator in missing:
+            build.progress.note(f"left out: {operator}, nothing registers it")
+        served = served.without(missing)
+        skipped |= dict.fromkeys(missing, "")
+    return linked, served, tuple(sorted(map(str, skipped)))
 
 
-def _refuse_unregistered(
-    build: NativeBuild, linked: LinkResult, served: OperatorList, emulator: tuple[str, ...]
-) -> None:
-    from builder.core.operators import Operator, OperatorSet
-    from builder.errors import ModelError
+def _find_unregistered(
+    build: NativeBuild, linked: LinkResult, served: OperatorList
+) -> list[Operator]:
+    from builder.core.operators import Operator
 
     beside = build.runner.with_environment(LD_LIBRARY_PATH=str(linked.library.parent))
-    said = beside.check((*emulator, str(linked.runner), "--operators"), step="asking the runtime")
-    missing = served.operators - OperatorSet.of(map(Operator.parse, said.split()), source="")
-    if len(missing):
-        lines = (f"  {o} (wanted by {', '.join(missing.sources(o))})" for o in missing)
-        raise ModelError(
-            "operators that nothing registers in this PyTorch:\n" + "\n".join(lines),
-            hint="check the overload names: builder ops MODEL",
-        )
+    said = beside.check((str(linked.runner), "--operators"), step="asking the runtime")
+    there = set(map(Operator.parse, said.split()))
+    return [operator for operator in served.operators if operator not in there]
+
+
+def _refuse_unregistered(missing: list[Operator], served: OperatorList) -> None:
+    from builder.errors import ModelError
+
+    lines = (f"  {o} (wanted by {', '.join(served.operators.sources(o))})" for o in missing)
+    raise ModelError(
+        "operators that nothing registers in this PyTorch:\n" + "\n".join(lines),
+        hint="check the overload names: builder ops MODEL; --skip-unknown builds without them",
+    )
 
 
 def _hand_written(graph: UnitGraph) -> list[tuple[str, Path]]:

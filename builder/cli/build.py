@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     help="Folder to write <abi>/ into.",
 )
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Compilations at once.")
+@click.option(
+    "--skip-unknown",
+    is_flag=True,
+    help="Leave out, by name, operators that cannot be built, instead of refusing.",
+)
 @click.option("--verbose", is_flag=True, help="Say where the full logs are.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and build nothing.")
 @click.option(
@@ -41,6 +46,7 @@ def command(
     abi: str,
     output: Path,
     jobs: int | None,
+    skip_unknown: bool,
     verbose: bool,
     dry_run: bool,
     lock_timeout: float,
@@ -56,6 +62,7 @@ def command(
       builder build mobilenet_v2.ptl --abi linux-x86_64 -o out
       builder build detector.ptl classifier.ptl -o out --jobs 8
       builder build ops.yaml --dry-run
+      builder build model_ops.yaml --skip-unknown
     """
     from builder import api
 
@@ -71,6 +78,7 @@ def command(
         progress=ConsoleProgress(),
         jobs=jobs,
         lock_timeout=lock_timeout,
+        skip_unknown=skip_unknown,
     )
     if as_json:
         print_json(_to_json(outcome))
@@ -85,7 +93,8 @@ def _print_summary(outcome: BuildOutcome) -> None:
     print_table(
         ("runtime", str(outcome.package.root)),
         (
-            ("root operators", len(outcome.plan.operator_list.operators)),
+            ("root operators", _count_roots(outcome)),
+            *((("operators left out", ", ".join(outcome.skipped)),) if outcome.skipped else ()),
             ("translation units linked", f"{len(linked.units)} of {linked.units_known}"),
             ("compiled in this run", linked.units_compiled),
             ("rounds", linked.rounds),
@@ -103,13 +112,18 @@ def _to_json(outcome: BuildOutcome) -> dict[str, object]:
         "library": str(outcome.package.library),
         "logs": str(outcome.logs),
         "manifest": str(outcome.package.manifest),
-        "operators": len(outcome.plan.operator_list.operators),
+        "operators": _count_roots(outcome),
         "plan_key": outcome.plan.key,
         "rounds": linked.rounds,
         "runner": str(outcome.package.runner),
         "seconds": round(linked.seconds, 3),
         "size": outcome.size.file,
+        "skipped": list(outcome.skipped),
         "units_compiled": linked.units_compiled,
         "units_known": linked.units_known,
         "units_linked": len(linked.units),
     }
+
+
+def _count_roots(outcome: BuildOutcome) -> int:
+    return sum(str(o) not in outcome.skipped for o in outcome.plan.operator_list.operators)

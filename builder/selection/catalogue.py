@@ -16,6 +16,9 @@ _STRUCT = re.compile(
     r'\bschema_str = "(?P<schema>(?:[^"\\]|\\.)*)";',
     re.DOTALL,
 )
+_UNDISPATCHED = re.compile(
+    r"\b(\w+)::call\([^\n]*\{\s*TORCH_CHECK\(false, \"Static dispatch does not support"
+)
 _REGISTERS = re.compile(
     r"\bTORCH_LIBRARY(?:_IMPL|_FRAGMENT)?\s*\(|\bTORCH_SELECTIVE_|\bRegisterOperators\b"
     r"|\bprim_op_fn_register\b"
@@ -39,6 +42,8 @@ class OperatorCatalogue:
     """What can be registered: torchgen's operators, and those that sources register by hand."""
 
     dispatcher: Mapping[Operator, DispatcherOperator]
+    undispatched: frozenset[Operator]
+    """Of those, the ones without a kernel for any backend of static dispatch; they would raise."""
     by_hand: Mapping[str, frozenset[str]]
     """`aten::len.t`, or `aten::len` where a macro completes the name -> unit ids."""
 
@@ -70,6 +75,15 @@ def read_dispatcher_operators(ops: Path) -> dict[Operator, DispatcherOperator]:
     return operators
 
 
+def read_undispatched(generated: Path) -> frozenset[str]:
+    """Returns the structs whose `call`, in torchgen's `Operators_*.cpp`, finds no kernel."""
+    return frozenset(
+        struct
+        for source in sorted(generated.glob("Operators_*.cpp"))
+        for struct in _UNDISPATCHED.findall(source.read_text())
+    )
+
+
 def read_hand_registrations(sources: Iterable[tuple[str, Path]]) -> dict[str, frozenset[str]]:
     """Returns which units name which operators, of those that register operators by hand.
 
@@ -96,8 +110,12 @@ def read_catalogue(sources: Iterable[tuple[str, Path]], ops: Path) -> OperatorCa
 
     Args:
         sources: unit id and file of each hand-written C++ unit.
-        ops: folder of torchgen's per-operator headers.
+        ops: folder of torchgen's per-operator headers, beside its `Operators_*.cpp`.
     """
+    dispatcher = read_dispatcher_operators(ops)
+    undispatched = read_undispatched(ops.parent)
     return OperatorCatalogue(
-        dispatcher=read_dispatcher_operators(ops), by_hand=read_hand_registrations(sources)
+        dispatcher=dispatcher,
+        undispatched=frozenset(o for o, entry in dispatcher.items() if entry.struct in undispatched),
+        by_hand=read_hand_registrations(sources),
     )

@@ -46,23 +46,33 @@ def refuse_unknown(
     wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionRules
 ) -> None:
     """Raises ModelError when an operator of `wanted` cannot be registered or built."""
-    refused = [(o, reason) for o in wanted.operators if (reason := _refusal(o, catalogue, rules))]
-    if not refused:
+    refusals = find_refusals(wanted, catalogue, rules)
+    if not refusals:
         return
     lines = [
         f"  {operator} (wanted by {', '.join(wanted.operators.sources(operator))}): {reason}"
-        for operator, reason in refused
+        for operator, reason in refusals.items()
     ]
     raise ModelError(
         "operators that cannot be built from this PyTorch:\n" + "\n".join(lines),
-        hint="see what the model needs with: builder ops MODEL",
+        hint="see what the model needs with: builder ops MODEL; --skip-unknown builds without them",
     )
+
+
+def find_refusals(
+    wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionRules
+) -> dict[Operator, str]:
+    """Returns the operators of `wanted` that cannot be registered or built, and why; sorted."""
+    reasons = {operator: _refusal(operator, catalogue, rules) for operator in wanted.operators}
+    return {operator: reason for operator, reason in reasons.items() if reason}
 
 
 def _refusal(operator: Operator, catalogue: OperatorCatalogue, rules: SelectionRules) -> str:
     for start, reason in rules.unbuildable.items():
         if str(operator).startswith(start):
             return reason
+    if operator in catalogue.undispatched:
+        return "has no kernel for dense or quantised tensors on a CPU"
     if operator in catalogue.dispatcher or _registering_units(operator, catalogue, rules):
         return ""
     if operator.namespace in rules.libraries:

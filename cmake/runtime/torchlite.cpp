@@ -226,8 +226,7 @@ void own_outputs(std::vector<at::Tensor>& tensors, const torchlite_tensor* input
           std::string("an output has a dtype without a code: ") + c10::toString(tensor.scalar_type()));
     }
     tensor = tensor.contiguous();
-    // A view of an imaginary part may be negated lazily; a copy is not.
-    if (tensor.is_neg() || points_into(tensor, inputs, count)) {
+    if (points_into(tensor, inputs, count)) {
       tensor = tensor.clone();
     }
   }

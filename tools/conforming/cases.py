@@ -6,7 +6,6 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch.jit.mobile import _load_for_lite_interpreter
 
 from builder.core.tensors import Tensor
 from builder.export.values import flatten_outputs
+from conforming.judging import Case, Certainty
 from conforming.methods import METHODS, NOT_CARRIED, Call
 from conforming.modules import Module
 from conforming.opening import find_fit, fit_operands, leave_out, open_module, operand_kinds
@@ -25,27 +25,6 @@ OTHER_SEED = 4
 _SPARSE_ONLY = ("aten::dense_dim", "aten::is_coalesced", "aten::coalesce")
 """PyTorch 1.13 refuses them for ordinary tensors, newer ones do not."""
 _UNINITIALISED = re.compile(r"aten::(new_)?empty(_like|_strided)?")
-
-
-class Certainty(StrEnum):
-    """How much of an output is decided."""
-
-    EXACT = "by number"
-    RANDOM = "random"
-    SHAPE = "by shape only"
-    """Memory that nobody has written to."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One call, and what torch's lite interpreter answers."""
-
-    file: Path
-    method: str
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    certain: tuple[Certainty, ...]
-    """Per output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,33 +5,21 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from builder.api.building import BuildOutcome, build_runtime
 from builder.api.models import read_models
 from builder.api.toolchains import locate_target
-from builder.core.differences import compare_outputs
-from builder.core.tensors import Tensor
 from builder.errors import BuilderError
 from builder.system.machine import host_architecture
 from builder.system.process import Runner
 from builder.system.progress import Progress
 from builder.verify.located import locate_runtime
 from builder.verify.runtime import run_model
-from conforming.cases import SEED, Case, Certainty, Exported, export
+from conforming.cases import SEED, Exported, export
+from conforming.judging import Case, Judged, judge
 from conforming.modules import Module
 from conforming.rows import Row
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """The outputs of one or more calls."""
-
-    compared: int = 0
-    shapes: int = 0
-    largest: float = 0.0
-    problems: tuple[str, ...] = ()
 
 
 def try_module(module: Module, folder: Path, *, progress: Progress, jobs: int | None) -> Row:
@@ -59,28 +47,6 @@ def try_module(module: Module, folder: Path, *, progress: Progress, jobs: int | 
         largest=max((one.largest for one in judged), default=0.0),
         remarks=(*problems, *_remarks(exported)),
     )
-
-
-def judge(case: Case, outputs: Sequence[Tensor]) -> Judged:
-    """Returns how `outputs` of a runtime compare with torch's.
-
-    Random numbers count when the same seed gave the same; where it did not, another PyTorch may
-    draw them in another way, and shape and dtype are what can be compared.
-    """
-    problems, numbers, shapes, largest = [], 0, 0, 0.0
-    for difference in compare_outputs(outputs, case.outputs):
-        index = difference.index
-        known = index < len(case.certain) and index < len(outputs)
-        same_spec = known and outputs[index].spec == case.outputs[index].spec
-        if difference.ok:
-            numbers += 1
-            largest = max(largest, difference.max_relative or 0.0)
-        elif same_spec and case.certain[index] is not Certainty.EXACT:
-            shapes += 1
-        else:
-            what = difference.problem or f"difference {difference.max_relative:.3g}"
-            problems.append(f"{case.method}, output {index}, {difference.spec}: {what}")
-    return Judged(compared=numbers, shapes=shapes, largest=largest, problems=tuple(problems))
 
 
 def _judge_case(case: Case, runtime: Path) -> Judged:

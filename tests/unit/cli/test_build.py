@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ OUTCOME = BuildOutcome(
 )
 JSON_KEYS = [
     *("compressed_size", "library", "logs", "manifest", "operators", "plan_key", "rounds"),
-    *("runner", "seconds", "size", "units_compiled", "units_known", "units_linked"),
+    *("runner", "seconds", "size", "skipped", "units_compiled", "units_known", "units_linked"),
 ]
 
 
@@ -65,18 +66,24 @@ def run(*arguments: str) -> Result:
 def test_defaults(asked):
     assert run().exit_code == 0
     assert asked == [
-        ((Path("m.ptl"),), "linux-x86_64", Path("out"), {"jobs": None, "lock_timeout": -1.0})
+        (
+            (Path("m.ptl"),),
+            "linux-x86_64",
+            Path("out"),
+            {"jobs": None, "lock_timeout": -1.0, "skip_unknown": False},
+        )
     ]
 
 
 def test_every_option_reaches_the_use_case(asked):
-    run("other model.pt", "-o", "my out", "-j", "3", "--lock-timeout", "0.5")
+    options = ("-j", "3", "--lock-timeout", "0.5", "--skip-unknown")
+    run("other model.pt", "-o", "my out", *options)
     assert asked == [
         (
             (Path("m.ptl"), Path("other model.pt")),
             "linux-x86_64",
             Path("my out"),
-            {"jobs": 3, "lock_timeout": 0.5},
+            {"jobs": 3, "lock_timeout": 0.5, "skip_unknown": True},
         )
     ]
 
@@ -86,6 +93,16 @@ def test_result_for_people(asked):
     for text in ("my out/linux-x86_64", "1,234,567", "654,321", "2 of 1500", "12.3"):
         assert text in output
     assert "/cache/logs" not in output
+
+
+def test_operators_left_out_are_named_and_not_counted(asked, monkeypatch):
+    first = str(next(iter(OUTCOME.plan.operator_list.operators)))
+    outcome = replace(OUTCOME, skipped=(first, "aten::of_an_upgrader"))
+    monkeypatch.setattr(api, "build_runtime", lambda *_, **__: outcome)
+    assert f"{first}, aten::of_an_upgrader" in run().output
+    value = json.loads(run("--json").stdout)
+    assert value["skipped"] == [first, "aten::of_an_upgrader"]
+    assert value["operators"] == len(OUTCOME.plan.operator_list.operators) - 1
 
 
 def test_verbose_says_where_the_logs_are(asked):

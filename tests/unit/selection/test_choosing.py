@@ -6,7 +6,7 @@ from samples import make_list
 from builder.core.operators import Operator
 from builder.errors import ExitCode, ModelError
 from builder.selection.catalogue import DispatcherOperator, OperatorCatalogue
-from builder.selection.choosing import select
+from builder.selection.choosing import find_refusals, select
 from builder.selection.rules import SelectionRules
 
 RULES = SelectionRules(
@@ -30,7 +30,9 @@ CATALOGUE = OperatorCatalogue(
             struct="mul_Tensor", header="ATen/ops/mul_ops.h"
         ),
         Operator("aten::fft_fft"): DispatcherOperator(struct="fft_fft", header="ATen/ops/f.h"),
+        Operator("aten::_nnz"): DispatcherOperator(struct="_nnz", header="ATen/ops/_nnz_ops.h"),
     },
+    undispatched=frozenset({Operator("aten::_nnz")}),
     by_hand={
         "aten::len": frozenset({"prims.cpp", "promoted.cpp", "special.cpp"}),
         "aten::len.t": frozenset({"prims.cpp", "promoted.cpp"}),
@@ -91,6 +93,7 @@ def refuse(*names: str) -> ModelError:
         choose("aten::add.Tensor", *names)
     assert caught.value.exit_code is ExitCode.MODEL
     assert "builder ops" in caught.value.hint
+    assert "--skip-unknown" in caught.value.hint
     return caught.value
 
 
@@ -118,3 +121,16 @@ def test_operators_that_cannot_be_built_say_why():
 
 def test_an_operator_that_is_only_mentioned_does_not_exist():
     assert "aten::seen (wanted by m.ptl): does not exist" in refuse("aten::seen").message
+
+
+def test_an_operator_without_a_kernel_for_static_dispatch_is_refused():
+    assert "aten::_nnz (wanted by m.ptl): has no kernel" in refuse("aten::_nnz").message
+
+
+def test_the_rest_of_a_list_with_refused_operators_can_be_selected():
+    wanted = make_list("aten::add.Tensor", "aten::fft_fft", "aten::_nnz")
+    refused = find_refusals(wanted, CATALOGUE, RULES)
+    assert [str(operator) for operator in refused] == ["aten::_nnz", "aten::fft_fft"]
+    served = wanted.without(refused)
+    assert find_refusals(served, CATALOGUE, RULES) == {}
+    assert "add_Tensor::call" in select(served, CATALOGUE, RULES).registrations
