@@ -12,6 +12,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import click
+
 from builder.api.sources import locate_sources
 from builder.cli.console import ConsoleProgress
 from conforming.modules import choose, load_modules
@@ -47,9 +49,9 @@ def main() -> int:
 
 def _report(row: Row) -> None:
     what = "ok" if row.ok else "FAILS"
-    print(f"{row.module}: {what}, {row.compared} compared, largest {row.largest:.2g}", flush=True)
+    click.echo(f"{row.module}: {what}, {row.compared} compared, largest {row.largest:.2g}")
     for remark in row.remarks:
-        print(f"    {remark}", flush=True)
+        click.echo(f"    {remark}")
 
 
 def _update(document: Path, table: str) -> None:

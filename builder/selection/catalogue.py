@@ -116,6 +116,8 @@ def read_catalogue(sources: Iterable[tuple[str, Path]], ops: Path) -> OperatorCa
     undispatched = read_undispatched(ops.parent)
     return OperatorCatalogue(
         dispatcher=dispatcher,
-        undispatched=frozenset(o for o, entry in dispatcher.items() if entry.struct in undispatched),
+        undispatched=frozenset(
+            o for o, entry in dispatcher.items() if entry.struct in undispatched
+        ),
         by_hand=read_hand_registrations(sources),
     )

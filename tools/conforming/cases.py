@@ -91,22 +91,26 @@ def _opened(scripted: torch.jit.ScriptModule, lacking: Sequence[str]) -> torch.j
 
 
 def _run(file: Path, call: Call, kinds: Sequence[str] = ()) -> Case:
-    answers = [_answer(file, call, seed) for seed in (SEED, SEED, OTHER_SEED)]
-    groups = [list(_leaves(value)) for value in answers[0]]
-    certain = []
-    first, again, other = (_flat(answer) for answer in answers)
-    owners = [i for i, group in enumerate(groups) for _ in group]
-    for index, owner in enumerate(owners):
-        if kinds and _UNINITIALISED.fullmatch(kinds[owner]) or first[index] != again[index]:
-            certain.append(Certainty.SHAPE)
-        elif first[index] != other[index]:
-            certain.append(Certainty.RANDOM)
-        else:
-            certain.append(Certainty.EXACT)
-    inputs = tuple(tensor for value in call.inputs for tensor in flatten_outputs(_as_tensor(value)))
-    return Case(
-        file=file, method=call.method, inputs=inputs, outputs=first, certain=tuple(certain)
+    """Runs one call three times: what differs for one seed is no result, for two seeds random."""
+    first, again, other = (_answer(file, call, seed) for seed in (SEED, SEED, OTHER_SEED))
+    certain = tuple(
+        _certainty(kinds[owner] if kinds else "", leaf, once_more, elsewhere)
+        for owner, (value, *others) in enumerate(zip(first, again, other, strict=True))
+        for leaf, once_more, elsewhere in zip(*map(_leaves, (value, *others)), strict=False)
     )
+    return Case(
+        file=file,
+        method=call.method,
+        inputs=tuple(leaf for value in call.inputs for leaf in _leaves(_as_tensor(value))),
+        outputs=tuple(leaf for value in first for leaf in _leaves(value)),
+        certain=certain,
+    )
+
+
+def _certainty(kind: str, leaf: Tensor, again: Tensor, other: Tensor) -> Certainty:
+    if _UNINITIALISED.fullmatch(kind) or leaf != again:
+        return Certainty.SHAPE
+    return Certainty.EXACT if leaf == other else Certainty.RANDOM
 
 
 def _answer(file: Path, call: Call, seed: int) -> tuple[Any, ...]:
@@ -115,10 +119,6 @@ def _answer(file: Path, call: Call, seed: int) -> tuple[Any, ...]:
     with torch.no_grad():
         value = module.run_method(call.method, *call.inputs)
     return value if isinstance(value, tuple) else (value,)
-
-
-def _flat(values: tuple[Any, ...]) -> tuple[Tensor, ...]:
-    return tuple(tensor for value in values for tensor in _leaves(value))
 
 
 def _leaves(value: Any) -> tuple[Tensor, ...]:  # noqa: ANN401

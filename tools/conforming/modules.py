@@ -105,7 +105,7 @@ class _Dynamic(torch.nn.Module):
         self.lstm_cell, self.gru_cell = layers["lstm_cell"], layers["gru_cell"]
         self.rnn_cell = layers["rnn_cell"]
 
-    def forward(self):  # noqa: ANN201 - TorchScript finds the type
+    def forward(self):  # noqa: ANN202 - TorchScript finds the type
         """Returns what each layer makes of the same numbers."""
         x = torch.linspace(-1.0, 1.0, 60).reshape(5, 3, 4)
         return (
@@ -127,7 +127,7 @@ class _Static(torch.nn.Module):
         self.conv, self.depthwise = torch.nn.Conv2d(3, 8, 3), torch.nn.Conv2d(8, 8, 3, groups=8)
         self.linear = torch.nn.Linear(8, 4)
 
-    def forward(self):  # noqa: ANN201 - TorchScript finds the type
+    def forward(self):  # noqa: ANN202 - TorchScript finds the type
         """Returns class scores of a fixed image."""
         x = self.quant(torch.linspace(-1.0, 1.0, 192).reshape(1, 3, 8, 8))
         return self.dequant(self.linear(self.depthwise(self.conv(x)).mean([2, 3])))
@@ -145,9 +145,7 @@ def _static(weights: Any) -> torch.nn.Module:  # noqa: ANN401 - an observer clas
 _OURS = (
     Module(name="dynamic_qint8", make=lambda: _Dynamic(torch.qint8)),
     Module(name="dynamic_float16", make=lambda: _Dynamic(torch.float16)),
-    Module(
-        name="static_per_tensor", make=lambda: _static(quantization.default_weight_observer)
-    ),
+    Module(name="static_per_tensor", make=lambda: _static(quantization.default_weight_observer)),
     Module(
         name="static_per_channel",
         make=lambda: _static(quantization.default_per_channel_weight_observer),

@@ -86,9 +86,7 @@ def _runtimes(
     return found
 
 
-def _build(
-    files: Sequence[Path], out: Path, progress: Progress, jobs: int | None
-) -> BuildOutcome:
+def _build(files: Sequence[Path], out: Path, progress: Progress, jobs: int | None) -> BuildOutcome:
     target = locate_target(f"linux-{host_architecture()}")
     return build_runtime(files, target, out, progress=progress, jobs=jobs)
 
