@@ -4,9 +4,9 @@ import struct
 from pathlib import Path
 
 import pytest
-from conforming.judging import Case, Certainty, judge
 
 from builder.core.tensors import DType, Tensor, TensorSpec
+from conforming.judging import Case, Certainty, judge
 
 
 def floats(*values: float) -> Tensor:
