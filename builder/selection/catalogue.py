@@ -24,6 +24,9 @@ _REGISTERS = re.compile(
     r"|\bprim_op_fn_register\b"
 )
 _OPERATOR = re.compile(r"\b([a-z_][a-z0-9_]*::[A-Za-z_]\w*)(?:\.([A-Za-z_]\w*))?")
+_SCHEMA = re.compile(r'"([a-z_][a-z0-9_]*::\w+(?:\.\w+)?)\(([^"]*)"')
+_CLASS = re.compile(r"__torch__\.torch\.classes\.(\w+\.\w+)")
+_SEAM = re.compile(r'"\s*"')
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
@@ -46,6 +49,8 @@ class OperatorCatalogue:
     """Of those, the ones without a kernel for any backend of static dispatch; they would raise."""
     by_hand: Mapping[str, frozenset[str]]
     """`aten::len.t`, or `aten::len` where a macro completes the name -> unit ids."""
+    classes: Mapping[str, frozenset[str]]
+    """Custom classes in the schemas of those that have any: `xnnpack.Conv2dOpContext`."""
 
     def find_units(self, operator: Operator) -> frozenset[str]:
         """Returns the units that register `operator` by hand; exact overloads come first."""
@@ -105,6 +110,19 @@ def read_hand_registrations(sources: Iterable[tuple[str, Path]]) -> dict[str, fr
     return {name: frozenset(units) for name, units in found.items()}
 
 
+def read_schema_classes(sources: Iterable[tuple[str, Path]]) -> dict[str, frozenset[str]]:
+    """Returns which custom classes the schemas written in `sources` name, by operator."""
+    found: dict[str, frozenset[str]] = {}
+    for _, source in sources:
+        text = source.read_text(errors="replace")
+        if "torch.classes" not in text:
+            continue
+        for name, schema in _SCHEMA.findall(_SEAM.sub("", _COMMENT.sub("", text))):
+            if classes := frozenset(_CLASS.findall(schema)):
+                found[name] = found.get(name, frozenset()) | classes
+    return found
+
+
 def read_catalogue(sources: Iterable[tuple[str, Path]], ops: Path) -> OperatorCatalogue:
     """Returns all that can be registered.
 
@@ -112,12 +130,12 @@ def read_catalogue(sources: Iterable[tuple[str, Path]], ops: Path) -> OperatorCa
         sources: unit id and file of each hand-written C++ unit.
         ops: folder of torchgen's per-operator headers, beside its `Operators_*.cpp`.
     """
+    hand_written = tuple(sources)
     dispatcher = read_dispatcher_operators(ops)
-    undispatched = read_undispatched(ops.parent)
+    raising = read_undispatched(ops.parent)
     return OperatorCatalogue(
         dispatcher=dispatcher,
-        undispatched=frozenset(
-            o for o, entry in dispatcher.items() if entry.struct in undispatched
-        ),
-        by_hand=read_hand_registrations(sources),
+        undispatched=frozenset(o for o, entry in dispatcher.items() if entry.struct in raising),
+        by_hand=read_hand_registrations(hand_written),
+        classes=read_schema_classes(hand_written),
     )

@@ -26,7 +26,8 @@ def select(wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionR
     for operator in by_hand:
         roots |= _registering_units(operator, catalogue, rules)
         roots |= rules.by_name.get(operator.namespace, frozenset())
-    for custom_class in wanted.custom_classes:
+    classes = _find_classes(wanted, catalogue, rules)
+    for custom_class in classes:
         roots |= rules.custom_classes.get(custom_class.split(".")[0], frozenset())
     mentions = catalogue.mentions()
     return Selection(
@@ -34,12 +35,20 @@ def select(wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionR
         roots=frozenset(roots),
         allowlists={
             unit: render_allowlist(
-                [o for o in by_hand if str(o) in named or o.name in named],
-                wanted.custom_classes,
+                [o for o in by_hand if str(o) in named or o.name in named], classes
             )
             for unit, named in mentions.items()
         },
     )
+
+
+def _find_classes(
+    wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionRules
+) -> frozenset[str]:
+    """Those that the models hold, that schemas name, and that those are made of."""
+    named = (catalogue.classes.get(str(operator), frozenset()) for operator in wanted.operators)
+    classes = frozenset(wanted.custom_classes).union(*named)
+    return classes.union(*(rules.made_of.get(name, frozenset()) for name in classes))
 
 
 def refuse_unknown(

@@ -58,12 +58,13 @@ def _registration(operator: Operator, entry: DispatcherOperator) -> str:
 def render_allowlist(operators: Iterable[Operator], custom_classes: Iterable[str]) -> str:
     """Returns a header for `-include`: what the unit behind it may register.
 
-    The macros are those of ATen/core/op_registration/op_allowlist.h. Without custom classes the
-    second is left out, which allows every class: lists that name no classes stay usable.
+    The macros are those of ATen/core/op_registration/op_allowlist.h.
     """
     names = ";".join(sorted(map(str, operators)))
     classes = ";".join(sorted({name.rpartition(".")[2] for name in custom_classes}))
-    lines = ["#pragma once", f"#define TORCH_OPERATOR_WHITELIST {names}".rstrip()]
-    if classes:
-        lines.append(f"#define TORCH_CUSTOM_CLASS_ALLOWLIST {classes}")
+    lines = [
+        "#pragma once",
+        f"#define TORCH_OPERATOR_WHITELIST {names}".rstrip(),
+        f"#define TORCH_CUSTOM_CLASS_ALLOWLIST {classes}".rstrip(),
+    ]
     return "\n".join(lines) + "\n"

@@ -17,6 +17,7 @@ class SelectionRules:
     ignored: frozenset[str]
     preferred: frozenset[str]
     custom_classes: Mapping[str, frozenset[str]]
+    made_of: Mapping[str, frozenset[str]]
     by_name: Mapping[str, frozenset[str]]
     unbuildable: Mapping[str, str]
     libraries: Mapping[str, str]
@@ -32,6 +33,7 @@ def load_rules() -> SelectionRules:
         ignored=frozenset(data["ignored"]),
         preferred=frozenset(data["preferred"]),
         custom_classes={name: frozenset(units) for name, units in data["custom_classes"].items()},
+        made_of={name: frozenset(classes) for name, classes in data["made_of"].items()},
         by_name={name: frozenset(units) for name, units in data["by_name"].items()},
         unbuildable=dict(data["unbuildable"]),
         libraries=dict(data["libraries"]),

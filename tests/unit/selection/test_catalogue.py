@@ -8,6 +8,7 @@ from builder.selection.catalogue import (
     read_catalogue,
     read_dispatcher_operators,
     read_hand_registrations,
+    read_schema_classes,
 )
 
 HEADER = """\
@@ -121,6 +122,7 @@ def test_exact_overloads_come_first():
     catalogue = OperatorCatalogue(
         dispatcher={},
         undispatched=frozenset(),
+        classes={},
         by_hand={
             "aten::len": frozenset({"a.cpp", "b.cpp"}),
             "aten::len.t": frozenset({"b.cpp"}),
@@ -142,3 +144,14 @@ def test_every_name_can_be_suggested(ops, sources):
 
 def test_operators_without_a_kernel_are_those_whose_call_only_raises(ops, sources):
     assert read_catalogue(sources(), ops).undispatched == {Operator("aten::scale")}
+
+
+def test_classes_are_read_from_schemas(sources):
+    text = """
+    // "mine::old(__torch__.torch.classes.mine.Gone x) -> Tensor"
+    m.def(TORCH_SELECTIVE_SCHEMA("mine::run.fast(__torch__.torch.classes.mine.Packed[] w, "
+        "__torch__.torch.classes.other.Cell c) -> Tensor"));
+    m.def("mine::stop(Tensor x) -> Tensor");
+    getCustomClass("__torch__.torch.classes.mine.Other");
+    """
+    assert read_schema_classes(sources(a=text)) == {"mine::run.fast": {"mine.Packed", "other.Cell"}}

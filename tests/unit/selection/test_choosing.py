@@ -13,7 +13,12 @@ RULES = SelectionRules(
     always=frozenset({"always.cpp"}),
     ignored=frozenset({"mentions_only.cpp"}),
     preferred=frozenset({"promoted.cpp"}),
-    custom_classes={"xnnpack": frozenset({"context.cpp"})},
+    custom_classes={
+        "xnnpack": frozenset({"context.cpp"}),
+        "rnn": frozenset({"rnn.cpp"}),
+        "packed": frozenset({"packed.cpp"}),
+    },
+    made_of={"rnn.Cell": frozenset({"packed.Linear"})},
     by_name={"quantized": frozenset({"library.cpp"})},
     unbuildable={"aten::fft_": "needs pocketfft"},
     libraries={"torchvision": "torchvision is not built"},
@@ -40,7 +45,9 @@ CATALOGUE = OperatorCatalogue(
         "aten::seen": frozenset({"mentions_only.cpp"}),
         "aten::add": frozenset({"special.cpp"}),
         "quantized::conv2d.new": frozenset({"qconv.cpp"}),
+        "aten::cell.input": frozenset({"special.cpp"}),
     },
+    classes={"aten::cell.input": frozenset({"rnn.Cell"})},
 )
 
 
@@ -66,6 +73,13 @@ def test_units_that_only_mention_an_operator_are_not_taken():
 def test_namespaces_and_classes_bring_what_is_looked_up_by_name():
     selection = choose("quantized::conv2d.new", classes=("xnnpack.Conv2dOpContext", "mine.X"))
     assert selection.roots == {"always.cpp", "qconv.cpp", "library.cpp", "context.cpp"}
+
+
+def test_classes_of_schemas_are_registered_and_what_they_are_made_of():
+    selection = choose("aten::cell.input")
+    assert selection.roots == {"always.cpp", "special.cpp", "rnn.cpp", "packed.cpp"}
+    allowed = "#define TORCH_CUSTOM_CLASS_ALLOWLIST Cell;Linear\n"
+    assert all(text.endswith(allowed) for text in selection.allowlists.values())
 
 
 def test_every_unit_that_registers_by_hand_is_limited_to_what_is_wanted():

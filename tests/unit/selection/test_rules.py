@@ -33,6 +33,11 @@ def test_every_unit_that_the_rules_name_exists(unit):
     assert (tree.root / unit).is_file()
 
 
+def test_what_classes_are_made_of_can_be_registered():
+    parts = {part for parts in RULES.made_of.values() for part in parts}
+    assert {name.split(".")[0] for name in parts | set(RULES.made_of)} <= set(RULES.custom_classes)
+
+
 def test_rules_do_not_contradict_each_other():
     assert not RULES.ignored & (RULES.preferred | RULES.always)
     assert RULES.always
