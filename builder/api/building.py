@@ -58,7 +58,7 @@ def plan_build(paths: Iterable[Path], target: Target, *, toolchain: Toolchain) -
     return BuildPlan(
         target=target,
         operator_list=wanted,
-        static_dispatch=choose_static_dispatch(wanted.operators),
+        static_dispatch=choose_static_dispatch(wanted),
         source_version=lock.version,
         source_digest=lock.digest,
         toolchain=toolchain.fingerprint,
