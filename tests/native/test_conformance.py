@@ -1,4 +1,4 @@
-"""A few of upstream's mobile test models, each on a runtime of its own; tools/conformance.py has all."""
+"""A few of upstream's mobile test models, each on its own runtime; tools/conformance.py has all."""
 
 import json
 import subprocess
