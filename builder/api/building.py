@@ -182,7 +182,7 @@ def _build(
 ) -> tuple[LinkResult, OperatorList, tuple[str, ...]]:
     from builder.native.building import build_runtime, prepare
     from builder.selection.catalogue import read_catalogue
-    from builder.selection.choosing import find_refusals, select
+    from builder.selection.choosing import find_raising, find_refusals, select
     from builder.selection.rules import load_rules
     from builder.selection.upgraders import add_upgraders, read_upgraders
     from builder.system.machine import host_architecture
@@ -197,6 +197,8 @@ def _build(
     for operator, reason in skipped.items():
         build.progress.note(f"left out: {operator}, {reason}")
     served = served.without(skipped)
+    for operator, reason in find_raising(served, catalogue, rules).items():
+        build.progress.note(f"raises when called: {operator}, {reason}")
     linked = build_runtime(build, graph, select(served, catalogue, rules))
     if build.plan.target.architecture == host_architecture():
         missing = _find_unregistered(build, linked, served)

@@ -76,12 +76,27 @@ def find_refusals(
     return {operator: reason for operator, reason in reasons.items() if reason}
 
 
+def find_raising(
+    wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionRules
+) -> dict[Operator, str]:
+    """Returns the operators of `wanted` that can be registered but raise when called, and why.
+
+    Models name operators of branches that they never take, so these are no reason to refuse.
+    """
+    found = {}
+    for operator in wanted.operators:
+        reasons = [why for start, why in rules.raising.items() if str(operator).startswith(start)]
+        if operator in catalogue.undispatched:
+            reasons.append("has no kernel for dense or quantised tensors on a CPU")
+        if reasons:
+            found[operator] = reasons[0]
+    return found
+
+
 def _refusal(operator: Operator, catalogue: OperatorCatalogue, rules: SelectionRules) -> str:
     for start, reason in rules.unbuildable.items():
         if str(operator).startswith(start):
             return reason
-    if operator in catalogue.undispatched:
-        return "has no kernel for dense or quantised tensors on a CPU"
     if operator in catalogue.dispatcher or _registering_units(operator, catalogue, rules):
         return ""
     if operator.namespace in rules.libraries:

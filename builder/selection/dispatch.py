@@ -8,6 +8,8 @@ from builder.core.plan import DispatchBackend
 
 _QUANTISED_NAMESPACES = frozenset({"quantized", "_quantized", "rnn", "sparse"})
 """Of operators and of custom classes; `rnn` holds packed cells, `sparse` packed linear layers."""
+_HARMLESS = ("fake_quant", "is_quantized")
+"""The first rounds floats and stays with floats, the second only asks."""
 _QUANTISED_STARTS = ("aten::q_", "aten::qscheme", "aten::int_repr")
 
 
@@ -26,5 +28,6 @@ def choose_static_dispatch(wanted: OperatorList) -> tuple[DispatchBackend, ...]:
 def _meets_quantised_tensors(operator: Operator) -> bool:
     if operator.namespace in _QUANTISED_NAMESPACES:
         return True
-    fake = "fake_quant" in operator.name  # rounds floats, and stays with floats
-    return operator.name.startswith(_QUANTISED_STARTS) or ("quantize" in operator.name and not fake)
+    if operator.name.startswith(_QUANTISED_STARTS):
+        return True
+    return "quantize" in operator.name and not any(word in operator.name for word in _HARMLESS)

@@ -20,6 +20,7 @@ class SelectionRules:
     made_of: Mapping[str, frozenset[str]]
     by_name: Mapping[str, frozenset[str]]
     unbuildable: Mapping[str, str]
+    raising: Mapping[str, str]
     libraries: Mapping[str, str]
 
 
@@ -36,5 +37,6 @@ def load_rules() -> SelectionRules:
         made_of={name: frozenset(classes) for name, classes in data["made_of"].items()},
         by_name={name: frozenset(units) for name, units in data["by_name"].items()},
         unbuildable=dict(data["unbuildable"]),
+        raising=dict(data["raising"]),
         libraries=dict(data["libraries"]),
     )

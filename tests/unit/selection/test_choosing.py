@@ -6,7 +6,7 @@ from samples import make_list
 from builder.core.operators import Operator
 from builder.errors import ExitCode, ModelError
 from builder.selection.catalogue import DispatcherOperator, OperatorCatalogue
-from builder.selection.choosing import find_refusals, select
+from builder.selection.choosing import find_raising, find_refusals, select
 from builder.selection.rules import SelectionRules
 
 RULES = SelectionRules(
@@ -21,6 +21,7 @@ RULES = SelectionRules(
     made_of={"rnn.Cell": frozenset({"packed.Linear"})},
     by_name={"quantized": frozenset({"library.cpp"})},
     unbuildable={"aten::fft_": "needs pocketfft"},
+    raising={"aten::mul": "makes something odd"},
     libraries={"torchvision": "torchvision is not built"},
 )
 CATALOGUE = OperatorCatalogue(
@@ -137,14 +138,19 @@ def test_an_operator_that_is_only_mentioned_does_not_exist():
     assert "aten::seen (wanted by m.ptl): does not exist" in refuse("aten::seen").message
 
 
-def test_an_operator_without_a_kernel_for_static_dispatch_is_refused():
-    assert "aten::_nnz (wanted by m.ptl): has no kernel" in refuse("aten::_nnz").message
-
-
 def test_the_rest_of_a_list_with_refused_operators_can_be_selected():
-    wanted = make_list("aten::add.Tensor", "aten::fft_fft", "aten::_nnz")
+    wanted = make_list("aten::add.Tensor", "aten::fft_fft", "mine::custom")
     refused = find_refusals(wanted, CATALOGUE, RULES)
-    assert [str(operator) for operator in refused] == ["aten::_nnz", "aten::fft_fft"]
+    assert [str(operator) for operator in refused] == ["aten::fft_fft", "mine::custom"]
     served = wanted.without(refused)
     assert find_refusals(served, CATALOGUE, RULES) == {}
     assert "add_Tensor::call" in select(served, CATALOGUE, RULES).registrations
+
+
+def test_operators_that_only_raise_are_built_and_known():
+    wanted = make_list("aten::add.Tensor", "aten::_nnz", "aten::mul.Tensor")
+    assert {str(o): why for o, why in find_raising(wanted, CATALOGUE, RULES).items()} == {
+        "aten::_nnz": "has no kernel for dense or quantised tensors on a CPU",
+        "aten::mul.Tensor": "makes something odd",
+    }
+    assert "_nnz::call" in select(wanted, CATALOGUE, RULES).registrations

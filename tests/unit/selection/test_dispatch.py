@@ -14,7 +14,7 @@ BOTH = (DispatchBackend.CPU, DispatchBackend.QUANTIZED_CPU)
     [
         [],
         ["aten::add.Tensor", "prepacked::conv2d_clamp_run"],
-        ["aten::fake_quantize_per_tensor_affine", "aten::quantile"],
+        ["aten::fake_quantize_per_tensor_affine", "aten::quantile", "prim::is_quantized"],
     ],
 )
 def test_float_models_are_called_directly(names):

@@ -21,6 +21,8 @@ UNITS = sorted(
 (INDEX,) = (Path(__file__).parents[3] / "third_party").glob("symbols-*.txt")
 INDEXED = {unit for units in parse_index(INDEX.read_text()).values() for unit in units}
 
+REASONS = [*RULES.libraries.values(), *RULES.unbuildable.values(), *RULES.raising.values()]
+
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_every_unit_that_the_rules_name_exists(unit):
@@ -44,7 +46,7 @@ def test_rules_do_not_contradict_each_other():
     assert not set(RULES.libraries) & set(RULES.by_name)
 
 
-@pytest.mark.parametrize("reason", [*RULES.libraries.values(), *RULES.unbuildable.values()])
+@pytest.mark.parametrize("reason", REASONS)
 def test_reasons_fit_behind_a_colon(reason):
     assert reason
     assert not reason.endswith(".")
