@@ -32,7 +32,7 @@ def try_module(module: Module, folder: Path, *, progress: Progress, jobs: int | 
         outcome = _build([exported.file], folder / "out" / module.name, progress, jobs)
         runtimes = _runtimes(exported, outcome, folder, progress, jobs)
     except BuilderError as error:
-        return Row(module=module.name, ok=False, remarks=(f"not built: {error.message}",))
+        return Row(module=module.name, ok=False, remarks=(f"not built: {_first_line(error)}",))
     judged = [_judge_case(case, runtimes[case.file]) for case in exported.cases]
     problems = tuple(problem for one in judged for problem in one.problems)
     return Row(
