@@ -7,6 +7,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/dynamic_type.h>
 #include <ATen/core/jit_type.h>
 #include <ATen/ops/clone.h>
 #include <ATen/ops/from_blob.h>
@@ -161,16 +162,22 @@ c10::IValue to_numbers(const torchlite_tensor& tensor, c10::TypeKind kind) {
   }
 }
 
+// The lite interpreter's schemas hold DynamicType in place of the types themselves.
+c10::TypeKind kind_of(const c10::Type& type) {
+  const auto* dynamic = type.castRaw<c10::DynamicType>();
+  return dynamic != nullptr ? dynamic->dynamicKind() : type.kind();
+}
+
 // Where the parameter wants a number or a list of numbers, a tensor of no or one dimension is one.
 c10::IValue to_argument(const torchlite_tensor& tensor, c10::TypePtr wanted) {
-  if (wanted != nullptr && wanted->kind() == c10::TypeKind::OptionalType) {
+  if (wanted != nullptr && kind_of(*wanted) == c10::TypeKind::OptionalType) {
     wanted = wanted->containedType(0);
   }
   if (wanted != nullptr && tensor.dims == 0) {
-    return to_number(tensor, wanted->kind());
+    return to_number(tensor, kind_of(*wanted));
   }
-  if (wanted != nullptr && tensor.dims == 1 && wanted->kind() == c10::TypeKind::ListType) {
-    return to_numbers(tensor, wanted->containedType(0)->kind());
+  if (wanted != nullptr && tensor.dims == 1 && kind_of(*wanted) == c10::TypeKind::ListType) {
+    return to_numbers(tensor, kind_of(*wanted->containedType(0)));
   }
   return borrow(tensor);
 }
