@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,13 @@ class Exported:
     cases: tuple[Case, ...]
     left_out: tuple[str, ...]
     """What is not compared, and why."""
+    notes: tuple[str, ...] = ()
 
 
 def export(module: Module, folder: Path) -> Exported:
     """Writes the module as upstream does, and again opened; runs both with torch.
+
+    Quantised layers are run by QNNPACK, the engine of a runtime, where torch's can run them.
 
     Raises:
         Exception: whatever torch raises when it cannot script, save or run the module.
@@ -48,10 +51,23 @@ def export(module: Module, folder: Path) -> Exported:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{module.name}.ptl"
     scripted._save_for_lite_interpreter(str(file))
+    usual = torch.backends.quantized.engine
+    try:
+        torch.backends.quantized.engine = "qnnpack"
+        return _export(module, scripted, file)
+    except RuntimeError:
+        torch.backends.quantized.engine = usual
+        exported = _export(module, scripted, file)
+        return replace(exported, notes=(*exported.notes, f"compared with torch's {usual} engine"))
+    finally:
+        torch.backends.quantized.engine = usual
+
+
+def _export(module: Module, scripted: torch.jit.ScriptModule, file: Path) -> Exported:
     if calls := METHODS.get(module.name):
         cases = tuple(_run(file, call) for call in calls)
         return Exported(file=file, cases=cases, left_out=NOT_CARRIED.get(module.name, ()))
-    opened = folder / f"{module.name}.opened.ptl"
+    opened = file.with_suffix(".opened.ptl")
     content, kinds, left_out = _open(scripted)
     opened.write_bytes(content)
     forward = Call(method="forward")

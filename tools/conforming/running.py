@@ -93,7 +93,7 @@ def _build(files: Sequence[Path], out: Path, progress: Progress, jobs: int | Non
 
 def _remarks(exported: Exported) -> tuple[str, ...]:
     left_out = _counted(exported.left_out)
-    return (f"left out: {', '.join(left_out)}",) if left_out else ()
+    return (*exported.notes, *((f"left out: {', '.join(left_out)}",) if left_out else ()))
 
 
 def _counted(texts: Iterable[str]) -> list[str]:
