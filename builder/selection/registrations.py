@@ -13,8 +13,31 @@ _HEAD = """\
 // Each operator is bound to its statically dispatched entry point `at::_ops::X::call`, under the
 // alias key that serves every backend, so that the linker sees all that the operator reaches.
 
-#include <ATen/core/op_registration/op_registration.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
+
+#include <vector>
+"""
+
+_BIND = """\
+// Without the schema that torch::Library infers from the C++ type: with dynamic types it wraps a
+// Generator in two Optionals, and the dispatcher refuses it. Both come from torchgen anyway.
+static void bind(
+    torch::Library& m,
+    const char* schema,
+    const char* name,
+    const char* overload,
+    c10::KernelFunction kernel) noexcept {
+  static auto& handles = *new std::vector<c10::RegistrationHandleRAII>();
+  m.def(schema);
+  handles.push_back(c10::Dispatcher::singleton().registerImpl(
+      {name, overload},
+      c10::DispatchKey::CompositeExplicitAutograd,
+      std::move(kernel),
+      std::nullopt,
+      nullptr,
+      "torchlite"));
+}
 """
 
 
@@ -24,7 +47,7 @@ def render_registrations(
     """Returns the source that registers `dispatched` and lists `selected`; sorted."""
     headers = sorted({entry.header for entry in dispatched.values()})
     includes = [f"#include <{header}>" for header in headers]
-    body = [_registration(operator, dispatched[operator]) for operator in sorted(dispatched)]
+    body = [_registration(dispatched[operator]) for operator in sorted(dispatched)]
     names = [f'    "{operator}",' for operator in sorted(selected)]
     return "\n".join(
         [
@@ -32,6 +55,7 @@ def render_registrations(
             "",
             '#include "selected_operators.h"',
             "",
+            _BIND,
             "TORCH_LIBRARY(aten, m) {",
             *body,
             "}",
@@ -45,13 +69,11 @@ def render_registrations(
     )
 
 
-def _registration(operator: Operator, entry: DispatcherOperator) -> str:
-    name = str(operator).split("::", 1)[1]
+def _registration(entry: DispatcherOperator) -> str:
+    operator = f"at::_ops::{entry.struct}"
     return (
-        f"  m.def(at::_ops::{entry.struct}::schema_str);\n"
-        f'  m.impl("{name}", torch::dispatch(\n'
-        "      c10::DispatchKey::CompositeExplicitAutograd,\n"
-        f"      TORCH_FN(at::_ops::{entry.struct}::call)));"
+        f"  bind(m, {operator}::schema_str, {operator}::name, {operator}::overload_name,\n"
+        f"      c10::KernelFunction::makeFromUnboxedFunction(TORCH_FN({operator}::call)));"
     )
 
 

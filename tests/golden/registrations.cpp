@@ -3,22 +3,39 @@
 // Each operator is bound to its statically dispatched entry point `at::_ops::X::call`, under the
 // alias key that serves every backend, so that the linker sees all that the operator reaches.
 
-#include <ATen/core/op_registration/op_registration.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
+
+#include <vector>
 #include <ATen/ops/add_ops.h>
 #include <ATen/ops/relu_ops.h>
 
 #include "selected_operators.h"
 
+// Without the schema that torch::Library infers from the C++ type: with dynamic types it wraps a
+// Generator in two Optionals, and the dispatcher refuses it. Both come from torchgen anyway.
+static void bind(
+    torch::Library& m,
+    const char* schema,
+    const char* name,
+    const char* overload,
+    c10::KernelFunction kernel) noexcept {
+  static auto& handles = *new std::vector<c10::RegistrationHandleRAII>();
+  m.def(schema);
+  handles.push_back(c10::Dispatcher::singleton().registerImpl(
+      {name, overload},
+      c10::DispatchKey::CompositeExplicitAutograd,
+      std::move(kernel),
+      std::nullopt,
+      nullptr,
+      "torchlite"));
+}
+
 TORCH_LIBRARY(aten, m) {
-  m.def(at::_ops::add_Tensor::schema_str);
-  m.impl("add.Tensor", torch::dispatch(
-      c10::DispatchKey::CompositeExplicitAutograd,
-      TORCH_FN(at::_ops::add_Tensor::call)));
-  m.def(at::_ops::relu::schema_str);
-  m.impl("relu", torch::dispatch(
-      c10::DispatchKey::CompositeExplicitAutograd,
-      TORCH_FN(at::_ops::relu::call)));
+  bind(m, at::_ops::add_Tensor::schema_str, at::_ops::add_Tensor::name, at::_ops::add_Tensor::overload_name,
+      c10::KernelFunction::makeFromUnboxedFunction(TORCH_FN(at::_ops::add_Tensor::call)));
+  bind(m, at::_ops::relu::schema_str, at::_ops::relu::name, at::_ops::relu::overload_name,
+      c10::KernelFunction::makeFromUnboxedFunction(TORCH_FN(at::_ops::relu::call)));
 }
 
 const char* const torchlite::selected_operators[] = {
