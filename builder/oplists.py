@@ -55,7 +55,7 @@ def write_op_list(path: Path, op_list: OperatorList) -> None:
 
 
 def read_op_list(path: Path) -> OperatorList:
-    """Returns the operators listed in `path`: our YAML, upstream's YAML, or names line by line.
+    """Returns the operators listed in `path`: our YAML, one of upstream's, or names line by line.
 
     Raises:
         ModelError: it is missing, no list of operators, or asks for more than a list can say.
@@ -108,6 +108,9 @@ def parse_op_list(text: str, *, source: str) -> OperatorList:
         source: who wants the operators for which the text names nobody.
     """
     match _parse_yaml(text):
+        case {"root_operators": dict() as counted, **rest} if not rest:
+            # PyTorch's test/mobile/model_test/model_ops.yaml: name -> in how many models
+            return _plain(counted, source=source)
         case dict() as document:
             return _document(document, source)
         case list() as names:

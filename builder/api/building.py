@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from builder.core.features import LocatedFeature
     from builder.core.manifest import Manifest
     from builder.core.model import OperatorList
+    from builder.core.operators import Operator
     from builder.core.plan import BuildPlan
     from builder.core.profile import Flavour
     from builder.core.targets import Target
@@ -39,6 +40,8 @@ class BuildOutcome:
     linked: LinkResult
     size: SizeReport
     logs: Path
+    skipped: tuple[str, ...] = ()
+    """Operators that were asked for and left out, as the caller allowed."""
 
 
 def plan_build(
@@ -74,7 +77,7 @@ def plan_build(
     return BuildPlan(
         target=target,
         operator_list=wanted,
-        static_dispatch=choose_static_dispatch(wanted.operators),
+        static_dispatch=choose_static_dispatch(wanted),
         flavour=flavour or Flavour(),
         source_version=lock.version,
         source_digest=lock.digest,
@@ -98,15 +101,17 @@ def build_runtime(
     jobs: int | None = None,
     launcher: str = "auto",
     lock_timeout: float = -1,
+    skip_unknown: bool = False,
 ) -> BuildOutcome:
     """Builds the selective runtime for `paths` and lays it out in `output/<abi>`.
 
     Safe to kill at any point: the next call continues. Only one builder works on one
     configuration's objects at a time; others wait, for at most `lock_timeout` seconds.
     `jobs` compilations run at once; without it as many as the launcher or ninja deems right.
+    With `skip_unknown` the outcome names the operators that cannot be built; they are left out.
 
     Raises:
-        ModelError: a file cannot be read, or an operator is unknown.
+        ModelError: a file cannot be read, or an operator is unknown and not to be skipped.
         SourceError: the sources cannot be had.
         ToolchainError: a tool is missing.
         NativeBuildError: a step of the build failed, or another builder holds the lock.
@@ -119,8 +124,9 @@ def build_runtime(
     _note_choices(plan, progress)
     build = _native_build(plan, toolchain, progress=progress, jobs=jobs)
     with folder_lock(build.layout.root, timeout=lock_timeout, on_wait=progress.note):
-        linked, served, registry = _build(build)
-        return _package(build, linked, served, registry, output / target.abi)
+        linked, served, registry, skipped = _build(build, skip_unknown=skip_unknown)
+        outcome = _package(build, linked, served, registry, output / target.abi)
+        return replace(outcome, skipped=skipped)
 
 
 def make_symbol_index(
@@ -196,10 +202,12 @@ def _locate_features(plan: BuildPlan, progress: Progress) -> tuple[LocatedFeatur
     )
 
 
-def _build(build: NativeBuild) -> tuple[LinkResult, OperatorList, Registry]:
+def _build(
+    build: NativeBuild, *, skip_unknown: bool
+) -> tuple[LinkResult, OperatorList, Registry, tuple[str, ...]]:
     from builder.native.building import build_runtime, prepare
     from builder.selection.catalogue import is_limited, read_catalogue
-    from builder.selection.choosing import select
+    from builder.selection.choosing import find_raising, find_refusals, select
     from builder.selection.rules import load_rules
     from builder.selection.upgraders import add_upgraders, read_upgraders
     from builder.size.graph import Registry
@@ -207,11 +215,17 @@ def _build(build: NativeBuild) -> tuple[LinkResult, OperatorList, Registry]:
 
     graph = prepare(build)
     catalogue = read_catalogue(_hand_written(graph), build.layout.configured / "aten/src/ATen/ops")
-    wanted = build.plan.operator_list
+    wanted, rules = build.plan.operator_list, load_rules()
     served = replace(
         wanted, operators=add_upgraders(wanted.operators, read_upgraders(build.tree.root))
     )
-    selection = select(served, catalogue, load_rules())
+    skipped = find_refusals(served, catalogue, rules) if skip_unknown else {}
+    for operator, reason in skipped.items():
+        build.progress.note(f"left out: {operator}, {reason}")
+    served = served.without(skipped)
+    for operator, reason in find_raising(served, catalogue, rules).items():
+        build.progress.note(f"raises when called: {operator}, {reason}")
+    selection = select(served, catalogue, rules)
     linked = build_runtime(build, graph, selection)
     emulator = find_emulator(build.plan.target.architecture, build.runner)
     if emulator is None:
@@ -220,7 +234,13 @@ def _build(build: NativeBuild) -> tuple[LinkResult, OperatorList, Registry]:
             "(apt install qemu-user)"
         )
     else:
-        _refuse_unregistered(build, linked, served, emulator)
+        missing = _find_unregistered(build, linked, served, emulator)
+        if missing and not skip_unknown:
+            _refuse_unregistered(missing, served)
+        for operator in missing:
+            build.progress.note(f"left out: {operator}, nothing registers it")
+        served = served.without(missing)
+        skipped |= dict.fromkeys(missing, "")
     registering = frozenset[str]().union(*selection.by_hand.values())
     registry = Registry(
         operators=tuple(served.operators),
@@ -228,24 +248,28 @@ def _build(build: NativeBuild) -> tuple[LinkResult, OperatorList, Registry]:
         always=selection.always,
         limited=frozenset(u for u in registering if is_limited(Path(graph.units[u].source))),
     )
-    return linked, served, registry
+    return linked, served, registry, tuple(sorted(map(str, skipped)))
 
 
-def _refuse_unregistered(
+def _find_unregistered(
     build: NativeBuild, linked: LinkResult, served: OperatorList, emulator: tuple[str, ...]
-) -> None:
-    from builder.core.operators import Operator, OperatorSet
-    from builder.errors import ModelError
+) -> list[Operator]:
+    from builder.core.operators import Operator
 
     beside = build.runner.with_environment(LD_LIBRARY_PATH=str(linked.library.parent))
     said = beside.check((*emulator, str(linked.runner), "--operators"), step="asking the runtime")
-    missing = served.operators - OperatorSet.of(map(Operator.parse, said.split()), source="")
-    if len(missing):
-        lines = (f"  {o} (wanted by {', '.join(missing.sources(o))})" for o in missing)
-        raise ModelError(
-            "operators that nothing registers in this PyTorch:\n" + "\n".join(lines),
-            hint="check the overload names: builder ops MODEL",
-        )
+    there = set(map(Operator.parse, said.split()))
+    return [operator for operator in served.operators if operator not in there]
+
+
+def _refuse_unregistered(missing: list[Operator], served: OperatorList) -> None:
+    from builder.errors import ModelError
+
+    lines = (f"  {o} (wanted by {', '.join(served.operators.sources(o))})" for o in missing)
+    raise ModelError(
+        "operators that nothing registers in this PyTorch:\n" + "\n".join(lines),
+        hint="check the overload names: builder ops MODEL; --skip-unknown builds without them",
+    )
 
 
 def _hand_written(graph: UnitGraph) -> list[tuple[str, Path]]:

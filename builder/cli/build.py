@@ -49,6 +49,11 @@ if TYPE_CHECKING:
     help="What to hand compilations to: ccache, sccache, distcc, icecc, ccache+distcc, "
     "ccache+icecc or none; auto takes ccache or sccache if there is one.",
 )
+@click.option(
+    "--skip-unknown",
+    is_flag=True,
+    help="Leave out, by name, operators that cannot be built, instead of refusing.",
+)
 @click.option("--verbose", is_flag=True, help="Say where the full logs are.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and build nothing.")
 @click.option(
@@ -69,6 +74,7 @@ def command(
     output: Path,
     jobs: int | None,
     launcher: str,
+    skip_unknown: bool,
     verbose: bool,
     dry_run: bool,
     lock_timeout: float,
@@ -91,6 +97,7 @@ def command(
       builder build ops.yaml --max-size 2.5MB
       builder build ops.yaml --dry-run
       builder build ops.yaml --dtypes float32,int64,bool
+      builder build model_ops.yaml --skip-unknown
     """
     from builder import api
 
@@ -111,6 +118,7 @@ def command(
         jobs=jobs,
         launcher=launcher,
         lock_timeout=lock_timeout,
+        skip_unknown=skip_unknown,
     )
     if as_json:
         print_json(_to_json(outcome))
@@ -127,7 +135,8 @@ def _print_summary(outcome: BuildOutcome) -> None:
     print_table(
         ("runtime", str(outcome.package.root)),
         (
-            ("root operators", len(outcome.plan.operator_list.operators)),
+            ("root operators", _count_roots(outcome)),
+            *((("operators left out", ", ".join(outcome.skipped)),) if outcome.skipped else ()),
             ("kernels for", str(outcome.plan.dtypes)),
             ("translation units linked", f"{len(linked.units)} of {linked.units_known}"),
             ("compiled in this run", linked.units_compiled),
@@ -147,13 +156,18 @@ def _to_json(outcome: BuildOutcome) -> dict[str, object]:
         "library": str(outcome.package.library),
         "logs": str(outcome.logs),
         "manifest": str(outcome.package.manifest),
-        "operators": len(outcome.plan.operator_list.operators),
+        "operators": _count_roots(outcome),
         "plan_key": outcome.plan.key,
         "rounds": linked.rounds,
         "runner": str(outcome.package.runner),
         "seconds": round(linked.seconds, 3),
         "size": outcome.size.file,
+        "skipped": list(outcome.skipped),
         "units_compiled": linked.units_compiled,
         "units_known": linked.units_known,
         "units_linked": len(linked.units),
     }
+
+
+def _count_roots(outcome: BuildOutcome) -> int:
+    return sum(str(o) not in outcome.skipped for o in outcome.plan.operator_list.operators)

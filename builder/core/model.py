@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -69,6 +69,10 @@ class OperatorList:
     custom_classes: tuple[str, ...] = ()
     bytecode_versions: tuple[int, ...] = ()
     models: tuple[ModelOrigin, ...] = ()
+
+    def without(self, operators: Iterable[Operator]) -> OperatorList:
+        """Returns the same list without `operators`."""
+        return replace(self, operators=self.operators - OperatorSet.of(operators, source=""))
 
     def __or__(self, other: OperatorList) -> OperatorList:
         return OperatorList(

@@ -16,11 +16,17 @@ _STRUCT = re.compile(
     r'\bschema_str = "(?P<schema>(?:[^"\\]|\\.)*)";',
     re.DOTALL,
 )
+_UNDISPATCHED = re.compile(
+    r"\b(\w+)::call\([^\n]*\{\s*TORCH_CHECK\(false, \"Static dispatch does not support"
+)
 _REGISTERS = re.compile(
     r"\bTORCH_LIBRARY(?:_IMPL|_FRAGMENT)?\s*\(|\bTORCH_SELECTIVE_|\bRegisterOperators\b"
     r"|\bprim_op_fn_register\b"
 )
 _OPERATOR = re.compile(r"\b([a-z_][a-z0-9_]*::[A-Za-z_]\w*)(?:\.([A-Za-z_]\w*))?")
+_SCHEMA = re.compile(r'"([a-z_][a-z0-9_]*::\w+(?:\.\w+)?)\(([^"]*)"')
+_CLASS = re.compile(r"__torch__\.torch\.classes\.(\w+\.\w+)")
+_SEAM = re.compile(r'"\s*"')
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
@@ -39,8 +45,12 @@ class OperatorCatalogue:
     """What can be registered: torchgen's operators, and those that sources register by hand."""
 
     dispatcher: Mapping[Operator, DispatcherOperator]
+    undispatched: frozenset[Operator]
+    """Of those, the ones without a kernel for any backend of static dispatch; they would raise."""
     by_hand: Mapping[str, frozenset[str]]
     """`aten::len.t`, or `aten::len` where a macro completes the name -> unit ids."""
+    classes: Mapping[str, frozenset[str]]
+    """Custom classes in the schemas of those that have any: `xnnpack.Conv2dOpContext`."""
 
     def find_units(self, operator: Operator) -> frozenset[str]:
         """Returns the units that register `operator` by hand; exact overloads come first."""
@@ -70,6 +80,15 @@ def read_dispatcher_operators(ops: Path) -> dict[Operator, DispatcherOperator]:
     return operators
 
 
+def read_undispatched(generated: Path) -> frozenset[str]:
+    """Returns the structs whose `call`, in torchgen's `Operators_*.cpp`, finds no kernel."""
+    return frozenset(
+        struct
+        for source in sorted(generated.glob("Operators_*.cpp"))
+        for struct in _UNDISPATCHED.findall(source.read_text())
+    )
+
+
 def read_hand_registrations(sources: Iterable[tuple[str, Path]]) -> dict[str, frozenset[str]]:
     """Returns which units name which operators, of those that register operators by hand.
 
@@ -96,13 +115,32 @@ def is_limited(source: Path) -> bool:
     return "TORCH_SELECTIVE_" in source.read_text(errors="replace")
 
 
+def read_schema_classes(sources: Iterable[tuple[str, Path]]) -> dict[str, frozenset[str]]:
+    """Returns which custom classes the schemas written in `sources` name, by operator."""
+    found: dict[str, frozenset[str]] = {}
+    for _, source in sources:
+        text = source.read_text(errors="replace")
+        if "torch.classes" not in text:
+            continue
+        for name, schema in _SCHEMA.findall(_SEAM.sub("", _COMMENT.sub("", text))):
+            if classes := frozenset(_CLASS.findall(schema)):
+                found[name] = found.get(name, frozenset()) | classes
+    return found
+
+
 def read_catalogue(sources: Iterable[tuple[str, Path]], ops: Path) -> OperatorCatalogue:
     """Returns all that can be registered.
 
     Args:
         sources: unit id and file of each hand-written C++ unit.
-        ops: folder of torchgen's per-operator headers.
+        ops: folder of torchgen's per-operator headers, beside its `Operators_*.cpp`.
     """
+    hand_written = tuple(sources)
+    dispatcher = read_dispatcher_operators(ops)
+    raising = read_undispatched(ops.parent)
     return OperatorCatalogue(
-        dispatcher=read_dispatcher_operators(ops), by_hand=read_hand_registrations(sources)
+        dispatcher=dispatcher,
+        undispatched=frozenset(o for o, entry in dispatcher.items() if entry.struct in raising),
+        by_hand=read_hand_registrations(hand_written),
+        classes=read_schema_classes(hand_written),
     )

@@ -29,40 +29,74 @@ def select(wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionR
         for operator in operators
         if operator not in dispatched
     }
-    classes = (rules.custom_classes.get(c.split(".")[0], ()) for c in wanted.custom_classes)
+    classes = _find_classes(wanted, catalogue, rules)
+    registering = (rules.custom_classes.get(c.split(".")[0], ()) for c in classes)
     mentions = catalogue.mentions()
     silent = not any(operator.name in rules.printing for operator in operators)
     limits = {rules.printing_unit: _BRIEF_TENSORS} if silent else {}
     return Selection(
         registrations=render_registrations(dispatched, operators),
-        always=rules.always.union(*classes),
+        always=rules.always.union(*registering),
         by_hand=by_hand,
         limits=limits
         | {
             unit: render_allowlist(
-                [o for o in by_hand if str(o) in named or o.name in named],
-                wanted.custom_classes,
+                [o for o in by_hand if str(o) in named or o.name in named], classes
             )
             for unit, named in mentions.items()
         },
     )
 
 
+def _find_classes(
+    wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionRules
+) -> frozenset[str]:
+    """Those that the models hold, that schemas name, and that those are made of."""
+    named = (catalogue.classes.get(str(operator), frozenset()) for operator in wanted.operators)
+    classes = frozenset(wanted.custom_classes).union(*named)
+    return classes.union(*(rules.made_of.get(name, frozenset()) for name in classes))
+
+
 def refuse_unknown(
     wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionRules
 ) -> None:
     """Raises ModelError when an operator of `wanted` cannot be registered or built."""
-    refused = [(o, reason) for o in wanted.operators if (reason := _refusal(o, catalogue, rules))]
-    if not refused:
+    refusals = find_refusals(wanted, catalogue, rules)
+    if not refusals:
         return
     lines = [
         f"  {operator} (wanted by {', '.join(wanted.operators.sources(operator))}): {reason}"
-        for operator, reason in refused
+        for operator, reason in refusals.items()
     ]
     raise ModelError(
         "operators that cannot be built from this PyTorch:\n" + "\n".join(lines),
-        hint="see what the model needs with: builder ops MODEL",
+        hint="see what the model needs with: builder ops MODEL; --skip-unknown builds without them",
     )
+
+
+def find_refusals(
+    wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionRules
+) -> dict[Operator, str]:
+    """Returns the operators of `wanted` that cannot be registered or built, and why; sorted."""
+    reasons = {operator: _refusal(operator, catalogue, rules) for operator in wanted.operators}
+    return {operator: reason for operator, reason in reasons.items() if reason}
+
+
+def find_raising(
+    wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionRules
+) -> dict[Operator, str]:
+    """Returns the operators of `wanted` that can be registered but raise when called, and why.
+
+    Models name operators of branches that they never take, so these are no reason to refuse.
+    """
+    found = {}
+    for operator in wanted.operators:
+        reasons = [why for start, why in rules.raising.items() if str(operator).startswith(start)]
+        if operator in catalogue.undispatched:
+            reasons.append("has no kernel for dense or quantised tensors on a CPU")
+        if reasons:
+            found[operator] = reasons[0]
+    return found
 
 
 def _refusal(operator: Operator, catalogue: OperatorCatalogue, rules: SelectionRules) -> str:

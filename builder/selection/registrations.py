@@ -15,19 +15,30 @@ _HEAD = """\
 // alias key that serves every backend, so that the linker sees all that the operator reaches. A
 // function of its own registers it: what only that function reaches is the operator's price.
 
-#include <ATen/core/op_registration/op_registration.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
+
+#include <vector>
 """
 
 _BIND = """\
+// Without the schema that torch::Library infers from the C++ type: with dynamic types it wraps a
+// Generator in two Optionals, and the dispatcher refuses it. Both come from torchgen anyway.
 [[gnu::noinline]] static void bind(
     torch::Library& m,
     const char* schema,
     const char* name,
-    torch::CppFunction&& function) noexcept {
+    const char* overload,
+    c10::KernelFunction kernel) noexcept {
+  static auto& handles = *new std::vector<c10::RegistrationHandleRAII>();
   m.def(schema);
-  m.impl(name, torch::dispatch(
-      c10::DispatchKey::CompositeExplicitAutograd, std::move(function)));
+  handles.push_back(c10::Dispatcher::singleton().registerImpl(
+      {name, overload},
+      c10::DispatchKey::CompositeExplicitAutograd,
+      std::move(kernel),
+      std::nullopt,
+      nullptr,
+      "torchlite"));
 }
 """
 
@@ -66,12 +77,12 @@ def render_registrations(
 
 
 def _function(operator: Operator, entry: DispatcherOperator) -> str:
-    name = str(operator).split("::", 1)[1]
     call = f"at::_ops::{entry.struct}"
     return (
         f"[[gnu::noinline, gnu::used]] static void {registration_name(operator)}"
         "(torch::Library& m) noexcept {\n"
-        f'  bind(m, {call}::schema_str, "{name}", torch::CppFunction(TORCH_FN({call}::call)));\n'
+        f"  bind(m, {call}::schema_str, {call}::name, {call}::overload_name,\n"
+        f"      c10::KernelFunction::makeFromUnboxedFunction(TORCH_FN({call}::call)));\n"
         "}"
     )
 
@@ -79,12 +90,13 @@ def _function(operator: Operator, entry: DispatcherOperator) -> str:
 def render_allowlist(operators: Iterable[Operator], custom_classes: Iterable[str]) -> str:
     """Returns a header for `-include`: what the unit behind it may register.
 
-    The macros are those of ATen/core/op_registration/op_allowlist.h. Without custom classes the
-    second is left out, which allows every class: lists that name no classes stay usable.
+    The macros are those of ATen/core/op_registration/op_allowlist.h.
     """
     names = ";".join(sorted(map(str, operators)))
     classes = ";".join(sorted({name.rpartition(".")[2] for name in custom_classes}))
-    lines = ["#pragma once", f"#define TORCH_OPERATOR_WHITELIST {names}".rstrip()]
-    if classes:
-        lines.append(f"#define TORCH_CUSTOM_CLASS_ALLOWLIST {classes}")
+    lines = [
+        "#pragma once",
+        f"#define TORCH_OPERATOR_WHITELIST {names}".rstrip(),
+        f"#define TORCH_CUSTOM_CLASS_ALLOWLIST {classes}".rstrip(),
+    ]
     return "\n".join(lines) + "\n"

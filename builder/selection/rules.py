@@ -19,11 +19,13 @@ class SelectionRules:
     ignored: frozenset[str]
     preferred: frozenset[str]
     custom_classes: Mapping[str, frozenset[str]]
+    made_of: Mapping[str, frozenset[str]]
     by_name: Mapping[str, frozenset[str]]
     printing_unit: str
     printing: frozenset[str]
     """Names of operators that print values of tensors."""
     unbuildable: Mapping[str, str]
+    raising: Mapping[str, str]
     libraries: Mapping[str, str]
     features: tuple[Feature, ...] = ()
 
@@ -38,10 +40,12 @@ def load_rules() -> SelectionRules:
         ignored=frozenset(data["ignored"]),
         preferred=frozenset(data["preferred"]),
         custom_classes={name: frozenset(units) for name, units in data["custom_classes"].items()},
+        made_of={name: frozenset(classes) for name, classes in data["made_of"].items()},
         by_name={name: frozenset(units) for name, units in data["by_name"].items()},
         printing_unit=data["printing"]["unit"],
         printing=frozenset(data["printing"]["operators"]),
         unbuildable=dict(data["unbuildable"]),
+        raising=dict(data["raising"]),
         libraries=dict(data["libraries"]),
         features=tuple(
             Feature(

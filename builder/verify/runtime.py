@@ -46,8 +46,12 @@ def run_model(
     scratch: Path,
     runner: Runner,
     repeat: int = 1,
+    method: str = "forward",
+    seed: int | None = None,
 ) -> RunOutcome:
-    """Runs `model` on `runtime`; `scratch` is an empty folder for the tensors' bytes.
+    """Runs a method of `model` on `runtime`; `scratch` is an empty folder for the tensors' bytes.
+
+    `seed` is that of the random numbers which operators draw; each run draws others without it.
 
     Raises:
         VerificationError: the program fails, lacks operators, or prints what it should not.
@@ -58,6 +62,10 @@ def run_model(
         file.write_bytes(tensor.data)
         command += ["--input", f"{format_spec(tensor.spec)}:{file}"]
     command += ["--output-dir", str(scratch)]
+    if method != "forward":
+        command += ["--method", method]
+    if seed is not None:
+        command += ["--seed", str(seed)]
     if repeat > 1:
         command += ["--repeat", str(repeat)]
     completed = _run(runner, tuple(command), runtime)

@@ -1,7 +1,7 @@
 // torchlite-run: runs a lite file on a built runtime, from the command line, through the C API alone.
 //
 //   torchlite-run MODEL [--method NAME] [--input DTYPE:SIZES:FILE]... --output-dir DIR [--repeat N]
-//                 [--threads N]
+//                 [--threads N] [--seed N]
 //   torchlite-run --operators
 //
 // FILE holds the raw little-endian elements. SIZES is 1x3x224x224, or `scalar`. Outputs go to
@@ -51,6 +51,7 @@ struct Options {
   std::vector<Input> inputs;
   int repeat = 1;
   int threads = 0;
+  int64_t seed = -1;
   bool operators = false;
 };
 
@@ -146,6 +147,8 @@ Options parse_options(int argc, char** argv) {
       options.repeat = static_cast<int>(parse_number(value()));
     } else if (argument == "--threads") {
       options.threads = static_cast<int>(parse_number(value()));
+    } else if (argument == "--seed") {
+      options.seed = parse_number(value());
     } else if (options.model.empty() && argument.rfind("--", 0) != 0) {
       options.model = argument;
     } else {
@@ -190,6 +193,9 @@ void run(const Options& options) {
     throw std::runtime_error("usage: torchlite-run MODEL --input DTYPE:SIZES:FILE --output-dir DIR");
   }
   check(torchlite_set_threads(options.threads));
+  if (options.seed >= 0) {
+    check(torchlite_set_seed(static_cast<uint64_t>(options.seed)));
+  }
   torchlite_module* module = nullptr;
   check(torchlite_load(options.model.c_str(), &module));
   std::vector<torchlite_tensor> inputs;

@@ -4,8 +4,10 @@
 
 #include "selected_operators.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/dynamic_type.h>
 #include <ATen/core/jit_type.h>
 #include <ATen/ops/clone.h>
 #include <ATen/ops/from_blob.h>
@@ -18,9 +20,15 @@
 
 #include <istream>
 #include <memory>
+#include <mutex>
 #include <streambuf>
 #include <string>
 #include <vector>
+
+namespace at::detail {
+// Weak: a runtime whose operators draw no random numbers links no generator.
+const Generator& getDefaultCPUGenerator() __attribute__((weak));
+} // namespace at::detail
 
 struct torchlite_module {
   torch::jit::mobile::Module module;
@@ -108,22 +116,68 @@ at::Tensor borrow(const torchlite_tensor& tensor) {
       at::TensorOptions().dtype(static_cast<at::ScalarType>(tensor.dtype)));
 }
 
-// A tensor without dimensions stands for a number where the parameter wants one.
-c10::IValue to_argument(const torchlite_tensor& tensor, const c10::TypePtr& wanted) {
-  if (tensor.dims == 0 && wanted != nullptr) {
-    switch (wanted->kind()) {
-      case c10::TypeKind::IntType:
-        TORCH_CHECK(tensor.dtype == TORCHLITE_INT64, "an int parameter takes an int64");
-        return *static_cast<const int64_t*>(tensor.data);
-      case c10::TypeKind::FloatType:
-        TORCH_CHECK(tensor.dtype == TORCHLITE_FLOAT64, "a float parameter takes a float64");
-        return *static_cast<const double*>(tensor.data);
-      case c10::TypeKind::BoolType:
-        TORCH_CHECK(tensor.dtype == TORCHLITE_BOOL, "a bool parameter takes a bool");
-        return *static_cast<const uint8_t*>(tensor.data) != 0;
-      default:
-        break;
-    }
+template <typename T, typename Held = T>
+c10::List<T> to_list(const torchlite_tensor& tensor) {
+  const auto* data = static_cast<const Held*>(tensor.data);
+  c10::List<T> list;
+  for (int64_t i = 0; i < tensor.sizes[0]; i++) {
+    list.push_back(static_cast<T>(data[i]));
+  }
+  return list;
+}
+
+void check_dtype(const torchlite_tensor& tensor, int wanted, const char* what) {
+  TORCH_CHECK(tensor.dtype == wanted, what);
+}
+
+c10::IValue to_number(const torchlite_tensor& tensor, c10::TypeKind kind) {
+  switch (kind) {
+    case c10::TypeKind::IntType:
+      check_dtype(tensor, TORCHLITE_INT64, "an int parameter takes an int64");
+      return *static_cast<const int64_t*>(tensor.data);
+    case c10::TypeKind::FloatType:
+      check_dtype(tensor, TORCHLITE_FLOAT64, "a float parameter takes a float64");
+      return *static_cast<const double*>(tensor.data);
+    case c10::TypeKind::BoolType:
+      check_dtype(tensor, TORCHLITE_BOOL, "a bool parameter takes a bool");
+      return *static_cast<const uint8_t*>(tensor.data) != 0;
+    default:
+      return borrow(tensor);
+  }
+}
+
+c10::IValue to_numbers(const torchlite_tensor& tensor, c10::TypeKind kind) {
+  switch (kind) {
+    case c10::TypeKind::IntType:
+      check_dtype(tensor, TORCHLITE_INT64, "a parameter of ints takes int64");
+      return to_list<int64_t>(tensor);
+    case c10::TypeKind::FloatType:
+      check_dtype(tensor, TORCHLITE_FLOAT64, "a parameter of floats takes float64");
+      return to_list<double>(tensor);
+    case c10::TypeKind::BoolType:
+      check_dtype(tensor, TORCHLITE_BOOL, "a parameter of bools takes bool");
+      return to_list<bool, uint8_t>(tensor);
+    default:
+      return borrow(tensor);
+  }
+}
+
+// The lite interpreter's schemas hold DynamicType in place of the types themselves.
+c10::TypeKind kind_of(const c10::Type& type) {
+  const auto* dynamic = type.castRaw<c10::DynamicType>();
+  return dynamic != nullptr ? dynamic->dynamicKind() : type.kind();
+}
+
+// Where the parameter wants a number or a list of numbers, a tensor of no or one dimension is one.
+c10::IValue to_argument(const torchlite_tensor& tensor, c10::TypePtr wanted) {
+  if (wanted != nullptr && kind_of(*wanted) == c10::TypeKind::OptionalType) {
+    wanted = wanted->containedType(0);
+  }
+  if (wanted != nullptr && tensor.dims == 0) {
+    return to_number(tensor, kind_of(*wanted));
+  }
+  if (wanted != nullptr && tensor.dims == 1 && kind_of(*wanted) == c10::TypeKind::ListType) {
+    return to_numbers(tensor, kind_of(*wanted->containedType(0)));
   }
   return borrow(tensor);
 }
@@ -340,6 +394,17 @@ torchlite_status torchlite_set_threads(int32_t threads) {
   return guarded(TORCHLITE_INVALID_ARGUMENT, [&] {
     if (threads > 0) {
       at::set_num_threads(threads);
+    }
+    return TORCHLITE_OK;
+  });
+}
+
+torchlite_status torchlite_set_seed(uint64_t seed) {
+  return guarded(TORCHLITE_INVALID_ARGUMENT, [&] {
+    if (&at::detail::getDefaultCPUGenerator != nullptr) {
+      at::Generator generator = at::detail::getDefaultCPUGenerator();
+      const std::lock_guard<std::mutex> lock(generator.mutex());
+      generator.set_current_seed(seed);
     }
     return TORCHLITE_OK;
   });

@@ -7,7 +7,8 @@
  * used by one thread at a time. torchlite_error() is per thread.
  *
  * Values: inputs are dense, contiguous, row-major, little-endian tensors. Where a method's
- * parameter is an int, float or bool, pass a tensor without dimensions of int64, float64 or bool.
+ * parameter is an int, float or bool (or Optional of it), pass a tensor without dimensions of int64,
+ * float64 or bool; where it is a list of them, a tensor of one dimension.
  * Outputs are flattened depth first: tuples and lists in order, dicts by insertion order, None is
  * left out; numbers become tensors without dimensions (int64, float64, bool). Strings and objects
  * cannot be passed or returned.
@@ -115,6 +116,10 @@ TORCHLITE_API const char* torchlite_version(void);
 /* How many threads operators may use; 0 leaves the choice to the runtime. Call it before the
  * first forward. */
 TORCHLITE_API torchlite_status torchlite_set_threads(int32_t threads);
+
+/* Seeds the random numbers that operators draw, as torch.manual_seed() does, for all modules.
+ * Without it every process draws others. Does nothing where no operator draws any. */
+TORCHLITE_API torchlite_status torchlite_set_seed(uint64_t seed);
 
 #ifdef __cplusplus
 }

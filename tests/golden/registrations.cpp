@@ -4,29 +4,42 @@
 // alias key that serves every backend, so that the linker sees all that the operator reaches. A
 // function of its own registers it: what only that function reaches is the operator's price.
 
-#include <ATen/core/op_registration/op_registration.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
+
+#include <vector>
 #include <ATen/ops/add_ops.h>
 #include <ATen/ops/relu_ops.h>
 
 #include "selected_operators.h"
 
+// Without the schema that torch::Library infers from the C++ type: with dynamic types it wraps a
+// Generator in two Optionals, and the dispatcher refuses it. Both come from torchgen anyway.
 [[gnu::noinline]] static void bind(
     torch::Library& m,
     const char* schema,
     const char* name,
-    torch::CppFunction&& function) noexcept {
+    const char* overload,
+    c10::KernelFunction kernel) noexcept {
+  static auto& handles = *new std::vector<c10::RegistrationHandleRAII>();
   m.def(schema);
-  m.impl(name, torch::dispatch(
-      c10::DispatchKey::CompositeExplicitAutograd, std::move(function)));
+  handles.push_back(c10::Dispatcher::singleton().registerImpl(
+      {name, overload},
+      c10::DispatchKey::CompositeExplicitAutograd,
+      std::move(kernel),
+      std::nullopt,
+      nullptr,
+      "torchlite"));
 }
 
 extern "C" {
 [[gnu::noinline, gnu::used]] static void register_operator_aten_cadd_oTensor(torch::Library& m) noexcept {
-  bind(m, at::_ops::add_Tensor::schema_str, "add.Tensor", torch::CppFunction(TORCH_FN(at::_ops::add_Tensor::call)));
+  bind(m, at::_ops::add_Tensor::schema_str, at::_ops::add_Tensor::name, at::_ops::add_Tensor::overload_name,
+      c10::KernelFunction::makeFromUnboxedFunction(TORCH_FN(at::_ops::add_Tensor::call)));
 }
 [[gnu::noinline, gnu::used]] static void register_operator_aten_crelu(torch::Library& m) noexcept {
-  bind(m, at::_ops::relu::schema_str, "relu", torch::CppFunction(TORCH_FN(at::_ops::relu::call)));
+  bind(m, at::_ops::relu::schema_str, at::_ops::relu::name, at::_ops::relu::overload_name,
+      c10::KernelFunction::makeFromUnboxedFunction(TORCH_FN(at::_ops::relu::call)));
 }
 }
 

@@ -121,9 +121,22 @@ def test_roots_of_upstream_lists_are_kept_and_inner_operators_dropped():
     assert found.models == ()
 
 
+def test_upstreams_counted_operators_are_a_list_of_names():
+    found = parse_op_list(
+        "root_operators: {aten::add.Tensor: 32, prim::min.int: 81}", source="model_ops.yaml"
+    )
+    assert {str(o): found.operators.sources(o) for o in found.operators} == {
+        "aten::add.Tensor": ("model_ops.yaml",),
+        "prim::min.int": ("model_ops.yaml",),
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("root_operators: {}", "names no operators"),
+        ("root_operators: [aten::add]", "unknown keys: root_operators"),
+        ("root_operators: {aten::add: 1}\noperators: {}", "unknown keys: root_operators"),
         ("", "neither operators"),
         ("42", "neither operators"),
         ("[]", "names no operators"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,17 +40,9 @@ OUTCOME = BuildOutcome(
     logs=Path("/cache/logs"),
 )
 JSON_KEYS = [
-    *(
-        "compressed_size",
-        "dtypes",
-        "library",
-        "logs",
-        "manifest",
-        "operators",
-        "plan_key",
-        "rounds",
-    ),
-    *("runner", "seconds", "size", "units_compiled", "units_known", "units_linked"),
+    *("compressed_size", "dtypes", "library", "logs", "manifest", "operators", "plan_key"),
+    *("rounds", "runner", "seconds", "size", "skipped"),
+    *("units_compiled", "units_known", "units_linked"),
 ]
 
 
@@ -81,13 +74,14 @@ def test_defaults(asked):
         "jobs": None,
         "launcher": "auto",
         "lock_timeout": -1.0,
+        "skip_unknown": False,
     }
     assert asked == [((Path("m.ptl"),), "linux-x86_64", Path("out"), options)]
 
 
 def test_every_option_reaches_the_use_case(asked):
     given = ("-o", "my out", "-j", "3", "--lock-timeout", "0.5", "--launcher", "distcc")
-    run("other model.pt", *given, *TERSE)
+    run("other model.pt", *given, *TERSE, "--skip-unknown")
     assert asked == [
         (
             (Path("m.ptl"), Path("other model.pt")),
@@ -99,6 +93,7 @@ def test_every_option_reaches_the_use_case(asked):
                 "jobs": 3,
                 "launcher": "distcc",
                 "lock_timeout": 0.5,
+                "skip_unknown": True,
             },
         )
     ]
@@ -116,6 +111,16 @@ def test_result_for_people(asked):
     for text in ("my out/linux-x86_64", "1,234,567", "654,321", "2 of 1500", "12.3"):
         assert text in output
     assert "/cache/logs" not in output
+
+
+def test_operators_left_out_are_named_and_not_counted(asked, monkeypatch):
+    first = str(next(iter(OUTCOME.plan.operator_list.operators)))
+    outcome = replace(OUTCOME, skipped=(first, "aten::of_an_upgrader"))
+    monkeypatch.setattr(api, "build_runtime", lambda *_, **__: outcome)
+    assert f"{first}, aten::of_an_upgrader" in run().output
+    value = json.loads(run("--json").stdout)
+    assert value["skipped"] == [first, "aten::of_an_upgrader"]
+    assert value["operators"] == len(OUTCOME.plan.operator_list.operators) - 1
 
 
 def test_verbose_says_where_the_logs_are(asked):

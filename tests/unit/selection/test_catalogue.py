@@ -8,6 +8,7 @@ from builder.selection.catalogue import (
     read_catalogue,
     read_dispatcher_operators,
     read_hand_registrations,
+    read_schema_classes,
 )
 
 HEADER = """\
@@ -29,6 +30,19 @@ struct TORCH_API scale {
 };
 }}
 """
+GENERATED = """\
+at::Tensor scale_Tensor::call(const at::Tensor & self) {
+    return at::cpu::scale(self);
+}
+
+at::Tensor scale::call(const at::Tensor & self) {
+    TORCH_CHECK(false, "Static dispatch does not support scale forCPU ");
+}
+
+at::Tensor scale_Tensor::redispatch(c10::DispatchKeySet keys, const at::Tensor & self) {
+    TORCH_CHECK(false, "something else");
+}
+"""
 BY_HAND = """\
 // "aten::from_a_comment(Tensor x) -> Tensor"
 /* aten::from_a_block
@@ -46,6 +60,7 @@ def ops(tmp_path):
     folder.mkdir()
     (folder / "scale_ops.h").write_text(HEADER)
     (folder / "scale_native.h").write_text(HEADER.replace("aten::scale", "aten::wrong"))
+    (tmp_path / "Operators_0.cpp").write_text(GENERATED)
     return folder
 
 
@@ -106,6 +121,8 @@ def test_bytes_that_are_no_text_are_survived(sources):
 def test_exact_overloads_come_first():
     catalogue = OperatorCatalogue(
         dispatcher={},
+        undispatched=frozenset(),
+        classes={},
         by_hand={
             "aten::len": frozenset({"a.cpp", "b.cpp"}),
             "aten::len.t": frozenset({"b.cpp"}),
@@ -123,3 +140,18 @@ def test_exact_overloads_come_first():
 def test_every_name_can_be_suggested(ops, sources):
     catalogue = read_catalogue(sources(a=BY_HAND), ops)
     assert {"aten::scale", "aten::scale.Tensor", "mine::run.fast"} <= catalogue.names()
+
+
+def test_operators_without_a_kernel_are_those_whose_call_only_raises(ops, sources):
+    assert read_catalogue(sources(), ops).undispatched == {Operator("aten::scale")}
+
+
+def test_classes_are_read_from_schemas(sources):
+    text = """
+    // "mine::old(__torch__.torch.classes.mine.Gone x) -> Tensor"
+    m.def(TORCH_SELECTIVE_SCHEMA("mine::run.fast(__torch__.torch.classes.mine.Packed[] w, "
+        "__torch__.torch.classes.other.Cell c) -> Tensor"));
+    m.def("mine::stop(Tensor x) -> Tensor");
+    getCustomClass("__torch__.torch.classes.mine.Other");
+    """
+    assert read_schema_classes(sources(a=text)) == {"mine::run.fast": {"mine.Packed", "other.Cell"}}

@@ -6,18 +6,24 @@ from samples import make_list
 from builder.core.operators import Operator
 from builder.errors import ExitCode, ModelError
 from builder.selection.catalogue import DispatcherOperator, OperatorCatalogue
-from builder.selection.choosing import select
+from builder.selection.choosing import find_raising, find_refusals, select
 from builder.selection.rules import SelectionRules
 
 RULES = SelectionRules(
     always=frozenset({"always.cpp"}),
     ignored=frozenset({"mentions_only.cpp"}),
     preferred=frozenset({"promoted.cpp"}),
-    custom_classes={"xnnpack": frozenset({"context.cpp"})},
+    custom_classes={
+        "xnnpack": frozenset({"context.cpp"}),
+        "rnn": frozenset({"rnn.cpp"}),
+        "packed": frozenset({"packed.cpp"}),
+    },
+    made_of={"rnn.Cell": frozenset({"packed.Linear"})},
     by_name={"quantized": frozenset({"library.cpp"})},
     printing_unit="printing.cpp",
     printing=frozenset({"aten::str"}),
     unbuildable={"aten::fft_": "needs pocketfft"},
+    raising={"aten::mul": "makes something odd"},
     libraries={"torchvision": "torchvision is not built"},
 )
 CATALOGUE = OperatorCatalogue(
@@ -32,7 +38,9 @@ CATALOGUE = OperatorCatalogue(
             struct="mul_Tensor", header="ATen/ops/mul_ops.h"
         ),
         Operator("aten::fft_fft"): DispatcherOperator(struct="fft_fft", header="ATen/ops/f.h"),
+        Operator("aten::_nnz"): DispatcherOperator(struct="_nnz", header="ATen/ops/_nnz_ops.h"),
     },
+    undispatched=frozenset({Operator("aten::_nnz")}),
     by_hand={
         "aten::len": frozenset({"prims.cpp", "promoted.cpp", "special.cpp"}),
         "aten::len.t": frozenset({"prims.cpp", "promoted.cpp"}),
@@ -41,7 +49,9 @@ CATALOGUE = OperatorCatalogue(
         "aten::add": frozenset({"special.cpp"}),
         "aten::str": frozenset({"special.cpp"}),
         "quantized::conv2d.new": frozenset({"qconv.cpp"}),
+        "aten::cell.input": frozenset({"special.cpp"}),
     },
+    classes={"aten::cell.input": frozenset({"rnn.Cell"})},
 )
 
 
@@ -83,6 +93,13 @@ def test_namespaces_and_classes_bring_what_is_looked_up_by_name():
     assert selection.roots == {"always.cpp", "qconv.cpp", "library.cpp", "context.cpp"}
 
 
+def test_classes_of_schemas_are_registered_and_what_they_are_made_of():
+    selection = choose("aten::cell.input")
+    assert selection.roots == {"always.cpp", "special.cpp", "rnn.cpp", "packed.cpp"}
+    allowed = "#define TORCH_CUSTOM_CLASS_ALLOWLIST Cell;Linear\n"
+    assert all(text.endswith(allowed) for text in selection.limits.values())
+
+
 def test_every_unit_that_registers_by_hand_is_limited_to_what_is_wanted():
     selection = choose("aten::add.Tensor", "aten::len.t", classes=("xnnpack.C",))
     assert set(selection.limits) == {
@@ -114,6 +131,7 @@ def refuse(*names: str) -> ModelError:
         choose("aten::add.Tensor", *names)
     assert caught.value.exit_code is ExitCode.MODEL
     assert "builder ops" in caught.value.hint
+    assert "--skip-unknown" in caught.value.hint
     return caught.value
 
 
@@ -141,3 +159,21 @@ def test_operators_that_cannot_be_built_say_why():
 
 def test_an_operator_that_is_only_mentioned_does_not_exist():
     assert "aten::seen (wanted by m.ptl): does not exist" in refuse("aten::seen").message
+
+
+def test_the_rest_of_a_list_with_refused_operators_can_be_selected():
+    wanted = make_list("aten::add.Tensor", "aten::fft_fft", "mine::custom")
+    refused = find_refusals(wanted, CATALOGUE, RULES)
+    assert [str(operator) for operator in refused] == ["aten::fft_fft", "mine::custom"]
+    served = wanted.without(refused)
+    assert find_refusals(served, CATALOGUE, RULES) == {}
+    assert "add_Tensor::call" in select(served, CATALOGUE, RULES).registrations
+
+
+def test_operators_that_only_raise_are_built_and_known():
+    wanted = make_list("aten::add.Tensor", "aten::_nnz", "aten::mul.Tensor")
+    assert {str(o): why for o, why in find_raising(wanted, CATALOGUE, RULES).items()} == {
+        "aten::_nnz": "has no kernel for dense or quantised tensors on a CPU",
+        "aten::mul.Tensor": "makes something odd",
+    }
+    assert "_nnz::call" in select(wanted, CATALOGUE, RULES).registrations

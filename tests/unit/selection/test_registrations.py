@@ -56,5 +56,7 @@ def test_an_allowlist():
 
 
 def test_an_empty_allowlist_still_limits():
-    """Without the definition every operator would be registered (op_allowlist.h)."""
-    assert render_allowlist([], ()) == "#pragma once\n#define TORCH_OPERATOR_WHITELIST\n"
+    """Without the definitions everything would be registered (op_allowlist.h)."""
+    assert render_allowlist([], ()) == (
+        "#pragma once\n#define TORCH_OPERATOR_WHITELIST\n#define TORCH_CUSTOM_CLASS_ALLOWLIST\n"
+    )

@@ -24,6 +24,8 @@ UNITS = sorted(
 (INDEX,) = (Path(__file__).parents[3] / "third_party").glob("symbols-*.txt")
 INDEXED = {unit for units in parse_index(INDEX.read_text()).values() for unit in units}
 
+REASONS = [*RULES.libraries.values(), *RULES.unbuildable.values(), *RULES.raising.values()]
+
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_every_unit_that_the_rules_name_exists(unit):
@@ -34,6 +36,11 @@ def test_every_unit_that_the_rules_name_exists(unit):
     if tree is None:
         pytest.skip("the sources are not fetched")
     assert (tree.root / unit).is_file()
+
+
+def test_what_classes_are_made_of_can_be_registered():
+    parts = {part for parts in RULES.made_of.values() for part in parts}
+    assert {name.split(".")[0] for name in parts | set(RULES.made_of)} <= set(RULES.custom_classes)
 
 
 def test_rules_do_not_contradict_each_other():
@@ -72,7 +79,7 @@ def test_operators_bring_the_optional_sources_they_need(name, features):
     assert [feature.name for feature in chosen] == features
 
 
-@pytest.mark.parametrize("reason", [*RULES.libraries.values(), *RULES.unbuildable.values()])
+@pytest.mark.parametrize("reason", REASONS)
 def test_reasons_fit_behind_a_colon(reason):
     assert reason
     assert not reason.endswith(".")

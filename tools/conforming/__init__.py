@@ -1,0 +1,1 @@
+"""Upstream's mobile test models, each on a runtime of its own; see tools/conformance.py."""

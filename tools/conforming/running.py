@@ -1,0 +1,110 @@
+"""Building a runtime for one module alone, running its cases, and judging the outputs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from builder.api.building import BuildOutcome, build_runtime
+from builder.api.models import read_models
+from builder.api.toolchains import locate_target
+from builder.errors import BuilderError
+from builder.system.machine import host_architecture
+from builder.system.process import Runner
+from builder.system.progress import Progress
+from builder.verify.located import locate_runtime
+from builder.verify.runtime import run_model
+from conforming.cases import SEED, Exported, export
+from conforming.judging import Case, Judged, judge
+from conforming.modules import Module
+from conforming.rows import Row
+
+
+def try_module(module: Module, folder: Path, *, progress: Progress, jobs: int | None) -> Row:
+    """Returns what comes of `module`; whatever fails is said in the row."""
+    try:
+        exported = export(module, folder / "models")
+    except Exception as error:  # noqa: BLE001 - the reason is the result
+        return Row(module=module.name, ok=False, remarks=(f"not exported: {_first_line(error)}",))
+    try:
+        outcome = _build([exported.file], folder / "out" / module.name, progress, jobs)
+        runtimes = _runtimes(exported, outcome, folder, progress, jobs)
+    except BuilderError as error:
+        return Row(module=module.name, ok=False, remarks=(f"not built: {_first_line(error)}",))
+    judged = [_judge_case(case, runtimes[case.file]) for case in exported.cases]
+    problems = tuple(problem for one in judged for problem in one.problems)
+    return Row(
+        module=module.name,
+        ok=not problems,
+        operators=len(outcome.plan.operator_list.operators),
+        units=len(outcome.linked.units),
+        size=outcome.size.file,
+        calls=len(judged),
+        compared=sum(one.compared for one in judged),
+        shapes=sum(one.shapes for one in judged),
+        largest=max((one.largest for one in judged), default=0.0),
+        remarks=(*problems, *_remarks(exported)),
+    )
+
+
+def _judge_case(case: Case, runtime: Path) -> Judged:
+    located = locate_runtime(runtime, host_abi=f"linux-{host_architecture()}")
+    try:
+        with tempfile.TemporaryDirectory(prefix="conformance-") as scratch:
+            outcome = run_model(
+                located,
+                case.file,
+                case.inputs,
+                scratch=Path(scratch),
+                runner=Runner.inherit(),
+                method=case.method,
+                seed=SEED,
+            )
+    except BuilderError as error:
+        return Judged(problems=(f"{case.method}: {_last_line(error.message)}",))
+    return judge(case, outcome.outputs)
+
+
+def _runtimes(
+    exported: Exported,
+    outcome: BuildOutcome,
+    folder: Path,
+    progress: Progress,
+    jobs: int | None,
+) -> dict[Path, Path]:
+    """Each file of the cases and its runtime: upstream's, unless returning values takes more."""
+    served = set(outcome.plan.operator_list.operators)
+    found = {}
+    for file in dict.fromkeys(case.file for case in exported.cases):
+        (info,) = read_models((file,))
+        root = outcome.package.root
+        if not set(info.operators) <= served:
+            root = _build([file], folder / "out" / file.stem, progress, jobs).package.root
+        found[file] = root
+    return found
+
+
+def _build(files: Sequence[Path], out: Path, progress: Progress, jobs: int | None) -> BuildOutcome:
+    target = locate_target(f"linux-{host_architecture()}")
+    return build_runtime(files, target, out, progress=progress, jobs=jobs)
+
+
+def _remarks(exported: Exported) -> tuple[str, ...]:
+    left_out = _counted(exported.left_out)
+    return (*exported.notes, *((f"left out: {', '.join(left_out)}",) if left_out else ()))
+
+
+def _counted(texts: Iterable[str]) -> list[str]:
+    return [f"{count} x {text}" if count > 1 else text for text, count in Counter(texts).items()]
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__
+
+
+def _last_line(text: str) -> str:
+    said = [line.strip() for line in text.splitlines() if "torchlite-run:" in line]
+    return (said or [text.strip().splitlines()[0]])[-1][:400]
