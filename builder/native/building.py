@@ -27,7 +27,6 @@ from builder.native.journal import drop_torn_objects, wave
 from builder.native.layout import Layout
 from builder.native.link import (
     LTO_FLAGS,
-    elf_map_path,
     link_library,
     link_program,
     map_path,
@@ -152,10 +151,11 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
     if build.tuning.small_libstdcxx:
         roots.add(SMALL_LIBSTDCXX_UNIT)
     closure = close(roots, index, try_link=linker.link)
+    rounds = closure.rounds
     if build.tuning.lto:
-        shutil.copyfile(map_path(linked), elf_map_path(linked))
         closure = close(closure.units, index, try_link=linker.optimise)
-    return _finish(build, units, folder, linked, closure.units, closure.rounds, started)
+        rounds += closure.rounds
+    return _finish(build, units, folder, linked, closure.units, rounds, started)
 
 
 def compile_folder(build: NativeBuild) -> CompileFolder:

@@ -105,14 +105,6 @@ def map_path(output: Path) -> Path:
     return output.with_name(f"{output.name}.map")
 
 
-def elf_map_path(output: Path) -> Path:
-    """Returns where the map of the link without link-time optimisation is kept.
-
-    It still tells which unit each section came from.
-    """
-    return output.with_name(f"{output.name}.elf.map")
-
-
 def parse_undefined(output: str) -> tuple[str, ...]:
     """Returns the sorted names that lld reports as undefined."""
     return tuple(sorted({name.strip() for name in _UNDEFINED.findall(output)}))

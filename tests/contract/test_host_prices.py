@@ -174,6 +174,7 @@ class Project:
             objects,
             root / "lib.so",
             self.toolchain,
+            flags=("-Wl,--icf=safe",),
             soname="lib.so",
             runner=self.runner,
             log=root / "link.log",
