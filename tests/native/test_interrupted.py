@@ -36,7 +36,7 @@ def take_objects_away(objects):
     root, key = objects
     shutil.rmtree(root / "plans" / key)
     for pattern in MISSING:
-        for path in (root / "objects").glob(pattern):
+        for path in (root / "objects/size").glob(pattern):
             path.unlink()
 
 

@@ -49,6 +49,7 @@ class Project:
         self.folder = CompileFolder(
             root=root,
             ninja_file=root / "build.ninja",
+            objects="objects",
             prefixes=(
                 Prefix(root, ".", "."),
                 Prefix(self.source, os.path.relpath(self.source, root), "sample"),
