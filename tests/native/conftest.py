@@ -31,6 +31,12 @@ class Built:
     models: dict
 
     @property
+    def wanted(self):
+        """The models that it was built for."""
+        names = ("mobilenet_v2", "control_flow", "identity", "scaling")
+        return [self.models[name] for name in names]
+
+    @property
     def root(self):
         return self.out / ABI
 
@@ -71,7 +77,6 @@ def models(tmp_path_factory):
 @pytest.fixture(scope="session")
 def built(models, tmp_path_factory):
     out = tmp_path_factory.mktemp("out with space")
-    names = ("mobilenet_v2", "control_flow", "identity", "scaling")
-    wanted = (models[name] for name in names)
-    run_builder("build", *wanted, "--abi", ABI, "-o", out)
-    return Built(out=out, models=models)
+    made = Built(out=out, models=models)
+    run_builder("build", *made.wanted, "--abi", ABI, "-o", out)
+    return made

@@ -21,7 +21,7 @@ MISSING = ("c10/core/S*.o", "torch/csrc/jit/mobile/im*.o", "torchlite/*.o")
 
 @pytest.fixture
 def wanted(built):
-    return [built.models[name] for name in ("mobilenet_v2", "control_flow", "identity")]
+    return built.wanted
 
 
 @pytest.fixture
