@@ -2,6 +2,7 @@
 
 #include "torchlite.h"
 
+#include "no_autograd.h"
 #include "selected_operators.h"
 
 #include <ATen/CPUGeneratorImpl.h>
