@@ -21,18 +21,21 @@ from conforming.judging import Case, Judged, judge
 from conforming.modules import Module
 from conforming.rows import Row
 
+LONGEST_REASON = 200
+"""Characters; torch explains at length."""
+
 
 def try_module(module: Module, folder: Path, *, progress: Progress, jobs: int | None) -> Row:
     """Returns what comes of `module`; whatever fails is said in the row."""
     try:
         exported = export(module, folder / "models")
     except Exception as error:  # noqa: BLE001 - the reason is the result
-        return Row(module=module.name, ok=False, remarks=(f"not exported: {_first_line(error)}",))
+        return Row(module=module.name, ok=False, remarks=(f"not exported: {_reason(error)}",))
     try:
         outcome = _build([exported.file], folder / "out" / module.name, progress, jobs)
         runtimes = _runtimes(exported, outcome, folder, progress, jobs)
     except BuilderError as error:
-        return Row(module=module.name, ok=False, remarks=(f"not built: {_first_line(error)}",))
+        return Row(module=module.name, ok=False, remarks=(f"not built: {_reason(error)}",))
     judged = [_judge_case(case, runtimes[case.file]) for case in exported.cases]
     problems = tuple(problem for one in judged for problem in one.problems)
     return Row(
@@ -100,9 +103,9 @@ def _counted(texts: Iterable[str]) -> list[str]:
     return [f"{count} x {text}" if count > 1 else text for text, count in Counter(texts).items()]
 
 
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
+def _reason(error: Exception) -> str:
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]} ..."
 
 
 def _last_line(text: str) -> str:
