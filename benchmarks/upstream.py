@@ -28,10 +28,11 @@ from pathlib import Path
 from builder import api
 from builder.api.sources import locate_sources
 from builder.cli.console import ConsoleProgress
+from builder.core.plan import Interface
 from builder.core.profile import Flavour
 from builder.core.sources import SourceTree
 from builder.core.toolchain import Toolchain
-from builder.native.link import EXPORTS
+from builder.native.interfaces import LIBRARIES
 from builder.oplists import render_op_list
 from builder.system.machine import host_architecture
 from builder.system.places import data_folder
@@ -133,7 +134,7 @@ def link_upstream(binary: Path, tree: SourceTree, toolchain: Toolchain, output: 
         "const char* const torchlite::selected_operators[] = {nullptr};\n"
     )
     exports = output.with_suffix(".map")
-    exports.write_text(EXPORTS)
+    exports.write_text(LIBRARIES[Interface.C].version_script)
     compiler = [str(toolchain.cxx.path), *toolchain.system_flags, "-std=gnu++17", "-fPIC", "-O2"]
     folders = (
         *(binary, binary / "aten/src", tree.root, tree.root / "aten/src"),

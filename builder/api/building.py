@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from builder.core.manifest import Manifest
     from builder.core.model import OperatorList
     from builder.core.operators import Operator
-    from builder.core.plan import BuildPlan
+    from builder.core.plan import BuildPlan, Interface
     from builder.core.profile import Flavour
     from builder.core.targets import Target
     from builder.core.toolchain import Toolchain
@@ -51,10 +51,12 @@ def plan_build(
     toolchain: Toolchain,
     flavour: Flavour | None = None,
     dtypes: DtypeSet | None = None,
+    interface: Interface | None = None,
 ) -> BuildPlan:
     """Returns what building a runtime for models and operator lists would do; writes nothing.
 
-    Without `dtypes`, kernels are for those that can occur in the models.
+    Without `dtypes`, kernels are for those that can occur in the models; without `interface`, the
+    runtime has the C API.
 
     Raises:
         ModelError: a file cannot be read, or its bytecode not by the runtime.
@@ -63,7 +65,7 @@ def plan_build(
     from builder.api.sources import load_source_lock
     from builder.core.dtypes import DtypeChoice
     from builder.core.features import choose_features
-    from builder.core.plan import BuildPlan
+    from builder.core.plan import BuildPlan, Interface
     from builder.core.profile import Flavour
     from builder.native.configure import OPTIONS
     from builder.selection.dispatch import choose_static_dispatch
@@ -87,6 +89,7 @@ def plan_build(
         native_digest=_digest_native_files(),
         dtypes=choice.dtypes,
         dtypes_reason=choice.reason,
+        interface=interface or Interface.C,
     )
 
 
@@ -127,6 +130,39 @@ def build_runtime(
         linked, served, registry, skipped = _build(build, skip_unknown=skip_unknown)
         outcome = _package(build, linked, served, registry, output / target.abi)
         return replace(outcome, skipped=skipped)
+
+
+def link_library(
+    paths: Sequence[Path],
+    target: Target,
+    *,
+    interface: Interface,
+    progress: Progress,
+    flavour: Flavour | None = None,
+    dtypes: DtypeSet | None = None,
+    jobs: int | None = None,
+    launcher: str = "auto",
+) -> LinkResult:
+    """Links the library of one interface for `paths`; it stays in the cache, nothing is packaged.
+
+    Objects are shared with `build_runtime`. Which operators the library serves is asked only where
+    the interface has a runner.
+
+    Raises:
+        BuilderError: as `build_runtime`; ToolchainError also without a JDK where one is needed.
+    """
+    from builder.api.toolchains import locate_toolchain
+    from builder.system.locks import folder_lock
+
+    toolchain = locate_toolchain(target, launcher=launcher)
+    plan = plan_build(
+        paths, target, toolchain=toolchain, flavour=flavour, dtypes=dtypes, interface=interface
+    )
+    _note_choices(plan, progress)
+    build = _native_build(plan, toolchain, progress=progress, jobs=jobs)
+    with folder_lock(build.layout.root, on_wait=progress.note):
+        linked, _, _, _ = _build(build, skip_unknown=False)
+    return linked
 
 
 def make_symbol_index(
@@ -180,6 +216,7 @@ def _native_build(
         plan=plan,
         tree=locate_sources(progress=progress),
         features=_locate_features(plan, progress),
+        headers=_locate_headers(plan),
         toolchain=toolchain,
         layout=Layout.of(cache_folder(), plan),
         runtime=data_folder("cmake") / "runtime",
@@ -188,6 +225,18 @@ def _native_build(
         progress=progress,
         jobs=jobs,
     )
+
+
+def _locate_headers(plan: BuildPlan) -> tuple[Path, ...]:
+    """Returns where `jni.h` is, which toolchains for Linux do not bring."""
+    from builder.core.plan import Interface
+    from builder.core.targets import Platform
+    from builder.system.process import Runner
+    from builder.toolchains.jdk import locate_jdk
+
+    if plan.interface is not Interface.JNI or plan.target.platform is not Platform.LINUX:
+        return ()
+    return locate_jdk(Runner.inherit()).headers
 
 
 def _locate_features(plan: BuildPlan, progress: Progress) -> tuple[LocatedFeature, ...]:
@@ -228,7 +277,11 @@ def _build(
     selection = select(served, catalogue, rules)
     linked = build_runtime(build, graph, selection)
     emulator = find_emulator(build.plan.target.architecture, build.runner)
-    if emulator is None:
+    if linked.runner is None:
+        build.progress.note(
+            f"not asked which operators it serves: {linked.library.name} has no C API"
+        )
+    elif emulator is None:
         build.progress.note(
             f"not asked which operators it serves: nothing here runs {build.plan.target} programs "
             "(apt install qemu-user)"

@@ -15,7 +15,8 @@ class LinkResult:
     """Stripped shared library."""
     unstripped: Path
     map_file: Path
-    runner: Path
+    runner: Path | None
+    """None where the library has no C API that it could call."""
     units: tuple[str, ...]
     """Ids of the translation units that were linked, sorted."""
     units_compiled: int

@@ -21,6 +21,15 @@ class DispatchBackend(StrEnum):
     QUANTIZED_CPU = "QuantizedCPU"
 
 
+class Interface(StrEnum):
+    """What programs call a runtime through."""
+
+    C = "c"
+    """`torchlite.h`."""
+    JNI = "jni"
+    """The native methods of the Java classes in `java/`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildPlan:
     """All that decides the bytes of one runtime."""
@@ -43,6 +52,7 @@ class BuildPlan:
     """What kernels are compiled for."""
     dtypes_reason: str = "as asked"
     """Why these; it decides no bytes."""
+    interface: Interface = Interface.C
 
     @property
     def objects_key(self) -> str:
@@ -66,6 +76,7 @@ class BuildPlan:
             list(self.operator_list.custom_classes),
             self.dtypes.to_json(),
             dict(self.features),
+            str(self.interface),
         )[:16]
 
     def to_json(self) -> dict[str, Any]:
@@ -79,6 +90,7 @@ class BuildPlan:
             "dtypes": self.dtypes.to_json(),
             "dtypes_reason": self.dtypes_reason,
             "features": dict(self.features),
+            "interface": str(self.interface),
             "key": self.key,
             "native_digest": self.native_digest,
             "objects_key": self.objects_key,

@@ -38,6 +38,24 @@ class Launcher:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Jdk:
+    """A Java development kit."""
+
+    home: Path
+    version: str
+    """As `javac -version` prints it."""
+
+    @property
+    def headers(self) -> tuple[Path, ...]:
+        """Folders of `jni.h` and of what it includes."""
+        return (self.home / "include", self.home / "include/linux")
+
+    def tool(self, name: str) -> Path:
+        """Returns the path of one of its programs."""
+        return self.home / "bin" / name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
     """What compiles and links for one target."""
 

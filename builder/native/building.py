@@ -23,6 +23,7 @@ from builder.native.configure import configure, generate
 from builder.native.features import add_features
 from builder.native.flags import Tuning, load_tuning
 from builder.native.index import load_index
+from builder.native.interfaces import LIBRARIES, Library
 from builder.native.journal import drop_torn_objects, wave
 from builder.native.layout import Layout
 from builder.native.link import (
@@ -35,8 +36,8 @@ from builder.native.link import (
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
 from builder.native.reply import Roots, read_unit_graph
 from builder.native.units import (
-    API_UNIT,
     REGISTRATIONS_UNIT,
+    LIBRARY,
     RUNNER_UNIT,
     SMALL_LIBSTDCXX_UNIT,
     BuildUnits,
@@ -46,7 +47,6 @@ from builder.system.files import free_bytes, link_folder, replacement, write_ato
 from builder.system.process import Runner
 from builder.system.progress import Progress
 
-SONAME = "libtorchlite.so"
 NEEDED_BYTES = 1 << 30
 """Free space to start with; a complete build of one model takes some 300 MB."""
 
@@ -64,11 +64,18 @@ class NativeBuild:
     index_file: Path
     features: tuple[LocatedFeature, ...] = ()
     """Optional sources that the plan wants."""
+    headers: tuple[Path, ...] = ()
+    """Folders of headers that the plan's interface needs and the toolchain does not have."""
     runner: Runner
     progress: Progress
     jobs: int | None = None
     compiled: list[int] = field(default_factory=list)
     """How many units each wave compiled."""
+
+    @property
+    def interface(self) -> Library:
+        """The library to link."""
+        return LIBRARIES[self.plan.interface]
 
     @property
     def tuning(self) -> Tuning:
@@ -141,13 +148,16 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
         runtime=build.runtime,
         version=build.plan.source_version,
         dtypes=build.plan.dtypes,
+        interface=build.interface,
+        headers=build.headers,
     )
     folder = compile_folder(build)
     write_ninja(render_ninja(units.graph.units.values(), build.toolchain, folder), folder)
-    linked = build.layout.plan / "unstripped" / SONAME
+    linked = build.layout.plan / "unstripped" / build.interface.soname
     index = load_index(build.index_file, graph)
     linker = _Linker(build=build, units=units, folder=folder, output=linked)
-    roots = {API_UNIT, REGISTRATIONS_UNIT, *selection.roots}
+    roots = {REGISTRATIONS_UNIT, *selection.roots}
+    roots |= {f"{LIBRARY}/{name}" for name in build.interface.units}
     if build.tuning.small_libstdcxx:
         roots.add(SMALL_LIBSTDCXX_UNIT)
     closure = close(roots, index, try_link=linker.link)
@@ -204,7 +214,8 @@ class _Linker:
             self.output,
             self.build.toolchain,
             flags=flags,
-            soname=SONAME,
+            soname=self.build.interface.soname,
+            version_script=self.build.interface.version_script,
             runner=self.build.runner,
             log=self.build.layout.logs / "link.log",
         )
@@ -235,9 +246,24 @@ def _finish(
     started: float,
 ) -> LinkResult:
     build.progress.step("stripping the library and linking the runner")
-    library, program = build.layout.plan / SONAME, build.layout.plan / "torchlite-run"
+    library = build.layout.plan / build.interface.soname
     with replacement(library) as temporary:
         strip_library(linked, temporary, build.toolchain, runner=build.runner)
+    return LinkResult(
+        library=library,
+        unstripped=linked,
+        map_file=map_path(linked),
+        runner=_link_runner(build, folder, library) if build.interface.has_runner else None,
+        units=tuple(sorted(reached)),
+        units_compiled=sum(build.compiled),
+        units_known=units.known,
+        rounds=rounds,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _link_runner(build: NativeBuild, folder: CompileFolder, library: Path) -> Path:
+    program = build.layout.plan / "torchlite-run"
     _compile(build, folder, [RUNNER_UNIT])
     with replacement(program) as temporary:
         link_program(
@@ -248,14 +274,4 @@ def _finish(
             runner=build.runner,
             log=build.layout.logs / "link-runner.log",
         )
-    return LinkResult(
-        library=library,
-        unstripped=linked,
-        map_file=map_path(linked),
-        runner=program,
-        units=tuple(sorted(reached)),
-        units_compiled=sum(build.compiled),
-        units_known=units.known,
-        rounds=rounds,
-        seconds=time.monotonic() - started,
-    )
+    return program

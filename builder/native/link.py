@@ -35,8 +35,6 @@ LIBRARY_FLAGS = (
 LTO_FLAGS = ("-flto", "-ffat-lto-objects")
 """Links the bitcode that objects carry instead of their machine code."""
 
-EXPORTS = "{\n  global: torchlite_*;\n  local: *;\n};\n"
-
 
 @dataclass(frozen=True, slots=True)
 class LinkOutcome:
@@ -53,6 +51,7 @@ def link_library(
     *,
     flags: Sequence[str],
     soname: str,
+    version_script: str,
     runner: Runner,
     log: Path,
 ) -> LinkOutcome:
@@ -67,6 +66,7 @@ def link_library(
         toolchain: what to link with.
         flags: of the profile.
         soname: DT_SONAME.
+        version_script: says which symbols it exports.
         runner: runs the linker.
         log: takes all it says.
 
@@ -74,7 +74,7 @@ def link_library(
         NativeBuildError: the link failed for another reason.
     """
     exports = output.parent / "exports.map"
-    write_atomically(exports, EXPORTS)
+    write_atomically(exports, version_script)
     response = output.parent / "objects.rsp"
     write_atomically(response, "".join(f"{_quote(str(path))}\n" for path in objects))
     command = (

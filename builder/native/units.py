@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from builder.core.dtypes import EVERYTHING, DtypeSet
+from builder.core.plan import Interface
 from builder.core.selection import Selection
 from builder.core.units import TranslationUnit, UnitGraph
+from builder.native.interfaces import LIBRARIES, Library
 from builder.native.layout import Layout
 from builder.system.files import write_if_changed
 
 LIBRARY = "torchlite"
-API_UNIT = f"{LIBRARY}/torchlite.cpp"
 RUNNER_UNIT = f"{LIBRARY}/runner.cpp"
 SMALL_LIBSTDCXX_UNIT = f"{LIBRARY}/small_libstdcxx.cpp"
 REGISTRATIONS_UNIT = f"{LIBRARY}/registrations.cpp"
@@ -47,6 +49,8 @@ def make_units(
     runtime: Path,
     version: str,
     dtypes: DtypeSet = EVERYTHING,
+    interface: Library = LIBRARIES[Interface.C],
+    headers: Sequence[Path] = (),
 ) -> BuildUnits:
     """Writes generated sources and headers, and returns all units a build can draw from.
 
@@ -57,13 +61,16 @@ def make_units(
         runtime: builder's own C++ (`cmake/runtime`).
         version: PyTorch version that torchlite_version() answers with.
         dtypes: what kernels are compiled for.
+        interface: whose units to add.
+        headers: folders of headers that only these units see.
     """
     digest = _digest(selection.registrations)
     registrations = layout.registrations / f"{digest}.cpp"
     write_if_changed(registrations, selection.registrations)
     flags = (*graph.units[_LIKE].flags, f"-I{runtime}")
+    offered = (*flags, _version(version), *(f"-I{folder}" for folder in headers))
     own = (
-        _own(API_UNIT, runtime / "torchlite.cpp", (*flags, _version(version))),
+        *(_own(f"{LIBRARY}/{name}", runtime / name, offered) for name in interface.units),
         _own(RUNNER_UNIT, runtime / "runner.cpp", (*flags,)),
         _own(
             SMALL_LIBSTDCXX_UNIT,

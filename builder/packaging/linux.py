@@ -45,7 +45,8 @@ def write_package(
     """
     with replacement_folder(root) as folder:
         _copy(linked.library, folder / LIBRARY, mode=0o755)
-        _copy(linked.runner, folder / RUNNER, mode=0o755)
+        if linked.runner is not None:
+            _copy(linked.runner, folder / RUNNER, mode=0o755)
         _copy(cmake / "runtime/torchlite.h", folder / "include/torchlite.h")
         for config in ("TorchLiteConfig.cmake", "TorchLiteConfigVersion.cmake"):
             _copy(cmake / "package" / config, folder / "lib/cmake/TorchLite" / config)

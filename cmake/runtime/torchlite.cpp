@@ -2,27 +2,18 @@
 
 #include "torchlite.h"
 
-#include "no_autograd.h"
+#include "lite_module.h"
 #include "selected_operators.h"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/core/dynamic_type.h>
-#include <ATen/core/jit_type.h>
 #include <ATen/ops/clone.h>
 #include <ATen/ops/from_blob.h>
-#include <c10/core/InferenceMode.h>
-#include <c10/util/Exception.h>
-#include <torch/csrc/jit/mobile/import.h>
-#include <torch/csrc/jit/mobile/module.h>
 #include <torch/csrc/jit/mobile/prim_ops_registery.h>
 #include <torch/csrc/jit/runtime/operator.h>
 
-#include <istream>
 #include <memory>
 #include <mutex>
-#include <streambuf>
 #include <string>
 #include <vector>
 
@@ -32,7 +23,7 @@ const Generator& getDefaultCPUGenerator() __attribute__((weak));
 } // namespace at::detail
 
 struct torchlite_module {
-  torch::jit::mobile::Module module;
+  torchlite::Module module;
 };
 
 struct torchlite_result {
@@ -43,30 +34,10 @@ namespace {
 
 thread_local std::string last_error;
 
+using torchlite::kind_of;
+
 class UnsupportedOutput : public std::runtime_error {
   using std::runtime_error::runtime_error;
-};
-
-class MemoryBuffer : public std::streambuf {
- public:
-  MemoryBuffer(const void* data, size_t size) {
-    char* begin = const_cast<char*>(static_cast<const char*>(data));
-    setg(begin, begin, begin + size);
-  }
-
- protected:
-  pos_type seekoff(off_type offset, std::ios_base::seekdir from, std::ios_base::openmode) override {
-    char* base = from == std::ios_base::beg ? eback() : from == std::ios_base::cur ? gptr() : egptr();
-    return seekpos(base - eback() + offset, std::ios_base::in);
-  }
-
-  pos_type seekpos(pos_type position, std::ios_base::openmode) override {
-    if (position < 0 || position > egptr() - eback()) {
-      return pos_type(off_type(-1));
-    }
-    setg(eback(), eback() + off_type(position), egptr());
-    return position;
-  }
 };
 
 torchlite_status fail(torchlite_status status, const std::string& text) {
@@ -163,12 +134,6 @@ c10::IValue to_numbers(const torchlite_tensor& tensor, c10::TypeKind kind) {
   }
 }
 
-// The lite interpreter's schemas hold DynamicType in place of the types themselves.
-c10::TypeKind kind_of(const c10::Type& type) {
-  const auto* dynamic = type.castRaw<c10::DynamicType>();
-  return dynamic != nullptr ? dynamic->dynamicKind() : type.kind();
-}
-
 // Where the parameter wants a number or a list of numbers, a tensor of no or one dimension is one.
 c10::IValue to_argument(const torchlite_tensor& tensor, c10::TypePtr wanted) {
   if (wanted != nullptr && kind_of(*wanted) == c10::TypeKind::OptionalType) {
@@ -241,7 +206,7 @@ void own_outputs(std::vector<at::Tensor>& tensors, const torchlite_tensor* input
 }
 
 std::vector<c10::IValue> to_arguments(
-    const torch::jit::mobile::Method& method,
+    const torchlite::Method& method,
     const torchlite_tensor* inputs,
     size_t count) {
   std::vector<c10::IValue> arguments;
@@ -303,8 +268,7 @@ torchlite_status torchlite_load(const char* path, torchlite_module** module) {
     return fail(TORCHLITE_INVALID_ARGUMENT, "torchlite_load: null argument");
   }
   return guarded(TORCHLITE_LOAD_FAILED, [&] {
-    c10::InferenceMode guard;
-    *module = new torchlite_module{torch::jit::_load_for_mobile(std::string(path))};
+    *module = new torchlite_module{torchlite::load_module(path)};
     return TORCHLITE_OK;
   });
 }
@@ -314,10 +278,7 @@ torchlite_status torchlite_load_buffer(const void* data, size_t size, torchlite_
     return fail(TORCHLITE_INVALID_ARGUMENT, "torchlite_load_buffer: null argument");
   }
   return guarded(TORCHLITE_LOAD_FAILED, [&] {
-    c10::InferenceMode guard;
-    MemoryBuffer buffer(data, size);
-    std::istream stream(&buffer);
-    *module = new torchlite_module{torch::jit::_load_for_mobile(stream)};
+    *module = new torchlite_module{torchlite::load_module(data, size)};
     return TORCHLITE_OK;
   });
 }

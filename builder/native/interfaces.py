@@ -1,0 +1,48 @@
+"""What a runtime offers to programs: which of builder's own units root it, what it exports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from builder.core.plan import Interface
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Library:
+    """The shared library of one interface."""
+
+    soname: str
+    units: tuple[str, ...]
+    """Below `cmake/runtime`; the link starts from them."""
+    exports: tuple[str, ...]
+    """Symbols, as a version script names them; all others are hidden."""
+    has_runner: bool
+    """Whether the runner can call it."""
+
+    @property
+    def version_script(self) -> str:
+        """What the linker is given to hide all but the exports."""
+        listed = "".join(f" {name};" for name in self.exports)
+        return f"{{\n  global:{listed}\n  local: *;\n}};\n"
+
+
+LIBRARIES = {
+    Interface.C: Library(
+        soname="libtorchlite.so",
+        units=("torchlite.cpp",),
+        exports=("torchlite_*",),
+        has_runner=True,
+    ),
+    Interface.JNI: Library(
+        soname="libpytorch_jni_lite.so",
+        units=(
+            "jni/calls.cpp",
+            "jni/images.cpp",
+            "jni/ivalues.cpp",
+            "jni/modules.cpp",
+            "jni/tensors.cpp",
+        ),
+        exports=("JNI_OnLoad",),
+        has_runner=False,
+    ),
+}

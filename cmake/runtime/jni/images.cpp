@@ -1,0 +1,203 @@
+// A camera's picture as a normalised float tensor.
+
+#include "calls.h"
+#include "natives.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+namespace torchlite::jni {
+
+namespace {
+
+struct Plane {
+  const uint8_t* data;
+  jint row_stride;
+  jint pixel_stride;
+
+  int at(int x, int y) const {
+    return data[static_cast<ptrdiff_t>(y) * row_stride + static_cast<ptrdiff_t>(x) * pixel_stride];
+  }
+};
+
+struct Picture {
+  Plane luma;
+  Plane blue;
+  Plane red;
+};
+
+// Where the tensor's columns, or its rows, are in the picture.
+struct Axis {
+  int size; // of the picture
+  int cropped;
+  bool reversed;
+};
+
+int clamp_byte(int value) {
+  return std::min(std::max(value, 0), 255);
+}
+
+// ITU-R BT.601 in ten binary digits, as Android's cameras encode.
+std::array<int, 3> to_rgb(const Picture& picture, int x, int y) {
+  const int luma = 1192 * std::max(picture.luma.at(x, y) - 16, 0);
+  const int blue = picture.blue.at(x >> 1, y >> 1) - 128;
+  const int red = picture.red.at(x >> 1, y >> 1) - 128;
+  return {
+      clamp_byte((luma + 1634 * red) >> 10),
+      clamp_byte((luma - 833 * red - 400 * blue) >> 10),
+      clamp_byte((luma + 2066 * blue) >> 10)};
+}
+
+// The step is a whole number of pixels where the picture is larger than the tensor, as in 2.1.0.
+std::vector<int> choose_pixels(const Axis& axis, int count, double scale) {
+  const int begin = (axis.size - axis.cropped) / 2;
+  std::vector<int> pixels;
+  for (int i = 0; i < count; i++) {
+    const int step = static_cast<int>(i * scale);
+    const int pixel = axis.reversed ? begin + axis.cropped - 1 - step : begin + step;
+    pixels.push_back(std::min(std::max(pixel, 0), axis.size - 1));
+  }
+  return pixels;
+}
+
+struct Crop {
+  std::vector<int> columns;
+  std::vector<int> rows;
+};
+
+// The largest area in the middle with the tensor's proportions.
+Crop crop(int width, int height, int degrees, int tensor_width, int tensor_height) {
+  const bool lying = degrees == 90 || degrees == 270;
+  int64_t upright_width = lying ? height : width;
+  int64_t upright_height = lying ? width : height;
+  if (tensor_width * upright_height <= tensor_height * upright_width) {
+    upright_width = tensor_width * upright_height / tensor_height;
+  } else {
+    upright_height = tensor_height * upright_width / tensor_width;
+  }
+  const auto whole = static_cast<double>(upright_width / tensor_width);
+  const double scale = whole > 0 ? whole : static_cast<double>(upright_width) / tensor_width;
+  const auto across = static_cast<int>(lying ? upright_height : upright_width);
+  const auto down = static_cast<int>(lying ? upright_width : upright_height);
+  return {
+      choose_pixels({width, across, degrees == 180 || degrees == 270}, tensor_width, scale),
+      choose_pixels({height, down, degrees == 90 || degrees == 180}, tensor_height, scale)};
+}
+
+struct Normalisation {
+  std::array<float, 3> mean;
+  std::array<float, 3> deviation;
+
+  float operator()(int value, size_t channel) const {
+    return (static_cast<float>(value) - 255 * mean[channel]) / (255 * deviation[channel]);
+  }
+};
+
+void write(
+    const Picture& picture,
+    const Crop& area,
+    const Normalisation& normalise,
+    bool channels_last,
+    float* out) {
+  const size_t pixels = area.columns.size() * area.rows.size();
+  const size_t step = channels_last ? 3 : 1;
+  const size_t apart = channels_last ? 1 : pixels;
+  for (const int y : area.rows) {
+    for (const int x : area.columns) {
+      const auto colours = to_rgb(picture, x, y);
+      for (size_t channel = 0; channel < 3; channel++) {
+        out[channel * apart] = normalise(colours[channel], channel);
+      }
+      out += step;
+    }
+  }
+}
+
+template <typename T>
+T* address_of(JNIEnv* env, jobject buffer, const char* what) {
+  refuse_null(buffer, what);
+  auto* address = static_cast<T*>(env->GetDirectBufferAddress(buffer));
+  if (address == nullptr) {
+    throw IllegalArgument(std::string(what) + " is no direct buffer");
+  }
+  return address;
+}
+
+// Refuses a plane whose last pixel lies behind its buffer.
+Plane read_plane(JNIEnv* env, jobject buffer, const jint* strides, jint width, jint height) {
+  const auto* data = address_of<const uint8_t>(env, buffer, "a plane of the picture");
+  const jlong last = static_cast<jlong>(height - 1) * strides[0] +
+      static_cast<jlong>(width - 1) * strides[1];
+  if (strides[0] < 0 || strides[1] < 0 || last >= env->GetDirectBufferCapacity(buffer)) {
+    throw IllegalArgument("a plane of the picture is smaller than its strides say");
+  }
+  return {data, strides[0], strides[1]};
+}
+
+std::array<float, 3> read_three(JNIEnv* env, jobjectArray arrays, jsize index) {
+  const Local<jobject> array(env, env->GetObjectArrayElement(arrays, index));
+  refuse_null(array.get(), "means or deviations");
+  std::array<float, 3> values{};
+  env->GetFloatArrayRegion(static_cast<jfloatArray>(array.get()), 0, 3, values.data());
+  check(env);
+  return values;
+}
+
+void convert(
+    JNIEnv* env,
+    jclass,
+    jobject luma,
+    jobject blue,
+    jobject red,
+    jintArray java_strides,
+    jint width,
+    jint height,
+    jint degrees,
+    jint tensor_width,
+    jint tensor_height,
+    jobjectArray mean_and_deviation,
+    jobject out,
+    jint offset,
+    jboolean channels_last) {
+  guarded(env, [&] {
+    std::array<jint, 4> strides{};
+    env->GetIntArrayRegion(java_strides, 0, 4, strides.data());
+    check(env);
+    const jint half_width = (width + 1) / 2;
+    const jint half_height = (height + 1) / 2;
+    const Picture picture{
+        read_plane(env, luma, &strides[0], width, height),
+        read_plane(env, blue, &strides[2], half_width, half_height),
+        read_plane(env, red, &strides[2], half_width, half_height)};
+    const Normalisation normalise{
+        read_three(env, mean_and_deviation, 0), read_three(env, mean_and_deviation, 1)};
+    write(
+        picture,
+        crop(width, height, degrees, tensor_width, tensor_height),
+        normalise,
+        channels_last != JNI_FALSE,
+        address_of<float>(env, out, "the buffer to write to") + offset);
+  });
+}
+
+} // namespace
+
+void register_images(JNIEnv* env) {
+  const Local<jclass> type(
+      env, env->FindClass("org/pytorch/torchvision/TensorImageUtils$NativePeer"));
+  if (type.get() == nullptr) {
+    env->ExceptionClear();
+    return;
+  }
+  constexpr auto text = [](const char* constant) { return const_cast<char*>(constant); };
+  const JNINativeMethod method{
+      text("convert"),
+      text("(Ljava/nio/ByteBuffer;Ljava/nio/ByteBuffer;Ljava/nio/ByteBuffer;[IIIIII[[F"
+           "Ljava/nio/FloatBuffer;IZ)V"),
+      reinterpret_cast<void*>(convert)};
+  env->RegisterNatives(type.get(), &method, 1);
+  check(env);
+}
+
+} // namespace torchlite::jni

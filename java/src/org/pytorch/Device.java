@@ -1,0 +1,16 @@
+package org.pytorch;
+
+/** Where a model runs. */
+public enum Device {
+  /** The processor. */
+  CPU(1),
+  /** The graphics processor, through Vulkan; models are refused where the library lacks it. */
+  VULKAN(2);
+
+  /** What the native side knows it by (cmake/runtime/jni/modules.cpp). */
+  final int jniCode;
+
+  Device(int jniCode) {
+    this.jniCode = jniCode;
+  }
+}

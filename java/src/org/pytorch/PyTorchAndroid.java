@@ -1,0 +1,55 @@
+package org.pytorch;
+
+import android.content.res.AssetManager;
+
+/** Settings of the native side, and models among an app's assets. */
+public final class PyTorchAndroid {
+  /** Has no use: all members are static. */
+  public PyTorchAndroid() {}
+
+  /**
+   * Loads a model from the app's assets, as {@link
+   * LiteModuleLoader#loadModuleFromAsset(AssetManager, String, Device)} does.
+   *
+   * @param assetManager of the app's context
+   * @param assetName path of the model below {@code assets/}
+   * @param device where to run the model
+   * @return the model
+   * @throws IllegalArgumentException if there is no such asset
+   * @throws RuntimeException if the asset cannot be read, or needs operators the library lacks
+   */
+  public static Module loadModuleFromAsset(
+      final AssetManager assetManager, final String assetName, final Device device) {
+    return LiteModuleLoader.loadModuleFromAsset(assetManager, assetName, device);
+  }
+
+  /**
+   * Loads a model from the app's assets, to run on the processor.
+   *
+   * @param assetManager of the app's context
+   * @param assetName path of the model below {@code assets/}
+   * @return the model
+   * @throws IllegalArgumentException if there is no such asset
+   * @throws RuntimeException if the asset cannot be read, or needs operators the library lacks
+   */
+  public static Module loadModuleFromAsset(
+      final AssetManager assetManager, final String assetName) {
+    return LiteModuleLoader.loadModuleFromAsset(assetManager, assetName);
+  }
+
+  /**
+   * Sets how many threads compute. All modules share them.
+   *
+   * @param numThreads at least one
+   * @throws IllegalArgumentException for zero and less
+   */
+  public static void setNumThreads(int numThreads) {
+    if (numThreads < 1) {
+      throw new IllegalArgumentException(numThreads + " threads cannot compute; 1 is the least");
+    }
+    NativeLibrary.load();
+    nativeSetNumThreads(numThreads);
+  }
+
+  private static native void nativeSetNumThreads(int numThreads);
+}

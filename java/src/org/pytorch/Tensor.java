@@ -1,0 +1,779 @@
+package org.pytorch;
+
+import java.nio.Buffer;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.DoubleBuffer;
+import java.nio.FloatBuffer;
+import java.nio.IntBuffer;
+import java.nio.LongBuffer;
+import java.util.Arrays;
+import java.util.Locale;
+
+/**
+ * Numbers of one type in a grid of any number of dimensions.
+ *
+ * <p>Made from an array, whose elements are copied, or from a direct buffer in the processor's byte
+ * order, which is not copied: the model reads it, and its elements can be changed between calls.
+ * Results of models are not copied either; reading them makes arrays.
+ */
+public abstract class Tensor {
+  final long[] shape;
+  final MemoryFormat memoryFormat;
+
+  /** Frees the native tensor that owns the buffer; null for buffers of the app. */
+  private NativeHandle handle;
+
+  private Tensor(long[] shape, MemoryFormat memoryFormat) {
+    check(memoryFormat != null, "the memory format is null");
+    this.shape = shape.clone();
+    this.memoryFormat = memoryFormat;
+  }
+
+  /**
+   * Makes a direct buffer for a tensor of bytes.
+   *
+   * @param numElements how many
+   * @return a buffer in the processor's byte order
+   */
+  public static ByteBuffer allocateByteBuffer(int numElements) {
+    return ByteBuffer.allocateDirect(numElements).order(ByteOrder.nativeOrder());
+  }
+
+  /**
+   * Makes a direct buffer for a tensor of ints.
+   *
+   * @param numElements how many
+   * @return a buffer in the processor's byte order
+   */
+  public static IntBuffer allocateIntBuffer(int numElements) {
+    return ByteBuffer.allocateDirect(Math.multiplyExact(numElements, 4)).order(ByteOrder.nativeOrder()).asIntBuffer();
+  }
+
+  /**
+   * Makes a direct buffer for a tensor of floats.
+   *
+   * @param numElements how many
+   * @return a buffer in the processor's byte order
+   */
+  public static FloatBuffer allocateFloatBuffer(int numElements) {
+    return ByteBuffer.allocateDirect(Math.multiplyExact(numElements, 4)).order(ByteOrder.nativeOrder()).asFloatBuffer();
+  }
+
+  /**
+   * Makes a direct buffer for a tensor of longs.
+   *
+   * @param numElements how many
+   * @return a buffer in the processor's byte order
+   */
+  public static LongBuffer allocateLongBuffer(int numElements) {
+    return ByteBuffer.allocateDirect(Math.multiplyExact(numElements, 8)).order(ByteOrder.nativeOrder()).asLongBuffer();
+  }
+
+  /**
+   * Makes a direct buffer for a tensor of doubles.
+   *
+   * @param numElements how many
+   * @return a buffer in the processor's byte order
+   */
+  public static DoubleBuffer allocateDoubleBuffer(int numElements) {
+    return ByteBuffer.allocateDirect(Math.multiplyExact(numElements, 8)).order(ByteOrder.nativeOrder()).asDoubleBuffer();
+  }
+
+  /**
+   * Makes a tensor of unsigned bytes from an array.
+   *
+   * @param data the elements; copied
+   * @param shape its sizes
+   * @param memoryFormat in which order the elements are
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
+   */
+  public static Tensor fromBlobUnsigned(byte[] data, long[] shape, MemoryFormat memoryFormat) {
+    check(data != null, "the data is null");
+    checkSize(data.length, shape);
+    ByteBuffer buffer = allocateByteBuffer(data.length);
+    buffer.put(data);
+    return new Tensor_uint8(buffer, shape, memoryFormat);
+  }
+
+  /**
+   * Makes a contiguous tensor of unsigned bytes from an array.
+   *
+   * @param data the elements; copied
+   * @param shape its sizes
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
+   */
+  public static Tensor fromBlobUnsigned(byte[] data, long[] shape) {
+    return fromBlobUnsigned(data, shape, MemoryFormat.CONTIGUOUS);
+  }
+
+  /**
+   * Makes a tensor of signed bytes from an array.
+   *
+   * @param data the elements; copied
+   * @param shape its sizes
+   * @param memoryFormat in which order the elements are
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
+   */
+  public static Tensor fromBlob(byte[] data, long[] shape, MemoryFormat memoryFormat) {
+    check(data != null, "the data is null");
+    checkSize(data.length, shape);
+    ByteBuffer buffer = allocateByteBuffer(data.length);
+    buffer.put(data);
+    return new Tensor_int8(buffer, shape, memoryFormat);
+  }
+
+  /**
+   * Makes a contiguous tensor of signed bytes from an array.
+   *
+   * @param data the elements; copied
+   * @param shape its sizes
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
+   */
+  public static Tensor fromBlob(byte[] data, long[] shape) {
+    return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
+  }
+
+  /**
+   * Makes a tensor of integers of 32 bits from an array.
+   *
+   * @param data the elements; copied
+   * @param shape its sizes
+   * @param memoryFormat in which order the elements are
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
+   */
+  public static Tensor fromBlob(int[] data, long[] shape, MemoryFormat memoryFormat) {
+    check(data != null, "the data is null");
+    checkSize(data.length, shape);
+    IntBuffer buffer = allocateIntBuffer(data.length);
+    buffer.put(data);
+    return new Tensor_int32(buffer, shape, memoryFormat);
+  }
+
+  /**
+   * Makes a contiguous tensor of integers of 32 bits from an array.
+   *
+   * @param data the elements; copied
+   * @param shape its sizes
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
+   */
+  public static Tensor fromBlob(int[] data, long[] shape) {
+    return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
+  }
+
+  /**
+   * Makes a tensor of floating-point numbers of 32 bits from an array.
+   *
+   * @param data the elements; copied
+   * @param shape its sizes
+   * @param memoryFormat in which order the elements are
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
+   */
+  public static Tensor fromBlob(float[] data, long[] shape, MemoryFormat memoryFormat) {
+    check(data != null, "the data is null");
+    checkSize(data.length, shape);
+    FloatBuffer buffer = allocateFloatBuffer(data.length);
+    buffer.put(data);
+    return new Tensor_float32(buffer, shape, memoryFormat);
+  }
+
+  /**
+   * Makes a contiguous tensor of floating-point numbers of 32 bits from an array.
+   *
+   * @param data the elements; copied
+   * @param shape its sizes
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
+   */
+  public static Tensor fromBlob(float[] data, long[] shape) {
+    return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
+  }
+
+  /**
+   * Makes a tensor of integers of 64 bits from an array.
+   *
+   * @param data the elements; copied
+   * @param shape its sizes
+   * @param memoryFormat in which order the elements are
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
+   */
+  public static Tensor fromBlob(long[] data, long[] shape, MemoryFormat memoryFormat) {
+    check(data != null, "the data is null");
+    checkSize(data.length, shape);
+    LongBuffer buffer = allocateLongBuffer(data.length);
+    buffer.put(data);
+    return new Tensor_int64(buffer, shape, memoryFormat);
+  }
+
+  /**
+   * Makes a contiguous tensor of integers of 64 bits from an array.
+   *
+   * @param data the elements; copied
+   * @param shape its sizes
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
+   */
+  public static Tensor fromBlob(long[] data, long[] shape) {
+    return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
+  }
+
+  /**
+   * Makes a tensor of floating-point numbers of 64 bits from an array.
+   *
+   * @param data the elements; copied
+   * @param shape its sizes
+   * @param memoryFormat in which order the elements are
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
+   */
+  public static Tensor fromBlob(double[] data, long[] shape, MemoryFormat memoryFormat) {
+    check(data != null, "the data is null");
+    checkSize(data.length, shape);
+    DoubleBuffer buffer = allocateDoubleBuffer(data.length);
+    buffer.put(data);
+    return new Tensor_float64(buffer, shape, memoryFormat);
+  }
+
+  /**
+   * Makes a contiguous tensor of floating-point numbers of 64 bits from an array.
+   *
+   * @param data the elements; copied
+   * @param shape its sizes
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
+   */
+  public static Tensor fromBlob(double[] data, long[] shape) {
+    return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
+  }
+
+  /**
+   * Makes a tensor of unsigned bytes from a direct buffer.
+   *
+   * @param data the elements; used as they are, not copied
+   * @param shape its sizes
+   * @param memoryFormat in which order the elements are
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
+   *     buffer's capacity, or the buffer is not direct or of another byte order
+   */
+  public static Tensor fromBlobUnsigned(ByteBuffer data, long[] shape, MemoryFormat memoryFormat) {
+    checkBuffer(data, data == null ? null : data.order(), shape);
+    return new Tensor_uint8(data, shape, memoryFormat);
+  }
+
+  /**
+   * Makes a contiguous tensor of unsigned bytes from a direct buffer.
+   *
+   * @param data the elements; used as they are, not copied
+   * @param shape its sizes
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
+   *     buffer's capacity, or the buffer is not direct or of another byte order
+   */
+  public static Tensor fromBlobUnsigned(ByteBuffer data, long[] shape) {
+    return fromBlobUnsigned(data, shape, MemoryFormat.CONTIGUOUS);
+  }
+
+  /**
+   * Makes a tensor of signed bytes from a direct buffer.
+   *
+   * @param data the elements; used as they are, not copied
+   * @param shape its sizes
+   * @param memoryFormat in which order the elements are
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
+   *     buffer's capacity, or the buffer is not direct or of another byte order
+   */
+  public static Tensor fromBlob(ByteBuffer data, long[] shape, MemoryFormat memoryFormat) {
+    checkBuffer(data, data == null ? null : data.order(), shape);
+    return new Tensor_int8(data, shape, memoryFormat);
+  }
+
+  /**
+   * Makes a contiguous tensor of signed bytes from a direct buffer.
+   *
+   * @param data the elements; used as they are, not copied
+   * @param shape its sizes
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
+   *     buffer's capacity, or the buffer is not direct or of another byte order
+   */
+  public static Tensor fromBlob(ByteBuffer data, long[] shape) {
+    return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
+  }
+
+  /**
+   * Makes a tensor of integers of 32 bits from a direct buffer.
+   *
+   * @param data the elements; used as they are, not copied
+   * @param shape its sizes
+   * @param memoryFormat in which order the elements are
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
+   *     buffer's capacity, or the buffer is not direct or of another byte order
+   */
+  public static Tensor fromBlob(IntBuffer data, long[] shape, MemoryFormat memoryFormat) {
+    checkBuffer(data, data == null ? null : data.order(), shape);
+    return new Tensor_int32(data, shape, memoryFormat);
+  }
+
+  /**
+   * Makes a contiguous tensor of integers of 32 bits from a direct buffer.
+   *
+   * @param data the elements; used as they are, not copied
+   * @param shape its sizes
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
+   *     buffer's capacity, or the buffer is not direct or of another byte order
+   */
+  public static Tensor fromBlob(IntBuffer data, long[] shape) {
+    return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
+  }
+
+  /**
+   * Makes a tensor of floating-point numbers of 32 bits from a direct buffer.
+   *
+   * @param data the elements; used as they are, not copied
+   * @param shape its sizes
+   * @param memoryFormat in which order the elements are
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
+   *     buffer's capacity, or the buffer is not direct or of another byte order
+   */
+  public static Tensor fromBlob(FloatBuffer data, long[] shape, MemoryFormat memoryFormat) {
+    checkBuffer(data, data == null ? null : data.order(), shape);
+    return new Tensor_float32(data, shape, memoryFormat);
+  }
+
+  /**
+   * Makes a contiguous tensor of floating-point numbers of 32 bits from a direct buffer.
+   *
+   * @param data the elements; used as they are, not copied
+   * @param shape its sizes
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
+   *     buffer's capacity, or the buffer is not direct or of another byte order
+   */
+  public static Tensor fromBlob(FloatBuffer data, long[] shape) {
+    return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
+  }
+
+  /**
+   * Makes a tensor of integers of 64 bits from a direct buffer.
+   *
+   * @param data the elements; used as they are, not copied
+   * @param shape its sizes
+   * @param memoryFormat in which order the elements are
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
+   *     buffer's capacity, or the buffer is not direct or of another byte order
+   */
+  public static Tensor fromBlob(LongBuffer data, long[] shape, MemoryFormat memoryFormat) {
+    checkBuffer(data, data == null ? null : data.order(), shape);
+    return new Tensor_int64(data, shape, memoryFormat);
+  }
+
+  /**
+   * Makes a contiguous tensor of integers of 64 bits from a direct buffer.
+   *
+   * @param data the elements; used as they are, not copied
+   * @param shape its sizes
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
+   *     buffer's capacity, or the buffer is not direct or of another byte order
+   */
+  public static Tensor fromBlob(LongBuffer data, long[] shape) {
+    return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
+  }
+
+  /**
+   * Makes a tensor of floating-point numbers of 64 bits from a direct buffer.
+   *
+   * @param data the elements; used as they are, not copied
+   * @param shape its sizes
+   * @param memoryFormat in which order the elements are
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
+   *     buffer's capacity, or the buffer is not direct or of another byte order
+   */
+  public static Tensor fromBlob(DoubleBuffer data, long[] shape, MemoryFormat memoryFormat) {
+    checkBuffer(data, data == null ? null : data.order(), shape);
+    return new Tensor_float64(data, shape, memoryFormat);
+  }
+
+  /**
+   * Makes a contiguous tensor of floating-point numbers of 64 bits from a direct buffer.
+   *
+   * @param data the elements; used as they are, not copied
+   * @param shape its sizes
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
+   *     buffer's capacity, or the buffer is not direct or of another byte order
+   */
+  public static Tensor fromBlob(DoubleBuffer data, long[] shape) {
+    return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
+  }
+
+  /**
+   * Returns how many elements this tensor has.
+   *
+   * @return the number
+   */
+  public long numel() {
+    return numel(shape);
+  }
+
+  /**
+   * Returns how many elements a tensor of a shape has.
+   *
+   * @param shape its sizes
+   * @return their product; one for no sizes
+   * @throws IllegalArgumentException if the shape is null, a size negative or the product too large
+   */
+  public static long numel(long[] shape) {
+    check(shape != null, "the shape is null");
+    long product = 1;
+    for (long size : shape) {
+      check(size >= 0, "a size is negative: %s", Arrays.toString(shape));
+      check(
+          size == 0 || product <= Long.MAX_VALUE / size, "too large: %s", Arrays.toString(shape));
+      product *= size;
+    }
+    return product;
+  }
+
+  /**
+   * Returns the sizes of this tensor.
+   *
+   * @return a copy of them
+   */
+  public long[] shape() {
+    return shape.clone();
+  }
+
+  /**
+   * Returns in which order the elements are.
+   *
+   * @return the order
+   */
+  public MemoryFormat memoryFormat() {
+    return memoryFormat;
+  }
+
+  /**
+   * Returns what the elements are.
+   *
+   * @return their type
+   */
+  public abstract DType dtype();
+
+  /**
+   * Returns the elements of a tensor of signed bytes, in the order that {@link #memoryFormat} says.
+   *
+   * @return a copy of them
+   * @throws IllegalStateException if the elements are of another type
+   */
+  public byte[] getDataAsByteArray() {
+    throw refuse("signed bytes");
+  }
+
+  /**
+   * Returns the elements of a tensor of unsigned bytes, in the order that {@link #memoryFormat} says.
+   *
+   * @return a copy of them
+   * @throws IllegalStateException if the elements are of another type
+   */
+  public byte[] getDataAsUnsignedByteArray() {
+    throw refuse("unsigned bytes");
+  }
+
+  /**
+   * Returns the elements of a tensor of integers of 32 bits, in the order that {@link #memoryFormat} says.
+   *
+   * @return a copy of them
+   * @throws IllegalStateException if the elements are of another type
+   */
+  public int[] getDataAsIntArray() {
+    throw refuse("integers of 32 bits");
+  }
+
+  /**
+   * Returns the elements of a tensor of floating-point numbers of 32 bits, in the order that {@link #memoryFormat} says.
+   *
+   * @return a copy of them
+   * @throws IllegalStateException if the elements are of another type
+   */
+  public float[] getDataAsFloatArray() {
+    throw refuse("floating-point numbers of 32 bits");
+  }
+
+  /**
+   * Returns the elements of a tensor of integers of 64 bits, in the order that {@link #memoryFormat} says.
+   *
+   * @return a copy of them
+   * @throws IllegalStateException if the elements are of another type
+   */
+  public long[] getDataAsLongArray() {
+    throw refuse("integers of 64 bits");
+  }
+
+  /**
+   * Returns the elements of a tensor of floating-point numbers of 64 bits, in the order that {@link #memoryFormat} says.
+   *
+   * @return a copy of them
+   * @throws IllegalStateException if the elements are of another type
+   */
+  public double[] getDataAsDoubleArray() {
+    throw refuse("floating-point numbers of 64 bits");
+  }
+
+  @Override
+  public String toString() {
+    String type = dtype().name().toLowerCase(Locale.ROOT);
+    return String.format(Locale.ROOT, "Tensor(%s, dtype=torch.%s)", Arrays.toString(shape), type);
+  }
+
+  // Called by the native side, as is `ofNative`.
+  abstract Buffer getRawDataBuffer();
+
+  int dtypeJniCode() {
+    return dtype().jniCode;
+  }
+
+  int memoryFormatJniCode() {
+    return memoryFormat.jniCode;
+  }
+
+  private static Tensor ofNative(
+      ByteBuffer data, long[] shape, int dtypeCode, int memoryFormatCode, long pointer) {
+    Tensor tensor = make(DType.of(dtypeCode), data, shape, MemoryFormat.of(memoryFormatCode));
+    tensor.handle = NativeHandle.ofTensor(tensor, pointer, data.capacity());
+    return tensor;
+  }
+
+  private static Tensor make(DType dtype, ByteBuffer data, long[] shape, MemoryFormat format) {
+    data.order(ByteOrder.nativeOrder());
+    switch (dtype) {
+      case UINT8:
+        return new Tensor_uint8(data, shape, format);
+      case INT8:
+        return new Tensor_int8(data, shape, format);
+      case INT32:
+        return new Tensor_int32(data.asIntBuffer(), shape, format);
+      case FLOAT32:
+        return new Tensor_float32(data.asFloatBuffer(), shape, format);
+      case INT64:
+        return new Tensor_int64(data.asLongBuffer(), shape, format);
+      case FLOAT64:
+        return new Tensor_float64(data.asDoubleBuffer(), shape, format);
+      default:
+        throw new IllegalArgumentException("no tensors of " + dtype);
+    }
+  }
+
+  private IllegalStateException refuse(String wanted) {
+    return new IllegalStateException("the elements of " + this + " are no " + wanted);
+  }
+
+  private static void check(boolean ok, String message, Object... details) {
+    if (!ok) {
+      throw new IllegalArgumentException(String.format(Locale.ROOT, message, details));
+    }
+  }
+
+  private static void checkSize(int elements, long[] shape) {
+    long wanted = numel(shape);
+    check(
+        wanted == elements,
+        "a shape of %s has %d elements, the data has %d",
+        Arrays.toString(shape),
+        wanted,
+        elements);
+  }
+
+  private static void checkBuffer(Buffer data, ByteOrder order, long[] shape) {
+    check(data != null, "the data is null");
+    checkSize(data.capacity(), shape);
+    check(data.isDirect(), "the buffer is not direct; Tensor.allocate...Buffer makes one that is");
+    check(order == ByteOrder.nativeOrder(), "the buffer's byte order is not the processor's");
+  }
+
+  // Where elements are read, the tensor is locked: what holds a lock is not garbage-collected, so
+  // that native memory behind the buffer lives until it is read.
+
+  private static final class Tensor_uint8 extends Tensor {
+    private final ByteBuffer data;
+
+    Tensor_uint8(ByteBuffer data, long[] shape, MemoryFormat memoryFormat) {
+      super(shape, memoryFormat);
+      this.data = data;
+    }
+
+    @Override
+    public DType dtype() {
+      return DType.UINT8;
+    }
+
+    @Override
+    Buffer getRawDataBuffer() {
+      return data;
+    }
+
+    @Override
+    public synchronized byte[] getDataAsUnsignedByteArray() {
+      ByteBuffer from = data.duplicate();
+      from.rewind();
+      byte[] elements = new byte[from.remaining()];
+      from.get(elements);
+      return elements;
+    }
+  }
+
+  private static final class Tensor_int8 extends Tensor {
+    private final ByteBuffer data;
+
+    Tensor_int8(ByteBuffer data, long[] shape, MemoryFormat memoryFormat) {
+      super(shape, memoryFormat);
+      this.data = data;
+    }
+
+    @Override
+    public DType dtype() {
+      return DType.INT8;
+    }
+
+    @Override
+    Buffer getRawDataBuffer() {
+      return data;
+    }
+
+    @Override
+    public synchronized byte[] getDataAsByteArray() {
+      ByteBuffer from = data.duplicate();
+      from.rewind();
+      byte[] elements = new byte[from.remaining()];
+      from.get(elements);
+      return elements;
+    }
+  }
+
+  private static final class Tensor_int32 extends Tensor {
+    private final IntBuffer data;
+
+    Tensor_int32(IntBuffer data, long[] shape, MemoryFormat memoryFormat) {
+      super(shape, memoryFormat);
+      this.data = data;
+    }
+
+    @Override
+    public DType dtype() {
+      return DType.INT32;
+    }
+
+    @Override
+    Buffer getRawDataBuffer() {
+      return data;
+    }
+
+    @Override
+    public synchronized int[] getDataAsIntArray() {
+      IntBuffer from = data.duplicate();
+      from.rewind();
+      int[] elements = new int[from.remaining()];
+      from.get(elements);
+      return elements;
+    }
+  }
+
+  private static final class Tensor_float32 extends Tensor {
+    private final FloatBuffer data;
+
+    Tensor_float32(FloatBuffer data, long[] shape, MemoryFormat memoryFormat) {
+      super(shape, memoryFormat);
+      this.data = data;
+    }
+
+    @Override
+    public DType dtype() {
+      return DType.FLOAT32;
+    }
+
+    @Override
+    Buffer getRawDataBuffer() {
+      return data;
+    }
+
+    @Override
+    public synchronized float[] getDataAsFloatArray() {
+      FloatBuffer from = data.duplicate();
+      from.rewind();
+      float[] elements = new float[from.remaining()];
+      from.get(elements);
+      return elements;
+    }
+  }
+
+  private static final class Tensor_int64 extends Tensor {
+    private final LongBuffer data;
+
+    Tensor_int64(LongBuffer data, long[] shape, MemoryFormat memoryFormat) {
+      super(shape, memoryFormat);
+      this.data = data;
+    }
+
+    @Override
+    public DType dtype() {
+      return DType.INT64;
+    }
+
+    @Override
+    Buffer getRawDataBuffer() {
+      return data;
+    }
+
+    @Override
+    public synchronized long[] getDataAsLongArray() {
+      LongBuffer from = data.duplicate();
+      from.rewind();
+      long[] elements = new long[from.remaining()];
+      from.get(elements);
+      return elements;
+    }
+  }
+
+  private static final class Tensor_float64 extends Tensor {
+    private final DoubleBuffer data;
+
+    Tensor_float64(DoubleBuffer data, long[] shape, MemoryFormat memoryFormat) {
+      super(shape, memoryFormat);
+      this.data = data;
+    }
+
+    @Override
+    public DType dtype() {
+      return DType.FLOAT64;
+    }
+
+    @Override
+    Buffer getRawDataBuffer() {
+      return data;
+    }
+
+    @Override
+    public synchronized double[] getDataAsDoubleArray() {
+      DoubleBuffer from = data.duplicate();
+      from.rewind();
+      double[] elements = new double[from.remaining()];
+      from.get(elements);
+      return elements;
+    }
+  }
+}

@@ -1,0 +1,2 @@
+/** Turns pictures into tensors as torchvision's models want them. */
+package org.pytorch.torchvision;

@@ -1,0 +1,26 @@
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.file.Files;
+import java.nio.file.Paths;
+import java.util.Arrays;
+import org.pytorch.IValue;
+import org.pytorch.LiteModuleLoader;
+import org.pytorch.Tensor;
+
+/** Runs a model of one float tensor: MODEL, file of the input's elements, file to write, SIZE... */
+public final class RunModel {
+  public static void main(String[] arguments) throws Exception {
+    byte[] bytes = Files.readAllBytes(Paths.get(arguments[1]));
+    FloatBuffer input = Tensor.allocateFloatBuffer(bytes.length / 4);
+    input.put(ByteBuffer.wrap(bytes).order(ByteOrder.nativeOrder()).asFloatBuffer());
+    String[] sizes = Arrays.copyOfRange(arguments, 3, arguments.length);
+    long[] shape = Arrays.stream(sizes).mapToLong(Long::parseLong).toArray();
+    IValue argument = IValue.from(Tensor.fromBlob(input, shape));
+    IValue result = LiteModuleLoader.load(arguments[0]).forward(argument);
+    float[] elements = result.toTensor().getDataAsFloatArray();
+    ByteBuffer out = ByteBuffer.allocate(elements.length * 4).order(ByteOrder.nativeOrder());
+    out.asFloatBuffer().put(elements);
+    Files.write(Paths.get(arguments[2]), out.array());
+  }
+}

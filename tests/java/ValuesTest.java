@@ -1,0 +1,182 @@
+import static org.junit.Assert.assertArrayEquals;
+import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertFalse;
+import static org.junit.Assert.assertThrows;
+import static org.junit.Assert.assertTrue;
+
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.Map;
+import org.junit.Test;
+import org.pytorch.Device;
+import org.pytorch.IValue;
+import org.pytorch.LiteModuleLoader;
+import org.pytorch.MemoryFormat;
+import org.pytorch.Module;
+import org.pytorch.Tensor;
+
+/** Values to a model and back; what cannot be carried is refused with a reason. */
+public class ValuesTest {
+  private static final String WEDGE = new String(Character.toChars(0x1F9C0));
+  private final Module module = load();
+
+  static Module load() {
+    return LiteModuleLoader.load(System.getProperty("models") + "/values.ptl");
+  }
+
+  static Tensor tensor(float... elements) {
+    return Tensor.fromBlob(elements, new long[] {elements.length});
+  }
+
+  private static float[] floats(IValue value) {
+    return value.toTensor().getDataAsFloatArray();
+  }
+
+  @Test
+  public void textsKeepEveryCharacter() {
+    for (String text : new String[] {"", "Käse", WEDGE, "a\u0000b", "漢字"}) {
+      assertEquals(text, module.runMethod("text", IValue.from(text)).toStr());
+    }
+  }
+
+  @Test
+  public void listsOfTexts() {
+    IValue[] texts = {IValue.from("a"), IValue.from(WEDGE)};
+    IValue[] back = module.runMethod("texts", IValue.listFrom(texts)).toList();
+    assertEquals(2, back.length);
+    assertEquals(WEDGE, back[1].toStr());
+  }
+
+  @Test
+  public void listsOfNumbersAndBooleans() {
+    double[] numbers = {0.5, -1e300, Double.POSITIVE_INFINITY};
+    boolean[] booleans = {true, false, true};
+    IValue[] back =
+        module.runMethod("numbers", IValue.listFrom(numbers), IValue.listFrom(booleans)).toTuple();
+    assertArrayEquals(numbers, back[0].toDoubleList(), 0);
+    assertArrayEquals(booleans, back[1].toBoolList());
+  }
+
+  @Test
+  public void listsOfTensors() {
+    Tensor[] back =
+        module.runMethod("tensors", IValue.listFrom(tensor(1, 2), tensor(3))).toTensorList();
+    assertArrayEquals(new float[] {1, 2}, back[0].getDataAsFloatArray(), 0);
+    assertArrayEquals(new float[] {3}, back[1].getDataAsFloatArray(), 0);
+    assertEquals(0, module.runMethod("tensors", IValue.listFrom(new Tensor[0])).toTensorList().length);
+  }
+
+  @Test
+  public void collectionsInCollections() {
+    IValue pair = IValue.tupleFrom(IValue.from(7L), IValue.from(tensor(1, 2)));
+    Map<String, IValue> map = new HashMap<>();
+    map.put("one", IValue.listFrom(pair));
+    map.put("two", IValue.listFrom(pair, pair));
+    Map<String, IValue> back =
+        module.runMethod("nested", IValue.dictStringKeyFrom(map)).toDictStringKey();
+    assertEquals(map.keySet(), back.keySet());
+    IValue[] second = back.get("two").toList()[1].toTuple();
+    assertEquals(7, second[0].toLong());
+    assertArrayEquals(new float[] {1, 2}, floats(second[1]), 0);
+  }
+
+  @Test
+  public void dictionariesWithNumbersForKeys() {
+    Map<Long, IValue> map = Collections.singletonMap(-3L, IValue.from("minus three"));
+    IValue back = module.runMethod("by_number", IValue.dictLongKeyFrom(map));
+    assertEquals("minus three", back.toDictLongKey().get(-3L).toStr());
+  }
+
+  @Test
+  public void extraFilesAreReadAndMissingOnesEmpty() {
+    Map<String, String> files = new HashMap<>();
+    files.put("labels.txt", null);
+    files.put("nothing.txt", "old");
+    LiteModuleLoader.load(System.getProperty("models") + "/values.ptl", files, Device.CPU);
+    assertEquals("Käse" + WEDGE, files.get("labels.txt"));
+    assertEquals("", files.get("nothing.txt"));
+  }
+
+  @Test
+  public void emptyTensors() {
+    Tensor empty = Tensor.fromBlob(new float[0], new long[] {0, 3});
+    Tensor back = module.runMethod("same", IValue.from(empty)).toTensor();
+    assertArrayEquals(new long[] {0, 3}, back.shape());
+    assertEquals(0, back.getDataAsFloatArray().length);
+  }
+
+  @Test
+  public void everyTypeOfElementsComesBack() {
+    long[] two = {2};
+    assertArrayEquals(
+        new byte[] {-1, 2},
+        same(Tensor.fromBlobUnsigned(new byte[] {-1, 2}, two)).getDataAsUnsignedByteArray());
+    assertArrayEquals(
+        new byte[] {-1, 2}, same(Tensor.fromBlob(new byte[] {-1, 2}, two)).getDataAsByteArray());
+    assertArrayEquals(
+        new int[] {-1, 2}, same(Tensor.fromBlob(new int[] {-1, 2}, two)).getDataAsIntArray());
+    assertArrayEquals(
+        new long[] {-1, 2}, same(Tensor.fromBlob(new long[] {-1, 2}, two)).getDataAsLongArray());
+    assertArrayEquals(
+        new double[] {-1, 2},
+        same(Tensor.fromBlob(new double[] {-1, 2}, two)).getDataAsDoubleArray(),
+        0);
+  }
+
+  private Tensor same(Tensor tensor) {
+    return module.runMethod("same", IValue.from(tensor)).toTensor();
+  }
+
+  @Test
+  public void exceptionsCarryTheNativeMessage() {
+    RuntimeException raised =
+        assertThrows(
+            RuntimeException.class, () -> module.runMethod("fail", IValue.from("no " + WEDGE)));
+    assertTrue(raised.getMessage(), raised.getMessage().contains("the model says: no " + WEDGE));
+    RuntimeException shapes =
+        assertThrows(RuntimeException.class, () -> module.forward(IValue.from(tensor(1, 2))));
+    assertTrue(shapes.getMessage(), shapes.getMessage().contains("size"));
+    RuntimeException missing =
+        assertThrows(RuntimeException.class, () -> LiteModuleLoader.load("/no/such.ptl"));
+    assertTrue(missing.getMessage(), missing.getMessage().contains("/no/such.ptl"));
+  }
+
+  @Test
+  public void wrongArgumentsAreRefused() {
+    assertRefused("argument", () -> module.forward(IValue.from(1L), IValue.from(2L)));
+    assertRefused("missing", module::forward);
+    assertRefused("null", () -> module.forward((IValue) null));
+    assertRefused("null", () -> module.forward((IValue[]) null));
+    assertRefused("null", () -> module.runMethod(null));
+    assertRefused("null", () -> module.runMethod("text", IValue.from((String) null)));
+    assertRefused("null", () -> module.runMethod("same", IValue.from((Tensor) null)));
+    assertRefused("null", () -> LiteModuleLoader.load(null));
+    assertRefused("no method nothing", () -> module.runMethod("nothing"));
+    assertRefused("CPU only", () -> LiteModuleLoader.load("x.ptl", null, Device.VULKAN));
+    assertRefused("assets", () -> LiteModuleLoader.loadModuleFromAsset(null, "x.ptl"));
+    Tensor flat = Tensor.fromBlob(new float[2], new long[] {2}, MemoryFormat.CHANNELS_LAST);
+    assertRefused("channels last", () -> module.runMethod("same", IValue.from(flat)));
+  }
+
+  @Test
+  public void resultsWithoutAJavaTypeAreRefused() {
+    assertRefused("Bool", () -> module.runMethod("comparison", IValue.from(tensor(1))));
+    assertRefused("float", () -> module.runMethod("by_real"));
+  }
+
+  private static void assertRefused(String reason, org.junit.function.ThrowingRunnable call) {
+    RuntimeException refusal = assertThrows(RuntimeException.class, call);
+    assertTrue(refusal.getMessage(), refusal.getMessage().contains(reason));
+  }
+
+  @Test
+  public void kindsAreToldApart() {
+    IValue value = IValue.from(1L);
+    assertTrue(value.isLong());
+    assertFalse(value.isDouble());
+    IllegalStateException wrong = assertThrows(IllegalStateException.class, value::toTensor);
+    assertEquals("this value is a Long, not a Tensor", wrong.getMessage());
+    assertThrows(
+        IllegalArgumentException.class, () -> IValue.listFrom(value, IValue.from("text")));
+  }
+}

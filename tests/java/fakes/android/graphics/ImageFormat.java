@@ -1,0 +1,6 @@
+package android.graphics;
+
+/** Stands in for Android's class. */
+public class ImageFormat {
+  public static final int YUV_420_888 = 0x23;
+}
