@@ -1,7 +1,7 @@
 """Tests skip where what they are marked with is missing, and fail where the run expects it.
 
 BUILDER_EXPECT names, separated by commas, what has to be there: `torch`, `host`, `ccache`,
-`distcc`.
+`distcc`, `jdk`, `maven`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "torch": has_torch,
     "host": has_host_compilers,
     "ccache": has_programs("ccache"),
+    "jdk": has_programs("java", "javac"),
+    "maven": has_programs("mvn"),
     "distcc": has_programs("distcc", "distccd"),
 }
 

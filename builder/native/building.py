@@ -36,8 +36,8 @@ from builder.native.link import (
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
 from builder.native.reply import Roots, read_unit_graph
 from builder.native.units import (
-    REGISTRATIONS_UNIT,
     LIBRARY,
+    REGISTRATIONS_UNIT,
     RUNNER_UNIT,
     SMALL_LIBSTDCXX_UNIT,
     BuildUnits,

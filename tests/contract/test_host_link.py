@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from builder import api
+from builder.core.plan import Interface
 from builder.core.units import SymbolIndex, TranslationUnit, UnitGraph
 from builder.errors import NativeBuildError
 from builder.native.closure import close
 from builder.native.index import index_symbols, parse_symbols
+from builder.native.interfaces import LIBRARIES
 from builder.native.link import link_library, link_program, strip_library
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
 from builder.size.measuring import LINKER_PART, measure
@@ -146,6 +148,7 @@ class Project:
             self.toolchain,
             flags=("-Wl,--icf=safe",),
             soname="libsample.so",
+            version_script=LIBRARIES[Interface.C].version_script,
             runner=self.runner,
             log=output.with_suffix(".log"),
         )

@@ -8,6 +8,8 @@ import pytest
 
 from builder import api
 from builder.core.operators import Operator
+from builder.core.plan import Interface
+from builder.native.interfaces import LIBRARIES
 from builder.native.link import link_library, strip_library
 from builder.size.elf import Elf
 from builder.size.graph import Registry, read_graph
@@ -176,6 +178,7 @@ class Project:
             self.toolchain,
             flags=("-Wl,--icf=safe",),
             soname="lib.so",
+            version_script=LIBRARIES[Interface.C].version_script,
             runner=self.runner,
             log=root / "link.log",
         )

@@ -83,7 +83,7 @@ def test_every_module_is_in_it(names):
     assert modules <= names
 
 
-@pytest.mark.parametrize("folder", ["cmake", "third_party", "ops_lists"])
+@pytest.mark.parametrize("folder", ["cmake", "java", "third_party", "ops_lists"])
 def test_every_data_file_is_in_it(names, folder):
     assert {f"builder/data/{file}" for file in tracked(folder)} <= names
 
@@ -124,12 +124,12 @@ def test_it_runs_from_where_it_is_installed(installed, tmp_path):
 def test_its_data_is_its_own(installed, tmp_path):
     code = (
         "import json; from builder import api; from builder.system.places import data_folder;"
-        "names = ('cmake', 'third_party', 'ops_lists');"
+        "names = ('cmake', 'java', 'third_party', 'ops_lists');"
         "folders = [str(data_folder(name)) for name in names];"
         "print(json.dumps([api.load_source_lock().digest, folders]))"
     )
     digest, folders = json.loads(run_installed(installed, "-c", code, cwd=tmp_path))
-    names = ("cmake", "third_party", "ops_lists")
+    names = ("cmake", "java", "third_party", "ops_lists")
     assert folders == [str(installed / "builder/data" / name) for name in names]
     assert digest == api.load_source_lock().digest
 

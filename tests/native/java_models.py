@@ -1,7 +1,7 @@
-"""Writes lite files for the tests of the Java classes; prints `NAME: why` for what torch cannot make.
+"""Writes lite files for the Java tests; prints `NAME: why` for what torch cannot make.
 
-    python java_models.py values FOLDER
-    python java_models.py upstream FOLDER TREE NAME...
+python java_models.py values FOLDER
+python java_models.py upstream FOLDER TREE NAME...
 """
 
 import sys

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from samples import FakeRunner, make_toolchain
 
+from builder.core.plan import Interface
 from builder.errors import NativeBuildError
+from builder.native.interfaces import LIBRARIES
 from builder.native.link import link_library, link_program, parse_undefined, strip_library
 from builder.system.process import Completed
 
@@ -81,6 +83,7 @@ def link(tmp_path, completed):
         make_toolchain(),
         flags=("-Wl,--icf=safe",),
         soname="libx.so",
+        version_script=LIBRARIES[Interface.C].version_script,
         runner=runner,
         log=log,
     )

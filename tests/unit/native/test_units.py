@@ -10,7 +10,6 @@ from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.selection import Selection
 from builder.native.layout import Layout
 from builder.native.units import (
-    API_UNIT,
     REGISTRATIONS_UNIT,
     RUNNER_UNIT,
     limit_dtypes,
@@ -44,7 +43,7 @@ def build(tmp_path):
 
 def test_own_units_are_compiled_like_upstreams(build):
     units, layout = build("aten::relu")
-    api = units.graph.units[API_UNIT]
+    api = units.graph.units["torchlite/torchlite.cpp"]
     assert api.flags[:2] == ("-DLIKE_UPSTREAM", "-Os")
     assert "-I/runtime" in api.flags
     assert '-DTORCHLITE_PYTORCH_VERSION="2.6.0"' in api.flags

@@ -1,0 +1,80 @@
+"""The JDK, jars of Maven Central and our classes, for the tests of the Java side."""
+
+import hashlib
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+from builder.packaging.java import compile_java
+from builder.system.places import data_folder
+from builder.system.process import Runner
+from builder.toolchains.jdk import locate_jdk
+
+from .conftest import HERE
+
+TESTS = HERE.parent / "java"
+PINS = tomllib.loads((HERE.parent / "data/jars.toml").read_text())
+UPSTREAM = "android/pytorch_android/src"
+UPSTREAM_VISION = "android/pytorch_android_torchvision/src/main"
+SEPARATE_MODELS = re.compile(
+    r"void (test\w+)\(\)[^{]*\{(?:\s*//.*)*\s*(?:try \{\s*final Module module = )?"
+    r'(?:runModel|loadModel)\("(\w+?)(?:\.ptl)?"\)'
+)
+"""Tests of upstream's PytorchTestBase that load another model than the API module, and its name."""
+runner = Runner.inherit()
+
+
+def jdk():
+    return locate_jdk(runner)
+
+
+def fetch_jar(name, folder):
+    """Returns the pinned file, as Maven brings it; fails on another digest than the pin's."""
+    pin = PINS[name]
+    group, artifact, version, *rest = pin["artifact"].split(":")
+    packaging, classifier = (*rest, *("jar", "")[len(rest) :])
+    suffix = f"-{classifier}" if classifier else ""
+    file = folder / f"{artifact}-{version}{suffix}.{packaging}"
+    goal = "org.apache.maven.plugins:maven-dependency-plugin:2.8:copy"
+    coordinates = ":".join(filter(None, (group, artifact, version, packaging, classifier)))
+    run("mvn", "-q", "-B", goal, f"-Dartifact={coordinates}", f"-DoutputDirectory={folder}")
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == pin["sha256"], f"{file} is another file"
+    return file
+
+
+def run(*command, check=True):
+    completed = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert not check or completed.returncode == 0, completed.stdout + completed.stderr
+    return completed
+
+
+def compile_tests(sources, classes, classpath):
+    compile_java(sources, classes, jdk(), runner=runner, classpath=classpath, options=("-nowarn",))
+    return classes
+
+
+def java(classpath, main, *arguments, library=None, models=None, check=True):
+    """Runs a class on a small heap, so that what is not freed shows."""
+    options = ["-Xmx96m", "-Xcheck:jni", f"-Dmodels={models}"]
+    if library:
+        options.append(f"-Djava.library.path={library.parent}")
+    path = ":".join(map(str, classpath))
+    return run(jdk().tool("java"), *options, "-classpath", path, main, *arguments, check=check)
+
+
+def read_separate_models(tree):
+    """Returns test method -> name of the model that it loads besides the API module."""
+    return dict(SEPARATE_MODELS.findall(_base(tree)))
+
+
+def count_tests(tree):
+    return _base(tree).count("@Test")
+
+
+def _base(tree):
+    return (tree / UPSTREAM / "androidTest/java/org/pytorch/PytorchTestBase.java").read_text()
+
+
+def java_folder() -> Path:
+    return data_folder("java")

@@ -1,0 +1,216 @@
+"""Our Java classes over our JNI library, on a desktop JVM."""
+
+import os
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from builder.api.building import link_library
+from builder.api.sources import locate_sources
+from builder.api.toolchains import locate_target
+from builder.cli.console import ConsoleProgress
+from builder.core.dtypes import EVERYTHING
+from builder.core.plan import Interface
+from builder.core.profile import Flavour, Profile
+from builder.packaging.java import compile_library, write_jar
+from builder.system.references import read_reference
+
+from . import java as java_tools
+from .conftest import ABI, HERE, run_builder
+from .java import TESTS, UPSTREAM, UPSTREAM_VISION, compile_tests, fetch_jar, java, run, runner
+
+pytestmark = [pytest.mark.jdk, pytest.mark.maven]
+
+ALL_MODELS = "BUILDER_JAVA_MODELS"
+"""Set to `all`, upstream's operator models are built and run too; that compiles for long."""
+NOT_EXPORTED = {"testDynamicQuantOps": "torch 1.13 cannot script the module"}
+PUBLISHED = {"lite": "org.pytorch", "torchvision_lite": "org.pytorch.torchvision"}
+
+
+@pytest.fixture(scope="session")
+def jars(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("jars")
+    return lambda name: fetch_jar(name, folder)
+
+
+@pytest.fixture(scope="session")
+def classes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("java") / "classes"
+    compile_library(java_tools.java_folder(), folder, java_tools.jdk(), runner=runner)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tree():
+    return locate_sources(progress=ConsoleProgress()).root
+
+
+@pytest.fixture(scope="session")
+def junit(jars):
+    return [jars("junit"), jars("hamcrest")]
+
+
+@pytest.fixture(scope="session")
+def fakes(tmp_path_factory):
+    return compile_tests([TESTS / "fakes"], tmp_path_factory.mktemp("fakes"), [])
+
+
+@pytest.fixture(scope="session")
+def tests(tmp_path_factory, classes, junit, fakes):
+    """Our own tests, compiled."""
+    folder = tmp_path_factory.mktemp("tests")
+    classpath = [fakes, classes, *junit]
+    return [compile_tests(sorted(TESTS.glob("*.java")), folder, classpath), *classpath]
+
+
+@pytest.fixture(scope="session")
+def upstream(tmp_path_factory, tests, tree):
+    """Upstream's tests as they are in the pinned tree, and what loads their models."""
+    folder = tmp_path_factory.mktemp("upstream tests")
+    theirs = tree / UPSTREAM / "androidTest/java/org/pytorch"
+    sources = [theirs / "PytorchTestBase.java", theirs / "PytorchHostTests.java"]
+    return [compile_tests([*sources, TESTS / "org"], folder, tests), *tests]
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory, tree):
+    """A folder of lite files: upstream's and ours."""
+    folder = tmp_path_factory.mktemp("models")
+    script = HERE / "java_models.py"
+    run(sys.executable, script, "values", folder)
+    separate = set(java_tools.read_separate_models(tree).values()) - {"spectral_ops"}
+    wanted = separate if os.environ.get(ALL_MODELS) == "all" else {"mobilenet_v2"}
+    run(sys.executable, script, "upstream", folder, tree, "android_api_module", *sorted(wanted))
+    export = ("export", "models:quantised", "--shape", "1,3,16,16")
+    run_builder(*export, "-o", folder / "quantised.ptl")
+    run_builder("export", "mobilenet_v2", "-o", folder / "classifier.ptl")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def library(models):
+    return link_library(
+        sorted(models.glob("*.ptl")),
+        locate_target(ABI),
+        interface=Interface.JNI,
+        progress=ConsoleProgress(),
+        flavour=Flavour(profile=Profile.DEBUG),
+        dtypes=EVERYTHING,
+    ).library
+
+
+def lines(said, kind):
+    return set(re.findall(rf"^{kind} (\w+)$", said.stdout, re.MULTILINE))
+
+
+def compare(jar, old, new, *options, check=True):
+    """Returns what japicmp says; it fails where a public member is missing or incompatible."""
+    checks = ("--error-on-binary-incompatibility", "--error-on-source-incompatibility")
+    return run(
+        *(java_tools.jdk().tool("java"), "-jar", jar, "-o", old, "-n", new, "-a", "public"),
+        *("--ignore-missing-classes", *checks, *options),
+        check=check,
+    ).stdout
+
+
+def make_jar(folder, jar):
+    write_jar(folder, jar)
+    return jar
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_nothing_public_of_the_published_artifacts_is_missing(name, jars, classes, tmp_path):
+    with zipfile.ZipFile(jars(name)) as aar:
+        old = Path(aar.extract("classes.jar", tmp_path))
+    ours = make_jar(classes, tmp_path / "ours.jar")
+    said = compare(jars("japicmp"), old, ours)
+    assert f"{PUBLISHED[name]}.BuildConfig" in said  # it was this package that was compared
+    backwards = compare(jars("japicmp"), ours, old, check=False)
+    assert "incompatible" in backwards  # ours has more, so the comparison can fail
+
+
+def test_nothing_public_of_the_pinned_sources_is_missing(jars, classes, tree, tmp_path):
+    declared = tmp_path / "declared"
+    compile_tests([java_tools.java_folder() / "declarations"], declared, [])
+    sources = [tree / UPSTREAM / "main/java", tree / UPSTREAM_VISION / "java"]
+    theirs = compile_tests(
+        sources, tmp_path / "theirs", [declared, jars("fbjni"), jars("nativeloader")]
+    )
+    old = make_jar(theirs, tmp_path / "theirs.jar")
+    said = compare(jars("japicmp"), old, make_jar(classes, tmp_path / "ours.jar"))
+    assert "org.pytorch.torchvision.TensorImageUtils" in said
+    assert "com.facebook" not in said
+
+
+def test_android_has_what_is_declared_of_it(jars, tmp_path):
+    declared = tmp_path / "declared"
+    compile_tests([java_tools.java_folder() / "declarations"], declared, [])
+    old = make_jar(declared, tmp_path / "declared.jar")
+    said = compare(jars("japicmp"), old, jars("android"), "--only-modified", "-i", "android")
+    assert "android.media.Image" in said
+
+
+def test_tensors_need_no_native_library(tests):
+    java(tests, "RunTests", "TensorTest")
+
+
+def test_a_missing_library_is_named(tests):
+    said = java(tests, "RunTests", "ValuesTest", check=False)
+    assert said.returncode == 1
+    assert "UnsatisfiedLinkError: org.pytorch cannot load libpytorch_jni_lite.so" in said.stdout
+
+
+@pytest.mark.torch
+@pytest.mark.host
+class TestOnTheHost:
+    """Everything that runs models."""
+
+    @pytest.mark.parametrize("name", ["ValuesTest", "MemoryTest", "ImagesTest"])
+    def test_ours(self, name, tests, library, models):
+        said = java(tests, "RunTests", name, library=library, models=models)
+        assert len(lines(said, "pass")) >= 4
+        assert "WARNING" not in said.stdout + said.stderr  # of -Xcheck:jni
+
+    def test_upstreams_on_the_lite_loader(self, upstream, library, models, tree):
+        separate = java_tools.read_separate_models(tree)
+        absent = [t for t, model in separate.items() if not (models / f"{model}.ptl").is_file()]
+        name = "org.pytorch.PytorchLiteTests"
+        said = java(upstream, "RunTests", name, *absent, library=library, models=models)
+        assert len(lines(said, "pass")) == java_tools.count_tests(tree) - len(absent) - len(
+            lines(said, "ignored")
+        )
+        if os.environ.get(ALL_MODELS) == "all":
+            assert set(absent) - lines(said, "ignored") == {*NOT_EXPORTED, "testSpectralOps"}
+
+    def test_upstreams_host_variant(self, upstream, library, models, tree, tmp_path):
+        """It loads `test.pt` whatever it is asked for, so models of their own are left out."""
+        assets = tmp_path / "src/androidTest/assets"
+        assets.mkdir(parents=True)
+        script = tree / "android/pytorch_android/generate_test_torchscripts.py"
+        run("env", "-C", tmp_path, sys.executable, script)
+        absent = java_tools.read_separate_models(tree)
+        name = "org.pytorch.PytorchHostTests"
+        said = java([assets, *upstream], "RunTests", name, *absent, library=library)
+        assert len(lines(said, "pass")) == java_tools.count_tests(tree) - len(absent)
+
+    @pytest.mark.parametrize("name", ["classifier", "quantised"])
+    def test_a_model_gives_torchs_numbers(self, name, tests, library, models, tmp_path):
+        case = read_reference(models / f"{name}.ptl.reference.safetensors")
+        (given,), (expected,) = case.inputs, case.outputs
+        (tmp_path / "in").write_bytes(given.data)
+        files = (models / f"{name}.ptl", tmp_path / "in", tmp_path / "out")
+        java(tests, "RunModel", *files, *map(str, given.spec.shape), library=library)
+        got = np.frombuffer((tmp_path / "out").read_bytes(), np.float32)
+        want = np.frombuffer(expected.data, np.float32)
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+    def test_one_symbol_is_exported(self, library):
+        said = run("readelf", "--dyn-syms", "--wide", library).stdout
+        exported = [
+            line.split()[-1] for line in said.splitlines() if re.search(r" GLOBAL .* \d+ \w", line)
+        ]
+        assert [name for name in exported if "UND" not in name] == ["JNI_OnLoad"]
