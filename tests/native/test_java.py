@@ -11,7 +11,7 @@ import pytest
 
 from builder.api.building import link_library
 from builder.api.sources import locate_sources
-from builder.api.toolchains import locate_target
+from builder.api.toolchains import locate_target, locate_toolchain
 from builder.cli.console import ConsoleProgress
 from builder.core.dtypes import EVERYTHING
 from builder.core.plan import Interface
@@ -196,6 +196,19 @@ class TestOnTheHost:
         name = "org.pytorch.PytorchHostTests"
         said = java([assets, *upstream], "RunTests", name, *absent, library=library)
         assert len(lines(said, "pass")) == java_tools.count_tests(tree) - len(absent)
+
+    def test_pictures_become_upstreams_numbers(self, tests, library, tree, jars, tmp_path):
+        loader = jars("nativeloader")
+        util = tree / UPSTREAM_VISION / "java"
+        theirs = compile_tests([util], tmp_path / "classes", [loader, *tests])
+        native = tmp_path / "libpytorch_vision_jni.so"
+        headers = (f"-I{folder}" for folder in java_tools.jdk().headers)
+        source = tree / UPSTREAM_VISION / "cpp/pytorch_vision_jni.cpp"
+        clang = locate_toolchain(locate_target(ABI)).cxx.path
+        run(clang, "-shared", "-fPIC", "-O1", *headers, source, "-o", native)
+        upstream = java([theirs, loader, *tests], "RunImages", library=native).stdout
+        assert upstream.count("\n") == 32
+        assert java(tests, "RunImages", library=library).stdout == upstream
 
     @pytest.mark.parametrize("name", ["classifier", "quantised"])
     def test_a_model_gives_torchs_numbers(self, name, tests, library, models, tmp_path):
