@@ -144,7 +144,7 @@ public class ValuesTest {
   @Test
   public void wrongArgumentsAreRefused() {
     assertRefused("argument", () -> module.forward(IValue.from(1L), IValue.from(2L)));
-    assertRefused("missing", module::forward);
+    assertRefused("got None", module::forward);
     assertRefused("null", () -> module.forward((IValue) null));
     assertRefused("null", () -> module.forward((IValue[]) null));
     assertRefused("null", () -> module.runMethod(null));
@@ -161,7 +161,7 @@ public class ValuesTest {
   @Test
   public void resultsWithoutAJavaTypeAreRefused() {
     assertRefused("Bool", () -> module.runMethod("comparison", IValue.from(tensor(1))));
-    assertRefused("float", () -> module.runMethod("by_real"));
+    assertRefused("FloatType", () -> module.runMethod("by_real"));
   }
 
   private static void assertRefused(String reason, org.junit.function.ThrowingRunnable call) {

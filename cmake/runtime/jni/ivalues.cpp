@@ -220,7 +220,7 @@ Local<jobject> make_dict(JNIEnv* env, const c10::Dict<c10::IValue, c10::IValue>&
             java.ivalue, java.make_string_dict, java_keys.get(), java_values.get()));
   }
   if (kind != c10::TypeKind::IntType) {
-    throw IllegalArgument("Java has no dictionaries with keys of type " + dict.keyType()->str());
+    throw IllegalArgument(std::string("Java has no dictionaries with keys of ") + c10::typeKindToString(kind));
   }
   const auto java_keys = checked(env, env->NewLongArray(size_of(keys.size())));
   for (size_t i = 0; i < keys.size(); i++) {
