@@ -15,7 +15,8 @@ from builder.api.toolchains import locate_target, locate_toolchain
 from builder.cli.console import ConsoleProgress
 from builder.core.plan import Interface
 from builder.core.profile import Flavour, Profile
-from builder.packaging.java import compile_library, write_jar
+from builder.packaging.java import compile_library, write_jar, write_javadoc
+from builder.system.files import digest_file
 from builder.system.references import read_reference
 
 from . import java as java_tools
@@ -149,6 +150,18 @@ def test_the_same_classes_come_of_androids_own_types(jars, classes, tmp_path):
     compile_tests([java_folder / "src"], tmp_path, [jars("android")])
     theirs = {f.relative_to(tmp_path): f.read_bytes() for f in tmp_path.rglob("*.class")}
     assert theirs == {f.relative_to(classes): f.read_bytes() for f in classes.rglob("*.class")}
+
+
+def test_classes_and_documentation_are_the_same_bytes_when_made_again(classes, tmp_path):
+    jdk, jars = java_tools.jdk(), []
+    again = tmp_path / "classes"
+    compile_library(java_tools.java_folder(), again, jdk, runner=runner)
+    for number, folder in enumerate((classes, again)):
+        write_javadoc(java_tools.java_folder(), tmp_path / "doc", jdk, runner=runner)
+        parts = (folder, tmp_path / "doc")
+        jars.append([digest_file(make_jar(f, tmp_path / f"{number}.jar")) for f in parts])
+    assert jars[0] == jars[1]
+    assert (tmp_path / "doc/org/pytorch/torchvision/TensorImageUtils.html").is_file()
 
 
 def test_tensors_need_no_native_library(tests):
