@@ -136,7 +136,7 @@ class Project:
             for symbol in found:
                 defined.setdefault(symbol, []).append(name)
         listed = {symbol: tuple(units) for symbol, units in defined.items()}
-        return SymbolIndex(defined_in=listed, namespaces={})
+        return SymbolIndex(defined_in=listed)
 
     def link(self, names: frozenset[str], output: Path) -> tuple[str, ...]:
         self.compile(sorted(names))
@@ -217,7 +217,7 @@ def test_objects_are_compiled_once(project):
 
 
 def test_a_name_of_no_unit_is_named(project, tmp_path):
-    index = SymbolIndex(defined_in={}, namespaces={})
+    index = SymbolIndex(defined_in={})
     with pytest.raises(NativeBuildError, match=r"lib::used\(int\)"):
         close(["root.cpp"], index, try_link=lambda u: project.link(u, tmp_path / "libx.so"))
 
