@@ -84,6 +84,18 @@ def test_same_outputs_are_ok(request_: VerifyRequest) -> None:
     assert "eager PyTorch 1.13" in report.reference
 
 
+def test_another_processors_runtime_runs_through_the_emulator(tmp_path: Path) -> None:
+    make_runtime(tmp_path / "out", "linux-riscv64")
+    request = VerifyRequest(model=tmp_path / "m.ptl", runtime=tmp_path / "out")
+    save_case(request)
+    emulator = tmp_path / "qemu-riscv64"
+    emulator.write_text("")
+    emulator.chmod(0o755)
+    runner = replace(giving(EXPECTED), environment={"PATH": str(tmp_path)})
+    assert verify(request, runner).ok
+    assert runner.commands[0][:3] == (str(emulator), "-L", "/usr/riscv64-linux-gnu")
+
+
 @pytest.mark.parametrize("values", [EXPECTED + 0.1, EXPECTED[:1], EXPECTED.astype(np.float64)])
 def test_other_outputs_are_not(request_: VerifyRequest, values: np.ndarray) -> None:
     save_case(request_)
