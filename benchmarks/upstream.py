@@ -7,14 +7,15 @@ operators, twice: with the documented flat SELECTED_OP_LIST, and with TRACING_BA
 the root operators. Its libraries are linked as its documentation says (whole archive, sections
 collected), with builder's C API in front, and stripped. CPU seconds are user and system time of
 all processes of a build from nothing. The second of upstream's builds takes what it shares with
-the first from a compiler cache in DIR, so its time is not shown. It takes about an hour on two
+the first from a compiler cache in DIR, so its time is not shown. Latency is the quickest of many
+forward calls on one thread, with the inputs saved beside the model, through the same C API and
+program; it is measured only where the processor is this machine's. It takes about an hour on two
 cores; what is finished in DIR is not repeated.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import re
@@ -22,7 +23,9 @@ import shutil
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from builder import api
@@ -31,10 +34,13 @@ from builder.cli.console import ConsoleProgress
 from builder.core.profile import Flavour
 from builder.core.sources import SourceTree
 from builder.core.toolchain import Toolchain
+from builder.errors import BuilderError
+from builder.native.building import SONAME
 from builder.native.link import EXPORTS
 from builder.oplists import render_op_list
 from builder.system.machine import host_architecture
 from builder.system.places import data_folder
+from tables import can_run, format_ratio, keep_row, print_table, time_model
 
 SCRIPT_OPTIONS = (
     *("BUILD_CUSTOM_PROTOBUF=OFF", "BUILD_SHARED_LIBS=OFF", "BUILD_TEST=OFF", "BUILD_BINARY=OFF"),
@@ -50,6 +56,15 @@ HERE_OPTIONS = (
 )
 """What the pinned sources, without kineto and SLEEF, need besides."""
 ARCHIVES = ("libtorch_cpu.a", "libtorch.a")
+UPSTREAM = ("flat", "traced")
+OURS = {
+    "builder": Flavour(),
+    "builder, stripped messages": Flavour(strip_error_messages=True),
+}
+COLUMNS = (
+    *("build", "stripped bytes", "ratio", "compressed", "ratio", "units", "compile CPU, ratio"),
+    "latency, ratio",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +101,6 @@ def build_upstream(
     name: str, operators: Path, tree: SourceTree, toolchain: Toolchain, work: Path
 ) -> Row:
     """Configures, compiles and links upstream; returns what it gave."""
-    done = work / f"{name}.json"
-    if done.is_file():
-        return Row(**json.loads(done.read_text()))
     binary, log = work / name, work / f"{name}.log"
     environment = {
         **os.environ,
@@ -113,15 +125,13 @@ def build_upstream(
         [str(toolchain.ninja.path), "-C", str(binary), "torch_cpu", "torch"], log, env=environment
     )
     library = link_upstream(binary, tree, toolchain, work / f"{name}.so")
-    row = Row(
+    return Row(
         name=name,
         size=library.stat().st_size,
         compressed=len(zlib.compress(library.read_bytes(), 9)),
         units=sum(1 for _ in binary.rglob("*.o")),
         cpu_seconds=seconds if name == "flat" else None,
     )
-    done.write_text(json.dumps(dataclasses.asdict(row)))
-    return row
 
 
 def link_upstream(binary: Path, tree: SourceTree, toolchain: Toolchain, output: Path) -> Path:
@@ -193,24 +203,48 @@ def build_ours(model: Path, toolchain: Toolchain, work: Path, flavour: Flavour, 
     )
 
 
-def render(rows: list[Row], model: Path, toolchain: Toolchain) -> str:
-    """Returns the table; ratios are to the first row."""
+def time_builds(model: Path, toolchain: Toolchain, work: Path) -> dict[str, float | None]:
+    """Returns the seconds of a forward call with each library that runs here."""
+    if not can_run(toolchain):
+        return {}
+    ours = {name: work / name / toolchain.target.abi for name in OURS}
+    package = next(iter(ours.values()))
+    theirs = {
+        name: stand_in(package, work / f"{name}.so", work / f"{name}-runtime") for name in UPSTREAM
+    }
+    found = {}
+    for name, root in {**theirs, **ours}.items():
+        try:
+            found[name] = time_model(root, model, toolchain)
+        except BuilderError as error:
+            print(f"no latency of {name}: {error.message}", file=sys.stderr)
+    return found
+
+
+def stand_in(package: Path, library: Path, output: Path) -> Path:
+    """Lays out the runtime `package` with another library in the place of its own."""
+    shutil.copytree(package, output, dirs_exist_ok=True)
+    shutil.copyfile(library, output / "lib" / SONAME)
+    return output
+
+
+def format_rows(
+    rows: Sequence[Row], latencies: Mapping[str, float | None]
+) -> Iterator[tuple[str, ...]]:
+    """Yields the table's lines; ratios are to the first row."""
     base = rows[0]
-    versions = f"{toolchain.cxx.version}, {toolchain.linker.version}"
-    lines = [
-        f"Model {model.name}, {toolchain.target}, {versions}.",
-        "",
-        "| build | stripped bytes | ratio | compressed | ratio | units | compile CPU, ratio |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
     for row in rows:
         both = base.cpu_seconds and row.cpu_seconds
-        quicker = f"1/{base.cpu_seconds / row.cpu_seconds:.1f}" if both else "-"
-        lines.append(
-            f"| {row.name} | {row.size:,} | 1/{base.size / row.size:.1f} | {row.compressed:,} "
-            f"| 1/{base.compressed / row.compressed:.1f} | {row.units:,} | {quicker} |"
+        yield (
+            row.name,
+            f"{row.size:,}",
+            f"1/{base.size / row.size:.1f}",
+            f"{row.compressed:,}",
+            f"1/{base.compressed / row.compressed:.1f}",
+            f"{row.units:,}",
+            f"1/{base.cpu_seconds / row.cpu_seconds:.1f}" if both else "-",
+            format_ratio(latencies.get(row.name), latencies.get(base.name)),
         )
-    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -226,14 +260,17 @@ def main() -> None:
     toolchain = api.locate_toolchain(api.locate_target(arguments.abi), launcher="none")
     tree = locate_sources(progress=ConsoleProgress())
     lists = write_lists(model, work)
-    rows = [build_upstream(name, lists[name], tree, toolchain, work) for name in lists]
-    rows.append(build_ours(model, toolchain, work, Flavour(), "builder"))
-    terse = Flavour(strip_error_messages=True)
-    rows.append(build_ours(model, toolchain, work, terse, "builder, stripped messages"))
-    table = render(rows, model, toolchain)
-    print(table)
-    if arguments.output:
-        arguments.output.write_text(table)
+    rows = [
+        keep_row(
+            work / f"{name}.json",
+            Row,
+            partial(build_upstream, name, lists[name], tree, toolchain, work),
+        )
+        for name in UPSTREAM
+    ]
+    rows += [build_ours(model, toolchain, work, OURS[name], name) for name in OURS]
+    latencies = time_builds(model, toolchain, work)
+    print_table(model, toolchain, COLUMNS, format_rows(rows, latencies), arguments.output)
 
 
 if __name__ == "__main__":
