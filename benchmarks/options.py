@@ -36,7 +36,7 @@ from builder.native.flags import Tuning, load_tuning
 from builder.system.emulators import find_emulator
 from builder.system.machine import host_architecture
 from builder.system.process import Runner
-from tables import format_ratio, keep_row, print_table, time_model
+from tables import can_run, format_ratio, keep_row, print_table, time_model
 
 COLUMNS = (
     *("option", "bytes", "to upstream's flags", "compressed", "to upstream's flags"),
@@ -157,7 +157,7 @@ def measure(variant: Variant, model: Path, toolchain: Toolchain) -> Row:
             name=variant.name,
             size=outcome.size.file,
             compressed=outcome.size.compressed,
-            latency=time_model(outcome.package.root, model, toolchain),
+            latency=time_model(outcome.package.root, model) if can_run(toolchain) else None,
         )
 
 

@@ -45,20 +45,13 @@ def can_run(toolchain: Toolchain) -> bool:
     return toolchain.target.architecture == host_architecture()
 
 
-def time_model(root: Path, model: Path, toolchain: Toolchain) -> float | None:
+def time_model(root: Path, model: Path) -> float:
     """Returns the seconds of the quickest of many forward calls on one thread.
 
-    The inputs are those saved beside `model`. None on another processor.
-
-    Args:
-        root: folder of a built runtime.
-        model: lite file.
-        toolchain: that built it.
+    The inputs are those saved beside `model`; `root` is the folder of a runtime for this machine.
     """
-    if not can_run(toolchain):
-        return None
     inputs = read_reference(reference_path(model)).inputs
-    runtime = locate_runtime(root, host_abi=toolchain.target.abi)
+    runtime = locate_runtime(root, host_abi=root.name)
     with tempfile.TemporaryDirectory() as scratch:
         return run_model(
             runtime,
