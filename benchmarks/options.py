@@ -5,8 +5,8 @@
 
 Every row is a whole build: compiled, linked, stripped, and run where this machine can. Latency is
 the quickest of many forward calls on one thread, as a ratio to the first row: what upstream's flags
-give for the same translation units. With --work DIR finished rows stay in DIR, and an interrupted
-run goes on; a row that other flags, sources or compilers would change is measured again.
+give for the same translation units. With --work DIR finished builds stay in DIR, and an interrupted
+run goes on; a build that other flags, sources or compilers would change is made again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import json
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -36,7 +36,7 @@ from builder.native.flags import Tuning, load_tuning
 from builder.system.emulators import find_emulator
 from builder.system.machine import host_architecture
 from builder.system.process import Runner
-from tables import can_run, format_ratio, keep_row, print_table, time_model
+from tables import format_ratio, keep_row, print_table, time_models
 
 COLUMNS = (
     *("option", "bytes", "to upstream's flags", "compressed", "to upstream's flags"),
@@ -51,8 +51,6 @@ class Row:
     name: str
     size: int
     compressed: int
-    latency: float | None
-    """Seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,23 +140,14 @@ def tuned(variant: Variant) -> Iterator[None]:
         yield
 
 
-def measure(variant: Variant, model: Path, toolchain: Toolchain) -> Row:
-    """Builds one variant and measures it."""
+def build(variant: Variant, model: Path, toolchain: Toolchain, output: Path) -> Row:
+    """Builds one variant into `output`."""
     print(f"== {variant.name}", file=sys.stderr)
-    with tempfile.TemporaryDirectory() as folder, tuned(variant):
+    with tuned(variant):
         outcome = api.build_runtime(
-            (model,),
-            toolchain.target,
-            Path(folder),
-            progress=ConsoleProgress(),
-            dtypes=variant.dtypes,
+            (model,), toolchain.target, output, progress=ConsoleProgress(), dtypes=variant.dtypes
         )
-        return Row(
-            name=variant.name,
-            size=outcome.size.file,
-            compressed=outcome.size.compressed,
-            latency=time_model(outcome.package.root, model) if can_run(toolchain) else None,
-        )
+    return Row(name=variant.name, size=outcome.size.file, compressed=outcome.size.compressed)
 
 
 def identify(variant: Variant, model: Path, toolchain: Toolchain) -> str:
@@ -169,7 +158,7 @@ def identify(variant: Variant, model: Path, toolchain: Toolchain) -> str:
     return f"{variant.slug}-{digest[:16]}"
 
 
-def format_rows(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
+def format_rows(rows: Sequence[Row], latencies: Mapping[str, float]) -> Iterator[tuple[str, ...]]:
     """Yields the table's lines; ratios are to the first row."""
     base = rows[0]
     for row in rows:
@@ -179,7 +168,7 @@ def format_rows(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
             f"{row.size / base.size:.3f}",
             f"{row.compressed:,}",
             f"{row.compressed / base.compressed:.3f}",
-            format_ratio(row.latency, base.latency),
+            format_ratio(latencies.get(row.name), latencies.get(base.name)),
         )
 
 
@@ -191,7 +180,7 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--abi", default=f"linux-{host_architecture()}")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="the first row, and these")
-    parser.add_argument("--work", type=Path, metavar="DIR", help="folder that keeps finished rows")
+    parser.add_argument("--work", type=Path, metavar="DIR", help="keeps finished builds")
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     model = arguments.model.absolute()
@@ -205,16 +194,15 @@ def main() -> None:
         print("nothing here runs the built programs; operators are not checked", file=sys.stderr)
     with tempfile.TemporaryDirectory() as forgotten:
         work = (arguments.work or Path(forgotten)).absolute()
-        rows = [
-            keep_row(
-                work / f"{identify(variant, model, toolchain)}.json",
-                Row,
-                partial(measure, variant, model, toolchain),
-            )
-            for variant in known
-            if variant is known[0] or variant.name in wanted
-        ]
-    print_table(model, toolchain, COLUMNS, format_rows(rows), arguments.output)
+        rows, roots = [], {}
+        for variant in known:
+            if variant is known[0] or variant.name in wanted:
+                output = work / identify(variant, model, toolchain)
+                make = partial(build, variant, model, toolchain, output)
+                rows.append(keep_row(output.with_suffix(".json"), Row, make))
+                roots[variant.name] = output / toolchain.target.abi
+        latencies = time_models(roots, model, toolchain)
+    print_table(model, toolchain, COLUMNS, format_rows(rows, latencies), arguments.output)
 
 
 if __name__ == "__main__":

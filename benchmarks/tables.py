@@ -9,14 +9,16 @@ import dataclasses
 import json
 import platform
 import re
+import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from builder import __version__, api
 from builder.core.toolchain import Toolchain
+from builder.errors import BuilderError
 from builder.system.files import write_atomically
 from builder.system.machine import count_cores, host_architecture
 from builder.system.process import Runner
@@ -25,7 +27,9 @@ from builder.system.references import read_reference
 from builder.verify.located import locate_runtime
 from builder.verify.runtime import run_model
 
-REPEAT = 40
+TURNS = 20
+CALLS = 5
+"""Forward calls in a turn."""
 _CPU_INFO = Path("/proc/cpuinfo")
 
 _Row = TypeVar("_Row")
@@ -40,16 +44,33 @@ def keep_row(path: Path, kind: type[_Row], measure: Callable[[], _Row]) -> _Row:
     return row
 
 
-def can_run(toolchain: Toolchain) -> bool:
-    """Returns whether what `toolchain` builds runs here at its true speed."""
-    return toolchain.target.architecture == host_architecture()
+def time_models(roots: Mapping[str, Path], model: Path, toolchain: Toolchain) -> dict[str, float]:
+    """Returns the seconds of a forward call by name of the runtime, for those that run here.
 
+    It is the quickest of many on one thread, with the inputs saved beside `model`. The runtimes
+    take turns, so that other work on this machine slows down all of them. Under an emulator
+    nothing is measured.
 
-def time_model(root: Path, model: Path) -> float:
-    """Returns the seconds of the quickest of many forward calls on one thread.
-
-    The inputs are those saved beside `model`; `root` is the folder of a runtime for this machine.
+    Args:
+        roots: name -> folder of a built runtime.
+        model: lite file.
+        toolchain: that built them.
     """
+    if toolchain.target.architecture != host_architecture():
+        return {}
+    running, quickest = dict(roots), dict[str, float]()
+    for name in [*roots] * TURNS:
+        try:
+            if name in running:
+                seconds = _time_model(running[name], model)
+                quickest[name] = min(seconds, quickest.get(name, seconds))
+        except BuilderError as error:
+            print(f"no latency of {name}: {error.message}", file=sys.stderr)
+            del running[name]
+    return quickest
+
+
+def _time_model(root: Path, model: Path) -> float:
     inputs = read_reference(reference_path(model)).inputs
     runtime = locate_runtime(root, host_abi=root.name)
     with tempfile.TemporaryDirectory() as scratch:
@@ -59,7 +80,7 @@ def time_model(root: Path, model: Path) -> float:
             inputs,
             scratch=Path(scratch),
             runner=Runner.inherit(),
-            repeat=REPEAT,
+            repeat=CALLS,
             threads=1,
         ).seconds
 

@@ -34,13 +34,12 @@ from builder.cli.console import ConsoleProgress
 from builder.core.profile import Flavour
 from builder.core.sources import SourceTree
 from builder.core.toolchain import Toolchain
-from builder.errors import BuilderError
 from builder.native.building import SONAME
 from builder.native.link import EXPORTS
 from builder.oplists import render_op_list
 from builder.system.machine import host_architecture
 from builder.system.places import data_folder
-from tables import can_run, format_ratio, keep_row, print_table, time_model
+from tables import format_ratio, keep_row, print_table, time_models
 
 SCRIPT_OPTIONS = (
     *("BUILD_CUSTOM_PROTOBUF=OFF", "BUILD_SHARED_LIBS=OFF", "BUILD_TEST=OFF", "BUILD_BINARY=OFF"),
@@ -56,8 +55,6 @@ HERE_OPTIONS = (
 )
 """What the pinned sources, without kineto and SLEEF, need besides."""
 ARCHIVES = ("libtorch_cpu.a", "libtorch.a")
-TURNS = 5
-UPSTREAM = ("flat", "traced")
 OURS = {
     "builder": Flavour(),
     "builder, stripped messages": Flavour(strip_error_messages=True),
@@ -204,30 +201,6 @@ def build_ours(model: Path, toolchain: Toolchain, work: Path, flavour: Flavour, 
     )
 
 
-def time_builds(model: Path, toolchain: Toolchain, work: Path) -> dict[str, float]:
-    """Returns the seconds of a forward call with each library that runs here.
-
-    The libraries take turns, so that other work on this machine slows down all of them.
-    """
-    if not can_run(toolchain):
-        return {}
-    ours = {name: work / name / toolchain.target.abi for name in OURS}
-    package = next(iter(ours.values()))
-    theirs = {
-        name: stand_in(package, work / f"{name}.so", work / f"{name}-runtime") for name in UPSTREAM
-    }
-    roots, quickest = {**theirs, **ours}, dict[str, float]()
-    for name in [*roots] * TURNS:
-        try:
-            if name in roots:
-                seconds = time_model(roots[name], model)
-                quickest[name] = min(seconds, quickest.get(name, seconds))
-        except BuilderError as error:
-            print(f"no latency of {name}: {error.message}", file=sys.stderr)
-            del roots[name]
-    return quickest
-
-
 def stand_in(package: Path, library: Path, output: Path) -> Path:
     """Lays out the runtime `package` with another library in the place of its own."""
     shutil.copytree(package, output, dirs_exist_ok=True)
@@ -269,12 +242,15 @@ def main() -> None:
         keep_row(
             work / f"{name}.json",
             Row,
-            partial(build_upstream, name, lists[name], tree, toolchain, work),
+            partial(build_upstream, name, operators, tree, toolchain, work),
         )
-        for name in UPSTREAM
+        for name, operators in lists.items()
     ]
-    rows += [build_ours(model, toolchain, work, OURS[name], name) for name in OURS]
-    latencies = time_builds(model, toolchain, work)
+    rows += [build_ours(model, toolchain, work, flavour, name) for name, flavour in OURS.items()]
+    roots = {name: work / name / toolchain.target.abi for name in OURS}
+    for name in lists:
+        roots[name] = stand_in(roots["builder"], work / f"{name}.so", work / f"{name}-runtime")
+    latencies = time_models(roots, model, toolchain)
     print_table(model, toolchain, COLUMNS, format_rows(rows, latencies), arguments.output)
 
 
