@@ -33,7 +33,7 @@ def package_runtime(
 
     build.progress.step(f"packaging {root}")
     served = serving.operators
-    size, references = _measure(build, linked, served, _registry(serving, graph))
+    size, references = _measure(build, linked, served, make_registry(serving, graph))
     package = write_package(
         root,
         linked,
@@ -63,15 +63,16 @@ def _measure(
     return replace(size, operators=price_operators(references, wanted_by)), references
 
 
-def _registry(serving: Serving, graph: UnitGraph) -> Registry:
+def make_registry(serving: Serving, graph: UnitGraph) -> Registry:
+    """Returns which operators the runtime has, and in which units of `graph`."""
     from builder.selection.catalogue import is_limited
     from builder.size.graph import Registry
 
-    selection = serving.selection
+    served, selection = serving.operators.operators, serving.selection
     registering = frozenset[str]().union(*selection.by_hand.values())
     return Registry(
-        operators=tuple(serving.operators.operators),
-        by_hand=selection.by_hand,
+        operators=tuple(served),
+        by_hand={o: units for o, units in selection.by_hand.items() if o in served},
         always=selection.always,
         limited=frozenset(u for u in registering if is_limited(Path(graph.units[u].source))),
     )
