@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from samples import make_info
 
 from builder.core.artifacts import VerifyReport
-from builder.core.model import ModelFormat, ModelInfo
+from builder.core.model import ModelInfo
 from builder.core.operators import Operator
 from builder.core.tensors import DType, ReferenceCase, Tensor, TensorSpec
 from builder.errors import BuilderError, ConfigurationError, ModelError, VerificationError
@@ -24,17 +25,7 @@ from .fakes import FakeRunner, make_runtime
 HOST = "linux-x86_64"
 SPEC = TensorSpec(DType.FLOAT32, (2,))
 EXPECTED = np.array([1.0, 2.0], np.float32)
-INFO = ModelInfo(
-    name="m.ptl",
-    sha256="a" * 64,
-    size=1,
-    format=ModelFormat.LITE_ZIP,
-    bytecode_version=8,
-    operator_version=3,
-    operators=(Operator("aten::relu"),),
-    custom_classes=(),
-    methods=("forward",),
-)
+INFO = make_info("aten::relu")
 
 
 @pytest.fixture
