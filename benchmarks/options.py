@@ -34,7 +34,7 @@ from builder.core.toolchain import Toolchain
 from builder.native import layout
 from builder.native.flags import Tuning, load_tuning
 from builder.system.emulators import find_emulator
-from builder.system.machine import host_architecture
+from builder.system.machine import host_abi
 from builder.system.process import Runner
 from tables import format_ratio, keep_row, print_table, time_models
 
@@ -178,7 +178,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", type=Path)
-    parser.add_argument("--abi", default=f"linux-{host_architecture()}")
+    parser.add_argument("--abi", default=host_abi())
     parser.add_argument("--only", nargs="+", metavar="NAME", help="the first row, and these")
     parser.add_argument("--work", type=Path, metavar="DIR", help="keeps finished builds")
     parser.add_argument("-o", "--output", type=Path)

@@ -37,7 +37,7 @@ from builder.core.toolchain import Toolchain
 from builder.native.building import SONAME
 from builder.native.link import EXPORTS
 from builder.oplists import render_op_list
-from builder.system.machine import host_architecture
+from builder.system.machine import host_abi
 from builder.system.places import data_folder
 from tables import format_ratio, keep_row, print_table, time_models
 
@@ -229,7 +229,7 @@ def main() -> None:
     """Runs all builds and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
-    parser.add_argument("--abi", default=f"linux-{host_architecture()}")
+    parser.add_argument("--abi", default=host_abi())
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()

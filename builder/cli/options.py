@@ -12,7 +12,7 @@ import click
 from builder.core.budgets import Budget, parse_budget
 from builder.core.dtypes import DtypeSet
 from builder.core.profile import Flavour, Profile
-from builder.system.machine import host_architecture
+from builder.system.machine import host_abi
 
 inputs_argument = click.argument(
     "models", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path)
@@ -20,7 +20,7 @@ inputs_argument = click.argument(
 
 abi_option = click.option(
     "--abi",
-    default=f"linux-{host_architecture()}",
+    default=host_abi(),
     show_default=True,
     help="What to build for; `builder doctor` lists the known ones.",
 )
