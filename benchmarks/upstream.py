@@ -7,14 +7,15 @@ operators, twice: with the documented flat SELECTED_OP_LIST, and with TRACING_BA
 the root operators. Its libraries are linked as its documentation says (whole archive, sections
 collected), with builder's C API in front, and stripped. CPU seconds are user and system time: for
 builder of all processes of a build from nothing, for upstream of every 12th compilation, times 12.
-It takes about an hour on two cores; what is finished in DIR is not repeated, and upstream's builds
+Latency is the quickest of many forward calls on one thread, with the inputs saved beside the model,
+through the same C API and program; it is measured only where the processor is this machine's. It
+takes about an hour on two cores; what is finished in DIR is not repeated, and upstream's builds
 share a compiler cache there.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import re
@@ -22,7 +23,9 @@ import shutil
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from builder import api
@@ -31,10 +34,12 @@ from builder.cli.console import ConsoleProgress
 from builder.core.profile import Flavour
 from builder.core.sources import SourceTree
 from builder.core.toolchain import Toolchain
+from builder.native.building import SONAME
 from builder.native.link import EXPORTS
 from builder.oplists import render_op_list
-from builder.system.machine import host_architecture
+from builder.system.machine import host_abi
 from builder.system.places import data_folder
+from tables import format_ratio, keep_row, print_table, time_models
 
 SCRIPT_OPTIONS = (
     *("BUILD_CUSTOM_PROTOBUF=OFF", "BUILD_SHARED_LIBS=OFF", "BUILD_TEST=OFF", "BUILD_BINARY=OFF"),
@@ -51,6 +56,14 @@ HERE_OPTIONS = (
 """What the pinned sources, without kineto and SLEEF, need besides."""
 SAMPLE = 12
 ARCHIVES = ("libtorch_cpu.a", "libtorch.a")
+OURS = {
+    "builder": Flavour(),
+    "builder, stripped messages": Flavour(strip_error_messages=True),
+}
+COLUMNS = (
+    *("build", "stripped bytes", "ratio", "compressed", "ratio", "units", "compile CPU, ratio"),
+    "latency, ratio",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +100,6 @@ def build_upstream(
     name: str, operators: Path, tree: SourceTree, toolchain: Toolchain, work: Path
 ) -> Row:
     """Configures, compiles and links upstream; returns what it gave."""
-    done = work / f"{name}.json"
-    if done.is_file():
-        return Row(**json.loads(done.read_text()))
     binary, log = work / name, work / f"{name}.log"
     environment = {
         **os.environ,
@@ -114,15 +124,13 @@ def build_upstream(
     ninja = [str(toolchain.ninja.path), "-C", str(binary)]
     run([*ninja, "torch_cpu", "torch"], log, env=environment)
     library = link_upstream(binary, tree, toolchain, work / f"{name}.so")
-    row = Row(
+    return Row(
         name=name,
         size=library.stat().st_size,
         compressed=len(zlib.compress(library.read_bytes(), 9)),
         units=sum(1 for _ in binary.rglob("*.o")),
         cpu_seconds=sample_compilations(ninja, binary, log) if name == "flat" else None,
     )
-    done.write_text(json.dumps(dataclasses.asdict(row)))
-    return row
 
 
 def mend_ninja_file(ninja_file: Path, tree: SourceTree) -> None:
@@ -226,31 +234,35 @@ def build_ours(model: Path, toolchain: Toolchain, work: Path, flavour: Flavour, 
     )
 
 
-def render(rows: list[Row], model: Path, toolchain: Toolchain) -> str:
-    """Returns the table; ratios are to the first row."""
+def stand_in(package: Path, library: Path, output: Path) -> Path:
+    """Lays out the runtime `package` with another library in the place of its own."""
+    shutil.copytree(package, output, dirs_exist_ok=True)
+    shutil.copyfile(library, output / "lib" / SONAME)
+    return output
+
+
+def format_rows(rows: Sequence[Row], latencies: Mapping[str, float]) -> Iterator[tuple[str, ...]]:
+    """Yields the table's lines; ratios are to the first row."""
     base = rows[0]
-    versions = f"{toolchain.cxx.version}, {toolchain.linker.version}"
-    lines = [
-        f"Model {model.name}, {toolchain.target}, {versions}.",
-        "",
-        "| build | stripped bytes | ratio | compressed | ratio | units | compile CPU, ratio |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
     for row in rows:
-        both = base.cpu_seconds and row.cpu_seconds
-        quicker = f"1/{base.cpu_seconds / row.cpu_seconds:.1f}" if both else "-"
-        lines.append(
-            f"| {row.name} | {row.size:,} | 1/{base.size / row.size:.1f} | {row.compressed:,} "
-            f"| 1/{base.compressed / row.compressed:.1f} | {row.units:,} | {quicker} |"
+        compiled = base.cpu_seconds and row.cpu_seconds and base.cpu_seconds / row.cpu_seconds
+        yield (
+            row.name,
+            f"{row.size:,}",
+            f"1/{base.size / row.size:.1f}",
+            f"{row.compressed:,}",
+            f"1/{base.compressed / row.compressed:.1f}",
+            f"{row.units:,}",
+            f"1/{compiled:.1f}" if compiled else "-",
+            format_ratio(latencies.get(row.name), latencies.get(base.name)),
         )
-    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     """Runs all builds and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
-    parser.add_argument("--abi", default=f"linux-{host_architecture()}")
+    parser.add_argument("--abi", default=host_abi())
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
@@ -259,14 +271,20 @@ def main() -> None:
     toolchain = api.locate_toolchain(api.locate_target(arguments.abi), launcher="none")
     tree = locate_sources(progress=ConsoleProgress())
     lists = write_lists(model, work)
-    rows = [build_upstream(name, lists[name], tree, toolchain, work) for name in lists]
-    rows.append(build_ours(model, toolchain, work, Flavour(), "builder"))
-    terse = Flavour(strip_error_messages=True)
-    rows.append(build_ours(model, toolchain, work, terse, "builder, stripped messages"))
-    table = render(rows, model, toolchain)
-    print(table)
-    if arguments.output:
-        arguments.output.write_text(table)
+    rows = [
+        keep_row(
+            work / f"{name}.json",
+            Row,
+            partial(build_upstream, name, operators, tree, toolchain, work),
+        )
+        for name, operators in lists.items()
+    ]
+    rows += [build_ours(model, toolchain, work, flavour, name) for name, flavour in OURS.items()]
+    roots = {name: work / name / toolchain.target.abi for name in OURS}
+    for name in lists:
+        roots[name] = stand_in(roots["builder"], work / f"{name}.so", work / f"{name}-runtime")
+    latencies = time_models(roots, model, toolchain)
+    print_table(model, toolchain, COLUMNS, format_rows(rows, latencies), arguments.output)
 
 
 if __name__ == "__main__":

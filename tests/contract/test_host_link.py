@@ -16,7 +16,7 @@ from builder.native.index import index_symbols, parse_symbols
 from builder.native.link import link_library, link_program, strip_library
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
 from builder.size.measuring import LINKER_PART, measure
-from builder.system.machine import host_architecture
+from builder.system.machine import host_abi
 from builder.system.process import Runner
 from builder.system.progress import Silent
 
@@ -78,7 +78,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.source = folder / "source tree"
         self.runner = Runner.inherit()
-        self.toolchain = api.locate_toolchain(api.locate_target(f"linux-{host_architecture()}"))
+        self.toolchain = api.locate_toolchain(api.locate_target(host_abi()))
         root = folder / "my objects"
         relative = os.path.relpath(self.source, root)
         self.folder = CompileFolder(
