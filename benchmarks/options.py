@@ -85,7 +85,7 @@ def variants(toolchain: Toolchain) -> tuple[Variant, ...]:
         Variant(name="stripped error messages", tuning=messages),
         Variant(name="profile speed", tuning=speed, dtypes=None),
         Variant(name="profile size", tuning=size, dtypes=None),
-        Variant(name="profile size, stripped messages", tuning=terse, dtypes=None),
+        Variant(name="profile size, --strip-error-messages", tuning=terse, dtypes=None),
     )
 
 

@@ -58,7 +58,7 @@ SAMPLE = 12
 ARCHIVES = ("libtorch_cpu.a", "libtorch.a")
 OURS = {
     "builder": Flavour(),
-    "builder, stripped messages": Flavour(strip_error_messages=True),
+    "builder --strip-error-messages": Flavour(strip_error_messages=True),
 }
 COLUMNS = (
     *("build", "stripped bytes", "ratio", "compressed", "ratio", "units", "compile CPU, ratio"),

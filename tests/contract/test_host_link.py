@@ -154,7 +154,7 @@ class Project:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    project = Project(tmp_path_factory.mktemp("host link"))
+    project = Project(tmp_path_factory.mktemp("host, link"))
     assert project.compile(list(SOURCES)) == len(SOURCES)
     return project
 
