@@ -16,6 +16,7 @@ share a compiler cache there.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import re
@@ -85,6 +86,14 @@ def run(command: list[str], log: Path, *, env: dict[str, str], cwd: Path | None 
     if status != 0:
         sys.exit(f"failed, see {log}: {' '.join(command)[:200]}")
     return usage.ru_utime + usage.ru_stime
+
+
+def copy_sources(folder: Path) -> SourceTree:
+    """Returns the sources in a folder that upstream's build may write to, as it does."""
+    tree = locate_sources(progress=ConsoleProgress())
+    if not folder.is_dir():
+        shutil.copytree(tree.root, folder, symlinks=True)
+    return dataclasses.replace(tree, root=folder)
 
 
 def write_lists(model: Path, work: Path) -> dict[str, Path]:
@@ -269,8 +278,8 @@ def main() -> None:
     work, model = arguments.work.absolute(), arguments.model.absolute()
     work.mkdir(parents=True, exist_ok=True)
     toolchain = api.locate_toolchain(api.locate_target(arguments.abi), launcher="none")
-    tree = locate_sources(progress=ConsoleProgress())
     lists = write_lists(model, work)
+    tree = copy_sources(work / "pytorch")
     rows = [
         keep_row(
             work / f"{name}.json",
