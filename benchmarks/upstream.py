@@ -105,8 +105,8 @@ def write_lists(model: Path, work: Path) -> dict[str, Path]:
     listed = api.list_operators((model,))
     flat, traced = work / "flat.yaml", work / "traced.yaml"
     flat.write_text("".join(f"- {operator}\n" for operator in listed.operators))
-    # tools/code_analyzer/gen_oplist.py wants other provenance than builder's, or none.
-    without = re.sub(r"(?m)^debug_info:\n(- .*\n)*", "debug_info: []\n", render_op_list(listed))
+    # tools/code_analyzer/gen_oplist.py wants provenance of another kind than builder's, or none.
+    without = re.sub(r"(?m)^debug_info:\n(- .*\n)*", "", render_op_list(listed))
     traced.write_text(without)
     return {"flat": flat, "traced": traced}
 
