@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 FOLDER = "aten/src/ATen"
@@ -29,6 +29,8 @@ _DROPPED = ("TORCH_LIBRARY", "C10_DIAGNOSTIC")
 _OWN = re.compile(r"wrapper_|structured_|create_.+_typed_handle$")
 """Local pieces that belong to one operator; the others are helpers of a whole file."""
 _QUALIFIED = re.compile(r"\bat::(?:\w+::)*\w+")
+_IN_PLACE = re.compile(r"__i([a-z]+)__")
+"""`__ior__`: the in-place form of `__or__`, whose headers are called `or`."""
 _WORD = re.compile(r"\w+")
 _INCLUDE = re.compile(r"^#include (<.+>)$", re.MULTILINE)
 _UNWANTED = re.compile(r"<(torch/library|ATen/(Operators|\w*Functions|ops/.*))\.h>")
@@ -104,8 +106,8 @@ class GeneratedCode:
     """Qualified name -> id of its group."""
     includes: tuple[str, ...] = ()
     """What the sources include besides headers of single operators."""
-    headers: tuple[str, ...] = ()
-    """File names of the headers of single operators, sorted."""
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Operator, without underscores around it -> file names of its headers."""
 
     def cut(self, wanted: Iterable[str], done: Collection[str] = frozenset()) -> Slice:
         """Returns the source of `wanted` groups and those they mention, without those `done`."""
@@ -116,13 +118,14 @@ class GeneratedCode:
             chosen.add(group)
             mentioned = {self.defined_in.get(name) for name in self.groups[group].mentions}
             waiting |= {g for g in mentioned if g is not None} - chosen - set(done)
-        return Slice(text=self._render(sorted(chosen)), groups=frozenset(chosen))
+        return Slice(text=self.render(sorted(chosen)), groups=frozenset(chosen))
 
-    def _render(self, chosen: Sequence[str]) -> str:
+    def render(self, chosen: Sequence[str]) -> str:
+        """Returns the source of `chosen` groups alone."""
         groups = [self.groups[group] for group in chosen]
         names = {name for group in groups for name in (*group.mentions, *group.defines)}
         operators = {run for name in names for part in name.split("::") for run in _runs(part)}
-        headers = (h for h in self.headers if _operator(h) in operators)
+        headers = sorted(h for operator in operators for h in self.headers.get(operator, ()))
         lines = [f"#include {name}" for name in self.includes]
         lines += [f"#include <ATen/ops/{header}>" for header in headers]
         # Local pieces go into the namespace of their group: files have helpers of the same name.
@@ -138,13 +141,10 @@ class GeneratedCode:
         return "\n".join(lines) + "\n"
 
 
-def _operator(header: str) -> str:
-    match = _HEADER.fullmatch(header)
-    return match[1].strip("_") if match else ""
-
-
 def _runs(name: str) -> Iterator[str]:
     """Yields what an operator may be called from whose name one of C++ is made."""
+    if in_place := _IN_PLACE.search(name):
+        yield in_place[1]
     words = [word for word in name.split("_") if word]
     for start in range(len(words)):
         for end in range(start + 1, len(words) + 1):
@@ -161,12 +161,16 @@ def read_generated(folder: Path) -> GeneratedCode:
         text = source.read_text()
         includes |= dict.fromkeys(i for i in _INCLUDE.findall(text) if not _UNWANTED.fullmatch(i))
         groups |= {group.defines[0]: group for group in group_pieces(read_pieces(text))}
-    headers = (path.name for path in (folder / FOLDER / "ops").iterdir())
+    headers: dict[str, tuple[str, ...]] = {}
+    for header in sorted(path.name for path in (folder / FOLDER / "ops").iterdir()):
+        if match := _HEADER.fullmatch(header):
+            operator = match[1].strip("_")
+            headers[operator] = (*headers.get(operator, ()), header)
     return GeneratedCode(
         groups=groups,
         defined_in={name: id_ for id_, group in groups.items() for name in group.defines},
         includes=tuple(includes),
-        headers=tuple(sorted(headers)),
+        headers=headers,
     )
 
 

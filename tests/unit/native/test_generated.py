@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from builder.native.generated import (
     GeneratedCode,
+    Group,
+    Piece,
     group_pieces,
     is_cut,
     read_generated,
@@ -185,6 +188,22 @@ def test_a_slice_includes_the_headers_of_its_operators_only(code):
         "#include <ATen/ops/add_native.h>",
         "#include <ATen/ops/add_ops.h>",
         "#include <ATen/ops/empty.h>",
+    ]
+
+
+@pytest.mark.parametrize("name", ["at::_ops::__ior___Tensor", "at::compositeimplicitautograd::or"])
+def test_in_place_operators_of_python_have_the_headers_of_the_others(name):
+    namespace, _, function = name.rpartition("::")
+    text = f"void {function}() {{ at::compositeimplicitautograd::__ior__(); }}"
+    piece = Piece(namespaces=tuple(namespace.split("::")), name=function, text=text)
+    code = GeneratedCode(
+        groups={name: Group(pieces=(piece,))},
+        defined_in={name: name},
+        headers={"ior": ("ior_ops.h",), "or": ("or_ops.h",), "xor": ("xor_ops.h",)},
+    )
+    assert re.findall("<.*>", code.cut([name]).text) == [
+        "<ATen/ops/ior_ops.h>",
+        "<ATen/ops/or_ops.h>",
     ]
 
 
