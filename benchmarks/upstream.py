@@ -5,10 +5,12 @@
 Upstream is configured as its scripts/build_mobile.sh does, with the same sources, compilers and
 operators, twice: with the documented flat SELECTED_OP_LIST, and with TRACING_BASED and a YAML of
 the root operators. Its libraries are linked as its documentation says (whole archive, sections
-collected), with builder's C API in front, and stripped. CPU seconds are user and system time of
-all processes of a build from nothing. The second of upstream's builds takes what it shares with
-the first from a compiler cache in DIR, so its time is not shown. It takes about an hour on two
-cores; what is finished in DIR is not repeated.
+collected), with builder's C API in front, and stripped. CPU seconds are user and system time: for
+builder of all processes of a build from nothing, for upstream of every 12th compilation, times 12.
+Latency is the quickest of many forward calls on one thread, with the inputs saved beside the model,
+through the same C API and program; it is measured only where the processor is this machine's. It
+takes about an hour on two cores; what is finished in DIR is not repeated, and upstream's builds
+share a compiler cache there.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ import shutil
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from builder import api
@@ -34,8 +38,9 @@ from builder.core.sources import SourceTree
 from builder.core.toolchain import Toolchain
 from builder.native.interfaces import LIBRARIES
 from builder.oplists import render_op_list
-from builder.system.machine import host_architecture
+from builder.system.machine import host_abi
 from builder.system.places import data_folder
+from tables import format_ratio, keep_row, print_table, time_models
 
 SCRIPT_OPTIONS = (
     *("BUILD_CUSTOM_PROTOBUF=OFF", "BUILD_SHARED_LIBS=OFF", "BUILD_TEST=OFF", "BUILD_BINARY=OFF"),
@@ -50,7 +55,16 @@ HERE_OPTIONS = (
     *("USE_PYTORCH_QNNPACK=ON", "USE_XNNPACK=ON", "CMAKE_POLICY_VERSION_MINIMUM=3.5"),
 )
 """What the pinned sources, without kineto and SLEEF, need besides."""
+SAMPLE = 12
 ARCHIVES = ("libtorch_cpu.a", "libtorch.a")
+OURS = {
+    "builder": Flavour(),
+    "builder --strip-error-messages": Flavour(strip_error_messages=True),
+}
+COLUMNS = (
+    *("build", "stripped bytes", "ratio", "compressed", "ratio", "units", "compile CPU, ratio"),
+    "latency, ratio",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +88,26 @@ def run(command: list[str], log: Path, *, env: dict[str, str], cwd: Path | None 
     return usage.ru_utime + usage.ru_stime
 
 
+def copy_sources(folder: Path) -> SourceTree:
+    """Returns the sources in a folder that upstream's build may write to, as it does."""
+    tree = locate_sources(progress=ConsoleProgress())
+    if not folder.is_dir():
+        shutil.copytree(tree.root, folder, symlinks=True)
+    return dataclasses.replace(tree, root=folder)
+
+
 def write_lists(model: Path, work: Path) -> dict[str, Path]:
-    """Writes the operators as a flat list, and as YAML like that of tracing, of roots only."""
+    """Writes the operators as a flat list, and as YAML like that of tracing, of roots only.
+
+    A real trace names operators that these call too, so the second is a lower bound: its library
+    does not run the model.
+    """
     listed = api.list_operators((model,))
     flat, traced = work / "flat.yaml", work / "traced.yaml"
     flat.write_text("".join(f"- {operator}\n" for operator in listed.operators))
-    traced.write_text(render_op_list(listed))
+    # tools/code_analyzer/gen_oplist.py wants provenance of another kind than builder's, or none.
+    without = re.sub(r"(?m)^debug_info:\n(- .*\n)*", "", render_op_list(listed))
+    traced.write_text(without)
     return {"flat": flat, "traced": traced}
 
 
@@ -87,9 +115,6 @@ def build_upstream(
     name: str, operators: Path, tree: SourceTree, toolchain: Toolchain, work: Path
 ) -> Row:
     """Configures, compiles and links upstream; returns what it gave."""
-    done = work / f"{name}.json"
-    if done.is_file():
-        return Row(**json.loads(done.read_text()))
     binary, log = work / name, work / f"{name}.log"
     environment = {
         **os.environ,
@@ -109,20 +134,50 @@ def build_upstream(
         "TRACING_BASED": "ON" if name == "traced" else "OFF",
     }
     cmake = [str(toolchain.cmake.path), "-S", str(tree.root), "-B", str(binary), "-G", "Ninja"]
-    seconds = run([*cmake, *(f"-D{k}={v}" for k, v in settings.items())], log, env=environment)
-    seconds += run(
-        [str(toolchain.ninja.path), "-C", str(binary), "torch_cpu", "torch"], log, env=environment
-    )
+    run([*cmake, *(f"-D{k}={v}" for k, v in settings.items())], log, env=environment)
+    mend_ninja_file(binary / "build.ninja", tree)
+    ninja = [str(toolchain.ninja.path), "-C", str(binary)]
+    run([*ninja, "torch_cpu", "torch"], log, env=environment)
     library = link_upstream(binary, tree, toolchain, work / f"{name}.so")
-    row = Row(
+    return Row(
         name=name,
         size=library.stat().st_size,
         compressed=len(zlib.compress(library.read_bytes(), 9)),
         units=sum(1 for _ in binary.rglob("*.o")),
-        cpu_seconds=seconds if name == "flat" else None,
+        cpu_seconds=sample_compilations(ninja, binary, log) if name == "flat" else None,
     )
-    done.write_text(json.dumps(dataclasses.asdict(row)))
-    return row
+
+
+def mend_ninja_file(ninja_file: Path, tree: SourceTree) -> None:
+    """Makes two units compile with what the pinned sources have.
+
+    The FFT kernels find the header that builder keeps as a source of its own. A file of the
+    profiler that wants kineto, which is not there, is empty.
+    """
+    real = locate_sources(progress=ConsoleProgress(), feature="pocketfft").root
+    header, profiler = "third_party/pocketfft", tree.root / "torch/csrc/profiler/util.cpp"
+    empty = ninja_file.parent / "empty.cpp"
+    empty.touch()
+    statements = ninja_file.read_text().split("\n\n")
+    for index, statement in enumerate(statements):
+        if "/SpectralOps.cpp" in statement:
+            statements[index] = statement.replace(f"{tree.root}/{header}", f"{real}/{header}")
+        elif f" {profiler} " in statement:
+            statements[index] = statement.replace(f" {profiler} ", f" {empty} ")
+    ninja_file.write_text("\n\n".join(statements))
+
+
+def sample_compilations(ninja: list[str], binary: Path, log: Path) -> float:
+    """Returns the CPU seconds of all compilations, from every 12th."""
+    listed = subprocess.run(
+        [*ninja, "-t", "commands", "torch_cpu", "torch"], check=True, capture_output=True, text=True
+    ).stdout
+    compilations = [line for line in listed.splitlines() if " -c " in line]
+    environment = {**os.environ, "CCACHE_DISABLE": "1"}
+    seconds = sum(
+        run(["sh", "-c", line], log, env=environment, cwd=binary) for line in compilations[::SAMPLE]
+    )
+    return seconds * len(compilations) / len(compilations[::SAMPLE])
 
 
 def link_upstream(binary: Path, tree: SourceTree, toolchain: Toolchain, output: Path) -> Path:
@@ -194,47 +249,62 @@ def build_ours(model: Path, toolchain: Toolchain, work: Path, flavour: Flavour, 
     )
 
 
-def render(rows: list[Row], model: Path, toolchain: Toolchain) -> str:
-    """Returns the table; ratios are to the first row."""
+def stand_in(package: Path, library: Path, output: Path) -> Path:
+    """Lays out the runtime `package` with another library in the place of its own."""
+    shutil.copytree(package, output, dirs_exist_ok=True)
+    shutil.copyfile(library, output / "lib" / LIBRARIES[Interface.C].soname)
+    return output
+
+
+def format_rows(rows: Sequence[Row], latencies: Mapping[str, float]) -> Iterator[tuple[str, ...]]:
+    """Yields the table's lines; ratios are to the first row."""
     base = rows[0]
-    versions = f"{toolchain.cxx.version}, {toolchain.linker.version}"
-    lines = [
-        f"Model {model.name}, {toolchain.target}, {versions}.",
-        "",
-        "| build | stripped bytes | ratio | compressed | ratio | units | compile CPU, ratio |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
     for row in rows:
-        both = base.cpu_seconds and row.cpu_seconds
-        quicker = f"1/{base.cpu_seconds / row.cpu_seconds:.1f}" if both else "-"
-        lines.append(
-            f"| {row.name} | {row.size:,} | 1/{base.size / row.size:.1f} | {row.compressed:,} "
-            f"| 1/{base.compressed / row.compressed:.1f} | {row.units:,} | {quicker} |"
+        compiled = base.cpu_seconds and row.cpu_seconds and base.cpu_seconds / row.cpu_seconds
+        yield (
+            row.name,
+            f"{row.size:,}",
+            f"1/{base.size / row.size:.1f}",
+            f"{row.compressed:,}",
+            f"1/{base.compressed / row.compressed:.1f}",
+            f"{row.units:,}",
+            f"1/{compiled:.1f}" if compiled else "-",
+            format_ratio(latencies.get(row.name), latencies.get(base.name)),
         )
-    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     """Runs all builds and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
-    parser.add_argument("--abi", default=f"linux-{host_architecture()}")
+    parser.add_argument("--abi", default=host_abi())
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     work, model = arguments.work.absolute(), arguments.model.absolute()
     work.mkdir(parents=True, exist_ok=True)
     toolchain = api.locate_toolchain(api.locate_target(arguments.abi), launcher="none")
-    tree = locate_sources(progress=ConsoleProgress())
     lists = write_lists(model, work)
-    rows = [build_upstream(name, lists[name], tree, toolchain, work) for name in lists]
-    rows.append(build_ours(model, toolchain, work, Flavour(), "builder"))
-    terse = Flavour(strip_error_messages=True)
-    rows.append(build_ours(model, toolchain, work, terse, "builder, stripped messages"))
-    table = render(rows, model, toolchain)
-    print(table)
-    if arguments.output:
-        arguments.output.write_text(table)
+    tree = copy_sources(work / "pytorch")
+    rows = [
+        keep_row(
+            work / f"{name}.json",
+            Row,
+            partial(build_upstream, name, operators, tree, toolchain, work),
+        )
+        for name, operators in lists.items()
+    ]
+    rows += [
+        keep_row(
+            work / f"{name}.json", Row, partial(build_ours, model, toolchain, work, flavour, name)
+        )
+        for name, flavour in OURS.items()
+    ]
+    roots = {name: work / name / toolchain.target.abi for name in OURS}
+    for name in lists:
+        roots[name] = stand_in(roots["builder"], work / f"{name}.so", work / f"{name}-runtime")
+    latencies = time_models(roots, model, toolchain)
+    print_table(model, toolchain, COLUMNS, format_rows(rows, latencies), arguments.output)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import sys
 from builder.api.building import make_symbol_index
 from builder.api.toolchains import locate_target
 from builder.cli.console import ConsoleProgress
-from builder.system.machine import host_architecture
+from builder.system.machine import host_abi
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=None)
     options = parser.parse_args()
     text = make_symbol_index(
-        locate_target(f"linux-{host_architecture()}"),
+        locate_target(host_abi()),
         progress=ConsoleProgress(),
         only=options.only,
         jobs=options.jobs,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from builder.api.building import BuildOutcome, build_runtime, plan_build
+from builder.api.building import BuildOutcome, build_runtime
 from builder.api.exporting import export_model
 from builder.api.models import list_operators, read_models, write_operators
+from builder.api.planning import plan_build
 from builder.api.sizing import (
     MeasuredRuntime,
     measure_runtime,

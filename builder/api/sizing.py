@@ -32,10 +32,10 @@ def measure_runtime(path: Path) -> MeasuredRuntime:
     """
     from builder.errors import ConfigurationError
     from builder.packaging.linux import SIZE_REPORT, parse_size_report
-    from builder.system.machine import host_architecture
+    from builder.system.machine import host_abi
     from builder.verify.located import locate_runtime
 
-    runtime = locate_runtime(path, host_abi=f"linux-{host_architecture()}")
+    runtime = locate_runtime(path, host_abi=host_abi())
     file = runtime.root / SIZE_REPORT
     try:
         report = parse_size_report(file.read_text())

@@ -26,12 +26,12 @@ def check_model(model: Path, runtime: Path) -> Coverage:
     """
     from builder.api.models import find_dtypes, read_models
     from builder.core.dtypes import EVERYTHING
-    from builder.system.machine import host_architecture
+    from builder.system.machine import host_abi
     from builder.verify.coverage import Coverage, build_hint, find_obstacles
     from builder.verify.located import locate_runtime
 
     (info,) = read_models((model,))
-    located = locate_runtime(runtime, host_abi=f"linux-{host_architecture()}")
+    located = locate_runtime(runtime, host_abi=host_abi())
     manifest = located.manifest
     choice = find_dtypes(info, model)
     untold = choice.dtypes == EVERYTHING != manifest.dtypes
@@ -53,9 +53,8 @@ def verify_model(request: VerifyRequest, *, progress: Progress) -> VerifyReport:
         VerificationError: the runtime cannot serve or run the model, or the reference case
             belongs to another file. A difference does not raise.
     """
-    import platform
-
     from builder.api.models import read_models
+    from builder.system.machine import host_abi
     from builder.system.process import Runner
     from builder.verify.verifier import verify_model
 
@@ -63,7 +62,7 @@ def verify_model(request: VerifyRequest, *, progress: Progress) -> VerifyReport:
     return verify_model(
         request,
         info,
-        host_abi=f"{platform.system().lower()}-{platform.machine()}",
+        host_abi=host_abi(),
         runner=Runner.inherit(),
         oracle=functools.partial(_run_in_torch, progress=progress),
         progress=progress,

@@ -18,11 +18,11 @@ from builder.cli.options import (
 )
 from builder.cli.plan import print_plan
 from builder.core.budgets import Budget, Budgets
-from builder.core.profile import Flavour, Profile
 
 if TYPE_CHECKING:
     from builder.api import BuildOutcome
     from builder.core.dtypes import DtypeSet
+    from builder.core.profile import Flavour
 
 
 @click.command("build")
@@ -68,8 +68,7 @@ if TYPE_CHECKING:
 def command(
     models: tuple[Path, ...],
     abi: str,
-    profile: Profile,
-    strip_error_messages: bool,
+    flavour: Flavour,
     dtypes: DtypeSet | None,
     output: Path,
     jobs: int | None,
@@ -84,9 +83,9 @@ def command(
 ) -> None:
     """Builds a runtime with only the operators that the models need.
 
-    MODEL is a lite file (.ptl), a TorchScript file (.pt), or an operator list (.yaml). The sources
-    are fetched when they are not there. Killed at any point, the next run continues. Above a budget
-    the exit code is 8; the runtime is written all the same.
+    MODEL is a lite file (.ptl), a TorchScript file (.pt), or an operator list (.yaml, .txt). The
+    sources are fetched when they are not there. Killed at any point, the next run continues.
+    Above a budget the exit code is 8; the runtime is written all the same.
 
     \b
     Examples:
@@ -102,7 +101,6 @@ def command(
     from builder import api
 
     target = api.locate_target(abi)
-    flavour = Flavour(profile=Profile(profile), strip_error_messages=strip_error_messages)
     if dry_run:
         toolchain = api.locate_toolchain(target, launcher=launcher)
         plan = api.plan_build(models, target, toolchain=toolchain, flavour=flavour, dtypes=dtypes)

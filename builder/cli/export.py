@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,6 +116,7 @@ def _to_json(result: ExportResult) -> dict[str, object]:
 def _print_result(result: ExportResult) -> None:
     from builder.cli.comparison import print_differences
     from builder.cli.console import format_bytes
+    from builder.system.machine import host_abi
 
     optimized = "optimised for mobile" if result.optimized else "not optimised"
     click.echo(
@@ -127,5 +127,4 @@ def _print_result(result: ExportResult) -> None:
         click.echo(f"wrote {result.reference}: inputs and eager outputs for builder verify")
     click.echo("lite file beside eager PyTorch:")
     print_differences(result.differences)
-    abi = f"{platform.system().lower()}-{platform.machine()}"
-    click.echo(f"next: builder build {shlex.quote(str(result.path))} --abi {abi} -o out")
+    click.echo(f"next: builder build {shlex.quote(str(result.path))} --abi {host_abi()} -o out")

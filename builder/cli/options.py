@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from builder.core.budgets import Budget, parse_budget
 from builder.core.dtypes import DtypeSet
-from builder.core.profile import Profile
-from builder.system.machine import host_architecture
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+from builder.core.profile import Flavour, Profile
+from builder.system.machine import host_abi
 
 inputs_argument = click.argument(
     "models", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path)
@@ -21,27 +20,33 @@ inputs_argument = click.argument(
 
 abi_option = click.option(
     "--abi",
-    default=f"linux-{host_architecture()}",
+    default=host_abi(),
     show_default=True,
     help="What to build for; `builder doctor` lists the known ones.",
 )
 
 
-def flavour_options(command: _Command) -> _Command:
-    """Adds --profile and --strip-error-messages."""
+def flavour_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --profile and --strip-error-messages, which `command` gets as one `flavour`."""
     messages = click.option(
         "--strip-error-messages",
         is_flag=True,
         help="Failed checks name their condition and file only; the library gets smaller.",
     )
-    profile = click.option(
+    profiles = click.option(
         "--profile",
         type=click.Choice([str(profile) for profile in Profile]),
         default=str(Profile.SIZE),
         show_default=True,
         help="What to optimise for.",
     )
-    return profile(messages(command))
+
+    @functools.wraps(command)
+    def with_flavour(*, profile: str, strip_error_messages: bool, **others: object) -> object:
+        flavour = Flavour(profile=Profile(profile), strip_error_messages=strip_error_messages)
+        return command(flavour=flavour, **others)
+
+    return profiles(messages(with_flavour))
 
 
 def _parse_dtypes(ctx: click.Context, param: click.Parameter, value: str) -> DtypeSet | None:

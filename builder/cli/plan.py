@@ -9,11 +9,11 @@ import click
 
 from builder.cli.console import print_json, print_table
 from builder.cli.options import abi_option, dtypes_option, flavour_options, inputs_argument
-from builder.core.profile import Flavour, Profile
 
 if TYPE_CHECKING:
     from builder.core.dtypes import DtypeSet
     from builder.core.plan import BuildPlan
+    from builder.core.profile import Flavour
 
 
 @click.command("plan")
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 def command(
     models: tuple[Path, ...],
     abi: str,
-    profile: Profile,
-    strip_error_messages: bool,
+    flavour: Flavour,
     dtypes: DtypeSet | None,
     as_json: bool,
 ) -> None:
@@ -42,7 +41,6 @@ def command(
     from builder import api
 
     target = api.locate_target(abi)
-    flavour = Flavour(profile=Profile(profile), strip_error_messages=strip_error_messages)
     toolchain = api.locate_toolchain(target)
     plan = api.plan_build(models, target, toolchain=toolchain, flavour=flavour, dtypes=dtypes)
     print_plan(plan, as_json=as_json)

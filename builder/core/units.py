@@ -39,14 +39,8 @@ class SymbolIndex:
     """Which unit defines what: a hint for the chooser, never a proof; the link is the proof."""
 
     defined_in: Mapping[str, tuple[str, ...]]
-    """Qualified name without parameters -> unit ids."""
-    namespaces: Mapping[str, str]
-    """Namespace prefix -> the one unit that defines everything in it (torchgen's files)."""
+    """Qualified name without parameters -> ids of units, or of groups of generated code."""
 
     def find_units(self, qualified_name: str) -> tuple[str, ...]:
         """Returns the ids of the units that define `qualified_name`; empty when unknown."""
-        found = self.defined_in.get(qualified_name)
-        if found:
-            return found
-        namespace = qualified_name.rpartition("::")[0]
-        return (self.namespaces[namespace],) if namespace in self.namespaces else ()
+        return self.defined_in.get(qualified_name, ())

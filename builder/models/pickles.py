@@ -22,6 +22,7 @@ from builder.models.globals import (
     is_script_class,
     printable,
 )
+from builder.models.pickle_stack import PickleStack
 
 MAX_OPCODES = 10_000_000
 """Far above a vocabulary of a million words; keeps time and memory bounded."""
@@ -61,142 +62,93 @@ def parse_pickle(data: bytes, *, record: str) -> Unpickled:
     return Unpickled(value, frozenset(machine.types), frozenset(machine.storages))
 
 
-class _Machine:
-    """The stack, the marks and the memo of one pickle."""
+class _Machine(PickleStack):
+    """What each opcode does; the memo, and what was seen."""
 
     def __init__(self, data: bytes, record: str) -> None:
-        self._data = data
-        self._record = record
-        self._at = 0
-        self._stack: list[Any] = []
-        self._marks: list[int] = []
+        super().__init__(data, record)
         self._memo: dict[int, Any] = {}
         self.types: set[str] = set()
         self.storages: set[str] = set()
 
     def run(self) -> Any:  # noqa: ANN401 - a pickle is anything
-        if self._take(2) != b"\x80\x02":
-            raise self._damage("it is not a protocol 2 pickle")
+        if self.take(2) != b"\x80\x02":
+            raise self.damage("it is not a protocol 2 pickle")
         for _ in range(MAX_OPCODES):
-            opcode = self._take(1)[0]
+            opcode = self.take(1)[0]
             if opcode == _STOP:
-                if len(self._stack) != 1:
-                    raise self._damage(f"it ends with {len(self._stack)} values")
-                return self._stack[0]
+                if len(self.values) != 1:
+                    raise self.damage(f"it ends with {len(self.values)} values")
+                return self.values[0]
             step = _STEPS.get(opcode)
             if step is None:
-                raise self._damage(f"opcode 0x{opcode:02x} is none that TorchScript writes")
+                raise self.damage(f"opcode 0x{opcode:02x} is none that TorchScript writes")
             step(self)
-        raise self._damage(f"it has more than {MAX_OPCODES:,} opcodes")
-
-    def _damage(self, why: str) -> ModelError:
-        return ModelError(f"{self._record} is damaged at byte {self._at}: {why}")
-
-    def _take(self, count: int) -> bytes:
-        end = self._at + count
-        if end > len(self._data):
-            raise self._damage(f"it ends after {len(self._data)} bytes, {end} are needed")
-        taken = self._data[self._at : end]
-        self._at = end
-        return taken
-
-    def number(self, layout: struct.Struct) -> Any:  # noqa: ANN401 - int or float
-        return layout.unpack(self._take(layout.size))[0]
-
-    def _line(self) -> str:
-        end = self._data.find(b"\n", self._at, self._at + 4096)
-        if end < 0:
-            raise self._damage("a name does not end")
-        return self._take(end + 1 - self._at)[:-1].decode("utf-8", "replace")
-
-    def push(self, value: object) -> None:
-        self._stack.append(value)
-
-    def _pop(self) -> Any:  # noqa: ANN401 - a pickle is anything
-        floor = self._marks[-1] if self._marks else 0
-        if len(self._stack) <= floor:
-            raise self._damage("a value is missing on the stack")
-        return self._stack.pop()
-
-    def _pop_to_mark(self) -> list[Any]:
-        if not self._marks:
-            raise self._damage("a mark is missing")
-        start = self._marks.pop()
-        values = self._stack[start:]
-        del self._stack[start:]
-        return values
-
-    def _top(self, kind: type[Any]) -> Any:  # noqa: ANN401 - list or dict
-        if not self._stack or not isinstance(self._stack[-1], kind):
-            raise self._damage(f"a {kind.__name__} is expected on the stack")
-        return self._stack[-1]
-
-    def mark(self) -> None:
-        self._marks.append(len(self._stack))
+        raise self.damage(f"it has more than {MAX_OPCODES:,} opcodes")
 
     def string(self, layout: struct.Struct) -> None:
-        self.push(self._take(self.number(layout)).decode("utf-8", "replace"))
+        self.push(self.take(self.number(layout)).decode("utf-8", "replace"))
 
     def long(self) -> None:
-        if self._take(1) != b"\x08":
-            raise self._damage("a long integer has not 8 bytes")
+        if self.take(1) != b"\x08":
+            raise self.damage("a long integer has not 8 bytes")
         self.push(self.number(_INT64))
 
     def tuple_of(self, count: int) -> None:
-        values = [self._pop() for _ in range(count)]
+        values = [self.pop() for _ in range(count)]
         self.push(tuple(reversed(values)))
 
     def tuple_to_mark(self) -> None:
-        self.push(tuple(self._pop_to_mark()))
+        self.push(tuple(self.pop_to_mark()))
 
     def list_to_mark(self) -> None:
-        self.push(self._pop_to_mark())
+        self.push(self.pop_to_mark())
 
     def append(self) -> None:
-        value = self._pop()
-        self._top(list).append(value)
+        value = self.pop()
+        self.top(list).append(value)
 
     def appends(self) -> None:
-        values = self._pop_to_mark()
-        self._top(list).extend(values)
+        values = self.pop_to_mark()
+        self.top(list).extend(values)
 
     def dict_to_mark(self) -> None:
-        values = self._pop_to_mark()
+        values = self.pop_to_mark()
         self.push({})
         self._set(values)
 
     def setitem(self) -> None:
-        value = self._pop()
-        self._set([self._pop(), value])
+        value = self.pop()
+        self._set([self.pop(), value])
 
     def setitems(self) -> None:
-        self._set(self._pop_to_mark())
+        self._set(self.pop_to_mark())
 
     def _set(self, flat: list[Any]) -> None:
-        target = self._top(dict)
+        target = self.top(dict)
         if len(flat) % 2:
-            raise self._damage("a key without a value")
+            raise self.damage("a key without a value")
         for key, value in zip(flat[::2], flat[1::2], strict=True):
             if not isinstance(key, str | int | float | Opaque | None):
-                raise self._damage(f"a {type(key).__name__} as a key")
+                raise self.damage(f"a {type(key).__name__} as a key")
             target[key] = value
 
     def put(self, layout: struct.Struct) -> None:
-        if not self._stack:
-            raise self._damage("nothing to remember")
-        self._memo[self.number(layout)] = self._stack[-1]
+        if not self.values:
+            raise self.damage("nothing to remember")
+        self._memo[self.number(layout)] = self.values[-1]
 
     def get(self, layout: struct.Struct) -> None:
         index = self.number(layout)
         if index not in self._memo:
-            raise self._damage(f"memo {index} was never set")
+            raise self.damage(f"memo {index} was never set")
         self.push(self._memo[index])
 
     def name_global(self) -> None:
-        tag = Global(self._line(), self._line())
+        tag = Global(self.line(), self.line())
         if not is_known(tag):
             raise ModelError(
-                f"{self._record} tries to call {printable(str(tag))}; "
+                f"{self.record} tries to call {printable(str(tag))}; "
                 "builder never executes models, and nothing was run",
                 hint="do not load this file with PyTorch either; export the model again "
                 "from a source you trust: builder export SOURCE -o model.ptl",
@@ -206,19 +158,19 @@ class _Machine:
         self.push(tag)
 
     def new_object(self) -> None:
-        self._pop()
-        if not self._stack or not isinstance(self._stack[-1], Global):
-            raise self._damage("an object without a class")
+        self.pop()
+        if not self.values or not isinstance(self.values[-1], Global):
+            raise self.damage("an object without a class")
 
     def reduce(self) -> None:
-        argument, tag = self._pop(), self._pop()
+        argument, tag = self.pop(), self.pop()
         if not isinstance(tag, Global):
-            raise self._damage("a call of something that has no name")
+            raise self.damage("a call of something that has no name")
         if tag == TYPE_TAG:
             self.push(self._restore_type_tag(argument))
         elif tag in FIRST_ARGUMENT:
             if not isinstance(argument, tuple) or not argument:
-                raise self._damage(f"{tag.name} without a list")
+                raise self.damage(f"{tag.name} without a list")
             self.push(argument[0])
         else:
             if tag == COMPLEX:
@@ -230,15 +182,15 @@ class _Machine:
             case (value, str(annotation)):
                 self.types.add(annotation)
                 return value
-        raise self._damage("a type tag without a type")
+        raise self.damage("a type tag without a type")
 
     def persistent(self) -> None:
-        match self._pop():
+        match self.pop():
             case ("storage", Global() as kind, str(), str(), int()):
                 self.storages.add(kind.name)
                 self.push(Opaque(kind))
             case _:
-                raise self._damage("a persistent id that is no storage")
+                raise self.damage("a persistent id that is no storage")
 
 
 _STOP = ord(".")

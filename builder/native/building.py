@@ -22,6 +22,7 @@ from builder.native.closure import close
 from builder.native.configure import configure, generate
 from builder.native.features import add_features
 from builder.native.flags import Tuning, load_tuning
+from builder.native.generated import read_generated
 from builder.native.index import load_index
 from builder.native.interfaces import LIBRARIES, Library
 from builder.native.journal import drop_torn_objects, wave
@@ -35,6 +36,7 @@ from builder.native.link import (
 )
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
 from builder.native.reply import Roots, read_unit_graph
+from builder.native.slices import Slices
 from builder.native.units import (
     LIBRARY,
     REGISTRATIONS_UNIT,
@@ -152,10 +154,11 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
         headers=build.headers,
     )
     folder = compile_folder(build)
-    write_ninja(render_ninja(units.graph.units.values(), build.toolchain, folder), folder)
     linked = build.layout.plan / "unstripped" / build.interface.soname
-    index = load_index(build.index_file, graph)
-    linker = _Linker(build=build, units=units, folder=folder, output=linked)
+    generated = read_generated(build.layout.configured)
+    slices = Slices(generated, graph, build.layout.slices)
+    index = load_index(build.index_file, graph, generated)
+    linker = _Linker(build=build, units=units, slices=slices, folder=folder, output=linked)
     roots = {REGISTRATIONS_UNIT, *selection.roots}
     roots |= {f"{LIBRARY}/{name}" for name in build.interface.units}
     if build.tuning.small_libstdcxx:
@@ -165,7 +168,8 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
     if build.tuning.lto:
         closure = close(closure.units, index, try_link=linker.optimise)
         rounds += closure.rounds
-    return _finish(build, units, folder, linked, closure.units, rounds, started)
+    reached = slices.add(closure.units).union(unit.id for unit in slices.units)
+    return _finish(build, units, folder, linked, reached, rounds, started)
 
 
 def compile_folder(build: NativeBuild) -> CompileFolder:
@@ -191,14 +195,15 @@ class _Linker:
 
     build: NativeBuild
     units: BuildUnits
+    slices: Slices
     folder: CompileFolder
     output: Path
     rounds: Iterator[int] = field(default_factory=lambda: iter(range(1, 1000)))
 
     def link(self, wanted: frozenset[str]) -> tuple[str, ...]:
         number = next(self.rounds)
-        step = f"round {number}: {len(wanted)} of {self.units.known} units reached"
-        self.build.progress.step(step)
+        count = len(self._resolve(wanted))
+        self.build.progress.step(f"round {number}: {count} of {self.units.known} units reached")
         return self._link(wanted, self.build.tuning.link)
 
     def optimise(self, wanted: frozenset[str]) -> tuple[str, ...]:
@@ -206,7 +211,9 @@ class _Linker:
         return self._link(wanted, (*self.build.tuning.link, *LTO_FLAGS))
 
     def _link(self, wanted: frozenset[str], flags: Sequence[str]) -> tuple[str, ...]:
-        ids = sorted(map(self.units.resolve, wanted))
+        ids = self._resolve(wanted)
+        known = (*self.units.graph.units.values(), *self.slices.units)
+        write_ninja(render_ninja(known, self.build.toolchain, self.folder), self.folder)
         _compile(self.build, self.folder, ids)
         self.output.parent.mkdir(parents=True, exist_ok=True)
         outcome = link_library(
@@ -220,6 +227,10 @@ class _Linker:
             log=self.build.layout.logs / "link.log",
         )
         return outcome.undefined
+
+    def _resolve(self, wanted: frozenset[str]) -> list[str]:
+        units = map(self.units.resolve, self.slices.add(wanted))
+        return sorted((*units, *(unit.id for unit in self.slices.units)))
 
 
 def _compile(build: NativeBuild, folder: CompileFolder, ids: list[str]) -> None:

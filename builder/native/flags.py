@@ -28,6 +28,8 @@ _PACK_RELOCATIONS = ("-Wl,-z,pack-relative-relocs",)
 _STRIDED_ONLY = "-DTORCHLITE_STRIDED_ONLY"
 _NO_QUANTISED = "-DTORCHLITE_NO_QUANTIZED"
 """Kinds of tensors that cannot occur; see third_party/patches/0006-tensor-kinds.patch."""
+_INFERENCE = "-DTORCHLITE_INFERENCE"
+"""See third_party/patches/0015-inference-only.patch."""
 _STRIP_MESSAGES = "-DSTRIP_ERROR_MESSAGES"
 
 COMMON = (
@@ -81,7 +83,7 @@ def load_tuning(
         kernels=data.get("kernels"),
         compile=(*data["compile"], *(_FAT_LTO if lto else ())),
         c=tuple(data["c"]),
-        cxx=(*data["cxx"], *kinds, *messages),
+        cxx=(*data["cxx"], _INFERENCE, *kinds, *messages),
         with_messages=frozenset(profiles["with_messages"]),
         dropped=frozenset(data["dropped"]),
         link=(*data["link"], *packed),

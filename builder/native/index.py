@@ -1,8 +1,8 @@
 """The symbol index: which translation unit defines which name.
 
 It is text, one block per unit, made once per source version by `make_index` from compiled objects
-and kept beside the source pins. Generated units are not in it: their definitions follow a pattern
-and are read from the files. The index is a hint for what to compile next; only the link proves.
+and kept beside the source pins. torchgen's operator code is not in it, see
+builder.native.generated. The index is a hint for what to compile next; only the link proves.
 """
 
 from __future__ import annotations
@@ -13,18 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.core.units import SymbolIndex, UnitGraph
+from builder.native.generated import GeneratedCode, is_cut
 from builder.native.names import parse_qualified_name
 
-_OPERATOR_CALL = re.compile(r"^[\w:<>&\s,*]*?\b(\w+)::(call|redispatch)\(", re.MULTILINE)
-_GENERATED_NAMESPACES = {
-    "at::cpu": "RegisterCPU.cpp",
-    "at::quantizedcpu": "RegisterQuantizedCPU.cpp",
-    "at::compositeexplicitautograd": "RegisterCompositeExplicitAutograd.cpp",
-    "at::compositeexplicitautogradnonfunctional": (
-        "RegisterCompositeExplicitAutogradNonFunctional.cpp"
-    ),
-    "at::compositeimplicitautograd": "RegisterCompositeImplicitAutograd.cpp",
-}
 _NM_LINE = re.compile(r"^[0-9a-f]* +(?P<kind>[A-Za-z]) (?P<name>.+)$")
 _KINDS = {"U": "undefined", "W": "weak", "V": "weak", "w": "undefined", "v": "undefined"}
 _DEFINITION = re.compile(
@@ -64,26 +55,17 @@ def find_definitions(text: str) -> frozenset[str]:
     return frozenset(match[1] or match[2] for match in _DEFINITION.finditer(text))
 
 
-def load_index(path: Path, graph: UnitGraph) -> SymbolIndex:
-    """Returns the index at `path`, completed with the generated units of `graph`."""
+def load_index(path: Path, graph: UnitGraph, generated: GeneratedCode) -> SymbolIndex:
+    """Returns the index at `path`, completed with other units of `graph` and `generated` code."""
     defined = parse_index(path.read_text())
     indexed = {unit for units in defined.values() for unit in units}
     for unit in graph.units.values():
         if unit.id not in indexed and unit.language in {"C", "ASM"}:
             for name in find_definitions(Path(unit.source).read_text(errors="replace")):
                 defined.setdefault(name, []).append(unit.id)
-        if unit.generated and Path(unit.source).name.startswith("Operators_"):
-            text = Path(unit.source).read_text()
-            for operator, function in _OPERATOR_CALL.findall(text):
-                defined.setdefault(f"at::_ops::{operator}::{function}", []).append(unit.id)
-    return SymbolIndex(
-        defined_in={
-            name: tuple(u for u in units if u in graph.units) for name, units in defined.items()
-        },
-        namespaces={
-            namespace: _GENERATED_ATEN + file for namespace, file in _GENERATED_NAMESPACES.items()
-        },
-    )
+    known = {name: tuple(u for u in units if u in graph.units) for name, units in defined.items()}
+    cut = {name: (group,) for name, group in generated.defined_in.items()}
+    return SymbolIndex(defined_in=known | cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +92,20 @@ def index_symbols(objects: Iterable[tuple[str, ObjectSymbols]]) -> dict[str, set
     """Returns unit id -> the qualified names to look it up by.
 
     Strong definitions count. A weak one counts where some object needs the name and none defines
-    it strongly: that is an explicit template instance. Generated units with a naming pattern are
-    left out, see `load_index`.
+    it strongly: that is an explicit template instance. torchgen's operator code is left out,
+    see builder.native.generated.
     """
     listed = list(objects)
     strong = frozenset().union(*(symbols.strong for _, symbols in listed))
     needed = frozenset().union(*(symbols.undefined for _, symbols in listed)) - strong
     names: dict[str, set[str]] = {}
     for unit_id, symbols in listed:
-        if not _follows_pattern(unit_id):
+        if not _is_cut(unit_id):
             defined = symbols.strong | (symbols.weak & needed)
             names.setdefault(unit_id, set()).update(map(parse_qualified_name, defined))
     return names
 
 
-def _follows_pattern(unit_id: str) -> bool:
+def _is_cut(unit_id: str) -> bool:
     file = unit_id.removeprefix(_GENERATED_ATEN)
-    return file.startswith(("Operators_", "RegisterFunctionalization")) or (
-        file in _GENERATED_NAMESPACES.values()
-    )
+    return file.startswith("RegisterFunctionalization") or is_cut(file)

@@ -53,6 +53,11 @@ class Layout:
         return self.root / "registrations"
 
     @property
+    def slices(self) -> Path:
+        """Sources cut from torchgen's, named by their content."""
+        return self.root / "slices"
+
+    @property
     def runtime(self) -> Path:
         """Link to builder's own C++: commands that name it are the same on every machine."""
         return self.root / "torchlite"

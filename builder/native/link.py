@@ -84,8 +84,8 @@ def link_library(
         *flags,
         *_linker_choice(toolchain),
         f"-Wl,-soname,{soname}",
-        f"-Wl,--version-script,{exports}",
-        f"-Wl,-Map,{output}.map",
+        *("-Xlinker", f"--version-script={exports}"),  # -Wl would split a path at its commas
+        *("-Xlinker", f"-Map={output}.map"),
         f"@{response}",
         "-pthread",
         "-ldl",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from builder.core.operators import Operator
 from builder.core.registrations import parse_registration
+from builder.size.drafts import Draft, charge_tables, draft_spans
 from builder.size.elf import Elf
 from builder.size.linkmap import InputSection, parse_map, parse_names
-from builder.size.measuring import LINKER_PART, name_unit
+from builder.size.measuring import name_unit
 from builder.size.references import ReferenceGraph
 from builder.size.regions import (
     LIST_OF_OPERATORS,
@@ -21,12 +21,8 @@ from builder.size.regions import (
     list_entries,
 )
 from builder.size.relocations import Reference, read_references
-from builder.size.spans import Spans, cut_spans
-from builder.size.tables import read_frames, read_relocated
+from builder.size.spans import cut_spans
 
-_DYNAMIC_RELOCATION = 24
-_INDEX_ENTRY = 8
-"""Bytes per function in `.eh_frame_hdr`."""
 _IMPORT = 24 + 2 + 1 + 16 + 8 + 24
 """Bytes of an imported symbol: dynamic symbol, version, end of name, PLT, GOT, relocation."""
 _ENTRIES = frozenset({".init", ".fini", ".fini_array"})
@@ -45,37 +41,6 @@ class Registry:
     """Units that are linked whatever operators there are."""
     limited: frozenset[str]
     """Units that register by hand, and only what the build allows."""
-
-
-@dataclass(kw_only=True)
-class _Draft:
-    """A graph in the making; the spans come first, other nodes behind them."""
-
-    spans: Spans
-    sizes: list[int]
-    names: list[str]
-    units: dict[str, int] = field(default_factory=dict)
-    unit_of: list[int] = field(default_factory=list)
-    targets: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
-
-    def add(self, name: str, unit: str = LINKER_PART, size: int = 0) -> int:
-        """Returns a new node."""
-        self.names.append(name)
-        self.sizes.append(size)
-        self.unit_of.append(self.units.setdefault(unit, len(self.units)))
-        return len(self.sizes) - 1
-
-    def finish(self, roots: Iterable[int], operators: Mapping[Operator, int]) -> ReferenceGraph:
-        """Returns the graph."""
-        return ReferenceGraph(
-            names=tuple(self.names),
-            sizes=tuple(self.sizes),
-            units=tuple(self.units),
-            unit_of=tuple(self.unit_of),
-            targets=tuple(tuple(sorted(self.targets[n])) for n in range(len(self.sizes))),
-            roots=tuple(sorted(roots)),
-            operators={str(operator): operators[operator] for operator in sorted(operators)},
-        )
 
 
 def read_graph(
@@ -115,8 +80,8 @@ def build_graph(
         unit_names: owner in the map -> unit.
         registry: of its operators.
     """
-    draft = _draft_spans(cut_spans(elf, pieces), names, unit_names)
-    _charge_tables(draft, elf)
+    draft = draft_spans(cut_spans(elf, pieces), names, unit_names)
+    charge_tables(draft, elf)
     undefined = sorted({s.name for s in elf.exported if s.section == 0 and s.name})
     imports = {name: draft.add(name, size=_IMPORT + len(name)) for name in undefined}
     operators = {operator: draft.add(str(operator)) for operator in registry.operators}
@@ -130,34 +95,8 @@ def build_graph(
     return draft.finish(_find_roots(draft, starts, units, registry, operators), operators)
 
 
-def _draft_spans(spans: Spans, names: Mapping[int, str], unit_names: Mapping[str, str]) -> _Draft:
-    draft = _Draft(
-        spans=spans, sizes=list(spans.weights), names=[names.get(s, "") for s in spans.starts]
-    )
-    for span in range(len(spans)):
-        piece = spans.pieces.get(span)
-        unit = unit_names[piece.owner] if piece else LINKER_PART
-        draft.unit_of.append(draft.units.setdefault(unit, len(draft.units)))
-    return draft
-
-
-def _charge_tables(draft: _Draft, elf: Elf) -> None:
-    for frame in read_frames(elf):
-        span = draft.spans.find(frame.function)
-        if span is None:
-            continue
-        draft.sizes[span] += frame.size + _INDEX_ENTRY
-        table = draft.spans.find(frame.exceptions or 0)
-        if table is not None:
-            draft.targets[span].add(table)
-    for place in read_relocated(elf):
-        span = draft.spans.find(place)
-        if span is not None:
-            draft.sizes[span] += _DYNAMIC_RELOCATION
-
-
 def _find_regions(
-    draft: _Draft, elf: Elf, references: Sequence[Reference], registry: Registry
+    draft: Draft, elf: Elf, references: Sequence[Reference], registry: Registry
 ) -> Iterator[Region]:
     limited = {draft.units[unit] for unit in registry.limited if unit in draft.units}
 
@@ -172,7 +111,7 @@ def _find_regions(
 
 
 def _draw(
-    draft: _Draft,
+    draft: Draft,
     elf: Elf,
     references: Iterable[Reference],
     regions: Sequence[Region],
@@ -205,14 +144,14 @@ def _draw(
     _join_split_symbols(draft, elf)
 
 
-def _join_split_symbols(draft: _Draft, elf: Elf) -> None:
+def _join_split_symbols(draft: Draft, elf: Elf) -> None:
     for symbol in elf.symbols:
         if symbol.size and 0 < symbol.section < _SPECIAL_SECTIONS:
             for span in draft.spans.covered(symbol.address, symbol.size)[:-1]:
                 draft.targets[span].add(span + 1)
 
 
-def _bind_units(draft: _Draft, elf: Elf, unit_names: Mapping[str, str]) -> dict[str, int]:
+def _bind_units(draft: Draft, elf: Elf, unit_names: Mapping[str, str]) -> dict[str, int]:
     """Adds a node per unit: who needs a definition of it gets all that comes with the unit.
 
     That is its initialisers, and the exception tables of functions that were folded into equal
@@ -243,7 +182,7 @@ def _definitions(path: Path) -> Iterator[str]:
             yield symbol.name
 
 
-def _find_starts(draft: _Draft, elf: Elf) -> set[int]:
+def _find_starts(draft: Draft, elf: Elf) -> set[int]:
     """Returns the spans where the loader and the runtime's users come in."""
     addresses = [s.address for s in elf.exported if 0 < s.section < _SPECIAL_SECTIONS]
     addresses += [s.address for s in elf.sections if s.name in _ENTRIES]
@@ -251,7 +190,7 @@ def _find_starts(draft: _Draft, elf: Elf) -> set[int]:
 
 
 def _find_roots(
-    draft: _Draft,
+    draft: Draft,
     starts: set[int],
     units: Mapping[str, int],
     registry: Registry,

@@ -28,6 +28,11 @@ def host_architecture() -> str:
     return platform.machine()
 
 
+def host_abi() -> str:
+    """Returns the ABI of this machine as targets are named, e.g. `linux-x86_64`."""
+    return f"{platform.system().lower()}-{host_architecture()}"
+
+
 def count_cores() -> int:
     """Returns how many CPUs this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from builder.errors import SourceError
+from builder.system.partial import PartialFile
 
 if TYPE_CHECKING:
     import requests
@@ -87,7 +87,7 @@ class Downloader:
             DownloadError: the server does not have it, or did not deliver in all attempts.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = _Partial(target)
+        partial = PartialFile(target)
         failures, furthest = 0, partial.size(url)
         with self.session() as session:
             while True:
@@ -107,7 +107,7 @@ class Downloader:
         self,
         session: requests.Session,
         url: str,
-        partial: _Partial,
+        partial: PartialFile,
         max_bytes: int,
         on_bytes: Callable[[int], None],
     ) -> None:
@@ -130,52 +130,6 @@ class Downloader:
             raise _Interrupted(_describe(error), reachable=False) from error
 
 
-class _Partial:
-    """The unfinished file of one download, and what says which file it is the start of."""
-
-    def __init__(self, target: Path) -> None:
-        self._target = target
-        self.path = target.with_name(target.name + ".part")
-        self._note = target.with_name(target.name + ".part.json")
-
-    def size(self, url: str) -> int:
-        """Returns the bytes that can be kept when asking `url`."""
-        return self.path.stat().st_size if self._validator(url) and self.path.exists() else 0
-
-    def request_headers(self, url: str) -> dict[str, str]:
-        """Returns the headers that ask for the rest, if the server still has the same file."""
-        validator, size = self._validator(url), self.size(url)
-        if not validator or not size:
-            return {}
-        return {"Range": f"bytes={size}-", "If-Range": validator}
-
-    def start(self, url: str, validator: str | None) -> None:
-        """Begins anew."""
-        self.discard()
-        if validator:
-            self._note.write_text(json.dumps({"url": url, "validator": validator}))
-
-    def discard(self) -> None:
-        """Forgets all that has been received."""
-        self.path.unlink(missing_ok=True)
-        self._note.unlink(missing_ok=True)
-
-    def finish(self) -> None:
-        """Gives the file its name."""
-        self.path.replace(self._target)
-        self._note.unlink(missing_ok=True)
-
-    def _validator(self, url: str) -> str | None:
-        try:
-            note = json.loads(self._note.read_text())
-        except (OSError, ValueError):
-            return None
-        if not isinstance(note, dict) or note.get("url") != url:
-            return None
-        validator = note.get("validator")
-        return validator if isinstance(validator, str) else None
-
-
 def _check_status(url: str, response: requests.Response) -> None:
     status = response.status_code
     if status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
@@ -193,7 +147,7 @@ def _check_status(url: str, response: requests.Response) -> None:
 def _receive(
     url: str,
     response: requests.Response,
-    partial: _Partial,
+    partial: PartialFile,
     max_bytes: int,
     on_bytes: Callable[[int], None],
 ) -> None:
@@ -214,7 +168,7 @@ def _receive(
         raise _Interrupted(f"the connection ended after {done} of {total} bytes", reachable=True)
 
 
-def _continue_or_start(url: str, response: requests.Response, partial: _Partial) -> int | None:
+def _continue_or_start(url: str, response: requests.Response, partial: PartialFile) -> int | None:
     """Prepares the partial file for the answer; returns the whole file's size if it is told."""
     if response.status_code == HTTPStatus.PARTIAL_CONTENT:
         told = re.fullmatch(

@@ -9,14 +9,10 @@ from builder.core.targets import TARGETS, Target
 from builder.core.toolchain import Tool, Toolchain
 from builder.errors import ToolchainError
 from builder.system.process import Runner
-from builder.toolchains.host import (
-    find_major,
-    locate_clang,
-    locate_host_toolchain,
-    locate_linker,
-    locate_packaged_tool,
-)
+from builder.toolchains.clang import locate_clang, locate_linker
+from builder.toolchains.host import locate_host_toolchain
 from builder.toolchains.launchers import find_launchers
+from builder.toolchains.tools import find_major, locate_packaged_tool
 
 LATER = {
     "android": "Android targets come in a later release; they will need the Android NDK",

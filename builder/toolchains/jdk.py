@@ -7,7 +7,7 @@ from pathlib import Path
 from builder.core.toolchain import Jdk
 from builder.errors import ToolchainError
 from builder.system.process import Runner
-from builder.toolchains.host import parse_version
+from builder.toolchains.tools import parse_version
 
 OLDEST = 11
 """The first that compiles for Java 8 by `--release` and still has years of support ahead."""

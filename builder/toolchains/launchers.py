@@ -10,7 +10,7 @@ from pathlib import Path
 from builder.core.toolchain import Launcher, Tool
 from builder.errors import ConfigurationError, ToolchainError
 from builder.system.process import Runner
-from builder.toolchains.host import find_tool
+from builder.toolchains.tools import find_tool
 
 AUTO, NONE = "auto", "none"
 

@@ -24,6 +24,11 @@ class Runtime:
         """The program that runs a model on this runtime."""
         return self.root / RUNNER
 
+    @property
+    def architecture(self) -> str:
+        """The processor it is for, in `uname -m` terms."""
+        return self.manifest.abi.rpartition("-")[2]
+
 
 def locate_runtime(path: Path, *, host_abi: str) -> Runtime:
     """Returns the runtime at `path`: an output folder, the folder of an ABI, or the library.

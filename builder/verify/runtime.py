@@ -16,7 +16,6 @@ from builder.core.inputs import SCALAR
 from builder.core.operators import Operator
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import BuilderError, VerificationError
-from builder.system.emulators import find_emulator
 from builder.system.process import Completed, Runner, failure_text
 from builder.verify.coverage import build_hint
 from builder.verify.located import Runtime
@@ -45,13 +44,17 @@ def run_model(
     *,
     scratch: Path,
     runner: Runner,
+    emulator: tuple[str, ...] = (),
     repeat: int = 1,
     method: str = "forward",
     seed: int | None = None,
+    threads: int | None = None,
 ) -> RunOutcome:
     """Runs a method of `model` on `runtime`; `scratch` is an empty folder for the tensors' bytes.
 
     `seed` is that of the random numbers which operators draw; each run draws others without it.
+    `emulator` is what `find_emulator` puts in front of programs for the runtime's processor.
+    Without `threads` operators use as many as the runtime chooses.
 
     Raises:
         VerificationError: the program fails, lacks operators, or prints what it should not.
@@ -68,20 +71,24 @@ def run_model(
         command += ["--seed", str(seed)]
     if repeat > 1:
         command += ["--repeat", str(repeat)]
-    completed = _run(runner, tuple(command), runtime)
+    if threads is not None:
+        command += ["--threads", str(threads)]
+    completed = _run(runner, (*emulator, *command), runtime)
     if completed.returncode != 0:
         raise _failed(completed, model, runtime)
     return parse_outcome(completed.output, folder=scratch)
 
 
-def list_registered(runtime: Runtime, *, runner: Runner) -> frozenset[str]:
+def list_registered(
+    runtime: Runtime, *, runner: Runner, emulator: tuple[str, ...] = ()
+) -> frozenset[str]:
     """Returns the operators that the runtime says it has, e.g. `aten::add.Tensor`.
 
     Raises:
         VerificationError: the program fails.
     """
     command = (str(runtime.runner), "--operators")
-    completed = _run(runner, command, runtime)
+    completed = _run(runner, (*emulator, *command), runtime)
     if completed.returncode != 0:
         raise VerificationError(failure_text(f"{command[0]} --operators", completed, log=None))
     return frozenset(line.strip() for line in completed.output.splitlines() if "::" in line)
@@ -117,9 +124,8 @@ def parse_missing_operators(output: str) -> tuple[Operator, ...]:
 
 
 def _run(runner: Runner, command: tuple[str, ...], runtime: Runtime) -> Completed:
-    emulator = find_emulator(runtime.manifest.abi.rpartition("-")[2], runner)
     try:
-        return runner.run((*(emulator or ()), *command))
+        return runner.run(command)
     except BuilderError as error:
         raise VerificationError(
             f"{error.message}; the runtime is for {runtime.manifest.abi}",

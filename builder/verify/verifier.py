@@ -13,6 +13,7 @@ from builder.core.inputs import sample_inputs
 from builder.core.model import ModelInfo
 from builder.core.tensors import Tensor
 from builder.errors import ConfigurationError, VerificationError
+from builder.system.emulators import find_emulator
 from builder.system.process import Runner
 from builder.system.progress import Progress
 from builder.system.reference_headers import reference_path
@@ -62,7 +63,8 @@ def verify_model(
     """
     runtime = locate_runtime(request.runtime, host_abi=host_abi)
     check_served(info, runtime.manifest, model=request.model)
-    _check_operators(request.model, info, runtime, runner)
+    emulator = find_emulator(runtime.architecture, runner) or ()
+    _check_operators(request.model, info, runtime, runner, emulator)
     expectation = find_expectation(request, info, oracle)
     progress.step(f"Running {request.model.name} on {runtime.root}")
     with tempfile.TemporaryDirectory(prefix="builder-verify-") as scratch:
@@ -72,6 +74,7 @@ def verify_model(
             expectation.inputs,
             scratch=Path(scratch),
             runner=runner,
+            emulator=emulator,
             repeat=request.repeat,
         )
     if expectation.outputs is None:
@@ -119,10 +122,12 @@ def _from_case(path: Path, model: Path, info: ModelInfo) -> Expectation:
     return Expectation(inputs=case.inputs, outputs=case.outputs, origin=origin)
 
 
-def _check_operators(model: Path, info: ModelInfo, runtime: Runtime, runner: Runner) -> None:
+def _check_operators(
+    model: Path, info: ModelInfo, runtime: Runtime, runner: Runner, emulator: tuple[str, ...]
+) -> None:
     missing = find_missing_operators(info, runtime.manifest)
     if missing:  # some are registered in every runtime, and in no manifest
-        registered = list_registered(runtime, runner=runner)
+        registered = list_registered(runtime, runner=runner, emulator=emulator)
         missing = find_missing_operators(info, runtime.manifest, registered=registered)
     if missing:
         raise VerificationError(

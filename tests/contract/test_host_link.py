@@ -18,7 +18,7 @@ from builder.native.interfaces import LIBRARIES
 from builder.native.link import link_library, link_program, strip_library
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
 from builder.size.measuring import LINKER_PART, measure
-from builder.system.machine import host_architecture
+from builder.system.machine import host_abi
 from builder.system.process import Runner
 from builder.system.progress import Silent
 
@@ -80,7 +80,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.source = folder / "source tree"
         self.runner = Runner.inherit()
-        self.toolchain = api.locate_toolchain(api.locate_target(f"linux-{host_architecture()}"))
+        self.toolchain = api.locate_toolchain(api.locate_target(host_abi()))
         root = folder / "my objects"
         relative = os.path.relpath(self.source, root)
         self.folder = CompileFolder(
@@ -138,7 +138,7 @@ class Project:
             for symbol in found:
                 defined.setdefault(symbol, []).append(name)
         listed = {symbol: tuple(units) for symbol, units in defined.items()}
-        return SymbolIndex(defined_in=listed, namespaces={})
+        return SymbolIndex(defined_in=listed)
 
     def link(self, names: frozenset[str], output: Path) -> tuple[str, ...]:
         self.compile(sorted(names))
@@ -157,7 +157,7 @@ class Project:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    project = Project(tmp_path_factory.mktemp("host link"))
+    project = Project(tmp_path_factory.mktemp("host, link"))
     assert project.compile(list(SOURCES)) == len(SOURCES)
     return project
 
@@ -220,7 +220,7 @@ def test_objects_are_compiled_once(project):
 
 
 def test_a_name_of_no_unit_is_named(project, tmp_path):
-    index = SymbolIndex(defined_in={}, namespaces={})
+    index = SymbolIndex(defined_in={})
     with pytest.raises(NativeBuildError, match=r"lib::used\(int\)"):
         close(["root.cpp"], index, try_link=lambda u: project.link(u, tmp_path / "libx.so"))
 

@@ -14,7 +14,7 @@ from builder.native.link import link_library, strip_library
 from builder.size.elf import Elf
 from builder.size.graph import Registry, read_graph
 from builder.size.pricing import price_operators, price_set
-from builder.system.machine import host_architecture
+from builder.system.machine import host_abi
 from builder.system.process import Runner
 
 pytestmark = pytest.mark.host
@@ -151,7 +151,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.runner = Runner.inherit()
-        self.toolchain = api.locate_toolchain(api.locate_target(f"linux-{host_architecture()}"))
+        self.toolchain = api.locate_toolchain(api.locate_target(host_abi()))
         (folder / "lib.h").write_text(HEADER)
 
     def build(self, *without: str, unused: tuple[str, ...] = (), flags: tuple[str, ...] = ()):

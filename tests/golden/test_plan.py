@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from builder import api
-from builder.api import building, sources
+from builder.api import planning, sources
 from builder.cli.build import command as build_command
 from builder.cli.plan import command as plan_command
 from builder.core.sources import SourceLock
@@ -31,7 +31,7 @@ def plan(monkeypatch):
     """Prints the plan; what changes with builder itself and with the machine stands still."""
     lock = SourceLock(version="2.6.0", pins=(), patches=())
     monkeypatch.setattr(sources, "load_source_lock", lambda: lock)
-    monkeypatch.setattr(building, "_digest_native_files", lambda: "0" * 64)
+    monkeypatch.setattr(planning, "_digest_native_files", lambda: "0" * 64)
 
     def run(*arguments: object, command=plan_command, tools: str = "/usr/bin") -> str:
         monkeypatch.setattr(api, "locate_toolchain", lambda target, **_: make_toolchain(tools))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.core.manifest import Manifest
-from builder.core.model import ModelOrigin, OperatorList
+from builder.core.model import ModelFormat, ModelInfo, ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
 from builder.core.plan import BuildPlan, DispatchBackend
 from builder.core.profile import Flavour
@@ -70,6 +70,21 @@ def make_operators(*names: str, source: str = "m.ptl") -> OperatorSet:
 
 def make_list(*names: str, source: str = "m.ptl", classes: tuple[str, ...] = ()) -> OperatorList:
     return OperatorList(operators=make_operators(*names, source=source), custom_classes=classes)
+
+
+def make_info(*operators: str, **changes: object) -> ModelInfo:
+    values = {
+        "name": "m.ptl",
+        "sha256": "a" * 64,
+        "size": 1,
+        "format": ModelFormat.LITE_ZIP,
+        "bytecode_version": 8,
+        "operator_version": 3,
+        "operators": tuple(map(Operator.parse, operators)),
+        "custom_classes": (),
+        "methods": ("forward",),
+    }
+    return ModelInfo(**{**values, **changes})
 
 
 def make_plan(**changes: object) -> BuildPlan:

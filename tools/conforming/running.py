@@ -11,7 +11,7 @@ from builder.api.building import BuildOutcome, build_runtime
 from builder.api.models import read_models
 from builder.api.toolchains import locate_target
 from builder.errors import BuilderError
-from builder.system.machine import host_architecture
+from builder.system.machine import host_abi
 from builder.system.process import Runner
 from builder.system.progress import Progress
 from builder.verify.located import locate_runtime
@@ -53,7 +53,7 @@ def try_module(module: Module, folder: Path, *, progress: Progress, jobs: int | 
 
 
 def _judge_case(case: Case, runtime: Path) -> Judged:
-    located = locate_runtime(runtime, host_abi=f"linux-{host_architecture()}")
+    located = locate_runtime(runtime, host_abi=host_abi())
     try:
         with tempfile.TemporaryDirectory(prefix="conformance-") as scratch:
             outcome = run_model(
@@ -90,7 +90,7 @@ def _runtimes(
 
 
 def _build(files: Sequence[Path], out: Path, progress: Progress, jobs: int | None) -> BuildOutcome:
-    target = locate_target(f"linux-{host_architecture()}")
+    target = locate_target(host_abi())
     return build_runtime(files, target, out, progress=progress, jobs=jobs)
 
 

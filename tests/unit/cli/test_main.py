@@ -8,7 +8,7 @@ import pytest
 from samples import make_toolchain
 
 from builder import __version__, api
-from builder.api import building, toolchains
+from builder.api import planning, toolchains
 from builder.cli import ops
 from builder.cli.main import COMMANDS, cli, main
 from builder.errors import (
@@ -144,7 +144,7 @@ def test_a_missing_argument_is_named(run, capsys):
 def test_a_model_that_is_not_there_is_3(run, capsys, monkeypatch, name, tmp_path):
     for module in (api, toolchains):
         monkeypatch.setattr(module, "locate_toolchain", lambda target, **_: make_toolchain())
-    monkeypatch.setattr(building, "_digest_native_files", lambda: "0")
+    monkeypatch.setattr(planning, "_digest_native_files", lambda: "0")
     assert run(name, str(tmp_path / "no such model.ptl"), "--abi", "linux-x86_64") == 3
     assert "no such model.ptl" in capsys.readouterr().err
 

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from samples import make_toolchain
 
 from builder import api
-from builder.api import building
+from builder.api import planning
 from builder.cli.plan import command
 from builder.errors import ModelError, ToolchainError
 
@@ -15,7 +15,7 @@ from builder.errors import ModelError, ToolchainError
 @pytest.fixture(autouse=True)
 def _toolchain(monkeypatch):
     monkeypatch.setattr(api, "locate_toolchain", lambda target: make_toolchain(target=target))
-    monkeypatch.setattr(building, "_digest_native_files", lambda: "0" * 64)
+    monkeypatch.setattr(planning, "_digest_native_files", lambda: "0" * 64)
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from builder.native import closure
 from builder.native.closure import close
 
 
-def make_index(defined: dict[str, tuple[str, ...]], **namespaces: str) -> SymbolIndex:
-    return SymbolIndex(defined_in=defined, namespaces=namespaces)
+def make_index(defined: dict[str, tuple[str, ...]]) -> SymbolIndex:
+    return SymbolIndex(defined_in=defined)
 
 
 class Linker:
@@ -48,12 +48,6 @@ def test_every_unit_that_may_define_a_name_is_taken():
     index = make_index({"c10::operator<<": ("a.cpp", "b.cpp")})
     answers = iter([("c10::operator<<(std::ostream&, c10::A)",), ()])
     assert close(["r"], index, try_link=lambda _: next(answers)).units == {"r", "a.cpp", "b.cpp"}
-
-
-def test_generated_names_are_found_by_their_namespace():
-    index = SymbolIndex(defined_in={}, namespaces={"at::cpu": "RegisterCPU.cpp"})
-    answers = iter([("at::cpu::add(at::Tensor const&)",), ()])
-    assert close(["r"], index, try_link=lambda _: next(answers)).units == {"r", "RegisterCPU.cpp"}
 
 
 def test_a_name_that_nothing_defines_is_named():

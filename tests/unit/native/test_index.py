@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import make_graph, make_unit
+from samples import make_graph
 
+from builder.native.generated import GeneratedCode
 from builder.native.index import (
     ObjectSymbols,
     find_definitions,
@@ -77,41 +78,16 @@ def test_names_are_indexed_by_what_the_linker_will_ask_for():
     }
 
 
-def test_an_index_knows_the_generated_operators_too(tmp_path):
-    generated = tmp_path / "Operators_0.cpp"
-    generated.write_text(
-        "namespace at { namespace _ops {\n"
-        "at::Tensor add_Tensor::call(const at::Tensor & self) {\n"
-        "    return at::cpu::add(self);\n"
-        "}\n"
-        "at::Tensor add_Tensor::redispatch(c10::DispatchKeySet ks, const at::Tensor & self) {\n"
-        "    static auto op = create_add_Tensor_typed_handle();\n"
-        "    return op.redispatch(ks, self);\n"
-        "}\n"
-        "::std::tuple<at::Tensor &,at::Tensor &> max_dim_max::call(int64_t dim) {\n"
-        "}}\n"
-    )
-    other = tmp_path / "RegisterCPU.cpp"
-    other.write_text("at::Tensor ignored_Tensor::call(int x) {}\n")
+def test_an_index_knows_generated_code_too(tmp_path):
     recorded = tmp_path / "symbols.txt"
     recorded.write_text("# title\n= a.cpp\nat::here\nat::both\n= gone.cpp\nat::both\nat::gone\n")
-    unit_id = "generated/aten/src/ATen/Operators_0.cpp"
-    register = "generated/aten/src/ATen/RegisterCPU.cpp"
-    graph = make_graph(
-        "a.cpp",
-        make_unit(unit_id, source=str(generated)),
-        make_unit(register, source=str(other)),
-    )
-    index = load_index(recorded, graph)
+    generated = GeneratedCode(groups={}, defined_in={"at::cpu::add_out": "at::cpu::add"})
+    index = load_index(recorded, make_graph("a.cpp"), generated)
     assert index.find_units("at::here") == ("a.cpp",)
     assert index.find_units("at::both") == ("a.cpp",)
     assert index.find_units("at::gone") == ()
-    assert index.find_units("at::_ops::add_Tensor::call") == (unit_id,)
-    assert index.find_units("at::_ops::add_Tensor::redispatch") == (unit_id,)
-    assert index.find_units("at::_ops::max_dim_max::call") == (unit_id,)
-    assert index.find_units("at::_ops::ignored_Tensor::call") == ()
-    assert index.find_units("at::cpu::anything_at_all") == (register,)
-    assert index.find_units("at::cpufoo::x") == ()
+    assert index.find_units("at::cpu::add_out") == ("at::cpu::add",)
+    assert index.find_units("at::cpu::other") == ()
 
 
 def test_the_recorded_index_is_what_this_code_writes(data_folder):

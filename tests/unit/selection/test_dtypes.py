@@ -1,45 +1,32 @@
+from functools import partial
+
 import pytest
+from samples import make_info
 
 from builder.core.dtypes import EVERYTHING, DtypeSet
-from builder.core.model import ModelFormat, ModelInfo
-from builder.core.operators import Operator
 from builder.selection.dtypes import choose_dtypes, find_dtypes, load_dtype_rules
 
 RULES = load_dtype_rules()
 
 
 FLOAT32 = DtypeSet.of(["float32"])
-
-
-def make_info(*operators: str, dtypes: DtypeSet = FLOAT32) -> ModelInfo:
-    return ModelInfo(
-        name="m.ptl",
-        sha256="0" * 64,
-        size=1,
-        format=ModelFormat.LITE_ZIP,
-        bytecode_version=8,
-        operator_version=3,
-        operators=tuple(map(Operator.parse, operators)),
-        custom_classes=(),
-        methods=("forward",),
-        dtypes=dtypes,
-    )
+make_float = partial(make_info, dtypes=FLOAT32)
 
 
 def test_a_model_without_known_inputs_may_have_everything():
-    choice = find_dtypes(make_info("aten::relu"), None)
+    choice = find_dtypes(make_float("aten::relu"), None)
     assert choice.dtypes == EVERYTHING
     assert "no reference case beside m.ptl" in choice.reason
 
 
 def test_a_model_that_computes_dtypes_may_have_everything():
-    choice = find_dtypes(make_info("aten::relu", dtypes=EVERYTHING), ["float32"])
+    choice = find_dtypes(make_float("aten::relu", dtypes=EVERYTHING), ["float32"])
     assert choice.dtypes == EVERYTHING
     assert "m.ptl cannot be told" in choice.reason
 
 
 def test_tensors_inputs_and_operators_bring_dtypes():
-    choice = find_dtypes(make_info("aten::relu", "aten::fft_rfft"), ["uint8"])
+    choice = find_dtypes(make_float("aten::relu", "aten::fft_rfft"), ["uint8"])
     assert choice.dtypes == DtypeSet.of(["float32", "uint8", "complex64", "complex128"])
     assert str(choice.dtypes) in choice.reason
 
@@ -59,15 +46,15 @@ def test_tensors_inputs_and_operators_bring_dtypes():
     ],
 )
 def test_the_smallest_set_that_serves_is_chosen(operators, inputs, expected):
-    choice = choose_dtypes([find_dtypes(make_info(*operators), inputs)])
+    choice = choose_dtypes([find_dtypes(make_float(*operators), inputs)])
     assert choice.dtypes == expected
     assert "m.ptl has" in choice.reason
 
 
 def test_models_together_get_what_serves_all():
-    half = find_dtypes(make_info("aten::relu"), ["float16"])
-    plain = find_dtypes(make_info("aten::relu"), ["float32"])
-    unknown = find_dtypes(make_info("aten::relu"), None)
+    half = find_dtypes(make_float("aten::relu"), ["float16"])
+    plain = find_dtypes(make_float("aten::relu"), ["float32"])
+    unknown = find_dtypes(make_float("aten::relu"), None)
     assert choose_dtypes([plain, half]).dtypes == RULES.sets["half"]
     assert choose_dtypes([plain, unknown]) == unknown
     assert choose_dtypes([]).dtypes == EVERYTHING

@@ -1,23 +1,15 @@
 from dataclasses import replace
 
+from samples import make_info
+
 from builder.core.dtypes import EVERYTHING, DtypeSet
-from builder.core.model import ModelFormat, ModelInfo
+from builder.core.model import ModelFormat
 from builder.core.operators import Operator
 from builder.verify.coverage import Obstacle, ObstacleKind, find_obstacles
 
 from .fakes import OPERATORS, make_manifest
 
-SERVED = ModelInfo(
-    name="m.ptl",
-    sha256="0" * 64,
-    size=1,
-    format=ModelFormat.LITE_ZIP,
-    bytecode_version=8,
-    operator_version=3,
-    operators=tuple(map(Operator.parse, OPERATORS)),
-    custom_classes=("xnnpack.Conv2dOpContext",),
-    methods=("forward",),
-)
+SERVED = make_info(*OPERATORS, custom_classes=("xnnpack.Conv2dOpContext",))
 FLOAT = DtypeSet.of(["float32", "int64", "bool"])
 MANIFEST = replace(make_manifest("linux-x86_64"), dtypes=FLOAT)
 

@@ -103,11 +103,14 @@ def test_run_passes_inputs_and_reads_outputs(tmp_path: Path) -> None:
     assert (scratch / "input.1.bin").read_bytes() == b"\3" * 8
 
 
-def test_a_method_and_a_seed_reach_the_program(tmp_path: Path) -> None:
+def test_a_method_a_seed_and_threads_reach_the_program(tmp_path: Path) -> None:
     runtime = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
-    runner = FakeRunner.of(Completed(0, '{"outputs":[],"seconds":0}'))
+    said = Completed(0, '{"outputs":[],"seconds":0}')
+    runner = FakeRunner.of(said, said)
     run_model(runtime, Path("m.ptl"), [], scratch=tmp_path, runner=runner, method="score", seed=0)
     assert runner.commands[0][4:] == ("--method", "score", "--seed", "0")
+    run_model(runtime, Path("m.ptl"), [], scratch=tmp_path, runner=runner, threads=1)
+    assert runner.commands[1][4:] == ("--threads", "1")
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from samples import make_info
 
 from builder.core.artifacts import VerifyReport
-from builder.core.model import ModelFormat, ModelInfo
+from builder.core.model import ModelInfo
 from builder.core.operators import Operator
 from builder.core.tensors import DType, ReferenceCase, Tensor, TensorSpec
 from builder.errors import BuilderError, ConfigurationError, ModelError, VerificationError
@@ -24,17 +25,7 @@ from .fakes import FakeRunner, make_runtime
 HOST = "linux-x86_64"
 SPEC = TensorSpec(DType.FLOAT32, (2,))
 EXPECTED = np.array([1.0, 2.0], np.float32)
-INFO = ModelInfo(
-    name="m.ptl",
-    sha256="a" * 64,
-    size=1,
-    format=ModelFormat.LITE_ZIP,
-    bytecode_version=8,
-    operator_version=3,
-    operators=(Operator("aten::relu"),),
-    custom_classes=(),
-    methods=("forward",),
-)
+INFO = make_info("aten::relu")
 
 
 @pytest.fixture
@@ -82,6 +73,18 @@ def test_same_outputs_are_ok(request_: VerifyRequest) -> None:
     assert report.ok
     assert report.seconds == 0.5
     assert "eager PyTorch 1.13" in report.reference
+
+
+def test_another_processors_runtime_runs_through_the_emulator(tmp_path: Path) -> None:
+    make_runtime(tmp_path / "out", "linux-riscv64")
+    request = VerifyRequest(model=tmp_path / "m.ptl", runtime=tmp_path / "out")
+    save_case(request)
+    emulator = tmp_path / "qemu-riscv64"
+    emulator.write_text("")
+    emulator.chmod(0o755)
+    runner = replace(giving(EXPECTED), environment={"PATH": str(tmp_path)})
+    assert verify(request, runner).ok
+    assert runner.commands[0][:3] == (str(emulator), "-L", "/usr/riscv64-linux-gnu")
 
 
 @pytest.mark.parametrize("values", [EXPECTED + 0.1, EXPECTED[:1], EXPECTED.astype(np.float64)])

@@ -1,0 +1,118 @@
+"""Packaging a linked runtime: measured, priced, and laid out with what it says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from builder.api.serving import Serving
+    from builder.core.artifacts import LinkResult, Package, SizeReport
+    from builder.core.manifest import Manifest
+    from builder.core.model import OperatorList
+    from builder.core.plan import BuildPlan
+    from builder.core.units import UnitGraph
+    from builder.native.building import NativeBuild
+    from builder.size.graph import Registry
+    from builder.size.references import ReferenceGraph
+
+_LICENCES = ("LICEN[CS]E*", "COPYING", "COPYING.MPL2", "NOTICE*", "*_hdronly.h")
+_BUNDLED = ("third_party/miniz-3.0.2", "aten/src/ATen/native/quantized/cpu/qnnpack")
+"""Folders of PyTorch's own tree with code and a licence of somebody else."""
+
+
+def package_runtime(
+    build: NativeBuild, graph: UnitGraph, linked: LinkResult, serving: Serving, root: Path
+) -> tuple[Package, SizeReport]:
+    """Lays out `linked` in the folder `root`; returns that, and where the library's bytes go."""
+    from builder.oplists import render_op_list
+    from builder.packaging.linux import write_package
+    from builder.size.references import render_references
+    from builder.system.places import data_folder
+
+    build.progress.step(f"packaging {root}")
+    served = serving.operators
+    size, references = _measure(build, linked, served, make_registry(serving, graph))
+    package = write_package(
+        root,
+        linked,
+        manifest=_manifest(build.plan, served),
+        size=size,
+        references=None if references is None else render_references(references),
+        operator_list=render_op_list(served),
+        cmake=data_folder("cmake"),
+        licences=_find_licences(build),
+    )
+    return package, size
+
+
+def _measure(
+    build: NativeBuild, linked: LinkResult, served: OperatorList, registry: Registry
+) -> tuple[SizeReport, ReferenceGraph | None]:
+    from builder.size.graph import read_graph
+    from builder.size.measuring import measure
+    from builder.size.pricing import price_operators
+
+    objects = build.layout.objects
+    size = measure(linked.library, linked.map_file, objects)
+    references = read_graph(linked.unstripped, linked.map_file, objects, registry)
+    if references is None:
+        return size, None
+    wanted_by = {str(o): served.operators.sources(o) for o in served.operators}
+    return replace(size, operators=price_operators(references, wanted_by)), references
+
+
+def make_registry(serving: Serving, graph: UnitGraph) -> Registry:
+    """Returns which operators the runtime has, and in which units of `graph`."""
+    from builder.selection.catalogue import is_limited
+    from builder.size.graph import Registry
+
+    served, selection = serving.operators.operators, serving.selection
+    registering = frozenset[str]().union(*selection.by_hand.values())
+    return Registry(
+        operators=tuple(served),
+        by_hand={o: units for o, units in selection.by_hand.items() if o in served},
+        always=selection.always,
+        limited=frozenset(u for u in registering if is_limited(Path(graph.units[u].source))),
+    )
+
+
+def _manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
+    from builder.core.manifest import Manifest
+    from builder.models.versions import NEWEST_BYTECODE, OLDEST_BYTECODE
+
+    return Manifest(
+        abi=plan.target.abi,
+        operators=tuple(served.operators),
+        custom_classes=plan.operator_list.custom_classes,
+        bytecode_min=OLDEST_BYTECODE,
+        bytecode_max=NEWEST_BYTECODE,
+        models=plan.operator_list.models,
+        source_version=plan.source_version,
+        source_digest=plan.source_digest,
+        features=tuple(name for name, _ in plan.features),
+        plan_key=plan.key,
+        static_dispatch=tuple(map(str, plan.static_dispatch)),
+        toolchain=plan.toolchain,
+        dtypes=plan.dtypes,
+        files={},
+    )
+
+
+def _find_licences(build: NativeBuild) -> dict[str, Path]:
+    from builder.api.sources import load_source_lock
+
+    lock, tree = load_source_lock(), build.tree
+    folders = {pin.name: tree.root / pin.path for pin in lock.select().pins}
+    folders |= {Path(path).name: tree.root / path for path in _BUNDLED}
+    for one in build.features:
+        pins = lock.select(one.feature.name).pins
+        folders |= {pin.name: one.tree.root / pin.path for pin in pins}
+    return {
+        f"{name}-{path.name.removesuffix('.txt')}": path
+        for name, folder in folders.items()
+        for pattern in _LICENCES
+        for path in sorted(folder.glob(pattern))
+        if path.is_file()
+    }

@@ -1,0 +1,74 @@
+"""Planning a runtime: all that a build would do, and nothing done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from builder.core.dtypes import DtypeSet
+    from builder.core.plan import BuildPlan, Interface
+    from builder.core.profile import Flavour
+    from builder.core.targets import Target
+    from builder.core.toolchain import Toolchain
+
+
+def plan_build(
+    paths: Sequence[Path],
+    target: Target,
+    *,
+    toolchain: Toolchain,
+    flavour: Flavour | None = None,
+    dtypes: DtypeSet | None = None,
+    interface: Interface | None = None,
+) -> BuildPlan:
+    """Returns what building a runtime for models and operator lists would do; writes nothing.
+
+    Without `dtypes`, kernels are for those that can occur in the models; without `interface`, the
+    runtime has the C API.
+
+    Raises:
+        ModelError: a file cannot be read, or its bytecode not by the runtime.
+    """
+    from builder.api.models import read_wanted
+    from builder.api.sources import load_source_lock
+    from builder.core.dtypes import DtypeChoice
+    from builder.core.features import choose_features
+    from builder.core.plan import BuildPlan, Interface
+    from builder.core.profile import Flavour
+    from builder.native.configure import OPTIONS
+    from builder.selection.dispatch import choose_static_dispatch
+    from builder.selection.rules import load_rules
+
+    wanted, inferred = read_wanted(paths)
+    choice = DtypeChoice(dtypes=dtypes, reason="as asked") if dtypes else inferred
+    sources = load_source_lock()
+    lock = sources.select()
+    chosen = choose_features(wanted.operators, load_rules().features)
+    return BuildPlan(
+        target=target,
+        operator_list=wanted,
+        static_dispatch=choose_static_dispatch(wanted),
+        flavour=flavour or Flavour(),
+        source_version=lock.version,
+        source_digest=lock.digest,
+        features=tuple((one.name, sources.select(one.name).digest) for one in chosen),
+        toolchain=toolchain.fingerprint,
+        configuration=tuple(f"{name}={value}" for name, value in sorted(OPTIONS.items())),
+        native_digest=_digest_native_files(),
+        dtypes=choice.dtypes,
+        dtypes_reason=choice.reason,
+        interface=interface or Interface.C,
+    )
+
+
+def _digest_native_files() -> str:
+    from builder.system.files import digest_files
+    from builder.system.places import data_folder, package_folder
+
+    return digest_files(
+        *(data_folder("cmake"), data_folder("third_party")),
+        *(package_folder("native"), package_folder("selection")),
+        suffixes=(".cpp", ".h", ".cmake", ".py", ".toml", ".txt"),
+    )

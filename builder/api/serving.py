@@ -1,0 +1,124 @@
+"""What a runtime serves: chosen before it is built, and asked of it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from builder.core.artifacts import LinkResult
+    from builder.core.model import OperatorList
+    from builder.core.operators import Operator
+    from builder.core.selection import Selection
+    from builder.core.units import UnitGraph
+    from builder.native.building import NativeBuild
+    from builder.selection.catalogue import OperatorCatalogue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """The operators of a runtime, and what is built for them."""
+
+    operators: OperatorList
+    selection: Selection
+    skipped: frozenset[Operator]
+    """Operators that were asked for and are left out."""
+
+    def without(self, operators: Collection[Operator]) -> Serving:
+        """Returns the same with `operators` left out too."""
+        return replace(
+            self,
+            operators=self.operators.without(operators),
+            skipped=self.skipped.union(operators),
+        )
+
+
+def choose_operators(build: NativeBuild, graph: UnitGraph, *, skip_unknown: bool) -> Serving:
+    """Returns what a runtime for the plan's operators is to serve.
+
+    Raises:
+        ModelError: an operator is unknown or cannot be built, and is not to be skipped.
+    """
+    from builder.selection.choosing import find_raising, find_refusals, select
+    from builder.selection.rules import load_rules
+    from builder.selection.upgraders import add_upgraders, read_upgraders
+
+    catalogue, rules = _read_catalogue(build, graph), load_rules()
+    wanted = build.plan.operator_list
+    upgraded = add_upgraders(wanted.operators, read_upgraders(build.tree.root))
+    served = replace(wanted, operators=upgraded)
+    skipped = find_refusals(served, catalogue, rules) if skip_unknown else {}
+    for operator, reason in skipped.items():
+        build.progress.note(f"left out: {operator}, {reason}")
+    served = served.without(skipped)
+    for operator, reason in find_raising(served, catalogue, rules).items():
+        build.progress.note(f"raises when called: {operator}, {reason}")
+    return Serving(
+        operators=served,
+        selection=select(served, catalogue, rules),
+        skipped=frozenset(skipped),
+    )
+
+
+def confirm_operators(
+    build: NativeBuild, linked: LinkResult, serving: Serving, *, skip_unknown: bool
+) -> Serving:
+    """Returns what `linked` says that it serves of `serving`, where something here can run it.
+
+    Raises:
+        ModelError: nothing registers an operator, and it is not to be skipped.
+    """
+    from builder.system.emulators import find_emulator
+
+    if linked.runner is None:
+        build.progress.note(
+            f"not asked which operators it serves: {linked.library.name} has no C API"
+        )
+        return serving
+    emulator = find_emulator(build.plan.target.architecture, build.runner)
+    if emulator is None:
+        build.progress.note(
+            f"not asked which operators it serves: nothing here runs {build.plan.target} programs "
+            "(apt install qemu-user)"
+        )
+        return serving
+    missing = _find_unregistered(build, linked, serving.operators, emulator)
+    if missing and not skip_unknown:
+        _refuse_unregistered(missing, serving.operators)
+    for operator in missing:
+        build.progress.note(f"left out: {operator}, nothing registers it")
+    return serving.without(missing)
+
+
+def _read_catalogue(build: NativeBuild, graph: UnitGraph) -> OperatorCatalogue:
+    from builder.selection.catalogue import read_catalogue
+
+    hand_written = [
+        (unit.id, Path(unit.source))
+        for unit in graph.units.values()
+        if unit.language == "CXX" and not unit.generated
+    ]
+    return read_catalogue(hand_written, build.layout.configured / "aten/src/ATen/ops")
+
+
+def _find_unregistered(
+    build: NativeBuild, linked: LinkResult, served: OperatorList, emulator: tuple[str, ...]
+) -> list[Operator]:
+    from builder.core.operators import Operator
+
+    beside = build.runner.with_environment(LD_LIBRARY_PATH=str(linked.library.parent))
+    said = beside.check((*emulator, str(linked.runner), "--operators"), step="asking the runtime")
+    there = set(map(Operator.parse, said.split()))
+    return [operator for operator in served.operators if operator not in there]
+
+
+def _refuse_unregistered(missing: list[Operator], served: OperatorList) -> None:
+    from builder.errors import ModelError
+
+    lines = (f"  {o} (wanted by {', '.join(served.operators.sources(o))})" for o in missing)
+    raise ModelError(
+        "operators that nothing registers in this PyTorch:\n" + "\n".join(lines),
+        hint="check the overload names: builder ops MODEL; --skip-unknown builds without them",
+    )

@@ -1,0 +1,52 @@
+"""Unfinished downloads on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+
+class PartialFile:
+    """The unfinished file of one download, and what says which file it is the start of."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self.path = target.with_name(target.name + ".part")
+        self._note = target.with_name(target.name + ".part.json")
+
+    def size(self, url: str) -> int:
+        """Returns the bytes that can be kept when asking `url`."""
+        return self.path.stat().st_size if self._validator(url) and self.path.exists() else 0
+
+    def request_headers(self, url: str) -> dict[str, str]:
+        """Returns the headers that ask for the rest, if the server still has the same file."""
+        validator, size = self._validator(url), self.size(url)
+        if not validator or not size:
+            return {}
+        return {"Range": f"bytes={size}-", "If-Range": validator}
+
+    def start(self, url: str, validator: str | None) -> None:
+        """Begins anew."""
+        self.discard()
+        if validator:
+            self._note.write_text(json.dumps({"url": url, "validator": validator}))
+
+    def discard(self) -> None:
+        """Forgets all that has been received."""
+        self.path.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """Gives the file its name."""
+        self.path.replace(self._target)
+        self._note.unlink(missing_ok=True)
+
+    def _validator(self, url: str) -> str | None:
+        try:
+            note = json.loads(self._note.read_text())
+        except (OSError, ValueError):
+            return None
+        if not isinstance(note, dict) or note.get("url") != url:
+            return None
+        validator = note.get("validator")
+        return validator if isinstance(validator, str) else None

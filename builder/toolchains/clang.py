@@ -1,0 +1,94 @@
+"""Clang, and the linker and the strip that go with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from builder.core.toolchain import Tool
+from builder.errors import ToolchainError
+from builder.system.process import Runner
+from builder.toolchains.tools import find_major, find_tool, parse_version
+
+CLANG_MAJORS = range(21, 13, -1)
+"""Suffixes that distributions give to clang; 14 is the oldest that has been tried."""
+INSTALL_COMPILERS = "apt install clang lld g++"
+"""g++ brings the C++ library that clang uses on Linux."""
+
+
+def locate_clang(runner: Runner, cc: str | None) -> Tool:
+    """Returns the C compiler: `cc`, or the newest clang on PATH.
+
+    Raises:
+        ToolchainError: there is none, or `cc` is not clang.
+    """
+    if cc:
+        tool = find_tool(runner, cc)
+        if tool is None:
+            raise ToolchainError(
+                f"the compiler CC={cc} cannot be run", hint="unset CC, or name an installed clang"
+            )
+        if "clang version" not in tool.version:
+            raise ToolchainError(
+                f"CC={cc} is {tool.version!r}; only clang is supported",
+                hint=f"unset CC CXX; {INSTALL_COMPILERS}",
+            )
+        return tool
+    names = ("clang", *(f"clang-{major}" for major in CLANG_MAJORS))
+    found = [tool for name in names if (tool := find_tool(runner, name)) is not None]
+    if not found:
+        raise ToolchainError("there is no clang on PATH", hint=INSTALL_COMPILERS)
+    matched = {major for major in CLANG_MAJORS if _find_linkers(runner, major)}
+    return max(found, key=lambda t: (find_major(t.version) in matched, parse_version(t.version)))
+
+
+def locate_clang_plus(runner: Runner, compiler: Tool, cxx: str | None) -> Tool:
+    """Returns `cxx`, or the C++ twin of `compiler`; both must be of one release."""
+    name = cxx or str(compiler.path.with_name(compiler.path.name.replace("clang", "clang++", 1)))
+    tool = find_tool(runner, name)
+    if tool is None:
+        raise ToolchainError(f"there is no C++ compiler {name}", hint=INSTALL_COMPILERS)
+    if tool.version != compiler.version:
+        raise ToolchainError(
+            f"{tool.path} is {tool.version!r}, but {compiler.path} is {compiler.version!r}",
+            hint="let CC and CXX name the same release of clang, or unset both",
+        )
+    return tool
+
+
+def locate_linker(runner: Runner, major: int) -> Tool:
+    """Returns lld, of release `major` if there is one, otherwise the newest.
+
+    Raises:
+        ToolchainError: there is no lld.
+    """
+    found = _find_linkers(runner, major) or [
+        tool for other in (0, *CLANG_MAJORS) for tool in _find_linkers(runner, other, exact=False)
+    ]
+    if not found:
+        raise ToolchainError("there is no lld on PATH", hint="apt install lld")
+    return max(found, key=lambda tool: parse_version(tool.version))
+
+
+def locate_strip(runner: Runner, major: int) -> Tool:
+    """Returns llvm-strip of release `major`, otherwise GNU strip.
+
+    Raises:
+        ToolchainError: there is neither.
+    """
+    for name in (f"llvm-strip-{major}", "llvm-strip", "strip"):
+        tool = find_tool(runner, name)
+        if tool and (name == "strip" or find_major(tool.version) == major):
+            return tool
+    raise ToolchainError("there is no strip on PATH", hint="apt install binutils")
+
+
+def _find_linkers(runner: Runner, major: int, *, exact: bool = True) -> list[Tool]:
+    def candidates() -> Iterator[Tool | None]:
+        yield find_tool(runner, "ld.lld")
+        yield find_tool(runner, f"ld.lld-{major}")
+
+    return [
+        tool
+        for tool in candidates()
+        if tool and "LLD" in tool.version and (not exact or find_major(tool.version) == major)
+    ]

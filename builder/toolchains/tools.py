@@ -1,0 +1,63 @@
+"""Programs, known by the version that they print."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+from builder.core.toolchain import Tool
+from builder.errors import BuilderError, ToolchainError
+from builder.system.process import Runner
+
+
+def find_tool(runner: Runner, name: str) -> Tool | None:
+    """Returns the program with the line of its `--version` that has the version.
+
+    None when it is not there or cannot run.
+    """
+    path = runner.find_program(name)
+    if path is None:
+        return None
+    try:
+        completed = runner.run((str(path), "--version"))
+    except BuilderError:
+        return None
+    lines = completed.output.strip().splitlines()
+    if completed.returncode != 0 or not lines:
+        return None
+    version = next((line for line in lines if parse_version(line)), lines[0])
+    return Tool(name=path.name, path=path, version=version.strip())
+
+
+def parse_version(text: str) -> tuple[int, ...]:
+    """Returns the first dotted number in `text`, empty when there is none."""
+    found = re.search(r"\d+(?:\.\d+)+", text)
+    return tuple(int(part) for part in found[0].split(".")) if found else ()
+
+
+def find_major(text: str) -> int:
+    """Returns the major version in `text`, 0 when there is none."""
+    return (*parse_version(text), 0)[0]
+
+
+def locate_packaged_tool(runner: Runner, name: str, attribute: str) -> Tool:
+    """Returns a tool from the Python package of its name, else from PATH.
+
+    Args:
+        runner: its PATH is searched when there is no such package.
+        name: of the package and of the program.
+        attribute: of the package, with the folder of its programs.
+    """
+    candidates = [name]
+    try:
+        folder = getattr(importlib.import_module(name), attribute, None)
+    except ImportError:
+        folder = None
+    if folder:
+        candidates.insert(0, str(Path(str(folder)) / name))
+    for candidate in candidates:
+        tool = find_tool(runner, candidate)
+        if tool is not None:
+            return Tool(name=name, path=tool.path, version=tool.version)
+    raise ToolchainError(f"there is no {name}", hint=f"pip install {name}")

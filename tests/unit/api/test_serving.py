@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from samples import FakeRunner, make_graph, make_list, make_plan, make_unit
+
+from builder.api.packaging import make_registry
+from builder.api.serving import Serving, confirm_operators
+from builder.core.operators import Operator
+from builder.core.selection import Selection
+from builder.core.targets import Target
+from builder.errors import ModelError
+from builder.system.machine import host_architecture
+
+RELU, NOPE = Operator("aten::relu"), Operator("aten::add", "Nope")
+LINKED = SimpleNamespace(library=Path("/out/libtorchlite.so"), runner=Path("/out/torchlite-run"))
+
+
+class Notes:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+def make_serving() -> Serving:
+    by_hand = {RELU: frozenset({"a.cpp"}), NOPE: frozenset({"b.cpp"})}
+    return Serving(
+        operators=make_list("aten::relu", "aten::add.Nope"),
+        selection=Selection(registrations="", by_hand=by_hand, limits={}),
+        skipped=frozenset(),
+    )
+
+
+def make_build(architecture: str = host_architecture()) -> SimpleNamespace:
+    target = Target(platform="linux", architecture=architecture)
+    return SimpleNamespace(
+        plan=make_plan(target=target), runner=FakeRunner.saying("aten::relu\n"), progress=Notes()
+    )
+
+
+def test_what_nothing_registers_is_refused_with_who_wants_it():
+    with pytest.raises(ModelError, match=r"aten::add.Nope \(wanted by m.ptl\)") as caught:
+        confirm_operators(make_build(), LINKED, make_serving(), skip_unknown=False)
+    assert "--skip-unknown" in caught.value.hint
+
+
+def test_what_nothing_registers_is_left_out_where_that_is_allowed():
+    build = make_build()
+    serving = confirm_operators(build, LINKED, make_serving(), skip_unknown=True)
+    assert (set(serving.operators.operators), serving.skipped) == ({RELU}, {NOPE})
+    assert build.progress.said == ["left out: aten::add.Nope, nothing registers it"]
+    assert build.runner.commands == [("/out/torchlite-run", "--operators")]
+    assert build.runner.extra == {"LD_LIBRARY_PATH": "/out"}
+
+
+def test_nothing_is_asked_where_nothing_runs_it():
+    build, serving = make_build("vax"), make_serving()
+    assert confirm_operators(build, LINKED, serving, skip_unknown=False) == serving
+    assert "not asked" in build.progress.said[0]
+    assert build.runner.commands == []
+
+
+def test_operators_that_were_left_out_have_no_price(tmp_path):
+    units = [make_unit(name, source=str(tmp_path / name)) for name in ("a.cpp", "b.cpp")]
+    (tmp_path / "a.cpp").write_text("TORCH_LIBRARY(aten, m) {}")
+    (tmp_path / "b.cpp").write_text("m.impl(TORCH_SELECTIVE_NAME(name), f);")
+    registry = make_registry(make_serving().without([NOPE]), make_graph(*units))
+    assert registry.operators == (RELU,)
+    assert set(registry.by_hand) == {RELU}
+    assert registry.limited == {"b.cpp"}

@@ -1,0 +1,9 @@
+import pytest
+
+from builder.toolchains import host
+
+
+@pytest.fixture(autouse=True)
+def on_linux(monkeypatch):
+    monkeypatch.setattr(host.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(host.sys, "platform", "linux")
