@@ -129,7 +129,7 @@ def test_nothing_public_of_the_published_artifacts_is_missing(name, jars, classe
     said = compare(jars("japicmp"), old, ours)
     assert f"{PUBLISHED[name]}.BuildConfig" in said  # it was this package that was compared
     backwards = compare(jars("japicmp"), ours, old, check=False)
-    assert "incompatible" in backwards  # ours has more, so the comparison can fail
+    assert "incompatib" in backwards  # ours has more, so the comparison can fail
 
 
 def test_nothing_public_of_the_pinned_sources_is_missing(jars, classes, tree, tmp_path):
