@@ -107,13 +107,13 @@ def lines(said, kind):
 
 
 def compare(jar, old, new, *options, check=True):
-    """Returns what japicmp says; it fails where a public member is missing or incompatible."""
+    """Runs japicmp, which fails where a public member is missing or incompatible."""
     checks = ("--error-on-binary-incompatibility", "--error-on-source-incompatibility")
     return run(
         *(java_tools.jdk().tool("java"), "-jar", jar, "-o", old, "-n", new, "-a", "public"),
         *("--ignore-missing-classes", *checks, *options),
         check=check,
-    ).stdout
+    )
 
 
 def make_jar(folder, jar):
@@ -126,10 +126,10 @@ def test_nothing_public_of_the_published_artifacts_is_missing(name, jars, classe
     with zipfile.ZipFile(jars(name)) as aar:
         old = Path(aar.extract("classes.jar", tmp_path))
     ours = make_jar(classes, tmp_path / "ours.jar")
-    said = compare(jars("japicmp"), old, ours)
+    said = compare(jars("japicmp"), old, ours).stdout
     assert f"{PUBLISHED[name]}.BuildConfig" in said  # it was this package that was compared
     backwards = compare(jars("japicmp"), ours, old, check=False)
-    assert "incompatib" in backwards  # ours has more, so the comparison can fail
+    assert backwards.returncode != 0  # ours has more, so the comparison can fail
 
 
 def test_nothing_public_of_the_pinned_sources_is_missing(jars, classes, tree, tmp_path):
@@ -140,7 +140,7 @@ def test_nothing_public_of_the_pinned_sources_is_missing(jars, classes, tree, tm
         sources, tmp_path / "theirs", [declared, jars("fbjni"), jars("nativeloader")]
     )
     old = make_jar(theirs, tmp_path / "theirs.jar")
-    said = compare(jars("japicmp"), old, make_jar(classes, tmp_path / "ours.jar"))
+    said = compare(jars("japicmp"), old, make_jar(classes, tmp_path / "ours.jar")).stdout
     assert "org.pytorch.torchvision.TensorImageUtils" in said
     assert "com.facebook" not in said
 
