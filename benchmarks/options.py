@@ -30,7 +30,7 @@ from builder.cli.console import ConsoleProgress
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.plan import DispatchBackend
 from builder.core.profile import Flavour, Profile
-from builder.core.toolchain import Toolchain
+from builder.core.toolchain import Toolchain, ToolchainOptions
 from builder.native import layout
 from builder.native.flags import Tuning, load_tuning
 from builder.system.emulators import find_emulator
@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     model = arguments.model.absolute()
-    toolchain = api.locate_toolchain(api.locate_target(arguments.abi), launcher="auto")
+    toolchain = api.locate_toolchain(api.locate_target(arguments.abi), options=ToolchainOptions())
     known = variants(toolchain)
     wanted = set(arguments.only or (variant.name for variant in known))
     if unknown := sorted(wanted - {variant.name for variant in known}):

@@ -283,7 +283,7 @@ def main() -> None:
     arguments = parser.parse_args()
     work, model = arguments.work.absolute(), arguments.model.absolute()
     work.mkdir(parents=True, exist_ok=True)
-    toolchain = api.locate_toolchain(api.locate_target(arguments.abi), launcher="none")
+    toolchain = api.locate_toolchain(api.locate_target(arguments.abi))
     lists = write_lists(model, work)
     tree = copy_sources(work / "pytorch")
     rows = [

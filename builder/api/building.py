@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from builder.core.plan import BuildPlan, Interface
     from builder.core.profile import Flavour
     from builder.core.targets import Target
-    from builder.core.toolchain import Toolchain
+    from builder.core.toolchain import Toolchain, ToolchainOptions
     from builder.native.building import NativeBuild
     from builder.system.progress import Progress
 
@@ -45,7 +45,7 @@ def build_runtime(
     flavour: Flavour | None = None,
     dtypes: DtypeSet | None = None,
     jobs: int | None = None,
-    launcher: str = "auto",
+    tools: ToolchainOptions | None = None,
     lock_timeout: float = -1,
     skip_unknown: bool = False,
 ) -> BuildOutcome:
@@ -66,11 +66,12 @@ def build_runtime(
     from builder.api.planning import plan_build
     from builder.api.serving import choose_operators, confirm_operators
     from builder.api.toolchains import locate_toolchain
+    from builder.core.toolchain import ToolchainOptions
     from builder.native.building import build_runtime as link_runtime
     from builder.native.building import prepare
     from builder.system.locks import folder_lock
 
-    toolchain = locate_toolchain(target, launcher=launcher)
+    toolchain = locate_toolchain(target, options=tools or ToolchainOptions())
     plan = plan_build(paths, target, toolchain=toolchain, flavour=flavour, dtypes=dtypes)
     _note_choices(plan, progress)
     build = _native_build(plan, toolchain, progress=progress, jobs=jobs)
@@ -99,7 +100,7 @@ def link_library(
     flavour: Flavour | None = None,
     dtypes: DtypeSet | None = None,
     jobs: int | None = None,
-    launcher: str = "auto",
+    tools: ToolchainOptions | None = None,
 ) -> LinkResult:
     """Links the library of one interface for `paths`; it stays in the cache, nothing is packaged.
 
@@ -112,11 +113,12 @@ def link_library(
     from builder.api.planning import plan_build
     from builder.api.serving import choose_operators, confirm_operators
     from builder.api.toolchains import locate_toolchain
+    from builder.core.toolchain import ToolchainOptions
     from builder.native.building import build_runtime as link_runtime
     from builder.native.building import prepare
     from builder.system.locks import folder_lock
 
-    toolchain = locate_toolchain(target, launcher=launcher)
+    toolchain = locate_toolchain(target, options=tools or ToolchainOptions())
     plan = plan_build(
         paths, target, toolchain=toolchain, flavour=flavour, dtypes=dtypes, interface=interface
     )
@@ -144,12 +146,13 @@ def make_symbol_index(
     from builder.api.planning import plan_build
     from builder.api.sources import load_source_lock
     from builder.api.toolchains import locate_toolchain
+    from builder.core.toolchain import ToolchainOptions
     from builder.native.building import prepare
     from builder.native.indexing import make_index
     from builder.selection.rules import load_rules
     from builder.system.locks import folder_lock
 
-    toolchain = locate_toolchain(target, launcher="auto")
+    toolchain = locate_toolchain(target, options=ToolchainOptions())
     lock = load_source_lock()
     plan = replace(
         plan_build((), target, toolchain=toolchain),

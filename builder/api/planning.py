@@ -55,6 +55,7 @@ def plan_build(
         source_digest=lock.digest,
         features=tuple((one.name, sources.select(one.name).digest) for one in chosen),
         toolchain=toolchain.fingerprint,
+        link_flags=toolchain.link_flags,
         configuration=tuple(f"{name}={value}" for name, value in sorted(OPTIONS.items())),
         native_digest=_digest_native_files(),
         dtypes=choice.dtypes,

@@ -70,6 +70,7 @@ def confirm_operators(
     Raises:
         ModelError: nothing registers an operator, and it is not to be skipped.
     """
+    from builder.core.targets import Platform
     from builder.system.emulators import find_emulator
 
     if linked.runner is None:
@@ -77,11 +78,13 @@ def confirm_operators(
             f"not asked which operators it serves: {linked.library.name} has no C API"
         )
         return serving
-    emulator = find_emulator(build.plan.target.architecture, build.runner)
+    target = build.plan.target
+    linux = target.platform is Platform.LINUX
+    emulator = find_emulator(target.architecture, build.runner) if linux else None
     if emulator is None:
         build.progress.note(
-            f"not asked which operators it serves: nothing here runs {build.plan.target} programs "
-            "(apt install qemu-user)"
+            f"not asked which operators it serves: nothing here runs {target} programs"
+            + (" (apt install qemu-user)" if linux else "")
         )
         return serving
     missing = _find_unregistered(build, linked, serving.operators, emulator)

@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from builder.core.artifacts import Diagnosis, Finding
     from builder.core.targets import Target
-    from builder.core.toolchain import Toolchain
+    from builder.core.toolchain import Toolchain, ToolchainOptions
 
 
-def locate_target(abi: str) -> Target:
-    """Returns the target named `abi`; ConfigurationError lists the known ones otherwise."""
-    from builder.core.targets import TARGETS, parse_target
+def locate_target(abi: str, *, min_api: int | None = None) -> Target:
+    """Returns the target named `abi`; ConfigurationError lists the known ones otherwise.
+
+    Args:
+        abi: as `--abi` has it.
+        min_api: Android's API level, instead of the oldest that builder knows.
+
+    Raises:
+        ConfigurationError: there is none, or it has no API level, or none so old.
+    """
+    from dataclasses import replace
+
+    from builder.core.targets import MIN_API, TARGETS, Platform, parse_target
     from builder.errors import ConfigurationError
 
     target = parse_target(abi)
@@ -22,15 +32,22 @@ def locate_target(abi: str) -> Target:
             f"unknown ABI {abi!r}; known are {known}",
             hint="see which of them can be built here: builder doctor",
         )
-    return target
+    if min_api is None:
+        return target
+    if target.platform is not Platform.ANDROID or min_api < MIN_API:
+        raise ConfigurationError(
+            f"API level {min_api} for {target}: only Android's ABIs have one, from {MIN_API} on",
+            hint="leave out --min-api",
+        )
+    return replace(target, min_os=min_api)
 
 
-def locate_toolchain(target: Target, *, launcher: str = "none") -> Toolchain:
-    """Returns what compiles for `target`; CC and CXX of the environment are honoured.
+def locate_toolchain(target: Target, *, options: ToolchainOptions | None = None) -> Toolchain:
+    """Returns what compiles for `target`; under Linux, CC and CXX of the environment are honoured.
 
     Args:
         target: what to build for.
-        launcher: what compilations are handed to (builder.toolchains.launchers).
+        options: what the user chose; compilations are handed to nobody without them.
 
     Raises:
         ConfigurationError: there is no such launcher.
@@ -38,14 +55,22 @@ def locate_toolchain(target: Target, *, launcher: str = "none") -> Toolchain:
     """
     from dataclasses import replace
 
+    from builder.core.targets import Platform
+    from builder.core.toolchain import ToolchainOptions
     from builder.system.process import Runner
+    from builder.toolchains.android import locate_android_toolchain
     from builder.toolchains.host import locate_host_toolchain
     from builder.toolchains.launchers import locate_launcher
 
-    runner = Runner.inherit()
+    runner, options = Runner.inherit(), options or ToolchainOptions(launcher="none")
     chosen = runner.environment
-    toolchain = locate_host_toolchain(runner, target, cc=chosen.get("CC"), cxx=chosen.get("CXX"))
-    return replace(toolchain, launcher=locate_launcher(runner, launcher, toolchain.cc))
+    match target.platform:
+        case Platform.ANDROID:
+            toolchain = locate_android_toolchain(runner, target, options)
+        case Platform.LINUX:
+            cc, cxx = chosen.get("CC"), chosen.get("CXX")
+            toolchain = locate_host_toolchain(runner, target, cc=cc, cxx=cxx)
+    return replace(toolchain, launcher=locate_launcher(runner, options.launcher, toolchain.cc))
 
 
 def diagnose() -> Diagnosis:

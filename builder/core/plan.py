@@ -44,6 +44,8 @@ class BuildPlan:
     """Features whose optional sources the operators need, and the digests of their trees."""
     toolchain: tuple[str, ...]
     """`Toolchain.fingerprint`."""
+    link_flags: tuple[str, ...] = ()
+    """`Toolchain.link_flags`."""
     configuration: tuple[str, ...]
     """Upstream's CMake options, `NAME=VALUE`, sorted."""
     native_digest: str
@@ -58,7 +60,7 @@ class BuildPlan:
     def objects_key(self) -> str:
         """Names the folder of shared objects; flags are not in it, since ninja compares them."""
         return _digest(
-            self.target.abi,
+            self.target.id,
             self.source_digest,
             [str(b) for b in self.static_dispatch],
             list(self.toolchain),
@@ -77,6 +79,7 @@ class BuildPlan:
             self.dtypes.to_json(),
             dict(self.features),
             str(self.interface),
+            list(self.link_flags),
         )[:16]
 
     def to_json(self) -> dict[str, Any]:
@@ -92,6 +95,8 @@ class BuildPlan:
             "features": dict(self.features),
             "interface": str(self.interface),
             "key": self.key,
+            "link_flags": list(self.link_flags),
+            "min_os": self.target.min_os,
             "native_digest": self.native_digest,
             "objects_key": self.objects_key,
             "profile": str(self.flavour.profile),

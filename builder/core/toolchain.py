@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from builder.core.targets import Target
@@ -56,6 +57,48 @@ class Jdk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ndk:
+    """Android's native development kit."""
+
+    root: Path
+    compilers: Path
+    """Folder that holds `bin` and `sysroot`."""
+    revision: tuple[int, ...]
+    """Release, its update, its build, e.g. (22, 0, 7026061)."""
+    oldest_api: int
+    newest_api: int
+
+    @property
+    def version(self) -> str:
+        """As `source.properties` spells it."""
+        return ".".join(map(str, self.revision))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolchainOptions:
+    """What a user chooses of a toolchain; the rest is found."""
+
+    launcher: str = "auto"
+    """See builder.toolchains.launchers."""
+    ndk: Path | None = None
+    """Android's, instead of the one that the environment names."""
+    shared_stl: bool = False
+    """On Android, `libc++_shared.so` instead of the C++ library linked in."""
+    page_size: int | None = None
+    """On Android, bytes that segments are aligned to, instead of the ABI's usual ones."""
+
+
+class CxxLibrary(StrEnum):
+    """C++ standard libraries, and how they get into a runtime."""
+
+    LIBSTDCXX = "libstdc++"
+    LIBCXX = "libc++"
+    """Linked in."""
+    LIBCXX_SHARED = "libc++_shared"
+    """`libc++_shared.so` has to be beside the runtime."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
     """What compiles and links for one target."""
 
@@ -72,20 +115,27 @@ class Toolchain:
     """Put in front of every compilation; changes no bytes."""
     system_flags: tuple[str, ...] = ()
     """Flags for every compilation and link, e.g. `--target=`."""
+    link_flags: tuple[str, ...] = ()
+    """Flags for every link, as the target's loader wants them."""
+    packed_relocations: tuple[str, ...] = ()
+    """Flags that pack relative relocations; none where the target's loader reads no packed ones."""
+    cxx_library: CxxLibrary = CxxLibrary.LIBSTDCXX
+    page_size: int | None = None
+    """Bytes that segments are aligned to; None where the linker's own default holds."""
     configuration: tuple[tuple[str, str], ...] = ()
     """CMake variables that describe the target where it is not this machine."""
 
     @property
     def compiler_major(self) -> int:
         """The compiler's major release, 0 where its version names none."""
-        found = re.search(r"\d+", self.cxx.version)
-        return int(found[0]) if found else 0
+        found = re.search(r"(\d+)\.\d+", self.cxx.version)
+        return int(found[1]) if found else 0
 
     @property
     def fingerprint(self) -> tuple[str, ...]:
         """What of the toolchain decides the bytes: versions, never paths; no launcher."""
         return (
-            self.target.abi,
+            self.target.id,
             self.cc.version,
             self.cxx.version,
             self.linker.version,

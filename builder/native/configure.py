@@ -8,6 +8,7 @@ from pathlib import Path
 
 from builder.core.plan import DispatchBackend
 from builder.core.sources import SourceTree
+from builder.core.targets import Platform
 from builder.core.toolchain import Toolchain
 from builder.native.reply import QUERY
 from builder.system.files import write_atomically, write_if_changed
@@ -85,11 +86,11 @@ def configure(
     }
     settings = {**OPTIONS, **programs, **dict(toolchain.configuration)}
     defines = (f"-D{key}={value}" for key, value in settings.items())
-    mobile_on_host = runner.with_environment(
-        BUILD_PYTORCH_MOBILE_WITH_HOST_TOOLCHAIN="1", PYTHONDONTWRITEBYTECODE="1"
-    )
+    mobile = {"BUILD_PYTORCH_MOBILE_WITH_HOST_TOOLCHAIN": "1"}
+    environment = mobile if toolchain.target.platform is Platform.LINUX else {}
+    runner = runner.with_environment(**environment, PYTHONDONTWRITEBYTECODE="1")
     command = (str(toolchain.cmake.path), "-S", str(tree.root), "-B", str(binary), "-G", "Ninja")
-    mobile_on_host.check((*command, *defines), step="configuring PyTorch", log=log)
+    runner.check((*command, *defines), step="configuring PyTorch", log=log)
 
 
 def generate(

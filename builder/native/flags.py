@@ -10,11 +10,11 @@ from importlib import resources
 
 from builder.core.plan import DispatchBackend
 from builder.core.profile import Flavour
-from builder.core.toolchain import Toolchain
+from builder.core.toolchain import CxxLibrary, Toolchain
 
 _DROPPED = re.compile(
     r"-W.*|-w|-g.*|-O.|-fcolor-diagnostics|-fvisibility.*|-ffunction-sections|-fdata-sections"
-    r"|-Qunused-arguments|-pedantic|--target=.*"
+    r"|-Qunused-arguments|-pedantic|--target=.*|-f(no-)?addrsig|-no-canonical-prefixes"
 )
 _OPTIMISATION = re.compile(r"-O.")
 _KERNEL = re.compile(
@@ -24,7 +24,6 @@ _KERNEL = re.compile(
 """Units whose speed is the model's speed."""
 _FAT_LTO = ("-flto", "-ffat-lto-objects")
 _FAT_LTO_SINCE = 17
-_PACK_RELOCATIONS = ("-Wl,-z,pack-relative-relocs",)
 _STRIDED_ONLY = "-DTORCHLITE_STRIDED_ONLY"
 _NO_QUANTISED = "-DTORCHLITE_NO_QUANTIZED"
 """Kinds of tensors that cannot occur; see third_party/patches/0006-tensor-kinds.patch."""
@@ -74,7 +73,7 @@ def load_tuning(
     profiles = tomllib.loads(text)
     data = profiles[flavour.profile]
     lto = bool(data["lto"]) and toolchain.compiler_major >= _FAT_LTO_SINCE
-    packed = _PACK_RELOCATIONS if data["relr"] and _can_pack_relocations(toolchain) else ()
+    packed = toolchain.packed_relocations if data["relr"] else ()
     messages = (_STRIP_MESSAGES,) if flavour.strip_error_messages else ()
     quantised = DispatchBackend.QUANTIZED_CPU in dispatch
     kinds = (_STRIDED_ONLY,) if quantised else (_STRIDED_ONLY, _NO_QUANTISED)
@@ -87,19 +86,9 @@ def load_tuning(
         with_messages=frozenset(profiles["with_messages"]),
         dropped=frozenset(data["dropped"]),
         link=(*data["link"], *packed),
-        small_libstdcxx=data["small_libstdcxx"],
+        small_libstdcxx=data["small_libstdcxx"] and toolchain.cxx_library is CxxLibrary.LIBSTDCXX,
         lto=lto,
     )
-
-
-def _can_pack_relocations(toolchain: Toolchain) -> bool:
-    """Says whether the C library that is compiled against reads relative relocations (DT_RELR).
-
-    glibc does since 2.36, and refuses them without a mark that lld sets since release 15.
-    """
-    libc = re.search(r"glibc 2\.(\d+)", toolchain.cxx.version)
-    linker = re.search(r"\d+", toolchain.linker.version)
-    return bool(libc and linker and int(libc[1]) >= 36 and int(linker[0]) >= 15)
 
 
 def tune_flags(

@@ -17,13 +17,10 @@ _UNDEFINED = re.compile(r"error: undefined (?:\w+ )?symbol: (.+)$", re.MULTILINE
 LIBRARY_FLAGS = (
     "-shared",
     "-fuse-ld=lld",
-    "-static-libgcc",
-    "-static-libstdc++",
     "-Wl,--gc-sections",
     "-Wl,--no-undefined",
     "-Wl,--error-limit=0",
     "-Wl,--build-id=sha1",
-    "-Wl,--hash-style=gnu",
     "-Wl,--as-needed",
     "-Wl,-z,relro",
     "-Wl,-z,now",
@@ -31,6 +28,9 @@ LIBRARY_FLAGS = (
     "-Wl,-z,text",
     "-Wl,--emit-relocs",  # stripped away again; prices of operators come from them
 )
+
+_LD_PATH_SINCE = 12
+"""Release of clang (https://releases.llvm.org/12.0.0/tools/clang/docs/ReleaseNotes.html)."""
 
 LTO_FLAGS = ("-flto", "-ffat-lto-objects")
 """Links the bitcode that objects carry instead of their machine code."""
@@ -81,8 +81,9 @@ def link_library(
         str(toolchain.cxx.path),
         *toolchain.system_flags,
         *LIBRARY_FLAGS,
-        *flags,
+        *toolchain.link_flags,
         *_linker_choice(toolchain),
+        *flags,
         f"-Wl,-soname,{soname}",
         *("-Xlinker", f"--version-script={exports}"),  # -Wl would split a path at its commas
         *("-Xlinker", f"-Map={output}.map"),
@@ -127,8 +128,9 @@ def link_program(
     command = (
         str(toolchain.cxx.path),
         *toolchain.system_flags,
-        *("-fuse-ld=lld", "-static-libgcc", "-static-libstdc++", "-Wl,--gc-sections", "-Wl,-s"),
+        *("-fuse-ld=lld", "-Wl,--gc-sections", "-Wl,-s"),
         *("-Wl,--build-id=sha1", "-Wl,-z,relro", "-Wl,-z,now", "-pie"),
+        *toolchain.link_flags,
         *_linker_choice(toolchain),
         "-Wl,-rpath,$ORIGIN/../lib",
         *map(str, objects),
@@ -156,4 +158,6 @@ def _quote(path: str) -> str:
 
 
 def _linker_choice(toolchain: Toolchain) -> tuple[str, ...]:
+    if toolchain.compiler_major < _LD_PATH_SINCE:
+        return ()  # -fuse-ld=lld takes the one beside the compiler
     return (f"--ld-path={toolchain.linker.path}",)

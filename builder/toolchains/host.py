@@ -21,6 +21,9 @@ from builder.toolchains.clang import (
 )
 from builder.toolchains.tools import find_major, locate_packaged_tool
 
+LINK_FLAGS = ("-static-libgcc", "-static-libstdc++", "-Wl,--hash-style=gnu")
+_TRIPLES = {"armv7l": "arm-linux-gnueabihf"}
+"""Where it is not `<architecture>-linux-gnu`."""
 _PROBE = """\
 #include <string>
 #include <features.h>
@@ -66,6 +69,8 @@ def locate_host_toolchain(
         strip=locate_strip(runner, find_major(compiler.version)),
         python=Tool(name="python", path=Path(sys.executable), version=platform.python_version()),
         system_flags=system_flags,
+        link_flags=LINK_FLAGS,
+        packed_relocations=pack_relocations(libraries, linker),
         configuration=describe_to_cmake(target),
     )
 
@@ -96,7 +101,7 @@ def is_foreign(target: Target) -> bool:
 
 def triple(target: Target) -> str:
     """Returns the target triple, e.g. `aarch64-linux-gnu`."""
-    return f"{target.architecture}-linux-gnu"
+    return _TRIPLES.get(target.architecture, f"{target.architecture}-linux-gnu")
 
 
 def describe_system(target: Target) -> tuple[str, ...]:
@@ -161,6 +166,16 @@ def parse_library_versions(preprocessed: str) -> str:
             hint=INSTALL_COMPILERS,
         )
     return f"libstdc++ {found[1]}, glibc {found[2]}.{found[3]}"
+
+
+def pack_relocations(libraries: str, linker: Tool) -> tuple[str, ...]:
+    """Returns the flags that pack relative relocations (DT_RELR), where the C library reads them.
+
+    glibc does since 2.36, and refuses them without a mark that lld sets since release 15.
+    """
+    libc = re.search(r"glibc 2\.(\d+)", libraries)
+    fits = libc and int(libc[1]) >= 36 and find_major(linker.version) >= 15
+    return ("-Wl,-z,pack-relative-relocs",) if fits else ()
 
 
 def _suggest_library(runner: Runner, compiler: Tool, target: Target) -> str:

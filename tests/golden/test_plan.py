@@ -12,7 +12,7 @@ from builder.api import planning, sources
 from builder.cli.build import command as build_command
 from builder.cli.plan import command as plan_command
 from builder.core.sources import SourceLock
-from builder.core.targets import TARGETS
+from builder.core.targets import parse_target
 from builder.core.toolchain import Tool, Toolchain
 
 HERE = Path(__file__).parent
@@ -23,7 +23,7 @@ def make_toolchain(folder: str) -> Toolchain:
         return Tool(name=name, path=Path(folder, name), version=f"{name} 14.0.6")
 
     names = ("cc", "cxx", "linker", "cmake", "ninja", "python", "strip")
-    return Toolchain(target=TARGETS[-1], **{name: tool(name) for name in names})
+    return Toolchain(target=parse_target("linux-x86_64"), **{name: tool(name) for name in names})
 
 
 @pytest.fixture

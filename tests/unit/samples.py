@@ -11,7 +11,7 @@ from builder.core.model import ModelFormat, ModelInfo, ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
 from builder.core.plan import BuildPlan, DispatchBackend
 from builder.core.profile import Flavour
-from builder.core.targets import TARGETS
+from builder.core.targets import parse_target
 from builder.core.toolchain import Tool, Toolchain
 from builder.core.units import TranslationUnit, UnitGraph
 from builder.size.references import ReferenceGraph
@@ -52,7 +52,7 @@ def make_tool(name: str, version: str = "14.0.6") -> Tool:
 
 def make_toolchain(**changes: object) -> Toolchain:
     values = {
-        "target": TARGETS[-1],
+        "target": parse_target("linux-x86_64"),
         "cc": make_tool("clang"),
         "cxx": make_tool("clang++"),
         "linker": make_tool("ld.lld"),
@@ -89,7 +89,7 @@ def make_info(*operators: str, **changes: object) -> ModelInfo:
 
 def make_plan(**changes: object) -> BuildPlan:
     values = {
-        "target": TARGETS[-1],
+        "target": parse_target("linux-x86_64"),
         "operator_list": make_list("aten::add.Tensor", "aten::relu"),
         "static_dispatch": (DispatchBackend.CPU,),
         "flavour": Flavour(),
