@@ -153,7 +153,7 @@ public class ValuesTest {
     assertRefused("null", () -> LiteModuleLoader.load(null));
     assertRefused("no method nothing", () -> module.runMethod("nothing"));
     assertRefused("CPU only", () -> LiteModuleLoader.load("x.ptl", null, Device.VULKAN));
-    assertRefused("assets", () -> LiteModuleLoader.loadModuleFromAsset(null, "x.ptl"));
+    assertRefused("asset manager", () -> LiteModuleLoader.loadModuleFromAsset(null, "x.ptl"));
     Tensor flat = Tensor.fromBlob(new float[2], new long[] {2}, MemoryFormat.CHANNELS_LAST);
     assertRefused("channels last", () -> module.runMethod("same", IValue.from(flat)));
   }
