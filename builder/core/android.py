@@ -35,7 +35,9 @@ class Coordinates:
             if not _NAME.fullmatch(text) or ".." in text or text.endswith("."):
                 raise ValueError(f"{text!r} cannot be the {what} of a Maven artifact")
         if self.version.endswith("-SNAPSHOT"):
-            raise ValueError(f"{self.version!r} is a snapshot; a package never changes once written")
+            raise ValueError(
+                f"{self.version!r} is a snapshot; a package never changes once written"
+            )
 
     @property
     def folder(self) -> str:
@@ -90,6 +92,18 @@ class JavaPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prefab:
+    """What makes the AAR a package for C++ users too (https://google.github.io/prefab)."""
+
+    header: Path
+    """`torchlite.h`."""
+    ndk: int
+    """Major version of the NDK that the libraries were built with."""
+    stl: str = "none"
+    """C++ runtime as prefab names it; `none` when it is linked in, `c++_shared` otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AndroidPackage:
     """All that one AAR is made of."""
 
@@ -104,8 +118,8 @@ class AndroidPackage:
     """Source -> commit or SHA-256 that it was pinned by."""
     assets: Mapping[str, Path] = field(default_factory=dict)
     """Path below `assets/`, POSIX -> file; a model that the app opens by that name."""
-    header: Path | None = None
-    """`torchlite.h`, where the libraries export the C API: makes the AAR a prefab package."""
+    prefab: Prefab | None = None
+    """Given where the libraries export the C API."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

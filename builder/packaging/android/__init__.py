@@ -1,1 +1,1 @@
-"""The Android package: an AAR in a Maven repository, with all that Gradle and Play want beside it."""
+"""The Android package: an AAR in a Maven repository, and what belongs beside it."""
