@@ -62,10 +62,7 @@ class Manifest:
             "custom_classes": sorted(self.custom_classes),
             "dtypes": self.dtypes.to_json(),
             "features": list(self.features),
-            "files": {
-                path: {"sha256": file.sha256, "size": file.size}
-                for path, file in sorted(self.files.items())
-            },
+            "files": files_json(self.files),
             "models": [
                 {
                     "bytecode_version": model.bytecode_version,
@@ -95,15 +92,14 @@ def parse_manifest(text: str) -> Manifest:
         ValueError: no JSON object, a key is missing or has another type, a schema newer than
             `SCHEMA`, or a path that leaves the folder.
     """
-    try:
-        value = json.loads(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    fields = _Fields(value, "manifest")
-    schema = fields.integer("schema")
-    if schema > SCHEMA:
-        raise ValueError(f"schema {schema} is newer than {SCHEMA}, the newest known here")
-    versions = _Fields(fields.get("bytecode_versions"), "bytecode_versions")
+    return read_manifest(parse_json(text))
+
+
+def read_manifest(value: object) -> Manifest:
+    """Returns the manifest in a value of JSON; ValueError as `parse_manifest` has it."""
+    fields = Fields(value, "manifest")
+    schema = fields.schema(SCHEMA)
+    versions = Fields(fields.get("bytecode_versions"), "bytecode_versions")
     return Manifest(
         schema=schema,
         abi=fields.text("abi"),
@@ -119,11 +115,27 @@ def parse_manifest(text: str) -> Manifest:
         static_dispatch=fields.texts("static_dispatch"),
         toolchain=fields.texts("toolchain"),
         dtypes=DtypeSet.of(fields.texts("dtypes")),
-        files=_parse_files(fields.get("files")),
+        files=parse_files(fields.get("files")),
     )
 
 
-class _Fields:
+def parse_json(text: str) -> object:
+    """Returns the value of JSON; ValueError when it is none, or nested without end."""
+    try:
+        value: object = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return value
+
+
+def files_json(files: Mapping[str, ManifestFile]) -> dict[str, Any]:
+    """Returns what `parse_files` reads."""
+    return {
+        path: {"sha256": file.sha256, "size": file.size} for path, file in sorted(files.items())
+    }
+
+
+class Fields:
     """A JSON object whose fields are checked as they are read."""
 
     def __init__(self, value: object, where: str) -> None:
@@ -133,35 +145,55 @@ class _Fields:
         self._where = where
 
     def get(self, key: str) -> object:
+        """Returns any value."""
         if key not in self._value:
             raise ValueError(f"{self._where} has no {key!r}")
         return self._value[key]
 
     def text(self, key: str) -> str:
+        """Returns a text."""
         value = self.get(key)
         if not isinstance(value, str):
             raise ValueError(f"{key!r} of {self._where} is no text: {value!r:.60}")  # noqa: TRY004
         return value
 
     def digest(self, key: str) -> str:
+        """Returns a SHA-256."""
         value = self.text(key)
         if not _SHA256.match(value):
             raise ValueError(f"{key!r} of {self._where} is no SHA-256: {value!r:.80}")
         return value
 
     def integer(self, key: str) -> int:
+        """Returns a whole number that is not negative."""
         value = self.get(key)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise ValueError(f"{key!r} of {self._where} is no whole number: {value!r:.60}")
         return value
 
+    def schema(self, newest: int) -> int:
+        """Returns the version of the layout, which is not newer than `newest`."""
+        schema = self.integer("schema")
+        if schema > newest:
+            raise ValueError(f"schema {schema} is newer than {newest}, the newest known here")
+        return schema
+
+    def mapping(self, key: str) -> dict[str, object]:
+        """Returns an object."""
+        value = self.get(key)
+        if not isinstance(value, dict):
+            raise ValueError(f"{key!r} of {self._where} is no JSON object")  # noqa: TRY004
+        return value
+
     def items(self, key: str) -> list[object]:
+        """Returns a list."""
         value = self.get(key)
         if not isinstance(value, list):
             raise ValueError(f"{key!r} of {self._where} is no list: {value!r:.60}")  # noqa: TRY004
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
+        """Returns a list of texts."""
         values = self.items(key)
         if not all(isinstance(value, str) for value in values):
             raise ValueError(f"{key!r} of {self._where} holds more than texts")
@@ -169,7 +201,7 @@ class _Fields:
 
 
 def _parse_model(value: object) -> ModelOrigin:
-    fields = _Fields(value, "an entry of models")
+    fields = Fields(value, "an entry of models")
     version = fields.get("bytecode_version")
     return ModelOrigin(
         fields.text("name"),
@@ -178,13 +210,14 @@ def _parse_model(value: object) -> ModelOrigin:
     )
 
 
-def _parse_files(value: object) -> dict[str, ManifestFile]:
+def parse_files(value: object) -> dict[str, ManifestFile]:
+    """Returns path -> file; ValueError for a path that leaves the folder of the manifest."""
     if not isinstance(value, dict):
         raise ValueError("'files' is no JSON object")  # noqa: TRY004 - one type for bad text
     files = {}
     for path, entry in value.items():
         if path.startswith("/") or not path or not {"", ".", ".."}.isdisjoint(path.split("/")):
             raise ValueError(f"'files' names a path outside of the runtime: {path!r:.80}")
-        fields = _Fields(entry, f"file {path!r}")
+        fields = Fields(entry, f"file {path!r}")
         files[path] = ManifestFile(size=fields.integer("size"), sha256=fields.digest("sha256"))
     return files

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from builder.core.toolchain import Jdk
 from builder.errors import PackagingError
-from builder.system.files import replacement, replacement_folder
+from builder.packaging.zips import list_folder, write_zip
+from builder.system.files import replacement_folder
 from builder.system.process import Runner
 
 RELEASE = "8"
@@ -16,8 +16,6 @@ RELEASE = "8"
 SOURCES = "src"
 DECLARATIONS = "declarations"
 """Folder of what our classes use of Android's; compiled against and never shipped."""
-_DATE = (1981, 1, 1, 1, 1, 2)
-"""As the Android Gradle plugin dates the entries of its archives."""
 
 
 def compile_library(java: Path, classes: Path, jdk: Jdk, *, runner: Runner) -> None:
@@ -81,14 +79,8 @@ def write_javadoc(java: Path, output: Path, jdk: Jdk, *, runner: Runner) -> None
 
 
 def write_jar(folder: Path, jar: Path) -> None:
-    """Packs the files of `folder` into `jar`: sorted, of one date, readable by all."""
-    with replacement(jar) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _DATE)
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                entry.external_attr = 0o100644 << 16
-                archive.writestr(entry, path.read_bytes(), compresslevel=9)
+    """Packs the files of `folder` into `jar`; the same files give the same bytes."""
+    write_zip(list_folder(folder), jar)
 
 
 def _list_sources(source: Path) -> list[Path]:

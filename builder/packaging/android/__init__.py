@@ -1,0 +1,1 @@
+"""The Android package: an AAR in a Maven repository, and what belongs beside it."""

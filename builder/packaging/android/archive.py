@@ -1,0 +1,84 @@
+"""The AAR: what lies where in it (https://developer.android.com/studio/projects/android-library)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from builder.core.aar import LICENCES, MANIFEST, AarManifest, LibraryEntry
+from builder.core.android import LIBRARY, AndroidLibrary, AndroidPackage
+from builder.core.manifest import ManifestFile
+from builder.packaging.android.prefab import list_prefab
+from builder.packaging.java import write_jar
+from builder.packaging.zips import write_zip
+from builder.system.files import digest_file
+
+_NAMESPACE = "org.pytorch"
+"""As in the published artifact, which ours stands in for; there are no resources in either."""
+_ANDROID_MANIFEST = """\
+<?xml version="1.0" encoding="utf-8"?>
+<manifest xmlns:android="http://schemas.android.com/apk/res/android"
+    package="{namespace}">
+
+    <uses-sdk android:minSdkVersion="{min_api}" />
+
+</manifest>
+"""
+_AAR_METADATA = "META-INF/com/android/build/gradle/aar-metadata.properties"
+_AAR_VERSIONS = b"aarFormatVersion=1.0\naarMetadataVersion=1.0\n"
+
+
+def write_archive(package: AndroidPackage, classes_jar: Path, aar: Path) -> None:
+    """Writes the AAR, and on the way the jar of its classes; equal packages give equal bytes."""
+    write_jar(package.java.classes, classes_jar)
+    contents = _list_contents(package) | {"classes.jar": classes_jar}
+    manifest = _describe(package, contents).to_text().encode()
+    write_zip(contents | {MANIFEST: manifest}, aar)
+
+
+def library_path(library: AndroidLibrary, name: str = LIBRARY) -> str:
+    """Returns where a library of this ABI lies in the AAR."""
+    return f"jni/{library.abi}/{name}"
+
+
+def _list_contents(package: AndroidPackage) -> dict[str, Path | bytes]:
+    manifest = _ANDROID_MANIFEST.format(namespace=_NAMESPACE, min_api=package.min_api)
+    contents: dict[str, Path | bytes] = {
+        "AndroidManifest.xml": manifest.encode(),
+        _AAR_METADATA: _AAR_VERSIONS,
+        "R.txt": b"",
+        "proguard.txt": package.java.rules,
+    }
+    contents |= {f"{LICENCES}/{name}.txt": path for name, path in package.licences.items()}
+    contents |= {f"assets/{name}": path for name, path in package.assets.items()}
+    for library in package.libraries:
+        contents[library_path(library)] = library.library
+        contents |= {library_path(library, path.name): path for path in library.others}
+    if package.prefab is not None:
+        contents |= list_prefab(package.prefab, package.libraries, package.min_api)
+    return contents
+
+
+def _describe(package: AndroidPackage, contents: Mapping[str, Path | bytes]) -> AarManifest:
+    return AarManifest(
+        coordinates=package.coordinates,
+        min_api=package.min_api,
+        pins=package.pins,
+        libraries={
+            library.abi: LibraryEntry(
+                path=library_path(library),
+                page_size=library.page_size,
+                flags=library.flags,
+                runtime=library.manifest,
+            )
+            for library in package.libraries
+        },
+        files={name: _measure(content) for name, content in contents.items()},
+    )
+
+
+def _measure(content: Path | bytes) -> ManifestFile:
+    if isinstance(content, bytes):
+        return ManifestFile(size=len(content), sha256=hashlib.sha256(content).hexdigest())
+    return ManifestFile(size=content.stat().st_size, sha256=digest_file(content))

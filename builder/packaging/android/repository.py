@@ -1,0 +1,91 @@
+"""Writes an AAR into a Maven repository, beside the versions that are there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from builder.core.android import LIBRARY, AndroidPackage, Coordinates, WrittenAar
+from builder.errors import PackagingError
+from builder.packaging.android.archive import write_archive
+from builder.packaging.android.metadata import digest, render_module, render_pom, render_versions
+from builder.packaging.java import write_jar
+from builder.packaging.zips import write_zip
+from builder.system.files import replacement_folder, write_atomically
+
+REPOSITORY = "maven"
+"""Folder below the output folder."""
+_VERSIONS = "maven-metadata.xml"
+
+
+def write_aar(package: AndroidPackage, output: Path) -> WrittenAar:
+    """Writes `output/maven/<group>/<artifact>/<version>`, replaced as a whole or not at all.
+
+    The same package gives the same bytes. Other versions stay, and stay listed.
+
+    Raises:
+        PackagingError: no library, an ABI twice, a path that leaves its folder, or a file that
+            is not there.
+    """
+    _check(package)
+    coordinates = package.coordinates
+    artifact = output / REPOSITORY / coordinates.folder
+    target = artifact / coordinates.version
+    with replacement_folder(target) as folder:
+        _fill(package, folder)
+    write_atomically(artifact / _VERSIONS, render_versions(coordinates, _find_versions(artifact)))
+    _write_digests(artifact / _VERSIONS)
+    return WrittenAar(
+        coordinates=coordinates,
+        repository=output / REPOSITORY,
+        folder=target,
+        aar=target / f"{coordinates.stem}.aar",
+        symbols=target / _symbols_name(coordinates),
+    )
+
+
+def _fill(package: AndroidPackage, folder: Path) -> None:
+    coordinates, java = package.coordinates, package.java
+    stem = coordinates.stem
+    classes = folder / "classes.jar"
+    write_archive(package, classes, folder / f"{stem}.aar")
+    classes.unlink()
+    write_jar(java.sources, folder / f"{stem}-sources.jar")
+    write_jar(java.javadoc, folder / f"{stem}-javadoc.jar")
+    symbols = {f"{entry.abi}/{LIBRARY}": entry.unstripped for entry in package.libraries}
+    write_zip(symbols, folder / _symbols_name(coordinates))
+    write_atomically(folder / f"{stem}.pom", render_pom(coordinates))
+    write_atomically(folder / f"{stem}.module", render_module(coordinates, folder))
+    for path in sorted(folder.iterdir()):
+        _write_digests(path)
+
+
+def _symbols_name(coordinates: Coordinates) -> str:
+    return f"{coordinates.stem}-native-debug-symbols.zip"
+
+
+def _write_digests(path: Path) -> None:
+    for ending, text in digest(path.read_bytes()).items():
+        write_atomically(path.with_name(f"{path.name}.{ending}"), text)
+
+
+def _find_versions(artifact: Path) -> list[str]:
+    return [
+        folder.name
+        for folder in artifact.iterdir()
+        if (folder / f"{artifact.name}-{folder.name}.pom").is_file()
+    ]
+
+
+def _check(package: AndroidPackage) -> None:
+    abis = [library.abi for library in package.libraries]
+    if not abis or len(set(abis)) != len(abis):
+        raise PackagingError(f"an AAR needs one library per ABI, not {abis}")
+    for name in package.assets:
+        if not {"", ".", ".."}.isdisjoint(name.split("/")):
+            raise PackagingError(f"{name!r} is no path below the folder assets of an AAR")
+    given = [*package.licences.values(), *package.assets.values(), package.java.rules]
+    for library in package.libraries:
+        given += [library.library, library.unstripped, *library.others]
+    for path in given:
+        if not path.is_file():
+            raise PackagingError(f"{path} is to go into the AAR, but is no file")
