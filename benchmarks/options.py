@@ -145,7 +145,10 @@ def build(variant: Variant, model: Path, toolchain: Toolchain, output: Path) -> 
     print(f"== {variant.name}", file=sys.stderr)
     with tuned(variant):
         outcome = api.build_runtime(
-            (model,), toolchain.target, output, progress=ConsoleProgress(), dtypes=variant.dtypes
+            api.BuildRequest(inputs=(model,), dtypes=variant.dtypes),
+            toolchain.target,
+            output,
+            progress=ConsoleProgress(),
         )
     return Row(name=variant.name, size=outcome.size.file, compressed=outcome.size.compressed)
 

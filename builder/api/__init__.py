@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from builder.api.android import AarOutcome, build_aar
 from builder.api.building import BuildOutcome, build_runtime
 from builder.api.exporting import export_model
 from builder.api.models import list_operators, read_models, write_operators
-from builder.api.planning import plan_build
+from builder.api.planning import plan_build, plan_builds
 from builder.api.sizing import (
     MeasuredRuntime,
     measure_runtime,
@@ -20,12 +21,21 @@ from builder.api.sources import (
     load_source_lock,
     locate_sources,
 )
-from builder.api.toolchains import diagnose, locate_target, locate_toolchain
+from builder.api.toolchains import (
+    diagnose,
+    locate_target,
+    locate_targets,
+    locate_toolchain,
+)
 from builder.api.verifying import check_model, verify_model
+from builder.core.request import BuildRequest
 
 __all__ = [
+    "AarOutcome",
     "BuildOutcome",
+    "BuildRequest",
     "MeasuredRuntime",
+    "build_aar",
     "build_runtime",
     "check_model",
     "diagnose",
@@ -37,9 +47,11 @@ __all__ = [
     "load_source_lock",
     "locate_sources",
     "locate_target",
+    "locate_targets",
     "locate_toolchain",
     "measure_runtime",
     "plan_build",
+    "plan_builds",
     "price_set",
     "read_models",
     "refuse_excess",

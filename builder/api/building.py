@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from builder.api.serving import Serving
     from builder.core.artifacts import LinkResult, Package, SizeReport
-    from builder.core.dtypes import DtypeSet
     from builder.core.features import LocatedFeature
     from builder.core.plan import BuildPlan, Interface
-    from builder.core.profile import Flavour
+    from builder.core.request import BuildRequest
     from builder.core.targets import Target
-    from builder.core.toolchain import Toolchain, ToolchainOptions
+    from builder.core.toolchain import Toolchain
+    from builder.core.units import UnitGraph
     from builder.native.building import NativeBuild
     from builder.system.progress import Progress
 
@@ -36,25 +38,23 @@ class BuildOutcome:
     """Operators that were asked for and left out, as the caller allowed."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedRuntime:
+    """A library in the cache, and what it was made from."""
+
+    build: NativeBuild
+    graph: UnitGraph
+    linked: LinkResult
+    serving: Serving
+
+
 def build_runtime(
-    paths: Sequence[Path],
-    target: Target,
-    output: Path,
-    *,
-    progress: Progress,
-    flavour: Flavour | None = None,
-    dtypes: DtypeSet | None = None,
-    jobs: int | None = None,
-    tools: ToolchainOptions | None = None,
-    lock_timeout: float = -1,
-    skip_unknown: bool = False,
+    request: BuildRequest, target: Target, output: Path, *, progress: Progress
 ) -> BuildOutcome:
-    """Builds the selective runtime for `paths` and lays it out in `output/<abi>`.
+    """Builds the selective runtime for `target` and lays it out in `output/<abi>`.
 
     Safe to kill at any point: the next call continues. Only one builder works on one
-    configuration's objects at a time; others wait, for at most `lock_timeout` seconds.
-    `jobs` compilations run at once; without it as many as the launcher or ninja deems right.
-    With `skip_unknown` the outcome names the operators that cannot be built; they are left out.
+    configuration's objects at a time; others wait.
 
     Raises:
         ModelError: a file cannot be read, or an operator is unknown and not to be skipped.
@@ -63,48 +63,29 @@ def build_runtime(
         NativeBuildError: a step of the build failed, or another builder holds the lock.
     """
     from builder.api.packaging import package_runtime
-    from builder.api.planning import plan_build
-    from builder.api.serving import choose_operators, confirm_operators
-    from builder.api.toolchains import locate_toolchain
-    from builder.core.toolchain import ToolchainOptions
-    from builder.native.building import build_runtime as link_runtime
-    from builder.native.building import prepare
-    from builder.system.locks import folder_lock
+    from builder.core.plan import Interface
 
-    toolchain = locate_toolchain(target, options=tools or ToolchainOptions())
-    plan = plan_build(paths, target, toolchain=toolchain, flavour=flavour, dtypes=dtypes)
-    _note_choices(plan, progress)
-    build = _native_build(plan, toolchain, progress=progress, jobs=jobs)
-    with folder_lock(build.layout.root, timeout=lock_timeout, on_wait=progress.note):
-        graph = prepare(build)
-        chosen = choose_operators(build, graph, skip_unknown=skip_unknown)
-        linked = link_runtime(build, graph, chosen.selection)
-        serving = confirm_operators(build, linked, chosen, skip_unknown=skip_unknown)
-        package, size = package_runtime(build, graph, linked, serving, output / target.abi)
+    with link_library(request, target, Interface.C, progress=progress) as runtime:
+        package, size = package_runtime(
+            runtime.build, runtime.graph, runtime.linked, runtime.serving, output / target.abi
+        )
     return BuildOutcome(
-        plan=plan,
+        plan=runtime.build.plan,
         package=package,
-        linked=linked,
+        linked=runtime.linked,
         size=size,
-        logs=build.layout.logs,
-        skipped=tuple(sorted(map(str, serving.skipped))),
+        logs=runtime.build.layout.logs,
+        skipped=tuple(sorted(map(str, runtime.serving.skipped))),
     )
 
 
+@contextmanager
 def link_library(
-    paths: Sequence[Path],
-    target: Target,
-    *,
-    interface: Interface,
-    progress: Progress,
-    flavour: Flavour | None = None,
-    dtypes: DtypeSet | None = None,
-    jobs: int | None = None,
-    tools: ToolchainOptions | None = None,
-) -> LinkResult:
-    """Links the library of one interface for `paths`; it stays in the cache, nothing is packaged.
+    request: BuildRequest, target: Target, interface: Interface, *, progress: Progress
+) -> Iterator[LinkedRuntime]:
+    """Links the library of one interface; inside, no other builder touches what it is made of.
 
-    Objects are shared with `build_runtime`. Which operators the library serves is asked only where
+    Objects are shared between interfaces. Which operators the library serves is asked only where
     the interface has a runner.
 
     Raises:
@@ -113,23 +94,29 @@ def link_library(
     from builder.api.planning import plan_build
     from builder.api.serving import choose_operators, confirm_operators
     from builder.api.toolchains import locate_toolchain
-    from builder.core.toolchain import ToolchainOptions
     from builder.native.building import build_runtime as link_runtime
     from builder.native.building import prepare
     from builder.system.locks import folder_lock
 
-    toolchain = locate_toolchain(target, options=tools or ToolchainOptions())
+    toolchain = locate_toolchain(target, options=request.tools)
     plan = plan_build(
-        paths, target, toolchain=toolchain, flavour=flavour, dtypes=dtypes, interface=interface
+        request.inputs,
+        target,
+        toolchain=toolchain,
+        flavour=request.flavour,
+        dtypes=request.dtypes,
+        interface=interface,
     )
     _note_choices(plan, progress)
-    build = _native_build(plan, toolchain, progress=progress, jobs=jobs)
-    with folder_lock(build.layout.root, on_wait=progress.note):
+    build = _native_build(plan, toolchain, progress=progress, jobs=request.jobs)
+    skip = request.skip_unknown
+    root, timeout = build.layout.root, request.lock_timeout
+    with folder_lock(root, timeout=timeout, on_wait=progress.note):
         graph = prepare(build)
-        chosen = choose_operators(build, graph, skip_unknown=False)
+        chosen = choose_operators(build, graph, skip_unknown=skip)
         linked = link_runtime(build, graph, chosen.selection)
-        confirm_operators(build, linked, chosen, skip_unknown=False)
-    return linked
+        serving = confirm_operators(build, linked, chosen, skip_unknown=skip)
+        yield LinkedRuntime(build=build, graph=graph, linked=linked, serving=serving)
 
 
 def make_symbol_index(
@@ -198,12 +185,11 @@ def _native_build(
 
 def _locate_headers(plan: BuildPlan) -> tuple[Path, ...]:
     """Returns where `jni.h` is, which toolchains for Linux do not bring."""
-    from builder.core.plan import Interface
     from builder.core.targets import Platform
     from builder.system.process import Runner
     from builder.toolchains.jdk import locate_jdk
 
-    if plan.interface is not Interface.JNI or plan.target.platform is not Platform.LINUX:
+    if not plan.interface.has_jni or plan.target.platform is not Platform.LINUX:
         return ()
     return locate_jdk(Runner.inherit()).headers
 

@@ -37,12 +37,12 @@ def package_runtime(
     package = write_package(
         root,
         linked,
-        manifest=_manifest(build.plan, served),
+        manifest=make_manifest(build.plan, served),
         size=size,
         references=None if references is None else render_references(references),
         operator_list=render_op_list(served),
         cmake=data_folder("cmake"),
-        licences=_find_licences(build),
+        licences=find_licences(build),
     )
     return package, size
 
@@ -78,7 +78,8 @@ def make_registry(serving: Serving, graph: UnitGraph) -> Registry:
     )
 
 
-def _manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
+def make_manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
+    """Returns what a runtime of `plan` that serves `served` says of itself; it lists no files."""
     from builder.core.manifest import Manifest
     from builder.models.versions import NEWEST_BYTECODE, OLDEST_BYTECODE
 
@@ -100,7 +101,8 @@ def _manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
     )
 
 
-def _find_licences(build: NativeBuild) -> dict[str, Path]:
+def find_licences(build: NativeBuild) -> dict[str, Path]:
+    """Returns name -> file of the licences of everything that may be in a runtime of `build`."""
     from builder.api.sources import load_source_lock
 
     lock, tree = load_source_lock(), build.tree

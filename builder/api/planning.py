@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from builder.core.dtypes import DtypeSet
     from builder.core.plan import BuildPlan, Interface
     from builder.core.profile import Flavour
+    from builder.core.request import BuildRequest
     from builder.core.targets import Target
     from builder.core.toolchain import Toolchain
 
@@ -62,6 +63,29 @@ def plan_build(
         dtypes_reason=choice.reason,
         interface=interface or Interface.C,
     )
+
+
+def plan_builds(request: BuildRequest, targets: Sequence[Target]) -> list[BuildPlan]:
+    """Returns what building for each of `targets` would do; writes nothing.
+
+    Raises:
+        BuilderError: as `plan_build`; ToolchainError where a tool is missing.
+    """
+    from dataclasses import replace
+
+    from builder.api.toolchains import locate_toolchain
+
+    alone = replace(request.tools, launcher="none")
+    return [
+        plan_build(
+            request.inputs,
+            target,
+            toolchain=locate_toolchain(target, options=alone),
+            flavour=request.flavour,
+            dtypes=request.dtypes,
+        )
+        for target in targets
+    ]
 
 
 def _digest_native_files() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +41,25 @@ def locate_target(abi: str, *, min_api: int | None = None) -> Target:
             hint="leave out --min-api",
         )
     return replace(target, min_os=min_api)
+
+
+def locate_targets(abis: Sequence[str], *, min_api: int | None = None) -> tuple[Target, ...]:
+    """Returns the targets named `abis`, each once; `min_api` is for those of Android.
+
+    Raises:
+        ConfigurationError: there is no such target, or none of Android for `min_api`.
+    """
+    from builder.errors import ConfigurationError
+
+    targets = [locate_target(abi) for abi in dict.fromkeys(abis)]
+    if min_api is None:
+        return tuple(targets)
+    if not any(target.is_android for target in targets):
+        raise ConfigurationError(
+            f"--min-api {min_api}: none of {', '.join(abis)} is an ABI of Android",
+            hint="name one, e.g. --abi arm64-v8a, or leave out --min-api",
+        )
+    return tuple(locate_target(t.abi, min_api=min_api if t.is_android else None) for t in targets)
 
 
 def locate_toolchain(target: Target, *, options: ToolchainOptions | None = None) -> Toolchain:

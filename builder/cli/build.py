@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,25 +10,30 @@ import click
 
 from builder.cli.console import ConsoleProgress, format_bytes, print_json, print_table
 from builder.cli.options import (
-    abi_option,
+    aar_options,
+    abis_option,
     dtypes_option,
     flavour_options,
     inputs_argument,
     max_compressed_option,
     max_size_option,
+    min_api_option,
+    toolchain_options,
 )
-from builder.cli.plan import print_plan
+from builder.cli.plan import print_plans
 from builder.core.budgets import Budget, Budgets
 
 if TYPE_CHECKING:
-    from builder.api import BuildOutcome
+    from builder.api import AarOutcome, BuildOutcome
+    from builder.core.android import AarOptions
     from builder.core.dtypes import DtypeSet
     from builder.core.profile import Flavour
+    from builder.core.toolchain import ToolchainOptions
 
 
 @click.command("build")
 @inputs_argument
-@abi_option
+@abis_option
 @flavour_options
 @dtypes_option
 @click.option(
@@ -36,19 +42,12 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("out"),
     show_default=True,
-    help="Folder to write <abi>/ into.",
+    help="Folder to write <abi>/ into, and maven/ for Android.",
 )
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Compilations at once.")
-@click.option(
-    "--launcher",
-    metavar="NAME",
-    envvar="BUILDER_LAUNCHER",
-    default="auto",
-    show_default=True,
-    show_envvar=True,
-    help="What to hand compilations to: ccache, sccache, distcc, icecc, ccache+distcc, "
-    "ccache+icecc or none; auto takes ccache or sccache if there is one.",
-)
+@toolchain_options
+@min_api_option
+@aar_options
 @click.option(
     "--skip-unknown",
     is_flag=True,
@@ -67,12 +66,14 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def command(
     models: tuple[Path, ...],
-    abi: str,
+    abis: tuple[str, ...],
+    min_api: int | None,
     flavour: Flavour,
     dtypes: DtypeSet | None,
     output: Path,
     jobs: int | None,
-    launcher: str,
+    tools: ToolchainOptions,
+    aar: AarOptions,
     skip_unknown: bool,
     verbose: bool,
     dry_run: bool,
@@ -90,6 +91,7 @@ def command(
     \b
     Examples:
       builder build mobilenet_v2.ptl --abi linux-x86_64 -o out
+      builder build model.ptl --abi arm64-v8a --abi armeabi-v7a --asset model.ptl -o out
       builder build detector.ptl classifier.ptl -o out --jobs 8
       builder build model.ptl --profile debug
       builder build model.ptl -o out --launcher ccache+distcc
@@ -100,55 +102,98 @@ def command(
     """
     from builder import api
 
-    target = api.locate_target(abi)
-    if dry_run:
-        toolchain = api.locate_toolchain(target, launcher=launcher)
-        plan = api.plan_build(models, target, toolchain=toolchain, flavour=flavour, dtypes=dtypes)
-        print_plan(plan, as_json=as_json)
-        return
-    outcome = api.build_runtime(
-        models,
-        target,
-        output,
-        progress=ConsoleProgress(),
+    request = api.BuildRequest(
+        inputs=models,
         flavour=flavour,
         dtypes=dtypes,
+        tools=tools,
         jobs=jobs,
-        launcher=launcher,
         lock_timeout=lock_timeout,
         skip_unknown=skip_unknown,
     )
+    targets = api.locate_targets(abis, min_api=min_api)
+    if dry_run:
+        print_plans(api.plan_builds(request, targets), as_json=as_json)
+        return
+    progress = ConsoleProgress()
+    outcomes = [api.build_runtime(request, target, output, progress=progress) for target in targets]
+    android = [outcome for outcome in outcomes if outcome.plan.target.is_android]
+    packed = api.build_aar(request, android, output, options=aar, progress=progress)
     if as_json:
-        print_json(_to_json(outcome))
+        print_json(_to_json(outcomes, packed))
     else:
-        _print_summary(outcome)
+        _print_summary(outcomes, packed)
     if verbose:
-        click.echo(f"logs: {outcome.logs}", err=True)
+        for outcome in outcomes:
+            click.echo(f"logs: {outcome.logs}", err=True)
     budgets = Budgets(file=max_size, compressed=max_compressed)
-    api.refuse_excess(outcome.size, budgets, abi=target.abi, root=outcome.package.root)
+    for outcome in outcomes:
+        abi = outcome.plan.target.abi
+        size = packed.sizes[abi] if packed and abi in packed.sizes else outcome.size
+        api.refuse_excess(size, budgets, abi=abi, root=outcome.package.root)
 
 
-def _print_summary(outcome: BuildOutcome) -> None:
-    linked = outcome.linked
-    print_table(
-        ("runtime", str(outcome.package.root)),
-        (
-            ("root operators", _count_roots(outcome)),
-            *((("operators left out", ", ".join(outcome.skipped)),) if outcome.skipped else ()),
-            ("kernels for", str(outcome.plan.dtypes)),
-            ("translation units linked", f"{len(linked.units)} of {linked.units_known}"),
-            ("compiled in this run", linked.units_compiled),
-            ("rounds", linked.rounds),
-            ("seconds", f"{linked.seconds:.1f}"),
-            ("stripped size in bytes", format_bytes(outcome.size.file)),
-            ("compressed in bytes", format_bytes(outcome.size.compressed)),
-        ),
-    )
+def _print_summary(outcomes: Sequence[BuildOutcome], packed: AarOutcome | None) -> None:
+    for outcome in outcomes:
+        linked = outcome.linked
+        print_table(
+            ("runtime", str(outcome.package.root)),
+            (
+                ("root operators", _count_roots(outcome)),
+                *((("operators left out", ", ".join(outcome.skipped)),) if outcome.skipped else ()),
+                ("kernels for", str(outcome.plan.dtypes)),
+                ("translation units linked", f"{len(linked.units)} of {linked.units_known}"),
+                ("compiled in this run", linked.units_compiled),
+                ("rounds", linked.rounds),
+                ("seconds", f"{linked.seconds:.1f}"),
+                ("stripped size in bytes", format_bytes(outcome.size.file)),
+                ("compressed in bytes", format_bytes(outcome.size.compressed)),
+            ),
+        )
+    if packed:
+        print_table(
+            ("AAR", str(packed.written.aar)),
+            (
+                *(
+                    (
+                        f"{abi} in bytes",
+                        f"{format_bytes(s.file)}, compressed {format_bytes(s.compressed)}",
+                    )
+                    for abi, s in packed.sizes.items()
+                ),
+                ("symbols", str(packed.written.symbols)),
+            ),
+        )
+        click.echo("Gradle takes it by:")
+        click.echo(f'  maven {{ url = uri("{packed.written.repository}") }}')
+        click.echo(f'  implementation("{packed.written.coordinates}")')
 
 
-def _to_json(outcome: BuildOutcome) -> dict[str, object]:
+def _to_json(outcomes: Sequence[BuildOutcome], packed: AarOutcome | None) -> dict[str, object]:
+    return {
+        "aar": _describe_aar(packed) if packed else None,
+        "runtimes": [_describe_runtime(outcome) for outcome in outcomes],
+    }
+
+
+def _describe_aar(packed: AarOutcome) -> dict[str, object]:
+    written = packed.written
+    return {
+        "coordinates": str(written.coordinates),
+        "path": str(written.aar),
+        "repository": str(written.repository),
+        "sizes": {
+            abi: {"compressed_size": size.compressed, "size": size.file}
+            for abi, size in packed.sizes.items()
+        },
+        "symbols": str(written.symbols),
+    }
+
+
+def _describe_runtime(outcome: BuildOutcome) -> dict[str, object]:
     linked = outcome.linked
     return {
+        "abi": outcome.plan.target.abi,
         "compressed_size": outcome.size.compressed,
         "dtypes": outcome.plan.dtypes.to_json(),
         "library": str(outcome.package.library),

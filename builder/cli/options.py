@@ -9,9 +9,12 @@ from typing import Any
 
 import click
 
+from builder.core.android import ARTIFACT, GROUP, AarOptions
 from builder.core.budgets import Budget, parse_budget
 from builder.core.dtypes import DtypeSet
 from builder.core.profile import Flavour, Profile
+from builder.core.targets import MIN_API
+from builder.core.toolchain import ToolchainOptions
 from builder.system.machine import host_abi
 
 inputs_argument = click.argument(
@@ -24,6 +27,105 @@ abi_option = click.option(
     show_default=True,
     help="What to build for; `builder doctor` lists the known ones.",
 )
+
+
+abis_option = click.option(
+    "--abi",
+    "abis",
+    default=(host_abi(),),
+    show_default=True,
+    multiple=True,
+    help="What to build for; once more per ABI. `builder doctor` lists the known ones.",
+)
+
+
+min_api_option = click.option(
+    "--min-api",
+    type=int,
+    help=f"Oldest API level of Android that is to run it; {MIN_API} when not given.",
+)
+
+
+def toolchain_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --launcher, --ndk, --stl and --page-size, which `command` gets as one `tools`."""
+    launchers = click.option(
+        "--launcher",
+        metavar="NAME",
+        envvar="BUILDER_LAUNCHER",
+        default="auto",
+        show_default=True,
+        show_envvar=True,
+        help="What to hand compilations to: ccache, sccache, distcc, icecc, ccache+distcc, "
+        "ccache+icecc or none; auto takes ccache or sccache if there is one.",
+    )
+    ndks = click.option(
+        "--ndk",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        help="Android NDK; else ANDROID_NDK_HOME, ANDROID_NDK_ROOT, or the newest of the SDK's.",
+    )
+    libraries = click.option(
+        "--stl",
+        type=click.Choice(["c++_static", "c++_shared"]),
+        default="c++_static",
+        show_default=True,
+        help="C++ library for Android: linked in, or as a second library in the AAR.",
+    )
+    pages = click.option(
+        "--page-size",
+        type=int,
+        help="Bytes that Android's loader maps at once; 16384 on 64-bit ABIs when not given.",
+    )
+
+    @functools.wraps(command)
+    def with_tools(
+        *, launcher: str, ndk: Path | None, stl: str, page_size: int | None, **others: object
+    ) -> object:
+        tools = ToolchainOptions(
+            launcher=launcher, ndk=ndk, shared_stl=stl == "c++_shared", page_size=page_size
+        )
+        return command(tools=tools, **others)
+
+    return launchers(ndks(libraries(pages(with_tools))))
+
+
+def aar_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds what an AAR is called and what more is in it, which `command` gets as one `aar`."""
+    groups = click.option(
+        "--group", default=GROUP, show_default=True, help="Maven group of the AAR."
+    )
+    artifacts = click.option(
+        "--artifact", default=ARTIFACT, show_default=True, help="Maven artifact of the AAR."
+    )
+    versions = click.option(
+        "--aar-version", help="Version of the AAR; PyTorch's with a revision when not given."
+    )
+    assets = click.option(
+        "--asset",
+        "assets",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        multiple=True,
+        help="File to put into the AAR's assets, such as the model; once more per file.",
+    )
+    prefabs = click.option(
+        "--prefab", is_flag=True, help="Let C++ code of an app use the AAR too (its C API)."
+    )
+
+    @functools.wraps(command)
+    def with_aar(
+        *,
+        group: str,
+        artifact: str,
+        aar_version: str | None,
+        assets: tuple[Path, ...],
+        prefab: bool,
+        **others: object,
+    ) -> object:
+        aar = AarOptions(
+            group=group, artifact=artifact, version=aar_version, assets=assets, prefab=prefab
+        )
+        return command(aar=aar, **others)
+
+    return groups(artifacts(versions(assets(prefabs(with_aar)))))
 
 
 def flavour_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from builder.cli.console import print_json, print_table
-from builder.cli.options import abi_option, dtypes_option, flavour_options, inputs_argument
+from builder.cli.options import (
+    abis_option,
+    dtypes_option,
+    flavour_options,
+    inputs_argument,
+    min_api_option,
+    toolchain_options,
+)
 
 if TYPE_CHECKING:
     from builder.core.dtypes import DtypeSet
     from builder.core.plan import BuildPlan
     from builder.core.profile import Flavour
+    from builder.core.toolchain import ToolchainOptions
 
 
 @click.command("plan")
 @inputs_argument
-@abi_option
+@abis_option
 @flavour_options
 @dtypes_option
+@toolchain_options
+@min_api_option
 @click.option("--json", "as_json", is_flag=True, help="Print the whole plan as JSON.")
 def command(
     models: tuple[Path, ...],
-    abi: str,
+    abis: tuple[str, ...],
+    min_api: int | None,
     flavour: Flavour,
     dtypes: DtypeSet | None,
+    tools: ToolchainOptions,
     as_json: bool,
 ) -> None:
     """Prints what `builder build` would do for the same arguments, and builds nothing.
@@ -40,21 +53,26 @@ def command(
     """
     from builder import api
 
-    target = api.locate_target(abi)
-    toolchain = api.locate_toolchain(target)
-    plan = api.plan_build(models, target, toolchain=toolchain, flavour=flavour, dtypes=dtypes)
-    print_plan(plan, as_json=as_json)
+    request = api.BuildRequest(inputs=models, flavour=flavour, dtypes=dtypes, tools=tools)
+    targets = api.locate_targets(abis, min_api=min_api)
+    print_plans(api.plan_builds(request, targets), as_json=as_json)
 
 
-def print_plan(plan: BuildPlan, *, as_json: bool) -> None:
-    """Prints `plan` as JSON or as a table."""
+def print_plans(plans: Sequence[BuildPlan], *, as_json: bool) -> None:
+    """Prints each plan as a table, or all as a list in JSON."""
     if as_json:
-        print_json(plan.to_json())
+        print_json([plan.to_json() for plan in plans])
         return
+    for plan in plans:
+        _print_plan(plan)
+
+
+def _print_plan(plan: BuildPlan) -> None:
     print_table(
         ("plan", plan.key),
         (
             ("abi", plan.target.abi),
+            *((("oldest API level", plan.target.min_os),) if plan.target.is_android else ()),
             ("profile", plan.flavour.name),
             ("root operators", len(plan.operator_list.operators)),
             ("custom classes", ", ".join(plan.operator_list.custom_classes) or "-"),

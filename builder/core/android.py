@@ -58,6 +58,20 @@ class Coordinates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AarOptions:
+    """What a user chooses of an AAR; the rest follows from what is built."""
+
+    group: str = GROUP
+    artifact: str = ARTIFACT
+    version: str | None = None
+    """PyTorch's with `REVISION` when None."""
+    assets: tuple[Path, ...] = ()
+    """Files for `assets/`, each by its own name."""
+    prefab: bool = False
+    """Whether C++ code of an app may use the library too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AndroidLibrary:
     """The native side for one ABI."""
 

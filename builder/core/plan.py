@@ -28,6 +28,12 @@ class Interface(StrEnum):
     """`torchlite.h`."""
     JNI = "jni"
     """The native methods of the Java classes in `java/`."""
+    JNI_AND_C = "jni+c"
+
+    @property
+    def has_jni(self) -> bool:
+        """Whether Java can call it."""
+        return self is not Interface.C
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

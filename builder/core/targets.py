@@ -34,9 +34,9 @@ class Target:
         return f"{self.platform}-{self.abi}-{self.min_os}" if self.min_os else self.abi
 
     @property
-    def bits(self) -> int:
-        """Width of a pointer."""
-        return 32 if self.architecture in {"armv7l", "i686"} else 64
+    def is_android(self) -> bool:
+        """Whether runtimes for it go into an AAR."""
+        return self.platform is Platform.ANDROID
 
     def __str__(self) -> str:
         return self.abi

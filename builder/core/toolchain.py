@@ -122,6 +122,10 @@ class Toolchain:
     cxx_library: CxxLibrary = CxxLibrary.LIBSTDCXX
     page_size: int | None = None
     """Bytes that segments are aligned to; None where the linker's own default holds."""
+    beside: tuple[Path, ...] = ()
+    """Libraries that a runtime needs beside it."""
+    ndk: Ndk | None = None
+    """Whose compilers these are, for Android."""
     configuration: tuple[tuple[str, str], ...] = ()
     """CMake variables that describe the target where it is not this machine."""
 

@@ -26,6 +26,9 @@ class Library:
         return f"{{\n  global:{listed}\n  local: *;\n}};\n"
 
 
+_JNI = tuple(f"jni/{name}.cpp" for name in ("calls", "images", "ivalues", "modules", "tensors"))
+_JNI_NAME = "libpytorch_jni_lite.so"
+
 LIBRARIES = {
     Interface.C: Library(
         soname="libtorchlite.so",
@@ -33,16 +36,11 @@ LIBRARIES = {
         exports=("torchlite_*",),
         has_runner=True,
     ),
-    Interface.JNI: Library(
-        soname="libpytorch_jni_lite.so",
-        units=(
-            "jni/calls.cpp",
-            "jni/images.cpp",
-            "jni/ivalues.cpp",
-            "jni/modules.cpp",
-            "jni/tensors.cpp",
-        ),
-        exports=("JNI_OnLoad",),
-        has_runner=False,
+    Interface.JNI: Library(soname=_JNI_NAME, units=_JNI, exports=("JNI_OnLoad",), has_runner=False),
+    Interface.JNI_AND_C: Library(
+        soname=_JNI_NAME,
+        units=("torchlite.cpp", *_JNI),
+        exports=("JNI_OnLoad", "torchlite_*"),
+        has_runner=True,
     ),
 }

@@ -11,7 +11,7 @@ from builder.core.targets import Target
 from builder.core.toolchain import CxxLibrary, Ndk, Tool, Toolchain, ToolchainOptions
 from builder.errors import ConfigurationError, ToolchainError
 from builder.system.process import Runner
-from builder.toolchains.ndk import load_facts, load_table, locate_ndk
+from builder.toolchains.ndk import AndroidFacts, load_facts, load_table, locate_ndk
 from builder.toolchains.tools import find_tool, locate_packaged_tool
 
 _PROBE = """\
@@ -64,6 +64,8 @@ def locate_android_toolchain(
         packed_relocations=facts.pack,
         cxx_library=library,
         page_size=page_size,
+        beside=_list_libraries(ndk, facts) if options.shared_stl else (),
+        ndk=ndk,
         configuration=(
             ("CMAKE_TOOLCHAIN_FILE", str(ndk.root / "build/cmake/android.toolchain.cmake")),
             ("ANDROID_ABI", target.abi),
@@ -100,6 +102,16 @@ def _locate(runner: Runner, ndk: Ndk, name: str) -> Tool:
             hint=load_table()["install"],
         )
     return Tool(name=name, path=tool.path, version=f"{tool.version}, NDK {ndk.version}")
+
+
+def _list_libraries(ndk: Ndk, facts: AndroidFacts) -> tuple[Path, ...]:
+    library = ndk.compilers / "sysroot/usr/lib" / facts.libraries / "libc++_shared.so"
+    if not library.is_file():
+        raise ToolchainError(
+            f"NDK {ndk.version} in {ndk.root} has no {library.name}",
+            hint="link the C++ library in: --stl c++_static",
+        )
+    return (library,)
 
 
 def _probe(runner: Runner, toolchain: Toolchain, ndk: Ndk) -> None:

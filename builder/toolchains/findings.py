@@ -6,18 +6,18 @@ from collections.abc import Callable
 
 from builder.core.artifacts import Finding
 from builder.core.targets import TARGETS, Target
-from builder.core.toolchain import Tool, Toolchain
+from builder.core.toolchain import Tool, Toolchain, ToolchainOptions
 from builder.errors import ToolchainError
 from builder.system.process import Runner
+from builder.toolchains.android import locate_android_toolchain
 from builder.toolchains.clang import locate_clang, locate_linker
 from builder.toolchains.host import locate_host_toolchain
+from builder.toolchains.jdk import locate_jdk
 from builder.toolchains.launchers import find_launchers
+from builder.toolchains.ndk import is_tried, locate_ndk
 from builder.toolchains.tools import find_major, locate_packaged_tool
 
-LATER = {
-    "android": "Android targets come in a later release; they will need the Android NDK",
-    "ios": "iOS targets come in a later release",
-}
+LATER = {"ios": "iOS targets come in a later release"}
 """Platforms that builder is made for and cannot build for yet."""
 
 
@@ -31,6 +31,8 @@ def inspect_tools(runner: Runner, *, cc: str | None = None) -> tuple[Finding, ..
         _try("lld", lambda: locate_linker(runner, major)),
         _try("cmake", lambda: locate_packaged_tool(runner, "cmake", "CMAKE_BIN_DIR")),
         _try("ninja", lambda: locate_packaged_tool(runner, "ninja", "BIN_DIR")),
+        _inspect_ndk(runner),
+        _inspect_jdk(runner),
         Finding(
             subject="launchers",
             ok=bool(launchers),
@@ -55,10 +57,31 @@ def inspect_targets(
 def _inspect_target(runner: Runner, target: Target, cc: str | None, cxx: str | None) -> Finding:
     subject = f"target {target}"
     try:
-        toolchain = locate_host_toolchain(runner, target, cc=cc, cxx=cxx)
+        if target.is_android:
+            toolchain = locate_android_toolchain(runner, target, ToolchainOptions())
+        else:
+            toolchain = locate_host_toolchain(runner, target, cc=cc, cxx=cxx)
     except ToolchainError as error:
         return Finding(subject=subject, ok=False, detail=error.message, remedy=error.hint or "")
     return Finding(subject=subject, ok=True, detail=_summarise(toolchain))
+
+
+def _inspect_ndk(runner: Runner) -> Finding:
+    try:
+        ndk = locate_ndk(runner)
+    except ToolchainError as error:
+        return Finding(subject="ndk", ok=False, detail=error.message, remedy=error.hint or "")
+    tried = "" if is_tried(ndk) else "; builder was not tried with this release"
+    detail = f"{ndk.version}, API levels {ndk.oldest_api} to {ndk.newest_api} ({ndk.root}){tried}"
+    return Finding(subject="ndk", ok=True, detail=detail)
+
+
+def _inspect_jdk(runner: Runner) -> Finding:
+    try:
+        jdk = locate_jdk(runner)
+    except ToolchainError as error:
+        return Finding(subject="jdk", ok=False, detail=error.message, remedy=error.hint or "")
+    return Finding(subject="jdk", ok=True, detail=f"{jdk.version} ({jdk.home})")
 
 
 def _try(subject: str, locate: Callable[[], Tool]) -> Finding:

@@ -84,6 +84,11 @@ def locate_ndk(runner: Runner, chosen: Path | None = None) -> Ndk:
     return _refuse_old(max(found, key=lambda ndk: ndk.revision))
 
 
+def is_tried(ndk: Ndk) -> bool:
+    """Says whether builder was tried with this release."""
+    return ndk.revision[0] in load_table()["tried_releases"]
+
+
 def _read_named(name: str, value: str) -> Ndk:
     ndk = _read_ndk(Path(value).absolute())
     if ndk is None:

@@ -34,7 +34,9 @@ def plan(monkeypatch):
     monkeypatch.setattr(planning, "_digest_native_files", lambda: "0" * 64)
 
     def run(*arguments: object, command=plan_command, tools: str = "/usr/bin") -> str:
-        monkeypatch.setattr(api, "locate_toolchain", lambda target, **_: make_toolchain(tools))
+        monkeypatch.setattr(
+            api.toolchains, "locate_toolchain", lambda target, **_: make_toolchain(tools)
+        )
         given = [*map(str, arguments), "--abi", "linux-x86_64"]
         result = CliRunner().invoke(command, given, catch_exceptions=False)
         assert result.exit_code == 0, result.output

@@ -10,6 +10,7 @@ from pathlib import Path
 from builder.api.building import BuildOutcome, build_runtime
 from builder.api.models import read_models
 from builder.api.toolchains import locate_target
+from builder.core.request import BuildRequest
 from builder.errors import BuilderError
 from builder.system.machine import host_abi
 from builder.system.process import Runner
@@ -91,7 +92,8 @@ def _runtimes(
 
 def _build(files: Sequence[Path], out: Path, progress: Progress, jobs: int | None) -> BuildOutcome:
     target = locate_target(host_abi())
-    return build_runtime(files, target, out, progress=progress, jobs=jobs)
+    request = BuildRequest(inputs=tuple(files), jobs=jobs)
+    return build_runtime(request, target, out, progress=progress)
 
 
 def _remarks(exported: Exported) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from builder.api.packaging import make_registry
 from builder.api.serving import Serving, confirm_operators
 from builder.core.operators import Operator
 from builder.core.selection import Selection
-from builder.core.targets import Target
+from builder.core.targets import Platform, Target
 from builder.errors import ModelError
 from builder.system.machine import host_architecture
 
@@ -36,7 +36,7 @@ def make_serving() -> Serving:
 
 
 def make_build(architecture: str = host_architecture()) -> SimpleNamespace:
-    target = Target(platform="linux", architecture=architecture)
+    target = Target(platform=Platform.LINUX, architecture=architecture)
     return SimpleNamespace(
         plan=make_plan(target=target), runner=FakeRunner.saying("aten::relu\n"), progress=Notes()
     )

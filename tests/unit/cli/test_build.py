@@ -9,11 +9,15 @@ from click.testing import CliRunner, Result
 from samples import make_plan, make_toolchain
 
 from builder import api
-from builder.api import BuildOutcome
+from builder.api import AarOutcome, BuildOutcome, BuildRequest
 from builder.cli.build import command
+from builder.core.android import AarOptions, Coordinates, WrittenAar
 from builder.core.artifacts import LinkResult, Package, SizeReport
+from builder.core.dtypes import DtypeSet
 from builder.core.profile import Flavour, Profile
-from builder.errors import NativeBuildError
+from builder.core.targets import parse_target
+from builder.core.toolchain import ToolchainOptions
+from builder.errors import NativeBuildError, VerificationError
 
 TERSE = ("--profile", "debug", "--strip-error-messages")
 ROOT = Path("my out/linux-x86_64")
@@ -39,8 +43,15 @@ OUTCOME = BuildOutcome(
     size=SizeReport(file=1234567, compressed=654321, sections={}, parts={}, units={}),
     logs=Path("/cache/logs"),
 )
+WRITTEN = WrittenAar(
+    coordinates=Coordinates(version="2.6.0-1"),
+    repository=Path("out/maven"),
+    folder=Path("out/maven/x"),
+    aar=Path("out/maven/x/x.aar"),
+    symbols=Path("out/maven/x/symbols.zip"),
+)
 JSON_KEYS = [
-    *("compressed_size", "dtypes", "library", "logs", "manifest", "operators", "plan_key"),
+    *("abi", "compressed_size", "dtypes", "library", "logs", "manifest", "operators", "plan_key"),
     *("rounds", "runner", "seconds", "size", "skipped"),
     *("units_compiled", "units_known", "units_linked"),
 ]
@@ -50,13 +61,14 @@ JSON_KEYS = [
 def asked(monkeypatch):
     seen = []
 
-    def build(paths, target, output, **options):
-        options.pop("progress")
-        seen.append((paths, str(target), output, options))
+    def build(request, target, output, *, progress):
+        seen.append((request, str(target), output))
         return OUTCOME
 
     monkeypatch.setattr(api, "build_runtime", build)
-    monkeypatch.setattr(api, "locate_toolchain", lambda target, **_: make_toolchain(target=target))
+    monkeypatch.setattr(
+        api.toolchains, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
+    )
     return seen
 
 
@@ -68,42 +80,65 @@ def run(*arguments: str) -> Result:
 
 def test_defaults(asked):
     assert run().exit_code == 0
-    options = {
-        "flavour": Flavour(),
-        "dtypes": None,
-        "jobs": None,
-        "launcher": "auto",
-        "lock_timeout": -1.0,
-        "skip_unknown": False,
-    }
-    assert asked == [((Path("m.ptl"),), "linux-x86_64", Path("out"), options)]
+    assert asked == [(BuildRequest(inputs=(Path("m.ptl"),)), "linux-x86_64", Path("out"))]
 
 
-def test_every_option_reaches_the_use_case(asked):
+def test_every_option_reaches_the_use_case(asked, tmp_path):
     given = ("-o", "my out", "-j", "3", "--lock-timeout", "0.5", "--launcher", "distcc")
-    run("other model.pt", *given, *TERSE, "--skip-unknown")
-    assert asked == [
-        (
-            (Path("m.ptl"), Path("other model.pt")),
-            "linux-x86_64",
-            Path("my out"),
-            {
-                "flavour": Flavour(profile=Profile.DEBUG, strip_error_messages=True),
-                "dtypes": None,
-                "jobs": 3,
-                "launcher": "distcc",
-                "lock_timeout": 0.5,
-                "skip_unknown": True,
-            },
-        )
-    ]
+    android = ("--ndk", str(tmp_path), "--stl", "c++_shared", "--page-size", "65536")
+    run("other model.pt", *given, *android, *TERSE, "--skip-unknown", "--dtypes", "float32")
+    request = BuildRequest(
+        inputs=(Path("m.ptl"), Path("other model.pt")),
+        flavour=Flavour(profile=Profile.DEBUG, strip_error_messages=True),
+        dtypes=DtypeSet.of(["float32"]),
+        jobs=3,
+        tools=ToolchainOptions(launcher="distcc", ndk=tmp_path, shared_stl=True, page_size=65536),
+        lock_timeout=0.5,
+        skip_unknown=True,
+    )
+    assert asked == [(request, "linux-x86_64", Path("my out"))]
+
+
+def test_each_abi_is_built_once_in_the_order_given(asked):
+    run("--abi", "linux-aarch64", "--abi", "linux-x86_64")
+    assert [abi for _, abi, _ in asked] == ["linux-x86_64", "linux-aarch64"]
+
+
+def test_android_runtimes_go_into_an_aar(asked, monkeypatch):
+    packed, android = [], replace(OUTCOME, plan=make_plan(target=parse_target("arm64-v8a")))
+
+    def pack(request, runtimes, output, *, options, progress):
+        packed.append((request.inputs, runtimes, output, options))
+        return AarOutcome(written=WRITTEN, sizes={"arm64-v8a": OUTCOME.size})
+
+    monkeypatch.setattr(api, "build_runtime", lambda *_, **__: android)
+    monkeypatch.setattr(api, "build_aar", pack)
+    named = ("--group", "com.app", "--artifact", "lite", "--aar-version", "7", "--prefab")
+    output = run(*named).output
+    options = AarOptions(group="com.app", artifact="lite", version="7", prefab=True)
+    assert packed == [((Path("m.ptl"),), [android], Path("out"), options)]
+    assert 'implementation("org.pytorch:pytorch_android_lite:2.6.0-1")' in output
+    assert json.loads(run("--json").stdout)["aar"]["sizes"] == {
+        "arm64-v8a": {"compressed_size": 654321, "size": 1234567}
+    }
+
+
+def test_an_android_budget_is_the_library_in_the_aar(asked, monkeypatch):
+    android = replace(OUTCOME, plan=make_plan(target=parse_target("arm64-v8a")))
+    small = replace(OUTCOME.size, file=1000)
+    outcome = AarOutcome(written=WRITTEN, sizes={"arm64-v8a": small})
+    monkeypatch.setattr(api, "build_runtime", lambda *_, **__: android)
+    monkeypatch.setattr(api, "build_aar", lambda *_, **__: outcome)
+    assert run("--max-size", "2KB").exit_code == 0
+    with pytest.raises(VerificationError):
+        run("--max-size", "999")
 
 
 def test_the_launcher_may_come_from_the_environment(asked, monkeypatch):
     monkeypatch.setenv("BUILDER_LAUNCHER", "none")
     run()
     run("--launcher", "ccache")
-    assert [options["launcher"] for *_, options in asked] == ["none", "ccache"]
+    assert [request.tools.launcher for request, *_ in asked] == ["none", "ccache"]
 
 
 def test_result_for_people(asked):
@@ -119,6 +154,7 @@ def test_operators_left_out_are_named_and_not_counted(asked, monkeypatch):
     monkeypatch.setattr(api, "build_runtime", lambda *_, **__: outcome)
     assert f"{first}, aten::of_an_upgrader" in run().output
     value = json.loads(run("--json").stdout)
+    (value,) = value["runtimes"]
     assert value["skipped"] == [first, "aten::of_an_upgrader"]
     assert value["operators"] == len(OUTCOME.plan.operator_list.operators) - 1
 
@@ -129,7 +165,8 @@ def test_verbose_says_where_the_logs_are(asked):
 
 def test_result_for_programs(asked):
     result = run("--json")
-    value = json.loads(result.stdout)
+    assert json.loads(result.stdout)["aar"] is None
+    (value,) = json.loads(result.stdout)["runtimes"]
     assert list(value) == JSON_KEYS
     assert (value["size"], value["units_linked"], value["seconds"]) == (1234567, 2, 12.346)
     assert value["plan_key"] == OUTCOME.plan.key
@@ -140,7 +177,7 @@ def test_a_dry_run_builds_nothing(asked, tmp_path):
     path.write_text("aten::relu\n")
     given = [str(path), "--abi", "linux-x86_64", "--dry-run", "--json"]
     result = CliRunner().invoke(command, given, catch_exceptions=False)
-    assert json.loads(result.output)["operators"] == {"aten::relu": ["ops.txt"]}
+    assert json.loads(result.output)[0]["operators"] == {"aten::relu": ["ops.txt"]}
     assert asked == []
 
 

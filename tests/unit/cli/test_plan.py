@@ -14,7 +14,9 @@ from builder.errors import ModelError, ToolchainError
 
 @pytest.fixture(autouse=True)
 def _toolchain(monkeypatch):
-    monkeypatch.setattr(api, "locate_toolchain", lambda target: make_toolchain(target=target))
+    monkeypatch.setattr(
+        api.toolchains, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
+    )
     monkeypatch.setattr(planning, "_digest_native_files", lambda: "0" * 64)
 
 
@@ -32,7 +34,7 @@ def plan(*arguments: object) -> dict:
     given = [*map(str, arguments), "--abi", "linux-x86_64", "--json"]
     result = CliRunner().invoke(command, given, catch_exceptions=False)
     assert result.exit_code == 0
-    return json.loads(result.output)
+    return json.loads(result.output)[0]
 
 
 def test_the_union_of_what_is_given(op_list):
@@ -81,10 +83,10 @@ def test_errors_come_through(monkeypatch, tmp_path, op_list):
     with pytest.raises(ModelError):
         plan(tmp_path / "gone.ptl")
 
-    def missing(target: object) -> None:
+    def missing(target: object, **_: object) -> None:
         raise ToolchainError("no clang")
 
-    monkeypatch.setattr(api, "locate_toolchain", missing)
+    monkeypatch.setattr(api.toolchains, "locate_toolchain", missing)
     with pytest.raises(ToolchainError):
         plan(op_list("aten::relu"))
 
@@ -93,6 +95,8 @@ def test_builders_own_native_files_are_part_of_the_plan(monkeypatch, op_list):
     path = op_list("aten::relu")
     before = plan(path)["key"]
     monkeypatch.undo()
-    monkeypatch.setattr(api, "locate_toolchain", lambda target: make_toolchain(target=target))
+    monkeypatch.setattr(
+        api.toolchains, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
+    )
     assert plan(path)["key"] != before
     assert plan(path) == plan(path)

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from samples import make_list, make_operators, make_plan, make_tool, make_toolchain
 
 from builder.core.model import ModelOrigin, OperatorList
-from builder.core.plan import DispatchBackend
-from builder.core.targets import TARGETS
+from builder.core.plan import DispatchBackend, Interface
+from builder.core.targets import parse_target
 from builder.core.toolchain import Launcher
 
 PLAN = make_plan()
@@ -19,7 +20,8 @@ BOTH = (DispatchBackend.CPU, DispatchBackend.QUANTIZED_CPU)
 @pytest.mark.parametrize(
     "changes",
     [
-        {"target": TARGETS[0]},
+        {"target": parse_target("linux-aarch64")},
+        {"target": replace(PLAN.target, min_os=24)},
         {"source_digest": "6" * 64},
         {"static_dispatch": BOTH},
         {"toolchain": (*PLAN.toolchain, "--target=x")},
@@ -36,6 +38,8 @@ def test_what_decides_the_objects_changes_both_keys(changes):
     "changes",
     [
         {"operator_list": make_list("aten::add.Tensor")},
+        {"link_flags": ("-Wl,-z,max-page-size=65536",)},
+        {"interface": Interface.JNI},
         {"operator_list": make_list("aten::add.Scalar", "aten::relu")},
         {"operator_list": make_list("aten::add.Tensor", "aten::relu", classes=("a.B",))},
         {"native_digest": "8" * 64},

@@ -11,5 +11,13 @@ def test_targets_are_sorted_and_found_by_their_names():
 
 
 def test_other_names_are_no_targets():
-    for name in ("", "x86_64", "linux", "linux-", "Linux-x86_64", "linux-x86_64 "):
+    for name in ("", "armv7l", "linux", "linux-", "Linux-x86_64", "linux-x86_64 "):
         assert parse_target(name) is None
+
+
+def test_androids_abis_have_androids_names():
+    android = [target for target in TARGETS if target.is_android]
+    assert [t.abi for t in android] == ["arm64-v8a", "armeabi-v7a", "x86", "x86_64"]
+    assert parse_target("x86").architecture == "i686"
+    assert parse_target("arm64-v8a").id == "android-arm64-v8a-21"
+    assert parse_target("linux-aarch64").id == "linux-aarch64"

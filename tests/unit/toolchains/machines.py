@@ -19,12 +19,12 @@ EXPANDED = "std::string probed();\nconst long long version[] = {20220819, 2, 36}
 class Machine:
     """A runner whose PATH has the given programs with their `--version` output."""
 
-    def __init__(self, programs, *, build=(0, ""), expanded=EXPANDED, verbose=""):
+    def __init__(self, programs, *, build=(0, ""), expanded=EXPANDED, verbose="", environment=None):
         self.programs = programs
         self.build = build
         self.expanded = expanded
         self.verbose = verbose
-        self.environment = {}
+        self.environment = environment or {}
         self.commands = []
 
     def find_program(self, name):
@@ -50,3 +50,13 @@ def full(**more):
         "clang": CLANG_14, "clang++": CLANG_14, "ld.lld": LLD_14, "strip": STRIP_GNU,
         "cmake": "cmake version 3.25.1\n", "ninja": "1.11.1\n", **more,
     }  # fmt: skip
+
+
+def make_ndk(root: Path, revision: str = "22.0.7026061") -> Path:
+    """Returns a folder with what is read of an NDK."""
+    for host in ("linux-x86_64", "darwin-x86_64"):
+        (root / "toolchains/llvm/prebuilt" / host / "bin").mkdir(parents=True)
+    (root / "meta").mkdir()
+    (root / "meta/platforms.json").write_text('{"min": 16, "max": 30, "aliases": {}}')
+    (root / "source.properties").write_text(f"Pkg.Desc = Android NDK\nPkg.Revision = {revision}\n")
+    return root

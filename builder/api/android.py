@@ -1,0 +1,153 @@
+"""The AAR: one library for each ABI, our Java classes, and what it says of itself."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from builder.api.building import BuildOutcome, LinkedRuntime
+    from builder.core.android import (
+        AarOptions,
+        AndroidLibrary,
+        Coordinates,
+        JavaPart,
+        Prefab,
+        WrittenAar,
+    )
+    from builder.core.artifacts import SizeReport
+    from builder.core.request import BuildRequest
+    from builder.core.toolchain import Jdk
+    from builder.native.building import NativeBuild
+    from builder.system.process import Runner
+    from builder.system.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AarOutcome:
+    """What `build_aar` made."""
+
+    written: WrittenAar
+    sizes: Mapping[str, SizeReport]
+    """Of the library of each ABI."""
+
+
+def build_aar(
+    request: BuildRequest,
+    runtimes: Sequence[BuildOutcome],
+    output: Path,
+    *,
+    options: AarOptions,
+    progress: Progress,
+) -> AarOutcome | None:
+    """Links the JNI library for the target of each of `runtimes`, and writes them as an AAR.
+
+    None without `runtimes`. Objects are those of the runtimes, so little is compiled.
+
+    Raises:
+        BuilderError: as `build_runtime`; ToolchainError without a JDK; ConfigurationError for
+            coordinates that Maven cannot have.
+    """
+    from builder.api.building import link_library
+    from builder.api.packaging import find_licences
+    from builder.core.android import AndroidPackage
+    from builder.core.plan import Interface
+    from builder.packaging.android.repository import write_aar
+    from builder.size.measuring import measure
+    from builder.system.process import Runner
+    from builder.toolchains.jdk import locate_jdk
+
+    if not runtimes:
+        return None
+    coordinates = _choose_coordinates(options, runtimes[0].plan.source_version)
+    runner = Runner.inherit()
+    jdk = locate_jdk(runner)
+    interface = Interface.JNI_AND_C if options.prefab else Interface.JNI
+    libraries: list[AndroidLibrary] = []
+    sizes: dict[str, SizeReport] = {}
+    licences: dict[str, Path] = {}
+    for runtime in runtimes:
+        target = runtime.plan.target
+        with link_library(request, target, interface, progress=progress) as one:
+            libraries.append(_describe_library(one))
+            linked, objects = one.linked, one.build.layout.objects
+            sizes[target.abi] = measure(linked.library, linked.map_file, objects)
+            licences |= find_licences(one.build)
+    progress.step(f"packaging {coordinates}")
+    with tempfile.TemporaryDirectory(prefix="builder-java-") as scratch:
+        package = AndroidPackage(
+            coordinates=coordinates,
+            min_api=min(runtime.plan.target.min_os for runtime in runtimes),
+            libraries=tuple(libraries),
+            java=_compile_java(Path(scratch), jdk, runner=runner),
+            licences=licences,
+            pins=_list_pins(),
+            assets={path.name: path for path in options.assets},
+            prefab=_offer_to_c(one.build) if options.prefab else None,
+        )
+        return AarOutcome(written=write_aar(package, output), sizes=sizes)
+
+
+def _choose_coordinates(options: AarOptions, source_version: str) -> Coordinates:
+    from builder.core.android import Coordinates, default_version
+    from builder.errors import ConfigurationError
+
+    try:
+        return Coordinates(
+            group=options.group,
+            artifact=options.artifact,
+            version=options.version or default_version(source_version),
+        )
+    except ValueError as error:
+        raise ConfigurationError(
+            str(error), hint="see --group, --artifact and --aar-version of builder build --help"
+        ) from None
+
+
+def _describe_library(one: LinkedRuntime) -> AndroidLibrary:
+    from builder.api.packaging import make_manifest
+    from builder.core.android import AndroidLibrary
+
+    build = one.build
+    return AndroidLibrary(
+        abi=build.plan.target.abi,
+        library=one.linked.library,
+        unstripped=one.linked.unstripped,
+        manifest=make_manifest(build.plan, one.serving.operators),
+        page_size=build.toolchain.page_size or 0,
+        flags=(f"profile={build.plan.flavour.name}", *build.plan.link_flags),
+        others=build.toolchain.beside,
+    )
+
+
+def _compile_java(scratch: Path, jdk: Jdk, *, runner: Runner) -> JavaPart:
+    from builder.core.android import JavaPart
+    from builder.packaging.java import compile_library, write_javadoc
+    from builder.system.places import data_folder
+
+    java, classes, javadoc = data_folder("java"), scratch / "classes", scratch / "javadoc"
+    compile_library(java, classes, jdk, runner=runner)
+    write_javadoc(java, javadoc, jdk, runner=runner)
+    return JavaPart(
+        sources=java / "src", classes=classes, javadoc=javadoc, rules=java / "proguard.txt"
+    )
+
+
+def _list_pins() -> dict[str, str]:
+    from builder.api.sources import load_source_lock
+
+    return {pin.name: pin.sha256 for pin in load_source_lock().pins}
+
+
+def _offer_to_c(build: NativeBuild) -> Prefab:
+    from builder.core.android import Prefab
+
+    toolchain = build.toolchain
+    return Prefab(
+        header=build.runtime / "torchlite.h",
+        ndk=toolchain.ndk.revision[0] if toolchain.ndk else 0,
+        stl="c++_shared" if toolchain.beside else "none",
+    )
