@@ -21,7 +21,8 @@ OPERATOR = re.compile(r"at::(_ops|native|\w*cpu|composite\w+)::(\w+)")
 
 
 def test_every_group_has_the_headers_of_what_it_mentions(built):
-    key = json.loads(run_builder("plan", *built.wanted, "--json").stdout)["objects_key"]
+    (plan,) = json.loads(run_builder("plan", *built.wanted, "--json").stdout)
+    key = plan["objects_key"]
     configured = cache_folder() / "native" / key / "configured"
     code = read_generated(configured)
     declared = {

@@ -26,7 +26,7 @@ def wanted(built):
 
 @pytest.fixture
 def objects(built, wanted):
-    plan = json.loads(run_builder("plan", *wanted, "--abi", ABI, "--json").stdout)
+    (plan,) = json.loads(run_builder("plan", *wanted, "--abi", ABI, "--json").stdout)
     from builder.system.places import cache_folder
 
     return cache_folder() / "native" / plan["objects_key"], plan["key"]

@@ -15,6 +15,7 @@ from builder.api.toolchains import locate_target, locate_toolchain
 from builder.cli.console import ConsoleProgress
 from builder.core.plan import Interface
 from builder.core.profile import Flavour, Profile
+from builder.core.request import BuildRequest
 from builder.packaging.java import compile_library, write_jar, write_javadoc
 from builder.system.files import digest_file
 from builder.system.references import read_reference
@@ -93,13 +94,14 @@ def models(tmp_path_factory, tree):
 
 @pytest.fixture(scope="session")
 def library(models):
-    return link_library(
-        sorted(models.glob("*.ptl")),
-        locate_target(ABI),
-        interface=Interface.JNI,
-        progress=ConsoleProgress(),
-        flavour=Flavour(profile=Profile.DEBUG) if EVERY_MODEL else None,
-    ).library
+    request = BuildRequest(
+        inputs=tuple(sorted(models.glob("*.ptl"))),
+        flavour=Flavour(profile=Profile.DEBUG if EVERY_MODEL else Profile.SIZE),
+    )
+    with link_library(
+        request, locate_target(ABI), Interface.JNI, progress=ConsoleProgress()
+    ) as runtime:
+        return runtime.linked.library
 
 
 def lines(said, kind):
