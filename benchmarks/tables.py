@@ -24,6 +24,7 @@ from builder.system.machine import count_cores, host_architecture
 from builder.system.process import Runner
 from builder.system.reference_headers import reference_path
 from builder.system.references import read_reference
+from builder.verify.hosts import LocalHost
 from builder.verify.located import locate_runtime
 from builder.verify.runtime import run_model
 
@@ -79,7 +80,7 @@ def _time_model(root: Path, model: Path) -> float:
             model,
             inputs,
             scratch=Path(scratch),
-            runner=Runner.inherit(),
+            host=LocalHost(runner=Runner.inherit()),
             repeat=CALLS,
             threads=1,
         ).seconds

@@ -41,6 +41,18 @@ if TYPE_CHECKING:
 @click.option(
     "--repeat", default=1, show_default=True, type=click.IntRange(1, 10_000), help="Forward calls."
 )
+@click.option(
+    "--via",
+    default="",
+    metavar="COMMAND",
+    help="What runs the runtime's programs, such as 'adb -s SERIAL shell' or an emulator.",
+)
+@click.option(
+    "--adb",
+    "via",
+    flag_value="adb shell",
+    help="The same as --via 'adb shell': a connected device.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
     model: Path,
@@ -51,6 +63,7 @@ def command(
     dtypes: tuple[str, ...],
     seed: int,
     repeat: int,
+    via: str,
     as_json: bool,
 ) -> int:
     """Runs MODEL on a built runtime and compares its outputs with those of eager PyTorch.
@@ -62,6 +75,7 @@ def command(
     Examples:
       builder verify mobilenet_v2.ptl --runtime out
       builder verify mobilenet_v2.ptl --runtime out/linux-x86_64 --tolerance 1e-5 --json
+      builder verify mobilenet_v2.ptl --runtime out/arm64-v8a --adb
       builder verify other.ptl --runtime out --shape 1,16 --dtype int64
     """
     from builder import api
@@ -78,6 +92,7 @@ def command(
         inputs=parse_specs(shapes, dtypes),
         seed=seed,
         repeat=repeat,
+        via=via,
     )
     report = api.verify_model(request, progress=ConsoleProgress(quiet=as_json))
     if as_json:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.core.manifest import Manifest, parse_manifest
+from builder.core.targets import Target, parse_target
 from builder.errors import ConfigurationError, VerificationError
 
 MANIFEST = "manifest.json"
 RUNNER = Path("bin", "torchlite-run")
+LIBRARIES = "lib"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,17 @@ class Runtime:
     @property
     def architecture(self) -> str:
         """The processor it is for, in `uname -m` terms."""
-        return self.manifest.abi.rpartition("-")[2]
+        return self.target.architecture if self.target else self.manifest.abi.rpartition("-")[2]
+
+    @property
+    def target(self) -> Target | None:
+        """What it was built for; None where this builder does not know it."""
+        return parse_target(self.manifest.abi)
+
+    @property
+    def libraries(self) -> Path:
+        """Folder of the library and of what it needs beside it."""
+        return self.root / LIBRARIES
 
 
 def locate_runtime(path: Path, *, host_abi: str) -> Runtime:

@@ -21,6 +21,8 @@ class VerifyRequest:
     """Largest relative difference for floats; None: the default of each dtype."""
     inputs: tuple[TensorSpec, ...] = ()
     """For random inputs when there is no reference case."""
+    via: str = ""
+    """What runs the runtime's programs: a command, or `adb shell`; found when empty."""
     seed: int = 0
     repeat: int = 1
     """Forward calls; more than one measures time."""

@@ -16,8 +16,9 @@ from builder.core.inputs import SCALAR
 from builder.core.operators import Operator
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import BuilderError, VerificationError
-from builder.system.process import Completed, Runner, failure_text
+from builder.system.process import Completed, failure_text
 from builder.verify.coverage import build_hint
+from builder.verify.hosts import Host
 from builder.verify.located import Runtime
 
 _MISSING_OPERATORS = re.compile(r"Following ops cannot be found: \[(?P<names>[^\]]*)\]")
@@ -43,8 +44,7 @@ def run_model(
     inputs: Sequence[Tensor],
     *,
     scratch: Path,
-    runner: Runner,
-    emulator: tuple[str, ...] = (),
+    host: Host,
     repeat: int = 1,
     method: str = "forward",
     seed: int | None = None,
@@ -53,18 +53,18 @@ def run_model(
     """Runs a method of `model` on `runtime`; `scratch` is an empty folder for the tensors' bytes.
 
     `seed` is that of the random numbers which operators draw; each run draws others without it.
-    `emulator` is what `find_emulator` puts in front of programs for the runtime's processor.
+    `host` is where it runs (`open_host`).
     Without `threads` operators use as many as the runtime chooses.
 
     Raises:
         VerificationError: the program fails, lacks operators, or prints what it should not.
     """
-    command = [str(runtime.runner), str(model)]
+    command = [host.put(runtime.runner), host.put(model)]
     for index, tensor in enumerate(inputs):
         file = scratch / f"input.{index}.bin"
         file.write_bytes(tensor.data)
-        command += ["--input", f"{format_spec(tensor.spec)}:{file}"]
-    command += ["--output-dir", str(scratch)]
+        command += ["--input", f"{format_spec(tensor.spec)}:{host.put(file)}"]
+    command += ["--output-dir", host.folder(scratch)]
     if method != "forward":
         command += ["--method", method]
     if seed is not None:
@@ -73,22 +73,21 @@ def run_model(
         command += ["--repeat", str(repeat)]
     if threads is not None:
         command += ["--threads", str(threads)]
-    completed = _run(runner, (*emulator, *command), runtime)
+    completed = _run(host, tuple(command), runtime)
     if completed.returncode != 0:
         raise _failed(completed, model, runtime)
+    host.get(_list_files(completed.output), scratch)
     return parse_outcome(completed.output, folder=scratch)
 
 
-def list_registered(
-    runtime: Runtime, *, runner: Runner, emulator: tuple[str, ...] = ()
-) -> frozenset[str]:
+def list_registered(runtime: Runtime, *, host: Host) -> frozenset[str]:
     """Returns the operators that the runtime says it has, e.g. `aten::add.Tensor`.
 
     Raises:
         VerificationError: the program fails.
     """
-    command = (str(runtime.runner), "--operators")
-    completed = _run(runner, (*emulator, *command), runtime)
+    command = (host.put(runtime.runner), "--operators")
+    completed = _run(host, command, runtime)
     if completed.returncode != 0:
         raise VerificationError(failure_text(f"{command[0]} --operators", completed, log=None))
     return frozenset(line.strip() for line in completed.output.splitlines() if "::" in line)
@@ -123,9 +122,9 @@ def parse_missing_operators(output: str) -> tuple[Operator, ...]:
     return tuple(sorted({Operator.parse(name) for name in names if "::" in name}))
 
 
-def _run(runner: Runner, command: tuple[str, ...], runtime: Runtime) -> Completed:
+def _run(host: Host, command: tuple[str, ...], runtime: Runtime) -> Completed:
     try:
-        return runner.run(command)
+        return host.run(command, libraries=runtime.libraries)
     except BuilderError as error:
         raise VerificationError(
             f"{error.message}; the runtime is for {runtime.manifest.abi}",
@@ -152,6 +151,15 @@ def _failed(completed: Completed, model: Path, runtime: Runtime) -> Verification
     return VerificationError(
         failure_text(f"running {model.name} on {runtime.root}", completed, log=None)
     )
+
+
+def _list_files(output: str) -> list[str]:
+    """Returns the names of the outputs' files; none where that cannot be read."""
+    try:
+        names = [str(item["file"]) for item in _last_object(output)["outputs"]]
+    except (KeyError, TypeError, ValueError):
+        return []
+    return [name for name in names if Path(name).name == name]
 
 
 def _last_object(output: str) -> Mapping[str, Any]:

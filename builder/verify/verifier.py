@@ -13,12 +13,12 @@ from builder.core.inputs import sample_inputs
 from builder.core.model import ModelInfo
 from builder.core.tensors import Tensor
 from builder.errors import ConfigurationError, VerificationError
-from builder.system.emulators import find_emulator
 from builder.system.process import Runner
 from builder.system.progress import Progress
 from builder.system.reference_headers import reference_path
 from builder.system.references import read_reference
 from builder.verify.coverage import build_hint, check_served, find_missing_operators
+from builder.verify.hosts import Host, open_host
 from builder.verify.located import Runtime, locate_runtime
 from builder.verify.requests import VerifyRequest
 from builder.verify.runtime import list_registered, run_model
@@ -63,18 +63,19 @@ def verify_model(
     """
     runtime = locate_runtime(request.runtime, host_abi=host_abi)
     check_served(info, runtime.manifest, model=request.model)
-    emulator = find_emulator(runtime.architecture, runner) or ()
-    _check_operators(request.model, info, runtime, runner, emulator)
     expectation = find_expectation(request, info, oracle)
-    progress.step(f"Running {request.model.name} on {runtime.root}")
-    with tempfile.TemporaryDirectory(prefix="builder-verify-") as scratch:
+    with (
+        open_host(runtime, runner, via=request.via) as host,
+        tempfile.TemporaryDirectory(prefix="builder-verify-") as scratch,
+    ):
+        _check_operators(request.model, info, runtime, host)
+        progress.step(f"Running {request.model.name} on {runtime.root}")
         outcome = run_model(
             runtime,
             request.model,
             expectation.inputs,
             scratch=Path(scratch),
-            runner=runner,
-            emulator=emulator,
+            host=host,
             repeat=request.repeat,
         )
     if expectation.outputs is None:
@@ -122,12 +123,10 @@ def _from_case(path: Path, model: Path, info: ModelInfo) -> Expectation:
     return Expectation(inputs=case.inputs, outputs=case.outputs, origin=origin)
 
 
-def _check_operators(
-    model: Path, info: ModelInfo, runtime: Runtime, runner: Runner, emulator: tuple[str, ...]
-) -> None:
+def _check_operators(model: Path, info: ModelInfo, runtime: Runtime, host: Host) -> None:
     missing = find_missing_operators(info, runtime.manifest)
     if missing:  # some are registered in every runtime, and in no manifest
-        registered = list_registered(runtime, runner=runner, emulator=emulator)
+        registered = list_registered(runtime, host=host)
         missing = find_missing_operators(info, runtime.manifest, registered=registered)
     if missing:
         raise VerificationError(

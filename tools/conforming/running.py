@@ -15,6 +15,7 @@ from builder.errors import BuilderError
 from builder.system.machine import host_abi
 from builder.system.process import Runner
 from builder.system.progress import Progress
+from builder.verify.hosts import LocalHost
 from builder.verify.located import locate_runtime
 from builder.verify.runtime import run_model
 from conforming.cases import SEED, Exported, export
@@ -62,7 +63,7 @@ def _judge_case(case: Case, runtime: Path) -> Judged:
                 case.file,
                 case.inputs,
                 scratch=Path(scratch),
-                runner=Runner.inherit(),
+                host=LocalHost(runner=Runner.inherit()),
                 method=case.method,
                 seed=SEED,
             )

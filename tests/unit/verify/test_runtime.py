@@ -10,6 +10,7 @@ from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import ConfigurationError, VerificationError
 from builder.system.places import data_folder
 from builder.system.process import Completed
+from builder.verify.hosts import LocalHost
 from builder.verify.located import locate_runtime
 from builder.verify.runtime import (
     format_spec,
@@ -82,7 +83,9 @@ def test_run_passes_inputs_and_reads_outputs(tmp_path: Path) -> None:
         Tensor(TensorSpec(DType.FLOAT32, (1, 2)), b"\2" * 8),
         Tensor(TensorSpec(DType.INT64, ()), b"\3" * 8),
     ]
-    outcome = run_model(runtime, Path("m.ptl"), inputs, scratch=scratch, runner=runner, repeat=3)
+    outcome = run_model(
+        runtime, Path("m.ptl"), inputs, scratch=scratch, host=LocalHost(runner=runner), repeat=3
+    )
     assert [str(t.spec) for t in outcome.outputs] == ["float32[1,2]", "int64[]"]
     assert outcome.outputs[1].data[0] == 1
     assert outcome.seconds == 0.0123
@@ -107,9 +110,19 @@ def test_a_method_a_seed_and_threads_reach_the_program(tmp_path: Path) -> None:
     runtime = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
     said = Completed(0, '{"outputs":[],"seconds":0}')
     runner = FakeRunner.of(said, said)
-    run_model(runtime, Path("m.ptl"), [], scratch=tmp_path, runner=runner, method="score", seed=0)
+    run_model(
+        runtime,
+        Path("m.ptl"),
+        [],
+        scratch=tmp_path,
+        host=LocalHost(runner=runner),
+        method="score",
+        seed=0,
+    )
     assert runner.commands[0][4:] == ("--method", "score", "--seed", "0")
-    run_model(runtime, Path("m.ptl"), [], scratch=tmp_path, runner=runner, threads=1)
+    run_model(
+        runtime, Path("m.ptl"), [], scratch=tmp_path, host=LocalHost(runner=runner), threads=1
+    )
     assert runner.commands[1][4:] == ("--threads", "1")
 
 
@@ -126,7 +139,13 @@ def test_a_method_a_seed_and_threads_reach_the_program(tmp_path: Path) -> None:
 def test_failed_runs_are_told(tmp_path: Path, completed: Completed, words: list[str]) -> None:
     runtime = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
     with pytest.raises(VerificationError) as caught:
-        run_model(runtime, Path("m.ptl"), [], scratch=tmp_path, runner=FakeRunner.of(completed))
+        run_model(
+            runtime,
+            Path("m.ptl"),
+            [],
+            scratch=tmp_path,
+            host=LocalHost(runner=FakeRunner.of(completed)),
+        )
     for word in words:
         assert word in caught.value.message
 
@@ -136,7 +155,7 @@ def test_the_hint_for_a_dtype_keeps_those_that_the_runtime_has(tmp_path: Path) -
     manifest = replace(located.manifest, dtypes=DtypeSet.of(["int64", "float32"]))
     runtime, runner = replace(located, manifest=manifest), FakeRunner.of(Completed(1, WITHOUT))
     with pytest.raises(VerificationError) as caught:
-        run_model(runtime, Path("my m.ptl"), [], scratch=tmp_path, runner=runner)
+        run_model(runtime, Path("my m.ptl"), [], scratch=tmp_path, host=LocalHost(runner=runner))
     assert caught.value.hint is not None
     assert "'my m.ptl'" in caught.value.hint
     assert caught.value.hint.endswith("--dtypes int64,float32,float64")
@@ -154,9 +173,14 @@ def test_the_runtime_says_what_is_looked_for() -> None:
 def test_registered_operators_are_read(tmp_path: Path) -> None:
     runtime = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
     runner = FakeRunner.of(Completed(0, "a warning\naten::size\naten::add.Tensor\n"))
-    assert list_registered(runtime, runner=runner) == {"aten::size", "aten::add.Tensor"}
+    assert list_registered(runtime, host=LocalHost(runner=runner)) == {
+        "aten::size",
+        "aten::add.Tensor",
+    }
     with pytest.raises(VerificationError):
-        list_registered(runtime, runner=FakeRunner.of(Completed(127, "no such library")))
+        list_registered(
+            runtime, host=LocalHost(runner=FakeRunner.of(Completed(127, "no such library")))
+        )
 
 
 @pytest.mark.parametrize(
