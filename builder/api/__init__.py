@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from builder.api.building import BuildOutcome, build_runtime
+from builder.api.checking import check_libraries, check_model
 from builder.api.exporting import export_model
 from builder.api.models import list_operators, read_models, write_operators
 from builder.api.planning import plan_build
 from builder.api.sizing import (
     MeasuredRuntime,
+    measure_aar,
     measure_runtime,
     price_set,
+    refuse_aar_excess,
     refuse_excess,
     render_size_page,
 )
@@ -21,12 +24,13 @@ from builder.api.sources import (
     locate_sources,
 )
 from builder.api.toolchains import diagnose, locate_target, locate_toolchain
-from builder.api.verifying import check_model, verify_model
+from builder.api.verifying import verify_model
 
 __all__ = [
     "BuildOutcome",
     "MeasuredRuntime",
     "build_runtime",
+    "check_libraries",
     "check_model",
     "diagnose",
     "export_model",
@@ -38,10 +42,12 @@ __all__ = [
     "locate_sources",
     "locate_target",
     "locate_toolchain",
+    "measure_aar",
     "measure_runtime",
     "plan_build",
     "price_set",
     "read_models",
+    "refuse_aar_excess",
     "refuse_excess",
     "render_size_page",
     "verify_model",

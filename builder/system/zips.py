@@ -14,8 +14,10 @@ from builder.errors import BuilderError, ConfigurationError
 
 MAX_MEMBERS = 200_000
 """Of an archive; the largest published AAR has 8,000."""
-MAX_ENTRY = 1 << 30
-"""Bytes of one entry that is read whole."""
+MAX_ENTRY = 1 << 29
+"""Bytes of one entry that is read whole; the largest published library has 54 million."""
+MAX_BYTES = 4 << 30
+"""Of all entries that are read."""
 _DAMAGE = (
     EOFError,
     LookupError,
@@ -36,12 +38,13 @@ class Zip:
 
     def __init__(self, file: zipfile.ZipFile) -> None:
         self._file = file
-        self._name = Path(str(file.filename)).name
+        self.name = Path(str(file.filename)).name
         members = file.infolist()
         if len(members) > MAX_MEMBERS:
             raise self._refuse(f"has {len(members):,} entries, {MAX_MEMBERS:,} is a lot")
         if len(file.NameToInfo) != len(members):
             raise self._refuse("holds several entries of one name")
+        self._left = MAX_BYTES
         self.names = tuple(sorted(m.filename for m in members if not m.is_dir()))
         """Its files, sorted; as they are written there, so no paths to write to."""
 
@@ -56,18 +59,20 @@ class Zip:
             raise self._refuse(f"has no {name}")
         if member.flag_bits & _ENCRYPTED:
             raise self._refuse(f"has {name!r:.120} encrypted")
+        limit = min(limit, self._left)
         if member.file_size > limit:
             size = f"{member.file_size:,} bytes, more than {limit:,}"
             raise self._refuse(f"has {name!r:.120}, which would unpack to {size}")
-        what = f"{name!r:.120} in {self._name}"
+        what = f"{name!r:.120} in {self.name}"
         with damage_of(what, ConfigurationError), self._file.open(member) as stream:
             data = stream.read(limit + 1)
+        self._left -= len(data)
         if len(data) != member.file_size:
             raise self._refuse(f"has {name!r:.120} truncated")
         return data
 
     def _refuse(self, why: str) -> ConfigurationError:
-        return ConfigurationError(f"{self._name} {why}", hint=f"unzip -t {self._name}")
+        return ConfigurationError(f"{self.name} {why}", hint=f"unzip -t {self.name}")
 
 
 @contextmanager

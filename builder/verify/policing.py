@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from builder.core.policies import Binary, PolicyFinding, PolicyReport, Verdict, describe_findings
-from builder.errors import VerificationError
+from builder.errors import ConfigurationError, VerificationError
 from builder.verify.binaries import BinaryFacts, read_facts
 from builder.verify.policies import Policies, Rule, load_policies
 from builder.verify.rules import CHECKS, Subject, UncheckedError
@@ -20,7 +21,7 @@ def check_libraries(
     *,
     min_api: int,
     page_size: int | None = None,
-    stubs: Path | None = None,
+    ndk: Path | None = None,
     has_prefab: bool = False,
 ) -> PolicyReport:
     """Returns what is wrong with libraries, and what cannot be told.
@@ -29,19 +30,24 @@ def check_libraries(
         binaries: of all ABIs; those of one ABI may need each other.
         min_api: lowest API level that they are to run on.
         page_size: wanted on 64-bit ABIs, in bytes; that of policies.toml when None.
-        stubs: an NDK's `sysroot/usr/lib`.
+        ndk: an NDK, or its `sysroot/usr/lib`.
         has_prefab: whether C++ users may link them.
+
+    Raises:
+        ConfigurationError: there are none.
     """
     policies = load_policies()
     listed = sorted(binaries, key=lambda binary: binary.path)
     read = [(binary, _read(binary, policies)) for binary in listed]
+    if not listed:
+        raise ConfigurationError("there is no library in it to check")
     findings: list[PolicyFinding] = []
     for binary, facts in read:
         if isinstance(facts, str):
             findings.append(_finding(policies.rules[0], binary, Verdict.VIOLATED, facts))
             continue
         abi = policies.abis[binary.abi]
-        system = find_stubs(stubs, abi.stubs, min_api)
+        system = find_stubs(ndk, abi.stubs, min_api)
         large = abi.page_size >= _LARGE_PAGE
         subject = Subject(
             name=binary.name,
@@ -68,6 +74,21 @@ def check_libraries(
     )
 
 
+def merge_reports(report: PolicyReport, found: tuple[PolicyFinding, ...]) -> PolicyReport:
+    """Returns the report with what was found wrong with the AAR itself."""
+    return replace(report, rules=(*report.rules, "contents"), findings=(*report.findings, *found))
+
+
+def guess_abi(contents: bytes) -> str:
+    """Returns the ABI of a library by its processor; empty when it is for none of Android's."""
+    try:
+        machine = read_facts(contents).machine
+    except ValueError:
+        return ""
+    abis = load_policies().abis
+    return next((abi for abi, policy in abis.items() if policy.machine == machine), "")
+
+
 def refuse_violations(report: PolicyReport, what: str) -> None:
     """Raises VerificationError when `what` breaks a rule; says all that was found."""
     if report.violations:
@@ -80,13 +101,14 @@ def refuse_violations(report: PolicyReport, what: str) -> None:
 
 
 def _read(binary: Binary, policies: Policies) -> BinaryFacts | str:
-    """Returns the facts, or what keeps them from being told."""
-    if binary.abi not in policies.abis:
-        return f"{binary.abi or 'its folder'} is no ABI of Android"
+    """Returns the facts, or what keeps them from being judged."""
     try:
-        return read_facts(binary.contents)
+        facts = read_facts(binary.contents)
     except ValueError as error:
         return str(error)
+    if binary.abi not in policies.abis:
+        return f"{binary.abi!r:.40} is no ABI of Android"
+    return facts
 
 
 def _check(binary: Binary, subject: Subject) -> Iterator[PolicyFinding]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from builder.verify.binaries import read_facts
 
+_SYSROOT = "toolchains/llvm/prebuilt/*/sysroot/usr/lib"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stubs:
@@ -25,20 +27,21 @@ class Stubs:
         return _read_symbols(self.folder / library)
 
 
-def find_stubs(root: Path | None, triple: str, api: int) -> Stubs:
+def find_stubs(ndk: Path | None, triple: str, api: int) -> Stubs:
     """Returns the stubs of an API level.
 
     Args:
-        root: an NDK's `sysroot/usr/lib`, or None.
+        ndk: an NDK, or its `sysroot/usr/lib`.
         triple: folder of the ABI in there.
         api: API level; folders of others say other things, so they are not taken instead.
     """
-    if root is None:
-        return Stubs(folder=None, missing="needs the stub libraries of an NDK: --stubs FOLDER")
-    folder = root / triple / str(api)
-    if folder.is_dir():
-        return Stubs(folder=folder)
-    return Stubs(folder=None, missing=f"{root} has no stub libraries {triple}/{api}")
+    if ndk is None:
+        return Stubs(folder=None, missing="needs the stub libraries of an NDK: --ndk FOLDER")
+    inside = f"{triple}/{api}"
+    for folder in (ndk / inside, *sorted(ndk.glob(f"{_SYSROOT}/{inside}"))):
+        if folder.is_dir():
+            return Stubs(folder=folder)
+    return Stubs(folder=None, missing=f"{ndk} has no stub libraries {inside}")
 
 
 @cache

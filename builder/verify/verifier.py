@@ -133,5 +133,5 @@ def _check_operators(
         raise VerificationError(
             f"the runtime lacks {len(missing)} operators of {model.name}: "
             f"{', '.join(map(str, missing))}",
-            hint=build_hint(model, runtime.manifest),
+            hint=build_hint(model, runtime.manifest.abi),
         )
