@@ -18,7 +18,7 @@ ALLOC, EXECUTABLE, THREAD_DATA = 2, 4, 0x400
 SECTION_SYMBOL, THREAD_LOCAL = 3, 6
 LOCAL, WEAK = 0, 2
 LOAD, DYNAMIC = 1, 2
-DAMAGE = (struct.error, ValueError, IndexError)
+DAMAGE = (struct.error, ValueError, IndexError, OverflowError)
 """What reading a file that is damaged raises."""
 _RELA = struct.Struct("<QIIq")
 _STRTAB, _MAX_ENTRIES = 5, 100_000
