@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from builder.api.android import AarOutcome, build_aar
 from builder.api.building import BuildOutcome, build_runtime
+from builder.api.checking import check_libraries, check_model
 from builder.api.exporting import export_model
 from builder.api.models import list_operators, read_models, write_operators
 from builder.api.planning import plan_build, plan_builds
 from builder.api.sizing import (
     MeasuredRuntime,
+    measure_aar,
     measure_runtime,
     price_set,
+    refuse_aar_excess,
     refuse_excess,
     render_size_page,
 )
@@ -27,7 +30,7 @@ from builder.api.toolchains import (
     locate_targets,
     locate_toolchain,
 )
-from builder.api.verifying import check_model, verify_model
+from builder.api.verifying import verify_model
 from builder.core.request import BuildRequest
 
 __all__ = [
@@ -37,6 +40,7 @@ __all__ = [
     "MeasuredRuntime",
     "build_aar",
     "build_runtime",
+    "check_libraries",
     "check_model",
     "diagnose",
     "export_model",
@@ -49,11 +53,13 @@ __all__ = [
     "locate_target",
     "locate_targets",
     "locate_toolchain",
+    "measure_aar",
     "measure_runtime",
     "plan_build",
     "plan_builds",
     "price_set",
     "read_models",
+    "refuse_aar_excess",
     "refuse_excess",
     "render_size_page",
     "verify_model",

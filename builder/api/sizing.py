@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from builder.core.aar_sizes import AarSizes
     from builder.core.artifacts import SizeReport
     from builder.core.budgets import Budgets
     from builder.size.references import ReferenceGraph
@@ -44,6 +45,27 @@ def measure_runtime(path: Path) -> MeasuredRuntime:
             f"{file} is no size report: {error}", hint="build the runtime again"
         ) from error
     return MeasuredRuntime(root=runtime.root, abi=runtime.manifest.abi, report=report)
+
+
+def measure_aar(path: Path) -> AarSizes | None:
+    """Returns what the AAR at `path`, or in that output folder, adds to an app; None without one.
+
+    Raises:
+        ConfigurationError: it is damaged, there are several, or it has no libraries.
+    """
+    from builder.size import aars
+    from builder.verify.aars import find_aar
+    from builder.verify.located import has_runtime
+
+    aar = None if has_runtime(path) else find_aar(path)
+    return None if aar is None else aars.measure_aar(aar)
+
+
+def refuse_aar_excess(sizes: AarSizes, budgets: Budgets, *, path: Path) -> None:
+    """Raises VerificationError when the libraries of an ABI are larger than a budget allows."""
+    from builder.size import aars
+
+    aars.refuse_aar_excess(sizes, budgets, path=path)
 
 
 def price_set(runtime: MeasuredRuntime, operators: Sequence[str]) -> int:

@@ -11,35 +11,7 @@ if TYPE_CHECKING:
     from builder.core.artifacts import VerifyReport
     from builder.core.tensors import Tensor
     from builder.system.progress import Progress
-    from builder.verify.coverage import Coverage
     from builder.verify.requests import VerifyRequest
-
-
-def check_model(model: Path, runtime: Path) -> Coverage:
-    """Returns what keeps a built runtime from running a model, and what would help.
-
-    Both are read, neither is run; so the answer covers what they say of themselves.
-
-    Raises:
-        ConfigurationError: no runtime there.
-        ModelError: the model cannot be read.
-    """
-    from builder.api.models import find_dtypes, read_models
-    from builder.core.dtypes import EVERYTHING
-    from builder.system.machine import host_abi
-    from builder.verify.coverage import Coverage, build_hint, find_obstacles
-    from builder.verify.located import locate_runtime
-
-    (info,) = read_models((model,))
-    located = locate_runtime(runtime, host_abi=host_abi())
-    manifest = located.manifest
-    choice = find_dtypes(info, model)
-    untold = choice.dtypes == EVERYTHING != manifest.dtypes
-    return Coverage(
-        obstacles=find_obstacles(info, manifest, dtypes=choice.dtypes),
-        rebuild=build_hint(model, manifest),
-        note=f"dtypes are not checked: {choice.reason}" if untold else "",
-    )
 
 
 def verify_model(request: VerifyRequest, *, progress: Progress) -> VerifyReport:

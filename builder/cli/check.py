@@ -1,44 +1,120 @@
-"""`builder check`: can this runtime run this model?"""
+"""`builder check`: can this runtime run this model, and will Android load its libraries?"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from builder.cli.console import print_json
 
+if TYPE_CHECKING:
+    from builder.core.policies import PolicyFinding, PolicyReport
+    from builder.verify.coverage import Coverage, Obstacle
+
 
 @click.command("check")
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("runtime", type=click.Path(path_type=Path))
+@click.argument(
+    "paths", metavar="[MODEL] RUNTIME", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option(
+    "--min-api",
+    type=click.IntRange(1, 999),
+    help="Without a model: the lowest API level (default: what the AAR declares).",
+)
+@click.option(
+    "--page-size",
+    type=click.IntRange(4096, 1 << 24),
+    help="Without a model: bytes that 64-bit libraries are to be aligned to (default: 16384).",
+)
+@click.option(
+    "--ndk",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Without a model: an NDK, whose stubs tell which symbols devices have.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
-def command(model: Path, runtime: Path, as_json: bool) -> int:
+def command(
+    paths: tuple[Path, ...],
+    min_api: int | None,
+    page_size: int | None,
+    ndk: Path | None,
+    as_json: bool,
+) -> int:
     """Says whether RUNTIME can run MODEL, from what both say of themselves.
 
     Names the operators, custom classes, dtypes or bytecode version that stand against it, and the
-    rebuild that would help. Runs neither, and needs no torch. Exit code 8 when it cannot.
+    rebuild that would help; for an AAR, also the ABIs. Runs neither, and needs no torch.
+
+    Without MODEL: holds each library of an AAR (or one library) against the rules for Android:
+    16 KB pages, needed libraries, exported and undefined symbols, hardening, no paths of the
+    machine that built it. The AAR can be anybody's. docs/android.md has the rules.
+
+    Exit code 8 when something stands against it.
 
     \b
     Examples:
       builder check mobilenet_v2.ptl out
       builder check new_model.ptl out/linux-x86_64 --json
+      builder check new_model.ptl pytorch_android_lite-2.6.0-1.aar
+      builder check pytorch_android_lite-2.6.0-1.aar --ndk $ANDROID_NDK_HOME
     """
     from builder import api
     from builder.errors import ExitCode
 
-    coverage = api.check_model(model, runtime)
-    obstacles = coverage.obstacles
+    match paths:
+        case (model, runtime):
+            if min_api or page_size or ndk:
+                raise click.UsageError("--min-api, --page-size and --ndk go without a model")
+            coverage = api.check_model(model, runtime)
+            _show_coverage(coverage, model, runtime, as_json=as_json)
+            return int(ExitCode.VERIFICATION if coverage.obstacles else ExitCode.OK)
+        case (package,):
+            report = api.check_libraries(package, min_api=min_api, page_size=page_size, ndk=ndk)
+            _show_report(report, package, as_json=as_json)
+            return int(ExitCode.VERIFICATION if report.violations else ExitCode.OK)
+        case _:
+            raise click.UsageError("give a model and a runtime, or an AAR alone")
+
+
+def _show_coverage(coverage: Coverage, model: Path, runtime: Path, *, as_json: bool) -> None:
     if as_json:
-        listed = [{"kind": str(obstacle.kind), "name": obstacle.name} for obstacle in obstacles]
-        answer = {"model": model.name, "obstacles": listed, "ok": not obstacles}
+        listed = [_obstacle_json(obstacle) for obstacle in coverage.obstacles]
+        answer = {"model": model.name, "obstacles": listed, "ok": not listed}
         print_json(answer | {"note": coverage.note})
-    elif obstacles:
-        for obstacle in obstacles:
-            click.echo(f"missing {obstacle.kind}: {obstacle.name}")
-        click.echo(coverage.rebuild)
-    else:
-        click.echo(f"{runtime} can run {model.name}")
-    if coverage.note and not as_json:
+        return
+    for obstacle in coverage.obstacles:
+        where = f" ({', '.join(obstacle.abis)})" if obstacle.abis else ""
+        click.echo(f"missing {obstacle.kind}: {obstacle.name}{where}")
+    click.echo(coverage.rebuild if coverage.obstacles else f"{runtime} can run {model.name}")
+    if coverage.note:
         click.echo(coverage.note)
-    return int(ExitCode.VERIFICATION if obstacles else ExitCode.OK)
+
+
+def _obstacle_json(obstacle: Obstacle) -> dict[str, object]:
+    told: dict[str, object] = {"kind": str(obstacle.kind), "name": obstacle.name}
+    return told | ({"abis": list(obstacle.abis)} if obstacle.abis else {})
+
+
+def _show_report(report: PolicyReport, package: Path, *, as_json: bool) -> None:
+    from builder.core.policies import describe_findings
+
+    if as_json:
+        findings = [asdict(finding) for finding in report.findings]
+        told = {"files": list(report.files), "rules": list(report.rules), "findings": findings}
+        print_json(told | {"min_api": report.min_api, "ok": not report.violations})
+        return
+    for line in describe_findings(report.violations):
+        click.echo(line)
+    for rule, reason in sorted(_unchecked(report.unchecked)):
+        click.echo(f"not checked: {rule}, {reason}")
+    click.echo(
+        f"{package.name}: {len(report.violations) or 'no'} violations "
+        f"(libraries: {len(report.files)}, rules: {len(report.rules)}, API level {report.min_api})"
+    )
+
+
+def _unchecked(findings: Iterable[PolicyFinding]) -> set[tuple[str, str]]:
+    return {(finding.rule, finding.found) for finding in findings}

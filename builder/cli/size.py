@@ -14,6 +14,7 @@ from builder.cli.options import max_compressed_option, max_size_option
 from builder.core.budgets import Budget, Budgets
 
 if TYPE_CHECKING:
+    from builder.core.aar_sizes import AarSizes
     from builder.core.artifacts import SizeReport
 
 _TOTAL = "file"
@@ -59,6 +60,9 @@ def command(
 ) -> None:
     """Shows stripped size, sections, library parts and operator prices of a built runtime.
 
+    Of an AAR, anybody's: what goes to devices of each ABI, by file, as it is and compressed, and
+    an estimate of how much the download of an app grows. Budgets are for the libraries of an ABI.
+
     The exclusive bytes of an operator would go if it went; what it shares with others is not in
     them. The inclusive bytes are all that it reaches. Above a budget the exit code is 8.
 
@@ -69,10 +73,19 @@ def command(
       builder size out --what-if aten::einsum --what-if aten::cumsum
       builder size out --max-size 2.5MB --max-size linux-aarch64=2MiB
       builder size out/linux-x86_64 --html size.html
+      builder size pytorch_android_lite-2.6.0-1.aar --against pytorch_android_lite-2.1.0.aar
     """
     from builder import api
     from builder.system.files import write_atomically
 
+    budgets = Budgets(file=max_size, compressed=max_compressed)
+    aar = api.measure_aar(runtime)
+    if aar is not None:
+        if units or operators or without or html:
+            raise click.UsageError("--units, --operators, --what-if and --html are not for AARs")
+        _show_aar(aar, None if against is None else _measure_other(against), as_json=as_json)
+        api.refuse_aar_excess(aar, budgets, path=runtime)
+        return
     measured = api.measure_runtime(runtime)
     other = api.measure_runtime(against).report if against is not None else None
     gone = tuple(operator.removeprefix("-") for operator in without)
@@ -90,8 +103,26 @@ def command(
         _print_what_if(measured.report, gone, saved)
     else:
         _print_all(measured.report, other, units, None if operators else _OPERATORS)
-    budgets = Budgets(file=max_size, compressed=max_compressed)
     api.refuse_excess(measured.report, budgets, abi=measured.abi, root=measured.root)
+
+
+def _measure_other(path: Path) -> AarSizes:
+    from builder import api
+
+    other = api.measure_aar(path)
+    if other is None:
+        raise click.UsageError(f"{path} is no AAR to compare with")
+    return other
+
+
+def _show_aar(sizes: AarSizes, other: AarSizes | None, *, as_json: bool) -> None:
+    from builder.cli.aar_sizes import aar_sizes_json, print_aar_sizes
+
+    if not as_json:
+        print_aar_sizes(sizes, other)
+        return
+    shown = {"aar": aar_sizes_json(sizes)}
+    print_json(shown if other is None else shown | {"against": aar_sizes_json(other)})
 
 
 def _print_all(

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import errno
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
 from builder.errors import ModelError
+from builder.system.zips import damage_of
 
 MAX_MEMBERS = 200_000
 """Members of an archive; large models have some thousands."""
 MAX_RECORD = 64 << 20
 """Bytes of one record that is read whole (a pickle); tensors are never read."""
-_DAMAGE = (
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OverflowError,
-    RuntimeError,
-    ValueError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What zipfile is known to raise for damaged files."""
 _ENCRYPTED = 0x1
 _HINT = "copy or export the file again; `unzip -t FILE` shows what is wrong with it"
 
@@ -66,7 +52,7 @@ class Archive:
             raise ModelError(
                 f"{record} would unpack to {member.file_size:,} bytes, more than {MAX_RECORD:,}"
             )
-        with _damage_of(record), self._file.open(member) as stream:
+        with damage_of(record, ModelError), self._file.open(member) as stream:
             data = stream.read(MAX_RECORD + 1)
         if len(data) != member.file_size:
             raise ModelError(f"{record} is truncated: {len(data):,} of {member.file_size:,} bytes")
@@ -79,21 +65,7 @@ class Archive:
 @contextmanager
 def open_archive(stream: BinaryIO) -> Iterator[Archive]:
     """Yields the archive in `stream`; ModelError when it is damaged or truncated."""
-    with _damage_of("its list of members (the end of the file)"):
+    with damage_of("its list of members (the end of the file)", ModelError):
         file = zipfile.ZipFile(stream)
     with file:
         yield Archive(file)
-
-
-@contextmanager
-def _damage_of(what: str) -> Iterator[None]:
-    try:
-        yield
-    except _DAMAGE as error:
-        raise ModelError(
-            f"{what} is damaged or truncated ({type(error).__name__}: {error})", hint=_HINT
-        ) from error
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        raise ModelError(f"{what} points outside of the file", hint=_HINT) from error

@@ -14,18 +14,23 @@ _SHOWN = 5
 
 def refuse_excess(report: SizeReport, budgets: Budgets, *, abi: str, root: Path) -> None:
     """Raises VerificationError when the runtime at `root` is larger than a budget allows."""
+    excesses = find_excesses(report.file, report.compressed, budgets, abi=abi)
+    if excesses:
+        lines = [f"the runtime for {abi} at {root} is too large:", *excesses, *_dearest(report)]
+        raise VerificationError("\n".join(lines), hint=_hint(report, root))
+
+
+def find_excesses(file: int, compressed: int, budgets: Budgets, *, abi: str) -> list[str]:
+    """Returns what is too large, in words; sizes in bytes."""
     measured = (
-        ("--max-size", report.file, budgets.file),
-        ("--max-compressed", report.compressed, budgets.compressed),
+        ("--max-size", file, budgets.file),
+        ("--max-compressed", compressed, budgets.compressed),
     )
-    excesses = [
+    return [
         f"{size:,} bytes are {size - budget.limit:,} more than {option} {budget.text} allows"
         for option, size, listed in measured
         if (budget := find_budget(listed, abi)) is not None and size > budget.limit
     ]
-    if excesses:
-        lines = [f"the runtime for {abi} at {root} is too large:", *excesses, *_dearest(report)]
-        raise VerificationError("\n".join(lines), hint=_hint(report, root))
 
 
 def find_dearest(report: SizeReport, count: int) -> list[str]:

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from builder.core.elf import Elf
 from builder.core.operators import Operator
-from builder.size.elf import Elf
 from builder.size.measuring import LINKER_PART
 from builder.size.references import ReferenceGraph
 from builder.size.spans import Spans

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.core.elf import Elf
 from builder.core.operators import Operator
 from builder.core.registrations import parse_registration
 from builder.size.drafts import Draft, charge_tables, draft_spans
-from builder.size.elf import Elf
 from builder.size.linkmap import InputSection, parse_map, parse_names
 from builder.size.measuring import name_unit
 from builder.size.references import ReferenceGraph
@@ -54,7 +54,7 @@ def read_graph(
         objects: folder that object paths in the map are relative to.
         registry: of its operators.
     """
-    elf = Elf(library)
+    elf = Elf(library.read_bytes())
     if not any(section.name == ".rela.text" for section in elf.sections):
         return None
     with map_file.open(errors="replace") as stream:
@@ -177,7 +177,7 @@ def _bind_units(draft: Draft, elf: Elf, unit_names: Mapping[str, str]) -> dict[s
 
 def _definitions(path: Path) -> Iterator[str]:
     """Yields the symbols that an object alone defines."""
-    for symbol in Elf(path).symbols:
+    for symbol in Elf(path.read_bytes()).symbols:
         if symbol.binding == _GLOBAL and 0 < symbol.section < _SPECIAL_SECTIONS:
             yield symbol.name
 

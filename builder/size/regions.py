@@ -7,8 +7,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
+from builder.core.elf import EXECUTABLE, Elf
 from builder.core.operators import Operator
-from builder.size.elf import EXECUTABLE, Elf
 from builder.size.relocations import Reference
 
 LIST_OF_OPERATORS = "torchlite::selected_operators"

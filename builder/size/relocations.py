@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from builder.size.elf import (
+from builder.core.elf import (
     ALLOC,
     EXECUTABLE,
     RELA,

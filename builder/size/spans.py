@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from builder.size.elf import (
+from builder.core.elf import (
     ALLOC,
     FINI_ARRAY,
     INIT_ARRAY,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builder.size.elf import RELA, Elf
+from builder.core.elf import RELA, Elf
 from builder.size.unwinding import Frame, parse_frames
 
 

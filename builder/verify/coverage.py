@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -31,6 +31,8 @@ class Obstacle:
 
     kind: ObstacleKind
     name: str
+    abis: tuple[str, ...] = ()
+    """ABIs of the runtime that lack it; empty when all do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,15 @@ def find_obstacles(
     return tuple(found)
 
 
+def merge_obstacles(by_abi: Mapping[str, Sequence[Obstacle]]) -> tuple[Obstacle, ...]:
+    """Returns what stands in the way on any ABI, in the order of the first that has it."""
+    merged = {}
+    for obstacle in (one for obstacles in by_abi.values() for one in obstacles):
+        abis = tuple(abi for abi, obstacles in by_abi.items() if obstacle in obstacles)
+        merged[obstacle] = replace(obstacle, abis=abis if len(abis) < len(by_abi) else ())
+    return tuple(merged.values())
+
+
 def check_served(info: ModelInfo, manifest: Manifest, *, model: Path) -> None:
     """Checks file format, bytecode version and custom classes of the model.
 
@@ -104,11 +115,11 @@ def check_served(info: ModelInfo, manifest: Manifest, *, model: Path) -> None:
         raise VerificationError(
             f"the runtime lacks {len(lacking)} custom classes of {model.name}: "
             f"{', '.join(lacking)}",
-            hint=build_hint(model, manifest),
+            hint=build_hint(model, manifest.abi),
         )
 
 
-def build_hint(model: Path, manifest: Manifest) -> str:
+def build_hint(model: Path, *abis: str) -> str:
     """Returns the command that builds a runtime for `model`."""
-    file = shlex.quote(str(model))
-    return f"build one that has them: builder build {file} --abi {manifest.abi} -o out"
+    file, options = shlex.quote(str(model)), "".join(f" --abi {abi}" for abi in abis)
+    return f"build one that has them: builder build {file}{options} -o out"

@@ -42,6 +42,11 @@ class Runtime:
         return self.root / LIBRARIES
 
 
+def has_runtime(path: Path) -> bool:
+    """Returns whether `path` is an output folder with a runtime, or the folder of one."""
+    return (path / MANIFEST).is_file() or any(path.glob(f"*/{MANIFEST}"))
+
+
 def locate_runtime(path: Path, *, host_abi: str) -> Runtime:
     """Returns the runtime at `path`: an output folder, the folder of an ABI, or the library.
 

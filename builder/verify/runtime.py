@@ -137,7 +137,7 @@ def _failed(completed: Completed, model: Path, runtime: Runtime) -> Verification
         return VerificationError(
             f"{runtime.root} lacks {len(missing)} operators of {model.name}: "
             f"{', '.join(map(str, missing))}",
-            hint=build_hint(model, runtime.manifest),
+            hint=build_hint(model, runtime.manifest.abi),
         )
     if without := _WITHOUT_KERNELS.search(completed.output):
         return VerificationError(

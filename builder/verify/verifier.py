@@ -132,5 +132,5 @@ def _check_operators(model: Path, info: ModelInfo, runtime: Runtime, host: Host)
         raise VerificationError(
             f"the runtime lacks {len(missing)} operators of {model.name}: "
             f"{', '.join(map(str, missing))}",
-            hint=build_hint(model, runtime.manifest),
+            hint=build_hint(model, runtime.manifest.abi),
         )

@@ -1,0 +1,244 @@
+"""Reads little-endian ELF files of 32 and 64 bits: what prices and policies need of them.
+
+pyelftools makes an object of each entry; a library has a hundred thousand of them.
+The layouts are those of the System V ABI, chapters 4 and 5.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+PROGBITS, SYMTAB, STRTAB, RELA, NOBITS, DYNSYM = 1, 2, 3, 4, 8, 11
+INIT_ARRAY, FINI_ARRAY = 14, 15
+ALLOC, EXECUTABLE, THREAD_DATA = 2, 4, 0x400
+SECTION_SYMBOL, THREAD_LOCAL = 3, 6
+LOCAL, WEAK = 0, 2
+LOAD, DYNAMIC = 1, 2
+DAMAGE = (struct.error, ValueError, IndexError, OverflowError)
+"""What reading a file that is damaged raises."""
+_RELA = struct.Struct("<QIIq")
+_STRTAB, _MAX_ENTRIES = 5, 100_000
+
+
+class Section(NamedTuple):
+    """A section header."""
+
+    name: str
+    kind: int
+    flags: int
+    address: int
+    offset: int
+    size: int
+    link: int
+    info: int
+
+    @property
+    def end(self) -> int:
+        """Address behind its last byte."""
+        return self.address + self.size
+
+
+class Segment(NamedTuple):
+    """A program header."""
+
+    kind: int
+    flags: int
+    """1 executable, 2 writable, 4 readable."""
+    offset: int
+    address: int
+    size: int
+    """Bytes in the file."""
+    alignment: int
+
+
+class Symbol(NamedTuple):
+    """An entry of a symbol table."""
+
+    name: str
+    kind: int
+    binding: int
+    """0 local, 1 global, 2 weak."""
+    section: int
+    """Index of the section that holds it; 0 when it is defined elsewhere."""
+    address: int
+    size: int
+
+
+class Relocation(NamedTuple):
+    """A place that the linker filled in with an address."""
+
+    place: int
+    kind: int
+    symbol: int
+    addend: int
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How the structures of one class of files look; `_order` names their fields."""
+
+    header: struct.Struct
+    section: struct.Struct
+    segment: struct.Struct
+    segment_order: tuple[int, ...]
+    """Where kind, flags, offset, address, size and alignment stand."""
+    symbol: struct.Struct
+    symbol_order: tuple[int, ...]
+    """Where name, info, section, address and size stand."""
+    dynamic: struct.Struct
+
+
+_LAYOUTS = {
+    b"\x7fELF\x01\x01": _Layout(
+        header=struct.Struct("<16sHHIIIIIHHHHHH"),
+        section=struct.Struct("<10I"),
+        segment=struct.Struct("<8I"),
+        segment_order=(0, 6, 1, 2, 4, 7),
+        symbol=struct.Struct("<IIIBBH"),
+        symbol_order=(0, 3, 5, 1, 2),
+        dynamic=struct.Struct("<II"),
+    ),
+    b"\x7fELF\x02\x01": _Layout(
+        header=struct.Struct("<16sHHIQQQIHHHHHH"),
+        section=struct.Struct("<IIQQQQIIQQ"),
+        segment=struct.Struct("<IIQQQQQQ"),
+        segment_order=(0, 1, 2, 3, 5, 7),
+        symbol=struct.Struct("<IBBHQQ"),
+        symbol_order=(0, 1, 3, 4, 5),
+        dynamic=struct.Struct("<QQ"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Elf:
+    """The contents of one file, read as they are asked for.
+
+    Whatever a damaged file makes of that is one of `DAMAGE`.
+    """
+
+    contents: bytes
+
+    @cached_property
+    def data(self) -> memoryview:
+        """The whole file."""
+        return memoryview(self.contents)
+
+    @property
+    def is_elf(self) -> bool:
+        """False when this is no little-endian ELF file; it then has no sections either."""
+        return self.contents[:6] in _LAYOUTS
+
+    @property
+    def bits(self) -> int:
+        """32 or 64."""
+        return 32 * self.contents[4]
+
+    @property
+    def machine(self) -> int:
+        """`e_machine`: 3 is x86, 40 ARM, 62 x86-64, 183 AArch64."""
+        return int(self._header[2])
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """Section headers in file order."""
+        if not self.is_elf:
+            return ()
+        header, layout = self._header, self._layout.section
+        start, count, names = header[6], header[12], header[13]
+        raw = [layout.unpack_from(self.data, start + i * layout.size) for i in range(count)]
+        text = b"" if not raw else bytes(self.data[raw[names][4] : raw[names][4] + raw[names][5]])
+        return tuple(
+            Section(_name(text, r[0]), r[1], r[2], r[3], r[4], r[5], r[6], r[7]) for r in raw
+        )
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """Program headers in file order."""
+        start, count, layout = self._header[5], self._header[10], self._layout
+        raw = (
+            layout.segment.unpack_from(self.data, start + i * layout.segment.size)
+            for i in range(count)
+        )
+        return tuple(Segment(*(entry[place] for place in layout.segment_order)) for entry in raw)
+
+    @cached_property
+    def dynamic(self) -> tuple[tuple[int, int], ...]:
+        """Tag and value of the entries that the loader reads, up to the one that ends them."""
+        entries = []
+        for segment in (segment for segment in self.segments if segment.kind == DYNAMIC):
+            size = self._layout.dynamic.size
+            for index in range(min(segment.size // size, _MAX_ENTRIES)):
+                entry = self._layout.dynamic.unpack_from(self.data, segment.offset + index * size)
+                if entry[0] == 0:
+                    break
+                entries.append((int(entry[0]), int(entry[1])))
+        return tuple(entries)
+
+    @cached_property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """The full symbol table; empty in a stripped file."""
+        return tuple(self._read_symbols(SYMTAB))
+
+    @cached_property
+    def exported(self) -> tuple[Symbol, ...]:
+        """The dynamic symbol table."""
+        return tuple(self._read_symbols(DYNSYM))
+
+    def dynamic_texts(self, tag: int) -> tuple[str, ...]:
+        """Returns the values of a tag whose values are names."""
+        table = next((value for known, value in self.dynamic if known == _STRTAB), 0)
+        values = [value for known, value in self.dynamic if known == tag]
+        if not values:
+            return ()
+        start = self._offset(table)
+        return tuple(_name(self.contents, start + value) for value in values)
+
+    def content(self, section: Section) -> memoryview:
+        """Returns the bytes of `section` in the file."""
+        return self.data[section.offset : section.offset + section.size]
+
+    def relocations(self, section: Section) -> Iterator[Relocation]:
+        """Yields the entries of a RELA section of 64 bits."""
+        for place, kind, symbol, addend in _RELA.iter_unpack(self.content(section)):
+            yield Relocation(place, kind, symbol, addend)
+
+    @property
+    def _layout(self) -> _Layout:
+        if not self.is_elf:
+            raise ValueError("no little-endian ELF file")
+        return _LAYOUTS[self.contents[:6]]
+
+    @cached_property
+    def _header(self) -> tuple[int, ...]:
+        return self._layout.header.unpack_from(self.data)
+
+    def _offset(self, address: int) -> int:
+        for segment in self.segments:
+            if segment.kind == LOAD and 0 <= address - segment.address < segment.size:
+                return segment.offset + address - segment.address
+        raise ValueError(f"nothing is loaded at {address:#x}")
+
+    def _read_symbols(self, kind: int) -> Iterator[Symbol]:
+        table = next((section for section in self.sections if section.kind == kind), None)
+        if table is None:
+            return
+        text = bytes(self.content(self.sections[table.link]))
+        name, info, section, address, size = self._layout.symbol_order
+        for entry in self._layout.symbol.iter_unpack(self.content(table)):
+            yield Symbol(
+                _name(text, entry[name]),
+                entry[info] & 15,
+                entry[info] >> 4,
+                entry[section],
+                entry[address],
+                entry[size],
+            )
+
+
+def _name(text: bytes, start: int) -> str:
+    return text[start : text.index(0, start)].decode(errors="replace")

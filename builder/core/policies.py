@@ -1,0 +1,77 @@
+"""What was found when libraries were held against the rules for Android."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What a finding means."""
+
+    VIOLATED = "violated"
+    UNCHECKED = "not checked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binary:
+    """One library and where it is to be loaded."""
+
+    path: str
+    """In the AAR; names it in findings."""
+    abi: str
+    contents: bytes
+
+    @property
+    def name(self) -> str:
+        """Its file name."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyFinding:
+    """One rule that one library does not keep, or that could not be checked."""
+
+    rule: str
+    file: str
+    verdict: Verdict
+    found: str
+    wanted: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyReport:
+    """All that was found."""
+
+    files: tuple[str, ...]
+    """What was checked, sorted."""
+    rules: tuple[str, ...]
+    """What it was checked for."""
+    min_api: int
+    findings: tuple[PolicyFinding, ...]
+    """By file, then in the order of the rules."""
+
+    @property
+    def violations(self) -> tuple[PolicyFinding, ...]:
+        """The findings that fail a build."""
+        return tuple(one for one in self.findings if one.verdict is Verdict.VIOLATED)
+
+    @property
+    def unchecked(self) -> tuple[PolicyFinding, ...]:
+        """The findings that say what is not known."""
+        return tuple(one for one in self.findings if one.verdict is Verdict.UNCHECKED)
+
+
+def describe_findings(findings: Iterable[PolicyFinding]) -> list[str]:
+    """Returns lines for people: what was found in which file, then what was wanted and how."""
+    return [
+        line
+        for one in findings
+        for line in (
+            f"{one.file}: {one.rule} {one.verdict}: {one.found}",
+            f"    wanted: {one.wanted}",
+            *((f"    remedy: {one.remedy}",) if one.remedy else ()),
+        )
+    ]

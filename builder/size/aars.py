@@ -1,0 +1,55 @@
+"""Measures AARs, our own and others."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+from builder.core.aar_sizes import AarSizes, FileSize
+from builder.core.budgets import Budgets
+from builder.errors import ConfigurationError, VerificationError
+from builder.size.budgets import find_excesses
+from builder.system.zips import Zip, open_zip
+
+_LIBRARIES = "jni/"
+_SHARED = ("assets/", "classes.jar", "libs/", "res/")
+"""What goes into an app besides libraries; headers, rules and licences do not."""
+
+
+def measure_aar(path: Path) -> AarSizes:
+    """Returns what the AAR at `path` adds to an app.
+
+    Raises:
+        ConfigurationError: it is damaged, or has no library of any ABI.
+    """
+    libraries: dict[str, dict[str, FileSize]] = {}
+    with open_zip(path) as archive:
+        for name in archive.names:
+            if name.startswith(_LIBRARIES) and name.count("/") > 1:
+                abi, _, file = name.removeprefix(_LIBRARIES).partition("/")
+                libraries.setdefault(abi, {})[file] = _measure(archive, name)
+        shared = {n: _measure(archive, n) for n in archive.names if n.startswith(_SHARED)}
+    if not libraries:
+        raise ConfigurationError(f"{path} has no library of any ABI")
+    return AarSizes(archive=path.stat().st_size, libraries=libraries, shared=shared)
+
+
+def refuse_aar_excess(sizes: AarSizes, budgets: Budgets, *, path: Path) -> None:
+    """Raises VerificationError when the libraries of an ABI are larger than a budget allows."""
+    lines = []
+    for abi in sizes.libraries:
+        total = sizes.library_total(abi)
+        excesses = find_excesses(total.file, total.compressed, budgets, abi=abi)
+        lines += [f"{abi}: {excess}" for excess in excesses]
+    if lines:
+        raise VerificationError(
+            "\n".join((f"the libraries in {path} are too large:", *lines)),
+            hint=f"builder size {path}",
+        )
+
+
+def _measure(archive: Zip, name: str) -> FileSize:
+    content = archive.read(name)
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    compressed = len(deflate.compress(content)) + len(deflate.flush())
+    return FileSize(file=len(content), compressed=min(compressed, len(content)))
