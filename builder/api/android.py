@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         WrittenAar,
     )
     from builder.core.artifacts import SizeReport
+    from builder.core.policies import PolicyReport
     from builder.core.request import BuildRequest
     from builder.core.toolchain import Jdk
     from builder.native.building import NativeBuild
@@ -33,6 +34,8 @@ class AarOutcome:
     written: WrittenAar
     sizes: Mapping[str, SizeReport]
     """Of the library of each ABI."""
+    report: PolicyReport
+    """What the rules for libraries on Android say of them."""
 
 
 def build_aar(
@@ -49,9 +52,10 @@ def build_aar(
 
     Raises:
         BuilderError: as `build_runtime`; ToolchainError without a JDK; ConfigurationError for
-            coordinates that Maven cannot have.
+            coordinates that Maven cannot have; VerificationError when a library breaks a rule.
     """
     from builder.api.building import link_library
+    from builder.api.checking import check_package
     from builder.api.packaging import find_licences
     from builder.core.android import AndroidPackage
     from builder.core.plan import Interface
@@ -59,6 +63,7 @@ def build_aar(
     from builder.size.measuring import measure
     from builder.system.process import Runner
     from builder.toolchains.jdk import locate_jdk
+    from builder.verify.policing import refuse_violations
 
     if not runtimes:
         return None
@@ -88,7 +93,9 @@ def build_aar(
             assets={path.name: path for path in options.assets},
             prefab=_offer_to_c(one.build) if options.prefab else None,
         )
-        return AarOutcome(written=write_aar(package, output), sizes=sizes)
+        report = check_package(package, page_size=request.tools.page_size, ndk=_find_ndk(one))
+        refuse_violations(report, str(coordinates))
+        return AarOutcome(written=write_aar(package, output), sizes=sizes, report=report)
 
 
 def _choose_coordinates(options: AarOptions, source_version: str) -> Coordinates:
@@ -105,6 +112,11 @@ def _choose_coordinates(options: AarOptions, source_version: str) -> Coordinates
         raise ConfigurationError(
             str(error), hint="see --group, --artifact and --aar-version of builder build --help"
         ) from None
+
+
+def _find_ndk(one: LinkedRuntime) -> Path | None:
+    ndk = one.build.toolchain.ndk
+    return ndk.root if ndk else None
 
 
 def _describe_library(one: LinkedRuntime) -> AndroidLibrary:

@@ -22,6 +22,7 @@ from builder.cli.options import (
 )
 from builder.cli.plan import print_plans
 from builder.core.budgets import Budget, Budgets
+from builder.core.policies import describe_findings
 
 if TYPE_CHECKING:
     from builder.api import AarOutcome, BuildOutcome
@@ -162,8 +163,14 @@ def _print_summary(outcomes: Sequence[BuildOutcome], packed: AarOutcome | None) 
                     for abi, s in packed.sizes.items()
                 ),
                 ("symbols", str(packed.written.symbols)),
+                (
+                    "rules kept",
+                    f"{len(packed.report.rules)} on {len(packed.report.files)} libraries",
+                ),
             ),
         )
+        for line in describe_findings(packed.report.unchecked):
+            click.echo(line)
         click.echo("Gradle takes it by:")
         click.echo(f'  maven {{ url = uri("{packed.written.repository}") }}')
         click.echo(f'  implementation("{packed.written.coordinates}")')
@@ -181,6 +188,8 @@ def _describe_aar(packed: AarOutcome) -> dict[str, object]:
     return {
         "coordinates": str(written.coordinates),
         "path": str(written.aar),
+        "rules": list(packed.report.rules),
+        "rules_unchecked": describe_findings(packed.report.unchecked),
         "repository": str(written.repository),
         "sizes": {
             abi: {"compressed_size": size.compressed, "size": size.file}

@@ -14,6 +14,7 @@ from builder.cli.build import command
 from builder.core.android import AarOptions, Coordinates, WrittenAar
 from builder.core.artifacts import LinkResult, Package, SizeReport
 from builder.core.dtypes import DtypeSet
+from builder.core.policies import PolicyReport
 from builder.core.profile import Flavour, Profile
 from builder.core.targets import parse_target
 from builder.core.toolchain import ToolchainOptions
@@ -50,6 +51,7 @@ WRITTEN = WrittenAar(
     aar=Path("out/maven/x/x.aar"),
     symbols=Path("out/maven/x/symbols.zip"),
 )
+REPORT = PolicyReport(files=("a.so",), rules=("relro", "needed"), min_api=21, findings=())
 JSON_KEYS = [
     *("abi", "compressed_size", "dtypes", "library", "logs", "manifest", "operators", "plan_key"),
     *("rounds", "runner", "seconds", "size", "skipped"),
@@ -109,7 +111,7 @@ def test_android_runtimes_go_into_an_aar(asked, monkeypatch):
 
     def pack(request, runtimes, output, *, options, progress):
         packed.append((request.inputs, runtimes, output, options))
-        return AarOutcome(written=WRITTEN, sizes={"arm64-v8a": OUTCOME.size})
+        return AarOutcome(written=WRITTEN, sizes={"arm64-v8a": OUTCOME.size}, report=REPORT)
 
     monkeypatch.setattr(api, "build_runtime", lambda *_, **__: android)
     monkeypatch.setattr(api, "build_aar", pack)
@@ -117,6 +119,7 @@ def test_android_runtimes_go_into_an_aar(asked, monkeypatch):
     output = run(*named).output
     options = AarOptions(group="com.app", artifact="lite", version="7", prefab=True)
     assert packed == [((Path("m.ptl"),), [android], Path("out"), options)]
+    assert "2 on 1 libraries" in output
     assert 'implementation("org.pytorch:pytorch_android_lite:2.6.0-1")' in output
     assert json.loads(run("--json").stdout)["aar"]["sizes"] == {
         "arm64-v8a": {"compressed_size": 654321, "size": 1234567}
@@ -126,7 +129,7 @@ def test_android_runtimes_go_into_an_aar(asked, monkeypatch):
 def test_an_android_budget_is_the_library_in_the_aar(asked, monkeypatch):
     android = replace(OUTCOME, plan=make_plan(target=parse_target("arm64-v8a")))
     small = replace(OUTCOME.size, file=1000)
-    outcome = AarOutcome(written=WRITTEN, sizes={"arm64-v8a": small})
+    outcome = AarOutcome(written=WRITTEN, sizes={"arm64-v8a": small}, report=REPORT)
     monkeypatch.setattr(api, "build_runtime", lambda *_, **__: android)
     monkeypatch.setattr(api, "build_aar", lambda *_, **__: outcome)
     assert run("--max-size", "2KB").exit_code == 0
