@@ -74,6 +74,11 @@ class BuildPlan:
         )[:16]
 
     @property
+    def generated_key(self) -> str:
+        """Names the folder of generated sources, which targets and profiles share."""
+        return _digest(self.source_digest, [str(b) for b in self.static_dispatch])[:16]
+
+    @property
     def key(self) -> str:
         """Names the build folder: everything that decides the bytes."""
         return _digest(

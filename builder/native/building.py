@@ -19,7 +19,7 @@ from builder.core.toolchain import Toolchain
 from builder.core.units import UnitGraph
 from builder.errors import NativeBuildError
 from builder.native.closure import close
-from builder.native.configure import configure, generate
+from builder.native.configure import configure, generate, make_includes_relative
 from builder.native.features import add_features
 from builder.native.flags import Tuning, load_tuning
 from builder.native.generated import read_generated
@@ -46,6 +46,7 @@ from builder.native.units import (
     make_units,
 )
 from builder.system.files import free_bytes, link_folder, replacement, write_atomically
+from builder.system.locks import folder_lock
 from builder.system.process import Runner
 from builder.system.progress import Progress
 
@@ -110,14 +111,8 @@ def prepare(build: NativeBuild) -> UnitGraph:
             runner=build.runner,
             log=layout.logs / "configure.log",
         )
-        generate(
-            build.tree,
-            build.toolchain,
-            layout.configured,
-            dispatch=dispatch,
-            runner=build.runner,
-            log_folder=layout.logs,
-        )
+        _generate(build)
+        make_includes_relative(layout.configured, build.tree.root)
         write_atomically(layout.configured_marker, json.dumps(build.plan.to_json(), indent=2))
     link_folder(layout.source, os.path.relpath(build.tree.root, layout.root))
     link_folder(layout.runtime, str(build.runtime))
@@ -134,6 +129,25 @@ def prepare(build: NativeBuild) -> UnitGraph:
         pytorch=build.tree.root,
         level=build.tuning.kernels,
     )
+
+
+def _generate(build: NativeBuild) -> None:
+    """Brings generated sources into the configured folder; no other target writes them again."""
+    layout = build.layout
+    with folder_lock(layout.generated, on_wait=build.progress.note):
+        if not layout.generated_marker.is_file():
+            shutil.rmtree(layout.generated)
+            generate(
+                build.tree,
+                build.toolchain,
+                layout.generated,
+                dispatch=build.plan.static_dispatch,
+                runner=build.runner,
+                log_folder=layout.logs,
+            )
+            os.sync()
+            write_atomically(layout.generated_marker, "")
+        shutil.copytree(layout.generated, layout.configured, dirs_exist_ok=True)
 
 
 def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> LinkResult:

@@ -96,25 +96,26 @@ def configure(
 def generate(
     tree: SourceTree,
     toolchain: Toolchain,
-    binary: Path,
+    output: Path,
     *,
     dispatch: Sequence[DispatchBackend],
     runner: Runner,
     log_folder: Path,
 ) -> None:
-    """Runs torchgen and the autograd generator into `binary`.
+    """Runs torchgen and the autograd generator into `output`.
 
     Nothing is registered by what they write: registrations depend on the operator list and come
-    from builder.selection. So every generated file is the same for every operator list.
+    from builder.selection. So every generated file is the same for every operator list and target.
 
     Raises:
         NativeBuildError: a generator failed; carries its last lines.
     """
     runner = runner.with_environment(PYTHONDONTWRITEBYTECODE="1", PYTHONPATH=str(tree.root))
-    selection = binary / "no_selection.yaml"
+    output.mkdir(parents=True, exist_ok=True)
+    selection = output / "no_selection.yaml"
     write_atomically(selection, _NO_SELECTION)
     aten = tree.root / "aten/src/ATen"
-    shims = binary / "aoti"
+    shims = output / "aoti"
     shutil.copytree(
         tree.root / "torch/csrc/inductor/aoti_torch/generated", shims, dirs_exist_ok=True
     )
@@ -122,13 +123,13 @@ def generate(
     runner.check(
         (
             *(python, "-m", "torchgen.gen", "--source-path", str(aten), "--per-operator-headers"),
-            *("--install_dir", str(binary / "aten/src/ATen"), "--aoti_install_dir", str(shims)),
+            *("--install_dir", str(output / "aten/src/ATen"), "--aoti_install_dir", str(shims)),
             *("--backend_whitelist", "CPU", "QuantizedCPU"),
             *("--static_dispatch_backend", *dispatch),
             *("--op_selection_yaml_path", str(selection)),
         ),
         step="generating ATen",
-        cwd=binary,
+        cwd=output,
         log=log_folder / "torchgen.log",
     )
     runner.check(
@@ -136,18 +137,17 @@ def generate(
             *(python, str(tree.root / "tools/setup_helpers/generate_code.py")),
             *("--native-functions-path", str(aten / "native/native_functions.yaml")),
             *("--tags-path", str(aten / "native/tags.yaml")),
-            *("--disable-autograd", "--subset", "libtorch", "--gen-dir", str(binary)),
+            *("--disable-autograd", "--subset", "libtorch", "--gen-dir", str(output)),
         ),
         step="generating autograd headers",
-        cwd=binary,
+        cwd=output,
         log=log_folder / "autograd.log",
     )
-    _make_includes_relative(binary, tree.root)
     if DispatchBackend.QUANTIZED_CPU in dispatch:
-        _touch_absent_dispatch_headers(binary / "aten/src/ATen/ops")
+        _touch_absent_dispatch_headers(output / "aten/src/ATen/ops")
 
 
-def _make_includes_relative(binary: Path, source: Path) -> None:
+def make_includes_relative(binary: Path, source: Path) -> None:
     """Rewrites the one absolute include of the kernel copies that upstream's CMake writes.
 
     Otherwise `__FILE__` in every kernel would name a folder of this machine.

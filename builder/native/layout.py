@@ -15,12 +15,23 @@ class Layout:
     root: Path
     flavour: str
     plan_key: str
+    generated: Path
+    """What torchgen writes, shared by all targets; complete when `generated_marker` exists."""
 
     @classmethod
     def of(cls, cache: Path, plan: BuildPlan) -> Layout:
         """Returns the layout of `plan` in the cache folder."""
-        root = cache / "native" / plan.objects_key
-        return cls(root=root, flavour=plan.flavour.name, plan_key=plan.key)
+        return cls(
+            root=cache / "native" / plan.objects_key,
+            flavour=plan.flavour.name,
+            plan_key=plan.key,
+            generated=cache / "native" / f"generated-{plan.generated_key}",
+        )
+
+    @property
+    def generated_marker(self) -> Path:
+        """Exists when `generated` is complete."""
+        return self.generated / "complete"
 
     @property
     def configured(self) -> Path:

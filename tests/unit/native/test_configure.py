@@ -8,7 +8,7 @@ from samples import FakeRunner, make_toolchain
 from builder.core.plan import DispatchBackend
 from builder.core.sources import SourceTree
 from builder.errors import NativeBuildError
-from builder.native.configure import configure, generate
+from builder.native.configure import configure, generate, make_includes_relative
 from builder.native.reply import QUERY
 from builder.system.process import Completed
 
@@ -66,9 +66,6 @@ def run(tree, binary, tmp_path):
             ops.mkdir(parents=True, exist_ok=True)
             for name in ("add_cpu_dispatch.h", "mul_cpu_dispatch.h", "mul_quantizedcpu_dispatch.h"):
                 (ops / name).write_text("written")
-            kernel = binary / "aten/src/ATen/native/cpu/Add.cpp.DEFAULT.cpp"
-            kernel.parent.mkdir(parents=True, exist_ok=True)
-            kernel.write_text(f'#include "{tree.root}/aten/src/ATen/native/cpu/Add.cpp"\n')
             return Completed(0, "")
 
         runner = FakeRunner(answer=answer)
@@ -91,9 +88,11 @@ def test_nothing_is_registered_by_what_is_generated(run, binary):
     assert autograd[-2:] == ("--gen-dir", str(binary))
 
 
-def test_kernels_do_not_name_a_folder_of_this_machine(run, binary):
-    run(DispatchBackend.CPU)
+def test_kernels_do_not_name_a_folder_of_this_machine(tree, binary):
     kernel = binary / "aten/src/ATen/native/cpu/Add.cpp.DEFAULT.cpp"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text(f'#include "{tree.root}/aten/src/ATen/native/cpu/Add.cpp"\n')
+    make_includes_relative(binary, tree.root)
     assert kernel.read_text() == '#include "ATen/native/cpu/Add.cpp"\n'
 
 
