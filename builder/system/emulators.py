@@ -5,8 +5,8 @@ from __future__ import annotations
 from builder.system.machine import host_architecture
 from builder.system.process import Runner
 
-_LIBRARIES = "/usr/{}-linux-gnu"
-"""Where Debian's cross packages (libc6-arm64-cross and the like) put another processor's glibc."""
+_NAMES = {"armv7l": ("arm", "arm-linux-gnueabihf"), "i686": ("i386", "i686-linux-gnu")}
+"""QEMU's name of a processor and its target triple, where they are not `uname -m`'s."""
 
 
 def find_emulator(architecture: str, runner: Runner) -> tuple[str, ...] | None:
@@ -16,7 +16,9 @@ def find_emulator(architecture: str, runner: Runner) -> tuple[str, ...] | None:
     """
     if architecture == host_architecture():
         return ()
-    program = runner.find_program(f"qemu-{architecture}")
+    name, triple = _NAMES.get(architecture, (architecture, f"{architecture}-linux-gnu"))
+    program = runner.find_program(f"qemu-{name}")
     if program is None:
         return None
-    return (str(program), "-L", _LIBRARIES.format(architecture))
+    # Debian's cross packages (libc6-arm64-cross and the like) put another processor's glibc there.
+    return (str(program), "-L", f"/usr/{triple}")

@@ -57,6 +57,8 @@ def inspect_targets(
 def _inspect_target(runner: Runner, target: Target, cc: str | None, cxx: str | None) -> Finding:
     subject = f"target {target}"
     try:
+        if target.is_android and not _has_ndk(runner):
+            return Finding(subject=subject, ok=False, detail="needs an Android NDK, see ndk above")
         if target.is_android:
             toolchain = locate_android_toolchain(runner, target, ToolchainOptions())
         else:
@@ -74,6 +76,10 @@ def _inspect_ndk(runner: Runner) -> Finding:
     tried = "" if is_tried(ndk) else "; builder was not tried with this release"
     detail = f"{ndk.version}, API levels {ndk.oldest_api} to {ndk.newest_api} ({ndk.root}){tried}"
     return Finding(subject="ndk", ok=True, detail=detail)
+
+
+def _has_ndk(runner: Runner) -> bool:
+    return _inspect_ndk(runner).ok
 
 
 def _inspect_jdk(runner: Runner) -> Finding:

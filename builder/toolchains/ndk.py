@@ -145,5 +145,5 @@ def _find_sdks(runner: Runner) -> list[Path]:
     environment = runner.environment
     named = [Path(environment[name]) for name in SDKS if environment.get(name)]
     home = environment.get("HOME")
-    usual = ("Android/Sdk", "Library/Android/sdk")  # where Android Studio puts it
-    return [*named, *(Path(home) / folder for folder in usual)] if home else named
+    usual = "Library/Android/sdk" if sys.platform == "darwin" else "Android/Sdk"
+    return [*named, Path(home) / usual] if home else named  # where Android Studio puts it
