@@ -30,7 +30,7 @@ from builder.api.toolchains import (
     locate_targets,
     locate_toolchain,
 )
-from builder.api.verifying import verify_model
+from builder.api.verifying import time_model, verify_model
 from builder.core.request import BuildRequest
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "refuse_aar_excess",
     "refuse_excess",
     "render_size_page",
+    "time_model",
     "verify_model",
     "write_operators",
 ]

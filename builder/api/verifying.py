@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from builder.core.artifacts import VerifyReport
+    from builder.core.artifacts import BenchReport, VerifyReport
     from builder.core.tensors import Tensor
     from builder.system.progress import Progress
-    from builder.verify.requests import VerifyRequest
+    from builder.verify.requests import BenchRequest, VerifyRequest
 
 
 def verify_model(request: VerifyRequest, *, progress: Progress) -> VerifyReport:
@@ -39,6 +39,24 @@ def verify_model(request: VerifyRequest, *, progress: Progress) -> VerifyReport:
         oracle=functools.partial(_run_in_torch, progress=progress),
         progress=progress,
     )
+
+
+def time_model(request: BenchRequest, *, progress: Progress) -> BenchReport:
+    """Runs a model again and again on a built runtime; returns how long its calls take.
+
+    Raises:
+        ConfigurationError: no runtime there, or no inputs to run the model with.
+        ModelError: the model cannot be read.
+        VerificationError: the runtime cannot serve or run the model.
+    """
+    from builder.api.models import read_models
+    from builder.system.machine import host_abi
+    from builder.system.process import Runner
+    from builder.verify.timing import time_model
+
+    (info,) = read_models((request.model,))
+    runner = Runner.inherit()
+    return time_model(request, info, host_abi=host_abi(), runner=runner, progress=progress)
 
 
 def _run_in_torch(

@@ -12,6 +12,7 @@ from builder import __version__
 from builder.errors import BuilderError
 
 COMMANDS = {
+    "bench": "Time a model on a built runtime, here or on a device.",
     "build": "Build the selective runtime for models or operator lists.",
     "check": "Say whether a built runtime can run a model, without running it.",
     "completion": "Print the shell completion script.",

@@ -88,6 +88,23 @@ def toolchain_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return launchers(ndks(libraries(pages(with_tools))))
 
 
+def via_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --via and --adb, which `command` gets as one `via`."""
+    commands = click.option(
+        "--via",
+        default="",
+        metavar="COMMAND",
+        help="What runs the runtime's programs, such as 'adb -s SERIAL shell' or an emulator.",
+    )
+    devices = click.option("--adb", is_flag=True, help="The same as --via 'adb shell'.")
+
+    @functools.wraps(command)
+    def with_via(*, via: str, adb: bool, **others: object) -> object:
+        return command(via=via or ("adb shell" if adb else ""), **others)
+
+    return commands(devices(with_via))
+
+
 def aar_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds what an AAR is called and what more is in it, which `command` gets as one `aar`."""
     groups = click.option(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from builder.cli.options import via_options
+
 if TYPE_CHECKING:
     from builder.core.artifacts import VerifyReport
 
@@ -41,18 +43,7 @@ if TYPE_CHECKING:
 @click.option(
     "--repeat", default=1, show_default=True, type=click.IntRange(1, 10_000), help="Forward calls."
 )
-@click.option(
-    "--via",
-    default="",
-    metavar="COMMAND",
-    help="What runs the runtime's programs, such as 'adb -s SERIAL shell' or an emulator.",
-)
-@click.option(
-    "--adb",
-    "via",
-    flag_value="adb shell",
-    help="The same as --via 'adb shell': a connected device.",
-)
+@via_options
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
     model: Path,

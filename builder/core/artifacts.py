@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +79,30 @@ class OutputDifference:
     ok: bool
     problem: str = ""
     """Why it is not ok, when that is not the size of the difference; or why ok says little."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchReport:
+    """How long forward calls of a model take on a built runtime."""
+
+    model: str
+    abi: str
+    runs: tuple[float, ...]
+    """Seconds of the quickest call of each run of the program, in order."""
+    calls: int
+    """Forward calls in each run."""
+    threads: int | None
+    """None: as many as the runtime chooses."""
+
+    @property
+    def quickest(self) -> float:
+        """Seconds."""
+        return min(self.runs)
+
+    @property
+    def median(self) -> float:
+        """Seconds, over the runs."""
+        return statistics.median(self.runs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,7 +128,7 @@ def link_program(
     command = (
         str(toolchain.cxx.path),
         *toolchain.system_flags,
-        *("-fuse-ld=lld", "-Wl,--gc-sections", "-Wl,-s"),
+        *("-fuse-ld=lld", "-Wl,--as-needed", "-Wl,--gc-sections", "-Wl,-s"),
         *("-Wl,--build-id=sha1", "-Wl,-z,relro", "-Wl,-z,now", "-pie"),
         *toolchain.link_flags,
         *_linker_choice(toolchain),

@@ -19,6 +19,8 @@ _OPAQUE = re.compile(
     r"|(?<=\boperator)(?:\(\)|\[\]|<=>|->\*?|<<=?(?=[(< ]|$)|>>=?(?=[(< ]|$)|[<>]=?)"
     r"|->"
 )
+_VARIANTS = re.compile(r"\[abi:\w+\]|(?<=std::)__(?:cxx11|ndk1|1)::")
+"""What tells one C++ library's symbols from another's (libstdc++'s dual ABI, libc++'s versions)."""
 _OPERATOR = re.compile(r"\boperator\b")
 
 
@@ -27,9 +29,10 @@ def parse_qualified_name(demangled: str) -> str:
 
     Template arguments stay: they tell `DispatchStub<..., add_stub>::DEFAULT` from its siblings.
     Names without parameters (C functions, variables) come back unchanged, but for closing angle
-    brackets: LLVM 16 and newer write `>>` where older releases wrote `> >`.
+    brackets (LLVM 16 and newer write `>>` where older releases wrote `> >`) and for what differs
+    between C++ libraries: the name is the same with each.
     """
-    text = _CLOSING.sub(">", demangled)
+    text = _VARIANTS.sub("", _CLOSING.sub(">", demangled))
     if text.startswith(_SPECIAL):
         return text
     start, end = _find_name(_OPAQUE.sub(lambda match: "." * len(match[0]), text))

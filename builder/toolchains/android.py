@@ -59,7 +59,7 @@ def locate_android_toolchain(
             *static,
             f"-Wl,--hash-style={facts.hash_style}",
             f"-Wl,-z,max-page-size={page_size}",
-            "-llog",
+            *("-llog", "-landroid"),
         ),
         packed_relocations=facts.pack,
         cxx_library=library,

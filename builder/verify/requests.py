@@ -26,3 +26,21 @@ class VerifyRequest:
     seed: int = 0
     repeat: int = 1
     """Forward calls; more than one measures time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchRequest:
+    """One model to time on one built runtime."""
+
+    model: Path
+    runtime: Path
+    """As in `VerifyRequest`."""
+    inputs: tuple[TensorSpec, ...] = ()
+    """For random inputs; those of the reference case when empty."""
+    via: str = ""
+    runs: int = 5
+    """Starts of the program."""
+    calls: int = 20
+    """Forward calls in each."""
+    threads: int | None = None
+    """None: as many as the runtime chooses."""

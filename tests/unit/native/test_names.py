@@ -26,6 +26,10 @@ STUB = "at::native::DispatchStub<void (*)(at::TensorIteratorBase&, c10::Scalar c
         ("c10::g_flag", "c10::g_flag"),
         ("_Z3bad", "_Z3bad"),
         ("", ""),
+        # the same with every C++ library
+        ("c10::demangle[abi:cxx11](char const*)", "c10::demangle"),
+        ("at::f<std::__cxx11::basic_string<char>>(int)", "at::f<std::basic_string<char>>"),
+        ("at::f<std::__ndk1::basic_string<char> >(int)", "at::f<std::basic_string<char>>"),
         # operators
         ("c10::Foo::operator()(int) const", "c10::Foo::operator()"),
         ("bool c10::Foo::operator()<double>(double) const", "c10::Foo::operator()<double>"),

@@ -1,0 +1,99 @@
+"""`builder bench`: how quick a model is on a built runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from builder.cli.options import via_options
+
+
+@click.command("bench")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--runtime",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="What `builder build -o` wrote, one ABI's folder in it, or its library.",
+)
+@via_options
+@click.option(
+    "--runs", default=5, show_default=True, type=click.IntRange(1, 1000), help="Program starts."
+)
+@click.option(
+    "--calls",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="Forward calls in each run; the quickest counts.",
+)
+@click.option(
+    "--threads", type=click.IntRange(1, 1024), help="As many as the runtime chooses when not given."
+)
+@click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    metavar="N,N,...",
+    help="Shape of one random input, or `scalar`; used instead of saved inputs.",
+)
+@click.option("--dtype", "dtypes", multiple=True, metavar="NAME", help="Type of the random inputs.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def command(
+    model: Path,
+    runtime: Path,
+    via: str,
+    runs: int,
+    calls: int,
+    threads: int | None,
+    shapes: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Times forward calls of MODEL on a built runtime, here or on a device.
+
+    Inputs are those saved at export. Machines are noisy: compare runtimes on one machine, in turns.
+
+    \b
+    Examples:
+      builder bench mobilenet_v2.ptl --runtime out
+      builder bench mobilenet_v2.ptl --runtime out/arm64-v8a --adb --threads 1
+    """
+    from builder import api
+    from builder.cli.console import ConsoleProgress, print_json, print_table
+    from builder.core.inputs import parse_specs
+    from builder.verify.requests import BenchRequest
+
+    request = BenchRequest(
+        model=model,
+        runtime=runtime,
+        inputs=parse_specs(shapes, dtypes),
+        via=via,
+        runs=runs,
+        calls=calls,
+        threads=threads,
+    )
+    report = api.time_model(request, progress=ConsoleProgress(quiet=as_json))
+    if as_json:
+        print_json(
+            {
+                "abi": report.abi,
+                "calls": report.calls,
+                "median_seconds": report.median,
+                "model": report.model,
+                "quickest_seconds": report.quickest,
+                "runs": list(report.runs),
+                "threads": report.threads,
+            }
+        )
+        return
+    print_table(
+        ("model", f"{report.model} on {report.abi}"),
+        (
+            ("quickest call, ms", f"{report.quickest * 1000:.2f}"),
+            ("median of the runs, ms", f"{report.median * 1000:.2f}"),
+            ("runs", f"{len(report.runs)} of {report.calls} calls"),
+            ("threads", report.threads or "the runtime's choice"),
+        ),
+    )

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+from samples import FakeRunner, make_info
+
+from builder.core.inputs import parse_specs
+from builder.errors import ConfigurationError
+from builder.system.process import Completed
+from builder.system.progress import Silent
+from builder.verify.requests import BenchRequest
+from builder.verify.timing import time_model
+
+from .fakes import make_runtime
+
+HOST = "linux-x86_64"
+
+
+def ask(tmp_path, *seconds, **changes):
+    make_runtime(tmp_path, HOST)
+    said = iter(seconds)
+    runner = FakeRunner(answer=lambda _: Completed(0, f'{{"outputs":[],"seconds":{next(said)}}}'))
+    request = BenchRequest(model=tmp_path / "m.ptl", runtime=tmp_path, via="nice", **changes)
+    report = time_model(request, make_info(), host_abi=HOST, runner=runner, progress=Silent())
+    return report, runner
+
+
+def test_each_run_counts_once(tmp_path):
+    shapes = parse_specs(("1,2",), ("float32",))
+    report, runner = ask(tmp_path, 0.3, 0.1, 0.2, inputs=shapes, runs=3, calls=7, threads=1)
+    assert (report.quickest, report.median, report.runs) == (0.1, 0.2, (0.3, 0.1, 0.2))
+    assert (report.abi, report.model, report.calls) == (HOST, "m.ptl", 7)
+    assert all(command[0] == "nice" for command in runner.commands)
+    assert runner.commands[0][-4:] == ("--repeat", "7", "--threads", "1")
+
+
+def test_without_inputs_it_says_how_to_describe_them(tmp_path):
+    with pytest.raises(ConfigurationError, match="no reference case") as caught:
+        ask(tmp_path)
+    assert "--shape" in caught.value.hint
