@@ -77,9 +77,9 @@ STUB = "at::native::DispatchStub<void (*)(at::TensorIteratorBase&, c10::Scalar c
         ("at::(anonymous namespace)::foo(int)", "at::(anonymous namespace)::foo"),
         ("(anonymous namespace)::foo(int)", "(anonymous namespace)::foo"),
         ("void (anonymous namespace)::foo<int>(int)", "(anonymous namespace)::foo<int>"),
-        ("c10::name[abi:cxx11]()", "c10::name[abi:cxx11]"),
-        ("std::string c10::f[abi:cxx11]<int>(int)", "c10::f[abi:cxx11]<int>"),
-        ("c10::table[abi:cxx11]", "c10::table[abi:cxx11]"),
+        ("c10::name[abi:cxx11]()", "c10::name"),
+        ("std::string c10::f[abi:cxx11]<int>(int)", "c10::f<int>"),
+        ("c10::table[abi:cxx11]", "c10::table"),
         ("at::foo(int)::'lambda'(int)::operator()(int) const", "at::foo"),
         ("at::foo(int)::{lambda(int)#1}::operator()(int) const", "at::foo"),
         ("at::foo()::counter", "at::foo"),
@@ -110,7 +110,7 @@ def test_any_text_is_survived_and_a_name_is_part_of_it(text):
 names = st.lists(st.from_regex(r"[a-z_]\w{0,8}", fullmatch=True), min_size=1, max_size=4)
 
 
-@given(names, st.sampled_from(["", "<int>", "<A<B> >", "[abi:cxx11]", "<void (*)(int)>"]))
+@given(names, st.sampled_from(["", "<int>", "<A<B> >", "<void (*)(int)>"]))
 def test_parameters_and_return_types_do_not_matter(parts, arguments):
     name = "::".join(parts) + arguments
     expected = name.replace("> >", ">>")
