@@ -1,7 +1,7 @@
 """Tests skip where what they are marked with is missing, and fail where the run expects it.
 
 BUILDER_EXPECT names, separated by commas, what has to be there: `torch`, `host`, `ccache`,
-`distcc`, `jdk`, `maven`.
+`distcc`, `jdk`, `maven`, `ndk`, `androidroot`.
 """
 
 from __future__ import annotations
@@ -37,6 +37,22 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("patient")
 
 
+def has_ndk() -> bool:
+    from builder.errors import ToolchainError
+    from builder.system.process import Runner
+    from builder.toolchains.ndk import locate_ndk
+
+    try:
+        return bool(locate_ndk(Runner.inherit()))
+    except ToolchainError:
+        return False
+
+
+def has_android_root() -> bool:
+    root = os.environ.get("BUILDER_ANDROID_ROOT")
+    return bool(root) and all(map(shutil.which, ("qemu-aarch64", "qemu-arm")))
+
+
 def has_programs(*names: str) -> Callable[[], bool]:
     return lambda: all(map(shutil.which, names))
 
@@ -47,6 +63,8 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "ccache": has_programs("ccache"),
     "jdk": has_programs("java", "javac"),
     "maven": has_programs("mvn"),
+    "ndk": has_ndk,
+    "androidroot": has_android_root,
     "distcc": has_programs("distcc", "distccd"),
 }
 

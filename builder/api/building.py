@@ -176,11 +176,19 @@ def _native_build(
         toolchain=toolchain,
         layout=Layout.of(cache_folder(), plan),
         runtime=data_folder("cmake") / "runtime",
-        index_file=data_folder("third_party") / f"symbols-{plan.source_version}.txt",
+        index_files=_find_indexes(plan),
         runner=Runner.inherit().without(*_FLAG_VARIABLES),
         progress=progress,
         jobs=jobs,
     )
+
+
+def _find_indexes(plan: BuildPlan) -> tuple[Path, ...]:
+    from builder.system.places import data_folder
+
+    stem = data_folder("third_party") / f"symbols-{plan.source_version}"
+    own = Path(f"{stem}-{plan.target.platform}.txt")
+    return (Path(f"{stem}.txt"), *((own,) if own.is_file() else ()))
 
 
 def _locate_headers(plan: BuildPlan) -> tuple[Path, ...]:

@@ -64,7 +64,8 @@ class NativeBuild:
     layout: Layout
     runtime: Path
     """builder's own C++ sources."""
-    index_file: Path
+    index_files: tuple[Path, ...]
+    """The symbol index of every target, and what more holds on the plan's platform."""
     features: tuple[LocatedFeature, ...] = ()
     """Optional sources that the plan wants."""
     headers: tuple[Path, ...] = ()
@@ -171,7 +172,7 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
     linked = build.layout.plan / "unstripped" / build.interface.soname
     generated = read_generated(build.layout.configured)
     slices = Slices(generated, graph, build.layout.slices)
-    index = load_index(build.index_file, graph, generated)
+    index = load_index(build.index_files, graph, generated)
     linker = _Linker(build=build, units=units, slices=slices, folder=folder, output=linked)
     roots = {REGISTRATIONS_UNIT, *selection.roots}
     roots |= {f"{LIBRARY}/{name}" for name in build.interface.units}

@@ -8,7 +8,7 @@ builder.native.generated. The index is a hint for what to compile next; only the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,9 +55,18 @@ def find_definitions(text: str) -> frozenset[str]:
     return frozenset(match[1] or match[2] for match in _DEFINITION.finditer(text))
 
 
-def load_index(path: Path, graph: UnitGraph, generated: GeneratedCode) -> SymbolIndex:
-    """Returns the index at `path`, completed with other units of `graph` and `generated` code."""
-    defined = parse_index(path.read_text())
+def load_index(paths: Sequence[Path], graph: UnitGraph, generated: GeneratedCode) -> SymbolIndex:
+    """Returns the indexes at `paths`, completed with other units of `graph` and `generated` code.
+
+    Args:
+        paths: the index of every target, then those of what defines more on one platform.
+        graph: all units.
+        generated: what torchgen wrote.
+    """
+    defined: dict[str, list[str]] = {}
+    for path in paths:
+        for name, units in parse_index(path.read_text()).items():
+            defined.setdefault(name, []).extend(units)
     indexed = {unit for units in defined.values() for unit in units}
     for unit in graph.units.values():
         if unit.id not in indexed and unit.language in {"C", "ASM"}:

@@ -81,9 +81,11 @@ def test_names_are_indexed_by_what_the_linker_will_ask_for():
 def test_an_index_knows_generated_code_too(tmp_path):
     recorded = tmp_path / "symbols.txt"
     recorded.write_text("# title\n= a.cpp\nat::here\nat::both\n= gone.cpp\nat::both\nat::gone\n")
+    platform = tmp_path / "symbols-platform.txt"
+    platform.write_text("# title\n= b.cpp\nat::here\n")
     generated = GeneratedCode(groups={}, defined_in={"at::cpu::add_out": "at::cpu::add"})
-    index = load_index(recorded, make_graph("a.cpp"), generated)
-    assert index.find_units("at::here") == ("a.cpp",)
+    index = load_index([recorded, platform], make_graph("a.cpp", "b.cpp"), generated)
+    assert index.find_units("at::here") == ("a.cpp", "b.cpp")
     assert index.find_units("at::both") == ("a.cpp",)
     assert index.find_units("at::gone") == ()
     assert index.find_units("at::cpu::add_out") == ("at::cpu::add",)
@@ -92,7 +94,7 @@ def test_an_index_knows_generated_code_too(tmp_path):
 
 def test_the_recorded_index_is_what_this_code_writes(data_folder):
     """Otherwise names that the linker reports would not be found in it."""
-    (path,) = data_folder.glob("symbols-*.txt")
+    (path,) = data_folder.glob("symbols-*[0-9].txt")
     text = path.read_text()
     names = parse_index(text)
     assert len(names) > 5000

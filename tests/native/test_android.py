@@ -1,0 +1,102 @@
+"""An AAR built with an NDK, and its libraries run by an Android system's own loader.
+
+BUILDER_ANDROID_ROOT names the root of a system image, with /system/bin/linker and the libraries in
+/system/lib; programs for its processor run there under QEMU.
+"""
+
+import json
+import os
+import re
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from builder.system.process import Runner
+from builder.toolchains.ndk import locate_ndk
+
+from .conftest import run_builder
+
+pytestmark = [pytest.mark.ndk, pytest.mark.jdk, pytest.mark.torch]
+
+ABIS = ("arm64-v8a", "armeabi-v7a")
+QEMU = {"arm64-v8a": "qemu-aarch64", "armeabi-v7a": "qemu-arm"}
+EXPORTED = re.compile(r" GLOBAL \s*\w+\s+\d+ (\S+?)(?:@|$)", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def packed(models, tmp_path_factory):
+    """What `builder build` says of an AAR for two ABIs, with the model in its assets."""
+    out = tmp_path_factory.mktemp("android out")
+    model = models["mobilenet_v2"]
+    abis = (word for abi in ABIS for word in ("--abi", abi))
+    said = run_builder("build", model, *abis, "-o", out, "--asset", model, "--json")
+    return {"out": out, **json.loads(said.stdout)}
+
+
+def read_aar(packed):
+    return zipfile.ZipFile(packed["aar"]["path"])
+
+
+def test_the_aar_has_a_library_for_each_abi_and_the_model(packed):
+    with read_aar(packed) as aar:
+        names = aar.namelist()
+        manifest = json.loads(aar.read("torchlite/manifest.json"))
+    for abi in ABIS:
+        assert f"jni/{abi}/libpytorch_jni_lite.so" in names
+        assert manifest["libraries"][abi]["runtime"]["operators"]
+    assert {"AndroidManifest.xml", "classes.jar", "proguard.txt", "R.txt"} <= set(names)
+    assert "assets/mobilenet_v2.ptl" in names
+
+
+def test_every_rule_was_checked_and_kept(packed):
+    path = packed["aar"]["path"]
+    said = run_builder("check", path, "--ndk", locate_ndk(Runner.inherit()).root, "--json")
+    report = json.loads(said.stdout)
+    assert report["violations"] == []
+    assert report["unchecked"] == []
+    wrong = run_builder("check", path, "--page-size", "65536", check=False)
+    assert wrong.returncode == 8  # so the rules can be broken
+
+
+@pytest.mark.parametrize("abi", ABIS)
+def test_one_symbol_is_exported(packed, abi, tmp_path):
+    with read_aar(packed) as aar:
+        library = aar.extract(f"jni/{abi}/libpytorch_jni_lite.so", tmp_path)
+    said = subprocess.run(
+        ["readelf", "--dyn-syms", "--wide", library], capture_output=True, text=True, check=True
+    )
+    assert EXPORTED.findall(said.stdout) == ["JNI_OnLoad"]
+
+
+def test_the_model_is_one_that_the_aar_can_run(packed, models):
+    run_builder("check", models["mobilenet_v2"], packed["aar"]["path"])
+    assert (
+        run_builder("check", models["scaling"], packed["aar"]["path"], check=False).returncode == 8
+    )
+
+
+@pytest.mark.parametrize("abi", ABIS)
+@pytest.mark.androidroot
+def test_it_gives_torchs_numbers_on_androids_loader(packed, models, abi):
+    via = f"{QEMU[abi]} -L {os.environ['BUILDER_ANDROID_ROOT']}"
+    runtime = packed["out"] / abi
+    said = run_builder(
+        "verify", models["mobilenet_v2"], "--runtime", runtime, "--via", via, "--json"
+    )
+    assert json.loads(said.stdout)["ok"]
+
+
+def test_the_same_bytes_come_again(packed, models, tmp_path):
+    abis = (word for abi in ABIS for word in ("--abi", abi))
+    model = models["mobilenet_v2"]
+    again = run_builder("build", model, *abis, "-o", tmp_path, "--asset", model, "--json")
+    first, second = (Path(said["aar"]["path"]) for said in (packed, json.loads(again.stdout)))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_java_classes_are_java_8s(packed, tmp_path):
+    with read_aar(packed) as aar, zipfile.ZipFile(aar.extract("classes.jar", tmp_path)) as jar:
+        heads = {jar.read(name)[:8] for name in jar.namelist() if name.endswith(".class")}
+    assert {head[6:] for head in heads} == {b"\x00\x34"}  # class file version 52
