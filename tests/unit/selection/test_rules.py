@@ -21,7 +21,7 @@ UNITS = sorted(
         *(unit for units in RULES.by_name.values() for unit in units),
     }
 )
-(INDEX,) = (Path(__file__).parents[3] / "third_party").glob("symbols-*.txt")
+(INDEX,) = (Path(__file__).parents[3] / "third_party").glob("symbols-*[0-9].txt")
 INDEXED = {unit for units in parse_index(INDEX.read_text()).values() for unit in units}
 
 REASONS = [*RULES.libraries.values(), *RULES.unbuildable.values(), *RULES.raising.values()]
