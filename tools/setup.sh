@@ -76,10 +76,12 @@ install_system_packages() {
   if may_install; then install ccache; fi
 }
 
-may_install_launchers() { command -v dpkg-query >/dev/null && may_install; }
+may_install_test_tools() { command -v dpkg-query >/dev/null && may_install; }
 
-# What the tests of --launcher need; they are skipped without.
-install_launchers() { if may_install_launchers; then install ccache distcc; fi; }
+# What the tests of --launcher and of the Java side need; they are skipped without.
+install_test_tools() {
+  if may_install_test_tools; then install ccache distcc default-jdk-headless maven; fi
+}
 
 make_environment() {
   local python=/usr/bin/python3 options=() torch=()
