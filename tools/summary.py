@@ -12,7 +12,7 @@ from builder.cli.console import format_bytes, print_table
 def main() -> None:
     """Reads build.json and verify.json of the folder named on the command line."""
     folder = Path(sys.argv[1])
-    build = json.loads((folder / "build.json").read_text())
+    (build,) = json.loads((folder / "build.json").read_text())["runtimes"]
     verify = json.loads((folder / "verify.json").read_text())
     worst = max(output["max_absolute"] for output in verify["outputs"])
     relative = max(output["max_relative"] for output in verify["outputs"])
