@@ -67,7 +67,7 @@ struct Java {
 
   jclass ivalue;
   jclass tensor;
-  
+
   jmethodID make_ivalue;
   jmethodID make_bool;
   jmethodID make_long;
