@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builder.api.android import AarOutcome, build_aar
+from builder.api.android import AarOutcome, build_aar, refuse_unpackable
 from builder.api.building import BuildOutcome, build_runtime
 from builder.api.checking import check_libraries, check_model
 from builder.api.exporting import export_model
@@ -61,6 +61,7 @@ __all__ = [
     "read_models",
     "refuse_aar_excess",
     "refuse_excess",
+    "refuse_unpackable",
     "render_size_page",
     "time_model",
     "verify_model",

@@ -38,6 +38,28 @@ class AarOutcome:
     """What the rules for libraries on Android say of them."""
 
 
+def refuse_unpackable(options: AarOptions) -> None:
+    """Raises at once what `build_aar` would raise after everything has been compiled.
+
+    Raises:
+        ConfigurationError: coordinates that Maven cannot have, or two assets of one name.
+        ToolchainError: there is no JDK.
+    """
+    from builder.api.sources import load_source_lock
+    from builder.errors import ConfigurationError
+    from builder.system.process import Runner
+    from builder.toolchains.jdk import locate_jdk
+
+    _choose_coordinates(options, load_source_lock().version)
+    locate_jdk(Runner.inherit())
+    names = [path.name for path in options.assets]
+    if len(set(names)) != len(names):
+        raise ConfigurationError(
+            f"two files of --asset have one name: {', '.join(sorted(names))}",
+            hint="rename one; assets are named by their file's own name",
+        )
+
+
 def build_aar(
     request: BuildRequest,
     runtimes: Sequence[BuildOutcome],

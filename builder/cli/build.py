@@ -113,6 +113,8 @@ def command(
         skip_unknown=skip_unknown,
     )
     targets = api.locate_targets(abis, min_api=min_api)
+    if any(target.is_android for target in targets):
+        api.refuse_unpackable(aar)
     if dry_run:
         print_plans(api.plan_builds(request, targets), as_json=as_json)
         return

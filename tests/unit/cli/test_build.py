@@ -115,6 +115,7 @@ def test_android_runtimes_go_into_an_aar(asked, monkeypatch):
 
     monkeypatch.setattr(api, "build_runtime", lambda *_, **__: android)
     monkeypatch.setattr(api, "build_aar", pack)
+    monkeypatch.setattr(api, "refuse_unpackable", packed.append)
     named = ("--group", "com.app", "--artifact", "lite", "--aar-version", "7", "--prefab")
     output = run(*named).output
     options = AarOptions(group="com.app", artifact="lite", version="7", prefab=True)
