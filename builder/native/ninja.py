@@ -17,6 +17,8 @@ from builder.system.progress import Progress
 
 _LAUNCHER = '$${BUILDER_COMPILE_WITH:+"$$BUILDER_COMPILE_WITH"}'
 """Expanded by the shell: ninja compares commands, and another launcher makes no other objects."""
+_FILE_PREFIX_MAP_SINCE = 10
+"""Release of clang (https://releases.llvm.org/10.0.0/tools/clang/docs/ReleaseNotes.html)."""
 _STATUS = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")
 
 
@@ -57,11 +59,16 @@ class CompileFolder:
                 text = prefix.relative.join(parts)
         return text
 
-    @property
-    def prefix_maps(self) -> tuple[str, ...]:
-        """Flags that keep the machine's folders out of the objects."""
+    def map_prefixes(self, toolchain: Toolchain) -> tuple[str, ...]:
+        """Returns flags that show every folder as it is called elsewhere.
+
+        Clang before release 10 maps folders in debug information only; `__FILE__` names them as
+        commands do there, which is relative too.
+        """
+        old = 0 < toolchain.compiler_major < _FILE_PREFIX_MAP_SINCE
+        option = "-fdebug-prefix-map" if old else "-ffile-prefix-map"
         return tuple(
-            f"-ffile-prefix-map={p.relative}={p.shown}"
+            f"{option}={p.relative}={p.shown}"
             for p in self.prefixes
             if p.shown not in {"", p.relative}
         )
@@ -80,7 +87,7 @@ def render_ninja(
 
     The launcher is not part of it: see `_launcher_environment`.
     """
-    common = " ".join(map(_quote, (*toolchain.system_flags, *folder.prefix_maps)))
+    common = " ".join(map(_quote, (*toolchain.system_flags, *folder.map_prefixes(toolchain))))
     lines = ["ninja_required_version = 1.10", "builddir = .", ""]
     for language, tool in (("C", toolchain.cc), ("CXX", toolchain.cxx), ("ASM", toolchain.cc)):
         lines += [

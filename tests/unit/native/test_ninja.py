@@ -51,6 +51,13 @@ def test_the_ninja_file(golden):
     golden(GOLDEN, render_ninja(UNITS, toolchain, FOLDER))
 
 
+def test_older_compilers_map_folders_as_they_can():
+    toolchain = make_toolchain(cxx=make_tool("clang++", "Android clang version 9.0.8"))
+    text = render_ninja(UNITS, toolchain, FOLDER)
+    assert "-fdebug-prefix-map=configured=generated" in text
+    assert "-ffile-prefix-map" not in text
+
+
 DISTRIBUTED = Launcher(
     tools=(make_tool("ccache"), make_tool("distcc")),
     environment=(("CCACHE_PREFIX", "distcc"),),
