@@ -19,8 +19,11 @@ _OPAQUE = re.compile(
     r"|(?<=\boperator)(?:\(\)|\[\]|<=>|->\*?|<<=?(?=[(< ]|$)|>>=?(?=[(< ]|$)|[<>]=?)"
     r"|->"
 )
-_VARIANTS = re.compile(r"\[abi:\w+\]|(?<=std::)__(?:cxx11|ndk1|1)::")
-"""What tells one C++ library's symbols from another's (libstdc++'s dual ABI, libc++'s versions)."""
+_VARIANTS = re.compile(r"\[abi:\w+\]|(?<=std::)__(?:cxx11|ndk1|1)::|\blong (?=long\b)")
+"""What tells symbols of one target from another's.
+
+libstdc++'s dual ABI, libc++'s versions, and `int64_t`, which is `long long` on 32 bits.
+"""
 _OPERATOR = re.compile(r"\boperator\b")
 
 
@@ -30,7 +33,7 @@ def parse_qualified_name(demangled: str) -> str:
     Template arguments stay: they tell `DispatchStub<..., add_stub>::DEFAULT` from its siblings.
     Names without parameters (C functions, variables) come back unchanged, but for closing angle
     brackets (LLVM 16 and newer write `>>` where older releases wrote `> >`) and for what differs
-    between C++ libraries: the name is the same with each.
+    between C++ libraries and word sizes: the name is the same with each.
     """
     text = _VARIANTS.sub("", _CLOSING.sub(">", demangled))
     if text.startswith(_SPECIAL):

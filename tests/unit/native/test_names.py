@@ -30,6 +30,10 @@ STUB = "at::native::DispatchStub<void (*)(at::TensorIteratorBase&, c10::Scalar c
         ("c10::demangle[abi:cxx11](char const*)", "c10::demangle"),
         ("at::f<std::__cxx11::basic_string<char>>(int)", "at::f<std::basic_string<char>>"),
         ("at::f<std::__ndk1::basic_string<char> >(int)", "at::f<std::basic_string<char>>"),
+        # the same for every word size
+        ("long long c10::wrap<long long>(long long)", "c10::wrap<long>"),
+        ("c10::wrap<unsigned long long>(bool)", "c10::wrap<unsigned long>"),
+        ("at::longer<c10::ArrayRef<long long> >(int)", "at::longer<c10::ArrayRef<long>>"),
         # operators
         ("c10::Foo::operator()(int) const", "c10::Foo::operator()"),
         ("bool c10::Foo::operator()<double>(double) const", "c10::Foo::operator()<double>"),
