@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import string
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,11 @@ TEXT = resources.files("builder.verify").joinpath("policies.toml").read_text()
 
 def test_every_rule_has_a_check_and_every_check_a_rule():
     assert [rule.name for rule in load_policies().rules] == list(CHECKS)
+
+
+def test_every_rule_is_documented():
+    text = (Path(__file__).parents[3] / "docs/android.md").read_text()
+    assert all(f"| `{rule.name}` |" in text for rule in load_policies().rules)
 
 
 def test_texts_name_only_what_is_filled_in():
