@@ -12,7 +12,7 @@ class FileSize:
 
     file: int
     compressed: int
-    """Deflated at level 9, each file by itself, as entries of an APK are."""
+    """Deflated at zlib's default level, each file by itself, as entries of an APK are."""
 
     def __add__(self, other: FileSize) -> FileSize:
         return FileSize(file=self.file + other.file, compressed=self.compressed + other.compressed)

@@ -50,6 +50,6 @@ def refuse_aar_excess(sizes: AarSizes, budgets: Budgets, *, path: Path) -> None:
 
 def _measure(archive: Zip, name: str) -> FileSize:
     content = archive.read(name)
-    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     compressed = len(deflate.compress(content)) + len(deflate.flush())
     return FileSize(file=len(content), compressed=min(compressed, len(content)))

@@ -38,9 +38,9 @@ def check_libraries(
     """
     policies = load_policies()
     listed = sorted(binaries, key=lambda binary: binary.path)
-    read = [(binary, _read(binary, policies)) for binary in listed]
     if not listed:
         raise ConfigurationError("there is no library in it to check")
+    read = [(binary, _read(binary, policies)) for binary in listed]
     findings: list[PolicyFinding] = []
     for binary, facts in read:
         if isinstance(facts, str):
@@ -55,11 +55,7 @@ def check_libraries(
             abi=binary.abi,
             min_api=min_api,
             page_size=page_size if page_size is not None and large else abi.page_size,
-            beside={
-                other.name: known
-                for other, known in read
-                if other.abi == binary.abi and isinstance(known, BinaryFacts)
-            },
+            beside=_find_beside(binary, read),
             has_prefab=has_prefab,
             stubs=system.symbols,
             stubs_missing=system.missing,
@@ -109,6 +105,16 @@ def _read(binary: Binary, policies: Policies) -> BinaryFacts | str:
     if binary.abi not in policies.abis:
         return f"{binary.abi!r:.40} is no ABI of Android"
     return facts
+
+
+def _find_beside(
+    binary: Binary, read: Iterable[tuple[Binary, BinaryFacts | str]]
+) -> dict[str, BinaryFacts]:
+    return {
+        other.name: facts
+        for other, facts in read
+        if other.abi == binary.abi and isinstance(facts, BinaryFacts)
+    }
 
 
 def _check(binary: Binary, subject: Subject) -> Iterator[PolicyFinding]:

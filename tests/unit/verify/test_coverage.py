@@ -1,11 +1,18 @@
 from dataclasses import replace
+from pathlib import Path
 
 from samples import make_info
 
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.model import ModelFormat
 from builder.core.operators import Operator
-from builder.verify.coverage import Obstacle, ObstacleKind, find_obstacles
+from builder.verify.coverage import (
+    Obstacle,
+    ObstacleKind,
+    build_hint,
+    find_obstacles,
+    merge_obstacles,
+)
 
 from .fakes import OPERATORS, make_manifest
 
@@ -50,3 +57,18 @@ def test_unknown_dtypes_stand_against_nothing_and_a_runtime_with_all_serves_any(
     assert find_obstacles(SERVED, MANIFEST, dtypes=EVERYTHING) == ()
     complete = replace(MANIFEST, dtypes=EVERYTHING)
     assert find_obstacles(SERVED, complete, dtypes=DtypeSet.of(["complex64"])) == ()
+
+
+def test_what_some_abis_lack_names_them_and_what_all_lack_does_not():
+    sort, relu = (Obstacle(kind=ObstacleKind.OPERATOR, name=name) for name in ("sort", "relu"))
+    assert merge_obstacles({"arm64-v8a": (sort,), "x86": (sort, relu)}) == (
+        sort,
+        replace(relu, abis=("x86",)),
+    )
+    assert merge_obstacles({"x86": (relu,)}) == (relu,)
+    assert merge_obstacles({"x86": ()}) == ()
+
+
+def test_the_rebuild_is_for_every_abi():
+    hint = build_hint(Path("my model.ptl"), "arm64-v8a", "x86")
+    assert hint.endswith("builder build 'my model.ptl' --abi arm64-v8a --abi x86 -o out")

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import random
+import zipfile
+
+import pytest
+
+from builder.errors import ConfigurationError
+from builder.system import zips
+from builder.system.zips import open_zip
+
+
+@pytest.fixture
+def archive(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as stream:
+        stream.writestr("b/deep.txt", b"x" * 1000)
+        stream.writestr("folder/", b"")
+        stream.writestr("a.txt", b"text")
+    return path
+
+
+def test_files_are_listed_sorted_and_read(archive):
+    with open_zip(archive) as stream:
+        assert stream.names == ("a.txt", "b/deep.txt")
+        assert stream.read("b/deep.txt") == b"x" * 1000
+
+
+@pytest.mark.parametrize(("limit", "fits"), [(999, False), (1000, True)])
+def test_nothing_larger_than_asked_for_is_unpacked(archive, limit, fits):
+    with open_zip(archive) as stream:
+        if fits:
+            assert len(stream.read("b/deep.txt", limit=limit)) == 1000
+            return
+        with pytest.raises(ConfigurationError, match="1,000 bytes, more than 999"):
+            stream.read("b/deep.txt", limit=limit)
+
+
+def test_all_that_is_read_has_a_limit_too(archive, monkeypatch):
+    monkeypatch.setattr(zips, "MAX_BYTES", 1500)
+    with open_zip(archive) as stream:
+        stream.read("b/deep.txt")
+        with pytest.raises(ConfigurationError, match="more than 500"):
+            stream.read("b/deep.txt")
+
+
+def test_too_many_entries_and_entries_of_one_name_are_refused(archive, monkeypatch):
+    with zipfile.ZipFile(archive, "a") as stream, pytest.warns(UserWarning, match="Duplicate"):
+        stream.writestr("a.txt", b"another")
+    with pytest.raises(ConfigurationError, match="several entries of one name"), open_zip(archive):
+        pass
+    monkeypatch.setattr(zips, "MAX_MEMBERS", 2)
+    with pytest.raises(ConfigurationError, match="4 entries"), open_zip(archive):
+        pass
+
+
+def test_what_is_not_there_is_named(archive):
+    with open_zip(archive) as stream, pytest.raises(ConfigurationError, match=r"a\.zip has no c"):
+        stream.read("c")
+
+
+def test_a_file_that_says_another_size_than_it_has_is_refused(archive):
+    data = bytearray(archive.read_bytes())
+    place = data.index(b"PK\x01\x02")
+    data[place + 24 : place + 28] = (10_000).to_bytes(4, "little")
+    archive.write_bytes(data)
+    with open_zip(archive) as stream, pytest.raises(ConfigurationError, match=r"deep|truncated"):
+        stream.read("b/deep.txt")
+
+
+def test_damage_anywhere_is_an_error_that_says_so_or_harmless(archive):
+    whole = archive.read_bytes()
+    chance = random.Random(7)
+    told = 0
+    for _ in range(400):
+        data = bytearray(whole)
+        for _ in range(chance.randrange(1, 5)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        archive.write_bytes(data[: chance.randrange(1, len(data) + 1)] if told % 3 == 0 else data)
+        try:
+            with open_zip(archive) as stream:
+                for name in stream.names:
+                    stream.read(name)
+        except ConfigurationError as error:
+            told += bool(error.hint)
+    assert told > 50
