@@ -79,8 +79,8 @@ def make_registry(serving: Serving, graph: UnitGraph) -> Registry:
 
 
 def _manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
+    from builder.core.bytecode import NEWEST_BYTECODE, OLDEST_BYTECODE
     from builder.core.manifest import Manifest
-    from builder.models.versions import NEWEST_BYTECODE, OLDEST_BYTECODE
 
     return Manifest(
         abi=plan.target.abi,
