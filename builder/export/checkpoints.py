@@ -20,6 +20,7 @@ _WRAPPINGS = ("state_dict", "model_state_dict", "model")
 """Keys under which training scripts put the state dict."""
 _PARALLEL = "module."
 """What DataParallel puts in front of names."""
+_ZIP = b"PK\x03\x04"
 _COUNTER = "num_batches_tracked"
 """Of batch norms, in training only; files of PyTorch before 0.4.1 lack it."""
 _SHOWN = 5
@@ -82,7 +83,9 @@ def _read_safetensors(path: Path) -> Any:  # noqa: ANN401
 
 def _check_container(path: Path) -> None:
     """Refuses the containers for which `weights_only` was no protection (CVE-2025-32434)."""
-    if zipfile.is_zipfile(path):
+    with path.open("rb") as stream:
+        zipped = stream.read(len(_ZIP)) == _ZIP  # as torch.load decides
+    if zipped and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
         if any(name.endswith("/constants.pkl") for name in names):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 ENGINE = "qnnpack"
 """The engine of the mobile runtime; FBGEMM is for servers."""
+_WITHOUT_REDUCED_RANGE = 3
+"""Version of dynamic Linear layers that do not ask for FBGEMM's smaller range. QNNPACK does not
+have it, and warns of that in every call (torch/ao/nn/quantized/dynamic/modules/linear.py)."""
 
 
 @contextmanager
@@ -100,8 +103,12 @@ def _dynamic_eager(
 ) -> torch.nn.Module:
     del samples, progress
     import torch.ao.quantization as ao
+    from torch.ao.nn.quantized.dynamic import Linear
 
     quantised: torch.nn.Module = ao.quantize_dynamic(twin, _dynamic_configs(wanted))
+    for part in quantised.modules():
+        if isinstance(part, Linear):
+            part.version = _WITHOUT_REDUCED_RANGE
     return quantised
 
 
