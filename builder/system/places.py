@@ -38,8 +38,6 @@ def locate_op_list(name: str) -> Path:
     raise ConfigurationError(
         f"no operator list {name!r}: neither a file nor one that ships with builder",
         hint=f"there are {near}; or write one: builder ops MODEL -o ops.yaml",
-        if near
-        else "write one with: builder ops MODEL -o ops.yaml",
     )
 
 
