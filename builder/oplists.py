@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from builder.core.dtypes import DtypeSet
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
 from builder.errors import ModelError
@@ -40,6 +42,14 @@ _TOP_KEYS = frozenset(
     }
 )
 _HINT = "write a list with: builder ops MODEL -o ops.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Header:
+    """What the first entry tells of the whole list."""
+
+    versions: frozenset[int] = frozenset()
+    dtypes: DtypeSet | None = None
 
 
 def is_op_list(path: Path) -> bool:
@@ -144,12 +154,18 @@ def _parse_yaml(text: str) -> object:
 
 
 def _entries(op_list: OperatorList) -> Iterator[dict[str, Any]]:
-    yield {"builder_op_list": SCHEMA, "bytecode_versions": sorted(op_list.bytecode_versions)}
+    yield {
+        "builder_op_list": SCHEMA,
+        "bytecode_versions": sorted(op_list.bytecode_versions),
+        **({} if op_list.dtypes is None else {"dtypes": op_list.dtypes.to_json()}),
+    }
     for origin in sorted(op_list.models):
         yield {
             "model": origin.name,
             "sha256": origin.sha256,
             "bytecode_version": origin.bytecode_version,
+            **({"exporter": origin.exporter} if origin.exporter else {}),
+            **({"command": origin.command} if origin.command else {}),
         }
 
 
@@ -179,12 +195,13 @@ def _document(document: dict[Any, Any], source: str) -> OperatorList:
         if _is_root(operator, _mapping(settings, str(operator))):
             wanted_by = _texts(settings.get("debug_info"), f"debug_info of {operator}")
             operators[operator] = frozenset(wanted_by or (source,))
-    versions, models = _origins(_texts(document.get("debug_info"), "debug_info"))
+    header, models = _origins(_texts(document.get("debug_info"), "debug_info"))
     return OperatorList(
         operators=OperatorSet(operators),
         custom_classes=tuple(sorted(set(_texts(document.get("custom_classes"), "custom_classes")))),
-        bytecode_versions=versions,
+        bytecode_versions=tuple(sorted(header.versions)),
         models=models,
+        dtypes=header.dtypes,
     )
 
 
@@ -201,20 +218,36 @@ def _is_root(operator: Operator, settings: Mapping[Any, Any]) -> bool:
     return root
 
 
-def _origins(entries: Iterable[str]) -> tuple[tuple[int, ...], tuple[ModelOrigin, ...]]:
-    versions: set[int] = set()
+def _origins(entries: Iterable[str]) -> tuple[_Header, tuple[ModelOrigin, ...]]:
+    header = _Header()
     models: set[ModelOrigin] = set()
     for entry in entries:
         match _parse_json(entry):
             case {"builder_op_list": int(schema), **rest}:
                 if schema != SCHEMA:
                     raise _bad(f"it was written by a newer builder (schema {schema}, not {SCHEMA})")
-                versions.update(_versions(rest.get("bytecode_versions")))
-            case {"model": str(name), "sha256": str(digest), "bytecode_version": version} if (
-                version is None or _is_count(version)
-            ):
-                models.add(ModelOrigin(name, digest, version))
-    return tuple(sorted(versions)), tuple(sorted(models))
+                header = _Header(
+                    versions=frozenset(_versions(rest.get("bytecode_versions"))),
+                    dtypes=_dtypes(rest.get("dtypes")),
+                )
+            case {
+                "model": str(name),
+                "sha256": str(digest),
+                "bytecode_version": version,
+                **rest,
+            } if version is None or _is_count(version):
+                told = (str(rest.get(key, "")) for key in ("exporter", "command"))
+                models.add(ModelOrigin(name, digest, version, *told))
+    return header, tuple(sorted(models))
+
+
+def _dtypes(value: object) -> DtypeSet | None:
+    if value is None:
+        return None
+    try:
+        return DtypeSet.of(_texts(value, "dtypes"))
+    except ValueError as error:
+        raise _bad(str(error)) from None
 
 
 def _versions(value: object) -> list[int]:

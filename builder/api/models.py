@@ -54,12 +54,17 @@ def read_wanted(paths: Iterable[Path]) -> tuple[OperatorList, DtypeChoice]:
     for info in models:
         check_bytecode_version(info)
         total |= info.operator_list()
-    if len(files) == len(given):
-        return total, choose_dtypes(map(find_dtypes, models, files))
+    choices = [*map(find_dtypes, models, files)]
     for path in given:
         if is_op_list(path):
-            total |= read_op_list(path)
-    return total, DtypeChoice(dtypes=EVERYTHING, reason="operator lists do not tell dtypes")
+            op_list = read_op_list(path)
+            total |= op_list
+            choices.append(
+                DtypeChoice(dtypes=EVERYTHING, reason="operator lists do not tell dtypes")
+                if op_list.dtypes is None
+                else DtypeChoice(dtypes=op_list.dtypes, reason=f"{path.name} has {op_list.dtypes}")
+            )
+    return total, choose_dtypes(choices)
 
 
 def find_dtypes(info: ModelInfo, path: Path) -> DtypeChoice:

@@ -80,8 +80,8 @@ def make_registry(serving: Serving, graph: UnitGraph) -> Registry:
 
 def make_manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
     """Returns what a runtime of `plan` that serves `served` says of itself; it lists no files."""
+    from builder.core.bytecode import NEWEST_BYTECODE, OLDEST_BYTECODE
     from builder.core.manifest import Manifest
-    from builder.models.versions import NEWEST_BYTECODE, OLDEST_BYTECODE
 
     return Manifest(
         abi=plan.target.abi,

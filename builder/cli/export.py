@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from builder.cli.export_options import (
+    PairType,
+    input_options,
+    optimise_options,
+    quantise_options,
+    saving_options,
+)
+
 if TYPE_CHECKING:
-    from builder.export.requests import ExportResult
+    from builder.core.nesting import InputSpec
+    from builder.export.requests import ExportResult, Optimisation, Quantisation, Saving
 
 
 @click.command("export")
@@ -18,26 +27,35 @@ if TYPE_CHECKING:
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="The lite file to write."
 )
 @click.option(
-    "--shape",
-    "shapes",
+    "--arg",
+    "arguments",
     multiple=True,
-    metavar="N,N,...",
-    help="Shape of one input, or `scalar`; repeat it for several inputs.",
+    type=PairType(),
+    help="An argument of the factory, or of torchvision's builder: num_classes=10.",
 )
 @click.option(
-    "--dtype",
-    "dtypes",
-    multiple=True,
-    metavar="NAME",
-    help="Type of the inputs: one for all (default float32), or one per --shape.",
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="A state dict to load (.pt, .pth, .safetensors); no code in it is executed.",
 )
+@input_options
+@click.option(
+    "--calibrate",
+    metavar="FOLDER|MODULE:LOADER",
+    help="Real inputs, to calibrate and to compare with: a folder of images, .npy or .npz, or what "
+    "gives inputs one by one.",
+)
+@quantise_options
 @click.option(
     "--trace", "capture", flag_value="trace", help="Record one run of the model (default)."
 )
 @click.option("--script", "capture", flag_value="script", help="Compile it, with its control flow.")
 @click.option(
-    "--optimize/--no-optimize", default=True, help="Run optimize_for_mobile (default: yes)."
+    "--method", "methods", multiple=True, metavar="NAME", help="A method to keep beside forward."
 )
+@click.option("--channels-last", is_flag=True, help="Lay images out as NHWC.")
+@optimise_options
+@saving_options
 @click.option(
     "--reference/--no-reference",
     default=True,
@@ -48,46 +66,67 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0),
     help="Largest relative difference of float outputs (default: 1e-4 for float32).",
 )
+@click.option("--keep", is_flag=True, help="Write the file even if it differs by more.")
 @click.option("--seed", default=0, show_default=True, help="Of random weights and inputs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     source: str,
     output: Path,
-    shapes: tuple[str, ...],
-    dtypes: tuple[str, ...],
+    arguments: tuple[tuple[str, str], ...],
+    weights: Path | None,
+    inputs: tuple[InputSpec, ...],
+    second_inputs: tuple[InputSpec, ...],
+    calibrate: str | None,
+    quantisation: Quantisation | None,
     capture: str | None,
-    optimize: bool,
+    methods: tuple[str, ...],
+    channels_last: bool,
+    optimisation: Optimisation,
+    saving: Saving,
     reference: bool,
     tolerance: float | None,
+    keep: bool,
     seed: int,
     as_json: bool,
 ) -> None:
     """Exports SOURCE for the lite interpreter, optimised for mobile, and checks the file.
 
     SOURCE is the name of a torchvision model (random weights, nothing is downloaded), a
-    package.module:factory that returns a torch.nn.Module, or a TorchScript file (.pt). The
-    saved file is run and compared with eager PyTorch; beyond the tolerance nothing is written.
+    package.module:factory that returns a torch.nn.Module, a TorchScript file (.pt) or a lite file
+    (.ptl). The saved file is run and compared with eager PyTorch, with the quantised model if it
+    is quantised; beyond the tolerance nothing is written and the exit code is 8.
 
     \b
     Examples:
       builder export mobilenet_v2 -o mobilenet_v2.ptl
       builder export mypackage.nets:make -o net.ptl --script --shape 1,16 --dtype int64
+      builder export resnet18 --weights mine.pt --arg num_classes=10 -o mine.ptl
+      builder export mobilenet_v2 -o small.ptl --quantize static --calibrate photos/
       builder export model.pt -o model.ptl --shape 1,3,224,224 --no-optimize
+      builder export model.ptl -o older.ptl --bytecode-version 5
     """
     from builder import api
     from builder.cli.console import ConsoleProgress, print_json
-    from builder.core.inputs import parse_specs
     from builder.export.requests import Capture, ExportRequest
 
     request = ExportRequest(
         source=source,
         output=output,
         folder=Path.cwd(),
-        inputs=parse_specs(shapes, dtypes),
+        arguments=arguments,
+        weights=weights,
+        inputs=inputs,
+        second_inputs=second_inputs,
+        calibrate=calibrate,
+        quantisation=quantisation,
         capture=Capture(capture or Capture.AUTO),
-        optimize=optimize,
+        methods=methods,
+        channels_last=channels_last,
+        optimisation=optimisation,
+        saving=saving,
         reference=reference,
         tolerance=tolerance,
+        keep=keep,
         seed=seed,
     )
     result = api.export_model(request, progress=ConsoleProgress(quiet=as_json))
@@ -95,36 +134,59 @@ def command(
         print_json(_to_json(result))
     else:
         _print_result(result)
+    if result.failure is not None:
+        raise result.failure
 
 
 def _to_json(result: ExportResult) -> dict[str, object]:
     from builder.cli.comparison import differences_json
+    from builder.cli.stages import stages_json
 
     return {
+        "bytecode_version": result.bytecode_version,
         "capture": result.capture,
-        "inputs": [{"dtype": str(i.dtype), "shape": list(i.shape)} for i in result.inputs],
+        "inputs": [_input_json(spec) for spec in result.inputs],
+        "ok": result.failure is None,
         "optimized": result.optimized,
         "outputs": differences_json(result.differences),
-        "path": str(result.path),
+        "path": str(result.path) if result.path else None,
         "reference": str(result.reference) if result.reference else None,
+        "remarks": list(result.remarks),
         "sha256": result.sha256,
         "size": result.size,
+        "stages": stages_json(result.stages),
         "torch_version": result.torch_version,
     }
+
+
+def _input_json(spec: InputSpec) -> object:
+    from builder.core.tensors import TensorSpec
+
+    if isinstance(spec, TensorSpec):
+        return {"dtype": str(spec.dtype), "shape": list(spec.shape)}
+    return str(spec)
 
 
 def _print_result(result: ExportResult) -> None:
     from builder.cli.comparison import print_differences
     from builder.cli.console import format_bytes
+    from builder.cli.stages import print_stages
     from builder.system.machine import host_abi
 
+    for remark in result.remarks:
+        click.echo(f"note: {remark}", err=True)
     optimized = "optimised for mobile" if result.optimized else "not optimised"
     click.echo(
-        f"wrote {result.path}: {format_bytes(result.size)} bytes, {result.capture}, {optimized}, "
+        f"{'wrote' if result.path else 'not written'}"
+        f"{f' {result.path}' if result.path else ''}: {format_bytes(result.size)} bytes, "
+        f"{result.capture}, {optimized}, bytecode version {result.bytecode_version}, "
         f"torch {result.torch_version}"
     )
     if result.reference:
         click.echo(f"wrote {result.reference}: inputs and eager outputs for builder verify")
-    click.echo("lite file beside eager PyTorch:")
-    print_differences(result.differences)
-    click.echo(f"next: builder build {shlex.quote(str(result.path))} --abi {host_abi()} -o out")
+    print_stages(result.stages)
+    if len(result.differences) > 1 or not all(d.ok and not d.problem for d in result.differences):
+        click.echo("the lite file, output by output:")
+        print_differences(result.differences)
+    if result.path:
+        click.echo(f"next: builder build {shlex.quote(str(result.path))} --abi {host_abi()} -o out")

@@ -16,10 +16,30 @@ from builder.core.profile import Flavour, Profile
 from builder.core.targets import MIN_API
 from builder.core.toolchain import ToolchainOptions
 from builder.system.machine import host_abi
+from builder.system.places import locate_op_list
 
-inputs_argument = click.argument(
-    "models", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+
+def inputs_argument(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds MODEL... and --ops-list, which `command` gets as `models`."""
+    argument = click.argument(
+        "models", metavar="MODEL...", nargs=-1, type=click.Path(path_type=Path)
+    )
+    lists = click.option(
+        "--ops-list",
+        "names",
+        multiple=True,
+        metavar="NAME",
+        help="An operator list that ships with builder, e.g. mobilenet_v2, or a file.",
+    )
+
+    @functools.wraps(command)
+    def with_lists(*, models: tuple[Path, ...], names: tuple[str, ...], **others: object) -> object:
+        if not models and not names:
+            raise click.UsageError("Missing argument 'MODEL...', or --ops-list NAME.")
+        return command(models=(*models, *map(locate_op_list, names)), **others)
+
+    return argument(lists(with_lists))
+
 
 abi_option = click.option(
     "--abi",

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from builder.core.nesting import InputSpec, Number, list_leaves
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import ConfigurationError
 
@@ -72,13 +73,23 @@ def parse_dtype(text: str) -> DType:
         raise ConfigurationError(f"unknown dtype: {text!r}", hint=f"known: {known}") from None
 
 
-def sample_inputs(specs: Sequence[TensorSpec], *, seed: int) -> tuple[Tensor, ...]:
-    """Returns the same tensors for the same seed: floats normal, integers 0 to 7, bools even."""
+def sample_inputs(specs: Sequence[InputSpec], *, seed: int) -> tuple[Tensor, ...]:
+    """Returns the leaves of `specs`, depth first; the same for the same seed.
+
+    Floats are normal, integers 0 to 7, bools even; a number is a tensor without dimensions.
+    """
     generator = np.random.default_rng(seed)
     return tuple(
-        Tensor(spec, _sample(spec, generator).astype(little_endian(spec.dtype)).tobytes())
-        for spec in specs
+        to_tensor(np.asarray(leaf.value), leaf.spec)
+        if isinstance(leaf, Number)
+        else to_tensor(_sample(leaf, generator), leaf)
+        for leaf in list_leaves(specs)
     )
+
+
+def to_tensor(array: Array, spec: TensorSpec) -> Tensor:
+    """Returns `array`, of the shape of `spec`, in its dtype."""
+    return Tensor(spec, array.astype(little_endian(spec.dtype)).tobytes())
 
 
 def little_endian(dtype: DType) -> np.dtype[Any]:

@@ -69,6 +69,8 @@ class OperatorList:
     custom_classes: tuple[str, ...] = ()
     bytecode_versions: tuple[int, ...] = ()
     models: tuple[ModelOrigin, ...] = ()
+    dtypes: DtypeSet | None = None
+    """That can occur; None when the list does not tell."""
 
     def without(self, operators: Iterable[Operator]) -> OperatorList:
         """Returns the same list without `operators`."""
@@ -90,6 +92,10 @@ class ModelOrigin:
     name: str
     sha256: str
     bytecode_version: int | None = None
+    exporter: str = ""
+    """What exported it, e.g. `torch 1.13.0a0, torchvision 0.14.1a0`; empty when not known."""
+    command: str = ""
+    """How it was called."""
 
     def __lt__(self, other: ModelOrigin) -> bool:
         return self._order < other._order

@@ -67,3 +67,5 @@ class ReferenceCase:
     """Leaves in the order torchlite.h flattens them: tuples and lists in order, dict values."""
     torch_version: str
     model_sha256: str
+    structure: str = ""
+    """How the model takes the inputs, where that is not one after the other (core/nesting.py)."""

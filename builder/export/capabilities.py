@@ -7,8 +7,10 @@ import importlib.metadata
 import importlib.util
 from dataclasses import dataclass
 from types import ModuleType
+from typing import assert_never
 
 from builder.errors import ToolchainError
+from builder.export.requests import Backend, Optimisation
 
 OPTIMISING_TORCHES = "Debian 12's python3-torch 1.13.1, and the 2.6.0 wheel"
 """Known to have XNNPACK; the first is the one the tests run with."""
@@ -17,6 +19,16 @@ INSTALL = (
     "pip install torch==2.6.0 torchvision==0.21.0, or on Debian 12: "
     "apt install python3-torch python3-torchvision"
 )
+_PREPACKING = {
+    Backend.VULKAN: "vulkan_prepack::create_conv2d_context",
+    Backend.METAL: "metal_prepack::conv2d_prepack",
+}
+"""Operators that the passes write into the model; without them the passes assert."""
+_NEEDED = {
+    Backend.VULKAN: f"Vulkan's operators ({_PREPACKING[Backend.VULKAN]}; USE_VULKAN=1)",
+    Backend.METAL: f"Metal's operators ({_PREPACKING[Backend.METAL]}; macOS, USE_PYTORCH_METAL=1)",
+    Backend.NNAPI: "torch.backends._nnapi",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +40,8 @@ class TorchCapabilities:
     """`optimize_for_mobile` rewrites convolutions to XNNPACK's, and such files run."""
     lite_interpreter: bool
     """It can save for the lite interpreter and run the result."""
+    backends: frozenset[Backend] = frozenset({Backend.CPU})
+    """It can rewrite for them."""
 
 
 def probe_torch() -> TorchCapabilities:
@@ -47,21 +61,43 @@ def probe_torch() -> TorchCapabilities:
         xnnpack=xnnpack,
         lite_interpreter=hasattr(module, "_save_to_buffer_for_lite_interpreter")
         and importlib.util.find_spec("torch.jit.mobile") is not None,
+        backends=frozenset(backend for backend in Backend if _has_backend(torch, backend)),
     )
 
 
-def check_capabilities(found: TorchCapabilities, *, optimize: bool) -> None:
+def check_capabilities(found: TorchCapabilities, wanted: Optimisation) -> None:
     """Raises ToolchainError when `found` cannot make the file that is wanted."""
     if not found.lite_interpreter:
         raise ToolchainError(
             f"torch {found.version} has no lite interpreter to save for", hint=INSTALL
         )
-    if optimize and not found.xnnpack:
+    if not wanted.enabled:
+        return
+    if wanted.backend is Backend.CPU and not found.xnnpack:
         raise ToolchainError(
             f"torch {found.version} cannot optimise for mobile: it is built without XNNPACK",
             hint=f"these can: {OPTIMISING_TORCHES}. Install one ({INSTALL}), "
             "or export with --no-optimize",
         )
+    if wanted.backend not in found.backends and wanted.backend is not Backend.CPU:
+        raise ToolchainError(
+            f"torch {found.version} cannot export for {wanted.backend}: it is built without "
+            f"{_NEEDED[wanted.backend]}",
+            hint="build PyTorch from source with it, or export for the CPU: --backend cpu",
+        )
+
+
+def _has_backend(torch: ModuleType, backend: Backend) -> bool:
+    match backend:
+        case Backend.CPU:
+            return True
+        case Backend.NNAPI:
+            return importlib.util.find_spec("torch.backends._nnapi") is not None
+        case Backend.VULKAN | Backend.METAL:
+            operator = _PREPACKING[backend]
+            return bool(torch._C._jit_get_schemas_for_operator(operator))  # noqa: SLF001
+        case _:
+            assert_never(backend)
 
 
 def import_torchvision() -> ModuleType:

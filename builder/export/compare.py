@@ -3,21 +3,51 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from builder.core.artifacts import OutputDifference
 from builder.core.differences import count_nan
+from builder.core.nesting import InputSpec
 from builder.core.tensors import Tensor
 from builder.errors import ModelError, VerificationError
 from builder.export.messages import describe_exception, shorten
-from builder.export.values import flatten_outputs, to_torch
+from builder.export.values import flatten_outputs, to_arguments
 
 if TYPE_CHECKING:
     import torch
 
+Call = Callable[..., Any]
+"""A model: arguments in, whatever it returns out."""
+_SECONDS = 0.3
+_MOST_CALLS = 20
 
-def run_eager(module: torch.nn.Module, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Inputs of one call."""
+
+    specs: tuple[InputSpec, ...]
+    leaves: tuple[Tensor, ...]
+    channels_last: bool = False
+
+    @classmethod
+    def of(cls, inputs: Sequence[Tensor]) -> Sample:
+        """Returns plain tensors as a sample."""
+        return cls(specs=tuple(tensor.spec for tensor in inputs), leaves=tuple(inputs))
+
+    def arguments(self) -> tuple[Any, ...]:
+        """Returns new values for each call, since a model may write to its inputs."""
+        return to_arguments(self.specs, self.leaves, channels_last=self.channels_last)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.specs))
+
+
+def run_eager(module: torch.nn.Module, sample: Sample) -> tuple[Tensor, ...]:
     """Returns the flattened outputs of `module`, without gradients.
 
     Raises:
@@ -27,12 +57,43 @@ def run_eager(module: torch.nn.Module, inputs: Sequence[Tensor]) -> tuple[Tensor
 
     try:
         with torch.no_grad():
-            outputs = module(*map(to_torch, inputs))
+            outputs = module(*sample.arguments())
     except Exception as error:  # the user's own code
-        given = ", ".join(str(tensor.spec) for tensor in inputs)
         raise ModelError(
-            f"the model does not run on {given}: {describe_exception(error)}",
+            f"the model does not run on {sample}: {describe_exception(error)}",
             hint="give the inputs it takes: --shape 1,3,224,224 --dtype float32, once per input",
+        ) from error
+    return flatten_outputs(outputs)
+
+
+def load_lite(content: bytes) -> Call:
+    """Returns the model of a lite file, for torch's own lite interpreter.
+
+    Raises:
+        VerificationError: that cannot load it.
+    """
+    import torch
+    from torch.jit.mobile import _load_for_lite_interpreter
+
+    try:
+        module: Call = _load_for_lite_interpreter(io.BytesIO(content))
+    except (RuntimeError, ValueError) as error:
+        raise VerificationError(
+            f"torch {torch.__version__} cannot load the lite file: {shorten(str(error))}"
+        ) from error
+    return module
+
+
+def call_lite(module: Call, sample: Sample) -> tuple[Tensor, ...]:
+    """Returns the flattened outputs of a loaded lite file; VerificationError when it fails."""
+    import torch
+
+    try:
+        with torch.no_grad():
+            outputs = module(*sample.arguments())
+    except (RuntimeError, ValueError) as error:
+        raise VerificationError(
+            f"torch {torch.__version__} cannot run the lite file: {shorten(str(error))}"
         ) from error
     return flatten_outputs(outputs)
 
@@ -43,18 +104,39 @@ def run_lite(content: bytes, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
     Raises:
         VerificationError: torch's own lite interpreter cannot load or run the file.
     """
-    import torch
-    from torch.jit.mobile import _load_for_lite_interpreter
+    return call_lite(load_lite(content), Sample.of(inputs))
 
+
+def time_call(module: Call, sample: Sample) -> float:
+    """Returns the seconds of the quickest of some calls; it has run before."""
+    import torch
+
+    arguments = sample.arguments()
+    quickest, spent, calls = float("inf"), 0.0, 0
+    with torch.no_grad():
+        while calls < _MOST_CALLS and spent < _SECONDS:
+            started = time.perf_counter()
+            module(*arguments)
+            seconds = time.perf_counter() - started
+            quickest, spent, calls = min(quickest, seconds), spent + seconds, calls + 1
+    return quickest
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Lets torch, QNNPACK and XNNPACK compute with one thread, for the time of the block.
+
+    Times can be compared then, also on a busy machine, where XNNPACK's threads wait by spinning;
+    and sums have one order, so that the same model gives the same file.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        with torch.no_grad():
-            module = _load_for_lite_interpreter(io.BytesIO(content))
-            outputs = module(*map(to_torch, inputs))
-    except (RuntimeError, ValueError) as error:
-        raise VerificationError(
-            f"torch {torch.__version__} cannot run the lite file: {shorten(str(error))}"
-        ) from error
-    return flatten_outputs(outputs)
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def check_numbers(outputs: Sequence[Tensor]) -> None:
@@ -68,19 +150,22 @@ def check_numbers(outputs: Sequence[Tensor]) -> None:
             )
 
 
-def check_differences(differences: Sequence[OutputDifference], *, repeatable: bool) -> None:
-    """Raises VerificationError, naming every output that is off; nothing is written then."""
+def find_failure(
+    differences: Sequence[OutputDifference], *, repeatable: bool
+) -> VerificationError | None:
+    """Returns the error that names every output that is off; None when all are right."""
     off = [difference for difference in differences if not difference.ok]
     if not off:
-        return
+        return None
     lines = "".join(f"\n  output {d.index}, {d.spec}: {describe_difference(d)}" for d in off)
     hint = (
         "a trace freezes decisions that depend on values: try --script; --no-optimize tells "
-        "whether the optimiser is the reason; --tolerance 1e-3 accepts more"
+        "whether the optimiser is the reason; --tolerance 1e-3 accepts more, --keep writes the "
+        "file as it is"
         if repeatable
         else "two eager runs differ as well: the model is random, or keeps state"
     )
-    raise VerificationError(f"the lite file differs from eager PyTorch:{lines}", hint=hint)
+    return VerificationError(f"the lite file differs from eager PyTorch:{lines}", hint=hint)
 
 
 def describe_difference(difference: OutputDifference) -> str:

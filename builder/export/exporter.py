@@ -1,111 +1,213 @@
-"""The export, step by step: load, capture, optimise, save, compare, write."""
+"""The export, step by step: load, prepare, capture, optimise, save, compare, write."""
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from builder.core.artifacts import OutputDifference
 from builder.core.differences import compare_outputs
-from builder.core.inputs import sample_inputs
-from builder.core.tensors import ReferenceCase, Tensor
+from builder.core.nesting import Group, GroupKind, InputSpec, is_flat
+from builder.core.stages import Stage
+from builder.core.tensors import ReferenceCase
+from builder.errors import VerificationError
 from builder.export.capabilities import check_capabilities, probe_torch
-from builder.export.compare import check_differences, check_numbers, run_eager, run_lite
+from builder.export.compare import find_failure, one_thread, run_eager
+from builder.export.forms import LITE, OPTIMISED, measure_lite, measure_script
+from builder.export.lints import check_python_free, lint_graph
 from builder.export.optimise import optimise_module
-from builder.export.requests import ExportRequest, ExportResult
-from builder.export.save import check_writable, format_lite, write_model
+from builder.export.preparing import Prepared, prepare, twin
+from builder.export.quantise import qnnpack
+from builder.export.requests import Backend, Capture, ExportRequest, ExportResult
+from builder.export.save import (
+    backport,
+    bundle_inputs,
+    check_saving,
+    check_writable,
+    format_lite,
+    read_bytecode_version,
+    write_model,
+)
 from builder.export.script import script_module
-from builder.export.sources import choose_inputs, load_module
-from builder.export.values import to_torch
+from builder.export.shapes import find_frozen_shapes
+from builder.export.sources import load_requested
 from builder.system.progress import Progress
 
 if TYPE_CHECKING:
     import torch
+
+_STAGES: dict[str, str] = {Capture.TRACE: "traced", Capture.SCRIPT: "scripted"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A lite file, not yet written."""
+
+    content: bytes
+    capture: str
+    stages: tuple[Stage, ...]
+    """The last is that of `content`."""
+    remarks: tuple[str, ...]
 
 
 def export_model(request: ExportRequest, *, progress: Progress) -> ExportResult:
     """Writes the lite file and the reference case that `request` asks for.
 
     The file is written only after torch's own lite interpreter has run it and agreed with
-    the eager model.
+    the eager model, or when it is to be kept anyway; the result says which.
 
     Raises:
         ConfigurationError: unknown inputs, or an output that cannot be written.
-        ModelError: the model cannot be loaded, run, captured, optimised or saved.
+        ModelError: the model cannot be loaded, run, quantised, captured, optimised or saved.
         ToolchainError: torch or torchvision is missing, or lacks what is asked for.
-        VerificationError: the lite file differs from the eager model.
+        VerificationError: torch's lite interpreter cannot run the file.
     """
-    check_writable(request.output)
-    torch_found = probe_torch()
-    check_capabilities(torch_found, optimize=request.optimize)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # those that matter are noted by script_module
-        progress.step(f"Loading {request.source} with torch {torch_found.version}")
-        loaded = load_module(request.source, folder=request.folder, seed=request.seed)
-        specs = choose_inputs(request.source, loaded, request.inputs)
-        inputs = sample_inputs(specs, seed=request.seed)
-        eager = _twin(loaded.module)
-        expected = run_eager(eager, inputs)
-        if request.reference:
-            check_numbers(expected)
-        content, captured = _make_lite(loaded.module, inputs, request, progress)
-        progress.step("Comparing the lite file with eager PyTorch")
-        differences = _compare(content, inputs, expected, eager, request.tolerance)
-    sha256 = hashlib.sha256(content).hexdigest()
-    case = ReferenceCase(
-        inputs=inputs, outputs=expected, torch_version=torch_found.version, model_sha256=sha256
-    )
-    reference = write_model(request.output, content, case if request.reference else None)
-    return ExportResult(
-        path=request.output,
-        size=len(content),
-        sha256=sha256,
-        reference=reference,
-        inputs=specs,
-        differences=differences,
-        capture=captured,
-        optimized=request.optimize,
-        torch_version=torch_found.version,
-    )
-
-
-def _make_lite(
-    module: torch.nn.Module,
-    inputs: Sequence[Tensor],
-    request: ExportRequest,
-    progress: Progress,
-) -> tuple[bytes, str]:
     import torch
 
-    progress.step("Making TorchScript" + (", optimised for mobile" if request.optimize else ""))
-    with torch.no_grad():
-        tensors = tuple(map(to_torch, inputs))
-        scripted, captured = script_module(module, tensors, request.capture, progress=progress)
-        if request.optimize:
-            scripted = optimise_module(scripted)
-        return format_lite(scripted), captured
+    check_writable(request.output)
+    check_saving(request.saving)
+    found = probe_torch()
+    check_capabilities(found, request.optimisation)
+    with (
+        warnings.catch_warnings(),
+        torch.no_grad(),
+        one_thread(),
+        qnnpack(required=bool(request.quantisation)),
+    ):
+        warnings.simplefilter("ignore")  # those that matter are noted by script_module
+        progress.step(f"Loading {request.source} with torch {found.version}")
+        prepared = prepare(request, load_requested(request), progress=progress)
+        made = _make(request, prepared, progress)
+        failure = _judge(made, prepared, request)
+        return _write(request, prepared, made, failure, found.version)
 
 
-def _compare(
-    content: bytes,
-    inputs: Sequence[Tensor],
-    expected: Sequence[Tensor],
+def _make(request: ExportRequest, prepared: Prepared, progress: Progress) -> Made:
+    optimisation, first = request.optimisation, prepared.samples[0]
+    progress.step(
+        "Making TorchScript"
+        + (f", optimised for {optimisation.backend}" if optimisation.enabled else "")
+    )
+    eager = twin(prepared.module)
+    scripted, captured = script_module(
+        prepared.module, first, request.capture, methods=request.methods, progress=progress
+    )
+    check_python_free(scripted, request.methods)
+    remarks = prepared.remarks + _check_shapes(request, prepared, eager, scripted, captured)
+    stages = [
+        *prepared.stages,
+        _measure(_STAGES.get(captured, captured), scripted, request, prepared),
+    ]
+    final = optimise_module(scripted, optimisation, first, request.methods)
+    remarks += lint_graph(final, request.methods)
+    if optimisation.enabled:
+        stages.append(_measure(OPTIMISED, final, request, prepared))
+    progress.step("Comparing the lite file with eager PyTorch")
+    content = _save(final, request, prepared)
+    stages.append(
+        measure_lite(
+            LITE,
+            content,
+            prepared.samples,
+            prepared.base,
+            tolerance=request.tolerance,
+            judged=_runs_here(request),
+        )
+    )
+    return Made(content=content, capture=captured, stages=tuple(stages), remarks=remarks)
+
+
+def _measure(
+    name: str, module: torch.jit.ScriptModule, request: ExportRequest, prepared: Prepared
+) -> Stage:
+    return measure_script(
+        name, module, prepared.samples, prepared.base, tolerance=request.tolerance
+    )
+
+
+def _check_shapes(
+    request: ExportRequest,
+    prepared: Prepared,
     eager: torch.nn.Module,
-    tolerance: float | None,
-) -> tuple[OutputDifference, ...]:
-    differences = compare_outputs(run_lite(content, inputs), expected, tolerance=tolerance)
-    if not all(difference.ok for difference in differences):
-        again = compare_outputs(run_eager(eager, inputs), expected, tolerance=tolerance)
-        check_differences(differences, repeatable=all(difference.ok for difference in again))
-    return differences
+    scripted: torch.jit.ScriptModule,
+    captured: str,
+) -> tuple[str, ...]:
+    if captured != Capture.TRACE and not request.second_inputs:
+        return ()
+    return find_frozen_shapes(
+        eager,
+        scripted,
+        prepared.samples[0],
+        seconds=request.second_inputs,
+        tolerance=request.tolerance,
+        seed=request.seed,
+    )
 
 
-def _twin(module: torch.nn.Module) -> torch.nn.Module:
-    """Returns a copy to run, so that a model that keeps state is saved as it was loaded."""
-    try:
-        return copy.deepcopy(module)
-    except Exception:  # noqa: BLE001 - the user's attributes may refuse in any way
-        return module
+def _save(module: torch.jit.ScriptModule, request: ExportRequest, prepared: Prepared) -> bytes:
+    saving = request.saving
+    if saving.bundle_inputs:
+        bundle_inputs(module, prepared.samples[0])
+    extra = {name: path.read_bytes() for name, path in saving.extra_files}
+    content = format_lite(module, format=saving.format, extra_files=extra)
+    return backport(content, saving.bytecode_version)
+
+
+def _runs_here(request: ExportRequest) -> bool:
+    return not request.optimisation.enabled or request.optimisation.backend is Backend.CPU
+
+
+def _judge(made: Made, prepared: Prepared, request: ExportRequest) -> VerificationError | None:
+    lite = made.stages[-1]
+    if lite.ok:
+        return None
+    sample, expected = prepared.samples[0], prepared.base.outputs[0]
+    again = compare_outputs(
+        run_eager(prepared.module, sample), expected, tolerance=request.tolerance
+    )
+    return find_failure(lite.differences, repeatable=all(difference.ok for difference in again))
+
+
+def _write(
+    request: ExportRequest,
+    prepared: Prepared,
+    made: Made,
+    failure: VerificationError | None,
+    torch_version: str,
+) -> ExportResult:
+    sample, content = prepared.samples[0], made.content
+    sha256 = hashlib.sha256(content).hexdigest()
+    case = ReferenceCase(
+        inputs=sample.leaves,
+        outputs=prepared.base.outputs[0],
+        torch_version=torch_version,
+        model_sha256=sha256,
+        structure=_describe(sample.specs),
+    )
+    wanted = failure is None or request.keep
+    reference = (
+        write_model(request.output, content, case if request.reference else None)
+        if wanted
+        else None
+    )
+    return ExportResult(
+        path=request.output if wanted else None,
+        size=len(content),
+        sha256=sha256,
+        bytecode_version=read_bytecode_version(content),
+        reference=reference,
+        inputs=sample.specs,
+        differences=made.stages[-1].differences,
+        stages=made.stages,
+        remarks=made.remarks,
+        capture=made.capture,
+        optimized=request.optimisation.enabled,
+        torch_version=torch_version,
+        failure=failure,
+    )
+
+
+def _describe(specs: Sequence[InputSpec]) -> str:
+    return "" if is_flat(specs) else str(Group(GroupKind.TUPLE, tuple(specs)))

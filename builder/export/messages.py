@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import traceback
 from pathlib import Path
@@ -9,8 +10,11 @@ from pathlib import Path
 _LONGEST = 240
 _PLACE = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTILINE)
 _MARKED = re.compile(r"^(?P<code>.*)\n\s*~+\s*<--- HERE", re.MULTILINE)
+_TRACED = re.compile(r"^(?P<file>/?[^\s()][^()\n]*)\((?P<line>\d+)\): \w+", re.MULTILINE)
+"""How a trace writes places."""
 _TRACER = re.compile(r"^:(?P<reason>.+)", re.MULTILINE)
-_FOREIGN = ("/torch/", "/torchvision/", "/builder/export/", "/importlib/", "<frozen ")
+_OURS = "/builder/export/"
+_FOREIGN = ("/torch/", "/torchvision/", _OURS, "/importlib/", "<frozen ")
 
 
 def describe_exception(error: BaseException) -> str:
@@ -34,6 +38,18 @@ def describe_torchscript_error(error: BaseException) -> str:
     marked = _MARKED.search(text)
     code = f": {marked['code'].strip()}" if marked else ""
     return f"{reason} ({place['file']}:{place['line']}{code})"
+
+
+def find_place(source: str) -> str:
+    """Returns ` (file:line: code)` of the user's own code in a node's source range, or nothing."""
+    places = [*_PLACE.finditer(source), *_TRACED.finditer(source)]
+    within = itertools.takewhile(lambda place: _OURS not in place["file"], places)
+    own = [place for place in within if not is_foreign(place["file"])]
+    if not own:
+        return ""
+    marked = _MARKED.search(source, own[0].end())
+    code = f": {marked['code'].strip()}" if marked and len(places) == 1 else ""
+    return f" ({own[0]['file']}:{own[0]['line']}{code})"
 
 
 def shorten(text: str) -> str:

@@ -1,18 +1,23 @@
-"""Rewriting TorchScript for the mobile CPU."""
+"""Rewriting TorchScript for mobile: optimize_for_mobile, its passes and its backends."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, assert_never
 
 from builder.errors import ModelError
+from builder.export.compare import Sample
 from builder.export.messages import describe_torchscript_error
+from builder.export.requests import Backend, Optimisation, Pass
 
 if TYPE_CHECKING:
     import torch
 
 
-def optimise_module(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
-    """Returns `module` frozen, folded and rewritten to XNNPACK's prepacked operators.
+def optimise_module(
+    module: torch.jit.ScriptModule, wanted: Optimisation, sample: Sample, methods: Sequence[str]
+) -> torch.jit.ScriptModule:
+    """Returns `module` frozen, folded and rewritten for the backend; as it is if that is wanted.
 
     Batch norms are folded by `torch.jit.freeze`, and the pass of `optimize_for_mobile` that
     does the same is left out: from torch 1.11 on it loses the bias when a traced convolution
@@ -22,16 +27,69 @@ def optimise_module(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
     Raises:
         ModelError: a pass of torch refuses the module.
     """
+    if not wanted.enabled:
+        return module
+    try:
+        match wanted.backend:
+            case Backend.CPU:
+                return _for_cpu(module, wanted, methods)
+            case Backend.VULKAN | Backend.METAL:
+                return _for_gpu(module, wanted.backend, methods)
+            case Backend.NNAPI:
+                return _for_nnapi(module, sample)
+            case _:
+                assert_never(wanted.backend)
+    except ModelError:
+        raise
+    except Exception as error:  # NNAPI's converter is Python that raises anything
+        raise ModelError(
+            f"the model cannot be optimised for {wanted.backend}: "
+            f"{describe_torchscript_error(error)}",
+            hint="export it with --no-optimize"
+            if wanted.backend is Backend.CPU
+            else "export it for the CPU: --backend cpu",
+        ) from error
+
+
+def _for_cpu(
+    module: torch.jit.ScriptModule, wanted: Optimisation, methods: Sequence[str]
+) -> torch.jit.ScriptModule:
     import torch
     from torch.utils.mobile_optimizer import MobileOptimizerType, optimize_for_mobile
 
-    try:
-        return optimize_for_mobile(
-            torch.jit.freeze(module.eval()),
-            optimization_blocklist={MobileOptimizerType.CONV_BN_FUSION},
-        )
-    except RuntimeError as error:
-        raise ModelError(
-            f"the model cannot be optimised for mobile: {describe_torchscript_error(error)}",
-            hint="export it with --no-optimize",
-        ) from error
+    frozen = module.eval()
+    if Pass.CONV_BN_FUSION not in wanted.left_out:
+        frozen = torch.jit.freeze(frozen, preserved_attrs=list(methods))
+    left_out = {getattr(MobileOptimizerType, p.name) for p in wanted.left_out}
+    optimised: torch.jit.ScriptModule = optimize_for_mobile(
+        frozen,
+        optimization_blocklist=left_out | {MobileOptimizerType.CONV_BN_FUSION},
+        preserved_methods=list(methods),
+    )
+    return optimised
+
+
+def _for_gpu(
+    module: torch.jit.ScriptModule, backend: Backend, methods: Sequence[str]
+) -> torch.jit.ScriptModule:
+    import torch
+    from torch.utils.mobile_optimizer import optimize_for_mobile
+
+    frozen = torch.jit.freeze(module.eval(), preserved_attrs=list(methods))
+    optimised: torch.jit.ScriptModule = optimize_for_mobile(
+        frozen, preserved_methods=list(methods), backend=str(backend)
+    )
+    return optimised
+
+
+def _for_nnapi(module: torch.jit.ScriptModule, sample: Sample) -> torch.jit.ScriptModule:
+    import torch
+    from torch.backends._nnapi.prepare import convert_model_to_nnapi
+
+    arguments: list[Any] = list(sample.arguments())
+    if not all(isinstance(argument, torch.Tensor) for argument in arguments):
+        raise ModelError("NNAPI takes tensors only", hint="export it for the CPU: --backend cpu")
+    for argument in arguments:
+        argument.nnapi_nhwc = sample.channels_last and argument.dim() == 4
+    converted: torch.jit.ScriptModule = convert_model_to_nnapi(module, arguments)
+    return converted

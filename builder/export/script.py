@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from builder.errors import ModelError
+from builder.export.compare import Sample
 from builder.export.messages import describe_torchscript_error, is_foreign, shorten
 from builder.export.requests import Capture
 from builder.system.progress import Progress
@@ -15,50 +16,96 @@ if TYPE_CHECKING:
     import torch
 
 AS_IS = "as is"
+_FORWARD = "forward"
 
 
 def script_module(
     module: torch.nn.Module,
-    inputs: Sequence[torch.Tensor],
+    sample: Sample,
     capture: Capture,
     *,
+    methods: Sequence[str] = (),
     progress: Progress,
 ) -> tuple[torch.jit.ScriptModule, str]:
     """Returns `module` as TorchScript, and how it became so (`trace`, `script`, `as is`).
 
     What the tracer warns of in the user's code goes to `progress`: these are the places where
-    a trace freezes what the code decides.
+    a trace freezes what the code decides. A trace runs `methods` with the same inputs.
 
     Raises:
-        ModelError: TorchScript cannot express the module.
+        ModelError: TorchScript cannot express the module, or it lacks one of `methods`.
     """
     import torch
 
+    _check_methods(module, methods)
     if isinstance(module, torch.jit.ScriptModule) and capture is not Capture.TRACE:
         return module, AS_IS
     if capture is Capture.SCRIPT:
-        return _script(module), Capture.SCRIPT
+        scripted = _script(module)
+        _check_methods(scripted, methods)
+        return scripted, Capture.SCRIPT
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", torch.jit.TracerWarning)
-        traced = _trace(module, inputs)
+        traced = _trace(module, sample.arguments(), methods)
     for text in sorted({_describe_warning(w) for w in caught if _is_told(w)}):
         progress.note(text)
     return traced, Capture.TRACE
 
 
-def _trace(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> torch.jit.ScriptModule:
+def _check_methods(module: torch.nn.Module, methods: Sequence[str]) -> None:
     import torch
 
+    for name in methods:
+        if callable(getattr(module, name, None)):
+            continue
+        lost = isinstance(module, torch.jit.ScriptModule)
+        raise ModelError(
+            f"the model has no method {name!r}" + (" in TorchScript" if lost else ""),
+            hint="mark it with @torch.jit.export" if lost else "--method names what to keep",
+        )
+
+
+def _trace(
+    module: torch.nn.Module, arguments: tuple[Any, ...], methods: Sequence[str]
+) -> torch.jit.ScriptModule:
+    import torch
+
+    # Methods marked with @torch.jit.export are compiled by torch while it traces the others.
+    marked = {name for name in methods if _is_exported(getattr(module, name))}
+    inputs = {name: arguments for name in (_FORWARD, *methods) if name not in marked}
     try:
         # Not strict, so that dicts may be returned; the check against a second run is left out
         # because the saved file is compared with eager PyTorch anyway.
-        return torch.jit.trace(module, tuple(inputs), strict=False, check_trace=False)
+        return torch.jit.trace_module(module, inputs, strict=False, check_trace=False)
     except Exception as error:  # the user's forward() runs in it
         raise ModelError(
             f"the model cannot be traced: {describe_torchscript_error(error)}",
-            hint="try --script; a trace takes and returns tensors, or tuples, lists and dicts of "
-            "tensors of one type",
+            hint=_tracing_remedy(str(error), methods),
         ) from error
+
+
+def _tracing_remedy(text: str, methods: Sequence[str]) -> str:
+    if "requires grad as a constant" in text:
+        return (
+            "a tensor of the model is neither parameter nor buffer: register_buffer() it, or "
+            "detach() it"
+        )
+    if methods:
+        return (
+            f"a trace runs {', '.join(methods)} with the inputs of forward(): try --script, with "
+            "@torch.jit.export in front of the methods"
+        )
+    return (
+        "try --script; a trace takes and returns tensors, or tuples, lists and dicts of "
+        "tensors of one type"
+    )
+
+
+def _is_exported(method: object) -> bool:
+    import torch
+
+    modifier = getattr(method, "_torchscript_modifier", None)
+    return modifier is torch._jit_internal.FunctionModifiers.EXPORT  # noqa: SLF001
 
 
 def _script(module: torch.nn.Module) -> torch.jit.ScriptModule:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from builder.core.inputs import to_array
+from builder.core.nesting import Group, GroupKind, InputSpec, Number
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import ModelError
 
@@ -18,6 +19,74 @@ def to_torch(tensor: Tensor) -> torch.Tensor:
     import torch
 
     return torch.from_numpy(to_array(tensor).copy())
+
+
+def to_arguments(
+    specs: Sequence[InputSpec], leaves: Iterable[Tensor], *, channels_last: bool = False
+) -> tuple[Any, ...]:
+    """Returns the arguments that `specs` describe, as Python and torch values, from their leaves.
+
+    Args:
+        specs: one per argument.
+        leaves: depth first; numbers too, as tensors without dimensions.
+        channels_last: lay tensors of four dimensions out as NHWC, of five as NDHWC.
+    """
+    rest = iter(leaves)
+
+    def build(spec: InputSpec) -> Any:  # noqa: ANN401 - what a model takes
+        match spec:
+            case TensorSpec():
+                tensor = to_torch(next(rest))
+                return lay_out(tensor) if channels_last else tensor
+            case Number():
+                next(rest)
+                return spec.value
+            case Group(kind=GroupKind.DICT):
+                return {k: build(item) for k, item in zip(spec.keys, spec.items, strict=True)}
+            case Group(kind=GroupKind.LIST):
+                return [build(item) for item in spec.items]
+            case Group():
+                return tuple(build(item) for item in spec.items)
+
+    return tuple(build(spec) for spec in specs)
+
+
+def from_arguments(arguments: Sequence[Any]) -> tuple[tuple[InputSpec, ...], tuple[Tensor, ...]]:
+    """Returns specs and leaves of the values that somebody's loader gave.
+
+    Raises:
+        ModelError: a value that no input can be.
+    """
+    leaves: list[Tensor] = []
+
+    def describe(value: Any, place: str) -> InputSpec:  # noqa: ANN401
+        match value:
+            case bool() | int() | float():
+                leaves.append(_to_tensor(value, place))
+                return Number(value)
+            case Mapping():
+                items = tuple(describe(item, f"{place}[{key!r}]") for key, item in value.items())
+                return Group(GroupKind.DICT, items, tuple(map(str, value)))
+            case list() | tuple():
+                kind = GroupKind.LIST if isinstance(value, list) else GroupKind.TUPLE
+                items = tuple(describe(item, f"{place}[{i}]") for i, item in enumerate(value))
+                return Group(kind, items)
+            case _:
+                leaves.append(_to_tensor(value, place))
+                return leaves[-1].spec
+
+    specs = tuple(describe(value, f"input {index}") for index, value in enumerate(arguments))
+    return specs, tuple(leaves)
+
+
+def lay_out(tensor: torch.Tensor) -> torch.Tensor:
+    """Returns `tensor` with its channels last in memory, if it has four or five dimensions."""
+    import torch
+
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    if tensor.dim() not in formats:
+        return tensor
+    return tensor.contiguous(memory_format=formats[tensor.dim()])
 
 
 def flatten_outputs(value: Any) -> tuple[Tensor, ...]:  # noqa: ANN401 - a model returns anything

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import torch
 
 _BATCH = 4
+_DETECTIONS = 10
 
 
 def fill_zero_weights(module: torch.nn.Module) -> None:
@@ -19,6 +20,30 @@ def fill_zero_weights(module: torch.nn.Module) -> None:
     for weight in module.parameters():
         if weight.dim() > 1 and not weight.any():
             torch.nn.init.normal_(weight, std=0.02)
+
+
+def spread_scores(module: torch.nn.Module) -> None:
+    """Widens the narrow initial weights behind a detection model's scores, which would be alike.
+
+    Equal scores are ordered by chance, and none passes the threshold of a detection.
+    """
+    import torch
+
+    for name, layer in module.named_modules():
+        if ("classification_head" in name or ".cls_" in name) and isinstance(
+            layer, torch.nn.Linear | torch.nn.Conv2d
+        ):
+            torch.nn.init.kaiming_normal_(layer.weight)
+
+
+def keep_few_detections(module: torch.nn.Module) -> None:
+    """Lets a detection model with random weights return its ten best boxes only.
+
+    Among hundreds some have the same score up to rounding, and change places.
+    """
+    for part in module.modules():
+        if hasattr(part, "detections_per_img"):
+            part.detections_per_img = _DETECTIONS
 
 
 def settle_batch_norms(module: torch.nn.Module, image: TensorSpec) -> None:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
+from builder.core.bytecode import NEWEST_BYTECODE, OLDEST_BYTECODE
 from builder.core.model import ModelInfo
 from builder.errors import ModelError
-
-OLDEST_BYTECODE = 4
-"""kMinSupportedBytecodeVersion of PyTorch 2.6.0 (caffe2/serialize/versions.h)."""
-NEWEST_BYTECODE = 9
-"""kMaxSupportedBytecodeVersion of PyTorch 2.6.0 (caffe2/serialize/versions.h)."""
 
 
 def check_bytecode_version(info: ModelInfo) -> None:
@@ -21,6 +17,5 @@ def check_bytecode_version(info: ModelInfo) -> None:
         f"the runtime reads versions {OLDEST_BYTECODE} to {NEWEST_BYTECODE}",
         hint="export the model again with `builder export`"
         if version < OLDEST_BYTECODE
-        else "export it with an older PyTorch; "
-        "`builder export --backport` will be the way once it exists",
+        else f"builder export {info.name} -o model.ptl --bytecode-version {NEWEST_BYTECODE - 1}",
     )

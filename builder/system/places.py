@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 
@@ -19,6 +20,25 @@ def data_folder(name: str) -> Path:
         if (root / name).is_dir():
             return root / name
     raise ConfigurationError(f"builder's own folder {name!r} is missing", hint="reinstall builder")
+
+
+def locate_op_list(name: str) -> Path:
+    """Returns the operator list at `name`, or the one of that name that ships with builder.
+
+    Raises:
+        ConfigurationError: there is neither.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    zoo = {shipped.stem: shipped for shipped in data_folder("ops_lists").glob("*.yaml")}
+    if name in zoo:
+        return zoo[name]
+    near = ", ".join(difflib.get_close_matches(name, zoo, n=3) or sorted(zoo))
+    raise ConfigurationError(
+        f"no operator list {name!r}: neither a file nor one that ships with builder",
+        hint=f"there are {near}; or write one: builder ops MODEL -o ops.yaml",
+    )
 
 
 def package_folder(name: str) -> Path:

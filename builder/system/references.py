@@ -28,6 +28,7 @@ def format_reference(case: ReferenceCase) -> bytes:
         "format": FORMAT,
         "model_sha256": case.model_sha256,
         "torch_version": case.torch_version,
+        **({"structure": case.structure} if case.structure else {}),
     }
     return bytes(save(tensors, metadata))
 
@@ -75,6 +76,7 @@ def _to_case(
         outputs=outputs,
         torch_version=metadata.get("torch_version", "unknown"),
         model_sha256=sha256,
+        structure=metadata.get("structure", ""),
     )
 
 

@@ -119,6 +119,11 @@ def _from_case(path: Path, model: Path, info: ModelInfo) -> Expectation:
             f"{model} is {info.sha256[:12]}...",
             hint=f"export the model again: builder export SOURCE -o {model}",
         )
+    if case.structure:
+        raise VerificationError(
+            f"{model.name} takes {case.structure}, which the runtime's C API cannot pass",
+            hint="export a module whose forward() takes tensors and numbers, and groups them",
+        )
     origin = f"{path}, eager PyTorch {case.torch_version}"
     return Expectation(inputs=case.inputs, outputs=case.outputs, origin=origin)
 

@@ -22,7 +22,7 @@ from builder.errors import (
     ToolchainError,
     VerificationError,
 )
-from builder.export.requests import Capture, ExportRequest, ExportResult
+from builder.export.requests import Capture, ExportRequest, ExportResult, Optimisation
 from builder.system.progress import Silent
 from builder.system.references import read_reference
 
@@ -141,10 +141,17 @@ def export(request: ExportRequest) -> ExportResult:
     return export_model(request, progress=Silent())
 
 
+def require(request: ExportRequest) -> ExportResult:
+    result = export(request)
+    if result.failure:
+        raise result.failure
+    return result
+
+
 def fail(request: ExportRequest, error: type[BuilderError], *words: str) -> None:
-    """The export raises, says `words` in message or hint, and leaves nothing behind."""
+    """The export fails, says `words` in message or hint, and leaves nothing behind."""
     with pytest.raises(error) as caught:
-        export(request)
+        require(request)
     for word in words:
         assert word in f"{caught.value.message}\n{caught.value.hint}"
     assert not list(request.output.parent.iterdir())
@@ -155,7 +162,7 @@ def fail(request: ExportRequest, error: type[BuilderError], *words: str) -> None
 def test_folded_batch_norms_keep_their_bias(
     request_: ExportRequest, capture: Capture, optimize: bool
 ) -> None:
-    result = export(replace(request_, capture=capture, optimize=optimize))
+    result = export(replace(request_, capture=capture, optimisation=Optimisation(enabled=optimize)))
     assert [d.ok for d in result.differences] == [True]
     assert result.capture == ("script" if capture is Capture.SCRIPT else "trace")
     content = request_.output.read_bytes()
@@ -188,13 +195,13 @@ def test_reference_outputs_are_eager_ones(request_: ExportRequest) -> None:
 
 
 def test_outputs_are_flattened_in_order(request_: ExportRequest) -> None:
-    from builder.export.compare import run_eager
+    from builder.export.compare import Sample, run_eager
     from builder.export.sources import load_module
 
     inputs = tuple(TensorSpec(d, (2,)) for d in (DType.FLOAT32, DType.INT64, DType.BOOL))
     # TorchScript's dicts hold one type, so only eager PyTorch can give this one.
     module = load_module("export_nets:Nested", folder=request_.folder, seed=0).module
-    outputs = run_eager(module, sample_inputs(inputs, seed=0))
+    outputs = run_eager(module, Sample.of(sample_inputs(inputs, seed=0)))
     assert [str(o.spec) for o in outputs] == [
         "float32[2]",
         "int64[2]",
@@ -378,7 +385,7 @@ def test_torch_without_xnnpack(request_: ExportRequest, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(torch._C, "_is_xnnpack_enabled", lambda: False)
     fail(request_, ToolchainError, "without XNNPACK", "--no-optimize")
-    assert not export(replace(request_, optimize=False)).optimized
+    assert not export(replace(request_, optimisation=Optimisation(enabled=False))).optimized
 
 
 def test_import_path_is_left_as_it_was(request_: ExportRequest) -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder.core.dtypes import DtypeSet
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
 from builder.errors import BuilderError, ExitCode, ModelError
@@ -72,6 +73,18 @@ def test_the_same_model_with_and_without_version_can_be_merged():
         for version in (8, None)
     ]
     assert (lists[0] | lists[1]).models == (lists[1] | lists[0]).models
+
+
+def test_provenance_and_dtypes_survive_the_file():
+    origin = ModelOrigin("m.ptl", "a" * 64, 8, "torch 1.13", "builder export m -o m.ptl")
+    operators = OperatorSet.of([Operator("aten::add", "Tensor")], source="m.ptl")
+    op_list = OperatorList(
+        operators=operators, models=(origin,), dtypes=DtypeSet.of(["float32", "bool"])
+    )
+    assert parse_op_list(render_op_list(op_list), source="x") == op_list
+    assert (op_list | OperatorList(operators=operators)).dtypes is None
+    with pytest.raises(ModelError, match="float33"):
+        parse_op_list(render_op_list(op_list).replace("float32", "float33"), source="x")
 
 
 def test_writing_is_whole_and_makes_folders(tmp_path):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,60 @@ from click.testing import CliRunner, Result
 from builder import api
 from builder.cli.export import command
 from builder.core.artifacts import OutputDifference
+from builder.core.nesting import Group, GroupKind, Number
+from builder.core.stages import Agreement, Stage
 from builder.core.tensors import DType, TensorSpec
-from builder.errors import ConfigurationError
-from builder.export.requests import Capture, ExportRequest, ExportResult
+from builder.errors import ConfigurationError, VerificationError
+from builder.export.requests import (
+    Backend,
+    Capture,
+    ExportRequest,
+    ExportResult,
+    Flow,
+    LiteFormat,
+    Method,
+    Optimisation,
+    Pass,
+    Quantisation,
+    Saving,
+)
 
+DIFFERENCE = OutputDifference(
+    index=0, spec="float32[1,9]", max_absolute=1e-6, max_relative=2e-6, tolerance=1e-4, ok=True
+)
+STAGES = (
+    Stage(name="eager", size=2345678, seconds=0.0125),
+    Stage(
+        name="quantised",
+        size=345678,
+        seconds=0.0025,
+        against="eager",
+        differences=(replace(DIFFERENCE, max_relative=0.25, ok=False),),
+        agreement=Agreement(same=7, rows=8),
+        judged=False,
+    ),
+    Stage(name="lite", size=1234567, seconds=0.001, against="quantised", differences=(DIFFERENCE,)),
+    Stage(name="other", size=7, remark="it cannot run here"),
+)
 asked: list[ExportRequest] = []
+
+
+def result_of(request: ExportRequest, failure: VerificationError | None) -> ExportResult:
+    return ExportResult(
+        path=None if failure else request.output,
+        size=1234567,
+        sha256="a" * 64,
+        bytecode_version=8,
+        reference=Path("m.ptl.reference.safetensors") if request.reference else None,
+        inputs=request.inputs,
+        differences=(replace(DIFFERENCE, ok=failure is None),),
+        stages=STAGES,
+        remarks=("a float64 constant (nets.py:3)",),
+        capture="trace",
+        optimized=request.optimisation.enabled,
+        torch_version="1.13",
+        failure=failure,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -20,31 +70,19 @@ def _exported(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def export(request: ExportRequest, *, progress: object) -> ExportResult:
         asked.append(request)
-        difference = OutputDifference(
-            index=0,
-            spec="float32[1]",
-            max_absolute=1e-6,
-            max_relative=2e-6,
-            tolerance=1e-4,
-            ok=True,
-        )
-        return ExportResult(
-            path=request.output,
-            size=1234567,
-            sha256="a" * 64,
-            reference=Path("m.ptl.reference.safetensors") if request.reference else None,
-            inputs=request.inputs,
-            differences=(difference,),
-            capture="trace",
-            optimized=request.optimize,
-            torch_version="1.13",
-        )
+        failure = VerificationError("it differs") if request.source == "wrong" else None
+        return result_of(request, failure)
 
     monkeypatch.setattr(api, "export_model", export)
 
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(command, arguments, catch_exceptions=False)
+
+
+def ask(options: str) -> ExportRequest:
+    assert run("p.m:f", "-o", "m.ptl", *options.split()).exit_code == 0
+    return asked[-1]
 
 
 def test_defaults() -> None:
@@ -54,30 +92,66 @@ def test_defaults() -> None:
 
 
 def test_every_option_reaches_the_request() -> None:
-    options = "--shape 1,2 --shape scalar --dtype int64 --dtype bool --script --no-optimize"
-    run(
-        "p.m:f",
-        "-o",
-        "m.ptl",
-        *options.split(),
-        "--no-reference",
-        "--tolerance",
-        "0.5",
-        "--seed",
-        "7",
+    request = ask(
+        "--shape 1,2 --shape scalar --dtype int64 --dtype bool --script --no-optimize "
+        "--second-shape 2,2 --second-shape scalar --no-reference --tolerance 0.5 --seed 7 --keep "
+        "--arg a=1 --arg b=x=y --weights w.pt --calibrate photos --method encode --channels-last"
     )
-    (request,) = asked
     assert request.inputs == (TensorSpec(DType.INT64, (1, 2)), TensorSpec(DType.BOOL, ()))
+    assert request.second_inputs == (TensorSpec(DType.INT64, (2, 2)), TensorSpec(DType.BOOL, ()))
     assert request.capture is Capture.SCRIPT
-    assert (request.optimize, request.reference) == (False, False)
-    assert (request.tolerance, request.seed) == (0.5, 7)
+    assert (request.optimisation.enabled, request.reference) == (False, False)
+    assert (request.tolerance, request.seed, request.keep) == (0.5, 7, True)
+    assert request.arguments == (("a", "1"), ("b", "x=y"))
+    assert (request.weights, request.calibrate) == (Path("w.pt"), "photos")
+    assert (request.methods, request.channels_last) == (("encode",), True)
+
+
+def test_grouped_options_reach_the_request() -> None:
+    request = ask(
+        "--quantize static --quantize-flow eager --per-channel --backend nnapi --skip-pass "
+        "remove-dropout --format flatbuffer --bytecode-version 5 --bundle-inputs --extra-file a=b"
+    )
+    assert request.quantisation == Quantisation(
+        method=Method.STATIC, flow=Flow.EAGER, per_channel=True
+    )
+    assert request.optimisation == Optimisation(
+        backend=Backend.NNAPI, left_out=frozenset({Pass.REMOVE_DROPOUT})
+    )
+    assert request.saving == Saving(
+        format=LiteFormat.FLATBUFFER,
+        bytecode_version=5,
+        bundle_inputs=True,
+        extra_files=(("a", Path("b")),),
+    )
+
+
+def test_the_usual_flow_depends_on_the_method() -> None:
+    flows = [ask(f"--quantize {method}").quantisation.flow for method in ("static", "dynamic")]
+    assert flows == [Flow.FX, Flow.EAGER]
+    assert run("m", "-o", "m.ptl", "--per-channel").exit_code == 2
+
+
+def test_nested_inputs() -> None:
+    run("m", "-o", "m.ptl", "--input", "[float32[1,2], int64]", "--input", "3")
+    pair = (TensorSpec(DType.FLOAT32, (1, 2)), TensorSpec(DType.INT64, ()))
+    assert asked[0].inputs == (Group(GroupKind.LIST, pair), Number(3))
+    with pytest.raises(ConfigurationError, match="both"):
+        run("m", "-o", "m.ptl", "--input", "3", "--shape", "1")
 
 
 def test_result_for_people() -> None:
-    output = run("m", "-o", "my model.ptl").output
-    assert "1,234,567 bytes" in output
-    assert "1e-06" in output
-    assert "builder build 'my model.ptl' --abi " in output
+    said = run("m", "-o", "my model.ptl")
+    assert "1,234,567 bytes" in said.output
+    assert "bytecode version 8" in said.output
+    assert "builder build 'my model.ptl' --abi " in said.output
+    assert "note: a float64 constant (nets.py:3)" in said.stderr
+    rows = {line.split()[0]: line.split() for line in said.stdout.splitlines() if line.strip()}
+    assert rows["eager"][1:4] == ["2,345,678", "12.5", "-"]
+    assert rows["quantised"][3:] == ["eager", "1e-06", "0.25", "7", "of", "8", "for", "information"]
+    assert rows["lite"][-1] == "ok"
+    assert rows["other"][-2:] == ["not", "run"]
+    assert "other: it cannot run here" in said.stdout
 
 
 def test_result_for_programs() -> None:
@@ -85,6 +159,25 @@ def test_result_for_programs() -> None:
     assert value["inputs"] == [{"dtype": "float32", "shape": [1, 2]}]
     assert value["outputs"][0]["max_absolute"] == 1e-6
     assert value["size"] == 1234567
+    assert [stage["name"] for stage in value["stages"]] == ["eager", "quantised", "lite", "other"]
+    assert value["stages"][1]["agreement"] == {"rows": 8, "same": 7}
+    assert value["ok"] is True
+
+
+def test_a_file_that_differs_shows_the_table_and_fails() -> None:
+    said = CliRunner().invoke(command, ["wrong", "-o", "m.ptl"])
+    assert isinstance(said.exception, VerificationError)
+    assert "not written" in said.stdout
+    assert "quantised" in said.stdout
+    assert "next: " not in said.stdout
+    value = json.loads(CliRunner().invoke(command, ["wrong", "-o", "m", "--json"]).stdout)
+    assert (value["ok"], value["path"]) == (False, None)
+
+
+@pytest.mark.parametrize("text", ["nonsense", "=1"])
+def test_bad_pairs_are_refused(text: str) -> None:
+    assert run("m", "-o", "m.ptl", "--arg", text).exit_code == 2
+    assert asked == []
 
 
 def test_bad_shape_is_refused() -> None:

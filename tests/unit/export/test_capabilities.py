@@ -11,6 +11,7 @@ from builder.export.capabilities import (
     import_torchvision,
     probe_torch,
 )
+from builder.export.requests import Backend, Optimisation
 
 
 def torch_like(*, xnnpack: bool = True, lite: bool = True) -> TorchCapabilities:
@@ -18,9 +19,9 @@ def torch_like(*, xnnpack: bool = True, lite: bool = True) -> TorchCapabilities:
 
 
 def test_torch_without_xnnpack_saves_but_does_not_optimise() -> None:
-    check_capabilities(torch_like(xnnpack=False), optimize=False)
+    check_capabilities(torch_like(xnnpack=False), Optimisation(enabled=False))
     with pytest.raises(ToolchainError, match=r"2\.13\.0") as caught:
-        check_capabilities(torch_like(xnnpack=False), optimize=True)
+        check_capabilities(torch_like(xnnpack=False), Optimisation())
     assert caught.value.exit_code == ExitCode.TOOLCHAIN
     for word in ("--no-optimize", "1.13", "2.6.0"):
         assert word in (caught.value.hint or "")
@@ -28,8 +29,16 @@ def test_torch_without_xnnpack_saves_but_does_not_optimise() -> None:
 
 def test_torch_without_lite_interpreter_is_refused() -> None:
     with pytest.raises(ToolchainError, match="lite interpreter"):
-        check_capabilities(torch_like(lite=False), optimize=False)
-    check_capabilities(torch_like(), optimize=True)
+        check_capabilities(torch_like(lite=False), Optimisation(enabled=False))
+    check_capabilities(torch_like(), Optimisation())
+
+
+@pytest.mark.parametrize("backend", [Backend.VULKAN, Backend.METAL, Backend.NNAPI])
+def test_backends_that_torch_lacks_are_named_with_what_is_missing(backend: Backend) -> None:
+    with pytest.raises(ToolchainError, match=f"for {backend}: it is built without") as caught:
+        check_capabilities(torch_like(), Optimisation(backend=backend))
+    assert "--backend cpu" in (caught.value.hint or "")
+    check_capabilities(torch_like(), Optimisation(backend=backend, enabled=False))
 
 
 def test_missing_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

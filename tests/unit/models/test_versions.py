@@ -14,7 +14,7 @@ def test_readable_versions_pass(data, version):
     check_bytecode_version(replace(read_model(data / "conv.ptl"), bytecode_version=version))
 
 
-@pytest.mark.parametrize(("version", "word"), [(3, "builder export"), (10, "--backport")])
+@pytest.mark.parametrize(("version", "word"), [(3, "builder export"), (10, "--bytecode-version")])
 def test_other_versions_name_the_range_and_the_way(data, version, word):
     info = replace(read_model(data / "conv.ptl"), bytecode_version=version)
     with pytest.raises(ModelError, match=rf"version {version}; .* 4 to 9") as caught:

@@ -1,0 +1,77 @@
+"""How the stages of an export look on a terminal and in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import click
+
+from builder.cli.comparison import differences_json
+from builder.cli.console import format_bytes, print_table
+from builder.core.stages import Agreement, Stage
+
+
+def print_stages(stages: Iterable[Stage]) -> None:
+    """Prints one line per stage, and below what is to be said of some."""
+    rows = tuple(stages)
+    classifier = any(stage.agreement for stage in rows)
+    header = ("stage", "bytes", "ms", "beside", "max abs", "max rel")
+    print_table(
+        (*header, *(("same class",) if classifier else ()), "verdict"),
+        (tuple(_cells(stage, classifier=classifier)) for stage in rows),
+    )
+    click.echo(
+        "(ms: the quickest call here, one thread; all but eager and quantised are lite files on "
+        "torch's lite interpreter)"
+    )
+    for stage in rows:
+        if stage.remark:
+            click.echo(f"{stage.name}: {stage.remark}")
+
+
+def stages_json(stages: Iterable[Stage]) -> list[dict[str, object]]:
+    """Returns them as JSON values."""
+    return [
+        {
+            "against": stage.against or None,
+            "agreement": _agreement_json(stage.agreement),
+            "judged": stage.judged,
+            "name": stage.name,
+            "ok": stage.ok,
+            "outputs": differences_json(stage.differences),
+            "remark": stage.remark,
+            "seconds": stage.seconds,
+            "size": stage.size,
+        }
+        for stage in stages
+    ]
+
+
+def _cells(stage: Stage, *, classifier: bool) -> Iterator[str]:
+    yield stage.name
+    yield format_bytes(stage.size)
+    yield "-" if stage.seconds is None else f"{stage.seconds * 1000:.1f}"
+    yield stage.against or "-"
+    yield _format(stage.max_absolute)
+    yield _format(stage.max_relative)
+    if classifier:
+        yield f"{stage.agreement.same} of {stage.agreement.rows}" if stage.agreement else "-"
+    yield _verdict(stage)
+
+
+def _verdict(stage: Stage) -> str:
+    if stage.seconds is None:
+        return "not run"
+    if not stage.against:
+        return "-"
+    if not stage.judged:
+        return "for information"
+    return "ok" if stage.ok else "differs"
+
+
+def _format(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def _agreement_json(agreement: Agreement | None) -> dict[str, int] | None:
+    return None if agreement is None else {"rows": agreement.rows, "same": agreement.same}

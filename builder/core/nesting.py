@@ -1,0 +1,130 @@
+"""What a model takes: tensors, numbers, and tuples, lists and dicts of them, as text and as values.
+
+The text is Python's: `float32[1,3,224,224]`, `int64` (a tensor without dimensions), `3`, `0.5`,
+`True`, `[float32[2,3], float32[2,4]]`, `{"ids": int64[1,8], "scale": 0.5}`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from builder.core.tensors import DType, TensorSpec
+from builder.errors import ConfigurationError
+
+_HINT = (
+    "write it as float32[1,3,224,224], [float32[3,8,8], float32[3,9,9]], "
+    '{"ids": int64[1,16], "scale": 0.5}; once per argument'
+)
+_NO_SIZES = re.compile(r"(\w)\[\s*\]")
+
+
+class GroupKind(StrEnum):
+    """Python's containers that TorchScript has."""
+
+    LIST = "list"
+    TUPLE = "tuple"
+    DICT = "dict"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A Python number, as it is."""
+
+    value: bool | int | float
+
+    @property
+    def spec(self) -> TensorSpec:
+        """The tensor without dimensions that stands for it where only tensors can."""
+        kinds = {bool: DType.BOOL, int: DType.INT64, float: DType.FLOAT64}
+        return TensorSpec(kinds[type(self.value)], ())
+
+    def __str__(self) -> str:
+        return repr(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A container of inputs."""
+
+    kind: GroupKind
+    items: tuple[InputSpec, ...]
+    keys: tuple[str, ...] = ()
+    """Of a dict, one per item."""
+
+    def __str__(self) -> str:
+        inner = ", ".join(map(str, self.items))
+        match self.kind:
+            case GroupKind.LIST:
+                return f"[{inner}]"
+            case GroupKind.TUPLE:
+                return f"({inner},)" if len(self.items) == 1 else f"({inner})"
+            case GroupKind.DICT:
+                pairs = zip(self.keys, self.items, strict=True)
+                return "{" + ", ".join(f"{key!r}: {item}" for key, item in pairs) + "}"
+
+
+InputSpec: TypeAlias = TensorSpec | Number | Group
+
+
+def parse_input(text: str) -> InputSpec:
+    """Returns the input that `text` describes; ConfigurationError when it describes none."""
+    try:
+        tree = ast.parse(_NO_SIZES.sub(r"\1", text.strip()), mode="eval").body
+        return _to_spec(tree)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ConfigurationError(f"not an input: {text!r:.120}", hint=_HINT) from None
+
+
+def list_leaves(specs: Iterable[InputSpec]) -> tuple[TensorSpec | Number, ...]:
+    """Returns tensors and numbers depth first, as reference cases and the C API number them."""
+    found: list[TensorSpec | Number] = []
+    for spec in specs:
+        if isinstance(spec, Group):
+            found.extend(list_leaves(spec.items))
+        else:
+            found.append(spec)
+    return tuple(found)
+
+
+def is_flat(specs: Sequence[InputSpec]) -> bool:
+    """True when every argument is a tensor or a number, which is what the C API takes."""
+    return not any(isinstance(spec, Group) for spec in specs)
+
+
+def _to_spec(node: ast.expr) -> InputSpec:
+    match node:
+        case ast.Constant(value=bool() | int() | float() as value):
+            return Number(value)
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+            return Number(-value)
+        case ast.Name(id=name):
+            return TensorSpec(DType(name), ())
+        case ast.Subscript(value=ast.Name(id=name), slice=sizes):
+            return TensorSpec(DType(name), _to_shape(sizes))
+        case ast.List(elts=items):
+            return Group(GroupKind.LIST, tuple(map(_to_spec, items)))
+        case ast.Tuple(elts=items):
+            return Group(GroupKind.TUPLE, tuple(map(_to_spec, items)))
+        case ast.Dict(keys=keys, values=values):
+            names = tuple(_to_key(key) for key in keys)
+            return Group(GroupKind.DICT, tuple(map(_to_spec, values)), names)
+    raise ValueError(ast.dump(node))
+
+
+def _to_shape(node: ast.expr) -> tuple[int, ...]:
+    value = ast.literal_eval(node)
+    sizes = value if isinstance(value, tuple) else (value,)
+    if not all(type(size) is int and 0 <= size < 1 << 30 for size in sizes):
+        raise ValueError("no sizes")
+    return sizes
+
+
+def _to_key(node: ast.expr | None) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    raise ValueError("keys are texts")

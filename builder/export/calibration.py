@@ -1,0 +1,139 @@
+"""`--calibrate`: real inputs, from a folder of images or arrays, or from the user's loader."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from builder.core.inputs import Array
+from builder.core.nesting import InputSpec
+from builder.core.tensors import TensorSpec
+from builder.errors import ConfigurationError, ModelError, ToolchainError
+from builder.export.compare import Sample
+from builder.export.factories import first_on_import_path, import_attribute
+from builder.export.messages import describe_exception
+from builder.export.values import from_arguments
+
+MOST_SAMPLES = 128
+"""More are not read."""
+_IMAGES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
+_ARRAYS = {".npy", ".npz"}
+_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+def read_samples(origin: str, *, folder: Path, specs: tuple[InputSpec, ...]) -> tuple[Sample, ...]:
+    """Returns up to 128 samples of real inputs.
+
+    Images are scaled and cropped to the height and width of the first input, and normalised with
+    ImageNet's mean and deviation, as torchvision's classifiers expect. A `.npy` is one input, a
+    `.npz` has one array per input, in the order of names. A loader is iterated, or called and
+    iterated; it gives one input, or a tuple of inputs, of which those beyond the model's (labels)
+    are left out.
+
+    Args:
+        origin: a folder, or `package.module:loader`.
+        folder: where `origin` is relative to.
+        specs: the model's inputs, as far as they are known.
+
+    Raises:
+        ConfigurationError: no such folder, or nothing to read in it.
+        ModelError: a loader that raises, or gives what no input can be.
+    """
+    path = folder / origin
+    if ":" in origin and not path.exists():
+        found = tuple(_load(origin, folder, count=len(specs) or None))
+    elif path.is_dir():
+        found = tuple(_read_folder(path, specs))
+    else:
+        raise ConfigurationError(
+            f"no folder to calibrate with: {origin}",
+            hint="--calibrate takes a folder of images or .npy files, or package.module:loader",
+        )
+    if not found:
+        raise ConfigurationError(f"{origin} gives nothing to calibrate with")
+    return found
+
+
+def _load(origin: str, folder: Path, *, count: int | None) -> Iterator[Sample]:
+    with first_on_import_path(folder):
+        loader = import_attribute(origin)
+        try:
+            batches: Iterable[Any] = loader() if callable(loader) else loader
+            given = list(itertools.islice(batches, MOST_SAMPLES))
+        except Exception as error:
+            raise ModelError(
+                f"{origin} raised {describe_exception(error)}",
+                hint="it is iterated, or called without arguments and iterated",
+            ) from error
+    for value in given:
+        arguments = tuple(value) if isinstance(value, tuple | list) else (value,)
+        specs, leaves = from_arguments(arguments[:count])
+        yield Sample(specs=specs, leaves=leaves)
+
+
+def _read_folder(path: Path, specs: tuple[InputSpec, ...]) -> Iterator[Sample]:
+    files = sorted(f for f in path.rglob("*") if f.suffix.lower() in _IMAGES | _ARRAYS)
+    for file in files[:MOST_SAMPLES]:
+        if file.suffix.lower() in _IMAGES:
+            arrays: tuple[Array, ...] = (_read_image(file, _image_size(specs, file)),)
+        else:
+            arrays = _read_arrays(file)
+        import torch
+
+        given, leaves = from_arguments(tuple(torch.from_numpy(array) for array in arrays))
+        yield Sample(specs=given, leaves=leaves)
+
+
+def _image_size(specs: tuple[InputSpec, ...], file: Path) -> tuple[int, int]:
+    match specs:
+        case (TensorSpec(shape=(_, 3, height, width)),):
+            return height, width
+    raise ConfigurationError(
+        f"{file.name} is an image, but the model does not take one: {', '.join(map(str, specs))}",
+        hint="images are for models with one input [N,3,H,W]; write others as .npy, or give a "
+        "loader: --calibrate package.module:loader",
+    )
+
+
+def _read_image(file: Path, size: tuple[int, int]) -> Array:
+    image_module = _import_pillow()
+    try:
+        with image_module.open(file) as opened:
+            image = opened.convert("RGB")
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file} is no image: {error}") from error
+    height, width = size
+    scale = max(height / image.height, width / image.width)
+    scaled = image.resize(
+        (max(width, round(image.width * scale)), max(height, round(image.height * scale)))
+    )
+    left, top = (scaled.width - width) // 2, (scaled.height - height) // 2
+    values = np.asarray(scaled.crop((left, top, left + width, top + height)), np.float32) / 255
+    array: Array = ((values - _MEAN) / _DEVIATION).transpose(2, 0, 1)[None]
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _read_arrays(file: Path) -> tuple[Array, ...]:
+    try:
+        loaded = np.load(file, allow_pickle=False)
+        if file.suffix == ".npy":
+            return (loaded,)
+        with loaded:
+            return tuple(loaded[name] for name in sorted(loaded.files))
+    except (OSError, ValueError, EOFError) as error:
+        raise ModelError(f"{file} is no numpy file: {error}") from error
+
+
+def _import_pillow() -> Any:  # noqa: ANN401 - a module
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ToolchainError(
+            "Pillow is not installed, which reads images", hint="pip install pillow"
+        ) from error
+    return Image

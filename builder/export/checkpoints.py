@@ -1,0 +1,141 @@
+"""`--weights`: state dicts, read without executing what is in them."""
+
+from __future__ import annotations
+
+import difflib
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builder.errors import ModelError, ToolchainError
+from builder.export.capabilities import INSTALL
+from builder.export.messages import shorten
+
+if TYPE_CHECKING:
+    import torch
+
+_WRAPPINGS = ("state_dict", "model_state_dict", "model")
+"""Keys under which training scripts put the state dict."""
+_PARALLEL = "module."
+"""What DataParallel puts in front of names."""
+_ZIP = b"PK\x03\x04"
+_COUNTER = "num_batches_tracked"
+"""Of batch norms, in training only; files of PyTorch before 0.4.1 lack it."""
+_SHOWN = 5
+_SAVE = "save the weights alone: torch.save(model.state_dict(), 'weights.pt')"
+
+
+def load_weights(module: torch.nn.Module, path: Path) -> None:
+    """Loads the state dict in `path` into `module`.
+
+    Raises:
+        ModelError: it is missing, no state dict, asks for code to be executed, or does not fit.
+        ToolchainError: the installed torch cannot read one safely.
+    """
+    state = _unwrap(_read(path), path)
+    expected = module.state_dict()
+    _check_names(path, state, expected)
+    wrong = [
+        f"{name}: {tuple(value.shape)} in the file, {tuple(expected[name].shape)} in the model"
+        for name, value in state.items()
+        if value.shape != expected[name].shape
+    ]
+    if wrong:
+        raise ModelError(
+            f"{len(wrong)} weights in {path} have other shapes: {_some(wrong)}",
+            hint="build the model that was trained: --arg num_classes=10, for example",
+        )
+    module.load_state_dict(dict(state), strict=False)  # names are checked above
+
+
+def _read(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
+    if not path.is_file():
+        raise ModelError(f"no such file: {path}", hint="--weights names a state dict")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    _check_container(path)
+    import torch
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except TypeError as error:
+        raise ToolchainError(
+            f"torch {torch.__version__} cannot load weights without executing code in the file",
+            hint=INSTALL,
+        ) from error
+    except Exception as error:  # the unpickler raises what the file's content makes it raise
+        raise ModelError(
+            f"{path} is no state dict that can be read safely: {shorten(str(error))}", hint=_SAVE
+        ) from error
+
+
+def _read_safetensors(path: Path) -> Any:  # noqa: ANN401
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{path} is no safetensors file: {shorten(str(error))}") from error
+
+
+def _check_container(path: Path) -> None:
+    """Refuses the containers for which `weights_only` was no protection (CVE-2025-32434)."""
+    with path.open("rb") as stream:
+        zipped = stream.read(len(_ZIP)) == _ZIP  # as torch.load decides
+    if zipped and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+        if any(name.endswith("/constants.pkl") for name in names):
+            raise ModelError(
+                f"{path} is TorchScript, not a state dict", hint=f"builder export {path} -o M.ptl"
+            )
+    elif tarfile.is_tarfile(path):
+        raise ModelError(f"{path} is in PyTorch's oldest format, a tar archive", hint=_SAVE)
+
+
+def _unwrap(value: Any, path: Path) -> Mapping[str, torch.Tensor]:  # noqa: ANN401
+    import torch
+
+    if isinstance(value, Mapping):
+        for key in _WRAPPINGS:
+            if isinstance(value.get(key), Mapping):
+                value = value[key]
+                break
+        if value and all(str(name).startswith(_PARALLEL) for name in value):
+            value = {name.removeprefix(_PARALLEL): item for name, item in value.items()}
+    if (
+        not isinstance(value, Mapping)
+        or not value
+        or not all(isinstance(item, torch.Tensor) for item in value.values())
+    ):
+        raise ModelError(
+            f"{path} holds no state dict, but a {type(value).__name__}",
+            hint=f"{_SAVE}; or under one of the keys {', '.join(_WRAPPINGS)}",
+        )
+    return value
+
+
+def _check_names(path: Path, state: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    missing = [name for name in expected if name not in state and not name.endswith(_COUNTER)]
+    unexpected = [name for name in state if name not in expected]
+    if not missing and not unexpected:
+        return
+    parts = [
+        f"{len(names)} {what}: {_some(names)}"
+        for what, names in (("missing", missing), ("unexpected", unexpected))
+        if names
+    ]
+    hint = "build the model that was trained: --arg num_classes=10, for example"
+    if missing and (near := difflib.get_close_matches(missing[0], unexpected, n=1, cutoff=0.7)):
+        hint = f"{near[0]} in the file looks like {missing[0]}: rename the keys, and save again"
+    raise ModelError(
+        f"{path} does not fit the model, of {len(expected)} names {'; '.join(parts)}", hint=hint
+    )
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,91 @@
+"""`package.module:factory`: the user's code, imported and called."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builder.errors import ConfigurationError, ModelError
+from builder.export.messages import describe_exception
+
+if TYPE_CHECKING:
+    import torch
+
+
+def call_factory(source: str, folder: Path, arguments: Mapping[str, Any]) -> torch.nn.Module:
+    """Returns the module that `source` is or returns; `folder` is first on the import path.
+
+    Raises:
+        ConfigurationError: arguments for what is a module already.
+        ModelError: it cannot be imported, raises, or gives no module.
+    """
+    import torch
+
+    with first_on_import_path(folder):
+        factory = import_attribute(source)
+        if isinstance(factory, torch.nn.Module):
+            if arguments:
+                raise ConfigurationError(f"--arg says nothing to {source}, which is a module")
+            return factory
+        if not callable(factory):
+            raise ModelError(f"{source} is a {type(factory).__name__}, not a function or class")
+        try:
+            module = factory(**arguments)
+        except Exception as error:
+            given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+            raise ModelError(
+                f"{source} raised {describe_exception(error)}",
+                hint=f"it is called with ({given}), which --arg name=value changes, and has to "
+                "return a torch.nn.Module",
+            ) from error
+    if not isinstance(module, torch.nn.Module):
+        raise ModelError(
+            f"{source} returned a {type(module).__name__}, not a torch.nn.Module",
+            hint="return the model itself",
+        )
+    return module
+
+
+def import_attribute(source: str) -> Any:  # noqa: ANN401 - user's object
+    """Returns what `package.module:attribute` names; ModelError when that cannot be had."""
+    name, _, attribute = source.partition(":")
+    if not name or not attribute or not all(part.isidentifier() for part in name.split(".")):
+        raise ModelError(f"not a source: {source!r}", hint="write it as package.module:factory")
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if name != missing and not name.startswith(missing + "."):
+            raise _import_failed(name, error) from error
+        raise ModelError(
+            f"no module {missing!r} to import for {source}",
+            hint="run builder in the folder that holds it, or install it",
+        ) from error
+    except Exception as error:
+        raise _import_failed(name, error) from error
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        near = difflib.get_close_matches(attribute, dir(module), n=3)
+        hint = f"did you mean {' or '.join(f'{name}:{match}' for match in near)}?" if near else None
+        raise ModelError(f"module {name} has no {attribute!r}", hint=hint) from None
+
+
+@contextmanager
+def first_on_import_path(folder: Path) -> Iterator[None]:
+    """Lets Python import from `folder` first, for the time of the block."""
+    entry = str(folder)
+    sys.path.insert(0, entry)
+    try:
+        yield
+    finally:
+        sys.path.remove(entry)
+
+
+def _import_failed(name: str, error: Exception) -> ModelError:
+    return ModelError(f"importing {name} raised {describe_exception(error)}")

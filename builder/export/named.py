@@ -1,0 +1,126 @@
+"""torchvision's models by name: classification, detection, segmentation, quantised, video."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from builder.core.nesting import InputSpec
+from builder.core.tensors import DType, TensorSpec
+from builder.errors import ModelError
+from builder.export.capabilities import import_torchvision
+from builder.export.messages import describe_exception
+from builder.export.requests import Flow, Method, Quantisation
+from builder.export.scripts import NOT_A_SOURCE
+from builder.export.weights import (
+    fill_zero_weights,
+    keep_few_detections,
+    settle_batch_norms,
+    spread_scores,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+_IMAGE = TensorSpec(DType.FLOAT32, (1, 3, 224, 224))
+_USUAL: Mapping[str, tuple[InputSpec, ...]] = {
+    "detection": (TensorSpec(DType.FLOAT32, (1, 3, 320, 320)),),
+    "optical_flow": (TensorSpec(DType.FLOAT32, (1, 3, 128, 128)),) * 2,
+    "video": (TensorSpec(DType.FLOAT32, (1, 3, 16, 112, 112)),),
+}
+"""By the subpackage of torchvision.models; images of classification and segmentation otherwise."""
+_LARGE_VIDEO = (TensorSpec(DType.FLOAT32, (1, 3, 16, 224, 224)),)
+_LARGE_VIDEO_MODELS = ("s3d", "mvit", "swin3d")
+_STATIC = Quantisation(method=Method.STATIC, flow=Flow.EAGER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedModel:
+    """What a name of torchvision stands for."""
+
+    module: torch.nn.Module
+    inputs: tuple[InputSpec, ...]
+    quantisation: Quantisation | None
+
+
+def make_torchvision(name: str, arguments: Mapping[str, Any], *, settle: bool) -> NamedModel:
+    """Returns the model with random weights; nothing is downloaded.
+
+    Detection models are wrapped to take one batch with one image, since the C API passes no
+    lists of tensors. Quantised ones come as floats, to be calibrated.
+
+    Args:
+        name: as `torchvision.models.list_models` has it.
+        arguments: for its builder, e.g. `num_classes`.
+        settle: give the random weights outputs that tell something.
+
+    Raises:
+        ModelError: no such model, or its builder raises.
+        ToolchainError: torchvision is missing or does not fit torch.
+    """
+    models = import_torchvision().models
+    names = models.list_models()
+    if name not in names:
+        near = difflib.get_close_matches(name.lower(), names, n=5, cutoff=0.5)
+        guess = f"near names: {', '.join(near)}. " if near else ""
+        raise ModelError(
+            f"torchvision has no model {name!r}", hint=f"{guess}SOURCE is {NOT_A_SOURCE}"
+        )
+    build = models.get_model_builder(name)
+    module = _build(name, build, arguments)
+    kind = build.__module__.removeprefix("torchvision.models.").partition(".")[0]
+    inputs = _LARGE_VIDEO if name.startswith(_LARGE_VIDEO_MODELS) else _USUAL.get(kind, (_IMAGE,))
+    if settle:
+        _settle(module, kind, inputs)
+    return NamedModel(
+        module=_single_image(module) if kind == "detection" else module,
+        inputs=inputs,
+        quantisation=_STATIC if kind == "quantization" else None,
+    )
+
+
+def _build(name: str, build: Any, arguments: Mapping[str, Any]) -> torch.nn.Module:  # noqa: ANN401
+    options: dict[str, Any] = {"weights": None}
+    known = inspect.signature(build).parameters
+    if "weights_backbone" in known:
+        options["weights_backbone"] = None  # its default is a download
+    try:
+        module: torch.nn.Module = build(**options | dict(arguments))
+    except Exception as error:
+        taken = ", ".join(key for key in known if key != "kwargs")
+        raise ModelError(
+            f"torchvision's {name} raised {describe_exception(error)}",
+            hint=f"--arg gives it arguments; it takes {taken} and its class's own",
+        ) from error
+    return module
+
+
+def _settle(module: torch.nn.Module, kind: str, inputs: tuple[InputSpec, ...]) -> None:
+    fill_zero_weights(module)
+    (first, *_) = inputs
+    assert isinstance(first, TensorSpec)
+    if kind == "detection":
+        spread_scores(module)
+        keep_few_detections(module)
+        settle_batch_norms(module.get_submodule("backbone"), first)
+    elif kind != "optical_flow":
+        settle_batch_norms(module, first)
+
+
+def _single_image(model: torch.nn.Module) -> torch.nn.Module:
+    import torch
+
+    class SingleImage(torch.nn.Module):  # type: ignore[misc] # torch has no types here
+        """Boxes, labels, scores and what else a detection model says of one image."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return tuple(self.model([images[0]])[0].values())
+
+    return SingleImage()

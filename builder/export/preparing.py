@@ -1,0 +1,100 @@
+"""A model before it becomes TorchScript: its inputs and outputs, quantised or not."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from builder.core.inputs import sample_inputs
+from builder.core.stages import Stage
+from builder.export.calibration import read_samples
+from builder.export.compare import Sample, check_numbers
+from builder.export.forms import EAGER, QUANTISED, Form, compare_forms, measure_eager
+from builder.export.lints import lint_module
+from builder.export.quantise import qnnpack, quantise
+from builder.export.requests import ExportRequest, Method, Quantisation
+from builder.export.sources import LoadedModule, choose_inputs
+from builder.export.values import lay_out
+from builder.system.progress import Progress
+
+if TYPE_CHECKING:
+    import torch
+
+_RANDOM_SAMPLES = 8
+_COMPARED_SAMPLES = 8
+"""Of those to calibrate with, how many are compared too."""
+_RANDOM = (
+    "calibrated with random inputs, which is good for sizes and speed only; "
+    "--calibrate takes real ones"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A module that is ready to be captured."""
+
+    module: torch.nn.Module
+    """As it was loaded, or quantised if that is wanted."""
+    samples: tuple[Sample, ...]
+    """To compare with; the first becomes the reference case."""
+    base: Form
+    """What later forms have to give."""
+    stages: tuple[Stage, ...]
+    remarks: tuple[str, ...]
+
+
+def prepare(request: ExportRequest, loaded: LoadedModule, *, progress: Progress) -> Prepared:
+    """Returns the module with inputs, and its outputs in eager mode.
+
+    Raises:
+        ConfigurationError: nobody knows the inputs.
+        ModelError: the model does not run on them, gives NaN, or cannot be quantised.
+        ToolchainError: torch cannot quantise for mobile.
+    """
+    quantisation = request.quantisation or loaded.quantisation
+    samples, remarks = _choose_samples(request, loaded, quantisation)
+    module = loaded.module
+    if request.channels_last:
+        module = _with_channels_last(module)
+        samples = tuple(replace(sample, channels_last=True) for sample in samples)
+    remarks = (*lint_module(module, trained=loaded.trained), *remarks)
+    compared = samples[:_COMPARED_SAMPLES]
+    eager = measure_eager(EAGER, twin(module), compared)
+    if request.reference:
+        check_numbers(eager.outputs[0])
+    if quantisation is None:
+        stages: tuple[Stage, ...] = (eager.stage,)
+        return Prepared(module=module, samples=compared, base=eager, stages=stages, remarks=remarks)
+    with qnnpack():
+        quantised = quantise(module, quantisation, samples, progress)
+        base = measure_eager(QUANTISED, twin(quantised), compared)
+    stages = (eager.stage, compare_forms(base, eager, tolerance=request.tolerance, judged=False))
+    return Prepared(module=quantised, samples=compared, base=base, stages=stages, remarks=remarks)
+
+
+def twin(module: torch.nn.Module) -> torch.nn.Module:
+    """Returns a copy to run, so that a model that keeps state is saved as it was loaded."""
+    try:
+        return copy.deepcopy(module)
+    except Exception:  # noqa: BLE001 - the user's attributes may refuse in any way
+        return module
+
+
+def _choose_samples(
+    request: ExportRequest, loaded: LoadedModule, quantisation: Quantisation | None
+) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
+    specs = request.inputs or loaded.usual_inputs
+    if request.calibrate:
+        return read_samples(request.calibrate, folder=request.folder, specs=specs), ()
+    specs = choose_inputs(request.source, loaded, specs)
+    static = quantisation is not None and quantisation.method is Method.STATIC
+    seeds = range(request.seed, request.seed + (_RANDOM_SAMPLES if static else 1))
+    samples = tuple(Sample(specs=specs, leaves=sample_inputs(specs, seed=seed)) for seed in seeds)
+    return samples, (_RANDOM,) if static else ()
+
+
+def _with_channels_last(module: torch.nn.Module) -> torch.nn.Module:
+    for weight in module.parameters():
+        weight.data = lay_out(weight.data)
+    return module

@@ -1,0 +1,193 @@
+"""Quantisation for QNNPACK: dynamic or static, per tensor or per channel, eager mode or FX."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from builder.errors import ModelError, ToolchainError
+from builder.export.capabilities import OPTIMISING_TORCHES
+from builder.export.compare import Sample, run_eager
+from builder.export.messages import describe_exception
+from builder.export.requests import Flow, Method, Quantisation
+from builder.system.progress import Progress
+
+if TYPE_CHECKING:
+    import torch
+
+ENGINE = "qnnpack"
+"""The engine of the mobile runtime; FBGEMM is for servers."""
+_WITHOUT_REDUCED_RANGE = 3
+"""Version of dynamic Linear layers that do not ask for FBGEMM's smaller range. QNNPACK does not
+have it, and warns of that in every call (torch/ao/nn/quantized/dynamic/modules/linear.py)."""
+
+
+@contextmanager
+def qnnpack(*, required: bool = True) -> Iterator[None]:
+    """Makes QNNPACK the engine, for the time of the block: quantised weights are packed for one.
+
+    Raises:
+        ToolchainError: the installed torch lacks it, and it is required.
+    """
+    import torch
+
+    quantized = torch.backends.quantized
+    there = ENGINE in quantized.supported_engines
+    if required and not there:
+        raise ToolchainError(
+            f"torch {torch.__version__} cannot quantise for mobile: it is built without QNNPACK "
+            f"(it has {', '.join(quantized.supported_engines)})",
+            hint=f"these have it: {OPTIMISING_TORCHES}",
+        )
+    before = quantized.engine
+    if there:
+        quantized.engine = ENGINE
+    try:
+        yield
+    finally:
+        quantized.engine = before
+
+
+def quantise(
+    module: torch.nn.Module, wanted: Quantisation, samples: Sequence[Sample], progress: Progress
+) -> torch.nn.Module:
+    """Returns a quantised copy of `module`; call it, and run the copy, inside `qnnpack()`.
+
+    Args:
+        module: floats, in eval mode.
+        wanted: the way.
+        samples: to observe the ranges of activations with; the first also serves FX's tracer.
+        progress: told of each step.
+
+    Raises:
+        ModelError: PyTorch cannot quantise it this way, or a sample does not fit.
+    """
+    import torch
+
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ModelError(
+            "TorchScript cannot be quantised any more",
+            hint="export the Python module: package.module:factory",
+        )
+    progress.step(f"Quantising: {wanted.method}, {wanted.flow}")
+    twin = copy.deepcopy(module)
+    make = {
+        (Method.DYNAMIC, Flow.EAGER): _dynamic_eager,
+        (Method.DYNAMIC, Flow.FX): _fx,
+        (Method.STATIC, Flow.EAGER): _static_eager,
+        (Method.STATIC, Flow.FX): _fx,
+    }[wanted.method, wanted.flow]
+    try:
+        quantised = make(twin, wanted, samples, progress)
+    except ModelError:
+        raise
+    except Exception as error:  # the user's forward() runs in it
+        other = Flow.EAGER if wanted.flow is Flow.FX else Flow.FX
+        raise ModelError(
+            f"the model cannot be quantised ({wanted.method}, {wanted.flow}): "
+            f"{describe_exception(error)}",
+            hint=f"try --quantize-flow {other}, or --quantize dynamic",
+        ) from error
+    if not _is_quantised(quantised):
+        raise ModelError(
+            f"nothing in the model can be quantised ({wanted.method}, {wanted.flow})",
+            hint="dynamic is for Linear and LSTM, GRU; static for convolutions too",
+        )
+    return quantised
+
+
+def _dynamic_eager(
+    twin: torch.nn.Module, wanted: Quantisation, samples: Sequence[Sample], progress: Progress
+) -> torch.nn.Module:
+    del samples, progress
+    import torch.ao.quantization as ao
+    from torch.ao.nn.quantized.dynamic import Linear
+
+    quantised: torch.nn.Module = ao.quantize_dynamic(twin, _dynamic_configs(wanted))
+    for part in quantised.modules():
+        if isinstance(part, Linear):
+            part.version = _WITHOUT_REDUCED_RANGE
+    return quantised
+
+
+def _dynamic_configs(wanted: Quantisation) -> dict[Any, Any]:
+    import torch.ao.quantization as ao
+    from torch import nn
+
+    linear = ao.per_channel_dynamic_qconfig if wanted.per_channel else ao.default_dynamic_qconfig
+    recurrent = (nn.LSTM, nn.GRU, nn.LSTMCell, nn.GRUCell, nn.RNNCell)
+    return {nn.Linear: linear} | dict.fromkeys(recurrent, ao.default_dynamic_qconfig)
+
+
+def _static_eager(
+    twin: torch.nn.Module, wanted: Quantisation, samples: Sequence[Sample], progress: Progress
+) -> torch.nn.Module:
+    import torch.ao.quantization as ao
+
+    if not any(isinstance(m, ao.QuantStub | ao.QuantWrapper) for m in twin.modules()):
+        raise ModelError(
+            "the model has no QuantStub: static quantisation in eager mode needs to be told where "
+            "numbers become quantised",
+            hint="try --quantize-flow fx, which finds out by itself",
+        )
+    if callable(fuse := getattr(twin, "fuse_model", None)):
+        fuse()
+    twin.qconfig = _static_config(wanted)
+    ao.prepare(twin, inplace=True)
+    _calibrate(twin, samples, progress)
+    quantised: torch.nn.Module = ao.convert(twin)
+    return quantised
+
+
+def _fx(
+    twin: torch.nn.Module, wanted: Quantisation, samples: Sequence[Sample], progress: Progress
+) -> torch.nn.Module:
+    from torch.ao.quantization import QConfigMapping
+    from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
+
+    if wanted.method is Method.STATIC:
+        configs = _static_mapping(wanted)
+    else:
+        configs = QConfigMapping()
+        for kind, config in _dynamic_configs(wanted).items():
+            configs.set_object_type(kind, config)
+    prepared = prepare_fx(twin, configs, samples[0].arguments())
+    if wanted.method is Method.STATIC:
+        _calibrate(prepared, samples, progress)
+    quantised: torch.nn.Module = convert_fx(prepared)
+    return quantised
+
+
+def _static_config(wanted: Quantisation) -> Any:  # noqa: ANN401 - torch has no types here
+    import torch.ao.quantization as ao
+    from torch.ao.quantization.observer import (
+        HistogramObserver,
+        default_per_channel_weight_observer,
+    )
+
+    if not wanted.per_channel:
+        return ao.get_default_qconfig(ENGINE)
+    return ao.QConfig(
+        activation=HistogramObserver.with_args(reduce_range=False),
+        weight=default_per_channel_weight_observer,
+    )
+
+
+def _static_mapping(wanted: Quantisation) -> Any:  # noqa: ANN401
+    from torch.ao.quantization import get_default_qconfig_mapping
+
+    mapping = get_default_qconfig_mapping(ENGINE)
+    return mapping.set_global(_static_config(wanted)) if wanted.per_channel else mapping
+
+
+def _calibrate(module: torch.nn.Module, samples: Sequence[Sample], progress: Progress) -> None:
+    for index, sample in enumerate(samples, start=1):
+        run_eager(module, sample)
+        progress.advance(index, len(samples), "calibration")
+
+
+def _is_quantised(module: torch.nn.Module) -> bool:
+    kinds: Callable[[object], str] = lambda part: type(part).__module__  # noqa: E731
+    return any(".quantized" in kinds(part) for part in module.modules())

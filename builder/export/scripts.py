@@ -1,0 +1,70 @@
+"""TorchScript files and lite files, loaded as TorchScript."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.core.nesting import InputSpec, parse_input
+from builder.errors import ModelError, VerificationError
+from builder.export.capabilities import import_torchvision
+from builder.export.messages import shorten
+from builder.system.reference_headers import reference_path
+from builder.system.references import read_reference
+
+if TYPE_CHECKING:
+    import torch
+
+NOT_A_SOURCE = "a torchvision name, package.module:factory, or a TorchScript file"
+_PICKLED = (
+    "weights or a pickled module need the code that builds the model: write a function that "
+    "returns it, and export package.module:function, with --weights for a state dict"
+)
+
+
+def load_torchscript(path: Path) -> tuple[torch.jit.ScriptModule, tuple[InputSpec, ...]]:
+    """Returns the module in `path`, on the CPU, and the inputs that a reference case beside it has.
+
+    A lite file carries its TorchScript as well, and is loaded by that.
+
+    Raises:
+        ModelError: it is missing, or no TorchScript.
+        ToolchainError: it needs torchvision's operators, and that is missing.
+    """
+    import torch
+
+    if not path.is_file():
+        raise ModelError(f"no such file: {path}", hint=f"SOURCE is {NOT_A_SOURCE}")
+    load = functools.partial(torch.jit.load, str(path), map_location="cpu")
+    try:
+        try:
+            module = load()
+        except RuntimeError as error:
+            if "torchvision::" not in str(error):
+                raise
+            import_torchvision()  # registers the operators that the file needs
+            module = load()
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = shorten(str(error))
+        raise ModelError(f"{path} is not TorchScript: {reason}", hint=_PICKLED) from error
+    if not any(name == "forward" for name in _method_names(module)):
+        raise ModelError(
+            f"{path} has no forward()", hint="save the module that has it with torch.jit.save"
+        )
+    return module, _saved_inputs(path)
+
+
+def _method_names(module: torch.jit.ScriptModule) -> list[str]:
+    return list(module._c._method_names())  # noqa: SLF001 - no other name
+
+
+def _saved_inputs(path: Path) -> tuple[InputSpec, ...]:
+    try:
+        case = read_reference(reference_path(path))
+    except VerificationError:
+        return ()
+    if case.structure:
+        structure = parse_input(case.structure)
+        return getattr(structure, "items", (structure,))
+    return tuple(tensor.spec for tensor in case.inputs)

@@ -1,0 +1,105 @@
+"""Did a trace freeze the shapes of its inputs? It is run at others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from builder.core.differences import compare_outputs
+from builder.core.inputs import sample_inputs
+from builder.core.nesting import Group, InputSpec
+from builder.core.tensors import Tensor, TensorSpec
+from builder.errors import ModelError
+from builder.export.compare import Sample, run_eager
+
+if TYPE_CHECKING:
+    import torch
+
+Change = Callable[[TensorSpec], TensorSpec]
+_IMAGE_DIMS = 4
+_STEP = 32
+"""Sizes that networks halve some times are multiples of this."""
+
+
+def find_frozen_shapes(
+    eager: torch.nn.Module,
+    traced: torch.nn.Module,
+    sample: Sample,
+    *,
+    seconds: Sequence[InputSpec],
+    tolerance: float | None,
+    seed: int,
+) -> tuple[str, ...]:
+    """Returns a remark for each variation of the shapes on which only the eager model is right.
+
+    Args:
+        eager: the model in Python.
+        traced: what was traced with `sample`.
+        sample: the inputs at the first shape.
+        seconds: other shapes that the user wants to be tried; empty: a larger batch, and a larger
+            last dimension (for images the last two), where the eager model takes them.
+        tolerance: as in `compare_outputs`.
+        seed: of the inputs' values.
+
+    Raises:
+        ModelError: the eager model does not run on `seconds`.
+    """
+    variations = (("these shapes", tuple(seconds)),) if seconds else tuple(_vary(sample.specs))
+    found = []
+    for what, specs in variations:
+        other = replace(sample, specs=specs, leaves=sample_inputs(specs, seed=seed))
+        try:
+            expected = run_eager(eager, other)
+        except ModelError:
+            if seconds:
+                raise
+            continue  # the model is made for one shape
+        if problem := _find_problem(traced, other, expected, tolerance):
+            found.append(
+                f"the trace is frozen to the shapes it was made with: with {what}, {other}, it "
+                f"{problem}; --script keeps the code that depends on shapes"
+            )
+    return tuple(found)
+
+
+def _find_problem(
+    traced: torch.nn.Module, sample: Sample, expected: Sequence[Tensor], tolerance: float | None
+) -> str:
+    try:
+        outputs = run_eager(traced, sample)
+    except ModelError:
+        return "fails"
+    differences = compare_outputs(outputs, expected, tolerance=tolerance)
+    return "" if all(d.ok for d in differences) else "gives other numbers than the model"
+
+
+def _vary(specs: Sequence[InputSpec]) -> Iterator[tuple[str, tuple[InputSpec, ...]]]:
+    yield "a larger batch", tuple(_map(spec, _enlarge_batch) for spec in specs)
+    yield "larger inputs", tuple(_map(spec, _enlarge_last) for spec in specs)
+
+
+def _map(spec: InputSpec, change: Change) -> InputSpec:
+    match spec:
+        case TensorSpec():
+            return change(spec)
+        case Group():
+            return replace(spec, items=tuple(_map(item, change) for item in spec.items))
+        case _:
+            return spec
+
+
+def _enlarge_batch(spec: TensorSpec) -> TensorSpec:
+    if not spec.shape:
+        return spec
+    return replace(spec, shape=(spec.shape[0] + 1, *spec.shape[1:]))
+
+
+def _enlarge_last(spec: TensorSpec) -> TensorSpec:
+    if len(spec.shape) >= _IMAGE_DIMS:
+        *first, height, width = spec.shape
+        return replace(spec, shape=(*first, height + _STEP, width + _STEP))
+    if not spec.shape:
+        return spec
+    *first, last = spec.shape
+    return replace(spec, shape=(*first, last + 1))

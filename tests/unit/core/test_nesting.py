@@ -1,0 +1,68 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.core.inputs import sample_inputs, to_array
+from builder.core.nesting import Group, GroupKind, Number, is_flat, list_leaves, parse_input
+from builder.core.tensors import DType, TensorSpec
+from builder.errors import ConfigurationError
+
+tensors = st.builds(
+    TensorSpec, st.sampled_from(DType), st.lists(st.integers(0, 9), max_size=4).map(tuple)
+)
+numbers = st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False))
+specs = st.recursive(
+    st.one_of(tensors, numbers.map(Number)),
+    lambda inner: st.one_of(
+        st.builds(
+            Group,
+            st.sampled_from([GroupKind.LIST, GroupKind.TUPLE]),
+            st.lists(inner, max_size=3).map(tuple),
+        ),
+        st.dictionaries(st.text(max_size=5), inner, max_size=3).map(
+            lambda items: Group(GroupKind.DICT, tuple(items.values()), tuple(items))
+        ),
+    ),
+    max_leaves=8,
+)
+
+
+@given(specs)
+def test_what_is_printed_is_read(spec):
+    assert parse_input(str(spec)) == spec
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "float33[1]",
+        "float32[1",
+        "float32[-1]",
+        "float32[1.5]",
+        "float32[True]",
+        "f(1)",
+        "{1: 2}",
+        "{**float32}",
+        "'text'",
+        "1 + 2",
+        "__import__('os')",
+        "[" * 500,
+    ],
+)
+def test_what_is_no_input_is_refused(text):
+    with pytest.raises(ConfigurationError, match="not an input"):
+        parse_input(text)
+
+
+def test_leaves_are_sampled_in_order_and_numbers_are_themselves():
+    given_ = (parse_input('{"a": [float32[2,3], 7], "b": (0.5,)}'), parse_input("int64[4]"))
+    assert [str(leaf) for leaf in list_leaves(given_)] == ["float32[2,3]", "7", "0.5", "int64[4]"]
+    sampled = sample_inputs(given_, seed=0)
+    assert [str(t.spec) for t in sampled] == ["float32[2,3]", "int64[]", "float64[]", "int64[4]"]
+    assert (to_array(sampled[1]).item(), to_array(sampled[2]).item()) == (7, 0.5)
+
+
+def test_only_groups_are_not_flat():
+    assert is_flat((Number(1), TensorSpec(DType.BOOL, ())))
+    assert not is_flat((Group(GroupKind.LIST, ()),))

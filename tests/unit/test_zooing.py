@@ -1,0 +1,77 @@
+"""The tool that keeps ops_lists/."""
+
+from dataclasses import replace
+
+import pytest
+
+from builder.core.dtypes import DtypeSet
+from builder.core.model import ModelOrigin, OperatorList
+from builder.core.operators import Operator, OperatorSet
+from builder.oplists import read_op_list
+from builder.system.places import data_folder
+from zooing.lists import compare_lists
+from zooing.rows import FOLDER, load_entries
+from zooing.running import render_table
+
+ADD, MUL = Operator("aten::add", "Tensor"), Operator("aten::mul", "Tensor")
+LIST = OperatorList(
+    operators=OperatorSet.of([ADD], source="m"),
+    models=(ModelOrigin("m", "a" * 64, 8, "torch 1", "builder export m -o m.ptl"),),
+    dtypes=DtypeSet.of(["float32"]),
+)
+
+
+def test_equal_lists_have_no_differences():
+    assert compare_lists(LIST, LIST) == []
+    assert compare_lists(None, LIST) == ["new"]
+
+
+def test_differences_are_told_one_by_one():
+    new = replace(
+        LIST,
+        operators=OperatorSet.of([MUL], source="m"),
+        models=(replace(LIST.models[0], sha256="b" * 64, exporter="torch 2"),),
+        dtypes=None,
+    )
+    lines = compare_lists(LIST, new)
+    assert lines[:2] == ["- aten::add.Tensor", "+ aten::mul.Tensor"]
+    assert [line.split(":")[0] for line in lines[2:]] == ["dtypes", "sha256", "exporter"]
+
+
+def test_every_model_has_a_list_and_every_list_a_model():
+    lists = {path.stem for path in data_folder("ops_lists").glob("*.yaml")}
+    assert lists == {entry.name for entry in load_entries()}
+
+
+@pytest.mark.parametrize("entry", load_entries(), ids=lambda entry: entry.name)
+def test_lists_say_how_they_came_about(entry):
+    (origin,) = read_op_list(data_folder("ops_lists") / f"{entry.name}.yaml").models
+    assert origin.command.split()[:3] == ["builder", "export", entry.source]
+    assert len(origin.sha256) == 64
+    assert "torch " in origin.exporter
+    assert "torchvision " in origin.exporter
+
+
+def test_modules_of_the_zoo_are_there():
+    text = (FOLDER / "models.py").read_text()
+    own = [entry.source.removeprefix("models:") for entry in load_entries() if ":" in entry.source]
+    assert own
+    assert [name for name in own if name not in text] == []
+
+
+def test_table_shows_failures_and_differences():
+    row = {
+        "name": "m",
+        "what": "w",
+        "ok": True,
+        "operators": 5,
+        "size": 1234567,
+        "compressed": 7,
+        "difference": 2.5e-6,
+        "seconds": 0.0123,
+    }
+    broken = {"name": "x", "what": "y", "ok": False, "problem": "no"}
+    table = render_table([row, row | {"ok": False}, broken])
+    assert "| `m` | w | 5 | 1,234,567 | 7 | 2.5e-06 | 12.3 |" in table
+    assert "**2.5e-06**" in table
+    assert "| `x` | y | **fails** |" in table

@@ -1,0 +1,83 @@
+"""Regenerates the zoo of operator lists, and runs each on a runtime of its own.
+
+    .venv/bin/python tools/zoo.py --work FOLDER [NAME...]           write ops_lists/, show changes
+    .venv/bin/python tools/zoo.py --work FOLDER --check [NAME...]   show them only; 1 if any
+    .venv/bin/python tools/zoo.py --work FOLDER --run [--table docs/zoo.md] [NAME...]
+
+The first two need torch 1.13.1 and torchvision 0.14.1, as the lists name them. --run takes the
+models that the first left in FOLDER, and the lists as `builder build --ops-list` finds them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from builder.oplists import read_op_list, write_op_list
+from zooing.lists import compare_lists, make_list
+from zooing.rows import Entry, load_entries
+from zooing.running import render_table, run_entry
+
+ROOT = Path(__file__).resolve().parent.parent
+LISTS = ROOT / "ops_lists"
+BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
+
+
+def main() -> int:
+    """Does what the options say; returns 1 for differences under --check and for rows that fail."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="all when none is named")
+    parser.add_argument("--work", type=Path, required=True, help="models and runtimes stay here")
+    parser.add_argument("--check", action="store_true", help="write no list")
+    parser.add_argument("--run", action="store_true", help="build and run instead")
+    parser.add_argument("--jobs", type=int, default=2, help="compilations at once")
+    parser.add_argument("--table", type=Path, help="document to update with what was run")
+    options = parser.parse_args()
+    entries = load_entries()
+    if unknown := set(options.names) - {entry.name for entry in entries}:
+        parser.error(f"not in the zoo: {', '.join(sorted(unknown))}")
+    chosen = [entry for entry in entries if not options.names or entry.name in options.names]
+    if options.run or options.table:
+        failed = _run(chosen, options.work, jobs=options.jobs) if options.run else False
+        if options.table:
+            _update(options.table, render_table(_read_rows(entries, options.work)))
+        return int(failed)
+    differ = [_regenerate(entry, options.work, write=not options.check) for entry in chosen]
+    return int(options.check and any(differ))
+
+
+def _regenerate(entry: Entry, work: Path, *, write: bool) -> bool:
+    made, path = make_list(entry, work), LISTS / f"{entry.name}.yaml"
+    lines = compare_lists(read_op_list(path) if path.is_file() else None, made)
+    click.echo("\n  ".join((f"{entry.name}: {len(made.operators)} operators", *lines)))
+    if write and lines:
+        write_op_list(path, made)
+    return bool(lines)
+
+
+def _run(entries: list[Entry], work: Path, *, jobs: int) -> bool:
+    failed = False
+    for entry in entries:
+        row = run_entry(entry, work, jobs=jobs)
+        (work / f"{entry.name}.json").write_text(json.dumps(row, indent=2) + "\n")
+        click.echo(f"{entry.name}: {'ok' if row['ok'] else 'FAILS: ' + str(row['problem'])}")
+        failed |= not row["ok"]
+    return failed
+
+
+def _read_rows(entries: list[Entry], work: Path) -> list[dict[str, object]]:
+    files = (work / f"{entry.name}.json" for entry in entries)
+    return [json.loads(file.read_text()) for file in files if file.is_file()]
+
+
+def _update(document: Path, table: str) -> None:
+    head, _, rest = document.read_text().partition(BEGIN)
+    document.write_text(head + BEGIN + table + END + rest.partition(END)[2])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
