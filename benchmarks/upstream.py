@@ -238,7 +238,7 @@ def build_ours(model: Path, toolchain: Toolchain, work: Path, flavour: Flavour, 
     seconds = run(command, log, env=environment)
     found = re.search(r"^\{.*^\}", log.read_text(), re.MULTILINE | re.DOTALL)
     assert found is not None
-    said = json.loads(found[0])
+    (said,) = json.loads(found[0])["runtimes"]
     shutil.rmtree(cache)
     return Row(
         name=name,
