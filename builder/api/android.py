@@ -101,7 +101,9 @@ def build_aar(
         with link_library(request, target, interface, progress=progress) as one:
             libraries.append(_describe_library(one))
             linked, objects = one.linked, one.build.layout.objects
-            sizes[target.abi] = measure(linked.library, linked.map_file, objects)
+            sizes[target.abi] = measure(
+                linked.library, linked.map_file, objects, units_map=linked.units_map
+            )
             licences |= find_licences(one.build)
     progress.step(f"packaging {coordinates}")
     with tempfile.TemporaryDirectory(prefix="builder-java-") as scratch:

@@ -55,8 +55,9 @@ def _measure(
     from builder.size.pricing import price_operators
 
     objects = build.layout.objects
-    size = measure(linked.library, linked.map_file, objects)
-    references = read_graph(linked.unstripped, linked.map_file, objects, registry)
+    before = linked.units_map
+    size = measure(linked.library, linked.map_file, objects, units_map=before)
+    references = read_graph(linked.unstripped, linked.map_file, objects, registry, units_map=before)
     if references is None:
         return size, None
     wanted_by = {str(o): served.operators.sources(o) for o in served.operators}

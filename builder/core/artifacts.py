@@ -16,6 +16,9 @@ class LinkResult:
     """Stripped shared library."""
     unstripped: Path
     map_file: Path
+    units_map: Path | None = None
+    """Map of the same units linked by their machine code, where the library is optimised as a
+    whole: it tells which unit a function comes from."""
     runner: Path | None
     """None where the library has no C API that it could call."""
     units: tuple[str, ...]

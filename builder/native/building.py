@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from builder.core.artifacts import LinkResult
@@ -180,11 +180,15 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
         roots.add(SMALL_LIBSTDCXX_UNIT)
     closure = close(roots, index, try_link=linker.link)
     rounds = closure.rounds
+    units_map = None
     if build.tuning.lto:
+        units_map = linked.with_suffix(".units.map")
+        map_path(linked).replace(units_map)
         closure = close(closure.units, index, try_link=linker.optimise)
         rounds += closure.rounds
     reached = slices.add(closure.units).union(unit.id for unit in slices.units)
-    return _finish(build, units, folder, linked, reached, rounds, started)
+    finished = _finish(build, units, folder, linked, reached, rounds, started)
+    return replace(finished, units_map=units_map)
 
 
 def compile_folder(build: NativeBuild) -> CompileFolder:

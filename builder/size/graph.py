@@ -11,7 +11,7 @@ from builder.core.elf import Elf
 from builder.core.operators import Operator
 from builder.core.registrations import parse_registration
 from builder.size.drafts import Draft, charge_tables, draft_spans
-from builder.size.linkmap import InputSection, parse_map, parse_names
+from builder.size.linkmap import InputSection, parse_names, read_pieces
 from builder.size.measuring import name_unit
 from builder.size.references import ReferenceGraph
 from builder.size.regions import (
@@ -44,7 +44,12 @@ class Registry:
 
 
 def read_graph(
-    library: Path, map_file: Path, objects: Path, registry: Registry
+    library: Path,
+    map_file: Path,
+    objects: Path,
+    registry: Registry,
+    *,
+    units_map: Path | None = None,
 ) -> ReferenceGraph | None:
     """Returns the reference graph of a library; None when it carries no relocations to read.
 
@@ -53,15 +58,16 @@ def read_graph(
         map_file: lld's map of that link.
         objects: folder that object paths in the map are relative to.
         registry: of its operators.
+        units_map: see `LinkResult`.
     """
     elf = Elf(library.read_bytes())
     if not any(section.name == ".rela.text" for section in elf.sections):
         return None
+    pieces = read_pieces(map_file, units_map)
     with map_file.open(errors="replace") as stream:
-        lines = stream.readlines()
-    pieces = list(parse_map(lines))
+        names = parse_names(stream)
     unit_names = {piece.owner: name_unit(piece.owner, objects) for piece in pieces}
-    return build_graph(elf, pieces, parse_names(lines), unit_names, registry)
+    return build_graph(elf, pieces, names, unit_names, registry)
 
 
 def build_graph(

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 _OUTPUT = re.compile(r"^ *(?P<address>[0-9a-f]+) +[0-9a-f]+ +[0-9a-f]+ +\d+ (?P<section>\S+)$")
 _INPUT = re.compile(
     r"^ *(?P<address>[0-9a-f]+) +[0-9a-f]+ +(?P<size>[0-9a-f]+) +\d+ {9}"
-    r"(?P<owner>\S.*):\([^()]*\)$"
+    r"(?P<owner>\S.*):\((?P<name>[^()]*)\)$"
 )
 _SYMBOL_COLUMN = 65
 _NO_BYTES = (".bss", ".tbss")
+_OPTIMISED = ".lto.o"
+"""End of the owner's name when a library was optimised as a whole."""
+_COPY = re.compile(r"(\.(\d+|cold|llvm|part))+$")
+"""What the optimiser appends to the names of copies and parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,8 @@ class InputSection:
     address: int
     size: int
     """Bytes."""
+    name: str = ""
+    """Of the section in the object, e.g. `.text._ZN2at3addEv`."""
 
 
 def parse_map(lines: Iterable[str]) -> Iterator[InputSection]:
@@ -41,12 +48,42 @@ def parse_map(lines: Iterable[str]) -> Iterator[InputSection]:
                     section=output,
                     address=int(match["address"], 16),
                     size=int(match["size"], 16),
+                    name=match["name"],
                 )
             continue
         match = _OUTPUT.match(line)
         if match:
             output = match["section"]
             loaded = int(match["address"], 16) > 0 and not output.startswith(_NO_BYTES)
+
+
+def is_optimised(owner: str) -> bool:
+    """Says whether an owner in the map is the whole library after link-time optimisation."""
+    return owner.endswith(_OPTIMISED)
+
+
+def read_pieces(map_file: Path, units_map: Path | None = None) -> list[InputSection]:
+    """Returns the input sections of a link.
+
+    Args:
+        map_file: lld's map of it.
+        units_map: of a link of the same units by their machine code. Where the library was
+            optimised as a whole, sections go to the owners that they have there, by name.
+    """
+    with map_file.open(errors="replace") as stream:
+        pieces = list(parse_map(stream))
+    if units_map is None:
+        return pieces
+    with units_map.open(errors="replace") as stream:
+        owners = {piece.name: piece.owner for piece in parse_map(stream)}
+
+    def restore(piece: InputSection) -> InputSection:
+        if not is_optimised(piece.owner):
+            return piece
+        owner = owners.get(piece.name) or owners.get(_COPY.sub("", piece.name))
+        return replace(piece, owner=owner) if owner else piece
+
+    return [restore(piece) for piece in pieces]
 
 
 def parse_names(lines: Iterable[str]) -> dict[int, str]:

@@ -16,28 +16,32 @@ from elftools.elf.elffile import ELFFile
 
 from builder.core.artifacts import SizeReport
 from builder.errors import ConfigurationError
-from builder.size.linkmap import parse_map
+from builder.size.linkmap import is_optimised, read_pieces
 
 RUNTIME_PART = "C++ runtime"
 LINKER_PART = "linker tables and padding"
+WHOLE_PART = "made when optimising the whole"
+"""Constants, unwind tables and copies of functions that no single unit has."""
 _RUNTIME = re.compile(r"lib(stdc\+\+|supc\+\+|gcc|gcc_eh|c\+\+|c\+\+abi|unwind)\.a\(|/crt[^/]*\.o$")
 
 
-def measure(library: Path, map_file: Path, objects: Path) -> SizeReport:
+def measure(
+    library: Path, map_file: Path, objects: Path, *, units_map: Path | None = None
+) -> SizeReport:
     """Returns where the bytes of `library` go.
 
     Args:
         library: stripped shared library (ELF).
         map_file: lld's map of the same link.
         objects: folder that object paths in the map are relative to.
+        units_map: see `LinkResult`.
 
     Raises:
         ConfigurationError: `library` is no ELF file.
     """
     units: Counter[str] = Counter()
-    with map_file.open(errors="replace") as stream:
-        for entry in parse_map(stream):
-            units[name_unit(entry.owner, objects)] += entry.size
+    for piece in read_pieces(map_file, units_map):
+        units[name_unit(piece.owner, objects)] += piece.size
     data = library.read_bytes()
     sections = read_sections(library)
     units[LINKER_PART] += len(data) - sum(units.values())
@@ -71,6 +75,8 @@ def name_unit(owner: str, objects: Path) -> str:
     path = Path(owner)
     if path.is_relative_to(objects):
         return path.relative_to(objects).as_posix().removesuffix(".o").partition("@")[0]
+    if is_optimised(owner):
+        return WHOLE_PART
     return RUNTIME_PART if _RUNTIME.search(owner) else LINKER_PART
 
 

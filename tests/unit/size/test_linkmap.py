@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from builder.size.linkmap import parse_map, parse_names
+from builder.size.linkmap import is_optimised, parse_map, parse_names, read_pieces
 
 MAP = """\
              VMA              LMA     Size Align Out     In      Symbol
@@ -58,3 +58,23 @@ def test_names_of_addresses():
 
 def test_other_text_has_no_sections():
     assert list(parse_map(["", "hello\n", "ld.lld: error: x:(y)\n", "1 2 3\n"])) == []
+
+
+OPTIMISED = """\
+           70000            70000      900    16 .text
+           70000            70000      700    16         /plan/lib.so.lto.o:(.text._Z1fv)
+           70700            70700      100    16         /plan/lib.so.lto.o:(.text._Z1fv.12.cold)
+           70800            70800       80    16         /plan/lib.so.lto.o:(.text._Z1nv)
+           70880            70880       80    16         /usr/lib/libstdc++.a(vector.o):(.text)
+"""
+
+
+def test_functions_of_an_optimised_library_are_given_to_their_units(tmp_path):
+    before, after = tmp_path / "units.map", tmp_path / "map"
+    before.write_text(MAP)
+    after.write_text(OPTIMISED)
+    owners = [piece.owner for piece in read_pieces(after, before)]
+    unit, whole = "/c c/objects/c10/a.cpp.o", "/plan/lib.so.lto.o"
+    assert owners == [unit, unit, whole, "/usr/lib/libstdc++.a(vector.o)"]
+    assert [is_optimised(owner) for owner in owners] == [False, False, True, False]
+    assert [piece.owner for piece in read_pieces(after)][:3] == [whole] * 3
