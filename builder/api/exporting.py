@@ -14,9 +14,10 @@ def export_model(request: ExportRequest, *, progress: Progress) -> ExportResult:
 
     Raises:
         ConfigurationError: unknown inputs, or an output that cannot be written.
-        ModelError: the model cannot be loaded, run, captured, optimised or saved.
+        ModelError: the model cannot be loaded, run, quantised, captured, optimised or saved.
         ToolchainError: torch or torchvision is missing, or lacks what is asked for.
-        VerificationError: the lite file differs from the eager model; nothing is written.
+        VerificationError: torch's lite interpreter cannot run the file. A difference does not
+            raise: the result has it, and the file is not written unless it is to be kept.
     """
     from builder.export.exporter import export_model
 

@@ -49,7 +49,7 @@ def stages_json(stages: Iterable[Stage]) -> list[dict[str, object]]:
 
 def _cells(stage: Stage, *, classifier: bool) -> Iterator[str]:
     yield stage.name
-    yield format_bytes(stage.size)
+    yield format_bytes(stage.size) if stage.size else "-"  # a frozen model has no parameters
     yield "-" if stage.seconds is None else f"{stage.seconds * 1000:.1f}"
     yield stage.against or "-"
     yield _format(stage.max_absolute)

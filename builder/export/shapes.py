@@ -57,8 +57,8 @@ def find_frozen_shapes(
             continue  # the model is made for one shape
         if problem := _find_problem(traced, other, expected, tolerance):
             found.append(
-                f"the trace is frozen to the shapes it was made with: with {what}, {other}, it "
-                f"{problem}; --script keeps the code that depends on shapes"
+                f"the trace does not hold for other shapes: with {what}, {other}, it {problem}; "
+                "--script keeps the code that depends on them"
             )
     return tuple(found)
 

@@ -413,7 +413,7 @@ def test_nothing_is_downloaded_for_models_with_backbones(
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", pytest.fail)
     loaded = load_module("lraspp_mobilenet_v3_large", folder=request_.folder, seed=0)
-    assert loaded.usual_inputs == ()
+    assert loaded.usual_inputs == (TensorSpec(DType.FLOAT32, (1, 3, 224, 224)),)
 
 
 def test_weights_that_start_as_zeros_are_filled_and_others_kept() -> None:

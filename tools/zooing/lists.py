@@ -31,7 +31,10 @@ def make_list(entry: Entry, work: Path) -> OperatorList:
 
 
 def compare_lists(old: OperatorList | None, new: OperatorList) -> list[str]:
-    """Returns a line for each difference; none when both are the same."""
+    """Returns a line for each difference; none when both are the same.
+
+    The file's sha256 is none: traces carry the paths of the code that was traced.
+    """
     if old is None:
         return ["new"]
     before, after = set(map(str, old.operators)), set(map(str, new.operators))
@@ -40,7 +43,7 @@ def compare_lists(old: OperatorList | None, new: OperatorList) -> list[str]:
     for what in ("custom_classes", "bytecode_versions", "dtypes"):
         if getattr(old, what) != getattr(new, what):
             lines.append(f"{what}: {getattr(old, what)} -> {getattr(new, what)}")
-    for field in ("sha256", "exporter", "command"):
+    for field in ("exporter", "command"):
         was, now = (", ".join(getattr(m, field) for m in made.models) for made in (old, new))
         if was != now:
             lines.append(f"{field}: {was} -> {now}")

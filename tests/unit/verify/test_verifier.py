@@ -16,7 +16,7 @@ from builder.errors import BuilderError, ConfigurationError, ModelError, Verific
 from builder.system.process import Completed
 from builder.system.progress import Silent
 from builder.system.reference_headers import reference_path
-from builder.system.references import write_reference
+from builder.system.references import read_reference, write_reference
 from builder.verify.requests import VerifyRequest
 from builder.verify.verifier import verify_model
 
@@ -103,6 +103,14 @@ def test_reference_of_another_file_is_refused(request_: VerifyRequest) -> None:
     with pytest.raises(VerificationError, match="belongs to another file") as caught:
         verify(request_, giving(EXPECTED))
     assert "builder export" in (caught.value.hint or "")
+
+
+def test_nested_inputs_cannot_be_passed(request_: VerifyRequest) -> None:
+    save_case(request_)
+    path = reference_path(request_.model)
+    write_reference(path, replace(read_reference(path), structure="([float32[2]],)"))
+    with pytest.raises(VerificationError, match="the runtime's C API cannot pass"):
+        verify(request_, giving(EXPECTED))
 
 
 def test_without_reference_and_shapes_there_is_nothing_to_run(request_: VerifyRequest) -> None:
