@@ -42,9 +42,9 @@ def run_entry(entry: Entry, work: Path, *, jobs: int) -> dict[str, object]:
     out, model = work / entry.name, work / f"{entry.name}.ptl"
     row: dict[str, object] = {"name": entry.name, "what": entry.what, "ok": False, "problem": ""}
     try:
-        built = run_builder(
+        (built,) = run_builder(
             "build", "--ops-list", entry.name, "--abi", host_abi(), "-o", out, "-j", jobs, "--json"
-        )
+        )["runtimes"]
         ran = run_builder("verify", model, "--runtime", out, "--repeat", 5, "--json")
     except FailedError as error:
         return row | {"problem": str(error)}
