@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from builder.core.policies import PolicyReport
     from builder.verify.coverage import Coverage
 
-_OLDEST_API = 21
-"""Taken for libraries that come without an Android manifest; the oldest that NDKs of today know."""
-
 
 def check_model(model: Path, runtime: Path) -> Coverage:
     """Returns what keeps a built runtime or AAR from running a model, and what would help.
@@ -66,6 +63,7 @@ def check_libraries(
         ConfigurationError: there is no AAR and no library, or it is damaged.
     """
     from builder.core.policies import Binary
+    from builder.core.targets import MIN_API
     from builder.system.zips import open_zip
     from builder.verify import aars
     from builder.verify.policing import check_libraries, guess_abi, merge_reports
@@ -74,11 +72,11 @@ def check_libraries(
     if aar is None:
         contents = _read_library(path)
         binaries = [Binary(path=path.name, abi=guess_abi(contents), contents=contents)]
-        api = _OLDEST_API if min_api is None else min_api
+        api = MIN_API if min_api is None else min_api
         return check_libraries(binaries, min_api=api, page_size=page_size, ndk=ndk)
     with open_zip(aar) as archive:
         declared = aars.find_min_api(archive)
-        api = declared or _OLDEST_API if min_api is None else min_api
+        api = declared or MIN_API if min_api is None else min_api
         report = check_libraries(
             aars.read_binaries(archive),
             min_api=api,
@@ -116,10 +114,10 @@ def check_package(
 
 def _read_manifests(runtime: Path) -> Mapping[str, Manifest]:
     from builder.system.machine import host_abi
-    from builder.verify.aars import find_aar, read_aar_manifest
-    from builder.verify.located import has_runtime, locate_runtime
+    from builder.verify.aars import choose_aar, read_aar_manifest
+    from builder.verify.located import locate_runtime
 
-    aar = None if has_runtime(runtime) else find_aar(runtime)
+    aar = choose_aar(runtime, host_abi=host_abi())
     if aar is None:
         manifest = locate_runtime(runtime, host_abi=host_abi()).manifest
         return {manifest.abi: manifest}

@@ -54,10 +54,10 @@ def measure_aar(path: Path) -> AarSizes | None:
         ConfigurationError: it is damaged, there are several, or it has no libraries.
     """
     from builder.size import aars
-    from builder.verify.aars import find_aar
-    from builder.verify.located import has_runtime
+    from builder.system.machine import host_abi
+    from builder.verify.aars import choose_aar
 
-    aar = None if has_runtime(path) else find_aar(path)
+    aar = choose_aar(path, host_abi=host_abi())
     return None if aar is None else aars.measure_aar(aar)
 
 

@@ -11,6 +11,7 @@ from builder.core.aar import MANIFEST, AarManifest, parse_aar_manifest
 from builder.core.policies import Binary, PolicyFinding, Verdict
 from builder.errors import ConfigurationError, VerificationError
 from builder.system.zips import Zip, open_zip
+from builder.verify.located import has_runtime
 
 SUFFIX = ".aar"
 _MAX_TEXT = 64 << 20
@@ -31,6 +32,17 @@ def find_aar(path: Path) -> Path | None:
     if len(found) > 1:
         raise ConfigurationError(f"{path} holds {len(found)} AARs", hint=f"choose one: {found[-1]}")
     return found[0] if found else None
+
+
+def choose_aar(path: Path, *, host_abi: str) -> Path | None:
+    """Returns the AAR that is meant by `path`; None where it is a runtime of this machine.
+
+    A build for Android leaves a folder for each ABI beside the AAR, which stands for all of them.
+
+    Raises:
+        ConfigurationError: the folder holds several.
+    """
+    return None if has_runtime(path, host_abi=host_abi) else find_aar(path)
 
 
 def read_aar_manifest(path: Path) -> AarManifest:

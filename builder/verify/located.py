@@ -42,9 +42,9 @@ class Runtime:
         return self.root / LIBRARIES
 
 
-def has_runtime(path: Path) -> bool:
-    """Returns whether `path` is an output folder with a runtime, or the folder of one."""
-    return (path / MANIFEST).is_file() or any(path.glob(f"*/{MANIFEST}"))
+def has_runtime(path: Path, *, host_abi: str) -> bool:
+    """Returns whether `path` is the folder of a runtime, or an output folder with the host's."""
+    return (path / MANIFEST).is_file() or (path / host_abi / MANIFEST).is_file()
 
 
 def locate_runtime(path: Path, *, host_abi: str) -> Runtime:

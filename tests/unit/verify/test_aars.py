@@ -12,6 +12,7 @@ from builder.packaging.android.repository import write_aar
 from builder.system.zips import open_zip
 from builder.verify.aars import (
     check_contents,
+    choose_aar,
     find_aar,
     find_aar_manifest,
     find_min_api,
@@ -44,6 +45,19 @@ def test_an_aar_is_found_by_itself_or_alone_in_an_output_folder(package, tmp_pat
     (aar.parent / "second.aar").touch()
     with pytest.raises(ConfigurationError, match="2 AARs"):
         find_aar(tmp_path / "out")
+
+
+def test_beside_runtimes_for_android_the_aar_is_meant(package, tmp_path):
+    out = tmp_path / "out"
+    aar = write_aar(package, out).aar
+    for abi in ("arm64-v8a", "x86"):
+        (out / abi).mkdir()
+        (out / abi / "manifest.json").touch()
+    assert choose_aar(out, host_abi="linux-x86_64") == aar
+    assert choose_aar(out / "x86", host_abi="linux-x86_64") is None
+    (out / "linux-x86_64").mkdir()
+    (out / "linux-x86_64/manifest.json").touch()
+    assert choose_aar(out, host_abi="linux-x86_64") is None
 
 
 def test_it_is_known_by_what_it_says_of_itself(package, tmp_path):
