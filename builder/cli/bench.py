@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from builder.cli.options import via_options
+from builder.cli.options import random_inputs_options, runtime_option, via_options
+
+if TYPE_CHECKING:
+    from builder.core.tensors import TensorSpec
 
 
 @click.command("bench")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option(
-    "--runtime",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="What `builder build -o` wrote, one ABI's folder in it, or its library.",
-)
+@runtime_option
 @via_options
 @click.option(
     "--runs", default=5, show_default=True, type=click.IntRange(1, 1000), help="Program starts."
@@ -31,14 +30,7 @@ from builder.cli.options import via_options
 @click.option(
     "--threads", type=click.IntRange(1, 1024), help="As many as the runtime chooses when not given."
 )
-@click.option(
-    "--shape",
-    "shapes",
-    multiple=True,
-    metavar="N,N,...",
-    help="Shape of one random input, or `scalar`; used instead of saved inputs.",
-)
-@click.option("--dtype", "dtypes", multiple=True, metavar="NAME", help="Type of the random inputs.")
+@random_inputs_options
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
     model: Path,
@@ -47,8 +39,7 @@ def command(
     runs: int,
     calls: int,
     threads: int | None,
-    shapes: tuple[str, ...],
-    dtypes: tuple[str, ...],
+    inputs: tuple[TensorSpec, ...],
     as_json: bool,
 ) -> None:
     """Times forward calls of MODEL on a built runtime, here or on a device.
@@ -62,13 +53,12 @@ def command(
     """
     from builder import api
     from builder.cli.console import ConsoleProgress, print_json, print_table
-    from builder.core.inputs import parse_specs
     from builder.verify.requests import BenchRequest
 
     request = BenchRequest(
         model=model,
         runtime=runtime,
-        inputs=parse_specs(shapes, dtypes),
+        inputs=inputs,
         via=via,
         runs=runs,
         calls=calls,

@@ -12,6 +12,7 @@ import click
 from builder.core.android import ARTIFACT, GROUP, AarOptions
 from builder.core.budgets import Budget, parse_budget
 from builder.core.dtypes import DtypeSet
+from builder.core.inputs import parse_specs
 from builder.core.profile import Flavour, Profile
 from builder.core.targets import MIN_API
 from builder.core.toolchain import ToolchainOptions
@@ -39,14 +40,6 @@ def inputs_argument(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(models=(*models, *map(locate_op_list, names)), **others)
 
     return argument(lists(with_lists))
-
-
-abi_option = click.option(
-    "--abi",
-    default=host_abi(),
-    show_default=True,
-    help="What to build for; `builder doctor` lists the known ones.",
-)
 
 
 abis_option = click.option(
@@ -106,6 +99,36 @@ def toolchain_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(tools=tools, **others)
 
     return launchers(ndks(libraries(pages(with_tools))))
+
+
+runtime_option = click.option(
+    "--runtime",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="What `builder build -o` wrote, one ABI's folder in it, or its library.",
+)
+
+
+def random_inputs_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --shape and --dtype, which `command` gets as the specifications `inputs`."""
+    shape = click.option(
+        "--shape",
+        "shapes",
+        multiple=True,
+        metavar="N,N,...",
+        help="Shape of one random input, or `scalar`; used instead of saved inputs.",
+    )
+    dtype = click.option(
+        "--dtype", "dtypes", multiple=True, metavar="NAME", help="Type of the random inputs."
+    )
+
+    @functools.wraps(command)
+    def with_inputs(
+        *, shapes: tuple[str, ...], dtypes: tuple[str, ...], **others: object
+    ) -> object:
+        return command(inputs=parse_specs(shapes, dtypes), **others)
+
+    return shape(dtype(with_inputs))
 
 
 def via_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,20 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builder.cli.options import via_options
+from builder.cli.options import random_inputs_options, runtime_option, via_options
 
 if TYPE_CHECKING:
     from builder.core.artifacts import VerifyReport
+    from builder.core.tensors import TensorSpec
 
 
 @click.command("verify")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option(
-    "--runtime",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="What `builder build -o` wrote, one ABI's folder in it, or its library.",
-)
+@runtime_option
 @click.option(
     "--reference",
     type=click.Path(path_type=Path),
@@ -31,14 +27,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0),
     help="Largest relative difference of float outputs (default: 1e-4 for float32).",
 )
-@click.option(
-    "--shape",
-    "shapes",
-    multiple=True,
-    metavar="N,N,...",
-    help="Shape of one random input, or `scalar`; used instead of saved inputs.",
-)
-@click.option("--dtype", "dtypes", multiple=True, metavar="NAME", help="Type of the random inputs.")
+@random_inputs_options
 @click.option("--seed", default=0, show_default=True, help="Of the random inputs.")
 @click.option(
     "--repeat", default=1, show_default=True, type=click.IntRange(1, 10_000), help="Forward calls."
@@ -50,8 +39,7 @@ def command(
     runtime: Path,
     reference: Path | None,
     tolerance: float | None,
-    shapes: tuple[str, ...],
-    dtypes: tuple[str, ...],
+    inputs: tuple[TensorSpec, ...],
     seed: int,
     repeat: int,
     via: str,
@@ -71,7 +59,6 @@ def command(
     """
     from builder import api
     from builder.cli.console import ConsoleProgress, print_json
-    from builder.core.inputs import parse_specs
     from builder.errors import ExitCode
     from builder.verify.requests import VerifyRequest
 
@@ -80,7 +67,7 @@ def command(
         runtime=runtime,
         reference=reference,
         tolerance=tolerance,
-        inputs=parse_specs(shapes, dtypes),
+        inputs=inputs,
         seed=seed,
         repeat=repeat,
         via=via,

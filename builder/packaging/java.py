@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def compile_library(java: Path, classes: Path, jdk: Jdk, *, runner: Runner) -> N
         for path in compiled.iterdir():
             path.rename(folder / path.name)
         compiled.rmdir()
-        _remove(declared)
+        shutil.rmtree(declared)
 
 
 def compile_java(
@@ -85,9 +86,3 @@ def write_jar(folder: Path, jar: Path) -> None:
 
 def _list_sources(source: Path) -> list[Path]:
     return sorted(source.rglob("*.java")) if source.is_dir() else [source]
-
-
-def _remove(folder: Path) -> None:
-    for path in sorted(folder.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    folder.rmdir()

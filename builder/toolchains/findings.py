@@ -46,7 +46,13 @@ def inspect_targets(
     runner: Runner, *, cc: str | None = None, cxx: str | None = None
 ) -> tuple[Finding, ...]:
     """Returns one finding per target: whether it can be built here, and what is missing."""
-    known = tuple(_inspect_target(runner, target, cc, cxx) for target in TARGETS)
+    has_ndk = _inspect_ndk(runner).ok
+    known = tuple(
+        Finding(subject=f"target {t}", ok=False, detail="needs an Android NDK, see ndk above")
+        if t.is_android and not has_ndk
+        else _inspect_target(runner, t, cc, cxx)
+        for t in TARGETS
+    )
     later = tuple(
         Finding(subject=f"target {platform}", ok=False, detail=f"not yet: {reason}")
         for platform, reason in sorted(LATER.items())
@@ -57,8 +63,6 @@ def inspect_targets(
 def _inspect_target(runner: Runner, target: Target, cc: str | None, cxx: str | None) -> Finding:
     subject = f"target {target}"
     try:
-        if target.is_android and not _has_ndk(runner):
-            return Finding(subject=subject, ok=False, detail="needs an Android NDK, see ndk above")
         if target.is_android:
             toolchain = locate_android_toolchain(runner, target, ToolchainOptions())
         else:
@@ -76,10 +80,6 @@ def _inspect_ndk(runner: Runner) -> Finding:
     tried = "" if is_tried(ndk) else "; builder was not tried with this release"
     detail = f"{ndk.version}, API levels {ndk.oldest_api} to {ndk.newest_api} ({ndk.root}){tried}"
     return Finding(subject="ndk", ok=True, detail=detail)
-
-
-def _has_ndk(runner: Runner) -> bool:
-    return _inspect_ndk(runner).ok
 
 
 def _inspect_jdk(runner: Runner) -> Finding:
