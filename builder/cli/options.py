@@ -12,7 +12,6 @@ import click
 from builder.core.android import ARTIFACT, GROUP, AarOptions
 from builder.core.budgets import Budget, parse_budget
 from builder.core.dtypes import DtypeSet
-from builder.core.inputs import parse_specs
 from builder.core.profile import Flavour, Profile
 from builder.core.targets import MIN_API
 from builder.core.toolchain import ToolchainOptions
@@ -126,6 +125,8 @@ def random_inputs_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_inputs(
         *, shapes: tuple[str, ...], dtypes: tuple[str, ...], **others: object
     ) -> object:
+        from builder.core.inputs import parse_specs  # reads NumPy
+
         return command(inputs=parse_specs(shapes, dtypes), **others)
 
     return shape(dtype(with_inputs))
