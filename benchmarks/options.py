@@ -111,7 +111,9 @@ def options(base: Tuning, size: Tuning) -> Iterator[Variant]:
     packed = tuple(flag for flag in size.link if "relocs" in flag)
     yield change("identical code folding", link=(*base.link, "-Wl,--icf=safe"))
     yield change(
-        "small C locale, no demangler", small_libstdcxx=True, link=(*base.link, "-Wl,-z,muldefs")
+        "small C locale, no demangler",
+        small_cxx=size.small_cxx,
+        link=(*base.link, "-Wl,-z,muldefs"),
     )
     yield change("no unwind tables in C", c=(*base.c, *size.c))
     yield change("no debug handles", dropped=size.dropped)

@@ -41,7 +41,7 @@ from builder.native.units import (
     LIBRARY,
     REGISTRATIONS_UNIT,
     RUNNER_UNIT,
-    SMALL_LIBSTDCXX_UNIT,
+    SMALL_CXX_UNITS,
     BuildUnits,
     make_units,
 )
@@ -176,8 +176,8 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
     linker = _Linker(build=build, units=units, slices=slices, folder=folder, output=linked)
     roots = {REGISTRATIONS_UNIT, *selection.roots}
     roots |= {f"{LIBRARY}/{name}" for name in build.interface.units}
-    if build.tuning.small_libstdcxx:
-        roots.add(SMALL_LIBSTDCXX_UNIT)
+    if build.tuning.small_cxx:
+        roots.add(SMALL_CXX_UNITS[build.tuning.small_cxx])
     closure = close(roots, index, try_link=linker.link)
     rounds = closure.rounds
     units_map = None

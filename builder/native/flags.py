@@ -54,7 +54,8 @@ class Tuning:
     with_messages: frozenset[str] = frozenset()
     """Units whose error messages stay in any case."""
     link: tuple[str, ...] = ()
-    small_libstdcxx: bool = False
+    small_cxx: CxxLibrary | None = None
+    """The C++ library that a small replacement of its parts is linked in front of."""
     lto: bool = False
     """Whether the objects carry bitcode and the last link optimises it as a whole."""
 
@@ -76,6 +77,7 @@ def load_tuning(
     packed = toolchain.packed_relocations if data["relr"] else ()
     messages = (_STRIP_MESSAGES,) if flavour.strip_error_messages else ()
     quantised = DispatchBackend.QUANTIZED_CPU in dispatch
+    linked_in = toolchain.cxx_library is not CxxLibrary.LIBCXX_SHARED
     kinds = (_STRIDED_ONLY,) if quantised else (_STRIDED_ONLY, _NO_QUANTISED)
     return Tuning(
         level=data.get("level"),
@@ -86,7 +88,7 @@ def load_tuning(
         with_messages=frozenset(profiles["with_messages"]),
         dropped=frozenset(data["dropped"]),
         link=(*data["link"], *packed),
-        small_libstdcxx=data["small_libstdcxx"] and toolchain.cxx_library is CxxLibrary.LIBSTDCXX,
+        small_cxx=toolchain.cxx_library if linked_in and data["small_cxx"] else None,
         lto=lto,
     )
 

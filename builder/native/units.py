@@ -10,6 +10,7 @@ from pathlib import Path
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.plan import Interface
 from builder.core.selection import Selection
+from builder.core.toolchain import CxxLibrary
 from builder.core.units import TranslationUnit, UnitGraph
 from builder.native.interfaces import LIBRARIES, Library
 from builder.native.layout import Layout
@@ -17,7 +18,10 @@ from builder.system.files import write_if_changed
 
 LIBRARY = "torchlite"
 RUNNER_UNIT = f"{LIBRARY}/runner.cpp"
-SMALL_LIBSTDCXX_UNIT = f"{LIBRARY}/small_libstdcxx.cpp"
+SMALL_CXX_UNITS = {
+    CxxLibrary.LIBSTDCXX: f"{LIBRARY}/small_libstdcxx.cpp",
+    CxxLibrary.LIBCXX: f"{LIBRARY}/small_libcxx.cpp",
+}
 REGISTRATIONS_UNIT = f"{LIBRARY}/registrations.cpp"
 _ATEN = "aten/src/ATen/"
 _KERNEL_COPIES = "generated/aten/src/ATen/native/"
@@ -73,10 +77,11 @@ def make_units(
         *(_own(f"{LIBRARY}/{name}", runtime / name, offered) for name in interface.units),
         _own(RUNNER_UNIT, runtime / "runner.cpp", (*flags,)),
         _own(
-            SMALL_LIBSTDCXX_UNIT,
+            SMALL_CXX_UNITS[CxxLibrary.LIBSTDCXX],
             runtime / "small_libstdcxx.cpp",
             (*flags, "-D_GLIBCXX_USE_CXX11_ABI=0", "-fno-access-control"),
         ),
+        _own(SMALL_CXX_UNITS[CxxLibrary.LIBCXX], runtime / "small_libcxx.cpp", flags),
         _own(f"{REGISTRATIONS_UNIT}@{digest}", registrations, flags),
     )
     units = dict(graph.units) | {unit.id: unit for unit in own}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.system.places import cache_folder
 from builder.system.process import Runner
 from builder.toolchains.ndk import locate_ndk
 
@@ -22,6 +23,9 @@ pytestmark = [pytest.mark.ndk, pytest.mark.jdk, pytest.mark.torch]
 
 ABIS = ("arm64-v8a", "armeabi-v7a")
 QEMU = {"arm64-v8a": "qemu-aarch64", "armeabi-v7a": "qemu-arm"}
+LEFT_OUT = re.compile(
+    r"_ZNSt6__ndk1(?:\d+(?:money|time_|messages)\w*|\d+(?:collate|ctype|num\w+)Iw\w*|7codecvtID\w*)2idE"
+)
 EXPORTED = re.compile(r" GLOBAL \s*\w+\s+\d+ (\S+?)(?:@|$)", re.MULTILINE)
 
 
@@ -68,6 +72,17 @@ def test_one_symbol_is_exported(packed, abi, tmp_path):
         ["readelf", "--dyn-syms", "--wide", library], capture_output=True, text=True, check=True
     )
     assert EXPORTED.findall(said.stdout) == ["JNI_OnLoad"]
+
+
+def test_no_unit_names_a_facet_that_small_libcxx_leaves_out(packed, models):
+    said = run_builder("plan", models["mobilenet_v2"], "--abi", ABIS[0], "--json")
+    (plan,) = json.loads(said.stdout)
+    (folder,) = (cache_folder() / "native").glob(f"*/plans/{plan['key']}")
+    units = [str(path) for path in (folder.parent.parent / "objects").rglob("*.o")]
+    nm = locate_ndk(Runner.inherit()).compilers / "bin/llvm-nm"
+    named = subprocess.run([nm, "-u", *units], capture_output=True, text=True, check=True).stdout
+    assert "_ZNSt6__ndk17collateIcE2idE" in named  # a facet that stays; so facets are found
+    assert LEFT_OUT.findall(named) == []
 
 
 def test_the_model_is_one_that_the_aar_can_run(packed, models):

@@ -89,10 +89,15 @@ def test_relocations_are_packed_as_the_toolchain_can():
     assert "-Wl,--pack" not in load_tuning(fast, toolchain, CPU).link
 
 
-def test_another_cxx_library_gets_nothing_of_libstdcxx():
-    other = make_toolchain(cxx_library=CxxLibrary.LIBCXX)
-    assert load_tuning(Flavour(), make_toolchain(), CPU).small_libstdcxx
-    assert not load_tuning(Flavour(), other, CPU).small_libstdcxx
+@pytest.mark.parametrize("library", [CxxLibrary.LIBSTDCXX, CxxLibrary.LIBCXX])
+def test_a_cxx_library_that_is_linked_in_is_made_small(library):
+    tuning = load_tuning(Flavour(), make_toolchain(cxx_library=library), CPU)
+    assert tuning.small_cxx is library
+
+
+def test_a_shared_cxx_library_stays_whole():
+    shared = make_toolchain(cxx_library=CxxLibrary.LIBCXX_SHARED)
+    assert load_tuning(Flavour(), shared, CPU).small_cxx is None
 
 
 def test_error_messages_go_when_asked():

@@ -1,0 +1,87 @@
+// What a runtime does not need of libc++'s "C" locale. Linked in front of libc++_static.a by
+// profiles that build for size; without libc++ this file is empty.
+//
+// The classic locale of libc++ holds all facets there are: money, time, messages and wide characters.
+// The runtime formats numbers into narrow streams. A facet is reached by its virtual table alone, so
+// the tables of the others are defined here, and the linker collects what only the real ones reach.
+// Names of tables are part of the ABI, unlike the layout of the locale.
+//
+// Every entry ends the process. Nothing calls one: no unit names such a facet
+// (tests/native/test_android.py), and no code of an app can, as the library exports no symbol of
+// libc++. collate<char> stays: std::regex takes it.
+
+#include <version>
+
+#if defined(_LIBCPP_VERSION)
+
+#include <cstddef>
+#include <cstdlib>
+
+namespace {
+
+[[noreturn]] void refuse() {
+  std::abort();
+}
+
+} // namespace
+
+extern "C" {
+
+using Entry = void (*)();
+
+// As many entries as the longest of the tables, that of time_get, has.
+__attribute__((visibility("hidden"))) extern const Entry torchlite_left_out[32] = {
+    refuse, refuse, refuse, refuse, refuse, refuse, refuse, refuse, refuse, refuse, refuse,
+    refuse, refuse, refuse, refuse, refuse, refuse, refuse, refuse, refuse, refuse, refuse,
+    refuse, refuse, refuse, refuse, refuse, refuse, refuse, refuse, refuse, refuse,
+};
+
+#if defined(__ANDROID__)
+#define STD "NSt6__ndk1"
+#define MBSTATE "9mbstate_t"
+#else
+#define STD "NSt3__1"
+#define MBSTATE "11__mbstate_t"
+#endif
+
+#define LEFT_OUT(name, mangled)                                                              \
+  extern const Entry torchlite_no_##name[32] __asm__("_ZTV" STD mangled "E")                 \
+      __attribute__((visibility("hidden"), alias("torchlite_left_out")));
+#define READER(type) "I" type "NS_19istreambuf_iteratorI" type "NS_11char_traitsI" type "EEEEE"
+#define WRITER(type) "I" type "NS_19ostreambuf_iteratorI" type "NS_11char_traitsI" type "EEEEE"
+
+LEFT_OUT(collate_wide, "7collateIwE")
+LEFT_OUT(messages, "8messagesIcE")
+LEFT_OUT(messages_wide, "8messagesIwE")
+LEFT_OUT(ctype_wide, "5ctypeIwE")
+LEFT_OUT(numpunct_wide, "8numpunctIwE")
+LEFT_OUT(num_get_wide, "7num_get" READER("w"))
+LEFT_OUT(num_put_wide, "7num_put" WRITER("w"))
+LEFT_OUT(moneypunct, "10moneypunctIcLb0EE")
+LEFT_OUT(moneypunct_international, "10moneypunctIcLb1EE")
+LEFT_OUT(moneypunct_wide, "10moneypunctIwLb0EE")
+LEFT_OUT(moneypunct_wide_international, "10moneypunctIwLb1EE")
+LEFT_OUT(money_get, "9money_get" READER("c"))
+LEFT_OUT(money_get_wide, "9money_get" READER("w"))
+LEFT_OUT(money_put, "9money_put" WRITER("c"))
+LEFT_OUT(money_put_wide, "9money_put" WRITER("w"))
+LEFT_OUT(time_get, "8time_get" READER("c"))
+LEFT_OUT(time_get_wide, "8time_get" READER("w"))
+LEFT_OUT(time_put, "8time_put" WRITER("c"))
+LEFT_OUT(time_put_wide, "8time_put" WRITER("w"))
+LEFT_OUT(codecvt_16, "7codecvtIDsc" MBSTATE "E")
+LEFT_OUT(codecvt_16_8, "7codecvtIDsDu" MBSTATE "E")
+LEFT_OUT(codecvt_32, "7codecvtIDic" MBSTATE "E")
+LEFT_OUT(codecvt_32_8, "7codecvtIDiDu" MBSTATE "E")
+
+// The demangler is 120 KB; without it types in messages have their mangled names.
+char* __cxa_demangle(const char*, char*, std::size_t*, int* status) {
+  if (status != nullptr) {
+    *status = -1; // what it says when there is no memory
+  }
+  return nullptr;
+}
+
+} // extern "C"
+
+#endif
