@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from builder.core.android import LIBRARY
 from builder.core.plan import Interface
 
 
@@ -27,7 +28,6 @@ class Library:
 
 
 _JNI = tuple(f"jni/{name}.cpp" for name in ("calls", "images", "ivalues", "modules", "tensors"))
-_JNI_NAME = "libpytorch_jni_lite.so"
 
 LIBRARIES = {
     Interface.C: Library(
@@ -36,9 +36,9 @@ LIBRARIES = {
         exports=("torchlite_*",),
         has_runner=True,
     ),
-    Interface.JNI: Library(soname=_JNI_NAME, units=_JNI, exports=("JNI_OnLoad",), has_runner=False),
+    Interface.JNI: Library(soname=LIBRARY, units=_JNI, exports=("JNI_OnLoad",), has_runner=False),
     Interface.JNI_AND_C: Library(
-        soname=_JNI_NAME,
+        soname=LIBRARY,
         units=("torchlite.cpp", *_JNI),
         exports=("JNI_OnLoad", "torchlite_*"),
         has_runner=True,

@@ -74,6 +74,27 @@ def test_one_symbol_is_exported(packed, abi, tmp_path):
     assert EXPORTED.findall(said.stdout) == ["JNI_OnLoad"]
 
 
+def test_symbols_are_those_of_the_libraries_by_build_id(packed, tmp_path):
+    aar = Path(packed["aar"]["path"])
+    (symbols,) = aar.parent.glob("*-native-debug-symbols.zip")
+    found = {
+        abi: (
+            read_build_id(aar, f"jni/{abi}/libpytorch_jni_lite.so", tmp_path / "stripped"),
+            read_build_id(symbols, f"{abi}/libpytorch_jni_lite.so", tmp_path / "whole"),
+        )
+        for abi in ABIS
+    }
+    assert all(stripped == whole for stripped, whole in found.values())
+    assert len(set(found.values())) == len(ABIS)
+
+
+def read_build_id(archive, name, folder):
+    with zipfile.ZipFile(archive) as opened:
+        library = opened.extract(name, folder)
+    said = subprocess.run(["readelf", "-n", library], capture_output=True, text=True, check=True)
+    return re.search(r"Build ID: ([0-9a-f]{40})", said.stdout)[1]
+
+
 def test_no_unit_names_a_facet_that_small_libcxx_leaves_out(packed, models):
     said = run_builder("plan", models["mobilenet_v2"], "--abi", ABIS[0], "--json")
     (plan,) = json.loads(said.stdout)
@@ -101,6 +122,19 @@ def test_it_gives_torchs_numbers_on_androids_loader(packed, models, abi):
         "verify", models["mobilenet_v2"], "--runtime", runtime, "--via", via, "--json"
     )
     assert json.loads(said.stdout)["ok"]
+
+
+@pytest.mark.androidroot
+def test_a_quantised_model_gives_torchs_numbers_there(tmp_path):
+    model = tmp_path / "quantised.ptl"
+    run_builder("export", "models:quantised", "--shape", "1,3,16,16", "-o", model)
+    run_builder("build", model, "--abi", ABIS[0], "-o", tmp_path / "out")
+    via = f"{QEMU[ABIS[0]]} -L {os.environ['BUILDER_ANDROID_ROOT']}"
+    said = run_builder(
+        *("verify", model, "--runtime", tmp_path / "out" / ABIS[0], "--via", via, "--json")
+    )
+    (output,) = json.loads(said.stdout)["outputs"]
+    assert output["max_relative"] <= 1e-4
 
 
 def test_the_same_bytes_come_again(packed, models, tmp_path):
