@@ -17,7 +17,7 @@ from builder.system.places import cache_folder
 from builder.system.process import Runner
 from builder.toolchains.ndk import locate_ndk
 
-from .conftest import run_builder
+from .conftest import HERE, run_builder
 
 pytestmark = [pytest.mark.ndk, pytest.mark.jdk, pytest.mark.torch]
 
@@ -135,6 +135,28 @@ def test_a_quantised_model_gives_torchs_numbers_there(tmp_path):
     )
     (output,) = json.loads(said.stdout)["outputs"]
     assert output["max_relative"] <= 1e-4
+
+
+@pytest.mark.androidroot
+def test_a_c_program_uses_what_prefab_offers(models, tmp_path):
+    out = tmp_path / "out"
+    said = run_builder(
+        *("build", models["identity"], "--abi", ABIS[0], "--prefab", "-o", out, "--json")
+    )
+    with zipfile.ZipFile(json.loads(said.stdout)["aar"]["path"]) as aar:
+        aar.extractall(tmp_path / "aar")
+    offered = tmp_path / "aar/prefab/modules/torchlite"
+    library = offered / f"libs/android.{ABIS[0]}/libpytorch_jni_lite.so"
+    clang = locate_ndk(Runner.inherit()).compilers / "bin/clang"
+    program = tmp_path / "consumer"
+    flags = ("--target=aarch64-linux-android21", "-fuse-ld=lld", "-pie")
+    sources = (f"-I{offered / 'include'}", HERE / "consumer.c", library)
+    subprocess.run([clang, *flags, *sources, "-o", program], check=True)
+    root = os.environ["BUILDER_ANDROID_ROOT"]
+    libraries = f"LD_LIBRARY_PATH={library.parent}"
+    command = (QEMU[ABIS[0]], "-L", root, "-E", libraries, program, models["identity"])
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (0, "2.6.0\n"), ran.stderr
 
 
 def test_the_same_bytes_come_again(packed, models, tmp_path):
