@@ -34,6 +34,7 @@ from builder.native.link import (
     map_path,
     strip_library,
 )
+from builder.native.macho import DYLIB, Dylib, link_dylib, merged_path, write_static
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
 from builder.native.reply import Roots, read_unit_graph
 from builder.native.slices import Slices
@@ -117,6 +118,8 @@ def prepare(build: NativeBuild) -> UnitGraph:
         write_atomically(layout.configured_marker, json.dumps(build.plan.to_json(), indent=2))
     link_folder(layout.source, os.path.relpath(build.tree.root, layout.root))
     link_folder(layout.runtime, str(build.runtime))
+    if build.toolchain.sdk:
+        link_folder(layout.sdk, str(build.toolchain.sdk.root))
     for one in build.features:
         link_folder(layout.root / one.feature.name, os.path.relpath(one.tree.root, layout.root))
     dropped = drop_torn_objects(layout.root)
@@ -169,7 +172,8 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
         headers=build.headers,
     )
     folder = compile_folder(build)
-    linked = build.layout.plan / "unstripped" / build.interface.soname
+    name = DYLIB if build.plan.target.is_apple else build.interface.soname
+    linked = build.layout.plan / "unstripped" / name
     generated = read_generated(build.layout.configured)
     slices = Slices(generated, graph, build.layout.slices)
     index = load_index(build.index_files, graph, generated)
@@ -204,6 +208,7 @@ def compile_folder(build: NativeBuild) -> CompileFolder:
             Prefix(build.tree.root, layout.source.name),
             Prefix(build.runtime, layout.runtime.name),
             *(Prefix(one.tree.root, one.feature.name) for one in build.features),
+            *((Prefix(sdk.root, layout.sdk.name),) if (sdk := build.toolchain.sdk) else ()),
         ),
     )
 
@@ -235,15 +240,26 @@ class _Linker:
         write_ninja(render_ninja(known, self.build.toolchain, self.folder), self.folder)
         _compile(self.build, self.folder, ids)
         self.output.parent.mkdir(parents=True, exist_ok=True)
+        objects = [self.folder.root / self.folder.object_path(unit_id) for unit_id in ids]
+        log = self.build.layout.logs / "link.log"
+        build = self.build
+        if build.plan.target.is_apple:
+            dylib = Dylib(
+                objects=tuple(objects),
+                output=self.output,
+                exports=build.interface.exports,
+                merged=merged_path(self.output) if LTO_FLAGS[0] in flags else None,
+            )
+            return link_dylib(dylib, build.toolchain, runner=build.runner, log=log).undefined
         outcome = link_library(
-            [self.folder.root / self.folder.object_path(unit_id) for unit_id in ids],
+            objects,
             self.output,
-            self.build.toolchain,
+            build.toolchain,
             flags=flags,
-            soname=self.build.interface.soname,
-            version_script=self.build.interface.version_script,
-            runner=self.build.runner,
-            log=self.build.layout.logs / "link.log",
+            soname=build.interface.soname,
+            version_script=build.interface.version_script,
+            runner=build.runner,
+            log=log,
         )
         return outcome.undefined
 
@@ -275,6 +291,21 @@ def _finish(
     rounds: int,
     started: float,
 ) -> LinkResult:
+    if build.plan.target.is_apple:
+        build.progress.step("writing the static library")
+        static = write_static(linked, build.layout.plan, folder, build.toolchain, build.runner)
+        return LinkResult(
+            library=static.archive,
+            unstripped=linked,
+            image=static.image,
+            map_file=map_path(linked),
+            runner=None,
+            units=tuple(sorted(reached)),
+            units_compiled=sum(build.compiled),
+            units_known=units.known,
+            rounds=rounds,
+            seconds=time.monotonic() - started,
+        )
     build.progress.step("stripping the library and linking the runner")
     library = build.layout.plan / build.interface.soname
     with replacement(library) as temporary:

@@ -72,7 +72,8 @@ def load_tuning(
     text = resources.files("builder.native").joinpath("profiles.toml").read_text()
     profiles = tomllib.loads(text)
     data = profiles[flavour.profile]
-    lto = bool(data["lto"]) and toolchain.compiler_major >= _FAT_LTO_SINCE
+    apple = toolchain.target.is_apple
+    lto = apple or (bool(data["lto"]) and toolchain.compiler_major >= _FAT_LTO_SINCE)
     packed = toolchain.packed_relocations if data["relr"] else ()
     messages = (_STRIP_MESSAGES,) if flavour.strip_error_messages else ()
     quantised = DispatchBackend.QUANTIZED_CPU in dispatch
@@ -80,12 +81,12 @@ def load_tuning(
     return Tuning(
         level=data.get("level"),
         kernels=data.get("kernels"),
-        compile=(*data["compile"], *(_FAT_LTO if lto else ())),
+        compile=(*data["compile"], *(_FAT_LTO if lto and not apple else ())),
         c=tuple(data["c"]),
         cxx=(*data["cxx"], _INFERENCE, *kinds, *messages),
         with_messages=frozenset(profiles["with_messages"]),
         dropped=frozenset(data["dropped"]),
-        link=(*data["link"], *packed),
+        link=() if apple else (*data["link"], *packed),
         small_libstdcxx=data["small_libstdcxx"] and toolchain.cxx_library is CxxLibrary.LIBSTDCXX,
         lto=lto,
     )
