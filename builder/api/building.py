@@ -189,10 +189,12 @@ def _native_build(
 
 
 def _find_indexes(plan: BuildPlan) -> tuple[Path, ...]:
+    from builder.core.targets import Platform
     from builder.system.places import data_folder
 
     stem = data_folder("third_party") / f"symbols-{plan.source_version}"
-    own = Path(f"{stem}-{plan.target.platform}.txt")
+    family = Platform.IOS if plan.target.is_apple else plan.target.platform
+    own = Path(f"{stem}-{family}.txt")
     return (Path(f"{stem}.txt"), *((own,) if own.is_file() else ()))
 
 

@@ -16,6 +16,8 @@ _DROPPED = re.compile(
     r"-W.*|-w|-g.*|-O.|-fcolor-diagnostics|-fvisibility.*|-ffunction-sections|-fdata-sections"
     r"|-Qunused-arguments|-pedantic|--target=.*|-f(no-)?addrsig|-no-canonical-prefixes"
 )
+_PAIRS = ("-arch",)
+"""Flags with a value behind them that the toolchain gives itself."""
 _OPTIMISATION = re.compile(r"-O.")
 _KERNEL = re.compile(
     r"aten/src/ATen/native/(quantized/)?cpu/(kernels/)?[^/]+\.(DEFAULT|NEON|ZVECTOR)\.cpp$"
@@ -103,7 +105,9 @@ def tune_flags(
         unit_id: tells kernels from the rest.
         language: `C`, `CXX` or `ASM`.
     """
-    kept = [f for f in upstream if not _DROPPED.fullmatch(f) and f not in tuning.dropped]
+    kept = [
+        f for f in _drop_pairs(upstream) if not _DROPPED.fullmatch(f) and f not in tuning.dropped
+    ]
     if language == "ASM":
         return tuple(kept)
     levels = [flag for flag in upstream if _OPTIMISATION.fullmatch(flag)]
@@ -113,3 +117,9 @@ def tune_flags(
     if unit_id in tuning.with_messages:
         only = tuple(flag for flag in only if flag != _STRIP_MESSAGES)
     return (*kept, level, *COMMON, *tuning.compile, *only)
+
+
+def _drop_pairs(flags: tuple[str, ...]) -> list[str]:
+    """Returns `flags` without _PAIRS and their values."""
+    before = ("", *flags)
+    return [flag for last, flag in zip(before, flags, strict=False) if not {last, flag} & {*_PAIRS}]

@@ -107,6 +107,7 @@ def describe_to_cmake(
         ("CMAKE_TOOLCHAIN_FILE", str(cmake_file)),
         ("CMAKE_OSX_SYSROOT", str(sdk.root)),
         ("CMAKE_OSX_DEPLOYMENT_TARGET", ""),
+        ("CMAKE_OSX_ARCHITECTURES", facts.arch),
         ("IOS_ARCH", facts.arch),
         ("TORCHLITE_FLAGS", " ".join(flags)),
         *tools,

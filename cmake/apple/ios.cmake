@@ -1,5 +1,6 @@
 # CMake's side of a toolchain for iOS and its simulator; builder.toolchains.apple gives the variables.
-# CMAKE_SYSTEM_PROCESSOR stays empty: IOS_ARCH is what PyTorch and its parts ask on Apple's systems.
+# CMAKE_SYSTEM_PROCESSOR stays empty: on Apple's systems PyTorch and its parts ask IOS_ARCH or
+# CMAKE_OSX_ARCHITECTURES.
 set(CMAKE_SYSTEM_NAME Darwin)
 set(UNIX TRUE)
 set(APPLE TRUE)
@@ -21,7 +22,6 @@ foreach(tool ar ranlib nm strip install-name-tool)
   endif()
 endforeach()
 
-set(CMAKE_OSX_ARCHITECTURES "${IOS_ARCH}")
 set(CMAKE_FIND_ROOT_PATH "${CMAKE_OSX_SYSROOT}")
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)

@@ -119,3 +119,10 @@ def test_kinds_of_tensors_follow_the_dispatch(dispatch, quantised):
     flags = tune_flags(UPSTREAM, tuning, unit_id="c10/a.cpp", language="CXX")
     assert "-DTORCHLITE_STRIDED_ONLY" in flags
     assert ("-DTORCHLITE_NO_QUANTIZED" not in flags) is quantised
+
+
+def test_an_architecture_of_cmakes_goes_since_the_toolchain_names_its_own():
+    flags = ("-DA", "-arch", "arm64", "-I", "/src", "-O2")
+    tuned = tune_flags(flags, SIZE, unit_id="c10/core/Device.cpp", language="CXX")
+    assert tuned[:3] == ("-DA", "-I", "/src")
+    assert not {"-arch", "arm64"} & set(tuned)
