@@ -73,7 +73,7 @@ def link_dylib(dylib: Dylib, toolchain: Toolchain, *, runner: Runner, log: Path)
     if dylib.merged:
         shutil.rmtree(dylib.merged, ignore_errors=True)
         dylib.merged.mkdir(parents=True)
-    merging = ("-flto=full", f"-Wl,-object_path_lto,{dylib.merged}") if dylib.merged else ()
+    merging = ("-flto=full", *_pass_on("-object_path_lto", dylib.merged)) if dylib.merged else ()
     command = (
         str(toolchain.cxx.path),
         *toolchain.system_flags,
@@ -81,9 +81,9 @@ def link_dylib(dylib: Dylib, toolchain: Toolchain, *, runner: Runner, log: Path)
         *choose_linker(toolchain),
         *merging,
         f"-Wl,-install_name,@rpath/{dylib.output.name}",
-        *("-Xlinker", "-exported_symbols_list", "-Xlinker", str(exports)),
-        *("-Xlinker", "-map", "-Xlinker", str(map_path(dylib.output))),
-        *("-Xlinker", "-filelist", "-Xlinker", str(response)),
+        *_pass_on("-exported_symbols_list", exports),
+        *_pass_on("-map", map_path(dylib.output)),
+        *_pass_on("-filelist", response),
         *toolchain.frameworks,
         *("-o", str(dylib.output)),
     )
@@ -92,6 +92,11 @@ def link_dylib(dylib: Dylib, toolchain: Toolchain, *, runner: Runner, log: Path)
     if completed.returncode != 0 and not undefined:
         raise NativeBuildError(failure_text(f"linking {dylib.output.name}", completed, log=log))
     return LinkOutcome(undefined)
+
+
+def _pass_on(option: str, path: Path) -> tuple[str, ...]:
+    """Returns an option for the linker; -Wl would split the path at its commas."""
+    return ("-Xlinker", option, "-Xlinker", str(path))
 
 
 def parse_apple_undefined(output: str) -> tuple[str, ...]:

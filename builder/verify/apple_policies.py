@@ -43,6 +43,8 @@ class ApplePolicies:
     """Symbols that a slice exports."""
     allowed: tuple[str, ...]
     """Patterns of what it may export."""
+    linker: tuple[str, ...]
+    """Symbols that every linker makes by itself."""
     stubs: StubPolicy
     since: tuple[SincePolicy, ...]
     device_paths: tuple[str, ...]
@@ -64,6 +66,7 @@ def parse_apple_policies(text: str) -> ApplePolicies:
         rules=tuple(Rule(**rule) for rule in data.pop("rules")),
         required=tuple(exports["required"]),
         allowed=tuple(exports["allowed"]),
+        linker=tuple(data.pop("linker")["symbols"]),
         stubs=StubPolicy(libraries={n: tuple(paths) for n, paths in stubs.items()}, **kept),
         since=tuple(
             SincePolicy(

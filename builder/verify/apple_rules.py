@@ -91,7 +91,7 @@ def _check_exports(subject: Slice) -> Iterator[str]:
 def _check_imports(subject: Slice) -> Iterator[str]:
     if subject.system is None:
         raise UncheckedError("needs an SDK: --apple-sdk DIR, or builder fetch --feature apple")
-    there = frozenset[str]().union(*subject.system.values())
+    there = frozenset(subject.policies.linker).union(*subject.system.values())
     unknown = sorted(subject.undefined - there)
     if unknown:
         yield f"{len(unknown):,} symbols that none of them has: {some(unknown)}"
