@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import plistlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.parsers.expat import ExpatError
@@ -72,34 +73,20 @@ def read_binaries(framework: Path) -> Iterator[AppleBinary]:
     Raises:
         ConfigurationError: `Info.plist` or a library cannot be read, or is for another system.
     """
-    manifest = find_manifest(framework)
-    oldest = (
-        {entry.runtime.abi: entry.min_os for entry in manifest.slices.values()} if manifest else {}
-    )
+    oldest = _list_deployment_targets(framework)
     for entry in _read_entries(framework):
         try:
-            folder, platform = str(entry["LibraryIdentifier"]), str(entry["SupportedPlatform"])
-            variant = str(entry.get("SupportedPlatformVariant", ""))
-            name = str(entry.get("BinaryPath", entry["LibraryPath"]))
-            system = Platform("-".join(filter(None, (platform, variant))))
-            path = _stay_inside(framework, f"{folder}/{name}")
-            data = path.read_bytes()
-            files = split_architectures(data) or dict.fromkeys(
-                entry["SupportedArchitectures"][:1], data
-            )
-        except (KeyError, ValueError, OSError) as error:
+            platform, path, files = _read_slice(framework, entry)
+        except (KeyError, TypeError, ValueError, OSError) as error:
             raise ConfigurationError(
                 f"{framework} has a slice that cannot be read: {error}",
                 hint="builder checks static libraries for iOS and its simulator",
             ) from error
         for arch, contents in files.items():
-            target = Target(
-                platform=system, architecture=_PROCESSORS.get(arch, arch), min_os=MIN_IOS
-            )
-            known = oldest.get(target.abi, MIN_IOS)
+            target = Target(platform=platform, architecture=_PROCESSORS.get(arch, arch))
             yield AppleBinary(
-                path=f"{folder}/{name}" + (f" ({arch})" if len(files) > 1 else ""),
-                target=Target(platform=system, architecture=target.architecture, min_os=known),
+                path=f"{path} ({arch})" if len(files) > 1 else path,
+                target=replace(target, min_os=oldest.get(target.abi, MIN_IOS)),
                 arch=arch,
                 contents=contents if is_archive(contents) else b"",
             )
@@ -128,6 +115,25 @@ def check_contents(framework: Path, manifest: XcframeworkManifest) -> Iterator[P
             wanted=f"the files that {MANIFEST} lists, as they were when it was written",
             remedy="build the xcframework again",
         )
+
+
+def _list_deployment_targets(framework: Path) -> dict[str, int]:
+    """Returns ABI -> what the manifest says; nothing where there is none."""
+    manifest = find_manifest(framework)
+    slices = manifest.slices if manifest else {}
+    return {abi: entry.min_os for abi, entry in slices.items()}
+
+
+def _read_slice(
+    framework: Path, entry: Mapping[str, Any]
+) -> tuple[Platform, str, dict[str, bytes]]:
+    """Returns the platform of a slice, the path of its library, and that for each processor."""
+    variant = entry.get("SupportedPlatformVariant")
+    name = f"{entry['SupportedPlatform']}-{variant}" if variant else entry["SupportedPlatform"]
+    path = f"{entry['LibraryIdentifier']}/{entry.get('BinaryPath') or entry['LibraryPath']}"
+    data = _stay_inside(framework, path).read_bytes()
+    alone = dict.fromkeys(entry["SupportedArchitectures"][:1], data)
+    return Platform(name), path, split_architectures(data) or alone
 
 
 def _read_entries(framework: Path) -> list[dict[str, Any]]:
