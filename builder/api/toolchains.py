@@ -216,7 +216,7 @@ def _locate_open_sdk(target: Target) -> AppleSdk:
 
 
 def diagnose() -> Diagnosis:
-    """Returns what is installed, and for each target what it still needs; changes nothing."""
+    """Returns what is installed, and for each target what it still needs; fetches nothing."""
     from builder.core.artifacts import Diagnosis
     from builder.core.targets import TARGETS
     from builder.core.toolchain import ToolchainOptions

@@ -83,22 +83,29 @@ def locate_apple_toolchain(
     return toolchain
 
 
-def describe_system(facts: AppleFacts, sdk: AppleSdk) -> tuple[str, ...]:
-    """Returns the flags that make clang compile for a platform of Apple's."""
-    found = (f"--target={facts.triple}", "-isysroot", str(sdk.root))
-    if not sdk.is_open:
-        return found
-    # The headers leave both names to the compiler; and clang would look beside itself first.
-    names = ("-D_LIBCPP_ABI_VERSION=1", "-D_LIBCPP_ABI_NAMESPACE=__1")
-    return (*found, "-nostdinc++", "-isystem", str(sdk.root / "usr/include/c++/v1"), *names)
+def describe_system(facts: AppleFacts, sdk: AppleSdk, *, own: bool = True) -> tuple[str, ...]:
+    """Returns the flags that make clang compile for a platform of Apple's.
+
+    Args:
+        facts: of the target.
+        sdk: what to compile against.
+        own: whether clang is of LLVM and not Xcode's: it would take a C++ library's headers from
+            beside itself before the SDK's.
+    """
+    found: tuple[str, ...] = (f"--target={facts.triple}", "-isysroot", str(sdk.root))
+    if own:
+        found += ("-nostdinc++", "-isystem", str(sdk.root / "usr/include/c++/v1"))
+    if sdk.is_open:  # its headers leave both names to the compiler
+        found += ("-D_LIBCPP_ABI_VERSION=1", "-D_LIBCPP_ABI_NAMESPACE=__1")
+    return found
 
 
 def describe_to_cmake(
     facts: AppleFacts, sdk: AppleSdk, linker: Tool | None, cmake_file: Path
 ) -> tuple[tuple[str, str], ...]:
     """Returns the CMake variables for `facts`; without `linker`, Xcode's tools are CMake's own."""
-    flags = [flag for flag in describe_system(facts, sdk) if flag != "-isysroot"]
-    flags.remove(str(sdk.root))
+    system = describe_system(facts, sdk, own=linker is not None)
+    flags = [flag for flag in system if flag not in {"-isysroot", str(sdk.root)}]
     tools = () if linker is None else (
         ("TORCHLITE_LINKER", f"-fuse-ld=lld --ld-path={linker.path}"),
         ("TORCHLITE_TOOLS", str(linker.path.resolve().parent)),

@@ -53,7 +53,7 @@ def locate_xcode_toolchain(
         cmake=locate_packaged_tool(runner, "cmake", "CMAKE_BIN_DIR"),
         ninja=locate_packaged_tool(runner, "ninja", "BIN_DIR"),
         python=Tool(name="python", path=Path(sys.executable), version=platform.python_version()),
-        system_flags=describe_system(facts, sdk),
+        system_flags=describe_system(facts, sdk, own=False),
         frameworks=FRAMEWORKS,
         cxx_library=CxxLibrary.SYSTEM,
         sdk=sdk,

@@ -51,7 +51,8 @@ def test_no_path_decides_the_bytes():
 def test_open_headers_are_told_what_a_vendor_would_have_told_them():
     assert "-D_LIBCPP_ABI_NAMESPACE=__1" in locate().system_flags
     real = replace(OPEN, name="iphoneos17.2", is_open=False)
-    assert locate(sdk=real).system_flags[1:] == ("-isysroot", "/c/my sdk")
+    headers = ("-nostdinc++", "-isystem", "/c/my sdk/usr/include/c++/v1")
+    assert locate(sdk=real).system_flags[1:] == ("-isysroot", "/c/my sdk", *headers)
 
 
 def test_cmake_is_told_the_architecture_and_no_deployment_target_of_its_own():
