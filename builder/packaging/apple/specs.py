@@ -55,9 +55,9 @@ Pod::Spec.new do |s|
   s.vendored_frameworks = '{framework}.xcframework'
   s.frameworks = 'Accelerate'
   s.libraries = 'c++'
-  s.pod_target_xcconfig = {{
-    'SWIFT_INCLUDE_PATHS' => '"${{PODS_XCFRAMEWORKS_BUILD_DIR}}/{pod}/Headers"'
-  }}
+  headers = {{ 'SWIFT_INCLUDE_PATHS' => '"${{PODS_XCFRAMEWORKS_BUILD_DIR}}/{pod}/Headers"' }}
+  s.pod_target_xcconfig = headers
+  s.user_target_xcconfig = headers
 {resources}end
 """
 
