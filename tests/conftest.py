@@ -1,7 +1,7 @@
 """Tests skip where what they are marked with is missing, and fail where the run expects it.
 
 BUILDER_EXPECT names, separated by commas, what has to be there: `torch`, `host`, `ccache`,
-`distcc`, `jdk`, `maven`, `ndk`, `androidroot`.
+`distcc`, `jdk`, `maven`, `ndk`, `androidroot`, `apple`.
 """
 
 from __future__ import annotations
@@ -48,6 +48,13 @@ def has_ndk() -> bool:
         return False
 
 
+def has_apple() -> bool:
+    from builder.api.sources import find_sources
+
+    linkers = (f"ld64.lld{suffix}" for suffix in CLANG_SUFFIXES)
+    return any(map(shutil.which, linkers)) and find_sources("apple") is not None
+
+
 def has_android_root() -> bool:
     root = os.environ.get("BUILDER_ANDROID_ROOT")
     return bool(root) and all(map(shutil.which, ("qemu-aarch64", "qemu-arm")))
@@ -65,6 +72,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "maven": has_programs("mvn"),
     "ndk": has_ndk,
     "androidroot": has_android_root,
+    "apple": has_apple,
     "distcc": has_programs("distcc", "distccd"),
 }
 

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from builder.api.android import AarOutcome, build_aar, refuse_unpackable
+from builder.api.apple import (
+    AppleOutcome,
+    build_apple,
+    check_xcframework,
+    refuse_duplicates,
+    refuse_frameworks,
+)
 from builder.api.building import BuildOutcome, build_runtime
 from builder.api.checking import check_libraries, check_model
 from builder.api.exporting import export_model
@@ -12,9 +19,11 @@ from builder.api.sizing import (
     MeasuredRuntime,
     measure_aar,
     measure_runtime,
+    measure_xcframework,
     price_set,
     refuse_aar_excess,
     refuse_excess,
+    refuse_slice_excess,
     render_size_page,
 )
 from builder.api.sources import (
@@ -35,13 +44,16 @@ from builder.core.request import BuildRequest
 
 __all__ = [
     "AarOutcome",
+    "AppleOutcome",
     "BuildOutcome",
     "BuildRequest",
     "MeasuredRuntime",
     "build_aar",
+    "build_apple",
     "build_runtime",
     "check_libraries",
     "check_model",
+    "check_xcframework",
     "diagnose",
     "export_model",
     "fetch_sources",
@@ -55,12 +67,16 @@ __all__ = [
     "locate_toolchain",
     "measure_aar",
     "measure_runtime",
+    "measure_xcframework",
     "plan_build",
     "plan_builds",
     "price_set",
     "read_models",
     "refuse_aar_excess",
+    "refuse_duplicates",
     "refuse_excess",
+    "refuse_frameworks",
+    "refuse_slice_excess",
     "refuse_unpackable",
     "render_size_page",
     "time_model",

@@ -36,6 +36,8 @@ class BuildOutcome:
     logs: Path
     skipped: tuple[str, ...] = ()
     """Operators that were asked for and left out, as the caller allowed."""
+    sdk: Path | None = None
+    """Of Apple's platforms: what was compiled against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,7 @@ def build_runtime(
         size=size,
         logs=runtime.build.layout.logs,
         skipped=tuple(sorted(map(str, runtime.serving.skipped))),
+        sdk=sdk.root if (sdk := runtime.build.toolchain.sdk) else None,
     )
 
 
@@ -93,11 +96,12 @@ def link_library(
     """
     from builder.api.planning import plan_build
     from builder.api.serving import choose_operators, confirm_operators
-    from builder.api.toolchains import locate_toolchain
+    from builder.api.toolchains import locate_toolchain, prepare_sdk
     from builder.native.building import build_runtime as link_runtime
     from builder.native.building import prepare
     from builder.system.locks import folder_lock
 
+    prepare_sdk(target, request.tools, progress=progress)
     toolchain = locate_toolchain(target, options=request.tools)
     plan = plan_build(
         request.inputs,
@@ -107,6 +111,7 @@ def link_library(
         dtypes=request.dtypes,
         interface=interface,
     )
+    _refuse_vulkan(plan)
     _note_choices(plan, progress)
     build = _native_build(plan, toolchain, progress=progress, jobs=request.jobs)
     skip = request.skip_unknown
@@ -184,10 +189,12 @@ def _native_build(
 
 
 def _find_indexes(plan: BuildPlan) -> tuple[Path, ...]:
+    from builder.core.targets import Platform
     from builder.system.places import data_folder
 
     stem = data_folder("third_party") / f"symbols-{plan.source_version}"
-    own = Path(f"{stem}-{plan.target.platform}.txt")
+    family = Platform.IOS if plan.target.is_apple else plan.target.platform
+    own = Path(f"{stem}-{family}.txt")
     return (Path(f"{stem}.txt"), *((own,) if own.is_file() else ()))
 
 
@@ -212,6 +219,17 @@ def _locate_features(plan: BuildPlan, progress: Progress) -> tuple[LocatedFeatur
         LocatedFeature(feature=known[name], tree=locate_sources(progress=progress, feature=name))
         for name, _ in plan.features
     )
+
+
+def _refuse_vulkan(plan: BuildPlan) -> None:
+    from builder.errors import ModelError
+
+    names = [str(o) for o in plan.operator_list.operators if o.namespace.startswith("vulkan")]
+    if names and plan.target.is_apple:
+        raise ModelError(
+            f"{names[0]} runs on Vulkan, which Apple's systems do not have",
+            hint="export the model for the processor: builder export MODEL",
+        )
 
 
 def _note_choices(plan: BuildPlan, progress: Progress) -> None:

@@ -116,10 +116,15 @@ def _read_manifests(runtime: Path) -> Mapping[str, Manifest]:
     from builder.system.machine import host_abi
     from builder.verify.aars import choose_aar, read_aar_manifest
     from builder.verify.located import locate_runtime
+    from builder.verify.xcframeworks import choose_xcframework, read_manifest
 
+    framework = choose_xcframework(runtime, host_abi=host_abi())
+    if framework is not None:
+        slices = read_manifest(framework).slices
+        return {abi: entry.runtime for abi, entry in slices.items()}
     aar = choose_aar(runtime, host_abi=host_abi())
     if aar is None:
-        manifest = locate_runtime(runtime, host_abi=host_abi()).manifest
+        manifest = locate_runtime(runtime, host_abi=host_abi(), to_run=False).manifest
         return {manifest.abi: manifest}
     libraries = read_aar_manifest(aar).libraries
     return {abi: library.runtime for abi, library in libraries.items()}

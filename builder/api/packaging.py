@@ -51,11 +51,14 @@ def _measure(
     build: NativeBuild, linked: LinkResult, served: OperatorList, registry: Registry
 ) -> tuple[SizeReport, ReferenceGraph | None]:
     from builder.size.graph import read_graph
+    from builder.size.images import measure_image
     from builder.size.measuring import measure
     from builder.size.pricing import price_operators
 
     objects = build.layout.objects
     before = linked.units_map
+    if linked.image is not None:
+        return measure_image(linked.image, linked.map_file, objects, units_map=before), None
     size = measure(linked.library, linked.map_file, objects, units_map=before)
     references = read_graph(linked.unstripped, linked.map_file, objects, registry, units_map=before)
     if references is None:
@@ -112,6 +115,8 @@ def find_licences(build: NativeBuild) -> dict[str, Path]:
     for one in build.features:
         pins = lock.select(one.feature.name).pins
         folders |= {pin.name: one.tree.root / pin.path for pin in pins}
+    if build.toolchain.sdk and build.toolchain.sdk.is_open:
+        folders |= _find_open_headers()
     return {
         f"{name}-{path.name.removesuffix('.txt')}": path
         for name, folder in folders.items()
@@ -119,3 +124,15 @@ def find_licences(build: NativeBuild) -> dict[str, Path]:
         for path in sorted(folder.glob(pattern))
         if path.is_file()
     }
+
+
+def _find_open_headers() -> dict[str, Path]:
+    """Returns where licences are of the headers whose inline functions are in a runtime."""
+    from builder.api.sources import find_sources, load_source_lock
+    from builder.toolchains.apple_facts import OPEN_FEATURE
+
+    tree = find_sources(OPEN_FEATURE)
+    if tree is None:
+        return {}
+    root = tree.root / load_source_lock().select(OPEN_FEATURE).pins[0].path
+    return {"darwin-headers": root, "libcxx": root / "lib/libcxx"}

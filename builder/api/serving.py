@@ -73,7 +73,7 @@ def confirm_operators(
     from builder.core.targets import Platform
     from builder.system.emulators import find_emulator
 
-    if linked.runner is None:
+    if linked.runner is None and not build.plan.target.is_apple:
         build.progress.note(
             f"not asked which operators it serves: {linked.library.name} has no C API"
         )

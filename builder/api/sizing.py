@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from builder.core.aar_sizes import AarSizes
     from builder.core.artifacts import SizeReport
     from builder.core.budgets import Budgets
+    from builder.core.xcframeworks import XcframeworkManifest
     from builder.size.references import ReferenceGraph
 
 
@@ -36,7 +37,7 @@ def measure_runtime(path: Path) -> MeasuredRuntime:
     from builder.system.machine import host_abi
     from builder.verify.located import locate_runtime
 
-    runtime = locate_runtime(path, host_abi=host_abi())
+    runtime = locate_runtime(path, host_abi=host_abi(), to_run=False)
     file = runtime.root / SIZE_REPORT
     try:
         report = parse_size_report(file.read_text())
@@ -66,6 +67,37 @@ def refuse_aar_excess(sizes: AarSizes, budgets: Budgets, *, path: Path) -> None:
     from builder.size import aars
 
     aars.refuse_aar_excess(sizes, budgets, path=path)
+
+
+def measure_xcframework(path: Path) -> XcframeworkManifest | None:
+    """Returns what the xcframework at `path`, or in that output folder, says; None without one.
+
+    Raises:
+        ConfigurationError: somebody else built it.
+        VerificationError: its manifest cannot be read.
+    """
+    from builder.system.machine import host_abi
+    from builder.verify.xcframeworks import choose_xcframework, read_manifest
+
+    framework = choose_xcframework(path, host_abi=host_abi())
+    return None if framework is None else read_manifest(framework)
+
+
+def refuse_slice_excess(manifest: XcframeworkManifest, budgets: Budgets, *, path: Path) -> None:
+    """Raises VerificationError when what an app grows by is larger than a budget allows."""
+    from builder.errors import VerificationError
+    from builder.size.budgets import find_excesses
+
+    lines = [
+        f"{abi}: {excess}"
+        for abi, entry in manifest.slices.items()
+        for excess in find_excesses(entry.linked, entry.compressed, budgets, abi=abi)
+    ]
+    if lines:
+        raise VerificationError(
+            "\n".join((f"the libraries in {path} are too large:", *lines)),
+            hint=f"builder size {path}",
+        )
 
 
 def price_set(runtime: MeasuredRuntime, operators: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from builder.core.sources import SourceLock, SourceTree
+    from builder.sources.providers import Provider
     from builder.system.progress import Progress
 
 
@@ -69,7 +70,7 @@ def fetch_sources(
         SourceError: a source cannot be had or is not what its pin says, or the tree differs.
     """
     from builder.core.sources import SourceTree
-    from builder.sources.choice import choose_providers, parse_provider
+    from builder.sources.choice import add_pip, choose_providers, parse_provider
     from builder.sources.tree import check_tree, materialise, tree_folder
     from builder.system.places import cache_folder
     from builder.system.process import Runner
@@ -82,14 +83,19 @@ def fetch_sources(
             SourceTree(root=tree_folder(lock, cache), version=lock.version, digest=lock.digest)
             for lock in locks
         )
+    runner = Runner.inherit()
     providers = choose_providers(
-        Runner.inherit(),
+        runner,
         cache,
         source_folder=source_folder,
         provider=parse_provider(provider),
         offline=offline,
     )
-    return tuple(materialise(lock, cache, providers, progress) for lock in locks)
+
+    def offered(lock: SourceLock) -> tuple[Provider, ...]:
+        return providers if offline else add_pip(providers, lock, runner, cache)
+
+    return tuple(materialise(lock, cache, offered(lock), progress) for lock in locks)
 
 
 def list_source_origins(tree: SourceTree) -> dict[str, str]:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from builder.core.artifacts import Diagnosis, Finding
     from builder.core.targets import Target
-    from builder.core.toolchain import Toolchain, ToolchainOptions
+    from builder.core.toolchain import AppleSdk, Toolchain, ToolchainOptions
+    from builder.system.process import Runner
+    from builder.system.progress import Progress
 
 
-def locate_target(abi: str, *, min_api: int | None = None) -> Target:
+def locate_target(abi: str, *, min_api: int | None = None, min_ios: str | None = None) -> Target:
     """Returns the target named `abi`; ConfigurationError lists the known ones otherwise.
 
     Args:
         abi: as `--abi` has it.
         min_api: Android's API level, instead of the oldest that builder knows.
+        min_ios: Apple's deployment target, e.g. `15.0`, instead of builder's own.
 
     Raises:
-        ConfigurationError: there is none, or it has no API level, or none so old.
+        ConfigurationError: there is none, or it has no such level or version, or none so old.
     """
     from dataclasses import replace
 
@@ -33,6 +37,8 @@ def locate_target(abi: str, *, min_api: int | None = None) -> Target:
             f"unknown ABI {abi!r}; known are {known}",
             hint="see which of them can be built here: builder doctor",
         )
+    if min_ios is not None:
+        return _with_deployment_target(target, min_ios)
     if min_api is None:
         return target
     if target.platform is not Platform.ANDROID or min_api < MIN_API:
@@ -43,23 +49,57 @@ def locate_target(abi: str, *, min_api: int | None = None) -> Target:
     return replace(target, min_os=min_api)
 
 
-def locate_targets(abis: Sequence[str], *, min_api: int | None = None) -> tuple[Target, ...]:
-    """Returns the targets named `abis`, each once; `min_api` is for those of Android.
+def _with_deployment_target(target: Target, version: str) -> Target:
+    from dataclasses import replace
+
+    from builder.core.targets import parse_os_version
+    from builder.errors import ConfigurationError
+    from builder.toolchains.apple_facts import load_table
+
+    oldest = load_table()["oldest"]
+    try:
+        wanted = parse_os_version(version)
+    except ValueError as error:
+        raise ConfigurationError(str(error), hint="e.g. --min-ios 15.0") from None
+    if not target.is_apple or wanted < parse_os_version(oldest):
+        raise ConfigurationError(
+            f"iOS {version} for {target}: only Apple's ABIs have one, from {oldest} on",
+            hint="leave out --min-ios",
+        )
+    return replace(target, min_os=wanted)
+
+
+def locate_targets(
+    abis: Sequence[str], *, min_api: int | None = None, min_ios: str | None = None
+) -> tuple[Target, ...]:
+    """Returns the targets named `abis`, each once.
+
+    `min_api` is for those of Android, `min_ios` for those of Apple.
 
     Raises:
-        ConfigurationError: there is no such target, or none of Android for `min_api`.
+        ConfigurationError: there is no such target, or none that `min_api` or `min_ios` is for.
     """
     from builder.errors import ConfigurationError
 
     targets = [locate_target(abi) for abi in dict.fromkeys(abis)]
-    if min_api is None:
-        return tuple(targets)
-    if not any(target.is_android for target in targets):
+    if min_api is not None and not any(target.is_android for target in targets):
         raise ConfigurationError(
             f"--min-api {min_api}: none of {', '.join(abis)} is an ABI of Android",
             hint="name one, e.g. --abi arm64-v8a, or leave out --min-api",
         )
-    return tuple(locate_target(t.abi, min_api=min_api if t.is_android else None) for t in targets)
+    if min_ios is not None and not any(target.is_apple for target in targets):
+        raise ConfigurationError(
+            f"--min-ios {min_ios}: none of {', '.join(abis)} is an ABI of Apple's",
+            hint="name one, e.g. --abi ios-arm64, or leave out --min-ios",
+        )
+    return tuple(
+        locate_target(
+            t.abi,
+            min_api=min_api if t.is_android else None,
+            min_ios=min_ios if t.is_apple else None,
+        )
+        for t in targets
+    )
 
 
 def locate_toolchain(target: Target, *, options: ToolchainOptions | None = None) -> Toolchain:
@@ -90,22 +130,109 @@ def locate_toolchain(target: Target, *, options: ToolchainOptions | None = None)
         case Platform.LINUX:
             cc, cxx = chosen.get("CC"), chosen.get("CXX")
             toolchain = locate_host_toolchain(runner, target, cc=cc, cxx=cxx)
+        case Platform.IOS | Platform.IOS_SIMULATOR:
+            toolchain = _locate_apple(runner, target, options)
     return replace(toolchain, launcher=locate_launcher(runner, options.launcher, toolchain.cc))
 
 
+def prepare_sdk(target: Target, options: ToolchainOptions, *, progress: Progress) -> None:
+    """Fetches what `locate_toolchain` assembles an SDK from, where `target` needs that.
+
+    Raises:
+        SourceError: it cannot be fetched.
+    """
+    from builder.api.sources import locate_sources
+    from builder.toolchains.apple_facts import OPEN_FEATURE, load_facts
+    from builder.toolchains.xcode import is_mac
+
+    if target.is_apple and not options.apple_sdk and not is_mac() and load_facts(target).open:
+        locate_sources(progress=progress, feature=OPEN_FEATURE)
+
+
+def find_sdk(target: Target, chosen: Path | None = None) -> AppleSdk | None:
+    """Returns an SDK for `target` of Apple's platforms; None where there is none.
+
+    Args:
+        target: what to build for.
+        chosen: the folder that the user named.
+
+    Raises:
+        ToolchainError: what the user named is unfit.
+    """
+    from builder.errors import ToolchainError
+    from builder.system.process import Runner
+    from builder.toolchains import apple_sdk
+    from builder.toolchains.xcode import find_xcode_sdk, is_mac
+
+    if chosen is not None:
+        return apple_sdk.find_sdk(chosen, target)
+    try:
+        return find_xcode_sdk(Runner.inherit(), target) if is_mac() else _locate_open_sdk(target)
+    except ToolchainError:
+        return None
+
+
+def _locate_apple(runner: Runner, target: Target, options: ToolchainOptions) -> Toolchain:
+    from builder.system.places import data_folder
+    from builder.toolchains.apple import locate_apple_toolchain
+    from builder.toolchains.apple_sdk import find_sdk
+    from builder.toolchains.xcode import is_mac, locate_xcode_toolchain
+
+    cmake_file = data_folder("cmake") / "apple/ios.cmake"
+    if is_mac():
+        return locate_xcode_toolchain(
+            runner, target, cmake_file=cmake_file, chosen=options.apple_sdk
+        )
+    sdk = find_sdk(options.apple_sdk, target) if options.apple_sdk else _locate_open_sdk(target)
+    environment = runner.environment
+    return locate_apple_toolchain(
+        runner,
+        target,
+        sdk,
+        cmake_file=cmake_file,
+        cc=environment.get("CC"),
+        cxx=environment.get("CXX"),
+    )
+
+
+def _locate_open_sdk(target: Target) -> AppleSdk:
+    from builder.api.sources import find_sources
+    from builder.errors import ToolchainError
+    from builder.system.places import cache_folder, data_folder
+    from builder.toolchains.apple_facts import OPEN_FEATURE
+    from builder.toolchains.apple_sdk import describe_open_sdk, refuse_closed
+    from builder.toolchains.open_sdk import locate_open_sdk
+
+    refuse_closed(target)
+    tree = find_sources(OPEN_FEATURE)
+    if tree is None:
+        raise ToolchainError(
+            f"there is no SDK for {target}, and the open headers are not fetched",
+            hint=f"builder fetch --feature {OPEN_FEATURE}, or --apple-sdk DIR",
+        )
+    return describe_open_sdk(
+        locate_open_sdk(tree.root, data_folder("cmake") / "apple", cache_folder())
+    )
+
+
 def diagnose() -> Diagnosis:
-    """Returns what is installed, and for each target what it still needs; changes nothing."""
+    """Returns what is installed, and for each target what it still needs; fetches nothing."""
     from builder.core.artifacts import Diagnosis
     from builder.core.targets import TARGETS
+    from builder.core.toolchain import ToolchainOptions
     from builder.system.places import cache_folder
     from builder.system.process import Runner
     from builder.toolchains.environment import inspect_machine, inspect_torch
     from builder.toolchains.findings import inspect_targets, inspect_tools
     from builder.toolchains.host import find_host_target
+    from builder.toolchains.xcode import is_mac
 
     runner = Runner.inherit()
     cc, cxx = runner.environment.get("CC"), runner.environment.get("CXX")
-    targets = inspect_targets(runner, cc=cc, cxx=cxx)
+    alone = ToolchainOptions(launcher="none")
+    targets = inspect_targets(
+        runner, cc=cc, cxx=cxx, locate_apple=lambda target: _locate_apple(runner, target, alone)
+    )
     host = find_host_target(TARGETS)
     findings = (
         *inspect_machine(cache_folder()),
@@ -114,7 +241,8 @@ def diagnose() -> Diagnosis:
         _inspect_sources(),
         *targets,
     )
-    ready = any(finding.ok for finding in targets if finding.subject == f"target {host}")
+    own = {f"target {t}" for t in TARGETS if t == host or (t.is_apple and is_mac())}
+    ready = any(finding.ok for finding in targets if finding.subject in own)
     return Diagnosis(findings=findings, ready=ready)
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from builder.cli.apple import describe_apple, print_apple
 from builder.cli.console import ConsoleProgress, format_bytes, print_json, print_table
 from builder.cli.options import (
     aar_options,
     abis_option,
+    apple_options,
     dtypes_option,
     flavour_options,
     inputs_argument,
     max_compressed_option,
     max_size_option,
     min_api_option,
+    min_ios_option,
     toolchain_options,
 )
 from builder.cli.plan import print_plans
@@ -25,8 +29,9 @@ from builder.core.budgets import Budget, Budgets
 from builder.core.policies import describe_findings
 
 if TYPE_CHECKING:
-    from builder.api import AarOutcome, BuildOutcome
+    from builder.api import AarOutcome, AppleOutcome, BuildOutcome
     from builder.core.android import AarOptions
+    from builder.core.apple import AppleOptions
     from builder.core.dtypes import DtypeSet
     from builder.core.profile import Flavour
     from builder.core.toolchain import ToolchainOptions
@@ -43,12 +48,14 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("out"),
     show_default=True,
-    help="Folder to write <abi>/ into, and maven/ for Android.",
+    help="Folder to write <abi>/ into, maven/ for Android and apple/ for Apple's systems.",
 )
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Compilations at once.")
 @toolchain_options
 @min_api_option
+@min_ios_option
 @aar_options
+@apple_options
 @click.option(
     "--skip-unknown",
     is_flag=True,
@@ -69,12 +76,14 @@ def command(
     models: tuple[Path, ...],
     abis: tuple[str, ...],
     min_api: int | None,
+    min_ios: str | None,
     flavour: Flavour,
     dtypes: DtypeSet | None,
     output: Path,
     jobs: int | None,
     tools: ToolchainOptions,
     aar: AarOptions,
+    apple: AppleOptions,
     skip_unknown: bool,
     verbose: bool,
     dry_run: bool,
@@ -93,6 +102,7 @@ def command(
     Examples:
       builder build mobilenet_v2.ptl --abi linux-x86_64 -o out
       builder build model.ptl --abi arm64-v8a --abi armeabi-v7a --asset model.ptl -o out
+      builder build model.ptl --abi ios-arm64 --abi ios-simulator-arm64 -o out
       builder build detector.ptl classifier.ptl -o out --jobs 8
       builder build model.ptl --profile debug
       builder build model.ptl -o out --launcher ccache+distcc
@@ -112,9 +122,12 @@ def command(
         lock_timeout=lock_timeout,
         skip_unknown=skip_unknown,
     )
-    targets = api.locate_targets(abis, min_api=min_api)
+    targets = api.locate_targets(abis, min_api=min_api, min_ios=min_ios)
     if any(target.is_android for target in targets):
         api.refuse_unpackable(aar)
+    apple = replace(apple, resources=aar.assets)
+    if any(target.is_apple for target in targets):
+        api.refuse_duplicates(apple)
     if dry_run:
         print_plans(api.plan_builds(request, targets), as_json=as_json)
         return
@@ -122,10 +135,14 @@ def command(
     outcomes = [api.build_runtime(request, target, output, progress=progress) for target in targets]
     android = [outcome for outcome in outcomes if outcome.plan.target.is_android]
     packed = api.build_aar(request, android, output, options=aar, progress=progress)
+    slices = [outcome for outcome in outcomes if outcome.plan.target.is_apple]
+    framework = api.build_apple(slices, output, options=apple, progress=progress)
     if as_json:
-        print_json(_to_json(outcomes, packed))
+        print_json(_to_json(outcomes, packed, framework))
     else:
         _print_summary(outcomes, packed)
+        if framework:
+            print_apple(framework)
     if verbose:
         for outcome in outcomes:
             click.echo(f"logs: {outcome.logs}", err=True)
@@ -178,9 +195,12 @@ def _print_summary(outcomes: Sequence[BuildOutcome], packed: AarOutcome | None) 
         click.echo(f'  implementation("{packed.written.coordinates}")')
 
 
-def _to_json(outcomes: Sequence[BuildOutcome], packed: AarOutcome | None) -> dict[str, object]:
+def _to_json(
+    outcomes: Sequence[BuildOutcome], packed: AarOutcome | None, framework: AppleOutcome | None
+) -> dict[str, object]:
     return {
         "aar": _describe_aar(packed) if packed else None,
+        "apple": describe_apple(framework) if framework else None,
         "runtimes": [_describe_runtime(outcome) for outcome in outcomes],
     }
 
@@ -213,7 +233,7 @@ def _describe_runtime(outcome: BuildOutcome) -> dict[str, object]:
         "operators": _count_roots(outcome),
         "plan_key": outcome.plan.key,
         "rounds": linked.rounds,
-        "runner": str(outcome.package.runner),
+        "runner": str(outcome.package.runner) if linked.runner else None,
         "seconds": round(linked.seconds, 3),
         "size": outcome.size.file,
         "skipped": list(outcome.skipped),

@@ -35,12 +35,18 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Without a model: an NDK, whose stubs tell which symbols devices have.",
 )
+@click.option(
+    "--apple-sdk",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Without a model: an SDK of Apple's, whose stubs tell the same of an xcframework.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def command(
     paths: tuple[Path, ...],
     min_api: int | None,
     page_size: int | None,
     ndk: Path | None,
+    apple_sdk: Path | None,
     as_json: bool,
 ) -> int:
     """Says whether RUNTIME can run MODEL, from what both say of themselves.
@@ -50,7 +56,9 @@ def command(
 
     Without MODEL: holds each library of an AAR (or one library) against the rules for Android:
     16 KB pages, needed libraries, exported and undefined symbols, hardening, no paths of the
-    machine that built it. The AAR can be anybody's. docs/android.md has the rules.
+    machine that built it. The AAR can be anybody's. docs/android.md has the rules. For each static
+    library of an xcframework: platform, processor and deployment target of every object, exported
+    and undefined symbols, registrations, no paths. docs/apple.md has those.
 
     Exit code 8 when something stands against it.
 
@@ -60,23 +68,28 @@ def command(
       builder check new_model.ptl out/linux-x86_64 --json
       builder check new_model.ptl pytorch_android_lite-2.6.0-1.aar
       builder check pytorch_android_lite-2.6.0-1.aar --ndk $ANDROID_NDK_HOME
+      builder check out/apple/LibTorchLite.xcframework
     """
     from builder import api
     from builder.errors import ExitCode
 
     match paths:
         case (model, runtime):
-            if min_api or page_size or ndk:
-                raise click.UsageError("--min-api, --page-size and --ndk go without a model")
+            if min_api or page_size or ndk or apple_sdk:
+                raise click.UsageError(
+                    "--min-api, --page-size, --ndk and --apple-sdk go without a model"
+                )
             coverage = api.check_model(model, runtime)
             _show_coverage(coverage, model, runtime, as_json=as_json)
             return int(ExitCode.VERIFICATION if coverage.obstacles else ExitCode.OK)
         case (package,):
-            report = api.check_libraries(package, min_api=min_api, page_size=page_size, ndk=ndk)
+            report = api.check_xcframework(package, apple_sdk=apple_sdk) or api.check_libraries(
+                package, min_api=min_api, page_size=page_size, ndk=ndk
+            )
             _show_report(report, package, as_json=as_json)
             return int(ExitCode.VERIFICATION if report.violations else ExitCode.OK)
         case _:
-            raise click.UsageError("give a model and a runtime, or an AAR alone")
+            raise click.UsageError("give a model and a runtime, or an AAR or xcframework alone")
 
 
 def _show_coverage(coverage: Coverage, model: Path, runtime: Path, *, as_json: bool) -> None:
@@ -110,9 +123,10 @@ def _show_report(report: PolicyReport, package: Path, *, as_json: bool) -> None:
         click.echo(line)
     for rule, reason in sorted(_unchecked(report.unchecked)):
         click.echo(f"not checked: {rule}, {reason}")
+    oldest = report.oldest or f"API level {report.min_api}"
     click.echo(
         f"{package.name}: {len(report.violations) or 'no'} violations "
-        f"(libraries: {len(report.files)}, rules: {len(report.rules)}, API level {report.min_api})"
+        f"(libraries: {len(report.files)}, rules: {len(report.rules)}, {oldest})"
     )
 
 

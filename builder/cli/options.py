@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from builder.core.android import ARTIFACT, GROUP, AarOptions
+from builder.core.apple import AppleOptions
 from builder.core.budgets import Budget, parse_budget
 from builder.core.dtypes import DtypeSet
 from builder.core.profile import Flavour, Profile
-from builder.core.targets import MIN_API
+from builder.core.targets import MIN_API, MIN_IOS, format_os_version
 from builder.core.toolchain import ToolchainOptions
 from builder.system.machine import host_abi
 from builder.system.places import locate_op_list
@@ -58,8 +59,16 @@ min_api_option = click.option(
 )
 
 
+min_ios_option = click.option(
+    "--min-ios",
+    metavar="VERSION",
+    help=f"Oldest iOS that is to run it (deployment target); {format_os_version(MIN_IOS)} when "
+    "not given.",
+)
+
+
 def toolchain_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --launcher, --ndk, --stl and --page-size, which `command` gets as one `tools`."""
+    """Adds what chooses compilers and their libraries, which `command` gets as one `tools`."""
     launchers = click.option(
         "--launcher",
         metavar="NAME",
@@ -87,17 +96,33 @@ def toolchain_options(command: Callable[..., Any]) -> Callable[..., Any]:
         type=int,
         help="Bytes that Android's loader maps at once; 16384 on 64-bit ABIs when not given.",
     )
+    apple_sdks = click.option(
+        "--apple-sdk",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        help="SDK of Apple's, or a folder with some; else Xcode's under macOS, open headers under "
+        "Linux.",
+    )
 
     @functools.wraps(command)
     def with_tools(
-        *, launcher: str, ndk: Path | None, stl: str, page_size: int | None, **others: object
+        *,
+        launcher: str,
+        ndk: Path | None,
+        stl: str,
+        page_size: int | None,
+        apple_sdk: Path | None,
+        **others: object,
     ) -> object:
         tools = ToolchainOptions(
-            launcher=launcher, ndk=ndk, shared_stl=stl == "c++_shared", page_size=page_size
+            launcher=launcher,
+            ndk=ndk,
+            shared_stl=stl == "c++_shared",
+            page_size=page_size,
+            apple_sdk=apple_sdk,
         )
         return command(tools=tools, **others)
 
-    return launchers(ndks(libraries(pages(with_tools))))
+    return launchers(ndks(libraries(pages(apple_sdks(with_tools)))))
 
 
 runtime_option = click.option(
@@ -165,7 +190,8 @@ def aar_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "assets",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         multiple=True,
-        help="File to put into the AAR's assets, such as the model; once more per file.",
+        help="File to put into the AAR's assets or the Swift package's resources, such as the "
+        "model; once more per file.",
     )
     prefabs = click.option(
         "--prefab", is_flag=True, help="Let C++ code of an app use the AAR too (its C API)."
@@ -187,6 +213,40 @@ def aar_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(aar=aar, **others)
 
     return groups(artifacts(versions(assets(prefabs(with_aar)))))
+
+
+def apple_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds what an xcframework's packages say, which `command` gets as one `apple`."""
+    versions = click.option(
+        "--pod-version", help="Version of the pod; PyTorch's with a revision when not given."
+    )
+    urls = click.option(
+        "--xcframework-url",
+        metavar="URL",
+        help="Where the xcframework's zip will be served, for SwiftPM and CocoaPods.",
+    )
+    metals = click.option("--metal", is_flag=True, help="Metal's operators, under macOS.")
+    coremls = click.option("--coreml", is_flag=True, help="Core ML's operators, under macOS.")
+
+    @functools.wraps(command)
+    def with_apple(
+        *,
+        pod_version: str | None,
+        xcframework_url: str | None,
+        metal: bool,
+        coreml: bool,
+        **others: object,
+    ) -> object:
+        from builder import api
+
+        api.refuse_frameworks(metal=metal, coreml=coreml)
+        try:
+            apple = AppleOptions(version=pod_version, url=xcframework_url)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        return command(apple=apple, **others)
+
+    return versions(urls(metals(coremls(with_apple))))
 
 
 def flavour_options(command: Callable[..., Any]) -> Callable[..., Any]:

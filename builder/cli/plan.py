@@ -15,6 +15,7 @@ from builder.cli.options import (
     flavour_options,
     inputs_argument,
     min_api_option,
+    min_ios_option,
     toolchain_options,
 )
 
@@ -32,11 +33,13 @@ if TYPE_CHECKING:
 @dtypes_option
 @toolchain_options
 @min_api_option
+@min_ios_option
 @click.option("--json", "as_json", is_flag=True, help="Print the whole plan as JSON.")
 def command(
     models: tuple[Path, ...],
     abis: tuple[str, ...],
     min_api: int | None,
+    min_ios: str | None,
     flavour: Flavour,
     dtypes: DtypeSet | None,
     tools: ToolchainOptions,
@@ -54,7 +57,7 @@ def command(
     from builder import api
 
     request = api.BuildRequest(inputs=models, flavour=flavour, dtypes=dtypes, tools=tools)
-    targets = api.locate_targets(abis, min_api=min_api)
+    targets = api.locate_targets(abis, min_api=min_api, min_ios=min_ios)
     print_plans(api.plan_builds(request, targets), as_json=as_json)
 
 

@@ -16,6 +16,7 @@ from builder.core.budgets import Budget, Budgets
 if TYPE_CHECKING:
     from builder.core.aar_sizes import AarSizes
     from builder.core.artifacts import SizeReport
+    from builder.core.xcframeworks import XcframeworkManifest
 
 _TOTAL = "file"
 _OPERATORS = 10
@@ -62,6 +63,7 @@ def command(
 
     Of an AAR, anybody's: what goes to devices of each ABI, by file, as it is and compressed, and
     an estimate of how much the download of an app grows. Budgets are for the libraries of an ABI.
+    Of an xcframework of builder's: what each ABI adds to an app.
 
     The exclusive bytes of an operator would go if it went; what it shares with others is not in
     them. The inclusive bytes are all that it reaches. Above a budget the exit code is 8.
@@ -85,6 +87,13 @@ def command(
             raise click.UsageError("--units, --operators, --what-if and --html are not for AARs")
         _show_aar(aar, None if against is None else _measure_other(against), as_json=as_json)
         api.refuse_aar_excess(aar, budgets, path=runtime)
+        return
+    slices = api.measure_xcframework(runtime)
+    if slices is not None:
+        if units or operators or without or html:
+            raise click.UsageError("--units, --operators, --what-if, --html: name an ABI's folder")
+        _show_slices(slices, against, as_json=as_json)
+        api.refuse_slice_excess(slices, budgets, path=runtime)
         return
     measured = api.measure_runtime(runtime)
     other = api.measure_runtime(against).report if against is not None else None
@@ -113,6 +122,20 @@ def _measure_other(path: Path) -> AarSizes:
     if other is None:
         raise click.UsageError(f"{path} is no AAR to compare with")
     return other
+
+
+def _show_slices(slices: XcframeworkManifest, against: Path | None, *, as_json: bool) -> None:
+    from builder import api
+    from builder.cli.apple import print_slices, slices_json
+
+    other = None if against is None else api.measure_xcframework(against)
+    if against is not None and other is None:
+        raise click.UsageError(f"{against} is no xcframework to compare with")
+    if not as_json:
+        print_slices(slices, other)
+        return
+    shown = {"xcframework": slices_json(slices)}
+    print_json(shown if other is None else shown | {"against": slices_json(other)})
 
 
 def _show_aar(sizes: AarSizes, other: AarSizes | None, *, as_json: bool) -> None:

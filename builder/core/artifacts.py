@@ -13,8 +13,10 @@ class LinkResult:
     """A linked runtime and what it took to get there."""
 
     library: Path
-    """Stripped shared library."""
+    """Stripped shared library; for Apple's platforms a static one."""
     unstripped: Path
+    image: Path | None = None
+    """What a program's linker makes of a static library, stripped: sizes are of it."""
     map_file: Path
     units_map: Path | None = None
     """Map of the same units linked by their machine code, where the library is optimised as a

@@ -1,4 +1,4 @@
-"""What was found when libraries were held against the rules for Android."""
+"""What was found when libraries were held against the rules of their platform."""
 
 from __future__ import annotations
 
@@ -50,8 +50,11 @@ class PolicyReport:
     rules: tuple[str, ...]
     """What it was checked for."""
     min_api: int
+    """Android's API level; 0 on other platforms."""
     findings: tuple[PolicyFinding, ...]
     """By file, then in the order of the rules."""
+    oldest: str = ""
+    """The oldest system they were checked for, where it is no API level."""
 
     @property
     def violations(self) -> tuple[PolicyFinding, ...]:

@@ -22,9 +22,9 @@ class SourcePin:
     commit: str
     """Upstream tag or commit that the archive was made from."""
     package: str
-    """Distribution source package that carries the archive."""
+    """Distribution source package, or Python package, that carries the archive."""
     file: str
-    """The archive's name in the distribution's pool."""
+    """The archive's name in the distribution's pool, or the wheel's."""
     sha256: str
     """Lower-case hex digest of the archive."""
     strip: int
@@ -43,6 +43,11 @@ class SourcePin:
     """Exceptions inside of `excluded`."""
     feature: str = ""
     """The feature that needs this source; empty for the ones every build needs."""
+
+    @property
+    def is_wheel(self) -> bool:
+        """Whether pip delivers the archive; the version is the package's."""
+        return self.file.endswith(".whl")
 
     def carries(self, path: str) -> bool:
         """True when `path` (POSIX, relative to the source's own root) belongs to the tree.

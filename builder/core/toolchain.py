@@ -75,6 +75,19 @@ class Ndk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppleSdk:
+    """Headers and stub libraries of one of Apple's platforms."""
+
+    root: Path
+    name: str
+    """With its version, never a path, e.g. `iphoneos17.2`."""
+    newest: int
+    """The newest deployment target it knows, as in `Target.min_os`."""
+    is_open: bool = False
+    """Assembled by builder from open headers: no Objective-C, no frameworks but a shim."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolchainOptions:
     """What a user chooses of a toolchain; the rest is found."""
 
@@ -86,6 +99,8 @@ class ToolchainOptions:
     """On Android, `libc++_shared.so` instead of the C++ library linked in."""
     page_size: int | None = None
     """On Android, bytes that segments are aligned to, instead of the ABI's usual ones."""
+    apple_sdk: Path | None = None
+    """An SDK of Apple's, or a folder that holds some; under macOS, instead of Xcode's."""
 
 
 class CxxLibrary(StrEnum):
@@ -96,6 +111,8 @@ class CxxLibrary(StrEnum):
     """Linked in."""
     LIBCXX_SHARED = "libc++_shared"
     """`libc++_shared.so` has to be beside the runtime."""
+    SYSTEM = "system"
+    """The one that every system of the platform has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +143,12 @@ class Toolchain:
     """Libraries that a runtime needs beside it."""
     ndk: Ndk | None = None
     """Whose compilers these are, for Android."""
+    sdk: AppleSdk | None = None
+    """What it compiles against, for Apple's platforms."""
+    frameworks: tuple[str, ...] = ()
+    """Flags for every link that name Apple's frameworks; a linker takes what is used."""
+    archiver: Tool | None = None
+    """Makes static libraries, for Apple's platforms; understands `-static -D -filelist`."""
     configuration: tuple[tuple[str, str], ...] = ()
     """CMake variables that describe the target where it is not this machine."""
 
@@ -138,6 +161,7 @@ class Toolchain:
     @property
     def fingerprint(self) -> tuple[str, ...]:
         """What of the toolchain decides the bytes: versions, never paths; no launcher."""
+        sdk = str(self.sdk.root) if self.sdk else ""
         return (
             self.target.id,
             self.cc.version,
@@ -145,5 +169,5 @@ class Toolchain:
             self.linker.version,
             self.strip.version,
             self.cmake.version,
-            *self.system_flags,
+            *(flag.replace(sdk, "SDK") if sdk else flag for flag in self.system_flags),
         )

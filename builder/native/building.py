@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,17 +24,17 @@ from builder.native.flags import Tuning, load_tuning
 from builder.native.generated import read_generated
 from builder.native.index import load_index
 from builder.native.interfaces import LIBRARIES, Library
-from builder.native.journal import drop_torn_objects, wave
+from builder.native.journal import drop_torn_objects
 from builder.native.layout import Layout
 from builder.native.link import (
-    LTO_FLAGS,
-    link_library,
     link_program,
     map_path,
     strip_library,
 )
-from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
+from builder.native.macho import DYLIB, write_static
+from builder.native.ninja import CompileFolder, Prefix
 from builder.native.reply import Roots, read_unit_graph
+from builder.native.rounds import Linker, compile_wave
 from builder.native.slices import Slices
 from builder.native.units import (
     LIBRARY,
@@ -117,6 +116,8 @@ def prepare(build: NativeBuild) -> UnitGraph:
         write_atomically(layout.configured_marker, json.dumps(build.plan.to_json(), indent=2))
     link_folder(layout.source, os.path.relpath(build.tree.root, layout.root))
     link_folder(layout.runtime, str(build.runtime))
+    if build.toolchain.sdk:
+        link_folder(layout.sdk, str(build.toolchain.sdk.root))
     for one in build.features:
         link_folder(layout.root / one.feature.name, os.path.relpath(one.tree.root, layout.root))
     dropped = drop_torn_objects(layout.root)
@@ -169,11 +170,12 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
         headers=build.headers,
     )
     folder = compile_folder(build)
-    linked = build.layout.plan / "unstripped" / build.interface.soname
+    name = DYLIB if build.plan.target.is_apple else build.interface.soname
+    linked = build.layout.plan / "unstripped" / name
     generated = read_generated(build.layout.configured)
     slices = Slices(generated, graph, build.layout.slices)
     index = load_index(build.index_files, graph, generated)
-    linker = _Linker(build=build, units=units, slices=slices, folder=folder, output=linked)
+    linker = Linker(build=build, units=units, slices=slices, folder=folder, output=linked)
     roots = {REGISTRATIONS_UNIT, *selection.roots}
     roots |= {f"{LIBRARY}/{name}" for name in build.interface.units}
     if build.tuning.small_cxx:
@@ -204,66 +206,9 @@ def compile_folder(build: NativeBuild) -> CompileFolder:
             Prefix(build.tree.root, layout.source.name),
             Prefix(build.runtime, layout.runtime.name),
             *(Prefix(one.tree.root, one.feature.name) for one in build.features),
+            *((Prefix(sdk.root, layout.sdk.name),) if (sdk := build.toolchain.sdk) else ()),
         ),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Linker:
-    """Compiles and links sets of units; what is undefined comes back."""
-
-    build: NativeBuild
-    units: BuildUnits
-    slices: Slices
-    folder: CompileFolder
-    output: Path
-    rounds: Iterator[int] = field(default_factory=lambda: iter(range(1, 1000)))
-
-    def link(self, wanted: frozenset[str]) -> tuple[str, ...]:
-        number = next(self.rounds)
-        count = len(self._resolve(wanted))
-        self.build.progress.step(f"round {number}: {count} of {self.units.known} units reached")
-        return self._link(wanted, self.build.tuning.link)
-
-    def optimise(self, wanted: frozenset[str]) -> tuple[str, ...]:
-        self.build.progress.step("optimising the whole library at link time")
-        return self._link(wanted, (*self.build.tuning.link, *LTO_FLAGS))
-
-    def _link(self, wanted: frozenset[str], flags: Sequence[str]) -> tuple[str, ...]:
-        ids = self._resolve(wanted)
-        known = (*self.units.graph.units.values(), *self.slices.units)
-        write_ninja(render_ninja(known, self.build.toolchain, self.folder), self.folder)
-        _compile(self.build, self.folder, ids)
-        self.output.parent.mkdir(parents=True, exist_ok=True)
-        outcome = link_library(
-            [self.folder.root / self.folder.object_path(unit_id) for unit_id in ids],
-            self.output,
-            self.build.toolchain,
-            flags=flags,
-            soname=self.build.interface.soname,
-            version_script=self.build.interface.version_script,
-            runner=self.build.runner,
-            log=self.build.layout.logs / "link.log",
-        )
-        return outcome.undefined
-
-    def _resolve(self, wanted: frozenset[str]) -> list[str]:
-        units = map(self.units.resolve, self.slices.add(wanted))
-        return sorted((*units, *(unit.id for unit in self.slices.units)))
-
-
-def _compile(build: NativeBuild, folder: CompileFolder, ids: list[str]) -> None:
-    with wave(folder.root):
-        count = compile_units(
-            ids,
-            build.toolchain,
-            folder,
-            runner=build.runner,
-            jobs=build.jobs,
-            progress=build.progress,
-            log=build.layout.logs / f"compile-{len(build.compiled) + 1:02}.log",
-        )
-    build.compiled.append(count)
 
 
 def _finish(
@@ -275,26 +220,38 @@ def _finish(
     rounds: int,
     started: float,
 ) -> LinkResult:
-    build.progress.step("stripping the library and linking the runner")
-    library = build.layout.plan / build.interface.soname
-    with replacement(library) as temporary:
-        strip_library(linked, temporary, build.toolchain, runner=build.runner)
-    return LinkResult(
-        library=library,
+    done = LinkResult(
+        library=linked,
         unstripped=linked,
         map_file=map_path(linked),
-        runner=_link_runner(build, folder, library) if build.interface.has_runner else None,
+        runner=None,
         units=tuple(sorted(reached)),
         units_compiled=sum(build.compiled),
         units_known=units.known,
         rounds=rounds,
         seconds=time.monotonic() - started,
     )
+    if build.plan.target.is_apple:
+        build.progress.step("writing the static library")
+        static = write_static(linked, build.layout.plan, folder, build.toolchain, build.runner)
+        return replace(done, library=static.archive, image=static.image)
+    build.progress.step("stripping the library and linking the runner")
+    library = build.layout.plan / build.interface.soname
+    with replacement(library) as temporary:
+        strip_library(linked, temporary, build.toolchain, runner=build.runner)
+    runner = _link_runner(build, folder, library) if build.interface.has_runner else None
+    return replace(
+        done,
+        library=library,
+        runner=runner,
+        units_compiled=sum(build.compiled),
+        seconds=time.monotonic() - started,
+    )
 
 
 def _link_runner(build: NativeBuild, folder: CompileFolder, library: Path) -> Path:
     program = build.layout.plan / "torchlite-run"
-    _compile(build, folder, [RUNNER_UNIT])
+    compile_wave(build, folder, [RUNNER_UNIT])
     with replacement(program) as temporary:
         link_program(
             [folder.root / folder.object_path(RUNNER_UNIT)],

@@ -16,6 +16,8 @@ _DROPPED = re.compile(
     r"-W.*|-w|-g.*|-O.|-fcolor-diagnostics|-fvisibility.*|-ffunction-sections|-fdata-sections"
     r"|-Qunused-arguments|-pedantic|--target=.*|-f(no-)?addrsig|-no-canonical-prefixes"
 )
+_PAIRS = ("-arch",)
+"""Flags with a value behind them that the toolchain gives itself."""
 _OPTIMISATION = re.compile(r"-O.")
 _KERNEL = re.compile(
     r"aten/src/ATen/native/(quantized/)?cpu/(kernels/)?[^/]+\.(DEFAULT|NEON|ZVECTOR)\.cpp$"
@@ -73,21 +75,22 @@ def load_tuning(
     text = resources.files("builder.native").joinpath("profiles.toml").read_text()
     profiles = tomllib.loads(text)
     data = profiles[flavour.profile]
-    lto = bool(data["lto"]) and toolchain.compiler_major >= _FAT_LTO_SINCE
+    apple = toolchain.target.is_apple
+    lto = apple or (bool(data["lto"]) and toolchain.compiler_major >= _FAT_LTO_SINCE)
     packed = toolchain.packed_relocations if data["relr"] else ()
     messages = (_STRIP_MESSAGES,) if flavour.strip_error_messages else ()
     quantised = DispatchBackend.QUANTIZED_CPU in dispatch
-    linked_in = toolchain.cxx_library is not CxxLibrary.LIBCXX_SHARED
+    linked_in = toolchain.cxx_library in {CxxLibrary.LIBSTDCXX, CxxLibrary.LIBCXX}
     kinds = (_STRIDED_ONLY,) if quantised else (_STRIDED_ONLY, _NO_QUANTISED)
     return Tuning(
         level=data.get("level"),
         kernels=data.get("kernels"),
-        compile=(*data["compile"], *(_FAT_LTO if lto else ())),
+        compile=(*data["compile"], *(_FAT_LTO if lto and not apple else ())),
         c=tuple(data["c"]),
         cxx=(*data["cxx"], _INFERENCE, *kinds, *messages),
         with_messages=frozenset(profiles["with_messages"]),
         dropped=frozenset(data["dropped"]),
-        link=(*data["link"], *packed),
+        link=() if apple else (*data["link"], *packed),
         small_cxx=toolchain.cxx_library if linked_in and data["small_cxx"] else None,
         lto=lto,
     )
@@ -104,7 +107,9 @@ def tune_flags(
         unit_id: tells kernels from the rest.
         language: `C`, `CXX` or `ASM`.
     """
-    kept = [f for f in upstream if not _DROPPED.fullmatch(f) and f not in tuning.dropped]
+    kept = [
+        f for f in _drop_pairs(upstream) if not _DROPPED.fullmatch(f) and f not in tuning.dropped
+    ]
     if language == "ASM":
         return tuple(kept)
     levels = [flag for flag in upstream if _OPTIMISATION.fullmatch(flag)]
@@ -114,3 +119,9 @@ def tune_flags(
     if unit_id in tuning.with_messages:
         only = tuple(flag for flag in only if flag != _STRIP_MESSAGES)
     return (*kept, level, *COMMON, *tuning.compile, *only)
+
+
+def _drop_pairs(flags: tuple[str, ...]) -> list[str]:
+    """Returns `flags` without _PAIRS and their values."""
+    before = ("", *flags)
+    return [flag for last, flag in zip(before, flags, strict=False) if not {last, flag} & {*_PAIRS}]

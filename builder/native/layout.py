@@ -74,6 +74,11 @@ class Layout:
         return self.root / "torchlite"
 
     @property
+    def sdk(self) -> Path:
+        """Link to the SDK of one of Apple's platforms, so that commands do not name its place."""
+        return self.root / "sdk"
+
+    @property
     def plan(self) -> Path:
         """What belongs to one operator list."""
         return self.root / "plans" / self.plan_key

@@ -19,6 +19,11 @@ _LAUNCHER = '$${BUILDER_COMPILE_WITH:+"$$BUILDER_COMPILE_WITH"}'
 """Expanded by the shell: ninja compares commands, and another launcher makes no other objects."""
 _FILE_PREFIX_MAP_SINCE = 10
 """Release of clang (https://releases.llvm.org/10.0.0/tools/clang/docs/ReleaseNotes.html)."""
+_BITCODE = (
+    "-flto=full -o $out.bc && {clang} -Qunused-arguments -O2 -fPIC -Xclang -disable-llvm-passes "
+    "-x ir -c $out.bc -o $out"
+)
+"""Clang writes no objects for Mach-O that hold both: machine code is made of the bitcode."""
 _STATUS = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")
 
 
@@ -87,13 +92,16 @@ def render_ninja(
 
     The launcher is not part of it: see `_launcher_environment`.
     """
-    common = " ".join(map(_quote, (*toolchain.system_flags, *folder.map_prefixes(toolchain))))
+    system = map(folder.relocate, toolchain.system_flags)
+    common = " ".join(map(_quote, (*system, *folder.map_prefixes(toolchain))))
     lines = ["ninja_required_version = 1.10", "builddir = .", ""]
     for language, tool in (("C", toolchain.cc), ("CXX", toolchain.cxx), ("ASM", toolchain.cc)):
+        clang = f"{_quote(str(tool.path))} {common}"
+        step = f"{_LAUNCHER} {clang} $flags -MD -MF $out.d -MT $out -c $in"
+        twofold = toolchain.target.is_apple and language != "ASM"
         lines += [
             f"rule {language}",
-            f"  command = {_LAUNCHER} {_quote(str(tool.path))} {common} $flags "
-            "-MD -MF $out.d -MT $out -c $in -o $out",
+            f"  command = {step} {_BITCODE.format(clang=clang) if twofold else '-o $out'}",
             "  depfile = $out.d",
             "  deps = gcc",
             "  description = $unit",

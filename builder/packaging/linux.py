@@ -1,4 +1,4 @@
-"""The Linux package: library, header, CMake config, runner, licences, manifest."""
+"""The folder of one ABI: library, header, CMake config, runner, licences, manifest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ MANIFEST = "manifest.json"
 SIZE_REPORT = "share/torchlite/size.json"
 REFERENCES = "share/torchlite/references.json.gz"
 OPERATOR_LIST = "share/torchlite/operators.yaml"
-LIBRARY = "lib/libtorchlite.so"
+_LIBRARIES = "lib"
+_SHARED = ".so"
+_CONFIGS = ("TorchLiteConfig.cmake", "TorchLiteConfigVersion.cmake")
+"""They name a shared library."""
 RUNNER = "bin/torchlite-run"
 
 
@@ -43,12 +46,14 @@ def write_package(
         cmake: builder's own `cmake` folder.
         licences: source name -> licence file.
     """
+    library = f"{_LIBRARIES}/{linked.library.name}"
+    shared = linked.library.suffix == _SHARED
     with replacement_folder(root) as folder:
-        _copy(linked.library, folder / LIBRARY, mode=0o755)
+        _copy(linked.library, folder / library, mode=0o755 if shared else 0o644)
         if linked.runner is not None:
             _copy(linked.runner, folder / RUNNER, mode=0o755)
         _copy(cmake / "runtime/torchlite.h", folder / "include/torchlite.h")
-        for config in ("TorchLiteConfig.cmake", "TorchLiteConfigVersion.cmake"):
+        for config in _CONFIGS if shared else ():
             _copy(cmake / "package" / config, folder / "lib/cmake/TorchLite" / config)
         for name, licence in sorted(licences.items()):
             _copy(licence, folder / "share/licenses" / f"{name}.txt")
@@ -59,7 +64,7 @@ def write_package(
         listed = replace(manifest, files=_list_files(folder))
         write_atomically(folder / MANIFEST, listed.to_text())
     return Package(
-        root=root, library=root / LIBRARY, runner=root / RUNNER, manifest=root / MANIFEST
+        root=root, library=root / library, runner=root / RUNNER, manifest=root / MANIFEST
     )
 
 

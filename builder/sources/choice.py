@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from builder.core.sources import SourceLock
 from builder.errors import ConfigurationError
 from builder.sources.git import GitProvider
 from builder.sources.providers import (
@@ -13,6 +14,7 @@ from builder.sources.providers import (
     ProviderName,
 )
 from builder.sources.store import ArchiveStore
+from builder.sources.wheels import WheelProvider
 from builder.system.distribution import read_apt_configuration
 from builder.system.network import Downloader
 from builder.system.process import Runner
@@ -65,3 +67,14 @@ def choose_providers(
     if provider is not ProviderName.DISTRIBUTION:
         chosen.append(GitProvider(runner=runner, folder=cache / "git", offline=offline))
     return tuple(chosen)
+
+
+def add_pip(
+    providers: tuple[Provider, ...], lock: SourceLock, runner: Runner, cache: Path
+) -> tuple[Provider, ...]:
+    """Returns `providers` with pip behind the user's folder, where a pin of `lock` is a wheel."""
+    if not any(pin.is_wheel for pin in lock.pins):
+        return providers
+    pip = WheelProvider(runner=runner, store=ArchiveStore(folder=cache / "downloads"))
+    folders = tuple(one for one in providers if isinstance(one, FolderProvider))
+    return (*folders, pip, *(one for one in providers if one not in folders))

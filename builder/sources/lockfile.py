@@ -101,7 +101,7 @@ _STRINGS: dict[str, Callable[[Any], bool]] = {
     "url": _matches(r"https://[^\s@]+"),
     "commit": _matches(r"[0-9a-f]{40}"),
     "package": _matches(r"[a-z0-9][a-z0-9+.-]+"),
-    "file": _matches(r"[A-Za-z0-9_.+~-]+\.tar\.(?:gz|bz2|xz)"),
+    "file": _matches(r"[A-Za-z0-9_.+~-]+(?:\.tar\.(?:gz|bz2|xz)|\.whl)"),
     "sha256": _matches(r"[0-9a-f]{64}"),
     "licence": _matches(r"[A-Za-z0-9.+() -]+"),
     "feature": _matches(r"[a-z0-9-]+"),

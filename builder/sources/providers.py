@@ -110,6 +110,8 @@ class DistributionProvider:
 
     def deliver(self, pin: SourcePin, on_bytes: Callable[[int], None]) -> Delivery:
         """Downloads the archive from the first mirror that has it."""
+        if pin.is_wheel:
+            raise Unavailable("it is a Python package, not one of the distribution")
         if not self.apt.mirrors:
             raise Unavailable("apt has no Debian or Ubuntu mirror configured")
         reasons: list[str] = []

@@ -5,15 +5,18 @@ from __future__ import annotations
 import lzma
 import shutil
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from builder.errors import SourceError
 
 MAX_MEMBERS = 500_000
 MAX_NAME = 1024
+WHEEL = ".whl"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,10 +48,10 @@ def extract_archive(
     wanted: Callable[[str], bool] = lambda _: True,
     max_bytes: int = 4 << 30,
 ) -> int:
-    """Unpacks a tar archive (plain, gzip, bzip2, xz) and returns the bytes written.
+    """Unpacks a tar archive (plain, gzip, bzip2, xz) or a wheel, and returns the bytes written.
 
     Args:
-        archive: is read once, front to back.
+        archive: a tar archive is read once, front to back; a wheel is a zip archive.
         destination: existing folders in it may be added to, existing files are an error.
         strip: leading path components to drop; what has no more is left out.
         inside: the folder to unpack, after stripping; all when empty.
@@ -62,10 +65,16 @@ def extract_archive(
     state = _Extraction(archive=archive, destination=destination, max_bytes=max_bytes)
     destination.mkdir(parents=True, exist_ok=True)
     try:
-        with tarfile.open(archive, "r|*") as tar:
-            for member in tar:
-                _extract_member(state, tar, member, strip, inside, wanted)
-    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, ValueError) as error:
+        if archive.suffix == WHEEL:
+            _extract_wheel(state, strip, inside, wanted)
+        else:
+            with tarfile.open(archive, "r|*") as tar:
+                for member in tar:
+                    _extract_member(state, tar, member, strip, inside, wanted)
+    except (
+        *(tarfile.TarError, lzma.LZMAError, zlib.error, zipfile.BadZipFile),
+        *(EOFError, ValueError),
+    ) as error:
         raise SourceError(f"{archive.name} cannot be read as an archive: {error}") from error
     except OSError as error:
         if error.errno is not None:
@@ -106,13 +115,7 @@ def _extract_member(
     inside: str,
     wanted: Callable[[str], bool],
 ) -> None:
-    state.members += 1
-    if state.members > MAX_MEMBERS:
-        raise state.refuse(member.name, f"is one of more than {MAX_MEMBERS} entries")
-    try:
-        name = _enter(strip_components(member.name, strip), inside)
-    except ValueError as error:
-        raise state.refuse(member.name, str(error)) from None
+    name = _admit(state, member.name, strip, inside)
     if not (member.isreg() or member.isdir() or member.issym()):
         raise state.refuse(member.name, "is neither a file, a folder nor a symbolic link")
     if name is None or not wanted(name):
@@ -122,7 +125,32 @@ def _extract_member(
     elif member.issym():
         _plan_link(state, name, member.linkname)
     else:
-        _write_file(state, tar, member, name)
+        source = tar.extractfile(member)
+        assert source is not None
+        _write_file(state, name, source, member.size, executable=bool(member.mode & 0o100))
+
+
+def _extract_wheel(
+    state: _Extraction, strip: int, inside: str, wanted: Callable[[str], bool]
+) -> None:
+    """A wheel holds plain files only (PEP 427): what else its entries claim to be is not asked."""
+    with zipfile.ZipFile(state.archive) as wheel:
+        for info in wheel.infolist():
+            name = _admit(state, info.filename, strip, inside)
+            if name is not None and not info.is_dir() and wanted(name):
+                with wheel.open(info) as source:
+                    _write_file(state, name, source, info.file_size, executable=False)
+
+
+def _admit(state: _Extraction, entry: str, strip: int, inside: str) -> str | None:
+    """Counts an entry; returns its path below `inside`, None when it is not in there."""
+    state.members += 1
+    if state.members > MAX_MEMBERS:
+        raise state.refuse(entry, f"is one of more than {MAX_MEMBERS} entries")
+    try:
+        return _enter(strip_components(entry, strip), inside)
+    except ValueError as error:
+        raise state.refuse(entry, str(error)) from None
 
 
 def _make_folder(state: _Extraction, name: str) -> None:
@@ -132,9 +160,9 @@ def _make_folder(state: _Extraction, name: str) -> None:
 
 
 def _write_file(
-    state: _Extraction, tar: tarfile.TarFile, member: tarfile.TarInfo, name: str
+    state: _Extraction, name: str, source: IO[bytes], size: int, *, executable: bool
 ) -> None:
-    state.bytes += member.size
+    state.bytes += size
     if state.bytes > state.max_bytes:
         raise state.refuse(name, f"makes it larger than {state.max_bytes:,} bytes")
     if name in state.files or name in state.links:
@@ -143,15 +171,13 @@ def _write_file(
     if parent:
         _make_folder(state, parent)
     state.files.add(name)
-    source = tar.extractfile(member)
-    assert source is not None
     target = state.destination / name
     try:
         with target.open("xb") as stream:
             shutil.copyfileobj(source, stream, 1 << 20)
     except FileExistsError:
         raise state.refuse(name, "would overwrite a file") from None
-    target.chmod(0o755 if member.mode & 0o100 else 0o644)
+    target.chmod(0o755 if executable else 0o644)
 
 
 def _plan_link(state: _Extraction, name: str, target: str) -> None:

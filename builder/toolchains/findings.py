@@ -17,9 +17,6 @@ from builder.toolchains.launchers import find_launchers
 from builder.toolchains.ndk import is_tried, locate_ndk
 from builder.toolchains.tools import find_major, locate_packaged_tool
 
-LATER = {"ios": "iOS targets come in a later release"}
-"""Platforms that builder is made for and cannot build for yet."""
-
 
 def inspect_tools(runner: Runner, *, cc: str | None = None) -> tuple[Finding, ...]:
     """Returns one finding per program a host build uses."""
@@ -43,30 +40,41 @@ def inspect_tools(runner: Runner, *, cc: str | None = None) -> tuple[Finding, ..
 
 
 def inspect_targets(
-    runner: Runner, *, cc: str | None = None, cxx: str | None = None
+    runner: Runner,
+    *,
+    cc: str | None = None,
+    cxx: str | None = None,
+    locate_apple: Callable[[Target], Toolchain],
 ) -> tuple[Finding, ...]:
-    """Returns one finding per target: whether it can be built here, and what is missing."""
+    """Returns one finding per target: whether it can be built here, and what is missing.
+
+    Args:
+        runner: its PATH and environment are searched.
+        cc: C compiler by name or path.
+        cxx: C++ compiler.
+        locate_apple: finds compilers and an SDK for Apple's platforms; raises ToolchainError.
+    """
     has_ndk = _inspect_ndk(runner).ok
-    known = tuple(
+
+    def locate(target: Target) -> Toolchain:
+        if target.is_apple:
+            return locate_apple(target)
+        if target.is_android:
+            return locate_android_toolchain(runner, target, ToolchainOptions())
+        return locate_host_toolchain(runner, target, cc=cc, cxx=cxx)
+
+    return tuple(
         Finding(subject=f"target {t}", ok=False, detail="needs an Android NDK, see ndk above")
         if t.is_android and not has_ndk
-        else _inspect_target(runner, t, cc, cxx)
+        else _inspect_target(t, locate)
         for t in TARGETS
     )
-    later = tuple(
-        Finding(subject=f"target {platform}", ok=False, detail=f"not yet: {reason}")
-        for platform, reason in sorted(LATER.items())
-    )
-    return known + later
 
 
-def _inspect_target(runner: Runner, target: Target, cc: str | None, cxx: str | None) -> Finding:
+def _inspect_target(target: Target, locate: Callable[[Target], Toolchain]) -> Finding:
     subject = f"target {target}"
     try:
-        if target.is_android:
-            toolchain = locate_android_toolchain(runner, target, ToolchainOptions())
-        else:
-            toolchain = locate_host_toolchain(runner, target, cc=cc, cxx=cxx)
+        toolchain = locate(target)
     except ToolchainError as error:
         return Finding(subject=subject, ok=False, detail=error.message, remedy=error.hint or "")
     return Finding(subject=subject, ok=True, detail=_summarise(toolchain))
@@ -99,7 +107,8 @@ def _try(subject: str, locate: Callable[[], Tool]) -> Finding:
 
 
 def _summarise(toolchain: Toolchain) -> str:
-    return f"can be built here: {toolchain.cxx.version}; {toolchain.linker.version}"
+    trial = ", experimental" if toolchain.sdk and toolchain.sdk.is_open else ""
+    return f"can be built here{trial}: {toolchain.cxx.version}; {toolchain.linker.version}"
 
 
 def _describe(tool: Tool) -> str:

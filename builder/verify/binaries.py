@@ -94,11 +94,15 @@ def _list_undefined(elf: Elf) -> tuple[str, ...]:
     return tuple(sorted({symbol.name for symbol in asked}))
 
 
+def find_paths(data: bytes | memoryview) -> Iterator[str]:
+    """Yields what looks like an absolute path in the bytes of a file."""
+    yield from (match[0].decode(errors="replace") for match in _PATH.finditer(data))
+
+
 def _find_paths(elf: Elf) -> Iterator[str]:
     """Looks at data only: code and tables of numbers hold any bytes by chance."""
     for section in elf.sections:
         if section.kind != NOBITS and not section.flags & EXECUTABLE:
-            for match in _PATH.finditer(elf.content(section)):
-                yield match[0].decode(errors="replace")
+            yield from find_paths(elf.content(section))
     if not elf.sections:
-        yield from (match[0].decode(errors="replace") for match in _PATH.finditer(elf.data))
+        yield from find_paths(elf.data)

@@ -47,10 +47,15 @@ def has_runtime(path: Path, *, host_abi: str) -> bool:
     return (path / MANIFEST).is_file() or (path / host_abi / MANIFEST).is_file()
 
 
-def locate_runtime(path: Path, *, host_abi: str) -> Runtime:
+def locate_runtime(path: Path, *, host_abi: str, to_run: bool = True) -> Runtime:
     """Returns the runtime at `path`: an output folder, the folder of an ABI, or the library.
 
     Of several ABIs in one output folder it is that of `host_abi`.
+
+    Args:
+        path: see above.
+        host_abi: ABI of this machine.
+        to_run: whether it is of use only with the program that runs models on it.
 
     Raises:
         ConfigurationError: there is none, or several and none for this machine.
@@ -67,7 +72,12 @@ def locate_runtime(path: Path, *, host_abi: str) -> Runtime:
             hint=f"build it again: builder build MODEL --abi {host_abi} -o {path}",
         ) from error
     runtime = Runtime(root=folder, manifest=manifest)
-    if not runtime.runner.is_file():
+    if to_run and runtime.target and runtime.target.is_apple:
+        raise VerificationError(
+            f"nothing here runs {manifest.abi}: it is a static library for an app",
+            hint=f"build for this machine too, and run that: builder build MODEL --abi {host_abi}",
+        )
+    if to_run and not runtime.runner.is_file():
         raise VerificationError(f"the runtime has no {runtime.runner}", hint="build it again")
     return runtime
 

@@ -85,13 +85,13 @@ def guess_abi(contents: bytes) -> str:
     return next((abi for abi, policy in abis.items() if policy.machine == machine), "")
 
 
-def refuse_violations(report: PolicyReport, what: str) -> None:
+def refuse_violations(report: PolicyReport, what: str, *, platform: str = "Android") -> None:
     """Raises VerificationError when `what` breaks a rule; says all that was found."""
     if report.violations:
         lines = describe_findings(report.violations)
         count = len(report.violations)
         raise VerificationError(
-            "\n".join((f"{what} breaks {count} rules for libraries on Android:", *lines)),
+            "\n".join((f"{what} breaks {count} rules for libraries on {platform}:", *lines)),
             hint="the rules: builder check --help",
         )
 

@@ -88,7 +88,7 @@ def _check_exports(subject: Subject) -> Iterator[str]:
     allowed = policy.required + (policy.with_prefab if subject.has_prefab else ())
     too_many = [name for name in exports if not any(fnmatchcase(name, p) for p in allowed)]
     if too_many:
-        yield f"{len(too_many):,} other symbols exported: {_some(too_many)}"
+        yield f"{len(too_many):,} other symbols exported: {some(too_many)}"
 
 
 def _check_undefined(subject: Subject) -> Iterator[str]:
@@ -103,7 +103,7 @@ def _check_undefined(subject: Subject) -> Iterator[str]:
         there |= set((beside.exports or ()) if beside else (subject.stubs(name) or ()))
     missing = sorted(set(facts.undefined) - there)
     if missing:
-        yield f"{len(missing):,} symbols that none of them has: {_some(missing)}"
+        yield f"{len(missing):,} symbols that none of them has: {some(missing)}"
 
 
 def _check_loader(subject: Subject) -> Iterator[str]:
@@ -159,17 +159,18 @@ def _check_stripped(subject: Subject) -> Iterator[str]:
     debug = sorted(n for n in facts.sections if n.startswith((".debug_", ".zdebug_")))
     debug += sorted({".gnu_debugdata", ".gnu_debuglink"} & facts.sections)
     if debug:
-        yield f"debug information: {_some(debug)}"
+        yield f"debug information: {some(debug)}"
 
 
 def _check_paths(subject: Subject) -> Iterator[str]:
     allowed = subject.policies.paths.device + subject.policies.paths.ndk
     foreign = [path for path in subject.facts.paths if not path.startswith(allowed)]
     if foreign:
-        yield f"{len(foreign):,} paths: {_some(foreign)}"
+        yield f"{len(foreign):,} paths: {some(foreign)}"
 
 
-def _some(names: Iterable[str]) -> str:
+def some(names: Iterable[str]) -> str:
+    """Returns the first few of `names`, and how many more there are."""
     listed = list(names)
     more = f" and {len(listed) - _SHOWN:,} more" if len(listed) > _SHOWN else ""
     return ", ".join(f"{name:.120}" for name in listed[:_SHOWN]) + more

@@ -18,8 +18,12 @@
 #include <vector>
 
 namespace at::detail {
+#ifdef __APPLE__
+const Generator& getDefaultCPUGenerator(); // Mach-O links nothing that may be missing.
+#else
 // Weak: a runtime whose operators draw no random numbers links no generator.
 const Generator& getDefaultCPUGenerator() __attribute__((weak));
+#endif
 } // namespace at::detail
 
 struct torchlite_module {
@@ -363,7 +367,10 @@ torchlite_status torchlite_set_threads(int32_t threads) {
 
 torchlite_status torchlite_set_seed(uint64_t seed) {
   return guarded(TORCHLITE_INVALID_ARGUMENT, [&] {
-    if (&at::detail::getDefaultCPUGenerator != nullptr) {
+#ifndef __APPLE__
+    if (&at::detail::getDefaultCPUGenerator != nullptr)
+#endif
+    {
       at::Generator generator = at::detail::getDefaultCPUGenerator();
       const std::lock_guard<std::mutex> lock(generator.mutex());
       generator.set_current_seed(seed);

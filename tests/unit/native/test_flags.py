@@ -95,8 +95,9 @@ def test_a_cxx_library_that_is_linked_in_is_made_small(library):
     assert tuning.small_cxx is library
 
 
-def test_a_shared_cxx_library_stays_whole():
-    shared = make_toolchain(cxx_library=CxxLibrary.LIBCXX_SHARED)
+@pytest.mark.parametrize("library", [CxxLibrary.LIBCXX_SHARED, CxxLibrary.SYSTEM])
+def test_a_shared_cxx_library_stays_whole(library):
+    shared = make_toolchain(cxx_library=library)
     assert load_tuning(Flavour(), shared, CPU).small_cxx is None
 
 
@@ -124,3 +125,10 @@ def test_kinds_of_tensors_follow_the_dispatch(dispatch, quantised):
     flags = tune_flags(UPSTREAM, tuning, unit_id="c10/a.cpp", language="CXX")
     assert "-DTORCHLITE_STRIDED_ONLY" in flags
     assert ("-DTORCHLITE_NO_QUANTIZED" not in flags) is quantised
+
+
+def test_an_architecture_of_cmakes_goes_since_the_toolchain_names_its_own():
+    flags = ("-DA", "-arch", "arm64", "-I", "/src", "-O2")
+    tuned = tune_flags(flags, SIZE, unit_id="c10/core/Device.cpp", language="CXX")
+    assert tuned[:3] == ("-DA", "-I", "/src")
+    assert not {"-arch", "arm64"} & set(tuned)

@@ -33,7 +33,7 @@ def test_the_shipped_lock_is_valid_and_carries_what_a_mobile_build_needs():
     assert lock.version == "2.6.0"
     assert {".", "third_party/XNNPACK", "third_party/gemmlowp/gemmlowp"} <= paths
     assert "third_party/torchvision" not in paths
-    assert lock.features == ("pocketfft", "torchvision", "vulkan")
+    assert lock.features == ("apple", "pocketfft", "torchvision", "vulkan")
     assert all(pin.size and pin.unpacked for pin in lock.pins)
 
 
@@ -58,7 +58,7 @@ def test_a_feature_is_a_lock_of_its_own():
     vision = lock.select("torchvision")
     assert [pin.name for pin in vision.pins] == ["torchvision"]
     assert (vision.patches, vision.feature) == ((), "torchvision")
-    assert len({lock.select(name).digest for name in ("", *lock.features)}) == 4
+    assert len({lock.select(name).digest for name in ("", *lock.features)}) == 5
     assert lock.select().patches == lock.patches
 
 

@@ -1,5 +1,6 @@
 import io
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,43 @@ def test_a_stripped_name_never_leaves(parts, strip):
         assert ".." in parts or name.startswith("/")
         return
     assert result is None or not {"", ".", ".."}.intersection(result.split("/"))
+
+
+def make_wheel(path, *entries):
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, content in entries:
+            wheel.writestr(name, content)
+    return path
+
+
+def test_a_wheel_is_unpacked_as_an_archive_is(tmp_path):
+    wheel = make_wheel(tmp_path / "a.whl", ("top/lib/a.h", b"12"), ("top/x", b"3"), ("top/d/", b""))
+    written = extract_archive(
+        wheel, tmp_path / "out", strip=1, wanted=lambda path: path.startswith("lib")
+    )
+    assert written == 2
+    assert (tmp_path / "out/lib/a.h").read_bytes() == b"12"
+    assert not (tmp_path / "out/x").exists()
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../up", "a/../../up"])
+def test_a_wheel_writes_nothing_outside(tmp_path, name):
+    wheel = make_wheel(tmp_path / "a.whl", (name, b"1"))
+    with pytest.raises(SourceError, match="not safe to unpack"):
+        extract_archive(wheel, tmp_path / "out")
+
+
+def test_a_wheel_is_held_to_its_size_and_to_one_entry_for_each_name(tmp_path):
+    wheel = make_wheel(tmp_path / "a.whl", ("a", b"12345"))
+    with pytest.raises(SourceError, match="larger than 4 bytes"):
+        extract_archive(wheel, tmp_path / "out", max_bytes=4)
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        twice = make_wheel(tmp_path / "b.whl", ("a", b"1"), ("a", b"2"))
+    with pytest.raises(SourceError, match="is there twice"):
+        extract_archive(twice, tmp_path / "other")
+
+
+def test_a_damaged_wheel_is_named(tmp_path):
+    (tmp_path / "a.whl").write_bytes(b"PK no zip")
+    with pytest.raises(SourceError, match=r"a.whl cannot be read as an archive"):
+        extract_archive(tmp_path / "a.whl", tmp_path / "out")

@@ -1,20 +1,37 @@
+from pathlib import Path
+
+from samples import make_toolchain
+
 from builder.core.targets import TARGETS
+from builder.core.toolchain import AppleSdk
+from builder.errors import ToolchainError
 from builder.toolchains.findings import inspect_targets, inspect_tools
 
 from .machines import GCC, Machine, full
 
 
+def refuse(target):
+    raise ToolchainError(f"no SDK for {target}", hint="builder fetch --feature apple")
+
+
+def locate(target):
+    sdk = AppleSdk(root=Path("/sdk"), name="open headers", newest=160000, is_open=True)
+    return make_toolchain(target=target, sdk=sdk)
+
+
 def test_doctor_lists_every_target_and_what_is_missing():
-    found = {f.subject: f for f in inspect_targets(Machine({"gcc": GCC}))}
-    assert set(found) == {*(f"target {t}" for t in TARGETS), "target ios"}
+    found = {f.subject: f for f in inspect_targets(Machine({"gcc": GCC}), locate_apple=refuse)}
+    assert set(found) == {f"target {t}" for t in TARGETS}
+    assert found["target ios-arm64"].remedy == "builder fetch --feature apple"
     assert found["target linux-x86_64"].remedy.startswith("apt install clang")
     assert found["target arm64-v8a"].detail == "needs an Android NDK, see ndk above"
 
 
 def test_doctor_finds_a_host_that_can_build():
-    found = {f.subject: f for f in inspect_targets(Machine(full()))}
+    found = {f.subject: f for f in inspect_targets(Machine(full()), locate_apple=locate)}
     assert found["target linux-x86_64"].ok
     assert found["target linux-aarch64"].ok
+    assert found["target ios-arm64"].detail.startswith("can be built here, experimental: ")
 
 
 def test_doctor_lists_programs():

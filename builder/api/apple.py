@@ -1,0 +1,198 @@
+"""The packages for Apple: one xcframework with a slice for each platform, and what takes it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from builder.api.building import BuildOutcome
+    from builder.core.apple import AppleLibrary, AppleOptions, AppleSlice, WrittenApple
+    from builder.core.artifacts import SizeReport
+    from builder.core.policies import PolicyReport
+    from builder.core.targets import Platform, Target
+    from builder.system.progress import Progress
+    from builder.verify.apple_policing import AppleBinary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppleOutcome:
+    """What `build_apple` made."""
+
+    written: WrittenApple
+    sizes: Mapping[str, SizeReport]
+    """Of what the library of each ABI adds to an app."""
+    archives: Mapping[str, int]
+    """Bytes of the static library of each ABI."""
+    report: PolicyReport
+    """What the rules for libraries on Apple's platforms say of them."""
+
+
+def refuse_frameworks(*, metal: bool, coreml: bool) -> None:
+    """Raises ConfigurationError where Metal or Core ML is asked for."""
+    from builder.errors import ConfigurationError
+    from builder.toolchains.xcode import is_mac
+
+    name = "Metal" if metal else "Core ML" if coreml else ""
+    if not name:
+        return
+    reason = "is not built yet: builder has no index of its operators"
+    if not is_mac():
+        reason = "is Objective-C for a framework of Apple's, which takes Xcode's SDK under macOS"
+    raise ConfigurationError(
+        f"{name} {reason}",
+        hint="leave the option out: XNNPACK runs the model on the processor",
+    )
+
+
+def refuse_duplicates(options: AppleOptions) -> None:
+    """Raises ConfigurationError where two resources have one name."""
+    from builder.errors import ConfigurationError
+
+    names = [path.name for path in options.resources]
+    if len(set(names)) != len(names):
+        raise ConfigurationError(
+            f"two files of --asset have one name: {', '.join(sorted(names))}",
+            hint="rename one; resources are named by their file's own name",
+        )
+
+
+def build_apple(
+    runtimes: Sequence[BuildOutcome],
+    output: Path,
+    *,
+    options: AppleOptions,
+    progress: Progress,
+) -> AppleOutcome | None:
+    """Writes the static libraries of `runtimes` as `output/apple`; None without `runtimes`.
+
+    Raises:
+        VerificationError: a library breaks a rule.
+        PackagingError: a file is missing.
+    """
+    from builder.api.sources import load_source_lock
+    from builder.core.apple import ApplePackage, default_version
+    from builder.packaging.apple.writing import write_apple
+    from builder.system.places import data_folder
+    from builder.verify.apple_policing import check_slices
+    from builder.verify.policing import refuse_violations
+
+    if not runtimes:
+        return None
+    libraries = tuple(_describe_library(runtime) for runtime in runtimes)
+    report = check_slices(map(_to_binary, libraries), _list_sdks(runtimes))
+    refuse_violations(report, "the xcframework", platform="Apple's systems")
+    version = options.version or default_version(runtimes[0].plan.source_version)
+    progress.step(f"packaging LibTorchLite {version} for {', '.join(_abis(libraries))}")
+    with tempfile.TemporaryDirectory(prefix="builder-apple-") as scratch:
+        package = ApplePackage(
+            version=version,
+            libraries=libraries,
+            slices=_join_slices(libraries, Path(scratch)),
+            header=data_folder("cmake") / "runtime/torchlite.h",
+            sources=data_folder("swift"),
+            licences=_find_licences(runtimes),
+            pins={pin.name: pin.sha256 for pin in load_source_lock().pins},
+            options=options,
+        )
+        written = write_apple(package, output)
+    return AppleOutcome(
+        written=written,
+        sizes={runtime.plan.target.abi: runtime.size for runtime in runtimes},
+        archives={one.target.abi: one.archive.stat().st_size for one in libraries},
+        report=report,
+    )
+
+
+def check_xcframework(path: Path, *, apple_sdk: Path | None = None) -> PolicyReport | None:
+    """Returns which rules the libraries of an xcframework break; None where `path` has none.
+
+    Args:
+        path: an xcframework, whoever built it, or an output folder with one.
+        apple_sdk: what tells which symbols systems have; else Xcode's, or the open headers.
+
+    Raises:
+        ConfigurationError: it is damaged.
+    """
+    from builder.verify import xcframeworks
+    from builder.verify.apple_policing import check_slices
+    from builder.verify.policing import merge_reports
+
+    framework = xcframeworks.find_xcframework(path)
+    if framework is None:
+        return None
+    binaries = tuple(xcframeworks.read_binaries(framework))
+    sdks = {one.target.platform: _find_sdk(one.target, apple_sdk) for one in binaries}
+    report = check_slices(binaries, {name: root for name, root in sdks.items() if root})
+    manifest = xcframeworks.find_manifest(framework)
+    if manifest is None:
+        return report
+    return merge_reports(report, tuple(xcframeworks.check_contents(framework, manifest)))
+
+
+def _find_sdk(target: Target, chosen: Path | None) -> Path | None:
+    from builder.api.toolchains import find_sdk
+
+    sdk = find_sdk(target, chosen)
+    return sdk.root if sdk else None
+
+
+def _describe_library(runtime: BuildOutcome) -> AppleLibrary:
+    from dataclasses import replace
+
+    from builder.core.apple import AppleLibrary
+    from builder.core.manifest import parse_manifest
+    from builder.toolchains.apple_facts import load_facts
+
+    plan = runtime.plan
+    manifest = parse_manifest(runtime.package.manifest.read_text())
+    return AppleLibrary(
+        target=plan.target,
+        arch=load_facts(plan.target).arch,
+        archive=runtime.package.library,
+        manifest=replace(manifest, files={}),
+        linked=runtime.size.file,
+        compressed=runtime.size.compressed,
+        flags=(f"profile={plan.flavour.name}",),
+    )
+
+
+def _to_binary(library: AppleLibrary) -> AppleBinary:
+    from builder.verify.apple_policing import AppleBinary
+
+    return AppleBinary(
+        path=f"{library.target.abi}/{library.archive.name}",
+        target=library.target,
+        arch=library.arch,
+        contents=library.archive.read_bytes(),
+    )
+
+
+def _join_slices(libraries: Sequence[AppleLibrary], scratch: Path) -> tuple[AppleSlice, ...]:
+    """Returns a library for each platform; for several processors, a universal one."""
+    from builder.core.apple import AppleSlice
+    from builder.core.macho import join_architectures
+
+    slices = []
+    for platform in sorted({library.target.platform for library in libraries}):
+        own = {one.arch: one.archive for one in libraries if one.target.platform is platform}
+        archive = scratch / f"{platform}.a"
+        archive.write_bytes(join_architectures({a: p.read_bytes() for a, p in own.items()}))
+        slices.append(AppleSlice(platform=platform, archs=tuple(sorted(own)), archive=archive))
+    return tuple(slices)
+
+
+def _list_sdks(runtimes: Sequence[BuildOutcome]) -> dict[Platform, Path]:
+    return {one.plan.target.platform: one.sdk for one in runtimes if one.sdk is not None}
+
+
+def _find_licences(runtimes: Sequence[BuildOutcome]) -> dict[str, Path]:
+    folders = (runtime.package.root / "share/licenses" for runtime in runtimes)
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.txt"))}
+
+
+def _abis(libraries: Sequence[AppleLibrary]) -> list[str]:
+    return [library.target.abi for library in libraries]

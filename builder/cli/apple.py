@@ -1,0 +1,114 @@
+"""How packages for Apple look on a terminal and in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from builder.cli.console import format_bytes, print_table
+from builder.core.policies import describe_findings
+
+if TYPE_CHECKING:
+    from builder.api import AppleOutcome
+    from builder.core.xcframeworks import XcframeworkManifest
+
+
+def print_apple(outcome: AppleOutcome) -> None:
+    """Prints what was written, what it weighs, and how projects take it."""
+    written = outcome.written
+    print_table(
+        ("xcframework", str(written.framework)),
+        (
+            *(
+                (
+                    f"{abi} in bytes",
+                    f"{format_bytes(size.file)} in an app, compressed "
+                    f"{format_bytes(size.compressed)}, static library "
+                    f"{format_bytes(outcome.archives[abi])}",
+                )
+                for abi, size in outcome.sizes.items()
+            ),
+            ("checksum of the zip", written.checksum),
+            (
+                "rules kept",
+                f"{len(outcome.report.rules)} on {len(outcome.report.files)} static libraries",
+            ),
+        ),
+    )
+    for line in describe_findings(outcome.report.unchecked):
+        click.echo(line)
+    click.echo("SwiftPM and CocoaPods take it by:")
+    click.echo(f'  .package(path: "{written.folder}")')
+    click.echo(f"  pod 'LibTorch-Lite', :path => '{written.folder}'")
+
+
+def describe_apple(outcome: AppleOutcome) -> dict[str, object]:
+    """Returns the same as JSON."""
+    written = outcome.written
+    return {
+        "checksum": written.checksum,
+        "path": str(written.framework),
+        "rules": list(outcome.report.rules),
+        "rules_unchecked": describe_findings(outcome.report.unchecked),
+        "sizes": {
+            abi: {
+                "archive": outcome.archives[abi],
+                "compressed_size": size.compressed,
+                "size": size.file,
+            }
+            for abi, size in outcome.sizes.items()
+        },
+        "version": written.version,
+        "zip": str(written.archive),
+    }
+
+
+def print_slices(manifest: XcframeworkManifest, other: XcframeworkManifest | None) -> None:
+    """Prints what each ABI of an xcframework adds to an app, beside another if there is one."""
+    if other is None:
+        print_table(("abi", "in an app", "compressed", "static library"), _rows(manifest))
+        return
+    print_table(
+        ("abi", "in an app", "against", "compressed", "against"),
+        (
+            (
+                abi,
+                _bytes(manifest, abi, "linked"),
+                _bytes(other, abi, "linked"),
+                _bytes(manifest, abi, "compressed"),
+                _bytes(other, abi, "compressed"),
+            )
+            for abi in sorted({*manifest.slices, *other.slices})
+        ),
+    )
+
+
+def slices_json(manifest: XcframeworkManifest) -> Mapping[str, object]:
+    """Returns the sizes as JSON."""
+    return {
+        abi: {
+            "archive": manifest.files[entry.path].size,
+            "compressed": entry.compressed,
+            "linked": entry.linked,
+        }
+        for abi, entry in manifest.slices.items()
+    }
+
+
+def _rows(manifest: XcframeworkManifest) -> list[tuple[str, str, str, str]]:
+    return [
+        (
+            abi,
+            format_bytes(entry.linked),
+            format_bytes(entry.compressed),
+            format_bytes(manifest.files[entry.path].size),
+        )
+        for abi, entry in manifest.slices.items()
+    ]
+
+
+def _bytes(manifest: XcframeworkManifest, abi: str, field: str) -> str:
+    entry = manifest.slices.get(abi)
+    return "-" if entry is None else format_bytes(getattr(entry, field))

@@ -1,0 +1,126 @@
+"""What goes into an xcframework and the packages around it, and where they are written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder.core.manifest import Manifest
+from builder.core.targets import Platform, Target
+
+FRAMEWORK = "LibTorchLite"
+"""The xcframework, and the module of its C API."""
+MODULE = "TorchLite"
+"""The Swift module around it."""
+POD = "LibTorch-Lite"
+"""The published pod, so that an app changes the version and nothing else."""
+ARCHIVE = "libTorchLite.a"
+REVISION = 1
+"""Of the package around one PyTorch version; goes up when layout or Swift sources change."""
+
+_VERSION = re.compile(r"\d+(\.\d+){1,3}(-[0-9A-Za-z.-]+)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppleOptions:
+    """What a user chooses of an Apple package; the rest follows from what is built.
+
+    ValueError for a version that is none, or a URL that is not one of a zip archive.
+    """
+
+    version: str | None = None
+    """Of the pod; PyTorch's with `REVISION` when None."""
+    url: str | None = None
+    """Where the zip archive of the xcframework will be served; without it, packages name the
+    folder beside them."""
+    resources: tuple[Path, ...] = ()
+    """Files for the Swift module's bundle, each by its own name."""
+
+    def __post_init__(self) -> None:
+        if self.version is not None and not _VERSION.fullmatch(self.version):
+            raise ValueError(f"{self.version!r} is no version of a pod")
+        if self.url is not None and not re.fullmatch(r"https://[^\s\"\\]+\.zip", self.url):
+            raise ValueError(f"{self.url!r} is no https URL of a .zip, as SwiftPM wants")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppleLibrary:
+    """The static library for one target."""
+
+    target: Target
+    """With the deployment target."""
+    arch: str
+    """As Mach-O calls it."""
+    archive: Path
+    manifest: Manifest
+    """Without files."""
+    linked: int
+    """Bytes that an app's executable grows by, its symbols stripped."""
+    compressed: int
+    """The same, as a download compresses it."""
+    flags: tuple[str, ...] = ()
+    """What it was compiled with beyond the manifest; no paths."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppleSlice:
+    """The static library of one platform, for one or several processors."""
+
+    platform: Platform
+    archs: tuple[str, ...]
+    archive: Path
+
+    @property
+    def identifier(self) -> str:
+        """Its folder in the xcframework, as `xcodebuild` names it."""
+        suffix = "-simulator" if self.platform is Platform.IOS_SIMULATOR else ""
+        return f"ios-{'_'.join(self.archs)}{suffix}"
+
+    @property
+    def path(self) -> str:
+        """The library in the xcframework."""
+        return f"{self.identifier}/{ARCHIVE}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplePackage:
+    """All that one xcframework and its packages are made of."""
+
+    version: str
+    libraries: tuple[AppleLibrary, ...]
+    slices: tuple[AppleSlice, ...]
+    """Of all `libraries`."""
+    header: Path
+    """`torchlite.h`."""
+    sources: Path
+    """builder's folder `swift`."""
+    licences: Mapping[str, Path]
+    """Name -> text."""
+    pins: Mapping[str, str] = field(default_factory=dict)
+    """Source -> commit or SHA-256 that it was pinned by."""
+    options: AppleOptions = field(default_factory=AppleOptions)
+
+    @property
+    def min_os(self) -> int:
+        """The newest deployment target of all libraries."""
+        return max(library.target.min_os for library in self.libraries)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenApple:
+    """Where an Apple package was written."""
+
+    folder: Path
+    framework: Path
+    archive: Path
+    """The zip archive of the xcframework."""
+    checksum: str
+    """Of `archive`, as SwiftPM computes it."""
+    version: str
+
+
+def default_version(source_version: str) -> str:
+    """Returns the version of a pod of this PyTorch: `2.6.0.1`, as the published pods count."""
+    return f"{source_version}.{REVISION}"

@@ -1,0 +1,71 @@
+"""Text stubs of Apple's libraries (.tbd): which symbols a library has, and for whom.
+
+Version 4 is YAML, version 5 JSON; both as LLVM reads them (llvm/lib/TextAPI).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+_DIRECTIVE = "$ld$"
+"""Start of names that tell the linker of other versions of the system."""
+_KINDS = ("symbols", "weak-symbols", "thread-local-symbols")
+_JSON_KINDS = ("global", "weak", "thread_local")
+
+
+def render_stub(install_name: str, symbols: Iterable[str], targets: Iterable[str]) -> str:
+    """Returns a text stub of version 4 with one library."""
+    listed = f"[ {', '.join(targets)} ]"
+    names = ",\n                       ".join(f"'{name}'" for name in sorted(set(symbols)))
+    return (
+        f"--- !tapi-tbd\ntbd-version:     4\ntargets:         {listed}\n"
+        f"install-name:    '{install_name}'\nexports:\n  - targets:         {listed}\n"
+        f"    symbols:         [ {names} ]\n...\n"
+    )
+
+
+def parse_stub(text: str, target: str) -> frozenset[str]:
+    """Returns the symbols for `target` (`arm64-ios`) of a stub and of the libraries inside it.
+
+    Raises:
+        ValueError: it is no text stub.
+    """
+    try:
+        read = _read_json if text.lstrip().startswith("{") else _read_yaml
+        found = frozenset(read(text, target))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no text stub library: {error!r}") from error
+    return frozenset(name for name in found if not name.startswith(_DIRECTIVE))
+
+
+def _read_yaml(text: str, target: str) -> Iterator[str]:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        documents = list(yaml.load_all(text.replace("--- !tapi-tbd", "---"), Loader=loader))
+    except yaml.YAMLError as error:
+        raise ValueError(f"no text stub library: {error}") from error
+    for library in documents:
+        for listed in (*library.get("exports", ()), *library.get("reexports", ())):
+            if target in listed["targets"]:
+                for kind in _KINDS:
+                    yield from map(str, listed.get(kind, ()))
+
+
+def _read_json(text: str, target: str) -> Iterator[str]:
+    stub = json.loads(text)
+    for library in (stub["main_library"], *stub.get("libraries", ())):
+        everywhere = [one["target"] for one in library.get("target_info", ())]
+        for key in ("exported_symbols", "reexported_symbols"):
+            for listed in library.get(key, ()):
+                if target in listed.get("targets", everywhere):
+                    yield from _list_names(listed)
+
+
+def _list_names(listed: Mapping[str, Any]) -> Iterator[str]:
+    for part in ("text", "data"):
+        for kind in _JSON_KINDS:
+            yield from map(str, listed.get(part, {}).get(kind, ()))

@@ -1,0 +1,92 @@
+"""The rounds of a build: what the chooser wants is compiled and linked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.native.journal import wave
+from builder.native.link import LTO_FLAGS, link_library
+from builder.native.macho import Dylib, link_dylib, merged_path
+from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
+from builder.native.slices import Slices
+from builder.native.units import BuildUnits
+
+if TYPE_CHECKING:
+    from builder.native.building import NativeBuild
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linker:
+    """Compiles and links sets of units; what is undefined comes back."""
+
+    build: NativeBuild
+    units: BuildUnits
+    slices: Slices
+    folder: CompileFolder
+    output: Path
+    rounds: Iterator[int] = field(default_factory=lambda: iter(range(1, 1000)))
+
+    def link(self, wanted: frozenset[str]) -> tuple[str, ...]:
+        """Compiles and links `wanted` by their machine code; returns undefined names, demangled."""
+        number = next(self.rounds)
+        count = len(self._resolve(wanted))
+        self.build.progress.step(f"round {number}: {count} of {self.units.known} units reached")
+        return self._link(wanted, merge=False)
+
+    def optimise(self, wanted: frozenset[str]) -> tuple[str, ...]:
+        """The same with link-time optimisation."""
+        self.build.progress.step("optimising the whole library at link time")
+        return self._link(wanted, merge=True)
+
+    def _link(self, wanted: frozenset[str], *, merge: bool) -> tuple[str, ...]:
+        ids = self._resolve(wanted)
+        known = (*self.units.graph.units.values(), *self.slices.units)
+        write_ninja(render_ninja(known, self.build.toolchain, self.folder), self.folder)
+        compile_wave(self.build, self.folder, ids)
+        self.output.parent.mkdir(parents=True, exist_ok=True)
+        objects = [self.folder.root / self.folder.object_path(unit_id) for unit_id in ids]
+        build, log = self.build, self.build.layout.logs / "link.log"
+        if not build.plan.target.is_apple:
+            return link_library(
+                objects,
+                self.output,
+                build.toolchain,
+                flags=(*build.tuning.link, *(LTO_FLAGS if merge else ())),
+                soname=build.interface.soname,
+                version_script=build.interface.version_script,
+                runner=build.runner,
+                log=log,
+            ).undefined
+        dylib = Dylib(
+            objects=tuple(objects),
+            output=self.output,
+            exports=build.interface.exports,
+            merged=merged_path(self.output) if merge else None,
+        )
+        return link_dylib(dylib, build.toolchain, runner=build.runner, log=log).undefined
+
+    def _resolve(self, wanted: frozenset[str]) -> list[str]:
+        units = map(self.units.resolve, self.slices.add(wanted))
+        return sorted((*units, *(unit.id for unit in self.slices.units)))
+
+
+def compile_wave(build: NativeBuild, folder: CompileFolder, ids: list[str]) -> None:
+    """Compiles units, and notes how many.
+
+    Raises:
+        NativeBuildError: one does not compile.
+    """
+    with wave(folder.root):
+        count = compile_units(
+            ids,
+            build.toolchain,
+            folder,
+            runner=build.runner,
+            jobs=build.jobs,
+            progress=build.progress,
+            log=build.layout.logs / f"compile-{len(build.compiled) + 1:02}.log",
+        )
+    build.compiled.append(count)

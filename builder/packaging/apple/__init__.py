@@ -1,0 +1,1 @@
+"""The packages for Apple: xcframework, Swift package, pod."""

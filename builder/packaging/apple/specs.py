@@ -1,0 +1,113 @@
+"""What SwiftPM and CocoaPods read of a package."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from builder.core.apple import FRAMEWORK, MODULE, POD
+from builder.core.targets import format_os_version
+from builder.core.xcframeworks import LICENCES
+
+SOURCES = f"Sources/{MODULE}"
+RESOURCES = "Resources"
+LICENCE = f"{FRAMEWORK}.xcframework/{LICENCES}/pytorch-LICENSE.txt"
+SUMMARY = "Lite interpreter of PyTorch with the operators of chosen models"
+"""Without quotation marks, which end a text in Ruby."""
+_SWIFT_TOOLS = "5.5"
+"""The first with Sendable; that of Xcode 13."""
+_PACKAGE = """\
+// swift-tools-version:{tools}
+import PackageDescription
+
+let package = Package(
+    name: "{module}",
+    platforms: [.iOS("{min_os}")],
+    products: [.library(name: "{module}", targets: ["{module}"])],
+    targets: [
+        {binary},
+        .target(
+            name: "{module}",
+            dependencies: ["{framework}"],
+            path: "{sources}"{resources},
+            linkerSettings: [.linkedLibrary("c++"), .linkedFramework("Accelerate")]
+        ),
+    ]
+)
+"""
+_POD = """\
+Pod::Spec.new do |s|
+  s.name = '{pod}'
+  s.version = '{version}'
+  s.summary = '{summary}'
+  s.description = <<-DESC
+    Loads models in PyTorch's lite format and runs them: an xcframework with the operators of
+    the models it was built for, and a Swift module around its C API.
+  DESC
+  s.homepage = 'https://pytorch.org'
+  s.license = {{ :type => 'BSD-3-Clause', :file => '{licence}' }}
+  s.authors = {{ 'PyTorch Team' => 'packages@pytorch.org' }}
+  s.source = {{ {source} }}
+  s.platform = :ios, '{min_os}'
+  s.swift_versions = ['{tools}']
+  s.module_name = '{module}'
+  s.static_framework = true
+  s.source_files = '{sources}/*.swift'
+  s.vendored_frameworks = '{framework}.xcframework'
+  s.frameworks = 'Accelerate'
+  s.libraries = 'c++'
+  headers = {{ 'SWIFT_INCLUDE_PATHS' => '"${{PODS_XCFRAMEWORKS_BUILD_DIR}}/{pod}/Headers"' }}
+  s.pod_target_xcconfig = headers
+  s.user_target_xcconfig = headers
+{resources}end
+"""
+
+
+def render_package(
+    *, min_os: int, url: str | None = None, checksum: str = "", resources: Collection[str] = ()
+) -> str:
+    """Returns `Package.swift`.
+
+    Args:
+        min_os: deployment target, as in `Target.min_os`.
+        url: of the zip archive; without it, the xcframework beside the file is taken.
+        checksum: of the zip archive; SwiftPM wants it with a URL.
+        resources: names of files in the module's folder of resources.
+    """
+    if url is None:
+        binary = f'.binaryTarget(name: "{FRAMEWORK}", path: "{FRAMEWORK}.xcframework")'
+    else:
+        binary = (
+            f'.binaryTarget(\n            name: "{FRAMEWORK}",\n            url: "{url}",\n'
+            f'            checksum: "{checksum}"\n        )'
+        )
+    copied = f',\n            resources: [.copy("{RESOURCES}")]' if resources else ""
+    return _PACKAGE.format(
+        tools=_SWIFT_TOOLS,
+        module=MODULE,
+        framework=FRAMEWORK,
+        min_os=format_os_version(min_os),
+        binary=binary,
+        sources=SOURCES,
+        resources=copied,
+    )
+
+
+def render_pod(
+    *, version: str, min_os: int, url: str | None = None, resources: Collection[str] = ()
+) -> str:
+    """Returns the podspec; without `url`, for `pod '...', :path => 'out/apple'`."""
+    source = f":http => '{url}'" if url else ":path => '.'"
+    bundle = f"  s.resource_bundles = {{ '{MODULE}' => ['{SOURCES}/{RESOURCES}/*'] }}\n"
+    return _POD.format(
+        pod=POD,
+        version=version,
+        summary=SUMMARY,
+        licence=LICENCE,
+        framework=FRAMEWORK,
+        module=MODULE,
+        min_os=format_os_version(min_os),
+        tools=_SWIFT_TOOLS,
+        sources=SOURCES,
+        source=source,
+        resources=bundle if resources else "",
+    )

@@ -1,0 +1,72 @@
+"""Writes what an app's project takes: xcframework, its zip archive, Swift package, pod."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from builder.core.apple import FRAMEWORK, POD, ApplePackage, WrittenApple
+from builder.errors import PackagingError
+from builder.packaging.apple.specs import RESOURCES, SOURCES, render_package, render_pod
+from builder.packaging.apple.xcframework import write_xcframework
+from builder.packaging.zips import list_folder, write_zip
+from builder.system.files import digest_file, replacement_folder, write_atomically
+
+FOLDER = "apple"
+"""Below the output folder."""
+_XCFRAMEWORK = f"{FRAMEWORK}.xcframework"
+
+
+def write_apple(package: ApplePackage, output: Path) -> WrittenApple:
+    """Writes `output/apple`, replaced as a whole or not at all; equal packages give equal bytes.
+
+    Raises:
+        PackagingError: no slice, a platform twice, or a file that is not there.
+    """
+    _check(package)
+    target = output / FOLDER
+    with replacement_folder(target) as folder:
+        write_xcframework(package, folder / _XCFRAMEWORK)
+        archive = folder / f"{_XCFRAMEWORK}.zip"
+        write_zip(list_folder(folder / _XCFRAMEWORK, f"{_XCFRAMEWORK}/"), archive)
+        checksum = digest_file(archive)  # as `swift package compute-checksum` does
+        write_atomically(folder / f"{archive.name}.sha256", f"{checksum}  {archive.name}\n")
+        _write_sources(package, folder)
+        _write_specs(package, folder, checksum)
+    return WrittenApple(
+        folder=target,
+        framework=target / _XCFRAMEWORK,
+        archive=target / f"{_XCFRAMEWORK}.zip",
+        checksum=checksum,
+        version=package.version,
+    )
+
+
+def _write_sources(package: ApplePackage, folder: Path) -> None:
+    shutil.copytree(package.sources / SOURCES, folder / SOURCES, copy_function=shutil.copyfile)
+    for path in package.options.resources:
+        resources = folder / SOURCES / RESOURCES
+        resources.mkdir(exist_ok=True)
+        shutil.copyfile(path, resources / path.name)
+
+
+def _write_specs(package: ApplePackage, folder: Path, checksum: str) -> None:
+    """The package beside the xcframework takes that one; the one in `release` takes the URL."""
+    names, url = [path.name for path in package.options.resources], package.options.url
+    local = render_package(min_os=package.min_os, resources=names)
+    write_atomically(folder / "Package.swift", local)
+    if url is not None:
+        remote = render_package(min_os=package.min_os, url=url, checksum=checksum, resources=names)
+        write_atomically(folder / "release/Package.swift", remote)
+    pod = render_pod(version=package.version, min_os=package.min_os, url=url, resources=names)
+    write_atomically(folder / f"{POD}.podspec", pod)
+
+
+def _check(package: ApplePackage) -> None:
+    platforms = [one.platform for one in package.slices]
+    if not platforms or len(set(platforms)) != len(platforms):
+        raise PackagingError(f"an xcframework needs one library per platform, not {platforms}")
+    given = [package.header, *package.licences.values(), *package.options.resources]
+    for path in (*given, *(one.archive for one in package.slices)):
+        if not path.is_file():
+            raise PackagingError(f"{path} is to go into the xcframework, but is no file")

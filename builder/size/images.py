@@ -1,0 +1,92 @@
+"""Measures what an app's linker makes of a static library for Apple's platforms."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.core.artifacts import SizeReport
+from builder.core.macho import ZERO_FILL, read_macho
+from builder.errors import ConfigurationError
+from builder.size.measuring import LINKER_PART, WHOLE_PART, name_unit, sum_parts
+
+_FILE = re.compile(r"^\[ *(\d+)\] (.+)$")
+_BITCODE = ".bc"
+"""End of the names of objects that were merged; linkers name some as the owners of exports."""
+_SYMBOL = re.compile(r"^0x[0-9A-Fa-f]+\t0x([0-9A-Fa-f]+)\t\[ *(\d+)\] (.*)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """A live symbol in a map of Apple's linker or of lld for Mach-O."""
+
+    owner: str
+    """Path of its object; empty where the linker made it."""
+    name: str
+    size: int
+    """Bytes, of zero-filled memory too."""
+
+
+def parse_macho_map(text: str) -> list[Atom]:
+    """Returns the symbols that stayed, in the map's order."""
+    files: dict[str, str] = {}
+    atoms: list[Atom] = []
+    live = text.partition("# Dead Stripped Symbols:")[0]
+    for line in live.splitlines():
+        if match := _SYMBOL.match(line):
+            owner = files.get(match[2], "")
+            atoms.append(Atom(owner=owner, name=match[3], size=int(match[1], 16)))
+        elif match := _FILE.match(line):
+            files[match[1]] = match[2].removesuffix(_BITCODE) if match[2].startswith("/") else ""
+    return atoms
+
+
+def measure_image(
+    image: Path, map_file: Path, objects: Path, *, units_map: Path | None = None
+) -> SizeReport:
+    """Returns where the bytes of `image` go.
+
+    Args:
+        image: stripped library of a link that kept only what is alive.
+        map_file: the linker's map of that link.
+        objects: folder of the objects.
+        units_map: see `LinkResult`; owners of names are looked up there.
+
+    Raises:
+        ConfigurationError: `image` is no Mach-O file.
+    """
+    data = image.read_bytes()
+    try:
+        sections = read_macho(data).sections
+    except ValueError as error:
+        raise ConfigurationError(f"{image}: {error}") from error
+    sizes = {f"{s.segment},{s.name}": s.size for s in sections if s.kind not in ZERO_FILL}
+    sizes["headers and padding"] = len(data) - sum(sizes.values())
+    units = _sum_units(map_file, objects, units_map)
+    units[LINKER_PART] += len(data) - sum(units.values())
+    return SizeReport(
+        file=len(data),
+        compressed=len(zlib.compress(data, 9)),
+        sections=sizes,
+        parts=sum_parts(units),
+        units=dict(units),
+    )
+
+
+def _sum_units(map_file: Path, objects: Path, units_map: Path | None) -> Counter[str]:
+    owners: dict[str, str] = {}
+    if units_map is not None:
+        before = parse_macho_map(units_map.read_text(errors="replace"))
+        owners = {atom.name: atom.owner for atom in before}
+    units: Counter[str] = Counter()
+    for atom in parse_macho_map(map_file.read_text(errors="replace")):
+        owner = atom.owner
+        if owner and not Path(owner).is_relative_to(objects):
+            owner = owners.get(atom.name, owner)
+        known = bool(owner) and Path(owner).is_relative_to(objects)
+        unit = name_unit(owner, objects) if known else WHOLE_PART if owner else LINKER_PART
+        units[unit] += atom.size
+    return units

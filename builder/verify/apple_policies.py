@@ -1,0 +1,81 @@
+"""The data of apple.toml, typed and checked."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from builder.core.targets import parse_os_version
+from builder.verify.policies import Rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SincePolicy:
+    """Symbols that systems have since a version."""
+
+    version: int
+    """As in `Target.min_os`."""
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StubPolicy:
+    """Where an SDK says what its libraries have."""
+
+    libraries: Mapping[str, tuple[str, ...]]
+    """Name -> paths below the SDK, of which one is enough."""
+    optional: tuple[str, ...]
+    inside: tuple[str, ...]
+    """Patterns of what the libraries re-export."""
+    frameworks: tuple[str, ...]
+    """Names of those that are frameworks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplePolicies:
+    """See apple.toml."""
+
+    rules: tuple[Rule, ...]
+    required: tuple[str, ...]
+    """Symbols that a slice exports."""
+    allowed: tuple[str, ...]
+    """Patterns of what it may export."""
+    linker: tuple[str, ...]
+    """Symbols that every linker makes by itself."""
+    stubs: StubPolicy
+    since: tuple[SincePolicy, ...]
+    device_paths: tuple[str, ...]
+
+
+@cache
+def load_apple_policies() -> ApplePolicies:
+    """Returns the policies that ship with builder."""
+    text = resources.files("builder.verify").joinpath("apple.toml").read_text()
+    return parse_apple_policies(text)
+
+
+def parse_apple_policies(text: str) -> ApplePolicies:
+    """Returns the policies of TOML; TypeError, KeyError or ValueError where a key is wrong."""
+    data = tomllib.loads(text)
+    exports, stubs = data.pop("exports"), data.pop("stubs")
+    kept = {key: tuple(stubs.pop(key)) for key in ("optional", "inside", "frameworks")}
+    policies = ApplePolicies(
+        rules=tuple(Rule(**rule) for rule in data.pop("rules")),
+        required=tuple(exports["required"]),
+        allowed=tuple(exports["allowed"]),
+        linker=tuple(data.pop("linker")["symbols"]),
+        stubs=StubPolicy(libraries={n: tuple(paths) for n, paths in stubs.items()}, **kept),
+        since=tuple(
+            SincePolicy(
+                version=parse_os_version(entry["version"]), patterns=tuple(entry["patterns"])
+            )
+            for entry in data.pop("since")
+        ),
+        device_paths=tuple(data.pop("paths")["device"]),
+    )
+    if data:
+        raise ValueError(f"apple.toml has keys that nothing reads: {', '.join(sorted(data))}")
+    return policies

@@ -1,0 +1,160 @@
+"""xcframeworks, our own and others: found, known by their manifest, taken apart into libraries."""
+
+from __future__ import annotations
+
+import plistlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.parsers.expat import ExpatError
+
+from builder.core.macho import is_archive, split_architectures
+from builder.core.policies import PolicyFinding, Verdict
+from builder.core.targets import MIN_IOS, Platform, Target
+from builder.core.xcframeworks import (
+    MANIFEST,
+    XcframeworkManifest,
+    parse_xcframework_manifest,
+)
+from builder.errors import ConfigurationError, VerificationError
+from builder.system.files import digest_file
+from builder.verify.apple_policing import AppleBinary
+from builder.verify.located import has_runtime
+
+SUFFIX = ".xcframework"
+_PROCESSORS = {"arm64": "aarch64"}
+"""Apple's name of a processor -> that of targets, where they differ."""
+
+
+def find_xcframework(path: Path) -> Path | None:
+    """Returns the xcframework at `path`: itself, or that of an output folder; None without."""
+    if path.suffix == SUFFIX and path.is_dir():
+        return path
+    return next(iter(sorted(path.glob(f"apple/*{SUFFIX}"))), None)
+
+
+def choose_xcframework(path: Path, *, host_abi: str) -> Path | None:
+    """Returns the xcframework that is meant by `path`; None where it is a runtime."""
+    return None if has_runtime(path, host_abi=host_abi) else find_xcframework(path)
+
+
+def find_manifest(framework: Path) -> XcframeworkManifest | None:
+    """Returns what an xcframework says of itself; None where somebody else built it.
+
+    Raises:
+        VerificationError: its manifest cannot be read.
+    """
+    file = framework / MANIFEST
+    if not file.is_file():
+        return None
+    try:
+        return parse_xcframework_manifest(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise VerificationError(
+            f"{file} is no manifest: {error}", hint="build the xcframework again"
+        ) from error
+
+
+def read_manifest(framework: Path) -> XcframeworkManifest:
+    """Returns the same; ConfigurationError where there is none."""
+    manifest = find_manifest(framework)
+    if manifest is None:
+        raise ConfigurationError(
+            f"{framework} does not say what it can run: it has no {MANIFEST}",
+            hint="builder build MODEL --abi ios-arm64 -o out makes one that does",
+        )
+    return manifest
+
+
+def read_binaries(framework: Path) -> Iterator[AppleBinary]:
+    """Yields the static library of every slice, and of every processor in it.
+
+    Raises:
+        ConfigurationError: `Info.plist` or a library cannot be read, or is for another system.
+    """
+    oldest = _list_deployment_targets(framework)
+    for entry in _read_entries(framework):
+        try:
+            platform, path, files = _read_slice(framework, entry)
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            raise ConfigurationError(
+                f"{framework} has a slice that cannot be read: {error}",
+                hint="builder checks static libraries for iOS and its simulator",
+            ) from error
+        for arch, contents in files.items():
+            target = Target(platform=platform, architecture=_PROCESSORS.get(arch, arch))
+            yield AppleBinary(
+                path=f"{path} ({arch})" if len(files) > 1 else path,
+                target=replace(target, min_os=oldest.get(target.abi, MIN_IOS)),
+                arch=arch,
+                contents=contents if is_archive(contents) else b"",
+            )
+
+
+def check_contents(framework: Path, manifest: XcframeworkManifest) -> Iterator[PolicyFinding]:
+    """Yields the files that are not those which the manifest lists."""
+    there = {
+        path.relative_to(framework).as_posix() for path in framework.rglob("*") if path.is_file()
+    } - {MANIFEST}
+    for name in sorted(there | set(manifest.files)):
+        listed = manifest.files.get(name)
+        if name not in there:
+            found = "missing"
+        elif listed is None:
+            found = "not listed"
+        elif digest_file(framework / name) != listed.sha256:
+            found = "changed"
+        else:
+            continue
+        yield PolicyFinding(
+            rule="contents",
+            file=name,
+            verdict=Verdict.VIOLATED,
+            found=found,
+            wanted=f"the files that {MANIFEST} lists, as they were when it was written",
+            remedy="build the xcframework again",
+        )
+
+
+def _list_deployment_targets(framework: Path) -> dict[str, int]:
+    """Returns ABI -> what the manifest says; nothing where there is none."""
+    manifest = find_manifest(framework)
+    slices = manifest.slices if manifest else {}
+    return {abi: entry.min_os for abi, entry in slices.items()}
+
+
+def _read_slice(
+    framework: Path, entry: Mapping[str, Any]
+) -> tuple[Platform, str, dict[str, bytes]]:
+    """Returns the platform of a slice, the path of its library, and that for each processor."""
+    variant = entry.get("SupportedPlatformVariant")
+    name = f"{entry['SupportedPlatform']}-{variant}" if variant else entry["SupportedPlatform"]
+    path = f"{entry['LibraryIdentifier']}/{entry.get('BinaryPath') or entry['LibraryPath']}"
+    data = _stay_inside(framework, path).read_bytes()
+    alone = dict.fromkeys(entry["SupportedArchitectures"][:1], data)
+    return Platform(name), path, split_architectures(data) or alone
+
+
+def _read_entries(framework: Path) -> list[dict[str, Any]]:
+    try:
+        info = plistlib.loads((framework / "Info.plist").read_bytes())
+        return [dict(entry) for entry in info["AvailableLibraries"]]
+    except (
+        OSError,
+        plistlib.InvalidFileException,
+        ExpatError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise ConfigurationError(
+            f"{framework} is no xcframework: {error or 'Info.plist cannot be read'}",
+            hint="an xcframework is a folder with an Info.plist",
+        ) from error
+
+
+def _stay_inside(framework: Path, path: str) -> Path:
+    if ".." in path.split("/") or path.startswith("/"):
+        raise ValueError(f"{path!r} leaves the xcframework")
+    return framework / path

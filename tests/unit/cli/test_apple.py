@@ -1,0 +1,224 @@
+"""Building for Apple's systems, `check` and `size` on xcframeworks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from machos import make_archive, make_object
+from samples import make_manifest, make_plan, make_toolchain
+
+from builder import api
+from builder.api import AppleOutcome
+from builder.cli import build, check, size
+from builder.core.apple import AppleLibrary, AppleOptions, ApplePackage, AppleSlice, WrittenApple
+from builder.core.operators import Operator
+from builder.core.policies import PolicyReport
+from builder.core.targets import parse_target
+from builder.errors import ConfigurationError, ModelError, VerificationError
+from builder.packaging.apple.writing import write_apple
+from builder.system.places import data_folder
+
+from .test_build import OUTCOME
+
+MODEL = Path(__file__).parents[2] / "data/models/conv.ptl"
+SERVING = ("aten::mean.dim", "prepacked::conv2d_clamp_run", "prepacked::linear_clamp_run")
+WRITTEN = WrittenApple(
+    folder=Path("out/apple"),
+    framework=Path("out/apple/LibTorchLite.xcframework"),
+    archive=Path("out/apple/LibTorchLite.xcframework.zip"),
+    checksum="ab" * 32,
+    version="2.6.0.1",
+)
+REPORT = PolicyReport(files=("a",), rules=("members",), min_api=0, findings=(), oldest="iOS 14.0")
+
+
+def run(module, *arguments):
+    return CliRunner().invoke(module.command, list(map(str, arguments)), standalone_mode=False)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Records what was asked of `api`, and answers."""
+    seen = []
+
+    def build_runtime(request, target, output, *, progress):
+        seen.append(target)
+        return replace(OUTCOME, plan=make_plan(target=target))
+
+    def build_apple(runtimes, output, *, options, progress):
+        seen.append(options)
+        sizes = {one.plan.target.abi: one.size for one in runtimes}
+        archives = dict.fromkeys(sizes, 5_000_000)
+        outcome = AppleOutcome(written=WRITTEN, sizes=sizes, archives=archives, report=REPORT)
+        return outcome if runtimes else None
+
+    monkeypatch.setattr(api, "build_runtime", build_runtime)
+    monkeypatch.setattr(api, "build_apple", build_apple)
+    return seen
+
+
+def test_each_abi_is_built_and_all_are_packed_together(asked, tmp_path):
+    (tmp_path / "model.ptl").touch()
+    result = run(
+        *(build, "m.ptl", "--abi", "ios-arm64", "--abi", "ios-simulator-arm64"),
+        *("--min-ios", "15.0", "--asset", tmp_path / "model.ptl", "--pod-version", "3.1.4"),
+    )
+    device, simulator, options = asked
+    assert (device.id, simulator.id) == ("ios-arm64-15.0", "ios-simulator-arm64-15.0")
+    assert options == AppleOptions(version="3.1.4", resources=(tmp_path / "model.ptl",))
+    assert "LibTorchLite.xcframework" in result.output
+    assert "static library 5,000,000" in result.output
+    assert "pod 'LibTorch-Lite', :path =>" in result.output
+    assert WRITTEN.checksum in result.output
+
+
+def test_json(asked):
+    result = run(build, "m.ptl", "--abi", "ios-arm64", "--json")
+    apple = json.loads(result.output)["apple"]
+    assert apple["sizes"]["ios-arm64"]["archive"] == 5_000_000
+    assert (apple["checksum"], apple["version"]) == (WRITTEN.checksum, "2.6.0.1")
+    linux = json.loads(run(build, "m.ptl", "--abi", "linux-x86_64", "--json").output)
+    assert linux["apple"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--min-ios", "11.0"), "only Apple's ABIs have one, from 12.0 on"),
+        (("--min-ios", "new"), "'new' is no version of iOS"),
+        (("--abi", "linux-x86_64", "--min-api", "21"), "is an ABI of Android"),
+        (("--metal",), "Metal is Objective-C"),
+        (("--coreml",), "Core ML is Objective-C"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_once(asked, arguments, message):
+    result = run(build, "m.ptl", "--abi", "ios-arm64", *arguments)
+    assert isinstance(result.exception, ConfigurationError)
+    assert message in result.exception.message
+    assert asked == []
+
+
+def test_a_deployment_target_is_for_apples_abis_only(asked):
+    result = run(build, "m.ptl", "--abi", "linux-x86_64", "--min-ios", "15.0")
+    assert "none of linux-x86_64 is an ABI of Apple's" in result.exception.message
+    assert run(build, "m.ptl", "--abi", "ios-arm64", "--pod-version", "v1").exception is not None
+
+
+def test_two_resources_of_one_name_are_refused(asked, tmp_path):
+    files = [tmp_path / name / "m.ptl" for name in "ab"]
+    for file in files:
+        file.parent.mkdir()
+        file.touch()
+    options = [part for file in files for part in ("--asset", file)]
+    result = run(build, "m.ptl", "--abi", "ios-arm64", *options)
+    assert "two files of --asset have one name" in result.exception.message
+
+
+def test_vulkan_is_refused_for_apple():
+    from samples import make_list
+
+    from builder.api.building import _refuse_vulkan
+
+    wanted = make_list("vulkan_prepack::run_conv2d_context")
+    with pytest.raises(ModelError, match="runs on Vulkan, which Apple's systems do not have"):
+        _refuse_vulkan(make_plan(target=parse_target("ios-arm64"), operator_list=wanted))
+    _refuse_vulkan(make_plan(operator_list=wanted))
+
+
+@pytest.fixture
+def framework(tmp_path):
+    """Writes an xcframework that serves conv.ptl on the device, and nothing in the simulator."""
+    work = tmp_path / "work"
+    work.mkdir()
+    libraries = []
+    for abi, operators in (("ios-arm64", SERVING), ("ios-simulator-arm64", ("aten::relu",))):
+        archive = work / f"{abi}.a"
+        archive.write_bytes(make_archive(a_o=make_object(platform=2 if abi == "ios-arm64" else 7)))
+        manifest = make_manifest(
+            abi=abi,
+            operators=tuple(map(Operator.parse, operators)),
+            custom_classes=("xnnpack.Conv2dOpContext", "xnnpack.LinearOpContext"),
+        )
+        libraries.append(
+            AppleLibrary(
+                target=parse_target(abi),
+                arch="arm64",
+                archive=archive,
+                manifest=manifest,
+                linked=2_000_000,
+                compressed=900_000,
+            )
+        )
+    package = ApplePackage(
+        version="2.6.0.1",
+        libraries=tuple(libraries),
+        slices=tuple(
+            AppleSlice(platform=one.target.platform, archs=("arm64",), archive=one.archive)
+            for one in libraries
+        ),
+        header=data_folder("cmake") / "runtime/torchlite.h",
+        sources=data_folder("swift"),
+        licences={},
+    )
+    return write_apple(package, tmp_path / "out").framework
+
+
+def test_check_answers_from_the_manifest_for_every_abi(framework, tmp_path):
+    for path in (framework, tmp_path / "out"):
+        result = run(check, MODEL, path)
+        assert result.return_value == 8
+        assert "missing operator: aten::mean.dim (ios-simulator-arm64)" in result.output
+
+
+def test_check_without_a_model_holds_it_against_the_rules(framework, monkeypatch):
+    monkeypatch.setattr(api.apple, "_find_sdk", lambda target, chosen: None)
+    result = run(check, framework)
+    assert result.return_value == 0
+    assert "not checked: imports, needs an SDK" in result.output
+    assert "no violations (libraries: 2, rules: 9, iOS 14.0)" in result.output
+    slices = framework / "ios-arm64/libTorchLite.a"
+    slices.write_bytes((framework / "ios-arm64-simulator/libTorchLite.a").read_bytes())
+    result = run(check, framework)
+    assert result.return_value == 8
+    assert "platform violated: 1 objects: a.o for ios-simulator" in result.output
+    assert "contents violated: changed" in result.output
+
+
+def test_size_shows_what_an_app_grows_by(framework, tmp_path):
+    result = run(size, framework)
+    assert "2,000,000" in result.output
+    told = json.loads(run(size, tmp_path / "out", "--json", "--against", framework).output)
+    assert told["xcframework"]["ios-arm64"]["linked"] == 2_000_000
+    assert told["against"] == told["xcframework"]
+    assert "against" in run(size, framework, "--against", framework).output
+
+
+def test_a_budget_is_for_what_an_app_grows_by(framework):
+    assert run(size, framework, "--max-size", "2MB").exception is None
+    result = run(size, framework, "--max-size", "ios-arm64=1MB")
+    assert isinstance(result.exception, VerificationError)
+    assert "ios-arm64: " in result.exception.message
+
+
+def test_what_is_for_one_library_is_refused_for_an_xcframework(framework, tmp_path):
+    assert "name an ABI's folder" in str(run(size, framework, "--operators").exception)
+    assert "no xcframework" in str(run(size, framework, "--against", tmp_path).exception)
+    assert "go without a model" in str(
+        run(check, MODEL, framework, "--apple-sdk", tmp_path).exception
+    )
+
+
+def test_plans_are_for_the_deployment_target(monkeypatch):
+    monkeypatch.setattr(
+        api.toolchains, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
+    )
+    arguments = ("--abi", "ios-arm64", "--min-ios", "16.1", "--dry-run", "--json")
+    result = run(build, MODEL, *arguments)
+    (plan,) = (
+        json.loads(result.output) if result.output.startswith("[") else [json.loads(result.output)]
+    )
+    assert (plan["abi"], plan["min_os"]) == ("ios-arm64", 160100)

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from builder.core.tbd import parse_stub, render_stub
+
+YAML = """\
+--- !tapi-tbd
+tbd-version:     4
+targets:         [ x86_64-macos, arm64-ios ]
+install-name:    '/usr/lib/libSystem.B.dylib'
+exports:
+  - targets:         [ arm64-ios ]
+    symbols:         [ _strlen, '$ld$hide$os11.0$_strlen' ]
+    weak-symbols:    [ _weak ]
+  - targets:         [ x86_64-macos ]
+    symbols:         [ '_open$INODE64' ]
+--- !tapi-tbd
+tbd-version:     4
+targets:         [ arm64-ios ]
+install-name:    '/usr/lib/system/libsystem_m.dylib'
+reexports:
+  - targets:         [ arm64-ios ]
+    symbols:         [ _sin ]
+    thread-local-symbols: [ _errno ]
+...
+"""
+
+
+def test_a_stub_lists_symbols_of_all_its_libraries_for_one_target():
+    assert parse_stub(YAML, "arm64-ios") == {"_strlen", "_weak", "_sin", "_errno"}
+    assert parse_stub(YAML, "x86_64-macos") == {"_open$INODE64"}
+    assert parse_stub(YAML, "arm64-ios-simulator") == set()
+
+
+def test_stubs_of_version_5_are_json():
+    library = {
+        "target_info": [{"target": "arm64-ios"}, {"target": "arm64-ios-simulator"}],
+        "exported_symbols": [
+            {"text": {"global": ["_f"], "weak": ["_w"]}, "data": {"global": ["_d"]}},
+            {"targets": ["arm64-ios"], "text": {"global": ["_device"]}},
+        ],
+    }
+    text = json.dumps({"tapi_tbd_version": 5, "main_library": library})
+    assert parse_stub(text, "arm64-ios") == {"_f", "_w", "_d", "_device"}
+    assert parse_stub(text, "arm64-ios-simulator") == {"_f", "_w", "_d"}
+
+
+def test_what_is_rendered_is_read():
+    text = render_stub("/usr/lib/libc++.1.dylib", ["__Znwm", "_b", "__Znwm"], ["arm64-ios"])
+    assert parse_stub(text, "arm64-ios") == {"__Znwm", "_b"}
+    assert text.count("__Znwm") == 1
+
+
+@pytest.mark.parametrize("text", ["", "--- !tapi-tbd\n- 1\n", "{", '{"a": 1}', "a: [", "text"])
+def test_what_is_no_stub_is_refused(text):
+    with pytest.raises(ValueError, match=r"no text stub|Expecting"):
+        parse_stub(text or "just text", "arm64-ios")

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+from samples import make_manifest
+
+from builder.errors import VerificationError
+from builder.verify.located import locate_runtime
+
+HOST = "linux-x86_64"
+
+
+@pytest.fixture
+def runtime(tmp_path):
+    (tmp_path / "manifest.json").write_text(make_manifest(abi="ios-arm64").to_text())
+    return tmp_path
+
+
+def test_what_is_only_read_needs_no_program(runtime):
+    found = locate_runtime(runtime, host_abi=HOST, to_run=False)
+    assert found.manifest.abi == "ios-arm64"
+
+
+def test_a_library_for_an_app_is_not_run_here(runtime):
+    with pytest.raises(VerificationError, match="nothing here runs ios-arm64") as caught:
+        locate_runtime(runtime, host_abi=HOST)
+    assert "--abi linux-x86_64" in caught.value.hint
+
+
+def test_a_runtime_without_its_program_is_broken(tmp_path):
+    (tmp_path / "manifest.json").write_text(make_manifest().to_text())
+    with pytest.raises(VerificationError, match=r"has no .*torchlite-run"):
+        locate_runtime(tmp_path, host_abi=HOST)
