@@ -26,20 +26,21 @@ class Library:
         return f"{{\n  global:{listed}\n  local: *;\n}};\n"
 
 
+_C = ("torchlite.cpp", "values.cpp")
 _JNI = tuple(f"jni/{name}.cpp" for name in ("calls", "images", "ivalues", "modules", "tensors"))
 _JNI_NAME = "libpytorch_jni_lite.so"
 
 LIBRARIES = {
     Interface.C: Library(
         soname="libtorchlite.so",
-        units=("torchlite.cpp",),
+        units=_C,
         exports=("torchlite_*",),
         has_runner=True,
     ),
     Interface.JNI: Library(soname=_JNI_NAME, units=_JNI, exports=("JNI_OnLoad",), has_runner=False),
     Interface.JNI_AND_C: Library(
         soname=_JNI_NAME,
-        units=("torchlite.cpp", *_JNI),
+        units=(*_C, *_JNI),
         exports=("JNI_OnLoad", "torchlite_*"),
         has_runner=True,
     ),
