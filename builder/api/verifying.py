@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from builder.core.artifacts import BenchReport, VerifyReport
+    from builder.core.nesting import InputSpec
     from builder.core.tensors import Tensor
     from builder.system.progress import Progress
     from builder.verify.requests import BenchRequest, VerifyRequest
@@ -60,7 +61,7 @@ def time_model(request: BenchRequest, *, progress: Progress) -> BenchReport:
 
 
 def _run_in_torch(
-    model: Path, inputs: Sequence[Tensor], *, progress: Progress
+    model: Path, specs: Sequence[InputSpec], inputs: Sequence[Tensor], *, progress: Progress
 ) -> tuple[str, tuple[Tensor, ...]] | None:
     from builder.errors import BuilderError
     from builder.export.capabilities import probe_torch
@@ -69,7 +70,7 @@ def _run_in_torch(
         torch = probe_torch()
         from builder.export.compare import run_lite
 
-        outputs = run_lite(model.read_bytes(), inputs)
+        outputs = run_lite(model.read_bytes(), specs, inputs)
     except BuilderError as error:
         progress.note(f"no expected outputs: {error.message}")
         return None

@@ -10,7 +10,7 @@ import click
 from builder.cli.options import random_inputs_options, runtime_option, via_options
 
 if TYPE_CHECKING:
-    from builder.core.tensors import TensorSpec
+    from builder.core.nesting import InputSpec
 
 
 @click.command("bench")
@@ -39,7 +39,7 @@ def command(
     runs: int,
     calls: int,
     threads: int | None,
-    inputs: tuple[TensorSpec, ...],
+    inputs: tuple[InputSpec, ...],
     as_json: bool,
 ) -> None:
     """Times forward calls of MODEL on a built runtime, here or on a device.

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from builder.cli.options import parse_inputs
 from builder.export.requests import (
     Backend,
     Flow,
@@ -53,8 +54,6 @@ def _stack(command: Command, *options: Callable[[Command], Command]) -> Command:
 def input_options(command: Command) -> Command:
     """Adds --shape, --dtype, --input, --second-shape, which `command` gets as specs."""
     from builder.core.inputs import parse_specs
-    from builder.core.nesting import parse_input
-    from builder.errors import ConfigurationError
 
     @functools.wraps(command)
     def with_inputs(
@@ -65,11 +64,7 @@ def input_options(command: Command) -> Command:
         second_shapes: tuple[str, ...],
         **others: object,
     ) -> object:
-        if texts and (shapes or dtypes):
-            raise ConfigurationError(
-                "--input and --shape both describe the inputs", hint="give all with --input"
-            )
-        inputs = tuple(map(parse_input, texts)) or parse_specs(shapes, dtypes)
+        inputs = parse_inputs(shapes, dtypes, texts)
         second = parse_specs(second_shapes, dtypes if second_shapes else ())
         return command(inputs=inputs, second_inputs=second, **others)
 

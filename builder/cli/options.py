@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,9 @@ from builder.core.targets import MIN_API, MIN_IOS, format_os_version
 from builder.core.toolchain import ToolchainOptions
 from builder.system.machine import host_abi
 from builder.system.places import locate_op_list
+
+if TYPE_CHECKING:
+    from builder.core.nesting import InputSpec
 
 
 def inputs_argument(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -134,7 +137,7 @@ runtime_option = click.option(
 
 
 def random_inputs_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --shape and --dtype, which `command` gets as the specifications `inputs`."""
+    """Adds --shape, --dtype and --input, which `command` gets as the specifications `inputs`."""
     shape = click.option(
         "--shape",
         "shapes",
@@ -145,16 +148,41 @@ def random_inputs_options(command: Callable[..., Any]) -> Callable[..., Any]:
     dtype = click.option(
         "--dtype", "dtypes", multiple=True, metavar="NAME", help="Type of the random inputs."
     )
+    text = click.option(
+        "--input",
+        "texts",
+        multiple=True,
+        metavar="SPEC",
+        help="One argument of any kind, in place of --shape: int64[1,16], 0.5, "
+        '[float32[3,8,8], float32[3,9,9]], {"ids": int64[1,8]}.',
+    )
 
     @functools.wraps(command)
     def with_inputs(
-        *, shapes: tuple[str, ...], dtypes: tuple[str, ...], **others: object
+        *,
+        shapes: tuple[str, ...],
+        dtypes: tuple[str, ...],
+        texts: tuple[str, ...],
+        **others: object,
     ) -> object:
-        from builder.core.inputs import parse_specs  # reads NumPy
+        return command(inputs=parse_inputs(shapes, dtypes, texts), **others)
 
-        return command(inputs=parse_specs(shapes, dtypes), **others)
+    return shape(dtype(text(with_inputs)))
 
-    return shape(dtype(with_inputs))
+
+def parse_inputs(
+    shapes: tuple[str, ...], dtypes: tuple[str, ...], texts: tuple[str, ...]
+) -> tuple[InputSpec, ...]:
+    """Returns what --input describes, or --shape and --dtype; ConfigurationError for both."""
+    from builder.core.inputs import parse_specs  # reads NumPy
+    from builder.core.nesting import parse_input
+    from builder.errors import ConfigurationError
+
+    if texts and (shapes or dtypes):
+        raise ConfigurationError(
+            "--input and --shape both describe the inputs", hint="give all with --input"
+        )
+    return tuple(map(parse_input, texts)) or parse_specs(shapes, dtypes)
 
 
 def via_options(command: Callable[..., Any]) -> Callable[..., Any]:

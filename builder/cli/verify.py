@@ -11,7 +11,7 @@ from builder.cli.options import random_inputs_options, runtime_option, via_optio
 
 if TYPE_CHECKING:
     from builder.core.artifacts import VerifyReport
-    from builder.core.tensors import TensorSpec
+    from builder.core.nesting import InputSpec
 
 
 @click.command("verify")
@@ -39,7 +39,7 @@ def command(
     runtime: Path,
     reference: Path | None,
     tolerance: float | None,
-    inputs: tuple[TensorSpec, ...],
+    inputs: tuple[InputSpec, ...],
     seed: int,
     repeat: int,
     via: str,

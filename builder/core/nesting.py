@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from builder.core.tensors import DType, TensorSpec
+from builder.core.tensors import DType, ReferenceCase, TensorSpec
 from builder.errors import ConfigurationError
 
 _HINT = (
@@ -91,8 +91,25 @@ def list_leaves(specs: Iterable[InputSpec]) -> tuple[TensorSpec | Number, ...]:
     return tuple(found)
 
 
+def list_arguments(case: ReferenceCase) -> tuple[InputSpec, ...]:
+    """Returns what the model of `case` takes, argument by argument.
+
+    Raises:
+        ConfigurationError: its structure cannot be read, or is not that of its inputs.
+    """
+    inputs = tuple(tensor.spec for tensor in case.inputs)
+    if not case.structure:
+        return inputs
+    structure = parse_input(case.structure)
+    arguments = structure.items if isinstance(structure, Group) else (structure,)
+    leaves = list_leaves(arguments)
+    if tuple(leaf.spec if isinstance(leaf, Number) else leaf for leaf in leaves) != inputs:
+        raise ConfigurationError(f"{case.structure:.120} is not the structure of the inputs")
+    return arguments
+
+
 def is_flat(specs: Sequence[InputSpec]) -> bool:
-    """True when every argument is a tensor or a number, which is what the C API takes."""
+    """True when every argument is a tensor or a number, so that leaves alone tell the inputs."""
     return not any(isinstance(spec, Group) for spec in specs)
 
 

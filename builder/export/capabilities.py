@@ -12,11 +12,11 @@ from typing import assert_never
 from builder.errors import ToolchainError
 from builder.export.requests import Backend, Optimisation
 
-OPTIMISING_TORCHES = "Debian 12's python3-torch 1.13.1, and the 2.6.0 wheel"
-"""Known to have XNNPACK; the first is the one the tests run with."""
+OPTIMISING_TORCHES = "python3-torch of Debian 12 (1.13.1) and 13 (2.6.0), and the 2.6.0 wheel"
+"""Known to have XNNPACK (docs/export.md); the first is the one the tests run with."""
 
 INSTALL = (
-    "pip install torch==2.6.0 torchvision==0.21.0, or on Debian 12: "
+    "pip install torch==2.6.0 torchvision==0.21.0, or on Debian 12 and 13: "
     "apt install python3-torch python3-torchvision"
 )
 _PREPACKING = {
@@ -42,6 +42,8 @@ class TorchCapabilities:
     """It can save for the lite interpreter and run the result."""
     backends: frozenset[Backend] = frozenset({Backend.CPU})
     """It can rewrite for them."""
+    vulkan_device: bool = False
+    """Vulkan works here; the rewrite packs weights on it, and crashes without one."""
 
 
 def probe_torch() -> TorchCapabilities:
@@ -62,6 +64,7 @@ def probe_torch() -> TorchCapabilities:
         lite_interpreter=hasattr(module, "_save_to_buffer_for_lite_interpreter")
         and importlib.util.find_spec("torch.jit.mobile") is not None,
         backends=frozenset(backend for backend in Backend if _has_backend(torch, backend)),
+        vulkan_device=bool(torch.is_vulkan_available()),
     )
 
 
@@ -84,6 +87,13 @@ def check_capabilities(found: TorchCapabilities, wanted: Optimisation) -> None:
             f"torch {found.version} cannot export for {wanted.backend}: it is built without "
             f"{_NEEDED[wanted.backend]}",
             hint="build PyTorch from source with it, or export for the CPU: --backend cpu",
+        )
+    if wanted.backend is Backend.VULKAN and not found.vulkan_device:
+        raise ToolchainError(
+            f"torch {found.version} cannot export for vulkan here: it finds no Vulkan device, and "
+            "packs the weights on one",
+            hint="install a driver (Debian's mesa-vulkan-drivers has one for the CPU), or export "
+            "for the CPU: --backend cpu",
         )
 
 

@@ -18,10 +18,10 @@ from builder.export.messages import describe_exception, shorten
 from builder.export.values import flatten_outputs, to_arguments
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 Call = Callable[..., Any]
-"""A model: arguments in, whatever it returns out."""
+"""A model, or one method of it: arguments in, whatever it returns out."""
 _SECONDS = 0.3
 _MOST_CALLS = 20
 
@@ -47,8 +47,8 @@ class Sample:
         return ", ".join(map(str, self.specs))
 
 
-def run_eager(module: torch.nn.Module, sample: Sample) -> tuple[Tensor, ...]:
-    """Returns the flattened outputs of `module`, without gradients.
+def run_eager(module: Call, sample: Sample) -> tuple[Tensor, ...]:
+    """Returns the flattened outputs of a module or a method, without gradients.
 
     Raises:
         ModelError: the inputs do not fit, the module raises, or its outputs have no C API type.
@@ -66,8 +66,8 @@ def run_eager(module: torch.nn.Module, sample: Sample) -> tuple[Tensor, ...]:
     return flatten_outputs(outputs)
 
 
-def load_lite(content: bytes) -> Call:
-    """Returns the model of a lite file, for torch's own lite interpreter.
+def load_lite(content: bytes) -> Any:  # noqa: ANN401 - torch has no types here
+    """Returns the model of a lite file, for torch's own lite interpreter; a call runs forward().
 
     Raises:
         VerificationError: that cannot load it.
@@ -76,12 +76,11 @@ def load_lite(content: bytes) -> Call:
     from torch.jit.mobile import _load_for_lite_interpreter
 
     try:
-        module: Call = _load_for_lite_interpreter(io.BytesIO(content))
+        return _load_for_lite_interpreter(io.BytesIO(content))
     except (RuntimeError, ValueError) as error:
         raise VerificationError(
             f"torch {torch.__version__} cannot load the lite file: {shorten(str(error))}"
         ) from error
-    return module
 
 
 def call_lite(module: Call, sample: Sample) -> tuple[Tensor, ...]:
@@ -98,13 +97,15 @@ def call_lite(module: Call, sample: Sample) -> tuple[Tensor, ...]:
     return flatten_outputs(outputs)
 
 
-def run_lite(content: bytes, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def run_lite(
+    content: bytes, specs: Sequence[InputSpec], leaves: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
     """Returns the flattened outputs of a lite file, run by the installed torch.
 
     Raises:
         VerificationError: torch's own lite interpreter cannot load or run the file.
     """
-    return call_lite(load_lite(content), Sample.of(inputs))
+    return call_lite(load_lite(content), Sample(specs=tuple(specs), leaves=tuple(leaves)))
 
 
 def time_call(module: Call, sample: Sample) -> float:
@@ -151,9 +152,9 @@ def check_numbers(outputs: Sequence[Tensor]) -> None:
 
 
 def find_failure(
-    differences: Sequence[OutputDifference], *, repeatable: bool
+    form: str, differences: Sequence[OutputDifference], *, repeatable: bool
 ) -> VerificationError | None:
-    """Returns the error that names every output that is off; None when all are right."""
+    """Returns the error that names every output of `form` that is off; None when all are right."""
     off = [difference for difference in differences if not difference.ok]
     if not off:
         return None
@@ -165,7 +166,7 @@ def find_failure(
         if repeatable
         else "two eager runs differ as well: the model is random, or keeps state"
     )
-    return VerificationError(f"the lite file differs from eager PyTorch:{lines}", hint=hint)
+    return VerificationError(f"{form} differs from eager PyTorch:{lines}", hint=hint)
 
 
 def describe_difference(difference: OutputDifference) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from builder.export.capabilities import check_capabilities, probe_torch
 from builder.export.compare import find_failure, one_thread, run_eager
 from builder.export.forms import LITE, OPTIMISED, measure_lite, measure_script
 from builder.export.lints import check_python_free, lint_graph
+from builder.export.methods import measure_methods
 from builder.export.optimise import optimise_module
 from builder.export.preparing import Prepared, prepare, twin
 from builder.export.quantise import qnnpack
@@ -38,6 +39,7 @@ from builder.system.progress import Progress
 if TYPE_CHECKING:
     import torch
 
+_NOT_RUN = "not run: only files for the CPU run on torch's lite interpreter here"
 _STAGES: dict[str, str] = {Capture.TRACE: "traced", Capture.SCRIPT: "scripted"}
 
 
@@ -102,20 +104,11 @@ def _make(request: ExportRequest, prepared: Prepared, progress: Progress) -> Mad
     ]
     final = optimise_module(scripted, optimisation, first, request.methods)
     remarks += lint_graph(final, request.methods)
-    if optimisation.enabled:
+    if optimisation.enabled and _runs_here(request):
         stages.append(_measure(OPTIMISED, final, request, prepared))
     progress.step("Comparing the lite file with eager PyTorch")
     content = _save(final, request, prepared)
-    stages.append(
-        measure_lite(
-            LITE,
-            content,
-            prepared.samples,
-            prepared.base,
-            tolerance=request.tolerance,
-            judged=_runs_here(request),
-        )
-    )
+    stages += _measure_file(content, request, prepared)
     return Made(content=content, capture=captured, stages=tuple(stages), remarks=remarks)
 
 
@@ -125,6 +118,21 @@ def _measure(
     return measure_script(
         name, module, prepared.samples, prepared.base, tolerance=request.tolerance
     )
+
+
+def _measure_file(content: bytes, request: ExportRequest, prepared: Prepared) -> Iterator[Stage]:
+    if not _runs_here(request):  # another backend's operators may crash without its device
+        yield Stage(name=LITE, size=len(content), remark=_NOT_RUN, judged=False)
+        return
+    yield from measure_methods(
+        prepared.module,
+        content,
+        request.methods,
+        prepared.samples[0],
+        base=prepared.base.name,
+        tolerance=request.tolerance,
+    )
+    yield measure_lite(LITE, content, prepared.samples, prepared.base, tolerance=request.tolerance)
 
 
 def _check_shapes(
@@ -160,14 +168,18 @@ def _runs_here(request: ExportRequest) -> bool:
 
 
 def _judge(made: Made, prepared: Prepared, request: ExportRequest) -> VerificationError | None:
-    lite = made.stages[-1]
-    if lite.ok:
+    off = next((stage for stage in made.stages if not stage.ok), None)
+    if off is None:
         return None
     sample, expected = prepared.samples[0], prepared.base.outputs[0]
     again = compare_outputs(
         run_eager(prepared.module, sample), expected, tolerance=request.tolerance
     )
-    return find_failure(lite.differences, repeatable=all(difference.ok for difference in again))
+    return find_failure(
+        "the lite file" if off.name == LITE else off.name,
+        off.differences,
+        repeatable=all(difference.ok for difference in again),
+    )
 
 
 def _write(

@@ -49,8 +49,8 @@ class NamedModel:
 def make_torchvision(name: str, arguments: Mapping[str, Any], *, settle: bool) -> NamedModel:
     """Returns the model with random weights; nothing is downloaded.
 
-    Detection models are wrapped to take one batch with one image, since the C API passes no
-    lists of tensors. Quantised ones come as floats, to be calibrated.
+    Detection models are wrapped to take one batch with one image, which apps call more easily
+    than lists of images. Quantised ones come as floats, to be calibrated.
 
     Args:
         name: as `torchvision.models.list_models` has it.

@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.core.nesting import InputSpec, parse_input
+from builder.core.nesting import InputSpec, list_arguments
 from builder.errors import ModelError, VerificationError
 from builder.export.capabilities import import_torchvision
 from builder.export.messages import shorten
@@ -64,7 +64,4 @@ def _saved_inputs(path: Path) -> tuple[InputSpec, ...]:
         case = read_reference(reference_path(path))
     except VerificationError:
         return ()
-    if case.structure:
-        structure = parse_input(case.structure)
-        return getattr(structure, "items", (structure,))
-    return tuple(tensor.spec for tensor in case.inputs)
+    return list_arguments(case)

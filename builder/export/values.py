@@ -132,7 +132,7 @@ def _to_tensor(leaf: Any, place: str) -> Tensor:  # noqa: ANN401
             return _from_torch(torch.tensor(leaf, dtype=torch.float64), place)
         case _:
             raise ModelError(
-                f"{place} is a {type(leaf).__name__}, which no runtime's C API carries",
+                f"{place} is a {type(leaf).__name__}, which cannot be compared",
                 hint="return tensors, numbers, bools, or tuples, lists and dicts of them",
             )
 

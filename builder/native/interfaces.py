@@ -27,19 +27,20 @@ class Library:
         return f"{{\n  global:{listed}\n  local: *;\n}};\n"
 
 
+_C = ("torchlite.cpp", "values.cpp")
 _JNI = tuple(f"jni/{name}.cpp" for name in ("calls", "images", "ivalues", "modules", "tensors"))
 
 LIBRARIES = {
     Interface.C: Library(
         soname="libtorchlite.so",
-        units=("torchlite.cpp",),
+        units=_C,
         exports=("torchlite_*",),
         has_runner=True,
     ),
     Interface.JNI: Library(soname=LIBRARY, units=_JNI, exports=("JNI_OnLoad",), has_runner=False),
     Interface.JNI_AND_C: Library(
         soname=LIBRARY,
-        units=("torchlite.cpp", *_JNI),
+        units=(*_C, *_JNI),
         exports=("JNI_OnLoad", "torchlite_*"),
         has_runner=True,
     ),

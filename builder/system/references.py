@@ -8,8 +8,9 @@ from math import prod
 from pathlib import Path
 
 from builder.core.inputs import Array, little_endian, to_array
+from builder.core.nesting import list_arguments
 from builder.core.tensors import DType, ReferenceCase, Tensor, TensorSpec
-from builder.errors import VerificationError
+from builder.errors import ConfigurationError, VerificationError
 from builder.system.files import write_atomically
 
 FORMAT = "1"
@@ -71,13 +72,18 @@ def _to_case(
     outputs = _numbered(path, "output", tensors)
     if len(inputs) + len(outputs) != len(tensors) or not outputs:
         raise _broken(path, "its tensors are not input.0, ... and output.0, ...")
-    return ReferenceCase(
+    case = ReferenceCase(
         inputs=inputs,
         outputs=outputs,
         torch_version=metadata.get("torch_version", "unknown"),
         model_sha256=sha256,
         structure=metadata.get("structure", ""),
     )
+    try:
+        list_arguments(case)
+    except ConfigurationError as error:
+        raise _broken(path, error.message) from error
+    return case
 
 
 def _numbered(path: Path, prefix: str, tensors: Mapping[str, Array]) -> tuple[Tensor, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.core.tensors import TensorSpec
+from builder.core.nesting import InputSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class VerifyRequest:
     """None: the file beside the model, when there is one."""
     tolerance: float | None = None
     """Largest relative difference for floats; None: the default of each dtype."""
-    inputs: tuple[TensorSpec, ...] = ()
+    inputs: tuple[InputSpec, ...] = ()
     """For random inputs when there is no reference case."""
     via: str = ""
     """What runs the runtime's programs: a command, or `adb shell`; found when empty."""
@@ -35,7 +35,7 @@ class BenchRequest:
     model: Path
     runtime: Path
     """As in `VerifyRequest`."""
-    inputs: tuple[TensorSpec, ...] = ()
+    inputs: tuple[InputSpec, ...] = ()
     """For random inputs; those of the reference case when empty."""
     via: str = ""
     runs: int = 5

@@ -6,13 +6,14 @@ import json
 import re
 import shlex
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from builder.core.inputs import SCALAR
+from builder.core.nesting import Group, InputSpec, Number
 from builder.core.operators import Operator
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import BuilderError, VerificationError
@@ -45,6 +46,7 @@ def run_model(
     *,
     scratch: Path,
     host: Host,
+    structure: Sequence[InputSpec] = (),
     repeat: int = 1,
     method: str = "forward",
     seed: int | None = None,
@@ -52,18 +54,28 @@ def run_model(
 ) -> RunOutcome:
     """Runs a method of `model` on `runtime`; `scratch` is an empty folder for the tensors' bytes.
 
-    `seed` is that of the random numbers which operators draw; each run draws others without it.
-    `host` is where it runs (`open_host`).
-    Without `threads` operators use as many as the runtime chooses.
+    Args:
+        runtime: what to run it on.
+        model: a lite file.
+        inputs: tensors, one per argument, or the leaves of `structure`.
+        scratch: an empty folder.
+        host: where it runs (`open_host`).
+        structure: one per argument, where some are numbers or groups of inputs.
+        repeat: calls of the method.
+        method: its name.
+        seed: of the random numbers which operators draw; each run draws others without it.
+        threads: that operators use; as many as the runtime chooses without it.
 
     Raises:
         VerificationError: the program fails, lacks operators, or prints what it should not.
     """
     command = [host.put(runtime.runner), host.put(model)]
-    for index, tensor in enumerate(inputs):
-        file = scratch / f"input.{index}.bin"
+    files = [scratch / f"input.{index}.bin" for index in range(len(inputs))]
+    for file, tensor in zip(files, inputs, strict=True):
         file.write_bytes(tensor.data)
-        command += ["--input", f"{format_spec(tensor.spec)}:{host.put(file)}"]
+    placed = iter([host.put(file) for file in files])
+    for spec in structure or [tensor.spec for tensor in inputs]:
+        command += _format_input(spec, placed)
     command += ["--output-dir", host.folder(scratch)]
     if method != "forward":
         command += ["--method", method]
@@ -96,6 +108,29 @@ def list_registered(runtime: Runtime, *, host: Host) -> frozenset[str]:
 def format_spec(spec: TensorSpec) -> str:
     """Returns `float32:1x3x224x224`, or `int64:scalar` without dimensions."""
     return f"{spec.dtype}:{'x'.join(map(str, spec.shape)) or SCALAR}"
+
+
+def _format_input(spec: InputSpec, files: Iterator[str]) -> Iterator[str]:
+    """Yields the arguments of the runner that make the input; takes a file per leaf."""
+    match spec:
+        case TensorSpec():
+            yield from ("--input", f"{format_spec(spec)}:{next(files)}")
+        case Number():
+            next(files)  # a number's leaf is the tensor that stands for it in reference cases
+            yield from _format_number(spec.value)
+        case Group():
+            yield f"--{spec.kind}"
+            for index, item in enumerate(spec.items):
+                if spec.keys:
+                    yield from ("--key", spec.keys[index])
+                yield from _format_input(item, files)
+            yield "--end"
+
+
+def _format_number(value: bool | float) -> tuple[str, str]:
+    if isinstance(value, bool):
+        return "--bool", str(int(value))
+    return f"--{type(value).__name__}", repr(value)
 
 
 def parse_outcome(output: str, *, folder: Path) -> RunOutcome:

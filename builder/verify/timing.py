@@ -30,7 +30,7 @@ def time_model(
     runtime = locate_runtime(request.runtime, host_abi=host_abi)
     check_served(info, runtime.manifest, model=request.model)
     wanted = VerifyRequest(model=request.model, runtime=request.runtime, inputs=request.inputs)
-    inputs = find_expectation(wanted, info, lambda *_: None).inputs
+    expectation = find_expectation(wanted, info, lambda *_: None)
     seconds = []
     with open_host(runtime, runner, via=request.via) as host:
         for number in range(request.runs):
@@ -39,9 +39,10 @@ def time_model(
                 outcome = run_model(
                     runtime,
                     request.model,
-                    inputs,
+                    expectation.inputs,
                     scratch=Path(scratch),
                     host=host,
+                    structure=expectation.structure,
                     repeat=request.calls,
                     threads=request.threads,
                 )

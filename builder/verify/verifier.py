@@ -11,6 +11,7 @@ from builder.core.artifacts import VerifyReport
 from builder.core.differences import check_finite, compare_outputs
 from builder.core.inputs import sample_inputs
 from builder.core.model import ModelInfo
+from builder.core.nesting import InputSpec, list_arguments
 from builder.core.tensors import Tensor
 from builder.errors import ConfigurationError, VerificationError
 from builder.system.process import Runner
@@ -31,13 +32,18 @@ class Expectation:
     """What to feed a model with, and what should come out."""
 
     inputs: tuple[Tensor, ...]
+    """Leaves of `structure`."""
+    structure: tuple[InputSpec, ...]
+    """What the model takes, argument by argument."""
     outputs: tuple[Tensor, ...] | None
     """None when nobody can say."""
     origin: str
     """Where the outputs come from, for people."""
 
 
-Oracle = Callable[[Path, Sequence[Tensor]], tuple[str, tuple[Tensor, ...]] | None]
+Oracle = Callable[
+    [Path, Sequence[InputSpec], Sequence[Tensor]], tuple[str, tuple[Tensor, ...]] | None
+]
 """Runs a model elsewhere: its origin and outputs, or None when it cannot."""
 
 
@@ -76,6 +82,7 @@ def verify_model(
             expectation.inputs,
             scratch=Path(scratch),
             host=host,
+            structure=expectation.structure,
             repeat=request.repeat,
         )
     if expectation.outputs is None:
@@ -107,8 +114,8 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
             "or describe random inputs with --shape 1,3,224,224 --dtype float32",
         )
     inputs = sample_inputs(request.inputs, seed=request.seed)
-    origin, outputs = oracle(request.model, inputs) or (NO_REFERENCE, None)
-    return Expectation(inputs=inputs, outputs=outputs, origin=origin)
+    origin, outputs = oracle(request.model, request.inputs, inputs) or (NO_REFERENCE, None)
+    return Expectation(inputs=inputs, structure=request.inputs, outputs=outputs, origin=origin)
 
 
 def _from_case(path: Path, model: Path, info: ModelInfo) -> Expectation:
@@ -119,13 +126,10 @@ def _from_case(path: Path, model: Path, info: ModelInfo) -> Expectation:
             f"{model} is {info.sha256[:12]}...",
             hint=f"export the model again: builder export SOURCE -o {model}",
         )
-    if case.structure:
-        raise VerificationError(
-            f"{model.name} takes {case.structure}, which the runtime's C API cannot pass",
-            hint="export a module whose forward() takes tensors and numbers, and groups them",
-        )
     origin = f"{path}, eager PyTorch {case.torch_version}"
-    return Expectation(inputs=case.inputs, outputs=case.outputs, origin=origin)
+    return Expectation(
+        inputs=case.inputs, structure=list_arguments(case), outputs=case.outputs, origin=origin
+    )
 
 
 def _check_operators(model: Path, info: ModelInfo, runtime: Runtime, host: Host) -> None:

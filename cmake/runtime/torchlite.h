@@ -10,8 +10,8 @@
  * parameter is an int, float or bool (or Optional of it), pass a tensor without dimensions of int64,
  * float64 or bool; where it is a list of them, a tensor of one dimension.
  * Outputs are flattened depth first: tuples and lists in order, dicts by insertion order, None is
- * left out; numbers become tensors without dimensions (int64, float64, bool). Strings and objects
- * cannot be passed or returned.
+ * left out; numbers become tensors without dimensions (int64, float64, bool). Lists, tuples, dicts and
+ * strings pass as torchlite_value, by torchlite_run_values(). Objects cannot be passed or returned.
  */
 #ifndef TORCHLITE_H
 #define TORCHLITE_H
@@ -47,13 +47,13 @@ typedef enum torchlite_dtype {
 
 typedef enum torchlite_status {
   TORCHLITE_OK = 0,
-  /* An argument is null, of an unknown dtype or of a negative size. */
+  /* An argument is null, of an unknown dtype or kind, or of a negative size. */
   TORCHLITE_INVALID_ARGUMENT = 1,
   /* The file cannot be read, is no lite file, or needs what this runtime lacks. */
   TORCHLITE_LOAD_FAILED = 2,
   /* The method does not exist, its inputs do not fit, or an operator failed. */
   TORCHLITE_RUN_FAILED = 3,
-  /* An output is neither a tensor nor a number, or has a dtype without a code above. */
+  /* An output is of a kind, or a tensor of a dtype, without a code here. */
   TORCHLITE_UNSUPPORTED_OUTPUT = 4
 } torchlite_status;
 
@@ -65,6 +65,35 @@ typedef struct torchlite_tensor {
   const int64_t* sizes;
   const void* data;
 } torchlite_tensor;
+
+/* What a torchlite_value holds, and where. */
+typedef enum torchlite_kind {
+  TORCHLITE_VALUE_NONE = 0,
+  TORCHLITE_VALUE_TENSOR = 1, /* as.tensor */
+  TORCHLITE_VALUE_BOOL = 2, /* as.integer: 0, or another */
+  TORCHLITE_VALUE_INT = 3, /* as.integer */
+  TORCHLITE_VALUE_FLOAT = 4, /* as.real */
+  TORCHLITE_VALUE_STRING = 5, /* as.text: UTF-8, ended by a zero */
+  TORCHLITE_VALUE_LIST = 6, /* as.group */
+  TORCHLITE_VALUE_TUPLE = 7, /* as.group */
+  TORCHLITE_VALUE_DICT = 8 /* as.group; keys are strings */
+} torchlite_kind;
+
+/* A value that somebody else owns, with all that it points to. */
+typedef struct torchlite_value {
+  torchlite_kind kind;
+  union {
+    torchlite_tensor tensor;
+    int64_t integer;
+    double real;
+    const char* text;
+    struct {
+      size_t count;
+      const struct torchlite_value* items;
+      const char* const* keys; /* of a dict, one per item; NULL for an output whose keys are no strings */
+    } group;
+  } as;
+} torchlite_value;
 
 typedef struct torchlite_module torchlite_module;
 typedef struct torchlite_result torchlite_result;
@@ -92,7 +121,19 @@ TORCHLITE_API torchlite_status torchlite_run_method(
     size_t count,
     torchlite_result** result);
 
-/* The number of output tensors. */
+/* The same with inputs of any kind. */
+TORCHLITE_API torchlite_status torchlite_run_values(
+    torchlite_module* module,
+    const char* method,
+    const torchlite_value* inputs,
+    size_t count,
+    torchlite_result** result);
+
+/* Describes what the method returned, as it is; what it points to lives as long as the result. */
+TORCHLITE_API torchlite_status
+torchlite_result_value(const torchlite_result* result, torchlite_value* value);
+
+/* The number of output tensors, flattened; of torchlite_run_values() without strings. */
 TORCHLITE_API size_t torchlite_result_count(const torchlite_result* result);
 
 /* Describes output `index`; what it points to lives as long as the result. */

@@ -128,10 +128,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def xnnpack() -> bool:
+    """Not every torch has it; what does not depend on it is tested without."""
+    from builder.export.capabilities import probe_torch
+
+    return probe_torch().xnnpack
+
+
 @pytest.fixture
-def request_(folder: Path, tmp_path: Path) -> ExportRequest:
+def request_(folder: Path, tmp_path: Path, xnnpack: bool) -> ExportRequest:
     return ExportRequest(
-        source="export_nets:Folded", output=tmp_path / "m.ptl", folder=folder, inputs=IMAGE
+        source="export_nets:Folded",
+        output=tmp_path / "m.ptl",
+        folder=folder,
+        inputs=IMAGE,
+        optimisation=Optimisation(enabled=xnnpack),
     )
 
 
@@ -160,8 +172,10 @@ def fail(request: ExportRequest, error: type[BuilderError], *words: str) -> None
 @pytest.mark.parametrize("capture", [Capture.AUTO, Capture.TRACE, Capture.SCRIPT])
 @pytest.mark.parametrize("optimize", [True, False])
 def test_folded_batch_norms_keep_their_bias(
-    request_: ExportRequest, capture: Capture, optimize: bool
+    request_: ExportRequest, xnnpack: bool, capture: Capture, optimize: bool
 ) -> None:
+    if optimize and not xnnpack:
+        pytest.skip("this torch is built without XNNPACK")
     result = export(replace(request_, capture=capture, optimisation=Optimisation(enabled=optimize)))
     assert [d.ok for d in result.differences] == [True]
     assert result.capture == ("script" if capture is Capture.SCRIPT else "trace")
@@ -384,7 +398,8 @@ def test_torch_without_xnnpack(request_: ExportRequest, monkeypatch: pytest.Monk
     import torch
 
     monkeypatch.setattr(torch._C, "_is_xnnpack_enabled", lambda: False)
-    fail(request_, ToolchainError, "without XNNPACK", "--no-optimize")
+    optimised = replace(request_, optimisation=Optimisation())
+    fail(optimised, ToolchainError, "without XNNPACK", "--no-optimize")
     assert not export(replace(request_, optimisation=Optimisation(enabled=False))).optimized
 
 

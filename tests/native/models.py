@@ -1,5 +1,7 @@
 """Models that the native tests export: `models:control_flow` and friends."""
 
+from typing import Optional
+
 import torch
 import torchvision.ops as vision
 from torch import Tensor, nn
@@ -67,6 +69,43 @@ class Identity(nn.Module):
 def identity() -> nn.Module:
     """Returns a model whose output is a view of its input."""
     return Identity().eval()
+
+
+class Nested(nn.Module):
+    """Takes and returns values in values, numbers among them."""
+
+    def forward(
+        self, pairs: list[tuple[Tensor, Tensor]], named: dict[str, Tensor], by: float, times: int
+    ) -> tuple[list[Tensor], dict[str, Tensor], float]:
+        found = {key: value * by for key, value in named.items()}
+        return [left @ right for left, right in pairs] * times, found, by * times
+
+
+def nested() -> nn.Module:
+    """Returns a model whose inputs are no tensors, to be scripted."""
+    return Nested().eval()
+
+
+class Everything(nn.Module):
+    """Takes and returns each kind of value that the C API has, strings and None too."""
+
+    def forward(
+        self,
+        named: dict[str, list[Tensor]],
+        text: str,
+        maybe: Optional[int],  # noqa: UP045 - torch 1.13 knows no `|`
+        pair: tuple[bool, float],
+        numbers: list[float],
+    ) -> tuple[dict[str, Tensor], list[str], Optional[int], tuple[bool, float], Tensor]:  # noqa: UP045
+        sums: dict[str, Tensor] = {}
+        for key, items in named.items():
+            sums[text + key] = torch.stack(items).sum()
+        return sums, [text, "é"], maybe, (not pair[0], pair[1] + sum(numbers)), named["first"][0]
+
+
+def everything() -> nn.Module:
+    """Returns a model for the C API's values, to be scripted."""
+    return Everything().eval()
 
 
 class Scaling(nn.Module):

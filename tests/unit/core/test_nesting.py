@@ -1,10 +1,20 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.core.inputs import sample_inputs, to_array
-from builder.core.nesting import Group, GroupKind, Number, is_flat, list_leaves, parse_input
-from builder.core.tensors import DType, TensorSpec
+from builder.core.nesting import (
+    Group,
+    GroupKind,
+    Number,
+    is_flat,
+    list_arguments,
+    list_leaves,
+    parse_input,
+)
+from builder.core.tensors import DType, ReferenceCase, TensorSpec
 from builder.errors import ConfigurationError
 
 tensors = st.builds(
@@ -66,3 +76,19 @@ def test_leaves_are_sampled_in_order_and_numbers_are_themselves():
 def test_only_groups_are_not_flat():
     assert is_flat((Number(1), TensorSpec(DType.BOOL, ())))
     assert not is_flat((Group(GroupKind.LIST, ()),))
+
+
+def test_a_reference_case_tells_the_arguments_it_was_made_of():
+    given_ = (parse_input('{"a": [float32[2,3], 7], "b": (0.5,)}'), parse_input("int64[4]"))
+    case = ReferenceCase(
+        inputs=sample_inputs(given_, seed=0),
+        outputs=(),
+        torch_version="2.6",
+        model_sha256="f" * 64,
+        structure=str(Group(GroupKind.TUPLE, given_)),
+    )
+    assert list_arguments(case) == given_
+    plain = replace(case, structure="")
+    assert list_arguments(plain) == tuple(tensor.spec for tensor in case.inputs)
+    with pytest.raises(ConfigurationError, match="not the structure"):
+        list_arguments(replace(case, structure="(int64[4],)"))

@@ -1,5 +1,6 @@
 import importlib
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
@@ -39,6 +40,14 @@ def test_backends_that_torch_lacks_are_named_with_what_is_missing(backend: Backe
         check_capabilities(torch_like(), Optimisation(backend=backend))
     assert "--backend cpu" in (caught.value.hint or "")
     check_capabilities(torch_like(), Optimisation(backend=backend, enabled=False))
+
+
+def test_vulkan_needs_a_device_to_pack_the_weights_on() -> None:
+    found = replace(torch_like(), backends=frozenset({Backend.CPU, Backend.VULKAN}))
+    with pytest.raises(ToolchainError, match="no Vulkan device") as caught:
+        check_capabilities(found, Optimisation(backend=Backend.VULKAN))
+    assert "mesa-vulkan-drivers" in (caught.value.hint or "")
+    check_capabilities(replace(found, vulkan_device=True), Optimisation(backend=Backend.VULKAN))
 
 
 def test_missing_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

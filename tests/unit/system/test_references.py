@@ -63,6 +63,9 @@ def test_path_is_beside_the_model() -> None:
         save({"output.0": ONE, "extra": ONE}, GOOD),
         save({"output.0": np.ones(1, np.uint32)}, GOOD),
         save({"output.0": np.ones(1, np.complex64)}, GOOD),
+        save({"input.0": ONE, "output.0": ONE}, {**GOOD, "structure": "([float32[2]],)"}),
+        save({"input.0": ONE, "output.0": ONE}, {**GOOD, "structure": "([float32[1], 2],)"}),
+        save({"input.0": ONE, "output.0": ONE}, {**GOOD, "structure": "import os"}),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:

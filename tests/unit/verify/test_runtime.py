@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from builder.core.dtypes import SCALAR_TYPES, DtypeSet
+from builder.core.inputs import sample_inputs
+from builder.core.nesting import parse_input
 from builder.core.operators import Operator
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import ConfigurationError, VerificationError
@@ -104,6 +106,27 @@ def test_run_passes_inputs_and_reads_outputs(tmp_path: Path) -> None:
         )
     ]
     assert (scratch / "input.1.bin").read_bytes() == b"\3" * 8
+
+
+def test_groups_and_numbers_reach_the_program_as_the_model_takes_them(tmp_path: Path) -> None:
+    runtime = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
+    runner = FakeRunner.of(Completed(0, '{"outputs":[],"seconds":0}'))
+    texts = ("[(bool,), {'a key': int8[2], 'b': True}]", "-3", "-0.0")
+    structure = tuple(map(parse_input, texts))
+    run_model(
+        runtime,
+        Path("m.ptl"),
+        sample_inputs(structure, seed=0),
+        scratch=tmp_path,
+        host=LocalHost(runner=runner),
+        structure=structure,
+    )
+    (command,) = runner.commands
+    assert command[2:-2] == (
+        *("--list", "--tuple", "--input", f"bool:scalar:{tmp_path / 'input.0.bin'}", "--end"),
+        *("--dict", "--key", "a key", "--input", f"int8:2:{tmp_path / 'input.1.bin'}"),
+        *("--key", "b", "--bool", "1", "--end", "--end", "--int", "-3", "--float", "-0.0"),
+    )
 
 
 def test_a_method_a_seed_and_threads_reach_the_program(tmp_path: Path) -> None:

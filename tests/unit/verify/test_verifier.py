@@ -60,7 +60,7 @@ def verify(
     request: VerifyRequest,
     runner: FakeRunner,
     info: ModelInfo = INFO,
-    oracle=lambda model, inputs: None,
+    oracle=lambda model, specs, inputs: None,
 ) -> VerifyReport:
     return verify_model(
         request, info, host_abi=HOST, runner=runner, oracle=oracle, progress=Silent()
@@ -105,12 +105,17 @@ def test_reference_of_another_file_is_refused(request_: VerifyRequest) -> None:
     assert "builder export" in (caught.value.hint or "")
 
 
-def test_nested_inputs_cannot_be_passed(request_: VerifyRequest) -> None:
+def test_nested_inputs_are_passed_as_the_model_takes_them(request_: VerifyRequest) -> None:
     save_case(request_)
     path = reference_path(request_.model)
     write_reference(path, replace(read_reference(path), structure="([float32[2]],)"))
-    with pytest.raises(VerificationError, match="the runtime's C API cannot pass"):
-        verify(request_, giving(EXPECTED))
+    runner = giving(EXPECTED)
+    assert verify(request_, runner).ok
+    command = runner.commands[-1]
+    begin = command.index("--list")
+    assert command[begin + 1] == "--input"
+    assert command[begin + 2].startswith("float32:2:")
+    assert command[begin + 3] == "--end"
 
 
 def test_without_reference_and_shapes_there_is_nothing_to_run(request_: VerifyRequest) -> None:
@@ -130,7 +135,7 @@ def test_without_reference_torch_is_asked(request_: VerifyRequest) -> None:
     request = replace(request_, inputs=(SPEC,))
     tensor = Tensor(SPEC, EXPECTED.tobytes())
     for values, ok in ((EXPECTED, True), (EXPECTED + 1, False)):
-        report = verify(request, giving(values), oracle=lambda m, i: ("torch 9", (tensor,)))
+        report = verify(request, giving(values), oracle=lambda m, s, i: ("torch 9", (tensor,)))
         assert (report.ok, report.reference) == (ok, "torch 9")
 
 

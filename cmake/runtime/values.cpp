@@ -1,0 +1,323 @@
+#include "values.h"
+
+#include <ATen/ops/clone.h>
+#include <ATen/ops/from_blob.h>
+
+namespace torchlite {
+namespace {
+
+bool is_supported(int dtype) {
+  return (dtype >= TORCHLITE_UINT8 && dtype <= TORCHLITE_FLOAT64) || dtype == TORCHLITE_BOOL;
+}
+
+at::Tensor borrow(const torchlite_tensor& tensor) {
+  return at::from_blob(
+      const_cast<void*>(tensor.data),
+      at::IntArrayRef(tensor.sizes, static_cast<size_t>(tensor.dims)),
+      at::TensorOptions().dtype(static_cast<at::ScalarType>(tensor.dtype)));
+}
+
+const char* find_fault(const torchlite_tensor& tensor) {
+  if (!is_supported(tensor.dtype)) {
+    return "unknown dtype";
+  }
+  if (tensor.dims < 0 || (tensor.dims > 0 && tensor.sizes == nullptr)) {
+    return "no sizes";
+  }
+  int64_t elements = 1;
+  for (int32_t i = 0; i < tensor.dims; i++) {
+    if (tensor.sizes[i] < 0 || __builtin_mul_overflow(elements, tensor.sizes[i], &elements)) {
+      return "negative or overflowing size";
+    }
+  }
+  return elements > 0 && tensor.data == nullptr ? "no data" : nullptr;
+}
+
+template <typename T, typename Held = T>
+c10::List<T> to_list(const torchlite_tensor& tensor) {
+  const auto* data = static_cast<const Held*>(tensor.data);
+  c10::List<T> list;
+  for (int64_t i = 0; i < tensor.sizes[0]; i++) {
+    list.push_back(static_cast<T>(data[i]));
+  }
+  return list;
+}
+
+void check_dtype(const torchlite_tensor& tensor, int wanted, const char* what) {
+  TORCH_CHECK(tensor.dtype == wanted, what);
+}
+
+c10::IValue to_number(const torchlite_tensor& tensor, c10::TypeKind kind) {
+  switch (kind) {
+    case c10::TypeKind::IntType:
+      check_dtype(tensor, TORCHLITE_INT64, "an int parameter takes an int64");
+      return *static_cast<const int64_t*>(tensor.data);
+    case c10::TypeKind::FloatType:
+      check_dtype(tensor, TORCHLITE_FLOAT64, "a float parameter takes a float64");
+      return *static_cast<const double*>(tensor.data);
+    case c10::TypeKind::BoolType:
+      check_dtype(tensor, TORCHLITE_BOOL, "a bool parameter takes a bool");
+      return *static_cast<const uint8_t*>(tensor.data) != 0;
+    default:
+      return borrow(tensor);
+  }
+}
+
+c10::IValue to_numbers(const torchlite_tensor& tensor, c10::TypeKind kind) {
+  switch (kind) {
+    case c10::TypeKind::IntType:
+      check_dtype(tensor, TORCHLITE_INT64, "a parameter of ints takes int64");
+      return to_list<int64_t>(tensor);
+    case c10::TypeKind::FloatType:
+      check_dtype(tensor, TORCHLITE_FLOAT64, "a parameter of floats takes float64");
+      return to_list<double>(tensor);
+    case c10::TypeKind::BoolType:
+      check_dtype(tensor, TORCHLITE_BOOL, "a parameter of bools takes bool");
+      return to_list<bool, uint8_t>(tensor);
+    default:
+      return borrow(tensor);
+  }
+}
+
+bool is_kind(const c10::Type* type, c10::TypeKind kind) {
+  return type != nullptr && kind_of(*type) == kind;
+}
+
+// Of the items of a group: what the method's schema says, where it has one.
+c10::TypePtr item_type(const c10::Type* group, torchlite_kind kind, size_t index) {
+  switch (kind) {
+    case TORCHLITE_VALUE_LIST:
+      return is_kind(group, c10::TypeKind::ListType) ? group->containedType(0) : nullptr;
+    case TORCHLITE_VALUE_DICT:
+      return is_kind(group, c10::TypeKind::DictType) ? group->containedType(1) : nullptr;
+    default:
+      return is_kind(group, c10::TypeKind::TupleType) && index < group->containedTypeSize()
+          ? group->containedType(index)
+          : nullptr;
+  }
+}
+
+// Without a schema the first item tells; an empty group is then one of tensors.
+c10::TypePtr element_type(c10::TypePtr wanted, const std::vector<c10::IValue>& items) {
+  if (wanted != nullptr) {
+    return wanted;
+  }
+  return items.empty() ? c10::TypePtr(c10::TensorType::get())
+                       : c10::unshapedType(items.front().type());
+}
+
+[[noreturn]] void refuse(const char* why) {
+  throw Failure(TORCHLITE_INVALID_ARGUMENT, why);
+}
+
+[[noreturn]] void refuse_output(std::string what) {
+  throw Failure(TORCHLITE_UNSUPPORTED_OUTPUT, std::move(what));
+}
+
+} // namespace
+
+c10::IValue Inputs::read(const torchlite_value& value, c10::TypePtr wanted) {
+  if (is_kind(wanted.get(), c10::TypeKind::OptionalType)) {
+    wanted = wanted->containedType(0);
+  }
+  switch (value.kind) {
+    case TORCHLITE_VALUE_NONE:
+      return {};
+    case TORCHLITE_VALUE_TENSOR:
+      return read_tensor(value.as.tensor, wanted.get());
+    case TORCHLITE_VALUE_BOOL:
+      return value.as.integer != 0;
+    case TORCHLITE_VALUE_INT:
+      if (is_kind(wanted.get(), c10::TypeKind::FloatType)) {
+        return static_cast<double>(value.as.integer);
+      }
+      return value.as.integer;
+    case TORCHLITE_VALUE_FLOAT:
+      return value.as.real;
+    case TORCHLITE_VALUE_STRING:
+      if (value.as.text == nullptr) {
+        refuse("no text");
+      }
+      return std::string(value.as.text);
+    case TORCHLITE_VALUE_LIST:
+    case TORCHLITE_VALUE_TUPLE:
+    case TORCHLITE_VALUE_DICT:
+      return read_group(value, wanted.get());
+  }
+  refuse("unknown kind");
+}
+
+bool Inputs::owns(const at::Tensor& tensor) const {
+  const auto* data = static_cast<const char*>(tensor.data_ptr());
+  for (const auto& input : tensors_) {
+    const auto* begin = static_cast<const char*>(input.data);
+    if (begin != nullptr && data >= begin && data < begin + borrow(input).nbytes()) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Where the parameter wants a number or a list of numbers, a tensor of no or one dimension is one.
+c10::IValue Inputs::read_tensor(const torchlite_tensor& tensor, const c10::Type* wanted) {
+  if (const char* fault = find_fault(tensor)) {
+    refuse(fault);
+  }
+  tensors_.push_back(tensor);
+  if (wanted != nullptr && tensor.dims == 0) {
+    return to_number(tensor, kind_of(*wanted));
+  }
+  if (tensor.dims == 1 && is_kind(wanted, c10::TypeKind::ListType)) {
+    return to_numbers(tensor, kind_of(*wanted->containedType(0)));
+  }
+  return borrow(tensor);
+}
+
+c10::IValue Inputs::read_group(const torchlite_value& value, const c10::Type* wanted) {
+  const auto& group = value.as.group;
+  const bool is_dict = value.kind == TORCHLITE_VALUE_DICT;
+  if (group.count > 0 && (group.items == nullptr || (is_dict && group.keys == nullptr))) {
+    refuse("no items");
+  }
+  std::vector<c10::IValue> items;
+  for (size_t i = 0; i < group.count; i++) {
+    items.push_back(read(group.items[i], item_type(wanted, value.kind, i)));
+  }
+  if (value.kind == TORCHLITE_VALUE_TUPLE) {
+    return c10::ivalue::Tuple::create(std::move(items));
+  }
+  const auto type = element_type(item_type(wanted, value.kind, 0), items);
+  if (!is_dict) {
+    c10::impl::GenericList list(type);
+    for (auto& item : items) {
+      list.push_back(std::move(item));
+    }
+    return list;
+  }
+  c10::impl::GenericDict dict(c10::StringType::get(), type);
+  for (size_t i = 0; i < group.count; i++) {
+    if (group.keys[i] == nullptr) {
+      refuse("no key");
+    }
+    dict.insert(std::string(group.keys[i]), std::move(items[i]));
+  }
+  return dict;
+}
+
+void Outputs::set(const c10::IValue& value, const Inputs& inputs, bool flat) {
+  value_ = describe(value, inputs);
+  flatten(value_, flat);
+}
+
+torchlite_value Outputs::describe(const c10::IValue& value, const Inputs& inputs) {
+  torchlite_value told{};
+  if (value.isTensor()) {
+    told.kind = TORCHLITE_VALUE_TENSOR;
+    told.as.tensor = describe_tensor(value.toTensor(), inputs);
+  } else if (value.isTuple()) {
+    return describe_group(TORCHLITE_VALUE_TUPLE, value.toTupleRef().elements(), inputs);
+  } else if (value.isList()) {
+    return describe_group(TORCHLITE_VALUE_LIST, value.toListRef(), inputs);
+  } else if (value.isGenericDict()) {
+    return describe_dict(value, inputs);
+  } else if (value.isBool()) {
+    told.kind = TORCHLITE_VALUE_BOOL;
+    told.as.integer = static_cast<int64_t>(value.toBool());
+  } else if (value.isInt()) {
+    told.kind = TORCHLITE_VALUE_INT;
+    told.as.integer = value.toInt();
+  } else if (value.isDouble()) {
+    told.kind = TORCHLITE_VALUE_FLOAT;
+    told.as.real = value.toDouble();
+  } else if (value.isString()) {
+    told.kind = TORCHLITE_VALUE_STRING;
+    told.as.text = keep(value);
+  } else if (!value.isNone()) {
+    refuse_output("an output is of no kind that can be returned: " + value.tagKind());
+  }
+  return told;
+}
+
+torchlite_tensor Outputs::describe_tensor(const at::Tensor& given, const Inputs& inputs) {
+  if (!is_supported(static_cast<int>(given.scalar_type()))) {
+    refuse_output(
+        std::string("an output has a dtype without a code: ") + c10::toString(given.scalar_type()));
+  }
+  at::Tensor tensor = given.contiguous();
+  if (inputs.owns(tensor)) {
+    tensor = tensor.clone();
+  }
+  tensors_.push_back(tensor);
+  return {
+      static_cast<torchlite_dtype>(tensor.scalar_type()),
+      static_cast<int32_t>(tensor.dim()),
+      tensor.sizes().data(),
+      tensor.const_data_ptr()};
+}
+
+torchlite_value Outputs::describe_group(
+    torchlite_kind kind, c10::ArrayRef<c10::IValue> items, const Inputs& inputs) {
+  auto* told = items_.emplace_back(new torchlite_value[items.size()]).get();
+  for (size_t i = 0; i < items.size(); i++) {
+    told[i] = describe(items[i], inputs);
+  }
+  torchlite_value value{};
+  value.kind = kind;
+  value.as.group = {items.size(), told, nullptr};
+  return value;
+}
+
+torchlite_value Outputs::describe_dict(const c10::IValue& value, const Inputs& inputs) {
+  std::vector<c10::IValue> items;
+  const auto dict = value.toGenericDict();
+  const char** keys = nullptr;
+  for (const auto& item : dict) {
+    if (item.key().isString()) {
+      if (keys == nullptr) {
+        keys = keys_.emplace_back(new const char*[dict.size()]).get();
+      }
+      keys[items.size()] = keep(item.key());
+    }
+    items.push_back(item.value());
+  }
+  torchlite_value told = describe_group(TORCHLITE_VALUE_DICT, items, inputs);
+  told.as.group.keys = keys;
+  return told;
+}
+
+// Holding a string keeps its bytes: it is immutable, unlike the list or dict it came in.
+const char* Outputs::keep(const c10::IValue& text) {
+  texts_.push_back(text);
+  return text.toStringRef().c_str();
+}
+
+// Numbers stay where they are: `value` outlives the leaves. The low byte of an integer comes first.
+void Outputs::flatten(const torchlite_value& value, bool flat) {
+  switch (value.kind) {
+    case TORCHLITE_VALUE_NONE:
+      break;
+    case TORCHLITE_VALUE_TENSOR:
+      leaves_.push_back(value.as.tensor);
+      break;
+    case TORCHLITE_VALUE_BOOL:
+      leaves_.push_back({TORCHLITE_BOOL, 0, nullptr, &value.as.integer});
+      break;
+    case TORCHLITE_VALUE_INT:
+      leaves_.push_back({TORCHLITE_INT64, 0, nullptr, &value.as.integer});
+      break;
+    case TORCHLITE_VALUE_FLOAT:
+      leaves_.push_back({TORCHLITE_FLOAT64, 0, nullptr, &value.as.real});
+      break;
+    case TORCHLITE_VALUE_STRING:
+      if (flat) {
+        refuse_output("an output is a string, which torchlite_run_values() returns");
+      }
+      break;
+    default:
+      for (size_t i = 0; i < value.as.group.count; i++) {
+        flatten(value.as.group.items[i], flat);
+      }
+  }
+}
+
+} // namespace torchlite

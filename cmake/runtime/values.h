@@ -1,0 +1,78 @@
+// Between the values of torchlite.h and those of the interpreter.
+
+#pragma once
+
+#include "torchlite.h"
+
+#include "lite_module.h"
+
+#include <ATen/core/Dict.h>
+#include <ATen/core/List.h>
+#include <ATen/core/ivalue.h>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace torchlite {
+
+// What the caller or the model did that this interface cannot carry.
+class Failure : public std::runtime_error {
+ public:
+  Failure(torchlite_status status, const std::string& text)
+      : std::runtime_error(text), status(status) {}
+  const torchlite_status status;
+};
+
+// The caller's values for one call, on their way in.
+class Inputs {
+ public:
+  c10::IValue read(const torchlite_value& value, c10::TypePtr wanted);
+
+  // Memory of the caller ends with the call, so what still points into it has to be copied.
+  bool owns(const at::Tensor& tensor) const;
+
+ private:
+  c10::IValue read_tensor(const torchlite_tensor& tensor, const c10::Type* wanted);
+  c10::IValue read_group(const torchlite_value& value, const c10::Type* wanted);
+
+  std::vector<torchlite_tensor> tensors_;
+};
+
+// What a method returned, kept for the caller.
+class Outputs {
+ public:
+  Outputs() = default;
+  Outputs(const Outputs&) = delete;
+
+  // Once. A flat caller has no use for strings, and is told so.
+  void set(const c10::IValue& value, const Inputs& inputs, bool flat);
+
+  const torchlite_value& value() const {
+    return value_;
+  }
+
+  // Depth first, numbers as tensors without dimensions.
+  const std::vector<torchlite_tensor>& leaves() const {
+    return leaves_;
+  }
+
+ private:
+  torchlite_value describe(const c10::IValue& value, const Inputs& inputs);
+  torchlite_tensor describe_tensor(const at::Tensor& tensor, const Inputs& inputs);
+  torchlite_value describe_group(
+      torchlite_kind kind, c10::ArrayRef<c10::IValue> items, const Inputs& inputs);
+  torchlite_value describe_dict(const c10::IValue& value, const Inputs& inputs);
+  const char* keep(const c10::IValue& text);
+  void flatten(const torchlite_value& value, bool flat);
+
+  torchlite_value value_{};
+  std::vector<torchlite_tensor> leaves_;
+  std::vector<at::Tensor> tensors_;
+  std::vector<c10::IValue> texts_;
+  std::vector<std::unique_ptr<torchlite_value[]>> items_;
+  std::vector<std::unique_ptr<const char*[]>> keys_;
+};
+
+} // namespace torchlite

@@ -1,0 +1,1 @@
+"""What `tools/torches.py` is made of."""

@@ -1,0 +1,131 @@
+"""One torch, asked for one export after the other; each in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parent
+ZOO = FOLDER.parent / "zooing"
+_DIFFERS = 8
+"""Exit code of an export whose file does not give the model's numbers."""
+_NO_XNNPACK = "built without XNNPACK"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One thing that a torch can do, or not."""
+
+    what: str
+    """Its row."""
+    arguments: tuple[str, ...]
+    optimised: bool = False
+    """It is about `optimize_for_mobile`; others go without it where that is all that is missing."""
+    runs: bool = True
+    """Its file can run on the CPU."""
+
+
+def load_probes() -> list[Probe]:
+    """Returns the rows of probes.toml in its order."""
+    data = tomllib.loads((FOLDER / "probes.toml").read_text())
+    return [Probe(**row | {"arguments": tuple(row["arguments"])}) for row in data["probe"]]
+
+
+def describe_torch() -> dict[str, Any]:
+    """Returns what the installed torch and its surroundings are."""
+    import torch
+
+    from builder.export.capabilities import probe_torch
+
+    found = probe_torch()
+    return {
+        "torch": found.version,
+        "torchvision": _find_version("torchvision"),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "engines": list(torch.backends.quantized.supported_engines),
+        "xnnpack": found.xnnpack,
+    }
+
+
+def run_probe(probe: Probe, kept: Path | None = None) -> dict[str, Any]:
+    """Exports as the probe says; returns `ok` with figures of the file, or `why` not.
+
+    With `kept`, the file stays in that folder.
+    """
+    with tempfile.TemporaryDirectory(prefix="builder-torches-") as scratch:
+        model = ((kept or Path(scratch)) / f"{_slug(probe.what)}.ptl").resolve()
+        done = _export(*probe.arguments, "-o", str(model))
+        if done.returncode and _NO_XNNPACK in done.stderr and not probe.optimised:
+            done = _export(*probe.arguments, "--no-optimize", "-o", str(model))
+        if done.returncode:
+            return {"ok": False, "why": _explain(done)}
+        return _judge(probe, model, json.loads(done.stdout))
+
+
+def _export(*arguments: str) -> subprocess.CompletedProcess[str]:
+    search = os.pathsep.join((str(FOLDER.parent.parent), os.environ.get("PYTHONPATH", "")))
+    return subprocess.run(
+        (sys.executable, "-m", "builder.cli.main", "export", *arguments, "--json"),
+        cwd=ZOO if arguments[0].startswith("models:") else FOLDER,
+        env={**os.environ, "PYTHONPATH": search},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _judge(probe: Probe, model: Path, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Compares the operators that builder reads in the file with those that torch does."""
+    from builder.api.models import read_models
+
+    (info,) = read_models((model,))
+    ours = set(map(str, info.operators))
+    if probe.runs and (differ := ours ^ _ask_torch(model)):
+        return {"ok": False, "why": f"operators that only one reads: {', '.join(sorted(differ))}"}
+    return {
+        "ok": True,
+        "optimised": said["optimized"] or "--no-optimize" in probe.arguments,
+        "bytecode": said["bytecode_version"],
+        "bytes": said["size"],
+        "operators": len(ours),
+    }
+
+
+def _ask_torch(model: Path) -> set[str]:
+    from torch.jit.mobile import _export_operator_list, _load_for_lite_interpreter
+
+    with contextlib.suppress(ImportError):
+        import torchvision  # noqa: F401 - registers its operators
+    return set(_export_operator_list(_load_for_lite_interpreter(str(model))))
+
+
+def _explain(done: subprocess.CompletedProcess[str]) -> str:
+    if done.returncode == _DIFFERS and done.stdout:
+        return "its numbers differ from the model's"
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    if not lines:
+        return f"it ended with {done.returncode}: {done.stderr.strip()[-200:]}"
+    return lines[-1].removeprefix("error: ")
+
+
+def _find_version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _slug(text: str) -> str:
+    return "_".join("".join(c if c.isalnum() else " " for c in text).split())
