@@ -14,7 +14,7 @@ from builder.core.toolchain import CxxLibrary
 from builder.core.units import TranslationUnit, UnitGraph
 from builder.native.interfaces import LIBRARIES, Library
 from builder.native.layout import Layout
-from builder.system.files import write_if_changed
+from builder.system.files import digest_files, write_if_changed
 
 LIBRARY = "torchlite"
 RUNNER_UNIT = f"{LIBRARY}/runner.cpp"
@@ -71,7 +71,7 @@ def make_units(
     digest = _digest(selection.registrations)
     registrations = layout.registrations / f"{digest}.cpp"
     write_if_changed(registrations, selection.registrations)
-    flags = (*graph.units[_LIKE].flags, f"-I{runtime}")
+    flags = (*graph.units[_LIKE].flags, f"-I{runtime}", _name_sources(runtime))
     offered = (*flags, _version(version), *(f"-I{folder}" for folder in headers))
     own = (
         *(_own(f"{LIBRARY}/{name}", runtime / name, offered) for name in interface.units),
@@ -129,6 +129,15 @@ def _own(unit_id: str, source: Path, flags: tuple[str, ...]) -> TranslationUnit:
     return TranslationUnit(
         id=unit_id, library=LIBRARY, language="CXX", source=str(source), flags=flags
     )
+
+
+def _name_sources(runtime: Path) -> str:
+    """Returns a flag that changes with builder's own sources.
+
+    ninja compiles what is newer than its object; what a package manager puts in place may be older.
+    """
+    digest = digest_files(runtime, suffixes=(".cpp", ".h"))
+    return f"-DTORCHLITE_SOURCES={digest[:12]}"
 
 
 def _version(version: str) -> str:

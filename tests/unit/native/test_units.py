@@ -28,14 +28,14 @@ GRAPH = make_graph(
 
 @pytest.fixture
 def build(tmp_path):
-    def make(*names: str, prims: str = "one", quantised: str = "two"):
+    def make(*names: str, prims="one", quantised="two", runtime=Path("/runtime")):
         layout = Layout.of(tmp_path, make_plan(operator_list=make_list(*names)))
         selection = Selection(
             registrations=f"// {names}\n",
             always=frozenset({PRIMS}),
             limits={PRIMS: f"// {prims}\n", QUANTISED: f"// {quantised}\n"},
         )
-        units = make_units(GRAPH, selection, layout, runtime=Path("/runtime"), version="2.6.0")
+        units = make_units(GRAPH, selection, layout, runtime=runtime, version="2.6.0")
         return units, layout
 
     return make
@@ -78,6 +78,20 @@ def test_variants_are_shared_by_plans_with_the_same_sublist_and_no_others(build)
 def test_variants_are_not_counted_twice(build):
     units, _ = build("aten::relu")
     assert units.known == len(GRAPH) + 6
+
+
+def test_changed_sources_of_ours_are_compiled_otherwise_whatever_their_age(build, tmp_path):
+    import os
+
+    runner = tmp_path / "runtime/runner.cpp"
+    runner.parent.mkdir()
+    flags = []
+    for text in ("int one;", "int two;"):
+        runner.write_text(text)
+        os.utime(runner, (1, 1))
+        units, _ = build("aten::relu", runtime=runner.parent)
+        flags.append(units.graph.units[RUNNER_UNIT].flags)
+    assert flags[0] != flags[1]
 
 
 def test_an_unchanged_plan_touches_no_file(build):
