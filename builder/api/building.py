@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from builder.api.serving import Serving
     from builder.core.artifacts import LinkResult, Package, SizeReport
     from builder.core.features import LocatedFeature
+    from builder.core.known import KnownOperators
     from builder.core.plan import BuildPlan, Interface
     from builder.core.request import BuildRequest
     from builder.core.targets import Target
@@ -135,14 +136,36 @@ def make_symbol_index(
         only: prefix of unit ids; all when empty.
         jobs: compilations at once.
     """
+    from builder.native.building import prepare
+    from builder.native.indexing import make_index
+    from builder.system.locks import folder_lock
+
+    build = _everything(target, progress=progress, jobs=jobs)
+    with folder_lock(build.layout.root, on_wait=progress.note):
+        return make_index(build, prepare(build), only=only)
+
+
+def list_known_operators(target: Target, *, progress: Progress) -> KnownOperators:
+    """Returns every operator that can be built for `target`, with every feature."""
+    from builder.api.serving import list_hand_written, read_build_catalogue
+    from builder.native.building import prepare
+    from builder.selection.catalogue import read_namespaces
+    from builder.system.locks import folder_lock
+
+    build = _everything(target, progress=progress, jobs=None)
+    with folder_lock(build.layout.root, on_wait=progress.note):
+        graph = prepare(build)
+        namespaces = read_namespaces(list_hand_written(graph))
+        return read_build_catalogue(build, graph).list_known(namespaces)
+
+
+def _everything(target: Target, *, progress: Progress, jobs: int | None) -> NativeBuild:
+    """Returns a build of no operator, whose units are those of every feature."""
     from builder.api.planning import plan_build
     from builder.api.sources import load_source_lock
     from builder.api.toolchains import locate_toolchain
     from builder.core.toolchain import ToolchainOptions
-    from builder.native.building import prepare
-    from builder.native.indexing import make_index
     from builder.selection.rules import load_rules
-    from builder.system.locks import folder_lock
 
     toolchain = locate_toolchain(target, options=ToolchainOptions())
     lock = load_source_lock()
@@ -150,9 +173,7 @@ def make_symbol_index(
         plan_build((), target, toolchain=toolchain),
         features=tuple((one.name, lock.select(one.name).digest) for one in load_rules().features),
     )
-    build = _native_build(plan, toolchain, progress=progress, jobs=jobs)
-    with folder_lock(build.layout.root, on_wait=progress.note):
-        return make_index(build, prepare(build), only=only)
+    return _native_build(plan, toolchain, progress=progress, jobs=jobs)
 
 
 def _native_build(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from builder.core.known import KnownOperators
     from builder.export.requests import ExportRequest, ExportResult
     from builder.system.progress import Progress
 
@@ -21,4 +22,14 @@ def export_model(request: ExportRequest, *, progress: Progress) -> ExportResult:
     """
     from builder.export.exporter import export_model
 
-    return export_model(request, progress=progress)
+    return export_model(request, known=read_known_operators(), progress=progress)
+
+
+def read_known_operators() -> KnownOperators:
+    """Returns the operators that a runtime of the pinned PyTorch can have."""
+    from builder.api.sources import load_source_lock
+    from builder.core.known import parse_known
+    from builder.system.places import data_folder
+
+    path = data_folder("third_party") / f"operators-{load_source_lock().version}.txt"
+    return parse_known(path.read_text().splitlines())

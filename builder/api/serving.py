@@ -45,7 +45,7 @@ def choose_operators(build: NativeBuild, graph: UnitGraph, *, skip_unknown: bool
     from builder.selection.rules import load_rules
     from builder.selection.upgraders import add_upgraders, read_upgraders
 
-    catalogue, rules = _read_catalogue(build, graph), load_rules()
+    catalogue, rules = read_build_catalogue(build, graph), load_rules()
     wanted = build.plan.operator_list
     upgraded = add_upgraders(wanted.operators, read_upgraders(build.tree.root))
     served = replace(wanted, operators=upgraded)
@@ -95,15 +95,20 @@ def confirm_operators(
     return serving.without(missing)
 
 
-def _read_catalogue(build: NativeBuild, graph: UnitGraph) -> OperatorCatalogue:
+def read_build_catalogue(build: NativeBuild, graph: UnitGraph) -> OperatorCatalogue:
+    """Returns every operator that the units of `build` can register."""
     from builder.selection.catalogue import read_catalogue
 
-    hand_written = [
+    return read_catalogue(list_hand_written(graph), build.layout.configured / "aten/src/ATen/ops")
+
+
+def list_hand_written(graph: UnitGraph) -> list[tuple[str, Path]]:
+    """Returns id and file of the C++ units that torchgen did not write."""
+    return [
         (unit.id, Path(unit.source))
         for unit in graph.units.values()
         if unit.language == "CXX" and not unit.generated
     ]
-    return read_catalogue(hand_written, build.layout.configured / "aten/src/ATen/ops")
 
 
 def _find_unregistered(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.core.differences import compare_outputs
+from builder.core.known import KnownOperators
 from builder.core.nesting import Group, GroupKind, InputSpec, is_flat
 from builder.core.stages import Stage
 from builder.core.tensors import ReferenceCase
@@ -54,11 +55,14 @@ class Made:
     remarks: tuple[str, ...]
 
 
-def export_model(request: ExportRequest, *, progress: Progress) -> ExportResult:
+def export_model(
+    request: ExportRequest, *, known: KnownOperators, progress: Progress
+) -> ExportResult:
     """Writes the lite file and the reference case that `request` asks for.
 
     The file is written only after torch's own lite interpreter has run it and agreed with
-    the eager model, or when it is to be kept anyway; the result says which.
+    the eager model, or when it is to be kept anyway; the result says which. Operators that are not
+    among `known` are remarked on.
 
     Raises:
         ConfigurationError: unknown inputs, or an output that cannot be written.
@@ -81,12 +85,14 @@ def export_model(request: ExportRequest, *, progress: Progress) -> ExportResult:
         warnings.simplefilter("ignore")  # those that matter are noted by script_module
         progress.step(f"Loading {request.source} with torch {found.version}")
         prepared = prepare(request, load_requested(request), progress=progress)
-        made = _make(request, prepared, progress)
+        made = _make(request, prepared, known, progress)
         failure = _judge(made, prepared, request)
         return _write(request, prepared, made, failure, found.version)
 
 
-def _make(request: ExportRequest, prepared: Prepared, progress: Progress) -> Made:
+def _make(
+    request: ExportRequest, prepared: Prepared, known: KnownOperators, progress: Progress
+) -> Made:
     optimisation, first = request.optimisation, prepared.samples[0]
     progress.step(
         "Making TorchScript"
@@ -103,7 +109,7 @@ def _make(request: ExportRequest, prepared: Prepared, progress: Progress) -> Mad
         _measure(_STAGES.get(captured, captured), scripted, request, prepared),
     ]
     final = optimise_module(scripted, optimisation, first, request.methods)
-    remarks += lint_graph(final, request.methods)
+    remarks += lint_graph(final, request.methods, known)
     if optimisation.enabled and _runs_here(request):
         stages.append(_measure(OPTIMISED, final, request, prepared))
     progress.step("Comparing the lite file with eager PyTorch")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from builder.core.known import KnownOperators
 from builder.errors import ModelError
 from builder.export.messages import find_place
 
@@ -24,7 +25,8 @@ _NOT_ON_MOBILE = {
     "aten::to_mkldnn": "uses oneDNN, which no mobile runtime has",
     "aten::save": "writes a file with torch.save, which no mobile runtime can",
 }
-_FOREIGN_NAMESPACES = ("cuda::", "c10d::", "fb::", "mkldnn::", "mkldnn_prepacked::", "onednn::")
+_FOREIGN_NAMESPACES = ("cuda::", "mkldnn::", "mkldnn_prepacked::", "onednn::")
+"""Sources that a mobile build has too register these, on other machines."""
 _MOST = 3
 """Places that are told of each kind."""
 
@@ -38,11 +40,13 @@ def lint_module(module: torch.nn.Module, *, trained: bool) -> tuple[str, ...]:
     )
 
 
-def lint_graph(module: torch.jit.ScriptModule, methods: Sequence[str]) -> tuple[str, ...]:
-    """Returns remarks on the TorchScript that is about to be saved."""
+def lint_graph(
+    module: torch.jit.ScriptModule, methods: Sequence[str], known: KnownOperators
+) -> tuple[str, ...]:
+    """Returns remarks on the TorchScript that is about to be saved; `known` can be built."""
     places: dict[str, list[str]] = {}
     for node in _list_nodes(module, methods):
-        if remark := _remark(node):
+        if remark := _remark(node) or _remark_unknown(node, known):
             places.setdefault(remark, []).append(find_place(str(node.sourceRange())))
     return tuple(_summarise(remark, found) for remark, found in places.items())
 
@@ -105,6 +109,13 @@ def _remark(node: Any) -> str:  # noqa: ANN401
     if kind == "prim::Constant" and _is_double(node):
         return "a float64 constant; float32 halves it and needs fewer kernels"
     return ""
+
+
+def _remark_unknown(node: Any, known: KnownOperators) -> str:  # noqa: ANN401
+    name, called, _ = node.schema().partition("(")
+    if not called or not name or name.startswith("prim::") or known.has(name):
+        return ""
+    return f"{name} is in no runtime that builder can build"
 
 
 def _is_double(node: Any) -> bool:  # noqa: ANN401

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.core.known import KnownOperators
 from builder.core.operators import Operator
 
 _STRUCT = re.compile(
@@ -23,6 +24,7 @@ _REGISTERS = re.compile(
     r"\bTORCH_LIBRARY(?:_IMPL|_FRAGMENT)?\s*\(|\bTORCH_SELECTIVE_|\bRegisterOperators\b"
     r"|\bprim_op_fn_register\b"
 )
+_OPENS = re.compile(r"\bTORCH_LIBRARY(?:_FRAGMENT)?\s*\(\s*(\w+)")
 _OPERATOR = re.compile(r"\b([a-z_][a-z0-9_]*::[A-Za-z_]\w*)(?:\.([A-Za-z_]\w*))?")
 _SCHEMA = re.compile(r'"([a-z_][a-z0-9_]*::\w+(?:\.\w+)?)\(([^"]*)"')
 _CLASS = re.compile(r"__torch__\.torch\.classes\.(\w+\.\w+)")
@@ -63,6 +65,21 @@ class OperatorCatalogue:
             for unit in units:
                 found.setdefault(unit, set()).add(name)
         return {unit: frozenset(names) for unit, names in found.items()}
+
+    def list_known(self, namespaces: frozenset[str]) -> KnownOperators:
+        """Returns the names of all that does not only raise.
+
+        Args:
+            namespaces: that are registered in by hand; other names there are of C++.
+        """
+        return KnownOperators(
+            exact=frozenset(str(name) for name in self.dispatcher if name not in self.undispatched),
+            any_overload=frozenset(
+                name
+                for name in self.by_hand
+                if "." not in name and name.partition("::")[0] in namespaces
+            ),
+        )
 
     def names(self) -> frozenset[str]:
         """Returns every name known, for suggestions."""
@@ -108,6 +125,12 @@ def read_hand_registrations(sources: Iterable[tuple[str, Path]]) -> dict[str, fr
             if overload:
                 found.setdefault(f"{name}.{overload}", set()).add(unit_id)
     return {name: frozenset(units) for name, units in found.items()}
+
+
+def read_namespaces(sources: Iterable[tuple[str, Path]]) -> frozenset[str]:
+    """Returns the namespaces that `sources` open, and those of TorchScript's own operators."""
+    opened = (_OPENS.findall(source.read_text(errors="replace")) for _, source in sources)
+    return frozenset({"aten", "prim"}.union(*opened))
 
 
 def is_limited(source: Path) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from builder.api import read_models
 from builder.core.inputs import to_array
+from builder.core.known import KnownOperators
 from builder.core.nesting import parse_input
 from builder.errors import BuilderError, ConfigurationError, ModelError, ToolchainError
 from builder.export.requests import (
@@ -169,7 +170,7 @@ def request_(folder: Path, tmp_path: Path, xnnpack: bool) -> ExportRequest:
 
 
 def export(request: ExportRequest) -> ExportResult:
-    from builder.export.exporter import export_model
+    from builder.api.exporting import export_model
 
     return export_model(request, progress=Silent())
 
@@ -441,6 +442,19 @@ def test_lints_name_the_users_line(request_: ExportRequest) -> None:
         assert word in remarks
     line = 1 + NETS[: NETS.index("self.norm(self.drop(x))")].count("\n")
     assert f"feature_nets.py:{line}" in remarks
+
+
+def test_operators_that_no_runtime_can_have_are_named(request_: ExportRequest) -> None:
+    import torch
+
+    from builder.api.exporting import read_known_operators
+    from builder.export.lints import lint_graph
+
+    scripted = torch.jit.script(torch.nn.Linear(2, 2).eval())
+    assert lint_graph(scripted, (), read_known_operators()) == ()
+    nothing = KnownOperators(exact=frozenset(), any_overload=frozenset())
+    (remark,) = lint_graph(scripted, (), nothing)
+    assert remark.startswith("aten::linear is in no runtime that builder can build")
 
 
 def test_python_in_the_graph_is_refused_with_its_line(request_: ExportRequest) -> None:

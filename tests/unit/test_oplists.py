@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder.api.exporting import read_known_operators
 from builder.core.dtypes import DtypeSet
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
@@ -17,6 +18,7 @@ from builder.oplists import (
     render_op_list,
     write_op_list,
 )
+from builder.system.places import data_folder
 
 NAMES = st.text(min_size=1, max_size=12) | st.just("undecodable \udcff name")
 OPERATORS = st.builds(
@@ -202,3 +204,17 @@ def test_unreadable_files(tmp_path):
 def test_any_text_gives_a_list_or_our_error(text):
     with contextlib.suppress(BuilderError):
         parse_op_list(text, source="x.yaml")
+
+
+def test_every_operator_of_the_zoo_is_one_that_can_be_built():
+    known = read_known_operators()
+    lists = sorted((data_folder("ops_lists")).glob("*.yaml"))
+    assert len(lists) == 24
+    unknown = {
+        str(operator)
+        for path in lists
+        for operator in read_op_list(path).operators
+        if not known.has(str(operator))
+    }
+    assert unknown == set()
+    assert not known.has("c10d::allreduce_")

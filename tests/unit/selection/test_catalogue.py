@@ -8,6 +8,7 @@ from builder.selection.catalogue import (
     read_catalogue,
     read_dispatcher_operators,
     read_hand_registrations,
+    read_namespaces,
     read_schema_classes,
 )
 
@@ -155,3 +156,14 @@ def test_classes_are_read_from_schemas(sources):
     getCustomClass("__torch__.torch.classes.mine.Other");
     """
     assert read_schema_classes(sources(a=text)) == {"mine::run.fast": {"mine.Packed", "other.Cell"}}
+
+
+def test_what_is_known_leaves_out_names_of_cpp_and_what_only_raises(ops, sources):
+    text = 'TORCH_LIBRARY_FRAGMENT(mine, m) { m.def("mine::run", std::move(f)); aten::len; }'
+    hand_written = sources(a=text)
+    namespaces = read_namespaces(hand_written)
+    assert namespaces == {"aten", "prim", "mine"}
+    known = read_catalogue(hand_written, ops).list_known(namespaces)
+    assert known.any_overload == {"mine::run", "aten::len"}
+    assert "aten::scale" not in known.exact
+    assert known.exact
