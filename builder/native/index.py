@@ -19,9 +19,12 @@ from builder.native.names import parse_qualified_name
 _NM_LINE = re.compile(r"^[0-9a-f]* +(?P<kind>[A-Za-z]) (?P<name>.+)$")
 _KINDS = {"U": "undefined", "W": "weak", "V": "weak", "w": "undefined", "v": "undefined"}
 _DEFINITION = re.compile(
-    r"^\s*BEGIN_(?:ASM_)?FUNCTION,?\s+(\w+)|^[A-Za-z_][\w ]*[ *](\w+)\s*\((?![^()]*\)\s*;)",
+    r"^\s*BEGIN_(?:ASM_)?FUNCTION,?\s+(\w+)\b(?!##)|^[A-Za-z_][\w ]*[ *](\w+)\s*\((?![^()]*\)\s*;)",
     re.MULTILINE,
 )
+_PASTED = re.compile(r"^\s*BEGIN_(?:ASM_)?FUNCTION,?\s+(\w+)##\w+##(\w+)", re.MULTILINE)
+_CALL = re.compile(r"^\w+\((\w+),", re.MULTILINE)
+"""A macro at the start of a line: its first argument is what it pastes into names."""
 _GENERATED_ATEN = "generated/aten/src/ATen/"
 
 
@@ -52,7 +55,13 @@ def find_definitions(text: str) -> frozenset[str]:
 
     The index comes from one architecture; another one's micro-kernels are found this way.
     """
-    return frozenset(match[1] or match[2] for match in _DEFINITION.finditer(text))
+    whole = {match[1] or match[2] for match in _DEFINITION.finditer(text)}
+    pasted = (
+        f"{before}{argument}{after}"
+        for before, after in _PASTED.findall(text)
+        for argument in _CALL.findall(text)
+    )
+    return frozenset(whole.union(pasted))
 
 
 def load_index(paths: Sequence[Path], graph: UnitGraph, generated: GeneratedCode) -> SymbolIndex:

@@ -113,3 +113,10 @@ def test_definitions_are_found_in_c_and_assembler_text():
     assert find_definitions("  declared(a);\n    called(\n") == frozenset()
     assert find_definitions("BEGIN_FUNCTION xnn_gemm__asm\n") == {"xnn_gemm__asm"}
     assert find_definitions("BEGIN_ASM_FUNCTION pytorch_q8\n") == {"pytorch_q8"}
+
+
+def test_names_that_a_macro_of_the_assembler_source_pastes_together_are_found():
+    text = "#define MAKE(BITS, SIZE) ;\\\n    BEGIN_FUNCTION q8_w##BITS##__neon ;\\\n"
+    text += "    END_FUNCTION q8_w##BITS##__neon\n"
+    found = find_definitions(text + "MAKE(32, #4)\nMAKE(8, #1)\n")
+    assert found == {"q8_w32__neon", "q8_w8__neon"}
