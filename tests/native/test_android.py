@@ -147,13 +147,17 @@ def test_a_c_program_uses_what_prefab_offers(models, tmp_path):
         aar.extractall(tmp_path / "aar")
     offered = tmp_path / "aar/prefab/modules/torchlite"
     library = offered / f"libs/android.{ABIS[0]}/libpytorch_jni_lite.so"
-    clang = locate_ndk(Runner.inherit()).compilers / "bin/clang"
+    compilers = locate_ndk(Runner.inherit()).compilers
+    stubs = tmp_path / "stubs"  # for what a system without its Java half lacks; nothing calls it
+    stubs.mkdir()
+    listed = compilers / "sysroot/usr/lib/aarch64-linux-android/21"
+    (stubs / "libandroid.so").symlink_to(listed / "libandroid.so")
     program = tmp_path / "consumer"
     flags = ("--target=aarch64-linux-android21", "-fuse-ld=lld", "-pie")
     sources = (f"-I{offered / 'include'}", HERE / "consumer.c", library)
-    subprocess.run([clang, *flags, *sources, "-o", program], check=True)
+    subprocess.run([compilers / "bin/clang", *flags, *sources, "-o", program], check=True)
     root = os.environ["BUILDER_ANDROID_ROOT"]
-    libraries = f"LD_LIBRARY_PATH={library.parent}"
+    libraries = f"LD_LIBRARY_PATH={library.parent}:{stubs}"
     command = (QEMU[ABIS[0]], "-L", root, "-E", libraries, program, models["identity"])
     ran = subprocess.run(command, capture_output=True, text=True)
     assert (ran.returncode, ran.stdout) == (0, "2.6.0\n"), ran.stderr
