@@ -25,7 +25,11 @@ from builder.system.process import Runner, failure_text
 DYLIB = "libTorchLite.dylib"
 """What is linked to learn what is alive; it is not shipped."""
 ARCHIVE = "libTorchLite.a"
-_LIBRARY_FLAGS = ("-dynamiclib", "-Wl,-dead_strip")
+_LIBRARY_FLAGS = (
+    "-dynamiclib",
+    "-Wl,-dead_strip",
+    "-Wl,-no_adhoc_codesign",  # a signature has the name of the file, which is a temporary one
+)
 _LLD_FLAGS = ("-Wl,--error-limit=0",)
 _BITCODE = ".bc"
 _MAPPED = re.compile(r"^\[ *(\d+)\] (.+)$")
