@@ -85,19 +85,10 @@ def measure_xcframework(path: Path) -> XcframeworkManifest | None:
 
 def refuse_slice_excess(manifest: XcframeworkManifest, budgets: Budgets, *, path: Path) -> None:
     """Raises VerificationError when what an app grows by is larger than a budget allows."""
-    from builder.errors import VerificationError
-    from builder.size.budgets import find_excesses
+    from builder.size.budgets import refuse_package_excess
 
-    lines = [
-        f"{abi}: {excess}"
-        for abi, entry in manifest.slices.items()
-        for excess in find_excesses(entry.linked, entry.compressed, budgets, abi=abi)
-    ]
-    if lines:
-        raise VerificationError(
-            "\n".join((f"the libraries in {path} are too large:", *lines)),
-            hint=f"builder size {path}",
-        )
+    measured = {abi: (entry.linked, entry.compressed) for abi, entry in manifest.slices.items()}
+    refuse_package_excess(measured, budgets, path=path)
 
 
 def price_set(runtime: MeasuredRuntime, operators: Sequence[str]) -> int:

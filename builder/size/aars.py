@@ -7,8 +7,8 @@ from pathlib import Path
 
 from builder.core.aar_sizes import AarSizes, FileSize
 from builder.core.budgets import Budgets
-from builder.errors import ConfigurationError, VerificationError
-from builder.size.budgets import find_excesses
+from builder.errors import ConfigurationError
+from builder.size.budgets import refuse_package_excess
 from builder.system.zips import Zip, open_zip
 
 _LIBRARIES = "jni/"
@@ -36,16 +36,9 @@ def measure_aar(path: Path) -> AarSizes:
 
 def refuse_aar_excess(sizes: AarSizes, budgets: Budgets, *, path: Path) -> None:
     """Raises VerificationError when the libraries of an ABI are larger than a budget allows."""
-    lines = []
-    for abi in sizes.libraries:
-        total = sizes.library_total(abi)
-        excesses = find_excesses(total.file, total.compressed, budgets, abi=abi)
-        lines += [f"{abi}: {excess}" for excess in excesses]
-    if lines:
-        raise VerificationError(
-            "\n".join((f"the libraries in {path} are too large:", *lines)),
-            hint=f"builder size {path}",
-        )
+    totals = {abi: sizes.library_total(abi) for abi in sizes.libraries}
+    measured = {abi: (total.file, total.compressed) for abi, total in totals.items()}
+    refuse_package_excess(measured, budgets, path=path)
 
 
 def _measure(archive: Zip, name: str) -> FileSize:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from builder.core.artifacts import SizeReport
@@ -18,6 +18,28 @@ def refuse_excess(report: SizeReport, budgets: Budgets, *, abi: str, root: Path)
     if excesses:
         lines = [f"the runtime for {abi} at {root} is too large:", *excesses, *_dearest(report)]
         raise VerificationError("\n".join(lines), hint=_hint(report, root))
+
+
+def refuse_package_excess(
+    measured: Mapping[str, tuple[int, int]], budgets: Budgets, *, path: Path
+) -> None:
+    """Raises VerificationError when the libraries of an ABI are larger than a budget allows.
+
+    Args:
+        measured: ABI -> bytes as they are, and as a download compresses them.
+        budgets: what is allowed.
+        path: of the package.
+    """
+    lines = [
+        f"{abi}: {excess}"
+        for abi, (file, compressed) in measured.items()
+        for excess in find_excesses(file, compressed, budgets, abi=abi)
+    ]
+    if lines:
+        raise VerificationError(
+            "\n".join((f"the libraries in {path} are too large:", *lines)),
+            hint=f"builder size {path}",
+        )
 
 
 def find_excesses(file: int, compressed: int, budgets: Budgets, *, abi: str) -> list[str]:

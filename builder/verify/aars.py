@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builder.core.aar import MANIFEST, AarManifest, parse_aar_manifest
-from builder.core.policies import Binary, PolicyFinding, Verdict
+from builder.core.policies import Binary, PolicyFinding
 from builder.errors import ConfigurationError, VerificationError
 from builder.system.zips import Zip, open_zip
+from builder.verify.contents import compare_contents
 from builder.verify.located import has_runtime
 
 SUFFIX = ".aar"
@@ -103,22 +104,8 @@ def has_prefab(archive: Zip) -> bool:
 
 def check_contents(archive: Zip, manifest: AarManifest) -> Iterator[PolicyFinding]:
     """Yields the files that are not those which the manifest lists."""
-    there = set(archive.names) - {MANIFEST}
-    for name in sorted(there | set(manifest.files)):
-        listed = manifest.files.get(name)
-        if name not in there:
-            found = "missing"
-        elif listed is None:
-            found = "not listed"
-        elif hashlib.sha256(archive.read(name)).hexdigest() != listed.sha256:
-            found = "changed"
-        else:
-            continue
-        yield PolicyFinding(
-            rule="contents",
-            file=name,
-            verdict=Verdict.VIOLATED,
-            found=found,
-            wanted=f"the files that {MANIFEST} lists, as they were when it was written",
-            remedy="build the AAR again",
-        )
+
+    def digest(name: str) -> str:
+        return hashlib.sha256(archive.read(name)).hexdigest()
+
+    return compare_contents(archive.names, manifest.files, digest, manifest=MANIFEST, package="AAR")

@@ -10,7 +10,7 @@ from typing import Any
 from xml.parsers.expat import ExpatError
 
 from builder.core.macho import is_archive, split_architectures
-from builder.core.policies import PolicyFinding, Verdict
+from builder.core.policies import PolicyFinding
 from builder.core.targets import MIN_IOS, Platform, Target
 from builder.core.xcframeworks import (
     MANIFEST,
@@ -20,6 +20,7 @@ from builder.core.xcframeworks import (
 from builder.errors import ConfigurationError, VerificationError
 from builder.system.files import digest_file
 from builder.verify.apple_policing import AppleBinary
+from builder.verify.contents import compare_contents
 from builder.verify.located import has_runtime
 
 SUFFIX = ".xcframework"
@@ -94,27 +95,14 @@ def read_binaries(framework: Path) -> Iterator[AppleBinary]:
 
 def check_contents(framework: Path, manifest: XcframeworkManifest) -> Iterator[PolicyFinding]:
     """Yields the files that are not those which the manifest lists."""
-    there = {
-        path.relative_to(framework).as_posix() for path in framework.rglob("*") if path.is_file()
-    } - {MANIFEST}
-    for name in sorted(there | set(manifest.files)):
-        listed = manifest.files.get(name)
-        if name not in there:
-            found = "missing"
-        elif listed is None:
-            found = "not listed"
-        elif digest_file(framework / name) != listed.sha256:
-            found = "changed"
-        else:
-            continue
-        yield PolicyFinding(
-            rule="contents",
-            file=name,
-            verdict=Verdict.VIOLATED,
-            found=found,
-            wanted=f"the files that {MANIFEST} lists, as they were when it was written",
-            remedy="build the xcframework again",
-        )
+    paths = (path for path in framework.rglob("*") if path.is_file())
+    return compare_contents(
+        {path.relative_to(framework).as_posix() for path in paths},
+        manifest.files,
+        lambda name: digest_file(framework / name),
+        manifest=MANIFEST,
+        package="xcframework",
+    )
 
 
 def _list_deployment_targets(framework: Path) -> dict[str, int]:
