@@ -45,19 +45,14 @@ def refuse_unpackable(options: AarOptions) -> None:
         ConfigurationError: coordinates that Maven cannot have, or two assets of one name.
         ToolchainError: there is no JDK.
     """
+    from builder.api.packaging import refuse_same_names
     from builder.api.sources import load_source_lock
-    from builder.errors import ConfigurationError
     from builder.system.process import Runner
     from builder.toolchains.jdk import locate_jdk
 
     _choose_coordinates(options, load_source_lock().version)
     locate_jdk(Runner.inherit())
-    names = [path.name for path in options.assets]
-    if len(set(names)) != len(names):
-        raise ConfigurationError(
-            f"two files of --asset have one name: {', '.join(sorted(names))}",
-            hint="rename one; assets are named by their file's own name",
-        )
+    refuse_same_names(options.assets, called="assets")
 
 
 def build_aar(
@@ -78,7 +73,7 @@ def build_aar(
     """
     from builder.api.building import link_library
     from builder.api.checking import check_package
-    from builder.api.packaging import find_licences
+    from builder.api.packaging import find_licences, list_pins
     from builder.core.android import AndroidPackage
     from builder.core.plan import Interface
     from builder.packaging.android.repository import write_aar
@@ -113,7 +108,7 @@ def build_aar(
             libraries=tuple(libraries),
             java=_compile_java(Path(scratch), jdk, runner=runner),
             licences=licences,
-            pins=_list_pins(),
+            pins=list_pins(),
             assets={path.name: path for path in options.assets},
             prefab=_offer_to_c(one.build) if options.prefab else None,
         )
@@ -170,12 +165,6 @@ def _compile_java(scratch: Path, jdk: Jdk, *, runner: Runner) -> JavaPart:
     return JavaPart(
         sources=java / "src", classes=classes, javadoc=javadoc, rules=java / "proguard.txt"
     )
-
-
-def _list_pins() -> dict[str, str]:
-    from builder.api.sources import load_source_lock
-
-    return {pin.name: pin.sha256 for pin in load_source_lock().pins}
 
 
 def _offer_to_c(build: NativeBuild) -> Prefab:

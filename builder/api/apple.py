@@ -50,14 +50,9 @@ def refuse_frameworks(*, metal: bool, coreml: bool) -> None:
 
 def refuse_duplicates(options: AppleOptions) -> None:
     """Raises ConfigurationError where two resources have one name."""
-    from builder.errors import ConfigurationError
+    from builder.api.packaging import refuse_same_names
 
-    names = [path.name for path in options.resources]
-    if len(set(names)) != len(names):
-        raise ConfigurationError(
-            f"two files of --asset have one name: {', '.join(sorted(names))}",
-            hint="rename one; resources are named by their file's own name",
-        )
+    refuse_same_names(options.resources, called="resources")
 
 
 def build_apple(
@@ -73,7 +68,7 @@ def build_apple(
         VerificationError: a library breaks a rule.
         PackagingError: a file is missing.
     """
-    from builder.api.sources import load_source_lock
+    from builder.api.packaging import list_pins
     from builder.core.apple import ApplePackage, default_version
     from builder.packaging.apple.writing import write_apple
     from builder.system.places import data_folder
@@ -95,7 +90,7 @@ def build_apple(
             header=data_folder("cmake") / "runtime/torchlite.h",
             sources=data_folder("swift"),
             licences=_find_licences(runtimes),
-            pins={pin.name: pin.sha256 for pin in load_source_lock().pins},
+            pins=list_pins(),
             options=options,
         )
         written = write_apple(package, output)

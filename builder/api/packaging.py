@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,25 @@ if TYPE_CHECKING:
 _LICENCES = ("LICEN[CS]E*", "COPYING", "COPYING.MPL2", "NOTICE*", "*_hdronly.h")
 _BUNDLED = ("third_party/miniz-3.0.2", "aten/src/ATen/native/quantized/cpu/qnnpack")
 """Folders of PyTorch's own tree with code and a licence of somebody else."""
+
+
+def list_pins() -> dict[str, str]:
+    """Returns source -> SHA-256, of all that packages are built from."""
+    from builder.api.sources import load_source_lock
+
+    return {pin.name: pin.sha256 for pin in load_source_lock().pins}
+
+
+def refuse_same_names(files: Iterable[Path], *, called: str) -> None:
+    """Raises ConfigurationError where two of the files of --asset, `called` so, have one name."""
+    from builder.errors import ConfigurationError
+
+    names = [path.name for path in files]
+    if len(set(names)) != len(names):
+        raise ConfigurationError(
+            f"two files of --asset have one name: {', '.join(sorted(names))}",
+            hint=f"rename one; {called} are named by their file's own name",
+        )
 
 
 def package_runtime(

@@ -87,7 +87,6 @@ def parse_aar_manifest(text: str) -> AarManifest:
     libraries = fields.mapping("libraries")
     if not libraries:
         raise ValueError("'libraries' of manifest is empty")
-    pins = Fields(fields.get("pins"), "pins")
     return AarManifest(
         coordinates=Coordinates(
             group=fields.text("group"),
@@ -95,7 +94,7 @@ def parse_aar_manifest(text: str) -> AarManifest:
             version=fields.text("version"),
         ),
         min_api=fields.integer("min_api"),
-        pins={name: pins.text(name) for name in fields.mapping("pins")},
+        pins=fields.named_texts("pins"),
         libraries={abi: _parse_library(abi, entry) for abi, entry in sorted(libraries.items())},
         files=parse_files(fields.get("files")),
     )

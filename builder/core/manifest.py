@@ -185,6 +185,11 @@ class Fields:
             raise ValueError(f"{key!r} of {self._where} is no JSON object")  # noqa: TRY004
         return value
 
+    def named_texts(self, key: str) -> dict[str, str]:
+        """Returns an object whose values are texts."""
+        fields = Fields(self.get(key), key)
+        return {name: fields.text(name) for name in self.mapping(key)}
+
     def items(self, key: str) -> list[object]:
         """Returns a list."""
         value = self.get(key)

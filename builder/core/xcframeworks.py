@@ -89,10 +89,9 @@ def parse_xcframework_manifest(text: str) -> XcframeworkManifest:
     slices = fields.mapping("slices")
     if not slices:
         raise ValueError("'slices' of manifest is empty")
-    pins = Fields(fields.get("pins"), "pins")
     return XcframeworkManifest(
         version=fields.text("version"),
-        pins={name: pins.text(name) for name in fields.mapping("pins")},
+        pins=fields.named_texts("pins"),
         slices={abi: _parse_slice(abi, entry) for abi, entry in sorted(slices.items())},
         files=parse_files(fields.get("files")),
     )
