@@ -72,6 +72,8 @@ def build_apple(
     from builder.core.apple import ApplePackage, default_version
     from builder.packaging.apple.writing import write_apple
     from builder.system.places import data_folder
+    from builder.system.process import Runner
+    from builder.toolchains.xcode import is_mac
     from builder.verify.apple_policing import check_slices
     from builder.verify.policing import refuse_violations
 
@@ -93,7 +95,7 @@ def build_apple(
             pins=list_pins(),
             options=options,
         )
-        written = write_apple(package, output)
+        written = write_apple(package, output, xcode=Runner.inherit() if is_mac() else None)
     return AppleOutcome(
         written=written,
         sizes={runtime.plan.target.abi: runtime.size for runtime in runtimes},

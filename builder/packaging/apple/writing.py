@@ -11,22 +11,28 @@ from builder.packaging.apple.specs import RESOURCES, SOURCES, render_package, re
 from builder.packaging.apple.xcframework import write_xcframework
 from builder.packaging.zips import list_folder, write_zip
 from builder.system.files import digest_file, replacement_folder, write_atomically
+from builder.system.process import Runner
 
 FOLDER = "apple"
 """Below the output folder."""
 _XCFRAMEWORK = f"{FRAMEWORK}.xcframework"
 
 
-def write_apple(package: ApplePackage, output: Path) -> WrittenApple:
+def write_apple(
+    package: ApplePackage, output: Path, *, xcode: Runner | None = None
+) -> WrittenApple:
     """Writes `output/apple`, replaced as a whole or not at all; equal packages give equal bytes.
 
+    `xcode` runs xcodebuild, which then makes the xcframework.
+
     Raises:
-        PackagingError: no slice, a platform twice, or a file that is not there.
+        PackagingError: no slice, a platform twice, a file that is not there, or one that Xcode
+            refuses.
     """
     _check(package)
     target = output / FOLDER
     with replacement_folder(target) as folder:
-        write_xcframework(package, folder / _XCFRAMEWORK)
+        write_xcframework(package, folder / _XCFRAMEWORK, xcode=xcode)
         archive = folder / f"{_XCFRAMEWORK}.zip"
         write_zip(list_folder(folder / _XCFRAMEWORK, f"{_XCFRAMEWORK}/"), archive)
         checksum = digest_file(archive)  # as `swift package compute-checksum` does

@@ -1,13 +1,13 @@
-"""Lays out an xcframework.
+"""Lays out an xcframework: its slices by Xcode where there is one, otherwise as Xcode does it.
 
-`xcodebuild -create-xcframework` writes the same keys and folders; this writer needs no Xcode, and
-the same slices give the same bytes on every machine.
+Licences and builder's manifest come on top, whoever wrote the slices.
 """
 
 from __future__ import annotations
 
 import plistlib
 import shutil
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from builder.core.apple import ARCHIVE, FRAMEWORK, ApplePackage, AppleSlice
 from builder.core.manifest import ManifestFile
 from builder.core.targets import Platform
 from builder.core.xcframeworks import LICENCES, MANIFEST, SliceEntry, XcframeworkManifest
+from builder.packaging.apple.xcodebuild import create_xcframework, sort_info
 from builder.system.files import digest_file, write_atomically
+from builder.system.process import Runner
 
 _HEADERS = "Headers"
 _MODULE_MAP = """\
@@ -30,18 +32,46 @@ module {module} {{
 into one folder, where module maps of one name would meet."""
 
 
-def write_xcframework(package: ApplePackage, folder: Path) -> None:
-    """Fills the empty `folder`, which is to be called `LibTorchLite.xcframework`."""
-    write_atomically(folder / "Info.plist", render_info(package.slices))
-    for one in package.slices:
-        headers = folder / one.identifier / _HEADERS / FRAMEWORK
-        headers.mkdir(parents=True)
-        _copy(one.archive, folder / one.path)
-        _copy(package.header, headers / "torchlite.h")
-        write_atomically(headers / "module.modulemap", _MODULE_MAP.format(module=FRAMEWORK))
+def write_xcframework(package: ApplePackage, folder: Path, *, xcode: Runner | None = None) -> None:
+    """Makes `folder`, which is to be called `LibTorchLite.xcframework`.
+
+    Args:
+        package: what goes in.
+        folder: does not exist yet.
+        xcode: runs `xcodebuild -create-xcframework`; without it, builder writes the slices, with
+            the same bytes on every machine.
+
+    Raises:
+        PackagingError: xcodebuild refuses a library, or names a slice otherwise.
+    """
+    if xcode is None:
+        write_atomically(folder / "Info.plist", render_info(package.slices))
+        for one in package.slices:
+            _copy(one.archive, folder / one.path)
+            write_headers(package.header, folder / one.identifier / _HEADERS)
+    else:
+        _write_with_xcode(package, folder, xcode)
     for name, licence in sorted(package.licences.items()):
         _copy(licence, folder / LICENCES / f"{name}.txt")
     write_atomically(folder / MANIFEST, describe(package, list_files(folder)).to_text())
+
+
+def write_headers(header: Path, folder: Path) -> None:
+    """Writes the C header and its module map below `folder`."""
+    _copy(header, folder / FRAMEWORK / "torchlite.h")
+    write_atomically(folder / FRAMEWORK / "module.modulemap", _MODULE_MAP.format(module=FRAMEWORK))
+
+
+def _write_with_xcode(package: ApplePackage, folder: Path, xcode: Runner) -> None:
+    with tempfile.TemporaryDirectory(prefix="builder-slices-") as scratch:
+        libraries = []
+        for one in package.slices:
+            staged = Path(scratch) / one.identifier
+            _copy(one.archive, staged / ARCHIVE)
+            write_headers(package.header, staged / _HEADERS)
+            libraries.append((staged / ARCHIVE, staged / _HEADERS))
+        create_xcframework(xcode, libraries, folder)
+    sort_info(folder, [one.path for one in package.slices])
 
 
 def render_info(slices: Iterable[AppleSlice]) -> bytes:

@@ -8,53 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from samples import make_manifest
 
-from builder.core.apple import AppleLibrary, AppleOptions, ApplePackage, AppleSlice, default_version
-from builder.core.targets import Platform, parse_target
+from builder.core.apple import AppleOptions, AppleSlice, default_version
+from builder.core.targets import Platform
 from builder.core.xcframeworks import MANIFEST, parse_xcframework_manifest
 from builder.errors import PackagingError
 from builder.packaging.apple.specs import render_package, render_pod
 from builder.packaging.apple.writing import write_apple
-from builder.system.places import data_folder
 
 URL = "https://example.org/LibTorchLite.xcframework.zip"
-
-
-def make_library(folder, abi, arch="arm64"):
-    archive = folder / f"{abi}.a"
-    archive.write_bytes(f"!<arch>\n{abi}".encode())
-    return AppleLibrary(
-        target=parse_target(abi),
-        arch=arch,
-        archive=archive,
-        manifest=make_manifest(abi=abi),
-        linked=1000,
-        compressed=400,
-        flags=("profile=size",),
-    )
-
-
-@pytest.fixture
-def package(tmp_path):
-    work = tmp_path / "work"
-    work.mkdir()
-    libraries = tuple(make_library(work, abi) for abi in ("ios-arm64", "ios-simulator-arm64"))
-    for name in ("torchlite.h", "LICENSE", "model.ptl"):
-        (work / name).write_text(name)
-    return ApplePackage(
-        version="2.6.0.1",
-        libraries=libraries,
-        slices=tuple(
-            AppleSlice(platform=one.target.platform, archs=(one.arch,), archive=one.archive)
-            for one in libraries
-        ),
-        header=work / "torchlite.h",
-        sources=data_folder("swift"),
-        licences={"pytorch-LICENSE": work / "LICENSE"},
-        pins={"pytorch": "0" * 64},
-        options=AppleOptions(resources=(work / "model.ptl",)),
-    )
 
 
 def read_all(folder):
