@@ -41,7 +41,7 @@ class AppleOptions:
     def __post_init__(self) -> None:
         if self.version is not None and not _VERSION.fullmatch(self.version):
             raise ValueError(f"{self.version!r} is no version of a pod")
-        if self.url is not None and not re.fullmatch(r"https://[^\s\"\\]+\.zip", self.url):
+        if self.url is not None and not re.fullmatch(r"https://[^\s\"'\\]+\.zip", self.url):
             raise ValueError(f"{self.url!r} is no https URL of a .zip, as SwiftPM wants")
 
 

@@ -10,6 +10,9 @@ from builder.core.xcframeworks import LICENCES
 
 SOURCES = f"Sources/{MODULE}"
 RESOURCES = "Resources"
+PODSPEC = f"{POD}.podspec"
+POD_ARCHIVE = f"{POD}.zip"
+"""What CocoaPods downloads: the xcframework and the Swift sources."""
 LICENCE = f"{FRAMEWORK}.xcframework/{LICENCES}/pytorch-LICENSE.txt"
 SUMMARY = "Lite interpreter of PyTorch with the operators of chosen models"
 """Without quotation marks, which end a text in Ruby."""
@@ -45,8 +48,8 @@ Pod::Spec.new do |s|
   DESC
   s.homepage = 'https://pytorch.org'
   s.license = {{ :type => 'BSD-3-Clause', :file => '{licence}' }}
-  s.authors = {{ 'PyTorch Team' => 'packages@pytorch.org' }}
-  s.source = {{ {source} }}
+  s.authors = ['PyTorch contributors']
+  s.source = {{ :http => {url}, :sha256 => '{checksum}' }}
   s.platform = :ios, '{min_os}'
   s.swift_versions = ['{tools}']
   s.module_name = '{module}'
@@ -93,10 +96,24 @@ def render_package(
 
 
 def render_pod(
-    *, version: str, min_os: int, url: str | None = None, resources: Collection[str] = ()
+    *,
+    version: str,
+    min_os: int,
+    checksum: str,
+    url: str | None = None,
+    resources: Collection[str] = (),
 ) -> str:
-    """Returns the podspec; without `url`, for `pod '...', :path => 'out/apple'`."""
-    source = f":http => '{url}'" if url else ":path => '.'"
+    """Returns the podspec.
+
+    Args:
+        version: of the pod.
+        min_os: deployment target, as in `Target.min_os`.
+        checksum: SHA-256 of `POD_ARCHIVE`, which CocoaPods compares.
+        url: of that archive; without it, the one beside the podspec is named, though
+            `pod '...', :path => 'out/apple'` reads the folder itself.
+        resources: names of files in the module's folder of resources.
+    """
+    beside = f'"file://#{{__dir__}}/{POD_ARCHIVE}"'
     bundle = f"  s.resource_bundles = {{ '{MODULE}' => ['{SOURCES}/{RESOURCES}/*'] }}\n"
     return _POD.format(
         pod=POD,
@@ -108,6 +125,7 @@ def render_pod(
         min_os=format_os_version(min_os),
         tools=_SWIFT_TOOLS,
         sources=SOURCES,
-        source=source,
+        url=f"'{url}'" if url else beside,
+        checksum=checksum,
         resources=bundle if resources else "",
     )

@@ -5,9 +5,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from builder.core.apple import FRAMEWORK, POD, ApplePackage, WrittenApple
+from builder.core.apple import FRAMEWORK, ApplePackage, WrittenApple
 from builder.errors import PackagingError
-from builder.packaging.apple.specs import RESOURCES, SOURCES, render_package, render_pod
+from builder.packaging.apple.specs import (
+    POD_ARCHIVE,
+    PODSPEC,
+    RESOURCES,
+    SOURCES,
+    render_package,
+    render_pod,
+)
 from builder.packaging.apple.xcframework import write_xcframework
 from builder.packaging.zips import list_folder, write_zip
 from builder.system.files import digest_file, replacement_folder, write_atomically
@@ -33,12 +40,17 @@ def write_apple(
     target = output / FOLDER
     with replacement_folder(target) as folder:
         write_xcframework(package, folder / _XCFRAMEWORK, xcode=xcode)
+        _write_sources(package, folder)
         archive = folder / f"{_XCFRAMEWORK}.zip"
-        write_zip(list_folder(folder / _XCFRAMEWORK, f"{_XCFRAMEWORK}/"), archive)
+        framework = list_folder(folder / _XCFRAMEWORK, f"{_XCFRAMEWORK}/")
+        write_zip(framework, archive)
         checksum = digest_file(archive)  # as `swift package compute-checksum` does
         write_atomically(folder / f"{archive.name}.sha256", f"{checksum}  {archive.name}\n")
-        _write_sources(package, folder)
-        _write_specs(package, folder, checksum)
+        sources = list_folder(folder / SOURCES, f"{SOURCES}/")
+        write_zip(framework | sources, folder / POD_ARCHIVE)
+        _write_specs(package, folder)
+        if package.options.url is not None:
+            _write_release(package, folder, package.options.url, checksum)
     return WrittenApple(
         folder=target,
         framework=target / _XCFRAMEWORK,
@@ -56,16 +68,33 @@ def _write_sources(package: ApplePackage, folder: Path) -> None:
         shutil.copyfile(path, resources / path.name)
 
 
-def _write_specs(package: ApplePackage, folder: Path, checksum: str) -> None:
-    """The package beside the xcframework takes that one; the one in `release` takes the URL."""
-    names, url = [path.name for path in package.options.resources], package.options.url
+def _write_specs(package: ApplePackage, folder: Path) -> None:
+    """For an app on this machine."""
+    names = [path.name for path in package.options.resources]
     local = render_package(min_os=package.min_os, resources=names)
     write_atomically(folder / "Package.swift", local)
-    if url is not None:
-        remote = render_package(min_os=package.min_os, url=url, checksum=checksum, resources=names)
-        write_atomically(folder / "release/Package.swift", remote)
-    pod = render_pod(version=package.version, min_os=package.min_os, url=url, resources=names)
-    write_atomically(folder / f"{POD}.podspec", pod)
+    write_atomically(folder / PODSPEC, _render_pod(package, folder, url=None))
+
+
+def _write_release(package: ApplePackage, folder: Path, url: str, checksum: str) -> None:
+    """Fills `release` with what a repository of packages takes: archives by URL and checksum."""
+    release = folder / "release"
+    shutil.copytree(folder / SOURCES, release / SOURCES, copy_function=shutil.copyfile)
+    names = [path.name for path in package.options.resources]
+    remote = render_package(min_os=package.min_os, url=url, checksum=checksum, resources=names)
+    write_atomically(release / "Package.swift", remote)
+    beside = f"{url.rpartition('/')[0]}/{POD_ARCHIVE}"
+    write_atomically(release / PODSPEC, _render_pod(package, folder, url=beside))
+
+
+def _render_pod(package: ApplePackage, folder: Path, *, url: str | None) -> str:
+    return render_pod(
+        version=package.version,
+        min_os=package.min_os,
+        checksum=digest_file(folder / POD_ARCHIVE),
+        url=url,
+        resources=[path.name for path in package.options.resources],
+    )
 
 
 def _check(package: ApplePackage) -> None:

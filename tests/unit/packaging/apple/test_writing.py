@@ -85,7 +85,27 @@ def test_the_package_takes_the_folder_beside_it_and_the_one_for_release_the_url(
     remote = (written.folder / "release/Package.swift").read_text()
     assert f'checksum: "{written.checksum}"' in remote
     assert f'url: "{URL}"' in remote
-    assert f":http => '{URL}'" in (written.folder / "LibTorch-Lite.podspec").read_text()
+
+
+def test_what_is_released_names_archives_that_hold_what_it_reads(package, tmp_path):
+    with_url = replace(package, options=replace(package.options, url=URL))
+    folder = write_apple(with_url, tmp_path / "out").folder
+    pod = (folder / "release/LibTorch-Lite.podspec").read_text()
+    digest = hashlib.sha256((folder / "LibTorch-Lite.zip").read_bytes()).hexdigest()
+    assert f":http => 'https://example.org/LibTorch-Lite.zip', :sha256 => '{digest}'" in pod
+    with zipfile.ZipFile(folder / "LibTorch-Lite.zip") as archive:
+        names = set(archive.namelist())
+    assert {
+        "LibTorchLite.xcframework/Info.plist",
+        "LibTorchLite.xcframework/torchlite/licenses/pytorch-LICENSE.txt",
+        "Sources/TorchLite/Module.swift",
+        "Sources/TorchLite/Resources/model.ptl",
+    } <= names
+    sources = read_all(folder / "release/Sources")
+    assert sources == read_all(folder / "Sources")
+    assert "Sources/TorchLite" in (folder / "release/Package.swift").read_text()
+    local = (folder / "LibTorch-Lite.podspec").read_text()
+    assert f"\"file://#{{__dir__}}/LibTorch-Lite.zip\", :sha256 => '{digest}'" in local
 
 
 def test_a_model_is_a_resource_of_the_swift_module(package, tmp_path):
@@ -98,7 +118,7 @@ def test_a_model_is_a_resource_of_the_swift_module(package, tmp_path):
 
 def test_without_resources_neither_names_any():
     assert "resources" not in render_package(min_os=140000)
-    assert "resource" not in render_pod(version="2.6.0.1", min_os=140000)
+    assert "resource" not in render_pod(version="2.6.0.1", min_os=140000, checksum="0" * 64)
 
 
 def test_brackets_pair_in_what_swift_and_ruby_read():
@@ -110,14 +130,14 @@ def test_brackets_pair_in_what_swift_and_ruby_read():
         for left, right in ("()", "[]"):
             assert text.count(left) == text.count(right)
         assert '.iOS("15.0")' in text
-    pod = render_pod(version="1.0", min_os=150000, resources=["a"])
+    pod = render_pod(version="1.0", min_os=150000, checksum="", resources=["a"])
     assert pod.count("{") == pod.count("}")
     assert pod.count("'") % 2 == 1  # one apostrophe, in the description
 
 
 def test_the_podspec_keeps_the_rules_of_pod_lib_lint():
     """Those of Pod::Specification::Linter that need no Mac."""
-    text = render_pod(version="2.6.0.1", min_os=140000)
+    text = render_pod(version="2.6.0.1", min_os=140000, checksum="0" * 64)
     values = dict(re.findall(r"^  s\.(\w+) = '([^']*)'$", text, re.MULTILINE))
     required = {"name", "version", "summary", "homepage"}
     assert required <= set(values)
