@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from samples import make_tool, make_toolchain
 
-from builder.core.macho import read_macho, read_members
+from builder.core.macho import join_architectures, read_macho, read_members
 from builder.core.targets import parse_target
 from builder.core.tbd import parse_stub, render_stub
 from builder.native.macho import (
@@ -26,6 +26,7 @@ from builder.native.ninja import CompileFolder, compile_units, render_ninja, wri
 from builder.size.images import measure_image, parse_macho_map
 from builder.system.process import Runner
 from builder.system.progress import Silent
+from builder.toolchains.apple_facts import load_facts
 from builder.verify.apple_policing import AppleBinary, check_slices
 
 MAJORS = range(21, 15, -1)
@@ -83,7 +84,7 @@ pytestmark = pytest.mark.skipif(TOOLS is None, reason="needs clang and ld64.lld 
 @pytest.fixture
 def sdk(tmp_path):
     root = tmp_path / "s d k"
-    targets = ("arm64-ios", "arm64-ios-simulator")
+    targets = ("arm64-ios", "arm64-ios-simulator", "x86_64-ios-simulator")
     for name, symbols in {"libSystem": SYSTEM, "libc++": ()}.items():
         (root / "usr/lib").mkdir(parents=True, exist_ok=True)
         install = f"/usr/lib/{name}.dylib"
@@ -95,10 +96,11 @@ def sdk(tmp_path):
     return root
 
 
-@pytest.fixture(params=["ios-arm64", "ios-simulator-arm64"])
+@pytest.fixture(params=["ios-arm64", "ios-simulator-arm64", "ios-simulator-x86_64"])
 def toolchain(request, sdk):
     major, clang, folder = TOOLS
     simulator = "-simulator" if "simulator" in request.param else ""
+    arch = request.param.rpartition("-")[2]
 
     def tool(name, path):
         return type(make_tool(name))(name=name, path=Path(path), version=f"version {major}.1.0")
@@ -111,7 +113,7 @@ def toolchain(request, sdk):
         archiver=tool("llvm-libtool-darwin", folder / "llvm-libtool-darwin"),
         strip=tool("llvm-strip", folder / "llvm-strip"),
         ninja=tool("ninja", shutil.which("ninja") or pytest.skip("needs ninja")),
-        system_flags=(f"--target=arm64-apple-ios14.0{simulator}", "-isysroot", str(sdk)),
+        system_flags=(f"--target={arch}-apple-ios14.0{simulator}", "-isysroot", str(sdk)),
         link_flags=("-fuse-ld=lld",),
         frameworks=("-framework", "Accelerate", "-Wl,-dead_strip_dylibs"),
     )
@@ -189,7 +191,10 @@ def test_the_static_library_is_one_object_that_keeps_the_rules(folder, toolchain
     assert file.exports == {"_torchlite_load", "_torchlite_forward"}
     assert not file.private
     binary = AppleBinary(
-        path="a", target=toolchain.target, arch="arm64", contents=made.archive.read_bytes()
+        path="a",
+        target=toolchain.target,
+        arch=load_facts(toolchain.target).arch,
+        contents=made.archive.read_bytes(),
     )
     assert check_slices([binary], {toolchain.target.platform: sdk}).findings == ()
 
@@ -242,3 +247,25 @@ def test_the_stubs_that_builder_writes_are_those_that_llvm_reads(sdk, tmp_path):
     completed = subprocess.run(command, capture_output=True, text=True)
     assert completed.returncode == 0, completed.stderr
     assert parse_stub(output.read_text(), "arm64-ios") == set(SYSTEM)
+
+
+def test_libraries_of_two_processors_become_one_that_llvm_reads(tmp_path):
+    _, clang, tools = TOOLS
+    (tmp_path / "one.c").write_text("int one(void) { return 1; }")
+    libraries = {}
+    for arch in ("arm64", "x86_64"):
+        target, object_file = f"--target={arch}-apple-ios14.0-simulator", tmp_path / f"{arch}.o"
+        run(clang, target, "-c", tmp_path / "one.c", "-o", object_file)
+        run(tools / "llvm-libtool-darwin", "-static", "-o", tmp_path / f"{arch}.a", object_file)
+        libraries[arch] = (tmp_path / f"{arch}.a").read_bytes()
+    (tmp_path / "both.a").write_bytes(join_architectures(libraries))
+    lipo = tools / "llvm-lipo"
+    assert set(run(lipo, tmp_path / "both.a", "-archs").split()) == {"arm64", "x86_64"}
+    for arch, library in libraries.items():
+        run(lipo, tmp_path / "both.a", "-thin", arch, "-output", tmp_path / "thin.a")
+        assert (tmp_path / "thin.a").read_bytes() == library
+
+
+def run(*command):
+    words = [str(word) for word in command]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
