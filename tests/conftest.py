@@ -1,7 +1,7 @@
 """Tests skip where what they are marked with is missing, and fail where the run expects it.
 
 BUILDER_EXPECT names, separated by commas, what has to be there: `torch`, `host`, `ccache`,
-`distcc`, `jdk`, `maven`, `ndk`, `androidroot`, `apple`.
+`distcc`, `jdk`, `maven`, `ndk`, `androidroot`, `apple`, `swift`.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "androidroot": has_android_root,
     "apple": has_apple,
     "distcc": has_programs("distcc", "distccd"),
+    "swift": lambda: bool(os.environ.get("BUILDER_SWIFT") or shutil.which("swiftc")),
 }
 
 
