@@ -150,7 +150,7 @@ def _describe_library(one: LinkedRuntime) -> AndroidLibrary:
         manifest=make_manifest(build.plan, one.serving.operators),
         page_size=build.toolchain.page_size or 0,
         flags=(f"profile={build.plan.flavour.name}", *build.plan.link_flags),
-        others=build.toolchain.beside,
+        others=one.linked.carried,
     )
 
 

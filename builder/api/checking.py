@@ -98,10 +98,17 @@ def check_package(
     from builder.core.policies import Binary
     from builder.verify.policing import check_libraries
 
-    binaries = (
-        Binary(path=f"jni/{one.abi}/{name}", abi=one.abi, contents=path.read_bytes())
+    libraries = [
+        (one.abi, name, path)
         for one in package.libraries
-        for name, path in {LIBRARY: one.library, **{p.name: p for p in one.others}}.items()
+        for name, path in (
+            (LIBRARY, one.library),
+            *((other.library.name, other.library) for other in one.others),
+        )
+    ]
+    binaries = (
+        Binary(path=f"jni/{abi}/{name}", abi=abi, contents=path.read_bytes())
+        for abi, name, path in libraries
     )
     return check_libraries(
         binaries,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builder.core.artifacts import CarriedLibrary
 from builder.core.manifest import Manifest
 
 GROUP = "org.pytorch"
@@ -87,8 +88,8 @@ class AndroidLibrary:
     """Bytes that its LOAD segments are aligned to."""
     flags: tuple[str, ...] = ()
     """What it was compiled and linked with beyond the manifest, e.g. `profile=size`; no paths."""
-    others: tuple[Path, ...] = ()
-    """Libraries that it needs beside it: `libc++_shared.so`, when asked for."""
+    others: tuple[CarriedLibrary, ...] = ()
+    """That it needs beside it: `libc++_shared.so`, when asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,16 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedLibrary:
+    """A library of the toolchain's that a runtime needs beside it, such as `libc++_shared.so`."""
+
+    library: Path
+    """Stripped."""
+    unstripped: Path
+    """As the toolchain has it, perhaps with symbols."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LinkResult:
     """A linked runtime and what it took to get there."""
 
@@ -30,6 +40,7 @@ class LinkResult:
     units_known: int
     rounds: int
     seconds: float
+    carried: tuple[CarriedLibrary, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

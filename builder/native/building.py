@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from builder.core.artifacts import LinkResult
+from builder.core.artifacts import CarriedLibrary, LinkResult
 from builder.core.features import LocatedFeature
 from builder.core.plan import BuildPlan
 from builder.core.selection import Selection
@@ -244,9 +244,18 @@ def _finish(
         done,
         library=library,
         runner=runner,
+        carried=tuple(_strip_carried(build, library) for library in build.toolchain.beside),
         units_compiled=sum(build.compiled),
         seconds=time.monotonic() - started,
     )
+
+
+def _strip_carried(build: NativeBuild, unstripped: Path) -> CarriedLibrary:
+    """NDKs come with the symbols of their libraries."""
+    library = build.layout.plan / unstripped.name
+    with replacement(library) as temporary:
+        strip_library(unstripped, temporary, build.toolchain, runner=build.runner)
+    return CarriedLibrary(library=library, unstripped=unstripped)
 
 
 def _link_runner(build: NativeBuild, folder: CompileFolder, library: Path) -> Path:

@@ -50,6 +50,8 @@ def write_package(
     shared = linked.library.suffix == _SHARED
     with replacement_folder(root) as folder:
         _copy(linked.library, folder / library, mode=0o755 if shared else 0o644)
+        for carried in linked.carried:
+            _copy(carried.library, folder / _LIBRARIES / carried.library.name, mode=0o755)
         if linked.runner is not None:
             _copy(linked.runner, folder / RUNNER, mode=0o755)
         _copy(cmake / "runtime/torchlite.h", folder / "include/torchlite.h")

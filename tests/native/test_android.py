@@ -124,17 +124,46 @@ def test_it_gives_torchs_numbers_on_androids_loader(packed, models, abi):
     assert json.loads(said.stdout)["ok"]
 
 
+@pytest.mark.parametrize("abi", ABIS)
 @pytest.mark.androidroot
-def test_a_quantised_model_gives_torchs_numbers_there(tmp_path):
+def test_a_quantised_model_gives_torchs_numbers_there(tmp_path, abi):
     model = tmp_path / "quantised.ptl"
     run_builder("export", "models:quantised", "--shape", "1,3,16,16", "-o", model)
-    run_builder("build", model, "--abi", ABIS[0], "-o", tmp_path / "out")
-    via = f"{QEMU[ABIS[0]]} -L {os.environ['BUILDER_ANDROID_ROOT']}"
-    said = run_builder(
-        *("verify", model, "--runtime", tmp_path / "out" / ABIS[0], "--via", via, "--json")
-    )
-    (output,) = json.loads(said.stdout)["outputs"]
-    assert output["max_relative"] <= 1e-4
+    run_builder("build", model, "--abi", abi, "-o", tmp_path / "out")
+    verify_on_android(model, tmp_path / "out" / abi)
+
+
+@pytest.mark.androidroot
+def test_a_shared_cxx_library_comes_along_without_its_symbols(models, tmp_path):
+    model = models["identity"]
+    asked = ("--abi", ABIS[0], "--stl", "c++_shared", "-o", tmp_path, "--json")
+    aar = Path(json.loads(run_builder("build", model, *asked).stdout)["aar"]["path"])
+    with zipfile.ZipFile(aar) as archive:
+        carried = archive.read(f"jni/{ABIS[0]}/libc++_shared.so")
+        ours = archive.extract(f"jni/{ABIS[0]}/libpytorch_jni_lite.so", tmp_path)
+    (symbols,) = aar.parent.glob("*-native-debug-symbols.zip")
+    with zipfile.ZipFile(symbols) as archive:
+        assert len(archive.read(f"{ABIS[0]}/libc++_shared.so")) > len(carried)
+    said = subprocess.run(["readelf", "-d", ours], capture_output=True, text=True, check=True)
+    assert "[libc++_shared.so]" in said.stdout
+    verify_on_android(model, tmp_path / ABIS[0])
+
+
+@pytest.mark.androidroot
+def test_packed_relocations_are_what_the_loader_of_that_level_reads(models, tmp_path):
+    """Those of API level 23; the system's root has to be as new."""
+    model = models["identity"]
+    run_builder("build", model, "--abi", ABIS[0], "--min-api", "23", "-o", tmp_path)
+    library = tmp_path / ABIS[0] / "lib/libtorchlite.so"
+    said = subprocess.run(["readelf", "-d", library], capture_output=True, text=True, check=True)
+    assert "ANDROID_RELA" in said.stdout or "0x0000000060000011" in said.stdout
+    verify_on_android(model, tmp_path / ABIS[0])
+
+
+def verify_on_android(model, runtime):
+    via = f"{QEMU[runtime.name]} -L {os.environ['BUILDER_ANDROID_ROOT']}"
+    said = run_builder("verify", model, "--runtime", runtime, "--via", via, "--json")
+    assert all(output["max_relative"] <= 1e-4 for output in json.loads(said.stdout)["outputs"])
 
 
 @pytest.mark.androidroot

@@ -54,7 +54,8 @@ def _list_contents(package: AndroidPackage) -> dict[str, Path | bytes]:
     contents |= {f"assets/{name}": path for name, path in package.assets.items()}
     for library in package.libraries:
         contents[library_path(library)] = library.library
-        contents |= {library_path(library, path.name): path for path in library.others}
+        for other in library.others:
+            contents[library_path(library, other.library.name)] = other.library
     if package.prefab is not None:
         contents |= list_prefab(package.prefab, package.libraries, package.min_api)
     return contents

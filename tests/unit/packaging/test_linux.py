@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from samples import make_manifest
 
-from builder.core.artifacts import LinkResult, OperatorPrice, SizeReport
+from builder.core.artifacts import CarriedLibrary, LinkResult, OperatorPrice, SizeReport
 from builder.core.manifest import parse_manifest
 from builder.packaging import linux
 from builder.packaging.linux import (
@@ -177,3 +178,13 @@ def test_a_damaged_price_is_refused(price):
 def test_without_a_reference_graph_there_is_no_file_of_it(linked, tmp_path):
     assert (package(tmp_path / "a", linked).root / REFERENCES).read_bytes() == b"graph"
     assert not (package(tmp_path / "b", linked, references=None).root / REFERENCES).exists()
+
+
+def test_a_library_that_the_runtime_needs_lies_beside_it(linked, tmp_path):
+    stripped, whole = tmp_path / "libc++_shared.so", tmp_path / "whole.so"
+    stripped.write_text("C++ runtime")
+    carried = CarriedLibrary(library=stripped, unstripped=whole)
+    made = package(tmp_path / "out", replace(linked, carried=(carried,)))
+    assert (made.root / "lib/libc++_shared.so").read_text() == "C++ runtime"
+    manifest = parse_manifest(made.manifest.read_text())
+    assert "lib/libc++_shared.so" in manifest.files

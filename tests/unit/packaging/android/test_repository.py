@@ -14,6 +14,7 @@ from android_samples import make_library, make_package
 
 from builder.core.aar import MANIFEST, parse_aar_manifest
 from builder.core.android import Coordinates, Prefab
+from builder.core.artifacts import CarriedLibrary
 from builder.errors import PackagingError
 from builder.packaging.android.metadata import render_versions
 from builder.packaging.android.repository import write_aar
@@ -39,11 +40,14 @@ def read_all(folder):
 
 def full(package, folder):
     """The same with all that is optional."""
-    shared = folder / "libc++_shared.so"
+    shared, whole = folder / "libc++_shared.so", folder / "unstripped/libc++_shared.so"
+    whole.parent.mkdir()
     shared.write_text("C++ runtime")
+    whole.write_text("C++ runtime with symbols")
+    carried = CarriedLibrary(library=shared, unstripped=whole)
     return replace(
         package,
-        libraries=tuple(replace(library, others=(shared,)) for library in package.libraries),
+        libraries=tuple(replace(library, others=(carried,)) for library in package.libraries),
         assets={"models/model.ptl": folder / "work/model.ptl"},
         prefab=Prefab(header=folder / "work/torchlite.h", ndk=25),
     )
@@ -165,6 +169,10 @@ def test_symbols_lie_as_the_play_console_takes_them(package, tmp_path):
     with zipfile.ZipFile(write_aar(package, tmp_path / "out").symbols) as symbols:
         assert symbols.namelist() == [f"{abi}/libpytorch_jni_lite.so" for abi in ABIS]
         assert symbols.read("x86_64/libpytorch_jni_lite.so") == b"symbols x86_64"
+    written = write_aar(full(package, tmp_path), tmp_path / "full")
+    with zipfile.ZipFile(written.symbols) as symbols, zipfile.ZipFile(written.aar) as aar:
+        assert symbols.read("x86_64/libc++_shared.so") == b"C++ runtime with symbols"
+        assert aar.read("jni/x86_64/libc++_shared.so") == b"C++ runtime"
 
 
 def test_the_other_versions_stay_and_are_listed_oldest_first(package, tmp_path):
