@@ -8,6 +8,21 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BundledSource:
+    """Code of others inside of a pinned source, with a licence of its own."""
+
+    name: str
+    path: str
+    """Where it is in the source, POSIX, relative."""
+    url: str
+    """Upstream git repository."""
+    licence: str
+    """SPDX expression."""
+    version: str = ""
+    """Upstream version; empty where the source has changed it, or does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourcePin:
     """One source, its upstream identity and the archive whose bytes are checked."""
 
@@ -43,6 +58,7 @@ class SourcePin:
     """Exceptions inside of `excluded`."""
     feature: str = ""
     """The feature that needs this source; empty for the ones every build needs."""
+    bundled: tuple[BundledSource, ...] = ()
 
     @property
     def is_wheel(self) -> bool:

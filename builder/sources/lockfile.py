@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from builder.core.sources import SourceLock, SourcePatch, SourcePin
+from builder.core.sources import BundledSource, SourceLock, SourcePatch, SourcePin
 from builder.errors import ConfigurationError
 from builder.sources.patches import parse_patch
 
@@ -61,8 +61,29 @@ def parse_lock(text: str, *, name: str, patches: tuple[SourcePatch, ...] = ()) -
 
 
 def _parse_pin(table: dict[str, Any], where: str) -> SourcePin:
-    fields = _STRINGS | _NUMBERS | _LISTS
-    unknown, missing = set(table) - set(fields), set(fields) - _OPTIONAL - set(table)
+    tables = table.get("bundled", [])
+    if not isinstance(tables, list) or not all(isinstance(item, dict) for item in tables):
+        raise ConfigurationError(f"{where}: `bundled` is not a list of tables")
+    bundled = [_parse_bundled(item, f"{where}: bundled {i + 1}") for i, item in enumerate(tables)]
+    own = {key: value for key, value in table.items() if key != "bundled"}
+    fields = _check_fields(own, where, _STRINGS | _NUMBERS | _LISTS, optional=_OPTIONAL)
+    return SourcePin(**fields, bundled=tuple(bundled))
+
+
+def _parse_bundled(table: dict[str, Any], where: str) -> BundledSource:
+    known = {name: _STRINGS[name] for name in ("name", "path", "version", "url", "licence")}
+    return BundledSource(**_check_fields(table, where, known, optional=frozenset({"version"})))
+
+
+def _check_fields(
+    table: dict[str, Any],
+    where: str,
+    fields: dict[str, Callable[[Any], bool]],
+    *,
+    optional: frozenset[str],
+) -> dict[str, Any]:
+    """Returns the values of a table, lists as tuples; ConfigurationError where one is wrong."""
+    unknown, missing = set(table) - set(fields), set(fields) - optional - set(table)
     if unknown or missing:
         raise ConfigurationError(
             f"{where}: unknown fields {sorted(unknown)}, missing fields {sorted(missing)}"
@@ -73,10 +94,7 @@ def _parse_pin(table: dict[str, Any], where: str) -> SourcePin:
             raise ConfigurationError(f"{where}: `{field}` is not a list")
         if not all(fields[field](item) for item in values):
             raise ConfigurationError(f"{where}: `{field}` cannot be {value!r}")
-    frozen: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
-    }
-    return SourcePin(**frozen)
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
 
 
 def _matches(pattern: str) -> Callable[[Any], bool]:

@@ -1,8 +1,10 @@
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cyclonedx.spdx import is_expression
 
 from builder.errors import ConfigurationError
 from builder.sources.lockfile import parse_lock, read_lock, read_patch
@@ -24,6 +26,13 @@ unpacked = 20
 strip = 1
 licence = "MIT"
 excluded = ["docs"]
+"""
+BUNDLED = """
+[[source.bundled]]
+name = "part"
+path = "deps/part"
+url = "https://example.org/part"
+licence = "MIT"
 """
 
 
@@ -51,6 +60,53 @@ def test_every_shipped_url_has_its_hashes_and_is_upstreams_own():
         assert len(table["sha256"]) == 64
     hosts = set(re.findall(r"[a-z]+://([^/\s\"]+)", text))
     assert hosts == {"github.com", "gitlab.com"}
+
+
+def test_every_shipped_source_has_a_licence_that_is_a_valid_spdx_expression():
+    pins = read_lock(THIRD_PARTY).pins
+    licensed = {one.name: one.licence for pin in pins for one in (pin, *pin.bundled)}
+    assert {"pytorch", "miniz", "qnnpack", "torchvision", "darwin-headers"} <= licensed.keys()
+    assert [name for name, licence in licensed.items() if not is_expression(licence)] == []
+    assert not is_expression("BSD-3")
+
+
+def test_the_readme_tells_the_same_licences():
+    readme = (THIRD_PARTY.parent / "README.md").read_text()
+    told = readme[readme.index("## Licences of the sources") :]
+    licences = {pin.licence.replace(" AND ", ", ") for pin in read_lock(THIRD_PARTY).pins}
+    rows = {line.rpartition(" | ")[2].rstrip(" |") for line in told.splitlines() if "| " in line}
+    assert rows - {"licence"} == licences
+
+
+def test_what_a_source_bundles_is_in_it_and_does_not_change_the_digest():
+    lock = parse_lock(GOOD, name="lock")
+    (pin,) = parse_lock(GOOD + BUNDLED, name="lock").pins
+    assert [(one.name, one.path, one.version) for one in pin.bundled] == [("part", "deps/part", "")]
+    assert replace(lock, pins=(pin,)).digest == lock.digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('path = "deps/part"', 'path = "../part"'),
+        ('licence = "MIT"', 'licence = "M|T"'),
+        ('licence = "MIT"', ""),
+        ('url = "https:', 'url = "http:'),
+        ('name = "part"', 'name = "part"\nsurprise = 1'),
+        ('name = "part"', 'name = "part"\nstrip = 1'),
+    ],
+)
+def test_refuses_a_bundled_source_that_is_malformed(old, new):
+    text = BUNDLED.replace(old, new, 1)
+    assert text != BUNDLED
+    with pytest.raises(ConfigurationError, match="source 1: bundled 1"):
+        parse_lock(GOOD + text, name="lock")
+
+
+@pytest.mark.parametrize("value", ["1", '["a"]', '"deps"'])
+def test_refuses_bundled_sources_that_are_no_tables(value):
+    with pytest.raises(ConfigurationError, match="not a list of tables"):
+        parse_lock(f"{GOOD}bundled = {value}\n", name="lock")
 
 
 def test_a_feature_is_a_lock_of_its_own():
