@@ -35,6 +35,8 @@ class LinkResult:
     """None where the library has no C API that it could call."""
     units: tuple[str, ...]
     """Ids of the translation units that were linked, sorted."""
+    inputs: tuple[str, ...] = ()
+    """Files of the source trees that these were compiled from, with headers: relative, sorted."""
     units_compiled: int
     """Compiled in this run; less than `units` has when objects were there already."""
     units_known: int

@@ -23,6 +23,7 @@ from builder.native.features import add_features
 from builder.native.flags import Tuning, load_tuning
 from builder.native.generated import read_generated
 from builder.native.index import load_index
+from builder.native.inputs import list_inputs
 from builder.native.interfaces import LIBRARIES, Library
 from builder.native.journal import drop_torn_objects
 from builder.native.layout import Layout
@@ -190,7 +191,14 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
         rounds += closure.rounds
     reached = slices.add(closure.units).union(unit.id for unit in slices.units)
     finished = _finish(build, units, folder, linked, reached, rounds, started)
-    return replace(finished, units_map=units_map)
+    inputs = list_inputs(
+        linker.resolve(closure.units),
+        folder,
+        {build.layout.source.name, *(one.feature.name for one in build.features)},
+        ninja=build.toolchain.ninja,
+        runner=build.runner,
+    )
+    return replace(finished, units_map=units_map, inputs=inputs)
 
 
 def compile_folder(build: NativeBuild) -> CompileFolder:

@@ -32,7 +32,7 @@ class Linker:
     def link(self, wanted: frozenset[str]) -> tuple[str, ...]:
         """Compiles and links `wanted` by their machine code; returns undefined names, demangled."""
         number = next(self.rounds)
-        count = len(self._resolve(wanted))
+        count = len(self.resolve(wanted))
         self.build.progress.step(f"round {number}: {count} of {self.units.known} units reached")
         return self._link(wanted, merge=False)
 
@@ -42,7 +42,7 @@ class Linker:
         return self._link(wanted, merge=True)
 
     def _link(self, wanted: frozenset[str], *, merge: bool) -> tuple[str, ...]:
-        ids = self._resolve(wanted)
+        ids = self.resolve(wanted)
         known = (*self.units.graph.units.values(), *self.slices.units)
         write_ninja(render_ninja(known, self.build.toolchain, self.folder), self.folder)
         compile_wave(self.build, self.folder, ids)
@@ -68,7 +68,8 @@ class Linker:
         )
         return link_dylib(dylib, build.toolchain, runner=build.runner, log=log).undefined
 
-    def _resolve(self, wanted: frozenset[str]) -> list[str]:
+    def resolve(self, wanted: frozenset[str]) -> list[str]:
+        """Returns the ids of what is compiled for `wanted`, sorted."""
         units = map(self.units.resolve, self.slices.add(wanted))
         return sorted((*units, *(unit.id for unit in self.slices.units)))
 
