@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builder.core.components import Component
 from builder.core.manifest import Manifest
 from builder.core.model import ModelFormat, ModelInfo, ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
@@ -136,6 +137,37 @@ def make_manifest(**changes: object) -> Manifest:
         "files": {},
     }
     return Manifest(**{**values, **changes})
+
+
+COMPONENTS = (
+    Component(
+        name="eigen",
+        version="3.4.0",
+        licence="MPL-2.0 AND Apache-2.0",
+        url="https://gitlab.com/libeigen/eigen",
+        commit="3" * 40,
+        archive="eigen3_3.4.0.orig.tar.bz2",
+        sha256="b" * 64,
+    ),
+    Component(
+        name="libstdc++",
+        group="gcc",
+        version="20220819",
+        licence="GPL-3.0-or-later WITH GCC-exception-3.1",
+        prebuilt=True,
+    ),
+    Component(name="qnnpack", licence="BSD-3-Clause", url="https://github.com/pytorch/QNNPACK"),
+    Component(
+        name="xnnpack",
+        version="0.0~git20241108",
+        licence="BSD-3-Clause",
+        url="https://github.com/google/XNNPACK",
+        commit="4" * 40,
+        archive="xnnpack_0.0~git20241108.4ea82e5.orig.tar.xz",
+        sha256="9" * 64,
+    ),
+)
+"""One of each kind: of another host, of the compiler, in another source, of GitHub."""
 
 
 NODES = {

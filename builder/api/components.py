@@ -1,0 +1,48 @@
+"""What of others is in a library that was linked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from builder.api.building import LinkedRuntime
+    from builder.core.components import Component
+
+
+def find_components(one: LinkedRuntime) -> tuple[Component, ...]:
+    """Returns the sources that linked units were compiled from, and libraries of the toolchain.
+
+    A source of which only headers were read is among them; one of which nothing was read is not.
+    """
+    found = {*_find_sources(one), *_find_runtimes(one)}
+    return tuple(sorted(found))
+
+
+def _find_sources(one: LinkedRuntime) -> tuple[Component, ...]:
+    from builder.api.sources import load_source_lock
+    from builder.core.components import describe_pin, describe_sources
+    from builder.toolchains.apple_facts import OPEN_FEATURE
+
+    lock = load_source_lock()
+    features = ("", *(located.feature.name for located in one.build.features))
+    pins = [pin for name in features for pin in lock.select(name).pins]
+    found = describe_sources(pins, one.linked.inputs)
+    sdk = one.build.toolchain.sdk
+    headers = lock.select(OPEN_FEATURE).pins if sdk and sdk.is_open else ()
+    return (*found, *map(describe_pin, headers))
+
+
+def _find_runtimes(one: LinkedRuntime) -> tuple[Component, ...]:
+    """Returns what the link took of static libraries; nothing where they are the system's.
+
+    Link-time optimisation hides the owners of what was bitcode, so the link before it counts too.
+    """
+    from builder.packaging.runtimes import find_archives, name_runtimes
+    from builder.size.linkmap import read_pieces
+
+    if one.build.plan.target.is_apple:
+        return ()
+    maps = (one.linked.map_file, one.linked.units_map)
+    pieces = [piece for path in maps if path is not None for piece in read_pieces(path)]
+    archives = find_archives(piece.owner for piece in pieces if piece.size)
+    return name_runtimes(archives, one.build.toolchain)
