@@ -139,6 +139,7 @@ def _find_ndk(one: LinkedRuntime) -> Path | None:
 
 
 def _describe_library(one: LinkedRuntime) -> AndroidLibrary:
+    from builder.api.components import find_carried, find_components
     from builder.api.packaging import make_manifest
     from builder.core.android import AndroidLibrary
 
@@ -151,6 +152,8 @@ def _describe_library(one: LinkedRuntime) -> AndroidLibrary:
         page_size=build.toolchain.page_size or 0,
         flags=(f"profile={build.plan.flavour.name}", *build.plan.link_flags),
         others=one.linked.carried,
+        components=find_components(one),
+        other_components=find_carried(one),
     )
 
 

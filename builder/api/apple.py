@@ -154,6 +154,7 @@ def _describe_library(runtime: BuildOutcome) -> AppleLibrary:
         linked=runtime.size.file,
         compressed=runtime.size.compressed,
         flags=(f"profile={plan.flavour.name}",),
+        components=runtime.components,
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from builder.api.serving import Serving
     from builder.core.artifacts import LinkResult, Package, SizeReport
+    from builder.core.components import Component
     from builder.core.features import LocatedFeature
     from builder.core.known import KnownOperators
     from builder.core.plan import BuildPlan, Interface
@@ -39,6 +40,8 @@ class BuildOutcome:
     """Operators that were asked for and left out, as the caller allowed."""
     sdk: Path | None = None
     """Of Apple's platforms: what was compiled against."""
+    components: tuple[Component, ...] = ()
+    """What of others is in the library."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +68,13 @@ def build_runtime(
         ToolchainError: a tool is missing.
         NativeBuildError: a step of the build failed, or another builder holds the lock.
     """
+    from builder.api.components import find_components
     from builder.api.packaging import package_runtime
     from builder.core.plan import Interface
 
     with link_library(request, target, Interface.C, progress=progress) as runtime:
-        package, size = package_runtime(
-            runtime.build, runtime.graph, runtime.linked, runtime.serving, output / target.abi
-        )
+        components = find_components(runtime)
+        package, size = package_runtime(runtime, components, output / target.abi)
     return BuildOutcome(
         plan=runtime.build.plan,
         package=package,
@@ -80,6 +83,7 @@ def build_runtime(
         logs=runtime.build.layout.logs,
         skipped=tuple(sorted(map(str, runtime.serving.skipped))),
         sdk=sdk.root if (sdk := runtime.build.toolchain.sdk) else None,
+        components=components,
     )
 
 

@@ -18,6 +18,14 @@ def find_components(one: LinkedRuntime) -> tuple[Component, ...]:
     return tuple(sorted(found))
 
 
+def find_carried(one: LinkedRuntime) -> tuple[Component, ...]:
+    """Returns what of others is in the libraries of the toolchain that go beside a runtime."""
+    from builder.packaging.runtimes import name_runtimes
+
+    names = [carried.library.name for carried in one.linked.carried]
+    return name_runtimes(names, one.build.toolchain)
+
+
 def _find_sources(one: LinkedRuntime) -> tuple[Component, ...]:
     from builder.api.sources import load_source_lock
     from builder.core.components import describe_pin, describe_sources

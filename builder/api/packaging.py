@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from builder.api.building import LinkedRuntime
     from builder.api.serving import Serving
     from builder.core.artifacts import LinkResult, Package, SizeReport
+    from builder.core.components import Component
     from builder.core.manifest import Manifest
     from builder.core.model import OperatorList
     from builder.core.plan import BuildPlan
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
     from builder.size.graph import Registry
     from builder.size.references import ReferenceGraph
 
-_LICENCES = ("LICEN[CS]E*", "COPYING", "COPYING.MPL2", "NOTICE*", "*_hdronly.h")
-_BUNDLED = ("third_party/miniz-3.0.2", "aten/src/ATen/native/quantized/cpu/qnnpack")
-"""Folders of PyTorch's own tree with code and a licence of somebody else."""
+_LICENCES = (
+    *("LICEN[CS]E*", "COPYING", "COPYING.MPL2", "COPYING.APACHE", "COPYING.BSD"),
+    *("NOTICE*", "*_hdronly.h"),
+)
 
 
 def list_pins() -> dict[str, str]:
@@ -43,17 +46,21 @@ def refuse_same_names(files: Iterable[Path], *, called: str) -> None:
 
 
 def package_runtime(
-    build: NativeBuild, graph: UnitGraph, linked: LinkResult, serving: Serving, root: Path
+    one: LinkedRuntime, components: tuple[Component, ...], root: Path
 ) -> tuple[Package, SizeReport]:
-    """Lays out `linked` in the folder `root`; returns that, and where the library's bytes go."""
+    """Lays out a library with `components` in the folder `root`.
+
+    Returns that, and where the library's bytes go.
+    """
+    from builder.api.components import find_carried
     from builder.oplists import render_op_list
     from builder.packaging.linux import write_package
     from builder.size.references import render_references
     from builder.system.places import data_folder
 
-    build.progress.step(f"packaging {root}")
-    served = serving.operators
-    size, references = _measure(build, linked, served, make_registry(serving, graph))
+    one.build.progress.step(f"packaging {root}")
+    build, linked, served = one.build, one.linked, one.serving.operators
+    size, references = _measure(build, linked, served, make_registry(one.serving, one.graph))
     package = write_package(
         root,
         linked,
@@ -63,6 +70,8 @@ def package_runtime(
         operator_list=render_op_list(served),
         cmake=data_folder("cmake"),
         licences=find_licences(build),
+        components=components,
+        carried_components=find_carried(one),
     )
     return package, size
 
@@ -131,7 +140,9 @@ def find_licences(build: NativeBuild) -> dict[str, Path]:
 
     lock, tree = load_source_lock(), build.tree
     folders = {pin.name: tree.root / pin.path for pin in lock.select().pins}
-    folders |= {Path(path).name: tree.root / path for path in _BUNDLED}
+    for pin in lock.pins:
+        for bundled in pin.bundled:
+            folders[Path(bundled.path).name] = tree.root / pin.path / bundled.path
     for one in build.features:
         pins = lock.select(one.feature.name).pins
         folders |= {pin.name: one.tree.root / pin.path for pin in pins}

@@ -21,6 +21,7 @@ from builder.core.manifest import (
 MANIFEST = "torchlite/manifest.json"
 """In a folder that the Android Gradle plugin neither knows nor merges into the app."""
 LICENCES = "torchlite/licenses"
+SBOM = "torchlite/sbom.cdx.json"
 SCHEMA = 1
 
 

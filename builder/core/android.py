@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.core.artifacts import CarriedLibrary
+from builder.core.components import Component
 from builder.core.manifest import Manifest
 
 GROUP = "org.pytorch"
@@ -90,6 +91,10 @@ class AndroidLibrary:
     """What it was compiled and linked with beyond the manifest, e.g. `profile=size`; no paths."""
     others: tuple[CarriedLibrary, ...] = ()
     """That it needs beside it: `libc++_shared.so`, when asked for."""
+    components: tuple[Component, ...] = ()
+    """What of others is in the library."""
+    other_components: tuple[Component, ...] = ()
+    """The same of `others`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

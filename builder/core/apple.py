@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builder.core.components import Component
 from builder.core.manifest import Manifest
 from builder.core.targets import Platform, Target
 
@@ -62,6 +63,8 @@ class AppleLibrary:
     """The same, as a download compresses it."""
     flags: tuple[str, ...] = ()
     """What it was compiled with beyond the manifest; no paths."""
+    components: tuple[Component, ...] = ()
+    """What of others is in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

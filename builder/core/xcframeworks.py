@@ -19,6 +19,7 @@ from builder.core.manifest import (
 
 MANIFEST = "torchlite/manifest.json"
 LICENCES = "torchlite/licenses"
+SBOM = "torchlite/sbom.cdx.json"
 SCHEMA = 1
 
 

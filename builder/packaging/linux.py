@@ -9,7 +9,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from builder.core.artifacts import LinkResult, OperatorPrice, Package, SizeReport
+from builder.core.components import Component
 from builder.core.manifest import Manifest, ManifestFile
+from builder.packaging.sbom import SBOM, PackagedFile, Subject, render_sbom
 from builder.system.files import digest_file, replacement_folder, write_atomically
 
 MANIFEST = "manifest.json"
@@ -18,6 +20,7 @@ REFERENCES = "share/torchlite/references.json.gz"
 OPERATOR_LIST = "share/torchlite/operators.yaml"
 _LIBRARIES = "lib"
 _SHARED = ".so"
+_NAME = "torchlite"
 _CONFIGS = ("TorchLiteConfig.cmake", "TorchLiteConfigVersion.cmake")
 """They name a shared library."""
 RUNNER = "bin/torchlite-run"
@@ -33,6 +36,8 @@ def write_package(
     operator_list: str,
     cmake: Path,
     licences: Mapping[str, Path],
+    components: tuple[Component, ...] = (),
+    carried_components: tuple[Component, ...] = (),
 ) -> Package:
     """Lays out the package in `root`, which is replaced as a whole or not at all.
 
@@ -45,6 +50,8 @@ def write_package(
         operator_list: YAML text.
         cmake: builder's own `cmake` folder.
         licences: source name -> licence file.
+        components: what of others is in the library.
+        carried_components: the same of the libraries beside it.
     """
     library = f"{_LIBRARIES}/{linked.library.name}"
     shared = linked.library.suffix == _SHARED
@@ -63,11 +70,46 @@ def write_package(
         write_atomically(folder / SIZE_REPORT, render_size_report(size))
         if references is not None:
             write_atomically(folder / REFERENCES, references)
+        listed_files = _list_components(linked, components, carried_components)
+        write_atomically(folder / SBOM, _render_sbom(folder, manifest, listed_files))
         listed = replace(manifest, files=_list_files(folder))
         write_atomically(folder / MANIFEST, listed.to_text())
     return Package(
         root=root, library=root / library, runner=root / RUNNER, manifest=root / MANIFEST
     )
+
+
+def _list_components(
+    linked: LinkResult, components: tuple[Component, ...], carried: tuple[Component, ...]
+) -> dict[str, tuple[Component, ...]]:
+    """Returns what is in which file; the runner has one unit, our own, and the same C++ library."""
+    files = {f"{_LIBRARIES}/{linked.library.name}": (*components, *carried)}
+    for one in linked.carried:
+        files[f"{_LIBRARIES}/{one.library.name}"] = carried
+    if linked.runner is not None:
+        files[RUNNER] = (*(one for one in components if one.prebuilt), *carried)
+    return files
+
+
+def _render_sbom(
+    folder: Path, manifest: Manifest, files: Mapping[str, tuple[Component, ...]]
+) -> str:
+    subject = Subject(
+        kind="generic",
+        name=_NAME,
+        version=manifest.source_version,
+        qualifiers={"abi": manifest.abi, "plan": manifest.plan_key},
+    )
+    packaged = [
+        PackagedFile(
+            path=path,
+            sha256=digest_file(folder / path),
+            components=components,
+            manifests=(manifest,),
+        )
+        for path, components in files.items()
+    ]
+    return render_sbom(subject, packaged)
 
 
 def render_size_report(size: SizeReport) -> str:

@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from samples import make_manifest
+
+from builder.models.reading import read_model
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "tests" / "data" / "models"
-HEAVY = ("torch", "torchvision", "numpy", "rich", "requests", "yaml")
+HEAVY = ("torch", "torchvision", "numpy", "rich", "requests", "yaml", "cyclonedx", "packageurl")
 
 LINT_IMPORTS = (
     "import sys; from importlinter.cli import lint_imports; "
@@ -101,6 +104,15 @@ def test_reading_a_model_loads_nothing_heavy(name):
     loaded = loaded_modules("ops", str(MODELS / name))
     assert "builder.models.reading" in loaded
     assert loaded.isdisjoint(HEAVY)
+
+
+def test_checking_a_model_does_not_load_what_writes_packages(tmp_path):
+    info = read_model(MODELS / "conv.ptl")
+    manifest = make_manifest(operators=info.operators, custom_classes=info.custom_classes)
+    (tmp_path / "manifest.json").write_text(manifest.to_text())
+    loaded = loaded_modules("check", str(MODELS / "conv.ptl"), str(tmp_path))
+    assert "builder.verify.coverage" in loaded
+    assert loaded.isdisjoint({"cyclonedx", "packageurl", "license_expression", "torch"})
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("build", "--help"), ("--version",)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samples import make_manifest
+from samples import COMPONENTS, make_manifest
 
 from builder.core.android import (
     AndroidLibrary,
@@ -43,6 +43,7 @@ def make_library(folder: Path, abi: str, **changes: object) -> AndroidLibrary:
         "manifest": make_manifest(abi=f"android-{abi}"),
         "page_size": 4096 if abi == "armeabi-v7a" else 16384,
         "flags": ("profile=size",),
+        "components": COMPONENTS if abi == "x86_64" else COMPONENTS[1:],
     }
     return AndroidLibrary(**{**values, **changes})
 

@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from builder.core.aar import LICENCES, MANIFEST, AarManifest, LibraryEntry
+from builder.core.aar import LICENCES, MANIFEST, SBOM, AarManifest, LibraryEntry
 from builder.core.android import LIBRARY, AndroidLibrary, AndroidPackage
 from builder.core.manifest import ManifestFile
 from builder.packaging.android.prefab import list_prefab
 from builder.packaging.java import write_jar
+from builder.packaging.sbom import PackagedFile, Subject, render_sbom
 from builder.packaging.zips import write_zip
 from builder.system.files import digest_file
 
@@ -29,12 +30,45 @@ _AAR_METADATA = "META-INF/com/android/build/gradle/aar-metadata.properties"
 _AAR_VERSIONS = b"aarFormatVersion=1.0\naarMetadataVersion=1.0\n"
 
 
-def write_archive(package: AndroidPackage, classes_jar: Path, aar: Path) -> None:
+def write_archive(package: AndroidPackage, classes_jar: Path, aar: Path, *, sbom: str) -> None:
     """Writes the AAR, and on the way the jar of its classes; equal packages give equal bytes."""
     write_jar(package.java.classes, classes_jar)
-    contents = _list_contents(package) | {"classes.jar": classes_jar}
+    contents = _list_contents(package) | {"classes.jar": classes_jar, SBOM: sbom.encode()}
     manifest = _describe(package, contents).to_text().encode()
     write_zip(contents | {MANIFEST: manifest}, aar)
+
+
+def describe_contents(package: AndroidPackage) -> str:
+    """Returns the software bill of materials of the AAR."""
+    coordinates = package.coordinates
+    subject = Subject(
+        kind="maven",
+        group=coordinates.group,
+        name=coordinates.artifact,
+        version=coordinates.version,
+        qualifiers={"type": "aar"},
+    )
+    return render_sbom(
+        subject, [file for library in package.libraries for file in _list_libraries(library)]
+    )
+
+
+def _list_libraries(library: AndroidLibrary) -> list[PackagedFile]:
+    own = PackagedFile(
+        path=library_path(library),
+        sha256=digest_file(library.library),
+        components=(*library.components, *library.other_components),
+        manifests=(library.manifest,),
+    )
+    others = [
+        PackagedFile(
+            path=library_path(library, other.library.name),
+            sha256=digest_file(other.library),
+            components=library.other_components,
+        )
+        for other in library.others
+    ]
+    return [own, *others]
 
 
 def library_path(library: AndroidLibrary, name: str = LIBRARY) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from builder.core.android import LIBRARY, AndroidPackage, Coordinates, WrittenAar
 from builder.errors import PackagingError
-from builder.packaging.android.archive import write_archive
+from builder.packaging.android.archive import describe_contents, write_archive
 from builder.packaging.android.metadata import digest, render_module, render_pom, render_versions
 from builder.packaging.java import write_jar
 from builder.packaging.zips import write_zip
@@ -48,7 +48,9 @@ def _fill(package: AndroidPackage, folder: Path) -> None:
     coordinates, java = package.coordinates, package.java
     stem = coordinates.stem
     classes = folder / "classes.jar"
-    write_archive(package, classes, folder / f"{stem}.aar")
+    sbom = describe_contents(package)
+    write_atomically(folder / f"{stem}-cyclonedx.json", sbom)
+    write_archive(package, classes, folder / f"{stem}.aar", sbom=sbom)
     classes.unlink()
     write_jar(java.sources, folder / f"{stem}-sources.jar")
     write_jar(java.javadoc, folder / f"{stem}-javadoc.jar")

@@ -11,11 +11,12 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from builder.core.apple import ARCHIVE, FRAMEWORK, ApplePackage, AppleSlice
+from builder.core.apple import ARCHIVE, FRAMEWORK, POD, ApplePackage, AppleSlice
 from builder.core.manifest import ManifestFile
 from builder.core.targets import Platform
-from builder.core.xcframeworks import LICENCES, MANIFEST, SliceEntry, XcframeworkManifest
+from builder.core.xcframeworks import LICENCES, MANIFEST, SBOM, SliceEntry, XcframeworkManifest
 from builder.packaging.apple.xcodebuild import create_xcframework, sort_info
+from builder.packaging.sbom import PackagedFile, Subject, render_sbom
 from builder.system.files import digest_file, write_atomically
 from builder.system.process import Runner
 
@@ -53,6 +54,7 @@ def write_xcframework(package: ApplePackage, folder: Path, *, xcode: Runner | No
         _write_with_xcode(package, folder, xcode)
     for name, licence in sorted(package.licences.items()):
         _copy(licence, folder / LICENCES / f"{name}.txt")
+    write_atomically(folder / SBOM, _describe_contents(package, folder))
     write_atomically(folder / MANIFEST, describe(package, list_files(folder)).to_text())
 
 
@@ -105,6 +107,23 @@ def describe(package: ApplePackage, files: Mapping[str, ManifestFile]) -> Xcfram
         },
         files=files,
     )
+
+
+def _describe_contents(package: ApplePackage, folder: Path) -> str:
+    """Returns the software bill of materials; it is the pod's, which has a package URL."""
+    files = []
+    for one in package.slices:
+        own = [library for library in package.libraries if library.target.platform is one.platform]
+        parts = {component for library in own for component in library.components}
+        files.append(
+            PackagedFile(
+                path=one.path,
+                sha256=digest_file(folder / one.path),
+                components=tuple(sorted(parts)),
+                manifests=tuple(library.manifest for library in own),
+            )
+        )
+    return render_sbom(Subject(kind="cocoapods", name=POD, version=package.version), files)
 
 
 def list_files(folder: Path) -> dict[str, ManifestFile]:

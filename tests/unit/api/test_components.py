@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 from samples import make_plan, make_tool, make_toolchain
 
-from builder.api.components import find_components
+from builder.api.components import find_carried, find_components
+from builder.core.artifacts import CarriedLibrary
 from builder.core.targets import parse_target
 from builder.core.toolchain import AppleSdk
 
@@ -53,6 +54,13 @@ def test_libraries_that_were_optimised_away_into_one_object_are_known_from_the_l
     before.write_text(MAP.replace("libstdc++.a(vector.o)", "libfoo.a(a.o)"))
     names = {one.name for one in find_components(make_linked(units_map=before))}
     assert {"libstdc++", "libfoo"} <= names
+
+
+def test_a_library_beside_the_runtime_is_one_of_the_toolchains():
+    shared = Path("/plan/libc++_shared.so")
+    linked = SimpleNamespace(carried=(CarriedLibrary(library=shared, unstripped=shared),))
+    one = SimpleNamespace(linked=linked, build=SimpleNamespace(toolchain=GNU))
+    assert [component.name for component in find_carried(one)] == ["libc++"]
 
 
 def test_optional_sources_count_where_they_are_built_with(make_linked):

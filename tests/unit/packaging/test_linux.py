@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from samples import make_manifest
+from samples import COMPONENTS, make_manifest
 
 from builder.core.artifacts import CarriedLibrary, LinkResult, OperatorPrice, SizeReport
 from builder.core.manifest import parse_manifest
@@ -17,6 +17,7 @@ from builder.packaging.linux import (
     render_size_report,
     write_package,
 )
+from builder.packaging.sbom import SBOM
 from builder.system.files import digest_file
 from builder.system.places import data_folder
 
@@ -28,7 +29,9 @@ SIZE = SizeReport(
     units={"c10/a.cpp": 7},
     operators={"aten::relu": OperatorPrice(exclusive=2, inclusive=5, models=("m.ptl",))},
 )
-LISTING = Path(__file__).parents[2] / "golden" / "package.txt"
+GOLDEN = Path(__file__).parents[2] / "golden"
+LISTING = GOLDEN / "package.txt"
+SBOM_FILE = GOLDEN / "sbom/linux.json"
 
 
 @pytest.fixture
@@ -63,6 +66,7 @@ def package(root: Path, linked: LinkResult, **changes: object):
         "operator_list": "operators: {}\n",
         "cmake": data_folder("cmake"),
         "licences": {"c10": linked.library.parent / "LICENSE of c10"},
+        "components": COMPONENTS,
     }
     return write_package(root, linked, **{**values, **changes})
 
@@ -73,6 +77,11 @@ def files(root: Path) -> dict[str, tuple[bytes, int]]:
         for path in root.rglob("*")
         if path.is_file()
     }
+
+
+def read_needs(made) -> dict[str, list[str]]:
+    dependencies = json.loads((made.root / SBOM).read_text())["dependencies"]
+    return {entry["ref"]: entry.get("dependsOn", []) for entry in dependencies}
 
 
 def test_what_a_package_has(linked, tmp_path, golden):
@@ -95,6 +104,23 @@ def test_the_manifest_lists_every_other_file_as_it_is(linked, tmp_path):
         assert (file.size, file.sha256) == (path.stat().st_size, digest_file(path))
 
 
+def test_the_bill_of_materials_is_as_recorded(linked, tmp_path, golden):
+    made = package(tmp_path / "out", linked)
+    golden(SBOM_FILE, (made.root / SBOM).read_text())
+
+
+def test_of_the_runner_only_the_compilers_libraries_are_a_part(linked, tmp_path):
+    made = package(tmp_path / "out", linked)
+    needs = read_needs(made)
+    assert needs["file:bin/torchlite-run"] == ["pkg:generic/gcc/libstdc%2B%2B@20220819"]
+    assert len(needs["file:lib/libtorchlite.so"]) == len(COMPONENTS)
+
+
+def test_a_package_without_a_runner_lists_none(linked, tmp_path):
+    made = package(tmp_path / "out", replace(linked, runner=None))
+    assert "torchlite-run" not in (made.root / SBOM).read_text()
+
+
 def test_two_packagings_are_byte_identical(linked, tmp_path):
     one = package(tmp_path / "one", linked)
     other = package(tmp_path / "deep er/other", linked)
@@ -113,7 +139,9 @@ def test_a_package_is_replaced_as_a_whole(linked, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"work", "out"}
 
 
-@pytest.mark.parametrize("step", ["render_size_report", "_list_files", "write_atomically"])
+@pytest.mark.parametrize(
+    "step", ["render_size_report", "render_sbom", "_list_files", "write_atomically"]
+)
 def test_a_failure_leaves_the_old_package(linked, tmp_path, monkeypatch, step):
     root = tmp_path / "out"
     before = files(package(root, linked).root)
@@ -184,7 +212,16 @@ def test_a_library_that_the_runtime_needs_lies_beside_it(linked, tmp_path):
     stripped, whole = tmp_path / "libc++_shared.so", tmp_path / "whole.so"
     stripped.write_text("C++ runtime")
     carried = CarriedLibrary(library=stripped, unstripped=whole)
-    made = package(tmp_path / "out", replace(linked, carried=(carried,)))
+    made = package(
+        tmp_path / "out",
+        replace(linked, carried=(carried,)),
+        components=COMPONENTS[2:],
+        carried_components=COMPONENTS[1:2],
+    )
+    needs = read_needs(made)
+    shared = "pkg:generic/gcc/libstdc%2B%2B@20220819"
+    assert needs[f"file:lib/{stripped.name}"] == needs["file:bin/torchlite-run"] == [shared]
+    assert shared in needs["file:lib/libtorchlite.so"]
     assert (made.root / "lib/libc++_shared.so").read_text() == "C++ runtime"
     manifest = parse_manifest(made.manifest.read_text())
     assert "lib/libc++_shared.so" in manifest.files

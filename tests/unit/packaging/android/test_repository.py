@@ -11,8 +11,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from android_samples import make_library, make_package
+from samples import COMPONENTS
 
-from builder.core.aar import MANIFEST, parse_aar_manifest
+from builder.core.aar import MANIFEST, SBOM, parse_aar_manifest
 from builder.core.android import Coordinates, Prefab
 from builder.core.artifacts import CarriedLibrary
 from builder.errors import PackagingError
@@ -47,7 +48,10 @@ def full(package, folder):
     carried = CarriedLibrary(library=shared, unstripped=whole)
     return replace(
         package,
-        libraries=tuple(replace(library, others=(carried,)) for library in package.libraries),
+        libraries=tuple(
+            replace(library, others=(carried,), other_components=COMPONENTS[1:2])
+            for library in package.libraries
+        ),
         assets={"models/model.ptl": folder / "work/model.ptl"},
         prefab=Prefab(header=folder / "work/torchlite.h", ndk=25),
     )
@@ -89,6 +93,27 @@ def test_contents_are_as_recorded(package, tmp_path):
         manifest = json.loads(aar.read(MANIFEST))
         manifest["files"]["classes.jar"] = "..."
         compare_with_golden("manifest.json", json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+
+
+def test_the_bill_of_materials_is_as_recorded_and_lies_beside_the_archive_too(package, tmp_path):
+    written = write_aar(full(package, tmp_path), tmp_path / "out")
+    with zipfile.ZipFile(written.aar) as aar:
+        text = aar.read(SBOM).decode()
+    compare_with_golden("sbom.cdx.json", text)
+    beside = written.folder / f"pytorch_android_lite-{VERSION}-cyclonedx.json"
+    assert beside.read_text() == text
+
+
+def test_a_library_needs_what_is_in_the_library_beside_it(package, tmp_path):
+    (shared,) = (one for one in COMPONENTS if one.prebuilt)
+    libraries = tuple(replace(library, components=()) for library in package.libraries)
+    written = write_aar(full(replace(package, libraries=libraries), tmp_path), tmp_path / "out")
+    with zipfile.ZipFile(written.aar) as aar:
+        dependencies = json.loads(aar.read(SBOM))["dependencies"]
+    needs = {entry["ref"]: entry.get("dependsOn") for entry in dependencies}
+    wanted = [f"pkg:generic/gcc/libstdc%2B%2B@{shared.version}"]
+    for name in ("libpytorch_jni_lite.so", "libc++_shared.so"):
+        assert needs[f"file:jni/x86_64/{name}"] == wanted
 
 
 def test_the_manifest_tells_the_digest_of_every_other_file(package, tmp_path):
@@ -143,6 +168,7 @@ def test_every_file_has_its_checksums(package, tmp_path):
     assert contents == {
         "maven-metadata.xml",
         *(f"{stem}{end}" for end in (".aar", ".pom", ".module", "-sources.jar", "-javadoc.jar")),
+        f"{stem}-cyclonedx.json",
         f"{stem}-native-debug-symbols.zip",
     }
     for name in contents:

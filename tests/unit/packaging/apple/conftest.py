@@ -1,44 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from samples import make_manifest
-
-from builder.core.apple import AppleLibrary, AppleOptions, ApplePackage, AppleSlice
-from builder.core.targets import parse_target
-from builder.system.places import data_folder
-
-
-def make_library(folder, abi, arch="arm64"):
-    archive = folder / f"{abi}.a"
-    archive.write_bytes(f"!<arch>\n{abi}".encode())
-    return AppleLibrary(
-        target=parse_target(abi),
-        arch=arch,
-        archive=archive,
-        manifest=make_manifest(abi=abi),
-        linked=1000,
-        compressed=400,
-        flags=("profile=size",),
-    )
+from apple_samples import make_package
 
 
 @pytest.fixture
 def package(tmp_path):
-    work = tmp_path / "work"
-    work.mkdir()
-    libraries = tuple(make_library(work, abi) for abi in ("ios-arm64", "ios-simulator-arm64"))
-    for name in ("torchlite.h", "LICENSE", "model.ptl"):
-        (work / name).write_text(name)
-    return ApplePackage(
-        version="2.6.0.1",
-        libraries=libraries,
-        slices=tuple(
-            AppleSlice(platform=one.target.platform, archs=(one.arch,), archive=one.archive)
-            for one in libraries
-        ),
-        header=work / "torchlite.h",
-        sources=data_folder("swift"),
-        licences={"pytorch-LICENSE": work / "LICENSE"},
-        pins={"pytorch": "0" * 64},
-        options=AppleOptions(resources=(work / "model.ptl",)),
-    )
+    return make_package(tmp_path / "work")

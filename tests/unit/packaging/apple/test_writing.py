@@ -11,7 +11,7 @@ import pytest
 
 from builder.core.apple import AppleOptions, AppleSlice, default_version
 from builder.core.targets import Platform
-from builder.core.xcframeworks import MANIFEST, parse_xcframework_manifest
+from builder.core.xcframeworks import MANIFEST, SBOM, parse_xcframework_manifest
 from builder.errors import PackagingError
 from builder.packaging.apple.specs import render_package, render_pod
 from builder.packaging.apple.writing import write_apple
@@ -60,6 +60,12 @@ def test_it_says_of_itself_what_it_holds(package, tmp_path):
     there = {n: hashlib.sha256(data).hexdigest() for n, data in read_all(framework).items()}
     assert listed == {name: digest for name, digest in there.items() if name != MANIFEST}
     assert str(tmp_path) not in (framework / MANIFEST).read_text()
+
+
+def test_the_bill_of_materials_is_as_recorded(package, tmp_path, golden):
+    framework = write_apple(package, tmp_path / "out").framework
+    text = (framework / SBOM).read_text()
+    golden(Path(__file__).parents[3] / "golden/sbom/apple.json", text)
 
 
 def test_the_checksum_is_that_of_the_zip_archive(package, tmp_path):
