@@ -63,8 +63,8 @@ def warn_unused(
     """Returns what to say of accelerators that no model seems to be exported for."""
     used = find_used(wanted.operators, wanted.custom_classes, rules.accelerators)
     return [
-        f"{one.option}: no model names an operator or a class of {one.label}'s, so the runtime "
-        "will hold it for nothing"
+        f"{one.option}: no model names an operator or a class of {one.label}'s; was one exported "
+        "for it?"
         for one in chosen
         if one not in used
     ]
