@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from apple_samples import add_frameworks
+from apple_sdks import add_frameworks
 from samples import make_unit
 
 from builder.core.accelerators import Accelerator

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from apple_samples import add_frameworks, make_sdk
+from apple_sdks import add_frameworks, make_sdk
 from click.testing import CliRunner
 from machos import make_archive, make_object
 from samples import FakeRunner, make_info, make_manifest, make_plan, make_toolchain
