@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from builder.api.accelerators import choose_accelerators, refuse_frameworks
 from builder.api.android import AarOutcome, build_aar, refuse_unpackable
 from builder.api.apple import (
     AppleOutcome,
     build_apple,
     check_xcframework,
     refuse_duplicates,
-    refuse_frameworks,
 )
 from builder.api.building import BuildOutcome, build_runtime
 from builder.api.checking import check_libraries, check_model
@@ -54,6 +54,7 @@ __all__ = [
     "check_libraries",
     "check_model",
     "check_xcframework",
+    "choose_accelerators",
     "diagnose",
     "export_model",
     "fetch_sources",

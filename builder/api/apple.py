@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from builder.api.building import BuildOutcome
     from builder.core.apple import AppleLibrary, AppleOptions, AppleSlice, WrittenApple
     from builder.core.artifacts import SizeReport
+    from builder.core.manifest import Manifest
     from builder.core.policies import PolicyReport
     from builder.core.targets import Platform, Target
     from builder.system.progress import Progress
@@ -29,23 +30,6 @@ class AppleOutcome:
     """Bytes of the static library of each ABI."""
     report: PolicyReport
     """What the rules for libraries on Apple's platforms say of them."""
-
-
-def refuse_frameworks(*, metal: bool, coreml: bool) -> None:
-    """Raises ConfigurationError where Metal or Core ML is asked for."""
-    from builder.errors import ConfigurationError
-    from builder.toolchains.xcode import is_mac
-
-    name = "Metal" if metal else "Core ML" if coreml else ""
-    if not name:
-        return
-    reason = "is not built yet: builder has no index of its operators"
-    if not is_mac():
-        reason = "is Objective-C for a framework of Apple's, which takes Xcode's SDK under macOS"
-    raise ConfigurationError(
-        f"{name} {reason}",
-        hint="leave the option out: XNNPACK runs the model on the processor",
-    )
 
 
 def refuse_duplicates(options: AppleOptions) -> None:
@@ -92,6 +76,9 @@ def build_apple(
             header=data_folder("cmake") / "runtime/torchlite.h",
             sources=data_folder("swift"),
             licences=_find_licences(runtimes),
+            frameworks=tuple(
+                sorted({name for one in libraries for name in _list_frameworks(one.manifest)})
+            ),
             pins=list_pins(),
             options=options,
         )
@@ -121,13 +108,23 @@ def check_xcframework(path: Path, *, apple_sdk: Path | None = None) -> PolicyRep
     framework = xcframeworks.find_xcframework(path)
     if framework is None:
         return None
-    binaries = tuple(xcframeworks.read_binaries(framework))
+    binaries = tuple(xcframeworks.read_binaries(framework, _list_frameworks))
     sdks = {one.target.platform: _find_sdk(one.target, apple_sdk) for one in binaries}
     report = check_slices(binaries, {name: root for name, root in sdks.items() if root})
     manifest = xcframeworks.find_manifest(framework)
     if manifest is None:
         return report
     return merge_reports(report, tuple(xcframeworks.check_contents(framework, manifest)))
+
+
+def _list_frameworks(manifest: Manifest | None) -> tuple[str, ...]:
+    """Returns what a slice links; of somebody else's, all that is known."""
+    from builder.api.accelerators import list_frameworks
+    from builder.core.accelerators import Accelerator
+    from builder.core.apple import FRAMEWORKS
+
+    names = tuple(Accelerator) if manifest is None else manifest.accelerators
+    return tuple(sorted({*FRAMEWORKS, *list_frameworks(names)}))
 
 
 def _find_sdk(target: Target, chosen: Path | None) -> Path | None:
@@ -166,6 +163,7 @@ def _to_binary(library: AppleLibrary) -> AppleBinary:
         target=library.target,
         arch=library.arch,
         contents=library.archive.read_bytes(),
+        frameworks=_list_frameworks(library.manifest),
     )
 
 

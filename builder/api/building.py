@@ -105,6 +105,7 @@ def link_library(
     from builder.native.building import build_runtime as link_runtime
     from builder.native.building import prepare
     from builder.system.locks import folder_lock
+    from builder.toolchains.accelerators import with_accelerators
 
     prepare_sdk(target, request.tools, progress=progress)
     toolchain = locate_toolchain(target, options=request.tools)
@@ -115,7 +116,9 @@ def link_library(
         flavour=request.flavour,
         dtypes=request.dtypes,
         interface=interface,
+        accelerators=request.accelerators,
     )
+    toolchain = with_accelerators(toolchain, plan.accelerators)
     _refuse_vulkan(plan)
     _note_choices(plan, progress)
     build = _native_build(plan, toolchain, progress=progress, jobs=request.jobs)
@@ -263,5 +266,6 @@ def _note_choices(plan: BuildPlan, progress: Progress) -> None:
         f"{len(listed.operators)} root operators, {len(listed.custom_classes)} custom classes, "
         f"static dispatch to {' and '.join(plan.static_dispatch)}, for {plan.target}"
         + "".join(f", with {name}'s sources" for name, _ in plan.features)
+        + "".join(f", with {one.label}" for one in plan.accelerators)
     )
     progress.note(f"kernels for {plan.dtypes}: {plan.dtypes_reason}")

@@ -24,7 +24,10 @@ def check_model(model: Path, runtime: Path) -> Coverage:
         VerificationError: a manifest cannot be read.
     """
     from builder.api.models import find_dtypes, read_models
+    from builder.core.accelerators import find_used
     from builder.core.dtypes import EVERYTHING
+    from builder.core.targets import parse_target
+    from builder.selection.rules import load_rules
     from builder.verify.coverage import Coverage, build_hint, find_obstacles, merge_obstacles
 
     (info,) = read_models((model,))
@@ -33,13 +36,16 @@ def check_model(model: Path, runtime: Path) -> Coverage:
     untold = choice.dtypes == EVERYTHING and any(
         manifest.dtypes != EVERYTHING for manifest in manifests.values()
     )
+    used = find_used(info.operators, info.custom_classes, load_rules().accelerators)
+    targets = (parse_target(abi) for abi in manifests)
+    needed = used if any(target and target.is_apple for target in targets) else ()
     found = {
         abi: find_obstacles(info, manifest, dtypes=choice.dtypes)
         for abi, manifest in manifests.items()
     }
     return Coverage(
         obstacles=merge_obstacles(found),
-        rebuild=build_hint(model, *manifests),
+        rebuild=build_hint(model, *manifests, accelerators=needed),
         note=f"dtypes are not checked: {choice.reason}" if untold else "",
     )
 

@@ -126,6 +126,7 @@ def make_manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
         source_version=plan.source_version,
         source_digest=plan.source_digest,
         features=tuple(name for name, _ in plan.features),
+        accelerators=tuple(map(str, plan.accelerators)),
         plan_key=plan.key,
         static_dispatch=tuple(map(str, plan.static_dispatch)),
         toolchain=plan.toolchain,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from builder.core.accelerators import Accelerator
     from builder.core.dtypes import DtypeSet
     from builder.core.plan import BuildPlan, Interface
     from builder.core.profile import Flavour
@@ -23,11 +24,12 @@ def plan_build(
     flavour: Flavour | None = None,
     dtypes: DtypeSet | None = None,
     interface: Interface | None = None,
+    accelerators: Sequence[Accelerator] = (),
 ) -> BuildPlan:
     """Returns what building a runtime for models and operator lists would do; writes nothing.
 
     Without `dtypes`, kernels are for those that can occur in the models; without `interface`, the
-    runtime has the C API.
+    runtime has the C API. Targets that are not Apple's take no notice of `accelerators`.
 
     Raises:
         ModelError: a file cannot be read, or its bytecode not by the runtime.
@@ -62,6 +64,7 @@ def plan_build(
         dtypes=choice.dtypes,
         dtypes_reason=choice.reason,
         interface=interface or Interface.C,
+        accelerators=tuple(sorted(accelerators)) if target.is_apple else (),
     )
 
 
@@ -83,6 +86,7 @@ def plan_builds(request: BuildRequest, targets: Sequence[Target]) -> list[BuildP
             toolchain=locate_toolchain(target, options=alone),
             flavour=request.flavour,
             dtypes=request.dtypes,
+            accelerators=request.accelerators,
         )
         for target in targets
     ]

@@ -41,7 +41,9 @@ def choose_operators(build: NativeBuild, graph: UnitGraph, *, skip_unknown: bool
     Raises:
         ModelError: an operator is unknown or cannot be built, and is not to be skipped.
     """
+    from builder.native.accelerators import find_accelerator_units
     from builder.selection.choosing import find_raising, find_refusals, select
+    from builder.selection.devices import read_devices, refuse_absent, warn_unused
     from builder.selection.rules import load_rules
     from builder.selection.upgraders import add_upgraders, read_upgraders
 
@@ -53,11 +55,16 @@ def choose_operators(build: NativeBuild, graph: UnitGraph, *, skip_unknown: bool
     for operator, reason in skipped.items():
         build.progress.note(f"left out: {operator}, {reason}")
     served = served.without(skipped)
+    chosen = build.plan.accelerators
+    refuse_absent(served, chosen, rules)
+    for warning in warn_unused(served, chosen, rules):
+        build.progress.note(warning)
     for operator, reason in find_raising(served, catalogue, rules).items():
         build.progress.note(f"raises when called: {operator}, {reason}")
+    devices = read_devices(find_accelerator_units(graph, chosen))
     return Serving(
         operators=served,
-        selection=select(served, catalogue, rules),
+        selection=select(served, catalogue, rules, devices),
         skipped=frozenset(skipped),
     )
 
@@ -107,7 +114,7 @@ def list_hand_written(graph: UnitGraph) -> list[tuple[str, Path]]:
     return [
         (unit.id, Path(unit.source))
         for unit in graph.units.values()
-        if unit.language == "CXX" and not unit.generated
+        if unit.language in {"CXX", "OBJCXX"} and not unit.generated
     ]
 
 

@@ -14,6 +14,7 @@ from builder.cli.console import ConsoleProgress, format_bytes, print_json, print
 from builder.cli.options import (
     aar_options,
     abis_option,
+    accelerator_options,
     apple_options,
     dtypes_option,
     flavour_options,
@@ -30,6 +31,7 @@ from builder.core.policies import describe_findings
 
 if TYPE_CHECKING:
     from builder.api import AarOutcome, AppleOutcome, BuildOutcome
+    from builder.core.accelerators import Accelerator
     from builder.core.android import AarOptions
     from builder.core.apple import AppleOptions
     from builder.core.dtypes import DtypeSet
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
 @min_ios_option
 @aar_options
 @apple_options
+@accelerator_options
 @click.option(
     "--skip-unknown",
     is_flag=True,
@@ -84,6 +87,7 @@ def command(
     tools: ToolchainOptions,
     aar: AarOptions,
     apple: AppleOptions,
+    accelerators: tuple[Accelerator, ...],
     skip_unknown: bool,
     verbose: bool,
     dry_run: bool,
@@ -103,6 +107,7 @@ def command(
       builder build mobilenet_v2.ptl --abi linux-x86_64 -o out
       builder build model.ptl --abi arm64-v8a --abi armeabi-v7a --asset model.ptl -o out
       builder build model.ptl --abi ios-arm64 --abi ios-simulator-arm64 -o out
+      builder build metal.ptl --abi ios-arm64 --metal -o out
       builder build detector.ptl classifier.ptl -o out --jobs 8
       builder build model.ptl --profile debug
       builder build model.ptl -o out --launcher ccache+distcc
@@ -121,8 +126,10 @@ def command(
         jobs=jobs,
         lock_timeout=lock_timeout,
         skip_unknown=skip_unknown,
+        accelerators=accelerators,
     )
     targets = api.locate_targets(abis, min_api=min_api, min_ios=min_ios)
+    api.refuse_frameworks(accelerators, targets, tools.apple_sdk)
     if any(target.is_android for target in targets):
         api.refuse_unpackable(aar)
     apple = replace(apple, resources=aar.assets)

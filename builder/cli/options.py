@@ -253,28 +253,44 @@ def apple_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="URL",
         help="Where the xcframework's zip will be served, for SwiftPM and CocoaPods.",
     )
-    metals = click.option("--metal", is_flag=True, help="Metal's operators, under macOS.")
-    coremls = click.option("--coreml", is_flag=True, help="Core ML's operators, under macOS.")
 
     @functools.wraps(command)
     def with_apple(
         *,
         pod_version: str | None,
         xcframework_url: str | None,
-        metal: bool,
-        coreml: bool,
         **others: object,
     ) -> object:
-        from builder import api
-
-        api.refuse_frameworks(metal=metal, coreml=coreml)
         try:
             apple = AppleOptions(version=pod_version, url=xcframework_url)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
         return command(apple=apple, **others)
 
-    return versions(urls(metals(coremls(with_apple))))
+    return versions(urls(with_apple))
+
+
+def accelerator_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --metal and --coreml, which `command` gets as one `accelerators`."""
+    metals = click.option(
+        "--metal",
+        is_flag=True,
+        help="For Apple's ABIs: kernels for Metal, for models exported with --backend metal.",
+    )
+    coremls = click.option(
+        "--coreml",
+        is_flag=True,
+        help="For Apple's ABIs: the delegate for models that were lowered to Core ML.",
+    )
+
+    @functools.wraps(command)
+    def with_accelerators(*, metal: bool, coreml: bool, **others: object) -> object:
+        from builder import api
+
+        chosen = api.choose_accelerators(metal=metal, coreml=coreml)
+        return command(accelerators=chosen, **others)
+
+    return metals(coremls(with_accelerators))
 
 
 def flavour_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ import click
 from builder.cli.console import print_json, print_table
 from builder.cli.options import (
     abis_option,
+    accelerator_options,
     dtypes_option,
     flavour_options,
     inputs_argument,
@@ -20,6 +21,7 @@ from builder.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from builder.core.accelerators import Accelerator
     from builder.core.dtypes import DtypeSet
     from builder.core.plan import BuildPlan
     from builder.core.profile import Flavour
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 @toolchain_options
 @min_api_option
 @min_ios_option
+@accelerator_options
 @click.option("--json", "as_json", is_flag=True, help="Print the whole plan as JSON.")
 def command(
     models: tuple[Path, ...],
@@ -43,6 +46,7 @@ def command(
     flavour: Flavour,
     dtypes: DtypeSet | None,
     tools: ToolchainOptions,
+    accelerators: tuple[Accelerator, ...],
     as_json: bool,
 ) -> None:
     """Prints what `builder build` would do for the same arguments, and builds nothing.
@@ -56,8 +60,11 @@ def command(
     """
     from builder import api
 
-    request = api.BuildRequest(inputs=models, flavour=flavour, dtypes=dtypes, tools=tools)
+    request = api.BuildRequest(
+        inputs=models, flavour=flavour, dtypes=dtypes, tools=tools, accelerators=accelerators
+    )
     targets = api.locate_targets(abis, min_api=min_api, min_ios=min_ios)
+    api.refuse_frameworks(accelerators, targets, tools.apple_sdk)
     print_plans(api.plan_builds(request, targets), as_json=as_json)
 
 
@@ -71,6 +78,7 @@ def print_plans(plans: Sequence[BuildPlan], *, as_json: bool) -> None:
 
 
 def _print_plan(plan: BuildPlan) -> None:
+    labels = ", ".join(one.label for one in plan.accelerators)
     print_table(
         ("plan", plan.key),
         (
@@ -81,6 +89,7 @@ def _print_plan(plan: BuildPlan) -> None:
             ("custom classes", ", ".join(plan.operator_list.custom_classes) or "-"),
             ("kernels for", str(plan.dtypes)),
             ("because", plan.dtypes_reason),
+            *((("accelerators", labels),) if labels else ()),
             ("static dispatch", ", ".join(plan.static_dispatch)),
             ("PyTorch", plan.source_version),
             ("sources", plan.source_digest[:16]),

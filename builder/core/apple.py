@@ -18,6 +18,8 @@ MODULE = "TorchLite"
 POD = "LibTorch-Lite"
 """The published pod, so that an app changes the version and nothing else."""
 ARCHIVE = "libTorchLite.a"
+FRAMEWORKS = ("Accelerate",)
+"""Of Apple's, that every build names; an app's linker takes what is used."""
 REVISION = 1
 """Of the package around one PyTorch version; goes up when layout or Swift sources change."""
 
@@ -104,6 +106,8 @@ class ApplePackage:
     pins: Mapping[str, str] = field(default_factory=dict)
     """Source -> commit or SHA-256 that it was pinned by."""
     options: AppleOptions = field(default_factory=AppleOptions)
+    frameworks: tuple[str, ...] = FRAMEWORKS
+    """Of Apple's, that an app has to link, sorted."""
 
     @property
     def min_os(self) -> int:

@@ -44,6 +44,8 @@ class Manifest:
     source_digest: str
     features: tuple[str, ...] = ()
     """Features whose optional sources are in it, sorted."""
+    accelerators: tuple[str, ...] = ()
+    """What of Apple's devices it can use beside the processor, sorted."""
     plan_key: str
     static_dispatch: tuple[str, ...]
     toolchain: tuple[str, ...]
@@ -58,6 +60,7 @@ class Manifest:
         """Returns the manifest as `parse_manifest` reads it; no times, no absolute paths."""
         return {
             "abi": self.abi,
+            **({"accelerators": list(self.accelerators)} if self.accelerators else {}),
             "bytecode_versions": {"max": self.bytecode_max, "min": self.bytecode_min},
             "custom_classes": sorted(self.custom_classes),
             "dtypes": self.dtypes.to_json(),
@@ -111,6 +114,7 @@ def read_manifest(value: object) -> Manifest:
         source_version=fields.text("source_version"),
         source_digest=fields.text("source_digest"),
         features=fields.texts("features"),
+        accelerators=fields.texts("accelerators", absent=()),
         plan_key=fields.text("plan_key"),
         static_dispatch=fields.texts("static_dispatch"),
         toolchain=fields.texts("toolchain"),
@@ -197,8 +201,10 @@ class Fields:
             raise ValueError(f"{key!r} of {self._where} is no list: {value!r:.60}")  # noqa: TRY004
         return value
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        """Returns a list of texts."""
+    def texts(self, key: str, *, absent: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """Returns a list of texts; `absent`, where given, for a key that older files lack."""
+        if absent is not None and key not in self._value:
+            return absent
         values = self.items(key)
         if not all(isinstance(value, str) for value in values):
             raise ValueError(f"{key!r} of {self._where} holds more than texts")

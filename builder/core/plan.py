@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from builder.core.accelerators import Accelerator
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.model import OperatorList
 from builder.core.profile import Flavour
@@ -61,6 +62,8 @@ class BuildPlan:
     dtypes_reason: str = "as asked"
     """Why these; it decides no bytes."""
     interface: Interface = Interface.C
+    accelerators: tuple[Accelerator, ...] = ()
+    """What of Apple's devices it can use beside the processor, sorted."""
 
     @property
     def objects_key(self) -> str:
@@ -91,6 +94,7 @@ class BuildPlan:
             dict(self.features),
             str(self.interface),
             list(self.link_flags),
+            *([list(map(str, self.accelerators))] if self.accelerators else ()),
         )[:16]
 
     def to_json(self) -> dict[str, Any]:
@@ -98,6 +102,7 @@ class BuildPlan:
         listed = self.operator_list
         return {
             "abi": self.target.abi,
+            "accelerators": list(map(str, self.accelerators)),
             "configuration": list(self.configuration),
             "bytecode_versions": list(listed.bytecode_versions),
             "custom_classes": list(listed.custom_classes),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builder.core.accelerators import Accelerator
 from builder.core.dtypes import DtypeSet
 from builder.core.profile import Flavour
 from builder.core.toolchain import ToolchainOptions
@@ -24,5 +25,7 @@ class BuildRequest:
     """Compilations at once; as many as the launcher or ninja deems right when None."""
     lock_timeout: float = -1
     """Seconds to wait for another builder on the same objects; below zero, for ever."""
+    accelerators: tuple[Accelerator, ...] = ()
+    """What Apple's targets are to use beside the processor; others take no notice."""
     skip_unknown: bool = False
     """Leaves out operators that cannot be built, and names them, instead of refusing."""

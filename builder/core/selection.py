@@ -18,6 +18,9 @@ class Selection:
     """Units to compile whatever operators are selected."""
     by_hand: Mapping[Operator, frozenset[str]] = field(default_factory=dict)
     """Operator that sources register by hand -> units to compile for it."""
+    at_run_time: frozenset[str] = frozenset()
+    """Structs of `at::_ops` whose callers ask the tensor's device first, since kernels for another
+    device than the processor are registered."""
     limits: Mapping[str, str]
     """Unit id -> text of the header that limits it, whether it is reached or not: what it registers
     of the operators it has by hand, or what it can leave out."""

@@ -13,6 +13,12 @@ _DIRECTIVE = "$ld$"
 """Start of names that tell the linker of other versions of the system."""
 _KINDS = ("symbols", "weak-symbols", "thread-local-symbols")
 _JSON_KINDS = ("global", "weak", "thread_local")
+_OBJECTIVE = {
+    "class": ("_OBJC_CLASS_$_", "_OBJC_METACLASS_$_"),
+    "eh-type": ("_OBJC_EHTYPE_$_",),
+    "ivar": ("_OBJC_IVAR_$_",),
+}
+"""What stubs list by name alone -> how the symbols for it start."""
 
 
 def render_stub(install_name: str, symbols: Iterable[str], targets: Iterable[str]) -> str:
@@ -53,6 +59,9 @@ def _read_yaml(text: str, target: str) -> Iterator[str]:
             if target in listed["targets"]:
                 for kind in _KINDS:
                     yield from map(str, listed.get(kind, ()))
+                for kind in _OBJECTIVE:
+                    plural = "es" if kind == "class" else "s"
+                    yield from _spell(kind, listed.get(f"objc-{kind}{plural}", ()))
 
 
 def _read_json(text: str, target: str) -> Iterator[str]:
@@ -69,3 +78,11 @@ def _list_names(listed: Mapping[str, Any]) -> Iterator[str]:
     for part in ("text", "data"):
         for kind in _JSON_KINDS:
             yield from map(str, listed.get(part, {}).get(kind, ()))
+        for kind in _OBJECTIVE:
+            key = f"objc_{kind.replace('-', '_')}"
+            yield from _spell(kind, listed.get(part, {}).get(key, ()))
+
+
+def _spell(kind: str, names: Iterable[object]) -> Iterator[str]:
+    """Yields the symbols of classes, exception types or instance variables."""
+    return (f"{start}{name}" for name in names for start in _OBJECTIVE[kind])

@@ -15,7 +15,7 @@ class TranslationUnit:
     library: str
     """The upstream CMake target it belongs to."""
     language: str
-    """`C`, `CXX` or `ASM`."""
+    """`C`, `CXX`, `OBJCXX` or `ASM`."""
     source: str
     """Absolute path of the file to compile."""
     flags: tuple[str, ...]

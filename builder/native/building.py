@@ -17,6 +17,7 @@ from builder.core.sources import SourceTree
 from builder.core.toolchain import Toolchain
 from builder.core.units import UnitGraph
 from builder.errors import NativeBuildError
+from builder.native.accelerators import add_accelerators
 from builder.native.closure import close
 from builder.native.configure import configure, generate, make_includes_relative
 from builder.native.features import add_features
@@ -36,6 +37,7 @@ from builder.native.macho import DYLIB, write_static
 from builder.native.ninja import CompileFolder, Prefix
 from builder.native.reply import Roots, read_unit_graph
 from builder.native.rounds import Linker, compile_wave
+from builder.native.run_time_dispatch import ask_at_run_time
 from builder.native.slices import Slices
 from builder.native.units import (
     LIBRARY,
@@ -125,13 +127,10 @@ def prepare(build: NativeBuild) -> UnitGraph:
     if dropped:
         build.progress.note(f"dropped {dropped} objects that a power loss may have torn")
     graph = read_unit_graph(Roots(build.tree.root, layout.configured), build.tuning)
-    return add_features(
-        graph,
-        build.features,
-        build.plan.static_dispatch,
-        pytorch=build.tree.root,
-        level=build.tuning.kernels,
-    )
+    root, level = build.tree.root, build.tuning.kernels
+    dispatch = build.plan.static_dispatch
+    graph = add_features(graph, build.features, dispatch, pytorch=root, level=level)
+    return add_accelerators(graph, build.plan.accelerators, pytorch=root, level=level)
 
 
 def _generate(build: NativeBuild) -> None:
@@ -169,11 +168,12 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
         dtypes=build.plan.dtypes,
         interface=build.interface,
         headers=build.headers,
+        accelerators=build.plan.accelerators,
     )
     folder = compile_folder(build)
     name = DYLIB if build.plan.target.is_apple else build.interface.soname
     linked = build.layout.plan / "unstripped" / name
-    generated = read_generated(build.layout.configured)
+    generated = ask_at_run_time(read_generated(build.layout.configured), selection.at_run_time)
     slices = Slices(generated, graph, build.layout.slices)
     index = load_index(build.index_files, graph, generated)
     linker = Linker(build=build, units=units, slices=slices, folder=folder, output=linked)

@@ -95,7 +95,10 @@ def render_ninja(
     system = map(folder.relocate, toolchain.system_flags)
     common = " ".join(map(_quote, (*system, *folder.map_prefixes(toolchain))))
     lines = ["ninja_required_version = 1.10", "builddir = .", ""]
-    for language, tool in (("C", toolchain.cc), ("CXX", toolchain.cxx), ("ASM", toolchain.cc)):
+    tools = {"C": toolchain.cc, "CXX": toolchain.cxx, "ASM": toolchain.cc}
+    if toolchain.target.is_apple:
+        tools["OBJCXX"] = toolchain.cxx  # clang knows it by the file's name
+    for language, tool in tools.items():
         clang = f"{_quote(str(tool.path))} {common}"
         step = f"{_LAUNCHER} {clang} $flags -MD -MF $out.d -MT $out -c $in"
         twofold = toolchain.target.is_apple and language != "ASM"

@@ -7,14 +7,22 @@ from builder.core.operators import Operator, near_names
 from builder.core.selection import Selection
 from builder.errors import ModelError
 from builder.selection.catalogue import OperatorCatalogue
+from builder.selection.devices import NO_DEVICES, Devices
 from builder.selection.registrations import render_allowlist, render_registrations
 from builder.selection.rules import SelectionRules
 
 _BRIEF_TENSORS = "#pragma once\n#define TORCHLITE_BRIEF_TENSORS\n"
 
 
-def select(wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionRules) -> Selection:
+def select(
+    wanted: OperatorList,
+    catalogue: OperatorCatalogue,
+    rules: SelectionRules,
+    devices: Devices = NO_DEVICES,
+) -> Selection:
     """Returns what a runtime for `wanted` registers.
+
+    All that `devices` have is registered: composite operators may call any of it.
 
     Raises:
         ModelError: an operator is unknown to this PyTorch or belongs to a library builder does not
@@ -29,21 +37,24 @@ def select(wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionR
         for operator in operators
         if operator not in dispatched
     }
+    elsewhere = {o: entry for o, entry in catalogue.dispatcher.items() if o in devices.operators}
     classes = _find_classes(wanted, catalogue, rules)
     registering = (rules.custom_classes.get(c.split(".")[0], ()) for c in classes)
     mentions = catalogue.mentions()
     silent = not any(operator.name in rules.printing for operator in operators)
     limits = {rules.printing_unit: _BRIEF_TENSORS} if silent else {}
     return Selection(
-        registrations=render_registrations(dispatched, operators),
-        always=rules.always.union(*registering),
+        registrations=render_registrations(dispatched, operators, elsewhere),
+        always=rules.always.union(*registering, devices.units),
         by_hand=by_hand,
+        at_run_time=frozenset(entry.struct for entry in elsewhere.values()),
         limits=limits
         | {
             unit: render_allowlist(
                 [o for o in by_hand if str(o) in named or o.name in named], classes
             )
             for unit, named in mentions.items()
+            if unit not in devices.units
         },
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from builder.core.operators import Operator
 from builder.core.registrations import registration_name
@@ -44,13 +45,23 @@ _BIND = """\
 
 
 def render_registrations(
-    dispatched: Mapping[Operator, DispatcherOperator], selected: Sequence[Operator]
+    dispatched: Mapping[Operator, DispatcherOperator],
+    selected: Sequence[Operator],
+    declared: Mapping[Operator, DispatcherOperator] = MappingProxyType({}),
 ) -> str:
-    """Returns the source that registers `dispatched` and lists `selected`; sorted."""
-    headers = sorted({entry.header for entry in dispatched.values()})
+    """Returns the source that registers `dispatched` and lists `selected`; sorted.
+
+    Of `declared` the schemas are registered: kernels for other devices than the processor are
+    found by them.
+    """
+    alone = {o: entry for o, entry in declared.items() if o not in dispatched}
+    headers = sorted({entry.header for entry in (*dispatched.values(), *alone.values())})
     includes = [f"#include <{header}>" for header in headers]
     functions = [_function(operator, dispatched[operator]) for operator in sorted(dispatched)]
     calls = [f"  {registration_name(operator)}(m);" for operator in sorted(dispatched)]
+    calls += [
+        f"  m.def(at::_ops::{alone[operator].struct}::schema_str);" for operator in sorted(alone)
+    ]
     names = [f'    "{operator}",' for operator in sorted(selected)]
     return "\n".join(
         [

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+from builder.core.accelerators import Accelerator, AcceleratorUse
 from builder.core.features import Feature
 
 
@@ -28,6 +29,9 @@ class SelectionRules:
     raising: Mapping[str, str]
     libraries: Mapping[str, str]
     features: tuple[Feature, ...] = ()
+    accelerators: tuple[AcceleratorUse, ...] = ()
+    delegates: str = ""
+    """Namespace of the custom classes that whole models are handed to."""
 
 
 @cache
@@ -58,4 +62,13 @@ def load_rules() -> SelectionRules:
             )
             for name, feature in data["features"].items()
         ),
+        accelerators=tuple(
+            AcceleratorUse(
+                accelerator=Accelerator(name),
+                operators=tuple(use["operators"]),
+                classes=tuple(use["classes"]),
+            )
+            for name, use in data["accelerators"].items()
+        ),
+        delegates=data["delegates"],
     )

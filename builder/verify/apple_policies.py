@@ -30,8 +30,10 @@ class StubPolicy:
     optional: tuple[str, ...]
     inside: tuple[str, ...]
     """Patterns of what the libraries re-export."""
-    frameworks: tuple[str, ...]
-    """Names of those that are frameworks."""
+    framework: str
+    """Path of the stub of a framework, by its name."""
+    reexported: tuple[str, ...]
+    """Patterns of what a framework re-exports, by its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,10 @@ class ApplePolicies:
     """Patterns of what it may export."""
     linker: tuple[str, ...]
     """Symbols that every linker makes by itself."""
+    linker_patterns: tuple[str, ...]
+    """Patterns of more."""
+    objective: tuple[str, ...]
+    """Patterns of symbols that only an SDK with frameworks can tell."""
     stubs: StubPolicy
     since: tuple[SincePolicy, ...]
     device_paths: tuple[str, ...]
@@ -61,13 +67,18 @@ def parse_apple_policies(text: str) -> ApplePolicies:
     """Returns the policies of TOML; TypeError, KeyError or ValueError where a key is wrong."""
     data = tomllib.loads(text)
     exports, stubs = data.pop("exports"), data.pop("stubs")
-    kept = {key: tuple(stubs.pop(key)) for key in ("optional", "inside", "frameworks")}
+    kept = {key: tuple(stubs.pop(key)) for key in ("optional", "inside", "reexported")}
+    framework, linker = stubs.pop("framework"), data.pop("linker")
     policies = ApplePolicies(
         rules=tuple(Rule(**rule) for rule in data.pop("rules")),
         required=tuple(exports["required"]),
         allowed=tuple(exports["allowed"]),
-        linker=tuple(data.pop("linker")["symbols"]),
-        stubs=StubPolicy(libraries={n: tuple(paths) for n, paths in stubs.items()}, **kept),
+        linker=tuple(linker["symbols"]),
+        linker_patterns=tuple(linker["patterns"]),
+        objective=tuple(data.pop("objective")["patterns"]),
+        stubs=StubPolicy(
+            libraries={n: tuple(paths) for n, paths in stubs.items()}, framework=framework, **kept
+        ),
         since=tuple(
             SincePolicy(
                 version=parse_os_version(entry["version"]), patterns=tuple(entry["patterns"])

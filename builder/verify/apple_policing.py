@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.core.apple import FRAMEWORKS
 from builder.core.macho import MachFile, read_macho, read_members
 from builder.core.policies import PolicyFinding, PolicyReport, Verdict
 from builder.core.targets import Platform, Target, format_os_version
@@ -26,6 +27,8 @@ class AppleBinary:
     """With the deployment target."""
     arch: str
     contents: bytes
+    frameworks: tuple[str, ...] = FRAMEWORKS
+    """Those that its package links."""
 
 
 def check_slices(binaries: Iterable[AppleBinary], sdks: Mapping[Platform, Path]) -> PolicyReport:
@@ -49,24 +52,31 @@ def check_slices(binaries: Iterable[AppleBinary], sdks: Mapping[Platform, Path])
 
 
 def read_system(
-    sdk: Path, target: Target, arch: str, stubs: StubPolicy
+    sdk: Path, target: Target, arch: str, stubs: StubPolicy, frameworks: Iterable[str] = FRAMEWORKS
 ) -> dict[str, frozenset[str]]:
     """Returns library -> symbols for `target`, as the stubs of an SDK say.
+
+    Frameworks that the SDK has not are left out.
 
     Raises:
         ValueError: a stub is missing or cannot be read.
     """
-    name = f"{arch}-{target.platform}"
+    platform = f"{arch}-{target.platform}"
     found: dict[str, frozenset[str]] = {}
     for library, candidates in stubs.libraries.items():
         path = next((sdk / one for one in candidates if (sdk / one).is_file()), None)
         if path is not None:
-            found[library] = parse_stub(path.read_text(), name)
+            found[library] = parse_stub(path.read_text(), platform)
         elif library not in stubs.optional:
             raise ValueError(f"{sdk.name} has no {candidates[0]}")
-    for pattern in stubs.inside:
+    for name in frameworks:
+        path = sdk / stubs.framework.format(name=name)
+        if path.is_file():
+            found[name] = parse_stub(path.read_text(), platform)
+    inside = (one.format(name=name) for name in frameworks for one in stubs.reexported)
+    for pattern in (*stubs.inside, *inside):
         for path in sorted(sdk.glob(pattern)):
-            found[path.name] = parse_stub(path.read_text(), name)
+            found[path.name] = parse_stub(path.read_text(), platform)
     return found
 
 
@@ -79,12 +89,14 @@ def _check(
         yield _finding(policies.rules[0], binary, Verdict.VIOLATED, str(error), policies)
         return
     sdk = sdks.get(binary.target.platform)
-    system = read_system(sdk, binary.target, binary.arch, policies.stubs) if sdk else None
+    names, stubs = binary.frameworks, policies.stubs
+    system = read_system(sdk, binary.target, binary.arch, stubs, names) if sdk else None
     subject = Slice(
         target=binary.target,
         arch=binary.arch,
         members=members,
         system=system,
+        frameworks=names,
         policies=policies,
     )
     for rule in policies.rules:
@@ -114,7 +126,7 @@ def _finding(
         "platform": str(binary.target.platform),
         "min_os": format_os_version(binary.target.min_os),
         "exports": ", ".join(policies.allowed),
-        "frameworks": ", ".join(policies.stubs.frameworks),
+        "frameworks": ", ".join(binary.frameworks),
     }
     return PolicyFinding(
         rule=rule.name,

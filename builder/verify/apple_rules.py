@@ -26,6 +26,8 @@ class Slice:
     """File of the library -> what it says, or why it cannot be read."""
     system: Mapping[str, frozenset[str]] | None
     """Library of the system -> its symbols; None when that is not known."""
+    frameworks: tuple[str, ...] = ()
+    """What of them may be frameworks."""
     policies: ApplePolicies
 
     @property
@@ -91,16 +93,22 @@ def _check_exports(subject: Slice) -> Iterator[str]:
 def _check_imports(subject: Slice) -> Iterator[str]:
     if subject.system is None:
         raise UncheckedError("needs an SDK: --apple-sdk DIR, or builder fetch --feature apple")
-    there = frozenset(subject.policies.linker).union(*subject.system.values())
-    unknown = sorted(subject.undefined - there)
+    policies = subject.policies
+    there = frozenset(policies.linker).union(*subject.system.values())
+    absent = sorted(set(subject.frameworks) - set(subject.system))
+    untold = policies.objective if absent else ()
+    given = (*policies.linker_patterns, *untold)
+    unknown = [name for name in sorted(subject.undefined - there) if not _matches(name, given)]
     if unknown:
         yield f"{len(unknown):,} symbols that none of them has: {some(unknown)}"
-    for since in subject.policies.since:
+    for since in policies.since:
         if subject.target.min_os < since.version:
             newer = [n for n in sorted(subject.undefined) if _matches(n, since.patterns)]
             if newer:
                 version = format_os_version(since.version)
                 yield f"{len(newer):,} symbols that are there since {version}: {some(newer)}"
+    if any(_matches(name, untold) for name in subject.undefined - there):
+        raise UncheckedError(f"symbols of frameworks need an SDK that has {', '.join(absent)}")
 
 
 def _check_registrations(subject: Slice) -> Iterator[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from builder.core.accelerators import Accelerator
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.manifest import Manifest
 from builder.core.model import ModelInfo
@@ -119,7 +120,8 @@ def check_served(info: ModelInfo, manifest: Manifest, *, model: Path) -> None:
         )
 
 
-def build_hint(model: Path, *abis: str) -> str:
-    """Returns the command that builds a runtime for `model`."""
+def build_hint(model: Path, *abis: str, accelerators: Iterable[Accelerator] = ()) -> str:
+    """Returns the command that builds a runtime for `model`, which needs `accelerators`."""
     file, options = shlex.quote(str(model)), "".join(f" --abi {abi}" for abi in abis)
+    options += "".join(f" {one.option}" for one in accelerators)
     return f"build one that has them: builder build {file}{options} -o out"

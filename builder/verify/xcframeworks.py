@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import plistlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.parsers.expat import ExpatError
 
+from builder.core.apple import FRAMEWORKS
 from builder.core.macho import is_archive, split_architectures
+from builder.core.manifest import Manifest
 from builder.core.policies import PolicyFinding
 from builder.core.targets import MIN_IOS, Platform, Target
 from builder.core.xcframeworks import (
     MANIFEST,
+    SliceEntry,
     XcframeworkManifest,
     parse_xcframework_manifest,
 )
@@ -68,13 +71,20 @@ def read_manifest(framework: Path) -> XcframeworkManifest:
     return manifest
 
 
-def read_binaries(framework: Path) -> Iterator[AppleBinary]:
+def read_binaries(
+    framework: Path,
+    list_frameworks: Callable[[Manifest | None], tuple[str, ...]] = lambda _: FRAMEWORKS,
+) -> Iterator[AppleBinary]:
     """Yields the static library of every slice, and of every processor in it.
+
+    Args:
+        framework: an xcframework, whoever built it.
+        list_frameworks: returns what a slice that says so of itself links; None where it does not.
 
     Raises:
         ConfigurationError: `Info.plist` or a library cannot be read, or is for another system.
     """
-    oldest = _list_deployment_targets(framework)
+    slices = _list_slices(framework)
     for entry in _read_entries(framework):
         try:
             platform, path, files = _read_slice(framework, entry)
@@ -85,11 +95,13 @@ def read_binaries(framework: Path) -> Iterator[AppleBinary]:
             ) from error
         for arch, contents in files.items():
             target = Target(platform=platform, architecture=_PROCESSORS.get(arch, arch))
+            own = slices.get(target.abi)
             yield AppleBinary(
                 path=f"{path} ({arch})" if len(files) > 1 else path,
-                target=replace(target, min_os=oldest.get(target.abi, MIN_IOS)),
+                target=replace(target, min_os=own.min_os if own else MIN_IOS),
                 arch=arch,
                 contents=contents if is_archive(contents) else b"",
+                frameworks=list_frameworks(own.runtime if own else None),
             )
 
 
@@ -105,11 +117,10 @@ def check_contents(framework: Path, manifest: XcframeworkManifest) -> Iterator[P
     )
 
 
-def _list_deployment_targets(framework: Path) -> dict[str, int]:
+def _list_slices(framework: Path) -> Mapping[str, SliceEntry]:
     """Returns ABI -> what the manifest says; nothing where there is none."""
     manifest = find_manifest(framework)
-    slices = manifest.slices if manifest else {}
-    return {abi: entry.min_os for abi, entry in slices.items()}
+    return manifest.slices if manifest else {}
 
 
 def _read_slice(

@@ -3,6 +3,7 @@
 #include "torchlite.h"
 
 #include "lite_module.h"
+#include "metal.h"
 #include "selected_operators.h"
 #include "values.h"
 
@@ -91,7 +92,7 @@ torchlite_status run(
   c10::InferenceMode guard;
   const auto method = module->module.find_method(name);
   TORCH_CHECK(method.has_value(), "the model has no method '", name, "'");
-  torchlite::Inputs inputs;
+  torchlite::Inputs inputs(torchlite::is_for_metal(module->module));
   auto made = std::make_unique<torchlite_result>();
   made->outputs.set((*method)(to_arguments(*method, values, count, inputs)), inputs, flat);
   *result = made.release();

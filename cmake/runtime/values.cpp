@@ -1,5 +1,7 @@
 #include "values.h"
 
+#include "metal.h"
+
 #include <ATen/ops/clone.h>
 #include <ATen/ops/from_blob.h>
 
@@ -124,7 +126,7 @@ c10::IValue Inputs::read(const torchlite_value& value, c10::TypePtr wanted) {
     case TORCHLITE_VALUE_NONE:
       return {};
     case TORCHLITE_VALUE_TENSOR:
-      return read_tensor(value.as.tensor, wanted.get());
+      return place(read_tensor(value.as.tensor, wanted.get()));
     case TORCHLITE_VALUE_BOOL:
       return value.as.integer != 0;
     case TORCHLITE_VALUE_INT:
@@ -145,6 +147,10 @@ c10::IValue Inputs::read(const torchlite_value& value, c10::TypePtr wanted) {
       return read_group(value, wanted.get());
   }
   refuse("unknown kind");
+}
+
+c10::IValue Inputs::place(c10::IValue read) const {
+  return on_metal_ && read.isTensor() ? c10::IValue(to_metal(read.toTensor())) : read;
 }
 
 bool Inputs::owns(const at::Tensor& tensor) const {
@@ -243,7 +249,7 @@ torchlite_tensor Outputs::describe_tensor(const at::Tensor& given, const Inputs&
     refuse_output(
         std::string("an output has a dtype without a code: ") + c10::toString(given.scalar_type()));
   }
-  at::Tensor tensor = given.contiguous();
+  at::Tensor tensor = to_host(given).contiguous();
   if (inputs.owns(tensor)) {
     tensor = tensor.clone();
   }

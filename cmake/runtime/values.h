@@ -28,6 +28,9 @@ class Failure : public std::runtime_error {
 // The caller's values for one call, on their way in.
 class Inputs {
  public:
+  // `on_metal`: tensors go to Metal's memory.
+  explicit Inputs(bool on_metal = false) : on_metal_(on_metal) {}
+
   c10::IValue read(const torchlite_value& value, c10::TypePtr wanted);
 
   // Memory of the caller ends with the call, so what still points into it has to be copied.
@@ -36,8 +39,10 @@ class Inputs {
  private:
   c10::IValue read_tensor(const torchlite_tensor& tensor, const c10::Type* wanted);
   c10::IValue read_group(const torchlite_value& value, const c10::Type* wanted);
+  c10::IValue place(c10::IValue read) const;
 
   std::vector<torchlite_tensor> tensors_;
+  const bool on_metal_;
 };
 
 // What a method returned, kept for the caller.

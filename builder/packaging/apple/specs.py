@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from builder.core.apple import FRAMEWORK, MODULE, POD
+from builder.core.apple import FRAMEWORK, FRAMEWORKS, MODULE, POD
 from builder.core.targets import format_os_version
 from builder.core.xcframeworks import LICENCES
 
@@ -32,7 +32,7 @@ let package = Package(
             name: "{module}",
             dependencies: ["{framework}"],
             path: "{sources}"{resources},
-            linkerSettings: [.linkedLibrary("c++"), .linkedFramework("Accelerate")]
+            linkerSettings: [{linked}]
         ),
     ]
 )
@@ -56,7 +56,7 @@ Pod::Spec.new do |s|
   s.static_framework = true
   s.source_files = '{sources}/*.swift'
   s.vendored_frameworks = '{framework}.xcframework'
-  s.frameworks = 'Accelerate'
+  s.frameworks = {frameworks}
   s.libraries = 'c++'
   headers = {{ 'SWIFT_INCLUDE_PATHS' => '"${{PODS_XCFRAMEWORKS_BUILD_DIR}}/{pod}/Headers"' }}
   s.pod_target_xcconfig = headers
@@ -66,7 +66,12 @@ Pod::Spec.new do |s|
 
 
 def render_package(
-    *, min_os: int, url: str | None = None, checksum: str = "", resources: Collection[str] = ()
+    *,
+    min_os: int,
+    url: str | None = None,
+    checksum: str = "",
+    resources: Collection[str] = (),
+    frameworks: Sequence[str] = FRAMEWORKS,
 ) -> str:
     """Returns `Package.swift`.
 
@@ -75,6 +80,7 @@ def render_package(
         url: of the zip archive; without it, the xcframework beside the file is taken.
         checksum: of the zip archive; SwiftPM wants it with a URL.
         resources: names of files in the module's folder of resources.
+        frameworks: of Apple's, that the library calls.
     """
     if url is None:
         binary = f'.binaryTarget(name: "{FRAMEWORK}", path: "{FRAMEWORK}.xcframework")'
@@ -84,6 +90,7 @@ def render_package(
             f'            checksum: "{checksum}"\n        )'
         )
     copied = f',\n            resources: [.copy("{RESOURCES}")]' if resources else ""
+    linked = ['.linkedLibrary("c++")', *(f'.linkedFramework("{name}")' for name in frameworks)]
     return _PACKAGE.format(
         tools=_SWIFT_TOOLS,
         module=MODULE,
@@ -92,6 +99,7 @@ def render_package(
         binary=binary,
         sources=SOURCES,
         resources=copied,
+        linked=", ".join(linked),
     )
 
 
@@ -102,6 +110,7 @@ def render_pod(
     checksum: str,
     url: str | None = None,
     resources: Collection[str] = (),
+    frameworks: Sequence[str] = FRAMEWORKS,
 ) -> str:
     """Returns the podspec.
 
@@ -112,6 +121,7 @@ def render_pod(
         url: of that archive; without it, the one beside the podspec is named, though
             `pod '...', :path => 'out/apple'` reads the folder itself.
         resources: names of files in the module's folder of resources.
+        frameworks: of Apple's, that the library calls.
     """
     beside = f'"file://#{{__dir__}}/{POD_ARCHIVE}"'
     bundle = f"  s.resource_bundles = {{ '{MODULE}' => ['{SOURCES}/{RESOURCES}/*'] }}\n"
@@ -128,4 +138,5 @@ def render_pod(
         url=f"'{url}'" if url else beside,
         checksum=checksum,
         resources=bundle if resources else "",
+        frameworks=", ".join(f"'{name}'" for name in frameworks),
     )

@@ -71,7 +71,8 @@ def _write_sources(package: ApplePackage, folder: Path) -> None:
 def _write_specs(package: ApplePackage, folder: Path) -> None:
     """For an app on this machine."""
     names = [path.name for path in package.options.resources]
-    local = render_package(min_os=package.min_os, resources=names)
+    linked = package.frameworks
+    local = render_package(min_os=package.min_os, resources=names, frameworks=linked)
     write_atomically(folder / "Package.swift", local)
     write_atomically(folder / PODSPEC, _render_pod(package, folder, url=None))
 
@@ -81,7 +82,13 @@ def _write_release(package: ApplePackage, folder: Path, url: str, checksum: str)
     release = folder / "release"
     shutil.copytree(folder / SOURCES, release / SOURCES, copy_function=shutil.copyfile)
     names = [path.name for path in package.options.resources]
-    remote = render_package(min_os=package.min_os, url=url, checksum=checksum, resources=names)
+    remote = render_package(
+        min_os=package.min_os,
+        url=url,
+        checksum=checksum,
+        resources=names,
+        frameworks=package.frameworks,
+    )
     write_atomically(release / "Package.swift", remote)
     beside = f"{url.rpartition('/')[0]}/{POD_ARCHIVE}"
     write_atomically(release / PODSPEC, _render_pod(package, folder, url=beside))
@@ -94,6 +101,7 @@ def _render_pod(package: ApplePackage, folder: Path, *, url: str | None) -> str:
         checksum=digest_file(folder / POD_ARCHIVE),
         url=url,
         resources=[path.name for path in package.options.resources],
+        frameworks=package.frameworks,
     )
 
 

@@ -25,7 +25,7 @@ _MODULE_MAP = """\
 module {module} {{
   header "torchlite.h"
   link "c++"
-  link framework "Accelerate"
+{frameworks}
   export *
 }}
 """
@@ -49,7 +49,7 @@ def write_xcframework(package: ApplePackage, folder: Path, *, xcode: Runner | No
         write_atomically(folder / "Info.plist", render_info(package.slices))
         for one in package.slices:
             _copy(one.archive, folder / one.path)
-            write_headers(package.header, folder / one.identifier / _HEADERS)
+            write_headers(package, folder / one.identifier / _HEADERS)
     else:
         _write_with_xcode(package, folder, xcode)
     for name, licence in sorted(package.licences.items()):
@@ -58,10 +58,12 @@ def write_xcframework(package: ApplePackage, folder: Path, *, xcode: Runner | No
     write_atomically(folder / MANIFEST, describe(package, list_files(folder)).to_text())
 
 
-def write_headers(header: Path, folder: Path) -> None:
+def write_headers(package: ApplePackage, folder: Path) -> None:
     """Writes the C header and its module map below `folder`."""
-    _copy(header, folder / FRAMEWORK / "torchlite.h")
-    write_atomically(folder / FRAMEWORK / "module.modulemap", _MODULE_MAP.format(module=FRAMEWORK))
+    _copy(package.header, folder / FRAMEWORK / "torchlite.h")
+    linked = "\n".join(f'  link framework "{name}"' for name in package.frameworks)
+    text = _MODULE_MAP.format(module=FRAMEWORK, frameworks=linked)
+    write_atomically(folder / FRAMEWORK / "module.modulemap", text)
 
 
 def _write_with_xcode(package: ApplePackage, folder: Path, xcode: Runner) -> None:
@@ -70,7 +72,7 @@ def _write_with_xcode(package: ApplePackage, folder: Path, xcode: Runner) -> Non
         for one in package.slices:
             staged = Path(scratch) / one.identifier
             _copy(one.archive, staged / ARCHIVE)
-            write_headers(package.header, staged / _HEADERS)
+            write_headers(package, staged / _HEADERS)
             libraries.append((staged / ARCHIVE, staged / _HEADERS))
         create_xcframework(xcode, libraries, folder)
     sort_info(folder, [one.path for one in package.slices])

@@ -7,7 +7,7 @@ import pytest
 from samples import FakeRunner, make_graph, make_list, make_plan, make_unit
 
 from builder.api.packaging import make_registry
-from builder.api.serving import Serving, confirm_operators
+from builder.api.serving import Serving, confirm_operators, list_hand_written
 from builder.core.operators import Operator
 from builder.core.selection import Selection
 from builder.core.targets import Platform, Target
@@ -72,3 +72,9 @@ def test_operators_that_were_left_out_have_no_price(tmp_path):
     assert registry.operators == (RELU,)
     assert set(registry.by_hand) == {RELU}
     assert registry.limited == {"b.cpp"}
+
+
+def test_operators_are_sought_in_objective_c_too_and_in_nothing_generated():
+    units = {"a.cpp": "CXX", "b.mm": "OBJCXX", "c.c": "C", "d.S": "ASM", "generated/e.cpp": "CXX"}
+    graph = make_graph(*(make_unit(name, language=kind) for name, kind in units.items()))
+    assert [name for name, _ in list_hand_written(graph)] == ["a.cpp", "b.mm"]

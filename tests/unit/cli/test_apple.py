@@ -7,20 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from apple_sdks import add_frameworks, make_sdk
 from click.testing import CliRunner
 from machos import make_archive, make_object
-from samples import make_manifest, make_plan, make_toolchain
+from samples import FakeRunner, make_info, make_manifest, make_plan, make_toolchain
 
 from builder import api
 from builder.api import AppleOutcome
-from builder.cli import build, check, size
+from builder.cli import build, check, plan, size
+from builder.core.accelerators import Accelerator
 from builder.core.apple import AppleLibrary, AppleOptions, ApplePackage, AppleSlice, WrittenApple
 from builder.core.operators import Operator
 from builder.core.policies import PolicyReport
 from builder.core.targets import parse_target
-from builder.errors import ConfigurationError, ModelError, VerificationError
+from builder.errors import ConfigurationError, ModelError, ToolchainError, VerificationError
 from builder.packaging.apple.writing import write_apple
 from builder.system.places import data_folder
+from builder.system.process import Runner
+from builder.toolchains import xcode
+from builder.toolchains.accelerators import list_frameworks
 
 from .test_build import OUTCOME
 
@@ -91,8 +96,7 @@ def test_json(asked):
         (("--min-ios", "11.0"), "only Apple's ABIs have one, from 12.0 on"),
         (("--min-ios", "new"), "'new' is no version of iOS"),
         (("--abi", "linux-x86_64", "--min-api", "21"), "is an ABI of Android"),
-        (("--metal",), "Metal is Objective-C"),
-        (("--coreml",), "Core ML is Objective-C"),
+        (("--abi", "linux-x86_64", "--min-api", "21", "--metal"), "is an ABI of Android"),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_once(asked, arguments, message):
@@ -100,6 +104,62 @@ def test_what_makes_no_sense_is_refused_at_once(asked, arguments, message):
     assert isinstance(result.exception, ConfigurationError)
     assert message in result.exception.message
     assert asked == []
+
+
+@pytest.mark.parametrize("option", ["--metal", "--coreml"])
+@pytest.mark.parametrize("command", [build, plan])
+def test_accelerators_are_for_apples_abis_and_sdks(asked, monkeypatch, option, command):
+    monkeypatch.setattr(xcode, "is_mac", lambda: False)
+    result = run(command, "m.ptl", "--abi", "linux-x86_64", "--abi", "arm64-v8a", option)
+    assert isinstance(result.exception, ConfigurationError)
+    assert f"{option}: none of linux-x86_64, arm64-v8a is" in result.exception.message
+    result = run(command, "m.ptl", "--abi", "ios-arm64", option)
+    assert isinstance(result.exception, ToolchainError)
+    assert "the open headers have no frameworks" in result.exception.message
+    assert asked == []
+
+
+def test_an_sdk_of_apples_decides_whether_accelerators_can_be_built(asked, monkeypatch, tmp_path):
+    monkeypatch.setattr(xcode, "is_mac", lambda: False)
+    sdk = make_sdk(tmp_path / "iPhoneOS.sdk", "iphoneos")
+    arguments = (build, "m.ptl", "--abi", "ios-arm64", "--apple-sdk", sdk, "--metal", "--coreml")
+    result = run(*arguments)
+    assert "iphoneos17.2 has not" in result.exception.message
+    assert "CoreML.framework" in result.exception.message
+    add_frameworks(sdk, *list_frameworks(Accelerator))
+    assert run(*arguments).exception is None
+    assert asked[0] == parse_target("ios-arm64")
+
+
+def test_under_macos_it_is_xcodes_sdk_that_decides(asked, monkeypatch, tmp_path):
+    sdk = make_sdk(tmp_path / "iPhoneOS.sdk", "iphoneos")
+    add_frameworks(sdk, "Foundation", "UIKit", "CoreFoundation", "CoreML")
+    monkeypatch.setattr(xcode, "is_mac", lambda: True)
+    monkeypatch.setattr(Runner, "inherit", lambda: FakeRunner.saying(f"{sdk}\n"))
+    assert run(build, "m.ptl", "--abi", "ios-arm64", "--coreml").exception is None
+    result = run(build, "m.ptl", "--abi", "ios-arm64", "--metal")
+    assert "Metal.framework, MetalPerformanceShaders.framework" in result.exception.message
+
+
+def test_accelerators_are_asked_of_the_build_and_of_apples_plans_only(monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        api.toolchains, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
+    )
+    monkeypatch.setattr(xcode, "is_mac", lambda: False)
+    sdk = make_sdk(tmp_path / "iPhoneOS.sdk", "iphoneos")
+    add_frameworks(sdk, *list_frameworks(Accelerator))
+    given = ("--abi", "ios-arm64", "--abi", "linux-x86_64", "--apple-sdk", sdk, "--metal")
+    apple, linux = json.loads(run(build, MODEL, *given, "--dry-run", "--json").output)
+    assert (apple["accelerators"], linux["accelerators"]) == (["metal"], [])
+    assert run(plan, MODEL, *given).output.count("accelerators") == 1
+
+
+def test_a_model_for_an_accelerator_is_told_the_option(framework, monkeypatch):
+    lowered = make_info("aten::relu", custom_classes=("__backends__.coreml",))
+    monkeypatch.setattr("builder.api.models.read_models", lambda paths: (lowered,))
+    output = run(check, MODEL, framework).output
+    assert "missing custom class: __backends__.coreml\n" in output
+    assert "--abi ios-arm64 --abi ios-simulator-arm64 --coreml -o out" in output
 
 
 def test_a_deployment_target_is_for_apples_abis_only(asked):

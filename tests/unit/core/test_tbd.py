@@ -48,6 +48,24 @@ def test_stubs_of_version_5_are_json():
     assert parse_stub(text, "arm64-ios-simulator") == {"_f", "_w", "_d"}
 
 
+def test_classes_of_objective_c_are_spelt_as_linkers_do():
+    listed = (
+        "    objc-classes:    [ NSString ]\n    objc-eh-types:   [ E ]\n    objc-ivars: [ A.b ]\n"
+    )
+    text = YAML.replace("    weak-symbols:    [ _weak ]\n", listed)
+    assert parse_stub(text, "arm64-ios") >= {
+        *("_OBJC_CLASS_$_NSString", "_OBJC_METACLASS_$_NSString"),
+        *("_OBJC_EHTYPE_$_E", "_OBJC_IVAR_$_A.b"),
+    }
+    data = {"objc_class": ["MTLDevice"], "objc_eh_type": ["E"], "objc_ivar": ["A.b"]}
+    library = {"target_info": [{"target": "arm64-ios"}], "exported_symbols": [{"data": data}]}
+    text = json.dumps({"tapi_tbd_version": 5, "main_library": library})
+    assert parse_stub(text, "arm64-ios") == {
+        *("_OBJC_CLASS_$_MTLDevice", "_OBJC_METACLASS_$_MTLDevice"),
+        *("_OBJC_EHTYPE_$_E", "_OBJC_IVAR_$_A.b"),
+    }
+
+
 def test_what_is_rendered_is_read():
     text = render_stub("/usr/lib/libc++.1.dylib", ["__Znwm", "_b", "__Znwm"], ["arm64-ios"])
     assert parse_stub(text, "arm64-ios") == {"__Znwm", "_b"}

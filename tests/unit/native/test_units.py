@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from samples import make_graph, make_list, make_plan, make_unit
 
+from builder.core.accelerators import Accelerator
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.selection import Selection
 from builder.native.layout import Layout
@@ -28,14 +29,21 @@ GRAPH = make_graph(
 
 @pytest.fixture
 def build(tmp_path):
-    def make(*names: str, prims="one", quantised="two", runtime=Path("/runtime")):
+    def make(*names: str, prims="one", quantised="two", runtime=Path("/runtime"), accelerators=()):
         layout = Layout.of(tmp_path, make_plan(operator_list=make_list(*names)))
         selection = Selection(
             registrations=f"// {names}\n",
             always=frozenset({PRIMS}),
             limits={PRIMS: f"// {prims}\n", QUANTISED: f"// {quantised}\n"},
         )
-        units = make_units(GRAPH, selection, layout, runtime=runtime, version="2.6.0")
+        units = make_units(
+            GRAPH,
+            selection,
+            layout,
+            runtime=runtime,
+            version="2.6.0",
+            accelerators=accelerators,
+        )
         return units, layout
 
     return make
@@ -51,6 +59,14 @@ def test_own_units_are_compiled_like_upstreams(build):
     registrations = units.graph.units[units.resolve(REGISTRATIONS_UNIT)]
     assert Path(registrations.source).read_text() == "// ('aten::relu',)\n"
     assert Path(registrations.source).is_relative_to(layout.registrations)
+
+
+def test_the_api_is_told_of_accelerators_and_nothing_else_is(build):
+    units, _ = build("aten::relu", accelerators=(Accelerator.METAL,))
+    told = {u.id for u in units.graph.units.values() if "-DTORCHLITE_METAL" in u.flags}
+    assert told == {"torchlite/torchlite.cpp", "torchlite/values.cpp"}
+    without, _ = build("aten::relu")
+    assert not any("METAL" in f for u in without.graph.units.values() for f in u.flags)
 
 
 def test_a_limited_unit_is_a_variant_and_the_others_stay_as_they_are(build):

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from apple_sdks import make_sdk
 
 from builder.core.targets import parse_target
 from builder.errors import ToolchainError
@@ -13,18 +13,6 @@ from builder.toolchains.apple_sdk import describe_open_sdk, find_sdk, parse_sett
 DEVICE, SIMULATOR = parse_target("ios-arm64"), parse_target("ios-simulator-arm64")
 INTEL = parse_target("ios-simulator-x86_64")
 DEVELOPER = "Contents/Developer/Platforms"
-
-
-def make_sdk(root, sdk, *, version="17.2", archs=("arm64",), oldest="12.0"):
-    root.mkdir(parents=True)
-    supported = {
-        "Archs": list(archs),
-        "MinimumDeploymentTarget": oldest,
-        "MaximumDeploymentTarget": f"{version}.99",
-    }
-    settings = {"Version": version, "SupportedTargets": {sdk: supported}}
-    (root / "SDKSettings.json").write_text(json.dumps(settings))
-    return root
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from apple_sdks import make_sdk
 
 from builder.core.targets import parse_target
 from builder.errors import ToolchainError
@@ -10,7 +11,6 @@ from builder.system.process import Completed
 from builder.toolchains.xcode import locate_xcode_toolchain, parse_xcode_version
 
 from .machines import Machine
-from .test_apple_sdk import make_sdk
 
 VERSION = "Xcode 15.3\nBuild version 15E204a\n"
 TOOLS = "/Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/bin"

@@ -16,6 +16,9 @@ from builder.verify.policing import refuse_violations
 
 DEVICE = parse_target("ios-arm64")
 STREAM = "__ZTVNSt3__115basic_stringbufIcNS_11char_traitsIcEENS_9allocatorIcEEEE"
+FRAMEWORKS = "System/Library/Frameworks"
+IMAGE = "_OBJC_CLASS_$_MPSImage"
+METAL = ("_MTLCreateSystemDefaultDevice", "_objc_msgSend", IMAGE)
 CODE = ("__TEXT", "__text", TEXT, b"\xc0\x03\x5f\xd6")
 STARTS = ("__DATA", "__mod_init_func", INITIALISERS, bytes(8))
 
@@ -32,6 +35,32 @@ def sdk(tmp_path):
         (tmp_path / "sdk" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "sdk" / name).write_text(render_stub(f"/{name}", symbols, targets))
     return tmp_path / "sdk"
+
+
+@pytest.fixture
+def full_sdk(sdk):
+    """The same with Objective-C's library and two frameworks."""
+    stubs = {
+        "usr/lib/libobjc.A.tbd": ["_objc_msgSend"],
+        f"{FRAMEWORKS}/Metal.framework/Metal.tbd": ["_MTLCreateSystemDefaultDevice"],
+        f"{FRAMEWORKS}/MPS.framework/MPS.tbd": [],
+        f"{FRAMEWORKS}/MPS.framework/Frameworks/MPSCore.framework/MPSCore.tbd": [IMAGE],
+    }
+    for name, symbols in stubs.items():
+        (sdk / name).parent.mkdir(parents=True, exist_ok=True)
+        (sdk / name).write_text(render_stub(f"/{name}", symbols, ("arm64-ios",)))
+    return sdk
+
+
+def check_metal(sdk, *undefined, frameworks=("Accelerate", "MPS", "Metal")):
+    binary = AppleBinary(
+        path="ios-arm64/libTorchLite.a",
+        target=DEVICE,
+        arch="arm64",
+        contents=make_archive(a_o=make_object(undefined=undefined)),
+        frameworks=frameworks,
+    )
+    return check_slices([binary], {DEVICE.platform: sdk})
 
 
 def check(sdk, target=DEVICE, **members):
@@ -136,6 +165,32 @@ def test_without_an_sdk_imports_are_not_checked():
     assert not report.violations
     (finding,) = report.findings
     assert (finding.rule, finding.verdict) == ("imports", Verdict.UNCHECKED)
+
+
+def test_a_slice_may_import_what_its_frameworks_have(full_sdk):
+    needed = (*METAL, "_objc_msgSend$texture", "___isPlatformVersionAtLeast", "_malloc")
+    assert check_metal(full_sdk, *needed).findings == ()
+
+
+def test_a_slice_that_does_not_link_them_may_not(full_sdk):
+    violations = broken(check_metal(full_sdk, *METAL, frameworks=("Accelerate",)))
+    assert "2 symbols that none of them has" in violations["imports"]
+
+
+def test_what_no_framework_has_is_found_beside_what_they_have(full_sdk):
+    violations = broken(check_metal(full_sdk, *METAL, "_OBJC_CLASS_$_Nope"))
+    assert violations == {
+        "imports": "1 symbols that none of them has: _OBJC_CLASS_$_Nope",
+    }
+
+
+def test_an_sdk_without_frameworks_cannot_tell_of_theirs_and_tells_of_the_rest(sdk):
+    report = check_metal(sdk, *METAL, "_malloc")
+    assert not report.violations
+    (finding,) = report.findings
+    assert finding.verdict is Verdict.UNCHECKED
+    assert finding.found == "symbols of frameworks need an SDK that has MPS, Metal"
+    assert "_mallocs" in broken(check_metal(sdk, *METAL, "_mallocs"))["imports"]
 
 
 def test_violations_are_refused_by_name(sdk):

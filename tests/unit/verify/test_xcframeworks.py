@@ -106,6 +106,16 @@ def test_ours_says_which_deployment_target_it_has(framework):
     )
 
 
+def test_the_frameworks_that_a_slice_links_are_asked_of_what_it_says(framework):
+    def list_frameworks(manifest):
+        return ("all",) if manifest is None else (manifest.abi,)
+
+    assert [one.frameworks for one in read_binaries(framework, list_frameworks)] == [("all",)] * 2
+    write_manifest(framework)
+    arm, intel = read_binaries(framework, list_frameworks)
+    assert (arm.frameworks, intel.frameworks) == (("ios-simulator-arm64",), ("all",))
+
+
 def test_somebody_elses_says_nothing(framework):
     assert find_manifest(framework) is None
     with pytest.raises(ConfigurationError, match="does not say what it can run"):

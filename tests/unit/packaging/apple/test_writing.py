@@ -45,6 +45,29 @@ def test_the_xcframework_has_a_slice_for_each_platform(package, tmp_path):
         assert (module.parent / "torchlite.h").is_file()
 
 
+def test_frameworks_are_linked_whichever_way_an_app_takes_it(package, tmp_path):
+    names = ("Accelerate", "CoreML", "Metal")
+    package = replace(package, frameworks=names, options=AppleOptions(url=URL))
+    written = write_apple(package, tmp_path / "out")
+    module = written.framework / "ios-arm64/Headers/LibTorchLite/module.modulemap"
+    assert re.findall(r'^  link framework "(\w+)"$', module.read_text(), re.M) == list(names)
+    for file in ("Package.swift", "release/Package.swift"):
+        text = (written.folder / file).read_text()
+        assert re.findall(r'\.linkedFramework\("(\w+)"\)', text) == list(names)
+        assert '[.linkedLibrary("c++"), .linkedFramework("Accelerate"), ' in text
+    pod = (written.folder / "LibTorch-Lite.podspec").read_text()
+    assert "s.frameworks = 'Accelerate', 'CoreML', 'Metal'\n" in pod
+
+
+def test_without_accelerators_it_is_accelerate_alone(package, tmp_path):
+    written = write_apple(package, tmp_path / "out")
+    module = written.framework / "ios-arm64/Headers/LibTorchLite/module.modulemap"
+    assert module.read_text() == (
+        'module LibTorchLite {\n  header "torchlite.h"\n  link "c++"\n'
+        '  link framework "Accelerate"\n  export *\n}\n'
+    )
+
+
 def test_processors_of_one_platform_share_a_slice():
     both = AppleSlice(platform=Platform.IOS_SIMULATOR, archs=("arm64", "x86_64"), archive=Path("a"))
     assert both.path == "ios-arm64_x86_64-simulator/libTorchLite.a"

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import pytest
+from samples import make_list
+
+from builder import api
+from builder.core.accelerators import Accelerator
+from builder.core.operators import Operator
+from builder.errors import ModelError
+from builder.native.accelerators import load_accelerator_sources
+from builder.selection.choosing import find_refusals, select
+from builder.selection.devices import Devices, read_devices, refuse_absent, warn_unused
+from builder.selection.rules import load_rules
+
+from .test_choosing import CATALOGUE, RULES
+
+METAL_RULES = load_rules()
+UNIT = """\
+// m.impl(TORCH_SELECTIVE_NAME("aten::conv2d"), TORCH_FN(conv2d));
+TORCH_LIBRARY_IMPL(aten, Metal, m) {
+  m.impl(TORCH_SELECTIVE_NAME("aten::add.Tensor"), TORCH_FN(add_Tensor));
+  m.impl(TORCH_SELECTIVE_NAME("aten::hardtanh_"), hardtanh_);
+}
+"""
+DEVICES = Devices(
+    units=frozenset({"metal.mm"}),
+    operators=frozenset({Operator("aten::mul", "Tensor"), Operator("aten::add", "Tensor")}),
+)
+
+
+def test_kernels_are_read_by_exact_name_outside_of_comments(tmp_path):
+    (tmp_path / "metal.mm").write_text(UNIT)
+    found = read_devices({"metal.mm": tmp_path / "metal.mm"})
+    assert set(map(str, found.operators)) == {"aten::add.Tensor", "aten::hardtanh_"}
+    assert found.units == {"metal.mm"}
+
+
+def test_units_of_a_device_are_roots_and_their_operators_can_be_found():
+    chosen = select(make_list("aten::add.Tensor"), CATALOGUE, RULES, DEVICES)
+    assert "metal.mm" in chosen.roots
+    assert chosen.at_run_time == {"add_Tensor", "mul_Tensor"}
+    text = chosen.registrations
+    assert "m.def(at::_ops::mul_Tensor::schema_str);" in text
+    assert "#include <ATen/ops/mul_ops.h>" in text
+    assert "m.def(at::_ops::add_Tensor::schema_str);" not in text  # its binding defines it
+    assert '"aten::mul.Tensor"' not in text  # no model names it
+
+
+def test_without_devices_nothing_is_asked_at_run_time():
+    chosen = select(make_list("aten::add.Tensor"), CATALOGUE, RULES)
+    assert chosen.at_run_time == frozenset()
+    assert "mul_Tensor" not in chosen.registrations
+
+
+def test_units_of_a_device_register_all_they_have():
+    named = {"aten::add": frozenset({"metal.mm", "special.cpp"})}
+    catalogue = type(CATALOGUE)(
+        dispatcher=CATALOGUE.dispatcher,
+        undispatched=CATALOGUE.undispatched,
+        by_hand={**CATALOGUE.by_hand, **named},
+        classes=CATALOGUE.classes,
+    )
+    limits = select(make_list("aten::add.Tensor"), catalogue, RULES, DEVICES).limits
+    assert "special.cpp" in limits
+    assert "metal.mm" not in limits
+
+
+def test_a_model_for_metal_is_refused_without_it_and_told_the_option():
+    refused = find_refusals(make_list("metal_prepack::conv2d_run"), CATALOGUE, METAL_RULES)
+    assert "--metal" in refused[Operator("metal_prepack::conv2d_run")]
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen", "hint"),
+    [
+        ("__backends__.coreml", (), "builder build MODEL --abi ios-arm64 --coreml"),
+        ("__backends__.coreml", (Accelerator.METAL,), "--coreml"),
+        ("__backends__.nnapi", (Accelerator.COREML,), "export the model for the processor"),
+    ],
+)
+def test_a_delegate_that_is_not_built_is_refused(name, chosen, hint):
+    with pytest.raises(ModelError, match=name) as caught:
+        refuse_absent(make_list(classes=(name,)), chosen, METAL_RULES)
+    assert hint in caught.value.hint
+
+
+def test_a_delegate_that_is_built_is_not():
+    lowered = make_list(classes=("__backends__.coreml", "backendutils.BackendDebugInfo"))
+    refuse_absent(lowered, (Accelerator.COREML,), METAL_RULES)
+    refuse_absent(make_list(classes=("xnnpack.Conv2dOpContext",)), (), METAL_RULES)
+    assert select(lowered, CATALOGUE, METAL_RULES).always >= {
+        "torch/csrc/jit/backends/backend_debug_info.cpp"
+    }
+
+
+def test_what_no_model_uses_is_said():
+    both = (Accelerator.COREML, Accelerator.METAL)
+    (warning,) = warn_unused(make_list("metal_prepack::linear_run"), both, METAL_RULES)
+    assert warning.startswith("--coreml: no model names an operator or a class of Core ML's")
+    assert warn_unused(make_list("aten::relu"), (), METAL_RULES) == []
+
+
+def test_the_tree_has_kernels_for_what_metals_own_kernels_call():
+    """`view` and others on tensors of Metal's: read with nm of its objects, see docs/apple.md."""
+    tree = api.find_sources()
+    if tree is None:
+        pytest.skip("the sources are not fetched")
+    units = load_accelerator_sources()[Accelerator.METAL].units
+    found = set(map(str, read_devices({u: tree.root / u for u in units}).operators))
+    assert {"aten::view", "aten::reshape", "aten::t", "aten::empty.memory_format"} <= found
+    assert {"metal_prepack::conv2d_run", "metal_prepack::linear_run"} <= found
+    assert "aten::conv2d" not in found
+    assert len(found) > 40
