@@ -19,6 +19,14 @@ pytestmark = [pytest.mark.torch, pytest.mark.host]
 MISSING = ("c10/core/S*.o", "torch/csrc/jit/mobile/im*.o", "torchlite/*.o")
 
 
+@pytest.fixture(autouse=True)
+def heeded():
+    """A shell has what it starts in the background ignore interrupts, and that is inherited."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def wanted(built):
     return built.wanted
