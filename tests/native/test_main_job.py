@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from elftools.elf.elffile import ELFFile
 
+from builder.api.toolchains import locate_target, locate_toolchain
 from builder.system.reference_headers import reference_path
 from builder.system.references import read_reference, write_reference
 
@@ -166,8 +167,9 @@ def test_a_c_program_finds_and_uses_it_through_cmake(built, tmp_path):
         "-B",
         tmp_path / "b",
         f"-DCMAKE_PREFIX_PATH={built.root}",
+        f"-DCMAKE_C_COMPILER={locate_toolchain(locate_target(ABI)).cc.path}",
     ]
-    subprocess.run([*cmake, "-DCMAKE_C_COMPILER=clang"], check=True, capture_output=True)
+    subprocess.run(cmake, check=True, capture_output=True)
     subprocess.run(["cmake", "--build", tmp_path / "b"], check=True, capture_output=True)
     command = [tmp_path / "b/consumer", built.models["identity"]]
     said = subprocess.run(command, capture_output=True, text=True)

@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from builder.api.toolchains import locate_target, locate_toolchain
+
 from .conftest import ABI, run_builder
 from .models import everything
 
@@ -146,7 +148,8 @@ def test_a_c_program_passes_every_kind_both_ways(made, tmp_path):
     out, models = made
     (tmp_path / "main.c").write_text(PROGRAM)
     folders = (f"-I{out / ABI / 'include'}", f"-L{out / ABI / 'lib'}")
-    command = ["clang", *folders, str(tmp_path / "main.c"), "-ltorchlite", "-o", tmp_path / "main"]
+    clang = locate_toolchain(locate_target(ABI)).cc.path
+    command = [clang, *folders, tmp_path / "main.c", "-ltorchlite", "-o", tmp_path / "main"]
     subprocess.run(command, check=True)
     said = subprocess.run(
         [tmp_path / "main", models["everything"]],
