@@ -100,21 +100,13 @@ def check_package(
     package: AndroidPackage, *, page_size: int | None = None, ndk: Path | None = None
 ) -> PolicyReport:
     """Returns the same of an AAR that is not written yet."""
-    from builder.core.android import LIBRARY
     from builder.core.policies import Binary
     from builder.verify.policing import check_libraries
 
-    libraries = [
-        (one.abi, name, path)
-        for one in package.libraries
-        for name, path in (
-            (LIBRARY, one.library),
-            *((other.library.name, other.library) for other in one.others),
-        )
-    ]
     binaries = (
-        Binary(path=f"jni/{abi}/{name}", abi=abi, contents=path.read_bytes())
-        for abi, name, path in libraries
+        Binary(path=f"jni/{one.abi}/{name}", abi=one.abi, contents=file.library.read_bytes())
+        for one in package.libraries
+        for name, file in one.files.items()
     )
     return check_libraries(
         binaries,

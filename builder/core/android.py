@@ -96,6 +96,12 @@ class AndroidLibrary:
     other_components: tuple[Component, ...] = ()
     """The same of `others`."""
 
+    @property
+    def files(self) -> dict[str, CarriedLibrary]:
+        """All libraries for the ABI, by their names in the AAR; the runtime first."""
+        own = CarriedLibrary(library=self.library, unstripped=self.unstripped)
+        return {LIBRARY: own, **{other.library.name: other for other in self.others}}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JavaPart:

@@ -87,9 +87,7 @@ def _list_contents(package: AndroidPackage) -> dict[str, Path | bytes]:
     contents |= {f"{LICENCES}/{name}.txt": path for name, path in package.licences.items()}
     contents |= {f"assets/{name}": path for name, path in package.assets.items()}
     for library in package.libraries:
-        contents[library_path(library)] = library.library
-        for other in library.others:
-            contents[library_path(library, other.library.name)] = other.library
+        contents |= {library_path(library, name): f.library for name, f in library.files.items()}
     if package.prefab is not None:
         contents |= list_prefab(package.prefab, package.libraries, package.min_api)
     return contents

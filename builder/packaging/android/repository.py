@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-from builder.core.android import LIBRARY, AndroidPackage, Coordinates, WrittenAar
+from builder.core.android import AndroidPackage, Coordinates, WrittenAar
 from builder.errors import PackagingError
 from builder.packaging.android.archive import describe_contents, write_archive
 from builder.packaging.android.metadata import digest, render_module, render_pom, render_versions
@@ -54,18 +53,16 @@ def _fill(package: AndroidPackage, folder: Path) -> None:
     classes.unlink()
     write_jar(java.sources, folder / f"{stem}-sources.jar")
     write_jar(java.javadoc, folder / f"{stem}-javadoc.jar")
-    write_zip(dict(_list_symbols(package)), folder / _symbols_name(coordinates))
+    symbols: dict[str, Path | bytes] = {
+        f"{entry.abi}/{name}": file.unstripped
+        for entry in package.libraries
+        for name, file in entry.files.items()
+    }
+    write_zip(symbols, folder / _symbols_name(coordinates))
     write_atomically(folder / f"{stem}.pom", render_pom(coordinates))
     write_atomically(folder / f"{stem}.module", render_module(coordinates, folder))
     for path in sorted(folder.iterdir()):
         _write_digests(path)
-
-
-def _list_symbols(package: AndroidPackage) -> Iterator[tuple[str, Path]]:
-    for entry in package.libraries:
-        yield f"{entry.abi}/{LIBRARY}", entry.unstripped
-        for other in entry.others:
-            yield f"{entry.abi}/{other.library.name}", other.unstripped
 
 
 def _symbols_name(coordinates: Coordinates) -> str:
@@ -94,8 +91,7 @@ def _check(package: AndroidPackage) -> None:
             raise PackagingError(f"{name!r} is no path below the folder assets of an AAR")
     given = [*package.licences.values(), *package.assets.values(), package.java.rules]
     for library in package.libraries:
-        given += [library.library, library.unstripped]
-        given += [path for one in library.others for path in (one.library, one.unstripped)]
+        given += [path for f in library.files.values() for path in (f.library, f.unstripped)]
     for path in given:
         if not path.is_file():
             raise PackagingError(f"{path} is to go into the AAR, but is no file")
