@@ -4,7 +4,6 @@ Its one unit stands where Metal's are, and registers what they register, as far 
 """
 
 import dataclasses
-import os
 import subprocess
 from pathlib import Path
 
@@ -106,13 +105,13 @@ def program(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(planning, "plan_build", plan_build)
         patch.setattr(building, "add_accelerators", add_device)
-        request = api.BuildRequest(inputs=(model,))
-        built = api.build_runtime(request, api.locate_target(ABI), folder, progress=Silent())
+        request, target = api.BuildRequest(inputs=(model,)), api.locate_target(ABI)
+        built = api.build_runtime(request, target, folder, progress=Silent())
     (folder / "program.c").write_text(PROGRAM)
     library = built.package.library
     subprocess.run(
         (
-            *(os.environ.get("CC", "clang"), f"-I{built.package.root / 'include'}"),
+            *(api.locate_toolchain(target).cc.path, f"-I{built.package.root / 'include'}"),
             *(folder / "program.c", "-o", folder / "program"),
             *(library, f"-Wl,-rpath,{library.parent}"),
         ),
