@@ -10,7 +10,7 @@ from importlib import resources
 
 from builder.core.plan import DispatchBackend
 from builder.core.profile import Flavour
-from builder.core.toolchain import CxxLibrary, Toolchain
+from builder.core.toolchain import FAT_LTO, CxxLibrary, Toolchain
 
 _DROPPED = re.compile(
     r"-W.*|-w|-g.*|-O.|-fcolor-diagnostics|-fvisibility.*|-ffunction-sections|-fdata-sections"
@@ -24,8 +24,6 @@ _KERNEL = re.compile(
     r"|third_party/|/qnnpack/"
 )
 """Units whose speed is the model's speed."""
-_FAT_LTO = ("-flto", "-ffat-lto-objects")
-_FAT_LTO_SINCE = 17
 _STRIDED_ONLY = "-DTORCHLITE_STRIDED_ONLY"
 _NO_QUANTISED = "-DTORCHLITE_NO_QUANTIZED"
 """Kinds of tensors that cannot occur; see third_party/patches/0006-tensor-kinds.patch."""
@@ -76,7 +74,7 @@ def load_tuning(
     profiles = tomllib.loads(text)
     data = profiles[flavour.profile]
     apple = toolchain.target.is_apple
-    lto = apple or (bool(data["lto"]) and toolchain.compiler_major >= _FAT_LTO_SINCE)
+    lto = apple or (bool(data["lto"]) and toolchain.fat_objects)
     packed = toolchain.packed_relocations if data["relr"] else ()
     messages = (_STRIP_MESSAGES,) if flavour.strip_error_messages else ()
     quantised = DispatchBackend.QUANTIZED_CPU in dispatch
@@ -85,7 +83,7 @@ def load_tuning(
     return Tuning(
         level=data.get("level"),
         kernels=data.get("kernels"),
-        compile=(*data["compile"], *(_FAT_LTO if lto and not apple else ())),
+        compile=(*data["compile"], *(FAT_LTO if lto and not apple else ())),
         c=tuple(data["c"]),
         cxx=(*data["cxx"], _INFERENCE, *kinds, *messages),
         with_messages=frozenset(profiles["with_messages"]),

@@ -32,13 +32,6 @@ LIBRARY_FLAGS = (
 _LD_PATH_SINCE = 12
 """Release of clang (https://releases.llvm.org/12.0.0/tools/clang/docs/ReleaseNotes.html)."""
 
-LTO_FLAGS = ("-flto", "-ffat-lto-objects", "-Wl,--fat-lto-objects")
-"""Links the bitcode that objects carry instead of their machine code.
-
-The linker is told by name: clang does so only where its file is called `ld.lld`, not `ld.lld-19`
-(addLTOOptions in clang/lib/Driver/ToolChains/CommonArgs.cpp); lld would take the machine code then.
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class LinkOutcome:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.core.toolchain import FAT_LTO_LINK
 from builder.native.journal import wave
-from builder.native.link import LTO_FLAGS, link_library
+from builder.native.link import link_library
 from builder.native.macho import Dylib, link_dylib, merged_path
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
 from builder.native.slices import Slices
@@ -54,7 +55,7 @@ class Linker:
                 objects,
                 self.output,
                 build.toolchain,
-                flags=(*build.tuning.link, *(LTO_FLAGS if merge else ())),
+                flags=(*build.tuning.link, *(FAT_LTO_LINK if merge else ())),
                 soname=build.interface.soname,
                 version_script=build.interface.version_script,
                 runner=build.runner,

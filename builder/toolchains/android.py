@@ -11,6 +11,7 @@ from builder.core.targets import Target
 from builder.core.toolchain import CxxLibrary, Ndk, Tool, Toolchain, ToolchainOptions
 from builder.errors import ConfigurationError, ToolchainError
 from builder.system.process import Runner
+from builder.toolchains.clang import writes_fat_objects
 from builder.toolchains.ndk import AndroidFacts, load_facts, load_table, locate_ndk
 from builder.toolchains.tools import find_tool, locate_packaged_tool
 
@@ -44,23 +45,25 @@ def locate_android_toolchain(
     library = CxxLibrary.LIBCXX_SHARED if options.shared_stl else CxxLibrary.LIBCXX
     page_size = _check_page_size(options.page_size or facts.page_size)
     static = () if options.shared_stl else ("-static-libstdc++",)
-    clang = _locate(runner, ndk, "clang")
+    clang, linker = _locate(runner, ndk, "clang"), _locate(runner, ndk, "ld.lld")
+    system_flags = (f"--target={facts.triple}", "-faddrsig")
     toolchain = Toolchain(
         target=target,
         cc=clang,
         cxx=_locate(runner, ndk, "clang++"),
-        linker=_locate(runner, ndk, "ld.lld"),
+        linker=linker,
         strip=_locate(runner, ndk, "llvm-strip"),
         cmake=locate_packaged_tool(runner, "cmake", "CMAKE_BIN_DIR"),
         ninja=locate_packaged_tool(runner, "ninja", "BIN_DIR"),
         python=Tool(name="python", path=Path(sys.executable), version=platform.python_version()),
-        system_flags=(f"--target={facts.triple}", "-faddrsig"),
+        system_flags=system_flags,
         link_flags=(
             *static,
             f"-Wl,--hash-style={facts.hash_style}",
             f"-Wl,-z,max-page-size={page_size}",
             *("-llog", "-landroid"),
         ),
+        fat_objects=writes_fat_objects(runner, clang, linker, flags=system_flags),
         packed_relocations=facts.pack,
         cxx_library=library,
         page_size=page_size,

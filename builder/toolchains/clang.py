@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from builder.core.toolchain import Tool
+from builder.core.toolchain import FAT_LTO, FAT_LTO_LINK, Tool
 from builder.errors import ToolchainError
 from builder.system.process import Runner
 from builder.toolchains.tools import find_major, find_tool, parse_version
 
 CLANG_MAJORS = range(21, 13, -1)
 """Suffixes that distributions give to clang; 14 is the oldest that has been tried."""
+_FAT_OBJECTS_SINCE = 17
+"""https://releases.llvm.org/17.0.1/tools/clang/docs/ReleaseNotes.html."""
+_ELF = b"\x7fELF"
 INSTALL_COMPILERS = "apt install clang lld g++"
 """g++ brings the C++ library that clang uses on Linux."""
 
@@ -80,6 +85,34 @@ def locate_strip(runner: Runner, major: int) -> Tool:
         if tool and (name == "strip" or find_major(tool.version) == major):
             return tool
     raise ToolchainError("there is no strip on PATH", hint="apt install binutils")
+
+
+def writes_fat_objects(
+    runner: Runner, compiler: Tool, linker: Tool, *, flags: Sequence[str] = ()
+) -> bool:
+    """Says whether objects can carry bitcode beside machine code, and `linker` take either.
+
+    Tried, as a release does not tell: NDK r26's clang calls itself 17, and is of a time before
+    release 17 was finished. Older ones read the option for GCC's sake and write bitcode alone.
+
+    Args:
+        runner: runs both.
+        compiler: for C.
+        linker: lld.
+        flags: what the compiler needs for the target.
+    """
+    if find_major(compiler.version) < _FAT_OBJECTS_SINCE:
+        return False
+    with tempfile.TemporaryDirectory(prefix="builder-probe-") as name:
+        source, compiled = Path(name) / "probe.c", Path(name) / "probe.o"
+        source.write_text("int probed(void) { return 1; }\n")
+        clang = (str(compiler.path), *flags, "-fPIC")
+        runner.run((*clang, *FAT_LTO, "-c", str(source), "-o", str(compiled)))
+        if not compiled.is_file() or not compiled.read_bytes().startswith(_ELF):
+            return False
+        linked = ("-shared", "-nostdlib", f"--ld-path={linker.path}", *FAT_LTO_LINK)
+        completed = runner.run((*clang, *linked, str(compiled), "-o", f"{name}/probe.so"))
+    return completed.returncode == 0
 
 
 def _find_linkers(runner: Runner, major: int, *, exact: bool = True) -> list[Tool]:

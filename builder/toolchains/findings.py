@@ -108,6 +108,8 @@ def _try(subject: str, locate: Callable[[], Tool]) -> Finding:
 
 def _summarise(toolchain: Toolchain) -> str:
     trial = ", experimental" if toolchain.sdk and toolchain.sdk.is_open else ""
+    if not toolchain.target.is_apple and not toolchain.fat_objects:
+        trial = ", without link-time optimisation"
     return f"can be built here{trial}: {toolchain.cxx.version}; {toolchain.linker.version}"
 
 

@@ -18,6 +18,7 @@ from builder.toolchains.clang import (
     locate_clang_plus,
     locate_linker,
     locate_strip,
+    writes_fat_objects,
 )
 from builder.toolchains.tools import find_major, locate_packaged_tool
 
@@ -70,6 +71,7 @@ def locate_host_toolchain(
         python=Tool(name="python", path=Path(sys.executable), version=platform.python_version()),
         system_flags=system_flags,
         link_flags=LINK_FLAGS,
+        fat_objects=writes_fat_objects(runner, compiler, linker, flags=system_flags),
         packed_relocations=pack_relocations(libraries, linker),
         configuration=describe_to_cmake(target),
     )

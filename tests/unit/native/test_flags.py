@@ -19,6 +19,7 @@ OLD = make_toolchain()
 NEW = make_toolchain(
     cxx=make_tool("clang++", "clang version 19.1.7, libstdc++ 20220819, glibc 2.36"),
     linker=make_tool("ld.lld", "LLD 19.1.7"),
+    fat_objects=True,
 )
 SIZE = load_tuning(Flavour(), OLD, CPU)
 

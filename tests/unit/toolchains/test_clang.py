@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from builder.errors import ToolchainError
@@ -6,7 +8,9 @@ from builder.toolchains.clang import (
     locate_clang_plus,
     locate_linker,
     locate_strip,
+    writes_fat_objects,
 )
+from builder.toolchains.tools import find_tool
 
 from .machines import CLANG_14, CLANG_19, GCC, LLD_14, LLD_16, LLD_19, STRIP_14, STRIP_GNU, Machine
 
@@ -77,3 +81,50 @@ def test_llvm_strip_of_the_release_goes_before_gnu_strip():
     assert locate_strip(Machine({"llvm-strip": STRIP_14, "strip": STRIP_GNU}), 19).name == "strip"
     with pytest.raises(ToolchainError, match="strip"):
         locate_strip(Machine({}), 14)
+
+
+NDK_26 = "Android (10552028, +pgo, based on r487747d) clang version 17.0.2 (https://x/y d9f89f4)\n"
+ELF, BITCODE = b"\x7fELF\x02", b"BC\xc0\xde"
+
+
+class Compiler(Machine):
+    """Writes `written` as an object, and links or does not."""
+
+    def __init__(self, version, *, written=ELF, links=True):
+        super().__init__({"clang": version, "ld.lld": LLD_19})
+        self.written, self.links = written, links
+
+    def run(self, command):
+        if "-c" in command:
+            Path(command[-1]).write_bytes(self.written)
+        self.build = (0 if "-c" in command or self.links else 1, "")
+        return super().run(command)
+
+    def writes_fat_objects(self, **options):
+        clang, linker = (find_tool(self, name) for name in ("clang", "ld.lld"))
+        return writes_fat_objects(self, clang, linker, **options)
+
+
+def test_fat_objects_are_tried_for_the_target_with_the_very_linker():
+    machine = Compiler(CLANG_19)
+    assert machine.writes_fat_objects(flags=("--target=aarch64-linux-gnu",))
+    compiled, linked = machine.commands[-2:]
+    assert "--target=aarch64-linux-gnu" in compiled
+    assert {"--target=aarch64-linux-gnu", "--ld-path=/usr/bin/ld.lld"} < {*linked}
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param(Compiler(NDK_26, written=BITCODE), id="bitcode alone"),
+        pytest.param(Compiler(NDK_26, links=False), id="a linker that does not know them"),
+    ],
+)
+def test_a_compiler_without_fat_objects_is_found_out(machine):
+    assert not machine.writes_fat_objects()
+
+
+def test_an_old_compiler_is_not_asked_for_fat_objects():
+    machine = Compiler(CLANG_14)
+    machine.writes_fat_objects()
+    assert not [command for command in machine.commands if "-flto" in command]

@@ -32,6 +32,8 @@ def test_doctor_finds_a_host_that_can_build():
     assert found["target linux-x86_64"].ok
     assert found["target linux-aarch64"].ok
     assert found["target ios-arm64"].detail.startswith("can be built here, experimental: ")
+    without = "can be built here, without link-time optimisation: "
+    assert found["target linux-x86_64"].detail.startswith(without)
 
 
 def test_doctor_lists_programs():
