@@ -85,7 +85,7 @@ class Manifest:
 
     def to_text(self) -> str:
         """Returns the text of `manifest.json`: sorted keys, final newline."""
-        return json.dumps(self.to_json(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        return render_json(self.to_json())
 
 
 def parse_manifest(text: str) -> Manifest:
@@ -130,6 +130,11 @@ def parse_json(text: str) -> object:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return value
+
+
+def render_json(value: Mapping[str, Any]) -> str:
+    """Returns JSON that is the same each time: sorted keys, final newline."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def files_json(files: Mapping[str, ManifestFile]) -> dict[str, Any]:

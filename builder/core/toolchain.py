@@ -180,6 +180,6 @@ class Toolchain:
             self.linker.version,
             self.strip.version,
             self.cmake.version,
-            *(() if self.fat_objects else ("no fat objects",)),
+            *(() if self.fat_objects or self.target.is_apple else ("no fat objects",)),
             *(flag.replace(sdk, "SDK") if sdk else flag for flag in self.system_flags),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from builder.core.manifest import (
     parse_files,
     parse_json,
     read_manifest,
+    render_json,
 )
 
 MANIFEST = "torchlite/manifest.json"
@@ -55,7 +55,7 @@ class XcframeworkManifest:
 
     def to_text(self) -> str:
         """Returns JSON: sorted keys, final newline, no times, no absolute paths."""
-        return json.dumps(self._to_json(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        return render_json(self._to_json())
 
     def _to_json(self) -> dict[str, Any]:
         return {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder import __version__
 from builder.core.components import Component
-from builder.core.manifest import Manifest
+from builder.core.manifest import Manifest, render_json
 
 if TYPE_CHECKING:
     from cyclonedx.model import ExternalReference, Property
@@ -63,12 +63,8 @@ def render_sbom(subject: Subject, files: Iterable[PackagedFile]) -> str:
     document: dict[str, Any] = json.loads(JsonV1Dot6(bom).output_as_string())
     document["metadata"].pop("timestamp", None)
     document.pop("serialNumber", None)
-    document["serialNumber"] = uuid.uuid5(_SERIALS, _render(document)).urn
-    return _render(document)
-
-
-def _render(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    document["serialNumber"] = uuid.uuid5(_SERIALS, render_json(document)).urn
+    return render_json(document)
 
 
 def _make_bom(subject: Subject, files: tuple[PackagedFile, ...]) -> Bom:
