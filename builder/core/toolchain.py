@@ -9,14 +9,15 @@ from pathlib import Path
 
 from builder.core.targets import Target
 
-FAT_LTO = ("-flto", "-ffat-lto-objects")
-"""Makes clang write objects with machine code and bitcode (https://llvm.org/docs/FatLTO.html)."""
-FAT_LTO_LINK = (*FAT_LTO, "-Wl,--fat-lto-objects")
-"""Links the bitcode that objects carry instead of their machine code.
 
-The linker is told by name: clang does so only where its file is called `ld.lld`, not `ld.lld-19`
-(addLTOOptions in clang/lib/Driver/ToolChains/CommonArgs.cpp); lld would take the machine code then.
-"""
+class Bitcode(StrEnum):
+    """Where link-time optimisation finds bitcode; machine code tells what is reached."""
+
+    NONE = "none"
+    INSIDE = "inside"
+    """In the object, beside the machine code (https://llvm.org/docs/FatLTO.html)."""
+    BESIDE = "beside"
+    """In a file beside the object, which is made of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +144,7 @@ class Toolchain:
     """Flags for every compilation and link, e.g. `--target=`."""
     link_flags: tuple[str, ...] = ()
     """Flags for every link, as the target's loader wants them."""
-    fat_objects: bool = False
-    """Whether FAT_LTO and FAT_LTO_LINK do what they say."""
+    bitcode: Bitcode = Bitcode.NONE
     packed_relocations: tuple[str, ...] = ()
     """Flags that pack relative relocations; none where the target's loader reads no packed ones."""
     cxx_library: CxxLibrary = CxxLibrary.LIBSTDCXX
@@ -180,6 +180,6 @@ class Toolchain:
             self.linker.version,
             self.strip.version,
             self.cmake.version,
-            *(() if self.fat_objects or self.target.is_apple else ("no fat objects",)),
+            *(() if self.bitcode is Bitcode.INSIDE else (f"bitcode {self.bitcode}",)),
             *(flag.replace(sdk, "SDK") if sdk else flag for flag in self.system_flags),
         )

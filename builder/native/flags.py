@@ -10,7 +10,8 @@ from importlib import resources
 
 from builder.core.plan import DispatchBackend
 from builder.core.profile import Flavour
-from builder.core.toolchain import FAT_LTO, CxxLibrary, Toolchain
+from builder.core.toolchain import Bitcode, CxxLibrary, Toolchain
+from builder.native.ninja import BITCODE_ONLY
 
 _DROPPED = re.compile(
     r"-W.*|-w|-g.*|-O.|-fcolor-diagnostics|-fvisibility.*|-ffunction-sections|-fdata-sections"
@@ -24,6 +25,7 @@ _KERNEL = re.compile(
     r"|third_party/|/qnnpack/"
 )
 """Units whose speed is the model's speed."""
+LTO_COMPILE = {Bitcode.INSIDE: ("-flto", "-ffat-lto-objects"), Bitcode.BESIDE: (BITCODE_ONLY,)}
 _STRIDED_ONLY = "-DTORCHLITE_STRIDED_ONLY"
 _NO_QUANTISED = "-DTORCHLITE_NO_QUANTIZED"
 """Kinds of tensors that cannot occur; see third_party/patches/0006-tensor-kinds.patch."""
@@ -74,7 +76,7 @@ def load_tuning(
     profiles = tomllib.loads(text)
     data = profiles[flavour.profile]
     apple = toolchain.target.is_apple
-    lto = apple or (bool(data["lto"]) and toolchain.fat_objects)
+    lto = (apple or bool(data["lto"])) and toolchain.bitcode is not Bitcode.NONE
     packed = toolchain.packed_relocations if data["relr"] else ()
     messages = (_STRIP_MESSAGES,) if flavour.strip_error_messages else ()
     quantised = DispatchBackend.QUANTIZED_CPU in dispatch
@@ -83,7 +85,7 @@ def load_tuning(
     return Tuning(
         level=data.get("level"),
         kernels=data.get("kernels"),
-        compile=(*data["compile"], *(FAT_LTO if lto and not apple else ())),
+        compile=(*data["compile"], *(LTO_COMPILE[toolchain.bitcode] if lto else ())),
         c=tuple(data["c"]),
         cxx=(*data["cxx"], _INFERENCE, *kinds, *messages),
         with_messages=frozenset(profiles["with_messages"]),

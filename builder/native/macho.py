@@ -31,7 +31,6 @@ _LIBRARY_FLAGS = (
     "-Wl,-no_adhoc_codesign",  # a signature has the name of the file, which is a temporary one
 )
 _LLD_FLAGS = ("-Wl,--error-limit=0",)
-_BITCODE = ".bc"
 _MAPPED = re.compile(r"^\[ *(\d+)\] (.+)$")
 _SYMBOL = re.compile(r"^0x[0-9A-Fa-f]+\t0x[0-9A-Fa-f]+\t\[ *(\d+)\] ", re.MULTILINE)
 _APPLE_UNDEFINED = re.compile(r'^ {2}"?(?P<name>[^"\n]+?)"?, referenced from:$', re.MULTILINE)
@@ -52,7 +51,7 @@ class Dylib:
     """What to link, and where to."""
 
     objects: tuple[Path, ...]
-    """Machine code; beside each may be its bitcode."""
+    """Machine code, or bitcode where `merged` is given."""
     output: Path
     exports: tuple[str, ...]
     """Patterns of the symbols to keep, as C spells them."""
@@ -71,9 +70,8 @@ def link_dylib(dylib: Dylib, toolchain: Toolchain, *, runner: Runner, log: Path)
     folder = dylib.output.parent
     exports = folder / "exports.txt"
     write_atomically(exports, "".join(f"_{name}\n" for name in dylib.exports))
-    inputs = [_find_bitcode(path) if dylib.merged else path for path in dylib.objects]
     response = folder / "objects.rsp"
-    write_atomically(response, "".join(f"{path}\n" for path in inputs))
+    write_atomically(response, "".join(f"{path}\n" for path in dylib.objects))
     if dylib.merged:
         shutil.rmtree(dylib.merged, ignore_errors=True)
         dylib.merged.mkdir(parents=True)
@@ -196,8 +194,3 @@ def list_members(merged: Path, linked: Path, objects: Path) -> list[tuple[str, P
     machine = [path for path in alive if path.is_relative_to(objects) and path.suffix == ".o"]
     names = [path.relative_to(objects).as_posix().replace("/", "_") for path in machine]
     return [("torchlite.o", merged), *zip(names, machine, strict=True)]
-
-
-def _find_bitcode(path: Path) -> Path:
-    bitcode = path.with_name(path.name + _BITCODE)
-    return bitcode if bitcode.is_file() else path

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.core.toolchain import Launcher, Toolchain
+from builder.core.toolchain import Bitcode, Launcher, Toolchain
 from builder.core.units import TranslationUnit
 from builder.errors import NativeBuildError
 from builder.system.files import write_if_changed
@@ -19,11 +19,13 @@ _LAUNCHER = '$${BUILDER_COMPILE_WITH:+"$$BUILDER_COMPILE_WITH"}'
 """Expanded by the shell: ninja compares commands, and another launcher makes no other objects."""
 _FILE_PREFIX_MAP_SINCE = 10
 """Release of clang (https://releases.llvm.org/10.0.0/tools/clang/docs/ReleaseNotes.html)."""
+BITCODE_ONLY = "-flto=full"
+"""Flag of units whose bitcode goes beside the object: machine code is made of it."""
 _BITCODE = (
-    "-flto=full -o $out.bc && {clang} -Qunused-arguments -O2 -fPIC -Xclang -disable-llvm-passes "
-    "-x ir -c $out.bc -o $out"
+    "-o $out.bc && {clang} -Qunused-arguments -O2 -fPIC -ffunction-sections -fdata-sections "
+    "-Xclang -disable-llvm-passes -x ir -c $out.bc -o $out"
 )
-"""Clang writes no objects for Mach-O that hold both: machine code is made of the bitcode."""
+_TWOFOLD = "_BITCODE"
 _STATUS = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")
 
 
@@ -82,6 +84,16 @@ class CompileFolder:
         """Returns the object of a unit, relative to `root`."""
         return f"{self.objects}/{unit_id}.o"
 
+    def find_object(self, unit_id: str) -> Path:
+        """Returns the object of a unit."""
+        return self.root / self.object_path(unit_id)
+
+    def find_bitcode(self, unit_id: str) -> Path:
+        """Returns the file with the bitcode of a unit: beside its object, else the object."""
+        compiled = self.find_object(unit_id)
+        bitcode = compiled.with_name(f"{compiled.name}.bc")
+        return bitcode if bitcode.is_file() else compiled
+
 
 def render_ninja(
     units: Iterable[TranslationUnit],
@@ -100,23 +112,28 @@ def render_ninja(
         tools["OBJCXX"] = toolchain.cxx  # clang knows it by the file's name
     for language, tool in tools.items():
         clang = f"{_quote(str(tool.path))} {common}"
-        step = f"{_LAUNCHER} {clang} $flags -MD -MF $out.d -MT $out -c $in"
-        twofold = toolchain.target.is_apple and language != "ASM"
-        lines += [
-            f"rule {language}",
-            f"  command = {step} {_BITCODE.format(clang=clang) if twofold else '-o $out'}",
-            "  depfile = $out.d",
-            "  deps = gcc",
-            "  description = $unit",
-        ]
+        lines += _render_rule(language, clang, "-o $out")
+        if language != "ASM" and toolchain.bitcode is Bitcode.BESIDE:
+            lines += _render_rule(f"{language}{_TWOFOLD}", clang, _BITCODE.format(clang=clang))
     for unit in sorted(units, key=lambda u: u.id):
+        rule = f"{unit.language}{_TWOFOLD if BITCODE_ONLY in unit.flags else ''}"
         lines += [
-            f"build {_escape(folder.object_path(unit.id))}: {unit.language} "
+            f"build {_escape(folder.object_path(unit.id))}: {rule} "
             f"{_escape(folder.relocate(unit.source))}",
             f"  flags = {' '.join(_quote(folder.relocate(flag)) for flag in unit.flags)}",
             f"  unit = {_escape(unit.id)}",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _render_rule(name: str, clang: str, output: str) -> tuple[str, ...]:
+    return (
+        f"rule {name}",
+        f"  command = {_LAUNCHER} {clang} $flags -MD -MF $out.d -MT $out -c $in {output}",
+        "  depfile = $out.d",
+        "  deps = gcc",
+        "  description = $unit",
+    )
 
 
 def write_ninja(text: str, folder: CompileFolder) -> None:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.core.toolchain import FAT_LTO_LINK
 from builder.native.journal import wave
-from builder.native.link import link_library
+from builder.native.link import LTO_LINK, link_library
 from builder.native.macho import Dylib, link_dylib, merged_path
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
 from builder.native.slices import Slices
@@ -48,21 +47,22 @@ class Linker:
         write_ninja(render_ninja(known, self.build.toolchain, self.folder), self.folder)
         compile_wave(self.build, self.folder, ids)
         self.output.parent.mkdir(parents=True, exist_ok=True)
-        objects = [self.folder.root / self.folder.object_path(unit_id) for unit_id in ids]
+        find = self.folder.find_bitcode if merge else self.folder.find_object
+        objects = tuple(map(find, ids))
         build, log = self.build, self.build.layout.logs / "link.log"
         if not build.plan.target.is_apple:
             return link_library(
                 objects,
                 self.output,
                 build.toolchain,
-                flags=(*build.tuning.link, *(FAT_LTO_LINK if merge else ())),
+                flags=(*build.tuning.link, *(LTO_LINK[build.toolchain.bitcode] if merge else ())),
                 soname=build.interface.soname,
                 version_script=build.interface.version_script,
                 runner=build.runner,
                 log=log,
             ).undefined
         dylib = Dylib(
-            objects=tuple(objects),
+            objects=objects,
             output=self.output,
             exports=build.interface.exports,
             merged=merged_path(self.output) if merge else None,

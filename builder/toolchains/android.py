@@ -11,7 +11,7 @@ from builder.core.targets import Target
 from builder.core.toolchain import CxxLibrary, Ndk, Tool, Toolchain, ToolchainOptions
 from builder.errors import ConfigurationError, ToolchainError
 from builder.system.process import Runner
-from builder.toolchains.clang import writes_fat_objects
+from builder.toolchains.clang import find_bitcode
 from builder.toolchains.ndk import AndroidFacts, load_facts, load_table, locate_ndk
 from builder.toolchains.tools import find_tool, locate_packaged_tool
 
@@ -63,7 +63,7 @@ def locate_android_toolchain(
             f"-Wl,-z,max-page-size={page_size}",
             *("-llog", "-landroid"),
         ),
-        fat_objects=writes_fat_objects(runner, clang, linker, flags=system_flags),
+        bitcode=find_bitcode(runner, clang, linker, flags=system_flags),
         packed_relocations=facts.pack,
         cxx_library=library,
         page_size=page_size,

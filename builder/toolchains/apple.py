@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from builder.core.targets import Target, format_os_version
-from builder.core.toolchain import AppleSdk, CxxLibrary, Tool, Toolchain
+from builder.core.toolchain import AppleSdk, Bitcode, CxxLibrary, Tool, Toolchain
 from builder.errors import ToolchainError
 from builder.system.process import Runner
 from builder.toolchains.apple_facts import AppleFacts, load_facts, load_table
@@ -74,6 +74,7 @@ def locate_apple_toolchain(
         python=Tool(name="python", path=Path(sys.executable), version=platform.python_version()),
         system_flags=describe_system(facts, sdk),
         link_flags=("-fuse-ld=lld",),
+        bitcode=Bitcode.BESIDE,  # clang writes no objects for Mach-O that hold both
         frameworks=FRAMEWORKS,
         cxx_library=CxxLibrary.SYSTEM,
         sdk=sdk,

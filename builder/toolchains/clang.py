@@ -6,13 +6,14 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from builder.core.toolchain import FAT_LTO, FAT_LTO_LINK, Tool
+from builder.core.toolchain import Bitcode, Tool
 from builder.errors import ToolchainError
 from builder.system.process import Runner
 from builder.toolchains.tools import find_major, find_tool, parse_version
 
 CLANG_MAJORS = range(21, 13, -1)
 """Suffixes that distributions give to clang; 14 is the oldest that has been tried."""
+_LTO_TRIED_SINCE = 14
 _FAT_OBJECTS_SINCE = 17
 """https://releases.llvm.org/17.0.1/tools/clang/docs/ReleaseNotes.html."""
 _ELF = b"\x7fELF"
@@ -87,13 +88,13 @@ def locate_strip(runner: Runner, major: int) -> Tool:
     raise ToolchainError("there is no strip on PATH", hint="apt install binutils")
 
 
-def writes_fat_objects(
+def find_bitcode(
     runner: Runner, compiler: Tool, linker: Tool, *, flags: Sequence[str] = ()
-) -> bool:
-    """Says whether objects can carry bitcode beside machine code, and `linker` take either.
+) -> Bitcode:
+    """Says how objects can come by bitcode for link-time optimisation.
 
-    Tried, as a release does not tell: NDK r26's clang calls itself 17, and is of a time before
-    release 17 was finished. Older ones read the option for GCC's sake and write bitcode alone.
+    Whether objects can hold it is tried, as a release does not tell: NDK r26's clang calls itself
+    17, and is of a time before release 17 was finished. Older ones read the option for GCC's sake.
 
     Args:
         runner: runs both.
@@ -101,18 +102,22 @@ def writes_fat_objects(
         linker: lld.
         flags: what the compiler needs for the target.
     """
-    if find_major(compiler.version) < _FAT_OBJECTS_SINCE:
-        return False
+    major = find_major(compiler.version)
+    if major < _LTO_TRIED_SINCE:
+        return Bitcode.NONE
+    if major < _FAT_OBJECTS_SINCE:
+        return Bitcode.BESIDE
     with tempfile.TemporaryDirectory(prefix="builder-probe-") as name:
         source, compiled = Path(name) / "probe.c", Path(name) / "probe.o"
         source.write_text("int probed(void) { return 1; }\n")
-        clang = (str(compiler.path), *flags, "-fPIC")
-        runner.run((*clang, *FAT_LTO, "-c", str(source), "-o", str(compiled)))
+        clang, lto = (str(compiler.path), *flags, "-fPIC"), ("-flto", "-ffat-lto-objects")
+        runner.run((*clang, *lto, "-c", str(source), "-o", str(compiled)))
         if not compiled.is_file() or not compiled.read_bytes().startswith(_ELF):
-            return False
-        linked = ("-shared", "-nostdlib", f"--ld-path={linker.path}", *FAT_LTO_LINK)
-        completed = runner.run((*clang, *linked, str(compiled), "-o", f"{name}/probe.so"))
-    return completed.returncode == 0
+            return Bitcode.BESIDE
+        merging = (*lto, "-Wl,--fat-lto-objects", f"--ld-path={linker.path}")
+        linked = ("-shared", "-nostdlib", *merging, str(compiled), "-o", f"{name}/probe.so")
+        completed = runner.run((*clang, *linked))
+    return Bitcode.BESIDE if completed.returncode else Bitcode.INSIDE
 
 
 def _find_linkers(runner: Runner, major: int, *, exact: bool = True) -> list[Tool]:

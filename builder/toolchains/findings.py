@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from builder.core.artifacts import Finding
 from builder.core.targets import TARGETS, Target
-from builder.core.toolchain import Tool, Toolchain, ToolchainOptions
+from builder.core.toolchain import Bitcode, Tool, Toolchain, ToolchainOptions
 from builder.errors import ToolchainError
 from builder.system.process import Runner
 from builder.toolchains.android import locate_android_toolchain
@@ -108,7 +108,7 @@ def _try(subject: str, locate: Callable[[], Tool]) -> Finding:
 
 def _summarise(toolchain: Toolchain) -> str:
     trial = ", experimental" if toolchain.sdk and toolchain.sdk.is_open else ""
-    if not toolchain.target.is_apple and not toolchain.fat_objects:
+    if toolchain.bitcode is Bitcode.NONE:
         trial = ", without link-time optimisation"
     return f"can be built here{trial}: {toolchain.cxx.version}; {toolchain.linker.version}"
 

@@ -14,11 +14,11 @@ from builder.errors import ToolchainError
 from builder.system.process import Runner
 from builder.toolchains.clang import (
     INSTALL_COMPILERS,
+    find_bitcode,
     locate_clang,
     locate_clang_plus,
     locate_linker,
     locate_strip,
-    writes_fat_objects,
 )
 from builder.toolchains.tools import find_major, locate_packaged_tool
 
@@ -71,7 +71,7 @@ def locate_host_toolchain(
         python=Tool(name="python", path=Path(sys.executable), version=platform.python_version()),
         system_flags=system_flags,
         link_flags=LINK_FLAGS,
-        fat_objects=writes_fat_objects(runner, compiler, linker, flags=system_flags),
+        bitcode=find_bitcode(runner, compiler, linker, flags=system_flags),
         packed_relocations=pack_relocations(libraries, linker),
         configuration=describe_to_cmake(target),
     )

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from builder.core.targets import Target
-from builder.core.toolchain import AppleSdk, CxxLibrary, Tool, Toolchain
+from builder.core.toolchain import AppleSdk, Bitcode, CxxLibrary, Tool, Toolchain
 from builder.errors import ToolchainError
 from builder.system.process import Runner
 from builder.toolchains.apple import FRAMEWORKS, describe_system, describe_to_cmake, probe
@@ -54,6 +54,7 @@ def locate_xcode_toolchain(
         ninja=locate_packaged_tool(runner, "ninja", "BIN_DIR"),
         python=Tool(name="python", path=Path(sys.executable), version=platform.python_version()),
         system_flags=describe_system(facts, sdk, own=False),
+        bitcode=Bitcode.BESIDE,
         frameworks=FRAMEWORKS,
         cxx_library=CxxLibrary.SYSTEM,
         sdk=sdk,

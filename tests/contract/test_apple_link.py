@@ -12,6 +12,7 @@ from samples import make_tool, make_toolchain
 from builder.core.macho import join_architectures, read_macho, read_members
 from builder.core.targets import parse_target
 from builder.core.tbd import parse_stub, render_stub
+from builder.core.toolchain import Bitcode
 from builder.native.macho import (
     Dylib,
     archive,
@@ -115,6 +116,7 @@ def toolchain(request, sdk):
         ninja=tool("ninja", shutil.which("ninja") or pytest.skip("needs ninja")),
         system_flags=(f"--target={arch}-apple-ios14.0{simulator}", "-isysroot", str(sdk)),
         link_flags=("-fuse-ld=lld",),
+        bitcode=Bitcode.BESIDE,
         frameworks=("-framework", "Accelerate", "-Wl,-dead_strip_dylibs"),
     )
 
@@ -130,7 +132,11 @@ def folder(tmp_path, toolchain):
     for name, text in SOURCES.items():
         (root / name).write_text(text)
         language = "ASM" if name.endswith(".S") else "CXX"
-        flags = () if language == "ASM" else ("-Oz", "-fvisibility=hidden", "-fno-exceptions")
+        flags = (
+            ()
+            if language == "ASM"
+            else ("-flto=full", "-Oz", "-fvisibility=hidden", "-fno-exceptions")
+        )
         unit = make_unit(name, source=str(root / name), flags=flags, language=language)
         units.append(unit)
     where = CompileFolder(root=root, ninja_file=Path("b.ninja"), objects="objects", prefixes=())
@@ -151,7 +157,7 @@ def link(folder, toolchain, *names, merged=False):
     output = folder.root / "unstripped/libTorchLite.dylib"
     output.parent.mkdir(exist_ok=True)
     dylib = Dylib(
-        objects=tuple(folder.root / folder.object_path(name) for name in names),
+        objects=tuple(map(folder.find_bitcode if merged else folder.find_object, names)),
         output=output,
         exports=("torchlite_*",),
         merged=merged_path(output) if merged else None,

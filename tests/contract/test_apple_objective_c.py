@@ -98,7 +98,7 @@ def library(tmp_path, with_metal) -> Path:
     units = []
     for name, (text, language, flags) in texts.items():
         (root / name).write_text(text)
-        common = ("-O2", "-fvisibility=hidden", "-fno-exceptions", *flags)
+        common = ("-flto=full", "-O2", "-fvisibility=hidden", "-fno-exceptions", *flags)
         units.append(make_unit(name, source=str(root / name), language=language, flags=common))
     where = CompileFolder(root=root, ninja_file=Path("b.ninja"), objects="objects", prefixes=())
     write_ninja(render_ninja(units, with_metal, where), where)

@@ -1,47 +1,74 @@
-"""The linker takes bitcode from objects that hold both, whatever its file is called."""
+"""The last link takes the bitcode of objects, be it in them or beside, whatever lld is called."""
 
 from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from samples import make_unit
 
 from builder import api
 from builder.core.plan import Interface
-from builder.core.toolchain import FAT_LTO_LINK
+from builder.core.toolchain import Bitcode
+from builder.native.flags import LTO_COMPILE
 from builder.native.interfaces import LIBRARIES
-from builder.native.link import link_library
+from builder.native.link import LTO_LINK, link_library
+from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
 from builder.system.machine import host_abi
 from builder.system.process import Runner
+from builder.system.progress import Silent
 
 pytestmark = pytest.mark.host
 
 SOURCES = {
     "root.cpp": 'int inlined(int); extern "C" __attribute__((visibility("default")))\n'
     "int torchlite_run(int x) { return inlined(x); }\n",
-    "other.cpp": "int inlined(int x) { return x + 1; }\n",
+    "other.cpp": "int inlined(int x) { return x + 1; }\nint dead() { return 2; }\n",
 }
 
 
 @pytest.fixture(scope="module")
-def toolchain():
+def here():
     found = api.locate_toolchain(api.locate_target(host_abi()))
-    if not found.fat_objects:
-        pytest.skip("needs a clang that writes bitcode beside code")
+    if found.bitcode is Bitcode.NONE:
+        pytest.skip("needs a clang that builder uses bitcode of")
     return found
 
 
-def link(folder, toolchain, flags):
-    objects = []
+@pytest.fixture(params=[Bitcode.INSIDE, Bitcode.BESIDE])
+def toolchain(request, here):
+    if request.param is Bitcode.INSIDE and here.bitcode is not Bitcode.INSIDE:
+        pytest.skip("needs a clang that writes bitcode into objects")
+    return replace(here, bitcode=request.param)
+
+
+def compile_sources(root, toolchain) -> CompileFolder:
+    flags = ("-O2", "-fPIC", "-ffunction-sections", "-fvisibility=hidden")
+    units = []
     for name, text in SOURCES.items():
-        source = folder / name
-        source.write_text(text)
-        objects.append(source.with_suffix(".o"))
-        options = ("-O2", "-fPIC", "-flto", "-ffat-lto-objects", "-fvisibility=hidden")
-        subprocess.run([toolchain.cxx.path, *options, "-c", source, "-o", objects[-1]], check=True)
+        (root / name).write_text(text)
+        own = (*flags, *LTO_COMPILE[toolchain.bitcode])
+        units.append(make_unit(name, source=str(root / name), flags=own))
+    folder = CompileFolder(root=root, ninja_file=Path("b.ninja"), objects="objects", prefixes=())
+    write_ninja(render_ninja(units, toolchain, folder), folder)
+    compile_units(
+        list(SOURCES),
+        toolchain,
+        folder,
+        runner=Runner.inherit(),
+        jobs=1,
+        progress=Silent(),
+        log=root / "log",
+    )
+    return folder
+
+
+def link(objects, folder, toolchain, flags) -> str:
+    """Links, and returns the symbols."""
     outcome = link_library(
-        objects,
+        list(objects),
         folder / "lib.so",
         toolchain,
         flags=flags,
@@ -59,5 +86,9 @@ def link(folder, toolchain, flags):
 def test_whatever_the_linker_is_called(toolchain, tmp_path, name):
     (tmp_path / name).symlink_to(toolchain.linker.path)
     renamed = replace(toolchain, linker=replace(toolchain.linker, path=tmp_path / name))
-    assert "inlined" not in link(tmp_path, renamed, FAT_LTO_LINK)
-    assert "inlined" in link(tmp_path, renamed, ())
+    folder = compile_sources(tmp_path, renamed)
+    merged = map(folder.find_bitcode, SOURCES)
+    assert "inlined" not in link(merged, tmp_path, renamed, LTO_LINK[toolchain.bitcode])
+    unmerged = link(map(folder.find_object, SOURCES), tmp_path, renamed, ())
+    assert "inlined" in unmerged
+    assert "dead" not in unmerged  # sections are what tells live from dead

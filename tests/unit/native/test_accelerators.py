@@ -10,6 +10,7 @@ from samples import make_graph, make_toolchain, make_unit
 from builder import api
 from builder.core.accelerators import Accelerator
 from builder.core.targets import parse_target
+from builder.core.toolchain import Bitcode
 from builder.native.accelerators import (
     add_accelerators,
     find_accelerator_units,
@@ -66,14 +67,14 @@ def test_units_are_found_by_the_accelerator_they_belong_to():
 
 @pytest.mark.parametrize(("abi", "known"), [("ios-arm64", True), ("linux-x86_64", False)])
 def test_ninja_compiles_objective_c_for_apples_systems_only(abi, known):
-    unit = make_unit(CONTEXT, language="OBJCXX")
+    unit = make_unit(CONTEXT, language="OBJCXX", flags=("-flto=full",))
     folder = CompileFolder(root=Path("/c"), ninja_file=Path("b"), objects="objects", prefixes=())
-    toolchain = make_toolchain(target=parse_target(abi))
+    toolchain = make_toolchain(target=parse_target(abi), bitcode=Bitcode.BESIDE)
     text = render_ninja([unit] if known else [], toolchain, folder)
     assert ("rule OBJCXX" in text) is known
     if known:
-        assert f"build objects/{CONTEXT}.o: OBJCXX /src/{CONTEXT}" in text
-        assert text.split("rule OBJCXX")[1].count("-x ir -c $out.bc") == 1
+        assert f"build objects/{CONTEXT}.o: OBJCXX_BITCODE /src/{CONTEXT}" in text
+        assert text.split("rule OBJCXX_BITCODE")[1].count("-x ir -c $out.bc") == 1
 
 
 @pytest.mark.parametrize("accelerator", Accelerator)

@@ -5,7 +5,7 @@ from samples import make_tool, make_toolchain
 
 from builder.core.plan import DispatchBackend
 from builder.core.profile import Flavour, Profile
-from builder.core.toolchain import CxxLibrary
+from builder.core.toolchain import Bitcode, CxxLibrary
 from builder.native.flags import COMMON, load_tuning, tune_flags
 
 UPSTREAM = (
@@ -19,7 +19,7 @@ OLD = make_toolchain()
 NEW = make_toolchain(
     cxx=make_tool("clang++", "clang version 19.1.7, libstdc++ 20220819, glibc 2.36"),
     linker=make_tool("ld.lld", "LLD 19.1.7"),
-    fat_objects=True,
+    bitcode=Bitcode.INSIDE,
 )
 SIZE = load_tuning(Flavour(), OLD, CPU)
 
@@ -76,8 +76,11 @@ def test_exceptions_can_pass_through_all_that_is_cpp():
     assert not {"-fno-unwind-tables", "-fno-exceptions"} & set(tune("size", "c10/a.cpp"))
 
 
-def test_only_a_compiler_that_writes_bitcode_beside_code_optimises_at_link_time():
+def test_bitcode_goes_where_the_compiler_can_put_it():
     assert not load_tuning(Flavour(), OLD, CPU).lto
+    beside = make_toolchain(bitcode=Bitcode.BESIDE)
+    assert load_tuning(Flavour(), beside, CPU).lto
+    assert "-flto=full" in tune("size", "c10/a.cpp", toolchain=beside)
     assert load_tuning(Flavour(), NEW, CPU).lto
     assert "-ffat-lto-objects" in tune("size", "c10/a.cpp", toolchain=NEW)
     assert "-flto" not in tune("speed", "c10/a.cpp", toolchain=NEW)

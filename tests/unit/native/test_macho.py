@@ -4,12 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from samples import FakeRunner, make_tool, make_toolchain, make_unit
+from samples import FakeRunner, make_tool, make_toolchain
 
 from builder.core.plan import DispatchBackend
 from builder.core.profile import Flavour
 from builder.core.targets import parse_target
-from builder.core.toolchain import CxxLibrary
+from builder.core.toolchain import Bitcode, CxxLibrary
 from builder.errors import NativeBuildError
 from builder.native.flags import load_tuning
 from builder.native.macho import (
@@ -23,7 +23,7 @@ from builder.native.macho import (
     parse_apple_undefined,
     write_static,
 )
-from builder.native.ninja import CompileFolder, render_ninja
+from builder.native.ninja import CompileFolder
 from builder.system.process import Completed
 
 UNDEFINED = """\
@@ -72,6 +72,7 @@ def apple(**changes):
         link_flags=("-fuse-ld=lld",),
         frameworks=("-framework", "Accelerate"),
         cxx_library=CxxLibrary.SYSTEM,
+        bitcode=Bitcode.BESIDE,
         **changes,
     )
 
@@ -109,8 +110,7 @@ def test_another_failure_is_an_error(dylib, tmp_path):
         link_dylib(dylib, apple(), runner=runner, log=tmp_path / "log")
 
 
-def test_the_last_link_takes_the_bitcode_where_there_is_some(dylib, tmp_path):
-    (tmp_path / "a.cpp.o.bc").touch()
+def test_the_last_link_merges_into_a_folder_of_its_own(dylib, tmp_path):
     merged = replace(dylib, merged=tmp_path / "out/merged")
     (tmp_path / "out/merged").mkdir(parents=True)
     (tmp_path / "out/merged/0.old.lto.o").touch()
@@ -120,7 +120,7 @@ def test_the_last_link_takes_the_bitcode_where_there_is_some(dylib, tmp_path):
     assert command[command.index("-object_path_lto") + 2] == f"{tmp_path}/out/merged"
     assert list((tmp_path / "out/merged").iterdir()) == []
     inputs = (tmp_path / "out/objects.rsp").read_text().splitlines()
-    assert inputs == [f"{tmp_path}/a.cpp.o.bc", f"{tmp_path}/b.S.o"]
+    assert inputs == [f"{tmp_path}/a.cpp.o", f"{tmp_path}/b.S.o"]
 
 
 def test_assembly_that_stays_alive_goes_beside_the_merged_object(tmp_path):
@@ -166,20 +166,10 @@ def test_the_link_is_stripped_for_its_size_only(tmp_path):
         write_static(linked, tmp_path, folder, apple(), failing)
 
 
-def test_units_are_compiled_to_bitcode_and_from_that_to_machine_code(tmp_path):
-    folder = CompileFolder(root=tmp_path, ninja_file=Path("n"), objects="objects", prefixes=())
-    units = (make_unit("c10/a.cpp"), make_unit("x/b.S", language="ASM"))
-    text = render_ninja(units, apple(), folder)
-    rules = {rule.split()[0]: rule for rule in text.split("rule ")[1:]}
-    assert "-flto=full -o $out.bc && " in rules["CXX"]
-    assert "-x ir -c $out.bc -o $out" in rules["C"]
-    assert "$out.bc" not in rules["ASM"]
-
-
 def test_every_profile_merges_and_takes_no_option_of_elf():
     for profile in ("size", "speed", "debug"):
         tuning = load_tuning(Flavour(profile=profile), apple(), (DispatchBackend.CPU,))
         assert tuning.lto
         assert tuning.link == ()
-        assert "-ffat-lto-objects" not in tuning.compile
+        assert tuning.compile[-1:] == ("-flto=full",)
         assert tuning.small_cxx is None

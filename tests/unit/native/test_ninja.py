@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from samples import FakeRunner, make_tool, make_toolchain, make_unit
 
-from builder.core.toolchain import Launcher
+from builder.core.toolchain import Bitcode, Launcher
 from builder.errors import NativeBuildError
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
 from builder.system.process import Completed
@@ -49,6 +49,30 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "build.ninja"
 def test_the_ninja_file(golden):
     toolchain = make_toolchain(system_flags=("--target=x86_64-linux-gnu",))
     golden(GOLDEN, render_ninja(UNITS, toolchain, FOLDER))
+
+
+def test_bitcode_beside_an_object_is_what_the_object_is_made_of(tmp_path):
+    units = (
+        make_unit("c10/a.cpp", flags=("-flto=full",)),
+        make_unit("c10/kept.cpp"),
+        make_unit("x/b.S", language="ASM"),
+    )
+    text = render_ninja(units, make_toolchain(bitcode=Bitcode.BESIDE), FOLDER)
+    rules = {rule.split()[0]: rule for rule in text.split("rule ")[1:]}
+    assert "-c $in -o $out.bc && " in rules["CXX_BITCODE"]
+    assert "-x ir -c $out.bc -o $out\n" in rules["C_BITCODE"]
+    assert "$out.bc" not in rules["ASM"] + rules["CXX"]
+    assert "build objects/size/c10/a.cpp.o: CXX_BITCODE" in text
+    assert "build objects/size/c10/kept.cpp.o: CXX " in text
+    assert "build objects/size/x/b.S.o: ASM " in text
+
+
+def test_a_unit_without_bitcode_is_linked_as_it_is(tmp_path):
+    folder = CompileFolder(root=tmp_path, ninja_file=Path("n"), objects="o", prefixes=())
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o/a.cpp.o.bc").touch()
+    assert folder.find_bitcode("a.cpp") == tmp_path / "o/a.cpp.o.bc"
+    assert folder.find_bitcode("b.S") == tmp_path / "o/b.S.o"
 
 
 def test_older_compilers_map_folders_as_they_can():

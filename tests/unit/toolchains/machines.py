@@ -5,6 +5,7 @@ from pathlib import Path
 from builder.errors import NativeBuildError
 from builder.system.process import Completed
 
+CLANG_13 = "Debian clang version 13.0.1\nTarget: x86_64-pc-linux-gnu\n"
 CLANG_14 = "Debian clang version 14.0.6\nTarget: x86_64-pc-linux-gnu\n"
 CLANG_19 = "Ubuntu clang version 19.1.7 (++20250114)\nTarget: x86_64-pc-linux-gnu\n"
 LLD_14 = "Debian LLD 14.0.6 (compatible with GNU linkers)\n"

@@ -2,13 +2,14 @@ from pathlib import Path
 
 import pytest
 
+from builder.core.toolchain import Bitcode
 from builder.errors import ToolchainError
 from builder.toolchains.clang import (
+    find_bitcode,
     locate_clang,
     locate_clang_plus,
     locate_linker,
     locate_strip,
-    writes_fat_objects,
 )
 from builder.toolchains.tools import find_tool
 
@@ -84,6 +85,7 @@ def test_llvm_strip_of_the_release_goes_before_gnu_strip():
 
 
 NDK_26 = "Android (10552028, +pgo, based on r487747d) clang version 17.0.2 (https://x/y d9f89f4)\n"
+NDK_21 = "Android (7019983 based on r365631c3) clang version 9.0.9 (https://x/y 875)\n"
 ELF, BITCODE = b"\x7fELF\x02", b"BC\xc0\xde"
 
 
@@ -100,14 +102,14 @@ class Compiler(Machine):
         self.build = (0 if "-c" in command or self.links else 1, "")
         return super().run(command)
 
-    def writes_fat_objects(self, **options):
+    def find_bitcode(self, **options):
         clang, linker = (find_tool(self, name) for name in ("clang", "ld.lld"))
-        return writes_fat_objects(self, clang, linker, **options)
+        return find_bitcode(self, clang, linker, **options)
 
 
-def test_fat_objects_are_tried_for_the_target_with_the_very_linker():
+def test_objects_with_bitcode_are_tried_for_the_target_with_the_very_linker():
     machine = Compiler(CLANG_19)
-    assert machine.writes_fat_objects(flags=("--target=aarch64-linux-gnu",))
+    assert machine.find_bitcode(flags=("--target=aarch64-linux-gnu",)) is Bitcode.INSIDE
     compiled, linked = machine.commands[-2:]
     assert "--target=aarch64-linux-gnu" in compiled
     assert {"--target=aarch64-linux-gnu", "--ld-path=/usr/bin/ld.lld"} < {*linked}
@@ -120,11 +122,14 @@ def test_fat_objects_are_tried_for_the_target_with_the_very_linker():
         pytest.param(Compiler(NDK_26, links=False), id="a linker that does not know them"),
     ],
 )
-def test_a_compiler_without_fat_objects_is_found_out(machine):
-    assert not machine.writes_fat_objects()
+def test_a_compiler_whose_objects_cannot_hold_bitcode_is_found_out(machine):
+    assert machine.find_bitcode() is Bitcode.BESIDE
 
 
-def test_an_old_compiler_is_not_asked_for_fat_objects():
-    machine = Compiler(CLANG_14)
-    machine.writes_fat_objects()
+@pytest.mark.parametrize(
+    ("version", "expected"), [(CLANG_14, Bitcode.BESIDE), (NDK_21, Bitcode.NONE)]
+)
+def test_an_old_compiler_is_not_asked(version, expected):
+    machine = Compiler(version)
+    assert machine.find_bitcode() is expected
     assert not [command for command in machine.commands if "-flto" in command]

@@ -3,11 +3,11 @@ from pathlib import Path
 from samples import make_toolchain
 
 from builder.core.targets import TARGETS
-from builder.core.toolchain import AppleSdk
+from builder.core.toolchain import AppleSdk, Bitcode
 from builder.errors import ToolchainError
 from builder.toolchains.findings import inspect_targets, inspect_tools
 
-from .machines import GCC, Machine, full
+from .machines import CLANG_13, GCC, Machine, full
 
 
 def refuse(target):
@@ -16,7 +16,7 @@ def refuse(target):
 
 def locate(target):
     sdk = AppleSdk(root=Path("/sdk"), name="open headers", newest=160000, is_open=True)
-    return make_toolchain(target=target, sdk=sdk)
+    return make_toolchain(target=target, sdk=sdk, bitcode=Bitcode.BESIDE)
 
 
 def test_doctor_lists_every_target_and_what_is_missing():
@@ -32,6 +32,11 @@ def test_doctor_finds_a_host_that_can_build():
     assert found["target linux-x86_64"].ok
     assert found["target linux-aarch64"].ok
     assert found["target ios-arm64"].detail.startswith("can be built here, experimental: ")
+
+
+def test_doctor_says_where_there_is_no_link_time_optimisation():
+    old = full(clang=CLANG_13, **{"clang++": CLANG_13})
+    found = {f.subject: f for f in inspect_targets(Machine(old), locate_apple=locate)}
     without = "can be built here, without link-time optimisation: "
     assert found["target linux-x86_64"].detail.startswith(without)
 
