@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "features",
     multiple=True,
     metavar="NAME",
-    help="Fetch optional sources too: pocketfft, torchvision, vulkan.",
+    help="Fetch optional sources too: apple, pocketfft, torchvision, vulkan.",
 )
 @click.option("--offline", is_flag=True, help="Use no network.")
 @click.option("--check", is_flag=True, help="Read every file again; fetch nothing.")
