@@ -34,6 +34,12 @@ public class TensorTest {
   }
 
   @Test
+  public void buffersOfMoreBytesThanAnIntCountsAreRefused() {
+    assertThrows(ArithmeticException.class, () -> Tensor.allocateFloatBuffer(1 << 29));
+    assertThrows(ArithmeticException.class, () -> Tensor.allocateDoubleBuffer(1 << 28));
+  }
+
+  @Test
   public void tensorsSayWhatTheyAre() {
     Tensor tensor =
         Tensor.fromBlob(new long[6], new long[] {1, 6, 1, 1}, MemoryFormat.CHANNELS_LAST);

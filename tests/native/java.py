@@ -17,6 +17,17 @@ TESTS = HERE.parent / "java"
 PINS = tomllib.loads((HERE.parent / "data/jars.toml").read_text())
 UPSTREAM = "android/pytorch_android/src"
 UPSTREAM_VISION = "android/pytorch_android_torchvision/src/main"
+PROGUARD = ("proguard", "proguard_core", "log4j_api", "log4j_core", "json")
+"""It and what it needs of others."""
+APP_RULES = """\
+-keep class Run* { public static void main(java.lang.String[]); }
+-keep class *Test { public <init>(); @org.junit.Test public void *(); }
+-keepattributes RuntimeVisibleAnnotations
+-optimizationpasses 3
+-allowaccessmodification
+-repackageclasses
+"""
+"""Rules of an app whose classes are our tests; nothing in them is about org.pytorch."""
 SEPARATE_MODELS = re.compile(
     r"void (test\w+)\(\)[^{]*\{(?:\s*//.*)*\s*(?:try \{\s*final Module module = )?"
     r'(?:runModel|loadModel)\("(\w+?)(?:\.ptl)?"\)'
@@ -49,9 +60,27 @@ def run(*command, check=True):
     return completed
 
 
-def compile_tests(sources, classes, classpath):
-    compile_java(sources, classes, jdk(), runner=runner, classpath=classpath, options=("-nowarn",))
+def compile_tests(sources, classes, classpath, *options):
+    options = ("-nowarn", *options)
+    compile_java(sources, classes, jdk(), runner=runner, classpath=classpath, options=options)
     return classes
+
+
+def shrink(app, rules, proguard, libraries, folder):
+    """Returns the classes in the folders `app` as ProGuard shrinks, optimises and renames them.
+
+    What became of each class is in `mapping.txt` beside them.
+    """
+    shrunk, file = folder / "shrunk.jar", folder / "rules.pro"
+    file.write_text(APP_RULES + rules)
+    system = f"{jdk().home}/jmods/java.base.jmod(!**.jar;!module-info.class)"
+    options = [("-injars", classes) for classes in app]
+    options += [("-libraryjars", library) for library in (system, *libraries)]
+    options += [("-outjars", shrunk), ("-printmapping", folder / "mapping.txt"), ("-include", file)]
+    path = ":".join(map(str, proguard))
+    flat = (part for option in options for part in option)
+    run(jdk().tool("java"), "-classpath", path, "proguard.ProGuard", *flat)
+    return shrunk
 
 
 def java(classpath, main, *arguments, library=None, models=None, check=True):

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,20 +23,34 @@ from builder.system.references import read_reference
 
 from . import java as java_tools
 from .conftest import ABI, HERE, run_builder
-from .java import TESTS, UPSTREAM, UPSTREAM_VISION, compile_tests, fetch_jar, java, run, runner
+from .java import (
+    PROGUARD,
+    TESTS,
+    UPSTREAM,
+    UPSTREAM_VISION,
+    compile_tests,
+    fetch_jar,
+    java,
+    run,
+    runner,
+    shrink,
+)
 
 pytestmark = [pytest.mark.jdk, pytest.mark.maven]
 
 EVERY_MODEL = os.environ.get("BUILDER_JAVA_MODELS") == "all"
 """Upstream's operator models are built and run too; that compiles for long."""
 NOT_EXPORTED = {"testDynamicQuantOps": "torch 1.13 cannot script the module"}
+RULES = (java_tools.java_folder() / "proguard.txt").read_text()
+EACH_RULE = re.findall(r"(-keep\w* class [\w.$]*?(\w+) \{[^}]*\})", RULES)
+"""A rule for an app's shrinker, and the name of the class that it is about."""
 PUBLISHED = {"lite": "org.pytorch", "torchvision_lite": "org.pytorch.torchvision"}
 
 
 @pytest.fixture(scope="session")
 def jars(tmp_path_factory):
     folder = tmp_path_factory.mktemp("jars")
-    return lambda name: fetch_jar(name, folder)
+    return cache(lambda name: fetch_jar(name, folder))
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +81,27 @@ def tests(tmp_path_factory, classes, junit, fakes):
     folder = tmp_path_factory.mktemp("tests")
     classpath = [fakes, classes, *junit]
     return [compile_tests(sorted(TESTS.glob("*.java")), folder, classpath), *classpath]
+
+
+@pytest.fixture(scope="session")
+def shrink_tests(tests, classes, fakes, junit, jars):
+    """Returns what shrinks our tests with our classes, as an app of theirs, by consumer rules."""
+    proguard, libraries = [jars(name) for name in PROGUARD], [fakes, *junit]
+    return lambda rules, folder: [
+        shrink([tests[0], classes], rules, proguard, libraries, folder),
+        *libraries,
+    ]
+
+
+@pytest.fixture(scope="session")
+def shrunk(tmp_path_factory, shrink_tests):
+    return shrink_tests(RULES, tmp_path_factory.mktemp("shrunk"))
+
+
+@pytest.fixture(params=["compiled", "shrunk"])
+def app(request):
+    """Our tests with our classes, as they were compiled and as ProGuard makes them."""
+    return request.getfixturevalue("shrunk" if request.param == "shrunk" else "tests")
 
 
 @pytest.fixture(scope="session")
@@ -154,6 +190,29 @@ def test_the_same_classes_come_of_androids_own_types(jars, classes, tmp_path):
     assert theirs == {f.relative_to(classes): f.read_bytes() for f in classes.rglob("*.class")}
 
 
+def test_classes_need_nothing_that_android_5_lacks(jars, tmp_path):
+    """animal-sniffer tells all that Android has not, which our own classes are too."""
+    java_folder, compiled = java_tools.java_folder(), tmp_path / "target/classes"
+    sources = [java_folder / "src", java_folder / "declarations"]
+    compile_tests(sources, compiled, [], "-g:none")  # it stumbles over debug information
+    (tmp_path / "signature").symlink_to(jars("android_21"))
+    classpath = f"{jars('animal_sniffer')}:{jars('asm')}"
+    checker = ("-classpath", classpath, "org.codehaus.mojo.animal_sniffer.SignatureChecker")
+    said = run("env", "-C", tmp_path, java_tools.jdk().tool("java"), *checker).stdout
+    missing = set(re.findall("Undefined reference: (.*)", said))
+    assert "void org.pytorch.NativeLibrary.load()" in missing
+    assert {name for name in missing if "org.pytorch" not in name} == set()
+
+
+def test_classes_have_no_lambdas_which_old_tools_of_android_refuse(classes, tests):
+    def disassemble(folder):
+        files = folder.rglob("*.class")
+        return run(java_tools.jdk().tool("javap"), "-c", "-private", *files).stdout
+
+    assert "invokedynamic" not in disassemble(classes)
+    assert "invokedynamic" in disassemble(tests[0])  # there it is so called
+
+
 def test_classes_and_documentation_are_the_same_bytes_when_made_again(classes, tmp_path):
     jdk, jars = java_tools.jdk(), []
     again = tmp_path / "classes"
@@ -176,14 +235,27 @@ def test_a_missing_library_is_named(tests):
     assert "UnsatisfiedLinkError: org.pytorch cannot load libpytorch_jni_lite.so" in said.stdout
 
 
+def test_proguard_keeps_the_names_that_the_rules_are_about_and_no_others(shrunk):
+    mapping = (shrunk[0].parent / "mapping.txt").read_text()
+    became = dict(re.findall(r"^org\.pytorch\.([\w.$]+) -> (\S+):$", mapping, re.MULTILINE))
+    kept = {name for name, new in became.items() if new == f"org.pytorch.{name}"}
+    about = {
+        f"torchvision.TensorImageUtils${name}" if name == "NativePeer" else name
+        for _, name in EACH_RULE
+    }
+    assert kept - {"torchvision.TensorImageUtils"} == about  # the outer class of a kept one
+    assert {"LiteModuleLoader", "Module", "DType"} <= set(became) - kept
+    assert "PyTorchCodegenLoader" not in became  # nobody uses it
+
+
 @pytest.mark.torch
 @pytest.mark.host
 class TestOnTheHost:
     """Everything that runs models."""
 
     @pytest.mark.parametrize("name", ["ValuesTest", "MemoryTest", "ImagesTest"])
-    def test_ours(self, name, tests, library, models):
-        said = java(tests, "RunTests", name, library=library, models=models)
+    def test_ours(self, name, app, library, models):
+        said = java(app, "RunTests", name, library=library, models=models)
         assert len(lines(said, "pass")) >= 4
         assert "WARNING" not in said.stdout + said.stderr  # of -Xcheck:jni
 
@@ -223,15 +295,25 @@ class TestOnTheHost:
         assert java(tests, "RunImages", library=library).stdout == upstream
 
     @pytest.mark.parametrize("name", ["classifier", "quantised"])
-    def test_a_model_gives_torchs_numbers(self, name, tests, library, models, tmp_path):
+    def test_a_model_gives_torchs_numbers(self, name, app, library, models, tmp_path):
         case = read_reference(models / f"{name}.ptl.reference.safetensors")
         (given,), (expected,) = case.inputs, case.outputs
         (tmp_path / "in").write_bytes(given.data)
         files = (models / f"{name}.ptl", tmp_path / "in", tmp_path / "out")
-        java(tests, "RunModel", *files, *map(str, given.spec.shape), library=library)
+        java(app, "RunModel", *files, *map(str, given.spec.shape), library=library)
         got = np.frombuffer((tmp_path / "out").read_bytes(), np.float32)
         want = np.frombuffer(expected.data, np.float32)
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+    @pytest.mark.parametrize("rule", [rule for rule, _ in EACH_RULE], ids=[n for _, n in EACH_RULE])
+    def test_an_app_shrunk_without_one_of_the_rules_fails(
+        self, rule, shrink_tests, library, tmp_path
+    ):
+        lacking = shrink_tests(RULES.replace(rule, ""), tmp_path)
+        said = java(lacking, "RunTests", "ImagesTest", library=library, check=False)
+        assert said.returncode == 1
+        assert lines(said, "FAIL") >= {"greyPicturesBecomeGrey"}
+        assert re.search(r"NoClassDefFoundError|NoSuch\w+Error|UnsatisfiedLinkError", said.stdout)
 
     def test_one_symbol_is_exported(self, library):
         said = run("readelf", "--dyn-syms", "--wide", library).stdout

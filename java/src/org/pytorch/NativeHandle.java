@@ -23,9 +23,7 @@ final class NativeHandle extends PhantomReference<Object> {
   private long pointer;
 
   static {
-    Thread thread = new Thread(NativeHandle::freeForever, "pytorch-free");
-    thread.setDaemon(true);
-    thread.start();
+    new Collector().start();
   }
 
   private NativeHandle(Object owner, long pointer, boolean isTensor) {
@@ -92,17 +90,31 @@ final class NativeHandle extends PhantomReference<Object> {
     }
   }
 
-  private static void freeForever() {
-    while (true) {
-      try {
-        ((NativeHandle) QUEUE.remove()).close();
-      } catch (InterruptedException ignored) {
-        // nobody has a reason to stop this thread
-      }
-    }
-  }
-
   private static native void freeModule(long pointer);
 
   private static native void freeTensor(long pointer);
+
+  /**
+   * Frees what has lost its owner, for ever.
+   *
+   * <p>A class and no lambda: these are invokedynamic in bytecode, which apps' tools before D8 refuse,
+   * and later ones where the app does not ask for Java 8.
+   */
+  private static final class Collector extends Thread {
+    Collector() {
+      super("pytorch-free");
+      setDaemon(true);
+    }
+
+    @Override
+    public void run() {
+      while (true) {
+        try {
+          ((NativeHandle) QUEUE.remove()).close();
+        } catch (InterruptedException ignored) {
+          // nobody has a reason to stop this thread
+        }
+      }
+    }
+  }
 }

@@ -47,7 +47,7 @@ public abstract class Tensor {
    * @return a buffer in the processor's byte order
    */
   public static IntBuffer allocateIntBuffer(int numElements) {
-    return ByteBuffer.allocateDirect(Math.multiplyExact(numElements, 4)).order(ByteOrder.nativeOrder()).asIntBuffer();
+    return allocate(numElements, 4).asIntBuffer();
   }
 
   /**
@@ -57,7 +57,7 @@ public abstract class Tensor {
    * @return a buffer in the processor's byte order
    */
   public static FloatBuffer allocateFloatBuffer(int numElements) {
-    return ByteBuffer.allocateDirect(Math.multiplyExact(numElements, 4)).order(ByteOrder.nativeOrder()).asFloatBuffer();
+    return allocate(numElements, 4).asFloatBuffer();
   }
 
   /**
@@ -67,7 +67,7 @@ public abstract class Tensor {
    * @return a buffer in the processor's byte order
    */
   public static LongBuffer allocateLongBuffer(int numElements) {
-    return ByteBuffer.allocateDirect(Math.multiplyExact(numElements, 8)).order(ByteOrder.nativeOrder()).asLongBuffer();
+    return allocate(numElements, 8).asLongBuffer();
   }
 
   /**
@@ -77,7 +77,15 @@ public abstract class Tensor {
    * @return a buffer in the processor's byte order
    */
   public static DoubleBuffer allocateDoubleBuffer(int numElements) {
-    return ByteBuffer.allocateDirect(Math.multiplyExact(numElements, 8)).order(ByteOrder.nativeOrder()).asDoubleBuffer();
+    return allocate(numElements, 8).asDoubleBuffer();
+  }
+
+  private static ByteBuffer allocate(int numElements, int size) {
+    long bytes = (long) numElements * size;
+    if (bytes != (int) bytes) { // Math.multiplyExact came with Android 7
+      throw new ArithmeticException(numElements + " elements are too many for a buffer");
+    }
+    return allocateByteBuffer((int) bytes);
   }
 
   /**
