@@ -79,7 +79,8 @@ def package_runtime(
 def _measure(
     build: NativeBuild, linked: LinkResult, served: OperatorList, registry: Registry
 ) -> tuple[SizeReport, ReferenceGraph | None]:
-    from builder.size.graph import read_graph
+    from builder.size.elf_linked import read_elf
+    from builder.size.graph import build_graph
     from builder.size.images import measure_image
     from builder.size.measuring import measure
     from builder.size.pricing import price_operators
@@ -89,9 +90,10 @@ def _measure(
     if linked.image is not None:
         return measure_image(linked.image, linked.map_file, objects, units_map=before), None
     size = measure(linked.library, linked.map_file, objects, units_map=before)
-    references = read_graph(linked.unstripped, linked.map_file, objects, registry, units_map=before)
-    if references is None:
+    read = read_elf(linked.unstripped, linked.map_file, objects, units_map=before)
+    if read is None:
         return size, None
+    references = build_graph(read, registry)
     wanted_by = {str(o): served.operators.sources(o) for o in served.operators}
     return replace(size, operators=price_operators(references, wanted_by)), references
 
