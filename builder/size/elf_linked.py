@@ -32,6 +32,7 @@ from builder.size.tables import charge_tables
 _IMPORT = 24 + 2 + 1 + 16 + 8 + 24
 """Bytes of an imported symbol: dynamic symbol, version, end of name, PLT, GOT, relocation."""
 _DYNAMIC_RELOCATION = 24
+_LIST_OF_OPERATORS = "torchlite::selected_operators"
 _TABLES = (".eh_frame", ".eh_frame_hdr", ".got", ".got.plt", ".plt", ".interp")
 """Sections made of entries that belong to what they describe."""
 _ENTRIES = frozenset({".init", ".fini", ".fini_array"})
@@ -67,10 +68,11 @@ def read_elf(
     known = {reference.target for reference in references} | {target for _, target in ties}
     bound = _bind(inside, units, known)
     with map_file.open(errors="replace") as stream:
-        names = parse_names(stream)
+        shown = parse_names(stream)
+    names = tuple(shown.get(start, "") for start in spans.starts)
     return Linked(
         spans=spans,
-        names=tuple(names.get(start, "") for start in spans.starts),
+        names=names,
         units=tuple(
             units[inside[span].owner] if span in inside else LINKER_PART
             for span in range(len(spans))
@@ -83,6 +85,7 @@ def read_elf(
         ties=ties,
         bound=bound,
         definitions=_find_definitions(elf, spans, {o: u for o, u in units.items() if u in bound}),
+        lists=frozenset(i for i, name in enumerate(names) if name == _LIST_OF_OPERATORS),
         starts=frozenset(_find_starts(elf, spans)),
         filled_in=_DYNAMIC_RELOCATION,
     )

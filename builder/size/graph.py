@@ -11,7 +11,6 @@ from builder.size.drafts import Draft, draft_nodes
 from builder.size.linked import Linked, Reference
 from builder.size.references import ReferenceGraph
 from builder.size.regions import (
-    LIST_OF_OPERATORS,
     Region,
     find_regions,
     list_entries,
@@ -50,7 +49,7 @@ def _find_regions(linked: Linked, registry: Registry) -> Iterator[Region]:
     by_hand = {str(operator): operator for operator in registry.by_hand}
     yield from find_regions(linked, filter(registers, linked.references), by_hand)
     every = {str(operator): operator for operator in registry.operators}
-    listed = (r for r in linked.references if linked.names[r.source] == LIST_OF_OPERATORS)
+    listed = (r for r in linked.references if r.source in linked.lists)
     yield from list_entries(linked, listed, every)
 
 

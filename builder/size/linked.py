@@ -60,6 +60,8 @@ class Linked:
     """Unit -> spans that come with it though nothing refers to them, such as initialisers."""
     definitions: Mapping[str, tuple[int, ...]]
     """Unit of `bound` -> spans that it alone defines: who needs one gets what is bound too."""
+    lists: frozenset[int]
+    """Spans of the library's own list of operators."""
     starts: frozenset[int]
     """Spans where the loader and the library's users come in."""
     filled_in: int

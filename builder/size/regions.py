@@ -10,7 +10,6 @@ from typing import NamedTuple
 from builder.core.operators import Operator
 from builder.size.linked import Linked, Reference
 
-LIST_OF_OPERATORS = "torchlite::selected_operators"
 _LIST_ENTRY = 8
 
 
