@@ -90,7 +90,11 @@ def _measure(
         size = measure(linked.library, linked.map_file, objects, units_map=before)
     else:
         size = measure_image(linked.image, linked.map_file, objects, units_map=before)
-    read = _read_linked(linked, objects)
+    try:
+        read = _read_linked(linked, objects)
+    except ValueError as error:
+        build.progress.note(f"operators have no prices: {error}")
+        read = None
     if read is None:
         return size, None
     references = build_graph(read, registry)
