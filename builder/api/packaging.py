@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from builder.core.units import UnitGraph
     from builder.native.building import NativeBuild
     from builder.size.graph import Registry
+    from builder.size.linked import Linked
     from builder.size.references import ReferenceGraph
 
 _LICENCES = (
@@ -79,21 +80,37 @@ def package_runtime(
 def _measure(
     build: NativeBuild, linked: LinkResult, served: OperatorList, registry: Registry
 ) -> tuple[SizeReport, ReferenceGraph | None]:
-    from builder.size.graph import read_graph
+    from builder.size.graph import build_graph
     from builder.size.images import measure_image
     from builder.size.measuring import measure
     from builder.size.pricing import price_operators
 
-    objects = build.layout.objects
-    before = linked.units_map
-    if linked.image is not None:
-        return measure_image(linked.image, linked.map_file, objects, units_map=before), None
-    size = measure(linked.library, linked.map_file, objects, units_map=before)
-    references = read_graph(linked.unstripped, linked.map_file, objects, registry, units_map=before)
-    if references is None:
+    objects, before = build.layout.objects, linked.units_map
+    if linked.image is None:
+        size = measure(linked.library, linked.map_file, objects, units_map=before)
+    else:
+        size = measure_image(linked.image, linked.map_file, objects, units_map=before)
+    try:
+        read = _read_linked(linked, objects)
+    except ValueError as error:
+        build.progress.note(f"operators have no prices: {error}")
+        read = None
+    if read is None:
         return size, None
+    references = build_graph(read, registry)
     wanted_by = {str(o): served.operators.sources(o) for o in served.operators}
     return replace(size, operators=price_operators(references, wanted_by)), references
+
+
+def _read_linked(linked: LinkResult, objects: Path) -> Linked | None:
+    """Returns what refers to what; None where the linker tells too little."""
+    from builder.size.elf_linked import read_elf
+    from builder.size.macho_linked import read_image
+
+    before = linked.units_map
+    if linked.image is None or linked.merged is None:
+        return read_elf(linked.unstripped, linked.map_file, objects, units_map=before)
+    return read_image(linked.image, linked.map_file, linked.merged, objects, units_map=before)
 
 
 def make_registry(serving: Serving, graph: UnitGraph) -> Registry:

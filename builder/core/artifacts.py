@@ -27,6 +27,8 @@ class LinkResult:
     unstripped: Path
     image: Path | None = None
     """What a program's linker makes of a static library, stripped: sizes are of it."""
+    merged: Path | None = None
+    """The object that link-time optimisation made for `image`."""
     map_file: Path
     units_map: Path | None = None
     """Map of the same units linked by their machine code, where the library is optimised as a

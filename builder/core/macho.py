@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 OBJECT, EXECUTABLE, DYLIB = 1, 2, 6
 ARCHITECTURES = {0x0100000C: "arm64", 0x01000007: "x86_64"}
@@ -29,12 +30,13 @@ _LOADS = frozenset({0xC, 0x80000018, 0x8000001F, 0x80000023})
 """LC_LOAD_DYLIB, and its weak, re-exporting and upward kin."""
 _RPATH = 0x8000001C
 _STAB, _PRIVATE, _EXTERNAL, _KIND, _UNDEFINED = 0xE0, 0x10, 0x01, 0x0E, 0
-_WEAK_REFERENCE = 0x40
+_WEAK_REFERENCE, _WEAK_DEFINITION = 0x40, 0x80
+_IN_SECTION = 0x0E
 _HEADER = struct.Struct("<4sIIIIIII")
 _COMMAND = struct.Struct("<II")
 _SECTION = struct.Struct("<16s16sQQIIIIIIII")
 _SYMBOL = struct.Struct("<IBBHQ")
-_MAX_COMMANDS = 10_000
+_MAX_COMMANDS, _RELOCATION = 10_000, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +46,31 @@ class MachSection:
     segment: str
     name: str
     flags: int
+    address: int
     size: int
     """Bytes."""
     content: bytes
     """Empty where the file holds none."""
+    relocations: bytes
+    """Entries of 8 bytes for the linker; none in what is linked already."""
 
     @property
     def kind(self) -> int:
         """Its type, e.g. one of INITIALISERS."""
         return self.flags & 0xFF
+
+
+class MachSymbol(NamedTuple):
+    """An entry of a symbol table."""
+
+    name: str
+    section: int
+    """Number of the section that holds it, from 1 on; 0 when it is defined elsewhere."""
+    address: int
+    is_external: bool
+    """Whether other objects of the link see it."""
+    is_weak: bool
+    """Whether others may define it too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +85,8 @@ class MachFile:
     min_os: int
     """As in `Target.min_os`."""
     sections: tuple[MachSection, ...]
+    symbols: tuple[MachSymbol, ...]
+    """The whole table, in its order."""
     exports: frozenset[str]
     """Symbols that others can use; with the underscore that C's names have."""
     private: frozenset[str]
@@ -164,6 +184,7 @@ def _read(data: bytes) -> MachFile:
         raise ValueError("no Mach-O file of 64 bits")
     platform, min_os = "", 0
     sections: list[MachSection] = []
+    table: tuple[MachSymbol, ...] = ()
     symbols: tuple[frozenset[str], ...] = (frozenset(),) * 4
     libraries: list[str] = []
     run_paths: list[str] = []
@@ -171,7 +192,7 @@ def _read(data: bytes) -> MachFile:
         if command == _SEGMENT:
             sections += _read_sections(data, offset)
         elif command == _SYMTAB:
-            symbols = _read_symbols(data, offset)
+            table, symbols = _read_symbols(data, offset)
         elif command == _BUILD_VERSION:
             number, encoded = struct.unpack_from("<II", data, offset + 8)
             platform, min_os = PLATFORMS.get(number, str(number)), _decode_version(encoded)
@@ -186,6 +207,7 @@ def _read(data: bytes) -> MachFile:
         platform=platform,
         min_os=min_os,
         sections=tuple(sections),
+        symbols=table,
         exports=exports,
         private=private,
         undefined=undefined,
@@ -212,40 +234,51 @@ def _read_sections(data: bytes, offset: int) -> Iterator[MachSection]:
     if count > _MAX_COMMANDS:
         raise ValueError(f"{count} sections")
     for index in range(count):
-        name, segment, _, size, start, _, _, _, flags, *_ = _SECTION.unpack_from(
+        name, segment, address, size, start, _, entries, number, flags, *_ = _SECTION.unpack_from(
             data, offset + 72 + index * _SECTION.size
         )
         filled = flags & 0xFF not in ZERO_FILL
-        if filled and start + size > len(data):
+        if (filled and start + size > len(data)) or entries + number * _RELOCATION > len(data):
             raise ValueError("a section that leaves the file")
         yield MachSection(
             segment=segment.rstrip(b"\0").decode(),
             name=name.rstrip(b"\0").decode(),
             flags=flags,
+            address=address,
             size=size,
             content=data[start : start + size] if filled else b"",
+            relocations=data[entries : entries + number * _RELOCATION],
         )
 
 
-def _read_symbols(data: bytes, offset: int) -> tuple[frozenset[str], ...]:
-    """Returns exported, private, undefined and optional names."""
+def _read_symbols(
+    data: bytes, offset: int
+) -> tuple[tuple[MachSymbol, ...], tuple[frozenset[str], ...]]:
+    """Returns the table; and exported, private, undefined and optional names."""
     table, count, texts, size = struct.unpack_from("<IIII", data, offset + 8)
     if table + count * _SYMBOL.size > len(data) or texts + size > len(data):
         raise ValueError("a symbol table that leaves the file")
+    symbols: list[MachSymbol] = []
     found: tuple[set[str], ...] = (set(), set(), set(), set())
     names = data[texts : texts + size]
     for index in range(count):
-        start, kind, _, description, value = _SYMBOL.unpack_from(data, table + index * _SYMBOL.size)
-        if kind & _STAB or not kind & _EXTERNAL:
-            continue
+        start, kind, section, description, value = _SYMBOL.unpack_from(
+            data, table + index * _SYMBOL.size
+        )
+        is_stab, is_external = bool(kind & _STAB), bool(kind & _EXTERNAL)
         name = names[start : names.index(b"\0", start)].decode(errors="replace")
+        place = section if kind & _KIND == _IN_SECTION and not is_stab else 0
+        weak = bool(description & _WEAK_DEFINITION)
+        symbols.append(MachSymbol(name, place, value if place else 0, is_external, weak))
+        if is_stab or not is_external:
+            continue
         if kind & _KIND == _UNDEFINED and not value:
             found[2].add(name)
             if description & _WEAK_REFERENCE:
                 found[3].add(name)
         else:
             found[1 if kind & _PRIVATE else 0].add(name)
-    return tuple(map(frozenset, found))
+    return tuple(symbols), tuple(map(frozenset, found))
 
 
 def _read_text(data: bytes, offset: int, size: int) -> str:

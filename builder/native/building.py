@@ -242,7 +242,7 @@ def _finish(
     if build.plan.target.is_apple:
         build.progress.step("writing the static library")
         static = write_static(linked, build.layout.plan, folder, build.toolchain, build.runner)
-        return replace(done, library=static.archive, image=static.image)
+        return replace(done, library=static.archive, image=static.image, merged=static.merged)
     build.progress.step("stripping the library and linking the runner")
     library = build.layout.plan / build.interface.soname
     with replacement(library) as temporary:

@@ -44,6 +44,8 @@ class StaticLibrary:
     archive: Path
     image: Path
     """The library of the last link, stripped."""
+    merged: Path
+    """What that link made of all bitcode."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,8 +149,9 @@ def write_static(
     Raises:
         NativeBuildError: a tool failed.
     """
-    made = StaticLibrary(archive=plan / ARCHIVE, image=plan / DYLIB)
-    members = list_members(find_merged(merged_path(linked)), linked, folder.root / folder.objects)
+    merged = find_merged(merged_path(linked))
+    made = StaticLibrary(archive=plan / ARCHIVE, image=plan / DYLIB, merged=merged)
+    members = list_members(merged, linked, folder.root / folder.objects)
     archive(members, made.archive, toolchain, runner=runner)
     with replacement(made.image) as temporary:
         command = (str(toolchain.strip.path), "-x", "-S", str(linked), "-o", str(temporary))

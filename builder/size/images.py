@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from builder.size.measuring import LINKER_PART, WHOLE_PART, name_unit, sum_parts
 _FILE = re.compile(r"^\[ *(\d+)\] (.+)$")
 _BITCODE = ".bc"
 """End of the names of objects that were merged; linkers name some as the owners of exports."""
-_SYMBOL = re.compile(r"^0x[0-9A-Fa-f]+\t0x([0-9A-Fa-f]+)\t\[ *(\d+)\] (.*)$")
+_SYMBOL = re.compile(r"^0x([0-9A-Fa-f]+)\t0x([0-9A-Fa-f]+)\t\[ *(\d+)\] (.*)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +29,25 @@ class Atom:
     name: str
     size: int
     """Bytes, of zero-filled memory too."""
+    address: int = 0
+    was_bitcode: bool = False
+    """Whether that object was merged with others: the code is of what was made of them."""
 
 
 def parse_macho_map(text: str) -> list[Atom]:
     """Returns the symbols that stayed, in the map's order."""
     files: dict[str, str] = {}
+    bitcode: set[str] = set()
     atoms: list[Atom] = []
     live = text.partition("# Dead Stripped Symbols:")[0]
     for line in live.splitlines():
         if match := _SYMBOL.match(line):
-            owner = files.get(match[2], "")
-            atoms.append(Atom(owner=owner, name=match[3], size=int(match[1], 16)))
+            size, owner = int(match[2], 16), files.get(match[3], "")
+            address, was_bitcode = int(match[1], 16), match[3] in bitcode
+            atoms.append(Atom(owner, match[4], size, address, was_bitcode))
         elif match := _FILE.match(line):
+            if match[2].endswith(_BITCODE):
+                bitcode.add(match[1])
             files[match[1]] = match[2].removesuffix(_BITCODE) if match[2].startswith("/") else ""
     return atoms
 
@@ -76,17 +84,33 @@ def measure_image(
     )
 
 
-def _sum_units(map_file: Path, objects: Path, units_map: Path | None) -> Counter[str]:
+def list_units(atoms: Sequence[Atom], objects: Path, units_map: Path | None) -> list[str]:
+    """Returns of each atom the unit, or the part of the library, that it comes from.
+
+    Args:
+        atoms: of a map.
+        objects: folder of the objects.
+        units_map: see `LinkResult`; owners of names are looked up there.
+    """
     owners: dict[str, str] = {}
     if units_map is not None:
         before = parse_macho_map(units_map.read_text(errors="replace"))
         owners = {atom.name: atom.owner for atom in before}
-    units: Counter[str] = Counter()
-    for atom in parse_macho_map(map_file.read_text(errors="replace")):
+
+    def name(atom: Atom) -> str:
         owner = atom.owner
         if owner and not Path(owner).is_relative_to(objects):
             owner = owners.get(atom.name, owner)
-        known = bool(owner) and Path(owner).is_relative_to(objects)
-        unit = name_unit(owner, objects) if known else WHOLE_PART if owner else LINKER_PART
+        if owner and Path(owner).is_relative_to(objects):
+            return name_unit(owner, objects)
+        return WHOLE_PART if owner else LINKER_PART
+
+    return [name(atom) for atom in atoms]
+
+
+def _sum_units(map_file: Path, objects: Path, units_map: Path | None) -> Counter[str]:
+    atoms = parse_macho_map(map_file.read_text(errors="replace"))
+    units: Counter[str] = Counter()
+    for atom, unit in zip(atoms, list_units(atoms, objects, units_map), strict=True):
         units[unit] += atom.size
     return units

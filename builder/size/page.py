@@ -35,7 +35,7 @@ def render_page(abi: str, report: SizeReport, graph: ReferenceGraph) -> str:
     parts = {part: sum(map(_weigh, units.values())) for part, units in tree.items()}
     page = resources.files("builder.size").joinpath("page.html").read_text(encoding="utf-8")
     return Template(page).substitute(
-        title=escape(f"libtorchlite.so for {abi}"),
+        title=escape(f"TorchLite for {abi}"),
         summary=f"{report.file:,} bytes, {report.compressed:,} compressed, "
         f"{len(report.operators)} root operators.",
         width=int(_WHOLE.width),

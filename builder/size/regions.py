@@ -7,12 +7,10 @@ from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
-from builder.core.elf import EXECUTABLE, Elf
 from builder.core.operators import Operator
-from builder.size.relocations import Reference
+from builder.size.linked import Linked, Reference
 
-LIST_OF_OPERATORS = "torchlite::selected_operators"
-_LIST_ENTRY, _DYNAMIC_RELOCATION = 8, 24
+_LIST_ENTRY = 8
 
 
 class Region(NamedTuple):
@@ -30,7 +28,7 @@ class Region(NamedTuple):
 
 
 def find_regions(
-    elf: Elf, references: Iterable[Reference], operators: Mapping[str, Operator]
+    linked: Linked, references: Iterable[Reference], operators: Mapping[str, Operator]
 ) -> Iterator[Region]:
     """Yields the regions of functions and tables that register operators.
 
@@ -39,7 +37,7 @@ def find_regions(
     goes, only the loader has less to fill in.
 
     Args:
-        elf: the library.
+        linked: the library.
         references: from these functions and tables.
         operators: by name.
     """
@@ -49,49 +47,32 @@ def find_regions(
         found = [
             (reference.place, operator)
             for reference in inside
-            if (operator := operators.get(_text_at(elf, reference.address).partition("(")[0]))
+            if (operator := operators.get(linked.text_at(reference.address).partition("(")[0]))
         ]
-        yield from _bound(elf, found, inside)
+        yield from _bound(linked, found, inside)
 
 
 def list_entries(
-    elf: Elf, references: Iterable[Reference], operators: Mapping[str, Operator]
+    linked: Linked, references: Iterable[Reference], operators: Mapping[str, Operator]
 ) -> Iterator[Region]:
     """Yields the entries of the library's own list of operators."""
     for reference in references:
-        operator = operators.get(_text_at(elf, reference.address))
+        operator = operators.get(linked.text_at(reference.address))
         if operator is not None:
             start = reference.place
-            size = _LIST_ENTRY + _DYNAMIC_RELOCATION
+            size = _LIST_ENTRY + linked.filled_in
             yield Region(operator, reference.source, start, start + _LIST_ENTRY, size)
 
 
 def _bound(
-    elf: Elf, found: Sequence[tuple[int, Operator]], references: Sequence[Reference]
+    linked: Linked, found: Sequence[tuple[int, Operator]], references: Sequence[Reference]
 ) -> Iterator[Region]:
     if not found:
         return
     source = references[0].source
-    in_code = _is_code(elf, found[0][0])
+    in_code = linked.is_code(found[0][0])
     ends = [*(place for place, _ in found[1:]), references[-1].place + 1]
     for (start, operator), end in zip(found, ends, strict=True):
         filled_in = sum(start <= reference.place < end for reference in references)
-        size = end - start if in_code else filled_in * _DYNAMIC_RELOCATION
+        size = end - start if in_code else filled_in * linked.filled_in
         yield Region(operator, source, start, end, size, in_table=not in_code)
-
-
-def _is_code(elf: Elf, address: int) -> bool:
-    return any(
-        section.flags & EXECUTABLE and section.address <= address < section.end
-        for section in elf.sections
-    )
-
-
-def _text_at(elf: Elf, address: int) -> str:
-    for section in elf.sections:
-        if section.address <= address < section.end and section.address:
-            if section.flags & EXECUTABLE or section.kind != 1:
-                return ""
-            content = bytes(elf.content(section)[address - section.address :][:4096])
-            return content.partition(b"\0")[0].decode(errors="replace")
-    return ""

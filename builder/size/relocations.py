@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from builder.core.elf import (
     ALLOC,
@@ -15,6 +14,7 @@ from builder.core.elf import (
     Relocation,
     Section,
 )
+from builder.size.linked import Reference
 from builder.size.spans import Spans
 
 _X86_64 = 62
@@ -26,21 +26,14 @@ _RELATIVE = {_X86_64: frozenset({2, 24}), 183: frozenset({260, 261, 262})}
 _SPECIAL_SECTIONS = 0xFF00
 
 
-class Reference(NamedTuple):
-    """One relocation."""
-
-    place: int
-    """Address that it fills in."""
-    source: int
-    """Span that holds the place."""
-    target: int
-    """Span, or node of an import."""
-    address: int
-    """Address referred to; 0 for an import."""
-
-
 def read_references(elf: Elf, spans: Spans, imports: Mapping[str, int]) -> Iterator[Reference]:
-    """Yields all references between code and data of a library linked with `--emit-relocs`."""
+    """Yields all references between code and data of a library linked with `--emit-relocs`.
+
+    Args:
+        elf: the library.
+        spans: of it.
+        imports: name -> number that references to it have as their target.
+    """
     for section in elf.sections:
         if section.kind != RELA or section.flags & ALLOC or section.info >= len(elf.sections):
             continue

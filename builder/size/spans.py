@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from builder.core.elf import (
-    ALLOC,
-    FINI_ARRAY,
-    INIT_ARRAY,
-    NOBITS,
-    PROGBITS,
-    SECTION_SYMBOL,
-    THREAD_DATA,
-    THREAD_LOCAL,
-    Elf,
-    Section,
-)
-from builder.size.linkmap import InputSection
 
-_TABLES = (".eh_frame", ".eh_frame_hdr", ".got", ".got.plt", ".plt", ".interp")
-"""Sections made of entries that belong to what they describe."""
+class Area(NamedTuple):
+    """A section that holds symbols."""
+
+    start: int
+    """Address."""
+    end: int
+    in_file: bool
+    """False for variables that start as zero: they take no bytes of the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +27,7 @@ class Spans:
     sizes: tuple[int, ...]
     """Bytes in memory, padding before the next one included."""
     weights: tuple[int, ...]
-    """Bytes in the file: none for variables that start as zero."""
-    pieces: Mapping[int, InputSection]
-    """Span -> the input section it lies in."""
+    """Bytes in the file."""
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -54,56 +46,16 @@ class Spans:
         return range(first, (first if last is None else last) + 1)
 
 
-def cut_spans(elf: Elf, pieces: Iterable[InputSection]) -> Spans:
-    """Returns the spans of a linked library with its symbols still in it."""
-    holding = [section for section in elf.sections if _holds_symbols(section)]
-    indices = {i for i, section in enumerate(elf.sections) if _holds_symbols(section)}
-    zeros = [range(s.address, s.end) for s in holding if s.kind == NOBITS]
-    placed = sorted((p for p in pieces if p.size), key=lambda piece: piece.address)
-    marks = {piece.address for piece in placed}
-    marks |= {
-        symbol.address
-        for symbol in elf.symbols
-        if symbol.section in indices and symbol.kind not in {SECTION_SYMBOL, THREAD_LOCAL}
-    }
-    starts, sizes = _cut(sorted(holding, key=lambda s: s.address), sorted(marks))
-    addresses = [piece.address for piece in placed]
-    owners = {}
-    for index, (start, size) in enumerate(zip(starts, sizes, strict=True)):
-        place = bisect_right(addresses, start) - 1
-        if size and place >= 0 and start < placed[place].address + placed[place].size:
-            owners[index] = placed[place]
-    return Spans(
-        starts=tuple(starts),
-        sizes=tuple(sizes),
-        weights=tuple(
-            0 if any(start in zero for zero in zeros) else size
-            for start, size in zip(starts, sizes, strict=True)
-        ),
-        pieces=owners,
-    )
-
-
-def _cut(sections: list[Section], marks: list[int]) -> tuple[list[int], list[int]]:
+def cut_spans(areas: Iterable[Area], marks: Iterable[int]) -> Spans:
+    """Returns the spans of `areas`, each cut at those of the addresses `marks` that it holds."""
+    ordered = sorted(set(marks))
     starts: list[int] = []
     sizes: list[int] = []
-    for section in sections:
-        inside = marks[bisect_right(marks, section.address) : _below(marks, section.end)]
-        begins = [section.address, *inside]
-        starts += [*begins, section.end]
-        sizes += [b - a for a, b in zip(begins, [*inside, section.end], strict=True)]
-        sizes.append(0)
-    return starts, sizes
-
-
-def _below(marks: list[int], end: int) -> int:
-    return bisect_right(marks, end - 1)
-
-
-def _holds_symbols(section: Section) -> bool:
-    return (
-        section.kind in {PROGBITS, NOBITS, INIT_ARRAY, FINI_ARRAY}
-        and section.flags & (ALLOC | THREAD_DATA) == ALLOC
-        and section.size > 0
-        and section.name not in _TABLES
-    )
+    weights: list[int] = []
+    for start, end, in_file in sorted(areas):
+        inside = ordered[bisect_right(ordered, start) : bisect_right(ordered, end - 1)]
+        own = [b - a for a, b in zip([start, *inside], [*inside, end], strict=True)]
+        starts += [start, *inside, end]
+        sizes += [*own, 0]
+        weights += [*(own if in_file else [0] * len(own)), 0]
+    return Spans(starts=tuple(starts), sizes=tuple(sizes), weights=tuple(weights))

@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from builder.core.elf import RELA, Elf
+from builder.size.spans import Spans
 from builder.size.unwinding import Frame, parse_frames
 
+_DYNAMIC_RELOCATION = 24
+_INDEX_ENTRY = 8
+"""Bytes per function in `.eh_frame_hdr`."""
 
-def read_frames(elf: Elf) -> tuple[Frame, ...]:
+
+def charge_tables(spans: Spans, elf: Elf) -> tuple[dict[int, int], tuple[tuple[int, int], ...]]:
+    """Returns what tables of `elf` hold for spans, in bytes, and which handlers they bring."""
+    extra: Counter[int] = Counter()
+    ties: list[tuple[int, int]] = []
+    for frame in _read_frames(elf):
+        span = spans.find(frame.function)
+        if span is None:
+            continue
+        extra[span] += frame.size + _INDEX_ENTRY
+        table = spans.find(frame.exceptions or 0)
+        if table is not None:
+            ties.append((span, table))
+    for place in _read_relocated(elf):
+        span = spans.find(place)
+        if span is not None:
+            extra[span] += _DYNAMIC_RELOCATION
+    return dict(extra), tuple(ties)
+
+
+def _read_frames(elf: Elf) -> tuple[Frame, ...]:
     """Returns the unwinding entries of all functions."""
     return tuple(
         frame
@@ -16,7 +42,7 @@ def read_frames(elf: Elf) -> tuple[Frame, ...]:
     )
 
 
-def read_relocated(elf: Elf) -> tuple[int, ...]:
+def _read_relocated(elf: Elf) -> tuple[int, ...]:
     """Returns the addresses that the loader fills in; each has an entry in `.rela.dyn`."""
     return tuple(
         relocation.place

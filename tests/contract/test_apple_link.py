@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from samples import make_tool, make_toolchain
+from apple_tools import TOOLS, make_apple_toolchain, write_sdk
 
 from builder.core.macho import join_architectures, read_macho, read_members
-from builder.core.targets import parse_target
-from builder.core.tbd import parse_stub, render_stub
-from builder.core.toolchain import Bitcode
+from builder.core.tbd import parse_stub
 from builder.native.macho import (
     Dylib,
     archive,
@@ -30,7 +27,6 @@ from builder.system.progress import Silent
 from builder.toolchains.apple_facts import load_facts
 from builder.verify.apple_policing import AppleBinary, check_slices
 
-MAJORS = range(21, 15, -1)
 SOURCES = {
     "api.cpp": """
         extern "C" void* malloc(unsigned long);
@@ -66,59 +62,17 @@ APP = 'extern "C" int torchlite_forward(int); int main() { return torchlite_forw
 SYSTEM = ("_getpid", "_malloc", "_exit", "dyld_stub_binder", "___cxa_atexit")
 
 
-def find_tools():
-    """Returns clang's release and where the tools of that release are; None without."""
-    for major in MAJORS:
-        clang = shutil.which(f"clang-{major}")
-        linker = shutil.which(f"ld64.lld-{major}")
-        if clang and linker:
-            folder = Path(linker).resolve().parent
-            if (folder / "llvm-libtool-darwin").is_file():
-                return major, clang, folder
-    return None
-
-
-TOOLS = find_tools()
 pytestmark = pytest.mark.skipif(TOOLS is None, reason="needs clang and ld64.lld of one release")
 
 
 @pytest.fixture
 def sdk(tmp_path):
-    root = tmp_path / "s d k"
-    targets = ("arm64-ios", "arm64-ios-simulator", "x86_64-ios-simulator")
-    for name, symbols in {"libSystem": SYSTEM, "libc++": ()}.items():
-        (root / "usr/lib").mkdir(parents=True, exist_ok=True)
-        install = f"/usr/lib/{name}.dylib"
-        (root / f"usr/lib/{name}.tbd").write_text(render_stub(install, symbols or ("_x",), targets))
-    framework = root / "System/Library/Frameworks/Accelerate.framework"
-    framework.mkdir(parents=True)
-    stub = render_stub("/Accelerate", ("_cblas_sgemm",), targets)
-    (framework / "Accelerate.tbd").write_text(stub)
-    return root
+    return write_sdk(tmp_path / "s d k", SYSTEM)
 
 
 @pytest.fixture(params=["ios-arm64", "ios-simulator-arm64", "ios-simulator-x86_64"])
 def toolchain(request, sdk):
-    major, clang, folder = TOOLS
-    simulator = "-simulator" if "simulator" in request.param else ""
-    arch = request.param.rpartition("-")[2]
-
-    def tool(name, path):
-        return type(make_tool(name))(name=name, path=Path(path), version=f"version {major}.1.0")
-
-    return make_toolchain(
-        target=parse_target(request.param),
-        cc=tool("clang", clang),
-        cxx=tool("clang++", clang.replace("clang", "clang++")),
-        linker=tool("ld64.lld", folder / "ld64.lld"),
-        archiver=tool("llvm-libtool-darwin", folder / "llvm-libtool-darwin"),
-        strip=tool("llvm-strip", folder / "llvm-strip"),
-        ninja=tool("ninja", shutil.which("ninja") or pytest.skip("needs ninja")),
-        system_flags=(f"--target={arch}-apple-ios14.0{simulator}", "-isysroot", str(sdk)),
-        link_flags=("-fuse-ld=lld",),
-        bitcode=Bitcode.BESIDE,
-        frameworks=("-framework", "Accelerate", "-Wl,-dead_strip_dylibs"),
-    )
+    return make_apple_toolchain(sdk, request.param)
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from builder.core.operators import Operator
 from builder.core.plan import Interface
 from builder.native.interfaces import LIBRARIES
 from builder.native.link import link_library, strip_library
-from builder.size.graph import Registry, read_graph
+from builder.size.elf_linked import read_elf
+from builder.size.graph import Registry, build_graph
 from builder.size.pricing import price_operators, price_set
 from builder.system.machine import host_abi
 from builder.system.process import Runner
@@ -187,7 +188,9 @@ class Project:
         return root
 
     def graph(self, root: Path):
-        return read_graph(root / "lib.so", root / "lib.so.map", root / "objects", REGISTRY)
+        linked = read_elf(root / "lib.so", root / "lib.so.map", root / "objects")
+        assert linked is not None
+        return build_graph(linked, REGISTRY)
 
 
 @pytest.fixture(scope="module")
@@ -253,4 +256,4 @@ def test_with_link_time_optimisation(project):
 
 def test_without_relocations_there_are_no_prices(project, whole):
     stripped = whole / "stripped.so"
-    assert read_graph(stripped, whole / "lib.so.map", whole / "objects", REGISTRY) is None
+    assert read_elf(stripped, whole / "lib.so.map", whole / "objects") is None

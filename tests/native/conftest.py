@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 HERE = Path(__file__).parent
 ABI = f"linux-{os.uname().machine}"
@@ -21,6 +22,15 @@ def run_builder(*arguments, check=True, env=None, cwd=HERE):
     if check:
         assert completed.returncode == 0, completed.stdout + completed.stderr
     return completed
+
+
+def drop_operators(root, path, *operators):
+    """Writes the operator list of the runtime at `root` to `path`, without some of it."""
+    listed = yaml.safe_load((root / "share/torchlite/operators.yaml").read_text())
+    for operator in operators:
+        del listed["operators"][operator]
+    path.write_text(yaml.safe_dump(listed))
+    return path
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 from pathlib import Path
 
@@ -15,9 +16,14 @@ from builder.core.targets import parse_target
 from builder.core.toolchain import ToolchainOptions
 from builder.system.progress import Silent
 
+from .conftest import drop_operators
+
 pytestmark = [pytest.mark.apple]
 MODEL = Path(__file__).parents[1] / "data/models/conv.ptl"
 ABIS = ("ios-arm64", "ios-simulator-arm64")
+DROPPED = "aten::mean.dim"
+SHARE, PAGE = 0.05, 4096
+"""What a price may be off by; the table of unwinding grows by pages."""
 APP = """\
 #include <LibTorchLite/torchlite.h>
 int main(int argc, char** argv) {
@@ -92,3 +98,28 @@ def test_built_twice_the_bytes_are_the_same(built, tmp_path):
     repacked = api.build_apple([again], tmp_path, options=AppleOptions(), progress=Silent())
     digest = hashlib.sha256(repacked.written.archive.read_bytes()).hexdigest()
     assert digest == repacked.written.checksum == packed.written.checksum
+
+
+def test_the_price_is_what_goes(built, tmp_path):
+    outcome, _ = built
+    price = api.price_set(api.measure_runtime(outcome.package.root), [DROPPED])
+    less = drop_operators(outcome.package.root, tmp_path / "less.yaml", DROPPED)
+    request = api.BuildRequest(inputs=(less,), dtypes=outcome.plan.dtypes)
+    without = api.build_runtime(request, outcome.plan.target, tmp_path, progress=Silent())
+    gone = count_content(outcome.size) - count_content(without.size)
+    assert gone > 5_000
+    assert abs(price - gone) <= SHARE * gone + PAGE
+
+
+def count_content(report):
+    """Returns the bytes of sections: in the file, segments are rounded up to 16 KB."""
+    return report.file - report.sections["headers and padding"]
+
+
+def test_every_operator_has_a_price(built):
+    outcome, _ = built
+    report = api.measure_runtime(outcome.package.root).report
+    manifest = json.loads(outcome.package.manifest.read_text())
+    assert set(report.operators) == set(manifest["operators"])
+    for price in report.operators.values():
+        assert 0 < price.exclusive < price.inclusive < report.file

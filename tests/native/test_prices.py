@@ -4,9 +4,8 @@ import json
 import re
 
 import pytest
-import yaml
 
-from .conftest import ABI, run_builder
+from .conftest import ABI, drop_operators, run_builder
 
 pytestmark = [pytest.mark.torch, pytest.mark.host]
 
@@ -21,11 +20,7 @@ SHARE, BYTES = 0.05, 512
 def test_the_price_is_what_goes(built, tmp_path, operators, least):
     asked = [word for operator in operators for word in ("--what-if", operator)]
     price = json.loads(run_builder("size", built.out, *asked, "--json").stdout)["what_if"]["bytes"]
-    listed = yaml.safe_load((built.root / "share/torchlite/operators.yaml").read_text())
-    for operator in operators:
-        del listed["operators"][operator]
-    less = tmp_path / "less.yaml"
-    less.write_text(yaml.safe_dump(listed))
+    less = drop_operators(built.root, tmp_path / "less.yaml", *operators)
     dtypes = ",".join(json.loads((built.root / "manifest.json").read_text())["dtypes"])
     run_builder("build", less, "--abi", ABI, "-o", tmp_path, "--dtypes", dtypes)
     smaller = (tmp_path / ABI / "lib/libtorchlite.so").stat().st_size

@@ -7,6 +7,7 @@ import struct
 ARM64, X86_64 = 0x0100000C, 0x01000007
 IOS, SIMULATOR = 2, 7
 INITIALISERS, TEXT, STRINGS = 0x9, 0x80000400, 0x2
+LOCAL = 0x0E
 EXTERNAL, PRIVATE, UNDEFINED, WEAK_REFERENCE = 0x0F, 0x1F, 0x01, 0x40
 
 
@@ -24,7 +25,13 @@ def make_object(
         ("__TEXT", "__text", TEXT, b"\xc0\x03\x5f\xd6"),
         ("__DATA", "__mod_init_func", INITIALISERS, bytes(8)),
     ),
+    defined: tuple[tuple[str, int, int], ...] = (),
+    relocations: dict[str, bytes] | None = None,
 ) -> bytes:
+    """Returns an object; `defined` are local symbols with section and address.
+
+    Sections follow each other from address 0 on; `relocations` are by the name of their section.
+    """
     symbols = [
         *((name, EXTERNAL, 0) for name in exports),
         *((name, PRIVATE, 0) for name in private),
@@ -34,15 +41,21 @@ def make_object(
     commands = 2 + (platform is not None)
     size = 72 + 80 * len(sections) + 24 + (24 if platform is not None else 0)
     start = 32 + size
-    body, headers = b"", b""
+    body, headers = b"".join(content for *_, content in sections), b""
+    address = 0
     for segment, name, flags, content in sections:
+        entries = (relocations or {}).get(name, b"")
         headers += struct.pack(
             "<16s16sQQIIIIIIII",
-            *(name.encode(), segment.encode(), 0, len(content)),
-            *(start + len(body), 0, 0, 0, flags, 0, 0, 0),
+            *(name.encode(), segment.encode(), address, len(content)),
+            *(start + address, 0, start + len(body), len(entries) // 8, flags, 0, 0, 0),
         )
-        body += content
+        body += entries
+        address += len(content)
     texts, table = b"\0", b""
+    for name, section, value in defined:
+        table += struct.pack("<IBBHQ", len(texts), LOCAL, section, 0, value)
+        texts += name.encode() + b"\0"
     for name, symbol_kind, description in symbols:
         table += struct.pack("<IBBHQ", len(texts), symbol_kind, 1, description, 0)
         texts += name.encode() + b"\0"
@@ -54,7 +67,9 @@ def make_object(
     if platform is not None:
         load += struct.pack("<IIIIII", 0x32, 24, platform, version, 0, 0)
     place = start + len(body)
-    load += struct.pack("<IIIIII", 2, 24, place, len(symbols), place + len(table), len(texts))
+    load += struct.pack(
+        "<IIIIII", 2, 24, place, len(symbols) + len(defined), place + len(table), len(texts)
+    )
     header = struct.pack("<4sIIIIIII", b"\xcf\xfa\xed\xfe", cpu, 0, kind, commands, size, 0, 0)
     return header + load + body + table + texts
 

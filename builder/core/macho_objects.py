@@ -1,0 +1,83 @@
+"""Reads what linkers read of a Mach-O object: its symbols, and what its relocations refer to.
+
+The layouts are those of <mach-o/nlist.h>, <mach-o/reloc.h>, <mach-o/arm64/reloc.h> and
+<mach-o/x86_64/reloc.h>.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from builder.core.macho import MachFile, MachSection
+
+_ENTRY = struct.Struct("<iI")
+_SCATTERED = 0x80000000
+_UNSIGNED = 0
+_SUBTRACTOR = {"arm64": 1, "x86_64": 5}
+_ADDEND = 10
+"""ARM64_RELOC_ADDEND: a number for the relocation behind it."""
+_BIAS = {6: 1, 7: 2, 8: 4}
+"""X86_64_RELOC_SIGNED_1, 2, 4: bytes of the instruction behind the address."""
+_WIDTHS = {2: "<i", 3: "<q"}
+"""By the logarithm of their length: what places hold."""
+
+
+class Pointer(NamedTuple):
+    """A place in an object that its linker fills in with an address."""
+
+    place: int
+    """Address in the object."""
+    symbol: int | None
+    """Index of the symbol referred to; None where only the address says what."""
+    address: int
+    """Address in the object that is referred to; of an undefined symbol, the distance from it."""
+
+
+def read_pointers(file: MachFile, section: MachSection) -> Iterator[Pointer]:
+    """Yields what the relocations of a section refer to; ValueError when they are damaged.
+
+    What an address is subtracted from is no reference: only the address itself is.
+    """
+    addend = 0
+    for place, word in _ENTRY.iter_unpack(section.relocations):
+        if place & _SCATTERED or not 0 <= place < section.size:
+            raise ValueError(f"a relocation outside of {section.segment},{section.name}")
+        number, is_symbol, kind = word & 0xFFFFFF, bool(word >> 27 & 1), word >> 28
+        if file.architecture == "arm64" and kind == _ADDEND:
+            addend = number - (number >> 23 << 24)
+            continue
+        if kind != _SUBTRACTOR.get(file.architecture):
+            stored = addend + _read_addend(file, section, place, word)
+            yield _resolve(file, section, place, number if is_symbol else None, stored, word)
+        addend = 0
+
+
+def _resolve(
+    file: MachFile, section: MachSection, place: int, symbol: int | None, stored: int, word: int
+) -> Pointer:
+    at = section.address + place
+    if symbol is None:
+        relative = bool(word >> 24 & 1)
+        return Pointer(at, None, stored + (at + 4 if relative else 0))
+    if symbol >= len(file.symbols):
+        raise ValueError("a relocation to a symbol that is not there")
+    return Pointer(at, symbol, file.symbols[symbol].address + stored)
+
+
+def _read_addend(file: MachFile, section: MachSection, place: int, word: int) -> int:
+    """Returns what the place itself adds; instructions of arm64 hold nothing."""
+    kind, width = word >> 28, _WIDTHS.get(word >> 25 & 3)
+    if width is None or (file.architecture == "arm64" and kind != _UNSIGNED):
+        return 0
+    try:
+        (value,) = struct.unpack_from(width, section.content, place)
+    except struct.error as error:
+        raise ValueError(f"a relocation that leaves {section.name}") from error
+    return int(value) + (_BIAS.get(kind, 0) if file.architecture == "x86_64" else 0)
+
+
+def find_section(sections: Sequence[MachSection], address: int) -> MachSection | None:
+    """Returns the section that holds `address`."""
+    return next((s for s in sections if s.address <= address < s.address + s.size), None)

@@ -1,0 +1,184 @@
+"""Reads a library for prices that was linked with `--emit-relocs`."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from builder.core.elf import (
+    ALLOC,
+    EXECUTABLE,
+    FINI_ARRAY,
+    INIT_ARRAY,
+    NOBITS,
+    PROGBITS,
+    SECTION_SYMBOL,
+    THREAD_DATA,
+    THREAD_LOCAL,
+    Elf,
+    Section,
+)
+from builder.core.operators import Operator
+from builder.core.registrations import parse_registration
+from builder.size.linked import Block, Linked
+from builder.size.linkmap import InputSection, parse_names, read_pieces
+from builder.size.measuring import LINKER_PART, name_unit
+from builder.size.relocations import read_references
+from builder.size.spans import Area, Spans, cut_spans
+from builder.size.tables import charge_tables
+
+_IMPORT = 24 + 2 + 1 + 16 + 8 + 24
+"""Bytes of an imported symbol: dynamic symbol, version, end of name, PLT, GOT, relocation."""
+_DYNAMIC_RELOCATION = 24
+_LIST_OF_OPERATORS = "torchlite::selected_operators"
+_TABLES = (".eh_frame", ".eh_frame_hdr", ".got", ".got.plt", ".plt", ".interp")
+"""Sections made of entries that belong to what they describe."""
+_ENTRIES = frozenset({".init", ".fini", ".fini_array"})
+_BY_UNIT = frozenset({".init_array", ".gcc_except_table"})
+"""Initialisers, and exception tables of functions that were folded into equal ones: no unwinding
+entry leads there any more."""
+_GLOBAL, _SPECIAL_SECTIONS = 1, 0xFF00
+
+
+def read_elf(
+    library: Path, map_file: Path, objects: Path, *, units_map: Path | None = None
+) -> Linked | None:
+    """Returns what refers to what in a library; None when it carries no relocations to read.
+
+    Args:
+        library: unstripped, linked with `--emit-relocs`, for x86-64 or AArch64.
+        map_file: lld's map of that link.
+        objects: folder that object paths in the map are relative to.
+        units_map: see `LinkResult`.
+    """
+    elf = Elf(library.read_bytes())
+    if not any(section.name == ".rela.text" for section in elf.sections):
+        return None
+    pieces = sorted((p for p in read_pieces(map_file, units_map) if p.size), key=_address)
+    spans = _cut(elf, pieces)
+    inside = dict(_find_pieces(spans, pieces))
+    undefined = sorted({s.name for s in elf.exported if s.section == 0 and s.name})
+    imports = {name: len(spans) + number for number, name in enumerate(undefined)}
+    references = tuple(read_references(elf, spans, imports))
+    extra, ties = charge_tables(spans, elf)
+    ties += tuple(_join_split_symbols(elf, spans))
+    units = {piece.owner: name_unit(piece.owner, objects) for piece in pieces}
+    known = {reference.target for reference in references} | {target for _, target in ties}
+    bound = _bind(inside, units, known)
+    with map_file.open(errors="replace") as stream:
+        shown = parse_names(stream)
+    names = tuple(shown.get(start, "") for start in spans.starts)
+    return Linked(
+        spans=spans,
+        names=names,
+        units=tuple(
+            units[inside[span].owner] if span in inside else LINKER_PART
+            for span in range(len(spans))
+        ),
+        blocks=tuple(_list_blocks(elf)),
+        imports={name: _IMPORT + len(name) for name in undefined},
+        references=references,
+        registrations=tuple(_find_registrations(elf, spans)),
+        extra=extra,
+        ties=ties,
+        bound=bound,
+        definitions=_find_definitions(elf, spans, {o: u for o, u in units.items() if u in bound}),
+        lists=frozenset(i for i, name in enumerate(names) if name == _LIST_OF_OPERATORS),
+        starts=frozenset(_find_starts(elf, spans)),
+        filled_in=_DYNAMIC_RELOCATION,
+    )
+
+
+def _address(piece: InputSection) -> int:
+    return piece.address
+
+
+def _cut(elf: Elf, pieces: Iterable[InputSection]) -> Spans:
+    indices = {i for i, section in enumerate(elf.sections) if _holds_symbols(section)}
+    holding = [elf.sections[index] for index in indices]
+    marks = {piece.address for piece in pieces}
+    marks |= {
+        symbol.address
+        for symbol in elf.symbols
+        if symbol.section in indices and symbol.kind not in {SECTION_SYMBOL, THREAD_LOCAL}
+    }
+    return cut_spans((Area(s.address, s.end, s.kind != NOBITS) for s in holding), marks)
+
+
+def _holds_symbols(section: Section) -> bool:
+    return (
+        section.kind in {PROGBITS, NOBITS, INIT_ARRAY, FINI_ARRAY}
+        and section.flags & (ALLOC | THREAD_DATA) == ALLOC
+        and section.size > 0
+        and section.name not in _TABLES
+    )
+
+
+def _find_pieces(
+    spans: Spans, pieces: Sequence[InputSection]
+) -> Iterator[tuple[int, InputSection]]:
+    """Yields the spans that the linker made of an input section, and which."""
+    addresses = [piece.address for piece in pieces]
+    for span, (start, size) in enumerate(zip(spans.starts, spans.sizes, strict=True)):
+        place = bisect_right(addresses, start) - 1
+        if size and place >= 0 and start < pieces[place].address + pieces[place].size:
+            yield span, pieces[place]
+
+
+def _list_blocks(elf: Elf) -> Iterator[Block]:
+    for section in elf.sections:
+        if section.address:
+            content = elf.content(section) if section.kind == PROGBITS else b""
+            yield Block(section.address, section.size, content, bool(section.flags & EXECUTABLE))
+
+
+def _find_registrations(elf: Elf, spans: Spans) -> Iterator[tuple[int, Operator]]:
+    for symbol in elf.symbols:
+        operator = parse_registration(symbol.name)
+        span = spans.find(symbol.address)
+        if operator is not None and span is not None:
+            yield span, operator
+
+
+def _join_split_symbols(elf: Elf, spans: Spans) -> Iterator[tuple[int, int]]:
+    for symbol in elf.symbols:
+        if symbol.size and 0 < symbol.section < _SPECIAL_SECTIONS:
+            for span in spans.covered(symbol.address, symbol.size)[:-1]:
+                yield span, span + 1
+
+
+def _bind(
+    inside: Mapping[int, InputSection], units: Mapping[str, str], known: set[int]
+) -> dict[str, tuple[int, ...]]:
+    bound: defaultdict[str, list[int]] = defaultdict(list)
+    for span, piece in inside.items():
+        if piece.section in _BY_UNIT and span not in known:
+            bound[units[piece.owner]].append(span)
+    return {unit: tuple(spans) for unit, spans in bound.items()}
+
+
+def _find_definitions(
+    elf: Elf, spans: Spans, units: Mapping[str, str]
+) -> dict[str, tuple[int, ...]]:
+    """Returns unit -> spans of the symbols that its object alone defines; by owner in the map."""
+    placed = {s.name: s.address for s in elf.symbols if 0 < s.section < _SPECIAL_SECTIONS}
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for owner, unit in units.items():
+        if Path(owner).is_file():
+            for symbol in Elf(Path(owner).read_bytes()).symbols:
+                if symbol.binding == _GLOBAL and 0 < symbol.section < _SPECIAL_SECTIONS:
+                    span = spans.find(placed.get(symbol.name, 0))
+                    found[unit] += [] if span is None else [span]
+    return {unit: tuple(sorted(set(those))) for unit, those in found.items()}
+
+
+def _find_starts(elf: Elf, spans: Spans) -> Iterator[int]:
+    """Yields the spans where the loader and the runtime's users come in."""
+    addresses = [s.address for s in elf.exported if 0 < s.section < _SPECIAL_SECTIONS]
+    addresses += [s.address for s in elf.sections if s.name in _ENTRIES]
+    for address in addresses:
+        span = spans.find(address)
+        if span is not None:
+            yield span
