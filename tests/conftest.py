@@ -1,7 +1,7 @@
 """Tests skip where what they are marked with is missing, and fail where the run expects it.
 
 BUILDER_EXPECT names, separated by commas, what has to be there: `torch`, `host`, `ccache`,
-`distcc`, `jdk`, `maven`, `ndk`, `androidroot`, `apple`, `swift`.
+`distcc`, `jdk`, `maven`, `gradle`, `ndk`, `androidroot`, `apple`, `swift`.
 """
 
 from __future__ import annotations
@@ -60,6 +60,11 @@ def has_android_root() -> bool:
     return bool(root) and all(map(shutil.which, ("qemu-aarch64", "qemu-arm")))
 
 
+def has_gradle() -> bool:
+    plugin = Path("/usr/share/maven-repo/com/android/tools/build/gradle/2.2.2")
+    return plugin.is_dir() and all(map(shutil.which, ("gradle", "dexdump", "zipalign")))
+
+
 def has_programs(*names: str) -> Callable[[], bool]:
     return lambda: all(map(shutil.which, names))
 
@@ -70,6 +75,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "ccache": has_programs("ccache"),
     "jdk": has_programs("java", "javac"),
     "maven": has_programs("mvn"),
+    "gradle": has_gradle,
     "ndk": has_ndk,
     "androidroot": has_android_root,
     "apple": has_apple,
