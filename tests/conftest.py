@@ -62,7 +62,9 @@ def has_android_root() -> bool:
 
 def has_gradle() -> bool:
     plugin = Path("/usr/share/maven-repo/com/android/tools/build/gradle/2.2.2")
-    return plugin.is_dir() and all(map(shutil.which, ("gradle", "dexdump", "zipalign")))
+    needed = (plugin, Path("/usr/share/java/jaxb-runtime.jar"), Path("/usr/lib/android-sdk"))
+    found = all(path.exists() for path in needed)
+    return found and all(map(shutil.which, ("gradle", "dexdump", "zipalign")))
 
 
 def has_programs(*names: str) -> Callable[[], bool]:
