@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from apple_tools import TOOLS, make_apple_toolchain, weigh_image, write_sdk
+from priced_library import PRIMS, REGISTRY, name_operators
 from samples import make_unit
 
-from builder.core.operators import Operator
 from builder.native.link import map_path
 from builder.native.macho import Dylib, link_dylib, merged_path, write_static
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
-from builder.size.graph import Registry, build_graph
+from builder.size.graph import build_graph
 from builder.size.macho_linked import read_image
 from builder.size.pricing import price_operators, price_set
 from builder.system.process import Runner
@@ -99,35 +99,7 @@ int common(int x) { return text[x % 5999]; }
 static const double values[1000] = {1.5};
 int long_table(int x) { return int(values[x % 999] * 1.2345678); }
 """,
-    "prims.cpp": """
-#ifndef WITHOUT_length
-static const int lengths[900] = {4};
-static int length(int x) { return lengths[x % 899]; }
-#endif
-static const int widths[300] = {4};
-static int width(int x) { return widths[x % 299]; }
-static const int starts[700] = {4};
-static int startswith(int x) { return starts[x % 699]; }
-static const int stops[800] = {4};
-static int endswith(int x) { return stops[x % 799]; }
-static const Entry entries[20] = {
-#ifdef WITHOUT_startswith
-  {},
-#else
-  {"prim::startswith(str self) -> bool", startswith},
-#endif
-  {},
-  {"prim::endswith(str self) -> bool", endswith},
-};
-static const bool registered = [] {
-  add_all(entries, 20);
-#ifndef WITHOUT_length
-  add("prim::length(int x) -> int", length);
-#endif
-  add("prim::width(int x) -> int", width);
-  return true;
-}();
-""",
+    "prims.cpp": PRIMS,
 }
 KERNEL = """
 .text
@@ -143,14 +115,6 @@ CXX = (
     *("___cxa_throw", "___cxa_allocate_exception", "___cxa_begin_catch", "___cxa_end_catch"),
     *("___gxx_personality_v0", "__Unwind_Resume", "__ZdlPv", "__ZdlPvm", "__ZSt9terminatev"),
     "__ZTVN10__cxxabiv117__class_type_infoE",
-)
-BY_HAND = ("prim::length", "prim::width", "prim::startswith", "prim::endswith")
-OPERATORS = tuple(map(Operator.parse, ("aten::einsum", "aten::cumsum.out", *BY_HAND)))
-REGISTRY = Registry(
-    operators=OPERATORS,
-    by_hand={operator: frozenset({"prims.cpp"}) for operator in OPERATORS[2:]},
-    always=frozenset({"torchlite/api.cpp"}),
-    limited=frozenset({"prims.cpp"}),
 )
 TOLERANCE, LOADING = 32, 300
 """Bytes: alignment and registration code; what tells the loader of ten imports that go too."""
@@ -238,9 +202,7 @@ def whole(project):
     ],
 )
 def test_the_price_is_what_goes(project, whole, without, unused, tolerance):
-    names = {"einsum": "aten::einsum", "cumsum": "aten::cumsum.out"}
-    asked = [names.get(name, f"prim::{name}") for name in without]
-    price = price_set(whole.graph, asked)
+    price = price_set(whole.graph, name_operators(without))
     gone = whole.size - project.build(*without, unused=unused).size
     assert abs(price - gone) <= tolerance
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from priced_library import PRIMS, REGISTRY, name_operators
 
 from builder import api
 from builder.core.elf import Elf
-from builder.core.operators import Operator
 from builder.core.plan import Interface
 from builder.native.interfaces import LIBRARIES
 from builder.native.link import link_library, strip_library
 from builder.size.elf_linked import read_elf
-from builder.size.graph import Registry, build_graph
+from builder.size.graph import build_graph
 from builder.size.pricing import price_operators, price_set
 from builder.system.machine import host_abi
 from builder.system.process import Runner
@@ -103,45 +103,9 @@ int common(int x) { return text[x % 5999]; }
 static const double values[1000] = {1.5};
 int long_table(int x) { return int(values[x % 999]); }
 """,
-    "prims.cpp": r"""
-#ifndef WITHOUT_length
-static const int lengths[900] = {4};
-static int length(int x) { return lengths[x % 899]; }
-#endif
-static const int widths[300] = {4};
-static int width(int x) { return widths[x % 299]; }
-static const int starts[700] = {4};
-static int startswith(int x) { return starts[x % 699]; }
-static const int stops[800] = {4};
-static int endswith(int x) { return stops[x % 799]; }
-static const Entry entries[20] = {
-#ifdef WITHOUT_startswith
-  {},
-#else
-  {"prim::startswith(str self) -> bool", startswith},
-#endif
-  {},
-  {"prim::endswith(str self) -> bool", endswith},
-};
-static const bool registered = [] {
-  add_all(entries, 20);
-#ifndef WITHOUT_length
-  add("prim::length(int x) -> int", length);
-#endif
-  add("prim::width(int x) -> int", width);
-  return true;
-}();
-""",
+    "prims.cpp": PRIMS,
 }
 FLAGS = ("-Os", "-fPIC", "-std=c++17", "-fvisibility=hidden", "-ffunction-sections")
-BY_HAND = ("prim::length", "prim::width", "prim::startswith", "prim::endswith")
-OPERATORS = tuple(map(Operator.parse, ("aten::einsum", "aten::cumsum.out", *BY_HAND)))
-REGISTRY = Registry(
-    operators=OPERATORS,
-    by_hand={operator: frozenset({"prims.cpp"}) for operator in OPERATORS[2:]},
-    always=frozenset({"torchlite/api.cpp"}),
-    limited=frozenset({"prims.cpp"}),
-)
 TOLERANCE = 96
 """Bytes: alignment, merged strings, registration code on the way between operators."""
 
@@ -218,9 +182,7 @@ def size(root: Path) -> int:
     ],
 )
 def test_the_price_is_what_goes(project, whole, without, unused):
-    names = {"einsum": "aten::einsum", "cumsum": "aten::cumsum.out"}
-    asked = [names.get(name, f"prim::{name}") for name in without]
-    price = price_set(project.graph(whole), asked)
+    price = price_set(project.graph(whole), name_operators(without))
     gone = size(whole) - size(project.build(*without, unused=unused))
     assert gone > 1000
     assert abs(price - gone) <= TOLERANCE
