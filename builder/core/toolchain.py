@@ -20,6 +20,22 @@ class Bitcode(StrEnum):
     """In a file beside the object, which is made of it."""
 
 
+BITCODE_ONLY = "-flto=full"
+"""Flag of units whose bitcode goes beside the object."""
+LTO_COMPILE = {Bitcode.INSIDE: ("-flto", "-ffat-lto-objects"), Bitcode.BESIDE: (BITCODE_ONLY,)}
+"""Flags of compilations whose bitcode is wanted."""
+LTO_LINK = {
+    Bitcode.INSIDE: (*LTO_COMPILE[Bitcode.INSIDE], "-Wl,--fat-lto-objects"),
+    Bitcode.BESIDE: ("-flto",),
+}
+"""Flags of a link of bitcode, for ELF.
+
+Where objects hold both, the linker is told by name: clang does so only where its file is called
+`ld.lld`, not `ld.lld-19` (addLTOOptions in clang/lib/Driver/ToolChains/CommonArgs.cpp); lld would
+take the machine code then.
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
     """One program, by absolute path, with the version it reports."""

@@ -10,8 +10,7 @@ from importlib import resources
 
 from builder.core.plan import DispatchBackend
 from builder.core.profile import Flavour
-from builder.core.toolchain import Bitcode, CxxLibrary, Toolchain
-from builder.native.ninja import BITCODE_ONLY
+from builder.core.toolchain import LTO_COMPILE, Bitcode, CxxLibrary, Toolchain
 
 _DROPPED = re.compile(
     r"-W.*|-w|-g.*|-O.|-fcolor-diagnostics|-fvisibility.*|-ffunction-sections|-fdata-sections"
@@ -25,7 +24,6 @@ _KERNEL = re.compile(
     r"|third_party/|/qnnpack/"
 )
 """Units whose speed is the model's speed."""
-LTO_COMPILE = {Bitcode.INSIDE: ("-flto", "-ffat-lto-objects"), Bitcode.BESIDE: (BITCODE_ONLY,)}
 _STRIDED_ONLY = "-DTORCHLITE_STRIDED_ONLY"
 _NO_QUANTISED = "-DTORCHLITE_NO_QUANTIZED"
 """Kinds of tensors that cannot occur; see third_party/patches/0006-tensor-kinds.patch."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.core.toolchain import Bitcode, Toolchain
+from builder.core.toolchain import Toolchain
 from builder.errors import NativeBuildError
 from builder.system.files import write_atomically
 from builder.system.process import Completed, Runner, failure_text
@@ -28,17 +28,6 @@ LIBRARY_FLAGS = (
     "-Wl,-z,text",
     "-Wl,--emit-relocs",  # stripped away again; prices of operators come from them
 )
-
-LTO_LINK = {
-    Bitcode.INSIDE: ("-flto", "-ffat-lto-objects", "-Wl,--fat-lto-objects"),
-    Bitcode.BESIDE: ("-flto",),
-}
-"""Links bitcode.
-
-Where objects hold both, the linker is told by name: clang does so only where its file is called
-`ld.lld`, not `ld.lld-19` (addLTOOptions in clang/lib/Driver/ToolChains/CommonArgs.cpp); lld would
-take the machine code then.
-"""
 
 _LD_PATH_SINCE = 12
 """Release of clang (https://releases.llvm.org/12.0.0/tools/clang/docs/ReleaseNotes.html)."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.core.toolchain import Bitcode, Launcher, Toolchain
+from builder.core.toolchain import BITCODE_ONLY, Bitcode, Launcher, Toolchain
 from builder.core.units import TranslationUnit
 from builder.errors import NativeBuildError
 from builder.system.files import write_if_changed
@@ -19,8 +19,6 @@ _LAUNCHER = '$${BUILDER_COMPILE_WITH:+"$$BUILDER_COMPILE_WITH"}'
 """Expanded by the shell: ninja compares commands, and another launcher makes no other objects."""
 _FILE_PREFIX_MAP_SINCE = 10
 """Release of clang (https://releases.llvm.org/10.0.0/tools/clang/docs/ReleaseNotes.html)."""
-BITCODE_ONLY = "-flto=full"
-"""Flag of units whose bitcode goes beside the object: machine code is made of it."""
 _BITCODE = (
     "-o $out.bc && {clang} -Qunused-arguments -O2 -fPIC -ffunction-sections -fdata-sections "
     "-Xclang -disable-llvm-passes -x ir -c $out.bc -o $out"

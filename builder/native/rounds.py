@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.core.toolchain import LTO_LINK
 from builder.native.journal import wave
-from builder.native.link import LTO_LINK, link_library
+from builder.native.link import link_library
 from builder.native.macho import Dylib, link_dylib, merged_path
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
 from builder.native.slices import Slices

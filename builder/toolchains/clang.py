@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from builder.core.toolchain import Bitcode, Tool
+from builder.core.toolchain import LTO_COMPILE, LTO_LINK, Bitcode, Tool
 from builder.errors import ToolchainError
 from builder.system.process import Runner
 from builder.toolchains.tools import find_major, find_tool, parse_version
@@ -110,11 +110,11 @@ def find_bitcode(
     with tempfile.TemporaryDirectory(prefix="builder-probe-") as name:
         source, compiled = Path(name) / "probe.c", Path(name) / "probe.o"
         source.write_text("int probed(void) { return 1; }\n")
-        clang, lto = (str(compiler.path), *flags, "-fPIC"), ("-flto", "-ffat-lto-objects")
-        runner.run((*clang, *lto, "-c", str(source), "-o", str(compiled)))
+        clang, inside = (str(compiler.path), *flags, "-fPIC"), Bitcode.INSIDE
+        runner.run((*clang, *LTO_COMPILE[inside], "-c", str(source), "-o", str(compiled)))
         if not compiled.is_file() or not compiled.read_bytes().startswith(_ELF):
             return Bitcode.BESIDE
-        merging = (*lto, "-Wl,--fat-lto-objects", f"--ld-path={linker.path}")
+        merging = (*LTO_LINK[inside], f"--ld-path={linker.path}")
         linked = ("-shared", "-nostdlib", *merging, str(compiled), "-o", f"{name}/probe.so")
         completed = runner.run((*clang, *linked))
     return Bitcode.BESIDE if completed.returncode else Bitcode.INSIDE
