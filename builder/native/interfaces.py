@@ -28,19 +28,20 @@ class Library:
 
 
 _C = ("torchlite.cpp", "values.cpp")
+_SHARED = ("refusal.cpp",)
 _JNI = tuple(f"jni/{name}.cpp" for name in ("calls", "images", "ivalues", "modules", "tensors"))
 
 LIBRARIES = {
     Interface.C: Library(
         soname="libtorchlite.so",
-        units=_C,
+        units=(*_C, *_SHARED),
         exports=("torchlite_*",),
         has_runner=True,
     ),
-    Interface.JNI: Library(soname=LIBRARY, units=_JNI, exports=("JNI_OnLoad",), has_runner=False),
+    Interface.JNI: Library(soname=LIBRARY, units=(*_JNI, *_SHARED), exports=("JNI_OnLoad",), has_runner=False),
     Interface.JNI_AND_C: Library(
         soname=LIBRARY,
-        units=(*_C, *_JNI),
+        units=(*_C, *_JNI, *_SHARED),
         exports=("JNI_OnLoad", "torchlite_*"),
         has_runner=True,
     ),
