@@ -38,7 +38,9 @@ LIBRARIES = {
         exports=("torchlite_*",),
         has_runner=True,
     ),
-    Interface.JNI: Library(soname=LIBRARY, units=(*_JNI, *_SHARED), exports=("JNI_OnLoad",), has_runner=False),
+    Interface.JNI: Library(
+        soname=LIBRARY, units=(*_JNI, *_SHARED), exports=("JNI_OnLoad",), has_runner=False
+    ),
     Interface.JNI_AND_C: Library(
         soname=LIBRARY,
         units=(*_C, *_JNI, *_SHARED),
