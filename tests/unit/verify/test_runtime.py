@@ -33,7 +33,10 @@ RECORDED = (
 WITHOUT = (
     'this runtime was built without kernels for dtype float64, and "add.stub" was asked for it\n'
 )
-REFUSED = "torchlite-run: m.ptl: this runtime lacks operators of the model: aten::sort, aten::topk.values\n"
+REFUSED = (
+    "torchlite-run: m.ptl: this runtime lacks operators of the model: "
+    "aten::sort, aten::topk.values\n"
+)
 
 
 @pytest.mark.parametrize("given", ["", HOST, f"{HOST}/lib/libtorchlite.so"])
