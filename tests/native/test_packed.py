@@ -200,9 +200,9 @@ def test_impossible_weights_are_refused(plain, name, change, tmp_path):
 
 def test_the_refusal_of_weights_says_what_is_wrong(plain, tmp_path):
     said = check_load_failure(plain, "conv", CONV["no_stride"], tmp_path, (1, 3, 8, 8))
-    assert "its kernel, stride, padding or dilation is out of range" in said
+    assert "kernel, stride, padding or dilation of packed weights is out of range" in said
     said = check_load_failure(plain, "linear", LINEAR["a_shorter_bias"], tmp_path, (2, 4))
-    assert "its bias does not fit its weights" in said
+    assert "a bias does not fit its packed weights" in said
 
 
 def test_an_unspoiled_copy_runs(plain, tmp_path):
