@@ -74,11 +74,11 @@ def spoil(path: Path, change: Change, target: Path) -> Path:
     What it returns, if anything, are records to put in place of others, by their names.
     """
     entries = zips.unpack(path.read_bytes())
-    root = Node("tuple", [parse(_read(path, "constants.pkl"))])
-    packed = next(node for node in walk(root.items[0]) if node.kind == "object")
+    root = Node("tuple", [parse(_read(path, "bytecode.pkl"))])
+    *_, packed = (node for node in walk(root) if node.kind == "object")
     changed = change(packed.items[1])
     records = changed if isinstance(changed, dict) else {}
-    records["constants.pkl"] = render(root.items[0])
+    records["bytecode.pkl"] = render(root.items[0])
     spoiled = [
         replace(entry, content=records.get(entry.name.decode().split("/", 1)[1], entry.content))
         for entry in entries

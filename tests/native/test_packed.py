@@ -200,9 +200,9 @@ def test_impossible_weights_are_refused(plain, name, change, tmp_path):
 
 def test_the_refusal_of_weights_says_what_is_wrong(plain, tmp_path):
     said = check_load_failure(plain, "conv", CONV["no_stride"], tmp_path, (1, 3, 8, 8))
-    assert "its kernel, stride, padding or dilation is out of range" in said
+    assert "kernel, stride, padding or dilation of packed weights is out of range" in said
     said = check_load_failure(plain, "linear", LINEAR["a_shorter_bias"], tmp_path, (2, 4))
-    assert "its bias does not fit its weights" in said
+    assert "a bias does not fit its packed weights" in said
 
 
 def test_an_unspoiled_copy_runs(plain, tmp_path):
@@ -256,18 +256,19 @@ def tensors_of(state):
     return state.items[1].items[1].items[0].items
 
 
-# Dimensions, then stride, padding, dilation and output padding of each, groups, transposed.
-GOOD = (2, 1, 1, 0, 0, 1, 1, 0, 0, 1, 0)
+# Dimensions, then stride, padding, dilation and output padding of each, groups, transposed: of the
+# transposed convolution, whose constant is the first.
+GOOD = (2, 2, 2, 0, 0, 1, 1, 0, 0, 1, 1)
 QUANTISED = {
-    "no_stride": ("convolutions", config(2, 0, 1, *GOOD[3:])),
-    "negative_stride": ("convolutions", config(2, -1, 1, *GOOD[3:])),
+    "no_stride": ("convolutions", config(2, 0, 2, *GOOD[3:])),
+    "negative_stride": ("convolutions", config(2, -1, 2, *GOOD[3:])),
     "negative_padding": ("convolutions", config(*GOOD[:3], -1, 0, *GOOD[5:])),
     "no_dilation": ("convolutions", config(*GOOD[:5], 0, 1, *GOOD[7:])),
-    "no_groups": ("convolutions", config(*GOOD[:9], 0, 0)),
-    "negative_groups": ("convolutions", config(*GOOD[:9], -2, 0)),
-    "groups_that_do_not_divide": ("convolutions", config(*GOOD[:9], 3, 0)),
-    "transposed_by_lie": ("convolutions", config(*GOOD[:9], 1, 1)),
-    "other_flags": ("convolutions", config(*GOOD[:9], 1, 2)),
+    "no_groups": ("convolutions", config(*GOOD[:9], 0, 1)),
+    "negative_groups": ("convolutions", config(*GOOD[:9], -2, 1)),
+    "groups_that_do_not_divide": ("convolutions", config(*GOOD[:9], 3, 1)),
+    "not_transposed_by_lie": ("convolutions", config(*GOOD[:9], 1, 0)),
+    "other_flags": ("convolutions", config(*GOOD[:9], 1, 3)),
     "parameters_that_end_early": (
         "convolutions",
         lambda state, to: to.resize(tensors_of(state)[0], 5),
