@@ -34,6 +34,12 @@ const char* name_of(c10::ScalarType dtype) {
       return "float64";
     case c10::ScalarType::Bool:
       return "bool";
+    case c10::ScalarType::QInt8:
+      return "qint8";
+    case c10::ScalarType::QUInt8:
+      return "quint8";
+    case c10::ScalarType::QInt32:
+      return "qint32";
     default:
       return c10::toString(dtype);
   }

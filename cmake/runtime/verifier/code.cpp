@@ -211,13 +211,12 @@ class Checker {
     return calls && (!arity_of(one).known || has_upgrader(code_.operators[static_cast<size_t>(one.X)]));
   }
 
-  bool has_upgrader(const OperatorUse& use) const {
-    return upgraders_.count(c10::toString(c10::OperatorName(use.name, use.overload))) > 0;
+  static bool has_upgrader(const OperatorUse& use) {
+    static const auto upgraders = torch::jit::getOperatorVersionMapForMobile(); // upstream's is a copy
+    return upgraders.count(c10::toString(c10::OperatorName(use.name, use.overload))) > 0;
   }
 
   const Code& code_;
-  const std::unordered_map<std::string, std::vector<torch::jit::Upgrader>> upgraders_ =
-      torch::jit::getOperatorVersionMapForMobile();
   std::vector<Arity> arities_;
   std::vector<int> depths_;
   std::vector<size_t> waiting_;

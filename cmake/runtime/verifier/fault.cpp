@@ -1,5 +1,6 @@
 #include "fault.h"
 
+#include <c10/core/ScalarType.h>
 #include <torch/custom_class.h>
 
 namespace torchlite::verifier {
@@ -52,6 +53,12 @@ int64_t check_extent(
   require(elements <= INT64_MAX / 16, outside);
   require(elements == 0 || static_cast<uint64_t>(last) < available, outside);
   return elements;
+}
+
+int64_t elements_per_unit(int64_t dtype) {
+  return dtype == static_cast<int64_t>(c10::ScalarType::QUInt4x2) ? 2
+      : dtype == static_cast<int64_t>(c10::ScalarType::QUInt2x4)  ? 4
+                                                                  : 1;
 }
 
 void check_channels(

@@ -49,6 +49,9 @@ class Budget {
 int64_t check_extent(
     int64_t offset, const int64_t* sizes, const int64_t* strides, size_t dims, uint64_t available);
 
+// Elements of a dtype of c10::ScalarType in what c10::elementSize says is the size of one.
+int64_t elements_per_unit(int64_t dtype);
+
 // Refuses a channel axis outside of the dimensions, and parameters that are not one per channel.
 void check_channels(
     int64_t axis, const int64_t* sizes, size_t dims, int64_t scales, int64_t zero_points);

@@ -179,7 +179,11 @@ class FlatbufferModel {
     const std::vector<int64_t> wide(sizes.begin(), sizes.end());
     const std::vector<int64_t> steps(strides.begin(), strides.end());
     const int64_t elements = check_extent(
-        tensor.storage_offset(), wide.data(), steps.data(), wide.size(), bytes / width);
+        tensor.storage_offset(),
+        wide.data(),
+        steps.data(),
+        wide.size(),
+        bytes / width * static_cast<uint64_t>(elements_per_unit(tensor.scalar_type())));
     const auto* quantised = tensor.quantized_schema();
     require((quantised != nullptr) == c10::isQIntType(dtype), "a tensor is half quantised");
     if (quantised != nullptr && quantised->qscheme() != static_cast<int8_t>(c10::kPerTensorAffine)) {

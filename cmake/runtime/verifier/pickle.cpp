@@ -364,7 +364,7 @@ void Pickle::read_storage() {
           (elements == 0 ||
            static_cast<uint64_t>(size) <= records_.storage_bytes(text_of(items[2]))),
       "a storage is larger than its record");
-  Node& storage = push(Kind::Storage, elements);
+  Node& storage = push(Kind::Storage, elements * elements_per_unit(items[1].number));
   storage.quantised = c10::isQIntType(dtype);
 }
 
