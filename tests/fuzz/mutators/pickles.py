@@ -98,7 +98,9 @@ class _Parser:
         return self.take(end + 1 - self.at)[:-1].decode()
 
     def to_mark(self) -> list[Any]:
-        start = len(self.stack) - 1 - self.stack[::-1].index(_MARK)
+        start = len(self.stack) - 1
+        while self.stack[start] is not _MARK:  # from the end: pickles nest deep
+            start -= 1
         values = self.stack[start + 1 :]
         del self.stack[start:]
         return values
