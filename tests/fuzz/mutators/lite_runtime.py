@@ -171,10 +171,15 @@ def _change_tensor(nodes: list[Node], rng: random.Random, operators: Sequence[st
     sizes, strides = tensor.items[2], tensor.items[3]
     if rng.random() < 0.2 or not _are_numbers(sizes) or not _are_numbers(strides):
         tensor.items[1] = rng.choice((1, -1, 7, 1000, 2**31, 2**61, 2**62, -(2**62), 2**63 - 1))
-        owner = rng.choice((sizes, strides))
+    else:
+        _change_shape(sizes, strides, rng)
+
+
+def _change_shape(sizes: Node, strides: Node, rng: random.Random) -> None:
+    owner = rng.choice((sizes, strides))
     match rng.randrange(4):
-        case 0 if owner.items:
-            place = rng.randrange(len(owner.items))
+        case 0:
+            place = rng.choice(range(len(owner.items)))
             owner.items[place] = raw.pick_number(rng, owner.items[place])
         case 1:
             owner.items = owner.items[:-1]
