@@ -161,12 +161,7 @@ def _change_constants(nodes: list[Node], rng: random.Random, operators: Sequence
 
 def _change_tensor(nodes: list[Node], rng: random.Random, operators: Sequence[str]) -> None:
     """A tensor's offset, sizes or strides, so that it reaches outside of its storage."""
-    tensors = [
-        node
-        for node in nodes
-        if len(node.items) > 3 and isinstance(node.items[0], Node)
-        if node.items[0].kind == "persistent"
-    ]
+    tensors = [node for node in nodes if len(node.items) > 3 and pickles.is_tensor(node)]
     tensor = rng.choice(tensors)
     sizes, strides = tensor.items[2], tensor.items[3]
     if rng.random() < 0.2 or not _are_numbers(sizes) or not _are_numbers(strides):

@@ -244,6 +244,13 @@ def walk(root: Node) -> Iterator[Node]:
                 waiting.append(item)
 
 
+def is_tensor(node: Node) -> bool:
+    """Returns whether `node` has a tensor's arguments: storage, offset, sizes, strides..."""
+    return (
+        bool(node.items) and isinstance(node.items[0], Node) and node.items[0].kind == "persistent"
+    )
+
+
 _KINDS = ("instruction", "operator", "tensor", "persistent", "field", "call", "object", "any")
 
 
