@@ -17,6 +17,8 @@ from tests.fuzz.mutators.pickles import Node
 REFUSED, FAILED = "refused", "failed"
 DEEP = 300_000
 FAR = 100_000
+_APPEND = 15
+"""Place of `aten::append.t` among forward's operators."""
 Edit = Callable[["File"], None]
 
 
@@ -100,9 +102,13 @@ def _operand(opcode: str, x: int | None = None, n: int | None = None) -> Edit:
 
 def _first(opcode: str, x: int = 0, n: int = 0) -> Edit:
     """Forward begins with another instruction, where only its arguments are on the stack."""
+    return _begin((opcode, x, n))
 
+
+def _begin(*instructions: tuple[str, int, int]) -> Edit:
     def edit(file: File) -> None:
-        file.table("instructions").items[1].items.insert(0, Node("tuple", [opcode, x, n]))
+        items = file.table("instructions").items[1].items
+        items[:0] = [Node("tuple", list(one)) for one in instructions]
 
     return edit
 
@@ -224,6 +230,22 @@ CASES: dict[str, tuple[Edit, str]] = {
     "operator on an empty stack": (_first("OP", 0), REFUSED),
     "no return": (_drop_return, REFUSED),
     "no code": (_drop_code, REFUSED),
+    "tuples nested by a loop": (
+        _begin(("LOADC", 0, 0), ("TUPLE_CONSTRUCT", 1, 0), ("JMP", -1, 0)),
+        FAILED,
+    ),
+    "lists nested by a loop": (
+        _begin(("LOADC", 0, 0), ("LIST_CONSTRUCT", 1, 1), ("JMP", -1, 0)),
+        FAILED,
+    ),
+    "a list that holds itself": (
+        _begin(
+            *(("LIST_CONSTRUCT", 3, 0), ("STORE", 5, 0), ("LOAD", 5, 0), ("LOAD", 5, 0)),
+            *(("OP", _APPEND, 0), ("RET", 0, 0)),
+        ),
+        FAILED,
+    ),
+    "a stack that grows": (_begin(("LOADC", 0, 0), ("JMP", -1, 0)), REFUSED),
     "2^31 - 1 registers": (_field("register_size", 2**31 - 1), REFUSED),
     "-1 registers": (_field("register_size", -1), REFUSED),
     "no register": (_field("register_size", 0), REFUSED),
