@@ -122,8 +122,6 @@ def compile_host(folder: Path, include: Path, library: Path, *, asan: bool = Fal
     program = folder / "host"
     source = HERE / "host.c"
     flags = ("-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", f"-I{include}")
-    if asan:
-        flags = (*flags, "-Wno-invalid-command-line-argument")
     subprocess.run([compiler, *flags, source, "-ldl", "-o", program], check=True)
     return Host(program, library, asan)
 
