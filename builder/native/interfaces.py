@@ -27,20 +27,28 @@ class Library:
         return f"{{\n  global:{listed}\n  local: *;\n}};\n"
 
 
+_VERIFIER = ("code", "fault", "flatbuffer_model", "instructions", "pickle", "zip", "zip_model")
+_SHARED = (
+    *("calling.cpp", "interpreting.cpp", "loading.cpp", "refusal.cpp", "source.cpp"),
+    *(f"verifier/{name}.cpp" for name in _VERIFIER),
+)
+"""Models, as every interface loads, checks and calls them."""
 _C = ("torchlite.cpp", "values.cpp")
 _JNI = tuple(f"jni/{name}.cpp" for name in ("calls", "images", "ivalues", "modules", "tensors"))
 
 LIBRARIES = {
     Interface.C: Library(
         soname="libtorchlite.so",
-        units=_C,
+        units=(*_SHARED, *_C),
         exports=("torchlite_*",),
         has_runner=True,
     ),
-    Interface.JNI: Library(soname=LIBRARY, units=_JNI, exports=("JNI_OnLoad",), has_runner=False),
+    Interface.JNI: Library(
+        soname=LIBRARY, units=(*_SHARED, *_JNI), exports=("JNI_OnLoad",), has_runner=False
+    ),
     Interface.JNI_AND_C: Library(
         soname=LIBRARY,
-        units=(*_C, *_JNI),
+        units=(*_SHARED, *_C, *_JNI),
         exports=("JNI_OnLoad", "torchlite_*"),
         has_runner=True,
     ),

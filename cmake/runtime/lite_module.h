@@ -12,9 +12,9 @@
 #include <torch/csrc/jit/mobile/import.h>
 #include <torch/csrc/jit/mobile/module.h>
 
-#include <istream>
-#include <streambuf>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace torchlite {
 
@@ -22,45 +22,20 @@ using Module = torch::jit::mobile::Module;
 using Method = torch::jit::mobile::Method;
 using ExtraFiles = torch::jit::ExtraFilesMap;
 
-class MemoryBuffer : public std::streambuf {
- public:
-  MemoryBuffer(const void* data, size_t size) {
-    char* begin = const_cast<char*>(static_cast<const char*>(data));
-    setg(begin, begin, begin + size);
-  }
+// Load and check a model; throw std::exception. The contents of the files that `extra` names come into it.
+Module load_module(const std::string& path);
+Module load_module(const std::string& path, ExtraFiles& extra);
+Module load_module(const void* data, size_t size);
 
- protected:
-  pos_type seekoff(off_type offset, std::ios_base::seekdir from, std::ios_base::openmode) override {
-    char* base = from == std::ios_base::beg ? eback() : from == std::ios_base::cur ? gptr() : egptr();
-    return seekpos(base - eback() + offset, std::ios_base::in);
-  }
+// Runs a method on arguments without self, in inference mode. Throws std::exception, in the words of who
+// called it: which argument does not fit, what the method takes, what it was given.
+c10::IValue call_method(const Method& method, std::vector<c10::IValue> arguments);
 
-  pos_type seekpos(pos_type position, std::ios_base::openmode) override {
-    if (position < 0 || position > egptr() - eback()) {
-      return pos_type(off_type(-1));
-    }
-    setg(eback(), eback() + off_type(position), egptr());
-    return position;
-  }
-};
+// Interpreted instructions that one call of a method may take; 0 for any number. For the whole process.
+void set_step_limit(uint64_t steps);
 
-inline Module load_module(const std::string& path) {
-  c10::InferenceMode guard;
-  return torch::jit::_load_for_mobile(path);
-}
-
-// Puts the contents of the files that `extra` names into it.
-inline Module load_module(const std::string& path, ExtraFiles& extra) {
-  c10::InferenceMode guard;
-  return torch::jit::_load_for_mobile(path, std::nullopt, extra);
-}
-
-inline Module load_module(const void* data, size_t size) {
-  c10::InferenceMode guard;
-  MemoryBuffer buffer(data, size);
-  std::istream stream(&buffer);
-  return torch::jit::_load_for_mobile(stream);
-}
+// Refuses more threads than any processor has use for.
+void set_threads(int threads);
 
 // The lite interpreter's schemas hold DynamicType in place of the types themselves.
 inline c10::TypeKind kind_of(const c10::Type& type) {

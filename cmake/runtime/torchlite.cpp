@@ -6,12 +6,9 @@
 #include "metal.h"
 #include "selected_operators.h"
 #include "values.h"
+#include "verifier/instructions.h"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/core/dispatch/Dispatcher.h>
-#include <torch/csrc/jit/mobile/prim_ops_registery.h>
-#include <torch/csrc/jit/runtime/operator.h>
-
 #include <memory>
 #include <mutex>
 #include <string>
@@ -91,23 +88,23 @@ torchlite_status run(
     torchlite_result** result) {
   c10::InferenceMode guard;
   const auto method = module->module.find_method(name);
-  TORCH_CHECK(method.has_value(), "the model has no method '", name, "'");
+  if (!method.has_value()) {
+    throw Failure(TORCHLITE_RUN_FAILED, std::string("the model has no method '") + name + "'");
+  }
   torchlite::Inputs inputs(torchlite::is_for_metal(module->module));
   auto made = std::make_unique<torchlite_result>();
-  made->outputs.set((*method)(to_arguments(*method, values, count, inputs)), inputs, flat);
+  made->outputs.set(
+      torchlite::call_method(*method, to_arguments(*method, values, count, inputs)), inputs, flat);
   *result = made.release();
   return TORCHLITE_OK;
 }
 
-// The lookup order of the lite interpreter (torch/csrc/jit/mobile/function.cpp).
 bool is_served(const std::string& operator_name) {
   const size_t dot = operator_name.find('.');
   const c10::OperatorName name(
       operator_name.substr(0, dot),
       dot == std::string::npos ? std::string() : operator_name.substr(dot + 1));
-  return torch::jit::mobile::hasPrimOpsFn(operator_name) ||
-      torch::jit::findOperatorFor(name) != nullptr ||
-      c10::Dispatcher::singleton().findSchema(name).has_value();
+  return torchlite::find_arity(name, /*specified=*/-1).known;
 }
 
 std::vector<const char*> collect_operators() {
@@ -139,6 +136,9 @@ torchlite_status torchlite_load_buffer(const void* data, size_t size, torchlite_
   if (data == nullptr || module == nullptr) {
     return fail(TORCHLITE_INVALID_ARGUMENT, "torchlite_load_buffer: null argument");
   }
+  if (size > static_cast<size_t>(PTRDIFF_MAX)) {
+    return fail(TORCHLITE_INVALID_ARGUMENT, "torchlite_load_buffer: no memory is that large");
+  }
   return guarded(TORCHLITE_LOAD_FAILED, [&] {
     *module = new torchlite_module{torchlite::load_module(data, size)};
     return TORCHLITE_OK;
@@ -155,6 +155,7 @@ torchlite_status torchlite_run_method(
     return fail(TORCHLITE_INVALID_ARGUMENT, "torchlite_run_method: null argument");
   }
   return guarded(TORCHLITE_RUN_FAILED, [&] {
+    torchlite::check_count(count);
     std::vector<torchlite_value> values(count);
     for (size_t i = 0; i < count; i++) {
       values[i].kind = TORCHLITE_VALUE_TENSOR;
@@ -174,6 +175,7 @@ torchlite_status torchlite_run_values(
     return fail(TORCHLITE_INVALID_ARGUMENT, "torchlite_run_values: null argument");
   }
   return guarded(TORCHLITE_RUN_FAILED, [&] {
+    torchlite::check_count(count);
     return run(module, method, inputs, count, /*flat=*/false, result);
   });
 }
@@ -236,11 +238,15 @@ torchlite_status torchlite_set_threads(int32_t threads) {
     return fail(TORCHLITE_INVALID_ARGUMENT, "torchlite_set_threads: negative");
   }
   return guarded(TORCHLITE_INVALID_ARGUMENT, [&] {
-    if (threads > 0) {
-      at::set_num_threads(threads);
-    }
+    torchlite::set_threads(threads);
     return TORCHLITE_OK;
   });
+}
+
+torchlite_status torchlite_set_step_limit(uint64_t steps) {
+  last_error.clear();
+  torchlite::set_step_limit(steps);
+  return TORCHLITE_OK;
 }
 
 torchlite_status torchlite_set_seed(uint64_t seed) {

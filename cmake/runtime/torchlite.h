@@ -6,6 +6,10 @@
  * Threads: different modules may be used from different threads at the same time. One module may be
  * used by one thread at a time. torchlite_error() is per thread.
  *
+ * Models: a file is checked when it is loaded. One that is damaged or was tampered with gives
+ * TORCHLITE_LOAD_FAILED or TORCHLITE_RUN_FAILED, with the reason. What a model computes is its own: it may
+ * take any time, unless torchlite_set_step_limit() bounds it, and any memory that its operators ask for.
+ *
  * Values: inputs are dense, contiguous, row-major, little-endian tensors. Where a method's
  * parameter is an int, float or bool (or Optional of it), pass a tensor without dimensions of int64,
  * float64 or bool; where it is a list of them, a tensor of one dimension.
@@ -47,7 +51,8 @@ typedef enum torchlite_dtype {
 
 typedef enum torchlite_status {
   TORCHLITE_OK = 0,
-  /* An argument is null, of an unknown dtype or kind, or of a negative size. */
+  /* An argument is null, of an unknown dtype or kind, of a negative or overflowing size, has more than 64
+   * dimensions or levels of values, or more than 16,777,216 items. */
   TORCHLITE_INVALID_ARGUMENT = 1,
   /* The file cannot be read, is no lite file, or needs what this runtime lacks. */
   TORCHLITE_LOAD_FAILED = 2,
@@ -155,8 +160,14 @@ TORCHLITE_API const char* const* torchlite_operators(size_t* count);
 TORCHLITE_API const char* torchlite_version(void);
 
 /* How many threads operators may use; 0 leaves the choice to the runtime. Call it before the
- * first forward. */
+ * first forward. More than four per processor, and than 64, are refused. */
 TORCHLITE_API torchlite_status torchlite_set_threads(int32_t threads);
+
+/* How many instructions of its bytecode a model may take in one call, for all modules of the process from
+ * now on; loading runs some too. A call that takes more fails with TORCHLITE_RUN_FAILED (loading with
+ * TORCHLITE_LOAD_FAILED). 0, as at the start, for any number. A model of a thousand layers takes some ten
+ * thousand; what one operator does is one instruction. */
+TORCHLITE_API torchlite_status torchlite_set_step_limit(uint64_t steps);
 
 /* Seeds the random numbers that operators draw, as torch.manual_seed() does, for all modules.
  * Without it every process draws others. Does nothing where no operator draws any. */

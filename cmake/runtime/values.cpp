@@ -8,6 +8,10 @@
 namespace torchlite {
 namespace {
 
+constexpr int max_dims = 64; // as the kernels' iterators have
+constexpr int max_depth = 64;
+constexpr size_t max_items = 1 << 24;
+
 bool is_supported(int dtype) {
   return (dtype >= TORCHLITE_UINT8 && dtype <= TORCHLITE_FLOAT64) || dtype == TORCHLITE_BOOL;
 }
@@ -26,11 +30,19 @@ const char* find_fault(const torchlite_tensor& tensor) {
   if (tensor.dims < 0 || (tensor.dims > 0 && tensor.sizes == nullptr)) {
     return "no sizes";
   }
+  if (tensor.dims > max_dims) {
+    return "more than 64 dimensions";
+  }
   int64_t elements = 1;
   for (int32_t i = 0; i < tensor.dims; i++) {
     if (tensor.sizes[i] < 0 || __builtin_mul_overflow(elements, tensor.sizes[i], &elements)) {
       return "negative or overflowing size";
     }
+  }
+  int64_t bytes = 0;
+  const auto width = c10::elementSize(static_cast<at::ScalarType>(tensor.dtype));
+  if (__builtin_mul_overflow(elements, static_cast<int64_t>(width), &bytes)) {
+    return "negative or overflowing size";
   }
   return elements > 0 && tensor.data == nullptr ? "no data" : nullptr;
 }
@@ -46,7 +58,9 @@ c10::List<T> to_list(const torchlite_tensor& tensor) {
 }
 
 void check_dtype(const torchlite_tensor& tensor, int wanted, const char* what) {
-  TORCH_CHECK(tensor.dtype == wanted, what);
+  if (tensor.dtype != wanted) {
+    throw Failure(TORCHLITE_RUN_FAILED, what);
+  }
 }
 
 c10::IValue to_number(const torchlite_tensor& tensor, c10::TypeKind kind) {
@@ -118,7 +132,16 @@ c10::TypePtr element_type(c10::TypePtr wanted, const std::vector<c10::IValue>& i
 
 } // namespace
 
-c10::IValue Inputs::read(const torchlite_value& value, c10::TypePtr wanted) {
+void check_count(size_t count) {
+  if (count > max_items) {
+    refuse("more than 16,777,216 items");
+  }
+}
+
+c10::IValue Inputs::read(const torchlite_value& value, c10::TypePtr wanted, int above) {
+  if (above > max_depth) {
+    refuse("values are nested more than 64 deep");
+  }
   if (is_kind(wanted.get(), c10::TypeKind::OptionalType)) {
     wanted = wanted->containedType(0);
   }
@@ -144,7 +167,7 @@ c10::IValue Inputs::read(const torchlite_value& value, c10::TypePtr wanted) {
     case TORCHLITE_VALUE_LIST:
     case TORCHLITE_VALUE_TUPLE:
     case TORCHLITE_VALUE_DICT:
-      return read_group(value, wanted.get());
+      return read_group(value, wanted.get(), above);
   }
   refuse("unknown kind");
 }
@@ -179,15 +202,17 @@ c10::IValue Inputs::read_tensor(const torchlite_tensor& tensor, const c10::Type*
   return borrow(tensor);
 }
 
-c10::IValue Inputs::read_group(const torchlite_value& value, const c10::Type* wanted) {
+c10::IValue Inputs::read_group(
+    const torchlite_value& value, const c10::Type* wanted, int above) {
   const auto& group = value.as.group;
+  check_count(group.count);
   const bool is_dict = value.kind == TORCHLITE_VALUE_DICT;
   if (group.count > 0 && (group.items == nullptr || (is_dict && group.keys == nullptr))) {
     refuse("no items");
   }
   std::vector<c10::IValue> items;
   for (size_t i = 0; i < group.count; i++) {
-    items.push_back(read(group.items[i], item_type(wanted, value.kind, i)));
+    items.push_back(read(group.items[i], item_type(wanted, value.kind, i), above + 1));
   }
   if (value.kind == TORCHLITE_VALUE_TUPLE) {
     return c10::ivalue::Tuple::create(std::move(items));

@@ -25,20 +25,24 @@ class Failure : public std::runtime_error {
   const torchlite_status status;
 };
 
+// Refuses more items in one place than memory has room for. Throws Failure.
+void check_count(size_t count);
+
 // The caller's values for one call, on their way in.
 class Inputs {
  public:
   // `on_metal`: tensors go to Metal's memory.
   explicit Inputs(bool on_metal = false) : on_metal_(on_metal) {}
 
-  c10::IValue read(const torchlite_value& value, c10::TypePtr wanted);
+  // `above`: levels of groups that hold it.
+  c10::IValue read(const torchlite_value& value, c10::TypePtr wanted, int above = 0);
 
   // Memory of the caller ends with the call, so what still points into it has to be copied.
   bool owns(const at::Tensor& tensor) const;
 
  private:
   c10::IValue read_tensor(const torchlite_tensor& tensor, const c10::Type* wanted);
-  c10::IValue read_group(const torchlite_value& value, const c10::Type* wanted);
+  c10::IValue read_group(const torchlite_value& value, const c10::Type* wanted, int above);
   c10::IValue place(c10::IValue read) const;
 
   std::vector<torchlite_tensor> tensors_;

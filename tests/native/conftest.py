@@ -43,7 +43,7 @@ class Built:
     @property
     def wanted(self):
         """The models that it was built for."""
-        names = ("mobilenet_v2", "control_flow", "identity", "scaling")
+        names = ("mobilenet_v2", "control_flow", "identity", "scaling", "upscaling")
         return [self.models[name] for name in names]
 
     @property
@@ -68,12 +68,14 @@ def models(tmp_path_factory):
         "identity": folder / "identity.ptl",
         "needy": folder / "needy.ptl",
         "scaling": folder / "scaling.ptl",
+        "upscaling": folder / "upscaling.ptl",
         "scaling_int32": folder / "scaling_int32.ptl",
         "scaling_int16": folder / "scaling_int16.ptl",
     }
     run_builder("export", "mobilenet_v2", "-o", paths["mobilenet_v2"])
     for name in ("control_flow", "identity", "needy"):
         run_builder(*("export", f"models:{name}", "--script", "--shape", "3,8", "-o", paths[name]))
+    run_builder("export", "models:upscaling", "--shape", "1,4,8,8", "-o", paths["upscaling"])
     for dtype, name in (
         ("float32", "scaling"),
         ("int32", "scaling_int32"),
@@ -90,3 +92,36 @@ def built(models, tmp_path_factory):
     made = Built(out=out, models=models)
     run_builder("build", *made.wanted, "--abi", ABI, "-o", out)
     return made
+
+
+@dataclass
+class BuiltQuantised:
+    """A runtime of QNNPACK's operators."""
+
+    out: Path
+    model: Path
+    """What `models:quantised` exports."""
+    packed: dict
+    """Modules of a few operators and the sizes of their input, by name."""
+    files: dict
+    """The files of `packed`."""
+
+    @property
+    def root(self):
+        return self.out / ABI
+
+
+@pytest.fixture(scope="session")
+def built_quantised(tmp_path_factory):
+    from . import packed_models
+
+    folder = tmp_path_factory.mktemp("quantised")
+    model = folder / "quantised.ptl"
+    run_builder("export", "models:quantised", "--shape", "1,3,16,16", "-o", model)
+    packed = packed_models.make_quantised_models()
+    files = {
+        name: packed_models.save(module, sizes, folder / f"{name}.ptl")
+        for name, (module, sizes) in packed.items()
+    }
+    run_builder("build", model, *files.values(), "--abi", ABI, "-o", folder / "out")
+    return BuiltQuantised(out=folder / "out", model=model, packed=packed, files=files)

@@ -120,6 +120,11 @@ def scaling() -> nn.Module:
     return Scaling().eval()
 
 
+def upscaling() -> nn.Module:
+    """Returns a transposed convolution, in groups."""
+    return nn.ConvTranspose2d(4, 6, 3, stride=2, groups=2, output_padding=1).eval()
+
+
 class Quantisable(nn.Module):
     """Convolution, depthwise convolution, addition and linear, on quantised tensors."""
 

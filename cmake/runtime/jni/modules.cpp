@@ -89,14 +89,14 @@ jlong load_asset(JNIEnv* env, jclass, jobject manager, jstring name, jint device
 jobject run(JNIEnv* env, jclass, jlong pointer, jstring name, jobjectArray inputs) {
   return guarded(env, [&] {
     refuse_null(name, "the name of the method");
-    c10::InferenceMode guard;
     const auto& module = *reinterpret_cast<const Module*>(pointer);
     const std::string method_name = to_string(env, name);
     const auto method = module.find_method(method_name);
     if (!method.has_value()) {
       throw IllegalArgument("the model has no method " + method_name);
     }
-    return to_java_value(env, (*method)(to_ivalues(env, inputs))).release();
+    c10::InferenceMode guard;
+    return to_java_value(env, call_method(*method, to_ivalues(env, inputs))).release();
   });
 }
 
@@ -109,7 +109,17 @@ void free_tensor(JNIEnv*, jclass, jlong pointer) {
 }
 
 void set_threads(JNIEnv* env, jclass, jint threads) {
-  guarded(env, [&] { at::set_num_threads(threads); });
+  guarded(env, [&] {
+    try {
+      torchlite::set_threads(threads);
+    } catch (const std::runtime_error& error) {
+      throw IllegalArgument(error.what());
+    }
+  });
+}
+
+void set_step_limit(JNIEnv*, jclass, jlong steps) {
+  torchlite::set_step_limit(static_cast<uint64_t>(steps));
 }
 
 template <size_t count>
@@ -128,6 +138,8 @@ void* address(Function* function) {
 
 void register_modules(JNIEnv* env) {
   using LoadAsset = jlong(JNIEnv*, jclass, jobject, jstring, jint);
+  using SetStepLimit = void(JNIEnv*, jclass, jlong);
+  using SetThreads = void(JNIEnv*, jclass, jint);
   constexpr auto text = [](const char* constant) { return const_cast<char*>(constant); };
   const JNINativeMethod peer[] = {
       {text("load"),
@@ -145,7 +157,8 @@ void register_modules(JNIEnv* env) {
       {text("freeTensor"), text("(J)V"), address(free_tensor)},
   };
   const JNINativeMethod settings[] = {
-      {text("nativeSetNumThreads"), text("(I)V"), address(set_threads)},
+      {text("nativeSetNumThreads"), text("(I)V"), address<SetThreads>(set_threads)},
+      {text("nativeSetStepLimit"), text("(J)V"), address<SetStepLimit>(set_step_limit)},
   };
   register_natives(env, "org/pytorch/LiteNativePeer", peer);
   register_natives(env, "org/pytorch/NativeHandle", handle);

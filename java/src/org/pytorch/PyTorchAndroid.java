@@ -51,5 +51,23 @@ public final class PyTorchAndroid {
     nativeSetNumThreads(numThreads);
   }
 
+  /**
+   * Sets how many instructions of its bytecode a model may take in one call. All modules share it. A
+   * call that takes more throws a RuntimeException, as does loading; so a model from elsewhere cannot run for
+   * ever. What one operator does is one instruction: models take some thousands.
+   *
+   * @param instructions the limit, or zero for none, as at the start
+   * @throws IllegalArgumentException for less than zero
+   */
+  public static void setStepLimit(long instructions) {
+    if (instructions < 0) {
+      throw new IllegalArgumentException(instructions + " instructions are no limit");
+    }
+    NativeLibrary.load();
+    nativeSetStepLimit(instructions);
+  }
+
   private static native void nativeSetNumThreads(int numThreads);
+
+  private static native void nativeSetStepLimit(long instructions);
 }

@@ -1,0 +1,189 @@
+// Calling methods: arguments are held against the signature first, and errors say what was given.
+
+#include "lite_module.h"
+#include "refusal.h"
+
+#include <ATen/core/Dict.h>
+#include <ATen/core/List.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <thread>
+
+namespace torchlite {
+
+namespace {
+
+// What an app can walk through, and destroy, without a stack of its own.
+constexpr int max_depth = 128;
+constexpr size_t max_values = 1 << 22;
+
+const char* name_of(c10::TypeKind kind) {
+  switch (kind) {
+    case c10::TypeKind::TensorType:
+      return "Tensor";
+    case c10::TypeKind::IntType:
+      return "int";
+    case c10::TypeKind::FloatType:
+      return "float";
+    case c10::TypeKind::BoolType:
+      return "bool";
+    case c10::TypeKind::StringType:
+      return "str";
+    case c10::TypeKind::NoneType:
+      return "None";
+    case c10::TypeKind::NumberType:
+      return "number";
+    case c10::TypeKind::ListType:
+      return "List";
+    case c10::TypeKind::DictType:
+      return "Dict";
+    case c10::TypeKind::TupleType:
+      return "Tuple";
+    case c10::TypeKind::OptionalType:
+      return "Optional";
+    case c10::TypeKind::AnyType:
+      return "Any";
+    default:
+      return "object";
+  }
+}
+
+std::string describe(const c10::Type& type) {
+  const c10::TypeKind kind = kind_of(type);
+  std::string text = name_of(kind);
+  const bool holds = kind == c10::TypeKind::ListType || kind == c10::TypeKind::DictType ||
+      kind == c10::TypeKind::TupleType || kind == c10::TypeKind::OptionalType;
+  for (size_t i = 0; holds && i < type.containedTypeSize(); i++) {
+    text += (i == 0 ? "[" : ", ") + describe(*type.containedType(i));
+  }
+  return holds && type.containedTypeSize() > 0 ? text + "]" : text;
+}
+
+std::string describe(const c10::IValue& value) {
+  return value.isTensor() ? describe_tensor(value.toTensor())
+                          : describe(*value.type<c10::DynamicType>());
+}
+
+// The first argument is the module itself.
+std::string describe(const Method& method) {
+  std::string text = method.name();
+  const auto& function = method.function();
+  if (!function.hasSchema()) {
+    return text;
+  }
+  const auto& schema = function.getSchema();
+  text += "(";
+  for (size_t i = 1; i < schema.arguments().size(); i++) {
+    const auto& one = schema.arguments()[i];
+    text += (i == 1 ? "" : ", ") + describe(*one.type()) + " " + one.name();
+  }
+  text += ")";
+  for (const auto& one : schema.returns()) {
+    text += " -> " + describe(*one.type());
+  }
+  return text;
+}
+
+std::string describe_call(const Method& method, const std::vector<c10::IValue>& arguments) {
+  std::string given;
+  for (const auto& argument : arguments) {
+    given += (given.empty() ? "" : ", ") + describe(argument);
+  }
+  return "; the method is " + describe(method) + ", given is (" + given + ")";
+}
+
+// Files have None as the default of a parameter without one.
+bool has_default(const c10::Argument& argument) {
+  return kind_of(*argument.type()) == c10::TypeKind::OptionalType ||
+      (argument.default_value().has_value() && !argument.default_value()->isNone());
+}
+
+void check_arguments(const Method& method, const std::vector<c10::IValue>& arguments) {
+  if (!method.function().hasSchema()) {
+    return;
+  }
+  const auto& wanted = method.function().getSchema().arguments();
+  size_t needed = wanted.size();
+  while (needed > 1 && has_default(wanted[needed - 1])) {
+    needed--;
+  }
+  const size_t given = arguments.size() + 1;
+  if (given < needed || given > wanted.size()) {
+    const size_t limit = (given < needed ? needed : wanted.size()) - 1;
+    throw std::runtime_error(
+        method.name() + " takes " + (needed == wanted.size() ? "" : given < needed ? "at least " : "at most ") +
+        std::to_string(limit) + (limit == 1 ? " input" : " inputs") + ", given are " +
+        std::to_string(arguments.size()) + describe_call(method, arguments));
+  }
+  for (size_t i = 0; i < arguments.size(); i++) {
+    const auto& argument = wanted[i + 1];
+    if (!arguments[i].type<c10::DynamicType>()->isSubtypeOf(*argument.type())) {
+      throw std::runtime_error(
+          "input " + std::to_string(i) + " is " + describe(arguments[i]) + ", " + argument.name() +
+          " takes " + describe(*argument.type()) + describe_call(method, arguments));
+    }
+  }
+}
+
+std::string describe_subject(const at::Tensor& tensor, const std::vector<c10::IValue>& arguments) {
+  for (size_t i = 0; i < arguments.size(); i++) {
+    if (arguments[i].isTensor() && arguments[i].toTensor().is_same(tensor)) {
+      return "input " + std::to_string(i) + " ";
+    }
+  }
+  return "a tensor inside of the model, " + describe_tensor(tensor) + ", ";
+}
+
+// Refuses results that run time nested too deeply, or that share values beyond all bounds.
+void check_result(const c10::IValue& value, int above, size_t& left) {
+  if (above > max_depth || left == 0) {
+    throw std::runtime_error("the model's result is nested too deeply, or too large");
+  }
+  left--;
+  if (value.isTuple()) {
+    for (const auto& item : value.toTupleRef().elements()) {
+      check_result(item, above + 1, left);
+    }
+  } else if (value.isList()) {
+    for (const auto& item : value.toListRef()) {
+      check_result(item, above + 1, left);
+    }
+  } else if (value.isGenericDict()) {
+    for (const auto& item : value.toGenericDict()) {
+      check_result(item.key(), above + 1, left);
+      check_result(item.value(), above + 1, left);
+    }
+  }
+}
+
+} // namespace
+
+c10::IValue call_method(const Method& method, std::vector<c10::IValue> arguments) {
+  c10::InferenceMode guard;
+  check_arguments(method, arguments);
+  try {
+    c10::IValue result = method(arguments);
+    size_t left = max_values;
+    check_result(result, 0, left);
+    return result;
+  } catch (const Unfit& unfit) {
+    throw std::runtime_error(
+        describe_subject(unfit.tensor, arguments) + unfit.what() + describe_call(method, arguments));
+  } catch (const c10::Error& error) {
+    throw std::runtime_error(error.what_without_backtrace() + describe_call(method, arguments));
+  }
+}
+
+void set_threads(int threads) {
+  // A pool waits for threads that the system did not give it.
+  const auto most = static_cast<int>(std::max(64U, 4 * std::thread::hardware_concurrency()));
+  if (threads > most) {
+    throw std::runtime_error("at most " + std::to_string(most) + " threads");
+  }
+  if (threads > 0) {
+    at::set_num_threads(threads);
+  }
+}
+
+} // namespace torchlite

@@ -1,0 +1,122 @@
+#include "interpreting.h"
+
+#include "lite_module.h"
+#include "verifier/instructions.h"
+
+#include <algorithm>
+#include <atomic>
+#include <stdexcept>
+
+namespace torchlite {
+
+namespace {
+
+constexpr size_t max_frames = 128;
+constexpr size_t max_stack = 1 << 20;
+constexpr int max_levels = 128;
+constexpr size_t max_looked_at = 1 << 20;
+constexpr size_t max_new_attributes = 4096; // which a __setstate__ may add
+
+std::atomic<uint64_t> step_limit{0};
+
+[[noreturn]] void refuse(const char* why) {
+  throw std::runtime_error(std::string("the model is damaged: ") + why);
+}
+
+void require(bool truth, const char* why) {
+  if (!truth) {
+    refuse(why);
+  }
+}
+
+// Upstream would add attributes up to any number.
+void check_set(const c10::IValue& object, size_t slot) {
+  require(
+      object.isObject() &&
+          slot < std::max(object.toObjectRef().type()->numAttributes(), max_new_attributes),
+      "an object lacks an attribute");
+}
+
+void check_get(const c10::IValue& object, size_t slot) {
+  require(
+      object.isObject() && slot < object.toObjectRef().slots().size(),
+      "an object lacks an attribute");
+}
+
+// Whether a value holds values in more levels than upstream's recursion over their types can take. Counts
+// what is looked at: run time may share values beyond all bounds.
+bool is_deep(const c10::IValue& value, int above, size_t& left) {
+  if (above > max_levels || left == 0) {
+    return true;
+  }
+  left--;
+  if (!value.isTuple()) {
+    return false; // the type of a list or dict is stored with it
+  }
+  const auto& items = value.toTupleRef().elements();
+  return std::any_of(items.begin(), items.end(), [&](const c10::IValue& item) {
+    return is_deep(item, above + 1, left);
+  });
+}
+
+// A method of a custom class takes its arguments without a look at the stack.
+void check_method(const c10::IValue& object, const c10::IValue& name, size_t given) {
+  require(object.isObject() && name.isString(), "a method is called on no object");
+  const auto& method = object.toObjectRef().type()->getMethod(name.toStringRef());
+  if (dynamic_cast<const torch::jit::mobile::Function*>(&method) == nullptr) {
+    require(given == method.getSchema().arguments().size(), "a method is called with other arguments");
+  }
+}
+
+} // namespace
+
+void set_step_limit(uint64_t steps) {
+  step_limit.store(steps, std::memory_order_relaxed);
+}
+
+void check_step(
+    const torch::jit::mobile::Code& code,
+    const torch::jit::Instruction& instruction,
+    const torch::jit::mobile::Stack& stack,
+    size_t frames,
+    uint64_t& steps) {
+  const uint64_t limit = step_limit.load(std::memory_order_relaxed);
+  if (++steps > limit && limit != 0) {
+    throw std::runtime_error(
+        "the model took more than the " + std::to_string(limit) + " instructions it may take");
+  }
+  const auto x = static_cast<size_t>(instruction.X);
+  Arity arity{{0, 0}, true, false};
+  if (instruction.op == torch::jit::OP) {
+    require(x < code.operator_values_.size(), "an operator is none of the function's");
+    arity.effect.pops = code.operator_values_[x];
+  }
+  const auto taken = static_cast<size_t>(find_effect(instruction, arity).pops);
+  require(
+      taken <= stack.size() && stack.size() <= max_stack,
+      "an instruction takes more values than there are");
+  switch (instruction.op) {
+    case torch::jit::GET_ATTR:
+      return check_get(stack.back(), x);
+    case torch::jit::SET_ATTR:
+      return check_set(stack[stack.size() - 2], x);
+    case torch::jit::ISINSTANCE: {
+      size_t left = max_looked_at;
+      return require(!is_deep(stack.back(), 0, left), "values are nested too deeply");
+    }
+    case torch::jit::INTERFACE_CALL:
+      require(x < code.constants_.size(), "a method has no name");
+      check_method(stack[stack.size() - taken], code.constants_[x], taken);
+      [[fallthrough]];
+    case torch::jit::CALL:
+      return require(frames <= max_frames, "methods call each other too deeply");
+    default:
+      return;
+  }
+}
+
+uint16_t count_values(const c10::OperatorName& name, int specified) {
+  return static_cast<uint16_t>(std::clamp(find_arity(name, specified).effect.pops, 0, UINT16_MAX));
+}
+
+} // namespace torchlite

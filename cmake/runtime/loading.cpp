@@ -1,0 +1,75 @@
+// Loading: a model is checked before upstream's loader sees it, and both read the same bytes.
+
+#include "lite_module.h"
+#include "source.h"
+#include "verifier/verifier.h"
+
+#include <c10/core/impl/alloc_cpu.h>
+#include <torch/csrc/jit/mobile/flatbuffer_loader.h>
+
+#include <cstring>
+#include <istream>
+#include <stdexcept>
+
+namespace torchlite {
+
+namespace {
+
+constexpr size_t header_size = 8;
+
+Module load_flatbuffer(const Source& source, ExtraFiles& extra) {
+  const auto size = static_cast<size_t>(source.size());
+  // The module's tensors stay where they are in it.
+  const std::shared_ptr<char> data(static_cast<char*>(c10::alloc_cpu(size)), c10::free_cpu);
+  if (!source.read(0, data.get(), size)) {
+    throw std::runtime_error("the model cannot be read");
+  }
+  const bool has_extra = verify_flatbuffer(data.get(), size);
+  return torch::jit::parse_and_initialize_mobile_module(
+      data, size, std::nullopt, has_extra && !extra.empty() ? &extra : nullptr);
+}
+
+Module load_zip(const Source& source, ExtraFiles& extra) {
+  verify_zip(source);
+  SourceBuffer buffer(source);
+  std::istream stream(&buffer);
+  return torch::jit::_load_for_mobile(stream, std::nullopt, extra);
+}
+
+Module load(const Source& source, ExtraFiles& extra) {
+  c10::InferenceMode guard;
+  char header[header_size] = {};
+  source.read(0, header, header_size);
+  if (std::memcmp(header + 4, "PTMF", 4) == 0) {
+    return load_flatbuffer(source, extra);
+  }
+  if (std::memcmp(header, "PK\x03\x04", 4) == 0) {
+    return load_zip(source, extra);
+  }
+  throw std::runtime_error("this is not a model for the lite interpreter: it is neither kind of file");
+}
+
+} // namespace
+
+Module load_module(const std::string& path, ExtraFiles& extra) {
+  const Source source(path);
+  try {
+    return load(source, extra);
+  } catch (const c10::Error& error) {
+    throw std::runtime_error(path + ": " + error.what_without_backtrace());
+  } catch (const std::runtime_error& error) {
+    throw std::runtime_error(path + ": " + error.what());
+  }
+}
+
+Module load_module(const std::string& path) {
+  ExtraFiles extra;
+  return load_module(path, extra);
+}
+
+Module load_module(const void* data, size_t size) {
+  ExtraFiles extra;
+  return load(Source(data, size), extra);
+}
+
+} // namespace torchlite

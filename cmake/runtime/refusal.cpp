@@ -1,0 +1,46 @@
+#include "refusal.h"
+
+namespace torchlite {
+
+std::string describe_tensor(const at::Tensor& tensor) {
+  if (!tensor.defined()) {
+    return "an undefined tensor";
+  }
+  std::string text = name_of(tensor.scalar_type());
+  text += "[";
+  for (int64_t i = 0; i < tensor.dim(); i++) {
+    text += (i == 0 ? "" : ", ") + std::to_string(tensor.size(i));
+  }
+  return text + "]";
+}
+
+const char* name_of(c10::ScalarType dtype) {
+  switch (dtype) {
+    case c10::ScalarType::Byte:
+      return "uint8";
+    case c10::ScalarType::Char:
+      return "int8";
+    case c10::ScalarType::Short:
+      return "int16";
+    case c10::ScalarType::Int:
+      return "int32";
+    case c10::ScalarType::Long:
+      return "int64";
+    case c10::ScalarType::Half:
+      return "float16";
+    case c10::ScalarType::Float:
+      return "float32";
+    case c10::ScalarType::Double:
+      return "float64";
+    case c10::ScalarType::Bool:
+      return "bool";
+    default:
+      return c10::toString(dtype);
+  }
+}
+
+void refuse_tensor(const at::Tensor& given, const std::string& text) {
+  throw Unfit(given, text);
+}
+
+} // namespace torchlite

@@ -1,0 +1,28 @@
+// How kernels refuse tensors that do not fit what they were made for.
+
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <stdexcept>
+#include <string>
+
+namespace torchlite {
+
+// Goes on after "input 0 " or the like: "has 1 channel, the model takes 3".
+class Unfit : public std::runtime_error {
+ public:
+  Unfit(at::Tensor given, const std::string& text) : std::runtime_error(text), tensor(std::move(given)) {}
+  const at::Tensor tensor;
+};
+
+// Called by third_party/patches/0016-prepacked-shapes.patch, which declares it for itself.
+[[noreturn]] void refuse_tensor(const at::Tensor& given, const std::string& text);
+
+// "float32[1, 3, 224, 224]"
+std::string describe_tensor(const at::Tensor& tensor);
+
+// "float32", as builder and the C API call it.
+const char* name_of(c10::ScalarType dtype);
+
+} // namespace torchlite

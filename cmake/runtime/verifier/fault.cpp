@@ -1,0 +1,86 @@
+#include "fault.h"
+
+#include <torch/custom_class.h>
+
+namespace torchlite::verifier {
+
+namespace {
+
+constexpr std::string_view custom_class = "__torch__.torch.classes.";
+
+bool is_word(char c) {
+  return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+// The parser gives a null pointer for a class that is not registered.
+void check_custom_class(std::string_view text) {
+  size_t end = custom_class.size();
+  while (end < text.size() && (is_word(text[end]) || text[end] == '.')) {
+    end++;
+  }
+  const std::string name(text.substr(0, end));
+  if (torch::getCustomClass(name) == nullptr) {
+    throw Fault("the model needs the custom class " + name + ", which this runtime lacks");
+  }
+}
+
+} // namespace
+
+void refuse(const std::string& what) {
+  throw Fault("the model is damaged: " + what);
+}
+
+void refuse(const char* what) {
+  refuse(std::string(what));
+}
+
+int64_t check_extent(
+    int64_t offset, const int64_t* sizes, const int64_t* strides, size_t dims, uint64_t available) {
+  constexpr const char* outside = "a tensor leads outside of its storage";
+  int64_t elements = 1;
+  int64_t last = offset;
+  require(offset >= 0 && dims <= static_cast<size_t>(max_type_depth), outside);
+  for (size_t i = 0; i < dims; i++) {
+    int64_t span = 0;
+    require(
+        sizes[i] >= 0 && strides[i] >= 0 && !__builtin_mul_overflow(elements, sizes[i], &elements) &&
+            (sizes[i] == 0 || (!__builtin_mul_overflow(sizes[i] - 1, strides[i], &span) &&
+                               !__builtin_add_overflow(last, span, &last))),
+        outside);
+  }
+  // Bytes, of the widest dtype, have to be countable too.
+  require(elements <= INT64_MAX / 16, outside);
+  require(elements == 0 || static_cast<uint64_t>(last) < available, outside);
+  return elements;
+}
+
+void check_channels(
+    int64_t axis, const int64_t* sizes, size_t dims, int64_t scales, int64_t zero_points) {
+  require(
+      axis >= 0 && static_cast<uint64_t>(axis) < dims && scales == sizes[axis] &&
+          zero_points == sizes[axis],
+      "a quantised tensor has not one scale and zero point per channel");
+}
+
+void check_type(std::string_view text, TypePlace place, Budget& budget) {
+  budget.spend(1 + text.size() / 16);
+  require(!text.empty() && text.size() <= 1 << 20, "the text of a type is empty or too long");
+  int depth = 0;
+  for (size_t i = 0; i < text.size(); i++) {
+    depth += text[i] == '[' ? 1 : text[i] == ']' ? -1 : 0;
+    require(depth >= 0 && depth <= max_type_depth, "a type is nested too deeply");
+    if (i > 0 && (is_word(text[i - 1]) || text[i - 1] == '.')) {
+      continue;
+    }
+    const bool resolved = i == 0 && place == TypePlace::Schema;
+    const std::string_view rest = text.substr(i);
+    if (!resolved && rest.compare(0, custom_class.size(), custom_class) == 0) {
+      check_custom_class(rest);
+    }
+    // The parser's null pointer for unions is fine for an argument, whose type is a tensor then.
+    const bool is_union = rest.compare(0, 5, "Union") == 0 && (rest.size() == 5 || !is_word(rest[5]));
+    require(resolved || !is_union, "a type contains a union");
+  }
+}
+
+} // namespace torchlite::verifier

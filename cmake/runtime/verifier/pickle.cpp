@@ -1,0 +1,441 @@
+#include "pickle.h"
+
+#include <c10/core/QScheme.h>
+#include <c10/core/ScalarType.h>
+
+#include <cstring>
+
+namespace torchlite::verifier {
+
+namespace {
+
+constexpr const char* shape = "a pickle holds values of unexpected kinds";
+
+int64_t find_dtype(std::string_view name) {
+#define TORCHLITE_COMPARE(_, dtype)                    \
+  if (name == #dtype "Storage") {                      \
+    return static_cast<int64_t>(c10::ScalarType::dtype); \
+  }
+  AT_FORALL_SCALAR_TYPES_WITH_COMPLEX_AND_QINTS(TORCHLITE_COMPARE)
+#undef TORCHLITE_COMPARE
+  return -1;
+}
+
+int64_t find_scheme(std::string_view name) {
+  for (int64_t i = 0; i < c10::COMPILE_TIME_NUM_QSCHEMES; i++) {
+    if (name == toString(static_cast<c10::QScheme>(i))) {
+      return i;
+    }
+  }
+  return -1;
+}
+
+bool starts_with(std::string_view text, std::string_view start) {
+  return text.substr(0, start.size()) == start;
+}
+
+std::vector<int64_t> integers(const Node& node) {
+  std::vector<int64_t> result;
+  for (const Node* item : items_of(node, 0)) {
+    result.push_back(integer(*item));
+  }
+  return result;
+}
+
+} // namespace
+
+const std::vector<const Node*>& items_of(const Node& node, size_t count) {
+  require(node.kind == Kind::Tuple && node.items.size() >= count, shape);
+  return node.items;
+}
+
+int64_t integer(const Node& node) {
+  require(node.kind == Kind::Int, shape);
+  return node.number;
+}
+
+std::string_view text_of(const Node& node) {
+  require(node.kind == Kind::String, shape);
+  return node.text;
+}
+
+const Node& Pickle::read() {
+  require(bytes(2) == "\x80\x02", "a pickle is not of protocol 2");
+  while (step()) {
+  }
+  require(stack_.size() == 1, "a pickle holds not one value");
+  // All of them: what is dropped again is made and destroyed all the same.
+  for (const Node& node : nodes_) {
+    measure(node, 0);
+  }
+  return *stack_.front();
+}
+
+bool Pickle::step() {
+  const auto opcode = static_cast<unsigned char>(bytes(1)[0]);
+  switch (opcode) {
+    case '.':
+      return false;
+    case '(':
+      marks_.push_back(stack_.size());
+      break;
+    case ']':
+      push(Kind::List);
+      break;
+    case ')':
+      push(Kind::Tuple);
+      break;
+    case '}':
+      push(Kind::Dict);
+      break;
+    case 'N':
+      push(Kind::None);
+      break;
+    case 0x88:
+    case 0x89:
+      push(Kind::Bool);
+      break;
+    case 'K':
+      push(Kind::Int, static_cast<int64_t>(number(1)));
+      break;
+    case 'M':
+      push(Kind::Int, static_cast<int64_t>(number(2)));
+      break;
+    case 'J':
+      push(Kind::Int, static_cast<int32_t>(number(4)));
+      break;
+    case 0x8a:
+      require(number(1) == 8, "an integer is not of 8 bytes");
+      push(Kind::Int, static_cast<int64_t>(number(8)));
+      break;
+    case 'G':
+      bytes(8);
+      push(Kind::Float);
+      break;
+    case 'X':
+      push(Kind::String).text = bytes(number(4));
+      break;
+    case 0x8d:
+      push(Kind::String).text = bytes(number(8));
+      break;
+    case 'q':
+      put(number(1));
+      break;
+    case 'r':
+      put(number(4));
+      break;
+    case 'h':
+      get(number(1));
+      break;
+    case 'j':
+      get(number(4));
+      break;
+    case 't':
+      tuple(stack_.size() - mark());
+      break;
+    case 0x85:
+    case 0x86:
+    case 0x87:
+      tuple(opcode - 0x84);
+      break;
+    case 'a':
+      append(stack_.size() - 1);
+      break;
+    case 'e':
+      append(mark());
+      break;
+    case 'l':
+      take_items(Kind::List, mark());
+      break;
+    case 'd':
+      take_items(Kind::Dict, mark());
+      break;
+    case 's':
+      append(stack_.size() - 2);
+      break;
+    case 'u':
+      append(mark());
+      break;
+    case 'c':
+      read_global();
+      break;
+    case 0x81: // its arguments; the global below makes the object when it is built
+      pop();
+      break;
+    case 'b':
+    case 'R':
+      call();
+      break;
+    case 'Q':
+      read_storage();
+      break;
+    default:
+      refuse("a pickle has opcode " + std::to_string(opcode));
+  }
+  return true;
+}
+
+Node& Pickle::make(Kind kind, int64_t number) {
+  Node& node = nodes_.emplace_back();
+  node.kind = kind;
+  node.number = number;
+  return node;
+}
+
+Node& Pickle::push(Kind kind, int64_t number) {
+  Node& node = make(kind, number);
+  stack_.push_back(&node);
+  return node;
+}
+
+void Pickle::push(const Node* node) {
+  stack_.push_back(node);
+}
+
+const Node& Pickle::pop() {
+  // What stands below an open mark belongs to who opened it.
+  require(stack_.size() > (marks_.empty() ? 0 : marks_.back()), "a pickle takes more than it has");
+  const Node& top = *stack_.back();
+  stack_.pop_back();
+  return top;
+}
+
+std::string_view Pickle::bytes(uint64_t count) {
+  require(count <= data_.size() - position_, "a pickle ends too early");
+  const std::string_view found = data_.substr(position_, count);
+  position_ += count;
+  return found;
+}
+
+uint64_t Pickle::number(size_t count) { // little-endian, as every target is
+  uint64_t value = 0;
+  std::memcpy(&value, bytes(count).data(), count);
+  return value;
+}
+
+std::string_view Pickle::line() {
+  const size_t end = data_.find('\n', position_);
+  require(end != std::string_view::npos, "a pickle ends too early");
+  const std::string_view found = bytes(end - position_);
+  bytes(1);
+  return found;
+}
+
+void Pickle::put(uint64_t index) {
+  require(!stack_.empty() && index < data_.size(), "a pickle's memo is too large");
+  if (index >= memo_.size()) {
+    memo_.resize(index + 1);
+  }
+  memo_[index] = stack_.back();
+}
+
+void Pickle::get(uint64_t index) {
+  require(index < memo_.size() && memo_[index] != nullptr, "a pickle refers to what it lacks");
+  push(memo_[index]);
+}
+
+size_t Pickle::mark() {
+  require(!marks_.empty() && marks_.back() <= stack_.size(), "a pickle has no mark");
+  const size_t at = marks_.back();
+  marks_.pop_back();
+  return at;
+}
+
+void Pickle::tuple(size_t count) {
+  require(count <= stack_.size(), "a pickle takes more than it has");
+  take_items(Kind::Tuple, stack_.size() - count);
+}
+
+// Makes a value of what stands on the stack from `first` on.
+void Pickle::take_items(Kind kind, size_t first) {
+  Node& node = make(kind);
+  node.items.assign(stack_.begin() + static_cast<ptrdiff_t>(first), stack_.end());
+  require(kind != Kind::Dict || node.items.size() % 2 == 0, shape);
+  stack_.resize(first);
+  push(&node);
+}
+
+// Adds what stands on the stack from `first` on to the list or dict below.
+void Pickle::append(size_t first) {
+  require(first >= 1 && first <= stack_.size(), "a pickle takes more than it has");
+  // Only this class makes nodes, none of them const.
+  auto& group = const_cast<Node&>(*stack_[first - 1]);
+  require(group.kind == Kind::List || group.kind == Kind::Dict, shape);
+  group.items.insert(
+      group.items.end(), stack_.begin() + static_cast<ptrdiff_t>(first), stack_.end());
+  require(group.kind != Kind::Dict || group.items.size() % 2 == 0, shape);
+  stack_.resize(first);
+}
+
+void Pickle::read_global() {
+  const std::string_view module = line();
+  const std::string_view name = line();
+  const auto is = [&](std::string_view other, std::string_view wanted) {
+    return module == other && name == wanted;
+  };
+  if (is("torch.jit._pickle", "build_intlist")) {
+    push(Kind::Global, IntList);
+  } else if (is("torch.jit._pickle", "build_tensorlist")) {
+    push(Kind::Global, TensorList);
+  } else if (is("torch.jit._pickle", "build_doublelist")) {
+    push(Kind::Global, FloatList);
+  } else if (is("torch.jit._pickle", "build_boollist")) {
+    push(Kind::Global, BoolList);
+  } else if (is("torch.jit._pickle", "restore_type_tag")) {
+    push(Kind::Global, TypeTag);
+  } else if (is("torch._utils", "_rebuild_tensor_v2")) {
+    push(Kind::Global, PlainTensor);
+  } else if (is("torch._utils", "_rebuild_qtensor")) {
+    push(Kind::Global, QuantisedTensor);
+  } else if (is("builtins", "complex")) {
+    push(Kind::Global, Complex);
+  } else if (is("collections", "OrderedDict")) {
+    push(Kind::Global, OrderedDict);
+  } else if (is("torch", "device")) {
+    push(Kind::Global, Device);
+  } else if (const int64_t dtype = find_dtype(name); module == "torch" && dtype >= 0) {
+    push(Kind::Dtype, dtype);
+  } else if (const int64_t scheme = find_scheme(name); module == "torch" && scheme >= 0) {
+    push(Kind::Int, scheme);
+  } else {
+    // Upstream takes other names for types, and some of those for null pointers.
+    const bool known = starts_with(module, "__torch__") || starts_with(module, "torch.jit");
+    require(known && !name.empty(), "a pickle names a class that no lite file has");
+    Node& global = push(Kind::Global, Class);
+    // Both names stand in the pickle, with one character between them.
+    global.text = std::string_view(module.data(), module.size() + 1 + name.size());
+  }
+}
+
+// (storage, dtype, key, device, number of elements)
+void Pickle::read_storage() {
+  const auto& items = items_of(pop(), 5);
+  require(text_of(*items[0]) == "storage" && items[1]->kind == Kind::Dtype, shape);
+  const std::string_view device = text_of(*items[3]);
+  if (device != "cpu") {
+    throw Fault("the model has a tensor on " + std::string(device) + ": export it on the CPU");
+  }
+  const auto dtype = static_cast<c10::ScalarType>(items[1]->number);
+  const auto width = static_cast<int64_t>(c10::elementSize(dtype));
+  const int64_t elements = integer(*items[4]);
+  int64_t size = 0;
+  require(
+      elements >= 0 && !__builtin_mul_overflow(elements, width, &size) &&
+          (elements == 0 ||
+           static_cast<uint64_t>(size) <= records_.storage_bytes(text_of(*items[2]))),
+      "a storage is larger than its record");
+  Node& storage = push(Kind::Storage, elements);
+  storage.quantised = c10::isQIntType(dtype);
+}
+
+void Pickle::call() {
+  const Node& argument = pop();
+  const Node& global = pop();
+  require(global.kind == Kind::Global, shape);
+  push(&build(global, argument));
+}
+
+const Node& Pickle::build(const Node& global, const Node& argument) {
+  switch (global.number) {
+    case IntList:
+      return build_list(argument, Kind::Int);
+    case TensorList:
+      return build_list(argument, Kind::Tensor);
+    case FloatList:
+      return build_list(argument, Kind::Float);
+    case BoolList:
+      return build_list(argument, Kind::Bool);
+    case TypeTag:
+      return build_tagged(argument);
+    case PlainTensor:
+    case QuantisedTensor:
+      return build_tensor(argument, global.number == QuantisedTensor);
+    case OrderedDict:
+      return make(Kind::None);
+    case Complex:
+    case Device:
+      items_of(argument, 1);
+      return make(Kind::Other);
+    default:
+      return build_object(global, argument);
+  }
+}
+
+const Node& Pickle::build_list(const Node& argument, Kind element) {
+  const Node& list = *items_of(argument, 1)[0];
+  require(list.kind == Kind::List, shape);
+  budget_.spend(list.items.size());
+  for (const Node* item : list.items) {
+    require(item->kind == element, shape);
+  }
+  return list;
+}
+
+// (a list or dict, the text of its type)
+const Node& Pickle::build_tagged(const Node& argument) {
+  const auto& items = items_of(argument, 2);
+  const std::string_view type = text_of(*items[1]);
+  check_type(type, TypePlace::Table, budget_);
+  require(
+      (items[0]->kind == Kind::List && starts_with(type, "List[")) ||
+          (items[0]->kind == Kind::Dict && starts_with(type, "Dict[")),
+      shape);
+  return *items[0];
+}
+
+// (storage, offset, sizes, strides, [quantisation,] requires_grad, hooks[, metadata])
+const Node& Pickle::build_tensor(const Node& argument, bool quantised) {
+  const auto& items = items_of(argument, quantised ? 7 : 6);
+  const Node& storage = *items[0];
+  require(storage.kind == Kind::Storage && storage.quantised == quantised, shape);
+  const auto sizes = integers(*items[2]);
+  const auto strides = integers(*items[3]);
+  require(sizes.size() == strides.size(), shape);
+  const int64_t elements = check_extent(
+      integer(*items[1]),
+      sizes.data(),
+      strides.data(),
+      sizes.size(),
+      static_cast<uint64_t>(storage.number));
+  if (quantised) {
+    const auto& parameters = items_of(*items[4], 3);
+    const auto scheme = static_cast<c10::QScheme>(integer(*parameters[0]));
+    if (scheme != c10::kPerTensorAffine) {
+      items_of(*items[4], 4);
+      require(
+          parameters[1]->kind == Kind::Tensor && parameters[2]->kind == Kind::Tensor, shape);
+      check_channels(
+          integer(*parameters[3]),
+          sizes.data(),
+          sizes.size(),
+          parameters[1]->number,
+          parameters[2]->number);
+    }
+  }
+  return make(Kind::Tensor, sizes.size() == 1 ? elements : -1);
+}
+
+const Node& Pickle::build_object(const Node& global, const Node& state) {
+  std::string name(global.text);
+  name[name.find('\n')] = '.';
+  records_.check_object(name, state);
+  Node& object = make(Kind::Object);
+  object.items.push_back(&state);
+  return object;
+}
+
+// Returns the levels of a value, and refuses too many and rings.
+int Pickle::measure(const Node& node, int above) {
+  if (node.height == 0) {
+    int height = 1;
+    require(above < max_depth, "values are nested too deeply");
+    for (const Node* item : node.items) {
+      height = std::max(height, 1 + measure(*item, above + 1));
+    }
+    const_cast<Node&>(node).height = static_cast<uint8_t>(height);
+  }
+  require(above + node.height <= max_depth, "values are nested too deeply");
+  return node.height;
+}
+
+} // namespace torchlite::verifier

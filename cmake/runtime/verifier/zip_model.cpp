@@ -1,0 +1,215 @@
+#include "code.h"
+#include "pickle.h"
+#include "verifier.h"
+#include "zip.h"
+
+#include <caffe2/serialize/versions.h>
+#include <torch/csrc/jit/serialization/import_export_constants.h>
+#include <torch/custom_class.h>
+
+#include <unordered_map>
+
+namespace torchlite {
+
+namespace verifier {
+namespace {
+
+constexpr uint64_t steps_per_byte = 16;
+constexpr uint64_t steps_at_least = 100000;
+
+// One row of a table: (name, value); refuses another name.
+const Node& field(const Node& table, size_t index, std::string_view name) {
+  const auto& row = items_of(*items_of(table, index + 1)[index], 2);
+  require(text_of(*row[0]) == name, "a table of the bytecode has other rows");
+  return *row[1];
+}
+
+class ZipModel final : public Records {
+ public:
+  explicit ZipModel(const Source& source) : zip_(source), storages_left_(zip_.limit()) {}
+
+  void check() {
+    check_version();
+    if (!zip_.has("bytecode.pkl")) {
+      throw Fault(
+          "this is not a file for the lite interpreter, as it has no bytecode: builder export makes one");
+    }
+    const std::string text = zip_.read("bytecode.pkl");
+    Budget budget(steps_per_byte * text.size() + steps_at_least);
+    folder_ = zip_.has_any("bytecode/") ? "bytecode/" : "constants/";
+    Pickle pickle(text, *this, budget);
+    check_methods(pickle.read(), budget);
+    check_data();
+    refuse_missing(missing_);
+  }
+
+  // Each use of a storage reads its record again.
+  uint64_t storage_bytes(std::string_view key) override {
+    const uint64_t size = zip_.size_of(folder_ + std::string(key));
+    require(size <= storages_left_, "it refers to the same storage more often than a model does");
+    storages_left_ -= size;
+    return size;
+  }
+
+  void check_object(const std::string& name, const Node& state) override {
+    if (setting_.count(name) > 0 || has_custom_setstate(name)) {
+      return;
+    }
+    if (state.kind != Kind::Dict && name.find("torch.classes.") != std::string::npos) {
+      throw Fault("the model needs the custom class " + name + ", which this runtime lacks");
+    }
+    require(state.kind == Kind::Dict, "an object has no attributes");
+    std::string attributes = "(";
+    for (size_t i = 0; i < state.items.size(); i += 2) {
+      attributes += text_of(*state.items[i]);
+      attributes += '\n';
+    }
+    // Objects share what their class says of their attributes.
+    std::string& known = attributes_[name];
+    require(known.empty() || known == attributes, "objects of one class have other attributes");
+    known = std::move(attributes);
+  }
+
+ private:
+  void check_version() {
+    const std::string text = zip_.read(zip_.has(".data/version") ? ".data/version" : "version");
+    const int version = std::atoi(text.c_str());
+    if (version > static_cast<int>(caffe2::serialize::kMaxSupportedFileFormatVersion)) {
+      throw Fault("the model was written by a newer PyTorch, in format " + std::to_string(version));
+    }
+    // Older ones are from before the lite interpreter.
+    require(
+        version >= static_cast<int>(caffe2::serialize::kMinProducedFileFormatVersion),
+        "it does not say which format it has");
+  }
+
+  static bool has_custom_setstate(const std::string& name) {
+    const auto custom = torch::getCustomClass(name);
+    return custom != nullptr && custom->findMethod("__setstate__") != nullptr;
+  }
+
+  void check_methods(const Node& root, Budget& budget) {
+    const auto& methods = items_of(root, 1);
+    const int64_t version = integer(*methods[0]);
+    if (version < static_cast<int64_t>(caffe2::serialize::kMinSupportedBytecodeVersion) ||
+        version > static_cast<int64_t>(caffe2::serialize::kMaxSupportedBytecodeVersion)) {
+      throw Fault("this runtime cannot read bytecode of version " + std::to_string(version));
+    }
+    for (size_t i = 1; i < methods.size(); i++) {
+      const auto& parts = items_of(*methods[i], version > 4 ? 3 : 2);
+      const std::string name(text_of(*parts[0]));
+      try {
+        check_method(*parts[1], parts.size() > 2 ? parts[2] : nullptr, budget);
+      } catch (const Fault& fault) {
+        throw Fault(std::string(fault.what()) + " (in " + name + ")");
+      }
+      constexpr std::string_view setstate = ".__setstate__";
+      if (name.size() > setstate.size() &&
+          name.compare(name.size() - setstate.size(), setstate.size(), setstate) == 0) {
+        setting_[name.substr(0, name.size() - setstate.size())] = "";
+      }
+    }
+    check_debug_handles(methods, budget);
+  }
+
+  void check_method(const Node& table, const Node* schema, Budget& budget) {
+    Code code;
+    for (const Node* item : items_of(field(table, torch::jit::BYTECODE_INDEX_INSTRUCTION, "instructions"), 0)) {
+      budget.spend(1);
+      const auto& parts = items_of(*item, 3);
+      code.instructions.push_back(
+          make_instruction(text_of(*parts[0]), integer(*parts[1]), integer(*parts[2])));
+    }
+    for (const Node* item : items_of(field(table, torch::jit::BYTECODE_INDEX_OPERATOR, "operators"), 0)) {
+      const auto& parts = items_of(*item, 2);
+      const std::string_view name = text_of(*parts[0]);
+      const std::string_view overload = text_of(*parts[1]);
+      budget.spend(1 + (name.size() + overload.size()) / 16);
+      const int64_t given = parts.size() > 2 ? integer(*parts[2]) : -1;
+      require(given <= INT16_MAX, "an operator has too many arguments");
+      code.operators.push_back(
+          {std::string(name), std::string(overload), given < 0 ? -1 : static_cast<int>(given)});
+    }
+    for (const Node* item : items_of(field(table, torch::jit::BYTECODE_INDEX_CONSTANT, "constants"), 0)) {
+      budget.spend(1);
+      code.texts.push_back(item->kind == Kind::String);
+    }
+    for (const Node* item : items_of(field(table, torch::jit::BYTECODE_INDEX_TYPE, "types"), 0)) {
+      budget.spend(1);
+      code.types.push_back(text_of(*item));
+    }
+    code.registers = integer(field(table, torch::jit::BYTECODE_INDEX_REGISTER_SIZE, "register_size"));
+    if (schema != nullptr) {
+      code.arguments = check_schema(*schema, budget);
+    }
+    check_code(code, missing_, budget);
+  }
+
+  static torch::jit::Instruction make_instruction(std::string_view name, int64_t x, int64_t n) {
+    const std::string text(name);
+    const auto op = torch::jit::parseOpCode(text.c_str());
+    require(
+        // Upstream takes any other name for OP.
+        name == torch::jit::toString(op) && x >= INT32_MIN && x <= INT32_MAX && n >= 0 &&
+            n <= UINT16_MAX,
+        "an instruction is none of the lite interpreter's");
+    return {op, static_cast<int32_t>(x), static_cast<uint16_t>(n)};
+  }
+
+  // Returns the number of arguments.
+  static int check_schema(const Node& schema, Budget& budget) {
+    const Node& arguments = field(schema, torch::jit::BYTECODE_INDEX_SCHEMA_ARGUMENTS, "arguments");
+    for (const Node* list : {&arguments, &field(schema, torch::jit::BYTECODE_INDEX_SCHEMA_RETURNS, "returns")}) {
+      for (const Node* item : items_of(*list, 0)) {
+        budget.spend(1);
+        text_of(field(*item, torch::jit::BYTECODE_INDEX_ARGUMENT_NAME, "name"));
+        const std::string_view type = text_of(field(*item, torch::jit::BYTECODE_INDEX_ARGUMENT_TYPE, "type"));
+        check_type(type, TypePlace::Schema, budget);
+        field(*item, torch::jit::BYTECODE_INDEX_ARGUMENT_DEFAULT_VALUE, "default_value");
+      }
+    }
+    return static_cast<int>(items_of(arguments, 0).size());
+  }
+
+  // Upstream looks into these whether it shows them or not.
+  void check_debug_handles(const std::vector<const Node*>& methods, Budget& budget) {
+    if (!zip_.has("mobile_debug_handles.pkl")) {
+      return;
+    }
+    const std::string text = zip_.read("mobile_debug_handles.pkl");
+    folder_ = "mobile_debug_handles/";
+    Pickle pickle(text, *this, budget);
+    const auto& all = items_of(pickle.read(), methods.size());
+    for (size_t i = 1; i < methods.size(); i++) {
+      const auto& parts = items_of(*all[i], 0);
+      if (!parts.empty()) {
+        const Node& table = *items_of(*all[i], 2)[1];
+        items_of(field(table, torch::jit::BYTECODE_INDEX_MODULE_DEBUG_HANDLES, "function_debug_handles"), 1);
+      }
+    }
+  }
+
+  void check_data() {
+    const std::string text = zip_.read("data.pkl");
+    Budget budget(steps_per_byte * text.size() + steps_at_least);
+    folder_ = "data/";
+    Pickle pickle(text, *this, budget);
+    require(pickle.read().kind == Kind::Object, "its data is no module");
+  }
+
+  Zip zip_;
+  uint64_t storages_left_;
+  std::string folder_; // of the storages of the pickle that is being read
+  Missing missing_;
+  std::unordered_map<std::string, std::string> setting_; // classes with a __setstate__ in the bytecode
+  std::unordered_map<std::string, std::string> attributes_; // by class
+};
+
+} // namespace
+} // namespace verifier
+
+void verify_zip(const Source& source) {
+  verifier::ZipModel(source).check();
+}
+
+} // namespace torchlite

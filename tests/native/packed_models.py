@@ -1,0 +1,111 @@
+"""Models of packed operators, and files whose packed weights are not what they should be."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.mobile_optimizer import optimize_for_mobile
+
+from tests.fuzz.mutators import zips
+from tests.fuzz.mutators.pickles import Name, Node, parse, render, walk
+
+Change = Callable[[Node], Any]
+
+
+def make_float_models() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
+    """Returns modules whose first operator is XNNPACK's, each with the sizes of its input."""
+    torch.manual_seed(0)
+    return {
+        "conv": (nn.Conv2d(3, 4, 3), (1, 3, 8, 8)),
+        "strided": (nn.Conv2d(3, 4, 3, stride=2, padding=1, dilation=2), (2, 3, 9, 7)),
+        "depthwise": (nn.Conv2d(4, 4, 3, groups=4), (1, 4, 8, 8)),
+        "linear": (nn.Linear(4, 3), (2, 4)),
+        "transposed": (
+            nn.ConvTranspose2d(4, 6, 3, stride=2, groups=2, output_padding=1),
+            (1, 4, 8, 8),
+        ),
+    }
+
+
+def make_quantised_models() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
+    """Returns modules of QNNPACK's operators: convolutions of each kind, linear ones of both."""
+    torch.backends.quantized.engine = "qnnpack"
+    torch.manual_seed(0)
+    convolutions = nn.Sequential(
+        torch.ao.quantization.QuantStub(),
+        nn.Conv2d(3, 8, 3),
+        nn.Conv2d(8, 8, 3, groups=8),
+        nn.Conv2d(8, 8, 1),
+        nn.ConvTranspose2d(8, 4, 3, stride=2),
+        torch.ao.quantization.DeQuantStub(),
+    ).eval()
+    convolutions.qconfig = torch.ao.quantization.QConfig(
+        activation=torch.ao.quantization.default_observer,
+        weight=torch.ao.quantization.default_weight_observer,
+    )
+    torch.ao.quantization.prepare(convolutions, inplace=True)
+    convolutions(torch.randn(1, 3, 16, 16))
+    dynamic = torch.ao.quantization.quantize_dynamic(
+        nn.Sequential(nn.Linear(4, 3)).eval(), {nn.Linear}, dtype=torch.qint8
+    )
+    return {
+        "convolutions": (torch.ao.quantization.convert(convolutions), (1, 3, 16, 16)),
+        "dynamic": (dynamic, (2, 4)),
+    }
+
+
+def save(module: nn.Module, sizes: tuple[int, ...], path: Path) -> Path:
+    """Writes the optimised lite file of a module."""
+    traced = torch.jit.trace(module.eval(), torch.zeros(sizes))
+    optimize_for_mobile(traced)._save_for_lite_interpreter(str(path))
+    return path
+
+
+def spoil(path: Path, change: Change, target: Path) -> Path:
+    """Writes the file with its packed constants changed: `change` gets the state of the first.
+
+    What it returns, if anything, are records to put in place of others, by their names.
+    """
+    entries = zips.unpack(path.read_bytes())
+    root = Node("tuple", [parse(_read(path, "constants.pkl"))])
+    packed = next(node for node in walk(root.items[0]) if node.kind == "object")
+    changed = change(packed.items[1])
+    records = changed if isinstance(changed, dict) else {}
+    records["constants.pkl"] = render(root.items[0])
+    spoiled = [
+        replace(entry, content=records.get(entry.name.decode().split("/", 1)[1], entry.content))
+        for entry in entries
+    ]
+    target.write_bytes(zips.pack(spoiled))
+    return target
+
+
+def ints(*values: int) -> Node:
+    """Returns a list of integers as TorchScript pickles it."""
+    build = Name("torch.jit._pickle", "build_intlist")
+    return Node("call", [build, Node("tuple", [Node("list", list(values))])])
+
+
+def resize(tensor: Node, *sizes: int, strides: tuple[int, ...] | None = None) -> None:
+    """Gives a pickled tensor other sizes, on the storage that it has."""
+    contiguous = []
+    step = 1
+    for size in reversed(sizes):
+        contiguous.insert(0, step)
+        step *= max(size, 1)
+    tensor.items[1].items[2] = Node("tuple", list(sizes))
+    tensor.items[1].items[3] = Node("tuple", list(contiguous if strides is None else strides))
+
+
+def _read(path: Path, name: str) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+        return next(
+            archive.read(info) for info in archive.infolist() if info.filename.endswith(f"/{name}")
+        )
