@@ -22,7 +22,8 @@ from builder.verify.coverage import build_hint
 from builder.verify.hosts import Host
 from builder.verify.located import Runtime
 
-_MISSING_OPERATORS = re.compile(r"Following ops cannot be found: \[(?P<names>[^\]]*)\]")
+_MISSING_OPERATORS = re.compile(r"this runtime lacks operators of the model: (?P<names>[\w:., ]+)")
+"""What cmake/runtime/verifier/code.cpp throws."""
 
 _WITHOUT_KERNELS = re.compile(
     r'this runtime was built without kernels for dtype (?P<dtype>\w+), and "[^"]*" was asked for it'

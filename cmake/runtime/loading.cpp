@@ -51,6 +51,13 @@ Module load(const Source& source, ExtraFiles& extra) {
 
 } // namespace
 
+// Upstream's loader calls this; see third_party/patches/0021-verified-models.patch.
+[[noreturn]] void refuse_load();
+
+void refuse_load() {
+  throw std::runtime_error("the model is damaged: what it holds does not fit together");
+}
+
 Module load_module(const std::string& path, ExtraFiles& extra) {
   const Source source(path);
   try {

@@ -1,7 +1,7 @@
 // torchlite-run: runs a lite file on a built runtime, from the command line, through the C API alone.
 //
 //   torchlite-run MODEL [--method NAME] [VALUE]... --output-dir DIR [--repeat N] [--threads N]
-//                 [--seed N]
+//                 [--seed N] [--step-limit N]
 //   torchlite-run --operators
 //
 // VALUE is --input DTYPE:SIZES:FILE, --bool 0, --int N, --float X, --text T, --none, or a group:
@@ -29,6 +29,7 @@ struct Options {
   int repeat = 1;
   int threads = 0;
   int64_t seed = -1;
+  int64_t step_limit = 0;
   bool operators = false;
 };
 
@@ -56,6 +57,8 @@ Options parse_options(int argc, char** argv) {
       options.threads = static_cast<int>(parse_number(value()));
     } else if (argument == "--seed") {
       options.seed = parse_number(value());
+    } else if (argument == "--step-limit") {
+      options.step_limit = parse_number(value());
     } else if (options.model.empty() && argument.rfind("--", 0) != 0) {
       options.model = argument;
     } else {
@@ -106,6 +109,10 @@ void run(Options& options) {
   if (options.seed >= 0) {
     check(torchlite_set_seed(static_cast<uint64_t>(options.seed)));
   }
+  if (options.step_limit < 0) {
+    throw std::runtime_error("--step-limit takes no negative number");
+  }
+  check(torchlite_set_step_limit(static_cast<uint64_t>(options.step_limit)));
   torchlite_module* module = nullptr;
   check(torchlite_load(options.model.c_str(), &module));
   std::vector<torchlite_value> inputs;

@@ -12,6 +12,7 @@ using torch::jit::Instruction;
 
 constexpr int64_t max_registers = 65535;
 constexpr int max_attribute = 65535;
+constexpr size_t max_missing = 1 << 16; // characters of names
 
 class Checker {
  public:
@@ -20,8 +21,18 @@ class Checker {
       const c10::OperatorName name(use.name, use.overload);
       arities_.push_back(find_arity(name, use.arguments));
       if (!arities_.back().known) {
-        missing.insert(c10::toString(name));
+        add_missing(c10::toString(name), missing);
       }
+    }
+  }
+
+  static void add_missing(const std::string& name, Missing& missing) {
+    const std::string entry = ", " + name;
+    const size_t at = missing.find(entry);
+    const bool whole = at != std::string::npos &&
+        (at + entry.size() == missing.size() || missing[at + entry.size()] == ',');
+    if (!whole && missing.size() < max_missing) {
+      missing += entry;
     }
   }
 
@@ -113,9 +124,9 @@ class Checker {
       case torch::jit::STOREN:
         return has_register(one.X, one.N);
       case torch::jit::LOADC:
-        return below(one.X, code_.texts.size());
+        return below(one.X, code_.constants.size());
       case torch::jit::INTERFACE_CALL:
-        return below(one.X, code_.texts.size()) && code_.texts[static_cast<size_t>(one.X)] &&
+        return below(one.X, code_.constants.size()) && code_.constants[static_cast<size_t>(one.X)] == 's' &&
             one.N >= 1;
       case torch::jit::GET_ATTR:
       case torch::jit::SET_ATTR:
@@ -219,15 +230,11 @@ void refuse_missing(const Missing& missing) {
   if (missing.empty()) {
     return;
   }
-  std::string text = "this runtime lacks operators of the model: ";
-  for (const auto& name : missing) {
-    text += name == *missing.begin() ? name : ", " + name;
-  }
-  throw Fault(text);
+  throw Fault("this runtime lacks operators of the model: " + missing.substr(2));
 }
 
 void check_code(const Code& code, Missing& missing, Budget& budget) {
-  budget.spend(code.instructions.size() + code.operators.size() + code.texts.size());
+  budget.spend(code.instructions.size() + code.operators.size() + code.constants.size());
   for (const auto& type : code.types) {
     check_type(type, TypePlace::Table, budget);
   }

@@ -7,7 +7,6 @@
 #include <torch/csrc/jit/runtime/instruction.h>
 
 #include <cstdint>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,13 +23,13 @@ struct Code {
   std::vector<torch::jit::Instruction> instructions;
   std::vector<OperatorUse> operators;
   std::vector<std::string_view> types;
-  std::vector<bool> texts; // of each constant, whether it is a string
+  std::string constants; // an 's' for each that is a string, a '-' for each other
   int64_t registers = 0;
   int arguments = -1; // with self; negative when the file has no schema
 };
 
-// Operators that a model needs and this runtime lacks, of all functions.
-using Missing = std::set<std::string>;
+// Operators that a model needs and this runtime lacks, of all functions: ", aten::add.Tensor, aten::mul".
+using Missing = std::string;
 
 // Refuses a model that needs any.
 void refuse_missing(const Missing& missing);

@@ -45,7 +45,7 @@ class FlatbufferModel {
         storages >= 0 &&
             (storages == 0 || need(module_.storage_data()).size() >= static_cast<uint32_t>(storages)),
         outside);
-    made_.assign(types.size(), false);
+    made_.assign(types.size(), 0);
     fields_.assign(types.size(), 0);
     const uint32_t limit = module_.mobile_ivalue_size();
     const uint32_t count = limit == 0 || limit > values.size() ? values.size() : limit;
@@ -56,7 +56,7 @@ class FlatbufferModel {
     }
     for (uint32_t i = 0; i < count; i++) {
       if (const auto* function = values.Get(i)->val_as_Function()) {
-        require(function->class_type() < made_.size() && made_[function->class_type()], outside);
+        require(function->class_type() < made_.size() && made_[function->class_type()] != 0, outside);
       }
     }
     require(
@@ -212,7 +212,7 @@ class FlatbufferModel {
     require(
         name.compare(0, 10, "__torch__.") == 0 || name.compare(0, 10, "torch.jit.") == 0,
         "an object is of a class that no lite file has");
-    made_[index] = true;
+    made_[index] = 1;
     switch (type.type()) {
       case TypeType::CLASS_WITH_FIELD:
         return check_fields(object, type);
@@ -276,8 +276,9 @@ class FlatbufferModel {
     }
     for (const uint32_t index : need(function.constants())) {
       height_of(index);
-      code.texts.push_back(
-          index < done_ && module_.ivalues()->Get(index)->val_type() == IValueUnion::String);
+      const bool is_text =
+          index < done_ && module_.ivalues()->Get(index)->val_type() == IValueUnion::String;
+      code.constants.push_back(is_text ? 's' : '-');
     }
     for (const auto* type : need(function.type_annotations())) {
       code.types.push_back(text_of(type));
@@ -304,7 +305,7 @@ class FlatbufferModel {
   Missing missing_;
   uint32_t done_ = 0; // values that are made
   std::vector<int> heights_;
-  std::vector<bool> made_; // by class, whether an object made it known
+  std::vector<uint32_t> made_; // by class, whether an object made it known
   std::vector<uint32_t> fields_; // by class, one more than its attributes
 };
 

@@ -3,6 +3,7 @@
 #include <c10/core/QScheme.h>
 #include <c10/core/ScalarType.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace torchlite::verifier {
@@ -42,11 +43,39 @@ std::vector<int64_t> integers(const Node& node) {
   return result;
 }
 
+// Returns the levels of a value, and refuses too many and rings.
+int measure(Node& node, int above) {
+  if (node.height == 0) {
+    int height = 1;
+    require(above < max_depth, "values are nested too deeply");
+    for (const Node* item : Items(node)) {
+      // Only the pickle makes nodes, none of them const.
+      height = std::max(height, 1 + measure(const_cast<Node&>(*item), above + 1));
+    }
+    node.height = static_cast<uint8_t>(height);
+  }
+  require(above + node.height <= max_depth, "values are nested too deeply");
+  return node.height;
+}
+
 } // namespace
 
-const std::vector<const Node*>& items_of(const Node& node, size_t count) {
-  require(node.kind == Kind::Tuple && node.items.size() >= count, shape);
-  return node.items;
+void* Arena::take(size_t bytes) {
+  constexpr size_t block = 1 << 15;
+  bytes = (bytes + alignof(Node) - 1) / alignof(Node) * alignof(Node);
+  if (bytes > left_) {
+    left_ = std::max(bytes, block);
+    next_ = blocks_.emplace_back(new char[left_]).get();
+  }
+  char* taken = next_;
+  next_ += bytes;
+  left_ -= bytes;
+  return taken;
+}
+
+Items items_of(const Node& node, size_t count) {
+  require(node.kind == Kind::Tuple && node.count >= count, shape);
+  return Items(node);
 }
 
 int64_t integer(const Node& node) {
@@ -65,8 +94,8 @@ const Node& Pickle::read() {
   }
   require(stack_.size() == 1, "a pickle holds not one value");
   // All of them: what is dropped again is made and destroyed all the same.
-  for (const Node& node : nodes_) {
-    measure(node, 0);
+  for (Node* node : nodes_) {
+    measure(*node, 0);
   }
   return *stack_.front();
 }
@@ -176,10 +205,11 @@ bool Pickle::step() {
 }
 
 Node& Pickle::make(Kind kind, int64_t number) {
-  Node& node = nodes_.emplace_back();
-  node.kind = kind;
-  node.number = number;
-  return node;
+  Node* node = new (arena_.take(sizeof(Node))) Node{};
+  node->kind = kind;
+  node->number = number;
+  nodes_.push_back(node);
+  return *node;
 }
 
 Node& Pickle::push(Kind kind, int64_t number) {
@@ -249,22 +279,32 @@ void Pickle::tuple(size_t count) {
 // Makes a value of what stands on the stack from `first` on.
 void Pickle::take_items(Kind kind, size_t first) {
   Node& node = make(kind);
-  node.items.assign(stack_.begin() + static_cast<ptrdiff_t>(first), stack_.end());
-  require(kind != Kind::Dict || node.items.size() % 2 == 0, shape);
-  stack_.resize(first);
+  add_items(node, first);
   push(&node);
+}
+
+void Pickle::add_items(Node& node, size_t first) {
+  const size_t added = stack_.size() - first;
+  const size_t count = node.count + added;
+  if (count > node.room) {
+    // A list that grows item by item is copied a few times, not each time.
+    node.room = static_cast<uint32_t>(node.count == 0 ? count : 2 * count);
+    auto** items = static_cast<const Node**>(arena_.take(node.room * sizeof(Node*)));
+    std::copy_n(node.items, node.count, items);
+    node.items = items;
+  }
+  std::copy(stack_.begin() + static_cast<ptrdiff_t>(first), stack_.end(), node.items + node.count);
+  node.count = static_cast<uint32_t>(count);
+  require(node.kind != Kind::Dict || count % 2 == 0, shape);
+  stack_.resize(first);
 }
 
 // Adds what stands on the stack from `first` on to the list or dict below.
 void Pickle::append(size_t first) {
   require(first >= 1 && first <= stack_.size(), "a pickle takes more than it has");
-  // Only this class makes nodes, none of them const.
   auto& group = const_cast<Node&>(*stack_[first - 1]);
   require(group.kind == Kind::List || group.kind == Kind::Dict, shape);
-  group.items.insert(
-      group.items.end(), stack_.begin() + static_cast<ptrdiff_t>(first), stack_.end());
-  require(group.kind != Kind::Dict || group.items.size() % 2 == 0, shape);
-  stack_.resize(first);
+  add_items(group, first);
 }
 
 void Pickle::read_global() {
@@ -309,20 +349,20 @@ void Pickle::read_global() {
 
 // (storage, dtype, key, device, number of elements)
 void Pickle::read_storage() {
-  const auto& items = items_of(pop(), 5);
-  require(text_of(*items[0]) == "storage" && items[1]->kind == Kind::Dtype, shape);
-  const std::string_view device = text_of(*items[3]);
+  const Items items = items_of(pop(), 5);
+  require(text_of(items[0]) == "storage" && items[1].kind == Kind::Dtype, shape);
+  const std::string_view device = text_of(items[3]);
   if (device != "cpu") {
     throw Fault("the model has a tensor on " + std::string(device) + ": export it on the CPU");
   }
-  const auto dtype = static_cast<c10::ScalarType>(items[1]->number);
+  const auto dtype = static_cast<c10::ScalarType>(items[1].number);
   const auto width = static_cast<int64_t>(c10::elementSize(dtype));
-  const int64_t elements = integer(*items[4]);
+  const int64_t elements = integer(items[4]);
   int64_t size = 0;
   require(
       elements >= 0 && !__builtin_mul_overflow(elements, width, &size) &&
           (elements == 0 ||
-           static_cast<uint64_t>(size) <= records_.storage_bytes(text_of(*items[2]))),
+           static_cast<uint64_t>(size) <= records_.storage_bytes(text_of(items[2]))),
       "a storage is larger than its record");
   Node& storage = push(Kind::Storage, elements);
   storage.quantised = c10::isQIntType(dtype);
@@ -362,10 +402,10 @@ const Node& Pickle::build(const Node& global, const Node& argument) {
 }
 
 const Node& Pickle::build_list(const Node& argument, Kind element) {
-  const Node& list = *items_of(argument, 1)[0];
+  const Node& list = items_of(argument, 1)[0];
   require(list.kind == Kind::List, shape);
-  budget_.spend(list.items.size());
-  for (const Node* item : list.items) {
+  budget_.spend(list.count);
+  for (const Node* item : Items(list)) {
     require(item->kind == element, shape);
   }
   return list;
@@ -373,43 +413,42 @@ const Node& Pickle::build_list(const Node& argument, Kind element) {
 
 // (a list or dict, the text of its type)
 const Node& Pickle::build_tagged(const Node& argument) {
-  const auto& items = items_of(argument, 2);
-  const std::string_view type = text_of(*items[1]);
+  const Items items = items_of(argument, 2);
+  const std::string_view type = text_of(items[1]);
   check_type(type, TypePlace::Table, budget_);
   require(
-      (items[0]->kind == Kind::List && starts_with(type, "List[")) ||
-          (items[0]->kind == Kind::Dict && starts_with(type, "Dict[")),
+      (items[0].kind == Kind::List && starts_with(type, "List[")) ||
+          (items[0].kind == Kind::Dict && starts_with(type, "Dict[")),
       shape);
-  return *items[0];
+  return items[0];
 }
 
 // (storage, offset, sizes, strides, [quantisation,] requires_grad, hooks[, metadata])
 const Node& Pickle::build_tensor(const Node& argument, bool quantised) {
-  const auto& items = items_of(argument, quantised ? 7 : 6);
-  const Node& storage = *items[0];
+  const Items items = items_of(argument, quantised ? 7 : 6);
+  const Node& storage = items[0];
   require(storage.kind == Kind::Storage && storage.quantised == quantised, shape);
-  const auto sizes = integers(*items[2]);
-  const auto strides = integers(*items[3]);
+  const auto sizes = integers(items[2]);
+  const auto strides = integers(items[3]);
   require(sizes.size() == strides.size(), shape);
   const int64_t elements = check_extent(
-      integer(*items[1]),
+      integer(items[1]),
       sizes.data(),
       strides.data(),
       sizes.size(),
       static_cast<uint64_t>(storage.number));
   if (quantised) {
-    const auto& parameters = items_of(*items[4], 3);
-    const auto scheme = static_cast<c10::QScheme>(integer(*parameters[0]));
+    const Items parameters = items_of(items[4], 3);
+    const auto scheme = static_cast<c10::QScheme>(integer(parameters[0]));
     if (scheme != c10::kPerTensorAffine) {
-      items_of(*items[4], 4);
-      require(
-          parameters[1]->kind == Kind::Tensor && parameters[2]->kind == Kind::Tensor, shape);
+      items_of(items[4], 4);
+      require(parameters[1].kind == Kind::Tensor && parameters[2].kind == Kind::Tensor, shape);
       check_channels(
-          integer(*parameters[3]),
+          integer(parameters[3]),
           sizes.data(),
           sizes.size(),
-          parameters[1]->number,
-          parameters[2]->number);
+          parameters[1].number,
+          parameters[2].number);
     }
   }
   return make(Kind::Tensor, sizes.size() == 1 ? elements : -1);
@@ -419,23 +458,10 @@ const Node& Pickle::build_object(const Node& global, const Node& state) {
   std::string name(global.text);
   name[name.find('\n')] = '.';
   records_.check_object(name, state);
+  stack_.push_back(&state);
   Node& object = make(Kind::Object);
-  object.items.push_back(&state);
+  add_items(object, stack_.size() - 1);
   return object;
-}
-
-// Returns the levels of a value, and refuses too many and rings.
-int Pickle::measure(const Node& node, int above) {
-  if (node.height == 0) {
-    int height = 1;
-    require(above < max_depth, "values are nested too deeply");
-    for (const Node* item : node.items) {
-      height = std::max(height, 1 + measure(*item, above + 1));
-    }
-    const_cast<Node&>(node).height = static_cast<uint8_t>(height);
-  }
-  require(above + node.height <= max_depth, "values are nested too deeply");
-  return node.height;
 }
 
 } // namespace torchlite::verifier

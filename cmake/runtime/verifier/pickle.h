@@ -6,7 +6,7 @@
 #include "fault.h"
 
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,12 +31,48 @@ enum class Kind : uint8_t {
 };
 
 struct Node {
-  Kind kind = Kind::None;
-  uint8_t height = 0; // levels below and with it; 0 while unknown
-  bool quantised = false; // of a storage
-  int64_t number = 0;
+  Kind kind;
+  uint8_t height; // levels below and with it; 0 while unknown
+  bool quantised; // of a storage
+  uint32_t count; // of items
+  uint32_t room; // for items
+  int64_t number;
   std::string_view text; // into the pickle; of a class, its name
-  std::vector<const Node*> items;
+  const Node** items;
+};
+
+// The items of a value.
+class Items {
+ public:
+  explicit Items(const Node& node) : data_(node.items), size_(node.count) {}
+
+  size_t size() const {
+    return size_;
+  }
+  const Node& operator[](size_t index) const {
+    return *data_[index];
+  }
+  const Node* const* begin() const {
+    return data_;
+  }
+  const Node* const* end() const {
+    return data_ + size_;
+  }
+
+ private:
+  const Node* const* data_;
+  size_t size_;
+};
+
+// Memory that goes all at once.
+class Arena {
+ public:
+  void* take(size_t bytes);
+
+ private:
+  std::vector<std::unique_ptr<char[]>> blocks_;
+  char* next_ = nullptr;
+  size_t left_ = 0;
 };
 
 // What a pickle is read with.
@@ -85,6 +121,7 @@ class Pickle {
   void tuple(size_t count);
   void take_items(Kind kind, size_t first);
   void append(size_t first);
+  void add_items(Node& node, size_t first);
   void read_global();
   void read_storage();
   void call();
@@ -94,20 +131,20 @@ class Pickle {
   const Node& build_tensor(const Node& argument, bool quantised);
   const Node& build_object(const Node& global, const Node& state);
   Node& make(Kind kind, int64_t number = 0);
-  int measure(const Node& node, int above);
 
   std::string_view data_;
   size_t position_ = 0;
   Records& records_;
   Budget& budget_;
-  std::deque<Node> nodes_;
+  Arena arena_;
+  std::vector<Node*> nodes_;
   std::vector<const Node*> stack_;
   std::vector<const Node*> memo_;
   std::vector<size_t> marks_;
 };
 
 // The items of a tuple of at least `count`; refuses anything else.
-const std::vector<const Node*>& items_of(const Node& node, size_t count);
+Items items_of(const Node& node, size_t count);
 
 // The value of a node that has to be of a kind.
 int64_t integer(const Node& node);

@@ -19,9 +19,9 @@ constexpr uint64_t steps_at_least = 100000;
 
 // One row of a table: (name, value); refuses another name.
 const Node& field(const Node& table, size_t index, std::string_view name) {
-  const auto& row = items_of(*items_of(table, index + 1)[index], 2);
-  require(text_of(*row[0]) == name, "a table of the bytecode has other rows");
-  return *row[1];
+  const Items row = items_of(items_of(table, index + 1)[index], 2);
+  require(text_of(row[0]) == name, "a table of the bytecode has other rows");
+  return row[1];
 }
 
 class ZipModel final : public Records {
@@ -60,8 +60,9 @@ class ZipModel final : public Records {
     }
     require(state.kind == Kind::Dict, "an object has no attributes");
     std::string attributes = "(";
-    for (size_t i = 0; i < state.items.size(); i += 2) {
-      attributes += text_of(*state.items[i]);
+    const Items items(state);
+    for (size_t i = 0; i < items.size(); i += 2) {
+      attributes += text_of(items[i]);
       attributes += '\n';
     }
     // Objects share what their class says of their attributes.
@@ -89,17 +90,17 @@ class ZipModel final : public Records {
   }
 
   void check_methods(const Node& root, Budget& budget) {
-    const auto& methods = items_of(root, 1);
-    const int64_t version = integer(*methods[0]);
+    const Items methods = items_of(root, 1);
+    const int64_t version = integer(methods[0]);
     if (version < static_cast<int64_t>(caffe2::serialize::kMinSupportedBytecodeVersion) ||
         version > static_cast<int64_t>(caffe2::serialize::kMaxSupportedBytecodeVersion)) {
       throw Fault("this runtime cannot read bytecode of version " + std::to_string(version));
     }
     for (size_t i = 1; i < methods.size(); i++) {
-      const auto& parts = items_of(*methods[i], version > 4 ? 3 : 2);
-      const std::string name(text_of(*parts[0]));
+      const Items parts = items_of(methods[i], version > 4 ? 3 : 2);
+      const std::string name(text_of(parts[0]));
       try {
-        check_method(*parts[1], parts.size() > 2 ? parts[2] : nullptr, budget);
+        check_method(parts[1], parts.size() > 2 ? &parts[2] : nullptr, budget);
       } catch (const Fault& fault) {
         throw Fault(std::string(fault.what()) + " (in " + name + ")");
       }
@@ -116,23 +117,23 @@ class ZipModel final : public Records {
     Code code;
     for (const Node* item : items_of(field(table, torch::jit::BYTECODE_INDEX_INSTRUCTION, "instructions"), 0)) {
       budget.spend(1);
-      const auto& parts = items_of(*item, 3);
+      const Items parts = items_of(*item, 3);
       code.instructions.push_back(
-          make_instruction(text_of(*parts[0]), integer(*parts[1]), integer(*parts[2])));
+          make_instruction(text_of(parts[0]), integer(parts[1]), integer(parts[2])));
     }
     for (const Node* item : items_of(field(table, torch::jit::BYTECODE_INDEX_OPERATOR, "operators"), 0)) {
-      const auto& parts = items_of(*item, 2);
-      const std::string_view name = text_of(*parts[0]);
-      const std::string_view overload = text_of(*parts[1]);
+      const Items parts = items_of(*item, 2);
+      const std::string_view name = text_of(parts[0]);
+      const std::string_view overload = text_of(parts[1]);
       budget.spend(1 + (name.size() + overload.size()) / 16);
-      const int64_t given = parts.size() > 2 ? integer(*parts[2]) : -1;
+      const int64_t given = parts.size() > 2 ? integer(parts[2]) : -1;
       require(given <= INT16_MAX, "an operator has too many arguments");
       code.operators.push_back(
           {std::string(name), std::string(overload), given < 0 ? -1 : static_cast<int>(given)});
     }
     for (const Node* item : items_of(field(table, torch::jit::BYTECODE_INDEX_CONSTANT, "constants"), 0)) {
       budget.spend(1);
-      code.texts.push_back(item->kind == Kind::String);
+      code.constants.push_back(item->kind == Kind::String ? 's' : '-');
     }
     for (const Node* item : items_of(field(table, torch::jit::BYTECODE_INDEX_TYPE, "types"), 0)) {
       budget.spend(1);
@@ -172,18 +173,17 @@ class ZipModel final : public Records {
   }
 
   // Upstream looks into these whether it shows them or not.
-  void check_debug_handles(const std::vector<const Node*>& methods, Budget& budget) {
+  void check_debug_handles(const Items& methods, Budget& budget) {
     if (!zip_.has("mobile_debug_handles.pkl")) {
       return;
     }
     const std::string text = zip_.read("mobile_debug_handles.pkl");
     folder_ = "mobile_debug_handles/";
     Pickle pickle(text, *this, budget);
-    const auto& all = items_of(pickle.read(), methods.size());
+    const Items all = items_of(pickle.read(), methods.size());
     for (size_t i = 1; i < methods.size(); i++) {
-      const auto& parts = items_of(*all[i], 0);
-      if (!parts.empty()) {
-        const Node& table = *items_of(*all[i], 2)[1];
+      if (items_of(all[i], 0).size() > 0) {
+        const Node& table = items_of(all[i], 2)[1];
         items_of(field(table, torch::jit::BYTECODE_INDEX_MODULE_DEBUG_HANDLES, "function_debug_handles"), 1);
       }
     }

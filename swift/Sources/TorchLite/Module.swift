@@ -122,6 +122,13 @@ public enum Runtime {
         try TorchError.check(torchlite_set_threads(count))
     }
 
+    /// How many instructions of its bytecode a model may take in one call, for all modules from now on;
+    /// 0 for any number, as at the start. A call that takes more throws, so that a model from elsewhere
+    /// cannot run for ever. What one operator does is one instruction.
+    public static func setStepLimit(_ steps: UInt64) throws {
+        try TorchError.check(torchlite_set_step_limit(steps))
+    }
+
     /// Seeds the random numbers that operators draw.
     public static func setSeed(_ seed: UInt64) throws {
         try TorchError.check(torchlite_set_seed(seed))
