@@ -154,7 +154,7 @@ def parse_outcome(output: str, *, folder: Path) -> RunOutcome:
 def parse_missing_operators(output: str) -> tuple[Operator, ...]:
     """Returns the operators that a runtime says it cannot find; empty when it says nothing."""
     found = _MISSING_OPERATORS.search(output)
-    names = found["names"].split(",") if found else []
+    names = found["names"].split(", ") if found else []
     return tuple(sorted({Operator.parse(name) for name in names if "::" in name}))
 
 

@@ -126,6 +126,25 @@ void check_arguments(const Method& method, const std::vector<c10::IValue>& argum
   }
 }
 
+#ifdef SYMBOLICATE_MOBILE_DEBUG_HANDLE
+// With the line of the model's source in errors.
+c10::IValue run(
+    const Module&, const Method& method, const std::vector<c10::IValue>& arguments) {
+  return method(arguments);
+}
+#else
+// The function itself: upstream's method asks observers, which no app can register.
+c10::IValue run(
+    const Module& module, const Method& method, const std::vector<c10::IValue>& arguments) {
+  std::vector<c10::IValue> stack;
+  stack.reserve(arguments.size() + 1);
+  stack.emplace_back(module._ivalue());
+  stack.insert(stack.end(), arguments.begin(), arguments.end());
+  method.function().run(stack);
+  return std::move(stack.front());
+}
+#endif
+
 std::string describe_subject(const at::Tensor& tensor, const std::vector<c10::IValue>& arguments) {
   for (size_t i = 0; i < arguments.size(); i++) {
     if (arguments[i].isTensor() && arguments[i].toTensor().is_same(tensor)) {
@@ -159,11 +178,12 @@ void check_result(const c10::IValue& value, int above, size_t& left) {
 
 } // namespace
 
-c10::IValue call_method(const Method& method, std::vector<c10::IValue> arguments) {
+c10::IValue call_method(
+    const Module& module, const Method& method, const std::vector<c10::IValue>& arguments) {
   c10::InferenceMode guard;
   check_arguments(method, arguments);
   try {
-    c10::IValue result = method(arguments);
+    c10::IValue result = run(module, method, arguments);
     size_t left = max_values;
     check_result(result, 0, left);
     return result;

@@ -27,9 +27,10 @@ Module load_module(const std::string& path);
 Module load_module(const std::string& path, ExtraFiles& extra);
 Module load_module(const void* data, size_t size);
 
-// Runs a method on arguments without self, in inference mode. Throws std::exception, in the words of who
+// Runs a method of the module on arguments without self, in inference mode. Throws std::exception, in the words of who
 // called it: which argument does not fit, what the method takes, what it was given.
-c10::IValue call_method(const Method& method, std::vector<c10::IValue> arguments);
+c10::IValue call_method(
+    const Module& module, const Method& method, const std::vector<c10::IValue>& arguments);
 
 // Interpreted instructions that one call of a method may take; 0 for any number. For the whole process.
 void set_step_limit(uint64_t steps);

@@ -94,7 +94,7 @@ torchlite_status run(
   torchlite::Inputs inputs(torchlite::is_for_metal(module->module));
   auto made = std::make_unique<torchlite_result>();
   made->outputs.set(
-      torchlite::call_method(*method, to_arguments(*method, values, count, inputs)), inputs, flat);
+      torchlite::call_method(module->module, *method, to_arguments(*method, values, count, inputs)), inputs, flat);
   *result = made.release();
   return TORCHLITE_OK;
 }

@@ -96,7 +96,7 @@ jobject run(JNIEnv* env, jclass, jlong pointer, jstring name, jobjectArray input
       throw IllegalArgument("the model has no method " + method_name);
     }
     c10::InferenceMode guard;
-    return to_java_value(env, call_method(*method, to_ivalues(env, inputs))).release();
+    return to_java_value(env, call_method(module, *method, to_ivalues(env, inputs))).release();
   });
 }
 

@@ -249,16 +249,8 @@ class FlatbufferModel {
   }
 
   void check_function(const fb::Function& function) {
-    const std::string name(text_of(function.qn()));
-    try {
-      check_parts(function);
-    } catch (const Fault& fault) {
-      throw Fault(std::string(fault.what()) + " (in " + name + ")");
-    }
-  }
-
-  void check_parts(const fb::Function& function) {
     Code code;
+    text_of(function.qn());
     for (const auto* one : need(function.instructions())) {
       const auto op = static_cast<torch::jit::OpCode>(one->op());
       // Upstream has no name for other codes, and looks for one.

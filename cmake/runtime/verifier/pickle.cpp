@@ -437,6 +437,9 @@ const Node& Pickle::build_tensor(const Node& argument, bool quantised) {
       strides.data(),
       sizes.size(),
       static_cast<uint64_t>(storage.number));
+  if (!quantised && items.size() > 6) { // bits of lazy conjugates and negatives, which no kernel here knows
+    require(items[6].kind == Kind::Dict && items[6].count == 0, "a tensor is a lazy conjugate");
+  }
   if (quantised) {
     const Items parameters = items_of(items[4], 3);
     const auto scheme = static_cast<c10::QScheme>(integer(parameters[0]));

@@ -99,11 +99,7 @@ class ZipModel final : public Records {
     for (size_t i = 1; i < methods.size(); i++) {
       const Items parts = items_of(methods[i], version > 4 ? 3 : 2);
       const std::string name(text_of(parts[0]));
-      try {
-        check_method(parts[1], parts.size() > 2 ? &parts[2] : nullptr, budget);
-      } catch (const Fault& fault) {
-        throw Fault(std::string(fault.what()) + " (in " + name + ")");
-      }
+      check_method(parts[1], parts.size() > 2 ? &parts[2] : nullptr, budget);
       constexpr std::string_view setstate = ".__setstate__";
       if (name.size() > setstate.size() &&
           name.compare(name.size() - setstate.size(), setstate.size(), setstate) == 0) {

@@ -34,7 +34,8 @@ WITHOUT = (
     'this runtime was built without kernels for dtype float64, and "add.stub" was asked for it\n'
 )
 REFUSED = (
-    "Following ops cannot be found: [aten::sort, aten::topk.values, aten::sort]. Please check\n"
+    "torchlite-run: m.ptl: this runtime lacks operators of the model: "
+    "aten::sort, aten::topk.values\n"
 )
 
 
@@ -235,7 +236,7 @@ def test_missing_operators_are_parsed() -> None:
         Operator("aten::sort"),
         Operator("aten::topk", "values"),
     )
-    assert parse_missing_operators("Following ops cannot be found: []") == ()
+    assert parse_missing_operators("this runtime lacks operators of the model: ") == ()
     assert parse_missing_operators("fine") == ()
 
 
