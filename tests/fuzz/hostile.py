@@ -172,6 +172,13 @@ def _cut_record(file: File) -> None:
     file.set_record(place, file.entries[place].content[:-1])
 
 
+def _damage_record(file: File) -> None:
+    """It says that it is packed, and is not."""
+    entry = file.entries[file.storage_record]
+    lies = {"method_said": zipfile.ZIP_DEFLATED}
+    file.entries[file.storage_record] = replace(entry, lies=lies)
+
+
 def _drop_record(file: File) -> None:
     del file.entries[file.storage_record]
 
@@ -264,6 +271,7 @@ CASES: dict[str, tuple[Edit, str]] = {
     "storage of -1": (_resize_storage(-1), REFUSED),
     "tensor behind its record": (_leak, REFUSED),
     "record too short": (_cut_record, REFUSED),
+    "record that does not unpack": (_damage_record, REFUSED),
     "no record": (_drop_record, REFUSED),
     "half a gigabyte in half a megabyte": (_compress_zeros, REFUSED),
     "lists 300000 deep": (_constant(lambda: _nest("list", DEEP)), REFUSED),
