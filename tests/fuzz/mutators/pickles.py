@@ -98,7 +98,9 @@ class _Parser:
         return self.take(end + 1 - self.at)[:-1].decode()
 
     def to_mark(self) -> list[Any]:
-        start = len(self.stack) - 1 - self.stack[::-1].index(_MARK)
+        start = len(self.stack) - 1
+        while self.stack[start] is not _MARK:  # from the end: pickles nest deep
+            start -= 1
         values = self.stack[start + 1 :]
         del self.stack[start:]
         return values
@@ -240,6 +242,13 @@ def walk(root: Node) -> Iterator[Node]:
             if isinstance(item, Node) and id(item) not in seen:
                 seen.add(id(item))
                 waiting.append(item)
+
+
+def is_tensor(node: Node) -> bool:
+    """Returns whether `node` has a tensor's arguments: storage, offset, sizes, strides..."""
+    return (
+        bool(node.items) and isinstance(node.items[0], Node) and node.items[0].kind == "persistent"
+    )
 
 
 _KINDS = ("instruction", "operator", "tensor", "persistent", "field", "call", "object", "any")

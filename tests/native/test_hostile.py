@@ -1,0 +1,83 @@
+"""Damaged models on a real runtime: a status each time, no signal, no foreign memory, an end."""
+
+import pytest
+
+from tests.fuzz import hostile, models, native
+
+pytestmark = [pytest.mark.torch, pytest.mark.host]
+SERVED = {
+    "mobile": "built",
+    "mobile_flatbuffer": "built",
+    "control_flow": "built",
+    "control_flow_flatbuffer": "built",
+    "quantised": "built_quantised",
+    "quantised_flatbuffer": "built_quantised",
+}
+"""Models to mutate, and which of the session's runtimes can run them."""
+MUTATIONS = 300
+"""Of each model."""
+
+
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory):
+    made = models.export_models(tmp_path_factory.mktemp("targets"))
+    return {target.name: target for target in (*models.list_committed(), *made)}
+
+
+@pytest.fixture(scope="module")
+def host_of(request, tmp_path_factory):
+    """Returns the host for the runtime that a model needs."""
+    hosts = {}
+
+    def find(name):
+        runtime = SERVED[name]
+        if runtime not in hosts:
+            root = request.getfixturevalue(runtime).root
+            folder = tmp_path_factory.mktemp("host")
+            library = root / "lib/libtorchlite.so"
+            hosts[runtime] = native.compile_host(folder, root / "include", library)
+        return hosts[runtime]
+
+    return find
+
+
+def judge(host, target, folder, contents):
+    """Returns what becomes of files with `contents`, in their order."""
+    inputs = folder / "inputs.txt"
+    inputs.write_text(target.inputs)
+    files = []
+    for number, content in enumerate(contents):
+        files.append(folder / f"{number}.ptl")
+        files[-1].write_bytes(content)
+    return host.run(inputs, files)
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_models_run_unharmed(host_of, targets, tmp_path, name):
+    (outcome,) = judge(host_of(name), targets[name], tmp_path, [targets[name].path.read_bytes()])
+    assert (outcome.verdict, outcome.detail) == ("ran", "")
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_mutated_models_end_in_a_status(host_of, targets, tmp_path, name):
+    attempt = native.Attempt(targets[name], "ci", MUTATIONS)
+    host = host_of(name)
+    outcomes = native.run_attempt(attempt, host, native.list_operators(host.library), tmp_path)
+    assert len(outcomes) == MUTATIONS
+    assert [outcome for outcome in outcomes if not outcome.is_good] == []
+
+
+@pytest.mark.parametrize("case", hostile.CASES)
+def test_each_kind_of_damage_is_told(host_of, targets, tmp_path, case):
+    target = targets["control_flow"]
+    content = hostile.make(case, target.path.read_bytes())
+    (outcome,) = judge(host_of(target.name), target, tmp_path, [content])
+    assert outcome.verdict == hostile.CASES[case][1], outcome.detail
+
+
+def test_a_flatbuffer_without_any_one_field_ends_in_a_status(host_of, targets, tmp_path):
+    target = targets["control_flow_flatbuffer"]
+    files = list(hostile.without_fields(target.path.read_bytes()))
+    outcomes = judge(host_of(target.name), target, tmp_path, files)
+    assert len(outcomes) > 50
+    assert [outcome for outcome in outcomes if not outcome.is_good] == []
