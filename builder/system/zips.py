@@ -7,7 +7,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -113,21 +113,21 @@ def open_zip_file(
         kind: what is raised where the list is damaged or has more than `most` entries.
         most: entries.
     """
-    guarded = _Guarded(stream, most, kind)
+    guarded = _Guarded(stream, most, lambda why: kind(f"{what} {why}"))
     with damage_of(what, kind):
         file = zipfile.ZipFile(guarded)
     guarded.is_open = True
     with file:
         if len(file.filelist) > most:
-            raise _too_many(len(file.filelist), most, kind)
+            raise kind(f"{what} has {len(file.filelist):,} entries; {most:,} is a lot")
         yield file
 
 
 class _Guarded:
     """A stream for zipfile, which reads the whole list of entries at once and trusts it."""
 
-    def __init__(self, stream: BinaryIO, most: int, kind: type[BuilderError]) -> None:
-        self._stream, self._most, self._kind = stream, most, kind
+    def __init__(self, stream: BinaryIO, most: int, refuse: Callable[[str], BuilderError]) -> None:
+        self._stream, self._most, self._refuse = stream, most, refuse
         self.is_open = False
         """True once the list of entries was read: what is read then are entries."""
         self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
@@ -137,18 +137,14 @@ class _Guarded:
         if self.is_open or size <= _SMALL_READ:
             return self._stream.read(size if size >= 0 else _SMALL_READ)
         if size > _MAX_DIRECTORY:
-            raise self._kind(f"its list of entries has {size:,} bytes; {_MAX_DIRECTORY:,} is a lot")
+            raise self._refuse(f"has {size:,} bytes; {_MAX_DIRECTORY:,} is a lot")
         data = self._stream.read(size)
         count = data.count(_SIGNATURE)
         if count > self._most:
-            raise _too_many(count, self._most, self._kind)
+            raise self._refuse(f"has {count:,} entries; {self._most:,} is a lot")
         if any(extra > _MAX_EXTRA for extra in _list_extras(data)):
-            raise self._kind(f"an entry has more than {_MAX_EXTRA:,} bytes of extra fields")
+            raise self._refuse(f"has more than {_MAX_EXTRA:,} bytes of extra fields for an entry")
         return data
-
-
-def _too_many(count: int, most: int, kind: type[BuilderError]) -> BuilderError:
-    return kind(f"the archive has {count:,} entries; {most:,} is a lot")
 
 
 def _list_extras(data: bytes) -> Iterator[int]:
