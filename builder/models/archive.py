@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from builder.errors import ModelError
 from builder.models.effort import Effort
-from builder.system.zips import damage_of, open_zip_file
+from builder.system.zips import COMPRESSIONS, damage_of, open_zip_file
 
 MAX_MEMBERS = 200_000
 """Members of an archive; large models have some thousands."""
@@ -50,7 +50,7 @@ class Archive:
             raise ModelError(f"its archive has no {record}", hint=_HINT)
         if member.flag_bits & _ENCRYPTED:
             raise ModelError(f"{record} is encrypted", hint="decrypt the archive first")
-        if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        if member.compress_type not in COMPRESSIONS:
             raise ModelError(f"{record} is compressed in a way that PyTorch does not read")
         packed = min(member.compress_size, self._size)
         limit = min(MAX_RECORD, _UNPACKED_FREE + _UNPACKED_RATIO * packed)

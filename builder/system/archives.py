@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Self, cast
 
 from builder.errors import SourceError
-from builder.system.zips import DAMAGE, open_zip_file
+from builder.system.zips import COMPRESSIONS, DAMAGE, open_zip_file
 
 MAX_MEMBERS = 500_000
 MAX_NAME = 1024
@@ -89,7 +89,7 @@ def extract_archive(
             f"{archive.name} cannot be read as an archive: {error or type(error).__name__}"
         ) from error
     except OSError as error:
-        if error.errno is not None:
+        if error.errno not in {None, errno.EINVAL}:
             raise
         raise SourceError(f"{archive.name} cannot be read as an archive: {error}") from error
     _make_links(state)
@@ -214,6 +214,8 @@ def _extract_wheel(
         if sum(info.file_size for info in wheel.infolist()) > limit:
             raise state.refuse("it", f"unpacks to more than {limit:,} bytes")
         for info in wheel.infolist():
+            if info.compress_type not in COMPRESSIONS:
+                raise state.refuse(info.filename, "is compressed in a way that is not read")
             name = _admit(state, info.filename, strip, inside)
             if name is not None and not info.filename.endswith("/") and wanted(name):
                 with wheel.open(info) as source:

@@ -27,6 +27,8 @@ _MAX_EXTRA = 4096
 _SMALL_READ = 1 << 17
 """The end of the archive and its comment fit in; a list of entries so short needs no look."""
 _CENTRAL, _SIGNATURE = struct.Struct("<4s24xHHH12x"), b"PK\x01\x02"
+COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""What is read; those of bzip2 and LZMA take the memory that the archive asks for."""
 DAMAGE = (
     AttributeError,
     EOFError,
@@ -69,6 +71,8 @@ class Zip:
             raise self._refuse(f"has no {name}")
         if member.flag_bits & _ENCRYPTED:
             raise self._refuse(f"has {name!r:.120} encrypted")
+        if member.compress_type not in COMPRESSIONS:
+            raise self._refuse(f"has {name!r:.120} compressed in a way that is not read")
         limit = min(limit, self._largest, self._left)
         if member.file_size > limit:
             size = f"{member.file_size:,} bytes, more than {limit:,}"
@@ -169,6 +173,6 @@ def damage_of(what: str, kind: type[BuilderError]) -> Iterator[None]:
             f"{what} is damaged or truncated ({type(error).__name__}: {error})", hint=hint
         ) from error
     except OSError as error:
-        if error.errno != errno.EINVAL:
+        if error.errno not in {None, errno.EINVAL}:
             raise
         raise kind(f"{what} points outside of the file", hint=hint) from error

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from builder.system.zips import DAMAGE
 from tests.fuzz.mutators import raw
 
 _LOCAL = struct.Struct("<4s5H3I2H")
@@ -39,7 +40,7 @@ def unpack(data: bytes) -> list[Entry]:
                 Entry(info.filename.encode("utf-8", "surrogateescape"), archive.read(info))
                 for info in archive.infolist()
             ]
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, zlib.error) as error:
+    except (*DAMAGE, OSError) as error:
         raise ValueError("no archive") from error
 
 

@@ -133,3 +133,20 @@ def test_damage_anywhere_is_an_error_that_says_so_or_harmless(archive):
         except ConfigurationError as error:
             told += bool(error.hint)
     assert told > 50
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_compressions_that_take_memory_as_they_like_are_not_read(tmp_path, method):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as stream:
+        stream.writestr("a", b"x" * 100)
+    with open_zip(path) as stream, pytest.raises(ConfigurationError, match="in a way that"):
+        stream.read("a")
+
+
+@pytest.mark.parametrize("lie", [{"method_said": 12}, {"offset": 2**32 - 2}])
+def test_entries_that_lie_of_themselves_are_errors(tmp_path, lie):
+    path = tmp_path / "a.zip"
+    path.write_bytes(pack([Entry(b"a", b"content", lies=lie)]))
+    with pytest.raises(ConfigurationError), open_zip(path) as stream:
+        stream.read("a")
