@@ -150,17 +150,21 @@ def _become_worker(
         warnings.simplefilter("ignore")
         with results.open("w") as stream:
             totals: dict[str, float] = {"read": 0, "refused": 0, "slowest": 0.0}
-            before = _peak()
+            base = _peak()
+            peak = 0.0
             for number in range(start, end):
                 place[:8] = number.to_bytes(8, "little")
-                verdict, seconds = read_limited(run.kind, run.make(number), scratch, run.limits)
+                data = run.make(number)
+                before = _peak()
+                verdict, seconds = read_limited(run.kind, data, scratch, run.limits)
+                peak = peak if _peak() == before else _peak() - base  # else it was the mutator's
                 totals["slowest"] = max(totals["slowest"], seconds)
                 if verdict in {"read", "refused"}:
                     totals[verdict] += 1
                 else:
                     stream.write(json.dumps({"number": number, "what": verdict}) + "\n")
                     stream.flush()
-            stream.write(json.dumps({**totals, "peak": _peak() - before}) + "\n")
+            stream.write(json.dumps({**totals, "peak": peak}) + "\n")
         code = 0
     except BaseException:  # noqa: BLE001 - a child of fork must not return
         traceback.print_exc()
