@@ -123,7 +123,7 @@ def read_manifest(value: object) -> Manifest:
     )
 
 
-MAX_JSON = 8 << 20
+MAX_JSON = 4 << 20
 """Characters of JSON; its values take 25 times as many bytes at worst."""
 
 

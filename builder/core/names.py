@@ -21,7 +21,9 @@ class NameTable:
         """
         name = self._known.get(start)
         if name is None:
-            end = self._text.index(b"\0", start, start + self._longest + 1)
+            end = self._text.find(b"\0", start, start + self._longest + 1)
+            if start < 0 or end < 0:
+                raise ValueError(f"a name at byte {start} that does not end, or is far too long")
             self._left -= end - start
             if self._left < 0:
                 raise ValueError(

@@ -19,6 +19,8 @@ from builder.errors import SourceError
 from builder.system.zips import COMPRESSIONS, DAMAGE, open_zip_file
 
 MAX_MEMBERS = 500_000
+_MEMBERS_FREE, _BYTES_A_MEMBER = 5_000, 256
+"""An archive may have so many, and one for each so many bytes; sources have one for 3,000."""
 MAX_NAME = 1024
 WHEEL = ".whl"
 _UNPACKED_FREE, _UNPACKED_RATIO = 32 << 20, 50
@@ -226,8 +228,9 @@ def _extract_wheel(
 def _admit(state: _Extraction, entry: str, strip: int, inside: str) -> str | None:
     """Counts an entry; returns its path below `inside`, None when it is not in there."""
     state.members += 1
-    if state.members > MAX_MEMBERS:
-        raise state.refuse(entry, f"is one of more than {MAX_MEMBERS} entries")
+    most = min(MAX_MEMBERS, _MEMBERS_FREE + state.archive.stat().st_size // _BYTES_A_MEMBER)
+    if state.members > most:
+        raise state.refuse(entry, f"is one of more than {most:,} entries")
     try:
         return _enter(strip_components(entry, strip), inside)
     except ValueError as error:

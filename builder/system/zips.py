@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from builder.errors import BuilderError, ConfigurationError
 
-MAX_MEMBERS = 200_000
+MAX_MEMBERS = 50_000
 """Of an archive; the largest published AAR has 8,000."""
 MAX_ENTRY = 1 << 29
 """Bytes of one entry that is read whole; the largest published library has 54 million."""

@@ -166,8 +166,9 @@ def _read_entries(framework: Path) -> list[dict[str, Any]]:
         info = plistlib.loads(data)
         return [dict(entry) for entry in info["AvailableLibraries"]]
     except (*_DAMAGE, OSError) as error:
+        why = str(error) if isinstance(error, ValueError | OSError) else type(error).__name__
         raise ConfigurationError(
-            f"{framework} is no xcframework: {error or 'Info.plist cannot be read'}",
+            f"{framework} is no xcframework: its Info.plist cannot be read ({why})",
             hint="an xcframework is a folder with an Info.plist",
         ) from error
 

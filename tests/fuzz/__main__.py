@@ -3,6 +3,7 @@
     python -m tests.fuzz --mutations 1000000 --seed 1            all formats, in turn
     python -m tests.fuzz --format elf --format macho --seed 2    100,000 mutations of two
     python -m tests.fuzz --format elf --repeat FILE              one file again, with its traceback
+    python -m tests.fuzz --bombs                                 files that are made to be costly
 
 Run it from the root of the project, in its environment. Each mutation is read in a child process
 that may take 2 seconds of CPU and 256 MB more than before. A file that a reader does not stand (any
@@ -20,8 +21,9 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "unit")]
 
+from tests.fuzz.bombs import BOMBS
 from tests.fuzz.formats import FORMATS
-from tests.fuzz.harness import BATCH, Finding, Limits, Run, Tally
+from tests.fuzz.harness import BATCH, Finding, Limits, Run, Tally, judge
 
 
 def main() -> int:
@@ -30,6 +32,8 @@ def main() -> int:
     names = options.format or sorted(FORMATS)
     if options.repeat:
         return _repeat(names[0], options.repeat)
+    if options.bombs:
+        return _explode()
     tallies = {name: Tally() for name in names}
     each = -(-options.mutations // len(names))
     for start in range(0, each, BATCH):
@@ -56,7 +60,22 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="another seed gives other mutations")
     parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"), metavar="DIR")
     parser.add_argument("--repeat", type=Path, metavar="FILE", help="a finding of one --format")
+    parser.add_argument("--bombs", action="store_true", help="read those of tests/fuzz/bombs.py")
     return parser.parse_args()
+
+
+def _explode() -> int:
+    failed = 0
+    for name, (kind, make) in BOMBS.items():
+        data = make()
+        tally = judge(FORMATS[kind], data, Limits())
+        verdict = "read" if tally.read else "refused" if tally.refused else "FOUND"
+        failed += len(tally.findings)
+        cost = f"{tally.slowest:5.2f} s {tally.peak / 1e6:4.0f} MB"
+        print(f"{name:42}{len(data):>12,} bytes {cost} {verdict}", flush=True)
+        for finding in tally.findings:
+            print(finding.what)
+    return int(failed > 0)
 
 
 def _repeat(name: str, path: Path) -> int:

@@ -19,7 +19,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
@@ -90,12 +90,7 @@ class Run:
     def _kind(self) -> Format:
         """The format, whose seeds are made once."""
         seeds = self.kind.seeds()
-        return Format(
-            mutator=self.kind.mutator,
-            seeds=lambda: seeds,
-            read=self.kind.read,
-            refusals=self.kind.refusals,
-        )
+        return replace(self.kind, seeds=lambda: seeds)
 
     def go(self, start: int, end: int) -> Iterator[Tally]:
         """Yields what each batch of the mutations from `start` to before `end` led to."""
@@ -171,6 +166,13 @@ def _become_worker(
     finally:
         sys.stderr.flush()
         os._exit(code)
+
+
+def judge(kind: Format, data: bytes, limits: Limits) -> Tally:
+    """Returns what reading one file in a process of its own led to."""
+    once = replace(kind, seeds=lambda: (data,), rounds=(0,))
+    (tally,) = Run(name="once", kind=once, seed=0, limits=limits).go(0, 1)
+    return tally
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
