@@ -11,7 +11,6 @@ import mmap
 import os
 import random
 import resource
-import shutil
 import signal
 import sys
 import tempfile
@@ -146,12 +145,14 @@ def _become_worker(
         with results.open("w") as stream:
             totals: dict[str, float] = {"read": 0, "refused": 0, "slowest": 0.0}
             base = _peak()
+            folder = scratch / "work"
+            folder.mkdir()
             peak = 0.0
             for number in range(start, end):
                 place[:8] = number.to_bytes(8, "little")
                 data = run.make(number)
                 before = _peak()
-                verdict, seconds = read_limited(run.kind, data, scratch, run.limits)
+                verdict, seconds = read_limited(run.kind, data, folder, run.limits)
                 peak = peak if _peak() == before else _peak() - base  # else it was the mutator's
                 totals["slowest"] = max(totals["slowest"], seconds)
                 if verdict in {"read", "refused"}:
@@ -183,10 +184,11 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def read_limited(kind: Format, data: bytes, scratch: Path, limits: Limits) -> tuple[str, float]:
-    """Returns `read`, `refused` or what went wrong, and the seconds of CPU; limits this process."""
-    folder = scratch / "work"
-    folder.mkdir()
+def read_limited(kind: Format, data: bytes, folder: Path, limits: Limits) -> tuple[str, float]:
+    """Returns `read`, `refused` or what went wrong, and the seconds of CPU; limits this process.
+
+    The folder may hold what the same reader left: each writes all that it reads.
+    """
     space = int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE + limits.bytes
     used = time.process_time()
     hard_space, hard_time = (resource.getrlimit(what)[1] for what in _LIMITED)
@@ -200,7 +202,6 @@ def read_limited(kind: Format, data: bytes, scratch: Path, limits: Limits) -> tu
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         resource.setrlimit(resource.RLIMIT_AS, (hard_space, hard_space))
-        shutil.rmtree(folder)
     return verdict, time.process_time() - used
 
 

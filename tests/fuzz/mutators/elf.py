@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 
 from tests.fuzz.mutators.fields import Field, mutate_fields
 
@@ -18,7 +19,12 @@ _MOST = 200
 
 def mutate(data: bytes, rng: random.Random) -> bytes:
     """Returns a library of 64 bits that was changed; the fields of others are not known here."""
-    return mutate_fields(data, list(find_fields(data)), rng)
+    return mutate_fields(data, _list_fields(data), rng)
+
+
+@lru_cache(maxsize=4)
+def _list_fields(data: bytes) -> tuple[Field, ...]:
+    return tuple(find_fields(data))
 
 
 def find_fields(data: bytes) -> Iterator[Field]:

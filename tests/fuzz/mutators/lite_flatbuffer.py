@@ -10,6 +10,7 @@ import contextlib
 import random
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from tests.fuzz.mutators import pickles, raw
@@ -78,12 +79,13 @@ class Place(NamedTuple):
     """Bytes of a text."""
 
 
+@lru_cache(maxsize=16)
 def find_places(data: bytes) -> list[Place]:
     """Returns the places of a file; those that its damage leaves readable."""
     walker = _Walker(data)
     with contextlib.suppress(struct.error, IndexError, RecursionError):
         walker.offset(0, "Module", "")
-    return walker.places
+    return walker.places  # nobody changes it
 
 
 class _Walker:

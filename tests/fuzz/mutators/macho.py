@@ -6,6 +6,7 @@ import contextlib
 import random
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 
 from tests.fuzz.mutators import raw
 from tests.fuzz.mutators.fields import Field, mutate_fields
@@ -21,7 +22,12 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
         return mutate_fields(data, numbers, rng, order="big")
     if rng.random() < 0.1:
         return _change_member(data, rng)
-    return mutate_fields(data, list(find_fields(data)), rng)
+    return mutate_fields(data, _list_fields(data), rng)
+
+
+@lru_cache(maxsize=4)
+def _list_fields(data: bytes) -> tuple[Field, ...]:
+    return tuple(find_fields(data))
 
 
 def find_fields(data: bytes) -> Iterator[Field]:

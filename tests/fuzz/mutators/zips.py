@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from builder.system.zips import DAMAGE
 from tests.fuzz.mutators import raw
@@ -34,6 +35,11 @@ class Entry:
 
 def unpack(data: bytes) -> list[Entry]:
     """Returns the entries of an archive that is fine; ValueError when it is not."""
+    return list(_unpack(data))
+
+
+@lru_cache(maxsize=32)
+def _unpack(data: bytes) -> list[Entry]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return [
