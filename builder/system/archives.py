@@ -25,6 +25,8 @@ MAX_NAME = 1024
 WHEEL = ".whl"
 _UNPACKED_FREE, _UNPACKED_RATIO = 32 << 20, 50
 """An archive may unpack to so many bytes, and so many for each of its own."""
+_READS_AT_THE_END = 10
+"""tarfile goes on to the end of an entry whatever its size, though there is nothing any more."""
 _MAX_EXTENDED = 4096
 """Bytes of one extended header, which holds a long name or attributes."""
 _STEPS_A_BYTE = 10
@@ -172,11 +174,15 @@ class _Bounded:
 
     def __init__(self, stream: IO[bytes], limit: int, name: str) -> None:
         self._stream, self._left, self._name = stream, limit, name
+        self._beyond = 0
 
     def read(self, size: int) -> bytes:
         """Returns the next bytes."""
         data = self._stream.read(size)
         self._left -= len(data)
+        self._beyond += not data
+        if self._beyond > _READS_AT_THE_END:
+            raise EOFError("an entry that is longer than the archive")
         if self._left < 0:
             raise SourceError(
                 f"{self._name} is not safe to unpack: it is far larger than its size tells",

@@ -79,6 +79,8 @@ from tests.fuzz.mutators import (
 )
 
 MODELS = Path(__file__).parents[1] / "data/models"
+_LONGEST = 1 << 20
+"""Bytes of a file that is mutated once more."""
 Reader = Callable[[bytes, Path], object]
 
 
@@ -101,6 +103,8 @@ class Format:
         """Returns a mutated file."""
         data = rng.choice(self.seeds())
         for _ in range(rng.choice(self.rounds)):
+            if len(data) > _LONGEST:
+                break
             try:
                 data = self.mutator.mutate(data, rng)
             except Exception:  # noqa: BLE001 - mutators take apart what mutations left

@@ -202,6 +202,7 @@ def read_limited(kind: Format, data: bytes, folder: Path, limits: Limits) -> tup
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         resource.setrlimit(resource.RLIMIT_AS, (hard_space, hard_space))
+        resource.setrlimit(resource.RLIMIT_CPU, (hard_time, hard_time))
     return verdict, time.process_time() - used
 
 

@@ -7,6 +7,7 @@ import re
 
 from tests.fuzz.mutators import raw
 
+_LONGEST = 1 << 19
 _WORD = re.compile(r"\w+|[^\w\s]|\s+")
 YAML = (
     *(
@@ -80,7 +81,7 @@ PYTHON = (
 
 def mutate_text(text: str, rng: random.Random, pieces: tuple[str, ...]) -> str:
     """Returns `text` with words, lines or indents changed, and some of `pieces` put in."""
-    for _ in range(rng.choice((1, 1, 2, 4))):
+    for _ in range(rng.choice((1, 1, 2, 4)) if len(text) < _LONGEST else 0):
         text = _edit(text, rng, pieces)
     return text
 

@@ -1,3 +1,4 @@
+import gzip
 import io
 import tarfile
 import zipfile
@@ -254,3 +255,23 @@ def test_a_wheel_of_a_version_that_nobody_reads_is_an_error(tmp_path):
     path.write_bytes(pack([Entry(b"a", b"1", lies={"version": 99})]))
     with pytest.raises(SourceError, match=r"zip file version 9\.9"):
         extract_archive(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("size", [1 << 32, 8**11 - 1, 1 << 62])
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz"])
+def test_an_entry_longer_than_the_archive_ends(tmp_path, name, size):
+    info = tarfile.TarInfo("skipped")
+    info.size = size
+    pack_one = gzip.compress if name.endswith("gz") else bytes
+    (tmp_path / name).write_bytes(pack_one(info.tobuf(tarfile.GNU_FORMAT) + bytes(10_240)))
+    with pytest.raises(SourceError, match=r"longer than the archive|unexpected end"):
+        extract_archive(tmp_path / name, tmp_path / "out", wanted=lambda _: False)
+
+
+def test_the_size_of_an_extended_header_cannot_make_it_endless(tmp_path):
+    info = tarfile.TarInfo("skipped")
+    info.pax_headers = {"size": str(1 << 62)}
+    data = info.tobuf(tarfile.PAX_FORMAT) + bytes(10_240)
+    (tmp_path / "a.tar").write_bytes(data)
+    with pytest.raises(SourceError, match=r"longer than the archive|unexpected end"):
+        extract_archive(tmp_path / "a.tar", tmp_path / "out", wanted=lambda _: False)
