@@ -6,6 +6,8 @@ import struct
 from typing import NamedTuple
 
 _ALLOC = 2
+_START = 64 + 4 * 56
+"""Of what stands behind the headers."""
 
 
 class _Part(NamedTuple):
@@ -23,7 +25,15 @@ def make_elf(*, machine: int = 183, symbols: tuple[str, ...] = ("JNI_OnLoad", "m
     for number, name in enumerate(symbols):
         table += struct.pack("<IBBHQQ", len(texts), 0x12, 0, 1 - number % 2, 0x1000, 4)
         texts += name.encode() + b"\0"
-    dynamic = ((1, 1), (14, 9), (5, 0), (10, len(texts)), (30, 8), (0x6FFFFEF5, 0), (0, 0))
+    dynamic = (
+        (1, 1),
+        (14, 9),
+        (5, _START + len(table)),
+        (10, len(texts)),
+        (30, 8),
+        (0x6FFFFEF5, 0),
+        (0, 0),
+    )
     parts = [
         _Part("", 0, 0, b""),
         _Part(".dynsym", 11, _ALLOC, table, link=2),
@@ -42,7 +52,7 @@ def make_elf(*, machine: int = 183, symbols: tuple[str, ...] = ("JNI_OnLoad", "m
 
 
 def _lay_out(parts: list[_Part], names: bytes, machine: int) -> bytes:
-    start = 64 + 4 * 56
+    start = _START
     places, body = [], b""
     for part in parts:
         body += bytes(-len(body) % 8)
