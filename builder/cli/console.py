@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+_WIDEST = 120
+"""Columns that cells are padded to: one name of a foreign file may have thousands of letters."""
 _CLEAR = "\r\033[K"
 """Goes back to the start of the line, and clears it."""
 _BIDI = "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
@@ -48,7 +50,9 @@ def print_json(value: Any) -> None:  # noqa: ANN401 - JSON is anything
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Prints columns aligned; numbers to the right. Plain text, so that it pipes well."""
     cells = [[escape_controls(str(cell), _CONTROLS_OF_CELLS) for cell in row] for row in rows]
-    widths = [max([len(h), *(len(row[i]) for row in cells)]) for i, h in enumerate(header)]
+    widths = [
+        min(max([len(h), *(len(row[i]) for row in cells)]), _WIDEST) for i, h in enumerate(header)
+    ]
     echo("  ".join(h.ljust(w) for h, w in zip(header, widths, strict=True)).rstrip())
     echo("  ".join("-" * w for w in widths))
     for row in cells:

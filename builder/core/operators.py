@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*::[A-Za-z_][A-Za-z0-9_]*")
-_LONGEST, _SHOWN = 1000, 100
+_LONGEST, _SHOWN, _MOST_COMPARED = 1000, 100, 10_000
 _OVERLOAD = re.compile(r"[A-Za-z0-9_]*")
 
 
@@ -89,7 +89,8 @@ def near_names(name: str, known: Iterable[str], limit: int = 3) -> tuple[str, ..
     """
     import difflib
 
-    candidates = sorted(set(known) - {name})
+    known = (other for other in set(known) - {name} if len(other) <= _LONGEST)
+    candidates = sorted(known)[:_MOST_COMPARED]
     base = name.partition(".")[0]
     family = [other for other in candidates if other.partition(".")[0] == base]
     close = difflib.get_close_matches(name, family, n=limit, cutoff=0.0)

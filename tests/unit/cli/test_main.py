@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import re
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import builder
 from builder import __version__, api
 from builder.api import planning, toolchains
 from builder.cli import ops
+from builder.cli.console import print_json, print_table
 from builder.cli.main import COMMANDS, cli, main
 from builder.errors import (
     BuilderError,
@@ -217,3 +219,18 @@ def test_an_exit_code_of_a_command_is_passed_on(run, monkeypatch):
 
     monkeypatch.setattr(ops, "command", command)
     assert run("ops") == 8
+
+
+def test_one_long_name_does_not_pad_every_row(capsys):
+    print_table(("name", "bytes"), [("n" * 60_000, 1), ("short", 2), ("a\nb", 3)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2] == "n" * 60_000 + "      1"
+    assert lines[3] == "short".ljust(120) + "      2"
+    assert lines[4] == r"a\x0ab".ljust(120) + "      3"
+
+
+def test_json_stays_json_whatever_names_hold(capsys):
+    print_json({HOSTILE: [HOSTILE + "\x00\u2028"]})
+    said = capsys.readouterr().out
+    assert json.loads(said) == {HOSTILE: [HOSTILE + "\x00\u2028"]}
+    assert said.isascii()
