@@ -16,6 +16,8 @@ class ExitCode(IntEnum):
     NATIVE_BUILD = 6
     PACKAGING = 7
     VERIFICATION = 8
+    INTERNAL = 70
+    """A bug of builder (EX_SOFTWARE of <sysexits.h>)."""
 
 
 class BuilderError(Exception):

@@ -16,6 +16,7 @@ from typing import Any
 from builder.core.dtypes import DtypeSet
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
+from builder.core.plain_yaml import parse_documents
 from builder.errors import ModelError
 
 SCHEMA = 1
@@ -23,7 +24,7 @@ SCHEMA = 1
 YAML_SUFFIXES = frozenset({".yaml", ".yml"})
 SUFFIXES = YAML_SUFFIXES | {".txt"}
 """File names that end so are operator lists; everything else is a model."""
-MAX_BYTES = 16 << 20
+MAX_BYTES = 2 << 20
 """Of an operator list that is read; all operators of PyTorch together take under 1 MB."""
 
 _HEADER = (
@@ -131,26 +132,13 @@ def parse_op_list(text: str, *, source: str) -> OperatorList:
 
 
 def _parse_yaml(text: str) -> object:
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-            if self.check_event(yaml.AliasEvent):
-                raise yaml.YAMLError("aliases have no place in an operator list")
-            return super().compose_node(parent, index)
-
     try:
-        return yaml.load(text, Loader=Loader)  # noqa: S506 - it is a SafeLoader
-    except (
-        AttributeError,  # PyYAML's constructors raise these for `!!bool x` and the like
-        LookupError,
-        OverflowError,
-        RecursionError,
-        TypeError,
-        ValueError,
-        yaml.YAMLError,
-    ) as error:
-        raise _bad(f"it is no YAML: {' '.join(str(error).split())[:300]}") from error
+        documents = list(parse_documents(text))
+    except ValueError as error:
+        raise _bad(str(error)) from error
+    if len(documents) > 1:
+        raise _bad("it holds several documents")
+    return documents[0] if documents else None
 
 
 def _entries(op_list: OperatorList) -> Iterator[dict[str, Any]]:

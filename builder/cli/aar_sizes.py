@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
-import click
-
-from builder.cli.console import format_bytes, print_table
+from builder.cli.console import echo, format_bytes, print_table
 from builder.core.aar_sizes import AarSizes, FileSize
 
 _EVERY = "every"
@@ -19,7 +17,7 @@ def print_aar_sizes(sizes: AarSizes, other: AarSizes | None) -> None:
     """Prints what goes to a device of each ABI, by file, beside another AAR if there is one."""
     header = _HEADER if other is None else (_HEADER[0], *_AGAINST)
     print_table(("abi", "file", *header), _file_rows(sizes, other))
-    click.echo()
+    echo()
     columns = ("libraries", "compressed", "download")
     if other is None:
         rows = ((abi, *map(format_bytes, _totals(sizes, abi))) for abi in sizes.libraries)
@@ -27,9 +25,9 @@ def print_aar_sizes(sizes: AarSizes, other: AarSizes | None) -> None:
     else:
         pairs = [cell for column in columns for cell in (column, "against", "ratio")]
         print_table(("abi", *pairs), _total_rows(sizes, other))
-    click.echo()
+    echo()
     beside = "" if other is None else f", against {format_bytes(other.archive)}"
-    click.echo(f"the AAR itself: {format_bytes(sizes.archive)} bytes{beside}")
+    echo(f"the AAR itself: {format_bytes(sizes.archive)} bytes{beside}")
 
 
 def aar_sizes_json(sizes: AarSizes) -> dict[str, object]:

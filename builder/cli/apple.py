@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import click
-
-from builder.cli.console import format_bytes, print_table
+from builder.cli.console import echo, format_bytes, print_table
 from builder.core.policies import describe_findings
 
 if TYPE_CHECKING:
@@ -38,10 +36,10 @@ def print_apple(outcome: AppleOutcome) -> None:
         ),
     )
     for line in describe_findings(outcome.report.unchecked):
-        click.echo(line)
-    click.echo("SwiftPM and CocoaPods take it by:")
-    click.echo(f'  .package(path: "{written.folder}")')
-    click.echo(f"  pod 'LibTorch-Lite', :path => '{written.folder}'")
+        echo(line)
+    echo("SwiftPM and CocoaPods take it by:")
+    echo(f'  .package(path: "{written.folder}")')
+    echo(f"  pod 'LibTorch-Lite', :path => '{written.folder}'")
 
 
 def describe_apple(outcome: AppleOutcome) -> dict[str, object]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from builder.cli.apple import describe_apple, print_apple
-from builder.cli.console import ConsoleProgress, format_bytes, print_json, print_table
+from builder.cli.console import ConsoleProgress, echo, format_bytes, print_json, print_table
 from builder.cli.options import (
     aar_options,
     abis_option,
@@ -152,7 +152,7 @@ def command(
             print_apple(framework)
     if verbose:
         for outcome in outcomes:
-            click.echo(f"logs: {outcome.logs}", err=True)
+            echo(f"logs: {outcome.logs}", err=True)
     budgets = Budgets(file=max_size, compressed=max_compressed)
     for outcome in outcomes:
         abi = outcome.plan.target.abi
@@ -196,10 +196,10 @@ def _print_summary(outcomes: Sequence[BuildOutcome], packed: AarOutcome | None) 
             ),
         )
         for line in describe_findings(packed.report.unchecked):
-            click.echo(line)
-        click.echo("Gradle takes it by:")
-        click.echo(f'  maven {{ url = uri("{packed.written.repository}") }}')
-        click.echo(f'  implementation("{packed.written.coordinates}")')
+            echo(line)
+        echo("Gradle takes it by:")
+        echo(f'  maven {{ url = uri("{packed.written.repository}") }}')
+        echo(f'  implementation("{packed.written.coordinates}")')
 
 
 def _to_json(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builder.cli.console import print_json
+from builder.cli.console import echo, print_json
 
 if TYPE_CHECKING:
     from builder.core.policies import PolicyFinding, PolicyReport
@@ -100,10 +100,10 @@ def _show_coverage(coverage: Coverage, model: Path, runtime: Path, *, as_json: b
         return
     for obstacle in coverage.obstacles:
         where = f" ({', '.join(obstacle.abis)})" if obstacle.abis else ""
-        click.echo(f"missing {obstacle.kind}: {obstacle.name}{where}")
-    click.echo(coverage.rebuild if coverage.obstacles else f"{runtime} can run {model.name}")
+        echo(f"missing {obstacle.kind}: {obstacle.name}{where}")
+    echo(coverage.rebuild if coverage.obstacles else f"{runtime} can run {model.name}")
     if coverage.note:
-        click.echo(coverage.note)
+        echo(coverage.note)
 
 
 def _obstacle_json(obstacle: Obstacle) -> dict[str, object]:
@@ -120,11 +120,11 @@ def _show_report(report: PolicyReport, package: Path, *, as_json: bool) -> None:
         print_json(told | {"min_api": report.min_api, "ok": not report.violations})
         return
     for line in describe_findings(report.violations):
-        click.echo(line)
+        echo(line)
     for rule, reason in sorted(_unchecked(report.unchecked)):
-        click.echo(f"not checked: {rule}, {reason}")
+        echo(f"not checked: {rule}, {reason}")
     oldest = report.oldest or f"API level {report.min_api}"
-    click.echo(
+    echo(
         f"{package.name}: {len(report.violations) or 'no'} violations "
         f"(libraries: {len(report.files)}, rules: {len(report.rules)}, {oldest})"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from builder.cli.console import print_json
+from builder.cli.console import echo, print_json
 from builder.errors import ExitCode
 
 
@@ -34,7 +34,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
         width = max(len(finding.subject) for finding in diagnosis.findings)
         for finding in diagnosis.findings:
             mark = click.style("ok", fg="green") if finding.ok else click.style("--", fg="yellow")
-            click.echo(f"{mark}  {finding.subject.ljust(width)}  {finding.detail}")
+            echo(f"  {finding.subject.ljust(width)}  {finding.detail}", mark=mark)
             if finding.remedy:
-                click.echo(f"{' ' * (width + 6)}{finding.remedy}")
+                echo(f"{' ' * (width + 6)}{finding.remedy}")
     ctx.exit(ExitCode.OK if diagnosis.ready else ExitCode.TOOLCHAIN)

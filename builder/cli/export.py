@@ -169,24 +169,24 @@ def _input_json(spec: InputSpec) -> object:
 
 def _print_result(result: ExportResult) -> None:
     from builder.cli.comparison import print_differences
-    from builder.cli.console import format_bytes
+    from builder.cli.console import echo, format_bytes
     from builder.cli.stages import print_stages
     from builder.system.machine import host_abi
 
     for remark in result.remarks:
-        click.echo(f"note: {remark}", err=True)
+        echo(f"note: {remark}", err=True)
     optimized = "optimised for mobile" if result.optimized else "not optimised"
-    click.echo(
+    echo(
         f"{'wrote' if result.path else 'not written'}"
         f"{f' {result.path}' if result.path else ''}: {format_bytes(result.size)} bytes, "
         f"{result.capture}, {optimized}, bytecode version {result.bytecode_version}, "
         f"torch {result.torch_version}"
     )
     if result.reference:
-        click.echo(f"wrote {result.reference}: inputs and eager outputs for builder verify")
+        echo(f"wrote {result.reference}: inputs and eager outputs for builder verify")
     print_stages(result.stages)
     if len(result.differences) > 1 or not all(d.ok and not d.problem for d in result.differences):
-        click.echo("the lite file, output by output:")
+        echo("the lite file, output by output:")
         print_differences(result.differences)
     if result.path:
-        click.echo(f"next: builder build {shlex.quote(str(result.path))} --abi {host_abi()} -o out")
+        echo(f"next: builder build {shlex.quote(str(result.path))} --abi {host_abi()} -o out")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from builder.cli.console import ConsoleProgress, print_json, print_table
+from builder.cli.console import ConsoleProgress, echo, print_json, print_table
 
 if TYPE_CHECKING:
     from builder.core.sources import SourceTree
@@ -78,8 +78,8 @@ def command(
     rows = [[row[column] for column in columns] for one in fetched for row in one["sources"]]
     print_table(columns, rows)
     for one in fetched:
-        click.echo(f"path    {one['path']}")
-        click.echo(f"digest  {one['digest']}")
+        echo(f"path    {one['path']}")
+        echo(f"digest  {one['digest']}")
 
 
 def _describe(tree: SourceTree, feature: str) -> dict[str, Any]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
+import platform
+import shlex
 import sys
 import traceback
+from pathlib import Path
 
 import click
 
 from builder import __version__
-from builder.errors import BuilderError
+from builder.cli.console import echo
+from builder.errors import BuilderError, ExitCode
 
 COMMANDS = {
     "bench": "Time a model on a built runtime, here or on a device.",
@@ -56,7 +62,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 fine, 2 configuration, 3 model or operators, 4 sources, 5 toolchain, "
-    "6 native build, 7 packaging, 8 verification, 130 interrupted.",
+    "6 native build, 7 packaging, 8 verification, 70 a bug of builder, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="builder")
 @click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
@@ -76,25 +82,57 @@ def cli(debug: bool) -> None:
 def main() -> None:
     """Runs the command line and exits with its code."""
     debug = "--debug" in sys.argv[1:]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # locales without all letters
     try:
         code = cli.main(prog_name="builder", standalone_mode=False)
-    except BuilderError as error:
-        if debug:
-            traceback.print_exc()
-        _print_error(error.message, error.hint)
-        sys.exit(int(error.exit_code))
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        echo(shown.getvalue(), err=True, nl=False)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; run the same command again to continue", err=True)
+        echo("interrupted; run the same command again to continue", err=True)
         sys.exit(130)
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 - no exception reaches a user as a traceback
         if debug:
-            traceback.print_exc()
-        _print_error(_describe_os_error(error), "free some space" if error.errno == 28 else None)
-        sys.exit(2)
+            echo(traceback.format_exc(), err=True, nl=False)
+        sys.exit(_report(error))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report(error: Exception) -> ExitCode:
+    """Prints what is to be said of an error, and returns its exit code."""
+    match error:
+        case BuilderError():
+            _print_error(error.message, error.hint)
+            return error.exit_code
+        case OSError():
+            full = error.errno == errno.ENOSPC
+            _print_error(_describe_os_error(error), "free some space" if full else None)
+            return ExitCode.CONFIGURATION
+    _print_error(*_describe_defect(error))
+    return ExitCode.INTERNAL
+
+
+def _describe_defect(error: Exception) -> tuple[str, str]:
+    """Returns message and hint for what no part of builder expects: what to report."""
+    package = Path(__file__).parents[1]
+    steps = traceback.extract_tb(error.__traceback__)
+    own = [step for step in steps if Path(step.filename).is_relative_to(package)]
+    where = [f"{Path(s.filename).relative_to(package.parent)}:{s.lineno}" for s in own[-1:]]
+    kind = type(error).__name__
+    what = f"{kind}: {error}" if str(error) else kind
+    command = shlex.join(["builder", *sys.argv[1:]])
+    machine = f"{platform.system()} {platform.machine()}"
+    return (
+        f"this is a bug of builder: {', '.join((what, *where))}",
+        "please report it, with the file that it happens with and these lines:\n"
+        f"  builder {__version__}, Python {platform.python_version()}, {machine}\n"
+        f"  {command}\n"
+        f"and what this shows: {shlex.join(['builder', '--debug', *sys.argv[1:]])}",
+    )
 
 
 def _describe_os_error(error: OSError) -> str:
@@ -103,9 +141,9 @@ def _describe_os_error(error: OSError) -> str:
 
 
 def _print_error(message: str, hint: str | None) -> None:
-    click.echo(click.style("error: ", fg="red", bold=True) + message, err=True)
+    echo(message, mark=click.style("error: ", fg="red", bold=True), err=True)
     if hint:
-        click.echo(click.style("hint: ", fg="cyan", bold=True) + hint, err=True)
+        echo(hint, mark=click.style("hint: ", fg="cyan", bold=True), err=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from builder.cli.console import print_json, print_table
+from builder.cli.console import echo, print_json, print_table
 
 if TYPE_CHECKING:
     from builder.core.model import OperatorList
@@ -42,7 +42,7 @@ def command(models: tuple[Path, ...], as_json: bool, output: Path | None) -> Non
     op_list = api.list_operators(models)
     if output is not None:
         api.write_operators(output, op_list)
-        click.echo(f"wrote {len(op_list.operators)} operators to {output}", err=True)
+        echo(f"wrote {len(op_list.operators)} operators to {output}", err=True)
     if as_json:
         print_json(_to_json(op_list))
     elif output is None:
@@ -72,10 +72,10 @@ def _print_tables(op_list: OperatorList) -> None:
     for model in op_list.models:
         version = model.bytecode_version
         lite = "no bytecode" if version is None else f"bytecode version {version}"
-        click.echo(f"model         {model.name} ({lite}, sha256 {model.sha256[:16]}...)")
+        echo(f"model         {model.name} ({lite}, sha256 {model.sha256[:16]}...)")
     if op_list.custom_classes:
-        click.echo(f"custom class  {', '.join(op_list.custom_classes)}")
-    click.echo(f"operators     {len(op_list.operators)}\n")
+        echo(f"custom class  {', '.join(op_list.custom_classes)}")
+    echo(f"operators     {len(op_list.operators)}\n")
     rows = [
         (operator, ", ".join(op_list.operators.sources(operator))) for operator in op_list.operators
     ]

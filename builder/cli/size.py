@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builder.cli.console import format_bytes, print_json, print_table
+from builder.cli.console import echo, format_bytes, print_json, print_table
 from builder.cli.options import max_compressed_option, max_size_option
 from builder.core.budgets import Budget, Budgets
 
@@ -183,7 +183,7 @@ def _print(title: str, sizes: Mapping[str, int], before: Mapping[str, int] | Non
             (title, "bytes", "against", "difference"),
             (_compare(name, sizes.get(name, 0), before.get(name, 0)) for name in names),
         )
-    click.echo()
+    echo()
 
 
 def _print_operators(report: SizeReport, other: SizeReport | None, count: int | None) -> None:
@@ -205,7 +205,7 @@ def _print_operators(report: SizeReport, other: SizeReport | None, count: int | 
             ),
         )
     if count is not None and len(names) > count:
-        click.echo(f"{len(names) - count} more: --operators")
+        echo(f"{len(names) - count} more: --operators")
 
 
 def _print_what_if(report: SizeReport, gone: tuple[str, ...], saved: int) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import click
-
 from builder.cli.comparison import differences_json
-from builder.cli.console import format_bytes, print_table
+from builder.cli.console import echo, format_bytes, print_table
 from builder.core.stages import Agreement, Stage
 
 
@@ -20,13 +18,13 @@ def print_stages(stages: Iterable[Stage]) -> None:
         (*header, *(("same class",) if classifier else ()), "verdict"),
         (tuple(_cells(stage, classifier=classifier)) for stage in rows),
     )
-    click.echo(
+    echo(
         "(ms: the quickest call here, one thread; all but eager and quantised are lite files on "
         "torch's lite interpreter)"
     )
     for stage in rows:
         if stage.remark:
-            click.echo(f"{stage.name}: {stage.remark}")
+            echo(f"{stage.name}: {stage.remark}")
 
 
 def stages_json(stages: Iterable[Stage]) -> list[dict[str, object]]:

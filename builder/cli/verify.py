@@ -94,12 +94,13 @@ def _to_json(report: VerifyReport) -> dict[str, object]:
 
 def _print_report(report: VerifyReport) -> None:
     from builder.cli.comparison import print_differences
+    from builder.cli.console import echo
 
     compared = all(output.max_absolute is not None for output in report.outputs)
-    click.echo(f"{report.model}: one forward call took {report.seconds * 1000:.1f} ms")
-    click.echo(f"expected outputs: {report.reference}")
+    echo(f"{report.model}: one forward call took {report.seconds * 1000:.1f} ms")
+    echo(f"expected outputs: {report.reference}")
     print_differences(report.outputs)
     if not report.ok:
-        click.echo("the runtime's outputs are not what they should be", err=True)
+        echo("the runtime's outputs are not what they should be", err=True)
     elif not compared:
-        click.echo("it runs; nothing was compared, for lack of expected outputs")
+        echo("it runs; nothing was compared, for lack of expected outputs")

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from builder.core.names import NameTable
+
 PROGBITS, SYMTAB, STRTAB, RELA, NOBITS, DYNSYM = 1, 2, 3, 4, 8, 11
 INIT_ARRAY, FINI_ARRAY = 14, 15
 ALLOC, EXECUTABLE, THREAD_DATA = 2, 4, 0x400
@@ -21,7 +23,7 @@ LOAD, DYNAMIC = 1, 2
 DAMAGE = (struct.error, ValueError, IndexError, OverflowError)
 """What reading a file that is damaged raises."""
 _RELA = struct.Struct("<QIIq")
-_STRTAB, _MAX_ENTRIES = 5, 100_000
+_STRTAB, _MAX_ENTRIES, _LONGEST_NAME = 5, 100_000, 4096
 
 
 class Section(NamedTuple):
@@ -152,9 +154,8 @@ class Elf:
         start, count, names = header[6], header[12], header[13]
         raw = [layout.unpack_from(self.data, start + i * layout.size) for i in range(count)]
         text = b"" if not raw else bytes(self.data[raw[names][4] : raw[names][4] + raw[names][5]])
-        return tuple(
-            Section(_name(text, r[0]), r[1], r[2], r[3], r[4], r[5], r[6], r[7]) for r in raw
-        )
+        table = NameTable(text, longest=_LONGEST_NAME)
+        return tuple(Section(table.at(r[0]), r[1], r[2], r[3], r[4], r[5], r[6], r[7]) for r in raw)
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
@@ -169,8 +170,11 @@ class Elf:
     @cached_property
     def dynamic(self) -> tuple[tuple[int, int], ...]:
         """Tag and value of the entries that the loader reads, up to the one that ends them."""
+        found = [segment for segment in self.segments if segment.kind == DYNAMIC]
+        if len(found) > 1:
+            raise ValueError("it has several dynamic segments, of which loaders read one")
         entries = []
-        for segment in (segment for segment in self.segments if segment.kind == DYNAMIC):
+        for segment in found:
             size = self._layout.dynamic.size
             for index in range(min(segment.size // size, _MAX_ENTRIES)):
                 entry = self._layout.dynamic.unpack_from(self.data, segment.offset + index * size)
@@ -196,7 +200,7 @@ class Elf:
         if not values:
             return ()
         start = self._offset(table)
-        return tuple(_name(self.contents, start + value) for value in values)
+        return tuple(self._texts.at(start + value) for value in values)
 
     def content(self, section: Section) -> memoryview:
         """Returns the bytes of `section` in the file."""
@@ -206,6 +210,10 @@ class Elf:
         """Yields the entries of a RELA section of 64 bits."""
         for place, kind, symbol, addend in _RELA.iter_unpack(self.content(section)):
             yield Relocation(place, kind, symbol, addend)
+
+    @cached_property
+    def _texts(self) -> NameTable:
+        return NameTable(self.contents, longest=_LONGEST_NAME)
 
     @property
     def _layout(self) -> _Layout:
@@ -227,18 +235,14 @@ class Elf:
         table = next((section for section in self.sections if section.kind == kind), None)
         if table is None:
             return
-        text = bytes(self.content(self.sections[table.link]))
+        names = NameTable(bytes(self.content(self.sections[table.link])))
         name, info, section, address, size = self._layout.symbol_order
         for entry in self._layout.symbol.iter_unpack(self.content(table)):
             yield Symbol(
-                _name(text, entry[name]),
+                names.at(entry[name]),
                 entry[info] & 15,
                 entry[info] >> 4,
                 entry[section],
                 entry[address],
                 entry[size],
             )
-
-
-def _name(text: bytes, start: int) -> str:
-    return text[start : text.index(0, start)].decode(errors="replace")

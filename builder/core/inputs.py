@@ -17,7 +17,7 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 SCALAR = "scalar"
 """How the shape of a tensor without dimensions is written."""
 
-_MOST_ELEMENTS = 1 << 30
+_MOST_ELEMENTS, _MOST_DIMENSIONS = 1 << 30, 64
 _INTEGERS_BELOW = 8
 """Small, so that samples are valid indices of embeddings and classes of most models."""
 
@@ -52,9 +52,11 @@ def parse_shape(text: str) -> tuple[int, ...]:
     if text.strip() == SCALAR:
         return ()
     sizes = [part.strip() for part in text.replace("x", ",").split(",")]
-    if not all(size.isascii() and size.isdigit() and len(size) < 12 for size in sizes):
+    if len(sizes) > _MOST_DIMENSIONS or not all(
+        size.isascii() and size.isdigit() and len(size) < 12 for size in sizes
+    ):
         raise ConfigurationError(
-            f"not a shape: {text!r}", hint=f"write it as 1,3,224,224, or as {SCALAR}"
+            f"not a shape: {text!r:.120}", hint=f"write it as 1,3,224,224, or as {SCALAR}"
         )
     shape = tuple(map(int, sizes))
     if prod(shape) > _MOST_ELEMENTS:

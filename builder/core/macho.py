@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from builder.core.names import NameTable
+
 OBJECT, EXECUTABLE, DYLIB = 1, 2, 6
 ARCHITECTURES = {0x0100000C: "arm64", 0x01000007: "x86_64"}
 """`cputype` -> as xcframeworks call it."""
@@ -36,7 +38,7 @@ _HEADER = struct.Struct("<4sIIIIIII")
 _COMMAND = struct.Struct("<II")
 _SECTION = struct.Struct("<16s16sQQIIIIIIII")
 _SYMBOL = struct.Struct("<IBBHQ")
-_MAX_COMMANDS, _RELOCATION = 10_000, 8
+_MAX_COMMANDS, _MAX_SECTIONS, _RELOCATION = 10_000, 10_000, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +169,7 @@ def split_architectures(data: bytes) -> dict[str, bytes] | None:
     if len(data) < _FAT.size or _FAT.unpack_from(data)[0] != _FAT_MAGIC:
         return None
     found: dict[str, bytes] = {}
+    left = len(data)
     for index in range(min(_FAT.unpack_from(data)[1], _MAX_COMMANDS)):
         place = _FAT.size + index * _FAT_ENTRY.size
         if place + _FAT_ENTRY.size > len(data):
@@ -174,6 +177,9 @@ def split_architectures(data: bytes) -> dict[str, bytes] | None:
         cpu, _, start, size, _ = _FAT_ENTRY.unpack_from(data, place)
         if start + size > len(data):
             raise ValueError("a universal file that is truncated")
+        left -= size
+        if left < 0:
+            raise ValueError("a universal file whose parts overlap")
         found[ARCHITECTURES.get(cpu, str(cpu))] = data[start : start + size]
     return found
 
@@ -190,7 +196,7 @@ def _read(data: bytes) -> MachFile:
     run_paths: list[str] = []
     for command, offset, size in _list_commands(data, count):
         if command == _SEGMENT:
-            sections += _read_sections(data, offset)
+            _add_sections(sections, data, offset)
         elif command == _SYMTAB:
             table, symbols = _read_symbols(data, offset)
         elif command == _BUILD_VERSION:
@@ -220,18 +226,31 @@ def _read(data: bytes) -> MachFile:
 def _list_commands(data: bytes, count: int) -> Iterator[tuple[int, int, int]]:
     if count > _MAX_COMMANDS:
         raise ValueError(f"{count} load commands")
-    offset = _HEADER.size
+    offset, tables = _HEADER.size, 0
     for _ in range(count):
         command, size = _COMMAND.unpack_from(data, offset)
         if size < _COMMAND.size or offset + size > len(data):
             raise ValueError("a load command that leaves the file")
+        tables += command == _SYMTAB
+        if tables > 1:
+            raise ValueError("several symbol tables")
         yield command, offset, size
         offset += size
 
 
+def _add_sections(sections: list[MachSection], data: bytes, offset: int) -> None:
+    """Adds the sections of a segment; ValueError when all hold more bytes than the file has."""
+    left = len(data) - sum(len(one.content) + len(one.relocations) for one in sections)
+    for section in _read_sections(data, offset):
+        left -= len(section.content) + len(section.relocations)
+        if left < 0 or len(sections) >= _MAX_SECTIONS:
+            raise ValueError("sections that overlap, or far too many of them")
+        sections.append(section)
+
+
 def _read_sections(data: bytes, offset: int) -> Iterator[MachSection]:
     (count,) = struct.unpack_from("<I", data, offset + 64)
-    if count > _MAX_COMMANDS:
+    if count > _MAX_SECTIONS:
         raise ValueError(f"{count} sections")
     for index in range(count):
         name, segment, address, size, start, _, entries, number, flags, *_ = _SECTION.unpack_from(
@@ -260,13 +279,13 @@ def _read_symbols(
         raise ValueError("a symbol table that leaves the file")
     symbols: list[MachSymbol] = []
     found: tuple[set[str], ...] = (set(), set(), set(), set())
-    names = data[texts : texts + size]
+    names = NameTable(data[texts : texts + size])
     for index in range(count):
         start, kind, section, description, value = _SYMBOL.unpack_from(
             data, table + index * _SYMBOL.size
         )
         is_stab, is_external = bool(kind & _STAB), bool(kind & _EXTERNAL)
-        name = names[start : names.index(b"\0", start)].decode(errors="replace")
+        name = names.at(start)
         place = section if kind & _KIND == _IN_SECTION and not is_stab else 0
         weak = bool(description & _WEAK_DEFINITION)
         symbols.append(MachSymbol(name, place, value if place else 0, is_external, weak))

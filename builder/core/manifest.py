@@ -123,8 +123,14 @@ def read_manifest(value: object) -> Manifest:
     )
 
 
-def parse_json(text: str) -> object:
-    """Returns the value of JSON; ValueError when it is none, or nested without end."""
+MAX_JSON = 4 << 20
+"""Characters of JSON; its values take 25 times as many bytes at worst."""
+
+
+def parse_json(text: str, *, most: int = MAX_JSON) -> object:
+    """Returns the value of JSON; ValueError when it is none, nested without end, or too long."""
+    if len(text) > most:
+        raise ValueError(f"it has {len(text):,} characters, more than {most:,}")
     try:
         value: object = json.loads(text)
     except RecursionError:

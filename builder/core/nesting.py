@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +21,8 @@ _HINT = (
     "write it as float32[1,3,224,224], [float32[3,8,8], float32[3,9,9]], "
     '{"ids": int64[1,16], "scale": 0.5}; once per argument'
 )
+_LONGEST = 1 << 16
+"""Characters; Python's trees take a thousand times as many bytes."""
 _NO_SIZES = re.compile(r"(\w)\[\s*\]")
 
 
@@ -73,8 +76,12 @@ InputSpec: TypeAlias = TensorSpec | Number | Group
 
 def parse_input(text: str) -> InputSpec:
     """Returns the input that `text` describes; ConfigurationError when it describes none."""
+    if len(text) > _LONGEST:
+        raise ConfigurationError(f"not an input: {len(text):,} characters", hint=_HINT)
     try:
-        tree = ast.parse(_NO_SIZES.sub(r"\1", text.strip()), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's remarks on what it parses
+            tree = ast.parse(_NO_SIZES.sub(r"\1", text.strip()), mode="eval").body
         return _to_spec(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ConfigurationError(f"not an input: {text!r:.120}", hint=_HINT) from None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*::[A-Za-z_][A-Za-z0-9_]*")
+_LONGEST, _SHOWN, _MOST_COMPARED = 1000, 100, 10_000
 _OVERLOAD = re.compile(r"[A-Za-z0-9_]*")
 
 
@@ -20,8 +21,11 @@ class Operator:
     """Overload name, e.g. `Tensor`; empty for the default overload."""
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name) or not _OVERLOAD.fullmatch(self.overload):
-            raise ValueError(f"not an operator: {self.name!r} overload {self.overload!r}")
+        if len(self.name) + len(self.overload) > _LONGEST or not (
+            _NAME.fullmatch(self.name) and _OVERLOAD.fullmatch(self.overload)
+        ):
+            name, overload = self.name[:_SHOWN], self.overload[:_SHOWN]
+            raise ValueError(f"not an operator: {name!r} overload {overload!r}")
 
     @classmethod
     def parse(cls, text: str) -> Operator:
@@ -85,7 +89,8 @@ def near_names(name: str, known: Iterable[str], limit: int = 3) -> tuple[str, ..
     """
     import difflib
 
-    candidates = sorted(set(known) - {name})
+    known = (other for other in set(known) - {name} if len(other) <= _LONGEST)
+    candidates = sorted(known)[:_MOST_COMPARED]
     base = name.partition(".")[0]
     family = [other for other in candidates if other.partition(".")[0] == base]
     close = difflib.get_close_matches(name, family, n=limit, cutoff=0.0)

@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from builder.core.plain_yaml import parse_documents
+
 _DIRECTIVE = "$ld$"
 """Start of names that tell the linker of other versions of the system."""
 _KINDS = ("symbols", "weak-symbols", "thread-local-symbols")
@@ -41,24 +43,20 @@ def parse_stub(text: str, target: str) -> frozenset[str]:
     try:
         read = _read_json if text.lstrip().startswith("{") else _read_yaml
         found = frozenset(read(text, target))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"no text stub library: {error!r}") from error
+    except (LookupError, TypeError, AttributeError, RecursionError, ValueError) as error:
+        raise ValueError(f"no text stub library: {error!r:.300}") from error
     return frozenset(name for name in found if not name.startswith(_DIRECTIVE))
 
 
 def _read_yaml(text: str, target: str) -> Iterator[str]:
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        documents = list(yaml.load_all(text.replace("--- !tapi-tbd", "---"), Loader=loader))
-    except yaml.YAMLError as error:
-        raise ValueError(f"no text stub library: {error}") from error
-    for library in documents:
+    plain = text.replace("--- !tapi-tbd", "---")
+    for library in parse_documents(plain, only_strings=True):
+        if not isinstance(library, dict):
+            raise ValueError("a document that is no mapping")  # noqa: TRY004 - as other damage
         for listed in (*library.get("exports", ()), *library.get("reexports", ())):
             if target in listed["targets"]:
                 for kind in _KINDS:
-                    yield from map(str, listed.get(kind, ()))
+                    yield from _names(listed.get(kind, ()))
                 for kind in _OBJECTIVE:
                     plural = "es" if kind == "class" else "s"
                     yield from _spell(kind, listed.get(f"objc-{kind}{plural}", ()))
@@ -77,7 +75,7 @@ def _read_json(text: str, target: str) -> Iterator[str]:
 def _list_names(listed: Mapping[str, Any]) -> Iterator[str]:
     for part in ("text", "data"):
         for kind in _JSON_KINDS:
-            yield from map(str, listed.get(part, {}).get(kind, ()))
+            yield from _names(listed.get(part, {}).get(kind, ()))
         for kind in _OBJECTIVE:
             key = f"objc_{kind.replace('-', '_')}"
             yield from _spell(kind, listed.get(part, {}).get(key, ()))
@@ -85,4 +83,14 @@ def _list_names(listed: Mapping[str, Any]) -> Iterator[str]:
 
 def _spell(kind: str, names: Iterable[object]) -> Iterator[str]:
     """Yields the symbols of classes, exception types or instance variables."""
-    return (f"{start}{name}" for name in names for start in _OBJECTIVE[kind])
+    return (f"{start}{name}" for name in _names(names) for start in _OBJECTIVE[kind])
+
+
+def _names(listed: object) -> Iterator[str]:
+    """Yields the names of a list; ValueError when it is none, or holds other things."""
+    if not isinstance(listed, list | tuple):
+        raise ValueError("names that are no list")  # noqa: TRY004 - as other damage
+    for name in listed:
+        if not isinstance(name, str):
+            raise ValueError(f"a name that is none: {name!r:.60}")  # noqa: TRY004 - as other damage
+        yield name

@@ -38,9 +38,13 @@ def _parse(data: bytes) -> Iterator[Unwinding]:
     if version != 1 or not count or start + count * _INDEX.size > len(data):
         raise ValueError("no table of unwinding that can be read")
     index = [_INDEX.unpack_from(data, start + i * _INDEX.size) for i in range(count)]
+    left = len(data) // 4
     for base, page, _ in index[:-1]:
-        if page:
-            yield from _parse_page(data, base, page)
+        for entry in _parse_page(data, base, page) if page else ():
+            left -= 1
+            if left < 0:
+                raise ValueError("a table of unwinding whose pages overlap")
+            yield entry
     for place in range(index[0][2], index[-1][2], _PAIR.size):
         function, table = _PAIR.unpack_from(data, place)
         yield Unwinding(function, _PAIR.size, table)

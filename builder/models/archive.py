@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
 from builder.errors import ModelError
-from builder.system.zips import damage_of
+from builder.models.effort import Effort
+from builder.system.zips import COMPRESSIONS, damage_of, open_zip_file
 
 MAX_MEMBERS = 200_000
 """Members of an archive; large models have some thousands."""
 MAX_RECORD = 64 << 20
 """Bytes of one record that is read whole (a pickle); tensors are never read."""
+_UNPACKED_FREE, _UNPACKED_RATIO = 4 << 20, 16
+"""A compressed record may unpack to so many bytes, and so many for each of its own."""
 _ENCRYPTED = 0x1
 _HINT = "copy or export the file again; `unzip -t FILE` shows what is wrong with it"
 
@@ -21,13 +25,13 @@ _HINT = "copy or export the file again; `unzip -t FILE` shows what is wrong with
 class Archive:
     """An open zip archive with one top folder, as PyTorch writes it."""
 
-    def __init__(self, file: zipfile.ZipFile) -> None:
-        self._file = file
+    def __init__(self, file: zipfile.ZipFile, size: int) -> None:
+        self._file, self._size = file, size
+        self.effort = Effort.of(0)
+        """What the records that were read may ask for."""
         members = file.infolist()
         if not members:
             raise ModelError("it is an empty zip archive")
-        if len(members) > MAX_MEMBERS:
-            raise ModelError(f"its archive has {len(members):,} members; {MAX_MEMBERS:,} is a lot")
         if len(file.NameToInfo) != len(members):
             raise ModelError("its archive holds several members of one name", hint=_HINT)
         self._folder = members[0].filename.partition("/")[0]
@@ -46,14 +50,17 @@ class Archive:
             raise ModelError(f"its archive has no {record}", hint=_HINT)
         if member.flag_bits & _ENCRYPTED:
             raise ModelError(f"{record} is encrypted", hint="decrypt the archive first")
-        if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        if member.compress_type not in COMPRESSIONS:
             raise ModelError(f"{record} is compressed in a way that PyTorch does not read")
-        if member.file_size > MAX_RECORD:
+        packed = min(member.compress_size, self._size)
+        limit = min(MAX_RECORD, _UNPACKED_FREE + _UNPACKED_RATIO * packed)
+        if member.file_size > limit:
             raise ModelError(
-                f"{record} would unpack to {member.file_size:,} bytes, more than {MAX_RECORD:,}"
+                f"{record} would unpack to {member.file_size:,} bytes, more than {limit:,}"
             )
         with damage_of(record, ModelError), self._file.open(member) as stream:
-            data = stream.read(MAX_RECORD + 1)
+            data = stream.read(limit + 1)
+        self.effort.allow(min(packed, len(data)))
         if len(data) != member.file_size:
             raise ModelError(f"{record} is truncated: {len(data):,} of {member.file_size:,} bytes")
         return data
@@ -65,7 +72,6 @@ class Archive:
 @contextmanager
 def open_archive(stream: BinaryIO) -> Iterator[Archive]:
     """Yields the archive in `stream`; ModelError when it is damaged or truncated."""
-    with damage_of("its list of members (the end of the file)", ModelError):
-        file = zipfile.ZipFile(stream)
-    with file:
-        yield Archive(file)
+    what = "its list of members (the end of the file)"
+    with open_zip_file(stream, what, ModelError, most=MAX_MEMBERS) as file:
+        yield Archive(file, stream.seek(0, os.SEEK_END))

@@ -9,6 +9,7 @@ from builder.errors import ModelError
 from builder.models.archive import Archive
 from builder.models.contents import LiteContents
 from builder.models.dtype_arguments import Callee, Instruction, find_dtype_codes
+from builder.models.effort import Effort
 from builder.models.pickles import Unpickled, parse_pickle
 
 BYTECODE = "bytecode.pkl"
@@ -30,15 +31,19 @@ _FIRST_BYTECODE = 3
 """Version of files that name none (mobile/import.cpp, BytecodeDeserializer::parseMethods)."""
 
 
+_ENTRY_STEPS = 4
+"""An instruction, operator or type takes as much time as some opcodes."""
+
+
 def read_lite_archive(archive: Archive) -> LiteContents:
     """Returns what the functions and objects of a lite zip need; ModelError when damaged."""
-    pickle = parse_pickle(archive.read(BYTECODE), record=BYTECODE)
-    contents = parse_bytecode(pickle.value)
+    pickle = parse_pickle(archive.read(BYTECODE), record=BYTECODE, effort=archive.effort)
+    contents = parse_bytecode(pickle.value, archive.effort)
     contents.add_types(pickle.types)
     _add_storages(contents, pickle)
     for record in ("data.pkl", "constants.pkl"):
         if record in archive or record == "data.pkl":
-            objects = parse_pickle(archive.read(record), record=record)
+            objects = parse_pickle(archive.read(record), record=record, effort=archive.effort)
             contents.add_types(objects.types)
             _add_storages(contents, objects)
     contents.operator_version = read_archive_version(archive)
@@ -56,8 +61,13 @@ def read_archive_version(archive: Archive) -> int | None:
     return int(text)
 
 
-def parse_bytecode(value: object) -> LiteContents:
-    """Returns what the unpickled `(version, function, ...)` needs; ModelError when malformed."""
+def parse_bytecode(value: object, effort: Effort | None = None) -> LiteContents:
+    """Returns what the unpickled `(version, function, ...)` needs; ModelError when malformed.
+
+    Functions and their parts may be one object that is referred to many times: `effort` bounds
+    what reading them again costs.
+    """
+    effort = effort or Effort.of(0)
     functions = _tuple(value)
     version = _FIRST_BYTECODE
     if functions and isinstance(functions[0], int):
@@ -66,25 +76,27 @@ def parse_bytecode(value: object) -> LiteContents:
         raise _malformed("no functions")
     contents = LiteContents(bytecode_version=version)
     for function in functions:
-        _add_function(contents, _tuple(function))
+        _add_function(contents, _tuple(function), effort)
     return contents
 
 
-def _add_function(contents: LiteContents, function: tuple[Any, ...]) -> None:
+def _add_function(contents: LiteContents, function: tuple[Any, ...], effort: Effort) -> None:
     if len(function) < 2:
         raise _malformed("a function without code")
     contents.add_method(_text(function[0]))
     code = _tuple(function[1])
+    for place, key in ((1, "operators"), (0, "instructions"), (3, "types")):
+        effort.spend(_ENTRY_STEPS * len(_tuple(_field(code, place, key))))
     for operator in _tuple(_field(code, 1, "operators")):
         match operator:
             case (str(name), str(overload), *_):
                 contents.add_operator(name, overload)
             case _:
                 raise _malformed("an operator without a name")
-    contents.add_dtype_codes(_find_dtype_codes(code))
+    contents.add_dtype_codes(_find_dtype_codes(code, effort))
     contents.add_types(_text(entry) for entry in _tuple(_field(code, 3, "types")))
     for schema in function[2:3]:
-        contents.add_types(_schema_types(_tuple(schema)))
+        contents.add_types(_schema_types(_tuple(schema), effort))
 
 
 def _add_storages(contents: LiteContents, pickle: Unpickled) -> None:
@@ -93,15 +105,14 @@ def _add_storages(contents: LiteContents, pickle: Unpickled) -> None:
         contents.add_dtype_codes(None if code is None else (code,))
 
 
-def _find_dtype_codes(code: tuple[Any, ...]) -> frozenset[int] | None:
+def _find_dtype_codes(code: tuple[Any, ...], effort: Effort) -> frozenset[int] | None:
     callees = [
         Callee(f"{name}.{overload}" if overload else name, count)
         for name, overload, count in map(_callee, _tuple(_field(code, 1, "operators")))
     ]
     constants = _tuple(_field(code, 2, "constants"))
-    return find_dtype_codes(
-        [_instruction(step) for step in _tuple(_field(code, 0, "instructions"))], callees, constants
-    )
+    steps = [_instruction(step) for step in _tuple(_field(code, 0, "instructions"))]
+    return find_dtype_codes(steps, callees, constants, spend=effort.spend)
 
 
 def _callee(entry: tuple[Any, ...]) -> tuple[str, str, int | None]:
@@ -113,14 +124,16 @@ def _callee(entry: tuple[Any, ...]) -> tuple[str, str, int | None]:
 
 def _instruction(step: object) -> Instruction:
     match step:
-        case (str(opcode), int(x), int(n)):
+        case (str(opcode), int(x), int(n)) if -(1 << 31) <= x < 1 << 31 and 0 <= n < 1 << 16:
             return Instruction(opcode, x, n)
-    raise _malformed("an instruction that is none")
+    raise _malformed("an instruction that is none (of an opcode, 32 bits and 16 bits)")
 
 
-def _schema_types(schema: tuple[Any, ...]) -> Iterator[str]:
+def _schema_types(schema: tuple[Any, ...], effort: Effort) -> Iterator[str]:
     for index, key in enumerate(("arguments", "returns")):
-        for argument in _tuple(_field(schema, index, key)):
+        arguments = _tuple(_field(schema, index, key))
+        effort.spend(_ENTRY_STEPS * len(arguments))
+        for argument in arguments:
             yield _text(_field(_tuple(argument), 1, "type"))
 
 

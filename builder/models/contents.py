@@ -11,6 +11,7 @@ from builder.core.operators import Operator
 from builder.errors import ModelError
 
 _CUSTOM_CLASS = re.compile(r"__torch__\.torch\.classes\.([A-Za-z_]\w*\.[A-Za-z_]\w*)", re.ASCII)
+_LONGEST_NAME = 4096
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
@@ -22,8 +23,12 @@ class LiteContents:
     operator_version: int | None = None
     operators: set[Operator] = field(default_factory=set)
     custom_classes: set[str] = field(default_factory=set)
+    functions: set[str] = field(default_factory=set)
+    """Qualified names of methods."""
     methods: set[str] = field(default_factory=set)
     dtype_codes: set[int] = field(default_factory=set)
+    annotations: set[str] = field(default_factory=set)
+    """Type annotations that were looked at."""
     dtypes_known: bool = True
     """False when operators are asked for a scalar type that is computed."""
 
@@ -35,10 +40,17 @@ class LiteContents:
             raise ModelError(f"the model names an impossible operator: {error}") from None
 
     def add_method(self, qualified_name: str) -> None:
-        """Adds the function of `__torch__.Model.forward` under the name it is called by."""
-        name = qualified_name.rpartition(".")[2]
-        if not _IDENTIFIER.fullmatch(name):
+        """Adds the function of `__torch__.Model.forward` under the name it is called by.
+
+        Raises:
+            ModelError: that is no name, or another function has it: PyTorch writes each once.
+        """
+        name = qualified_name[-_LONGEST_NAME:].rpartition(".")[2]
+        if len(qualified_name) > _LONGEST_NAME or not _IDENTIFIER.fullmatch(name):
             raise ModelError(f"the model has a method with an impossible name: {name[:80]!r}")
+        if qualified_name in self.functions:
+            raise ModelError(f"the model has several functions of one name: {qualified_name:.80}")
+        self.functions.add(qualified_name)
         self.methods.add(name)
 
     def add_dtype_codes(self, codes: Iterable[int] | None) -> None:
@@ -57,5 +69,6 @@ class LiteContents:
 
     def add_types(self, annotations: Iterable[str]) -> None:
         """Adds the custom classes that type annotations such as `List[__torch__...]` name."""
-        for annotation in annotations:
+        for annotation in set(annotations) - self.annotations:
+            self.annotations.add(annotation)
             self.custom_classes.update(_CUSTOM_CLASS.findall(annotation))

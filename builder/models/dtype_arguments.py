@@ -8,7 +8,7 @@ operator that gets something unknown for its dtype makes the whole answer unknow
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -26,6 +26,8 @@ NAMES: Final = (
 
 _UNKNOWN = object()
 _DERIVED = object()
+_REGISTER_STEPS = 8
+"""A register takes as much memory as some opcodes; one instruction can name 65,535."""
 _JUMPS = frozenset({"JF", "JMP", "LOOP"})
 
 
@@ -69,7 +71,11 @@ def load_dtype_arguments() -> DtypeArguments:
 
 
 def find_dtype_codes(
-    code: Sequence[Instruction], callees: Sequence[Callee], constants: Sequence[object]
+    code: Sequence[Instruction],
+    callees: Sequence[Callee],
+    constants: Sequence[object],
+    *,
+    spend: Callable[[int], None] = lambda _: None,
 ) -> frozenset[int] | None:
     """Returns the scalar type codes that operators are given; None when that cannot be told.
 
@@ -77,10 +83,11 @@ def find_dtype_codes(
         code: one function.
         callees: its operators, by number.
         constants: its constants, by number; only ints and None matter.
+        spend: is told of work that the length of `code` does not bound, in steps.
     """
     if load_dtype_arguments().places.keys().isdisjoint(callee.name for callee in callees):
         return frozenset()
-    reader = _Reader(callees, constants)
+    reader = _Reader(callees, constants, spend)
     targets = {at + step.x for at, step in enumerate(code) if step.opcode in _JUMPS}
     for at, step in enumerate(code):
         if at in targets:
@@ -93,6 +100,7 @@ def find_dtype_codes(
 class _Reader:
     callees: Sequence[Callee]
     constants: Sequence[object]
+    spend: Callable[[int], None]
     stack: list[object] = field(default_factory=list)
     """What is known of the top; below it everything is unknown."""
     registers: dict[int, object] = field(default_factory=dict)
@@ -108,6 +116,7 @@ class _Reader:
             case "STORE":
                 self._store(step.x)
             case "STOREN":
+                self.spend(_REGISTER_STEPS * step.n)
                 self.registers |= dict.fromkeys(range(step.x, step.x + step.n), _UNKNOWN)
                 self.stack.clear()
             case "OP" | "OPN":

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from builder.errors import ModelError
+from builder.models.effort import too_much
 
-MAX_STEPS = 30_000_000
-"""Elements visited in one file, a string counting one more per 64 bytes."""
+_FREE_STEPS, _FREE_TEXT, _TEXT_RATIO = 500_000, 1 << 20, 2
+"""Elements that a file may have visited beyond one for each of its bytes; and bytes of texts beyond
+two for each. Files that PyTorch writes take a third of that; parts that overlap take more."""
 _UINT8 = struct.Struct("<B")
 _UINT16 = struct.Struct("<H")
 _UINT32 = struct.Struct("<I")
@@ -26,6 +28,10 @@ class Buffer:
 
     data: memoryview
     steps: int = field(default=0, init=False)
+    texts: int = field(default=0, init=False)
+    """Bytes of the texts that were read."""
+    _known: dict[int, str] = field(default_factory=dict, init=False)
+    """Start of a text -> it; PyTorch writes equal ones once."""
 
     def root(self) -> Table:
         """Returns the root table."""
@@ -43,8 +49,13 @@ class Buffer:
     def string(self, at: int) -> str:
         """Returns the text that the offset stored at byte `at` points to."""
         start, length = self.vector(at, 1)
-        self.spend(length // 64)
-        return bytes(self.data[start : start + length]).decode("utf-8", "replace")
+        if start not in self._known:
+            self.texts += length
+            if self.texts > _FREE_TEXT + _TEXT_RATIO * len(self.data):
+                raise too_much()
+            text = bytes(self.data[start : start + length]).decode("utf-8", "replace")
+            self._known[start] = text
+        return self._known[start]
 
     def vector(self, at: int, width: int) -> tuple[int, int]:
         """Returns start and length of the vector at the offset stored at byte `at`."""
@@ -71,10 +82,10 @@ class Buffer:
         return value
 
     def spend(self, steps: int) -> None:
-        """Counts work; ModelError when there is more of it than any model needs."""
+        """Counts work; ModelError when there is more of it than any model of the size needs."""
         self.steps += steps
-        if self.steps > MAX_STEPS:
-            raise ModelError(f"the flatbuffer takes more than {MAX_STEPS:,} steps to read")
+        if self.steps > _FREE_STEPS + len(self.data):
+            raise too_much()
 
 
 @dataclass(frozen=True, slots=True)

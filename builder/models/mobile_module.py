@@ -119,7 +119,7 @@ def _find_dtype_codes(function: Table, ivalues: Sequence[Table]) -> frozenset[in
         _constant(ivalues, index) for (index,) in function.structs(_Function.CONSTANTS, _UINT32)
     ]
     callees = [_callee(operator) for operator in function.tables(_Function.OPERATORS)]
-    return find_dtype_codes(code, callees, constants)
+    return find_dtype_codes(code, callees, constants, spend=function.buffer.spend)
 
 
 def _callee(operator: Table) -> Callee:

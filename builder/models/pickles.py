@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder.errors import ModelError
+from builder.models.effort import Effort, too_much
 from builder.models.globals import (
     COMPLEX,
     FIRST_ARGUMENT,
@@ -24,8 +25,8 @@ from builder.models.globals import (
 )
 from builder.models.pickle_stack import PickleStack
 
-MAX_OPCODES = 10_000_000
-"""Far above a vocabulary of a million words; keeps time and memory bounded."""
+_GLOBAL_STEPS = 4
+"""A global takes as much memory as some other opcodes together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,17 +48,18 @@ class Unpickled:
     """Names of the storages of tensors, e.g. `FloatStorage`; `complex` for complex numbers."""
 
 
-def parse_pickle(data: bytes, *, record: str) -> Unpickled:
+def parse_pickle(data: bytes, *, record: str, effort: Effort | None = None) -> Unpickled:
     """Returns the value that `data`, a protocol 2 pickle written by TorchScript, describes.
 
     Args:
         data: the whole pickle.
         record: its name in the archive, for messages.
+        effort: what it may ask for; in proportion to `data` where it is alone.
 
     Raises:
-        ModelError: it is damaged, or wants something called.
+        ModelError: it is damaged, wants something called, or asks for too much work.
     """
-    machine = _Machine(data, record)
+    machine = _Machine(data, record, effort or Effort.of(len(data)))
     value = machine.run()
     return Unpickled(value, frozenset(machine.types), frozenset(machine.storages))
 
@@ -65,8 +67,9 @@ def parse_pickle(data: bytes, *, record: str) -> Unpickled:
 class _Machine(PickleStack):
     """What each opcode does; the memo, and what was seen."""
 
-    def __init__(self, data: bytes, record: str) -> None:
+    def __init__(self, data: bytes, record: str, effort: Effort) -> None:
         super().__init__(data, record)
+        self._effort = effort
         self._memo: dict[int, Any] = {}
         self.types: set[str] = set()
         self.storages: set[str] = set()
@@ -74,17 +77,18 @@ class _Machine(PickleStack):
     def run(self) -> Any:  # noqa: ANN401 - a pickle is anything
         if self.take(2) != b"\x80\x02":
             raise self.damage("it is not a protocol 2 pickle")
-        for _ in range(MAX_OPCODES):
+        for count in range(1, self._effort.left):
             opcode = self.take(1)[0]
             if opcode == _STOP:
                 if len(self.values) != 1:
                     raise self.damage(f"it ends with {len(self.values)} values")
+                self._effort.spend(count)
                 return self.values[0]
             step = _STEPS.get(opcode)
             if step is None:
                 raise self.damage(f"opcode 0x{opcode:02x} is none that TorchScript writes")
             step(self)
-        raise self.damage(f"it has more than {MAX_OPCODES:,} opcodes")
+        raise too_much()
 
     def string(self, layout: struct.Struct) -> None:
         self.push(self.take(self.number(layout)).decode("utf-8", "replace"))
@@ -145,6 +149,7 @@ class _Machine(PickleStack):
         self.push(self._memo[index])
 
     def name_global(self) -> None:
+        self._effort.spend(_GLOBAL_STEPS)
         tag = Global(self.line(), self.line())
         if not is_known(tag):
             raise ModelError(

@@ -100,7 +100,7 @@ def _refuse_hostile(archive: Archive) -> None:
     from builder.models.pickles import parse_pickle
 
     for record in ("data.pkl", "constants.pkl"):
-        parse_pickle(archive.read(record), record=record)
+        parse_pickle(archive.read(record), record=record, effort=archive.effort)
 
 
 def _read_flatbuffer(stream: BufferedReader) -> LiteContents:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from builder.core.artifacts import LinkResult, OperatorPrice, Package, SizeReport
 from builder.core.components import Component
-from builder.core.manifest import Manifest, ManifestFile
+from builder.core.manifest import Manifest, ManifestFile, parse_json
 from builder.packaging.sbom import SBOM, PackagedFile, Subject, render_sbom
 from builder.system.files import digest_file, replacement_folder, write_atomically
 
@@ -20,6 +20,8 @@ REFERENCES = "share/torchlite/references.json.gz"
 OPERATOR_LIST = "share/torchlite/operators.yaml"
 _LIBRARIES = "lib"
 _SHARED = ".so"
+_MAX_SIZE = 1 << 50
+"""Bytes; a size beyond is none of a library, and no number that can be drawn."""
 _NAME = "torchlite"
 _CONFIGS = ("TorchLiteConfig.cmake", "TorchLiteConfigVersion.cmake")
 """They name a shared library."""
@@ -119,7 +121,7 @@ def render_size_report(size: SizeReport) -> str:
 
 def parse_size_report(text: str) -> SizeReport:
     """Returns the report of JSON text; ValueError when it is none."""
-    data = json.loads(text)
+    data = parse_json(text)
     if not isinstance(data, dict) or set(data) != set(SizeReport.__slots__):
         raise ValueError("not a size report")
     prices = data["operators"]
@@ -128,17 +130,24 @@ def parse_size_report(text: str) -> SizeReport:
     data["operators"] = {name: _parse_price(price) for name, price in prices.items()}
     for name, value in data.items():
         sizes = [value] if name in {"file", "compressed"} else _sizes_of(value)
-        if name != "operators" and (not sizes or not all(type(size) is int for size in sizes)):
+        if name != "operators" and (not sizes or not all(map(_is_size, sizes))):
             raise ValueError(f"{name!r} of a size report is no size")
     return SizeReport(**data)
 
 
 def _parse_price(value: object) -> OperatorPrice:
     match value:
-        case {"exclusive": int(exclusive), "inclusive": int(inclusive), "models": [*models]}:
-            texts = tuple(str(model) for model in models)
-            return OperatorPrice(exclusive=exclusive, inclusive=inclusive, models=texts)
+        case {"exclusive": exclusive, "inclusive": inclusive, "models": [*models]} if (
+            _is_size(exclusive)
+            and _is_size(inclusive)
+            and all(isinstance(model, str) for model in models)
+        ):
+            return OperatorPrice(exclusive=exclusive, inclusive=inclusive, models=tuple(models))
     raise ValueError(f"no price of an operator in a size report: {value!r:.80}")
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and abs(value) < _MAX_SIZE
 
 
 def _sizes_of(value: object) -> list[object]:

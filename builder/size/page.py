@@ -18,6 +18,8 @@ _WHOLE = Box(0, 0, 1200, 700)
 _PART_TITLE, _UNIT_TITLE = 16.0, 12.0
 _LEAST_AREA = 36.0
 """Smaller boxes, in square pixels, are drawn as one."""
+_MOST_PARTS = 100
+"""Libraries of ours have 20."""
 _LETTER = 5.6
 """Width of a letter in a label, in pixels."""
 _HUES = (212, 28, 140, 350, 265, 52, 185, 320, 90, 240)
@@ -31,7 +33,7 @@ Units = Mapping[str, Mapping[str, int]]
 
 def render_page(abi: str, report: SizeReport, graph: ReferenceGraph) -> str:
     """Returns a self-contained page about one library; names in it are escaped."""
-    tree = group_symbols(graph, report.file)
+    tree = _merge_parts(group_symbols(graph, report.file))
     parts = {part: sum(map(_weigh, units.values())) for part, units in tree.items()}
     page = resources.files("builder.size").joinpath("page.html").read_text(encoding="utf-8")
     return Template(page).substitute(
@@ -58,6 +60,17 @@ def group_symbols(graph: ReferenceGraph, file: int) -> dict[str, dict[str, Count
     if rest > 0:
         tree[LINKER_PART][LINKER_PART]["headers and tables"] = rest
     return {part: dict(units) for part, units in tree.items()}
+
+
+def _merge_parts(tree: dict[str, dict[str, Counter[str]]]) -> dict[str, dict[str, Counter[str]]]:
+    """Returns `tree` with the smallest parts as one, where there are too many to tell apart."""
+    if len(tree) <= _MOST_PARTS:
+        return tree
+    names = _largest_first({part: sum(map(_weigh, units.values())) for part, units in tree.items()})
+    small = names[_MOST_PARTS - 1 :]
+    rest = {unit: symbols for part in small for unit, symbols in tree[part].items()}
+    kept = {part: tree[part] for part in names[: _MOST_PARTS - 1]}
+    return kept | {f"{len(small):,} smaller parts": rest}
 
 
 def _draw_parts(tree: Mapping[str, Units], parts: Mapping[str, int]) -> Iterator[str]:

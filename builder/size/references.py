@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Mapping
+import re
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate, pairwise
 
+from builder.core.manifest import Fields, parse_json
+
 SCHEMA = 1
+MAX_BYTES = 256 << 20
+"""Of the JSON; that of a library of 40 MB has 30 million."""
+_UNPACKED_FREE, _UNPACKED_RATIO = 1 << 20, 16
+"""The JSON may have so many bytes, and so many for each compressed one; graphs have 3 to 8."""
+_STRING, _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"'), re.compile(rb"[\[{]")
+_MAX_BRACKETS = 16
+"""The graph is one object of seven lists and an object: lists in lists take 20 times their text."""
+_MAX_SIZE = 1 << 50
 _LONGEST_NAME = 160
 """Characters; names of template instances can have thousands."""
 
@@ -73,39 +85,65 @@ def parse_references(data: bytes) -> ReferenceGraph:
     Raises:
         ValueError: `data` is something else, or of a newer schema.
     """
-    try:
-        value = json.loads(gzip.decompress(data))
-        if value["schema"] > SCHEMA:
-            raise ValueError(f"schema {value['schema']} is newer than {SCHEMA}")
-        graph = ReferenceGraph(
-            names=tuple(value["names"]),
-            sizes=tuple(value["sizes"]),
-            units=tuple(value["units"]),
-            unit_of=tuple(value["unit_of"]),
-            targets=tuple(_split(value["targets"], value["degrees"])),
-            roots=tuple(value["roots"]),
-            operators=dict(value["operators"]),
-        )
-        _refuse_strangers(graph)
-    except (OSError, EOFError, KeyError, TypeError, IndexError, RecursionError) as error:
-        raise ValueError(f"no reference graph: {error}") from error
+    fields = Fields(parse_json(_unpack(data), most=MAX_BYTES), "the reference graph")
+    fields.schema(SCHEMA)
+    sizes = _numbers(fields, "sizes", -_MAX_SIZE, _MAX_SIZE)
+    nodes, units = len(sizes), fields.texts("units")
+    graph = ReferenceGraph(
+        names=fields.texts("names"),
+        sizes=sizes,
+        units=units,
+        unit_of=_numbers(fields, "unit_of", 0, len(units)),
+        targets=_split(
+            _numbers(fields, "targets", -nodes, nodes + 1),
+            _numbers(fields, "degrees", 0, nodes + 1),
+        ),
+        roots=_numbers(fields, "roots", 0, nodes),
+        operators=_parse_operators(fields, nodes),
+    )
+    if {len(graph.names), len(graph.unit_of), len(graph.targets)} != {nodes}:
+        raise ValueError("no reference graph: its lists differ in length")
+    if not all(0 <= target < nodes for row in graph.targets for target in row):
+        raise ValueError("no reference graph: it refers to nodes that it does not have")
     return graph
 
 
-def _split(steps: list[int], degrees: list[int]) -> list[tuple[int, ...]]:
+def _unpack(data: bytes) -> str:
+    """Returns the text in gzip's data; ValueError when it is none, or much more than its bytes."""
+    most = min(MAX_BYTES, _UNPACKED_FREE + _UNPACKED_RATIO * len(data))
+    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        text = unpacker.decompress(data, most)
+    except zlib.error as error:
+        raise ValueError(f"no reference graph: {error}") from error
+    if not unpacker.eof:
+        why = "it is truncated" if len(text) < most else f"it unpacks to more than {most:,} bytes"
+        raise ValueError(f"no reference graph: {why}")
+    if len(_BRACKET.findall(_STRING.sub(b"", text))) > _MAX_BRACKETS:
+        raise ValueError("no reference graph: its lists hold lists")
+    return text.decode()
+
+
+def _numbers(fields: Fields, key: str, least: int, end: int) -> tuple[int, ...]:
+    values = fields.items(key)
+    if not all(type(value) is int and least <= value < end for value in values):
+        raise ValueError(f"no reference graph: {key!r} holds other things than its numbers")
+    return tuple(values)  # type: ignore[arg-type]
+
+
+def _parse_operators(fields: Fields, nodes: int) -> dict[str, int]:
+    operators = fields.mapping("operators")
+    for name, node in operators.items():
+        if type(node) is not int or not 0 <= node < nodes:
+            raise ValueError(f"no reference graph: {name:.80} has no node")
+    return operators  # type: ignore[return-value]
+
+
+def _split(steps: Sequence[int], degrees: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     ends = [0, *accumulate(degrees)]
-    return [
+    if ends[-1] != len(steps):
+        raise ValueError("no reference graph: its lists differ in length")
+    return tuple(
         tuple(accumulate(steps[start:end], initial=node))[1:]
         for node, (start, end) in enumerate(pairwise(ends))
-    ]
-
-
-def _refuse_strangers(graph: ReferenceGraph) -> None:
-    count = len(graph.sizes)
-    nodes = [*graph.roots, *graph.operators.values(), *(t for row in graph.targets for t in row)]
-    if not all(type(node) is int and 0 <= node < count for node in nodes):
-        raise ValueError("no reference graph: it refers to nodes that it does not have")
-    if {len(graph.names), len(graph.unit_of), len(graph.targets)} != {count}:
-        raise ValueError("no reference graph: its lists differ in length")
-    if not all(type(unit) is int and 0 <= unit < len(graph.units) for unit in graph.unit_of):
-        raise ValueError("no reference graph: it refers to units that it does not have")
+    )

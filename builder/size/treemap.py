@@ -34,10 +34,11 @@ def lay_out(weights: Sequence[float], box: Box) -> list[Box]:
     boxes: list[Box] = []
     scale = box.width * box.height / (sum(weights) or 1)
     areas = [weight * scale for weight in weights]
-    while areas:
+    start = 0
+    while start < len(areas):
         side = min(box.width, box.height)
-        count = _count_row(areas, side)
-        row, areas = areas[:count], areas[count:]
+        row = areas[start : _end_row(areas, start, side)]
+        start += len(row)
         boxes += _place(row, box)
         thickness = sum(row) / side if side else 0.0
         if box.width >= box.height:
@@ -47,14 +48,19 @@ def lay_out(weights: Sequence[float], box: Box) -> list[Box]:
     return boxes
 
 
-def _count_row(areas: Sequence[float], side: float) -> int:
-    """Returns how many of `areas` make the most square row along `side`."""
+def _end_row(areas: Sequence[float], start: int, side: float) -> int:
+    """Returns the end of the most square row of `areas` from `start` on, along `side`."""
     best, total = float("inf"), 0.0
-    for count, area in enumerate(areas):
-        total += area
-        worst = max(side**2 * areas[0] / total**2, total**2 / (side**2 * area)) if side else 0.0
+    for place in range(start, len(areas)):
+        total += areas[place]
+        flat = not side or not total or not areas[place]
+        worst = (
+            0.0
+            if flat
+            else max(side**2 * areas[start] / total**2, total**2 / (side**2 * areas[place]))
+        )
         if worst > best:
-            return count
+            return place
         best = worst
     return len(areas)
 

@@ -12,6 +12,9 @@ from typing import NamedTuple
 _OMITTED, _RELATIVE = 0xFF, 0x10
 _FORMATS = {0x0: "<Q", 0x2: "<H", 0x3: "<I", 0x4: "<Q", 0xA: "<h", 0xB: "<i", 0xC: "<q"}
 
+_LONGEST_LEB128 = 70
+"""Bits."""
+
 
 class Frame(NamedTuple):
     """The unwinding entry of one function."""
@@ -94,5 +97,7 @@ def _leb128(data: bytes, offset: int) -> tuple[int, int]:
         offset += 1
         value |= (byte & 0x7F) << shift
         shift += 7
+        if shift > _LONGEST_LEB128:
+            raise ValueError("a number of unwinding data that does not end")
         if byte < 0x80:
             return value, offset

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import bz2
+import errno
+import gzip
 import lzma
+import os
 import shutil
 import tarfile
-import zipfile
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Self, cast
 
 from builder.errors import SourceError
+from builder.system.zips import COMPRESSIONS, DAMAGE, open_zip_file
 
 MAX_MEMBERS = 500_000
+_MEMBERS_FREE, _BYTES_A_MEMBER = 5_000, 256
+"""An archive may have so many, and one for each so many bytes; sources have one for 3,000."""
 MAX_NAME = 1024
 WHEEL = ".whl"
+_UNPACKED_FREE, _UNPACKED_RATIO = 32 << 20, 50
+"""An archive may unpack to so many bytes, and so many for each of its own."""
+_READS_AT_THE_END = 10
+"""tarfile goes on to the end of an entry whatever its size, though there is nothing any more."""
+_MAX_EXTENDED = 4096
+"""Bytes of one extended header, which holds a long name or attributes."""
+_STEPS_A_BYTE = 10
+"""Of that time; together headers may take as many as the archive may unpack to bytes."""
+_EXTENDED = frozenset(
+    {
+        *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+        *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    }
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,16 +88,13 @@ def extract_archive(
         if archive.suffix == WHEEL:
             _extract_wheel(state, strip, inside, wanted)
         else:
-            with tarfile.open(archive, "r|*") as tar:
-                for member in tar:
-                    _extract_member(state, tar, member, strip, inside, wanted)
-    except (
-        *(tarfile.TarError, lzma.LZMAError, zlib.error, zipfile.BadZipFile),
-        *(EOFError, ValueError),
-    ) as error:
-        raise SourceError(f"{archive.name} cannot be read as an archive: {error}") from error
+            _extract_tar(state, strip, inside, wanted)
+    except (*DAMAGE, tarfile.TarError, lzma.LZMAError, MemoryError) as error:
+        raise SourceError(
+            f"{archive.name} cannot be read as an archive: {error or type(error).__name__}"
+        ) from error
     except OSError as error:
-        if error.errno is not None:
+        if error.errno not in {None, errno.EINVAL}:
             raise
         raise SourceError(f"{archive.name} cannot be read as an archive: {error}") from error
     _make_links(state)
@@ -130,14 +147,86 @@ def _extract_member(
         _write_file(state, name, source, member.size, executable=bool(member.mode & 0o100))
 
 
+def _extract_tar(
+    state: _Extraction, strip: int, inside: str, wanted: Callable[[str], bool]
+) -> None:
+    with state.archive.open("rb") as packed:
+        limit = _UNPACKED_FREE + _UNPACKED_RATIO * state.archive.stat().st_size
+        head = packed.peek(6)
+        opener = next((o for magic, o in _UNPACKERS.items() if head.startswith(magic)), None)
+        stream = opener(packed) if opener else packed
+        bounded = cast("IO[bytes]", _Bounded(stream, limit, state.archive.name))
+        with tarfile.open(fileobj=bounded, mode="r|", tarinfo=_limit_headers(limit)) as tar:
+            for member in tar:
+                _extract_member(state, tar, member, strip, inside, wanted)
+
+
+_UNPACKERS: Mapping[bytes, Callable[[IO[bytes]], IO[bytes]]] = {
+    b"\x1f\x8b": gzip.open,  # type: ignore[dict-item]
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+}
+"""First bytes -> what unpacks them."""
+
+
+class _Bounded:
+    """An unpacked archive that ends with an error where it is far larger than the packed one."""
+
+    def __init__(self, stream: IO[bytes], limit: int, name: str) -> None:
+        self._stream, self._left, self._name = stream, limit, name
+        self._beyond = 0
+
+    def read(self, size: int) -> bytes:
+        """Returns the next bytes."""
+        data = self._stream.read(size)
+        self._left -= len(data)
+        self._beyond += not data
+        if self._beyond > _READS_AT_THE_END:
+            raise EOFError("an entry that is longer than the archive")
+        if self._left < 0:
+            raise SourceError(
+                f"{self._name} is not safe to unpack: it is far larger than its size tells",
+                hint="do not use this archive; sources compress to a tenth, not to a hundredth",
+            )
+        return data
+
+
+def _limit_headers(limit: int) -> type[tarfile.TarInfo]:
+    """Returns entries whose extended headers are short: tarfile takes quadratic time for them."""
+    left = limit
+
+    class Member(tarfile.TarInfo):
+        @classmethod
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+            """Returns the entry of a header; ReadError for an extended one that is too long."""
+            nonlocal left
+            member = super().frombuf(buf, encoding, errors)
+            if member.type in _EXTENDED:
+                left -= member.size**2 // _STEPS_A_BYTE
+                if not 0 <= member.size <= _MAX_EXTENDED or left < 0:
+                    raise tarfile.ReadError(f"extended headers of {member.size:,} bytes")
+            return member
+
+    return Member
+
+
 def _extract_wheel(
     state: _Extraction, strip: int, inside: str, wanted: Callable[[str], bool]
 ) -> None:
     """A wheel holds plain files only (PEP 427): what else its entries claim to be is not asked."""
-    with zipfile.ZipFile(state.archive) as wheel:
+    what = f"the end of {state.archive.name}, which lists its entries,"
+    limit = _UNPACKED_FREE + _UNPACKED_RATIO * state.archive.stat().st_size
+    with (
+        state.archive.open("rb") as stream,
+        open_zip_file(stream, what, SourceError, most=MAX_MEMBERS) as wheel,
+    ):
+        if sum(info.file_size for info in wheel.infolist()) > limit:
+            raise state.refuse("it", f"unpacks to more than {limit:,} bytes")
         for info in wheel.infolist():
+            if info.compress_type not in COMPRESSIONS:
+                raise state.refuse(info.filename, "is compressed in a way that is not read")
             name = _admit(state, info.filename, strip, inside)
-            if name is not None and not info.is_dir() and wanted(name):
+            if name is not None and not info.filename.endswith("/") and wanted(name):
                 with wheel.open(info) as source:
                     _write_file(state, name, source, info.file_size, executable=False)
 
@@ -145,8 +234,9 @@ def _extract_wheel(
 def _admit(state: _Extraction, entry: str, strip: int, inside: str) -> str | None:
     """Counts an entry; returns its path below `inside`, None when it is not in there."""
     state.members += 1
-    if state.members > MAX_MEMBERS:
-        raise state.refuse(entry, f"is one of more than {MAX_MEMBERS} entries")
+    most = min(MAX_MEMBERS, _MEMBERS_FREE + state.archive.stat().st_size // _BYTES_A_MEMBER)
+    if state.members > most:
+        raise state.refuse(entry, f"is one of more than {most:,} entries")
     try:
         return _enter(strip_components(entry, strip), inside)
     except ValueError as error:
@@ -156,7 +246,8 @@ def _admit(state: _Extraction, entry: str, strip: int, inside: str) -> str | Non
 def _make_folder(state: _Extraction, name: str) -> None:
     if any(parent in state.links for parent in _lineage(name)):
         raise state.refuse(name, "goes through a link")
-    (state.destination / name).mkdir(parents=True, exist_ok=True)
+    with _named(state, name):
+        (state.destination / name).mkdir(parents=True, exist_ok=True)
 
 
 def _write_file(
@@ -172,12 +263,22 @@ def _write_file(
         _make_folder(state, parent)
     state.files.add(name)
     target = state.destination / name
-    try:
-        with target.open("xb") as stream:
-            shutil.copyfileobj(source, stream, 1 << 20)
-    except FileExistsError:
-        raise state.refuse(name, "would overwrite a file") from None
+    with _named(state, name), target.open("xb") as stream:
+        shutil.copyfileobj(source, stream, 1 << 20)
     target.chmod(0o755 if executable else 0o644)
+
+
+@contextmanager
+def _named(state: _Extraction, name: str) -> Iterator[None]:
+    """Turns what a file system says to a name that an archive should not have into our error."""
+    try:
+        yield
+    except (FileExistsError, IsADirectoryError, NotADirectoryError):
+        raise state.refuse(name, "would overwrite a file, or is a file and a folder") from None
+    except OSError as error:
+        if error.errno not in {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}:
+            raise
+        raise state.refuse(name, "has a name that no file can have here") from None
 
 
 def _plan_link(state: _Extraction, name: str, target: str) -> None:
@@ -208,10 +309,11 @@ def _make_links(state: _Extraction) -> None:
         if any(parent in state.links for parent in _lineage(name)[:-1]):
             raise state.refuse(name, "goes through a link")
         path = state.destination / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_symlink() or path.exists():
-            raise state.refuse(name, "would overwrite a file")
-        path.symlink_to(target)
+        with _named(state, name):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_symlink() or path.exists():
+                raise state.refuse(name, "would overwrite a file")
+            path.symlink_to(target)
         made.append((name, path))
     for name, path in made:
         try:
@@ -221,7 +323,7 @@ def _make_links(state: _Extraction) -> None:
         if not resolved.is_relative_to(root):
             raise state.refuse(name, "is a link that leads out")
     for _, path in made:
-        if not path.exists():
+        if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for targets too long
             path.unlink()
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from builder.core.tensors import DType
 
 SUFFIX = ".reference.safetensors"
-_MAX_HEADER = 16 << 20
+MAX_HEADER = 1 << 20
+"""Bytes; tensors take a hundred each."""
 _DTYPES = {
     "U8": DType.UINT8,
     "I8": DType.INT8,
@@ -36,7 +37,7 @@ def find_input_dtypes(model: Path, sha256: str) -> frozenset[str] | None:
     try:
         with reference_path(model).open("rb") as stream:
             size = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(min(size, _MAX_HEADER)))
+            header = json.loads(stream.read(min(size, MAX_HEADER)))
         if header["__metadata__"]["model_sha256"] != sha256:
             return None
         tensors = (header[name] for name in header if name.startswith("input."))

@@ -12,6 +12,7 @@ from builder.core.nesting import list_arguments
 from builder.core.tensors import DType, ReferenceCase, Tensor, TensorSpec
 from builder.errors import ConfigurationError, VerificationError
 from builder.system.files import write_atomically
+from builder.system.reference_headers import MAX_HEADER
 
 FORMAT = "1"
 """Version of the layout: tensors `input.N` and `output.N`, and the metadata written here."""
@@ -49,6 +50,9 @@ def read_reference(path: Path) -> ReferenceCase:
 
     if not path.is_file():
         raise VerificationError(f"no reference case at {path}")
+    with path.open("rb") as stream:
+        if (header := int.from_bytes(stream.read(8), "little")) > MAX_HEADER:
+            raise _broken(path, f"its header has {header:,} bytes")
     try:
         with safe_open(path, framework="numpy") as stream:
             metadata = stream.metadata() or {}

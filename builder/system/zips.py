@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import errno
+import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from builder.errors import BuilderError, ConfigurationError
 
-MAX_MEMBERS = 200_000
+MAX_MEMBERS = 50_000
 """Of an archive; the largest published AAR has 8,000."""
 MAX_ENTRY = 1 << 29
 """Bytes of one entry that is read whole; the largest published library has 54 million."""
-MAX_BYTES = 4 << 30
-"""Of all entries that are read."""
-_DAMAGE = (
+_UNPACKED_FREE, _UNPACKED_RATIO = 8 << 20, 10
+"""An entry may unpack to so many bytes, and so many for each of the archive; all that is read of
+it may have twice as many. Libraries compress to a third or fourth."""
+_MAX_DIRECTORY = 64 << 20
+_MAX_EXTRA = 4096
+"""Bytes of the extra fields of one entry, which zipfile reads in quadratic time."""
+_SMALL_READ = 1 << 17
+"""The end of the archive and its comment fit in; a list of entries so short needs no look."""
+_CENTRAL, _SIGNATURE = struct.Struct("<4s24xHHH12x"), b"PK\x01\x02"
+COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""What is read; those of bzip2 and LZMA take the memory that the archive asks for."""
+DAMAGE = (
+    AttributeError,
     EOFError,
     LookupError,
     NotImplementedError,
@@ -36,30 +48,32 @@ _ENCRYPTED = 0x1
 class Zip:
     """An open archive."""
 
-    def __init__(self, file: zipfile.ZipFile) -> None:
+    def __init__(self, file: zipfile.ZipFile, size: int) -> None:
         self._file = file
         self.name = Path(str(file.filename)).name
+        self._largest = _UNPACKED_FREE + _UNPACKED_RATIO * size
+        self._left = 2 * self._largest
         members = file.infolist()
-        if len(members) > MAX_MEMBERS:
-            raise self._refuse(f"has {len(members):,} entries, {MAX_MEMBERS:,} is a lot")
         if len(file.NameToInfo) != len(members):
             raise self._refuse("holds several entries of one name")
-        self._left = MAX_BYTES
-        self.names = tuple(sorted(m.filename for m in members if not m.is_dir()))
+        self.names = tuple(sorted(name for name in file.NameToInfo if not name.endswith("/")))
         """Its files, sorted; as they are written there, so no paths to write to."""
 
     def read(self, name: str, *, limit: int = MAX_ENTRY) -> bytes:
         """Returns the content of an entry, its checksum verified.
 
         Raises:
-            ConfigurationError: it is missing, damaged, encrypted, or has more than `limit` bytes.
+            ConfigurationError: it is missing, damaged, encrypted, or has more bytes than `limit`
+                or than the size of the archive allows.
         """
         member = self._file.NameToInfo.get(name)
         if member is None:
             raise self._refuse(f"has no {name}")
         if member.flag_bits & _ENCRYPTED:
             raise self._refuse(f"has {name!r:.120} encrypted")
-        limit = min(limit, self._left)
+        if member.compress_type not in COMPRESSIONS:
+            raise self._refuse(f"has {name!r:.120} compressed in a way that is not read")
+        limit = min(limit, self._largest, self._left)
         if member.file_size > limit:
             size = f"{member.file_size:,} bytes, more than {limit:,}"
             raise self._refuse(f"has {name!r:.120}, which would unpack to {size}")
@@ -82,12 +96,70 @@ def open_zip(path: Path) -> Iterator[Zip]:
     Raises:
         ConfigurationError: it is none, damaged, or has more entries than any such file needs.
     """
-    with path.open("rb") as stream:
-        with damage_of(f"the end of {path.name}, which lists its entries,", ConfigurationError):
-            file = zipfile.ZipFile(stream)
-        with file:
-            file.filename = str(path)
-            yield Zip(file)
+    what = f"the end of {path.name}, which lists its entries,"
+    with (
+        path.open("rb") as stream,
+        open_zip_file(stream, what, ConfigurationError, most=MAX_MEMBERS) as file,
+    ):
+        file.filename = str(path)
+        yield Zip(file, stream.seek(0, os.SEEK_END))
+
+
+@contextmanager
+def open_zip_file(
+    stream: BinaryIO, what: str, kind: type[BuilderError], *, most: int
+) -> Iterator[zipfile.ZipFile]:
+    """Yields the archive in `stream`, whose list of entries was looked at before it is taken apart.
+
+    Args:
+        stream: stays open.
+        what: the list of entries, for messages.
+        kind: what is raised where the list is damaged or has more than `most` entries.
+        most: entries.
+    """
+    guarded = _Guarded(stream, most, lambda why: kind(f"{what} {why}"))
+    with damage_of(what, kind):
+        file = zipfile.ZipFile(guarded)
+    guarded.is_open = True
+    with file:
+        if len(file.filelist) > most:
+            raise kind(f"{what} has {len(file.filelist):,} entries; {most:,} is a lot")
+        yield file
+
+
+class _Guarded:
+    """A stream for zipfile, which reads the whole list of entries at once and trusts it."""
+
+    def __init__(self, stream: BinaryIO, most: int, refuse: Callable[[str], BuilderError]) -> None:
+        self._stream, self._most, self._refuse = stream, most, refuse
+        self.is_open = False
+        """True once the list of entries was read: what is read then are entries."""
+        self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Returns bytes; refuses a list of entries that is too long, or made to be slow."""
+        if self.is_open or size <= _SMALL_READ:
+            return self._stream.read(size if size >= 0 else _SMALL_READ)
+        if size > _MAX_DIRECTORY:
+            raise self._refuse(f"has {size:,} bytes; {_MAX_DIRECTORY:,} is a lot")
+        data = self._stream.read(size)
+        count = data.count(_SIGNATURE)
+        if count > self._most:
+            raise self._refuse(f"has {count:,} entries; {self._most:,} is a lot")
+        if any(extra > _MAX_EXTRA for extra in _list_extras(data)):
+            raise self._refuse(f"has more than {_MAX_EXTRA:,} bytes of extra fields for an entry")
+        return data
+
+
+def _list_extras(data: bytes) -> Iterator[int]:
+    """Yields the lengths of the extra fields of entries, as far as the list is one."""
+    at = 0
+    while at + _CENTRAL.size <= len(data):
+        signature, name, extra, comment = _CENTRAL.unpack_from(data, at)
+        if signature != _SIGNATURE:
+            return
+        yield extra
+        at += _CENTRAL.size + name + extra + comment
 
 
 @contextmanager
@@ -96,11 +168,11 @@ def damage_of(what: str, kind: type[BuilderError]) -> Iterator[None]:
     hint = "copy or make the file again; `unzip -t FILE` shows what is wrong with it"
     try:
         yield
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise kind(
             f"{what} is damaged or truncated ({type(error).__name__}: {error})", hint=hint
         ) from error
     except OSError as error:
-        if error.errno != errno.EINVAL:
+        if error.errno not in {None, errno.EINVAL}:
             raise
         raise kind(f"{what} points outside of the file", hint=hint) from error

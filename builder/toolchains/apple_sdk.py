@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from builder.core.manifest import parse_json
 from builder.core.targets import Target, format_os_version, parse_os_version
 from builder.core.toolchain import AppleSdk
 from builder.errors import ToolchainError
@@ -55,7 +56,7 @@ def find_sdk(folder: Path, target: Target) -> AppleSdk:
 def parse_settings(text: str, sdk: str) -> SdkSettings | None:
     """Returns what `SDKSettings.json` says of the platform that xcrun calls `sdk`; None without."""
     try:
-        data = json.loads(text)
+        data: Any = parse_json(text)
         described = data["SupportedTargets"][sdk]
         return SdkSettings(
             name=f"{sdk}{data['Version']}",
@@ -63,7 +64,7 @@ def parse_settings(text: str, sdk: str) -> SdkSettings | None:
             newest=parse_os_version(described["MaximumDeploymentTarget"].removesuffix(".99")),
             archs=tuple(map(str, described["Archs"])),
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import tomllib
@@ -13,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from builder.core.manifest import Fields, parse_json
 from builder.core.toolchain import Ndk
 from builder.errors import ToolchainError
 from builder.system.process import Runner
@@ -115,17 +115,19 @@ def _read_ndk(root: Path) -> Ndk | None:
     compilers = root / "toolchains/llvm/prebuilt" / host
     try:
         found = _REVISION.search((root / "source.properties").read_text())
-        platforms = json.loads((root / "meta/platforms.json").read_text())
+        platforms = Fields(parse_json((root / "meta/platforms.json").read_text()), "platforms")
+        oldest, newest = platforms.integer("min"), platforms.integer("max")
+        revision = parse_version(found[1]) if found else ()
     except (OSError, ValueError):
         return None
-    if not found or not host or not (compilers / "bin").is_dir():
+    if not revision or not host or not (compilers / "bin").is_dir():
         return None
     return Ndk(
         root=root,
         compilers=compilers,
-        revision=parse_version(found[1]),
-        oldest_api=int(platforms["min"]),
-        newest_api=int(platforms["max"]),
+        revision=revision,
+        oldest_api=oldest,
+        newest_api=newest,
     )
 
 

@@ -11,6 +11,7 @@ from builder.core.macho import MachFile, read_macho, read_members
 from builder.core.policies import PolicyFinding, PolicyReport, Verdict
 from builder.core.targets import Platform, Target, format_os_version
 from builder.core.tbd import parse_stub
+from builder.errors import ToolchainError
 from builder.verify.apple_policies import ApplePolicies, StubPolicy, load_apple_policies
 from builder.verify.apple_rules import APPLE_CHECKS, Slice
 from builder.verify.policies import Rule
@@ -90,7 +91,12 @@ def _check(
         return
     sdk = sdks.get(binary.target.platform)
     names, stubs = binary.frameworks, policies.stubs
-    system = read_system(sdk, binary.target, binary.arch, stubs, names) if sdk else None
+    try:
+        system = read_system(sdk, binary.target, binary.arch, stubs, names) if sdk else None
+    except (OSError, ValueError) as error:
+        raise ToolchainError(
+            f"the SDK at {sdk} cannot be read: {error}", hint="name another: --apple-sdk DIR"
+        ) from error
     subject = Slice(
         target=binary.target,
         arch=binary.arch,

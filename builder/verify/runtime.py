@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
 
 from builder.core.inputs import SCALAR
+from builder.core.manifest import Fields, parse_json
 from builder.core.nesting import Group, InputSpec, Number
 from builder.core.operators import Operator
 from builder.core.tensors import DType, Tensor, TensorSpec
@@ -25,6 +24,9 @@ from builder.verify.located import Runtime
 _MISSING_OPERATORS = re.compile(r"this runtime lacks operators of the model: (?P<names>[\w:., ]+)")
 """What cmake/runtime/verifier/code.cpp throws."""
 
+_LONGEST_LINE, _LONGEST_NAME, _MAX_DIMENSIONS = 1 << 20, 200, 64
+_LONGEST = 1e9
+"""Seconds."""
 _WITHOUT_KERNELS = re.compile(
     r'this runtime was built without kernels for dtype (?P<dtype>\w+), and "[^"]*" was asked for it'
 )
@@ -142,9 +144,13 @@ def parse_outcome(output: str, *, folder: Path) -> RunOutcome:
     """
     try:
         value = _last_object(output)
-        outputs = tuple(_read_output(item, folder) for item in value["outputs"])
-        return RunOutcome(outputs=outputs, seconds=float(value["seconds"]))
-    except (KeyError, TypeError, ValueError, OSError) as error:
+        items = value.items("outputs")
+        files = [Fields(item, "an output").text("file") for item in items]
+        if len(set(files)) != len(files):
+            raise ValueError("several outputs in one file")  # noqa: TRY301 - as other damage
+        outputs = tuple(_read_output(Fields(item, "an output"), folder) for item in items)
+        return RunOutcome(outputs=outputs, seconds=_seconds(value.get("seconds")))
+    except (ValueError, OSError) as error:
         raise VerificationError(
             f"the runtime's program printed what builder cannot read: {error}",
             hint="build the runtime again with this builder",
@@ -155,7 +161,10 @@ def parse_missing_operators(output: str) -> tuple[Operator, ...]:
     """Returns the operators that a runtime says it cannot find; empty when it says nothing."""
     found = _MISSING_OPERATORS.search(output)
     names = found["names"].split(", ") if found else []
-    return tuple(sorted({Operator.parse(name) for name in names if "::" in name}))
+    try:
+        return tuple(sorted({Operator.parse(name) for name in names if "::" in name}))
+    except ValueError:
+        return ()  # the model's own text, which is shown as it is
 
 
 def _run(host: Host, command: tuple[str, ...], runtime: Runtime) -> Completed:
@@ -169,7 +178,9 @@ def _run(host: Host, command: tuple[str, ...], runtime: Runtime) -> Completed:
 
 
 def _failed(completed: Completed, model: Path, runtime: Runtime) -> VerificationError:
-    if missing := parse_missing_operators(completed.output):
+    told = parse_missing_operators(completed.output)
+    # a model can print that line too; what the runtime has is not what it lacks
+    if missing := sorted(set(told) - set(runtime.manifest.operators)):
         return VerificationError(
             f"{runtime.root} lacks {len(missing)} operators of {model.name}: "
             f"{', '.join(map(str, missing))}",
@@ -192,27 +203,41 @@ def _failed(completed: Completed, model: Path, runtime: Runtime) -> Verification
 def _list_files(output: str) -> list[str]:
     """Returns the names of the outputs' files; none where that cannot be read."""
     try:
-        names = [str(item["file"]) for item in _last_object(output)["outputs"]]
-    except (KeyError, TypeError, ValueError):
+        items = _last_object(output).items("outputs")
+        names = [Fields(item, "an output").text("file") for item in items]
+    except ValueError:
         return []
-    return [name for name in names if Path(name).name == name]
+    return [name for name in names if _is_file_name(name)]
 
 
-def _last_object(output: str) -> Mapping[str, Any]:
+def _last_object(output: str) -> Fields:
     for line in reversed(output.splitlines()):
         if line.lstrip().startswith("{"):
-            value: dict[str, Any] = json.loads(line)
-            return value
+            return Fields(parse_json(line, most=_LONGEST_LINE), "its last line")
     raise ValueError("no JSON line in its output")
 
 
-def _read_output(item: Mapping[str, Any], folder: Path) -> Tensor:
-    shape, file = item["shape"], str(item["file"])
-    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+def _seconds(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < _LONGEST:
+        raise ValueError(f"no time of a forward call: {value!r:.60}")
+    return float(value)
+
+
+def _is_file_name(text: str) -> bool:
+    return Path(text).name == text and "\0" not in text and len(text) < _LONGEST_NAME
+
+
+def _is_dimension(size: object) -> bool:
+    return type(size) is int and 0 <= size < 1 << 62
+
+
+def _read_output(item: Fields, folder: Path) -> Tensor:
+    shape, file = item.items("shape"), item.text("file")
+    if len(shape) > _MAX_DIMENSIONS or not all(map(_is_dimension, shape)):
         raise ValueError(f"not a shape: {shape!r:.60}")
-    if Path(file).name != file:
+    if not _is_file_name(file):
         raise ValueError(f"not a file's name: {file!r:.60}")
-    spec = TensorSpec(DType(str(item["dtype"])), tuple(shape))
+    spec = TensorSpec(DType(item.text("dtype")), tuple(shape))  # type: ignore[arg-type]
     wanted = prod(spec.shape) * spec.dtype.itemsize
     if (found := (folder / file).stat().st_size) != wanted:
         raise ValueError(f"{file} has {found} bytes, {spec} takes {wanted}")

@@ -27,6 +27,19 @@ from builder.verify.contents import compare_contents
 from builder.verify.located import has_runtime
 
 SUFFIX = ".xcframework"
+_MAX_XML, _MAX_BINARY = 1 << 20, 1 << 13
+"""Bytes of an Info.plist; Xcode writes XML. Binary lists may refer to one list again and again."""
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ExpatError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What plistlib raises for damaged files, and what entries of other types lead to."""
 _PROCESSORS = {"arm64": "aarch64"}
 """Apple's name of a processor -> that of targets, where they differ."""
 
@@ -85,10 +98,11 @@ def read_binaries(
         ConfigurationError: `Info.plist` or a library cannot be read, or is for another system.
     """
     slices = _list_slices(framework)
+    seen: set[Path] = set()
     for entry in _read_entries(framework):
         try:
-            platform, path, files = _read_slice(framework, entry)
-        except (KeyError, TypeError, ValueError, OSError) as error:
+            platform, path, files = _read_slice(framework, entry, seen)
+        except (*_DAMAGE, OSError) as error:
             raise ConfigurationError(
                 f"{framework} has a slice that cannot be read: {error}",
                 hint="builder checks static libraries for iOS and its simulator",
@@ -124,36 +138,46 @@ def _list_slices(framework: Path) -> Mapping[str, SliceEntry]:
 
 
 def _read_slice(
-    framework: Path, entry: Mapping[str, Any]
+    framework: Path, entry: Mapping[str, Any], seen: set[Path]
 ) -> tuple[Platform, str, dict[str, bytes]]:
-    """Returns the platform of a slice, the path of its library, and that for each processor."""
+    """Returns the platform of a slice, the path of its library, and that for each processor.
+
+    The library is added to those that were `seen`; ValueError when it is one of them.
+    """
     variant = entry.get("SupportedPlatformVariant")
     name = f"{entry['SupportedPlatform']}-{variant}" if variant else entry["SupportedPlatform"]
     path = f"{entry['LibraryIdentifier']}/{entry.get('BinaryPath') or entry['LibraryPath']}"
-    data = _stay_inside(framework, path).read_bytes()
-    alone = dict.fromkeys(entry["SupportedArchitectures"][:1], data)
-    return Platform(name), path, split_architectures(data) or alone
+    file = _stay_inside(framework, path)
+    if file in seen:
+        raise ValueError(f"{path!r:.120} is the library of another slice too")
+    seen.add(file)
+    data = file.read_bytes()
+    (arch, *_) = entry["SupportedArchitectures"]
+    if not isinstance(arch, str):
+        raise ValueError(f"no name of a processor: {arch!r:.60}")  # noqa: TRY004 - as other damage
+    return Platform(name), path, split_architectures(data) or {arch: data}
 
 
 def _read_entries(framework: Path) -> list[dict[str, Any]]:
     try:
-        info = plistlib.loads((framework / "Info.plist").read_bytes())
+        data = (framework / "Info.plist").read_bytes()
+        if len(data) > (_MAX_BINARY if data.startswith(b"bplist") else _MAX_XML):
+            raise ValueError(f"an Info.plist of {len(data):,} bytes")
+        info = plistlib.loads(data)
         return [dict(entry) for entry in info["AvailableLibraries"]]
-    except (
-        OSError,
-        plistlib.InvalidFileException,
-        ExpatError,
-        KeyError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except (*_DAMAGE, OSError) as error:
+        why = str(error) if isinstance(error, ValueError | OSError) else type(error).__name__
         raise ConfigurationError(
-            f"{framework} is no xcframework: {error or 'Info.plist cannot be read'}",
+            f"{framework} is no xcframework: its Info.plist cannot be read ({why})",
             hint="an xcframework is a folder with an Info.plist",
         ) from error
 
 
 def _stay_inside(framework: Path, path: str) -> Path:
-    if ".." in path.split("/") or path.startswith("/"):
-        raise ValueError(f"{path!r} leaves the xcframework")
-    return framework / path
+    """Returns the file at `path`, whatever links lead to it; ValueError when it is outside."""
+    file = (framework / path).resolve()
+    if ".." in path.split("/") or not file.is_relative_to(framework.resolve()):
+        raise ValueError(f"{path!r:.120} leaves the xcframework")
+    if not file.is_file():
+        raise ValueError(f"{path!r:.120} is no file")
+    return file

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 import struct
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from tests.fuzz.mutators import pickles, raw
@@ -162,23 +162,32 @@ class _Walker:
             self.add(scalar, at + distance, owner)
 
 
+@lru_cache(maxsize=16)
+def _group(data: bytes) -> dict[str, list[Place]]:
+    """Returns the places by table; under `targets`, where strings, vectors and tables begin."""
+    groups: dict[str, list[Place]] = {}
+    for place in find_places(data):
+        groups.setdefault(place.table, []).append(place)
+        if place.kind in {"length", "vtable"}:
+            groups.setdefault("targets", []).append(place)
+    return groups
+
+
 def mutate(data: bytes, rng: random.Random) -> bytes:
     """Returns a file with one to four places changed, or some of its bytes."""
     if rng.random() < 0.1:
         return raw.mutate(data, rng)
-    places = find_places(data)
-    if not places:
+    groups = _group(data)
+    tables = sorted(groups.keys() - {"targets"})
+    if not tables:
         return raw.mutate(data, rng)
     changed = bytearray(data)
-    tables = sorted({place.table for place in places})
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
-        table = rng.choice(tables)
-        place = rng.choice([p for p in places if p.table == table])
-        _change(changed, place, places, rng)
+        _change(changed, rng.choice(groups[rng.choice(tables)]), groups.get("targets", []), rng)
     return bytes(changed)
 
 
-def _change(data: bytearray, place: Place, places: list[Place], rng: random.Random) -> None:
+def _change(data: bytearray, place: Place, targets: list[Place], rng: random.Random) -> None:
     if place.kind == "text":
         _change_text(data, place, rng)
         return
@@ -191,27 +200,20 @@ def _change(data: bytearray, place: Place, places: list[Place], rng: random.Rand
         return
     (value,) = layout.unpack_from(data, place.at)
     bits = 8 * layout.size
-    number = _pick(place, value, places, rng) % 2**bits
+    number = _pick(place, value, targets, rng) % 2**bits
     data[place.at : place.at + layout.size] = number.to_bytes(layout.size, "little")
 
 
-def _pick(place: Place, value: int, places: list[Place], rng: random.Random) -> int:
+def _pick(place: Place, value: int, targets: list[Place], rng: random.Random) -> int:
     if place.kind == "slot" and rng.random() < 0.6:
         return 0  # the field becomes absent
-    if place.kind == "offset" and rng.random() < 0.6:
-        return rng.choice(list(_targets(places))) - place.at
+    if place.kind == "offset" and targets and rng.random() < 0.6:
+        return rng.choice(targets).at - place.at
     if place.kind == "u8" and place.table == "IValue":
         return rng.randrange(18)
     if place.kind == "i8" and place.table == "Instruction":
         return rng.randrange(-1, 60)
     return raw.pick_number(rng, value)
-
-
-def _targets(places: list[Place]) -> Iterator[int]:
-    """Yields where strings, vectors and tables begin."""
-    for place in places:
-        if place.kind in {"length", "vtable"}:
-            yield place.at
 
 
 def _change_text(data: bytearray, place: Place, rng: random.Random) -> None:

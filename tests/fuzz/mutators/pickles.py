@@ -227,7 +227,8 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
 def change(root: Node, rng: random.Random) -> None:
     """Changes one value below `root`, which stays."""
     nodes = list(walk(root))
-    chosen = [node for node in nodes if _kind(node) == rng.choice(_KINDS)] or nodes
+    kind = rng.choice(_KINDS)
+    chosen = [node for node in nodes if _kind(node) == kind] or nodes
     node = rng.choice(chosen)
     _CHANGES.get(_kind(node), _change_any)(node, nodes, rng)
 

@@ -51,7 +51,7 @@ def pick_text(rng: random.Random, near: str = "") -> str:
         return near[:at] + rng.choice(TEXTS) + near[at:]
     if choice < 0.8:
         return near[:at] + near[at + rng.randrange(1, 4) :]
-    return near * rng.choice((2, 3, 50)) if choice < 0.9 else near[: at + 1]
+    return near[:2000] * rng.choice((2, 3, 50)) if choice < 0.9 else near[: at + 1]
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:

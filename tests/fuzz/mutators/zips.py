@@ -12,7 +12,9 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
+from builder.system.zips import DAMAGE
 from tests.fuzz.mutators import raw
 
 _LOCAL = struct.Struct("<4s5H3I2H")
@@ -33,13 +35,18 @@ class Entry:
 
 def unpack(data: bytes) -> list[Entry]:
     """Returns the entries of an archive that is fine; ValueError when it is not."""
+    return list(_unpack(data))
+
+
+@lru_cache(maxsize=32)
+def _unpack(data: bytes) -> list[Entry]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return [
                 Entry(info.filename.encode("utf-8", "surrogateescape"), archive.read(info))
                 for info in archive.infolist()
             ]
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, zlib.error) as error:
+    except (*DAMAGE, OSError) as error:
         raise ValueError("no archive") from error
 
 

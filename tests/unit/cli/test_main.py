@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import errno
+import json
+import re
 import sys
+from pathlib import Path
 
 import click
 import pytest
 from samples import make_toolchain
 
+import builder
 from builder import __version__, api
 from builder.api import planning, toolchains
 from builder.cli import ops
+from builder.cli.console import print_json, print_table
 from builder.cli.main import COMMANDS, cli, main
 from builder.errors import (
     BuilderError,
@@ -74,8 +79,8 @@ def test_errors_become_exit_codes_with_message_and_hint(fail, capsys, error, cod
 
 def test_every_error_type_is_covered_and_every_code_documented():
     kinds = {kind.exit_code for kind in (*BuilderError.__subclasses__(), BuilderError)}
-    assert kinds == set(ExitCode) - {ExitCode.OK}
-    for code in kinds:
+    assert kinds == set(ExitCode) - {ExitCode.OK, ExitCode.INTERNAL}
+    for code in {*kinds, ExitCode.INTERNAL}:
         assert f"{int(code)} " in (cli.epilog or "")
 
 
@@ -114,15 +119,55 @@ def test_interruption_says_how_to_go_on(fail, capsys):
     assert "run the same command again" in capsys.readouterr().err
 
 
-def test_a_defect_is_not_hidden(monkeypatch):
-    @click.command("ops")
-    def command() -> None:
-        raise ZeroDivisionError
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError("x / 0"), MemoryError(), RecursionError("deep")]
+)
+def test_a_defect_says_what_to_report(fail, capsys, error):
+    assert fail(error) == 70
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: this is a bug of builder: {type(error).__name__}")
+    assert str(error) in said
+    assert f"builder {__version__}, Python 3" in said
+    assert "  builder ops\n" in said
+    assert "builder --debug ops" in said
+    assert "Traceback" not in said
+    assert fail(error, "--debug") == 70
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
 
-    monkeypatch.setattr(ops, "command", command)
-    monkeypatch.setattr(sys, "argv", ["builder", "ops"])
-    with pytest.raises(ZeroDivisionError):
-        main()
+
+def test_a_defect_names_the_place_in_builder(monkeypatch, run, capsys):
+    monkeypatch.setattr("builder.models.reading.Path.is_dir", lambda _: int("x"))
+    assert run("ops", "a.ptl") == 70
+    said = capsys.readouterr().err
+    assert re.search(r"ValueError: .*, builder/models/reading\.py:\d+\n", said)
+
+
+HOSTILE = "a\x1b]0;title\x07\x9b31m\u202eb\r\x7f\u2066\udc9b\ud800"
+ESCAPED = r"a\x1b]0;title\x07\x9b31m\u202eb\x0d\x7f\u2066\x9b\ud800"
+
+
+def test_texts_of_files_cannot_control_the_terminal(fail, capsys):
+    fail(ModelError(f"line\n\t{HOSTILE}", hint=HOSTILE), "--debug")
+    said = capsys.readouterr().err
+    assert said.endswith(f"error: line\n\t{ESCAPED}\nhint: {ESCAPED}\n")
+    assert not set(HOSTILE) - {"a", "b", "]", "0", ";", "3", "1", "m", *"title"} & set(said)
+    fail(click.UsageError(HOSTILE))
+    assert ESCAPED in capsys.readouterr().err
+    fail(OSError(errno.EACCES, "Permission denied", HOSTILE))
+    assert ESCAPED in capsys.readouterr().err
+    fail(ZeroDivisionError(HOSTILE))
+    assert ESCAPED in capsys.readouterr().err
+
+
+def test_all_that_the_command_line_prints_is_escaped():
+    """`click.echo` and `print` stand in one module only."""
+    folder = Path(builder.__file__).parent
+    for path in folder.rglob("*.py"):
+        found = re.findall(
+            r"\bclick\.s?echo\(|(?<![\w.])print\(|\bstd(?:out|err)\.write\(", path.read_text()
+        )
+        allowed = path.name in {"console.py", "completion.py"}
+        assert allowed or not found, f"{path}: {found}"
 
 
 @pytest.mark.parametrize(
@@ -174,3 +219,18 @@ def test_an_exit_code_of_a_command_is_passed_on(run, monkeypatch):
 
     monkeypatch.setattr(ops, "command", command)
     assert run("ops") == 8
+
+
+def test_one_long_name_does_not_pad_every_row(capsys):
+    print_table(("name", "bytes"), [("n" * 60_000, 1), ("short", 2), ("a\nb", 3)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2] == "n" * 60_000 + "      1"
+    assert lines[3] == "short".ljust(120) + "      2"
+    assert lines[4] == r"a\x0ab".ljust(120) + "      3"
+
+
+def test_json_stays_json_whatever_names_hold(capsys):
+    print_json({HOSTILE: [HOSTILE + "\x00\u2028"]})
+    said = capsys.readouterr().out
+    assert json.loads(said) == {HOSTILE: [HOSTILE + "\x00\u2028"]}
+    assert said.isascii()

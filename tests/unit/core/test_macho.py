@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 
 import pytest
 from hypothesis import given
@@ -79,3 +80,49 @@ def test_a_universal_file_holds_each_processors_own():
     assert ARM64.to_bytes(4, "big") in joined
     with pytest.raises(ValueError, match="truncated"):
         split_architectures(joined[:-1])
+
+
+def change_symbols(data: bytes, name: int, symbols: int, *, step: int = 0) -> bytes:
+    """Returns an object with another table: all names begin in one text of `name` letters."""
+    changed = bytearray(data)
+    at = data.index(struct.pack("<II", 2, 24))
+    table = b"".join(struct.pack("<IBBHQ", 1 + step * n, 0x0F, 1, 0, 0) for n in range(symbols))
+    texts = b"\0" + b"_" * name + b"\0"
+    start = len(data)
+    struct.pack_into("<IIII", changed, at + 8, start, symbols, start + len(table), len(texts))
+    return bytes(changed) + table + texts
+
+
+def test_a_name_that_symbols_share_is_one_text():
+    symbols = read_macho(change_symbols(make_object(), 60_000, 5000)).symbols
+    assert len({id(symbol.name) for symbol in symbols}) == 1
+
+
+@pytest.mark.parametrize(("name", "symbols", "step"), [(70_000, 1, 0), (60_000, 500, 1)])
+def test_names_too_long_or_overlapping_are_refused(name, symbols, step):
+    with pytest.raises(ValueError, match=r"far too long|overlap"):
+        read_macho(change_symbols(make_object(), name, symbols, step=step))
+
+
+def test_parts_of_a_universal_file_do_not_overlap():
+    entries = b"".join(struct.pack(">IIIII", number, 0, 100, 1000, 0) for number in (1, 2))
+    data = struct.pack(">II", 0xCAFEBABE, 2) + entries
+    with pytest.raises(ValueError, match="overlap"):
+        split_architectures(data.ljust(1100, b"x"))
+
+
+def test_sections_do_not_overlap():
+    content = (("__TEXT", "__text", 0x80000400, bytes(400)),) * 2
+    data = bytearray(make_object(sections=content))
+    for place in (32 + 72, 32 + 72 + 80):
+        struct.pack_into("<QI", data, place + 40, len(data), 0)
+    with pytest.raises(ValueError, match="overlap"):
+        read_macho(bytes(data))
+
+
+def test_a_file_has_one_symbol_table():
+    data = bytearray(make_object())
+    at = data.index(struct.pack("<II", 0x32, 24))
+    data[at : at + 24] = struct.pack("<IIIIII", 2, 24, 0, 0, 0, 0)
+    with pytest.raises(ValueError, match="several symbol tables"):
+        read_macho(bytes(data))

@@ -30,3 +30,8 @@ def test_names_are_checked_to_their_end(text):
     name, _, overload = text.partition(".")
     with pytest.raises(ValueError, match="not an operator"):
         Operator(name, overload)
+
+
+def test_a_library_of_endless_operators_is_compared_in_part():
+    known = {f"aten::add_{number}" for number in range(100_000)} | {"aten::" + "a" * 100_000}
+    assert len(near_names("aten::add_", known)) == 3

@@ -76,3 +76,31 @@ def test_what_is_rendered_is_read():
 def test_what_is_no_stub_is_refused(text):
     with pytest.raises(ValueError, match=r"no text stub|Expecting"):
         parse_stub(text or "just text", "arm64-ios")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "--- !tapi-tbd\n\n...\n",
+        "--- !tapi-tbd\n- a\n",
+        YAML.replace("[ _strlen", "[ [ a ], _strlen"),
+        YAML.replace("symbols:         [ _sin ]", "symbols: _sin"),
+        '{"main_library": [[]]}',
+        '{"main_library": {}, "libraries": [0]}',
+        '{"main_library": {"target_info": [{"target": "arm64-ios"}], "exported_symbols": '
+        '[{"text": {"global": [1]}}]}}',
+        "[" * 100_000,
+        '{"a": ' + "[" * 100_000,
+        "a: &a [x]\nexports: [*a]\n",
+    ],
+)
+def test_damaged_stubs_are_value_errors(text):
+    with pytest.raises(ValueError):  # noqa: PT011 - the parsers have their own words
+        parse_stub(text, "arm64-ios")
+
+
+def test_words_that_yaml_takes_for_others_are_names():
+    odd = {"on", "1", "~"}
+    assert parse_stub(render_stub("x", odd, ["arm64-ios"]), "arm64-ios") == odd
+    plain = YAML.replace("_weak ]", "_weak, On, 12, 1:1 ]")
+    assert parse_stub(plain, "arm64-ios") >= {"On", "12", "1:1"}

@@ -91,3 +91,10 @@ callees = st.builds(
 def test_any_code_is_read_and_only_its_constants_are_codes(steps, operators, constants):
     found = find_dtype_codes(steps, operators, constants)
     assert found is None or found <= set(constants)
+
+
+def test_an_instruction_that_names_many_registers_is_paid_for():
+    told = []
+    code = [Instruction("STOREN", 1, 65_535), Instruction("RET", 0, 0)]
+    find_dtype_codes(code, [Callee("aten::to.dtype", 5)], [], spend=told.append)
+    assert sum(told) >= 65_535

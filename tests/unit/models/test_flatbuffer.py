@@ -65,11 +65,28 @@ def test_lengths_beyond_the_end_are_model_errors(length):
         list(root(content).tables(0))
 
 
+def texts_of(count: int, region: bytes, *, step: int) -> bytes:
+    """A root table with a vector of texts: every `step` bytes of `region` one begins."""
+    offsets = (4 * (count - index) + step * index for index in range(count))
+    content = one_table(struct.pack("<I", 4)) + struct.pack("<I", count)
+    return content + b"".join(struct.pack("<I", offset) for offset in offsets) + region
+
+
 def test_shared_parts_cannot_multiply_the_work(monkeypatch):
-    monkeypatch.setattr("builder.models.flatbuffer.MAX_STEPS", 5000)
-    text = struct.pack("<I", 6400) + bytes(6400)
-    count = 500
-    offsets = b"".join(struct.pack("<I", 4 * (count - i)) for i in range(count))
-    content = one_table(struct.pack("<I", 4)) + struct.pack("<I", count) + offsets + text
-    with pytest.raises(ModelError, match="more than 5,000 steps"):
-        list(root(content).strings(0))
+    monkeypatch.setattr("builder.models.flatbuffer._FREE_STEPS", 100)
+    table = root(texts_of(500, struct.pack("<I", 6400) + bytes(6400), step=0))
+    assert set(table.strings(0)) == {"\0" * 6400}
+    with pytest.raises(ModelError, match="more steps to read"):
+        [list(table.strings(0)) for _ in range(30)]
+
+
+def test_equal_texts_are_decoded_once():
+    table = root(texts_of(500, struct.pack("<I", 6400) + bytes(6400), step=0))
+    assert len(list(table.strings(0))) == 500
+    assert table.buffer.texts == 6400
+
+
+def test_overlapping_texts_cannot_multiply_the_memory():
+    region = struct.pack("<I", 4096) * 4000
+    with pytest.raises(ModelError, match="more steps to read"):
+        list(root(texts_of(2900, region, step=4)).strings(0))

@@ -225,3 +225,35 @@ def test_a_library_that_the_runtime_needs_lies_beside_it(linked, tmp_path):
     assert (made.root / "lib/libc++_shared.so").read_text() == "C++ runtime"
     manifest = parse_manifest(made.manifest.read_text())
     assert "lib/libc++_shared.so" in manifest.files
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 200_000, '{"file":' * 100_000, "[" + "[]," * 2_000_000 + "0]"]
+)
+def test_deep_and_endless_texts_are_no_size_reports(text):
+    with pytest.raises(ValueError, match=r"nested too deeply|more than|not a size report"):
+        parse_size_report(text)
+
+
+@pytest.mark.parametrize("size", [10**400, 1 << 50, True, 1.5, None, "1", [1]])
+@pytest.mark.parametrize("field", ["file", "sections"])
+def test_sizes_that_are_none_are_refused(field, size):
+    value = json.loads(render_size_report(SIZE))
+    value[field] = {".text": size} if field == "sections" else size
+    with pytest.raises(ValueError, match="is no size"):
+        parse_size_report(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    "price",
+    [
+        {"exclusive": 10**400, "inclusive": 2, "models": []},
+        {"exclusive": True, "inclusive": 2, "models": []},
+        {"exclusive": 1, "inclusive": 2, "models": [1]},
+        {"exclusive": 1, "inclusive": 2, "models": "m"},
+    ],
+)
+def test_prices_of_other_types_are_refused(price):
+    value = {**json.loads(render_size_report(SIZE)), "operators": {"aten::relu": price}}
+    with pytest.raises(ValueError, match="no price of an operator"):
+        parse_size_report(json.dumps(value))

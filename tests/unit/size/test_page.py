@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -83,3 +84,20 @@ def test_operators_are_sorted_by_price(page):
     cells = [text for tag, text in Elements(page).texts if tag == "td"]
     start = cells.index("aten::mul")
     assert cells[start : start + 4] == ["aten::mul", "2,005", "42,005", "aten::neg"]
+
+
+def test_more_parts_than_can_be_told_apart_are_one():
+    count = 300
+    graph = replace(
+        make_reference_graph(),
+        names=("n",) * count,
+        sizes=tuple(range(1, count + 1)),
+        units=tuple(f"unit{number}" for number in range(count)),
+        unit_of=tuple(range(count)),
+        targets=((),) * count,
+        operators={},
+    )
+    page = render_page("linux-x86_64", replace(REPORT, file=sum(graph.sizes)), graph)
+    assert "201 smaller parts" in page
+    assert "<td>unit299</td>" in page
+    assert "<td>unit0</td>" not in page

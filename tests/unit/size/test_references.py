@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import make_reference_graph
 
+from builder.size import references
 from builder.size.references import parse_references, render_references
 
 GRAPH = make_reference_graph()
@@ -69,3 +70,53 @@ def test_endless_names_are_cut():
 def test_other_bytes_are_no_graph(data):
     with pytest.raises(ValueError):  # noqa: PT011 - json and gzip have their own messages
         parse_references(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        change(names=[1] * 9),
+        change(names="nine name"),
+        change(sizes=[1.5] * 9),
+        change(sizes=[10**400] * 9),
+        change(sizes=[True] * 9),
+        change(units=[1, 2]),
+        change(units={}),
+        change(unit_of=[True] * 9),
+        change(degrees=["1"] * 9),
+        change(degrees=[-1] * 9),
+        change(degrees=[10**30] + [0] * 8),
+        change(targets=[10**30] * 8),
+        change(targets=None),
+        change(roots=[None]),
+        change(operators=[["aten::add", 1]]),
+        change(operators={"aten::add": True}),
+        change(schema="1"),
+        change(schema=None),
+        gzip.compress(b'{"names": [' + b"[]," * 1000 + b"[]]}"),
+    ],
+)
+def test_values_of_other_types_are_value_errors(data):
+    with pytest.raises(ValueError):  # noqa: PT011 - json and gzip have their own messages
+        parse_references(data)
+
+
+def test_damage_inside_of_the_compression_is_a_value_error():
+    whole = render_references(GRAPH)
+    refused = 0
+    for place in range(len(whole)):
+        data = bytearray(whole)
+        data[place] ^= 0x55
+        try:
+            parse_references(bytes(data))
+        except ValueError:
+            refused += 1
+    assert refused > len(whole) / 2
+
+
+def test_what_unpacks_to_much_more_than_it_has_is_refused(monkeypatch):
+    data = gzip.compress(b" " * 3_000_000 + gzip.decompress(render_references(GRAPH)))
+    with pytest.raises(ValueError, match="unpacks to more than"):
+        parse_references(data)
+    monkeypatch.setattr(references, "_UNPACKED_FREE", 4_000_000)
+    assert parse_references(data) == GRAPH

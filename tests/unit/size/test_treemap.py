@@ -46,3 +46,10 @@ def test_the_example_of_the_paper():
 def test_nothing_and_no_room():
     assert lay_out([], Box(0, 0, 1, 1)) == []
     assert [box.width * box.height for box in lay_out([3, 1], Box(0, 0, 0, 5))] == [0, 0]
+
+
+def test_many_boxes_are_laid_out_and_weights_of_nothing_take_no_room():
+    boxes = lay_out([1.0] * 20_000, Box(0, 0, 1000, 1000))
+    assert sum(box.width * box.height for box in boxes) == pytest.approx(1e6)
+    assert len(lay_out([1e-300, 1e-310, 0.0], Box(0, 0, 1, 1))) == 3
+    assert len(lay_out([float(1 << 50), 1.0], Box(0, 0, 1e-200, 1e-200))) == 2

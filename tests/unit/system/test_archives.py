@@ -1,3 +1,4 @@
+import gzip
 import io
 import tarfile
 import zipfile
@@ -8,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.errors import SourceError
+from builder.system import archives
 from builder.system.archives import extract_archive, strip_components
+from tests.fuzz.mutators.zips import Entry, pack
 
 
 def entry(name, content=b"", **fields):
@@ -185,5 +188,90 @@ def test_a_wheel_is_held_to_its_size_and_to_one_entry_for_each_name(tmp_path):
 
 def test_a_damaged_wheel_is_named(tmp_path):
     (tmp_path / "a.whl").write_bytes(b"PK no zip")
-    with pytest.raises(SourceError, match=r"a.whl cannot be read as an archive"):
+    with pytest.raises(SourceError, match=r"a.whl, which lists its entries, is damaged"):
         extract_archive(tmp_path / "a.whl", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ((entry("a", b"1"), entry("a/b", b"2")), "a file and a folder"),
+        ((entry("a/b", b"1"), entry("a", b"2")), "a file and a folder"),
+        ((entry("n" * 300, b"1"),), "a name that no file can have"),
+        ((link("a", "x"), entry("a/b", b"1")), "goes through a link"),
+        ((link("a", "b/" + "n" * 300),), ""),
+    ],
+)
+def test_names_that_a_file_system_refuses(tmp_path, entries, words):
+    make(tmp_path / "a.tar", *entries)
+    if not words:  # a link to nothing is left out, however long its target
+        extract_archive(tmp_path / "a.tar", tmp_path / "out")
+        assert list((tmp_path / "out").iterdir()) == []
+        return
+    with pytest.raises(SourceError, match=words):
+        extract_archive(tmp_path / "a.tar", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.tar.bz2", "a.tar.xz"])
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_an_archive_far_larger_than_its_file_is_not_unpacked(
+    tmp_path, monkeypatch, name, is_wanted
+):
+    monkeypatch.setattr(archives, "_UNPACKED_FREE", 1 << 20)
+    make(tmp_path / name, entry("zeros", bytes(2 << 20)), mode=f"w:{name[6:]}")
+    with pytest.raises(SourceError, match="far larger than its size"):
+        extract_archive(tmp_path / name, tmp_path / "out", wanted=lambda _: is_wanted)
+
+
+def test_a_wheel_far_larger_than_its_file_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "_UNPACKED_FREE", 1 << 20)
+    with zipfile.ZipFile(tmp_path / "a.whl", "w", zipfile.ZIP_DEFLATED) as stream:
+        stream.writestr("zeros", bytes(2 << 20))
+    with pytest.raises(SourceError, match="unpacks to more than"):
+        extract_archive(tmp_path / "a.whl", tmp_path / "out")
+
+
+@pytest.mark.parametrize("size", [5000, 1 << 32])
+def test_extended_headers_that_take_quadratic_time_are_refused(tmp_path, size):
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.XHDTYPE, size
+    (tmp_path / "a.tar").write_bytes(header.tobuf() + b"1" * 5000 + bytes(10_000))
+    with pytest.raises(SourceError, match="extended headers"):
+        extract_archive(tmp_path / "a.tar", tmp_path / "out")
+
+
+def test_many_extended_headers_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "_UNPACKED_FREE", 1 << 20)
+    monkeypatch.setattr(archives, "_UNPACKED_RATIO", 0)
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.XHDTYPE, 4096
+    (tmp_path / "a.tar").write_bytes((header.tobuf() + b"7 a=bcd".ljust(4096, b"\0")) * 20)
+    with pytest.raises(SourceError, match="extended headers"):
+        extract_archive(tmp_path / "a.tar", tmp_path / "out")
+
+
+def test_a_wheel_of_a_version_that_nobody_reads_is_an_error(tmp_path):
+    path = tmp_path / "a.whl"
+    path.write_bytes(pack([Entry(b"a", b"1", lies={"version": 99})]))
+    with pytest.raises(SourceError, match=r"zip file version 9\.9"):
+        extract_archive(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("size", [1 << 32, 8**11 - 1, 1 << 62])
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz"])
+def test_an_entry_longer_than_the_archive_ends(tmp_path, name, size):
+    info = tarfile.TarInfo("skipped")
+    info.size = size
+    pack_one = gzip.compress if name.endswith("gz") else bytes
+    (tmp_path / name).write_bytes(pack_one(info.tobuf(tarfile.GNU_FORMAT) + bytes(10_240)))
+    with pytest.raises(SourceError, match=r"longer than the archive|unexpected end"):
+        extract_archive(tmp_path / name, tmp_path / "out", wanted=lambda _: False)
+
+
+def test_the_size_of_an_extended_header_cannot_make_it_endless(tmp_path):
+    info = tarfile.TarInfo("skipped")
+    info.pax_headers = {"size": str(1 << 62)}
+    data = info.tobuf(tarfile.PAX_FORMAT) + bytes(10_240)
+    (tmp_path / "a.tar").write_bytes(data)
+    with pytest.raises(SourceError, match=r"longer than the archive|unexpected end"):
+        extract_archive(tmp_path / "a.tar", tmp_path / "out", wanted=lambda _: False)

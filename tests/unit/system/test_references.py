@@ -90,3 +90,10 @@ def test_truncated_files_are_refused(tmp_path_factory, keep: int) -> None:
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match="nowhere"):
         read_reference(tmp_path / "nowhere")
+
+
+def test_a_header_that_no_case_needs_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.reference.safetensors"
+    path.write_bytes((2 << 20).to_bytes(8, "little") + b"{" + b" " * (2 << 20) + b"}")
+    with pytest.raises(VerificationError, match="its header has 2,097,152 bytes"):
+        read_reference(path)

@@ -8,6 +8,7 @@ import pytest
 from builder.errors import ConfigurationError
 from builder.system import zips
 from builder.system.zips import open_zip
+from tests.fuzz.mutators.zips import Entry, pack
 
 
 @pytest.fixture
@@ -37,11 +38,59 @@ def test_nothing_larger_than_asked_for_is_unpacked(archive, limit, fits):
 
 
 def test_all_that_is_read_has_a_limit_too(archive, monkeypatch):
-    monkeypatch.setattr(zips, "MAX_BYTES", 1500)
+    monkeypatch.setattr(zips, "_UNPACKED_FREE", 1200)
+    monkeypatch.setattr(zips, "_UNPACKED_RATIO", 0)
     with open_zip(archive) as stream:
         stream.read("b/deep.txt")
-        with pytest.raises(ConfigurationError, match="more than 500"):
+        stream.read("b/deep.txt")
+        with pytest.raises(ConfigurationError, match="more than 400"):
             stream.read("b/deep.txt")
+
+
+def test_an_entry_unpacks_to_a_multiple_of_the_archive_only(tmp_path):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as stream:
+        stream.writestr("zeros", bytes(9 << 20))
+    with open_zip(path) as stream, pytest.raises(ConfigurationError, match="would unpack to"):
+        stream.read("zeros")
+
+
+def test_entries_without_a_name_are_entries(tmp_path):
+    path = tmp_path / "nameless.zip"
+    path.write_bytes(pack([Entry(b"", b"content"), Entry(b"folder/", b"")]))
+    with open_zip(path) as stream:
+        assert stream.names == ("",)
+        assert stream.read("") == b"content"
+
+
+def test_long_lists_are_counted_before_they_are_taken_apart(tmp_path, monkeypatch):
+    def never(*_):
+        raise AssertionError("zipfile reads the list")
+
+    path = tmp_path / "many.zip"
+    path.write_bytes(pack([Entry(b"%09d" % number, b"") for number in range(3000)]))
+    monkeypatch.setattr(zips, "MAX_MEMBERS", 2999)
+    monkeypatch.setattr(zipfile.ZipInfo, "_decodeExtra", never)
+    with pytest.raises(ConfigurationError, match="3,000 entries; 2,999 is a lot"), open_zip(path):
+        pass
+
+
+def test_extra_fields_that_take_quadratic_time_are_refused(tmp_path):
+    path = tmp_path / "extra.zip"
+    with zipfile.ZipFile(path, "w") as stream:
+        for number in range(4):
+            info = zipfile.ZipInfo(f"{number}")
+            info.extra = bytes(65_532)
+            stream.writestr(info, b"")
+    with pytest.raises(ConfigurationError, match="extra fields"), open_zip(path):
+        pass
+
+
+def test_an_end_that_says_more_than_a_file_has_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "lies.zip"
+    path.write_bytes(pack([Entry(b"a", b"")], end_lies={"size": 2**32 - 2}))
+    with pytest.raises(ConfigurationError, match="damaged"), open_zip(path):
+        pass
 
 
 def test_too_many_entries_and_entries_of_one_name_are_refused(archive, monkeypatch):
@@ -84,3 +133,20 @@ def test_damage_anywhere_is_an_error_that_says_so_or_harmless(archive):
         except ConfigurationError as error:
             told += bool(error.hint)
     assert told > 50
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_compressions_that_take_memory_as_they_like_are_not_read(tmp_path, method):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as stream:
+        stream.writestr("a", b"x" * 100)
+    with open_zip(path) as stream, pytest.raises(ConfigurationError, match="in a way that"):
+        stream.read("a")
+
+
+@pytest.mark.parametrize("lie", [{"method_said": 12}, {"offset": 2**32 - 2}])
+def test_entries_that_lie_of_themselves_are_errors(tmp_path, lie):
+    path = tmp_path / "a.zip"
+    path.write_bytes(pack([Entry(b"a", b"content", lies=lie)]))
+    with pytest.raises(ConfigurationError), open_zip(path) as stream:
+        stream.read("a")

@@ -243,3 +243,55 @@ def test_missing_operators_are_parsed() -> None:
 def test_specs_are_written_for_the_runner() -> None:
     assert format_spec(TensorSpec(DType.BOOL, (4,))) == "bool:4"
     assert format_spec(TensorSpec(DType.UINT8, ())) == "uint8:scalar"
+
+
+def outcome(outputs: str = "[]", seconds: str = "1") -> str:
+    return f'{{"outputs": {outputs}, "seconds": {seconds}}}'
+
+
+FILE = '{"dtype": "float32", "shape": [1], "file": "o"}'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        outcome(seconds="1" + "0" * 400),
+        outcome(seconds="1e999"),
+        outcome(seconds="-1"),
+        outcome(seconds="NaN"),
+        outcome(seconds="true"),
+        outcome(seconds='"1"'),
+        outcome(seconds="null"),
+        outcome(outputs=f"[{FILE}, {FILE}]"),
+        outcome(outputs="{}"),
+        outcome(outputs="[1]"),
+        outcome(outputs='[{"dtype": "float32", "shape": [1], "file": 1}]'),
+        outcome(outputs='[{"dtype": "float32", "shape": [1], "file": "a\\u0000b"}]'),
+        outcome(outputs='[{"dtype": "float32", "shape": [1e400], "file": "o"}]'),
+        outcome(outputs='[{"dtype": "float32", "shape": [1' + "0" * 400 + '], "file": "o"}]'),
+        outcome(outputs=f'[{{"dtype": "float32", "shape": {[1] * 1000}, "file": "o"}}]'),
+        outcome(outputs='[{"dtype": "float32", "shape": [1], "file": "' + "n" * 300 + '"}]'),
+        "{" * 100_000,
+        '{"a": ' + "[" * 100_000,
+        '{"outputs": [' + "[]," * 500_000 + '1], "seconds": 1}',
+    ],
+)
+def test_output_of_a_hostile_device_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "o").write_bytes(b"\0" * 4)
+    with pytest.raises(VerificationError):
+        parse_outcome(line, folder=tmp_path)
+
+
+@pytest.mark.parametrize("names", ["a::b.c.d", "a::b, x::", "::", "a::b\x1b[2J"])
+def test_a_models_own_text_is_not_taken_for_the_runtimes(tmp_path: Path, names: str) -> None:
+    text = f"Following ops cannot be found: [{names}]."
+    assert parse_missing_operators(text) == ()
+
+
+def test_operators_that_the_runtime_has_are_not_said_to_be_missing(tmp_path: Path) -> None:
+    runtime = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
+    has = runtime.manifest.operators[0]
+    host = FakeRunner.of(Completed(1, f"Following ops cannot be found: [{has}]."))
+    with pytest.raises(VerificationError) as caught:
+        run_model(runtime, tmp_path / "m.ptl", [], scratch=tmp_path, host=LocalHost(runner=host))
+    assert "lacks" not in caught.value.message

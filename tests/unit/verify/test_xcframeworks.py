@@ -161,3 +161,90 @@ def test_files_that_changed_came_or_went_are_found(framework):
     (framework / "added").touch()
     found = {one.file: one.found for one in check_contents(framework, manifest)}
     assert found == {PATH: "changed", "Info.plist": "missing", "added": "not listed"}
+
+
+HEAD = b'<?xml version="1.0"?><plist version="1.0">'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        HEAD + b"<date>2026</date></plist>",
+        HEAD + b"</dict></plist>",
+        HEAD + b"<dict></array></dict></plist>",
+        HEAD + b"<integer>x</integer></plist>",
+        HEAD + b"<integer></integer></plist>",
+        HEAD + b"<dict><integer>1</integer><true/></dict></plist>",
+        b'<?xml version="1.0" encoding="UTG-8"?><plist version="1.0"></plist>',
+        b"bplist00" + bytes(100),
+        plistlib.dumps([]),
+        plistlib.dumps({"AvailableLibraries": [1]}),
+        plistlib.dumps({"AvailableLibraries": "ab"}),
+        plistlib.dumps({"AvailableLibraries": [[[]]]}),
+        plistlib.dumps(7, fmt=plistlib.FMT_BINARY),
+        HEAD + b"<string>" + b"x" * (1 << 20) + b"</string></plist>",
+        plistlib.dumps({"a": "x" * (1 << 13)}, fmt=plistlib.FMT_BINARY),
+    ],
+)
+def test_a_damaged_list_is_said_to_be_that(framework, data):
+    (framework / "Info.plist").write_bytes(data)
+    with pytest.raises(ConfigurationError, match=r"Info\.plist cannot be read"):
+        list(read_binaries(framework))
+
+
+def test_a_list_nested_without_end_is_damaged(framework):
+    value: object = []
+    for _ in range(900):
+        value = [value]
+    deep = plistlib.dumps({"AvailableLibraries": value}, fmt=plistlib.FMT_BINARY)
+    (framework / "Info.plist").write_bytes(deep)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        list(read_binaries(framework))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"SupportedArchitectures": []},
+        {"SupportedArchitectures": {}},
+        {"SupportedArchitectures": [1]},
+        {"SupportedArchitectures": 5},
+        {"LibraryPath": 5},
+        {"LibraryIdentifier": b"a"},
+        {"LibraryPath": "a\0b"},
+        {"LibraryPath": "n" * 300},
+        {"LibraryPath": "."},
+        {"SupportedPlatform": ["ios"]},
+    ],
+)
+def test_entries_of_other_types_are_a_slice_that_cannot_be_read(framework, changes):
+    (framework / PATH).write_bytes(make_archive(a_o=make_object()))  # for one processor
+    if b"\0" not in repr(changes).encode() and "\0" not in str(changes.get("LibraryPath", "")):
+        write_info(framework, **changes)
+    else:
+        value = {"LibraryIdentifier": "i", "SupportedArchitectures": ["arm64"], **changes}
+        value["SupportedPlatform"] = "ios"
+        (framework / "Info.plist").write_bytes(
+            plistlib.dumps({"AvailableLibraries": [value]}, fmt=plistlib.FMT_BINARY)
+        )
+    with pytest.raises(ConfigurationError, match="a slice that cannot be read"):
+        list(read_binaries(framework))
+
+
+def test_a_library_is_that_of_one_slice(framework):
+    info = plistlib.loads((framework / "Info.plist").read_bytes())
+    (entry,) = info["AvailableLibraries"]
+    again = {**entry, "LibraryPath": "./libX.a"}
+    info["AvailableLibraries"] = [entry, again]
+    (framework / "Info.plist").write_bytes(plistlib.dumps(info))
+    with pytest.raises(ConfigurationError, match="of another slice too"):
+        list(read_binaries(framework))
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "../../../outside.a"])
+def test_a_link_that_leads_out_is_not_followed(framework, target):
+    (framework.parent.parent / "outside.a").write_bytes(make_archive(a_o=make_object()))
+    (framework / PATH).unlink()
+    (framework / PATH).symlink_to(target)
+    with pytest.raises(ConfigurationError, match="leaves the xcframework"):
+        list(read_binaries(framework))
