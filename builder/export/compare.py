@@ -6,19 +6,18 @@ import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
+from builder.core.arguments import adapt
 from builder.core.artifacts import OutputDifference
 from builder.core.differences import count_nan
 from builder.core.nesting import InputSpec
+from builder.core.signatures import Signature
 from builder.core.tensors import Tensor
 from builder.errors import ModelError, VerificationError
 from builder.export.messages import describe_exception, shorten
 from builder.export.values import flatten_outputs, to_arguments
-
-if TYPE_CHECKING:
-    pass
 
 Call = Callable[..., Any]
 """A model, or one method of it: arguments in, whatever it returns out."""
@@ -42,6 +41,11 @@ class Sample:
     def arguments(self) -> tuple[Any, ...]:
         """Returns new values for each call, since a model may write to its inputs."""
         return to_arguments(self.specs, self.leaves, channels_last=self.channels_last)
+
+    def adapt(self, signature: Signature | None) -> Sample:
+        """Returns it as a lite file's method takes it, where that tells what it takes."""
+        specs, leaves = adapt(signature, self.specs, self.leaves)
+        return replace(self, specs=specs, leaves=leaves)
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.specs))
@@ -69,6 +73,8 @@ def run_eager(module: Call, sample: Sample) -> tuple[Tensor, ...]:
 def load_lite(content: bytes) -> Any:  # noqa: ANN401 - torch has no types here
     """Returns the model of a lite file, for torch's own lite interpreter; a call runs forward().
 
+    A damaged file crashes the process: only the child of `interpreter` calls this.
+
     Raises:
         VerificationError: that cannot load it.
     """
@@ -77,7 +83,7 @@ def load_lite(content: bytes) -> Any:  # noqa: ANN401 - torch has no types here
 
     try:
         return _load_for_lite_interpreter(io.BytesIO(content))
-    except (RuntimeError, ValueError) as error:
+    except Exception as error:  # damaged files make torch raise anything
         raise VerificationError(
             f"torch {torch.__version__} cannot load the lite file: {shorten(str(error))}"
         ) from error
@@ -90,22 +96,11 @@ def call_lite(module: Call, sample: Sample) -> tuple[Tensor, ...]:
     try:
         with torch.no_grad():
             outputs = module(*sample.arguments())
-    except (RuntimeError, ValueError) as error:
+    except Exception as error:  # what a model raises is a torch.jit.Error
         raise VerificationError(
             f"torch {torch.__version__} cannot run the lite file: {shorten(str(error))}"
         ) from error
     return flatten_outputs(outputs)
-
-
-def run_lite(
-    content: bytes, specs: Sequence[InputSpec], leaves: Sequence[Tensor]
-) -> tuple[Tensor, ...]:
-    """Returns the flattened outputs of a lite file, run by the installed torch.
-
-    Raises:
-        VerificationError: torch's own lite interpreter cannot load or run the file.
-    """
-    return call_lite(load_lite(content), Sample(specs=tuple(specs), leaves=tuple(leaves)))
 
 
 def time_call(module: Call, sample: Sample) -> float:

@@ -28,7 +28,7 @@ _FOREIGN = {
 
 
 class TorchScriptError(ModelError):
-    """A TorchScript file without bytecode, which only torch itself can turn into operators."""
+    """A TorchScript file without bytecode; torch, which could say its operators, runs its code."""
 
 
 def read_model(path: Path) -> ModelInfo:
@@ -71,6 +71,7 @@ def _read(path: Path, stream: BufferedReader) -> ModelInfo:
         custom_classes=tuple(sorted(contents.custom_classes)),
         methods=tuple(sorted(contents.methods)),
         dtypes=contents.dtypes,
+        signatures=tuple(s for _, s in sorted(contents.signatures.items()) if s is not None),
     )
 
 
@@ -84,8 +85,10 @@ def _read_zip(stream: BufferedReader) -> LiteContents:
         if "constants.pkl" in archive and "data.pkl" in archive:
             _refuse_hostile(archive)
             raise TorchScriptError(
-                "it is TorchScript without bytecode for the lite interpreter",
-                hint="save it for the lite interpreter: builder export FILE -o model.ptl",
+                "it is TorchScript without bytecode for the lite interpreter; only by running code "
+                "in it could be told which operators it calls, and nothing was run",
+                hint="if you trust it, make a lite file of it, which runs its code: "
+                "builder export FILE -o model.ptl",
             )
         if "data.pkl" in archive:
             raise ModelError(

@@ -154,7 +154,10 @@ def parse_missing_operators(output: str) -> tuple[Operator, ...]:
     """Returns the operators that a runtime says it cannot find; empty when it says nothing."""
     found = _MISSING_OPERATORS.search(output)
     names = found["names"].split(",") if found else []
-    return tuple(sorted({Operator.parse(name) for name in names if "::" in name}))
+    try:
+        return tuple(sorted({Operator.parse(name) for name in names if "::" in name}))
+    except ValueError:  # a text of the model's own, which may say anything
+        return ()
 
 
 def _run(host: Host, command: tuple[str, ...], runtime: Runtime) -> Completed:
