@@ -21,6 +21,8 @@ from builder.system.frames import BrokenFrameError, Frame, read_frame, write_fra
 from builder.system.sandbox import confine, end_with_parent, limit
 
 _ANY_SIZE = 1 << 62
+_LONGEST = 10_000
+"""Letters of an error."""
 _TOO_LARGE = ("can't allocate memory", "bad_alloc", "not enough memory")
 """What torch and C++ say when there is no memory (c10/core/impl/alloc_cpu.cpp)."""
 
@@ -42,18 +44,21 @@ def _answer(job: Frame) -> Frame:
     try:
         _prepare(job.header)
         return _TASKS[job.header["task"]](job)
-    except BuilderError as error:
-        return _failure(type(error).__name__, error.message, error.hint)
-    except MemoryError:
-        return _failure("MemoryError", "", None)
     except Exception as error:  # noqa: BLE001 - whatever a model raises is an answer
-        if any(text in str(error) for text in _TOO_LARGE):
-            return _failure("MemoryError", "", None)
-        return _failure(VerificationError.__name__, describe_exception(error), None)
+        return _describe_failure(error)
 
 
-def _failure(kind: str, message: str, hint: str | None) -> Frame:
-    return Frame(header={"error": kind, "message": message[:10_000], "hint": hint})
+def _describe_failure(error: Exception) -> Frame:
+    kind, message, hint = VerificationError.__name__, describe_exception(error), None
+    if isinstance(error, BuilderError):
+        kind, message, hint = type(error).__name__, error.message, error.hint
+    if _is_for_memory(error) or _is_for_memory(error.__cause__):
+        kind = MemoryError.__name__
+    return Frame(header={"error": kind, "message": message[:_LONGEST], "hint": hint})
+
+
+def _is_for_memory(error: BaseException | None) -> bool:
+    return isinstance(error, MemoryError) or any(text in str(error) for text in _TOO_LARGE)
 
 
 def _prepare(header: Mapping[str, Any]) -> None:

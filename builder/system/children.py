@@ -95,6 +95,11 @@ class PythonChild:
         self._listener.start()
 
     @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    @property
     def is_alive(self) -> bool:
         """Whether it can take another job."""
         return self._process.poll() is None
