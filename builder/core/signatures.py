@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from builder.core.nesting import Group, GroupKind, InputSpec, Number
 from builder.core.tensors import DType, TensorSpec
@@ -115,6 +116,7 @@ def find_signature(signatures: Iterable[Signature], method: str) -> Signature | 
     return next((one for one in signatures if one.method == method), None)
 
 
+@lru_cache(maxsize=1024)
 def parse_kind(text: str) -> Kind:
     """Returns the type that `text` names; parts that are not understood are `UNKNOWN`."""
     if len(text) > _LONGEST or _TOKEN.sub("", text).strip():

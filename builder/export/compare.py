@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -60,7 +62,7 @@ def run_eager(module: Call, sample: Sample) -> tuple[Tensor, ...]:
     import torch
 
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _interruptible(module):
             outputs = module(*sample.arguments())
     except Exception as error:  # the user's own code
         raise ModelError(
@@ -68,6 +70,23 @@ def run_eager(module: Call, sample: Sample) -> tuple[Tensor, ...]:
             hint="give the inputs it takes: --shape 1,3,224,224 --dtype float32, once per input",
         ) from error
     return flatten_outputs(outputs)
+
+
+@contextmanager
+def _interruptible(module: Call) -> Iterator[None]:
+    """Lets Ctrl-C end this process where Python cannot: TorchScript asks for no signals."""
+    import torch
+
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    main = threading.current_thread() is threading.main_thread()
+    if not (isinstance(module, torch.jit.ScriptModule) and ours and main):
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def load_lite(content: bytes) -> Any:  # noqa: ANN401 - torch has no types here

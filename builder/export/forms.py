@@ -12,7 +12,7 @@ from builder.core.stages import Stage, find_agreement, widen_differences
 from builder.core.tensors import Tensor
 from builder.errors import VerificationError
 from builder.export.compare import Sample, run_eager, time_call
-from builder.export.interpreter import Interpreter
+from builder.export.interpreter import Interpreter, InterpreterEndedError
 from builder.export.save import format_lite
 
 if TYPE_CHECKING:
@@ -102,12 +102,14 @@ def measure_lite(
     """Returns the stage of a lite file; `samples` are as its forward() takes them.
 
     Raises:
-        VerificationError: torch's lite interpreter cannot load or run it, and it is judged.
+        VerificationError: torch's lite interpreter cannot load or run it, and it is judged; or it
+            reached a limit.
     """
     try:
         run = interpreter.run(content, samples, timed=True)
     except VerificationError as error:
-        if judged:
+        # Later forms reach a limit as well, each after the whole time.
+        if judged or (isinstance(error, InterpreterEndedError) and error.by_limit):
             raise
         return Stage(name=name, size=len(content), remark=error.message)
     stage = Stage(name=name, size=len(content), seconds=run.seconds)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,11 @@ _CRASHED = (
 
 class InterpreterEndedError(VerificationError):
     """The child crashed, or reached a limit, over a model; builder is fine."""
+
+    def __init__(self, message: str, *, hint: str | None = None, by_limit: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.by_limit = by_limit
+        """Whether it was a limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +158,9 @@ class Interpreter:
             answer = self._child.ask(job, seconds=self._limits.seconds)
         except ChildEndedError as error:
             raise InterpreterEndedError(
-                f"torch, {doing}, {error.message}", hint=_MORE if error.by_limit else _CRASHED
+                f"torch, {doing}, {error.message}",
+                hint=_MORE if error.by_limit else _CRASHED,
+                by_limit=error.by_limit,
             ) from error
         finally:
             if self._confined:
@@ -176,7 +183,9 @@ class Interpreter:
     def _to_error(self, header: Mapping[str, Any], doing: str) -> BuilderError:
         if header["error"] == MemoryError.__name__:
             return InterpreterEndedError(
-                f"torch, {doing}, took more memory than {self._limits.memory_text}", hint=_MORE
+                f"torch, {doing}, took more memory than {self._limits.memory_text}",
+                hint=_MORE,
+                by_limit=True,
             )
         kind = _KINDS.get(str(header["error"]), VerificationError)
         hint = header.get("hint")
@@ -186,11 +195,8 @@ class Interpreter:
 def _parse_run(answer: Frame, samples: int) -> LiteRun:
     """Returns what an answer says; the process that gave it may have run anything."""
     try:
-        described = answer.header["outputs"]
-        specs = [[_parse_spec(item) for item in outputs] for outputs in described]
-        blobs = iter(answer.blobs)
         return LiteRun(
-            outputs=tuple(tuple(_take(outputs, blobs)) for outputs in specs[:samples]),
+            outputs=_parse_outputs(answer, samples),
             seconds=float(answer.header["seconds"]),
             torch_version=_clean(answer.header["torch"])[:80],
         )
@@ -198,12 +204,19 @@ def _parse_run(answer: Frame, samples: int) -> LiteRun:
         raise _strange(answer) from error
 
 
-def _take(specs: Iterable[TensorSpec], blobs: Iterator[bytes]) -> Iterator[Tensor]:
-    for spec in specs:
-        data = next(blobs, b"")
-        if len(data) != math.prod(spec.shape) * spec.dtype.itemsize:
-            raise ValueError("a tensor of another length")
-        yield Tensor(spec, data)
+def _parse_outputs(answer: Frame, samples: int) -> tuple[tuple[Tensor, ...], ...]:
+    described = answer.header["outputs"]
+    specs = [[_parse_spec(item) for item in outputs] for outputs in described]
+    if len(specs) != samples or sum(map(len, specs)) != len(answer.blobs):
+        raise ValueError("not an output per sample and blob")
+    blobs = iter(answer.blobs)
+    return tuple(tuple(_take(spec, next(blobs)) for spec in outputs) for outputs in specs)
+
+
+def _take(spec: TensorSpec, data: bytes) -> Tensor:
+    if len(data) != math.prod(spec.shape) * spec.dtype.itemsize:
+        raise ValueError("a tensor of another length")
+    return Tensor(spec, data)
 
 
 def _parse_spec(item: Any) -> TensorSpec:  # noqa: ANN401 - JSON

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -339,3 +341,98 @@ def test_a_tuple_for_a_named_tuple_ends_nobody(here):
     done = verify(here, model, "--input", "(float32[1], float32[1])")
     assert done.returncode in {0, 8}
     assert "Traceback" not in done.stderr
+
+
+NETS = '''
+import torch
+
+class Different(torch.nn.Module):
+    def forward(self, x):
+        return x + 1
+    @torch.jit.export
+    def other(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 2
+
+class LoopsInLite(torch.nn.Module):
+    """Python does not loop, TorchScript does."""
+    def forward(self, x):
+        if torch.jit.is_scripting():
+            while bool(x.sum() == x.sum()):
+                x = x + x - x
+        return x
+
+class Scaled(torch.nn.Module):
+    def forward(self, x: torch.Tensor, scale: float, n: int) -> torch.Tensor:
+        return torch.add(x, x, alpha=scale) * n
+
+class Looping(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        while bool(x.sum() == x.sum()):
+            x = x + x - x
+        return x
+'''
+
+
+def export(folder: Path, source: object, *options: str):
+    (folder / "hostile_nets.py").write_text(NETS)
+    return run(folder, "export", source, "-o", "new.ptl", "--no-optimize", *options)
+
+
+def test_export_outlives_a_lite_file_that_loops(here):
+    script = ("--script", "--input", "float32[2]", "--time-limit", "2")
+    done = export(here, "hostile_nets:LoopsInLite", *script)
+    assert done.returncode == 8, done.stderr
+    assert "torch, running the lite file, took more than 2 seconds of CPU time" in done.stderr
+    assert not (here / "new.ptl").exists()
+
+
+@pytest.mark.parametrize("name", ["loops", "takes_memory"])
+def test_export_loads_torchscript_in_a_child_first(here, torchscript, name):
+    limits = ("--time-limit", "4", "--memory-limit", "512MiB")
+    done = export(here, torchscript[name], "--input", "uint8[11]", *limits)
+    assert done.returncode == 3, done.stderr
+    assert "torch, loading the TorchScript, took more" in done.stderr
+
+
+def test_export_passes_numbers_as_the_method_takes_them(here):
+    inputs = ("--input", "float32[2]", "--input", "2", "--input", "3")
+    done = export(here, "hostile_nets:Scaled", "--script", *inputs, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ok"]
+
+
+def test_export_holds_inputs_against_the_scripted_method(here):
+    inputs = ("--input", "float32[2]", "--input", "2", "--input", "3.5")
+    done = export(here, "hostile_nets:Scaled", "--script", *inputs)
+    assert done.returncode == 2, done.stderr
+    assert "forward takes (Tensor x, float scale, int n): input 2, n, is int" in done.stderr
+
+
+def test_ctrl_c_ends_an_export_of_torchscript_that_loops(here):
+    """Python cannot: TorchScript does not come back to it."""
+    (here / "hostile_nets.py").write_text(NETS)
+    code = (
+        "import hostile_nets, torch; "
+        "torch.jit.save(torch.jit.script(hostile_nets.Looping()), 'loops.pt')"
+    )
+    subprocess.run((sys.executable, "-c", code), cwd=here, check=True)
+    path = os.pathsep.join((str(ROOT), *filter(None, sys.path)))
+    with subprocess.Popen(
+        (
+            *(sys.executable, "-S", "-P", "-m", "builder.cli.main"),
+            *("export", "loops.pt", "-o", "new.ptl", "--input", "float32[2]"),
+        ),
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": path},
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    ) as process:
+        spent = 0.0
+        while spent < 6 and process.poll() is None:  # importing takes less, the loop any
+            time.sleep(0.2)
+            fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+            spent = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == -signal.SIGINT
+    assert not (here / "new.ptl").exists()
