@@ -101,14 +101,13 @@ def make_signature(
 ) -> Signature:
     """Returns the signature of a method from names, types and defaults as a file has them.
 
-    Names that are none become `?`: a file may say anything. A first argument `self` is left out.
+    Names that are none become `?`: a file may say anything. The first argument is the module
+    itself, whatever its name is, and is left out.
     """
     found = tuple(
         Argument(_name(name), parse_kind(text), _default(value)) for name, text, value in arguments
     )
-    if found and found[0].name == "self":
-        found = found[1:]
-    return Signature(method, found, tuple(map(parse_kind, returns)))
+    return Signature(method, found[1:], tuple(map(parse_kind, returns)))
 
 
 def find_signature(signatures: Iterable[Signature], method: str) -> Signature | None:

@@ -24,7 +24,7 @@ from builder.errors import (
 )
 from builder.export.compare import Sample
 from builder.export.worker import describe_tensors
-from builder.system.children import ChildEndedError, Limits, PythonChild
+from builder.system.children import MAX_ANSWER, ChildEndedError, Limits, PythonChild
 from builder.system.frames import Frame
 from builder.system.sandbox import check_boundary
 
@@ -32,6 +32,8 @@ _KINDS: Mapping[str, type[BuilderError]] = {
     kind.__name__: kind
     for kind in (ConfigurationError, ModelError, ToolchainError, VerificationError)
 }
+_LEAST_LITE, _GROWTH = 64 << 20, 4
+"""Bytes of a lite file beyond a multiple of its TorchScript file that are more than any has."""
 _WORKER = "builder.export.worker"
 _MORE = "if it is slow or large and not wrong, --time-limit and --memory-limit give it more"
 _CRASHED = (
@@ -132,7 +134,12 @@ class Interpreter:
             InterpreterEndedError, ToolchainError: as `run` does.
             ModelError: torch cannot load it, or cannot write its bytecode.
         """
-        answer = self._ask({"task": "convert"}, (torchscript,), doing="loading the TorchScript")
+        answer = self._ask(
+            {"task": "convert"},
+            (torchscript,),
+            doing="loading the TorchScript",
+            limit=_LEAST_LITE + _GROWTH * len(torchscript),
+        )
         if len(answer.blobs) != 1:
             raise _strange(answer)
         return answer.blobs[0]
@@ -150,12 +157,19 @@ class Interpreter:
         except BuilderError:
             return  # whoever loads it for good says why it fails
 
-    def _ask(self, header: dict[str, Any], blobs: tuple[bytes, ...], *, doing: str) -> Frame:
+    def _ask(
+        self,
+        header: dict[str, Any],
+        blobs: tuple[bytes, ...],
+        *,
+        doing: str,
+        limit: int = MAX_ANSWER,
+    ) -> Frame:
         self.start()
         assert self._child is not None
         job = Frame(header={**header, **self._conditions()}, blobs=blobs)
         try:
-            answer = self._child.ask(job, seconds=self._limits.seconds)
+            answer = self._child.ask(job, seconds=self._limits.seconds, limit=limit)
         except ChildEndedError as error:
             raise InterpreterEndedError(
                 f"torch, {doing}, {error.message}",

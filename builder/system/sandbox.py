@@ -22,6 +22,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 
 from builder.errors import ToolchainError
 
@@ -88,7 +89,6 @@ def confine() -> None:
         ToolchainError: the system has none, or it does not hold.
     """
     check_boundary()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     machine = load_machine(platform.machine())
     _install(b"".join(map(_pack, make_filter(machine, os.getpid()))), machine)
@@ -108,7 +108,8 @@ def end_with_parent() -> None:
 def limit(*, seconds: int, memory: int, for_ever: bool) -> None:
     """Gives this process CPU time and memory on top of what it has used up to now.
 
-    Beyond the time the kernel ends it by SIGXCPU; beyond the memory allocations fail.
+    Beyond the time the kernel ends it by SIGXCPU; beyond the memory allocations fail. Memory has a
+    limit under Linux only. A crash leaves no core file.
 
     Args:
         seconds: of CPU time, all threads together.
@@ -117,10 +118,13 @@ def limit(*, seconds: int, memory: int, for_ever: bool) -> None:
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
     spent = int(used.ru_utime + used.ru_stime) + 1
-    cpu, space = spent + seconds, _address_space() + memory
+    cpu = spent + seconds
     # Not the same: at the hard limit of time the kernel sends SIGKILL, which tells nobody why.
     _limit(resource.RLIMIT_CPU, cpu, hard=cpu + _GRACE if for_ever else None)
-    _limit(resource.RLIMIT_AS, space, hard=space if for_ever else None)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        space = _address_space() + memory
+        _limit(resource.RLIMIT_AS, space, hard=space if for_ever else None)
 
 
 def load_machine(architecture: str) -> Machine:
@@ -232,11 +236,8 @@ def _least(wanted: int, limit: int) -> int:
 
 
 def _address_space() -> int:
-    try:
-        with open("/proc/self/statm", encoding="ascii") as stream:  # noqa: PTH123 - not a path of ours
-            return int(stream.read().split()[0]) * resource.getpagesize()
-    except OSError:  # there is no /proc on macOS, which does not count address space either
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Returns the bytes of address space that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 def _unavailable(why: str) -> ToolchainError:

@@ -12,6 +12,13 @@ def signature(*arguments, method="forward"):
     return make_signature(method, [("self", "__torch__.Net", None), *rows], ["Tensor"])
 
 
+@pytest.mark.parametrize("name", ["self", "this", "s"])
+def test_the_module_itself_is_no_input_whatever_it_is_called(name):
+    found = make_signature("forward", [(name, "__torch__.Net", None), ("x", "int", None)], [])
+    assert str(found) == "forward(int x) -> None"
+    assert make_signature("forward", [], []).parameters == "()"
+
+
 def misfit(found, *texts: str) -> str:
     return find_misfit(found, tuple(map(parse_input, texts)))
 

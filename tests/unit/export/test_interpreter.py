@@ -29,7 +29,7 @@ class FakeChild:
         type(self).started += 1
         self.is_alive = True
 
-    def ask(self, job: Frame, *, seconds: int) -> Frame:
+    def ask(self, job: Frame, *, seconds: int, limit: int) -> Frame:
         self.jobs.append(job)
         if isinstance(self.answer, Exception):
             self.is_alive = False
