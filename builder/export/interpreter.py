@@ -36,10 +36,13 @@ _LEAST_LITE, _GROWTH = 64 << 20, 4
 """Bytes of a lite file beyond a multiple of its TorchScript file that are more than any has."""
 _WORKER = "builder.export.worker"
 _MORE = "if it is slow or large and not wrong, --time-limit and --memory-limit give it more"
-_CRASHED = (
-    "the file is damaged, its inputs do not fit, or PyTorch has a fault there; other inputs, "
-    "--script or --no-optimize at the export may go another way"
-)
+_LOADING, _RUNNING = "loading the TorchScript", "running the lite file"
+_CRASHED = {
+    _LOADING: "the file is damaged, or PyTorch has a fault there; save the model again from the "
+    "code that makes it: builder export package.module:factory -o model.ptl",
+    _RUNNING: "the file is damaged, its inputs do not fit, or PyTorch has a fault there; other "
+    "inputs, --script or --no-optimize at the export may go another way",
+}
 
 
 class InterpreterEndedError(VerificationError):
@@ -123,7 +126,7 @@ class Interpreter:
         answer = self._ask(
             {"task": "run", "method": method, "samples": given, "timed": timed},
             (content, *leaves),
-            doing="running the lite file",
+            doing=_RUNNING,
         )
         return _parse_run(answer, len(samples))
 
@@ -137,7 +140,7 @@ class Interpreter:
         answer = self._ask(
             {"task": "convert"},
             (torchscript,),
-            doing="loading the TorchScript",
+            doing=_LOADING,
             limit=_LEAST_LITE + _GROWTH * len(torchscript),
         )
         if len(answer.blobs) != 1:
@@ -145,13 +148,13 @@ class Interpreter:
         return answer.blobs[0]
 
     def try_loading(self, torchscript: bytes) -> None:
-        """Loads a TorchScript file in the child, so that a crash or a loop is seen there.
+        """Loads a TorchScript file in the child and saves it: a crash or a loop is seen there.
 
         Raises:
             InterpreterEndedError: torch crashed over it, or it reached a limit.
         """
         try:
-            self._ask({"task": "load"}, (torchscript,), doing="loading the TorchScript")
+            self._ask({"task": "try"}, (torchscript,), doing=_LOADING)
         except InterpreterEndedError:
             raise
         except BuilderError:
@@ -173,7 +176,7 @@ class Interpreter:
         except ChildEndedError as error:
             raise InterpreterEndedError(
                 f"torch, {doing}, {error.message}",
-                hint=_MORE if error.by_limit else _CRASHED,
+                hint=_MORE if error.by_limit else _CRASHED[doing],
                 by_limit=error.by_limit,
             ) from error
         finally:

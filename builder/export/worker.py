@@ -7,7 +7,6 @@ job says so, the boundary of `builder.system.sandbox` is drawn around the proces
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -122,12 +121,9 @@ def _convert(job: Frame) -> Frame:
     return Frame(header=_about_torch(), blobs=[convert_torchscript(job.blobs[0])])
 
 
-def _load(job: Frame) -> Frame:
-    """Loads a TorchScript file and forgets it: an exception is an answer as well."""
-    from builder.export.scripts import load_file
-
-    load_file(io.BytesIO(job.blobs[0]))
-    return Frame(header=_about_torch())
+def _try(job: Frame) -> Frame:
+    """Does the same and forgets the result; torch crashes over some files only when it saves."""
+    return Frame(header=_convert(job).header)
 
 
 def _about_torch() -> dict[str, Any]:
@@ -151,4 +147,4 @@ def _parse_specs(structure: str) -> tuple[InputSpec, ...]:
     return spec.items
 
 
-_TASKS: dict[str, Callable[[Frame], Frame]] = {"convert": _convert, "load": _load, "run": _run}
+_TASKS: dict[str, Callable[[Frame], Frame]] = {"convert": _convert, "run": _run, "try": _try}
