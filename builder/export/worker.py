@@ -20,6 +20,7 @@ from builder.system.frames import BrokenFrameError, Frame, read_frame, write_fra
 from builder.system.sandbox import confine, end_with_parent, limit
 
 _ANY_SIZE = 1 << 62
+"""Jobs come from builder itself; a list of numbers may be long."""
 _LONGEST = 10_000
 """Letters of an error."""
 _TOO_LARGE = ("can't allocate memory", "bad_alloc", "not enough memory")
@@ -33,7 +34,7 @@ def main() -> None:
     os.dup2(2, 1)
     while True:
         try:
-            job = read_frame(sys.stdin.buffer, limit=_ANY_SIZE)
+            job = read_frame(sys.stdin.buffer, limit=_ANY_SIZE, header_limit=_ANY_SIZE)
         except BrokenFrameError:
             return
         write_frame(answers, _answer(job))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +55,7 @@ def _read(path: Path, stream: BufferedReader) -> ModelInfo:
     head = stream.read(8)
     stream.seek(0)
     if head[:4] == _ZIP:
-        found, contents = ModelFormat.LITE_ZIP, _read_zip(stream)
+        found, contents = ModelFormat.LITE_ZIP, _read_zip(path, stream)
     elif head[4:] == _FLATBUFFER:
         found, contents = ModelFormat.LITE_FLATBUFFER, _read_flatbuffer(stream)
     else:
@@ -75,7 +76,7 @@ def _read(path: Path, stream: BufferedReader) -> ModelInfo:
     )
 
 
-def _read_zip(stream: BufferedReader) -> LiteContents:
+def _read_zip(path: Path, stream: BufferedReader) -> LiteContents:
     from builder.models.archive import open_archive
     from builder.models.bytecode import BYTECODE, read_lite_archive
 
@@ -87,8 +88,9 @@ def _read_zip(stream: BufferedReader) -> LiteContents:
             raise TorchScriptError(
                 "it is TorchScript without bytecode for the lite interpreter; only by running code "
                 "in it could be told which operators it calls, and nothing was run",
-                hint="if you trust it, make a lite file of it, which runs its code: "
-                "builder export FILE -o model.ptl",
+                hint="if you trust it, make a lite file of it, which runs its code: builder export "
+                f"{shlex.quote(str(path))} -o model.ptl; to see its operators, "
+                "builder ops --run-torchscript runs it in a confined process",
             )
         if "data.pkl" in archive:
             raise ModelError(

@@ -41,18 +41,19 @@ def write_frame(stream: BinaryIO, frame: Frame) -> None:
     stream.flush()
 
 
-def read_frame(stream: BinaryIO, *, limit: int) -> Frame:
+def read_frame(stream: BinaryIO, *, limit: int, header_limit: int = MAX_HEADER) -> Frame:
     """Returns the next message.
 
     Args:
         stream: where it comes from.
         limit: most bytes of its blobs together.
+        header_limit: most bytes of its JSON.
 
     Raises:
         BrokenFrameError: there is none, it is larger, or it is no message.
     """
     length, rest = _LENGTHS.unpack(_take(stream, _LENGTHS.size))
-    if length > MAX_HEADER or rest > limit:
+    if length > header_limit or rest > limit:
         raise BrokenFrameError(f"an answer of {length + rest:,} bytes, more than {limit:,}")
     header, sizes = _parse_header(_take(stream, length))
     if sum(sizes) != rest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
-from typing import Dict, NamedTuple, Tuple  # noqa: UP035 - the TorchScript of torch 1.13 reads these
+from typing import Dict, List, NamedTuple, Tuple  # noqa: UP035 - the TorchScript of torch 1.13 reads these
 
 import torch
 from torch import nn
@@ -109,6 +109,11 @@ class Named(nn.Module):
         return x * values["scale"]
 
 
+class Listed(nn.Module):
+    def forward(self, x: torch.Tensor, counts: List[int]) -> torch.Tensor:  # noqa: UP006
+        return x * len(counts)
+
+
 class RunPatches(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         mapped = torch.from_file("victim.sh", shared=True, size=4, dtype=torch.uint8)
@@ -137,6 +142,7 @@ RUNNING = {
     "scaled": Scaled,
     "sum_of_pair": SumOfPair,
     "named": Named,
+    "listed": Listed,
     "run_patches": RunPatches,
     "run_loops": RunLoops,
     "run_takes_memory": RunTakesMemory,

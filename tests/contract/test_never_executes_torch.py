@@ -323,6 +323,7 @@ def test_inputs_are_held_against_the_signature(here, command, name, inputs, told
         ("scaled", ("float32[1]", "2", "3")),
         ("scaled", ("float32[1]", "float64", "int64")),
         ("named", ('{"scale": 2}', "float32[1]")),
+        ("listed", ("float32[1]", "int64[200000]")),
     ],
 )
 def test_inputs_that_fit_reach_torch_in_the_types_it_takes(here, name, inputs):
