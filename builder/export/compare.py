@@ -17,7 +17,8 @@ from builder.core.differences import count_nan
 from builder.core.nesting import InputSpec
 from builder.core.signatures import Signature
 from builder.core.tensors import Tensor
-from builder.errors import ModelError, VerificationError
+from builder.errors import ModelError, ToolchainError, VerificationError
+from builder.export.capabilities import import_torchvision
 from builder.export.messages import describe_exception, shorten
 from builder.export.values import flatten_outputs, to_arguments
 
@@ -95,13 +96,22 @@ def load_lite(content: bytes) -> Any:  # noqa: ANN401 - torch has no types here
     A damaged file crashes the process: only the child of `interpreter` calls this.
 
     Raises:
+        ToolchainError: it needs torchvision's operators, and that is missing.
         VerificationError: that cannot load it.
     """
     import torch
     from torch.jit.mobile import _load_for_lite_interpreter
 
     try:
+        try:
+            return _load_for_lite_interpreter(io.BytesIO(content))
+        except RuntimeError as error:
+            if "torchvision::" not in str(error):
+                raise
+        import_torchvision()  # registers the operators that the file needs
         return _load_for_lite_interpreter(io.BytesIO(content))
+    except ToolchainError:
+        raise
     except Exception as error:  # damaged files make torch raise anything
         raise VerificationError(
             f"torch {torch.__version__} cannot load the lite file: {shorten(str(error))}"

@@ -25,8 +25,12 @@ from hostile_models import (  # noqa: E402
 )
 from verify.fakes import make_runtime  # noqa: E402
 
+from builder.core.inputs import sample_inputs, to_array  # noqa: E402
 from builder.core.manifest import parse_manifest  # noqa: E402
 from builder.core.operators import Operator  # noqa: E402
+from builder.core.tensors import DType, TensorSpec  # noqa: E402
+from builder.export.compare import Sample  # noqa: E402
+from builder.export.interpreter import Interpreter  # noqa: E402
 from builder.system.machine import host_abi  # noqa: E402
 from builder.system.sandbox import find_obstacle  # noqa: E402
 
@@ -437,3 +441,20 @@ def test_ctrl_c_ends_an_export_of_torchscript_that_loops(here):
         process.send_signal(signal.SIGINT)
         assert process.wait() == -signal.SIGINT
     assert not (here / "new.ptl").exists()
+
+
+class Suppress(torch.nn.Module):
+    def forward(self, boxes: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        return torch.ops.torchvision.nms(boxes, scores, 0.5)
+
+
+def test_torchvisions_operators_can_be_had_in_a_confined_process():
+    """Its library is loaded there: reading is all that this takes."""
+    pytest.importorskip("torchvision", reason="needs torchvision")
+    content = torch.jit.script(Suppress())._save_to_buffer_for_lite_interpreter()
+    specs = (TensorSpec(DType.FLOAT32, (3, 4)), TensorSpec(DType.FLOAT32, (3,)))
+    sample = Sample(specs=specs, leaves=sample_inputs(specs, seed=0))
+    found = Interpreter(confined=True).run(content, [sample])
+    boxes, scores = sample.arguments()
+    expected = torch.ops.torchvision.nms(boxes, scores, 0.5)
+    assert to_array(found.outputs[0][0]).tolist() == expected.tolist()
