@@ -224,8 +224,8 @@ def _origins(entries: Iterable[str]) -> tuple[_Header, tuple[ModelOrigin, ...]]:
                 "bytecode_version": version,
                 **rest,
             } if version is None or _is_count(version):
-                told = (str(rest.get(key, "")) for key in ("exporter", "command"))
-                models.add(ModelOrigin(name, digest, version, *told))
+                exporter, command = (str(rest.get(key, "")) for key in ("exporter", "command"))
+                models.add(ModelOrigin(name, digest, version, exporter, command))
     return header, tuple(sorted(models))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from builder.core.known import KnownOperators
+    from builder.export.interpreter import Interpreter
     from builder.export.requests import ExportRequest, ExportResult
     from builder.system.progress import Progress
 
@@ -22,7 +25,21 @@ def export_model(request: ExportRequest, *, progress: Progress) -> ExportResult:
     """
     from builder.export.exporter import export_model
 
-    return export_model(request, known=read_known_operators(), progress=progress)
+    interpreter = _keep_interpreter()
+    interpreter.set_limits(request.limits)
+    return export_model(
+        request, known=read_known_operators(), interpreter=interpreter, progress=progress
+    )
+
+
+@functools.cache
+def _keep_interpreter() -> Interpreter:
+    """Returns the one for all exports of this process, so that its child imports torch once."""
+    from builder.export.interpreter import Interpreter
+
+    interpreter = Interpreter(confined=False)
+    atexit.register(interpreter.close)
+    return interpreter
 
 
 def read_known_operators() -> KnownOperators:

@@ -9,30 +9,46 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from builder.core.dtypes import DtypeChoice
     from builder.core.model import ModelInfo, OperatorList
+    from builder.system.children import Limits
 
 
-def read_models(paths: Iterable[Path]) -> tuple[ModelInfo, ...]:
+def read_models(
+    paths: Iterable[Path], *, torchscript: Limits | None = None
+) -> tuple[ModelInfo, ...]:
     """Returns what the model files say of themselves, in the order given.
 
-    Lite files are read without torch; TorchScript files go through it. Different models of one
-    file name are told apart by the start of their digest, e.g. `model.ptl@1f2e3d4c`.
+    Lite files are read without torch, and nothing in them is run. Different models of one file name
+    are told apart by the start of their digest, e.g. `model.ptl@1f2e3d4c`.
+
+    Args:
+        paths: the files.
+        torchscript: lets torch load TorchScript files, which runs code in them, in a process
+            with these limits that cannot write files; None refuses such files.
 
     Raises:
-        ModelError: a file is missing, damaged, hostile, or needs torch where there is none.
+        ModelError: a file is missing, damaged, hostile, or TorchScript.
+        ToolchainError: for TorchScript: no torch, or no way here to confine it.
+        VerificationError: torch crashed over TorchScript, or reached a limit.
     """
-    return _tell_apart(tuple(_read_any_model(path) for path in paths))
+    return _tell_apart(tuple(_read_any_model(path, torchscript) for path in paths))
 
 
-def list_operators(paths: Iterable[Path]) -> OperatorList:
+def list_operators(paths: Iterable[Path], *, torchscript: Limits | None = None) -> OperatorList:
     """Returns the union of what `paths` need; models and operator lists may be mixed.
 
+    Args:
+        paths: the files.
+        torchscript: as in `read_models`.
+
     Raises:
-        ModelError: a file cannot be read, or its bytecode not by the runtime.
+        BuilderError: as `read_models` does, or the runtime cannot read a file's bytecode.
     """
-    return read_wanted(paths)[0]
+    return read_wanted(paths, torchscript=torchscript)[0]
 
 
-def read_wanted(paths: Iterable[Path]) -> tuple[OperatorList, DtypeChoice]:
+def read_wanted(
+    paths: Iterable[Path], *, torchscript: Limits | None = None
+) -> tuple[OperatorList, DtypeChoice]:
     """Returns what a runtime for `paths` needs: operators, and dtypes with the reason for them.
 
     Models and operator lists may be mixed; the inputs of a model are those of its reference case.
@@ -49,7 +65,7 @@ def read_wanted(paths: Iterable[Path]) -> tuple[OperatorList, DtypeChoice]:
 
     given = tuple(paths)
     files = tuple(path for path in given if not is_op_list(path))
-    models = read_models(files)
+    models = read_models(files, torchscript=torchscript)
     total = OperatorList(operators=OperatorSet())
     for info in models:
         check_bytecode_version(info)
@@ -88,35 +104,43 @@ def write_operators(path: Path, op_list: OperatorList) -> None:
     write_op_list(path, op_list)
 
 
-def _read_any_model(path: Path) -> ModelInfo:
+def _read_any_model(path: Path, torchscript: Limits | None) -> ModelInfo:
     from builder.models.reading import TorchScriptError, read_model
 
     try:
         return read_model(path)
     except TorchScriptError:
-        return _read_torchscript(path)
+        if torchscript is None:
+            raise
+        return _read_torchscript(path, torchscript)
 
 
-def _read_torchscript(path: Path) -> ModelInfo:
+def _read_torchscript(path: Path, limits: Limits) -> ModelInfo:
+    import hashlib
     import tempfile
     from dataclasses import replace
 
     from builder.core.model import ModelFormat
-    from builder.export.operators import save_for_lite_interpreter
+    from builder.errors import BuilderError
+    from builder.export.interpreter import Interpreter
     from builder.models.reading import read_model
-    from builder.system.files import digest_file
 
+    content = path.read_bytes()
     with tempfile.TemporaryDirectory() as folder:
-        lite = Path(folder, "model.ptl")
-        save_for_lite_interpreter(path, lite)
-        return replace(
-            read_model(lite),
-            name=path.name,
-            sha256=digest_file(path),
-            size=path.stat().st_size,
-            format=ModelFormat.TORCHSCRIPT,
-            bytecode_version=None,
-        )
+        lite = Path(folder, path.name)
+        try:
+            lite.write_bytes(Interpreter(limits, confined=True).convert(content))
+            info = read_model(lite)
+        except BuilderError as error:
+            message = error.message.removeprefix(f"{lite}: ")
+            raise type(error)(f"{path}: {message}", hint=error.hint) from error
+    return replace(
+        info,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=len(content),
+        format=ModelFormat.TORCHSCRIPT,
+        bytecode_version=None,
+    )
 
 
 def _tell_apart(models: tuple[ModelInfo, ...]) -> tuple[ModelInfo, ...]:

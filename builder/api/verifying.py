@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from builder.core.artifacts import BenchReport, VerifyReport
     from builder.core.nesting import InputSpec
     from builder.core.tensors import Tensor
+    from builder.system.children import Limits
     from builder.system.progress import Progress
     from builder.verify.requests import BenchRequest, VerifyRequest
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 def verify_model(request: VerifyRequest, *, progress: Progress) -> VerifyReport:
     """Runs a model on a built runtime and returns how its outputs compare with PyTorch's.
 
-    Torch is asked only when the model has no reference case, and only where it is installed.
+    Torch is asked only when the model has no reference case, only where it is installed, and only
+    for operators that the runtime has; it runs in a confined process.
 
     Raises:
         ConfigurationError: no runtime there, or no inputs to run the model with.
@@ -37,7 +39,7 @@ def verify_model(request: VerifyRequest, *, progress: Progress) -> VerifyReport:
         info,
         host_abi=host_abi(),
         runner=Runner.inherit(),
-        oracle=functools.partial(_run_in_torch, progress=progress),
+        oracle=functools.partial(_run_in_torch, limits=request.limits, progress=progress),
         progress=progress,
     )
 
@@ -61,17 +63,28 @@ def time_model(request: BenchRequest, *, progress: Progress) -> BenchReport:
 
 
 def _run_in_torch(
-    model: Path, specs: Sequence[InputSpec], inputs: Sequence[Tensor], *, progress: Progress
+    model: Path,
+    specs: Sequence[InputSpec],
+    inputs: Sequence[Tensor],
+    *,
+    limits: Limits,
+    progress: Progress,
 ) -> tuple[str, tuple[Tensor, ...]] | None:
+    """Runs the model in a confined process; None where torch is missing or refuses the model."""
     from builder.errors import BuilderError
-    from builder.export.capabilities import probe_torch
+    from builder.export.compare import Sample
+    from builder.export.interpreter import Interpreter, InterpreterEndedError
 
+    interpreter = Interpreter(limits, confined=True)
+    sample = Sample(specs=tuple(specs), leaves=tuple(inputs))
     try:
-        torch = probe_torch()
-        from builder.export.compare import run_lite
-
-        outputs = run_lite(model.read_bytes(), specs, inputs)
+        run = interpreter.run(model.read_bytes(), [sample])
+    except InterpreterEndedError as error:
+        raise InterpreterEndedError(
+            f"{model}: {error.message}; nothing was run on the runtime", hint=error.hint
+        ) from error
     except BuilderError as error:
         progress.note(f"no expected outputs: {error.message}")
         return None
-    return f"lite interpreter of PyTorch {torch.version}, seeded random inputs", outputs
+    version = run.torch_version
+    return f"lite interpreter of PyTorch {version}, seeded random inputs", run.outputs[0]

@@ -15,10 +15,12 @@ from builder.cli.export_options import (
     quantise_options,
     saving_options,
 )
+from builder.cli.options import limits_options
 
 if TYPE_CHECKING:
     from builder.core.nesting import InputSpec
     from builder.export.requests import ExportResult, Optimisation, Quantisation, Saving
+    from builder.system.children import Limits
 
 
 @click.command("export")
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0),
     help="Largest relative difference of float outputs (default: 1e-4 for float32).",
 )
+@limits_options
 @click.option("--keep", is_flag=True, help="Write the file even if it differs by more.")
 @click.option("--seed", default=0, show_default=True, help="Of random weights and inputs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -87,6 +90,7 @@ def command(
     tolerance: float | None,
     keep: bool,
     seed: int,
+    limits: Limits | None,
     as_json: bool,
 ) -> None:
     """Exports SOURCE for the lite interpreter, optimised for mobile, and checks the file.
@@ -95,6 +99,10 @@ def command(
     package.module:factory that returns a torch.nn.Module, a TorchScript file (.pt) or a lite file
     (.ptl). The saved file is run and compared with eager PyTorch, with the quantised model if it
     is quantised; beyond the tolerance nothing is written and the exit code is 8.
+
+    An export runs code with your rights: the factory and what it imports, the model's Python code,
+    the loader of --calibrate, and the TorchScript in a file. Export only what you trust. The saved
+    file runs in a process of its own with limits, so that a crash or an endless loop is told.
 
     \b
     Examples:
@@ -108,6 +116,7 @@ def command(
     from builder import api
     from builder.cli.console import ConsoleProgress, print_json
     from builder.export.requests import Capture, ExportRequest
+    from builder.system.children import Limits
 
     request = ExportRequest(
         source=source,
@@ -128,6 +137,7 @@ def command(
         tolerance=tolerance,
         keep=keep,
         seed=seed,
+        limits=limits or Limits(),
     )
     result = api.export_model(request, progress=ConsoleProgress(quiet=as_json))
     if as_json:

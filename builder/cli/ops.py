@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from builder.cli.console import echo, print_json, print_table
+from builder.cli.options import limits_options
 
 if TYPE_CHECKING:
     from builder.core.model import OperatorList
+    from builder.system.children import Limits
 
 
 @click.command("ops")
@@ -25,21 +27,46 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the operator list that `builder build` and PyTorch's own selective build read.",
 )
-def command(models: tuple[Path, ...], as_json: bool, output: Path | None) -> None:
+@click.option(
+    "--run-torchscript",
+    is_flag=True,
+    help="Read TorchScript files (.pt) too. PyTorch loads them, and that runs code of the model: "
+    "in a process of its own that cannot write files, start programs or use the network, and has "
+    "the limits below. This needs torch, and Linux on x86_64 or aarch64.",
+)
+@limits_options
+def command(
+    models: tuple[Path, ...],
+    as_json: bool,
+    output: Path | None,
+    run_torchscript: bool,
+    limits: Limits | None,
+) -> None:
     """Shows the root operators that one or many models call, and who wants what.
 
-    MODEL is a lite file (.ptl, zip or flatbuffer), a TorchScript file (.pt, needs torch), or an
-    operator list (.yaml, or .txt with a name per line). Nothing in a lite file is executed.
+    MODEL is a lite file (.ptl, zip or flatbuffer), or an operator list (.yaml, or .txt with a name
+    per line). Nothing in them is executed. TorchScript files (.pt) are refused without
+    --run-torchscript: make lite files of those that you trust with `builder export`.
 
     \b
     Examples:
       builder ops mobilenet_v2.ptl
       builder ops detector.ptl classifier.ptl -o ops.yaml
       builder ops ops.yaml new_model.ptl --json
+      builder ops model.pt --run-torchscript --time-limit 30
     """
     from builder import api
+    from builder.system.children import Limits
 
-    op_list = api.list_operators(models)
+    if limits is not None and not run_torchscript:
+        raise click.UsageError(
+            "--time-limit and --memory-limit have an effect with --run-torchscript only: nothing "
+            "else runs a model."
+        )
+    allowed = (limits or Limits()) if run_torchscript else None
+    op_list = api.list_operators(models, torchscript=allowed)
+    if any(model.is_torchscript for model in op_list.models):
+        click.echo("PyTorch ran code of TorchScript files in a confined process", err=True)
     if output is not None:
         api.write_operators(output, op_list)
         echo(f"wrote {len(op_list.operators)} operators to {output}", err=True)
@@ -56,6 +83,7 @@ def _to_json(op_list: OperatorList) -> dict[str, Any]:
         "models": [
             {
                 "bytecode_version": model.bytecode_version,
+                "methods": list(model.methods),
                 "name": model.name,
                 "sha256": model.sha256,
             }
@@ -73,6 +101,8 @@ def _print_tables(op_list: OperatorList) -> None:
         version = model.bytecode_version
         lite = "no bytecode" if version is None else f"bytecode version {version}"
         echo(f"model         {model.name} ({lite}, sha256 {model.sha256[:16]}...)")
+        for method in model.methods:
+            echo(f"method        {method}")
     if op_list.custom_classes:
         echo(f"custom class  {', '.join(op_list.custom_classes)}")
     echo(f"operators     {len(op_list.operators)}\n")

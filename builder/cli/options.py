@@ -11,7 +11,7 @@ import click
 
 from builder.core.android import ARTIFACT, GROUP, AarOptions
 from builder.core.apple import AppleOptions
-from builder.core.budgets import Budget, parse_budget
+from builder.core.budgets import Budget, parse_budget, parse_size
 from builder.core.dtypes import DtypeSet
 from builder.core.profile import Flavour, Profile
 from builder.core.targets import MIN_API, MIN_IOS, format_os_version
@@ -21,6 +21,24 @@ from builder.system.places import locate_op_list
 
 if TYPE_CHECKING:
     from builder.core.nesting import InputSpec
+
+
+class SizeType(click.ParamType):  # type: ignore[type-arg]
+    """Bytes as people write them: `500MB`, `8GiB`."""
+
+    name = "SIZE"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Returns the bytes, or fails as click has it."""
+        try:
+            size = value if isinstance(value, int) else parse_size(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if size < 1:
+            self.fail("a limit of nothing lets nothing run", param, ctx)
+        return size
 
 
 def inputs_argument(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -183,6 +201,34 @@ def parse_inputs(
             "--input and --shape both describe the inputs", hint="give all with --input"
         )
     return tuple(map(parse_input, texts)) or parse_specs(shapes, dtypes)
+
+
+def limits_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --time-limit and --memory-limit; `command` gets them as `limits`, None without them."""
+    times = click.option(
+        "--time-limit",
+        type=click.IntRange(1, 1_000_000),
+        metavar="SECONDS",
+        help="CPU time that PyTorch gets for one run of the model; 120 when not given.",
+    )
+    memories = click.option(
+        "--memory-limit",
+        type=SizeType(),
+        help="Memory that PyTorch gets for the model: 8GiB, 500MB; half of the machine's when not "
+        "given.",
+    )
+
+    @functools.wraps(command)
+    def with_limits(
+        *, time_limit: int | None, memory_limit: int | None, **others: object
+    ) -> object:
+        from builder.system.children import DEFAULT_SECONDS, Limits
+
+        given = time_limit is not None or memory_limit is not None
+        chosen = Limits(seconds=time_limit or DEFAULT_SECONDS, memory=memory_limit or 0)
+        return command(limits=chosen if given else None, **others)
+
+    return times(memories(with_limits))
 
 
 def via_options(command: Callable[..., Any]) -> Callable[..., Any]:

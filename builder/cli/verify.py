@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builder.cli.options import random_inputs_options, runtime_option, via_options
+from builder.cli.options import (
+    limits_options,
+    random_inputs_options,
+    runtime_option,
+    via_options,
+)
 
 if TYPE_CHECKING:
     from builder.core.artifacts import VerifyReport
     from builder.core.nesting import InputSpec
+    from builder.system.children import Limits
 
 
 @click.command("verify")
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--repeat", default=1, show_default=True, type=click.IntRange(1, 10_000), help="Forward calls."
 )
+@limits_options
 @via_options
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
@@ -43,12 +50,15 @@ def command(
     seed: int,
     repeat: int,
     via: str,
+    limits: Limits | None,
     as_json: bool,
 ) -> int:
     """Runs MODEL on a built runtime and compares its outputs with those of eager PyTorch.
 
     Inputs and expected outputs are those saved at export; torch is not needed. Exit code 8
-    when an output differs by more than its tolerance, or the runtime lacks something.
+    when an output differs by more than its tolerance, or the runtime lacks something. Without
+    them the model runs on random inputs, first in PyTorch if that is installed: in a process of its
+    own that cannot write files, start programs or use the network, and has limits.
 
     \b
     Examples:
@@ -60,6 +70,7 @@ def command(
     from builder import api
     from builder.cli.console import ConsoleProgress, print_json
     from builder.errors import ExitCode
+    from builder.system.children import Limits
     from builder.verify.requests import VerifyRequest
 
     request = VerifyRequest(
@@ -71,6 +82,7 @@ def command(
         seed=seed,
         repeat=repeat,
         via=via,
+        limits=limits or Limits(),
     )
     report = api.verify_model(request, progress=ConsoleProgress(quiet=as_json))
     if as_json:

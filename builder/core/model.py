@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.operators import Operator, OperatorSet
+from builder.core.signatures import Signature
 
 _T = TypeVar("_T", bound=Any)
 
@@ -45,6 +46,8 @@ class ModelInfo:
     dtypes: DtypeSet = EVERYTHING
     """Of its tensors, and those that its code asks operators for by name; everything when the
     code computes what it asks for. What inputs bring is not in it."""
+    signatures: tuple[Signature, ...] = ()
+    """Of its methods, sorted by name, as far as the file has them; old files have none."""
 
     def operator_set(self) -> OperatorSet:
         """Returns the root operators, wanted by this model."""
@@ -57,7 +60,15 @@ class ModelInfo:
             operators=self.operator_set(),
             custom_classes=self.custom_classes,
             bytecode_versions=() if version is None else (version,),
-            models=(ModelOrigin(self.name, self.sha256, version),),
+            models=(
+                ModelOrigin(
+                    self.name,
+                    self.sha256,
+                    version,
+                    methods=tuple(str(one) for one in self.signatures if one.is_public),
+                    is_torchscript=self.format is ModelFormat.TORCHSCRIPT,
+                ),
+            ),
         )
 
 
@@ -96,6 +107,10 @@ class ModelOrigin:
     """What exported it, e.g. `torch 1.13.0a0, torchvision 0.14.1a0`; empty when not known."""
     command: str = ""
     """How it was called."""
+    methods: tuple[str, ...] = field(default=(), compare=False)
+    """Signatures, for people; operator lists do not keep them."""
+    is_torchscript: bool = field(default=False, compare=False)
+    """Torch had to run its code to say its operators."""
 
     def __lt__(self, other: ModelOrigin) -> bool:
         return self._order < other._order

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import io
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
+from builder.core.arguments import adapt
 from builder.core.artifacts import OutputDifference
 from builder.core.differences import count_nan
 from builder.core.nesting import InputSpec
+from builder.core.signatures import Signature
 from builder.core.tensors import Tensor
-from builder.errors import ModelError, VerificationError
+from builder.errors import ModelError, ToolchainError, VerificationError
+from builder.export.capabilities import import_torchvision
 from builder.export.messages import describe_exception, shorten
 from builder.export.values import flatten_outputs, to_arguments
-
-if TYPE_CHECKING:
-    pass
 
 Call = Callable[..., Any]
 """A model, or one method of it: arguments in, whatever it returns out."""
@@ -43,6 +45,11 @@ class Sample:
         """Returns new values for each call, since a model may write to its inputs."""
         return to_arguments(self.specs, self.leaves, channels_last=self.channels_last)
 
+    def adapt(self, signature: Signature | None) -> Sample:
+        """Returns it as a lite file's method takes it, where that tells what it takes."""
+        specs, leaves = adapt(signature, self.specs, self.leaves)
+        return replace(self, specs=specs, leaves=leaves)
+
     def __str__(self) -> str:
         return ", ".join(map(str, self.specs))
 
@@ -56,7 +63,7 @@ def run_eager(module: Call, sample: Sample) -> tuple[Tensor, ...]:
     import torch
 
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _interruptible(module):
             outputs = module(*sample.arguments())
     except Exception as error:  # the user's own code
         raise ModelError(
@@ -66,18 +73,46 @@ def run_eager(module: Call, sample: Sample) -> tuple[Tensor, ...]:
     return flatten_outputs(outputs)
 
 
+@contextmanager
+def _interruptible(module: Call) -> Iterator[None]:
+    """Lets Ctrl-C end this process where Python cannot: TorchScript asks for no signals."""
+    import torch
+
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    main = threading.current_thread() is threading.main_thread()
+    if not (isinstance(module, torch.jit.ScriptModule) and ours and main):
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def load_lite(content: bytes) -> Any:  # noqa: ANN401 - torch has no types here
     """Returns the model of a lite file, for torch's own lite interpreter; a call runs forward().
 
+    A damaged file crashes the process: only the child of `interpreter` calls this.
+
     Raises:
+        ToolchainError: it needs torchvision's operators, and that is missing.
         VerificationError: that cannot load it.
     """
     import torch
     from torch.jit.mobile import _load_for_lite_interpreter
 
     try:
+        try:
+            return _load_for_lite_interpreter(io.BytesIO(content))
+        except RuntimeError as error:
+            if "torchvision::" not in str(error):
+                raise
+        import_torchvision()  # registers the operators that the file needs
         return _load_for_lite_interpreter(io.BytesIO(content))
-    except (RuntimeError, ValueError) as error:
+    except ToolchainError:
+        raise
+    except Exception as error:  # damaged files make torch raise anything
         raise VerificationError(
             f"torch {torch.__version__} cannot load the lite file: {shorten(str(error))}"
         ) from error
@@ -90,22 +125,11 @@ def call_lite(module: Call, sample: Sample) -> tuple[Tensor, ...]:
     try:
         with torch.no_grad():
             outputs = module(*sample.arguments())
-    except (RuntimeError, ValueError) as error:
+    except Exception as error:  # what a model raises is a torch.jit.Error
         raise VerificationError(
             f"torch {torch.__version__} cannot run the lite file: {shorten(str(error))}"
         ) from error
     return flatten_outputs(outputs)
-
-
-def run_lite(
-    content: bytes, specs: Sequence[InputSpec], leaves: Sequence[Tensor]
-) -> tuple[Tensor, ...]:
-    """Returns the flattened outputs of a lite file, run by the installed torch.
-
-    Raises:
-        VerificationError: torch's own lite interpreter cannot load or run the file.
-    """
-    return call_lite(load_lite(content), Sample(specs=tuple(specs), leaves=tuple(leaves)))
 
 
 def time_call(module: Call, sample: Sample) -> float:

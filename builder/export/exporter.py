@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING
 from builder.core.differences import compare_outputs
 from builder.core.known import KnownOperators
 from builder.core.nesting import Group, GroupKind, InputSpec, is_flat
+from builder.core.signatures import INPUTS_HINT, find_misfit
 from builder.core.stages import Stage
 from builder.core.tensors import ReferenceCase
-from builder.errors import VerificationError
+from builder.errors import ConfigurationError, ModelError, VerificationError
 from builder.export.capabilities import check_capabilities, probe_torch
 from builder.export.compare import find_failure, one_thread, run_eager
-from builder.export.forms import LITE, OPTIMISED, measure_lite, measure_script
+from builder.export.forms import (
+    LITE,
+    OPTIMISED,
+    measure_lite,
+    measure_script,
+    read_signature,
+)
+from builder.export.interpreter import Interpreter, InterpreterEndedError
 from builder.export.lints import check_python_free, lint_graph
 from builder.export.methods import measure_methods
 from builder.export.optimise import optimise_module
@@ -34,7 +42,7 @@ from builder.export.save import (
 )
 from builder.export.script import script_module
 from builder.export.shapes import find_frozen_shapes
-from builder.export.sources import load_requested
+from builder.export.sources import find_file, load_requested
 from builder.system.progress import Progress
 
 if TYPE_CHECKING:
@@ -56,13 +64,17 @@ class Made:
 
 
 def export_model(
-    request: ExportRequest, *, known: KnownOperators, progress: Progress
+    request: ExportRequest,
+    *,
+    known: KnownOperators,
+    interpreter: Interpreter,
+    progress: Progress,
 ) -> ExportResult:
     """Writes the lite file and the reference case that `request` asks for.
 
     The file is written only after torch's own lite interpreter has run it and agreed with
     the eager model, or when it is to be kept anyway; the result says which. Operators that are not
-    among `known` are remarked on.
+    among `known` are remarked on. `interpreter` runs lite files, and loads TorchScript first.
 
     Raises:
         ConfigurationError: unknown inputs, or an output that cannot be written.
@@ -70,12 +82,13 @@ def export_model(
         ToolchainError: torch or torchvision is missing, or lacks what is asked for.
         VerificationError: torch's lite interpreter cannot run the file.
     """
-    import torch
-
     check_writable(request.output)
     check_saving(request.saving)
-    found = probe_torch()
+    found = probe_torch()  # before any other import of torch: it says what is wrong with one
     check_capabilities(found, request.optimisation)
+    import torch
+
+    interpreter.start()  # its child imports torch while the model is being loaded here
     with (
         warnings.catch_warnings(),
         torch.no_grad(),
@@ -84,14 +97,30 @@ def export_model(
     ):
         warnings.simplefilter("ignore")  # those that matter are noted by script_module
         progress.step(f"Loading {request.source} with torch {found.version}")
+        _try_loading(request, interpreter)
         prepared = prepare(request, load_requested(request), progress=progress)
-        made = _make(request, prepared, known, progress)
+        made = _make(request, prepared, known, interpreter, progress)
         failure = _judge(made, prepared, request)
         return _write(request, prepared, made, failure, found.version)
 
 
+def _try_loading(request: ExportRequest, interpreter: Interpreter) -> None:
+    """Has the child load a TorchScript file first: what crashes or loops there does not here."""
+    path = find_file(request.source, request.folder)
+    if path is None or not path.is_file():
+        return
+    try:
+        interpreter.try_loading(path.read_bytes())
+    except InterpreterEndedError as error:
+        raise ModelError(f"{path}: {error.message}", hint=error.hint) from error
+
+
 def _make(
-    request: ExportRequest, prepared: Prepared, known: KnownOperators, progress: Progress
+    request: ExportRequest,
+    prepared: Prepared,
+    known: KnownOperators,
+    interpreter: Interpreter,
+    progress: Progress,
 ) -> Made:
     optimisation, first = request.optimisation, prepared.samples[0]
     progress.step(
@@ -103,42 +132,76 @@ def _make(
         prepared.module, first, request.capture, methods=request.methods, progress=progress
     )
     check_python_free(scripted, request.methods)
+    _check_inputs(scripted, prepared)
     remarks = prepared.remarks + _check_shapes(request, prepared, eager, scripted, captured)
     stages = [
         *prepared.stages,
-        _measure(_STAGES.get(captured, captured), scripted, request, prepared),
+        _measure(_STAGES.get(captured, captured), scripted, request, prepared, interpreter),
     ]
     final = optimise_module(scripted, optimisation, first, request.methods)
     remarks += lint_graph(final, request.methods, known)
     if optimisation.enabled and _runs_here(request):
-        stages.append(_measure(OPTIMISED, final, request, prepared))
+        stages.append(_measure(OPTIMISED, final, request, prepared, interpreter))
     progress.step("Comparing the lite file with eager PyTorch")
     content = _save(final, request, prepared)
-    stages += _measure_file(content, request, prepared)
+    stages += _measure_file(content, scripted, request, prepared, interpreter)
     return Made(content=content, capture=captured, stages=tuple(stages), remarks=remarks)
 
 
+def _check_inputs(scripted: torch.jit.ScriptModule, prepared: Prepared) -> None:
+    """Refuses what Python takes and TorchScript does not, such as 2.5 for an int."""
+    signature = read_signature(scripted, "forward")
+    for sample in prepared.samples:
+        if misfit := find_misfit(signature, sample.specs):
+            raise ConfigurationError(f"as TorchScript, {misfit}", hint=INPUTS_HINT)
+
+
 def _measure(
-    name: str, module: torch.jit.ScriptModule, request: ExportRequest, prepared: Prepared
+    name: str,
+    module: torch.jit.ScriptModule,
+    request: ExportRequest,
+    prepared: Prepared,
+    interpreter: Interpreter,
 ) -> Stage:
     return measure_script(
-        name, module, prepared.samples, prepared.base, tolerance=request.tolerance
+        name,
+        module,
+        prepared.samples,
+        prepared.base,
+        tolerance=request.tolerance,
+        interpreter=interpreter,
     )
 
 
-def _measure_file(content: bytes, request: ExportRequest, prepared: Prepared) -> Iterator[Stage]:
+def _measure_file(
+    content: bytes,
+    scripted: torch.jit.ScriptModule,
+    request: ExportRequest,
+    prepared: Prepared,
+    interpreter: Interpreter,
+) -> Iterator[Stage]:
     if not _runs_here(request):  # another backend's operators may crash without its device
         yield Stage(name=LITE, size=len(content), remark=_NOT_RUN, judged=False)
         return
     yield from measure_methods(
         prepared.module,
+        scripted,
         content,
         request.methods,
         prepared.samples[0],
         base=prepared.base.name,
         tolerance=request.tolerance,
+        interpreter=interpreter,
     )
-    yield measure_lite(LITE, content, prepared.samples, prepared.base, tolerance=request.tolerance)
+    signature = read_signature(scripted, "forward")
+    yield measure_lite(
+        LITE,
+        content,
+        [sample.adapt(signature) for sample in prepared.samples],
+        prepared.base,
+        tolerance=request.tolerance,
+        interpreter=interpreter,
+    )
 
 
 def _check_shapes(

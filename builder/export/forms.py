@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.core.differences import compare_outputs
+from builder.core.signatures import Signature, make_signature
 from builder.core.stages import Stage, find_agreement, widen_differences
 from builder.core.tensors import Tensor
 from builder.errors import VerificationError
-from builder.export.compare import Sample, call_lite, load_lite, run_eager, time_call
+from builder.export.compare import Sample, run_eager, time_call
+from builder.export.interpreter import Interpreter, InterpreterEndedError
 from builder.export.save import format_lite
 
 if TYPE_CHECKING:
@@ -73,9 +75,18 @@ def measure_script(
     base: Form,
     *,
     tolerance: float | None,
+    interpreter: Interpreter,
 ) -> Stage:
     """Returns the stage of a TorchScript form, saved and run as a lite file; it is not judged."""
-    return measure_lite(name, format_lite(module), samples, base, tolerance=tolerance, judged=False)
+    return measure_lite(
+        name,
+        format_lite(module),
+        [sample.adapt(read_signature(module, "forward")) for sample in samples],
+        base,
+        tolerance=tolerance,
+        judged=False,
+        interpreter=interpreter,
+    )
 
 
 def measure_lite(
@@ -86,24 +97,34 @@ def measure_lite(
     *,
     tolerance: float | None,
     judged: bool = True,
+    interpreter: Interpreter,
 ) -> Stage:
-    """Returns the stage of a lite file.
+    """Returns the stage of a lite file; `samples` are as its forward() takes them.
 
     Raises:
-        VerificationError: torch's lite interpreter cannot load or run it, and it is judged.
+        VerificationError: torch's lite interpreter cannot load or run it, and it is judged; or it
+            reached a limit.
     """
     try:
-        module = load_lite(content)
-        outputs = tuple(call_lite(module, sample) for sample in samples)
+        run = interpreter.run(content, samples, timed=True)
     except VerificationError as error:
-        if judged:
+        # Later forms reach a limit as well, each after the whole time.
+        if judged or (isinstance(error, InterpreterEndedError) and error.by_limit):
             raise
         return Stage(name=name, size=len(content), remark=error.message)
-    seconds = time_call(module, samples[0])
-    form = Form(
-        name=name, outputs=outputs, stage=Stage(name=name, size=len(content), seconds=seconds)
-    )
+    stage = Stage(name=name, size=len(content), seconds=run.seconds)
+    form = Form(name=name, outputs=run.outputs, stage=stage)
     return compare_forms(form, base, tolerance=tolerance, judged=judged)
+
+
+def read_signature(module: torch.jit.ScriptModule, method: str) -> Signature:
+    """Returns what a method of TorchScript takes, as the lite file will have it."""
+    schema = getattr(module, method).schema
+    return make_signature(
+        method,
+        [(a.name, a.type.annotation_str, a.default_value) for a in schema.arguments],
+        [result.type.annotation_str for result in schema.returns],
+    )
 
 
 def _count_bytes(module: torch.nn.Module) -> int:

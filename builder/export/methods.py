@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from builder.core.differences import compare_outputs
 from builder.core.stages import Stage
 from builder.errors import ModelError
-from builder.export.compare import Sample, call_lite, load_lite, run_eager, time_call
+from builder.export.compare import Sample, run_eager
+from builder.export.forms import read_signature
+from builder.export.interpreter import Interpreter
 from builder.export.preparing import twin
 
 if TYPE_CHECKING:
@@ -18,24 +19,28 @@ if TYPE_CHECKING:
 
 def measure_methods(
     module: torch.nn.Module,
+    scripted: torch.jit.ScriptModule,
     content: bytes,
     methods: Sequence[str],
     sample: Sample,
     *,
     base: str,
     tolerance: float | None,
+    interpreter: Interpreter,
 ) -> Iterator[Stage]:
     """Yields a stage per method of the lite file `content`, called with the inputs of forward().
 
     One that does not take these inputs in Python either is not compared, and its stage says so.
 
     Args:
-        module: what the file was made of.
+        module: what the file was made of, in Python.
+        scripted: the same as TorchScript.
         content: the lite file.
         methods: their names.
         sample: inputs.
         base: the stage that `module` is.
         tolerance: as in `compare_outputs`.
+        interpreter: what runs the file.
 
     Raises:
         VerificationError: torch's lite interpreter cannot run a method that Python can.
@@ -47,13 +52,13 @@ def measure_methods(
         except ModelError as error:
             yield Stage(name=stage, size=len(content), remark=f"not compared: {error.message}")
             continue
-        # A module of its own: forward() and other methods may have changed its state.
-        call = functools.partial(load_lite(content).run_method, name)
-        outputs = call_lite(call, sample)
+        # Each run loads the file: forward() and other methods may have changed its state.
+        given = sample.adapt(read_signature(scripted, name))
+        run = interpreter.run(content, [given], method=name, timed=True)
         yield Stage(
             name=stage,
             size=len(content),
-            seconds=time_call(call, sample),
+            seconds=run.seconds,
             against=base,
-            differences=compare_outputs(outputs, expected, tolerance=tolerance),
+            differences=compare_outputs(run.outputs[0], expected, tolerance=tolerance),
         )

@@ -2,53 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+import io
 
-from builder.errors import ModelError
-from builder.export.capabilities import INSTALL
+from builder.errors import ModelError, ToolchainError
+from builder.export.messages import shorten
+from builder.export.scripts import load_file
 
 
-def save_for_lite_interpreter(source: Path, destination: Path) -> None:
-    """Loads the TorchScript file `source` on the CPU and saves it as a lite zip.
+def convert_torchscript(content: bytes) -> bytes:
+    """Loads a TorchScript file on the CPU and returns it as a lite zip.
 
-    The model is not optimised: its operators are those it has now. No method of it is run but
-    `__setstate__`, which torch calls to load packed weights.
+    The model is not optimised: its operators are those it has now. Loading runs the `__setstate__`
+    of its classes, which may be any TorchScript: to be called in a confined process only.
 
     Raises:
-        ModelError: torch is not installed, or cannot load or save the model.
+        ModelError: torch cannot load or save the model.
     """
+    import torch
+
     try:
-        import torch
-    except (ImportError, OSError) as error:
+        module = load_file(io.BytesIO(content))
+        return bytes(module._save_to_buffer_for_lite_interpreter())  # noqa: SLF001 - no other name
+    except ToolchainError:
+        raise
+    except Exception as error:  # damaged files make torch raise anything, and so does their code
         raise ModelError(
-            f"{source} is TorchScript without bytecode; only PyTorch can say its operators, "
-            f"and it cannot be imported here ({error})",
-            hint=f"{INSTALL}; or give the .ptl file that "
-            f"`builder export {source} -o model.ptl` writes",
-        ) from error
-    try:
-        module = _load(torch, source)
-        module._save_for_lite_interpreter(str(destination))  # noqa: SLF001 - it has no other name
-    except RuntimeError as error:
-        raise ModelError(
-            f"PyTorch {torch.__version__} cannot turn {source} into lite bytecode: "
-            f"{_first_line(error)}",
+            f"PyTorch {torch.__version__} cannot turn it into lite bytecode: {shorten(str(error))}",
             hint="export it with the PyTorch that wrote it: builder export SOURCE -o model.ptl",
         ) from error
-
-
-def _load(torch: Any, source: Path) -> Any:  # noqa: ANN401 - torch has no types here
-    try:
-        return torch.jit.load(str(source), map_location="cpu")
-    except RuntimeError as error:
-        if "torchvision::" not in str(error):
-            raise
-    import torchvision  # noqa: F401 - registers its operators
-
-    return torch.jit.load(str(source), map_location="cpu")
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -10,6 +10,7 @@ from builder.core.artifacts import OutputDifference
 from builder.core.nesting import InputSpec
 from builder.core.stages import Stage
 from builder.errors import VerificationError
+from builder.system.children import Limits
 
 
 class Capture(StrEnum):
@@ -129,6 +130,8 @@ class ExportRequest:
     """Write the file even if it differs."""
     seed: int = 0
     """Of random weights and random inputs."""
+    limits: Limits = field(default_factory=Limits)
+    """Of each run on torch's lite interpreter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from builder.core.nesting import InputSpec, list_arguments
-from builder.errors import ModelError, VerificationError
+from builder.errors import ModelError, ToolchainError, VerificationError
 from builder.export.capabilities import import_torchvision
 from builder.export.messages import shorten
 from builder.system.reference_headers import reference_path
@@ -32,20 +32,14 @@ def load_torchscript(path: Path) -> tuple[torch.jit.ScriptModule, tuple[InputSpe
         ModelError: it is missing, or no TorchScript.
         ToolchainError: it needs torchvision's operators, and that is missing.
     """
-    import torch
-
     if not path.is_file():
         raise ModelError(f"no such file: {path}", hint=f"SOURCE is {NOT_A_SOURCE}")
-    load = functools.partial(torch.jit.load, str(path), map_location="cpu")
     try:
-        try:
-            module = load()
-        except RuntimeError as error:
-            if "torchvision::" not in str(error):
-                raise
-            import_torchvision()  # registers the operators that the file needs
-            module = load()
-    except (RuntimeError, ValueError, OSError) as error:
+        with path.open("rb") as stream:
+            module = load_file(stream)
+    except ToolchainError:
+        raise
+    except Exception as error:  # damaged files make torch raise anything, and so does their code
         reason = shorten(str(error))
         raise ModelError(f"{path} is not TorchScript: {reason}", hint=_PICKLED) from error
     if not any(name == "forward" for name in _method_names(module)):
@@ -53,6 +47,26 @@ def load_torchscript(path: Path) -> tuple[torch.jit.ScriptModule, tuple[InputSpe
             f"{path} has no forward()", hint="save the module that has it with torch.jit.save"
         )
     return module, _saved_inputs(path)
+
+
+def load_file(stream: BinaryIO) -> torch.jit.ScriptModule:
+    """Returns what `torch.jit.load` makes of a TorchScript file, on the CPU.
+
+    Raises:
+        RuntimeError, ValueError, ...: whatever torch raises over a file.
+        ToolchainError: it needs torchvision's operators, and that is missing.
+    """
+    import torch
+
+    load = functools.partial(torch.jit.load, stream, map_location="cpu")
+    try:
+        return load()
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+    import_torchvision()  # registers the operators that the file needs
+    stream.seek(0)
+    return load()
 
 
 def _method_names(module: torch.jit.ScriptModule) -> list[str]:

@@ -44,7 +44,7 @@ def load_module(
     """Returns the module that `source` names, in eval mode; weights made at random use `seed`.
 
     Nothing is downloaded. Files are read by `torch.jit.load` only, which executes no pickled
-    code; a factory is the user's own code and is executed.
+    code, but the TorchScript in the file; a factory is the user's own code and is executed.
 
     Args:
         source: as in `ExportRequest`.
@@ -61,9 +61,9 @@ def load_module(
     import torch
 
     torch.manual_seed(seed)
-    path = folder / source
+    path = find_file(source, folder)
     values = parse_arguments(arguments)
-    if path.suffix in _FILE_SUFFIXES or path.is_file():
+    if path is not None:
         if values:
             raise ConfigurationError(f"--arg says nothing to a file: {source}")
         module, usual = load_torchscript(path)
@@ -80,6 +80,12 @@ def load_module(
         )
     loaded.module.eval()
     return loaded
+
+
+def find_file(source: str, folder: Path) -> Path | None:
+    """Returns the file that `source` names, there or not; None when it names something else."""
+    path = folder / source
+    return path if path.suffix in _FILE_SUFFIXES or path.is_file() else None
 
 
 def load_requested(request: ExportRequest) -> LoadedModule:

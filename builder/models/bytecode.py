@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from builder.errors import ModelError
@@ -96,7 +95,10 @@ def _add_function(contents: LiteContents, function: tuple[Any, ...], effort: Eff
     contents.add_dtype_codes(_find_dtype_codes(code, effort))
     contents.add_types(_text(entry) for entry in _tuple(_field(code, 3, "types")))
     for schema in function[2:3]:
-        contents.add_types(_schema_types(_tuple(schema), effort))
+        table = _tuple(schema)
+        arguments, returns = (_schema_entries(table, index, effort) for index in (0, 1))
+        contents.add_types(kind for _, kind, _ in (*arguments, *returns))
+        contents.add_signature(function[0], arguments, [kind for _, kind, _ in returns])
 
 
 def _add_storages(contents: LiteContents, pickle: Unpickled) -> None:
@@ -129,12 +131,20 @@ def _instruction(step: object) -> Instruction:
     raise _malformed("an instruction that is none (of an opcode, 32 bits and 16 bits)")
 
 
-def _schema_types(schema: tuple[Any, ...], effort: Effort) -> Iterator[str]:
-    for index, key in enumerate(("arguments", "returns")):
-        arguments = _tuple(_field(schema, index, key))
-        effort.spend(_ENTRY_STEPS * len(arguments))
-        for argument in arguments:
-            yield _text(_field(_tuple(argument), 1, "type"))
+def _schema_entries(
+    schema: tuple[Any, ...], index: int, effort: Effort
+) -> list[tuple[str, str, object]]:
+    """Returns name, type and default value of each argument (0) or result (1)."""
+    entries = _tuple(_field(schema, index, ("arguments", "returns")[index]))
+    effort.spend(_ENTRY_STEPS * len(entries))
+    return [
+        (
+            _text(_field(entry, 0, "name")),
+            _text(_field(entry, 1, "type")),
+            _field(entry, 2, "default_value"),
+        )
+        for entry in map(_tuple, entries)
+    ]
 
 
 def _field(table: tuple[Any, ...], index: int, key: str) -> Any:  # noqa: ANN401 - any value

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from builder.core.dtypes import EVERYTHING, SCALAR_TYPES, DtypeSet
 from builder.core.operators import Operator
+from builder.core.signatures import Signature, make_signature
 from builder.errors import ModelError
 
 _CUSTOM_CLASS = re.compile(r"__torch__\.torch\.classes\.([A-Za-z_]\w*\.[A-Za-z_]\w*)", re.ASCII)
@@ -26,6 +27,8 @@ class LiteContents:
     functions: set[str] = field(default_factory=set)
     """Qualified names of methods."""
     methods: set[str] = field(default_factory=set)
+    signatures: dict[str, Signature | None] = field(default_factory=dict)
+    """By method; None where two functions of one name differ."""
     dtype_codes: set[int] = field(default_factory=set)
     annotations: set[str] = field(default_factory=set)
     """Type annotations that were looked at."""
@@ -52,6 +55,19 @@ class LiteContents:
             raise ModelError(f"the model has several functions of one name: {qualified_name:.80}")
         self.functions.add(qualified_name)
         self.methods.add(name)
+
+    def add_signature(
+        self,
+        qualified_name: str,
+        arguments: Iterable[tuple[str, str, object]],
+        returns: Iterable[str],
+    ) -> None:
+        """Adds what a function takes: names, types and defaults of arguments, types of results."""
+        name = qualified_name.rpartition(".")[2]
+        signature = make_signature(name, arguments, returns)
+        known = self.signatures.setdefault(name, signature)
+        if known != signature:
+            self.signatures[name] = None
 
     def add_dtype_codes(self, codes: Iterable[int] | None) -> None:
         """Adds scalar types; None where they cannot be told."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from builder.errors import ModelError
 from builder.models.effort import too_much
@@ -145,7 +146,7 @@ class Table:
             self.buffer.spend(1)
             yield layout.unpack_from(self.buffer.data, at)
 
-    def struct(self, index: int, layout: struct.Struct) -> tuple[int, ...]:
+    def struct(self, index: int, layout: struct.Struct) -> tuple[Any, ...]:
         """Returns the struct that the offset in field `index`, a union, points to.
 
         Raises:

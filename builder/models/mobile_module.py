@@ -37,6 +37,8 @@ class _IValue(IntEnum):
 
 class _Union(IntEnum):
     INT = 1
+    BOOL = 2
+    DOUBLE = 3
     COMPLEX = 4
     TENSOR = 5
     LIST = 7
@@ -47,6 +49,8 @@ class _Union(IntEnum):
 _INSTRUCTION = struct.Struct("<bxHi")
 """Opcode, n, x."""
 _INT64 = struct.Struct("<q")
+_DOUBLE = struct.Struct("<d")
+_BOOL = struct.Struct("<?")
 _UINT32 = struct.Struct("<I")
 _SCALAR_TYPE = 1
 """Field of a tensor."""
@@ -91,7 +95,7 @@ def _add_value(contents: LiteContents, ivalue: Table, ivalues: Sequence[Table]) 
     if value is None:
         raise ModelError("the flatbuffer is damaged: a value without content")
     if kind == _Union.FUNCTION:
-        _add_function(contents, value)
+        _add_function(contents, value, ivalues)
         contents.add_dtype_codes(_find_dtype_codes(value, ivalues))
     elif kind == _Union.TENSOR:
         contents.add_dtype_codes([value.uint8(_SCALAR_TYPE)])
@@ -99,15 +103,37 @@ def _add_value(contents: LiteContents, ivalue: Table, ivalues: Sequence[Table]) 
         contents.add_types([value.string(_ANNOTATION[_Union(kind)])])
 
 
-def _add_function(contents: LiteContents, function: Table) -> None:
-    contents.add_method(function.string(_Function.QUALIFIED_NAME))
+def _add_function(contents: LiteContents, function: Table, ivalues: Sequence[Table]) -> None:
+    name = function.string(_Function.QUALIFIED_NAME)
+    contents.add_method(name)
     for operator in function.tables(_Function.OPERATORS):
         contents.add_operator(operator.string(0), operator.string(1))
     contents.add_types(function.strings(_Function.TYPE_ANNOTATIONS))
     schema = function.table(_Function.SCHEMA)
-    for arguments in (0, 1) if schema is not None else ():
-        assert schema is not None
-        contents.add_types(argument.string(1) for argument in schema.tables(arguments))
+    if schema is None:
+        return
+    arguments = [
+        (argument.string(0), argument.string(1), _default(ivalues, argument.uint32(2)))
+        for argument in schema.tables(0)
+    ]
+    returns = [result.string(1) for result in schema.tables(1)]
+    contents.add_types([*(kind for _, kind, _ in arguments), *returns])
+    contents.add_signature(name, arguments, returns)
+
+
+def _default(ivalues: Sequence[Table], index: int) -> object:
+    """Returns a number, None for none (value 0 is None), or something else."""
+    if index >= len(ivalues):
+        raise ModelError(f"the flatbuffer is damaged: no value {index}")
+    value, kind = ivalues[index], ivalues[index].uint8(_IValue.TYPE)
+    match kind:
+        case _Union.INT:
+            return value.struct(_IValue.VALUE, _INT64)[0]
+        case _Union.DOUBLE:
+            return value.struct(_IValue.VALUE, _DOUBLE)[0]
+        case _Union.BOOL:
+            return bool(value.struct(_IValue.VALUE, _BOOL)[0])
+    return None if kind == _NONE else value
 
 
 def _find_dtype_codes(function: Table, ivalues: Sequence[Table]) -> frozenset[int] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ _FOREIGN = {
 
 
 class TorchScriptError(ModelError):
-    """A TorchScript file without bytecode, which only torch itself can turn into operators."""
+    """A TorchScript file without bytecode; torch, which could say its operators, runs its code."""
 
 
 def read_model(path: Path) -> ModelInfo:
@@ -54,7 +55,7 @@ def _read(path: Path, stream: BufferedReader) -> ModelInfo:
     head = stream.read(8)
     stream.seek(0)
     if head[:4] == _ZIP:
-        found, contents = ModelFormat.LITE_ZIP, _read_zip(stream)
+        found, contents = ModelFormat.LITE_ZIP, _read_zip(path, stream)
     elif head[4:] == _FLATBUFFER:
         found, contents = ModelFormat.LITE_FLATBUFFER, _read_flatbuffer(stream)
     else:
@@ -71,10 +72,11 @@ def _read(path: Path, stream: BufferedReader) -> ModelInfo:
         custom_classes=tuple(sorted(contents.custom_classes)),
         methods=tuple(sorted(contents.methods)),
         dtypes=contents.dtypes,
+        signatures=tuple(s for _, s in sorted(contents.signatures.items()) if s is not None),
     )
 
 
-def _read_zip(stream: BufferedReader) -> LiteContents:
+def _read_zip(path: Path, stream: BufferedReader) -> LiteContents:
     from builder.models.archive import open_archive
     from builder.models.bytecode import BYTECODE, read_lite_archive
 
@@ -84,8 +86,11 @@ def _read_zip(stream: BufferedReader) -> LiteContents:
         if "constants.pkl" in archive and "data.pkl" in archive:
             _refuse_hostile(archive)
             raise TorchScriptError(
-                "it is TorchScript without bytecode for the lite interpreter",
-                hint="save it for the lite interpreter: builder export FILE -o model.ptl",
+                "it is TorchScript without bytecode for the lite interpreter; only by running code "
+                "in it could be told which operators it calls, and nothing was run",
+                hint="if you trust it, make a lite file of it, which runs its code: builder export "
+                f"{shlex.quote(str(path))} -o model.ptl; to see its operators, "
+                "builder ops --run-torchscript runs it in a confined process",
             )
         if "data.pkl" in archive:
             raise ModelError(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.core.nesting import InputSpec
+from builder.system.children import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,8 @@ class VerifyRequest:
     seed: int = 0
     repeat: int = 1
     """Forward calls; more than one measures time."""
+    limits: Limits = field(default_factory=Limits)
+    """Of torch's lite interpreter, where there is no reference case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

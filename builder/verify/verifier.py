@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.core.arguments import adapt
 from builder.core.artifacts import VerifyReport
 from builder.core.differences import check_finite, compare_outputs
 from builder.core.inputs import sample_inputs
 from builder.core.model import ModelInfo
 from builder.core.nesting import InputSpec, list_arguments
+from builder.core.signatures import INPUTS_HINT, find_misfit, find_signature
 from builder.core.tensors import Tensor
 from builder.errors import ConfigurationError, VerificationError
 from builder.system.process import Runner
@@ -69,12 +71,13 @@ def verify_model(
     """
     runtime = locate_runtime(request.runtime, host_abi=host_abi)
     check_served(info, runtime.manifest, model=request.model)
-    expectation = find_expectation(request, info, oracle)
     with (
         open_host(runtime, runner, via=request.via) as host,
         tempfile.TemporaryDirectory(prefix="builder-verify-") as scratch,
     ):
+        # Before anything runs the model: torch has operators that no runtime should have.
         _check_operators(request.model, info, runtime, host)
+        expectation = find_expectation(request, info, oracle)
         progress.step(f"Running {request.model.name} on {runtime.root}")
         outcome = run_model(
             runtime,
@@ -101,8 +104,8 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
     """Returns the reference case of the model, or what can be had in its place.
 
     Raises:
-        ConfigurationError: no reference case, and no shapes for random inputs.
-        VerificationError: the reference case is broken or belongs to another file.
+        ConfigurationError: no reference case, and no inputs to make one of that fit the model.
+        VerificationError: the reference case is broken, or belongs to another file.
     """
     path = request.reference or reference_path(request.model)
     if request.reference is not None or (path.is_file() and not request.inputs):
@@ -113,8 +116,15 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
             hint=f"builder export SOURCE -o {request.model} writes one; "
             "or describe random inputs with --shape 1,3,224,224 --dtype float32",
         )
+    signature = find_signature(info.signatures, "forward")
+    if signature is not None and (misfit := find_misfit(signature, request.inputs)):
+        raise ConfigurationError(
+            f"{request.model.name}: {misfit}",
+            hint=INPUTS_HINT,
+        )
     inputs = sample_inputs(request.inputs, seed=request.seed)
-    origin, outputs = oracle(request.model, request.inputs, inputs) or (NO_REFERENCE, None)
+    given = adapt(signature, request.inputs, inputs)
+    origin, outputs = oracle(request.model, *given) or (NO_REFERENCE, None)
     return Expectation(inputs=inputs, structure=request.inputs, outputs=outputs, origin=origin)
 
 
@@ -126,10 +136,15 @@ def _from_case(path: Path, model: Path, info: ModelInfo) -> Expectation:
             f"{model} is {info.sha256[:12]}...",
             hint=f"export the model again: builder export SOURCE -o {model}",
         )
+    structure = list_arguments(case)
+    signature = find_signature(info.signatures, "forward")
+    if signature is not None and (misfit := find_misfit(signature, structure)):
+        raise VerificationError(
+            f"{path} has inputs that do not fit its model: {misfit}",
+            hint=f"export the model again: builder export SOURCE -o {model}",
+        )
     origin = f"{path}, eager PyTorch {case.torch_version}"
-    return Expectation(
-        inputs=case.inputs, structure=list_arguments(case), outputs=case.outputs, origin=origin
-    )
+    return Expectation(inputs=case.inputs, structure=structure, outputs=case.outputs, origin=origin)
 
 
 def _check_operators(model: Path, info: ModelInfo, runtime: Runtime, host: Host) -> None:

@@ -85,11 +85,39 @@ def test_a_model_is_not_overwritten_by_a_list(tmp_path):
     assert model.read_bytes() == (DATA / "conv.ptl").read_bytes()
 
 
-def test_torchscript_without_torch_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ModelError, match="only PyTorch can say") as caught:
-        invoke(DATA / "control.pt")
-    assert "pip install torch" in caught.value.hint
+@pytest.mark.parametrize("name", ["control.pt", "control.ptl", "no suffix"])
+def test_torchscript_is_refused_whatever_it_is_called(tmp_path, name):
+    """A process would be needed to run it, and unit tests start none."""
+    path = tmp_path / name
+    shutil.copy(DATA / "control.pt", path)
+    with pytest.raises(ModelError, match="nothing was run") as caught:
+        invoke(path)
+    assert "builder export" in caught.value.hint
+
+
+def test_signatures_of_methods_are_shown():
+    shown = "method        forward(str text, Tensor x) -> Dict(str, Tensor)\n"
+    assert shown in invoke(DATA / "control.ptl").output
+    found = json.loads(invoke(DATA / "control_flatbuffer.ptl", "--json").output)
+    (model,) = found["models"]
+    assert model["methods"] == [
+        "decide(Tensor x) -> int",
+        "forward(str text, Tensor x) -> Dict(str, Tensor)",
+        "lengths(str[] texts) -> int[]",
+    ]
+
+
+@pytest.mark.parametrize("option", [("--time-limit", "3"), ("--memory-limit", "1GiB")])
+def test_limits_without_anything_to_limit_are_refused(option):
+    result = invoke(DATA / "conv.ptl", *option)
+    assert result.exit_code == 2
+    assert "--run-torchscript only" in result.output
+
+
+@pytest.mark.parametrize("size", ["much", "0", "0.5"])
+def test_a_limit_of_memory_is_a_size(size):
+    result = invoke(DATA / "conv.ptl", "--run-torchscript", "--memory-limit", size)
+    assert result.exit_code == 2
 
 
 def test_lite_files_need_no_torch(monkeypatch):

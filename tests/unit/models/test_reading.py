@@ -253,3 +253,55 @@ def test_every_error_is_ours_when_members_are_swapped(data, write_zip):
 )
 def test_both_formats_name_the_same_dtypes(data, model, suffix, dtypes):
     assert read_model(data / f"{model}{suffix}.ptl").dtypes.to_json() == dtypes
+
+
+ARGUMENT = (("name", "x"), ("type", "List[int]"), ("default_value", None))
+SELF = (("name", "self"), ("type", "__torch__.M"), ("default_value", None))
+
+
+def _schema(*arguments, returns=()):
+    return ((("arguments", arguments), ("returns", returns)),)
+
+
+def test_signatures_are_read(write_zip):
+    default = (("name", "k"), ("type", "float"), ("default_value", 0.5))
+    schema = _schema(SELF, ARGUMENT, default, returns=((("name", ""), *ARGUMENT[1:]),))
+    info = read_model(write_zip({"bytecode.pkl": _bytecode((), schema=schema)}))
+    assert list(map(str, info.signatures)) == ["forward(int[] x, float k=0.5) -> int[]"]
+
+
+def test_files_without_schemas_have_no_signatures(write_zip):
+    assert read_model(write_zip({"bytecode.pkl": _bytecode(())})).signatures == ()
+
+
+def test_two_functions_of_one_name_have_no_signature(write_zip):
+    first = pickle.loads(_bytecode((), schema=_schema(SELF, ARGUMENT)))
+    second = pickle.loads(_bytecode((), schema=_schema(SELF)))
+    both = pickle.dumps((*first, second[1]), protocol=2)
+    assert read_model(write_zip({"bytecode.pkl": both})).signatures == ()
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        (7,),
+        ((),),
+        ((("arguments", ()),),),
+        _schema(7),
+        _schema(()),
+        _schema((("name", 7), *ARGUMENT[1:])),
+        _schema((ARGUMENT[0], ("type", None), ARGUMENT[2])),
+        _schema(ARGUMENT[:2]),
+        _schema(SELF, returns=(7,)),
+    ],
+)
+def test_schemas_of_another_shape_are_model_errors(write_zip, schema):
+    with pytest.raises(ModelError, match="not laid out as PyTorch writes it"):
+        read_model(write_zip({"bytecode.pkl": _bytecode((), schema=schema)}))
+
+
+@pytest.mark.parametrize("model", ["conv", "control", "lstm", "quantised", "hooked"])
+def test_both_formats_have_the_same_signatures(data, model):
+    found = read_model(data / f"{model}.ptl").signatures
+    assert found == read_model(data / f"{model}_flatbuffer.ptl").signatures
+    assert [one.method for one in found] == list(read_model(data / f"{model}.ptl").methods)

@@ -240,6 +240,12 @@ def test_missing_operators_are_parsed() -> None:
     assert parse_missing_operators("fine") == ()
 
 
+@pytest.mark.parametrize("names", ["a::b.c.d", "a::b, c::d e", "::", "a::b\x1b[2J"])
+def test_a_text_of_the_models_own_names_no_operators(names: str) -> None:
+    """Models raise what they like; the text of a missing operator among it was a ValueError."""
+    assert parse_missing_operators(f"Following ops cannot be found: [{names}]") == ()
+
+
 def test_specs_are_written_for_the_runner() -> None:
     assert format_spec(TensorSpec(DType.BOOL, (4,))) == "bool:4"
     assert format_spec(TensorSpec(DType.UINT8, ())) == "uint8:scalar"

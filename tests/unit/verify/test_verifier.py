@@ -10,7 +10,9 @@ from samples import make_info
 
 from builder.core.artifacts import VerifyReport
 from builder.core.model import ModelInfo
+from builder.core.nesting import Number
 from builder.core.operators import Operator
+from builder.core.signatures import make_signature
 from builder.core.tensors import DType, ReferenceCase, Tensor, TensorSpec
 from builder.errors import BuilderError, ConfigurationError, ModelError, VerificationError
 from builder.system.process import Completed
@@ -137,6 +139,60 @@ def test_without_reference_torch_is_asked(request_: VerifyRequest) -> None:
     for values, ok in ((EXPECTED, True), (EXPECTED + 1, False)):
         report = verify(request, giving(values), oracle=lambda m, s, i: ("torch 9", (tensor,)))
         assert (report.ok, report.reference) == (ok, "torch 9")
+
+
+def refuse_to_run(*_: object) -> None:
+    pytest.fail("torch was asked")
+
+
+def test_torch_is_not_asked_for_operators_that_the_runtime_lacks(request_: VerifyRequest) -> None:
+    request = replace(request_, inputs=(SPEC,))
+    runner = FakeRunner.of(Completed(0, "aten::relu\n"))
+    info = replace(INFO, operators=(Operator("aten::from_file"),))
+    with pytest.raises(VerificationError, match="aten::from_file"):
+        verify(request, runner, info, oracle=refuse_to_run)
+
+
+TAKES_TWO = replace(
+    INFO,
+    signatures=(
+        make_signature("decide", [("self", "M", None)], []),
+        make_signature(
+            "forward", [("self", "M", None), ("x", "Tensor", None), ("n", "float", None)], []
+        ),
+    ),
+)
+
+
+def test_inputs_that_do_not_fit_run_nowhere(request_: VerifyRequest) -> None:
+    runner = FakeRunner.of()
+    request = replace(request_, inputs=(SPEC,))
+    with pytest.raises(ConfigurationError) as caught:
+        verify(request, runner, TAKES_TWO, oracle=refuse_to_run)
+    assert caught.value.message == (
+        "m.ptl: forward takes 2 inputs: (Tensor x, float n); given is 1"
+    )
+    assert "--input" in (caught.value.hint or "")
+    assert runner.commands == []
+
+
+def test_reference_cases_that_do_not_fit_run_nowhere(request_: VerifyRequest) -> None:
+    save_case(request_)
+    with pytest.raises(VerificationError, match="takes 2 inputs"):
+        verify(request_, FakeRunner.of(), TAKES_TWO)
+
+
+def test_torch_gets_the_numbers_that_the_method_takes(request_: VerifyRequest) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def oracle(model: Path, specs: object, leaves: object) -> None:
+        asked.append((specs, leaves))
+
+    request = replace(request_, inputs=(SPEC, Number(2)))
+    assert verify(request, giving(EXPECTED), TAKES_TWO, oracle=oracle).ok
+    (specs, leaves) = asked[0]
+    assert specs == (SPEC, Number(2.0))
+    assert leaves[1].spec == TensorSpec(DType.FLOAT64, ())
 
 
 def test_missing_operators_are_named_all_before_anything_runs(request_: VerifyRequest) -> None:

@@ -1,0 +1,75 @@
+"""Inputs as torch's lite interpreter takes them: it converts nothing, and checks nothing.
+
+The C API takes an int for a float, and tensors of no or one dimension for numbers and lists of
+numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from builder.core.inputs import to_array, to_tensor
+from builder.core.nesting import Group, GroupKind, InputSpec, Number
+from builder.core.signatures import (
+    NUMBERS,
+    UNKNOWN,
+    Kind,
+    Signature,
+    inner_kinds,
+    strip_optional,
+)
+from builder.core.tensors import Tensor
+
+Given = tuple[InputSpec, tuple[Tensor, ...]]
+"""An input and its leaves."""
+_TYPES = {"int": int, "float": float, "bool": bool}
+
+
+def adapt(
+    signature: Signature | None, specs: Sequence[InputSpec], leaves: Iterable[Tensor]
+) -> tuple[tuple[InputSpec, ...], tuple[Tensor, ...]]:
+    """Returns inputs that fit `signature`, and their leaves, with numbers of the types it names.
+
+    Args:
+        signature: of the method; None where nothing is known, then nothing changes.
+        specs: one per argument.
+        leaves: of `specs`, depth first.
+    """
+    if signature is None:
+        return tuple(specs), tuple(leaves)
+    kinds = [argument.kind for argument in signature.arguments]
+    kinds += [UNKNOWN] * (len(specs) - len(kinds))
+    rest = iter(leaves)
+    given = [_adapt(kind, spec, rest) for kind, spec in zip(kinds, specs, strict=False)]
+    return _specs(given), _leaves(given)
+
+
+def _adapt(kind: Kind, spec: InputSpec, leaves: Iterator[Tensor]) -> Given:
+    if isinstance(spec, Group):
+        kinds = inner_kinds(kind, spec)
+        given = [_adapt(k, item, leaves) for k, item in zip(kinds, spec.items, strict=True)]
+        return Group(spec.kind, _specs(given), spec.keys), _leaves(given)
+    leaf, wanted = next(leaves), strip_optional(kind)
+    if isinstance(spec, Number):
+        return _number(spec.value, wanted.name) if wanted.name in NUMBERS else (spec, (leaf,))
+    if not spec.shape and wanted.name in NUMBERS:
+        return _number(to_array(leaf).item(), wanted.name)
+    if len(spec.shape) == 1 and wanted.of and wanted.of[0].name in NUMBERS:
+        items = [_number(value, wanted.of[0].name) for value in to_array(leaf).tolist()]
+        return Group(GroupKind.LIST, _specs(items)), _leaves(items)
+    return spec, (leaf,)
+
+
+def _number(value: float, name: str) -> Given:
+    number = Number(_TYPES[name](value))
+    return number, (to_tensor(np.asarray(number.value), number.spec),)
+
+
+def _specs(given: Iterable[Given]) -> tuple[InputSpec, ...]:
+    return tuple(spec for spec, _ in given)
+
+
+def _leaves(given: Iterable[Given]) -> tuple[Tensor, ...]:
+    return tuple(leaf for _, leaves in given for leaf in leaves)

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import pytest
+
+from builder.core.nesting import parse_input
+from builder.core.signatures import UNKNOWN, Kind, find_misfit, make_signature, parse_kind
+
+
+def signature(*arguments, method="forward"):
+    """Arguments as `(name, type)` or `(name, type, default)`, behind self."""
+    rows = [(a[0], a[1], a[2] if len(a) > 2 else None) for a in arguments]
+    return make_signature(method, [("self", "__torch__.Net", None), *rows], ["Tensor"])
+
+
+@pytest.mark.parametrize("name", ["self", "this", "s"])
+def test_the_module_itself_is_no_input_whatever_it_is_called(name):
+    found = make_signature("forward", [(name, "__torch__.Net", None), ("x", "int", None)], [])
+    assert str(found) == "forward(int x) -> None"
+    assert make_signature("forward", [], []).parameters == "()"
+
+
+def misfit(found, *texts: str) -> str:
+    return find_misfit(found, tuple(map(parse_input, texts)))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Tensor", "Tensor"),
+        ("List[int]", "int[]"),
+        ("List[List[Tensor]]", "Tensor[][]"),
+        ("Optional[Tensor]", "Tensor?"),
+        ("Optional[List[float]]", "float[]?"),
+        ("Tuple[Tensor, int]", "(Tensor, int)"),
+        ("Dict[str, Tensor]", "Dict(str, Tensor)"),
+        ("Dict(str, Tensor)", "Dict(str, Tensor)"),
+        ("Union[float, int]", "Union(float, int)"),
+        ("__torch__.nets.___torch_mangle_3.Pair", "Pair"),
+        ("NoneType", "NoneType"),
+    ],
+)
+def test_types_are_shown_as_schemas_write_them(text, shown):
+    assert str(parse_kind(text)) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "List[",
+        "List[int",
+        "List[int]]",
+        "List[int)",
+        "List[]",
+        "int[]",
+        "List[int],",
+        "1int",
+        "Tensor\x1b[2J",
+        "Tensör",
+        "List[" * 17 + "int" + "]" * 17,
+        "List[" * 50_000 + "int" + "]" * 50_000,
+        "Tuple[" + "int, " * 5000 + "int]",
+    ],
+)
+def test_types_that_cannot_be_read_are_unknown(text):
+    assert parse_kind(text) == UNKNOWN
+
+
+def test_a_signature_reads_like_a_schema():
+    found = signature(("x", "Tensor"), ("sizes", "List[int]"), ("scale", "float", 0.5))
+    assert str(found) == "forward(Tensor x, int[] sizes, float scale=0.5) -> Tensor"
+
+
+def test_names_cannot_control_a_terminal():
+    found = make_signature("forward", [("self", "T", None), ("\x1b[2J", "\x1b", "\x1b")], ["\x07"])
+    assert str(found) == "forward(? ?=...) -> ?"
+
+
+def test_counts_are_compared():
+    found = signature(("x", "Tensor"), ("sizes", "List[int]"))
+    assert misfit(found, "float32[2]") == (
+        "forward takes 2 inputs: (Tensor x, int[] sizes); given is 1"
+    )
+    assert misfit(found, "float32[2]", "[1]", "3").endswith("; given are 3")
+    assert misfit(signature(), "float32") == "forward takes no inputs: (); given is 1"
+    one = signature(("x", "Tensor"))
+    assert misfit(one) == "forward takes 1 input: (Tensor x); given are 0"
+
+
+def test_defaults_and_optionals_can_be_left_out():
+    found = signature(("x", "Tensor"), ("mask", "Optional[Tensor]"), ("scale", "float", 2.0))
+    assert misfit(found, "float32[2]") == ""
+    assert misfit(found, "float32[2]", "bool[2]", "3.0") == ""
+    text = "forward takes 1 to 3 inputs: (Tensor x, Tensor? mask, float scale=2.0); given are 0"
+    assert misfit(found) == text
+
+
+def test_an_optional_before_a_required_one_cannot_be_left_out():
+    found = signature(("mask", "Optional[Tensor]"), ("x", "Tensor"))
+    assert "takes 2 inputs" in misfit(found, "float32[2]")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("Tensor", "float32[2]"),
+        ("Tensor", "int64"),
+        ("Optional[Tensor]", "float32[2]"),
+        ("int", "3"),
+        ("int", "int64"),
+        ("float", "3"),
+        ("float", "2.5"),
+        ("float", "float64"),
+        ("bool", "True"),
+        ("bool", "bool"),
+        ("number", "3"),
+        ("Scalar", "2.5"),
+        ("List[int]", "[1, 2]"),
+        ("List[int]", "[]"),
+        ("List[int]", "int64[4]"),
+        ("List[float]", "[1, 2.5]"),
+        ("List[Tensor]", "[float32[2], int64[3]]"),
+        ("Tuple[Tensor, int]", "(float32[2], 3)"),
+        ("Tuple[Tensor, Tuple[int, int]]", "(float32[2], (3, 4))"),
+        ("Dict[str, Tensor]", '{"a": float32[2]}'),
+        ("Dict[str, List[int]]", '{"a": [1, 2]}'),
+        ("__torch__.nets.Pair", "(float32[2], float32[2])"),
+        ("Any", "[1]"),
+        ("Union[float, int]", "3"),
+        ("?", "3"),
+    ],
+)
+def test_what_fits(kind, text):
+    assert misfit(signature(("x", kind)), text) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("Tensor", "3"),
+        ("Tensor", "[float32[2]]"),
+        ("Optional[Tensor]", "2.5"),
+        ("int", "2.5"),
+        ("int", "True"),
+        ("int", "int32"),
+        ("int", "int64[1]"),
+        ("int", "[3]"),
+        ("float", "float32"),
+        ("float", "True"),
+        ("bool", "1"),
+        ("str", "3"),
+        ("str", "float32[2]"),
+        ("number", "[3]"),
+        ("List[int]", "3"),
+        ("List[int]", "(1, 2)"),
+        ("List[int]", "[1, 2.5]"),
+        ("List[int]", "int32[4]"),
+        ("List[int]", "int64[2,2]"),
+        ("List[Tensor]", "float32[2]"),
+        ("List[float]", "[float32[2]]"),
+        ("Tuple[Tensor, int]", "(float32[2],)"),
+        ("Tuple[Tensor, int]", "(float32[2], 2.5)"),
+        ("Tuple[Tensor, int]", "[float32[2], 3]"),
+        ("Dict[str, Tensor]", '{"a": 3}'),
+        ("Dict[int, Tensor]", '{"a": float32[2]}'),
+        ("Dict[str, Tensor]", "[float32[2]]"),
+    ],
+)
+def test_what_does_not_fit(kind, text):
+    found = signature(("x", "Tensor"), ("y", kind))
+    told = misfit(found, "float32[1]", text)
+    assert told.startswith(f"forward takes {found.parameters}: input 1, y, is ")
+
+
+def test_a_list_of_lists_is_looked_into():
+    found = signature(("x", "List[List[int]]"))
+    assert misfit(found, "[[1], []]") == ""
+    assert "is int[][]" in misfit(found, "[[1], [2.5]]")
+
+
+def test_a_kind_without_parts_is_not_read_as_one():
+    assert misfit(signature(("x", "List")), "[1]") == ""
+    assert misfit(signature(("x", "Dict")), '{"a": 1}') == ""
+    assert parse_kind("Optional") == Kind("Optional")
