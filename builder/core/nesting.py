@@ -123,9 +123,9 @@ def is_flat(specs: Sequence[InputSpec]) -> bool:
 def _to_spec(node: ast.expr) -> InputSpec:
     match node:
         case ast.Constant(value=bool() | int() | float() as value):
-            return Number(value)
+            return _to_number(value)
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-            return Number(-value)
+            return _to_number(-value)
         case ast.Name(id=name):
             return TensorSpec(DType(name), ())
         case ast.Subscript(value=ast.Name(id=name), slice=sizes):
@@ -138,6 +138,12 @@ def _to_spec(node: ast.expr) -> InputSpec:
             names = tuple(_to_key(key) for key in keys)
             return Group(GroupKind.DICT, tuple(map(_to_spec, values)), names)
     raise ValueError(ast.dump(node))
+
+
+def _to_number(value: bool | float) -> Number:
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        raise ValueError("no number of 64 bits")
+    return Number(value)
 
 
 def _to_shape(node: ast.expr) -> tuple[int, ...]:

@@ -92,3 +92,16 @@ def test_a_reference_case_tells_the_arguments_it_was_made_of():
     assert list_arguments(plain) == tuple(tensor.spec for tensor in case.inputs)
     with pytest.raises(ConfigurationError, match="not the structure"):
         list_arguments(replace(case, structure="(int64[4],)"))
+
+
+@pytest.mark.parametrize("text", ["9223372036854775808", "-9223372036854775809", "0x" + "f" * 5000])
+def test_integers_have_64_bits(text):
+    with pytest.raises(ConfigurationError, match="not an input"):
+        parse_input(text)
+    assert parse_input("-9223372036854775808") == Number(-(2**63))
+    assert parse_input("9223372036854775807") == Number(2**63 - 1)
+
+
+def test_a_spec_is_no_book():
+    with pytest.raises(ConfigurationError, match="100,002 characters"):
+        parse_input("[" + "1," * 50_000 + "]")
