@@ -100,8 +100,14 @@ const Node& Pickle::read() {
   return *stack_.front();
 }
 
+// Most of a pickle is read by this.
+inline uint8_t Pickle::byte() {
+  require(position_ < data_.size(), "a pickle ends too early");
+  return static_cast<uint8_t>(data_[position_++]);
+}
+
 bool Pickle::step() {
-  const auto opcode = static_cast<unsigned char>(bytes(1)[0]);
+  const auto opcode = static_cast<unsigned char>(byte());
   switch (opcode) {
     case '.':
       return false;
@@ -125,7 +131,7 @@ bool Pickle::step() {
       push(Kind::Bool);
       break;
     case 'K':
-      push(Kind::Int, static_cast<int64_t>(number(1)));
+      push(Kind::Int, byte());
       break;
     case 'M':
       push(Kind::Int, static_cast<int64_t>(number(2)));
@@ -134,7 +140,7 @@ bool Pickle::step() {
       push(Kind::Int, static_cast<int32_t>(number(4)));
       break;
     case 0x8a:
-      require(number(1) == 8, "an integer is not of 8 bytes");
+      require(byte() == 8, "an integer is not of 8 bytes");
       push(Kind::Int, static_cast<int64_t>(number(8)));
       break;
     case 'G':
@@ -148,13 +154,13 @@ bool Pickle::step() {
       push(Kind::String).text = bytes(number(8));
       break;
     case 'q':
-      put(number(1));
+      put(byte());
       break;
     case 'r':
       put(number(4));
       break;
     case 'h':
-      get(number(1));
+      get(byte());
       break;
     case 'j':
       get(number(4));

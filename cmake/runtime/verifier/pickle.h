@@ -112,6 +112,7 @@ class Pickle {
   Node& push(Kind kind, int64_t number = 0);
   void push(const Node* node);
   const Node& pop();
+  uint8_t byte();
   uint64_t number(size_t bytes);
   std::string_view bytes(uint64_t count);
   std::string_view line();
