@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +78,7 @@ def build_aar(
     from builder.packaging.android.repository import write_aar
     from builder.size.measuring import measure
     from builder.system.process import Runner
+    from builder.system.scratch import scratch_folder
     from builder.toolchains.jdk import locate_jdk
     from builder.verify.policing import refuse_violations
 
@@ -101,12 +101,12 @@ def build_aar(
             )
             licences |= find_licences(one.build)
     progress.step(f"packaging {coordinates}")
-    with tempfile.TemporaryDirectory(prefix="builder-java-") as scratch:
+    with scratch_folder() as scratch:
         package = AndroidPackage(
             coordinates=coordinates,
             min_api=min(runtime.plan.target.min_os for runtime in runtimes),
             libraries=tuple(libraries),
-            java=_compile_java(Path(scratch), jdk, runner=runner),
+            java=_compile_java(scratch, jdk, runner=runner),
             licences=licences,
             pins=list_pins(),
             assets={path.name: path for path in options.assets},

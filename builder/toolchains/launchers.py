@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from builder.core.toolchain import Launcher, Tool
 from builder.errors import ConfigurationError, ToolchainError
 from builder.system.process import Runner
+from builder.system.scratch import scratch_folder
 from builder.toolchains.tools import find_tool
 
 AUTO, NONE = "auto", "none"
@@ -127,8 +126,8 @@ def _refuse_other_compilers(runner: Runner, program: Program, compiler: Tool) ->
     others, or this machine, do its work.
     """
     hosts = runner.run((program.name, program.hosts_option)).output.split()
-    with tempfile.TemporaryDirectory(prefix="builder-probe-") as name:
-        source, compiled = Path(name, "probe.c"), Path(name, "probe.o")
+    with scratch_folder() as name:
+        source, compiled = name / "probe.c", name / "probe.o"
         source.write_text("int probe;\n")
         build = (program.name, str(compiler.path), "-c", str(source), "-o", str(compiled))
         for host in hosts:

@@ -133,7 +133,7 @@ def test_nothing_outlives_a_killed_builder(tmp_path, how, whole_group):
         stderr=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     pids = [int(word) for word in process.stdout.readline().split()]
     assert len(pids) == 3
@@ -170,10 +170,7 @@ def test_a_program_that_dies_of_a_signal_says_so(number):
 
 
 def test_tools_get_the_usual_signals_and_no_descriptors_of_builder(tmp_path):
-    code = (
-        "import os\n"
-        "print(sorted(map(int, os.listdir('/proc/self/fd')))[:-1])\n"
-    )
+    code = "import os\nprint(sorted(map(int, os.listdir('/proc/self/fd')))[:-1])\n"
     with folder_lock(tmp_path / "shared"):
         shell = ("/bin/sh", "-c", "kill -s PIPE $$")
         assert RUNNER.run(shell).returncode == -signal.SIGPIPE
