@@ -25,10 +25,13 @@ def orphans(tmp_path):
 
 
 def test_a_scratch_folder_is_gone_at_the_end(tmp_path):
-    with pytest.raises(KeyboardInterrupt), scratch_folder(tmp_path) as folder:
+    def work(folder):
         (folder / "file").touch()
         assert folder.parent == tmp_path
         raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), scratch_folder(tmp_path) as folder:
+        work(folder)
     assert names(tmp_path) == []
 
 
