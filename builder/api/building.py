@@ -103,7 +103,7 @@ def link_library(
     from builder.api.serving import choose_operators, confirm_operators
     from builder.api.toolchains import locate_toolchain, prepare_sdk
     from builder.native.building import build_runtime as link_runtime
-    from builder.native.building import prepare
+    from builder.native.preparing import prepare
     from builder.system.locks import folder_lock
     from builder.toolchains.accelerators import with_accelerators
 
@@ -129,6 +129,7 @@ def link_library(
         chosen = choose_operators(build, graph, skip_unknown=skip)
         linked = link_runtime(build, graph, chosen.selection)
         serving = confirm_operators(build, linked, chosen, skip_unknown=skip)
+        _refuse_changed_sources(build)
         yield LinkedRuntime(build=build, graph=graph, linked=linked, serving=serving)
 
 
@@ -143,8 +144,8 @@ def make_symbol_index(
         only: prefix of unit ids; all when empty.
         jobs: compilations at once.
     """
-    from builder.native.building import prepare
     from builder.native.indexing import make_index
+    from builder.native.preparing import prepare
     from builder.system.locks import folder_lock
 
     build = _everything(target, progress=progress, jobs=jobs)
@@ -155,7 +156,7 @@ def make_symbol_index(
 def list_known_operators(target: Target, *, progress: Progress) -> KnownOperators:
     """Returns every operator that can be built for `target`, with every feature."""
     from builder.api.serving import list_hand_written, read_build_catalogue
-    from builder.native.building import prepare
+    from builder.native.preparing import prepare
     from builder.selection.catalogue import read_namespaces
     from builder.system.locks import folder_lock
 
@@ -214,6 +215,15 @@ def _native_build(
         progress=progress,
         jobs=jobs,
     )
+
+
+def _refuse_changed_sources(build: NativeBuild) -> None:
+    """Raises SourceError when a source was edited since the build began, for it has another key."""
+    from builder.api.sources import refuse_changed_sources
+
+    refuse_changed_sources(build.tree)
+    for one in build.features:
+        refuse_changed_sources(one.tree, feature=one.feature.name)
 
 
 def _find_indexes(plan: BuildPlan) -> tuple[Path, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,10 +149,12 @@ def compile_units(
     progress: Progress,
     log: Path,
     keep_going: bool = False,
+    on_compiled: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Brings the objects of `unit_ids` up to date; returns how many were compiled.
 
-    With `keep_going` the others are compiled too when one fails. Says when the launcher could not
+    `on_compiled` is told of each as soon as it is done. With `keep_going` the others are compiled
+    too when one fails. Says when the launcher could not
     hand units on to other machines.
 
     Raises:
@@ -165,6 +167,7 @@ def compile_units(
         if match:
             done, total, unit = int(match[1]), int(match[2]), match[3]
             compiled.append(unit)
+            on_compiled(unit)
             progress.advance(done, total, unit)
 
     parallel = (*(("-j", str(jobs)) if jobs else ()), *(("-k", "0") if keep_going else ()))
