@@ -49,7 +49,7 @@ def refuse_unpackable(options: AarOptions) -> None:
     from builder.system.process import Runner
     from builder.toolchains.jdk import locate_jdk
 
-    _choose_coordinates(options, load_source_lock().version)
+    choose_coordinates(options, load_source_lock().version)
     locate_jdk(Runner.inherit())
     refuse_same_names(options.assets, called="assets")
 
@@ -84,7 +84,7 @@ def build_aar(
 
     if not runtimes:
         return None
-    coordinates = _choose_coordinates(options, runtimes[0].plan.source_version)
+    coordinates = choose_coordinates(options, runtimes[0].plan.source_version)
     runner = Runner.inherit()
     jdk = locate_jdk(runner)
     interface = Interface.JNI_AND_C if options.prefab else Interface.JNI
@@ -117,7 +117,8 @@ def build_aar(
         return AarOutcome(written=write_aar(package, output), sizes=sizes, report=report)
 
 
-def _choose_coordinates(options: AarOptions, source_version: str) -> Coordinates:
+def choose_coordinates(options: AarOptions, source_version: str) -> Coordinates:
+    """Returns what the AAR is called; ConfigurationError for what Maven cannot have."""
     from builder.core.android import Coordinates, default_version
     from builder.errors import ConfigurationError
 

@@ -27,6 +27,9 @@ _FLAG_VARIABLES = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "ASMFLAGS", "CPA
 """Variables of the environment that would change the bytes behind the plan's back."""
 
 
+_OTHER_CACHE = "choose another cache with BUILDER_CACHE=<folder>; the next run continues"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOutcome:
     """What `build_runtime` made."""
@@ -67,11 +70,15 @@ def build_runtime(
         SourceError: the sources cannot be had.
         ToolchainError: a tool is missing.
         NativeBuildError: a step of the build failed, or another builder holds the lock.
+        ConfigurationError: `output` cannot be written, or has what builder did not write.
+        PackagingError: its disk is full.
     """
     from builder.api.components import find_components
+    from builder.api.outputs import refuse_outputs
     from builder.api.packaging import package_runtime
     from builder.core.plan import Interface
 
+    refuse_outputs((target,), output)
     with link_library(request, target, Interface.C, progress=progress) as runtime:
         components = find_components(runtime)
         package, size = package_runtime(runtime, components, output / target.abi)
@@ -102,9 +109,12 @@ def link_library(
     from builder.api.planning import plan_build
     from builder.api.serving import choose_operators, confirm_operators
     from builder.api.toolchains import locate_toolchain, prepare_sdk
+    from builder.errors import NativeBuildError
     from builder.native.building import build_runtime as link_runtime
     from builder.native.preparing import prepare
     from builder.system.locks import folder_lock
+    from builder.system.outputs import writing_into
+    from builder.system.places import cache_folder
     from builder.toolchains.accelerators import with_accelerators
 
     prepare_sdk(target, request.tools, progress=progress)
@@ -124,7 +134,10 @@ def link_library(
     build = _native_build(plan, toolchain, progress=progress, jobs=request.jobs)
     skip = request.skip_unknown
     root, timeout = build.layout.root, request.lock_timeout
-    with folder_lock(root, timeout=timeout, on_wait=progress.note):
+    with (
+        writing_into(cache_folder(), NativeBuildError, hint=_OTHER_CACHE),
+        folder_lock(root, timeout=timeout, on_wait=progress.note),
+    ):
         graph = prepare(build)
         chosen = choose_operators(build, graph, skip_unknown=skip)
         linked = link_runtime(build, graph, chosen.selection)

@@ -15,6 +15,7 @@ from builder.cli.export_options import (
     quantise_options,
     saving_options,
 )
+from builder.cli.gates import FiniteRange
 
 if TYPE_CHECKING:
     from builder.core.nesting import InputSpec
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     help="Largest relative difference of float outputs (default: 1e-4 for float32).",
 )
 @click.option("--keep", is_flag=True, help="Write the file even if it differs by more.")
@@ -109,6 +110,7 @@ def command(
     from builder.cli.console import ConsoleProgress, print_json
     from builder.export.requests import Capture, ExportRequest
 
+    api.refuse_model(output, source)
     request = ExportRequest(
         source=source,
         output=output,

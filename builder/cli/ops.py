@@ -39,6 +39,8 @@ def command(models: tuple[Path, ...], as_json: bool, output: Path | None) -> Non
     """
     from builder import api
 
+    if output is not None:
+        api.refuse_list(output)
     op_list = api.list_operators(models)
     if output is not None:
         api.write_operators(output, op_list)

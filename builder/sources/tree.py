@@ -21,9 +21,11 @@ from builder.system.archives import extract_archive
 from builder.system.files import free_bytes, replacement_folder
 from builder.system.listings import Differences
 from builder.system.locks import folder_lock
+from builder.system.outputs import writing_into
 from builder.system.progress import Progress
 
 _MIB = 1 << 20
+_OTHER_CACHE = "choose another cache: BUILDER_CACHE=<folder> builder fetch"
 
 
 def tree_folder(lock: SourceLock, cache: Path) -> Path:
@@ -59,7 +61,10 @@ def materialise(
     root = tree_folder(lock, cache)
     if found := _find_unchanged(lock, cache):
         return found
-    with folder_lock(root, on_wait=progress.note, error=SourceError):
+    with (
+        writing_into(cache, SourceError, hint=_OTHER_CACHE),
+        folder_lock(root, on_wait=progress.note, error=SourceError),
+    ):
         if found := _find_unchanged(lock, cache):
             return found
         _say_what_goes(lock, root, progress)
@@ -229,7 +234,7 @@ def _check_space(lock: SourceLock, store: ArchiveStore, cache: Path) -> None:
     if free < needed:
         raise SourceError(
             f"{cache} has {free // _MIB:,} MiB free; the sources need {needed // _MIB:,} MiB",
-            hint="free some space, or choose another cache: BUILDER_CACHE=<folder> builder fetch",
+            hint=f"free some space, or {_OTHER_CACHE}",
         )
 
 

@@ -55,7 +55,11 @@ def write_if_changed(path: Path, content: str) -> bool:
 
 @contextmanager
 def replacement(path: Path) -> Iterator[Path]:
-    """Yields a sibling path to write to; renames it to `path` unless the block raises."""
+    """Yields a sibling path to write to; renames it to `path` unless the block raises.
+
+    Where `path` is a link, the file that it leads to is replaced.
+    """
+    path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     with scratch_file(path.parent) as temporary:
         yield temporary

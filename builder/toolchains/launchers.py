@@ -69,16 +69,21 @@ def locate_launcher(runner: Runner, choice: str, compiler: Tool) -> Launcher | N
     if choice == AUTO:
         cache = next((p for p in PROGRAMS if p.caches and find_tool(runner, p.name)), None)
         return _describe(runner, (cache,)) if cache else None
-    if choice not in LAUNCHERS:
-        raise ConfigurationError(
-            f"unknown launcher {choice!r}",
-            hint=f"--launcher takes {', '.join((AUTO, NONE, *LAUNCHERS))}",
-        )
+    refuse_unknown(choice)
     programs = LAUNCHERS[choice]
     launcher = _describe(runner, programs)
     if programs[-1].hosts_option:
         _refuse_other_compilers(runner, programs[-1], compiler)
     return launcher
+
+
+def refuse_unknown(choice: str) -> None:
+    """Raises ConfigurationError when no launcher is called `choice`."""
+    if choice not in {AUTO, NONE, *LAUNCHERS}:
+        raise ConfigurationError(
+            f"unknown launcher {choice!r}",
+            hint=f"--launcher takes {', '.join((AUTO, NONE, *LAUNCHERS))}",
+        )
 
 
 def find_launchers(runner: Runner) -> tuple[Tool, ...]:

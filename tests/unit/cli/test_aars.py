@@ -104,7 +104,7 @@ def test_what_does_not_go_together_is_refused(make):
     for arguments in ((MODEL, aar, "--min-api", 21), (MODEL, aar, aar)):
         assert "model" in str(run(check, *arguments).exception)
     for option in (("--units", 3), ("--operators",), ("--what-if", "aten::mul")):
-        assert "not for AARs" in str(run(size, aar, *option).exception)
+        assert "not for an AAR" in str(run(size, aar, *option).exception)
     result = run(size, aar, "--against", MODEL)
     assert "no AAR" in str(result.exception)
 
