@@ -99,3 +99,24 @@ def test_lite_files_need_no_torch(monkeypatch):
 
 def test_a_model_must_be_named():
     assert invoke().exit_code == 2
+
+
+def test_a_file_that_is_no_list_of_builders_is_not_replaced(tmp_path):
+    path = tmp_path / "ops.yaml"
+    path.write_text("mine: true\n")
+    with pytest.raises(ConfigurationError, match="is no operator list that builder wrote"):
+        invoke(DATA / "conv.ptl", "-o", path)
+    assert path.read_text() == "mine: true\n"
+
+
+def test_a_list_of_builders_is_replaced_even_by_one_made_from_it(tmp_path):
+    path = tmp_path / "ops.yaml"
+    invoke(DATA / "conv.ptl", "-o", path)
+    assert invoke(path, DATA / "lstm.ptl", "-o", path).exit_code == 0
+    assert Operator("aten::lstm", "input") in read_op_list(path).operators
+
+
+def test_an_output_that_cannot_be_written_is_noticed_before_models_are_read(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="cannot write"):
+        invoke("no such model.ptl", "-o", tmp_path / "file/ops.yaml")

@@ -2,6 +2,7 @@ import json
 import math
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -81,3 +82,15 @@ def test_every_option_reaches_the_request(run) -> None:
         seed=3,
         repeat=4,
     )
+
+
+@pytest.mark.parametrize("tolerance", ["nan", "inf", "-1"])
+def test_a_tolerance_that_nothing_exceeds_is_none(run, tolerance) -> None:
+    with pytest.raises(click.UsageError):
+        run(GOOD, options=("--tolerance", tolerance))
+
+
+@pytest.mark.parametrize("given", [("--reference", "r", "--shape", "2"), ("--adb", "--via", "ssh")])
+def test_what_would_be_ignored_is_refused(run, given) -> None:
+    with pytest.raises(click.UsageError):
+        run(GOOD, options=given)
