@@ -102,9 +102,8 @@ class Helper:
                 stderr=log,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 20
         while "daemon started" not in self.log.read_text():
-            assert time.monotonic() < deadline, self.log.read_text()
+            assert self.process.poll() is None, self.log.read_text()
             time.sleep(0.05)
 
     @property
