@@ -19,7 +19,7 @@ from builder.errors import NativeBuildError
 from builder.native.link import LinkOutcome, map_path, parse_undefined
 from builder.native.ninja import CompileFolder
 from builder.system.files import replacement, write_atomically
-from builder.system.process import Runner, failure_text
+from builder.system.process import Runner, failure_text, find_remedy
 from builder.system.scratch import scratch_folder
 
 DYLIB = "libTorchLite.dylib"
@@ -94,7 +94,10 @@ def link_dylib(dylib: Dylib, toolchain: Toolchain, *, runner: Runner, log: Path)
     completed = runner.run(command, log=log)
     undefined = parse_undefined(completed.output) or parse_apple_undefined(completed.output)
     if completed.returncode != 0 and not undefined:
-        raise NativeBuildError(failure_text(f"linking {dylib.output.name}", completed, log=log))
+        raise NativeBuildError(
+            failure_text(f"linking {dylib.output.name}", completed, log=log),
+            hint=find_remedy(completed),
+        )
     return LinkOutcome(undefined)
 
 

@@ -12,7 +12,7 @@ from builder.core.toolchain import BITCODE_ONLY, Bitcode, Launcher, Toolchain
 from builder.core.units import TranslationUnit
 from builder.errors import NativeBuildError
 from builder.system.files import write_if_changed
-from builder.system.process import Runner, failure_text
+from builder.system.process import Runner, failure_text, find_remedy
 from builder.system.progress import Progress
 
 _LAUNCHER = '$${BUILDER_COMPILE_WITH:+"$$BUILDER_COMPILE_WITH"}'
@@ -183,9 +183,7 @@ def compile_units(
     if completed.returncode != 0:
         failed = re.search(r"^FAILED: (?:\[code=\d+\] )?(\S+)", completed.output, re.MULTILINE)
         step = f"compiling {failed[1]}" if failed else "compiling"
-        hint = "see the log for the failing command"
-        if "No space left on device" in completed.output:
-            hint = "free some space; the next run continues where this one stopped"
+        hint = find_remedy(completed) or "see the log for the failing command"
         raise NativeBuildError(failure_text(step, completed, log=log), hint=hint)
     return len(compiled)
 

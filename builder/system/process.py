@@ -105,7 +105,7 @@ class Runner:
         if completed.returncode != 0:
             raise error(
                 failure_text(step, completed, log=log),
-                hint=f"repeat it with: {_pasteable(command, cwd)}",
+                hint=find_remedy(completed) or f"repeat it with: {_pasteable(command, cwd)}",
             )
         return completed.output
 
@@ -115,6 +115,13 @@ def failure_text(step: str, completed: Completed, *, log: Path | None) -> str:
     tail = "\n".join(f"  | {line}" for line in completed.output.splitlines()[-LAST_LINES:])
     where = f"\nfull log: {log}" if log is not None else ""
     return f"{step} failed with exit code {completed.returncode}\n{tail}{where}"
+
+
+def find_remedy(completed: Completed) -> str | None:
+    """Returns what helps where a tool's output tells that a disk is full; None otherwise."""
+    if "No space left on device" in completed.output:
+        return "free some space; the next run continues where this one stopped"
+    return None
 
 
 def _pasteable(command: tuple[str, ...], cwd: Path | None) -> str:
