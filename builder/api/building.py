@@ -232,11 +232,15 @@ def _native_build(
 
 def _refuse_changed_sources(build: NativeBuild) -> None:
     """Raises SourceError when a source was edited since the build began, for it has another key."""
-    from builder.api.sources import refuse_changed_sources
+    from builder.api.sources import find_sources, refuse_changed_sources
+    from builder.toolchains.apple_facts import OPEN_FEATURE
 
     refuse_changed_sources(build.tree)
     for one in build.features:
         refuse_changed_sources(one.tree, feature=one.feature.name)
+    open_headers = find_sources(OPEN_FEATURE)
+    if build.toolchain.sdk and build.toolchain.sdk.is_open and open_headers:
+        refuse_changed_sources(open_headers, feature=OPEN_FEATURE)
 
 
 def _find_indexes(plan: BuildPlan) -> tuple[Path, ...]:

@@ -16,7 +16,7 @@ from builder.native.features import add_features
 from builder.native.ledger import sweep_objects
 from builder.native.reply import Roots, read_unit_graph
 from builder.system.files import free_bytes, link_folder, replacement_folder, write_atomically
-from builder.system.listings import find_changes, seal
+from builder.system.listings import find_changes, is_as_sealed, seal
 from builder.system.locks import folder_lock
 from builder.system.scratch import sweep
 
@@ -105,7 +105,7 @@ def _generate(build: NativeBuild, binary: Path) -> None:
     """Brings generated sources into `binary`; no other target writes them again."""
     layout = build.layout
     with folder_lock(layout.generated, on_wait=build.progress.note):
-        if not _is_generated(build):
+        if not is_as_sealed(layout.generated, layout.generated_listing, layout.generated_stamps):
             layout.generated_listing.unlink(missing_ok=True)
             with replacement_folder(layout.generated) as output:
                 generate(
@@ -120,12 +120,3 @@ def _generate(build: NativeBuild, binary: Path) -> None:
                 os.sync()
             write_atomically(layout.generated_listing, listing)
         shutil.copytree(layout.generated, binary, dirs_exist_ok=True)
-
-
-def _is_generated(build: NativeBuild) -> bool:
-    layout = build.layout
-    try:
-        listing = layout.generated_listing.read_text()
-    except (OSError, UnicodeDecodeError):
-        return False
-    return not find_changes(layout.generated, listing, layout.generated_stamps)

@@ -59,6 +59,15 @@ def seal(root: Path, stamps: Path, *, ignored: Collection[str] = ()) -> str:
     return listing
 
 
+def is_as_sealed(root: Path, listing: Path, stamps: Path) -> bool:
+    """Says whether `root` consists of what the file `listing` says; False without that file."""
+    try:
+        text = listing.read_text()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return not find_changes(root, text, stamps)
+
+
 def render_listing(files: Mapping[str, str]) -> str:
     """Returns the text of path -> sha256, as `sha256sum` writes it."""
     return "".join(f"{sha256}  {path}\n" for path, sha256 in sorted(files.items()))

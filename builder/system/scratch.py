@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-PREFIX = ".builder-"
+PREFIX = ".builder-tmp-"
+_RANDOM = re.compile(r"[a-z0-9_]{8}")
+"""What tempfile puts behind it."""
 
 
 @contextmanager
@@ -46,7 +49,8 @@ def sweep(parent: Path) -> int:
     removed = 0
     with suppress(OSError):
         for path in sorted(parent.glob(f"{PREFIX}*")):
-            removed += _remove_orphan(path)
+            if _RANDOM.fullmatch(path.name.removeprefix(PREFIX)):
+                removed += _remove_orphan(path)
     return removed
 
 

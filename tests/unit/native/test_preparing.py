@@ -178,9 +178,9 @@ def test_a_cache_that_was_moved_is_configured_already(build, ran, tmp_path):
 def test_what_killed_runs_left_is_removed(build):
     root = build.layout.root
     left = (
-        root / ".builder-left/deep",
+        root / ".builder-tmp-left_123/deep",
         root / "plans/old/unstripped/libtorchlite.so.tmp1a2b3c4",
-        root / "plans/old/.builder-file",
+        root / "plans/old/.builder-tmp-file_123",
         root / "objects/size/c10/a.cpp-1a2b.o.tmp",
     )
     kept = root / "objects/size/c10/a.cpp.o", root / "plans/old/unstripped/libtorchlite.so"
@@ -200,7 +200,7 @@ def test_a_failed_configuration_leaves_nothing(build, monkeypatch):
     with pytest.raises(NativeBuildError):
         prepare(build)
     assert not build.layout.configured.exists()
-    assert list(Path(build.layout.root).glob(".builder-*")) == []
+    assert list(Path(build.layout.root).glob(".builder-tmp-*")) == []
 
 
 def test_too_little_space_is_said_before(build, monkeypatch, ran):

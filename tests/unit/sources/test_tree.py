@@ -290,7 +290,7 @@ def test_a_new_tree_may_be_entered_by_others(setting):
 
 def test_a_killed_unpacking_leaves_nothing_for_long(setting):
     lock, cache, provider = setting
-    left = cache / "sources/.builder-left"
+    left = cache / "sources/.builder-tmp-left_123"
     left.mkdir(parents=True)
     materialise(lock, cache, [provider], Notes())
     assert not left.exists()

@@ -23,7 +23,7 @@ def test_what_can_be_written_leaves_no_trace(tmp_path):
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path):
-    (tmp_path / ".builder-left").mkdir()
+    (tmp_path / ".builder-tmp-left_123").mkdir()
     refuse_unwritable(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

@@ -17,9 +17,9 @@ def names(folder) -> list[str]:
 @pytest.fixture
 def orphans(tmp_path):
     """What a killed run leaves: the names without the locks."""
-    (tmp_path / f"{PREFIX}folder/deep").mkdir(parents=True)
-    (tmp_path / f"{PREFIX}folder/deep/file").touch()
-    (tmp_path / f"{PREFIX}file").touch()
+    (tmp_path / f"{PREFIX}folder_1/deep").mkdir(parents=True)
+    (tmp_path / f"{PREFIX}folder_1/deep/file").touch()
+    (tmp_path / f"{PREFIX}file_123").touch()
     (tmp_path / "mine").touch()
     return tmp_path
 
@@ -59,7 +59,7 @@ def test_sweeping_counts(orphans):
 
 
 def test_a_link_is_not_followed(orphans):
-    (orphans / f"{PREFIX}link").symlink_to(orphans / "mine")
+    (orphans / f"{PREFIX}link_123").symlink_to(orphans / "mine")
     sweep(orphans)
     assert (orphans / "mine").exists()
 
@@ -93,3 +93,10 @@ def test_what_is_swept_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
     with scratch_folder(tmp_path) as folder:
         assert folder.is_dir()
         assert made != [folder.name]
+
+
+@pytest.mark.parametrize("name", [".builder-tmp-notes", ".builder-tmp-a-b-c-d", ".builder-tmp"])
+def test_names_that_only_look_alike_stay(tmp_path, name):
+    (tmp_path / name).touch()
+    assert sweep(tmp_path) == 0
+    assert (tmp_path / name).exists()
