@@ -18,7 +18,6 @@ import select
 import signal
 import sys
 import time
-from pathlib import Path
 
 GRACE = 1.0
 """Seconds that a program has for cleaning up after SIGTERM."""
@@ -120,6 +119,8 @@ def _has_children() -> bool:
 
 def _list_descendants() -> list[int]:
     """Returns the descendants of this process, from /proc; nothing where there is none."""
+    from pathlib import Path  # takes a third of the start, and is seldom needed
+
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
