@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from builder.core.sources import SourceLock, SourcePin, SourceTree
@@ -121,15 +123,26 @@ def check_tree(lock: SourceLock, cache: Path) -> int:
     marker = manifest.read_marker(root, lock.digest)
     if marker is None:
         raise SourceError(f"there is no complete source tree at {root}", hint="builder fetch")
-    with folder_lock(root, error=SourceError):
+    with _lock_if_writable(root):
         differences = manifest.compare(root, marker)
         if differences:
-            manifest.remove_marker(root)
+            with suppress(OSError):  # a cache that cannot be written is no reason to say less
+                manifest.remove_marker(root)
             raise SourceError(
                 f"the source tree at {root} is not what was fetched\n{differences}",
                 hint="make it anew, mostly from archives that are here already: builder fetch",
             )
     return marker.files
+
+
+@contextmanager
+def _lock_if_writable(root: Path) -> Iterator[None]:
+    """Holds the lock of `root`; in a cache that nobody can write nothing need be locked."""
+    if os.access(root.parent, os.W_OK):
+        with folder_lock(root, error=SourceError):
+            yield
+    else:
+        yield
 
 
 def _acquire(

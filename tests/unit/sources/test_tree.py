@@ -294,3 +294,33 @@ def test_a_killed_unpacking_leaves_nothing_for_long(setting):
     left.mkdir(parents=True)
     materialise(lock, cache, [provider], Notes())
     assert not left.exists()
+
+
+def test_a_cache_that_cannot_be_written_is_checked_too(setting, monkeypatch):
+    lock, cache, provider = setting
+    made = materialise(lock, cache, [provider], Notes())
+
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(tree.os, "access", lambda *_: False)
+    monkeypatch.setattr(tree, "folder_lock", refuse)
+    monkeypatch.setattr(tree.manifest, "remove_marker", refuse)
+    assert check_tree(lock, cache) == 3
+    (made.root / "a.txt").write_text("edited")
+    with pytest.raises(SourceError, match=r"changed: a\.txt"):
+        check_tree(lock, cache)
+
+
+def test_a_full_cache_is_named(setting, monkeypatch):
+    lock, cache, provider = setting
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device", "somewhere")
+
+    monkeypatch.setattr(tree, "extract_archive", full)
+    with pytest.raises(SourceError, match="no space is left for") as caught:
+        materialise(lock, cache, [provider], Notes())
+    assert str(cache) in caught.value.message
+    assert "BUILDER_CACHE" in caught.value.hint
+    assert find_tree(lock, cache) is None
