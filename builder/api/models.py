@@ -79,9 +79,11 @@ def write_operators(path: Path, op_list: OperatorList) -> None:
     """Writes `op_list` as YAML to `path`; ConfigurationError when `refuse_list` has one."""
     from builder.api.outputs import refuse_list
     from builder.oplists import write_op_list
+    from builder.system.outputs import writing_file
 
     refuse_list(path)
-    write_op_list(path, op_list)
+    with writing_file(path):
+        write_op_list(path, op_list)
 
 
 def _read_any_model(path: Path) -> ModelInfo:

@@ -112,9 +112,12 @@ def command(
 def _write_page(html: Path, measured: MeasuredRuntime) -> None:
     from builder import api
     from builder.system.files import write_atomically
+    from builder.system.outputs import writing_file
 
     api.refuse_page(html)
-    write_atomically(html, api.render_size_page(measured))
+    page = api.render_size_page(measured)
+    with writing_file(html):
+        write_atomically(html, page)
 
 
 def _show_runtime(

@@ -71,6 +71,13 @@ def refuse_foreign_file(path: Path, is_ours: Callable[[Path], bool], kind: str) 
 
 
 @contextmanager
+def writing_file(path: Path) -> Iterator[None]:
+    """Raises ConfigurationError, which names the folder of `path`, when its disk is full inside."""
+    with writing_into(path.parent, ConfigurationError, hint=_HINT):
+        yield
+
+
+@contextmanager
 def writing_into(folder: Path, error: type[BuilderError], *, hint: str) -> Iterator[None]:
     """Raises `error`, which names `folder` and what is free there, when its disk is full inside."""
     try:

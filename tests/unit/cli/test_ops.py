@@ -12,6 +12,7 @@ from builder.cli.ops import command
 from builder.core.operators import Operator
 from builder.errors import ConfigurationError, ModelError
 from builder.oplists import read_op_list
+from builder.system import files
 
 DATA = Path(__file__).parents[2] / "data" / "models"
 
@@ -120,3 +121,14 @@ def test_an_output_that_cannot_be_written_is_noticed_before_models_are_read(tmp_
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="cannot write"):
         invoke("no such model.ptl", "-o", tmp_path / "file/ops.yaml")
+
+
+def test_a_full_disk_is_named_by_its_folder(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(ConfigurationError, match="no space is left for") as caught:
+        invoke(DATA / "conv.ptl", "-o", tmp_path / "ops.yaml")
+    assert str(tmp_path) in caught.value.message
+    assert list(tmp_path.iterdir()) == []
