@@ -231,16 +231,24 @@ def _native_build(
 
 
 def _refuse_changed_sources(build: NativeBuild) -> None:
-    """Raises SourceError when a source was edited since the build began, for it has another key."""
+    """Raises SourceError when a source was edited since the build began, for it has another key.
+
+    What was compiled meanwhile is not used again, even if the source gets its old text and time.
+    """
     from builder.api.sources import find_sources, refuse_changed_sources
+    from builder.errors import SourceError
     from builder.toolchains.apple_facts import OPEN_FEATURE
 
-    refuse_changed_sources(build.tree)
-    for one in build.features:
-        refuse_changed_sources(one.tree, feature=one.feature.name)
+    trees = {"": build.tree, **{one.feature.name: one.tree for one in build.features}}
     open_headers = find_sources(OPEN_FEATURE)
     if build.toolchain.sdk and build.toolchain.sdk.is_open and open_headers:
-        refuse_changed_sources(open_headers, feature=OPEN_FEATURE)
+        trees[OPEN_FEATURE] = open_headers
+    try:
+        for feature, tree in trees.items():
+            refuse_changed_sources(tree, feature=feature)
+    except SourceError:
+        build.layout.ledger.unlink(missing_ok=True)
+        raise
 
 
 def _find_indexes(plan: BuildPlan) -> tuple[Path, ...]:

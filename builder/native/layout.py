@@ -64,6 +64,11 @@ class Layout:
         return self.root / "objects" / self.flavour
 
     @property
+    def ledger(self) -> Path:
+        """Digests of `objects`; without it, all are compiled again."""
+        return self.root / "objects" / f"{self.flavour}.sha256"
+
+    @property
     def source(self) -> Path:
         """Link to PyTorch's tree. Commands name it, so they stay the same when patches change."""
         return self.root / "pytorch"
