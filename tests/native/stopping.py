@@ -83,16 +83,15 @@ def stop_in_copy(stop):
     linux._copy = copying
 
 
-def stop_after_exchange(stop):
-    exchange = files._exchange
+def stop_after_swap(stop):
+    swap = files.swap_folder
 
-    def exchanged(one, other):
-        done = exchange(one, other)
-        if other.name.startswith("linux-"):
+    def swapped(new, path):
+        swap(new, path)
+        if path.name.startswith("linux-"):
             stop.now()
-        return done
 
-    files._exchange = exchanged
+    files.swap_folder = swapped
 
 
 POINTS = {
@@ -104,7 +103,7 @@ POINTS = {
     "strip": lambda stop: stop_in_tool(stop, "--strip-all"),
     "package": lambda stop: stop_in_step(stop, "packaging"),
     "copy": stop_in_copy,
-    "exchange": stop_after_exchange,
+    "swap": stop_after_swap,
 }
 
 

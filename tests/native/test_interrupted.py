@@ -87,7 +87,7 @@ POINTS = (
     ("compile", signal.SIGKILL, "builder"),
     ("link", signal.SIGINT, "builder"),
     ("optimise", signal.SIGTERM, "group"),
-    ("exchange", signal.SIGKILL, "group"),
+    ("swap", signal.SIGKILL, "group"),
 )
 
 
@@ -102,7 +102,7 @@ def test_a_build_that_is_killed_again_and_again_ends_with_the_same_bytes(
         wait_for_lock(objects)
         assert stopped.list_processes() == [], "nothing outlives a builder"
         there = [path.name for path in out.glob("*") if not path.name.startswith(".")]
-        assert there == ([ABI] if point == "exchange" else [])
+        assert there == ([ABI] if point == "swap" else [])
         left = [path.name for path in stopped.temporary.iterdir()]
         assert all(name.startswith(".builder-tmp-") for name in left), "the next run knows its own"
     run_builder("build", *wanted, "--abi", ABI, "-o", out)
