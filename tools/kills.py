@@ -1,11 +1,12 @@
 """Kills `builder build` again and again; the next run must end with the bytes of another.
 
     .venv/bin/python tools/kills.py MODEL... --work FOLDER [--count 60] [--seed 1] [--cache FOLDER]
+                                    [--profile speed]
 
 For those who change how builder runs programs or writes files. It takes an hour, so it is run by
 hand; tests/native/test_interrupted.py ends builds at a few chosen points. A build is killed by
 SIGKILL, SIGTERM or SIGINT, alone or with its group, at any time while it configures, compiles,
-links, optimises or packages. Then nothing of it may run once its lock is free, and one more build,
+links, optimises (the size profile does) or packages. Then nothing of it may run once its lock is free, and one more build,
 followed to its end, must give the same bytes and leave nothing behind. Exit code 1 otherwise.
 """
 
@@ -56,8 +57,9 @@ class Kill:
 class Builder:
     """Runs builds of the same models, in one cache and one folder."""
 
-    def __init__(self, models: list[str], work: Path, cache: Path | None) -> None:
+    def __init__(self, models: list[str], work: Path, cache: Path | None, profile: str) -> None:
         """Learns the keys of the build."""
+        self.profile = profile
         self.models, self.out, self.temporary = models, work / "out", work / "tmp"
         self.temporary.mkdir(parents=True, exist_ok=True)
         chosen = {"BUILDER_CACHE": str(cache)} if cache else {}
@@ -75,7 +77,7 @@ class Builder:
         """Returns a build that has just begun."""
         command = (sys.executable, "-m", "builder.cli.main", "build", *self.models)
         return subprocess.Popen(
-            (*command, "-o", str(self.out)),
+            (*command, "-o", str(self.out), "--profile", self.profile),
             env={**self.environment, "BUILDER_KILLS_MARK": mark},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -136,7 +138,9 @@ class Builder:
     def disturb(self, one: Kill, chance: random.Random) -> None:
         """Takes something away, so that the next build has something to do."""
         objects = [
-            path for path in (self.root / "objects").rglob("*.o") if "@index" not in path.name
+            path
+            for path in (self.root / "objects" / self.profile).rglob("*.o")
+            if "@index" not in path.name
         ]
         for path in chance.sample(objects, min(OBJECTS, len(objects))):
             path.unlink()
@@ -163,9 +167,10 @@ def list_marked(mark: str) -> list[str]:
     return found
 
 
-def choose(chance: random.Random) -> Kill:
+def choose(chance: random.Random, profile: str) -> Kill:
     """Returns what to kill, when and how."""
-    (phase,) = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))
+    weights = {n: w for n, w in WEIGHTS.items() if n != "optimise" or profile == "size"}
+    (phase,) = chance.choices(list(weights), list(weights.values()))
     return Kill(
         phase=phase,
         text=chance.choice(PHASES[phase]),
@@ -182,14 +187,15 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, help="instead of BUILDER_CACHE")
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--profile", choices=("size", "speed"), default="size")
     options = parser.parse_args()
     chance = random.Random(options.seed)  # noqa: S311 - no secret
-    builder = Builder(options.models, options.work, options.cache)
+    builder = Builder(options.models, options.work, options.cache, options.profile)
     shutil.rmtree(builder.out, ignore_errors=True)
     wanted, bad, slowest = builder.finish(), 0, 0.0
     say(f"{len(wanted)} files, {sum(builder.times.values()):.0f} s")
     for number in range(1, options.count + 1):
-        one = choose(chance)
+        one = choose(chance, options.profile)
         builder.disturb(one, chance)
         code, alive, seconds = builder.kill(one, chance)
         same = builder.finish() == wanted
