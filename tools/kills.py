@@ -4,10 +4,12 @@
                                     [--profile speed]
 
 For those who change how builder runs programs or writes files. It takes an hour, so it is run by
-hand; tests/native/test_interrupted.py ends builds at a few chosen points. A build is killed by
-SIGKILL, SIGTERM or SIGINT, alone or with its group, at any time while it configures, compiles,
-links, optimises (the size profile does) or packages. Then nothing of it may run once its lock is free, and one more build,
-followed to its end, must give the same bytes and leave nothing behind. Exit code 1 otherwise.
+hand; tests/native/test_interrupted.py ends builds at a few chosen points.
+
+A build is killed by SIGKILL, SIGTERM or SIGINT, alone or with its group, at any time while it
+configures, compiles, links, optimises (the size profile does) or packages. Then nothing of it may
+run once its lock is free, and one more build, followed to its end, must give the same bytes and
+leave nothing behind. Exit code 1 otherwise.
 """
 
 from __future__ import annotations
