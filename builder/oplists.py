@@ -17,7 +17,7 @@ from builder.core.dtypes import DtypeSet
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
 from builder.core.plain_yaml import parse_documents
-from builder.errors import ModelError
+from builder.errors import ConfigurationError, ModelError
 
 SCHEMA = 1
 """Version of what we put into `debug_info`."""
@@ -63,6 +63,22 @@ def write_op_list(path: Path, op_list: OperatorList) -> None:
     from builder.system.files import write_atomically
 
     write_atomically(path, render_op_list(op_list))
+
+
+def is_own_list(path: Path) -> bool:
+    """Says whether builder wrote the operator list at `path`."""
+    header = _HEADER.encode()
+    with path.open("rb") as stream:
+        return stream.read(len(header)) == header
+
+
+def refuse_other_name(path: Path) -> None:
+    """Raises ConfigurationError when `path` is not named as the YAML that it will hold."""
+    if path.suffix.lower() not in YAML_SUFFIXES:
+        raise ConfigurationError(
+            f"an operator list is YAML, but {path} is not named so",
+            hint=f"-o {path.with_suffix('.yaml')}",
+        )
 
 
 def read_op_list(path: Path) -> OperatorList:

@@ -14,6 +14,7 @@ from builder.api.building import BuildOutcome, build_runtime
 from builder.api.checking import check_libraries, check_model
 from builder.api.exporting import export_model
 from builder.api.models import list_operators, read_models, write_operators
+from builder.api.outputs import refuse_list, refuse_model, refuse_outputs, refuse_page
 from builder.api.planning import plan_build, plan_builds
 from builder.api.sizing import (
     MeasuredRuntime,
@@ -77,6 +78,10 @@ __all__ = [
     "refuse_duplicates",
     "refuse_excess",
     "refuse_frameworks",
+    "refuse_list",
+    "refuse_model",
+    "refuse_outputs",
+    "refuse_page",
     "refuse_slice_excess",
     "refuse_unpackable",
     "render_size_page",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +49,7 @@ def refuse_unpackable(options: AarOptions) -> None:
     from builder.system.process import Runner
     from builder.toolchains.jdk import locate_jdk
 
-    _choose_coordinates(options, load_source_lock().version)
+    choose_coordinates(options, load_source_lock().version)
     locate_jdk(Runner.inherit())
     refuse_same_names(options.assets, called="assets")
 
@@ -79,12 +78,13 @@ def build_aar(
     from builder.packaging.android.repository import write_aar
     from builder.size.measuring import measure
     from builder.system.process import Runner
+    from builder.system.scratch import scratch_folder
     from builder.toolchains.jdk import locate_jdk
     from builder.verify.policing import refuse_violations
 
     if not runtimes:
         return None
-    coordinates = _choose_coordinates(options, runtimes[0].plan.source_version)
+    coordinates = choose_coordinates(options, runtimes[0].plan.source_version)
     runner = Runner.inherit()
     jdk = locate_jdk(runner)
     interface = Interface.JNI_AND_C if options.prefab else Interface.JNI
@@ -101,12 +101,12 @@ def build_aar(
             )
             licences |= find_licences(one.build)
     progress.step(f"packaging {coordinates}")
-    with tempfile.TemporaryDirectory(prefix="builder-java-") as scratch:
+    with scratch_folder() as scratch:
         package = AndroidPackage(
             coordinates=coordinates,
             min_api=min(runtime.plan.target.min_os for runtime in runtimes),
             libraries=tuple(libraries),
-            java=_compile_java(Path(scratch), jdk, runner=runner),
+            java=_compile_java(scratch, jdk, runner=runner),
             licences=licences,
             pins=list_pins(),
             assets={path.name: path for path in options.assets},
@@ -117,7 +117,8 @@ def build_aar(
         return AarOutcome(written=write_aar(package, output), sizes=sizes, report=report)
 
 
-def _choose_coordinates(options: AarOptions, source_version: str) -> Coordinates:
+def choose_coordinates(options: AarOptions, source_version: str) -> Coordinates:
+    """Returns what the AAR is called; ConfigurationError for what Maven cannot have."""
     from builder.core.android import Coordinates, default_version
     from builder.errors import ConfigurationError
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +56,7 @@ def build_apple(
     from builder.packaging.apple.writing import write_apple
     from builder.system.places import data_folder
     from builder.system.process import Runner
+    from builder.system.scratch import scratch_folder
     from builder.toolchains.xcode import is_mac
     from builder.verify.apple_policing import check_slices
     from builder.verify.policing import refuse_violations
@@ -68,11 +68,11 @@ def build_apple(
     refuse_violations(report, "the xcframework", platform="Apple's systems")
     version = options.version or default_version(runtimes[0].plan.source_version)
     progress.step(f"packaging LibTorchLite {version} for {', '.join(_abis(libraries))}")
-    with tempfile.TemporaryDirectory(prefix="builder-apple-") as scratch:
+    with scratch_folder() as scratch:
         package = ApplePackage(
             version=version,
             libraries=libraries,
-            slices=_join_slices(libraries, Path(scratch)),
+            slices=_join_slices(libraries, scratch),
             header=data_folder("cmake") / "runtime/torchlite.h",
             sources=data_folder("swift"),
             licences=_find_licences(runtimes),

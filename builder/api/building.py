@@ -27,6 +27,9 @@ _FLAG_VARIABLES = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "ASMFLAGS", "CPA
 """Variables of the environment that would change the bytes behind the plan's back."""
 
 
+_OTHER_CACHE = "choose another cache with BUILDER_CACHE=<folder>; the next run continues"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOutcome:
     """What `build_runtime` made."""
@@ -67,11 +70,15 @@ def build_runtime(
         SourceError: the sources cannot be had.
         ToolchainError: a tool is missing.
         NativeBuildError: a step of the build failed, or another builder holds the lock.
+        ConfigurationError: `output` cannot be written, or has what builder did not write.
+        PackagingError: its disk is full.
     """
     from builder.api.components import find_components
+    from builder.api.outputs import refuse_outputs
     from builder.api.packaging import package_runtime
     from builder.core.plan import Interface
 
+    refuse_outputs((target,), output)
     with link_library(request, target, Interface.C, progress=progress) as runtime:
         components = find_components(runtime)
         package, size = package_runtime(runtime, components, output / target.abi)
@@ -102,9 +109,12 @@ def link_library(
     from builder.api.planning import plan_build
     from builder.api.serving import choose_operators, confirm_operators
     from builder.api.toolchains import locate_toolchain, prepare_sdk
+    from builder.errors import NativeBuildError
     from builder.native.building import build_runtime as link_runtime
-    from builder.native.building import prepare
+    from builder.native.preparing import prepare
     from builder.system.locks import folder_lock
+    from builder.system.outputs import writing_into
+    from builder.system.places import cache_folder
     from builder.toolchains.accelerators import with_accelerators
 
     prepare_sdk(target, request.tools, progress=progress)
@@ -124,11 +134,15 @@ def link_library(
     build = _native_build(plan, toolchain, progress=progress, jobs=request.jobs)
     skip = request.skip_unknown
     root, timeout = build.layout.root, request.lock_timeout
-    with folder_lock(root, timeout=timeout, on_wait=progress.note):
+    with (
+        writing_into(cache_folder(), NativeBuildError, hint=_OTHER_CACHE),
+        folder_lock(root, timeout=timeout, on_wait=progress.note),
+    ):
         graph = prepare(build)
         chosen = choose_operators(build, graph, skip_unknown=skip)
         linked = link_runtime(build, graph, chosen.selection)
         serving = confirm_operators(build, linked, chosen, skip_unknown=skip)
+        _refuse_changed_sources(build)
         yield LinkedRuntime(build=build, graph=graph, linked=linked, serving=serving)
 
 
@@ -143,8 +157,8 @@ def make_symbol_index(
         only: prefix of unit ids; all when empty.
         jobs: compilations at once.
     """
-    from builder.native.building import prepare
     from builder.native.indexing import make_index
+    from builder.native.preparing import prepare
     from builder.system.locks import folder_lock
 
     build = _everything(target, progress=progress, jobs=jobs)
@@ -155,7 +169,7 @@ def make_symbol_index(
 def list_known_operators(target: Target, *, progress: Progress) -> KnownOperators:
     """Returns every operator that can be built for `target`, with every feature."""
     from builder.api.serving import list_hand_written, read_build_catalogue
-    from builder.native.building import prepare
+    from builder.native.preparing import prepare
     from builder.selection.catalogue import read_namespaces
     from builder.system.locks import folder_lock
 
@@ -214,6 +228,27 @@ def _native_build(
         progress=progress,
         jobs=jobs,
     )
+
+
+def _refuse_changed_sources(build: NativeBuild) -> None:
+    """Raises SourceError when a source was edited since the build began, for it has another key.
+
+    What was compiled meanwhile is not used again, even if the source gets its old text and time.
+    """
+    from builder.api.sources import find_sources, refuse_changed_sources
+    from builder.errors import SourceError
+    from builder.toolchains.apple_facts import OPEN_FEATURE
+
+    trees = {"": build.tree, **{one.feature.name: one.tree for one in build.features}}
+    open_headers = find_sources(OPEN_FEATURE)
+    if build.toolchain.sdk and build.toolchain.sdk.is_open and open_headers:
+        trees[OPEN_FEATURE] = open_headers
+    try:
+        for feature, tree in trees.items():
+            refuse_changed_sources(tree, feature=feature)
+    except SourceError:
+        build.layout.ledger.unlink(missing_ok=True)
+        raise
 
 
 def _find_indexes(plan: BuildPlan) -> tuple[Path, ...]:

@@ -92,16 +92,14 @@ def find_dtypes(info: ModelInfo, path: Path) -> DtypeChoice:
 
 
 def write_operators(path: Path, op_list: OperatorList) -> None:
-    """Writes `op_list` as YAML to `path`; ConfigurationError when it is not named `.yaml`."""
-    from builder.errors import ConfigurationError
-    from builder.oplists import YAML_SUFFIXES, write_op_list
+    """Writes `op_list` as YAML to `path`; ConfigurationError when `refuse_list` has one."""
+    from builder.api.outputs import refuse_list
+    from builder.oplists import write_op_list
+    from builder.system.outputs import writing_file
 
-    if path.suffix.lower() not in YAML_SUFFIXES:
-        raise ConfigurationError(
-            f"an operator list is YAML, but {path} is not named so",
-            hint=f"-o {path.with_suffix('.yaml')}",
-        )
-    write_op_list(path, op_list)
+    refuse_list(path)
+    with writing_file(path):
+        write_op_list(path, op_list)
 
 
 def _read_any_model(path: Path, torchscript: Limits | None) -> ModelInfo:

@@ -72,12 +72,15 @@ def plan_builds(request: BuildRequest, targets: Sequence[Target]) -> list[BuildP
     """Returns what building for each of `targets` would do; writes nothing.
 
     Raises:
-        BuilderError: as `plan_build`; ToolchainError where a tool is missing.
+        BuilderError: as `plan_build`; ToolchainError where a tool is missing, ConfigurationError
+            for a launcher that there is not.
     """
     from dataclasses import replace
 
     from builder.api.toolchains import locate_toolchain
+    from builder.toolchains.launchers import refuse_unknown
 
+    refuse_unknown(request.tools.launcher)
     alone = replace(request.tools, launcher="none")
     return [
         plan_build(

@@ -32,16 +32,24 @@ def locate_sources(*, progress: Progress, feature: str = "") -> SourceTree:
     """Returns PyTorch's source tree, or that of a feature, fetching it first when it is not there.
 
     Raises:
-        SourceError: it is not there and cannot be fetched.
+        SourceError: it is not there and cannot be fetched, or it was changed by hand.
     """
     found = find_sources(feature)
     if found is not None:
+        refuse_changed_sources(found, feature=feature)
         return found
     progress.note(
         f"the {feature or 'PyTorch'} sources are not there yet: fetching them "
         f"(builder fetch{f' --feature {feature}' if feature else ''})"
     )
     return fetch_sources(progress=progress, features=(feature,) if feature else ())[-1]
+
+
+def refuse_changed_sources(tree: SourceTree, *, feature: str = "") -> None:
+    """Raises SourceError when files of PyTorch's tree, or a feature's, are not what was fetched."""
+    from builder.sources.tree import refuse_changed
+
+    refuse_changed(_select_sources(feature), tree)
 
 
 def fetch_sources(

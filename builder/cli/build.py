@@ -11,6 +11,7 @@ import click
 
 from builder.cli.apple import describe_apple, print_apple
 from builder.cli.console import ConsoleProgress, echo, format_bytes, print_json, print_table
+from builder.cli.gates import FiniteRange, refuse_idle_budgets, refuse_idle_options
 from builder.cli.options import (
     aar_options,
     abis_option,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder to write <abi>/ into, maven/ for Android and apple/ for Apple's systems.",
 )
-@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Compilations at once.")
+@click.option("--jobs", "-j", type=click.IntRange(1, 10_000), help="Compilations at once.")
 @toolchain_options
 @min_api_option
 @min_ios_option
@@ -68,8 +69,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Print the plan and build nothing.")
 @click.option(
     "--lock-timeout",
-    type=float,
-    default=-1,
+    type=FiniteRange(min=0),
     help="Seconds to wait for another builder on the same objects; without it, for ever.",
 )
 @max_size_option
@@ -91,7 +91,7 @@ def command(
     skip_unknown: bool,
     verbose: bool,
     dry_run: bool,
-    lock_timeout: float,
+    lock_timeout: float | None,
     max_size: tuple[Budget, ...],
     max_compressed: tuple[Budget, ...],
     as_json: bool,
@@ -124,17 +124,21 @@ def command(
         dtypes=dtypes,
         tools=tools,
         jobs=jobs,
-        lock_timeout=lock_timeout,
+        lock_timeout=-1 if lock_timeout is None else lock_timeout,
         skip_unknown=skip_unknown,
         accelerators=accelerators,
     )
     targets = api.locate_targets(abis, min_api=min_api, min_ios=min_ios)
+    budgets = Budgets(file=max_size, compressed=max_compressed)
+    refuse_idle_options(targets)
+    refuse_idle_budgets(budgets, [target.abi for target in targets])
     api.refuse_frameworks(accelerators, targets, tools.apple_sdk)
     if any(target.is_android for target in targets):
         api.refuse_unpackable(aar)
     apple = replace(apple, resources=aar.assets)
     if any(target.is_apple for target in targets):
         api.refuse_duplicates(apple)
+    api.refuse_outputs(targets, output, aar)
     if dry_run:
         print_plans(api.plan_builds(request, targets), as_json=as_json)
         return
@@ -153,7 +157,6 @@ def command(
     if verbose:
         for outcome in outcomes:
             echo(f"logs: {outcome.logs}", err=True)
-    budgets = Budgets(file=max_size, compressed=max_compressed)
     for outcome in outcomes:
         abi = outcome.plan.target.abi
         size = packed.sizes[abi] if packed and abi in packed.sizes else outcome.size

@@ -83,7 +83,12 @@ def command(
             _show_coverage(coverage, model, runtime, as_json=as_json)
             return int(ExitCode.VERIFICATION if coverage.obstacles else ExitCode.OK)
         case (package,):
-            report = api.check_xcframework(package, apple_sdk=apple_sdk) or api.check_libraries(
+            report = api.check_xcframework(package, apple_sdk=apple_sdk)
+            if report and (min_api or page_size or ndk):
+                raise click.UsageError("--min-api, --page-size and --ndk are not for xcframeworks")
+            if report is None and apple_sdk:
+                raise click.UsageError("--apple-sdk is for xcframeworks only")
+            report = report or api.check_libraries(
                 package, min_api=min_api, page_size=page_size, ndk=ndk
             )
             _show_report(report, package, as_json=as_json)

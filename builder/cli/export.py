@@ -15,6 +15,7 @@ from builder.cli.export_options import (
     quantise_options,
     saving_options,
 )
+from builder.cli.gates import FiniteRange
 from builder.cli.options import limits_options
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     help="Largest relative difference of float outputs (default: 1e-4 for float32).",
 )
 @limits_options
@@ -118,6 +119,7 @@ def command(
     from builder.export.requests import Capture, ExportRequest
     from builder.system.children import Limits
 
+    api.refuse_model(output, source)
     request = ExportRequest(
         source=source,
         output=output,

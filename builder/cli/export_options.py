@@ -149,6 +149,8 @@ def optimise_options(command: Command) -> Command:
     def with_optimisation(
         *, optimize: bool, backend: str, left_out: tuple[str, ...], **others: object
     ) -> object:
+        if not optimize and (left_out or Backend(backend) is not Backend.CPU):
+            raise click.UsageError("--skip-pass and --backend have no effect with --no-optimize")
         wanted = Optimisation(
             enabled=optimize, backend=Backend(backend), left_out=frozenset(map(Pass, left_out))
         )

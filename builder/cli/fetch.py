@@ -60,6 +60,8 @@ def command(
     """
     from builder import api
 
+    if check and (source_folder or provider or offline):
+        raise click.UsageError("--check fetches nothing: leave out --from, --provider, --offline")
     chosen = tuple(dict.fromkeys(features))
     trees = api.fetch_sources(
         progress=ConsoleProgress(),

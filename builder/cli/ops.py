@@ -63,10 +63,12 @@ def command(
             "--time-limit and --memory-limit have an effect with --run-torchscript only: nothing "
             "else runs a model."
         )
+    if output is not None:
+        api.refuse_list(output)
     allowed = (limits or Limits()) if run_torchscript else None
     op_list = api.list_operators(models, torchscript=allowed)
     if any(model.is_torchscript for model in op_list.models):
-        click.echo("PyTorch ran code of TorchScript files in a confined process", err=True)
+        echo("PyTorch ran code of TorchScript files in a confined process", err=True)
     if output is not None:
         api.write_operators(output, op_list)
         echo(f"wrote {len(op_list.operators)} operators to {output}", err=True)

@@ -243,6 +243,8 @@ def via_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def with_via(*, via: str, adb: bool, **others: object) -> object:
+        if via and adb:
+            raise click.UsageError("--adb is --via 'adb shell': give one of them")
         return command(via=via or ("adb shell" if adb else ""), **others)
 
     return commands(devices(with_via))

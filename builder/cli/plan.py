@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from builder.cli.console import print_json, print_table
+from builder.cli.gates import refuse_idle_options
 from builder.cli.options import (
     abis_option,
     accelerator_options,
@@ -64,6 +65,7 @@ def command(
         inputs=models, flavour=flavour, dtypes=dtypes, tools=tools, accelerators=accelerators
     )
     targets = api.locate_targets(abis, min_api=min_api, min_ios=min_ios)
+    refuse_idle_options(targets)
     api.refuse_frameworks(accelerators, targets, tools.apple_sdk)
     print_plans(api.plan_builds(request, targets), as_json=as_json)
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from builder.cli.console import echo, format_bytes, print_json, print_table
+from builder.cli.gates import refuse_idle_budgets
 from builder.cli.options import max_compressed_option, max_size_option
 from builder.core.budgets import Budget, Budgets
 
 if TYPE_CHECKING:
+    from builder.api import MeasuredRuntime
     from builder.core.aar_sizes import AarSizes
     from builder.core.artifacts import SizeReport
     from builder.core.xcframeworks import XcframeworkManifest
@@ -73,34 +75,63 @@ def command(
       builder size out
       builder size out --against out-before --units 20
       builder size out --what-if aten::einsum --what-if aten::cumsum
-      builder size out --max-size 2.5MB --max-size linux-aarch64=2MiB
+      builder size out --max-size 2.5MB --max-compressed 1MiB
       builder size out/linux-x86_64 --html size.html
       builder size pytorch_android_lite-2.6.0-1.aar --against pytorch_android_lite-2.1.0.aar
     """
     from builder import api
-    from builder.system.files import write_atomically
 
     budgets = Budgets(file=max_size, compressed=max_compressed)
+    if without and not as_json and (units or operators or against):
+        raise click.UsageError("--what-if goes with --against, --units, --operators in --json only")
     aar = api.measure_aar(runtime)
+    slices = None if aar else api.measure_xcframework(runtime)
+    if (aar or slices) and (units or operators or without or html):
+        what = "an AAR" if aar else "an xcframework; name an ABI's folder"
+        raise click.UsageError(f"--units, --operators, --what-if and --html are not for {what}")
     if aar is not None:
-        if units or operators or without or html:
-            raise click.UsageError("--units, --operators, --what-if and --html are not for AARs")
+        refuse_idle_budgets(budgets, sorted(aar.libraries))
         _show_aar(aar, None if against is None else _measure_other(against), as_json=as_json)
         api.refuse_aar_excess(aar, budgets, path=runtime)
-        return
-    slices = api.measure_xcframework(runtime)
-    if slices is not None:
-        if units or operators or without or html:
-            raise click.UsageError("--units, --operators, --what-if, --html: name an ABI's folder")
+    elif slices is not None:
+        refuse_idle_budgets(budgets, sorted(slices.slices))
         _show_slices(slices, against, as_json=as_json)
         api.refuse_slice_excess(slices, budgets, path=runtime)
-        return
-    measured = api.measure_runtime(runtime)
-    other = api.measure_runtime(against).report if against is not None else None
-    gone = tuple(operator.removeprefix("-") for operator in without)
+    else:
+        measured = api.measure_runtime(runtime)
+        refuse_idle_budgets(budgets, [measured.abi])
+        if html is not None:
+            _write_page(html, measured)
+        other = None if against is None else api.measure_runtime(against).report
+        gone = tuple(operator.removeprefix("-") for operator in without)
+        shown = None if operators else _OPERATORS
+        _show_runtime(measured, other, gone, units, shown, as_json=as_json)
+        api.refuse_excess(measured.report, budgets, abi=measured.abi, root=measured.root)
+
+
+def _write_page(html: Path, measured: MeasuredRuntime) -> None:
+    from builder import api
+    from builder.system.files import write_atomically
+    from builder.system.outputs import writing_file
+
+    api.refuse_page(html)
+    page = api.render_size_page(measured)
+    with writing_file(html):
+        write_atomically(html, page)
+
+
+def _show_runtime(
+    measured: MeasuredRuntime,
+    other: SizeReport | None,
+    gone: tuple[str, ...],
+    units: int | None,
+    operators: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    from builder import api
+
     saved = api.price_set(measured, gone) if gone else None
-    if html is not None:
-        write_atomically(html, api.render_size_page(measured))
     if as_json:
         shown: dict[str, object] = {"runtime": asdict(measured.report)}
         if other is not None:
@@ -111,8 +142,7 @@ def command(
     elif saved is not None:
         _print_what_if(measured.report, gone, saved)
     else:
-        _print_all(measured.report, other, units, None if operators else _OPERATORS)
-    api.refuse_excess(measured.report, budgets, abi=measured.abi, root=measured.root)
+        _print_all(measured.report, other, units, operators)
 
 
 def _measure_other(path: Path) -> AarSizes:

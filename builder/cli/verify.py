@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from builder.cli.gates import FiniteRange
 from builder.cli.options import (
     limits_options,
     random_inputs_options,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     help="Largest relative difference of float outputs (default: 1e-4 for float32).",
 )
 @random_inputs_options
@@ -73,6 +74,8 @@ def command(
     from builder.system.children import Limits
     from builder.verify.requests import VerifyRequest
 
+    if reference is not None and inputs:
+        raise click.UsageError("--reference has inputs of its own: leave out the others")
     request = VerifyRequest(
         model=model,
         runtime=runtime,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -44,12 +44,16 @@ class Budgets:
 def parse_size(text: str) -> int:
     """Returns the bytes of `2.5MB`, `900 KiB` or `123456`, rounded down.
 
-    KB, MB and GB count in thousands, KiB, MiB and GiB in 1024; ValueError for anything else.
+    KB, MB and GB count in thousands, KiB, MiB and GiB in 1024; ValueError for anything else, for
+    less than a byte, and for a fraction without a unit.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None or match["unit"].lower() not in _UNITS:
         raise ValueError(f"{text!r} is no size; write 2.5MB, 900KiB or 123456")
-    return int(Fraction(match["number"]) * _UNITS[match["unit"].lower()])
+    size = Fraction(match["number"]) * _UNITS[match["unit"].lower()]
+    if 0 < size < 1 or ("." in match["number"] and match["unit"].lower() in {"", "b"}):
+        raise ValueError(f"{text!r} is no whole number of bytes; write 2.5MB, 900KiB or 123456")
+    return int(size)
 
 
 def parse_budget(text: str) -> Budget:
@@ -65,3 +69,14 @@ def find_budget(budgets: Iterable[Budget], abi: str) -> Budget | None:
     listed = tuple(budgets)
     own = [b for b in listed if b.abi == abi] or [b for b in listed if b.abi is None]
     return min(own, key=lambda budget: budget.limit, default=None)
+
+
+def list_idle(budgets: Budgets, abis: Sequence[str]) -> list[tuple[str, Budget]]:
+    """Returns option and budget of those that are for an ABI which is not among `abis`."""
+    listed = (("--max-size", budgets.file), ("--max-compressed", budgets.compressed))
+    return [
+        (option, budget)
+        for option, given in listed
+        for budget in given
+        if budget.abi is not None and budget.abi not in abis
+    ]

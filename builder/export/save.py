@@ -15,6 +15,7 @@ from builder.export.compare import Sample
 from builder.export.messages import describe_torchscript_error, shorten
 from builder.export.requests import LiteFormat, Saving
 from builder.system.files import write_atomically
+from builder.system.outputs import writing_file
 from builder.system.reference_headers import reference_path
 from builder.system.references import write_reference
 
@@ -144,10 +145,11 @@ def write_model(output: Path, content: bytes, case: ReferenceCase | None) -> Pat
     """
     sidecar = reference_path(output)
     sidecar.unlink(missing_ok=True)
-    write_atomically(output, content)
-    if case is None:
-        return None
-    write_reference(sidecar, case)
+    with writing_file(output):
+        write_atomically(output, content)
+        if case is None:
+            return None
+        write_reference(sidecar, case)
     return sidecar
 
 

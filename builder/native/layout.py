@@ -16,7 +16,7 @@ class Layout:
     flavour: str
     plan_key: str
     generated: Path
-    """What torchgen writes, shared by all targets; complete when `generated_marker` exists."""
+    """What torchgen writes, shared by all targets; complete when `generated_listing` exists."""
 
     @classmethod
     def of(cls, cache: Path, plan: BuildPlan) -> Layout:
@@ -29,9 +29,14 @@ class Layout:
         )
 
     @property
-    def generated_marker(self) -> Path:
-        """Exists when `generated` is complete."""
-        return self.generated / "complete"
+    def generated_listing(self) -> Path:
+        """What `generated` consists of."""
+        return self.generated.with_name(f"{self.generated.name}.sha256")
+
+    @property
+    def generated_stamps(self) -> Path:
+        """Sizes and times of files in `generated`."""
+        return self.generated.with_name(f"{self.generated.name}.stamps")
 
     @property
     def configured(self) -> Path:
@@ -44,9 +49,24 @@ class Layout:
         return self.root / "configured.json"
 
     @property
+    def configured_listing(self) -> Path:
+        """What `configured` consists of."""
+        return self.root / "configured.sha256"
+
+    @property
+    def configured_stamps(self) -> Path:
+        """Sizes and times of files in `configured`."""
+        return self.root / "configured.stamps"
+
+    @property
     def objects(self) -> Path:
         """Objects of one flavour, shared by all operator lists."""
         return self.root / "objects" / self.flavour
+
+    @property
+    def ledger(self) -> Path:
+        """Digests of `objects`; without it, all are compiled again."""
+        return self.root / "objects" / f"{self.flavour}.sha256"
 
     @property
     def source(self) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from builder.core.toolchain import Toolchain
 from builder.errors import NativeBuildError
 from builder.system.files import write_atomically
-from builder.system.process import Completed, Runner, failure_text
+from builder.system.process import Completed, Runner, failure_text, find_remedy
 
 _UNDEFINED = re.compile(r"error: undefined (?:\w+ )?symbol: (.+)$", re.MULTILINE)
 
@@ -94,7 +94,9 @@ def link_library(
     completed = runner.run(command, log=log)
     undefined = parse_undefined(completed.output)
     if completed.returncode != 0 and not undefined:
-        raise NativeBuildError(failure_text(f"linking {soname}", completed, log=log))
+        raise NativeBuildError(
+            failure_text(f"linking {soname}", completed, log=log), hint=find_remedy(completed)
+        )
     return LinkOutcome(undefined)
 
 
@@ -146,7 +148,10 @@ def strip_library(unstripped: Path, output: Path, toolchain: Toolchain, *, runne
     command = (str(toolchain.strip.path), "--strip-all", str(unstripped), "-o", str(output))
     completed: Completed = runner.run(command)
     if completed.returncode != 0:
-        raise NativeBuildError(failure_text(f"stripping {output.name}", completed, log=None))
+        raise NativeBuildError(
+            failure_text(f"stripping {output.name}", completed, log=None),
+            hint=find_remedy(completed),
+        )
 
 
 def _quote(path: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,8 @@ from builder.errors import NativeBuildError
 from builder.native.link import LinkOutcome, map_path, parse_undefined
 from builder.native.ninja import CompileFolder
 from builder.system.files import replacement, write_atomically
-from builder.system.process import Runner, failure_text
+from builder.system.process import Runner, failure_text, find_remedy
+from builder.system.scratch import scratch_folder
 
 DYLIB = "libTorchLite.dylib"
 """What is linked to learn what is alive; it is not shipped."""
@@ -94,7 +94,10 @@ def link_dylib(dylib: Dylib, toolchain: Toolchain, *, runner: Runner, log: Path)
     completed = runner.run(command, log=log)
     undefined = parse_undefined(completed.output) or parse_apple_undefined(completed.output)
     if completed.returncode != 0 and not undefined:
-        raise NativeBuildError(failure_text(f"linking {dylib.output.name}", completed, log=log))
+        raise NativeBuildError(
+            failure_text(f"linking {dylib.output.name}", completed, log=log),
+            hint=find_remedy(completed),
+        )
     return LinkOutcome(undefined)
 
 
@@ -170,8 +173,7 @@ def archive(
         NativeBuildError: the tool failed.
     """
     assert toolchain.archiver is not None
-    with tempfile.TemporaryDirectory(prefix=".archive-", dir=output.parent) as name:
-        folder = Path(name)
+    with scratch_folder(output.parent) as folder:
         for member, path in members:
             shutil.copyfile(path, folder / member)
         listed = folder / "members.txt"

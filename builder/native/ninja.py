@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from builder.core.toolchain import BITCODE_ONLY, Bitcode, Launcher, Toolchain
 from builder.core.units import TranslationUnit
 from builder.errors import NativeBuildError
 from builder.system.files import write_if_changed
-from builder.system.process import Runner, failure_text
+from builder.system.process import Runner, failure_text, find_remedy
 from builder.system.progress import Progress
 
 _LAUNCHER = '$${BUILDER_COMPILE_WITH:+"$$BUILDER_COMPILE_WITH"}'
@@ -149,10 +149,12 @@ def compile_units(
     progress: Progress,
     log: Path,
     keep_going: bool = False,
+    on_compiled: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Brings the objects of `unit_ids` up to date; returns how many were compiled.
 
-    With `keep_going` the others are compiled too when one fails. Says when the launcher could not
+    `on_compiled` is told of each as soon as it is done. With `keep_going` the others are compiled
+    too when one fails. Says when the launcher could not
     hand units on to other machines.
 
     Raises:
@@ -165,6 +167,7 @@ def compile_units(
         if match:
             done, total, unit = int(match[1]), int(match[2]), match[3]
             compiled.append(unit)
+            on_compiled(unit)
             progress.advance(done, total, unit)
 
     parallel = (*(("-j", str(jobs)) if jobs else ()), *(("-k", "0") if keep_going else ()))
@@ -180,9 +183,7 @@ def compile_units(
     if completed.returncode != 0:
         failed = re.search(r"^FAILED: (?:\[code=\d+\] )?(\S+)", completed.output, re.MULTILINE)
         step = f"compiling {failed[1]}" if failed else "compiling"
-        hint = "see the log for the failing command"
-        if "No space left on device" in completed.output:
-            hint = "free some space; the next run continues where this one stopped"
+        hint = find_remedy(completed) or "see the log for the failing command"
         raise NativeBuildError(failure_text(step, completed, log=log), hint=hint)
     return len(compiled)
 

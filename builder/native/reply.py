@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,15 +17,21 @@ from builder.native.flags import Tuning, tune_flags
 QUERY = Path(".cmake/api/v1/query/codemodel-v2")
 REPLY = Path(".cmake/api/v1/reply")
 GENERATED = "generated"
+_ROOT = Path("/")
 _LIBRARIES = ("STATIC_LIBRARY", "OBJECT_LIBRARY", "SHARED_LIBRARY")
 
 
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """The two folders that unit ids are relative to."""
+    """The two folders that unit ids are relative to, both in one cache."""
 
     source: Path
     binary: Path
+
+    @property
+    def cache(self) -> Path:
+        """The folder that both are in, as `builder.native.layout` lays it out."""
+        return self.binary.parents[2]
 
     def unit_id(self, path: Path) -> str:
         """Returns a name for `path` that is the same on every machine."""
@@ -33,6 +40,25 @@ class Roots:
         if path.is_relative_to(self.source):
             return path.relative_to(self.source).as_posix()
         raise NativeBuildError(f"upstream's build compiles a file outside its tree: {path}")
+
+
+class Relocation:
+    """What became of paths since CMake wrote them: it ran in another folder, or the cache moved."""
+
+    def __init__(self, then: Roots, now: Roots) -> None:
+        """Takes the folders as they were called when CMake ran, and as they are called now."""
+        pairs = ((getattr(then, n), getattr(now, n)) for n in ("binary", "source", "cache"))
+        self._moved = {str(old): str(new) for old, new in pairs if old not in {new, _ROOT}}
+        longest = sorted(self._moved, key=len, reverse=True)
+        self._pattern = re.compile(
+            rf"(^(?:-[A-Za-z]+)?|[=:,;\"' ])({'|'.join(map(re.escape, longest))})(?=[/=:,;\"' ]|$)"
+        )
+
+    def apply(self, text: str) -> str:
+        """Returns a path, or a flag with some, as it is now."""
+        if not self._moved:
+            return text
+        return self._pattern.sub(lambda found: found[1] + self._moved[found[2]], text)
 
 
 def read_unit_graph(roots: Roots, tuning: Tuning) -> UnitGraph:
@@ -50,22 +76,27 @@ def read_unit_graph(roots: Roots, tuning: Tuning) -> UnitGraph:
             hint="cmake 3.27 or newer is needed: pip install --upgrade cmake",
         )
     model = json.loads(replies[-1].read_text())
+    paths = model["paths"]
+    then = Roots(Path(paths["source"]), Path(paths["build"]))
+    relocation = Relocation(then, roots)
     units: dict[str, TranslationUnit] = {}
     for target in sorted(model["configurations"][0]["targets"], key=lambda t: str(t["name"])):
         described = json.loads((roots.binary / REPLY / target["jsonFile"]).read_text())
         if described["type"] in _LIBRARIES:
-            for unit in _units(described, roots, tuning):
+            for unit in _units(described, roots, relocation, tuning):
                 if Path(unit.source).is_file():
                     units.setdefault(unit.id, unit)
     return UnitGraph(units=units)
 
 
-def _units(target: Mapping[str, Any], roots: Roots, tuning: Tuning) -> Iterator[TranslationUnit]:
+def _units(
+    target: Mapping[str, Any], roots: Roots, relocation: Relocation, tuning: Tuning
+) -> Iterator[TranslationUnit]:
     for source in target.get("sources", ()):
         if "compileGroupIndex" not in source:
             continue
         group = target["compileGroups"][source["compileGroupIndex"]]
-        path = Path(source["path"])
+        path = Path(relocation.apply(source["path"]))
         path = path if path.is_absolute() else roots.source / path
         unit_id = roots.unit_id(path)
         yield TranslationUnit(
@@ -74,7 +105,10 @@ def _units(target: Mapping[str, Any], roots: Roots, tuning: Tuning) -> Iterator[
             language=group["language"],
             source=str(path),
             flags=tune_flags(
-                _upstream_flags(group), tuning, unit_id=unit_id, language=group["language"]
+                tuple(map(relocation.apply, _upstream_flags(group))),
+                tuning,
+                unit_id=unit_id,
+                language=group["language"],
             ),
             generated=unit_id.startswith(f"{GENERATED}/"),
         )

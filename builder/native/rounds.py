@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.toolchain import LTO_LINK
-from builder.native.journal import wave
+from builder.native.ledger import Dropped, Ledger
 from builder.native.link import link_library
 from builder.native.macho import Dylib, link_dylib, merged_path
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
@@ -27,6 +27,7 @@ class Linker:
     units: BuildUnits
     slices: Slices
     folder: CompileFolder
+    ledger: Ledger
     output: Path
     rounds: Iterator[int] = field(default_factory=lambda: iter(range(1, 1000)))
 
@@ -46,7 +47,7 @@ class Linker:
         ids = self.resolve(wanted)
         known = (*self.units.graph.units.values(), *self.slices.units)
         write_ninja(render_ninja(known, self.build.toolchain, self.folder), self.folder)
-        compile_wave(self.build, self.folder, ids)
+        self.compile(ids)
         self.output.parent.mkdir(parents=True, exist_ok=True)
         find = self.folder.find_bitcode if merge else self.folder.find_object
         objects = tuple(map(find, ids))
@@ -70,26 +71,39 @@ class Linker:
         )
         return link_dylib(dylib, build.toolchain, runner=build.runner, log=log).undefined
 
-    def resolve(self, wanted: frozenset[str]) -> list[str]:
-        """Returns the ids of what is compiled for `wanted`, sorted."""
-        units = map(self.units.resolve, self.slices.add(wanted))
-        return sorted((*units, *(unit.id for unit in self.slices.units)))
+    def compile(self, ids: list[str]) -> None:
+        """Compiles units of which there is no object, or none as it was compiled.
 
-
-def compile_wave(build: NativeBuild, folder: CompileFolder, ids: list[str]) -> None:
-    """Compiles units, and notes how many.
-
-    Raises:
-        NativeBuildError: one does not compile.
-    """
-    with wave(folder.root):
+        Raises:
+            NativeBuildError: one does not compile.
+        """
+        build = self.build
+        self._say(self.ledger.drop_wrong(ids))
         count = compile_units(
             ids,
             build.toolchain,
-            folder,
+            self.folder,
             runner=build.runner,
             jobs=build.jobs,
             progress=build.progress,
             log=build.layout.logs / f"compile-{len(build.compiled) + 1:02}.log",
+            on_compiled=self.ledger.record,
         )
-    build.compiled.append(count)
+        self.ledger.record_rest(ids)
+        build.compiled.append(count)
+
+    def _say(self, dropped: Dropped) -> None:
+        note = self.build.progress.note
+        if dropped.damaged:
+            more = f" and {len(dropped.damaged) - 1} others" if len(dropped.damaged) > 1 else ""
+            note(
+                f"the object of {dropped.damaged[0]}{more} is not what was compiled; "
+                "it is compiled again"
+            )
+        if dropped.unknown:
+            note(f"{len(dropped.unknown)} objects of an interrupted run are compiled again")
+
+    def resolve(self, wanted: frozenset[str]) -> list[str]:
+        """Returns the ids of what is compiled for `wanted`, sorted."""
+        units = map(self.units.resolve, self.slices.add(wanted))
+        return sorted((*units, *(unit.id for unit in self.slices.units)))

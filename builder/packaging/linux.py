@@ -11,10 +11,10 @@ from pathlib import Path
 from builder.core.artifacts import LinkResult, OperatorPrice, Package, SizeReport
 from builder.core.components import Component
 from builder.core.manifest import Manifest, ManifestFile, parse_json
+from builder.packaging.outputs import MANIFEST, result_folder
 from builder.packaging.sbom import SBOM, PackagedFile, Subject, render_sbom
-from builder.system.files import digest_file, replacement_folder, write_atomically
+from builder.system.files import digest_file, write_atomically
 
-MANIFEST = "manifest.json"
 SIZE_REPORT = "share/torchlite/size.json"
 REFERENCES = "share/torchlite/references.json.gz"
 OPERATOR_LIST = "share/torchlite/operators.yaml"
@@ -43,6 +43,9 @@ def write_package(
 ) -> Package:
     """Lays out the package in `root`, which is replaced as a whole or not at all.
 
+    Raises ConfigurationError when `root` has something that builder did not write, PackagingError
+    when it cannot be written.
+
     Args:
         root: `out/<abi>`.
         linked: what the link left.
@@ -57,7 +60,7 @@ def write_package(
     """
     library = f"{_LIBRARIES}/{linked.library.name}"
     shared = linked.library.suffix == _SHARED
-    with replacement_folder(root) as folder:
+    with result_folder(root, MANIFEST) as folder:
         _copy(linked.library, folder / library, mode=0o755 if shared else 0o644)
         for carried in linked.carried:
             _copy(carried.library, folder / _LIBRARIES / carried.library.name, mode=0o755)

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from html import escape
 from importlib import resources
+from pathlib import Path
 from string import Template
 
 from builder.core.artifacts import SizeReport
@@ -20,6 +21,9 @@ _LEAST_AREA = 36.0
 """Smaller boxes, in square pixels, are drawn as one."""
 _MOST_PARTS = 100
 """Libraries of ours have 20."""
+_MARK = b'<meta name="generator" content="builder size">'
+_HEAD = 512
+"""Bytes at the start of a page that have the mark."""
 _LETTER = 5.6
 """Width of a letter in a label, in pixels."""
 _HUES = (212, 28, 140, 350, 265, 52, 185, 320, 90, 240)
@@ -46,6 +50,12 @@ def render_page(abi: str, report: SizeReport, graph: ReferenceGraph) -> str:
         parts="\n".join(_part_rows(parts, report.file)),
         operators="\n".join(_operator_rows(report)),
     )
+
+
+def is_own_page(path: Path) -> bool:
+    """Says whether builder wrote the page at `path`."""
+    with path.open("rb") as stream:
+        return _MARK in stream.read(_HEAD)
 
 
 def group_symbols(graph: ReferenceGraph, file: int) -> dict[str, dict[str, Counter[str]]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from builder.core.sources import SourceLock, SourcePin, SourceTree
@@ -19,12 +20,14 @@ from builder.sources.providers import (
 )
 from builder.sources.store import ArchiveStore
 from builder.system.archives import extract_archive
-from builder.system.files import free_bytes
+from builder.system.files import free_bytes, replacement_folder
+from builder.system.listings import Differences
 from builder.system.locks import folder_lock
+from builder.system.outputs import writing_into
 from builder.system.progress import Progress
 
-_SHOWN = 20
 _MIB = 1 << 20
+_OTHER_CACHE = "choose another cache: BUILDER_CACHE=<folder> builder fetch"
 
 
 def tree_folder(lock: SourceLock, cache: Path) -> Path:
@@ -58,17 +61,54 @@ def materialise(
         SourceError: a source cannot be had, is not what its pin says, or there is no space.
     """
     root = tree_folder(lock, cache)
-    if found := find_tree(lock, cache):
+    if found := _find_unchanged(lock, cache):
         return found
-    with folder_lock(root, on_wait=progress.note, error=SourceError):
-        if found := find_tree(lock, cache):
+    with (
+        writing_into(cache, SourceError, hint=_OTHER_CACHE),
+        folder_lock(root, on_wait=progress.note, error=SourceError),
+    ):
+        if found := _find_unchanged(lock, cache):
             return found
+        _say_what_goes(lock, root, progress)
         with folder_lock(cache / "downloads", on_wait=progress.note, error=SourceError):
             store = ArchiveStore(folder=cache / "downloads")
             _check_space(lock, store, cache)
             deliveries = _acquire(lock, store, providers, progress)
             _build(lock, root, deliveries, progress)
     return SourceTree(root=root, version=lock.version, digest=lock.digest)
+
+
+def refuse_changed(lock: SourceLock, tree: SourceTree) -> None:
+    """Raises SourceError when a file of `tree` is not what was fetched; says which.
+
+    Takes a fraction of a second: see `builder.system.listings`.
+    """
+    differences = _find_changes(lock, tree.root)
+    if differences:
+        feature = f" --feature {lock.feature}" if lock.feature else ""
+        raise SourceError(
+            f"the source tree at {tree.root} is not what was fetched\n{differences}",
+            hint=f"make it anew, which discards these changes: builder fetch{feature}",
+        )
+
+
+def _find_unchanged(lock: SourceLock, cache: Path) -> SourceTree | None:
+    found = find_tree(lock, cache)
+    return None if found is None or _find_changes(lock, found.root) else found
+
+
+def _find_changes(lock: SourceLock, root: Path) -> Differences:
+    marker = manifest.read_marker(root, lock.digest)
+    if marker is None:
+        return Differences(missing=(manifest.FOLDER,))
+    return manifest.find_changes(root, marker)
+
+
+def _say_what_goes(lock: SourceLock, root: Path, progress: Progress) -> None:
+    marker = manifest.read_marker(root, lock.digest)
+    if marker is not None:
+        changes = manifest.find_changes(root, marker)
+        progress.note(f"the source tree at {root} was changed; it is made anew\n{changes}")
 
 
 def check_tree(lock: SourceLock, cache: Path) -> int:
@@ -83,15 +123,26 @@ def check_tree(lock: SourceLock, cache: Path) -> int:
     marker = manifest.read_marker(root, lock.digest)
     if marker is None:
         raise SourceError(f"there is no complete source tree at {root}", hint="builder fetch")
-    with folder_lock(root, error=SourceError):
+    with _lock_if_writable(root):
         differences = manifest.compare(root, marker)
         if differences:
-            manifest.remove_marker(root)
+            with suppress(OSError):  # a cache that cannot be written is no reason to say less
+                manifest.remove_marker(root)
             raise SourceError(
-                f"the source tree at {root} is not what was fetched\n{_describe(differences)}",
+                f"the source tree at {root} is not what was fetched\n{differences}",
                 hint="make it anew, mostly from archives that are here already: builder fetch",
             )
     return marker.files
+
+
+@contextmanager
+def _lock_if_writable(root: Path) -> Iterator[None]:
+    """Holds the lock of `root`; in a cache that nobody can write nothing need be locked."""
+    if os.access(root.parent, os.W_OK):
+        with folder_lock(root, error=SourceError):
+            yield
+    else:
+        yield
 
 
 def _acquire(
@@ -154,9 +205,16 @@ def _build(
 ) -> None:
     """Unpacks and patches beside `root`, marks the result as complete and renames it."""
     progress.step(f"Unpacking into {root}")
-    staging, old = (root.with_name(f".{root.name}.{suffix}") for suffix in ("partial", "old"))
-    for left_over in (staging, old):
-        shutil.rmtree(left_over, ignore_errors=True)
+    with replacement_folder(root) as staging:
+        _fill(lock, staging, deliveries, progress)
+    for delivery in deliveries.values():
+        if delivery.temporary:
+            delivery.archive.unlink(missing_ok=True)
+
+
+def _fill(
+    lock: SourceLock, staging: Path, deliveries: dict[SourcePin, Delivery], progress: Progress
+) -> None:
     for done, pin in enumerate(lock.pins):
         progress.advance(done, len(lock.pins), pin.name)
         delivery = deliveries[pin]
@@ -176,13 +234,6 @@ def _build(
     manifest.write_marker(
         staging, lock.digest, {pin.name: deliveries[pin].provider for pin in lock.pins}
     )
-    if root.exists():
-        root.rename(old)
-    staging.rename(root)
-    shutil.rmtree(old, ignore_errors=True)
-    for delivery in deliveries.values():
-        if delivery.temporary:
-            delivery.archive.unlink(missing_ok=True)
 
 
 def _count(lock: SourceLock) -> str:
@@ -196,7 +247,7 @@ def _check_space(lock: SourceLock, store: ArchiveStore, cache: Path) -> None:
     if free < needed:
         raise SourceError(
             f"{cache} has {free // _MIB:,} MiB free; the sources need {needed // _MIB:,} MiB",
-            hint="free some space, or choose another cache: BUILDER_CACHE=<folder> builder fetch",
+            hint=f"free some space, or {_OTHER_CACHE}",
         )
 
 
@@ -207,13 +258,3 @@ def _show_bytes(progress: Progress, before: int, total: int, what: str) -> Calla
         progress.advance(min((before + received) // _MIB, whole - 1), whole, f"MiB, {what}")
 
     return show
-
-
-def _describe(differences: manifest.Differences) -> str:
-    lines = []
-    for kind in ("changed", "missing", "added"):
-        paths = getattr(differences, kind)
-        lines += [f"  {kind}: {path}" for path in paths[:_SHOWN]]
-        if len(paths) > _SHOWN:
-            lines.append(f"  and {len(paths) - _SHOWN} more {kind}")
-    return "\n".join(lines)

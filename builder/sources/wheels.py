@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from builder.core.sources import SourcePin
 from builder.sources.providers import Delivery, Unavailable, deliver_archive
 from builder.sources.store import ArchiveStore
 from builder.system.process import Runner
+from builder.system.scratch import scratch_folder
 
 _PLATFORM_PARTS = 2
 """Name and version stand before the tags in a wheel's name (PEP 427)."""
@@ -35,7 +35,7 @@ class WheelProvider:
         if pip is None:
             raise Unavailable("pip is not installed (apt install python3-pip)")
         self.store.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".wheel-", dir=self.store.folder) as folder:
+        with scratch_folder(self.store.folder) as folder:
             tags = Path(pin.file).stem.split("-")[_PLATFORM_PARTS:]
             completed = self.runner.run(
                 (
@@ -43,10 +43,10 @@ class WheelProvider:
                     *("--only-binary", ":all:", "--implementation", tags[0][:2]),
                     *("--abi", tags[1]),
                     *(part for tag in tags[2].split(".") for part in ("--platform", tag)),
-                    *("--dest", folder, f"{pin.package}=={pin.version}"),
+                    *("--dest", str(folder), f"{pin.package}=={pin.version}"),
                 )
             )
-            found = Path(folder) / pin.file
+            found = folder / pin.file
             if completed.returncode != 0 or not found.is_file():
                 lines = completed.output.strip().splitlines() or ["pip found another file"]
                 raise Unavailable(lines[-1])

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import hashlib
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_CHUNK = 1 << 20
+from builder.system.scratch import scratch_file, scratch_folder
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+"""Of linux/fcntl.h and linux/fs.h."""
 
 
 def digest_file(path: Path) -> str:
@@ -50,38 +55,45 @@ def write_if_changed(path: Path, content: str) -> bool:
 
 @contextmanager
 def replacement(path: Path) -> Iterator[Path]:
-    """Yields a sibling path to write to; renames it to `path` unless the block raises."""
+    """Yields a sibling path to write to; renames it to `path` unless the block raises.
+
+    Where `path` is a link, the file that it leads to is replaced.
+    """
+    path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with scratch_file(path.parent) as temporary:
         yield temporary
         temporary.chmod(
             0o666 & ~_umask() if not os.access(temporary, os.X_OK) else 0o777 & ~_umask()
         )
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def replacement_folder(path: Path) -> Iterator[Path]:
-    """Yields a new sibling folder; it takes the place of `path` unless the block raises."""
+def replacement_folder(
+    path: Path, *, refuse: Callable[[Path], None] = lambda _: None
+) -> Iterator[Path]:
+    """Yields a new sibling folder; it takes the place of `path` unless the block raises.
+
+    `refuse` is given `path` just before that, and raises when it must not be replaced.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    temporary.chmod(0o777 & ~_umask())
-    try:
+    with scratch_folder(path.parent) as temporary:
+        temporary.chmod(0o777 & ~_umask())
         yield temporary
+        refuse(path)
         swap_folder(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def link_folder(path: Path, target: str) -> None:
-    """Makes `path` a symbolic link to `target`, unless it is that link already."""
+    """Makes `path` a symbolic link to `target`, unless it is that link already.
+
+    A folder in its place, which some programs make of a link that they copy, is removed.
+    """
     if path.is_symlink() and str(path.readlink()) == target:
         return
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
     temporary = path.with_name(f".{path.name}.link")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
@@ -89,14 +101,29 @@ def link_folder(path: Path, target: str) -> None:
 
 
 def swap_folder(new: Path, path: Path) -> None:
-    """Renames `new` to `path`; what stood there is removed after it has been moved aside."""
+    """Gives `new` the name `path`; what stood there has the name `new` then, or is gone.
+
+    There is no moment without `path` where the system can exchange two names.
+    """
     if not path.exists():
         new.rename(path)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-    path.rename(aside / path.name)
-    new.rename(path)
-    shutil.rmtree(aside, ignore_errors=True)
+    elif not _exchange(new, path):
+        with scratch_folder(path.parent) as aside:
+            path.rename(aside / path.name)
+            new.rename(path)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchanges two names at once (renameat2(2)); False where system or file system cannot."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}:
+        return False
+    raise OSError(number, os.strerror(number), str(other))
 
 
 def free_bytes(path: Path) -> int:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import filelock
-
 from builder.errors import BuilderError, NativeBuildError
+
+_PAUSE = 0.05
+_HELD: list[int] = []
+"""Descriptors of the locks that this process holds."""
+
+
+def list_held() -> tuple[int, ...]:
+    """Returns descriptors of the locks held now: who inherits one holds the lock as well.
+
+    `builder.system.process` hands them to the supervisors of tools. So a lock is free only when
+    the builder that took it and everything that it started have ended.
+    """
+    return tuple(_HELD)
 
 
 @contextmanager
@@ -27,30 +40,56 @@ def folder_lock(
         folder: is created when missing; the lock file is its sibling `<name>.lock`.
         timeout: seconds to wait for another builder; negative waits for ever.
         on_wait: is told, once, who holds the lock before waiting for it.
-        error: what to raise when the time is over.
+        error: what to raise when the time is over, or the file system has no locks.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     path = folder.parent / f"{folder.name}.lock"
     owner = folder.parent / f"{folder.name}.owner"
-    lock = filelock.FileLock(path)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        text = f"another builder{_describe(owner)} is using {folder}"
-        on_wait(text)
+        if not _try(lock, path, error):
+            text = f"another builder{_describe(owner)} is using {folder}"
+            on_wait(text)
+            if not _wait(lock, path, timeout, error):
+                raise error(
+                    text, hint="wait for it, or choose another cache with BUILDER_CACHE=<folder>"
+                )
+        _HELD.append(lock)
         try:
-            lock.acquire(timeout=timeout)
-        except filelock.Timeout:
-            raise error(
-                text, hint="wait for it, or choose another cache with BUILDER_CACHE=<folder>"
-            ) from None
-    try:
-        owner.write_text(json.dumps({"pid": os.getpid()}))
-        folder.mkdir(exist_ok=True)
-        yield
+            owner.write_text(json.dumps({"pid": os.getpid()}))
+            folder.mkdir(exist_ok=True)
+            yield
+        finally:
+            owner.unlink(missing_ok=True)
+            _HELD.remove(lock)
     finally:
-        owner.unlink(missing_ok=True)
-        lock.release()
+        os.close(lock)
+
+
+def _try(lock: int, path: Path, error: type[BuilderError]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as reason:
+        raise error(
+            f"{path} cannot be locked: {reason.strerror}",
+            hint="choose a cache on another file system with BUILDER_CACHE=<folder>",
+        ) from reason
+    return True
+
+
+def _wait(lock: int, path: Path, timeout: float, error: type[BuilderError]) -> bool:
+    """Returns whether the lock was free within `timeout` seconds."""
+    if timeout < 0:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return True
+    end = time.monotonic() + timeout
+    while not _try(lock, path, error):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(_PAUSE)
+    return True
 
 
 def _describe(owner: Path) -> str:

@@ -12,15 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _VERSION = re.compile(r"__version__ *= *['\"]([^'\"]+)['\"]")
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-
-def read_boot_id() -> str:
-    """Returns what changes when the machine starts anew; the empty string where it is unknown."""
-    try:
-        return _BOOT_ID.read_text().strip()
-    except OSError:
-        return ""
 
 
 def host_architecture() -> str:

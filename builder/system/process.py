@@ -6,17 +6,19 @@ import ctypes
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import BuilderError, NativeBuildError
+from builder.system.locks import list_held
 
 LAST_LINES = 30
-_PR_SET_PDEATHSIG = 1
+_SUPERVISOR = Path(__file__).with_name("supervisor.py")
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,41 +65,25 @@ class Runner:
     ) -> Completed:
         """Runs `command` to its end and returns its outcome; a non-zero code does not raise.
 
-        Output goes line by line to `on_line` and whole to `log`. When this process is
-        interrupted the program's whole process group is ended first; on Linux the program also
-        ends when this process is killed.
+        Output goes line by line to `on_line` and whole to `log`. When this process is interrupted
+        or killed, the program and all that it started are ended (`builder.system.supervisor`).
 
         Raises:
             NativeBuildError: the program cannot be started.
         """
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=dict(self.environment),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
-            )
-        except OSError as error:
-            raise NativeBuildError(f"cannot start {command[0]}: {error.strerror}") from error
         lines: list[str] = []
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                lines.append(line)
-                if on_line is not None:
-                    on_line(line.rstrip("\n"))
-            process.wait()
-        finally:
-            _end_group(process)
-            if log is not None:
-                log.parent.mkdir(parents=True, exist_ok=True)
-                log.write_text(f"$ {shlex.join(command)}\n{''.join(lines)}")
+        with _supervised(command, cwd, dict(self.environment)) as process:
+            try:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    lines.append(line)
+                    if on_line is not None:
+                        on_line(line.rstrip("\n"))
+                process.wait()
+            finally:
+                if log is not None:
+                    log.parent.mkdir(parents=True, exist_ok=True)
+                    log.write_text(f"$ {shlex.join(command)}\n{''.join(lines)}")
         return Completed(process.returncode, "".join(lines))
 
     def check(
@@ -119,7 +105,7 @@ class Runner:
         if completed.returncode != 0:
             raise error(
                 failure_text(step, completed, log=log),
-                hint=f"repeat it with: {_pasteable(command, cwd)}",
+                hint=find_remedy(completed) or f"repeat it with: {_pasteable(command, cwd)}",
             )
         return completed.output
 
@@ -131,24 +117,65 @@ def failure_text(step: str, completed: Completed, *, log: Path | None) -> str:
     return f"{step} failed with exit code {completed.returncode}\n{tail}{where}"
 
 
+def find_remedy(completed: Completed) -> str | None:
+    """Returns what helps where a tool's output tells that a disk is full; None otherwise."""
+    if "No space left on device" in completed.output:
+        return "free some space; the next run continues where this one stopped"
+    return None
+
+
 def _pasteable(command: tuple[str, ...], cwd: Path | None) -> str:
     prefix = f"cd {shlex.quote(str(cwd))} && " if cwd is not None else ""
     return prefix + shlex.join(command)
 
 
-def _die_with_parent() -> None:
-    """Asks the kernel to end this program when builder is gone (prctl(2), PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _end_group(process: subprocess.Popen[str]) -> None:
-    if process.poll() is not None:
-        return
+@contextmanager
+def _supervised(
+    command: tuple[str, ...], cwd: Path | None, environment: dict[str, str]
+) -> Iterator[subprocess.Popen[str]]:
+    """Starts `command` under a supervisor; at the end nothing of a program that runs on is left."""
+    (life, alive), (said, report) = os.pipe(), os.pipe()
+    held = list_held()
+    supervisor = (sys.executable, "-I", "-S", str(_SUPERVISOR), str(life), str(report))
     try:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        process = subprocess.Popen(
+            (*supervisor, ",".join(map(str, held)), *command),
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            pass_fds=(life, report, *held),
+            preexec_fn=_adopt_orphans if sys.platform == "linux" else None,  # noqa: PLW1509
+        )
+    except OSError as error:
+        os.close(alive)
+        os.close(said)
+        raise NativeBuildError(f"cannot start {command[0]}: {error.strerror}") from error
+    finally:
+        os.close(life)
+        os.close(report)
+    try:
+        _refuse_unstarted(command[0], said)
+        yield process
+    finally:
+        os.close(alive)
         process.wait()
-    except ProcessLookupError:
-        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _refuse_unstarted(program: str, said: int) -> None:
+    """Waits until the supervisor has started the program; NativeBuildError when it could not."""
+    with os.fdopen(said, "rb") as report:
+        number = report.read()
+    if number:
+        raise NativeBuildError(f"cannot start {program}: {os.strerror(int(number))}")
+
+
+def _adopt_orphans() -> None:
+    """Makes the supervisor the parent of what its descendants leave behind."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

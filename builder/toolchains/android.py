@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import platform
 import sys
-import tempfile
 from pathlib import Path
 
 from builder.core.targets import Target
 from builder.core.toolchain import CxxLibrary, Ndk, Tool, Toolchain, ToolchainOptions
 from builder.errors import ConfigurationError, ToolchainError
 from builder.system.process import Runner
+from builder.system.scratch import scratch_folder
 from builder.toolchains.clang import find_bitcode
 from builder.toolchains.ndk import AndroidFacts, load_facts, load_table, locate_ndk
 from builder.toolchains.tools import find_tool, locate_packaged_tool
@@ -119,8 +119,8 @@ def _list_libraries(ndk: Ndk, facts: AndroidFacts) -> tuple[Path, ...]:
 
 def _probe(runner: Runner, toolchain: Toolchain, ndk: Ndk) -> None:
     """Links a small library that throws, as the runtime does."""
-    with tempfile.TemporaryDirectory(prefix="builder-probe-") as name:
-        source = Path(name) / "probe.cpp"
+    with scratch_folder() as name:
+        source = name / "probe.cpp"
         source.write_text(_PROBE)
         clang = (str(toolchain.cxx.path), *toolchain.system_flags, "-std=c++17", "-fPIC")
         linked = ("-shared", "-fuse-ld=lld", *toolchain.link_flags)

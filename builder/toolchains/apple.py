@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import platform
 import sys
-import tempfile
 from pathlib import Path
 
 from builder.core.targets import Target, format_os_version
 from builder.core.toolchain import AppleSdk, Bitcode, CxxLibrary, Tool, Toolchain
 from builder.errors import ToolchainError
 from builder.system.process import Runner
+from builder.system.scratch import scratch_folder
 from builder.toolchains.apple_facts import AppleFacts, load_facts, load_table
 from builder.toolchains.clang import locate_clang, locate_clang_plus
 from builder.toolchains.tools import find_major, find_tool, locate_packaged_tool
@@ -138,8 +138,8 @@ def _locate(runner: Runner, compiler: Tool, major: int, name: str) -> Tool:
 def probe(runner: Runner, toolchain: Toolchain, facts: AppleFacts) -> None:
     """Links a small library that throws, as the runtime does; ToolchainError where that fails."""
     simulator = int(facts.sdk == "iphonesimulator")
-    with tempfile.TemporaryDirectory(prefix="builder-probe-") as name:
-        source = Path(name) / "probe.cpp"
+    with scratch_folder() as name:
+        source = name / "probe.cpp"
         source.write_text(_PROBE.format(simulator=simulator))
         clang = (str(toolchain.cxx.path), *toolchain.system_flags, "-std=c++17")
         chosen = (f"--ld-path={toolchain.linker.path}",) if toolchain.link_flags else ()

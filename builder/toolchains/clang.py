@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from builder.core.toolchain import LTO_COMPILE, LTO_LINK, Bitcode, Tool
 from builder.errors import ToolchainError
 from builder.system.process import Runner
+from builder.system.scratch import scratch_folder
 from builder.toolchains.tools import find_major, find_tool, parse_version
 
 CLANG_MAJORS = range(21, 13, -1)
@@ -107,8 +106,8 @@ def find_bitcode(
         return Bitcode.NONE
     if major < _FAT_OBJECTS_SINCE:
         return Bitcode.BESIDE
-    with tempfile.TemporaryDirectory(prefix="builder-probe-") as name:
-        source, compiled = Path(name) / "probe.c", Path(name) / "probe.o"
+    with scratch_folder() as name:
+        source, compiled = name / "probe.c", name / "probe.o"
         source.write_text("int probed(void) { return 1; }\n")
         clang, inside = (str(compiler.path), *flags, "-fPIC"), Bitcode.INSIDE
         runner.run((*clang, *LTO_COMPILE[inside], "-c", str(source), "-o", str(compiled)))

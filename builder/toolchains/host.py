@@ -5,13 +5,13 @@ from __future__ import annotations
 import platform
 import re
 import sys
-import tempfile
 from pathlib import Path
 
 from builder.core.targets import Platform, Target
 from builder.core.toolchain import Tool, Toolchain
 from builder.errors import ToolchainError
 from builder.system.process import Runner
+from builder.system.scratch import scratch_folder
 from builder.toolchains.clang import (
     INSTALL_COMPILERS,
     find_bitcode,
@@ -141,8 +141,7 @@ def probe_compiler(runner: Runner, compiler: Tool, linker: Tool, target: Target)
     Raises:
         ToolchainError: it does not work, with what the compiler says.
     """
-    with tempfile.TemporaryDirectory(prefix="builder-probe-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         source = folder / "probe.cpp"
         source.write_text(_PROBE)
         clang = (str(compiler.path), *describe_system(target), "-std=c++17")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from builder.core.toolchain import Launcher, Tool
 from builder.errors import ConfigurationError, ToolchainError
 from builder.system.process import Runner
+from builder.system.scratch import scratch_folder
 from builder.toolchains.tools import find_tool
 
 AUTO, NONE = "auto", "none"
@@ -70,16 +69,21 @@ def locate_launcher(runner: Runner, choice: str, compiler: Tool) -> Launcher | N
     if choice == AUTO:
         cache = next((p for p in PROGRAMS if p.caches and find_tool(runner, p.name)), None)
         return _describe(runner, (cache,)) if cache else None
-    if choice not in LAUNCHERS:
-        raise ConfigurationError(
-            f"unknown launcher {choice!r}",
-            hint=f"--launcher takes {', '.join((AUTO, NONE, *LAUNCHERS))}",
-        )
+    refuse_unknown(choice)
     programs = LAUNCHERS[choice]
     launcher = _describe(runner, programs)
     if programs[-1].hosts_option:
         _refuse_other_compilers(runner, programs[-1], compiler)
     return launcher
+
+
+def refuse_unknown(choice: str) -> None:
+    """Raises ConfigurationError when no launcher is called `choice`."""
+    if choice not in {AUTO, NONE, *LAUNCHERS}:
+        raise ConfigurationError(
+            f"unknown launcher {choice!r}",
+            hint=f"--launcher takes {', '.join((AUTO, NONE, *LAUNCHERS))}",
+        )
 
 
 def find_launchers(runner: Runner) -> tuple[Tool, ...]:
@@ -127,8 +131,8 @@ def _refuse_other_compilers(runner: Runner, program: Program, compiler: Tool) ->
     others, or this machine, do its work.
     """
     hosts = runner.run((program.name, program.hosts_option)).output.split()
-    with tempfile.TemporaryDirectory(prefix="builder-probe-") as name:
-        source, compiled = Path(name, "probe.c"), Path(name, "probe.o")
+    with scratch_folder() as name:
+        source, compiled = name / "probe.c", name / "probe.o"
         source.write_text("int probe;\n")
         build = (program.name, str(compiler.path), "-c", str(source), "-o", str(compiled))
         for host in hosts:

@@ -13,6 +13,7 @@ from typing import Any
 
 from builder.core.tbd import parse_stub, render_stub
 from builder.system.files import digest_file, replacement_folder, write_atomically
+from builder.system.listings import is_as_sealed, seal
 from builder.system.locks import folder_lock
 from builder.toolchains.apple_facts import load_table
 
@@ -29,7 +30,7 @@ _LIBRARY = "usr/lib/libc++.tbd"
 
 
 def locate_open_sdk(tree: Path, own: Path, cache: Path) -> Path:
-    """Returns the SDK's root in `cache`, assembled there if it is not.
+    """Returns the SDK's root in `cache`, assembled there if it is not, or was changed since.
 
     Args:
         tree: the source tree of the feature `apple`.
@@ -37,12 +38,16 @@ def locate_open_sdk(tree: Path, own: Path, cache: Path) -> Path:
         cache: builder's cache folder.
     """
     root = cache / "apple" / f"open-{digest_parts(tree, own)}"
-    if (root / _LIBRARY).is_file():
+    listing, stamps = (root.with_name(f"{root.name}.{end}") for end in ("sha256", "stamps"))
+    if is_as_sealed(root, listing, stamps):
         return root
     with folder_lock(root):
-        if not (root / _LIBRARY).is_file():
+        if not is_as_sealed(root, listing, stamps):
+            listing.unlink(missing_ok=True)
             with replacement_folder(root) as folder:
                 _assemble(tree / _HEADERS, own, folder)
+                sealed = seal(folder, stamps)
+            write_atomically(listing, sealed)
     return root
 
 

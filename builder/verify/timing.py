@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from builder.core.artifacts import BenchReport
 from builder.core.model import ModelInfo
 from builder.system.process import Runner
 from builder.system.progress import Progress
+from builder.system.scratch import scratch_folder
 from builder.verify.coverage import check_served
 from builder.verify.hosts import open_host
 from builder.verify.located import locate_runtime
@@ -35,12 +33,12 @@ def time_model(
     with open_host(runtime, runner, via=request.via) as host:
         for number in range(request.runs):
             progress.step(f"Run {number + 1} of {request.runs} on {runtime.root}")
-            with tempfile.TemporaryDirectory(prefix="builder-bench-") as scratch:
+            with scratch_folder() as scratch:
                 outcome = run_model(
                     runtime,
                     request.model,
                     expectation.inputs,
-                    scratch=Path(scratch),
+                    scratch=scratch,
                     host=host,
                     structure=expectation.structure,
                     repeat=request.calls,

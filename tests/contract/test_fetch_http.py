@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tarfile
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -59,7 +58,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for at in range(0, len(rest), 1 << 16):
             self.wfile.write(rest[at : at + (1 << 16)])
             self.wfile.flush()
-            time.sleep(server.pause)
 
     def log_message(self, *arguments):
         pass
@@ -68,7 +66,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.files, running.requests, running.cuts, running.pause = {}, [], [], 0.0
+        running.files, running.requests, running.cuts = {}, [], []
         running.url = f"http://127.0.0.1:{running.server_address[1]}/debian"
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield running
@@ -159,7 +157,7 @@ def test_nobody_answering_names_the_url(tmp_path):
 
 
 KILLED = """
-import sys
+import os, signal, sys
 sys.path[:0] = [{tests!r}]
 from pathlib import Path
 import test_fetch_http as t
@@ -173,8 +171,23 @@ class Server:
 cache = Path({cache!r})
 pin = t.make_pin(Path({archive!r}).read_bytes())
 lock = SourceLock(version="1.0", pins=(pin,), patches=())
-print("started", flush=True)
-materialise(lock, cache, [t.mirror(Server, cache)], Silent())
+
+
+class Killed(Silent):
+    # Ends this process in the call of that number, or when it is told of that step.
+
+    calls = 0
+
+    def advance(self, done, total, what):
+        self.calls += 1
+        if self.calls == {point!r}:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def step(self, text):
+        if text.startswith(str({point!r})):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+materialise(lock, cache, [t.mirror(Server, cache)], Killed())
 """
 
 
@@ -182,25 +195,20 @@ def test_kill_minus_nine_and_again(server, tmp_path):
     """However far the first run came, the second ends with the same tree and asks for the rest."""
     archive = make_archive({f"folder/{i}": CONTENT[:4000] for i in range(400)})
     server.files[PATH] = archive
-    server.pause = 0.02
     (tmp_path / "archive").write_bytes(archive)
     cache = tmp_path / "cache é"
-    script = KILLED.format(
-        tests=str(Path(__file__).parent),
-        url=server.url,
-        cache=str(cache),
-        archive=str(tmp_path / "archive"),
-    )
     lock = SourceLock(version="1.0", pins=(make_pin(archive),), patches=())
-    for delay in (0.05, 0.2, 0.3):
-        process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
-        process.stdout.readline()
-        time.sleep(delay)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-    assert find_tree(lock, cache) is None
-    server.pause = 0.0
+    for point in (1, 2, "Unpacking"):
+        script = KILLED.format(
+            tests=str(Path(__file__).parent),
+            url=server.url,
+            cache=str(cache),
+            archive=str(tmp_path / "archive"),
+            point=point,
+        )
+        ended = subprocess.run([sys.executable, "-c", script], check=False)
+        assert ended.returncode == -signal.SIGKILL
+        assert find_tree(lock, cache) is None
     materialise(lock, cache, [mirror(server, cache)], Silent())
     assert check_tree(lock, cache) == 400
     assert any(wanted for _, wanted in server.requests)

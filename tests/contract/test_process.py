@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -20,13 +19,6 @@ RUNNER = Runner.inherit()
 
 def python(code: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-c", code, *arguments)
-
-
-def wait_for(path: Path) -> None:
-    end = time.monotonic() + 20
-    while not path.exists():
-        assert time.monotonic() < end, f"{path} did not appear"
-        time.sleep(0.02)
 
 
 def is_alive(pid: int) -> bool:
@@ -96,56 +88,124 @@ def test_a_program_that_is_not_there(tmp_path):
         RUNNER.run((str(tmp_path / "gone"),))
 
 
+FAMILY = """
+import os, signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+endless = [sys.executable, "-c", "import signal; signal.pause()"]
+children = [subprocess.Popen(endless, start_new_session=own) for own in (False, True)]
+print(*(child.pid for child in children), os.getpid(), flush=True)
+signal.pause()
+"""
+"""A tool that does not end when asked to, with a child in its group and one in another session."""
+
+
 def test_an_interrupted_run_ends_all_of_its_processes_and_keeps_the_log(tmp_path):
-    child = "import time; time.sleep(60)"
-    code = (
-        "import subprocess, sys\n"
-        f"child = subprocess.Popen([sys.executable, '-c', {child!r}])\n"
-        "print(child.pid, flush=True)\n"
-        "child.wait()\n"
-    )
     pids = []
 
     def interrupt(line: str) -> None:
-        pids.append(int(line))
+        pids.extend(map(int, line.split()))
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        RUNNER.run(python(code), log=tmp_path / "x.log", on_line=interrupt)
-    end = time.monotonic() + 10
-    while is_alive(pids[0]) and time.monotonic() < end:
-        time.sleep(0.02)
-    assert not is_alive(pids[0])
+        RUNNER.run(python(FAMILY), log=tmp_path / "x.log", on_line=interrupt)
+    assert len(pids) == 3
+    assert not any(map(is_alive, pids))
     assert str(pids[0]) in (tmp_path / "x.log").read_text()
 
 
+BUILDER = """
+import pathlib, sys
+from builder.system.locks import folder_lock
+from builder.system.process import Runner
+with folder_lock(pathlib.Path(sys.argv[1])):
+    Runner.inherit().run(
+        (sys.executable, "-c", sys.argv[2]), on_line=lambda line: print(line, flush=True)
+    )
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_nothing_outlives_a_killed_builder(tmp_path, how, whole_group):
+    process = subprocess.Popen(
+        python(BUILDER, str(tmp_path / "shared"), FAMILY),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    )
+    pids = [int(word) for word in process.stdout.readline().split()]
+    assert len(pids) == 3
+    assert all(map(is_alive, pids))
+    (os.killpg if whole_group else os.kill)(process.pid, how)
+    assert process.wait() != 0
+    process.stdout.close()
+    # The lock is free when the last of them is gone, and not before.
+    with folder_lock(tmp_path / "shared"):
+        assert not any(map(is_alive, pids))
+
+
+def test_a_daemon_that_a_tool_leaves_behind_is_left_alone():
+    """adb and sccache start servers that are to stay."""
+    code = (
+        "import subprocess, sys\n"
+        "quiet = subprocess.DEVNULL\n"
+        "daemon = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'],"
+        " stdout=quiet, stderr=quiet, start_new_session=True)\n"
+        "print(daemon.pid)\n"
+    )
+    pid = int(RUNNER.check(python(code), step="x"))
+    try:
+        assert is_alive(pid)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+def test_a_program_that_dies_of_a_signal_says_so(number):
+    code = f"import os; print('last words', flush=True); os.kill(os.getpid(), {int(number)})"
+    completed = RUNNER.run(python(code))
+    assert (completed.returncode, completed.output) == (-number, "last words\n")
+
+
+def test_tools_get_the_usual_signals_and_no_descriptors_of_builder(tmp_path):
+    code = "import os\nprint(sorted(map(int, os.listdir('/proc/self/fd')))[:-1])\n"
+    with folder_lock(tmp_path / "shared"):
+        shell = ("/bin/sh", "-c", "kill -s PIPE $$")
+        assert RUNNER.run(shell).returncode == -signal.SIGPIPE
+        output = RUNNER.check(python(code), step="x")
+    assert output == "[0, 1, 2]\n"
+
+
 HOLD = """
-import pathlib, sys, time
+import pathlib, signal, sys
 from builder.system.locks import folder_lock
 with folder_lock(pathlib.Path(sys.argv[1])):
-    pathlib.Path(sys.argv[2]).touch()
-    time.sleep(60)
+    print("held", flush=True)
+    signal.pause()
 """
 
 
 @pytest.fixture
 def holder(tmp_path):
     """Another process that holds the lock of `tmp_path`/shared."""
-    ready = tmp_path / "ready"
-    process = subprocess.Popen(python(HOLD, str(tmp_path / "shared"), str(ready)))
+    process = subprocess.Popen(
+        python(HOLD, str(tmp_path / "shared")), stdout=subprocess.PIPE, text=True
+    )
     try:
-        wait_for(ready)
+        assert process.stdout.readline() == "held\n"
         yield process
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def test_the_second_process_says_whom_it_waits_for(tmp_path, holder):
     waited = []
     with (
         pytest.raises(NativeBuildError, match=f"process {holder.pid}"),
-        folder_lock(tmp_path / "shared", timeout=0.1, on_wait=waited.append),
+        folder_lock(tmp_path / "shared", timeout=0, on_wait=waited.append),
     ):
         pytest.fail("two builders in one folder")
     assert len(waited) == 1
@@ -155,5 +215,5 @@ def test_the_second_process_says_whom_it_waits_for(tmp_path, holder):
 def test_a_lock_dies_with_its_process(tmp_path, holder, how):
     os.kill(holder.pid, how)
     holder.wait()
-    with folder_lock(tmp_path / "shared", timeout=5):
+    with folder_lock(tmp_path / "shared", timeout=0):
         pass

@@ -1,4 +1,4 @@
-"""Kill a build anywhere: the next run ends with the bytes of an undisturbed one."""
+"""Kill a build anywhere: nothing of it lives on, and the next ends with the bytes of another."""
 
 import json
 import os
@@ -6,25 +6,19 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+import uuid
 from pathlib import Path
 
 import pytest
 
-from .conftest import ABI, run_builder
+from .conftest import ABI, HERE, run_builder
 
 pytestmark = [pytest.mark.torch, pytest.mark.host]
 
 # Objects to take away so that there is something left to compile.
 MISSING = ("c10/core/S*.o", "torch/csrc/jit/mobile/im*.o", "torchlite/*.o")
-
-
-@pytest.fixture(autouse=True)
-def heeded():
-    """A shell has what it starts in the background ignore interrupts, and that is inherited."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+NAMES = ("lib/libtorchlite.so", "bin/torchlite-run", "manifest.json")
+UNCACHED = {"CCACHE_DISABLE": "1"}
 
 
 @pytest.fixture
@@ -48,79 +42,86 @@ def take_objects_away(objects):
             path.unlink()
 
 
-def start(wanted, out):
-    command = [sys.executable, "-m", "builder.cli.main", "build", *map(str, wanted)]
-    return subprocess.Popen(
-        [*command, "--abi", ABI, "-o", str(out), "--jobs", "1"],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "CCACHE_DISABLE": "1"},
-    )
+class Stopped:
+    """A build that was ended at a point, with temporary files in a folder of its own."""
+
+    def __init__(self, wanted, out, *, point, number, whom="builder"):
+        self.mark = f"BUILDER_TEST_MARK={uuid.uuid4()}"
+        self.temporary = out.parent / f"tmp {point}"
+        self.temporary.mkdir()
+        name, _, value = self.mark.partition("=")
+        command = [sys.executable, HERE / "stopping.py", point, int(number), whom]
+        build = ["build", *wanted, "--abi", ABI, "-o", out, "--jobs", 2]
+        environment = {**os.environ, **UNCACHED, name: value, "TMPDIR": self.temporary}
+        done = subprocess.run(
+            [*map(str, (*command, *build))],
+            env={key: str(text) for key, text in environment.items()},
+            capture_output=True,
+            text=True,
+            start_new_session=True,
+        )
+        self.returncode, self.said = done.returncode, done.stdout + done.stderr
+
+    def list_processes(self):
+        """Returns what runs and was started by this build, or by what it started."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                environment = (folder / "environ").read_bytes()
+            except OSError:
+                continue
+            if self.mark.encode() in environment.split(b"\0"):
+                found.append(folder.name)
+        return found
 
 
-def wait_for(process, text):
-    for line in process.stderr:
-        if text in line:
-            return
-    raise AssertionError(f"the build ended before it said {text!r}")
+def wait_for_lock(objects):
+    """Returns when no process holds the objects: what the next builder waits for."""
+    from builder.system.locks import folder_lock
+
+    with folder_lock(objects[0]):
+        pass
 
 
-@pytest.mark.parametrize(
-    ("point", "delay", "how"),
-    [
-        ("round 1:", 1.0, signal.SIGKILL),
-        ("round 2:", 2.0, signal.SIGKILL),
-        ("round 3:", 0.5, signal.SIGINT),
-        ("packaging", 0.0, signal.SIGKILL),
-    ],
+POINTS = (
+    ("compile", signal.SIGKILL, "builder"),
+    ("link", signal.SIGINT, "builder"),
+    ("optimise", signal.SIGTERM, "group"),
+    ("swap", signal.SIGKILL, "group"),
 )
-def test_a_killed_build_continues(built, wanted, objects, tmp_path, point, delay, how):
+
+
+def test_a_build_that_is_killed_again_and_again_ends_with_the_same_bytes(
+    built, wanted, objects, tmp_path
+):
     take_objects_away(objects)
-    process = start(wanted, tmp_path)
-    wait_for(process, point)
-    time.sleep(delay)
-    process.send_signal(how)
-    process.communicate()
-    assert process.returncode != 0
-    leftovers = [path for path in tmp_path.glob("*") if not path.name.startswith(".")]
-    assert leftovers in ([], [tmp_path / ABI])
-    run_builder("build", *wanted, "--abi", ABI, "-o", tmp_path)
-    for name in ("lib/libtorchlite.so", "bin/torchlite-run", "manifest.json"):
-        assert (tmp_path / ABI / name).read_bytes() == (built.root / name).read_bytes()
-
-
-def test_no_compiler_outlives_a_killed_builder(wanted, objects, tmp_path):
-    take_objects_away(objects)
-    process = start(wanted, tmp_path)
-    wait_for(process, "round 2:")
-    time.sleep(1)
-    ninjas = children(process.pid)
-    assert ninjas
-    process.kill()
-    process.communicate()
-    deadline = time.monotonic() + 20
-    while any(Path(f"/proc/{pid}").exists() for pid in ninjas):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    run_builder("build", *wanted, "--abi", ABI, "-o", tmp_path)
-
-
-def children(pid):
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(word) for word in text.split()]
+    out = tmp_path / "out"
+    for point, number, whom in POINTS:
+        stopped = Stopped(wanted, out, point=point, number=number, whom=whom)
+        assert stopped.returncode == (130 if number == signal.SIGINT else -number), stopped.said
+        wait_for_lock(objects)
+        assert stopped.list_processes() == [], "nothing outlives a builder"
+        there = [path.name for path in out.glob("*") if not path.name.startswith(".")]
+        assert there == ([ABI] if point == "swap" else [])
+        left = [path.name for path in stopped.temporary.iterdir()]
+        assert all(name.startswith(".builder-tmp-") for name in left), "the next run knows its own"
+    run_builder("build", *wanted, "--abi", ABI, "-o", out)
+    for name in NAMES:
+        assert (out / ABI / name).read_bytes() == (built.root / name).read_bytes()
+    assert [path.name for path in out.iterdir()] == [ABI], "leftovers go with the next run"
+    root, key = objects
+    assert list(root.rglob(".builder-tmp-*")) == []
+    assert list((root / "plans" / key).rglob("*.tmp*")) == []
 
 
 def test_two_builders_do_not_meet(wanted, objects, tmp_path):
-    take_objects_away(objects)
-    process = start(wanted, tmp_path / "one")
-    wait_for(process, "round 2:")
-    said = run_builder(
-        *("build", *wanted, "--abi", ABI, "-o", tmp_path / "two", "--lock-timeout", "0"),
-        check=False,
-    )
-    process.communicate()
-    assert process.returncode == 0
+    from builder.system.locks import folder_lock
+
+    with folder_lock(objects[0]):
+        said = run_builder(
+            *("build", *wanted, "--abi", ABI, "-o", tmp_path / "two", "--lock-timeout", "0"),
+            check=False,
+        )
     assert said.returncode == 6
-    assert f"process {process.pid}" in said.stderr
+    assert f"process {os.getpid()}" in said.stderr
     assert not (tmp_path / "two").exists()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from xml.sax.saxutils import unescape
 
 from builder.core.android import AndroidPackage, Coordinates, WrittenAar
 from builder.errors import PackagingError
 from builder.packaging.android.archive import describe_contents, write_archive
 from builder.packaging.android.metadata import digest, render_module, render_pom, render_versions
 from builder.packaging.java import write_jar
+from builder.packaging.outputs import refuse_foreign_folder, result_folder
 from builder.packaging.zips import write_zip
-from builder.system.files import replacement_folder, write_atomically
+from builder.system.files import write_atomically
+from builder.system.outputs import refuse_foreign_file, writing_into
 
 REPOSITORY = "maven"
 """Folder below the output folder."""
 _VERSIONS = "maven-metadata.xml"
+_VERSION = re.compile("<version>(.*?)</version>")
 
 
 def write_aar(package: AndroidPackage, output: Path) -> WrittenAar:
@@ -23,17 +28,19 @@ def write_aar(package: AndroidPackage, output: Path) -> WrittenAar:
     The same package gives the same bytes. Other versions stay, and stay listed.
 
     Raises:
-        PackagingError: no library, an ABI twice, a path that leaves its folder, or a file that
-            is not there.
+        ConfigurationError: something that would be replaced is not builder's.
+        PackagingError: no library, an ABI twice, a path that leaves its folder, a file that is
+            not there, or it cannot be written.
     """
     _check(package)
     coordinates = package.coordinates
     artifact = output / REPOSITORY / coordinates.folder
     target = artifact / coordinates.version
-    with replacement_folder(target) as folder:
+    _refuse_foreign_versions(coordinates, artifact / _VERSIONS)
+    with result_folder(target) as folder:
         _fill(package, folder)
-    write_atomically(artifact / _VERSIONS, render_versions(coordinates, _find_versions(artifact)))
-    _write_digests(artifact / _VERSIONS)
+    with writing_into(artifact, PackagingError, hint="choose another folder with -o"):
+        _write_versions(coordinates, artifact)
     return WrittenAar(
         coordinates=coordinates,
         repository=output / REPOSITORY,
@@ -41,6 +48,29 @@ def write_aar(package: AndroidPackage, output: Path) -> WrittenAar:
         aar=target / f"{coordinates.stem}.aar",
         symbols=target / _symbols_name(coordinates),
     )
+
+
+def refuse_foreign(coordinates: Coordinates, output: Path) -> None:
+    """Raises ConfigurationError when writing `coordinates` would lose what is not builder's."""
+    artifact = output / REPOSITORY / coordinates.folder
+    refuse_foreign_folder(artifact / coordinates.version)
+    _refuse_foreign_versions(coordinates, artifact / _VERSIONS)
+
+
+def _refuse_foreign_versions(coordinates: Coordinates, path: Path) -> None:
+    """Raises ConfigurationError when the list of versions is not as builder writes it."""
+
+    def is_ours(file: Path) -> bool:
+        text = file.read_text(encoding="utf-8", errors="replace")
+        listed = [unescape(version) for version in _VERSION.findall(text)]
+        return bool(listed) and text == render_versions(coordinates, listed)
+
+    refuse_foreign_file(path, is_ours, "list of versions that builder wrote")
+
+
+def _write_versions(coordinates: Coordinates, artifact: Path) -> None:
+    write_atomically(artifact / _VERSIONS, render_versions(coordinates, _find_versions(artifact)))
+    _write_digests(artifact / _VERSIONS)
 
 
 def _fill(package: AndroidPackage, folder: Path) -> None:

@@ -16,8 +16,9 @@ from builder.packaging.apple.specs import (
     render_pod,
 )
 from builder.packaging.apple.xcframework import write_xcframework
+from builder.packaging.outputs import result_folder
 from builder.packaging.zips import list_folder, write_zip
-from builder.system.files import digest_file, replacement_folder, write_atomically
+from builder.system.files import digest_file, write_atomically
 from builder.system.process import Runner
 
 FOLDER = "apple"
@@ -33,12 +34,13 @@ def write_apple(
     `xcode` runs xcodebuild, which then makes the xcframework.
 
     Raises:
-        PackagingError: no slice, a platform twice, a file that is not there, or one that Xcode
-            refuses.
+        ConfigurationError: something in `output/apple` is not builder's.
+        PackagingError: no slice, a platform twice, a file that is not there, one that Xcode
+            refuses, or it cannot be written.
     """
     _check(package)
     target = output / FOLDER
-    with replacement_folder(target) as folder:
+    with result_folder(target) as folder:
         write_xcframework(package, folder / _XCFRAMEWORK, xcode=xcode)
         _write_sources(package, folder)
         archive = folder / f"{_XCFRAMEWORK}.zip"

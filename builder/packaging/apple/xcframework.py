@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import plistlib
 import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from builder.packaging.apple.xcodebuild import create_xcframework, sort_info
 from builder.packaging.sbom import PackagedFile, Subject, render_sbom
 from builder.system.files import digest_file, write_atomically
 from builder.system.process import Runner
+from builder.system.scratch import scratch_folder
 
 _HEADERS = "Headers"
 _MODULE_MAP = """\
@@ -67,10 +67,10 @@ def write_headers(package: ApplePackage, folder: Path) -> None:
 
 
 def _write_with_xcode(package: ApplePackage, folder: Path, xcode: Runner) -> None:
-    with tempfile.TemporaryDirectory(prefix="builder-slices-") as scratch:
+    with scratch_folder() as scratch:
         libraries = []
         for one in package.slices:
-            staged = Path(scratch) / one.identifier
+            staged = scratch / one.identifier
             _copy(one.archive, staged / ARCHIVE)
             write_headers(package, staged / _HEADERS)
             libraries.append((staged / ARCHIVE, staged / _HEADERS))

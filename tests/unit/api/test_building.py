@@ -1,11 +1,27 @@
 from __future__ import annotations
 
-import pytest
-from samples import make_plan
+import shutil
+from pathlib import Path
 
-from builder.api.building import _find_indexes
+import pytest
+from samples import FakeRunner, make_plan, make_toolchain
+
+from builder.api import building, planning, sources, toolchains
+from builder.api.building import _find_indexes, link_library
+from builder.core.plan import Interface
+from builder.core.request import BuildRequest
+from builder.core.sources import SourceTree
 from builder.core.targets import parse_target
+from builder.errors import NativeBuildError, PackagingError, SourceError
+from builder.native import preparing
+from builder.native.building import NativeBuild, compile_folder
 from builder.native.index import parse_index
+from builder.native.layout import Layout
+from builder.native.ledger import Ledger
+from builder.system.progress import Silent
+
+TARGET = parse_target("linux-x86_64")
+FULL = OSError(28, "No space left on device", "somewhere")
 
 
 @pytest.mark.parametrize(
@@ -23,3 +39,75 @@ def test_what_a_platform_defines_besides_is_in_an_index_of_its_own(abi, names):
     if len(paths) > 1:
         defined = parse_index(paths[1].read_text())
         assert defined["c10::demangle"] == ["c10/util/Type_no_demangle.cpp"]
+
+
+@pytest.fixture
+def build(tmp_path):
+    plan, toolchain = make_plan(target=TARGET), make_toolchain(target=TARGET)
+    return NativeBuild(
+        plan=plan,
+        tree=SourceTree(root=tmp_path, version="2.6.0", digest="5" * 64),
+        toolchain=toolchain,
+        layout=Layout.of(tmp_path / "cache", plan),
+        runtime=tmp_path,
+        index_files=(),
+        runner=FakeRunner(),
+        progress=Silent(),
+    )
+
+
+@pytest.fixture
+def cache(build, tmp_path, monkeypatch):
+    """A cache in which a build may begin."""
+    monkeypatch.setenv("BUILDER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(toolchains, "locate_toolchain", lambda *_, **__: build.toolchain)
+    monkeypatch.setattr(planning, "plan_build", lambda *_, **__: build.plan)
+    monkeypatch.setattr(building, "_native_build", lambda *_, **__: build)
+    return tmp_path / "cache"
+
+
+def link():
+    request = BuildRequest(inputs=(Path("m.ptl"),))
+    with link_library(request, TARGET, Interface.C, progress=Silent()):
+        pytest.fail("nothing can be linked here")
+
+
+@pytest.mark.parametrize(
+    "error", [FULL, shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")])]
+)
+def test_a_full_cache_is_a_failed_build_that_names_it(cache, monkeypatch, error):
+    def full(_):
+        raise error
+
+    monkeypatch.setattr(preparing, "prepare", full)
+    with pytest.raises(NativeBuildError, match="no space is left for") as caught:
+        link()
+    assert str(cache) in caught.value.message
+    assert "BUILDER_CACHE" in caught.value.hint
+    assert caught.value.exit_code == 6
+
+
+@pytest.mark.parametrize("error", [PackagingError("out is full"), SourceError("edited")])
+def test_other_failures_pass_as_they_are(cache, monkeypatch, error):
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr(preparing, "prepare", fail)
+    with pytest.raises(type(error), match=error.message):
+        link()
+
+
+def test_what_was_compiled_from_an_edited_source_is_not_used_again(build, monkeypatch):
+    def refuse(tree, *, feature):
+        raise SourceError("changed: c10/a.cpp")
+
+    folder = compile_folder(build)
+    compiled = folder.find_object("c10/a.cpp")
+    compiled.parent.mkdir(parents=True)
+    compiled.write_text("compiled from an edited source")
+    Ledger(folder).record("c10/a.cpp")
+    monkeypatch.setattr(sources, "refuse_changed_sources", refuse)
+    with pytest.raises(SourceError, match=r"c10/a\.cpp"):
+        building._refuse_changed_sources(build)
+    assert Ledger(folder).drop_wrong(["c10/a.cpp"]).unknown == ("c10/a.cpp",)
+    assert not compiled.exists()

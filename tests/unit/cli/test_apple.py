@@ -272,6 +272,11 @@ def test_what_is_for_one_library_is_refused_for_an_xcframework(framework, tmp_pa
     )
 
 
+@pytest.mark.parametrize("given", [("--min-api", 30), ("--page-size", 16384), ("--ndk", ".")])
+def test_options_of_android_are_refused_for_an_xcframework(framework, given):
+    assert "not for xcframeworks" in str(run(check, framework, *given).exception)
+
+
 def test_plans_are_for_the_deployment_target(monkeypatch):
     monkeypatch.setattr(
         api.toolchains, "locate_toolchain", lambda target, **_: make_toolchain(target=target)

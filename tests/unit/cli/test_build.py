@@ -18,7 +18,7 @@ from builder.core.policies import PolicyReport
 from builder.core.profile import Flavour, Profile
 from builder.core.targets import parse_target
 from builder.core.toolchain import ToolchainOptions
-from builder.errors import NativeBuildError, VerificationError
+from builder.errors import ConfigurationError, NativeBuildError, VerificationError
 
 TERSE = ("--profile", "debug", "--strip-error-messages")
 ROOT = Path("my out/linux-x86_64")
@@ -74,10 +74,8 @@ def asked(monkeypatch):
     return seen
 
 
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(
-        command, ["m.ptl", "--abi", "linux-x86_64", *arguments], catch_exceptions=False
-    )
+def run(*arguments: str, abi: str = "linux-x86_64") -> Result:
+    return CliRunner().invoke(command, ["m.ptl", "--abi", abi, *arguments], catch_exceptions=False)
 
 
 def test_defaults(asked):
@@ -85,10 +83,13 @@ def test_defaults(asked):
     assert asked == [(BuildRequest(inputs=(Path("m.ptl"),)), "linux-x86_64", Path("out"))]
 
 
-def test_every_option_reaches_the_use_case(asked, tmp_path):
+def test_every_option_reaches_the_use_case(asked, tmp_path, monkeypatch):
     given = ("-o", "my out", "-j", "3", "--lock-timeout", "0.5", "--launcher", "distcc")
     android = ("--ndk", str(tmp_path), "--stl", "c++_shared", "--page-size", "65536")
-    run("other model.pt", *given, *android, *TERSE, "--skip-unknown", "--dtypes", "float32")
+    monkeypatch.setattr(api, "refuse_unpackable", lambda _: None)
+    monkeypatch.setattr(api, "build_aar", lambda *_, **__: None)
+    asked_for = ("other model.pt", *given, *android, *TERSE)
+    run(*asked_for, "--skip-unknown", "--dtypes", "float32", abi="arm64-v8a")
     request = BuildRequest(
         inputs=(Path("m.ptl"), Path("other model.pt")),
         flavour=Flavour(profile=Profile.DEBUG, strip_error_messages=True),
@@ -98,7 +99,7 @@ def test_every_option_reaches_the_use_case(asked, tmp_path):
         lock_timeout=0.5,
         skip_unknown=True,
     )
-    assert asked == [(request, "linux-x86_64", Path("my out"))]
+    assert asked == [(request, "arm64-v8a", Path("my out"))]
 
 
 def test_each_abi_is_built_once_in_the_order_given(asked):
@@ -117,12 +118,12 @@ def test_android_runtimes_go_into_an_aar(asked, monkeypatch):
     monkeypatch.setattr(api, "build_aar", pack)
     monkeypatch.setattr(api, "refuse_unpackable", packed.append)
     named = ("--group", "com.app", "--artifact", "lite", "--aar-version", "7", "--prefab")
-    output = run(*named).output
+    output = run(*named, abi="arm64-v8a").output
     options = AarOptions(group="com.app", artifact="lite", version="7", prefab=True)
-    assert packed == [((Path("m.ptl"),), [android], Path("out"), options)]
+    assert packed == [options, ((Path("m.ptl"),), [android], Path("out"), options)]
     assert "2 on 1 libraries" in output
     assert 'implementation("org.pytorch:pytorch_android_lite:2.6.0-1")' in output
-    assert json.loads(run("--json").stdout)["aar"]["sizes"] == {
+    assert json.loads(run("--json", abi="arm64-v8a").stdout)["aar"]["sizes"] == {
         "arm64-v8a": {"compressed_size": 654321, "size": 1234567}
     }
 
@@ -204,3 +205,81 @@ def test_errors_come_through(monkeypatch):
     monkeypatch.setattr(api, "build_runtime", fail)
     with pytest.raises(NativeBuildError):
         run()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(("--group", "com.app"), ("--artifact", "x"), ("--aar-version", "1 2"), ("--prefab",)),
+        *(("--stl", "c++_shared"), ("--page-size", "16384"), ("--ndk", ".")),
+        *(("--apple-sdk", "."), ("--pod-version", "1.2"), ("--metal",), ("--min-ios", "15.0")),
+        *(("--xcframework-url", "https://example.org/x.zip"), ("--min-api", "24")),
+        ("--asset", __file__),
+    ],
+)
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_options_for_none_of_the_abis_are_refused(asked, given, dry):
+    with pytest.raises(ConfigurationError, match=f"{given[0]}.*none of linux-x86_64") as caught:
+        run(*given, *dry)
+    assert "--abi" in caught.value.hint
+    assert asked == []
+
+
+def test_an_option_for_one_of_the_abis_is_taken(asked, monkeypatch):
+    monkeypatch.setattr(api, "refuse_unpackable", lambda _: None)
+    monkeypatch.setattr(api, "build_aar", lambda *_, **__: None)
+    assert run("--abi", "arm64-v8a", "--group", "com.app").exit_code == 0
+    assert [abi for _, abi, _ in asked] == ["linux-x86_64", "arm64-v8a"]
+
+
+@pytest.mark.parametrize("option", ["--max-size", "--max-compressed"])
+@pytest.mark.parametrize("abi", ["arm64", "arm64-v8a", "linux-x86_64 x"])
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_a_budget_of_an_abi_that_is_not_built_is_refused(asked, option, abi, dry):
+    with pytest.raises(ConfigurationError, match=f"{option} {abi}=2MB.*only linux-x86_64"):
+        run(option, f"{abi}=2MB", *dry)
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(("--lock-timeout", text) for text in ("nan", "inf", "-inf", "-1")),
+        *(("-j", text) for text in ("10001", "1000000000000000000000", "-1")),
+        *(("--max-size", text) for text in ("2.5", "nan", "-5MB")),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(asked, given):
+    assert run(*given).exit_code == 2
+    assert asked == []
+
+
+def test_an_unknown_launcher_is_refused_in_a_dry_run_too(asked, tmp_path):
+    model = tmp_path / "ops.yaml"
+    model.write_text("- aten::add.Tensor\n")
+    with pytest.raises(ConfigurationError, match="unknown launcher 'foo'"):
+        run(str(model), "--launcher", "foo", "--dry-run")
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+@pytest.mark.parametrize("output", ["/proc/nope", "file/below", "file", "x" * 300])
+def test_an_output_that_cannot_be_written_is_noticed_first(asked, tmp_path, output, dry):
+    (tmp_path / "file").touch()
+    try:
+        result = run("-o", str(tmp_path / output), *dry)
+    except ConfigurationError as error:
+        assert "cannot write" in error.message  # noqa: PT017 - click refuses some by itself
+    else:
+        assert result.exit_code == 2
+    assert asked == []
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_a_folder_that_is_not_builders_is_refused_first(asked, tmp_path, dry):
+    precious = tmp_path / "linux-x86_64/deep/precious.txt"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("mine")
+    with pytest.raises(ConfigurationError, match=r"not builder's: deep/precious\.txt"):
+        run("-o", str(tmp_path), *dry)
+    assert asked == []
+    assert precious.read_text() == "mine"

@@ -185,3 +185,48 @@ def test_bad_shape_is_refused() -> None:
         run("m", "-o", "m.ptl", "--shape", "one")
     assert run("m").exit_code == 2
     assert asked == []
+
+
+MODELS = Path(__file__).parents[2] / "data/models"
+
+
+@pytest.mark.parametrize("content", [b"import torch\n", (MODELS / "control.pt").read_bytes()])
+def test_what_is_no_lite_file_is_not_replaced(tmp_path, content):
+    path = tmp_path / "model.py"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match="is no lite file, and would be lost"):
+        CliRunner().invoke(command, ["net", "-o", str(path)], catch_exceptions=False)
+    assert path.read_bytes() == content
+    assert asked == []
+
+
+def test_the_exported_model_itself_is_not_replaced(tmp_path):
+    path = tmp_path / "model.ptl"
+    path.write_bytes((MODELS / "conv.ptl").read_bytes())
+    with pytest.raises(ConfigurationError, match="is the model that is to be exported"):
+        CliRunner().invoke(command, [str(path), "-o", str(path)], catch_exceptions=False)
+    assert CliRunner().invoke(command, ["net", "-o", str(path)]).exit_code == 0
+
+
+def test_a_file_beside_the_model_that_is_no_reference_case_is_not_replaced(tmp_path):
+    beside = tmp_path / "model.ptl.reference.safetensors"
+    beside.write_text("mine")
+    with pytest.raises(ConfigurationError, match="is no reference case"):
+        CliRunner().invoke(
+            command, ["net", "-o", str(tmp_path / "model.ptl")], catch_exceptions=False
+        )
+    assert beside.read_text() == "mine"
+
+
+@pytest.mark.parametrize("tolerance", ["nan", "inf", "-1"])
+def test_a_tolerance_that_nothing_exceeds_is_none(tmp_path, tolerance):
+    given = ["net", "-o", str(tmp_path / "m.ptl"), "--tolerance", tolerance]
+    assert CliRunner().invoke(command, given).exit_code == 2
+    assert asked == []
+
+
+@pytest.mark.parametrize("given", [("--skip-pass", "conv_bn_fusion"), ("--backend", "vulkan")])
+def test_options_of_the_optimisation_need_one(tmp_path, given):
+    asking = ["net", "-o", str(tmp_path / "m.ptl"), "--no-optimize", *given]
+    assert CliRunner().invoke(command, asking).exit_code == 2
+    assert asked == []

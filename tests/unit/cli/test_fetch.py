@@ -49,18 +49,32 @@ def test_json_has_the_identity_of_every_source(calls):
 
 
 def test_options_reach_the_use_case(calls, tmp_path):
-    CliRunner().invoke(
-        command, ["--from", str(tmp_path), "--provider", "git", "--offline", "--check"]
-    )
+    CliRunner().invoke(command, ["--from", str(tmp_path), "--provider", "git", "--offline"])
+    CliRunner().invoke(command, ["--check"])
     assert calls == [
         {
             "source_folder": tmp_path,
             "provider": "git",
             "offline": True,
+            "check": False,
+            "features": (),
+        },
+        {
+            "source_folder": None,
+            "provider": None,
+            "offline": False,
             "check": True,
             "features": (),
-        }
+        },
     ]
+
+
+@pytest.mark.parametrize("given", [("--from", "."), ("--provider", "git"), ("--offline",)])
+def test_checking_fetches_nothing(calls, given):
+    result = CliRunner().invoke(command, ["--check", *given])
+    assert result.exit_code == 2
+    assert "--check fetches nothing" in result.output
+    assert calls == []
 
 
 def test_each_feature_is_fetched_once_after_pytorch(calls):

@@ -12,6 +12,7 @@ from builder.cli.ops import command
 from builder.core.operators import Operator
 from builder.errors import ConfigurationError, ModelError
 from builder.oplists import read_op_list
+from builder.system import files
 
 DATA = Path(__file__).parents[2] / "data" / "models"
 
@@ -127,3 +128,35 @@ def test_lite_files_need_no_torch(monkeypatch):
 
 def test_a_model_must_be_named():
     assert invoke().exit_code == 2
+
+
+def test_a_file_that_is_no_list_of_builders_is_not_replaced(tmp_path):
+    path = tmp_path / "ops.yaml"
+    path.write_text("mine: true\n")
+    with pytest.raises(ConfigurationError, match="is no operator list that builder wrote"):
+        invoke(DATA / "conv.ptl", "-o", path)
+    assert path.read_text() == "mine: true\n"
+
+
+def test_a_list_of_builders_is_replaced_even_by_one_made_from_it(tmp_path):
+    path = tmp_path / "ops.yaml"
+    invoke(DATA / "conv.ptl", "-o", path)
+    assert invoke(path, DATA / "lstm.ptl", "-o", path).exit_code == 0
+    assert Operator("aten::lstm", "input") in read_op_list(path).operators
+
+
+def test_an_output_that_cannot_be_written_is_noticed_before_models_are_read(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="cannot write"):
+        invoke("no such model.ptl", "-o", tmp_path / "file/ops.yaml")
+
+
+def test_a_full_disk_is_named_by_its_folder(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(ConfigurationError, match="no space is left for") as caught:
+        invoke(DATA / "conv.ptl", "-o", tmp_path / "ops.yaml")
+    assert str(tmp_path) in caught.value.message
+    assert list(tmp_path.iterdir()) == []

@@ -163,7 +163,7 @@ def test_without_a_graph_there_is_no_answer(runtime):
     [
         ("--max-size", "1500"),
         ("--max-size", "1KB", "--max-size", "a=1.5KB"),
-        ("--max-size", "b=1", "--max-compressed", "0.7KB"),
+        ("--max-size", "2KB", "--max-compressed", "0.7KB"),
     ],
 )
 def test_within_its_budget(runtime, given):
@@ -184,6 +184,35 @@ def test_above_its_budget(runtime, given, said):
     assert caught.value.exit_code == 8
     assert re.search(r"2,005  aten::mul\n +1,003  aten::add\.Tensor", caught.value.message)
     assert caught.value.hint.endswith("--what-if aten::mul")
+
+
+@pytest.mark.parametrize("given", [("--max-size", "b=1"), ("--max-compressed", "arm64=2MB")])
+def test_a_budget_of_an_abi_that_is_not_there_is_no_budget(runtime, given):
+    with pytest.raises(ConfigurationError, match="only a") as caught:
+        run(runtime("a", NOW), "--max-size", "2KB", *given)
+    assert given[1] in caught.value.message
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("other", [("--units", "3"), ("--operators",), ("--against", "b")])
+def test_what_if_shows_nothing_else(runtime, other):
+    said = run(runtime("a", NOW), "--what-if", "aten::mul", *other)
+    assert said.exit_code == 2
+    assert "--json only" in said.output
+
+
+def test_a_file_that_is_no_page_is_not_replaced(runtime, tmp_path):
+    page = tmp_path / "thesis.html"
+    page.write_text("<!doctype html>\n<p>mine</p>")
+    with pytest.raises(ConfigurationError, match="is no page that builder wrote"):
+        run(runtime("a", NOW), "--html", page)
+    assert "mine" in page.read_text()
+
+
+def test_a_page_is_replaced_by_a_newer_one(runtime, tmp_path):
+    page, root = tmp_path / "size.html", runtime("a", NOW)
+    run(root, "--html", page)
+    assert run(root, "--html", page).exit_code == 0
 
 
 def test_a_budget_that_is_no_size(runtime):

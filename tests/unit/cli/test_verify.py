@@ -2,6 +2,7 @@ import json
 import math
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -69,14 +70,27 @@ def test_json_is_strict(run) -> None:
 
 
 def test_every_option_reaches_the_request(run) -> None:
-    options = "--reference r --tolerance 0.5 --shape 2 --dtype bool --seed 3 --repeat 4"
+    options = "--tolerance 0.5 --shape 2 --dtype bool --seed 3 --repeat 4"
+    run(GOOD, options=("--reference", "r"))
+    assert run.request.reference == Path("r")
     run(GOOD, options=tuple(options.split()))
     assert run.request == VerifyRequest(
         model=Path("m.ptl"),
         runtime=Path("out"),
-        reference=Path("r"),
         tolerance=0.5,
         inputs=(TensorSpec(DType.BOOL, (2,)),),
         seed=3,
         repeat=4,
     )
+
+
+@pytest.mark.parametrize("tolerance", ["nan", "inf", "-1"])
+def test_a_tolerance_that_nothing_exceeds_is_none(run, tolerance) -> None:
+    with pytest.raises(click.UsageError):
+        run(GOOD, options=("--tolerance", tolerance))
+
+
+@pytest.mark.parametrize("given", [("--reference", "r", "--shape", "2"), ("--adb", "--via", "ssh")])
+def test_what_would_be_ignored_is_refused(run, given) -> None:
+    with pytest.raises(click.UsageError):
+        run(GOOD, options=given)

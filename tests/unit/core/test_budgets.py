@@ -31,6 +31,12 @@ def test_other_texts_are_no_sizes(text):
         parse_size(text)
 
 
+@pytest.mark.parametrize("text", ["2.5", "2.5 B", "0.5b", "0.0001KB", "0.0"])
+def test_a_fraction_of_a_byte_is_a_unit_forgotten(text):
+    with pytest.raises(ValueError, match="is no whole number of bytes; write"):
+        parse_size(text)
+
+
 def test_budgets():
     assert parse_budget("2.5MB") == Budget(abi=None, limit=2_500_000, text="2.5MB")
     own = parse_budget("linux-x86_64=1KiB")

@@ -10,7 +10,7 @@ from builder.core.plan import DispatchBackend
 from builder.core.profile import Flavour
 from builder.errors import NativeBuildError
 from builder.native.flags import load_tuning
-from builder.native.reply import REPLY, Roots, read_unit_graph
+from builder.native.reply import REPLY, Relocation, Roots, read_unit_graph
 
 TUNING = load_tuning(Flavour(), make_toolchain(), (DispatchBackend.CPU,))
 
@@ -22,7 +22,8 @@ def make_target(name: str, kind: str, sources: list[dict], groups: list[dict]) -
 @pytest.fixture
 def roots(tmp_path):
     """A configured build of three libraries, as CMake 3.27 describes one in its file API."""
-    source, binary = tmp_path / "source tree", tmp_path / "build"
+    cache = tmp_path / "my cache"
+    source, binary = cache / "sources/a tree", cache / "native/key/build"
     for path in (
         source / "c10/core/Device.cpp",
         source / "c10/shared.cpp",
@@ -63,6 +64,7 @@ def roots(tmp_path):
                     "includes": [
                         {"path": str(source)},
                         {"path": "/usr/include/other", "isSystem": True},
+                        {"path": str(cache / "sdk/usr/include"), "isSystem": True},
                     ],
                 }
             ],
@@ -89,7 +91,11 @@ def roots(tmp_path):
     for name, target in targets.items():
         (reply / f"target-{name}.json").write_text(json.dumps(target))
     listed = [{"name": name, "jsonFile": f"target-{name}.json"} for name in targets]
-    model = {"configurations": [{"name": "Release", "targets": listed}], "kind": "codemodel"}
+    model = {
+        "configurations": [{"name": "Release", "targets": listed}],
+        "kind": "codemodel",
+        "paths": {"build": str(binary), "source": str(source)},
+    }
     (reply / "codemodel-v2-1.json").write_text(json.dumps(model))
     return Roots(source, binary)
 
@@ -108,8 +114,9 @@ def test_a_unit_carries_what_compiles_it(roots):
     unit = read_unit_graph(roots, TUNING).units["c10/core/Device.cpp"]
     assert (unit.library, unit.language, unit.generated) == ("c10", "CXX", False)
     assert Path(unit.source) == roots.source / "c10/core/Device.cpp"
-    assert unit.flags[:7] == (
+    assert unit.flags[:9] == (
         *("-DFMT_HEADER_ONLY=1", "-I", str(roots.source), "-isystem", "/usr/include/other"),
+        *("-isystem", str(roots.cache / "sdk/usr/include")),
         '-DNAME="a b"',
         "-std=gnu++17",
     )
@@ -128,7 +135,8 @@ def test_a_file_of_two_libraries_is_one_unit_and_always_the_same(roots):
 
 
 def test_the_newest_reply_counts(roots):
-    newer = {"configurations": [{"targets": []}]}
+    paths = {"build": "/c/native/k/b", "source": "/c/s"}
+    newer = {"configurations": [{"targets": []}], "paths": paths}
     (roots.binary / REPLY / "codemodel-v2-2.json").write_text(json.dumps(newer))
     assert len(read_unit_graph(roots, TUNING)) == 0
 
@@ -148,3 +156,46 @@ def test_a_build_folder_inside_of_the_tree_is_still_generated(tmp_path):
     roots = Roots(tmp_path, tmp_path / "build")
     assert roots.unit_id(tmp_path / "build/x.cpp") == "generated/x.cpp"
     assert roots.unit_id(tmp_path / "c10/x.cpp") == "c10/x.cpp"
+
+
+@pytest.mark.parametrize("place", ["elsewhere/cache", "my cache/inside"])
+def test_a_cache_that_was_moved_is_read_as_if_it_had_been_configured_there(roots, tmp_path, place):
+    before = read_unit_graph(roots, TUNING)
+    target = tmp_path / "new place"
+    roots.cache.rename(target)
+    (tmp_path / place).parent.mkdir(parents=True)
+    target.rename(tmp_path / place)
+    cache = tmp_path / place
+    moved = Roots(cache / "sources/a tree", cache / "native/key/build")
+    after = read_unit_graph(moved, TUNING)
+    assert sorted(after.units) == sorted(before.units)
+    for unit_id, unit in before.units.items():
+        now = after.units[unit_id]
+        texts = (unit.source, *unit.flags)
+        assert (now.source, *now.flags) == tuple(
+            text.replace(str(roots.cache), str(cache)) for text in texts
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "moved"),
+    [
+        ("/c/sources/t/a.cpp", "/new/sources/t/a.cpp"),
+        ("/c/native/k/.builder-x/b.h", "/new/native/k/configured/b.h"),
+        ("-I/c/sdk", "-I/new/sdk"),
+        ("-isystem/c/sdk", "-isystem/new/sdk"),
+        ("-fmap=/c/native/k/.builder-x=/c", "-fmap=/new/native/k/configured=/new"),
+        ('-DPATH="/c/x"', '-DPATH="/new/x"'),
+        ("/c", "/new"),
+        # Other folders that only look alike:
+        ("/usr/c/include", "/usr/c/include"),
+        ("/cc/include", "/cc/include"),
+        ("-I/home/c", "-I/home/c"),
+        ("-O2", "-O2"),
+    ],
+)
+def test_only_whole_paths_are_relocated(text, moved):
+    then = Roots(Path("/c/sources/t"), Path("/c/native/k/.builder-x"))
+    now = Roots(Path("/new/sources/t"), Path("/new/native/k/configured"))
+    assert Relocation(then, now).apply(text) == moved
+    assert Relocation(now, now).apply(text) == text

@@ -10,6 +10,7 @@ from samples import COMPONENTS, make_manifest
 
 from builder.core.artifacts import CarriedLibrary, LinkResult, OperatorPrice, SizeReport
 from builder.core.manifest import parse_manifest
+from builder.errors import PackagingError
 from builder.packaging import linux
 from builder.packaging.linux import (
     REFERENCES,
@@ -130,11 +131,9 @@ def test_two_packagings_are_byte_identical(linked, tmp_path):
 
 def test_a_package_is_replaced_as_a_whole(linked, tmp_path):
     root = tmp_path / "out"
-    (root / "lib").mkdir(parents=True)
-    (root / "lib/libstale.so").write_text("old")
-    (root / "manifest.json").write_text("old")
-    made = package(root, linked)
-    assert not (root / "lib/libstale.so").exists()
+    package(root, linked)
+    made = package(root, replace(linked, runner=None))
+    assert not (root / "bin/torchlite-run").exists()
     assert parse_manifest(made.manifest.read_text()).files
     assert {path.name for path in tmp_path.iterdir()} == {"work", "out"}
 
@@ -151,14 +150,18 @@ def test_a_failure_leaves_the_old_package(linked, tmp_path, monkeypatch, step):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(linux, step, fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(PackagingError, match="no space is left") as caught:
         package(root, linked)
+    assert str(root.parent) in caught.value.message, "the disk that is full, not the cache"
+    assert str(linked.library) not in caught.value.message
+    assert "-o" in caught.value.hint
+    assert caught.value.exit_code == 7
     assert files(root) == before
     assert {path.name for path in tmp_path.iterdir()} == {"work", "out"}
 
 
 def test_a_first_failure_leaves_nothing(linked, tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(PackagingError, match="gone"):
         package(tmp_path / "out", linked, licences={"gone": tmp_path / "gone"})
     assert {path.name for path in tmp_path.iterdir()} == {"work"}
 

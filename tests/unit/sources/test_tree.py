@@ -5,7 +5,13 @@ from sources_support import Notes, ReadyProvider, make_archive, make_lock, make_
 
 from builder.errors import SourceError
 from builder.sources import manifest, tree
-from builder.sources.tree import check_tree, find_tree, materialise, tree_folder
+from builder.sources.tree import (
+    check_tree,
+    find_tree,
+    materialise,
+    refuse_changed,
+    tree_folder,
+)
 from builder.system.files import digest_file
 
 FILES = {"top/a.txt": b"one\n", "top/docs/x.md": b"no\n", "top/sub/b.txt": b"two\n"}
@@ -229,4 +235,92 @@ def test_a_broken_marker_is_no_marker(setting, text):
     lock, cache, provider = setting
     root = materialise(lock, cache, [provider], Notes()).root
     (root / manifest.FOLDER / "complete.json").write_text(text)
+    assert find_tree(lock, cache) is None
+
+
+def test_a_tree_that_nobody_changed_is_taken(setting):
+    lock, cache, provider = setting
+    made = materialise(lock, cache, [provider], Notes())
+    refuse_changed(lock, made)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda root: (root / "sub/b.txt").write_text("edited"), "changed: sub/b.txt"),
+        (lambda root: (root / "sub/b.txt").unlink(), "missing: sub/b.txt"),
+        (lambda root: (root / "sub/shadow.h").touch(), "added: sub/shadow.h"),
+        (lambda root: (root / ".builder/files.sha256").write_text(""), "files.sha256"),
+        (lambda root: (root / ".builder/complete.json").unlink(), "missing: .builder"),
+    ],
+)
+def test_a_tree_changed_by_hand_is_refused_until_it_is_fetched_again(setting, change, named):
+    lock, cache, provider = setting
+    made = materialise(lock, cache, [provider], Notes())
+    change(made.root)
+    for _ in range(2):
+        with pytest.raises(SourceError, match=named) as caught:
+            refuse_changed(lock, made)
+        assert str(made.root) in caught.value.message
+        assert caught.value.hint.endswith("builder fetch")
+    notes = Notes()
+    assert materialise(lock, cache, [provider], notes) == made
+    refuse_changed(lock, made)
+    assert check_tree(lock, cache) == 3
+    if "complete.json" not in named and named != "missing: .builder":
+        assert any(named in note for note in notes.notes), "what goes is said"
+
+
+def test_the_hint_names_the_feature(setting):
+    lock, cache, provider = setting
+    feature = replace(lock, feature="more")
+    made = materialise(feature, cache, [provider], Notes())
+    (made.root / "a.txt").write_text("edited")
+    with pytest.raises(SourceError) as caught:
+        refuse_changed(feature, made)
+    assert caught.value.hint.endswith("builder fetch --feature more")
+
+
+def test_a_new_tree_may_be_entered_by_others(setting):
+    lock, cache, provider = setting
+    made = materialise(lock, cache, [provider], Notes())
+    assert made.root.stat().st_mode & 0o700 == 0o700
+    assert made.root.stat().st_mode == (cache / "sources").stat().st_mode
+
+
+def test_a_killed_unpacking_leaves_nothing_for_long(setting):
+    lock, cache, provider = setting
+    left = cache / "sources/.builder-tmp-left_123"
+    left.mkdir(parents=True)
+    materialise(lock, cache, [provider], Notes())
+    assert not left.exists()
+
+
+def test_a_cache_that_cannot_be_written_is_checked_too(setting, monkeypatch):
+    lock, cache, provider = setting
+    made = materialise(lock, cache, [provider], Notes())
+
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(tree.os, "access", lambda *_: False)
+    monkeypatch.setattr(tree, "folder_lock", refuse)
+    monkeypatch.setattr(tree.manifest, "remove_marker", refuse)
+    assert check_tree(lock, cache) == 3
+    (made.root / "a.txt").write_text("edited")
+    with pytest.raises(SourceError, match=r"changed: a\.txt"):
+        check_tree(lock, cache)
+
+
+def test_a_full_cache_is_named(setting, monkeypatch):
+    lock, cache, provider = setting
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device", "somewhere")
+
+    monkeypatch.setattr(tree, "extract_archive", full)
+    with pytest.raises(SourceError, match="no space is left for") as caught:
+        materialise(lock, cache, [provider], Notes())
+    assert str(cache) in caught.value.message
+    assert "BUILDER_CACHE" in caught.value.hint
     assert find_tree(lock, cache) is None

@@ -1,19 +1,22 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 
-import filelock
 import pytest
 
 from builder.errors import NativeBuildError, SourceError
-from builder.system.locks import folder_lock
+from builder.system import locks
+from builder.system.locks import folder_lock, list_held
 
 
 @pytest.fixture
 def held(tmp_path):
     """A folder whose lock somebody holds, and where that somebody says who it is."""
     folder = tmp_path / "my folder"
-    with filelock.FileLock(tmp_path / "my folder.lock"):
+    with (tmp_path / "my folder.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder, tmp_path / "my folder.owner"
 
 
@@ -59,3 +62,29 @@ def test_a_holder_that_says_nothing_is_still_one(held, note):
         folder_lock(folder, timeout=0, error=SourceError),
     ):
         pytest.fail("two builders in one folder")
+
+
+def test_who_inherits_a_descriptor_holds_the_lock(tmp_path):
+    assert list_held() == ()
+    with folder_lock(tmp_path / "f"):
+        (descriptor,) = list_held()
+        inherited = os.dup(descriptor)
+    assert list_held() == ()
+    with pytest.raises(NativeBuildError), folder_lock(tmp_path / "f", timeout=0):
+        pytest.fail("the lock was free while an heir held it")
+    os.close(inherited)
+    with folder_lock(tmp_path / "f", timeout=0):
+        pass
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
+    with (
+        pytest.raises(SourceError, match="cannot be locked: No locks") as caught,
+        folder_lock(tmp_path / "f", error=SourceError),
+    ):
+        pytest.fail("nothing was locked")
+    assert "BUILDER_CACHE" in caught.value.hint

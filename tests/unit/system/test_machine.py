@@ -5,7 +5,6 @@ import platform
 
 import pytest
 
-from builder.system import machine
 from builder.system.machine import (
     count_cores,
     file_contains,
@@ -13,7 +12,6 @@ from builder.system.machine import (
     host_abi,
     host_architecture,
     memory_bytes,
-    read_boot_id,
 )
 
 
@@ -27,14 +25,6 @@ def test_this_machine_is_named_as_targets_are(monkeypatch):
     monkeypatch.setattr(platform, "system", lambda: "Linux")
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     assert host_abi() == "linux-aarch64"
-
-
-def test_the_boot_id(tmp_path, monkeypatch):
-    path = tmp_path / "boot_id"
-    monkeypatch.setattr(machine, "_BOOT_ID", path)
-    assert read_boot_id() == ""
-    path.write_text("0123-4567\n")
-    assert read_boot_id() == "0123-4567"
 
 
 def test_packages_are_found_without_being_imported(tmp_path, monkeypatch):

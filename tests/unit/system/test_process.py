@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from builder.system.process import LAST_LINES, Completed, Runner, failure_text
+from builder.system.process import LAST_LINES, Completed, Runner, failure_text, find_remedy
 
 
 def test_the_environment_is_a_parameter(monkeypatch):
@@ -35,6 +35,12 @@ def test_a_failure_shows_the_step_the_end_of_the_output_and_the_log():
     assert lines[0] == "configuring failed with exit code 3"
     assert lines[1:-1] == [f"  | line {number}" for number in range(100 - LAST_LINES, 100)]
     assert lines[-1] == "full log: /logs/a b.log"
+
+
+def test_a_full_disk_has_a_remedy():
+    said = "ld.lld: error: failed to write output 'x.so': No space left on device\n"
+    assert "free some space" in find_remedy(Completed(1, said))
+    assert find_remedy(Completed(1, "error: no such file\n")) is None
 
 
 def test_without_output_or_log():

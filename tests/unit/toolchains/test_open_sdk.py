@@ -75,8 +75,8 @@ def test_what_the_framework_stub_has_the_header_declares(tree, own, tmp_path):
 
 def test_it_is_assembled_once_and_again_when_a_part_changes(tree, own, tmp_path):
     first = locate_open_sdk(tree, own, tmp_path / "cache")
-    (first / "mark").touch()
-    assert (locate_open_sdk(tree, own, tmp_path / "cache") / "mark").is_file()
+    made = first.stat().st_ino
+    assert locate_open_sdk(tree, own, tmp_path / "cache").stat().st_ino == made
     (own / "libc++.txt").write_text("# a comment\n\n_one\n")
     assert read_names(own / "libc++.txt") == ("_one",)
     other = locate_open_sdk(tree, own, tmp_path / "cache")
@@ -88,3 +88,19 @@ def test_the_list_of_the_cxx_library_has_no_newer_name_of_a_whole_header():
     names = read_names(Path(data_folder("cmake") / "apple/libc++.txt"))
     assert names == tuple(sorted(set(names)))
     assert not [name for name in names if "filesystem" in name or "verbose_abort" in name]
+
+
+@pytest.mark.parametrize("change", ["edit", "remove", "add"])
+def test_headers_that_were_changed_are_put_together_anew(tree, own, tmp_path, change):
+    root = locate_open_sdk(tree, own, tmp_path / "cache")
+    header = root / "usr/include/stdio.h"
+    match change:
+        case "edit":
+            header.write_text("edited")
+        case "remove":
+            header.unlink()
+        case "add":
+            (root / "usr/include/shadow.h").touch()
+    assert locate_open_sdk(tree, own, tmp_path / "cache") == root
+    assert header.read_text() == "newer"
+    assert not (root / "usr/include/shadow.h").exists()

@@ -16,9 +16,10 @@ from samples import COMPONENTS
 from builder.core.aar import MANIFEST, SBOM, parse_aar_manifest
 from builder.core.android import Coordinates, Prefab
 from builder.core.artifacts import CarriedLibrary
-from builder.errors import PackagingError
+from builder.errors import ConfigurationError, PackagingError
 from builder.packaging.android.metadata import render_versions
-from builder.packaging.android.repository import write_aar
+from builder.packaging.android.repository import refuse_foreign, write_aar
+from builder.packaging.outputs import LISTING
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "aar"
 VERSION = "2.6.0-1"
@@ -161,6 +162,7 @@ def test_two_packagings_are_the_same_wherever_files_lie_and_whenever_they_were_w
 def test_every_file_has_its_checksums(package, tmp_path):
     written = write_aar(package, tmp_path / "out")
     files = read_all(written.folder.parent)
+    del files[f"{VERSION}/{LISTING}"]
     contents = {
         name for name in files if name.rpartition(".")[2] not in hashlib.algorithms_available
     }
@@ -243,3 +245,44 @@ def test_what_cannot_be_laid_out_is_refused(package, tmp_path):
         with pytest.raises(PackagingError, match="folder assets"):
             write_aar(replace(package, assets=assets), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def change_aar(written):
+    written.aar.write_bytes(b"signed by hand")
+
+
+def add_file(written):
+    (written.folder / "notes.txt").write_text("mine")
+
+
+@pytest.mark.parametrize("change", [change_aar, add_file])
+def test_what_builder_did_not_write_is_never_replaced(package, tmp_path, change):
+    written = write_aar(package, tmp_path / "out")
+    change(written)
+    before = read_all(tmp_path / "out")
+    with pytest.raises(ConfigurationError):
+        refuse_foreign(package.coordinates, tmp_path / "out")
+    with pytest.raises(ConfigurationError):
+        write_aar(package, tmp_path / "out")
+    assert read_all(tmp_path / "out") == before
+
+
+def test_a_list_of_versions_that_maven_wrote_is_never_replaced(package, tmp_path):
+    versions = tmp_path / "out/maven/org/pytorch/pytorch_android_lite/maven-metadata.xml"
+    versions.parent.mkdir(parents=True)
+    versions.write_text(
+        "<metadata><version>1.0</version><lastUpdated>2026</lastUpdated></metadata>"
+    )
+    with pytest.raises(ConfigurationError, match="is no list of versions that builder wrote"):
+        write_aar(package, tmp_path / "out")
+    assert "lastUpdated" in versions.read_text()
+    assert not (versions.parent / VERSION).exists()
+
+
+def test_what_builder_wrote_is_replaced(package, tmp_path):
+    write_aar(package, tmp_path / "out")
+    before = read_all(tmp_path / "out")
+    refuse_foreign(package.coordinates, tmp_path / "out")
+    shutil.rmtree(write_aar(package, tmp_path / "out").folder)
+    write_aar(package, tmp_path / "out")
+    assert read_all(tmp_path / "out") == before

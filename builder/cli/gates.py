@@ -1,0 +1,78 @@
+"""What is asked for and would have no effect is refused: nobody relies on a check that is off."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from builder.core.budgets import Budgets, list_idle
+from builder.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from builder.core.targets import Target
+
+_ANDROID = ("ndk", "stl", "page_size", "group", "artifact", "aar_version", "prefab")
+_APPLE = ("apple_sdk", "pod_version", "xcframework_url")
+_PACKAGED = ("assets",)
+
+
+class FiniteRange(click.FloatRange):
+    """A number in a range; `nan` and `inf`, which no comparison holds against, are none."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as click has it
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        """Returns the number, or fails as click has it."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
+
+
+def refuse_idle_options(targets: Sequence[Target]) -> None:
+    """Raises ConfigurationError for options that are given and for none of `targets`.
+
+    Which are given is known to click; values of the environment are for all builds, and pass.
+    """
+    abis = ", ".join(map(str, targets))
+    android = any(target.is_android for target in targets)
+    apple = any(target.is_apple for target in targets)
+    for names, fits, whose, example in (
+        (_ANDROID, android, "Android", "arm64-v8a"),
+        (_APPLE, apple, "Apple's systems", "ios-arm64"),
+        (_PACKAGED, android or apple, "Android or Apple's systems", "arm64-v8a"),
+    ):
+        idle = [] if fits else _list_given(names)
+        if idle:
+            options = " ".join(idle)
+            raise ConfigurationError(
+                f"{options}: none of {abis} is an ABI of {whose}, so this has no effect",
+                hint=f"name one, e.g. --abi {example}, or leave out {options}",
+            )
+
+
+def refuse_idle_budgets(budgets: Budgets, abis: Sequence[str]) -> None:
+    """Raises ConfigurationError for a budget of an ABI that is not among `abis`."""
+    for option, budget in list_idle(budgets, abis):
+        raise ConfigurationError(
+            f"{option} {budget.text}: there is no {budget.abi} here, only {', '.join(abis)}",
+            hint=f"give the budget of one of these, or one for all: {option} SIZE",
+        )
+
+
+def _list_given(names: Sequence[str]) -> list[str]:
+    """Returns those of the current command's options that stand on its command line."""
+    context = click.get_current_context()
+    options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    return [
+        options[name]
+        for name in names
+        if name in options and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]

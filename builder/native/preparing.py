@@ -1,0 +1,122 @@
+"""What is done once per configuration: upstream's build is configured, its sources generated."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.core.units import UnitGraph
+from builder.errors import NativeBuildError
+from builder.native.accelerators import add_accelerators
+from builder.native.configure import configure, generate, make_includes_relative
+from builder.native.features import add_features
+from builder.native.ledger import sweep_objects
+from builder.native.reply import Roots, read_unit_graph
+from builder.system.files import free_bytes, link_folder, replacement_folder, write_atomically
+from builder.system.listings import find_changes, is_as_sealed, seal
+from builder.system.locks import folder_lock
+from builder.system.scratch import sweep
+
+if TYPE_CHECKING:
+    from builder.native.building import NativeBuild
+
+NEEDED_BYTES = 1 << 30
+"""Free space to start with; a complete build of one model takes some 300 MB."""
+
+
+def prepare(build: NativeBuild) -> UnitGraph:
+    """Configures and generates unless that is done, and returns the units to choose from.
+
+    Raises:
+        NativeBuildError: no space, or one of upstream's steps failed.
+    """
+    layout = build.layout
+    free = free_bytes(layout.root)
+    if free < NEEDED_BYTES:
+        raise NativeBuildError(
+            f"{free:,} bytes free for {layout.root}, {NEEDED_BYTES:,} needed",
+            hint="free some space, or choose another disk with BUILDER_CACHE=<folder>",
+        )
+    _remove_leftovers(layout.root)
+    if not _is_configured(build):
+        _configure(build)
+    link_folder(layout.source, os.path.relpath(build.tree.root, layout.root))
+    link_folder(layout.runtime, str(build.runtime))
+    if build.toolchain.sdk:
+        link_folder(layout.sdk, str(build.toolchain.sdk.root))
+    for one in build.features:
+        link_folder(layout.root / one.feature.name, os.path.relpath(one.tree.root, layout.root))
+    graph = read_unit_graph(Roots(build.tree.root, layout.configured), build.tuning)
+    root, level = build.tree.root, build.tuning.kernels
+    dispatch = build.plan.static_dispatch
+    graph = add_features(graph, build.features, dispatch, pytorch=root, level=level)
+    return add_accelerators(graph, build.plan.accelerators, pytorch=root, level=level)
+
+
+def _remove_leftovers(root: Path) -> None:
+    """Removes what killed runs have left: their scratch, and what compilers and linkers had."""
+    for folder in (root, *root.glob("plans/*"), *root.glob("plans/*/unstripped")):
+        sweep(folder)
+    for path in root.glob("plans/*/unstripped/*.tmp*"):  # lld renames when it is done
+        path.unlink()
+    sweep_objects(root / "objects")
+
+
+def _is_configured(build: NativeBuild) -> bool:
+    """Says whether the configured folder is complete and nobody has changed it."""
+    layout = build.layout
+    if not layout.configured_marker.is_file():
+        return False
+    try:
+        listing = layout.configured_listing.read_text()
+    except (OSError, UnicodeDecodeError):
+        return False
+    changes = find_changes(layout.configured, listing, layout.configured_stamps)
+    if changes:
+        build.progress.note(f"{layout.configured} was changed; it is made anew\n{changes}")
+    return not changes
+
+
+def _configure(build: NativeBuild) -> None:
+    """Makes the configured folder beside its place: nothing else writes where it will be used."""
+    layout = build.layout
+    build.progress.step("configuring PyTorch and generating its sources")
+    layout.configured_marker.unlink(missing_ok=True)
+    with replacement_folder(layout.configured) as binary:
+        configure(
+            build.tree,
+            build.toolchain,
+            binary,
+            dispatch=build.plan.static_dispatch,
+            runner=build.runner,
+            log=layout.logs / "configure.log",
+        )
+        _generate(build, binary)
+        make_includes_relative(binary, build.tree.root)
+        write_atomically(layout.configured_listing, seal(binary, layout.configured_stamps))
+        os.sync()
+    write_atomically(layout.configured_marker, json.dumps(build.plan.to_json(), indent=2))
+
+
+def _generate(build: NativeBuild, binary: Path) -> None:
+    """Brings generated sources into `binary`; no other target writes them again."""
+    layout = build.layout
+    with folder_lock(layout.generated, on_wait=build.progress.note):
+        if not is_as_sealed(layout.generated, layout.generated_listing, layout.generated_stamps):
+            layout.generated_listing.unlink(missing_ok=True)
+            with replacement_folder(layout.generated) as output:
+                generate(
+                    build.tree,
+                    build.toolchain,
+                    output,
+                    dispatch=build.plan.static_dispatch,
+                    runner=build.runner,
+                    log_folder=layout.logs,
+                )
+                listing = seal(output, layout.generated_stamps)
+                os.sync()
+            write_atomically(layout.generated_listing, listing)
+        shutil.copytree(layout.generated, binary, dirs_exist_ok=True)

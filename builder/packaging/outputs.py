@@ -1,0 +1,138 @@
+"""Folders of results: replaced where all in them is what builder wrote, and never otherwise."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from builder.core.manifest import (
+    SCHEMA,
+    Fields,
+    ManifestFile,
+    files_json,
+    parse_files,
+    parse_json,
+    parse_manifest,
+    render_json,
+)
+from builder.errors import BuilderError, ConfigurationError, PackagingError
+from builder.system.files import digest_file, replacement_folder, write_atomically
+from builder.system.outputs import is_full, no_space
+
+LISTING = ".builder.json"
+"""In folders that have no other manifest."""
+MANIFEST = "manifest.json"
+"""In the folder of a runtime."""
+_SHOWN = 5
+
+Files = Mapping[str, ManifestFile]
+
+
+@contextmanager
+def result_folder(path: Path, manifest: str = LISTING) -> Iterator[Path]:
+    """Yields a new folder that takes the place of `path`, as a whole or not at all.
+
+    Where `manifest` is `LISTING`, it is written at the end.
+
+    Raises:
+        ConfigurationError: at the end, something in `path` is not builder's.
+        PackagingError: it cannot be written, e.g. since the disk is full.
+    """
+    try:
+        with replacement_folder(
+            path, refuse=lambda place: refuse_foreign_folder(place, manifest)
+        ) as folder:
+            yield folder
+            if manifest == LISTING:
+                _write_listing(folder)
+    except OSError as error:
+        raise _explain(path, error) from error
+
+
+def refuse_foreign_folder(path: Path, manifest: str = LISTING) -> None:
+    """Raises ConfigurationError when `path` has something that builder did not write there.
+
+    Files that the manifest in it lists, and that have the listed contents, are builder's.
+    """
+    if not os.path.lexists(path):
+        return
+    if path.is_symlink() or not path.is_dir():
+        raise ConfigurationError(f"{path} is no folder that builder wrote", hint=_hint(path))
+    foreign = list(_find_foreign(path, _read_owned(path, manifest), manifest))
+    if foreign:
+        lines = [f"  {line}" for line in foreign[:_SHOWN]]
+        if len(foreign) > _SHOWN:
+            lines.append(f"  and {len(foreign) - _SHOWN} more")
+        raise ConfigurationError(
+            "\n".join((f"{path} would be replaced, with what builder did not write:", *lines)),
+            hint=_hint(path),
+        )
+
+
+def _hint(path: Path) -> str:
+    return f"move that away, or choose another folder than {path.parent} with -o"
+
+
+def _find_foreign(folder: Path, owned: Files, manifest: str) -> Iterator[str]:
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        links = [name for name in folders if (Path(parent) / name).is_symlink()]
+        for name in sorted((*files, *links)):
+            path = Path(parent) / name
+            relative = path.relative_to(folder).as_posix()
+            if relative == manifest and owned:
+                continue
+            if relative not in owned:
+                yield f"not builder's: {relative}"
+            elif not _is_as_written(path, owned[relative]):
+                yield f"changed since: {relative}"
+
+
+def _is_as_written(path: Path, file: ManifestFile) -> bool:
+    return (
+        path.is_file()
+        and not path.is_symlink()
+        and path.stat().st_size == file.size
+        and digest_file(path) == file.sha256
+    )
+
+
+def _read_owned(folder: Path, manifest: str) -> Files:
+    read: Callable[[str], Files] = _read_listing
+    if manifest == MANIFEST:
+        read = _read_manifest
+    try:
+        return read((folder / manifest).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _read_manifest(text: str) -> Files:
+    return parse_manifest(text).files
+
+
+def _read_listing(text: str) -> Files:
+    fields = Fields(parse_json(text), LISTING)
+    fields.schema(SCHEMA)
+    return parse_files(fields.get("files"))
+
+
+def _write_listing(folder: Path) -> None:
+    files = {
+        path.relative_to(folder).as_posix(): ManifestFile(
+            size=path.stat().st_size, sha256=digest_file(path)
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    value = {"files": files_json(files), "schema": SCHEMA}
+    write_atomically(folder / LISTING, render_json(value))
+
+
+def _explain(path: Path, error: OSError) -> BuilderError:
+    if is_full(error):
+        return no_space(path.parent, PackagingError, hint="choose another folder with -o")
+    where = f": {error.filename}" if error.filename else ""
+    return PackagingError(f"cannot write {path}: {error.strerror or error}{where}")

@@ -1,0 +1,96 @@
+"""Temporary files and folders that the next run removes when this one was killed.
+
+Their names start with `PREFIX`, and whoever made one holds a lock on it (flock(2)), which the
+kernel releases with the process. So a name without a lock belongs to a run that is no more.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+PREFIX = ".builder-tmp-"
+_RANDOM = re.compile(r"[a-z0-9_]{8}")
+"""What tempfile puts behind it."""
+
+
+@contextmanager
+def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
+    """Yields a new folder in `parent`, or where temporary files go; it is gone at the end."""
+    where = parent or Path(tempfile.gettempdir())
+    sweep(where)
+    folder, lock = _make_owned(lambda: Path(tempfile.mkdtemp(prefix=PREFIX, dir=where)))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+@contextmanager
+def scratch_file(parent: Path) -> Iterator[Path]:
+    """Yields a new empty file in `parent`; what has that name at the end is removed."""
+    file, lock = _make_owned(lambda: _make_file(parent))
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def sweep(parent: Path) -> int:
+    """Removes from `parent` what killed runs of this user have left; returns how many."""
+    removed = 0
+    with suppress(OSError):
+        for path in sorted(parent.glob(f"{PREFIX}*")):
+            if _RANDOM.fullmatch(path.name.removeprefix(PREFIX)):
+                removed += _remove_orphan(path)
+    return removed
+
+
+def _make_file(parent: Path) -> Path:
+    handle, name = tempfile.mkstemp(prefix=PREFIX, dir=parent)
+    os.close(handle)
+    return Path(name)
+
+
+def _make_owned(make: Callable[[], Path]) -> tuple[Path, int]:
+    """Returns what `make` made and the descriptor of its lock.
+
+    Another run may sweep it away between the two, so it is made again until it is there.
+    """
+    while True:
+        path = make()
+        with suppress(FileNotFoundError):
+            lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            with suppress(OSError):  # without locks on this file system nothing is swept either
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if path.exists():
+                return path, lock
+            os.close(lock)
+
+
+def _remove_orphan(path: Path) -> bool:
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        if os.fstat(lock).st_uid != os.geteuid():
+            return False
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError:
+        return False  # its owner lives
+    finally:
+        os.close(lock)
+    return not path.exists()

@@ -1,0 +1,102 @@
+"""A cache that was moved, damaged or edited: noticed, mended where nothing is lost, and said."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .conftest import ABI, run_builder
+
+pytestmark = [pytest.mark.torch, pytest.mark.host]
+
+NAMES = ("lib/libtorchlite.so", "bin/torchlite-run", "manifest.json")
+
+
+def link_or_copy(source, target):
+    try:
+        os.link(source, target)
+    except OSError:  # on another file system
+        shutil.copy2(source, target)
+
+
+@pytest.fixture(scope="module")
+def moved(built, tmp_path_factory):
+    """The cache of the session at another path, with what one build needs; files are linked.
+
+    Returns the cache, its source tree, and the objects that were linked.
+    """
+    from builder.api import load_source_lock
+    from builder.sources.tree import tree_folder
+    from builder.system.places import cache_folder
+
+    (plan,) = json.loads(run_builder("plan", *built.wanted, "--abi", ABI, "--json").stdout)
+    cache, place = cache_folder(), tmp_path_factory.mktemp("moved") / "new cache"
+    tree = tree_folder(load_source_lock().select(), cache)
+    native = cache / "native" / plan["objects_key"]
+    for folder in (tree, native / "configured", native / "objects/size"):
+        target = place / folder.relative_to(cache)
+        shutil.copytree(folder, target, symlinks=True, copy_function=link_or_copy)
+    names = (".ninja_log", ".ninja_deps", "objects/size.sha256")
+    for name in (*names, *(path.name for path in native.glob("configured.*"))):
+        shutil.copy2(native / name, place / "native" / plan["objects_key"] / name)
+    for name in ("slices", "limits", "registrations"):
+        if (native / name).is_dir():
+            shutil.copytree(native / name, place / "native" / plan["objects_key"] / name)
+    linked = (native / "plans" / plan["key"] / "unstripped/objects.rsp").read_text().split('"')
+    objects = [Path(path).relative_to(cache) for path in linked if path.endswith(".o")]
+    return place, place / tree.relative_to(cache), [place / path for path in objects]
+
+
+def build(built, cache, out, **options):
+    environment = {"BUILDER_CACHE": str(cache), "CCACHE_DISABLE": "1"}
+    asked = ("build", *built.wanted, "--abi", ABI, "-o", out, "--json")
+    return run_builder(*asked, env=environment, **options)
+
+
+def refuse_other_bytes(built, out):
+    for name in NAMES:
+        assert (out / ABI / name).read_bytes() == (built.root / name).read_bytes()
+
+
+def rewrite(path: Path, content: bytes):
+    """Writes a file of the copy; the one that it is a link to stays."""
+    path.unlink()
+    path.write_bytes(content)
+
+
+def test_a_moved_cache_works_and_nothing_is_compiled_anew(built, moved, tmp_path):
+    said = build(built, moved[0], tmp_path)
+    (outcome,) = json.loads(said.stdout)["runtimes"]
+    assert outcome["units_compiled"] == 0
+    assert "configuring" not in said.stderr
+    refuse_other_bytes(built, tmp_path)
+
+
+def test_a_source_edited_by_hand_is_refused_by_name(built, moved, tmp_path):
+    cache, tree, _ = moved
+    source = tree / "c10/core/ScalarType.cpp"
+    before = source.read_bytes()
+    rewrite(source, before + b"// a change that makes no difference\n")
+    said = build(built, cache, tmp_path / "out", check=False)
+    assert said.returncode == 4
+    assert "changed: c10/core/ScalarType.cpp" in said.stderr
+    assert "builder fetch" in said.stderr
+    assert not (tmp_path / "out").exists()
+    rewrite(source, before)
+
+
+def test_damaged_objects_are_compiled_again_and_said(built, moved, tmp_path):
+    cache, _, objects = moved
+    truncated, emptied, flipped = objects[:3]
+    rewrite(truncated, truncated.read_bytes()[:1000])
+    rewrite(emptied, b"")
+    content = bytearray(flipped.read_bytes())
+    content[len(content) // 2] ^= 4
+    rewrite(flipped, bytes(content))
+    said = build(built, cache, tmp_path)
+    (outcome,) = json.loads(said.stdout)["runtimes"]
+    assert "is not what was compiled; it is compiled again" in said.stderr
+    assert 3 <= outcome["units_compiled"] <= 4, "one more if the source edited above is linked"
+    refuse_other_bytes(built, tmp_path)
