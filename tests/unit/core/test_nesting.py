@@ -20,7 +20,11 @@ from builder.errors import ConfigurationError
 tensors = st.builds(
     TensorSpec, st.sampled_from(DType), st.lists(st.integers(0, 9), max_size=4).map(tuple)
 )
-numbers = st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False))
+numbers = st.one_of(
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
 specs = st.recursive(
     st.one_of(tensors, numbers.map(Number)),
     lambda inner: st.one_of(

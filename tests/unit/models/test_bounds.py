@@ -63,7 +63,7 @@ def test_functions_that_share_their_parts_are_paid_for_each(shared):
         "types": ((), (), ("int",) * many),
         "schema": ((), (), ()),
     }[shared]
-    argument = (("name", "x"), ("type", "int"), ("default", None))
+    argument = (("name", "x"), ("type", "int"), ("default_value", None))
     schema = (("arguments", (argument,) * many), ("returns", ()))
     functions = ((f"m.f{i}", code(*part), schema) for i in range(FREE // many))
     with pytest.raises(ModelError, match="more steps"):

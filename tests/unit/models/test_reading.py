@@ -274,13 +274,6 @@ def test_files_without_schemas_have_no_signatures(write_zip):
     assert read_model(write_zip({"bytecode.pkl": _bytecode(())})).signatures == ()
 
 
-def test_two_functions_of_one_name_have_no_signature(write_zip):
-    first = pickle.loads(_bytecode((), schema=_schema(SELF, ARGUMENT)))
-    second = pickle.loads(_bytecode((), schema=_schema(SELF)))
-    both = pickle.dumps((*first, second[1]), protocol=2)
-    assert read_model(write_zip({"bytecode.pkl": both})).signatures == ()
-
-
 @pytest.mark.parametrize(
     "schema",
     [
