@@ -60,7 +60,7 @@ class Archive:
             )
         with damage_of(record, ModelError), self._file.open(member) as stream:
             data = stream.read(limit + 1)
-        self.effort.allow(min(packed, len(data)))
+        self.effort.allow(len(data), packed=packed)
         if len(data) != member.file_size:
             raise ModelError(f"{record} is truncated: {len(data):,} of {member.file_size:,} bytes")
         return data

@@ -30,8 +30,8 @@ _FIRST_BYTECODE = 3
 """Version of files that name none (mobile/import.cpp, BytecodeDeserializer::parseMethods)."""
 
 
-_ENTRY_STEPS = 4
-"""An instruction, operator or type takes as much time as some opcodes."""
+_ENTRY_STEPS, _OPERATOR_STEPS = 4, 8
+"""An instruction or type takes as much time as some opcodes, an operator as twice as many."""
 
 
 def read_lite_archive(archive: Archive) -> LiteContents:
@@ -84,7 +84,8 @@ def _add_function(contents: LiteContents, function: tuple[Any, ...], effort: Eff
         raise _malformed("a function without code")
     contents.add_method(_text(function[0]))
     code = _tuple(function[1])
-    for place, key in ((1, "operators"), (0, "instructions"), (3, "types")):
+    effort.spend(_OPERATOR_STEPS * len(_tuple(_field(code, 1, "operators"))))
+    for place, key in ((0, "instructions"), (3, "types")):
         effort.spend(_ENTRY_STEPS * len(_tuple(_field(code, place, key))))
     for operator in _tuple(_field(code, 1, "operators")):
         match operator:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from builder.errors import ModelError
 
-_FREE, _BYTES = 1_500_000, 4
+_FREE, _PACKED_RATIO = 1_500_000, 4
 
 
 @dataclass(slots=True)
@@ -14,7 +14,7 @@ class Effort:
     """Steps that are left: one for an opcode of a pickle, several for what is walked afterwards.
 
     A pickle of some bytes can refer to one of its parts many times, and each reference is read.
-    Files that PyTorch writes take a step for every three bytes or more, and share no parts.
+    Files that PyTorch writes take less than a step for each byte, and share no parts.
     """
 
     left: int
@@ -23,12 +23,12 @@ class Effort:
     def of(cls, size: int) -> Effort:
         """Returns what records of `size` bytes, as they stand in the file, may ask for."""
         effort = cls(_FREE)
-        effort.allow(size)
+        effort.allow(size, packed=size)
         return effort
 
-    def allow(self, size: int) -> None:
-        """Adds what `size` more bytes may ask for."""
-        self.left += size // _BYTES
+    def allow(self, size: int, *, packed: int) -> None:
+        """Adds what a record may ask for that has `size` bytes, in the file `packed`."""
+        self.left += min(size, _PACKED_RATIO * packed)
 
     def spend(self, steps: int) -> None:
         """Counts steps; ModelError when there are more than the file may ask for."""

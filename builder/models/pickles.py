@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder.errors import ModelError
-from builder.models.effort import Effort, too_much
+from builder.models.effort import Effort
 from builder.models.globals import (
     COMPLEX,
     FIRST_ARGUMENT,
@@ -25,8 +25,8 @@ from builder.models.globals import (
 )
 from builder.models.pickle_stack import PickleStack
 
-_GLOBAL_STEPS = 4
-"""A global takes as much memory as some other opcodes together."""
+_LARGE_STEPS = 4
+"""A list, dict or global takes as much memory as some other opcodes together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,18 +77,21 @@ class _Machine(PickleStack):
     def run(self) -> Any:  # noqa: ANN401 - a pickle is anything
         if self.take(2) != b"\x80\x02":
             raise self.damage("it is not a protocol 2 pickle")
-        for count in range(1, self._effort.left):
+        while True:
+            self._effort.spend(1)
             opcode = self.take(1)[0]
             if opcode == _STOP:
                 if len(self.values) != 1:
                     raise self.damage(f"it ends with {len(self.values)} values")
-                self._effort.spend(count)
                 return self.values[0]
             step = _STEPS.get(opcode)
             if step is None:
                 raise self.damage(f"opcode 0x{opcode:02x} is none that TorchScript writes")
             step(self)
-        raise too_much()
+
+    def container(self, empty: list[Any] | dict[Any, Any]) -> None:
+        self._effort.spend(_LARGE_STEPS)
+        self.push(empty)
 
     def string(self, layout: struct.Struct) -> None:
         self.push(self.take(self.number(layout)).decode("utf-8", "replace"))
@@ -149,7 +152,7 @@ class _Machine(PickleStack):
         self.push(self._memo[index])
 
     def name_global(self) -> None:
-        self._effort.spend(_GLOBAL_STEPS)
+        self._effort.spend(_LARGE_STEPS)
         tag = Global(self.line(), self.line())
         if not is_known(tag):
             raise ModelError(
@@ -218,8 +221,8 @@ def _fixed(layout: struct.Struct) -> Callable[[_Machine], None]:
 
 _STEPS: dict[int, Callable[[_Machine], None]] = {
     ord("("): _Machine.mark,
-    ord("]"): lambda machine: machine.push([]),
-    ord("}"): lambda machine: machine.push({}),
+    ord("]"): lambda machine: machine.container([]),
+    ord("}"): lambda machine: machine.container({}),
     ord(")"): _constant(()),
     ord("N"): _constant(None),
     0x88: _constant(True),

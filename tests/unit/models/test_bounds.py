@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import struct
+from pathlib import Path
 
 import pytest
 
 from builder.errors import ModelError
-from builder.models.bytecode import parse_bytecode
+from builder.models.archive import open_archive
+from builder.models.bytecode import parse_bytecode, read_lite_archive
 from builder.models.effort import Effort
 from builder.models.pickles import parse_pickle
 
+DATA = Path(__file__).parents[2] / "data/models"
 FREE = Effort.of(0).left
 
 
@@ -78,7 +82,7 @@ def test_a_type_that_is_referred_to_often_is_looked_at_once():
 
 @pytest.mark.parametrize("opcode", [b"]", b"}", b"(", b"N", b"K\0", b"q\0"])
 def test_opcodes_without_content_are_limited(opcode):
-    body = b"\x80\x02N(N" + opcode * (FREE + 5000)
+    body = b"\x80\x02N(N" + opcode * (FREE + 20_000)
     with pytest.raises(ModelError, match="more steps"):
         parse_pickle(body, record="data.pkl", effort=Effort.of(10_000))
 
@@ -97,3 +101,22 @@ def test_a_vocabulary_is_read_whatever_its_size():
     )
     value = parse_pickle(b"\x80\x02}(" + b"".join(words) + b"u.", record="data.pkl").value
     assert len(value) == count
+
+
+def test_a_record_may_ask_for_as_much_as_its_bytes_in_the_file():
+    effort = Effort.of(0)
+    effort.allow(10_000_000, packed=10_000)  # it unpacks to a thousand times as much
+    assert effort.left - FREE == 40_000
+    effort.allow(10_000_000, packed=10_000_000)
+    assert effort.left - FREE == 10_040_000
+
+
+@pytest.mark.parametrize("name", ["control", "conv", "hooked", "lstm", "quantised"])
+def test_what_pytorch_writes_takes_less_than_a_step_for_each_byte(name):
+    data = (DATA / f"{name}.ptl").read_bytes()
+    with open_archive(io.BytesIO(data)) as archive:
+        effort = archive.effort
+        read_lite_archive(archive)
+        read = sum(len(archive.read(one)) for one in ("bytecode.pkl", "data.pkl", "constants.pkl"))
+    # reading the records again has added what they may ask for once more
+    assert effort.left - FREE > read
