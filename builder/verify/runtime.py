@@ -21,7 +21,7 @@ from builder.verify.coverage import build_hint
 from builder.verify.hosts import Host
 from builder.verify.located import Runtime
 
-_MISSING_OPERATORS = re.compile(r"this runtime lacks operators of the model: (?P<names>[\w:., ]+)")
+_MISSING_OPERATORS = re.compile(r"this runtime lacks operators of the model: (?P<names>.+)")
 """What cmake/runtime/verifier/code.cpp throws."""
 
 _LONGEST_LINE, _LONGEST_NAME, _MAX_DIMENSIONS = 1 << 20, 200, 64

@@ -134,7 +134,7 @@ class RunTakesMemory(nn.Module):
 
 class RunRaises(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        raise ValueError("Following ops cannot be found: [a::b.c.d]. \x1b[2J")
+        raise ValueError("this runtime lacks operators of the model: a::b.c.d. \x1b[2J")
 
 
 RUNNING = {

@@ -243,7 +243,7 @@ def test_missing_operators_are_parsed() -> None:
 @pytest.mark.parametrize("names", ["a::b.c.d", "a::b, c::d e", "::", "a::b\x1b[2J"])
 def test_a_text_of_the_models_own_names_no_operators(names: str) -> None:
     """Models raise what they like; the text of a missing operator among it was a ValueError."""
-    assert parse_missing_operators(f"Following ops cannot be found: [{names}]") == ()
+    assert parse_missing_operators(f"this runtime lacks operators of the model: {names}") == ()
 
 
 def test_specs_are_written_for_the_runner() -> None:
@@ -290,14 +290,14 @@ def test_output_of_a_hostile_device_is_refused(tmp_path: Path, line: str) -> Non
 
 @pytest.mark.parametrize("names", ["a::b.c.d", "a::b, x::", "::", "a::b\x1b[2J"])
 def test_a_models_own_text_is_not_taken_for_the_runtimes(tmp_path: Path, names: str) -> None:
-    text = f"Following ops cannot be found: [{names}]."
+    text = f"this runtime lacks operators of the model: {names}"
     assert parse_missing_operators(text) == ()
 
 
 def test_operators_that_the_runtime_has_are_not_said_to_be_missing(tmp_path: Path) -> None:
     runtime = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
     has = runtime.manifest.operators[0]
-    host = FakeRunner.of(Completed(1, f"Following ops cannot be found: [{has}]."))
+    host = FakeRunner.of(Completed(1, f"this runtime lacks operators of the model: {has}"))
     with pytest.raises(VerificationError) as caught:
         run_model(runtime, tmp_path / "m.ptl", [], scratch=tmp_path, host=LocalHost(runner=host))
-    assert "lacks" not in caught.value.message
+    assert "lacks 1 operators" not in caught.value.message
