@@ -27,6 +27,8 @@ _FLAG_VARIABLES = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "ASMFLAGS", "CPA
 """Variables of the environment that would change the bytes behind the plan's back."""
 
 
+_SERVED = "sccache"
+"""Its server outlives builds, and would keep using the folder for temporary files of one."""
 _OTHER_CACHE = "choose another cache with BUILDER_CACHE=<folder>; the next run continues"
 
 
@@ -215,16 +217,20 @@ def _native_build(
         room = f", {launcher.jobs} at once" if launcher.jobs and not jobs else ""
         progress.note(f"compiling through {launcher.name}{room}")
         jobs = jobs or launcher.jobs
+    layout = Layout.of(cache_folder(), plan)
+    runner = Runner.inherit().without(*_FLAG_VARIABLES)
+    if launcher is None or launcher.name != _SERVED:
+        runner = runner.with_environment(TMPDIR=str(layout.scratch))
     return NativeBuild(
         plan=plan,
         tree=locate_sources(progress=progress),
         features=_locate_features(plan, progress),
         headers=_locate_headers(plan),
         toolchain=toolchain,
-        layout=Layout.of(cache_folder(), plan),
+        layout=layout,
         runtime=data_folder("cmake") / "runtime",
         index_files=_find_indexes(plan),
-        runner=Runner.inherit().without(*_FLAG_VARIABLES),
+        runner=runner,
         progress=progress,
         jobs=jobs,
     )

@@ -99,6 +99,11 @@ class Layout:
         return self.root / "sdk"
 
     @property
+    def scratch(self) -> Path:
+        """Temporary files of tools; each run begins with none."""
+        return self.root / "tmp"
+
+    @property
     def plan(self) -> Path:
         """What belongs to one operator list."""
         return self.root / "plans" / self.plan_key

@@ -41,6 +41,8 @@ def prepare(build: NativeBuild) -> UnitGraph:
             hint="free some space, or choose another disk with BUILDER_CACHE=<folder>",
         )
     _remove_leftovers(layout.root)
+    shutil.rmtree(layout.scratch, ignore_errors=True)
+    layout.scratch.mkdir(parents=True)
     if not _is_configured(build):
         _configure(build)
     link_folder(layout.source, os.path.relpath(build.tree.root, layout.root))

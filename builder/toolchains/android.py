@@ -120,6 +120,7 @@ def _list_libraries(ndk: Ndk, facts: AndroidFacts) -> tuple[Path, ...]:
 def _probe(runner: Runner, toolchain: Toolchain, ndk: Ndk) -> None:
     """Links a small library that throws, as the runtime does."""
     with scratch_folder() as name:
+        runner = runner.with_environment(TMPDIR=str(name))
         source = name / "probe.cpp"
         source.write_text(_PROBE)
         clang = (str(toolchain.cxx.path), *toolchain.system_flags, "-std=c++17", "-fPIC")

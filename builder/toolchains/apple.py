@@ -139,6 +139,7 @@ def probe(runner: Runner, toolchain: Toolchain, facts: AppleFacts) -> None:
     """Links a small library that throws, as the runtime does; ToolchainError where that fails."""
     simulator = int(facts.sdk == "iphonesimulator")
     with scratch_folder() as name:
+        runner = runner.with_environment(TMPDIR=str(name))
         source = name / "probe.cpp"
         source.write_text(_PROBE.format(simulator=simulator))
         clang = (str(toolchain.cxx.path), *toolchain.system_flags, "-std=c++17")

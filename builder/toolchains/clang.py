@@ -107,6 +107,7 @@ def find_bitcode(
     if major < _FAT_OBJECTS_SINCE:
         return Bitcode.BESIDE
     with scratch_folder() as name:
+        runner = runner.with_environment(TMPDIR=str(name))
         source, compiled = name / "probe.c", name / "probe.o"
         source.write_text("int probed(void) { return 1; }\n")
         clang, inside = (str(compiler.path), *flags, "-fPIC"), Bitcode.INSIDE

@@ -147,7 +147,7 @@ def probe_compiler(runner: Runner, compiler: Tool, linker: Tool, target: Target)
         clang = (str(compiler.path), *describe_system(target), "-std=c++17")
         linked = ("-fPIC", "-shared", "-static-libstdc++", f"--ld-path={linker.path}")
         build = (*clang, *linked, str(source), "-o", str(folder / "probe.so"))
-        completed = runner.run(build)
+        completed = runner.with_environment(TMPDIR=str(folder)).run(build)
         if completed.returncode != 0:
             said = "\n".join(f"  | {line}" for line in completed.output.splitlines()[-10:])
             raise ToolchainError(

@@ -182,6 +182,7 @@ def test_what_killed_runs_left_is_removed(build):
         root / "plans/old/unstripped/libtorchlite.so.tmp1a2b3c4",
         root / "plans/old/.builder-tmp-file_123",
         root / "objects/size/c10/a.cpp-1a2b.o.tmp",
+        root / "tmp/abi-check-65f881.o",
     )
     kept = root / "objects/size/c10/a.cpp.o", root / "plans/old/unstripped/libtorchlite.so"
     for path in (*left, *kept):
