@@ -23,15 +23,18 @@ def mutate_value(value: Any, rng: random.Random) -> Any:
 
 
 def walk(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yields container and key of all parts; of long lists, some."""
+    """Yields container and key of all parts, of shared ones once; of long lists, some."""
     waiting = [value]
+    seen = set()
     while waiting:
         container = waiting.pop()
         keys = list(container) if isinstance(container, dict) else range(min(len(container), 200))
         for key in keys:
             yield container, key
-            if isinstance(container[key], dict | list):
-                waiting.append(container[key])
+            part = container[key]
+            if isinstance(part, dict | list) and id(part) not in seen:
+                seen.add(id(part))
+                waiting.append(part)
 
 
 def _change(container: Any, key: Any, places: list[tuple[Any, Any]], rng: random.Random) -> None:
@@ -48,7 +51,9 @@ def _change(container: Any, key: Any, places: list[tuple[Any, Any]], rng: random
         case 3:
             container[key] = _nest(old, rng)
         case 4 if isinstance(container, list):
-            container[key : key + 1] = [old] * rng.choice((2, 3, 1000))
+            # Groups of groups of groups would be more than memory holds.
+            most = 3 if isinstance(old, dict | list) else 1000
+            container[key : key + 1] = [old] * rng.choice((2, 3, most))
         case _:
             container[key] = _replace(old, rng)
 
