@@ -74,9 +74,14 @@ class Group:
 InputSpec: TypeAlias = TensorSpec | Number | Group
 
 
-def parse_input(text: str) -> InputSpec:
-    """Returns the input that `text` describes; ConfigurationError when it describes none."""
-    if len(text) > _LONGEST:
+def parse_input(text: str, *, most: int = _LONGEST) -> InputSpec:
+    """Returns the input that `text` describes; ConfigurationError when it describes none.
+
+    Args:
+        text: as Python writes it, e.g. `(float32[1,3], {'scale': 2})`.
+        most: characters that it may have.
+    """
+    if len(text) > most:
         raise ConfigurationError(f"not an input: {len(text):,} characters", hint=_HINT)
     try:
         with warnings.catch_warnings():

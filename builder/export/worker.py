@@ -143,7 +143,7 @@ def _to_tensor(dtype: str, shape: Iterable[int], data: bytes) -> Tensor:
 
 
 def _parse_specs(structure: str) -> tuple[InputSpec, ...]:
-    spec = parse_input(structure)
+    spec = parse_input(structure, most=_ANY_SIZE)
     assert isinstance(spec, Group)
     return spec.items
 
