@@ -1,8 +1,7 @@
 """Lite files that are wrong in one way each, made of a model with loops, attributes and tensors.
 
 Each is a kind of damage that once crashed a runtime, read memory that is not its own, or never
-ended; tests/native/test_hostile.py runs them. The model is `control_flow` of
-tests/native/models.py.
+ended; tests/native/test_hostile.py runs them. The model is `loops` of tests/fuzz/models.py.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ REFUSED, FAILED = "refused", "failed"
 DEEP = 300_000
 FAR = 100_000
 _APPEND = 15
-"""Place of `aten::append.t` among forward's operators."""
+_SET_ITEM = 17
+"""Places of `aten::append.t` and `aten::_set_item.str` among forward's operators."""
 Edit = Callable[["File"], None]
 
 
@@ -222,7 +222,8 @@ CASES: dict[str, tuple[Edit, str]] = {
     "register -1 for storing": (_operand("STORE", -1), REFUSED),
     "registers beyond the last": (_operand("STOREN", 1, 60_000), REFUSED),
     "type 100000": (_operand("DICT_CONSTRUCT", FAR), REFUSED),
-    "attribute 100000": (_operand("GET_ATTR", FAR), FAILED),
+    "attribute 1000": (_operand("GET_ATTR", 1000), FAILED),
+    "attribute 100000": (_operand("GET_ATTR", FAR), REFUSED),
     "attribute -1": (_operand("GET_ATTR", -1), REFUSED),
     "attribute 2^31 - 1 to set": (_first("SET_ATTR", 2**31 - 1), REFUSED),
     "jump far": (_operand("JMP", FAR), REFUSED),
@@ -234,7 +235,7 @@ CASES: dict[str, tuple[Edit, str]] = {
     "list of 60000": (_operand("LIST_CONSTRUCT", None, 60_000), REFUSED),
     "dict of 60000": (_operand("DICT_CONSTRUCT", None, 60_000), REFUSED),
     "tuple of 60000": (_operand("TUPLE_CONSTRUCT", 60_000), REFUSED),
-    "operator on an empty stack": (_first("OP", 0), REFUSED),
+    "operator of three values where there are two": (_first("OP", _SET_ITEM), REFUSED),
     "no return": (_drop_return, REFUSED),
     "no code": (_drop_code, REFUSED),
     "tuples nested by a loop": (
@@ -247,7 +248,13 @@ CASES: dict[str, tuple[Edit, str]] = {
     ),
     "a list that holds itself": (
         _begin(
-            *(("LIST_CONSTRUCT", 3, 0), ("STORE", 5, 0), ("LOAD", 5, 0), ("LOAD", 5, 0)),
+            *(
+                ("STOREN", 1, 2),
+                ("LIST_CONSTRUCT", 3, 0),
+                ("STORE", 5, 0),
+                ("LOAD", 5, 0),
+                ("LOAD", 5, 0),
+            ),
             *(("OP", _APPEND, 0), ("RET", 0, 0)),
         ),
         FAILED,

@@ -29,6 +29,7 @@ INPUTS = {
     "upscaling": "forward t float32 4 1 3 4 4",
     "dynamic": "forward t float32 2 2 8",
     "stateful": "forward t float32 1 4 i 2",
+    "loops": "forward t float32 2 3 8",
     "control_flow": "forward t float32 2 3 8",
     "identity": "forward t float32 2 3 8",
     "scaling": "forward t float32 2 3 8",
@@ -101,12 +102,15 @@ def make_modules() -> dict[str, Any]:
     dynamic = torch.ao.quantization.quantize_dynamic(
         classes.Dynamic().eval(), {torch.nn.Linear}, dtype=torch.qint8
     )
+    loops = native.control_flow()
+    loops.linear = classes.Shift()
     return {
         "mobile": optimize_for_mobile(mobile),
         "upscaling": optimize_for_mobile(upscaling),
         "dynamic": torch.jit.script(dynamic),
         "stateful": torch.jit.script(classes.Stateful().eval()),
         "control_flow": torch.jit.script(native.control_flow()),
+        "loops": torch.jit.script(loops),
         "nested": torch.jit.script(native.nested()),
         "everything": torch.jit.script(native.everything()),
     }

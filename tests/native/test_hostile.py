@@ -8,8 +8,8 @@ pytestmark = [pytest.mark.torch, pytest.mark.host]
 SERVED = {
     "mobile": "built",
     "mobile_flatbuffer": "built",
-    "control_flow": "built",
-    "control_flow_flatbuffer": "built",
+    "loops": "built",
+    "loops_flatbuffer": "built",
     "quantised": "built_quantised",
     "quantised_flatbuffer": "built_quantised",
 }
@@ -69,14 +69,14 @@ def test_mutated_models_end_in_a_status(host_of, targets, tmp_path, name):
 
 @pytest.mark.parametrize("case", hostile.CASES)
 def test_each_kind_of_damage_is_told(host_of, targets, tmp_path, case):
-    target = targets["control_flow"]
+    target = targets["loops"]
     content = hostile.make(case, target.path.read_bytes())
     (outcome,) = judge(host_of(target.name), target, tmp_path, [content])
     assert outcome.verdict == hostile.CASES[case][1], outcome.detail
 
 
 def test_a_flatbuffer_without_any_one_field_ends_in_a_status(host_of, targets, tmp_path):
-    target = targets["control_flow_flatbuffer"]
+    target = targets["loops_flatbuffer"]
     files = list(hostile.without_fields(target.path.read_bytes()))
     outcomes = judge(host_of(target.name), target, tmp_path, files)
     assert len(outcomes) > 50

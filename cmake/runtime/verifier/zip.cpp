@@ -64,7 +64,8 @@ bool Zip::has(const std::string& name) {
 
 bool Zip::has_any(const char* part) {
   for (mz_uint i = 0; i < mz_zip_reader_get_num_files(&archive_); i++) {
-    const std::string_view name = describe(i).m_filename;
+    const auto found = describe(i);
+    const std::string_view name = found.m_filename;
     // The folder is no part of a record's name.
     if (name.size() > folder_.size() && name.find(part, folder_.size()) != std::string_view::npos) {
       return true;
