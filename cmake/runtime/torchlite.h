@@ -110,7 +110,8 @@ TORCHLITE_API torchlite_status torchlite_load(const char* path, torchlite_module
 TORCHLITE_API torchlite_status
 torchlite_load_buffer(const void* data, size_t size, torchlite_module** module);
 
-/* Runs forward(). inputs: count tensors, read during the call only. On success *result is set and
+/* Runs forward(). inputs: count tensors, used during the call only. A model whose operators work in place on
+ * an input (x.add_(1)) writes into its memory, so that has to be writable. On success *result is set and
  * must be given to torchlite_result_free(). */
 TORCHLITE_API torchlite_status torchlite_forward(
     torchlite_module* module,

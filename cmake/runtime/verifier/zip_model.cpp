@@ -55,10 +55,12 @@ class ZipModel final : public Records {
     if (setting_.count(name) > 0 || has_custom_setstate(name)) {
       return;
     }
-    if (state.kind != Kind::Dict && name.find("torch.classes.") != std::string::npos) {
-      throw Fault("the model needs the custom class " + name + ", which this runtime lacks");
+    if (state.kind != Kind::Dict) {
+      const bool custom = name.find("torch.classes.") != std::string::npos;
+      throw Fault(
+          custom ? "the model needs the custom class " + name + ", which this runtime lacks"
+                 : "the model has a value of class " + name + ", an Enum perhaps, which no runtime reads");
     }
-    require(state.kind == Kind::Dict, "an object has no attributes");
     std::string attributes = "(";
     const Items items(state);
     for (size_t i = 0; i < items.size(); i += 2) {
