@@ -5,6 +5,7 @@ Each mutation is a function of the format, the seed and its number, so a finding
 
 from __future__ import annotations
 
+import faulthandler
 import hashlib
 import json
 import mmap
@@ -140,6 +141,7 @@ def _become_worker(
     code = 1
     try:
         signal.signal(signal.SIGPROF, _stop)
+        faulthandler.disable()  # pytest's would tell a crash that is meant to be found
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         warnings.simplefilter("ignore")
         with results.open("w") as stream:
