@@ -143,8 +143,10 @@ public class ValuesTest {
 
   @Test
   public void wrongArgumentsAreRefused() {
-    assertRefused("argument", () -> module.forward(IValue.from(1L), IValue.from(2L)));
-    assertRefused("got None", module::forward);
+    assertRefused(
+        "takes 1 input, given are 2", () -> module.forward(IValue.from(1L), IValue.from(2L)));
+    assertRefused("takes 1 input, given are 0", module::forward);
+    assertRefused("input 0 is int", () -> module.forward(IValue.from(1L)));
     assertRefused("null", () -> module.forward((IValue) null));
     assertRefused("null", () -> module.forward((IValue[]) null));
     assertRefused("null", () -> module.runMethod(null));

@@ -13,7 +13,7 @@ from builder import api
 from builder.api import planning
 from builder.core.accelerators import Accelerator
 from builder.core.units import TranslationUnit, UnitGraph
-from builder.native import building
+from builder.native import preparing
 from builder.system.progress import Silent
 
 from .conftest import ABI
@@ -104,7 +104,7 @@ def program(folder):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(planning, "plan_build", plan_build)
-        patch.setattr(building, "add_accelerators", add_device)
+        patch.setattr(preparing, "add_accelerators", add_device)
         request, target = api.BuildRequest(inputs=(model,)), api.locate_target(ABI)
         built = api.build_runtime(request, target, folder, progress=Silent())
     (folder / "program.c").write_text(PROGRAM)
