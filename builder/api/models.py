@@ -115,17 +115,17 @@ def _read_any_model(path: Path, torchscript: Limits | None) -> ModelInfo:
 
 def _read_torchscript(path: Path, limits: Limits) -> ModelInfo:
     import hashlib
-    import tempfile
     from dataclasses import replace
 
     from builder.core.model import ModelFormat
     from builder.errors import BuilderError
     from builder.export.interpreter import Interpreter
     from builder.models.reading import read_model
+    from builder.system.scratch import scratch_folder
 
     content = path.read_bytes()
-    with tempfile.TemporaryDirectory() as folder:
-        lite = Path(folder, path.name)
+    with scratch_folder() as folder:
+        lite = folder / path.name
         try:
             lite.write_bytes(Interpreter(limits, confined=True).convert(content))
             info = read_model(lite)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from builder.system.process import Runner
 from builder.system.progress import Progress
 from builder.system.reference_headers import reference_path
 from builder.system.references import read_reference
+from builder.system.scratch import scratch_folder
 from builder.verify.coverage import build_hint, check_served, find_missing_operators
 from builder.verify.hosts import Host, open_host
 from builder.verify.located import Runtime, locate_runtime
@@ -73,7 +73,7 @@ def verify_model(
     check_served(info, runtime.manifest, model=request.model)
     with (
         open_host(runtime, runner, via=request.via) as host,
-        tempfile.TemporaryDirectory(prefix="builder-verify-") as scratch,
+        scratch_folder() as scratch,
     ):
         # Before anything runs the model: torch has operators that no runtime should have.
         _check_operators(request.model, info, runtime, host)
@@ -83,7 +83,7 @@ def verify_model(
             runtime,
             request.model,
             expectation.inputs,
-            scratch=Path(scratch),
+            scratch=scratch,
             host=host,
             structure=expectation.structure,
             repeat=request.repeat,

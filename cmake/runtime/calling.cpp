@@ -2,6 +2,7 @@
 
 #include "lite_module.h"
 #include "refusal.h"
+#include "verifier/fault.h"
 
 #include <ATen/core/Dict.h>
 #include <ATen/core/List.h>
@@ -14,8 +15,7 @@ namespace torchlite {
 
 namespace {
 
-// What an app can walk through, and destroy, without a stack of its own.
-constexpr int max_depth = 128;
+// What an app can walk through, and hold.
 constexpr size_t max_values = 1 << 22;
 
 const char* name_of(c10::TypeKind kind) {
@@ -156,7 +156,7 @@ std::string describe_subject(const at::Tensor& tensor, const std::vector<c10::IV
 
 // Refuses results that run time nested too deeply, or that share values beyond all bounds.
 void check_result(const c10::IValue& value, int above, size_t& left) {
-  if (above > max_depth || left == 0) {
+  if (above > verifier::max_depth || left == 0) {
     throw std::runtime_error("the model's result is nested too deeply, or too large");
   }
   left--;

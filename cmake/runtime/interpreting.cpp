@@ -1,6 +1,7 @@
 #include "interpreting.h"
 
 #include "lite_module.h"
+#include "verifier/fault.h"
 #include "verifier/instructions.h"
 
 #include <algorithm>
@@ -11,23 +12,14 @@ namespace torchlite {
 
 namespace {
 
+using verifier::require;
+
 constexpr size_t max_frames = 128;
 constexpr size_t max_stack = 1 << 20;
-constexpr int max_levels = 128;
 constexpr size_t max_looked_at = 1 << 20;
 constexpr size_t max_new_attributes = 4096; // which a __setstate__ may add
 
 std::atomic<uint64_t> step_limit{0};
-
-[[noreturn]] void refuse(const char* why) {
-  throw std::runtime_error(std::string("the model is damaged: ") + why);
-}
-
-void require(bool truth, const char* why) {
-  if (!truth) {
-    refuse(why);
-  }
-}
 
 // Upstream would add attributes up to any number.
 void check_set(const c10::IValue& object, size_t slot) {
@@ -46,7 +38,7 @@ void check_get(const c10::IValue& object, size_t slot) {
 // Whether a value holds values in more levels than upstream's recursion over their types can take. Counts
 // what is looked at: run time may share values beyond all bounds.
 bool is_deep(const c10::IValue& value, int above, size_t& left) {
-  if (above > max_levels || left == 0) {
+  if (above > verifier::max_depth || left == 0) {
     return true;
   }
   left--;

@@ -2,6 +2,7 @@
 
 #include "lite_module.h"
 #include "source.h"
+#include "verifier/fault.h"
 #include "verifier/verifier.h"
 
 #include <c10/core/impl/alloc_cpu.h>
@@ -55,7 +56,7 @@ Module load(const Source& source, ExtraFiles& extra) {
 [[noreturn]] void refuse_load();
 
 void refuse_load() {
-  throw std::runtime_error("the model is damaged: what it holds does not fit together");
+  verifier::refuse("what it holds does not fit together");
 }
 
 Module load_module(const std::string& path, ExtraFiles& extra) {

@@ -30,10 +30,11 @@ inline void require(bool truth, const char* what) {
 constexpr int max_depth = 128;
 constexpr int max_type_depth = 64;
 
-// Steps that a file of some size may cost: files refer to one value many times, and each use counts.
+// Steps that a file, or a pickle in it, of some size in bytes may cost: files refer to one value many times,
+// and each use counts.
 class Budget {
  public:
-  explicit Budget(uint64_t steps) : left_(steps) {}
+  explicit Budget(uint64_t size) : left_(steps_per_byte * size + steps_at_least) {}
 
   void spend(uint64_t steps) {
     require(steps <= left_, "it refers to the same values more often than a model does");
@@ -41,6 +42,9 @@ class Budget {
   }
 
  private:
+  static constexpr uint64_t steps_per_byte = 16;
+  static constexpr uint64_t steps_at_least = 100000;
+
   uint64_t left_;
 };
 

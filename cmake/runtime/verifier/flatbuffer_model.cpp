@@ -18,8 +18,6 @@ namespace fb = torch::jit::mobile::serialization;
 using fb::IValueUnion;
 using fb::TypeType;
 
-constexpr uint64_t steps_per_byte = 16;
-constexpr uint64_t steps_at_least = 100000;
 constexpr const char* absent = "a table lacks a field";
 constexpr const char* outside = "an index leads outside of its table";
 
@@ -34,7 +32,7 @@ const T& need(const T* field) {
 class FlatbufferModel {
  public:
   FlatbufferModel(const fb::Module& module, size_t size)
-      : module_(module), budget_(steps_per_byte * size + steps_at_least) {}
+      : module_(module), budget_(size) {}
 
   void check() {
     check_versions();

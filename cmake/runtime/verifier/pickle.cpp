@@ -314,32 +314,31 @@ void Pickle::append(size_t first) {
 }
 
 void Pickle::read_global() {
+  struct Known {
+    std::string_view module, name;
+    Builder builder;
+  };
+  static constexpr Known table[] = {
+      {"torch.jit._pickle", "build_intlist", IntList},
+      {"torch.jit._pickle", "build_tensorlist", TensorList},
+      {"torch.jit._pickle", "build_doublelist", FloatList},
+      {"torch.jit._pickle", "build_boollist", BoolList},
+      {"torch.jit._pickle", "restore_type_tag", TypeTag},
+      {"torch._utils", "_rebuild_tensor_v2", PlainTensor},
+      {"torch._utils", "_rebuild_qtensor", QuantisedTensor},
+      {"builtins", "complex", Complex},
+      {"collections", "OrderedDict", OrderedDict},
+      {"torch", "device", Device},
+  };
   const std::string_view module = line();
   const std::string_view name = line();
-  const auto is = [&](std::string_view other, std::string_view wanted) {
-    return module == other && name == wanted;
-  };
-  if (is("torch.jit._pickle", "build_intlist")) {
-    push(Kind::Global, IntList);
-  } else if (is("torch.jit._pickle", "build_tensorlist")) {
-    push(Kind::Global, TensorList);
-  } else if (is("torch.jit._pickle", "build_doublelist")) {
-    push(Kind::Global, FloatList);
-  } else if (is("torch.jit._pickle", "build_boollist")) {
-    push(Kind::Global, BoolList);
-  } else if (is("torch.jit._pickle", "restore_type_tag")) {
-    push(Kind::Global, TypeTag);
-  } else if (is("torch._utils", "_rebuild_tensor_v2")) {
-    push(Kind::Global, PlainTensor);
-  } else if (is("torch._utils", "_rebuild_qtensor")) {
-    push(Kind::Global, QuantisedTensor);
-  } else if (is("builtins", "complex")) {
-    push(Kind::Global, Complex);
-  } else if (is("collections", "OrderedDict")) {
-    push(Kind::Global, OrderedDict);
-  } else if (is("torch", "device")) {
-    push(Kind::Global, Device);
-  } else if (const int64_t dtype = find_dtype(name); module == "torch" && dtype >= 0) {
+  for (const Known& known : table) {
+    if (module == known.module && name == known.name) {
+      push(Kind::Global, known.builder);
+      return;
+    }
+  }
+  if (const int64_t dtype = find_dtype(name); module == "torch" && dtype >= 0) {
     push(Kind::Dtype, dtype);
   } else if (const int64_t scheme = find_scheme(name); module == "torch" && scheme >= 0) {
     push(Kind::Int, scheme);

@@ -14,9 +14,6 @@ namespace torchlite {
 namespace verifier {
 namespace {
 
-constexpr uint64_t steps_per_byte = 16;
-constexpr uint64_t steps_at_least = 100000;
-
 // One row of a table: (name, value); refuses another name.
 const Node& field(const Node& table, size_t index, std::string_view name) {
   const Items row = items_of(items_of(table, index + 1)[index], 2);
@@ -35,7 +32,7 @@ class ZipModel final : public Records {
           "this is not a file for the lite interpreter, as it has no bytecode: builder export makes one");
     }
     const std::string text = zip_.read("bytecode.pkl");
-    Budget budget(steps_per_byte * text.size() + steps_at_least);
+    Budget budget(text.size());
     folder_ = zip_.has_any("bytecode/") ? "bytecode/" : "constants/";
     Pickle pickle(text, *this, budget);
     check_methods(pickle.read(), budget);
@@ -189,7 +186,7 @@ class ZipModel final : public Records {
 
   void check_data() {
     const std::string text = zip_.read("data.pkl");
-    Budget budget(steps_per_byte * text.size() + steps_at_least);
+    Budget budget(text.size());
     folder_ = "data/";
     Pickle pickle(text, *this, budget);
     require(pickle.read().kind == Kind::Object, "its data is no module");
