@@ -18,7 +18,8 @@ DEEP = 300_000
 FAR = 100_000
 _APPEND = 15
 _SET_ITEM = 17
-"""Places of `aten::append.t` and `aten::_set_item.str` among forward's operators."""
+_REMAINDER = 1
+"""Places of `aten::append.t`, `_set_item.str` and `remainder.int` among forward's operators."""
 Edit = Callable[["File"], None]
 
 
@@ -212,6 +213,37 @@ def _drop_attributes(file: File) -> None:
     file.state.items[1].items.clear()
 
 
+def _call(name: str, overload: str, *constants: int) -> Edit:
+    """Forward begins with a call of another operator: on its tensor, then on constants."""
+
+    def edit(file: File) -> None:
+        operators, table = file.table("operators").items[1], file.table("constants").items[1]
+        place = len(operators.items)
+        operators.items.append(Node("tuple", [name, overload, 1 + len(constants)]))
+        loads = [("LOADC", len(table.items) + i, 0) for i in range(len(constants))]
+        table.items += constants
+        kept = (("STOREN", 1, 2), ("LOAD", 2, 0))
+        _begin(*(*kept, *loads, ("OP", place, 0), ("DROP", 0, 0), ("LOAD", 1, 0), ("LOAD", 2, 0)))(
+            file
+        )
+
+    return edit
+
+
+def _divide(left: int, right: int) -> Edit:
+    """Forward begins with `left % right`."""
+
+    def edit(file: File) -> None:
+        table = file.table("constants").items[1]
+        first = len(table.items)
+        table.items += [left, right]
+        _begin(
+            *(("LOADC", first, 0), ("LOADC", first + 1, 0), ("OP", _REMAINDER, 0), ("DROP", 0, 0))
+        )(file)
+
+    return edit
+
+
 CASES: dict[str, tuple[Edit, str]] = {
     "operator 100000": (_operand("OP", FAR), REFUSED),
     "operator -1": (_operand("OP", -1), REFUSED),
@@ -260,6 +292,10 @@ CASES: dict[str, tuple[Edit, str]] = {
         FAILED,
     ),
     "a stack that grows": (_begin(("LOADC", 0, 0), ("JMP", -1, 0)), REFUSED),
+    "dtype -1": (_call("aten::sum", "", -1), FAILED),
+    "dtype 1000": (_call("aten::sum", "", 1000), FAILED),
+    "a division by zero": (_divide(7, 0), FAILED),
+    "the lowest integer by -1": (_divide(-(2**63), -1), "ran"),
     "2^31 - 1 registers": (_field("register_size", 2**31 - 1), REFUSED),
     "-1 registers": (_field("register_size", -1), REFUSED),
     "no register": (_field("register_size", 0), REFUSED),
