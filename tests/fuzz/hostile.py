@@ -173,6 +173,12 @@ def _cut_record(file: File) -> None:
     file.set_record(place, file.entries[place].content[:-1])
 
 
+def _make_folder(file: File) -> None:
+    """Its entry says, by an attribute of DOS, that it is a folder: nothing is unpacked."""
+    entry = file.entries[file.storage_record]
+    file.entries[file.storage_record] = replace(entry, lies={"attributes": 0x10})
+
+
 def _damage_record(file: File) -> None:
     """It says that it is packed, and is not."""
     entry = file.entries[file.storage_record]
@@ -314,6 +320,7 @@ CASES: dict[str, tuple[Edit, str]] = {
     "storage of -1": (_resize_storage(-1), REFUSED),
     "tensor behind its record": (_leak, REFUSED),
     "record too short": (_cut_record, REFUSED),
+    "record that is a folder": (_make_folder, REFUSED),
     "record that does not unpack": (_damage_record, REFUSED),
     "no record": (_drop_record, REFUSED),
     "half a gigabyte in half a megabyte": (_compress_zeros, REFUSED),

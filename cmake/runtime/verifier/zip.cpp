@@ -30,6 +30,8 @@ Zip::Zip(const Source& source)
       require(
           found.m_uncomp_size <= left && found.m_comp_size <= source.size(),
           "it unpacks to much more than its size");
+      // Folders are not unpacked: the memory for such a record would stay what it was.
+      require(!found.m_is_directory || found.m_uncomp_size == 0, "a record is a folder");
       left -= found.m_uncomp_size;
       if (i == 0) {
         folder_ = found.m_filename;

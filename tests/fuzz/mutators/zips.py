@@ -30,7 +30,7 @@ class Entry:
     content: bytes
     method: int = 0
     lies: dict[str, int] = field(default_factory=dict)
-    """Of flags, crc, packed, unpacked, offset, version, method_said."""
+    """Of flags, crc, packed, unpacked, offset, version, method_said, attributes."""
 
 
 def unpack(data: bytes) -> list[Entry]:
@@ -66,6 +66,7 @@ def pack(entries: Sequence[Entry], *, end_lies: dict[str, int] | None = None) ->
             "offset": len(body),
             "version": 20,
             "method_said": entry.method,
+            "attributes": 0,
         }
         told |= entry.lies
         fields = [
@@ -74,7 +75,8 @@ def pack(entries: Sequence[Entry], *, end_lies: dict[str, int] | None = None) ->
             len(entry.name),
         ]
         body += _LOCAL.pack(b"PK\3\4", *fields, 0) + entry.name + packed
-        central += _CENTRAL.pack(*(b"PK\1\2", 20, *fields, 0, 0, 0, 0, 0, told["offset"] % 2**32))
+        places = (told["attributes"] % 2**32, told["offset"] % 2**32)
+        central += _CENTRAL.pack(*(b"PK\1\2", 20, *fields, 0, 0, 0, 0, *places))
         central += entry.name
     end = {"count": len(entries), "size": len(central), "start": len(body)} | (end_lies or {})
     count = end["count"] % 2**16
