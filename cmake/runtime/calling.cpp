@@ -191,7 +191,7 @@ c10::IValue call_method(
     throw std::runtime_error(
         describe_subject(unfit.tensor, arguments) + unfit.what() + describe_call(method, arguments));
   } catch (const c10::Error& error) {
-    throw std::runtime_error(error.what_without_backtrace() + describe_call(method, arguments));
+    throw std::runtime_error(explain(error) + describe_call(method, arguments));
   }
 }
 

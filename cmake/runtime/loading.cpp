@@ -1,6 +1,7 @@
 // Loading: a model is checked before upstream's loader sees it, and both read the same bytes.
 
 #include "lite_module.h"
+#include "refusal.h"
 #include "source.h"
 #include "verifier/fault.h"
 #include "verifier/verifier.h"
@@ -64,7 +65,7 @@ Module load_module(const std::string& path, ExtraFiles& extra) {
   try {
     return load(source, extra);
   } catch (const c10::Error& error) {
-    throw std::runtime_error(path + ": " + error.what_without_backtrace());
+    throw std::runtime_error(path + ": " + explain(error));
   } catch (const std::runtime_error& error) {
     throw std::runtime_error(path + ": " + error.what());
   }

@@ -2,6 +2,16 @@
 
 namespace torchlite {
 
+std::string explain(const c10::Error& error) {
+  std::string text = error.msg();
+  for (const auto& place : error.context()) {
+    if (!place.empty()) {
+      text += " (" + place + ")";
+    }
+  }
+  return text;
+}
+
 std::string describe_tensor(const at::Tensor& tensor) {
   if (!tensor.defined()) {
     return "an undefined tensor";

@@ -19,6 +19,10 @@ class Unfit : public std::runtime_error {
 // Called by third_party/patches/0016-prepacked-shapes.patch, which declares it for itself.
 [[noreturn]] void refuse_tensor(const at::Tensor& given, const std::string& text);
 
+// The message of an error, with the places that it passed. The interpreter adds empty ones, which
+// upstream would print as " ()".
+std::string explain(const c10::Error& error);
+
 // "float32[1, 3, 224, 224]"
 std::string describe_tensor(const at::Tensor& tensor);
 

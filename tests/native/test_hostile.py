@@ -73,6 +73,7 @@ def test_each_kind_of_damage_is_told(host_of, targets, tmp_path, case):
     content = hostile.make(case, target.path.read_bytes())
     (outcome,) = judge(host_of(target.name), target, tmp_path, [content])
     assert outcome.verdict == hostile.CASES[case][1], outcome.detail
+    assert " ()" not in outcome.detail
 
 
 def test_a_flatbuffer_without_any_one_field_ends_in_a_status(host_of, targets, tmp_path):
