@@ -96,7 +96,7 @@ def built(models, tmp_path_factory):
 
 @dataclass
 class BuiltQuantised:
-    """A runtime of QNNPACK's operators."""
+    """A runtime of QNNPACK's operators, and of recurrent ones."""
 
     out: Path
     model: Path
@@ -104,7 +104,7 @@ class BuiltQuantised:
     packed: dict
     """Modules of a few operators and the sizes of their input, by name."""
     files: dict
-    """The files of `packed`."""
+    """The files of `packed`, and two of recurrent operators."""
 
     @property
     def root(self):
@@ -123,7 +123,9 @@ def built_quantised(tmp_path_factory):
         name: packed_models.save(module, sizes, folder / f"{name}.ptl")
         for name, (module, sizes) in packed.items()
     }
-    # test_hostile.py mutates this one.
-    committed = HERE.parent / "data/models/quantised.ptl"
-    run_builder("build", model, committed, *files.values(), "--abi", ABI, "-o", folder / "out")
+    files["states"] = packed_models.save_unchecked(packed_models.UnevenStates(), folder / "s.ptl")
+    files["unpacked"] = packed_models.save_unchecked(packed_models.Unpacked(), folder / "u.ptl")
+    # test_hostile.py mutates these two.
+    committed = [HERE.parent / f"data/models/{name}.ptl" for name in ("quantised", "lstm")]
+    run_builder("build", model, *committed, *files.values(), "--abi", ABI, "-o", folder / "out")
     return BuiltQuantised(out=folder / "out", model=model, packed=packed, files=files)

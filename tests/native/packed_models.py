@@ -61,6 +61,30 @@ def make_quantised_models() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
     }
 
 
+class UnevenStates(nn.Module):
+    """An LSTM of two layers whose cell state is of one: PyTorch itself reads what is not there."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Takes inputs of [5, 1, 4]."""
+        states = [torch.zeros(2, 1, 3), torch.zeros(1, 1, 3)]
+        weights = [torch.zeros(12, size) for size in (4, 3, 3, 3)]
+        return torch.lstm(x, states, weights, False, 2, 0.0, False, False, False)[0]
+
+
+class Unpacked(nn.Module):
+    """A packed sequence back in its padded form; its input is the sizes of the batches."""
+
+    def forward(self, sizes: torch.Tensor) -> torch.Tensor:
+        """Takes at most five numbers, which do not grow."""
+        return torch._pad_packed_sequence(torch.ones(5, 1), sizes, False, 0.0, 0)[0]
+
+
+def save_unchecked(module: nn.Module, path: Path) -> Path:
+    """Writes the lite file of a module that is not run."""
+    torch.jit.script(module.eval())._save_for_lite_interpreter(str(path))
+    return path
+
+
 def save(module: nn.Module, sizes: tuple[int, ...], path: Path) -> Path:
     """Writes the optimised lite file of a module."""
     traced = torch.jit.trace(module.eval(), torch.zeros(sizes))

@@ -12,6 +12,8 @@ SERVED = {
     "loops_flatbuffer": "built",
     "quantised": "built_quantised",
     "quantised_flatbuffer": "built_quantised",
+    "lstm": "built_quantised",
+    "lstm_flatbuffer": "built_quantised",
 }
 """Models to mutate, and which of the session's runtimes can run them."""
 MUTATIONS = 300

@@ -341,3 +341,32 @@ def test_it_runs_with_the_threads_that_there_are(built, there_are, tmp_path):
     )
     assert said.returncode == 0, said.stderr
     assert output == wanted
+
+
+def test_states_of_different_layers_are_refused(quantised, tmp_path):
+    text = "lstm: the two hidden states are of 2 and 1 layers"
+    check_refusal(quantised, "states", "float32", (5, 1, 4), text, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "text"),
+    [
+        ((), "a packed sequence has at least one batch size"),
+        ((2, 3), "the batch sizes of a packed sequence do not decrease"),
+        ((3, -1, 1), "the batch sizes of a packed sequence do not decrease"),
+    ],
+)
+def test_batches_that_grow_are_refused(quantised, sizes, text, tmp_path):
+    root, _, files = quantised
+    data = struct.pack(f"<{len(sizes)}q", *sizes)
+    said, _ = run(root, files["unpacked"], "int64", (len(sizes),), tmp_path / "run", data=data)
+    assert said.returncode == 1, (said.returncode, said.stdout)
+    assert text in said.stderr
+
+
+def test_batches_that_shrink_are_padded(quantised, tmp_path):
+    root, _, files = quantised
+    data = struct.pack("<3q", 2, 2, 1)
+    said, output = run(root, files["unpacked"], "int64", (3,), tmp_path / "run", data=data)
+    assert said.returncode == 0, said.stderr
+    assert struct.unpack("<6f", output) == (1, 1, 1, 1, 1, 0)
