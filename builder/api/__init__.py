@@ -1,91 +1,140 @@
-"""The use-cases: stages meet here, and only here."""
+"""The use-cases: stages meet here, and only here.
+
+A name's module is imported when the name is first used, so that a command loads only what it needs:
+`builder ops` starts without what builds, packages and measures.
+"""
 
 from __future__ import annotations
 
-from builder.api.accelerators import choose_accelerators, refuse_frameworks
-from builder.api.android import AarOutcome, build_aar, refuse_unpackable
-from builder.api.apple import (
-    AppleOutcome,
-    build_apple,
-    check_xcframework,
-    refuse_duplicates,
-)
-from builder.api.building import BuildOutcome, build_runtime
-from builder.api.checking import check_libraries, check_model
-from builder.api.exporting import export_model
-from builder.api.models import list_operators, read_models, write_operators
-from builder.api.outputs import refuse_list, refuse_model, refuse_outputs, refuse_page
-from builder.api.planning import plan_build, plan_builds
-from builder.api.sizing import (
-    MeasuredRuntime,
-    measure_aar,
-    measure_runtime,
-    measure_xcframework,
-    price_set,
-    refuse_aar_excess,
-    refuse_excess,
-    refuse_slice_excess,
-    render_size_page,
-)
-from builder.api.sources import (
-    fetch_sources,
-    find_sources,
-    list_source_origins,
-    load_source_lock,
-    locate_sources,
-)
-from builder.api.toolchains import (
-    diagnose,
-    locate_target,
-    locate_targets,
-    locate_toolchain,
-)
-from builder.api.verifying import time_model, verify_model
-from builder.core.request import BuildRequest
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "AarOutcome",
-    "AppleOutcome",
-    "BuildOutcome",
-    "BuildRequest",
-    "MeasuredRuntime",
-    "build_aar",
-    "build_apple",
-    "build_runtime",
-    "check_libraries",
-    "check_model",
-    "check_xcframework",
-    "choose_accelerators",
-    "diagnose",
-    "export_model",
-    "fetch_sources",
-    "find_sources",
-    "list_operators",
-    "list_source_origins",
-    "load_source_lock",
-    "locate_sources",
-    "locate_target",
-    "locate_targets",
-    "locate_toolchain",
-    "measure_aar",
-    "measure_runtime",
-    "measure_xcframework",
-    "plan_build",
-    "plan_builds",
-    "price_set",
-    "read_models",
-    "refuse_aar_excess",
-    "refuse_duplicates",
-    "refuse_excess",
-    "refuse_frameworks",
-    "refuse_list",
-    "refuse_model",
-    "refuse_outputs",
-    "refuse_page",
-    "refuse_slice_excess",
-    "refuse_unpackable",
-    "render_size_page",
-    "time_model",
-    "verify_model",
-    "write_operators",
-]
+if TYPE_CHECKING:
+    from builder.api.accelerators import choose_accelerators as choose_accelerators
+    from builder.api.accelerators import refuse_frameworks as refuse_frameworks
+    from builder.api.android import AarOutcome as AarOutcome
+    from builder.api.android import build_aar as build_aar
+    from builder.api.android import refuse_unpackable as refuse_unpackable
+    from builder.api.apple import AppleOutcome as AppleOutcome
+    from builder.api.apple import build_apple as build_apple
+    from builder.api.apple import check_xcframework as check_xcframework
+    from builder.api.apple import refuse_duplicates as refuse_duplicates
+    from builder.api.building import BuildOutcome as BuildOutcome
+    from builder.api.building import build_runtime as build_runtime
+    from builder.api.checking import check_libraries as check_libraries
+    from builder.api.checking import check_model as check_model
+    from builder.api.exporting import export_model as export_model
+    from builder.api.exporting import refuse_model as refuse_model
+    from builder.api.models import list_operators as list_operators
+    from builder.api.models import read_models as read_models
+    from builder.api.models import refuse_list as refuse_list
+    from builder.api.models import write_operators as write_operators
+    from builder.api.outputs import refuse_outputs as refuse_outputs
+    from builder.api.planning import plan_build as plan_build
+    from builder.api.planning import plan_builds as plan_builds
+    from builder.api.sizing import MeasuredRuntime as MeasuredRuntime
+    from builder.api.sizing import measure_aar as measure_aar
+    from builder.api.sizing import measure_runtime as measure_runtime
+    from builder.api.sizing import measure_xcframework as measure_xcframework
+    from builder.api.sizing import price_set as price_set
+    from builder.api.sizing import refuse_aar_excess as refuse_aar_excess
+    from builder.api.sizing import refuse_excess as refuse_excess
+    from builder.api.sizing import refuse_page as refuse_page
+    from builder.api.sizing import refuse_slice_excess as refuse_slice_excess
+    from builder.api.sizing import render_size_page as render_size_page
+    from builder.api.sources import fetch_sources as fetch_sources
+    from builder.api.sources import find_sources as find_sources
+    from builder.api.sources import list_source_origins as list_source_origins
+    from builder.api.sources import load_source_lock as load_source_lock
+    from builder.api.sources import locate_sources as locate_sources
+    from builder.api.toolchains import diagnose as diagnose
+    from builder.api.toolchains import locate_target as locate_target
+    from builder.api.toolchains import locate_targets as locate_targets
+    from builder.api.toolchains import locate_toolchain as locate_toolchain
+    from builder.api.verifying import time_model as time_model
+    from builder.api.verifying import verify_model as verify_model
+    from builder.core.request import BuildRequest as BuildRequest
+
+_MODULES = {
+    "builder.api.accelerators": (
+        "choose_accelerators",
+        "refuse_frameworks",
+    ),
+    "builder.api.android": (
+        "AarOutcome",
+        "build_aar",
+        "refuse_unpackable",
+    ),
+    "builder.api.apple": (
+        "AppleOutcome",
+        "build_apple",
+        "check_xcframework",
+        "refuse_duplicates",
+    ),
+    "builder.api.building": (
+        "BuildOutcome",
+        "build_runtime",
+    ),
+    "builder.api.checking": (
+        "check_libraries",
+        "check_model",
+    ),
+    "builder.api.exporting": (
+        "export_model",
+        "refuse_model",
+    ),
+    "builder.api.models": (
+        "list_operators",
+        "read_models",
+        "refuse_list",
+        "write_operators",
+    ),
+    "builder.api.outputs": ("refuse_outputs",),
+    "builder.api.planning": (
+        "plan_build",
+        "plan_builds",
+    ),
+    "builder.api.sizing": (
+        "MeasuredRuntime",
+        "measure_aar",
+        "measure_runtime",
+        "measure_xcframework",
+        "price_set",
+        "refuse_aar_excess",
+        "refuse_excess",
+        "refuse_page",
+        "refuse_slice_excess",
+        "render_size_page",
+    ),
+    "builder.api.sources": (
+        "fetch_sources",
+        "find_sources",
+        "list_source_origins",
+        "load_source_lock",
+        "locate_sources",
+    ),
+    "builder.api.toolchains": (
+        "diagnose",
+        "locate_target",
+        "locate_targets",
+        "locate_toolchain",
+    ),
+    "builder.api.verifying": (
+        "time_model",
+        "verify_model",
+    ),
+    "builder.core.request": ("BuildRequest",),
+}
+_OWNERS = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Imports what is asked for; AttributeError for a name that is not of this package."""
+    if name not in _OWNERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_OWNERS[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Returns the public names, for completion."""
+    return sorted(_OWNERS)

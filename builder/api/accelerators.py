@@ -6,6 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.core.accelerators import Accelerator
+from builder.errors import ConfigurationError
+from builder.system.process import Runner
+from builder.toolchains import accelerators
+from builder.toolchains.accelerators import refuse_without_frameworks
+from builder.toolchains.apple_sdk import describe_open_sdk, find_sdk
+from builder.toolchains.xcode import find_xcode_sdk, is_mac
+
 if TYPE_CHECKING:
     from builder.core.accelerators import Accelerator
     from builder.core.targets import Target
@@ -13,8 +21,6 @@ if TYPE_CHECKING:
 
 def choose_accelerators(*, metal: bool, coreml: bool) -> tuple[Accelerator, ...]:
     """Returns what the options of the command line choose, sorted."""
-    from builder.core.accelerators import Accelerator
-
     chosen = {Accelerator.METAL: metal, Accelerator.COREML: coreml}
     return tuple(sorted(one for one, wanted in chosen.items() if wanted))
 
@@ -33,8 +39,6 @@ def refuse_frameworks(
         ConfigurationError: no target is Apple's.
         ToolchainError: there is no SDK of Apple's, or it lacks a framework.
     """
-    from builder.errors import ConfigurationError
-
     if not accelerators:
         return
     own = [target for target in targets if target.is_apple]
@@ -51,11 +55,6 @@ def refuse_frameworks(
 def _refuse_for(
     target: Target, accelerators: Sequence[Accelerator], apple_sdk: Path | None
 ) -> None:
-    from builder.system.process import Runner
-    from builder.toolchains.accelerators import refuse_without_frameworks
-    from builder.toolchains.apple_sdk import describe_open_sdk, find_sdk
-    from builder.toolchains.xcode import find_xcode_sdk, is_mac
-
     if apple_sdk is not None:
         sdk = find_sdk(apple_sdk, target)
     elif is_mac():
@@ -67,8 +66,5 @@ def _refuse_for(
 
 def list_frameworks(names: Sequence[str]) -> tuple[str, ...]:
     """Returns the frameworks of the accelerators that a manifest names; unknown names have none."""
-    from builder.core.accelerators import Accelerator
-    from builder.toolchains import accelerators
-
     known = set(Accelerator)
     return accelerators.list_frameworks(Accelerator(name) for name in names if name in known)

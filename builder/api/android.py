@@ -7,12 +7,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.api.building import link_library
+from builder.api.checking import check_package
+from builder.api.components import find_carried, find_components
+from builder.api.packaging import find_licences, list_pins, make_manifest, refuse_same_names
+from builder.api.sources import load_source_lock
+from builder.core.android import (
+    AndroidLibrary,
+    AndroidPackage,
+    JavaPart,
+    Prefab,
+    choose_coordinates,
+)
+from builder.core.plan import Interface
+from builder.packaging.android.repository import write_aar
+from builder.packaging.java import compile_library, write_javadoc
+from builder.size.measuring import measure
+from builder.system.places import data_folder
+from builder.system.process import Runner
+from builder.system.scratch import scratch_folder
+from builder.toolchains.jdk import locate_jdk
+from builder.verify.policing import refuse_violations
+
 if TYPE_CHECKING:
     from builder.api.building import BuildOutcome, LinkedRuntime
     from builder.core.android import (
         AarOptions,
         AndroidLibrary,
-        Coordinates,
         JavaPart,
         Prefab,
         WrittenAar,
@@ -44,11 +65,6 @@ def refuse_unpackable(options: AarOptions) -> None:
         ConfigurationError: coordinates that Maven cannot have, or two assets of one name.
         ToolchainError: there is no JDK.
     """
-    from builder.api.packaging import refuse_same_names
-    from builder.api.sources import load_source_lock
-    from builder.system.process import Runner
-    from builder.toolchains.jdk import locate_jdk
-
     choose_coordinates(options, load_source_lock().version)
     locate_jdk(Runner.inherit())
     refuse_same_names(options.assets, called="assets")
@@ -70,18 +86,6 @@ def build_aar(
         BuilderError: as `build_runtime`; ToolchainError without a JDK; ConfigurationError for
             coordinates that Maven cannot have; VerificationError when a library breaks a rule.
     """
-    from builder.api.building import link_library
-    from builder.api.checking import check_package
-    from builder.api.packaging import find_licences, list_pins
-    from builder.core.android import AndroidPackage
-    from builder.core.plan import Interface
-    from builder.packaging.android.repository import write_aar
-    from builder.size.measuring import measure
-    from builder.system.process import Runner
-    from builder.system.scratch import scratch_folder
-    from builder.toolchains.jdk import locate_jdk
-    from builder.verify.policing import refuse_violations
-
     if not runtimes:
         return None
     coordinates = choose_coordinates(options, runtimes[0].plan.source_version)
@@ -117,33 +121,12 @@ def build_aar(
         return AarOutcome(written=write_aar(package, output), sizes=sizes, report=report)
 
 
-def choose_coordinates(options: AarOptions, source_version: str) -> Coordinates:
-    """Returns what the AAR is called; ConfigurationError for what Maven cannot have."""
-    from builder.core.android import Coordinates, default_version
-    from builder.errors import ConfigurationError
-
-    try:
-        return Coordinates(
-            group=options.group,
-            artifact=options.artifact,
-            version=options.version or default_version(source_version),
-        )
-    except ValueError as error:
-        raise ConfigurationError(
-            str(error), hint="see --group, --artifact and --aar-version of builder build --help"
-        ) from None
-
-
 def _find_ndk(one: LinkedRuntime) -> Path | None:
     ndk = one.build.toolchain.ndk
     return ndk.root if ndk else None
 
 
 def _describe_library(one: LinkedRuntime) -> AndroidLibrary:
-    from builder.api.components import find_carried, find_components
-    from builder.api.packaging import make_manifest
-    from builder.core.android import AndroidLibrary
-
     build = one.build
     return AndroidLibrary(
         abi=build.plan.target.abi,
@@ -159,10 +142,6 @@ def _describe_library(one: LinkedRuntime) -> AndroidLibrary:
 
 
 def _compile_java(scratch: Path, jdk: Jdk, *, runner: Runner) -> JavaPart:
-    from builder.core.android import JavaPart
-    from builder.packaging.java import compile_library, write_javadoc
-    from builder.system.places import data_folder
-
     java, classes, javadoc = data_folder("java"), scratch / "classes", scratch / "javadoc"
     compile_library(java, classes, jdk, runner=runner)
     write_javadoc(java, javadoc, jdk, runner=runner)
@@ -172,8 +151,6 @@ def _compile_java(scratch: Path, jdk: Jdk, *, runner: Runner) -> JavaPart:
 
 
 def _offer_to_c(build: NativeBuild) -> Prefab:
-    from builder.core.android import Prefab
-
     toolchain = build.toolchain
     return Prefab(
         header=build.runtime / "torchlite.h",

@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from builder.api.accelerators import list_frameworks
+from builder.api.packaging import list_pins, refuse_same_names
+from builder.api.toolchains import find_sdk
+from builder.core.accelerators import Accelerator
+from builder.core.apple import FRAMEWORKS, AppleLibrary, ApplePackage, AppleSlice, default_version
+from builder.core.macho import join_architectures
+from builder.core.manifest import parse_manifest
+from builder.packaging.apple.writing import write_apple
+from builder.system.places import data_folder
+from builder.system.process import Runner
+from builder.system.scratch import scratch_folder
+from builder.toolchains.apple_facts import load_facts
+from builder.toolchains.xcode import is_mac
+from builder.verify import xcframeworks
+from builder.verify.apple_policing import AppleBinary, check_slices
+from builder.verify.policing import merge_reports, refuse_violations
 
 if TYPE_CHECKING:
     from builder.api.building import BuildOutcome
@@ -33,8 +50,6 @@ class AppleOutcome:
 
 def refuse_duplicates(options: AppleOptions) -> None:
     """Raises ConfigurationError where two resources have one name."""
-    from builder.api.packaging import refuse_same_names
-
     refuse_same_names(options.resources, called="resources")
 
 
@@ -51,16 +66,6 @@ def build_apple(
         VerificationError: a library breaks a rule.
         PackagingError: a file is missing.
     """
-    from builder.api.packaging import list_pins
-    from builder.core.apple import ApplePackage, default_version
-    from builder.packaging.apple.writing import write_apple
-    from builder.system.places import data_folder
-    from builder.system.process import Runner
-    from builder.system.scratch import scratch_folder
-    from builder.toolchains.xcode import is_mac
-    from builder.verify.apple_policing import check_slices
-    from builder.verify.policing import refuse_violations
-
     if not runtimes:
         return None
     libraries = tuple(_describe_library(runtime) for runtime in runtimes)
@@ -101,10 +106,6 @@ def check_xcframework(path: Path, *, apple_sdk: Path | None = None) -> PolicyRep
     Raises:
         ConfigurationError: it is damaged.
     """
-    from builder.verify import xcframeworks
-    from builder.verify.apple_policing import check_slices
-    from builder.verify.policing import merge_reports
-
     framework = xcframeworks.find_xcframework(path)
     if framework is None:
         return None
@@ -119,28 +120,16 @@ def check_xcframework(path: Path, *, apple_sdk: Path | None = None) -> PolicyRep
 
 def _list_frameworks(manifest: Manifest | None) -> tuple[str, ...]:
     """Returns what a slice links; of somebody else's, all that is known."""
-    from builder.api.accelerators import list_frameworks
-    from builder.core.accelerators import Accelerator
-    from builder.core.apple import FRAMEWORKS
-
     names = tuple(Accelerator) if manifest is None else manifest.accelerators
     return tuple(sorted({*FRAMEWORKS, *list_frameworks(names)}))
 
 
 def _find_sdk(target: Target, chosen: Path | None) -> Path | None:
-    from builder.api.toolchains import find_sdk
-
     sdk = find_sdk(target, chosen)
     return sdk.root if sdk else None
 
 
 def _describe_library(runtime: BuildOutcome) -> AppleLibrary:
-    from dataclasses import replace
-
-    from builder.core.apple import AppleLibrary
-    from builder.core.manifest import parse_manifest
-    from builder.toolchains.apple_facts import load_facts
-
     plan = runtime.plan
     manifest = parse_manifest(runtime.package.manifest.read_text())
     return AppleLibrary(
@@ -156,8 +145,6 @@ def _describe_library(runtime: BuildOutcome) -> AppleLibrary:
 
 
 def _to_binary(library: AppleLibrary) -> AppleBinary:
-    from builder.verify.apple_policing import AppleBinary
-
     return AppleBinary(
         path=f"{library.target.abi}/{library.archive.name}",
         target=library.target,
@@ -169,9 +156,6 @@ def _to_binary(library: AppleLibrary) -> AppleBinary:
 
 def _join_slices(libraries: Sequence[AppleLibrary], scratch: Path) -> tuple[AppleSlice, ...]:
     """Returns a library for each platform; for several processors, a universal one."""
-    from builder.core.apple import AppleSlice
-    from builder.core.macho import join_architectures
-
     slices = []
     for platform in sorted({library.target.platform for library in libraries}):
         own = {one.arch: one.archive for one in libraries if one.target.platform is platform}

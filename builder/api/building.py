@@ -8,6 +8,43 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.api.components import find_components
+from builder.api.outputs import refuse_outputs
+from builder.api.packaging import package_runtime
+from builder.api.planning import plan_build
+from builder.api.serving import (
+    choose_operators,
+    confirm_operators,
+    list_hand_written,
+    read_build_catalogue,
+)
+from builder.api.sources import (
+    find_sources,
+    load_source_lock,
+    locate_sources,
+    refuse_changed_sources,
+)
+from builder.api.toolchains import locate_toolchain, prepare_sdk
+from builder.core.features import LocatedFeature
+from builder.core.plan import Interface
+from builder.core.targets import Platform
+from builder.core.toolchain import ToolchainOptions
+from builder.errors import ModelError, NativeBuildError, SourceError
+from builder.native.building import NativeBuild
+from builder.native.building import build_runtime as link_runtime
+from builder.native.indexing import make_index
+from builder.native.layout import Layout
+from builder.native.preparing import prepare
+from builder.selection.catalogue import read_namespaces
+from builder.selection.rules import load_rules
+from builder.system.locks import folder_lock
+from builder.system.outputs import writing_into
+from builder.system.places import cache_folder, data_folder
+from builder.system.process import Runner
+from builder.toolchains.accelerators import with_accelerators
+from builder.toolchains.apple_facts import OPEN_FEATURE
+from builder.toolchains.jdk import locate_jdk
+
 if TYPE_CHECKING:
     from builder.api.serving import Serving
     from builder.core.artifacts import LinkResult, Package, SizeReport
@@ -75,11 +112,6 @@ def build_runtime(
         ConfigurationError: `output` cannot be written, or has what builder did not write.
         PackagingError: its disk is full.
     """
-    from builder.api.components import find_components
-    from builder.api.outputs import refuse_outputs
-    from builder.api.packaging import package_runtime
-    from builder.core.plan import Interface
-
     refuse_outputs((target,), output)
     with link_library(request, target, Interface.C, progress=progress) as runtime:
         components = find_components(runtime)
@@ -108,17 +140,6 @@ def link_library(
     Raises:
         BuilderError: as `build_runtime`; ToolchainError also without a JDK where one is needed.
     """
-    from builder.api.planning import plan_build
-    from builder.api.serving import choose_operators, confirm_operators
-    from builder.api.toolchains import locate_toolchain, prepare_sdk
-    from builder.errors import NativeBuildError
-    from builder.native.building import build_runtime as link_runtime
-    from builder.native.preparing import prepare
-    from builder.system.locks import folder_lock
-    from builder.system.outputs import writing_into
-    from builder.system.places import cache_folder
-    from builder.toolchains.accelerators import with_accelerators
-
     prepare_sdk(target, request.tools, progress=progress)
     toolchain = locate_toolchain(target, options=request.tools)
     plan = plan_build(
@@ -159,10 +180,6 @@ def make_symbol_index(
         only: prefix of unit ids; all when empty.
         jobs: compilations at once.
     """
-    from builder.native.indexing import make_index
-    from builder.native.preparing import prepare
-    from builder.system.locks import folder_lock
-
     build = _everything(target, progress=progress, jobs=jobs)
     with folder_lock(build.layout.root, on_wait=progress.note):
         return make_index(build, prepare(build), only=only)
@@ -170,11 +187,6 @@ def make_symbol_index(
 
 def list_known_operators(target: Target, *, progress: Progress) -> KnownOperators:
     """Returns every operator that can be built for `target`, with every feature."""
-    from builder.api.serving import list_hand_written, read_build_catalogue
-    from builder.native.preparing import prepare
-    from builder.selection.catalogue import read_namespaces
-    from builder.system.locks import folder_lock
-
     build = _everything(target, progress=progress, jobs=None)
     with folder_lock(build.layout.root, on_wait=progress.note):
         graph = prepare(build)
@@ -184,12 +196,6 @@ def list_known_operators(target: Target, *, progress: Progress) -> KnownOperator
 
 def _everything(target: Target, *, progress: Progress, jobs: int | None) -> NativeBuild:
     """Returns a build of no operator, whose units are those of every feature."""
-    from builder.api.planning import plan_build
-    from builder.api.sources import load_source_lock
-    from builder.api.toolchains import locate_toolchain
-    from builder.core.toolchain import ToolchainOptions
-    from builder.selection.rules import load_rules
-
     toolchain = locate_toolchain(target, options=ToolchainOptions())
     lock = load_source_lock()
     plan = replace(
@@ -206,12 +212,6 @@ def _native_build(
     progress: Progress,
     jobs: int | None,
 ) -> NativeBuild:
-    from builder.api.sources import locate_sources
-    from builder.native.building import NativeBuild
-    from builder.native.layout import Layout
-    from builder.system.places import cache_folder, data_folder
-    from builder.system.process import Runner
-
     launcher = toolchain.launcher
     if launcher:
         room = f", {launcher.jobs} at once" if launcher.jobs and not jobs else ""
@@ -241,10 +241,6 @@ def _refuse_changed_sources(build: NativeBuild) -> None:
 
     What was compiled meanwhile is not used again, even if the source gets its old text and time.
     """
-    from builder.api.sources import find_sources, refuse_changed_sources
-    from builder.errors import SourceError
-    from builder.toolchains.apple_facts import OPEN_FEATURE
-
     trees = {"": build.tree, **{one.feature.name: one.tree for one in build.features}}
     open_headers = find_sources(OPEN_FEATURE)
     if build.toolchain.sdk and build.toolchain.sdk.is_open and open_headers:
@@ -258,9 +254,6 @@ def _refuse_changed_sources(build: NativeBuild) -> None:
 
 
 def _find_indexes(plan: BuildPlan) -> tuple[Path, ...]:
-    from builder.core.targets import Platform
-    from builder.system.places import data_folder
-
     stem = data_folder("third_party") / f"symbols-{plan.source_version}"
     family = Platform.IOS if plan.target.is_apple else plan.target.platform
     own = Path(f"{stem}-{family}.txt")
@@ -269,20 +262,12 @@ def _find_indexes(plan: BuildPlan) -> tuple[Path, ...]:
 
 def _locate_headers(plan: BuildPlan) -> tuple[Path, ...]:
     """Returns where `jni.h` is, which toolchains for Linux do not bring."""
-    from builder.core.targets import Platform
-    from builder.system.process import Runner
-    from builder.toolchains.jdk import locate_jdk
-
     if not plan.interface.has_jni or plan.target.platform is not Platform.LINUX:
         return ()
     return locate_jdk(Runner.inherit()).headers
 
 
 def _locate_features(plan: BuildPlan, progress: Progress) -> tuple[LocatedFeature, ...]:
-    from builder.api.sources import locate_sources
-    from builder.core.features import LocatedFeature
-    from builder.selection.rules import load_rules
-
     known = {feature.name: feature for feature in load_rules().features}
     return tuple(
         LocatedFeature(feature=known[name], tree=locate_sources(progress=progress, feature=name))
@@ -291,8 +276,6 @@ def _locate_features(plan: BuildPlan, progress: Progress) -> tuple[LocatedFeatur
 
 
 def _refuse_vulkan(plan: BuildPlan) -> None:
-    from builder.errors import ModelError
-
     names = [str(o) for o in plan.operator_list.operators if o.namespace.startswith("vulkan")]
     if names and plan.target.is_apple:
         raise ModelError(

@@ -6,6 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.api.models import find_dtypes, read_models
+from builder.core.accelerators import find_used
+from builder.core.dtypes import EVERYTHING
+from builder.core.policies import Binary
+from builder.core.targets import MIN_API, parse_target
+from builder.errors import ConfigurationError
+from builder.selection.rules import load_rules
+from builder.system.machine import host_abi
+from builder.system.zips import open_zip
+from builder.verify import aars, policing
+from builder.verify.aars import choose_aar, read_aar_manifest
+from builder.verify.coverage import Coverage, build_hint, find_obstacles, merge_obstacles
+from builder.verify.located import locate_runtime
+from builder.verify.policing import guess_abi, merge_reports
+from builder.verify.xcframeworks import choose_xcframework, read_manifest
+
 if TYPE_CHECKING:
     from builder.core.android import AndroidPackage
     from builder.core.manifest import Manifest
@@ -23,13 +39,6 @@ def check_model(model: Path, runtime: Path) -> Coverage:
         ModelError: the model cannot be read.
         VerificationError: a manifest cannot be read.
     """
-    from builder.api.models import find_dtypes, read_models
-    from builder.core.accelerators import find_used
-    from builder.core.dtypes import EVERYTHING
-    from builder.core.targets import parse_target
-    from builder.selection.rules import load_rules
-    from builder.verify.coverage import Coverage, build_hint, find_obstacles, merge_obstacles
-
     (info,) = read_models((model,))
     manifests = _read_manifests(runtime)
     choice = find_dtypes(info, model)
@@ -68,22 +77,16 @@ def check_libraries(
     Raises:
         ConfigurationError: there is no AAR and no library, or it is damaged.
     """
-    from builder.core.policies import Binary
-    from builder.core.targets import MIN_API
-    from builder.system.zips import open_zip
-    from builder.verify import aars
-    from builder.verify.policing import check_libraries, guess_abi, merge_reports
-
     aar = aars.find_aar(path)
     if aar is None:
         contents = _read_library(path)
         binaries = [Binary(path=path.name, abi=guess_abi(contents), contents=contents)]
         api = MIN_API if min_api is None else min_api
-        return check_libraries(binaries, min_api=api, page_size=page_size, ndk=ndk)
+        return policing.check_libraries(binaries, min_api=api, page_size=page_size, ndk=ndk)
     with open_zip(aar) as archive:
         declared = aars.find_min_api(archive)
         api = declared or MIN_API if min_api is None else min_api
-        report = check_libraries(
+        report = policing.check_libraries(
             aars.read_binaries(archive),
             min_api=api,
             page_size=page_size,
@@ -100,15 +103,12 @@ def check_package(
     package: AndroidPackage, *, page_size: int | None = None, ndk: Path | None = None
 ) -> PolicyReport:
     """Returns the same of an AAR that is not written yet."""
-    from builder.core.policies import Binary
-    from builder.verify.policing import check_libraries
-
     binaries = (
         Binary(path=f"jni/{one.abi}/{name}", abi=one.abi, contents=file.library.read_bytes())
         for one in package.libraries
         for name, file in one.files.items()
     )
-    return check_libraries(
+    return policing.check_libraries(
         binaries,
         min_api=package.min_api,
         page_size=page_size,
@@ -118,11 +118,6 @@ def check_package(
 
 
 def _read_manifests(runtime: Path) -> Mapping[str, Manifest]:
-    from builder.system.machine import host_abi
-    from builder.verify.aars import choose_aar, read_aar_manifest
-    from builder.verify.located import locate_runtime
-    from builder.verify.xcframeworks import choose_xcframework, read_manifest
-
     framework = choose_xcframework(runtime, host_abi=host_abi())
     if framework is not None:
         slices = read_manifest(framework).slices
@@ -136,8 +131,6 @@ def _read_manifests(runtime: Path) -> Mapping[str, Manifest]:
 
 
 def _read_library(path: Path) -> bytes:
-    from builder.errors import ConfigurationError
-
     if not path.is_file():
         raise ConfigurationError(
             f"no AAR at {path}, and no shared library",

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from builder.api.sources import load_source_lock
+from builder.core.components import describe_pin, describe_sources
+from builder.packaging.runtimes import find_archives, name_runtimes
+from builder.size.linkmap import read_pieces
+from builder.toolchains.apple_facts import OPEN_FEATURE
+
 if TYPE_CHECKING:
     from builder.api.building import LinkedRuntime
     from builder.core.components import Component
@@ -20,17 +26,11 @@ def find_components(one: LinkedRuntime) -> tuple[Component, ...]:
 
 def find_carried(one: LinkedRuntime) -> tuple[Component, ...]:
     """Returns what of others is in the libraries of the toolchain that go beside a runtime."""
-    from builder.packaging.runtimes import name_runtimes
-
     names = [carried.library.name for carried in one.linked.carried]
     return name_runtimes(names, one.build.toolchain)
 
 
 def _find_sources(one: LinkedRuntime) -> tuple[Component, ...]:
-    from builder.api.sources import load_source_lock
-    from builder.core.components import describe_pin, describe_sources
-    from builder.toolchains.apple_facts import OPEN_FEATURE
-
     lock = load_source_lock()
     features = ("", *(located.feature.name for located in one.build.features))
     pins = [pin for name in features for pin in lock.select(name).pins]
@@ -45,9 +45,6 @@ def _find_runtimes(one: LinkedRuntime) -> tuple[Component, ...]:
 
     Link-time optimisation hides the owners of what was bitcode, so the link before it counts too.
     """
-    from builder.packaging.runtimes import find_archives, name_runtimes
-    from builder.size.linkmap import read_pieces
-
     if one.build.plan.target.is_apple:
         return ()
     maps = (one.linked.map_file, one.linked.units_map)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import atexit
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from builder.api.sources import load_source_lock
+from builder.core.known import parse_known
+from builder.errors import ConfigurationError, ModelError, VerificationError
+from builder.models.reading import read_model
+from builder.system.outputs import refuse_foreign_file, refuse_unwritable
+from builder.system.places import data_folder
+from builder.system.reference_headers import reference_path
+from builder.system.references import read_reference
 
 if TYPE_CHECKING:
     from builder.core.known import KnownOperators
@@ -44,9 +54,37 @@ def _keep_interpreter() -> Interpreter:
 
 def read_known_operators() -> KnownOperators:
     """Returns the operators that a runtime of the pinned PyTorch can have."""
-    from builder.api.sources import load_source_lock
-    from builder.core.known import parse_known
-    from builder.system.places import data_folder
-
     path = data_folder("third_party") / f"operators-{load_source_lock().version}.txt"
     return parse_known(path.read_text().splitlines())
+
+
+def refuse_model(path: Path, source: str) -> None:
+    """Raises ConfigurationError when the lite file of `source` cannot be written to `path`.
+
+    What is there already must be a lite file, and not the model that is read; what lies beside it
+    under the name of a reference case must be one.
+    """
+    if path.exists() and Path(source).exists() and path.samefile(source):
+        raise ConfigurationError(
+            f"{path} is the model that is to be exported, and would be lost",
+            hint="choose another file with -o",
+        )
+    refuse_unwritable(path)
+    refuse_foreign_file(path, _is_lite, "lite file")
+    refuse_foreign_file(reference_path(path), _is_reference, "reference case")
+
+
+def _is_lite(path: Path) -> bool:
+    try:
+        read_model(path)
+    except ModelError:
+        return False
+    return True
+
+
+def _is_reference(path: Path) -> bool:
+    try:
+        read_reference(path)
+    except VerificationError:
+        return False
+    return True

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from builder.core.dtypes import EVERYTHING, DtypeChoice
+from builder.core.model import ModelFormat, OperatorList
+from builder.core.operators import OperatorSet
+from builder.errors import BuilderError
+from builder.models.reading import TorchScriptError, read_model
+from builder.models.versions import check_bytecode_version
+from builder.oplists import is_op_list, is_own_list, read_op_list, refuse_other_name, write_op_list
+from builder.selection import dtypes
+from builder.selection.dtypes import choose_dtypes
+from builder.system.outputs import refuse_foreign_file, refuse_unwritable, writing_file
+from builder.system.reference_headers import find_input_dtypes
+from builder.system.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from builder.core.dtypes import DtypeChoice
@@ -56,13 +71,6 @@ def read_wanted(
     Raises:
         ModelError: a file cannot be read, or its bytecode not by the runtime.
     """
-    from builder.core.dtypes import EVERYTHING, DtypeChoice
-    from builder.core.model import OperatorList
-    from builder.core.operators import OperatorSet
-    from builder.models.versions import check_bytecode_version
-    from builder.oplists import is_op_list, read_op_list
-    from builder.selection.dtypes import choose_dtypes
-
     given = tuple(paths)
     files = tuple(path for path in given if not is_op_list(path))
     models = read_models(files, torchscript=torchscript)
@@ -85,26 +93,17 @@ def read_wanted(
 
 def find_dtypes(info: ModelInfo, path: Path) -> DtypeChoice:
     """Returns the dtypes that the model at `path` and the inputs saved beside it name."""
-    from builder.selection import dtypes
-    from builder.system.reference_headers import find_input_dtypes
-
     return dtypes.find_dtypes(info, find_input_dtypes(path, info.sha256))
 
 
 def write_operators(path: Path, op_list: OperatorList) -> None:
     """Writes `op_list` as YAML to `path`; ConfigurationError when `refuse_list` has one."""
-    from builder.api.outputs import refuse_list
-    from builder.oplists import write_op_list
-    from builder.system.outputs import writing_file
-
     refuse_list(path)
     with writing_file(path):
         write_op_list(path, op_list)
 
 
 def _read_any_model(path: Path, torchscript: Limits | None) -> ModelInfo:
-    from builder.models.reading import TorchScriptError, read_model
-
     try:
         return read_model(path)
     except TorchScriptError:
@@ -114,14 +113,7 @@ def _read_any_model(path: Path, torchscript: Limits | None) -> ModelInfo:
 
 
 def _read_torchscript(path: Path, limits: Limits) -> ModelInfo:
-    import hashlib
-    from dataclasses import replace
-
-    from builder.core.model import ModelFormat
-    from builder.errors import BuilderError
     from builder.export.interpreter import Interpreter
-    from builder.models.reading import read_model
-    from builder.system.scratch import scratch_folder
 
     content = path.read_bytes()
     with scratch_folder() as folder:
@@ -142,8 +134,6 @@ def _read_torchscript(path: Path, limits: Limits) -> ModelInfo:
 
 
 def _tell_apart(models: tuple[ModelInfo, ...]) -> tuple[ModelInfo, ...]:
-    from dataclasses import replace
-
     digests: dict[str, set[str]] = {}
     for info in models:
         digests.setdefault(info.name, set()).add(info.sha256)
@@ -153,3 +143,13 @@ def _tell_apart(models: tuple[ModelInfo, ...]) -> tuple[ModelInfo, ...]:
         else info
         for info in models
     )
+
+
+def refuse_list(path: Path) -> None:
+    """Raises ConfigurationError when an operator list cannot be written to `path`.
+
+    What is there already must be a list that builder wrote.
+    """
+    refuse_other_name(path)
+    refuse_unwritable(path)
+    refuse_foreign_file(path, is_own_list, "operator list that builder wrote")

@@ -7,6 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.api.components import find_carried
+from builder.api.sources import find_sources, load_source_lock
+from builder.core.bytecode import NEWEST_BYTECODE, OLDEST_BYTECODE
+from builder.core.manifest import Manifest
+from builder.errors import ConfigurationError
+from builder.oplists import render_op_list
+from builder.packaging.linux import write_package
+from builder.selection.catalogue import is_limited
+from builder.size.elf_linked import read_elf
+from builder.size.graph import Registry, build_graph
+from builder.size.images import measure_image
+from builder.size.macho_linked import read_image
+from builder.size.measuring import measure
+from builder.size.pricing import price_operators
+from builder.size.references import render_references
+from builder.system.places import data_folder
+from builder.toolchains.apple_facts import OPEN_FEATURE
+
 if TYPE_CHECKING:
     from builder.api.building import LinkedRuntime
     from builder.api.serving import Serving
@@ -29,15 +47,11 @@ _LICENCES = (
 
 def list_pins() -> dict[str, str]:
     """Returns source -> SHA-256, of all that packages are built from."""
-    from builder.api.sources import load_source_lock
-
     return {pin.name: pin.sha256 for pin in load_source_lock().pins}
 
 
 def refuse_same_names(files: Iterable[Path], *, called: str) -> None:
     """Raises ConfigurationError where two of the files of --asset, `called` so, have one name."""
-    from builder.errors import ConfigurationError
-
     names = [path.name for path in files]
     if len(set(names)) != len(names):
         raise ConfigurationError(
@@ -53,12 +67,6 @@ def package_runtime(
 
     Returns that, and where the library's bytes go.
     """
-    from builder.api.components import find_carried
-    from builder.oplists import render_op_list
-    from builder.packaging.linux import write_package
-    from builder.size.references import render_references
-    from builder.system.places import data_folder
-
     one.build.progress.step(f"packaging {root}")
     build, linked, served = one.build, one.linked, one.serving.operators
     size, references = _measure(build, linked, served, make_registry(one.serving, one.graph))
@@ -80,11 +88,6 @@ def package_runtime(
 def _measure(
     build: NativeBuild, linked: LinkResult, served: OperatorList, registry: Registry
 ) -> tuple[SizeReport, ReferenceGraph | None]:
-    from builder.size.graph import build_graph
-    from builder.size.images import measure_image
-    from builder.size.measuring import measure
-    from builder.size.pricing import price_operators
-
     objects, before = build.layout.objects, linked.units_map
     if linked.image is None:
         size = measure(linked.library, linked.map_file, objects, units_map=before)
@@ -104,9 +107,6 @@ def _measure(
 
 def _read_linked(linked: LinkResult, objects: Path) -> Linked | None:
     """Returns what refers to what; None where the linker tells too little."""
-    from builder.size.elf_linked import read_elf
-    from builder.size.macho_linked import read_image
-
     before = linked.units_map
     if linked.image is None or linked.merged is None:
         return read_elf(linked.unstripped, linked.map_file, objects, units_map=before)
@@ -115,9 +115,6 @@ def _read_linked(linked: LinkResult, objects: Path) -> Linked | None:
 
 def make_registry(serving: Serving, graph: UnitGraph) -> Registry:
     """Returns which operators the runtime has, and in which units of `graph`."""
-    from builder.selection.catalogue import is_limited
-    from builder.size.graph import Registry
-
     served, selection = serving.operators.operators, serving.selection
     registering = frozenset[str]().union(*selection.by_hand.values())
     return Registry(
@@ -130,9 +127,6 @@ def make_registry(serving: Serving, graph: UnitGraph) -> Registry:
 
 def make_manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
     """Returns what a runtime of `plan` that serves `served` says of itself; it lists no files."""
-    from builder.core.bytecode import NEWEST_BYTECODE, OLDEST_BYTECODE
-    from builder.core.manifest import Manifest
-
     return Manifest(
         abi=plan.target.abi,
         operators=tuple(served.operators),
@@ -154,8 +148,6 @@ def make_manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
 
 def find_licences(build: NativeBuild) -> dict[str, Path]:
     """Returns name -> file of the licences of everything that may be in a runtime of `build`."""
-    from builder.api.sources import load_source_lock
-
     lock, tree = load_source_lock(), build.tree
     folders = {pin.name: tree.root / pin.path for pin in lock.select().pins}
     for pin in lock.pins:
@@ -177,9 +169,6 @@ def find_licences(build: NativeBuild) -> dict[str, Path]:
 
 def _find_open_headers() -> dict[str, Path]:
     """Returns where licences are of the headers whose inline functions are in a runtime."""
-    from builder.api.sources import find_sources, load_source_lock
-    from builder.toolchains.apple_facts import OPEN_FEATURE
-
     tree = find_sources(OPEN_FEATURE)
     if tree is None:
         return {}

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from builder.api.models import read_wanted
+from builder.api.sources import load_source_lock
+from builder.api.toolchains import locate_toolchain
+from builder.core.dtypes import DtypeChoice
+from builder.core.features import choose_features
+from builder.core.plan import BuildPlan, Interface
+from builder.core.profile import Flavour
+from builder.native.configure import OPTIONS
+from builder.selection.dispatch import choose_static_dispatch
+from builder.selection.rules import load_rules
+from builder.system.files import digest_files
+from builder.system.places import data_folder, package_folder
+from builder.toolchains.launchers import refuse_unknown
 
 if TYPE_CHECKING:
     from builder.core.accelerators import Accelerator
@@ -34,16 +49,6 @@ def plan_build(
     Raises:
         ModelError: a file cannot be read, or its bytecode not by the runtime.
     """
-    from builder.api.models import read_wanted
-    from builder.api.sources import load_source_lock
-    from builder.core.dtypes import DtypeChoice
-    from builder.core.features import choose_features
-    from builder.core.plan import BuildPlan, Interface
-    from builder.core.profile import Flavour
-    from builder.native.configure import OPTIONS
-    from builder.selection.dispatch import choose_static_dispatch
-    from builder.selection.rules import load_rules
-
     wanted, inferred = read_wanted(paths)
     choice = DtypeChoice(dtypes=dtypes, reason="as asked") if dtypes else inferred
     sources = load_source_lock()
@@ -75,11 +80,6 @@ def plan_builds(request: BuildRequest, targets: Sequence[Target]) -> list[BuildP
         BuilderError: as `plan_build`; ToolchainError where a tool is missing, ConfigurationError
             for a launcher that there is not.
     """
-    from dataclasses import replace
-
-    from builder.api.toolchains import locate_toolchain
-    from builder.toolchains.launchers import refuse_unknown
-
     refuse_unknown(request.tools.launcher)
     alone = replace(request.tools, launcher="none")
     return [
@@ -96,9 +96,6 @@ def plan_builds(request: BuildRequest, targets: Sequence[Target]) -> list[BuildP
 
 
 def _digest_native_files() -> str:
-    from builder.system.files import digest_files
-    from builder.system.places import data_folder, package_folder
-
     return digest_files(
         *(data_folder("cmake"), data_folder("third_party")),
         *(package_folder("native"), package_folder("selection")),

@@ -7,6 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.core.operators import Operator
+from builder.core.targets import Platform
+from builder.errors import ModelError
+from builder.native.accelerators import find_accelerator_units
+from builder.selection.catalogue import read_catalogue
+from builder.selection.choosing import find_raising, find_refusals, select
+from builder.selection.devices import read_devices, refuse_absent, warn_unused
+from builder.selection.rules import load_rules
+from builder.selection.upgraders import add_upgraders, read_upgraders
+from builder.system.emulators import find_emulator
+
 if TYPE_CHECKING:
     from builder.core.artifacts import LinkResult
     from builder.core.model import OperatorList
@@ -41,12 +52,6 @@ def choose_operators(build: NativeBuild, graph: UnitGraph, *, skip_unknown: bool
     Raises:
         ModelError: an operator is unknown or cannot be built, and is not to be skipped.
     """
-    from builder.native.accelerators import find_accelerator_units
-    from builder.selection.choosing import find_raising, find_refusals, select
-    from builder.selection.devices import read_devices, refuse_absent, warn_unused
-    from builder.selection.rules import load_rules
-    from builder.selection.upgraders import add_upgraders, read_upgraders
-
     catalogue, rules = read_build_catalogue(build, graph), load_rules()
     wanted = build.plan.operator_list
     upgraded = add_upgraders(wanted.operators, read_upgraders(build.tree.root))
@@ -77,9 +82,6 @@ def confirm_operators(
     Raises:
         ModelError: nothing registers an operator, and it is not to be skipped.
     """
-    from builder.core.targets import Platform
-    from builder.system.emulators import find_emulator
-
     if linked.runner is None and not build.plan.target.is_apple:
         build.progress.note(
             f"not asked which operators it serves: {linked.library.name} has no C API"
@@ -104,8 +106,6 @@ def confirm_operators(
 
 def read_build_catalogue(build: NativeBuild, graph: UnitGraph) -> OperatorCatalogue:
     """Returns every operator that the units of `build` can register."""
-    from builder.selection.catalogue import read_catalogue
-
     return read_catalogue(list_hand_written(graph), build.layout.configured / "aten/src/ATen/ops")
 
 
@@ -121,8 +121,6 @@ def list_hand_written(graph: UnitGraph) -> list[tuple[str, Path]]:
 def _find_unregistered(
     build: NativeBuild, linked: LinkResult, served: OperatorList, emulator: tuple[str, ...]
 ) -> list[Operator]:
-    from builder.core.operators import Operator
-
     beside = build.runner.with_environment(LD_LIBRARY_PATH=str(linked.library.parent))
     said = beside.check((*emulator, str(linked.runner), "--operators"), step="asking the runtime")
     there = set(map(Operator.parse, said.split()))
@@ -130,8 +128,6 @@ def _find_unregistered(
 
 
 def _refuse_unregistered(missing: list[Operator], served: OperatorList) -> None:
-    from builder.errors import ModelError
-
     lines = (f"  {o} (wanted by {', '.join(served.operators.sources(o))})" for o in missing)
     raise ModelError(
         "operators that nothing registers in this PyTorch:\n" + "\n".join(lines),

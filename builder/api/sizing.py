@@ -7,6 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.errors import ConfigurationError
+from builder.packaging.linux import REFERENCES, SIZE_REPORT, parse_size_report
+from builder.size import aars, pricing
+from builder.size import budgets as holding
+from builder.size.budgets import refuse_package_excess
+from builder.size.page import is_own_page, render_page
+from builder.size.references import parse_references
+from builder.system.machine import host_abi
+from builder.system.outputs import refuse_foreign_file, refuse_unwritable
+from builder.verify.aars import choose_aar
+from builder.verify.located import locate_runtime
+from builder.verify.xcframeworks import choose_xcframework, read_manifest
+
 if TYPE_CHECKING:
     from builder.core.aar_sizes import AarSizes
     from builder.core.artifacts import SizeReport
@@ -32,11 +45,6 @@ def measure_runtime(path: Path) -> MeasuredRuntime:
         ConfigurationError: no runtime there, or its report cannot be read.
         VerificationError: its manifest cannot be read.
     """
-    from builder.errors import ConfigurationError
-    from builder.packaging.linux import SIZE_REPORT, parse_size_report
-    from builder.system.machine import host_abi
-    from builder.verify.located import locate_runtime
-
     runtime = locate_runtime(path, host_abi=host_abi(), to_run=False)
     file = runtime.root / SIZE_REPORT
     try:
@@ -54,18 +62,12 @@ def measure_aar(path: Path) -> AarSizes | None:
     Raises:
         ConfigurationError: it is damaged, there are several, or it has no libraries.
     """
-    from builder.size import aars
-    from builder.system.machine import host_abi
-    from builder.verify.aars import choose_aar
-
     aar = choose_aar(path, host_abi=host_abi())
     return None if aar is None else aars.measure_aar(aar)
 
 
 def refuse_aar_excess(sizes: AarSizes, budgets: Budgets, *, path: Path) -> None:
     """Raises VerificationError when the libraries of an ABI are larger than a budget allows."""
-    from builder.size import aars
-
     aars.refuse_aar_excess(sizes, budgets, path=path)
 
 
@@ -76,17 +78,12 @@ def measure_xcframework(path: Path) -> XcframeworkManifest | None:
         ConfigurationError: somebody else built it.
         VerificationError: its manifest cannot be read.
     """
-    from builder.system.machine import host_abi
-    from builder.verify.xcframeworks import choose_xcframework, read_manifest
-
     framework = choose_xcframework(path, host_abi=host_abi())
     return None if framework is None else read_manifest(framework)
 
 
 def refuse_slice_excess(manifest: XcframeworkManifest, budgets: Budgets, *, path: Path) -> None:
     """Raises VerificationError when what an app grows by is larger than a budget allows."""
-    from builder.size.budgets import refuse_package_excess
-
     measured = {abi: (entry.linked, entry.compressed) for abi, entry in manifest.slices.items()}
     refuse_package_excess(measured, budgets, path=path)
 
@@ -98,8 +95,6 @@ def price_set(runtime: MeasuredRuntime, operators: Sequence[str]) -> int:
         ConfigurationError: the runtime carries no reference graph.
         ModelError: it has no such operator.
     """
-    from builder.size import pricing
-
     return pricing.price_set(_read_references(runtime), operators)
 
 
@@ -109,23 +104,15 @@ def render_size_page(runtime: MeasuredRuntime) -> str:
     Raises:
         ConfigurationError: the runtime carries no reference graph.
     """
-    from builder.size.page import render_page
-
     return render_page(runtime.abi, runtime.report, _read_references(runtime))
 
 
 def refuse_excess(report: SizeReport, budgets: Budgets, *, abi: str, root: Path) -> None:
     """Raises VerificationError when the runtime at `root` is larger than a budget allows."""
-    from builder.size import budgets as holding
-
     holding.refuse_excess(report, budgets, abi=abi, root=root)
 
 
 def _read_references(runtime: MeasuredRuntime) -> ReferenceGraph:
-    from builder.errors import ConfigurationError
-    from builder.packaging.linux import REFERENCES
-    from builder.size.references import parse_references
-
     file = runtime.root / REFERENCES
     try:
         return parse_references(file.read_bytes())
@@ -133,3 +120,9 @@ def _read_references(runtime: MeasuredRuntime) -> ReferenceGraph:
         raise ConfigurationError(
             f"{file} cannot be read: {error}", hint="build the runtime again"
         ) from error
+
+
+def refuse_page(path: Path) -> None:
+    """Raises ConfigurationError when a page of sizes cannot be written to `path`."""
+    refuse_unwritable(path)
+    refuse_foreign_file(path, is_own_page, "page that builder wrote")

@@ -6,6 +6,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.core.sources import SourceTree
+from builder.errors import ConfigurationError
+from builder.sources.choice import add_pip, choose_providers, parse_provider
+from builder.sources.lockfile import read_lock
+from builder.sources.manifest import read_marker
+from builder.sources.tree import check_tree, find_tree, materialise, refuse_changed, tree_folder
+from builder.system.places import cache_folder, data_folder
+from builder.system.process import Runner
+
 if TYPE_CHECKING:
     from builder.core.sources import SourceLock, SourceTree
     from builder.sources.providers import Provider
@@ -14,17 +23,11 @@ if TYPE_CHECKING:
 
 def load_source_lock() -> SourceLock:
     """Returns the pins and patches of builder's own `third_party` folder."""
-    from builder.sources.lockfile import read_lock
-    from builder.system.places import data_folder
-
     return read_lock(data_folder("third_party"))
 
 
 def find_sources(feature: str = "") -> SourceTree | None:
     """Returns PyTorch's source tree, or that of a feature, when it is complete; never fetches."""
-    from builder.sources.tree import find_tree
-    from builder.system.places import cache_folder
-
     return find_tree(_select_sources(feature), cache_folder())
 
 
@@ -47,8 +50,6 @@ def locate_sources(*, progress: Progress, feature: str = "") -> SourceTree:
 
 def refuse_changed_sources(tree: SourceTree, *, feature: str = "") -> None:
     """Raises SourceError when files of PyTorch's tree, or a feature's, are not what was fetched."""
-    from builder.sources.tree import refuse_changed
-
     refuse_changed(_select_sources(feature), tree)
 
 
@@ -77,12 +78,6 @@ def fetch_sources(
         ConfigurationError: an unknown provider or feature, or `source_folder` is no folder.
         SourceError: a source cannot be had or is not what its pin says, or the tree differs.
     """
-    from builder.core.sources import SourceTree
-    from builder.sources.choice import add_pip, choose_providers, parse_provider
-    from builder.sources.tree import check_tree, materialise, tree_folder
-    from builder.system.places import cache_folder
-    from builder.system.process import Runner
-
     locks, cache = [_select_sources(feature) for feature in ("", *features)], cache_folder()
     if check:
         count = sum(check_tree(lock, cache) for lock in locks)
@@ -108,15 +103,11 @@ def fetch_sources(
 
 def list_source_origins(tree: SourceTree) -> dict[str, str]:
     """Returns source name -> where its archive came from, for a complete tree."""
-    from builder.sources.manifest import read_marker
-
     marker = read_marker(tree.root, tree.digest)
     return dict(marker.providers) if marker else {}
 
 
 def _select_sources(feature: str) -> SourceLock:
-    from builder.errors import ConfigurationError
-
     lock = load_source_lock()
     if feature and feature not in lock.features:
         raise ConfigurationError(

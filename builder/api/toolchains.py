@@ -3,8 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from builder.api.sources import find_sources, locate_sources
+from builder.core.artifacts import Diagnosis, Finding
+from builder.core.targets import MIN_API, TARGETS, Platform, parse_os_version, parse_target
+from builder.core.toolchain import ToolchainOptions
+from builder.errors import ConfigurationError, ToolchainError
+from builder.system.places import cache_folder, data_folder
+from builder.system.process import Runner
+from builder.toolchains import apple_sdk
+from builder.toolchains.android import locate_android_toolchain
+from builder.toolchains.apple import locate_apple_toolchain
+from builder.toolchains.apple_facts import OPEN_FEATURE, load_facts, load_table
+from builder.toolchains.apple_sdk import describe_open_sdk, refuse_closed
+from builder.toolchains.environment import inspect_machine, inspect_torch
+from builder.toolchains.findings import inspect_targets, inspect_tools
+from builder.toolchains.host import find_host_target, locate_host_toolchain
+from builder.toolchains.launchers import locate_launcher
+from builder.toolchains.open_sdk import locate_open_sdk
+from builder.toolchains.xcode import find_xcode_sdk, is_mac, locate_xcode_toolchain
 
 if TYPE_CHECKING:
     from builder.core.artifacts import Diagnosis, Finding
@@ -25,11 +45,6 @@ def locate_target(abi: str, *, min_api: int | None = None, min_ios: str | None =
     Raises:
         ConfigurationError: there is none, or it has no such level or version, or none so old.
     """
-    from dataclasses import replace
-
-    from builder.core.targets import MIN_API, TARGETS, Platform, parse_target
-    from builder.errors import ConfigurationError
-
     target = parse_target(abi)
     if target is None:
         known = ", ".join(str(target) for target in TARGETS)
@@ -50,12 +65,6 @@ def locate_target(abi: str, *, min_api: int | None = None, min_ios: str | None =
 
 
 def _with_deployment_target(target: Target, version: str) -> Target:
-    from dataclasses import replace
-
-    from builder.core.targets import parse_os_version
-    from builder.errors import ConfigurationError
-    from builder.toolchains.apple_facts import load_table
-
     oldest = load_table()["oldest"]
     try:
         wanted = parse_os_version(version)
@@ -79,8 +88,6 @@ def locate_targets(
     Raises:
         ConfigurationError: there is no such target, or none that `min_api` or `min_ios` is for.
     """
-    from builder.errors import ConfigurationError
-
     targets = [locate_target(abi) for abi in dict.fromkeys(abis)]
     if min_api is not None and not any(target.is_android for target in targets):
         raise ConfigurationError(
@@ -113,15 +120,6 @@ def locate_toolchain(target: Target, *, options: ToolchainOptions | None = None)
         ConfigurationError: there is no such launcher.
         ToolchainError: something is missing or unfit; the hint says what to install.
     """
-    from dataclasses import replace
-
-    from builder.core.targets import Platform
-    from builder.core.toolchain import ToolchainOptions
-    from builder.system.process import Runner
-    from builder.toolchains.android import locate_android_toolchain
-    from builder.toolchains.host import locate_host_toolchain
-    from builder.toolchains.launchers import locate_launcher
-
     runner, options = Runner.inherit(), options or ToolchainOptions(launcher="none")
     chosen = runner.environment
     match target.platform:
@@ -141,10 +139,6 @@ def prepare_sdk(target: Target, options: ToolchainOptions, *, progress: Progress
     Raises:
         SourceError: it cannot be fetched.
     """
-    from builder.api.sources import locate_sources
-    from builder.toolchains.apple_facts import OPEN_FEATURE, load_facts
-    from builder.toolchains.xcode import is_mac
-
     if target.is_apple and not options.apple_sdk and not is_mac() and load_facts(target).open:
         locate_sources(progress=progress, feature=OPEN_FEATURE)
 
@@ -159,11 +153,6 @@ def find_sdk(target: Target, chosen: Path | None = None) -> AppleSdk | None:
     Raises:
         ToolchainError: what the user named is unfit.
     """
-    from builder.errors import ToolchainError
-    from builder.system.process import Runner
-    from builder.toolchains import apple_sdk
-    from builder.toolchains.xcode import find_xcode_sdk, is_mac
-
     if chosen is not None:
         return apple_sdk.find_sdk(chosen, target)
     try:
@@ -173,17 +162,16 @@ def find_sdk(target: Target, chosen: Path | None = None) -> AppleSdk | None:
 
 
 def _locate_apple(runner: Runner, target: Target, options: ToolchainOptions) -> Toolchain:
-    from builder.system.places import data_folder
-    from builder.toolchains.apple import locate_apple_toolchain
-    from builder.toolchains.apple_sdk import find_sdk
-    from builder.toolchains.xcode import is_mac, locate_xcode_toolchain
-
     cmake_file = data_folder("cmake") / "apple/ios.cmake"
     if is_mac():
         return locate_xcode_toolchain(
             runner, target, cmake_file=cmake_file, chosen=options.apple_sdk
         )
-    sdk = find_sdk(options.apple_sdk, target) if options.apple_sdk else _locate_open_sdk(target)
+    sdk = (
+        apple_sdk.find_sdk(options.apple_sdk, target)
+        if options.apple_sdk
+        else _locate_open_sdk(target)
+    )
     environment = runner.environment
     return locate_apple_toolchain(
         runner,
@@ -196,13 +184,6 @@ def _locate_apple(runner: Runner, target: Target, options: ToolchainOptions) -> 
 
 
 def _locate_open_sdk(target: Target) -> AppleSdk:
-    from builder.api.sources import find_sources
-    from builder.errors import ToolchainError
-    from builder.system.places import cache_folder, data_folder
-    from builder.toolchains.apple_facts import OPEN_FEATURE
-    from builder.toolchains.apple_sdk import describe_open_sdk, refuse_closed
-    from builder.toolchains.open_sdk import locate_open_sdk
-
     refuse_closed(target)
     tree = find_sources(OPEN_FEATURE)
     if tree is None:
@@ -217,16 +198,6 @@ def _locate_open_sdk(target: Target) -> AppleSdk:
 
 def diagnose() -> Diagnosis:
     """Returns what is installed, and for each target what it still needs; fetches nothing."""
-    from builder.core.artifacts import Diagnosis
-    from builder.core.targets import TARGETS
-    from builder.core.toolchain import ToolchainOptions
-    from builder.system.places import cache_folder
-    from builder.system.process import Runner
-    from builder.toolchains.environment import inspect_machine, inspect_torch
-    from builder.toolchains.findings import inspect_targets, inspect_tools
-    from builder.toolchains.host import find_host_target
-    from builder.toolchains.xcode import is_mac
-
     runner = Runner.inherit()
     cc, cxx = runner.environment.get("CC"), runner.environment.get("CXX")
     alone = ToolchainOptions(launcher="none")
@@ -247,9 +218,6 @@ def diagnose() -> Diagnosis:
 
 
 def _inspect_sources() -> Finding:
-    from builder.api.sources import find_sources
-    from builder.core.artifacts import Finding
-
     tree = find_sources()
     if tree is None:
         return Finding(subject="sources", ok=False, detail="not fetched", remedy="builder fetch")

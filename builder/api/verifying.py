@@ -7,6 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.api.models import read_models
+from builder.errors import BuilderError
+from builder.system.machine import host_abi
+from builder.system.process import Runner
+from builder.verify import timing, verifier
+
 if TYPE_CHECKING:
     from builder.core.artifacts import BenchReport, VerifyReport
     from builder.core.nesting import InputSpec
@@ -28,13 +34,8 @@ def verify_model(request: VerifyRequest, *, progress: Progress) -> VerifyReport:
         VerificationError: the runtime cannot serve or run the model, or the reference case
             belongs to another file. A difference does not raise.
     """
-    from builder.api.models import read_models
-    from builder.system.machine import host_abi
-    from builder.system.process import Runner
-    from builder.verify.verifier import verify_model
-
     (info,) = read_models((request.model,))
-    return verify_model(
+    return verifier.verify_model(
         request,
         info,
         host_abi=host_abi(),
@@ -52,14 +53,9 @@ def time_model(request: BenchRequest, *, progress: Progress) -> BenchReport:
         ModelError: the model cannot be read.
         VerificationError: the runtime cannot serve or run the model.
     """
-    from builder.api.models import read_models
-    from builder.system.machine import host_abi
-    from builder.system.process import Runner
-    from builder.verify.timing import time_model
-
     (info,) = read_models((request.model,))
     runner = Runner.inherit()
-    return time_model(request, info, host_abi=host_abi(), runner=runner, progress=progress)
+    return timing.time_model(request, info, host_abi=host_abi(), runner=runner, progress=progress)
 
 
 def _run_in_torch(
@@ -71,7 +67,6 @@ def _run_in_torch(
     progress: Progress,
 ) -> tuple[str, tuple[Tensor, ...]] | None:
     """Runs the model in a confined process; None where torch is missing or refuses the model."""
-    from builder.errors import BuilderError
     from builder.export.compare import Sample
     from builder.export.interpreter import Interpreter, InterpreterEndedError
 

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from builder import api
+from builder.cli.console import ConsoleProgress, print_json, print_table
 from builder.cli.options import random_inputs_options, runtime_option, via_options
+from builder.verify.requests import BenchRequest
 
 if TYPE_CHECKING:
     from builder.core.nesting import InputSpec
@@ -51,10 +54,6 @@ def command(
       builder bench mobilenet_v2.ptl --runtime out
       builder bench mobilenet_v2.ptl --runtime out/arm64-v8a --adb --threads 1
     """
-    from builder import api
-    from builder.cli.console import ConsoleProgress, print_json, print_table
-    from builder.verify.requests import BenchRequest
-
     request = BenchRequest(
         model=model,
         runtime=runtime,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from builder import api
 from builder.cli.apple import describe_apple, print_apple
 from builder.cli.console import ConsoleProgress, echo, format_bytes, print_json, print_table
 from builder.cli.gates import FiniteRange, refuse_idle_budgets, refuse_idle_options
@@ -116,8 +117,6 @@ def command(
       builder build ops.yaml --dtypes float32,int64,bool
       builder build model_ops.yaml --skip-unknown
     """
-    from builder import api
-
     request = api.BuildRequest(
         inputs=models,
         flavour=flavour,

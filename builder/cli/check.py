@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from builder import api
 from builder.cli.console import echo, print_json
+from builder.core.policies import describe_findings
+from builder.errors import ExitCode
 
 if TYPE_CHECKING:
     from builder.core.policies import PolicyFinding, PolicyReport
@@ -70,9 +73,6 @@ def command(
       builder check pytorch_android_lite-2.6.0-1.aar --ndk $ANDROID_NDK_HOME
       builder check out/apple/LibTorchLite.xcframework
     """
-    from builder import api
-    from builder.errors import ExitCode
-
     match paths:
         case (model, runtime):
             if min_api or page_size or ndk or apple_sdk:
@@ -117,8 +117,6 @@ def _obstacle_json(obstacle: Obstacle) -> dict[str, object]:
 
 
 def _show_report(report: PolicyReport, package: Path, *, as_json: bool) -> None:
-    from builder.core.policies import describe_findings
-
     if as_json:
         findings = [asdict(finding) for finding in report.findings]
         told = {"files": list(report.files), "rules": list(report.rules), "findings": findings}

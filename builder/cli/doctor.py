@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from builder import api
 from builder.cli.console import echo, print_json
 from builder.errors import ExitCode
 
@@ -21,8 +22,6 @@ def command(ctx: click.Context, as_json: bool) -> None:
       builder doctor
       builder doctor --json
     """
-    from builder import api
-
     diagnosis = api.diagnose()
     if as_json:
         findings = [

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from builder import api
+from builder.cli.comparison import differences_json, print_differences
+from builder.cli.console import ConsoleProgress, echo, format_bytes, print_json
 from builder.cli.export_options import (
     PairType,
     input_options,
@@ -17,6 +20,10 @@ from builder.cli.export_options import (
 )
 from builder.cli.gates import FiniteRange
 from builder.cli.options import limits_options
+from builder.cli.stages import print_stages, stages_json
+from builder.core.tensors import TensorSpec
+from builder.system.children import Limits
+from builder.system.machine import host_abi
 
 if TYPE_CHECKING:
     from builder.core.nesting import InputSpec
@@ -114,10 +121,7 @@ def command(
       builder export model.pt -o model.ptl --shape 1,3,224,224 --no-optimize
       builder export model.ptl -o older.ptl --bytecode-version 5
     """
-    from builder import api
-    from builder.cli.console import ConsoleProgress, print_json
     from builder.export.requests import Capture, ExportRequest
-    from builder.system.children import Limits
 
     api.refuse_model(output, source)
     request = ExportRequest(
@@ -151,9 +155,6 @@ def command(
 
 
 def _to_json(result: ExportResult) -> dict[str, object]:
-    from builder.cli.comparison import differences_json
-    from builder.cli.stages import stages_json
-
     return {
         "bytecode_version": result.bytecode_version,
         "capture": result.capture,
@@ -172,19 +173,12 @@ def _to_json(result: ExportResult) -> dict[str, object]:
 
 
 def _input_json(spec: InputSpec) -> object:
-    from builder.core.tensors import TensorSpec
-
     if isinstance(spec, TensorSpec):
         return {"dtype": str(spec.dtype), "shape": list(spec.shape)}
     return str(spec)
 
 
 def _print_result(result: ExportResult) -> None:
-    from builder.cli.comparison import print_differences
-    from builder.cli.console import echo, format_bytes
-    from builder.cli.stages import print_stages
-    from builder.system.machine import host_abi
-
     for remark in result.remarks:
         echo(f"note: {remark}", err=True)
     optimized = "optimised for mobile" if result.optimized else "not optimised"

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from builder.cli.options import parse_inputs
+from builder.core.inputs import parse_specs
 from builder.export.requests import (
     Backend,
     Flow,
@@ -53,7 +54,6 @@ def _stack(command: Command, *options: Callable[[Command], Command]) -> Command:
 
 def input_options(command: Command) -> Command:
     """Adds --shape, --dtype, --input, --second-shape, which `command` gets as specs."""
-    from builder.core.inputs import parse_specs
 
     @functools.wraps(command)
     def with_inputs(

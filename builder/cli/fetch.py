@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from builder import api
 from builder.cli.console import ConsoleProgress, echo, print_json, print_table
 
 if TYPE_CHECKING:
@@ -58,8 +59,6 @@ def command(
       builder fetch --provider git
       builder fetch --feature torchvision --feature pocketfft
     """
-    from builder import api
-
     if check and (source_folder or provider or offline):
         raise click.UsageError("--check fetches nothing: leave out --from, --provider, --offline")
     chosen = tuple(dict.fromkeys(features))
@@ -85,8 +84,6 @@ def command(
 
 
 def _describe(tree: SourceTree, feature: str) -> dict[str, Any]:
-    from builder import api
-
     lock, origins = api.load_source_lock().select(feature), api.list_source_origins(tree)
     return {
         "feature": feature,

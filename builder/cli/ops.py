@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from builder import api
 from builder.cli.console import echo, print_json, print_table
 from builder.cli.options import limits_options
+from builder.system.children import Limits
 
 if TYPE_CHECKING:
     from builder.core.model import OperatorList
@@ -55,9 +57,6 @@ def command(
       builder ops ops.yaml new_model.ptl --json
       builder ops model.pt --run-torchscript --time-limit 30
     """
-    from builder import api
-    from builder.system.children import Limits
-
     if limits is not None and not run_torchscript:
         raise click.UsageError(
             "--time-limit and --memory-limit have an effect with --run-torchscript only: nothing "

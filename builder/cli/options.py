@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from builder import api
 from builder.core.android import ARTIFACT, GROUP, AarOptions
 from builder.core.apple import AppleOptions
 from builder.core.budgets import Budget, parse_budget, parse_size
 from builder.core.dtypes import DtypeSet
+from builder.core.inputs import parse_specs  # reads NumPy
+from builder.core.nesting import parse_input
 from builder.core.profile import Flavour, Profile
 from builder.core.targets import MIN_API, MIN_IOS, format_os_version
 from builder.core.toolchain import ToolchainOptions
+from builder.errors import ConfigurationError
+from builder.system.children import DEFAULT_SECONDS, Limits
 from builder.system.machine import host_abi
 from builder.system.places import locate_op_list
 
@@ -192,10 +197,6 @@ def parse_inputs(
     shapes: tuple[str, ...], dtypes: tuple[str, ...], texts: tuple[str, ...]
 ) -> tuple[InputSpec, ...]:
     """Returns what --input describes, or --shape and --dtype; ConfigurationError for both."""
-    from builder.core.inputs import parse_specs  # reads NumPy
-    from builder.core.nesting import parse_input
-    from builder.errors import ConfigurationError
-
     if texts and (shapes or dtypes):
         raise ConfigurationError(
             "--input and --shape both describe the inputs", hint="give all with --input"
@@ -222,8 +223,6 @@ def limits_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_limits(
         *, time_limit: int | None, memory_limit: int | None, **others: object
     ) -> object:
-        from builder.system.children import DEFAULT_SECONDS, Limits
-
         given = time_limit is not None or memory_limit is not None
         chosen = Limits(seconds=time_limit or DEFAULT_SECONDS, memory=memory_limit or 0)
         return command(limits=chosen if given else None, **others)
@@ -333,8 +332,6 @@ def accelerator_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def with_accelerators(*, metal: bool, coreml: bool, **others: object) -> object:
-        from builder import api
-
         chosen = api.choose_accelerators(metal=metal, coreml=coreml)
         return command(accelerators=chosen, **others)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from builder import api
 from builder.cli.console import print_json, print_table
 from builder.cli.gates import refuse_idle_options
 from builder.cli.options import (
@@ -59,8 +60,6 @@ def command(
       builder plan mobilenet_v2.ptl
       builder plan ops.yaml --abi linux-x86_64 --json
     """
-    from builder import api
-
     request = api.BuildRequest(
         inputs=models, flavour=flavour, dtypes=dtypes, tools=tools, accelerators=accelerators
     )

@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from builder import api
+from builder.cli.aar_sizes import aar_sizes_json, print_aar_sizes
+from builder.cli.apple import print_slices, slices_json
 from builder.cli.console import echo, format_bytes, print_json, print_table
 from builder.cli.gates import refuse_idle_budgets
 from builder.cli.options import max_compressed_option, max_size_option
 from builder.core.budgets import Budget, Budgets
+from builder.system.files import write_atomically
+from builder.system.outputs import writing_file
 
 if TYPE_CHECKING:
     from builder.api import MeasuredRuntime
@@ -79,8 +84,6 @@ def command(
       builder size out/linux-x86_64 --html size.html
       builder size pytorch_android_lite-2.6.0-1.aar --against pytorch_android_lite-2.1.0.aar
     """
-    from builder import api
-
     budgets = Budgets(file=max_size, compressed=max_compressed)
     if without and not as_json and (units or operators or against):
         raise click.UsageError("--what-if goes with --against, --units, --operators in --json only")
@@ -110,10 +113,6 @@ def command(
 
 
 def _write_page(html: Path, measured: MeasuredRuntime) -> None:
-    from builder import api
-    from builder.system.files import write_atomically
-    from builder.system.outputs import writing_file
-
     api.refuse_page(html)
     page = api.render_size_page(measured)
     with writing_file(html):
@@ -129,8 +128,6 @@ def _show_runtime(
     *,
     as_json: bool,
 ) -> None:
-    from builder import api
-
     saved = api.price_set(measured, gone) if gone else None
     if as_json:
         shown: dict[str, object] = {"runtime": asdict(measured.report)}
@@ -146,8 +143,6 @@ def _show_runtime(
 
 
 def _measure_other(path: Path) -> AarSizes:
-    from builder import api
-
     other = api.measure_aar(path)
     if other is None:
         raise click.UsageError(f"{path} is no AAR to compare with")
@@ -155,9 +150,6 @@ def _measure_other(path: Path) -> AarSizes:
 
 
 def _show_slices(slices: XcframeworkManifest, against: Path | None, *, as_json: bool) -> None:
-    from builder import api
-    from builder.cli.apple import print_slices, slices_json
-
     other = None if against is None else api.measure_xcframework(against)
     if against is not None and other is None:
         raise click.UsageError(f"{against} is no xcframework to compare with")
@@ -169,8 +161,6 @@ def _show_slices(slices: XcframeworkManifest, against: Path | None, *, as_json: 
 
 
 def _show_aar(sizes: AarSizes, other: AarSizes | None, *, as_json: bool) -> None:
-    from builder.cli.aar_sizes import aar_sizes_json, print_aar_sizes
-
     if not as_json:
         print_aar_sizes(sizes, other)
         return

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from builder import api
+from builder.cli.comparison import differences_json, print_differences
+from builder.cli.console import ConsoleProgress, echo, print_json
 from builder.cli.gates import FiniteRange
 from builder.cli.options import (
     limits_options,
@@ -14,6 +17,9 @@ from builder.cli.options import (
     runtime_option,
     via_options,
 )
+from builder.errors import ExitCode
+from builder.system.children import Limits
+from builder.verify.requests import VerifyRequest
 
 if TYPE_CHECKING:
     from builder.core.artifacts import VerifyReport
@@ -68,12 +74,6 @@ def command(
       builder verify mobilenet_v2.ptl --runtime out/arm64-v8a --adb
       builder verify other.ptl --runtime out --shape 1,16 --dtype int64
     """
-    from builder import api
-    from builder.cli.console import ConsoleProgress, print_json
-    from builder.errors import ExitCode
-    from builder.system.children import Limits
-    from builder.verify.requests import VerifyRequest
-
     if reference is not None and inputs:
         raise click.UsageError("--reference has inputs of its own: leave out the others")
     request = VerifyRequest(
@@ -96,8 +96,6 @@ def command(
 
 
 def _to_json(report: VerifyReport) -> dict[str, object]:
-    from builder.cli.comparison import differences_json
-
     return {
         "model": report.model,
         "ok": report.ok,
@@ -108,9 +106,6 @@ def _to_json(report: VerifyReport) -> dict[str, object]:
 
 
 def _print_report(report: VerifyReport) -> None:
-    from builder.cli.comparison import print_differences
-    from builder.cli.console import echo
-
     compared = all(output.max_absolute is not None for output in report.outputs)
     echo(f"{report.model}: one forward call took {report.seconds * 1000:.1f} ms")
     echo(f"expected outputs: {report.reference}")

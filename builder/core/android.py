@@ -10,6 +10,7 @@ from pathlib import Path
 from builder.core.artifacts import CarriedLibrary
 from builder.core.components import Component
 from builder.core.manifest import Manifest
+from builder.errors import ConfigurationError
 
 GROUP = "org.pytorch"
 ARTIFACT = "pytorch_android_lite"
@@ -171,3 +172,17 @@ def default_version(source_version: str) -> str:
     a word there is later than the plain version in Maven, and earlier in Gradle.
     """
     return f"{source_version}-{REVISION}"
+
+
+def choose_coordinates(options: AarOptions, source_version: str) -> Coordinates:
+    """Returns what the AAR is called; ConfigurationError for what Maven cannot have."""
+    try:
+        return Coordinates(
+            group=options.group,
+            artifact=options.artifact,
+            version=options.version or default_version(source_version),
+        )
+    except ValueError as error:
+        raise ConfigurationError(
+            str(error), hint="see --group, --artifact and --aar-version of builder build --help"
+        ) from None

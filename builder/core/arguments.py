@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from builder.core.inputs import to_array, to_tensor
+from builder.core.arrays import to_array, to_tensor
 from builder.core.nesting import Group, GroupKind, InputSpec, Number
 from builder.core.signatures import (
     NUMBERS,

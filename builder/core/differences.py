@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from builder.core.arrays import Array, to_array
 from builder.core.artifacts import OutputDifference
-from builder.core.inputs import Array, to_array
 from builder.core.tensors import DType, Tensor, TensorSpec
 
 _TOLERANCES = {DType.FLOAT16: 1e-2, DType.FLOAT32: 1e-4, DType.FLOAT64: 1e-6}

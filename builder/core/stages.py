@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from builder.core.arrays import to_array
 from builder.core.artifacts import OutputDifference
-from builder.core.inputs import to_array
 from builder.core.tensors import DType, Tensor
 
 _FLOATS = {DType.FLOAT16, DType.FLOAT32, DType.FLOAT64}

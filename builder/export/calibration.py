@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from builder.core.inputs import Array
+from builder.core.arrays import Array
 from builder.core.nesting import InputSpec
 from builder.core.tensors import TensorSpec
 from builder.errors import ConfigurationError, ModelError, ToolchainError

@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from builder.core.inputs import sample_inputs
+from builder.core.arrays import sample_inputs
 from builder.core.stages import Stage
 from builder.export.calibration import read_samples
 from builder.export.compare import Sample, check_numbers

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from builder.core.arrays import sample_inputs
 from builder.core.differences import compare_outputs
-from builder.core.inputs import sample_inputs
 from builder.core.nesting import Group, InputSpec
 from builder.core.tensors import Tensor, TensorSpec
 from builder.errors import ModelError

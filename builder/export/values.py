@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from builder.core.inputs import to_array
+from builder.core.arrays import to_array
 from builder.core.nesting import Group, GroupKind, InputSpec, Number
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import ModelError

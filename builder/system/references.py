@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 
-from builder.core.inputs import Array, little_endian, to_array
+from builder.core.arrays import Array, little_endian, to_array
 from builder.core.nesting import list_arguments
 from builder.core.tensors import DType, ReferenceCase, Tensor, TensorSpec
 from builder.errors import ConfigurationError, VerificationError

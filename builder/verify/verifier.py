@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.core.arguments import adapt
+from builder.core.arrays import sample_inputs
 from builder.core.artifacts import VerifyReport
 from builder.core.differences import check_finite, compare_outputs
-from builder.core.inputs import sample_inputs
 from builder.core.model import ModelInfo
 from builder.core.nesting import InputSpec, list_arguments
 from builder.core.signatures import INPUTS_HINT, find_misfit, find_signature

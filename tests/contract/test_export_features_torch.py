@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from builder.api import read_models
-from builder.core.inputs import to_array
+from builder.core.arrays import to_array
 from builder.core.known import KnownOperators
 from builder.core.nesting import parse_input
 from builder.errors import BuilderError, ConfigurationError, ModelError, ToolchainError

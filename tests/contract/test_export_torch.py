@@ -12,7 +12,7 @@ from textwrap import dedent
 import pytest
 
 from builder.api import read_models
-from builder.core.inputs import sample_inputs, to_array
+from builder.core.arrays import sample_inputs, to_array
 from builder.core.operators import Operator
 from builder.core.tensors import DType, TensorSpec
 from builder.errors import (

@@ -119,4 +119,4 @@ def test_checking_a_model_does_not_load_what_writes_packages(tmp_path):
 def test_help_loads_nothing_heavy(arguments):
     loaded = loaded_modules(*arguments)
     assert loaded.isdisjoint(HEAVY)
-    assert not {"builder.api", "builder.native.building"} & loaded
+    assert not [name for name in loaded if name.startswith(("builder.api.", "builder.native."))]

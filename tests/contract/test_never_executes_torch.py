@@ -25,7 +25,7 @@ from hostile_models import (  # noqa: E402
 )
 from verify.fakes import make_runtime  # noqa: E402
 
-from builder.core.inputs import sample_inputs, to_array  # noqa: E402
+from builder.core.arrays import sample_inputs, to_array  # noqa: E402
 from builder.core.manifest import parse_manifest  # noqa: E402
 from builder.core.operators import Operator  # noqa: E402
 from builder.core.tensors import DType, TensorSpec  # noqa: E402

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from builder import api
-from builder.api import planning, sources
+from builder.api import planning
 from builder.cli.build import command as build_command
 from builder.cli.plan import command as plan_command
 from builder.core.sources import SourceLock
@@ -30,13 +29,11 @@ def make_toolchain(folder: str) -> Toolchain:
 def plan(monkeypatch):
     """Prints the plan; what changes with builder itself and with the machine stands still."""
     lock = SourceLock(version="2.6.0", pins=(), patches=())
-    monkeypatch.setattr(sources, "load_source_lock", lambda: lock)
+    monkeypatch.setattr(planning, "load_source_lock", lambda: lock)
     monkeypatch.setattr(planning, "_digest_native_files", lambda: "0" * 64)
 
     def run(*arguments: object, command=plan_command, tools: str = "/usr/bin") -> str:
-        monkeypatch.setattr(
-            api.toolchains, "locate_toolchain", lambda target, **_: make_toolchain(tools)
-        )
+        monkeypatch.setattr(planning, "locate_toolchain", lambda target, **_: make_toolchain(tools))
         given = [*map(str, arguments), "--abi", "linux-x86_64"]
         result = CliRunner().invoke(command, given, catch_exceptions=False)
         assert result.exit_code == 0, result.output

@@ -8,12 +8,11 @@ from builder.api import android
 from builder.core.android import AarOptions
 from builder.errors import ConfigurationError, ToolchainError
 from builder.system.process import Runner
-from builder.toolchains import jdk
 
 
 @pytest.fixture(autouse=True)
 def _kit(monkeypatch):
-    monkeypatch.setattr(jdk, "locate_jdk", lambda _runner: None)
+    monkeypatch.setattr(android, "locate_jdk", lambda _runner: None)
 
 
 def test_what_maven_cannot_name_is_refused_before_anything_is_compiled():
@@ -33,6 +32,6 @@ def test_a_missing_kit_is_told_before_anything_is_compiled(monkeypatch):
     def fail(_runner: Runner) -> None:
         raise ToolchainError("no Java development kit")
 
-    monkeypatch.setattr(jdk, "locate_jdk", fail)
+    monkeypatch.setattr(android, "locate_jdk", fail)
     with pytest.raises(ToolchainError):
         android.refuse_unpackable(AarOptions())

@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 from samples import FakeRunner, make_plan, make_toolchain
 
-from builder.api import building, planning, sources, toolchains
+from builder.api import building
 from builder.api.building import _find_indexes, link_library
 from builder.core.plan import Interface
 from builder.core.request import BuildRequest
 from builder.core.sources import SourceTree
 from builder.core.targets import parse_target
 from builder.errors import NativeBuildError, PackagingError, SourceError
-from builder.native import preparing
 from builder.native.building import NativeBuild, compile_folder
 from builder.native.index import parse_index
 from builder.native.layout import Layout
@@ -60,8 +59,8 @@ def build(tmp_path):
 def cache(build, tmp_path, monkeypatch):
     """A cache in which a build may begin."""
     monkeypatch.setenv("BUILDER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(toolchains, "locate_toolchain", lambda *_, **__: build.toolchain)
-    monkeypatch.setattr(planning, "plan_build", lambda *_, **__: build.plan)
+    monkeypatch.setattr(building, "locate_toolchain", lambda *_, **__: build.toolchain)
+    monkeypatch.setattr(building, "plan_build", lambda *_, **__: build.plan)
     monkeypatch.setattr(building, "_native_build", lambda *_, **__: build)
     return tmp_path / "cache"
 
@@ -79,7 +78,7 @@ def test_a_full_cache_is_a_failed_build_that_names_it(cache, monkeypatch, error)
     def full(_):
         raise error
 
-    monkeypatch.setattr(preparing, "prepare", full)
+    monkeypatch.setattr(building, "prepare", full)
     with pytest.raises(NativeBuildError, match="no space is left for") as caught:
         link()
     assert str(cache) in caught.value.message
@@ -92,7 +91,7 @@ def test_other_failures_pass_as_they_are(cache, monkeypatch, error):
     def fail(_):
         raise error
 
-    monkeypatch.setattr(preparing, "prepare", fail)
+    monkeypatch.setattr(building, "prepare", fail)
     with pytest.raises(type(error), match=error.message):
         link()
 
@@ -106,7 +105,7 @@ def test_what_was_compiled_from_an_edited_source_is_not_used_again(build, monkey
     compiled.parent.mkdir(parents=True)
     compiled.write_text("compiled from an edited source")
     Ledger(folder).record("c10/a.cpp")
-    monkeypatch.setattr(sources, "refuse_changed_sources", refuse)
+    monkeypatch.setattr(building, "refuse_changed_sources", refuse)
     with pytest.raises(SourceError, match=r"c10/a\.cpp"):
         building._refuse_changed_sources(build)
     assert Ledger(folder).drop_wrong(["c10/a.cpp"]).unknown == ("c10/a.cpp",)

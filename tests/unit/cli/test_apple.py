@@ -13,7 +13,7 @@ from machos import make_archive, make_object
 from samples import FakeRunner, make_info, make_manifest, make_plan, make_toolchain
 
 from builder import api
-from builder.api import AppleOutcome
+from builder.api import AppleOutcome, accelerators, apple, planning
 from builder.cli import build, check, plan, size
 from builder.core.accelerators import Accelerator
 from builder.core.apple import AppleLibrary, AppleOptions, ApplePackage, AppleSlice, WrittenApple
@@ -24,7 +24,6 @@ from builder.errors import ConfigurationError, ModelError, ToolchainError, Verif
 from builder.packaging.apple.writing import write_apple
 from builder.system.places import data_folder
 from builder.system.process import Runner
-from builder.toolchains import xcode
 from builder.toolchains.accelerators import list_frameworks
 
 from .test_build import OUTCOME
@@ -109,7 +108,7 @@ def test_what_makes_no_sense_is_refused_at_once(asked, arguments, message):
 @pytest.mark.parametrize("option", ["--metal", "--coreml"])
 @pytest.mark.parametrize("command", [build, plan])
 def test_accelerators_are_for_apples_abis_and_sdks(asked, monkeypatch, option, command):
-    monkeypatch.setattr(xcode, "is_mac", lambda: False)
+    monkeypatch.setattr(accelerators, "is_mac", lambda: False)
     result = run(command, "m.ptl", "--abi", "linux-x86_64", "--abi", "arm64-v8a", option)
     assert isinstance(result.exception, ConfigurationError)
     assert f"{option}: none of linux-x86_64, arm64-v8a is" in result.exception.message
@@ -120,7 +119,7 @@ def test_accelerators_are_for_apples_abis_and_sdks(asked, monkeypatch, option, c
 
 
 def test_an_sdk_of_apples_decides_whether_accelerators_can_be_built(asked, monkeypatch, tmp_path):
-    monkeypatch.setattr(xcode, "is_mac", lambda: False)
+    monkeypatch.setattr(accelerators, "is_mac", lambda: False)
     sdk = make_sdk(tmp_path / "iPhoneOS.sdk", "iphoneos")
     arguments = (build, "m.ptl", "--abi", "ios-arm64", "--apple-sdk", sdk, "--metal", "--coreml")
     result = run(*arguments)
@@ -134,7 +133,7 @@ def test_an_sdk_of_apples_decides_whether_accelerators_can_be_built(asked, monke
 def test_under_macos_it_is_xcodes_sdk_that_decides(asked, monkeypatch, tmp_path):
     sdk = make_sdk(tmp_path / "iPhoneOS.sdk", "iphoneos")
     add_frameworks(sdk, "Foundation", "UIKit", "CoreFoundation", "CoreML")
-    monkeypatch.setattr(xcode, "is_mac", lambda: True)
+    monkeypatch.setattr(accelerators, "is_mac", lambda: True)
     monkeypatch.setattr(Runner, "inherit", lambda: FakeRunner.saying(f"{sdk}\n"))
     assert run(build, "m.ptl", "--abi", "ios-arm64", "--coreml").exception is None
     result = run(build, "m.ptl", "--abi", "ios-arm64", "--metal")
@@ -143,9 +142,9 @@ def test_under_macos_it_is_xcodes_sdk_that_decides(asked, monkeypatch, tmp_path)
 
 def test_accelerators_are_asked_of_the_build_and_of_apples_plans_only(monkeypatch, tmp_path):
     monkeypatch.setattr(
-        api.toolchains, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
+        planning, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
     )
-    monkeypatch.setattr(xcode, "is_mac", lambda: False)
+    monkeypatch.setattr(accelerators, "is_mac", lambda: False)
     sdk = make_sdk(tmp_path / "iPhoneOS.sdk", "iphoneos")
     add_frameworks(sdk, *list_frameworks(Accelerator))
     given = ("--abi", "ios-arm64", "--abi", "linux-x86_64", "--apple-sdk", sdk, "--metal")
@@ -156,7 +155,7 @@ def test_accelerators_are_asked_of_the_build_and_of_apples_plans_only(monkeypatc
 
 def test_a_model_for_an_accelerator_is_told_the_option(framework, monkeypatch):
     lowered = make_info("aten::relu", custom_classes=("__backends__.coreml",))
-    monkeypatch.setattr("builder.api.models.read_models", lambda paths: (lowered,))
+    monkeypatch.setattr("builder.api.checking.read_models", lambda paths: (lowered,))
     output = run(check, MODEL, framework).output
     assert "missing custom class: __backends__.coreml\n" in output
     assert "--abi ios-arm64 --abi ios-simulator-arm64 --coreml -o out" in output
@@ -235,7 +234,7 @@ def test_check_answers_from_the_manifest_for_every_abi(framework, tmp_path):
 
 
 def test_check_without_a_model_holds_it_against_the_rules(framework, monkeypatch):
-    monkeypatch.setattr(api.apple, "_find_sdk", lambda target, chosen: None)
+    monkeypatch.setattr(apple, "_find_sdk", lambda target, chosen: None)
     result = run(check, framework)
     assert result.return_value == 0
     assert "not checked: imports, needs an SDK" in result.output
@@ -279,7 +278,7 @@ def test_options_of_android_are_refused_for_an_xcframework(framework, given):
 
 def test_plans_are_for_the_deployment_target(monkeypatch):
     monkeypatch.setattr(
-        api.toolchains, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
+        planning, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
     )
     arguments = ("--abi", "ios-arm64", "--min-ios", "16.1", "--dry-run", "--json")
     result = run(build, MODEL, *arguments)

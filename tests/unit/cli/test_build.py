@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from samples import make_plan, make_toolchain
 
 from builder import api
-from builder.api import AarOutcome, BuildOutcome, BuildRequest
+from builder.api import AarOutcome, BuildOutcome, BuildRequest, planning
 from builder.cli.build import command
 from builder.core.android import AarOptions, Coordinates, WrittenAar
 from builder.core.artifacts import LinkResult, Package, SizeReport
@@ -69,7 +69,7 @@ def asked(monkeypatch):
 
     monkeypatch.setattr(api, "build_runtime", build)
     monkeypatch.setattr(
-        api.toolchains, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
+        planning, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
     )
     return seen
 

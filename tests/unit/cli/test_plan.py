@@ -15,7 +15,7 @@ from builder.errors import ModelError, ToolchainError
 @pytest.fixture(autouse=True)
 def _toolchain(monkeypatch):
     monkeypatch.setattr(
-        api.toolchains, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
+        planning, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
     )
     monkeypatch.setattr(planning, "_digest_native_files", lambda: "0" * 64)
 
@@ -86,7 +86,7 @@ def test_errors_come_through(monkeypatch, tmp_path, op_list):
     def missing(target: object, **_: object) -> None:
         raise ToolchainError("no clang")
 
-    monkeypatch.setattr(api.toolchains, "locate_toolchain", missing)
+    monkeypatch.setattr(planning, "locate_toolchain", missing)
     with pytest.raises(ToolchainError):
         plan(op_list("aten::relu"))
 
@@ -96,7 +96,7 @@ def test_builders_own_native_files_are_part_of_the_plan(monkeypatch, op_list):
     before = plan(path)["key"]
     monkeypatch.undo()
     monkeypatch.setattr(
-        api.toolchains, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
+        planning, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
     )
     assert plan(path)["key"] != before
     assert plan(path) == plan(path)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from builder.core.arguments import adapt
-from builder.core.inputs import sample_inputs, to_array, to_tensor
+from builder.core.arrays import sample_inputs, to_array, to_tensor
 from builder.core.nesting import list_leaves, parse_input
 from builder.core.signatures import make_signature
 from builder.core.tensors import DType, TensorSpec

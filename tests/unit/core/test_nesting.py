@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.core.inputs import sample_inputs, to_array
+from builder.core.arrays import sample_inputs, to_array
 from builder.core.nesting import (
     Group,
     GroupKind,

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from builder.core.arrays import to_tensor
 from builder.core.artifacts import OutputDifference
-from builder.core.inputs import to_tensor
 from builder.core.stages import Agreement, Stage, find_agreement, widen_differences
 from builder.core.tensors import DType, TensorSpec
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from builder.core.inputs import sample_inputs
+from builder.core.arrays import sample_inputs
 from builder.core.nesting import parse_input
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import ModelError, ToolchainError, VerificationError

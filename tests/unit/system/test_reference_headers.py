@@ -3,7 +3,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.core.inputs import sample_inputs
+from builder.core.arrays import sample_inputs
 from builder.core.tensors import DType, ReferenceCase, TensorSpec
 from builder.system.reference_headers import find_input_dtypes, reference_path
 from builder.system.references import write_reference

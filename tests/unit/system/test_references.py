@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from builder.core.inputs import sample_inputs
+from builder.core.arrays import sample_inputs
 from builder.core.tensors import DType, ReferenceCase, TensorSpec
 from builder.errors import VerificationError
 from builder.system.reference_headers import reference_path

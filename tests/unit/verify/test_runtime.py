@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from builder.core.arrays import sample_inputs
 from builder.core.dtypes import SCALAR_TYPES, DtypeSet
-from builder.core.inputs import sample_inputs
 from builder.core.nesting import parse_input
 from builder.core.operators import Operator
 from builder.core.tensors import DType, Tensor, TensorSpec
