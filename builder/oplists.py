@@ -16,8 +16,8 @@ from typing import Any
 from builder.core.dtypes import DtypeSet
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
-from builder.core.plain_yaml import parse_documents
 from builder.errors import ConfigurationError, ModelError
+from builder.formats.plain_yaml import parse_documents
 
 SCHEMA = 1
 """Version of what we put into `debug_info`."""

@@ -12,8 +12,8 @@ from builder.api.packaging import list_pins, refuse_same_names
 from builder.api.toolchains import find_sdk
 from builder.core.accelerators import Accelerator
 from builder.core.apple import FRAMEWORKS, AppleLibrary, ApplePackage, AppleSlice, default_version
-from builder.core.macho import join_architectures
 from builder.core.manifest import parse_manifest
+from builder.formats.macho import join_architectures
 from builder.packaging.apple.writing import write_apple
 from builder.system.places import data_folder
 from builder.system.process import Runner

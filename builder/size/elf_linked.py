@@ -7,7 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from builder.core.elf import (
+from builder.core.operators import Operator
+from builder.core.registrations import parse_registration
+from builder.formats.elf import (
     ALLOC,
     EXECUTABLE,
     FINI_ARRAY,
@@ -20,8 +22,6 @@ from builder.core.elf import (
     Elf,
     Section,
 )
-from builder.core.operators import Operator
-from builder.core.registrations import parse_registration
 from builder.size.linked import Block, Linked
 from builder.size.linkmap import InputSection, parse_names, read_pieces
 from builder.size.measuring import LINKER_PART, name_unit

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.core.artifacts import SizeReport
-from builder.core.macho import ZERO_FILL, read_macho
 from builder.errors import ConfigurationError
+from builder.formats.macho import ZERO_FILL, read_macho
 from builder.size.measuring import LINKER_PART, WHOLE_PART, name_unit, sum_parts
 
 _FILE = re.compile(r"^\[ *(\d+)\] (.+)$")

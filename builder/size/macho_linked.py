@@ -7,16 +7,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from builder.core.macho import INITIALISERS, INSTRUCTIONS, ZERO_FILL, MachFile, read_macho
 from builder.core.operators import Operator
 from builder.core.registrations import parse_registration
-from builder.core.unwind_info import parse_unwind_info
+from builder.formats.eh_frame import parse_frames
+from builder.formats.macho import INITIALISERS, INSTRUCTIONS, ZERO_FILL, MachFile, read_macho
+from builder.formats.unwind_info import parse_unwind_info
 from builder.size.images import Atom, list_units, parse_macho_map
 from builder.size.linked import Block, Linked, Reference
 from builder.size.macho_places import STRINGS, Pair, PlacedObject, place_object
 from builder.size.measuring import LINKER_PART
 from builder.size.spans import Area, Spans, cut_spans
-from builder.size.unwinding import parse_frames
 
 _STUBS = frozenset({0x6, 0x7, 0x8})
 """Section types of what stands for imports: pointers, pointers filled in late, code."""

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from builder.core.macho import INITIALISERS, MachFile, MachSymbol
-from builder.core.macho_objects import Pointer, find_section, read_pointers
+from builder.formats.macho import INITIALISERS, MachFile, MachSymbol
+from builder.formats.macho_objects import Pointer, find_section, read_pointers
 
 STRINGS = 0x2
 _LITERALS = frozenset({STRINGS, 0x3, 0x4, 0xE})

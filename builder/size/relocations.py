@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from builder.core.elf import (
+from builder.formats.elf import (
     ALLOC,
     EXECUTABLE,
     RELA,

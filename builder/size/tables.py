@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from builder.core.elf import RELA, Elf
+from builder.formats.eh_frame import Frame, parse_frames
+from builder.formats.elf import RELA, Elf
 from builder.size.spans import Spans
-from builder.size.unwinding import Frame, parse_frames
 
 _DYNAMIC_RELOCATION = 24
 _INDEX_ENTRY = 8

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from builder.core.tbd import parse_stub, render_stub
+from builder.formats.tbd import parse_stub, render_stub
 from builder.system.files import digest_file, replacement_folder, write_atomically
 from builder.system.listings import is_as_sealed, seal
 from builder.system.locks import folder_lock

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.core.apple import FRAMEWORKS
-from builder.core.macho import MachFile, read_macho, read_members
 from builder.core.policies import PolicyFinding, PolicyReport, Verdict
 from builder.core.targets import Platform, Target, format_os_version
-from builder.core.tbd import parse_stub
 from builder.errors import ToolchainError
+from builder.formats.macho import MachFile, read_macho, read_members
+from builder.formats.tbd import parse_stub
 from builder.verify.apple_policies import ApplePolicies, StubPolicy, load_apple_policies
 from builder.verify.apple_rules import APPLE_CHECKS, Slice
 from builder.verify.policies import Rule

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from builder.core.macho import INITIALISERS, INSTRUCTIONS, OBJECT, MachFile
 from builder.core.targets import Target, format_os_version
+from builder.formats.macho import INITIALISERS, INSTRUCTIONS, OBJECT, MachFile
+from builder.formats.paths import find_paths
 from builder.verify.apple_policies import ApplePolicies
-from builder.verify.binaries import find_paths
 from builder.verify.rules import UncheckedError, some
 
 _BITCODE = ("__LLVM", "__bitcode")

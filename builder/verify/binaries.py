@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from builder.core.elf import DAMAGE, EXECUTABLE, LOAD, NOBITS, SYMTAB, WEAK, Elf, Segment
+from builder.formats.elf import DAMAGE, EXECUTABLE, LOAD, NOBITS, SYMTAB, WEAK, Elf, Segment
+from builder.formats.paths import find_paths
 
 GNU_STACK, GNU_RELRO = 0x6474E551, 0x6474E552
 SEGMENT_EXECUTABLE, SEGMENT_WRITABLE = 1, 2
 _NEEDED, _SONAME, _RPATH, _TEXTREL, _BIND_NOW, _RUNPATH, _FLAGS = 1, 14, 15, 22, 24, 29, 30
 _FLAGS_1, _HIDDEN_SECTIONS = 0x6FFFFFFB, 0xFF00
-_PATH = re.compile(
-    rb"(?<![\w./:@%*+~-])"
-    rb"(?:/[A-Za-z][\w.+-]+(?:/[\w.+-]{2,})+/?|[A-Za-z]:[\\/]{1,2}\w[\w.+-]+[\\/][\w.+\\/-]+)"
-)
-"""An absolute path of two folders or more; of one, since texts hold `/code` and `and/or`, not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +87,6 @@ def _list_exports(elf: Elf) -> tuple[str, ...]:
 def _list_undefined(elf: Elf) -> tuple[str, ...]:
     asked = (s for s in elf.exported if not s.section and s.binding not in {0, WEAK} and s.name)
     return tuple(sorted({symbol.name for symbol in asked}))
-
-
-def find_paths(data: bytes | memoryview) -> Iterator[str]:
-    """Yields what looks like an absolute path in the bytes of a file."""
-    yield from (match[0].decode(errors="replace") for match in _PATH.finditer(data))
 
 
 def _find_paths(elf: Elf) -> Iterator[str]:

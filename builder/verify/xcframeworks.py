@@ -10,7 +10,6 @@ from typing import Any
 from xml.parsers.expat import ExpatError
 
 from builder.core.apple import FRAMEWORKS
-from builder.core.macho import is_archive, split_architectures
 from builder.core.manifest import Manifest
 from builder.core.policies import PolicyFinding
 from builder.core.targets import MIN_IOS, Platform, Target
@@ -21,6 +20,7 @@ from builder.core.xcframeworks import (
     parse_xcframework_manifest,
 )
 from builder.errors import ConfigurationError, VerificationError
+from builder.formats.macho import is_archive, split_architectures
 from builder.system.files import digest_file
 from builder.verify.apple_policing import AppleBinary
 from builder.verify.contents import compare_contents

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from samples import make_tool, make_toolchain
 
-from builder.core.macho import ZERO_FILL, read_macho
 from builder.core.targets import parse_target
-from builder.core.tbd import render_stub
 from builder.core.toolchain import Bitcode
-from builder.core.unwind_info import parse_unwind_info
+from builder.formats.macho import ZERO_FILL, read_macho
+from builder.formats.tbd import render_stub
+from builder.formats.unwind_info import parse_unwind_info
 
 MAJORS = range(21, 15, -1)
 

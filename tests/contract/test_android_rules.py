@@ -9,8 +9,8 @@ import subprocess
 import pytest
 from android_libraries import NAME, SOUND, SOURCE, TRIPLES, link, make_stubs, stub
 
-from builder.core.elf import DAMAGE, Elf
 from builder.core.policies import Binary
+from builder.formats.elf import DAMAGE, Elf
 from builder.verify.binaries import read_facts
 from builder.verify.policing import check_libraries, guess_abi
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from apple_tools import TOOLS, make_apple_toolchain, write_sdk
 
-from builder.core.macho import join_architectures, read_macho, read_members
-from builder.core.tbd import parse_stub
+from builder.formats.macho import join_architectures, read_macho, read_members
+from builder.formats.tbd import parse_stub
 from builder.native.macho import (
     Dylib,
     archive,

@@ -10,9 +10,9 @@ from apple_sdks import add_frameworks
 from samples import make_unit
 
 from builder.core.accelerators import Accelerator
-from builder.core.macho import read_macho, read_members
-from builder.core.tbd import render_stub
 from builder.core.toolchain import AppleSdk
+from builder.formats.macho import read_macho, read_members
+from builder.formats.tbd import render_stub
 from builder.native.macho import write_static
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
 from builder.system.process import Runner

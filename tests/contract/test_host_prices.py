@@ -8,8 +8,8 @@ import pytest
 from priced_library import PRIMS, REGISTRY, name_operators
 
 from builder import api
-from builder.core.elf import Elf
 from builder.core.plan import Interface
+from builder.formats.elf import Elf
 from builder.native.interfaces import LIBRARIES
 from builder.native.link import link_library, strip_library
 from builder.size.elf_linked import read_elf

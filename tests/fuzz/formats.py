@@ -30,16 +30,16 @@ from builder.core.aar import AarManifest, LibraryEntry
 from builder.core.android import Coordinates
 from builder.core.artifacts import OperatorPrice, SizeReport
 from builder.core.inputs import parse_specs
-from builder.core.macho import join_architectures, read_macho, read_members, split_architectures
-from builder.core.macho_objects import read_pointers
 from builder.core.manifest import ManifestFile
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.nesting import parse_input
 from builder.core.operators import Operator, OperatorSet
-from builder.core.tbd import parse_stub, render_stub
-from builder.core.unwind_info import parse_unwind_info
 from builder.core.xcframeworks import SliceEntry, XcframeworkManifest
 from builder.errors import BuilderError
+from builder.formats.macho import join_architectures, read_macho, read_members, split_architectures
+from builder.formats.macho_objects import read_pointers
+from builder.formats.tbd import parse_stub, render_stub
+from builder.formats.unwind_info import parse_unwind_info
 from builder.models.bytecode import parse_bytecode
 from builder.models.effort import Effort
 from builder.models.pickles import parse_pickle

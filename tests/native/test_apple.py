@@ -11,9 +11,9 @@ import pytest
 
 from builder import api
 from builder.core.apple import AppleOptions
-from builder.core.macho import read_macho, read_members
 from builder.core.targets import parse_target
 from builder.core.toolchain import ToolchainOptions
+from builder.formats.macho import read_macho, read_members
 from builder.system.progress import Silent
 
 from .conftest import drop_operators

@@ -4,7 +4,7 @@ import struct
 
 from machos import INITIALISERS, STRINGS, TEXT, make_object
 
-from builder.core.macho import read_macho
+from builder.formats.macho import read_macho
 from builder.size.macho_places import Pair, place_object
 
 BRANCH, PAGE = 2, 3

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.core.tbd import parse_stub
+from builder.formats.tbd import parse_stub
 from builder.system.places import data_folder
 from builder.toolchains.open_sdk import digest_parts, locate_open_sdk, read_names
 

@@ -7,8 +7,8 @@ from machos import INITIALISERS, SIMULATOR, STRINGS, TEXT, X86_64, make_archive,
 
 from builder.core.policies import Verdict
 from builder.core.targets import parse_target
-from builder.core.tbd import render_stub
 from builder.errors import VerificationError
+from builder.formats.tbd import render_stub
 from builder.verify.apple_policies import load_apple_policies, parse_apple_policies
 from builder.verify.apple_policing import AppleBinary, check_slices, read_system
 from builder.verify.apple_rules import APPLE_CHECKS

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from builder.core.elf import Elf
+from builder.formats.elf import Elf
 from builder.verify.binaries import read_facts
 from tests.fuzz.elves import make_elf
 

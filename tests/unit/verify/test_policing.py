@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from builder.core.elf import Segment
 from builder.core.policies import Binary, Verdict, describe_findings
 from builder.errors import ConfigurationError, ExitCode, VerificationError
+from builder.formats.elf import Segment
 from builder.verify import policing
 from builder.verify.binaries import BinaryFacts
 from builder.verify.policing import check_libraries, guess_abi, refuse_violations

@@ -7,7 +7,6 @@ import pytest
 from machos import make_archive, make_object
 from samples import make_manifest
 
-from builder.core.macho import join_architectures
 from builder.core.manifest import ManifestFile
 from builder.core.xcframeworks import (
     MANIFEST,
@@ -16,6 +15,7 @@ from builder.core.xcframeworks import (
     parse_xcframework_manifest,
 )
 from builder.errors import ConfigurationError, VerificationError
+from builder.formats.macho import join_architectures
 from builder.verify.xcframeworks import (
     check_contents,
     choose_xcframework,

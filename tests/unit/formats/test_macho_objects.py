@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from machos import ARM64, STRINGS, TEXT, X86_64, make_object
 
-from builder.core.macho import read_macho
-from builder.core.macho_objects import Pointer, find_section, read_pointers
+from builder.formats.macho import read_macho
+from builder.formats.macho_objects import Pointer, find_section, read_pointers
 
 UNSIGNED, PAGE, ADDEND = 0, 3, 10
 SIGNED, SIGNED_4, SUBTRACTOR = 1, 8, 5

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from builder.core.plain_yaml import parse_documents
+from builder.formats.plain_yaml import parse_documents
 
 _DIRECTIVE = "$ld$"
 """Start of names that tell the linker of other versions of the system."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import struct
 
-from builder.size.unwinding import Frame, parse_frames
+from builder.formats.eh_frame import Frame, parse_frames
 
 ADDRESS = 0x1000
 PCREL_SDATA4 = 0x1B

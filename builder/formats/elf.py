@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from builder.core.names import NameTable
+from builder.formats.name_table import NameTable
 
 PROGBITS, SYMTAB, STRTAB, RELA, NOBITS, DYNSYM = 1, 2, 3, 4, 8, 11
 INIT_ARRAY, FINI_ARRAY = 14, 15

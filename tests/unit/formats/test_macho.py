@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from machos import ARM64, SIMULATOR, X86_64, make_archive, make_object
 
-from builder.core.macho import (
+from builder.formats.macho import (
     INITIALISERS,
     OBJECT,
     join_architectures,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.core.unwind_info import Unwinding, parse_unwind_info
+from builder.formats.unwind_info import Unwinding, parse_unwind_info
 
 
 def make_table():

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from builder.core.macho import MachFile, MachSection
+from builder.formats.macho import MachFile, MachSection
 
 _ENTRY = struct.Struct("<iI")
 _SCATTERED = 0x80000000

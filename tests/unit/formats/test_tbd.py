@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from builder.core.tbd import parse_stub, render_stub
+from builder.formats.tbd import parse_stub, render_stub
 
 YAML = """\
 --- !tapi-tbd

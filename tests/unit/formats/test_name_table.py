@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from builder.core import names
-from builder.core.names import NameTable
+from builder.formats import name_table as names
+from builder.formats.name_table import NameTable
 
 
 def test_names_end_at_a_zero_and_may_be_the_end_of_others():

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from builder.core.names import NameTable
+from builder.formats.name_table import NameTable
 
 OBJECT, EXECUTABLE, DYLIB = 1, 2, 6
 ARCHITECTURES = {0x0100000C: "arm64", 0x01000007: "x86_64"}

@@ -5,8 +5,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.core import plain_yaml
-from builder.core.plain_yaml import MAX_DEPTH, parse_documents
+from builder.formats import plain_yaml
+from builder.formats.plain_yaml import MAX_DEPTH, parse_documents
 
 
 def parse(text, **options):
