@@ -28,8 +28,7 @@ from unittest import mock
 from builder import api
 from builder.cli.console import ConsoleProgress
 from builder.core.dtypes import EVERYTHING, DtypeSet
-from builder.core.plan import DispatchBackend
-from builder.core.profile import Flavour, Profile
+from builder.core.plan import DispatchBackend, Flavour, Profile
 from builder.core.toolchain import Toolchain, ToolchainOptions
 from builder.native import layout
 from builder.native.flags import Tuning, load_tuning

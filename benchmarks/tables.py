@@ -25,8 +25,8 @@ from builder.system.process import Runner
 from builder.system.reference_headers import reference_path
 from builder.system.references import read_reference
 from builder.verify.hosts import LocalHost
-from builder.verify.located import locate_runtime
-from builder.verify.runtime import run_model
+from builder.verify.runner import run_model
+from builder.verify.runtime import locate_runtime
 
 TURNS = 20
 CALLS = 5

@@ -32,8 +32,7 @@ from pathlib import Path
 from builder import api
 from builder.api.sources import locate_sources
 from builder.cli.console import ConsoleProgress
-from builder.core.plan import Interface
-from builder.core.profile import Flavour
+from builder.core.plan import Flavour, Interface
 from builder.core.sources import SourceTree
 from builder.core.toolchain import Toolchain
 from builder.native.interfaces import LIBRARIES

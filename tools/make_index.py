@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from builder.api.building import make_symbol_index
+from builder.api.indexes import make_symbol_index
 from builder.api.toolchains import locate_target
 from builder.cli.console import ConsoleProgress
 from builder.system.machine import host_abi

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from builder.api.toolchains import locate_toolchain as locate_toolchain
     from builder.api.verifying import time_model as time_model
     from builder.api.verifying import verify_model as verify_model
-    from builder.core.request import BuildRequest as BuildRequest
+    from builder.core.plan import BuildRequest as BuildRequest
 
 _MODULES = {
     "builder.api.accelerators": (
@@ -123,7 +123,7 @@ _MODULES = {
         "time_model",
         "verify_model",
     ),
-    "builder.core.request": ("BuildRequest",),
+    "builder.core.plan": ("BuildRequest",),
 }
 _OWNERS = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -15,7 +15,6 @@ from builder.toolchains.apple_sdk import describe_open_sdk, find_sdk
 from builder.toolchains.xcode import find_xcode_sdk, is_mac
 
 if TYPE_CHECKING:
-    from builder.core.accelerators import Accelerator
     from builder.core.targets import Target
 
 

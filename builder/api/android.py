@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.api.building import link_library
 from builder.api.checking import check_package
 from builder.api.components import find_carried, find_components
+from builder.api.libraries import link_library
 from builder.api.packaging import find_licences, list_pins, make_manifest, refuse_same_names
 from builder.api.sources import load_source_lock
 from builder.core.android import (
@@ -30,20 +30,13 @@ from builder.toolchains.jdk import locate_jdk
 from builder.verify.policing import refuse_violations
 
 if TYPE_CHECKING:
-    from builder.api.building import BuildOutcome, LinkedRuntime
-    from builder.core.android import (
-        AarOptions,
-        AndroidLibrary,
-        JavaPart,
-        Prefab,
-        WrittenAar,
-    )
+    from builder.api.building import BuildOutcome
+    from builder.core.android import AarOptions, WrittenAar
     from builder.core.artifacts import SizeReport
+    from builder.core.plan import BuildRequest
     from builder.core.policies import PolicyReport
-    from builder.core.request import BuildRequest
     from builder.core.toolchain import Jdk
-    from builder.native.building import NativeBuild
-    from builder.system.process import Runner
+    from builder.native.job import LinkedRuntime, NativeBuild
     from builder.system.progress import Progress
 
 

@@ -26,13 +26,12 @@ from builder.verify.policing import merge_reports, refuse_violations
 
 if TYPE_CHECKING:
     from builder.api.building import BuildOutcome
-    from builder.core.apple import AppleLibrary, AppleOptions, AppleSlice, WrittenApple
+    from builder.core.apple import AppleOptions, WrittenApple
     from builder.core.artifacts import SizeReport
     from builder.core.manifest import Manifest
     from builder.core.policies import PolicyReport
     from builder.core.targets import Platform, Target
     from builder.system.progress import Progress
-    from builder.verify.apple_policing import AppleBinary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,71 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.api.components import find_components
+from builder.api.libraries import link_library
 from builder.api.outputs import refuse_outputs
 from builder.api.packaging import package_runtime
-from builder.api.planning import plan_build
-from builder.api.serving import (
-    choose_operators,
-    confirm_operators,
-    list_hand_written,
-    read_build_catalogue,
-)
-from builder.api.sources import (
-    find_sources,
-    load_source_lock,
-    locate_sources,
-    refuse_changed_sources,
-)
-from builder.api.toolchains import locate_toolchain, prepare_sdk
-from builder.core.features import LocatedFeature
 from builder.core.plan import Interface
-from builder.core.targets import Platform
-from builder.core.toolchain import ToolchainOptions
-from builder.errors import ModelError, NativeBuildError, SourceError
-from builder.native.building import NativeBuild
-from builder.native.building import build_runtime as link_runtime
-from builder.native.indexing import make_index
-from builder.native.layout import Layout
-from builder.native.preparing import prepare
-from builder.selection.catalogue import read_namespaces
-from builder.selection.rules import load_rules
-from builder.system.locks import folder_lock
-from builder.system.outputs import writing_into
-from builder.system.places import cache_folder, data_folder
-from builder.system.process import Runner
-from builder.toolchains.accelerators import with_accelerators
-from builder.toolchains.apple_facts import OPEN_FEATURE
-from builder.toolchains.jdk import locate_jdk
 
 if TYPE_CHECKING:
-    from builder.api.serving import Serving
     from builder.core.artifacts import LinkResult, Package, SizeReport
     from builder.core.components import Component
-    from builder.core.features import LocatedFeature
-    from builder.core.known import KnownOperators
-    from builder.core.plan import BuildPlan, Interface
-    from builder.core.request import BuildRequest
+    from builder.core.plan import BuildPlan, BuildRequest
     from builder.core.targets import Target
-    from builder.core.toolchain import Toolchain
-    from builder.core.units import UnitGraph
-    from builder.native.building import NativeBuild
     from builder.system.progress import Progress
-
-
-_FLAG_VARIABLES = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "ASMFLAGS", "CPATH", "LIBRARY_PATH")
-"""Variables of the environment that would change the bytes behind the plan's back."""
-
-
-_SERVED = "sccache"
-"""Its server outlives builds, and would keep using the folder for temporary files of one."""
-_OTHER_CACHE = "choose another cache with BUILDER_CACHE=<folder>; the next run continues"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +35,6 @@ class BuildOutcome:
     """Of Apple's platforms: what was compiled against."""
     components: tuple[Component, ...] = ()
     """What of others is in the library."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkedRuntime:
-    """A library in the cache, and what it was made from."""
-
-    build: NativeBuild
-    graph: UnitGraph
-    linked: LinkResult
-    serving: Serving
 
 
 def build_runtime(
@@ -126,170 +67,3 @@ def build_runtime(
         sdk=sdk.root if (sdk := runtime.build.toolchain.sdk) else None,
         components=components,
     )
-
-
-@contextmanager
-def link_library(
-    request: BuildRequest, target: Target, interface: Interface, *, progress: Progress
-) -> Iterator[LinkedRuntime]:
-    """Links the library of one interface; inside, no other builder touches what it is made of.
-
-    Objects are shared between interfaces. Which operators the library serves is asked only where
-    the interface has a runner.
-
-    Raises:
-        BuilderError: as `build_runtime`; ToolchainError also without a JDK where one is needed.
-    """
-    prepare_sdk(target, request.tools, progress=progress)
-    toolchain = locate_toolchain(target, options=request.tools)
-    plan = plan_build(
-        request.inputs,
-        target,
-        toolchain=toolchain,
-        flavour=request.flavour,
-        dtypes=request.dtypes,
-        interface=interface,
-        accelerators=request.accelerators,
-    )
-    toolchain = with_accelerators(toolchain, plan.accelerators)
-    _refuse_vulkan(plan)
-    _note_choices(plan, progress)
-    build = _native_build(plan, toolchain, progress=progress, jobs=request.jobs)
-    skip = request.skip_unknown
-    root, timeout = build.layout.root, request.lock_timeout
-    with (
-        writing_into(cache_folder(), NativeBuildError, hint=_OTHER_CACHE),
-        folder_lock(root, timeout=timeout, on_wait=progress.note),
-    ):
-        graph = prepare(build)
-        chosen = choose_operators(build, graph, skip_unknown=skip)
-        linked = link_runtime(build, graph, chosen.selection)
-        serving = confirm_operators(build, linked, chosen, skip_unknown=skip)
-        _refuse_changed_sources(build)
-        yield LinkedRuntime(build=build, graph=graph, linked=linked, serving=serving)
-
-
-def make_symbol_index(
-    target: Target, *, progress: Progress, only: str = "", jobs: int | None = None
-) -> str:
-    """Returns the text of the symbol index, made anew for `target` with every feature.
-
-    Args:
-        target: whose units to compile.
-        progress: is told of each unit.
-        only: prefix of unit ids; all when empty.
-        jobs: compilations at once.
-    """
-    build = _everything(target, progress=progress, jobs=jobs)
-    with folder_lock(build.layout.root, on_wait=progress.note):
-        return make_index(build, prepare(build), only=only)
-
-
-def list_known_operators(target: Target, *, progress: Progress) -> KnownOperators:
-    """Returns every operator that can be built for `target`, with every feature."""
-    build = _everything(target, progress=progress, jobs=None)
-    with folder_lock(build.layout.root, on_wait=progress.note):
-        graph = prepare(build)
-        namespaces = read_namespaces(list_hand_written(graph))
-        return read_build_catalogue(build, graph).list_known(namespaces)
-
-
-def _everything(target: Target, *, progress: Progress, jobs: int | None) -> NativeBuild:
-    """Returns a build of no operator, whose units are those of every feature."""
-    toolchain = locate_toolchain(target, options=ToolchainOptions())
-    lock = load_source_lock()
-    plan = replace(
-        plan_build((), target, toolchain=toolchain),
-        features=tuple((one.name, lock.select(one.name).digest) for one in load_rules().features),
-    )
-    return _native_build(plan, toolchain, progress=progress, jobs=jobs)
-
-
-def _native_build(
-    plan: BuildPlan,
-    toolchain: Toolchain,
-    *,
-    progress: Progress,
-    jobs: int | None,
-) -> NativeBuild:
-    launcher = toolchain.launcher
-    if launcher:
-        room = f", {launcher.jobs} at once" if launcher.jobs and not jobs else ""
-        progress.note(f"compiling through {launcher.name}{room}")
-        jobs = jobs or launcher.jobs
-    layout = Layout.of(cache_folder(), plan)
-    runner = Runner.inherit().without(*_FLAG_VARIABLES)
-    if launcher is None or launcher.name != _SERVED:
-        runner = runner.with_environment(TMPDIR=str(layout.scratch))
-    return NativeBuild(
-        plan=plan,
-        tree=locate_sources(progress=progress),
-        features=_locate_features(plan, progress),
-        headers=_locate_headers(plan),
-        toolchain=toolchain,
-        layout=layout,
-        runtime=data_folder("cmake") / "runtime",
-        index_files=_find_indexes(plan),
-        runner=runner,
-        progress=progress,
-        jobs=jobs,
-    )
-
-
-def _refuse_changed_sources(build: NativeBuild) -> None:
-    """Raises SourceError when a source was edited since the build began, for it has another key.
-
-    What was compiled meanwhile is not used again, even if the source gets its old text and time.
-    """
-    trees = {"": build.tree, **{one.feature.name: one.tree for one in build.features}}
-    open_headers = find_sources(OPEN_FEATURE)
-    if build.toolchain.sdk and build.toolchain.sdk.is_open and open_headers:
-        trees[OPEN_FEATURE] = open_headers
-    try:
-        for feature, tree in trees.items():
-            refuse_changed_sources(tree, feature=feature)
-    except SourceError:
-        build.layout.ledger.unlink(missing_ok=True)
-        raise
-
-
-def _find_indexes(plan: BuildPlan) -> tuple[Path, ...]:
-    stem = data_folder("third_party") / f"symbols-{plan.source_version}"
-    family = Platform.IOS if plan.target.is_apple else plan.target.platform
-    own = Path(f"{stem}-{family}.txt")
-    return (Path(f"{stem}.txt"), *((own,) if own.is_file() else ()))
-
-
-def _locate_headers(plan: BuildPlan) -> tuple[Path, ...]:
-    """Returns where `jni.h` is, which toolchains for Linux do not bring."""
-    if not plan.interface.has_jni or plan.target.platform is not Platform.LINUX:
-        return ()
-    return locate_jdk(Runner.inherit()).headers
-
-
-def _locate_features(plan: BuildPlan, progress: Progress) -> tuple[LocatedFeature, ...]:
-    known = {feature.name: feature for feature in load_rules().features}
-    return tuple(
-        LocatedFeature(feature=known[name], tree=locate_sources(progress=progress, feature=name))
-        for name, _ in plan.features
-    )
-
-
-def _refuse_vulkan(plan: BuildPlan) -> None:
-    names = [str(o) for o in plan.operator_list.operators if o.namespace.startswith("vulkan")]
-    if names and plan.target.is_apple:
-        raise ModelError(
-            f"{names[0]} runs on Vulkan, which Apple's systems do not have",
-            hint="export the model for the processor: builder export MODEL",
-        )
-
-
-def _note_choices(plan: BuildPlan, progress: Progress) -> None:
-    listed = plan.operator_list
-    progress.note(
-        f"{len(listed.operators)} root operators, {len(listed.custom_classes)} custom classes, "
-        f"static dispatch to {' and '.join(plan.static_dispatch)}, for {plan.target}"
-        + "".join(f", with {name}'s sources" for name, _ in plan.features)
-        + "".join(f", with {one.label}" for one in plan.accelerators)
-    )
-    progress.note(f"kernels for {plan.dtypes}: {plan.dtypes_reason}")

@@ -18,15 +18,14 @@ from builder.system.zips import open_zip
 from builder.verify import aars, policing
 from builder.verify.aars import choose_aar, read_aar_manifest
 from builder.verify.coverage import Coverage, build_hint, find_obstacles, merge_obstacles
-from builder.verify.located import locate_runtime
 from builder.verify.policing import guess_abi, merge_reports
+from builder.verify.runtime import locate_runtime
 from builder.verify.xcframeworks import choose_xcframework, read_manifest
 
 if TYPE_CHECKING:
     from builder.core.android import AndroidPackage
     from builder.core.manifest import Manifest
     from builder.core.policies import PolicyReport
-    from builder.verify.coverage import Coverage
 
 
 def check_model(model: Path, runtime: Path) -> Coverage:

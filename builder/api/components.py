@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from builder.api.sources import load_source_lock
 from builder.core.components import describe_pin, describe_sources
 from builder.packaging.runtimes import find_archives, name_runtimes
-from builder.size.linkmap import read_pieces
+from builder.size.elf.linkmap import read_pieces
 from builder.toolchains.apple_facts import OPEN_FEATURE
 
 if TYPE_CHECKING:
-    from builder.api.building import LinkedRuntime
     from builder.core.components import Component
+    from builder.native.job import LinkedRuntime
 
 
 def find_components(one: LinkedRuntime) -> tuple[Component, ...]:

@@ -12,8 +12,7 @@ from builder.core.dtypes import EVERYTHING, DtypeChoice
 from builder.core.model import ModelFormat, OperatorList
 from builder.core.operators import OperatorSet
 from builder.errors import BuilderError
-from builder.models.reading import TorchScriptError, read_model
-from builder.models.versions import check_bytecode_version
+from builder.models.reading import TorchScriptError, check_bytecode_version, read_model
 from builder.oplists import is_op_list, is_own_list, read_op_list, refuse_other_name, write_op_list
 from builder.selection import dtypes
 from builder.selection.dtypes import choose_dtypes
@@ -22,8 +21,7 @@ from builder.system.reference_headers import find_input_dtypes
 from builder.system.scratch import scratch_folder
 
 if TYPE_CHECKING:
-    from builder.core.dtypes import DtypeChoice
-    from builder.core.model import ModelInfo, OperatorList
+    from builder.core.model import ModelInfo
     from builder.system.children import Limits
 
 

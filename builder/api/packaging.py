@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from builder.api.components import find_carried
 from builder.api.sources import find_sources, load_source_lock
-from builder.core.bytecode import NEWEST_BYTECODE, OLDEST_BYTECODE
 from builder.core.manifest import Manifest
+from builder.core.model import NEWEST_BYTECODE, OLDEST_BYTECODE
 from builder.errors import ConfigurationError
 from builder.oplists import render_op_list
-from builder.packaging.linux import write_package
+from builder.packaging.folder import write_package
 from builder.selection.catalogue import is_limited
-from builder.size.elf_linked import read_elf
+from builder.size.elf.linked import read_elf
 from builder.size.graph import Registry, build_graph
-from builder.size.images import measure_image
-from builder.size.macho_linked import read_image
+from builder.size.macho.linked import read_image
+from builder.size.macho.measure import measure_image
 from builder.size.measuring import measure
 from builder.size.pricing import price_operators
 from builder.size.references import render_references
@@ -26,16 +26,13 @@ from builder.system.places import data_folder
 from builder.toolchains.apple_facts import OPEN_FEATURE
 
 if TYPE_CHECKING:
-    from builder.api.building import LinkedRuntime
-    from builder.api.serving import Serving
     from builder.core.artifacts import LinkResult, Package, SizeReport
     from builder.core.components import Component
-    from builder.core.manifest import Manifest
     from builder.core.model import OperatorList
     from builder.core.plan import BuildPlan
+    from builder.core.selection import ServedOperators
     from builder.core.units import UnitGraph
-    from builder.native.building import NativeBuild
-    from builder.size.graph import Registry
+    from builder.native.job import LinkedRuntime, NativeBuild
     from builder.size.linked import Linked
     from builder.size.references import ReferenceGraph
 
@@ -113,7 +110,7 @@ def _read_linked(linked: LinkResult, objects: Path) -> Linked | None:
     return read_image(linked.image, linked.map_file, linked.merged, objects, units_map=before)
 
 
-def make_registry(serving: Serving, graph: UnitGraph) -> Registry:
+def make_registry(serving: ServedOperators, graph: UnitGraph) -> Registry:
     """Returns which operators the runtime has, and in which units of `graph`."""
     served, selection = serving.operators.operators, serving.selection
     registering = frozenset[str]().union(*selection.by_hand.values())

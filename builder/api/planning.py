@@ -12,8 +12,7 @@ from builder.api.sources import load_source_lock
 from builder.api.toolchains import locate_toolchain
 from builder.core.dtypes import DtypeChoice
 from builder.core.features import choose_features
-from builder.core.plan import BuildPlan, Interface
-from builder.core.profile import Flavour
+from builder.core.plan import BuildPlan, Flavour, Interface
 from builder.native.configure import OPTIONS
 from builder.selection.dispatch import choose_static_dispatch
 from builder.selection.rules import load_rules
@@ -24,9 +23,7 @@ from builder.toolchains.launchers import refuse_unknown
 if TYPE_CHECKING:
     from builder.core.accelerators import Accelerator
     from builder.core.dtypes import DtypeSet
-    from builder.core.plan import BuildPlan, Interface
-    from builder.core.profile import Flavour
-    from builder.core.request import BuildRequest
+    from builder.core.plan import BuildRequest
     from builder.core.targets import Target
     from builder.core.toolchain import Toolchain
 

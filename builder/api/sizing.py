@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.errors import ConfigurationError
-from builder.packaging.linux import REFERENCES, SIZE_REPORT, parse_size_report
+from builder.packaging.folder import REFERENCES, SIZE_REPORT, parse_size_report
 from builder.size import aars, pricing
 from builder.size import budgets as holding
 from builder.size.budgets import refuse_package_excess
@@ -17,7 +17,7 @@ from builder.size.references import parse_references
 from builder.system.machine import host_abi
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable
 from builder.verify.aars import choose_aar
-from builder.verify.located import locate_runtime
+from builder.verify.runtime import locate_runtime
 from builder.verify.xcframeworks import choose_xcframework, read_manifest
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from builder.system.places import cache_folder, data_folder
 from builder.system.process import Runner
 
 if TYPE_CHECKING:
-    from builder.core.sources import SourceLock, SourceTree
+    from builder.core.sources import SourceLock
     from builder.sources.providers import Provider
     from builder.system.progress import Progress
 

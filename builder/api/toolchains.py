@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.api.diagnosis import inspect_targets, inspect_tools
 from builder.api.sources import find_sources, locate_sources
 from builder.core.artifacts import Diagnosis, Finding
 from builder.core.targets import MIN_API, TARGETS, Platform, parse_os_version, parse_target
@@ -20,17 +21,14 @@ from builder.toolchains.apple import locate_apple_toolchain
 from builder.toolchains.apple_facts import OPEN_FEATURE, load_facts, load_table
 from builder.toolchains.apple_sdk import describe_open_sdk, refuse_closed
 from builder.toolchains.environment import inspect_machine, inspect_torch
-from builder.toolchains.findings import inspect_targets, inspect_tools
 from builder.toolchains.host import find_host_target, locate_host_toolchain
 from builder.toolchains.launchers import locate_launcher
 from builder.toolchains.open_sdk import locate_open_sdk
 from builder.toolchains.xcode import find_xcode_sdk, is_mac, locate_xcode_toolchain
 
 if TYPE_CHECKING:
-    from builder.core.artifacts import Diagnosis, Finding
     from builder.core.targets import Target
-    from builder.core.toolchain import AppleSdk, Toolchain, ToolchainOptions
-    from builder.system.process import Runner
+    from builder.core.toolchain import AppleSdk, Toolchain
     from builder.system.progress import Progress
 
 

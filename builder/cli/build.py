@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from builder.core.android import AarOptions
     from builder.core.apple import AppleOptions
     from builder.core.dtypes import DtypeSet
-    from builder.core.profile import Flavour
+    from builder.core.plan import Flavour
     from builder.core.toolchain import ToolchainOptions
 
 

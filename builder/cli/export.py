@@ -28,7 +28,6 @@ from builder.system.machine import host_abi
 if TYPE_CHECKING:
     from builder.core.nesting import InputSpec
     from builder.export.requests import ExportResult, Optimisation, Quantisation, Saving
-    from builder.system.children import Limits
 
 
 @click.command("export")

@@ -14,7 +14,6 @@ from builder.system.children import Limits
 
 if TYPE_CHECKING:
     from builder.core.model import OperatorList
-    from builder.system.children import Limits
 
 
 @click.command("ops")

@@ -16,7 +16,7 @@ from builder.core.budgets import Budget, parse_budget, parse_size
 from builder.core.dtypes import DtypeSet
 from builder.core.inputs import parse_specs  # reads NumPy
 from builder.core.nesting import parse_input
-from builder.core.profile import Flavour, Profile
+from builder.core.plan import Flavour, Profile
 from builder.core.targets import MIN_API, MIN_IOS, format_os_version
 from builder.core.toolchain import ToolchainOptions
 from builder.errors import ConfigurationError

@@ -25,8 +25,7 @@ from builder.cli.options import (
 if TYPE_CHECKING:
     from builder.core.accelerators import Accelerator
     from builder.core.dtypes import DtypeSet
-    from builder.core.plan import BuildPlan
-    from builder.core.profile import Flavour
+    from builder.core.plan import BuildPlan, Flavour
     from builder.core.toolchain import ToolchainOptions
 
 

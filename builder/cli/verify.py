@@ -24,7 +24,6 @@ from builder.verify.requests import VerifyRequest
 if TYPE_CHECKING:
     from builder.core.artifacts import VerifyReport
     from builder.core.nesting import InputSpec
-    from builder.system.children import Limits
 
 
 @click.command("verify")

@@ -123,3 +123,9 @@ class ModelOrigin:
 
 def _sorted_union(left: Iterable[_T], right: Iterable[_T]) -> tuple[_T, ...]:
     return tuple(sorted({*left, *right}))
+
+
+OLDEST_BYTECODE = 4
+"""kMinSupportedBytecodeVersion of PyTorch 2.6.0 (caffe2/serialize/versions.h)."""
+NEWEST_BYTECODE = 9
+"""kMaxSupportedBytecodeVersion of PyTorch 2.6.0 (caffe2/serialize/versions.h)."""

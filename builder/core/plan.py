@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from builder.core.accelerators import Accelerator
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.model import OperatorList
-from builder.core.profile import Flavour
 from builder.core.targets import Target
+from builder.core.toolchain import ToolchainOptions
 
 
 class DispatchBackend(StrEnum):
@@ -127,3 +128,45 @@ class BuildPlan:
 
 def _digest(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class Profile(StrEnum):
+    """Sets of compiler and linker options; builder/native/profiles.toml says which."""
+
+    SIZE = "size"
+    SPEED = "speed"
+    DEBUG = "debug"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flavour:
+    """How the objects of a build are compiled."""
+
+    profile: Profile = Profile.SIZE
+    strip_error_messages: bool = False
+    """Failed checks name their condition and file only, as upstream's STRIP_ERROR_MESSAGES does."""
+
+    @property
+    def name(self) -> str:
+        """Names the folder of its objects."""
+        return f"{self.profile}-terse" if self.strip_error_messages else str(self.profile)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRequest:
+    """The same for every target of one build."""
+
+    inputs: tuple[Path, ...]
+    """Models and operator lists."""
+    flavour: Flavour = field(default_factory=Flavour)
+    dtypes: DtypeSet | None = None
+    """What to compile kernels for; what can occur in the models when None."""
+    tools: ToolchainOptions = field(default_factory=ToolchainOptions)
+    jobs: int | None = None
+    """Compilations at once; as many as the launcher or ninja deems right when None."""
+    lock_timeout: float = -1
+    """Seconds to wait for another builder on the same objects; below zero, for ever."""
+    accelerators: tuple[Accelerator, ...] = ()
+    """What Apple's targets are to use beside the processor; others take no notice."""
+    skip_unknown: bool = False
+    """Leaves out operators that cannot be built, and names them, instead of refusing."""

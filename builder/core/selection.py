@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from builder.core.operators import Operator
+
+if TYPE_CHECKING:
+    from builder.core.model import OperatorList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,3 +33,21 @@ class Selection:
     def roots(self) -> frozenset[str]:
         """Units to compile whatever else is reached."""
         return self.always.union(*self.by_hand.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedOperators:
+    """The operators of a runtime, and what is built for them."""
+
+    operators: OperatorList
+    selection: Selection
+    skipped: frozenset[Operator]
+    """Operators that were asked for and are left out."""
+
+    def without(self, operators: Collection[Operator]) -> ServedOperators:
+        """Returns the same with `operators` left out too."""
+        return replace(
+            self,
+            operators=self.operators.without(operators),
+            skipped=self.skipped.union(operators),
+        )

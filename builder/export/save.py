@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder.core.bytecode import NEWEST_BYTECODE, OLDEST_BYTECODE
+from builder.core.model import NEWEST_BYTECODE, OLDEST_BYTECODE
 from builder.core.tensors import ReferenceCase
 from builder.errors import ConfigurationError, ModelError
 from builder.export.compare import Sample

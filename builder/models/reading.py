@@ -9,7 +9,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.core.model import ModelFormat, ModelInfo
+from builder.core.model import NEWEST_BYTECODE, OLDEST_BYTECODE, ModelFormat, ModelInfo
 from builder.errors import ModelError
 from builder.models.contents import LiteContents
 
@@ -129,3 +129,17 @@ def _unknown(head: bytes) -> ModelError:
         what = next((name for magic, name in _FOREIGN.items() if head.startswith(magic)), "")
     is_what = f"it is {what} and" if what else f"it begins with {head!r}: it"
     return ModelError(f"{is_what} is no model builder can read (.ptl or .pt)", hint=_EXPORT_HINT)
+
+
+def check_bytecode_version(info: ModelInfo) -> None:
+    """Raises ModelError when the runtime of PyTorch 2.6.0 cannot read the bytecode of `info`."""
+    version = info.bytecode_version
+    if version is None or OLDEST_BYTECODE <= version <= NEWEST_BYTECODE:
+        return
+    raise ModelError(
+        f"{info.name} has bytecode version {version}; "
+        f"the runtime reads versions {OLDEST_BYTECODE} to {NEWEST_BYTECODE}",
+        hint="export the model again with `builder export`"
+        if version < OLDEST_BYTECODE
+        else f"builder export {info.name} -o model.ptl --bytecode-version {NEWEST_BYTECODE - 1}",
+    )

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from builder.core.artifacts import CarriedLibrary, LinkResult
-from builder.core.features import LocatedFeature
-from builder.core.plan import BuildPlan
 from builder.core.selection import Selection
-from builder.core.sources import SourceTree
-from builder.core.toolchain import Toolchain
 from builder.core.units import UnitGraph
 from builder.native.closure import close
-from builder.native.flags import Tuning, load_tuning
 from builder.native.generated import read_generated
 from builder.native.index import load_index
 from builder.native.inputs import list_inputs
-from builder.native.interfaces import LIBRARIES, Library
-from builder.native.layout import Layout
+from builder.native.job import NativeBuild, compile_folder
 from builder.native.ledger import Ledger
-from builder.native.link import (
-    link_program,
-    map_path,
-    strip_library,
-)
-from builder.native.macho import DYLIB, write_static
-from builder.native.ninja import CompileFolder, Prefix
+from builder.native.link_elf import link_program, map_path, strip_library
+from builder.native.link_macho import DYLIB, write_static
 from builder.native.rounds import Linker
 from builder.native.run_time_dispatch import ask_at_run_time
 from builder.native.slices import Slices
@@ -39,44 +28,9 @@ from builder.native.units import (
     make_units,
 )
 from builder.system.files import replacement
-from builder.system.process import Runner
-from builder.system.progress import Progress
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NativeBuild:
-    """Everything the native stage works with."""
-
-    plan: BuildPlan
-    tree: SourceTree
-    toolchain: Toolchain
-    layout: Layout
-    runtime: Path
-    """builder's own C++ sources."""
-    index_files: tuple[Path, ...]
-    """The symbol index of every target, and what more holds on the plan's platform."""
-    features: tuple[LocatedFeature, ...] = ()
-    """Optional sources that the plan wants."""
-    headers: tuple[Path, ...] = ()
-    """Folders of headers that the plan's interface needs and the toolchain does not have."""
-    runner: Runner
-    progress: Progress
-    jobs: int | None = None
-    compiled: list[int] = field(default_factory=list)
-    """How many units each wave compiled."""
-
-    @property
-    def interface(self) -> Library:
-        """The library to link."""
-        return LIBRARIES[self.plan.interface]
-
-    @property
-    def tuning(self) -> Tuning:
-        """What the plan's profile makes of upstream's flags."""
-        return load_tuning(self.plan.flavour, self.toolchain, self.plan.static_dispatch)
-
-
-def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> LinkResult:
+def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> LinkResult:
     """Compiles what the selection reaches, links it, strips it, and links the runner.
 
     Raises:
@@ -132,24 +86,6 @@ def build_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) ->
     return replace(finished, units_map=units_map, inputs=inputs)
 
 
-def compile_folder(build: NativeBuild) -> CompileFolder:
-    """Returns the folder that objects of `build` go to."""
-    layout = build.layout
-    return CompileFolder(
-        root=layout.root,
-        ninja_file=(layout.plan / "build.ninja").relative_to(layout.root),
-        objects=layout.objects.relative_to(layout.root).as_posix(),
-        prefixes=(
-            Prefix(layout.configured, layout.configured.name, "generated"),
-            Prefix(layout.root, "."),
-            Prefix(build.tree.root, layout.source.name),
-            Prefix(build.runtime, layout.runtime.name),
-            *(Prefix(one.tree.root, one.feature.name) for one in build.features),
-            *((Prefix(sdk.root, layout.sdk.name),) if (sdk := build.toolchain.sdk) else ()),
-        ),
-    )
-
-
 def _finish(linker: Linker, reached: frozenset[str], rounds: int, started: float) -> LinkResult:
     build, folder, linked = linker.build, linker.folder, linker.output
     done = LinkResult(
@@ -158,7 +94,7 @@ def _finish(linker: Linker, reached: frozenset[str], rounds: int, started: float
         map_file=map_path(linked),
         runner=None,
         units=tuple(sorted(reached)),
-        units_compiled=sum(build.compiled),
+        units_compiled=linker.compiled,
         units_known=linker.units.known,
         rounds=rounds,
         seconds=time.monotonic() - started,
@@ -177,7 +113,7 @@ def _finish(linker: Linker, reached: frozenset[str], rounds: int, started: float
         library=library,
         runner=runner,
         carried=tuple(_strip_carried(build, library) for library in build.toolchain.beside),
-        units_compiled=sum(build.compiled),
+        units_compiled=linker.compiled,
         seconds=time.monotonic() - started,
     )
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-from builder.core.plan import DispatchBackend
-from builder.core.profile import Flavour
+from builder.core.plan import DispatchBackend, Flavour
 from builder.core.toolchain import LTO_COMPILE, Bitcode, CxxLibrary, Toolchain
 
 _DROPPED = re.compile(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from builder.core.units import TranslationUnit, UnitGraph
 from builder.errors import NativeBuildError, ToolchainError
-from builder.native.building import NativeBuild, compile_folder
 from builder.native.index import index_symbols, parse_symbols, render_index
+from builder.native.job import NativeBuild, compile_folder
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
 
 _SUFFIX = "@index"

@@ -21,7 +21,7 @@ from builder.system.locks import folder_lock
 from builder.system.scratch import sweep
 
 if TYPE_CHECKING:
-    from builder.native.building import NativeBuild
+    from builder.native.job import NativeBuild
 
 NEEDED_BYTES = 1 << 30
 """Free space to start with; a complete build of one model takes some 300 MB."""

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.toolchain import LTO_LINK
 from builder.native.ledger import Dropped, Ledger
-from builder.native.link import link_library
-from builder.native.macho import Dylib, link_dylib, merged_path
+from builder.native.link_elf import link_library
+from builder.native.link_macho import Dylib, link_dylib, merged_path
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
 from builder.native.slices import Slices
 from builder.native.units import BuildUnits
 
 if TYPE_CHECKING:
-    from builder.native.building import NativeBuild
+    from builder.native.job import NativeBuild
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Linker:
-    """Compiles and links sets of units; what is undefined comes back."""
+    """Compiles and links sets of units; what is undefined comes back. It counts what it does."""
 
     build: NativeBuild
     units: BuildUnits
@@ -29,13 +28,20 @@ class Linker:
     folder: CompileFolder
     ledger: Ledger
     output: Path
-    rounds: Iterator[int] = field(default_factory=lambda: iter(range(1, 1000)))
+    rounds: int = 0
+    """Links of `link` so far."""
+    waves: int = 0
+    """Calls of the compiler's driver so far; each has a log."""
+    compiled: int = 0
+    """Units compiled so far."""
 
     def link(self, wanted: frozenset[str]) -> tuple[str, ...]:
         """Compiles and links `wanted` by their machine code; returns undefined names, demangled."""
-        number = next(self.rounds)
+        self.rounds += 1
         count = len(self.resolve(wanted))
-        self.build.progress.step(f"round {number}: {count} of {self.units.known} units reached")
+        self.build.progress.step(
+            f"round {self.rounds}: {count} of {self.units.known} units reached"
+        )
         return self._link(wanted, merge=False)
 
     def optimise(self, wanted: frozenset[str]) -> tuple[str, ...]:
@@ -79,18 +85,18 @@ class Linker:
         """
         build = self.build
         self._say(self.ledger.drop_wrong(ids))
-        count = compile_units(
+        self.waves += 1
+        self.compiled += compile_units(
             ids,
             build.toolchain,
             self.folder,
             runner=build.runner,
             jobs=build.jobs,
             progress=build.progress,
-            log=build.layout.logs / f"compile-{len(build.compiled) + 1:02}.log",
+            log=build.layout.logs / f"compile-{self.waves:02}.log",
             on_compiled=self.ledger.record,
         )
         self.ledger.record_rest(ids)
-        build.compiled.append(count)
 
     def _say(self, dropped: Dropped) -> None:
         note = self.build.progress.note

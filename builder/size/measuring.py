@@ -16,7 +16,7 @@ from elftools.elf.elffile import ELFFile
 
 from builder.core.artifacts import SizeReport
 from builder.errors import ConfigurationError
-from builder.size.linkmap import is_optimised, read_pieces
+from builder.size.elf.linkmap import is_optimised, read_pieces
 
 RUNTIME_PART = "C++ runtime"
 LINKER_PART = "linker tables and padding"

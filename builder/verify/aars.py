@@ -12,7 +12,7 @@ from builder.core.policies import Binary, PolicyFinding
 from builder.errors import ConfigurationError, VerificationError
 from builder.system.zips import Zip, open_zip
 from builder.verify.contents import compare_contents
-from builder.verify.located import has_runtime
+from builder.verify.runtime import has_runtime
 
 SUFFIX = ".aar"
 _MAX_TEXT = 64 << 20

@@ -14,7 +14,7 @@ from builder.core.targets import Platform
 from builder.errors import BuilderError, VerificationError
 from builder.system.emulators import find_emulator
 from builder.system.process import Completed, Runner, failure_text
-from builder.verify.located import Runtime
+from builder.verify.runtime import Runtime
 
 _DEVICE_FOLDER = PurePosixPath("/data/local/tmp")
 """Where adb's user may write and execute (https://developer.android.com/tools/adb)."""

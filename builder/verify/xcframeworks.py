@@ -24,7 +24,7 @@ from builder.formats.macho import is_archive, split_architectures
 from builder.system.files import digest_file
 from builder.verify.apple_policing import AppleBinary
 from builder.verify.contents import compare_contents
-from builder.verify.located import has_runtime
+from builder.verify.runtime import has_runtime
 
 SUFFIX = ".xcframework"
 _MAX_XML, _MAX_BINARY = 1 << 20, 1 << 13

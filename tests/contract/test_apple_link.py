@@ -10,7 +10,7 @@ from apple_tools import TOOLS, make_apple_toolchain, write_sdk
 
 from builder.formats.macho import join_architectures, read_macho, read_members
 from builder.formats.tbd import parse_stub
-from builder.native.macho import (
+from builder.native.link_macho import (
     Dylib,
     archive,
     find_merged,
@@ -21,7 +21,7 @@ from builder.native.macho import (
     write_static,
 )
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
-from builder.size.images import measure_image, parse_macho_map
+from builder.size.macho.measure import measure_image, parse_macho_map
 from builder.system.process import Runner
 from builder.system.progress import Silent
 from builder.toolchains.apple_facts import load_facts

@@ -13,7 +13,7 @@ from builder.core.accelerators import Accelerator
 from builder.core.toolchain import AppleSdk
 from builder.formats.macho import read_macho, read_members
 from builder.formats.tbd import render_stub
-from builder.native.macho import write_static
+from builder.native.link_macho import write_static
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
 from builder.system.process import Runner
 from builder.system.progress import Silent

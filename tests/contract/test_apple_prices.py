@@ -9,11 +9,11 @@ from apple_tools import TOOLS, make_apple_toolchain, weigh_image, write_sdk
 from priced_library import PRIMS, REGISTRY, name_operators
 from samples import make_unit
 
-from builder.native.link import map_path
-from builder.native.macho import Dylib, link_dylib, merged_path, write_static
+from builder.native.link_elf import map_path
+from builder.native.link_macho import Dylib, link_dylib, merged_path, write_static
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
 from builder.size.graph import build_graph
-from builder.size.macho_linked import read_image
+from builder.size.macho.linked import read_image
 from builder.size.pricing import price_operators, price_set
 from builder.system.process import Runner
 from builder.system.progress import Silent

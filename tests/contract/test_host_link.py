@@ -15,7 +15,7 @@ from builder.errors import NativeBuildError
 from builder.native.closure import close
 from builder.native.index import index_symbols, parse_symbols
 from builder.native.interfaces import LIBRARIES
-from builder.native.link import link_library, link_program, strip_library
+from builder.native.link_elf import link_library, link_program, strip_library
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
 from builder.size.measuring import LINKER_PART, measure
 from builder.system.machine import host_abi

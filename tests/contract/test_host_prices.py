@@ -11,8 +11,8 @@ from builder import api
 from builder.core.plan import Interface
 from builder.formats.elf import Elf
 from builder.native.interfaces import LIBRARIES
-from builder.native.link import link_library, strip_library
-from builder.size.elf_linked import read_elf
+from builder.native.link_elf import link_library, strip_library
+from builder.size.elf.linked import read_elf
 from builder.size.graph import build_graph
 from builder.size.pricing import price_operators, price_set
 from builder.system.machine import host_abi

@@ -59,8 +59,8 @@ def test_an_upward_import_would_be_seen(tmp_path):
         target.write_bytes(source.read_bytes())
     for module, line in (
         ("core/units.py", "import builder.system.files"),
-        ("size/linkmap.py", "import torch"),
-        ("packaging/linux.py", "import subprocess"),
+        ("size/elf/linkmap.py", "import torch"),
+        ("packaging/folder.py", "import subprocess"),
     ):
         path = package / module
         path.write_text(f"{path.read_text()}\n{line}\n")
@@ -68,8 +68,8 @@ def test_an_upward_import_would_be_seen(tmp_path):
     completed = run_python("-c", LINT_IMPORTS, tmp_path / "cache", cwd=tmp_path)
     assert completed.returncode != 0
     assert "builder.core.units -> builder.system.files" in completed.stdout
-    assert "builder.size.linkmap -> torch" in completed.stdout
-    assert "builder.packaging.linux -> subprocess" in completed.stdout
+    assert "builder.size.elf.linkmap -> torch" in completed.stdout
+    assert "builder.packaging.folder -> subprocess" in completed.stdout
 
 
 def test_types():

@@ -13,7 +13,7 @@ from builder import api
 from builder.core.plan import Interface
 from builder.core.toolchain import LTO_COMPILE, LTO_LINK, Bitcode
 from builder.native.interfaces import LIBRARIES
-from builder.native.link import link_library
+from builder.native.link_elf import link_library
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
 from builder.system.machine import host_abi
 from builder.system.process import Runner

@@ -45,15 +45,15 @@ from builder.models.effort import Effort
 from builder.models.pickles import parse_pickle
 from builder.models.reading import read_model
 from builder.oplists import read_op_list, render_op_list
-from builder.packaging.linux import REFERENCES, SIZE_REPORT, render_size_report
+from builder.packaging.folder import REFERENCES, SIZE_REPORT, render_size_report
 from builder.size.references import render_references
 from builder.system.archives import extract_archive
 from builder.system.reference_headers import find_input_dtypes, reference_path
 from builder.system.references import read_reference
 from builder.verify.aars import read_aar_manifest
 from builder.verify.apple_policing import check_slices
-from builder.verify.located import locate_runtime
-from builder.verify.runtime import parse_missing_operators, parse_outcome
+from builder.verify.runner import parse_missing_operators, parse_outcome
+from builder.verify.runtime import locate_runtime
 from builder.verify.xcframeworks import find_manifest, read_binaries
 from tests.fuzz.elves import make_elf
 from tests.fuzz.mutators import (

@@ -10,13 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from builder.api.building import link_library
+from builder.api.libraries import link_library
 from builder.api.sources import locate_sources
 from builder.api.toolchains import locate_target, locate_toolchain
 from builder.cli.console import ConsoleProgress
-from builder.core.plan import Interface
-from builder.core.profile import Flavour, Profile
-from builder.core.request import BuildRequest
+from builder.core.plan import BuildRequest, Flavour, Interface, Profile
 from builder.packaging.java import compile_library, write_jar, write_javadoc
 from builder.system.files import digest_file
 from builder.system.references import read_reference

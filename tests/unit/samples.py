@@ -10,8 +10,7 @@ from builder.core.components import Component
 from builder.core.manifest import Manifest
 from builder.core.model import ModelFormat, ModelInfo, ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
-from builder.core.plan import BuildPlan, DispatchBackend
-from builder.core.profile import Flavour
+from builder.core.plan import BuildPlan, DispatchBackend, Flavour
 from builder.core.targets import parse_target
 from builder.core.toolchain import Tool, Toolchain
 from builder.core.units import TranslationUnit, UnitGraph

@@ -10,14 +10,14 @@ from pathlib import Path
 from builder.api.building import BuildOutcome, build_runtime
 from builder.api.models import read_models
 from builder.api.toolchains import locate_target
-from builder.core.request import BuildRequest
+from builder.core.plan import BuildRequest
 from builder.errors import BuilderError
 from builder.system.machine import host_abi
 from builder.system.process import Runner
 from builder.system.progress import Progress
 from builder.verify.hosts import LocalHost
-from builder.verify.located import locate_runtime
-from builder.verify.runtime import run_model
+from builder.verify.runner import run_model
+from builder.verify.runtime import locate_runtime
 from conforming.cases import SEED, Exported, export
 from conforming.judging import Case, Judged, judge
 from conforming.modules import Module

@@ -224,7 +224,7 @@ class Checker {
 
 } // namespace
 
-// builder/verify/runtime.py reads this text.
+// builder/verify/runner.py reads this text.
 void refuse_missing(const Missing& missing) {
   if (missing.empty()) {
     return;

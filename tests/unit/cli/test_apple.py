@@ -180,7 +180,7 @@ def test_two_resources_of_one_name_are_refused(asked, tmp_path):
 def test_vulkan_is_refused_for_apple():
     from samples import make_list
 
-    from builder.api.building import _refuse_vulkan
+    from builder.api.libraries import _refuse_vulkan
 
     wanted = make_list("vulkan_prepack::run_conv2d_context")
     with pytest.raises(ModelError, match="runs on Vulkan, which Apple's systems do not have"):

@@ -14,8 +14,8 @@ from builder.cli.build import command
 from builder.core.android import AarOptions, Coordinates, WrittenAar
 from builder.core.artifacts import LinkResult, Package, SizeReport
 from builder.core.dtypes import DtypeSet
+from builder.core.plan import Flavour, Profile
 from builder.core.policies import PolicyReport
-from builder.core.profile import Flavour, Profile
 from builder.core.targets import parse_target
 from builder.core.toolchain import ToolchainOptions
 from builder.errors import ConfigurationError, NativeBuildError, VerificationError

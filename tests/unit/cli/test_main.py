@@ -12,7 +12,7 @@ from samples import make_toolchain
 
 import builder
 from builder import __version__, api
-from builder.api import building, planning
+from builder.api import libraries, planning
 from builder.cli import ops
 from builder.cli.console import print_json, print_table
 from builder.cli.main import COMMANDS, cli, main
@@ -187,7 +187,7 @@ def test_a_missing_argument_is_named(run, capsys):
 
 @pytest.mark.parametrize("name", ["build", "plan"])
 def test_a_model_that_is_not_there_is_3(run, capsys, monkeypatch, name, tmp_path):
-    for module in (api, planning, building):
+    for module in (api, planning, libraries):
         monkeypatch.setattr(module, "locate_toolchain", lambda target, **_: make_toolchain())
     monkeypatch.setattr(planning, "_digest_native_files", lambda: "0")
     assert run(name, str(tmp_path / "no such model.ptl"), "--abi", "linux-x86_64") == 3

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 from samples import make_tool, make_toolchain
 
-from builder.core.plan import DispatchBackend
-from builder.core.profile import Flavour, Profile
+from builder.core.plan import DispatchBackend, Flavour, Profile
 from builder.core.toolchain import Bitcode, CxxLibrary
 from builder.native.flags import COMMON, load_tuning, tune_flags
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from samples import make_list, make_plan
 
-from builder.core.profile import Flavour, Profile
+from builder.core.plan import Flavour, Profile
 from builder.native.layout import Layout
 
 

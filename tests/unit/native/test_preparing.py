@@ -10,7 +10,7 @@ from samples import FakeRunner, make_plan, make_toolchain
 from builder.core.sources import SourceTree
 from builder.errors import NativeBuildError
 from builder.native import preparing
-from builder.native.building import NativeBuild
+from builder.native.job import NativeBuild
 from builder.native.layout import Layout
 from builder.native.preparing import prepare
 from builder.native.reply import REPLY

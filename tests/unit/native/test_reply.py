@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from samples import make_toolchain
 
-from builder.core.plan import DispatchBackend
-from builder.core.profile import Flavour
+from builder.core.plan import DispatchBackend, Flavour
 from builder.errors import NativeBuildError
 from builder.native.flags import load_tuning
 from builder.native.reply import REPLY, Relocation, Roots, read_unit_graph

@@ -4,7 +4,7 @@ import pytest
 from machos import make_object
 
 from builder.errors import ConfigurationError
-from builder.size.images import measure_image, parse_macho_map
+from builder.size.macho.measure import measure_image, parse_macho_map
 from builder.size.measuring import LINKER_PART, WHOLE_PART
 
 MAP = """\

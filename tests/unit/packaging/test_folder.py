@@ -11,8 +11,8 @@ from samples import COMPONENTS, make_manifest
 from builder.core.artifacts import CarriedLibrary, LinkResult, OperatorPrice, SizeReport
 from builder.core.manifest import parse_manifest
 from builder.errors import PackagingError
-from builder.packaging import linux
-from builder.packaging.linux import (
+from builder.packaging import folder as linux
+from builder.packaging.folder import (
     REFERENCES,
     parse_size_report,
     render_size_report,

@@ -1,13 +1,12 @@
 from pathlib import Path
 
 from samples import make_toolchain
+from toolchains.machines import CLANG_13, GCC, Machine, full
 
+from builder.api.diagnosis import inspect_targets, inspect_tools
 from builder.core.targets import TARGETS
 from builder.core.toolchain import AppleSdk, Bitcode
 from builder.errors import ToolchainError
-from builder.toolchains.findings import inspect_targets, inspect_tools
-
-from .machines import CLANG_13, GCC, Machine, full
 
 
 def refuse(target):

@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 from samples import FakeRunner, make_tool, make_toolchain
 
-from builder.core.plan import DispatchBackend
-from builder.core.profile import Flavour
+from builder.core.plan import DispatchBackend, Flavour
 from builder.core.targets import parse_target
 from builder.core.toolchain import Bitcode, CxxLibrary
 from builder.errors import NativeBuildError
 from builder.native.flags import load_tuning
-from builder.native.macho import (
+from builder.native.link_macho import (
     Dylib,
     archive,
     find_merged,

@@ -22,12 +22,12 @@ from builder.formats.elf import (
     Elf,
     Section,
 )
+from builder.size.elf.linkmap import InputSection, parse_names, read_pieces
+from builder.size.elf.relocations import read_references
+from builder.size.elf.tables import charge_tables
 from builder.size.linked import Block, Linked
-from builder.size.linkmap import InputSection, parse_names, read_pieces
 from builder.size.measuring import LINKER_PART, name_unit
-from builder.size.relocations import read_references
 from builder.size.spans import Area, Spans, cut_spans
-from builder.size.tables import charge_tables
 
 _IMPORT = 24 + 2 + 1 + 16 + 8 + 24
 """Bytes of an imported symbol: dynamic symbol, version, end of name, PLT, GOT, relocation."""

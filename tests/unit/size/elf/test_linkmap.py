@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from builder.size.linkmap import is_optimised, parse_map, parse_names, read_pieces
+from builder.size.elf.linkmap import is_optimised, parse_map, parse_names, read_pieces
 
 MAP = """\
              VMA              LMA     Size Align Out     In      Symbol

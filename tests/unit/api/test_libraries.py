@@ -6,15 +6,14 @@ from pathlib import Path
 import pytest
 from samples import FakeRunner, make_plan, make_toolchain
 
-from builder.api import building
-from builder.api.building import _find_indexes, link_library
-from builder.core.plan import Interface
-from builder.core.request import BuildRequest
+from builder.api import libraries
+from builder.api.libraries import _find_indexes, link_library
+from builder.core.plan import BuildRequest, Interface
 from builder.core.sources import SourceTree
 from builder.core.targets import parse_target
 from builder.errors import NativeBuildError, PackagingError, SourceError
-from builder.native.building import NativeBuild, compile_folder
 from builder.native.index import parse_index
+from builder.native.job import NativeBuild, compile_folder
 from builder.native.layout import Layout
 from builder.native.ledger import Ledger
 from builder.system.progress import Silent
@@ -59,9 +58,9 @@ def build(tmp_path):
 def cache(build, tmp_path, monkeypatch):
     """A cache in which a build may begin."""
     monkeypatch.setenv("BUILDER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(building, "locate_toolchain", lambda *_, **__: build.toolchain)
-    monkeypatch.setattr(building, "plan_build", lambda *_, **__: build.plan)
-    monkeypatch.setattr(building, "_native_build", lambda *_, **__: build)
+    monkeypatch.setattr(libraries, "locate_toolchain", lambda *_, **__: build.toolchain)
+    monkeypatch.setattr(libraries, "plan_build", lambda *_, **__: build.plan)
+    monkeypatch.setattr(libraries, "_native_build", lambda *_, **__: build)
     return tmp_path / "cache"
 
 
@@ -78,7 +77,7 @@ def test_a_full_cache_is_a_failed_build_that_names_it(cache, monkeypatch, error)
     def full(_):
         raise error
 
-    monkeypatch.setattr(building, "prepare", full)
+    monkeypatch.setattr(libraries, "prepare", full)
     with pytest.raises(NativeBuildError, match="no space is left for") as caught:
         link()
     assert str(cache) in caught.value.message
@@ -91,7 +90,7 @@ def test_other_failures_pass_as_they_are(cache, monkeypatch, error):
     def fail(_):
         raise error
 
-    monkeypatch.setattr(building, "prepare", fail)
+    monkeypatch.setattr(libraries, "prepare", fail)
     with pytest.raises(type(error), match=error.message):
         link()
 
@@ -105,8 +104,8 @@ def test_what_was_compiled_from_an_edited_source_is_not_used_again(build, monkey
     compiled.parent.mkdir(parents=True)
     compiled.write_text("compiled from an edited source")
     Ledger(folder).record("c10/a.cpp")
-    monkeypatch.setattr(building, "refuse_changed_sources", refuse)
+    monkeypatch.setattr(libraries, "refuse_changed_sources", refuse)
     with pytest.raises(SourceError, match=r"c10/a\.cpp"):
-        building._refuse_changed_sources(build)
+        libraries._refuse_changed_sources(build)
     assert Ledger(folder).drop_wrong(["c10/a.cpp"]).unknown == ("c10/a.cpp",)
     assert not compiled.exists()

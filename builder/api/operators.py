@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.operators import Operator
+from builder.core.selection import ServedOperators
 from builder.core.targets import Platform
 from builder.errors import ModelError
 from builder.native.accelerators import find_accelerator_units
@@ -21,32 +21,14 @@ from builder.system.emulators import find_emulator
 if TYPE_CHECKING:
     from builder.core.artifacts import LinkResult
     from builder.core.model import OperatorList
-    from builder.core.operators import Operator
-    from builder.core.selection import Selection
     from builder.core.units import UnitGraph
-    from builder.native.building import NativeBuild
+    from builder.native.job import NativeBuild
     from builder.selection.catalogue import OperatorCatalogue
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Serving:
-    """The operators of a runtime, and what is built for them."""
-
-    operators: OperatorList
-    selection: Selection
-    skipped: frozenset[Operator]
-    """Operators that were asked for and are left out."""
-
-    def without(self, operators: Collection[Operator]) -> Serving:
-        """Returns the same with `operators` left out too."""
-        return replace(
-            self,
-            operators=self.operators.without(operators),
-            skipped=self.skipped.union(operators),
-        )
-
-
-def choose_operators(build: NativeBuild, graph: UnitGraph, *, skip_unknown: bool) -> Serving:
+def choose_operators(
+    build: NativeBuild, graph: UnitGraph, *, skip_unknown: bool
+) -> ServedOperators:
     """Returns what a runtime for the plan's operators is to serve.
 
     Raises:
@@ -67,7 +49,7 @@ def choose_operators(build: NativeBuild, graph: UnitGraph, *, skip_unknown: bool
     for operator, reason in find_raising(served, catalogue, rules).items():
         build.progress.note(f"raises when called: {operator}, {reason}")
     devices = read_devices(find_accelerator_units(graph, chosen))
-    return Serving(
+    return ServedOperators(
         operators=served,
         selection=select(served, catalogue, rules, devices),
         skipped=frozenset(skipped),
@@ -75,8 +57,8 @@ def choose_operators(build: NativeBuild, graph: UnitGraph, *, skip_unknown: bool
 
 
 def confirm_operators(
-    build: NativeBuild, linked: LinkResult, serving: Serving, *, skip_unknown: bool
-) -> Serving:
+    build: NativeBuild, linked: LinkResult, serving: ServedOperators, *, skip_unknown: bool
+) -> ServedOperators:
     """Returns what `linked` says that it serves of `serving`, where something here can run it.
 
     Raises:

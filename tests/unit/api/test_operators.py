@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 from samples import FakeRunner, make_graph, make_list, make_plan, make_unit
 
+from builder.api.operators import confirm_operators, list_hand_written
 from builder.api.packaging import make_registry
-from builder.api.serving import Serving, confirm_operators, list_hand_written
 from builder.core.operators import Operator
-from builder.core.selection import Selection
+from builder.core.selection import Selection, ServedOperators
 from builder.core.targets import Platform, Target
 from builder.errors import ModelError
 from builder.system.machine import host_architecture
@@ -26,9 +26,9 @@ class Notes:
         self.said.append(text)
 
 
-def make_serving() -> Serving:
+def make_serving() -> ServedOperators:
     by_hand = {RELU: frozenset({"a.cpp"}), NOPE: frozenset({"b.cpp"})}
-    return Serving(
+    return ServedOperators(
         operators=make_list("aten::relu", "aten::add.Nope"),
         selection=Selection(registrations="", by_hand=by_hand, limits={}),
         skipped=frozenset(),

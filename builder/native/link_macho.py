@@ -16,7 +16,7 @@ from pathlib import Path
 
 from builder.core.toolchain import Toolchain
 from builder.errors import NativeBuildError
-from builder.native.link import LinkOutcome, map_path, parse_undefined
+from builder.native.link_elf import LinkOutcome, map_path, parse_undefined
 from builder.native.ninja import CompileFolder
 from builder.system.files import replacement, write_atomically
 from builder.system.process import Runner, failure_text, find_remedy

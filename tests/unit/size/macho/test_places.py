@@ -5,7 +5,7 @@ import struct
 from machos import INITIALISERS, STRINGS, TEXT, make_object
 
 from builder.formats.macho import read_macho
-from builder.size.macho_places import Pair, place_object
+from builder.size.macho.places import Pair, place_object
 
 BRANCH, PAGE = 2, 3
 CODE, TEXTS, TABLES, STARTS = 0, 32, 48, 64

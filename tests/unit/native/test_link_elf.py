@@ -8,7 +8,7 @@ from samples import FakeRunner, make_toolchain
 from builder.core.plan import Interface
 from builder.errors import NativeBuildError
 from builder.native.interfaces import LIBRARIES
-from builder.native.link import link_library, link_program, parse_undefined, strip_library
+from builder.native.link_elf import link_library, link_program, parse_undefined, strip_library
 from builder.system.process import Completed
 
 LLD_14 = """\

@@ -1,0 +1,65 @@
+"""What the project's own indexes are made of: every symbol and every operator of a release."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from builder.api.libraries import _native_build
+from builder.api.operators import (
+    list_hand_written,
+    read_build_catalogue,
+)
+from builder.api.planning import plan_build
+from builder.api.sources import (
+    load_source_lock,
+)
+from builder.api.toolchains import locate_toolchain
+from builder.core.toolchain import ToolchainOptions
+from builder.native.indexing import make_index
+from builder.native.job import NativeBuild
+from builder.native.preparing import prepare
+from builder.selection.catalogue import read_namespaces
+from builder.selection.rules import load_rules
+from builder.system.locks import folder_lock
+
+if TYPE_CHECKING:
+    from builder.core.known import KnownOperators
+    from builder.core.targets import Target
+    from builder.system.progress import Progress
+
+
+def make_symbol_index(
+    target: Target, *, progress: Progress, only: str = "", jobs: int | None = None
+) -> str:
+    """Returns the text of the symbol index, made anew for `target` with every feature.
+
+    Args:
+        target: whose units to compile.
+        progress: is told of each unit.
+        only: prefix of unit ids; all when empty.
+        jobs: compilations at once.
+    """
+    build = _everything(target, progress=progress, jobs=jobs)
+    with folder_lock(build.layout.root, on_wait=progress.note):
+        return make_index(build, prepare(build), only=only)
+
+
+def list_known_operators(target: Target, *, progress: Progress) -> KnownOperators:
+    """Returns every operator that can be built for `target`, with every feature."""
+    build = _everything(target, progress=progress, jobs=None)
+    with folder_lock(build.layout.root, on_wait=progress.note):
+        graph = prepare(build)
+        namespaces = read_namespaces(list_hand_written(graph))
+        return read_build_catalogue(build, graph).list_known(namespaces)
+
+
+def _everything(target: Target, *, progress: Progress, jobs: int | None) -> NativeBuild:
+    """Returns a build of no operator, whose units are those of every feature."""
+    toolchain = locate_toolchain(target, options=ToolchainOptions())
+    lock = load_source_lock()
+    plan = replace(
+        plan_build((), target, toolchain=toolchain),
+        features=tuple((one.name, lock.select(one.name).digest) for one in load_rules().features),
+    )
+    return _native_build(plan, toolchain, progress=progress, jobs=jobs)

@@ -1,0 +1,82 @@
+"""What the native stage works with, and what it made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.core.artifacts import LinkResult
+from builder.core.features import LocatedFeature
+from builder.core.plan import BuildPlan
+from builder.core.sources import SourceTree
+from builder.core.toolchain import Toolchain
+from builder.core.units import UnitGraph
+from builder.native.flags import Tuning, load_tuning
+from builder.native.interfaces import LIBRARIES, Library
+from builder.native.layout import Layout
+from builder.native.ninja import CompileFolder, Prefix
+from builder.system.process import Runner
+from builder.system.progress import Progress
+
+if TYPE_CHECKING:
+    from builder.core.selection import ServedOperators
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeBuild:
+    """Everything the native stage works with."""
+
+    plan: BuildPlan
+    tree: SourceTree
+    toolchain: Toolchain
+    layout: Layout
+    runtime: Path
+    """builder's own C++ sources."""
+    index_files: tuple[Path, ...]
+    """The symbol index of every target, and what more holds on the plan's platform."""
+    features: tuple[LocatedFeature, ...] = ()
+    """Optional sources that the plan wants."""
+    headers: tuple[Path, ...] = ()
+    """Folders of headers that the plan's interface needs and the toolchain does not have."""
+    runner: Runner
+    progress: Progress
+    jobs: int | None = None
+
+    @property
+    def interface(self) -> Library:
+        """The library to link."""
+        return LIBRARIES[self.plan.interface]
+
+    @property
+    def tuning(self) -> Tuning:
+        """What the plan's profile makes of upstream's flags."""
+        return load_tuning(self.plan.flavour, self.toolchain, self.plan.static_dispatch)
+
+
+def compile_folder(build: NativeBuild) -> CompileFolder:
+    """Returns the folder that objects of `build` go to."""
+    layout = build.layout
+    return CompileFolder(
+        root=layout.root,
+        ninja_file=(layout.plan / "build.ninja").relative_to(layout.root),
+        objects=layout.objects.relative_to(layout.root).as_posix(),
+        prefixes=(
+            Prefix(layout.configured, layout.configured.name, "generated"),
+            Prefix(layout.root, "."),
+            Prefix(build.tree.root, layout.source.name),
+            Prefix(build.runtime, layout.runtime.name),
+            *(Prefix(one.tree.root, one.feature.name) for one in build.features),
+            *((Prefix(sdk.root, layout.sdk.name),) if (sdk := build.toolchain.sdk) else ()),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedRuntime:
+    """A library in the cache, and what it was made from."""
+
+    build: NativeBuild
+    graph: UnitGraph
+    linked: LinkResult
+    serving: ServedOperators
