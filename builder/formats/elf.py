@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from builder.formats.name_table import NameTable
 
-PROGBITS, SYMTAB, STRTAB, RELA, NOBITS, DYNSYM = 1, 2, 3, 4, 8, 11
+NULL, PROGBITS, SYMTAB, STRTAB, RELA, NOBITS, DYNSYM = 0, 1, 2, 3, 4, 8, 11
 INIT_ARRAY, FINI_ARRAY = 14, 15
 ALLOC, EXECUTABLE, THREAD_DATA = 2, 4, 0x400
 SECTION_SYMBOL, THREAD_LOCAL = 3, 6

@@ -11,10 +11,8 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-
 from builder.core.artifacts import SizeReport
+from builder.core.elf import DAMAGE, NOBITS, NULL, Elf
 from builder.errors import ConfigurationError
 from builder.size.elf.linkmap import is_optimised, read_pieces
 
@@ -37,7 +35,7 @@ def measure(
         units_map: see `LinkResult`.
 
     Raises:
-        ConfigurationError: `library` is no ELF file.
+        ConfigurationError: `library` is not a little-endian ELF file, or it is damaged.
     """
     units: Counter[str] = Counter()
     for piece in read_pieces(map_file, units_map):
@@ -56,17 +54,18 @@ def measure(
 
 def read_sections(library: Path) -> dict[str, int]:
     """Returns name -> bytes in the file, and what headers and padding take."""
+    elf = Elf(library.read_bytes())
+    if not elf.is_elf:
+        raise ConfigurationError(f"{library} is not a little-endian ELF library")
     try:
-        with library.open("rb") as stream:
-            elf = ELFFile(stream)
-            sizes = {
-                section.name: int(section["sh_size"])
-                for section in elf.iter_sections()
-                if section["sh_type"] not in {"SHT_NOBITS", "SHT_NULL"}
-            }
-    except ELFError as error:
-        raise ConfigurationError(f"{library} is no ELF library: {error}") from error
-    sizes["headers and padding"] = library.stat().st_size - sum(sizes.values())
+        sizes = {
+            section.name: section.size
+            for section in elf.sections
+            if section.kind not in {NULL, NOBITS}
+        }
+    except DAMAGE as error:
+        raise ConfigurationError(f"{library} is a damaged ELF library: {error}") from error
+    sizes["headers and padding"] = len(elf.contents) - sum(sizes.values())
     return sizes
 
 

@@ -5,6 +5,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 from builder.errors import ConfigurationError
 from builder.size.measuring import (
@@ -64,8 +65,27 @@ def test_sections_add_up_to_the_file(library):
 def test_other_files_are_refused(tmp_path, content):
     path = tmp_path / "x.so"
     path.write_bytes(content)
-    with pytest.raises(ConfigurationError, match="is no ELF library"):
+    with pytest.raises(ConfigurationError, match="is not a little-endian ELF library"):
         read_sections(path)
+
+
+@pytest.mark.parametrize("kept", [8, 64, 500])
+def test_a_library_that_is_cut_off_is_refused(library, kept):
+    library.write_bytes(library.read_bytes()[:kept])
+    with pytest.raises(ConfigurationError, match="is a damaged ELF library"):
+        read_sections(library)
+
+
+def test_sections_are_those_that_pyelftools_reads(library):
+    with library.open("rb") as stream:
+        expected = {
+            section.name: section["sh_size"]
+            for section in ELFFile(stream).iter_sections()
+            if section["sh_type"] not in {"SHT_NOBITS", "SHT_NULL"}
+        }
+    sections = read_sections(library)
+    del sections["headers and padding"]
+    assert sections == expected
 
 
 @pytest.mark.parametrize(
