@@ -1,11 +1,11 @@
-"""What of others is in a library that was linked."""
+"""Which components are in a library that was linked, for its bill of materials."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from builder.api.sources import load_source_lock
-from builder.core.components import describe_pin, describe_sources
+from builder.core.components import BUILDER, describe_pin, describe_sources
 from builder.packaging.runtimes import find_archives, name_runtimes
 from builder.size.elf.linkmap import read_pieces
 from builder.toolchains.apple_facts import OPEN_FEATURE
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def find_components(one: LinkedRuntime) -> tuple[Component, ...]:
-    """Returns the sources that linked units were compiled from, and libraries of the toolchain.
+    """Returns builder itself, the sources of linked units, and libraries of the toolchain.
 
     A source of which only headers were read is among them; one of which nothing was read is not.
     """
-    found = {*_find_sources(one), *_find_runtimes(one)}
+    found = {BUILDER, *_find_sources(one), *_find_runtimes(one)}
     return tuple(sorted(found))
 
 

@@ -22,7 +22,7 @@ from builder.size.macho.measure import measure_image
 from builder.size.measuring import measure
 from builder.size.pricing import price_operators
 from builder.size.references import render_references
-from builder.system.places import data_folder
+from builder.system.places import data_folder, locate_licence
 from builder.toolchains.apple_facts import OPEN_FEATURE
 
 if TYPE_CHECKING:
@@ -144,7 +144,10 @@ def make_manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
 
 
 def find_licences(build: NativeBuild) -> dict[str, Path]:
-    """Returns name -> file of the licences of everything that may be in a runtime of `build`."""
+    """Returns name -> file of the licences of everything that may be in a runtime of `build`.
+
+    builder's own licence is among them.
+    """
     lock, tree = load_source_lock(), build.tree
     folders = {pin.name: tree.root / pin.path for pin in lock.select().pins}
     for pin in lock.pins:
@@ -155,7 +158,8 @@ def find_licences(build: NativeBuild) -> dict[str, Path]:
         folders |= {pin.name: one.tree.root / pin.path for pin in pins}
     if build.toolchain.sdk and build.toolchain.sdk.is_open:
         folders |= _find_open_headers()
-    return {
+    own = {"builder-LICENSE": locate_licence()}
+    return own | {
         f"{name}-{path.name.removesuffix('.txt')}": path
         for name, folder in folders.items()
         for pattern in _LICENCES

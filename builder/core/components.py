@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from builder import __version__
 from builder.core.sources import BundledSource, SourcePin
 
 _GITHUB = re.compile(r"/([^/]+)/([^/]+?)(\.git)?/?")
@@ -39,6 +40,10 @@ class Component:
         address = urlsplit(self.url)
         found = _GITHUB.fullmatch(address.path) if address.netloc == "github.com" else None
         return (found[1], found[2]) if found else None
+
+
+BUILDER = Component(name="builder", version=__version__, licence="BSD-3-Clause")
+"""builder's own C++, Java and Swift sources, which are in every runtime; see `LICENSE`."""
 
 
 def describe_sources(pins: Iterable[SourcePin], read: Iterable[str]) -> tuple[Component, ...]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from builder.core.artifacts import LinkResult, OperatorPrice, Package, SizeReport
-from builder.core.components import Component
+from builder.core.components import BUILDER, Component
 from builder.core.manifest import Manifest, ManifestFile, parse_json
 from builder.packaging.outputs import MANIFEST, result_folder
 from builder.packaging.sbom import SBOM, PackagedFile, Subject, render_sbom
@@ -87,12 +87,13 @@ def write_package(
 def _list_components(
     linked: LinkResult, components: tuple[Component, ...], carried: tuple[Component, ...]
 ) -> dict[str, tuple[Component, ...]]:
-    """Returns what is in which file; the runner has one unit, our own, and the same C++ library."""
+    """Returns what is in which file; the runner has one unit, builder's, and the C++ library."""
     files = {f"{_LIBRARIES}/{linked.library.name}": (*components, *carried)}
     for one in linked.carried:
         files[f"{_LIBRARIES}/{one.library.name}"] = carried
     if linked.runner is not None:
-        files[RUNNER] = (*(one for one in components if one.prebuilt), *carried)
+        runtimes = (one for one in components if one.prebuilt)
+        files[RUNNER] = (BUILDER, *runtimes, *carried)
     return files
 
 

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from builder import __version__
-from builder.core.components import Component
+from builder.core.components import BUILDER, Component
 from builder.core.manifest import Manifest, render_json
 
 if TYPE_CHECKING:
@@ -76,7 +75,12 @@ def _make_bom(subject: Subject, files: tuple[PackagedFile, ...]) -> Bom:
     parts = {component: _list(component) for file in files for component in file.components}
     listed = [(_list_file(file), [parts[one] for one in file.components]) for file in files]
     package = _describe(subject)
-    tool = Entry(type=ComponentType.APPLICATION, name="builder", version=__version__)
+    tool = Entry(
+        type=ComponentType.APPLICATION,
+        name=BUILDER.name,
+        version=BUILDER.version,
+        licenses=_name_licence(BUILDER.licence),
+    )
     bom = Bom(
         metadata=BomMetaData(component=package, tools=ToolRepository(components=[tool])),
         components=[*parts.values(), *(entry for entry, _ in listed)],

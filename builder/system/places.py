@@ -22,6 +22,14 @@ def data_folder(name: str) -> Path:
     raise ConfigurationError(f"builder's own folder {name!r} is missing", hint="reinstall builder")
 
 
+def locate_licence() -> Path:
+    """Returns the file with builder's own licence; it lies where the data folders do."""
+    for root in (_PACKAGE / "data", _PACKAGE.parent):
+        if (root / "LICENSE").is_file():
+            return root / "LICENSE"
+    raise ConfigurationError("builder's own file 'LICENSE' is missing", hint="reinstall builder")
+
+
 def locate_op_list(name: str) -> Path:
     """Returns the operator list at `name`, or the one of that name that ships with builder.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.core.components import Component
+from builder.core.components import BUILDER, Component
 from builder.core.manifest import Manifest
 from builder.core.model import ModelFormat, ModelInfo, ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
@@ -165,8 +165,9 @@ COMPONENTS = (
         archive="xnnpack_0.0~git20241108.4ea82e5.orig.tar.xz",
         sha256="9" * 64,
     ),
+    BUILDER,
 )
-"""One of each kind: of another host, of the compiler, in another source, of GitHub."""
+"""One of each kind: of another host, of the compiler, in another source, of GitHub, our own."""
 
 
 NODES = {

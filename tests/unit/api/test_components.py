@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from samples import make_plan, make_tool, make_toolchain
 
+from builder import __version__
 from builder.api.components import find_carried, find_components
 from builder.core.artifacts import CarriedLibrary
 from builder.core.targets import parse_target
@@ -41,6 +42,7 @@ def make_linked(tmp_path):
 def test_sources_that_were_read_and_libraries_that_were_taken_from(make_linked):
     found = find_components(make_linked())
     assert [(one.name, one.version) for one in found] == [
+        ("builder", __version__),
         ("fmt", "10.1.1"),
         ("libstdc++", "20220819"),
         ("pytorch", "2.6.0"),
@@ -77,4 +79,4 @@ def test_for_apple_open_headers_are_a_source_and_the_c_plus_plus_library_is_the_
     sdk = AppleSdk(root=Path("/sdk"), name="open", newest=170000, is_open=is_open)
     linked = make_linked("ios-arm64", toolchain=make_toolchain(sdk=sdk))
     names = {one.name for one in find_components(linked)}
-    assert names == {"fmt", "pytorch", *(["darwin-headers"] if is_open else [])}
+    assert names == {"builder", "fmt", "pytorch", *(["darwin-headers"] if is_open else [])}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from samples import COMPONENTS, make_manifest
 
+from builder import __version__
 from builder.core.artifacts import CarriedLibrary, LinkResult, OperatorPrice, SizeReport
 from builder.core.manifest import parse_manifest
 from builder.errors import PackagingError
@@ -110,10 +111,11 @@ def test_the_bill_of_materials_is_as_recorded(linked, tmp_path, golden):
     golden(SBOM_FILE, (made.root / SBOM).read_text())
 
 
-def test_of_the_runner_only_the_compilers_libraries_are_a_part(linked, tmp_path):
+def test_the_runner_consists_of_builders_own_unit_and_the_compilers_libraries(linked, tmp_path):
     made = package(tmp_path / "out", linked)
     needs = read_needs(made)
-    assert needs["file:bin/torchlite-run"] == ["pkg:generic/gcc/libstdc%2B%2B@20220819"]
+    own, shared = f"pkg:generic/builder@{__version__}", "pkg:generic/gcc/libstdc%2B%2B@20220819"
+    assert needs["file:bin/torchlite-run"] == [own, shared]
     assert len(needs["file:lib/libtorchlite.so"]) == len(COMPONENTS)
 
 
@@ -223,7 +225,8 @@ def test_a_library_that_the_runtime_needs_lies_beside_it(linked, tmp_path):
     )
     needs = read_needs(made)
     shared = "pkg:generic/gcc/libstdc%2B%2B@20220819"
-    assert needs[f"file:lib/{stripped.name}"] == needs["file:bin/torchlite-run"] == [shared]
+    assert needs[f"file:lib/{stripped.name}"] == [shared]
+    assert needs["file:bin/torchlite-run"] == [f"pkg:generic/builder@{__version__}", shared]
     assert shared in needs["file:lib/libtorchlite.so"]
     assert (made.root / "lib/libc++_shared.so").read_text() == "C++ runtime"
     manifest = parse_manifest(made.manifest.read_text())

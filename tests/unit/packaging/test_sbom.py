@@ -45,6 +45,7 @@ def test_it_names_the_package_and_builder():
     metadata = parse(LIBRARY)["metadata"]
     (tool,) = metadata["tools"]["components"]
     assert (tool["name"], tool["version"]) == ("builder", __version__)
+    assert tool["licenses"] == [{"license": {"id": "BSD-3-Clause"}}]
     assert metadata["component"]["purl"] == "pkg:generic/torchlite@2.6.0"
 
 

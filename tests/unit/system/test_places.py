@@ -9,6 +9,7 @@ from builder.system import places
 from builder.system.places import (
     cache_folder,
     data_folder,
+    locate_licence,
     locate_op_list,
     package_folder,
 )
@@ -26,6 +27,17 @@ def test_installed_data_come_first(tmp_path, monkeypatch):
     monkeypatch.setattr(places, "_PACKAGE", tmp_path / "builder")
     assert data_folder("cmake") == tmp_path / "builder/data/cmake"
     assert data_folder("third_party") == tmp_path / "third_party"
+
+
+def test_the_licence_lies_where_the_data_do(tmp_path, monkeypatch):
+    assert "the builder authors" in locate_licence().read_text()
+    monkeypatch.setattr(places, "_PACKAGE", tmp_path / "builder")
+    with pytest.raises(ConfigurationError, match="'LICENSE' is missing"):
+        locate_licence()
+    for folder in (tmp_path, tmp_path / "builder/data"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "LICENSE").touch()
+        assert locate_licence() == folder / "LICENSE"
 
 
 def test_missing_data_are_named():
