@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import sys
 import zipfile
+from email.parser import Parser
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from builder import __version__, api
+from builder.core.components import BUILDER
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "tests" / "data" / "models"
@@ -102,6 +108,43 @@ def test_what_a_build_reads_is_in_it(names, file):
     assert f"builder/data/{file}" in names
 
 
+def test_its_metadata_names_the_distribution_and_its_licence(wheel, names):
+    folder = f"torchlite_builder-{__version__}.dist-info"
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = Parser().parsestr(archive.read(f"{folder}/METADATA").decode())
+        licences = [
+            archive.read(name) for name in (f"{folder}/licenses/LICENSE", "builder/data/LICENSE")
+        ]
+    assert (metadata["Name"], metadata["Version"]) == ("torchlite-builder", __version__)
+    assert metadata["License-Expression"] == BUILDER.licence
+    assert metadata["License-File"] == "LICENSE"
+    assert licences == [(ROOT / "LICENSE").read_bytes()] * 2
+
+
+def test_every_package_that_it_requires_is_used(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
+        metadata = Parser().parsestr(archive.read(name).decode())
+        sources = [archive.read(one) for one in archive.namelist() if one.endswith(".py")]
+    nodes = (node for source in sources for node in ast.walk(ast.parse(source)))
+    modules = {module.partition(".")[0] for node in nodes for module in list_modules(node)}
+    distributions = packages_distributions()
+    used = {canonicalize_name(name) for one in modules for name in distributions.get(one, ())}
+    required = map(Requirement, metadata.get_all("Requires-Dist"))
+    always = {canonicalize_name(one.name) for one in required if one.marker is None}
+    programs, read_by_torchgen = {"cmake", "ninja"}, {"typing-extensions"}
+    assert always - used == programs | read_by_torchgen
+
+
+def list_modules(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Import(names):
+            return [name.name for name in names]
+        case ast.ImportFrom(str(module), level=0):
+            return [module]
+    return []
+
+
 def test_nothing_else_is_in_it(names):
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"builder"}
@@ -116,21 +159,23 @@ def test_the_console_script(wheel, names):
 
 
 def test_it_runs_from_where_it_is_installed(installed, tmp_path):
-    command = ("-m", "builder.cli.main", "ops", MODELS / "conv.ptl", "--json")
+    command = ("-m", "builder", "ops", MODELS / "conv.ptl", "--json")
     printed = json.loads(run_installed(installed, *command, cwd=tmp_path))
     assert "prepacked::conv2d_clamp_run" in printed["operators"]
 
 
 def test_its_data_is_its_own(installed, tmp_path):
     code = (
-        "import json; from builder import api; from builder.system.places import data_folder;"
+        "import json; from builder import api; from builder.system import places;"
         "names = ('cmake', 'java', 'third_party', 'ops_lists');"
-        "folders = [str(data_folder(name)) for name in names];"
-        "print(json.dumps([api.load_source_lock().digest, folders]))"
+        "folders = [str(places.data_folder(name)) for name in names];"
+        "licence = str(places.locate_licence());"
+        "print(json.dumps([api.load_source_lock().digest, folders, licence]))"
     )
-    digest, folders = json.loads(run_installed(installed, "-c", code, cwd=tmp_path))
+    digest, folders, licence = json.loads(run_installed(installed, "-c", code, cwd=tmp_path))
     names = ("cmake", "java", "third_party", "ops_lists")
     assert folders == [str(installed / "builder/data" / name) for name in names]
+    assert licence == str(installed / "builder/data/LICENSE")
     assert digest == api.load_source_lock().digest
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import re
+import runpy
 import sys
 from pathlib import Path
 
@@ -209,6 +210,14 @@ def test_version_and_help(run, capsys, monkeypatch):
     assert run("-h") == 0
     said = capsys.readouterr().out
     assert all(f"  {name} " in said and text in said for name, text in COMMANDS.items())
+
+
+def test_python_runs_the_package_as_the_command(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["python -m builder", "--version"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module("builder", run_name="__main__")
+    assert not end.value.code
+    assert capsys.readouterr().out == f"builder, version {__version__}\n"
 
 
 def test_an_exit_code_of_a_command_is_passed_on(run, monkeypatch):
