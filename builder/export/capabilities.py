@@ -15,10 +15,11 @@ from builder.export.requests import Backend, Optimisation
 OPTIMISING_TORCHES = "python3-torch of Debian 12 (1.13.1) and 13 (2.6.0), and the 2.6.0 wheel"
 """Known to have XNNPACK (docs/export.md); the first is the one the tests run with."""
 
-INSTALL = (
-    "pip install torch==2.6.0 torchvision==0.21.0, or on Debian 12 and 13: "
-    "apt install python3-torch python3-torchvision"
-)
+_APT = "or on Debian 12 and 13: apt install python3-torch python3-torchvision"
+INSTALL = f"pip install 'torchlite-builder[export]', {_APT}"
+"""For a missing torch. pip does not replace an installed torch that the extra allows."""
+REPLACE = f"pip install torch==2.6.0 torchvision==0.21.0, {_APT}"
+"""For an installed torch that cannot do what is wanted."""
 _PREPACKING = {
     Backend.VULKAN: "vulkan_prepack::create_conv2d_context",
     Backend.METAL: "metal_prepack::conv2d_prepack",
@@ -72,14 +73,14 @@ def check_capabilities(found: TorchCapabilities, wanted: Optimisation) -> None:
     """Raises ToolchainError when `found` cannot make the file that is wanted."""
     if not found.lite_interpreter:
         raise ToolchainError(
-            f"torch {found.version} has no lite interpreter to save for", hint=INSTALL
+            f"torch {found.version} has no lite interpreter to save for", hint=REPLACE
         )
     if not wanted.enabled:
         return
     if wanted.backend is Backend.CPU and not found.xnnpack:
         raise ToolchainError(
             f"torch {found.version} cannot optimise for mobile: it is built without XNNPACK",
-            hint=f"these can: {OPTIMISING_TORCHES}. Install one ({INSTALL}), "
+            hint=f"these can: {OPTIMISING_TORCHES}. Install one ({REPLACE}), "
             "or export with --no-optimize",
         )
     if wanted.backend not in found.backends and wanted.backend is not Backend.CPU:
@@ -117,7 +118,7 @@ def import_torchvision() -> ModuleType:
         raise ToolchainError(
             f"torchvision {torchvision.__version__} cannot look models up by name: "
             "0.14 was the first that can",
-            hint=INSTALL,
+            hint=REPLACE,
         )
     return torchvision
 
@@ -140,5 +141,5 @@ def _unusable(name: str, error: Exception) -> ToolchainError:
         version = "of unknown version"
     return ToolchainError(
         f"{name} {version} is installed, but cannot be imported: {error}",
-        hint=f"install versions that belong together: {INSTALL}",
+        hint=f"install versions that belong together: {REPLACE}",
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder.errors import ModelError, ToolchainError
-from builder.export.capabilities import INSTALL
+from builder.export.capabilities import REPLACE
 from builder.export.messages import shorten
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _read(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     except TypeError as error:
         raise ToolchainError(
             f"torch {torch.__version__} cannot load weights without executing code in the file",
-            hint=INSTALL,
+            hint=REPLACE,
         ) from error
     except Exception as error:  # the unpickler raises what the file's content makes it raise
         raise ModelError(

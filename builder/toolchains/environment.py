@@ -21,7 +21,9 @@ _WANTED_DISK = 3 * _GIB
 """Sources, their archives and one build."""
 _WANTED_MEMORY = 2 * _GIB
 _OLDEST_PYTHON = (3, 11)
-_INSTALL_TORCH = "apt install python3-torch python3-torchvision, or pip install torch==2.6.0"
+_APT = "apt install python3-torch python3-torchvision"
+_INSTALL_TORCH = f"{_APT}, or pip install 'torchlite-builder[export]'"
+_REPLACE_TORCH = f"{_APT}, or pip install torch==2.6.0 torchvision==0.21.0"
 _XNNPACK_OPERATOR = b"prepacked::conv2d_clamp_prepack"
 
 
@@ -71,7 +73,7 @@ def _describe_torch(torch: InstalledPackage | None) -> Finding:
         subject="torch",
         ok=False,
         detail=f"{torch.version}, has no XNNPACK: can export with --no-optimize only",
-        remedy=_INSTALL_TORCH,
+        remedy=_REPLACE_TORCH,
     )
 
 

@@ -54,7 +54,7 @@ def test_missing_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(importlib, "import_module", _raise(ModuleNotFoundError("no", name="torch")))
     with pytest.raises(ToolchainError, match="torch is not installed") as caught:
         probe_torch()
-    assert "pip install torch" in (caught.value.hint or "")
+    assert "pip install 'torchlite-builder[export]'" in (caught.value.hint or "")
     assert "python3-torch" in (caught.value.hint or "")
 
 
