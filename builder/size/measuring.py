@@ -12,8 +12,8 @@ from importlib import resources
 from pathlib import Path
 
 from builder.core.artifacts import SizeReport
-from builder.core.elf import DAMAGE, NOBITS, NULL, Elf
 from builder.errors import ConfigurationError
+from builder.formats.elf import DAMAGE, NOBITS, NULL, Elf
 from builder.size.elf.linkmap import is_optimised, read_pieces
 
 RUNTIME_PART = "C++ runtime"
