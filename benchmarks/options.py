@@ -145,12 +145,9 @@ def build(variant: Variant, model: Path, toolchain: Toolchain, output: Path) -> 
     """Builds one variant into `output`."""
     print(f"== {variant.name}", file=sys.stderr)
     with tuned(variant):
-        outcome = api.build_runtime(
-            api.BuildRequest(inputs=(model,), dtypes=variant.dtypes),
-            toolchain.target,
-            output,
-            progress=ConsoleProgress(),
-        )
+        request = api.BuildRequest(inputs=(model,), dtypes=variant.dtypes)
+        report = api.build(request, [toolchain.target], output, progress=ConsoleProgress())
+    (outcome,) = report.runtimes
     return Row(name=variant.name, size=outcome.size.file, compressed=outcome.size.compressed)
 
 

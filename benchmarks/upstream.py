@@ -30,13 +30,13 @@ from functools import partial
 from pathlib import Path
 
 from builder import api
-from builder.api.sources import locate_sources
 from builder.cli.console import ConsoleProgress
 from builder.core.plan import Flavour, Interface
 from builder.core.sources import SourceTree
 from builder.core.toolchain import Toolchain
 from builder.native.interfaces import LIBRARIES
 from builder.oplists import render_op_list
+from builder.sources.trees import locate_sources
 from builder.system.machine import host_abi
 from builder.system.places import data_folder
 from tables import format_ratio, keep_row, print_table, time_models

@@ -39,8 +39,8 @@ hypothesis.settings.load_profile("patient")
 
 def has_ndk() -> bool:
     from builder.errors import ToolchainError
+    from builder.platforms.android.ndk import locate_ndk
     from builder.system.process import Runner
-    from builder.toolchains.ndk import locate_ndk
 
     try:
         return bool(locate_ndk(Runner.inherit()))
@@ -49,7 +49,7 @@ def has_ndk() -> bool:
 
 
 def has_apple() -> bool:
-    from builder.api.sources import find_sources
+    from builder.sources.trees import find_sources
 
     linkers = (f"ld64.lld{suffix}" for suffix in CLANG_SUFFIXES)
     return any(map(shutil.which, linkers)) and find_sources("apple") is not None

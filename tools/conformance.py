@@ -14,8 +14,8 @@ from pathlib import Path
 
 import click
 
-from builder.api.sources import locate_sources
 from builder.cli.console import ConsoleProgress
+from builder.sources.trees import locate_sources
 from conforming.modules import choose, load_modules
 from conforming.rows import Row, read_rows, render_table, write_row
 from conforming.running import try_module

@@ -10,9 +10,9 @@ from __future__ import annotations
 import sys
 
 from builder.api.indexes import list_known_operators
-from builder.api.sources import load_source_lock
 from builder.api.toolchains import locate_target
 from builder.cli.console import ConsoleProgress
+from builder.sources.trees import load_source_lock
 from builder.system.machine import host_abi
 
 

@@ -10,18 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from builder.api.accelerators import choose_accelerators as choose_accelerators
-    from builder.api.accelerators import refuse_frameworks as refuse_frameworks
-    from builder.api.android import AarOutcome as AarOutcome
-    from builder.api.android import build_aar as build_aar
-    from builder.api.android import refuse_unpackable as refuse_unpackable
-    from builder.api.apple import AppleOutcome as AppleOutcome
-    from builder.api.apple import build_apple as build_apple
-    from builder.api.apple import check_xcframework as check_xcframework
-    from builder.api.apple import refuse_duplicates as refuse_duplicates
-    from builder.api.building import BuildOutcome as BuildOutcome
-    from builder.api.building import build_runtime as build_runtime
-    from builder.api.checking import check_libraries as check_libraries
+    from builder.api.builds import BuildReport as BuildReport
+    from builder.api.builds import build as build
+    from builder.api.builds import refuse_outputs as refuse_outputs
     from builder.api.checking import check_model as check_model
     from builder.api.exporting import export_model as export_model
     from builder.api.exporting import refuse_model as refuse_model
@@ -29,24 +20,16 @@ if TYPE_CHECKING:
     from builder.api.models import read_models as read_models
     from builder.api.models import refuse_list as refuse_list
     from builder.api.models import write_operators as write_operators
-    from builder.api.outputs import refuse_outputs as refuse_outputs
     from builder.api.planning import plan_build as plan_build
     from builder.api.planning import plan_builds as plan_builds
     from builder.api.sizing import MeasuredRuntime as MeasuredRuntime
     from builder.api.sizing import measure_aar as measure_aar
     from builder.api.sizing import measure_runtime as measure_runtime
-    from builder.api.sizing import measure_xcframework as measure_xcframework
     from builder.api.sizing import price_set as price_set
     from builder.api.sizing import refuse_aar_excess as refuse_aar_excess
     from builder.api.sizing import refuse_excess as refuse_excess
     from builder.api.sizing import refuse_page as refuse_page
-    from builder.api.sizing import refuse_slice_excess as refuse_slice_excess
     from builder.api.sizing import render_size_page as render_size_page
-    from builder.api.sources import fetch_sources as fetch_sources
-    from builder.api.sources import find_sources as find_sources
-    from builder.api.sources import list_source_origins as list_source_origins
-    from builder.api.sources import load_source_lock as load_source_lock
-    from builder.api.sources import locate_sources as locate_sources
     from builder.api.toolchains import diagnose as diagnose
     from builder.api.toolchains import locate_target as locate_target
     from builder.api.toolchains import locate_targets as locate_targets
@@ -54,31 +37,30 @@ if TYPE_CHECKING:
     from builder.api.verifying import time_model as time_model
     from builder.api.verifying import verify_model as verify_model
     from builder.core.plan import BuildRequest as BuildRequest
+    from builder.platforms.android.build import AarResult as AarResult
+    from builder.platforms.android.check import check_libraries as check_libraries
+    from builder.platforms.apple.accelerators import choose_accelerators as choose_accelerators
+    from builder.platforms.apple.accelerators import refuse_frameworks as refuse_frameworks
+    from builder.platforms.apple.build import AppleResult as AppleResult
+    from builder.platforms.apple.build import check_xcframework as check_xcframework
+    from builder.platforms.apple.measure import measure_xcframework as measure_xcframework
+    from builder.platforms.apple.measure import refuse_slice_excess as refuse_slice_excess
+    from builder.platforms.registry import PackageOptions as PackageOptions
+    from builder.platforms.results import LibraryResult as LibraryResult
+    from builder.platforms.results import TargetResult as TargetResult
+    from builder.sources.trees import fetch_sources as fetch_sources
+    from builder.sources.trees import find_sources as find_sources
+    from builder.sources.trees import list_source_origins as list_source_origins
+    from builder.sources.trees import load_source_lock as load_source_lock
+    from builder.sources.trees import locate_sources as locate_sources
 
 _MODULES = {
-    "builder.api.accelerators": (
-        "choose_accelerators",
-        "refuse_frameworks",
+    "builder.api.builds": (
+        "BuildReport",
+        "build",
+        "refuse_outputs",
     ),
-    "builder.api.android": (
-        "AarOutcome",
-        "build_aar",
-        "refuse_unpackable",
-    ),
-    "builder.api.apple": (
-        "AppleOutcome",
-        "build_apple",
-        "check_xcframework",
-        "refuse_duplicates",
-    ),
-    "builder.api.building": (
-        "BuildOutcome",
-        "build_runtime",
-    ),
-    "builder.api.checking": (
-        "check_libraries",
-        "check_model",
-    ),
+    "builder.api.checking": ("check_model",),
     "builder.api.exporting": (
         "export_model",
         "refuse_model",
@@ -89,7 +71,6 @@ _MODULES = {
         "refuse_list",
         "write_operators",
     ),
-    "builder.api.outputs": ("refuse_outputs",),
     "builder.api.planning": (
         "plan_build",
         "plan_builds",
@@ -98,20 +79,11 @@ _MODULES = {
         "MeasuredRuntime",
         "measure_aar",
         "measure_runtime",
-        "measure_xcframework",
         "price_set",
         "refuse_aar_excess",
         "refuse_excess",
         "refuse_page",
-        "refuse_slice_excess",
         "render_size_page",
-    ),
-    "builder.api.sources": (
-        "fetch_sources",
-        "find_sources",
-        "list_source_origins",
-        "load_source_lock",
-        "locate_sources",
     ),
     "builder.api.toolchains": (
         "diagnose",
@@ -124,6 +96,32 @@ _MODULES = {
         "verify_model",
     ),
     "builder.core.plan": ("BuildRequest",),
+    "builder.platforms.android.build": ("AarResult",),
+    "builder.platforms.android.check": ("check_libraries",),
+    "builder.platforms.apple.accelerators": (
+        "choose_accelerators",
+        "refuse_frameworks",
+    ),
+    "builder.platforms.apple.build": (
+        "AppleResult",
+        "check_xcframework",
+    ),
+    "builder.platforms.apple.measure": (
+        "measure_xcframework",
+        "refuse_slice_excess",
+    ),
+    "builder.platforms.registry": ("PackageOptions",),
+    "builder.platforms.results": (
+        "LibraryResult",
+        "TargetResult",
+    ),
+    "builder.sources.trees": (
+        "fetch_sources",
+        "find_sources",
+        "list_source_origins",
+        "load_source_lock",
+        "locate_sources",
+    ),
 }
 _OWNERS = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -8,13 +8,12 @@ from builder.core.artifacts import Finding
 from builder.core.targets import TARGETS, Target
 from builder.core.toolchain import Bitcode, Tool, Toolchain, ToolchainOptions
 from builder.errors import ToolchainError
+from builder.platforms.android.ndk import is_tried, locate_ndk
+from builder.platforms.registry import platform_of
 from builder.system.process import Runner
-from builder.toolchains.android import locate_android_toolchain
 from builder.toolchains.clang import locate_clang, locate_linker
-from builder.toolchains.host import locate_host_toolchain
 from builder.toolchains.jdk import locate_jdk
 from builder.toolchains.launchers import find_launchers
-from builder.toolchains.ndk import is_tried, locate_ndk
 from builder.toolchains.tools import find_major, locate_packaged_tool
 
 
@@ -39,42 +38,21 @@ def inspect_tools(runner: Runner, *, cc: str | None = None) -> tuple[Finding, ..
     )
 
 
-def inspect_targets(
-    runner: Runner,
-    *,
-    cc: str | None = None,
-    cxx: str | None = None,
-    locate_apple: Callable[[Target], Toolchain],
-) -> tuple[Finding, ...]:
-    """Returns one finding per target: whether it can be built here, and what is missing.
-
-    Args:
-        runner: its PATH and environment are searched.
-        cc: C compiler by name or path.
-        cxx: C++ compiler.
-        locate_apple: finds compilers and an SDK for Apple's platforms; raises ToolchainError.
-    """
+def inspect_targets(runner: Runner) -> tuple[Finding, ...]:
+    """Returns one finding per target: whether it can be built here, and what is missing."""
     has_ndk = _inspect_ndk(runner).ok
-
-    def locate(target: Target) -> Toolchain:
-        if target.is_apple:
-            return locate_apple(target)
-        if target.is_android:
-            return locate_android_toolchain(runner, target, ToolchainOptions())
-        return locate_host_toolchain(runner, target, cc=cc, cxx=cxx)
-
     return tuple(
         Finding(subject=f"target {t}", ok=False, detail="needs an Android NDK, see ndk above")
         if t.is_android and not has_ndk
-        else _inspect_target(t, locate)
+        else _inspect_target(runner, t)
         for t in TARGETS
     )
 
 
-def _inspect_target(target: Target, locate: Callable[[Target], Toolchain]) -> Finding:
-    subject = f"target {target}"
+def _inspect_target(runner: Runner, target: Target) -> Finding:
+    subject, alone = f"target {target}", ToolchainOptions(launcher="none")
     try:
-        toolchain = locate(target)
+        toolchain = platform_of(target).locate_toolchain(runner, target, alone)
     except ToolchainError as error:
         return Finding(subject=subject, ok=False, detail=error.message, remedy=error.hint or "")
     return Finding(subject=subject, ok=True, detail=_summarise(toolchain))

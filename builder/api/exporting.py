@@ -7,10 +7,10 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.api.sources import load_source_lock
 from builder.core.known import parse_known
 from builder.errors import ConfigurationError, ModelError, VerificationError
 from builder.models.reading import read_model
+from builder.sources.trees import load_source_lock
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable
 from builder.system.places import data_folder
 from builder.system.reference_headers import reference_path

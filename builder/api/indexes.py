@@ -11,9 +11,6 @@ from builder.api.operators import (
     read_build_catalogue,
 )
 from builder.api.planning import plan_build
-from builder.api.sources import (
-    load_source_lock,
-)
 from builder.api.toolchains import locate_toolchain
 from builder.core.toolchain import ToolchainOptions
 from builder.native.indexing import make_index
@@ -21,6 +18,7 @@ from builder.native.job import NativeBuild
 from builder.native.preparing import prepare
 from builder.selection.catalogue import read_namespaces
 from builder.selection.rules import load_rules
+from builder.sources.trees import load_source_lock
 from builder.system.locks import folder_lock
 
 if TYPE_CHECKING:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,7 @@ from builder.api.operators import (
     confirm_operators,
 )
 from builder.api.planning import plan_build
-from builder.api.sources import (
-    find_sources,
-    locate_sources,
-    refuse_changed_sources,
-)
-from builder.api.toolchains import locate_toolchain, prepare_sdk
+from builder.api.toolchains import locate_toolchain
 from builder.core.features import LocatedFeature
 from builder.core.plan import Interface
 from builder.core.targets import Platform
@@ -26,13 +22,15 @@ from builder.native.building import link_runtime
 from builder.native.job import LinkedRuntime, NativeBuild
 from builder.native.layout import Layout
 from builder.native.preparing import prepare
+from builder.platforms.apple.facts import OPEN_FEATURE
+from builder.platforms.apple.frameworks import with_accelerators
+from builder.platforms.registry import platform_of
 from builder.selection.rules import load_rules
+from builder.sources.trees import find_sources, locate_sources, refuse_changed_sources
 from builder.system.locks import folder_lock
 from builder.system.outputs import writing_into
 from builder.system.places import cache_folder, data_folder
 from builder.system.process import Runner
-from builder.toolchains.accelerators import with_accelerators
-from builder.toolchains.apple_facts import OPEN_FEATURE
 from builder.toolchains.jdk import locate_jdk
 
 if TYPE_CHECKING:
@@ -50,18 +48,26 @@ _OTHER_CACHE = "choose another cache with BUILDER_CACHE=<folder>; the next run c
 
 
 @contextmanager
-def link_library(
-    request: BuildRequest, target: Target, interface: Interface, *, progress: Progress
-) -> Iterator[LinkedRuntime]:
-    """Links the library of one interface; inside, no other builder touches what it is made of.
+def link_libraries(
+    request: BuildRequest, target: Target, interfaces: Sequence[Interface], *, progress: Progress
+) -> Iterator[dict[Interface, LinkedRuntime]]:
+    """Links a library for each of `interfaces`; inside, no other builder touches their parts.
 
-    Objects are shared between interfaces. Which operators the library serves is asked only where
-    the interface has a runner.
+    The models are read, the toolchain is found and upstream's build is configured once for all of
+    them, and they share their objects. The first library is the one that can say which operators
+    it serves; the others serve the same.
+
+    Args:
+        request: what to build.
+        target: what to build for.
+        interfaces: without repetition; the first has a runner where one can be linked.
+        progress: is told what is done.
 
     Raises:
-        BuilderError: as `build_runtime`; ToolchainError also without a JDK where one is needed.
+        BuilderError: as `builder.api.build`; ToolchainError also without a JDK where a library for
+            Java is linked on Linux.
     """
-    prepare_sdk(target, request.tools, progress=progress)
+    platform_of(target).prepare(target, request.tools, progress=progress)
     toolchain = locate_toolchain(target, options=request.tools)
     plan = plan_build(
         request.inputs,
@@ -69,25 +75,42 @@ def link_library(
         toolchain=toolchain,
         flavour=request.flavour,
         dtypes=request.dtypes,
-        interface=interface,
+        interface=interfaces[0],
         accelerators=request.accelerators,
     )
     toolchain = with_accelerators(toolchain, plan.accelerators)
     _refuse_vulkan(plan)
     _note_choices(plan, progress)
-    build = _native_build(plan, toolchain, progress=progress, jobs=request.jobs)
-    skip = request.skip_unknown
-    root, timeout = build.layout.root, request.lock_timeout
+    first = _native_build(plan, toolchain, progress=progress, jobs=request.jobs)
+    root, timeout = first.layout.root, request.lock_timeout
     with (
         writing_into(cache_folder(), NativeBuildError, hint=_OTHER_CACHE),
         folder_lock(root, timeout=timeout, on_wait=progress.note),
     ):
-        graph = prepare(build)
-        chosen = choose_operators(build, graph, skip_unknown=skip)
-        linked = link_runtime(build, graph, chosen.selection)
-        serving = confirm_operators(build, linked, chosen, skip_unknown=skip)
-        _refuse_changed_sources(build)
-        yield LinkedRuntime(build=build, graph=graph, linked=linked, serving=serving)
+        yield _link_all(first, interfaces, skip_unknown=request.skip_unknown)
+
+
+def _link_all(
+    first: NativeBuild, interfaces: Sequence[Interface], *, skip_unknown: bool
+) -> dict[Interface, LinkedRuntime]:
+    graph = prepare(first)
+    serving = choose_operators(first, graph, skip_unknown=skip_unknown)
+    done: dict[Interface, LinkedRuntime] = {}
+    for interface in interfaces:
+        build = first if interface is first.plan.interface else _with_interface(first, interface)
+        linked = link_runtime(build, graph, serving.selection)
+        if not done:
+            serving = confirm_operators(build, linked, serving, skip_unknown=skip_unknown)
+        done[interface] = LinkedRuntime(build=build, graph=graph, linked=linked, serving=serving)
+    _refuse_changed_sources(first)
+    return done
+
+
+def _with_interface(build: NativeBuild, interface: Interface) -> NativeBuild:
+    """Returns the same build with another interface, which has a plan folder of its own."""
+    plan = replace(build.plan, interface=interface)
+    layout = Layout.of(cache_folder(), plan)
+    return replace(build, plan=plan, layout=layout, headers=_locate_headers(plan))
 
 
 def _native_build(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.api.models import read_wanted
-from builder.api.sources import load_source_lock
 from builder.api.toolchains import locate_toolchain
 from builder.core.dtypes import DtypeChoice
 from builder.core.features import choose_features
@@ -16,6 +15,7 @@ from builder.core.plan import BuildPlan, Flavour, Interface
 from builder.native.configure import OPTIONS
 from builder.selection.dispatch import choose_static_dispatch
 from builder.selection.rules import load_rules
+from builder.sources.trees import load_source_lock
 from builder.system.files import digest_files
 from builder.system.places import data_folder, package_folder
 from builder.toolchains.launchers import refuse_unknown

@@ -9,22 +9,20 @@ from typing import TYPE_CHECKING
 
 from builder.errors import ConfigurationError
 from builder.packaging.folder import REFERENCES, SIZE_REPORT, parse_size_report
-from builder.size import aars, pricing
+from builder.platforms.android import measure as aars
+from builder.platforms.android.aar import choose_aar
 from builder.size import budgets as holding
-from builder.size.budgets import refuse_package_excess
+from builder.size import pricing
 from builder.size.page import is_own_page, render_page
 from builder.size.references import parse_references
 from builder.system.machine import host_abi
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable
-from builder.verify.aars import choose_aar
 from builder.verify.runtime import locate_runtime
-from builder.verify.xcframeworks import choose_xcframework, read_manifest
 
 if TYPE_CHECKING:
-    from builder.core.aar_sizes import AarSizes
     from builder.core.artifacts import SizeReport
     from builder.core.budgets import Budgets
-    from builder.core.xcframeworks import XcframeworkManifest
+    from builder.platforms.android.sizes import AarSizes
     from builder.size.references import ReferenceGraph
 
 
@@ -69,23 +67,6 @@ def measure_aar(path: Path) -> AarSizes | None:
 def refuse_aar_excess(sizes: AarSizes, budgets: Budgets, *, path: Path) -> None:
     """Raises VerificationError when the libraries of an ABI are larger than a budget allows."""
     aars.refuse_aar_excess(sizes, budgets, path=path)
-
-
-def measure_xcframework(path: Path) -> XcframeworkManifest | None:
-    """Returns what the xcframework at `path`, or in that output folder, says; None without one.
-
-    Raises:
-        ConfigurationError: somebody else built it.
-        VerificationError: its manifest cannot be read.
-    """
-    framework = choose_xcframework(path, host_abi=host_abi())
-    return None if framework is None else read_manifest(framework)
-
-
-def refuse_slice_excess(manifest: XcframeworkManifest, budgets: Budgets, *, path: Path) -> None:
-    """Raises VerificationError when what an app grows by is larger than a budget allows."""
-    measured = {abi: (entry.linked, entry.compressed) for abi, entry in manifest.slices.items()}
-    refuse_package_excess(measured, budgets, path=path)
 
 
 def price_set(runtime: MeasuredRuntime, operators: Sequence[str]) -> int:

@@ -4,32 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.api.diagnosis import inspect_targets, inspect_tools
-from builder.api.sources import find_sources, locate_sources
 from builder.core.artifacts import Diagnosis, Finding
 from builder.core.targets import MIN_API, TARGETS, Platform, parse_os_version, parse_target
 from builder.core.toolchain import ToolchainOptions
-from builder.errors import ConfigurationError, ToolchainError
-from builder.system.places import cache_folder, data_folder
+from builder.errors import ConfigurationError
+from builder.platforms.apple.facts import load_table
+from builder.platforms.apple.xcode import is_mac
+from builder.platforms.linux.toolchain import find_host_target
+from builder.platforms.registry import platform_of
+from builder.sources.trees import find_sources
+from builder.system.places import cache_folder
 from builder.system.process import Runner
-from builder.toolchains import apple_sdk
-from builder.toolchains.android import locate_android_toolchain
-from builder.toolchains.apple import locate_apple_toolchain
-from builder.toolchains.apple_facts import OPEN_FEATURE, load_facts, load_table
-from builder.toolchains.apple_sdk import describe_open_sdk, refuse_closed
 from builder.toolchains.environment import inspect_machine, inspect_torch
-from builder.toolchains.host import find_host_target, locate_host_toolchain
 from builder.toolchains.launchers import locate_launcher
-from builder.toolchains.open_sdk import locate_open_sdk
-from builder.toolchains.xcode import find_xcode_sdk, is_mac, locate_xcode_toolchain
 
 if TYPE_CHECKING:
     from builder.core.targets import Target
-    from builder.core.toolchain import AppleSdk, Toolchain
-    from builder.system.progress import Progress
+    from builder.core.toolchain import Toolchain
 
 
 def locate_target(abi: str, *, min_api: int | None = None, min_ios: str | None = None) -> Target:
@@ -119,94 +113,19 @@ def locate_toolchain(target: Target, *, options: ToolchainOptions | None = None)
         ToolchainError: something is missing or unfit; the hint says what to install.
     """
     runner, options = Runner.inherit(), options or ToolchainOptions(launcher="none")
-    chosen = runner.environment
-    match target.platform:
-        case Platform.ANDROID:
-            toolchain = locate_android_toolchain(runner, target, options)
-        case Platform.LINUX:
-            cc, cxx = chosen.get("CC"), chosen.get("CXX")
-            toolchain = locate_host_toolchain(runner, target, cc=cc, cxx=cxx)
-        case Platform.IOS | Platform.IOS_SIMULATOR:
-            toolchain = _locate_apple(runner, target, options)
+    toolchain = platform_of(target).locate_toolchain(runner, target, options)
     return replace(toolchain, launcher=locate_launcher(runner, options.launcher, toolchain.cc))
-
-
-def prepare_sdk(target: Target, options: ToolchainOptions, *, progress: Progress) -> None:
-    """Fetches what `locate_toolchain` assembles an SDK from, where `target` needs that.
-
-    Raises:
-        SourceError: it cannot be fetched.
-    """
-    if target.is_apple and not options.apple_sdk and not is_mac() and load_facts(target).open:
-        locate_sources(progress=progress, feature=OPEN_FEATURE)
-
-
-def find_sdk(target: Target, chosen: Path | None = None) -> AppleSdk | None:
-    """Returns an SDK for `target` of Apple's platforms; None where there is none.
-
-    Args:
-        target: what to build for.
-        chosen: the folder that the user named.
-
-    Raises:
-        ToolchainError: what the user named is unfit.
-    """
-    if chosen is not None:
-        return apple_sdk.find_sdk(chosen, target)
-    try:
-        return find_xcode_sdk(Runner.inherit(), target) if is_mac() else _locate_open_sdk(target)
-    except ToolchainError:
-        return None
-
-
-def _locate_apple(runner: Runner, target: Target, options: ToolchainOptions) -> Toolchain:
-    cmake_file = data_folder("cmake") / "apple/ios.cmake"
-    if is_mac():
-        return locate_xcode_toolchain(
-            runner, target, cmake_file=cmake_file, chosen=options.apple_sdk
-        )
-    sdk = (
-        apple_sdk.find_sdk(options.apple_sdk, target)
-        if options.apple_sdk
-        else _locate_open_sdk(target)
-    )
-    environment = runner.environment
-    return locate_apple_toolchain(
-        runner,
-        target,
-        sdk,
-        cmake_file=cmake_file,
-        cc=environment.get("CC"),
-        cxx=environment.get("CXX"),
-    )
-
-
-def _locate_open_sdk(target: Target) -> AppleSdk:
-    refuse_closed(target)
-    tree = find_sources(OPEN_FEATURE)
-    if tree is None:
-        raise ToolchainError(
-            f"there is no SDK for {target}, and the open headers are not fetched",
-            hint=f"builder fetch --feature {OPEN_FEATURE}, or --apple-sdk DIR",
-        )
-    return describe_open_sdk(
-        locate_open_sdk(tree.root, data_folder("cmake") / "apple", cache_folder())
-    )
 
 
 def diagnose() -> Diagnosis:
     """Returns what is installed, and for each target what it still needs; fetches nothing."""
     runner = Runner.inherit()
-    cc, cxx = runner.environment.get("CC"), runner.environment.get("CXX")
-    alone = ToolchainOptions(launcher="none")
-    targets = inspect_targets(
-        runner, cc=cc, cxx=cxx, locate_apple=lambda target: _locate_apple(runner, target, alone)
-    )
+    targets = inspect_targets(runner)
     host = find_host_target(TARGETS)
     findings = (
         *inspect_machine(cache_folder()),
         *inspect_torch(),
-        *inspect_tools(runner, cc=cc),
+        *inspect_tools(runner, cc=runner.environment.get("CC")),
         _inspect_sources(),
         *targets,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
 from builder.cli.console import echo, format_bytes, print_table
-from builder.core.aar_sizes import AarSizes, FileSize
+from builder.platforms.android.sizes import AarSizes, FileSize
 
 _EVERY = "every"
 _HEADER = ("bytes", "compressed")

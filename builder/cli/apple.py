@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from builder.cli.console import echo, format_bytes, print_table
-from builder.core.policies import describe_findings
+from builder.verify.policy import describe_findings
 
 if TYPE_CHECKING:
-    from builder.api import AppleOutcome
-    from builder.core.xcframeworks import XcframeworkManifest
+    from builder.api import AppleResult
+    from builder.platforms.apple.manifest import XcframeworkManifest
 
 
-def print_apple(outcome: AppleOutcome) -> None:
+def print_apple(outcome: AppleResult) -> None:
     """Prints what was written, what it weighs, and how projects take it."""
     written = outcome.written
     print_table(
@@ -42,7 +42,7 @@ def print_apple(outcome: AppleOutcome) -> None:
     echo(f"  pod 'LibTorch-Lite', :path => '{written.folder}'")
 
 
-def describe_apple(outcome: AppleOutcome) -> dict[str, object]:
+def describe_apple(outcome: AppleResult) -> dict[str, object]:
     """Returns the same as JSON."""
     written = outcome.written
     return {

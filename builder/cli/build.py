@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,16 +28,16 @@ from builder.cli.options import (
 )
 from builder.cli.plan import print_plans
 from builder.core.budgets import Budget, Budgets
-from builder.core.policies import describe_findings
+from builder.verify.policy import describe_findings
 
 if TYPE_CHECKING:
-    from builder.api import AarOutcome, AppleOutcome, BuildOutcome
+    from builder.api import AarResult, BuildReport, TargetResult
     from builder.core.accelerators import Accelerator
-    from builder.core.android import AarOptions
-    from builder.core.apple import AppleOptions
     from builder.core.dtypes import DtypeSet
     from builder.core.plan import Flavour
     from builder.core.toolchain import ToolchainOptions
+    from builder.platforms.android.package import AarOptions
+    from builder.platforms.apple.package import AppleOptions
 
 
 @click.command("build")
@@ -129,92 +128,78 @@ def command(
     )
     targets = api.locate_targets(abis, min_api=min_api, min_ios=min_ios)
     budgets = Budgets(file=max_size, compressed=max_compressed)
+    options = api.PackageOptions(android=aar, apple=replace(apple, resources=aar.assets))
     refuse_idle_options(targets)
     refuse_idle_budgets(budgets, [target.abi for target in targets])
     api.refuse_frameworks(accelerators, targets, tools.apple_sdk)
-    if any(target.is_android for target in targets):
-        api.refuse_unpackable(aar)
-    apple = replace(apple, resources=aar.assets)
-    if any(target.is_apple for target in targets):
-        api.refuse_duplicates(apple)
-    api.refuse_outputs(targets, output, aar)
     if dry_run:
+        api.refuse_outputs(targets, output, options)
         print_plans(api.plan_builds(request, targets), as_json=as_json)
         return
-    progress = ConsoleProgress()
-    outcomes = [api.build_runtime(request, target, output, progress=progress) for target in targets]
-    android = [outcome for outcome in outcomes if outcome.plan.target.is_android]
-    packed = api.build_aar(request, android, output, options=aar, progress=progress)
-    slices = [outcome for outcome in outcomes if outcome.plan.target.is_apple]
-    framework = api.build_apple(slices, output, options=apple, progress=progress)
+    report = api.build(request, targets, output, options, progress=ConsoleProgress())
     if as_json:
-        print_json(_to_json(outcomes, packed, framework))
+        print_json(_to_json(report))
     else:
-        _print_summary(outcomes, packed)
-        if framework:
-            print_apple(framework)
+        _print_summary(report)
     if verbose:
-        for outcome in outcomes:
-            echo(f"logs: {outcome.logs}", err=True)
-    for outcome in outcomes:
-        abi = outcome.plan.target.abi
-        size = packed.sizes[abi] if packed and abi in packed.sizes else outcome.size
-        api.refuse_excess(size, budgets, abi=abi, root=outcome.package.root)
+        for runtime in report.runtimes:
+            echo(f"logs: {runtime.logs}", err=True)
+    report.hold(budgets)
 
 
-def _print_summary(outcomes: Sequence[BuildOutcome], packed: AarOutcome | None) -> None:
-    for outcome in outcomes:
-        linked = outcome.linked
-        print_table(
-            ("runtime", str(outcome.package.root)),
-            (
-                ("root operators", _count_roots(outcome)),
-                *((("operators left out", ", ".join(outcome.skipped)),) if outcome.skipped else ()),
-                ("kernels for", str(outcome.plan.dtypes)),
-                ("translation units linked", f"{len(linked.units)} of {linked.units_known}"),
-                ("compiled in this run", linked.units_compiled),
-                ("rounds", linked.rounds),
-                ("seconds", f"{linked.seconds:.1f}"),
-                ("stripped size in bytes", format_bytes(outcome.size.file)),
-                ("compressed in bytes", format_bytes(outcome.size.compressed)),
-            ),
-        )
-    if packed:
-        print_table(
-            ("AAR", str(packed.written.aar)),
-            (
-                *(
-                    (
-                        f"{abi} in bytes",
-                        f"{format_bytes(s.file)}, compressed {format_bytes(s.compressed)}",
-                    )
-                    for abi, s in packed.sizes.items()
-                ),
-                ("symbols", str(packed.written.symbols)),
-                (
-                    "rules kept",
-                    f"{len(packed.report.rules)} on {len(packed.report.files)} libraries",
-                ),
-            ),
-        )
-        for line in describe_findings(packed.report.unchecked):
-            echo(line)
-        echo("Gradle takes it by:")
-        echo(f'  maven {{ url = uri("{packed.written.repository}") }}')
-        echo(f'  implementation("{packed.written.coordinates}")')
+def _print_summary(report: BuildReport) -> None:
+    for runtime in report.runtimes:
+        _print_runtime(runtime)
+    if report.aar:
+        _print_aar(report.aar)
+    if report.apple:
+        print_apple(report.apple)
 
 
-def _to_json(
-    outcomes: Sequence[BuildOutcome], packed: AarOutcome | None, framework: AppleOutcome | None
-) -> dict[str, object]:
+def _print_runtime(runtime: TargetResult) -> None:
+    linked = runtime.linked
+    print_table(
+        ("runtime", str(runtime.package.root)),
+        (
+            ("root operators", _count_roots(runtime)),
+            *((("operators left out", ", ".join(runtime.skipped)),) if runtime.skipped else ()),
+            ("kernels for", str(runtime.plan.dtypes)),
+            ("translation units linked", f"{len(linked.units)} of {linked.units_known}"),
+            ("compiled in this run", linked.units_compiled),
+            ("rounds", linked.rounds),
+            ("seconds", f"{linked.seconds:.1f}"),
+            ("stripped size in bytes", format_bytes(runtime.size.file)),
+            ("compressed in bytes", format_bytes(runtime.size.compressed)),
+        ),
+    )
+
+
+def _print_aar(aar: AarResult) -> None:
+    sizes = (
+        (f"{abi} in bytes", f"{format_bytes(s.file)}, compressed {format_bytes(s.compressed)}")
+        for abi, s in aar.sizes.items()
+    )
+    rules = f"{len(aar.report.rules)} on {len(aar.report.files)} libraries"
+    print_table(
+        ("AAR", str(aar.written.aar)),
+        (*sizes, ("symbols", str(aar.written.symbols)), ("rules kept", rules)),
+    )
+    for line in describe_findings(aar.report.unchecked):
+        echo(line)
+    echo("Gradle takes it by:")
+    echo(f'  maven {{ url = uri("{aar.written.repository}") }}')
+    echo(f'  implementation("{aar.written.coordinates}")')
+
+
+def _to_json(report: BuildReport) -> dict[str, object]:
     return {
-        "aar": _describe_aar(packed) if packed else None,
-        "apple": describe_apple(framework) if framework else None,
-        "runtimes": [_describe_runtime(outcome) for outcome in outcomes],
+        "aar": _describe_aar(report.aar) if report.aar else None,
+        "apple": describe_apple(report.apple) if report.apple else None,
+        "runtimes": [_describe_runtime(runtime) for runtime in report.runtimes],
     }
 
 
-def _describe_aar(packed: AarOutcome) -> dict[str, object]:
+def _describe_aar(packed: AarResult) -> dict[str, object]:
     written = packed.written
     return {
         "coordinates": str(written.coordinates),
@@ -230,27 +215,27 @@ def _describe_aar(packed: AarOutcome) -> dict[str, object]:
     }
 
 
-def _describe_runtime(outcome: BuildOutcome) -> dict[str, object]:
-    linked = outcome.linked
+def _describe_runtime(runtime: TargetResult) -> dict[str, object]:
+    linked = runtime.linked
     return {
-        "abi": outcome.plan.target.abi,
-        "compressed_size": outcome.size.compressed,
-        "dtypes": outcome.plan.dtypes.to_json(),
-        "library": str(outcome.package.library),
-        "logs": str(outcome.logs),
-        "manifest": str(outcome.package.manifest),
-        "operators": _count_roots(outcome),
-        "plan_key": outcome.plan.key,
+        "abi": runtime.plan.target.abi,
+        "compressed_size": runtime.size.compressed,
+        "dtypes": runtime.plan.dtypes.to_json(),
+        "library": str(runtime.package.library),
+        "logs": str(runtime.logs),
+        "manifest": str(runtime.package.manifest),
+        "operators": _count_roots(runtime),
+        "plan_key": runtime.plan.key,
         "rounds": linked.rounds,
-        "runner": str(outcome.package.runner) if linked.runner else None,
+        "runner": str(runtime.package.runner) if linked.runner else None,
         "seconds": round(linked.seconds, 3),
-        "size": outcome.size.file,
-        "skipped": list(outcome.skipped),
+        "size": runtime.size.file,
+        "skipped": list(runtime.skipped),
         "units_compiled": linked.units_compiled,
         "units_known": linked.units_known,
         "units_linked": len(linked.units),
     }
 
 
-def _count_roots(outcome: BuildOutcome) -> int:
-    return sum(str(o) not in outcome.skipped for o in outcome.plan.operator_list.operators)
+def _count_roots(runtime: TargetResult) -> int:
+    return sum(str(o) not in runtime.skipped for o in runtime.plan.operator_list.operators)

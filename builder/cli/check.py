@@ -11,12 +11,12 @@ import click
 
 from builder import api
 from builder.cli.console import echo, print_json
-from builder.core.policies import describe_findings
 from builder.errors import ExitCode
+from builder.verify.policy import describe_findings
 
 if TYPE_CHECKING:
-    from builder.core.policies import PolicyFinding, PolicyReport
     from builder.verify.coverage import Coverage, Obstacle
+    from builder.verify.policy import PolicyFinding, PolicyReport
 
 
 @click.command("check")

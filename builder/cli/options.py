@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from builder import api
-from builder.core.android import ARTIFACT, GROUP, AarOptions
-from builder.core.apple import AppleOptions
 from builder.core.budgets import Budget, parse_budget, parse_size
 from builder.core.dtypes import DtypeSet
 from builder.core.inputs import parse_specs  # reads NumPy
@@ -20,6 +18,8 @@ from builder.core.plan import Flavour, Profile
 from builder.core.targets import MIN_API, MIN_IOS, format_os_version
 from builder.core.toolchain import ToolchainOptions
 from builder.errors import ConfigurationError
+from builder.platforms.android.package import ARTIFACT, GROUP, AarOptions
+from builder.platforms.apple.package import AppleOptions
 from builder.system.children import DEFAULT_SECONDS, Limits
 from builder.system.machine import host_abi
 from builder.system.places import locate_op_list

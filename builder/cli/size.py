@@ -21,9 +21,9 @@ from builder.system.outputs import writing_file
 
 if TYPE_CHECKING:
     from builder.api import MeasuredRuntime
-    from builder.core.aar_sizes import AarSizes
     from builder.core.artifacts import SizeReport
-    from builder.core.xcframeworks import XcframeworkManifest
+    from builder.platforms.android.sizes import AarSizes
+    from builder.platforms.apple.manifest import XcframeworkManifest
 
 _TOTAL = "file"
 _OPERATORS = 10

@@ -23,6 +23,10 @@ class DispatchBackend(StrEnum):
     QUANTIZED_CPU = "QuantizedCPU"
 
 
+JNI_SONAME = "libpytorch_jni_lite.so"
+"""What the Java classes load (org.pytorch.NativeLibrary)."""
+
+
 class Interface(StrEnum):
     """What programs call a runtime through."""
 

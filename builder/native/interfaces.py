@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from builder.core.android import LIBRARY
-from builder.core.plan import Interface
+from builder.core.plan import JNI_SONAME, Interface
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +43,10 @@ LIBRARIES = {
         has_runner=True,
     ),
     Interface.JNI: Library(
-        soname=LIBRARY, units=(*_SHARED, *_JNI), exports=("JNI_OnLoad",), has_runner=False
+        soname=JNI_SONAME, units=(*_SHARED, *_JNI), exports=("JNI_OnLoad",), has_runner=False
     ),
     Interface.JNI_AND_C: Library(
-        soname=LIBRARY,
+        soname=JNI_SONAME,
         units=(*_SHARED, *_C, *_JNI),
         exports=("JNI_OnLoad", "torchlite_*"),
         has_runner=True,

@@ -18,7 +18,7 @@ _VERSIONS = {
     "gcc": re.compile(r"libstdc\+\+ (\d+)"),
     "glibc": re.compile(r"glibc (\d+\.\d+)"),
 }
-"""In the compiler's version, as builder.toolchains.host writes it."""
+"""In the compiler's version, as builder.platforms.linux.toolchain writes it."""
 
 
 def find_archives(owners: Iterable[str]) -> frozenset[str]:

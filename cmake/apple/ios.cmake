@@ -1,4 +1,4 @@
-# CMake's side of a toolchain for iOS and its simulator; builder.toolchains.apple gives the variables.
+# CMake's side of a toolchain for iOS and its simulator; builder.platforms.apple.clang gives the variables.
 # CMAKE_SYSTEM_PROCESSOR stays empty: on Apple's systems PyTorch and its parts ask IOS_ARCH or
 # CMAKE_OSX_ARCHITECTURES.
 set(CMAKE_SYSTEM_NAME Darwin)

@@ -9,10 +9,10 @@ import subprocess
 import pytest
 from android_libraries import NAME, SOUND, SOURCE, TRIPLES, link, make_stubs, stub
 
-from builder.core.policies import Binary
 from builder.formats.elf import DAMAGE, Elf
-from builder.verify.binaries import read_facts
-from builder.verify.policing import check_libraries, guess_abi
+from builder.platforms.android.check import check_libraries, guess_abi
+from builder.platforms.android.libraries import read_facts
+from builder.verify.policy import Binary
 
 pytestmark = pytest.mark.host
 ABIS = sorted(TRIPLES)

@@ -21,11 +21,11 @@ from builder.native.link_macho import (
     write_static,
 )
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
+from builder.platforms.apple.check import AppleBinary, check_slices
+from builder.platforms.apple.facts import load_facts
 from builder.size.macho.measure import measure_image, parse_macho_map
 from builder.system.process import Runner
 from builder.system.progress import Silent
-from builder.toolchains.apple_facts import load_facts
-from builder.verify.apple_policing import AppleBinary, check_slices
 
 SOURCES = {
     "api.cpp": """

@@ -15,11 +15,11 @@ from builder.formats.macho import read_macho, read_members
 from builder.formats.tbd import render_stub
 from builder.native.link_macho import write_static
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
+from builder.platforms.apple.check import AppleBinary, check_slices
+from builder.platforms.apple.facts import load_facts
+from builder.platforms.apple.frameworks import list_frameworks, with_accelerators
 from builder.system.process import Runner
 from builder.system.progress import Silent
-from builder.toolchains.accelerators import list_frameworks, with_accelerators
-from builder.toolchains.apple_facts import load_facts
-from builder.verify.apple_policing import AppleBinary, check_slices
 
 from .test_apple_link import link, pytestmark, sdk, toolchain
 

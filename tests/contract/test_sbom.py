@@ -14,17 +14,18 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from samples import COMPONENTS, make_manifest, make_tool, make_toolchain
 
-from builder.core.aar import SBOM, AarManifest
 from builder.core.components import Component, describe_sources
-from builder.core.xcframeworks import SBOM as XCFRAMEWORK_SBOM
-from builder.packaging.android.repository import write_aar
-from builder.packaging.apple.writing import write_apple
 from builder.packaging.runtimes import _load, name_runtimes
 from builder.packaging.sbom import PackagedFile, Subject, render_sbom
-from builder.size.aars import measure_aar
+from builder.platforms.android import aar as aars
+from builder.platforms.android.manifest import SBOM, AarManifest
+from builder.platforms.android.measure import measure_aar
+from builder.platforms.android.repository import write_aar
+from builder.platforms.apple import xcframework as xcframeworks
+from builder.platforms.apple.manifest import SBOM as XCFRAMEWORK_SBOM
+from builder.platforms.apple.repository import write_apple
 from builder.sources.lockfile import read_lock
 from builder.system.zips import open_zip
-from builder.verify import aars, xcframeworks
 
 VALIDATOR = JsonStrictValidator(SchemaVersion.V1_6)
 SUBJECT = Subject(kind="generic", name="torchlite", version="2.6.0")

@@ -26,15 +26,12 @@ from machos import ARM64, SIMULATOR, X86_64, make_archive, make_object
 from samples import make_manifest, make_reference_graph
 
 from builder import api
-from builder.core.aar import AarManifest, LibraryEntry
-from builder.core.android import Coordinates
 from builder.core.artifacts import OperatorPrice, SizeReport
 from builder.core.inputs import parse_specs
 from builder.core.manifest import ManifestFile
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.nesting import parse_input
 from builder.core.operators import Operator, OperatorSet
-from builder.core.xcframeworks import SliceEntry, XcframeworkManifest
 from builder.errors import BuilderError
 from builder.formats.macho import join_architectures, read_macho, read_members, split_architectures
 from builder.formats.macho_objects import read_pointers
@@ -46,15 +43,18 @@ from builder.models.pickles import parse_pickle
 from builder.models.reading import read_model
 from builder.oplists import read_op_list, render_op_list
 from builder.packaging.folder import REFERENCES, SIZE_REPORT, render_size_report
+from builder.platforms.android.aar import read_aar_manifest
+from builder.platforms.android.manifest import AarManifest, LibraryEntry
+from builder.platforms.android.package import Coordinates
+from builder.platforms.apple.check import check_slices
+from builder.platforms.apple.manifest import SliceEntry, XcframeworkManifest
+from builder.platforms.apple.xcframework import find_manifest, read_binaries
 from builder.size.references import render_references
 from builder.system.archives import extract_archive
 from builder.system.reference_headers import find_input_dtypes, reference_path
 from builder.system.references import read_reference
-from builder.verify.aars import read_aar_manifest
-from builder.verify.apple_policing import check_slices
 from builder.verify.runner import parse_missing_operators, parse_outcome
 from builder.verify.runtime import locate_runtime
-from builder.verify.xcframeworks import find_manifest, read_binaries
 from tests.fuzz.elves import make_elf
 from tests.fuzz.mutators import (
     aar,

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from android_samples import make_package
 
-from builder.core.android import Coordinates, default_version
-from builder.packaging.android.metadata import render_versions
-from builder.packaging.android.repository import write_aar
+from builder.platforms.android.maven import render_versions
+from builder.platforms.android.package import Coordinates, default_version
+from builder.platforms.android.repository import write_aar
 
 from .conftest import run_builder
 from .java import fetch_jar, run

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from builder.platforms.android.ndk import locate_ndk
 from builder.system.places import cache_folder
 from builder.system.process import Runner
-from builder.toolchains.ndk import locate_ndk
 
 from .conftest import HERE, run_builder
 

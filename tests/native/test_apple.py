@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from builder import api
-from builder.core.apple import AppleOptions
 from builder.core.targets import parse_target
 from builder.core.toolchain import ToolchainOptions
 from builder.formats.macho import read_macho, read_members
@@ -47,9 +46,8 @@ def built(request, tmp_path_factory):
     output = tmp_path_factory.mktemp("out")
     asked = api.BuildRequest(inputs=(MODEL,))
     target = parse_target(request.param)
-    outcome = api.build_runtime(asked, target, output, progress=Silent())
-    packed = api.build_apple([outcome], output, options=AppleOptions(), progress=Silent())
-    return outcome, packed
+    report = api.build(asked, [target], output, progress=Silent())
+    return report.runtimes[0], report.apple
 
 
 def test_every_object_is_for_its_platform(built):
@@ -93,9 +91,10 @@ def test_an_app_links_against_it_and_keeps_the_registrations(built, tmp_path):
 def test_built_twice_the_bytes_are_the_same(built, tmp_path):
     outcome, packed = built
     request = api.BuildRequest(inputs=(MODEL,))
-    again = api.build_runtime(request, outcome.plan.target, tmp_path, progress=Silent())
+    report = api.build(request, [outcome.plan.target], tmp_path, progress=Silent())
+    (again,) = report.runtimes
     assert again.package.library.read_bytes() == outcome.package.library.read_bytes()
-    repacked = api.build_apple([again], tmp_path, options=AppleOptions(), progress=Silent())
+    repacked = report.apple
     digest = hashlib.sha256(repacked.written.archive.read_bytes()).hexdigest()
     assert digest == repacked.written.checksum == packed.written.checksum
 
@@ -105,7 +104,8 @@ def test_the_price_is_what_goes(built, tmp_path):
     price = api.price_set(api.measure_runtime(outcome.package.root), [DROPPED])
     less = drop_operators(outcome.package.root, tmp_path / "less.yaml", DROPPED)
     request = api.BuildRequest(inputs=(less,), dtypes=outcome.plan.dtypes)
-    without = api.build_runtime(request, outcome.plan.target, tmp_path, progress=Silent())
+    report = api.build(request, [outcome.plan.target], tmp_path, progress=Silent())
+    (without,) = report.runtimes
     gone = count_content(outcome.size) - count_content(without.size)
     assert gone > 5_000
     assert abs(price - gone) <= SHARE * gone + PAGE

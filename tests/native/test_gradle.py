@@ -9,8 +9,8 @@ import pytest
 from android_libraries import NAME, SOUND, TRIPLES, link, make_stubs, stub
 from android_samples import make_library, make_package
 
-from builder.packaging.android.repository import write_aar
-from builder.packaging.java import compile_library
+from builder.platforms.android.java import compile_library
+from builder.platforms.android.repository import write_aar
 from builder.system.places import data_folder
 
 from . import java as java_tools

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from builder.api.libraries import link_library
-from builder.api.sources import locate_sources
+from builder.api.libraries import link_libraries
 from builder.api.toolchains import locate_target, locate_toolchain
 from builder.cli.console import ConsoleProgress
 from builder.core.plan import BuildRequest, Flavour, Interface, Profile
-from builder.packaging.java import compile_library, write_jar, write_javadoc
+from builder.platforms.android.java import compile_library, write_jar, write_javadoc
+from builder.sources.trees import locate_sources
 from builder.system.files import digest_file
 from builder.system.references import read_reference
 
@@ -132,10 +132,10 @@ def library(models):
         inputs=tuple(sorted(models.glob("*.ptl"))),
         flavour=Flavour(profile=Profile.DEBUG if EVERY_MODEL else Profile.SIZE),
     )
-    with link_library(
-        request, locate_target(ABI), Interface.JNI, progress=ConsoleProgress()
-    ) as runtime:
-        return runtime.linked.library
+    with link_libraries(
+        request, locate_target(ABI), [Interface.JNI], progress=ConsoleProgress()
+    ) as linked:
+        return linked[Interface.JNI].linked.library
 
 
 def lines(said, kind):

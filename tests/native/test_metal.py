@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builder import api
-from builder.api import planning
+from builder.api import libraries
 from builder.core.accelerators import Accelerator
 from builder.core.units import TranslationUnit, UnitGraph
 from builder.native import preparing
@@ -96,17 +96,17 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def program(folder):
     """Builds a runtime with that device and links the program against it."""
-    model, plan = save_model(folder / "metal.ptl", for_metal=True), planning.plan_build
+    model, plan = save_model(folder / "metal.ptl", for_metal=True), libraries.plan_build
 
     def plan_build(*arguments, **options):
         planned = plan(*arguments, **options)
         return dataclasses.replace(planned, accelerators=(Accelerator.METAL,))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planning, "plan_build", plan_build)
+        patch.setattr(libraries, "plan_build", plan_build)
         patch.setattr(preparing, "add_accelerators", add_device)
         request, target = api.BuildRequest(inputs=(model,)), api.locate_target(ABI)
-        built = api.build_runtime(request, target, folder, progress=Silent())
+        (built,) = api.build(request, [target], folder, progress=Silent()).runtimes
     (folder / "program.c").write_text(PROGRAM)
     library = built.package.library
     subprocess.run(

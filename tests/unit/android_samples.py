@@ -6,7 +6,7 @@ from pathlib import Path
 
 from samples import COMPONENTS, make_manifest
 
-from builder.core.android import (
+from builder.platforms.android.package import (
     AndroidLibrary,
     AndroidPackage,
     Coordinates,

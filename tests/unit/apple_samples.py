@@ -6,8 +6,8 @@ from pathlib import Path
 
 from samples import COMPONENTS, make_manifest
 
-from builder.core.apple import AppleLibrary, AppleOptions, ApplePackage, AppleSlice
 from builder.core.targets import parse_target
+from builder.platforms.apple.package import AppleLibrary, AppleOptions, ApplePackage, AppleSlice
 from builder.system.places import data_folder
 
 

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from builder.api.building import BuildOutcome, build_runtime
+from builder.api.builds import build
 from builder.api.models import read_models
 from builder.api.toolchains import locate_target
 from builder.core.plan import BuildRequest
 from builder.errors import BuilderError
+from builder.platforms.results import TargetResult
 from builder.system.machine import host_abi
 from builder.system.process import Runner
 from builder.system.progress import Progress
@@ -74,7 +75,7 @@ def _judge_case(case: Case, runtime: Path) -> Judged:
 
 def _runtimes(
     exported: Exported,
-    outcome: BuildOutcome,
+    outcome: TargetResult,
     folder: Path,
     progress: Progress,
     jobs: int | None,
@@ -91,10 +92,10 @@ def _runtimes(
     return found
 
 
-def _build(files: Sequence[Path], out: Path, progress: Progress, jobs: int | None) -> BuildOutcome:
+def _build(files: Sequence[Path], out: Path, progress: Progress, jobs: int | None) -> TargetResult:
     target = locate_target(host_abi())
     request = BuildRequest(inputs=tuple(files), jobs=jobs)
-    return build_runtime(request, target, out, progress=progress)
+    return build(request, [target], out, progress=progress).runtimes[0]
 
 
 def _remarks(exported: Exported) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 from samples import make_toolchain
 from toolchains.machines import CLANG_13, GCC, Machine, full
 
@@ -7,35 +8,44 @@ from builder.api.diagnosis import inspect_targets, inspect_tools
 from builder.core.targets import TARGETS
 from builder.core.toolchain import AppleSdk, Bitcode
 from builder.errors import ToolchainError
+from builder.platforms.apple import platform as apple
 
 
-def refuse(target):
-    raise ToolchainError(f"no SDK for {target}", hint="builder fetch --feature apple")
+@pytest.fixture
+def without_sdk(monkeypatch):
+    def refuse(runner, target, options):
+        raise ToolchainError(f"no SDK for {target}", hint="builder fetch --feature apple")
+
+    monkeypatch.setattr(apple, "locate_toolchain", refuse)
 
 
-def locate(target):
-    sdk = AppleSdk(root=Path("/sdk"), name="open headers", newest=160000, is_open=True)
-    return make_toolchain(target=target, sdk=sdk, bitcode=Bitcode.BESIDE)
+@pytest.fixture
+def with_sdk(monkeypatch):
+    def locate(runner, target, options):
+        sdk = AppleSdk(root=Path("/sdk"), name="open headers", newest=160000, is_open=True)
+        return make_toolchain(target=target, sdk=sdk, bitcode=Bitcode.BESIDE)
+
+    monkeypatch.setattr(apple, "locate_toolchain", locate)
 
 
-def test_doctor_lists_every_target_and_what_is_missing():
-    found = {f.subject: f for f in inspect_targets(Machine({"gcc": GCC}), locate_apple=refuse)}
+def test_doctor_lists_every_target_and_what_is_missing(without_sdk):
+    found = {f.subject: f for f in inspect_targets(Machine({"gcc": GCC}))}
     assert set(found) == {f"target {t}" for t in TARGETS}
     assert found["target ios-arm64"].remedy == "builder fetch --feature apple"
     assert found["target linux-x86_64"].remedy.startswith("apt install clang")
     assert found["target arm64-v8a"].detail == "needs an Android NDK, see ndk above"
 
 
-def test_doctor_finds_a_host_that_can_build():
-    found = {f.subject: f for f in inspect_targets(Machine(full()), locate_apple=locate)}
+def test_doctor_finds_a_host_that_can_build(with_sdk):
+    found = {f.subject: f for f in inspect_targets(Machine(full()))}
     assert found["target linux-x86_64"].ok
     assert found["target linux-aarch64"].ok
     assert found["target ios-arm64"].detail.startswith("can be built here, experimental: ")
 
 
-def test_doctor_says_where_there_is_no_link_time_optimisation():
+def test_doctor_says_where_there_is_no_link_time_optimisation(with_sdk):
     old = full(clang=CLANG_13, **{"clang++": CLANG_13})
-    found = {f.subject: f for f in inspect_targets(Machine(old), locate_apple=locate)}
+    found = {f.subject: f for f in inspect_targets(Machine(old))}
     without = "can be built here, without link-time optimisation: "
     assert found["target linux-x86_64"].detail.startswith(without)
 

@@ -7,7 +7,7 @@ import pytest
 from samples import FakeRunner, make_plan, make_toolchain
 
 from builder.api import libraries
-from builder.api.libraries import _find_indexes, link_library
+from builder.api.libraries import _find_indexes, link_libraries
 from builder.core.plan import BuildRequest, Interface
 from builder.core.sources import SourceTree
 from builder.core.targets import parse_target
@@ -66,7 +66,7 @@ def cache(build, tmp_path, monkeypatch):
 
 def link():
     request = BuildRequest(inputs=(Path("m.ptl"),))
-    with link_library(request, TARGET, Interface.C, progress=Silent()):
+    with link_libraries(request, TARGET, [Interface.C], progress=Silent()):
         pytest.fail("nothing can be linked here")
 
 

@@ -7,11 +7,11 @@ import pytest
 from samples import FakeRunner, make_graph, make_list, make_plan, make_unit
 
 from builder.api.operators import confirm_operators, list_hand_written
-from builder.api.packaging import make_registry
 from builder.core.operators import Operator
 from builder.core.selection import Selection, ServedOperators
 from builder.core.targets import Platform, Target
 from builder.errors import ModelError
+from builder.platforms.folder import make_registry
 from builder.system.machine import host_architecture
 
 RELU, NOPE = Operator("aten::relu"), Operator("aten::add", "Nope")

@@ -15,7 +15,7 @@ from samples import make_manifest
 from builder.cli import check, size
 from builder.core.operators import Operator
 from builder.errors import ConfigurationError, VerificationError
-from builder.packaging.android.repository import write_aar
+from builder.platforms.android.repository import write_aar
 
 MODEL = Path(__file__).parents[2] / "data/models/conv.ptl"
 SERVING = ("aten::mean.dim", "prepacked::conv2d_clamp_run", "prepacked::linear_clamp_run")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,28 @@ from machos import make_archive, make_object
 from samples import FakeRunner, make_info, make_manifest, make_plan, make_toolchain
 
 from builder import api
-from builder.api import AppleOutcome, accelerators, apple, planning
+from builder.api import AppleResult, BuildReport, planning
 from builder.cli import build, check, plan, size
 from builder.core.accelerators import Accelerator
-from builder.core.apple import AppleLibrary, AppleOptions, ApplePackage, AppleSlice, WrittenApple
 from builder.core.operators import Operator
-from builder.core.policies import PolicyReport
 from builder.core.targets import parse_target
 from builder.errors import ConfigurationError, ModelError, ToolchainError, VerificationError
-from builder.packaging.apple.writing import write_apple
+from builder.platforms.apple import accelerators
+from builder.platforms.apple import build as apple
+from builder.platforms.apple.frameworks import list_frameworks
+from builder.platforms.apple.package import (
+    AppleLibrary,
+    AppleOptions,
+    ApplePackage,
+    AppleSlice,
+    WrittenApple,
+)
+from builder.platforms.apple.repository import write_apple
 from builder.system.places import data_folder
 from builder.system.process import Runner
-from builder.toolchains.accelerators import list_frameworks
+from builder.verify.policy import PolicyReport
 
-from .test_build import OUTCOME
+from .test_build import SIZE, make_runtime
 
 MODEL = Path(__file__).parents[2] / "data/models/conv.ptl"
 SERVING = ("aten::mean.dim", "prepacked::conv2d_clamp_run", "prepacked::linear_clamp_run")
@@ -49,19 +56,16 @@ def asked(monkeypatch):
     """Records what was asked of `api`, and answers."""
     seen = []
 
-    def build_runtime(request, target, output, *, progress):
-        seen.append(target)
-        return replace(OUTCOME, plan=make_plan(target=target))
-
-    def build_apple(runtimes, output, *, options, progress):
-        seen.append(options)
-        sizes = {one.plan.target.abi: one.size for one in runtimes}
+    def build_all(request, targets, output, options, *, progress):
+        seen.extend((*targets, options.apple))
+        runtimes = tuple(map(make_runtime, targets))
+        sizes = {str(target): SIZE for target in targets}
         archives = dict.fromkeys(sizes, 5_000_000)
-        outcome = AppleOutcome(written=WRITTEN, sizes=sizes, archives=archives, report=REPORT)
-        return outcome if runtimes else None
+        apple = AppleResult(written=WRITTEN, sizes=sizes, archives=archives, report=REPORT)
+        is_apple = any(target.is_apple for target in targets)
+        return BuildReport(runtimes=runtimes, apple=apple if is_apple else None)
 
-    monkeypatch.setattr(api, "build_runtime", build_runtime)
-    monkeypatch.setattr(api, "build_apple", build_apple)
+    monkeypatch.setattr(api, "build", build_all)
     return seen
 
 
@@ -165,16 +169,6 @@ def test_a_deployment_target_is_for_apples_abis_only(asked):
     result = run(build, "m.ptl", "--abi", "linux-x86_64", "--min-ios", "15.0")
     assert "none of linux-x86_64 is an ABI of Apple's" in result.exception.message
     assert run(build, "m.ptl", "--abi", "ios-arm64", "--pod-version", "v1").exception is not None
-
-
-def test_two_resources_of_one_name_are_refused(asked, tmp_path):
-    files = [tmp_path / name / "m.ptl" for name in "ab"]
-    for file in files:
-        file.parent.mkdir()
-        file.touch()
-    options = [part for file in files for part in ("--asset", file)]
-    result = run(build, "m.ptl", "--abi", "ios-arm64", *options)
-    assert "two files of --asset have one name" in result.exception.message
 
 
 def test_vulkan_is_refused_for_apple():

@@ -4,10 +4,10 @@ import pytest
 from click.testing import CliRunner
 
 from builder import api
-from builder.api import sources
 from builder.cli.fetch import command
 from builder.core.sources import SourceTree
 from builder.errors import ConfigurationError
+from builder.sources import trees
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def calls(monkeypatch, tmp_path):
         return (tree,) * (1 + len(options.get("features", ())))
 
     monkeypatch.setattr(api, "fetch_sources", fetch)
-    monkeypatch.setattr(sources, "fetch_sources", fetch)
+    monkeypatch.setattr(trees, "fetch_sources", fetch)
     monkeypatch.setattr(api, "list_source_origins", lambda tree: {"xnnpack": "git"})
     return seen
 

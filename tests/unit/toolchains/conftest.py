@@ -1,6 +1,6 @@
 import pytest
 
-from builder.toolchains import host
+from builder.platforms.linux import toolchain as host
 
 
 @pytest.fixture(autouse=True)

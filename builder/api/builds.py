@@ -1,0 +1,148 @@
+"""`build`: the one place that knows the order of a build, from the request to the packages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.api.libraries import link_libraries
+from builder.core.budgets import Budgets
+from builder.core.plan import BuildRequest, Interface
+from builder.core.targets import Target
+from builder.packaging.outputs import MANIFEST, refuse_foreign_folder
+from builder.platforms.android import build as android
+from builder.platforms.android.build import AarResult
+from builder.platforms.apple import build as apple
+from builder.platforms.apple.build import AppleResult
+from builder.platforms.contents import describe_library
+from builder.platforms.folder import measure_library, package_runtime
+from builder.platforms.registry import PackageOptions, platform_of
+from builder.platforms.results import TargetResult
+from builder.size.budgets import refuse_excess
+from builder.system.outputs import refuse_unwritable
+from builder.system.progress import Progress
+
+_RUNTIME_BYTES = 4 << 20
+"""What the smallest runtime takes with all that lies beside its library."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildReport:
+    """What `build` made."""
+
+    runtimes: tuple[TargetResult, ...]
+    """One for each target, in the order given."""
+    aar: AarResult | None = None
+    """Where a target is Android's."""
+    apple: AppleResult | None = None
+    """Where a target is Apple's."""
+
+    def hold(self, budgets: Budgets) -> None:
+        """Compares what apps grow by with `budgets`.
+
+        Raises:
+            VerificationError: a library is larger than its budget; what was built is kept.
+        """
+        for runtime in self.runtimes:
+            abi = runtime.plan.target.abi
+            size = self.aar.sizes[abi] if self.aar and abi in self.aar.sizes else runtime.size
+            refuse_excess(size, budgets, abi=abi, root=runtime.package.root)
+
+
+def build(
+    request: BuildRequest,
+    targets: Sequence[Target],
+    output: Path,
+    options: PackageOptions | None = None,
+    *,
+    progress: Progress,
+) -> BuildReport:
+    """Builds selective runtimes for `targets` and the packages of their platforms.
+
+    Each target gets its folder `output/<abi>`; Android's also go into an AAR below `output/maven`,
+    Apple's into an xcframework in `output/apple`. Safe to kill at any point: the next call
+    continues. Only one builder works on one configuration's objects at a time; others wait.
+
+    Args:
+        request: what to build.
+        targets: what to build for; see `locate_targets`.
+        output: the folder to write into; only what builder wrote there is replaced.
+        options: what the user chooses of packages.
+        progress: is told what is done.
+
+    Raises:
+        ModelError: a file cannot be read, or an operator is unknown and not to be skipped.
+        SourceError: the sources cannot be had.
+        ToolchainError: a tool is missing.
+        NativeBuildError: a step of the build failed, or another builder holds the lock.
+        ConfigurationError: `output` cannot be written, or has files that builder did not write.
+        PackagingError: its disk is full.
+        VerificationError: a library breaks a rule of its platform.
+    """
+    options = options or PackageOptions()
+    refuse_outputs(targets, output, options)
+    runtimes = tuple(
+        _build_target(request, target, output, options, progress=progress) for target in targets
+    )
+    for_android = [one for one in runtimes if one.plan.target.is_android]
+    for_apple = [one for one in runtimes if one.plan.target.is_apple]
+    return BuildReport(
+        runtimes=runtimes,
+        aar=android.write_package(
+            for_android,
+            output,
+            options=options.android,
+            page_size=request.tools.page_size,
+            progress=progress,
+        )
+        if for_android
+        else None,
+        apple=apple.write_package(for_apple, output, options=options.apple, progress=progress)
+        if for_apple
+        else None,
+    )
+
+
+def refuse_outputs(
+    targets: Sequence[Target], output: Path, options: PackageOptions | None = None
+) -> None:
+    """Raises, before anything is compiled, where a build could not write what it makes.
+
+    Raises:
+        ConfigurationError: nothing can be written below `output`, a folder there has files that
+            builder did not write, or packages cannot be what `options` say.
+        ToolchainError: a tool for packages is missing.
+        PackagingError: there is too little space.
+    """
+    options = options or PackageOptions()
+    for target in targets:
+        refuse_unwritable(output / target.abi, needed=_RUNTIME_BYTES * len(targets))
+        refuse_foreign_folder(output / target.abi, MANIFEST)
+    modules = {id(module): module for module in map(platform_of, targets)}
+    for module in modules.values():
+        own = [target for target in targets if platform_of(target) is module]
+        module.refuse_package(own, output, options)
+
+
+def _build_target(
+    request: BuildRequest,
+    target: Target,
+    output: Path,
+    options: PackageOptions,
+    *,
+    progress: Progress,
+) -> TargetResult:
+    interfaces = (Interface.C, *platform_of(target).list_interfaces(options))
+    with link_libraries(request, target, interfaces, progress=progress) as linked:
+        first, *others = linked.values()
+        package, main = package_runtime(first, output / target.abi)
+        libraries = {Interface.C: main} | {
+            one.build.plan.interface: describe_library(one, measure_library(one)) for one in others
+        }
+    return TargetResult(
+        package=package,
+        libraries=libraries,
+        logs=first.build.layout.logs,
+        skipped=tuple(sorted(map(str, first.serving.skipped))),
+    )

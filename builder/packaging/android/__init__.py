@@ -1,1 +1,0 @@
-"""The Android package: an AAR in a Maven repository, and what belongs beside it."""

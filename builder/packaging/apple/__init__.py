@@ -1,1 +1,0 @@
-"""The packages for Apple: xcframework, Swift package, pod."""

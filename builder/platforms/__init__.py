@@ -1,0 +1,1 @@
+"""What is about one platform, a folder for each; `registry` lists them."""

@@ -1,0 +1,111 @@
+"""AARs, our own and others: found, known by their manifest, taken apart into libraries."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from builder.errors import ConfigurationError, VerificationError
+from builder.platforms.android.manifest import MANIFEST, AarManifest, parse_aar_manifest
+from builder.system.zips import Zip, open_zip
+from builder.verify.listing import compare_contents
+from builder.verify.policy import Binary, PolicyFinding
+from builder.verify.runtime import has_runtime
+
+SUFFIX = ".aar"
+_MAX_TEXT = 64 << 20
+_ANDROID_MANIFEST = "AndroidManifest.xml"
+_MIN_API = re.compile(rb"""minSdkVersion\s*=\s*["'](\d{1,3})["']""")
+_PREFAB = "prefab/"
+
+
+def find_aar(path: Path) -> Path | None:
+    """Returns the AAR at `path`: itself, or the only one in an output folder; None without.
+
+    Raises:
+        ConfigurationError: the folder holds several.
+    """
+    if path.suffix.lower() == SUFFIX:
+        return path
+    found = sorted(path.glob(f"maven/**/*{SUFFIX}"))
+    if len(found) > 1:
+        raise ConfigurationError(f"{path} holds {len(found)} AARs", hint=f"choose one: {found[-1]}")
+    return found[0] if found else None
+
+
+def choose_aar(path: Path, *, host_abi: str) -> Path | None:
+    """Returns the AAR that is meant by `path`; None where it is a runtime of this machine.
+
+    A build for Android leaves a folder for each ABI beside the AAR, which stands for all of them.
+
+    Raises:
+        ConfigurationError: the folder holds several.
+    """
+    return None if has_runtime(path, host_abi=host_abi) else find_aar(path)
+
+
+def read_aar_manifest(path: Path) -> AarManifest:
+    """Returns what an AAR says of itself.
+
+    Raises:
+        ConfigurationError: it cannot be read, or has no manifest: somebody else built it.
+        VerificationError: its manifest cannot be read.
+    """
+    with open_zip(path) as archive:
+        manifest = find_aar_manifest(archive)
+    if manifest is None:
+        raise ConfigurationError(
+            f"{path} does not say what it can run: it has no {MANIFEST}",
+            hint="builder build MODEL --abi arm64-v8a -o out makes one that does",
+        )
+    return manifest
+
+
+def find_aar_manifest(archive: Zip) -> AarManifest | None:
+    """Returns the manifest in an open AAR; None where there is none.
+
+    Raises:
+        ConfigurationError: the archive is damaged.
+        VerificationError: the manifest cannot be read.
+    """
+    if MANIFEST not in archive.names:
+        return None
+    try:
+        return parse_aar_manifest(archive.read(MANIFEST, limit=_MAX_TEXT).decode())
+    except ValueError as error:
+        raise VerificationError(
+            f"{MANIFEST} in {archive.name} is no manifest: {error}", hint="build the AAR again"
+        ) from error
+
+
+def read_binaries(archive: Zip) -> Iterator[Binary]:
+    """Yields every shared library in an AAR; its folder names the ABI."""
+    for path in archive.names:
+        if path.endswith(".so"):
+            folder = path.rpartition("/")[0].rpartition("/")[2]
+            abi = folder.removeprefix("android.") if path.startswith(_PREFAB) else folder
+            yield Binary(path=path, abi=abi, contents=archive.read(path))
+
+
+def find_min_api(archive: Zip) -> int | None:
+    """Returns the lowest API level that an AAR declares; None when it declares none."""
+    if _ANDROID_MANIFEST not in archive.names:
+        return None
+    declared = _MIN_API.search(archive.read(_ANDROID_MANIFEST, limit=_MAX_TEXT))
+    return int(declared[1]) if declared else None
+
+
+def has_prefab(archive: Zip) -> bool:
+    """Returns whether C++ users may link against the libraries."""
+    return any(name.startswith(_PREFAB) for name in archive.names)
+
+
+def check_contents(archive: Zip, manifest: AarManifest) -> Iterator[PolicyFinding]:
+    """Yields the files that are not those which the manifest lists."""
+
+    def digest(name: str) -> str:
+        return hashlib.sha256(archive.read(name)).hexdigest()
+
+    return compare_contents(archive.names, manifest.files, digest, manifest=MANIFEST, package="AAR")

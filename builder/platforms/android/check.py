@@ -1,0 +1,212 @@
+"""Holds the libraries of an AAR against the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.core.targets import MIN_API
+from builder.errors import ConfigurationError
+from builder.platforms.android import aar as aars
+from builder.platforms.android.libraries import BinaryFacts, read_facts
+from builder.platforms.android.policies import Policies, load_policies
+from builder.platforms.android.rules import CHECKS, Subject
+from builder.platforms.android.stubs import find_stubs
+from builder.system.zips import open_zip
+from builder.verify.policy import (
+    Binary,
+    PolicyFinding,
+    PolicyReport,
+    Rule,
+    UncheckedError,
+    Verdict,
+    merge_reports,
+)
+
+if TYPE_CHECKING:
+    from builder.platforms.android.package import AndroidPackage
+
+_LARGE_PAGE = 1 << 14
+
+
+def check_binaries(
+    binaries: Iterable[Binary],
+    *,
+    min_api: int,
+    page_size: int | None = None,
+    ndk: Path | None = None,
+    has_prefab: bool = False,
+) -> PolicyReport:
+    """Returns what is wrong with libraries, and what cannot be told.
+
+    Args:
+        binaries: of all ABIs; those of one ABI may need each other.
+        min_api: lowest API level that they are to run on.
+        page_size: wanted on 64-bit ABIs, in bytes; that of policies.toml when None.
+        ndk: an NDK, or its `sysroot/usr/lib`.
+        has_prefab: whether C++ users may link them.
+
+    Raises:
+        ConfigurationError: there are none.
+    """
+    policies = load_policies()
+    listed = sorted(binaries, key=lambda binary: binary.path)
+    if not listed:
+        raise ConfigurationError("there is no library in it to check")
+    read = [(binary, _read(binary, policies)) for binary in listed]
+    findings: list[PolicyFinding] = []
+    for binary, facts in read:
+        if isinstance(facts, str):
+            findings.append(_finding(policies.rules[0], binary, Verdict.VIOLATED, facts))
+            continue
+        abi = policies.abis[binary.abi]
+        system = find_stubs(ndk, abi.stubs, min_api)
+        large = abi.page_size >= _LARGE_PAGE
+        subject = Subject(
+            name=binary.name,
+            facts=facts,
+            abi=binary.abi,
+            min_api=min_api,
+            page_size=page_size if page_size is not None and large else abi.page_size,
+            beside=_find_beside(binary, read),
+            has_prefab=has_prefab,
+            stubs=system.symbols,
+            stubs_missing=system.missing,
+            policies=policies,
+        )
+        findings += _check(binary, subject)
+    return PolicyReport(
+        files=tuple(binary.path for binary in listed),
+        rules=tuple(rule.name for rule in policies.rules),
+        min_api=min_api,
+        findings=tuple(findings),
+    )
+
+
+def guess_abi(contents: bytes) -> str:
+    """Returns the ABI of a library by its processor; empty when it is for none of Android's."""
+    try:
+        machine = read_facts(contents).machine
+    except ValueError:
+        return ""
+    abis = load_policies().abis
+    return next((abi for abi, policy in abis.items() if policy.machine == machine), "")
+
+
+def _read(binary: Binary, policies: Policies) -> BinaryFacts | str:
+    """Returns the facts, or what keeps them from being judged."""
+    try:
+        facts = read_facts(binary.contents)
+    except ValueError as error:
+        return str(error)
+    if binary.abi not in policies.abis:
+        return f"{binary.abi!r:.40} is no ABI of Android"
+    return facts
+
+
+def _find_beside(
+    binary: Binary, read: Iterable[tuple[Binary, BinaryFacts | str]]
+) -> dict[str, BinaryFacts]:
+    return {
+        other.name: facts
+        for other, facts in read
+        if other.abi == binary.abi and isinstance(facts, BinaryFacts)
+    }
+
+
+def _check(binary: Binary, subject: Subject) -> Iterator[PolicyFinding]:
+    for rule in subject.policies.rules:
+        try:
+            for found in CHECKS[rule.name](subject):
+                yield _finding(rule, binary, Verdict.VIOLATED, found, subject)
+        except UncheckedError as error:
+            yield _finding(rule, binary, Verdict.UNCHECKED, str(error), subject)
+
+
+def _finding(
+    rule: Rule, binary: Binary, verdict: Verdict, found: str, subject: Subject | None = None
+) -> PolicyFinding:
+    values: dict[str, object] = {"file": binary.name, "page_size": "", "min_api": "", "exports": ""}
+    if subject is not None:
+        exports = subject.exports
+        values |= {
+            "page_size": subject.page_size,
+            "min_api": subject.min_api,
+            "exports": ", ".join(exports.required) if exports else "",
+        }
+    return PolicyFinding(
+        rule=rule.name,
+        file=binary.path,
+        verdict=verdict,
+        found=found,
+        wanted=rule.wanted.format(**values),
+        remedy=rule.remedy.format(**values) if verdict is Verdict.VIOLATED else "",
+    )
+
+
+def check_package(
+    package: AndroidPackage, *, page_size: int | None = None, ndk: Path | None = None
+) -> PolicyReport:
+    """Returns the same of an AAR that is not written yet."""
+    binaries = (
+        Binary(path=f"jni/{one.abi}/{name}", abi=one.abi, contents=file.library.read_bytes())
+        for one in package.libraries
+        for name, file in one.files.items()
+    )
+    return check_binaries(
+        binaries,
+        min_api=package.min_api,
+        page_size=page_size,
+        ndk=ndk,
+        has_prefab=package.prefab is not None,
+    )
+
+
+def _read_library(path: Path) -> bytes:
+    if not path.is_file():
+        raise ConfigurationError(
+            f"no AAR at {path}, and no shared library",
+            hint="to ask whether a runtime can run a model: builder check MODEL RUNTIME",
+        )
+    return path.read_bytes()
+
+
+def check_libraries(
+    path: Path,
+    *,
+    min_api: int | None = None,
+    page_size: int | None = None,
+    ndk: Path | None = None,
+) -> PolicyReport:
+    """Returns which rules for Android the libraries of an AAR break, and what cannot be told.
+
+    Args:
+        path: an AAR, whoever built it, an output folder with one, or a shared library.
+        min_api: lowest API level; the one that the AAR declares when None.
+        page_size: alignment in bytes wanted on 64-bit ABIs; the rules' own when None.
+        ndk: an NDK, whose stub libraries tell what systems have.
+
+    Raises:
+        ConfigurationError: there is no AAR and no library, or it is damaged.
+    """
+    aar = aars.find_aar(path)
+    if aar is None:
+        contents = _read_library(path)
+        binaries = [Binary(path=path.name, abi=guess_abi(contents), contents=contents)]
+        api = MIN_API if min_api is None else min_api
+        return check_binaries(binaries, min_api=api, page_size=page_size, ndk=ndk)
+    with open_zip(aar) as archive:
+        declared = aars.find_min_api(archive)
+        api = declared or MIN_API if min_api is None else min_api
+        report = check_binaries(
+            aars.read_binaries(archive),
+            min_api=api,
+            page_size=page_size,
+            ndk=ndk,
+            has_prefab=aars.has_prefab(archive),
+        )
+        manifest = aars.find_aar_manifest(archive)
+        if manifest is None:
+            return report
+        return merge_reports(report, tuple(aars.check_contents(archive, manifest)))

@@ -1,0 +1,153 @@
+"""Android's NDK: found, its version read."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from builder.core.manifest import Fields, parse_json
+from builder.core.toolchain import Ndk
+from builder.errors import ToolchainError
+from builder.system.process import Runner
+from builder.toolchains.tools import parse_version
+
+NAMED_BY = ("ANDROID_NDK_HOME", "ANDROID_NDK_ROOT")
+"""Variables that name an NDK."""
+SDKS = ("ANDROID_HOME", "ANDROID_SDK_ROOT")
+"""Variables that name an SDK, which may hold NDKs in `ndk/<version>`."""
+_REVISION = re.compile(r"^Pkg\.Revision\s*=\s*([\d.]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AndroidFacts:
+    """One ABI and API level of ndk.toml."""
+
+    triple: str
+    """With the API level, e.g. `aarch64-linux-android21`."""
+    libraries: str
+    """Folder of the sysroot with the ABI's libraries."""
+    page_size: int
+    """Bytes."""
+    hash_style: str
+    pack: tuple[str, ...]
+    """Flags that pack relocations as the loader reads them."""
+
+
+@cache
+def load_table() -> dict[str, Any]:
+    """Returns ndk.toml."""
+    return tomllib.loads(
+        resources.files("builder.platforms.android").joinpath("ndk.toml").read_text()
+    )
+
+
+def load_facts(abi: str, api: int) -> AndroidFacts:
+    """Returns what holds for `abi` from API level `api` on."""
+    table = load_table()
+    loader = [entry for entry in table["loaders"] if entry["since"] <= api][-1]
+    return AndroidFacts(
+        triple=f"{table['abis'][abi]['triple']}{api}",
+        libraries=table["abis"][abi]["libraries"],
+        page_size=table["abis"][abi]["page_size"],
+        hash_style=loader["hash_style"],
+        pack=tuple(loader["pack"]),
+    )
+
+
+def locate_ndk(runner: Runner, chosen: Path | None = None) -> Ndk:
+    """Returns the NDK: `chosen`, else that of the environment, else the newest of the SDK.
+
+    Args:
+        runner: its environment is asked.
+        chosen: folder of an NDK (`--ndk`).
+
+    Raises:
+        ToolchainError: there is none, or the one that is named is none or is too old.
+    """
+    environment = runner.environment
+    named = ((name, environment[name]) for name in NAMED_BY if environment.get(name))
+    wanted = ("--ndk", str(chosen)) if chosen else next(named, None)
+    if wanted:
+        return _read_named(*wanted)
+    found = [ndk for folder in _list_sdk_folders(runner) if (ndk := _read_ndk(folder))]
+    if not found:
+        raise ToolchainError(
+            f"there is no Android NDK: {', '.join(NAMED_BY)} are not set, and nothing is in "
+            + ", ".join(_describe_sdk_folders(runner)),
+            hint=load_table()["install"],
+        )
+    return _refuse_old(max(found, key=lambda ndk: ndk.revision))
+
+
+def is_tried(ndk: Ndk) -> bool:
+    """Says whether builder was tried with this release."""
+    return ndk.revision[0] in load_table()["tried_releases"]
+
+
+def _read_named(name: str, value: str) -> Ndk:
+    ndk = _read_ndk(Path(value).absolute())
+    if ndk is None:
+        raise ToolchainError(
+            f"{name}={value} is no Android NDK with compilers for this machine "
+            "(source.properties, toolchains/llvm/prebuilt)",
+            hint=load_table()["install"],
+        )
+    return _refuse_old(ndk)
+
+
+def _refuse_old(ndk: Ndk) -> Ndk:
+    oldest = load_table()["oldest_release"]
+    if ndk.revision[0] < oldest:
+        raise ToolchainError(
+            f"NDK {ndk.version} in {ndk.root} is too old, r{oldest} is needed",
+            hint=load_table()["install"],
+        )
+    return ndk
+
+
+def _read_ndk(root: Path) -> Ndk | None:
+    host = load_table()["hosts"].get(sys.platform, "")
+    compilers = root / "toolchains/llvm/prebuilt" / host
+    try:
+        found = _REVISION.search((root / "source.properties").read_text())
+        platforms = Fields(parse_json((root / "meta/platforms.json").read_text()), "platforms")
+        oldest, newest = platforms.integer("min"), platforms.integer("max")
+        revision = parse_version(found[1]) if found else ()
+    except (OSError, ValueError):
+        return None
+    if not revision or not host or not (compilers / "bin").is_dir():
+        return None
+    return Ndk(
+        root=root,
+        compilers=compilers,
+        revision=revision,
+        oldest_api=oldest,
+        newest_api=newest,
+    )
+
+
+def _list_sdk_folders(runner: Runner) -> Iterator[Path]:
+    for sdk in _find_sdks(runner):
+        yield from sorted((sdk / "ndk").glob("*"))
+        yield sdk / "ndk-bundle"
+
+
+def _describe_sdk_folders(runner: Runner) -> list[str]:
+    known = {str(sdk) for sdk in _find_sdks(runner)}
+    unset = [f"${name}/ndk" for name in SDKS if not runner.environment.get(name)]
+    return [*(f"{sdk}/ndk" for sdk in sorted(known)), *unset]
+
+
+def _find_sdks(runner: Runner) -> list[Path]:
+    environment = runner.environment
+    named = [Path(environment[name]) for name in SDKS if environment.get(name)]
+    home = environment.get("HOME")
+    usual = "Library/Android/sdk" if sys.platform == "darwin" else "Android/Sdk"
+    return [*named, Path(home) / usual] if home else named  # where Android Studio puts it

@@ -1,0 +1,63 @@
+"""Android, as the registry knows it: its package is an AAR in a Maven repository."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.core.manifest import Manifest
+from builder.core.plan import Interface
+from builder.core.targets import Target
+from builder.core.toolchain import ToolchainOptions
+from builder.platforms.android.aar import choose_aar, read_aar_manifest
+from builder.platforms.android.build import choose_interface, refuse_unpackable
+from builder.platforms.android.package import choose_coordinates
+from builder.platforms.android.repository import REPOSITORY, refuse_foreign
+from builder.platforms.android.toolchain import locate_toolchain
+from builder.sources.trees import load_source_lock
+from builder.system.machine import host_abi
+from builder.system.outputs import refuse_unwritable
+from builder.system.progress import Progress
+
+if TYPE_CHECKING:
+    from builder.platforms.registry import PackageOptions
+
+__all__ = ["list_interfaces", "locate_toolchain", "prepare", "read_manifests", "refuse_package"]
+
+
+def prepare(target: Target, options: ToolchainOptions, *, progress: Progress) -> None:
+    """Does nothing: the NDK is the user's."""
+
+
+def list_interfaces(options: PackageOptions) -> tuple[Interface, ...]:
+    """Returns the interface of the library in the AAR."""
+    return (choose_interface(options.android),)
+
+
+def refuse_package(targets: Sequence[Target], output: Path, options: PackageOptions) -> None:  # noqa: ARG001
+    """Raises what writing the AAR would raise after everything has been compiled.
+
+    Raises:
+        ConfigurationError: coordinates that Maven cannot have, two assets with the same name, or
+            files below `output` that builder did not write.
+        ToolchainError: there is no JDK.
+    """
+    refuse_unpackable(options.android)
+    coordinates = choose_coordinates(options.android, load_source_lock().version)
+    refuse_unwritable(output / REPOSITORY / coordinates.folder / coordinates.version)
+    refuse_foreign(coordinates, output)
+
+
+def read_manifests(path: Path) -> Mapping[str, Manifest] | None:
+    """Returns what the AAR at `path`, or in that output folder, says; None without one.
+
+    Raises:
+        ConfigurationError: the AAR says nothing of itself.
+        VerificationError: its manifest cannot be read.
+    """
+    aar = choose_aar(path, host_abi=host_abi())
+    if aar is None:
+        return None
+    libraries = read_aar_manifest(aar).libraries
+    return {abi: library.runtime for abi, library in libraries.items()}

@@ -1,0 +1,183 @@
+"""What each rule of policies.toml finds wrong with a library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from builder.platforms.android.libraries import (
+    GNU_RELRO,
+    GNU_STACK,
+    SEGMENT_EXECUTABLE,
+    SEGMENT_WRITABLE,
+    BinaryFacts,
+)
+from builder.platforms.android.policies import ExportPolicy, Policies
+from builder.verify.policy import UncheckedError, some
+
+_GONE = "its section headers are gone, and the symbols with them"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One library, and what it is held against."""
+
+    name: str
+    """File name."""
+    facts: BinaryFacts
+    abi: str
+    min_api: int
+    page_size: int
+    beside: Mapping[str, BinaryFacts]
+    """The other libraries of its ABI, by file name."""
+    has_prefab: bool
+    stubs: Callable[[str], frozenset[str] | None]
+    """Symbols of a system library at `min_api`; None when that is not known."""
+    stubs_missing: str
+    """Why symbols of system libraries are not known; empty when they are."""
+    policies: Policies
+
+    @property
+    def exports(self) -> ExportPolicy | None:
+        """What it must export; None when nothing is said of it."""
+        return self.policies.exports.get(self.name)
+
+
+def _check_abi(subject: Subject) -> Iterator[str]:
+    machine = subject.policies.abis[subject.abi].machine
+    if subject.facts.machine != machine:
+        yield f"machine {subject.facts.machine}, that of {subject.abi} is {machine}"
+
+
+def _check_page_size(subject: Subject) -> Iterator[str]:
+    sizes = [load.alignment for load in subject.facts.loads]
+    if not sizes:
+        yield "no LOAD segment"
+    elif min(sizes) < subject.page_size:
+        yield f"LOAD segments aligned to {min(sizes)} bytes"
+    if any((load.address - load.offset) % max(load.alignment, 1) for load in subject.facts.loads):
+        yield "a LOAD segment whose place in the file does not fit its address"
+
+
+def _check_needed(subject: Subject) -> Iterator[str]:
+    since = subject.policies.system_libraries
+    for name in subject.facts.needed:
+        if name in subject.beside:
+            continue
+        if name not in since:
+            yield f"{name}, which is no public system library"
+        elif since[name] > subject.min_api:
+            yield f"{name}, which is there since API level {since[name]}"
+
+
+def _check_exports(subject: Subject) -> Iterator[str]:
+    policy = subject.exports
+    if policy is None:
+        return
+    exports = subject.facts.exports
+    if exports is None:
+        raise UncheckedError(_GONE)
+    missing = sorted(set(policy.required) - set(exports))
+    if missing:
+        yield f"{', '.join(missing)} not exported"
+    allowed = policy.required + (policy.with_prefab if subject.has_prefab else ())
+    too_many = [name for name in exports if not any(fnmatchcase(name, p) for p in allowed)]
+    if too_many:
+        yield f"{len(too_many):,} other symbols exported: {some(too_many)}"
+
+
+def _check_undefined(subject: Subject) -> Iterator[str]:
+    facts = subject.facts
+    if facts.undefined is None:
+        raise UncheckedError(_GONE)
+    if subject.stubs_missing:
+        raise UncheckedError(subject.stubs_missing)
+    there: set[str] = set()
+    for name in facts.needed:
+        beside = subject.beside.get(name)
+        there |= set((beside.exports or ()) if beside else (subject.stubs(name) or ()))
+    missing = sorted(set(facts.undefined) - there)
+    if missing:
+        yield f"{len(missing):,} symbols that none of them has: {some(missing)}"
+
+
+def _check_loader(subject: Subject) -> Iterator[str]:
+    facts = subject.facts
+    kinds = {segment.kind for segment in facts.segments}
+    for feature in subject.policies.loader:
+        has = feature.segment in kinds or feature.tag in facts.tags
+        if has and feature.unless not in facts.tags and subject.min_api < feature.since:
+            yield f"{feature.what}, understood since API level {feature.since}"
+
+
+def _check_relro(subject: Subject) -> Iterator[str]:
+    if not any(segment.kind == GNU_RELRO for segment in subject.facts.segments):
+        yield "no GNU_RELRO segment"
+    if not subject.facts.bind_now:
+        yield "symbols bound when they are first used"
+
+
+def _check_stack(subject: Subject) -> Iterator[str]:
+    stacks = [segment for segment in subject.facts.segments if segment.kind == GNU_STACK]
+    if not stacks:
+        yield "no GNU_STACK segment"
+    if any(stack.flags & SEGMENT_EXECUTABLE for stack in stacks):
+        yield "an executable stack"
+    both = SEGMENT_EXECUTABLE | SEGMENT_WRITABLE
+    if any(load.flags & both == both for load in subject.facts.loads):
+        yield "a segment that is writable and executable"
+
+
+def _check_text_relocations(subject: Subject) -> Iterator[str]:
+    if subject.facts.text_relocations:
+        yield "relocations in code (DT_TEXTREL)"
+
+
+def _check_soname(subject: Subject) -> Iterator[str]:
+    if subject.facts.soname != subject.name:
+        yield f"DT_SONAME is {subject.facts.soname or 'missing'}"
+    for path in subject.facts.runpaths:
+        yield f"a run path: {path}"
+
+
+def _check_build_id(subject: Subject) -> Iterator[str]:
+    if not subject.facts.sections:
+        raise UncheckedError("its section headers are gone")
+    if not subject.facts.build_id:
+        yield "no .note.gnu.build-id"
+
+
+def _check_stripped(subject: Subject) -> Iterator[str]:
+    facts = subject.facts
+    if facts.has_symbol_table:
+        yield "a symbol table"
+    debug = sorted(n for n in facts.sections if n.startswith((".debug_", ".zdebug_")))
+    debug += sorted({".gnu_debugdata", ".gnu_debuglink"} & facts.sections)
+    if debug:
+        yield f"debug information: {some(debug)}"
+
+
+def _check_paths(subject: Subject) -> Iterator[str]:
+    allowed = subject.policies.paths.device + subject.policies.paths.ndk
+    foreign = [path for path in subject.facts.paths if not path.startswith(allowed)]
+    if foreign:
+        yield f"{len(foreign):,} paths: {some(foreign)}"
+
+
+CHECKS: Mapping[str, Callable[[Subject], Iterator[str]]] = {
+    "abi": _check_abi,
+    "page-size": _check_page_size,
+    "needed": _check_needed,
+    "exports": _check_exports,
+    "undefined": _check_undefined,
+    "loader": _check_loader,
+    "relro": _check_relro,
+    "no-exec-stack": _check_stack,
+    "text-relocations": _check_text_relocations,
+    "soname": _check_soname,
+    "build-id": _check_build_id,
+    "stripped": _check_stripped,
+    "paths": _check_paths,
+}
+"""Rule -> yields what is wrong; UncheckedError when that cannot be told."""

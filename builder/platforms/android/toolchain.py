@@ -1,0 +1,133 @@
+"""Compilers for Android: the NDK's own."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+
+from builder.core.targets import Target
+from builder.core.toolchain import CxxLibrary, Ndk, Tool, Toolchain, ToolchainOptions
+from builder.errors import ConfigurationError, ToolchainError
+from builder.platforms.android.ndk import AndroidFacts, load_facts, load_table, locate_ndk
+from builder.system.process import Runner
+from builder.system.scratch import scratch_folder
+from builder.toolchains.clang import find_bitcode
+from builder.toolchains.tools import find_tool, locate_packaged_tool
+
+_PROBE = """\
+#include <jni.h>
+#include <stdexcept>
+#include <string>
+std::string probed(JNIEnv*) { throw std::runtime_error("probed"); }
+"""
+_STL = {CxxLibrary.LIBCXX: "c++_static", CxxLibrary.LIBCXX_SHARED: "c++_shared"}
+"""The NDK's names."""
+
+
+def locate_toolchain(runner: Runner, target: Target, options: ToolchainOptions) -> Toolchain:
+    """Finds the NDK and tries its compilers for `target`.
+
+    Args:
+        runner: its environment says where the NDK is.
+        target: an ABI of Android with its oldest API level.
+        options: which NDK, which C++ library, what page size.
+
+    Raises:
+        ConfigurationError: a page size that is no power of two.
+        ToolchainError: there is no NDK, it does not know the API level, or it does not work.
+    """
+    ndk = locate_ndk(runner, options.ndk)
+    _refuse_api(ndk, target.min_os)
+    facts = load_facts(target.abi, target.min_os)
+    library = CxxLibrary.LIBCXX_SHARED if options.shared_stl else CxxLibrary.LIBCXX
+    page_size = _check_page_size(options.page_size or facts.page_size)
+    static = () if options.shared_stl else ("-static-libstdc++",)
+    clang, linker = _locate(runner, ndk, "clang"), _locate(runner, ndk, "ld.lld")
+    system_flags = (f"--target={facts.triple}", "-faddrsig")
+    toolchain = Toolchain(
+        target=target,
+        cc=clang,
+        cxx=_locate(runner, ndk, "clang++"),
+        linker=linker,
+        strip=_locate(runner, ndk, "llvm-strip"),
+        cmake=locate_packaged_tool(runner, "cmake", "CMAKE_BIN_DIR"),
+        ninja=locate_packaged_tool(runner, "ninja", "BIN_DIR"),
+        python=Tool(name="python", path=Path(sys.executable), version=platform.python_version()),
+        system_flags=system_flags,
+        link_flags=(
+            *static,
+            f"-Wl,--hash-style={facts.hash_style}",
+            f"-Wl,-z,max-page-size={page_size}",
+            *("-llog", "-landroid"),
+        ),
+        bitcode=find_bitcode(runner, clang, linker, flags=system_flags),
+        packed_relocations=facts.pack,
+        cxx_library=library,
+        page_size=page_size,
+        beside=_list_libraries(ndk, facts) if options.shared_stl else (),
+        ndk=ndk,
+        configuration=(
+            ("CMAKE_TOOLCHAIN_FILE", str(ndk.root / "build/cmake/android.toolchain.cmake")),
+            ("ANDROID_ABI", target.abi),
+            ("ANDROID_PLATFORM", f"android-{target.min_os}"),
+            ("ANDROID_STL", _STL[library]),
+        ),
+    )
+    _probe(runner, toolchain, ndk)
+    return toolchain
+
+
+def _refuse_api(ndk: Ndk, api: int) -> None:
+    if not ndk.oldest_api <= api <= ndk.newest_api:
+        raise ToolchainError(
+            f"NDK {ndk.version} builds for API levels {ndk.oldest_api} to {ndk.newest_api}, "
+            f"not {api}",
+            hint=f"choose another with --min-api, or another NDK: {load_table()['install']}",
+        )
+
+
+def _check_page_size(page_size: int) -> int:
+    if page_size < 4096 or page_size & (page_size - 1):
+        raise ConfigurationError(
+            f"{page_size} is no page size", hint="4096, 16384 and 65536 are in use"
+        )
+    return page_size
+
+
+def _locate(runner: Runner, ndk: Ndk, name: str) -> Tool:
+    tool = find_tool(runner, str(ndk.compilers / "bin" / name))
+    if tool is None:
+        raise ToolchainError(
+            f"NDK {ndk.version} in {ndk.root} has no {name} that runs",
+            hint=load_table()["install"],
+        )
+    return Tool(name=name, path=tool.path, version=f"{tool.version}, NDK {ndk.version}")
+
+
+def _list_libraries(ndk: Ndk, facts: AndroidFacts) -> tuple[Path, ...]:
+    library = ndk.compilers / "sysroot/usr/lib" / facts.libraries / "libc++_shared.so"
+    if not library.is_file():
+        raise ToolchainError(
+            f"NDK {ndk.version} in {ndk.root} has no {library.name}",
+            hint="link the C++ library in: --stl c++_static",
+        )
+    return (library,)
+
+
+def _probe(runner: Runner, toolchain: Toolchain, ndk: Ndk) -> None:
+    """Links a small library that throws, as the runtime does."""
+    with scratch_folder() as name:
+        runner = runner.with_environment(TMPDIR=str(name))
+        source = name / "probe.cpp"
+        source.write_text(_PROBE)
+        clang = (str(toolchain.cxx.path), *toolchain.system_flags, "-std=c++17", "-fPIC")
+        linked = ("-shared", "-fuse-ld=lld", *toolchain.link_flags)
+        completed = runner.run((*clang, *linked, str(source), "-o", f"{name}/probe.so"))
+    if completed.returncode != 0:
+        said = "\n".join(f"  | {line}" for line in completed.output.splitlines()[-10:])
+        raise ToolchainError(
+            f"NDK {ndk.version} in {ndk.root} cannot build a C++ library for "
+            f"{toolchain.target.id}\n{said}",
+            hint=load_table()["install"],
+        )

@@ -1,0 +1,1 @@
+"""Apple's systems: clang and SDKs, the xcframework, the rules that its libraries keep."""

@@ -1,0 +1,164 @@
+"""Lays out an xcframework: its slices by Xcode where there is one, otherwise as Xcode does it.
+
+Licences and builder's manifest come on top, whoever wrote the slices.
+"""
+
+from __future__ import annotations
+
+import plistlib
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from builder.core.manifest import ManifestFile
+from builder.core.targets import Platform
+from builder.packaging.sbom import PackagedFile, Subject, render_sbom
+from builder.platforms.apple.manifest import (
+    LICENCES,
+    MANIFEST,
+    SBOM,
+    SliceEntry,
+    XcframeworkManifest,
+)
+from builder.platforms.apple.package import ARCHIVE, FRAMEWORK, POD, ApplePackage, AppleSlice
+from builder.platforms.apple.xcodebuild import create_xcframework, sort_info
+from builder.system.files import digest_file, write_atomically
+from builder.system.process import Runner
+from builder.system.scratch import scratch_folder
+
+_HEADERS = "Headers"
+_MODULE_MAP = """\
+module {module} {{
+  header "torchlite.h"
+  link "c++"
+{frameworks}
+  export *
+}}
+"""
+"""In a folder of the module's name: Xcode copies the headers of all static xcframeworks of an app
+into one folder, where module maps of one name would meet."""
+
+
+def write_xcframework(package: ApplePackage, folder: Path, *, xcode: Runner | None = None) -> None:
+    """Makes `folder`, which is to be called `LibTorchLite.xcframework`.
+
+    Args:
+        package: what goes in.
+        folder: does not exist yet.
+        xcode: runs `xcodebuild -create-xcframework`; without it, builder writes the slices, with
+            the same bytes on every machine.
+
+    Raises:
+        PackagingError: xcodebuild refuses a library, or names a slice otherwise.
+    """
+    if xcode is None:
+        write_atomically(folder / "Info.plist", render_info(package.slices))
+        for one in package.slices:
+            _copy(one.archive, folder / one.path)
+            write_headers(package, folder / one.identifier / _HEADERS)
+    else:
+        _write_with_xcode(package, folder, xcode)
+    for name, licence in sorted(package.licences.items()):
+        _copy(licence, folder / LICENCES / f"{name}.txt")
+    write_atomically(folder / SBOM, _describe_contents(package, folder))
+    write_atomically(folder / MANIFEST, describe(package, list_files(folder)).to_text())
+
+
+def write_headers(package: ApplePackage, folder: Path) -> None:
+    """Writes the C header and its module map below `folder`."""
+    _copy(package.header, folder / FRAMEWORK / "torchlite.h")
+    linked = "\n".join(f'  link framework "{name}"' for name in package.frameworks)
+    text = _MODULE_MAP.format(module=FRAMEWORK, frameworks=linked)
+    write_atomically(folder / FRAMEWORK / "module.modulemap", text)
+
+
+def _write_with_xcode(package: ApplePackage, folder: Path, xcode: Runner) -> None:
+    with scratch_folder() as scratch:
+        libraries = []
+        for one in package.slices:
+            staged = scratch / one.identifier
+            _copy(one.archive, staged / ARCHIVE)
+            write_headers(package, staged / _HEADERS)
+            libraries.append((staged / ARCHIVE, staged / _HEADERS))
+        create_xcframework(xcode, libraries, folder)
+    sort_info(folder, [one.path for one in package.slices])
+
+
+def render_info(slices: Iterable[AppleSlice]) -> bytes:
+    """Returns `Info.plist` of an xcframework with static libraries, slices by identifier."""
+    listed = sorted(slices, key=lambda one: one.identifier)
+    info = {
+        "AvailableLibraries": [_describe_slice(one) for one in listed],
+        "CFBundlePackageType": "XFWK",
+        "XCFrameworkFormatVersion": "1.0",
+    }
+    return plistlib.dumps(info, sort_keys=True)
+
+
+def describe(package: ApplePackage, files: Mapping[str, ManifestFile]) -> XcframeworkManifest:
+    """Returns what an xcframework with these files says of itself."""
+    paths = {one.platform: one.path for one in package.slices}
+    return XcframeworkManifest(
+        version=package.version,
+        pins=package.pins,
+        slices={
+            library.target.abi: SliceEntry(
+                path=paths[library.target.platform],
+                arch=library.arch,
+                min_os=library.target.min_os,
+                flags=library.flags,
+                linked=library.linked,
+                compressed=library.compressed,
+                runtime=library.manifest,
+            )
+            for library in package.libraries
+        },
+        files=files,
+    )
+
+
+def _describe_contents(package: ApplePackage, folder: Path) -> str:
+    """Returns the software bill of materials; it is the pod's, which has a package URL."""
+    files = []
+    for one in package.slices:
+        own = [library for library in package.libraries if library.target.platform is one.platform]
+        parts = {component for library in own for component in library.components}
+        files.append(
+            PackagedFile(
+                path=one.path,
+                sha256=digest_file(folder / one.path),
+                components=tuple(sorted(parts)),
+                manifests=tuple(library.manifest for library in own),
+            )
+        )
+    return render_sbom(Subject(kind="cocoapods", name=POD, version=package.version), files)
+
+
+def list_files(folder: Path) -> dict[str, ManifestFile]:
+    """Returns path -> size and digest of all files below `folder`."""
+    return {
+        path.relative_to(folder).as_posix(): ManifestFile(
+            size=path.stat().st_size, sha256=digest_file(path)
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _describe_slice(one: AppleSlice) -> dict[str, object]:
+    simulator = one.platform is Platform.IOS_SIMULATOR
+    return {
+        "BinaryPath": ARCHIVE,
+        "HeadersPath": _HEADERS,
+        "LibraryIdentifier": one.identifier,
+        "LibraryPath": ARCHIVE,
+        "SupportedArchitectures": sorted(one.archs),
+        "SupportedPlatform": "ios",
+        **({"SupportedPlatformVariant": "simulator"} if simulator else {}),
+    }
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    target.chmod(0o644)

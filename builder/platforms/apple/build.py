@@ -1,0 +1,177 @@
+"""The packages for Apple: one xcframework with a slice for each platform, and what takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.core.accelerators import Accelerator
+from builder.formats.macho import join_architectures
+from builder.platforms.apple import xcframework as xcframeworks
+from builder.platforms.apple.accelerators import list_frameworks
+from builder.platforms.apple.check import AppleBinary, check_slices
+from builder.platforms.apple.facts import load_facts
+from builder.platforms.apple.package import (
+    FRAMEWORKS,
+    AppleLibrary,
+    ApplePackage,
+    AppleSlice,
+    default_version,
+)
+from builder.platforms.apple.repository import write_apple
+from builder.platforms.apple.toolchain import find_sdk
+from builder.platforms.apple.xcode import is_mac
+from builder.platforms.contents import list_pins, refuse_same_names
+from builder.system.places import data_folder
+from builder.system.process import Runner
+from builder.system.scratch import scratch_folder
+from builder.verify.policy import merge_reports, refuse_violations
+
+if TYPE_CHECKING:
+    from builder.core.artifacts import SizeReport
+    from builder.core.manifest import Manifest
+    from builder.core.targets import Platform, Target
+    from builder.platforms.apple.package import AppleOptions, WrittenApple
+    from builder.platforms.results import TargetResult
+    from builder.system.progress import Progress
+    from builder.verify.policy import PolicyReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppleResult:
+    """What `write_package` made."""
+
+    written: WrittenApple
+    sizes: Mapping[str, SizeReport]
+    """Of what the library of each ABI adds to an app."""
+    archives: Mapping[str, int]
+    """Bytes of the static library of each ABI."""
+    report: PolicyReport
+    """What the rules for libraries on Apple's platforms say of them."""
+
+
+def refuse_duplicates(options: AppleOptions) -> None:
+    """Raises ConfigurationError where two resources have one name."""
+    refuse_same_names(options.resources, called="resources")
+
+
+def write_package(
+    runtimes: Sequence[TargetResult], output: Path, *, options: AppleOptions, progress: Progress
+) -> AppleResult:
+    """Writes the static libraries of `runtimes` as `output/apple`.
+
+    Args:
+        runtimes: at least one.
+        output: the folder that the user named.
+        options: what the user chose of the xcframework.
+        progress: is told what is packaged.
+
+    Raises:
+        VerificationError: a library breaks a rule.
+        PackagingError: a file is missing.
+    """
+    libraries = tuple(map(_describe_library, runtimes))
+    report = check_slices(map(_to_binary, libraries), _list_sdks(runtimes))
+    refuse_violations(report, "the xcframework", platform="Apple's systems")
+    version = options.version or default_version(runtimes[0].plan.source_version)
+    progress.step(f"packaging LibTorchLite {version} for {', '.join(_abis(libraries))}")
+    with scratch_folder() as scratch:
+        package = ApplePackage(
+            version=version,
+            libraries=libraries,
+            slices=_join_slices(libraries, scratch),
+            header=data_folder("cmake") / "runtime/torchlite.h",
+            sources=data_folder("swift"),
+            licences={n: path for one in runtimes for n, path in one.main.licences.items()},
+            frameworks=tuple(
+                sorted({name for one in libraries for name in _list_frameworks(one.manifest)})
+            ),
+            pins=list_pins(),
+            options=options,
+        )
+        written = write_apple(package, output, xcode=Runner.inherit() if is_mac() else None)
+    return AppleResult(
+        written=written,
+        sizes={runtime.plan.target.abi: runtime.size for runtime in runtimes},
+        archives={one.target.abi: one.archive.stat().st_size for one in libraries},
+        report=report,
+    )
+
+
+def check_xcframework(path: Path, *, apple_sdk: Path | None = None) -> PolicyReport | None:
+    """Returns which rules the libraries of an xcframework break; None where `path` has none.
+
+    Args:
+        path: an xcframework, whoever built it, or an output folder with one.
+        apple_sdk: what tells which symbols systems have; else Xcode's, or the open headers.
+
+    Raises:
+        ConfigurationError: it is damaged.
+    """
+    framework = xcframeworks.find_xcframework(path)
+    if framework is None:
+        return None
+    binaries = tuple(xcframeworks.read_binaries(framework, _list_frameworks))
+    sdks = {one.target.platform: _find_sdk(one.target, apple_sdk) for one in binaries}
+    report = check_slices(binaries, {name: root for name, root in sdks.items() if root})
+    manifest = xcframeworks.find_manifest(framework)
+    if manifest is None:
+        return report
+    return merge_reports(report, tuple(xcframeworks.check_contents(framework, manifest)))
+
+
+def _list_frameworks(manifest: Manifest | None) -> tuple[str, ...]:
+    """Returns what a slice links; of somebody else's, all that is known."""
+    names = tuple(Accelerator) if manifest is None else manifest.accelerators
+    return tuple(sorted({*FRAMEWORKS, *list_frameworks(names)}))
+
+
+def _find_sdk(target: Target, chosen: Path | None) -> Path | None:
+    sdk = find_sdk(target, chosen)
+    return sdk.root if sdk else None
+
+
+def _describe_library(runtime: TargetResult) -> AppleLibrary:
+    one = runtime.main
+    return AppleLibrary(
+        target=one.plan.target,
+        arch=load_facts(one.plan.target).arch,
+        archive=runtime.package.library,
+        manifest=one.manifest,
+        linked=one.size.file,
+        compressed=one.size.compressed,
+        flags=(f"profile={one.plan.flavour.name}",),
+        components=one.components,
+    )
+
+
+def _to_binary(library: AppleLibrary) -> AppleBinary:
+    return AppleBinary(
+        path=f"{library.target.abi}/{library.archive.name}",
+        target=library.target,
+        arch=library.arch,
+        contents=library.archive.read_bytes(),
+        frameworks=_list_frameworks(library.manifest),
+    )
+
+
+def _join_slices(libraries: Sequence[AppleLibrary], scratch: Path) -> tuple[AppleSlice, ...]:
+    """Returns a library for each platform; for several processors, a universal one."""
+    slices = []
+    for platform in sorted({library.target.platform for library in libraries}):
+        own = {one.arch: one.archive for one in libraries if one.target.platform is platform}
+        archive = scratch / f"{platform}.a"
+        archive.write_bytes(join_architectures({a: p.read_bytes() for a, p in own.items()}))
+        slices.append(AppleSlice(platform=platform, archs=tuple(sorted(own)), archive=archive))
+    return tuple(slices)
+
+
+def _list_sdks(runtimes: Sequence[TargetResult]) -> dict[Platform, Path]:
+    toolchains = {one.plan.target.platform: one.main.toolchain for one in runtimes}
+    return {name: one.sdk.root for name, one in toolchains.items() if one.sdk is not None}
+
+
+def _abis(libraries: Sequence[AppleLibrary]) -> list[str]:
+    return [library.target.abi for library in libraries]

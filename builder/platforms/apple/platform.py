@@ -1,0 +1,53 @@
+"""Apple's systems, as the registry knows them: their package is an xcframework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.core.manifest import Manifest
+from builder.core.plan import Interface
+from builder.core.targets import Target
+from builder.packaging.outputs import refuse_foreign_folder
+from builder.platforms.apple.build import refuse_duplicates
+from builder.platforms.apple.repository import FOLDER
+from builder.platforms.apple.toolchain import locate_toolchain, prepare_sdk
+from builder.platforms.apple.xcframework import choose_xcframework, read_manifest
+from builder.system.machine import host_abi
+
+if TYPE_CHECKING:
+    from builder.platforms.registry import PackageOptions
+
+__all__ = ["list_interfaces", "locate_toolchain", "prepare", "read_manifests", "refuse_package"]
+
+prepare = prepare_sdk
+
+
+def list_interfaces(options: PackageOptions) -> tuple[Interface, ...]:  # noqa: ARG001
+    """Returns nothing: the xcframework has the library of the folder, with the C API."""
+    return ()
+
+
+def refuse_package(targets: Sequence[Target], output: Path, options: PackageOptions) -> None:  # noqa: ARG001
+    """Raises what writing the xcframework would raise after everything has been compiled.
+
+    Raises:
+        ConfigurationError: two resources with the same name, or files below `output` that builder
+            did not write.
+    """
+    refuse_duplicates(options.apple)
+    refuse_foreign_folder(output / FOLDER)
+
+
+def read_manifests(path: Path) -> Mapping[str, Manifest] | None:
+    """Returns what the xcframework at `path`, or in that output folder, says; None without one.
+
+    Raises:
+        ConfigurationError: somebody else built it.
+        VerificationError: its manifest cannot be read.
+    """
+    framework = choose_xcframework(path, host_abi=host_abi())
+    if framework is None:
+        return None
+    return {abi: entry.runtime for abi, entry in read_manifest(framework).slices.items()}

@@ -1,0 +1,118 @@
+"""SDKs of Apple's that the user has: found, their settings read. builder ships and fetches none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builder.core.manifest import parse_json
+from builder.core.targets import Target, format_os_version, parse_os_version
+from builder.core.toolchain import AppleSdk
+from builder.errors import ToolchainError
+from builder.platforms.apple.facts import AppleFacts, load_facts, load_table
+
+_SETTINGS = "SDKSettings.json"
+_FOLDERS = ("", "*.sdk", "SDKs/*.sdk", "*.platform/Developer/SDKs/*.sdk",
+            "Platforms/*.platform/Developer/SDKs/*.sdk",
+            "Contents/Developer/Platforms/*.platform/Developer/SDKs/*.sdk")  # fmt: skip
+"""Where SDKs are below a folder that the user names: itself, one of many, or Xcode's."""
+_TRIED = "an iPhoneOS.sdk and an iPhoneSimulator.sdk are in Xcode.app/Contents/Developer/Platforms"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SdkSettings:
+    """What an SDK says of one platform."""
+
+    name: str
+    oldest: int
+    newest: int
+    """Deployment targets, as in `Target.min_os`."""
+    archs: tuple[str, ...]
+
+
+def read_sdk(folder: Path, target: Target) -> AppleSdk:
+    """Returns the SDK for `target` in the folder that the user named.
+
+    Raises:
+        ToolchainError: there is none for the platform or the processor, or it lacks the
+            deployment target.
+    """
+    facts = load_facts(target)
+    there = sorted(_list_settings(folder))
+    for root, text in reversed(there):
+        settings = parse_settings(text, facts.sdk)
+        if settings is not None:
+            refuse_unfit(settings, target, facts)
+            return AppleSdk(root=root.absolute(), name=settings.name, newest=settings.newest)
+    names = ", ".join(root.name for root, _ in there) or "no SDK at all"
+    raise ToolchainError(
+        f"{folder} has no SDK for {facts.sdk}, which {target} needs; it has {names}",
+        hint=f"name a folder with one: --apple-sdk DIR; {_TRIED}",
+    )
+
+
+def parse_settings(text: str, sdk: str) -> SdkSettings | None:
+    """Returns what `SDKSettings.json` says of the platform that xcrun calls `sdk`; None without."""
+    try:
+        data: Any = parse_json(text)
+        described = data["SupportedTargets"][sdk]
+        return SdkSettings(
+            name=f"{sdk}{data['Version']}",
+            oldest=parse_os_version(described["MinimumDeploymentTarget"]),
+            newest=parse_os_version(described["MaximumDeploymentTarget"].removesuffix(".99")),
+            archs=tuple(map(str, described["Archs"])),
+        )
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def refuse_unfit(settings: SdkSettings, target: Target, facts: AppleFacts) -> None:
+    """Raises ToolchainError where an SDK lacks the processor or the deployment target."""
+    version = format_os_version(target.min_os)
+    if facts.arch not in settings.archs:
+        raise ToolchainError(
+            f"{settings.name} has no {facts.arch}, it has {', '.join(settings.archs)}",
+            hint="name another: --apple-sdk DIR",
+        )
+    if not settings.oldest <= target.min_os <= settings.newest + 99:
+        raise ToolchainError(
+            f"{settings.name} builds for {format_os_version(settings.oldest)} to "
+            f"{format_os_version(settings.newest)}, not {version}",
+            hint="choose another deployment target: --min-ios VERSION",
+        )
+
+
+def refuse_closed(target: Target) -> None:
+    """Raises ToolchainError where the SDK of open headers does not serve for `target`."""
+    newest = load_table()["open"]["newest"]
+    if not load_facts(target).open:
+        raise ToolchainError(
+            f"{target} needs an SDK of Apple's: the open headers do not serve for its processor",
+            hint="builder build --apple-sdk DIR, or leave out this ABI",
+        )
+    if target.min_os > parse_os_version(newest):
+        raise ToolchainError(
+            f"the open headers know iOS up to {newest}, not {format_os_version(target.min_os)}",
+            hint="choose an older deployment target: --min-ios VERSION, or --apple-sdk DIR",
+        )
+
+
+def describe_open_sdk(root: Path) -> AppleSdk:
+    """Returns the SDK of open headers that is assembled at `root`."""
+    facts = load_table()["open"]
+    return AppleSdk(
+        root=root,
+        name=f"{facts['name']} {root.name.rpartition('-')[2]}",
+        newest=parse_os_version(facts["newest"]),
+        is_open=True,
+    )
+
+
+def _list_settings(folder: Path) -> Iterator[tuple[Path, str]]:
+    for pattern in _FOLDERS:
+        for root in folder.glob(pattern) if pattern else (folder,):
+            settings = root / _SETTINGS
+            if settings.is_file() and not root.is_symlink():
+                yield root, settings.read_text(errors="replace")

@@ -1,0 +1,86 @@
+"""Clang and an SDK for Apple's systems: Xcode's under macOS, LLVM's and open headers elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.core.toolchain import ToolchainOptions
+from builder.errors import ToolchainError
+from builder.platforms.apple.clang import locate_apple_toolchain
+from builder.platforms.apple.facts import OPEN_FEATURE, load_facts
+from builder.platforms.apple.open_sdk import locate_open_sdk
+from builder.platforms.apple.sdk import describe_open_sdk, read_sdk, refuse_closed
+from builder.platforms.apple.xcode import find_xcode_sdk, is_mac, locate_xcode_toolchain
+from builder.sources.trees import find_sources, locate_sources
+from builder.system.places import cache_folder, data_folder
+from builder.system.process import Runner
+
+if TYPE_CHECKING:
+    from builder.core.targets import Target
+    from builder.core.toolchain import AppleSdk, Toolchain
+    from builder.system.progress import Progress
+
+
+def find_sdk(target: Target, chosen: Path | None = None) -> AppleSdk | None:
+    """Returns an SDK for `target` of Apple's platforms; None where there is none.
+
+    Args:
+        target: what to build for.
+        chosen: the folder that the user named.
+
+    Raises:
+        ToolchainError: what the user named is unfit.
+    """
+    if chosen is not None:
+        return read_sdk(chosen, target)
+    try:
+        return find_xcode_sdk(Runner.inherit(), target) if is_mac() else _locate_open_sdk(target)
+    except ToolchainError:
+        return None
+
+
+def locate_toolchain(runner: Runner, target: Target, options: ToolchainOptions) -> Toolchain:
+    """Returns clang and an SDK for `target`: Xcode's under macOS, LLVM's elsewhere.
+
+    Raises:
+        ToolchainError: one of them is missing or unfit; the hint says what to install.
+    """
+    cmake_file = data_folder("cmake") / "apple/ios.cmake"
+    if is_mac():
+        return locate_xcode_toolchain(
+            runner, target, cmake_file=cmake_file, chosen=options.apple_sdk
+        )
+    sdk = read_sdk(options.apple_sdk, target) if options.apple_sdk else _locate_open_sdk(target)
+    environment = runner.environment
+    return locate_apple_toolchain(
+        runner,
+        target,
+        sdk,
+        cmake_file=cmake_file,
+        cc=environment.get("CC"),
+        cxx=environment.get("CXX"),
+    )
+
+
+def _locate_open_sdk(target: Target) -> AppleSdk:
+    refuse_closed(target)
+    tree = find_sources(OPEN_FEATURE)
+    if tree is None:
+        raise ToolchainError(
+            f"there is no SDK for {target}, and the open headers are not fetched",
+            hint=f"builder fetch --feature {OPEN_FEATURE}, or --apple-sdk DIR",
+        )
+    return describe_open_sdk(
+        locate_open_sdk(tree.root, data_folder("cmake") / "apple", cache_folder())
+    )
+
+
+def prepare_sdk(target: Target, options: ToolchainOptions, *, progress: Progress) -> None:
+    """Fetches what `locate_toolchain` assembles an SDK from, where `target` needs that.
+
+    Raises:
+        SourceError: it cannot be fetched.
+    """
+    if target.is_apple and not options.apple_sdk and not is_mac() and load_facts(target).open:
+        locate_sources(progress=progress, feature=OPEN_FEATURE)

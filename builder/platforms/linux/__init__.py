@@ -1,0 +1,1 @@
+"""Linux: the compilers of the machine and of its distribution for other processors."""

@@ -1,0 +1,54 @@
+"""Linux, as the registry knows it: its package is the folder of the ABI, which every target has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.core.manifest import Manifest
+from builder.core.plan import Interface
+from builder.core.targets import Target
+from builder.core.toolchain import Toolchain, ToolchainOptions
+from builder.platforms.linux.toolchain import locate_host_toolchain
+from builder.system.machine import host_abi
+from builder.system.process import Runner
+from builder.system.progress import Progress
+from builder.verify.runtime import locate_runtime
+
+if TYPE_CHECKING:
+    from builder.platforms.registry import PackageOptions
+
+
+def prepare(target: Target, options: ToolchainOptions, *, progress: Progress) -> None:
+    """Does nothing: compilers come from the distribution."""
+
+
+def locate_toolchain(runner: Runner, target: Target, options: ToolchainOptions) -> Toolchain:  # noqa: ARG001
+    """Returns clang with what it needs for `target`; CC and CXX of the environment are honoured.
+
+    Raises:
+        ToolchainError: something is missing or does not work, or this is not a Linux machine.
+    """
+    chosen = runner.environment
+    return locate_host_toolchain(runner, target, cc=chosen.get("CC"), cxx=chosen.get("CXX"))
+
+
+def list_interfaces(options: PackageOptions) -> tuple[Interface, ...]:  # noqa: ARG001
+    """Returns nothing: the folder has the C API."""
+    return ()
+
+
+def refuse_package(targets: Sequence[Target], output: Path, options: PackageOptions) -> None:
+    """Does nothing: there is no package besides the folder."""
+
+
+def read_manifests(path: Path) -> Mapping[str, Manifest]:
+    """Returns the manifest of a runtime's folder.
+
+    Raises:
+        ConfigurationError: there is no runtime.
+        VerificationError: its manifest cannot be read.
+    """
+    manifest = locate_runtime(path, host_abi=host_abi(), to_run=False).manifest
+    return {manifest.abi: manifest}

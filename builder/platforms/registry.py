@@ -1,0 +1,69 @@
+"""The platforms that builder knows, and what each of them owes to the rest of builder.
+
+A platform is a folder below `builder/platforms` with a module `platform.py` that has the functions
+of `PlatformModule`. To add one: its folder, a line in `PLATFORMS`, and its targets in
+`core/targets.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from builder.core.manifest import Manifest
+from builder.core.plan import Interface
+from builder.core.targets import Platform, Target
+from builder.core.toolchain import Toolchain, ToolchainOptions
+from builder.platforms.android import platform as android
+from builder.platforms.android.package import AarOptions
+from builder.platforms.apple import platform as apple
+from builder.platforms.apple.package import AppleOptions
+from builder.platforms.linux import platform as linux
+from builder.system.process import Runner
+from builder.system.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageOptions:
+    """What a user chooses of packages; each platform reads its own."""
+
+    android: AarOptions = field(default_factory=AarOptions)
+    apple: AppleOptions = field(default_factory=AppleOptions)
+
+
+class PlatformModule(Protocol):
+    """The functions of `platform.py` of a platform."""
+
+    def prepare(self, target: Target, options: ToolchainOptions, *, progress: Progress) -> None:
+        """Fetches what `locate_toolchain` needs and no package of the system has."""
+
+    def locate_toolchain(
+        self, runner: Runner, target: Target, options: ToolchainOptions
+    ) -> Toolchain:
+        """Returns what compiles for `target`; ToolchainError says what is missing."""
+
+    def list_interfaces(self, options: PackageOptions) -> tuple[Interface, ...]:
+        """Returns the interfaces that its package wants besides the C API."""
+
+    def refuse_package(
+        self, targets: Sequence[Target], output: Path, options: PackageOptions
+    ) -> None:
+        """Raises, before anything is compiled, what writing its package would raise."""
+
+    def read_manifests(self, path: Path) -> Mapping[str, Manifest] | None:
+        """Returns ABI -> manifest of its package at `path`; None where there is none."""
+
+
+PLATFORMS: Mapping[Platform, PlatformModule] = {
+    Platform.ANDROID: android,
+    Platform.IOS: apple,
+    Platform.IOS_SIMULATOR: apple,
+    Platform.LINUX: linux,
+}
+
+
+def platform_of(target: Target) -> PlatformModule:
+    """Returns the module of a target's platform."""
+    return PLATFORMS[target.platform]
