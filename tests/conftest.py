@@ -7,11 +7,13 @@ BUILDER_EXPECT names, separated by commas, what has to be there: `torch`, `host`
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -125,6 +127,24 @@ def pytest_make_collect_report(
         report.outcome = "failed"
         report.longrepr = f"BUILDER_EXPECT names {', '.join(missing)}, which is not there"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _json_follows_its_schema() -> Iterator[None]:
+    """Holds all JSON that a command prints in this process to the schema of the command."""
+    from builder.cli import console
+    from tests.json_schemas import make_validator
+
+    render = console.render_json
+
+    def render_checked(command: str, value: Mapping[str, Any]) -> str:
+        text = render(command, value)
+        make_validator(command).validate(json.loads(text))
+        return text
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(console, "render_json", render_checked)
+        yield
 
 
 @pytest.fixture(scope="session")

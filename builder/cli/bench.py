@@ -66,6 +66,7 @@ def command(
     report = api.time_model(request, progress=ConsoleProgress(quiet=as_json))
     if as_json:
         print_json(
+            "bench",
             {
                 "abi": report.abi,
                 "calls": report.calls,
@@ -74,7 +75,7 @@ def command(
                 "quickest_seconds": report.quickest,
                 "runs": list(report.runs),
                 "threads": report.threads,
-            }
+            },
         )
         return
     print_table(

@@ -138,7 +138,7 @@ def command(
         return
     report = api.build(request, targets, output, options, progress=ConsoleProgress())
     if as_json:
-        print_json(_to_json(report))
+        print_json("build", _to_json(report))
     else:
         _print_summary(report)
     if verbose:

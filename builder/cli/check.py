@@ -101,7 +101,7 @@ def _show_coverage(coverage: Coverage, model: Path, runtime: Path, *, as_json: b
     if as_json:
         listed = [_obstacle_json(obstacle) for obstacle in coverage.obstacles]
         answer = {"model": model.name, "obstacles": listed, "ok": not listed}
-        print_json(answer | {"note": coverage.note})
+        print_json("check", answer | {"note": coverage.note})
         return
     for obstacle in coverage.obstacles:
         where = f" ({', '.join(obstacle.abis)})" if obstacle.abis else ""
@@ -120,7 +120,7 @@ def _show_report(report: PolicyReport, package: Path, *, as_json: bool) -> None:
     if as_json:
         findings = [asdict(finding) for finding in report.findings]
         told = {"files": list(report.files), "rules": list(report.rules), "findings": findings}
-        print_json(told | {"min_api": report.min_api, "ok": not report.violations})
+        print_json("check", told | {"min_api": report.min_api, "ok": not report.violations})
         return
     for line in describe_findings(report.violations):
         echo(line)

@@ -6,11 +6,24 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 
+SCHEMA_VERSIONS = {
+    "bench": 1,
+    "build": 1,
+    "check": 1,
+    "doctor": 1,
+    "export": 1,
+    "fetch": 1,
+    "ops": 1,
+    "plan": 1,
+    "size": 1,
+    "verify": 1,
+}
+"""Versions of `--json` outputs: raised when a field goes away or changes its meaning."""
 _WIDEST = 120
 """Columns that cells are padded to: one name of a foreign file may have thousands of letters."""
 _CLEAR = "\r\033[K"
@@ -41,10 +54,21 @@ def escape_controls(text: str, controls: re.Pattern[str] = _CONTROLS) -> str:
     return controls.sub(_escape, text)
 
 
-def print_json(value: Any) -> None:  # noqa: ANN401 - JSON is anything
-    """Prints `value` as sorted JSON with a final newline."""
-    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
-    click.echo(_CONTROLS_OF_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
+def print_json(command: str, value: Mapping[str, Any]) -> None:
+    """Prints the answer of a command as JSON, with the version of its schema.
+
+    Args:
+        command: the command whose schema the value follows, `builder/schemas/<command>.json`.
+        value: what is printed, without the version.
+    """
+    click.echo(render_json(command, value))
+
+
+def render_json(command: str, value: Mapping[str, Any]) -> str:
+    """Returns `value` with the version of the command's schema as sorted JSON."""
+    versioned = {**value, "schema": SCHEMA_VERSIONS[command]}
+    text = json.dumps(versioned, indent=2, sort_keys=True, ensure_ascii=False)
+    return _CONTROLS_OF_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -28,7 +28,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
             {"detail": f.detail, "ok": f.ok, "remedy": f.remedy, "subject": f.subject}
             for f in diagnosis.findings
         ]
-        print_json({"findings": findings, "ready": diagnosis.ready})
+        print_json("doctor", {"findings": findings, "ready": diagnosis.ready})
     else:
         width = max(len(finding.subject) for finding in diagnosis.findings)
         for finding in diagnosis.findings:

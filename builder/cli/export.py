@@ -146,7 +146,7 @@ def command(
     )
     result = api.export_model(request, progress=ConsoleProgress(quiet=as_json))
     if as_json:
-        print_json(_to_json(result))
+        print_json("export", _to_json(result))
     else:
         _print_result(result)
     if result.failure is not None:

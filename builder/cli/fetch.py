@@ -73,7 +73,7 @@ def command(
     fetched = [_describe(*one) for one in zip(trees, ("", *chosen), strict=True)]
     pytorch, *optional = fetched
     if as_json:
-        print_json({**pytorch, "features": {one["feature"]: one for one in optional}})
+        print_json("fetch", {**pytorch, "features": {one["feature"]: one for one in optional}})
         return
     columns = ("name", "version", "licence", "origin")
     rows = [[row[column] for column in columns] for one in fetched for row in one["sources"]]

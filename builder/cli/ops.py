@@ -71,7 +71,7 @@ def command(
         api.write_operators(output, op_list)
         echo(f"wrote {len(op_list.operators)} operators to {output}", err=True)
     if as_json:
-        print_json(_to_json(op_list))
+        print_json("ops", _to_json(op_list))
     elif output is None:
         _print_tables(op_list)
 

@@ -69,9 +69,9 @@ def command(
 
 
 def print_plans(plans: Sequence[BuildPlan], *, as_json: bool) -> None:
-    """Prints each plan as a table, or all as a list in JSON."""
+    """Prints each plan as a table, or all of them as JSON."""
     if as_json:
-        print_json([plan.to_json() for plan in plans])
+        print_json("plan", {"plans": [plan.to_json() for plan in plans]})
         return
     for plan in plans:
         _print_plan(plan)

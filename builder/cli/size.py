@@ -135,7 +135,7 @@ def _show_runtime(
             shown["against"] = asdict(other)
         if saved is not None:
             shown["what_if"] = {"bytes": saved, "operators": sorted(set(gone))}
-        print_json(shown)
+        print_json("size", shown)
     elif saved is not None:
         _print_what_if(measured.report, gone, saved)
     else:
@@ -157,7 +157,7 @@ def _show_slices(slices: XcframeworkManifest, against: Path | None, *, as_json: 
         print_slices(slices, other)
         return
     shown = {"xcframework": slices_json(slices)}
-    print_json(shown if other is None else shown | {"against": slices_json(other)})
+    print_json("size", shown if other is None else shown | {"against": slices_json(other)})
 
 
 def _show_aar(sizes: AarSizes, other: AarSizes | None, *, as_json: bool) -> None:
@@ -165,7 +165,7 @@ def _show_aar(sizes: AarSizes, other: AarSizes | None, *, as_json: bool) -> None
         print_aar_sizes(sizes, other)
         return
     shown = {"aar": aar_sizes_json(sizes)}
-    print_json(shown if other is None else shown | {"against": aar_sizes_json(other)})
+    print_json("size", shown if other is None else shown | {"against": aar_sizes_json(other)})
 
 
 def _print_all(

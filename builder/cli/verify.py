@@ -88,7 +88,7 @@ def command(
     )
     report = api.verify_model(request, progress=ConsoleProgress(quiet=as_json))
     if as_json:
-        print_json(_to_json(report))
+        print_json("verify", _to_json(report))
     else:
         _print_report(report)
     return int(ExitCode.OK if report.ok else ExitCode.VERIFICATION)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.json_schemas import check_output
+
 HERE = Path(__file__).parent
 ABI = f"linux-{os.uname().machine}"
 
@@ -21,6 +23,8 @@ def run_builder(*arguments, check=True, env=None, cwd=HERE):
     )
     if check:
         assert completed.returncode == 0, completed.stdout + completed.stderr
+    if "--json" in arguments and completed.stdout:
+        check_output(tuple(map(str, arguments)), completed.stdout)
     return completed
 
 

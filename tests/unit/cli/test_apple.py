@@ -152,7 +152,7 @@ def test_accelerators_are_asked_of_the_build_and_of_apples_plans_only(monkeypatc
     sdk = make_sdk(tmp_path / "iPhoneOS.sdk", "iphoneos")
     add_frameworks(sdk, *list_frameworks(Accelerator))
     given = ("--abi", "ios-arm64", "--abi", "linux-x86_64", "--apple-sdk", sdk, "--metal")
-    apple, linux = json.loads(run(build, MODEL, *given, "--dry-run", "--json").output)
+    apple, linux = json.loads(run(build, MODEL, *given, "--dry-run", "--json").output)["plans"]
     assert (apple["accelerators"], linux["accelerators"]) == (["metal"], [])
     assert run(plan, MODEL, *given).output.count("accelerators") == 1
 
@@ -276,7 +276,5 @@ def test_plans_are_for_the_deployment_target(monkeypatch):
     )
     arguments = ("--abi", "ios-arm64", "--min-ios", "16.1", "--dry-run", "--json")
     result = run(build, MODEL, *arguments)
-    (plan,) = (
-        json.loads(result.output) if result.output.startswith("[") else [json.loads(result.output)]
-    )
+    (plan,) = json.loads(result.output)["plans"]
     assert (plan["abi"], plan["min_os"]) == ("ios-arm64", 160100)

@@ -207,7 +207,7 @@ def test_a_dry_run_builds_nothing(asked, tmp_path):
     path.write_text("aten::relu\n")
     given = [str(path), "--abi", "linux-x86_64", "--dry-run", "--json"]
     result = CliRunner().invoke(command, given, catch_exceptions=False)
-    assert json.loads(result.output)[0]["operators"] == {"aten::relu": ["ops.txt"]}
+    assert json.loads(result.output)["plans"][0]["operators"] == {"aten::relu": ["ops.txt"]}
     assert asked == []
 
 

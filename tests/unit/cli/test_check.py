@@ -60,4 +60,5 @@ def test_json(run):
             {"kind": "operator", "name": "aten::sort"},
         ],
         "ok": False,
+        "schema": 1,
     }

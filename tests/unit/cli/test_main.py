@@ -239,7 +239,9 @@ def test_one_long_name_does_not_pad_every_row(capsys):
 
 
 def test_json_stays_json_whatever_names_hold(capsys):
-    print_json({HOSTILE: [HOSTILE + "\x00\u2028"]})
+    value = {"bytecode_versions": [], "custom_classes": [], "models": []}
+    value["operators"] = {HOSTILE: [HOSTILE + "\x00\u2028"]}
+    print_json("ops", value)
     said = capsys.readouterr().out
-    assert json.loads(said) == {HOSTILE: [HOSTILE + "\x00\u2028"]}
+    assert json.loads(said) == value | {"schema": 1}
     assert said.isascii()

@@ -34,7 +34,7 @@ def plan(*arguments: object) -> dict:
     given = [*map(str, arguments), "--abi", "linux-x86_64", "--json"]
     result = CliRunner().invoke(command, given, catch_exceptions=False)
     assert result.exit_code == 0
-    return json.loads(result.output)[0]
+    return json.loads(result.output)["plans"][0]
 
 
 def test_the_union_of_what_is_given(op_list):

@@ -99,9 +99,9 @@ def test_differences(runtime):
 
 def test_json_is_the_whole_report(runtime):
     now, before = runtime("a", NOW), runtime("b", BEFORE)
-    assert json.loads(run(now, "--json").output) == {"runtime": plain(NOW)}
+    assert json.loads(run(now, "--json").output) == {"runtime": plain(NOW), "schema": 1}
     both = json.loads(run(now, "--against", before, "--json").output)
-    assert both == {"runtime": plain(NOW), "against": plain(BEFORE)}
+    assert both == {"runtime": plain(NOW), "against": plain(BEFORE), "schema": 1}
 
 
 def test_operators_are_sorted_by_what_would_go(runtime):
