@@ -68,7 +68,7 @@ class Builder:
         self.environment = {**os.environ, **chosen, "TMPDIR": str(self.temporary)}
         os.environ.update(chosen)
         command = (sys.executable, "-m", "builder.cli.main", "plan", *models, "--json")
-        plan = json.loads(subprocess.check_output(command, env=self.environment))[0]
+        (plan,) = json.loads(subprocess.check_output(command, env=self.environment))["plans"]
         from builder.system.places import cache_folder
 
         self.root = cache_folder() / "native" / plan["objects_key"]

@@ -1,5 +1,6 @@
 """One real runtime, built once for all native tests, from real models."""
 
+import json
 import os
 import subprocess
 import sys
@@ -26,6 +27,12 @@ def run_builder(*arguments, check=True, env=None, cwd=HERE):
     if "--json" in arguments and completed.stdout:
         check_output(tuple(map(str, arguments)), completed.stdout)
     return completed
+
+
+def read_plan(*arguments):
+    """Returns the one plan that `builder plan` prints."""
+    (plan,) = json.loads(run_builder("plan", *arguments, "--json").stdout)["plans"]
+    return plan
 
 
 def drop_operators(root, path, *operators):

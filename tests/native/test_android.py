@@ -17,7 +17,7 @@ from builder.platforms.android.ndk import locate_ndk
 from builder.system.places import cache_folder
 from builder.system.process import Runner
 
-from .conftest import HERE, run_builder
+from .conftest import HERE, read_plan, run_builder
 
 pytestmark = [pytest.mark.ndk, pytest.mark.jdk, pytest.mark.torch]
 
@@ -96,8 +96,7 @@ def read_build_id(archive, name, folder):
 
 
 def test_no_unit_names_a_facet_that_small_libcxx_leaves_out(packed, models):
-    said = run_builder("plan", models["mobilenet_v2"], "--abi", ABIS[0], "--json")
-    (plan,) = json.loads(said.stdout)
+    plan = read_plan(models["mobilenet_v2"], "--abi", ABIS[0])
     (folder,) = (cache_folder() / "native").glob(f"*/plans/{plan['key']}")
     units = [str(path) for path in (folder.parent.parent / "objects").rglob("*.o")]
     nm = locate_ndk(Runner.inherit()).compilers / "bin/llvm-nm"

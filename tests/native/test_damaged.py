@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ABI, run_builder
+from .conftest import ABI, read_plan, run_builder
 
 pytestmark = [pytest.mark.torch, pytest.mark.host]
 
@@ -31,7 +31,7 @@ def moved(built, tmp_path_factory):
     from builder.sources.tree import tree_folder
     from builder.system.places import cache_folder
 
-    (plan,) = json.loads(run_builder("plan", *built.wanted, "--abi", ABI, "--json").stdout)
+    plan = read_plan(*built.wanted, "--abi", ABI)
     cache, place = cache_folder(), tmp_path_factory.mktemp("moved") / "new cache"
     tree = tree_folder(load_source_lock().select(), cache)
     native = cache / "native" / plan["objects_key"]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .conftest import run_builder
+from .conftest import read_plan, run_builder
 
 pytestmark = [pytest.mark.torch, pytest.mark.host]
 
@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.host]
 def test_the_runtime_has_the_dtypes_of_its_models(built):
     manifest = json.loads((built.root / "manifest.json").read_text())
     assert manifest["dtypes"] == ["uint8", "int32", "int64", "float32", "float64", "bool"]
-    (plan,) = json.loads(run_builder("plan", built.models["scaling"], "--json").stdout)
+    plan = read_plan(built.models["scaling"])
     assert plan["dtypes"] == manifest["dtypes"]
     assert "scaling.ptl has float32" in plan["dtypes_reason"]
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .conftest import ABI, run_builder
+from .conftest import ABI, read_plan, run_builder
 
 pytestmark = [pytest.mark.torch, pytest.mark.host]
 SHAPES = {"detector": ("1,4,16,16", "9,4", "9"), "spectrum": ("2,128",)}
@@ -15,7 +15,7 @@ def test_optional_sources_come_when_operators_need_them_and_give_pytorchs_number
     for name, model in models.items():
         shapes = [argument for shape in SHAPES[name] for argument in ("--shape", shape)]
         run_builder("export", f"models:{name}", "--script", *shapes, "-o", model)
-    (plan,) = json.loads(run_builder("plan", *models.values(), "--abi", ABI, "--json").stdout)
+    plan = read_plan(*models.values(), "--abi", ABI)
     assert sorted(plan["features"]) == ["pocketfft", "torchvision"]
     run_builder("build", *models.values(), "--abi", ABI, "-o", tmp_path / "out")
     for name, outputs in (("detector", 6), ("spectrum", 8)):

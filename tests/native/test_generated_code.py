@@ -4,7 +4,6 @@ Compiling each of 9,000 groups would take hours. What a slice can lack is a head
 for the names that a group mentions in the headers that it would include.
 """
 
-import json
 import re
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from builder.native.generated import FOLDER, read_generated
 from builder.system.places import cache_folder
 
-from .conftest import run_builder
+from .conftest import read_plan
 
 pytestmark = [pytest.mark.host, pytest.mark.torch]
 DECLARED_ELSEWHERE = {"at::native::resize_output"}
@@ -21,7 +20,7 @@ OPERATOR = re.compile(r"at::(_ops|native|\w*cpu|composite\w+)::(\w+)")
 
 
 def test_every_group_has_the_headers_of_what_it_mentions(built):
-    (plan,) = json.loads(run_builder("plan", *built.wanted, "--json").stdout)
+    plan = read_plan(*built.wanted)
     key = plan["objects_key"]
     configured = cache_folder() / "native" / key / "configured"
     code = read_generated(configured)

@@ -1,6 +1,5 @@
 """Kill a build anywhere: nothing of it lives on, and the next ends with the bytes of another."""
 
-import json
 import os
 import shutil
 import signal
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ABI, HERE, run_builder
+from .conftest import ABI, HERE, read_plan, run_builder
 
 pytestmark = [pytest.mark.torch, pytest.mark.host]
 
@@ -28,7 +27,7 @@ def wanted(built):
 
 @pytest.fixture
 def objects(built, wanted):
-    (plan,) = json.loads(run_builder("plan", *wanted, "--abi", ABI, "--json").stdout)
+    plan = read_plan(*wanted, "--abi", ABI)
     from builder.system.places import cache_folder
 
     return cache_folder() / "native" / plan["objects_key"], plan["key"]

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from .conftest import ABI, run_builder
+from .conftest import ABI, read_plan, run_builder
 
 pytestmark = [pytest.mark.torch, pytest.mark.host]
 
 
 def test_a_quantised_model_gives_pytorchs_numbers_on_its_runtime(built_quantised):
     model, out = built_quantised.model, built_quantised.out
-    (plan,) = json.loads(run_builder("plan", model, "--abi", ABI, "--json").stdout)
+    plan = read_plan(model, "--abi", ABI)
     assert plan["static_dispatch"] == ["CPU", "QuantizedCPU"]
     said = run_builder("verify", model, "--runtime", out, "--json")
     (output,) = json.loads(said.stdout)["outputs"]
