@@ -2,7 +2,8 @@
 
     PYTHON tools/torches.py --ask NAME [--keep FOLDER]   asks the torch of PYTHON, writes
                                                          tools/torching/results/NAME.json
-    PYTHON tools/torches.py [--table docs/export.md]     prints the table of all results, or
+    PYTHON tools/torches.py [--table docs/reference/torches.md]
+                                                         prints the table of all results, or
                                                          writes it into the document
 
 PYTHON needs builder's own requirements beside torch and torchvision. --keep leaves the files there.

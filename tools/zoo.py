@@ -2,7 +2,7 @@
 
     .venv/bin/python tools/zoo.py --work FOLDER [NAME...]           write ops_lists/, show changes
     .venv/bin/python tools/zoo.py --work FOLDER --check [NAME...]   show them only; 1 if any
-    .venv/bin/python tools/zoo.py --work FOLDER --run [--table docs/zoo.md] [NAME...]
+    .venv/bin/python tools/zoo.py --work FOLDER --run [--table docs/reference/zoo.md] [NAME...]
 
 The first two need torch 1.13.1 and torchvision 0.14.1, as the lists name them. --run takes the
 models that the first left in FOLDER, and the lists as `builder build --ops-list` finds them.

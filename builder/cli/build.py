@@ -98,9 +98,9 @@ def command(
 ) -> None:
     """Builds a runtime with only the operators that the models need.
 
-    MODEL is a lite file (.ptl), a TorchScript file (.pt), or an operator list (.yaml, .txt). The
-    sources are fetched when they are not there. Killed at any point, the next run continues.
-    Above a budget the exit code is 8; the runtime is written all the same.
+    MODEL is a lite file (.ptl) or an operator list (.yaml, .txt). The sources are fetched when they
+    are not there. Killed at any point, the next run continues. Above a budget the exit code is 8;
+    the runtime is written all the same.
 
     \b
     Examples:

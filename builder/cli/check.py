@@ -59,9 +59,9 @@ def command(
 
     Without MODEL: holds each library of an AAR (or one library) against the rules for Android:
     16 KB pages, needed libraries, exported and undefined symbols, hardening, no paths of the
-    machine that built it. The AAR can be anybody's. docs/android.md has the rules. For each static
-    library of an xcframework: platform, processor and deployment target of every object, exported
-    and undefined symbols, registrations, no paths. docs/apple.md has those.
+    machine that built it. The AAR can be anybody's. For each static library of an xcframework:
+    platform, CPU and deployment target of every object, exported and undefined symbols,
+    registrations, no paths. docs/how-to/check-packages.md says where the rules are described.
 
     Exit code 8 when something stands against it.
 

@@ -13,7 +13,7 @@ from builder.errors import ToolchainError
 from builder.export.requests import Backend, Optimisation
 
 OPTIMISING_TORCHES = "python3-torch of Debian 12 (1.13.1) and 13 (2.6.0), and the 2.6.0 wheel"
-"""Known to have XNNPACK (docs/export.md); the first is the one the tests run with."""
+"""Known to have XNNPACK (docs/reference/torches.md); the first is the one the tests run with."""
 
 _APT = "or on Debian 12 and 13: apt install python3-torch python3-torchvision"
 INSTALL = f"pip install 'torchlite-builder[export]', {_APT}"

@@ -2,7 +2,7 @@
 
 Why this is sound: the link refuses undefined symbols in live sections, so a runtime that links has
 every function it can call by name. What is reached otherwise (static initialisers, names looked up
-at run time) is in the selection's roots. See docs in README, "How it works".
+at run time) is in the selection's roots. See docs/explanation/how-it-works.md.
 """
 
 from __future__ import annotations

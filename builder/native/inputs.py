@@ -58,5 +58,5 @@ def parse_inputs(output: str) -> Iterator[str]:
         elif line.endswith("deps not found"):
             raise NativeBuildError(
                 f"ninja does not know what this was compiled from: {line}",
-                hint="delete the objects in the cache (see README), and build again",
+                hint="delete the objects in the cache (docs/reference/cache.md), and build again",
             )

@@ -1,4 +1,4 @@
-"""Which backends static dispatch chooses between; see docs/soundness.md."""
+"""Which backends static dispatch chooses between; see docs/explanation/soundness.md."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """An SDK of open parts: headers and symbol lists that others publish, and shims of our own.
 
 It compiles and links C and C++ for iOS and its simulator on arm64, and nothing that needs
-Objective-C or a framework. Nothing in it is of Apple's SDK. See docs/apple.md.
+Objective-C or a framework. Nothing in it is of Apple's SDK. See docs/explanation/apple-linking.md.
 """
 
 from __future__ import annotations
