@@ -1,6 +1,7 @@
 """Runs upstream's mobile test models, each on a runtime of its own; needs torch and a toolchain.
 
-    .venv/bin/python tools/conformance.py --work FOLDER [MODULE...] [--table docs/reference/conformance.md]
+    .venv/bin/python tools/conformance.py --work FOLDER [MODULE...] \
+        [--table docs/reference/conformance.md]
 
 Models, runtimes and one JSON per module stay in FOLDER, so that modules can be tried one by one.
 --table writes those that are there into the document, between its two marks.

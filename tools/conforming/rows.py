@@ -1,4 +1,4 @@
-"""What came of each module, as JSON between runs and as the table of docs/reference/conformance.md."""
+"""What came of each module, as JSON between runs and as a table (docs/reference/conformance.md)."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def test_what_no_model_uses_is_said():
 
 
 def test_the_tree_has_kernels_for_what_metals_own_kernels_call():
-    """`view` and others on tensors of Metal's: read with nm of its objects, see docs/how-to/metal.md."""
+    """`view` and others on tensors of Metal's: read by nm; see docs/how-to/metal.md."""
     tree = api.find_sources()
     if tree is None:
         pytest.skip("the sources are not fetched")
