@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from make_reference import REFERENCE, list_fields, read_schema
 
 from builder.cli.console import SCHEMA_VERSIONS
 from builder.errors import ExitCode
+from make_reference import REFERENCE, list_fields, read_schema
 
 PRINT_ALL = """
 import json, make_reference
