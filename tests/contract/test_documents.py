@@ -39,6 +39,7 @@ from builder.core.dtypes import DtypeSet
 from builder.core.manifest import parse_manifest
 from builder.core.operators import Operator
 from builder.system.machine import host_abi
+from builder.toolchains.ndk import NAMED_BY, SDKS
 
 README_LIMIT = 8000
 CHECKED = {
@@ -411,3 +412,12 @@ def test_swift_parses(block, tmp_path):
 def test_the_pod_is_the_one_that_a_build_writes():
     (text,) = {block.text for block in read_blocks("ruby")}
     assert re.search(r"pod '([\w-]+)'", text)[1] == POD
+
+
+def test_every_variable_that_builder_reads_is_described():
+    text = "".join(path.read_text() for path in (ROOT / "builder").rglob("*.py"))
+    read = set(re.findall(r'(?:environ(?:ment)?\.get\(|envvar=)"([A-Z_]+)"', text))
+    assert {"BUILDER_CACHE", "BUILDER_LAUNCHER", "CC", "JAVA_HOME"} <= read
+    page = (ROOT / "docs/reference/environment.md").read_text()
+    described = {*read, *NAMED_BY, *SDKS} - {"HOME", "PATH"}
+    assert [name for name in sorted(described) if f"`{name}`" not in page] == []
