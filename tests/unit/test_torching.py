@@ -42,7 +42,7 @@ def test_each_torch_is_a_column_and_what_it_lacks_is_told_once() -> None:
 
 def test_the_table_in_the_document_is_that_of_the_results() -> None:
     results = load_results(ROOT / "tools" / "torching" / "results")
-    document = (ROOT / "docs" / "export.md").read_text()
+    document = (ROOT / "docs/reference/torches.md").read_text()
     table = render_table(results, [probe.what for probe in load_probes()])
     assert replace_table(document, table) == document
     assert replace_table(f"a\n{BEGIN}old{END}b\n", "new\n") == f"a\n{BEGIN}\nnew\n\n{END}b\n"
