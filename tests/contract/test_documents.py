@@ -401,8 +401,8 @@ def test_swift_names_what_is_there():
 @pytest.mark.parametrize("block", read_blocks("swift"), ids=in_words)
 def test_swift_parses(block, tmp_path):
     """Types of an app are not there, so this parses and does not resolve names."""
-    text = block.text if "import" in block.text else f"let package = ({block.text.rstrip()})\n"
-    (tmp_path / "sample.swift").write_text(text.replace("],\n)", "])"))
+    text = block.text if "import" in block.text else f"_ = Package({block.text.rstrip()})\n"
+    (tmp_path / "sample.swift").write_text(text)
     prefix = shlex.split(os.environ.get("BUILDER_SWIFT", ""))
     command = [*prefix, "swiftc", "-frontend", "-parse", str(tmp_path / "sample.swift")]
     ran = subprocess.run(command, capture_output=True, text=True)
