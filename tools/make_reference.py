@@ -54,10 +54,10 @@ LICENCES_INTRODUCTION = """\
 This page is for people who review licences before they ship a runtime.
 
 builder contains none of this code; `builder fetch` brings it, from the archive or from git at the
-commit. The licence texts are in every package that builder writes: in `share/licenses/` of a Linux
-runtime, and in `torchlite/licenses/` of an AAR or an xcframework. The software bill of materials of
-a package says which of these sources are in it. Vendored headers that carry their licence in the
-file are not listed."""
+commit. The licence texts, and that of builder itself, are in every package that builder writes: in
+`share/licenses/` of a Linux runtime, and in `torchlite/licenses/` of an AAR or an xcframework. The
+software bill of materials of a package says which of these sources are in it. Vendored headers that
+carry their licence in the file are not listed."""
 WIDE = 10_000
 """Columns, so that click wraps no line of a help text."""
 

@@ -95,6 +95,7 @@ NOT_COMPARED = {
     "for iOS",
 }
 FOREIGN_OPTIONS = {
+    "--bombs",  # tests.fuzz
     "--emit-relocs",  # lld
     "--operators",  # torchlite-run, and builder size
     "--system-site-packages",  # venv
@@ -236,6 +237,10 @@ def check_python(arguments: list[str]) -> None:
         assert [path for path in arguments[2:] if not (ROOT / path).exists()] == []
         return
     script, *options = arguments
+    if script == "-m":
+        module, *options = options
+        path = ROOT / module.replace(".", "/")
+        script = str(path / "__main__.py" if path.is_dir() else path.with_suffix(".py"))
     text = (ROOT / script).read_text()
     assert [o for o in options if o.startswith("--") and f'"{o}"' not in text] == []
     assert [o for o in options if o.startswith("docs/") and not (ROOT / o).is_file()] == []
@@ -263,6 +268,13 @@ def test_options_in_the_text_exist():
     for page in PAGES:
         for span in re.findall(r"`([^`\n]+)`", read_prose(page)):
             words = span.replace("\\|", "|").split()
+            if (
+                words[0].lower().endswith("python")
+                and len(words) > 1
+                and words[1:3] != ["-m", "builder"]
+            ):
+                check_python(words[1:])
+                continue
             command = words[1] if words[0] == "builder" and len(words) > 1 else ""
             allowed = known.get(command, every)
             options = [re.split(r"[=,]", w)[0] for w in words if re.match(r"--[a-z]", w)]
