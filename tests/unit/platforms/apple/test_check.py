@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from machos import INITIALISERS, SIMULATOR, STRINGS, TEXT, X86_64, make_archive, make_object
@@ -208,3 +209,10 @@ def test_the_policies_are_complete():
     assert [rule.name for rule in policies.rules] == list(APPLE_CHECKS)
     with pytest.raises((KeyError, ValueError)):
         parse_apple_policies("rules = []\n")
+
+
+def test_every_rule_is_documented():
+    text = (Path(__file__).parents[3] / "docs/reference/apple-package.md").read_text()
+    assert [
+        rule.name for rule in load_apple_policies().rules if f"| `{rule.name}` |" not in text
+    ] == []
