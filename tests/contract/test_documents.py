@@ -33,13 +33,13 @@ from documents import (
 from verify.fakes import make_runtime
 
 from builder.cli.main import COMMANDS, cli
-from builder.core.android import ARTIFACT, GROUP
-from builder.core.apple import POD
 from builder.core.dtypes import DtypeSet
 from builder.core.manifest import parse_manifest
 from builder.core.operators import Operator
+from builder.platforms.android.ndk import NAMED_BY, SDKS
+from builder.platforms.android.package import ARTIFACT, GROUP
+from builder.platforms.apple.package import POD
 from builder.system.machine import host_abi
-from builder.toolchains.ndk import NAMED_BY, SDKS
 
 README_LIMIT = 8000
 CHECKED = {

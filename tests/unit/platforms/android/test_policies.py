@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from builder.core.targets import TARGETS
-from builder.verify.policies import load_policies, parse_policies
-from builder.verify.rules import CHECKS
+from builder.platforms.android.policies import load_policies, parse_policies
+from builder.platforms.android.rules import CHECKS
 
-TEXT = resources.files("builder.verify").joinpath("policies.toml").read_text()
+TEXT = resources.files("builder.platforms.android").joinpath("policies.toml").read_text()
 
 
 def test_every_rule_has_a_check_and_every_check_a_rule():
@@ -18,7 +18,7 @@ def test_every_rule_has_a_check_and_every_check_a_rule():
 
 
 def test_every_rule_is_documented():
-    text = (Path(__file__).parents[3] / "docs/reference/android-package.md").read_text()
+    text = (Path(__file__).parents[4] / "docs/reference/android-package.md").read_text()
     assert all(f"| `{rule.name}` |" in text for rule in load_policies().rules)
 
 

@@ -212,7 +212,7 @@ def test_the_policies_are_complete():
 
 
 def test_every_rule_is_documented():
-    text = (Path(__file__).parents[3] / "docs/reference/apple-package.md").read_text()
+    text = (Path(__file__).parents[4] / "docs/reference/apple-package.md").read_text()
     assert [
         rule.name for rule in load_apple_policies().rules if f"| `{rule.name}` |" not in text
     ] == []
