@@ -19,6 +19,7 @@ from builder.core.plan import Interface
 from builder.core.targets import Platform
 from builder.errors import ModelError, NativeBuildError, SourceError
 from builder.native.building import link_runtime
+from builder.native.index import find_index_files
 from builder.native.job import LinkedRuntime, NativeBuild
 from builder.native.layout import Layout
 from builder.native.preparing import prepare
@@ -137,18 +138,11 @@ def _native_build(
         toolchain=toolchain,
         layout=layout,
         runtime=data_folder("cmake") / "runtime",
-        index_files=_find_indexes(plan),
+        index_files=find_index_files(data_folder("third_party"), plan.source_version, plan.target),
         runner=runner,
         progress=progress,
         jobs=jobs,
     )
-
-
-def _find_indexes(plan: BuildPlan) -> tuple[Path, ...]:
-    stem = data_folder("third_party") / f"symbols-{plan.source_version}"
-    family = Platform.IOS if plan.target.is_apple else plan.target.platform
-    own = Path(f"{stem}-{family}.txt")
-    return (Path(f"{stem}.txt"), *((own,) if own.is_file() else ()))
 
 
 def _locate_headers(plan: BuildPlan) -> tuple[Path, ...]:

@@ -7,17 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.api.key_files import digest_deciding_files
 from builder.api.models import read_wanted
 from builder.api.toolchains import locate_toolchain
 from builder.core.dtypes import DtypeChoice
 from builder.core.features import choose_features
 from builder.core.plan import BuildPlan, Flavour, Interface
 from builder.native.configure import OPTIONS
+from builder.native.index import find_index_files
 from builder.selection.dispatch import choose_static_dispatch
 from builder.selection.rules import load_rules
 from builder.sources.trees import load_source_lock
-from builder.system.files import digest_files
-from builder.system.places import data_folder, package_folder
+from builder.system.places import data_folder
 from builder.toolchains.launchers import refuse_unknown
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def plan_build(
         toolchain=toolchain.fingerprint,
         link_flags=toolchain.link_flags,
         configuration=tuple(f"{name}={value}" for name, value in sorted(OPTIONS.items())),
-        native_digest=_digest_native_files(),
+        native_digest=digest_deciding_files(
+            target, find_index_files(data_folder("third_party"), lock.version, target)
+        ),
         dtypes=choice.dtypes,
         dtypes_reason=choice.reason,
         interface=interface or Interface.C,
@@ -90,11 +93,3 @@ def plan_builds(request: BuildRequest, targets: Sequence[Target]) -> list[BuildP
         )
         for target in targets
     ]
-
-
-def _digest_native_files() -> str:
-    return digest_files(
-        *(data_folder("cmake"), data_folder("third_party")),
-        *(package_folder("native"), package_folder("selection")),
-        suffixes=(".cpp", ".h", ".cmake", ".py", ".toml", ".txt"),
-    )

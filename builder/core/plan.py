@@ -61,7 +61,7 @@ class BuildPlan:
     configuration: tuple[str, ...]
     """Upstream's CMake options, `NAME=VALUE`, sorted."""
     native_digest: str
-    """Digest of builder's own native files, rules and flags."""
+    """Digest of those of builder's own files that decide bytes (builder/api/key_files.py)."""
     dtypes: DtypeSet = EVERYTHING
     """What kernels are compiled for."""
     dtypes_reason: str = "as asked"

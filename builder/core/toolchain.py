@@ -198,4 +198,5 @@ class Toolchain:
             self.cmake.version,
             *(() if self.bitcode is Bitcode.INSIDE else (f"bitcode {self.bitcode}",)),
             *(flag.replace(sdk, "SDK") if sdk else flag for flag in self.system_flags),
+            *self.packed_relocations,
         )

@@ -30,7 +30,7 @@ def plan(monkeypatch):
     """Prints the plan; what changes with builder itself and with the machine stands still."""
     lock = SourceLock(version="2.6.0", pins=(), patches=())
     monkeypatch.setattr(planning, "load_source_lock", lambda: lock)
-    monkeypatch.setattr(planning, "_digest_native_files", lambda: "0" * 64)
+    monkeypatch.setattr(planning, "digest_deciding_files", lambda *_: "0" * 64)
 
     def run(*arguments: object, command=plan_command, tools: str = "/usr/bin") -> str:
         monkeypatch.setattr(planning, "locate_toolchain", lambda target, **_: make_toolchain(tools))

@@ -190,7 +190,7 @@ def test_a_missing_argument_is_named(run, capsys):
 def test_a_model_that_is_not_there_is_3(run, capsys, monkeypatch, name, tmp_path):
     for module in (api, planning, libraries):
         monkeypatch.setattr(module, "locate_toolchain", lambda target, **_: make_toolchain())
-    monkeypatch.setattr(planning, "_digest_native_files", lambda: "0")
+    monkeypatch.setattr(planning, "digest_deciding_files", lambda *_: "0")
     assert run(name, str(tmp_path / "no such model.ptl"), "--abi", "linux-x86_64") == 3
     assert "no such model.ptl" in capsys.readouterr().err
 

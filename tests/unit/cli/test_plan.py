@@ -17,7 +17,7 @@ def _toolchain(monkeypatch):
     monkeypatch.setattr(
         planning, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
     )
-    monkeypatch.setattr(planning, "_digest_native_files", lambda: "0" * 64)
+    monkeypatch.setattr(planning, "digest_deciding_files", lambda *_: "0" * 64)
 
 
 @pytest.fixture

@@ -1,0 +1,144 @@
+"""The plan's key covers the files that decide bytes, each of them, and no others."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from pathlib import Path
+
+import pytest
+
+import builder
+from builder.api import key_files
+from builder.api.key_files import (
+    DECIDING,
+    DECIDING_FOR,
+    NOT_DECIDING,
+    digest_deciding_files,
+    strip_comments,
+)
+from builder.core.targets import Platform, parse_target
+from builder.native.index import find_index_files
+
+PACKAGE = Path(builder.__file__).parent
+LINUX, ANDROID = map(parse_target, ("linux-x86_64", "arm64-v8a"))
+LISTED = sorted({*DECIDING, *(name for names in DECIDING_FOR.values() for name in names)})
+MODULES = [name for name in LISTED if name.endswith(".py")]
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A copy of all that is digested, which a test may change."""
+    shutil.copytree(PACKAGE, tmp_path / "builder", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("cmake", "third_party"):
+        shutil.copytree(PACKAGE.parent / name, tmp_path / name)
+    monkeypatch.setattr(key_files, "package_folder", lambda name: tmp_path / "builder" / name)
+    monkeypatch.setattr(key_files, "data_folder", lambda name: tmp_path / name)
+    return tmp_path
+
+
+def digest(tree, target=LINUX):
+    return digest_deciding_files(target, find_index_files(tree / "third_party", "2.6.0", target))
+
+
+def test_each_deciding_file_changes_the_digest(tree):
+    target_of = dict.fromkeys(DECIDING, LINUX)
+    for platform, names in DECIDING_FOR.items():
+        abi = {"linux": "linux-x86_64", "android": "arm64-v8a"}.get(platform, "ios-arm64")
+        target_of |= dict.fromkeys(names, parse_target(abi))
+    native = [path for path in (tree / "cmake").rglob("*") if "package" not in path.parts]
+    files = {tree / "builder" / name: target for name, target in target_of.items()}
+    files |= {path: LINUX for path in native if path.is_file()}
+    files |= {tree / "third_party/symbols-2.6.0.txt": LINUX}
+    files |= {tree / "third_party/symbols-2.6.0-android.txt": ANDROID}
+    before = {target: digest(tree, target) for target in set(files.values())}
+    for path, target in files.items():
+        content = path.read_bytes()
+        path.write_bytes(content + b"\nchanged = 1\n")
+        assert digest(tree, target) != before[target], path
+        path.write_bytes(content)
+    assert {target: digest(tree, target) for target in before} == before
+
+
+def test_what_decides_nothing_changes_nothing(tree):
+    before = digest(tree)
+    for path in (tree / "builder").rglob("*"):
+        name = path.relative_to(tree / "builder").as_posix()
+        if path.is_file() and name not in LISTED:
+            path.write_bytes(b"changed")
+    for name in (*DECIDING_FOR[Platform.ANDROID], *DECIDING_FOR[Platform.IOS]):
+        (tree / "builder" / name).write_text("changed = 1\n")
+    for name in ("symbols-2.6.0-android.txt", "symbols-2.6.0-ios.txt", "operators-2.6.0.txt"):
+        (tree / "third_party" / name).write_text("changed")
+    (tree / "cmake/package/TorchLiteConfig.cmake").write_text("changed")
+    assert digest(tree) == before
+
+
+def test_a_comment_in_a_deciding_module_changes_nothing(tree):
+    before = digest(tree)
+    for name in MODULES:
+        path = tree / "builder" / name
+        path.write_text(f'# why\n\n{path.read_text()}\n\n# why\n"""Other words."""\n')
+    assert digest(tree) == before
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_without_comments_a_module_is_the_same_program(name):
+    text = (PACKAGE / name).read_text()
+    assert dump(strip_comments(text)) == dump(text)
+
+
+def dump(text):
+    """Returns the syntax tree without strings that are statements."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if hasattr(node, "body") and isinstance(node.body, list):
+            node.body = [one for one in node.body if not is_docstring(one)]
+    return ast.dump(tree)
+
+
+def is_docstring(node):
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "stripped"),
+    [
+        ('"""Words."""\n\nx = 1  # why\n', "x = 1"),
+        ('def f():\n    """Words\n    and more."""\n    return "#"\n', 'def f():\n    return "#"'),
+        ('x = """kept"""\n"""Words."""\n', 'x = """kept"""'),
+        ('f("a")\n"b"\n', 'f("a")'),
+        ('x = """a\n\n  b  \n"""\n\n', 'x = """a\n\n  b  \n"""'),
+    ],
+)
+def test_comments_and_docstrings_go(source, stripped):
+    assert strip_comments(source) == stripped
+
+
+def test_what_deciding_modules_import_is_listed():
+    known = {*LISTED, *NOT_DECIDING}
+    unknown = {
+        (name, imported)
+        for name in MODULES
+        for imported in list_imports(PACKAGE / name)
+        if imported not in known and imported.split("/")[0] not in known
+    }
+    assert unknown == set()
+    used = {found for name in MODULES for found in list_imports(PACKAGE / name)}
+    assert {name for name in NOT_DECIDING if name.endswith(".py")} <= used
+
+
+def list_imports(path):
+    """Yields the modules of builder that a module imports at run time, as paths below `builder`."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("builder"):
+            for alias in node.names:
+                for dotted in (f"{node.module}.{alias.name}", node.module):
+                    file = dotted.removeprefix("builder.").replace(".", "/") + ".py"
+                    if (PACKAGE / file).is_file():
+                        yield file
+                        break
