@@ -37,8 +37,8 @@ from builder.core.toolchain import Toolchain
 from builder.native.interfaces import LIBRARIES
 from builder.oplists import render_op_list
 from builder.sources.trees import locate_sources
+from builder.system.folders import data_folder
 from builder.system.machine import host_abi
-from builder.system.places import data_folder
 from tables import format_ratio, keep_row, print_table, time_models
 
 SCRIPT_OPTIONS = (

@@ -69,7 +69,7 @@ class Builder:
         os.environ.update(chosen)
         command = (sys.executable, "-m", "builder.cli.main", "plan", *models, "--json")
         (plan,) = json.loads(subprocess.check_output(command, env=self.environment))["plans"]
-        from builder.system.places import cache_folder
+        from builder.system.folders import cache_folder
 
         self.root = cache_folder() / "native" / plan["objects_key"]
         self.times: dict[str, float] = {}

@@ -13,29 +13,29 @@ if TYPE_CHECKING:
     from builder.api.builds import BuildReport as BuildReport
     from builder.api.builds import build as build
     from builder.api.builds import refuse_outputs as refuse_outputs
-    from builder.api.checking import check_model as check_model
-    from builder.api.exporting import export_model as export_model
-    from builder.api.exporting import refuse_model as refuse_model
+    from builder.api.checks import check_model as check_model
+    from builder.api.exports import export_model as export_model
+    from builder.api.exports import refuse_model as refuse_model
     from builder.api.models import list_operators as list_operators
     from builder.api.models import read_models as read_models
     from builder.api.models import refuse_list as refuse_list
     from builder.api.models import write_operators as write_operators
-    from builder.api.planning import plan_build as plan_build
-    from builder.api.planning import plan_builds as plan_builds
-    from builder.api.sizing import MeasuredRuntime as MeasuredRuntime
-    from builder.api.sizing import measure_aar as measure_aar
-    from builder.api.sizing import measure_runtime as measure_runtime
-    from builder.api.sizing import price_set as price_set
-    from builder.api.sizing import refuse_aar_excess as refuse_aar_excess
-    from builder.api.sizing import refuse_excess as refuse_excess
-    from builder.api.sizing import refuse_page as refuse_page
-    from builder.api.sizing import render_size_page as render_size_page
+    from builder.api.plans import plan_build as plan_build
+    from builder.api.plans import plan_builds as plan_builds
+    from builder.api.sizes import MeasuredRuntime as MeasuredRuntime
+    from builder.api.sizes import measure_aar as measure_aar
+    from builder.api.sizes import measure_runtime as measure_runtime
+    from builder.api.sizes import price_set as price_set
+    from builder.api.sizes import refuse_aar_excess as refuse_aar_excess
+    from builder.api.sizes import refuse_excess as refuse_excess
+    from builder.api.sizes import refuse_page as refuse_page
+    from builder.api.sizes import render_size_page as render_size_page
     from builder.api.toolchains import diagnose as diagnose
     from builder.api.toolchains import locate_target as locate_target
     from builder.api.toolchains import locate_targets as locate_targets
     from builder.api.toolchains import locate_toolchain as locate_toolchain
-    from builder.api.verifying import time_model as time_model
-    from builder.api.verifying import verify_model as verify_model
+    from builder.api.verification import time_model as time_model
+    from builder.api.verification import verify_model as verify_model
     from builder.core.plan import BuildRequest as BuildRequest
     from builder.platforms.android.build import AarResult as AarResult
     from builder.platforms.android.check import check_libraries as check_libraries
@@ -60,8 +60,8 @@ _MODULES = {
         "build",
         "refuse_outputs",
     ),
-    "builder.api.checking": ("check_model",),
-    "builder.api.exporting": (
+    "builder.api.checks": ("check_model",),
+    "builder.api.exports": (
         "export_model",
         "refuse_model",
     ),
@@ -71,11 +71,11 @@ _MODULES = {
         "refuse_list",
         "write_operators",
     ),
-    "builder.api.planning": (
+    "builder.api.plans": (
         "plan_build",
         "plan_builds",
     ),
-    "builder.api.sizing": (
+    "builder.api.sizes": (
         "MeasuredRuntime",
         "measure_aar",
         "measure_runtime",
@@ -91,7 +91,7 @@ _MODULES = {
         "locate_targets",
         "locate_toolchain",
     ),
-    "builder.api.verifying": (
+    "builder.api.verification": (
         "time_model",
         "verify_model",
     ),

@@ -10,12 +10,12 @@ from builder.api.operators import (
     list_hand_written,
     read_build_catalogue,
 )
-from builder.api.planning import plan_build
+from builder.api.plans import plan_build
 from builder.api.toolchains import locate_toolchain
 from builder.core.toolchain import ToolchainOptions
-from builder.native.indexing import make_index
 from builder.native.job import NativeBuild
-from builder.native.preparing import prepare
+from builder.native.make_index import make_index
+from builder.native.prepare import prepare
 from builder.selection.catalogue import read_namespaces
 from builder.selection.rules import load_rules
 from builder.sources.trees import load_source_lock

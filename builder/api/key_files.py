@@ -16,7 +16,7 @@ from pathlib import Path
 
 from builder.core.targets import Platform, Target
 from builder.system.files import digest_file
-from builder.system.places import data_folder, package_folder
+from builder.system.folders import data_folder, package_folder
 
 DECIDING = (
     "api/operators.py",
@@ -30,17 +30,17 @@ DECIDING = (
     *(
         f"native/{name}"
         for name in (
-            *("accelerators.py", "accelerators.toml", "building.py", "closure.py", "configure.py"),
+            *("accelerators.py", "accelerators.toml", "build.py", "closure.py", "configure.py"),
             *("features.py", "flags.py", "generated.py", "index.py", "interfaces.py", "job.py"),
-            *("layout.py", "link_elf.py", "link_macho.py", "names.py", "ninja.py", "preparing.py"),
-            *("profiles.toml", "reply.py", "rounds.py", "run_time_dispatch.py", "slices.py"),
+            *("layout.py", "link_elf.py", "link_macho.py", "names.py", "ninja.py", "prepare.py"),
+            *("profiles.toml", "cmake_file_api.py", "rounds.py", "dispatch.py", "slices.py"),
             "units.py",
         )
     ),
     *(
         f"selection/{name}"
         for name in (
-            *("catalogue.py", "choosing.py", "devices.py", "dispatch.py", "registrations.py"),
+            *("catalogue.py", "choose.py", "devices.py", "dispatch.py", "registrations.py"),
             *("rules.py", "rules.toml", "upgraders.py"),
         )
     ),
@@ -60,7 +60,7 @@ NOT_DECIDING = {
     "core/model.py": "what models hold: what a build takes of it is in the plan",
     "core/sources.py": "the digest of the sources is in the plan",
     "errors.py": "words for people",
-    "native/inputs.py": "lists what was read, for the bill of materials",
+    "native/dependencies.py": "lists what was read, for the bill of materials",
     "native/ledger.py": "tells damaged objects from sound ones",
     "platforms/android/ndk.py": "what it finds is in the toolchain's fingerprint or its flags",
     "platforms/apple/facts.py": "reads facts.toml, which is listed",

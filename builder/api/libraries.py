@@ -12,25 +12,25 @@ from builder.api.operators import (
     choose_operators,
     confirm_operators,
 )
-from builder.api.planning import plan_build
+from builder.api.plans import plan_build
 from builder.api.toolchains import locate_toolchain
 from builder.core.features import LocatedFeature
 from builder.core.plan import Interface
 from builder.core.targets import Platform
 from builder.errors import ModelError, NativeBuildError, SourceError
-from builder.native.building import link_runtime
+from builder.native.build import link_runtime
 from builder.native.index import find_index_files
 from builder.native.job import LinkedRuntime, NativeBuild
 from builder.native.layout import Layout
-from builder.native.preparing import prepare
+from builder.native.prepare import prepare
 from builder.platforms.apple.facts import OPEN_FEATURE
 from builder.platforms.apple.frameworks import with_accelerators
 from builder.platforms.registry import platform_of
 from builder.selection.rules import load_rules
 from builder.sources.trees import find_sources, locate_sources, refuse_changed_sources
+from builder.system.folders import cache_folder, data_folder
 from builder.system.locks import folder_lock
 from builder.system.outputs import writing_into
-from builder.system.places import cache_folder, data_folder
 from builder.system.process import Runner
 from builder.toolchains.jdk import locate_jdk
 

@@ -12,7 +12,7 @@ from builder.core.dtypes import EVERYTHING, DtypeChoice
 from builder.core.model import ModelFormat, OperatorList
 from builder.core.operators import OperatorSet
 from builder.errors import BuilderError
-from builder.models.reading import TorchScriptError, check_bytecode_version, read_model
+from builder.models.read import TorchScriptError, check_bytecode_version, read_model
 from builder.oplists import is_op_list, is_own_list, read_op_list, refuse_other_name, write_op_list
 from builder.selection import dtypes
 from builder.selection.dtypes import choose_dtypes

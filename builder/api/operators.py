@@ -12,7 +12,7 @@ from builder.core.targets import Platform
 from builder.errors import ModelError
 from builder.native.accelerators import find_accelerator_units
 from builder.selection.catalogue import read_catalogue
-from builder.selection.choosing import find_raising, find_refusals, select
+from builder.selection.choose import find_raising, find_refusals, select
 from builder.selection.devices import read_devices, refuse_absent, warn_unused
 from builder.selection.rules import load_rules
 from builder.selection.upgraders import add_upgraders, read_upgraders

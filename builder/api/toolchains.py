@@ -16,7 +16,7 @@ from builder.platforms.apple.xcode import is_mac
 from builder.platforms.linux.toolchain import find_host_target
 from builder.platforms.registry import platform_of
 from builder.sources.trees import find_sources
-from builder.system.places import cache_folder
+from builder.system.folders import cache_folder
 from builder.system.process import Runner
 from builder.toolchains.environment import inspect_machine, inspect_torch
 from builder.toolchains.launchers import locate_launcher

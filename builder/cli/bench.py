@@ -10,7 +10,7 @@ import click
 from builder import api
 from builder.cli.console import ConsoleProgress, print_json, print_table
 from builder.cli.options import random_inputs_options, runtime_option, via_options
-from builder.verify.requests import BenchRequest
+from builder.verify.request import BenchRequest
 
 if TYPE_CHECKING:
     from builder.core.nesting import InputSpec

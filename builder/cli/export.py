@@ -27,7 +27,7 @@ from builder.system.machine import host_abi
 
 if TYPE_CHECKING:
     from builder.core.nesting import InputSpec
-    from builder.export.requests import ExportResult, Optimisation, Quantisation, Saving
+    from builder.export.request import ExportResult, Optimisation, Quantisation, Saving
 
 
 @click.command("export")
@@ -120,7 +120,7 @@ def command(
       builder export model.pt -o model.ptl --shape 1,3,224,224 --no-optimize
       builder export model.ptl -o older.ptl --bytecode-version 5
     """
-    from builder.export.requests import Capture, ExportRequest
+    from builder.export.request import Capture, ExportRequest
 
     api.refuse_model(output, source)
     request = ExportRequest(

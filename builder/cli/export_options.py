@@ -11,7 +11,7 @@ import click
 
 from builder.cli.options import parse_inputs
 from builder.core.inputs import parse_specs
-from builder.export.requests import (
+from builder.export.request import (
     Backend,
     Flow,
     LiteFormat,

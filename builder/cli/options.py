@@ -21,8 +21,8 @@ from builder.errors import ConfigurationError
 from builder.platforms.android.package import ARTIFACT, GROUP, AarOptions
 from builder.platforms.apple.package import AppleOptions
 from builder.system.children import DEFAULT_SECONDS, Limits
+from builder.system.folders import locate_op_list
 from builder.system.machine import host_abi
-from builder.system.places import locate_op_list
 
 if TYPE_CHECKING:
     from builder.core.nesting import InputSpec

@@ -19,7 +19,7 @@ from builder.cli.options import (
 )
 from builder.errors import ExitCode
 from builder.system.children import Limits
-from builder.verify.requests import VerifyRequest
+from builder.verify.request import VerifyRequest
 
 if TYPE_CHECKING:
     from builder.core.artifacts import VerifyReport

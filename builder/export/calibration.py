@@ -14,8 +14,8 @@ from builder.core.nesting import InputSpec
 from builder.core.tensors import TensorSpec
 from builder.errors import ConfigurationError, ModelError, ToolchainError
 from builder.export.compare import Sample
+from builder.export.error_texts import describe_exception
 from builder.export.factories import first_on_import_path, import_attribute
-from builder.export.messages import describe_exception
 from builder.export.values import from_arguments
 
 MOST_SAMPLES = 128

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import assert_never
 
 from builder.errors import ToolchainError
-from builder.export.requests import Backend, Optimisation
+from builder.export.request import Backend, Optimisation
 
 OPTIMISING_TORCHES = "python3-torch of Debian 12 (1.13.1) and 13 (2.6.0), and the 2.6.0 wheel"
 """Known to have XNNPACK (docs/reference/torches.md); the first is the one the tests run with."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder.errors import ModelError, ToolchainError
 from builder.export.capabilities import REPLACE
-from builder.export.messages import shorten
+from builder.export.error_texts import shorten
 
 if TYPE_CHECKING:
     import torch

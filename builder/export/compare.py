@@ -19,7 +19,7 @@ from builder.core.signatures import Signature
 from builder.core.tensors import Tensor
 from builder.errors import ModelError, ToolchainError, VerificationError
 from builder.export.capabilities import import_torchvision
-from builder.export.messages import describe_exception, shorten
+from builder.export.error_texts import describe_exception, shorten
 from builder.export.values import flatten_outputs, to_arguments
 
 Call = Callable[..., Any]

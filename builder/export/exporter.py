@@ -16,21 +16,16 @@ from builder.core.stages import Stage
 from builder.core.tensors import ReferenceCase
 from builder.errors import ConfigurationError, ModelError, VerificationError
 from builder.export.capabilities import check_capabilities, probe_torch
+from builder.export.capture import script_module
 from builder.export.compare import find_failure, one_thread, run_eager
-from builder.export.forms import (
-    LITE,
-    OPTIMISED,
-    measure_lite,
-    measure_script,
-    read_signature,
-)
 from builder.export.interpreter import Interpreter, InterpreterEndedError
 from builder.export.lints import check_python_free, lint_graph
+from builder.export.measure import LITE, OPTIMISED, measure_lite, measure_script, read_signature
 from builder.export.methods import measure_methods
 from builder.export.optimise import optimise_module
-from builder.export.preparing import Prepared, prepare, twin
+from builder.export.prepare import Prepared, prepare, twin
 from builder.export.quantise import qnnpack
-from builder.export.requests import Backend, Capture, ExportRequest, ExportResult
+from builder.export.request import Backend, Capture, ExportRequest, ExportResult
 from builder.export.save import (
     backport,
     bundle_inputs,
@@ -40,7 +35,6 @@ from builder.export.save import (
     read_bytecode_version,
     write_model,
 )
-from builder.export.script import script_module
 from builder.export.shapes import find_frozen_shapes
 from builder.export.sources import find_file, load_requested
 from builder.system.progress import Progress

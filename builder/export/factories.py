@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder.errors import ConfigurationError, ModelError
-from builder.export.messages import describe_exception
+from builder.export.error_texts import describe_exception
 
 if TYPE_CHECKING:
     import torch

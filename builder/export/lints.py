@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder.core.known import KnownOperators
 from builder.errors import ModelError
-from builder.export.messages import find_place
+from builder.export.error_texts import find_place
 
 if TYPE_CHECKING:
     import torch

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 
 from builder.errors import ModelError, ToolchainError
-from builder.export.messages import shorten
-from builder.export.scripts import load_file
+from builder.export.error_texts import shorten
+from builder.export.torchscript_files import load_file
 
 
 def convert_torchscript(content: bytes) -> bytes:

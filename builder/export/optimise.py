@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from builder.errors import ModelError
 from builder.export.compare import Sample
-from builder.export.messages import describe_torchscript_error
-from builder.export.requests import Backend, Optimisation, Pass
+from builder.export.error_texts import describe_torchscript_error
+from builder.export.request import Backend, Optimisation, Pass
 
 if TYPE_CHECKING:
     import torch

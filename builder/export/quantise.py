@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from builder.errors import ModelError, ToolchainError
 from builder.export.capabilities import OPTIMISING_TORCHES
 from builder.export.compare import Sample, run_eager
-from builder.export.messages import describe_exception
-from builder.export.requests import Flow, Method, Quantisation
+from builder.export.error_texts import describe_exception
+from builder.export.request import Flow, Method, Quantisation
 from builder.system.progress import Progress
 
 if TYPE_CHECKING:

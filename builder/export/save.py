@@ -12,8 +12,8 @@ from builder.core.model import NEWEST_BYTECODE, OLDEST_BYTECODE
 from builder.core.tensors import ReferenceCase
 from builder.errors import ConfigurationError, ModelError
 from builder.export.compare import Sample
-from builder.export.messages import describe_torchscript_error, shorten
-from builder.export.requests import LiteFormat, Saving
+from builder.export.error_texts import describe_torchscript_error, shorten
+from builder.export.request import LiteFormat, Saving
 from builder.system.files import write_atomically
 from builder.system.outputs import writing_file
 from builder.system.reference_headers import reference_path

@@ -10,8 +10,8 @@ from builder.core.nesting import InputSpec
 from builder.errors import ConfigurationError, ModelError
 from builder.export.arguments import parse_arguments
 from builder.export.factories import call_factory
-from builder.export.requests import ExportRequest, Quantisation
-from builder.export.scripts import load_torchscript
+from builder.export.request import ExportRequest, Quantisation
+from builder.export.torchscript_files import load_torchscript
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +72,7 @@ def load_module(
         module = call_factory(source, folder, values)
         loaded = LoadedModule(module=module, trained=module.training)
     else:
-        from builder.export.named import make_torchvision
+        from builder.export.torchvision_models import make_torchvision
 
         named = make_torchvision(source, values, settle=settle)
         loaded = LoadedModule(

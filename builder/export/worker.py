@@ -15,7 +15,7 @@ from typing import Any
 from builder.core.nesting import Group, InputSpec, parse_input
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import BuilderError, VerificationError
-from builder.export.messages import describe_exception
+from builder.export.error_texts import describe_exception
 from builder.system.frames import BrokenFrameError, Frame, read_frame, write_frame
 from builder.system.sandbox import confine, end_with_parent, limit
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from builder.errors import ModelError
 from builder.models.archive import Archive
-from builder.models.contents import LiteContents
 from builder.models.dtype_arguments import Callee, Instruction, find_dtype_codes
 from builder.models.effort import Effort
+from builder.models.lite_contents import LiteContents
 from builder.models.pickles import Unpickled, parse_pickle
 
 BYTECODE = "bytecode.pkl"

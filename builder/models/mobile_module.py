@@ -8,9 +8,9 @@ from enum import IntEnum
 from itertools import islice
 
 from builder.errors import ModelError
-from builder.models.contents import LiteContents
 from builder.models.dtype_arguments import NAMES, Callee, Instruction, find_dtype_codes
 from builder.models.flatbuffer import Buffer, Table
+from builder.models.lite_contents import LiteContents
 
 
 class _Module(IntEnum):

@@ -10,7 +10,7 @@ from builder.core.plan import DispatchBackend
 from builder.core.sources import SourceTree
 from builder.core.targets import Platform
 from builder.core.toolchain import Toolchain
-from builder.native.reply import QUERY
+from builder.native.cmake_file_api import QUERY
 from builder.system.files import write_atomically, write_if_changed
 from builder.system.process import Runner
 

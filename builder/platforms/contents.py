@@ -15,7 +15,7 @@ from builder.platforms.apple.facts import OPEN_FEATURE
 from builder.platforms.results import LibraryResult
 from builder.size.elf.linkmap import read_pieces
 from builder.sources.trees import find_sources, load_source_lock
-from builder.system.places import locate_licence
+from builder.system.folders import locate_licence
 
 if TYPE_CHECKING:
     from builder.core.artifacts import SizeReport

@@ -15,10 +15,10 @@ from builder.size.elf.linked import read_elf
 from builder.size.graph import Registry, build_graph
 from builder.size.macho.linked import read_image
 from builder.size.macho.measure import measure_image
-from builder.size.measuring import measure
-from builder.size.pricing import price_operators
+from builder.size.measure import measure
+from builder.size.prices import price_operators
 from builder.size.references import render_references
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 
 if TYPE_CHECKING:
     from builder.core.artifacts import LinkResult, Package, SizeReport

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from builder.core.operators import Operator
 from builder.size.hand_registrations import Region, find_regions, list_entries
 from builder.size.linked import Linked, Reference
-from builder.size.measuring import LINKER_PART
+from builder.size.measure import LINKER_PART
 from builder.size.references import ReferenceGraph
 
 

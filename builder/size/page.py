@@ -11,7 +11,7 @@ from string import Template
 
 from builder.core.artifacts import SizeReport
 from builder.size.budgets import find_dearest
-from builder.size.measuring import LINKER_PART, part_of
+from builder.size.measure import LINKER_PART, part_of
 from builder.size.references import ReferenceGraph
 from builder.size.treemap import Box, lay_out
 

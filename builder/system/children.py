@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from builder.errors import BuilderError
+from builder.system.folders import package_folder
 from builder.system.frames import BrokenFrameError, Frame, read_frame, write_frame
 from builder.system.machine import memory_bytes
-from builder.system.places import package_folder
 
 DEFAULT_SECONDS = 120
 MAX_ANSWER = 2 << 30

@@ -9,7 +9,7 @@ from builder.system.progress import Progress
 from builder.system.scratch import scratch_folder
 from builder.verify.coverage import check_served
 from builder.verify.hosts import open_host
-from builder.verify.requests import BenchRequest, VerifyRequest
+from builder.verify.request import BenchRequest, VerifyRequest
 from builder.verify.runner import run_model
 from builder.verify.runtime import locate_runtime
 from builder.verify.verifier import find_expectation

@@ -22,7 +22,7 @@ from builder.system.references import read_reference
 from builder.system.scratch import scratch_folder
 from builder.verify.coverage import build_hint, check_served, find_missing_operators
 from builder.verify.hosts import Host, open_host
-from builder.verify.requests import VerifyRequest
+from builder.verify.request import VerifyRequest
 from builder.verify.runner import list_registered, run_model
 from builder.verify.runtime import Runtime, locate_runtime
 

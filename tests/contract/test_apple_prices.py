@@ -14,7 +14,7 @@ from builder.native.link_macho import Dylib, link_dylib, merged_path, write_stat
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
 from builder.size.graph import build_graph
 from builder.size.macho.linked import read_image
-from builder.size.pricing import price_operators, price_set
+from builder.size.prices import price_operators, price_set
 from builder.system.process import Runner
 from builder.system.progress import Silent
 

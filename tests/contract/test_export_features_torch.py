@@ -15,7 +15,7 @@ from builder.core.arrays import to_array
 from builder.core.known import KnownOperators
 from builder.core.nesting import parse_input
 from builder.errors import BuilderError, ConfigurationError, ModelError, ToolchainError
-from builder.export.requests import (
+from builder.export.request import (
     Backend,
     Capture,
     ExportRequest,
@@ -170,7 +170,7 @@ def request_(folder: Path, tmp_path: Path, xnnpack: bool) -> ExportRequest:
 
 
 def export(request: ExportRequest) -> ExportResult:
-    from builder.api.exporting import export_model
+    from builder.api.exports import export_model
 
     return export_model(request, progress=Silent())
 
@@ -447,7 +447,7 @@ def test_lints_name_the_users_line(request_: ExportRequest) -> None:
 def test_operators_that_no_runtime_can_have_are_named(request_: ExportRequest) -> None:
     import torch
 
-    from builder.api.exporting import read_known_operators
+    from builder.api.exports import read_known_operators
     from builder.export.lints import lint_graph
 
     scripted = torch.jit.script(torch.nn.Linear(2, 2).eval())

@@ -22,7 +22,7 @@ from builder.errors import (
     ToolchainError,
     VerificationError,
 )
-from builder.export.requests import Capture, ExportRequest, ExportResult, Optimisation
+from builder.export.request import Capture, ExportRequest, ExportResult, Optimisation
 from builder.system.progress import Silent
 from builder.system.references import read_reference
 
@@ -148,7 +148,7 @@ def request_(folder: Path, tmp_path: Path, xnnpack: bool) -> ExportRequest:
 
 
 def export(request: ExportRequest) -> ExportResult:
-    from builder.api.exporting import export_model
+    from builder.api.exports import export_model
 
     return export_model(request, progress=Silent())
 
@@ -334,7 +334,7 @@ def test_what_torchscript_cannot_express(request_: ExportRequest) -> None:
 
 
 def test_decisions_that_a_trace_freezes_are_noted(request_: ExportRequest) -> None:
-    from builder.api.exporting import export_model
+    from builder.api.exports import export_model
 
     notes: list[str] = []
 

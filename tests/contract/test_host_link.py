@@ -17,7 +17,7 @@ from builder.native.index import index_symbols, parse_symbols
 from builder.native.interfaces import LIBRARIES
 from builder.native.link_elf import link_library, link_program, strip_library
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
-from builder.size.measuring import LINKER_PART, measure
+from builder.size.measure import LINKER_PART, measure
 from builder.system.machine import host_abi
 from builder.system.process import Runner
 from builder.system.progress import Silent

@@ -14,7 +14,7 @@ from builder.native.interfaces import LIBRARIES
 from builder.native.link_elf import link_library, strip_library
 from builder.size.elf.linked import read_elf
 from builder.size.graph import build_graph
-from builder.size.pricing import price_operators, price_set
+from builder.size.prices import price_operators, price_set
 from builder.system.machine import host_abi
 from builder.system.process import Runner
 

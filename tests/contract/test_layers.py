@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from samples import make_manifest
 
-from builder.models.reading import read_model
+from builder.models.read import read_model
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "tests" / "data" / "models"
@@ -102,7 +102,7 @@ def loaded_modules(*arguments: str) -> set[str]:
 @pytest.mark.parametrize("name", ["conv.ptl", "conv_flatbuffer.ptl"])
 def test_reading_a_model_loads_nothing_heavy(name):
     loaded = loaded_modules("ops", str(MODELS / name))
-    assert "builder.models.reading" in loaded
+    assert "builder.models.read" in loaded
     assert loaded.isdisjoint(HEAVY)
 
 

@@ -40,7 +40,7 @@ from builder.formats.unwind_info import parse_unwind_info
 from builder.models.bytecode import parse_bytecode
 from builder.models.effort import Effort
 from builder.models.pickles import parse_pickle
-from builder.models.reading import read_model
+from builder.models.read import read_model
 from builder.oplists import read_op_list, render_op_list
 from builder.packaging.folder import REFERENCES, SIZE_REPORT, render_size_report
 from builder.platforms.android.aar import read_aar_manifest

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from builder.api import planning
+from builder.api import plans as planning
 from builder.cli.build import command as build_command
 from builder.cli.plan import command as plan_command
 from builder.core.sources import SourceLock

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 from builder.platforms.android.java import compile_java
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 from builder.system.process import Runner
 from builder.toolchains.jdk import locate_jdk
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from builder.platforms.android.ndk import locate_ndk
-from builder.system.places import cache_folder
+from builder.system.folders import cache_folder
 from builder.system.process import Runner
 
 from .conftest import HERE, read_plan, run_builder

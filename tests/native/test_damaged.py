@@ -29,7 +29,7 @@ def moved(built, tmp_path_factory):
     """
     from builder.api import load_source_lock
     from builder.sources.tree import tree_folder
-    from builder.system.places import cache_folder
+    from builder.system.folders import cache_folder
 
     plan = read_plan(*built.wanted, "--abi", ABI)
     cache, place = cache_folder(), tmp_path_factory.mktemp("moved") / "new cache"

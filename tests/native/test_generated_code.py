@@ -9,7 +9,7 @@ import re
 import pytest
 
 from builder.native.generated import FOLDER, read_generated
-from builder.system.places import cache_folder
+from builder.system.folders import cache_folder
 
 from .conftest import read_plan
 

@@ -11,7 +11,7 @@ from android_samples import make_library, make_package
 
 from builder.platforms.android.java import compile_library
 from builder.platforms.android.repository import write_aar
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 
 from . import java as java_tools
 from .gradle import build_app, make_sdk, read_members

@@ -28,7 +28,7 @@ def wanted(built):
 @pytest.fixture
 def objects(built, wanted):
     plan = read_plan(*wanted, "--abi", ABI)
-    from builder.system.places import cache_folder
+    from builder.system.folders import cache_folder
 
     return cache_folder() / "native" / plan["objects_key"], plan["key"]
 

@@ -13,7 +13,7 @@ from builder import api
 from builder.api import libraries
 from builder.core.accelerators import Accelerator
 from builder.core.units import TranslationUnit, UnitGraph
-from builder.native import preparing
+from builder.native import prepare as preparing
 from builder.system.progress import Silent
 
 from .conftest import ABI

@@ -14,7 +14,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 from builder.system.references import read_reference
 
 from .conftest import HERE

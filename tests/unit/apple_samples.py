@@ -8,7 +8,7 @@ from samples import COMPONENTS, make_manifest
 
 from builder.core.targets import parse_target
 from builder.platforms.apple.package import AppleLibrary, AppleOptions, ApplePackage, AppleSlice
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 
 
 def make_library(folder: Path, abi: str, arch: str = "arm64") -> AppleLibrary:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.api.exporting import read_known_operators
+from builder.api.exports import read_known_operators
 from builder.core.dtypes import DtypeSet
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
@@ -18,7 +18,7 @@ from builder.oplists import (
     render_op_list,
     write_op_list,
 )
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 
 NAMES = st.text(min_size=1, max_size=12) | st.just("undecodable \udcff name")
 OPERATORS = st.builds(

@@ -8,7 +8,7 @@ from builder.core.dtypes import DtypeSet
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
 from builder.oplists import read_op_list
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 from zooing.lists import compare_lists
 from zooing.rows import FOLDER, load_entries
 from zooing.running import render_table

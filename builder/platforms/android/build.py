@@ -20,7 +20,7 @@ from builder.platforms.android.package import (
 from builder.platforms.android.repository import write_aar
 from builder.platforms.contents import list_pins, refuse_same_names
 from builder.sources.trees import load_source_lock
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
 from builder.toolchains.jdk import locate_jdk

@@ -24,7 +24,7 @@ from builder.platforms.apple.repository import write_apple
 from builder.platforms.apple.toolchain import find_sdk
 from builder.platforms.apple.xcode import is_mac
 from builder.platforms.contents import list_pins, refuse_same_names
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
 from builder.verify.policy import merge_reports, refuse_violations

@@ -13,7 +13,7 @@ from builder.platforms.apple.open_sdk import locate_open_sdk
 from builder.platforms.apple.sdk import describe_open_sdk, read_sdk, refuse_closed
 from builder.platforms.apple.xcode import find_xcode_sdk, is_mac, locate_xcode_toolchain
 from builder.sources.trees import find_sources, locate_sources
-from builder.system.places import cache_folder, data_folder
+from builder.system.folders import cache_folder, data_folder
 from builder.system.process import Runner
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from builder.formats.unwind_info import parse_unwind_info
 from builder.size.linked import Block, Linked, Reference
 from builder.size.macho.measure import Atom, list_units, parse_macho_map
 from builder.size.macho.places import STRINGS, Pair, PlacedObject, place_object
-from builder.size.measuring import LINKER_PART
+from builder.size.measure import LINKER_PART
 from builder.size.spans import Area, Spans, cut_spans
 
 _STUBS = frozenset({0x6, 0x7, 0x8})

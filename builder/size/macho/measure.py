@@ -12,7 +12,7 @@ from pathlib import Path
 from builder.core.artifacts import SizeReport
 from builder.errors import ConfigurationError
 from builder.formats.macho import ZERO_FILL, read_macho
-from builder.size.measuring import LINKER_PART, WHOLE_PART, name_unit, sum_parts
+from builder.size.measure import LINKER_PART, WHOLE_PART, name_unit, sum_parts
 
 _FILE = re.compile(r"^\[ *(\d+)\] (.+)$")
 _BITCODE = ".bc"

@@ -16,7 +16,7 @@ from builder.native.index import find_index_files, parse_index
 from builder.native.job import NativeBuild, compile_folder
 from builder.native.layout import Layout
 from builder.native.ledger import Ledger
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 from builder.system.progress import Silent
 
 TARGET = parse_target("linux-x86_64")

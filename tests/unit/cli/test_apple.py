@@ -12,7 +12,8 @@ from machos import make_archive, make_object
 from samples import FakeRunner, make_info, make_manifest, make_plan, make_toolchain
 
 from builder import api
-from builder.api import AppleResult, BuildReport, planning
+from builder.api import AppleResult, BuildReport
+from builder.api import plans as planning
 from builder.cli import build, check, plan, size
 from builder.core.accelerators import Accelerator
 from builder.core.operators import Operator
@@ -29,7 +30,7 @@ from builder.platforms.apple.package import (
     WrittenApple,
 )
 from builder.platforms.apple.repository import write_apple
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 from builder.system.process import Runner
 from builder.verify.policy import PolicyReport
 
@@ -159,7 +160,7 @@ def test_accelerators_are_asked_of_the_build_and_of_apples_plans_only(monkeypatc
 
 def test_a_model_for_an_accelerator_is_told_the_option(framework, monkeypatch):
     lowered = make_info("aten::relu", custom_classes=("__backends__.coreml",))
-    monkeypatch.setattr("builder.api.checking.read_models", lambda paths: (lowered,))
+    monkeypatch.setattr("builder.api.checks.read_models", lambda paths: (lowered,))
     output = run(check, MODEL, framework).output
     assert "missing custom class: __backends__.coreml\n" in output
     assert "--abi ios-arm64 --abi ios-simulator-arm64 --coreml -o out" in output

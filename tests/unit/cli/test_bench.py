@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from builder import api
 from builder.cli.bench import command
 from builder.core.artifacts import BenchReport
-from builder.verify.requests import BenchRequest
+from builder.verify.request import BenchRequest
 
 
 @pytest.fixture

@@ -16,7 +16,9 @@ from builder.api import (
     LibraryResult,
     PackageOptions,
     TargetResult,
-    planning,
+)
+from builder.api import (
+    plans as planning,
 )
 from builder.cli.build import command
 from builder.core.artifacts import LinkResult, Package, SizeReport

@@ -12,7 +12,7 @@ from builder.core.nesting import Group, GroupKind, Number
 from builder.core.stages import Agreement, Stage
 from builder.core.tensors import DType, TensorSpec
 from builder.errors import ConfigurationError, VerificationError
-from builder.export.requests import (
+from builder.export.request import (
     Backend,
     Capture,
     ExportRequest,

@@ -13,7 +13,8 @@ from samples import make_toolchain
 
 import builder
 from builder import __version__, api
-from builder.api import libraries, planning
+from builder.api import libraries
+from builder.api import plans as planning
 from builder.cli import ops
 from builder.cli.console import print_json, print_table
 from builder.cli.main import COMMANDS, cli, main
@@ -137,10 +138,10 @@ def test_a_defect_says_what_to_report(fail, capsys, error):
 
 
 def test_a_defect_names_the_place_in_builder(monkeypatch, run, capsys):
-    monkeypatch.setattr("builder.models.reading.Path.is_dir", lambda _: int("x"))
+    monkeypatch.setattr("builder.models.read.Path.is_dir", lambda _: int("x"))
     assert run("ops", "a.ptl") == 70
     said = capsys.readouterr().err
-    assert re.search(r"ValueError: .*, builder/models/reading\.py:\d+\n", said)
+    assert re.search(r"ValueError: .*, builder/models/read\.py:\d+\n", said)
 
 
 HOSTILE = "a\x1b]0;title\x07\x9b31m\u202eb\r\x7f\u2066\udc9b\ud800"

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from builder.cli.options import inputs_argument
 from builder.errors import ConfigurationError
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 
 
 @click.command()

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from samples import make_toolchain
 
 from builder import api
-from builder.api import planning
+from builder.api import plans as planning
 from builder.cli.plan import command
 from builder.errors import ModelError, ToolchainError
 

@@ -10,7 +10,7 @@ from builder import api
 from builder.cli.verify import command
 from builder.core.artifacts import OutputDifference, VerifyReport
 from builder.core.tensors import DType, TensorSpec
-from builder.verify.requests import VerifyRequest
+from builder.verify.request import VerifyRequest
 
 GOOD = OutputDifference(
     index=0, spec="float32[1]", max_absolute=3e-6, max_relative=2e-6, tolerance=1e-4, ok=True

@@ -4,7 +4,7 @@ import pytest
 
 from builder.core.accelerators import Accelerator, find_used
 from builder.core.operators import Operator
-from builder.models.contents import LiteContents
+from builder.models.lite_contents import LiteContents
 from builder.selection.rules import load_rules
 
 CORE_ML = "__torch__.torch.classes.__backends__.coreml"

@@ -12,7 +12,7 @@ from builder.export.capabilities import (
     import_torchvision,
     probe_torch,
 )
-from builder.export.requests import Backend, Optimisation
+from builder.export.request import Backend, Optimisation
 
 
 def torch_like(*, xnnpack: bool = True, lite: bool = True) -> TorchCapabilities:

@@ -11,7 +11,7 @@ import pytest
 
 from builder.errors import ModelError
 from builder.export.operators import convert_torchscript
-from builder.models.reading import read_model
+from builder.models.read import read_model
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch", reason="needs torch")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from builder.errors import ModelError
-from builder.models.reading import check_bytecode_version, read_model
+from builder.models.read import check_bytecode_version, read_model
 
 
 @pytest.mark.parametrize("version", [4, 8, 9, None])

@@ -8,8 +8,8 @@ from samples import FakeRunner, make_toolchain
 from builder.core.plan import DispatchBackend
 from builder.core.sources import SourceTree
 from builder.errors import NativeBuildError
+from builder.native.cmake_file_api import QUERY
 from builder.native.configure import configure, generate, make_includes_relative
-from builder.native.reply import QUERY
 from builder.system.process import Completed
 
 BOTH = (DispatchBackend.CPU, DispatchBackend.QUANTIZED_CPU)

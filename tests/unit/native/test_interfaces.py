@@ -6,7 +6,7 @@ import pytest
 
 from builder.core.plan import Interface
 from builder.native.interfaces import LIBRARIES
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 
 
 def test_every_interface_has_a_library():

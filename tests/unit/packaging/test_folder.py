@@ -21,7 +21,7 @@ from builder.packaging.folder import (
 )
 from builder.packaging.sbom import SBOM
 from builder.system.files import digest_file
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 
 SIZE = SizeReport(
     file=7,

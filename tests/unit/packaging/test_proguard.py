@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 
 JNI = data_folder("cmake") / "runtime/jni"
 JAVA = data_folder("java")

@@ -7,7 +7,7 @@ from samples import make_toolchain
 
 from builder.platforms.contents import find_licences
 from builder.sources.trees import load_source_lock
-from builder.system.places import locate_licence
+from builder.system.folders import locate_licence
 
 
 @pytest.fixture

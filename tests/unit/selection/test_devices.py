@@ -8,11 +8,11 @@ from builder.core.accelerators import Accelerator
 from builder.core.operators import Operator
 from builder.errors import ModelError
 from builder.native.accelerators import load_accelerator_sources
-from builder.selection.choosing import find_refusals, select
+from builder.selection.choose import find_refusals, select
 from builder.selection.devices import Devices, read_devices, refuse_absent, warn_unused
 from builder.selection.rules import load_rules
 
-from .test_choosing import CATALOGUE, RULES
+from .test_choose import CATALOGUE, RULES
 
 METAL_RULES = load_rules()
 UNIT = """\

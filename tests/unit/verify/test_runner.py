@@ -10,7 +10,7 @@ from builder.core.nesting import parse_input
 from builder.core.operators import Operator
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import ConfigurationError, VerificationError
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 from builder.system.process import Completed
 from builder.verify.hosts import LocalHost
 from builder.verify.runner import (

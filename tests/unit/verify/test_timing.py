@@ -7,7 +7,7 @@ from builder.core.inputs import parse_specs
 from builder.errors import ConfigurationError
 from builder.system.process import Completed
 from builder.system.progress import Silent
-from builder.verify.requests import BenchRequest
+from builder.verify.request import BenchRequest
 from builder.verify.timing import time_model
 
 from .fakes import make_runtime

@@ -19,7 +19,7 @@ from builder.system.process import Completed
 from builder.system.progress import Silent
 from builder.system.reference_headers import reference_path
 from builder.system.references import read_reference, write_reference
-from builder.verify.requests import VerifyRequest
+from builder.verify.request import VerifyRequest
 from builder.verify.verifier import verify_model
 
 from .fakes import FakeRunner, make_runtime

@@ -7,7 +7,7 @@ import pytest
 
 from builder.formats.tbd import parse_stub
 from builder.platforms.apple.open_sdk import digest_parts, locate_open_sdk, read_names
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 
 TARGETS = ("arm64-ios", "arm64-ios-simulator")
 SYSTEM = """\

@@ -5,7 +5,7 @@ from machos import make_object
 
 from builder.errors import ConfigurationError
 from builder.size.macho.measure import measure_image, parse_macho_map
-from builder.size.measuring import LINKER_PART, WHOLE_PART
+from builder.size.measure import LINKER_PART, WHOLE_PART
 
 MAP = """\
 # Path: {folder}/libTorchLite.dylib

@@ -1,4 +1,4 @@
-from builder.export.messages import describe_exception, describe_torchscript_error, shorten
+from builder.export.error_texts import describe_exception, describe_torchscript_error, shorten
 
 SCRIPT_ERROR = """
 Python builtin <built-in function open> is currently not supported in Torchscript:
@@ -42,7 +42,7 @@ def test_exceptions_name_the_users_deepest_frame() -> None:
     except KeyError as error:
         text = describe_exception(error)
     assert text.startswith("KeyError: 'weights' (")
-    assert "test_messages.py:" in text
+    assert "test_error_texts.py:" in text
     assert text.endswith("in fail)")
 
 

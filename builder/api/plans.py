@@ -18,7 +18,7 @@ from builder.native.index import find_index_files
 from builder.selection.dispatch import choose_static_dispatch
 from builder.selection.rules import load_rules
 from builder.sources.trees import load_source_lock
-from builder.system.places import data_folder
+from builder.system.folders import data_folder
 from builder.toolchains.launchers import refuse_unknown
 
 if TYPE_CHECKING:

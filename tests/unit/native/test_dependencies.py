@@ -6,7 +6,7 @@ import pytest
 from samples import FakeRunner, make_tool
 
 from builder.errors import NativeBuildError
-from builder.native.inputs import list_inputs, parse_inputs
+from builder.native.dependencies import list_inputs, parse_inputs
 from builder.native.ninja import CompileFolder
 from builder.system.process import Completed
 

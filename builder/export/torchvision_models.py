@@ -12,9 +12,9 @@ from builder.core.nesting import InputSpec
 from builder.core.tensors import DType, TensorSpec
 from builder.errors import ModelError
 from builder.export.capabilities import import_torchvision
-from builder.export.messages import describe_exception
-from builder.export.requests import Flow, Method, Quantisation
-from builder.export.scripts import NOT_A_SOURCE
+from builder.export.error_texts import describe_exception
+from builder.export.request import Flow, Method, Quantisation
+from builder.export.torchscript_files import NOT_A_SOURCE
 from builder.export.weights import (
     fill_zero_weights,
     keep_few_detections,

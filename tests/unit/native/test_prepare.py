@@ -9,11 +9,11 @@ from samples import FakeRunner, make_plan, make_toolchain
 
 from builder.core.sources import SourceTree
 from builder.errors import NativeBuildError
-from builder.native import preparing
+from builder.native import prepare as preparing
+from builder.native.cmake_file_api import REPLY
 from builder.native.job import NativeBuild
 from builder.native.layout import Layout
-from builder.native.preparing import prepare
-from builder.native.reply import REPLY
+from builder.native.prepare import prepare
 from builder.system.progress import Silent
 
 UNIT = "torch/csrc/jit/mobile/import.cpp"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from builder.errors import ModelError
 from builder.export.compare import Sample
-from builder.export.messages import describe_torchscript_error, is_foreign, shorten
-from builder.export.requests import Capture
+from builder.export.error_texts import describe_torchscript_error, is_foreign, shorten
+from builder.export.request import Capture
 from builder.system.progress import Progress
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from samples import make_toolchain
 
 from builder.core.plan import DispatchBackend, Flavour
 from builder.errors import NativeBuildError
+from builder.native.cmake_file_api import REPLY, Relocation, Roots, read_unit_graph
 from builder.native.flags import load_tuning
-from builder.native.reply import REPLY, Relocation, Roots, read_unit_graph
 
 TUNING = load_tuning(Flavour(), make_toolchain(), (DispatchBackend.CPU,))
 

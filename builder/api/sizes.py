@@ -12,7 +12,7 @@ from builder.packaging.folder import REFERENCES, SIZE_REPORT, parse_size_report
 from builder.platforms.android import measure as aars
 from builder.platforms.android.aar import choose_aar
 from builder.size import budgets as holding
-from builder.size import pricing
+from builder.size import prices as pricing
 from builder.size.page import is_own_page, render_page
 from builder.size.references import parse_references
 from builder.system.machine import host_abi

@@ -6,7 +6,7 @@ from samples import make_list
 from builder.core.operators import Operator
 from builder.errors import ExitCode, ModelError
 from builder.selection.catalogue import DispatcherOperator, OperatorCatalogue
-from builder.selection.choosing import find_raising, find_refusals, select
+from builder.selection.choose import find_raising, find_refusals, select
 from builder.selection.rules import SelectionRules
 
 RULES = SelectionRules(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from builder.core.tensors import Tensor
     from builder.system.children import Limits
     from builder.system.progress import Progress
-    from builder.verify.requests import BenchRequest, VerifyRequest
+    from builder.verify.request import BenchRequest, VerifyRequest
 
 
 def verify_model(request: VerifyRequest, *, progress: Progress) -> VerifyReport:

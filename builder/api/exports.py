@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from builder.core.known import parse_known
 from builder.errors import ConfigurationError, ModelError, VerificationError
-from builder.models.reading import read_model
+from builder.models.read import read_model
 from builder.sources.trees import load_source_lock
+from builder.system.folders import data_folder
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable
-from builder.system.places import data_folder
 from builder.system.reference_headers import reference_path
 from builder.system.references import read_reference
 
 if TYPE_CHECKING:
     from builder.core.known import KnownOperators
     from builder.export.interpreter import Interpreter
-    from builder.export.requests import ExportRequest, ExportResult
+    from builder.export.request import ExportRequest, ExportResult
     from builder.system.progress import Progress
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from builder.core.model import ModelFormat
 from builder.errors import BuilderError, ModelError
-from builder.models.reading import TorchScriptError, read_model
+from builder.models.read import TorchScriptError, read_model
 
 
 def test_recorded_models_have_the_operators_that_torch_reported(

@@ -8,7 +8,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from builder.errors import ConfigurationError
-from builder.size.measuring import (
+from builder.size.measure import (
     LINKER_PART,
     RUNTIME_PART,
     measure,

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from builder.core.units import UnitGraph
 from builder.errors import NativeBuildError
 from builder.native.accelerators import add_accelerators
+from builder.native.cmake_file_api import Roots, read_unit_graph
 from builder.native.configure import configure, generate, make_includes_relative
 from builder.native.features import add_features
 from builder.native.ledger import sweep_objects
-from builder.native.reply import Roots, read_unit_graph
 from builder.system.files import free_bytes, link_folder, replacement_folder, write_atomically
 from builder.system.listings import find_changes, is_as_sealed, seal
 from builder.system.locks import folder_lock

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from builder.core.model import NEWEST_BYTECODE, OLDEST_BYTECODE, ModelFormat, ModelInfo
 from builder.errors import ModelError
-from builder.models.contents import LiteContents
+from builder.models.lite_contents import LiteContents
 
 if TYPE_CHECKING:
     from builder.models.archive import Archive

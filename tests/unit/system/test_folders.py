@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from builder.errors import ConfigurationError
-from builder.system import places
-from builder.system.places import (
+from builder.system import folders as places
+from builder.system.folders import (
     cache_folder,
     data_folder,
     locate_licence,

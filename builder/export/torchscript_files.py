@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from builder.core.nesting import InputSpec, list_arguments
 from builder.errors import ModelError, ToolchainError, VerificationError
 from builder.export.capabilities import import_torchvision
-from builder.export.messages import shorten
+from builder.export.error_texts import shorten
 from builder.system.reference_headers import reference_path
 from builder.system.references import read_reference
 

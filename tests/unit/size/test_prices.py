@@ -5,7 +5,7 @@ from samples import make_reference_graph
 
 from builder.core.artifacts import OperatorPrice
 from builder.errors import ModelError
-from builder.size.pricing import price_operators, price_set
+from builder.size.prices import price_operators, price_set
 
 GRAPH = make_reference_graph()
 
