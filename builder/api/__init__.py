@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from builder.api.builds import BuildReport as BuildReport
     from builder.api.builds import build as build
     from builder.api.builds import refuse_outputs as refuse_outputs
-    from builder.api.checks import check_model as check_model
-    from builder.api.exports import export_model as export_model
+    from builder.api.checks import check as check
+    from builder.api.exports import export as export
     from builder.api.exports import refuse_model as refuse_model
     from builder.api.models import list_operators as list_operators
     from builder.api.models import read_models as read_models
@@ -24,27 +24,41 @@ if TYPE_CHECKING:
     from builder.api.plans import plan_builds as plan_builds
     from builder.api.sizes import MeasuredRuntime as MeasuredRuntime
     from builder.api.sizes import measure_aar as measure_aar
-    from builder.api.sizes import measure_runtime as measure_runtime
     from builder.api.sizes import price_set as price_set
     from builder.api.sizes import refuse_aar_excess as refuse_aar_excess
     from builder.api.sizes import refuse_excess as refuse_excess
     from builder.api.sizes import refuse_page as refuse_page
     from builder.api.sizes import render_size_page as render_size_page
+    from builder.api.sizes import size as size
     from builder.api.toolchains import diagnose as diagnose
     from builder.api.toolchains import locate_target as locate_target
     from builder.api.toolchains import locate_targets as locate_targets
     from builder.api.toolchains import locate_toolchain as locate_toolchain
-    from builder.api.verification import time_model as time_model
-    from builder.api.verification import verify_model as verify_model
+    from builder.api.verification import bench as bench
+    from builder.api.verification import verify as verify
+    from builder.core.budgets import Budget as Budget
+    from builder.core.budgets import Budgets as Budgets
+    from builder.core.budgets import parse_budget as parse_budget
+    from builder.core.dtypes import DtypeSet as DtypeSet
     from builder.core.plan import BuildRequest as BuildRequest
+    from builder.core.plan import Flavour as Flavour
+    from builder.core.plan import Profile as Profile
+    from builder.core.tensors import DType as DType
+    from builder.core.tensors import TensorSpec as TensorSpec
+    from builder.core.toolchain import ToolchainOptions as ToolchainOptions
+    from builder.errors import BuilderError as BuilderError
+    from builder.export.request import Capture as Capture
+    from builder.export.request import ExportRequest as ExportRequest
     from builder.platforms.android.build import AarResult as AarResult
     from builder.platforms.android.check import check_libraries as check_libraries
+    from builder.platforms.android.package import AarOptions as AarOptions
     from builder.platforms.apple.accelerators import choose_accelerators as choose_accelerators
     from builder.platforms.apple.accelerators import refuse_frameworks as refuse_frameworks
     from builder.platforms.apple.build import AppleResult as AppleResult
     from builder.platforms.apple.build import check_xcframework as check_xcframework
     from builder.platforms.apple.measure import measure_xcframework as measure_xcframework
     from builder.platforms.apple.measure import refuse_slice_excess as refuse_slice_excess
+    from builder.platforms.apple.package import AppleOptions as AppleOptions
     from builder.platforms.registry import PackageOptions as PackageOptions
     from builder.platforms.results import LibraryResult as LibraryResult
     from builder.platforms.results import TargetResult as TargetResult
@@ -53,6 +67,11 @@ if TYPE_CHECKING:
     from builder.sources.trees import list_source_origins as list_source_origins
     from builder.sources.trees import load_source_lock as load_source_lock
     from builder.sources.trees import locate_sources as locate_sources
+    from builder.system.children import Limits as Limits
+    from builder.system.progress import Progress as Progress
+    from builder.system.progress import Silent as Silent
+    from builder.verify.request import BenchRequest as BenchRequest
+    from builder.verify.request import VerifyRequest as VerifyRequest
 
 _MODULES = {
     "builder.api.builds": (
@@ -60,9 +79,9 @@ _MODULES = {
         "build",
         "refuse_outputs",
     ),
-    "builder.api.checks": ("check_model",),
+    "builder.api.checks": ("check",),
     "builder.api.exports": (
-        "export_model",
+        "export",
         "refuse_model",
     ),
     "builder.api.models": (
@@ -78,12 +97,12 @@ _MODULES = {
     "builder.api.sizes": (
         "MeasuredRuntime",
         "measure_aar",
-        "measure_runtime",
         "price_set",
         "refuse_aar_excess",
         "refuse_excess",
         "refuse_page",
         "render_size_page",
+        "size",
     ),
     "builder.api.toolchains": (
         "diagnose",
@@ -92,12 +111,29 @@ _MODULES = {
         "locate_toolchain",
     ),
     "builder.api.verification": (
-        "time_model",
-        "verify_model",
+        "bench",
+        "verify",
     ),
-    "builder.core.plan": ("BuildRequest",),
+    "builder.core.budgets": ("Budget", "Budgets", "parse_budget"),
+    "builder.core.dtypes": ("DtypeSet",),
+    "builder.core.plan": (
+        "BuildRequest",
+        "Flavour",
+        "Profile",
+    ),
+    "builder.core.tensors": (
+        "DType",
+        "TensorSpec",
+    ),
+    "builder.core.toolchain": ("ToolchainOptions",),
+    "builder.errors": ("BuilderError",),
+    "builder.export.request": (
+        "Capture",
+        "ExportRequest",
+    ),
     "builder.platforms.android.build": ("AarResult",),
     "builder.platforms.android.check": ("check_libraries",),
+    "builder.platforms.android.package": ("AarOptions",),
     "builder.platforms.apple.accelerators": (
         "choose_accelerators",
         "refuse_frameworks",
@@ -110,6 +146,7 @@ _MODULES = {
         "measure_xcframework",
         "refuse_slice_excess",
     ),
+    "builder.platforms.apple.package": ("AppleOptions",),
     "builder.platforms.registry": ("PackageOptions",),
     "builder.platforms.results": (
         "LibraryResult",
@@ -121,6 +158,15 @@ _MODULES = {
         "list_source_origins",
         "load_source_lock",
         "locate_sources",
+    ),
+    "builder.system.children": ("Limits",),
+    "builder.system.progress": (
+        "Progress",
+        "Silent",
+    ),
+    "builder.verify.request": (
+        "BenchRequest",
+        "VerifyRequest",
     ),
 }
 _OWNERS = {name: module for module, names in _MODULES.items() for name in names}

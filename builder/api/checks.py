@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from builder.core.manifest import Manifest
 
 
-def check_model(model: Path, runtime: Path) -> Coverage:
+def check(model: Path, runtime: Path) -> Coverage:
     """Returns what keeps a built runtime or AAR from running a model, and what would help.
 
     Both are read, neither is run; so the answer covers what they say of themselves.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from builder.system.progress import Progress
 
 
-def export_model(request: ExportRequest, *, progress: Progress) -> ExportResult:
+def export(request: ExportRequest, *, progress: Progress) -> ExportResult:
     """Writes the lite file that `request` asks for, once it has proven right; imports torch.
 
     Raises:

@@ -36,7 +36,7 @@ class MeasuredRuntime:
     report: SizeReport
 
 
-def measure_runtime(path: Path) -> MeasuredRuntime:
+def size(path: Path) -> MeasuredRuntime:
     """Returns the size report that travels with a built runtime.
 
     Raises:

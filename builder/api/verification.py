@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from builder.verify.request import BenchRequest, VerifyRequest
 
 
-def verify_model(request: VerifyRequest, *, progress: Progress) -> VerifyReport:
+def verify(request: VerifyRequest, *, progress: Progress) -> VerifyReport:
     """Runs a model on a built runtime and returns how its outputs compare with PyTorch's.
 
     Torch is asked only when the model has no reference case, only where it is installed, and only
@@ -45,7 +45,7 @@ def verify_model(request: VerifyRequest, *, progress: Progress) -> VerifyReport:
     )
 
 
-def time_model(request: BenchRequest, *, progress: Progress) -> BenchReport:
+def bench(request: BenchRequest, *, progress: Progress) -> BenchReport:
     """Runs a model again and again on a built runtime; returns how long its calls take.
 
     Raises:

@@ -63,7 +63,7 @@ def command(
         calls=calls,
         threads=threads,
     )
-    report = api.time_model(request, progress=ConsoleProgress(quiet=as_json))
+    report = api.bench(request, progress=ConsoleProgress(quiet=as_json))
     if as_json:
         print_json(
             "bench",

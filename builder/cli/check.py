@@ -79,7 +79,7 @@ def command(
                 raise click.UsageError(
                     "--min-api, --page-size, --ndk and --apple-sdk go without a model"
                 )
-            coverage = api.check_model(model, runtime)
+            coverage = api.check(model, runtime)
             _show_coverage(coverage, model, runtime, as_json=as_json)
             return int(ExitCode.VERIFICATION if coverage.obstacles else ExitCode.OK)
         case (package,):

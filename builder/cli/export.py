@@ -144,7 +144,7 @@ def command(
         seed=seed,
         limits=limits or Limits(),
     )
-    result = api.export_model(request, progress=ConsoleProgress(quiet=as_json))
+    result = api.export(request, progress=ConsoleProgress(quiet=as_json))
     if as_json:
         print_json("export", _to_json(result))
     else:

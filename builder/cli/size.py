@@ -101,11 +101,11 @@ def command(
         _show_slices(slices, against, as_json=as_json)
         api.refuse_slice_excess(slices, budgets, path=runtime)
     else:
-        measured = api.measure_runtime(runtime)
+        measured = api.size(runtime)
         refuse_idle_budgets(budgets, [measured.abi])
         if html is not None:
             _write_page(html, measured)
-        other = None if against is None else api.measure_runtime(against).report
+        other = None if against is None else api.size(against).report
         gone = tuple(operator.removeprefix("-") for operator in without)
         shown = None if operators else _OPERATORS
         _show_runtime(measured, other, gone, units, shown, as_json=as_json)

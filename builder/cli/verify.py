@@ -86,7 +86,7 @@ def command(
         via=via,
         limits=limits or Limits(),
     )
-    report = api.verify_model(request, progress=ConsoleProgress(quiet=as_json))
+    report = api.verify(request, progress=ConsoleProgress(quiet=as_json))
     if as_json:
         print_json("verify", _to_json(report))
     else:

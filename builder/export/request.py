@@ -103,8 +103,9 @@ class ExportRequest:
     source: str
     """A torchvision model name, `package.module:factory`, a TorchScript or a lite file."""
     output: Path
-    folder: Path
-    """Where `source` is relative to; first on the import path while a factory is loaded."""
+    folder: Path = Path()
+    """Folder that `source` is relative to, by default the current one; it comes first on the import
+    path while a factory is loaded."""
     arguments: tuple[tuple[str, str], ...] = ()
     """Names and values, as texts, that a factory or torchvision's builder gets."""
     weights: Path | None = None

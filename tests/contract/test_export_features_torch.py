@@ -170,9 +170,9 @@ def request_(folder: Path, tmp_path: Path, xnnpack: bool) -> ExportRequest:
 
 
 def export(request: ExportRequest) -> ExportResult:
-    from builder.api.exports import export_model
+    from builder.api.exports import export
 
-    return export_model(request, progress=Silent())
+    return export(request, progress=Silent())
 
 
 def operators(request: ExportRequest) -> str:

@@ -148,9 +148,9 @@ def request_(folder: Path, tmp_path: Path, xnnpack: bool) -> ExportRequest:
 
 
 def export(request: ExportRequest) -> ExportResult:
-    from builder.api.exports import export_model
+    from builder.api.exports import export
 
-    return export_model(request, progress=Silent())
+    return export(request, progress=Silent())
 
 
 def require(request: ExportRequest) -> ExportResult:
@@ -334,7 +334,7 @@ def test_what_torchscript_cannot_express(request_: ExportRequest) -> None:
 
 
 def test_decisions_that_a_trace_freezes_are_noted(request_: ExportRequest) -> None:
-    from builder.api.exports import export_model
+    from builder.api.exports import export
 
     notes: list[str] = []
 
@@ -342,9 +342,7 @@ def test_decisions_that_a_trace_freezes_are_noted(request_: ExportRequest) -> No
         def note(self, text: str) -> None:
             notes.append(text)
 
-    export_model(
-        replace(request_, source="export_nets:Branching", inputs=VECTOR), progress=Noting()
-    )
+    export(replace(request_, source="export_nets:Branching", inputs=VECTOR), progress=Noting())
     assert len(notes) == 1
     assert "export_nets.py:" in notes[0]
     assert "Python boolean" in notes[0]

@@ -101,7 +101,7 @@ def test_built_twice_the_bytes_are_the_same(built, tmp_path):
 
 def test_the_price_is_what_goes(built, tmp_path):
     outcome, _ = built
-    price = api.price_set(api.measure_runtime(outcome.package.root), [DROPPED])
+    price = api.price_set(api.size(outcome.package.root), [DROPPED])
     less = drop_operators(outcome.package.root, tmp_path / "less.yaml", DROPPED)
     request = api.BuildRequest(inputs=(less,), dtypes=outcome.plan.dtypes)
     report = api.build(request, [outcome.plan.target], tmp_path, progress=Silent())
@@ -118,7 +118,7 @@ def count_content(report):
 
 def test_every_operator_has_a_price(built):
     outcome, _ = built
-    report = api.measure_runtime(outcome.package.root).report
+    report = api.size(outcome.package.root).report
     manifest = json.loads(outcome.package.manifest.read_text())
     assert set(report.operators) == set(manifest["operators"])
     for price in report.operators.values():

@@ -23,7 +23,7 @@ def run(monkeypatch: pytest.MonkeyPatch):
                 threads=request.threads,
             )
 
-        monkeypatch.setattr(api, "time_model", time)
+        monkeypatch.setattr(api, "bench", time)
         arguments = ["m.ptl", "--runtime", "out", *options]
         return CliRunner().invoke(command, arguments, catch_exceptions=False)
 

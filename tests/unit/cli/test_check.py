@@ -22,7 +22,7 @@ def run(monkeypatch: pytest.MonkeyPatch):
             rebuild = "build one that has them: builder build m.ptl"
             return Coverage(obstacles=obstacles, rebuild=rebuild, note=note)
 
-        monkeypatch.setattr(api, "check_model", check)
+        monkeypatch.setattr(api, "check", check)
         return CliRunner().invoke(command, ["m.ptl", "out", *options], standalone_mode=False)
 
     return call

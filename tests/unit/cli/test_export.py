@@ -73,7 +73,7 @@ def _exported(monkeypatch: pytest.MonkeyPatch) -> None:
         failure = VerificationError("it differs") if request.source == "wrong" else None
         return result_of(request, failure)
 
-    monkeypatch.setattr(api, "export_model", export)
+    monkeypatch.setattr(api, "export", export)
 
 
 def run(*arguments: str) -> Result:

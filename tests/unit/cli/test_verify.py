@@ -36,7 +36,7 @@ def run(monkeypatch: pytest.MonkeyPatch):
             call.request = request
             return VerifyReport(model="m", reference="none", outputs=differences, seconds=0.0123)
 
-        monkeypatch.setattr(api, "verify_model", verify)
+        monkeypatch.setattr(api, "verify", verify)
         arguments = ["m.ptl", "--runtime", "out", *options]
         return CliRunner().invoke(command, arguments, standalone_mode=False, catch_exceptions=False)
 
