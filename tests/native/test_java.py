@@ -132,10 +132,17 @@ def library(models):
         inputs=tuple(sorted(models.glob("*.ptl"))),
         flavour=Flavour(profile=Profile.DEBUG if EVERY_MODEL else Profile.SIZE),
     )
+    # As for Android: the C API for the folder, and the same operators for Java.
+    interfaces = [Interface.C, Interface.JNI]
     with link_libraries(
-        request, locate_target(ABI), [Interface.JNI], progress=ConsoleProgress()
+        request, locate_target(ABI), interfaces, progress=ConsoleProgress()
     ) as linked:
-        return linked[Interface.JNI].linked.library
+        first, second = linked.values()
+        assert second.linked.runner is None
+        assert second.serving == first.serving
+        assert second.build.layout.root == first.build.layout.root
+        assert second.build.plan.key != first.build.plan.key
+        return second.linked.library
 
 
 def lines(said, kind):
