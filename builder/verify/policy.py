@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TypeVar
 
 from builder.errors import VerificationError
 
@@ -92,11 +93,44 @@ class Rule:
     source: str = ""
 
 
+S = TypeVar("S")
+"""What a platform's rules look at."""
 _SHOWN = 5
+"""Names in one finding; more are counted."""
 
 
 class UncheckedError(Exception):
     """A rule cannot be checked; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """One library, with the values that the texts of rules have placeholders for."""
+
+    file: str
+    values: Mapping[str, object]
+
+    def judge(
+        self, rules: Iterable[Rule], checks: Mapping[str, Callable[[S], Iterator[str]]], subject: S
+    ) -> Iterator[PolicyFinding]:
+        """Yields what `checks`, rule -> check, find wrong with `subject` or cannot tell."""
+        for rule in rules:
+            try:
+                for found in checks[rule.name](subject):
+                    yield self.find(rule, Verdict.VIOLATED, found)
+            except UncheckedError as error:
+                yield self.find(rule, Verdict.UNCHECKED, str(error))
+
+    def find(self, rule: Rule, verdict: Verdict, found: str) -> PolicyFinding:
+        """Returns one finding, in the words of the rule."""
+        return PolicyFinding(
+            rule=rule.name,
+            file=self.file,
+            verdict=verdict,
+            found=found,
+            wanted=rule.wanted.format(**self.values),
+            remedy=rule.remedy.format(**self.values) if verdict is Verdict.VIOLATED else "",
+        )
 
 
 def some(names: Iterable[str]) -> str:
@@ -115,8 +149,9 @@ def refuse_violations(report: PolicyReport, what: str, *, platform: str = "Andro
     """Raises VerificationError when `what` breaks a rule; says all that was found."""
     if report.violations:
         lines = describe_findings(report.violations)
-        count = len(report.violations)
+        count = len({one.rule for one in report.violations})
+        rules = "1 rule" if count == 1 else f"{count} rules"
         raise VerificationError(
-            "\n".join((f"{what} breaks {count} rules for libraries on {platform}:", *lines)),
+            "\n".join((f"{what} breaks {rules} for libraries on {platform}:", *lines)),
             hint="the rules: builder check --help",
         )

@@ -10,7 +10,7 @@ import pytest
 from android_libraries import NAME, SOUND, SOURCE, TRIPLES, link, make_stubs, stub
 
 from builder.formats.elf import DAMAGE, Elf
-from builder.platforms.android.check import check_libraries, guess_abi
+from builder.platforms.android.check import check_binaries, guess_abi
 from builder.platforms.android.libraries import read_facts
 from builder.verify.policy import Binary
 
@@ -31,7 +31,7 @@ def sound(ndk, tmp_path_factory):
 
 def check(path, abi, **options):
     binary = Binary(path=f"jni/{abi}/{path.name}", abi=abi, contents=path.read_bytes())
-    return check_libraries([binary], **{"min_api": 21, **options})
+    return check_binaries([binary], **{"min_api": 21, **options})
 
 
 def broken(report):
@@ -173,7 +173,7 @@ def test_a_library_that_lies_beside_may_be_needed(ndk, tmp_path):
         Binary(path=f"jni/x86/{path.name}", abi="x86", contents=path.read_bytes())
         for path in (library, other)
     ]
-    assert check_libraries(pair, min_api=21, ndk=ndk).findings == ()
+    assert check_binaries(pair, min_api=21, ndk=ndk).findings == ()
 
 
 @pytest.mark.parametrize(
@@ -215,6 +215,6 @@ def test_a_damaged_library_is_told_or_read_but_never_more(sound, abi):
             else bytes(damaged)
         )
         binary = Binary(path=f"jni/{abi}/{NAME}", abi=abi, contents=cut)
-        check_libraries([binary], min_api=21)
+        check_binaries([binary], min_api=21)
     with pytest.raises(DAMAGE):
         Elf(contents[:40]).sections  # noqa: B018 - reading is the test

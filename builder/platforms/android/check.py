@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,9 @@ from builder.platforms.android.stubs import find_stubs
 from builder.system.zips import open_zip
 from builder.verify.policy import (
     Binary,
+    Judge,
     PolicyFinding,
     PolicyReport,
-    Rule,
-    UncheckedError,
     Verdict,
     merge_reports,
 )
@@ -58,7 +57,8 @@ def check_binaries(
     findings: list[PolicyFinding] = []
     for binary, facts in read:
         if isinstance(facts, str):
-            findings.append(_finding(policies.rules[0], binary, Verdict.VIOLATED, facts))
+            judge = _judge_of(binary, None)
+            findings.append(judge.find(policies.rules[0], Verdict.VIOLATED, facts))
             continue
         abi = policies.abis[binary.abi]
         system = find_stubs(ndk, abi.stubs, min_api)
@@ -75,7 +75,8 @@ def check_binaries(
             stubs_missing=system.missing,
             policies=policies,
         )
-        findings += _check(binary, subject)
+        judge = _judge_of(binary, subject)
+        findings += judge.judge(policies.rules, CHECKS, subject)
     return PolicyReport(
         files=tuple(binary.path for binary in listed),
         rules=tuple(rule.name for rule in policies.rules),
@@ -115,18 +116,7 @@ def _find_beside(
     }
 
 
-def _check(binary: Binary, subject: Subject) -> Iterator[PolicyFinding]:
-    for rule in subject.policies.rules:
-        try:
-            for found in CHECKS[rule.name](subject):
-                yield _finding(rule, binary, Verdict.VIOLATED, found, subject)
-        except UncheckedError as error:
-            yield _finding(rule, binary, Verdict.UNCHECKED, str(error), subject)
-
-
-def _finding(
-    rule: Rule, binary: Binary, verdict: Verdict, found: str, subject: Subject | None = None
-) -> PolicyFinding:
+def _judge_of(binary: Binary, subject: Subject | None) -> Judge:
     values: dict[str, object] = {"file": binary.name, "page_size": "", "min_api": "", "exports": ""}
     if subject is not None:
         exports = subject.exports
@@ -135,14 +125,7 @@ def _finding(
             "min_api": subject.min_api,
             "exports": ", ".join(exports.required) if exports else "",
         }
-    return PolicyFinding(
-        rule=rule.name,
-        file=binary.path,
-        verdict=verdict,
-        found=found,
-        wanted=rule.wanted.format(**values),
-        remedy=rule.remedy.format(**values) if verdict is Verdict.VIOLATED else "",
-    )
+    return Judge(file=binary.path, values=values)
 
 
 def check_package(

@@ -13,7 +13,7 @@ from builder.formats.tbd import parse_stub
 from builder.platforms.apple.package import FRAMEWORKS
 from builder.platforms.apple.policies import ApplePolicies, StubPolicy, load_apple_policies
 from builder.platforms.apple.rules import APPLE_CHECKS, Slice
-from builder.verify.policy import PolicyFinding, PolicyReport, Rule, UncheckedError, Verdict
+from builder.verify.policy import Judge, PolicyFinding, PolicyReport, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +82,11 @@ def read_system(
 def _check(
     binary: AppleBinary, policies: ApplePolicies, sdks: Mapping[Platform, Path]
 ) -> Iterator[PolicyFinding]:
+    judge = _judge_of(binary, policies)
     try:
         members = dict(_read_members(binary.contents))
     except ValueError as error:
-        yield _finding(policies.rules[0], binary, Verdict.VIOLATED, str(error), policies)
+        yield judge.find(policies.rules[0], Verdict.VIOLATED, str(error))
         return
     sdk = sdks.get(binary.target.platform)
     names, stubs = binary.frameworks, policies.stubs
@@ -103,12 +104,7 @@ def _check(
         frameworks=names,
         policies=policies,
     )
-    for rule in policies.rules:
-        try:
-            for found in APPLE_CHECKS[rule.name](subject):
-                yield _finding(rule, binary, Verdict.VIOLATED, found, policies)
-        except UncheckedError as error:
-            yield _finding(rule, binary, Verdict.UNCHECKED, str(error), policies)
+    yield from judge.judge(policies.rules, APPLE_CHECKS, subject)
 
 
 def _read_members(contents: bytes) -> Iterator[tuple[str, MachFile | str]]:
@@ -122,21 +118,14 @@ def _read_members(contents: bytes) -> Iterator[tuple[str, MachFile | str]]:
             yield name, str(error)
 
 
-def _finding(
-    rule: Rule, binary: AppleBinary, verdict: Verdict, found: str, policies: ApplePolicies
-) -> PolicyFinding:
-    values = {
-        "arch": binary.arch,
-        "platform": str(binary.target.platform),
-        "min_os": format_os_version(binary.target.min_os),
-        "exports": ", ".join(policies.allowed),
-        "frameworks": ", ".join(binary.frameworks),
-    }
-    return PolicyFinding(
-        rule=rule.name,
+def _judge_of(binary: AppleBinary, policies: ApplePolicies) -> Judge:
+    return Judge(
         file=binary.path,
-        verdict=verdict,
-        found=found,
-        wanted=rule.wanted.format(**values),
-        remedy=rule.remedy.format(**values) if verdict is Verdict.VIOLATED else "",
+        values={
+            "arch": binary.arch,
+            "platform": str(binary.target.platform),
+            "min_os": format_os_version(binary.target.min_os),
+            "exports": ", ".join(policies.allowed),
+            "frameworks": ", ".join(binary.frameworks),
+        },
     )

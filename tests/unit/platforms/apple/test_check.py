@@ -195,7 +195,7 @@ def test_an_sdk_without_frameworks_cannot_tell_of_theirs_and_tells_of_the_rest(s
 
 def test_violations_are_refused_by_name(sdk):
     report = check(sdk, a_o=make_object(platform=SIMULATOR))
-    with pytest.raises(VerificationError, match="breaks 1 rules for libraries on Apple's systems"):
+    with pytest.raises(VerificationError, match="breaks 1 rule for libraries on Apple's systems"):
         refuse_violations(report, "the xcframework", platform="Apple's systems")
 
 
