@@ -1,6 +1,6 @@
-"""Which unwinding data belongs to which function: `.eh_frame` and what it points to.
+"""Finds the unwinding data of each function: `.eh_frame` and the tables that it points to.
 
-The layout is that of the Linux Standard Base, "Exception Frames"; encodings are DWARF's.
+The layout is in the Linux Standard Base, "Exception Frames". The encodings of pointers are DWARF's.
 """
 
 from __future__ import annotations
@@ -10,41 +10,52 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _OMITTED, _RELATIVE = 0xFF, 0x10
+"""DW_EH_PE_omit and DW_EH_PE_pcrel: no pointer is stored; a pointer counts from its own place."""
 _FORMATS = {0x0: "<Q", 0x2: "<H", 0x3: "<I", 0x4: "<Q", 0xA: "<h", 0xB: "<i", 0xC: "<q"}
+"""DW_EH_PE_absptr, udata2, udata4, udata8, sdata2, sdata4, sdata8: how the bytes are stored."""
 
 _LONGEST_LEB128 = 70
-"""Bits."""
+"""Bits that a number may have: ten bytes of seven bits are enough for 64 bits."""
 
 
 class Frame(NamedTuple):
     """The unwinding entry of one function."""
 
     function: int
-    """Address of its first byte."""
+    """Address of the first byte of the function."""
     size: int
     """Bytes of the entry in `.eh_frame`."""
     exceptions: int | None
-    """Address of its table in `.gcc_except_table`; None when it catches and cleans up nothing."""
+    """Address of the function's table in `.gcc_except_table`.
+
+    None when the function neither catches exceptions nor cleans up after them.
+    """
 
 
 class _Common(NamedTuple):
+    """The part of entries that many functions share (CIE in the standard)."""
+
     pointer: int
     exceptions: int
     augmented: bool
 
 
 def parse_frames(data: bytes, address: int) -> Iterator[Frame]:
-    """Yields the entries of an `.eh_frame` section that is loaded at `address`."""
+    """Yields the entries of an `.eh_frame` section that is loaded at `address`.
+
+    Damaged data raises `ValueError`, `IndexError`, `KeyError` or `struct.error`.
+    """
     commons: dict[int, _Common] = {}
     offset = 0
     while offset + 8 <= len(data):
         length, common = struct.unpack_from("<II", data, offset)
-        if length == 0:
+        if length == 0:  # a terminator; a linker may leave several of them inside the section
             offset += 4
             continue
         if common == 0:
             commons[offset] = _parse_common(data, offset + 8)
         else:
+            # `common` is the distance back from its own field to the shared part.
             entry = commons[offset + 4 - common]
             yield _parse_frame(data, offset, length + 4, address, entry)
         offset += length + 4
@@ -98,6 +109,6 @@ def _leb128(data: bytes, offset: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         shift += 7
         if shift > _LONGEST_LEB128:
-            raise ValueError("a number of unwinding data that does not end")
+            raise ValueError("a number in the unwinding data does not end")
         if byte < 0x80:
             return value, offset

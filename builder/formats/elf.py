@@ -1,7 +1,7 @@
-"""Reads little-endian ELF files of 32 and 64 bits: what prices and policies need of them.
+"""Reads little-endian ELF files of 32 and 64 bits, as far as prices and policies need them.
 
-pyelftools makes an object of each entry; a library has a hundred thousand of them.
-The layouts are those of the System V ABI, chapters 4 and 5.
+pyelftools creates an object for each entry, and a library has a hundred thousand entries.
+The layouts are in the System V ABI, chapters 4 and 5.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from builder.formats.name_table import NameTable
 
+# Numbers of the System V ABI: section types (SHT_...), section flags (SHF_...), symbol types
+# (STT_...), symbol bindings (STB_...) and segment types (PT_...).
 NULL, PROGBITS, SYMTAB, STRTAB, RELA, NOBITS, DYNSYM = 0, 1, 2, 3, 4, 8, 11
 INIT_ARRAY, FINI_ARRAY = 14, 15
 ALLOC, EXECUTABLE, THREAD_DATA = 2, 4, 0x400
@@ -21,9 +23,10 @@ SECTION_SYMBOL, THREAD_LOCAL = 3, 6
 LOCAL, WEAK = 0, 2
 LOAD, DYNAMIC = 1, 2
 DAMAGE = (struct.error, ValueError, IndexError, OverflowError)
-"""What reading a file that is damaged raises."""
+"""Exceptions that reading a damaged file raises."""
 _RELA = struct.Struct("<QIIq")
 _STRTAB, _MAX_ENTRIES, _LONGEST_NAME = 5, 100_000, 4096
+"""DT_STRTAB; limits for the dynamic section and for names in bytes, since no field is trusted."""
 
 
 class Section(NamedTuple):
@@ -40,7 +43,7 @@ class Section(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Address behind its last byte."""
+        """Address of the first byte behind the section."""
         return self.address + self.size
 
 
@@ -49,7 +52,7 @@ class Segment(NamedTuple):
 
     kind: int
     flags: int
-    """1 executable, 2 writable, 4 readable."""
+    """A sum of 1 (executable), 2 (writable) and 4 (readable)."""
     offset: int
     address: int
     size: int
@@ -63,9 +66,9 @@ class Symbol(NamedTuple):
     name: str
     kind: int
     binding: int
-    """0 local, 1 global, 2 weak."""
+    """0 for local, 1 for global, 2 for weak symbols."""
     section: int
-    """Index of the section that holds it; 0 when it is defined elsewhere."""
+    """Index of the section that holds the symbol; 0 when another file defines it."""
     address: int
     size: int
 
@@ -81,19 +84,20 @@ class Relocation(NamedTuple):
 
 @dataclass(frozen=True)
 class _Layout:
-    """How the structures of one class of files look; `_order` names their fields."""
+    """The structures of 32-bit or of 64-bit files; the two have the same fields in other orders."""
 
     header: struct.Struct
     section: struct.Struct
     segment: struct.Struct
     segment_order: tuple[int, ...]
-    """Where kind, flags, offset, address, size and alignment stand."""
+    """Indices of the kind, flags, offset, address, size and alignment."""
     symbol: struct.Struct
     symbol_order: tuple[int, ...]
-    """Where name, info, section, address and size stand."""
+    """Indices of the name, info, section, address and size."""
     dynamic: struct.Struct
 
 
+# The keys are the first bytes of a file: magic number, class (32 or 64 bits), little-endian.
 _LAYOUTS = {
     b"\x7fELF\x01\x01": _Layout(
         header=struct.Struct("<16sHHIIIIIHHHHHH"),
@@ -118,9 +122,9 @@ _LAYOUTS = {
 
 @dataclass(frozen=True)
 class Elf:
-    """The contents of one file, read as they are asked for.
+    """The contents of one file; each part is read when it is first used.
 
-    Whatever a damaged file makes of that is one of `DAMAGE`.
+    For a damaged file, every property and method raises one of `DAMAGE` or returns wrong values.
     """
 
     contents: bytes
@@ -132,7 +136,7 @@ class Elf:
 
     @property
     def is_elf(self) -> bool:
-        """False when this is no little-endian ELF file; it then has no sections either."""
+        """Whether this is a little-endian ELF file; any other file has no sections."""
         return self.contents[:6] in _LAYOUTS
 
     @property
@@ -147,7 +151,7 @@ class Elf:
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
-        """Section headers in file order."""
+        """The section headers, in the order of the file."""
         if not self.is_elf:
             return ()
         header, layout = self._header, self._layout.section
@@ -159,7 +163,7 @@ class Elf:
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
-        """Program headers in file order."""
+        """The program headers, in the order of the file."""
         start, count, layout = self._header[5], self._header[10], self._layout
         raw = (
             layout.segment.unpack_from(self.data, start + i * layout.segment.size)
@@ -169,23 +173,24 @@ class Elf:
 
     @cached_property
     def dynamic(self) -> tuple[tuple[int, int], ...]:
-        """Tag and value of the entries that the loader reads, up to the one that ends them."""
-        found = [segment for segment in self.segments if segment.kind == DYNAMIC]
-        if len(found) > 1:
-            raise ValueError("it has several dynamic segments, of which loaders read one")
+        """Tags and values of the dynamic section, up to the entry that ends it."""
+        dynamic_segments = [segment for segment in self.segments if segment.kind == DYNAMIC]
+        # A second one could hide from this reader what a loader really loads.
+        if len(dynamic_segments) > 1:
+            raise ValueError("the file has several dynamic segments, but loaders read only one")
         entries = []
-        for segment in found:
+        for segment in dynamic_segments:
             size = self._layout.dynamic.size
             for index in range(min(segment.size // size, _MAX_ENTRIES)):
                 entry = self._layout.dynamic.unpack_from(self.data, segment.offset + index * size)
-                if entry[0] == 0:
+                if entry[0] == 0:  # DT_NULL ends the section
                     break
                 entries.append((int(entry[0]), int(entry[1])))
         return tuple(entries)
 
     @cached_property
     def symbols(self) -> tuple[Symbol, ...]:
-        """The full symbol table; empty in a stripped file."""
+        """The full symbol table; it is empty in a stripped file."""
         return tuple(self._read_symbols(SYMTAB))
 
     @cached_property
@@ -194,7 +199,7 @@ class Elf:
         return tuple(self._read_symbols(DYNSYM))
 
     def dynamic_texts(self, tag: int) -> tuple[str, ...]:
-        """Returns the values of a tag whose values are names."""
+        """Returns the strings of the dynamic entries with `tag`, whose values are offsets."""
         table = next((value for known, value in self.dynamic if known == _STRTAB), 0)
         values = [value for known, value in self.dynamic if known == tag]
         if not values:
@@ -207,7 +212,7 @@ class Elf:
         return self.data[section.offset : section.offset + section.size]
 
     def relocations(self, section: Section) -> Iterator[Relocation]:
-        """Yields the entries of a RELA section of 64 bits."""
+        """Yields the entries of a RELA section of a 64-bit file."""
         for place, kind, symbol, addend in _RELA.iter_unpack(self.content(section)):
             yield Relocation(place, kind, symbol, addend)
 
@@ -218,7 +223,7 @@ class Elf:
     @property
     def _layout(self) -> _Layout:
         if not self.is_elf:
-            raise ValueError("no little-endian ELF file")
+            raise ValueError("the file is not a little-endian ELF file")
         return _LAYOUTS[self.contents[:6]]
 
     @cached_property
@@ -229,7 +234,7 @@ class Elf:
         for segment in self.segments:
             if segment.kind == LOAD and 0 <= address - segment.address < segment.size:
                 return segment.offset + address - segment.address
-        raise ValueError(f"nothing is loaded at {address:#x}")
+        raise ValueError(f"no segment is loaded at address {address:#x}")
 
     def _read_symbols(self, kind: int) -> Iterator[Symbol]:
         table = next((section for section in self.sections if section.kind == kind), None)
@@ -240,7 +245,7 @@ class Elf:
         for entry in self._layout.symbol.iter_unpack(self.content(table)):
             yield Symbol(
                 names.at(entry[name]),
-                entry[info] & 15,
+                entry[info] & 15,  # ELF32_ST_TYPE; the upper half is ELF32_ST_BIND
                 entry[info] >> 4,
                 entry[section],
                 entry[address],

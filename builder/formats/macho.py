@@ -1,6 +1,6 @@
-"""Reads Mach-O files of 64 bits and static libraries of them: what policies need of them.
+"""Reads 64-bit Mach-O files and static libraries of them, as far as prices and policies need it.
 
-The layouts are those of <mach-o/loader.h>, <mach-o/nlist.h> and <ar.h>.
+The layouts are in <mach-o/loader.h>, <mach-o/nlist.h>, <mach-o/fat.h> and <ar.h>.
 """
 
 from __future__ import annotations
@@ -13,24 +13,28 @@ from typing import NamedTuple
 from builder.formats.name_table import NameTable
 
 OBJECT, EXECUTABLE, DYLIB = 1, 2, 6
+"""File types (MH_OBJECT, MH_EXECUTE, MH_DYLIB)."""
 ARCHITECTURES = {0x0100000C: "arm64", 0x01000007: "x86_64"}
-"""`cputype` -> as xcframeworks call it."""
+"""`cputype` -> the name of the architecture in xcframeworks."""
 PLATFORMS = {1: "macos", 2: "ios", 6: "maccatalyst", 7: "ios-simulator"}
-"""LC_BUILD_VERSION's platform -> name."""
+"""Platform number in LC_BUILD_VERSION -> name."""
 INITIALISERS = frozenset({0x9, 0x16})
-"""Section types of pointers, or offsets, to functions that run when an image is loaded."""
+"""Types of sections that list functions to run at load time, by pointer or by offset."""
 ZERO_FILL = frozenset({0x1, 0xC, 0x12})
-"""Section types without bytes in the file."""
+"""Types of sections that have no bytes in the file."""
 INSTRUCTIONS = 0x80000000
-"""Attribute of sections that hold code only."""
+"""Attribute of sections that hold nothing but code."""
 _FAT, _FAT_ENTRY = struct.Struct(">II"), struct.Struct(">IIIII")
 _FAT_MAGIC, _FAT_ALIGNMENT = 0xCAFEBABE, 3
+"""FAT_MAGIC; a universal file aligns its parts to 2 to the power of 3 bytes."""
 _SUBTYPES = {"arm64": 0, "x86_64": 3}
+"""CPU_SUBTYPE_ARM64_ALL and CPU_SUBTYPE_X86_64_ALL (<mach/machine.h>)."""
 _MAGIC, _ARCHIVE = b"\xcf\xfa\xed\xfe", b"!<arch>\n"
 _SEGMENT, _SYMTAB, _BUILD_VERSION = 0x19, 0x2, 0x32
 _LOADS = frozenset({0xC, 0x80000018, 0x8000001F, 0x80000023})
-"""LC_LOAD_DYLIB, and its weak, re-exporting and upward kin."""
+"""LC_LOAD_DYLIB and its variants for weak, re-exported and upward libraries."""
 _RPATH = 0x8000001C
+# Fields of an entry in the symbol table: masks of n_type and bits of n_desc (<mach-o/nlist.h>).
 _STAB, _PRIVATE, _EXTERNAL, _KIND, _UNDEFINED = 0xE0, 0x10, 0x01, 0x0E, 0
 _WEAK_REFERENCE, _WEAK_DEFINITION = 0x40, 0x80
 _IN_SECTION = 0x0E
@@ -39,11 +43,12 @@ _COMMAND = struct.Struct("<II")
 _SECTION = struct.Struct("<16s16sQQIIIIIIII")
 _SYMBOL = struct.Struct("<IBBHQ")
 _MAX_COMMANDS, _MAX_SECTIONS, _RELOCATION = 10_000, 10_000, 8
+"""Limits for files that were made to be slow to read; bytes of one relocation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachSection:
-    """A section."""
+    """A section of a Mach-O file, with its contents."""
 
     segment: str
     name: str
@@ -52,13 +57,13 @@ class MachSection:
     size: int
     """Bytes."""
     content: bytes
-    """Empty where the file holds none."""
+    """The bytes of the section; empty when the file has none, as for zero-filled sections."""
     relocations: bytes
-    """Entries of 8 bytes for the linker; none in what is linked already."""
+    """The relocation entries, of 8 bytes each; empty in a file that is already linked."""
 
     @property
     def kind(self) -> int:
-        """Its type, e.g. one of INITIALISERS."""
+        """The section type, for example one of INITIALISERS."""
         return self.flags & 0xFF
 
 
@@ -67,36 +72,36 @@ class MachSymbol(NamedTuple):
 
     name: str
     section: int
-    """Number of the section that holds it, from 1 on; 0 when it is defined elsewhere."""
+    """Number of the section that holds it, counted from 1; 0 when another file defines it."""
     address: int
     is_external: bool
-    """Whether other objects of the link see it."""
+    """Whether other objects of the same link can use the symbol."""
     is_weak: bool
-    """Whether others may define it too."""
+    """Whether other objects may define the symbol too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachFile:
-    """An object, executable or library."""
+    """The contents of an object, executable or library."""
 
     architecture: str
-    """One of ARCHITECTURES, or the number of another."""
+    """A name from ARCHITECTURES, or the number of an unknown architecture."""
     kind: int
     platform: str
-    """One of PLATFORMS, the number of another, or empty where it says none."""
+    """A name from PLATFORMS, or the number of an unknown platform; empty without one."""
     min_os: int
-    """As in `Target.min_os`."""
+    """The oldest system that loads the file, in the form of `Target.min_os`."""
     sections: tuple[MachSection, ...]
     symbols: tuple[MachSymbol, ...]
-    """The whole table, in its order."""
+    """The whole symbol table, in its order."""
     exports: frozenset[str]
-    """Symbols that others can use; with the underscore that C's names have."""
+    """Symbols that other files can use; names in C start with an underscore here."""
     private: frozenset[str]
-    """Symbols for the other objects of the same link."""
+    """Symbols that only the other objects of the same link can use."""
     undefined: frozenset[str]
-    """Symbols that must come from elsewhere."""
+    """Symbols that another file has to define."""
     optional: frozenset[str]
-    """Those of `undefined` that may be missing when it is loaded."""
+    """The symbols in `undefined` that may be missing when the file is loaded."""
     libraries: tuple[str, ...]
     run_paths: tuple[str, ...]
 
@@ -110,42 +115,42 @@ class Member:
 
 
 def read_macho(data: bytes) -> MachFile:
-    """Returns what a Mach-O file of 64 bits says; ValueError when it is none, or damaged."""
+    """Returns the contents of a 64-bit Mach-O file; ValueError for a damaged or any other file."""
     try:
         return _read(data)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
-        raise ValueError(f"no Mach-O file that can be read: {error}") from error
+        raise ValueError(f"the Mach-O file cannot be read: {error}") from error
 
 
 def is_archive(data: bytes) -> bool:
-    """Returns whether these are the bytes of a static library."""
+    """Returns whether `data` starts as a static library (`ar` archive) does."""
     return data.startswith(_ARCHIVE)
 
 
 def read_members(data: bytes) -> Iterator[Member]:
-    """Yields the files of a static library, but for its index; ValueError when it is damaged."""
+    """Yields the files of a static library except its index; ValueError when it is damaged."""
     if not is_archive(data):
-        raise ValueError("no static library")
+        raise ValueError("the file is not a static library")
     offset = len(_ARCHIVE)
     while offset < len(data):
         header = data[offset : offset + 60]
         if len(header) < 60 or header[58:] != b"`\n":
-            raise ValueError("a static library that is damaged")
+            raise ValueError("the static library is damaged")
         name, size = header[:16].decode(errors="replace").strip(), int(header[48:58])
         content = data[offset + 60 : offset + 60 + size]
         if len(content) != size:
-            raise ValueError("a static library that is truncated")
-        if name.startswith("#1/"):
+            raise ValueError("the static library is truncated")
+        if name.startswith("#1/"):  # BSD: a long name stands at the start of the content
             length = int(name[3:])
             name = content[:length].rstrip(b"\0").decode(errors="replace")
             content = content[length:]
-        offset += 60 + size + size % 2
-        if not name.startswith(("__.SYMDEF", "/")):
+        offset += 60 + size + size % 2  # members start at even offsets
+        if not name.startswith(("__.SYMDEF", "/")):  # the index of BSD and of GNU archives
             yield Member(name, content)
 
 
 def join_architectures(files: Mapping[str, bytes]) -> bytes:
-    """Returns a universal file of files by architecture; a single one as it is."""
+    """Returns a universal file of one file per architecture; a single file stays as it is."""
     if len(files) == 1:
         return next(iter(files.values()))
     numbers = {name: number for number, name in ARCHITECTURES.items()}
@@ -153,7 +158,7 @@ def join_architectures(files: Mapping[str, bytes]) -> bytes:
     offset = _FAT.size + len(files) * _FAT_ENTRY.size
     header, body = _FAT.pack(_FAT_MAGIC, len(files)), b""
     for name, data in sorted(files.items()):
-        start = -(-(offset + len(body)) // step) * step
+        start = -(-(offset + len(body)) // step) * step  # rounded up
         body += b"\0" * (start - offset - len(body)) + data
         entry = (numbers[name], _SUBTYPES[name], start, len(data), _FAT_ALIGNMENT)
         header += _FAT_ENTRY.pack(*entry)
@@ -161,33 +166,33 @@ def join_architectures(files: Mapping[str, bytes]) -> bytes:
 
 
 def split_architectures(data: bytes) -> dict[str, bytes] | None:
-    """Returns architecture -> file of a universal file; None where it is none.
+    """Returns architecture -> file of a universal file; None for any other file.
 
     Raises:
-        ValueError: it is damaged.
+        ValueError: the universal file is damaged.
     """
     if len(data) < _FAT.size or _FAT.unpack_from(data)[0] != _FAT_MAGIC:
         return None
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     left = len(data)
     for index in range(min(_FAT.unpack_from(data)[1], _MAX_COMMANDS)):
         place = _FAT.size + index * _FAT_ENTRY.size
         if place + _FAT_ENTRY.size > len(data):
-            raise ValueError("a universal file that is truncated")
+            raise ValueError("the universal file is truncated")
         cpu, _, start, size, _ = _FAT_ENTRY.unpack_from(data, place)
         if start + size > len(data):
-            raise ValueError("a universal file that is truncated")
-        left -= size
+            raise ValueError("the universal file is truncated")
+        left -= size  # so that copies of one part cannot need more memory than the file has bytes
         if left < 0:
-            raise ValueError("a universal file whose parts overlap")
-        found[ARCHITECTURES.get(cpu, str(cpu))] = data[start : start + size]
-    return found
+            raise ValueError("the parts of the universal file overlap")
+        files[ARCHITECTURES.get(cpu, str(cpu))] = data[start : start + size]
+    return files
 
 
 def _read(data: bytes) -> MachFile:
     magic, cpu, _, kind, count, _, _, _ = _HEADER.unpack_from(data)
     if magic != _MAGIC:
-        raise ValueError("no Mach-O file of 64 bits")
+        raise ValueError("the file is not a 64-bit Mach-O file")
     platform, min_os = "", 0
     sections: list[MachSection] = []
     table: tuple[MachSymbol, ...] = ()
@@ -225,40 +230,42 @@ def _read(data: bytes) -> MachFile:
 
 def _list_commands(data: bytes, count: int) -> Iterator[tuple[int, int, int]]:
     if count > _MAX_COMMANDS:
-        raise ValueError(f"{count} load commands")
+        raise ValueError(f"the file has {count} load commands, more than {_MAX_COMMANDS}")
     offset, tables = _HEADER.size, 0
     for _ in range(count):
         command, size = _COMMAND.unpack_from(data, offset)
         if size < _COMMAND.size or offset + size > len(data):
-            raise ValueError("a load command that leaves the file")
+            raise ValueError("a load command lies outside of the file")
         tables += command == _SYMTAB
+        # A second table would be read again and again: the format allows one.
         if tables > 1:
-            raise ValueError("several symbol tables")
+            raise ValueError("the file has several symbol tables")
         yield command, offset, size
         offset += size
 
 
 def _add_sections(sections: list[MachSection], data: bytes, offset: int) -> None:
-    """Adds the sections of a segment; ValueError when all hold more bytes than the file has."""
-    left = len(data) - sum(len(one.content) + len(one.relocations) for one in sections)
+    """Adds the sections of a segment; ValueError when together they are larger than the file."""
+    left = len(data) - sum(len(s.content) + len(s.relocations) for s in sections)
     for section in _read_sections(data, offset):
         left -= len(section.content) + len(section.relocations)
         if left < 0 or len(sections) >= _MAX_SECTIONS:
-            raise ValueError("sections that overlap, or far too many of them")
+            raise ValueError("sections of the file overlap, or there are too many of them")
         sections.append(section)
 
 
 def _read_sections(data: bytes, offset: int) -> Iterator[MachSection]:
+    # nsects of segment_command_64, which has 72 bytes; the sections follow it.
     (count,) = struct.unpack_from("<I", data, offset + 64)
     if count > _MAX_SECTIONS:
-        raise ValueError(f"{count} sections")
+        raise ValueError(f"a segment has {count} sections, more than {_MAX_SECTIONS}")
     for index in range(count):
         name, segment, address, size, start, _, entries, number, flags, *_ = _SECTION.unpack_from(
             data, offset + 72 + index * _SECTION.size
         )
         filled = flags & 0xFF not in ZERO_FILL
         if (filled and start + size > len(data)) or entries + number * _RELOCATION > len(data):
-            raise ValueError("a section that leaves the file")
+            raise ValueError("a section lies outside of the file")
         yield MachSection(
             segment=segment.rstrip(b"\0").decode(),
             name=name.rstrip(b"\0").decode(),
@@ -273,17 +280,21 @@ def _read_sections(data: bytes, offset: int) -> Iterator[MachSection]:
 def _read_symbols(
     data: bytes, offset: int
 ) -> tuple[tuple[MachSymbol, ...], tuple[frozenset[str], ...]]:
-    """Returns the table; and exported, private, undefined and optional names."""
+    """Returns the symbol table, and the exported, private, undefined and optional names."""
     table, count, texts, size = struct.unpack_from("<IIII", data, offset + 8)
     if table + count * _SYMBOL.size > len(data) or texts + size > len(data):
-        raise ValueError("a symbol table that leaves the file")
+        raise ValueError("the symbol table lies outside of the file")
     symbols: list[MachSymbol] = []
-    found: tuple[set[str], ...] = (set(), set(), set(), set())
+    exports: set[str] = set()
+    private: set[str] = set()
+    undefined: set[str] = set()
+    optional: set[str] = set()
     names = NameTable(data[texts : texts + size])
     for index in range(count):
         start, kind, section, description, value = _SYMBOL.unpack_from(
             data, table + index * _SYMBOL.size
         )
+        # Entries for debuggers (STABs) define nothing, and may use `section` for other numbers.
         is_stab, is_external = bool(kind & _STAB), bool(kind & _EXTERNAL)
         name = names.at(start)
         place = section if kind & _KIND == _IN_SECTION and not is_stab else 0
@@ -291,13 +302,16 @@ def _read_symbols(
         symbols.append(MachSymbol(name, place, value if place else 0, is_external, weak))
         if is_stab or not is_external:
             continue
+        # An undefined symbol with a value is a common variable, which this file defines.
         if kind & _KIND == _UNDEFINED and not value:
-            found[2].add(name)
+            undefined.add(name)
             if description & _WEAK_REFERENCE:
-                found[3].add(name)
+                optional.add(name)
+        elif kind & _PRIVATE:
+            private.add(name)
         else:
-            found[1 if kind & _PRIVATE else 0].add(name)
-    return tuple(symbols), tuple(map(frozenset, found))
+            exports.add(name)
+    return tuple(symbols), tuple(map(frozenset, (exports, private, undefined, optional)))
 
 
 def _read_text(data: bytes, offset: int, size: int) -> str:
@@ -306,4 +320,5 @@ def _read_text(data: bytes, offset: int, size: int) -> str:
 
 
 def _decode_version(encoded: int) -> int:
+    """Decodes X.Y.Z, stored as 16, 8 and 8 bits (build_version_command), for `MachFile.min_os`."""
     return (encoded >> 16) * 10000 + (encoded >> 8 & 0xFF) * 100 + (encoded & 0xFF)

@@ -1,6 +1,6 @@
-"""Reads what linkers read of a Mach-O object: its symbols, and what its relocations refer to.
+"""Reads the references in a Mach-O object from its relocations, as linkers do.
 
-The layouts are those of <mach-o/nlist.h>, <mach-o/reloc.h>, <mach-o/arm64/reloc.h> and
+The layouts are in <mach-o/nlist.h>, <mach-o/reloc.h>, <mach-o/arm64/reloc.h> and
 <mach-o/x86_64/reloc.h>.
 """
 
@@ -14,39 +14,43 @@ from builder.formats.macho import MachFile, MachSection
 
 _ENTRY = struct.Struct("<iI")
 _SCATTERED = 0x80000000
+"""R_SCATTERED: relocations of another layout, which 64-bit objects do not have."""
 _UNSIGNED = 0
+"""ARM64_RELOC_UNSIGNED: the place holds an address."""
 _SUBTRACTOR = {"arm64": 1, "x86_64": 5}
+"""Architecture -> number of its ..._RELOC_SUBTRACTOR."""
 _ADDEND = 10
-"""ARM64_RELOC_ADDEND: a number for the relocation behind it."""
+"""ARM64_RELOC_ADDEND: a number that the next relocation adds to its address."""
 _BIAS = {6: 1, 7: 2, 8: 4}
-"""X86_64_RELOC_SIGNED_1, 2, 4: bytes of the instruction behind the address."""
+"""X86_64_RELOC_SIGNED_1, 2, 4: bytes of the instruction that follow the address."""
 _WIDTHS = {2: "<i", 3: "<q"}
-"""By the logarithm of their length: what places hold."""
+"""r_length, the base-2 logarithm of the length in bytes -> how the number is stored."""
 
 
 class Pointer(NamedTuple):
-    """A place in an object that its linker fills in with an address."""
+    """A place in an object where the linker writes an address."""
 
     place: int
-    """Address in the object."""
+    """Address of the place in the object."""
     symbol: int | None
-    """Index of the symbol referred to; None where only the address says what."""
+    """Index of the symbol that is referred to; None when only the address is known."""
     address: int
-    """Address in the object that is referred to; of an undefined symbol, the distance from it."""
+    """Address in the object that is referred to; for an undefined symbol, the distance from it."""
 
 
 def read_pointers(file: MachFile, section: MachSection) -> Iterator[Pointer]:
     """Yields what the relocations of a section refer to; ValueError when they are damaged.
 
-    What an address is subtracted from is no reference: only the address itself is.
+    Two relocations describe a difference of addresses. The subtracted one is not a reference, so
+    it is left out.
     """
     addend = 0
     for place, word in _ENTRY.iter_unpack(section.relocations):
         if place & _SCATTERED or not 0 <= place < section.size:
-            raise ValueError(f"a relocation outside of {section.segment},{section.name}")
+            raise ValueError(f"a relocation lies outside of {section.segment},{section.name}")
         number, is_symbol, kind = word & 0xFFFFFF, bool(word >> 27 & 1), word >> 28
         if file.architecture == "arm64" and kind == _ADDEND:
-            addend = number - (number >> 23 << 24)
+            addend = number - (number >> 23 << 24)  # a signed number of 24 bits
             continue
         if kind != _SUBTRACTOR.get(file.architecture):
             stored = addend + _read_addend(file, section, place, word)
@@ -60,24 +64,25 @@ def _resolve(
     at = section.address + place
     if symbol is None:
         relative = bool(word >> 24 & 1)
+        # x86-64 counts from the end of the address, which has 4 bytes.
         return Pointer(at, None, stored + (at + 4 if relative else 0))
     if symbol >= len(file.symbols):
-        raise ValueError("a relocation to a symbol that is not there")
+        raise ValueError("a relocation refers to a symbol that does not exist")
     return Pointer(at, symbol, file.symbols[symbol].address + stored)
 
 
 def _read_addend(file: MachFile, section: MachSection, place: int, word: int) -> int:
-    """Returns what the place itself adds; instructions of arm64 hold nothing."""
+    """Returns the number that is stored at the place; instructions of arm64 store none."""
     kind, width = word >> 28, _WIDTHS.get(word >> 25 & 3)
     if width is None or (file.architecture == "arm64" and kind != _UNSIGNED):
         return 0
     try:
         (value,) = struct.unpack_from(width, section.content, place)
     except struct.error as error:
-        raise ValueError(f"a relocation that leaves {section.name}") from error
+        raise ValueError(f"a relocation reaches beyond the end of {section.name}") from error
     return int(value) + (_BIAS.get(kind, 0) if file.architecture == "x86_64" else 0)
 
 
 def find_section(sections: Sequence[MachSection], address: int) -> MachSection | None:
-    """Returns the section that holds `address`."""
+    """Returns the section that holds `address`, or None."""
     return next((s for s in sections if s.address <= address < s.address + s.size), None)

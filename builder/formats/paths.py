@@ -1,4 +1,4 @@
-"""Paths of the build machine that a file's bytes may tell."""
+"""Finds absolute paths in a file, which would reveal the build machine."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _PATH = re.compile(
     rb"(?<![\w./:@%*+~-])"
     rb"(?:/[A-Za-z][\w.+-]+(?:/[\w.+-]{2,})+/?|[A-Za-z]:[\\/]{1,2}\w[\w.+-]+[\\/][\w.+\\/-]+)"
 )
-"""An absolute path of two folders or more; of one, since texts hold `/code` and `and/or`, not."""
+"""An absolute path with at least two folders; shorter ones are too often words, as in `and/or`."""
 
 
 def find_paths(data: bytes | memoryview) -> Iterator[str]:
-    """Yields what looks like an absolute path in the bytes of a file."""
+    """Yields everything in the bytes of a file that looks like an absolute path."""
     yield from (match[0].decode(errors="replace") for match in _PATH.finditer(data))

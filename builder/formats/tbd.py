@@ -1,6 +1,6 @@
-"""Text stubs of Apple's libraries (.tbd): which symbols a library has, and for whom.
+"""Reads and writes text stubs of Apple's libraries (.tbd): the symbols of a library per target.
 
-Version 4 is YAML, version 5 JSON; both as LLVM reads them (llvm/lib/TextAPI).
+Version 4 is YAML and version 5 is JSON. LLVM reads both (llvm/lib/TextAPI).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from builder.formats.plain_yaml import parse_documents
 
 _DIRECTIVE = "$ld$"
-"""Start of names that tell the linker of other versions of the system."""
+"""Start of names that are instructions for the linker, about other versions of the system."""
 _KINDS = ("symbols", "weak-symbols", "thread-local-symbols")
 _JSON_KINDS = ("global", "weak", "thread_local")
 _OBJECTIVE = {
@@ -20,11 +20,11 @@ _OBJECTIVE = {
     "eh-type": ("_OBJC_EHTYPE_$_",),
     "ivar": ("_OBJC_IVAR_$_",),
 }
-"""What stubs list by name alone -> how the symbols for it start."""
+"""Kind of Objective-C names that stubs list -> prefixes of the symbols for such a name."""
 
 
 def render_stub(install_name: str, symbols: Iterable[str], targets: Iterable[str]) -> str:
-    """Returns a text stub of version 4 with one library."""
+    """Returns a text stub, version 4, for one library."""
     listed = f"[ {', '.join(targets)} ]"
     names = ",\n                       ".join(f"'{name}'" for name in sorted(set(symbols)))
     return (
@@ -35,24 +35,24 @@ def render_stub(install_name: str, symbols: Iterable[str], targets: Iterable[str
 
 
 def parse_stub(text: str, target: str) -> frozenset[str]:
-    """Returns the symbols for `target` (`arm64-ios`) of a stub and of the libraries inside it.
+    """Returns the symbols for `target` (`arm64-ios`) in a stub and in the libraries inside it.
 
     Raises:
-        ValueError: it is no text stub.
+        ValueError: `text` is not a text stub.
     """
     try:
         read = _read_json if text.lstrip().startswith("{") else _read_yaml
-        found = frozenset(read(text, target))
+        symbols = frozenset(read(text, target))
     except (LookupError, TypeError, AttributeError, RecursionError, ValueError) as error:
-        raise ValueError(f"no text stub library: {error!r:.300}") from error
-    return frozenset(name for name in found if not name.startswith(_DIRECTIVE))
+        raise ValueError(f"the file is not a text stub library: {error!r:.300}") from error
+    return frozenset(name for name in symbols if not name.startswith(_DIRECTIVE))
 
 
 def _read_yaml(text: str, target: str) -> Iterator[str]:
-    plain = text.replace("--- !tapi-tbd", "---")
+    plain = text.replace("--- !tapi-tbd", "---")  # the only tag that stubs have
     for library in parse_documents(plain, only_strings=True):
         if not isinstance(library, dict):
-            raise ValueError("a document that is no mapping")  # noqa: TRY004 - as other damage
+            raise ValueError("a document is not a mapping")  # noqa: TRY004 - as other damage
         for listed in (*library.get("exports", ()), *library.get("reexports", ())):
             if target in listed["targets"]:
                 for kind in _KINDS:
@@ -65,7 +65,8 @@ def _read_yaml(text: str, target: str) -> Iterator[str]:
 def _read_json(text: str, target: str) -> Iterator[str]:
     stub = json.loads(text)
     for library in (stub["main_library"], *stub.get("libraries", ())):
-        everywhere = [one["target"] for one in library.get("target_info", ())]
+        # A list of symbols without targets of its own is for all targets of the library.
+        everywhere = [info["target"] for info in library.get("target_info", ())]
         for key in ("exported_symbols", "reexported_symbols"):
             for listed in library.get(key, ()):
                 if target in listed.get("targets", everywhere):
@@ -87,10 +88,10 @@ def _spell(kind: str, names: Iterable[object]) -> Iterator[str]:
 
 
 def _names(listed: object) -> Iterator[str]:
-    """Yields the names of a list; ValueError when it is none, or holds other things."""
+    """Yields the names in a list; ValueError for anything but a list of strings."""
     if not isinstance(listed, list | tuple):
-        raise ValueError("names that are no list")  # noqa: TRY004 - as other damage
+        raise ValueError("names are not a list")  # noqa: TRY004 - as other damage
     for name in listed:
         if not isinstance(name, str):
-            raise ValueError(f"a name that is none: {name!r:.60}")  # noqa: TRY004 - as other damage
+            raise ValueError(f"a name is not a string: {name!r:.60}")  # noqa: TRY004 - as other damage
         yield name

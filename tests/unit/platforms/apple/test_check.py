@@ -155,9 +155,9 @@ def test_two_members_of_one_name_are_both_read(sdk):
 
 
 def test_what_cannot_be_read_is_a_finding(sdk):
-    assert "torn.o: no Mach-O file" in broken(check(sdk, torn_o=b"!"))["members"]
+    assert "torn.o: the Mach-O file cannot be read" in broken(check(sdk, torn_o=b"!"))["members"]
     binary = AppleBinary(path="a", target=DEVICE, arch="arm64", contents=b"")
-    assert broken(check_slices([binary], {})) == {"members": "no static library"}
+    assert broken(check_slices([binary], {})) == {"members": "the file is not a static library"}
 
 
 def test_without_an_sdk_imports_are_not_checked():

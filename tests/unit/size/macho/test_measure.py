@@ -67,5 +67,5 @@ def test_merged_functions_go_to_the_units_that_they_come_from(image, tmp_path):
 
 def test_what_is_no_image_is_refused(image):
     image.write_bytes(b"\x7fELF")
-    with pytest.raises(ConfigurationError, match="no Mach-O"):
+    with pytest.raises(ConfigurationError, match="Mach-O file cannot be read"):
         measure(image)
