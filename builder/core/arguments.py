@@ -1,7 +1,7 @@
-"""Inputs as torch's lite interpreter takes them: it converts nothing, and checks nothing.
+"""Converts inputs for torch's lite interpreter, which neither converts nor checks them itself.
 
-The C API takes an int for a float, and tensors of no or one dimension for numbers and lists of
-numbers.
+The C API accepts an int in place of a float, a tensor without dimensions in place of a number, and
+a tensor with one dimension in place of a list of numbers. The lite interpreter does not.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from builder.core.signatures import (
 from builder.core.tensors import Tensor
 
 Given = tuple[InputSpec, tuple[Tensor, ...]]
-"""An input and its leaves."""
+"""An input and its leaves, which are the tensors in it."""
 _TYPES = {"int": int, "float": float, "bool": bool}
 
 
 def adapt(
     signature: Signature | None, specs: Sequence[InputSpec], leaves: Iterable[Tensor]
 ) -> tuple[tuple[InputSpec, ...], tuple[Tensor, ...]]:
-    """Returns inputs that fit `signature`, and their leaves, with numbers of the types it names.
+    """Returns inputs that fit `signature`, and their leaves; numbers get the types that it names.
 
     Args:
-        signature: of the method; None where nothing is known, then nothing changes.
-        specs: one per argument.
-        leaves: of `specs`, depth first.
+        signature: the signature of the method; when it is None, nothing changes.
+        specs: one input per argument.
+        leaves: the tensors in `specs`, depth first.
     """
     if signature is None:
         return tuple(specs), tuple(leaves)

@@ -1,4 +1,4 @@
-"""Values of tensors as NumPy's arrays, and seeded samples of inputs."""
+"""Converts tensors to NumPy arrays and back, and makes seeded samples of inputs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from builder.core.tensors import DType, Tensor, TensorSpec
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _INTEGERS_BELOW = 8
-"""Small, so that samples are valid indices of embeddings and classes of most models."""
+"""Samples stay below this, so they are valid indices of embeddings and classes in most models."""
 
 
 def sample_inputs(specs: Sequence[InputSpec], *, seed: int) -> tuple[Tensor, ...]:
-    """Returns the leaves of `specs`, depth first; the same for the same seed.
+    """Returns sample tensors for `specs`, depth first; the same seed gives the same samples.
 
-    Floats are normal, integers 0 to 7, bools even; a number is a tensor without dimensions.
+    Floats are normally distributed, integers are 0 to 7, and bools are true or false with the same
+    probability. A number becomes a tensor without dimensions.
     """
     generator = np.random.default_rng(seed)
     return tuple(
@@ -30,17 +31,17 @@ def sample_inputs(specs: Sequence[InputSpec], *, seed: int) -> tuple[Tensor, ...
 
 
 def to_tensor(array: Array, spec: TensorSpec) -> Tensor:
-    """Returns `array`, of the shape of `spec`, in its dtype."""
+    """Returns `array` as a tensor of the dtype of `spec`; its shape must be that of `spec`."""
     return Tensor(spec, array.astype(little_endian(spec.dtype)).tobytes())
 
 
 def little_endian(dtype: DType) -> np.dtype[Any]:
-    """Returns numpy's type for the bytes of a `Tensor`."""
+    """Returns the NumPy type of the bytes in a `Tensor`."""
     return np.dtype(str(dtype)).newbyteorder("<")
 
 
 def to_array(tensor: Tensor) -> Array:
-    """Returns the values of `tensor`, read-only, in its shape."""
+    """Returns the values of `tensor` as a read-only array of the same shape."""
     return np.frombuffer(tensor.data, little_endian(tensor.spec.dtype)).reshape(tensor.spec.shape)
 
 

@@ -1,4 +1,4 @@
-"""What a build leaves behind, and what is said of it."""
+"""Results of builds, and reports about them."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarriedLibrary:
-    """A library of the toolchain's that a runtime needs beside it, such as `libc++_shared.so`."""
+    """A shared library of the toolchain that a runtime needs, such as `libc++_shared.so`."""
 
     library: Path
-    """Stripped."""
+    """The stripped library."""
     unstripped: Path
-    """As the toolchain has it, perhaps with symbols."""
+    """The library of the toolchain, which may have symbols."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkResult:
-    """A linked runtime and what it took to get there."""
+    """A linked runtime and the facts of its link."""
 
     library: Path
-    """Stripped shared library; for Apple's platforms a static one."""
+    """Stripped shared library; a static library for Apple's platforms."""
     unstripped: Path
     image: Path | None = None
-    """What a program's linker makes of a static library, stripped: sizes are of it."""
+    """A stripped image that a linker made of the static library; sizes are measured on it."""
     merged: Path | None = None
     """The object that link-time optimisation made for `image`."""
     map_file: Path
     units_map: Path | None = None
-    """Map of the same units linked by their machine code, where the library is optimised as a
-    whole: it tells which unit a function comes from."""
+    """Map of a link of the same units without link-time optimisation; None when `library` was made
+    without it. The map shows which unit each function comes from."""
     runner: Path | None
-    """None where the library has no C API that it could call."""
+    """The program that runs models; None when the library has no C API that it could call."""
     units: tuple[str, ...]
     """Ids of the translation units that were linked, sorted."""
     inputs: tuple[str, ...] = ()
-    """Files of the source trees that these were compiled from, with headers: relative, sorted."""
+    """Files of the source trees, headers included, that were compiled: relative paths, sorted."""
     units_compiled: int
-    """Compiled in this run; less than `units` has when objects were there already."""
+    """Units compiled in this run; fewer than `units` when objects of earlier runs were used."""
     units_known: int
     rounds: int
     seconds: float
@@ -49,7 +49,7 @@ class LinkResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """A laid-out folder that a user consumes."""
+    """A finished folder with a runtime, ready for a user."""
 
     root: Path
     library: Path
@@ -59,69 +59,69 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorPrice:
-    """What one operator costs; both in bytes of the stripped library."""
+    """The cost of one operator, in bytes of the stripped library."""
 
     exclusive: int
-    """What would go if the operator went."""
+    """Bytes that the library would lose without the operator."""
     inclusive: int
-    """All it reaches, shared with others or not."""
+    """Bytes of everything that the operator reaches, shared with other operators or not."""
     models: tuple[str, ...]
-    """Names of the models that want it, sorted; empty when it came along with others."""
+    """Sorted names of the models that use it; empty when no model asked for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizeReport:
-    """Where the bytes of one stripped library go; all sizes in bytes."""
+    """The sizes of one stripped library and of its parts; all sizes are in bytes."""
 
     file: int
     compressed: int
-    """The whole file through zlib level 9, as a download would carry it."""
+    """The whole file compressed by zlib level 9, which is close to the size of a download."""
     sections: Mapping[str, int]
     parts: Mapping[str, int]
     """Library part -> bytes of its live input sections."""
     units: Mapping[str, int]
     """Translation unit -> bytes of its live input sections."""
     operators: Mapping[str, OperatorPrice] = field(default_factory=dict)
-    """Operator -> price; empty where the linker tells too little to know."""
+    """Operator -> price; empty when the linker gave too little information."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputDifference:
-    """One output of the runtime beside PyTorch's."""
+    """One output of the runtime, compared with PyTorch's."""
 
     index: int
     spec: str
     max_absolute: float | None
-    """None when there is nothing to compare with; infinite when it cannot be compared."""
+    """None when there is no expected output; infinite when the two cannot be compared."""
     max_relative: float | None
-    """Largest `|a - b| / max(|b|, 1)`; so it is absolute below 1 and relative above."""
+    """Largest `|a - b| / max(|b|, 1)`: absolute where `|b|` is below 1, relative elsewhere."""
     tolerance: float
     ok: bool
     problem: str = ""
-    """Why it is not ok, when that is not the size of the difference; or why ok says little."""
+    """Why the output is not ok, unless the difference is too large; or why ok proves little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchReport:
-    """How long forward calls of a model take on a built runtime."""
+    """Times of forward calls of a model on a built runtime."""
 
     model: str
     abi: str
     runs: tuple[float, ...]
-    """Seconds of the quickest call of each run of the program, in order."""
+    """Seconds of the quickest call in each run of the program, in order."""
     calls: int
     """Forward calls in each run."""
     threads: int | None
-    """None: as many as the runtime chooses."""
+    """Number of threads; None when the runtime chooses."""
 
     @property
     def quickest(self) -> float:
-        """Seconds."""
+        """Seconds of the quickest of all runs."""
         return min(self.runs)
 
     @property
     def median(self) -> float:
-        """Seconds, over the runs."""
+        """Median of the runs, in seconds."""
         return statistics.median(self.runs)
 
 
@@ -131,14 +131,14 @@ class VerifyReport:
 
     model: str
     reference: str
-    """Where the expected outputs come from; `none` when nothing was compared."""
+    """Origin of the expected outputs; `none` when nothing was compared."""
     outputs: tuple[OutputDifference, ...]
     seconds: float
-    """Of the quickest forward call."""
+    """Seconds of the quickest forward call."""
 
     @property
     def ok(self) -> bool:
-        """True when every output is within its tolerance."""
+        """Whether every output is within its tolerance."""
         return all(output.ok for output in self.outputs)
 
 
@@ -150,13 +150,13 @@ class Finding:
     ok: bool
     detail: str
     remedy: str = ""
-    """Command to type; empty when ok."""
+    """The command that solves the problem; empty when `ok`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """All that `builder doctor` found."""
+    """The complete result of `builder doctor`."""
 
     findings: tuple[Finding, ...]
     ready: bool
-    """True when this machine can build for itself."""
+    """Whether this machine can build runtimes for itself."""

@@ -1,4 +1,4 @@
-"""Sizes as people write them, and limits that a runtime must keep."""
+"""Parses sizes as people write them, and limits for the size of a runtime."""
 
 from __future__ import annotations
 
@@ -22,42 +22,46 @@ _UNITS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """A limit for one ABI, or for all that have none of their own."""
+    """A size limit for one ABI, or for all ABIs without a limit of their own."""
 
     abi: str | None
+    """None for all ABIs without a limit of their own."""
     limit: int
-    """Bytes."""
+    """Largest number of bytes that is allowed."""
     text: str
-    """As it was written."""
+    """The limit as the user wrote it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budgets:
-    """What a runtime may weigh."""
+    """The size limits of a build."""
 
     file: tuple[Budget, ...] = ()
-    """Of the stripped library (`--max-size`)."""
+    """Limits of the stripped library (`--max-size`)."""
     compressed: tuple[Budget, ...] = ()
-    """Of the library as a download (`--max-compressed`)."""
+    """Limits of the compressed library (`--max-compressed`)."""
 
 
 def parse_size(text: str) -> int:
-    """Returns the bytes of `2.5MB`, `900 KiB` or `123456`, rounded down.
+    """Returns the number of bytes in `2.5MB`, `900 KiB` or `123456`, rounded down.
 
-    KB, MB and GB count in thousands, KiB, MiB and GiB in 1024; ValueError for anything else, for
-    less than a byte, and for a fraction without a unit.
+    KB, MB and GB are powers of 1000; KiB, MiB and GiB are powers of 1024.
+
+    Raises:
+        ValueError: the text is not a size, is less than a byte, or has a fraction without a unit.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None or match["unit"].lower() not in _UNITS:
-        raise ValueError(f"{text!r} is no size; write 2.5MB, 900KiB or 123456")
+        raise ValueError(f"{text!r} is not a size; write 2.5MB, 900KiB or 123456")
+    # A fraction of exact decimals: 2.3MB as a float would be a byte too small.
     size = Fraction(match["number"]) * _UNITS[match["unit"].lower()]
     if 0 < size < 1 or ("." in match["number"] and match["unit"].lower() in {"", "b"}):
-        raise ValueError(f"{text!r} is no whole number of bytes; write 2.5MB, 900KiB or 123456")
+        raise ValueError(f"{text!r} is not a whole number of bytes; write 2.5MB, 900KiB or 123456")
     return int(size)
 
 
 def parse_budget(text: str) -> Budget:
-    """Returns the budget of `2.5MB` or `linux-x86_64=2.5MB`; ValueError otherwise."""
+    """Returns the budget for `2.5MB` or `linux-x86_64=2.5MB`; ValueError for other text."""
     abi, equals, size = text.rpartition("=")
     if equals and not abi.strip():
         raise ValueError(f"{text!r} names no ABI before the '='")
@@ -65,14 +69,14 @@ def parse_budget(text: str) -> Budget:
 
 
 def find_budget(budgets: Iterable[Budget], abi: str) -> Budget | None:
-    """Returns the strictest budget for `abi`; those that name it come before those for all."""
+    """Returns the strictest budget for `abi`; one for all ABIs only without such a one."""
     listed = tuple(budgets)
-    own = [b for b in listed if b.abi == abi] or [b for b in listed if b.abi is None]
-    return min(own, key=lambda budget: budget.limit, default=None)
+    matching = [b for b in listed if b.abi == abi] or [b for b in listed if b.abi is None]
+    return min(matching, key=lambda budget: budget.limit, default=None)
 
 
 def list_idle(budgets: Budgets, abis: Sequence[str]) -> list[tuple[str, Budget]]:
-    """Returns option and budget of those that are for an ABI which is not among `abis`."""
+    """Returns option and budget of each budget for an ABI that is not in `abis`."""
     listed = (("--max-size", budgets.file), ("--max-compressed", budgets.compressed))
     return [
         (option, budget)

@@ -1,4 +1,4 @@
-"""What of others is in a library, for the bill of materials."""
+"""The third-party components in a library, for the software bill of materials."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ class Component:
 
     name: str
     version: str = ""
-    """For people; empty where nobody says."""
+    """Version for people; empty when it is not known."""
     group: str = ""
-    """What the version is of, where that is more than the component: `gcc`, `android-ndk`."""
+    """The product that the component and its version belong to, e.g. `gcc` or `android-ndk`."""
     licence: str = ""
-    """SPDX expression; empty where builder does not know it."""
+    """SPDX licence expression; empty when builder does not know the licence."""
     url: str = ""
-    """Upstream git repository."""
+    """URL of the upstream git repository."""
     commit: str = ""
     archive: str = ""
-    """Name of the archive that was pinned."""
+    """File name of the pinned archive."""
     sha256: str = ""
-    """Of `archive`, lower-case hex."""
+    """SHA-256 of `archive`, in lower-case hexadecimal."""
     prebuilt: bool = False
-    """Whether it came with the compiler, to be linked, instead of as source."""
+    """Whether it is a compiled library of the toolchain instead of source code."""
 
     @property
     def github(self) -> tuple[str, str] | None:
-        """Owner and name of the repository, where it is on GitHub."""
+        """Owner and name of the repository when it is on GitHub, otherwise None."""
         address = urlsplit(self.url)
-        found = _GITHUB.fullmatch(address.path) if address.netloc == "github.com" else None
-        return (found[1], found[2]) if found else None
+        match = _GITHUB.fullmatch(address.path) if address.netloc == "github.com" else None
+        return (match[1], match[2]) if match else None
 
 
 BUILDER = Component(name="builder", version=__version__, licence="BSD-3-Clause")
@@ -47,19 +47,22 @@ BUILDER = Component(name="builder", version=__version__, licence="BSD-3-Clause")
 
 
 def describe_sources(pins: Iterable[SourcePin], read: Iterable[str]) -> tuple[Component, ...]:
-    """Returns the sources that some files belong to, sorted: the innermost for each file.
+    """Returns the sources that the given files belong to, sorted.
+
+    A source can contain another one. A file belongs to the innermost source around it.
 
     Args:
-        pins: all that there are.
-        read: the files, relative to the source tree, POSIX.
+        pins: all pinned sources.
+        read: paths of the files, relative to the source tree, POSIX.
     """
     places = {}
     for pin in pins:
         places[pin.path] = describe_pin(pin)
-        for one in pin.bundled:
-            places[one.path if pin.path == "." else f"{pin.path}/{one.path}"] = _describe(one)
-    found = {_find_place(path, places) for path in read}
-    return tuple(sorted(places[place] for place in found))
+        for bundled in pin.bundled:
+            path = bundled.path if pin.path == "." else f"{pin.path}/{bundled.path}"
+            places[path] = _describe(bundled)
+    used = {_find_place(path, places) for path in read}
+    return tuple(sorted(places[place] for place in used))
 
 
 def describe_pin(pin: SourcePin) -> Component:
@@ -75,11 +78,13 @@ def describe_pin(pin: SourcePin) -> Component:
     )
 
 
-def _describe(one: BundledSource) -> Component:
-    return Component(name=one.name, version=one.version, licence=one.licence, url=one.url)
+def _describe(bundled: BundledSource) -> Component:
+    return Component(
+        name=bundled.name, version=bundled.version, licence=bundled.licence, url=bundled.url
+    )
 
 
 def _find_place(path: str, places: Iterable[str]) -> str:
-    """Returns the longest of `places` that holds `path`; `.`, PyTorch's own, holds all."""
+    """Returns the longest of `places` that contains `path`; `.`, which is PyTorch, contains all."""
     holding = (place for place in places if place != "." and path.startswith(f"{place}/"))
     return max(holding, key=len, default=".")

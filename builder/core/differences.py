@@ -1,4 +1,4 @@
-"""How far the outputs of a runtime are from the expected ones."""
+"""Compares the outputs of a runtime with the expected outputs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from builder.core.artifacts import OutputDifference
 from builder.core.tensors import DType, Tensor, TensorSpec
 
 _TOLERANCES = {DType.FLOAT16: 1e-2, DType.FLOAT32: 1e-4, DType.FLOAT64: 1e-6}
+"""Dtype -> largest relative difference that is allowed by default."""
 _MISSING = "missing"
-_ALL_TINY = "says little: zeros would pass as well"
+_ALL_TINY = "this proves little: zeros would pass as well"
 
 
 def tolerance_for(spec: TensorSpec, chosen: float | None) -> float:
-    """Returns the largest relative difference allowed: 0 for integers and bools, else `chosen`.
+    """Returns the largest relative difference that is allowed for an output.
 
-    A float64 without dimensions counts as float32: it is usually a Python float that the
-    model read out of a float32 tensor.
+    Integers and bools must be equal. For floats it is `chosen`, or a default for the dtype when
+    that is None. A float64 without dimensions counts as float32, because it is usually a Python
+    float that the model read out of a float32 tensor.
     """
     if spec.dtype not in _TOLERANCES:
         return 0.0
@@ -36,9 +38,9 @@ def compare_outputs(
     """Returns one difference per output, also for outputs that only one side has.
 
     Args:
-        actual: what the runtime gave.
-        expected: what PyTorch gave.
-        tolerance: replaces the default per dtype, for floats only.
+        actual: the outputs of the runtime.
+        expected: the outputs of PyTorch.
+        tolerance: replaces the default of each dtype, for floats only.
     """
     count = max(len(actual), len(expected))
     return tuple(
@@ -53,7 +55,7 @@ def compare_outputs(
 
 
 def check_finite(outputs: Sequence[Tensor]) -> tuple[OutputDifference, ...]:
-    """Returns what can be said of outputs that nothing is compared with: are they finite?"""
+    """Returns a result for outputs without expected ones: it is ok when all values are finite."""
     findings = []
     for index, tensor in enumerate(outputs):
         finite = bool(np.isfinite(_as_float(tensor)).all())
@@ -65,14 +67,14 @@ def check_finite(outputs: Sequence[Tensor]) -> tuple[OutputDifference, ...]:
                 max_relative=None,
                 tolerance=0.0,
                 ok=finite,
-                problem="" if finite else "holds NaN or infinity",
+                problem="" if finite else "has NaN or infinity",
             )
         )
     return tuple(findings)
 
 
 def count_nan(tensor: Tensor) -> int:
-    """Returns how many elements are NaN."""
+    """Returns the number of elements that are NaN."""
     return int(np.isnan(_as_float(tensor)).sum())
 
 
@@ -86,12 +88,15 @@ def _compare(
     tolerance = tolerance_for(expected.spec, chosen)
     left, right = _as_float(actual), _as_float(expected)
     if not _same_specials(left, right):
-        return _different(index, str(expected.spec), "NaN or infinity in other places")
+        return _different(
+            index, str(expected.spec), "NaN or infinity is in other places than expected"
+        )
     absolute, relative = _distances(left, right)
     exact = expected.spec.dtype not in _TOLERANCES
     if exact and absolute == 0.0 and actual.data != expected.data:
-        absolute = relative = 1.0  # int64 beyond 2^53: different, by less than float64 can tell
-    telling = exact or not right.size or _zeros_differ(right, tolerance)
+        absolute = relative = 1.0  # int64 beyond 2^53: float64 is too coarse to show the difference
+    # Where all expected values are below the tolerance, a runtime that computes nothing would pass.
+    proves_something = exact or not right.size or _zeros_differ(right, tolerance)
     return OutputDifference(
         index=index,
         spec=str(expected.spec),
@@ -99,7 +104,7 @@ def _compare(
         max_relative=relative,
         tolerance=tolerance,
         ok=relative <= tolerance,
-        problem=_ALL_TINY if relative <= tolerance and not telling else "",
+        problem=_ALL_TINY if relative <= tolerance and not proves_something else "",
     )
 
 

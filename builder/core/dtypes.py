@@ -1,4 +1,4 @@
-"""Sets of scalar types that a runtime has kernels for."""
+"""Sets of scalar types (dtypes), for example those that a runtime has kernels for."""
 
 from __future__ import annotations
 
@@ -23,41 +23,43 @@ SCALAR_TYPES = (
     "qint32",
     "bfloat16",
 )
-"""Names as in torch; the place is the code (c10/core/ScalarType.h). Types after these have no
-name here, and kernels only where every dtype has them."""
+"""Names as in torch; the index is the code of the type (c10/core/ScalarType.h).
+
+Later types have no name here. They have kernels only in a runtime for all dtypes.
+"""
 ALL = "all"
 _CODES = {name: code for code, name in enumerate(SCALAR_TYPES)}
 
 
 @dataclass(frozen=True, slots=True)
 class DtypeSet:
-    """Scalar types; without `names` it is all there are."""
+    """A set of scalar types; without `names`, it contains all scalar types."""
 
     names: frozenset[str] | None = None
 
     @classmethod
     def of(cls, names: Iterable[str]) -> DtypeSet:
-        """Returns the set of `names`, of everything when `all` is among them.
+        """Returns the set of `names`; `all` among them gives the set of all scalar types.
 
         Raises:
-            ValueError: a name is unknown, or there is none.
+            ValueError: a name is unknown, or `names` is empty.
         """
         given = frozenset(names)
         if ALL in given:
             return cls()
         unknown = sorted(given - _CODES.keys())
         if unknown or not given:
-            what = f"no dtypes: {', '.join(unknown)}" if unknown else "no dtype is named"
-            raise ValueError(f"{what}; known are {', '.join(SCALAR_TYPES)} and {ALL}")
+            what = f"unknown dtypes: {', '.join(unknown)}" if unknown else "no dtype is given"
+            raise ValueError(f"{what}; known dtypes are {', '.join(SCALAR_TYPES)} and {ALL}")
         return cls(given)
 
     @property
     def mask(self) -> int | None:
-        """One bit per scalar type, at its code; None for everything."""
+        """A number with one bit per scalar type, at its code; None for all scalar types."""
         return None if self.names is None else sum(1 << _CODES[name] for name in self.names)
 
     def lacks(self, wanted: DtypeSet) -> tuple[str, ...]:
-        """Returns the names of `wanted` that are not here, `all` when that is what lacks."""
+        """Returns the names in `wanted` that this set lacks; `all` if only `wanted` is complete."""
         if self.names is None:
             return ()
         if wanted.names is None:
@@ -70,7 +72,7 @@ class DtypeSet:
         return DtypeSet(self.names | other.names)
 
     def to_json(self) -> list[str]:
-        """Returns the names by code, as `of` takes them."""
+        """Returns the names in the order of their codes; `of` accepts them."""
         return [ALL] if self.names is None else list(_by_code(self.names))
 
     def __str__(self) -> str:
@@ -79,10 +81,11 @@ class DtypeSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DtypeChoice:
-    """Dtypes for a runtime, and why these."""
+    """The dtypes of a runtime, and the reason for them."""
 
     dtypes: DtypeSet
     reason: str
+    """Why these dtypes were chosen, for people."""
 
 
 def _by_code(names: Iterable[str]) -> tuple[str, ...]:

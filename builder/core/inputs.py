@@ -1,4 +1,4 @@
-"""Model inputs as `--shape` and `--dtype` describe them, and seeded samples of them."""
+"""Parses descriptions of model inputs, as `--shape` and `--dtype` give them."""
 
 from __future__ import annotations
 
@@ -9,37 +9,38 @@ from builder.core.tensors import DType, TensorSpec
 from builder.errors import ConfigurationError
 
 SCALAR = "scalar"
-"""How the shape of a tensor without dimensions is written."""
+"""The text for the shape of a tensor without dimensions."""
 
 _MOST_ELEMENTS, _MOST_DIMENSIONS = 1 << 30, 64
+"""Limits that keep a typing error from taking all memory."""
 
 
 def parse_specs(shapes: Sequence[str], dtypes: Sequence[str]) -> tuple[TensorSpec, ...]:
-    """Returns one spec per shape; one dtype serves all shapes, none means float32.
+    """Returns one spec per shape; a single dtype is for all shapes, and without one it is float32.
 
     Raises:
-        ConfigurationError: a shape or dtype that cannot be read, or counts that do not match.
+        ConfigurationError: a shape or dtype is not valid, or their numbers do not match.
     """
     if dtypes and not shapes:
         raise ConfigurationError(
-            "--dtype without --shape says nothing", hint="give --shape once per input as well"
+            "--dtype has no effect without --shape", hint="give --shape once per input as well"
         )
     kinds = tuple(map(parse_dtype, dtypes)) or (DType.FLOAT32,)
     if len(kinds) == 1:
         kinds *= len(shapes)
     if len(kinds) != len(shapes):
         raise ConfigurationError(
-            f"{len(kinds)} dtypes for {len(shapes)} shapes",
+            f"there are {len(kinds)} dtypes for {len(shapes)} shapes",
             hint="give one --dtype for all inputs, or one for each --shape",
         )
     return tuple(TensorSpec(d, parse_shape(s)) for d, s in zip(kinds, shapes, strict=True))
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
-    """Returns `(1, 3, 224, 224)` of `1,3,224,224` and `()` of `scalar`.
+    """Returns `(1, 3, 224, 224)` for `1,3,224,224`, and `()` for `scalar`.
 
     Raises:
-        ConfigurationError: anything else, or more than 2^30 elements.
+        ConfigurationError: `text` is not a shape, or has more than 2^30 elements.
     """
     if text.strip() == SCALAR:
         return ()
@@ -53,15 +54,18 @@ def parse_shape(text: str) -> tuple[int, ...]:
     shape = tuple(map(int, sizes))
     if prod(shape) > _MOST_ELEMENTS:
         raise ConfigurationError(
-            f"shape {text!r} has {prod(shape):,} elements", hint=f"at most {_MOST_ELEMENTS:,} work"
+            f"shape {text!r} has {prod(shape):,} elements",
+            hint=f"use a shape with at most {_MOST_ELEMENTS:,} elements",
         )
     return shape
 
 
 def parse_dtype(text: str) -> DType:
-    """Returns the dtype named `text`; ConfigurationError when there is none of that name."""
+    """Returns the dtype with the name `text`; ConfigurationError when no dtype has that name."""
     try:
         return DType(text.strip())
     except ValueError:
         known = ", ".join(DType)
-        raise ConfigurationError(f"unknown dtype: {text!r}", hint=f"known: {known}") from None
+        raise ConfigurationError(
+            f"unknown dtype: {text!r}", hint=f"known dtypes are {known}"
+        ) from None

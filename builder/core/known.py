@@ -1,4 +1,4 @@
-"""Which operators a PyTorch release can register in a mobile runtime, as a file that ships."""
+"""The operators that a PyTorch release can register in a mobile runtime, as a shipped file."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ _ANY_OVERLOAD = "*"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownOperators:
-    """Names of operators."""
+    """Names of the operators that a release has."""
 
     exact: frozenset[str]
-    """With their overloads: `aten::add.Tensor`, `aten::relu`."""
+    """Names with their overloads: `aten::add.Tensor`, `aten::relu`."""
     any_overload: frozenset[str]
-    """Names that sources register by hand, where the overload may be put together by a macro."""
+    """Names that sources register by hand; a macro may build the overload, so it is not known."""
 
     def has(self, name: str) -> bool:
-        """Returns whether `name`, e.g. `aten::add.Tensor`, may be there; never wrongly False."""
+        """Returns whether the release may have `name`, e.g. `aten::relu`; False is certain."""
         return name in self.exact or name.partition(".")[0] in self.any_overload
 
     def render(self) -> str:
-        """Returns a line for each name, sorted; `*` stands for any overload."""
+        """Returns the sorted names, one per line; `*` stands for any overload."""
         covered = (name for name in self.exact if name.partition(".")[0] not in self.any_overload)
         lines = (*covered, *(name + _ANY_OVERLOAD for name in self.any_overload))
         return "".join(f"{line}\n" for line in sorted(lines))
 
 
 def parse_known(lines: Iterable[str]) -> KnownOperators:
-    """Returns what `render` wrote; lines that start with `#` are comments."""
+    """Returns the operators in the text of `render`; lines that start with `#` are comments."""
     names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     return KnownOperators(
         exact=frozenset(name for name in names if not name.endswith(_ANY_OVERLOAD)),

@@ -1,4 +1,4 @@
-"""What a model file says of itself."""
+"""The facts of a model file, and operator lists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _T = TypeVar("_T", bound=Any)
 
 
 class ModelFormat(StrEnum):
-    """On-disk formats that builder reads."""
+    """File formats of models that builder reads."""
 
     LITE_ZIP = "lite-zip"
     LITE_FLATBUFFER = "lite-flatbuffer"
@@ -24,37 +24,39 @@ class ModelFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """The facts of one model file that selection and checks need."""
+    """The facts of one model file that are needed to build and check a runtime."""
 
     name: str
-    """The file's base name; it is what provenance shows."""
+    """Base name of the file; lists and reports show it as the origin of operators."""
     sha256: str
-    """Lower-case hex digest of the whole file."""
+    """Lower-case hexadecimal digest of the whole file."""
     size: int
-    """Bytes."""
+    """Bytes of the file."""
     format: ModelFormat
     bytecode_version: int | None
-    """Of lite files (torch/csrc/jit/mobile/import.cpp); None for plain TorchScript."""
+    """Version of a lite file (torch/csrc/jit/mobile/import.cpp); None for plain TorchScript."""
     operator_version: int | None
-    """The archive's `version` record: produced file format / operator version."""
+    """The `version` record of the archive: version of the file format and of the operators."""
     operators: tuple[Operator, ...]
-    """Root operators of every method, sorted."""
+    """Root operators of all methods, sorted."""
     custom_classes: tuple[str, ...]
-    """`namespace.Class` of every TorchBind class, sorted, e.g. `xnnpack.Conv2dOpContext`."""
+    """Names of TorchBind classes, sorted, e.g. `xnnpack.Conv2dOpContext`."""
     methods: tuple[str, ...]
     """Names of the methods that have code, sorted."""
     dtypes: DtypeSet = EVERYTHING
-    """Of its tensors, and those that its code asks operators for by name; everything when the
-    code computes what it asks for. What inputs bring is not in it."""
+    """Dtypes of its tensors, and dtypes that its code passes to operators.
+
+    All dtypes when the code computes a dtype. Dtypes of inputs are not included.
+    """
     signatures: tuple[Signature, ...] = ()
-    """Of its methods, sorted by name, as far as the file has them; old files have none."""
+    """Signatures of its methods, sorted by name; old files have none."""
 
     def operator_set(self) -> OperatorSet:
-        """Returns the root operators, wanted by this model."""
+        """Returns the root operators with this model as their origin."""
         return OperatorSet.of(self.operators, source=self.name)
 
     def operator_list(self) -> OperatorList:
-        """Returns what this model alone asks of a runtime."""
+        """Returns the operator list of this model alone."""
         version = self.bytecode_version
         return OperatorList(
             operators=self.operator_set(),
@@ -74,14 +76,14 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorList:
-    """All that a set of models asks of a runtime; what an op-list YAML file holds."""
+    """Everything that a set of models needs from a runtime; a YAML operator list contains it."""
 
     operators: OperatorSet
     custom_classes: tuple[str, ...] = ()
     bytecode_versions: tuple[int, ...] = ()
     models: tuple[ModelOrigin, ...] = ()
     dtypes: DtypeSet | None = None
-    """That can occur; None when the list does not tell."""
+    """Dtypes that can occur in the models; None when the list does not contain them."""
 
     def without(self, operators: Iterable[Operator]) -> OperatorList:
         """Returns the same list without `operators`."""
@@ -98,19 +100,20 @@ class OperatorList:
 
 @dataclass(frozen=True, slots=True)
 class ModelOrigin:
-    """Where operators of an op list come from."""
+    """A model that operators of an operator list come from."""
 
     name: str
+    """Base name of the file."""
     sha256: str
     bytecode_version: int | None = None
     exporter: str = ""
-    """What exported it, e.g. `torch 1.13.0a0, torchvision 0.14.1a0`; empty when not known."""
+    """The exporter, e.g. `torch 1.13.0a0, torchvision 0.14.1a0`; empty when it is not known."""
     command: str = ""
-    """How it was called."""
+    """The command that exported the model; empty when it is not known."""
     methods: tuple[str, ...] = field(default=(), compare=False)
-    """Signatures, for people; operator lists do not keep them."""
+    """Signatures of its methods, for people; operator lists do not keep them."""
     is_torchscript: bool = field(default=False, compare=False)
-    """Torch had to run its code to say its operators."""
+    """Whether torch had to run the code of the model to find its operators."""
 
     def __lt__(self, other: ModelOrigin) -> bool:
         return self._order < other._order

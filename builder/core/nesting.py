@@ -1,7 +1,8 @@
-"""What a model takes: tensors, numbers, and tuples, lists and dicts of them, as text and as values.
+"""Model inputs: tensors, numbers, and tuples, lists and dicts of them, as text and as values.
 
-The text is Python's: `float32[1,3,224,224]`, `int64` (a tensor without dimensions), `3`, `0.5`,
-`True`, `[float32[2,3], float32[2,4]]`, `{"ids": int64[1,8], "scale": 0.5}`.
+The text follows the syntax of Python: `float32[1,3,224,224]`, `int64` (a tensor without
+dimensions), `3`, `0.5`, `True`, `[float32[2,3], float32[2,4]]`,
+`{"ids": int64[1,8], "scale": 0.5}`.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ _HINT = (
     '{"ids": int64[1,16], "scale": 0.5}; once per argument'
 )
 _LONGEST = 1 << 16
-"""Characters; Python's trees take a thousand times as many bytes."""
+"""Characters of a description; Python's syntax trees take a thousand times as many bytes."""
 _NO_SIZES = re.compile(r"(\w)\[\s*\]")
+"""`float32[]`, a tensor without dimensions, which is not valid Python."""
 
 
 class GroupKind(StrEnum):
-    """Python's containers that TorchScript has."""
+    """The containers of Python that TorchScript supports."""
 
     LIST = "list"
     TUPLE = "tuple"
@@ -36,13 +38,13 @@ class GroupKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A Python number, as it is."""
+    """A Python number as an input."""
 
     value: bool | int | float
 
     @property
     def spec(self) -> TensorSpec:
-        """The tensor without dimensions that stands for it where only tensors can."""
+        """The tensor without dimensions that replaces the number where a tensor is needed."""
         kinds = {bool: DType.BOOL, int: DType.INT64, float: DType.FLOAT64}
         return TensorSpec(kinds[type(self.value)], ())
 
@@ -57,7 +59,7 @@ class Group:
     kind: GroupKind
     items: tuple[InputSpec, ...]
     keys: tuple[str, ...] = ()
-    """Of a dict, one per item."""
+    """The keys of a dict, one per item; empty for other containers."""
 
     def __str__(self) -> str:
         inner = ", ".join(map(str, self.items))
@@ -75,17 +77,17 @@ InputSpec: TypeAlias = TensorSpec | Number | Group
 
 
 def parse_input(text: str, *, most: int = _LONGEST) -> InputSpec:
-    """Returns the input that `text` describes; ConfigurationError when it describes none.
+    """Returns the input that `text` describes; ConfigurationError for any other text.
 
     Args:
-        text: as Python writes it, e.g. `(float32[1,3], {'scale': 2})`.
-        most: characters that it may have.
+        text: a description in the syntax of Python, e.g. `(float32[1,3], {'scale': 2})`.
+        most: largest number of characters in `text`.
     """
     if len(text) > most:
-        raise ConfigurationError(f"not an input: {len(text):,} characters", hint=_HINT)
+        raise ConfigurationError(f"not an input: it has {len(text):,} characters", hint=_HINT)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python's remarks on what it parses
+            warnings.simplefilter("ignore")  # the parser warns about code that is never run here
             tree = ast.parse(_NO_SIZES.sub(r"\1", text.strip()), mode="eval").body
         return _to_spec(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -93,21 +95,21 @@ def parse_input(text: str, *, most: int = _LONGEST) -> InputSpec:
 
 
 def list_leaves(specs: Iterable[InputSpec]) -> tuple[TensorSpec | Number, ...]:
-    """Returns tensors and numbers depth first, as reference cases and the C API number them."""
-    found: list[TensorSpec | Number] = []
+    """Returns tensors and numbers depth first, in the order of reference cases and the C API."""
+    leaves: list[TensorSpec | Number] = []
     for spec in specs:
         if isinstance(spec, Group):
-            found.extend(list_leaves(spec.items))
+            leaves.extend(list_leaves(spec.items))
         else:
-            found.append(spec)
-    return tuple(found)
+            leaves.append(spec)
+    return tuple(leaves)
 
 
 def list_arguments(case: ReferenceCase) -> tuple[InputSpec, ...]:
-    """Returns what the model of `case` takes, argument by argument.
+    """Returns the inputs of the model of `case`, one per argument.
 
     Raises:
-        ConfigurationError: its structure cannot be read, or is not that of its inputs.
+        ConfigurationError: the structure in `case` is not valid, or does not fit its inputs.
     """
     inputs = tuple(tensor.spec for tensor in case.inputs)
     if not case.structure:
@@ -116,12 +118,12 @@ def list_arguments(case: ReferenceCase) -> tuple[InputSpec, ...]:
     arguments = structure.items if isinstance(structure, Group) else (structure,)
     leaves = list_leaves(arguments)
     if tuple(leaf.spec if isinstance(leaf, Number) else leaf for leaf in leaves) != inputs:
-        raise ConfigurationError(f"{case.structure:.120} is not the structure of the inputs")
+        raise ConfigurationError(f"the structure {case.structure:.120} does not fit the inputs")
     return arguments
 
 
 def is_flat(specs: Sequence[InputSpec]) -> bool:
-    """True when every argument is a tensor or a number, so that leaves alone tell the inputs."""
+    """Returns whether every argument is a tensor or a number, so that the leaves are the inputs."""
     return not any(isinstance(spec, Group) for spec in specs)
 
 
@@ -147,7 +149,7 @@ def _to_spec(node: ast.expr) -> InputSpec:
 
 def _to_number(value: bool | float) -> Number:
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
-        raise ValueError("no number of 64 bits")
+        raise ValueError("the number does not fit into 64 bits")
     return Number(value)
 
 
@@ -155,11 +157,11 @@ def _to_shape(node: ast.expr) -> tuple[int, ...]:
     value = ast.literal_eval(node)
     sizes = value if isinstance(value, tuple) else (value,)
     if not all(type(size) is int and 0 <= size < 1 << 30 for size in sizes):
-        raise ValueError("no sizes")
+        raise ValueError("a size is not a number from 0 to 2^30")
     return sizes
 
 
 def _to_key(node: ast.expr | None) -> str:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
-    raise ValueError("keys are texts")
+    raise ValueError("a key is not a string")

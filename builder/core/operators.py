@@ -1,4 +1,4 @@
-"""Operators and sets of them with provenance."""
+"""Operators, and sets of operators that remember which models use them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from dataclasses import dataclass, field
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*::[A-Za-z_][A-Za-z0-9_]*")
 _LONGEST, _SHOWN, _MOST_COMPARED = 1000, 100, 10_000
+"""Characters of a name; characters shown in an error; names that similar ones are searched in."""
 _OVERLOAD = re.compile(r"[A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Operator:
-    """An operator with its overload, as `c10::OperatorName` has it."""
+    """An operator with its overload, like `c10::OperatorName`."""
 
     name: str
-    """Namespace-qualified name, e.g. `aten::add`."""
+    """Name with its namespace, e.g. `aten::add`."""
     overload: str = ""
-    """Overload name, e.g. `Tensor`; empty for the default overload."""
+    """Name of the overload, e.g. `Tensor`; empty for the default overload."""
 
     def __post_init__(self) -> None:
         if len(self.name) + len(self.overload) > _LONGEST or not (
@@ -29,13 +30,13 @@ class Operator:
 
     @classmethod
     def parse(cls, text: str) -> Operator:
-        """Returns the operator of `aten::add.Tensor` or `aten::relu`; ValueError otherwise."""
+        """Returns the operator for text like `aten::add.Tensor`; ValueError for other text."""
         name, _, overload = text.strip().partition(".")
         return cls(name, overload)
 
     @property
     def namespace(self) -> str:
-        """`aten` of `aten::add.Tensor`."""
+        """The namespace, e.g. `aten` for `aten::add.Tensor`."""
         return self.name.split("::", 1)[0]
 
     def __str__(self) -> str:
@@ -44,13 +45,13 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class OperatorSet:
-    """A set of operators, each with the names of the models that want it."""
+    """A set of operators, each with the names of the models that use it."""
 
     wanted_by: Mapping[Operator, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, operators: Iterable[Operator], *, source: str) -> OperatorSet:
-        """Returns the set of `operators`, all wanted by `source`."""
+        """Returns the set of `operators`; `source` is the model that uses them all."""
         return cls({operator: frozenset({source}) for operator in operators})
 
     def __iter__(self) -> Iterator[Operator]:
@@ -78,14 +79,14 @@ class OperatorSet:
         return hash(frozenset(self.wanted_by.items()))
 
     def sources(self, operator: Operator) -> tuple[str, ...]:
-        """Returns the sorted names of the models that want `operator`."""
+        """Returns the sorted names of the models that use `operator`."""
         return tuple(sorted(self.wanted_by.get(operator, ())))
 
 
 def near_names(name: str, known: Iterable[str], limit: int = 3) -> tuple[str, ...]:
-    """Returns at most `limit` of `known` that `name` may have meant, best first.
+    """Returns at most `limit` names in `known` that are similar to `name`, best first.
 
-    Other overloads of the same operator come before names that are merely spelled alike.
+    Other overloads of the same operator come before names with a similar spelling.
     """
     import difflib
 

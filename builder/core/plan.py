@@ -1,4 +1,4 @@
-"""What a build will do, as one value whose key names its folder."""
+"""The plan of a build: one value whose key is the name of the build folder."""
 
 from __future__ import annotations
 
@@ -17,34 +17,35 @@ from builder.core.toolchain import ToolchainOptions
 
 
 class DispatchBackend(StrEnum):
-    """Backends that static dispatch may choose (torchgen `--static_dispatch_backend`)."""
+    """Backends that static dispatch can choose (torchgen `--static_dispatch_backend`)."""
 
     CPU = "CPU"
     QUANTIZED_CPU = "QuantizedCPU"
 
 
 JNI_SONAME = "libpytorch_jni_lite.so"
-"""What the Java classes load (org.pytorch.NativeLibrary)."""
+"""File name of the library that the Java classes load (org.pytorch.NativeLibrary)."""
 
 
 class Interface(StrEnum):
-    """What programs call a runtime through."""
+    """The interface through which programs call a runtime."""
 
     C = "c"
-    """`torchlite.h`."""
+    """The C API, `torchlite.h`."""
     JNI = "jni"
     """The native methods of the Java classes in `java/`."""
     JNI_AND_C = "jni+c"
+    """Both interfaces in one library."""
 
     @property
     def has_jni(self) -> bool:
-        """Whether Java can call it."""
+        """Whether Java can call the runtime."""
         return self is not Interface.C
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildPlan:
-    """All that decides the bytes of one runtime."""
+    """Everything that decides the bytes of one runtime."""
 
     target: Target
     operator_list: OperatorList
@@ -53,26 +54,26 @@ class BuildPlan:
     source_version: str
     source_digest: str
     features: tuple[tuple[str, str], ...] = ()
-    """Features whose optional sources the operators need, and the digests of their trees."""
+    """Name and tree digest of each feature whose optional sources the operators need."""
     toolchain: tuple[str, ...]
-    """`Toolchain.fingerprint`."""
+    """The tools, from `Toolchain.fingerprint`."""
     link_flags: tuple[str, ...] = ()
-    """`Toolchain.link_flags`."""
+    """The flags from `Toolchain.link_flags`."""
     configuration: tuple[str, ...]
-    """Upstream's CMake options, `NAME=VALUE`, sorted."""
+    """CMake options of PyTorch, `NAME=VALUE`, sorted."""
     native_digest: str
-    """Digest of those of builder's own files that decide bytes (builder/api/key_files.py)."""
+    """Digest of builder's own files that decide bytes (builder/api/key_files.py)."""
     dtypes: DtypeSet = EVERYTHING
-    """What kernels are compiled for."""
+    """The dtypes that kernels are compiled for."""
     dtypes_reason: str = "as asked"
-    """Why these; it decides no bytes."""
+    """Why these dtypes were chosen, for people; it is not part of the key."""
     interface: Interface = Interface.C
     accelerators: tuple[Accelerator, ...] = ()
-    """What of Apple's devices it can use beside the processor, sorted."""
+    """Apple's accelerators that it can use in addition to the CPU, sorted."""
 
     @property
     def objects_key(self) -> str:
-        """Names the folder of shared objects; flags are not in it, since ninja compares them."""
+        """Name of the folder of shared objects; ninja compares flags, so they are not in it."""
         return _digest(
             self.target.id,
             self.source_digest,
@@ -83,12 +84,12 @@ class BuildPlan:
 
     @property
     def generated_key(self) -> str:
-        """Names the folder of generated sources, which targets and profiles share."""
+        """Name of the folder of generated sources, which targets and profiles share."""
         return _digest(self.source_digest, [str(b) for b in self.static_dispatch])[:16]
 
     @property
     def key(self) -> str:
-        """Names the build folder: everything that decides the bytes."""
+        """Name of the build folder: a digest of everything that decides the bytes."""
         return _digest(
             self.objects_key,
             self.flavour.name,
@@ -99,11 +100,12 @@ class BuildPlan:
             dict(self.features),
             str(self.interface),
             list(self.link_flags),
+            # Left out when empty, so that plans without accelerators keep their keys.
             *([list(map(str, self.accelerators))] if self.accelerators else ()),
         )[:16]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the plan as `builder plan --json` prints it; sorted, no paths."""
+        """Returns the plan as `builder plan --json` prints it; it has no paths."""
         listed = self.operator_list
         return {
             "abi": self.target.abi,
@@ -135,7 +137,7 @@ def _digest(*parts: object) -> str:
 
 
 class Profile(StrEnum):
-    """Sets of compiler and linker options; builder/native/profiles.toml says which."""
+    """Names of the sets of compiler and linker options in builder/native/profiles.toml."""
 
     SIZE = "size"
     SPEED = "speed"
@@ -144,33 +146,33 @@ class Profile(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flavour:
-    """How the objects of a build are compiled."""
+    """The way in which the objects of a build are compiled."""
 
     profile: Profile = Profile.SIZE
     strip_error_messages: bool = False
-    """Failed checks name their condition and file only, as upstream's STRIP_ERROR_MESSAGES does."""
+    """Whether failed checks name only their condition and file (PyTorch's STRIP_ERROR_MESSAGES)."""
 
     @property
     def name(self) -> str:
-        """Names the folder of its objects."""
+        """Name of the folder of its objects."""
         return f"{self.profile}-terse" if self.strip_error_messages else str(self.profile)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRequest:
-    """The same for every target of one build."""
+    """The settings of a build that are the same for all of its targets."""
 
     inputs: tuple[Path, ...]
     """Models and operator lists."""
     flavour: Flavour = field(default_factory=Flavour)
     dtypes: DtypeSet | None = None
-    """What to compile kernels for; what can occur in the models when None."""
+    """Dtypes to compile kernels for; when None, the dtypes that can occur in the models."""
     tools: ToolchainOptions = field(default_factory=ToolchainOptions)
     jobs: int | None = None
-    """Compilations at once; as many as the launcher or ninja deems right when None."""
+    """Number of parallel compilations; when None, the launcher or ninja chooses."""
     lock_timeout: float = -1
-    """Seconds to wait for another builder on the same objects; below zero, for ever."""
+    """Seconds to wait for another builder that uses the same objects; negative waits forever."""
     accelerators: tuple[Accelerator, ...] = ()
-    """What Apple's targets are to use beside the processor; others take no notice."""
+    """Accelerators that Apple's targets use in addition to the CPU; other targets ignore them."""
     skip_unknown: bool = False
-    """Leaves out operators that cannot be built, and names them, instead of refusing."""
+    """Whether operators that cannot be built are left out and reported, instead of an error."""

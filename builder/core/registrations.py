@@ -1,4 +1,4 @@
-"""What the function is called that registers an operator: prices find the operator by it."""
+"""Names of the functions that register operators; prices find operators by these names."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from builder.core.operators import Operator
 
 _PREFIX = "register_operator_"
 _SYMBOL = re.compile(rf"^(?:_ZL\d+)?{_PREFIX}(?P<escaped>[A-Za-z0-9_]+)")
+# The names have to be valid in C and to be decoded without doubt, so `_` is escaped as well.
 _ESCAPES = {"_": "_u", "::": "_c", ".": "_o"}
 _ESCAPED = re.compile("|".join(map(re.escape, _ESCAPES.values())))
 
 
 def registration_name(operator: Operator) -> str:
-    """Returns the C name for `operator`, e.g. `register_operator_aten_cadd_oTensor`."""
+    """Returns the name of the function in C, e.g. `register_operator_aten_cadd_oTensor`."""
     return _PREFIX + re.sub(r"_|::|\.", lambda match: _ESCAPES[match[0]], str(operator))
 
 
 def parse_registration(symbol: str) -> Operator | None:
-    """Returns the operator that the function behind `symbol` registers; None for another one.
+    """Returns the operator that the function `symbol` registers; None for any other function.
 
-    What link-time optimisation appends to local names (`.llvm.123`) does not matter.
+    Link-time optimisation may have appended something like `.llvm.123` to the name.
     """
     match = _SYMBOL.match(symbol)
     if match is None:

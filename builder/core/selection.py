@@ -1,4 +1,4 @@
-"""What a set of root operators asks of the build."""
+"""The work of a build that follows from a set of root operators."""
 
 from __future__ import annotations
 
@@ -14,38 +14,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Registrations to generate, units to start from, and what each unit may register."""
+    """Registrations to generate, units to compile, and the operators that units may register."""
 
     registrations: str
-    """C++ source that registers torchgen's operators and names all selected ones."""
+    """C++ source that registers the operators of torchgen and lists all selected operators."""
     always: frozenset[str] = frozenset()
-    """Units to compile whatever operators are selected."""
+    """Units to compile for every selection of operators."""
     by_hand: Mapping[Operator, frozenset[str]] = field(default_factory=dict)
-    """Operator that sources register by hand -> units to compile for it."""
+    """Operator that is registered by hand in the sources -> units to compile for it."""
     at_run_time: frozenset[str] = frozenset()
-    """Structs of `at::_ops` whose callers ask the tensor's device first, since kernels for another
-    device than the processor are registered."""
+    """Structs of `at::_ops` whose callers check the device of the tensor at run time.
+
+    They have kernels for another device than the CPU.
+    """
     limits: Mapping[str, str]
-    """Unit id -> text of the header that limits it, whether it is reached or not: what it registers
-    of the operators it has by hand, or what it can leave out."""
+    """Unit id -> text of a header that limits the unit.
+
+    The header selects the operators that the unit registers by hand, or code that it can leave out.
+    """
 
     @property
     def roots(self) -> frozenset[str]:
-        """Units to compile whatever else is reached."""
+        """Units to compile even when no other unit refers to them."""
         return self.always.union(*self.by_hand.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedOperators:
-    """The operators of a runtime, and what is built for them."""
+    """The operators of a runtime, with the selection that is built for them."""
 
     operators: OperatorList
     selection: Selection
     skipped: frozenset[Operator]
-    """Operators that were asked for and are left out."""
+    """Operators that were requested, but are left out."""
 
     def without(self, operators: Collection[Operator]) -> ServedOperators:
-        """Returns the same with `operators` left out too."""
+        """Returns the same value with `operators` left out as well."""
         return replace(
             self,
             operators=self.operators.without(operators),

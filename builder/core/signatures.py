@@ -1,7 +1,7 @@
-"""What the methods of a model take, as its file says, and whether inputs fit.
+"""The signatures of the methods in a model file, and checks whether inputs fit them.
 
-Types are texts of TorchScript, such as `List[int]` (Type::annotation_str of PyTorch). They are
-shown as ATen's schemas write them: `int[]`, `Tensor?`, `Dict(str, Tensor)`.
+Files contain types in TorchScript's syntax, such as `List[int]` (Type::annotation_str of PyTorch).
+They are shown in the syntax of ATen's schemas: `int[]`, `Tensor?`, `Dict(str, Tensor)`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from builder.core.tensors import DType, TensorSpec
 _TOKEN = re.compile(r"[A-Za-z_][\w.]*|[\[\](),]", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_]\w{0,63}", re.ASCII)
 _LONGEST = 2048
-"""Characters of a type; with less, nothing that a model takes is cut."""
+"""Largest number of characters in a type; real models have shorter types."""
 _DEEPEST = 16
+"""Types that may stand inside one another; the parser is recursive."""
 NUMBERS = {"int": DType.INT64, "float": DType.FLOAT64, "bool": DType.BOOL}
-"""Types of numbers, and the tensors that the C API takes in their place."""
+"""Types of numbers -> dtypes of the tensors that the C API accepts in their place."""
 _SCALARS = frozenset({"number", "Scalar"})
 
 
@@ -29,9 +30,9 @@ class Kind:
     """A type of TorchScript."""
 
     name: str
-    """`Tensor`, `int`, `List`, `Optional`, the name of a class, or `?` where it cannot be read."""
+    """`Tensor`, `int`, `List`, `Optional`, the name of a class, or `?` for an unknown type."""
     of: tuple[Kind, ...] = ()
-    """What it contains."""
+    """The types that it contains, such as the item type of a `List`."""
 
     def __str__(self) -> str:
         match self.name, self.of:
@@ -52,7 +53,7 @@ INPUTS_HINT = (
     "--input 'float32[1,3,224,224]' --input 0.5 --input '[int64[1,8]]'"
 )
 UNKNOWN = Kind("?")
-"""Of a type that is not understood; everything fits."""
+"""A type that builder does not understand; every input fits it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,11 @@ class Argument:
     name: str
     kind: Kind
     default: str = ""
-    """What it is when it is not given, as text; empty when it has to be given."""
+    """The default value as text; empty when there is none."""
 
     @property
     def is_required(self) -> bool:
-        """Whether a call has to give it; the lite interpreter takes None for what is left out."""
+        """Whether a call has to pass it; the lite interpreter uses None for a missing Optional."""
         return not self.default and self.kind.name != "Optional" and self.kind != UNKNOWN
 
     def __str__(self) -> str:
@@ -75,7 +76,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a method takes and returns, `self` apart."""
+    """The arguments and results of a method, without `self`."""
 
     method: str
     arguments: tuple[Argument, ...]
@@ -83,12 +84,12 @@ class Signature:
 
     @property
     def is_public(self) -> bool:
-        """Whether programs call it: not `__setstate__`."""
+        """Whether programs can call the method; `__setstate__`, for example, is not for them."""
         return not self.method.startswith("__")
 
     @property
     def parameters(self) -> str:
-        """`(Tensor x, int[] sizes)`."""
+        """The arguments as text, e.g. `(Tensor x, int[] sizes)`."""
         return f"({', '.join(map(str, self.arguments))})"
 
     def __str__(self) -> str:
@@ -99,25 +100,25 @@ class Signature:
 def make_signature(
     method: str, arguments: Iterable[tuple[str, str, object]], returns: Iterable[str]
 ) -> Signature:
-    """Returns the signature of a method from names, types and defaults as a file has them.
+    """Returns the signature of a method from the names, types and defaults in a file.
 
-    Names that are none become `?`: a file may say anything. The first argument is the module
-    itself, whatever its name is, and is left out.
+    A name that is not an identifier becomes `?`, because the file is not trusted. The first
+    argument is the module itself, so it is left out.
     """
-    found = tuple(
+    with_self = tuple(
         Argument(_name(name), parse_kind(text), _default(value)) for name, text, value in arguments
     )
-    return Signature(method, found[1:], tuple(map(parse_kind, returns)))
+    return Signature(method, with_self[1:], tuple(map(parse_kind, returns)))
 
 
 def find_signature(signatures: Iterable[Signature], method: str) -> Signature | None:
-    """Returns that of `method`; None where the file does not say."""
-    return next((one for one in signatures if one.method == method), None)
+    """Returns the signature of `method`; None when the file does not contain it."""
+    return next((item for item in signatures if item.method == method), None)
 
 
 @lru_cache(maxsize=1024)
 def parse_kind(text: str) -> Kind:
-    """Returns the type that `text` names; parts that are not understood are `UNKNOWN`."""
+    """Returns the type that `text` describes; `UNKNOWN` when builder cannot parse it."""
     if len(text) > _LONGEST or _TOKEN.sub("", text).strip():
         return UNKNOWN
     tokens = _TOKEN.findall(text)
@@ -129,7 +130,7 @@ def parse_kind(text: str) -> Kind:
 
 
 def _parse(tokens: Sequence[str], at: int, depth: int) -> tuple[Kind, int]:
-    """Returns the type that begins at token `at`, and where it ends; IndexError for none."""
+    """Returns the type that starts at token `at`, and its end; IndexError when there is none."""
     name = tokens[at]
     if depth > _DEEPEST or not (name[0].isalpha() or name[0] == "_"):
         raise IndexError(at)
@@ -148,9 +149,10 @@ def _parse(tokens: Sequence[str], at: int, depth: int) -> tuple[Kind, int]:
 
 
 def find_misfit(signature: Signature, specs: Sequence[InputSpec]) -> str:
-    """Returns why `specs` cannot be the inputs of a method, with its signature; empty if they can.
+    """Returns why `specs` do not fit the arguments of a method; empty when they fit.
 
-    Counts and kinds are compared. dtypes and shapes of tensors are in no file.
+    Numbers of inputs and their types are compared. No model file contains the dtypes and shapes of
+    its input tensors.
     """
     most, least = len(signature.arguments), _count_required(signature.arguments)
     if not least <= len(specs) <= most:
@@ -170,12 +172,12 @@ def find_misfit(signature: Signature, specs: Sequence[InputSpec]) -> str:
 
 
 def strip_optional(kind: Kind) -> Kind:
-    """Returns what an Optional holds; any other type as it is."""
+    """Returns the type inside of an Optional; any other type is returned as it is."""
     return kind.of[0] if kind.name == "Optional" and len(kind.of) == 1 else kind
 
 
 def inner_kinds(kind: Kind, group: Group) -> tuple[Kind, ...]:
-    """Returns the types that the items of `group` have where a `kind` is wanted."""
+    """Returns the types that the items of `group` must have to be a `kind`."""
     stripped, count = strip_optional(kind), len(group.items)
     match stripped.name, stripped.of:
         case "List", (item,):
@@ -207,7 +209,7 @@ def _fits(kind: Kind, spec: InputSpec) -> bool:
 
 
 def _fits_list(kind: Kind, spec: InputSpec) -> bool:
-    if isinstance(spec, TensorSpec):  # the C API takes tensors of one dimension for numbers
+    if isinstance(spec, TensorSpec):  # the C API accepts a one-dimensional tensor as a list
         dtype = NUMBERS.get(kind.of[0].name) if len(kind.of) == 1 else None
         return len(spec.shape) == 1 and spec.dtype is dtype
     if not isinstance(spec, Group) or spec.kind is not GroupKind.LIST:
@@ -226,7 +228,7 @@ def _fits_group(kind: Kind, spec: InputSpec) -> bool:
 
 
 def _describe(kind: Kind) -> str:
-    return "a text, which only programs can give" if kind.name == "str" else str(kind)
+    return "a string, which only a program can pass" if kind.name == "str" else str(kind)
 
 
 def _count_required(arguments: Sequence[Argument]) -> int:
@@ -235,6 +237,7 @@ def _count_required(arguments: Sequence[Argument]) -> int:
 
 
 def _name(text: str) -> str:
+    # Text from foreign files is shown to users, so only plain identifiers pass.
     return text if _NAME.fullmatch(text) else "?"
 
 

@@ -1,4 +1,4 @@
-"""Pins of foreign sources, and the tree made from them."""
+"""Pinned third-party sources, and the source tree made from them."""
 
 from __future__ import annotations
 
@@ -9,67 +9,67 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundledSource:
-    """Code of others inside of a pinned source, with a licence of its own."""
+    """A third-party component inside a pinned source, with its own licence."""
 
     name: str
     path: str
-    """Where it is in the source, POSIX, relative."""
+    """Path inside the source, POSIX, relative."""
     url: str
     """Upstream git repository."""
     licence: str
     """SPDX expression."""
     version: str = ""
-    """Upstream version; empty where the source has changed it, or does not say."""
+    """Upstream version; empty when the source has changed it or does not contain it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourcePin:
-    """One source, its upstream identity and the archive whose bytes are checked."""
+    """One source: its upstream identity, and the archive whose digest is checked."""
 
     name: str
     """Short name, e.g. `xnnpack`."""
     path: str
-    """Where it goes in the tree, POSIX, relative; `.` for PyTorch itself."""
+    """Path in the source tree, POSIX, relative; `.` for PyTorch itself."""
     version: str
     """Upstream version or snapshot, for people."""
     url: str
     """Upstream git repository."""
     commit: str
-    """Upstream tag or commit that the archive was made from."""
+    """Upstream commit that the archive was made from."""
     package: str
-    """Distribution source package, or Python package, that carries the archive."""
+    """Source package of the distribution, or Python package, that contains the archive."""
     file: str
-    """The archive's name in the distribution's pool, or the wheel's."""
+    """File name of the archive in the package pool of the distribution, or of the wheel."""
     sha256: str
-    """Lower-case hex digest of the archive."""
+    """Lower-case hexadecimal digest of the archive."""
     strip: int
-    """Leading path components to drop when extracting."""
+    """Number of leading path components that are removed when the archive is unpacked."""
     licence: str
     """SPDX expression."""
     size: int
     """Bytes of the archive."""
     unpacked: int
-    """Bytes of the files that are extracted."""
+    """Bytes of the files that are unpacked."""
     inside: str = ""
-    """Folder of the archive, after `strip`, that is the source; in git it is the root."""
+    """Folder of the archive, after `strip`, that contains the source; in git it is the root."""
     excluded: tuple[str, ...] = ()
-    """Folders and files that no build reads, relative to `path`; `.` for all of them."""
+    """Folders and files, relative to `path`, that no build reads; `.` excludes everything."""
     kept: tuple[str, ...] = ()
-    """Exceptions inside of `excluded`."""
+    """Folders and files inside of `excluded` that are unpacked all the same."""
     feature: str = ""
-    """The feature that needs this source; empty for the ones every build needs."""
+    """The feature that needs this source; empty for sources that every build needs."""
     bundled: tuple[BundledSource, ...] = ()
 
     @property
     def is_wheel(self) -> bool:
-        """Whether pip delivers the archive; the version is the package's."""
+        """Whether the archive is a wheel from pip; `version` is then the version of the package."""
         return self.file.endswith(".whl")
 
     def carries(self, path: str) -> bool:
-        """True when `path` (POSIX, relative to the source's own root) belongs to the tree.
+        """Returns whether `path` (POSIX, relative to the root of the source) is unpacked.
 
-        The longest entry of `excluded` and `kept` that names the path or one of its
-        parents decides.
+        The longest entry of `excluded` and `kept` that names the path or one of its parents
+        decides.
         """
         parts = path.split("/")
         for end in range(len(parts), 0, -1):
@@ -83,12 +83,13 @@ class SourcePin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourcePatch:
-    """A patch of ours to the unmodified tree."""
+    """A patch of builder for the unmodified source tree."""
 
     name: str
     text: str
     """Unified diff."""
     reason: str
+    """Why the patch is needed, for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ class SourceLock:
     pins: tuple[SourcePin, ...]
     patches: tuple[SourcePatch, ...]
     feature: str = ""
-    """The feature whose optional sources these are; empty for PyTorch's own tree."""
+    """The feature that these optional sources belong to; empty for PyTorch's own tree."""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -108,10 +109,10 @@ class SourceLock:
         return tuple(sorted({pin.feature for pin in self.pins} - {""}))
 
     def select(self, feature: str = "") -> SourceLock:
-        """Returns the lock of PyTorch's own tree, or of the tree with a feature's sources alone.
+        """Returns the lock of PyTorch's own tree, or of the tree of a feature.
 
-        A tree of its own for each feature leaves PyTorch's tree, and the objects made from it,
-        as they are.
+        Each feature has a separate tree, so that adding one changes neither PyTorch's tree nor the
+        objects that were compiled from it.
         """
         return SourceLock(
             version=self.version,
@@ -122,10 +123,11 @@ class SourceLock:
 
     @property
     def digest(self) -> str:
-        """Hex digest over pins and patches; names the tree's folder."""
+        """Hexadecimal digest of pins and patches; it is part of the name of the tree's folder."""
         state = hashlib.sha256()
         for pin in self.pins:
             identity = (pin.path, pin.sha256, pin.commit, pin.strip, pin.excluded, pin.kept)
+            # Left out when empty, so that trees made before this field existed keep their digest.
             inside = (pin.inside,) if pin.inside else ()
             state.update(repr((*identity, *inside)).encode())
         for patch in self.patches:
@@ -137,10 +139,10 @@ class SourceLock:
 class SourceTree:
     """A complete, verified, patched source tree on disk.
 
-    A feature's tree has its sources where PyTorch's tree would have them.
+    The tree of a feature has its sources at the paths that they would have in PyTorch's tree.
     """
 
     root: Path
     version: str
     digest: str
-    """The lock's digest."""
+    """The digest of the lock that it was made from."""

@@ -1,4 +1,4 @@
-"""The stages of an export beside the model that they came from."""
+"""Compares the stages of an export with one another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ class Agreement:
     """How often two classifiers choose the same class."""
 
     same: int
+    """Number of rows with the same class."""
     rows: int
+    """Number of rows that were compared."""
 
     def __add__(self, other: Agreement) -> Agreement:
         return Agreement(same=self.same + other.same, rows=self.rows + other.rows)
@@ -25,43 +27,43 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One form of the model on its way to the lite file."""
+    """One stage of the model on its way from eager mode to the lite file."""
 
     name: str
     size: int
-    """Bytes: of the lite file that this form makes, of parameters and buffers in eager mode."""
+    """Bytes of the lite file of this stage; in eager mode, bytes of parameters and buffers."""
     seconds: float | None = None
-    """Of the quickest call here; None when it cannot run here."""
+    """Seconds of the quickest call on this machine; None when the stage cannot run here."""
     against: str = ""
-    """The stage that it is compared with; empty for the first."""
+    """Name of the stage that it is compared with; empty for the first stage."""
     differences: tuple[OutputDifference, ...] = ()
     agreement: Agreement | None = None
-    """Of classifiers."""
+    """Agreement with the other stage; None unless the model is a classifier."""
     judged: bool = True
-    """False where a difference is the price of the stage, as in quantisation."""
+    """Whether differences make the stage fail; False for quantisation, which changes outputs."""
     remark: str = ""
 
     @property
     def ok(self) -> bool:
-        """False when the stage differs by more than it may."""
+        """Whether all differences are within their tolerances, or are not judged."""
         return not self.judged or all(difference.ok for difference in self.differences)
 
     @property
     def max_absolute(self) -> float | None:
-        """The largest of all outputs; None when nothing was compared."""
+        """Largest absolute difference of all outputs; None when nothing was compared."""
         return max((d.max_absolute or 0.0 for d in self.differences), default=None)
 
     @property
     def max_relative(self) -> float | None:
-        """The largest of all outputs; None when nothing was compared."""
+        """Largest relative difference of all outputs; None when nothing was compared."""
         return max((d.max_relative or 0.0 for d in self.differences), default=None)
 
 
 def find_agreement(actual: Sequence[Tensor], expected: Sequence[Tensor]) -> Agreement | None:
-    """Returns how many rows have their largest value in the same place.
+    """Returns how many rows have their largest value in the same column.
 
-    None unless both are one float tensor `[rows, classes]` of the same shape, which is what
-    classifiers return.
+    None unless both outputs are one float tensor of the same shape `[rows, classes]`, which is the
+    output of classifiers.
     """
     if len(actual) != 1 or len(expected) != 1 or actual[0].spec != expected[0].spec:
         return None
@@ -75,7 +77,7 @@ def find_agreement(actual: Sequence[Tensor], expected: Sequence[Tensor]) -> Agre
 def widen_differences(
     kept: Sequence[OutputDifference], more: Sequence[OutputDifference]
 ) -> tuple[OutputDifference, ...]:
-    """Returns, output by output, the worse of two comparisons of the same model."""
+    """Returns for each output the worse of two comparisons of the same model."""
     if len(kept) != len(more):
         return tuple(kept if len(kept) > len(more) else more)
     return tuple(max(pair, key=_badness) for pair in zip(kept, more, strict=True))

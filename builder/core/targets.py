@@ -1,4 +1,4 @@
-"""Platforms and ABIs that a runtime can be built for."""
+"""The platforms and ABIs that builder can build a runtime for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Platform(StrEnum):
-    """Operating systems a runtime runs on."""
+    """Operating systems that a runtime can run on."""
 
     ANDROID = "android"
     IOS = "ios"
@@ -18,35 +18,38 @@ class Platform(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One platform and instruction set, as named on the command line by `--abi`."""
+    """One platform and CPU architecture; `--abi` chooses it on the command line."""
 
     platform: Platform
     architecture: str
-    """CPU architecture in `uname -m` terms."""
+    """CPU architecture, with the name that `uname -m` prints."""
     min_os: int = 0
-    """Oldest version of the platform that runs it: Android's API level; Apple's version as its
-    headers number it, e.g. 140000 for 14.0; 0 elsewhere."""
+    """Oldest version of the platform that can run it.
+
+    Android has API levels. Apple's headers number a version such as 14.0 as 140000. Other platforms
+    have 0.
+    """
 
     @property
     def abi(self) -> str:
-        """The `--abi` name: Android's own, e.g. `arm64-v8a`; or e.g. `ios-arm64`."""
+        """The name for `--abi`: Android's own name, e.g. `arm64-v8a`, or one like `ios-arm64`."""
         return _ABIS.get((self.platform, self.architecture), f"{self.platform}-{self.architecture}")
 
     @property
     def id(self) -> str:
-        """Names what decides the bytes, e.g. `android-arm64-v8a-21`, `ios-arm64-14.0`."""
+        """A name with everything that decides bytes: `android-arm64-v8a-21`, `ios-arm64-14.0`."""
         if self.is_apple:
             return f"{self.abi}-{format_os_version(self.min_os)}"
         return f"{self.platform}-{self.abi}-{self.min_os}" if self.min_os else self.abi
 
     @property
     def is_android(self) -> bool:
-        """Whether runtimes for it go into an AAR."""
+        """Whether runtimes for it are packaged as an AAR."""
         return self.platform is Platform.ANDROID
 
     @property
     def is_apple(self) -> bool:
-        """Whether runtimes for it go into an xcframework."""
+        """Whether runtimes for it are packaged as an xcframework."""
         return self.platform in {Platform.IOS, Platform.IOS_SIMULATOR}
 
     def __str__(self) -> str:
@@ -54,10 +57,10 @@ class Target:
 
 
 MIN_API = 21
-"""The oldest API level that builder builds for: the first with 64-bit processors (Android 5.0)."""
+"""The oldest API level that builder supports: the first with 64-bit CPUs (Android 5.0)."""
 
 MIN_IOS = 140000
-"""The deployment target where none is chosen: the first with simulators on arm64."""
+"""The default deployment target: the first version with simulators on arm64."""
 
 _ABIS = {
     (Platform.ANDROID, "aarch64"): "arm64-v8a",
@@ -81,24 +84,24 @@ TARGETS: tuple[Target, ...] = (
     Target(platform=Platform.ANDROID, architecture="i686", min_os=MIN_API),
     Target(platform=Platform.ANDROID, architecture="x86_64", min_os=MIN_API),
 )
-"""Every target builder knows, sorted by ABI name."""
+"""All targets that builder supports, sorted by the name of the ABI."""
 
 
 def parse_os_version(text: str) -> int:
-    """Returns `14.0` as 140000, as Apple's headers number it; ValueError when it is none."""
+    """Returns 140000 for `14.0`, the number in Apple's headers; ValueError for other text."""
     match = re.fullmatch(r"(\d{1,2})(?:\.(\d{1,2}))?(?:\.(\d{1,2}))?", text)
     if match is None:
-        raise ValueError(f"{text!r} is no version of iOS")
+        raise ValueError(f"{text!r} is not a version of iOS")
     major, minor, patch = (int(part or 0) for part in match.groups())
     return major * 10000 + minor * 100 + patch
 
 
 def format_os_version(number: int) -> str:
-    """Returns 140000 as `14.0`, 150201 as `15.2.1`."""
+    """Returns `14.0` for 140000, and `15.2.1` for 150201."""
     major, minor, patch = number // 10000, number // 100 % 100, number % 100
     return f"{major}.{minor}" + (f".{patch}" if patch else "")
 
 
 def parse_target(abi: str) -> Target | None:
-    """Returns the target named `abi`, or None when there is none."""
+    """Returns the target with the name `abi`, or None when it does not exist."""
     return next((target for target in TARGETS if target.abi == abi), None)

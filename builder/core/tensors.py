@@ -1,4 +1,4 @@
-"""Tensor types and shapes as builder, TorchScript and the C API name them."""
+"""Dtypes, shapes and tensors, with the names of TorchScript and the C API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class DType(StrEnum):
-    """Scalar types that cross the C API (c10/core/ScalarType.h; codes in torchlite.h)."""
+    """Scalar types of tensors in the C API (c10/core/ScalarType.h; codes in torchlite.h)."""
 
     UINT8 = "uint8"
     INT8 = "int8"
@@ -40,7 +40,7 @@ _ITEMSIZE = {
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """Type and shape of one tensor."""
+    """Dtype and shape of one tensor."""
 
     dtype: DType
     shape: tuple[int, ...]
@@ -55,17 +55,17 @@ class Tensor:
 
     spec: TensorSpec
     data: bytes
-    """Row-major elements; `prod(shape) * itemsize` bytes."""
+    """Elements in row-major order, `prod(shape) * itemsize` bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceCase:
-    """What PyTorch gave at export: inputs, and the outputs a runtime must reproduce."""
+    """Inputs of a model, and the outputs of PyTorch at export, which a runtime must reproduce."""
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    """Leaves in the order torchlite.h flattens them: tuples and lists in order, dict values."""
+    """Leaves in the order of torchlite.h: items of tuples and lists in order, values of dicts."""
     torch_version: str
     model_sha256: str
     structure: str = ""
-    """How the model takes the inputs, where that is not one after the other (core/nesting.py)."""
+    """Structure of the arguments, when they are not just the inputs in order (core/nesting.py)."""

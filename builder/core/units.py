@@ -1,4 +1,4 @@
-"""Translation units: what can be compiled, and with which flags."""
+"""Translation units: the files that can be compiled, with their flags."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranslationUnit:
-    """One source file compiled in one way. Paths may hold `@SOURCE@` and `@GENERATED@`."""
+    """One source file with the flags to compile it."""
 
     id: str
-    """Stable across machines: source path without folder prefixes, POSIX."""
+    """The same on every machine: path of the source without folder prefixes, POSIX."""
     library: str
-    """The upstream CMake target it belongs to."""
+    """The CMake target of PyTorch that it belongs to."""
     language: str
     """`C`, `CXX`, `OBJCXX` or `ASM`."""
     source: str
     """Absolute path of the file to compile."""
     flags: tuple[str, ...]
-    """Definitions, include folders and options, without compiler, source and output."""
+    """Definitions, include folders and options; without the compiler, source and output."""
     generated: bool = False
-    """True for files that torchgen writes."""
+    """Whether torchgen writes the source file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitGraph:
-    """All translation units that upstream's build knows for one configuration."""
+    """All translation units of PyTorch's build in one configuration."""
 
     units: Mapping[str, TranslationUnit]
 
@@ -36,11 +36,11 @@ class UnitGraph:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolIndex:
-    """Which unit defines what: a hint for the chooser, never a proof; the link is the proof."""
+    """Units by the names that they define: a hint which units to compile; the link is the proof."""
 
     defined_in: Mapping[str, tuple[str, ...]]
-    """Qualified name without parameters -> ids of units, or of groups of generated code."""
+    """Qualified name without parameters -> ids of units or of groups of generated code."""
 
     def find_units(self, qualified_name: str) -> tuple[str, ...]:
-        """Returns the ids of the units that define `qualified_name`; empty when unknown."""
+        """Returns the ids of the units that define `qualified_name`; empty for an unknown name."""
         return self.defined_in.get(qualified_name, ())

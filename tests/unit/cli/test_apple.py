@@ -98,7 +98,7 @@ def test_json(asked):
     ("arguments", "message"),
     [
         (("--min-ios", "11.0"), "only Apple's ABIs have one, from 12.0 on"),
-        (("--min-ios", "new"), "'new' is no version of iOS"),
+        (("--min-ios", "new"), "'new' is not a version of iOS"),
         (("--abi", "linux-x86_64", "--min-api", "21"), "is an ABI of Android"),
         (("--abi", "linux-x86_64", "--min-api", "21", "--metal"), "is an ABI of Android"),
     ],

@@ -218,7 +218,7 @@ def test_a_page_is_replaced_by_a_newer_one(runtime, tmp_path):
 def test_a_budget_that_is_no_size(runtime):
     said = run(runtime("a", NOW), "--max-size", "2.5M")
     assert said.exit_code == 2
-    assert "'2.5M' is no size" in said.output
+    assert "'2.5M' is not a size" in said.output
 
 
 def test_the_page_is_written_where_it_is_asked_for(runtime, tmp_path):

@@ -27,13 +27,13 @@ def test_sizes(text, size):
 
 @pytest.mark.parametrize("text", ["", "MB", "-1", "1e6", "2.5M", "2,5MB", "1 KB 2", "inf", ".5MB"])
 def test_other_texts_are_no_sizes(text):
-    with pytest.raises(ValueError, match="is no size; write"):
+    with pytest.raises(ValueError, match="is not a size; write"):
         parse_size(text)
 
 
 @pytest.mark.parametrize("text", ["2.5", "2.5 B", "0.5b", "0.0001KB", "0.0"])
 def test_a_fraction_of_a_byte_is_a_unit_forgotten(text):
-    with pytest.raises(ValueError, match="is no whole number of bytes; write"):
+    with pytest.raises(ValueError, match="is not a whole number of bytes; write"):
         parse_size(text)
 
 

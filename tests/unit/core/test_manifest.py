@@ -68,8 +68,8 @@ def test_wrong_and_missing_fields_are_refused(key: str, value: object) -> None:
     [
         ("", "Expecting value"),
         ("{", "Expecting property"),
-        ("[]", "no JSON object"),
-        ("null", "no JSON object"),
+        ("[]", "not a JSON object"),
+        ("null", "not a JSON object"),
         ("[" * 200_000, "nested too deeply"),
         ('{"schema": 99}', "newer than"),
     ],

@@ -94,7 +94,7 @@ def test_a_reference_case_tells_the_arguments_it_was_made_of():
     assert list_arguments(case) == given_
     plain = replace(case, structure="")
     assert list_arguments(plain) == tuple(tensor.spec for tensor in case.inputs)
-    with pytest.raises(ConfigurationError, match="not the structure"):
+    with pytest.raises(ConfigurationError, match="does not fit the inputs"):
         list_arguments(replace(case, structure="(int64[4],)"))
 
 

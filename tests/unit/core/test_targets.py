@@ -43,5 +43,5 @@ def test_versions_are_numbered_as_apples_headers_do(text, number):
 
 @pytest.mark.parametrize("text", ["", "14.", "14.0.0.0", "iOS 14", "-1", "140"])
 def test_what_is_no_version_is_refused(text):
-    with pytest.raises(ValueError, match="no version of iOS"):
+    with pytest.raises(ValueError, match="not a version of iOS"):
         parse_os_version(text)

@@ -39,12 +39,12 @@ def test_what_is_written_is_read():
     [
         ({"schema": SCHEMA + 1}, "newer"),
         ({"libraries": {}}, "empty"),
-        ({"libraries": []}, "no JSON object"),
-        ({"libraries": {"x86": 1}}, "library 'x86' is no JSON object"),
+        ({"libraries": []}, "not a JSON object"),
+        ({"libraries": {"x86": 1}}, "library 'x86' is not a JSON object"),
         ({"libraries": {"x86": {**VALUE["libraries"]["x86"], "runtime": {}}}}, "no 'schema'"),
-        ({"pins": {"pytorch": 1}}, "no text"),
+        ({"pins": {"pytorch": 1}}, "not a string"),
         ({"group": "../.."}, "cannot be the group"),
-        ({"min_api": "21"}, "no whole number"),
+        ({"min_api": "21"}, "not a whole number"),
         ({"files": {"../x": {"size": 1, "sha256": "a" * 64}}}, "outside"),
     ],
 )
