@@ -1,1 +1,1 @@
-"""Lays out what a user consumes: library, headers, CMake config, manifest."""
+"""Writes packages for users: library, headers, CMake configuration, manifest."""

@@ -1,4 +1,4 @@
-"""The folder of one ABI: library, header, CMake config, runner, licences, manifest."""
+"""Writes the folder of one ABI: library, header, CMake files, runner, licences, manifest."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ OPERATOR_LIST = "share/torchlite/operators.yaml"
 _LIBRARIES = "lib"
 _SHARED = ".so"
 _MAX_SIZE = 1 << 50
-"""Bytes; a size beyond is none of a library, and no number that can be drawn."""
+"""Largest size in bytes that a report may contain; no library is larger."""
 _NAME = "torchlite"
 _CONFIGS = ("TorchLiteConfig.cmake", "TorchLiteConfigVersion.cmake")
-"""They name a shared library."""
+"""CMake files of the package; they are for shared libraries only."""
 RUNNER = "bin/torchlite-run"
 
 
@@ -41,22 +41,23 @@ def write_package(
     components: tuple[Component, ...] = (),
     carried_components: tuple[Component, ...] = (),
 ) -> Package:
-    """Lays out the package in `root`, which is replaced as a whole or not at all.
-
-    Raises ConfigurationError when `root` has something that builder did not write, PackagingError
-    when it cannot be written.
+    """Writes the package to `root`, which is replaced as a whole or not at all.
 
     Args:
-        root: `out/<abi>`.
-        linked: what the link left.
-        manifest: without files; they are added here.
-        size: report to travel with the package.
-        references: what refers to what in the library; None when that is not known.
-        operator_list: YAML text.
+        root: the folder `out/<abi>`.
+        linked: the result of the link.
+        manifest: the manifest without files; this function adds them.
+        size: the size report that becomes part of the package.
+        references: the reference graph of the library; None when it is not known.
+        operator_list: the operator list as YAML.
         cmake: builder's own `cmake` folder.
-        licences: source name -> licence file.
-        components: what of others is in the library.
-        carried_components: the same of the libraries beside it.
+        licences: name of each source -> its licence file.
+        components: third-party components in the library.
+        carried_components: third-party components in the carried shared libraries.
+
+    Raises:
+        ConfigurationError: `root` has something that builder did not write.
+        PackagingError: the package cannot be written.
     """
     library = f"{_LIBRARIES}/{linked.library.name}"
     shared = linked.library.suffix == _SHARED
@@ -87,12 +88,12 @@ def write_package(
 def _list_components(
     linked: LinkResult, components: tuple[Component, ...], carried: tuple[Component, ...]
 ) -> dict[str, tuple[Component, ...]]:
-    """Returns what is in which file; the runner has one unit, builder's, and the C++ library."""
+    """Returns path -> components; the runner has only builder's code and the C++ library."""
     files = {f"{_LIBRARIES}/{linked.library.name}": (*components, *carried)}
-    for one in linked.carried:
-        files[f"{_LIBRARIES}/{one.library.name}"] = carried
+    for shared in linked.carried:
+        files[f"{_LIBRARIES}/{shared.library.name}"] = carried
     if linked.runner is not None:
-        runtimes = (one for one in components if one.prebuilt)
+        runtimes = (component for component in components if component.prebuilt)
         files[RUNNER] = (BUILDER, *runtimes, *carried)
     return files
 
@@ -124,18 +125,18 @@ def render_size_report(size: SizeReport) -> str:
 
 
 def parse_size_report(text: str) -> SizeReport:
-    """Returns the report of JSON text; ValueError when it is none."""
+    """Returns the size report in JSON text; ValueError for any other text."""
     data = parse_json(text)
     if not isinstance(data, dict) or set(data) != set(SizeReport.__slots__):
-        raise ValueError("not a size report")
+        raise ValueError("it is not a size report")
     prices = data["operators"]
     if not isinstance(prices, dict):
-        raise ValueError("'operators' of a size report is no object")  # noqa: TRY004
+        raise ValueError("'operators' of a size report is not an object")  # noqa: TRY004
     data["operators"] = {name: _parse_price(price) for name, price in prices.items()}
     for name, value in data.items():
         sizes = [value] if name in {"file", "compressed"} else _sizes_of(value)
         if name != "operators" and (not sizes or not all(map(_is_size, sizes))):
-            raise ValueError(f"{name!r} of a size report is no size")
+            raise ValueError(f"{name!r} of a size report is not a size")
     return SizeReport(**data)
 
 
@@ -147,7 +148,7 @@ def _parse_price(value: object) -> OperatorPrice:
             and all(isinstance(model, str) for model in models)
         ):
             return OperatorPrice(exclusive=exclusive, inclusive=inclusive, models=tuple(models))
-    raise ValueError(f"no price of an operator in a size report: {value!r:.80}")
+    raise ValueError(f"a size report has a wrong price of an operator: {value!r:.80}")
 
 
 def _is_size(value: object) -> bool:

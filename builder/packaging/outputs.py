@@ -1,4 +1,4 @@
-"""Folders of results: replaced where all in them is what builder wrote, and never otherwise."""
+"""Writes folders of results; replaces a folder only if builder wrote everything in it."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ from builder.system.files import digest_file, replacement_folder, write_atomical
 from builder.system.outputs import is_full, no_space
 
 LISTING = ".builder.json"
-"""In folders that have no other manifest."""
+"""File name of the list of files in folders that have no other manifest."""
 MANIFEST = "manifest.json"
-"""In the folder of a runtime."""
+"""File name of the manifest in the folder of a runtime."""
 _SHOWN = 5
+"""Files that a message lists."""
 
 Files = Mapping[str, ManifestFile]
 
 
 @contextmanager
 def result_folder(path: Path, manifest: str = LISTING) -> Iterator[Path]:
-    """Yields a new folder that takes the place of `path`, as a whole or not at all.
+    """Yields a new folder that replaces `path` at the end, as a whole or not at all.
 
-    Where `manifest` is `LISTING`, it is written at the end.
+    If `manifest` is `LISTING`, the list of files is written at the end.
 
     Raises:
-        ConfigurationError: at the end, something in `path` is not builder's.
-        PackagingError: it cannot be written, e.g. since the disk is full.
+        ConfigurationError: at the end, `path` has something that builder did not write.
+        PackagingError: the folder cannot be written, for example because the disk is full.
     """
     try:
         with replacement_folder(
@@ -54,25 +55,27 @@ def result_folder(path: Path, manifest: str = LISTING) -> Iterator[Path]:
 def refuse_foreign_folder(path: Path, manifest: str = LISTING) -> None:
     """Raises ConfigurationError when `path` has something that builder did not write there.
 
-    Files that the manifest in it lists, and that have the listed contents, are builder's.
+    Builder wrote a file if the manifest in the folder lists it with the contents that it has now.
     """
     if not os.path.lexists(path):
         return
     if path.is_symlink() or not path.is_dir():
-        raise ConfigurationError(f"{path} is no folder that builder wrote", hint=_hint(path))
+        raise ConfigurationError(f"{path} is not a folder that builder wrote", hint=_hint(path))
     foreign = list(_find_foreign(path, _read_owned(path, manifest), manifest))
     if foreign:
         lines = [f"  {line}" for line in foreign[:_SHOWN]]
         if len(foreign) > _SHOWN:
             lines.append(f"  and {len(foreign) - _SHOWN} more")
         raise ConfigurationError(
-            "\n".join((f"{path} would be replaced, with what builder did not write:", *lines)),
+            "\n".join(
+                (f"{path} would be replaced, but it has files that builder did not write:", *lines)
+            ),
             hint=_hint(path),
         )
 
 
 def _hint(path: Path) -> str:
-    return f"move that away, or choose another folder than {path.parent} with -o"
+    return f"move them away, or choose another folder than {path.parent} with -o"
 
 
 def _find_foreign(folder: Path, owned: Files, manifest: str) -> Iterator[str]:
@@ -85,9 +88,9 @@ def _find_foreign(folder: Path, owned: Files, manifest: str) -> Iterator[str]:
             if relative == manifest and owned:
                 continue
             if relative not in owned:
-                yield f"not builder's: {relative}"
+                yield f"not written by builder: {relative}"
             elif not _is_as_written(path, owned[relative]):
-                yield f"changed since: {relative}"
+                yield f"changed since then: {relative}"
 
 
 def _is_as_written(path: Path, file: ManifestFile) -> bool:

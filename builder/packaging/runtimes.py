@@ -1,4 +1,4 @@
-"""Which libraries of the toolchain a link took something of, as components."""
+"""Finds the libraries of the toolchain that became part of a runtime, as components."""
 
 from __future__ import annotations
 
@@ -14,28 +14,30 @@ from builder.core.components import Component
 from builder.core.toolchain import Toolchain
 
 _ARCHIVE = re.compile(r"([^/\\]+\.a)\([^()]*\)$")
+"""`libm.a(file.o)`, as lld's map names the member of a static library."""
 _VERSIONS = {
     "gcc": re.compile(r"libstdc\+\+ (\d+)"),
     "glibc": re.compile(r"glibc (\d+\.\d+)"),
 }
-"""In the compiler's version, as builder.platforms.linux.toolchain writes it."""
+"""Patterns for the version text of the compiler from builder.platforms.linux.toolchain."""
 
 
 def find_archives(owners: Iterable[str]) -> frozenset[str]:
     """Returns the names of the static libraries among the owners of sections in a link map."""
-    return frozenset(found[1] for owner in owners if (found := _ARCHIVE.search(owner)))
+    return frozenset(match[1] for owner in owners if (match := _ARCHIVE.search(owner)))
 
 
 def name_runtimes(files: Iterable[str], toolchain: Toolchain) -> tuple[Component, ...]:
-    """Returns what libraries of the toolchain are, by the names of their files; sorted.
+    """Returns the components for libraries of the toolchain, given their file names; sorted.
 
-    An Android NDK has all of its libraries, libgcc too; elsewhere they are the compiler's.
+    All libraries of an Android NDK have the version of the NDK. Elsewhere each library has the
+    version of GCC or glibc, when it is known.
     """
     return tuple(sorted({_name(file, toolchain) for file in files}))
 
 
 def _name(file: str, toolchain: Toolchain) -> Component:
-    entry = next((one for one in _load() if _fits(file, one)), None)
+    entry = next((known for known in _load() if _fits(file, known)), None)
     group, version = _find_version(entry["from"] if entry else "", toolchain)
     return Component(
         name=entry["name"] if entry else file.removesuffix(".a"),
@@ -51,12 +53,12 @@ def _fits(file: str, entry: dict[str, Any]) -> bool:
 
 
 def _find_version(origin: str, toolchain: Toolchain) -> tuple[str, str]:
-    """Returns whose version a library has, and the version; empty where nobody says."""
+    """Returns the product that a library belongs to and its version; both empty if unknown."""
     if toolchain.ndk:
         return "android-ndk", toolchain.ndk.version
     pattern = _VERSIONS.get(origin)
-    found = pattern.search(toolchain.cxx.version) if pattern else None
-    return (origin, found[1]) if found else ("", "")
+    match = pattern.search(toolchain.cxx.version) if pattern else None
+    return (origin, match[1]) if match else ("", "")
 
 
 @cache

@@ -1,7 +1,7 @@
-"""The software bill of materials of a package: CycloneDX 1.6, as JSON.
+"""Writes the software bill of materials of a package: CycloneDX 1.6, as JSON.
 
-The same package gives the same bytes: there is no time in it, and its serial number is a digest of
-the rest (https://cyclonedx.org/docs/1.6/json/).
+The same package gives the same bytes: the document has no time, and its serial number is a digest
+of everything else (https://cyclonedx.org/docs/1.6/json/).
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from packageurl import PackageURL
 
 SBOM = "sbom.cdx.json"
-"""A name that tools know CycloneDX by (https://github.com/CycloneDX/specification, file names)."""
+"""A file name that tools recognise (https://github.com/CycloneDX/specification, file names)."""
 _SERIALS = uuid.UUID("5b9ac3f0-6a43-5d6b-9c39-c1b9f4e4d3a7")
-"""Name space of our serial numbers (RFC 9562, version 5)."""
+"""Namespace of the serial numbers (RFC 9562, version 5)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """The package that a bill is of."""
+    """The package that the bill of materials describes."""
 
     kind: str
-    """Type of its package URL: `maven`, `cocoapods`, `generic`."""
+    """Type of the package URL: `maven`, `cocoapods` or `generic`."""
     name: str
     version: str
     group: str = ""
     qualifiers: Mapping[str, str] = field(default_factory=dict)
-    """Of its package URL."""
+    """Qualifiers of the package URL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,20 +46,21 @@ class PackagedFile:
     """A library or program in the package."""
 
     path: str
-    """In the package, POSIX."""
+    """Path in the package, POSIX."""
     sha256: str
     components: tuple[Component, ...]
-    """What went into it."""
+    """The components in the file."""
     manifests: tuple[Manifest, ...] = ()
-    """What is said of the runtimes in it."""
+    """The manifests of the runtimes in the file."""
 
 
 def render_sbom(subject: Subject, files: Iterable[PackagedFile]) -> str:
-    """Returns the bill of a package with these files: sorted keys, final newline."""
+    """Returns the bill of materials of a package with `files`, with sorted keys and a newline."""
     from cyclonedx.output.json import JsonV1Dot6
 
     bom = _make_bom(subject, tuple(files))
     document: dict[str, Any] = json.loads(JsonV1Dot6(bom).output_as_string())
+    # The library adds the time and a random serial number, which would change the bytes.
     document["metadata"].pop("timestamp", None)
     document.pop("serialNumber", None)
     document["serialNumber"] = uuid.uuid5(_SERIALS, render_json(document)).urn
@@ -132,10 +133,10 @@ def _list_file(file: PackagedFile) -> Entry:
 def _list_properties(manifest: Manifest) -> list[Property]:
     from cyclonedx.model import Property
 
-    told = [("abi", manifest.abi), ("plan", manifest.plan_key)]
-    told += [("source-digest", manifest.source_digest)]
-    told += [("toolchain", text) for text in manifest.toolchain]
-    return [Property(name=f"builder:{name}", value=value) for name, value in told]
+    properties = [("abi", manifest.abi), ("plan", manifest.plan_key)]
+    properties += [("source-digest", manifest.source_digest)]
+    properties += [("toolchain", tool) for tool in manifest.toolchain]
+    return [Property(name=f"builder:{name}", value=value) for name, value in properties]
 
 
 def _list(component: Component) -> Entry:
@@ -159,15 +160,16 @@ def _list(component: Component) -> Entry:
 
 
 def name_component(component: Component) -> PackageURL:
-    """Returns a component's package URL: of GitHub with the commit, else a generic one.
+    """Returns the package URL of a component: one for GitHub with the commit, or a generic one.
 
-    The types are those of https://github.com/package-url/purl-spec.
+    The types are defined at https://github.com/package-url/purl-spec.
     """
     from packageurl import PackageURL
 
     github = component.github
     if github:
         version = component.commit or component.version
+        # The specification asks for lower case: names on GitHub do not depend on it.
         return PackageURL("github", github[0].lower(), github[1].lower(), version or None)
     qualifiers = {}
     if component.sha256:
@@ -185,8 +187,8 @@ def _name_licence(expression: str) -> list[License]:
 
     if not expression:
         return []
-    one = " " not in expression
-    return [DisjunctiveLicense(id=expression) if one else LicenseExpression(expression)]
+    is_single = " " not in expression
+    return [DisjunctiveLicense(id=expression) if is_single else LicenseExpression(expression)]
 
 
 def _refer(component: Component) -> list[ExternalReference]:

@@ -1,4 +1,4 @@
-"""Holds a runtime against its budgets."""
+"""Compares the size of a runtime with its budgets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from builder.core.budgets import Budgets, find_budget
 from builder.errors import VerificationError
 
 _SHOWN = 5
+"""Operators that the message lists."""
 
 
 def refuse_excess(report: SizeReport, budgets: Budgets, *, abi: str, root: Path) -> None:
@@ -26,9 +27,9 @@ def refuse_package_excess(
     """Raises VerificationError when the libraries of an ABI are larger than a budget allows.
 
     Args:
-        measured: ABI -> bytes as they are, and as a download compresses them.
-        budgets: what is allowed.
-        path: of the package.
+        measured: ABI -> bytes of its libraries, and bytes when they are compressed.
+        budgets: the size limits.
+        path: path of the package.
     """
     lines = [
         f"{abi}: {excess}"
@@ -43,7 +44,7 @@ def refuse_package_excess(
 
 
 def find_excesses(file: int, compressed: int, budgets: Budgets, *, abi: str) -> list[str]:
-    """Returns what is too large, in words; sizes in bytes."""
+    """Returns one sentence for each budget that is exceeded; sizes are in bytes."""
     measured = (
         ("--max-size", file, budgets.file),
         ("--max-compressed", compressed, budgets.compressed),
@@ -64,7 +65,7 @@ def find_dearest(report: SizeReport, count: int) -> list[str]:
 def _dearest(report: SizeReport) -> Iterable[str]:
     names = find_dearest(report, _SHOWN)
     if names:
-        yield "what would go with an operator:"
+        yield "bytes that the library would lose without an operator:"
     for name in names:
         yield f"  {report.operators[name].exclusive:>11,}  {name}"
 

@@ -1,4 +1,4 @@
-"""Makes the reference graph of a linked library."""
+"""Builds the reference graph of a linked library."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from builder.size.references import ReferenceGraph
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
-    """Which operators a library has, and where they are registered."""
+    """The operators of a library, and the units that register them."""
 
     operators: Sequence[Operator]
+    """All operators of the library."""
     by_hand: Mapping[Operator, frozenset[str]]
-    """Operator that sources register by hand -> units that are linked for it."""
+    """Operator that is registered by hand in the sources -> units that are linked for it."""
     always: frozenset[str]
-    """Units that are linked whatever operators there are."""
+    """Units that are linked for every set of operators."""
     limited: frozenset[str]
-    """Units that register by hand, and only what the build allows."""
+    """Units that register operators by hand, and only the selected ones."""
 
 
 def build_graph(linked: Linked, registry: Registry) -> ReferenceGraph:
@@ -53,9 +54,10 @@ def _find_regions(linked: Linked, registry: Registry) -> Iterator[Region]:
 def _draw(
     draft: Draft, linked: Linked, regions: Sequence[Region], operators: Mapping[Operator, int]
 ) -> None:
-    """Draws the edges.
+    """Adds the edges to the graph.
 
-    What a region refers to is its operator's; so are registering functions and tables themselves.
+    Everything that a region refers to belongs to the operator of the region. Functions and tables
+    that register operators belong to them as well.
     """
     claimed = {region.source for region in regions if region.in_table}
     for span, operator in linked.registrations:
@@ -68,8 +70,10 @@ def _draw(
         source = reference.source
         if index >= 0 and reference.place < regions[index].end:
             source = operators[regions[index].operator]
+        # A registering function belongs to its operator alone, though other code refers to it.
         if reference.target not in claimed:
             draft.targets[source].add(reference.target)
+    # The bytes of a region move from the function or table around it to the operator.
     for region in regions:
         draft.sizes[region.source] -= region.size
         draft.sizes[operators[region.operator]] += region.size
@@ -78,7 +82,7 @@ def _draw(
 
 
 def _bind_units(draft: Draft, linked: Linked) -> dict[str, int]:
-    """Adds a node per unit: who needs a definition of it gets all that comes with the unit."""
+    """Adds a node per unit: a reference to one of its definitions brings the whole unit."""
     nodes = {unit: draft.add("", unit) for unit in linked.bound}
     for unit, node in nodes.items():
         draft.targets[node].update(linked.bound[unit])
@@ -94,7 +98,10 @@ def _find_roots(
     registry: Registry,
     operators: Mapping[Operator, int],
 ) -> set[int]:
-    """Returns starts, units linked for no operator, and what was kept for unseen reasons."""
+    """Returns the entry points, the units of every build, and everything that nothing else reaches.
+
+    The linker kept the last kind for reasons that the graph does not show, so it stays as well.
+    """
     graph = draft.finish((), {})
     roots = linked.starts | {node for unit, node in units.items() if unit in registry.always}
     reached = graph.reach({*roots, *operators.values()})
@@ -107,7 +114,7 @@ def _find_roots(
 
 @dataclass(kw_only=True)
 class Draft:
-    """A graph in the making; spans come first, then imports, then other nodes."""
+    """An unfinished graph; its nodes are first the spans, then the imports, then all others."""
 
     sizes: list[int] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
@@ -116,14 +123,14 @@ class Draft:
     targets: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
 
     def add(self, name: str, unit: str = LINKER_PART, size: int = 0) -> int:
-        """Returns a new node."""
+        """Adds a node and returns its number; `size` is in bytes."""
         self.names.append(name)
         self.sizes.append(size)
         self.unit_of.append(self.units.setdefault(unit, len(self.units)))
         return len(self.sizes) - 1
 
     def finish(self, roots: Iterable[int], operators: Mapping[Operator, int]) -> ReferenceGraph:
-        """Returns the graph."""
+        """Returns the finished graph."""
         return ReferenceGraph(
             names=tuple(self.names),
             sizes=tuple(self.sizes),
@@ -136,7 +143,7 @@ class Draft:
 
 
 def draft_nodes(linked: Linked) -> Draft:
-    """Returns a draft with the spans and imports of a library, and what tables tie together."""
+    """Returns a draft with the spans and imports of a library, and the edges in `linked.ties`."""
     draft = Draft()
     for span, (name, unit) in enumerate(zip(linked.names, linked.units, strict=True)):
         draft.add(name, unit, linked.spans.weights[span] + linked.extra.get(span, 0))

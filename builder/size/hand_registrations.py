@@ -1,4 +1,4 @@
-"""Which part of an initialiser or table registers which operator, where sources do it by hand."""
+"""Finds the parts of initialisers and tables that register operators by hand."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from builder.core.operators import Operator
 from builder.size.linked import Linked, Reference
 
 _LIST_ENTRY = 8
+"""Bytes of an entry in the library's own list of operators: one pointer."""
 
 
 class Region(NamedTuple):
-    """What stands between the mention of an operator and that of the next."""
+    """The bytes from the name of an operator to the name of the next one."""
 
     operator: Operator
     source: int
+    """The span that contains the region."""
     start: int
-    """Address."""
+    """Address of the first byte."""
     end: int
+    """Address behind the last byte."""
     size: int
-    """Bytes that go with the operator."""
+    """Bytes that the library would lose without the operator."""
     in_table: bool = False
-    """True where a table is nothing but zeros, and takes no bytes, without its operators."""
+    """Whether the region is in a table, which is all zeros without its operators."""
 
 
 def find_regions(
@@ -32,24 +35,24 @@ def find_regions(
 ) -> Iterator[Region]:
     """Yields the regions of functions and tables that register operators.
 
-    A registration names its operator, or gives its schema, in a string literal before it hands
-    over the function. Code goes with its operator; a table keeps its length until its last one
-    goes, only the loader has less to fill in.
+    A registration passes the name or the schema of its operator, a string literal, before it passes
+    the function. Without an operator, its code is removed. A table keeps its length until its last
+    operator is removed, but the loader has fewer addresses to fill in.
 
     Args:
         linked: the library.
-        references: from these functions and tables.
-        operators: by name.
+        references: the references from these functions and tables.
+        operators: name -> operator.
     """
     ordered = sorted(references, key=attrgetter("source", "place"))
     for _, group in groupby(ordered, key=attrgetter("source")):
         inside = list(group)
-        found = [
+        named = [
             (reference.place, operator)
             for reference in inside
             if (operator := operators.get(linked.text_at(reference.address).partition("(")[0]))
         ]
-        yield from _bound(linked, found, inside)
+        yield from _bound(linked, named, inside)
 
 
 def list_entries(
@@ -65,14 +68,14 @@ def list_entries(
 
 
 def _bound(
-    linked: Linked, found: Sequence[tuple[int, Operator]], references: Sequence[Reference]
+    linked: Linked, named: Sequence[tuple[int, Operator]], references: Sequence[Reference]
 ) -> Iterator[Region]:
-    if not found:
+    if not named:
         return
     source = references[0].source
-    in_code = linked.is_code(found[0][0])
-    ends = [*(place for place, _ in found[1:]), references[-1].place + 1]
-    for (start, operator), end in zip(found, ends, strict=True):
+    in_code = linked.is_code(named[0][0])
+    ends = [*(place for place, _ in named[1:]), references[-1].place + 1]
+    for (start, operator), end in zip(named, ends, strict=True):
         filled_in = sum(start <= reference.place < end for reference in references)
         size = end - start if in_code else filled_in * linked.filled_in
         yield Region(operator, source, start, end, size, in_table=not in_code)

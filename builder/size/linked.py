@@ -1,4 +1,4 @@
-"""A linked library as prices see it, whatever the format of its file."""
+"""A linked library in the form that prices need, for all file formats."""
 
 from __future__ import annotations
 
@@ -10,70 +10,72 @@ from builder.core.operators import Operator
 from builder.size.spans import Spans
 
 _LONGEST_TEXT = 4096
+"""Bytes of a string that are read."""
 
 
 class Reference(NamedTuple):
-    """One place that the linker filled in with an address."""
+    """One place where the linker wrote an address."""
 
     place: int
-    """Address that it fills in."""
+    """Address of the place."""
     source: int
-    """Span that holds the place."""
+    """Number of the span that contains the place."""
     target: int
-    """Span; numbers behind the last span are imports, in their order."""
+    """Number of the span that is referred to; the imports are numbered after the last span."""
     address: int
-    """Address referred to; 0 for an import."""
+    """The address that is referred to; 0 for an import."""
 
 
 class Block(NamedTuple):
-    """A section that is loaded."""
+    """A section that is loaded into memory."""
 
     start: int
-    """Address."""
+    """Address of the first byte."""
     size: int
     """Bytes in memory."""
     content: bytes | memoryview
-    """Empty where the file holds none."""
+    """The bytes of the section; empty when the file has none."""
     is_code: bool
+    """Whether the section contains instructions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linked:
-    """What is in a library, and what refers to what in it."""
+    """The contents of a library, and the references between them."""
 
     spans: Spans
     names: tuple[str, ...]
-    """Of each span: its symbol; empty for data without one."""
+    """The symbol of each span; empty for data without a symbol."""
     units: tuple[str, ...]
-    """Of each span: the unit, or the part of the library, that it comes from."""
+    """The unit, or the part of the library, that each span comes from."""
     blocks: tuple[Block, ...]
     imports: Mapping[str, int]
-    """Symbol of another library -> bytes that it takes here."""
+    """Symbol of another library -> bytes that the import of it takes in this library."""
     references: tuple[Reference, ...]
     registrations: tuple[tuple[int, Operator], ...]
-    """Spans of functions that register one operator each."""
+    """Spans of functions that register one operator each, with that operator."""
     extra: Mapping[int, int]
-    """Span -> bytes that tables of the library hold for it."""
+    """Span -> bytes of the entries for it in tables of the library."""
     ties: tuple[tuple[int, int], ...]
-    """Spans, and others that they bring along without a reference."""
+    """Pairs of spans: the first one needs the second one, without a reference to it."""
     bound: Mapping[str, tuple[int, ...]]
-    """Unit -> spans that come with it though nothing refers to them, such as initialisers."""
+    """Unit -> spans that are linked with it without a reference to them, such as initialisers."""
     definitions: Mapping[str, tuple[int, ...]]
-    """Unit of `bound` -> spans that it alone defines: who needs one gets what is bound too."""
+    """Unit in `bound` -> spans that only it defines; a reference to one brings the bound spans."""
     lists: frozenset[int]
     """Spans of the library's own list of operators."""
     starts: frozenset[int]
-    """Spans where the loader and the library's users come in."""
+    """Spans that the loader or users of the library can call: the entry points."""
     filled_in: int
-    """Bytes in the file of an address in data that the loader fills in."""
+    """Bytes in the file for each address in data that the loader fills in."""
 
     def is_code(self, address: int) -> bool:
-        """Says whether instructions stand there."""
+        """Returns whether there are instructions at `address`."""
         block = self._block(address)
         return block is not None and block.is_code
 
     def text_at(self, address: int) -> str:
-        """Returns the string that begins there; empty where no data is."""
+        """Returns the string that starts at `address`; empty when there is no data."""
         block = self._block(address)
         if block is None or block.is_code or not address:
             return ""

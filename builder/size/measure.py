@@ -1,4 +1,4 @@
-"""Measures a built library: file, sections, parts, units."""
+"""Measures a built library: the file, its sections, parts and units."""
 
 from __future__ import annotations
 
@@ -19,29 +19,30 @@ from builder.size.elf.linkmap import is_optimised, read_pieces
 RUNTIME_PART = "C++ runtime"
 LINKER_PART = "linker tables and padding"
 WHOLE_PART = "made when optimising the whole"
-"""Constants, unwind tables and copies of functions that no single unit has."""
+"""Part for constants, unwinding tables and copies of functions that come from no single unit."""
 _RUNTIME = re.compile(r"lib(stdc\+\+|supc\+\+|gcc|gcc_eh|c\+\+|c\+\+abi|unwind)\.a\(|/crt[^/]*\.o$")
 
 
 def measure(
     library: Path, map_file: Path, objects: Path, *, units_map: Path | None = None
 ) -> SizeReport:
-    """Returns where the bytes of `library` go.
+    """Returns the sizes of `library` and of its sections, parts and units.
 
     Args:
         library: stripped shared library (ELF).
-        map_file: lld's map of the same link.
-        objects: folder that object paths in the map are relative to.
-        units_map: see `LinkResult`.
+        map_file: map of the same link from lld.
+        objects: folder of the objects in the map.
+        units_map: see `LinkResult.units_map`.
 
     Raises:
-        ConfigurationError: `library` is not a little-endian ELF file, or it is damaged.
+        ConfigurationError: `library` is not a little-endian ELF file, or is damaged.
     """
     units: Counter[str] = Counter()
     for piece in read_pieces(map_file, units_map):
         units[name_unit(piece.owner, objects)] += piece.size
     data = library.read_bytes()
     sections = read_sections(library)
+    # So that all units together have exactly the size of the file.
     units[LINKER_PART] += len(data) - sum(units.values())
     return SizeReport(
         file=len(data),
@@ -53,7 +54,7 @@ def measure(
 
 
 def read_sections(library: Path) -> dict[str, int]:
-    """Returns name -> bytes in the file, and what headers and padding take."""
+    """Returns section -> bytes in the file, with an entry for headers and padding."""
     elf = Elf(library.read_bytes())
     if not elf.is_elf:
         raise ConfigurationError(f"{library} is not a little-endian ELF library")
@@ -70,7 +71,7 @@ def read_sections(library: Path) -> dict[str, int]:
 
 
 def name_unit(owner: str, objects: Path) -> str:
-    """Returns the unit id behind an owner in the map, or the part it belongs to."""
+    """Returns the unit for an owner in the map, or the part of the library that it belongs to."""
     path = Path(owner)
     if path.is_relative_to(objects):
         return path.relative_to(objects).as_posix().removesuffix(".o").partition("@")[0]
@@ -80,7 +81,7 @@ def name_unit(owner: str, objects: Path) -> str:
 
 
 def sum_parts(units: Mapping[str, int]) -> dict[str, int]:
-    """Returns part -> bytes of unit -> bytes."""
+    """Returns part of the library -> bytes, given unit -> bytes."""
     parts: Counter[str] = Counter()
     for unit, size in units.items():
         parts[part_of(unit)] += size
@@ -88,7 +89,7 @@ def sum_parts(units: Mapping[str, int]) -> dict[str, int]:
 
 
 def part_of(unit: str) -> str:
-    """Returns the part of the library that `unit` belongs to; itself when it is in none."""
+    """Returns the part of the library that `unit` belongs to, or `unit` itself without one."""
     return next((part for prefix, part in _prefixes() if unit.startswith(prefix)), unit)
 
 

@@ -18,25 +18,25 @@ from builder.size.treemap import Box, lay_out
 _WHOLE = Box(0, 0, 1200, 700)
 _PART_TITLE, _UNIT_TITLE = 16.0, 12.0
 _LEAST_AREA = 36.0
-"""Smaller boxes, in square pixels, are drawn as one."""
+"""Area in square pixels; smaller boxes are drawn as one box."""
 _MOST_PARTS = 100
-"""Libraries of ours have 20."""
+"""Parts that are drawn one by one; runtimes have about 20 parts."""
 _MARK = b'<meta name="generator" content="builder size">'
 _HEAD = 512
-"""Bytes at the start of a page that have the mark."""
+"""The mark is in this many bytes at the start of a page."""
 _LETTER = 5.6
 """Width of a letter in a label, in pixels."""
 _HUES = (212, 28, 140, 350, 265, 52, 185, 320, 90, 240)
 
 _ANONYMOUS = {LINKER_PART: "merged strings and constants"}
-"""What data without a symbol is called, by unit."""
+"""Unit -> text for its data without a symbol."""
 
 Units = Mapping[str, Mapping[str, int]]
 """Unit -> symbol -> bytes."""
 
 
 def render_page(abi: str, report: SizeReport, graph: ReferenceGraph) -> str:
-    """Returns a self-contained page about one library; names in it are escaped."""
+    """Returns a self-contained HTML page about one library; all names in it are escaped."""
     tree = _merge_parts(group_symbols(graph, report.file))
     parts = {part: sum(map(_weigh, units.values())) for part, units in tree.items()}
     page = resources.files("builder.size").joinpath("page.html").read_text(encoding="utf-8")
@@ -53,13 +53,13 @@ def render_page(abi: str, report: SizeReport, graph: ReferenceGraph) -> str:
 
 
 def is_own_page(path: Path) -> bool:
-    """Says whether builder wrote the page at `path`."""
+    """Returns whether builder wrote the page at `path`."""
     with path.open("rb") as stream:
         return _MARK in stream.read(_HEAD)
 
 
 def group_symbols(graph: ReferenceGraph, file: int) -> dict[str, dict[str, Counter[str]]]:
-    """Returns part -> unit -> symbol -> bytes; together they are the `file` bytes."""
+    """Returns part -> unit -> symbol -> bytes; the sum of all is `file`, the size of the file."""
     tree: defaultdict[str, defaultdict[str, Counter[str]]]
     tree = defaultdict(lambda: defaultdict(Counter))
     for name, size, unit in zip(graph.names, graph.sizes, graph.unit_of, strict=True):
@@ -73,7 +73,7 @@ def group_symbols(graph: ReferenceGraph, file: int) -> dict[str, dict[str, Count
 
 
 def _merge_parts(tree: dict[str, dict[str, Counter[str]]]) -> dict[str, dict[str, Counter[str]]]:
-    """Returns `tree` with the smallest parts as one, where there are too many to tell apart."""
+    """Returns `tree` with its smallest parts merged into one, if there are too many parts."""
     if len(tree) <= _MOST_PARTS:
         return tree
     names = _largest_first({part: sum(map(_weigh, units.values())) for part, units in tree.items()})
@@ -131,7 +131,7 @@ def _label(name: str, box: Box, kind: str) -> str:
 
 
 def _merge_small(sizes: Mapping[str, int], inside: Box) -> dict[str, int]:
-    """Returns `sizes` with those that would hardly be seen as one."""
+    """Returns `sizes` with all entries that are too small to be seen merged into one."""
     least = _LEAST_AREA * sum(sizes.values()) / (inside.width * inside.height or 1)
     kept = {name: size for name, size in sizes.items() if size >= least}
     small = [size for name, size in sizes.items() if name not in kept]

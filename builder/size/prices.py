@@ -1,4 +1,4 @@
-"""What operators cost, from the reference graph of a library."""
+"""Computes the prices of operators from the reference graph of a library."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from builder.size.references import ReferenceGraph
 def price_operators(
     graph: ReferenceGraph, wanted_by: Mapping[str, tuple[str, ...]]
 ) -> dict[str, OperatorPrice]:
-    """Returns operator -> its price.
+    """Returns operator -> price.
 
-    What operators share with each other but not with the rest is nobody's exclusive bytes.
+    Bytes that several operators need are exclusive bytes of none of them.
 
     Args:
-        graph: of the library.
-        wanted_by: operator -> names of the models that want it.
+        graph: the reference graph of the library.
+        wanted_by: operator -> names of the models that use it.
     """
     core = _core(graph)
-    own = _reach_beyond(graph, core)
-    users = Counter(node for nodes in own.values() for node in nodes)
+    reached = _reach_beyond(graph, core)
+    users = Counter(node for nodes in reached.values() for node in nodes)
     return {
         operator: OperatorPrice(
-            exclusive=graph.weigh(n for n in own[operator] if users[n] == 1),
+            exclusive=graph.weigh(n for n in reached[operator] if users[n] == 1),
             inclusive=graph.weigh(graph.reach([graph.operators[operator]])),
             models=wanted_by.get(operator, ()),
         )
@@ -36,30 +36,30 @@ def price_operators(
 
 
 def price_set(graph: ReferenceGraph, names: Iterable[str]) -> int:
-    """Returns the bytes that would go if all operators of `names` went together.
+    """Returns the bytes that the library would lose without all operators in `names`.
 
-    A name without an overload stands for all its overloads.
+    A name without an overload means all overloads.
 
     Raises:
-        ModelError: the library does not have one of them.
+        ModelError: the library does not have one of the operators.
     """
     gone = frozenset().union(*(_find(graph, name) for name in sorted(set(names))))
     return graph.weigh(find_exclusive(graph, gone))
 
 
 def _find(graph: ReferenceGraph, name: str) -> frozenset[str]:
-    found = frozenset(o for o in graph.operators if name in {o, o.partition(".")[0]})
-    if not found:
+    matching = frozenset(o for o in graph.operators if name in {o, o.partition(".")[0]})
+    if not matching:
         near = near_names(name, graph.operators)
         raise ModelError(
             f"the runtime has no operator {name}",
             hint=f"did you mean {', '.join(near)}?" if near else "builder size OUT --operators",
         )
-    return found
+    return matching
 
 
 def find_exclusive(graph: ReferenceGraph, operators: frozenset[str]) -> set[int]:
-    """Returns the nodes that nothing but `operators` reaches."""
+    """Returns the nodes that only `operators` reach."""
     staying = [node for name, node in graph.operators.items() if name not in operators]
     stays = frozenset(graph.reach([*graph.roots, *staying]))
     return graph.reach((graph.operators[name] for name in operators), known=stays)

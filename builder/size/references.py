@@ -1,4 +1,4 @@
-"""What refers to what in a linked library, as a value that travels with the runtime."""
+"""The reference graph of a linked library, which is stored in the package of the runtime."""
 
 from __future__ import annotations
 
@@ -14,37 +14,39 @@ from builder.core.manifest import Fields, parse_json
 
 SCHEMA = 1
 MAX_BYTES = 256 << 20
-"""Of the JSON; that of a library of 40 MB has 30 million."""
+"""Largest JSON in bytes; the JSON for a library of 40 MB has 30 million bytes."""
 _UNPACKED_FREE, _UNPACKED_RATIO = 1 << 20, 16
-"""The JSON may have so many bytes, and so many for each compressed one; graphs have 3 to 8."""
+"""The JSON may have 1 MiB, and 16 more bytes for each compressed byte; real graphs have 3 to 8."""
 _STRING, _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"'), re.compile(rb"[\[{]")
 _MAX_BRACKETS = 16
-"""The graph is one object of seven lists and an object: lists in lists take 20 times their text."""
+"""Brackets in the JSON, which is an object of lists; nested lists would take too much memory."""
 _MAX_SIZE = 1 << 50
+"""Largest size of a node in bytes."""
 _LONGEST_NAME = 160
-"""Characters; names of template instances can have thousands."""
+"""Characters of a name that are kept; names of C++ templates can have thousands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceGraph:
-    """Symbols, and what else takes bytes or binds symbols together: units, operators, imports."""
+    """A graph of references, whose nodes are symbols, imports, units and operators."""
 
     names: tuple[str, ...]
-    """Per node; empty for data without a symbol."""
+    """Name of each node; empty for data without a symbol."""
     sizes: tuple[int, ...]
-    """Per node: bytes in the stripped file, unwinding data and dynamic relocations included."""
+    """Bytes of each node in the stripped file, with its unwinding data and dynamic relocations."""
     units: tuple[str, ...]
+    """Names of the units and parts of the library."""
     unit_of: tuple[int, ...]
-    """Per node: index into `units`."""
+    """For each node, the index of its unit in `units`."""
     targets: tuple[tuple[int, ...], ...]
-    """Per node: the nodes it refers to, sorted."""
+    """For each node, the sorted numbers of the nodes that it refers to."""
     roots: tuple[int, ...]
-    """What stays whatever operators go."""
+    """Nodes that are needed even without any operator."""
     operators: Mapping[str, int]
-    """Operator -> its node."""
+    """Operator -> number of its node."""
 
     def reach(self, starts: Iterable[int], *, known: frozenset[int] = frozenset()) -> set[int]:
-        """Returns `starts` and all they refer to, directly or not, without what is `known`."""
+        """Returns `starts` and all nodes that they reach, without the nodes in `known`."""
         waiting = [node for node in starts if node not in known]
         reached = set(waiting)
         while waiting:
@@ -55,15 +57,16 @@ class ReferenceGraph:
         return reached
 
     def weigh(self, nodes: Iterable[int]) -> int:
-        """Returns the bytes of `nodes`."""
+        """Returns the sum of the bytes of `nodes`."""
         return sum(map(self.sizes.__getitem__, nodes))
 
 
 def render_references(graph: ReferenceGraph) -> bytes:
-    """Returns the graph as compressed JSON; equal graphs, equal bytes.
+    """Returns the graph as compressed JSON; equal graphs give equal bytes.
 
-    Targets stand in one list, each node's first one counted from the node, the others from the
-    one before, and `degrees` says how many each node has.
+    All targets are in one list, and `degrees` has the number of targets of each node. The first
+    target of a node is stored as the difference from the node, and each other one as the difference
+    from the one before it: small numbers compress well.
     """
     value = asdict(graph) | {
         "schema": SCHEMA,
@@ -80,10 +83,10 @@ def render_references(graph: ReferenceGraph) -> bytes:
 
 
 def parse_references(data: bytes) -> ReferenceGraph:
-    """Returns the graph of `render_references`.
+    """Returns the graph in the bytes from `render_references`.
 
     Raises:
-        ValueError: `data` is something else, or of a newer schema.
+        ValueError: `data` is not a reference graph, or has a newer schema.
     """
     fields = Fields(parse_json(_unpack(data), most=MAX_BYTES), "the reference graph")
     fields.schema(SCHEMA)
@@ -102,32 +105,32 @@ def parse_references(data: bytes) -> ReferenceGraph:
         operators=_parse_operators(fields, nodes),
     )
     if {len(graph.names), len(graph.unit_of), len(graph.targets)} != {nodes}:
-        raise ValueError("no reference graph: its lists differ in length")
+        raise ValueError("not a reference graph: its lists differ in length")
     if not all(0 <= target < nodes for row in graph.targets for target in row):
-        raise ValueError("no reference graph: it refers to nodes that it does not have")
+        raise ValueError("not a reference graph: it refers to nodes that do not exist")
     return graph
 
 
 def _unpack(data: bytes) -> str:
-    """Returns the text in gzip's data; ValueError when it is none, or much more than its bytes."""
+    """Returns the text in gzip data; ValueError when it is damaged or unpacks to too much."""
     most = min(MAX_BYTES, _UNPACKED_FREE + _UNPACKED_RATIO * len(data))
     unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
         text = unpacker.decompress(data, most)
     except zlib.error as error:
-        raise ValueError(f"no reference graph: {error}") from error
+        raise ValueError(f"not a reference graph: {error}") from error
     if not unpacker.eof:
         why = "it is truncated" if len(text) < most else f"it unpacks to more than {most:,} bytes"
-        raise ValueError(f"no reference graph: {why}")
+        raise ValueError(f"not a reference graph: {why}")
     if len(_BRACKET.findall(_STRING.sub(b"", text))) > _MAX_BRACKETS:
-        raise ValueError("no reference graph: its lists hold lists")
+        raise ValueError("not a reference graph: its lists contain lists")
     return text.decode()
 
 
 def _numbers(fields: Fields, key: str, least: int, end: int) -> tuple[int, ...]:
     values = fields.items(key)
     if not all(type(value) is int and least <= value < end for value in values):
-        raise ValueError(f"no reference graph: {key!r} holds other things than its numbers")
+        raise ValueError(f"not a reference graph: {key!r} is not a list of valid numbers")
     return tuple(values)  # type: ignore[arg-type]
 
 
@@ -135,14 +138,14 @@ def _parse_operators(fields: Fields, nodes: int) -> dict[str, int]:
     operators = fields.mapping("operators")
     for name, node in operators.items():
         if type(node) is not int or not 0 <= node < nodes:
-            raise ValueError(f"no reference graph: {name:.80} has no node")
+            raise ValueError(f"not a reference graph: {name:.80} has no node")
     return operators  # type: ignore[return-value]
 
 
 def _split(steps: Sequence[int], degrees: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     ends = [0, *accumulate(degrees)]
     if ends[-1] != len(steps):
-        raise ValueError("no reference graph: its lists differ in length")
+        raise ValueError("not a reference graph: its lists differ in length")
     return tuple(
         tuple(accumulate(steps[start:end], initial=node))[1:]
         for node, (start, end) in enumerate(pairwise(ends))

@@ -1,4 +1,4 @@
-"""The bytes of a library cut into spans: one per symbol, or per piece that the linker placed."""
+"""Cuts the bytes of a library into spans: one per symbol, or per piece that the linker placed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 
 class Area(NamedTuple):
-    """A section that holds symbols."""
+    """A section that contains symbols."""
 
     start: int
-    """Address."""
+    """Address of the first byte."""
     end: int
+    """Address behind the last byte."""
     in_file: bool
-    """False for variables that start as zero: they take no bytes of the file."""
+    """Whether it has bytes in the file; variables that start as zero have none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,22 +24,22 @@ class Spans:
     """Spans in the order of their addresses."""
 
     starts: tuple[int, ...]
-    """Addresses; ends of sections are among them, as spans without bytes."""
+    """Address of each span; the end of each section is a span without bytes."""
     sizes: tuple[int, ...]
-    """Bytes in memory, padding before the next one included."""
+    """Bytes of each span in memory, with the padding before the next span."""
     weights: tuple[int, ...]
-    """Bytes in the file."""
+    """Bytes of each span in the file."""
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def find(self, address: int) -> int | None:
-        """Returns the span that holds `address`; None outside of code and data."""
+        """Returns the number of the span that contains `address`; None outside of code and data."""
         index = bisect_right(self.starts, address) - 1
         return index if index >= 0 and self.sizes[index] else None
 
     def covered(self, address: int, size: int) -> range:
-        """Returns the spans that a symbol of `size` bytes at `address` lies in."""
+        """Returns the numbers of the spans that a symbol of `size` bytes at `address` covers."""
         first = self.find(address)
         if first is None:
             return range(0)
@@ -47,15 +48,15 @@ class Spans:
 
 
 def cut_spans(areas: Iterable[Area], marks: Iterable[int]) -> Spans:
-    """Returns the spans of `areas`, each cut at those of the addresses `marks` that it holds."""
+    """Returns the spans of `areas`, which are cut at all addresses in `marks`."""
     ordered = sorted(set(marks))
     starts: list[int] = []
     sizes: list[int] = []
     weights: list[int] = []
     for start, end, in_file in sorted(areas):
         inside = ordered[bisect_right(ordered, start) : bisect_right(ordered, end - 1)]
-        own = [b - a for a, b in zip([start, *inside], [*inside, end], strict=True)]
+        lengths = [b - a for a, b in zip([start, *inside], [*inside, end], strict=True)]
         starts += [start, *inside, end]
-        sizes += [*own, 0]
-        weights += [*(own if in_file else [0] * len(own)), 0]
+        sizes += [*lengths, 0]
+        weights += [*(lengths if in_file else [0] * len(lengths)), 0]
     return Spans(starts=tuple(starts), sizes=tuple(sizes), weights=tuple(weights))

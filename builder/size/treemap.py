@@ -1,6 +1,6 @@
-"""Squarified treemap layout.
+"""Computes the layout of a squarified treemap.
 
-Bruls, Huizing, van Wijk: Squarified Treemaps (2000).
+The algorithm is from Bruls, Huizing, van Wijk: Squarified Treemaps (2000).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ class Box(NamedTuple):
     height: float
 
     def shrink(self, margin: float, top: float) -> Box:
-        """Returns what is left inside a margin and below a title of height `top`."""
+        """Returns the box inside a margin and below a title of height `top`."""
         width = max(self.width - 2 * margin, 0.0)
         height = max(self.height - margin - top, 0.0)
         return Box(self.x + margin, self.y + top, width, height)
 
 
 def lay_out(weights: Sequence[float], box: Box) -> list[Box]:
-    """Returns a box per weight, in order; their areas are as the weights, and they fill `box`.
+    """Returns a box per weight, in order; areas are proportional to weights and fill `box`.
 
     Args:
-        weights: positive, largest first.
-        box: to fill.
+        weights: positive numbers, largest first.
+        box: the box to fill.
     """
     boxes: list[Box] = []
     scale = box.width * box.height / (sum(weights) or 1)
@@ -49,7 +49,11 @@ def lay_out(weights: Sequence[float], box: Box) -> list[Box]:
 
 
 def _end_row(areas: Sequence[float], start: int, side: float) -> int:
-    """Returns the end of the most square row of `areas` from `start` on, along `side`."""
+    """Returns the end of the row of `areas` from `start` on whose boxes are closest to squares.
+
+    The row is laid along `side`, the shorter side of the free box. It ends before the first area
+    that would make the worst ratio of width and height worse.
+    """
     best, total = float("inf"), 0.0
     for place in range(start, len(areas)):
         total += areas[place]

@@ -1,4 +1,4 @@
-"""Which providers a fetch asks, and in which order."""
+"""Chooses the providers for a fetch, and their order."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from builder.system.process import Runner
 
 
 def parse_provider(name: str | None) -> ProviderName | None:
-    """Returns the provider called `name`; None stands for all.
+    """Returns the provider with the name `name`; None means all providers.
 
     Raises:
-        ConfigurationError: there is none of that name.
+        ConfigurationError: no provider has that name.
     """
     if name is None:
         return None
@@ -32,7 +32,7 @@ def parse_provider(name: str | None) -> ProviderName | None:
         return ProviderName(name)
     except ValueError:
         raise ConfigurationError(
-            f"unknown provider {name!r}; known are {', '.join(ProviderName)}",
+            f"unknown provider {name!r}; known providers are {', '.join(ProviderName)}",
             hint="builder fetch --provider git",
         ) from None
 
@@ -45,12 +45,12 @@ def choose_providers(
     provider: ProviderName | None = None,
     offline: bool = False,
 ) -> tuple[Provider, ...]:
-    """Returns the user's folder first, then the mirror, then git; only `provider` if given.
+    """Returns the user's folder, the mirror and git, in this order; or only the given `provider`.
 
-    Offline, the mirror is left out and git uses what it has fetched before.
+    Without network (`offline`), the mirror is left out, and git uses commits that it has already.
 
     Raises:
-        ConfigurationError: `source_folder` is no folder.
+        ConfigurationError: `source_folder` is not a folder.
     """
     store = ArchiveStore(folder=cache / "downloads")
     chosen: list[Provider] = []
@@ -72,9 +72,9 @@ def choose_providers(
 def add_pip(
     providers: tuple[Provider, ...], lock: SourceLock, runner: Runner, cache: Path
 ) -> tuple[Provider, ...]:
-    """Returns `providers` with pip behind the user's folder, where a pin of `lock` is a wheel."""
+    """Returns `providers` with pip after the user's folder, if a pin of `lock` is a wheel."""
     if not any(pin.is_wheel for pin in lock.pins):
         return providers
     pip = WheelProvider(runner=runner, store=ArchiveStore(folder=cache / "downloads"))
-    folders = tuple(one for one in providers if isinstance(one, FolderProvider))
-    return (*folders, pip, *(one for one in providers if one not in folders))
+    folders = tuple(p for p in providers if isinstance(p, FolderProvider))
+    return (*folders, pip, *(p for p in providers if p not in folders))

@@ -1,4 +1,4 @@
-"""Upstream's git as a provider."""
+"""A provider that fetches sources from the upstream git repositories."""
 
 from __future__ import annotations
 
@@ -20,30 +20,32 @@ _SETTINGS = (
     "-c", "gc.auto=0",
     "-c", "tar.umask=0022",
 )  # fmt: skip
+"""Settings that keep the user's own configuration from changing what is fetched and archived."""
 
 
 @dataclass(slots=True, kw_only=True)
 class GitProvider:
-    """Fetches exactly the pinned commit, which identifies the content: git checks every object.
+    """Fetches exactly the pinned commit; it identifies the content, and git checks every object.
 
-    The archive made from it has other bytes than the distribution's (which may lack some
-    files: `+dfsg`), so it is the commit that is verified, not the pin's sha256.
+    An archive from git has other bytes than the archive of the distribution, which may lack some
+    files (`+dfsg`). So the commit is verified here, and not the sha256 of the pin.
     """
 
     runner: Runner
     folder: Path
-    """Where the bare repositories and the archives made from them are kept."""
+    """Folder for the bare repositories and for the archives that are made from them."""
     offline: bool = False
-    """Use only what has been fetched before."""
+    """Whether only commits that were fetched before are used."""
     _silent: dict[str, str] = field(default_factory=dict)
+    """Host that did not answer -> the reason, so that it is not asked again for each source."""
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """Name of the provider in messages."""
         return str(ProviderName.GIT)
 
     def deliver(self, pin: SourcePin, on_bytes: Callable[[int], None]) -> Delivery:
-        """Fetches the commit unless it is there, verifies it and archives its tree."""
+        """Fetches the commit unless it is already there, verifies it and archives its tree."""
         git = self.runner.find_program("git")
         if git is None:
             raise Unavailable("git is not installed (apt install git)")
@@ -51,7 +53,7 @@ class GitProvider:
         archive = self.folder / f"{pin.name}-{pin.commit}.tar"
         if not self._has_commit(git, repository, pin):
             if self.offline:
-                raise Unavailable("offline, and not all commits have been fetched before")
+                raise Unavailable("this is an offline fetch, and the commit was not fetched before")
             self._fetch(git, repository, pin)
         archive.unlink(missing_ok=True)
         made = self._git(
@@ -85,7 +87,7 @@ class GitProvider:
             )
 
     def _has_commit(self, git: Path, repository: Path, pin: SourcePin) -> bool:
-        """True when the pinned commit and all that it refers to are there, undamaged."""
+        """Returns whether the pinned commit and all objects that it refers to are undamaged."""
         if not (repository / "HEAD").is_file():
             return False
         parsed = self._git(

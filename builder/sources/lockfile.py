@@ -16,10 +16,10 @@ LOCK_NAME = "sources.lock.toml"
 
 
 def read_lock(folder: Path) -> SourceLock:
-    """Reads the lock file and `patches/*.patch` of builder's `third_party` folder.
+    """Reads the lock file and `patches/*.patch` in builder's `third_party` folder.
 
     Raises:
-        ConfigurationError: a field is missing, unknown or malformed, or a patch is.
+        ConfigurationError: a field is missing, unknown or malformed, or a patch is malformed.
     """
     path = folder / LOCK_NAME
     try:
@@ -31,25 +31,30 @@ def read_lock(folder: Path) -> SourceLock:
 
 
 def read_patch(path: Path) -> SourcePatch:
-    """Reads one patch: a header that gives the reason, then a unified diff."""
+    """Reads one patch: a header with the reason for it, and then a unified diff."""
     text = path.read_text()
     header = text[: text.find("\n--- ") + 1]
     reason = " ".join(header.split())
     if not reason:
-        raise ConfigurationError(f"{path} does not start with a reason", hint="add one sentence")
+        raise ConfigurationError(
+            f"{path} does not start with a reason",
+            hint="write one sentence above the diff that says why the patch is needed",
+        )
     parse_patch(path.stem, text)
     return SourcePatch(name=path.stem, text=text, reason=reason)
 
 
 def parse_lock(text: str, *, name: str, patches: tuple[SourcePatch, ...] = ()) -> SourceLock:
-    """Parses the text of a lock file; `name` is for error messages."""
+    """Parses the text of a lock file; `name` stands for it in error messages."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{name}: {error}") from error
     version, tables = document.get("version"), document.get("source")
     if set(document) != {"version", "source"} or not isinstance(version, str):
-        raise ConfigurationError(f"{name}: wants a `version` and `[[source]]` tables, only")
+        raise ConfigurationError(
+            f"{name}: it must have a `version` and `[[source]]` tables, and nothing else"
+        )
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ConfigurationError(f"{name}: `source` is not a list of tables")
     pins = tuple(_parse_pin(table, f"{name}: source {i + 1}") for i, table in enumerate(tables))
@@ -65,8 +70,8 @@ def _parse_pin(table: dict[str, Any], where: str) -> SourcePin:
     if not isinstance(tables, list) or not all(isinstance(item, dict) for item in tables):
         raise ConfigurationError(f"{where}: `bundled` is not a list of tables")
     bundled = [_parse_bundled(item, f"{where}: bundled {i + 1}") for i, item in enumerate(tables)]
-    own = {key: value for key, value in table.items() if key != "bundled"}
-    fields = _check_fields(own, where, _STRINGS | _NUMBERS | _LISTS, optional=_OPTIONAL)
+    plain = {key: value for key, value in table.items() if key != "bundled"}
+    fields = _check_fields(plain, where, _STRINGS | _NUMBERS | _LISTS, optional=_OPTIONAL)
     return SourcePin(**fields, bundled=tuple(bundled))
 
 
@@ -82,7 +87,7 @@ def _check_fields(
     *,
     optional: frozenset[str],
 ) -> dict[str, Any]:
-    """Returns the values of a table, lists as tuples; ConfigurationError where one is wrong."""
+    """Returns the values of a table, with lists as tuples; ConfigurationError for wrong values."""
     unknown, missing = set(table) - set(fields), set(fields) - optional - set(table)
     if unknown or missing:
         raise ConfigurationError(
@@ -102,7 +107,7 @@ def _matches(pattern: str) -> Callable[[Any], bool]:
 
 
 def _is_path(value: object) -> bool:
-    """True for a relative POSIX path that stays inside of its root."""
+    """Returns whether `value` is a relative POSIX path that stays inside of its root."""
     if not isinstance(value, str) or not re.fullmatch(r"[\w.+@-]+(/[\w.+@-]+)*", value):
         return False
     return ".." not in value.split("/") and (value == "." or "." not in value.split("/"))

@@ -1,4 +1,4 @@
-"""What a finished tree consists of, so that it can be checked file by file."""
+"""Records the files of a finished source tree, so that every file can be checked later."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from builder.system.files import write_atomically
 from builder.system.listings import Differences
 
 FOLDER = ".builder"
-"""Folder of the tree that holds what builder itself writes there."""
+"""Folder in the tree for the files that builder itself writes there."""
 _MARKER = "complete.json"
 _LISTING = "files.sha256"
 _STAMPS = "stamps.txt"
@@ -22,23 +22,25 @@ _IGNORED = (FOLDER,)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marker:
-    """The file that makes a tree complete; written last."""
+    """The contents of the file that marks a tree as complete; it is written last."""
 
     digest: str
-    """The lock's digest."""
+    """Digest of the lock."""
     files: int
+    """Number of files in the tree."""
     bytes: int
+    """Bytes of all files together."""
     listing: str
-    """sha256 of the listing."""
+    """SHA-256 of the listing."""
     providers: tuple[tuple[str, str], ...]
-    """Source name and the provider it came from, sorted."""
+    """Name of each source and the provider that it came from, sorted."""
 
 
 def write_marker(root: Path, digest: str, providers: dict[str, str]) -> Marker:
-    """Lists the files of `root` and marks it as complete, in this order.
+    """Lists the files of `root`, and then marks the tree as complete.
 
-    Everything is flushed to disk before the marker is written: a marked tree is whole even
-    after a power cut.
+    Everything is flushed to disk before the marker is written, so a marked tree is complete even
+    after a power failure.
     """
     listing = listings.seal(root, root / FOLDER / _STAMPS, ignored=_IGNORED)
     files = listings.parse_listing(listing)
@@ -63,7 +65,7 @@ def write_marker(root: Path, digest: str, providers: dict[str, str]) -> Marker:
 
 
 def read_marker(root: Path, digest: str) -> Marker | None:
-    """Returns the marker if `root` is the complete tree of the lock with `digest`."""
+    """Returns the marker if `root` is the complete tree for the lock with `digest`."""
     try:
         content = json.loads((root / FOLDER / _MARKER).read_text())
         marker = Marker(
@@ -79,12 +81,12 @@ def read_marker(root: Path, digest: str) -> Marker | None:
 
 
 def remove_marker(root: Path) -> None:
-    """Makes `root` incomplete, so that the next run makes it anew."""
+    """Marks `root` as incomplete, so that the next run makes it again."""
     (root / FOLDER / _MARKER).unlink(missing_ok=True)
 
 
 def compare(root: Path, marker: Marker) -> Differences:
-    """Reads every file of the tree again and compares it with the listing."""
+    """Reads every file of the tree, and compares it with the listing."""
     listing = _read_listing(root, marker)
     if isinstance(listing, Differences):
         return listing
@@ -92,7 +94,7 @@ def compare(root: Path, marker: Marker) -> Differences:
 
 
 def find_changes(root: Path, marker: Marker) -> Differences:
-    """The same, but reads only what has changed since it was read; takes a tenth of the time."""
+    """Compares the tree with the listing; reads only files that changed since the last time."""
     listing = _read_listing(root, marker)
     if isinstance(listing, Differences):
         return listing

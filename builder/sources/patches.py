@@ -1,7 +1,7 @@
-"""Applies our patches: strictly, without searching for a place that might fit.
+"""Applies builder's patches strictly, without searching for another place that might fit.
 
-The tree below them is known byte for byte, so a line that is not where the patch says is a
-defect of the patch, never something to be guessed around.
+Every byte of the unpatched tree is known. So a line that is not where the patch expects it is a
+defect of the patch, and builder must not guess.
 """
 
 from __future__ import annotations
@@ -19,37 +19,38 @@ _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hunk:
-    """One change: at line `start` (from 1) the lines `old` become `new`."""
+    """One change: the lines `old`, from line `start` on, become the lines `new`."""
 
     start: int
-    """For an insertion without context: the line after which it goes."""
+    """Line number, counted from 1; for an insertion without context, the line before it."""
     old: tuple[str, ...]
     new: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilePatch:
-    """All changes of one file; `creates` when the file must not be there before."""
+    """All changes of one file."""
 
     path: str
     creates: bool
+    """Whether the patch creates the file, which must not exist before."""
     hunks: tuple[Hunk, ...]
 
 
 def parse_patch(name: str, text: str) -> tuple[FilePatch, ...]:
-    """Parses a unified diff; what stands before the first `---` line is ignored.
+    """Parses a unified diff; the text before the first `---` line is ignored.
 
     Raises:
-        ConfigurationError: it is no unified diff that adds to or changes files.
+        ConfigurationError: the text is not a unified diff that creates or changes files.
     """
     lines = text.splitlines()
     files: list[FilePatch] = []
     at = next((i for i, line in enumerate(lines) if line.startswith("--- ")), len(lines))
     while at < len(lines):
         if at + 1 >= len(lines) or not lines[at].startswith("--- "):
-            raise ConfigurationError(f"patch {name}, line {at + 1}: wants `--- a/<path>`")
+            raise ConfigurationError(f"patch {name}, line {at + 1}: expected `--- a/<path>`")
         if not re.fullmatch(r"\+\+\+ b/[^\s]+", lines[at + 1]):
-            raise ConfigurationError(f"patch {name}, line {at + 2}: wants `+++ b/<path>`")
+            raise ConfigurationError(f"patch {name}, line {at + 2}: expected `+++ b/<path>`")
         path, creates = lines[at + 1].removeprefix("+++ b/"), lines[at] == "--- /dev/null"
         if ".." in path.split("/") or path.startswith("/"):
             raise ConfigurationError(f"patch {name}: {path} leads out of the tree")
@@ -61,10 +62,10 @@ def parse_patch(name: str, text: str) -> tuple[FilePatch, ...]:
 
 
 def apply_patch(patch: SourcePatch, root: Path) -> None:
-    """Applies `patch` to the tree at `root`; every file is checked before the first is written.
+    """Applies `patch` to the tree at `root`; all files are checked before the first is written.
 
     Raises:
-        SourceError: a line is not what the patch says it is; nothing is written then.
+        SourceError: a line is not what the patch expects; nothing is written in that case.
     """
     changed: dict[Path, str] = {}
     for change in parse_patch(patch.name, patch.text):
@@ -74,7 +75,7 @@ def apply_patch(patch: SourcePatch, root: Path) -> None:
                 raise SourceError(f"patch {patch.name} would overwrite {change.path}")
             changed[path] = _apply_hunks(patch.name, change, "")
         elif not path.is_file():
-            raise SourceError(f"patch {patch.name} wants {change.path}, which is not there")
+            raise SourceError(f"patch {patch.name} changes {change.path}, which does not exist")
         else:
             changed[path] = _apply_hunks(patch.name, change, path.read_bytes().decode())
     for path, text in changed.items():
@@ -101,7 +102,7 @@ def _parse_hunks(name: str, lines: list[str], at: int) -> tuple[tuple[Hunk, ...]
             at += 1
         hunks.append(Hunk(start=int(header[1]), old=tuple(old), new=tuple(new)))
     if not hunks:
-        raise ConfigurationError(f"patch {name}, line {at + 1}: wants `@@ -N +N @@`")
+        raise ConfigurationError(f"patch {name}, line {at + 1}: expected `@@ -N +N @@`")
     return tuple(hunks), at
 
 
@@ -114,12 +115,12 @@ def _apply_hunks(name: str, change: FilePatch, text: str) -> str:
     done = 0
     for hunk in change.hunks:
         begin = hunk.start - 1 if hunk.old else hunk.start
-        found = tuple(source[begin : begin + len(hunk.old)])
-        if begin < done or begin > len(source) or found != hunk.old:
+        actual = tuple(source[begin : begin + len(hunk.old)])
+        if begin < done or begin > len(source) or actual != hunk.old:
             raise SourceError(
                 f"patch {name} does not fit {change.path} at line {hunk.start}: "
-                f"expected {list(hunk.old)}, found {list(found)}",
-                hint="the sources are not the ones the patch was made for: builder fetch --check",
+                f"expected {list(hunk.old)}, found {list(actual)}",
+                hint="the patch was made for other sources; check these: builder fetch --check",
             )
         result += source[done:begin] + list(hunk.new)
         done = begin + len(hunk.old)

@@ -1,4 +1,4 @@
-"""Where sources come from: a folder, the distribution's mirror, upstream's git."""
+"""The providers of sources: a folder, and the mirror of the distribution."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHOWN = 10
 
 
 class ProviderName(StrEnum):
-    """Names of `builder fetch --provider`."""
+    """Names for `builder fetch --provider`."""
 
     DISTRIBUTION = "distribution"
     GIT = "git"
@@ -27,61 +27,62 @@ class ProviderName(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """An archive whose bytes are what the pin says, and how to unpack it."""
+    """A verified archive of a source, and how to unpack it."""
 
     archive: Path
     strip: int
+    """Number of leading path components that are removed."""
     inside: str = ""
-    """The folder of the archive to take, after `strip`."""
+    """The folder of the archive that is unpacked, after `strip`; everything when it is empty."""
     provider: str
-    """Short name of where it came from, for the record."""
+    """Short name of the provider, which is recorded in the tree."""
     temporary: bool = False
-    """True when the archive can be made again and is not worth keeping."""
+    """Whether the archive can be made again, so that it is removed after unpacking."""
 
 
 def deliver_archive(pin: SourcePin, archive: Path, provider: str) -> Delivery:
-    """Returns the delivery of the very archive that `pin` has the digest of."""
+    """Returns the delivery of an archive that has exactly the digest in `pin`."""
     return Delivery(archive=archive, strip=pin.strip, inside=pin.inside, provider=provider)
 
 
-class Unavailable(Exception):  # noqa: N818 - an answer, not a failure: the next provider is asked
-    """This provider does not have the source; the text says why, with the URL or path."""
+class Unavailable(Exception):  # noqa: N818 - not a failure: the next provider is asked
+    """A provider does not have the source; the text says why, with the URL or the path."""
 
 
 class Provider(Protocol):
-    """Delivers verified archives."""
+    """Something that delivers verified archives of sources."""
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """Name of the provider in messages."""
 
     def deliver(self, pin: SourcePin, on_bytes: Callable[[int], None]) -> Delivery:
         """Returns the verified archive of `pin`.
 
         Args:
-            pin: the source that is wanted.
-            on_bytes: is told how many bytes have been received.
+            pin: the source to deliver.
+            on_bytes: is called with the number of bytes that were received.
 
         Raises:
-            Unavailable: it has no such file.
-            SourceError: what it has are other bytes than the pin's.
+            Unavailable: the provider does not have the source.
+            SourceError: the provider has other bytes than the pin expects.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderProvider:
-    """A folder that the user already has, with the archives under the pins' file names."""
+    """A folder of the user that has archives with the file names of the pins."""
 
     folder: Path
     store: ArchiveStore
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """Name of the provider in messages."""
         return "folder"
 
     def deliver(self, pin: SourcePin, on_bytes: Callable[[int], None]) -> Delivery:
-        """Copies the archive from the folder itself or one of its direct subfolders."""
+        """Copies the archive from the folder itself or from one of its direct subfolders."""
         names = (pin.file, self.store.path(pin).name)
         for pattern in ("{}", "*/{}"):
             for name in names:
@@ -90,30 +91,32 @@ class FolderProvider:
                         archive = self.store.copy(pin, found)
                         on_bytes(pin.size)
                         return deliver_archive(pin, archive, self.name)
-        raise Unavailable(f"{self.folder} does not have it")
+        raise Unavailable(f"{self.folder} does not contain {pin.file}")
 
 
 @dataclass(slots=True, kw_only=True)
 class DistributionProvider:
-    """Source packages of the mirror that apt is configured with."""
+    """The source packages on the mirrors in the configuration of apt."""
 
     apt: AptConfiguration
     downloader: Downloader
     store: ArchiveStore
     _silent: dict[str, str] = field(default_factory=dict)
-    """Mirror -> why it is not asked again."""
+    """Mirror that did not answer -> the reason, so that it is not asked again for each source."""
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """Name of the provider in messages."""
         return str(ProviderName.DISTRIBUTION)
 
     def deliver(self, pin: SourcePin, on_bytes: Callable[[int], None]) -> Delivery:
         """Downloads the archive from the first mirror that has it."""
         if pin.is_wheel:
-            raise Unavailable("it is a Python package, not one of the distribution")
+            raise Unavailable(
+                "this source is a Python package, which the distribution does not have"
+            )
         if not self.apt.mirrors:
-            raise Unavailable("apt has no Debian or Ubuntu mirror configured")
+            raise Unavailable("the configuration of apt has no Debian or Ubuntu mirror")
         reasons: list[str] = []
         for mirror in self.apt.mirrors:
             if mirror.url in self._silent:
@@ -135,9 +138,10 @@ class DistributionProvider:
 
 
 def pool_urls(mirror: Mirror, pin: SourcePin) -> tuple[str, ...]:
-    """Returns where a mirror keeps the file, one URL per component.
+    """Returns the URLs where a mirror may have the file, one URL per component.
 
-    The pool's folders follow Debian policy: `lib` packages go by four letters, others by one.
+    In the pool, packages that start with `lib` are in folders with the first four letters of the
+    name, and all others in folders with the first letter.
     """
     prefix = pin.package[:4] if pin.package.startswith("lib") else pin.package[:1]
     file = quote(pin.file, safe="~")
@@ -149,14 +153,14 @@ def pool_urls(mirror: Mirror, pin: SourcePin) -> tuple[str, ...]:
 
 
 def refuse_nothing_found(failures: list[tuple[SourcePin, list[str]]]) -> SourceError:
-    """Returns the error that lists all sources no provider has, and how to go on by hand."""
+    """Returns the error that lists all missing sources, and says how to provide them by hand."""
     files = [f"  {pin.file}  sha256 {pin.sha256}" for pin, _ in failures]
     reasons = [f"  {reason}" for reason in dict.fromkeys(r for _, rs in failures for r in rs)]
     if len(reasons) > _SHOWN:
         reasons[_SHOWN:] = [f"  and {len(reasons) - _SHOWN} more reasons"]
     count = f"{len(failures)} source{'s' if len(failures) != 1 else ''}"
     return SourceError(
-        "\n".join((f"{count} could not be fetched", *files, "since", *reasons)),
-        hint="put these files into a folder, from any machine that can get them, and run: "
+        "\n".join((f"{count} could not be fetched:", *files, "for these reasons:", *reasons)),
+        hint="get these files on any machine, put them into a folder, and run: "
         "builder fetch --from <folder>",
     )

@@ -1,4 +1,4 @@
-"""Archives that have been downloaded: kept, so that everything works offline afterwards."""
+"""Keeps downloaded archives, so that later fetches work without network."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from builder.system.files import digest_file, replacement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveStore:
-    """The folder `<cache>/downloads`; names start with the digest the content must have."""
+    """The folder `<cache>/downloads`; each file name starts with the digest of the file."""
 
     folder: Path
 
     def path(self, pin: SourcePin) -> Path:
-        """Returns where the archive of `pin` is, or will be."""
+        """Returns the path of the archive of `pin`, whether it exists or not."""
         return self.folder / f"{pin.sha256}-{pin.file}"
 
     def find_verified(self, pin: SourcePin) -> Path | None:
-        """Returns the archive if it is there and its bytes are right; a damaged one is removed."""
+        """Returns the archive if it exists and has the right digest; a damaged one is removed."""
         path = self.path(pin)
         if not path.is_file():
             return None
@@ -32,10 +32,10 @@ class ArchiveStore:
         return None
 
     def admit(self, pin: SourcePin, candidate: Path, origin: str) -> Path:
-        """Takes over a downloaded file when its bytes are right, and removes it otherwise.
+        """Moves a downloaded file into the store if it has the right digest, else removes it.
 
         Raises:
-            SourceError: the digest differs; `origin` says where the file came from.
+            SourceError: the digest differs; the message names `origin`, where the file came from.
         """
         actual = digest_file(candidate)
         if actual != pin.sha256:
@@ -44,7 +44,7 @@ class ArchiveStore:
         return candidate.replace(self.path(pin))
 
     def copy(self, pin: SourcePin, source: Path) -> Path:
-        """Copies `source` in and checks the copy; `source` itself is left alone.
+        """Copies `source` into the store and checks the copy; `source` itself does not change.
 
         Raises:
             SourceError: the digest differs.
@@ -58,7 +58,7 @@ class ArchiveStore:
 
 
 def hash_mismatch(pin: SourcePin, actual: str, origin: str) -> SourceError:
-    """Returns the error for an archive with other bytes than the lock file promises."""
+    """Returns the error for an archive whose digest is not the one in the lock file."""
     return SourceError(
         f"{pin.file} from {origin} is not the pinned file:\n"
         f"    expected sha256 {pin.sha256}\n"

@@ -1,4 +1,4 @@
-"""From a lock to a source tree: complete, verified and patched, or absent."""
+"""Makes a source tree from a lock; the tree is complete, verified and patched, or absent."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _OTHER_CACHE = "choose another cache: BUILDER_CACHE=<folder> builder fetch"
 
 
 def tree_folder(lock: SourceLock, cache: Path) -> Path:
-    """Returns where the tree of `lock` is, or will be."""
+    """Returns the path of the tree of `lock`, whether it exists or not."""
     return cache / "sources" / f"{lock.feature or lock.version}-{lock.digest[:16]}"
 
 
 def find_tree(lock: SourceLock, cache: Path) -> SourceTree | None:
-    """Returns the tree of `lock` when it is complete."""
+    """Returns the tree of `lock` when it is complete, otherwise None."""
     root = tree_folder(lock, cache)
     if manifest.read_marker(root, lock.digest) is None:
         return None
@@ -49,16 +49,16 @@ def materialise(
     providers: Sequence[Provider],
     progress: Progress,
 ) -> SourceTree:
-    """Makes the source tree of `lock` unless it is there; safe against kill -9 at any point.
+    """Makes the source tree of `lock` unless it exists; kill -9 at any moment does no harm.
 
     Args:
-        lock: of one tree (`SourceLock.select` chooses); all its pins are fetched.
-        cache: `downloads`, `git` and `sources` are made in it.
-        providers: asked in this order for each source that is not in `downloads` already.
-        progress: is told what is fetched from where.
+        lock: the lock of one tree (see `SourceLock.select`); all its pins are fetched.
+        cache: the folder in which `downloads`, `git` and `sources` are made.
+        providers: are asked in this order for each source that is not in `downloads` yet.
+        progress: shows what is fetched, and from where.
 
     Raises:
-        SourceError: a source cannot be had, is not what its pin says, or there is no space.
+        SourceError: a source cannot be fetched, differs from its pin, or there is no space.
     """
     root = tree_folder(lock, cache)
     if found := _find_unchanged(lock, cache):
@@ -67,6 +67,7 @@ def materialise(
         writing_into(cache, SourceError, hint=_OTHER_CACHE),
         folder_lock(root, on_wait=progress.note, error=SourceError),
     ):
+        # Another builder may have made the tree while this one waited for the lock.
         if found := _find_unchanged(lock, cache):
             return found
         _say_what_goes(lock, root, progress)
@@ -79,16 +80,16 @@ def materialise(
 
 
 def refuse_changed(lock: SourceLock, tree: SourceTree) -> None:
-    """Raises SourceError when a file of `tree` is not what was fetched; says which.
+    """Raises SourceError when files of `tree` were changed; the message lists them.
 
-    Takes a fraction of a second: see `builder.system.listings`.
+    Only files that may have changed are read: see `builder.system.listings`.
     """
     differences = _find_changes(lock, tree.root)
     if differences:
         feature = f" --feature {lock.feature}" if lock.feature else ""
         raise SourceError(
-            f"the source tree at {tree.root} is not what was fetched\n{differences}",
-            hint=f"make it anew, which discards these changes: builder fetch{feature}",
+            f"the source tree at {tree.root} was changed after it was fetched\n{differences}",
+            hint=f"make it again, which discards these changes: builder fetch{feature}",
         )
 
 
@@ -108,16 +109,16 @@ def _say_what_goes(lock: SourceLock, root: Path, progress: Progress) -> None:
     marker = manifest.read_marker(root, lock.digest)
     if marker is not None:
         changes = manifest.find_changes(root, marker)
-        progress.note(f"the source tree at {root} was changed; it is made anew\n{changes}")
+        progress.note(f"the source tree at {root} was changed, so it is made again\n{changes}")
 
 
 def check_tree(lock: SourceLock, cache: Path) -> int:
-    """Reads the whole tree again; returns the number of files that are as they should be.
+    """Reads all files of the tree; returns the number of files, which are all unchanged.
 
-    A tree that differs is not used any more: its marker is removed.
+    A changed tree is not used any more: its marker is removed.
 
     Raises:
-        SourceError: there is no tree, or it differs; the message says in what.
+        SourceError: there is no tree, or it was changed; the message lists the differences.
     """
     root = tree_folder(lock, cache)
     marker = manifest.read_marker(root, lock.digest)
@@ -126,18 +127,18 @@ def check_tree(lock: SourceLock, cache: Path) -> int:
     with _lock_if_writable(root):
         differences = manifest.compare(root, marker)
         if differences:
-            with suppress(OSError):  # a cache that cannot be written is no reason to say less
+            with suppress(OSError):  # a read-only cache: report the differences all the same
                 manifest.remove_marker(root)
             raise SourceError(
-                f"the source tree at {root} is not what was fetched\n{differences}",
-                hint="make it anew, mostly from archives that are here already: builder fetch",
+                f"the source tree at {root} was changed after it was fetched\n{differences}",
+                hint="make it again, mostly from downloaded archives: builder fetch",
             )
     return marker.files
 
 
 @contextmanager
 def _lock_if_writable(root: Path) -> Iterator[None]:
-    """Holds the lock of `root`; in a cache that nobody can write nothing need be locked."""
+    """Holds the lock of `root`; a read-only cache needs no lock, because nobody can change it."""
     if os.access(root.parent, os.W_OK):
         with folder_lock(root, error=SourceError):
             yield
@@ -183,7 +184,7 @@ def _ask(
     progress: Progress,
     errors: list[SourceError],
 ) -> Delivery | list[str]:
-    """Returns the first delivery, or what each provider said."""
+    """Returns the first delivery, or the reason of each provider for not having the source."""
     reasons: list[str] = []
     for provider in providers:
         try:
@@ -195,15 +196,15 @@ def _ask(
             errors.append(error)
         else:
             for reason in reasons:
-                progress.note(f"{pin.name} comes from {delivery.provider}, since {reason}")
+                progress.note(f"{pin.name} comes from {delivery.provider}, because {reason}")
             return delivery
-    return reasons or ["it has not been downloaded before, and nothing else may be asked"]
+    return reasons or ["it was not downloaded before, and no provider may be asked"]
 
 
 def _build(
     lock: SourceLock, root: Path, deliveries: dict[SourcePin, Delivery], progress: Progress
 ) -> None:
-    """Unpacks and patches beside `root`, marks the result as complete and renames it."""
+    """Unpacks and patches next to `root`, marks the result as complete and renames it."""
     progress.step(f"Unpacking into {root}")
     with replacement_folder(root) as staging:
         _fill(lock, staging, deliveries, progress)
@@ -224,10 +225,11 @@ def _fill(
             strip=delivery.strip,
             inside=delivery.inside,
             wanted=pin.carries,
+            # An archive from git may have more files than that of the distribution.
             max_bytes=2 * pin.unpacked + 64 * _MIB,
         )
         if not written:
-            raise SourceError(f"{delivery.archive.name} holds nothing of {pin.name}")
+            raise SourceError(f"{delivery.archive.name} contains no files of {pin.name}")
     progress.advance(len(lock.pins), len(lock.pins), "patches and checksums")
     for patch in lock.patches:
         apply_patch(patch, staging)

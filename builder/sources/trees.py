@@ -1,4 +1,4 @@
-"""The source trees of the pinned release: found, fetched, checked."""
+"""Finds, fetches and checks the source trees of the pinned release."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ if TYPE_CHECKING:
 
 
 def load_source_lock() -> SourceLock:
-    """Returns the pins and patches of builder's own `third_party` folder."""
+    """Returns the pins and patches in builder's own `third_party` folder."""
     return read_lock(data_folder("third_party"))
 
 
 def find_sources(feature: str = "") -> SourceTree | None:
-    """Returns PyTorch's source tree, or that of a feature, when it is complete; never fetches."""
+    """Returns the source tree of PyTorch or a feature when it is complete; never fetches it."""
     return find_tree(_select_sources(feature), cache_folder())
 
 
 def locate_sources(*, progress: Progress, feature: str = "") -> SourceTree:
-    """Returns PyTorch's source tree, or that of a feature, fetching it first when it is not there.
+    """Returns the source tree of PyTorch or a feature, and fetches it first when it is missing.
 
     Raises:
-        SourceError: it is not there and cannot be fetched, or it was changed by hand.
+        SourceError: the tree is missing and cannot be fetched, or was changed by hand.
     """
     found = find_sources(feature)
     if found is not None:
         refuse_changed_sources(found, feature=feature)
         return found
     progress.note(
-        f"the {feature or 'PyTorch'} sources are not there yet: fetching them "
+        f"the {feature or 'PyTorch'} sources are missing; they are fetched now "
         f"(builder fetch{f' --feature {feature}' if feature else ''})"
     )
     return fetch_sources(progress=progress, features=(feature,) if feature else ())[-1]
 
 
 def refuse_changed_sources(tree: SourceTree, *, feature: str = "") -> None:
-    """Raises SourceError when files of PyTorch's tree, or a feature's, are not what was fetched."""
+    """Raises SourceError when files in the tree of PyTorch or a feature were changed."""
     refuse_changed(_select_sources(feature), tree)
 
 
@@ -62,26 +62,26 @@ def fetch_sources(
     check: bool = False,
     features: Iterable[str] = (),
 ) -> tuple[SourceTree, ...]:
-    """Materialises the pinned source trees, or with `check` reads all again and compares.
+    """Makes the pinned source trees; with `check`, reads all files and compares them instead.
 
-    Returns PyTorch's tree, and after it one for each of `features`.
+    Returns PyTorch's tree, followed by one tree for each of `features`.
 
     Args:
-        progress: is told what is fetched from where.
-        source_folder: has some or all archives by their file names; is asked first.
+        progress: shows what is fetched, and from where.
+        source_folder: a folder with some or all archives, which is searched first.
         provider: `distribution` or `git`; by default both, in this order.
-        offline: use no network.
-        check: fetch nothing; a tree that differs is given up.
-        features: optional sources to add (`SourceLock.features`).
+        offline: whether the network is not used.
+        check: whether trees are only compared; a tree that differs is not used any more.
+        features: names of features whose optional sources are added (`SourceLock.features`).
 
     Raises:
-        ConfigurationError: an unknown provider or feature, or `source_folder` is no folder.
-        SourceError: a source cannot be had or is not what its pin says, or the tree differs.
+        ConfigurationError: a provider or feature is unknown, or `source_folder` is not a folder.
+        SourceError: a source cannot be fetched or differs from its pin, or a tree differs.
     """
     locks, cache = [_select_sources(feature) for feature in ("", *features)], cache_folder()
     if check:
         count = sum(check_tree(lock, cache) for lock in locks)
-        progress.note(f"{count:,} files are what was fetched")
+        progress.note(f"{count:,} files are unchanged since they were fetched")
         return tuple(
             SourceTree(root=tree_folder(lock, cache), version=lock.version, digest=lock.digest)
             for lock in locks
@@ -102,7 +102,7 @@ def fetch_sources(
 
 
 def list_source_origins(tree: SourceTree) -> dict[str, str]:
-    """Returns source name -> where its archive came from, for a complete tree."""
+    """Returns source name -> provider of its archive, for a complete tree."""
     marker = read_marker(tree.root, tree.digest)
     return dict(marker.providers) if marker else {}
 
@@ -111,7 +111,7 @@ def _select_sources(feature: str) -> SourceLock:
     lock = load_source_lock()
     if feature and feature not in lock.features:
         raise ConfigurationError(
-            f"unknown feature {feature!r}; known are {', '.join(lock.features)}",
+            f"unknown feature {feature!r}; known features are {', '.join(lock.features)}",
             hint="builder fetch --help",
         )
     return lock.select(feature)

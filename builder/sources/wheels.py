@@ -1,4 +1,4 @@
-"""Python's package index as a provider, through its own client."""
+"""A provider that downloads wheels with pip."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
 
 _PLATFORM_PARTS = 2
-"""Name and version stand before the tags in a wheel's name (PEP 427)."""
+"""The name of a wheel has two parts, name and version, before its tags (PEP 427)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WheelProvider:
-    """pip, with the indexes and proxies that the user configured; nothing is installed or run."""
+    """pip, with the indexes and proxies of the user; nothing is installed or run."""
 
     runner: Runner
     store: ArchiveStore
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """Name of the provider in messages."""
         return "pip"
 
     def deliver(self, pin: SourcePin, on_bytes: Callable[[int], None]) -> Delivery:
-        """Has pip download the wheel, whose bytes must be the pin's."""
+        """Lets pip download the wheel, and checks that it has the digest of the pin."""
         pip = self._find_pip()
         if pip is None:
             raise Unavailable("pip is not installed (apt install python3-pip)")
@@ -46,16 +46,16 @@ class WheelProvider:
                     *("--dest", str(folder), f"{pin.package}=={pin.version}"),
                 )
             )
-            found = folder / pin.file
-            if completed.returncode != 0 or not found.is_file():
-                lines = completed.output.strip().splitlines() or ["pip found another file"]
+            wheel = folder / pin.file
+            if completed.returncode != 0 or not wheel.is_file():
+                lines = completed.output.strip().splitlines() or ["pip downloaded another file"]
                 raise Unavailable(lines[-1])
             on_bytes(pin.size)
-            return deliver_archive(pin, self.store.admit(pin, found, "pip"), self.name)
+            return deliver_archive(pin, self.store.admit(pin, wheel, "pip"), self.name)
 
     def _find_pip(self) -> tuple[str, ...] | None:
-        own = (sys.executable, "-m", "pip")
-        if self.runner.run((*own, "--version")).returncode == 0:
-            return own
+        module = (sys.executable, "-m", "pip")
+        if self.runner.run((*module, "--version")).returncode == 0:
+            return module
         program = self.runner.find_program("pip3") or self.runner.find_program("pip")
         return (str(program),) if program else None

@@ -1,4 +1,4 @@
-"""Unpacking archives that others made: nothing is written outside of the destination."""
+"""Unpacks foreign archives safely: nothing is written outside of the destination."""
 
 from __future__ import annotations
 
@@ -19,18 +19,22 @@ from builder.errors import SourceError
 from builder.system.zips import COMPRESSIONS, DAMAGE, open_zip_file
 
 MAX_MEMBERS = 500_000
+"""Entries that any archive may have."""
 _MEMBERS_FREE, _BYTES_A_MEMBER = 5_000, 256
-"""An archive may have so many, and one for each so many bytes; sources have one for 3,000."""
+"""An archive may have 5,000 entries, and one more for every 256 bytes; sources have one entry for
+3,000 bytes."""
 MAX_NAME = 1024
+"""Characters in the path of an entry."""
 WHEEL = ".whl"
 _UNPACKED_FREE, _UNPACKED_RATIO = 32 << 20, 50
-"""An archive may unpack to so many bytes, and so many for each of its own."""
+"""An archive may unpack to 32 MiB, and to 50 more bytes for each of its own bytes."""
 _READS_AT_THE_END = 10
-"""tarfile goes on to the end of an entry whatever its size, though there is nothing any more."""
+"""Empty reads after the end of the data; tarfile trusts the size in the header of an entry."""
 _MAX_EXTENDED = 4096
-"""Bytes of one extended header, which holds a long name or attributes."""
+"""Bytes of one extended header, which contains a long name or attributes."""
 _STEPS_A_BYTE = 10
-"""Of that time; together headers may take as many as the archive may unpack to bytes."""
+"""tarfile takes time in the square of the size of an extended header. Ten of these steps count as
+one byte of the limit for all headers, which is the largest number of unpacked bytes."""
 _EXTENDED = frozenset(
     {
         *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
@@ -41,7 +45,7 @@ _EXTENDED = frozenset(
 
 @dataclass(slots=True, kw_only=True)
 class _Extraction:
-    """State of one extraction; links wait until all files are written."""
+    """State of one extraction; links are made after all files were written."""
 
     archive: Path
     destination: Path
@@ -52,10 +56,10 @@ class _Extraction:
     links: dict[str, str] = field(default_factory=dict)
 
     def refuse(self, name: str, why: str) -> SourceError:
-        """Returns the error that `name` must not be extracted."""
+        """Returns the error that the entry `name` must not be unpacked, because it `why`."""
         return SourceError(
             f"{self.archive.name} is not safe to unpack: {name!r} {why}",
-            hint="do not use this archive; the one that the lock file pins has no such entry",
+            hint="do not use this archive; the archive that the lock file pins has no such entry",
         )
 
 
@@ -71,16 +75,18 @@ def extract_archive(
     """Unpacks a tar archive (plain, gzip, bzip2, xz) or a wheel, and returns the bytes written.
 
     Args:
-        archive: a tar archive is read once, front to back; a wheel is a zip archive.
-        destination: existing folders in it may be added to, existing files are an error.
-        strip: leading path components to drop; what has no more is left out.
-        inside: the folder to unpack, after stripping; all when empty.
-        wanted: decides on each path after stripping, relative to `inside` (POSIX).
+        archive: a tar archive, which is read once from start to end, or a wheel, which is a zip
+            archive.
+        destination: a folder, in which folders may exist; an existing file is an error.
+        strip: number of leading path components that are removed; shorter paths are left out.
+        inside: the folder to unpack, after stripping; everything when it is empty.
+        wanted: says for each path, after stripping and relative to `inside` (POSIX), whether it is
+            unpacked.
         max_bytes: largest sum of file sizes.
 
     Raises:
-        SourceError: the archive is broken, or holds an absolute path, `..`, a link that leads
-            out of `destination`, a device, a name twice, or more than `max_bytes`.
+        SourceError: the archive is damaged, or has an absolute path, `..`, a link that leads
+            out of `destination`, a device, the same name twice, or more than `max_bytes`.
     """
     state = _Extraction(archive=archive, destination=destination, max_bytes=max_bytes)
     destination.mkdir(parents=True, exist_ok=True)
@@ -102,10 +108,10 @@ def extract_archive(
 
 
 def strip_components(name: str, strip: int) -> str | None:
-    """Returns `name` without `strip` leading components, None when nothing is left.
+    """Returns `name` without its first `strip` components; None when nothing is left.
 
     Raises:
-        ValueError: the name is absolute, climbs, or has characters that no source file has.
+        ValueError: the name is absolute, has `..`, or has characters that no source file has.
     """
     if len(name) > MAX_NAME or any(ord(c) < 32 or c == "\\" for c in name):
         raise ValueError("has a name that no source file has")
@@ -113,12 +119,12 @@ def strip_components(name: str, strip: int) -> str | None:
         raise ValueError("is an absolute path")
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise ValueError("climbs out of its folder")
+        raise ValueError("has `..` in its path")
     return "/".join(parts[strip:]) or None
 
 
 def _enter(name: str | None, folder: str) -> str | None:
-    """Returns `name` relative to `folder`; None when it is not in there."""
+    """Returns `name` relative to `folder`; None when it is not in the folder."""
     if name is None or not folder:
         return name
     return name.removeprefix(f"{folder}/") if name.startswith(f"{folder}/") else None
@@ -166,11 +172,11 @@ _UNPACKERS: Mapping[bytes, Callable[[IO[bytes]], IO[bytes]]] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ": lzma.open,
 }
-"""First bytes -> what unpacks them."""
+"""First bytes of a compressed file -> function that decompresses it."""
 
 
 class _Bounded:
-    """An unpacked archive that ends with an error where it is far larger than the packed one."""
+    """A decompressed stream that raises an error when it is far larger than the packed file."""
 
     def __init__(self, stream: IO[bytes], limit: int, name: str) -> None:
         self._stream, self._left, self._name = stream, limit, name
@@ -182,29 +188,29 @@ class _Bounded:
         self._left -= len(data)
         self._beyond += not data
         if self._beyond > _READS_AT_THE_END:
-            raise EOFError("an entry that is longer than the archive")
+            raise EOFError("an entry is longer than the archive")
         if self._left < 0:
             raise SourceError(
-                f"{self._name} is not safe to unpack: it is far larger than its size tells",
+                f"{self._name} is not safe to unpack: its contents are far larger than the archive",
                 hint="do not use this archive; sources compress to a tenth, not to a hundredth",
             )
         return data
 
 
 def _limit_headers(limit: int) -> type[tarfile.TarInfo]:
-    """Returns entries whose extended headers are short: tarfile takes quadratic time for them."""
+    """Returns a class of entries that refuses long extended headers (see `_STEPS_A_BYTE`)."""
     left = limit
 
     class Member(tarfile.TarInfo):
         @classmethod
         def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-            """Returns the entry of a header; ReadError for an extended one that is too long."""
+            """Returns the entry for a header; ReadError for an extended header that is too long."""
             nonlocal left
             member = super().frombuf(buf, encoding, errors)
             if member.type in _EXTENDED:
                 left -= member.size**2 // _STEPS_A_BYTE
                 if not 0 <= member.size <= _MAX_EXTENDED or left < 0:
-                    raise tarfile.ReadError(f"extended headers of {member.size:,} bytes")
+                    raise tarfile.ReadError(f"an extended header has {member.size:,} bytes")
             return member
 
     return Member
@@ -213,7 +219,7 @@ def _limit_headers(limit: int) -> type[tarfile.TarInfo]:
 def _extract_wheel(
     state: _Extraction, strip: int, inside: str, wanted: Callable[[str], bool]
 ) -> None:
-    """A wheel holds plain files only (PEP 427): what else its entries claim to be is not asked."""
+    """Unpacks a wheel, which has only plain files (PEP 427); types of entries are ignored."""
     what = f"the end of {state.archive.name}, which lists its entries,"
     limit = _UNPACKED_FREE + _UNPACKED_RATIO * state.archive.stat().st_size
     with (
@@ -224,7 +230,7 @@ def _extract_wheel(
             raise state.refuse("it", f"unpacks to more than {limit:,} bytes")
         for info in wheel.infolist():
             if info.compress_type not in COMPRESSIONS:
-                raise state.refuse(info.filename, "is compressed in a way that is not read")
+                raise state.refuse(info.filename, "has a compression that builder does not read")
             name = _admit(state, info.filename, strip, inside)
             if name is not None and not info.filename.endswith("/") and wanted(name):
                 with wheel.open(info) as source:
@@ -232,7 +238,7 @@ def _extract_wheel(
 
 
 def _admit(state: _Extraction, entry: str, strip: int, inside: str) -> str | None:
-    """Counts an entry; returns its path below `inside`, None when it is not in there."""
+    """Counts an entry; returns its path below `inside`, or None when it is not in that folder."""
     state.members += 1
     most = min(MAX_MEMBERS, _MEMBERS_FREE + state.archive.stat().st_size // _BYTES_A_MEMBER)
     if state.members > most:
@@ -257,7 +263,7 @@ def _write_file(
     if state.bytes > state.max_bytes:
         raise state.refuse(name, f"makes it larger than {state.max_bytes:,} bytes")
     if name in state.files or name in state.links:
-        raise state.refuse(name, "is there twice")
+        raise state.refuse(name, "is in the archive twice")
     parent = name.rpartition("/")[0]
     if parent:
         _make_folder(state, parent)
@@ -270,27 +276,27 @@ def _write_file(
 
 @contextmanager
 def _named(state: _Extraction, name: str) -> Iterator[None]:
-    """Turns what a file system says to a name that an archive should not have into our error."""
+    """Turns errors of the file system about a bad name into the error that refuses the entry."""
     try:
         yield
     except (FileExistsError, IsADirectoryError, NotADirectoryError):
-        raise state.refuse(name, "would overwrite a file, or is a file and a folder") from None
+        raise state.refuse(name, "would overwrite a file, or is both a file and a folder") from None
     except OSError as error:
         if error.errno not in {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}:
             raise
-        raise state.refuse(name, "has a name that no file can have here") from None
+        raise state.refuse(name, "has a name that this file system does not support") from None
 
 
 def _plan_link(state: _Extraction, name: str, target: str) -> None:
     if name in state.files or name in state.links:
-        raise state.refuse(name, "is there twice")
+        raise state.refuse(name, "is in the archive twice")
     if _leads_out(name, target):
-        raise state.refuse(name, "is a link that leads out")
+        raise state.refuse(name, "is a link that leads out of the destination")
     state.links[name] = target
 
 
 def _leads_out(name: str, target: str) -> bool:
-    """True when the path of a link's target climbs above the root at any of its steps."""
+    """Returns whether any step of the target path of a link is above the root."""
     if target.startswith("/") or not target or any(ord(c) < 32 for c in target):
         return True
     depth = name.count("/")
@@ -302,7 +308,7 @@ def _leads_out(name: str, target: str) -> bool:
 
 
 def _make_links(state: _Extraction) -> None:
-    """Makes the links last, so that no file can be written through one; drops dangling ones."""
+    """Makes links after all files, so that no file is written through one; drops broken links."""
     root = state.destination.resolve()
     made = []
     for name, target in sorted(state.links.items()):
@@ -321,7 +327,7 @@ def _make_links(state: _Extraction) -> None:
         except (OSError, RuntimeError):
             raise state.refuse(name, "is a link to itself") from None
         if not resolved.is_relative_to(root):
-            raise state.refuse(name, "is a link that leads out")
+            raise state.refuse(name, "is a link that leads out of the destination")
     for _, path in made:
         if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for targets too long
             path.unlink()

@@ -1,7 +1,7 @@
-"""Python processes of builder's own, for work that may crash, loop or take all memory.
+"""Runs work that may crash, loop or use all memory in separate Python processes.
 
-A child gets jobs and gives answers as `Frame`s through pipes. Whatever becomes of it, builder lives
-on and says what happened: the signal, or the limit that was reached.
+A child receives jobs and sends answers as `Frame`s through pipes. When a child fails, builder goes
+on and reports the reason: the signal, or the limit that was reached.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ from builder.system.frames import BrokenFrameError, Frame, read_frame, write_fra
 from builder.system.machine import memory_bytes
 
 DEFAULT_SECONDS = 120
+"""Seconds of CPU time for one job."""
 MAX_ANSWER = 2 << 30
-"""Bytes of an answer; tensors are given back to the process that compares them."""
+"""Largest answer in bytes; answers contain the tensors that builder compares."""
 _PATIENCE = 4
-"""Seconds of the clock for one of CPU time: the machine may be busy, and waiting takes no CPU."""
+"""Seconds of real time per second of CPU time: on a busy machine, a child waits for a CPU."""
 _START = 300
-"""Seconds of the clock that importing torch may take."""
+"""Seconds of real time that the import of torch may take."""
 _LEAST_MEMORY = 2 << 30
 _LAST_WORDS = 4096
+"""Bytes that are kept of the output of a child; its last line is shown when it fails."""
 _ENTRY = (
     "import importlib, sys; sys.path[:] = sys.argv[2:]; importlib.import_module(sys.argv[1]).main()"
 )
@@ -38,48 +40,48 @@ _ENTRY = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one job may take."""
+    """The limits of one job."""
 
     seconds: int = DEFAULT_SECONDS
-    """Of CPU time."""
+    """Seconds of CPU time."""
     memory: int = 0
-    """Bytes on top of what the child takes before it; 0: half of the machine's memory."""
+    """Bytes in addition to the memory before the job; 0 means half of the machine's memory."""
 
     @property
     def memory_bytes(self) -> int:
-        """The limit of memory in bytes."""
+        """The memory limit in bytes."""
         return self.memory or max(memory_bytes() // 2, _LEAST_MEMORY)
 
     @property
     def memory_text(self) -> str:
-        """The limit of memory for people."""
+        """The memory limit as text for people."""
         return f"{self.memory_bytes / (1 << 20):,.0f} MiB"
 
 
 class ChildEndedError(BuilderError):
-    """A child ended in the middle of a job; the message says by what."""
+    """A child ended during a job; the message says why."""
 
     by_limit = False
-    """Whether it was ended for the time it took."""
+    """Whether the child was ended because it reached the time limit."""
 
 
 class ChildLateError(ChildEndedError):
-    """A child was ended for the time it took."""
+    """A child was ended because it reached the time limit."""
 
     by_limit = True
 
 
 class PythonChild:
-    """A Python process that runs `main()` of one of builder's modules; not for several threads."""
+    """A Python process that runs `main()` of a module of builder; only one thread may use it."""
 
     def __init__(self, module: str) -> None:
-        """Starts it, with the import path of this process."""
+        """Starts the process, with the import path of this process."""
         root = str(package_folder("").parent)
         path = [root, *(entry for entry in sys.path if entry and entry != root)]
         self._late = False
         self._process = subprocess.Popen(
-            # -S: the import path is given whole; -P, in -I: nothing is imported from the working
-            # folder, where the model lies that somebody sent.
+            # -S: the import path is passed complete. -I includes -P: nothing is imported from the
+            # working folder, which may contain an untrusted model.
             (sys.executable, "-I", "-S", "-B", "-c", _ENTRY, module, *path),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -96,24 +98,25 @@ class PythonChild:
 
     @property
     def pid(self) -> int:
-        """Its process."""
+        """Process id of the child."""
         return self._process.pid
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can take another job."""
+        """Whether the child can take another job."""
         return self._process.poll() is None
 
     def ask(self, job: Frame, *, seconds: int, limit: int = MAX_ANSWER) -> Frame:
         """Returns the answer to `job`.
 
         Args:
-            job: what it is to do.
-            seconds: of CPU time that the child gives itself; this process waits some times longer.
-            limit: most bytes of the answer.
+            job: the job.
+            seconds: seconds of CPU time, a limit that the child sets for itself; this process waits
+                a few times longer.
+            limit: largest number of bytes in the answer.
 
         Raises:
-            ChildEndedError: it ended, was ended for being late, or gave no proper answer.
+            ChildEndedError: the child ended, reached the limit, or sent an invalid answer.
         """
         assert isinstance(self._process.stdin, io.BufferedWriter)
         assert isinstance(self._process.stdout, io.BufferedReader)
@@ -128,7 +131,7 @@ class PythonChild:
         raise ended
 
     def close(self) -> None:
-        """Ends it, whatever it does, and frees its pipes."""
+        """Ends the child, whatever it is doing, and closes its pipes."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -145,7 +148,7 @@ class PythonChild:
         timer.start()
         try:
             yield
-        except BaseException:  # Ctrl-C does not reach its session
+        except BaseException:  # Ctrl-C does not reach the child, which has a session of its own
             self.close()
             raise
         finally:
@@ -161,13 +164,13 @@ class PythonChild:
             self._process.wait(timeout=10)
         code = self._process.poll()
         if self._late:
-            return ChildLateError(f"did not end within {patience} seconds of the clock")
+            return ChildLateError(f"did not end within {patience} seconds of real time")
         if code == -signal.SIGXCPU:
             return ChildLateError(f"took more than {seconds} seconds of CPU time")
         if code is not None and code < 0:
             return ChildEndedError(f"was ended by {_name_signal(-code)}{self._last_words()}")
         if code is None:
-            return ChildEndedError(f"gave {why}")
+            return ChildEndedError(f"sent an invalid answer: {why}")
         return ChildEndedError(f"ended with exit code {code}{self._last_words()}")
 
     def _last_words(self) -> str:
@@ -177,7 +180,7 @@ class PythonChild:
         return f" ({printable})" if printable else ""
 
     def _listen(self, stream: BinaryIO) -> None:
-        """Takes what it prints off its hands, and keeps the end."""
+        """Reads the output of the child, so its pipe is never full, and keeps the end of it."""
         with contextlib.suppress(OSError, ValueError):
             while data := os.read(stream.fileno(), 1 << 16):
                 self._words += data

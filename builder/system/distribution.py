@@ -1,4 +1,4 @@
-"""What apt is configured with: mirrors and proxies. Read only; no root, no state changed."""
+"""Reads mirrors and proxies from the configuration of apt; changes nothing, needs no root."""
 
 from __future__ import annotations
 
@@ -10,32 +10,35 @@ from pathlib import Path
 from builder.system.process import Runner
 
 _SERVED = ("http", "https")
+"""Schemes of URLs that builder can download."""
 _ROLLING = frozenset({"oldstable", "sid", "stable", "testing", "unstable", "devel"})
+"""Names of suites in Debian and Ubuntu that are not code names of a release."""
 _POOL_COMPONENTS = ("main", "universe")
+"""Components of Debian and Ubuntu that can contain the packages in the source lock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mirror:
-    """One mirror of the distribution itself."""
+    """One mirror of the distribution."""
 
     url: str
-    """Base URL without a final slash; the pool is below it."""
+    """Base URL without a slash at the end; the package pool is below it."""
     components: tuple[str, ...]
-    """Configured components that can hold our packages."""
+    """Configured components that can contain the packages in the source lock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AptConfiguration:
-    """What this machine's apt would use."""
+    """The mirrors and proxies that apt uses on this machine."""
 
     mirrors: tuple[Mirror, ...] = ()
     proxies: Mapping[str, str] = field(default_factory=dict)
-    """Scheme, or `scheme://host`, -> proxy URL, as requests takes them."""
+    """Scheme or `scheme://host` -> URL of the proxy, in the form of the requests library."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AptEntry:
-    """One entry of a sources file, of either style."""
+    """One entry of a sources file, in the one-line style or the deb822 style."""
 
     uris: tuple[str, ...]
     suites: tuple[str, ...]
@@ -43,11 +46,11 @@ class AptEntry:
 
 
 def read_apt_configuration(runner: Runner, *, root: Path = Path("/")) -> AptConfiguration:
-    """Reads apt's sources and proxy settings; empty where there is no apt.
+    """Reads the sources and proxies of apt; the result is empty when apt is not installed.
 
     Args:
-        runner: asks `apt-config dump` when that is there.
-        root: the file system to look at.
+        runner: runs `apt-config dump` when it is installed.
+        root: the root of the file system that is read.
     """
     settings = _dump_settings(runner)
     etc = root / "etc/apt"
@@ -65,25 +68,25 @@ def read_apt_configuration(runner: Runner, *, root: Path = Path("/")) -> AptConf
 
 
 def find_mirrors(entries: list[AptEntry], release: Mapping[str, str]) -> tuple[Mirror, ...]:
-    """Returns the mirrors of the distribution itself, those named after it first.
+    """Returns the mirrors of the distribution; URLs that end with its name come first.
 
-    Entries of others (suites or components that the distribution does not have) and of
-    security updates (they hold only what changed since the release) are left out.
+    Third-party entries (with suites or components that the distribution does not have) are left
+    out, and security updates as well, which contain only packages that changed since the release.
     """
     codenames = _ROLLING | {v for k, v in release.items() if k.endswith("CODENAME") and v}
     suffixes = ("", "-updates", "-backports")
     suites = frozenset(name + suffix for name in codenames for suffix in suffixes)
-    found: dict[str, set[str]] = {}
+    mirrors: dict[str, set[str]] = {}
     for entry in entries:
         components = set(entry.components) & set(_POOL_COMPONENTS)
         if not components or not suites.intersection(entry.suites):
             continue
         for uri in entry.uris:
             if uri.partition("://")[0] in _SERVED:
-                found.setdefault(uri.rstrip("/"), set()).update(components)
+                mirrors.setdefault(uri.rstrip("/"), set()).update(components)
     names = {release.get("ID", ""), *release.get("ID_LIKE", "").split()} - {""}
-    ordered = sorted(found, key=lambda url: url.rpartition("/")[2] not in names)
-    return tuple(Mirror(url=url, components=tuple(sorted(found[url]))) for url in ordered)
+    ordered = sorted(mirrors, key=lambda url: url.rpartition("/")[2] not in names)
+    return tuple(Mirror(url=url, components=tuple(sorted(mirrors[url]))) for url in ordered)
 
 
 def parse_one_line_style(text: str) -> list[AptEntry]:
@@ -116,14 +119,14 @@ def parse_deb822_style(text: str) -> list[AptEntry]:
 
 
 def parse_settings(text: str) -> dict[str, str]:
-    """Parses `apt-config dump`: lower-case name -> value; the last of a name wins."""
+    """Parses `apt-config dump`: lower-case name -> value; the last value of a name counts."""
     return {m[1].lower(): m[2] for m in re.finditer(r'^(\S+) "(.*)";$', text, re.MULTILINE)}
 
 
 def parse_proxies(settings: Mapping[str, str]) -> dict[str, str]:
-    """Returns apt's proxies in the form that requests takes; `DIRECT` hosts get none.
+    """Returns the proxies of apt in the form of the requests library; `DIRECT` means no proxy.
 
-    https falls back to the proxy of http, as apt does (apt-transport-https(1)).
+    https uses the proxy of http when it has none, as in apt (apt-transport-https(1)).
     """
     proxies = {}
     for scheme in _SERVED:
@@ -139,9 +142,9 @@ def parse_proxies(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def parse_os_release(text: str) -> dict[str, str]:
-    """Parses os-release(5): name -> value without its quotes."""
-    found = re.finditer(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE)
-    return {m[1]: m[2].strip().strip("\"'") for m in found}
+    """Parses os-release(5): name -> value without quotes."""
+    matches = re.finditer(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE)
+    return {m[1]: m[2].strip().strip("\"'") for m in matches}
 
 
 def _parse_stanzas(text: str) -> list[dict[str, str]]:
@@ -173,7 +176,7 @@ def _read_entries(path: Path) -> list[AptEntry]:
 
 
 def _follow_lists(entry: AptEntry, root: Path) -> AptEntry:
-    """Replaces `mirror+file:` URIs, as cloud images have them, by the mirrors they list."""
+    """Replaces `mirror+file:` URIs, which cloud images use, with the mirrors in that file."""
     uris: list[str] = []
     for uri in entry.uris:
         if uri.startswith("mirror+file:"):

@@ -1,4 +1,4 @@
-"""Running programs that are made for another processor."""
+"""Finds emulators for programs that are built for another CPU."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from builder.system.machine import host_architecture
 from builder.system.process import Runner
 
 _NAMES = {"armv7l": ("arm", "arm-linux-gnueabihf"), "i686": ("i386", "i686-linux-gnu")}
-"""QEMU's name of a processor and its target triple, where they are not `uname -m`'s."""
+"""QEMU's name of a CPU and its target triple, where they differ from `uname -m`."""
 
 
 def find_emulator(architecture: str, runner: Runner) -> tuple[str, ...] | None:
-    """Returns what to put in front of a Linux program of `architecture` (in `uname -m` terms).
+    """Returns the start of a command that runs a Linux program of another architecture.
 
-    Empty on such a machine itself; None where QEMU's user emulation is not installed.
+    The result is empty if this machine has that architecture, and None if the user-mode emulation
+    of QEMU is not installed.
+
+    Args:
+        architecture: name of the architecture as `uname -m` prints it.
+        runner: its PATH is searched.
     """
     if architecture == host_architecture():
         return ()
@@ -20,5 +25,5 @@ def find_emulator(architecture: str, runner: Runner) -> tuple[str, ...] | None:
     program = runner.find_program(f"qemu-{name}")
     if program is None:
         return None
-    # Debian's cross packages (libc6-arm64-cross and the like) put another processor's glibc there.
+    # Cross packages of Debian, such as libc6-arm64-cross, install the glibc of another CPU there.
     return (str(program), "-L", f"/usr/{triple}")

@@ -1,4 +1,4 @@
-"""Files that are whole or absent."""
+"""Writes files and folders so that they are either complete or absent."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from builder.system.scratch import scratch_file, scratch_folder
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-"""Of linux/fcntl.h and linux/fs.h."""
+"""Constants of linux/fcntl.h and linux/fs.h."""
 
 
 def digest_file(path: Path) -> str:
-    """Returns the SHA-256 of `path` as lower-case hex; OSError as open() raises it."""
+    """Returns the SHA-256 of a file in lower-case hexadecimal; raises OSError as open() does."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def digest_files(*folders: Path, suffixes: tuple[str, ...]) -> str:
-    """Returns a digest over names and contents of the files below `folders` with `suffixes`."""
+    """Returns a digest of the names and contents of all files with `suffixes` in `folders`."""
     state = hashlib.sha256()
     for folder in folders:
         for path in sorted(folder.rglob("*")):
@@ -36,7 +36,7 @@ def digest_files(*folders: Path, suffixes: tuple[str, ...]) -> str:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Writes `content` to a sibling, syncs it, and renames it to `path`."""
+    """Writes `content` to a new file in the same folder, flushes it, and renames it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
     with replacement(path) as temporary, temporary.open("wb") as stream:
@@ -46,7 +46,10 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def write_if_changed(path: Path, content: str) -> bool:
-    """Writes `content` unless `path` holds it, which keeps its time for ninja; True if written."""
+    """Writes `content` unless `path` has it already; returns whether it was written.
+
+    An unchanged file keeps its time, so ninja does not rebuild what depends on it.
+    """
     if path.is_file() and path.read_bytes() == content.encode():
         return False
     write_atomically(path, content)
@@ -55,9 +58,9 @@ def write_if_changed(path: Path, content: str) -> bool:
 
 @contextmanager
 def replacement(path: Path) -> Iterator[Path]:
-    """Yields a sibling path to write to; renames it to `path` unless the block raises.
+    """Yields a new file in the same folder; renames it to `path` unless the block raises.
 
-    Where `path` is a link, the file that it leads to is replaced.
+    If `path` is a symbolic link, its target is replaced.
     """
     path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,9 +76,11 @@ def replacement(path: Path) -> Iterator[Path]:
 def replacement_folder(
     path: Path, *, refuse: Callable[[Path], None] = lambda _: None
 ) -> Iterator[Path]:
-    """Yields a new sibling folder; it takes the place of `path` unless the block raises.
+    """Yields a new folder next to `path`, which replaces `path` unless the block raises.
 
-    `refuse` is given `path` just before that, and raises when it must not be replaced.
+    Args:
+        path: the folder to replace; it need not exist.
+        refuse: is called with `path` just before; it raises when `path` must not be replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with scratch_folder(path.parent) as temporary:
@@ -88,7 +93,7 @@ def replacement_folder(
 def link_folder(path: Path, target: str) -> None:
     """Makes `path` a symbolic link to `target`, unless it is that link already.
 
-    A folder in its place, which some programs make of a link that they copy, is removed.
+    A folder at `path` is removed: some programs copy a link as a folder.
     """
     if path.is_symlink() and str(path.readlink()) == target:
         return
@@ -101,9 +106,9 @@ def link_folder(path: Path, target: str) -> None:
 
 
 def swap_folder(new: Path, path: Path) -> None:
-    """Gives `new` the name `path`; what stood there has the name `new` then, or is gone.
+    """Renames `new` to `path`; the old folder at `path` gets the name `new`, or is removed.
 
-    There is no moment without `path` where the system can exchange two names.
+    If the system can exchange two names, `path` exists at every moment.
     """
     if not path.exists():
         new.rename(path)
@@ -114,7 +119,7 @@ def swap_folder(new: Path, path: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchanges two names at once (renameat2(2)); False where system or file system cannot."""
+    """Exchanges two names in one step (renameat2(2)); returns False when that is not possible."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
         return False
@@ -127,13 +132,14 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def free_bytes(path: Path) -> int:
-    """Returns the bytes free to us on the file system of `path` or its nearest parent."""
+    """Returns the free bytes on the file system of `path`, which need not exist."""
     while not path.exists():
         path = path.parent
     return shutil.disk_usage(path).free
 
 
 def _umask() -> int:
+    # The only way to read the mask is to set another one and to restore it.
     current = os.umask(0o022)
     os.umask(current)
     return current

@@ -1,4 +1,4 @@
-"""Where builder's own files and its caches are."""
+"""Locates builder's own files and its cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 def data_folder(name: str) -> Path:
     """Returns a data folder of builder (`cmake`, `third_party`, `ops_lists`).
 
-    They stand beside the package in a checkout and in `builder/data` once installed.
+    The data folders are next to the package in a checkout, and in `builder/data` when installed.
     """
     for root in (_PACKAGE / "data", _PACKAGE.parent):
         if (root / name).is_dir():
@@ -23,7 +23,7 @@ def data_folder(name: str) -> Path:
 
 
 def locate_licence() -> Path:
-    """Returns the file with builder's own licence; it lies where the data folders do."""
+    """Returns the file with builder's own licence, which is next to the data folders."""
     for root in (_PACKAGE / "data", _PACKAGE.parent):
         if (root / "LICENSE").is_file():
             return root / "LICENSE"
@@ -31,10 +31,10 @@ def locate_licence() -> Path:
 
 
 def locate_op_list(name: str) -> Path:
-    """Returns the operator list at `name`, or the one of that name that ships with builder.
+    """Returns the operator list at the path `name`, or the shipped list with that name.
 
     Raises:
-        ConfigurationError: there is neither.
+        ConfigurationError: there is neither of them.
     """
     path = Path(name)
     if path.is_file():
@@ -44,18 +44,18 @@ def locate_op_list(name: str) -> Path:
         return zoo[name]
     near = ", ".join(difflib.get_close_matches(name, zoo, n=3) or sorted(zoo))
     raise ConfigurationError(
-        f"no operator list {name!r}: neither a file nor one that ships with builder",
-        hint=f"there are {near}; or write one: builder ops MODEL -o ops.yaml",
+        f"no operator list {name!r}: it is neither a file nor a list that ships with builder",
+        hint=f"use one of {near}, or write one: builder ops MODEL -o ops.yaml",
     )
 
 
 def package_folder(name: str) -> Path:
-    """Returns the folder of one of builder's own subpackages."""
+    """Returns the folder of a subpackage of builder."""
     return _PACKAGE / name
 
 
 def cache_folder() -> Path:
-    """Returns the folder for sources and objects: BUILDER_CACHE, else the user's cache folder."""
+    """Returns the folder for sources and objects: BUILDER_CACHE, or else the user's cache."""
     chosen = os.environ.get("BUILDER_CACHE")
     if chosen:
         return Path(chosen).absolute()

@@ -1,7 +1,7 @@
-"""Messages between builder and a Python process of its own: JSON, and bytes that go with it.
+"""Messages between builder and its Python child processes: JSON, and binary data after it.
 
-Nothing in a message is ever executed (no pickle), and a reader says how many bytes it accepts: the
-other side may have run a hostile model.
+Nothing in a message is ever executed (no pickle), and a reader limits the number of bytes, because
+the other process may have run a hostile model.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 MAX_HEADER = 1 << 20
-"""Bytes of the JSON; names, shapes and texts of errors take far less."""
+"""Largest number of bytes in the JSON; names, shapes and error messages need far less."""
 _LENGTHS = struct.Struct(">IQ")
-"""Bytes of the JSON, and of all that follows it."""
+"""Number of bytes in the JSON, and number of bytes after it."""
 
 
 class BrokenFrameError(Exception):
-    """The other side ended, or sent what is no message."""
+    """The other process ended, or sent something that is not a message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +27,13 @@ class Frame:
     """One message."""
 
     header: Mapping[str, Any]
+    """The JSON object."""
     blobs: Sequence[bytes] = field(default=())
+    """Binary data, such as the bytes of tensors."""
 
 
 def write_frame(stream: BinaryIO, frame: Frame) -> None:
-    """Writes `frame` and flushes."""
+    """Writes `frame` and flushes the stream."""
     sizes = [len(blob) for blob in frame.blobs]
     header = json.dumps({"header": frame.header, "sizes": sizes}).encode()
     stream.write(_LENGTHS.pack(len(header), sum(sizes)))
@@ -45,19 +47,19 @@ def read_frame(stream: BinaryIO, *, limit: int, header_limit: int = MAX_HEADER) 
     """Returns the next message.
 
     Args:
-        stream: where it comes from.
-        limit: most bytes of its blobs together.
-        header_limit: most bytes of its JSON.
+        stream: the stream to read.
+        limit: largest number of bytes in all blobs together.
+        header_limit: largest number of bytes in the JSON.
 
     Raises:
-        BrokenFrameError: there is none, it is larger, or it is no message.
+        BrokenFrameError: the stream has ended, or the message is too large or invalid.
     """
     length, rest = _LENGTHS.unpack(_take(stream, _LENGTHS.size))
     if length > header_limit or rest > limit:
-        raise BrokenFrameError(f"an answer of {length + rest:,} bytes, more than {limit:,}")
+        raise BrokenFrameError(f"it has {length + rest:,} bytes, more than {limit:,}")
     header, sizes = _parse_header(_take(stream, length))
     if sum(sizes) != rest:
-        raise BrokenFrameError("an answer whose parts are not as long as it says")
+        raise BrokenFrameError("its parts do not have the lengths in its header")
     return Frame(header=header, blobs=tuple(_take(stream, size) for size in sizes))
 
 
@@ -66,16 +68,16 @@ def _parse_header(data: bytes) -> tuple[dict[str, Any], list[int]]:
         value = json.loads(data)
         header, sizes = value["header"], value["sizes"]
     except (ValueError, LookupError, TypeError, RecursionError):
-        raise BrokenFrameError("an answer that is no JSON") from None
+        raise BrokenFrameError("its header is not JSON") from None
     if not isinstance(header, dict) or not isinstance(sizes, list):
-        raise BrokenFrameError("an answer of another form")
+        raise BrokenFrameError("its header does not have the expected fields")
     if not all(type(size) is int and size >= 0 for size in sizes):
-        raise BrokenFrameError("an answer with impossible sizes")
+        raise BrokenFrameError("its header has impossible sizes")
     return header, sizes
 
 
 def _take(stream: BinaryIO, count: int) -> bytes:
     data = stream.read(count)
     if len(data) != count:
-        raise BrokenFrameError("it ended in the middle of an answer")
+        raise BrokenFrameError("it ended before it was complete")
     return data

@@ -1,8 +1,8 @@
-"""What a folder consisted of when it was complete, and how it differs from that now.
+"""Lists the files of a folder with their digests, and finds what has changed since then.
 
-Reading every file of a source tree takes a second. So the sizes and times of files are kept too,
-once their contents were right: a file whose inode has not changed since (st_ctime, which no program
-can set back) is not read again.
+Reading every file of a source tree is slow. So the size and times of each file with the right
+contents are recorded as well. A file is not read again while its inode is unchanged; st_ctime shows
+that, and no program can set it back.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from pathlib import Path
 from builder.system.files import digest_file, write_atomically
 
 _SHOWN = 20
+"""Paths of each kind in a message."""
 _IGNORED = frozenset({"__pycache__"})
-"""Folders that Python writes by itself."""
+"""Folders that Python creates by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Differences:
-    """How a folder differs from its listing; paths are POSIX, relative and sorted."""
+    """The differences of a folder from its listing; paths are POSIX, relative and sorted."""
 
     missing: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
@@ -33,7 +34,7 @@ class Differences:
         return bool(self.missing or self.changed or self.added)
 
     def __str__(self) -> str:
-        """Returns a line for each path, and a count where there are many."""
+        """Returns one line for each path; if there are many, the rest is only counted."""
         lines = []
         for kind in ("changed", "missing", "added"):
             paths = getattr(self, kind)
@@ -44,23 +45,25 @@ class Differences:
 
 
 def list_files(root: Path, *, ignored: Collection[str] = ()) -> dict[str, str]:
-    """Returns path -> sha256 of every file below `root`; of a link, that of its target's name.
+    """Returns path -> SHA-256 for every file below `root`.
 
-    Folders that Python writes, and those called as one of `ignored`, are left out.
+    For a symbolic link, it is the digest of the path of its target. Folders that Python creates and
+    folders with a name in `ignored` are left out.
     """
     return {path: _digest(root / path) for path in sorted(dict(_walk(root, ignored)))}
 
 
 def seal(root: Path, stamps: Path, *, ignored: Collection[str] = ()) -> str:
-    """Returns the text of the listing of `root`, and writes what `find_changes` reads beside it."""
-    found = dict(_walk(root, ignored))  # before the contents, which may change in between
-    listing = render_listing({path: _digest(root / path) for path in found})
-    write_atomically(stamps, _render_stamps(found, listing))
+    """Returns the listing of `root` as text, and writes the file `stamps` for `find_changes`."""
+    # Times are taken before the contents are read: a file that changes in between is read again.
+    taken = dict(_walk(root, ignored))
+    listing = render_listing({path: _digest(root / path) for path in taken})
+    write_atomically(stamps, _render_stamps(taken, listing))
     return listing
 
 
 def is_as_sealed(root: Path, listing: Path, stamps: Path) -> bool:
-    """Says whether `root` consists of what the file `listing` says; False without that file."""
+    """Returns whether `root` is as the file `listing` describes it; False without that file."""
     try:
         text = listing.read_text()
     except (OSError, UnicodeDecodeError):
@@ -69,44 +72,44 @@ def is_as_sealed(root: Path, listing: Path, stamps: Path) -> bool:
 
 
 def render_listing(files: Mapping[str, str]) -> str:
-    """Returns the text of path -> sha256, as `sha256sum` writes it."""
+    """Returns the listing as text, in the format of `sha256sum`."""
     return "".join(f"{sha256}  {path}\n" for path, sha256 in sorted(files.items()))
 
 
 def parse_listing(text: str) -> dict[str, str]:
-    """Returns the path -> sha256 of a text of `render_listing`."""
+    """Returns path -> SHA-256 for the text from `render_listing`."""
     return {line[66:]: line[:64] for line in text.splitlines()}
 
 
 def compare(root: Path, listing: str, *, ignored: Collection[str] = ()) -> Differences:
-    """Reads every file below `root` and compares it with the text of a listing."""
+    """Reads every file below `root` and compares all with the text of a listing."""
     return _compare(parse_listing(listing), list_files(root, ignored=ignored))
 
 
 def find_changes(
     root: Path, listing: str, stamps: Path, *, ignored: Collection[str] = ()
 ) -> Differences:
-    """The same, but reads only files that have changed since `stamps` was written.
+    """Compares a folder with a listing; reads only files that changed after `stamps` was written.
 
     Args:
         root: the folder.
-        listing: text of what it should consist of.
-        stamps: file with sizes and times, outside of `root` or in an ignored folder; is written
-            again when files were read and all are right. That it cannot be written is no error.
+        listing: text of the expected listing.
+        stamps: file with sizes and times, outside of `root` or in an ignored folder. It is written
+            again when files were read and all are right; a failure to write it is not an error.
         ignored: names of folders to leave out.
     """
     expected, known = parse_listing(listing), _read_stamps(stamps, listing)
-    found = dict(_walk(root, ignored))
+    current = dict(_walk(root, ignored))
     actual = {
         path: expected[path]
         if known.get(path) == stamp and path in expected
         else _digest(root / path)
-        for path, stamp in found.items()
+        for path, stamp in current.items()
     }
     differences = _compare(expected, actual)
-    if not differences and known != found:
+    if not differences and known != current:
         with suppress(OSError):
-            write_atomically(stamps, _render_stamps(found, listing))
+            write_atomically(stamps, _render_stamps(current, listing))
     return differences
 
 
@@ -136,7 +139,7 @@ def _walk(root: Path, ignored: Collection[str]) -> Iterator[tuple[str, str]]:
 
 
 def _read_stamps(stamps: Path, listing: str) -> dict[str, str]:
-    """Returns path -> stamp; nothing where they were written for another listing."""
+    """Returns path -> size and times; nothing when `stamps` belongs to another listing."""
     try:
         head, *lines = stamps.read_text().splitlines()
     except (OSError, ValueError):
@@ -147,8 +150,8 @@ def _read_stamps(stamps: Path, listing: str) -> dict[str, str]:
     return {path: f"{size} {modified} {changed}" for size, modified, changed, path in split}
 
 
-def _render_stamps(found: Mapping[str, str], listing: str) -> str:
-    lines = (f"{stamp} {path}" for path, stamp in sorted(found.items()))
+def _render_stamps(stamps: Mapping[str, str], listing: str) -> str:
+    lines = (f"{stamp} {path}" for path, stamp in sorted(stamps.items()))
     return "\n".join((_name(listing), *lines)) + "\n"
 
 
@@ -157,7 +160,7 @@ def _name(listing: str) -> str:
 
 
 def _digest(path: Path) -> str:
-    """Returns the digest of a file that may be gone again, which is no digest."""
+    """Returns the digest of a file or link; empty when it was removed in the meantime."""
     with suppress(FileNotFoundError):
         if path.is_symlink():
             return hashlib.sha256(f"link {path.readlink()}".encode()).hexdigest()

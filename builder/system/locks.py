@@ -1,4 +1,4 @@
-"""One builder at a time in one folder."""
+"""Locks that let only one builder use a folder at a time."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from pathlib import Path
 from builder.errors import BuilderError, NativeBuildError
 
 _PAUSE = 0.05
+"""Seconds between two attempts to take a lock."""
 _HELD: list[int] = []
-"""Descriptors of the locks that this process holds."""
+"""File descriptors of the locks that this process holds."""
 
 
 def list_held() -> tuple[int, ...]:
-    """Returns descriptors of the locks held now: who inherits one holds the lock as well.
+    """Returns the file descriptors of all held locks; a process that inherits one holds it too.
 
-    `builder.system.process` hands them to the supervisors of tools. So a lock is free only when
-    the builder that took it and everything that it started have ended.
+    `builder.system.process` passes them to the supervisors of tools. So a lock becomes free only
+    after the builder that took it and everything that it started have ended.
     """
     return tuple(_HELD)
 
@@ -37,10 +38,10 @@ def folder_lock(
     """Holds the lock of `folder`, which the kernel releases when the process dies.
 
     Args:
-        folder: is created when missing; the lock file is its sibling `<name>.lock`.
-        timeout: seconds to wait for another builder; negative waits for ever.
-        on_wait: is told, once, who holds the lock before waiting for it.
-        error: what to raise when the time is over, or the file system has no locks.
+        folder: is created when it is missing; the lock file is `<name>.lock` next to it.
+        timeout: seconds to wait for another builder; negative waits forever.
+        on_wait: is called once before waiting, with a text that names the holder of the lock.
+        error: type of the error when the time is over, or the file system has no locks.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     path = folder.parent / f"{folder.name}.lock"
@@ -80,7 +81,7 @@ def _try(lock: int, path: Path, error: type[BuilderError]) -> bool:
 
 
 def _wait(lock: int, path: Path, timeout: float, error: type[BuilderError]) -> bool:
-    """Returns whether the lock was free within `timeout` seconds."""
+    """Returns whether the lock was taken within `timeout` seconds."""
     if timeout < 0:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return True

@@ -1,4 +1,4 @@
-"""Facts of the machine builder runs on."""
+"""Facts about the machine that builder runs on."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ _VERSION = re.compile(r"__version__ *= *['\"]([^'\"]+)['\"]")
 
 
 def host_architecture() -> str:
-    """Returns the machine's architecture in `uname -m` terms."""
+    """Returns the CPU architecture of this machine, as `uname -m` prints it."""
     return platform.machine()
 
 
 def host_abi() -> str:
-    """Returns the ABI of this machine as targets are named, e.g. `linux-x86_64`."""
+    """Returns the ABI of this machine in the form of target names, e.g. `linux-x86_64`."""
     return f"{platform.system().lower()}-{host_architecture()}"
 
 
 def count_cores() -> int:
-    """Returns how many CPUs this process may use."""
+    """Returns the number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory_bytes() -> int:
-    """Returns the machine's memory in bytes."""
+    """Returns the memory of this machine in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 @dataclass(frozen=True, slots=True)
 class InstalledPackage:
-    """An importable Python package, found without importing it."""
+    """An installed Python package, found without importing it."""
 
     name: str
     version: str
-    """From its metadata, else from its `version.py`; `unknown` where neither says."""
+    """Version from its metadata or from its `version.py`; `unknown` without either of them."""
     folder: Path
 
 
 def find_package(name: str) -> InstalledPackage | None:
-    """Returns the installed package `name`, or None; imports nothing of it."""
+    """Returns the installed package `name`, or None; nothing of it is imported."""
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -54,7 +54,7 @@ def find_package(name: str) -> InstalledPackage | None:
 
 
 def file_contains(path: Path, needle: bytes) -> bool:
-    """Returns whether the bytes `needle` stand in the file; False where it cannot be read."""
+    """Returns whether the file contains the bytes `needle`; False when it cannot be read."""
     try:
         with (
             path.open("rb") as stream,

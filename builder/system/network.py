@@ -1,4 +1,4 @@
-"""Downloads that resume, retry and say what went wrong."""
+"""Downloads files: resumes, retries, and reports what went wrong."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ _CHUNK = 1 << 16
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 30.0
 _RETRIED = (408, 416, 425, 429, 500, 502, 503, 504)
+"""HTTP status codes that can change with time; for 416, the partial file is removed first."""
 
 
 class DownloadError(SourceError):
-    """A URL that did not deliver; `reachable` tells a refusal from silence."""
+    """A URL could not be downloaded."""
 
     def __init__(self, url: str, reason: str, *, reachable: bool) -> None:
         super().__init__(f"{redact(url)}: {reason}")
         self.reason = reason
         self.reachable = reachable
-        """True when the server answered, so that asking it for something else makes sense."""
+        """Whether the server answered, so that it makes sense to ask it for other files."""
 
 
 class _Interrupted(Exception):  # noqa: N818 - not an error yet: the transfer is tried again
-    """One attempt failed; another may do better."""
+    """One attempt failed, but another one may succeed."""
 
     def __init__(self, reason: str, *, reachable: bool, wait: float = 0) -> None:
         super().__init__(reason)
@@ -43,7 +44,7 @@ class _Interrupted(Exception):  # noqa: N818 - not an error yet: the transfer is
 
 
 def open_session() -> requests.Session:
-    """Returns a session that identifies builder and takes bytes as they are stored."""
+    """Returns a session that identifies builder, and asks for files without compression."""
     import requests
 
     from builder import __version__
@@ -55,13 +56,13 @@ def open_session() -> requests.Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downloader:
-    """Fetches files over http(s). Proxies of the environment apply unless given ones do."""
+    """Downloads files over http(s), with the given proxies or those in the environment."""
 
     session: Callable[[], requests.Session] = open_session
     proxies: Mapping[str, str] = field(default_factory=dict)
-    """Scheme, or `scheme://host`, -> proxy URL."""
+    """Scheme or `scheme://host` -> URL of the proxy."""
     attempts: int = 4
-    """Attempts in a row that bring nothing before giving up."""
+    """Number of attempts in a row without any new bytes, after which a download fails."""
     sleep: Callable[[float], None] = time.sleep
 
     def download(
@@ -72,19 +73,19 @@ class Downloader:
         max_bytes: int,
         on_bytes: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Downloads `url` to `target`, going on where an earlier call was cut off.
+        """Downloads `url` to `target`, and continues an earlier download that was interrupted.
 
-        The unfinished file is `<target>.part`; it is continued only when the server proves
-        by its validator that it still has the same file (RFC 9110, section 13.1.5).
+        The unfinished file is `<target>.part`. It is continued only if the server proves with a
+        validator that it still has the same file (RFC 9110, section 13.1.5).
 
         Args:
-            url: http or https.
-            target: where the complete file goes.
-            max_bytes: more is an error: the file cannot be the expected one.
-            on_bytes: is told how many bytes of the file are there.
+            url: an http or https URL.
+            target: path of the complete file.
+            max_bytes: a larger file is an error, because it cannot be the expected one.
+            on_bytes: is called with the number of bytes that have arrived.
 
         Raises:
-            DownloadError: the server does not have it, or did not deliver in all attempts.
+            DownloadError: the server does not have the file, or all attempts failed.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = PartialFile(target)
@@ -169,16 +170,19 @@ def _receive(
 
 
 def _continue_or_start(url: str, response: requests.Response, partial: PartialFile) -> int | None:
-    """Prepares the partial file for the answer; returns the whole file's size if it is told."""
+    """Prepares the partial file for the answer; returns the size of the whole file, if known."""
     if response.status_code == HTTPStatus.PARTIAL_CONTENT:
-        told = re.fullmatch(
+        content_range = re.fullmatch(
             r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip()
         )
-        if told and int(told[1]) == partial.size(url):
-            return int(told[2]) if told[2] != "*" else None
+        if content_range and int(content_range[1]) == partial.size(url):
+            return int(content_range[2]) if content_range[2] != "*" else None
         partial.discard()
-        raise _Interrupted("the server sent another part than asked for", reachable=True)
+        raise _Interrupted(
+            "the server sent another part of the file than requested", reachable=True
+        )
     etag = response.headers.get("ETag", "")
+    # A weak ETag does not promise the same bytes, so it cannot be used to resume (RFC 9110, 8.8.1).
     strong = etag if etag and not etag.startswith("W/") else None
     partial.start(url, strong or response.headers.get("Last-Modified"))
     length = response.headers.get("Content-Length", "")
@@ -187,30 +191,30 @@ def _continue_or_start(url: str, response: requests.Response, partial: PartialFi
 
 def _too_large(url: str, size: int, limit: int) -> DownloadError:
     return DownloadError(
-        url, f"sends {size:,} bytes where at most {limit:,} are expected", reachable=True
+        url, f"the server sends {size:,} bytes, but at most {limit:,} are expected", reachable=True
     )
 
 
 def _describe(error: Exception) -> str:
-    """Returns the innermost reason: what requests wraps around it helps nobody."""
+    """Returns the reason of an error, without the technical text that requests adds to it."""
     import requests
     import urllib3
 
     if isinstance(error, requests.exceptions.ProxyError):
         return "the proxy cannot be reached"
     if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate cannot be verified"
+        return "the certificate of the server cannot be verified"
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
-        return "no answer in time"
+        return "the server did not answer in time"
     if isinstance(error, requests.ConnectionError):
         text = str(error)
         if re.search(r"resol(?:ve|ution)", text, re.IGNORECASE):
             return "the host name cannot be resolved"
-        return "connection refused" if "refused" in text else "the connection failed"
-    return f"the transfer broke off ({type(error).__name__})"
+        return "the connection was refused" if "refused" in text else "the connection failed"
+    return f"the transfer was interrupted ({type(error).__name__})"
 
 
 def redact(url: str) -> str:
-    """Returns `url` without the user name and password it may hold."""
+    """Returns `url` without a user name and password."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

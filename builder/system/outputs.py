@@ -1,4 +1,4 @@
-"""Where results go: looked at before the work, so that neither a file nor an hour is lost."""
+"""Checks the places for results before the work, so that neither files nor time are lost."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _HINT = "choose another place with -o"
 
 
 def refuse_unwritable(path: Path, *, needed: int = 0) -> None:
-    """Raises when a file or folder cannot become `path`; removes what killed runs left there.
+    """Raises an error when `path` cannot be written; removes leftovers of killed runs there.
 
-    It is tried, since permissions do not tell of file systems that take nothing.
+    The function tries to write, because permissions do not show read-only file systems.
 
     Args:
-        path: need not exist, nor the folders that it is in.
-        needed: bytes that will be written at least.
+        path: path of a result; neither it nor its parent folders need to exist.
+        needed: number of bytes that will be written at least.
 
     Raises:
-        ConfigurationError: something on the way is no folder, or nothing can be written to it.
-        PackagingError: there is too little space.
+        ConfigurationError: a parent is not a folder, or nothing can be written to it.
+        PackagingError: there is not enough space.
     """
     folder = _find_folder(path)
     sweep(folder)
@@ -39,47 +39,49 @@ def refuse_unwritable(path: Path, *, needed: int = 0) -> None:
         if error.errno in _FULL:
             raise no_space(folder, PackagingError, hint=_HINT) from error
         raise ConfigurationError(
-            f"cannot write {path}: nothing can be made in {folder} ({error.strerror})", hint=_HINT
+            f"cannot write {path}: no file can be created in {folder} ({error.strerror})",
+            hint=_HINT,
         ) from error
     if free < needed:
         raise PackagingError(
-            f"{folder} has {free / _MIB:.1f} MiB free, {path.name} needs {needed / _MIB:.0f} MiB",
+            f"{folder} has {free / _MIB:.1f} MiB free, "
+            f"but {path.name} needs {needed / _MIB:.0f} MiB",
             hint=f"free some space there, or {_HINT}",
         )
 
 
 def refuse_foreign_file(path: Path, is_ours: Callable[[Path], bool], kind: str) -> None:
-    """Raises ConfigurationError when there is a file at `path` that is no `kind` of builder's.
+    """Raises ConfigurationError when the file at `path` is not a `kind` that builder wrote.
 
-    An empty file is nobody's.
+    An empty file may be replaced.
     """
     try:
         if not path.exists():
             return
         if path.is_dir():
-            raise ConfigurationError(f"{path} is a folder", hint="name a file in it")
+            raise ConfigurationError(f"{path} is a folder", hint="give the path of a file in it")
         if not path.is_file():
-            raise ConfigurationError(f"{path} is no regular file", hint=_HINT)
+            raise ConfigurationError(f"{path} is not a regular file", hint=_HINT)
         replaceable = path.stat().st_size == 0 or is_ours(path)
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}", hint=_HINT) from error
     if not replaceable:
         raise ConfigurationError(
-            f"{path} is no {kind}, and would be lost",
+            f"{path} is not a {kind}, and would be overwritten",
             hint="move it away, or choose another place with -o",
         )
 
 
 @contextmanager
 def writing_file(path: Path) -> Iterator[None]:
-    """Raises ConfigurationError, which names the folder of `path`, when its disk is full inside."""
+    """Raises ConfigurationError with the folder of `path` when the disk gets full in the block."""
     with writing_into(path.parent, ConfigurationError, hint=_HINT):
         yield
 
 
 @contextmanager
 def writing_into(folder: Path, error: type[BuilderError], *, hint: str) -> Iterator[None]:
-    """Raises `error`, which names `folder` and what is free there, when its disk is full inside."""
+    """Raises `error` with `folder` and its free space when the disk gets full in the block."""
     try:
         yield
     except OSError as reason:
@@ -89,29 +91,31 @@ def writing_into(folder: Path, error: type[BuilderError], *, hint: str) -> Itera
 
 
 def no_space(folder: Path, error: type[BuilderError], *, hint: str) -> BuilderError:
-    """Returns the error that the disk of `folder` is full."""
+    """Returns the error for a full disk of `folder`."""
     free = free_bytes(folder) / _MIB
     return error(
-        f"no space is left for {folder} ({free:.1f} MiB free)", hint=f"free some there, or {hint}"
+        f"no space is left for {folder} ({free:.1f} MiB free)",
+        hint=f"free some space there, or {hint}",
     )
 
 
 def is_full(error: OSError) -> bool:
-    """Says whether a disk or a quota is full; shutil.Error has only the texts of what it met."""
+    """Returns whether the error means that a disk or a quota is full."""
+    # shutil.Error collects errors of several files, and keeps only their texts.
     if isinstance(error, shutil.Error):
         return "No space left on device" in str(error) or "quota exceeded" in str(error)
     return error.errno in _FULL
 
 
 def _find_folder(path: Path) -> Path:
-    """Returns the nearest folder that exists above `path`."""
+    """Returns the nearest existing folder above `path`."""
     folder = path.absolute().parent
     try:
-        path.exists()  # too long a name is an error here
+        path.exists()  # raises an error for a name that is too long
         while not folder.exists() and not folder.is_symlink():
             folder = folder.parent
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}", hint=_HINT) from error
     if not folder.is_dir():
-        raise ConfigurationError(f"cannot write {path}: {folder} is no folder", hint=_HINT)
+        raise ConfigurationError(f"cannot write {path}: {folder} is not a folder", hint=_HINT)
     return folder

@@ -1,4 +1,4 @@
-"""Unfinished downloads on disk."""
+"""Keeps unfinished downloads on disk, so that they can be continued."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class PartialFile:
-    """The unfinished file of one download, and what says which file it is the start of."""
+    """The unfinished file of one download, with a note of its URL and its validator."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
@@ -15,29 +15,29 @@ class PartialFile:
         self._note = target.with_name(target.name + ".part.json")
 
     def size(self, url: str) -> int:
-        """Returns the bytes that can be kept when asking `url`."""
+        """Returns the number of bytes that need not be downloaded again from `url`."""
         return self.path.stat().st_size if self._validator(url) and self.path.exists() else 0
 
     def request_headers(self, url: str) -> dict[str, str]:
-        """Returns the headers that ask for the rest, if the server still has the same file."""
+        """Returns headers that request the rest, on condition that the server has the same file."""
         validator, size = self._validator(url), self.size(url)
         if not validator or not size:
             return {}
         return {"Range": f"bytes={size}-", "If-Range": validator}
 
     def start(self, url: str, validator: str | None) -> None:
-        """Begins anew."""
+        """Starts a new download; without a validator, it cannot be continued later."""
         self.discard()
         if validator:
             self._note.write_text(json.dumps({"url": url, "validator": validator}))
 
     def discard(self) -> None:
-        """Forgets all that has been received."""
+        """Removes everything that was received."""
         self.path.unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
 
     def finish(self) -> None:
-        """Gives the file its name."""
+        """Renames the complete file to its final name."""
         self.path.replace(self._target)
         self._note.unlink(missing_ok=True)
 

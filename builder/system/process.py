@@ -1,4 +1,4 @@
-"""Running other programs, with logs and errors that can be acted on."""
+"""Runs other programs, with logs and with errors that say what to do."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from builder.errors import BuilderError, NativeBuildError
 from builder.system.locks import list_held
 
 LAST_LINES = 30
+"""Lines of output that the error of a failed program shows."""
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _PR_SET_CHILD_SUBREAPER = 36
+"""linux/prctl.h."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,33 +29,33 @@ class Completed:
 
     returncode: int
     output: str
-    """stdout and stderr together, as they came."""
+    """stdout and stderr together, in the order in which they were written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
-    """Runs programs in an environment that is a parameter, not an accident."""
+    """Runs programs with explicit environment variables."""
 
     environment: Mapping[str, str]
 
     @classmethod
     def inherit(cls, **extra: str) -> Runner:
-        """Returns a runner with this process's environment and `extra`, in the C locale."""
+        """Returns a runner with the environment of this process and `extra`, in the C locale."""
         return cls(environment={**os.environ, "LC_ALL": "C.UTF-8", **extra})
 
     def with_environment(self, **extra: str) -> Runner:
-        """Returns a runner that also sets `extra`."""
+        """Returns a runner that sets the variables in `extra` as well."""
         return Runner(environment={**self.environment, **extra})
 
     def without(self, *names: str) -> Runner:
-        """Returns a runner that does not set `names`."""
+        """Returns a runner that does not set the variables in `names`."""
         kept = {name: value for name, value in self.environment.items() if name not in names}
         return Runner(environment=kept)
 
     def find_program(self, name: str) -> Path | None:
         """Returns the absolute path of `name` on this runner's PATH, or None."""
-        found = shutil.which(name, path=self.environment.get("PATH"))
-        return Path(found).absolute() if found else None
+        program = shutil.which(name, path=self.environment.get("PATH"))
+        return Path(program).absolute() if program else None
 
     def run(
         self,
@@ -63,10 +65,11 @@ class Runner:
         log: Path | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> Completed:
-        """Runs `command` to its end and returns its outcome; a non-zero code does not raise.
+        """Runs `command` and returns its result; a non-zero exit code is not an error here.
 
-        Output goes line by line to `on_line` and whole to `log`. When this process is interrupted
-        or killed, the program and all that it started are ended (`builder.system.supervisor`).
+        Each line of output is passed to `on_line`, and the complete output is written to `log`.
+        When this process is interrupted or killed, the program and everything that it started are
+        ended (`builder.system.supervisor`).
 
         Raises:
             NativeBuildError: the program cannot be started.
@@ -99,7 +102,7 @@ class Runner:
         """Runs `command` and returns its output.
 
         Raises:
-            BuilderError: of type `error`, naming `step`, when it exits with another code than 0.
+            BuilderError: of type `error`, with `step`, when the exit code is not 0.
         """
         completed = self.run(command, cwd=cwd, log=log, on_line=on_line)
         if completed.returncode != 0:
@@ -111,14 +114,14 @@ class Runner:
 
 
 def failure_text(step: str, completed: Completed, *, log: Path | None) -> str:
-    """Returns what a user needs of a failed program: step, exit code, last lines, log."""
+    """Returns the message for a failed program: step, exit code, last lines, path of the log."""
     tail = "\n".join(f"  | {line}" for line in completed.output.splitlines()[-LAST_LINES:])
     where = f"\nfull log: {log}" if log is not None else ""
     return f"{step} failed with exit code {completed.returncode}\n{tail}{where}"
 
 
 def find_remedy(completed: Completed) -> str | None:
-    """Returns what helps where a tool's output tells that a disk is full; None otherwise."""
+    """Returns a hint when the output of a tool says that a disk is full, otherwise None."""
     if "No space left on device" in completed.output:
         return "free some space; the next run continues where this one stopped"
     return None
@@ -133,8 +136,9 @@ def _pasteable(command: tuple[str, ...], cwd: Path | None) -> str:
 def _supervised(
     command: tuple[str, ...], cwd: Path | None, environment: dict[str, str]
 ) -> Iterator[subprocess.Popen[str]]:
-    """Starts `command` under a supervisor; at the end nothing of a program that runs on is left."""
-    (life, alive), (said, report) = os.pipe(), os.pipe()
+    """Starts `command` under a supervisor, and ends all its processes at the end of the block."""
+    # The supervisor notices the end of this process when `alive` is closed, even by SIGKILL.
+    (life, alive), (start_error, report) = os.pipe(), os.pipe()
     held = list_held()
     supervisor = (sys.executable, "-I", "-S", str(_SUPERVISOR), str(life), str(report))
     try:
@@ -153,13 +157,13 @@ def _supervised(
         )
     except OSError as error:
         os.close(alive)
-        os.close(said)
+        os.close(start_error)
         raise NativeBuildError(f"cannot start {command[0]}: {error.strerror}") from error
     finally:
         os.close(life)
         os.close(report)
     try:
-        _refuse_unstarted(command[0], said)
+        _refuse_unstarted(command[0], start_error)
         yield process
     finally:
         os.close(alive)
@@ -168,14 +172,14 @@ def _supervised(
             process.stdout.close()
 
 
-def _refuse_unstarted(program: str, said: int) -> None:
-    """Waits until the supervisor has started the program; NativeBuildError when it could not."""
-    with os.fdopen(said, "rb") as report:
+def _refuse_unstarted(program: str, start_error: int) -> None:
+    """Waits until the supervisor has started the program; NativeBuildError when that failed."""
+    with os.fdopen(start_error, "rb") as report:
         number = report.read()
     if number:
         raise NativeBuildError(f"cannot start {program}: {os.strerror(int(number))}")
 
 
 def _adopt_orphans() -> None:
-    """Makes the supervisor the parent of what its descendants leave behind."""
+    """Makes the supervisor the parent of processes that its descendants leave behind."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

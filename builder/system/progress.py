@@ -1,4 +1,4 @@
-"""Telling the user what goes on, without deciding how it looks."""
+"""The interface for reports of progress; how they are shown is decided elsewhere."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """What stages report to; the command line renders it."""
+    """Receives the progress of stages; the command line implements it."""
 
     def step(self, text: str) -> None:
         """Announces the next stage."""
 
     def note(self, text: str) -> None:
-        """Says something worth knowing once, such as a choice made for the user."""
+        """Shows a message once, such as a choice that was made for the user."""
 
     def advance(self, done: int, total: int, what: str) -> None:
-        """Reports `done` of `total` within the current stage; `what` is being worked on."""
+        """Reports that `done` of `total` in the current stage are ready, and `what` is next."""
 
 
 class Silent:
@@ -28,4 +28,4 @@ class Silent:
         """Ignores `text`."""
 
     def advance(self, done: int, total: int, what: str) -> None:
-        """Ignores it."""
+        """Ignores the progress."""

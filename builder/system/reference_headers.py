@@ -1,4 +1,4 @@
-"""Where the reference case of a model is, and what its header tells; without numpy, to be quick."""
+"""Reads the header of the reference case of a model; it is fast, because it needs no NumPy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from builder.core.tensors import DType
 
 SUFFIX = ".reference.safetensors"
 MAX_HEADER = 1 << 20
-"""Bytes; tensors take a hundred each."""
+"""Largest header in bytes; each tensor takes about a hundred."""
 _DTYPES = {
     "U8": DType.UINT8,
     "I8": DType.INT8,
@@ -21,18 +21,18 @@ _DTYPES = {
     "F64": DType.FLOAT64,
     "BOOL": DType.BOOL,
 }
-"""Names in safetensors headers."""
+"""Names of dtypes in safetensors headers -> dtypes."""
 
 
 def reference_path(model: Path) -> Path:
-    """Returns where the reference case of `model` is: `model.ptl.reference.safetensors`."""
+    """Returns the path of the reference case of `model`: `model.ptl.reference.safetensors`."""
     return model.with_name(model.name + SUFFIX)
 
 
 def find_input_dtypes(model: Path, sha256: str) -> frozenset[str] | None:
-    """Returns the dtypes of the inputs in the reference case beside `model`; reads no tensor.
+    """Returns the dtypes of the inputs in the reference case of `model`; reads no tensors.
 
-    None without one, when it cannot be read, and when it belongs to a file of another digest.
+    None when there is no reference case, it cannot be read, or it belongs to another model.
     """
     try:
         with reference_path(model).open("rb") as stream:

@@ -1,4 +1,4 @@
-"""Reference cases beside a model: a safetensors file with inputs and expected outputs."""
+"""Reads and writes reference cases: safetensors files with inputs and expected outputs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from builder.system.files import write_atomically
 from builder.system.reference_headers import MAX_HEADER
 
 FORMAT = "1"
-"""Version of the layout: tensors `input.N` and `output.N`, and the metadata written here."""
+"""Version of the layout, which has tensors `input.N` and `output.N`, and metadata."""
 
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
 
 
 def format_reference(case: ReferenceCase) -> bytes:
-    """Returns `case` as a safetensors file."""
+    """Returns `case` as the bytes of a safetensors file."""
     from safetensors.numpy import save
 
     tensors = {f"input.{i}": to_array(t) for i, t in enumerate(case.inputs)}
@@ -36,7 +36,7 @@ def format_reference(case: ReferenceCase) -> bytes:
 
 
 def write_reference(path: Path, case: ReferenceCase) -> None:
-    """Writes `case` to `path`, whole or not at all."""
+    """Writes `case` to `path`, completely or not at all."""
     write_atomically(path, format_reference(case))
 
 
@@ -44,13 +44,14 @@ def read_reference(path: Path) -> ReferenceCase:
     """Returns the reference case at `path`.
 
     Raises:
-        VerificationError: missing, no safetensors file, or not laid out as `FORMAT` says.
+        VerificationError: the file is missing, is not a safetensors file, or has another layout.
     """
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise VerificationError(f"no reference case at {path}")
+        raise VerificationError(f"there is no reference case at {path}")
     with path.open("rb") as stream:
+        # Checked before safetensors reads the header, whose length is not trusted.
         if (header := int.from_bytes(stream.read(8), "little")) > MAX_HEADER:
             raise _broken(path, f"its header has {header:,} bytes")
     try:
@@ -67,15 +68,15 @@ def _to_case(
 ) -> ReferenceCase:
     if metadata.get("format") != FORMAT:
         raise _broken(
-            path, f"its format is {metadata.get('format')!r}, this builder reads {FORMAT!r}"
+            path, f"its format is {metadata.get('format')!r}, but this builder reads {FORMAT!r}"
         )
     sha256 = metadata.get("model_sha256", "")
     if not _SHA256.match(sha256):
-        raise _broken(path, "it does not say which model it is of")
+        raise _broken(path, "it does not contain the digest of its model")
     inputs = _numbered(path, "input", tensors)
     outputs = _numbered(path, "output", tensors)
     if len(inputs) + len(outputs) != len(tensors) or not outputs:
-        raise _broken(path, "its tensors are not input.0, ... and output.0, ...")
+        raise _broken(path, "its tensors do not have the names input.0, ... and output.0, ...")
     case = ReferenceCase(
         inputs=inputs,
         outputs=outputs,
@@ -91,17 +92,17 @@ def _to_case(
 
 
 def _numbered(path: Path, prefix: str, tensors: Mapping[str, Array]) -> tuple[Tensor, ...]:
-    found: list[Tensor] = []
-    while (name := f"{prefix}.{len(found)}") in tensors:
-        found.append(_to_tensor(path, name, tensors[name]))
-    return tuple(found)
+    numbered: list[Tensor] = []
+    while (name := f"{prefix}.{len(numbered)}") in tensors:
+        numbered.append(_to_tensor(path, name, tensors[name]))
+    return tuple(numbered)
 
 
 def _to_tensor(path: Path, name: str, array: Array) -> Tensor:
     try:
         dtype = DType(array.dtype.name)
     except ValueError:
-        raise _broken(path, f"{name} has dtype {array.dtype.name}") from None
+        raise _broken(path, f"{name} has the unknown dtype {array.dtype.name}") from None
     spec = TensorSpec(dtype, tuple(array.shape))
     data = array.astype(little_endian(dtype)).tobytes()
     assert len(data) == prod(spec.shape) * dtype.itemsize
@@ -110,6 +111,6 @@ def _to_tensor(path: Path, name: str, array: Array) -> Tensor:
 
 def _broken(path: Path, why: str) -> VerificationError:
     return VerificationError(
-        f"{path} is no reference case: {why}",
+        f"{path} is not a valid reference case: {why}",
         hint="export the model again: builder export SOURCE -o MODEL.ptl",
     )

@@ -1,12 +1,12 @@
-"""A boundary around this process: it can compute, read files and answer, and has no other effect.
+"""Confines this process: it can compute, read files and answer, but has no other effects.
 
-A seccomp filter (Linux 3.17 or newer, no privileges needed) lets only those system calls through
-that computing takes. What opens a file for writing, makes, renames or removes one, changes its
-mode, starts a process or a program, signals another process, or uses the network gets EPERM: in
-every thread, for ever, and for root too. It is a list of what is allowed, so what the kernel learns
-later is forbidden. Shared memory cannot be had, and a file that was opened for reading cannot be
-mapped for writing, so `mmap` changes no file. Files can be read; nothing can carry them away but
-the answer to the caller.
+A seccomp filter (Linux 3.17 or newer, without privileges) allows only the system calls that are
+needed for computing. EPERM is the result of every call that opens a file for writing, creates,
+renames or removes a file, changes its mode, starts a process or a program, sends a signal to
+another process, or uses the network. This holds for all threads, forever, and for root as well. The
+filter lists what is allowed, so system calls of future kernels are forbidden. There is no shared
+memory, and a file that was opened for reading cannot be mapped for writing, so `mmap` cannot change
+a file. Files can be read, but their contents can leave the process only in its answer.
 """
 
 from __future__ import annotations
@@ -29,19 +29,20 @@ from builder.errors import ToolchainError
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The kernel's numbers for one architecture; see sandbox.toml."""
+    """The numbers of the kernel for one architecture; see sandbox.toml."""
 
     audit: int
-    """AUDIT_ARCH_..., what a filter sees of the architecture of a call."""
+    """AUDIT_ARCH_..., the number by which a filter recognises the architecture of a call."""
     allowed: tuple[int, ...]
-    """System calls that are let through whatever their arguments are."""
+    """System calls that are allowed with all arguments."""
     checked: Mapping[str, int]
-    """System calls that are let through with some arguments only, by name."""
+    """Name of system calls that are allowed only with some arguments -> number."""
 
 
 _COLUMNS = {"x86_64": 0, "aarch64": 1}
-"""Architectures, and where their numbers stand in sandbox.toml."""
+"""Architecture -> column of its numbers in sandbox.toml."""
 
+# Constants of linux/prctl.h and linux/seccomp.h.
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_PDEATHSIG = 1
 _SIGKILL = 9
@@ -52,21 +53,21 @@ _ALL_THREADS = 1
 """SECCOMP_FILTER_FLAG_TSYNC."""
 _CLONE_THREAD = 0x10000
 _READING = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK
-"""Flags of open(2) that only read; O_TRUNC and O_CREAT change something without O_WRONLY."""
+"""Flags of open(2) that only read; O_TRUNC and O_CREAT change files even without O_WRONLY."""
 _HARMLESS_FCNTL = (0, 1, 2, 3, 1030)
 """F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC (linux/fcntl.h)."""
 
-# Classic BPF (linux/bpf_common.h) and what a filter returns (linux/seccomp.h).
+# Instructions of classic BPF (linux/bpf_common.h) and results of a filter (linux/seccomp.h).
 _LOAD, _EQUAL, _ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06
 _ALLOW, _FAIL, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 """Offsets in struct seccomp_data; arguments have 8 bytes, the lower half first."""
 Step = tuple[int, int, int, int]
-"""Code, jump if true, jump if false, operand."""
+"""An instruction: code, jump distance if true, jump distance if false, operand."""
 
 
 def find_obstacle() -> str:
-    """Returns why no boundary can be drawn on this machine; empty when one can."""
+    """Returns why processes cannot be confined on this machine; empty when they can."""
     if sys.platform != "linux":
         return f"{platform.system()} has no seccomp"
     if platform.machine() not in _COLUMNS or sys.byteorder != "little":
@@ -77,49 +78,50 @@ def find_obstacle() -> str:
 
 
 def check_boundary() -> None:
-    """Raises ToolchainError where no boundary can be drawn."""
+    """Raises ToolchainError when processes cannot be confined on this machine."""
     if obstacle := find_obstacle():
         raise _unavailable(obstacle)
 
 
 def confine() -> None:
-    """Draws the boundary around this process and all its threads; there is no way back.
+    """Confines this process and all its threads; this cannot be undone.
 
     Raises:
-        ToolchainError: the system has none, or it does not hold.
+        ToolchainError: the system does not support it, or the filter has no effect.
     """
     check_boundary()
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     machine = load_machine(platform.machine())
     _install(b"".join(map(_pack, make_filter(machine, os.getpid()))), machine)
+    # A test that the filter works: writing to /dev/null would do no harm.
     try:
         os.close(os.open(os.devnull, os.O_WRONLY))
     except PermissionError:
         return
-    raise _unavailable("a seccomp filter was installed, and has no effect")
+    raise _unavailable("a seccomp filter was installed, but has no effect")
 
 
 def end_with_parent() -> None:
-    """Asks the kernel to end this process when the one that started it is gone (prctl(2))."""
+    """Tells the kernel to end this process when its parent has ended (prctl(2))."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL)
 
 
 def limit(*, seconds: int, memory: int, for_ever: bool) -> None:
-    """Gives this process CPU time and memory on top of what it has used up to now.
+    """Limits the CPU time and memory of this process, in addition to what it has used so far.
 
-    Beyond the time the kernel ends it by SIGXCPU; beyond the memory allocations fail. Memory has a
-    limit under Linux only. A crash leaves no core file.
+    When the time is over, the kernel ends the process with SIGXCPU. When the memory is used up,
+    allocations fail; this limit exists only on Linux. A crash leaves no core file.
 
     Args:
-        seconds: of CPU time, all threads together.
+        seconds: seconds of CPU time, for all threads together.
         memory: bytes of address space.
-        for_ever: this process itself cannot raise them again.
+        for_ever: whether the process cannot raise the limits again.
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
     spent = int(used.ru_utime + used.ru_stime) + 1
     cpu = spent + seconds
-    # Not the same: at the hard limit of time the kernel sends SIGKILL, which tells nobody why.
+    # The hard limit is higher: the kernel sends SIGKILL there, which does not show the reason.
     _limit(resource.RLIMIT_CPU, cpu, hard=cpu + _GRACE if for_ever else None)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
@@ -128,7 +130,7 @@ def limit(*, seconds: int, memory: int, for_ever: bool) -> None:
 
 
 def load_machine(architecture: str) -> Machine:
-    """Returns the numbers of an architecture, named as `uname -m` does; KeyError for others."""
+    """Returns the numbers of an architecture (`uname -m`); KeyError for an unsupported one."""
     column = _COLUMNS[architecture]
     data = tomllib.loads(
         resources.files("builder.system").joinpath("sandbox.toml").read_text("utf-8")
@@ -145,11 +147,11 @@ def load_machine(architecture: str) -> Machine:
 
 
 def make_filter(machine: Machine, process: int) -> tuple[Step, ...]:
-    """Returns the filter for `machine` as BPF; `process` may send signals to itself only."""
+    """Returns the BPF filter for `machine`; `process` can send signals only to itself."""
     return (
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_EQUAL, 1, 0, machine.audit),
-        (_RETURN, 0, 0, _KILL),  # a 32-bit call has other numbers
+        (_RETURN, 0, 0, _KILL),  # a 32-bit program uses other numbers for system calls
         (_LOAD, 0, 0, _NUMBER),
         *(step for number in machine.allowed for step in _when(number, (_ALLOW_IT,))),
         *_check_arguments(machine, process),
@@ -165,11 +167,12 @@ def _check_arguments(machine: Machine, process: int) -> Iterator[Step]:
     yield from _when(number["openat"], (_argument(2), *opening))
     yield from _when(number["fcntl"], (_argument(1), *_one_of(_HARMLESS_FCNTL)))
     yield from _when(number["tgkill"], (_argument(0), *_one_of((process,))))
-    # Threads, no processes. clone3 hides its flags from filters: C libraries take clone instead.
+    # New threads are allowed, new processes are not. A filter cannot see the flags of clone3, so it
+    # fails with ENOSYS, and C libraries call clone instead.
     threads = ((_ANY_BIT, 0, 1, _CLONE_THREAD), _ALLOW_IT, _FAIL_IT)
     yield from _when(number["clone"], (_argument(0), *threads))
     yield from _when(number["clone3"], ((_RETURN, 0, 0, _FAIL | errno.ENOSYS),))
-    # Limits may be asked for and not changed: the pointer to new ones has to be null.
+    # Limits can be read but not changed: the pointer to new limits has to be null.
     low = ((_EQUAL, 1, 0, 0), _FAIL_IT)
     high = (_LOAD, 0, 0, _ARGUMENTS + 8 * 2 + 4)
     yield from _when(number["prlimit64"], (_argument(2), *low, high, *low, _ALLOW_IT))
@@ -180,7 +183,7 @@ _FAIL_IT: Step = (_RETURN, 0, 0, _FAIL | errno.EPERM)
 
 
 def _when(number: int, steps: Sequence[Step]) -> tuple[Step, ...]:
-    """Returns `steps`, which have to end in a return, behind a test of the call's number."""
+    """Returns `steps`, which must end with a return, after a test for a system call."""
     return ((_EQUAL, 0, len(steps), number), *steps)
 
 
@@ -211,7 +214,7 @@ def _install(steps: bytes, machine: Machine) -> None:
     program = _Program(len(steps) // 8, steps)
     if library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise _unavailable(f"PR_SET_NO_NEW_PRIVS: {os.strerror(ctypes.get_errno())}")
-    # By seccomp(2), as prctl(2) would leave the threads alone that importing torch has started.
+    # seccomp(2) confines all threads; prctl(2) would leave out those that torch has started.
     call = library.syscall
     call.restype = ctypes.c_long
     result = call(
@@ -220,8 +223,10 @@ def _install(steps: bytes, machine: Machine) -> None:
         ctypes.c_long(_ALL_THREADS),
         ctypes.byref(program),
     )
-    if result != 0:  # above 0: the thread that could not be confined
-        why = os.strerror(ctypes.get_errno()) if result < 0 else f"thread {result} is left out"
+    if result != 0:  # a positive result is the id of a thread that could not be confined
+        why = (
+            os.strerror(ctypes.get_errno()) if result < 0 else f"thread {result} cannot be confined"
+        )
         raise _unavailable(f"seccomp: {why}")
 
 
@@ -236,13 +241,13 @@ def _least(wanted: int, limit: int) -> int:
 
 
 def _address_space() -> int:
-    """Returns the bytes of address space that this process has."""
+    """Returns the bytes of address space that this process uses."""
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 def _unavailable(why: str) -> ToolchainError:
     return ToolchainError(
-        f"this machine cannot keep a model's code from having effects: {why}",
-        hint="export the model, which runs its code with all your rights, if you trust it: "
+        f"this machine cannot confine the code of a model: {why}",
+        hint="if you trust the model, export it, which runs its code with all your rights: "
         "builder export FILE -o model.ptl",
     )

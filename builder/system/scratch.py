@@ -1,7 +1,7 @@
-"""Temporary files and folders that the next run removes when this one was killed.
+"""Temporary files and folders, which the next run removes if this one was killed.
 
-Their names start with `PREFIX`, and whoever made one holds a lock on it (flock(2)), which the
-kernel releases with the process. So a name without a lock belongs to a run that is no more.
+Their names start with `PREFIX`, and the process that made one holds a lock on it (flock(2)). The
+kernel releases the lock when the process ends. So a name without a lock belongs to a dead process.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from pathlib import Path
 
 PREFIX = ".builder-tmp-"
 _RANDOM = re.compile(r"[a-z0-9_]{8}")
-"""What tempfile puts behind it."""
+"""The random end of a name from tempfile; other names are not touched."""
 
 
 @contextmanager
 def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
-    """Yields a new folder in `parent`, or where temporary files go; it is gone at the end."""
+    """Yields a new folder in `parent` or the temporary folder; removes it at the end."""
     where = parent or Path(tempfile.gettempdir())
     sweep(where)
     folder, lock = _make_owned(lambda: Path(tempfile.mkdtemp(prefix=PREFIX, dir=where)))
@@ -35,7 +35,7 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def scratch_file(parent: Path) -> Iterator[Path]:
-    """Yields a new empty file in `parent`; what has that name at the end is removed."""
+    """Yields a new empty file in `parent`; a file with that name is removed at the end."""
     file, lock = _make_owned(lambda: _make_file(parent))
     try:
         yield file
@@ -45,7 +45,7 @@ def scratch_file(parent: Path) -> Iterator[Path]:
 
 
 def sweep(parent: Path) -> int:
-    """Removes from `parent` what killed runs of this user have left; returns how many."""
+    """Removes leftovers of this user's killed runs from `parent`; returns their number."""
     removed = 0
     with suppress(OSError):
         for path in sorted(parent.glob(f"{PREFIX}*")):
@@ -61,15 +61,17 @@ def _make_file(parent: Path) -> Path:
 
 
 def _make_owned(make: Callable[[], Path]) -> tuple[Path, int]:
-    """Returns what `make` made and the descriptor of its lock.
+    """Returns the path that `make` created, and the descriptor of its lock.
 
-    Another run may sweep it away between the two, so it is made again until it is there.
+    Another run may remove the path before it is locked; in that case it is created again.
     """
     while True:
         path = make()
         with suppress(FileNotFoundError):
             lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            with suppress(OSError):  # without locks on this file system nothing is swept either
+            with suppress(
+                OSError
+            ):  # on a file system without locks, nothing is removed by other runs
                 fcntl.flock(lock, fcntl.LOCK_EX)
             if path.exists():
                 return path, lock
@@ -90,7 +92,7 @@ def _remove_orphan(path: Path) -> bool:
         else:
             path.unlink(missing_ok=True)
     except OSError:
-        return False  # its owner lives
+        return False  # the process that made it still runs
     finally:
         os.close(lock)
     return not path.exists()

@@ -1,13 +1,13 @@
-"""Holds a program and all that it starts: when builder is gone, or asks, nothing of it is left.
+"""Runs a program, and ends it with all its processes when builder ends or asks for it.
 
-`Runner` starts this file as a program of its own, between builder and the tool, because no process
-can do anything after it was killed with SIGKILL. The kernel closes builder's end of a pipe then,
-and this end notices. Locks that builder holds are held here too, so the next builder cannot begin
-before everything that the killed one started has ended.
+`Runner` starts this file as a separate program, between builder and the tool, because a process
+that was killed with SIGKILL cannot do anything any more. When builder is killed, the kernel closes
+its end of a pipe, and this process notices that. This process also holds the locks of builder, so
+another builder cannot start before everything that the killed one started has ended.
 
-It is started for every tool, so it imports what is quick to import. `Runner` makes it the
-subreaper of its descendants (prctl(2), PR_SET_CHILD_SUBREAPER) where the kernel is Linux's: what a
-tool leaves behind becomes a child of this process, even from another session.
+This file is started for every tool, so it imports only modules that load fast. On Linux, `Runner`
+makes it the subreaper of its descendants (prctl(2), PR_SET_CHILD_SUBREAPER): a process that a tool
+leaves behind becomes a child of this process, even if it has a session of its own.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ import sys
 import time
 
 GRACE = 1.0
-"""Seconds that a program has for cleaning up after SIGTERM."""
+"""Seconds that a program has to clean up after SIGTERM."""
 _PAUSE = 0.01
+"""Seconds between two looks at processes that are ending."""
 
 
 def main(arguments: list[str]) -> int:
     """Runs `LIFE REPORT HELD PROGRAM ARGUMENT...` and returns the exit code of the program.
 
-    LIFE is a descriptor that builder closes when everything is to end. REPORT takes the error
-    number when the program cannot be started. HELD are descriptors of locks, with commas.
+    LIFE is a file descriptor that builder closes to end everything. REPORT receives the error
+    number when the program cannot be started. HELD are file descriptors of locks, separated by
+    commas.
     """
     life, report = int(arguments[0]), int(arguments[1])
     for descriptor in (life, report, *map(int, filter(None, arguments[2].split(",")))):
@@ -40,7 +42,10 @@ def main(arguments: list[str]) -> int:
             arguments[3:],
             os.environ,
             setpgroup=0,
-            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores them
+            setsigdef=(
+                signal.SIGPIPE,
+                signal.SIGXFSZ,
+            ),  # Python ignores these two, but the program must not
         )
     except OSError as error:
         os.write(report, str(error.errno).encode())
@@ -56,7 +61,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _wake_on_signals() -> int:
-    """Returns a descriptor that can be read when a child ended or this process is to end."""
+    """Returns a descriptor that becomes readable when a child ends or a signal asks to stop."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     os.set_blocking(writing, False)
@@ -67,7 +72,7 @@ def _wake_on_signals() -> int:
 
 
 def _wait(program: int, life: int, woken: int) -> int | None:
-    """Returns the status of the program; None when everything is to end before that."""
+    """Returns the status of the program; None when everything has to end before the program."""
     poller = select.poll()
     poller.register(life)
     poller.register(woken, select.POLLIN)
@@ -82,27 +87,27 @@ def _wait(program: int, life: int, woken: int) -> int | None:
 
 
 def _reap(program: int) -> int | None:
-    """Collects all children that have ended; returns the status of the program if it is one."""
-    found = None
+    """Collects all children that have ended; returns the status of the program if it ended."""
+    program_status = None
     try:
         while True:
             process, status = os.waitpid(-1, os.WNOHANG)
             if process == 0:
-                return found
+                return program_status
             if process == program:
-                found = status
+                program_status = status
     except ChildProcessError:
-        return found
+        return program_status
 
 
 def _end_everything(program: int) -> None:
-    """Asks the program's group to end, then kills every descendant until there is none."""
+    """Asks the process group of the program to end, then kills all descendants."""
     _signal(-program, signal.SIGTERM)
     end = time.monotonic() + GRACE
     while _reap(program) is None and time.monotonic() < end:
         time.sleep(_PAUSE)
     _signal(-program, signal.SIGKILL)
-    while _has_children():
+    while _has_children():  # again and again: a descendant can start another one meanwhile
         for process in _list_descendants():
             _signal(process, signal.SIGKILL)
         time.sleep(_PAUSE)
@@ -118,22 +123,23 @@ def _has_children() -> bool:
 
 
 def _list_descendants() -> list[int]:
-    """Returns the descendants of this process, from /proc; nothing where there is none."""
-    from pathlib import Path  # takes a third of the start, and is seldom needed
+    """Returns the descendants of this process from /proc; nothing on systems without /proc."""
+    from pathlib import Path  # slow to import, and seldom needed
 
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
         except OSError:
-            continue  # it has ended
+            continue  # the process has ended
         children.setdefault(int(fields[1]), []).append(int(folder.name))
-    found: list[int] = []
+    descendants: list[int] = []
     waiting = [os.getpid()]
     while waiting:
-        waiting += (own := children.get(waiting.pop(), []))
-        found += own
-    return found
+        started = children.get(waiting.pop(), [])
+        waiting += started
+        descendants += started
+    return descendants
 
 
 def _signal(process: int, number: signal.Signals) -> None:
@@ -144,7 +150,7 @@ def _signal(process: int, number: signal.Signals) -> None:
 
 
 def _die_of(number: int) -> None:
-    """Ends this process by the signal that ended the program, so that builder sees the same."""
+    """Ends this process with the signal that ended the program, so that builder sees it too."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if number != signal.SIGKILL:
         signal.signal(number, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""Zip archives that others made: read entry by entry and within limits."""
+"""Reads foreign zip archives, entry by entry and within limits."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from typing import BinaryIO
 from builder.errors import BuilderError, ConfigurationError
 
 MAX_MEMBERS = 50_000
-"""Of an archive; the largest published AAR has 8,000."""
+"""Largest number of entries in an archive; the largest published AAR has 8,000."""
 MAX_ENTRY = 1 << 29
-"""Bytes of one entry that is read whole; the largest published library has 54 million."""
+"""Largest entry in bytes; the largest published library has 54 million bytes."""
 _UNPACKED_FREE, _UNPACKED_RATIO = 8 << 20, 10
-"""An entry may unpack to so many bytes, and so many for each of the archive; all that is read of
-it may have twice as many. Libraries compress to a third or fourth."""
+"""An entry may unpack to 8 MiB, and to 10 more bytes for each byte of the archive. All entries
+together may have twice as many. Libraries compress to a third or a fourth of their size."""
 _MAX_DIRECTORY = 64 << 20
+"""Largest list of entries in bytes."""
 _MAX_EXTRA = 4096
-"""Bytes of the extra fields of one entry, which zipfile reads in quadratic time."""
+"""Largest extra fields of one entry in bytes; zipfile needs quadratic time for them."""
 _SMALL_READ = 1 << 17
-"""The end of the archive and its comment fit in; a list of entries so short needs no look."""
+"""A read of at most so many bytes is harmless; the end of the archive and its comment fit in."""
 _CENTRAL, _SIGNATURE = struct.Struct("<4s24xHHH12x"), b"PK\x01\x02"
+"""Header of an entry in the central directory (APPNOTE.TXT of PKWARE, section 4.3.12)."""
 COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-"""What is read; those of bzip2 and LZMA take the memory that the archive asks for."""
+"""Compressions that are read; bzip2 and LZMA need as much memory as the archive asks for."""
 DAMAGE = (
     AttributeError,
     EOFError,
@@ -41,12 +43,13 @@ DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What zipfile is known to raise for damaged files."""
+"""Exceptions that zipfile raises for damaged files."""
 _ENCRYPTED = 0x1
+"""Bit of the flags of an entry."""
 
 
 class Zip:
-    """An open archive."""
+    """An open zip archive."""
 
     def __init__(self, file: zipfile.ZipFile, size: int) -> None:
         self._file = file
@@ -55,24 +58,24 @@ class Zip:
         self._left = 2 * self._largest
         members = file.infolist()
         if len(file.NameToInfo) != len(members):
-            raise self._refuse("holds several entries of one name")
+            raise self._refuse("has several entries with the same name")
         self.names = tuple(sorted(name for name in file.NameToInfo if not name.endswith("/")))
-        """Its files, sorted; as they are written there, so no paths to write to."""
+        """Sorted names of its files; they are not checked, so never use them as output paths."""
 
     def read(self, name: str, *, limit: int = MAX_ENTRY) -> bytes:
-        """Returns the content of an entry, its checksum verified.
+        """Returns the contents of an entry, after its checksum was verified.
 
         Raises:
-            ConfigurationError: it is missing, damaged, encrypted, or has more bytes than `limit`
-                or than the size of the archive allows.
+            ConfigurationError: the entry is missing, damaged or encrypted, or has more bytes than
+                `limit` or than the size of the archive allows.
         """
         member = self._file.NameToInfo.get(name)
         if member is None:
             raise self._refuse(f"has no {name}")
         if member.flag_bits & _ENCRYPTED:
-            raise self._refuse(f"has {name!r:.120} encrypted")
+            raise self._refuse(f"has {name!r:.120}, which is encrypted")
         if member.compress_type not in COMPRESSIONS:
-            raise self._refuse(f"has {name!r:.120} compressed in a way that is not read")
+            raise self._refuse(f"has {name!r:.120} with a compression that builder does not read")
         limit = min(limit, self._largest, self._left)
         if member.file_size > limit:
             size = f"{member.file_size:,} bytes, more than {limit:,}"
@@ -82,7 +85,7 @@ class Zip:
             data = stream.read(limit + 1)
         self._left -= len(data)
         if len(data) != member.file_size:
-            raise self._refuse(f"has {name!r:.120} truncated")
+            raise self._refuse(f"has {name!r:.120}, which is truncated")
         return data
 
     def _refuse(self, why: str) -> ConfigurationError:
@@ -94,7 +97,7 @@ def open_zip(path: Path) -> Iterator[Zip]:
     """Yields the archive at `path`.
 
     Raises:
-        ConfigurationError: it is none, damaged, or has more entries than any such file needs.
+        ConfigurationError: the file is not a zip archive, is damaged, or has too many entries.
     """
     what = f"the end of {path.name}, which lists its entries,"
     with (
@@ -109,13 +112,13 @@ def open_zip(path: Path) -> Iterator[Zip]:
 def open_zip_file(
     stream: BinaryIO, what: str, kind: type[BuilderError], *, most: int
 ) -> Iterator[zipfile.ZipFile]:
-    """Yields the archive in `stream`, whose list of entries was looked at before it is taken apart.
+    """Yields the archive in `stream`; its list of entries is checked before zipfile parses it.
 
     Args:
-        stream: stays open.
-        what: the list of entries, for messages.
-        kind: what is raised where the list is damaged or has more than `most` entries.
-        most: entries.
+        stream: the archive; it stays open.
+        what: text for the list of entries in messages.
+        kind: type of the error for a damaged list or one with more than `most` entries.
+        most: largest number of entries.
     """
     guarded = _Guarded(stream, most, lambda why: kind(f"{what} {why}"))
     with damage_of(what, kind):
@@ -123,36 +126,36 @@ def open_zip_file(
     guarded.is_open = True
     with file:
         if len(file.filelist) > most:
-            raise kind(f"{what} has {len(file.filelist):,} entries; {most:,} is a lot")
+            raise kind(f"{what} has {len(file.filelist):,} entries, more than {most:,}")
         yield file
 
 
 class _Guarded:
-    """A stream for zipfile, which reads the whole list of entries at once and trusts it."""
+    """A stream that protects zipfile, which reads the whole list of entries and trusts it."""
 
     def __init__(self, stream: BinaryIO, most: int, refuse: Callable[[str], BuilderError]) -> None:
         self._stream, self._most, self._refuse = stream, most, refuse
         self.is_open = False
-        """True once the list of entries was read: what is read then are entries."""
+        """Whether the list of entries was read; later reads are for entries."""
         self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
 
     def read(self, size: int = -1, /) -> bytes:
-        """Returns bytes; refuses a list of entries that is too long, or made to be slow."""
+        """Returns bytes; refuses a list of entries that is too long or would be slow to parse."""
         if self.is_open or size <= _SMALL_READ:
             return self._stream.read(size if size >= 0 else _SMALL_READ)
         if size > _MAX_DIRECTORY:
-            raise self._refuse(f"has {size:,} bytes; {_MAX_DIRECTORY:,} is a lot")
+            raise self._refuse(f"has {size:,} bytes, more than {_MAX_DIRECTORY:,}")
         data = self._stream.read(size)
         count = data.count(_SIGNATURE)
         if count > self._most:
-            raise self._refuse(f"has {count:,} entries; {self._most:,} is a lot")
+            raise self._refuse(f"has {count:,} entries, more than {self._most:,}")
         if any(extra > _MAX_EXTRA for extra in _list_extras(data)):
             raise self._refuse(f"has more than {_MAX_EXTRA:,} bytes of extra fields for an entry")
         return data
 
 
 def _list_extras(data: bytes) -> Iterator[int]:
-    """Yields the lengths of the extra fields of entries, as far as the list is one."""
+    """Yields the lengths of the extra fields of entries, up to the end or to damaged data."""
     at = 0
     while at + _CENTRAL.size <= len(data):
         signature, name, extra, comment = _CENTRAL.unpack_from(data, at)
@@ -164,8 +167,8 @@ def _list_extras(data: bytes) -> Iterator[int]:
 
 @contextmanager
 def damage_of(what: str, kind: type[BuilderError]) -> Iterator[None]:
-    """Turns what zipfile raises for a damaged file into an error that names `what`."""
-    hint = "copy or make the file again; `unzip -t FILE` shows what is wrong with it"
+    """Turns the exceptions of zipfile for a damaged file into an error that names `what`."""
+    hint = "copy or create the file again; `unzip -t FILE` shows what is wrong with it"
     try:
         yield
     except DAMAGE as error:
@@ -175,4 +178,4 @@ def damage_of(what: str, kind: type[BuilderError]) -> Iterator[None]:
     except OSError as error:
         if error.errno not in {None, errno.EINVAL}:
             raise
-        raise kind(f"{what} points outside of the file", hint=hint) from error
+        raise kind(f"{what} points outside of the archive", hint=hint) from error

@@ -1,1 +1,1 @@
-"""Finds and describes compilers and their tools."""
+"""Finds compilers and their tools, and describes them."""

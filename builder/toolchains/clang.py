@@ -1,4 +1,4 @@
-"""Clang, and the linker and the strip that go with it."""
+"""Finds clang, and a linker and a strip program of the same release."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from builder.system.scratch import scratch_folder
 from builder.toolchains.tools import find_major, find_tool, parse_version
 
 CLANG_MAJORS = range(21, 13, -1)
-"""Suffixes that distributions give to clang; 14 is the oldest that has been tried."""
+"""Suffixes of clang in distributions, newest first; 14 is the oldest release that was tested."""
 _LTO_TRIED_SINCE = 14
+"""The oldest release whose link-time optimisation was tested."""
 _FAT_OBJECTS_SINCE = 17
 """https://releases.llvm.org/17.0.1/tools/clang/docs/ReleaseNotes.html."""
 _ELF = b"\x7fELF"
 INSTALL_COMPILERS = "apt install clang lld g++"
-"""g++ brings the C++ library that clang uses on Linux."""
+"""The package g++ contains the C++ library that clang uses on Linux."""
 
 
 def locate_clang(runner: Runner, cc: str | None) -> Tool:
     """Returns the C compiler: `cc`, or the newest clang on PATH.
 
     Raises:
-        ToolchainError: there is none, or `cc` is not clang.
+        ToolchainError: there is no clang, or `cc` is not clang.
     """
     if cc:
         tool = find_tool(runner, cc)
@@ -34,20 +35,23 @@ def locate_clang(runner: Runner, cc: str | None) -> Tool:
             )
         if "clang version" not in tool.version:
             raise ToolchainError(
-                f"CC={cc} is {tool.version!r}; only clang is supported",
+                f"CC={cc} is {tool.version!r}, but only clang is supported",
                 hint=f"unset CC CXX; {INSTALL_COMPILERS}",
             )
         return tool
     names = ("clang", *(f"clang-{major}" for major in CLANG_MAJORS))
-    found = [tool for name in names if (tool := find_tool(runner, name)) is not None]
-    if not found:
+    compilers = [tool for name in names if (tool := find_tool(runner, name)) is not None]
+    if not compilers:
         raise ToolchainError("there is no clang on PATH", hint=INSTALL_COMPILERS)
+    # A compiler with a linker of its own release is preferred to a newer one without.
     matched = {major for major in CLANG_MAJORS if _find_linkers(runner, major)}
-    return max(found, key=lambda t: (find_major(t.version) in matched, parse_version(t.version)))
+    return max(
+        compilers, key=lambda t: (find_major(t.version) in matched, parse_version(t.version))
+    )
 
 
 def locate_clang_plus(runner: Runner, compiler: Tool, cxx: str | None) -> Tool:
-    """Returns `cxx`, or the C++ twin of `compiler`; both must be of one release."""
+    """Returns `cxx`, or the C++ compiler next to `compiler`; its version must be the same."""
     name = cxx or str(compiler.path.with_name(compiler.path.name.replace("clang", "clang++", 1)))
     tool = find_tool(runner, name)
     if tool is None:
@@ -55,30 +59,30 @@ def locate_clang_plus(runner: Runner, compiler: Tool, cxx: str | None) -> Tool:
     if tool.version != compiler.version:
         raise ToolchainError(
             f"{tool.path} is {tool.version!r}, but {compiler.path} is {compiler.version!r}",
-            hint="let CC and CXX name the same release of clang, or unset both",
+            hint="set CC and CXX to the same release of clang, or unset both",
         )
     return tool
 
 
 def locate_linker(runner: Runner, major: int) -> Tool:
-    """Returns lld, of release `major` if there is one, otherwise the newest.
+    """Returns lld of release `major`, or the newest lld when that release is missing.
 
     Raises:
         ToolchainError: there is no lld.
     """
-    found = _find_linkers(runner, major) or [
+    linkers = _find_linkers(runner, major) or [
         tool for other in (0, *CLANG_MAJORS) for tool in _find_linkers(runner, other, exact=False)
     ]
-    if not found:
+    if not linkers:
         raise ToolchainError("there is no lld on PATH", hint="apt install lld")
-    return max(found, key=lambda tool: parse_version(tool.version))
+    return max(linkers, key=lambda tool: parse_version(tool.version))
 
 
 def locate_strip(runner: Runner, major: int) -> Tool:
-    """Returns llvm-strip of release `major`, otherwise GNU strip.
+    """Returns llvm-strip of release `major`, or GNU strip when that is missing.
 
     Raises:
-        ToolchainError: there is neither.
+        ToolchainError: there is neither of them.
     """
     for name in (f"llvm-strip-{major}", "llvm-strip", "strip"):
         tool = find_tool(runner, name)
@@ -90,16 +94,17 @@ def locate_strip(runner: Runner, major: int) -> Tool:
 def find_bitcode(
     runner: Runner, compiler: Tool, linker: Tool, *, flags: Sequence[str] = ()
 ) -> Bitcode:
-    """Says how objects can come by bitcode for link-time optimisation.
+    """Returns where bitcode for link-time optimisation can be stored with these tools.
 
-    Whether objects can hold it is tried, as a release does not tell: NDK r26's clang calls itself
-    17, and is of a time before release 17 was finished. Older ones read the option for GCC's sake.
+    Whether an object can contain bitcode is tested by a compilation, because the release number
+    does not tell it: clang in NDK r26 reports release 17, but was made before release 17 was
+    finished. Older releases accept the option without effect, for compatibility with GCC.
 
     Args:
-        runner: runs both.
-        compiler: for C.
+        runner: runs the tools.
+        compiler: the C compiler.
         linker: lld.
-        flags: what the compiler needs for the target.
+        flags: flags that the compiler needs for the target.
     """
     major = find_major(compiler.version)
     if major < _LTO_TRIED_SINCE:

@@ -1,4 +1,4 @@
-"""What `builder doctor` says about the machine and its Python packages."""
+"""Findings of `builder doctor` about the machine and its Python packages."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from builder.system.machine import (
 
 _GIB = 1 << 30
 _WANTED_DISK = 3 * _GIB
-"""Sources, their archives and one build."""
+"""Space for the sources, their archives and one build."""
 _WANTED_MEMORY = 2 * _GIB
 _OLDEST_PYTHON = (3, 11)
 _APT = "apt install python3-torch python3-torchvision"
 _INSTALL_TORCH = f"{_APT}, or pip install 'torchlite-builder[export]'"
 _REPLACE_TORCH = f"{_APT}, or pip install torch==2.6.0 torchvision==0.21.0"
 _XNNPACK_OPERATOR = b"prepacked::conv2d_clamp_prepack"
+"""A name that only a torch with XNNPACK contains."""
 
 
 def inspect_machine(cache: Path) -> tuple[Finding, ...]:
-    """Returns findings on Python, processors, memory and the space of `cache`."""
+    """Returns findings about Python, CPUs, memory, and free space for `cache`."""
     free, memory = free_bytes(cache), memory_bytes()
     current = sys.version_info >= _OLDEST_PYTHON
     return (
@@ -54,7 +55,7 @@ def inspect_machine(cache: Path) -> tuple[Finding, ...]:
 
 
 def inspect_torch() -> tuple[Finding, ...]:
-    """Returns findings on torch and torchvision; neither is imported."""
+    """Returns findings about torch and torchvision, which are not imported."""
     torch, vision = find_package("torch"), find_package("torchvision")
     return (_describe_torch(torch), _describe_vision(vision))
 
@@ -72,7 +73,7 @@ def _describe_torch(torch: InstalledPackage | None) -> Finding:
     return Finding(
         subject="torch",
         ok=False,
-        detail=f"{torch.version}, has no XNNPACK: can export with --no-optimize only",
+        detail=f"{torch.version}, has no XNNPACK: it can export only with --no-optimize",
         remedy=_REPLACE_TORCH,
     )
 

@@ -1,4 +1,4 @@
-"""The Java development kit: compiles our Java classes, and brings `jni.h` for this machine."""
+"""Finds the Java development kit, which compiles the Java classes and contains `jni.h`."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from builder.system.process import Runner
 from builder.toolchains.tools import parse_version
 
 OLDEST = 11
-"""The first that compiles for Java 8 by `--release` and still has years of support ahead."""
+"""The oldest major version that builder supports; it can compile for Java 8 with `--release`."""
 INSTALL_JDK = "apt install default-jdk-headless"
 
 
 def locate_jdk(runner: Runner) -> Jdk:
-    """Returns the kit that JAVA_HOME names, else the one whose `javac` is on the PATH.
+    """Returns the kit in JAVA_HOME, or else the kit whose `javac` is on PATH.
 
     Raises:
-        ToolchainError: there is none, it has no `jni.h`, or it is too old.
+        ToolchainError: there is no kit, it has no `jni.h`, or it is too old.
     """
     home = _find_home(runner)
     if home is None:
         raise ToolchainError(
-            "no Java development kit: JAVA_HOME is not set and no javac is on the PATH",
+            "there is no Java development kit: JAVA_HOME is not set, and javac is not on PATH",
             hint=INSTALL_JDK,
         )
     javac = home / "bin/javac"
     if not javac.is_file():
-        raise ToolchainError(f"no Java development kit in {home}", hint=INSTALL_JDK)
-    said = runner.check((str(javac), "-version"), step="asking javac", error=ToolchainError)
-    jdk = Jdk(home=home, version=said.strip())
+        raise ToolchainError(f"there is no Java development kit in {home}", hint=INSTALL_JDK)
+    output = runner.check((str(javac), "-version"), step="javac -version", error=ToolchainError)
+    jdk = Jdk(home=home, version=output.strip())
     if (parse_version(jdk.version) or (0,))[0] < OLDEST:
         raise ToolchainError(
-            f"{jdk.version} in {home} is too old, {OLDEST} is needed", hint=INSTALL_JDK
+            f"{jdk.version} in {home} is too old; version {OLDEST} or newer is needed",
+            hint=INSTALL_JDK,
         )
     if not (home / "include/jni.h").is_file():
         raise ToolchainError(f"{home} has no include/jni.h", hint=INSTALL_JDK)

@@ -1,4 +1,4 @@
-"""Programs that compilations are handed to: compiler caches, and those that use other machines."""
+"""Finds launchers: compiler caches, and programs that compile on other machines."""
 
 from __future__ import annotations
 
@@ -16,22 +16,25 @@ AUTO, NONE = "auto", "none"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """One program that can stand in front of a compiler."""
+    """One program that can run in front of a compiler."""
 
     name: str
-    """Also that of its package in Debian and Ubuntu."""
+    """Name of the program, and of its package in Debian and Ubuntu."""
     caches: bool = False
-    """Taken without being asked for, the first one that is there."""
+    """Whether it is a compiler cache; `auto` chooses the first one that is installed."""
     prefix_variable: str = ""
-    """Variable that names the program it hands its misses to; found on PATH, no blanks."""
+    """Environment variable with the program that compiles what is not in the cache.
+
+    The program must be on PATH, and the value must not have blanks.
+    """
     jobs_option: str = ""
-    """Makes it print for how many compilations at once there is room on all its machines."""
+    """Option that prints how many compilations its machines can run in parallel."""
     no_room: str = ""
-    """What to type when it prints none."""
+    """Command to type when that option prints no number."""
     hosts_option: str = ""
-    """Makes it print its helpers; only where it does not send the compiler along."""
+    """Option that prints its helpers; empty for a program that sends the compiler to them."""
     fallback: str = ""
-    """Regular expression for its line about a unit that no helper has compiled."""
+    """Regular expression for its message that a unit was compiled on this machine instead."""
 
 
 CCACHE = Program(name="ccache", caches=True, prefix_variable="CCACHE_PREFIX")
@@ -49,20 +52,20 @@ LAUNCHERS = {
     "+".join(program.name for program in programs): programs
     for programs in (*((p,) for p in PROGRAMS), (CCACHE, DISTCC), (CCACHE, ICECC))
 }
-"""What `--launcher` takes. sccache has helpers of its own and hands nothing on."""
+"""Values of `--launcher`. sccache is not combined: it has helpers of its own."""
 
 
 def locate_launcher(runner: Runner, choice: str, compiler: Tool) -> Launcher | None:
     """Returns the launcher named `choice`, or None for `none`.
 
     Args:
-        runner: its PATH is searched, its environment tells distcc which helpers there are.
-        choice: one of LAUNCHERS, `none`, or `auto` for the first compiler cache there is, if any.
+        runner: its PATH is searched, and its environment has the helpers of distcc.
+        choice: one of LAUNCHERS, `none`, or `auto` for the first compiler cache, if there is one.
         compiler: clang of this machine; helpers must have the same release.
 
     Raises:
-        ConfigurationError: no launcher is called `choice`.
-        ToolchainError: one of its programs is not installed, or has no helpers, or other compilers.
+        ConfigurationError: `choice` is not the name of a launcher.
+        ToolchainError: a program is not installed, has no helpers, or they have other compilers.
     """
     if choice == NONE:
         return None
@@ -78,7 +81,7 @@ def locate_launcher(runner: Runner, choice: str, compiler: Tool) -> Launcher | N
 
 
 def refuse_unknown(choice: str) -> None:
-    """Raises ConfigurationError when no launcher is called `choice`."""
+    """Raises ConfigurationError when `choice` is not the name of a launcher."""
     if choice not in {AUTO, NONE, *LAUNCHERS}:
         raise ConfigurationError(
             f"unknown launcher {choice!r}",
@@ -87,7 +90,7 @@ def refuse_unknown(choice: str) -> None:
 
 
 def find_launchers(runner: Runner) -> tuple[Tool, ...]:
-    """Returns those of the known programs that are installed."""
+    """Returns the known programs that are installed."""
     return tuple(tool for p in PROGRAMS if (tool := find_tool(runner, p.name)) is not None)
 
 
@@ -107,7 +110,7 @@ def _locate(runner: Runner, program: Program) -> Tool:
     if tool is None:
         raise ToolchainError(
             f"there is no {program.name} on PATH",
-            hint=f"apt install {program.name}; or compile without it: --launcher {NONE}",
+            hint=f"apt install {program.name}; or build without it: --launcher {NONE}",
         )
     return tool
 
@@ -115,20 +118,20 @@ def _locate(runner: Runner, program: Program) -> Tool:
 def _ask_jobs(runner: Runner, program: Program) -> int | None:
     if not program.jobs_option:
         return None
-    said = runner.run((program.name, program.jobs_option)).output
-    jobs = re.search(r"^\d+$", said, re.MULTILINE)
+    output = runner.run((program.name, program.jobs_option)).output
+    jobs = re.search(r"^\d+$", output, re.MULTILINE)
     if jobs is None:
         raise ToolchainError(
-            f"{program.name} knows no helpers: {said.strip()}", hint=program.no_room
+            f"{program.name} has no helpers: {output.strip()}", hint=program.no_room
         )
     return int(jobs[0])
 
 
 def _refuse_other_compilers(runner: Runner, program: Program, compiler: Tool) -> None:
-    """Has every helper compile a line, and reads from the object which compiler it was.
+    """Lets every helper compile one line, and reads the version of its compiler from the object.
 
-    clang writes its version into `.comment`. A helper that does not answer is no reason to stop:
-    others, or this machine, do its work.
+    clang writes its version into the section `.comment`. A helper that does not answer is not an
+    error: other helpers or this machine do its work.
     """
     hosts = runner.run((program.name, program.hosts_option)).output.split()
     with scratch_folder() as name:

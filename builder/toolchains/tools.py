@@ -1,4 +1,4 @@
-"""Programs, known by the version that they print."""
+"""Finds programs, and the versions that they print."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from builder.system.process import Runner
 
 
 def find_tool(runner: Runner, name: str) -> Tool | None:
-    """Returns the program with the line of its `--version` that has the version.
+    """Returns the program with the line of `--version` that contains its version.
 
-    None when it is not there or cannot run.
+    None when the program does not exist or cannot run.
     """
     path = runner.find_program(name)
     if path is None:
@@ -31,23 +31,23 @@ def find_tool(runner: Runner, name: str) -> Tool | None:
 
 
 def parse_version(text: str) -> tuple[int, ...]:
-    """Returns the first dotted number in `text`, empty when there is none."""
-    found = re.search(r"\d+(?:\.\d+)+", text)
-    return tuple(int(part) for part in found[0].split(".")) if found else ()
+    """Returns the first dotted number in `text`; empty when there is none."""
+    match = re.search(r"\d+(?:\.\d+)+", text)
+    return tuple(int(part) for part in match[0].split(".")) if match else ()
 
 
 def find_major(text: str) -> int:
-    """Returns the major version in `text`, 0 when there is none."""
+    """Returns the major version in `text`; 0 when there is none."""
     return (*parse_version(text), 0)[0]
 
 
 def locate_packaged_tool(runner: Runner, name: str, attribute: str) -> Tool:
-    """Returns a tool from the Python package of its name, else from PATH.
+    """Returns a tool from the Python package with the same name, or else from PATH.
 
     Args:
-        runner: its PATH is searched when there is no such package.
-        name: of the package and of the program.
-        attribute: of the package, with the folder of its programs.
+        runner: its PATH is searched when the package is not installed.
+        name: name of the package and of the program.
+        attribute: attribute of the package that contains the folder of its programs.
     """
     candidates = [name]
     try:

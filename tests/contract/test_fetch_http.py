@@ -152,7 +152,7 @@ def test_nobody_answering_names_the_url(tmp_path):
     class Nowhere:
         url = "http://127.0.0.1:9/debian"
 
-    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9/debian/pool.*connection refused"):
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9/debian/pool.*connection was refused"):
         mirror(Nowhere, tmp_path).deliver(make_pin(b"x"), lambda _: None)
 
 

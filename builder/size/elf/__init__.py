@@ -1,1 +1,1 @@
-"""Who refers to what in ELF libraries, from their relocations and the linker's map."""
+"""Finds the references in ELF libraries, from their relocations and the map of the linker."""

@@ -1,4 +1,4 @@
-"""Reads a library for prices that was linked with `--emit-relocs`."""
+"""Reads an ELF library that was linked with `--emit-relocs`, for the prices of operators."""
 
 from __future__ import annotations
 
@@ -32,26 +32,29 @@ from builder.size.spans import Area, Spans, cut_spans
 _IMPORT = 24 + 2 + 1 + 16 + 8 + 24
 """Bytes of an imported symbol: dynamic symbol, version, end of name, PLT, GOT, relocation."""
 _DYNAMIC_RELOCATION = 24
+"""Bytes of an Elf64_Rela entry."""
 _LIST_OF_OPERATORS = "torchlite::selected_operators"
 _TABLES = (".eh_frame", ".eh_frame_hdr", ".got", ".got.plt", ".plt", ".interp")
-"""Sections made of entries that belong to what they describe."""
+"""Sections whose entries are counted for the functions and data that they describe."""
 _ENTRIES = frozenset({".init", ".fini", ".fini_array"})
+"""Sections that the loader calls."""
 _BY_UNIT = frozenset({".init_array", ".gcc_except_table"})
-"""Initialisers, and exception tables of functions that were folded into equal ones: no unwinding
-entry leads there any more."""
+"""Sections whose contents belong to a unit when nothing refers to them: initialisers, and exception
+tables of functions that were merged with equal ones, so no unwinding entry refers to them."""
 _GLOBAL, _SPECIAL_SECTIONS = 1, 0xFF00
+"""STB_GLOBAL; SHN_LORESERVE, from which on section numbers have special meanings."""
 
 
 def read_elf(
     library: Path, map_file: Path, objects: Path, *, units_map: Path | None = None
 ) -> Linked | None:
-    """Returns what refers to what in a library; None when it carries no relocations to read.
+    """Returns the contents and references of a library; None when it has no relocations.
 
     Args:
-        library: unstripped, linked with `--emit-relocs`, for x86-64 or AArch64.
-        map_file: lld's map of that link.
-        objects: folder that object paths in the map are relative to.
-        units_map: see `LinkResult`.
+        library: unstripped library for x86-64 or AArch64, linked with `--emit-relocs`.
+        map_file: map of that link from lld.
+        objects: folder of the objects in the map.
+        units_map: see `LinkResult.units_map`.
     """
     elf = Elf(library.read_bytes())
     if not any(section.name == ".rela.text" for section in elf.sections):
@@ -119,7 +122,7 @@ def _holds_symbols(section: Section) -> bool:
 def _find_pieces(
     spans: Spans, pieces: Sequence[InputSection]
 ) -> Iterator[tuple[int, InputSection]]:
-    """Yields the spans that the linker made of an input section, and which."""
+    """Yields each span that comes from an input section, with that section."""
     addresses = [piece.address for piece in pieces]
     for span, (start, size) in enumerate(zip(spans.starts, spans.sizes, strict=True)):
         place = bisect_right(addresses, start) - 1
@@ -162,20 +165,20 @@ def _bind(
 def _find_definitions(
     elf: Elf, spans: Spans, units: Mapping[str, str]
 ) -> dict[str, tuple[int, ...]]:
-    """Returns unit -> spans of the symbols that its object alone defines; by owner in the map."""
+    """Returns unit -> spans of symbols that only its object defines; `units` is by owner."""
     placed = {s.name: s.address for s in elf.symbols if 0 < s.section < _SPECIAL_SECTIONS}
-    found: defaultdict[str, list[int]] = defaultdict(list)
+    definitions: defaultdict[str, list[int]] = defaultdict(list)
     for owner, unit in units.items():
         if Path(owner).is_file():
             for symbol in Elf(Path(owner).read_bytes()).symbols:
                 if symbol.binding == _GLOBAL and 0 < symbol.section < _SPECIAL_SECTIONS:
                     span = spans.find(placed.get(symbol.name, 0))
-                    found[unit] += [] if span is None else [span]
-    return {unit: tuple(sorted(set(those))) for unit, those in found.items()}
+                    definitions[unit] += [] if span is None else [span]
+    return {unit: tuple(sorted(set(numbers))) for unit, numbers in definitions.items()}
 
 
 def _find_starts(elf: Elf, spans: Spans) -> Iterator[int]:
-    """Yields the spans where the loader and the runtime's users come in."""
+    """Yields the spans of the entry points, which the loader or users of the runtime call."""
     addresses = [s.address for s in elf.exported if 0 < s.section < _SPECIAL_SECTIONS]
     addresses += [s.address for s in elf.sections if s.name in _ENTRIES]
     for address in addresses:

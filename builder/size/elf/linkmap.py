@@ -1,4 +1,4 @@
-"""Reads lld's link map: which input section of which object became how many bytes."""
+"""Reads the link map of lld, which has the size and the object of each input section."""
 
 from __future__ import annotations
 
@@ -13,30 +13,32 @@ _INPUT = re.compile(
     r"(?P<owner>\S.*):\((?P<name>[^()]*)\)$"
 )
 _SYMBOL_COLUMN = 65
+"""Column in which the names of symbols start."""
 _NO_BYTES = (".bss", ".tbss")
+"""Sections without bytes in the file."""
 _OPTIMISED = ".lto.o"
-"""End of the owner's name when a library was optimised as a whole."""
+"""End of the name of an owner that link-time optimisation made."""
 _COPY = re.compile(r"(\.(\d+|cold|llvm|part))+$")
-"""What the optimiser appends to the names of copies and parts."""
+"""Endings that the optimiser appends to the names of copies and parts of functions."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputSection:
-    """A live input section."""
+    """An input section that is part of the library."""
 
     owner: str
     """Path of the object, or `archive.a(member.o)`, or `<internal>`."""
     section: str
-    """Output section it went to."""
+    """Name of the output section that contains it."""
     address: int
     size: int
     """Bytes."""
     name: str = ""
-    """Of the section in the object, e.g. `.text._ZN2at3addEv`."""
+    """Name of the section in the object, e.g. `.text._ZN2at3addEv`."""
 
 
 def parse_map(lines: Iterable[str]) -> Iterator[InputSection]:
-    """Yields the input sections that are loaded from the file (nothing of `.bss` or `.symtab`)."""
+    """Yields the input sections that are loaded from the file, so not `.bss` and `.symtab`."""
     output, loaded = "", False
     for line in lines:
         line = line.rstrip("\n")
@@ -58,7 +60,7 @@ def parse_map(lines: Iterable[str]) -> Iterator[InputSection]:
 
 
 def is_optimised(owner: str) -> bool:
-    """Says whether an owner in the map is the whole library after link-time optimisation."""
+    """Returns whether an owner in the map is the object that link-time optimisation made."""
     return owner.endswith(_OPTIMISED)
 
 
@@ -66,9 +68,9 @@ def read_pieces(map_file: Path, units_map: Path | None = None) -> list[InputSect
     """Returns the input sections of a link.
 
     Args:
-        map_file: lld's map of it.
-        units_map: of a link of the same units by their machine code. Where the library was
-            optimised as a whole, sections go to the owners that they have there, by name.
+        map_file: map of the link from lld.
+        units_map: map of a link of the same units without link-time optimisation. If the library
+            was optimised, the owners of sections are looked up there by name.
     """
     with map_file.open(errors="replace") as stream:
         pieces = list(parse_map(stream))
@@ -87,7 +89,7 @@ def read_pieces(map_file: Path, units_map: Path | None = None) -> list[InputSect
 
 
 def parse_names(lines: Iterable[str]) -> dict[int, str]:
-    """Returns address -> the first symbol there, as a person would write it."""
+    """Returns address -> the first symbol at it, as C++ code writes its name."""
     names: dict[int, str] = {}
     for line in lines:
         if line[_SYMBOL_COLUMN - 16 : _SYMBOL_COLUMN].isspace():

@@ -1,4 +1,4 @@
-"""The linker's relocations as references from one span of the library to another."""
+"""Turns the relocations of the linker into references from one span to another."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from builder.size.linked import Reference
 from builder.size.spans import Spans
 
 _X86_64 = 62
+"""EM_X86_64."""
 _BIASED = frozenset({2, 4, 9, 41, 42})
-"""x86-64 relocations of instructions, relative to the next one: their addends are four too small
+"""Relocations of x86-64 that count from the next instruction, so their addends are four too small
 (R_X86_64_PC32, PLT32, GOTPCREL, GOTPCRELX, REX_GOTPCRELX)."""
 _RELATIVE = {_X86_64: frozenset({2, 24}), 183: frozenset({260, 261, 262})}
-"""By machine: relocations that data uses for distances (PC32, PC64; R_AARCH64_PREL64, 32, 16)."""
+"""Machine -> relocations for distances in data (R_X86_64_PC32, PC64; R_AARCH64_PREL64, 32, 16)."""
 _SPECIAL_SECTIONS = 0xFF00
+"""SHN_LORESERVE: from here on, section numbers have special meanings."""
 
 
 def read_references(elf: Elf, spans: Spans, imports: Mapping[str, int]) -> Iterator[Reference]:
@@ -31,8 +33,8 @@ def read_references(elf: Elf, spans: Spans, imports: Mapping[str, int]) -> Itera
 
     Args:
         elf: the library.
-        spans: of it.
-        imports: name -> number that references to it have as their target.
+        spans: the spans of the library.
+        imports: name of an import -> its number as the target of references.
     """
     for section in elf.sections:
         if section.kind != RELA or section.flags & ALLOC or section.info >= len(elf.sections):
@@ -73,7 +75,7 @@ def _resolve(
 
 
 def _is_jump(elf: Elf, place_in: Section, relocation: Relocation, target_in: Section) -> bool:
-    """True in a jump table: its distances lead back into the function that uses it."""
+    """Returns whether it is in a jump table, which refers only to the function that uses it."""
     return (
         not place_in.flags & EXECUTABLE
         and bool(target_in.flags & EXECUTABLE)

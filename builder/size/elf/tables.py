@@ -1,4 +1,4 @@
-"""Tables whose entries belong to functions and data: unwinding, dynamic relocations."""
+"""Counts entries of tables for functions and data: unwinding data, dynamic relocations."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from builder.formats.elf import RELA, Elf
 from builder.size.spans import Spans
 
 _DYNAMIC_RELOCATION = 24
+"""Bytes of an Elf64_Rela entry."""
 _INDEX_ENTRY = 8
 """Bytes per function in `.eh_frame_hdr`."""
 
 
 def charge_tables(spans: Spans, elf: Elf) -> tuple[dict[int, int], tuple[tuple[int, int], ...]]:
-    """Returns what tables of `elf` hold for spans, in bytes, and which handlers they bring."""
+    """Returns span -> bytes of its table entries, and pairs of span and exception table."""
     extra: Counter[int] = Counter()
     ties: list[tuple[int, int]] = []
     for frame in _read_frames(elf):
@@ -43,7 +44,7 @@ def _read_frames(elf: Elf) -> tuple[Frame, ...]:
 
 
 def _read_relocated(elf: Elf) -> tuple[int, ...]:
-    """Returns the addresses that the loader fills in; each has an entry in `.rela.dyn`."""
+    """Returns the addresses that the loader fills in; each one has an entry in `.rela.dyn`."""
     return tuple(
         relocation.place
         for section in elf.sections

@@ -1,1 +1,1 @@
-"""Who refers to what in Mach-O images, and how large their parts are."""
+"""Finds the references in Mach-O images, and the sizes of their parts."""

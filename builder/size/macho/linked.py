@@ -1,4 +1,4 @@
-"""Reads for prices what an app's linker makes of a static library for Apple's platforms."""
+"""Reads an image that was linked from a static library for Apple, for prices of operators."""
 
 from __future__ import annotations
 
@@ -19,38 +19,39 @@ from builder.size.measure import LINKER_PART
 from builder.size.spans import Area, Spans, cut_spans
 
 _STUBS = frozenset({0x6, 0x7, 0x8})
-"""Section types of what stands for imports: pointers, pointers filled in late, code."""
+"""Types of sections that represent imports: pointers, lazy pointers, and code (stubs)."""
 _TABLES = frozenset({"__unwind_info", "__eh_frame", "__stub_helper"})
-"""Sections made of entries that belong to what they describe."""
+"""Sections whose entries are counted for the functions that they describe."""
 _IMPORT = 16 + 4 + 2
-"""Bytes of an imported symbol besides what stands for it: symbol, fixup, ends of two names."""
+"""Bytes of an import besides its stub and pointer: symbol, fixup, and the ends of two names."""
 _INDIRECT = 4
-"""Bytes of the entry that says what a stub or a pointer stands for."""
+"""Bytes of the entry that connects a stub or a pointer with its symbol."""
 _INITIALISER = 4
+"""Bytes of the offset of an initialiser."""
 _LIST_OF_OPERATORS = "__ZN9torchlite18selected_operatorsE"
 
 
 def read_image(
     image: Path, map_file: Path, merged: Path, objects: Path, *, units_map: Path | None = None
 ) -> Linked:
-    """Returns what refers to what in an image.
+    """Returns the contents and references of an image.
 
     Args:
-        image: of a link that kept only what is alive, stripped.
-        map_file: the linker's map of that link.
-        merged: the object that link-time optimisation made for it.
-        objects: folder of the objects; those of assembly were linked as they are.
-        units_map: see `LinkResult`.
+        image: stripped image of a link that removed unused code.
+        map_file: map of that link.
+        merged: the object that link-time optimisation made for the link.
+        objects: folder of the objects; objects of assembly code are linked unchanged.
+        units_map: see `LinkResult.units_map`.
 
     Raises:
-        ValueError: one of them is damaged.
+        ValueError: one of the files is damaged.
     """
     file = read_macho(image.read_bytes())
     every = parse_macho_map(map_file.read_text(errors="replace"))
     areas = tuple(_list_areas(file))
     atoms = sorted((a for a in every if _holds(areas, a.address)), key=lambda a: a.address)
     inputs = tuple(_place(file, atoms, merged))
-    pairs = [pair for one in inputs for pair in one.list_pairs()]
+    pairs = [pair for placed in inputs for pair in placed.list_pairs()]
     marks = {atom.address for atom in atoms}
     marks |= {p.target for p in pairs if p.anonymous and isinstance(p.target, int)}
     spans = cut_spans(areas, marks)
@@ -59,7 +60,7 @@ def read_image(
     units = _spread(spans, atoms, list_units(atoms, objects, units_map))
     bound = _bind(spans, units, inputs)
     extra, ties = _charge_tables(file, spans)
-    for span in (span for those in bound.values() for span in those):
+    for span in (span for bound_spans in bound.values() for span in bound_spans):
         extra[span] += _INITIALISER
     return Linked(
         spans=spans,
@@ -94,16 +95,20 @@ def _holds(areas: Iterable[Area], address: int) -> bool:
 
 
 def _place(file: MachFile, atoms: Sequence[Atom], merged: Path) -> Iterator[PlacedObject]:
-    """Yields the objects of a link; names of assembly's local symbols may be there twice."""
+    """Yields the objects of a link.
+
+    Local symbols of assembly code can have the same name in several objects, so each of these
+    objects is placed with its own symbols.
+    """
     machine = {a.owner for a in atoms if a.owner.endswith(".o") and not a.was_bitcode}
     machine -= {str(merged)}
     texts = dict(_list_texts(file, atoms))
     shared = {a.name: a.address for a in atoms}
-    own = {a.name: a.address for a in atoms if a.was_bitcode or a.owner not in machine}
-    yield place_object(read_macho(merged.read_bytes()), own, shared, texts)
+    known = {a.name: a.address for a in atoms if a.was_bitcode or a.owner not in machine}
+    yield place_object(read_macho(merged.read_bytes()), known, shared, texts)
     for owner in sorted(machine):
-        own = {a.name: a.address for a in atoms if a.owner == owner}
-        yield place_object(read_macho(Path(owner).read_bytes()), own, shared, texts)
+        known = {a.name: a.address for a in atoms if a.owner == owner}
+        yield place_object(read_macho(Path(owner).read_bytes()), known, shared, texts)
 
 
 def _list_texts(file: MachFile, atoms: Sequence[Atom]) -> Iterator[tuple[bytes, int]]:
@@ -116,12 +121,12 @@ def _list_texts(file: MachFile, atoms: Sequence[Atom]) -> Iterator[tuple[bytes, 
 
 
 def _list_imports(file: MachFile, atoms: Iterable[Atom]) -> dict[str, int]:
-    """Returns the symbols of other libraries, and what they take."""
-    standing = [Area(s.address, s.address + s.size, True) for s in file.sections
-                if s.kind in _STUBS]  # fmt: skip
+    """Returns symbol of another library -> bytes that the import of it takes."""
+    stubs = [s for s in file.sections if s.kind in _STUBS]
+    areas = [Area(s.address, s.address + s.size, in_file=True) for s in stubs]
     taken: Counter[str] = Counter()
     for atom in atoms:
-        if _holds(standing, atom.address):
+        if _holds(areas, atom.address):
             taken[atom.name.rpartition(": ")[2]] += atom.size + _INDIRECT
     return {n: _IMPORT + 2 * len(n) + taken[n] for n in sorted(file.undefined)}
 
@@ -137,17 +142,18 @@ def _find_references(
 
 
 def _spread(spans: Spans, atoms: Sequence[Atom], units: Sequence[str]) -> tuple[str, ...]:
-    """Returns the unit of each span: that of the atom that it begins in."""
+    """Returns the unit of each span, which is the unit of the atom at its start."""
     addresses = [atom.address for atom in atoms]
-    found = []
+    unit_of_spans = []
     for start, size in zip(spans.starts, spans.sizes, strict=True):
         index = bisect_right(addresses, start) - 1
         inside = index >= 0 and size and start < _end(atoms, addresses, index)
-        found.append(units[index] if inside else LINKER_PART)
-    return tuple(found)
+        unit_of_spans.append(units[index] if inside else LINKER_PART)
+    return tuple(unit_of_spans)
 
 
 def _end(atoms: Sequence[Atom], addresses: Sequence[int], index: int) -> int:
+    """Returns the end of the largest atom at the address of atom `index`; several may share it."""
     same = bisect_right(addresses, addresses[index])
     first = same - 1
     while first > 0 and addresses[first - 1] == addresses[index]:
@@ -179,11 +185,11 @@ def _find(spans: Spans, addresses: Iterable[int]) -> frozenset[int]:
 def _bind(
     spans: Spans, units: Sequence[str], inputs: Iterable[PlacedObject]
 ) -> dict[str, tuple[int, ...]]:
-    """Returns unit -> its initialisers."""
+    """Returns unit -> spans of its initialisers."""
     bound: defaultdict[str, list[int]] = defaultdict(list)
-    for span in sorted(_find(spans, (a for one in inputs for a in one.list_initialisers()))):
+    for span in sorted(_find(spans, (a for placed in inputs for a in placed.list_initialisers()))):
         bound[units[span]].append(span)
-    return {unit: tuple(those) for unit, those in bound.items()}
+    return {unit: tuple(numbers) for unit, numbers in bound.items()}
 
 
 def _find_definitions(
@@ -193,7 +199,7 @@ def _find_definitions(
     units_map: Path | None,
     bound: Mapping[str, object],
 ) -> dict[str, tuple[int, ...]]:
-    """Returns unit -> spans of the symbols that its object alone defines."""
+    """Returns unit -> spans of the symbols that only its object defines."""
     if units_map is None:
         return {}
     placed = {atom.name: atom.address for atom in atoms}
@@ -215,7 +221,7 @@ def _list_definitions(path: Path, placed: Mapping[str, int]) -> Iterator[int]:
 def _charge_tables(
     file: MachFile, spans: Spans
 ) -> tuple[Counter[int], tuple[tuple[int, int], ...]]:
-    """Returns what tables hold for spans, in bytes, and which exception tables these bring."""
+    """Returns span -> bytes of its table entries, and pairs of span and exception table."""
     extra: Counter[int] = Counter()
     ties: list[tuple[int, int]] = []
     for function, size, exceptions in _list_unwinding(file):
@@ -228,7 +234,7 @@ def _charge_tables(
 
 
 def _list_unwinding(file: MachFile) -> Iterator[tuple[int, int, int | None]]:
-    """Yields address of a function, bytes of its entry, and address of its exception table."""
+    """Yields the address of each function, the bytes of its entry, and its exception table."""
     for section in file.sections:
         if section.name == "__unwind_info":
             yield from parse_unwind_info(section.content)

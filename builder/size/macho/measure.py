@@ -1,4 +1,4 @@
-"""Measures what an app's linker makes of a static library for Apple's platforms."""
+"""Measures an image that was linked from a static library for Apple's platforms."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from builder.size.measure import LINKER_PART, WHOLE_PART, name_unit, sum_parts
 
 _FILE = re.compile(r"^\[ *(\d+)\] (.+)$")
 _BITCODE = ".bc"
-"""End of the names of objects that were merged; linkers name some as the owners of exports."""
+"""End of the names of merged objects; linkers name some of them as the owners of exports."""
 _SYMBOL = re.compile(r"^0x([0-9A-Fa-f]+)\t0x([0-9A-Fa-f]+)\t\[ *(\d+)\] (.*)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Atom:
-    """A live symbol in a map of Apple's linker or of lld for Mach-O."""
+    """A symbol of the image, from a map of Apple's linker or of lld for Mach-O."""
 
     owner: str
-    """Path of its object; empty where the linker made it."""
+    """Path of its object; empty when the linker made the symbol."""
     name: str
     size: int
-    """Bytes, of zero-filled memory too."""
+    """Bytes, also for zero-filled memory."""
     address: int = 0
     was_bitcode: bool = False
-    """Whether that object was merged with others: the code is of what was made of them."""
+    """Whether link-time optimisation merged its object with others, so the code is from there."""
 
 
 def parse_macho_map(text: str) -> list[Atom]:
-    """Returns the symbols that stayed, in the map's order."""
+    """Returns the symbols that the linker kept, in the order of the map."""
     files: dict[str, str] = {}
     bitcode: set[str] = set()
     atoms: list[Atom] = []
@@ -55,16 +55,16 @@ def parse_macho_map(text: str) -> list[Atom]:
 def measure_image(
     image: Path, map_file: Path, objects: Path, *, units_map: Path | None = None
 ) -> SizeReport:
-    """Returns where the bytes of `image` go.
+    """Returns the sizes of `image` and of its sections, parts and units.
 
     Args:
-        image: stripped library of a link that kept only what is alive.
-        map_file: the linker's map of that link.
+        image: stripped image of a link that removed unused code.
+        map_file: map of that link.
         objects: folder of the objects.
-        units_map: see `LinkResult`; owners of names are looked up there.
+        units_map: see `LinkResult.units_map`; owners of symbols are looked up there.
 
     Raises:
-        ConfigurationError: `image` is no Mach-O file.
+        ConfigurationError: `image` is not a Mach-O file.
     """
     data = image.read_bytes()
     try:
@@ -85,12 +85,12 @@ def measure_image(
 
 
 def list_units(atoms: Sequence[Atom], objects: Path, units_map: Path | None) -> list[str]:
-    """Returns of each atom the unit, or the part of the library, that it comes from.
+    """Returns for each atom the unit, or the part of the library, that it comes from.
 
     Args:
-        atoms: of a map.
+        atoms: the symbols of a map.
         objects: folder of the objects.
-        units_map: see `LinkResult`; owners of names are looked up there.
+        units_map: see `LinkResult.units_map`; owners of symbols are looked up there.
     """
     owners: dict[str, str] = {}
     if units_map is not None:

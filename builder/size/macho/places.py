@@ -1,7 +1,7 @@
-"""Where a linker put what objects for Apple's platforms hold, and what refers to what there.
+"""Finds the places of the contents of Mach-O objects in a linked image, and their references.
 
-Linkers for Mach-O keep no relocations. But the objects have them, and the linker's map says where
-each of their symbols went.
+Linkers for Mach-O do not keep relocations. But the objects have them, and the map of the linker
+shows the address of each of their symbols.
 """
 
 from __future__ import annotations
@@ -15,59 +15,62 @@ from builder.formats.macho import INITIALISERS, MachFile, MachSymbol
 from builder.formats.macho_objects import Pointer, find_section, read_pointers
 
 STRINGS = 0x2
+"""S_CSTRING_LITERALS."""
 _LITERALS = frozenset({STRINGS, 0x3, 0x4, 0xE})
-"""Section types whose parts linkers merge with equal ones."""
+"""Types of sections whose parts linkers merge with equal parts (<mach-o/loader.h>)."""
 _UNLINKED = frozenset({"__compact_unwind", "__eh_frame"})
-"""Sections that linkers make tables of."""
+"""Sections that linkers replace with tables."""
 _ANONYMOUS = "ltmp"
-"""How the assembler calls the start of a section: jump tables and constants have no other name."""
+"""Start of the names that the assembler gives to starts of sections; jump tables and constants have
+no other names."""
 
 
 class Pair(NamedTuple):
-    """A reference, by addresses in the image."""
+    """A reference between two addresses of the image."""
 
     place: int
+    """Address of the reference."""
     target: int | str
-    """Name where another library has it."""
+    """Address that is referred to, or the name of a symbol of another library."""
     anonymous: bool = False
-    """Whether what it refers to has no symbol: then it begins where it is referred to."""
+    """Whether the target has no symbol; then the target starts at the referenced address."""
 
 
 class _Place(NamedTuple):
     start: int
     section: int
     address: int | None
-    """In the image; None where the linker dropped it."""
+    """Address in the image; None when the linker removed the symbol."""
     anonymous: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedObject:
-    """An object, and where its symbols are in the image."""
+    """An object, with the addresses of its symbols in the image."""
 
     file: MachFile
     places: Sequence[_Place]
-    """By their addresses in the object."""
+    """Places of its symbols, sorted by their addresses in the object."""
     elsewhere: Mapping[str, int]
     """Symbol of another object of the link -> address in the image."""
     texts: Mapping[bytes, int]
-    """String -> address in the image."""
+    """String literal -> address in the image."""
 
     def list_pairs(self) -> Iterator[Pair]:
-        """Yields the references of all that stayed; ValueError when relocations are damaged."""
+        """Yields the references of everything that was kept; ValueError for damaged relocations."""
         for section in self.file.sections:
             if section.name not in _UNLINKED and section.kind not in INITIALISERS:
                 for pointer in read_pointers(self.file, section):
                     yield from self._follow(pointer)
 
     def list_initialisers(self) -> Iterator[int]:
-        """Yields the addresses, in the image, of functions that run when it is loaded."""
+        """Yields the addresses in the image of functions that run when it is loaded."""
         for section in self.file.sections:
             if section.kind in INITIALISERS:
                 for pointer in read_pointers(self.file, section):
-                    found = self._locate(pointer.address)
-                    if found is not None:
-                        yield found[0]
+                    located = self._locate(pointer.address)
+                    if located is not None:
+                        yield located[0]
 
     def _follow(self, pointer: Pointer) -> Iterator[Pair]:
         source = self._locate(pointer.place)
@@ -85,14 +88,14 @@ class PlacedObject:
             yield Pair(source[0], *target)
 
     def _locate(self, address: int) -> tuple[int, bool] | None:
-        """Returns where the image has what the object has there, and whether it has no symbol."""
+        """Returns the address in the image for one in the object, and if it has no symbol."""
         section = find_section(self.file.sections, address)
         if section is None:
             return None
         if section.kind in _LITERALS:
             text = section.content[address - section.address :].partition(b"\0")[0]
-            found = self.texts.get(text) if section.kind == STRINGS else None
-            return None if found is None else (found, False)
+            place_of_text = self.texts.get(text) if section.kind == STRINGS else None
+            return None if place_of_text is None else (place_of_text, False)
         index = bisect_right(self.places, address, key=lambda place: place.start) - 1
         place = self.places[index]
         if index < 0 or place.address is None or place.start < section.address:
@@ -110,9 +113,9 @@ def place_object(
 
     Args:
         file: an object.
-        known: its symbols that stayed -> address in the image.
-        elsewhere: the same of other objects.
-        texts: string -> address in the image.
+        known: symbol of the object that was kept -> address in the image.
+        elsewhere: symbol of another object -> address in the image.
+        texts: string literal -> address in the image.
     """
     places: dict[tuple[int, int], _Place] = {}
     for symbol in sorted(_list_defined(file), key=_is_anonymous, reverse=True):

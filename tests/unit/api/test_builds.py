@@ -41,7 +41,7 @@ def test_a_folder_that_is_not_builders_is_refused_first(tmp_path):
     precious = tmp_path / "linux-x86_64/deep/precious.txt"
     precious.parent.mkdir(parents=True)
     precious.write_text("mine")
-    with pytest.raises(ConfigurationError, match=r"not builder's: deep/precious\.txt"):
+    with pytest.raises(ConfigurationError, match=r"not written by builder: deep/precious\.txt"):
         start(tmp_path)
     assert precious.read_text() == "mine"
 

@@ -194,7 +194,7 @@ MODELS = Path(__file__).parents[2] / "data/models"
 def test_what_is_no_lite_file_is_not_replaced(tmp_path, content):
     path = tmp_path / "model.py"
     path.write_bytes(content)
-    with pytest.raises(ConfigurationError, match="is no lite file, and would be lost"):
+    with pytest.raises(ConfigurationError, match="is not a lite file, and would be overwritten"):
         CliRunner().invoke(command, ["net", "-o", str(path)], catch_exceptions=False)
     assert path.read_bytes() == content
     assert asked == []
@@ -211,7 +211,7 @@ def test_the_exported_model_itself_is_not_replaced(tmp_path):
 def test_a_file_beside_the_model_that_is_no_reference_case_is_not_replaced(tmp_path):
     beside = tmp_path / "model.ptl.reference.safetensors"
     beside.write_text("mine")
-    with pytest.raises(ConfigurationError, match="is no reference case"):
+    with pytest.raises(ConfigurationError, match="is not a valid reference case"):
         CliRunner().invoke(
             command, ["net", "-o", str(tmp_path / "model.ptl")], catch_exceptions=False
         )

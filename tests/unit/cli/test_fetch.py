@@ -121,6 +121,6 @@ def test_what_a_feature_needs_is_fetched_with_a_word(calls, monkeypatch, tmp_pat
 
     monkeypatch.setenv("BUILDER_CACHE", str(tmp_path))
     api.locate_sources(progress=Progress(), feature="torchvision")
-    assert "torchvision sources are not there yet" in notes[0]
+    assert "torchvision sources are missing" in notes[0]
     assert "builder fetch --feature torchvision" in notes[0]
     assert calls == [{"features": ("torchvision",)}]

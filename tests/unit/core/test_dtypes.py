@@ -39,7 +39,11 @@ def test_masks_have_a_bit_per_code():
 
 @pytest.mark.parametrize(
     ("given_names", "words"),
-    [([], "no dtype"), (["float32", "float"], "unknown dtypes: float;"), ([""], "known dtypes are uint8")],
+    [
+        ([], "no dtype"),
+        (["float32", "float"], "unknown dtypes: float;"),
+        ([""], "known dtypes are uint8"),
+    ],
 )
 def test_other_names_are_refused(given_names, words):
     with pytest.raises(ValueError, match=words):

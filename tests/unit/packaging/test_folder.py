@@ -204,7 +204,7 @@ def test_fields_of_another_type_are_no_size_report(field):
 )
 def test_a_damaged_price_is_refused(price):
     value = {**json.loads(render_size_report(SIZE)), "operators": {"aten::relu": price}}
-    with pytest.raises(ValueError, match="no price of an operator"):
+    with pytest.raises(ValueError, match="wrong price of an operator"):
         parse_size_report(json.dumps(value))
 
 
@@ -246,7 +246,7 @@ def test_deep_and_endless_texts_are_no_size_reports(text):
 def test_sizes_that_are_none_are_refused(field, size):
     value = json.loads(render_size_report(SIZE))
     value[field] = {".text": size} if field == "sections" else size
-    with pytest.raises(ValueError, match="is no size"):
+    with pytest.raises(ValueError, match="is not a size"):
         parse_size_report(json.dumps(value))
 
 
@@ -261,5 +261,5 @@ def test_sizes_that_are_none_are_refused(field, size):
 )
 def test_prices_of_other_types_are_refused(price):
     value = {**json.loads(render_size_report(SIZE)), "operators": {"aten::relu": price}}
-    with pytest.raises(ValueError, match="no price of an operator"):
+    with pytest.raises(ValueError, match="wrong price of an operator"):
         parse_size_report(json.dumps(value))

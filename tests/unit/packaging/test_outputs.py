@@ -107,13 +107,13 @@ def break_manifest(folder):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (add, "not builder's: lib/mine.txt"),
-        (edit, "changed since: header.h"),
-        (edit_alike, "changed since: header.h"),
-        (link_file, "changed since: header.h"),
-        (link_folder, "not builder's: more"),
-        (lose_manifest, "not builder's: header.h"),
-        (break_manifest, "not builder's: lib/libtorchlite.so"),
+        (add, "not written by builder: lib/mine.txt"),
+        (edit, "changed since then: header.h"),
+        (edit_alike, "changed since then: header.h"),
+        (link_file, "changed since then: header.h"),
+        (link_folder, "not written by builder: more"),
+        (lose_manifest, "not written by builder: header.h"),
+        (break_manifest, "not written by builder: lib/libtorchlite.so"),
     ],
 )
 def test_anything_else_is_refused_and_kept(made, change, named):
@@ -136,7 +136,7 @@ def test_a_manifest_of_somebody_else_makes_nothing_builders(tmp_path, text):
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / MANIFEST).write_text(text)
-    with pytest.raises(ConfigurationError, match=r"not builder's: manifest\.json"):
+    with pytest.raises(ConfigurationError, match=r"not written by builder: manifest\.json"):
         refuse_foreign_folder(folder, MANIFEST)
 
 
@@ -147,7 +147,7 @@ def test_what_is_no_folder_is_not_replaced(tmp_path, kind):
         path.write_text("mine")
     else:
         path.symlink_to(tmp_path if kind == "link" else "gone")
-    with pytest.raises(ConfigurationError, match="is no folder that builder wrote"):
+    with pytest.raises(ConfigurationError, match="is not a folder that builder wrote"):
         refuse_foreign_folder(path)
 
 

@@ -43,7 +43,7 @@ def test_a_context_that_differs_is_refused_and_nothing_is_written(tmp_path, cont
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(SourceError, match="not there"):
+    with pytest.raises(SourceError, match="does not exist"):
         apply_patch(make_patch(CHANGE), tmp_path)
 
 

@@ -93,10 +93,10 @@ def test_the_next_mirror_is_asked(archive, store):
 
 
 def test_a_silent_mirror_is_asked_only_once(archive, store):
-    server = Server({url_on("http://m"): "no answer in time"})
+    server = Server({url_on("http://m"): "did not answer in time"})
     provider = distribution(store, server, "http://m")
     for _ in range(3):
-        with pytest.raises(Unavailable, match="no answer in time"):
+        with pytest.raises(Unavailable, match="did not answer in time"):
             provider.deliver(make_pin(archive), ignore)
     assert len(server.asked) == 1
 

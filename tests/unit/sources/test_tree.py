@@ -79,7 +79,7 @@ def test_a_feature_has_a_tree_of_its_own_laid_out_like_the_other(setting, tmp_pa
 def test_an_archive_without_what_is_wanted_is_an_error(setting):
     lock, cache, provider = setting
     bad = make_lock(*(replace(pin, inside="gone") for pin in lock.pins))
-    with pytest.raises(SourceError, match="holds nothing of thing"):
+    with pytest.raises(SourceError, match="contains no files of thing"):
         materialise(bad, cache, [provider], Notes())
     assert find_tree(bad, cache) is None
 
@@ -199,7 +199,7 @@ def test_the_next_provider_is_asked_and_the_user_is_told(setting):
     lock, cache, provider = setting
     notes = Notes()
     materialise(lock, cache, [ReadyProvider({}), provider], notes)
-    assert any("other comes from ready, since ready: no other here" in n for n in notes.notes)
+    assert any("other comes from ready, because ready: no other here" in n for n in notes.notes)
 
 
 def test_archives_that_were_kept_are_used_and_damaged_ones_are_not(setting):

@@ -182,7 +182,7 @@ def test_a_wheel_is_held_to_its_size_and_to_one_entry_for_each_name(tmp_path):
         extract_archive(wheel, tmp_path / "out", max_bytes=4)
     with pytest.warns(UserWarning, match="Duplicate name"):
         twice = make_wheel(tmp_path / "b.whl", ("a", b"1"), ("a", b"2"))
-    with pytest.raises(SourceError, match="is there twice"):
+    with pytest.raises(SourceError, match="is in the archive twice"):
         extract_archive(twice, tmp_path / "other")
 
 

@@ -155,10 +155,10 @@ def test_an_overloaded_server_is_waited_for(tmp_path):
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (requests.ConnectTimeout(), "no answer in time"),
-        (requests.ReadTimeout(), "no answer in time"),
+        (requests.ConnectTimeout(), "the server did not answer in time"),
+        (requests.ReadTimeout(), "the server did not answer in time"),
         (requests.ConnectionError("Failed to resolve 'x'"), "cannot be resolved"),
-        (requests.ConnectionError("Connection refused"), "connection refused"),
+        (requests.ConnectionError("Connection refused"), "the connection was refused"),
         (requests.ConnectionError("other"), "connection failed"),
         (requests.exceptions.ProxyError(), "proxy"),
         (requests.exceptions.SSLError(), "certificate"),

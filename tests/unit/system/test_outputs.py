@@ -38,13 +38,13 @@ def test_what_can_never_be_a_file_is_refused(tmp_path, path):
 
 def test_below_a_dangling_link_nothing_can_be_written(tmp_path):
     (tmp_path / "link").symlink_to("gone")
-    with pytest.raises(ConfigurationError, match="is no folder"):
+    with pytest.raises(ConfigurationError, match="is not a folder"):
         refuse_unwritable(tmp_path / "link/out")
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")  # noqa: PTH112
 def test_a_file_system_that_takes_nothing_is_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match="nothing can be made in /proc"):
+    with pytest.raises(ConfigurationError, match="no file can be created in /proc"):
         refuse_unwritable(outputs.Path("/proc/nope/out"))
 
 
@@ -129,7 +129,7 @@ def test_a_full_disk_is_said_with_its_folder(tmp_path, error):
     ):
         raise error
     assert str(tmp_path) in caught.value.message
-    assert caught.value.hint == "free some there, or choose another cache"
+    assert caught.value.hint == "free some space there, or choose another cache"
 
 
 def test_other_errors_pass(tmp_path):

@@ -71,7 +71,7 @@ def test_long_lists_are_counted_before_they_are_taken_apart(tmp_path, monkeypatc
     path.write_bytes(pack([Entry(b"%09d" % number, b"") for number in range(3000)]))
     monkeypatch.setattr(zips, "MAX_MEMBERS", 2999)
     monkeypatch.setattr(zipfile.ZipInfo, "_decodeExtra", never)
-    with pytest.raises(ConfigurationError, match="3,000 entries; 2,999 is a lot"), open_zip(path):
+    with pytest.raises(ConfigurationError, match="3,000 entries, more than 2,999"), open_zip(path):
         pass
 
 

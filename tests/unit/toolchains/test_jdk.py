@@ -47,7 +47,7 @@ def test_a_link_on_the_path_leads_to_the_kit(home, tmp_path):
     [
         ({}, "", "no Java development kit"),
         ({"JAVA_HOME": "/nowhere"}, "", "no Java development kit in /nowhere"),
-        ({"JAVA_HOME": "{home}"}, "javac 1.8.0_402", "too old, 11 is needed"),
+        ({"JAVA_HOME": "{home}"}, "javac 1.8.0_402", "too old; version 11 or newer is needed"),
     ],
 )
 def test_what_is_missing_is_said(home, environment, version, said):
