@@ -1,1 +1,1 @@
-"""One module per command; rendering only."""
+"""The command line: one module per command, which reads options and prints results."""

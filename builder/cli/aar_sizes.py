@@ -1,4 +1,4 @@
-"""How sizes of AARs look on a terminal and in JSON."""
+"""Prints the sizes of AARs on a terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _AGAINST = ("against", "ratio", "compressed", "against", "ratio")
 
 
 def print_aar_sizes(sizes: AarSizes, other: AarSizes | None) -> None:
-    """Prints what goes to a device of each ABI, by file, beside another AAR if there is one."""
+    """Prints what a device of each ABI receives, file by file, next to another AAR if given."""
     header = _HEADER if other is None else (_HEADER[0], *_AGAINST)
     print_table(("abi", "file", *header), _file_rows(sizes, other))
     echo()
@@ -26,12 +26,12 @@ def print_aar_sizes(sizes: AarSizes, other: AarSizes | None) -> None:
         pairs = [cell for column in columns for cell in (column, "against", "ratio")]
         print_table(("abi", *pairs), _total_rows(sizes, other))
     echo()
-    beside = "" if other is None else f", against {format_bytes(other.archive)}"
-    echo(f"the AAR itself: {format_bytes(sizes.archive)} bytes{beside}")
+    comparison = "" if other is None else f", against {format_bytes(other.archive)}"
+    echo(f"the AAR itself: {format_bytes(sizes.archive)} bytes{comparison}")
 
 
 def aar_sizes_json(sizes: AarSizes) -> dict[str, object]:
-    """Returns the sizes as JSON, with totals."""
+    """Returns the sizes and their totals as values for JSON."""
     totals = {abi: asdict(sizes.library_total(abi)) for abi in sizes.libraries}
     downloads = {abi: sizes.download(abi) for abi in sizes.libraries}
     return {**asdict(sizes), "downloads": downloads, "totals": totals}
@@ -39,14 +39,15 @@ def aar_sizes_json(sizes: AarSizes) -> dict[str, object]:
 
 def _file_rows(sizes: AarSizes, other: AarSizes | None) -> Iterator[tuple[str, ...]]:
     mine, theirs = _sections(sizes), {} if other is None else _sections(other)
+    # The files that every ABI shares come last.
     for abi in sorted({*mine, *theirs}, key=lambda abi: (abi == _EVERY, abi)):
-        ours, beside = mine.get(abi, {}), theirs.get(abi, {})
-        for name in sorted({*ours, *beside}):
-            one, another = ours.get(name), beside.get(name)
-            if other is None and one is not None:
-                yield (abi, name, format_bytes(one.file), format_bytes(one.compressed))
+        my_files, their_files = mine.get(abi, {}), theirs.get(abi, {})
+        for name in sorted({*my_files, *their_files}):
+            size, other_size = my_files.get(name), their_files.get(name)
+            if other is None and size is not None:
+                yield (abi, name, format_bytes(size.file), format_bytes(size.compressed))
             elif other is not None:
-                pairs = zip(_sizes(one), _sizes(another), strict=True)
+                pairs = zip(_sizes(size), _sizes(other_size), strict=True)
                 yield (abi, name, *(cell for pair in pairs for cell in _compare(*pair)))
 
 
@@ -72,7 +73,7 @@ def _totals(sizes: AarSizes, abi: str) -> tuple[int, int, int]:
     return total.file, total.compressed, sizes.download(abi)
 
 
-def _compare(one: int | None, other: int | None) -> tuple[str, ...]:
-    """Returns both sizes, and ours as a share of the other."""
-    share = f"{one / other:.1%}" if one is not None and other else "-"
-    return (*("-" if size is None else format_bytes(size) for size in (one, other)), share)
+def _compare(size: int | None, other: int | None) -> tuple[str, ...]:
+    """Returns both sizes, and the first as a percentage of the second."""
+    share = f"{size / other:.1%}" if size is not None and other else "-"
+    return (*("-" if count is None else format_bytes(count) for count in (size, other)), share)

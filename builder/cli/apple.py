@@ -1,4 +1,4 @@
-"""How packages for Apple look on a terminal and in JSON."""
+"""Prints packages for Apple's systems on a terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def print_apple(outcome: AppleResult) -> None:
-    """Prints what was written, what it weighs, and how projects take it."""
+    """Prints which files were written, their sizes, and the lines that a project needs."""
     written = outcome.written
     print_table(
         ("xcframework", str(written.framework)),
@@ -37,13 +37,13 @@ def print_apple(outcome: AppleResult) -> None:
     )
     for line in describe_findings(outcome.report.unchecked):
         echo(line)
-    echo("SwiftPM and CocoaPods take it by:")
+    echo("to use it from SwiftPM or CocoaPods, add:")
     echo(f'  .package(path: "{written.folder}")')
     echo(f"  pod 'LibTorch-Lite', :path => '{written.folder}'")
 
 
 def describe_apple(outcome: AppleResult) -> dict[str, object]:
-    """Returns the same as JSON."""
+    """Returns what `print_apple` shows as values for JSON."""
     written = outcome.written
     return {
         "checksum": written.checksum,
@@ -64,7 +64,7 @@ def describe_apple(outcome: AppleResult) -> dict[str, object]:
 
 
 def print_slices(manifest: XcframeworkManifest, other: XcframeworkManifest | None) -> None:
-    """Prints what each ABI of an xcframework adds to an app, beside another if there is one."""
+    """Prints what each ABI of an xcframework adds to an app, next to another if given."""
     if other is None:
         print_table(("abi", "in an app", "compressed", "static library"), _rows(manifest))
         return
@@ -84,7 +84,7 @@ def print_slices(manifest: XcframeworkManifest, other: XcframeworkManifest | Non
 
 
 def slices_json(manifest: XcframeworkManifest) -> Mapping[str, object]:
-    """Returns the sizes as JSON."""
+    """Returns the sizes of each ABI as values for JSON."""
     return {
         abi: {
             "archive": manifest.files[entry.path].size,

@@ -1,4 +1,4 @@
-"""`builder bench`: how quick a model is on a built runtime."""
+"""`builder bench`: how fast a model runs on a built runtime."""
 
 from __future__ import annotations
 
@@ -21,17 +21,23 @@ if TYPE_CHECKING:
 @runtime_option
 @via_options
 @click.option(
-    "--runs", default=5, show_default=True, type=click.IntRange(1, 1000), help="Program starts."
+    "--runs",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="How many times the program is started.",
 )
 @click.option(
     "--calls",
     default=20,
     show_default=True,
     type=click.IntRange(1, 10_000),
-    help="Forward calls in each run; the quickest counts.",
+    help="Forward calls in each run; the fastest call is the result of the run.",
 )
 @click.option(
-    "--threads", type=click.IntRange(1, 1024), help="As many as the runtime chooses when not given."
+    "--threads",
+    type=click.IntRange(1, 1024),
+    help="Threads of the runtime; by default, the runtime chooses how many.",
 )
 @random_inputs_options
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -45,9 +51,10 @@ def command(
     inputs: tuple[InputSpec, ...],
     as_json: bool,
 ) -> None:
-    """Times forward calls of MODEL on a built runtime, here or on a device.
+    """Measures how long forward calls of MODEL take on a built runtime, here or on a device.
 
-    Inputs are those saved at export. Machines are noisy: compare runtimes on one machine, in turns.
+    The inputs are those that were saved by the export. Times vary from run to run: to compare two
+    runtimes, run them alternately on the same machine.
 
     \b
     Examples:
@@ -81,7 +88,7 @@ def command(
     print_table(
         ("model", f"{report.model} on {report.abi}"),
         (
-            ("quickest call, ms", f"{report.quickest * 1000:.2f}"),
+            ("fastest call, ms", f"{report.quickest * 1000:.2f}"),
             ("median of the runs, ms", f"{report.median * 1000:.2f}"),
             ("runs", f"{len(report.runs)} of {report.calls} calls"),
             ("threads", report.threads or "the runtime's choice"),

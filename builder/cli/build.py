@@ -1,4 +1,4 @@
-"""`builder build`: the selective runtime."""
+"""`builder build`: builds a runtime with only the operators that models need."""
 
 from __future__ import annotations
 
@@ -51,9 +51,15 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("out"),
     show_default=True,
-    help="Folder to write <abi>/ into, maven/ for Android and apple/ for Apple's systems.",
+    help="Folder for the results: <abi>/ for each ABI, maven/ for Android, apple/ for Apple's "
+    "systems.",
 )
-@click.option("--jobs", "-j", type=click.IntRange(1, 10_000), help="Compilations at once.")
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(1, 10_000),
+    help="How many compilations run at the same time.",
+)
 @toolchain_options
 @min_api_option
 @min_ios_option
@@ -63,18 +69,19 @@ if TYPE_CHECKING:
 @click.option(
     "--skip-unknown",
     is_flag=True,
-    help="Leave out, by name, operators that cannot be built, instead of refusing.",
+    help="Leave out operators that cannot be built and print their names, instead of failing.",
 )
-@click.option("--verbose", is_flag=True, help="Say where the full logs are.")
-@click.option("--dry-run", is_flag=True, help="Print the plan and build nothing.")
+@click.option("--verbose", is_flag=True, help="Print where the full logs are.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and do not build anything.")
 @click.option(
     "--lock-timeout",
     type=FiniteRange(min=0),
-    help="Seconds to wait for another builder on the same objects; without it, for ever.",
+    help="Seconds to wait for another builder process that uses the same object files; by default, "
+    "there is no limit.",
 )
 @max_size_option
 @max_compressed_option
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     models: tuple[Path, ...],
     abis: tuple[str, ...],
@@ -98,9 +105,10 @@ def command(
 ) -> None:
     """Builds a runtime with only the operators that the models need.
 
-    MODEL is a lite file (.ptl) or an operator list (.yaml, .txt). The sources are fetched when they
-    are not there. Killed at any point, the next run continues. Above a budget the exit code is 8;
-    the runtime is written all the same.
+    MODEL is a lite file (.ptl) or an operator list (.yaml, .txt). If the sources of PyTorch are not
+    on this machine yet, they are fetched first. If a build is interrupted, run the same command
+    again and it continues. If a size budget is exceeded, the runtime is written, but the exit code
+    is 8.
 
     \b
     Examples:
@@ -144,6 +152,7 @@ def command(
     if verbose:
         for runtime in report.runtimes:
             echo(f"logs: {runtime.logs}", err=True)
+    # Budgets come last: a runtime that is too large is written and shown before the command fails.
     report.hold(budgets)
 
 
@@ -186,7 +195,7 @@ def _print_aar(aar: AarResult) -> None:
     )
     for line in describe_findings(aar.report.unchecked):
         echo(line)
-    echo("Gradle takes it by:")
+    echo("to use it from Gradle, add:")
     echo(f'  maven {{ url = uri("{aar.written.repository}") }}')
     echo(f'  implementation("{aar.written.coordinates}")')
 

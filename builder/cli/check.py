@@ -26,22 +26,23 @@ if TYPE_CHECKING:
 @click.option(
     "--min-api",
     type=click.IntRange(1, 999),
-    help="Without a model: the lowest API level (default: what the AAR declares).",
+    help="Without MODEL: the lowest API level to check for (default: what the AAR declares).",
 )
 @click.option(
     "--page-size",
     type=click.IntRange(4096, 1 << 24),
-    help="Without a model: bytes that 64-bit libraries are to be aligned to (default: 16384).",
+    help="Without MODEL: the alignment in bytes that 64-bit libraries must have (default: 16384).",
 )
 @click.option(
     "--ndk",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="Without a model: an NDK, whose stubs tell which symbols devices have.",
+    help="Without MODEL: an Android NDK; its stub libraries list the symbols that devices have.",
 )
 @click.option(
     "--apple-sdk",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="Without a model: an SDK of Apple's, whose stubs tell the same of an xcframework.",
+    help="Without MODEL, for an xcframework: an Apple SDK; its stub libraries list the symbols "
+    "that devices have.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def command(
@@ -52,18 +53,20 @@ def command(
     apple_sdk: Path | None,
     as_json: bool,
 ) -> int:
-    """Says whether RUNTIME can run MODEL, from what both say of themselves.
+    """Checks whether RUNTIME can run MODEL, or whether a package keeps the rules of its platform.
 
-    Names the operators, custom classes, dtypes or bytecode version that stand against it, and the
-    rebuild that would help; for an AAR, also the ABIs. Runs neither, and needs no torch.
+    With MODEL: compares what the model needs with what the runtime's manifest lists. Prints the
+    operators, custom classes, dtypes or bytecode version that the runtime lacks (for an AAR, also
+    on which ABIs), and the build command that adds them. Neither the model nor the runtime is run,
+    and torch is not needed.
 
-    Without MODEL: holds each library of an AAR (or one library) against the rules for Android:
-    16 KB pages, needed libraries, exported and undefined symbols, hardening, no paths of the
-    machine that built it. The AAR can be anybody's. For each static library of an xcframework:
+    Without MODEL, for an AAR or a single library: checks each library against the rules of Android:
+    16 KB pages, needed libraries, exported and undefined symbols, hardening, and no paths of the
+    build machine. The AAR does not have to come from builder. For an xcframework: checks the
     platform, CPU and deployment target of every object, exported and undefined symbols,
-    registrations, no paths. docs/how-to/check-packages.md says where the rules are described.
+    registrations, and paths. docs/how-to/check-packages.md says where the rules are described.
 
-    Exit code 8 when something stands against it.
+    The exit code is 8 if the runtime lacks something or a rule is not kept.
 
     \b
     Examples:
@@ -77,7 +80,7 @@ def command(
         case (model, runtime):
             if min_api or page_size or ndk or apple_sdk:
                 raise click.UsageError(
-                    "--min-api, --page-size, --ndk and --apple-sdk go without a model"
+                    "--min-api, --page-size, --ndk and --apple-sdk cannot be used with a model"
                 )
             coverage = api.check(model, runtime)
             _show_coverage(coverage, model, runtime, as_json=as_json)
@@ -85,16 +88,18 @@ def command(
         case (package,):
             report = api.check_xcframework(package, apple_sdk=apple_sdk)
             if report and (min_api or page_size or ndk):
-                raise click.UsageError("--min-api, --page-size and --ndk are not for xcframeworks")
+                raise click.UsageError(
+                    "--min-api, --page-size and --ndk do not apply to xcframeworks"
+                )
             if report is None and apple_sdk:
-                raise click.UsageError("--apple-sdk is for xcframeworks only")
+                raise click.UsageError("--apple-sdk applies to xcframeworks only")
             report = report or api.check_libraries(
                 package, min_api=min_api, page_size=page_size, ndk=ndk
             )
             _show_report(report, package, as_json=as_json)
             return int(ExitCode.VERIFICATION if report.violations else ExitCode.OK)
         case _:
-            raise click.UsageError("give a model and a runtime, or an AAR or xcframework alone")
+            raise click.UsageError("give a model and a runtime, or only an AAR or xcframework")
 
 
 def _show_coverage(coverage: Coverage, model: Path, runtime: Path, *, as_json: bool) -> None:
@@ -112,15 +117,15 @@ def _show_coverage(coverage: Coverage, model: Path, runtime: Path, *, as_json: b
 
 
 def _obstacle_json(obstacle: Obstacle) -> dict[str, object]:
-    told: dict[str, object] = {"kind": str(obstacle.kind), "name": obstacle.name}
-    return told | ({"abis": list(obstacle.abis)} if obstacle.abis else {})
+    fields: dict[str, object] = {"kind": str(obstacle.kind), "name": obstacle.name}
+    return fields | ({"abis": list(obstacle.abis)} if obstacle.abis else {})
 
 
 def _show_report(report: PolicyReport, package: Path, *, as_json: bool) -> None:
     if as_json:
         findings = [asdict(finding) for finding in report.findings]
-        told = {"files": list(report.files), "rules": list(report.rules), "findings": findings}
-        print_json("check", told | {"min_api": report.min_api, "ok": not report.violations})
+        fields = {"files": list(report.files), "rules": list(report.rules), "findings": findings}
+        print_json("check", fields | {"min_api": report.min_api, "ok": not report.violations})
         return
     for line in describe_findings(report.violations):
         echo(line)
@@ -134,4 +139,5 @@ def _show_report(report: PolicyReport, package: Path, *, as_json: bool) -> None:
 
 
 def _unchecked(findings: Iterable[PolicyFinding]) -> set[tuple[str, str]]:
+    # A rule that cannot be checked is usually unchecked for every library: show it once.
     return {(finding.rule, finding.found) for finding in findings}

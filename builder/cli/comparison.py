@@ -1,4 +1,4 @@
-"""How differences of outputs look on a terminal and in JSON."""
+"""Prints differences between outputs on a terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def print_differences(differences: Iterable[OutputDifference]) -> None:
 
 
 def differences_json(differences: Iterable[OutputDifference]) -> list[dict[str, object]]:
-    """Returns them as JSON values; what is not finite becomes null, as JSON has no infinity."""
+    """Returns the differences as values for JSON; infinity and NaN become null."""
     return [
         {
             "index": difference.index,
@@ -56,4 +56,5 @@ def _format(value: float | None) -> str:
 
 
 def _finite(value: float | None) -> float | None:
+    # JSON has neither infinity nor NaN (RFC 8259, section 6).
     return value if value is not None and math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""`builder completion`: the shell completion script."""
+"""`builder completion`: prints a script for completion in the shell."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ SHELLS = ("bash", "fish", "zsh")
 @click.command("completion")
 @click.argument("shell", type=click.Choice(SHELLS))
 def command(shell: str) -> None:
-    """Prints the completion script of SHELL.
+    """Prints the script that completes commands and options of builder in SHELL.
 
     \b
     Examples:
       builder completion bash > ~/.local/share/bash-completion/completions/builder
       builder completion zsh > ~/.zfunc/_builder
     """
-    from builder.cli.main import cli
+    from builder.cli.main import cli  # at the top it would be circular: main imports commands
 
     completer = get_completion_class(shell)
     assert completer is not None

@@ -1,4 +1,4 @@
-"""How results and progress look on a terminal, in a log and in JSON."""
+"""Prints results and progress on a terminal, in a log and as JSON."""
 
 from __future__ import annotations
 
@@ -23,34 +23,36 @@ SCHEMA_VERSIONS = {
     "size": 1,
     "verify": 1,
 }
-"""Versions of `--json` outputs: raised when a field goes away or changes its meaning."""
+"""Versions of the `--json` outputs; raised when a field is removed or changes its meaning."""
 _WIDEST = 120
-"""Columns that cells are padded to: one name of a foreign file may have thousands of letters."""
+"""Largest width to which cells are padded: a name in a foreign file may be thousands of characters
+long."""
 _CLEAR = "\r\033[K"
-"""Goes back to the start of the line, and clears it."""
+"""Moves the cursor to the start of the line and clears the rest of it (ECMA-48, CR and EL)."""
 _BIDI = "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
-"""They change in which order a terminal shows what stands beside them, or where lines end."""
+"""Characters that change the order in which a terminal shows text, or that end a line (Unicode
+Standard Annex 9, and the separators U+2028 and U+2029)."""
 _CONTROLS = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDI}\ud800-\udfff]")
 _CONTROLS_OF_CELLS = re.compile(rf"[\x00-\x1f\x7f-\x9f{_BIDI}\ud800-\udfff]")
 _CONTROLS_OF_JSON = re.compile(rf"[\x7f-\x9f{_BIDI}\ud800-\udfff]")
 
 
 def echo(text: str = "", *, mark: str = "", err: bool = False, nl: bool = True) -> None:
-    """Prints a text, which may hold anything that a file says: control characters are escaped.
+    """Prints a text, which may quote a foreign file: its control characters are escaped.
 
-    Everything that the command line prints goes through here, or through `print_json`.
+    Everything that the command line prints goes through this function or through `print_json`.
 
     Args:
-        text: lines and tabs stay as they are.
-        mark: stands before it, and is builder's own: it may have colours.
-        err: whether it goes to stderr.
-        nl: whether a new line ends it.
+        text: the text; its line breaks and tabs are kept.
+        mark: a prefix that is printed unchanged, so it may contain colours; only builder's own.
+        err: whether the text goes to stderr.
+        nl: whether a line break follows the text.
     """
     click.echo(mark + escape_controls(text), err=err, nl=nl)
 
 
 def escape_controls(text: str, controls: re.Pattern[str] = _CONTROLS) -> str:
-    """Returns `text` with control characters, C1 and bidirectional ones too, as `\\x1b`."""
+    """Returns `text` with control characters (C0, C1, bidirectional) written like `\\x1b`."""
     return controls.sub(_escape, text)
 
 
@@ -59,7 +61,7 @@ def print_json(command: str, value: Mapping[str, Any]) -> None:
 
     Args:
         command: the command whose schema the value follows, `builder/schemas/<command>.json`.
-        value: what is printed, without the version.
+        value: the fields to print, without the version.
     """
     click.echo(render_json(command, value))
 
@@ -72,7 +74,7 @@ def render_json(command: str, value: Mapping[str, Any]) -> str:
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Prints columns aligned; numbers to the right. Plain text, so that it pipes well."""
+    """Prints aligned columns, numbers to the right, as plain text that other programs can read."""
     cells = [[escape_controls(str(cell), _CONTROLS_OF_CELLS) for cell in row] for row in rows]
     widths = [
         min(max([len(h), *(len(row[i]) for row in cells)]), _WIDEST) for i, h in enumerate(header)
@@ -88,7 +90,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 
 
 class ConsoleProgress:
-    """Progress on stderr: one live line on a terminal, sparse lines in a log."""
+    """Shows progress on stderr: one line that changes on a terminal, a few lines in a log."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
@@ -97,7 +99,7 @@ class ConsoleProgress:
         self._last = 0.0
 
     def step(self, text: str) -> None:
-        """Prints the stage that begins, and starts its clock."""
+        """Prints which step begins, and restarts the clock for the estimate of the time to go."""
         self._started = time.monotonic()
         self._last = 0.0
         self._line(text, click.style("==> ", fg="blue", bold=True))
@@ -107,9 +109,10 @@ class ConsoleProgress:
         self._line(text, "    ")
 
     def advance(self, done: int, total: int, what: str) -> None:
-        """Shows count, time to go and what is being worked on."""
+        """Shows the count, an estimate of the time to go, and the current item."""
         now = time.monotonic()
         finished = done >= total
+        # Often enough for a terminal; a log should not fill with lines.
         if self._quiet or (not finished and now - self._last < (0.1 if self._live else 15)):
             return
         self._last = now
@@ -128,13 +131,13 @@ class ConsoleProgress:
 
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
-    if 0xDC80 <= code <= 0xDCFF:  # a byte of a file's name that is no UTF-8
+    if 0xDC80 <= code <= 0xDCFF:  # PEP 383: a byte of a file name that is not UTF-8
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def format_bytes(count: int) -> str:
-    """Returns `1,234,567`: exact, since sizes are compared."""
+    """Returns a count like `1,234,567`; it is not rounded, because users compare sizes."""
     return f"{count:,}"
 
 

@@ -1,4 +1,4 @@
-"""`builder doctor`: what is installed, and what each target still needs."""
+"""`builder doctor`: shows what is installed, and what each target still needs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from builder.errors import ExitCode
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """Says what is installed, which targets can be built here, and what the others need.
+    """Shows what is installed, which targets can be built here, and what the others need.
 
-    Exits with 0 when this machine can build for itself, with 5 otherwise.
+    The exit code is 0 if this machine can build for itself, and 5 if it cannot.
 
     \b
     Examples:

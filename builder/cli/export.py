@@ -1,4 +1,4 @@
-"""`builder export`: a PyTorch model becomes a lite file that is known to be right."""
+"""`builder export`: turns a PyTorch model into a lite file and checks its outputs."""
 
 from __future__ import annotations
 
@@ -40,44 +40,56 @@ if TYPE_CHECKING:
     "arguments",
     multiple=True,
     type=PairType(),
-    help="An argument of the factory, or of torchvision's builder: num_classes=10.",
+    help="An argument for the factory or for the torchvision model, e.g. num_classes=10.",
 )
 @click.option(
     "--weights",
     type=click.Path(path_type=Path),
-    help="A state dict to load (.pt, .pth, .safetensors); no code in it is executed.",
+    help="A state dict to load (.pt, .pth, .safetensors); code in the file is not executed.",
 )
 @input_options
 @click.option(
     "--calibrate",
     metavar="FOLDER|MODULE:LOADER",
-    help="Real inputs, to calibrate and to compare with: a folder of images, .npy or .npz, or what "
-    "gives inputs one by one.",
+    help="Real inputs for calibration and comparison: a folder of images, .npy or .npz files, or a "
+    "Python object that gives inputs one by one.",
 )
 @quantise_options
 @click.option(
     "--trace", "capture", flag_value="trace", help="Record one run of the model (default)."
 )
-@click.option("--script", "capture", flag_value="script", help="Compile it, with its control flow.")
 @click.option(
-    "--method", "methods", multiple=True, metavar="NAME", help="A method to keep beside forward."
+    "--script", "capture", flag_value="script", help="Compile the model with its control flow."
 )
-@click.option("--channels-last", is_flag=True, help="Lay images out as NHWC.")
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    metavar="NAME",
+    help="A method to keep in addition to forward; repeat the option for several methods.",
+)
+@click.option("--channels-last", is_flag=True, help="Use the memory format NHWC for images.")
 @optimise_options
 @saving_options
 @click.option(
     "--reference/--no-reference",
     default=True,
-    help="Save inputs and eager outputs beside the model, for `builder verify` (default: yes).",
+    help="Save the inputs and the outputs of eager PyTorch next to the model, for `builder verify` "
+    "(default: yes).",
 )
 @click.option(
     "--tolerance",
     type=FiniteRange(min=0),
-    help="Largest relative difference of float outputs (default: 1e-4 for float32).",
+    help="Largest relative difference that is allowed for floating-point outputs (default: 1e-4 "
+    "for float32).",
 )
 @limits_options
-@click.option("--keep", is_flag=True, help="Write the file even if it differs by more.")
-@click.option("--seed", default=0, show_default=True, help="Of random weights and inputs.")
+@click.option(
+    "--keep", is_flag=True, help="Write the file even if its outputs differ by more than allowed."
+)
+@click.option(
+    "--seed", default=0, show_default=True, help="Seed for the random weights and inputs."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     source: str,
@@ -102,14 +114,16 @@ def command(
 ) -> None:
     """Exports SOURCE for the lite interpreter, optimised for mobile, and checks the file.
 
-    SOURCE is the name of a torchvision model (random weights, nothing is downloaded), a
+    SOURCE is the name of a torchvision model (with random weights, nothing is downloaded), a
     package.module:factory that returns a torch.nn.Module, a TorchScript file (.pt) or a lite file
-    (.ptl). The saved file is run and compared with eager PyTorch, with the quantised model if it
-    is quantised; beyond the tolerance nothing is written and the exit code is 8.
+    (.ptl). builder runs the saved file and compares its outputs with those of eager PyTorch, or
+    with those of the quantised model if you quantise. If they differ by more than the tolerance,
+    no file is written and the exit code is 8.
 
     An export runs code with your rights: the factory and what it imports, the model's Python code,
     the loader of --calibrate, and the TorchScript in a file. Export only what you trust. The saved
-    file runs in a process of its own with limits, so that a crash or an endless loop is told.
+    file runs in a separate process with limits, so that a crash or an endless loop becomes an
+    error message.
 
     \b
     Examples:
@@ -188,8 +202,9 @@ def _print_result(result: ExportResult) -> None:
         f"torch {result.torch_version}"
     )
     if result.reference:
-        echo(f"wrote {result.reference}: inputs and eager outputs for builder verify")
+        echo(f"wrote {result.reference}: inputs and outputs of eager PyTorch, for builder verify")
     print_stages(result.stages)
+    # The table of stages has already shown a single output that agrees.
     if len(result.differences) > 1 or not all(d.ok and not d.problem for d in result.differences):
         echo("the lite file, output by output:")
         print_differences(result.differences)

@@ -1,4 +1,4 @@
-"""Options of `builder export`, in groups: what goes in, how it is rewritten, what is written."""
+"""Options of `builder export`: the inputs, how the model is rewritten, and the file to write."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Command = Callable[..., Any]
 
 
 class PairType(click.ParamType):  # type: ignore[type-arg]
-    """`name=value`."""
+    """An option value of the form `name=value`."""
 
     name = "NAME=VALUE"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str]:
-        """Returns both, or fails as click has it."""
+        """Returns name and value; raises click's error when the text has another form."""
         if isinstance(value, tuple):
             return value
         name, equals, text = str(value).partition("=")
@@ -53,7 +53,7 @@ def _stack(command: Command, *options: Callable[[Command], Command]) -> Command:
 
 
 def input_options(command: Command) -> Command:
-    """Adds --shape, --dtype, --input, --second-shape, which `command` gets as specs."""
+    """Adds --shape, --dtype, --input and --second-shape; `command` receives specifications."""
 
     @functools.wraps(command)
     def with_inputs(
@@ -75,21 +75,21 @@ def input_options(command: Command) -> Command:
             "shapes",
             multiple=True,
             metavar="N,N,...",
-            help="Shape of one input, or `scalar`; repeat it for several inputs.",
+            help="Shape of one input, or `scalar`; repeat the option for several inputs.",
         ),
         click.option(
             "--dtype",
             "dtypes",
             multiple=True,
             metavar="NAME",
-            help="Type of the inputs: one for all (default float32), or one per --shape.",
+            help="Dtype of the inputs: one for all (default: float32), or one per --shape.",
         ),
         click.option(
             "--input",
             "texts",
             multiple=True,
             metavar="SPEC",
-            help="One argument of any kind, in place of --shape: int64[1,16], 0.5, "
+            help="One argument of any kind, instead of --shape: int64[1,16], 0.5, "
             '[float32[3,8,8], float32[3,9,9]], {"ids": int64[1,8]}.',
         ),
         click.option(
@@ -97,14 +97,14 @@ def input_options(command: Command) -> Command:
             "second_shapes",
             multiple=True,
             metavar="N,N,...",
-            help="Other shapes on which a trace has to agree as well, once per input (default: a "
-            "larger batch and larger inputs, where the model takes them).",
+            help="Other shapes for which a traced model is compared too, one per input (default: a "
+            "larger batch and larger inputs, if the model accepts them).",
         ),
     )
 
 
 def quantise_options(command: Command) -> Command:
-    """Adds --quantize and what belongs to it, which `command` gets as one `quantisation`."""
+    """Adds --quantize and related options; `command` receives one `quantisation`."""
 
     @functools.wraps(command)
     def with_quantisation(
@@ -125,25 +125,28 @@ def quantise_options(command: Command) -> Command:
         click.option(
             "--quantize",
             type=_choice(Method),
-            help="For QNNPACK. dynamic: weights of Linear, LSTM, GRU. static: activations too.",
+            help="Quantise for QNNPACK. dynamic: the weights of Linear, LSTM and GRU. static: the "
+            "activations too.",
         ),
         click.option(
             "--quantize-flow",
             "flow",
             type=_choice(Flow),
-            help="eager needs QuantStub in the model for static; fx finds out by itself "
-            "(default: fx for static, eager for dynamic).",
+            help="How PyTorch quantises. eager: for static quantisation, the model must contain "
+            "QuantStub. fx: PyTorch finds the places itself. (default: fx for static, eager for "
+            "dynamic).",
         ),
         click.option(
             "--per-channel/--per-tensor",
             default=False,
-            help="A scale per output channel of the weights (default: per tensor).",
+            help="Use one scale per output channel of the weights, or one per tensor (default: per "
+            "tensor).",
         ),
     )
 
 
 def optimise_options(command: Command) -> Command:
-    """Adds --optimize and what belongs to it, which `command` gets as one `optimisation`."""
+    """Adds --optimize and related options; `command` receives one `optimisation`."""
 
     @functools.wraps(command)
     def with_optimisation(
@@ -168,20 +171,20 @@ def optimise_options(command: Command) -> Command:
             "left_out",
             multiple=True,
             type=_choice(Pass),
-            help="A pass of optimize_for_mobile to leave out; repeat it for several.",
+            help="Leave out this pass of optimize_for_mobile; repeat the option for several passes.",
         ),
         click.option(
             "--backend",
             type=_choice(Backend),
             default=str(Backend.CPU),
             show_default=True,
-            help="What to optimise for, as far as the installed torch can.",
+            help="The backend to optimise for; the installed torch must support it.",
         ),
     )
 
 
 def saving_options(command: Command) -> Command:
-    """Adds --format and what else decides the file, which `command` gets as one `saving`."""
+    """Adds --format and the other options for the file; `command` receives one `saving`."""
 
     @functools.wraps(command)
     def with_saving(
@@ -214,12 +217,13 @@ def saving_options(command: Command) -> Command:
             "--bytecode-version",
             type=int,
             metavar="N",
-            help="Write an older bytecode (zip only; default: what torch writes).",
+            help="Write an older bytecode version (zip only; default: the version that torch "
+            "writes).",
         ),
         click.option(
             "--bundle-inputs",
             is_flag=True,
-            help="Put the inputs into the file, for get_all_bundled_inputs().",
+            help="Store the inputs in the lite file, for get_all_bundled_inputs().",
         ),
         click.option(
             "--extra-file",
@@ -227,6 +231,6 @@ def saving_options(command: Command) -> Command:
             multiple=True,
             type=PairType(),
             metavar="NAME=PATH",
-            help="Put a file into the lite file, e.g. labels.txt=labels.txt.",
+            help="Store another file in the lite file, e.g. labels.txt=labels.txt.",
         ),
     )

@@ -1,4 +1,4 @@
-"""`builder fetch`: the pinned source tree."""
+"""`builder fetch`: downloads the pinned sources and unpacks them into a source tree."""
 
 from __future__ import annotations
 
@@ -19,22 +19,25 @@ if TYPE_CHECKING:
     "--from",
     "source_folder",
     type=click.Path(path_type=Path),
-    help="A folder that has the archives, under the names in the lock file; asked first.",
+    help="A folder with the archives, under the names in the lock file; it is searched first.",
 )
 @click.option(
     "--provider",
     type=click.Choice(("distribution", "git")),
-    help="Ask only apt's mirror, or only upstream's git.  [default: both, in this order]",
+    help="Use only apt's mirror (distribution), or only upstream's git repositories (git).  "
+    "[default: both, in this order]",
 )
 @click.option(
     "--feature",
     "features",
     multiple=True,
     metavar="NAME",
-    help="Fetch optional sources too: apple, pocketfft, torchvision, vulkan.",
+    help="Fetch these optional sources too: apple, pocketfft, torchvision, vulkan.",
 )
-@click.option("--offline", is_flag=True, help="Use no network.")
-@click.option("--check", is_flag=True, help="Read every file again; fetch nothing.")
+@click.option("--offline", is_flag=True, help="Do not use the network.")
+@click.option(
+    "--check", is_flag=True, help="Check every file of the source tree; do not fetch anything."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     source_folder: Path | None,
@@ -44,12 +47,12 @@ def command(
     check: bool,
     as_json: bool,
 ) -> None:
-    """Materialises the pinned source tree of PyTorch and of what its mobile build needs.
+    """Downloads the pinned sources of PyTorch and its third-party components, and unpacks them.
 
-    Optional sources have trees of their own; a build that needs them fetches them by itself.
+    Optional sources have their own source trees; a build that needs them fetches them itself.
 
-    Everything is checked against the lock file. What has been downloaded is kept, so that this
-    works offline afterwards. Run it again after an interruption: it goes on.
+    Every download is checked against the lock file and kept, so that later runs work offline. If
+    the command is interrupted, run it again and it continues.
 
     \b
     Examples:
@@ -60,7 +63,9 @@ def command(
       builder fetch --feature torchvision --feature pocketfft
     """
     if check and (source_folder or provider or offline):
-        raise click.UsageError("--check fetches nothing: leave out --from, --provider, --offline")
+        raise click.UsageError(
+            "--check does not fetch anything: leave out --from, --provider and --offline"
+        )
     chosen = tuple(dict.fromkeys(features))
     trees = api.fetch_sources(
         progress=ConsoleProgress(),
@@ -70,17 +75,17 @@ def command(
         check=check,
         features=chosen,
     )
-    fetched = [_describe(*one) for one in zip(trees, ("", *chosen), strict=True)]
+    fetched = [_describe(*pair) for pair in zip(trees, ("", *chosen), strict=True)]
     pytorch, *optional = fetched
     if as_json:
-        print_json("fetch", {**pytorch, "features": {one["feature"]: one for one in optional}})
+        print_json("fetch", {**pytorch, "features": {tree["feature"]: tree for tree in optional}})
         return
     columns = ("name", "version", "licence", "origin")
-    rows = [[row[column] for column in columns] for one in fetched for row in one["sources"]]
+    rows = [[row[column] for column in columns] for tree in fetched for row in tree["sources"]]
     print_table(columns, rows)
-    for one in fetched:
-        echo(f"path    {one['path']}")
-        echo(f"digest  {one['digest']}")
+    for tree in fetched:
+        echo(f"path    {tree['path']}")
+        echo(f"digest  {tree['digest']}")
 
 
 def _describe(tree: SourceTree, feature: str) -> dict[str, Any]:

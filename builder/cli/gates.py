@@ -1,4 +1,4 @@
-"""What is asked for and would have no effect is refused: nobody relies on a check that is off."""
+"""Refuses options that would have no effect, so that nobody relies on a check that is not made."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PACKAGED = ("assets",)
 
 
 class FiniteRange(click.FloatRange):
-    """A number in a range; `nan` and `inf`, which no comparison holds against, are none."""
+    """A finite number in a range; `nan` and `inf` are refused, since no limit works with them."""
 
     def convert(
         self,
@@ -29,17 +29,17 @@ class FiniteRange(click.FloatRange):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> float:
-        """Returns the number, or fails as click has it."""
+        """Returns the number; raises click's error when the text is not a finite number."""
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
-            self.fail(f"{value} is no finite number.", param, ctx)
+            self.fail(f"{value} is not a finite number.", param, ctx)
         return number
 
 
 def refuse_idle_options(targets: Sequence[Target]) -> None:
-    """Raises ConfigurationError for options that are given and for none of `targets`.
+    """Raises ConfigurationError for options on the command line that apply to none of `targets`.
 
-    Which are given is known to click; values of the environment are for all builds, and pass.
+    Values from environment variables are accepted, because they are meant for all builds.
     """
     abis = ", ".join(map(str, targets))
     android = any(target.is_android for target in targets)
@@ -53,8 +53,8 @@ def refuse_idle_options(targets: Sequence[Target]) -> None:
         if idle:
             options = " ".join(idle)
             raise ConfigurationError(
-                f"{options}: none of {abis} is an ABI of {whose}, so this has no effect",
-                hint=f"name one, e.g. --abi {example}, or leave out {options}",
+                f"{options} has no effect: none of {abis} is an ABI of {whose}",
+                hint=f"add an ABI of {whose}, e.g. --abi {example}, or leave out {options}",
             )
 
 
@@ -62,13 +62,13 @@ def refuse_idle_budgets(budgets: Budgets, abis: Sequence[str]) -> None:
     """Raises ConfigurationError for a budget of an ABI that is not among `abis`."""
     for option, budget in list_idle(budgets, abis):
         raise ConfigurationError(
-            f"{option} {budget.text}: there is no {budget.abi} here, only {', '.join(abis)}",
-            hint=f"give the budget of one of these, or one for all: {option} SIZE",
+            f"{option} {budget.text}: there is no ABI {budget.abi} here, only {', '.join(abis)}",
+            hint=f"give a budget for one of these, or one for all: {option} SIZE",
         )
 
 
 def _list_given(names: Sequence[str]) -> list[str]:
-    """Returns those of the current command's options that stand on its command line."""
+    """Returns which of these options of the current command are given on its command line."""
     context = click.get_current_context()
     options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
     return [

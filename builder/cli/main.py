@@ -1,4 +1,4 @@
-"""The `builder` command: finds the command's module, and turns errors into exit codes."""
+"""The command `builder`: finds the module of a subcommand, and turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from builder.cli.console import echo
 from builder.errors import BuilderError, ExitCode
 
 COMMANDS = {
-    "bench": "Time a model on a built runtime, here or on a device.",
-    "build": "Build the selective runtime for models or operator lists.",
-    "check": "Say whether a built runtime can run a model, without running it.",
-    "completion": "Print the shell completion script.",
-    "doctor": "Say what is installed and what each target still needs.",
-    "export": "Export a model for the lite interpreter, optimised and checked.",
-    "fetch": "Materialise the pinned source tree.",
-    "ops": "Show the root operators of models; write an operator list.",
-    "plan": "Print all that a build would do.",
-    "size": "Show where the bytes of a built runtime go.",
-    "verify": "Run a model on a built runtime and compare with PyTorch.",
+    "bench": "Measure how fast a model runs on a built runtime.",
+    "build": "Build a runtime with only the operators that models need.",
+    "check": "Check whether a runtime can run a model, or whether a package keeps the rules.",
+    "completion": "Print a script for completion in the shell.",
+    "doctor": "Show what is installed and what each target still needs.",
+    "export": "Export a model for the lite interpreter, optimise it and check it.",
+    "fetch": "Download the pinned sources and unpack them into a source tree.",
+    "ops": "Show the root operators of models, or write an operator list.",
+    "plan": "Print what a build would do, without building.",
+    "size": "Show which parts and operators of a runtime take how many bytes.",
+    "verify": "Run a model on a built runtime and compare its outputs with PyTorch's.",
 }
-"""Command names and their one-line help; modules are imported only when used."""
+"""Names of the commands and their help in one line; a module is imported only when it is used."""
 
 
 class LazyGroup(click.Group):
-    """Imports the module of a command only when that command is asked for."""
+    """Imports the module of a command only when that command runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Returns the command names."""
@@ -42,7 +42,7 @@ class LazyGroup(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Returns the command, or None when there is none of that name."""
+        """Returns the command; None if no command has this name."""
         del ctx
         if cmd_name not in COMMANDS:
             return None
@@ -61,7 +61,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 fine, 2 configuration, 3 model or operators, 4 sources, 5 toolchain, "
+    epilog="Exit codes: 0 success, 2 configuration, 3 model or operators, 4 sources, 5 toolchain, "
     "6 native build, 7 packaging, 8 verification, 70 a bug of builder, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="builder")
@@ -80,12 +80,13 @@ def cli(debug: bool) -> None:
 
 
 def main() -> None:
-    """Runs the command line and exits with its code."""
+    """Runs the command line and ends the process with its exit code."""
     debug = "--debug" in sys.argv[1:]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # locales without all letters
+            stream.reconfigure(errors="backslashreplace")  # the locale may lack characters
     try:
+        # click's own mode would print errors unescaped, and exit with 1 for some of them.
         code = cli.main(prog_name="builder", standalone_mode=False)
     except click.ClickException as error:
         shown = io.StringIO()
@@ -94,7 +95,7 @@ def main() -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         echo("interrupted; run the same command again to continue", err=True)
-        sys.exit(130)
+        sys.exit(130)  # as shells report SIGINT: 128 + 2
     except Exception as error:  # noqa: BLE001 - no exception reaches a user as a traceback
         if debug:
             echo(traceback.format_exc(), err=True, nl=False)
@@ -103,7 +104,7 @@ def main() -> None:
 
 
 def _report(error: Exception) -> ExitCode:
-    """Prints what is to be said of an error, and returns its exit code."""
+    """Prints the message and the hint of an error, and returns its exit code."""
     match error:
         case BuilderError():
             _print_error(error.message, error.hint)
@@ -117,21 +118,21 @@ def _report(error: Exception) -> ExitCode:
 
 
 def _describe_defect(error: Exception) -> tuple[str, str]:
-    """Returns message and hint for what no part of builder expects: what to report."""
+    """Returns message and hint for an unexpected error; the hint lists what to report."""
     package = Path(__file__).parents[1]
     steps = traceback.extract_tb(error.__traceback__)
-    own = [step for step in steps if Path(step.filename).is_relative_to(package)]
-    where = [f"{Path(s.filename).relative_to(package.parent)}:{s.lineno}" for s in own[-1:]]
+    inside = [step for step in steps if Path(step.filename).is_relative_to(package)]
+    where = [f"{Path(s.filename).relative_to(package.parent)}:{s.lineno}" for s in inside[-1:]]
     kind = type(error).__name__
     what = f"{kind}: {error}" if str(error) else kind
     command = shlex.join(["builder", *sys.argv[1:]])
     machine = f"{platform.system()} {platform.machine()}"
     return (
         f"this is a bug of builder: {', '.join((what, *where))}",
-        "please report it, with the file that it happens with and these lines:\n"
+        "please report it with the input file and these lines:\n"
         f"  builder {__version__}, Python {platform.python_version()}, {machine}\n"
         f"  {command}\n"
-        f"and what this shows: {shlex.join(['builder', '--debug', *sys.argv[1:]])}",
+        f"and with the output of: {shlex.join(['builder', '--debug', *sys.argv[1:]])}",
     )
 
 

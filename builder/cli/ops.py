@@ -1,4 +1,4 @@
-"""`builder ops`: the root operators of models."""
+"""`builder ops`: shows the root operators of models."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ if TYPE_CHECKING:
     "--output",
     metavar="FILE.yaml",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the operator list that `builder build` and PyTorch's own selective build read.",
+    help="Write an operator list to this file; `builder build` and PyTorch's own selective build "
+    "read it.",
 )
 @click.option(
     "--run-torchscript",
     is_flag=True,
-    help="Read TorchScript files (.pt) too. PyTorch loads them, and that runs code of the model: "
-    "in a process of its own that cannot write files, start programs or use the network, and has "
-    "the limits below. This needs torch, and Linux on x86_64 or aarch64.",
+    help="Read TorchScript files (.pt) too. PyTorch loads them, which runs code of the model, in a "
+    "separate process with the limits below. The process cannot write files, start programs or use "
+    "the network. This needs torch, and Linux on x86_64 or aarch64.",
 )
 @limits_options
 def command(
@@ -43,11 +44,12 @@ def command(
     run_torchscript: bool,
     limits: Limits | None,
 ) -> None:
-    """Shows the root operators that one or many models call, and who wants what.
+    """Shows the root operators that models call, and which model calls which operator.
 
-    MODEL is a lite file (.ptl, zip or flatbuffer), or an operator list (.yaml, or .txt with a name
-    per line). Nothing in them is executed. TorchScript files (.pt) are refused without
-    --run-torchscript: make lite files of those that you trust with `builder export`.
+    MODEL is a lite file (.ptl, zip or flatbuffer), or an operator list (.yaml, or .txt with one
+    name per line). No code in these files is executed. TorchScript files (.pt) are refused without
+    --run-torchscript; if you trust such a file, you can also turn it into a lite file with
+    `builder export`.
 
     \b
     Examples:
@@ -58,8 +60,8 @@ def command(
     """
     if limits is not None and not run_torchscript:
         raise click.UsageError(
-            "--time-limit and --memory-limit have an effect with --run-torchscript only: nothing "
-            "else runs a model."
+            "--time-limit and --memory-limit have an effect only with --run-torchscript: without "
+            "it, no model is run."
         )
     if output is not None:
         api.refuse_list(output)

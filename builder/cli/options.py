@@ -12,7 +12,7 @@ import click
 from builder import api
 from builder.core.budgets import Budget, parse_budget, parse_size
 from builder.core.dtypes import DtypeSet
-from builder.core.inputs import parse_specs  # reads NumPy
+from builder.core.inputs import parse_specs  # imports NumPy
 from builder.core.nesting import parse_input
 from builder.core.plan import Flavour, Profile
 from builder.core.targets import MIN_API, MIN_IOS, format_os_version
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
 
 
 class SizeType(click.ParamType):  # type: ignore[type-arg]
-    """Bytes as people write them: `500MB`, `8GiB`."""
+    """A number of bytes as people write it: `500MB`, `8GiB`."""
 
     name = "SIZE"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        """Returns the bytes, or fails as click has it."""
+        """Returns the bytes; raises click's error when the text is not a size."""
         try:
             size = value if isinstance(value, int) else parse_size(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
         if size < 1:
-            self.fail("a limit of nothing lets nothing run", param, ctx)
+            self.fail("the limit must be at least one byte", param, ctx)
         return size
 
 
 def inputs_argument(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds MODEL... and --ops-list, which `command` gets as `models`."""
+    """Adds MODEL... and --ops-list; `command` receives both as `models`."""
     argument = click.argument(
         "models", metavar="MODEL...", nargs=-1, type=click.Path(path_type=Path)
     )
@@ -56,7 +56,8 @@ def inputs_argument(command: Callable[..., Any]) -> Callable[..., Any]:
         "names",
         multiple=True,
         metavar="NAME",
-        help="An operator list that ships with builder, e.g. mobilenet_v2, or a file.",
+        help="An operator list: the name of one that ships with builder, e.g. mobilenet_v2, or a "
+        "file.",
     )
 
     @functools.wraps(command)
@@ -74,27 +75,28 @@ abis_option = click.option(
     default=(host_abi(),),
     show_default=True,
     multiple=True,
-    help="What to build for; once more per ABI. `builder doctor` lists the known ones.",
+    help="The ABI to build for; repeat the option for several ABIs. `builder doctor` lists all "
+    "ABIs.",
 )
 
 
 min_api_option = click.option(
     "--min-api",
     type=int,
-    help=f"Oldest API level of Android that is to run it; {MIN_API} when not given.",
+    help=f"Oldest API level of Android that the runtime must support (default: {MIN_API}).",
 )
 
 
 min_ios_option = click.option(
     "--min-ios",
     metavar="VERSION",
-    help=f"Oldest iOS that is to run it (deployment target); {format_os_version(MIN_IOS)} when "
-    "not given.",
+    help="Oldest iOS version that the runtime must support, the deployment target (default: "
+    f"{format_os_version(MIN_IOS)}).",
 )
 
 
 def toolchain_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds what chooses compilers and their libraries, which `command` gets as one `tools`."""
+    """Adds the options for compilers and their libraries; `command` receives one `tools`."""
     launchers = click.option(
         "--launcher",
         metavar="NAME",
@@ -102,31 +104,34 @@ def toolchain_options(command: Callable[..., Any]) -> Callable[..., Any]:
         default="auto",
         show_default=True,
         show_envvar=True,
-        help="What to hand compilations to: ccache, sccache, distcc, icecc, ccache+distcc, "
-        "ccache+icecc or none; auto takes ccache or sccache if there is one.",
+        help="The program that starts the compiler: ccache, sccache, distcc, icecc, ccache+distcc, "
+        "ccache+icecc or none. auto uses ccache or sccache if one is installed.",
     )
     ndks = click.option(
         "--ndk",
         type=click.Path(path_type=Path, exists=True, file_okay=False),
-        help="Android NDK; else ANDROID_NDK_HOME, ANDROID_NDK_ROOT, or the newest of the SDK's.",
+        help="Folder of the Android NDK (default: ANDROID_NDK_HOME, ANDROID_NDK_ROOT, or the "
+        "newest NDK in the Android SDK).",
     )
     libraries = click.option(
         "--stl",
         type=click.Choice(["c++_static", "c++_shared"]),
         default="c++_static",
         show_default=True,
-        help="C++ library for Android: linked in, or as a second library in the AAR.",
+        help="C++ library for Android: linked into the runtime (c++_static), or a second library "
+        "in the AAR (c++_shared).",
     )
     pages = click.option(
         "--page-size",
         type=int,
-        help="Bytes that Android's loader maps at once; 16384 on 64-bit ABIs when not given.",
+        help="Page size in bytes to which Android libraries are aligned (default: 16384 on "
+        "64-bit ABIs).",
     )
     apple_sdks = click.option(
         "--apple-sdk",
         type=click.Path(path_type=Path, exists=True, file_okay=False),
-        help="SDK of Apple's, or a folder with some; else Xcode's under macOS, open headers under "
-        "Linux.",
+        help="An Apple SDK, or a folder with several (default: Xcode's SDKs on macOS, Apple's open "
+        "headers on Linux).",
     )
 
     @functools.wraps(command)
@@ -155,28 +160,28 @@ runtime_option = click.option(
     "--runtime",
     required=True,
     type=click.Path(path_type=Path),
-    help="What `builder build -o` wrote, one ABI's folder in it, or its library.",
+    help="The output folder of `builder build`, the folder of one ABI in it, or the library file.",
 )
 
 
 def random_inputs_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --shape, --dtype and --input, which `command` gets as the specifications `inputs`."""
+    """Adds --shape, --dtype and --input; `command` receives them as specifications, `inputs`."""
     shape = click.option(
         "--shape",
         "shapes",
         multiple=True,
         metavar="N,N,...",
-        help="Shape of one random input, or `scalar`; used instead of saved inputs.",
+        help="Shape of one random input, or `scalar`; random inputs replace the saved ones.",
     )
     dtype = click.option(
-        "--dtype", "dtypes", multiple=True, metavar="NAME", help="Type of the random inputs."
+        "--dtype", "dtypes", multiple=True, metavar="NAME", help="Dtype of the random inputs."
     )
     text = click.option(
         "--input",
         "texts",
         multiple=True,
         metavar="SPEC",
-        help="One argument of any kind, in place of --shape: int64[1,16], 0.5, "
+        help="One argument of any kind, instead of --shape: int64[1,16], 0.5, "
         '[float32[3,8,8], float32[3,9,9]], {"ids": int64[1,8]}.',
     )
 
@@ -196,27 +201,32 @@ def random_inputs_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def parse_inputs(
     shapes: tuple[str, ...], dtypes: tuple[str, ...], texts: tuple[str, ...]
 ) -> tuple[InputSpec, ...]:
-    """Returns what --input describes, or --shape and --dtype; ConfigurationError for both."""
+    """Returns the inputs that --input, or --shape and --dtype, describe.
+
+    Raises:
+        ConfigurationError: both are given, or one cannot be parsed.
+    """
     if texts and (shapes or dtypes):
         raise ConfigurationError(
-            "--input and --shape both describe the inputs", hint="give all with --input"
+            "--input cannot be combined with --shape or --dtype: both describe the inputs",
+            hint="describe all inputs with --input",
         )
     return tuple(map(parse_input, texts)) or parse_specs(shapes, dtypes)
 
 
 def limits_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --time-limit and --memory-limit; `command` gets them as `limits`, None without them."""
+    """Adds --time-limit and --memory-limit; `command` receives `limits`, None if none is given."""
     times = click.option(
         "--time-limit",
         type=click.IntRange(1, 1_000_000),
         metavar="SECONDS",
-        help="CPU time that PyTorch gets for one run of the model; 120 when not given.",
+        help=f"CPU time that PyTorch may use to run the model once (default: {DEFAULT_SECONDS}).",
     )
     memories = click.option(
         "--memory-limit",
         type=SizeType(),
-        help="Memory that PyTorch gets for the model: 8GiB, 500MB; half of the machine's when not "
-        "given.",
+        help="Memory that PyTorch may use for the model, e.g. 8GiB or 500MB (default: half of this "
+        "machine's memory).",
     )
 
     @functools.wraps(command)
@@ -231,45 +241,52 @@ def limits_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def via_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --via and --adb, which `command` gets as one `via`."""
+    """Adds --via and --adb; `command` receives one `via`."""
     commands = click.option(
         "--via",
         default="",
         metavar="COMMAND",
-        help="What runs the runtime's programs, such as 'adb -s SERIAL shell' or an emulator.",
+        help="The command that runs the runtime's programs, e.g. 'adb -s SERIAL shell' or an "
+        "emulator.",
     )
-    devices = click.option("--adb", is_flag=True, help="The same as --via 'adb shell'.")
+    devices = click.option(
+        "--adb", is_flag=True, help="Run on a device; short for --via 'adb shell'."
+    )
 
     @functools.wraps(command)
     def with_via(*, via: str, adb: bool, **others: object) -> object:
         if via and adb:
-            raise click.UsageError("--adb is --via 'adb shell': give one of them")
+            raise click.UsageError(
+                "--adb means --via 'adb shell': give only one of the two options"
+            )
         return command(via=via or ("adb shell" if adb else ""), **others)
 
     return commands(devices(with_via))
 
 
 def aar_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds what an AAR is called and what more is in it, which `command` gets as one `aar`."""
+    """Adds the options for names and contents of an AAR; `command` receives one `aar`."""
     groups = click.option(
-        "--group", default=GROUP, show_default=True, help="Maven group of the AAR."
+        "--group", default=GROUP, show_default=True, help="Maven group ID of the AAR."
     )
     artifacts = click.option(
-        "--artifact", default=ARTIFACT, show_default=True, help="Maven artifact of the AAR."
+        "--artifact", default=ARTIFACT, show_default=True, help="Maven artifact ID of the AAR."
     )
     versions = click.option(
-        "--aar-version", help="Version of the AAR; PyTorch's with a revision when not given."
+        "--aar-version", help="Version of the AAR (default: PyTorch's version with a revision)."
     )
     assets = click.option(
         "--asset",
         "assets",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         multiple=True,
-        help="File to put into the AAR's assets or the Swift package's resources, such as the "
-        "model; once more per file.",
+        help="A file for the AAR's assets and the Swift package's resources, e.g. the model; "
+        "repeat the option for several files.",
     )
     prefabs = click.option(
-        "--prefab", is_flag=True, help="Let C++ code of an app use the AAR too (its C API)."
+        "--prefab",
+        is_flag=True,
+        help="Add a Prefab module to the AAR, so that C++ code of an app can use its C API.",
     )
 
     @functools.wraps(command)
@@ -291,14 +308,14 @@ def aar_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def apple_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds what an xcframework's packages say, which `command` gets as one `apple`."""
+    """Adds the options for Apple packages; `command` receives one `apple`."""
     versions = click.option(
-        "--pod-version", help="Version of the pod; PyTorch's with a revision when not given."
+        "--pod-version", help="Version of the pod (default: PyTorch's version with a revision)."
     )
     urls = click.option(
         "--xcframework-url",
         metavar="URL",
-        help="Where the xcframework's zip will be served, for SwiftPM and CocoaPods.",
+        help="The URL at which you will publish the xcframework's zip, for SwiftPM and CocoaPods.",
     )
 
     @functools.wraps(command)
@@ -318,16 +335,16 @@ def apple_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def accelerator_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --metal and --coreml, which `command` gets as one `accelerators`."""
+    """Adds --metal and --coreml; `command` receives one `accelerators`."""
     metals = click.option(
         "--metal",
         is_flag=True,
-        help="For Apple's ABIs: kernels for Metal, for models exported with --backend metal.",
+        help="For Apple's ABIs: add Metal kernels, for models exported with --backend metal.",
     )
     coremls = click.option(
         "--coreml",
         is_flag=True,
-        help="For Apple's ABIs: the delegate for models that were lowered to Core ML.",
+        help="For Apple's ABIs: add the Core ML delegate, for models that were lowered to Core ML.",
     )
 
     @functools.wraps(command)
@@ -339,18 +356,19 @@ def accelerator_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def flavour_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --profile and --strip-error-messages, which `command` gets as one `flavour`."""
+    """Adds --profile and --strip-error-messages; `command` receives one `flavour`."""
     messages = click.option(
         "--strip-error-messages",
         is_flag=True,
-        help="Failed checks name their condition and file only; the library gets smaller.",
+        help="Make the library smaller: messages of failed checks in PyTorch contain only "
+        "condition and file.",
     )
     profiles = click.option(
         "--profile",
         type=click.Choice([str(profile) for profile in Profile]),
         default=str(Profile.SIZE),
         show_default=True,
-        help="What to optimise for.",
+        help="What the compiler optimises for.",
     )
 
     @functools.wraps(command)
@@ -377,20 +395,20 @@ dtypes_option = click.option(
     default="auto",
     show_default=True,
     callback=_parse_dtypes,
-    help="Compile kernels for these dtypes only, e.g. float32,int64,bool. all: for every dtype. "
-    "auto: for those that can occur in the models, for all where that cannot be known.",
+    help="Compile kernels only for these dtypes, e.g. float32,int64,bool. all: for every dtype. "
+    "auto: for the dtypes that can occur in the models, or for all if that is unknown.",
 )
 
 
 class BudgetType(click.ParamType):  # type: ignore[type-arg]
-    """`2.5MB`, or `linux-x86_64=2.5MB` for one ABI."""
+    """A size budget: `2.5MB`, or `linux-x86_64=2.5MB` for one ABI."""
 
     name = "[ABI=]SIZE"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Budget:
-        """Returns the budget, or fails as click has it."""
+        """Returns the budget; raises click's error when the text is not one."""
         try:
             return value if isinstance(value, Budget) else parse_budget(str(value))
         except ValueError as error:
@@ -401,11 +419,12 @@ max_size_option = click.option(
     "--max-size",
     type=BudgetType(),
     multiple=True,
-    help="Exit with 8 when the stripped library is larger: 2.5MB, 900KiB; once more per ABI.",
+    help="Exit with code 8 if the stripped library is larger, e.g. 2.5MB or 900KiB; repeat the "
+    "option for budgets per ABI.",
 )
 max_compressed_option = click.option(
     "--max-compressed",
     type=BudgetType(),
     multiple=True,
-    help="The same for the library as a download compresses it.",
+    help="Exit with code 8 if the compressed library, as in a download, is larger.",
 )

@@ -1,4 +1,4 @@
-"""`builder plan`: all that a build would do."""
+"""`builder plan`: prints what a build would do."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def command(
     accelerators: tuple[Accelerator, ...],
     as_json: bool,
 ) -> None:
-    """Prints what `builder build` would do for the same arguments, and builds nothing.
+    """Prints what `builder build` would do for the same arguments, without building.
 
-    Two plans with one key give the same bytes.
+    Builds whose plans have the same key produce the same bytes.
 
     \b
     Examples:
@@ -78,7 +78,7 @@ def print_plans(plans: Sequence[BuildPlan], *, as_json: bool) -> None:
 
 
 def _print_plan(plan: BuildPlan) -> None:
-    labels = ", ".join(one.label for one in plan.accelerators)
+    labels = ", ".join(accelerator.label for accelerator in plan.accelerators)
     print_table(
         ("plan", plan.key),
         (

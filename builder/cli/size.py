@@ -1,4 +1,4 @@
-"""`builder size`: where the bytes go, and what operators cost."""
+"""`builder size`: shows the size of a runtime, its parts and its operators."""
 
 from __future__ import annotations
 
@@ -34,27 +34,30 @@ _OPERATORS = 10
 @click.option(
     "--against",
     type=click.Path(path_type=Path),
-    help="Another built runtime to compare with; shows bytes there and the difference.",
+    help="Another built runtime or package to compare with.",
 )
-@click.option("--units", type=click.IntRange(min=1), help="Also show the N largest units.")
 @click.option(
-    "--operators", is_flag=True, help=f"Show all operators, not the {_OPERATORS} dearest."
+    "--units", type=click.IntRange(min=1), help="Also show the N largest translation units."
+)
+@click.option(
+    "--operators", is_flag=True, help=f"Show all operators, not only the {_OPERATORS} largest."
 )
 @click.option(
     "--what-if",
     "without",
     metavar="OPERATOR",
     multiple=True,
-    help="Show what would go without this operator; repeat it to price several together.",
+    help="Show how many bytes the library would lose without this operator; repeat the option to "
+    "remove several operators together.",
 )
 @max_size_option
 @max_compressed_option
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write a page with a treemap; one file that needs no network.",
+    help="Also write an HTML page with a treemap; the page does not need the network.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(
     runtime: Path,
     against: Path | None,
@@ -66,14 +69,16 @@ def command(
     html: Path | None,
     as_json: bool,
 ) -> None:
-    """Shows stripped size, sections, library parts and operator prices of a built runtime.
+    """Shows the stripped size of a built runtime, and the bytes of its parts and operators.
 
-    Of an AAR, anybody's: what goes to devices of each ABI, by file, as it is and compressed, and
-    an estimate of how much the download of an app grows. Budgets are for the libraries of an ABI.
-    Of an xcframework of builder's: what each ABI adds to an app.
+    For an AAR, from builder or anybody else: shows the files that a device of each ABI receives,
+    uncompressed and compressed, and an estimate of how much the download of an app grows. Budgets
+    apply to the libraries of an ABI. For an xcframework that builder wrote: shows what each ABI
+    adds to an app.
 
-    The exclusive bytes of an operator would go if it went; what it shares with others is not in
-    them. The inclusive bytes are all that it reaches. Above a budget the exit code is 8.
+    The exclusive bytes of an operator are those that the library would lose without it; code that
+    it shares with other operators is not counted. The inclusive bytes are those of all code that
+    the operator reaches. If a budget is exceeded, the exit code is 8.
 
     \b
     Examples:
@@ -86,12 +91,14 @@ def command(
     """
     budgets = Budgets(file=max_size, compressed=max_compressed)
     if without and not as_json and (units or operators or against):
-        raise click.UsageError("--what-if goes with --against, --units, --operators in --json only")
+        raise click.UsageError(
+            "--what-if can be combined with --against, --units or --operators only with --json"
+        )
     aar = api.measure_aar(runtime)
     slices = None if aar else api.measure_xcframework(runtime)
     if (aar or slices) and (units or operators or without or html):
-        what = "an AAR" if aar else "an xcframework; name an ABI's folder"
-        raise click.UsageError(f"--units, --operators, --what-if and --html are not for {what}")
+        what = "an AAR" if aar else "an xcframework; name the folder of an ABI"
+        raise click.UsageError(f"--units, --operators, --what-if and --html do not apply to {what}")
     if aar is not None:
         refuse_idle_budgets(budgets, sorted(aar.libraries))
         _show_aar(aar, None if against is None else _measure_other(against), as_json=as_json)
@@ -106,6 +113,7 @@ def command(
         if html is not None:
             _write_page(html, measured)
         other = None if against is None else api.size(against).report
+        # `--what-if -aten::add` is accepted as well.
         gone = tuple(operator.removeprefix("-") for operator in without)
         shown = None if operators else _OPERATORS
         _show_runtime(measured, other, gone, units, shown, as_json=as_json)
@@ -145,14 +153,16 @@ def _show_runtime(
 def _measure_other(path: Path) -> AarSizes:
     other = api.measure_aar(path)
     if other is None:
-        raise click.UsageError(f"{path} is no AAR to compare with")
+        raise click.UsageError(f"{path} is not an AAR, so it cannot be compared with one")
     return other
 
 
 def _show_slices(slices: XcframeworkManifest, against: Path | None, *, as_json: bool) -> None:
     other = None if against is None else api.measure_xcframework(against)
     if against is not None and other is None:
-        raise click.UsageError(f"{against} is no xcframework to compare with")
+        raise click.UsageError(
+            f"{against} is not an xcframework, so it cannot be compared with one"
+        )
     if not as_json:
         print_slices(slices, other)
         return
@@ -225,7 +235,7 @@ def _print_operators(report: SizeReport, other: SizeReport | None, count: int | 
             ),
         )
     if count is not None and len(names) > count:
-        echo(f"{len(names) - count} more: --operators")
+        echo(f"{len(names) - count} more operators: --operators shows all")
 
 
 def _print_what_if(report: SizeReport, gone: tuple[str, ...], saved: int) -> None:

@@ -1,4 +1,4 @@
-"""How the stages of an export look on a terminal and in JSON."""
+"""Prints the stages of an export on a terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from builder.core.stages import Agreement, Stage
 
 
 def print_stages(stages: Iterable[Stage]) -> None:
-    """Prints one line per stage, and below what is to be said of some."""
+    """Prints one line per stage, and the remarks on stages below the table."""
     rows = tuple(stages)
     classifier = any(stage.agreement for stage in rows)
-    header = ("stage", "bytes", "ms", "beside", "max abs", "max rel")
+    header = ("stage", "bytes", "ms", "against", "max abs", "max rel")
     print_table(
         (*header, *(("same class",) if classifier else ()), "verdict"),
         (tuple(_cells(stage, classifier=classifier)) for stage in rows),
     )
     echo(
-        "(ms: the quickest call here, one thread; all but eager and quantised are lite files on "
-        "torch's lite interpreter)"
+        "(ms: the fastest call on this machine with one thread; eager and quantised run in Python, "
+        "the other stages are lite files that torch's lite interpreter runs)"
     )
     for stage in rows:
         if stage.remark:
@@ -28,7 +28,7 @@ def print_stages(stages: Iterable[Stage]) -> None:
 
 
 def stages_json(stages: Iterable[Stage]) -> list[dict[str, object]]:
-    """Returns them as JSON values."""
+    """Returns the stages as values for JSON."""
     return [
         {
             "against": stage.against or None,

@@ -1,4 +1,4 @@
-"""`builder verify`: the model on the built runtime, beside PyTorch."""
+"""`builder verify`: runs a model on a built runtime and compares its outputs with PyTorch's."""
 
 from __future__ import annotations
 
@@ -32,17 +32,22 @@ if TYPE_CHECKING:
 @click.option(
     "--reference",
     type=click.Path(path_type=Path),
-    help="Saved inputs and outputs (default: those beside the model).",
+    help="A file with saved inputs and outputs (default: the one next to the model).",
 )
 @click.option(
     "--tolerance",
     type=FiniteRange(min=0),
-    help="Largest relative difference of float outputs (default: 1e-4 for float32).",
+    help="Largest relative difference that is allowed for floating-point outputs (default: 1e-4 "
+    "for float32).",
 )
 @random_inputs_options
-@click.option("--seed", default=0, show_default=True, help="Of the random inputs.")
+@click.option("--seed", default=0, show_default=True, help="Seed for the random inputs.")
 @click.option(
-    "--repeat", default=1, show_default=True, type=click.IntRange(1, 10_000), help="Forward calls."
+    "--repeat",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="How many times forward is called.",
 )
 @limits_options
 @via_options
@@ -61,10 +66,13 @@ def command(
 ) -> int:
     """Runs MODEL on a built runtime and compares its outputs with those of eager PyTorch.
 
-    Inputs and expected outputs are those saved at export; torch is not needed. Exit code 8
-    when an output differs by more than its tolerance, or the runtime lacks something. Without
-    them the model runs on random inputs, first in PyTorch if that is installed: in a process of its
-    own that cannot write files, start programs or use the network, and has limits.
+    The inputs and the expected outputs are those that the export saved; torch is not needed. If
+    there are none, describe random inputs with --shape or --input. If torch is installed, it first
+    runs the model on them to find the expected outputs, in a separate process with limits that
+    cannot write files, start programs or use the network.
+
+    The exit code is 8 if an output differs by more than its tolerance, or if the runtime lacks
+    something that the model needs.
 
     \b
     Examples:
@@ -74,7 +82,9 @@ def command(
       builder verify other.ptl --runtime out --shape 1,16 --dtype int64
     """
     if reference is not None and inputs:
-        raise click.UsageError("--reference has inputs of its own: leave out the others")
+        raise click.UsageError(
+            "--reference contains inputs: leave out --shape, --dtype and --input"
+        )
     request = VerifyRequest(
         model=model,
         runtime=runtime,
@@ -110,6 +120,6 @@ def _print_report(report: VerifyReport) -> None:
     echo(f"expected outputs: {report.reference}")
     print_differences(report.outputs)
     if not report.ok:
-        echo("the runtime's outputs are not what they should be", err=True)
+        echo("the outputs of the runtime differ from the expected outputs", err=True)
     elif not compared:
-        echo("it runs; nothing was compared, for lack of expected outputs")
+        echo("the model runs, but there are no expected outputs to compare with")

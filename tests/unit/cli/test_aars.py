@@ -101,11 +101,11 @@ def test_the_level_is_the_declared_one_or_the_one_asked_for(make):
 
 def test_what_does_not_go_together_is_refused(make):
     aar = make(SERVING, SERVING)
-    assert "for xcframeworks only" in str(run(check, aar, "--apple-sdk", ".").exception)
+    assert "to xcframeworks only" in str(run(check, aar, "--apple-sdk", ".").exception)
     for arguments in ((MODEL, aar, "--min-api", 21), (MODEL, aar, aar)):
         assert "model" in str(run(check, *arguments).exception)
     for option in (("--units", 3), ("--operators",), ("--what-if", "aten::mul")):
-        assert "not for an AAR" in str(run(size, aar, *option).exception)
+        assert "do not apply to an AAR" in str(run(size, aar, *option).exception)
     result = run(size, aar, "--against", MODEL)
     assert "no AAR" in str(result.exception)
 

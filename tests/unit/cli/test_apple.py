@@ -259,16 +259,16 @@ def test_a_budget_is_for_what_an_app_grows_by(framework):
 
 
 def test_what_is_for_one_library_is_refused_for_an_xcframework(framework, tmp_path):
-    assert "name an ABI's folder" in str(run(size, framework, "--operators").exception)
-    assert "no xcframework" in str(run(size, framework, "--against", tmp_path).exception)
-    assert "go without a model" in str(
+    assert "name the folder of an ABI" in str(run(size, framework, "--operators").exception)
+    assert "not an xcframework" in str(run(size, framework, "--against", tmp_path).exception)
+    assert "cannot be used with a model" in str(
         run(check, MODEL, framework, "--apple-sdk", tmp_path).exception
     )
 
 
 @pytest.mark.parametrize("given", [("--min-api", 30), ("--page-size", 16384), ("--ndk", ".")])
 def test_options_of_android_are_refused_for_an_xcframework(framework, given):
-    assert "not for xcframeworks" in str(run(check, framework, *given).exception)
+    assert "do not apply to xcframeworks" in str(run(check, framework, *given).exception)
 
 
 def test_plans_are_for_the_deployment_target(monkeypatch):

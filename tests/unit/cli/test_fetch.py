@@ -74,7 +74,7 @@ def test_options_reach_the_use_case(calls, tmp_path):
 def test_checking_fetches_nothing(calls, given):
     result = CliRunner().invoke(command, ["--check", *given])
     assert result.exit_code == 2
-    assert "--check fetches nothing" in result.output
+    assert "--check does not fetch anything" in result.output
     assert calls == []
 
 

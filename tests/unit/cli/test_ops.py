@@ -112,7 +112,7 @@ def test_signatures_of_methods_are_shown():
 def test_limits_without_anything_to_limit_are_refused(option):
     result = invoke(DATA / "conv.ptl", *option)
     assert result.exit_code == 2
-    assert "--run-torchscript only" in result.output
+    assert "only with --run-torchscript" in result.output
 
 
 @pytest.mark.parametrize("size", ["much", "0", "0.5"])

@@ -119,7 +119,7 @@ def test_only_the_dearest_operators_unless_all_are_asked_for(runtime):
     output = run(root).output
     assert "aten::op02" in output
     assert "aten::op01" not in output
-    assert output.endswith("2 more: --operators\n")
+    assert output.endswith("2 more operators: --operators shows all\n")
     assert "aten::op00" in run(root, "--operators").output
 
 
@@ -198,7 +198,7 @@ def test_a_budget_of_an_abi_that_is_not_there_is_no_budget(runtime, given):
 def test_what_if_shows_nothing_else(runtime, other):
     said = run(runtime("a", NOW), "--what-if", "aten::mul", *other)
     assert said.exit_code == 2
-    assert "--json only" in said.output
+    assert "only with --json" in said.output
 
 
 def test_a_file_that_is_no_page_is_not_replaced(runtime, tmp_path):

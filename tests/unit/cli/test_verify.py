@@ -58,7 +58,7 @@ def test_report_for_people(run) -> None:
 
 def test_report_says_when_nothing_was_compared(run) -> None:
     output = run(ONLY_RUNS).output
-    assert "nothing was compared" in output
+    assert "no expected outputs to compare with" in output
     assert "finite; not compared" in output
 
 
