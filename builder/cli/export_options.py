@@ -171,7 +171,7 @@ def optimise_options(command: Command) -> Command:
             "left_out",
             multiple=True,
             type=_choice(Pass),
-            help="Leave out this pass of optimize_for_mobile; repeat the option for several passes.",
+            help="Leave out this pass of optimize_for_mobile; repeat the option for more passes.",
         ),
         click.option(
             "--backend",

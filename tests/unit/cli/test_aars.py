@@ -107,7 +107,7 @@ def test_what_does_not_go_together_is_refused(make):
     for option in (("--units", 3), ("--operators",), ("--what-if", "aten::mul")):
         assert "do not apply to an AAR" in str(run(size, aar, *option).exception)
     result = run(size, aar, "--against", MODEL)
-    assert "no AAR" in str(result.exception)
+    assert "is not an AAR" in str(result.exception)
 
 
 def test_nothing_to_check_is_an_error(tmp_path):
