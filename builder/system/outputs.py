@@ -51,9 +51,9 @@ def refuse_unwritable(path: Path, *, needed: int = 0) -> None:
 
 
 def refuse_foreign_file(path: Path, is_ours: Callable[[Path], bool], kind: str) -> None:
-    """Raises ConfigurationError when the file at `path` is not a `kind` that builder wrote.
+    """Raises ConfigurationError when there is a file at `path` for which `is_ours` is false.
 
-    An empty file may be replaced.
+    An empty file may be replaced. `kind` describes the expected file in the message.
     """
     try:
         if not path.exists():
@@ -66,8 +66,9 @@ def refuse_foreign_file(path: Path, is_ours: Callable[[Path], bool], kind: str) 
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}", hint=_HINT) from error
     if not replaceable:
+        article = "an" if kind[0] in "aeiou" else "a"
         raise ConfigurationError(
-            f"{path} is not a {kind}, and would be overwritten",
+            f"{path} is not {article} {kind}, and would be overwritten",
             hint="move it away, or choose another place with -o",
         )
 

@@ -211,7 +211,7 @@ def test_the_exported_model_itself_is_not_replaced(tmp_path):
 def test_a_file_beside_the_model_that_is_no_reference_case_is_not_replaced(tmp_path):
     beside = tmp_path / "model.ptl.reference.safetensors"
     beside.write_text("mine")
-    with pytest.raises(ConfigurationError, match="is not a valid reference case"):
+    with pytest.raises(ConfigurationError, match="is not a reference case"):
         CliRunner().invoke(
             command, ["net", "-o", str(tmp_path / "model.ptl")], catch_exceptions=False
         )

@@ -197,7 +197,7 @@ def test_a_damaged_wheel_is_named(tmp_path):
     [
         ((entry("a", b"1"), entry("a/b", b"2")), "a file and a folder"),
         ((entry("a/b", b"1"), entry("a", b"2")), "a file and a folder"),
-        ((entry("n" * 300, b"1"),), "a name that no file can have"),
+        ((entry("n" * 300, b"1"),), "a name that this file system does not support"),
         ((link("a", "x"), entry("a/b", b"1")), "goes through a link"),
         ((link("a", "b/" + "n" * 300),), ""),
     ],
@@ -219,7 +219,7 @@ def test_an_archive_far_larger_than_its_file_is_not_unpacked(
 ):
     monkeypatch.setattr(archives, "_UNPACKED_FREE", 1 << 20)
     make(tmp_path / name, entry("zeros", bytes(2 << 20)), mode=f"w:{name[6:]}")
-    with pytest.raises(SourceError, match="far larger than its size"):
+    with pytest.raises(SourceError, match="far larger than the archive"):
         extract_archive(tmp_path / name, tmp_path / "out", wanted=lambda _: is_wanted)
 
 
@@ -236,7 +236,7 @@ def test_extended_headers_that_take_quadratic_time_are_refused(tmp_path, size):
     header = tarfile.TarInfo("x")
     header.type, header.size = tarfile.XHDTYPE, size
     (tmp_path / "a.tar").write_bytes(header.tobuf() + b"1" * 5000 + bytes(10_000))
-    with pytest.raises(SourceError, match="extended headers"):
+    with pytest.raises(SourceError, match="extended header"):
         extract_archive(tmp_path / "a.tar", tmp_path / "out")
 
 
@@ -246,7 +246,7 @@ def test_many_extended_headers_are_refused(tmp_path, monkeypatch):
     header = tarfile.TarInfo("x")
     header.type, header.size = tarfile.XHDTYPE, 4096
     (tmp_path / "a.tar").write_bytes((header.tobuf() + b"7 a=bcd".ljust(4096, b"\0")) * 20)
-    with pytest.raises(SourceError, match="extended headers"):
+    with pytest.raises(SourceError, match="extended header"):
         extract_archive(tmp_path / "a.tar", tmp_path / "out")
 
 

@@ -59,7 +59,7 @@ def test_a_folder_without_rights_is_refused(tmp_path, monkeypatch):
 
 def test_too_little_space_is_a_matter_of_packaging(tmp_path, monkeypatch):
     monkeypatch.setattr(outputs, "free_bytes", lambda _: 1 << 20)
-    with pytest.raises(PackagingError, match=r"has 1\.0 MiB free, out needs 4 MiB") as caught:
+    with pytest.raises(PackagingError, match=r"has 1\.0 MiB free, but out needs 4 MiB") as caught:
         refuse_unwritable(tmp_path / "out", needed=4 << 20)
     assert caught.value.exit_code == 7
 

@@ -96,7 +96,7 @@ def test_an_end_that_says_more_than_a_file_has_is_refused_before_it_is_read(tmp_
 def test_too_many_entries_and_entries_of_one_name_are_refused(archive, monkeypatch):
     with zipfile.ZipFile(archive, "a") as stream, pytest.warns(UserWarning, match="Duplicate"):
         stream.writestr("a.txt", b"another")
-    with pytest.raises(ConfigurationError, match="several entries of one name"), open_zip(archive):
+    with pytest.raises(ConfigurationError, match="several entries with the same name"), open_zip(archive):
         pass
     monkeypatch.setattr(zips, "MAX_MEMBERS", 2)
     with pytest.raises(ConfigurationError, match="4 entries"), open_zip(archive):
@@ -140,7 +140,7 @@ def test_compressions_that_take_memory_as_they_like_are_not_read(tmp_path, metho
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w", method) as stream:
         stream.writestr("a", b"x" * 100)
-    with open_zip(path) as stream, pytest.raises(ConfigurationError, match="in a way that"):
+    with open_zip(path) as stream, pytest.raises(ConfigurationError, match="a compression that"):
         stream.read("a")
 
 
