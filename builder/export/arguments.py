@@ -1,4 +1,4 @@
-"""`--arg name=value` as Python values."""
+"""Turns `--arg name=value` into Python values."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from builder.errors import ConfigurationError
 
 
 def parse_arguments(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Returns values by name: Python literals where the text is one, the text where it is not.
+    """Returns the values by name: a Python literal is parsed, any other text stays a string.
 
-    Nothing is evaluated.
+    No code in the text is evaluated.
 
     Raises:
-        ConfigurationError: a name that is none, or stands twice.
+        ConfigurationError: a name is not a valid Python name, or is given twice.
     """
     values: dict[str, Any] = {}
     for name, text in pairs:
         if not name.isidentifier():
             raise ConfigurationError(
-                f"not the name of an argument: {name!r}", hint="write --arg name=value"
+                f"{name!r} is not a valid name of an argument", hint="write --arg name=value"
             )
         if name in values:
             raise ConfigurationError(f"--arg {name} is given twice")
@@ -32,5 +32,6 @@ def parse_arguments(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
 def _parse(text: str) -> Any:  # noqa: ANN401 - any Python literal
     try:
         return ast.literal_eval(text)
+    # All that ast.literal_eval may raise, says its documentation.
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text

@@ -1,4 +1,4 @@
-"""`--calibrate`: real inputs, from a folder of images or arrays, or from the user's loader."""
+"""Reads real inputs for `--calibrate`: from a folder of images or arrays, or from a loader."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from builder.export.factories import first_on_import_path, import_attribute
 from builder.export.values import from_arguments
 
 MOST_SAMPLES = 128
-"""More are not read."""
+"""Largest number of samples that are read."""
 _IMAGES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
 _ARRAYS = {".npy", ".npz"}
+# Mean and standard deviation of ImageNet, as in the presets of torchvision.transforms.
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
@@ -30,33 +31,33 @@ def read_samples(origin: str, *, folder: Path, specs: tuple[InputSpec, ...]) -> 
     """Returns up to 128 samples of real inputs.
 
     Images are scaled and cropped to the height and width of the first input, and normalised with
-    ImageNet's mean and deviation, as torchvision's classifiers expect. A `.npy` is one input, a
-    `.npz` has one array per input, in the order of names. A loader is iterated, or called and
-    iterated; it gives one input, or a tuple of inputs, of which those beyond the model's (labels)
-    are left out.
+    the mean and standard deviation of ImageNet, as torchvision's classifiers expect. A `.npy` file
+    holds one input; a `.npz` file holds one array per input, in the order of their names. A loader
+    is iterated, or called and then iterated; each item is one input or a tuple of inputs. Items
+    after the inputs of the model, such as labels, are left out.
 
     Args:
         origin: a folder, or `package.module:loader`.
-        folder: where `origin` is relative to.
-        specs: the model's inputs, as far as they are known.
+        folder: the folder to which `origin` is relative.
+        specs: the inputs of the model, as far as they are known.
 
     Raises:
-        ConfigurationError: no such folder, or nothing to read in it.
-        ModelError: a loader that raises, or gives what no input can be.
+        ConfigurationError: the folder does not exist, or contains no samples.
+        ModelError: a loader raises, or gives a value that cannot be an input.
     """
     path = folder / origin
     if ":" in origin and not path.exists():
-        found = tuple(_load(origin, folder, count=len(specs) or None))
+        samples = tuple(_load(origin, folder, count=len(specs) or None))
     elif path.is_dir():
-        found = tuple(_read_folder(path, specs))
+        samples = tuple(_read_folder(path, specs))
     else:
         raise ConfigurationError(
-            f"no folder to calibrate with: {origin}",
+            f"the folder for calibration does not exist: {origin}",
             hint="--calibrate takes a folder of images or .npy files, or package.module:loader",
         )
-    if not found:
-        raise ConfigurationError(f"{origin} gives nothing to calibrate with")
-    return found
+    if not samples:
+        raise ConfigurationError(f"{origin} contains no samples for calibration")
+    return samples
 
 
 def _load(origin: str, folder: Path, *, count: int | None) -> Iterator[Sample]:
@@ -68,7 +69,8 @@ def _load(origin: str, folder: Path, *, count: int | None) -> Iterator[Sample]:
         except Exception as error:
             raise ModelError(
                 f"{origin} raised {describe_exception(error)}",
-                hint="it is iterated, or called without arguments and iterated",
+                hint="builder iterates over the loader, or calls it without arguments and "
+                "iterates over the result",
             ) from error
     for value in given:
         arguments = tuple(value) if isinstance(value, tuple | list) else (value,)
@@ -95,8 +97,8 @@ def _image_size(specs: tuple[InputSpec, ...], file: Path) -> tuple[int, int]:
             return height, width
     raise ConfigurationError(
         f"{file.name} is an image, but the model does not take one: {', '.join(map(str, specs))}",
-        hint="images are for models with one input [N,3,H,W]; write others as .npy, or give a "
-        "loader: --calibrate package.module:loader",
+        hint="images work for models with one input [N,3,H,W]; for other models use .npy files, or "
+        "a loader: --calibrate package.module:loader",
     )
 
 
@@ -106,7 +108,7 @@ def _read_image(file: Path, size: tuple[int, int]) -> Array:
         with image_module.open(file) as opened:
             image = opened.convert("RGB")
     except (OSError, ValueError) as error:
-        raise ModelError(f"{file} is no image: {error}") from error
+        raise ModelError(f"{file} cannot be read as an image: {error}") from error
     height, width = size
     scale = max(height / image.height, width / image.width)
     scaled = image.resize(
@@ -126,7 +128,7 @@ def _read_arrays(file: Path) -> tuple[Array, ...]:
         with loaded:
             return tuple(loaded[name] for name in sorted(loaded.files))
     except (OSError, ValueError, EOFError) as error:
-        raise ModelError(f"{file} is no numpy file: {error}") from error
+        raise ModelError(f"{file} cannot be read as a NumPy file: {error}") from error
 
 
 def _import_pillow() -> Any:  # noqa: ANN401 - a module
@@ -134,6 +136,6 @@ def _import_pillow() -> Any:  # noqa: ANN401 - a module
         from PIL import Image
     except ImportError as error:
         raise ToolchainError(
-            "Pillow is not installed, which reads images", hint="pip install pillow"
+            "reading images needs Pillow, which is not installed", hint="pip install pillow"
         ) from error
     return Image

@@ -1,4 +1,4 @@
-"""What the installed torch can do; the only facts about torch versions in builder."""
+"""Finds out what the installed torch can do. All facts about torch versions stand here."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from builder.errors import ToolchainError
 from builder.export.request import Backend, Optimisation
 
 OPTIMISING_TORCHES = "python3-torch of Debian 12 (1.13.1) and 13 (2.6.0), and the 2.6.0 wheel"
-"""Known to have XNNPACK (docs/reference/torches.md); the first is the one the tests run with."""
+"""Builds of torch that have XNNPACK (docs/reference/torches.md); the tests run with the first."""
 
 _APT = "or on Debian 12 and 13: apt install python3-torch python3-torchvision"
 INSTALL = f"pip install 'torchlite-builder[export]', {_APT}"
-"""For a missing torch. pip does not replace an installed torch that the extra allows."""
+"""How to install torch if it is missing. pip does not replace an installed torch that the extra
+allows."""
 REPLACE = f"pip install torch==2.6.0 torchvision==0.21.0, {_APT}"
-"""For an installed torch that cannot do what is wanted."""
+"""How to replace an installed torch that cannot do the export."""
 _PREPACKING = {
     Backend.VULKAN: "vulkan_prepack::create_conv2d_context",
     Backend.METAL: "metal_prepack::conv2d_prepack",
 }
-"""Operators that the passes write into the model; without them the passes assert."""
+"""Operators that the passes write into the model; if torch lacks one, its pass fails an
+assertion."""
 _NEEDED = {
     Backend.VULKAN: f"Vulkan's operators ({_PREPACKING[Backend.VULKAN]}; USE_VULKAN=1)",
     Backend.METAL: f"Metal's operators ({_PREPACKING[Backend.METAL]}; macOS, USE_PYTORCH_METAL=1)",
@@ -34,21 +36,22 @@ _NEEDED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TorchCapabilities:
-    """What one installed torch can do for an export."""
+    """What an installed torch can do for an export."""
 
     version: str
     xnnpack: bool
-    """`optimize_for_mobile` rewrites convolutions to XNNPACK's, and such files run."""
+    """`optimize_for_mobile` can rewrite convolutions for XNNPACK, and torch can run the result."""
     lite_interpreter: bool
-    """It can save for the lite interpreter and run the result."""
+    """torch can save for the lite interpreter and run the result."""
     backends: frozenset[Backend] = frozenset({Backend.CPU})
-    """It can rewrite for them."""
+    """The backends for which torch can rewrite a model."""
     vulkan_device: bool = False
-    """Vulkan works here; the rewrite packs weights on it, and crashes without one."""
+    """A Vulkan device works on this machine; the rewrite packs weights on it, and crashes without
+    one."""
 
 
 def probe_torch() -> TorchCapabilities:
-    """Returns what the installed torch can do; imports it.
+    """Imports the installed torch and returns what it can do.
 
     Raises:
         ToolchainError: torch is not installed, or cannot be imported.
@@ -70,10 +73,10 @@ def probe_torch() -> TorchCapabilities:
 
 
 def check_capabilities(found: TorchCapabilities, wanted: Optimisation) -> None:
-    """Raises ToolchainError when `found` cannot make the file that is wanted."""
+    """Raises ToolchainError when a torch with the capabilities `found` cannot do the export."""
     if not found.lite_interpreter:
         raise ToolchainError(
-            f"torch {found.version} has no lite interpreter to save for", hint=REPLACE
+            f"torch {found.version} cannot save models for the lite interpreter", hint=REPLACE
         )
     if not wanted.enabled:
         return
@@ -91,10 +94,10 @@ def check_capabilities(found: TorchCapabilities, wanted: Optimisation) -> None:
         )
     if wanted.backend is Backend.VULKAN and not found.vulkan_device:
         raise ToolchainError(
-            f"torch {found.version} cannot export for vulkan here: it finds no Vulkan device, and "
-            "packs the weights on one",
-            hint="install a driver (Debian's mesa-vulkan-drivers has one for the CPU), or export "
-            "for the CPU: --backend cpu",
+            f"torch {found.version} cannot export for vulkan here: there is no Vulkan device on "
+            "which it can pack the weights",
+            hint="install a Vulkan driver (mesa-vulkan-drivers of Debian contains one that runs on "
+            "the CPU), or export for the CPU: --backend cpu",
         )
 
 
@@ -112,12 +115,12 @@ def _has_backend(torch: ModuleType, backend: Backend) -> bool:
 
 
 def import_torchvision() -> ModuleType:
-    """Returns torchvision; ToolchainError when it is missing or does not fit torch."""
+    """Returns the module torchvision; ToolchainError when it is missing or does not fit torch."""
     torchvision = _import("torchvision")
     if not hasattr(importlib.import_module("torchvision.models"), "get_model"):
         raise ToolchainError(
             f"torchvision {torchvision.__version__} cannot look models up by name: "
-            "0.14 was the first that can",
+            "that needs version 0.14 or newer",
             hint=REPLACE,
         )
     return torchvision
@@ -127,6 +130,7 @@ def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
+        # The package exists, but something that it imports does not.
         if error.name != name:
             raise _unusable(name, error) from error
         raise ToolchainError(f"{name} is not installed", hint=INSTALL) from error
@@ -140,6 +144,6 @@ def _unusable(name: str, error: Exception) -> ToolchainError:
     except importlib.metadata.PackageNotFoundError:
         version = "of unknown version"
     return ToolchainError(
-        f"{name} {version} is installed, but cannot be imported: {error}",
-        hint=f"install versions that belong together: {REPLACE}",
+        f"{name} {version} is installed but cannot be imported: {error}",
+        hint=f"install versions that fit each other: {REPLACE}",
     )

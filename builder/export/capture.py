@@ -1,4 +1,4 @@
-"""From a Python module to TorchScript: traced, scripted, or as it is."""
+"""Turns a Python module into TorchScript: by tracing, by scripting, or unchanged."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ def script_module(
     methods: Sequence[str] = (),
     progress: Progress,
 ) -> tuple[torch.jit.ScriptModule, str]:
-    """Returns `module` as TorchScript, and how it became so (`trace`, `script`, `as is`).
+    """Returns `module` as TorchScript, and how it was captured (`trace`, `script`, `as is`).
 
-    What the tracer warns of in the user's code goes to `progress`: these are the places where
-    a trace freezes what the code decides. A trace runs `methods` with the same inputs.
+    Warnings of the tracer about the user's code are passed to `progress`: they name the places
+    where a trace freezes a decision of the code. A trace runs `methods` with the inputs of
+    forward().
 
     Raises:
-        ModelError: TorchScript cannot express the module, or it lacks one of `methods`.
+        ModelError: TorchScript cannot express the module, or the module lacks one of `methods`.
     """
     import torch
 
@@ -47,7 +48,7 @@ def script_module(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", torch.jit.TracerWarning)
         traced = _trace(module, sample.arguments(), methods)
-    for text in sorted({_describe_warning(w) for w in caught if _is_told(w)}):
+    for text in sorted({_describe_warning(w) for w in caught if _is_relevant(w)}):
         progress.note(text)
     return traced, Capture.TRACE
 
@@ -61,7 +62,9 @@ def _check_methods(module: torch.nn.Module, methods: Sequence[str]) -> None:
         lost = isinstance(module, torch.jit.ScriptModule)
         raise ModelError(
             f"the model has no method {name!r}" + (" in TorchScript" if lost else ""),
-            hint="mark it with @torch.jit.export" if lost else "--method names what to keep",
+            hint="mark it with @torch.jit.export"
+            if lost
+            else "--method takes the name of a method",
         )
 
 
@@ -87,16 +90,16 @@ def _trace(
 def _tracing_remedy(text: str, methods: Sequence[str]) -> str:
     if "requires grad as a constant" in text:
         return (
-            "a tensor of the model is neither parameter nor buffer: register_buffer() it, or "
-            "detach() it"
+            "a tensor of the model is neither a parameter nor a buffer: register it with "
+            "register_buffer(), or call detach() on it"
         )
     if methods:
         return (
-            f"a trace runs {', '.join(methods)} with the inputs of forward(): try --script, with "
-            "@torch.jit.export in front of the methods"
+            f"a trace runs {', '.join(methods)} with the inputs of forward(); if they do not fit, "
+            "try --script, with @torch.jit.export in front of the methods"
         )
     return (
-        "try --script; a trace takes and returns tensors, or tuples, lists and dicts of "
+        "try --script; a traced model must take and return tensors, or tuples, lists and dicts of "
         "tensors of one type"
     )
 
@@ -121,7 +124,7 @@ def _script(module: torch.nn.Module) -> torch.jit.ScriptModule:
         ) from error
 
 
-def _is_told(warning: warnings.WarningMessage) -> bool:
+def _is_relevant(warning: warnings.WarningMessage) -> bool:
     import torch
 
     tracers = issubclass(warning.category, torch.jit.TracerWarning)

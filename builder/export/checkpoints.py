@@ -1,4 +1,4 @@
-"""`--weights`: state dicts, read without executing what is in them."""
+"""Reads state dicts for `--weights` without executing code in the file."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ if TYPE_CHECKING:
     import torch
 
 _WRAPPINGS = ("state_dict", "model_state_dict", "model")
-"""Keys under which training scripts put the state dict."""
+"""Keys under which training scripts often store the state dict."""
 _PARALLEL = "module."
-"""What DataParallel puts in front of names."""
+"""Prefix that torch.nn.DataParallel adds to the names."""
 _ZIP = b"PK\x03\x04"
 _COUNTER = "num_batches_tracked"
-"""Of batch norms, in training only; files of PyTorch before 0.4.1 lack it."""
+"""A buffer of batch norms that only training uses; files from PyTorch before 0.4.1 lack it."""
 _SHOWN = 5
-_SAVE = "save the weights alone: torch.save(model.state_dict(), 'weights.pt')"
+_SAVE = "save only the weights: torch.save(model.state_dict(), 'weights.pt')"
 
 
 def load_weights(module: torch.nn.Module, path: Path) -> None:
     """Loads the state dict in `path` into `module`.
 
     Raises:
-        ModelError: it is missing, no state dict, asks for code to be executed, or does not fit.
-        ToolchainError: the installed torch cannot read one safely.
+        ModelError: the file is missing, is not a state dict, needs code to be executed, or does
+            not fit the module.
+        ToolchainError: the installed torch cannot read a state dict safely.
     """
     state = _unwrap(_read(path), path)
     expected = module.state_dict()
@@ -44,15 +45,15 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
     ]
     if wrong:
         raise ModelError(
-            f"{len(wrong)} weights in {path} have other shapes: {_some(wrong)}",
-            hint="build the model that was trained: --arg num_classes=10, for example",
+            f"{len(wrong)} weights in {path} have other shapes than in the model: {_some(wrong)}",
+            hint="create the model as it was trained, for example with --arg num_classes=10",
         )
     module.load_state_dict(dict(state), strict=False)  # names are checked above
 
 
 def _read(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     if not path.is_file():
-        raise ModelError(f"no such file: {path}", hint="--weights names a state dict")
+        raise ModelError(f"no such file: {path}", hint="--weights takes the file of a state dict")
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     _check_container(path)
@@ -67,7 +68,7 @@ def _read(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
         ) from error
     except Exception as error:  # the unpickler raises what the file's content makes it raise
         raise ModelError(
-            f"{path} is no state dict that can be read safely: {shorten(str(error))}", hint=_SAVE
+            f"{path} cannot be read safely as a state dict: {shorten(str(error))}", hint=_SAVE
         ) from error
 
 
@@ -78,7 +79,9 @@ def _read_safetensors(path: Path) -> Any:  # noqa: ANN401
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{path} is no safetensors file: {shorten(str(error))}") from error
+        raise ModelError(
+            f"{path} is not a valid safetensors file: {shorten(str(error))}"
+        ) from error
 
 
 def _check_container(path: Path) -> None:
@@ -112,8 +115,8 @@ def _unwrap(value: Any, path: Path) -> Mapping[str, torch.Tensor]:  # noqa: ANN4
         or not all(isinstance(item, torch.Tensor) for item in value.values())
     ):
         raise ModelError(
-            f"{path} holds no state dict, but a {type(value).__name__}",
-            hint=f"{_SAVE}; or under one of the keys {', '.join(_WRAPPINGS)}",
+            f"{path} contains a {type(value).__name__}, not a state dict",
+            hint=f"{_SAVE}; a dict with one of the keys {', '.join(_WRAPPINGS)} works too",
         )
     return value
 
@@ -128,11 +131,12 @@ def _check_names(path: Path, state: Mapping[str, Any], expected: Mapping[str, An
         for what, names in (("missing", missing), ("unexpected", unexpected))
         if names
     ]
-    hint = "build the model that was trained: --arg num_classes=10, for example"
+    hint = "create the model as it was trained, for example with --arg num_classes=10"
     if missing and (near := difflib.get_close_matches(missing[0], unexpected, n=1, cutoff=0.7)):
-        hint = f"{near[0]} in the file looks like {missing[0]}: rename the keys, and save again"
+        hint = f"{near[0]} in the file looks like {missing[0]}: rename the keys and save it again"
     raise ModelError(
-        f"{path} does not fit the model, of {len(expected)} names {'; '.join(parts)}", hint=hint
+        f"{path} does not fit the {len(expected)} weights of the model: {'; '.join(parts)}",
+        hint=hint,
     )
 
 

@@ -1,4 +1,4 @@
-"""Running a model eagerly and from its lite file, and judging the difference."""
+"""Runs a model in eager mode and from its lite file, and judges the difference."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ from builder.export.error_texts import describe_exception, shorten
 from builder.export.values import flatten_outputs, to_arguments
 
 Call = Callable[..., Any]
-"""A model, or one method of it: arguments in, whatever it returns out."""
+"""A model or one of its methods: takes arguments and returns any value."""
 _SECONDS = 0.3
+"""Total time in seconds after which `time_call` makes no further call."""
 _MOST_CALLS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Inputs of one call."""
+    """The inputs of one call: their structure, and the tensors in it, depth first."""
 
     specs: tuple[InputSpec, ...]
     leaves: tuple[Tensor, ...]
@@ -38,15 +39,15 @@ class Sample:
 
     @classmethod
     def of(cls, inputs: Sequence[Tensor]) -> Sample:
-        """Returns plain tensors as a sample."""
+        """Returns a sample whose arguments are plain tensors."""
         return cls(specs=tuple(tensor.spec for tensor in inputs), leaves=tuple(inputs))
 
     def arguments(self) -> tuple[Any, ...]:
-        """Returns new values for each call, since a model may write to its inputs."""
+        """Returns new arguments for each call, since a model may write to its inputs."""
         return to_arguments(self.specs, self.leaves, channels_last=self.channels_last)
 
     def adapt(self, signature: Signature | None) -> Sample:
-        """Returns it as a lite file's method takes it, where that tells what it takes."""
+        """Returns the sample in the form that `signature` asks for; unchanged if that is None."""
         specs, leaves = adapt(signature, self.specs, self.leaves)
         return replace(self, specs=specs, leaves=leaves)
 
@@ -68,14 +69,15 @@ def run_eager(module: Call, sample: Sample) -> tuple[Tensor, ...]:
     except Exception as error:  # the user's own code
         raise ModelError(
             f"the model does not run on {sample}: {describe_exception(error)}",
-            hint="give the inputs it takes: --shape 1,3,224,224 --dtype float32, once per input",
+            hint="describe the inputs that it takes: --shape 1,3,224,224 --dtype float32, once "
+            "per input",
         ) from error
     return flatten_outputs(outputs)
 
 
 @contextmanager
 def _interruptible(module: Call) -> Iterator[None]:
-    """Lets Ctrl-C end this process where Python cannot: TorchScript asks for no signals."""
+    """Lets Ctrl-C end this process at once: while TorchScript runs, Python handles no signals."""
     import torch
 
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -91,13 +93,13 @@ def _interruptible(module: Call) -> Iterator[None]:
 
 
 def load_lite(content: bytes) -> Any:  # noqa: ANN401 - torch has no types here
-    """Returns the model of a lite file, for torch's own lite interpreter; a call runs forward().
+    """Loads a lite file with torch's own lite interpreter; calling the result runs forward().
 
-    A damaged file crashes the process: only the child of `interpreter` calls this.
+    A damaged file can crash the process, so only the child process of `interpreter` calls this.
 
     Raises:
-        ToolchainError: it needs torchvision's operators, and that is missing.
-        VerificationError: that cannot load it.
+        ToolchainError: the file needs operators of torchvision, which is not installed.
+        VerificationError: torch cannot load the file.
     """
     import torch
     from torch.jit.mobile import _load_for_lite_interpreter
@@ -133,26 +135,26 @@ def call_lite(module: Call, sample: Sample) -> tuple[Tensor, ...]:
 
 
 def time_call(module: Call, sample: Sample) -> float:
-    """Returns the seconds of the quickest of some calls; it has run before."""
+    """Returns the seconds of the fastest of up to 20 calls; the model must have run before."""
     import torch
 
     arguments = sample.arguments()
-    quickest, spent, calls = float("inf"), 0.0, 0
+    fastest, spent, calls = float("inf"), 0.0, 0
     with torch.no_grad():
         while calls < _MOST_CALLS and spent < _SECONDS:
             started = time.perf_counter()
             module(*arguments)
             seconds = time.perf_counter() - started
-            quickest, spent, calls = min(quickest, seconds), spent + seconds, calls + 1
-    return quickest
+            fastest, spent, calls = min(fastest, seconds), spent + seconds, calls + 1
+    return fastest
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Lets torch, QNNPACK and XNNPACK compute with one thread, for the time of the block.
+    """Lets torch, QNNPACK and XNNPACK use only one thread inside the block.
 
-    Times can be compared then, also on a busy machine, where XNNPACK's threads wait by spinning;
-    and sums have one order, so that the same model gives the same file.
+    This makes times comparable, even on a busy machine, where XNNPACK's threads wait by spinning.
+    It also fixes the order of additions, so that the same model gives the same file.
     """
     import torch
 
@@ -165,11 +167,11 @@ def one_thread() -> Iterator[None]:
 
 
 def check_numbers(outputs: Sequence[Tensor]) -> None:
-    """Raises ModelError when an output holds NaN: nothing could be compared with it."""
+    """Raises ModelError when an output contains NaN: no comparison with it would be possible."""
     for index, tensor in enumerate(outputs):
         if count := count_nan(tensor):
             raise ModelError(
-                f"output {index}, {tensor.spec}, holds {count} NaN",
+                f"output {index}, {tensor.spec}, contains {count} NaN values",
                 hint="check the weights, try other inputs with --seed 1, or export without a "
                 "comparison: --no-reference",
             )
@@ -178,23 +180,23 @@ def check_numbers(outputs: Sequence[Tensor]) -> None:
 def find_failure(
     form: str, differences: Sequence[OutputDifference], *, repeatable: bool
 ) -> VerificationError | None:
-    """Returns the error that names every output of `form` that is off; None when all are right."""
+    """Returns an error with every output of `form` that differs too much; None if there is none."""
     off = [difference for difference in differences if not difference.ok]
     if not off:
         return None
     lines = "".join(f"\n  output {d.index}, {d.spec}: {describe_difference(d)}" for d in off)
     hint = (
-        "a trace freezes decisions that depend on values: try --script; --no-optimize tells "
-        "whether the optimiser is the reason; --tolerance 1e-3 accepts more, --keep writes the "
-        "file as it is"
+        "a trace freezes decisions that depend on values: try --script. To see whether the "
+        "optimisation causes the difference, try --no-optimize. --tolerance 1e-3 accepts larger "
+        "differences, and --keep writes the file anyway"
         if repeatable
-        else "two eager runs differ as well: the model is random, or keeps state"
+        else "two eager runs differ as well: the model uses random numbers, or keeps state"
     )
     return VerificationError(f"{form} differs from eager PyTorch:{lines}", hint=hint)
 
 
 def describe_difference(difference: OutputDifference) -> str:
-    """Returns what is wrong with one output, in words."""
+    """Returns a description of what is wrong with one output."""
     return difference.problem or (
         f"largest relative difference {difference.max_relative:.3g}, "
         f"allowed {difference.tolerance:.3g}"

@@ -1,4 +1,4 @@
-"""Errors of PyTorch and of the user's own code, shortened to what helps."""
+"""Shortens errors of PyTorch and of the user's code to what helps the user."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ _LONGEST = 240
 _PLACE = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTILINE)
 _MARKED = re.compile(r"^(?P<code>.*)\n\s*~+\s*<--- HERE", re.MULTILINE)
 _TRACED = re.compile(r"^(?P<file>/?[^\s()][^()\n]*)\((?P<line>\d+)\): \w+", re.MULTILINE)
-"""How a trace writes places."""
+"""A place in the source range of a traced node: `file(line): function`."""
 _TRACER = re.compile(r"^:(?P<reason>.+)", re.MULTILINE)
 _OURS = "/builder/export/"
 _FOREIGN = ("/torch/", "/torchvision/", _OURS, "/importlib/", "<frozen ")
 
 
 def describe_exception(error: BaseException) -> str:
-    """Returns type, message and place: the deepest frame that is the user's own, if any."""
+    """Returns type and message of an error, and the deepest place in the user's code, if any."""
     text = f"{type(error).__name__}: {shorten(str(error))}".rstrip(": ")
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not is_foreign(frame.filename)]
-    if not own:
+    users = [frame for frame in frames if not is_foreign(frame.filename)]
+    if not users:
         return text
-    return f"{text} ({own[-1].filename}:{own[-1].lineno}, in {own[-1].name})"
+    return f"{text} ({users[-1].filename}:{users[-1].lineno}, in {users[-1].name})"
 
 
 def describe_torchscript_error(error: BaseException) -> str:
-    """Returns TorchScript's reason, and the user's file, line and code when it knows them."""
+    """Returns the reason that TorchScript gives, and the file, line and code if it names them."""
     text = str(error).strip()
     tracer = _TRACER.search(text)
     reason = shorten(tracer["reason"] if tracer else text).rstrip(":").rstrip(".")
@@ -41,25 +41,26 @@ def describe_torchscript_error(error: BaseException) -> str:
 
 
 def find_place(source: str) -> str:
-    """Returns ` (file:line: code)` of the user's own code in a node's source range, or nothing."""
+    """Returns ` (file:line: code)` of the user's code in a node's source range, or ``."""
     places = [*_PLACE.finditer(source), *_TRACED.finditer(source)]
+    # Below the first frame of builder come only frames of whoever called builder.
     within = itertools.takewhile(lambda place: _OURS not in place["file"], places)
-    own = [place for place in within if not is_foreign(place["file"])]
-    if not own:
+    users = [place for place in within if not is_foreign(place["file"])]
+    if not users:
         return ""
-    marked = _MARKED.search(source, own[0].end())
+    marked = _MARKED.search(source, users[0].end())
     code = f": {marked['code'].strip()}" if marked and len(places) == 1 else ""
-    return f" ({own[0]['file']}:{own[0]['line']}{code})"
+    return f" ({users[0]['file']}:{users[0]['line']}{code})"
 
 
 def shorten(text: str) -> str:
-    """Returns the first line that says something, at most 240 characters of it."""
+    """Returns the first line that is not empty, cut to 240 characters."""
     lines = (line.strip() for line in text.splitlines())
     first = next((line for line in lines if line), "")
     return first if len(first) <= _LONGEST else first[: _LONGEST - 3] + "..."
 
 
 def is_foreign(filename: str) -> bool:
-    """True for files of torch, torchvision, the import system and this package."""
+    """Returns True for files of torch, torchvision, the import system and this package."""
     path = Path(filename).as_posix()
     return any(part in path for part in _FOREIGN)

@@ -1,4 +1,4 @@
-"""The export, step by step: load, prepare, capture, optimise, save, compare, write."""
+"""The steps of an export: load, prepare, capture, optimise, save, compare, write."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ from builder.system.progress import Progress
 if TYPE_CHECKING:
     import torch
 
-_NOT_RUN = "not run: only files for the CPU run on torch's lite interpreter here"
+_NOT_RUN = "not run: torch's lite interpreter on this machine runs only files for the CPU"
 _STAGES: dict[str, str] = {Capture.TRACE: "traced", Capture.SCRIPT: "scripted"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A lite file, not yet written."""
+    """A lite file in memory, before it is written."""
 
     content: bytes
     capture: str
     stages: tuple[Stage, ...]
-    """The last is that of `content`."""
+    """The last stage is the one of `content`."""
     remarks: tuple[str, ...]
 
 
@@ -66,30 +66,37 @@ def export_model(
 ) -> ExportResult:
     """Writes the lite file and the reference case that `request` asks for.
 
-    The file is written only after torch's own lite interpreter has run it and agreed with
-    the eager model, or when it is to be kept anyway; the result says which. Operators that are not
-    among `known` are remarked on. `interpreter` runs lite files, and loads TorchScript first.
+    The file is written only after torch's own lite interpreter has run it and its outputs agree
+    with the eager model, or if the request says to keep it anyway. `failure` of the result says
+    what differs.
+
+    Args:
+        request: what to export, and how.
+        known: operators that builder can build; the result has a remark on each other operator.
+        interpreter: runs lite files, and loads TorchScript files before this process does.
+        progress: is informed of each step.
 
     Raises:
-        ConfigurationError: unknown inputs, or an output that cannot be written.
+        ConfigurationError: the inputs are unknown, or the output cannot be written.
         ModelError: the model cannot be loaded, run, quantised, captured, optimised or saved.
-        ToolchainError: torch or torchvision is missing, or lacks what is asked for.
+        ToolchainError: torch or torchvision is missing, or lacks a feature that the export needs.
         VerificationError: torch's lite interpreter cannot run the file.
     """
     check_writable(request.output)
     check_saving(request.saving)
-    found = probe_torch()  # before any other import of torch: it says what is wrong with one
+    # This comes before any other import of torch: it explains why an import fails.
+    found = probe_torch()
     check_capabilities(found, request.optimisation)
     import torch
 
-    interpreter.start()  # its child imports torch while the model is being loaded here
+    interpreter.start()  # the child process imports torch while this one loads the model
     with (
         warnings.catch_warnings(),
         torch.no_grad(),
         one_thread(),
         qnnpack(required=bool(request.quantisation)),
     ):
-        warnings.simplefilter("ignore")  # those that matter are noted by script_module
+        warnings.simplefilter("ignore")  # script_module shows the warnings that matter
         progress.step(f"Loading {request.source} with torch {found.version}")
         _try_loading(request, interpreter)
         prepared = prepare(request, load_requested(request), progress=progress)
@@ -99,7 +106,7 @@ def export_model(
 
 
 def _try_loading(request: ExportRequest, interpreter: Interpreter) -> None:
-    """Has the child load a TorchScript file first: what crashes or loops there does not here."""
+    """Loads a TorchScript file in the child process first, which may crash or loop for ever."""
     path = find_file(request.source, request.folder)
     if path is None or not path.is_file():
         return
@@ -143,11 +150,11 @@ def _make(
 
 
 def _check_inputs(scripted: torch.jit.ScriptModule, prepared: Prepared) -> None:
-    """Refuses what Python takes and TorchScript does not, such as 2.5 for an int."""
+    """Refuses inputs that Python accepts but TorchScript does not, such as 2.5 for an int."""
     signature = read_signature(scripted, "forward")
     for sample in prepared.samples:
         if misfit := find_misfit(signature, sample.specs):
-            raise ConfigurationError(f"as TorchScript, {misfit}", hint=INPUTS_HINT)
+            raise ConfigurationError(f"for the model as TorchScript, {misfit}", hint=INPUTS_HINT)
 
 
 def _measure(
@@ -174,7 +181,7 @@ def _measure_file(
     prepared: Prepared,
     interpreter: Interpreter,
 ) -> Iterator[Stage]:
-    if not _runs_here(request):  # another backend's operators may crash without its device
+    if not _runs_here(request):  # operators of another backend may crash without its device
         yield Stage(name=LITE, size=len(content), remark=_NOT_RUN, judged=False)
         return
     yield from measure_methods(
@@ -231,16 +238,17 @@ def _runs_here(request: ExportRequest) -> bool:
 
 
 def _judge(made: Made, prepared: Prepared, request: ExportRequest) -> VerificationError | None:
-    off = next((stage for stage in made.stages if not stage.ok), None)
-    if off is None:
+    wrong = next((stage for stage in made.stages if not stage.ok), None)
+    if wrong is None:
         return None
+    # A second eager run tells a wrong file from a model that never gives the same outputs.
     sample, expected = prepared.samples[0], prepared.base.outputs[0]
     again = compare_outputs(
         run_eager(prepared.module, sample), expected, tolerance=request.tolerance
     )
     return find_failure(
-        "the lite file" if off.name == LITE else off.name,
-        off.differences,
+        "the lite file" if wrong.name == LITE else wrong.name,
+        wrong.differences,
         repeatable=all(difference.ok for difference in again),
     )
 

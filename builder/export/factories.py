@@ -1,4 +1,4 @@
-"""`package.module:factory`: the user's code, imported and called."""
+"""Imports and calls the user's code for `package.module:factory`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 
 def call_factory(source: str, folder: Path, arguments: Mapping[str, Any]) -> torch.nn.Module:
-    """Returns the module that `source` is or returns; `folder` is first on the import path.
+    """Returns the module that `source` names, or that the factory `source` returns.
+
+    Args:
+        source: `package.module:factory`.
+        folder: the first entry of the import path while the code runs.
+        arguments: keyword arguments for the factory.
 
     Raises:
-        ConfigurationError: arguments for what is a module already.
-        ModelError: it cannot be imported, raises, or gives no module.
+        ConfigurationError: there are arguments, but `source` is a module and not a factory.
+        ModelError: the code cannot be imported, raises, or does not return a module.
     """
     import torch
 
@@ -30,7 +35,9 @@ def call_factory(source: str, folder: Path, arguments: Mapping[str, Any]) -> tor
         factory = import_attribute(source)
         if isinstance(factory, torch.nn.Module):
             if arguments:
-                raise ConfigurationError(f"--arg says nothing to {source}, which is a module")
+                raise ConfigurationError(
+                    f"--arg has no effect on {source}: it is a module, not a factory"
+                )
             return factory
         if not callable(factory):
             raise ModelError(f"{source} is a {type(factory).__name__}, not a function or class")
@@ -40,22 +47,29 @@ def call_factory(source: str, folder: Path, arguments: Mapping[str, Any]) -> tor
             given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
             raise ModelError(
                 f"{source} raised {describe_exception(error)}",
-                hint=f"it is called with ({given}), which --arg name=value changes, and has to "
-                "return a torch.nn.Module",
+                hint=f"builder calls it with ({given}) and expects a torch.nn.Module; --arg "
+                "name=value sets arguments",
             ) from error
     if not isinstance(module, torch.nn.Module):
         raise ModelError(
             f"{source} returned a {type(module).__name__}, not a torch.nn.Module",
-            hint="return the model itself",
+            hint="the factory must return the model itself",
         )
     return module
 
 
 def import_attribute(source: str) -> Any:  # noqa: ANN401 - user's object
-    """Returns what `package.module:attribute` names; ModelError when that cannot be had."""
+    """Returns the object that `package.module:attribute` names.
+
+    Raises:
+        ModelError: the text has another form, or the object cannot be imported.
+    """
     name, _, attribute = source.partition(":")
     if not name or not attribute or not all(part.isidentifier() for part in name.split(".")):
-        raise ModelError(f"not a source: {source!r}", hint="write it as package.module:factory")
+        raise ModelError(
+            f"{source!r} does not name an object of a module",
+            hint="write it as package.module:factory",
+        )
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -63,8 +77,8 @@ def import_attribute(source: str) -> Any:  # noqa: ANN401 - user's object
         if name != missing and not name.startswith(missing + "."):
             raise _import_failed(name, error) from error
         raise ModelError(
-            f"no module {missing!r} to import for {source}",
-            hint="run builder in the folder that holds it, or install it",
+            f"{source} needs the module {missing!r}, which cannot be found",
+            hint="run builder in the folder that contains the module, or install it",
         ) from error
     except Exception as error:
         raise _import_failed(name, error) from error
@@ -78,7 +92,7 @@ def import_attribute(source: str) -> Any:  # noqa: ANN401 - user's object
 
 @contextmanager
 def first_on_import_path(folder: Path) -> Iterator[None]:
-    """Lets Python import from `folder` first, for the time of the block."""
+    """Makes `folder` the first entry of the import path inside the block."""
     entry = str(folder)
     sys.path.insert(0, entry)
     try:

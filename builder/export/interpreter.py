@@ -1,8 +1,8 @@
-"""torch's lite interpreter, and its loader of TorchScript, in a process of their own.
+"""Runs torch's lite interpreter, and its loader of TorchScript, in a separate process.
 
-Both are C++ that a damaged file or inputs that do not fit can crash, and a model may loop for ever
-or take all memory. So they run in a child (`worker`) with limits; a model that nobody vouches for
-runs inside of `builder.system.sandbox` as well.
+Both are written in C++, which a damaged file or wrong inputs can crash, and a model may loop for
+ever or use all memory. Therefore they run in a child process (`worker`) with limits; a model from
+an unknown source also runs inside the boundary of `builder.system.sandbox`.
 """
 
 from __future__ import annotations
@@ -33,43 +33,44 @@ _KINDS: Mapping[str, type[BuilderError]] = {
     for kind in (ConfigurationError, ModelError, ToolchainError, VerificationError)
 }
 _LEAST_LITE, _GROWTH = 64 << 20, 4
-"""Bytes of a lite file beyond a multiple of its TorchScript file that are more than any has."""
+"""A lite file may have 64 MiB, and 4 bytes for each byte of its TorchScript file: more than real
+files have."""
 _WORKER = "builder.export.worker"
-_MORE = "if it is slow or large and not wrong, --time-limit and --memory-limit give it more"
+_MORE = "if the model is only slow or large, raise --time-limit or --memory-limit"
 _LOADING, _RUNNING = "loading the TorchScript", "running the lite file"
 _CRASHED = {
-    _LOADING: "the file is damaged, or PyTorch has a fault there; save the model again from the "
-    "code that makes it: builder export package.module:factory -o model.ptl",
-    _RUNNING: "the file is damaged, its inputs do not fit, or PyTorch has a fault there; other "
-    "inputs, --script or --no-optimize at the export may go another way",
+    _LOADING: "the file is damaged, or this is a bug of PyTorch; export the model again from its "
+    "Python code: builder export package.module:factory -o model.ptl",
+    _RUNNING: "the file is damaged, the inputs do not fit, or this is a bug of PyTorch; try other "
+    "inputs, or export with --script or --no-optimize",
 }
 
 
 class InterpreterEndedError(VerificationError):
-    """The child crashed, or reached a limit, over a model; builder is fine."""
+    """The child process crashed or reached a limit because of a model; builder itself continues."""
 
     def __init__(self, message: str, *, hint: str | None = None, by_limit: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.by_limit = by_limit
-        """Whether it was a limit."""
+        """Whether the process reached a limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiteRun:
-    """What a lite file gave."""
+    """The result of running a lite file."""
 
     outputs: tuple[tuple[Tensor, ...], ...]
-    """Flattened, per sample."""
+    """The flattened outputs of each sample."""
     seconds: float
-    """Of the quickest call with the first sample; 0 if no time was asked for."""
+    """Time of the fastest call with the first sample; 0 if the time was not measured."""
     torch_version: str
 
 
 class Interpreter:
-    """Runs model files in a child, which is started when it is needed and kept for the next job.
+    """Runs model files in a child process, which starts when it is needed and serves several jobs.
 
-    A confined one runs one model: the boundary cannot be lifted, and what the model left behind in
-    the process must not meet another.
+    A confined process runs only one model: its boundary cannot be removed, and nothing that one
+    model left in the process may affect another model.
     """
 
     def __init__(self, limits: Limits | None = None, *, confined: bool) -> None:
@@ -78,10 +79,10 @@ class Interpreter:
         self._child: PythonChild | None = None
 
     def start(self) -> None:
-        """Starts the child, which needs a second or two to import torch.
+        """Starts the child process early, because importing torch takes a while.
 
         Raises:
-            ToolchainError: it is to be confined, and this machine cannot.
+            ToolchainError: the process must be confined, but this machine cannot do that.
         """
         if self._confined:
             check_boundary()
@@ -90,11 +91,11 @@ class Interpreter:
             self._child = PythonChild(_WORKER)
 
     def set_limits(self, limits: Limits) -> None:
-        """Changes the limits of the jobs that follow."""
+        """Changes the limits for later jobs."""
         self._limits = limits
 
     def close(self) -> None:
-        """Ends the child."""
+        """Ends the child process."""
         if self._child is not None:
             self._child.close()
             self._child = None
@@ -111,7 +112,7 @@ class Interpreter:
 
         Raises:
             InterpreterEndedError: torch crashed, or the model reached a limit.
-            ToolchainError: torch is missing, or the child cannot be confined.
+            ToolchainError: torch is missing, or the process cannot be confined.
             VerificationError: torch cannot load or run the file.
         """
         given = [
@@ -131,11 +132,11 @@ class Interpreter:
         return _parse_run(answer, len(samples))
 
     def convert(self, torchscript: bytes) -> bytes:
-        """Returns the lite file of a TorchScript file; torch runs `__setstate__` of its classes.
+        """Returns a lite file of a TorchScript file; torch runs `__setstate__` of its classes.
 
         Raises:
             InterpreterEndedError, ToolchainError: as `run` does.
-            ModelError: torch cannot load it, or cannot write its bytecode.
+            ModelError: torch cannot load the file, or cannot write its bytecode.
         """
         answer = self._ask(
             {"task": "convert"},
@@ -148,17 +149,17 @@ class Interpreter:
         return answer.blobs[0]
 
     def try_loading(self, torchscript: bytes) -> None:
-        """Loads a TorchScript file in the child and saves it: a crash or a loop is seen there.
+        """Loads and saves a TorchScript file in the child process, so that only that may crash.
 
         Raises:
-            InterpreterEndedError: torch crashed over it, or it reached a limit.
+            InterpreterEndedError: torch crashed, or the model reached a limit.
         """
         try:
             self._ask({"task": "try"}, (torchscript,), doing=_LOADING)
         except InterpreterEndedError:
             raise
         except BuilderError:
-            return  # whoever loads it for good says why it fails
+            return  # the later, real attempt to load the file reports the reason
 
     def _ask(
         self,
@@ -210,7 +211,7 @@ class Interpreter:
 
 
 def _parse_run(answer: Frame, samples: int) -> LiteRun:
-    """Returns what an answer says; the process that gave it may have run anything."""
+    """Returns the result in an answer, checked: a model may have controlled the process."""
     try:
         return LiteRun(
             outputs=_parse_outputs(answer, samples),
@@ -225,26 +226,26 @@ def _parse_outputs(answer: Frame, samples: int) -> tuple[tuple[Tensor, ...], ...
     described = answer.header["outputs"]
     specs = [[_parse_spec(item) for item in outputs] for outputs in described]
     if len(specs) != samples or sum(map(len, specs)) != len(answer.blobs):
-        raise ValueError("not an output per sample and blob")
+        raise ValueError("the number of outputs is wrong")
     blobs = iter(answer.blobs)
     return tuple(tuple(_take(spec, next(blobs)) for spec in outputs) for outputs in specs)
 
 
 def _take(spec: TensorSpec, data: bytes) -> Tensor:
     if len(data) != math.prod(spec.shape) * spec.dtype.itemsize:
-        raise ValueError("a tensor of another length")
+        raise ValueError("a tensor has another length than its shape says")
     return Tensor(spec, data)
 
 
 def _parse_spec(item: Any) -> TensorSpec:  # noqa: ANN401 - JSON
     dtype, shape = item
     if not all(type(size) is int and size >= 0 for size in shape):
-        raise ValueError("not a shape")
+        raise ValueError("a size is not a whole number")
     return TensorSpec(DType(dtype), tuple(shape))
 
 
 def _clean(text: object) -> str:
-    """Returns `text` without what could control a terminal."""
+    """Returns `text` with characters escaped that could control a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in str(text))
 
 

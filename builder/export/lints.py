@@ -1,4 +1,4 @@
-"""What is worth knowing of a model before it is saved, with the user's line where known."""
+"""Finds problems of a model before it is saved, and the lines of the user's code if possible."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ if TYPE_CHECKING:
     import torch
 
 _LEFT_OVER = {
-    "aten::dropout": "dropout is left in the graph; in eval mode it does nothing",
-    "aten::dropout_": "dropout is left in the graph; in eval mode it does nothing",
-    "aten::feature_dropout": "dropout is left in the graph; in eval mode it does nothing",
-    "aten::batch_norm": "a batch norm is left that no convolution before it could take in",
+    "aten::dropout": "dropout is left in the graph; it has no effect in eval mode",
+    "aten::dropout_": "dropout is left in the graph; it has no effect in eval mode",
+    "aten::feature_dropout": "dropout is left in the graph; it has no effect in eval mode",
+    "aten::batch_norm": "a batch norm is left in the graph; no convolution could absorb it",
 }
 _NOT_ON_MOBILE = {
-    "aten::backward": "computes gradients, which a mobile runtime does not",
-    "aten::requires_grad_": "asks for gradients, which a mobile runtime does not compute",
-    "aten::cuda": "moves a tensor to CUDA, which no mobile runtime has",
-    "aten::to_mkldnn": "uses oneDNN, which no mobile runtime has",
-    "aten::save": "writes a file with torch.save, which no mobile runtime can",
+    "aten::backward": "computes gradients, which a mobile runtime cannot do",
+    "aten::requires_grad_": "asks for gradients, which a mobile runtime cannot compute",
+    "aten::cuda": "moves a tensor to CUDA, which a mobile runtime does not have",
+    "aten::to_mkldnn": "uses oneDNN, which a mobile runtime does not have",
+    "aten::save": "writes a file with torch.save, which a mobile runtime cannot do",
 }
 _FOREIGN_NAMESPACES = ("cuda::", "mkldnn::", "mkldnn_prepacked::", "onednn::")
-"""Sources that a mobile build has too register these, on other machines."""
+"""Namespaces without operators on mobile devices, although sources of a mobile build register
+operators in them for other machines."""
 _MOST = 3
-"""Places that are told of each kind."""
+"""How many places a remark names."""
 
 
 def lint_module(module: torch.nn.Module, *, trained: bool) -> tuple[str, ...]:
-    """Returns remarks on the Python module, which is meant to be in eval mode."""
+    """Returns remarks on a Python module in eval mode; `trained`: it came in training mode."""
     return (
         *(("the model came in training mode; it is exported in eval mode",) if trained else ()),
         *_training_parts(module),
@@ -43,23 +44,28 @@ def lint_module(module: torch.nn.Module, *, trained: bool) -> tuple[str, ...]:
 def lint_graph(
     module: torch.jit.ScriptModule, methods: Sequence[str], known: KnownOperators
 ) -> tuple[str, ...]:
-    """Returns remarks on the TorchScript that is about to be saved; `known` can be built."""
+    """Returns remarks on TorchScript that is about to be saved.
+
+    Args:
+        module: the TorchScript.
+        methods: its methods besides forward().
+        known: operators that builder can build.
+    """
     places: dict[str, list[str]] = {}
     for node in _list_nodes(module, methods):
         if remark := _remark(node) or _remark_unknown(node, known):
             places.setdefault(remark, []).append(find_place(str(node.sourceRange())))
-    return tuple(_summarise(remark, found) for remark, found in places.items())
+    return tuple(_summarise(remark, listed) for remark, listed in places.items())
 
 
 def check_python_free(module: torch.jit.ScriptModule, methods: Sequence[str]) -> None:
-    """Raises ModelError when the TorchScript calls back into Python, which no lite file can."""
+    """Raises ModelError when the TorchScript calls Python, which a lite file cannot do."""
     for node in _list_nodes(module, methods):
         if node.kind() == "prim::PythonOp":
             raise ModelError(
-                f"the model calls back into Python: {node.pyname()}"
-                f"{find_place(str(node.sourceRange()))}",
-                hint="no lite file can; replace a torch.autograd.Function by operators, remove "
-                "@torch.jit.ignore",
+                f"the model calls Python: {node.pyname()}{find_place(str(node.sourceRange()))}",
+                hint="a lite file cannot call Python: replace a torch.autograd.Function by "
+                "operators, and remove @torch.jit.ignore",
             )
 
 
@@ -68,7 +74,7 @@ def _training_parts(module: torch.nn.Module) -> Iterator[str]:
     if parts:
         yield (
             f"{len(parts)} submodules stay in training mode after eval(): {_some(parts)}; "
-            "their train() is overridden"
+            "they override train()"
         )
 
 
@@ -81,7 +87,7 @@ def _plain_tensors(module: torch.nn.Module) -> Iterator[str]:
         for name, value in vars(part).items():
             if isinstance(value, torch.Tensor) and value.requires_grad:
                 yield (
-                    f"{prefix}.{name}".lstrip(".") + " is a constant that requires gradients; "
+                    f"{prefix}.{name}".lstrip(".") + " is a plain tensor that requires gradients; "
                     "make it a parameter or a buffer"
                 )
 
@@ -105,9 +111,9 @@ def _remark(node: Any) -> str:  # noqa: ANN401
     if why := _NOT_ON_MOBILE.get(kind):
         return f"{kind} {why}"
     if kind.startswith(_FOREIGN_NAMESPACES):
-        return f"{kind} exists in no mobile build"
+        return f"{kind} does not exist in mobile builds"
     if kind == "prim::Constant" and _is_double(node):
-        return "a float64 constant; float32 halves it and needs fewer kernels"
+        return "a float64 constant; float32 needs half of the bytes and fewer kernels"
     return ""
 
 
@@ -115,7 +121,7 @@ def _remark_unknown(node: Any, known: KnownOperators) -> str:  # noqa: ANN401
     name, called, _ = node.schema().partition("(")
     if not called or not name or name.startswith("prim::") or known.has(name):
         return ""
-    return f"{name} is in no runtime that builder can build"
+    return f"builder cannot build a runtime with {name}"
 
 
 def _is_double(node: Any) -> bool:  # noqa: ANN401
@@ -124,7 +130,9 @@ def _is_double(node: Any) -> bool:  # noqa: ANN401
     if not node.hasAttribute("value") or node.kindOf("value") != "t":
         return False
     value = node.t("value")
-    return bool(value.dtype == torch.float64 and value.dim())  # numbers without dimensions adapt
+    return bool(
+        value.dtype == torch.float64 and value.dim()
+    )  # a number without dimensions takes the other operand's dtype
 
 
 def _summarise(remark: str, places: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""The forms of a model on its way to the lite file, run and measured beside each other."""
+"""Runs and measures each form that a model has on its way to the lite file."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ QUANTISED = "quantised"
 OPTIMISED = "optimised"
 LITE = "lite"
 Outputs = tuple[tuple[Tensor, ...], ...]
-"""Of one form, per sample."""
+"""The outputs of one form, for each sample."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """One form, with what it gave."""
+    """One form of the model, with its outputs."""
 
     name: str
     outputs: Outputs
@@ -36,10 +36,10 @@ class Form:
 
 
 def measure_eager(name: str, module: torch.nn.Module, samples: Sequence[Sample]) -> Form:
-    """Returns the eager form; its outputs are what others are compared with.
+    """Runs the eager form and returns it; the other forms are compared with its outputs.
 
     Raises:
-        ModelError: it does not run on a sample.
+        ModelError: the module does not run on a sample.
     """
     outputs = tuple(run_eager(module, sample) for sample in samples)
     stage = Stage(name=name, size=_count_bytes(module), seconds=time_call(module, samples[0]))
@@ -47,7 +47,7 @@ def measure_eager(name: str, module: torch.nn.Module, samples: Sequence[Sample])
 
 
 def compare_forms(form: Form, base: Form, *, tolerance: float | None, judged: bool) -> Stage:
-    """Returns the stage of `form` with its differences from `base`, the worst of all samples."""
+    """Returns the stage of `form` with its largest differences from `base` over all samples."""
     pairs = list(zip(form.outputs, base.outputs, strict=True))
     compared = [compare_outputs(*pair, tolerance=tolerance) for pair in pairs]
     agreements = [find_agreement(*pair) for pair in pairs]
@@ -77,7 +77,7 @@ def measure_script(
     tolerance: float | None,
     interpreter: Interpreter,
 ) -> Stage:
-    """Returns the stage of a TorchScript form, saved and run as a lite file; it is not judged."""
+    """Saves TorchScript as a lite file, runs it, and returns its stage, which is not judged."""
     return measure_lite(
         name,
         format_lite(module),
@@ -99,16 +99,16 @@ def measure_lite(
     judged: bool = True,
     interpreter: Interpreter,
 ) -> Stage:
-    """Returns the stage of a lite file; `samples` are as its forward() takes them.
+    """Runs a lite file and returns its stage; `samples` must be in the form that forward() takes.
 
     Raises:
-        VerificationError: torch's lite interpreter cannot load or run it, and it is judged; or it
-            reached a limit.
+        VerificationError: torch's lite interpreter cannot load or run a file that is judged, or
+            the file reached a limit.
     """
     try:
         run = interpreter.run(content, samples, timed=True)
     except VerificationError as error:
-        # Later forms reach a limit as well, each after the whole time.
+        # Later forms would reach the limit too, each only after the full time.
         if judged or (isinstance(error, InterpreterEndedError) and error.by_limit):
             raise
         return Stage(name=name, size=len(content), remark=error.message)
@@ -118,7 +118,7 @@ def measure_lite(
 
 
 def read_signature(module: torch.jit.ScriptModule, method: str) -> Signature:
-    """Returns what a method of TorchScript takes, as the lite file will have it."""
+    """Returns the signature of a TorchScript method, as the lite file will contain it."""
     schema = getattr(module, method).schema
     return make_signature(
         method,

@@ -1,4 +1,4 @@
-"""The methods kept beside forward(), run from the lite file and in Python."""
+"""Compares the methods besides forward(), run from the lite file and in Python."""
 
 from __future__ import annotations
 
@@ -28,22 +28,23 @@ def measure_methods(
     tolerance: float | None,
     interpreter: Interpreter,
 ) -> Iterator[Stage]:
-    """Yields a stage per method of the lite file `content`, called with the inputs of forward().
+    """Yields a stage for each of `methods`, which are called with the inputs of forward().
 
-    One that does not take these inputs in Python either is not compared, and its stage says so.
+    A method that does not accept these inputs in Python either is not compared; its stage has a
+    remark.
 
     Args:
-        module: what the file was made of, in Python.
-        scripted: the same as TorchScript.
-        content: the lite file.
-        methods: their names.
-        sample: inputs.
-        base: the stage that `module` is.
-        tolerance: as in `compare_outputs`.
-        interpreter: what runs the file.
+        module: the Python module from which the file was made.
+        scripted: the module as TorchScript.
+        content: the bytes of the lite file.
+        methods: names of the methods.
+        sample: the inputs.
+        base: the name of the stage of `module`.
+        tolerance: the largest relative difference, as in `compare_outputs`.
+        interpreter: runs the file.
 
     Raises:
-        VerificationError: torch's lite interpreter cannot run a method that Python can.
+        VerificationError: torch's lite interpreter cannot run a method that Python can run.
     """
     for name in methods:
         stage = f"lite {name}()"

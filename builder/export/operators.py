@@ -1,4 +1,4 @@
-"""TorchScript files made readable: torch writes the bytecode that the file lacks."""
+"""Converts TorchScript files, whose operators builder cannot read, to lite files with bytecode."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from builder.export.torchscript_files import load_file
 def convert_torchscript(content: bytes) -> bytes:
     """Loads a TorchScript file on the CPU and returns it as a lite zip.
 
-    The model is not optimised: its operators are those it has now. Loading runs the `__setstate__`
-    of its classes, which may be any TorchScript: to be called in a confined process only.
+    The model is not optimised, so its operators stay the same. Loading runs the `__setstate__` of
+    its classes, which may be any TorchScript; so call this only in a confined process.
 
     Raises:
         ModelError: torch cannot load or save the model.

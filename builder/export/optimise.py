@@ -1,4 +1,4 @@
-"""Rewriting TorchScript for mobile: optimize_for_mobile, its passes and its backends."""
+"""Rewrites TorchScript for mobile, with optimize_for_mobile, its passes and its backends."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 def optimise_module(
     module: torch.jit.ScriptModule, wanted: Optimisation, sample: Sample, methods: Sequence[str]
 ) -> torch.jit.ScriptModule:
-    """Returns `module` frozen, folded and rewritten for the backend; as it is if that is wanted.
+    """Returns `module` frozen, folded and rewritten for the backend, or unchanged if not enabled.
 
-    Batch norms are folded by `torch.jit.freeze`, and the pass of `optimize_for_mobile` that
-    does the same is left out: from torch 1.11 on it loses the bias when a traced convolution
-    has none of its own (https://github.com/pytorch/pytorch/issues/76807). The operators that
-    result are the same.
+    `torch.jit.freeze` folds the batch norms, and the pass of `optimize_for_mobile` that does the
+    same is left out: since torch 1.11 that pass loses the bias of the batch norm if a traced
+    convolution has no bias (https://github.com/pytorch/pytorch/issues/76807). The resulting
+    operators are the same.
 
     Raises:
         ModelError: a pass of torch refuses the module.
@@ -88,7 +88,10 @@ def _for_nnapi(module: torch.jit.ScriptModule, sample: Sample) -> torch.jit.Scri
 
     arguments: list[Any] = list(sample.arguments())
     if not all(isinstance(argument, torch.Tensor) for argument in arguments):
-        raise ModelError("NNAPI takes tensors only", hint="export it for the CPU: --backend cpu")
+        raise ModelError(
+            "for NNAPI, all inputs of a model must be tensors",
+            hint="export it for the CPU: --backend cpu",
+        )
     for argument in arguments:
         argument.nnapi_nhwc = sample.channels_last and argument.dim() == 4
     converted: torch.jit.ScriptModule = convert_model_to_nnapi(module, arguments)

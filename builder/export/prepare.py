@@ -1,4 +1,4 @@
-"""A model before it becomes TorchScript: its inputs and outputs, quantised or not."""
+"""Prepares a model before it becomes TorchScript: its inputs, its outputs, and quantisation."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 _RANDOM_SAMPLES = 8
 _COMPARED_SAMPLES = 8
-"""Of those to calibrate with, how many are compared too."""
+"""How many of the samples for calibration are also compared."""
 _RANDOM = (
-    "calibrated with random inputs, which is good for sizes and speed only; "
-    "--calibrate takes real ones"
+    "calibrated with random inputs: sizes and speed are right, but the outputs are not useful; "
+    "give real inputs with --calibrate"
 )
 
 
@@ -35,21 +35,21 @@ class Prepared:
     """A module that is ready to be captured."""
 
     module: torch.nn.Module
-    """As it was loaded, or quantised if that is wanted."""
+    """The module as it was loaded, or the quantised one."""
     samples: tuple[Sample, ...]
-    """To compare with; the first becomes the reference case."""
+    """The samples to compare with; the first becomes the reference case."""
     base: Form
-    """What later forms have to give."""
+    """The form with which later forms are compared."""
     stages: tuple[Stage, ...]
     remarks: tuple[str, ...]
 
 
 def prepare(request: ExportRequest, loaded: LoadedModule, *, progress: Progress) -> Prepared:
-    """Returns the module with inputs, and its outputs in eager mode.
+    """Returns the module, quantised if the request says so, with inputs and eager outputs.
 
     Raises:
-        ConfigurationError: nobody knows the inputs.
-        ModelError: the model does not run on them, gives NaN, or cannot be quantised.
+        ConfigurationError: the inputs of the model are unknown.
+        ModelError: the model does not run on the inputs, gives NaN, or cannot be quantised.
         ToolchainError: torch cannot quantise for mobile.
     """
     quantisation = request.quantisation or loaded.quantisation
@@ -74,7 +74,10 @@ def prepare(request: ExportRequest, loaded: LoadedModule, *, progress: Progress)
 
 
 def twin(module: torch.nn.Module) -> torch.nn.Module:
-    """Returns a copy to run, so that a model that keeps state is saved as it was loaded."""
+    """Returns a copy to run, so that running does not change the state that is saved.
+
+    If the module cannot be copied, it is returned itself.
+    """
     try:
         return copy.deepcopy(module)
     except Exception:  # noqa: BLE001 - the user's attributes may refuse in any way

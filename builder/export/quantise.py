@@ -1,4 +1,4 @@
-"""Quantisation for QNNPACK: dynamic or static, per tensor or per channel, eager mode or FX."""
+"""Quantises models for QNNPACK: dynamic or static, per tensor or channel, by eager mode or FX."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
     import torch
 
 ENGINE = "qnnpack"
-"""The engine of the mobile runtime; FBGEMM is for servers."""
+"""The quantised engine of the mobile runtime; FBGEMM is the engine for servers."""
 _WITHOUT_REDUCED_RANGE = 3
-"""Version of dynamic Linear layers that do not ask for FBGEMM's smaller range. QNNPACK does not
-have it, and warns of that in every call (torch/ao/nn/quantized/dynamic/modules/linear.py)."""
+"""Version of dynamic Linear layers that do not use the reduced range, which only FBGEMM has; with
+later versions QNNPACK warns in every call (torch/ao/nn/quantized/dynamic/modules/linear.py)."""
 
 
 @contextmanager
 def qnnpack(*, required: bool = True) -> Iterator[None]:
-    """Makes QNNPACK the engine, for the time of the block: quantised weights are packed for one.
+    """Makes QNNPACK the quantised engine inside the block; weights are packed for one engine.
 
     Raises:
-        ToolchainError: the installed torch lacks it, and it is required.
+        ToolchainError: QNNPACK is required, but the installed torch lacks it.
     """
     import torch
 
     quantized = torch.backends.quantized
-    there = ENGINE in quantized.supported_engines
-    if required and not there:
+    supported = ENGINE in quantized.supported_engines
+    if required and not supported:
         raise ToolchainError(
             f"torch {torch.__version__} cannot quantise for mobile: it is built without QNNPACK "
             f"(it has {', '.join(quantized.supported_engines)})",
             hint=f"these have it: {OPTIMISING_TORCHES}",
         )
     before = quantized.engine
-    if there:
+    if supported:
         quantized.engine = ENGINE
     try:
         yield
@@ -53,23 +53,23 @@ def qnnpack(*, required: bool = True) -> Iterator[None]:
 def quantise(
     module: torch.nn.Module, wanted: Quantisation, samples: Sequence[Sample], progress: Progress
 ) -> torch.nn.Module:
-    """Returns a quantised copy of `module`; call it, and run the copy, inside `qnnpack()`.
+    """Returns a quantised copy of `module`; call this function and the copy inside `qnnpack()`.
 
     Args:
-        module: floats, in eval mode.
-        wanted: the way.
-        samples: to observe the ranges of activations with; the first also serves FX's tracer.
-        progress: told of each step.
+        module: a module with floating-point weights, in eval mode.
+        wanted: how to quantise.
+        samples: inputs for observing the ranges of activations; FX's tracer also uses the first.
+        progress: is informed of each step.
 
     Raises:
-        ModelError: PyTorch cannot quantise it this way, or a sample does not fit.
+        ModelError: PyTorch cannot quantise the module this way, or a sample does not fit.
     """
     import torch
 
     if isinstance(module, torch.jit.ScriptModule):
         raise ModelError(
-            "TorchScript cannot be quantised any more",
-            hint="export the Python module: package.module:factory",
+            "a TorchScript model cannot be quantised",
+            hint="quantise the Python module: builder export package.module:factory",
         )
     progress.step(f"Quantising: {wanted.method}, {wanted.flow}")
     twin = copy.deepcopy(module)
@@ -93,7 +93,7 @@ def quantise(
     if not _is_quantised(quantised):
         raise ModelError(
             f"nothing in the model can be quantised ({wanted.method}, {wanted.flow})",
-            hint="dynamic is for Linear and LSTM, GRU; static for convolutions too",
+            hint="dynamic quantises Linear, LSTM and GRU; static quantises convolutions too",
         )
     return quantised
 
@@ -128,9 +128,9 @@ def _static_eager(
 
     if not any(isinstance(m, ao.QuantStub | ao.QuantWrapper) for m in twin.modules()):
         raise ModelError(
-            "the model has no QuantStub: static quantisation in eager mode needs to be told where "
-            "numbers become quantised",
-            hint="try --quantize-flow fx, which finds out by itself",
+            "the model has no QuantStub, which marks where values become quantised; static "
+            "quantisation in eager mode needs it",
+            hint="try --quantize-flow fx, which finds the places itself",
         )
     if callable(fuse := getattr(twin, "fuse_model", None)):
         fuse()

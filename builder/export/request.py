@@ -1,4 +1,4 @@
-"""What an export is asked for, and what it gives; no torch is needed to name it."""
+"""The request and the result of an export; this module does not need torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Capture(StrEnum):
 
 
 class Backend(StrEnum):
-    """What `optimize_for_mobile` rewrites a model for."""
+    """Backends for which `optimize_for_mobile` can rewrite a model."""
 
     CPU = "cpu"
     VULKAN = "vulkan"
@@ -39,16 +39,16 @@ class LiteFormat(StrEnum):
 
 
 class Method(StrEnum):
-    """What is quantised."""
+    """Which values are quantised, and when."""
 
     DYNAMIC = "dynamic"
-    """Weights; activations at run time."""
+    """Weights are quantised by the export, activations at run time."""
     STATIC = "static"
-    """Weights and activations, after a calibration."""
+    """Weights and activations are quantised by the export, after a calibration."""
 
 
 class Flow(StrEnum):
-    """Which of PyTorch's ways quantises."""
+    """Which of PyTorch's two implementations quantises."""
 
     EAGER = "eager"
     FX = "fx"
@@ -66,12 +66,12 @@ class Pass(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantisation:
-    """How to quantise, always for QNNPACK."""
+    """How to quantise; the engine is always QNNPACK."""
 
     method: Method
     flow: Flow
     per_channel: bool = False
-    """Weights have a scale per output channel."""
+    """Whether weights have one scale per output channel, and not one per tensor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +89,11 @@ class Saving:
 
     format: LiteFormat = LiteFormat.ZIP
     bytecode_version: int | None = None
-    """None: as torch writes it."""
+    """None: the version that torch writes."""
     bundle_inputs: bool = False
-    """Put the inputs into the model, as `get_all_bundled_inputs()`."""
+    """Store the inputs in the model, for `get_all_bundled_inputs()`."""
     extra_files: tuple[tuple[str, Path], ...] = ()
-    """Name in the file, and where its content is."""
+    """Names in the lite file, and the files with their contents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,40 +107,40 @@ class ExportRequest:
     """Folder that `source` is relative to, by default the current one; it comes first on the import
     path while a factory is loaded."""
     arguments: tuple[tuple[str, str], ...] = ()
-    """Names and values, as texts, that a factory or torchvision's builder gets."""
+    """Names and values, as strings, of arguments for a factory or a torchvision model."""
     weights: Path | None = None
     """A state dict to load."""
     inputs: tuple[InputSpec, ...] = ()
-    """Empty: those of `calibrate`, or what the kind of source usually takes."""
+    """Empty: the inputs of `calibrate`, or those that this kind of source usually takes."""
     second_inputs: tuple[InputSpec, ...] = ()
-    """Of other shapes, for the check of a trace; empty: some are tried."""
+    """Inputs of other shapes, for the check of a trace; empty: builder tries some shapes."""
     calibrate: str | None = None
     """A folder or `package.module:loader` with real inputs."""
     quantisation: Quantisation | None = None
     capture: Capture = Capture.AUTO
     methods: tuple[str, ...] = ()
-    """To keep beside `forward`."""
+    """Methods to keep in addition to `forward`."""
     channels_last: bool = False
     optimisation: Optimisation = field(default_factory=Optimisation)
     saving: Saving = field(default_factory=Saving)
     reference: bool = True
-    """Write the reference case beside the model."""
+    """Write the reference case next to the model."""
     tolerance: float | None = None
-    """Largest relative difference for floats; None: the default of each dtype."""
+    """Largest relative difference for floating-point outputs; None: the default of each dtype."""
     keep: bool = False
-    """Write the file even if it differs."""
+    """Write the file even if its outputs differ by more than the tolerance."""
     seed: int = 0
-    """Of random weights and random inputs."""
+    """Seed for random weights and random inputs."""
     limits: Limits = field(default_factory=Limits)
-    """Of each run on torch's lite interpreter."""
+    """Limits of each run on torch's lite interpreter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportResult:
-    """A lite file and how it and what it was made of compare with eager PyTorch."""
+    """A lite file, and how the file and each earlier stage compare with eager PyTorch."""
 
     path: Path | None
-    """None when it differs and was not to be kept."""
+    """None if the file was not written because its outputs differ."""
     size: int
     """Bytes."""
     sha256: str
@@ -148,14 +148,14 @@ class ExportResult:
     reference: Path | None
     inputs: tuple[InputSpec, ...]
     differences: tuple[OutputDifference, ...]
-    """The lite file, run by the installed torch, beside the eager model; empty where it cannot
-    run here."""
+    """Differences between the lite file, run by the installed torch, and the eager model; empty
+    if the file cannot run here."""
     stages: tuple[Stage, ...]
     remarks: tuple[str, ...]
-    """What the lints found."""
+    """Remarks on the model for the user, from the lints and the other steps."""
     capture: str
     """`trace`, `script`, or `as is` for a source that was TorchScript already."""
     optimized: bool
     torch_version: str
     failure: VerificationError | None = None
-    """Why the file is not right."""
+    """Why the outputs of the file are not right; None if they are."""

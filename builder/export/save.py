@@ -1,4 +1,4 @@
-"""Lite files: their bytes, and how they get to their place."""
+"""Makes the bytes of lite files and writes the files."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def format_lite(
     format: LiteFormat = LiteFormat.ZIP,  # noqa: A002 - the field's own word
     extra_files: Mapping[str, bytes] | None = None,
 ) -> bytes:
-    """Returns the lite file of `module`.
+    """Returns the bytes of the lite file of `module`.
 
-    Made in memory: a file's own name would become the archive's top folder, and so a
-    temporary name a part of the bytes.
+    They are made in memory: in a file, torch would name the archive's top folder after the file,
+    so a temporary name would become a part of the bytes.
 
     Raises:
-        ModelError: something in the module cannot be written as bytecode.
+        ModelError: a part of the module cannot be written as bytecode.
     """
     options: dict[str, Any] = {"_extra_files": dict(extra_files)} if extra_files else {}
     if format is LiteFormat.FLATBUFFER:
@@ -51,30 +51,30 @@ def format_lite(
 
 
 def read_bytecode_version(content: bytes) -> int:
-    """Returns the version of the bytecode in a lite file."""
+    """Returns the bytecode version of a lite file."""
     from torch.jit.mobile import _get_model_bytecode_version
 
     return int(_get_model_bytecode_version(io.BytesIO(content)))
 
 
 def check_saving(saving: Saving) -> None:
-    """Raises ConfigurationError for what cannot be written, before anything is done."""
+    """Raises ConfigurationError when `saving` asks for something that cannot be written."""
     version = saving.bytecode_version
     if version is not None and not OLDEST_BYTECODE <= version <= NEWEST_BYTECODE:
         raise ConfigurationError(
-            f"no runtime of builder reads bytecode version {version}",
-            hint=f"it reads versions {OLDEST_BYTECODE} to {NEWEST_BYTECODE}",
+            f"the runtimes of builder cannot read bytecode version {version}",
+            hint=f"they read versions {OLDEST_BYTECODE} to {NEWEST_BYTECODE}",
         )
     for name, path in saving.extra_files:
         if not path.is_file():
-            raise ConfigurationError(f"--extra-file {name}: there is no file {path}")
+            raise ConfigurationError(f"--extra-file {name}: the file {path} does not exist")
 
 
 def backport(content: bytes, version: int | None) -> bytes:
-    """Returns a lite zip with bytecode of `version`; as it is when that is what it has.
+    """Returns a lite zip file with bytecode of `version`; unchanged if it has that version.
 
     Raises:
-        ModelError: torch cannot write that version of this model.
+        ModelError: torch cannot write this model with that version.
     """
     import torch
     from torch.jit.mobile import _backport_for_mobile_to_buffer
@@ -95,18 +95,18 @@ def backport(content: bytes, version: int | None) -> bytes:
         raise ModelError(
             f"torch {torch.__version__} cannot write this model with bytecode version {version}: "
             f"{shorten(str(error))}",
-            hint=f"it is written with version {written} without --bytecode-version",
+            hint=f"leave out --bytecode-version; torch then writes version {written}",
         ) from error
-    if (found := read_bytecode_version(older)) != version:
-        raise ModelError(f"asked for bytecode version {version}, torch wrote {found}")
+    if (actual := read_bytecode_version(older)) != version:
+        raise ModelError(f"torch wrote bytecode version {actual} instead of {version}")
     return older
 
 
 def bundle_inputs(module: torch.jit.ScriptModule, sample: Sample) -> None:
-    """Puts `sample` into `module`, as what `get_all_bundled_inputs()` returns.
+    """Stores `sample` in `module`; `get_all_bundled_inputs()` of the module then returns it.
 
     Raises:
-        ModelError: torch cannot.
+        ModelError: torch cannot store these inputs.
     """
     import torch
     from torch.utils.bundled_inputs import augment_model_with_bundled_inputs, bundle_large_tensor
@@ -117,12 +117,12 @@ def bundle_inputs(module: torch.jit.ScriptModule, sample: Sample) -> None:
     )
     try:
         augment_model_with_bundled_inputs(module, inputs=[inputs])
-    except Exception as error:  # it raises bare Exception
+    except Exception as error:  # torch raises a plain Exception here
         raise ModelError(f"the inputs cannot be bundled: {shorten(str(error))}") from error
 
 
 def check_writable(output: Path) -> None:
-    """Raises ConfigurationError when `output` cannot become a file, before anything is done."""
+    """Raises ConfigurationError when the file `output` cannot be written."""
     folder = output.parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -132,16 +132,16 @@ def check_writable(output: Path) -> None:
         )
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigurationError(
-            f"cannot write {output}: {folder} is no folder that can be written to",
+            f"cannot write {output}: {folder} is not a writable folder",
             hint="choose another place with -o",
         )
 
 
 def write_model(output: Path, content: bytes, case: ReferenceCase | None) -> Path | None:
-    """Writes the lite file and its reference case; returns the path of the latter, if any.
+    """Writes the lite file and its reference case; returns the path of the reference case, if any.
 
-    An older reference case goes first: whenever this is interrupted, none is left that
-    belongs to another file.
+    An older reference case is deleted first, so that an interruption never leaves a reference
+    case that belongs to another file.
     """
     sidecar = reference_path(output)
     sidecar.unlink(missing_ok=True)
@@ -156,9 +156,9 @@ def write_model(output: Path, content: bytes, case: ReferenceCase | None) -> Pat
 def _remedy(text: str) -> str | None:
     if "other than custom c++ classes" in text:
         return (
-            "the lite interpreter knows no Python classes of yours: use tuples and dicts, make it "
-            "a torch.nn.Module, or try --trace, which leaves them out"
+            "the lite interpreter does not support your Python classes: use tuples and dicts, make "
+            "the class a torch.nn.Module, or try --trace, which leaves such classes out"
         )
     if "Python function call" in text:
-        return "no lite file can call Python: remove @torch.jit.ignore"
+        return "a lite file cannot call Python: remove @torch.jit.ignore"
     return None

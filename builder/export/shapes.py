@@ -1,4 +1,4 @@
-"""Did a trace freeze the shapes of its inputs? It is run at others."""
+"""Finds out whether a trace froze the shapes of its inputs, by running it with other shapes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Change = Callable[[TensorSpec], TensorSpec]
 _IMAGE_DIMS = 4
 _STEP = 32
-"""Sizes that networks halve some times are multiples of this."""
+"""Networks that halve their inputs five times need sizes that are multiples of this."""
 
 
 def find_frozen_shapes(
@@ -31,22 +31,22 @@ def find_frozen_shapes(
     tolerance: float | None,
     seed: int,
 ) -> tuple[str, ...]:
-    """Returns a remark for each variation of the shapes on which only the eager model is right.
+    """Returns a remark for each variation of the shapes for which only the eager model is right.
 
     Args:
         eager: the model in Python.
-        traced: what was traced with `sample`.
-        sample: the inputs at the first shape.
-        seconds: other shapes that the user wants to be tried; empty: a larger batch, and a larger
-            last dimension (for images the last two), where the eager model takes them.
-        tolerance: as in `compare_outputs`.
-        seed: of the inputs' values.
+        traced: the trace of the model with `sample`.
+        sample: the inputs with the first shapes.
+        seconds: inputs of other shapes that the user wants to try; empty: a larger batch, and a
+            larger last dimension (for images the last two), if the eager model accepts them.
+        tolerance: the largest relative difference, as in `compare_outputs`.
+        seed: seed for the values of the inputs.
 
     Raises:
         ModelError: the eager model does not run on `seconds`.
     """
     variations = (("these shapes", tuple(seconds)),) if seconds else tuple(_vary(sample.specs))
-    found = []
+    remarks = []
     for what, specs in variations:
         other = replace(sample, specs=specs, leaves=sample_inputs(specs, seed=seed))
         try:
@@ -54,13 +54,13 @@ def find_frozen_shapes(
         except ModelError:
             if seconds:
                 raise
-            continue  # the model is made for one shape
+            continue  # the model supports only its first shape
         if problem := _find_problem(traced, other, expected, tolerance):
-            found.append(
-                f"the trace does not hold for other shapes: with {what}, {other}, it {problem}; "
-                "--script keeps the code that depends on them"
+            remarks.append(
+                f"the trace is wrong for other shapes: with {what}, {other}, it {problem}; "
+                "--script keeps the code that depends on shapes"
             )
-    return tuple(found)
+    return tuple(remarks)
 
 
 def _find_problem(
@@ -71,7 +71,7 @@ def _find_problem(
     except ModelError:
         return "fails"
     differences = compare_outputs(outputs, expected, tolerance=tolerance)
-    return "" if all(d.ok for d in differences) else "gives other numbers than the model"
+    return "" if all(d.ok for d in differences) else "gives other outputs than the model"
 
 
 def _vary(specs: Sequence[InputSpec]) -> Iterator[tuple[str, tuple[InputSpec, ...]]]:

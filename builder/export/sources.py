@@ -1,4 +1,4 @@
-"""From the SOURCE of the command line to a module in eval mode."""
+"""Loads the SOURCE of the command line as a module in eval mode."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _FILE_SUFFIXES = {".pt", ".pth", ".ptl", ".torchscript"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModule:
-    """A module, and what its kind usually takes."""
+    """A module, and the inputs that this kind of module usually takes."""
 
     module: torch.nn.Module
-    """In eval mode."""
+    """The module, in eval mode."""
     usual_inputs: tuple[InputSpec, ...] = ()
-    """Empty when only the user can know."""
+    """Empty if only the user knows the inputs."""
     quantisation: Quantisation | None = None
-    """What its name promises."""
+    """How to quantise the module, if its name says that it is quantised."""
     trained: bool = False
-    """It came in training mode."""
+    """Whether the module came in training mode."""
 
 
 def load_module(
@@ -41,22 +41,24 @@ def load_module(
     arguments: tuple[tuple[str, str], ...] = (),
     settle: bool = True,
 ) -> LoadedModule:
-    """Returns the module that `source` names, in eval mode; weights made at random use `seed`.
+    """Returns the module that `source` names, in eval mode.
 
-    Nothing is downloaded. Files are read by `torch.jit.load` only, which executes no pickled
-    code, but the TorchScript in the file; a factory is the user's own code and is executed.
+    Nothing is downloaded. Files are read only by `torch.jit.load`, which does not execute pickled
+    code, but does execute the TorchScript in the file. A factory is the user's own code, and is
+    executed.
 
     Args:
-        source: as in `ExportRequest`.
-        folder: where it is relative to.
-        seed: of random weights.
+        source: see `ExportRequest.source`.
+        folder: the folder to which `source` is relative.
+        seed: seed for random weights.
         arguments: names and values for a factory.
-        settle: give random weights of torchvision's models outputs that tell something.
+        settle: change the random weights of a torchvision model so that its outputs are not
+            trivial, such as all zero.
 
     Raises:
-        ConfigurationError: arguments for a file.
-        ModelError: there is no such model or file, or the user's code raised.
-        ToolchainError: torchvision is needed and missing.
+        ConfigurationError: arguments are given for a file.
+        ModelError: the model or file does not exist, or the user's code raised.
+        ToolchainError: torchvision is needed, but missing.
     """
     import torch
 
@@ -65,7 +67,7 @@ def load_module(
     values = parse_arguments(arguments)
     if path is not None:
         if values:
-            raise ConfigurationError(f"--arg says nothing to a file: {source}")
+            raise ConfigurationError(f"--arg has no effect on a file: {source}")
         module, usual = load_torchscript(path)
         loaded = LoadedModule(module=module, usual_inputs=usual)
     elif ":" in source:
@@ -83,13 +85,13 @@ def load_module(
 
 
 def find_file(source: str, folder: Path) -> Path | None:
-    """Returns the file that `source` names, there or not; None when it names something else."""
+    """Returns the file that `source` names, even a missing one; None if it does not name a file."""
     path = folder / source
     return path if path.suffix in _FILE_SUFFIXES or path.is_file() else None
 
 
 def load_requested(request: ExportRequest) -> LoadedModule:
-    """Returns the module that `request` names, with the weights that it names.
+    """Returns the module of `request`, with the weights that the request names.
 
     Raises:
         ConfigurationError, ModelError, ToolchainError: as `load_module` and `load_weights` do.
@@ -109,7 +111,7 @@ def load_requested(request: ExportRequest) -> LoadedModule:
         if isinstance(loaded.module, torch.jit.ScriptModule):
             raise ModelError(
                 f"{request.source} is TorchScript, which has its weights already",
-                hint="--weights is for package.module:factory and torchvision's names",
+                hint="use --weights with package.module:factory or the name of a torchvision model",
             )
         load_weights(loaded.module, request.folder / request.weights)
     return loaded
@@ -118,11 +120,15 @@ def load_requested(request: ExportRequest) -> LoadedModule:
 def choose_inputs(
     source: str, loaded: LoadedModule, inputs: tuple[InputSpec, ...]
 ) -> tuple[InputSpec, ...]:
-    """Returns the user's `inputs`, else the usual ones; ConfigurationError without either."""
+    """Returns the user's `inputs`, or else the usual ones.
+
+    Raises:
+        ConfigurationError: neither are known.
+    """
     if chosen := inputs or loaded.usual_inputs:
         return chosen
     raise ConfigurationError(
         f"the inputs of {source} are unknown",
         hint=f"builder export {source} -o model.ptl --shape 1,3,224,224 --dtype float32 "
-        "(once per input)",
+        "(repeat both options for each input)",
     )

@@ -1,4 +1,4 @@
-"""TorchScript files and lite files, loaded as TorchScript."""
+"""Loads TorchScript files, and lite files, as TorchScript."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ if TYPE_CHECKING:
 
 NOT_A_SOURCE = "a torchvision name, package.module:factory, or a TorchScript file"
 _PICKLED = (
-    "weights or a pickled module need the code that builds the model: write a function that "
-    "returns it, and export package.module:function, with --weights for a state dict"
+    "a file with weights or a pickled module needs the code that creates the model: write a "
+    "function that returns the model, export package.module:function, and give a state dict with "
+    "--weights"
 )
 
 
 def load_torchscript(path: Path) -> tuple[torch.jit.ScriptModule, tuple[InputSpec, ...]]:
-    """Returns the module in `path`, on the CPU, and the inputs that a reference case beside it has.
+    """Returns the module in `path`, on the CPU, and the inputs of the reference case next to it.
 
-    A lite file carries its TorchScript as well, and is loaded by that.
+    A lite file also contains its TorchScript, from which it is loaded.
 
     Raises:
-        ModelError: it is missing, or no TorchScript.
-        ToolchainError: it needs torchvision's operators, and that is missing.
+        ModelError: the file is missing, or is not TorchScript.
+        ToolchainError: the file needs operators of torchvision, which is not installed.
     """
     if not path.is_file():
         raise ModelError(f"no such file: {path}", hint=f"SOURCE is {NOT_A_SOURCE}")
@@ -44,17 +45,17 @@ def load_torchscript(path: Path) -> tuple[torch.jit.ScriptModule, tuple[InputSpe
         raise ModelError(f"{path} is not TorchScript: {reason}", hint=_PICKLED) from error
     if not any(name == "forward" for name in _method_names(module)):
         raise ModelError(
-            f"{path} has no forward()", hint="save the module that has it with torch.jit.save"
+            f"{path} has no forward()", hint="save a module with forward() by torch.jit.save"
         )
     return module, _saved_inputs(path)
 
 
 def load_file(stream: BinaryIO) -> torch.jit.ScriptModule:
-    """Returns what `torch.jit.load` makes of a TorchScript file, on the CPU.
+    """Loads a TorchScript file on the CPU, with `torch.jit.load`.
 
     Raises:
-        RuntimeError, ValueError, ...: whatever torch raises over a file.
-        ToolchainError: it needs torchvision's operators, and that is missing.
+        RuntimeError, ValueError, ...: torch raises many types for a damaged file.
+        ToolchainError: the file needs operators of torchvision, which is not installed.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""torchvision's models by name: classification, detection, segmentation, quantised, video."""
+"""Creates models of torchvision by name: classification, detection, segmentation, video."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _USUAL: Mapping[str, tuple[InputSpec, ...]] = {
     "optical_flow": (TensorSpec(DType.FLOAT32, (1, 3, 128, 128)),) * 2,
     "video": (TensorSpec(DType.FLOAT32, (1, 3, 16, 112, 112)),),
 }
-"""By the subpackage of torchvision.models; images of classification and segmentation otherwise."""
+"""Subpackage of torchvision.models -> usual inputs of its models; others take `_IMAGE`."""
 _LARGE_VIDEO = (TensorSpec(DType.FLOAT32, (1, 3, 16, 224, 224)),)
 _LARGE_VIDEO_MODELS = ("s3d", "mvit", "swin3d")
 _STATIC = Quantisation(method=Method.STATIC, flow=Flow.EAGER)
@@ -39,7 +39,7 @@ _STATIC = Quantisation(method=Method.STATIC, flow=Flow.EAGER)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedModel:
-    """What a name of torchvision stands for."""
+    """A model of torchvision, with its usual inputs."""
 
     module: torch.nn.Module
     inputs: tuple[InputSpec, ...]
@@ -47,25 +47,26 @@ class NamedModel:
 
 
 def make_torchvision(name: str, arguments: Mapping[str, Any], *, settle: bool) -> NamedModel:
-    """Returns the model with random weights; nothing is downloaded.
+    """Creates a model with random weights; nothing is downloaded.
 
-    Detection models are wrapped to take one batch with one image, which apps call more easily
-    than lists of images. Quantised ones come as floats, to be calibrated.
+    A detection model is wrapped so that it takes a batch with one image, which is easier for apps
+    than a list of images. A quantised model is created with floating-point weights, for a
+    calibration.
 
     Args:
-        name: as `torchvision.models.list_models` has it.
-        arguments: for its builder, e.g. `num_classes`.
-        settle: give the random weights outputs that tell something.
+        name: a name from `torchvision.models.list_models`.
+        arguments: arguments for the function that creates the model, e.g. `num_classes`.
+        settle: change the random weights so that the outputs are not trivial, such as all zero.
 
     Raises:
-        ModelError: no such model, or its builder raises.
+        ModelError: the model does not exist, or torchvision raises while it creates the model.
         ToolchainError: torchvision is missing or does not fit torch.
     """
     models = import_torchvision().models
     names = models.list_models()
     if name not in names:
         near = difflib.get_close_matches(name.lower(), names, n=5, cutoff=0.5)
-        guess = f"near names: {', '.join(near)}. " if near else ""
+        guess = f"similar names: {', '.join(near)}. " if near else ""
         raise ModelError(
             f"torchvision has no model {name!r}", hint=f"{guess}SOURCE is {NOT_A_SOURCE}"
         )
@@ -86,14 +87,14 @@ def _build(name: str, build: Any, arguments: Mapping[str, Any]) -> torch.nn.Modu
     options: dict[str, Any] = {"weights": None}
     known = inspect.signature(build).parameters
     if "weights_backbone" in known:
-        options["weights_backbone"] = None  # its default is a download
+        options["weights_backbone"] = None  # the default would download weights
     try:
         module: torch.nn.Module = build(**options | dict(arguments))
     except Exception as error:
         taken = ", ".join(key for key in known if key != "kwargs")
         raise ModelError(
             f"torchvision's {name} raised {describe_exception(error)}",
-            hint=f"--arg gives it arguments; it takes {taken} and its class's own",
+            hint=f"--arg sets arguments; the model takes {taken} and the arguments of its class",
         ) from error
     return module
 
@@ -114,7 +115,7 @@ def _single_image(model: torch.nn.Module) -> torch.nn.Module:
     import torch
 
     class SingleImage(torch.nn.Module):  # type: ignore[misc] # torch has no types here
-        """Boxes, labels, scores and what else a detection model says of one image."""
+        """Returns boxes, labels, scores and other outputs of a detection model for one image."""
 
         def __init__(self) -> None:
             super().__init__()

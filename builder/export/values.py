@@ -1,4 +1,4 @@
-"""Between torch's values and the plain tensors of core."""
+"""Converts between values of torch and the plain tensors of core."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def to_torch(tensor: Tensor) -> torch.Tensor:
 def to_arguments(
     specs: Sequence[InputSpec], leaves: Iterable[Tensor], *, channels_last: bool = False
 ) -> tuple[Any, ...]:
-    """Returns the arguments that `specs` describe, as Python and torch values, from their leaves.
+    """Returns the arguments that `specs` describe, as values of Python and torch.
 
     Args:
-        specs: one per argument.
-        leaves: depth first; numbers too, as tensors without dimensions.
-        channels_last: lay tensors of four dimensions out as NHWC, of five as NDHWC.
+        specs: one specification per argument.
+        leaves: the tensors in the arguments, depth first; a number is a tensor without dimensions.
+        channels_last: use the memory format NHWC for four dimensions, and NDHWC for five.
     """
     rest = iter(leaves)
 
@@ -52,10 +52,10 @@ def to_arguments(
 
 
 def from_arguments(arguments: Sequence[Any]) -> tuple[tuple[InputSpec, ...], tuple[Tensor, ...]]:
-    """Returns specs and leaves of the values that somebody's loader gave.
+    """Returns the specifications and leaves of values, for example from a user's loader.
 
     Raises:
-        ModelError: a value that no input can be.
+        ModelError: a value cannot be an input of a model.
     """
     leaves: list[Tensor] = []
 
@@ -80,7 +80,7 @@ def from_arguments(arguments: Sequence[Any]) -> tuple[tuple[InputSpec, ...], tup
 
 
 def lay_out(tensor: torch.Tensor) -> torch.Tensor:
-    """Returns `tensor` with its channels last in memory, if it has four or five dimensions."""
+    """Returns `tensor` in a channels-last memory format if it has four or five dimensions."""
     import torch
 
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -90,18 +90,18 @@ def lay_out(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def flatten_outputs(value: Any) -> tuple[Tensor, ...]:  # noqa: ANN401 - a model returns anything
-    """Returns the leaves of a model's result as the runtime's C API numbers them.
+    """Returns the leaves of a model's result in the order of the runtime's C API.
 
-    Tuples and lists in order, the values of dicts in insertion order, depth first. None is
-    skipped; Python numbers become tensors without dimensions (float64, int64, bool).
+    The order is depth first; tuples and lists keep their order, dicts their insertion order. None
+    is skipped; Python numbers become tensors without dimensions (float64, int64, bool).
 
     Raises:
-        ModelError: a leaf of another type, a dtype the C API does not carry, or no leaf at all.
+        ModelError: there is no leaf, a leaf has another type, or a dtype that the C API lacks.
     """
     tensors = tuple(_to_tensor(leaf, place) for leaf, place in _leaves(value, "the output"))
     if not tensors:
         raise ModelError(
-            "the model returns nothing that can be compared",
+            "the model returns no values that can be compared",
             hint="return a tensor, or tuples, lists or dicts of tensors and numbers",
         )
     return tensors
@@ -144,8 +144,8 @@ def _from_torch(tensor: torch.Tensor, place: str) -> Tensor:
     if name not in set(DType) or tensor.layout != torch.strided:
         kind = name if tensor.layout == torch.strided else str(tensor.layout)
         raise ModelError(
-            f"{place} is a {kind} tensor, which no runtime's C API carries",
-            hint=f"convert it in forward(); carried are dense {', '.join(DType)}",
+            f"{place} is a {kind} tensor, which the C API of the runtimes does not support",
+            hint=f"convert it in forward(); the C API supports dense tensors of {', '.join(DType)}",
         )
     array = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().numpy()
     return Tensor(TensorSpec(DType(name), tuple(array.shape)), array.tobytes())

@@ -1,4 +1,4 @@
-"""Random weights whose outputs mean something."""
+"""Changes random weights so that the outputs of a model are useful for comparisons."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DETECTIONS = 10
 
 
 def fill_zero_weights(module: torch.nn.Module) -> None:
-    """Gives random values to weights that start as zeros, such as the head of torchvision's ViT."""
+    """Gives random values to weights that are all zero, such as the head of torchvision's ViT."""
     import torch
 
     for weight in module.parameters():
@@ -23,9 +23,10 @@ def fill_zero_weights(module: torch.nn.Module) -> None:
 
 
 def spread_scores(module: torch.nn.Module) -> None:
-    """Widens the narrow initial weights behind a detection model's scores, which would be alike.
+    """Gives the weights behind a detection model's scores a wider distribution.
 
-    Equal scores are ordered by chance, and none passes the threshold of a detection.
+    With the narrow initial weights, all scores are nearly equal: their order is random, and none
+    passes the threshold of a detection.
     """
     import torch
 
@@ -37,9 +38,9 @@ def spread_scores(module: torch.nn.Module) -> None:
 
 
 def keep_few_detections(module: torch.nn.Module) -> None:
-    """Lets a detection model with random weights return its ten best boxes only.
+    """Lets a detection model with random weights return only its ten best boxes.
 
-    Among hundreds some have the same score up to rounding, and change places.
+    Among hundreds of boxes, some have the same score except for rounding, so their order varies.
     """
     for part in module.modules():
         if hasattr(part, "detections_per_img"):
@@ -49,9 +50,9 @@ def keep_few_detections(module: torch.nn.Module) -> None:
 def settle_batch_norms(module: torch.nn.Module, image: TensorSpec) -> None:
     """Gives the batch norms of `module` the statistics of one random batch of `image`s.
 
-    With the initial ones (mean 0, variance 1) the signal of an untrained network dies out:
-    MobileNetV2's outputs are around 1e-9, and zeros would pass any comparison with them. It
-    also makes every batch norm count when it is folded.
+    With the initial statistics (mean 0, variance 1) the values of an untrained network vanish:
+    the outputs of MobileNetV2 are around 1e-9, and a runtime that returns zeros would pass any
+    comparison. With real statistics, an error in the folding of a batch norm changes the outputs.
     """
     import torch
 

@@ -1,8 +1,8 @@
-"""The child's side of `interpreter`: a Python process that runs one model file after the other.
+"""The child process of `interpreter`, which runs one model file after the other.
 
-It reads jobs from standard input and answers on what was standard output; what a model prints goes
-to standard error. Before a model's code is touched, the limits of the job are set and, where the
-job says so, the boundary of `builder.system.sandbox` is drawn around the process.
+It reads jobs from standard input and writes answers to the original standard output; what a model
+prints goes to standard error. Before code of a model runs, the process sets the limits of the job
+and, if the job says so, confines itself with the boundary of `builder.system.sandbox`.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from builder.system.frames import BrokenFrameError, Frame, read_frame, write_fra
 from builder.system.sandbox import confine, end_with_parent, limit
 
 _ANY_SIZE = 1 << 62
-"""Jobs come from builder itself; a list of numbers may be long."""
+"""No limit in practice: jobs come from builder itself, and a list of numbers may be long."""
 _LONGEST = 10_000
-"""Letters of an error."""
+"""Largest number of characters of an error message."""
 _TOO_LARGE = ("can't allocate memory", "bad_alloc", "not enough memory")
-"""What torch and C++ say when there is no memory (c10/core/impl/alloc_cpu.cpp)."""
+"""Parts of the messages of torch and C++ for missing memory (c10/core/impl/alloc_cpu.cpp)."""
 
 
 def main() -> None:
     """Answers jobs until there are no more."""
     end_with_parent()
+    # Keep the pipe for answers; whatever a model prints must not become a part of one.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     while True:
@@ -62,7 +63,7 @@ def _is_for_memory(error: BaseException | None) -> bool:
 
 
 def _prepare(header: Mapping[str, Any]) -> None:
-    """Makes torch ready, then takes away what the model's code must not have."""
+    """Imports all that torch needs, then takes away what the model's code must not use."""
     from builder.export.capabilities import probe_torch
 
     probe_torch()
@@ -85,7 +86,7 @@ def _prepare(header: Mapping[str, Any]) -> None:
 
 
 def _run(job: Frame) -> Frame:
-    """Runs a method of a lite file on every sample; on the first again and again, for the time."""
+    """Runs a method of a lite file on every sample, and measures its time with the first one."""
     import functools
 
     from builder.export.compare import Sample, call_lite, load_lite, time_call
@@ -116,14 +117,14 @@ def _run(job: Frame) -> Frame:
 
 
 def _convert(job: Frame) -> Frame:
-    """Makes TorchScript a lite file; loading runs the `__setstate__` of its classes."""
+    """Converts TorchScript to a lite file; loading runs the `__setstate__` of its classes."""
     from builder.export.operators import convert_torchscript
 
     return Frame(header=_about_torch(), blobs=[convert_torchscript(job.blobs[0])])
 
 
 def _try(job: Frame) -> Frame:
-    """Does the same and forgets the result; torch crashes over some files only when it saves."""
+    """Converts TorchScript without returning the result; some files crash torch only on saving."""
     return Frame(header=_convert(job).header)
 
 
@@ -134,7 +135,7 @@ def _about_torch() -> dict[str, Any]:
 
 
 def describe_tensors(tensors: Iterable[Tensor]) -> list[tuple[str, tuple[int, ...]]]:
-    """Returns dtype and shape of each, for a header; the bytes follow in blobs."""
+    """Returns the dtype and shape of each tensor, for a header; blobs carry their bytes."""
     return [(str(tensor.spec.dtype), tensor.spec.shape) for tensor in tensors]
 
 

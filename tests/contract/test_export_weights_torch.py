@@ -52,7 +52,7 @@ def test_safetensors_are_loaded(tmp_path: Path) -> None:
     save_file(state(), tmp_path / "w.safetensors")
     load(tmp_path / "w.safetensors")
     (tmp_path / "w.safetensors").write_bytes(b"nothing")
-    with pytest.raises(ModelError, match="no safetensors"):
+    with pytest.raises(ModelError, match="not a valid safetensors"):
         load(tmp_path / "w.safetensors")
 
 
@@ -74,7 +74,7 @@ def test_shapes_that_do_not_fit_are_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [3, {}, {"state_dict": {}}, {"a": 1}, [1, 2]])
 def test_what_is_no_state_dict(tmp_path: Path, value: object) -> None:
-    with pytest.raises(ModelError, match="no state dict"):
+    with pytest.raises(ModelError, match="not a state dict"):
         load(saved(tmp_path / "w.pt", value))
 
 
