@@ -1,1 +1,1 @@
-"""Runs a model on a built runtime and compares with PyTorch's outputs."""
+"""Runs a model on a built runtime and compares its outputs with those of PyTorch."""

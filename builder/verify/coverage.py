@@ -1,4 +1,4 @@
-"""Does a runtime serve a model? Answered from what both say of themselves."""
+"""Finds out whether a runtime can run a model, from the model file and the runtime's manifest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from builder.errors import ModelError, VerificationError
 
 
 class ObstacleKind(StrEnum):
-    """What can stand between a model and a runtime."""
+    """Kinds of reasons why a runtime cannot run a model."""
 
     FORMAT = "format"
     BYTECODE = "bytecode version"
@@ -28,23 +28,23 @@ class ObstacleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacle:
-    """One thing the runtime lacks."""
+    """One thing that the model needs and the runtime lacks."""
 
     kind: ObstacleKind
     name: str
     abis: tuple[str, ...] = ()
-    """ABIs of the runtime that lack it; empty when all do."""
+    """ABIs of the runtime that lack it; empty if all ABIs lack it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """Whether a runtime can run a model, as far as both say."""
+    """Whether a runtime can run a model, as far as file and manifest can tell."""
 
     obstacles: tuple[Obstacle, ...]
     rebuild: str
-    """What would help, for people."""
+    """The build command that would help, as text for people."""
     note: str = ""
-    """What could not be told."""
+    """What could not be found out, as text for people; empty if nothing."""
 
 
 def find_missing_operators(
@@ -54,22 +54,22 @@ def find_missing_operators(
 
     Args:
         info: the model.
-        manifest: of the runtime.
-        registered: operators known to be there beside those that the manifest lists.
+        manifest: the manifest of the runtime.
+        registered: operators that the runtime has in addition to those in the manifest.
     """
-    there = {str(operator) for operator in manifest.operators} | set(registered)
-    return tuple(sorted({o for o in info.operators if str(o) not in there}))
+    present = {str(operator) for operator in manifest.operators} | set(registered)
+    return tuple(sorted({o for o in info.operators if str(o) not in present}))
 
 
 def find_obstacles(
     info: ModelInfo, manifest: Manifest, *, dtypes: DtypeSet
 ) -> tuple[Obstacle, ...]:
-    """Returns all that keeps the runtime from running the model, operators last.
+    """Returns all reasons why the runtime cannot run the model; operators come last.
 
     Args:
         info: the model.
-        manifest: of the runtime.
-        dtypes: what is known to occur when the model runs; everything when nothing is known.
+        manifest: the manifest of the runtime.
+        dtypes: the dtypes that can occur when the model runs; `EVERYTHING` if that is unknown.
     """
     found = []
     if info.bytecode_version is None:
@@ -86,31 +86,31 @@ def find_obstacles(
 
 
 def merge_obstacles(by_abi: Mapping[str, Sequence[Obstacle]]) -> tuple[Obstacle, ...]:
-    """Returns what stands in the way on any ABI, in the order of the first that has it."""
+    """Returns the obstacles of all ABIs without repetitions, in the order of their first ABI."""
     merged = {}
-    for obstacle in (one for obstacles in by_abi.values() for one in obstacles):
+    for obstacle in (each for obstacles in by_abi.values() for each in obstacles):
         abis = tuple(abi for abi, obstacles in by_abi.items() if obstacle in obstacles)
         merged[obstacle] = replace(obstacle, abis=abis if len(abis) < len(by_abi) else ())
     return tuple(merged.values())
 
 
 def check_served(info: ModelInfo, manifest: Manifest, *, model: Path) -> None:
-    """Checks file format, bytecode version and custom classes of the model.
+    """Checks that the runtime supports file format, bytecode version and classes of the model.
 
     Raises:
-        ModelError: it is no lite file.
-        VerificationError: the runtime cannot read its version, or lacks its classes.
+        ModelError: the model is not a lite file.
+        VerificationError: the runtime cannot read its bytecode version, or lacks its classes.
     """
     if info.bytecode_version is None:
         raise ModelError(
-            f"{model} is no lite file, a runtime cannot load it",
+            f"{model} is not a lite file, so a runtime cannot load it",
             hint=f"builder export {model} -o {model.with_suffix('.ptl')}",
         )
     if not manifest.bytecode_min <= info.bytecode_version <= manifest.bytecode_max:
         raise VerificationError(
             f"{model} has bytecode version {info.bytecode_version}; the runtime reads "
             f"{manifest.bytecode_min} to {manifest.bytecode_max}",
-            hint="export it with a torch that writes one of these versions",
+            hint="export the model with a torch that writes one of these versions",
         )
     if lacking := sorted(set(info.custom_classes) - set(manifest.custom_classes)):
         raise VerificationError(
@@ -121,7 +121,7 @@ def check_served(info: ModelInfo, manifest: Manifest, *, model: Path) -> None:
 
 
 def build_hint(model: Path, *abis: str, accelerators: Iterable[Accelerator] = ()) -> str:
-    """Returns the command that builds a runtime for `model`, which needs `accelerators`."""
+    """Returns a hint with the command that builds a runtime for `model`, with `accelerators`."""
     file, options = shlex.quote(str(model)), "".join(f" --abi {abi}" for abi in abis)
-    options += "".join(f" {one.option}" for one in accelerators)
-    return f"build one that has them: builder build {file}{options} -o out"
+    options += "".join(f" {accelerator.option}" for accelerator in accelerators)
+    return f"build a runtime that has them: builder build {file}{options} -o out"

@@ -1,4 +1,4 @@
-"""Where a runtime's program runs: on this machine, through an emulator, or on a device."""
+"""Runs programs of a runtime: on this machine, through an emulator, or on a device."""
 
 from __future__ import annotations
 
@@ -21,43 +21,43 @@ _DEVICE_FOLDER = PurePosixPath("/data/local/tmp")
 
 
 class Host(Protocol):
-    """Runs programs; files have to be put there first, and got from there afterwards."""
+    """A place that runs programs; `put` copies files to it, and `get` copies them back."""
 
     def put(self, file: Path) -> str:
-        """Returns what `file` is called there."""
+        """Makes `file` available on the host and returns its path there."""
 
     def folder(self, local: Path) -> str:
-        """Returns what stands there for the folder `local`, for a program to write into."""
+        """Returns the folder on the host into which a program writes files for `local`."""
 
     def get(self, names: Sequence[str], local: Path) -> None:
-        """Brings files that a program wrote into the folder of `local`."""
+        """Copies files that a program wrote to the local folder `local`."""
 
     def run(self, command: tuple[str, ...], *, libraries: Path) -> Completed:
-        """Runs `command`, which finds shared libraries in the folder of `libraries`."""
+        """Runs `command`, which finds shared libraries in the local folder `libraries`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalHost:
-    """This machine, perhaps through a command that runs programs made for another."""
+    """This machine, if needed through a command that runs programs for another CPU."""
 
     runner: Runner
     prefix: tuple[str, ...] = ()
     names_libraries: bool = False
-    """Whether the loader is told where libraries are; Android's before API level 24 has to be."""
+    """Whether to set LD_LIBRARY_PATH; the loader of Android before API level 24 needs it."""
 
     def put(self, file: Path) -> str:
-        """Returns the path as it is."""
+        """Returns the path unchanged."""
         return str(file)
 
     def folder(self, local: Path) -> str:
-        """Returns the path as it is."""
+        """Returns the path unchanged."""
         return str(local)
 
     def get(self, names: Sequence[str], local: Path) -> None:
-        """Does nothing: they are there."""
+        """Does nothing: the program has written to the local folder."""
 
     def run(self, command: tuple[str, ...], *, libraries: Path) -> Completed:
-        """Runs it; without being told, it finds libraries beside its own folder."""
+        """Runs `command`; by default its loader finds the libraries next to its own folder."""
         runner = self.runner
         if self.names_libraries:
             runner = runner.with_environment(LD_LIBRARY_PATH=str(libraries))
@@ -66,28 +66,28 @@ class LocalHost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdbHost:
-    """A device or emulator of Android, reached through adb."""
+    """An Android device or emulator that is reached through adb."""
 
     runner: Runner
     adb: tuple[str, ...]
-    """The program, and perhaps which device: `adb -s emulator-5554`."""
+    """The adb program, with options that choose a device: `adb -s emulator-5554`."""
     root: PurePosixPath
-    """Folder on the device, ours alone."""
-    there: dict[Path, str] = field(default_factory=dict)
-    """What was put there."""
+    """A folder on the device that only this host uses."""
+    copied: dict[Path, str] = field(default_factory=dict)
+    """Local files that are on the device -> their paths there."""
 
     def put(self, file: Path) -> str:
-        """Copies `file` to the device unless it is there."""
-        if file not in self.there:
-            remote = str(self.root / f"{len(self.there)}-{_plain(file.name)}")
-            if file.suffix == ".so":  # programs look for it by its name
+        """Copies `file` to the device, unless it was copied before."""
+        if file not in self.copied:
+            remote = str(self.root / f"{len(self.copied)}-{_plain(file.name)}")
+            if file.suffix == ".so":  # the loader looks for it by its name
                 remote = str(self.root / file.name)
             self._adb("push", str(file), remote)
-            self.there[file] = remote
-        return self.there[file]
+            self.copied[file] = remote
+        return self.copied[file]
 
     def folder(self, local: Path) -> str:
-        """Returns one folder for all."""
+        """Returns the folder on the device, the same for every local folder."""
         del local
         return str(self.root)
 
@@ -97,7 +97,7 @@ class AdbHost:
             self._adb("pull", str(self.root / name), str(local / name))
 
     def run(self, command: tuple[str, ...], *, libraries: Path) -> Completed:
-        """Runs it in the device's shell."""
+        """Runs `command` in the shell of the device."""
         for library in sorted(libraries.glob("*.so")):
             self.put(library)
         program, *arguments = command
@@ -110,22 +110,22 @@ class AdbHost:
         if completed.returncode != 0:
             raise VerificationError(
                 failure_text(f"{' '.join(self.adb)} {arguments[0]}", completed, log=None),
-                hint="see which devices are there: adb devices -l",
+                hint="list the connected devices: adb devices -l",
             )
 
 
 @contextmanager
 def open_host(runtime: Runtime, runner: Runner, *, via: str = "") -> Iterator[Host]:
-    """Gives what runs programs of `runtime`, and removes what was put there.
+    """Yields a host that runs programs of `runtime`; at the end, removes files from the device.
 
     Args:
-        runtime: whose programs are to run.
-        runner: runs emulators and adb.
-        via: a command to put in front of programs, or `adb shell` with adb's own options; what
-            is installed for the processor when empty.
+        runtime: the runtime whose programs will run.
+        runner: starts emulators and adb.
+        via: a command to put in front of programs, or `adb shell` with options of adb; empty: an
+            installed emulator for the CPU of the runtime, if this machine needs one.
 
     Raises:
-        VerificationError: nothing here runs such programs, or the device does not answer.
+        VerificationError: this machine cannot run such programs, or the device does not answer.
     """
     words = tuple(shlex.split(via))
     if not words:
@@ -150,16 +150,17 @@ def _create(host: AdbHost) -> None:
     if completed.returncode != 0:
         raise VerificationError(
             failure_text("reaching the device", completed, log=None),
-            hint="see which devices are there: adb devices -l",
+            hint="list the connected devices: adb devices -l",
         )
 
 
 def _find_local(runtime: Runtime, runner: Runner) -> LocalHost:
     if runtime.target is not None and runtime.target.platform is Platform.ANDROID:
         raise VerificationError(
-            f"{runtime.root} is for Android, and no device was named",
+            f"{runtime.root} is for Android: it needs a device or an emulator",
             hint="run it on a connected device: builder verify MODEL --runtime "
-            f"{shlex.quote(str(runtime.root))} --adb; or by a command: --via 'qemu-aarch64 -L ...'",
+            f"{shlex.quote(str(runtime.root))} --adb; or through a command: --via 'qemu-aarch64 "
+            "-L ...'",
         )
     return LocalHost(runner=runner, prefix=find_emulator(runtime.architecture, runner) or ())
 

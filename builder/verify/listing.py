@@ -1,4 +1,4 @@
-"""Whether a package holds the files that its manifest lists."""
+"""Compares the files in a package with those that its manifest lists."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ def compare_contents(
     manifest: str,
     package: str,
 ) -> Iterator[PolicyFinding]:
-    """Yields the files that are not those which the manifest lists.
+    """Yields a finding for each file that is missing, changed, or not listed in the manifest.
 
     Args:
-        names: paths in the package.
-        listed: paths that the manifest lists.
-        digest: the SHA-256 of a file of the package.
-        manifest: its own path, which it does not list.
-        package: what to call the package.
+        names: paths of the files in the package.
+        listed: paths of the files that the manifest lists.
+        digest: returns the SHA-256 of a file in the package, in hexadecimal.
+        manifest: path of the manifest in the package, which does not list itself.
+        package: how messages call the package, such as `AAR`.
     """
-    there = set(names) - {manifest}
-    for name in sorted(there | set(listed)):
+    present = set(names) - {manifest}
+    for name in sorted(present | set(listed)):
         entry = listed.get(name)
-        if name not in there:
-            found = "missing"
+        if name not in present:
+            problem = "missing"
         elif entry is None:
-            found = "not listed"
+            problem = "not listed"
         elif digest(name) != entry.sha256:
-            found = "changed"
+            problem = "changed"
         else:
             continue
         yield PolicyFinding(
             rule="contents",
             file=name,
             verdict=Verdict.VIOLATED,
-            found=found,
+            found=problem,
             wanted=f"the files that {manifest} lists, as they were when it was written",
             remedy=f"build the {package} again",
         )

@@ -1,4 +1,4 @@
-"""What was found when libraries were held against the rules of their platform."""
+"""Findings and reports of checking libraries against the rules of their platform."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from builder.errors import VerificationError
 
 
 class Verdict(StrEnum):
-    """What a finding means."""
+    """The result of checking one rule on one library, if it is not kept."""
 
     VIOLATED = "violated"
     UNCHECKED = "not checked"
@@ -19,22 +19,22 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binary:
-    """One library and where it is to be loaded."""
+    """One library and the ABI for which it is."""
 
     path: str
-    """In the AAR; names it in findings."""
+    """Path of the library in the AAR; findings name the library by it."""
     abi: str
     contents: bytes
 
     @property
     def name(self) -> str:
-        """Its file name."""
+        """The file name of the library."""
         return self.path.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyFinding:
-    """One rule that one library does not keep, or that could not be checked."""
+    """A rule that a library does not keep, or that could not be checked."""
 
     rule: str
     file: str
@@ -46,46 +46,46 @@ class PolicyFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyReport:
-    """All that was found."""
+    """All findings of one check."""
 
     files: tuple[str, ...]
-    """What was checked, sorted."""
+    """The files that were checked, sorted."""
     rules: tuple[str, ...]
-    """What it was checked for."""
+    """Names of the rules that were checked."""
     min_api: int
-    """Android's API level; 0 on other platforms."""
+    """The API level of Android; 0 on other platforms."""
     findings: tuple[PolicyFinding, ...]
-    """By file, then in the order of the rules."""
+    """Findings, sorted by file, and for each file in the order of the rules."""
     oldest: str = ""
-    """The oldest system they were checked for, where it is no API level."""
+    """The oldest system that the files must support, on platforms without API levels."""
 
     @property
     def violations(self) -> tuple[PolicyFinding, ...]:
         """The findings that fail a build."""
-        return tuple(one for one in self.findings if one.verdict is Verdict.VIOLATED)
+        return tuple(each for each in self.findings if each.verdict is Verdict.VIOLATED)
 
     @property
     def unchecked(self) -> tuple[PolicyFinding, ...]:
-        """The findings that say what is not known."""
-        return tuple(one for one in self.findings if one.verdict is Verdict.UNCHECKED)
+        """The findings for rules that could not be checked."""
+        return tuple(each for each in self.findings if each.verdict is Verdict.UNCHECKED)
 
 
 def describe_findings(findings: Iterable[PolicyFinding]) -> list[str]:
-    """Returns lines for people: what was found in which file, then what was wanted and how."""
+    """Returns lines for people: file, rule and finding, then what is required, and the remedy."""
     return [
         line
-        for one in findings
+        for each in findings
         for line in (
-            f"{one.file}: {one.rule} {one.verdict}: {one.found}",
-            f"    wanted: {one.wanted}",
-            *((f"    remedy: {one.remedy}",) if one.remedy else ()),
+            f"{each.file}: {each.rule} {each.verdict}: {each.found}",
+            f"    wanted: {each.wanted}",
+            *((f"    remedy: {each.remedy}",) if each.remedy else ()),
         )
     ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule, as it is worded for people."""
+    """One rule, in words for people."""
 
     name: str
     wanted: str
@@ -96,11 +96,11 @@ class Rule:
 S = TypeVar("S")
 """What a platform's rules look at."""
 _SHOWN = 5
-"""Names in one finding; more are counted."""
+"""How many names a message lists."""
 
 
 class UncheckedError(Exception):
-    """A rule cannot be checked; the text says why."""
+    """A rule cannot be checked; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,17 +141,17 @@ def some(names: Iterable[str]) -> str:
 
 
 def merge_reports(report: PolicyReport, found: tuple[PolicyFinding, ...]) -> PolicyReport:
-    """Returns the report with what was found wrong with the AAR itself."""
+    """Returns the report with findings about the contents of the package added."""
     return replace(report, rules=(*report.rules, "contents"), findings=(*report.findings, *found))
 
 
 def refuse_violations(report: PolicyReport, what: str, *, platform: str = "Android") -> None:
-    """Raises VerificationError when `what` breaks a rule; says all that was found."""
+    """Raises VerificationError when `what` breaks a rule; the message lists all violations."""
     if report.violations:
         lines = describe_findings(report.violations)
         count = len({one.rule for one in report.violations})
         rules = "1 rule" if count == 1 else f"{count} rules"
         raise VerificationError(
             "\n".join((f"{what} breaks {rules} for libraries on {platform}:", *lines)),
-            hint="the rules: builder check --help",
+            hint="builder check --help explains the rules",
         )

@@ -1,4 +1,4 @@
-"""What a verification is asked for."""
+"""The requests of a verification and of a benchmark."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ class VerifyRequest:
 
     model: Path
     runtime: Path
-    """What `builder build -o` wrote, the folder of one ABI in it, or its library."""
+    """The output folder of `builder build`, the folder of one ABI in it, or the library file."""
     reference: Path | None = None
-    """None: the file beside the model, when there is one."""
+    """None: the file next to the model, if there is one."""
     tolerance: float | None = None
-    """Largest relative difference for floats; None: the default of each dtype."""
+    """Largest relative difference for floating-point outputs; None: the default of each dtype."""
     inputs: tuple[InputSpec, ...] = ()
-    """For random inputs when there is no reference case."""
+    """Specifications of random inputs, which replace the reference case."""
     via: str = ""
-    """What runs the runtime's programs: a command, or `adb shell`; found when empty."""
+    """The command that runs the runtime's programs, or `adb shell`; empty: builder finds one."""
     seed: int = 0
     repeat: int = 1
-    """Forward calls; more than one measures time."""
+    """Number of forward calls; with more than one, the fastest call gives the time."""
     limits: Limits = field(default_factory=Limits)
-    """Of torch's lite interpreter, where there is no reference case."""
+    """Limits of torch's lite interpreter, which runs the model if there is no reference case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchRequest:
-    """One model to time on one built runtime."""
+    """One model whose time is measured on one built runtime."""
 
     model: Path
     runtime: Path
-    """As in `VerifyRequest`."""
+    """The output folder of `builder build`, the folder of one ABI in it, or the library file."""
     inputs: tuple[InputSpec, ...] = ()
-    """For random inputs; those of the reference case when empty."""
+    """Specifications of random inputs; empty: the inputs of the reference case."""
     via: str = ""
     runs: int = 5
-    """Starts of the program."""
+    """How many times the program is started."""
     calls: int = 20
-    """Forward calls in each."""
+    """Number of forward calls in each run."""
     threads: int | None = None
-    """None: as many as the runtime chooses."""
+    """Number of threads; None: the runtime chooses."""

@@ -1,4 +1,4 @@
-"""The program in a built runtime that runs models."""
+"""Calls the program in a built runtime that runs models, and reads its output."""
 
 from __future__ import annotations
 
@@ -22,24 +22,26 @@ from builder.verify.hosts import Host
 from builder.verify.runtime import Runtime
 
 _MISSING_OPERATORS = re.compile(r"this runtime lacks operators of the model: (?P<names>.+)")
-"""What cmake/runtime/verifier/code.cpp throws."""
+"""The message that cmake/runtime/verifier/code.cpp throws."""
 
 _LONGEST_LINE, _LONGEST_NAME, _MAX_DIMENSIONS = 1 << 20, 200, 64
+"""Bounds for the output: bytes of the JSON line, characters of a file name, dimensions. A model may
+have changed what the program prints."""
 _LONGEST = 1e9
-"""Seconds."""
+"""Largest time of a forward call, in seconds."""
 _WITHOUT_KERNELS = re.compile(
     r'this runtime was built without kernels for dtype (?P<dtype>\w+), and "[^"]*" was asked for it'
 )
-"""What cmake/runtime/selected_dtypes.h throws."""
+"""The message that cmake/runtime/selected_dtypes.h throws."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """What one run of a model gave."""
+    """The outputs of one run of a model."""
 
     outputs: tuple[Tensor, ...]
     seconds: float
-    """Of one forward call."""
+    """Time of the fastest forward call."""
 
 
 def run_model(
@@ -55,22 +57,22 @@ def run_model(
     seed: int | None = None,
     threads: int | None = None,
 ) -> RunOutcome:
-    """Runs a method of `model` on `runtime`; `scratch` is an empty folder for the tensors' bytes.
+    """Runs a method of `model` on `runtime`.
 
     Args:
-        runtime: what to run it on.
+        runtime: the runtime.
         model: a lite file.
         inputs: tensors, one per argument, or the leaves of `structure`.
-        scratch: an empty folder.
-        host: where it runs (`open_host`).
-        structure: one per argument, where some are numbers or groups of inputs.
-        repeat: calls of the method.
-        method: its name.
-        seed: of the random numbers which operators draw; each run draws others without it.
-        threads: that operators use; as many as the runtime chooses without it.
+        scratch: an empty folder for the files with the bytes of tensors.
+        host: where the program runs (`open_host`).
+        structure: a specification per argument; needed if one is a number or a group.
+        repeat: number of calls of the method.
+        method: name of the method.
+        seed: seed for random numbers that operators draw; None: they differ in each run.
+        threads: number of threads that operators use; None: the runtime chooses.
 
     Raises:
-        VerificationError: the program fails, lacks operators, or prints what it should not.
+        VerificationError: the program fails, lacks operators, or its output is malformed.
     """
     command = [host.put(runtime.runner), host.put(model)]
     files = [scratch / f"input.{index}.bin" for index in range(len(inputs))]
@@ -96,7 +98,7 @@ def run_model(
 
 
 def list_registered(runtime: Runtime, *, host: Host) -> frozenset[str]:
-    """Returns the operators that the runtime says it has, e.g. `aten::add.Tensor`.
+    """Asks the runtime for its operators and returns their names, e.g. `aten::add.Tensor`.
 
     Raises:
         VerificationError: the program fails.
@@ -109,17 +111,17 @@ def list_registered(runtime: Runtime, *, host: Host) -> frozenset[str]:
 
 
 def format_spec(spec: TensorSpec) -> str:
-    """Returns `float32:1x3x224x224`, or `int64:scalar` without dimensions."""
+    """Returns `spec` as the program reads it: `float32:1x3x224x224`, or `int64:scalar`."""
     return f"{spec.dtype}:{'x'.join(map(str, spec.shape)) or SCALAR}"
 
 
 def _format_input(spec: InputSpec, files: Iterator[str]) -> Iterator[str]:
-    """Yields the arguments of the runner that make the input; takes a file per leaf."""
+    """Yields the program's arguments for one input; takes one of `files` per leaf."""
     match spec:
         case TensorSpec():
             yield from ("--input", f"{format_spec(spec)}:{next(files)}")
         case Number():
-            next(files)  # a number's leaf is the tensor that stands for it in reference cases
+            next(files)  # in reference cases, a tensor stands for a number
             yield from _format_number(spec.value)
         case Group():
             yield f"--{spec.kind}"
@@ -137,34 +139,34 @@ def _format_number(value: bool | float) -> tuple[str, str]:
 
 
 def parse_outcome(output: str, *, folder: Path) -> RunOutcome:
-    """Returns the outcome that the last JSON line of `output` describes; files in `folder`.
+    """Returns the outcome that the last JSON line of `output` describes.
 
     Raises:
-        VerificationError: no such line, or files that are not what it says.
+        VerificationError: there is no such line, or the files in `folder` do not fit it.
     """
     try:
         value = _last_object(output)
         items = value.items("outputs")
         files = [Fields(item, "an output").text("file") for item in items]
         if len(set(files)) != len(files):
-            raise ValueError("several outputs in one file")  # noqa: TRY301 - as other damage
+            raise ValueError("several outputs use one file")  # noqa: TRY301 - as other damage
         outputs = tuple(_read_output(Fields(item, "an output"), folder) for item in items)
         return RunOutcome(outputs=outputs, seconds=_seconds(value.get("seconds")))
     except (ValueError, OSError) as error:
         raise VerificationError(
-            f"the runtime's program printed what builder cannot read: {error}",
+            f"builder cannot read the output of the runtime's program: {error}",
             hint="build the runtime again with this builder",
         ) from error
 
 
 def parse_missing_operators(output: str) -> tuple[Operator, ...]:
-    """Returns the operators that a runtime says it cannot find; empty when it says nothing."""
-    found = _MISSING_OPERATORS.search(output)
-    names = found["names"].split(", ") if found else []
+    """Returns the operators that the runtime reports as missing; empty if there is no report."""
+    match = _MISSING_OPERATORS.search(output)
+    names = match["names"].split(", ") if match else []
     try:
         return tuple(sorted({Operator.parse(name) for name in names if "::" in name}))
     except ValueError:
-        return ()  # the model's own text, which is shown as it is
+        return ()  # the model printed this line, not the runtime
 
 
 def _run(host: Host, command: tuple[str, ...], runtime: Runtime) -> Completed:
@@ -173,14 +175,14 @@ def _run(host: Host, command: tuple[str, ...], runtime: Runtime) -> Completed:
     except BuilderError as error:
         raise VerificationError(
             f"{error.message}; the runtime is for {runtime.manifest.abi}",
-            hint="verify it on a machine that can run it",
+            hint="verify the model on a machine that can run this runtime",
         ) from error
 
 
 def _failed(completed: Completed, model: Path, runtime: Runtime) -> VerificationError:
-    told = parse_missing_operators(completed.output)
-    # a model can print that line too; what the runtime has is not what it lacks
-    if missing := sorted(set(told) - set(runtime.manifest.operators)):
+    reported = parse_missing_operators(completed.output)
+    # A model can print such a line too: the runtime does not lack an operator of its manifest.
+    if missing := sorted(set(reported) - set(runtime.manifest.operators)):
         return VerificationError(
             f"{runtime.root} lacks {len(missing)} operators of {model.name}: "
             f"{', '.join(map(str, missing))}",
@@ -189,19 +191,19 @@ def _failed(completed: Completed, model: Path, runtime: Runtime) -> Verification
     if without := _WITHOUT_KERNELS.search(completed.output):
         return VerificationError(
             f"{model.name} on {runtime.root}: {without[0]}",
-            hint=f"build one for it: builder build {shlex.quote(str(model))} "
+            hint=f"build a runtime with this dtype: builder build {shlex.quote(str(model))} "
             f"--abi {runtime.manifest.abi} --dtypes {runtime.manifest.dtypes},{without['dtype']}",
         )
-    if completed.returncode < 0:
+    if completed.returncode < 0:  # subprocess: the negative number of the signal
         name = signal.Signals(-completed.returncode).name
-        return VerificationError(f"{model.name} ended {runtime.runner} by {name}")
+        return VerificationError(f"{runtime.runner} was ended by {name} while it ran {model.name}")
     return VerificationError(
         failure_text(f"running {model.name} on {runtime.root}", completed, log=None)
     )
 
 
 def _list_files(output: str) -> list[str]:
-    """Returns the names of the outputs' files; none where that cannot be read."""
+    """Returns the names of the files with outputs; an empty list if they cannot be read."""
     try:
         items = _last_object(output).items("outputs")
         names = [Fields(item, "an output").text("file") for item in items]
@@ -214,12 +216,12 @@ def _last_object(output: str) -> Fields:
     for line in reversed(output.splitlines()):
         if line.lstrip().startswith("{"):
             return Fields(parse_json(line, most=_LONGEST_LINE), "its last line")
-    raise ValueError("no JSON line in its output")
+    raise ValueError("it has no line of JSON")
 
 
 def _seconds(value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < _LONGEST:
-        raise ValueError(f"no time of a forward call: {value!r:.60}")
+        raise ValueError(f"the time of a forward call is malformed: {value!r:.60}")
     return float(value)
 
 
@@ -234,11 +236,11 @@ def _is_dimension(size: object) -> bool:
 def _read_output(item: Fields, folder: Path) -> Tensor:
     shape, file = item.items("shape"), item.text("file")
     if len(shape) > _MAX_DIMENSIONS or not all(map(_is_dimension, shape)):
-        raise ValueError(f"not a shape: {shape!r:.60}")
+        raise ValueError(f"a shape is malformed: {shape!r:.60}")
     if not _is_file_name(file):
-        raise ValueError(f"not a file's name: {file!r:.60}")
+        raise ValueError(f"the name of a file is malformed: {file!r:.60}")
     spec = TensorSpec(DType(item.text("dtype")), tuple(shape))  # type: ignore[arg-type]
-    wanted = prod(spec.shape) * spec.dtype.itemsize
-    if (found := (folder / file).stat().st_size) != wanted:
-        raise ValueError(f"{file} has {found} bytes, {spec} takes {wanted}")
+    expected = prod(spec.shape) * spec.dtype.itemsize
+    if (size := (folder / file).stat().st_size) != expected:
+        raise ValueError(f"{file} has {size} bytes, but {spec} needs {expected}")
     return Tensor(spec, (folder / file).read_bytes())

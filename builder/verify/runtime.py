@@ -1,4 +1,4 @@
-"""A built runtime on disk, found and known by its manifest; nothing is run."""
+"""Finds a built runtime on disk and reads its manifest, without running it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIBRARIES = "lib"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """The folder of one ABI."""
+    """A built runtime: the folder of one ABI."""
 
     root: Path
     manifest: Manifest
@@ -28,38 +28,36 @@ class Runtime:
 
     @property
     def architecture(self) -> str:
-        """The processor it is for, in `uname -m` terms."""
+        """The CPU architecture of the runtime, as `uname -m` names it."""
         return self.target.architecture if self.target else self.manifest.abi.rpartition("-")[2]
 
     @property
     def target(self) -> Target | None:
-        """What it was built for; None where this builder does not know it."""
+        """The target of the runtime; None if this version of builder does not know it."""
         return parse_target(self.manifest.abi)
 
     @property
     def libraries(self) -> Path:
-        """Folder of the library and of what it needs beside it."""
+        """The folder with the library, and with other libraries that it needs."""
         return self.root / LIBRARIES
 
 
 def has_runtime(path: Path, *, host_abi: str) -> bool:
-    """Returns whether `path` is the folder of a runtime, or an output folder with the host's."""
+    """Returns whether `path` is the folder of a runtime, or contains the runtime of the host."""
     return (path / MANIFEST).is_file() or (path / host_abi / MANIFEST).is_file()
 
 
 def locate_runtime(path: Path, *, host_abi: str, to_run: bool = True) -> Runtime:
-    """Returns the runtime at `path`: an output folder, the folder of an ABI, or the library.
-
-    Of several ABIs in one output folder it is that of `host_abi`.
+    """Returns the runtime at `path`; if that contains several ABIs, the one for `host_abi`.
 
     Args:
-        path: see above.
+        path: an output folder of `builder build`, the folder of an ABI, or the library file.
         host_abi: ABI of this machine.
-        to_run: whether it is of use only with the program that runs models on it.
+        to_run: whether the caller needs the program that runs models on the runtime.
 
     Raises:
-        ConfigurationError: there is none, or several and none for this machine.
-        VerificationError: its manifest cannot be read.
+        ConfigurationError: there is no runtime, or there are several and none for this machine.
+        VerificationError: the manifest cannot be read, or the runtime cannot be run.
     """
     folder = path.parent.parent if path.is_file() else path
     if not (folder / MANIFEST).is_file():
@@ -68,17 +66,20 @@ def locate_runtime(path: Path, *, host_abi: str, to_run: bool = True) -> Runtime
         manifest = parse_manifest((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise VerificationError(
-            f"{folder / MANIFEST} is no manifest: {error}",
-            hint=f"build it again: builder build MODEL --abi {host_abi} -o {path}",
+            f"{folder / MANIFEST} is not a valid manifest: {error}",
+            hint=f"build the runtime again: builder build MODEL --abi {host_abi} -o {path}",
         ) from error
     runtime = Runtime(root=folder, manifest=manifest)
     if to_run and runtime.target and runtime.target.is_apple:
         raise VerificationError(
-            f"nothing here runs {manifest.abi}: it is a static library for an app",
-            hint=f"build for this machine too, and run that: builder build MODEL --abi {host_abi}",
+            f"builder cannot run {manifest.abi}: the runtime is a static library for an app",
+            hint="build for this machine too, and run that runtime: builder build MODEL --abi "
+            f"{host_abi}",
         )
     if to_run and not runtime.runner.is_file():
-        raise VerificationError(f"the runtime has no {runtime.runner}", hint="build it again")
+        raise VerificationError(
+            f"the runtime lacks its program {runtime.runner}", hint="build the runtime again"
+        )
     return runtime
 
 
@@ -86,7 +87,7 @@ def _choose_abi(path: Path, host_abi: str) -> Path:
     folders = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
     if not folders:
         raise ConfigurationError(
-            f"no built runtime at {path}",
+            f"there is no built runtime at {path}",
             hint=f"build one: builder build MODEL --abi {host_abi} -o {path}",
         )
     if len(folders) == 1:
@@ -94,6 +95,6 @@ def _choose_abi(path: Path, host_abi: str) -> Path:
     if path / host_abi in folders:
         return path / host_abi
     raise ConfigurationError(
-        f"{path} holds several runtimes, none for {host_abi}",
+        f"{path} contains several runtimes, but none for {host_abi}",
         hint=f"choose one: --runtime {folders[0]}",
     )

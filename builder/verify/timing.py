@@ -1,4 +1,4 @@
-"""How quick a model is on a built runtime."""
+"""Measures how fast a model runs on a built runtime."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from builder.verify.verifier import find_expectation
 def time_model(
     request: BenchRequest, info: ModelInfo, *, host_abi: str, runner: Runner, progress: Progress
 ) -> BenchReport:
-    """Runs the model again and again; returns how long its forward calls take.
+    """Runs the model several times and returns how long its forward calls take, in seconds.
 
     Raises:
-        ConfigurationError: no runtime there, or no inputs to run the model with.
-        VerificationError: the runtime cannot serve or run the model, or the reference case
-            belongs to another file.
+        ConfigurationError: there is no runtime, or there are no inputs for the model.
+        VerificationError: the runtime does not support the model or cannot run it, or the
+            reference case belongs to another file.
     """
     runtime = locate_runtime(request.runtime, host_abi=host_abi)
     check_served(info, runtime.manifest, model=request.model)

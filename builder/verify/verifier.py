@@ -1,4 +1,4 @@
-"""The verification, step by step: does it fit, run it, compare."""
+"""The steps of a verification: check the model, run it, compare its outputs."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ NO_REFERENCE = "none"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What to feed a model with, and what should come out."""
+    """The inputs for a model, and the outputs that it should return."""
 
     inputs: tuple[Tensor, ...]
-    """Leaves of `structure`."""
+    """The leaves of `structure`."""
     structure: tuple[InputSpec, ...]
-    """What the model takes, argument by argument."""
+    """A specification for each argument of the model."""
     outputs: tuple[Tensor, ...] | None
-    """None when nobody can say."""
+    """None if the expected outputs are unknown."""
     origin: str
-    """Where the outputs come from, for people."""
+    """Where the outputs come from, as text for people."""
 
 
 Oracle = Callable[
     [Path, Sequence[InputSpec], Sequence[Tensor]], tuple[str, tuple[Tensor, ...]] | None
 ]
-"""Runs a model elsewhere: its origin and outputs, or None when it cannot."""
+"""Runs a model in another way and returns origin and outputs; None if it cannot."""
 
 
 def verify_model(
@@ -60,14 +60,14 @@ def verify_model(
 ) -> VerifyReport:
     """Runs the model on the runtime and returns how its outputs compare with PyTorch's.
 
-    A difference does not raise: the report says it. `oracle` is asked for outputs when the
-    model has no reference case.
+    A difference is not an error: the report contains it. If the model has no reference case, the
+    expected outputs come from `oracle`.
 
     Raises:
-        ConfigurationError: no runtime there, or no inputs to run the model with.
-        ModelError: no lite file.
-        VerificationError: the runtime cannot serve or run the model, or the reference case
-            belongs to another file.
+        ConfigurationError: there is no runtime, or there are no inputs for the model.
+        ModelError: the model is not a lite file.
+        VerificationError: the runtime does not support the model or cannot run it, or the
+            reference case belongs to another file.
     """
     runtime = locate_runtime(request.runtime, host_abi=host_abi)
     check_served(info, runtime.manifest, model=request.model)
@@ -75,7 +75,8 @@ def verify_model(
         open_host(runtime, runner, via=request.via) as host,
         scratch_folder() as scratch,
     ):
-        # Before anything runs the model: torch has operators that no runtime should have.
+        # This comes before `oracle` runs the model in torch, which has more operators than a
+        # runtime should have: some read files.
         _check_operators(request.model, info, runtime, host)
         expectation = find_expectation(request, info, oracle)
         progress.step(f"Running {request.model.name} on {runtime.root}")
@@ -101,20 +102,20 @@ def verify_model(
 
 
 def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) -> Expectation:
-    """Returns the reference case of the model, or what can be had in its place.
+    """Returns the reference case of the model, or else random inputs with outputs of `oracle`.
 
     Raises:
-        ConfigurationError: no reference case, and no inputs to make one of that fit the model.
-        VerificationError: the reference case is broken, or belongs to another file.
+        ConfigurationError: there is no reference case, and no inputs that fit the model.
+        VerificationError: the reference case is damaged, or belongs to another file.
     """
     path = request.reference or reference_path(request.model)
     if request.reference is not None or (path.is_file() and not request.inputs):
         return _from_case(path, request.model, info)
     if not request.inputs:
         raise ConfigurationError(
-            f"no reference case beside {request.model}: {path.name} is missing",
-            hint=f"builder export SOURCE -o {request.model} writes one; "
-            "or describe random inputs with --shape 1,3,224,224 --dtype float32",
+            f"there is no reference case next to {request.model}: {path.name} is missing",
+            hint=f"builder export SOURCE -o {request.model} writes one; you can also describe "
+            "random inputs with --shape 1,3,224,224 --dtype float32",
         )
     signature = find_signature(info.signatures, "forward")
     if signature is not None and (misfit := find_misfit(signature, request.inputs)):
@@ -133,7 +134,7 @@ def _from_case(path: Path, model: Path, info: ModelInfo) -> Expectation:
     if case.model_sha256 != info.sha256:
         raise VerificationError(
             f"{path} belongs to another file: it was saved for {case.model_sha256[:12]}..., "
-            f"{model} is {info.sha256[:12]}...",
+            f"but {model} is {info.sha256[:12]}...",
             hint=f"export the model again: builder export SOURCE -o {model}",
         )
     structure = list_arguments(case)
@@ -149,7 +150,7 @@ def _from_case(path: Path, model: Path, info: ModelInfo) -> Expectation:
 
 def _check_operators(model: Path, info: ModelInfo, runtime: Runtime, host: Host) -> None:
     missing = find_missing_operators(info, runtime.manifest)
-    if missing:  # some are registered in every runtime, and in no manifest
+    if missing:  # every runtime registers some operators that no manifest lists
         registered = list_registered(runtime, host=host)
         missing = find_missing_operators(info, runtime.manifest, registered=registered)
     if missing:

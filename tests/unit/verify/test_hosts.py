@@ -98,7 +98,7 @@ def test_a_command_runs_files_where_they_are(runtime, tmp_path):
 
 def test_android_is_not_run_by_guessing(runtime):
     with (
-        pytest.raises(VerificationError, match="no device was named") as caught,
+        pytest.raises(VerificationError, match="it needs a device or an emulator") as caught,
         open_host(runtime, answering()),
     ):
         pass

@@ -71,7 +71,7 @@ def test_missing_and_broken_runtimes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match="torchlite-run"):
         locate_runtime(tmp_path, host_abi=HOST)
     (root / "manifest.json").write_bytes(b"\xff{")
-    with pytest.raises(VerificationError, match="no manifest"):
+    with pytest.raises(VerificationError, match="is not a valid manifest"):
         locate_runtime(tmp_path, host_abi=HOST)
 
 

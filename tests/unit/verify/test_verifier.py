@@ -222,7 +222,7 @@ def test_operators_that_every_runtime_has_are_not_missing(request_: VerifyReques
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"bytecode_version": None}, ModelError, "no lite file"),
+        ({"bytecode_version": None}, ModelError, "is not a lite file"),
         ({"bytecode_version": 3}, VerificationError, "4 to 9"),
         ({"bytecode_version": 10}, VerificationError, "4 to 9"),
         ({"custom_classes": ("ns.Cls",)}, VerificationError, "ns.Cls"),
