@@ -93,8 +93,11 @@ torchlite_status run(
   }
   torchlite::Inputs inputs(torchlite::is_for_metal(module->module));
   auto made = std::make_unique<torchlite_result>();
-  made->outputs.set(
-      torchlite::call_method(module->module, *method, to_arguments(*method, values, count, inputs)), inputs, flat);
+  // The arguments end with this statement.
+  const c10::IValue returned =
+      torchlite::call_method(module->module, *method, to_arguments(*method, values, count, inputs));
+  inputs.give_back();
+  made->outputs.set(returned, flat);
   *result = made.release();
   return TORCHLITE_OK;
 }

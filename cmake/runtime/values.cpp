@@ -2,8 +2,10 @@
 
 #include "metal.h"
 
-#include <ATen/ops/clone.h>
 #include <ATen/ops/from_blob.h>
+#include <c10/core/CPUAllocator.h>
+
+#include <cstring>
 
 namespace torchlite {
 namespace {
@@ -14,13 +16,6 @@ constexpr size_t max_items = 1 << 24;
 
 bool is_supported(int dtype) {
   return (dtype >= TORCHLITE_UINT8 && dtype <= TORCHLITE_FLOAT64) || dtype == TORCHLITE_BOOL;
-}
-
-at::Tensor borrow(const torchlite_tensor& tensor) {
-  return at::from_blob(
-      const_cast<void*>(tensor.data),
-      at::IntArrayRef(tensor.sizes, static_cast<size_t>(tensor.dims)),
-      at::TensorOptions().dtype(static_cast<at::ScalarType>(tensor.dtype)));
 }
 
 const char* find_fault(const torchlite_tensor& tensor) {
@@ -60,38 +55,6 @@ c10::List<T> to_list(const torchlite_tensor& tensor) {
 void check_dtype(const torchlite_tensor& tensor, int wanted, const char* what) {
   if (tensor.dtype != wanted) {
     throw Failure(TORCHLITE_RUN_FAILED, what);
-  }
-}
-
-c10::IValue to_number(const torchlite_tensor& tensor, c10::TypeKind kind) {
-  switch (kind) {
-    case c10::TypeKind::IntType:
-      check_dtype(tensor, TORCHLITE_INT64, "an int parameter takes an int64");
-      return *static_cast<const int64_t*>(tensor.data);
-    case c10::TypeKind::FloatType:
-      check_dtype(tensor, TORCHLITE_FLOAT64, "a float parameter takes a float64");
-      return *static_cast<const double*>(tensor.data);
-    case c10::TypeKind::BoolType:
-      check_dtype(tensor, TORCHLITE_BOOL, "a bool parameter takes a bool");
-      return *static_cast<const uint8_t*>(tensor.data) != 0;
-    default:
-      return borrow(tensor);
-  }
-}
-
-c10::IValue to_numbers(const torchlite_tensor& tensor, c10::TypeKind kind) {
-  switch (kind) {
-    case c10::TypeKind::IntType:
-      check_dtype(tensor, TORCHLITE_INT64, "a parameter of ints takes int64");
-      return to_list<int64_t>(tensor);
-    case c10::TypeKind::FloatType:
-      check_dtype(tensor, TORCHLITE_FLOAT64, "a parameter of floats takes float64");
-      return to_list<double>(tensor);
-    case c10::TypeKind::BoolType:
-      check_dtype(tensor, TORCHLITE_BOOL, "a parameter of bools takes bool");
-      return to_list<bool, uint8_t>(tensor);
-    default:
-      return borrow(tensor);
   }
 }
 
@@ -176,15 +139,75 @@ c10::IValue Inputs::place(c10::IValue read) const {
   return on_metal_ && read.isTensor() ? c10::IValue(to_metal(read.toTensor())) : read;
 }
 
-bool Inputs::owns(const at::Tensor& tensor) const {
-  const auto* data = static_cast<const char*>(tensor.data_ptr());
-  for (const auto& input : tensors_) {
-    const auto* begin = static_cast<const char*>(input.data);
-    if (begin != nullptr && data >= begin && data < begin + borrow(input).nbytes()) {
-      return true;
+at::Tensor Inputs::borrow(const torchlite_tensor& tensor) {
+  at::Tensor lent = at::from_blob(
+      const_cast<void*>(tensor.data),
+      at::IntArrayRef(tensor.sizes, static_cast<size_t>(tensor.dims)),
+      at::TensorOptions().dtype(static_cast<at::ScalarType>(tensor.dtype)));
+  borrowed_.push_back(lent.storage());
+  return lent;
+}
+
+void Inputs::give_back() {
+  for (auto& storage : borrowed_) {
+    if (storage.use_count() > 1) {
+      // Every tensor on this storage, views included, sees the copy.
+      const size_t size = storage.nbytes();
+      c10::DataPtr copy = c10::GetCPUAllocator()->allocate(size);
+      if (size > 0) {
+        std::memcpy(copy.get(), storage.data(), size);
+      }
+      storage.set_data_ptr_noswap(std::move(copy));
+    }
+    storage = {};
+  }
+  borrowed_.clear();
+}
+
+Inputs::~Inputs() {
+  try {
+    give_back();
+  } catch (...) {
+    // There is no memory for a copy: what the model has kept has no data, not the caller's.
+    for (auto& storage : borrowed_) {
+      if (storage) {
+        storage.set_nbytes(0);
+        storage.set_data_ptr_noswap(c10::DataPtr(nullptr, c10::DeviceType::CPU));
+      }
     }
   }
-  return false;
+}
+
+c10::IValue Inputs::to_number(const torchlite_tensor& tensor, c10::TypeKind kind) {
+  switch (kind) {
+    case c10::TypeKind::IntType:
+      check_dtype(tensor, TORCHLITE_INT64, "an int parameter takes an int64");
+      return *static_cast<const int64_t*>(tensor.data);
+    case c10::TypeKind::FloatType:
+      check_dtype(tensor, TORCHLITE_FLOAT64, "a float parameter takes a float64");
+      return *static_cast<const double*>(tensor.data);
+    case c10::TypeKind::BoolType:
+      check_dtype(tensor, TORCHLITE_BOOL, "a bool parameter takes a bool");
+      return *static_cast<const uint8_t*>(tensor.data) != 0;
+    default:
+      return borrow(tensor);
+  }
+}
+
+c10::IValue Inputs::to_numbers(const torchlite_tensor& tensor, c10::TypeKind kind) {
+  switch (kind) {
+    case c10::TypeKind::IntType:
+      check_dtype(tensor, TORCHLITE_INT64, "a parameter of ints takes int64");
+      return to_list<int64_t>(tensor);
+    case c10::TypeKind::FloatType:
+      check_dtype(tensor, TORCHLITE_FLOAT64, "a parameter of floats takes float64");
+      return to_list<double>(tensor);
+    case c10::TypeKind::BoolType:
+      check_dtype(tensor, TORCHLITE_BOOL, "a parameter of bools takes bool");
+      return to_list<bool, uint8_t>(tensor);
+    default:
+      return borrow(tensor);
+  }
 }
 
 // Where the parameter wants a number or a list of numbers, a tensor of no or one dimension is one.
@@ -192,7 +215,6 @@ c10::IValue Inputs::read_tensor(const torchlite_tensor& tensor, const c10::Type*
   if (const char* fault = find_fault(tensor)) {
     refuse(fault);
   }
-  tensors_.push_back(tensor);
   if (wanted != nullptr && tensor.dims == 0) {
     return to_number(tensor, kind_of(*wanted));
   }
@@ -235,22 +257,22 @@ c10::IValue Inputs::read_group(
   return dict;
 }
 
-void Outputs::set(const c10::IValue& value, const Inputs& inputs, bool flat) {
-  value_ = describe(value, inputs);
+void Outputs::set(const c10::IValue& value, bool flat) {
+  value_ = describe(value);
   flatten(value_, flat);
 }
 
-torchlite_value Outputs::describe(const c10::IValue& value, const Inputs& inputs) {
+torchlite_value Outputs::describe(const c10::IValue& value) {
   torchlite_value told{};
   if (value.isTensor()) {
     told.kind = TORCHLITE_VALUE_TENSOR;
-    told.as.tensor = describe_tensor(value.toTensor(), inputs);
+    told.as.tensor = describe_tensor(value.toTensor());
   } else if (value.isTuple()) {
-    return describe_group(TORCHLITE_VALUE_TUPLE, value.toTupleRef().elements(), inputs);
+    return describe_group(TORCHLITE_VALUE_TUPLE, value.toTupleRef().elements());
   } else if (value.isList()) {
-    return describe_group(TORCHLITE_VALUE_LIST, value.toListRef(), inputs);
+    return describe_group(TORCHLITE_VALUE_LIST, value.toListRef());
   } else if (value.isGenericDict()) {
-    return describe_dict(value, inputs);
+    return describe_dict(value);
   } else if (value.isBool()) {
     told.kind = TORCHLITE_VALUE_BOOL;
     told.as.integer = static_cast<int64_t>(value.toBool());
@@ -269,15 +291,12 @@ torchlite_value Outputs::describe(const c10::IValue& value, const Inputs& inputs
   return told;
 }
 
-torchlite_tensor Outputs::describe_tensor(const at::Tensor& given, const Inputs& inputs) {
+torchlite_tensor Outputs::describe_tensor(const at::Tensor& given) {
   if (!is_supported(static_cast<int>(given.scalar_type()))) {
     refuse_output(
         std::string("an output has a dtype without a code: ") + c10::toString(given.scalar_type()));
   }
   at::Tensor tensor = to_host(given).contiguous();
-  if (inputs.owns(tensor)) {
-    tensor = tensor.clone();
-  }
   tensors_.push_back(tensor);
   return {
       static_cast<torchlite_dtype>(tensor.scalar_type()),
@@ -287,10 +306,10 @@ torchlite_tensor Outputs::describe_tensor(const at::Tensor& given, const Inputs&
 }
 
 torchlite_value Outputs::describe_group(
-    torchlite_kind kind, c10::ArrayRef<c10::IValue> items, const Inputs& inputs) {
+    torchlite_kind kind, c10::ArrayRef<c10::IValue> items) {
   auto* told = items_.emplace_back(new torchlite_value[items.size()]).get();
   for (size_t i = 0; i < items.size(); i++) {
-    told[i] = describe(items[i], inputs);
+    told[i] = describe(items[i]);
   }
   torchlite_value value{};
   value.kind = kind;
@@ -298,7 +317,7 @@ torchlite_value Outputs::describe_group(
   return value;
 }
 
-torchlite_value Outputs::describe_dict(const c10::IValue& value, const Inputs& inputs) {
+torchlite_value Outputs::describe_dict(const c10::IValue& value) {
   std::vector<c10::IValue> items;
   const auto dict = value.toGenericDict();
   const char** keys = nullptr;
@@ -311,7 +330,7 @@ torchlite_value Outputs::describe_dict(const c10::IValue& value, const Inputs& i
     }
     items.push_back(item.value());
   }
-  torchlite_value told = describe_group(TORCHLITE_VALUE_DICT, items, inputs);
+  torchlite_value told = describe_group(TORCHLITE_VALUE_DICT, items);
   told.as.group.keys = keys;
   return told;
 }

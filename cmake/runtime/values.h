@@ -37,15 +37,22 @@ class Inputs {
   // `above`: levels of groups that hold it.
   c10::IValue read(const torchlite_value& value, c10::TypePtr wanted, int above = 0);
 
-  // Memory of the caller ends with the call, so what still points into it has to be copied.
-  bool owns(const at::Tensor& tensor) const;
+  Inputs(const Inputs&) = delete;
+  ~Inputs();
+
+  // The caller's memory is the caller's again when the call ends: what the model has kept of it, or
+  // returns, gets a copy. Arguments must be gone by then.
+  void give_back();
 
  private:
+  at::Tensor borrow(const torchlite_tensor& tensor);
   c10::IValue read_tensor(const torchlite_tensor& tensor, const c10::Type* wanted);
+  c10::IValue to_number(const torchlite_tensor& tensor, c10::TypeKind kind);
+  c10::IValue to_numbers(const torchlite_tensor& tensor, c10::TypeKind kind);
   c10::IValue read_group(const torchlite_value& value, const c10::Type* wanted, int above);
   c10::IValue place(c10::IValue read) const;
 
-  std::vector<torchlite_tensor> tensors_;
+  std::vector<c10::Storage> borrowed_;
   const bool on_metal_;
 };
 
@@ -56,7 +63,7 @@ class Outputs {
   Outputs(const Outputs&) = delete;
 
   // Once. A flat caller has no use for strings, and is told so.
-  void set(const c10::IValue& value, const Inputs& inputs, bool flat);
+  void set(const c10::IValue& value, bool flat);
 
   const torchlite_value& value() const {
     return value_;
@@ -68,11 +75,10 @@ class Outputs {
   }
 
  private:
-  torchlite_value describe(const c10::IValue& value, const Inputs& inputs);
-  torchlite_tensor describe_tensor(const at::Tensor& tensor, const Inputs& inputs);
-  torchlite_value describe_group(
-      torchlite_kind kind, c10::ArrayRef<c10::IValue> items, const Inputs& inputs);
-  torchlite_value describe_dict(const c10::IValue& value, const Inputs& inputs);
+  torchlite_value describe(const c10::IValue& value);
+  torchlite_tensor describe_tensor(const at::Tensor& tensor);
+  torchlite_value describe_group(torchlite_kind kind, c10::ArrayRef<c10::IValue> items);
+  torchlite_value describe_dict(const c10::IValue& value);
   const char* keep(const c10::IValue& text);
   void flatten(const torchlite_value& value, bool flat);
 

@@ -155,3 +155,11 @@ def test_hundreds_of_loads_calls_failures_and_threads_leave_nothing(built, mobil
     program = compile_program(built, "endurance", tmp_path)
     said = subprocess.run([program, mobile], capture_output=True, text=True)
     assert (said.returncode, said.stdout) == (0, "")
+
+
+def test_what_a_model_keeps_is_its_own(built, tmp_path):
+    from .keeping_models import write_models
+
+    program = compile_program(built, "lifetimes", tmp_path)
+    said = subprocess.run([program, *write_models(tmp_path)], capture_output=True, text=True)
+    assert (said.returncode, said.stdout) == (0, "")

@@ -133,7 +133,7 @@ def test_a_model_must_be_named():
 def test_a_file_that_is_no_list_of_builders_is_not_replaced(tmp_path):
     path = tmp_path / "ops.yaml"
     path.write_text("mine: true\n")
-    with pytest.raises(ConfigurationError, match="is no operator list that builder wrote"):
+    with pytest.raises(ConfigurationError, match="is not an operator list that builder wrote"):
         invoke(DATA / "conv.ptl", "-o", path)
     assert path.read_text() == "mine: true\n"
 

@@ -204,7 +204,7 @@ def test_what_if_shows_nothing_else(runtime, other):
 def test_a_file_that_is_no_page_is_not_replaced(runtime, tmp_path):
     page = tmp_path / "thesis.html"
     page.write_text("<!doctype html>\n<p>mine</p>")
-    with pytest.raises(ConfigurationError, match="is no page that builder wrote"):
+    with pytest.raises(ConfigurationError, match="is not a page that builder wrote"):
         run(runtime("a", NOW), "--html", page)
     assert "mine" in page.read_text()
 

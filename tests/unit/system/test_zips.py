@@ -96,7 +96,10 @@ def test_an_end_that_says_more_than_a_file_has_is_refused_before_it_is_read(tmp_
 def test_too_many_entries_and_entries_of_one_name_are_refused(archive, monkeypatch):
     with zipfile.ZipFile(archive, "a") as stream, pytest.warns(UserWarning, match="Duplicate"):
         stream.writestr("a.txt", b"another")
-    with pytest.raises(ConfigurationError, match="several entries with the same name"), open_zip(archive):
+    with (
+        pytest.raises(ConfigurationError, match="several entries with the same name"),
+        open_zip(archive),
+    ):
         pass
     monkeypatch.setattr(zips, "MAX_MEMBERS", 2)
     with pytest.raises(ConfigurationError, match="4 entries"), open_zip(archive):

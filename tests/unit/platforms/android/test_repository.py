@@ -273,7 +273,7 @@ def test_a_list_of_versions_that_maven_wrote_is_never_replaced(package, tmp_path
     versions.write_text(
         "<metadata><version>1.0</version><lastUpdated>2026</lastUpdated></metadata>"
     )
-    with pytest.raises(ConfigurationError, match="is no list of versions that builder wrote"):
+    with pytest.raises(ConfigurationError, match="is not a list of versions that builder wrote"):
         write_aar(package, tmp_path / "out")
     assert "lastUpdated" in versions.read_text()
     assert not (versions.parent / VERSION).exists()
