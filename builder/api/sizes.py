@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.core.manifest import MAX_JSON
 from builder.errors import ConfigurationError
 from builder.packaging.folder import REFERENCES, SIZE_REPORT, parse_size_report
 from builder.platforms.android import measure as aars
@@ -15,6 +16,7 @@ from builder.size import budgets as holding
 from builder.size import prices as pricing
 from builder.size.page import is_own_page, render_page
 from builder.size.references import parse_references
+from builder.system.files import read_regular
 from builder.system.machine import host_abi
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable
 from builder.verify.runtime import locate_runtime
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from builder.core.budgets import Budgets
     from builder.platforms.android.sizes import AarSizes
     from builder.size.references import ReferenceGraph
+
+_MAX_REFERENCES = 64 << 20
+"""Bytes of a compressed reference graph; those of the largest runtimes have a million."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +51,7 @@ def size(path: Path) -> MeasuredRuntime:
     runtime = locate_runtime(path, host_abi=host_abi(), to_run=False)
     file = runtime.root / SIZE_REPORT
     try:
-        report = parse_size_report(file.read_text())
+        report = parse_size_report(read_regular(file, MAX_JSON).decode())
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"{file} is no size report: {error}", hint="build the runtime again"
@@ -96,7 +101,7 @@ def refuse_excess(report: SizeReport, budgets: Budgets, *, abi: str, root: Path)
 def _read_references(runtime: MeasuredRuntime) -> ReferenceGraph:
     file = runtime.root / REFERENCES
     try:
-        return parse_references(file.read_bytes())
+        return parse_references(read_regular(file, _MAX_REFERENCES))
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"{file} cannot be read: {error}", hint="build the runtime again"

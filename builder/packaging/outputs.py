@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from builder.core.manifest import (
+    MAX_JSON,
     SCHEMA,
     Fields,
     ManifestFile,
@@ -18,7 +19,7 @@ from builder.core.manifest import (
     render_json,
 )
 from builder.errors import BuilderError, ConfigurationError, PackagingError
-from builder.system.files import digest_file, replacement_folder, write_atomically
+from builder.system.files import digest_file, read_regular, replacement_folder, write_atomically
 from builder.system.outputs import is_full, no_space
 
 LISTING = ".builder.json"
@@ -107,7 +108,7 @@ def _read_owned(folder: Path, manifest: str) -> Files:
     if manifest == MANIFEST:
         read = _read_manifest
     try:
-        return read((folder / manifest).read_text(encoding="utf-8"))
+        return read(read_regular(folder / manifest, MAX_JSON).decode())
     except (OSError, ValueError):
         return {}
 

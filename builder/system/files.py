@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,29 @@ def digest_files(*folders: Path, suffixes: tuple[str, ...]) -> str:
                 state.update(f"{path.relative_to(folder).as_posix()}\n".encode())
                 state.update(f"{digest_file(path)}\n".encode())
     return state.hexdigest()
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Returns the content of a file that anybody may have put there.
+
+    A device or a named pipe in its place is never read: it may have no end, or wait for ever.
+
+    Args:
+        path: the file, or a link to it.
+        most: bytes that it may have.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is not a regular file, or has more bytes.
+    """
+    # A pipe without a writer would make a blocking open wait.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:  # noqa: PTH123
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise ValueError("it is not a regular file")
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return content
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -73,7 +73,7 @@ class PolicyReport:
 def describe_findings(findings: Iterable[PolicyFinding]) -> list[str]:
     """Returns lines for people: file, rule and finding, then what is required, and the remedy."""
     return [
-        line
+        line.replace("\n", "\\n")  # a name in a package must not forge a line of the report
         for each in findings
         for line in (
             f"{each.file}: {each.rule} {each.verdict}: {each.found}",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.core.manifest import Manifest, parse_manifest
+from builder.core.manifest import MAX_JSON, Manifest, parse_manifest
 from builder.core.targets import Target, parse_target
 from builder.errors import ConfigurationError, VerificationError
+from builder.system.files import read_regular
 
 MANIFEST = "manifest.json"
 RUNNER = Path("bin", "torchlite-run")
@@ -63,7 +64,7 @@ def locate_runtime(path: Path, *, host_abi: str, to_run: bool = True) -> Runtime
     if not (folder / MANIFEST).is_file():
         folder = _choose_abi(path, host_abi)
     try:
-        manifest = parse_manifest((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = parse_manifest(read_regular(folder / MANIFEST, MAX_JSON).decode())
     except (OSError, ValueError) as error:
         raise VerificationError(
             f"{folder / MANIFEST} is not a valid manifest: {error}",

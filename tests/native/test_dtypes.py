@@ -35,5 +35,7 @@ def test_a_dtype_that_was_left_out_is_refused_by_name(built):
 def test_check_names_it_without_running_anything(built):
     said = run_builder("check", built.models["scaling_int16"], built.out, check=False)
     assert said.returncode == 8
-    assert said.stdout.startswith("missing dtype: int16\nbuild one that has them: builder build ")
+    assert said.stdout.startswith(
+        "missing dtype: int16\nbuild a runtime that has them: builder build "
+    )
     assert run_builder("check", built.models["scaling"], built.out).returncode == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers.expat import ExpatError
 
-from builder.core.manifest import Manifest
+from builder.core.manifest import MAX_JSON, Manifest
 from builder.core.targets import MIN_IOS, Platform, Target
 from builder.errors import ConfigurationError, VerificationError
 from builder.formats.macho import is_archive, split_architectures
@@ -21,7 +21,7 @@ from builder.platforms.apple.manifest import (
     parse_xcframework_manifest,
 )
 from builder.platforms.apple.package import FRAMEWORKS
-from builder.system.files import digest_file
+from builder.system.files import digest_file, read_regular
 from builder.verify.listing import compare_contents
 from builder.verify.policy import PolicyFinding
 from builder.verify.runtime import has_runtime
@@ -66,7 +66,7 @@ def find_manifest(framework: Path) -> XcframeworkManifest | None:
     if not file.is_file():
         return None
     try:
-        return parse_xcframework_manifest(file.read_text(encoding="utf-8"))
+        return parse_xcframework_manifest(read_regular(file, MAX_JSON).decode())
     except ValueError as error:
         raise VerificationError(
             f"{file} is no manifest: {error}", hint="build the xcframework again"
@@ -160,7 +160,7 @@ def _read_slice(
 
 def _read_entries(framework: Path) -> list[dict[str, Any]]:
     try:
-        data = (framework / "Info.plist").read_bytes()
+        data = read_regular(framework / "Info.plist", max(_MAX_BINARY, _MAX_XML))
         if len(data) > (_MAX_BINARY if data.startswith(b"bplist") else _MAX_XML):
             raise ValueError(f"an Info.plist of {len(data):,} bytes")
         info = plistlib.loads(data)

@@ -12,6 +12,7 @@ from builder.system.files import (
     digest_files,
     free_bytes,
     link_folder,
+    read_regular,
     replacement,
     replacement_folder,
     swap_folder,
@@ -227,3 +228,24 @@ def test_a_digest_does_not_depend_on_where_the_folder_is(tmp_path):
 
 def test_free_space_of_a_folder_that_is_not_there_yet(tmp_path):
     assert free_bytes(tmp_path / "not/yet/there") > 0
+
+
+def test_a_regular_file_is_read_up_to_its_limit(tmp_path):
+    path, link = tmp_path / "a", tmp_path / "link"
+    path.write_bytes(b"12345")
+    link.symlink_to(path)
+    assert read_regular(path, 5) == read_regular(link, 5) == b"12345"
+    with pytest.raises(ValueError, match="more than 4 bytes"):
+        read_regular(path, 4)
+    with pytest.raises(OSError, match="gone"):
+        read_regular(tmp_path / "gone", 4)
+
+
+def test_devices_pipes_and_folders_are_never_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("pipe", "zero"):
+        with pytest.raises(ValueError, match="not a regular file"):
+            read_regular(tmp_path / name, 10)
+    with pytest.raises((ValueError, OSError)):
+        read_regular(tmp_path, 10)
