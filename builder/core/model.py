@@ -120,7 +120,7 @@ class ModelOrigin:
 
     @property
     def _order(self) -> tuple[str, str, int]:
-        version = self.bytecode_version
+        version = self.bytecode_version  # None cannot be compared with numbers
         return (self.name, self.sha256, -1 if version is None else version)
 
 

@@ -89,7 +89,7 @@ def parse_input(text: str, *, most: int = _LONGEST) -> InputSpec:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the parser warns about code that is never run here
             tree = ast.parse(_NO_SIZES.sub(r"\1", text.strip()), mode="eval").body
-        return _to_spec(tree)
+        return _to_spec(tree)  # the text is parsed only, and never evaluated
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ConfigurationError(f"not an input: {text!r:.120}", hint=_HINT) from None
 

@@ -94,6 +94,7 @@ def near_names(name: str, known: Iterable[str], limit: int = 3) -> tuple[str, ..
     candidates = sorted(known)[:_MOST_COMPARED]
     base = name.partition(".")[0]
     family = [other for other in candidates if other.partition(".")[0] == base]
+    # With cutoff 0, every overload of the same operator counts as similar.
     close = difflib.get_close_matches(name, family, n=limit, cutoff=0.0)
     close += difflib.get_close_matches(name, candidates, n=limit, cutoff=0.75)
     return tuple(dict.fromkeys(close))[:limit]

@@ -232,6 +232,7 @@ def _describe(kind: Kind) -> str:
 
 
 def _count_required(arguments: Sequence[Argument]) -> int:
+    # Arguments are passed by position, so all before the last required one are needed too.
     required = [index for index, argument in enumerate(arguments) if argument.is_required]
     return required[-1] + 1 if required else 0
 

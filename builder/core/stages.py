@@ -68,6 +68,7 @@ def find_agreement(actual: Sequence[Tensor], expected: Sequence[Tensor]) -> Agre
     if len(actual) != 1 or len(expected) != 1 or actual[0].spec != expected[0].spec:
         return None
     spec = expected[0].spec
+    # With a single class, every row would agree.
     if spec.dtype not in _FLOATS or len(spec.shape) != 2 or 0 in spec.shape or spec.shape[1] == 1:
         return None
     left, right = (to_array(outputs[0]).argmax(axis=1) for outputs in (actual, expected))

@@ -62,6 +62,7 @@ MIN_API = 21
 MIN_IOS = 140000
 """The default deployment target: the first version with simulators on arm64."""
 
+# Names that are not just platform and architecture.
 _ABIS = {
     (Platform.ANDROID, "aarch64"): "arm64-v8a",
     (Platform.ANDROID, "armv7l"): "armeabi-v7a",

@@ -82,6 +82,7 @@ def _hint(path: Path) -> str:
 def _find_foreign(folder: Path, owned: Files, manifest: str) -> Iterator[str]:
     for parent, folders, files in os.walk(folder):
         folders.sort()
+        # os.walk lists links to folders as folders, and does not enter them.
         links = [name for name in folders if (Path(parent) / name).is_symlink()]
         for name in sorted((*files, *links)):
             path = Path(parent) / name
@@ -110,7 +111,7 @@ def _read_owned(folder: Path, manifest: str) -> Files:
     try:
         return read(read_regular(folder / manifest, MAX_JSON).decode())
     except (OSError, ValueError):
-        return {}
+        return {}  # without a valid manifest, no file is known to be builder's
 
 
 def _read_manifest(text: str) -> Files:

@@ -89,6 +89,7 @@ def _make_bom(subject: Subject, files: tuple[PackagedFile, ...]) -> Bom:
     bom.register_dependency(package, [*(entry for entry, _ in listed), *parts.values()])
     for entry, needed in listed:
         bom.register_dependency(entry, needed)
+    # In CycloneDX, the dependencies of a component without an entry are unknown.
     for part in parts.values():
         bom.register_dependency(part)
     return bom

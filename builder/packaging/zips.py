@@ -19,7 +19,7 @@ def write_zip(contents: Mapping[str, Path | bytes], archive: Path) -> None:
             entry = zipfile.ZipInfo(name, DATE)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, on every machine, so that the bytes are the same
-            entry.external_attr = 0o100644 << 16
+            entry.external_attr = 0o100644 << 16  # a regular file with mode 644
             data = content if isinstance(content, bytes) else content.read_bytes()
             stream.writestr(entry, data, compresslevel=9)
 

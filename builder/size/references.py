@@ -79,6 +79,7 @@ def render_references(graph: ReferenceGraph) -> bytes:
         ],
     }
     text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    # Without a time in the header, equal graphs give equal bytes.
     return gzip.compress(text.encode(), 9, mtime=0)
 
 
@@ -122,6 +123,7 @@ def _unpack(data: bytes) -> str:
     if not unpacker.eof:
         why = "it is truncated" if len(text) < most else f"it unpacks to more than {most:,} bytes"
         raise ValueError(f"not a reference graph: {why}")
+    # Before json.loads, which would create a list for each bracket.
     if len(_BRACKET.findall(_STRING.sub(b"", text))) > _MAX_BRACKETS:
         raise ValueError("not a reference graph: its lists contain lists")
     return text.decode()

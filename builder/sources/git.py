@@ -70,6 +70,7 @@ class GitProvider:
             raise Unavailable(self._silent[host])
         shutil.rmtree(repository, ignore_errors=True)
         repository.mkdir(parents=True)
+        # Without a template, no hooks of the user are copied.
         self._git(git, repository, "init", "--quiet", "--bare", "--template=", ".")
         completed = self._git(
             git, repository, "fetch", "--quiet", "--depth", "1", "--no-tags", pin.url, pin.commit
@@ -101,6 +102,7 @@ class GitProvider:
         return checked.returncode == 0
 
     def _git(self, git: Path, repository: Path, *arguments: str) -> Completed:
+        # A server that wants a password makes git fail instead of waiting for an answer.
         runner = self.runner.with_environment(GIT_TERMINAL_PROMPT="0", GIT_DIR=str(repository))
         return runner.run((os.fspath(git), *_SETTINGS, *arguments), cwd=repository)
 

@@ -121,7 +121,7 @@ _STRINGS: dict[str, Callable[[Any], bool]] = {
     "name": _matches(r"[a-z0-9-]+"),
     "path": _is_path,
     "version": _matches(r"\S+"),
-    "url": _matches(r"https://[^\s@]+"),
+    "url": _matches(r"https://[^\s@]+"),  # without a user name
     "commit": _matches(r"[0-9a-f]{40}"),
     "package": _matches(r"[a-z0-9][a-z0-9+.-]+"),
     "file": _matches(r"[A-Za-z0-9_.+~-]+(?:\.tar\.(?:gz|bz2|xz)|\.whl)"),

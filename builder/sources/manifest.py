@@ -76,7 +76,7 @@ def read_marker(root: Path, digest: str) -> Marker | None:
             providers=tuple(sorted(content["providers"].items())),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+        return None  # a damaged marker counts as none, so the tree is made again
     return marker if marker.digest == digest else None
 
 

@@ -78,6 +78,7 @@ def apply_patch(patch: SourcePatch, root: Path) -> None:
             raise SourceError(f"patch {patch.name} changes {change.path}, which does not exist")
         else:
             changed[path] = _apply_hunks(patch.name, change, path.read_bytes().decode())
+    # Nothing is written before every file fits, so a patch is applied completely or not at all.
     for path, text in changed.items():
         write_atomically(path, text)
 
@@ -107,6 +108,7 @@ def _parse_hunks(name: str, lines: list[str], at: int) -> tuple[tuple[Hunk, ...]
 
 
 def _apply_hunks(name: str, change: FilePatch, text: str) -> str:
+    # Not splitlines, which also splits at form feeds and other characters.
     source = text.split("\n")
     ends_in_newline = source[-1] == ""
     if ends_in_newline:

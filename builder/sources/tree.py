@@ -169,6 +169,7 @@ def _acquire(
                 failures.append((pin, result))
         done += pin.size
         show(pin.size)
+    # A single error says more than the list of all sources and reasons.
     if len(failures) == 1 and len(errors) == 1 and len(failures[0][1]) == 1:
         raise errors[0]
     if failures:
@@ -206,6 +207,7 @@ def _build(
 ) -> None:
     """Unpacks and patches next to `root`, marks the result as complete and renames it."""
     progress.step(f"Unpacking into {root}")
+    # A killed run leaves a temporary folder, never an incomplete tree at `root`.
     with replacement_folder(root) as staging:
         _fill(lock, staging, deliveries, progress)
     for delivery in deliveries.values():

@@ -36,6 +36,7 @@ class WheelProvider:
             raise Unavailable("pip is not installed (apt install python3-pip)")
         self.store.folder.mkdir(parents=True, exist_ok=True)
         with scratch_folder(self.store.folder) as folder:
+            # The wheel must fit its pin, not this Python, so pip gets all tags from the file name.
             tags = Path(pin.file).stem.split("-")[_PLATFORM_PARTS:]
             completed = self.runner.run(
                 (

@@ -100,6 +100,7 @@ def extract_archive(
             f"{archive.name} cannot be read as an archive: {error or type(error).__name__}"
         ) from error
     except OSError as error:
+        # gzip and bz2 raise OSError without a number for damaged data, and bad offsets are EINVAL.
         if error.errno not in {None, errno.EINVAL}:
             raise
         raise SourceError(f"{archive.name} cannot be read as an archive: {error}") from error
@@ -162,6 +163,7 @@ def _extract_tar(
         opener = next((o for magic, o in _UNPACKERS.items() if head.startswith(magic)), None)
         stream = opener(packed) if opener else packed
         bounded = cast("IO[bytes]", _Bounded(stream, limit, state.archive.name))
+        # `r|` reads a stream from start to end, and never seeks.
         with tarfile.open(fileobj=bounded, mode="r|", tarinfo=_limit_headers(limit)) as tar:
             for member in tar:
                 _extract_member(state, tar, member, strip, inside, wanted)
@@ -269,8 +271,10 @@ def _write_file(
         _make_folder(state, parent)
     state.files.add(name)
     target = state.destination / name
+    # "x" makes an existing file an error, so nothing is ever overwritten.
     with _named(state, name), target.open("xb") as stream:
         shutil.copyfileobj(source, stream, 1 << 20)
+    # The only bit of the mode that is taken over; setuid, for example, is not.
     target.chmod(0o755 if executable else 0o644)
 
 
@@ -328,6 +332,7 @@ def _make_links(state: _Extraction) -> None:
             raise state.refuse(name, "is a link to itself") from None
         if not resolved.is_relative_to(root):
             raise state.refuse(name, "is a link that leads out of the destination")
+    # The target of a link may be a file that was not wanted.
     for _, path in made:
         if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for targets too long
             path.unlink()

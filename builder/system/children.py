@@ -87,7 +87,7 @@ class PythonChild:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, "MALLOC_ARENA_MAX": "1"},
-            start_new_session=True,
+            start_new_session=True,  # so that `close` can end the whole process group
         )
         assert self._process.stderr is not None
         self._words = bytearray()

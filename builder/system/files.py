@@ -66,6 +66,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     with replacement(path) as temporary, temporary.open("wb") as stream:
         stream.write(data)
         stream.flush()
+        # Without this, a power failure after the rename could leave an empty file.
         os.fsync(stream.fileno())
 
 
@@ -90,6 +91,7 @@ def replacement(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with scratch_file(path.parent) as temporary:
         yield temporary
+        # tempfile makes files that only their owner can read.
         temporary.chmod(
             0o666 & ~_umask() if not os.access(temporary, os.X_OK) else 0o777 & ~_umask()
         )

@@ -57,6 +57,7 @@ def folder_lock(
                 )
         _HELD.append(lock)
         try:
+            # Only for the message of other builders that wait; the lock itself is in the kernel.
             owner.write_text(json.dumps({"pid": os.getpid()}))
             folder.mkdir(exist_ok=True)
             yield

@@ -26,6 +26,7 @@ def host_abi() -> str:
 
 def count_cores() -> int:
     """Returns the number of CPUs that this process may use."""
+    # macOS has no sched_getaffinity.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

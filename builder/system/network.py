@@ -140,6 +140,7 @@ def _check_status(url: str, response: requests.Response) -> None:
     reason = f"HTTP status {status} {response.reason or ''}".rstrip()
     if status in _RETRIED:
         after = response.headers.get("Retry-After", "")
+        # At most 30 seconds, whatever the server asks for.
         wait = min(float(after), 30.0) if after.isdigit() else 0.0
         raise _Interrupted(reason, reachable=True, wait=wait)
     raise DownloadError(url, reason, reachable=True)
@@ -158,6 +159,7 @@ def _receive(
         raise _too_large(url, total, max_bytes)
     done = partial.path.stat().st_size if partial.path.exists() else 0
     with partial.path.open("ab") as stream:
+        # Not decoded: the digest of a pin is of the bytes that the server stores.
         for chunk in response.raw.stream(_CHUNK, decode_content=False):
             done += len(chunk)
             if done > max_bytes:

@@ -175,7 +175,7 @@ def _supervised(
 def _refuse_unstarted(program: str, start_error: int) -> None:
     """Waits until the supervisor has started the program; NativeBuildError when that failed."""
     with os.fdopen(start_error, "rb") as report:
-        number = report.read()
+        number = report.read()  # ends when the supervisor closes its end after the start
     if number:
         raise NativeBuildError(f"cannot start {program}: {os.strerror(int(number))}")
 

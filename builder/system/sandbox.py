@@ -90,6 +90,7 @@ def confine() -> None:
         ToolchainError: the system does not support it, or the filter has no effect.
     """
     check_boundary()
+    # In addition to the filter: no file can be made longer.
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     machine = load_machine(platform.machine())
     _install(b"".join(map(_pack, make_filter(machine, os.getpid()))), machine)

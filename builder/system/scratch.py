@@ -79,6 +79,7 @@ def _make_owned(make: Callable[[], Path]) -> tuple[Path, int]:
 
 
 def _remove_orphan(path: Path) -> bool:
+    # Anybody can make such a name in a shared folder, so links and pipes must do no harm.
     try:
         lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

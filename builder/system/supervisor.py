@@ -34,14 +34,14 @@ def main(arguments: list[str]) -> int:
     """
     life, report = int(arguments[0]), int(arguments[1])
     for descriptor in (life, report, *map(int, filter(None, arguments[2].split(",")))):
-        os.set_inheritable(descriptor, False)
+        os.set_inheritable(descriptor, False)  # they are not for the program
     woken = _wake_on_signals()
     try:
         program = os.posix_spawnp(
             arguments[3],
             arguments[3:],
             os.environ,
-            setpgroup=0,
+            setpgroup=0,  # a group of its own, which can be signalled as a whole
             setsigdef=(
                 signal.SIGPIPE,
                 signal.SIGXFSZ,
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
     status = _wait(program, life, woken)
     if status is None:
         _end_everything(program)
-        return 128 + signal.SIGTERM
+        return 128 + signal.SIGTERM  # as shells report a program that SIGTERM ended
     if os.WIFSIGNALED(status):
         _die_of(os.WTERMSIG(status))
     return os.waitstatus_to_exitcode(status)
@@ -151,6 +151,7 @@ def _signal(process: int, number: signal.Signals) -> None:
 
 def _die_of(number: int) -> None:
     """Ends this process with the signal that ended the program, so that builder sees it too."""
+    # A core file of this process would be of no use to anybody.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if number != signal.SIGKILL:
         signal.signal(number, signal.SIG_DFL)

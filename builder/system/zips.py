@@ -57,6 +57,7 @@ class Zip:
         self._largest = _UNPACKED_FREE + _UNPACKED_RATIO * size
         self._left = 2 * self._largest
         members = file.infolist()
+        # zipfile would read the last one of them, and other programs perhaps the first.
         if len(file.NameToInfo) != len(members):
             raise self._refuse("has several entries with the same name")
         self.names = tuple(sorted(name for name in file.NameToInfo if not name.endswith("/")))
@@ -82,7 +83,7 @@ class Zip:
             raise self._refuse(f"has {name!r:.120}, which would unpack to {size}")
         what = f"{name!r:.120} in {self.name}"
         with damage_of(what, ConfigurationError), self._file.open(member) as stream:
-            data = stream.read(limit + 1)
+            data = stream.read(limit + 1)  # the size in the header may be wrong
         self._left -= len(data)
         if len(data) != member.file_size:
             raise self._refuse(f"has {name!r:.120}, which is truncated")

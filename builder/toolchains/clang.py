@@ -113,6 +113,7 @@ def find_bitcode(
         return Bitcode.BESIDE
     with scratch_folder() as name:
         runner = runner.with_environment(TMPDIR=str(name))
+        # First whether an object has machine code too, then whether the linker takes the bitcode.
         source, compiled = name / "probe.c", name / "probe.o"
         source.write_text("int probed(void) { return 1; }\n")
         clang, inside = (str(compiler.path), *flags, "-fPIC"), Bitcode.INSIDE

@@ -45,4 +45,5 @@ def _find_home(runner: Runner) -> Path | None:
     if chosen := runner.environment.get("JAVA_HOME"):
         return Path(chosen).absolute()
     javac = runner.find_program("javac")
+    # The javac on PATH is often a link into the kit, e.g. from /usr/bin.
     return javac.resolve().parent.parent if javac else None

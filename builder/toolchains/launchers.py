@@ -139,6 +139,7 @@ def _refuse_other_compilers(runner: Runner, program: Program, compiler: Tool) ->
         source.write_text("int probe;\n")
         build = (program.name, str(compiler.path), "-c", str(source), "-o", str(compiled))
         for host in hosts:
+            # Without the fallback, distcc fails when the helper does not answer.
             only = runner.with_environment(DISTCC_HOSTS=host, DISTCC_FALLBACK="0")
             answered = only.run(build).returncode == 0
             if answered and compiler.version.encode() not in compiled.read_bytes():

@@ -57,6 +57,7 @@ def read_elf(
         units_map: see `LinkResult.units_map`.
     """
     elf = Elf(library.read_bytes())
+    # Only --emit-relocs keeps the relocations of code in a linked library.
     if not any(section.name == ".rela.text" for section in elf.sections):
         return None
     pieces = sorted((p for p in read_pieces(map_file, units_map) if p.size), key=_address)
@@ -146,6 +147,7 @@ def _find_registrations(elf: Elf, spans: Spans) -> Iterator[tuple[int, Operator]
 
 
 def _join_split_symbols(elf: Elf, spans: Spans) -> Iterator[tuple[int, int]]:
+    """Yields edges between the spans of one symbol, which other symbols inside of it cut."""
     for symbol in elf.symbols:
         if symbol.size and 0 < symbol.section < _SPECIAL_SECTIONS:
             for span in spans.covered(symbol.address, symbol.size)[:-1]:

@@ -65,6 +65,7 @@ def _resolve(
         return None if target is None else Reference(place, source, target, 0)
     if _is_jump(elf, place_in, relocation, elf.sections[symbol.section]):
         return None
+    # A reference into a symbol with a size is one to the whole symbol, whatever the addend is.
     address = symbol.address
     if symbol.kind == SECTION_SYMBOL or not symbol.size:
         biased = elf.machine == _X86_64 and relocation.kind in _BIASED

@@ -172,6 +172,7 @@ def _list_names(spans: Spans, atoms: Iterable[Atom]) -> Iterator[str]:
 
 def _find_registrations(spans: Spans, atoms: Iterable[Atom]) -> Iterator[tuple[int, Operator]]:
     for atom in atoms:
+        # On Apple's platforms, names in C have an underscore in front.
         operator = parse_registration(atom.name.removeprefix("_"))
         span = spans.find(atom.address)
         if operator is not None and span is not None:

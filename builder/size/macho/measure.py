@@ -39,6 +39,7 @@ def parse_macho_map(text: str) -> list[Atom]:
     files: dict[str, str] = {}
     bitcode: set[str] = set()
     atoms: list[Atom] = []
+    # Behind this line, Apple's map lists the symbols that were removed.
     live = text.partition("# Dead Stripped Symbols:")[0]
     for line in live.splitlines():
         if match := _SYMBOL.match(line):

@@ -118,6 +118,7 @@ def place_object(
         texts: string literal -> address in the image.
     """
     places: dict[tuple[int, int], _Place] = {}
+    # Symbols with names come last, so they replace anonymous ones at the same address.
     for symbol in sorted(_list_defined(file), key=_is_anonymous, reverse=True):
         address = known.get(symbol.name)
         key = (symbol.address, symbol.section)
