@@ -136,7 +136,7 @@ def tuned(variant: Variant) -> Iterator[None]:
 
     with (
         mock.patch.object(layout.Layout, "of", elsewhere),
-        mock.patch("builder.native.build.load_tuning", return_value=variant.tuning),
+        mock.patch("builder.native.job.load_tuning", return_value=variant.tuning),
     ):
         yield
 

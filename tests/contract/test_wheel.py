@@ -166,11 +166,11 @@ def test_it_runs_from_where_it_is_installed(installed, tmp_path):
 
 def test_its_data_is_its_own(installed, tmp_path):
     code = (
-        "import json; from builder import api; from builder.system import places;"
+        "import json; from builder import api; from builder.system import folders;"
         "names = ('cmake', 'java', 'third_party', 'ops_lists');"
-        "folders = [str(places.data_folder(name)) for name in names];"
-        "licence = str(places.locate_licence());"
-        "print(json.dumps([api.load_source_lock().digest, folders, licence]))"
+        "paths = [str(folders.data_folder(name)) for name in names];"
+        "licence = str(folders.locate_licence());"
+        "print(json.dumps([api.load_source_lock().digest, paths, licence]))"
     )
     digest, folders, licence = json.loads(run_installed(installed, "-c", code, cwd=tmp_path))
     names = ("cmake", "java", "third_party", "ops_lists")
