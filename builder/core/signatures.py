@@ -171,6 +171,24 @@ def find_misfit(signature: Signature, specs: Sequence[InputSpec]) -> str:
     return ""
 
 
+def find_unpassable(signature: Signature) -> str:
+    """Returns why no runtime can be given the arguments of a method; empty when it can.
+
+    Objects of a model's own classes, named tuples among them, do not pass the C API.
+    """
+    for argument in signature.arguments:
+        if _has_object(argument.kind):
+            return (
+                f"{signature.method} takes {signature.parameters}: {argument.name} is an object "
+                "of the model's own, which an app cannot pass"
+            )
+    return ""
+
+
+def _has_object(kind: Kind) -> bool:
+    return kind == UNKNOWN or "." in kind.name or any(map(_has_object, kind.of))
+
+
 def strip_optional(kind: Kind) -> Kind:
     """Returns the type inside of an Optional; any other type is returned as it is."""
     return kind.of[0] if kind.name == "Optional" and len(kind.of) == 1 else kind

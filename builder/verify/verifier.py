@@ -12,7 +12,7 @@ from builder.core.artifacts import VerifyReport
 from builder.core.differences import check_finite, compare_outputs
 from builder.core.model import ModelInfo
 from builder.core.nesting import InputSpec, list_arguments
-from builder.core.signatures import INPUTS_HINT, find_misfit, find_signature
+from builder.core.signatures import INPUTS_HINT, find_misfit, find_signature, find_unpassable
 from builder.core.tensors import Tensor
 from builder.errors import ConfigurationError, VerificationError
 from builder.system.process import Runner
@@ -122,6 +122,11 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
         raise ConfigurationError(
             f"{request.model.name}: {misfit}",
             hint=INPUTS_HINT,
+        )
+    if signature is not None and (obstacle := find_unpassable(signature)):
+        raise ConfigurationError(
+            f"{request.model.name}: {obstacle}",
+            hint="give the model a method that takes tensors, numbers, lists, dicts and tuples",
         )
     inputs = sample_inputs(request.inputs, seed=request.seed)
     given = adapt(signature, request.inputs, inputs)

@@ -8,6 +8,7 @@
 #include <ATen/core/List.h>
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
@@ -99,6 +100,57 @@ bool has_default(const c10::Argument& argument) {
       (argument.default_value().has_value() && !argument.default_value()->isNone());
 }
 
+// Where a value does not fit a type, and what stands there: ", item 0 is float". A list and a dict have the type that the
+// caller or the signature gave them, whatever is in them.
+std::optional<std::string> find_misfit(const c10::IValue& value, const c10::Type& wanted) {
+  const auto inside = [](const char* what, size_t index, std::optional<std::string> found) {
+    return found ? std::optional(std::string(", ") + what + " " + std::to_string(index) + *found) : found;
+  };
+  size_t index = 0;
+  switch (kind_of(wanted)) {
+    case c10::TypeKind::OptionalType:
+      return value.isNone() ? std::nullopt : find_misfit(value, *wanted.containedType(0));
+    case c10::TypeKind::ListType:
+      if (value.isList()) {
+        for (const auto& item : value.toListRef()) {
+          if (auto found = inside("item", index++, find_misfit(item, *wanted.containedType(0)))) {
+            return found;
+          }
+        }
+        return std::nullopt;
+      }
+      break;
+    case c10::TypeKind::DictType:
+      if (value.isGenericDict()) {
+        for (const auto& entry : value.toGenericDict()) {
+          if (auto found = inside("key", index, find_misfit(entry.key(), *wanted.containedType(0)))) {
+            return found;
+          }
+          if (auto found = inside("value", index++, find_misfit(entry.value(), *wanted.containedType(1)))) {
+            return found;
+          }
+        }
+        return std::nullopt;
+      }
+      break;
+    case c10::TypeKind::TupleType:
+      if (value.isTuple() && value.toTupleRef().elements().size() == wanted.containedTypeSize()) {
+        for (const auto& item : value.toTupleRef().elements()) {
+          if (auto found = inside("item", index, find_misfit(item, *wanted.containedType(index)))) {
+            return found;
+          }
+          index++;
+        }
+        return std::nullopt;
+      }
+      break;
+    default:
+      break;
+  }
+  return value.type<c10::DynamicType>()->isSubtypeOf(wanted) ? std::nullopt
+                                                             : std::optional(" is " + describe(value));
+}
+
 void check_arguments(const Method& method, const std::vector<c10::IValue>& arguments) {
   if (!method.function().hasSchema()) {
     return;
@@ -118,10 +170,14 @@ void check_arguments(const Method& method, const std::vector<c10::IValue>& argum
   }
   for (size_t i = 0; i < arguments.size(); i++) {
     const auto& argument = wanted[i + 1];
-    if (!arguments[i].type<c10::DynamicType>()->isSubtypeOf(*argument.type())) {
+    auto misfit = find_misfit(arguments[i], *argument.type());
+    if (!misfit && !arguments[i].type<c10::DynamicType>()->isSubtypeOf(*argument.type())) {
+      misfit = " is " + describe(arguments[i]);
+    }
+    if (misfit) {
       throw std::runtime_error(
-          "input " + std::to_string(i) + " is " + describe(arguments[i]) + ", " + argument.name() +
-          " takes " + describe(*argument.type()) + describe_call(method, arguments));
+          "input " + std::to_string(i) + *misfit + ", " + argument.name() + " takes " +
+          describe(*argument.type()) + describe_call(method, arguments));
     }
   }
 }

@@ -51,6 +51,30 @@ bool is_deep(const c10::IValue& value, int above, size_t& left) {
   });
 }
 
+// Whether printing a value takes more than anybody reads: run time may share values beyond all bounds.
+bool is_long(const c10::IValue& value, size_t& left) {
+  if (left == 0) {
+    return true;
+  }
+  left--;
+  const auto holds_long = [&](const c10::IValue& item) { return is_long(item, left); };
+  if (value.isTuple()) {
+    const auto& items = value.toTupleRef().elements();
+    return std::any_of(items.begin(), items.end(), holds_long);
+  }
+  if (value.isList()) {
+    const auto items = value.toListRef();
+    return std::any_of(items.begin(), items.end(), holds_long);
+  }
+  if (value.isGenericDict()) {
+    const auto dict = value.toGenericDict();
+    return std::any_of(dict.begin(), dict.end(), [&](const auto& entry) {
+      return is_long(entry.key(), left) || is_long(entry.value(), left);
+    });
+  }
+  return false;
+}
+
 // A method of a custom class takes its arguments without a look at the stack.
 void check_method(const c10::IValue& object, const c10::IValue& name, size_t given) {
   require(object.isObject() && name.isString(), "a method is called on no object");
@@ -95,6 +119,14 @@ void check_step(
     case torch::jit::ISINSTANCE: {
       size_t left = max_looked_at;
       return require(!is_deep(stack.back(), 0, left), "values are nested too deeply");
+    }
+    case torch::jit::FORMAT: {
+      size_t left = max_looked_at;
+      return require(
+          std::none_of(stack.end() - static_cast<std::ptrdiff_t>(taken), stack.end(), [&](const c10::IValue& value) {
+            return is_long(value, left);
+          }),
+          "a text would be too long");
     }
     case torch::jit::INTERFACE_CALL:
       require(x < code.constants_.size(), "a method has no name");

@@ -1,4 +1,4 @@
-"""Models without operators that keep what they are given, or return what is theirs."""
+"""Models without operators, so that any runtime can run them."""
 
 from __future__ import annotations
 
@@ -46,6 +46,21 @@ class Weights(nn.Module):
     def forward(self) -> torch.Tensor:
         """Returns a tensor of the model."""
         return self.weights
+
+
+class Numbers(nn.Module):
+    """Takes groups of numbers, and looks at none."""
+
+    def forward(self, a: list[int], b: dict[str, int]) -> int:
+        """Returns 1."""
+        return 1
+
+
+def write_numbers(folder: Path) -> Path:
+    """Writes `Numbers`."""
+    path = folder / "numbers.ptl"
+    torch.jit.script(Numbers())._save_for_lite_interpreter(str(path))
+    return path
 
 
 def write_models(folder: Path) -> list[Path]:

@@ -163,3 +163,28 @@ def test_what_a_model_keeps_is_its_own(built, tmp_path):
     program = compile_program(built, "lifetimes", tmp_path)
     said = subprocess.run([program, *write_models(tmp_path)], capture_output=True, text=True)
     assert (said.returncode, said.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "text"),
+    [
+        (("--int", "1"), ("--int", "2"), ""),
+        ((), ("--int", "2"), ""),
+        (
+            ("--int", "1", "--float", "4"),
+            ("--int", "2"),
+            "input 0, item 1 is float, a takes List[int]",
+        ),
+        (("--none",), ("--int", "2"), "input 0, item 0 is None, a takes List[int]"),
+        (("--int", "1"), ("--float", "2"), "input 1, value 0 is float, b takes Dict[str, int]"),
+    ],
+)
+def test_items_of_another_kind_are_named(built, tmp_path, first, second, text):
+    from .keeping_models import write_numbers
+
+    given = ("--list", *first, "--end", "--dict", "--key", "k", *second, "--end")
+    command = (built.runner, write_numbers(tmp_path), *given, "--output-dir", tmp_path)
+    said = subprocess.run(command, capture_output=True, text=True)
+    assert (said.returncode != 0) == bool(text), said.stderr
+    assert text in said.stderr
+    assert not any(word in said.stderr for word in FOREIGN)

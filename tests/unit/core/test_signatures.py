@@ -3,7 +3,16 @@ from __future__ import annotations
 import pytest
 
 from builder.core.nesting import parse_input
-from builder.core.signatures import UNKNOWN, Kind, find_misfit, make_signature, parse_kind
+from builder.core.signatures import (
+    UNKNOWN,
+    Argument,
+    Kind,
+    Signature,
+    find_misfit,
+    find_unpassable,
+    make_signature,
+    parse_kind,
+)
 
 
 def signature(*arguments, method="forward"):
@@ -183,3 +192,11 @@ def test_a_kind_without_parts_is_not_read_as_one():
     assert misfit(signature(("x", "List")), "[1]") == ""
     assert misfit(signature(("x", "Dict")), '{"a": 1}') == ""
     assert parse_kind("Optional") == Kind("Optional")
+
+
+def test_objects_of_a_models_own_classes_cannot_be_passed():
+    pair, tensor = Kind("__torch__.Pair"), Kind("Tensor")
+    for kind in (pair, UNKNOWN, Kind("List", (pair,)), Kind("Optional", (UNKNOWN,))):
+        signature = Signature("forward", (Argument("x", tensor), Argument("p", kind)))
+        assert "p is an object of the model's own" in find_unpassable(signature)
+    assert find_unpassable(Signature("forward", (Argument("x", Kind("Dict", (tensor,))),))) == ""
