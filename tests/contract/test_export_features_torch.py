@@ -260,7 +260,7 @@ def test_calibration_data_from_folders(request_: ExportRequest, folder: Path) ->
 @pytest.mark.parametrize(
     ("calibrate", "error", "words"),
     [
-        ("absent", ConfigurationError, ("no folder", "package.module:loader")),
+        ("absent", ConfigurationError, ("does not exist", "package.module:loader")),
         ("feature_nets:broken_loader", ModelError, ("OSError: no more disk", "feature_nets.py:")),
         ("feature_nets:absent", ModelError, ("no 'absent'",)),
     ],
@@ -427,7 +427,7 @@ def test_arguments_reach_factories_and_torchvision(request_: ExportRequest) -> N
     [
         ((("fail", "True"),), ModelError, ("ValueError: asked to fail", "fail=True")),
         ((("colour", "1"),), ModelError, ("TypeError", "colour")),
-        ((("1st", "1"),), ConfigurationError, ("not the name",)),
+        ((("1st", "1"),), ConfigurationError, ("not a valid name",)),
         ((("fail", "1"), ("fail", "2")), ConfigurationError, ("twice",)),
     ],
 )

@@ -305,7 +305,7 @@ def test_failure_leaves_the_older_file_alone(request_: ExportRequest) -> None:
         ("export_nets:raising", ("KeyError: 'conv'", "export_nets.py:", "in raising")),
         ("export_nets:Texts", ("a str", "output[1]")),
         ("export_nets:Complex", ("complex64",)),
-        ("export_nets:Nothing", ("nothing",)),
+        ("export_nets:Nothing", ("no values",)),
         ("export_nets:Untraceable", ("a str",)),
     ],
 )
