@@ -135,6 +135,7 @@ def built_quantised(tmp_path_factory):
         for name, (module, sizes) in packed.items()
     }
     files["states"] = packed_models.save_unchecked(packed_models.UnevenStates(), folder / "s.ptl")
+    files["forgotten"] = packed_models.save_unchecked(packed_models.Forgotten(), folder / "f.ptl")
     files["unpacked"] = packed_models.save_unchecked(packed_models.Unpacked(), folder / "u.ptl")
     # test_hostile.py mutates these two.
     committed = [HERE.parent / f"data/models/{name}.ptl" for name in ("quantised", "lstm")]

@@ -79,6 +79,14 @@ class Unpacked(nn.Module):
         return torch._pad_packed_sequence(torch.ones(5, 1), sizes, False, 0.0, 0)[0]
 
 
+class Forgotten(nn.Module):
+    """An operator on quantised tensors that gets floats, since nothing quantises them."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Takes any floats."""
+        return torch.ops.quantized.add(x, x, 1.0, 0)
+
+
 def save_unchecked(module: nn.Module, path: Path) -> Path:
     """Writes the lite file of a module that is not run."""
     torch.jit.script(module.eval())._save_for_lite_interpreter(str(path))

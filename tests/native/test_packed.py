@@ -370,3 +370,14 @@ def test_batches_that_shrink_are_padded(quantised, tmp_path):
     said, output = run(root, files["unpacked"], "int64", (3,), tmp_path / "run", data=data)
     assert said.returncode == 0, said.stderr
     assert struct.unpack("<6f", output) == (1, 1, 1, 1, 1, 0)
+
+
+def test_what_runs_on_no_kernel_is_told_without_words_for_others(quantised, tmp_path):
+    """QuantStub was forgotten: quantised operators get floats."""
+    text = "Could not run 'quantized::add' with arguments from the 'CPU' backend."
+    root, _, files = quantised
+    data = struct.pack("<4f", 1, 2, 3, 4)
+    said, _ = run(root, files["forgotten"], "float32", (4,), tmp_path / "run", data=data)
+    assert said.returncode == 1
+    assert text in said.stderr
+    assert not any(word in said.stderr for word in ("employee", "fburl", "pytorch.org", ".cpp"))
