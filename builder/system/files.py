@@ -51,10 +51,12 @@ def read_regular(path: Path, most: int) -> bytes:
     """
     # A pipe without a writer would make a blocking open wait.
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:  # noqa: PTH123
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
             raise ValueError("it is not a regular file")
-        content = stream.read(most + 1)
-    if len(content) > most:
+        # A file may grow while it is read.
+        content = b"" if status.st_size > most else stream.read(most + 1)
+    if max(status.st_size, len(content)) > most:
         raise ValueError(f"it has more than {most:,} bytes")
     return content
 

@@ -51,13 +51,14 @@ bool is_deep(const c10::IValue& value, int above, size_t& left) {
   });
 }
 
-// Whether printing a value takes more than anybody reads: run time may share values beyond all bounds.
-bool is_long(const c10::IValue& value, size_t& left) {
-  if (left == 0) {
+// Whether printing a value takes more than anybody reads: run time may share values beyond all bounds, and let a list
+// hold itself.
+bool is_long(const c10::IValue& value, int above, size_t& left) {
+  if (above > verifier::max_depth || left == 0) {
     return true;
   }
   left--;
-  const auto holds_long = [&](const c10::IValue& item) { return is_long(item, left); };
+  const auto holds_long = [&](const c10::IValue& item) { return is_long(item, above + 1, left); };
   if (value.isTuple()) {
     const auto& items = value.toTupleRef().elements();
     return std::any_of(items.begin(), items.end(), holds_long);
@@ -69,7 +70,7 @@ bool is_long(const c10::IValue& value, size_t& left) {
   if (value.isGenericDict()) {
     const auto dict = value.toGenericDict();
     return std::any_of(dict.begin(), dict.end(), [&](const auto& entry) {
-      return is_long(entry.key(), left) || is_long(entry.value(), left);
+      return holds_long(entry.key()) || holds_long(entry.value());
     });
   }
   return false;
@@ -124,7 +125,7 @@ void check_step(
       size_t left = max_looked_at;
       return require(
           std::none_of(stack.end() - static_cast<std::ptrdiff_t>(taken), stack.end(), [&](const c10::IValue& value) {
-            return is_long(value, left);
+            return is_long(value, 0, left);
           }),
           "a text would be too long");
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -74,3 +75,20 @@ def write_models(folder: Path) -> list[Path]:
             flatbuffer = {"_use_flatbuffer": True} if kind == "flatbuffer" else {}
             scripted._save_for_lite_interpreter(str(paths[-1]), **flatbuffer)
     return paths
+
+
+class PrintingItself(nn.Module):
+    """Formats a list that holds itself."""
+
+    def forward(self) -> str:
+        """Returns a text without an end."""
+        items: list[Any] = []
+        items.append(items)
+        return f"{items}"
+
+
+def write_printing(folder: Path) -> Path:
+    """Writes `PrintingItself`."""
+    path = folder / "printing.ptl"
+    torch.jit.script(PrintingItself())._save_for_lite_interpreter(str(path))
+    return path

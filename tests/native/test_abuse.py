@@ -188,3 +188,12 @@ def test_items_of_another_kind_are_named(built, tmp_path, first, second, text):
     assert (said.returncode != 0) == bool(text), said.stderr
     assert text in said.stderr
     assert not any(word in said.stderr for word in FOREIGN)
+
+
+def test_a_list_that_holds_itself_is_not_printed(built, tmp_path):
+    from .keeping_models import write_printing
+
+    command = (built.runner, write_printing(tmp_path), "--output-dir", tmp_path)
+    said = subprocess.run(command, capture_output=True, text=True)
+    assert said.returncode == 1
+    assert "a text would be too long" in said.stderr

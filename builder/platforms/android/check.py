@@ -13,6 +13,7 @@ from builder.platforms.android.libraries import BinaryFacts, read_facts
 from builder.platforms.android.policies import Policies, load_policies
 from builder.platforms.android.rules import CHECKS, Subject
 from builder.platforms.android.stubs import find_stubs
+from builder.system.files import read_regular
 from builder.system.zips import open_zip
 from builder.verify.policy import (
     Binary,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from builder.platforms.android.package import AndroidPackage
 
 _LARGE_PAGE = 1 << 14
+_MAX_LIBRARY = 1 << 29
+"""Bytes; the largest library of PyTorch for Android has a tenth of that."""
 
 
 def check_binaries(
@@ -152,7 +155,12 @@ def _read_library(path: Path) -> bytes:
             f"no AAR at {path}, and no shared library",
             hint="to ask whether a runtime can run a model: builder check MODEL RUNTIME",
         )
-    return path.read_bytes()
+    try:
+        return read_regular(path, _MAX_LIBRARY)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{path} cannot be checked: {error}", hint="name an AAR or a shared library"
+        ) from error
 
 
 def check_libraries(

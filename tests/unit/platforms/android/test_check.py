@@ -7,7 +7,7 @@ import pytest
 from builder.errors import ConfigurationError, ExitCode, VerificationError
 from builder.formats.elf import Segment
 from builder.platforms.android import check as policing
-from builder.platforms.android.check import check_binaries, guess_abi
+from builder.platforms.android.check import check_binaries, check_libraries, guess_abi
 from builder.platforms.android.libraries import BinaryFacts
 from builder.verify.policy import Binary, Verdict, describe_findings, refuse_violations
 
@@ -135,3 +135,12 @@ def test_a_violation_fails_with_all_that_was_found(check):
     assert "relro violated: symbols bound when they are first used" in message
     assert "remedy: link with -Wl,-z,relro,-z,now" in message
     assert len(describe_findings(report.violations)) == 6
+
+
+def test_a_huge_file_is_refused_before_it_is_read(tmp_path):
+    library = tmp_path / "huge.so"
+    with library.open("wb") as stream:
+        stream.write(b"\x7fELF")
+        stream.truncate(1 << 40)
+    with pytest.raises(ConfigurationError, match="more than"):
+        check_libraries(library)
