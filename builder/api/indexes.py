@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from builder.api.libraries import _native_build
+from builder.api.libraries import make_native_build
 from builder.api.operators import (
     list_hand_written,
     read_build_catalogue,
@@ -60,4 +60,4 @@ def _everything(target: Target, *, progress: Progress, jobs: int | None) -> Nati
         plan_build((), target, toolchain=toolchain),
         features=tuple((one.name, lock.select(one.name).digest) for one in load_rules().features),
     )
-    return _native_build(plan, toolchain, progress=progress, jobs=jobs)
+    return make_native_build(plan, toolchain, progress=progress, jobs=jobs)

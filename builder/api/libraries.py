@@ -82,7 +82,7 @@ def link_libraries(
     toolchain = with_accelerators(toolchain, plan.accelerators)
     _refuse_vulkan(plan)
     _note_choices(plan, progress)
-    first = _native_build(plan, toolchain, progress=progress, jobs=request.jobs)
+    first = make_native_build(plan, toolchain, progress=progress, jobs=request.jobs)
     root, timeout = first.layout.root, request.lock_timeout
     with (
         writing_into(cache_folder(), NativeBuildError, hint=_OTHER_CACHE),
@@ -114,13 +114,14 @@ def _with_interface(build: NativeBuild, interface: Interface) -> NativeBuild:
     return replace(build, plan=plan, layout=layout, headers=_locate_headers(plan))
 
 
-def _native_build(
+def make_native_build(
     plan: BuildPlan,
     toolchain: Toolchain,
     *,
     progress: Progress,
     jobs: int | None,
 ) -> NativeBuild:
+    """Returns what the native stage works with for a plan; the sources are fetched if needed."""
     launcher = toolchain.launcher
     if launcher:
         room = f", {launcher.jobs} at once" if launcher.jobs and not jobs else ""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from builder.size.references import ReferenceGraph
 
 _MAX_REFERENCES = 64 << 20
-"""Bytes of a compressed reference graph; those of the largest runtimes have a million."""
+"""How many bytes a compressed reference graph may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _LARGE_PAGE = 1 << 14
 _MAX_LIBRARY = 1 << 29
-"""Bytes; the largest library of PyTorch for Android has a tenth of that."""
+"""How many bytes a library may have that is checked by itself."""
 
 
 def check_binaries(

@@ -11,10 +11,9 @@ from builder.core.plan import Interface
 from builder.core.targets import Target
 from builder.packaging.outputs import refuse_foreign_folder
 from builder.platforms.apple.build import refuse_duplicates
+from builder.platforms.apple.measure import measure_xcframework
 from builder.platforms.apple.repository import FOLDER
 from builder.platforms.apple.toolchain import locate_toolchain, prepare_sdk
-from builder.platforms.apple.xcframework import choose_xcframework, read_manifest
-from builder.system.machine import host_abi
 
 if TYPE_CHECKING:
     from builder.platforms.registry import PackageOptions
@@ -47,7 +46,7 @@ def read_manifests(path: Path) -> Mapping[str, Manifest] | None:
         ConfigurationError: somebody else built it.
         VerificationError: its manifest cannot be read.
     """
-    framework = choose_xcframework(path, host_abi=host_abi())
-    if framework is None:
+    manifest = measure_xcframework(path)
+    if manifest is None:
         return None
-    return {abi: entry.runtime for abi, entry in read_manifest(framework).slices.items()}
+    return {abi: entry.runtime for abi, entry in manifest.slices.items()}

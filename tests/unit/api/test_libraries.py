@@ -61,7 +61,7 @@ def cache(build, tmp_path, monkeypatch):
     monkeypatch.setenv("BUILDER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(libraries, "locate_toolchain", lambda *_, **__: build.toolchain)
     monkeypatch.setattr(libraries, "plan_build", lambda *_, **__: build.plan)
-    monkeypatch.setattr(libraries, "_native_build", lambda *_, **__: build)
+    monkeypatch.setattr(libraries, "make_native_build", lambda *_, **__: build)
     return tmp_path / "cache"
 
 
