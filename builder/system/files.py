@@ -54,11 +54,10 @@ def read_regular(path: Path, most: int) -> bytes:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ValueError("it is not a regular file")
-        # A file may grow while it is read.
-        content = b"" if status.st_size > most else stream.read(most + 1)
-    if max(status.st_size, len(content)) > most:
-        raise ValueError(f"it has more than {most:,} bytes")
-    return content
+        if status.st_size > most:
+            raise ValueError(f"it has more than {most:,} bytes")
+        # read() reserves all that it is asked for, and a file may grow while it is read.
+        return stream.read(status.st_size)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
