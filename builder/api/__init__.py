@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from builder.core.budgets import Budgets as Budgets
     from builder.core.budgets import parse_budget as parse_budget
     from builder.core.dtypes import DtypeSet as DtypeSet
+    from builder.backends.loader import load_backends as load_backends
     from builder.core.plan import BuildRequest as BuildRequest
     from builder.core.plan import Flavour as Flavour
     from builder.core.plan import Profile as Profile
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from builder.platforms.android.build import AarResult as AarResult
     from builder.platforms.android.check import check_libraries as check_libraries
     from builder.platforms.android.package import AarOptions as AarOptions
-    from builder.platforms.apple.accelerators import choose_accelerators as choose_accelerators
     from builder.platforms.apple.accelerators import refuse_frameworks as refuse_frameworks
     from builder.platforms.apple.build import AppleResult as AppleResult
     from builder.platforms.apple.build import check_xcframework as check_xcframework
@@ -131,13 +131,11 @@ _MODULES = {
         "Capture",
         "ExportRequest",
     ),
+    "builder.backends.loader": ("load_backends",),
     "builder.platforms.android.build": ("AarResult",),
     "builder.platforms.android.check": ("check_libraries",),
     "builder.platforms.android.package": ("AarOptions",),
-    "builder.platforms.apple.accelerators": (
-        "choose_accelerators",
-        "refuse_frameworks",
-    ),
+    "builder.platforms.apple.accelerators": ("refuse_frameworks",),
     "builder.platforms.apple.build": (
         "AppleResult",
         "check_xcframework",

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.api.models import find_dtypes, read_models
-from builder.core.accelerators import find_used
+from builder.backends.loader import load_backends
+from builder.core.backends import Chosen, find_needed
 from builder.core.dtypes import EVERYTHING
 from builder.core.targets import parse_target
 from builder.platforms.android import platform as android
 from builder.platforms.apple import platform as apple
 from builder.platforms.linux import platform as linux
-from builder.selection.rules import load_rules
 from builder.verify.coverage import Coverage, build_hint, find_obstacles, merge_obstacles
 
 if TYPE_CHECKING:
@@ -36,9 +36,13 @@ def check(model: Path, runtime: Path) -> Coverage:
     untold = choice.dtypes == EVERYTHING and any(
         manifest.dtypes != EVERYTHING for manifest in manifests.values()
     )
-    used = find_used(info.operators, info.custom_classes, load_rules().accelerators)
-    targets = (parse_target(abi) for abi in manifests)
-    needed = used if any(target and target.is_apple for target in targets) else ()
+    used = find_needed(load_backends().values(), info.operators, info.custom_classes)
+    targets = [target for abi in manifests if (target := parse_target(abi))]
+    needed = [
+        one
+        for one in used
+        if one.chosen is Chosen.OPTION and any(one.runs_on(target.platform) for target in targets)
+    ]
     found = {
         abi: find_obstacles(info, manifest, dtypes=choice.dtypes)
         for abi, manifest in manifests.items()

@@ -12,12 +12,13 @@ from builder.api.operators import (
 )
 from builder.api.plans import plan_build
 from builder.api.toolchains import locate_toolchain
+from builder.backends.loader import load_backends
+from builder.core.backends import Chosen
 from builder.core.toolchain import ToolchainOptions
 from builder.native.job import NativeBuild
 from builder.native.make_index import make_index
 from builder.native.prepare import prepare
 from builder.selection.catalogue import read_namespaces
-from builder.selection.rules import load_rules
 from builder.sources.trees import load_source_lock
 from builder.system.locks import folder_lock
 
@@ -56,8 +57,15 @@ def _everything(target: Target, *, progress: Progress, jobs: int | None) -> Nati
     """Returns a build of no operator, whose units are those of every feature."""
     toolchain = locate_toolchain(target, options=ToolchainOptions())
     lock = load_source_lock()
+    backends = tuple(
+        one
+        for one in load_backends().values()
+        if one.chosen is not Chosen.OPTION and one.runs_on(target.platform)
+    )
+    features = [one.sources for one in backends if one.sources]
     plan = replace(
         plan_build((), target, toolchain=toolchain),
-        features=tuple((one.name, lock.select(one.name).digest) for one in load_rules().features),
+        backends=backends,
+        features=tuple((name, lock.select(name).digest) for name in features),
     )
     return make_native_build(plan, toolchain, progress=progress, jobs=jobs)

@@ -21,20 +21,26 @@ from builder.system.folders import data_folder, package_folder
 DECIDING = (
     "api/operators.py",
     *(
+        f"backends/{name}"
+        for name in (
+            *("coreml.toml", "loader.py", "metal.toml", "pocketfft.toml", "qnnpack.toml"),
+            *("torchvision.toml", "xnnpack.toml"),
+        )
+    ),
+    *(
         f"core/{name}.py"
         for name in (
-            *("accelerators", "dtypes", "features", "operators", "plan", "registrations"),
-            *("selection", "targets", "toolchain", "units"),
+            *("backends", "dtypes", "operators", "plan", "registrations", "selection"),
+            *("targets", "toolchain", "units"),
         )
     ),
     *(
         f"native/{name}"
         for name in (
-            *("accelerators.py", "accelerators.toml", "build.py", "closure.py", "configure.py"),
-            *("features.py", "flags.py", "generated.py", "index.py", "interfaces.py", "job.py"),
+            *("backends.py", "build.py", "closure.py", "cmake_file_api.py", "configure.py"),
+            *("dispatch.py", "flags.py", "generated.py", "index.py", "interfaces.py", "job.py"),
             *("layout.py", "link_elf.py", "link_macho.py", "names.py", "ninja.py", "prepare.py"),
-            *("profiles.toml", "cmake_file_api.py", "rounds.py", "dispatch.py", "slices.py"),
-            "units.py",
+            *("profiles.toml", "rounds.py", "slices.py", "units.py"),
         )
     ),
     *(

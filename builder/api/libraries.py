@@ -14,7 +14,7 @@ from builder.api.operators import (
 )
 from builder.api.plans import plan_build
 from builder.api.toolchains import locate_toolchain
-from builder.core.features import LocatedFeature
+from builder.core.backends import LocatedBackend
 from builder.core.plan import Interface
 from builder.core.targets import Platform
 from builder.errors import ModelError, NativeBuildError, SourceError
@@ -24,9 +24,8 @@ from builder.native.job import LinkedRuntime, NativeBuild
 from builder.native.layout import Layout
 from builder.native.prepare import prepare
 from builder.platforms.apple.facts import OPEN_FEATURE
-from builder.platforms.apple.frameworks import with_accelerators
+from builder.platforms.apple.frameworks import with_frameworks
 from builder.platforms.registry import platform_of
-from builder.selection.rules import load_rules
 from builder.sources.trees import find_sources, locate_sources, refuse_changed_sources
 from builder.system.folders import cache_folder, data_folder
 from builder.system.locks import folder_lock
@@ -36,6 +35,7 @@ from builder.toolchains.jdk import locate_jdk
 
 if TYPE_CHECKING:
     from builder.core.plan import BuildPlan, BuildRequest
+    from builder.core.sources import SourceTree
     from builder.core.targets import Target
     from builder.core.toolchain import Toolchain
     from builder.system.progress import Progress
@@ -79,7 +79,7 @@ def link_libraries(
         interface=interfaces[0],
         accelerators=request.accelerators,
     )
-    toolchain = with_accelerators(toolchain, plan.accelerators)
+    toolchain = with_frameworks(toolchain, plan.backends)
     _refuse_vulkan(plan)
     _note_choices(plan, progress)
     first = make_native_build(plan, toolchain, progress=progress, jobs=request.jobs)
@@ -131,10 +131,11 @@ def make_native_build(
     runner = Runner.inherit().without(*_FLAG_VARIABLES)
     if launcher is None or launcher.name != _SERVED:
         runner = runner.with_environment(TMPDIR=str(layout.scratch))
+    tree = locate_sources(progress=progress)
     return NativeBuild(
         plan=plan,
-        tree=locate_sources(progress=progress),
-        features=_locate_features(plan, progress),
+        tree=tree,
+        backends=_locate_backends(plan, tree, progress),
         headers=_locate_headers(plan),
         toolchain=toolchain,
         layout=layout,
@@ -153,11 +154,15 @@ def _locate_headers(plan: BuildPlan) -> tuple[Path, ...]:
     return locate_jdk(Runner.inherit()).headers
 
 
-def _locate_features(plan: BuildPlan, progress: Progress) -> tuple[LocatedFeature, ...]:
-    known = {feature.name: feature for feature in load_rules().features}
+def _locate_backends(
+    plan: BuildPlan, pytorch: SourceTree, progress: Progress
+) -> tuple[LocatedBackend, ...]:
     return tuple(
-        LocatedFeature(feature=known[name], tree=locate_sources(progress=progress, feature=name))
-        for name, _ in plan.features
+        LocatedBackend(
+            backend=one,
+            tree=locate_sources(progress=progress, feature=one.sources) if one.sources else pytorch,
+        )
+        for one in plan.backends
     )
 
 
@@ -186,7 +191,7 @@ def _refuse_changed_sources(build: NativeBuild) -> None:
 
     What was compiled meanwhile is not used again, even if the source gets its old text and time.
     """
-    trees = {"": build.tree, **{one.feature.name: one.tree for one in build.features}}
+    trees = {"": build.tree, **{one.backend.sources: one.tree for one in build.features}}
     open_headers = find_sources(OPEN_FEATURE)
     if build.toolchain.sdk and build.toolchain.sdk.is_open and open_headers:
         trees[OPEN_FEATURE] = open_headers

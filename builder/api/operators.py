@@ -10,10 +10,10 @@ from builder.core.operators import Operator
 from builder.core.selection import ServedOperators
 from builder.core.targets import Platform
 from builder.errors import ModelError
-from builder.native.accelerators import find_accelerator_units
+from builder.native.backends import find_root_units
 from builder.selection.catalogue import read_catalogue
 from builder.selection.choose import find_raising, find_refusals, select
-from builder.selection.devices import read_devices, refuse_absent, warn_unused
+from builder.selection.devices import read_device, refuse_absent, warn_unused
 from builder.selection.rules import load_rules
 from builder.selection.upgraders import add_upgraders, read_upgraders
 from builder.system.emulators import find_emulator
@@ -42,13 +42,15 @@ def choose_operators(
     for operator, reason in skipped.items():
         build.progress.note(f"left out: {operator}, {reason}")
     served = served.without(skipped)
-    chosen = build.plan.accelerators
+    chosen = build.plan.backends
     refuse_absent(served, chosen, rules)
-    for warning in warn_unused(served, chosen, rules):
+    for warning in warn_unused(served, chosen):
         build.progress.note(warning)
     for operator, reason in find_raising(served, catalogue, rules).items():
         build.progress.note(f"raises when called: {operator}, {reason}")
-    devices = read_devices(find_accelerator_units(graph, chosen))
+    devices = [
+        read_device(find_root_units(graph, one), one.dispatch) for one in chosen if one.roots
+    ]
     return ServedOperators(
         operators=served,
         selection=select(served, catalogue, rules, devices),

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from builder.api.key_files import digest_deciding_files
 from builder.api.models import read_wanted
 from builder.api.toolchains import locate_toolchain
+from builder.backends.loader import load_backends
+from builder.core.backends import choose_backends
 from builder.core.dtypes import DtypeChoice
-from builder.core.features import choose_features
 from builder.core.plan import BuildPlan, Flavour, Interface
-from builder.native.configure import OPTIONS
+from builder.native.configure import load_options
 from builder.native.index import find_index_files
 from builder.selection.dispatch import choose_static_dispatch
-from builder.selection.rules import load_rules
 from builder.sources.trees import load_source_lock
 from builder.system.folders import data_folder
 from builder.toolchains.launchers import refuse_unknown
 
 if TYPE_CHECKING:
-    from builder.core.accelerators import Accelerator
+    from builder.core.backends import Backend
     from builder.core.dtypes import DtypeSet
     from builder.core.plan import BuildRequest
     from builder.core.targets import Target
@@ -37,12 +37,12 @@ def plan_build(
     flavour: Flavour | None = None,
     dtypes: DtypeSet | None = None,
     interface: Interface | None = None,
-    accelerators: Sequence[Accelerator] = (),
+    accelerators: Sequence[Backend] = (),
 ) -> BuildPlan:
     """Returns what building a runtime for models and operator lists would do; writes nothing.
 
     Without `dtypes`, kernels are for those that can occur in the models; without `interface`, the
-    runtime has the C API. Targets that are not Apple's take no notice of `accelerators`.
+    runtime has the C API. Of `accelerators`, those are left out that the target's platform lacks.
 
     Raises:
         ModelError: a file cannot be read, or its bytecode not by the runtime.
@@ -51,25 +51,32 @@ def plan_build(
     choice = DtypeChoice(dtypes=dtypes, reason="as asked") if dtypes else inferred
     sources = load_source_lock()
     lock = sources.select()
-    chosen = choose_features(wanted.operators, load_rules().features)
+    backends = choose_backends(
+        load_backends().values(),
+        operators=wanted.operators,
+        classes=wanted.custom_classes,
+        platform=target.platform,
+        asked=accelerators,
+    )
+    features = [one.sources for one in backends if one.sources]
     return BuildPlan(
         target=target,
         operator_list=wanted,
-        static_dispatch=choose_static_dispatch(wanted),
+        static_dispatch=choose_static_dispatch(wanted, backends),
         flavour=flavour or Flavour(),
         source_version=lock.version,
         source_digest=lock.digest,
-        features=tuple((one.name, sources.select(one.name).digest) for one in chosen),
+        features=tuple((name, sources.select(name).digest) for name in features),
         toolchain=toolchain.fingerprint,
         link_flags=toolchain.link_flags,
-        configuration=tuple(f"{name}={value}" for name, value in sorted(OPTIONS.items())),
+        configuration=tuple(f"{name}={value}" for name, value in load_options().items()),
         native_digest=digest_deciding_files(
             target, find_index_files(data_folder("third_party"), lock.version, target)
         ),
         dtypes=choice.dtypes,
         dtypes_reason=choice.reason,
         interface=interface or Interface.C,
-        accelerators=tuple(sorted(accelerators)) if target.is_apple else (),
+        backends=backends,
     )
 
 

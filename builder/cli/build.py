@@ -32,7 +32,7 @@ from builder.verify.policy import describe_findings
 
 if TYPE_CHECKING:
     from builder.api import AarResult, BuildReport, TargetResult
-    from builder.core.accelerators import Accelerator
+    from builder.core.backends import Backend
     from builder.core.dtypes import DtypeSet
     from builder.core.plan import Flavour
     from builder.core.toolchain import ToolchainOptions
@@ -94,7 +94,7 @@ def command(
     tools: ToolchainOptions,
     aar: AarOptions,
     apple: AppleOptions,
-    accelerators: tuple[Accelerator, ...],
+    accelerators: tuple[Backend, ...],
     skip_unknown: bool,
     verbose: bool,
     dry_run: bool,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from builder import api
+from builder.core.backends import Chosen
 from builder.core.budgets import Budget, parse_budget, parse_size
 from builder.core.dtypes import DtypeSet
 from builder.core.inputs import parse_specs  # imports NumPy
@@ -335,24 +336,18 @@ def apple_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def accelerator_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --metal and --coreml; `command` receives one `accelerators`."""
-    metals = click.option(
-        "--metal",
-        is_flag=True,
-        help="For Apple's ABIs: add Metal kernels, for models exported with --backend metal.",
-    )
-    coremls = click.option(
-        "--coreml",
-        is_flag=True,
-        help="For Apple's ABIs: add the Core ML delegate, for models that were lowered to Core ML.",
-    )
+    """Adds an option for each backend that has one; `command` receives the chosen `accelerators`."""
+    known = [one for one in api.load_backends().values() if one.chosen is Chosen.OPTION]
 
     @functools.wraps(command)
-    def with_accelerators(*, metal: bool, coreml: bool, **others: object) -> object:
-        chosen = api.choose_accelerators(metal=metal, coreml=coreml)
-        return command(accelerators=chosen, **others)
+    def with_accelerators(**given: object) -> object:
+        chosen = tuple(one for one in known if given.pop(one.name))
+        return command(accelerators=chosen, **given)
 
-    return metals(coremls(with_accelerators))
+    decorated: Callable[..., Any] = with_accelerators
+    for one in known:
+        decorated = click.option(one.option, one.name, is_flag=True, help=one.help)(decorated)
+    return decorated
 
 
 def flavour_options(command: Callable[..., Any]) -> Callable[..., Any]:

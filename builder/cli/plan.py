@@ -23,7 +23,7 @@ from builder.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from builder.core.accelerators import Accelerator
+    from builder.core.backends import Backend
     from builder.core.dtypes import DtypeSet
     from builder.core.plan import BuildPlan, Flavour
     from builder.core.toolchain import ToolchainOptions
@@ -47,7 +47,7 @@ def command(
     flavour: Flavour,
     dtypes: DtypeSet | None,
     tools: ToolchainOptions,
-    accelerators: tuple[Accelerator, ...],
+    accelerators: tuple[Backend, ...],
     as_json: bool,
 ) -> None:
     """Prints what `builder build` would do for the same arguments, without building.

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from builder.core.accelerators import Accelerator
+from builder.core.backends import Backend, Chosen
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.model import OperatorList
 from builder.core.targets import Target
@@ -54,7 +54,7 @@ class BuildPlan:
     source_version: str
     source_digest: str
     features: tuple[tuple[str, str], ...] = ()
-    """Name and tree digest of each feature whose optional sources the operators need."""
+    """The features of the source lock that `backends` take, and the digests of their trees."""
     toolchain: tuple[str, ...]
     """The tools, from `Toolchain.fingerprint`."""
     link_flags: tuple[str, ...] = ()
@@ -68,8 +68,13 @@ class BuildPlan:
     dtypes_reason: str = "as asked"
     """Why these dtypes were chosen, for people; it is not part of the key."""
     interface: Interface = Interface.C
-    accelerators: tuple[Accelerator, ...] = ()
-    """Apple's accelerators that it can use in addition to the CPU, sorted."""
+    backends: tuple[Backend, ...] = ()
+    """The backends that the runtime has, sorted by name; their files decide the bytes."""
+
+    @property
+    def accelerators(self) -> tuple[Backend, ...]:
+        """Those of `backends` that the user asked for."""
+        return tuple(one for one in self.backends if one.chosen is Chosen.OPTION)
 
     @property
     def objects_key(self) -> str:
@@ -100,8 +105,7 @@ class BuildPlan:
             dict(self.features),
             str(self.interface),
             list(self.link_flags),
-            # Left out when empty, so that plans without accelerators keep their keys.
-            *([list(map(str, self.accelerators))] if self.accelerators else ()),
+            [one.name for one in self.backends],
         )[:16]
 
     def to_json(self) -> dict[str, Any]:
@@ -109,7 +113,7 @@ class BuildPlan:
         listed = self.operator_list
         return {
             "abi": self.target.abi,
-            "accelerators": list(map(str, self.accelerators)),
+            "accelerators": [one.name for one in self.accelerators],
             "configuration": list(self.configuration),
             "bytecode_versions": list(listed.bytecode_versions),
             "custom_classes": list(listed.custom_classes),
@@ -172,7 +176,7 @@ class BuildRequest:
     """Number of parallel compilations; when None, the launcher or ninja chooses."""
     lock_timeout: float = -1
     """Seconds to wait for another builder that uses the same objects; negative waits forever."""
-    accelerators: tuple[Accelerator, ...] = ()
-    """Accelerators that Apple's targets use in addition to the CPU; other targets ignore them."""
+    accelerators: tuple[Backend, ...] = ()
+    """The backends that are asked for; targets whose platform does not have one leave it out."""
     skip_unknown: bool = False
     """Whether operators that cannot be built are left out and reported, instead of an error."""

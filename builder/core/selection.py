@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from builder.core.backends import Dispatch
 from builder.core.operators import Operator
 
 if TYPE_CHECKING:
@@ -22,11 +23,9 @@ class Selection:
     """Units to compile for every selection of operators."""
     by_hand: Mapping[Operator, frozenset[str]] = field(default_factory=dict)
     """Operator that is registered by hand in the sources -> units to compile for it."""
-    at_run_time: frozenset[str] = frozenset()
-    """Structs of `at::_ops` whose callers check the device of the tensor at run time.
-
-    They have kernels for another device than the CPU.
-    """
+    at_run_time: Mapping[str, tuple[Dispatch, ...]] = field(default_factory=dict)
+    """Struct of `at::_ops` -> the tensors that its `call` looks for before it calls the kernel for
+    the CPU, since a backend has registered a kernel for them."""
     limits: Mapping[str, str]
     """Unit id -> text of a header that limits the unit.
 

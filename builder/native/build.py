@@ -46,7 +46,7 @@ def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> 
         dtypes=build.plan.dtypes,
         interface=build.interface,
         headers=build.headers,
-        accelerators=build.plan.accelerators,
+        backends=build.plan.backends,
     )
     folder = compile_folder(build)
     name = DYLIB if build.plan.target.is_apple else build.interface.soname
@@ -79,7 +79,7 @@ def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> 
     inputs = list_inputs(
         linker.resolve(closure.units),
         folder,
-        {build.layout.source.name, *(one.feature.name for one in build.features)},
+        {build.layout.source.name, *(one.backend.name for one in build.features)},
         ninja=build.toolchain.ninja,
         runner=build.runner,
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
+from builder.backends.loader import load_backends
 from builder.core.plan import DispatchBackend
 from builder.core.sources import SourceTree
 from builder.core.targets import Platform
@@ -14,7 +17,7 @@ from builder.native.cmake_file_api import QUERY
 from builder.system.files import write_atomically, write_if_changed
 from builder.system.process import Runner
 
-OPTIONS = {
+_OPTIONS = {
     "BUILD_BINARY": "OFF",
     "BUILD_CUSTOM_PROTOBUF": "OFF",
     "BUILD_LITE_INTERPRETER": "ON",
@@ -39,13 +42,10 @@ OPTIONS = {
     "USE_NNPACK": "OFF",
     "USE_NUMPY": "OFF",
     "USE_OPENMP": "OFF",
-    "USE_PYTORCH_QNNPACK": "ON",
     "USE_ROCM": "OFF",
     "USE_SOURCE_DEBUG_ON_MOBILE": "OFF",
     "USE_VULKAN": "OFF",
-    "USE_XNNPACK": "ON",
     "USE_XPU": "OFF",
-    "XNNPACK_BUILD_ALL_MICROKERNELS": "OFF",
 }
 """Upstream's own CMake options. One code path per kernel: no AVX2, AVX512 or SVE copies."""
 
@@ -58,6 +58,14 @@ kernel_metadata: {}
 custom_classes: []
 build_features: []
 """
+
+
+@cache
+def load_options() -> Mapping[str, str]:
+    """Returns upstream's CMake options with those of the backends that every build has, sorted."""
+    backends = (one.cmake_options for one in load_backends().values())
+    options = _OPTIONS | {name: value for found in backends for name, value in found.items()}
+    return MappingProxyType(dict(sorted(options.items())))
 
 
 def configure(
@@ -84,7 +92,7 @@ def configure(
         "Python_EXECUTABLE": toolchain.python.path,
         "STATIC_DISPATCH_BACKEND": ";".join(dispatch),
     }
-    settings = {**OPTIONS, **programs, **dict(toolchain.configuration)}
+    settings = {**load_options(), **programs, **dict(toolchain.configuration)}
     defines = (f"-D{key}={value}" for key, value in settings.items())
     mobile = {"BUILD_PYTORCH_MOBILE_WITH_HOST_TOOLCHAIN": "1"}
     environment = mobile if toolchain.target.platform is Platform.LINUX else {}

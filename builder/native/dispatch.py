@@ -1,16 +1,18 @@
-"""Calls that static dispatch binds to the processor, made to ask for another device first.
+"""Calls that static dispatch binds to the CPU, made to ask for another device first.
 
-Kernels for Metal call operators on tensors of Metal's (`view` of a linear layer's input), and so
-do composite ones. `at::_ops::X::call` would hand these to the processor's kernel, which finds no
-memory in them. So where Metal has a kernel for X, its `call` asks the dispatcher for such tensors.
+Kernels of a GPU call operators on tensors that are on the GPU (`view` of a linear layer's input),
+and so do composite ones. `at::_ops::X::call` would hand these to the kernel for the CPU, which
+finds no memory in them. So where a backend has tensors of its own and a kernel for X, the `call` of
+X hands such tensors to the dispatcher.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
+from builder.core.backends import Dispatch
 from builder.native.generated import GeneratedCode, Group
 
 _CALL = re.compile(
@@ -18,25 +20,32 @@ _CALL = re.compile(
 )
 _PARAMETER = re.compile(r"(?P<type>.+?) ?\b(?P<name>\w+)$", re.DOTALL)
 _ASKING = {
-    "const at::Tensor &": "{name}.is_metal()",
-    "at::Tensor &": "{name}.is_metal()",
-    "const at::ITensorListRef &": "({name}.size() > 0 && {name}.front().is_metal())",
-    "::std::optional<at::Device>": "({name}.has_value() && {name}->is_metal())",
+    "const at::Tensor &": "{name}.{predicate}()",
+    "at::Tensor &": "{name}.{predicate}()",
+    "const at::ITensorListRef &": "({name}.size() > 0 && {name}.front().{predicate}())",
+    "::std::optional<at::Device>": "({name}.has_value() && {name}->{predicate}())",
 }
-"""Type of a parameter -> C++ that says whether it is of Metal's."""
+"""Type of a parameter -> C++ that says whether it is a tensor of the backend, or its device."""
 _BRANCH = """\
     if ({condition}) {{
         return at::_ops::{struct}::redispatch({arguments});
     }}
 """
-_KEY = "c10::DispatchKeySet(c10::DispatchKey::Metal)"
+_KEY = "c10::DispatchKeySet(c10::DispatchKey::{key})"
 
 
-def ask_at_run_time(code: GeneratedCode, structs: Collection[str]) -> GeneratedCode:
-    """Returns `code` where the calls of `structs`, of `at::_ops`, look for a tensor of Metal's."""
+def ask_at_run_time(
+    code: GeneratedCode, structs: Mapping[str, Collection[Dispatch]]
+) -> GeneratedCode:
+    """Returns `code` where calls of operators look for tensors of other devices than the CPU.
+
+    Args:
+        code: what torchgen wrote.
+        structs: struct of `at::_ops` -> the tensors that its `call` is to look for.
+    """
     if not structs:
         return code
-    wanted = {f"at::_ops::{struct}::call" for struct in structs}
+    wanted = {f"at::_ops::{struct}::call": found for struct, found in structs.items()}
     groups = {
         name: _ask_in_group(group, wanted) if name in wanted else group
         for name, group in code.groups.items()
@@ -44,33 +53,37 @@ def ask_at_run_time(code: GeneratedCode, structs: Collection[str]) -> GeneratedC
     return dataclasses.replace(code, groups=groups)
 
 
-def _ask_in_group(group: Group, wanted: Collection[str]) -> Group:
-    pieces = tuple(
-        dataclasses.replace(piece, text=add_branch(piece.text))
-        if piece.qualified_name in wanted
-        else piece
-        for piece in group.pieces
-    )
-    return Group(pieces=pieces)
+def _ask_in_group(group: Group, wanted: Mapping[str, Collection[Dispatch]]) -> Group:
+    pieces = []
+    for piece in group.pieces:
+        text = piece.text
+        for dispatch in wanted.get(piece.qualified_name, ()):
+            text = add_branch(text, dispatch)
+        pieces.append(dataclasses.replace(piece, text=text))
+    return Group(pieces=tuple(pieces))
 
 
-def add_branch(text: str) -> str:
-    """Returns the C++ of a `call` with a branch for tensors of Metal's in front of its body.
+def add_branch(text: str, dispatch: Dispatch) -> str:
+    """Returns the C++ of a `call` with a branch for tensors of a backend in front of its body.
 
     Raises:
-        ValueError: it is no such function, or takes nothing that could be of Metal's.
+        ValueError: it is not such a function, or has no parameter that could be such a tensor.
     """
     match = _CALL.match(text)
     if match is None:
         raise ValueError(f"no call of an operator: {text[:80]!r}")
     parameters = [_split(one) for one in _split_parameters(match["parameters"])]
-    asked = [_ASKING[kind].format(name=name) for kind, name in parameters if kind in _ASKING]
+    asked = [
+        _ASKING[kind].format(name=name, predicate=dispatch.predicate)
+        for kind, name in parameters
+        if kind in _ASKING
+    ]
     if not asked:
         raise ValueError(f"{match['struct']} takes no tensor and no device")
     branch = _BRANCH.format(
         condition=" || ".join(asked),
         struct=match["struct"],
-        arguments=", ".join((_KEY, *(name for _, name in parameters))),
+        arguments=", ".join((_KEY.format(key=dispatch.key), *(name for _, name in parameters))),
     )
     return text[: match.end()] + branch + text[match.end() :]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.artifacts import LinkResult
-from builder.core.features import LocatedFeature
+from builder.core.backends import LocatedBackend
 from builder.core.plan import BuildPlan
 from builder.core.sources import SourceTree
 from builder.core.toolchain import Toolchain
@@ -35,8 +35,8 @@ class NativeBuild:
     """builder's own C++ sources."""
     index_files: tuple[Path, ...]
     """The symbol index of every target, and what more holds on the plan's platform."""
-    features: tuple[LocatedFeature, ...] = ()
-    """Optional sources that the plan wants."""
+    backends: tuple[LocatedBackend, ...] = ()
+    """The plan's backends."""
     headers: tuple[Path, ...] = ()
     """Folders of headers that the plan's interface needs and the toolchain does not have."""
     runner: Runner
@@ -47,6 +47,11 @@ class NativeBuild:
     def interface(self) -> Library:
         """The library to link."""
         return LIBRARIES[self.plan.interface]
+
+    @property
+    def features(self) -> tuple[LocatedBackend, ...]:
+        """The backends with optional sources, which stand in a tree of their own."""
+        return tuple(one for one in self.backends if one.backend.sources)
 
     @property
     def tuning(self) -> Tuning:
@@ -66,7 +71,7 @@ def compile_folder(build: NativeBuild) -> CompileFolder:
             Prefix(layout.root, "."),
             Prefix(build.tree.root, layout.source.name),
             Prefix(build.runtime, layout.runtime.name),
-            *(Prefix(one.tree.root, one.feature.name) for one in build.features),
+            *(Prefix(one.tree.root, one.backend.name) for one in build.features),
             *((Prefix(sdk.root, layout.sdk.name),) if (sdk := build.toolchain.sdk) else ()),
         ),
     )

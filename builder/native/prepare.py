@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from builder.core.units import UnitGraph
 from builder.errors import NativeBuildError
-from builder.native.accelerators import add_accelerators
+from builder.native.backends import add_backends
 from builder.native.cmake_file_api import Roots, read_unit_graph
 from builder.native.configure import configure, generate, make_includes_relative
-from builder.native.features import add_features
 from builder.native.ledger import sweep_objects
 from builder.system.files import free_bytes, link_folder, replacement_folder, write_atomically
 from builder.system.listings import find_changes, is_as_sealed, seal
@@ -50,12 +49,15 @@ def prepare(build: NativeBuild) -> UnitGraph:
     if build.toolchain.sdk:
         link_folder(layout.sdk, str(build.toolchain.sdk.root))
     for one in build.features:
-        link_folder(layout.root / one.feature.name, os.path.relpath(one.tree.root, layout.root))
+        link_folder(layout.root / one.backend.name, os.path.relpath(one.tree.root, layout.root))
     graph = read_unit_graph(Roots(build.tree.root, layout.configured), build.tuning)
-    root, level = build.tree.root, build.tuning.kernels
-    dispatch = build.plan.static_dispatch
-    graph = add_features(graph, build.features, dispatch, pytorch=root, level=level)
-    return add_accelerators(graph, build.plan.accelerators, pytorch=root, level=level)
+    return add_backends(
+        graph,
+        build.backends,
+        build.plan.static_dispatch,
+        pytorch=build.tree.root,
+        level=build.tuning.kernels,
+    )
 
 
 def _remove_leftovers(root: Path) -> None:

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from builder.core.accelerators import Accelerator
+from builder.core.backends import Backend
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.plan import Interface
 from builder.core.selection import Selection
@@ -56,7 +56,7 @@ def make_units(
     dtypes: DtypeSet = EVERYTHING,
     interface: Library = LIBRARIES[Interface.C],
     headers: Sequence[Path] = (),
-    accelerators: Iterable[Accelerator] = (),
+    backends: Iterable[Backend] = (),
 ) -> BuildUnits:
     """Writes generated sources and headers, and returns all units a build can draw from.
 
@@ -69,13 +69,13 @@ def make_units(
         dtypes: what kernels are compiled for.
         interface: whose units to add.
         headers: folders of headers that only these units see.
-        accelerators: what these units are told that the runtime has.
+        backends: what these units are told that the runtime has.
     """
     digest = _digest(selection.registrations)
     registrations = layout.registrations / f"{digest}.cpp"
     write_if_changed(registrations, selection.registrations)
     flags = (*graph.units[_LIKE].flags, f"-I{runtime}", _name_sources(runtime))
-    told = (f"-DTORCHLITE_{one.upper()}" for one in accelerators)
+    told = (f"-D{name}" for one in backends for name in one.runtime_defines)
     offered = (*flags, _version(version), *(f"-I{folder}" for folder in headers), *told)
     own = (
         *(_own(f"{LIBRARY}/{name}", runtime / name, offered) for name in interface.units),

@@ -61,7 +61,7 @@ def find_carried(one: LinkedRuntime) -> tuple[Component, ...]:
 
 def _find_sources(one: LinkedRuntime) -> tuple[Component, ...]:
     lock = load_source_lock()
-    features = ("", *(located.feature.name for located in one.build.features))
+    features = ("", *(located.backend.sources for located in one.build.features))
     pins = [pin for name in features for pin in lock.select(name).pins]
     found = describe_sources(pins, one.linked.inputs)
     sdk = one.build.toolchain.sdk
@@ -105,7 +105,7 @@ def make_manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
         source_version=plan.source_version,
         source_digest=plan.source_digest,
         features=tuple(name for name, _ in plan.features),
-        accelerators=tuple(map(str, plan.accelerators)),
+        accelerators=tuple(one.name for one in plan.accelerators),
         plan_key=plan.key,
         static_dispatch=tuple(map(str, plan.static_dispatch)),
         toolchain=plan.toolchain,
@@ -125,7 +125,7 @@ def find_licences(build: NativeBuild) -> dict[str, Path]:
         for bundled in pin.bundled:
             folders[Path(bundled.path).name] = tree.root / pin.path / bundled.path
     for one in build.features:
-        pins = lock.select(one.feature.name).pins
+        pins = lock.select(one.backend.sources).pins
         folders |= {pin.name: one.tree.root / pin.path for pin in pins}
     if build.toolchain.sdk and build.toolchain.sdk.is_open:
         folders |= _find_open_headers()

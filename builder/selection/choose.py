@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from builder.core.backends import Dispatch
 from builder.core.model import OperatorList
 from builder.core.operators import Operator, near_names
 from builder.core.selection import Selection
 from builder.errors import ModelError
 from builder.selection.catalogue import OperatorCatalogue
-from builder.selection.devices import NO_DEVICES, Devices
+from builder.selection.devices import Device
 from builder.selection.registrations import render_allowlist, render_registrations
 from builder.selection.rules import SelectionRules
 
@@ -18,11 +21,11 @@ def select(
     wanted: OperatorList,
     catalogue: OperatorCatalogue,
     rules: SelectionRules,
-    devices: Devices = NO_DEVICES,
+    devices: Sequence[Device] = (),
 ) -> Selection:
     """Returns what a runtime for `wanted` registers.
 
-    All that `devices` have is registered: composite operators may call any of it.
+    All that `devices` have is registered, since composite operators may call any of it.
 
     Raises:
         ModelError: an operator is unknown to this PyTorch or belongs to a library builder does not
@@ -37,7 +40,12 @@ def select(
         for operator in operators
         if operator not in dispatched
     }
-    elsewhere = {o: entry for o, entry in catalogue.dispatcher.items() if o in devices.operators}
+    elsewhere = {
+        operator: entry
+        for operator, entry in catalogue.dispatcher.items()
+        if any(operator in device.operators for device in devices)
+    }
+    device_units = frozenset().union(*(device.units for device in devices))
     classes = _find_classes(wanted, catalogue, rules)
     registering = (rules.custom_classes.get(c.split(".")[0], ()) for c in classes)
     mentions = catalogue.mentions()
@@ -45,17 +53,27 @@ def select(
     limits = {rules.printing_unit: _BRIEF_TENSORS} if silent else {}
     return Selection(
         registrations=render_registrations(dispatched, operators, elsewhere),
-        always=rules.always.union(*registering, devices.units),
+        always=rules.always.union(*registering, device_units),
         by_hand=by_hand,
-        at_run_time=frozenset(entry.struct for entry in elsewhere.values()),
+        at_run_time={
+            entry.struct: dispatches
+            for operator, entry in elsewhere.items()
+            if (dispatches := _find_dispatches(operator, devices))
+        },
         limits=limits
         | {
             unit: render_allowlist(
                 [o for o in by_hand if str(o) in named or o.name in named], classes
             )
             for unit, named in mentions.items()
-            if unit not in devices.units
+            if unit not in device_units
         },
+    )
+
+
+def _find_dispatches(operator: Operator, devices: Sequence[Device]) -> tuple[Dispatch, ...]:
+    return tuple(
+        device.dispatch for device in devices if device.dispatch and operator in device.operators
     )
 
 
@@ -116,6 +134,9 @@ def _refusal(operator: Operator, catalogue: OperatorCatalogue, rules: SelectionR
             return reason
     if operator in catalogue.dispatcher or _registering_units(operator, catalogue, rules):
         return ""
+    for backend in rules.backends:
+        if backend.absent and backend.serves(operator):
+            return backend.absent
     if operator.namespace in rules.libraries:
         return rules.libraries[operator.namespace]
     near = near_names(str(operator), catalogue.names())

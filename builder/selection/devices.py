@@ -1,13 +1,13 @@
-"""Devices beside the processor: what their units register, and whether models want them."""
+"""Backends beside the CPU: what their units register, and whether models want them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.core.accelerators import Accelerator, find_used
+from builder.core.backends import Backend, Chosen, Dispatch, find_needed
 from builder.core.model import OperatorList
 from builder.core.operators import Operator
 from builder.errors import ModelError
@@ -18,36 +18,35 @@ _KERNEL = re.compile(r'\bm\.impl\(\s*TORCH_SELECTIVE_NAME\("([^"]+)"\)')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Devices:
-    """The units of all chosen accelerators."""
+class Device:
+    """The units of one backend that register kernels themselves, all of which are linked."""
 
     units: frozenset[str]
     operators: frozenset[Operator]
-    """What they have kernels for, exactly."""
+    """The operators that they have kernels for, by exact name."""
+    dispatch: Dispatch | None = None
+    """How the tensors of the device are found."""
 
 
-NO_DEVICES = Devices(units=frozenset(), operators=frozenset())
-
-
-def read_devices(units: Mapping[str, Path]) -> Devices:
+def read_device(units: Mapping[str, Path], dispatch: Dispatch | None) -> Device:
     """Returns what `units`, id -> file, register kernels for."""
     texts = (_COMMENT.sub("", path.read_text()) for path in units.values())
     names = (name for text in texts for name in _KERNEL.findall(text))
-    return Devices(units=frozenset(units), operators=frozenset(map(Operator.parse, names)))
-
-
-def refuse_absent(
-    wanted: OperatorList, chosen: Collection[Accelerator], rules: SelectionRules
-) -> None:
-    """Raises ModelError where a model is handed to a delegate that the runtime will not have."""
-    served = tuple(
-        start for use in rules.accelerators if use.accelerator in chosen for start in use.classes
+    return Device(
+        units=frozenset(units),
+        operators=frozenset(map(Operator.parse, names)),
+        dispatch=dispatch,
     )
+
+
+def refuse_absent(wanted: OperatorList, chosen: Iterable[Backend], rules: SelectionRules) -> None:
+    """Raises ModelError where a model is handed to a delegate that the runtime will not have."""
+    served = tuple(chosen)
     delegates = (n for n in wanted.custom_classes if n.partition(".")[0] == rules.delegates)
-    absent = [name for name in delegates if not name.startswith(served)]
+    absent = [name for name in delegates if not any(one.has_class(name) for one in served)]
     if not absent:
         return
-    needed = find_used((), absent, rules.accelerators)
+    needed = find_needed(rules.backends, (), absent)
     hint = "export the model for the processor: builder export MODEL"
     if needed:
         hint = f"builder build MODEL --abi ios-arm64 {' '.join(one.option for one in needed)}"
@@ -57,14 +56,13 @@ def refuse_absent(
     )
 
 
-def warn_unused(
-    wanted: OperatorList, chosen: Iterable[Accelerator], rules: SelectionRules
-) -> list[str]:
-    """Returns what to say of accelerators that no model seems to be exported for."""
-    used = find_used(wanted.operators, wanted.custom_classes, rules.accelerators)
+def warn_unused(wanted: OperatorList, chosen: Iterable[Backend]) -> list[str]:
+    """Returns what to say of backends that were asked for, and that no model seems to need."""
+    asked = tuple(one for one in chosen if one.chosen is Chosen.OPTION)
+    used = find_needed(asked, wanted.operators, wanted.custom_classes)
     return [
         f"{one.option}: no model names an operator or a class of {one.label}'s; was one exported "
         "for it?"
-        for one in chosen
+        for one in asked
         if one not in used
     ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from builder.core.accelerators import Accelerator
+from builder.core.backends import Backend
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.manifest import Manifest
 from builder.core.model import ModelInfo
@@ -120,7 +120,7 @@ def check_served(info: ModelInfo, manifest: Manifest, *, model: Path) -> None:
         )
 
 
-def build_hint(model: Path, *abis: str, accelerators: Iterable[Accelerator] = ()) -> str:
+def build_hint(model: Path, *abis: str, accelerators: Iterable[Backend] = ()) -> str:
     """Returns a hint with the command that builds a runtime for `model`, with `accelerators`."""
     file, options = shlex.quote(str(model)), "".join(f" --abi {abi}" for abi in abis)
     options += "".join(f" {accelerator.option}" for accelerator in accelerators)

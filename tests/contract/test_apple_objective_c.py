@@ -9,7 +9,7 @@ import pytest
 from apple_sdks import add_frameworks
 from samples import make_unit
 
-from builder.core.accelerators import Accelerator
+from builder.backends.loader import load_backends
 from builder.core.toolchain import AppleSdk
 from builder.formats.macho import read_macho, read_members
 from builder.formats.tbd import render_stub
@@ -17,7 +17,7 @@ from builder.native.link_macho import write_static
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
 from builder.platforms.apple.check import AppleBinary, check_slices
 from builder.platforms.apple.facts import load_facts
-from builder.platforms.apple.frameworks import list_frameworks, with_accelerators
+from builder.platforms.apple.frameworks import list_frameworks, with_frameworks
 from builder.system.process import Runner
 from builder.system.progress import Silent
 
@@ -72,7 +72,7 @@ exports:
 ...
 """
 TARGETS = ("arm64-ios", "arm64-ios-simulator", "x86_64-ios-simulator")
-METAL = (Accelerator.METAL,)
+METAL = (load_backends()["metal"],)
 ARC = ("-fobjc-arc", "-fno-objc-exceptions")
 
 
@@ -86,7 +86,7 @@ def with_metal(sdk, toolchain):
         stub = sdk / f"System/Library/Frameworks/{name}.framework/{name}.tbd"
         stub.write_text(render_stub(f"/{name}", (f"_{name}",), TARGETS))
     described = AppleSdk(root=sdk, name="iphoneos17.4", newest=170400)
-    return with_accelerators(replace(toolchain, sdk=described), METAL)
+    return with_frameworks(replace(toolchain, sdk=described), METAL)
 
 
 @pytest.fixture

@@ -85,6 +85,7 @@ def tracked(folder: str) -> set[str]:
 def test_every_module_is_in_it(names):
     modules = tracked("builder")
     assert "builder/selection/rules.toml" in modules
+    assert "builder/backends/metal.toml" in modules
     assert "builder/size/parts.toml" in modules
     assert modules <= names
 

@@ -11,7 +11,7 @@ import pytest
 
 from builder import api
 from builder.api import libraries
-from builder.core.accelerators import Accelerator
+from builder.backends.loader import load_backends
 from builder.core.units import TranslationUnit, UnitGraph
 from builder.native import prepare as preparing
 from builder.system.progress import Silent
@@ -20,6 +20,7 @@ from .conftest import ABI
 
 pytestmark = [pytest.mark.torch, pytest.mark.host]
 DEVICE = Path(__file__).parent / "metal/device.cpp"
+METAL = load_backends()["metal"]
 LIKE = "torch/csrc/jit/mobile/import.cpp"
 PROGRAM = r"""
 #include <stdio.h>
@@ -76,16 +77,17 @@ def save_model(path, *, for_metal):
     return path
 
 
-def add_device(graph, accelerators, *, pytorch, level=None):
-    del pytorch, level
+def add_device(graph, located, dispatch, *, pytorch, level=None):
+    del dispatch, pytorch, level
     unit = TranslationUnit(
-        id="device.cpp",
-        library=str(Accelerator.METAL),
+        id="aten/src/ATen/native/metal/device.cpp",
+        library=METAL.name,
         language="CXX",
         source=str(DEVICE),
         flags=graph.units[LIKE].flags,
     )
-    return UnitGraph(units={**graph.units, unit.id: unit}) if accelerators else graph
+    chosen = any(one.backend is METAL for one in located)
+    return UnitGraph(units={**graph.units, unit.id: unit}) if chosen else graph
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +102,11 @@ def program(folder):
 
     def plan_build(*arguments, **options):
         planned = plan(*arguments, **options)
-        return dataclasses.replace(planned, accelerators=(Accelerator.METAL,))
+        return dataclasses.replace(planned, backends=(*planned.backends, METAL))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(libraries, "plan_build", plan_build)
-        patch.setattr(preparing, "add_accelerators", add_device)
+        patch.setattr(preparing, "add_backends", add_device)
         request, target = api.BuildRequest(inputs=(model,)), api.locate_target(ABI)
         (built,) = api.build(request, [target], folder, progress=Silent()).runtimes
     (folder / "program.c").write_text(PROGRAM)

@@ -1,4 +1,4 @@
-"""Metal and Core ML: where they can be asked for, and what models ask for them."""
+"""Backends that a user asks for: whether a target and its SDK can have them."""
 
 from __future__ import annotations
 
@@ -6,32 +6,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.core.accelerators import Accelerator
 from builder.errors import ConfigurationError
-from builder.platforms.apple import frameworks as accelerators
 from builder.platforms.apple.frameworks import refuse_without_frameworks
 from builder.platforms.apple.sdk import describe_open_sdk, read_sdk
 from builder.platforms.apple.xcode import find_xcode_sdk, is_mac
 from builder.system.process import Runner
 
 if TYPE_CHECKING:
+    from builder.core.backends import Backend
     from builder.core.targets import Target
 
 
-def choose_accelerators(*, metal: bool, coreml: bool) -> tuple[Accelerator, ...]:
-    """Returns what the options of the command line choose, sorted."""
-    chosen = {Accelerator.METAL: metal, Accelerator.COREML: coreml}
-    return tuple(sorted(one for one, wanted in chosen.items() if wanted))
-
-
 def refuse_frameworks(
-    accelerators: Sequence[Accelerator], targets: Sequence[Target], apple_sdk: Path | None = None
+    accelerators: Sequence[Backend], targets: Sequence[Target], apple_sdk: Path | None = None
 ) -> None:
     """Says before anything is built that `accelerators` cannot be; does nothing without any.
 
     Args:
-        accelerators: the chosen ones.
-        targets: what to build for; those that are not Apple's take no notice of them.
+        accelerators: the backends that the user asks for.
+        targets: what to build for; those that are not Apple's leave them out.
         apple_sdk: the folder that the user named.
 
     Raises:
@@ -51,9 +44,7 @@ def refuse_frameworks(
         _refuse_for(target, accelerators, apple_sdk)
 
 
-def _refuse_for(
-    target: Target, accelerators: Sequence[Accelerator], apple_sdk: Path | None
-) -> None:
+def _refuse_for(target: Target, accelerators: Sequence[Backend], apple_sdk: Path | None) -> None:
     if apple_sdk is not None:
         sdk = read_sdk(apple_sdk, target)
     elif is_mac():
@@ -61,9 +52,3 @@ def _refuse_for(
     else:
         sdk = describe_open_sdk(Path("open"))  # not assembled: that it is open says enough
     refuse_without_frameworks(sdk, accelerators)
-
-
-def list_frameworks(names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the frameworks of the accelerators that a manifest names; unknown names have none."""
-    known = set(Accelerator)
-    return accelerators.list_frameworks(Accelerator(name) for name in names if name in known)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.core.accelerators import Accelerator
+from builder.backends.loader import load_backends
 from builder.formats.macho import join_architectures
 from builder.platforms.apple import xcframework as xcframeworks
-from builder.platforms.apple.accelerators import list_frameworks
 from builder.platforms.apple.check import AppleBinary, check_slices
 from builder.platforms.apple.facts import load_facts
+from builder.platforms.apple.frameworks import list_frameworks
 from builder.platforms.apple.package import (
     FRAMEWORKS,
     AppleLibrary,
@@ -123,9 +123,10 @@ def check_xcframework(path: Path, *, apple_sdk: Path | None = None) -> PolicyRep
 
 
 def _list_frameworks(manifest: Manifest | None) -> tuple[str, ...]:
-    """Returns what a slice links; of somebody else's, all that is known."""
-    names = tuple(Accelerator) if manifest is None else manifest.accelerators
-    return tuple(sorted({*FRAMEWORKS, *list_frameworks(names)}))
+    """Returns the frameworks that a slice may link: any known one, where it has no manifest."""
+    known = load_backends()
+    names = known if manifest is None else manifest.accelerators
+    return tuple(sorted({*FRAMEWORKS, *list_frameworks(known[n] for n in names if n in known)}))
 
 
 def _find_sdk(target: Target, chosen: Path | None) -> Path | None:

@@ -1,11 +1,11 @@
-"""What Metal and Core ML take of an SDK, and what they add to a link."""
+"""The frameworks that backends are built on: whether an SDK has them, and what a link names."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
 
-from builder.core.accelerators import Accelerator
+from builder.core.backends import Backend
 from builder.core.toolchain import AppleSdk, Toolchain
 from builder.errors import ToolchainError
 from builder.platforms.apple.facts import load_table
@@ -15,15 +15,14 @@ _OBJECTIVE_C = "usr/include/objc/objc.h"
 _LLD = "-fuse-ld=lld"
 
 
-def list_frameworks(accelerators: Iterable[Accelerator]) -> tuple[str, ...]:
-    """Returns the frameworks that `accelerators` are built on, sorted."""
-    table = load_table()["frameworks"]
-    return tuple(sorted({name for one in accelerators for name in table[one]}))
+def list_frameworks(backends: Iterable[Backend]) -> tuple[str, ...]:
+    """Returns the frameworks that `backends` are built on, sorted."""
+    return tuple(sorted({name for one in backends for name in one.frameworks}))
 
 
-def refuse_without_frameworks(sdk: AppleSdk, accelerators: Iterable[Accelerator]) -> None:
-    """Raises ToolchainError where an SDK has not what one of `accelerators` is compiled against."""
-    for one in accelerators:
+def refuse_without_frameworks(sdk: AppleSdk, backends: Iterable[Backend]) -> None:
+    """Raises ToolchainError where an SDK lacks what one of `backends` is compiled against."""
+    for one in (one for one in backends if one.frameworks):
         if sdk.is_open:
             raise ToolchainError(
                 f"{one.option} takes an SDK of Apple's: the open headers have no frameworks, and "
@@ -38,13 +37,13 @@ def refuse_without_frameworks(sdk: AppleSdk, accelerators: Iterable[Accelerator]
             )
 
 
-def with_accelerators(toolchain: Toolchain, accelerators: Iterable[Accelerator]) -> Toolchain:
-    """Returns `toolchain` whose links know the frameworks of `accelerators`.
+def with_frameworks(toolchain: Toolchain, backends: Iterable[Backend]) -> Toolchain:
+    """Returns `toolchain` whose links name the frameworks of `backends`, and Objective-C's library.
 
     Raises:
         ToolchainError: its SDK lacks one.
     """
-    chosen = tuple(accelerators)
+    chosen = tuple(one for one in backends if one.frameworks)
     if not chosen or toolchain.sdk is None:
         return toolchain
     refuse_without_frameworks(toolchain.sdk, chosen)
@@ -55,8 +54,8 @@ def with_accelerators(toolchain: Toolchain, accelerators: Iterable[Accelerator])
     return dataclasses.replace(toolchain, frameworks=frameworks)
 
 
-def _find_lacking(sdk: AppleSdk, accelerator: Accelerator) -> Iterable[str]:
-    for name in list_frameworks((accelerator,)):
+def _find_lacking(sdk: AppleSdk, backend: Backend) -> Iterable[str]:
+    for name in backend.frameworks:
         folder = sdk.root / _FRAMEWORKS / f"{name}.framework"
         if not (folder / "Headers").is_dir() or not (folder / f"{name}.tbd").is_file():
             yield f"{name}.framework"

@@ -60,6 +60,13 @@ def test_each_deciding_file_changes_the_digest(tree):
     assert {target: digest(tree, target) for target in before} == before
 
 
+def test_every_file_of_a_backend_is_listed():
+    files = {f"backends/{path.name}" for path in (PACKAGE / "backends").glob("*.toml")}
+    assert files == {name for name in DECIDING if name.startswith("backends/")} - {
+        "backends/loader.py"
+    }
+
+
 def test_what_decides_nothing_changes_nothing(tree):
     before = digest(tree)
     for path in (tree / "builder").rglob("*"):

@@ -14,8 +14,8 @@ from samples import FakeRunner, make_info, make_manifest, make_plan, make_toolch
 from builder import api
 from builder.api import AppleResult, BuildReport
 from builder.api import plans as planning
+from builder.backends.loader import load_backends
 from builder.cli import build, check, plan, size
-from builder.core.accelerators import Accelerator
 from builder.core.operators import Operator
 from builder.core.targets import parse_target
 from builder.errors import ConfigurationError, ModelError, ToolchainError, VerificationError
@@ -130,7 +130,7 @@ def test_an_sdk_of_apples_decides_whether_accelerators_can_be_built(asked, monke
     result = run(*arguments)
     assert "iphoneos17.2 has not" in result.exception.message
     assert "CoreML.framework" in result.exception.message
-    add_frameworks(sdk, *list_frameworks(Accelerator))
+    add_frameworks(sdk, *list_frameworks(load_backends().values()))
     assert run(*arguments).exception is None
     assert asked[0] == parse_target("ios-arm64")
 
@@ -151,7 +151,7 @@ def test_accelerators_are_asked_of_the_build_and_of_apples_plans_only(monkeypatc
     )
     monkeypatch.setattr(accelerators, "is_mac", lambda: False)
     sdk = make_sdk(tmp_path / "iPhoneOS.sdk", "iphoneos")
-    add_frameworks(sdk, *list_frameworks(Accelerator))
+    add_frameworks(sdk, *list_frameworks(load_backends().values()))
     given = ("--abi", "ios-arm64", "--abi", "linux-x86_64", "--apple-sdk", sdk, "--metal")
     apple, linux = json.loads(run(build, MODEL, *given, "--dry-run", "--json").output)["plans"]
     assert (apple["accelerators"], linux["accelerators"]) == (["metal"], [])

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from samples import make_list, make_operators, make_plan, make_tool, make_toolchain
 
-from builder.core.accelerators import Accelerator
+from builder.backends.loader import load_backends
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.plan import DispatchBackend, Interface
 from builder.core.targets import parse_target
 from builder.core.toolchain import Launcher
 
 PLAN = make_plan()
+METAL, COREML = load_backends()["metal"], load_backends()["coreml"]
 BOTH = (DispatchBackend.CPU, DispatchBackend.QUANTIZED_CPU)
 
 
@@ -45,8 +46,8 @@ def test_what_decides_the_objects_changes_both_keys(changes):
         {"operator_list": make_list("aten::add.Tensor", "aten::relu", classes=("a.B",))},
         {"native_digest": "8" * 64},
         {"features": (("torchvision", "9" * 64),)},
-        {"accelerators": (Accelerator.METAL,)},
-        {"accelerators": (Accelerator.COREML, Accelerator.METAL)},
+        {"backends": (METAL,)},
+        {"backends": (COREML, METAL)},
     ],
 )
 def test_operators_change_the_build_and_share_its_objects(changes):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from builder.core.backends import Dispatch
 from builder.native.dispatch import add_branch, ask_at_run_time
 from builder.native.generated import GeneratedCode, group_pieces, read_pieces
 
@@ -26,6 +27,7 @@ at::Tensor clone::call(const at::Tensor & self) {
 }
 }}
 """
+METAL = Dispatch(key="Metal", predicate="is_metal")
 BY_METAL = "::redispatch(c10::DispatchKeySet(c10::DispatchKey::Metal), "
 
 
@@ -36,7 +38,7 @@ def read(text: str) -> GeneratedCode:
 
 
 def test_a_call_that_metal_has_a_kernel_for_asks_the_tensor_first():
-    code = ask_at_run_time(read(TORCHGEN), {"view"})
+    code = ask_at_run_time(read(TORCHGEN), {"view": (METAL,)})
     (piece,) = code.groups["at::_ops::view::call"].pieces
     assert piece.text.splitlines()[1:] == [
         "    if (self.is_metal()) {",
@@ -48,18 +50,28 @@ def test_a_call_that_metal_has_a_kernel_for_asks_the_tensor_first():
 
 
 def test_what_the_branch_calls_is_compiled_with_it():
-    before, after = read(TORCHGEN), ask_at_run_time(read(TORCHGEN), {"view"})
+    before, after = read(TORCHGEN), ask_at_run_time(read(TORCHGEN), {"view": (METAL,)})
     assert before.cut(["at::_ops::view::call"]).groups == {"at::_ops::view::call"}
     cut = after.cut(["at::_ops::view::call"])
     assert "at::_ops::view::redispatch" in cut.groups
     assert "create_view_typed_handle" in cut.text
 
 
+def test_a_call_looks_for_the_tensors_of_each_backend():
+    both = (METAL, Dispatch(key="Vulkan", predicate="is_vulkan"))
+    code = ask_at_run_time(read(TORCHGEN), {"view": both})
+    (piece,) = code.groups["at::_ops::view::call"].pieces
+    assert piece.text.count("at::_ops::view::redispatch(") == 2
+    assert "if (self.is_metal()) {" in piece.text
+    assert "if (self.is_vulkan()) {" in piece.text
+    assert piece.text.endswith("    }\n    return at::cpu::view_symint(self, size);\n}")
+
+
 def test_other_calls_stay_bound():
     before = read(TORCHGEN)
-    after = ask_at_run_time(before, {"view"})
+    after = ask_at_run_time(before, {"view": (METAL,)})
     assert after.groups["at::_ops::clone::call"] == before.groups["at::_ops::clone::call"]
-    assert ask_at_run_time(before, ()) is before
+    assert ask_at_run_time(before, {}) is before
 
 
 @pytest.mark.parametrize(
@@ -90,7 +102,7 @@ def test_other_calls_stay_bound():
     ],
 )
 def test_tensors_lists_of_them_and_devices_are_asked(signature, condition, arguments):
-    text = add_branch(f"{signature} {{\n    return x();\n}}")
+    text = add_branch(f"{signature} {{\n    return x();\n}}", METAL)
     assert f"    if ({condition}) {{\n" in text
     assert f"{BY_METAL}{arguments});" in text
     assert text.startswith(f"{signature} {{\n    if")
@@ -101,4 +113,4 @@ def test_tensors_lists_of_them_and_devices_are_asked(signature, condition, argum
 )
 def test_what_cannot_be_of_metals_is_refused(text):
     with pytest.raises(ValueError, match=r"no call|no tensor"):
-        add_branch(text)
+        add_branch(text, METAL)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from samples import make_graph, make_list, make_plan, make_unit
 
-from builder.core.accelerators import Accelerator
+from builder.backends.loader import load_backends
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.plan import Interface
 from builder.core.selection import Selection
@@ -31,7 +31,7 @@ GRAPH = make_graph(
 
 @pytest.fixture
 def build(tmp_path):
-    def make(*names: str, prims="one", quantised="two", runtime=Path("/runtime"), accelerators=()):
+    def make(*names: str, prims="one", quantised="two", runtime=Path("/runtime"), backends=()):
         layout = Layout.of(tmp_path, make_plan(operator_list=make_list(*names)))
         selection = Selection(
             registrations=f"// {names}\n",
@@ -44,7 +44,7 @@ def build(tmp_path):
             layout,
             runtime=runtime,
             version="2.6.0",
-            accelerators=accelerators,
+            backends=backends,
         )
         return units, layout
 
@@ -63,8 +63,8 @@ def test_own_units_are_compiled_like_upstreams(build):
     assert Path(registrations.source).is_relative_to(layout.registrations)
 
 
-def test_the_api_is_told_of_accelerators_and_nothing_else_is(build):
-    units, _ = build("aten::relu", accelerators=(Accelerator.METAL,))
+def test_the_api_is_told_of_backends_and_nothing_else_is(build):
+    units, _ = build("aten::relu", backends=(load_backends()["metal"],))
     told = {u.id for u in units.graph.units.values() if "-DTORCHLITE_METAL" in u.flags}
     assert told == {f"torchlite/{name}" for name in LIBRARIES[Interface.C].units}
     without, _ = build("aten::relu")

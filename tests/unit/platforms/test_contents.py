@@ -29,7 +29,7 @@ def make_linked(tmp_path):
     map_file.write_text(MAP)
 
     def make(target="linux-x86_64", inputs=READ, features=(), toolchain=GNU, units_map=None):
-        located = [SimpleNamespace(feature=SimpleNamespace(name=name)) for name in features]
+        located = [SimpleNamespace(backend=SimpleNamespace(sources=name)) for name in features]
         plan = make_plan(target=parse_target(target))
         return SimpleNamespace(
             build=SimpleNamespace(features=located, toolchain=toolchain, plan=plan),

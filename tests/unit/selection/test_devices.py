@@ -4,17 +4,18 @@ import pytest
 from samples import make_list
 
 from builder import api
-from builder.core.accelerators import Accelerator
+from builder.backends.loader import load_backends
+from builder.core.backends import Dispatch
 from builder.core.operators import Operator
 from builder.errors import ModelError
-from builder.native.accelerators import load_accelerator_sources
 from builder.selection.choose import find_refusals, select
-from builder.selection.devices import Devices, read_devices, refuse_absent, warn_unused
+from builder.selection.devices import Device, read_device, refuse_absent, warn_unused
 from builder.selection.rules import load_rules
 
 from .test_choose import CATALOGUE, RULES
 
 METAL_RULES = load_rules()
+METAL, COREML = load_backends()["metal"], load_backends()["coreml"]
 UNIT = """\
 // m.impl(TORCH_SELECTIVE_NAME("aten::conv2d"), TORCH_FN(conv2d));
 TORCH_LIBRARY_IMPL(aten, Metal, m) {
@@ -22,23 +23,24 @@ TORCH_LIBRARY_IMPL(aten, Metal, m) {
   m.impl(TORCH_SELECTIVE_NAME("aten::hardtanh_"), hardtanh_);
 }
 """
-DEVICES = Devices(
+DEVICE = Device(
     units=frozenset({"metal.mm"}),
     operators=frozenset({Operator("aten::mul", "Tensor"), Operator("aten::add", "Tensor")}),
+    dispatch=METAL.dispatch,
 )
 
 
 def test_kernels_are_read_by_exact_name_outside_of_comments(tmp_path):
     (tmp_path / "metal.mm").write_text(UNIT)
-    found = read_devices({"metal.mm": tmp_path / "metal.mm"})
+    found = read_device({"metal.mm": tmp_path / "metal.mm"}, METAL.dispatch)
     assert set(map(str, found.operators)) == {"aten::add.Tensor", "aten::hardtanh_"}
     assert found.units == {"metal.mm"}
 
 
 def test_units_of_a_device_are_roots_and_their_operators_can_be_found():
-    chosen = select(make_list("aten::add.Tensor"), CATALOGUE, RULES, DEVICES)
+    chosen = select(make_list("aten::add.Tensor"), CATALOGUE, RULES, [DEVICE])
     assert "metal.mm" in chosen.roots
-    assert chosen.at_run_time == {"add_Tensor", "mul_Tensor"}
+    assert chosen.at_run_time == dict.fromkeys(("add_Tensor", "mul_Tensor"), (METAL.dispatch,))
     text = chosen.registrations
     assert "m.def(at::_ops::mul_Tensor::schema_str);" in text
     assert "#include <ATen/ops/mul_ops.h>" in text
@@ -48,8 +50,24 @@ def test_units_of_a_device_are_roots_and_their_operators_can_be_found():
 
 def test_without_devices_nothing_is_asked_at_run_time():
     chosen = select(make_list("aten::add.Tensor"), CATALOGUE, RULES)
-    assert chosen.at_run_time == frozenset()
+    assert chosen.at_run_time == {}
     assert "mul_Tensor" not in chosen.registrations
+
+
+def test_each_call_looks_for_the_tensors_of_those_who_have_a_kernel():
+    vulkan = Dispatch(key="Vulkan", predicate="is_vulkan")
+    other = Device(
+        units=frozenset({"vulkan.cpp"}),
+        operators=frozenset({Operator("aten::mul", "Tensor")}),
+        dispatch=vulkan,
+    )
+    delegate = Device(units=frozenset({"delegate.mm"}), operators=frozenset())
+    chosen = select(make_list("aten::add.Tensor"), CATALOGUE, RULES, [DEVICE, other, delegate])
+    assert {"metal.mm", "vulkan.cpp", "delegate.mm"} <= chosen.roots
+    assert chosen.at_run_time == {
+        "add_Tensor": (METAL.dispatch,),
+        "mul_Tensor": (METAL.dispatch, vulkan),
+    }
 
 
 def test_units_of_a_device_register_all_they_have():
@@ -60,7 +78,7 @@ def test_units_of_a_device_register_all_they_have():
         by_hand={**CATALOGUE.by_hand, **named},
         classes=CATALOGUE.classes,
     )
-    limits = select(make_list("aten::add.Tensor"), catalogue, RULES, DEVICES).limits
+    limits = select(make_list("aten::add.Tensor"), catalogue, RULES, [DEVICE]).limits
     assert "special.cpp" in limits
     assert "metal.mm" not in limits
 
@@ -74,8 +92,8 @@ def test_a_model_for_metal_is_refused_without_it_and_told_the_option():
     ("name", "chosen", "hint"),
     [
         ("__backends__.coreml", (), "builder build MODEL --abi ios-arm64 --coreml"),
-        ("__backends__.coreml", (Accelerator.METAL,), "--coreml"),
-        ("__backends__.nnapi", (Accelerator.COREML,), "export the model for the processor"),
+        ("__backends__.coreml", (METAL,), "--coreml"),
+        ("__backends__.nnapi", (COREML,), "export the model for the processor"),
     ],
 )
 def test_a_delegate_that_is_not_built_is_refused(name, chosen, hint):
@@ -86,7 +104,7 @@ def test_a_delegate_that_is_not_built_is_refused(name, chosen, hint):
 
 def test_a_delegate_that_is_built_is_not():
     lowered = make_list(classes=("__backends__.coreml", "backendutils.BackendDebugInfo"))
-    refuse_absent(lowered, (Accelerator.COREML,), METAL_RULES)
+    refuse_absent(lowered, (COREML,), METAL_RULES)
     refuse_absent(make_list(classes=("xnnpack.Conv2dOpContext",)), (), METAL_RULES)
     assert select(lowered, CATALOGUE, METAL_RULES).always >= {
         "torch/csrc/jit/backends/backend_debug_info.cpp"
@@ -94,10 +112,10 @@ def test_a_delegate_that_is_built_is_not():
 
 
 def test_what_no_model_uses_is_said():
-    both = (Accelerator.COREML, Accelerator.METAL)
-    (warning,) = warn_unused(make_list("metal_prepack::linear_run"), both, METAL_RULES)
+    both = (COREML, METAL)
+    (warning,) = warn_unused(make_list("metal_prepack::linear_run"), both)
     assert warning.startswith("--coreml: no model names an operator or a class of Core ML's")
-    assert warn_unused(make_list("aten::relu"), (), METAL_RULES) == []
+    assert warn_unused(make_list("aten::relu"), (load_backends()["xnnpack"],)) == []
 
 
 def test_the_tree_has_kernels_for_what_metals_own_kernels_call():
@@ -105,8 +123,8 @@ def test_the_tree_has_kernels_for_what_metals_own_kernels_call():
     tree = api.find_sources()
     if tree is None:
         pytest.skip("the sources are not fetched")
-    units = load_accelerator_sources()[Accelerator.METAL].units
-    found = set(map(str, read_devices({u: tree.root / u for u in units}).operators))
+    units = {unit: tree.root / unit for unit in METAL.units["any"]}
+    found = set(map(str, read_device(units, METAL.dispatch).operators))
     assert {"aten::view", "aten::reshape", "aten::t", "aten::empty.memory_format"} <= found
     assert {"metal_prepack::conv2d_run", "metal_prepack::linear_run"} <= found
     assert "aten::conv2d" not in found

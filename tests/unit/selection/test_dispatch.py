@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 from samples import make_list
 
+from builder.backends.loader import load_backends
 from builder.core.plan import DispatchBackend
 from builder.selection.dispatch import choose_static_dispatch
 
+KNOWN = tuple(load_backends().values())
 BOTH = (DispatchBackend.CPU, DispatchBackend.QUANTIZED_CPU)
 
 
@@ -19,7 +21,7 @@ BOTH = (DispatchBackend.CPU, DispatchBackend.QUANTIZED_CPU)
 )
 def test_float_models_are_called_directly(names):
     wanted = make_list(*names, classes=("xnnpack.Conv2dOpContext",))
-    assert choose_static_dispatch(wanted) == (DispatchBackend.CPU,)
+    assert choose_static_dispatch(wanted, KNOWN) == (DispatchBackend.CPU,)
 
 
 @pytest.mark.parametrize(
@@ -37,9 +39,9 @@ def test_float_models_are_called_directly(names):
     ],
 )
 def test_quantised_tensors_need_a_choice_at_run_time(name):
-    assert choose_static_dispatch(make_list("aten::relu", name)) == BOTH
+    assert choose_static_dispatch(make_list("aten::relu", name), KNOWN) == BOTH
 
 
 @pytest.mark.parametrize("name", ["quantized.LinearPackedParamsBase", "rnn.CellParamsBase"])
 def test_packed_weights_are_made_from_quantised_tensors(name):
-    assert choose_static_dispatch(make_list("aten::relu", classes=(name,))) == BOTH
+    assert choose_static_dispatch(make_list("aten::relu", classes=(name,)), KNOWN) == BOTH

@@ -5,9 +5,6 @@ from pathlib import Path
 import pytest
 
 from builder import api
-from builder.core.features import choose_features
-from builder.core.operators import Operator
-from builder.core.plan import DispatchBackend
 from builder.native.index import parse_index
 from builder.selection.rules import load_rules
 
@@ -47,36 +44,6 @@ def test_rules_do_not_contradict_each_other():
     assert not RULES.ignored & (RULES.preferred | RULES.always)
     assert RULES.always
     assert not set(RULES.libraries) & set(RULES.by_name)
-
-
-@pytest.mark.parametrize("feature", RULES.features, ids=lambda feature: feature.name)
-def test_features_are_those_of_the_lock_and_their_units_are_known(feature):
-    assert feature.name in api.load_source_lock().features
-    assert set(feature.units) <= set(DispatchBackend)
-    assert set(feature.needed_by) <= INDEXED
-    assert feature.operators
-    tree = api.find_sources(feature.name)
-    if tree is None:
-        pytest.skip("its sources are not fetched")
-    for pattern in (glob for globs in feature.units.values() for glob in globs):
-        assert list(tree.root.glob(pattern))
-    assert all((tree.root / folder).is_dir() for folder in feature.includes)
-
-
-@pytest.mark.parametrize(
-    ("name", "features"),
-    [
-        ("aten::fft_rfft", ["pocketfft"]),
-        ("aten::_fft_c2r", ["pocketfft"]),
-        ("aten::stft.center", ["pocketfft"]),
-        ("aten::istft", ["pocketfft"]),
-        ("torchvision::nms", ["torchvision"]),
-        ("aten::add.Tensor", []),
-    ],
-)
-def test_operators_bring_the_optional_sources_they_need(name, features):
-    chosen = choose_features([Operator.parse(name)], RULES.features)
-    assert [feature.name for feature in chosen] == features
 
 
 @pytest.mark.parametrize("reason", REASONS)

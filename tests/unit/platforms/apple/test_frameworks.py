@@ -9,18 +9,18 @@ import pytest
 from apple_sdks import add_frameworks
 from samples import make_toolchain
 
-from builder.core.accelerators import Accelerator
+from builder.backends.loader import load_backends
 from builder.core.targets import parse_target
 from builder.core.toolchain import AppleSdk
 from builder.errors import ToolchainError
 from builder.platforms.apple.frameworks import (
     list_frameworks,
     refuse_without_frameworks,
-    with_accelerators,
+    with_frameworks,
 )
 from builder.platforms.apple.sdk import describe_open_sdk
 
-METAL, COREML = Accelerator.METAL, Accelerator.COREML
+METAL, COREML = load_backends()["metal"], load_backends()["coreml"]
 NAMES = ("CoreFoundation", "CoreML", "Foundation", "Metal", "MetalPerformanceShaders", "UIKit")
 
 
@@ -36,7 +36,7 @@ def test_frameworks_of_several_are_named_once():
 
 
 def test_an_sdk_of_apples_serves(tmp_path):
-    refuse_without_frameworks(make_sdk(tmp_path, *NAMES), Accelerator)
+    refuse_without_frameworks(make_sdk(tmp_path, *NAMES), load_backends().values())
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_an_sdk_without_objective_c_is_told(tmp_path):
         refuse_without_frameworks(sdk, (METAL,))
 
 
-@pytest.mark.parametrize("accelerator", Accelerator)
+@pytest.mark.parametrize("accelerator", [METAL, COREML])
 def test_the_open_headers_are_refused_with_the_reason(accelerator):
     with pytest.raises(ToolchainError, match=accelerator.option) as caught:
         refuse_without_frameworks(describe_open_sdk(Path("open-1")), (accelerator,))
@@ -71,7 +71,7 @@ def make_apple_toolchain(sdk, **changes):
 
 def test_links_name_the_frameworks_and_objective_cs_library(tmp_path):
     toolchain = make_apple_toolchain(make_sdk(tmp_path, *NAMES))
-    linked = with_accelerators(toolchain, (METAL,)).frameworks
+    linked = with_frameworks(toolchain, (METAL,)).frameworks
     named = [name for flag, name in itertools.pairwise(linked) if flag == "-framework"]
     assert set(named) == {*list_frameworks((METAL,)), "Accelerate"}
     assert "-lobjc" in linked
@@ -81,13 +81,11 @@ def test_links_name_the_frameworks_and_objective_cs_library(tmp_path):
 
 def test_lld_leaves_open_what_clangs_library_for_apple_would_have(tmp_path):
     toolchain = make_apple_toolchain(make_sdk(tmp_path, *NAMES), link_flags=("-fuse-ld=lld",))
-    assert (
-        "-Wl,-U,___isPlatformVersionAtLeast" in with_accelerators(toolchain, (COREML,)).frameworks
-    )
+    assert "-Wl,-U,___isPlatformVersionAtLeast" in with_frameworks(toolchain, (COREML,)).frameworks
 
 
 def test_without_any_a_toolchain_stays_as_it_is(tmp_path):
     toolchain = make_apple_toolchain(make_sdk(tmp_path))
-    assert with_accelerators(toolchain, ()) is toolchain
+    assert with_frameworks(toolchain, ()) is toolchain
     with pytest.raises(ToolchainError):
-        with_accelerators(toolchain, (METAL,))
+        with_frameworks(toolchain, (METAL,))

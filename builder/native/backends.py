@@ -1,0 +1,92 @@
+"""What the backends of a build add to upstream's units: units of their own, and headers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from builder.core.backends import ANY_DISPATCH, Backend, LocatedBackend
+from builder.core.units import TranslationUnit, UnitGraph
+
+_LIKE = "torch/csrc/jit/mobile/import.cpp"
+"""Their units see what this unit of the lite interpreter sees: a mobile build, no Python."""
+_LEVEL = "-O2"
+"""Upstream's own optimisation level for ATen."""
+_OBJECTIVE_CXX = ".mm"
+
+
+def add_backends(
+    graph: UnitGraph,
+    located: Iterable[LocatedBackend],
+    dispatch: Collection[str],
+    *,
+    pytorch: Path,
+    level: str | None = None,
+) -> UnitGraph:
+    """Returns `graph` with the units of the chosen backends, and with their headers within reach.
+
+    The library of each unit that is added is the name of its backend.
+
+    Args:
+        graph: upstream's units.
+        located: the chosen backends; others add nothing.
+        dispatch: the backends of static dispatch; units for others are left out.
+        pytorch: PyTorch's source tree.
+        level: optimisation level of kernels, which the units are; without it, upstream's.
+    """
+    units = dict(graph.units)
+    like = tuple(flag for flag in graph.units[_LIKE].flags if not flag.startswith("-O"))
+    for one in located:
+        backend = one.backend
+        folders = _include(one.tree.root, backend.includes)
+        for unit_id in backend.needed_by:
+            unit = units[unit_id]
+            units[unit_id] = dataclasses.replace(unit, flags=(*folders, *unit.flags))
+        flags = (
+            *(*like, level or _LEVEL),
+            *(f"-D{name}" for name in backend.defines),
+            *_include(pytorch, backend.pytorch_includes),
+            *folders,
+        )
+        for unit_id in _list_units(one, {ANY_DISPATCH, *dispatch}):
+            units[unit_id] = _make_unit(unit_id, one, flags)
+    return UnitGraph(units=units)
+
+
+def find_root_units(graph: UnitGraph, backend: Backend) -> dict[str, Path]:
+    """Returns id -> file of the units of `backend` that are linked whatever refers to them."""
+    return {
+        unit.id: Path(unit.source)
+        for unit in graph.units.values()
+        if unit.library == backend.name
+        and any(fnmatchcase(unit.id, pattern) for pattern in backend.roots)
+    }
+
+
+def _include(root: Path, folders: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"-I{root / folder}" for folder in folders)
+
+
+def _list_units(one: LocatedBackend, dispatch: Collection[str]) -> Iterator[str]:
+    root = one.tree.root
+    for needed, patterns in sorted(one.backend.units.items()):
+        for pattern in patterns if needed in dispatch else ():
+            if "*" not in pattern:  # where the file is missing, the compiler will say so
+                yield pattern
+                continue
+            for path in sorted(root.glob(pattern)):
+                yield path.relative_to(root).as_posix()
+
+
+def _make_unit(unit_id: str, one: LocatedBackend, flags: tuple[str, ...]) -> TranslationUnit:
+    objective = PurePosixPath(unit_id).suffix == _OBJECTIVE_CXX
+    counting = "-fno-objc-arc" if unit_id in one.backend.without_arc else "-fobjc-arc"
+    return TranslationUnit(
+        id=unit_id,
+        library=one.backend.name,
+        language="OBJCXX" if objective else "CXX",
+        source=str(one.tree.root / unit_id),
+        flags=(*flags, *((counting,) if objective else ())),
+    )
