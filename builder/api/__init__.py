@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from builder.api.toolchains import locate_toolchain as locate_toolchain
     from builder.api.verification import bench as bench
     from builder.api.verification import verify as verify
+    from builder.backends.loader import load_backends as load_backends
     from builder.core.budgets import Budget as Budget
     from builder.core.budgets import Budgets as Budgets
     from builder.core.budgets import parse_budget as parse_budget
     from builder.core.dtypes import DtypeSet as DtypeSet
-    from builder.backends.loader import load_backends as load_backends
     from builder.core.plan import BuildRequest as BuildRequest
     from builder.core.plan import Flavour as Flavour
     from builder.core.plan import Profile as Profile

@@ -336,7 +336,7 @@ def apple_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def accelerator_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds an option for each backend that has one; `command` receives the chosen `accelerators`."""
+    """Adds an option for each backend that has one; `command` receives those as `accelerators`."""
     known = [one for one in api.load_backends().values() if one.chosen is Chosen.OPTION]
 
     @functools.wraps(command)
