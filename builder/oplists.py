@@ -1,8 +1,8 @@
-"""Operator lists on disk: the YAML that torchgen's SelectiveBuilder reads, and plain lists.
+"""Reads and writes operator lists: the YAML of torchgen's SelectiveBuilder, and plain lists.
 
-SelectiveBuilder (torchgen/selective_build/selector.py) refuses keys it does not know, but keeps
-any texts in `debug_info`. What builder needs beyond torchgen stands there as JSON texts: one
-header, then one entry per model.
+SelectiveBuilder (torchgen/selective_build/selector.py) refuses unknown keys, but accepts any
+strings in `debug_info`. builder stores its additional data there as JSON strings: one header, and
+then one entry per model.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from builder.errors import ConfigurationError, ModelError
 from builder.formats.plain_yaml import parse_documents
 
 SCHEMA = 1
-"""Version of what we put into `debug_info`."""
+"""Version of the data that builder stores in `debug_info`."""
 YAML_SUFFIXES = frozenset({".yaml", ".yml"})
 SUFFIXES = YAML_SUFFIXES | {".txt"}
-"""File names that end so are operator lists; everything else is a model."""
+"""Suffixes of operator lists; a file with another suffix is a model."""
 MAX_BYTES = 2 << 20
-"""Of an operator list that is read; all operators of PyTorch together take under 1 MB."""
+"""Largest size of an operator list in bytes; all operators of PyTorch together need under 1 MB."""
 
 _HEADER = (
     "# Root operators, as `builder ops` found them; `builder build` and torchgen read this file.\n"
@@ -47,63 +47,65 @@ _HINT = "write a list with: builder ops MODEL -o ops.yaml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Header:
-    """What the first entry tells of the whole list."""
+    """The first entry of `debug_info`, which describes the whole list."""
 
     versions: frozenset[int] = frozenset()
     dtypes: DtypeSet | None = None
 
 
 def is_op_list(path: Path) -> bool:
-    """Returns True when `path` is named like an operator list."""
+    """Returns True if `path` has a suffix of operator lists."""
     return path.suffix.lower() in SUFFIXES
 
 
 def write_op_list(path: Path, op_list: OperatorList) -> None:
-    """Writes `op_list` to `path` in one step."""
+    """Writes `op_list` to `path` atomically."""
     from builder.system.files import write_atomically
 
     write_atomically(path, render_op_list(op_list))
 
 
 def is_own_list(path: Path) -> bool:
-    """Says whether builder wrote the operator list at `path`."""
+    """Returns True if builder wrote the operator list at `path`."""
     header = _HEADER.encode()
     with path.open("rb") as stream:
         return stream.read(len(header)) == header
 
 
 def refuse_other_name(path: Path) -> None:
-    """Raises ConfigurationError when `path` is not named as the YAML that it will hold."""
+    """Raises ConfigurationError when `path` does not have a suffix of YAML."""
     if path.suffix.lower() not in YAML_SUFFIXES:
         raise ConfigurationError(
-            f"an operator list is YAML, but {path} is not named so",
-            hint=f"-o {path.with_suffix('.yaml')}",
+            f"an operator list is YAML, but the name {path} does not end in .yaml",
+            hint=f"use -o {path.with_suffix('.yaml')}",
         )
 
 
 def read_op_list(path: Path) -> OperatorList:
-    """Returns the operators listed in `path`: our YAML, one of upstream's, or names line by line.
+    """Reads the operator list at `path`: YAML of builder or PyTorch, or one name per line.
 
     Raises:
-        ModelError: it is missing, no list of operators, or asks for more than a list can say.
+        ModelError: the file is missing, is not an operator list, or asks for all operators.
     """
     if not path.is_file():
-        raise ModelError(f"there is no operator list {path}", hint=_HINT)
+        raise ModelError(f"the operator list {path} does not exist", hint=_HINT)
     if path.stat().st_size > MAX_BYTES:
-        raise ModelError(f"{path} is larger than {MAX_BYTES:,} bytes: no list of operators")
+        raise ModelError(
+            f"{path} is larger than {MAX_BYTES:,} bytes, so it is not an operator list"
+        )
     try:
         text = path.read_text(encoding="utf-8")
         if path.suffix.lower() in YAML_SUFFIXES:
             return parse_op_list(text, source=path.name)
         return _plain(_text_lines(text), source=path.name)
     except UnicodeDecodeError:
-        raise ModelError(f"{path} is no text", hint=_HINT) from None
+        raise ModelError(f"{path} is not a text file in UTF-8", hint=_HINT) from None
     except ModelError as error:
         raise ModelError(f"{path}: {error.message}", hint=error.hint or _HINT) from error
 
 
 def render_op_list(op_list: OperatorList) -> str:
-    """Returns the YAML of `op_list`: sorted, and the same for equal lists."""
+    """Returns `op_list` as YAML; it is sorted, so equal lists give the same text."""
     import yaml
 
     document = {
@@ -128,11 +130,14 @@ def render_op_list(op_list: OperatorList) -> str:
 
 
 def parse_op_list(text: str, *, source: str) -> OperatorList:
-    """Returns the operator list of a YAML `text`; ModelError when it is none.
+    """Returns the operator list in a YAML `text`.
 
     Args:
-        text: our YAML, upstream's, or a plain list of names.
-        source: who wants the operators for which the text names nobody.
+        text: YAML of builder or PyTorch, or a plain list of names.
+        source: the name to record as user of the operators for which the text names no model.
+
+    Raises:
+        ModelError: the text is not an operator list, or asks for all operators.
     """
     match _parse_yaml(text):
         case {"root_operators": dict() as counted, **rest} if not rest:
@@ -144,7 +149,7 @@ def parse_op_list(text: str, *, source: str) -> OperatorList:
             return _plain(names, source=source)
         case str() as names:
             return _plain(names.split(), source=source)
-    raise _bad("it holds neither operators nor names of operators")
+    raise _bad("it contains neither operators nor names of operators")
 
 
 def _parse_yaml(text: str) -> object:
@@ -153,7 +158,7 @@ def _parse_yaml(text: str) -> object:
     except ValueError as error:
         raise _bad(str(error)) from error
     if len(documents) > 1:
-        raise _bad("it holds several documents")
+        raise _bad("it contains several YAML documents")
     return documents[0] if documents else None
 
 
@@ -183,7 +188,7 @@ def _text_lines(text: str) -> Iterator[str]:
 def _plain(names: Iterable[object], *, source: str) -> OperatorList:
     operators = OperatorSet.of((_operator(name) for name in names), source=source)
     if not len(operators):
-        raise _bad("it names no operators")
+        raise _bad("it does not name any operators")
     return OperatorList(operators=operators)
 
 
@@ -192,7 +197,9 @@ def _document(document: dict[Any, Any], source: str) -> OperatorList:
     if unknown:
         raise _bad(f"unknown keys: {', '.join(unknown)[:200]}")
     if document.get("include_all_operators", False) is not False:
-        raise _bad("include_all_operators asks for everything; builder builds what is listed")
+        raise _bad(
+            "include_all_operators asks for all operators, but builder builds only listed ones"
+        )
     operators: dict[Operator, frozenset[str]] = {}
     for name, settings in _mapping(document.get("operators"), "operators").items():
         operator = _operator(name)
@@ -210,7 +217,7 @@ def _document(document: dict[Any, Any], source: str) -> OperatorList:
 
 
 def _is_root(operator: Operator, settings: Mapping[Any, Any]) -> bool:
-    # the others are called by kernels only; the link finds those itself
+    # Only kernels call the other operators; the link finds those itself.
     root = settings.get("is_root_operator", True)
     if not isinstance(root, bool):
         raise _bad(f"is_root_operator of {operator} is neither true nor false")
@@ -229,7 +236,7 @@ def _origins(entries: Iterable[str]) -> tuple[_Header, tuple[ModelOrigin, ...]]:
         match _parse_json(entry):
             case {"builder_op_list": int(schema), **rest}:
                 if schema != SCHEMA:
-                    raise _bad(f"it was written by a newer builder (schema {schema}, not {SCHEMA})")
+                    raise _bad(f"a newer builder wrote it (schema {schema}, not {SCHEMA})")
                 header = _Header(
                     versions=frozenset(_versions(rest.get("bytecode_versions"))),
                     dtypes=_dtypes(rest.get("dtypes")),
@@ -256,19 +263,19 @@ def _dtypes(value: object) -> DtypeSet | None:
 
 def _versions(value: object) -> list[int]:
     if not isinstance(value, list) or not all(_is_count(version) for version in value):
-        raise _bad("its bytecode_versions are no list of numbers")
+        raise _bad("bytecode_versions is not a list of numbers")
     return value
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool)  # bool is a subclass of int
 
 
 def _parse_json(entry: str) -> object:
     try:
         return json.loads(entry)
     except (ValueError, RecursionError):
-        return None  # somebody else's remark
+        return None  # a remark from another program
 
 
 def _operator(name: object) -> Operator:
@@ -277,7 +284,7 @@ def _operator(name: object) -> Operator:
     try:
         return Operator.parse(name)
     except ValueError:
-        raise _bad(f"not an operator: {name[:80]!r}") from None
+        raise _bad(f"{name[:80]!r} is not the name of an operator") from None
 
 
 def _mapping(value: object, what: str) -> Mapping[Any, Any]:
@@ -290,7 +297,7 @@ def _texts(value: object, what: str) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise _bad(f"{what} is not a list of texts")
+        raise _bad(f"{what} is not a list of strings")
     return tuple(value)
 
 

@@ -1,1 +1,1 @@
-"""Reads .ptl and .pt files without torch and without executing them."""
+"""Reads .ptl and .pt files without torch and without executing code in them."""

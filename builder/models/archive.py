@@ -1,4 +1,4 @@
-"""Records of a PyTorch zip archive, taken out one by one and within limits."""
+"""Reads single records of a PyTorch zip archive, within limits."""
 
 from __future__ import annotations
 
@@ -13,45 +13,47 @@ from builder.models.effort import Effort
 from builder.system.zips import COMPRESSIONS, damage_of, open_zip_file
 
 MAX_MEMBERS = 200_000
-"""Members of an archive; large models have some thousands."""
+"""Largest number of members in an archive; large models have a few thousand."""
 MAX_RECORD = 64 << 20
-"""Bytes of one record that is read whole (a pickle); tensors are never read."""
+"""Largest size in bytes of a record (a pickle) that is read; tensors are never read."""
 _UNPACKED_FREE, _UNPACKED_RATIO = 4 << 20, 16
-"""A compressed record may unpack to so many bytes, and so many for each of its own."""
+"""A compressed record may unpack to 4 MiB, plus 16 bytes for each of its compressed bytes."""
 _ENCRYPTED = 0x1
-_HINT = "copy or export the file again; `unzip -t FILE` shows what is wrong with it"
+"""Bit 0 of a member's general purpose flags (APPNOTE.TXT, section 4.4.4)."""
+_HINT = "copy the file or export the model again; `unzip -t FILE` shows the damage"
 
 
 class Archive:
-    """An open zip archive with one top folder, as PyTorch writes it."""
+    """An open zip archive in the form that PyTorch writes, with one top folder."""
 
     def __init__(self, file: zipfile.ZipFile, size: int) -> None:
         self._file, self._size = file, size
         self.effort = Effort.of(0)
-        """What the records that were read may ask for."""
+        """The work that the records may cause; each record that is read adds to it."""
         members = file.infolist()
         if not members:
             raise ModelError("it is an empty zip archive")
         if len(file.NameToInfo) != len(members):
-            raise ModelError("its archive holds several members of one name", hint=_HINT)
+            # Readers that take the first or the last one would see different models.
+            raise ModelError("its archive contains several members with the same name", hint=_HINT)
         self._folder = members[0].filename.partition("/")[0]
 
     def __contains__(self, record: str) -> bool:
         return self._path(record) in self._file.NameToInfo
 
     def read(self, record: str) -> bytes:
-        """Returns the content of `record`, its checksum verified.
+        """Returns the content of `record` after a check of its checksum.
 
         Raises:
-            ModelError: it is missing, damaged, encrypted, or larger than `MAX_RECORD`.
+            ModelError: the record is missing, damaged, encrypted, or larger than `MAX_RECORD`.
         """
         member = self._file.NameToInfo.get(self._path(record))
         if member is None:
-            raise ModelError(f"its archive has no {record}", hint=_HINT)
+            raise ModelError(f"its archive does not contain {record}", hint=_HINT)
         if member.flag_bits & _ENCRYPTED:
             raise ModelError(f"{record} is encrypted", hint="decrypt the archive first")
         if member.compress_type not in COMPRESSIONS:
-            raise ModelError(f"{record} is compressed in a way that PyTorch does not read")
+            raise ModelError(f"{record} uses a compression that PyTorch cannot read")
         packed = min(member.compress_size, self._size)
         limit = min(MAX_RECORD, _UNPACKED_FREE + _UNPACKED_RATIO * packed)
         if member.file_size > limit:
@@ -71,7 +73,7 @@ class Archive:
 
 @contextmanager
 def open_archive(stream: BinaryIO) -> Iterator[Archive]:
-    """Yields the archive in `stream`; ModelError when it is damaged or truncated."""
+    """Yields the archive in `stream`; raises ModelError when it is damaged or truncated."""
     what = "its list of members (the end of the file)"
     with open_zip_file(stream, what, ModelError, most=MAX_MEMBERS) as file:
         yield Archive(file, stream.seek(0, os.SEEK_END))

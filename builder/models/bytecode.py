@@ -1,4 +1,4 @@
-"""The bytecode archive of a lite zip (export_module.cpp and mobile/import.cpp of PyTorch)."""
+"""Reads the bytecode of a lite zip file (export_module.cpp and mobile/import.cpp of PyTorch)."""
 
 from __future__ import annotations
 
@@ -25,17 +25,22 @@ _STORAGES = {
     },
     "complex": 10,
 }
-"""Storages by their name in pickles -> scalar type; numbers in Python's way are complex128."""
+"""Name of a storage in pickles -> scalar type; complex numbers of Python are complex128."""
 _FIRST_BYTECODE = 3
-"""Version of files that name none (mobile/import.cpp, BytecodeDeserializer::parseMethods)."""
+"""Bytecode version of files without a version number (mobile/import.cpp,
+BytecodeDeserializer::parseMethods)."""
 
 
 _ENTRY_STEPS, _OPERATOR_STEPS = 4, 8
-"""An instruction or type takes as much time as some opcodes, an operator as twice as many."""
+"""Steps of `Effort` for an instruction or a type, and for an operator, measured in opcodes."""
 
 
 def read_lite_archive(archive: Archive) -> LiteContents:
-    """Returns what the functions and objects of a lite zip need; ModelError when damaged."""
+    """Returns what the functions and objects of a lite zip file need.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
     pickle = parse_pickle(archive.read(BYTECODE), record=BYTECODE, effort=archive.effort)
     contents = parse_bytecode(pickle.value, archive.effort)
     contents.add_types(pickle.types)
@@ -50,21 +55,24 @@ def read_lite_archive(archive: Archive) -> LiteContents:
 
 
 def read_archive_version(archive: Archive) -> int | None:
-    """Returns the operator version of the archive's `version` record; None without one."""
+    """Returns the operator version in the record `version`; None if there is no such record."""
     record = next((name for name in (".data/version", "version") if name in archive), None)
     if record is None:
         return None
     text = archive.read(record)[:20].strip()
     if not text.isdigit():
-        raise ModelError(f"its version record is no number: {text!r}")
+        raise ModelError(f"its version record is not a number: {text!r}")
     return int(text)
 
 
 def parse_bytecode(value: object, effort: Effort | None = None) -> LiteContents:
-    """Returns what the unpickled `(version, function, ...)` needs; ModelError when malformed.
+    """Returns what the functions in an unpickled `(version, function, ...)` need.
 
-    Functions and their parts may be one object that is referred to many times: `effort` bounds
-    what reading them again costs.
+    A pickle can refer to the same object many times, as a function or as a part of one: `effort`
+    bounds the cost of reading it again.
+
+    Raises:
+        ModelError: the value has another form, or asks for too much work.
     """
     effort = effort or Effort.of(0)
     functions = _tuple(value)
@@ -72,7 +80,7 @@ def parse_bytecode(value: object, effort: Effort | None = None) -> LiteContents:
     if functions and isinstance(functions[0], int):
         version, functions = functions[0], functions[1:]
     if not functions:
-        raise _malformed("no functions")
+        raise _malformed("there are no functions")
     contents = LiteContents(bytecode_version=version)
     for function in functions:
         _add_function(contents, _tuple(function), effort)
@@ -81,9 +89,10 @@ def parse_bytecode(value: object, effort: Effort | None = None) -> LiteContents:
 
 def _add_function(contents: LiteContents, function: tuple[Any, ...], effort: Effort) -> None:
     if len(function) < 2:
-        raise _malformed("a function without code")
+        raise _malformed("a function has no code")
     contents.add_method(_text(function[0]))
     code = _tuple(function[1])
+    # The cost is counted before the work, so that a hostile file fails early.
     effort.spend(_OPERATOR_STEPS * len(_tuple(_field(code, 1, "operators"))))
     for place, key in ((0, "instructions"), (3, "types")):
         effort.spend(_ENTRY_STEPS * len(_tuple(_field(code, place, key))))
@@ -92,7 +101,7 @@ def _add_function(contents: LiteContents, function: tuple[Any, ...], effort: Eff
             case (str(name), str(overload), *_):
                 contents.add_operator(name, overload)
             case _:
-                raise _malformed("an operator without a name")
+                raise _malformed("an operator has no name")
     contents.add_dtype_codes(_find_dtype_codes(code, effort))
     contents.add_types(_text(entry) for entry in _tuple(_field(code, 3, "types")))
     for schema in function[2:3]:
@@ -129,13 +138,13 @@ def _instruction(step: object) -> Instruction:
     match step:
         case (str(opcode), int(x), int(n)) if -(1 << 31) <= x < 1 << 31 and 0 <= n < 1 << 16:
             return Instruction(opcode, x, n)
-    raise _malformed("an instruction that is none (of an opcode, 32 bits and 16 bits)")
+    raise _malformed("an instruction is not an opcode with 32 bits and 16 bits")
 
 
 def _schema_entries(
     schema: tuple[Any, ...], index: int, effort: Effort
 ) -> list[tuple[str, str, object]]:
-    """Returns name, type and default value of each argument (0) or result (1)."""
+    """Returns name, type and default value of each argument (`index` 0) or result (1)."""
     entries = _tuple(_field(schema, index, ("arguments", "returns")[index]))
     effort.spend(_ENTRY_STEPS * len(entries))
     return [
@@ -150,25 +159,25 @@ def _schema_entries(
 
 def _field(table: tuple[Any, ...], index: int, key: str) -> Any:  # noqa: ANN401 - any value
     match table[index : index + 1]:
-        case ((found, value),) if found == key:
+        case ((name, value),) if name == key:
             return value
     raise _malformed(f"{key!r} is missing")
 
 
 def _tuple(value: object) -> tuple[Any, ...]:
     if not isinstance(value, tuple):
-        raise _malformed(f"{type(value).__name__} where a tuple belongs")
+        raise _malformed(f"a tuple is expected, not {type(value).__name__}")
     return value
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise _malformed(f"{type(value).__name__} where a text belongs")
+        raise _malformed(f"a string is expected, not {type(value).__name__}")
     return value
 
 
 def _malformed(why: str) -> ModelError:
     return ModelError(
-        f"{BYTECODE} is not laid out as PyTorch writes it: {why}",
+        f"{BYTECODE} does not have the form that PyTorch writes: {why}",
         hint="export the model again with `builder export`",
     )

@@ -1,8 +1,8 @@
-"""Which scalar types a function's code asks operators for, by following constants to arguments.
+"""Finds the scalar types that a function passes to operators, by following constants.
 
-Bytecode is a stack machine (torch/csrc/jit/runtime/instruction.h). It is read from top to bottom;
-where control flow joins or an effect is unknown, what is below on the stack counts as unknown. An
-operator that gets something unknown for its dtype makes the whole answer unknown.
+Bytecode runs on a stack machine (torch/csrc/jit/runtime/instruction.h). It is read from the first
+instruction to the last. Where control flow joins, or an effect is unknown, the values on the stack
+become unknown. If an operator receives an unknown value as dtype, the whole result is unknown.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ NAMES: Final = (
     *("TUPLE_SLICE", "TUPLE_INDEX", "RAISE_EXCEPTION", "DICT_INDEX", "UNCHECKED_CAST", "__is__"),
     *("UN_INITIALIZED", "__isnot__", "FORMAT", "DEVICE", "DTYPE"),
 )
-"""Opcodes by number, as far as they matter here; flatbuffer files have the numbers."""
+"""Names of opcodes, in the order of their numbers in flatbuffer files
+(torch/csrc/jit/runtime/instruction.h); later ones do not matter here."""
 
 _UNKNOWN = object()
 _DERIVED = object()
+"""Marks the dtype of a tensor that the model already has: or the result of type promotion."""
 _REGISTER_STEPS = 8
-"""A register takes as much memory as some opcodes; one instruction can name 65,535."""
+"""Steps of `Effort` for a register: it takes as much memory as some opcodes, and one instruction
+can name 65,535 registers."""
 _JUMPS = frozenset({"JF", "JMP", "LOOP"})
 
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One step of bytecode."""
+    """One instruction of bytecode: the opcode and its two operands."""
 
     opcode: str
     x: int
@@ -42,17 +45,17 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class Callee:
-    """An operator as bytecode calls it."""
+    """An operator that bytecode calls."""
 
     name: str
-    """With overload, e.g. `aten::to.dtype`."""
+    """Name with overload, e.g. `aten::to.dtype`."""
     arguments: int | None
-    """How many it takes from the stack; files before bytecode version 6 do not say."""
+    """Number of arguments on the stack; None in files with a bytecode version below 6."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DtypeArguments:
-    """Operators that take a scalar type as argument; see dtype_arguments.toml."""
+    """Operators with a scalar type among their arguments; dtype_arguments.toml explains them."""
 
     places: Mapping[str, tuple[int, ...]]
     derived: frozenset[str]
@@ -60,7 +63,7 @@ class DtypeArguments:
 
 @cache
 def load_dtype_arguments() -> DtypeArguments:
-    """Returns the data that ships with builder."""
+    """Returns the table dtype_arguments.toml of this package."""
     text = resources.files("builder.models").joinpath("dtype_arguments.toml").read_text()
     data = tomllib.loads(text)
     places: dict[str, tuple[int, ...]] = {}
@@ -77,17 +80,18 @@ def find_dtype_codes(
     *,
     spend: Callable[[int], None] = lambda _: None,
 ) -> frozenset[int] | None:
-    """Returns the scalar type codes that operators are given; None when that cannot be told.
+    """Returns the codes of scalar types that operators receive; None if they are not known.
 
     Args:
-        code: one function.
-        callees: its operators, by number.
-        constants: its constants, by number; only ints and None matter.
-        spend: is told of work that the length of `code` does not bound, in steps.
+        code: the instructions of one function.
+        callees: the operators of the function, by number.
+        constants: the constants of the function, by number; only ints and None matter.
+        spend: is called with the cost, in steps, of work that the length of `code` does not bound.
     """
     if load_dtype_arguments().places.keys().isdisjoint(callee.name for callee in callees):
         return frozenset()
     reader = _Reader(callees, constants, spend)
+    # Several paths lead to the target of a jump, each with other values on the stack.
     targets = {at + step.x for at, step in enumerate(code) if step.opcode in _JUMPS}
     for at, step in enumerate(code):
         if at in targets:
@@ -102,7 +106,7 @@ class _Reader:
     constants: Sequence[object]
     spend: Callable[[int], None]
     stack: list[object] = field(default_factory=list)
-    """What is known of the top; below it everything is unknown."""
+    """The values at the top of the stack; everything below them is unknown."""
     registers: dict[int, object] = field(default_factory=dict)
     codes: set[int] = field(default_factory=set)
     lost: bool = False
@@ -130,6 +134,7 @@ class _Reader:
 
     def _store(self, register: int) -> None:
         value = self.stack.pop() if self.stack else _UNKNOWN
+        # Control flow decides which of two stored values a register contains.
         again = register in self.registers
         self.registers[register] = _UNKNOWN if again else value
 

@@ -1,7 +1,7 @@
-"""A bounds-checked reader of flatbuffer tables (the FlatBuffers internals documentation).
+"""Reads flatbuffer tables with bounds checks (FlatBuffers documentation, "Internals").
 
-Offsets come from a file that nobody vouches for: each is checked, and a budget keeps the
-work within proportion, since tables may share parts.
+Offsets come from an untrusted file: each one is checked. Tables may share parts, so a budget keeps
+the work in proportion to the size of the file.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from builder.errors import ModelError
 from builder.models.effort import too_much
 
 _FREE_STEPS, _FREE_TEXT, _TEXT_RATIO = 500_000, 1 << 20, 2
-"""Elements that a file may have visited beyond one for each of its bytes; and bytes of texts beyond
-two for each. Files that PyTorch writes take a third of that; parts that overlap take more."""
+"""A file may cause 500,000 steps plus one per byte, and 1 MiB of strings plus two bytes per byte.
+Files that PyTorch writes need a third of that; overlapping parts need more."""
 _UINT8 = struct.Struct("<B")
 _UINT16 = struct.Struct("<H")
 _UINT32 = struct.Struct("<I")
@@ -25,14 +25,14 @@ _INT32 = struct.Struct("<i")
 
 @dataclass(slots=True)
 class Buffer:
-    """The bytes of a flatbuffer file, read only where they exist."""
+    """The bytes of a flatbuffer file; every read checks that the bytes exist."""
 
     data: memoryview
     steps: int = field(default=0, init=False)
     texts: int = field(default=0, init=False)
-    """Bytes of the texts that were read."""
+    """Number of bytes of the strings that were read."""
     _known: dict[int, str] = field(default_factory=dict, init=False)
-    """Start of a text -> it; PyTorch writes equal ones once."""
+    """Start of a string -> the string; PyTorch writes equal strings only once."""
 
     def root(self) -> Table:
         """Returns the root table."""
@@ -43,12 +43,13 @@ class Buffer:
         position = at + self.uint32(at)
         vtable = position - self.number(position, _INT32)
         size = self.number(vtable, _UINT16)
+        # A vtable begins with two uint16 (its own size and the table's), then one per field.
         if size < 4 or size % 2:
             raise ModelError(f"the flatbuffer is damaged: a vtable of {size} bytes at {vtable}")
         return Table(self, position, vtable, size)
 
     def string(self, at: int) -> str:
-        """Returns the text that the offset stored at byte `at` points to."""
+        """Returns the string that the offset stored at byte `at` points to."""
         start, length = self.vector(at, 1)
         if start not in self._known:
             self.texts += length
@@ -83,7 +84,7 @@ class Buffer:
         return value
 
     def spend(self, steps: int) -> None:
-        """Counts work; ModelError when there is more of it than any model of the size needs."""
+        """Counts steps; raises ModelError when there are more than a real model needs."""
         self.steps += steps
         if self.steps > _FREE_STEPS + len(self.data):
             raise too_much()
@@ -91,7 +92,7 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table; fields are numbered in the order of the schema."""
+    """One table; the fields have numbers in the order of the schema."""
 
     buffer: Buffer
     position: int
@@ -121,7 +122,7 @@ class Table:
         return default if at is None else int(self.buffer.number(at, _INT32))
 
     def string(self, index: int) -> str:
-        """Returns field `index`, a text; empty when absent."""
+        """Returns field `index`, a string; empty when absent."""
         at = self._find(index)
         return "" if at is None else self.buffer.string(at)
 
@@ -136,7 +137,7 @@ class Table:
             yield self.buffer.table(at)
 
     def strings(self, index: int) -> Iterator[str]:
-        """Yields the texts of the vector in field `index`; none when absent."""
+        """Yields the strings of the vector in field `index`; none when absent."""
         for at in self._elements(index):
             yield self.buffer.string(at)
 
@@ -150,11 +151,11 @@ class Table:
         """Returns the struct that the offset in field `index`, a union, points to.
 
         Raises:
-            ModelError: it is absent, or outside of the file.
+            ModelError: the field is absent, or its offset leaves the file.
         """
         at = self._find(index)
         if at is None:
-            raise ModelError("the flatbuffer is damaged: a value without content")
+            raise ModelError("the flatbuffer is damaged: a value has no content")
         position = at + self.buffer.uint32(at)
         self.buffer.number(position + layout.size - 1, _UINT8)
         return layout.unpack_from(self.buffer.data, position)

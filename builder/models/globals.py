@@ -1,4 +1,4 @@
-"""The globals that TorchScript pickles may name (unpickler.cpp, Unpickler::readGlobal)."""
+"""Lists the globals that TorchScript pickles may name (unpickler.cpp, Unpickler::readGlobal)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Global:
-    """The name of a class or function: a word, not the thing."""
+    """The name of a class or function; the class or function itself is never looked up."""
 
     module: str
     name: str
@@ -35,6 +35,7 @@ FIRST_ARGUMENT = frozenset(
         Global("torch.jit._pickle", "build_tensorlist"),
     }
 )
+"""Functions that turn their first argument into a typed list; builder keeps the argument."""
 TYPE_TAG = Global("torch.jit._pickle", "restore_type_tag")
 COMPLEX = Global("builtins", "complex")
 _REBUILDERS = frozenset(
@@ -52,7 +53,7 @@ _REBUILDERS = frozenset(
         Global("torch.jit._pickle", "build_tensor_from_id"),
     }
 )
-"""The globals of unpickler.cpp, Unpickler::readGlobal."""
+"""Functions that create tensors and other objects (unpickler.cpp, Unpickler::readGlobal)."""
 
 
 def is_script_class(module: str) -> bool:
@@ -61,7 +62,7 @@ def is_script_class(module: str) -> bool:
 
 
 def is_known(tag: Global) -> bool:
-    """Returns True when unpickler.cpp gives `tag` a meaning."""
+    """Returns True if unpickler.cpp knows the global `tag`."""
     if tag in FIRST_ARGUMENT or tag in _REBUILDERS or tag == TYPE_TAG:
         return True
     if tag.module == "torch":
@@ -70,5 +71,5 @@ def is_known(tag: Global) -> bool:
 
 
 def printable(name: str) -> str:
-    """Returns `name` fit for a terminal, which it may try to control."""
+    """Returns `name`, quoted if it contains characters that could control a terminal."""
     return name if re.fullmatch(r"[\w.]+", name, re.ASCII) else repr(name)

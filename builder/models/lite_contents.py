@@ -1,4 +1,4 @@
-"""What both lite formats hold, once taken out of their containers."""
+"""Collects the contents of a lite file, in either of the two formats."""
 
 from __future__ import annotations
 
@@ -25,34 +25,35 @@ class LiteContents:
     operators: set[Operator] = field(default_factory=set)
     custom_classes: set[str] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
-    """Qualified names of methods."""
+    """Qualified names of the functions."""
     methods: set[str] = field(default_factory=set)
     signatures: dict[str, Signature | None] = field(default_factory=dict)
-    """By method; None where two functions of one name differ."""
+    """Method -> signature; None if two functions with this name have different ones."""
     dtype_codes: set[int] = field(default_factory=set)
     annotations: set[str] = field(default_factory=set)
-    """Type annotations that were looked at."""
+    """Type annotations that were searched for custom classes already."""
     dtypes_known: bool = True
-    """False when operators are asked for a scalar type that is computed."""
+    """False if an operator receives a scalar type that the model computes."""
 
     def add_operator(self, name: str, overload: str) -> None:
-        """Adds an operator; ModelError when its name is none."""
+        """Adds an operator; raises ModelError when its name is malformed."""
         try:
             self.operators.add(Operator(name, overload))
         except ValueError as error:
-            raise ModelError(f"the model names an impossible operator: {error}") from None
+            raise ModelError(f"the name of an operator is malformed: {error}") from None
 
     def add_method(self, qualified_name: str) -> None:
-        """Adds the function of `__torch__.Model.forward` under the name it is called by.
+        """Adds the function with a name like `__torch__.Model.forward` as the method `forward`.
 
         Raises:
-            ModelError: that is no name, or another function has it: PyTorch writes each once.
+            ModelError: the name is malformed, or another function has it (PyTorch writes each
+                function once).
         """
         name = qualified_name[-_LONGEST_NAME:].rpartition(".")[2]
         if len(qualified_name) > _LONGEST_NAME or not _IDENTIFIER.fullmatch(name):
-            raise ModelError(f"the model has a method with an impossible name: {name[:80]!r}")
+            raise ModelError(f"the name of a method is malformed: {name[:80]!r}")
         if qualified_name in self.functions:
-            raise ModelError(f"the model has several functions of one name: {qualified_name:.80}")
+            raise ModelError(f"several functions of the model have the name {qualified_name:.80}")
         self.functions.add(qualified_name)
         self.methods.add(name)
 
@@ -62,7 +63,7 @@ class LiteContents:
         arguments: Iterable[tuple[str, str, object]],
         returns: Iterable[str],
     ) -> None:
-        """Adds what a function takes: names, types and defaults of arguments, types of results."""
+        """Adds a signature: names, types and defaults of arguments, and types of results."""
         name = qualified_name.rpartition(".")[2]
         signature = make_signature(name, arguments, returns)
         known = self.signatures.setdefault(name, signature)
@@ -70,7 +71,7 @@ class LiteContents:
             self.signatures[name] = None
 
     def add_dtype_codes(self, codes: Iterable[int] | None) -> None:
-        """Adds scalar types; None where they cannot be told."""
+        """Adds scalar types by their codes; None says that some are unknown."""
         if codes is None:
             self.dtypes_known = False
         else:
@@ -78,13 +79,13 @@ class LiteContents:
 
     @property
     def dtypes(self) -> DtypeSet:
-        """What occurs in the file; everything when that cannot be told."""
+        """The dtypes that occur in the file; `EVERYTHING` if some are unknown."""
         if not self.dtypes_known or not self.dtype_codes <= set(range(len(SCALAR_TYPES))):
             return EVERYTHING
         return DtypeSet(frozenset(SCALAR_TYPES[code] for code in self.dtype_codes))
 
     def add_types(self, annotations: Iterable[str]) -> None:
-        """Adds the custom classes that type annotations such as `List[__torch__...]` name."""
+        """Adds the custom classes in type annotations such as `__torch__.torch.classes.a.B`."""
         for annotation in set(annotations) - self.annotations:
             self.annotations.add(annotation)
             self.custom_classes.update(_CUSTOM_CLASS.findall(annotation))

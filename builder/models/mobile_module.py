@@ -1,4 +1,4 @@
-"""The flatbuffer lite format (torch/csrc/jit/serialization/mobile_bytecode.fbs)."""
+"""Reads flatbuffer lite files (torch/csrc/jit/serialization/mobile_bytecode.fbs)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from builder.errors import ModelError
 from builder.models.dtype_arguments import NAMES, Callee, Instruction, find_dtype_codes
 from builder.models.flatbuffer import Buffer, Table
 from builder.models.lite_contents import LiteContents
+
+# Numbers of fields, and of members of the union IValueUnion, in mobile_bytecode.fbs.
 
 
 class _Module(IntEnum):
@@ -47,27 +49,28 @@ class _Union(IntEnum):
 
 
 _INSTRUCTION = struct.Struct("<bxHi")
-"""Opcode, n, x."""
+"""The struct Instruction: opcode, n, x."""
 _INT64 = struct.Struct("<q")
 _DOUBLE = struct.Struct("<d")
 _BOOL = struct.Struct("<?")
 _UINT32 = struct.Struct("<I")
 _SCALAR_TYPE = 1
-"""Field of a tensor."""
+"""Number of the field `scalar_type` of a tensor."""
 _ARGUMENTS = 2
-"""Field of an operator: how many arguments it takes, -1 when unknown."""
+"""Number of the field of an operator that counts its arguments; -1 means unknown."""
 _COMPLEX128 = 10
+"""Code of the scalar type ComplexDouble (c10/core/ScalarType.h)."""
 _NONE = 0
-"""Type of a value that is None."""
+"""Union type of a value that is None."""
 _ANNOTATION = {_Union.LIST: 1, _Union.DICT: 2}
-"""Field of a container that names its element types."""
+"""Numbers of the fields with the type annotation of a list and a dict."""
 
 
 def parse_mobile_module(data: memoryview) -> LiteContents:
     """Returns what the functions and objects of a flatbuffer file need.
 
     Raises:
-        ModelError: an offset leaves the file, or a name is impossible.
+        ModelError: an offset leaves the file, or a name is malformed.
     """
     module = Buffer(data).root()
     contents = LiteContents(
@@ -75,13 +78,13 @@ def parse_mobile_module(data: memoryview) -> LiteContents:
         operator_version=module.uint32(_Module.OPERATOR_VERSION) or None,
     )
     contents.add_types(kind.string(0) for kind in module.tables(_Module.OBJECT_TYPES))
-    # what follows belongs to TorchScript sources, which the runtime does not load
+    # Values after these belong to TorchScript sources, which the runtime does not load.
     count = module.uint32(_Module.MOBILE_IVALUE_SIZE) or None
     ivalues = tuple(islice(module.tables(_Module.IVALUES), count))
     for ivalue in ivalues:
         _add_value(contents, ivalue, ivalues)
     if not contents.methods:
-        raise ModelError("it holds no functions", hint="export it with `builder export`")
+        raise ModelError("it contains no functions", hint="export it with `builder export`")
     return contents
 
 
@@ -93,7 +96,7 @@ def _add_value(contents: LiteContents, ivalue: Table, ivalues: Sequence[Table]) 
         return
     value = ivalue.table(_IValue.VALUE)
     if value is None:
-        raise ModelError("the flatbuffer is damaged: a value without content")
+        raise ModelError("the flatbuffer is damaged: a value has no content")
     if kind == _Union.FUNCTION:
         _add_function(contents, value, ivalues)
         contents.add_dtype_codes(_find_dtype_codes(value, ivalues))
@@ -122,9 +125,9 @@ def _add_function(contents: LiteContents, function: Table, ivalues: Sequence[Tab
 
 
 def _default(ivalues: Sequence[Table], index: int) -> object:
-    """Returns a number, None for none (value 0 is None), or something else."""
+    """Returns the default value: a number, None, or the table of another value."""
     if index >= len(ivalues):
-        raise ModelError(f"the flatbuffer is damaged: no value {index}")
+        raise ModelError(f"the flatbuffer is damaged: there is no value {index}")
     value, kind = ivalues[index], ivalues[index].uint8(_IValue.TYPE)
     match kind:
         case _Union.INT:
@@ -156,7 +159,7 @@ def _callee(operator: Table) -> Callee:
 
 def _constant(ivalues: Sequence[Table], index: int) -> object:
     if index >= len(ivalues):
-        raise ModelError(f"the flatbuffer is damaged: no value {index}")
+        raise ModelError(f"the flatbuffer is damaged: there is no value {index}")
     kind = ivalues[index].uint8(_IValue.TYPE)
     if kind == _Union.INT:
         return ivalues[index].struct(_IValue.VALUE, _INT64)[0]

@@ -1,4 +1,4 @@
-"""The bytes of a pickle and the stack that its opcodes work on; all of it checked."""
+"""Reads the bytes of a pickle, and keeps the stack on which its opcodes work, with checks."""
 
 from __future__ import annotations
 
@@ -9,35 +9,36 @@ from builder.errors import ModelError
 
 
 class PickleStack:
-    """A pickle that is read from its start, the values so far, and the marks among them."""
+    """The bytes of a pickle, the values on its stack, and the marks between the values."""
 
     def __init__(self, data: bytes, record: str) -> None:
         self._data = data
         self.record = record
-        """The pickle's name in the archive, for messages."""
+        """Name of the pickle in the archive, for messages."""
         self._at = 0
         self.values: list[Any] = []
         self._marks: list[int] = []
 
     def damage(self, why: str) -> ModelError:
-        """Returns the error that says `why` the pickle cannot be read, and where."""
+        """Returns an error that says where the pickle is damaged, and why it cannot be read."""
         return ModelError(f"{self.record} is damaged at byte {self._at}: {why}")
 
     def take(self, count: int) -> bytes:
         """Returns the next `count` bytes."""
         end = self._at + count
         if end > len(self._data):
-            raise self.damage(f"it ends after {len(self._data)} bytes, {end} are needed")
+            raise self.damage(f"it ends after {len(self._data)} bytes, but {end} are needed")
         taken = self._data[self._at : end]
         self._at = end
         return taken
 
     def number(self, layout: struct.Struct) -> Any:  # noqa: ANN401 - int or float
-        """Returns the next number."""
+        """Returns the next number, which has the form `layout`."""
         return layout.unpack(self.take(layout.size))[0]
 
     def line(self) -> str:
         """Returns the rest of the line."""
+        # Bounded: without a line break, each call would search the rest of the file.
         end = self._data.find(b"\n", self._at, self._at + 4096)
         if end < 0:
             raise self.damage("a name does not end")
@@ -48,14 +49,14 @@ class PickleStack:
         self.values.append(value)
 
     def pop(self) -> Any:  # noqa: ANN401 - a pickle is anything
-        """Takes the last value since the last mark off the stack."""
+        """Removes the last value from the stack and returns it; it must follow the last mark."""
         floor = self._marks[-1] if self._marks else 0
         if len(self.values) <= floor:
             raise self.damage("a value is missing on the stack")
         return self.values.pop()
 
     def pop_to_mark(self) -> list[Any]:
-        """Takes all values since the last mark off the stack, and the mark."""
+        """Removes the last mark and all values after it from the stack; returns the values."""
         if not self._marks:
             raise self.damage("a mark is missing")
         start = self._marks.pop()
@@ -64,11 +65,11 @@ class PickleStack:
         return values
 
     def top(self, kind: type[Any]) -> Any:  # noqa: ANN401 - list or dict
-        """Returns the last value, which stays on the stack."""
+        """Returns the last value without removing it from the stack."""
         if not self.values or not isinstance(self.values[-1], kind):
             raise self.damage(f"a {kind.__name__} is expected on the stack")
         return self.values[-1]
 
     def mark(self) -> None:
-        """Remembers where the stack ends."""
+        """Puts a mark at the end of the stack."""
         self._marks.append(len(self.values))

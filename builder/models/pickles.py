@@ -1,8 +1,8 @@
-"""Reading the pickles of a model without ever executing one.
+"""Reads the pickles of a model without executing them.
 
-The opcodes are those that torch/csrc/jit/serialization/unpickler.cpp reads. A global becomes
-an inert name; only globals that this unpickler knows are accepted, whoever names another one
-is refused. Nothing is imported, looked up or called.
+The opcodes are those that torch/csrc/jit/serialization/unpickler.cpp reads. A global becomes a
+plain name. A pickle that names a global which unpickler.cpp does not know is refused. Nothing is
+imported, looked up or called.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from builder.models.globals import (
 from builder.models.pickle_stack import PickleStack
 
 _LARGE_STEPS = 4
-"""A list, dict or global takes as much memory as some other opcodes together."""
+"""Steps of `Effort` for a list, a dict or a global, which take more memory than other values."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opaque:
-    """Something whose content nobody here needs: a tensor, an object, a device."""
+    """A value whose content builder does not need: a tensor, an object, a device."""
 
     kind: Global
 
 
 @dataclass(frozen=True, slots=True)
 class Unpickled:
-    """A pickle as plain values."""
+    """The plain values of a pickle."""
 
     value: Any
-    """Made of None, bool, int, float, str, list, tuple, dict, Global and Opaque."""
+    """Consists of None, bool, int, float, str, list, tuple, dict, Global and Opaque."""
     types: frozenset[str]
     """Qualified names of all classes, and all type annotations of containers."""
     storages: frozenset[str]
@@ -49,15 +49,15 @@ class Unpickled:
 
 
 def parse_pickle(data: bytes, *, record: str, effort: Effort | None = None) -> Unpickled:
-    """Returns the value that `data`, a protocol 2 pickle written by TorchScript, describes.
+    """Returns the value in `data`, a pickle of protocol 2 that TorchScript wrote.
 
     Args:
         data: the whole pickle.
-        record: its name in the archive, for messages.
-        effort: what it may ask for; in proportion to `data` where it is alone.
+        record: name of the pickle in the archive, for messages.
+        effort: the limit for the work; None: a limit in proportion to `data`.
 
     Raises:
-        ModelError: it is damaged, wants something called, or asks for too much work.
+        ModelError: the pickle is damaged, calls an unknown function, or causes too much work.
     """
     machine = _Machine(data, record, effort or Effort.of(len(data)))
     value = machine.run()
@@ -65,7 +65,7 @@ def parse_pickle(data: bytes, *, record: str, effort: Effort | None = None) -> U
 
 
 class _Machine(PickleStack):
-    """What each opcode does; the memo, and what was seen."""
+    """Executes the opcodes: keeps the memo, and collects types and storages."""
 
     def __init__(self, data: bytes, record: str, effort: Effort) -> None:
         super().__init__(data, record)
@@ -86,7 +86,7 @@ class _Machine(PickleStack):
                 return self.values[0]
             step = _STEPS.get(opcode)
             if step is None:
-                raise self.damage(f"opcode 0x{opcode:02x} is none that TorchScript writes")
+                raise self.damage(f"TorchScript does not write opcode 0x{opcode:02x}")
             step(self)
 
     def container(self, empty: list[Any] | dict[Any, Any]) -> None:
@@ -98,7 +98,7 @@ class _Machine(PickleStack):
 
     def long(self) -> None:
         if self.take(1) != b"\x08":
-            raise self.damage("a long integer has not 8 bytes")
+            raise self.damage("a long integer does not have 8 bytes")
         self.push(self.number(_INT64))
 
     def tuple_of(self, count: int) -> None:
@@ -134,15 +134,15 @@ class _Machine(PickleStack):
     def _set(self, flat: list[Any]) -> None:
         target = self.top(dict)
         if len(flat) % 2:
-            raise self.damage("a key without a value")
+            raise self.damage("a key has no value")
         for key, value in zip(flat[::2], flat[1::2], strict=True):
             if not isinstance(key, str | int | float | Opaque | None):
-                raise self.damage(f"a {type(key).__name__} as a key")
+                raise self.damage(f"a {type(key).__name__} is used as a key")
             target[key] = value
 
     def put(self, layout: struct.Struct) -> None:
         if not self.values:
-            raise self.damage("nothing to remember")
+            raise self.damage("there is no value to remember")
         self._memo[self.number(layout)] = self.values[-1]
 
     def get(self, layout: struct.Struct) -> None:
@@ -168,17 +168,17 @@ class _Machine(PickleStack):
     def new_object(self) -> None:
         self.pop()
         if not self.values or not isinstance(self.values[-1], Global):
-            raise self.damage("an object without a class")
+            raise self.damage("an object has no class")
 
     def reduce(self) -> None:
         argument, tag = self.pop(), self.pop()
         if not isinstance(tag, Global):
-            raise self.damage("a call of something that has no name")
+            raise self.damage("the called value is not a global")
         if tag == TYPE_TAG:
             self.push(self._restore_type_tag(argument))
         elif tag in FIRST_ARGUMENT:
             if not isinstance(argument, tuple) or not argument:
-                raise self.damage(f"{tag.name} without a list")
+                raise self.damage(f"{tag.name} has no list")
             self.push(argument[0])
         else:
             if tag == COMPLEX:
@@ -190,7 +190,7 @@ class _Machine(PickleStack):
             case (value, str(annotation)):
                 self.types.add(annotation)
                 return value
-        raise self.damage("a type tag without a type")
+        raise self.damage("a type tag has no type")
 
     def persistent(self) -> None:
         match self.pop():
@@ -198,7 +198,7 @@ class _Machine(PickleStack):
                 self.storages.add(kind.name)
                 self.push(Opaque(kind))
             case _:
-                raise self.damage("a persistent id that is no storage")
+                raise self.damage("a persistent ID is not a storage")
 
 
 _STOP = ord(".")
@@ -208,7 +208,7 @@ _UINT32 = struct.Struct("<I")
 _UINT64 = struct.Struct("<Q")
 _INT32 = struct.Struct("<i")
 _INT64 = struct.Struct("<q")
-_FLOAT64 = struct.Struct(">d")
+_FLOAT64 = struct.Struct(">d")  # BINFLOAT is big-endian, unlike the integers (pickletools)
 
 
 def _constant(value: object) -> Callable[[_Machine], None]:
@@ -254,4 +254,4 @@ _STEPS: dict[int, Callable[[_Machine], None]] = {
     ord("R"): _Machine.reduce,
     ord("Q"): _Machine.persistent,
 }
-"""Opcode -> what it does (pickler.h, enum PickleOpCode)."""
+"""Opcode -> function that executes it (pickler.h, enum PickleOpCode)."""

@@ -1,4 +1,4 @@
-"""Model files: which format one has, and what it says of itself."""
+"""Reads model files: finds out the format, and what the model needs."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
 
 _ZIP = b"PK\x03\x04"
 _FLATBUFFER = b"PTMF"
-"""The identifier of mobile_bytecode.fbs, at byte 4."""
+"""The file identifier of mobile_bytecode.fbs, which stands at byte 4."""
 _EXPORT_HINT = "export the model first: builder export SOURCE -o model.ptl"
 _FOREIGN = {
     b"\x80": "a pickle in PyTorch's old format (a state dict or a whole Python module)",
     b"GGUF": "a GGUF file",
     b"\x08": "an ONNX model",
 }
-"""First bytes of other model files -> what they are."""
+"""First bytes of other kinds of model files -> description of the kind."""
 
 
 class TorchScriptError(ModelError):
-    """A TorchScript file without bytecode; torch, which could say its operators, runs its code."""
+    """The file is TorchScript without bytecode: only running its code can list its operators."""
 
 
 def read_model(path: Path) -> ModelInfo:
-    """Returns what the lite model at `path` says of itself, without torch; tensors stay unread.
+    """Reads what the lite model at `path` needs, without torch; tensors are not read.
 
     Raises:
-        TorchScriptError: it is TorchScript without bytecode.
-        ModelError: it is missing, damaged, hostile or no model that builder knows.
+        TorchScriptError: the file is TorchScript without bytecode.
+        ModelError: the file is missing, damaged or hostile, or has an unknown format.
     """
     if path.is_dir():
         raise ModelError(f"{path} is a folder, not a model file", hint="name the .ptl file in it")
     if not path.is_file():
-        what = "no ordinary file" if path.exists() else "not there"
-        raise ModelError(f"{path} is {what}", hint=_EXPORT_HINT)
+        what = "is not a regular file" if path.exists() else "does not exist"
+        raise ModelError(f"{path} {what}", hint=_EXPORT_HINT)
     with path.open("rb") as stream:
         try:
             return _read(path, stream)
@@ -55,9 +55,9 @@ def _read(path: Path, stream: BufferedReader) -> ModelInfo:
     head = stream.read(8)
     stream.seek(0)
     if head[:4] == _ZIP:
-        found, contents = ModelFormat.LITE_ZIP, _read_zip(path, stream)
+        kind, contents = ModelFormat.LITE_ZIP, _read_zip(path, stream)
     elif head[4:] == _FLATBUFFER:
-        found, contents = ModelFormat.LITE_FLATBUFFER, _read_flatbuffer(stream)
+        kind, contents = ModelFormat.LITE_FLATBUFFER, _read_flatbuffer(stream)
     else:
         raise _unknown(head)
     stream.seek(0)
@@ -65,7 +65,7 @@ def _read(path: Path, stream: BufferedReader) -> ModelInfo:
         name=path.name,
         sha256=hashlib.file_digest(stream, "sha256").hexdigest(),
         size=os.fstat(stream.fileno()).st_size,
-        format=found,
+        format=kind,
         bytecode_version=contents.bytecode_version,
         operator_version=contents.operator_version,
         operators=tuple(sorted(contents.operators)),
@@ -86,19 +86,21 @@ def _read_zip(path: Path, stream: BufferedReader) -> LiteContents:
         if "constants.pkl" in archive and "data.pkl" in archive:
             _refuse_hostile(archive)
             raise TorchScriptError(
-                "it is TorchScript without bytecode for the lite interpreter; only by running code "
-                "in it could be told which operators it calls, and nothing was run",
-                hint="if you trust it, make a lite file of it, which runs its code: builder export "
-                f"{shlex.quote(str(path))} -o model.ptl; to see its operators, "
-                "builder ops --run-torchscript runs it in a confined process",
+                "it is TorchScript without bytecode for the lite interpreter; only running its "
+                "code could show which operators it calls, and nothing was run",
+                hint="if you trust the file, export it as a lite file, which runs its code: "
+                f"builder export {shlex.quote(str(path))} -o model.ptl; to see only its "
+                "operators, use builder ops --run-torchscript, which runs the code in a confined "
+                "process",
             )
         if "data.pkl" in archive:
             raise ModelError(
-                "it was written by torch.save (a state dict or a whole Python module); "
-                "that is no program that can run without Python",
-                hint="name what builds the model: builder export package.module:factory",
+                "it was written by torch.save (a state dict or a whole Python module), "
+                "so it cannot run without Python",
+                hint="export the model from its Python code: builder export package.module:factory "
+                "-o model.ptl",
             )
-    raise ModelError("it is a zip archive, but no PyTorch model", hint=_EXPORT_HINT)
+    raise ModelError("it is a zip archive, but not a PyTorch model", hint=_EXPORT_HINT)
 
 
 def _refuse_hostile(archive: Archive) -> None:
@@ -127,12 +129,12 @@ def _unknown(head: bytes) -> ModelError:
         what = "an ExecuTorch program"
     else:
         what = next((name for magic, name in _FOREIGN.items() if head.startswith(magic)), "")
-    is_what = f"it is {what} and" if what else f"it begins with {head!r}: it"
-    return ModelError(f"{is_what} is no model builder can read (.ptl or .pt)", hint=_EXPORT_HINT)
+    is_what = f"it is {what}" if what else f"it begins with {head!r}"
+    return ModelError(f"{is_what}, not a model that builder can read (.ptl)", hint=_EXPORT_HINT)
 
 
 def check_bytecode_version(info: ModelInfo) -> None:
-    """Raises ModelError when the runtime of PyTorch 2.6.0 cannot read the bytecode of `info`."""
+    """Raises ModelError when the runtime of PyTorch 2.6.0 cannot read the bytecode version."""
     version = info.bytecode_version
     if version is None or OLDEST_BYTECODE <= version <= NEWEST_BYTECODE:
         return

@@ -149,17 +149,17 @@ def test_upstreams_counted_operators_are_a_list_of_names():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("root_operators: {}", "names no operators"),
+        ("root_operators: {}", "does not name any operators"),
         ("root_operators: [aten::add]", "unknown keys: root_operators"),
         ("root_operators: {aten::add: 1}\noperators: {}", "unknown keys: root_operators"),
         ("", "neither operators"),
         ("42", "neither operators"),
-        ("[]", "names no operators"),
+        ("[]", "does not name any operators"),
         ("- 3", "int is not the name"),
-        ("- rm -rf /", "not an operator"),
+        ("- rm -rf /", "is not the name of an operator"),
         ("- {a: b}", "dict is not the name"),
         ("hello: world", "unknown keys: hello"),
-        ("include_all_operators: true", "asks for everything"),
+        ("include_all_operators: true", "asks for all operators"),
         ("operators: [aten::add]", "operators is not a mapping"),
         ("operators: {aten::add: }", "aten::add is not a mapping"),
         ("operators: {aten::add: {}}", "all its overloads"),
@@ -169,7 +169,7 @@ def test_upstreams_counted_operators_are_a_list_of_names():
         ("operators: {}\ndebug_info: ['{\"builder_op_list\": 2}']", "newer builder"),
         (
             'operators: {}\ndebug_info: [\'{"builder_op_list": 1, "bytecode_versions": 8}\']',
-            "no list of numbers",
+            "is not a list of numbers",
         ),
         ("a: [", "not YAML"),
         ("\x00", "not YAML"),
@@ -178,7 +178,7 @@ def test_upstreams_counted_operators_are_a_list_of_names():
         ("!!timestamp nonsense", "tags are not allowed"),
         ("a: &a [x]\nb: [*a, *a]", "aliases"),
         ("[" * 5000, "nested too deeply"),
-        ("a: 1\n---\nb: 2", "several documents"),
+        ("a: 1\n---\nb: 2", "several YAML documents"),
         ("a: 1\na: 2", "occurs twice"),
         ("x: " + "1:" * 500_000 + "1", "unknown keys: x"),
         ("x: 0x" + "f" * 1_000_000, "unknown keys: x"),
@@ -192,11 +192,11 @@ def test_junk_is_refused_with_a_reason(text, words):
 
 
 def test_unreadable_files(tmp_path):
-    with pytest.raises(ModelError, match="no operator list"):
+    with pytest.raises(ModelError, match=r"the operator list .* does not exist"):
         read_op_list(tmp_path / "none.yaml")
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ModelError, match="no text"):
+    with pytest.raises(ModelError, match="not a text file"):
         read_op_list(binary)
     huge = tmp_path / "huge.txt"
     huge.write_bytes(b"#" * ((16 << 20) + 1))

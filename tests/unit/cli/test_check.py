@@ -19,7 +19,7 @@ def run(monkeypatch: pytest.MonkeyPatch):
     def call(obstacles, *options, note=""):
         def check(model: Path, runtime: Path):
             assert (model, runtime) == (Path("m.ptl"), Path("out"))
-            rebuild = "build one that has them: builder build m.ptl"
+            rebuild = "build a runtime that has them: builder build m.ptl"
             return Coverage(obstacles=obstacles, rebuild=rebuild, note=note)
 
         monkeypatch.setattr(api, "check", check)
@@ -45,7 +45,7 @@ def test_a_model_that_is_not_served_gives_8_all_names_and_the_rebuild(run):
     assert result.return_value == 8
     assert result.output == (
         "missing custom class: rnn.CellParamsBase\nmissing operator: aten::sort\n"
-        "build one that has them: builder build m.ptl\n"
+        "build a runtime that has them: builder build m.ptl\n"
     )
 
 

@@ -54,7 +54,7 @@ def test_registers_are_paid_for():
 
 def test_a_function_occurs_once():
     function = ("m.f", code((("RET", 0, 0),)))
-    with pytest.raises(ModelError, match="several functions of one name"):
+    with pytest.raises(ModelError, match="several functions of the model have the name"):
         parse_bytecode((8, function, function))
 
 

@@ -91,12 +91,12 @@ def test_other_files_are_refused(tmp_path, content, words):
 
 
 def test_missing_files_and_folders(tmp_path):
-    with pytest.raises(ModelError, match="not there") as caught:
+    with pytest.raises(ModelError, match="does not exist") as caught:
         read_model(tmp_path / "none.ptl")
     assert "builder export" in caught.value.hint
     with pytest.raises(ModelError, match="folder"):
         read_model(tmp_path)
-    with pytest.raises(ModelError, match="not there"):
+    with pytest.raises(ModelError, match="does not exist"):
         read_model(tmp_path / "none" / "none.ptl")
 
 
@@ -179,21 +179,24 @@ def test_two_members_of_one_name_are_refused(tmp_path):
         archive.writestr("model/bytecode.pkl", b"one")
         with pytest.warns(UserWarning, match="Duplicate"):
             archive.writestr("model/bytecode.pkl", b"two")
-    with pytest.raises(ModelError, match="one name"):
+    with pytest.raises(ModelError, match="with the same name"):
         read_model(path)
 
 
 @pytest.mark.parametrize(
     ("records", "words"),
     [
-        ({"data.pkl": None}, "no data.pkl"),
-        ({"version": b"three"}, "no number"),
-        ({"bytecode.pkl": pickle.dumps([], protocol=2)}, "list where a tuple"),
+        ({"data.pkl": None}, "does not contain data.pkl"),
+        ({"version": b"three"}, "is not a number"),
+        ({"bytecode.pkl": pickle.dumps([], protocol=2)}, "a tuple is expected, not list"),
         ({"bytecode.pkl": pickle.dumps((8,), protocol=2)}, "no functions"),
-        ({"bytecode.pkl": pickle.dumps((8, ("m.forward",)), protocol=2)}, "without code"),
+        ({"bytecode.pkl": pickle.dumps((8, ("m.forward",)), protocol=2)}, "a function has no code"),
         ({"bytecode.pkl": pickle.dumps((8, ("m.f", ())), protocol=2)}, "'operators' is missing"),
-        ({"bytecode.pkl": pickle.dumps((8, (7, ())), protocol=2)}, "int where a text"),
-        ({"bytecode.pkl": pickle.dumps((8, ("m.\x1b[2J", ())), protocol=2)}, "impossible name"),
+        ({"bytecode.pkl": pickle.dumps((8, (7, ())), protocol=2)}, "a string is expected, not int"),
+        (
+            {"bytecode.pkl": pickle.dumps((8, ("m.\x1b[2J", ())), protocol=2)},
+            "name of a method is malformed",
+        ),
     ],
 )
 def test_records_of_another_shape_are_model_errors(write_zip, records, words):
@@ -289,7 +292,7 @@ def test_files_without_schemas_have_no_signatures(write_zip):
     ],
 )
 def test_schemas_of_another_shape_are_model_errors(write_zip, schema):
-    with pytest.raises(ModelError, match="not laid out as PyTorch writes it"):
+    with pytest.raises(ModelError, match="does not have the form that PyTorch writes"):
         read_model(write_zip({"bytecode.pkl": _bytecode((), schema=schema)}))
 
 
