@@ -48,7 +48,24 @@ def echo(text: str = "", *, mark: str = "", err: bool = False, nl: bool = True) 
         err: whether the text goes to stderr.
         nl: whether a line break follows the text.
     """
+    for name in _names:
+        text = text.replace(name, escape_controls(name, _CONTROLS_OF_CELLS))
     click.echo(mark + escape_controls(text), err=err, nl=nl)
+
+
+def escape_names(arguments: Iterable[str]) -> None:
+    """Makes `echo` escape the line breaks in names of files that are on the command line.
+
+    A shell's pattern, such as `*.ptl`, can give a name that somebody else has chosen; in a message
+    its line breaks must not look like lines of builder's own.
+    """
+    parts = {part for argument in arguments for part in re.split("[/=]", argument)}
+    odd = {part for part in parts if _CONTROLS_OF_CELLS.search(part)}
+    # A name may be a part of another one.
+    _names[:] = sorted(odd, key=len, reverse=True)
+
+
+_names: list[str] = []
 
 
 def escape_controls(text: str, controls: re.Pattern[str] = _CONTROLS) -> str:

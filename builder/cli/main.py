@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from builder import __version__
-from builder.cli.console import echo
+from builder.cli.console import echo, escape_names
 from builder.errors import BuilderError, ExitCode
 
 COMMANDS = {
@@ -82,6 +82,7 @@ def cli(debug: bool) -> None:
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
     debug = "--debug" in sys.argv[1:]
+    escape_names(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # the locale may lack characters

@@ -219,6 +219,8 @@ def _fits(kind: Kind, spec: InputSpec) -> bool:
             return False
         case (name, Group()) if name in _SCALARS:
             return False
+        case ("Union", _):
+            return any(_fits(choice, spec) for choice in strip_optional(kind).of)
         case ("List", _):
             return _fits_list(strip_optional(kind), spec)
         case ("Tuple" | "Dict" as name, _):

@@ -133,7 +133,7 @@ def check_writable(output: Path) -> None:
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigurationError(
             f"cannot write {output}: {folder} is not a writable folder",
-            hint="choose another place with -o",
+            hint="choose another path for it",
         )
 
 

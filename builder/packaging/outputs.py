@@ -80,7 +80,7 @@ def _hint(path: Path) -> str:
 
 
 def _find_foreign(folder: Path, owned: Files, manifest: str) -> Iterator[str]:
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_refuse_unreadable):
         folders.sort()
         # os.walk lists links to folders as folders, and does not enter them.
         links = [name for name in folders if (Path(parent) / name).is_symlink()]
@@ -90,9 +90,18 @@ def _find_foreign(folder: Path, owned: Files, manifest: str) -> Iterator[str]:
             if relative == manifest and owned:
                 continue
             if relative not in owned:
-                yield f"not written by builder: {relative}"
+                yield f"not written by builder: {_printable(relative)}"
             elif not _is_as_written(path, owned[relative]):
-                yield f"changed since then: {relative}"
+                yield f"changed since then: {_printable(relative)}"
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise error
+
+
+def _printable(name: str) -> str:
+    # Whoever put a file there chose its name, which may hold line breaks.
+    return name if name.isprintable() else repr(name)
 
 
 def _is_as_written(path: Path, file: ManifestFile) -> bool:

@@ -14,7 +14,7 @@ from builder.system.scratch import scratch_folder, sweep
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _MIB = 1 << 20
-_HINT = "choose another place with -o"
+_HINT = "choose another path for it"
 
 
 def refuse_unwritable(path: Path, *, needed: int = 0) -> None:
@@ -69,7 +69,7 @@ def refuse_foreign_file(path: Path, is_ours: Callable[[Path], bool], kind: str) 
         article = "an" if kind[0] in "aeiou" else "a"
         raise ConfigurationError(
             f"{path} is not {article} {kind}, and would be overwritten",
-            hint="move it away, or choose another place with -o",
+            hint="move it away, or choose another path for it",
         )
 
 

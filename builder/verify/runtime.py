@@ -85,7 +85,11 @@ def locate_runtime(path: Path, *, host_abi: str, to_run: bool = True) -> Runtime
 
 
 def _choose_abi(path: Path, host_abi: str) -> Path:
-    folders = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
+    folders = sorted(
+        manifest.parent
+        for manifest in path.glob(f"*/{MANIFEST}")
+        if manifest.parent.name.isprintable()  # as the names of all ABIs are
+    )
     if not folders:
         raise ConfigurationError(
             f"there is no built runtime at {path}",

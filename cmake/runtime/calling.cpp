@@ -6,11 +6,14 @@
 
 #include <ATen/core/Dict.h>
 #include <ATen/core/List.h>
+#include <c10/core/CPUAllocator.h>
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <stdexcept>
 #include <thread>
+#include <unordered_map>
 
 namespace torchlite {
 
@@ -66,8 +69,10 @@ std::string describe(const c10::IValue& value) {
                           : describe(*value.type<c10::DynamicType>());
 }
 
+} // namespace
+
 // The first argument is the module itself.
-std::string describe(const Method& method) {
+std::string describe_method(const Method& method) {
   std::string text = method.name();
   const auto& function = method.function();
   if (!function.hasSchema()) {
@@ -86,12 +91,14 @@ std::string describe(const Method& method) {
   return text;
 }
 
+namespace {
+
 std::string describe_call(const Method& method, const std::vector<c10::IValue>& arguments) {
   std::string given;
   for (const auto& argument : arguments) {
     given += (given.empty() ? "" : ", ") + describe(argument);
   }
-  return "; the method is " + describe(method) + ", given is (" + given + ")";
+  return "; the method is " + describe_method(method) + ", given is (" + given + ")";
 }
 
 // Files have None as the default of a parameter without one.
@@ -232,6 +239,71 @@ void check_result(const c10::IValue& value, int above, size_t& left) {
   }
 }
 
+// Makes a result the caller's own. A later call may write to, resize or free what the model still holds.
+class Owner {
+ public:
+  c10::IValue own(c10::IValue value) {
+    if (value.isTensor()) {
+      return own_tensor(std::move(value).toTensor());
+    }
+    // What another holds too is copied without its items, which are then held twice themselves.
+    const bool is_shared = value.use_count() > 1;
+    if (value.isTuple()) {
+      const auto tuple = std::move(value).toTuple();
+      std::vector<c10::IValue> items;
+      for (auto& item : is_shared ? c10::ivalue::TupleElements(tuple->elements()) : std::move(*tuple).elements()) {
+        items.push_back(own(std::move(item)));
+      }
+      return c10::ivalue::Tuple::create(std::move(items));
+    }
+    if (value.isList()) {
+      auto list = is_shared ? value.toList().copy() : std::move(value).toList();
+      for (size_t i = 0; i < list.size(); i++) {
+        list.set(i, own(list.extract(i)));
+      }
+      return list;
+    }
+    if (value.isGenericDict()) {
+      auto dict = is_shared ? value.toGenericDict().copy() : std::move(value).toGenericDict();
+      for (const auto& entry : dict) {
+        c10::IValue item = entry.value();
+        entry.setValue(c10::IValue());
+        entry.setValue(own(std::move(item)));
+      }
+      return dict;
+    }
+    return value;
+  }
+
+ private:
+  at::Tensor own_tensor(at::Tensor tensor) {
+    // Neither C nor Java gets a quantised tensor; those of other devices are copied when they are handed out.
+    if (!tensor.defined() || !tensor.has_storage() || tensor.is_quantized() ||
+        (tensor.use_count() == 1 && tensor.storage().use_count() == 1)) {
+      return tensor;
+    }
+    auto& copy = copies_[tensor.unsafeGetTensorImpl()];
+    if (!copy.defined()) {
+      copy = tensor.is_non_overlapping_and_dense() ? copy_bytes(tensor) : tensor.contiguous();
+    }
+    return copy;
+  }
+
+  // No kernel: a runtime may have none for the dtype.
+  static at::Tensor copy_bytes(const at::Tensor& tensor) {
+    c10::Storage storage(c10::Storage::use_byte_size_t(), tensor.nbytes(), c10::GetCPUAllocator(), /*resizable=*/true);
+    if (tensor.nbytes() > 0) {
+      std::memcpy(storage.mutable_data(), tensor.const_data_ptr(), tensor.nbytes());
+    }
+    auto copy = at::detail::make_tensor<c10::TensorImpl>(std::move(storage), tensor.key_set(), tensor.dtype());
+    copy.unsafeGetTensorImpl()->set_sizes_and_strides(tensor.sizes(), tensor.strides());
+    return copy;
+  }
+
+  // A result may hold one tensor a million times.
+  std::unordered_map<const c10::TensorImpl*, at::Tensor> copies_;
+};
+
 } // namespace
 
 c10::IValue call_method(
@@ -242,7 +314,7 @@ c10::IValue call_method(
     c10::IValue result = run(module, method, arguments);
     size_t left = max_values;
     check_result(result, 0, left);
-    return result;
+    return Owner().own(std::move(result));
   } catch (const Unfit& unfit) {
     throw std::runtime_error(
         describe_subject(unfit.tensor, arguments) + unfit.what() + describe_call(method, arguments));

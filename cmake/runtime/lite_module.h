@@ -32,6 +32,9 @@ Module load_module(const void* data, size_t size);
 c10::IValue call_method(
     const Module& module, const Method& method, const std::vector<c10::IValue>& arguments);
 
+// "forward(Tensor x) -> Tensor"
+std::string describe_method(const Method& method);
+
 // Interpreted instructions that one call of a method may take; 0 for any number. For the whole process.
 void set_step_limit(uint64_t steps);
 

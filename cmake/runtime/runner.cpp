@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+namespace torchlite::runner {
 namespace {
 
 struct Options {
@@ -140,17 +141,18 @@ void run(Options& options) {
 }
 
 } // namespace
+} // namespace torchlite::runner
 
 int main(int argc, char** argv) {
   try {
-    Options options = parse_options(argc, argv);
+    auto options = torchlite::runner::parse_options(argc, argv);
     if (options.operators) {
       for (const char* const* name = torchlite_operators(nullptr); *name != nullptr; name++) {
         std::puts(*name);
       }
       return 0;
     }
-    run(options);
+    torchlite::runner::run(options);
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "torchlite-run: %s\n", error.what());

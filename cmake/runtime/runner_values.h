@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+namespace torchlite::runner {
+
 struct DType {
   const char* name;
   torchlite_dtype code;
@@ -63,11 +65,30 @@ inline const DType& find_dtype(torchlite_dtype code) {
   throw std::runtime_error("unknown dtype code");
 }
 
+// `parse` is std::stoll or std::stod, whose own errors name only themselves.
+template <typename Parse>
+auto parse_whole(const std::string& text, const char* what, Parse&& parse) {
+  try {
+    size_t used = 0;
+    const auto value = parse(text, &used);
+    if (used == text.size()) {
+      return value;
+    }
+  } catch (const std::logic_error&) {
+  }
+  throw std::runtime_error("'" + text + "' is not " + what);
+}
+
+inline int64_t parse_integer(const std::string& text) {
+  return parse_whole(text, "an integer of 64 bits", [](const std::string& given, size_t* used) {
+    return static_cast<int64_t>(std::stoll(given, used));
+  });
+}
+
 inline int64_t parse_number(const std::string& text) {
-  size_t used = 0;
-  const long long value = std::stoll(text, &used);
-  if (used != text.size() || value < 0) {
-    throw std::runtime_error("not a number: " + text);
+  const int64_t value = parse_integer(text);
+  if (value < 0) {
+    throw std::runtime_error("'" + text + "' is negative");
   }
   return value;
 }
@@ -89,7 +110,9 @@ inline std::vector<int64_t> parse_sizes(const std::string& text) {
 inline size_t count_elements(const int64_t* sizes, size_t dims) {
   size_t count = 1;
   for (size_t i = 0; i < dims; i++) {
-    count *= static_cast<size_t>(sizes[i]);
+    if (__builtin_mul_overflow(count, static_cast<size_t>(sizes[i]), &count)) {
+      throw std::runtime_error("a tensor of that many elements does not fit into memory");
+    }
   }
   return count;
 }
@@ -110,11 +133,18 @@ inline Value parse_tensor(const std::string& text) {
   if (!stream) {
     throw std::runtime_error("cannot read " + path);
   }
-  value.data.assign(std::istreambuf_iterator<char>(stream), {});
-  const size_t wanted = count_elements(value.sizes.data(), value.sizes.size()) * dtype.size;
+  std::vector<int64_t> sizes = value.sizes;
+  sizes.push_back(static_cast<int64_t>(dtype.size));
+  const size_t wanted = count_elements(sizes.data(), sizes.size());
+  // A device has no end, so no more is read than the tensor takes.
+  auto at = std::istreambuf_iterator<char>(stream);
+  for (const std::istreambuf_iterator<char> end; at != end && value.data.size() <= wanted; ++at) {
+    value.data.push_back(*at);
+  }
   if (value.data.size() != wanted) {
-    throw std::runtime_error(path + " has " + std::to_string(value.data.size()) + " bytes, not " +
-                             std::to_string(wanted));
+    throw std::runtime_error(
+        path + " has " + (value.data.size() > wanted ? "more" : "less") + " than the " +
+        std::to_string(wanted) + " bytes of " + text.substr(0, second));
   }
   return value;
 }
@@ -124,9 +154,10 @@ inline Value parse_leaf(torchlite_kind kind, const std::string& text) {
   value.kind = kind;
   value.text = text;
   if (kind == TORCHLITE_VALUE_FLOAT) {
-    value.real = std::stod(text);
+    value.real = parse_whole(
+        text, "a number", [](const std::string& given, size_t* used) { return std::stod(given, used); });
   } else if (kind != TORCHLITE_VALUE_STRING) {
-    value.integer = std::stoll(text);
+    value.integer = parse_integer(text);
   }
   return value;
 }
@@ -212,3 +243,5 @@ inline torchlite_value show(Value& value) {
   }
   return shown;
 }
+
+} // namespace torchlite::runner

@@ -4,11 +4,13 @@
 
 #include "lite_module.h"
 #include "metal.h"
+#include "refusal.h"
 #include "selected_operators.h"
 #include "values.h"
 #include "verifier/instructions.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -25,6 +27,7 @@ const Generator& getDefaultCPUGenerator() __attribute__((weak));
 
 struct torchlite_module {
   torchlite::Module module;
+  bool is_lost = false; // it has kept inputs, and there was no memory for copies of them
 };
 
 struct torchlite_result {
@@ -43,18 +46,27 @@ torchlite_status fail(torchlite_status status, const std::string& text) {
 }
 
 template <typename Body>
-torchlite_status guarded(torchlite_status on_error, Body&& body) noexcept {
+torchlite_status run_and_tell(torchlite_status on_error, Body&& body) {
   try {
     last_error.clear();
     return body();
   } catch (const Failure& error) {
     return fail(error.status, error.what());
   } catch (const c10::Error& error) {
-    return fail(on_error, error.what_without_backtrace());
+    return fail(on_error, torchlite::explain(error));
   } catch (const std::exception& error) {
     return fail(on_error, error.what());
   } catch (...) {
     return fail(on_error, "unknown error");
+  }
+}
+
+template <typename Body>
+torchlite_status guarded(torchlite_status on_error, Body&& body) noexcept {
+  try {
+    return run_and_tell(on_error, std::forward<Body>(body));
+  } catch (...) {
+    return on_error; // there is no memory for the text either
   }
 }
 
@@ -73,7 +85,9 @@ std::vector<c10::IValue> to_arguments(
     try {
       arguments.push_back(inputs.read(values[i], std::move(wanted)));
     } catch (const Failure& error) {
-      throw Failure(error.status, "input " + std::to_string(i) + ": " + error.what());
+      throw Failure(
+          error.status,
+          "input " + std::to_string(i) + ": " + error.what() + "; the method is " + torchlite::describe_method(method));
     }
   }
   return arguments;
@@ -87,11 +101,16 @@ torchlite_status run(
     bool flat,
     torchlite_result** result) {
   c10::InferenceMode guard;
+  if (module->is_lost) {
+    throw Failure(
+        TORCHLITE_RUN_FAILED,
+        "an earlier call had no memory for an input that the model keeps; load the model again");
+  }
   const auto method = module->module.find_method(name);
   if (!method.has_value()) {
-    throw Failure(TORCHLITE_RUN_FAILED, std::string("the model has no method '") + name + "'");
+    throw Failure(TORCHLITE_RUN_FAILED, std::string("the model has no method '").append(name, strnlen(name, 200)) + "'");
   }
-  torchlite::Inputs inputs(torchlite::is_for_metal(module->module));
+  torchlite::Inputs inputs(torchlite::is_for_metal(module->module), module->is_lost);
   auto made = std::make_unique<torchlite_result>();
   // The arguments end with this statement.
   const c10::IValue returned =

@@ -56,7 +56,8 @@ typedef enum torchlite_status {
   TORCHLITE_INVALID_ARGUMENT = 1,
   /* The file cannot be read, is no lite file, or needs what this runtime lacks. */
   TORCHLITE_LOAD_FAILED = 2,
-  /* The method does not exist, its inputs do not fit, or an operator failed. */
+  /* The method does not exist, its inputs do not fit, or an operator failed. A model that keeps its inputs when there
+   * is no memory for copies of them fails in every later call too. */
   TORCHLITE_RUN_FAILED = 3,
   /* An output is of a kind, or a tensor of a dtype, without a code here. */
   TORCHLITE_UNSUPPORTED_OUTPUT = 4
@@ -135,7 +136,8 @@ TORCHLITE_API torchlite_status torchlite_run_values(
     size_t count,
     torchlite_result** result);
 
-/* Describes what the method returned, as it is; what it points to lives as long as the result. */
+/* Describes what the method returned, as it is; what it points to lives as long as the result, and no later call
+ * changes it: what the model still holds of it is copied. */
 TORCHLITE_API torchlite_status
 torchlite_result_value(const torchlite_result* result, torchlite_value* value);
 
@@ -161,7 +163,7 @@ TORCHLITE_API const char* const* torchlite_operators(size_t* count);
 TORCHLITE_API const char* torchlite_version(void);
 
 /* How many threads operators may use; 0 leaves the choice to the runtime. Call it before the
- * first forward. More than four per processor, and than 64, are refused. */
+ * first forward: among running operators it waits for each of them. More than four per processor, and than 64, are refused. */
 TORCHLITE_API torchlite_status torchlite_set_threads(int32_t threads);
 
 /* How many instructions of its bytecode a model may take in one call, for all modules of the process from

@@ -169,6 +169,7 @@ Inputs::~Inputs() {
     give_back();
   } catch (...) {
     // There is no memory for a copy: what the model has kept has no data, not the caller's.
+    is_lost_ = true;
     for (auto& storage : borrowed_) {
       if (storage) {
         storage.set_nbytes(0);

@@ -31,8 +31,9 @@ void check_count(size_t count);
 // The caller's values for one call, on their way in.
 class Inputs {
  public:
-  // `on_metal`: tensors go to Metal's memory.
-  explicit Inputs(bool on_metal = false) : on_metal_(on_metal) {}
+  // `on_metal`: tensors go to Metal's memory. `is_lost` becomes true when there was no memory for a copy of what the
+  // model has kept: it holds tensors without data then, and cannot be run again.
+  Inputs(bool on_metal, bool& is_lost) : on_metal_(on_metal), is_lost_(is_lost) {}
 
   // `above`: levels of groups that hold it.
   c10::IValue read(const torchlite_value& value, c10::TypePtr wanted, int above = 0);
@@ -54,6 +55,7 @@ class Inputs {
 
   std::vector<c10::Storage> borrowed_;
   const bool on_metal_;
+  bool& is_lost_;
 };
 
 // What a method returned, kept for the caller.

@@ -7,7 +7,8 @@
  * In a word, "_" stands for a space. Tensors hold small numbers that depend on their place only.
  *
  * A child loads the file, calls each line twice, reads every byte of every output; then it does all
- * of that again on a second load, from memory. Freed and fresh memory holds other bytes in the second pass (where
+ * of that again on a second load, from memory. Inputs are freed after each call, and a result is read
+ * again, and written to, after the next call. Freed and fresh memory holds other bytes in the second pass (where
  * the C library can do so), so outputs that differ tell of memory that was never written.
  *
  * A line of output: verdict, tab, CPU milliseconds, tab, peak KiB, tab, path, tab, detail.
@@ -40,7 +41,6 @@
 
 enum {
   kCalls = 16,
-  kTensors = 64,
   kCpuSeconds = 4,
   kWallSeconds = 60,
   kFileBytes = 1 << 20,
@@ -79,14 +79,6 @@ static struct {
   size_t count;
 } calls[kCalls];
 static size_t call_count;
-
-/* Of the tensors of all calls: a model may write into what it is given. */
-static struct {
-  torchlite_dtype dtype;
-  void* data;
-  size_t count;
-} filled[kTensors];
-static size_t filled_count;
 
 static const struct {
   const char* name;
@@ -142,6 +134,42 @@ static void fill(torchlite_dtype dtype, void* data, size_t count) {
   }
 }
 
+static size_t count_elements(const torchlite_tensor* tensor) {
+  size_t count = 1;
+  for (int32_t i = 0; i < tensor->dims; i++) {
+    count *= (size_t)tensor->sizes[i];
+  }
+  return count;
+}
+
+/* Gives every tensor of a value memory of its own for one call: a model may keep it, and write into it. */
+static void lend(torchlite_value* value) {
+  if (value->kind == TORCHLITE_VALUE_TENSOR) {
+    torchlite_tensor* tensor = &value->as.tensor;
+    const size_t count = count_elements(tensor);
+    void* data = malloc(count * bytes_of(tensor->dtype));
+    fill(tensor->dtype, data, count);
+    tensor->data = data;
+  } else if (value->kind >= TORCHLITE_VALUE_LIST) {
+    for (size_t i = 0; i < value->as.group.count; i++) {
+      lend((torchlite_value*)&value->as.group.items[i]);
+    }
+  }
+}
+
+static void take_back(torchlite_value* value) {
+  if (value->kind == TORCHLITE_VALUE_TENSOR) {
+    torchlite_tensor* tensor = &value->as.tensor;
+    memset((void*)tensor->data, 0xee, count_elements(tensor) * bytes_of(tensor->dtype));
+    free((void*)tensor->data);
+    tensor->data = NULL;
+  } else if (value->kind >= TORCHLITE_VALUE_LIST) {
+    for (size_t i = 0; i < value->as.group.count; i++) {
+      take_back((torchlite_value*)&value->as.group.items[i]);
+    }
+  }
+}
+
 static torchlite_tensor parse_tensor(void) {
   torchlite_tensor tensor = {0};
   const char* name = next_word();
@@ -157,20 +185,10 @@ static torchlite_tensor parse_tensor(void) {
   }
   tensor.dims = atoi(next_word());
   int64_t* sizes = calloc((size_t)tensor.dims + 1, sizeof *sizes);
-  size_t count = 1;
   for (int32_t i = 0; i < tensor.dims; i++) {
     sizes[i] = atoll(next_word());
-    count *= (size_t)sizes[i];
   }
-  void* data = malloc(count * bytes);
-  if (filled_count == kTensors) {
-    die("too many tensors", "inputs");
-  }
-  filled[filled_count].dtype = tensor.dtype;
-  filled[filled_count].data = data;
-  filled[filled_count++].count = count;
   tensor.sizes = sizes;
-  tensor.data = data;
   return tensor;
 }
 
@@ -346,9 +364,36 @@ static torchlite_status load_copy(const char* path, torchlite_module** module) {
   return status;
 }
 
+static torchlite_status call_once(torchlite_module* module, size_t call, torchlite_result** result) {
+  for (size_t i = 0; i < calls[call].count; i++) {
+    lend(&calls[call].arguments[i]);
+  }
+  const torchlite_status status =
+      api.run(module, calls[call].method, calls[call].arguments, calls[call].count, result);
+  for (size_t i = 0; i < calls[call].count; i++) {
+    take_back(&calls[call].arguments[i]);
+  }
+  return status;
+}
+
+/* Ends a result, which is as it was when it was made; the model may not see what an app writes to it. */
+static int end_result(torchlite_result* result, uint64_t hash) {
+  const int same = read_result(result) == hash;
+  torchlite_tensor tensor;
+  for (size_t i = 0; i < api.count(result); i++) {
+    if (api.tensor(result, i, &tensor) == TORCHLITE_OK && tensor.dims > 0) {
+      memset((void*)tensor.data, 0x77, count_elements(&tensor) * bytes_of(tensor.dtype));
+    }
+  }
+  api.free_result(result);
+  return same;
+}
+
 /* One load with all calls, each twice, and the hashes of what they give. Returns 0 where none ran. */
 static int run_once(const char* path, int from_memory, uint64_t* hashes) {
   torchlite_module* module = NULL;
+  torchlite_result* held = NULL;
+  uint64_t held_hash = 0;
   int succeeded = 0;
   if ((from_memory ? load_copy : api.load)(path, &module) != TORCHLITE_OK) {
     tell("refused", api.error());
@@ -358,20 +403,26 @@ static int run_once(const char* path, int from_memory, uint64_t* hashes) {
     torchlite_result* result = NULL;
     const size_t call = i % call_count;
     hashes[i] = 0;
-    for (size_t k = 0; k < filled_count; k++) {
-      fill(filled[k].dtype, filled[k].data, filled[k].count);
-    }
-    if (api.run(
-            module, calls[call].method, calls[call].arguments, calls[call].count, &result) ==
-        TORCHLITE_OK) {
+    if (call_once(module, call, &result) == TORCHLITE_OK) {
       hashes[i] = read_result(result);
-      api.free_result(result);
       succeeded = 1;
     } else if (!succeeded) {
       tell("failed", api.error());
     }
+    if (held != NULL && !end_result(held, held_hash)) {
+      tell("differs", "a result after the next call");
+      told->finished = 1;
+      _exit(0);
+    }
+    held = result;
+    held_hash = hashes[i];
   }
   api.free_module(module);
+  if (held != NULL && !end_result(held, held_hash)) {
+    tell("differs", "a result after its module");
+    told->finished = 1;
+    _exit(0);
+  }
   return succeeded;
 }
 

@@ -57,6 +57,19 @@ class Numbers(nn.Module):
         return 1
 
 
+class Sharing(nn.Module):
+    """Returns one tensor of its own in three places; it holds 0, 1, 2 and so on up to 4095."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own = torch.arange(4096).float()
+        self.held = [self.own]
+
+    def forward(self) -> tuple[torch.Tensor, list[torch.Tensor], dict[str, torch.Tensor]]:
+        """Returns the tensor, the list that holds it, and a new dict of it."""
+        return self.own, self.held, {"own": self.own}
+
+
 def write_numbers(folder: Path) -> Path:
     """Writes `Numbers`."""
     path = folder / "numbers.ptl"
@@ -67,6 +80,7 @@ def write_numbers(folder: Path) -> Path:
 def write_models(folder: Path) -> list[Path]:
     """Writes each as a zip and as a flatbuffer."""
     made = {"keeping": Keeping(), "tuples": KeepingInTuples(), "weights": Weights()}
+    made |= {"sharing_weights": Sharing()}
     paths = []
     for name, module in made.items():
         scripted = torch.jit.script(module.eval())

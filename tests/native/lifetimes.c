@@ -1,9 +1,11 @@
 /* Memory that an app takes back: what a model keeps of its inputs, and what results point into. */
 
+#define _GNU_SOURCE
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <torchlite.h>
 
 enum { COUNT = 4096 };
@@ -41,6 +43,66 @@ static int keep_inputs(const char* path) {
   return 0;
 }
 
+/* Writes to what a model returned of its own: the next result is as the first was. */
+static int write_to_results(const char* path) {
+  torchlite_module* module = NULL;
+  if (torchlite_load(path, &module)) return fail(path);
+  for (int call = 0; call < 3; call++) {
+    torchlite_result* result = NULL;
+    if (torchlite_forward(module, NULL, 0, &result)) return fail("forward");
+    for (size_t one = 0; one < torchlite_result_count(result); one++) {
+      torchlite_tensor output;
+      if (torchlite_result_tensor(result, one, &output)) return fail("result");
+      float* given = (float*)output.data;
+      for (int i = 0; i < COUNT; i++) {
+        if (given[i] != (float)i && given[i] != -1) {
+          printf("result %zu of call %d of %s holds %g\n", one, call, path, (double)given[i]);
+          return 1;
+        }
+        if (one == 0 && given[i] == -1) return fail("the model holds what the app wrote");
+      }
+      for (int i = 0; i < COUNT; i++) given[i] = -1;
+    }
+    torchlite_result_free(result);
+  }
+  torchlite_module_free(module);
+  return 0;
+}
+
+/* Calls a model that keeps its input when there is no memory for a copy, and then again. */
+static int lack_memory(const char* path) {
+  const size_t elements = (size_t)64 << 20;
+  torchlite_module* module = NULL;
+  if (torchlite_load(path, &module)) return fail(path);
+  float* data = calloc(elements, sizeof(float));
+  const int64_t sizes[] = {(int64_t)elements};
+  torchlite_tensor input = {TORCHLITE_FLOAT32, 1, sizes, data};
+  torchlite_result* result = NULL;
+  struct rlimit before, limit;
+  long pages = 0;
+  FILE* usage = fopen("/proc/self/statm", "r");
+  if (usage == NULL || fscanf(usage, "%ld", &pages) != 1) return fail("statm");
+  fclose(usage);
+  getrlimit(RLIMIT_AS, &before);
+  limit = before;
+  limit.rlim_cur = (rlim_t)pages * 4096 + ((rlim_t)128 << 20);
+  setrlimit(RLIMIT_AS, &limit);
+  const torchlite_status first = torchlite_forward(module, &input, 1, &result);
+  if (first != TORCHLITE_RUN_FAILED || strstr(torchlite_error(), "t allocate memory") == NULL ||
+      strstr(torchlite_error(), "enforce") != NULL) return fail("without memory");
+  setrlimit(RLIMIT_AS, &before);
+  free(data);
+  const float one = 1;
+  const int64_t single[] = {1};
+  input = (torchlite_tensor){TORCHLITE_FLOAT32, 1, single, &one};
+  for (int call = 0; call < 2; call++) {
+    const torchlite_status later = torchlite_forward(module, &input, 1, &result);
+    if (later != TORCHLITE_RUN_FAILED || strstr(torchlite_error(), "load the model again") == NULL) return fail("later");
+  }
+  torchlite_module_free(module);
+  return 0;
+}
+
 /* Reads a result that is a tensor of the model when the model is gone and its memory is used again. */
 static int outlive_module(const char* path) {
   torchlite_module* module = NULL;
@@ -64,7 +126,9 @@ static int outlive_module(const char* path) {
 
 int main(int count, char** paths) {
   for (int i = 1; i < count; i++) {
-    if (strstr(paths[i], "weights") ? outlive_module(paths[i]) : keep_inputs(paths[i])) return 1;
+    const char* path = paths[i];
+    if (strstr(path, "weights") ? outlive_module(path) || write_to_results(path)
+                                : keep_inputs(path) || lack_memory(path)) return 1;
   }
   return 0;
 }

@@ -29,7 +29,12 @@ def find_aar(path: Path) -> Path | None:
     """
     if path.suffix.lower() == SUFFIX:
         return path
-    found = sorted(path.glob(f"maven/**/*{SUFFIX}"))
+    # builder writes no name that would break a message's line.
+    found = sorted(
+        item
+        for item in path.glob(f"maven/**/*{SUFFIX}")
+        if str(item.relative_to(path)).isprintable()
+    )
     if len(found) > 1:
         raise ConfigurationError(f"{path} holds {len(found)} AARs", hint=f"choose one: {found[-1]}")
     return found[0] if found else None

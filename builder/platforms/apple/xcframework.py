@@ -48,7 +48,9 @@ def find_xcframework(path: Path) -> Path | None:
     """Returns the xcframework at `path`: itself, or that of an output folder; None without."""
     if path.suffix == SUFFIX and path.is_dir():
         return path
-    return next(iter(sorted(path.glob(f"apple/*{SUFFIX}"))), None)
+    # builder writes no name that would break a message's line.
+    found = (item for item in path.glob(f"apple/*{SUFFIX}") if item.name.isprintable())
+    return min(found, default=None)
 
 
 def choose_xcframework(path: Path, *, host_abi: str) -> Path | None:

@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include "../refusal.h"
+
 #include <jni.h>
 
 #include <c10/util/Exception.h>
@@ -132,7 +134,7 @@ auto guarded(JNIEnv* env, Body&& body) noexcept -> decltype(body()) {
   } catch (const std::bad_alloc&) {
     raise(env, java.out_of_memory, java.make_out_of_memory, "no native memory left");
   } catch (const c10::Error& error) {
-    raise(env, java.runtime_exception, java.make_runtime_exception, error.what_without_backtrace());
+    raise(env, java.runtime_exception, java.make_runtime_exception, explain(error).c_str());
   } catch (const std::exception& error) {
     raise(env, java.runtime_exception, java.make_runtime_exception, error.what());
   } catch (...) {

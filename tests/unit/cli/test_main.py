@@ -161,6 +161,15 @@ def test_texts_of_files_cannot_control_the_terminal(fail, capsys):
     assert ESCAPED in capsys.readouterr().err
 
 
+def test_names_on_the_command_line_cannot_forge_lines(run, capsys):
+    name = "a\nhint: b/c\nerror: d.ptl"
+    assert run("ops", name) == 3
+    said = capsys.readouterr().err
+    assert said.startswith(r"error: a\x0ahint: b/c\x0aerror: d.ptl does not exist")
+    assert run("ops", "absent.ptl") == 3
+    assert capsys.readouterr().err.startswith("error: absent.ptl does not exist")
+
+
 def test_all_that_the_command_line_prints_is_escaped():
     """`click.echo` and `print` stand in one module only."""
     folder = Path(builder.__file__).parent

@@ -137,6 +137,8 @@ def test_an_optional_before_a_required_one_cannot_be_left_out():
         ("__torch__.nets.Pair", "(float32[2], float32[2])"),
         ("Any", "[1]"),
         ("Union[float, int]", "3"),
+        ("Union[Tensor, List[int]]", "[1, 2]"),
+        ("Optional[Union[Tensor, str]]", "float32[2]"),
         ("?", "3"),
     ],
 )
@@ -161,6 +163,8 @@ def test_what_fits(kind, text):
         ("str", "3"),
         ("str", "float32[2]"),
         ("number", "[3]"),
+        ("Union[Tensor, int]", "2.5"),
+        ("Union[Tensor, List[int]]", "[2.5]"),
         ("List[int]", "3"),
         ("List[int]", "(1, 2)"),
         ("List[int]", "[1, 2.5]"),

@@ -76,6 +76,10 @@ def add(folder):
     (folder / "lib/mine.txt").write_text("mine")
 
 
+def add_lines(folder):
+    (folder / "a\nerror: b").write_text("mine")
+
+
 def edit(folder):
     (folder / "header.h").write_text("edited")
 
@@ -108,6 +112,7 @@ def break_manifest(folder):
     ("change", "named"),
     [
         (add, "not written by builder: lib/mine.txt"),
+        (add_lines, r"not written by builder: 'a\\nerror: b'"),
         (edit, "changed since then: header.h"),
         (edit_alike, "changed since then: header.h"),
         (link_file, "changed since then: header.h"),
