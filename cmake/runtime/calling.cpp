@@ -13,7 +13,6 @@
 #include <optional>
 #include <stdexcept>
 #include <thread>
-#include <unordered_map>
 
 namespace torchlite {
 
@@ -217,92 +216,65 @@ std::string describe_subject(const at::Tensor& tensor, const std::vector<c10::IV
   return "a tensor inside of the model, " + describe_tensor(tensor) + ", ";
 }
 
-// Refuses results that run time nested too deeply, or that share values beyond all bounds.
-void check_result(const c10::IValue& value, int above, size_t& left) {
+// No kernel: a runtime may have none for the dtype.
+at::Tensor copy_bytes(const at::Tensor& tensor) {
+  const size_t size = tensor.nbytes();
+  c10::DataPtr data = c10::GetCPUAllocator()->allocate(size);
+  if (size > 0) {
+    std::memcpy(data.get(), tensor.const_data_ptr(), size);
+  }
+  auto copy = at::detail::make_tensor<c10::TensorImpl>(
+      c10::Storage(c10::Storage::use_byte_size_t(), size, std::move(data)), tensor.key_set(), tensor.dtype());
+  copy.unsafeGetTensorImpl()->set_sizes_and_strides(tensor.sizes(), tensor.strides());
+  return copy;
+}
+
+// Neither C nor Java gets a quantised tensor; those of other devices are copied when they are handed out.
+at::Tensor own_tensor(const at::Tensor& tensor, size_t holders) {
+  if (!tensor.defined() || !tensor.has_storage() || tensor.is_quantized() ||
+      (tensor.use_count() <= holders && tensor.storage().use_count() == 1)) {
+    return tensor;
+  }
+  return tensor.is_non_overlapping_and_dense() ? copy_bytes(tensor) : tensor.contiguous();
+}
+
+// Makes a result the caller's own: a later call may write to, resize or free what the model still holds.
+// Refuses what run time nested too deeply, or what shares values beyond all bounds; `left` more values may follow.
+// `holders`: references to the value that are the result's own; 0 where others hold what it is in.
+c10::IValue own(const c10::IValue& value, size_t holders, int above, size_t& left) {
   if (above > verifier::max_depth || left == 0) {
     throw std::runtime_error("the model's result is nested too deeply, or too large");
   }
   left--;
+  if (value.isTensor()) {
+    return own_tensor(value.toTensor(), holders);
+  }
+  const size_t inner = value.use_count() > holders ? 0 : 1;
   if (value.isTuple()) {
+    std::vector<c10::IValue> items;
     for (const auto& item : value.toTupleRef().elements()) {
-      check_result(item, above + 1, left);
+      items.push_back(own(item, inner, above + 1, left));
     }
-  } else if (value.isList()) {
+    return c10::ivalue::Tuple::create(std::move(items));
+  }
+  if (value.isList()) {
+    c10::impl::GenericList list(value.toList().elementType());
     for (const auto& item : value.toListRef()) {
-      check_result(item, above + 1, left);
+      list.push_back(own(item, inner, above + 1, left));
     }
-  } else if (value.isGenericDict()) {
-    for (const auto& item : value.toGenericDict()) {
-      check_result(item.key(), above + 1, left);
-      check_result(item.value(), above + 1, left);
-    }
+    return list;
   }
+  if (value.isGenericDict()) {
+    const auto held = value.toGenericDict();
+    c10::impl::GenericDict dict(held.keyType(), held.valueType());
+    for (const auto& entry : held) {
+      const c10::IValue item = entry.value(); // one more reference
+      dict.insert(entry.key(), own(item, 2 * inner, above + 1, left));
+    }
+    return dict;
+  }
+  return value;
 }
-
-// Makes a result the caller's own. A later call may write to, resize or free what the model still holds.
-class Owner {
- public:
-  c10::IValue own(c10::IValue value) {
-    if (value.isTensor()) {
-      return own_tensor(std::move(value).toTensor());
-    }
-    // What another holds too is copied without its items, which are then held twice themselves.
-    const bool is_shared = value.use_count() > 1;
-    if (value.isTuple()) {
-      const auto tuple = std::move(value).toTuple();
-      std::vector<c10::IValue> items;
-      for (auto& item : is_shared ? c10::ivalue::TupleElements(tuple->elements()) : std::move(*tuple).elements()) {
-        items.push_back(own(std::move(item)));
-      }
-      return c10::ivalue::Tuple::create(std::move(items));
-    }
-    if (value.isList()) {
-      auto list = is_shared ? value.toList().copy() : std::move(value).toList();
-      for (size_t i = 0; i < list.size(); i++) {
-        list.set(i, own(list.extract(i)));
-      }
-      return list;
-    }
-    if (value.isGenericDict()) {
-      auto dict = is_shared ? value.toGenericDict().copy() : std::move(value).toGenericDict();
-      for (const auto& entry : dict) {
-        c10::IValue item = entry.value();
-        entry.setValue(c10::IValue());
-        entry.setValue(own(std::move(item)));
-      }
-      return dict;
-    }
-    return value;
-  }
-
- private:
-  at::Tensor own_tensor(at::Tensor tensor) {
-    // Neither C nor Java gets a quantised tensor; those of other devices are copied when they are handed out.
-    if (!tensor.defined() || !tensor.has_storage() || tensor.is_quantized() ||
-        (tensor.use_count() == 1 && tensor.storage().use_count() == 1)) {
-      return tensor;
-    }
-    auto& copy = copies_[tensor.unsafeGetTensorImpl()];
-    if (!copy.defined()) {
-      copy = tensor.is_non_overlapping_and_dense() ? copy_bytes(tensor) : tensor.contiguous();
-    }
-    return copy;
-  }
-
-  // No kernel: a runtime may have none for the dtype.
-  static at::Tensor copy_bytes(const at::Tensor& tensor) {
-    c10::Storage storage(c10::Storage::use_byte_size_t(), tensor.nbytes(), c10::GetCPUAllocator(), /*resizable=*/true);
-    if (tensor.nbytes() > 0) {
-      std::memcpy(storage.mutable_data(), tensor.const_data_ptr(), tensor.nbytes());
-    }
-    auto copy = at::detail::make_tensor<c10::TensorImpl>(std::move(storage), tensor.key_set(), tensor.dtype());
-    copy.unsafeGetTensorImpl()->set_sizes_and_strides(tensor.sizes(), tensor.strides());
-    return copy;
-  }
-
-  // A result may hold one tensor a million times.
-  std::unordered_map<const c10::TensorImpl*, at::Tensor> copies_;
-};
 
 } // namespace
 
@@ -313,8 +285,7 @@ c10::IValue call_method(
   try {
     c10::IValue result = run(module, method, arguments);
     size_t left = max_values;
-    check_result(result, 0, left);
-    return Owner().own(std::move(result));
+    return own(result, 1, 0, left);
   } catch (const Unfit& unfit) {
     throw std::runtime_error(
         describe_subject(unfit.tensor, arguments) + unfit.what() + describe_call(method, arguments));

@@ -45,28 +45,32 @@ torchlite_status fail(torchlite_status status, const std::string& text) {
   return status;
 }
 
-template <typename Body>
-torchlite_status run_and_tell(torchlite_status on_error, Body&& body) {
+// Says what the exception in flight is. One function for all calls: each handler takes space.
+torchlite_status tell(torchlite_status on_error) noexcept {
   try {
-    last_error.clear();
-    return body();
-  } catch (const Failure& error) {
-    return fail(error.status, error.what());
-  } catch (const c10::Error& error) {
-    return fail(on_error, torchlite::explain(error));
-  } catch (const std::exception& error) {
-    return fail(on_error, error.what());
+    try {
+      throw;
+    } catch (const Failure& error) {
+      return fail(error.status, error.what());
+    } catch (const c10::Error& error) {
+      return fail(on_error, torchlite::explain(error));
+    } catch (const std::exception& error) {
+      return fail(on_error, error.what());
+    } catch (...) {
+      return fail(on_error, "unknown error");
+    }
   } catch (...) {
-    return fail(on_error, "unknown error");
+    return on_error; // there is no memory for the text either
   }
 }
 
 template <typename Body>
 torchlite_status guarded(torchlite_status on_error, Body&& body) noexcept {
   try {
-    return run_and_tell(on_error, std::forward<Body>(body));
+    last_error.clear();
+    return body();
   } catch (...) {
-    return on_error; // there is no memory for the text either
+    return tell(on_error);
   }
 }
 

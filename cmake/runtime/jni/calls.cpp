@@ -1,5 +1,11 @@
 #include "calls.h"
 
+#include "../refusal.h"
+
+#include <c10/util/Exception.h>
+
+#include <new>
+
 namespace torchlite::jni {
 
 Java java;
@@ -128,6 +134,27 @@ void raise(JNIEnv* env, jclass type, jmethodID constructor, const char* message)
     // Java's memory is used up; its own exception says so.
   } catch (const std::bad_alloc&) {
     env->ThrowNew(type, "no native memory left for the message");
+  }
+}
+
+void raise_current(JNIEnv* env) noexcept {
+  try {
+    try {
+      throw;
+    } catch (const JavaException&) {
+    } catch (const IllegalArgument& error) {
+      raise(env, java.illegal_argument, java.make_illegal_argument, error.what());
+    } catch (const std::bad_alloc&) {
+      raise(env, java.out_of_memory, java.make_out_of_memory, "no native memory left");
+    } catch (const c10::Error& error) {
+      raise(env, java.runtime_exception, java.make_runtime_exception, explain(error).c_str());
+    } catch (const std::exception& error) {
+      raise(env, java.runtime_exception, java.make_runtime_exception, error.what());
+    } catch (...) {
+      raise(env, java.runtime_exception, java.make_runtime_exception, "unknown native error");
+    }
+  } catch (const std::exception&) {
+    raise(env, java.out_of_memory, java.make_out_of_memory, "no native memory left for the message");
   }
 }
 

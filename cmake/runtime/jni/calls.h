@@ -2,14 +2,9 @@
 
 #pragma once
 
-#include "../refusal.h"
-
 #include <jni.h>
 
-#include <c10/util/Exception.h>
-
 #include <cstdint>
-#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -123,22 +118,16 @@ Local<jstring> to_java_string(JNIEnv* env, const std::string& text);
 // Makes an exception pending; one that is there already stays.
 void raise(JNIEnv* env, jclass type, jmethodID constructor, const char* message) noexcept;
 
+// Makes the C++ exception in flight one of Java's, unless Java has thrown it.
+void raise_current(JNIEnv* env) noexcept;
+
 // Runs the body of an entry point. What it throws becomes a Java exception.
 template <typename Body>
 auto guarded(JNIEnv* env, Body&& body) noexcept -> decltype(body()) {
   try {
     return body();
-  } catch (const JavaException&) {
-  } catch (const IllegalArgument& error) {
-    raise(env, java.illegal_argument, java.make_illegal_argument, error.what());
-  } catch (const std::bad_alloc&) {
-    raise(env, java.out_of_memory, java.make_out_of_memory, "no native memory left");
-  } catch (const c10::Error& error) {
-    raise(env, java.runtime_exception, java.make_runtime_exception, explain(error).c_str());
-  } catch (const std::exception& error) {
-    raise(env, java.runtime_exception, java.make_runtime_exception, error.what());
   } catch (...) {
-    raise(env, java.runtime_exception, java.make_runtime_exception, "unknown native error");
+    raise_current(env);
   }
   return decltype(body())();
 }
