@@ -15,7 +15,7 @@ import java.util.Locale;
  *
  * <p>Made from an array, whose elements are copied, or from a direct buffer in the processor's byte
  * order, which is not copied: the model reads it, and its elements can be changed between calls.
- * Results of models are not copied either; reading them makes arrays.
+ * Results of models are the app's own, which no later call changes; reading them makes arrays.
  */
 public abstract class Tensor {
   final long[] shape;
