@@ -18,6 +18,7 @@ from builder.core.model import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
 from builder.errors import ConfigurationError, ModelError
 from builder.formats.plain_yaml import parse_documents
+from builder.system.files import write_atomically
 
 SCHEMA = 1
 """Version of the data that builder stores in `debug_info`."""
@@ -60,8 +61,6 @@ def is_op_list(path: Path) -> bool:
 
 def write_op_list(path: Path, op_list: OperatorList) -> None:
     """Writes `op_list` to `path` atomically."""
-    from builder.system.files import write_atomically
-
     write_atomically(path, render_op_list(op_list))
 
 

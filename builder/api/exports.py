@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 from builder.core.known import parse_known
 from builder.errors import ConfigurationError, ModelError, VerificationError
+from builder.export.capabilities import check_capabilities, probe_torch
+from builder.export.interpreter import Interpreter
+from builder.export.output import check_saving, check_writable
 from builder.models.read import read_model
 from builder.sources.trees import load_source_lock
 from builder.system.folders import data_folder
@@ -18,7 +21,6 @@ from builder.system.references import read_reference
 
 if TYPE_CHECKING:
     from builder.core.known import KnownOperators
-    from builder.export.interpreter import Interpreter
     from builder.export.request import ExportRequest, ExportResult
     from builder.system.progress import Progress
 
@@ -33,20 +35,27 @@ def export(request: ExportRequest, *, progress: Progress) -> ExportResult:
         VerificationError: torch's lite interpreter cannot run the file. A difference does not
             raise: the result has it, and the file is not written unless it is to be kept.
     """
+    check_writable(request.output)
+    check_saving(request.saving)
+    # Every import of torch comes after this one, which explains why it fails.
+    torch = probe_torch()
+    check_capabilities(torch, request.optimisation)
     from builder.export.exporter import export_model
 
     interpreter = _keep_interpreter()
     interpreter.set_limits(request.limits)
     return export_model(
-        request, known=read_known_operators(), interpreter=interpreter, progress=progress
+        request,
+        torch_version=torch.version,
+        known=read_known_operators(),
+        interpreter=interpreter,
+        progress=progress,
     )
 
 
 @functools.cache
 def _keep_interpreter() -> Interpreter:
     """Returns the one for all exports of this process, so that its child imports torch once."""
-    from builder.export.interpreter import Interpreter
-
     interpreter = Interpreter(confined=False)
     atexit.register(interpreter.close)
     return interpreter

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from builder.api.models import read_models
 from builder.errors import BuilderError
+from builder.export.interpreter import Interpreter, InterpreterEndedError
+from builder.export.samples import Sample
 from builder.system.machine import host_abi
 from builder.system.process import Runner
 from builder.verify import timing, verifier
@@ -67,9 +69,6 @@ def _run_in_torch(
     progress: Progress,
 ) -> tuple[str, tuple[Tensor, ...]] | None:
     """Runs the model in a confined process; None where torch is missing or refuses the model."""
-    from builder.export.compare import Sample
-    from builder.export.interpreter import Interpreter, InterpreterEndedError
-
     interpreter = Interpreter(limits, confined=True)
     sample = Sample(specs=tuple(specs), leaves=tuple(inputs))
     try:

@@ -22,6 +22,7 @@ from builder.cli.gates import FiniteRange
 from builder.cli.options import limits_options
 from builder.cli.stages import print_stages, stages_json
 from builder.core.tensors import TensorSpec
+from builder.export.request import Capture, ExportRequest
 from builder.system.children import Limits
 from builder.system.machine import host_abi
 
@@ -134,8 +135,6 @@ def command(
       builder export model.pt -o model.ptl --shape 1,3,224,224 --no-optimize
       builder export model.ptl -o older.ptl --bytecode-version 5
     """
-    from builder.export.request import Capture, ExportRequest
-
     api.refuse_model(output, source)
     request = ExportRequest(
         source=source,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -88,8 +89,6 @@ def near_names(name: str, known: Iterable[str], limit: int = 3) -> tuple[str, ..
 
     Other overloads of the same operator come before names with a similar spelling.
     """
-    import difflib
-
     known = (other for other in set(known) - {name} if len(other) <= _LONGEST)
     candidates = sorted(known)[:_MOST_COMPARED]
     base = name.partition(".")[0]

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from builder.core.arrays import Array
 from builder.core.nesting import InputSpec
 from builder.core.tensors import TensorSpec
 from builder.errors import ConfigurationError, ModelError, ToolchainError
-from builder.export.compare import Sample
 from builder.export.error_texts import describe_exception
 from builder.export.factories import first_on_import_path, import_attribute
+from builder.export.samples import Sample
 from builder.export.values import from_arguments
 
 MOST_SAMPLES = 128
@@ -85,8 +86,6 @@ def _read_folder(path: Path, specs: tuple[InputSpec, ...]) -> Iterator[Sample]:
             arrays: tuple[Array, ...] = (_read_image(file, _image_size(specs, file)),)
         else:
             arrays = _read_arrays(file)
-        import torch
-
         given, leaves = from_arguments(tuple(torch.from_numpy(array) for array in arrays))
         yield Sample(specs=given, leaves=leaves)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from builder.errors import ModelError
-from builder.export.compare import Sample
 from builder.export.error_texts import describe_torchscript_error, is_foreign, shorten
 from builder.export.request import Capture
+from builder.export.samples import Sample
+from builder.export.values import to_arguments
 from builder.system.progress import Progress
-
-if TYPE_CHECKING:
-    import torch
 
 AS_IS = "as is"
 _FORWARD = "forward"
@@ -36,8 +36,6 @@ def script_module(
     Raises:
         ModelError: TorchScript cannot express the module, or the module lacks one of `methods`.
     """
-    import torch
-
     _check_methods(module, methods)
     if isinstance(module, torch.jit.ScriptModule) and capture is not Capture.TRACE:
         return module, AS_IS
@@ -47,15 +45,13 @@ def script_module(
         return scripted, Capture.SCRIPT
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", torch.jit.TracerWarning)
-        traced = _trace(module, sample.arguments(), methods)
+        traced = _trace(module, to_arguments(sample), methods)
     for text in sorted({_describe_warning(w) for w in caught if _is_relevant(w)}):
         progress.note(text)
     return traced, Capture.TRACE
 
 
 def _check_methods(module: torch.nn.Module, methods: Sequence[str]) -> None:
-    import torch
-
     for name in methods:
         if callable(getattr(module, name, None)):
             continue
@@ -71,8 +67,6 @@ def _check_methods(module: torch.nn.Module, methods: Sequence[str]) -> None:
 def _trace(
     module: torch.nn.Module, arguments: tuple[Any, ...], methods: Sequence[str]
 ) -> torch.jit.ScriptModule:
-    import torch
-
     # Methods marked with @torch.jit.export are compiled by torch while it traces the others.
     marked = {name for name in methods if _is_exported(getattr(module, name))}
     inputs = {name: arguments for name in (_FORWARD, *methods) if name not in marked}
@@ -105,15 +99,11 @@ def _tracing_remedy(text: str, methods: Sequence[str]) -> str:
 
 
 def _is_exported(method: object) -> bool:
-    import torch
-
     modifier = getattr(method, "_torchscript_modifier", None)
     return modifier is torch._jit_internal.FunctionModifiers.EXPORT  # noqa: SLF001
 
 
 def _script(module: torch.nn.Module) -> torch.jit.ScriptModule:
-    import torch
-
     try:
         return torch.jit.script(module)
     except Exception as error:  # compiling runs the user's properties and hooks
@@ -125,8 +115,6 @@ def _script(module: torch.nn.Module) -> torch.jit.ScriptModule:
 
 
 def _is_relevant(warning: warnings.WarningMessage) -> bool:
-    import torch
-
     tracers = issubclass(warning.category, torch.jit.TracerWarning)
     return tracers and not is_foreign(warning.filename)
 

@@ -7,14 +7,15 @@ import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from builder.errors import ModelError, ToolchainError
 from builder.export.capabilities import REPLACE
 from builder.export.error_texts import shorten
-
-if TYPE_CHECKING:
-    import torch
 
 _WRAPPINGS = ("state_dict", "model_state_dict", "model")
 """Keys under which training scripts often store the state dict."""
@@ -57,7 +58,6 @@ def _read(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     _check_container(path)
-    import torch
 
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -73,8 +73,6 @@ def _read(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
 
 
 def _read_safetensors(path: Path) -> Any:  # noqa: ANN401
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     try:
         return load_file(path)
@@ -100,7 +98,6 @@ def _check_container(path: Path) -> None:
 
 
 def _unwrap(value: Any, path: Path) -> Mapping[str, torch.Tensor]:  # noqa: ANN401
-    import torch
 
     if isinstance(value, Mapping):
         for key in _WRAPPINGS:

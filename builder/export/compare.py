@@ -8,18 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any
 
-from builder.core.arguments import adapt
+import torch
+from torch.jit.mobile import _load_for_lite_interpreter
+
 from builder.core.artifacts import OutputDifference
 from builder.core.differences import count_nan
-from builder.core.nesting import InputSpec
-from builder.core.signatures import Signature
 from builder.core.tensors import Tensor
 from builder.errors import ModelError, ToolchainError, VerificationError
 from builder.export.capabilities import import_torchvision
 from builder.export.error_texts import describe_exception, shorten
+from builder.export.samples import Sample
 from builder.export.values import flatten_outputs, to_arguments
 
 Call = Callable[..., Any]
@@ -29,43 +29,15 @@ _SECONDS = 0.3
 _MOST_CALLS = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """The inputs of one call: their structure, and the tensors in it, depth first."""
-
-    specs: tuple[InputSpec, ...]
-    leaves: tuple[Tensor, ...]
-    channels_last: bool = False
-
-    @classmethod
-    def of(cls, inputs: Sequence[Tensor]) -> Sample:
-        """Returns a sample whose arguments are plain tensors."""
-        return cls(specs=tuple(tensor.spec for tensor in inputs), leaves=tuple(inputs))
-
-    def arguments(self) -> tuple[Any, ...]:
-        """Returns new arguments for each call, since a model may write to its inputs."""
-        return to_arguments(self.specs, self.leaves, channels_last=self.channels_last)
-
-    def adapt(self, signature: Signature | None) -> Sample:
-        """Returns the sample in the form that `signature` asks for; unchanged if that is None."""
-        specs, leaves = adapt(signature, self.specs, self.leaves)
-        return replace(self, specs=specs, leaves=leaves)
-
-    def __str__(self) -> str:
-        return ", ".join(map(str, self.specs))
-
-
 def run_eager(module: Call, sample: Sample) -> tuple[Tensor, ...]:
     """Returns the flattened outputs of a module or a method, without gradients.
 
     Raises:
         ModelError: the inputs do not fit, the module raises, or its outputs have no C API type.
     """
-    import torch
-
     try:
         with torch.no_grad(), _interruptible(module):
-            outputs = module(*sample.arguments())
+            outputs = module(*to_arguments(sample))
     except Exception as error:  # the user's own code
         raise ModelError(
             f"the model does not run on {sample}: {describe_exception(error)}",
@@ -78,8 +50,6 @@ def run_eager(module: Call, sample: Sample) -> tuple[Tensor, ...]:
 @contextmanager
 def _interruptible(module: Call) -> Iterator[None]:
     """Lets Ctrl-C end this process at once: while TorchScript runs, Python handles no signals."""
-    import torch
-
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     main = threading.current_thread() is threading.main_thread()
     if not (isinstance(module, torch.jit.ScriptModule) and ours and main):
@@ -101,9 +71,6 @@ def load_lite(content: bytes) -> Any:  # noqa: ANN401 - torch has no types here
         ToolchainError: the file needs operators of torchvision, which is not installed.
         VerificationError: torch cannot load the file.
     """
-    import torch
-    from torch.jit.mobile import _load_for_lite_interpreter
-
     try:
         try:
             return _load_for_lite_interpreter(io.BytesIO(content))
@@ -122,11 +89,9 @@ def load_lite(content: bytes) -> Any:  # noqa: ANN401 - torch has no types here
 
 def call_lite(module: Call, sample: Sample) -> tuple[Tensor, ...]:
     """Returns the flattened outputs of a loaded lite file; VerificationError when it fails."""
-    import torch
-
     try:
         with torch.no_grad():
-            outputs = module(*sample.arguments())
+            outputs = module(*to_arguments(sample))
     except Exception as error:  # what a model raises is a torch.jit.Error
         raise VerificationError(
             f"torch {torch.__version__} cannot run the lite file: {shorten(str(error))}"
@@ -136,9 +101,7 @@ def call_lite(module: Call, sample: Sample) -> tuple[Tensor, ...]:
 
 def time_call(module: Call, sample: Sample) -> float:
     """Returns the seconds of the fastest of up to 20 calls; the model must have run before."""
-    import torch
-
-    arguments = sample.arguments()
+    arguments = to_arguments(sample)
     fastest, spent, calls = float("inf"), 0.0, 0
     with torch.no_grad():
         while calls < _MOST_CALLS and spent < _SECONDS:
@@ -156,8 +119,6 @@ def one_thread() -> Iterator[None]:
     This makes times comparable, even on a busy machine, where XNNPACK's threads wait by spinning.
     It also fixes the order of additions, so that the same model gives the same file.
     """
-    import torch
-
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

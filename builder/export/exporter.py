@@ -6,7 +6,8 @@ import hashlib
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import torch
 
 from builder.core.differences import compare_outputs
 from builder.core.known import KnownOperators
@@ -15,7 +16,6 @@ from builder.core.signatures import INPUTS_HINT, find_misfit
 from builder.core.stages import Stage
 from builder.core.tensors import ReferenceCase
 from builder.errors import ConfigurationError, ModelError, VerificationError
-from builder.export.capabilities import check_capabilities, probe_torch
 from builder.export.capture import script_module
 from builder.export.compare import find_failure, one_thread, run_eager
 from builder.export.interpreter import Interpreter, InterpreterEndedError
@@ -23,24 +23,14 @@ from builder.export.lints import check_python_free, lint_graph
 from builder.export.measure import LITE, OPTIMISED, measure_lite, measure_script, read_signature
 from builder.export.methods import measure_methods
 from builder.export.optimise import optimise_module
+from builder.export.output import write_model
 from builder.export.prepare import Prepared, prepare, twin
 from builder.export.quantise import qnnpack
 from builder.export.request import Backend, Capture, ExportRequest, ExportResult
-from builder.export.save import (
-    backport,
-    bundle_inputs,
-    check_saving,
-    check_writable,
-    format_lite,
-    read_bytecode_version,
-    write_model,
-)
+from builder.export.save import backport, bundle_inputs, format_lite, read_bytecode_version
 from builder.export.shapes import find_frozen_shapes
 from builder.export.sources import find_file, load_requested
 from builder.system.progress import Progress
-
-if TYPE_CHECKING:
-    import torch
 
 _NOT_RUN = "not run: torch's lite interpreter on this machine runs only files for the CPU"
 _STAGES: dict[str, str] = {Capture.TRACE: "traced", Capture.SCRIPT: "scripted"}
@@ -60,6 +50,7 @@ class Made:
 def export_model(
     request: ExportRequest,
     *,
+    torch_version: str,
     known: KnownOperators,
     interpreter: Interpreter,
     progress: Progress,
@@ -72,6 +63,7 @@ def export_model(
 
     Args:
         request: what to export, and how.
+        torch_version: the version of the installed torch, which can do the export.
         known: operators that builder can build; the result has a remark on each other operator.
         interpreter: runs lite files, and loads TorchScript files before this process does.
         progress: is informed of each step.
@@ -79,16 +71,9 @@ def export_model(
     Raises:
         ConfigurationError: the inputs are unknown, or the output cannot be written.
         ModelError: the model cannot be loaded, run, quantised, captured, optimised or saved.
-        ToolchainError: torch or torchvision is missing, or lacks a feature that the export needs.
+        ToolchainError: torchvision is missing, or torch lacks a feature that the export needs.
         VerificationError: torch's lite interpreter cannot run the file.
     """
-    check_writable(request.output)
-    check_saving(request.saving)
-    # This comes before any other import of torch: it explains why an import fails.
-    found = probe_torch()
-    check_capabilities(found, request.optimisation)
-    import torch
-
     interpreter.start()  # the child process imports torch while this one loads the model
     with (
         warnings.catch_warnings(),
@@ -97,12 +82,12 @@ def export_model(
         qnnpack(required=bool(request.quantisation)),
     ):
         warnings.simplefilter("ignore")  # script_module shows the warnings that matter
-        progress.step(f"Loading {request.source} with torch {found.version}")
+        progress.step(f"Loading {request.source} with torch {torch_version}")
         _try_loading(request, interpreter)
         prepared = prepare(request, load_requested(request), progress=progress)
         made = _make(request, prepared, known, interpreter, progress)
         failure = _judge(made, prepared, request)
-        return _write(request, prepared, made, failure, found.version)
+        return _write(request, prepared, made, failure, torch_version)
 
 
 def _try_loading(request: ExportRequest, interpreter: Interpreter) -> None:

@@ -8,13 +8,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from builder.errors import ConfigurationError, ModelError
 from builder.export.error_texts import describe_exception
-
-if TYPE_CHECKING:
-    import torch
 
 
 def call_factory(source: str, folder: Path, arguments: Mapping[str, Any]) -> torch.nn.Module:
@@ -29,8 +28,6 @@ def call_factory(source: str, folder: Path, arguments: Mapping[str, Any]) -> tor
         ConfigurationError: there are arguments, but `source` is a module and not a factory.
         ModelError: the code cannot be imported, raises, or does not return a module.
     """
-    import torch
-
     with first_on_import_path(folder):
         factory = import_attribute(source)
         if isinstance(factory, torch.nn.Module):

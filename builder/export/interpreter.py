@@ -22,8 +22,7 @@ from builder.errors import (
     ToolchainError,
     VerificationError,
 )
-from builder.export.compare import Sample
-from builder.export.worker import describe_tensors
+from builder.export.samples import Sample, describe_tensors
 from builder.system.children import MAX_ANSWER, ChildEndedError, Limits, PythonChild
 from builder.system.frames import Frame
 from builder.system.sandbox import check_boundary

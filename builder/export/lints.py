@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from builder.core.known import KnownOperators
 from builder.errors import ModelError
 from builder.export.error_texts import find_place
-
-if TYPE_CHECKING:
-    import torch
 
 _LEFT_OVER = {
     "aten::dropout": "dropout is left in the graph; it has no effect in eval mode",
@@ -79,8 +78,6 @@ def _training_parts(module: torch.nn.Module) -> Iterator[str]:
 
 
 def _plain_tensors(module: torch.nn.Module) -> Iterator[str]:
-    import torch
-
     for prefix, part in module.named_modules():
         if isinstance(part, torch.jit.ScriptModule):
             continue
@@ -125,7 +122,6 @@ def _remark_unknown(node: Any, known: KnownOperators) -> str:  # noqa: ANN401
 
 
 def _is_double(node: Any) -> bool:  # noqa: ANN401
-    import torch
 
     if not node.hasAttribute("value") or node.kindOf("value") != "t":
         return False

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import torch
 
 from builder.core.differences import compare_outputs
 from builder.core.signatures import Signature, make_signature
 from builder.core.stages import Stage, find_agreement, widen_differences
 from builder.core.tensors import Tensor
 from builder.errors import VerificationError
-from builder.export.compare import Sample, run_eager, time_call
+from builder.export.compare import run_eager, time_call
 from builder.export.interpreter import Interpreter, InterpreterEndedError
+from builder.export.samples import Sample
 from builder.export.save import format_lite
-
-if TYPE_CHECKING:
-    import torch
 
 EAGER = "eager"
 QUANTISED = "quantised"
@@ -132,8 +131,6 @@ def _count_bytes(module: torch.nn.Module) -> int:
 
 
 def _tensor_bytes(value: object) -> int:
-    import torch
-
     match value:
         case torch.Tensor():
             return value.numel() * value.element_size()

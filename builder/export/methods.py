@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+
+import torch
 
 from builder.core.differences import compare_outputs
 from builder.core.stages import Stage
 from builder.errors import ModelError
-from builder.export.compare import Sample, run_eager
+from builder.export.compare import run_eager
 from builder.export.interpreter import Interpreter
 from builder.export.measure import read_signature
 from builder.export.prepare import twin
-
-if TYPE_CHECKING:
-    import torch
+from builder.export.samples import Sample
 
 
 def measure_methods(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 
+import torch
+
 from builder.errors import ModelError, ToolchainError
 from builder.export.error_texts import shorten
 from builder.export.torchscript_files import load_file
@@ -18,8 +20,6 @@ def convert_torchscript(content: bytes) -> bytes:
     Raises:
         ModelError: torch cannot load or save the model.
     """
-    import torch
-
     try:
         module = load_file(io.BytesIO(content))
         return bytes(module._save_to_buffer_for_lite_interpreter())  # noqa: SLF001 - no other name

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import Any, assert_never
+
+import torch
+from torch.utils.mobile_optimizer import MobileOptimizerType, optimize_for_mobile
 
 from builder.errors import ModelError
-from builder.export.compare import Sample
 from builder.export.error_texts import describe_torchscript_error
 from builder.export.request import Backend, Optimisation, Pass
-
-if TYPE_CHECKING:
-    import torch
+from builder.export.samples import Sample
+from builder.export.values import to_arguments
 
 
 def optimise_module(
@@ -54,9 +55,6 @@ def optimise_module(
 def _for_cpu(
     module: torch.jit.ScriptModule, wanted: Optimisation, methods: Sequence[str]
 ) -> torch.jit.ScriptModule:
-    import torch
-    from torch.utils.mobile_optimizer import MobileOptimizerType, optimize_for_mobile
-
     frozen = module.eval()
     if Pass.CONV_BN_FUSION not in wanted.left_out:
         frozen = torch.jit.freeze(frozen, preserved_attrs=list(methods))
@@ -72,9 +70,6 @@ def _for_cpu(
 def _for_gpu(
     module: torch.jit.ScriptModule, backend: Backend, methods: Sequence[str]
 ) -> torch.jit.ScriptModule:
-    import torch
-    from torch.utils.mobile_optimizer import optimize_for_mobile
-
     frozen = torch.jit.freeze(module.eval(), preserved_attrs=list(methods))
     optimised: torch.jit.ScriptModule = optimize_for_mobile(
         frozen, preserved_methods=list(methods), backend=str(backend)
@@ -83,10 +78,10 @@ def _for_gpu(
 
 
 def _for_nnapi(module: torch.jit.ScriptModule, sample: Sample) -> torch.jit.ScriptModule:
-    import torch
+    # Not every torch has this package; `check_capabilities` refuses NNAPI where it is missing.
     from torch.backends._nnapi.prepare import convert_model_to_nnapi
 
-    arguments: list[Any] = list(sample.arguments())
+    arguments: list[Any] = list(to_arguments(sample))
     if not all(isinstance(argument, torch.Tensor) for argument in arguments):
         raise ModelError(
             "for NNAPI, all inputs of a model must be tensors",

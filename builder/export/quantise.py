@@ -5,17 +5,27 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+import torch.ao.quantization as ao
+from torch import nn
+from torch.ao.nn.quantized.dynamic import Linear
+from torch.ao.quantization import QConfigMapping, get_default_qconfig_mapping
+from torch.ao.quantization.observer import (
+    HistogramObserver,
+    default_per_channel_weight_observer,
+)
+from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
 from builder.errors import ModelError, ToolchainError
 from builder.export.capabilities import OPTIMISING_TORCHES
-from builder.export.compare import Sample, run_eager
+from builder.export.compare import run_eager
 from builder.export.error_texts import describe_exception
 from builder.export.request import Flow, Method, Quantisation
+from builder.export.samples import Sample
+from builder.export.values import to_arguments
 from builder.system.progress import Progress
-
-if TYPE_CHECKING:
-    import torch
 
 ENGINE = "qnnpack"
 """The quantised engine of the mobile runtime; FBGEMM is the engine for servers."""
@@ -31,8 +41,6 @@ def qnnpack(*, required: bool = True) -> Iterator[None]:
     Raises:
         ToolchainError: QNNPACK is required, but the installed torch lacks it.
     """
-    import torch
-
     quantized = torch.backends.quantized
     supported = ENGINE in quantized.supported_engines
     if required and not supported:
@@ -64,8 +72,6 @@ def quantise(
     Raises:
         ModelError: PyTorch cannot quantise the module this way, or a sample does not fit.
     """
-    import torch
-
     if isinstance(module, torch.jit.ScriptModule):
         raise ModelError(
             "a TorchScript model cannot be quantised",
@@ -102,8 +108,6 @@ def _dynamic_eager(
     twin: torch.nn.Module, wanted: Quantisation, samples: Sequence[Sample], progress: Progress
 ) -> torch.nn.Module:
     del samples, progress
-    import torch.ao.quantization as ao
-    from torch.ao.nn.quantized.dynamic import Linear
 
     quantised: torch.nn.Module = ao.quantize_dynamic(twin, _dynamic_configs(wanted))
     for part in quantised.modules():
@@ -113,9 +117,6 @@ def _dynamic_eager(
 
 
 def _dynamic_configs(wanted: Quantisation) -> dict[Any, Any]:
-    import torch.ao.quantization as ao
-    from torch import nn
-
     linear = ao.per_channel_dynamic_qconfig if wanted.per_channel else ao.default_dynamic_qconfig
     recurrent = (nn.LSTM, nn.GRU, nn.LSTMCell, nn.GRUCell, nn.RNNCell)
     return {nn.Linear: linear} | dict.fromkeys(recurrent, ao.default_dynamic_qconfig)
@@ -124,8 +125,6 @@ def _dynamic_configs(wanted: Quantisation) -> dict[Any, Any]:
 def _static_eager(
     twin: torch.nn.Module, wanted: Quantisation, samples: Sequence[Sample], progress: Progress
 ) -> torch.nn.Module:
-    import torch.ao.quantization as ao
-
     if not any(isinstance(m, ao.QuantStub | ao.QuantWrapper) for m in twin.modules()):
         raise ModelError(
             "the model has no QuantStub, which marks where values become quantised; static "
@@ -144,16 +143,13 @@ def _static_eager(
 def _fx(
     twin: torch.nn.Module, wanted: Quantisation, samples: Sequence[Sample], progress: Progress
 ) -> torch.nn.Module:
-    from torch.ao.quantization import QConfigMapping
-    from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
-
     if wanted.method is Method.STATIC:
         configs = _static_mapping(wanted)
     else:
         configs = QConfigMapping()
         for kind, config in _dynamic_configs(wanted).items():
             configs.set_object_type(kind, config)
-    prepared = prepare_fx(twin, configs, samples[0].arguments())
+    prepared = prepare_fx(twin, configs, to_arguments(samples[0]))
     if wanted.method is Method.STATIC:
         _calibrate(prepared, samples, progress)
     quantised: torch.nn.Module = convert_fx(prepared)
@@ -161,11 +157,6 @@ def _fx(
 
 
 def _static_config(wanted: Quantisation) -> Any:  # noqa: ANN401 - torch has no types here
-    import torch.ao.quantization as ao
-    from torch.ao.quantization.observer import (
-        HistogramObserver,
-        default_per_channel_weight_observer,
-    )
 
     if not wanted.per_channel:
         return ao.get_default_qconfig(ENGINE)
@@ -176,7 +167,6 @@ def _static_config(wanted: Quantisation) -> Any:  # noqa: ANN401 - torch has no 
 
 
 def _static_mapping(wanted: Quantisation) -> Any:  # noqa: ANN401
-    from torch.ao.quantization import get_default_qconfig_mapping
 
     mapping = get_default_qconfig_mapping(ENGINE)
     return mapping.set_global(_static_config(wanted)) if wanted.per_channel else mapping

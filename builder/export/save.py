@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from builder.core.model import NEWEST_BYTECODE, OLDEST_BYTECODE
-from builder.core.tensors import ReferenceCase
-from builder.errors import ConfigurationError, ModelError
-from builder.export.compare import Sample
+import torch
+from torch.jit.mobile import _backport_for_mobile_to_buffer, _get_model_bytecode_version
+from torch.utils.bundled_inputs import augment_model_with_bundled_inputs, bundle_large_tensor
+
+from builder.core.model import OLDEST_BYTECODE
+from builder.errors import ModelError
 from builder.export.error_texts import describe_torchscript_error, shorten
-from builder.export.request import LiteFormat, Saving
-from builder.system.files import write_atomically
-from builder.system.outputs import writing_file
-from builder.system.reference_headers import reference_path
-from builder.system.references import write_reference
-
-if TYPE_CHECKING:
-    import torch
+from builder.export.request import LiteFormat
+from builder.export.samples import Sample
+from builder.export.values import to_arguments
 
 
 def format_lite(
@@ -52,22 +47,7 @@ def format_lite(
 
 def read_bytecode_version(content: bytes) -> int:
     """Returns the bytecode version of a lite file."""
-    from torch.jit.mobile import _get_model_bytecode_version
-
     return int(_get_model_bytecode_version(io.BytesIO(content)))
-
-
-def check_saving(saving: Saving) -> None:
-    """Raises ConfigurationError when `saving` asks for something that cannot be written."""
-    version = saving.bytecode_version
-    if version is not None and not OLDEST_BYTECODE <= version <= NEWEST_BYTECODE:
-        raise ConfigurationError(
-            f"the runtimes of builder cannot read bytecode version {version}",
-            hint=f"they read versions {OLDEST_BYTECODE} to {NEWEST_BYTECODE}",
-        )
-    for name, path in saving.extra_files:
-        if not path.is_file():
-            raise ConfigurationError(f"--extra-file {name}: the file {path} does not exist")
 
 
 def backport(content: bytes, version: int | None) -> bytes:
@@ -76,9 +56,6 @@ def backport(content: bytes, version: int | None) -> bytes:
     Raises:
         ModelError: torch cannot write this model with that version.
     """
-    import torch
-    from torch.jit.mobile import _backport_for_mobile_to_buffer
-
     written = read_bytecode_version(content)
     if version is None or version == written:
         return content
@@ -108,49 +85,14 @@ def bundle_inputs(module: torch.jit.ScriptModule, sample: Sample) -> None:
     Raises:
         ModelError: torch cannot store these inputs.
     """
-    import torch
-    from torch.utils.bundled_inputs import augment_model_with_bundled_inputs, bundle_large_tensor
-
     inputs = tuple(
         bundle_large_tensor(value) if isinstance(value, torch.Tensor) else value
-        for value in sample.arguments()
+        for value in to_arguments(sample)
     )
     try:
         augment_model_with_bundled_inputs(module, inputs=[inputs])
     except Exception as error:  # torch raises a plain Exception here
         raise ModelError(f"the inputs cannot be bundled: {shorten(str(error))}") from error
-
-
-def check_writable(output: Path) -> None:
-    """Raises ConfigurationError when the file `output` cannot be written."""
-    folder = output.parent
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    if output.is_dir():
-        raise ConfigurationError(
-            f"{output} is a folder", hint=f"name a file in it: -o {output / 'model.ptl'}"
-        )
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigurationError(
-            f"cannot write {output}: {folder} is not a writable folder",
-            hint="choose another path for it",
-        )
-
-
-def write_model(output: Path, content: bytes, case: ReferenceCase | None) -> Path | None:
-    """Writes the lite file and its reference case; returns the path of the reference case, if any.
-
-    An older reference case is deleted first, so that an interruption never leaves a reference
-    case that belongs to another file.
-    """
-    sidecar = reference_path(output)
-    sidecar.unlink(missing_ok=True)
-    with writing_file(output):
-        write_atomically(output, content)
-        if case is None:
-            return None
-        write_reference(sidecar, case)
-    return sidecar
 
 
 def _remedy(text: str) -> str | None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+import torch
 
 from builder.core.arrays import sample_inputs
 from builder.core.differences import compare_outputs
 from builder.core.nesting import Group, InputSpec
 from builder.core.tensors import Tensor, TensorSpec
 from builder.errors import ModelError
-from builder.export.compare import Sample, run_eager
-
-if TYPE_CHECKING:
-    import torch
+from builder.export.compare import run_eager
+from builder.export.samples import Sample
 
 Change = Callable[[TensorSpec], TensorSpec]
 _IMAGE_DIMS = 4

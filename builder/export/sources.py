@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
 
 from builder.core.nesting import InputSpec
 from builder.errors import ConfigurationError, ModelError
 from builder.export.arguments import parse_arguments
+from builder.export.checkpoints import load_weights
 from builder.export.factories import call_factory
 from builder.export.request import ExportRequest, Quantisation
 from builder.export.torchscript_files import load_torchscript
-
-if TYPE_CHECKING:
-    import torch
+from builder.export.torchvision_models import make_torchvision
 
 _FILE_SUFFIXES = {".pt", ".pth", ".ptl", ".torchscript"}
 
@@ -60,8 +60,6 @@ def load_module(
         ModelError: the model or file does not exist, or the user's code raised.
         ToolchainError: torchvision is needed, but missing.
     """
-    import torch
-
     torch.manual_seed(seed)
     path = find_file(source, folder)
     values = parse_arguments(arguments)
@@ -74,8 +72,6 @@ def load_module(
         module = call_factory(source, folder, values)
         loaded = LoadedModule(module=module, trained=module.training)
     else:
-        from builder.export.torchvision_models import make_torchvision
-
         named = make_torchvision(source, values, settle=settle)
         loaded = LoadedModule(
             module=named.module, usual_inputs=named.inputs, quantisation=named.quantisation
@@ -96,10 +92,6 @@ def load_requested(request: ExportRequest) -> LoadedModule:
     Raises:
         ConfigurationError, ModelError, ToolchainError: as `load_module` and `load_weights` do.
     """
-    import torch
-
-    from builder.export.checkpoints import load_weights
-
     loaded = load_module(
         request.source,
         folder=request.folder,

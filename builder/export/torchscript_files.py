@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
+
+import torch
 
 from builder.core.nesting import InputSpec, list_arguments
 from builder.errors import ModelError, ToolchainError, VerificationError
@@ -12,9 +14,6 @@ from builder.export.capabilities import import_torchvision
 from builder.export.error_texts import shorten
 from builder.system.reference_headers import reference_path
 from builder.system.references import read_reference
-
-if TYPE_CHECKING:
-    import torch
 
 NOT_A_SOURCE = "a torchvision name, package.module:factory, or a TorchScript file"
 _PICKLED = (
@@ -57,8 +56,6 @@ def load_file(stream: BinaryIO) -> torch.jit.ScriptModule:
         RuntimeError, ValueError, ...: torch raises many types for a damaged file.
         ToolchainError: the file needs operators of torchvision, which is not installed.
     """
-    import torch
-
     load = functools.partial(torch.jit.load, stream, map_location="cpu")
     try:
         return load()

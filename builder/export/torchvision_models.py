@@ -6,7 +6,9 @@ import difflib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from builder.core.nesting import InputSpec
 from builder.core.tensors import DType, TensorSpec
@@ -21,9 +23,6 @@ from builder.export.weights import (
     settle_batch_norms,
     spread_scores,
 )
-
-if TYPE_CHECKING:
-    import torch
 
 _IMAGE = TensorSpec(DType.FLOAT32, (1, 3, 224, 224))
 _USUAL: Mapping[str, tuple[InputSpec, ...]] = {
@@ -44,6 +43,18 @@ class NamedModel:
     module: torch.nn.Module
     inputs: tuple[InputSpec, ...]
     quantisation: Quantisation | None
+
+
+class SingleImage(torch.nn.Module):  # type: ignore[misc] # torch has no types here
+    """Returns boxes, labels, scores and other outputs of a detection model for one image."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Takes a batch with one image."""
+        return tuple(self.model([images[0]])[0].values())
 
 
 def make_torchvision(name: str, arguments: Mapping[str, Any], *, settle: bool) -> NamedModel:
@@ -77,7 +88,7 @@ def make_torchvision(name: str, arguments: Mapping[str, Any], *, settle: bool) -
     if settle:
         _settle(module, kind, inputs)
     return NamedModel(
-        module=_single_image(module) if kind == "detection" else module,
+        module=SingleImage(module) if kind == "detection" else module,
         inputs=inputs,
         quantisation=_STATIC if kind == "quantization" else None,
     )
@@ -109,19 +120,3 @@ def _settle(module: torch.nn.Module, kind: str, inputs: tuple[InputSpec, ...]) -
         settle_batch_norms(module.get_submodule("backbone"), first)
     elif kind != "optical_flow":
         settle_batch_norms(module, first)
-
-
-def _single_image(model: torch.nn.Module) -> torch.nn.Module:
-    import torch
-
-    class SingleImage(torch.nn.Module):  # type: ignore[misc] # torch has no types here
-        """Returns boxes, labels, scores and other outputs of a detection model for one image."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            return tuple(self.model([images[0]])[0].values())
-
-    return SingleImage()

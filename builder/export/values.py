@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
 
 from builder.core.arrays import to_array
 from builder.core.nesting import Group, GroupKind, InputSpec, Number
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import ModelError
-
-if TYPE_CHECKING:
-    import torch
+from builder.export.samples import Sample
 
 
 def to_torch(tensor: Tensor) -> torch.Tensor:
     """Returns a new torch tensor with the values of `tensor`."""
-    import torch
-
     return torch.from_numpy(to_array(tensor).copy())
 
 
-def to_arguments(
-    specs: Sequence[InputSpec], leaves: Iterable[Tensor], *, channels_last: bool = False
-) -> tuple[Any, ...]:
-    """Returns the arguments that `specs` describe, as values of Python and torch.
+def to_arguments(sample: Sample) -> tuple[Any, ...]:
+    """Returns the arguments of a call, as values of Python and torch.
 
-    Args:
-        specs: one specification per argument.
-        leaves: the tensors in the arguments, depth first; a number is a tensor without dimensions.
-        channels_last: use the memory format NHWC for four dimensions, and NDHWC for five.
+    They are new for each call, since a model may write to its inputs. With `channels_last`, tensors
+    of four dimensions have the memory format NHWC, and those of five NDHWC.
     """
-    rest = iter(leaves)
+    rest = iter(sample.leaves)
 
     def build(spec: InputSpec) -> Any:  # noqa: ANN401 - what a model takes
         match spec:
             case TensorSpec():
                 tensor = to_torch(next(rest))
-                return lay_out(tensor) if channels_last else tensor
+                return lay_out(tensor) if sample.channels_last else tensor
             case Number():
                 next(rest)
                 return spec.value
@@ -48,7 +42,7 @@ def to_arguments(
             case Group():
                 return tuple(build(item) for item in spec.items)
 
-    return tuple(build(spec) for spec in specs)
+    return tuple(build(spec) for spec in sample.specs)
 
 
 def from_arguments(arguments: Sequence[Any]) -> tuple[tuple[InputSpec, ...], tuple[Tensor, ...]]:
@@ -81,8 +75,6 @@ def from_arguments(arguments: Sequence[Any]) -> tuple[tuple[InputSpec, ...], tup
 
 def lay_out(tensor: torch.Tensor) -> torch.Tensor:
     """Returns `tensor` in a channels-last memory format if it has four or five dimensions."""
-    import torch
-
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
     if tensor.dim() not in formats:
         return tensor
@@ -119,7 +111,6 @@ def _leaves(value: Any, place: str) -> Iterator[tuple[Any, str]]:  # noqa: ANN40
 
 
 def _to_tensor(leaf: Any, place: str) -> Tensor:  # noqa: ANN401
-    import torch
 
     match leaf:
         case torch.Tensor():
@@ -138,8 +129,6 @@ def _to_tensor(leaf: Any, place: str) -> Tensor:  # noqa: ANN401
 
 
 def _from_torch(tensor: torch.Tensor, place: str) -> Tensor:
-    import torch
-
     name = str(tensor.dtype).removeprefix("torch.")
     if name not in set(DType) or tensor.layout != torch.strided:
         kind = name if tensor.layout == torch.strided else str(tensor.layout)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import torch
 
 from builder.core.tensors import TensorSpec
-
-if TYPE_CHECKING:
-    import torch
 
 _BATCH = 4
 _DETECTIONS = 10
@@ -15,8 +12,6 @@ _DETECTIONS = 10
 
 def fill_zero_weights(module: torch.nn.Module) -> None:
     """Gives random values to weights that are all zero, such as the head of torchvision's ViT."""
-    import torch
-
     for weight in module.parameters():
         if weight.dim() > 1 and not weight.any():
             torch.nn.init.normal_(weight, std=0.02)
@@ -28,8 +23,6 @@ def spread_scores(module: torch.nn.Module) -> None:
     With the narrow initial weights, all scores are nearly equal: their order is random, and none
     passes the threshold of a detection.
     """
-    import torch
-
     for name, layer in module.named_modules():
         if ("classification_head" in name or ".cls_" in name) and isinstance(
             layer, torch.nn.Linear | torch.nn.Conv2d
@@ -54,8 +47,6 @@ def settle_batch_norms(module: torch.nn.Module, image: TensorSpec) -> None:
     the outputs of MobileNetV2 are around 1e-9, and a runtime that returns zeros would pass any
     comparison. With real statistics, an error in the folding of a batch norm changes the outputs.
     """
-    import torch
-
     norms = [m for m in module.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]  # noqa: SLF001
     if not norms:
         return

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
-from builder.core.nesting import Group, InputSpec, parse_input
-from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import BuilderError, VerificationError
+from builder.export.capabilities import probe_torch
 from builder.export.error_texts import describe_exception
 from builder.system.frames import BrokenFrameError, Frame, read_frame, write_frame
-from builder.system.sandbox import confine, end_with_parent, limit
+from builder.system.sandbox import end_with_parent
 
 _ANY_SIZE = 1 << 62
 """No limit in practice: jobs come from builder itself, and a list of numbers may be long."""
@@ -43,8 +40,11 @@ def main() -> None:
 
 def _answer(job: Frame) -> Frame:
     try:
-        _prepare(job.header)
-        return _TASKS[job.header["task"]](job)
+        # An error of this import is an answer too: torch may be missing.
+        probe_torch()
+        from builder.export import tasks
+
+        return tasks.answer(job)
     except Exception as error:  # noqa: BLE001 - whatever a model raises is an answer
         return _describe_failure(error)
 
@@ -60,93 +60,3 @@ def _describe_failure(error: Exception) -> Frame:
 
 def _is_for_memory(error: BaseException | None) -> bool:
     return isinstance(error, MemoryError) or any(text in str(error) for text in _TOO_LARGE)
-
-
-def _prepare(header: Mapping[str, Any]) -> None:
-    """Imports all that torch needs, then takes away what the model's code must not use."""
-    from builder.export.capabilities import probe_torch
-
-    probe_torch()
-    import torch
-    from torch.jit import mobile
-
-    del mobile  # imported now: it is not known whether its files can be read later
-    torch.set_num_threads(1)
-    if "qnnpack" in torch.backends.quantized.supported_engines:
-        torch.backends.quantized.engine = "qnnpack"
-    for library in header["libraries"]:
-        torch.ops.load_library(library)
-    if header["torchvision"]:
-        from builder.export.capabilities import import_torchvision
-
-        import_torchvision()
-    limit(seconds=header["seconds"], memory=header["memory"], for_ever=header["confined"])
-    if header["confined"]:
-        confine()
-
-
-def _run(job: Frame) -> Frame:
-    """Runs a method of a lite file on every sample, and measures its time with the first one."""
-    import functools
-
-    from builder.export.compare import Sample, call_lite, load_lite, time_call
-
-    content, *blobs = job.blobs
-    module = load_lite(content)
-    name = job.header["method"]
-    call = module if name == "forward" else functools.partial(module.run_method, name)
-    rest = iter(blobs)
-    samples = [
-        Sample(
-            specs=_parse_specs(given["structure"]),
-            leaves=tuple(_to_tensor(dtype, shape, next(rest)) for dtype, shape in given["leaves"]),
-            channels_last=given["channels_last"],
-        )
-        for given in job.header["samples"]
-    ]
-    outputs = [call_lite(call, sample) for sample in samples]
-    seconds = time_call(call, samples[0]) if job.header["timed"] else 0.0
-    return Frame(
-        header={
-            **_about_torch(),
-            "outputs": [describe_tensors(tensors) for tensors in outputs],
-            "seconds": seconds,
-        },
-        blobs=[tensor.data for tensors in outputs for tensor in tensors],
-    )
-
-
-def _convert(job: Frame) -> Frame:
-    """Converts TorchScript to a lite file; loading runs the `__setstate__` of its classes."""
-    from builder.export.operators import convert_torchscript
-
-    return Frame(header=_about_torch(), blobs=[convert_torchscript(job.blobs[0])])
-
-
-def _try(job: Frame) -> Frame:
-    """Converts TorchScript without returning the result; some files crash torch only on saving."""
-    return Frame(header=_convert(job).header)
-
-
-def _about_torch() -> dict[str, Any]:
-    import torch
-
-    return {"torch": str(torch.__version__)}
-
-
-def describe_tensors(tensors: Iterable[Tensor]) -> list[tuple[str, tuple[int, ...]]]:
-    """Returns the dtype and shape of each tensor, for a header; blobs carry their bytes."""
-    return [(str(tensor.spec.dtype), tensor.spec.shape) for tensor in tensors]
-
-
-def _to_tensor(dtype: str, shape: Iterable[int], data: bytes) -> Tensor:
-    return Tensor(TensorSpec(DType(dtype), tuple(shape)), data)
-
-
-def _parse_specs(structure: str) -> tuple[InputSpec, ...]:
-    spec = parse_input(structure, most=_ANY_SIZE)
-    assert isinstance(spec, Group)
-    return spec.items
-
-
-_TASKS: dict[str, Callable[[Frame], Frame]] = {"convert": _convert, "run": _run, "try": _try}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+from builder import __version__
 from builder.errors import SourceError
 from builder.system.partial import PartialFile
 
@@ -46,8 +47,6 @@ class _Interrupted(Exception):  # noqa: N818 - not an error yet: the transfer is
 def open_session() -> requests.Session:
     """Returns a session that identifies builder, and asks for files without compression."""
     import requests
-
-    from builder import __version__
 
     session = requests.Session()
     session.headers.update({"User-Agent": f"builder/{__version__}", "Accept-Encoding": "identity"})

@@ -209,7 +209,8 @@ def test_reference_outputs_are_eager_ones(request_: ExportRequest) -> None:
 
 
 def test_outputs_are_flattened_in_order(request_: ExportRequest) -> None:
-    from builder.export.compare import Sample, run_eager
+    from builder.export.compare import run_eager
+    from builder.export.samples import Sample
     from builder.export.sources import load_module
 
     inputs = tuple(TensorSpec(d, (2,)) for d in (DType.FLOAT32, DType.INT64, DType.BOOL))

@@ -29,8 +29,9 @@ from builder.core.arrays import sample_inputs, to_array  # noqa: E402
 from builder.core.manifest import parse_manifest  # noqa: E402
 from builder.core.operators import Operator  # noqa: E402
 from builder.core.tensors import DType, TensorSpec  # noqa: E402
-from builder.export.compare import Sample  # noqa: E402
 from builder.export.interpreter import Interpreter  # noqa: E402
+from builder.export.samples import Sample  # noqa: E402
+from builder.export.values import to_arguments  # noqa: E402
 from builder.system.machine import host_abi  # noqa: E402
 from builder.system.sandbox import find_obstacle  # noqa: E402
 
@@ -455,6 +456,6 @@ def test_torchvisions_operators_can_be_had_in_a_confined_process():
     specs = (TensorSpec(DType.FLOAT32, (3, 4)), TensorSpec(DType.FLOAT32, (3,)))
     sample = Sample(specs=specs, leaves=sample_inputs(specs, seed=0))
     found = Interpreter(confined=True).run(content, [sample])
-    boxes, scores = sample.arguments()
+    boxes, scores = to_arguments(sample)
     expected = torch.ops.torchvision.nms(boxes, scores, 0.5)
     assert to_array(found.outputs[0][0]).tolist() == expected.tolist()

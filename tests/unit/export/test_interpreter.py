@@ -9,8 +9,8 @@ from builder.core.nesting import parse_input
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import ModelError, ToolchainError, VerificationError
 from builder.export import interpreter as module
-from builder.export.compare import Sample
 from builder.export.interpreter import Interpreter, InterpreterEndedError
+from builder.export.samples import Sample
 from builder.system.children import ChildEndedError, ChildLateError, Limits
 from builder.system.frames import Frame
 

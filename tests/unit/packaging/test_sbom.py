@@ -10,7 +10,8 @@ from samples import COMPONENTS, make_manifest
 
 from builder import __version__
 from builder.core.components import Component
-from builder.packaging.sbom import PackagedFile, Subject, name_component, render_sbom
+from builder.packaging.cyclonedx_bom import name_component
+from builder.packaging.sbom import PackagedFile, Subject, render_sbom
 
 SUBJECT = Subject(kind="generic", name="torchlite", version="2.6.0")
 LIBRARY = PackagedFile(

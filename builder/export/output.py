@@ -1,0 +1,60 @@
+"""Checks what an export is to write, and writes it; this module does not need torch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from builder.core.model import NEWEST_BYTECODE, OLDEST_BYTECODE
+from builder.core.tensors import ReferenceCase
+from builder.errors import ConfigurationError
+from builder.export.request import Saving
+from builder.system.files import write_atomically
+from builder.system.outputs import writing_file
+from builder.system.reference_headers import reference_path
+from builder.system.references import write_reference
+
+
+def check_saving(saving: Saving) -> None:
+    """Raises ConfigurationError when `saving` asks for something that cannot be written."""
+    version = saving.bytecode_version
+    if version is not None and not OLDEST_BYTECODE <= version <= NEWEST_BYTECODE:
+        raise ConfigurationError(
+            f"the runtimes of builder cannot read bytecode version {version}",
+            hint=f"they read versions {OLDEST_BYTECODE} to {NEWEST_BYTECODE}",
+        )
+    for name, path in saving.extra_files:
+        if not path.is_file():
+            raise ConfigurationError(f"--extra-file {name}: the file {path} does not exist")
+
+
+def check_writable(output: Path) -> None:
+    """Raises ConfigurationError when the file `output` cannot be written."""
+    folder = output.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if output.is_dir():
+        raise ConfigurationError(
+            f"{output} is a folder", hint=f"name a file in it: -o {output / 'model.ptl'}"
+        )
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            f"cannot write {output}: {folder} is not a writable folder",
+            hint="choose another path for it",
+        )
+
+
+def write_model(output: Path, content: bytes, case: ReferenceCase | None) -> Path | None:
+    """Writes the lite file and its reference case; returns the path of the reference case, if any.
+
+    An older reference case is deleted first, so that an interruption never leaves a reference
+    case that belongs to another file.
+    """
+    sidecar = reference_path(output)
+    sidecar.unlink(missing_ok=True)
+    with writing_file(output):
+        write_atomically(output, content)
+        if case is None:
+            return None
+        write_reference(sidecar, case)
+    return sidecar
