@@ -142,6 +142,32 @@ class CxxLibrary(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GnuLibraries:
+    """The C++ and C library of a toolchain for Linux, whose headers are part of every object."""
+
+    libstdcxx: int
+    """Date of the release of GCC as a number, e.g. 20220819 (`__GLIBCXX__`)."""
+    glibc: tuple[int, int]
+    """E.g. (2, 36)."""
+
+    @property
+    def glibc_version(self) -> str:
+        """The version of glibc as text, e.g. `2.36`."""
+        return f"{self.glibc[0]}.{self.glibc[1]}"
+
+    def __str__(self) -> str:
+        return f"libstdc++ {self.libstdcxx}, glibc {self.glibc_version}"
+
+
+class LinkerKind(StrEnum):
+    """Which linker a toolchain has."""
+
+    LLD = "lld"
+    XCODE = "xcode"
+    """Apple's own, which clang of Xcode starts by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
     """What compiles and links for one target."""
 
@@ -149,11 +175,14 @@ class Toolchain:
     cc: Tool
     cxx: Tool
     linker: Tool
-    """lld: it reports undefined symbols of live sections only, which selection relies on."""
+    """It reports undefined symbols of live sections only, which selection relies on."""
     cmake: Tool
     ninja: Tool
     python: Tool
     strip: Tool
+    linker_kind: LinkerKind = LinkerKind.LLD
+    gnu: GnuLibraries | None = None
+    """For Linux; their versions are also in the version of `cxx`."""
     launcher: Launcher | None = None
     """Put in front of every compilation; changes no bytes."""
     system_flags: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.core.toolchain import Toolchain
+from builder.core.toolchain import LinkerKind, Toolchain
 from builder.errors import NativeBuildError
 from builder.native.link_elf import LinkOutcome, map_path, parse_undefined
 from builder.native.ninja import CompileFolder
@@ -114,7 +114,7 @@ def parse_apple_undefined(output: str) -> tuple[str, ...]:
 
 def choose_linker(toolchain: Toolchain) -> tuple[str, ...]:
     """Returns the flags that make clang take the toolchain's linker; none for Xcode's own."""
-    if "-fuse-ld=lld" not in toolchain.link_flags:
+    if toolchain.linker_kind is LinkerKind.XCODE:
         return toolchain.link_flags
     return (*toolchain.link_flags, f"--ld-path={toolchain.linker.path}", *_LLD_FLAGS)
 

@@ -15,11 +15,6 @@ from builder.core.toolchain import Toolchain
 
 _ARCHIVE = re.compile(r"([^/\\]+\.a)\([^()]*\)$")
 """`libm.a(file.o)`, as lld's map names the member of a static library."""
-_VERSIONS = {
-    "gcc": re.compile(r"libstdc\+\+ (\d+)"),
-    "glibc": re.compile(r"glibc (\d+\.\d+)"),
-}
-"""Patterns for the version text of the compiler from builder.platforms.linux.toolchain."""
 
 
 def find_archives(owners: Iterable[str]) -> frozenset[str]:
@@ -56,9 +51,9 @@ def _find_version(origin: str, toolchain: Toolchain) -> tuple[str, str]:
     """Returns the product that a library belongs to and its version; both empty if unknown."""
     if toolchain.ndk:
         return "android-ndk", toolchain.ndk.version
-    pattern = _VERSIONS.get(origin)
-    match = pattern.search(toolchain.cxx.version) if pattern else None
-    return (origin, match[1]) if match else ("", "")
+    gnu = toolchain.gnu
+    versions = {"gcc": str(gnu.libstdcxx), "glibc": gnu.glibc_version} if gnu else {}
+    return (origin, versions[origin]) if origin in versions else ("", "")
 
 
 @cache

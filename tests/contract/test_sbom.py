@@ -12,9 +12,10 @@ import apple_samples
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from samples import COMPONENTS, make_manifest, make_tool, make_toolchain
+from samples import COMPONENTS, make_manifest, make_toolchain
 
 from builder.core.components import Component, describe_sources
+from builder.core.toolchain import GnuLibraries
 from builder.packaging.runtimes import _load, name_runtimes
 from builder.packaging.sbom import PackagedFile, Subject, render_sbom
 from builder.platforms.android import aar as aars
@@ -30,7 +31,7 @@ from builder.system.zips import open_zip
 VALIDATOR = JsonStrictValidator(SchemaVersion.V1_6)
 SUBJECT = Subject(kind="generic", name="torchlite", version="2.6.0")
 THIRD_PARTY = Path(__file__).parents[2] / "third_party"
-GNU = make_toolchain(cxx=make_tool("clang++", "clang 19.1.7, libstdc++ 20220819, glibc 2.36"))
+GNU = make_toolchain(gnu=GnuLibraries(libstdcxx=20220819, glibc=(2, 36)))
 
 
 def refuse_invalid(text: str) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from builder.core.targets import Target, format_os_version
-from builder.core.toolchain import AppleSdk, Bitcode, CxxLibrary, Tool, Toolchain
+from builder.core.toolchain import AppleSdk, Bitcode, CxxLibrary, LinkerKind, Tool, Toolchain
 from builder.errors import ToolchainError
 from builder.platforms.apple.facts import AppleFacts, load_facts, load_table
 from builder.system.process import Runner
@@ -143,7 +143,8 @@ def probe(runner: Runner, toolchain: Toolchain, facts: AppleFacts) -> None:
         source = name / "probe.cpp"
         source.write_text(_PROBE.format(simulator=simulator))
         clang = (str(toolchain.cxx.path), *toolchain.system_flags, "-std=c++17")
-        chosen = (f"--ld-path={toolchain.linker.path}",) if toolchain.link_flags else ()
+        is_lld = toolchain.linker_kind is LinkerKind.LLD
+        chosen = (f"--ld-path={toolchain.linker.path}",) if is_lld else ()
         linked = ("-dynamiclib", *toolchain.link_flags, *chosen)
         completed = runner.run((*clang, *linked, str(source), "-o", f"{name}/probe.dylib"))
     if completed.returncode != 0:

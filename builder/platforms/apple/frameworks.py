@@ -6,13 +6,12 @@ import dataclasses
 from collections.abc import Iterable
 
 from builder.core.backends import Backend
-from builder.core.toolchain import AppleSdk, Toolchain
+from builder.core.toolchain import AppleSdk, LinkerKind, Toolchain
 from builder.errors import ToolchainError
 from builder.platforms.apple.facts import load_table
 
 _FRAMEWORKS = "System/Library/Frameworks"
 _OBJECTIVE_C = "usr/include/objc/objc.h"
-_LLD = "-fuse-ld=lld"
 
 
 def list_frameworks(backends: Iterable[Backend]) -> tuple[str, ...]:
@@ -48,7 +47,9 @@ def with_frameworks(toolchain: Toolchain, backends: Iterable[Backend]) -> Toolch
         return toolchain
     refuse_without_frameworks(toolchain.sdk, chosen)
     named = [part for name in list_frameworks(chosen) for part in ("-framework", name)]
-    absent = load_table()["compiler_runtime"]["symbols"] if _LLD in toolchain.link_flags else ()
+    # Xcode's clang has these symbols in its own library, which open builds of clang lack.
+    is_lld = toolchain.linker_kind is LinkerKind.LLD
+    absent = load_table()["compiler_runtime"]["symbols"] if is_lld else ()
     left_open = [f"-Wl,-U,{symbol}" for symbol in absent]
     frameworks = (*named, "-lobjc", *left_open, *toolchain.frameworks)
     return dataclasses.replace(toolchain, frameworks=frameworks)

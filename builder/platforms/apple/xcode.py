@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from builder.core.targets import Target
-from builder.core.toolchain import AppleSdk, Bitcode, CxxLibrary, Tool, Toolchain
+from builder.core.toolchain import AppleSdk, Bitcode, CxxLibrary, LinkerKind, Tool, Toolchain
 from builder.errors import ToolchainError
 from builder.platforms.apple.clang import FRAMEWORKS, describe_system, describe_to_cmake, probe
 from builder.platforms.apple.facts import AppleFacts, load_facts
@@ -48,6 +48,7 @@ def locate_xcode_toolchain(
         cc=clang,
         cxx=_find(runner, facts, "clang++", f"{xcode}, {sdk.name}"),
         linker=_find(runner, facts, "ld", xcode),
+        linker_kind=LinkerKind.XCODE,
         strip=_find(runner, facts, "strip", xcode),
         archiver=_find(runner, facts, "libtool", xcode),
         cmake=locate_packaged_tool(runner, "cmake", "CMAKE_BIN_DIR"),

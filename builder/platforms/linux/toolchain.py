@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from builder.core.targets import Platform, Target
-from builder.core.toolchain import Tool, Toolchain
+from builder.core.toolchain import GnuLibraries, Tool, Toolchain
 from builder.errors import ToolchainError
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
@@ -25,6 +25,10 @@ from builder.toolchains.tools import find_major, locate_packaged_tool
 LINK_FLAGS = ("-static-libgcc", "-static-libstdc++", "-Wl,--hash-style=gnu")
 _TRIPLES = {"armv7l": "arm-linux-gnueabihf"}
 """Where it is not `<architecture>-linux-gnu`."""
+_RELR_SINCE = (2, 36)
+"""The first glibc that reads packed relative relocations."""
+_RELR_MARK_SINCE = 15
+"""The first release of lld that sets the mark without which glibc refuses them."""
 _PROBE = """\
 #include <string>
 #include <features.h>
@@ -69,6 +73,7 @@ def locate_host_toolchain(
         ninja=locate_packaged_tool(runner, "ninja", "BIN_DIR"),
         strip=locate_strip(runner, find_major(compiler.version)),
         python=Tool(name="python", path=Path(sys.executable), version=platform.python_version()),
+        gnu=libraries,
         system_flags=system_flags,
         link_flags=LINK_FLAGS,
         bitcode=find_bitcode(runner, compiler, linker, flags=system_flags),
@@ -133,7 +138,7 @@ def describe_to_cmake(target: Target) -> tuple[tuple[str, str], ...]:
     )
 
 
-def probe_compiler(runner: Runner, compiler: Tool, linker: Tool, target: Target) -> str:
+def probe_compiler(runner: Runner, compiler: Tool, linker: Tool, target: Target) -> GnuLibraries:
     """Compiles and links a small C++ library; returns the versions of its system libraries.
 
     They belong to the fingerprint: their headers are compiled into every object.
@@ -158,24 +163,23 @@ def probe_compiler(runner: Runner, compiler: Tool, linker: Tool, target: Target)
     return parse_library_versions(expanded.output)
 
 
-def parse_library_versions(preprocessed: str) -> str:
-    """Returns e.g. `libstdc++ 20220819, glibc 2.36` from the expanded probe."""
+def parse_library_versions(preprocessed: str) -> GnuLibraries:
+    """Returns the versions in the expanded probe; ToolchainError for another C or C++ library."""
     found = re.search(r"version\[\] = \{(\d+), (\d+), (\d+)\}", preprocessed)
     if not found:
         raise ToolchainError(
             "the C++ library is neither libstdc++ nor is the C library glibc",
             hint=INSTALL_COMPILERS,
         )
-    return f"libstdc++ {found[1]}, glibc {found[2]}.{found[3]}"
+    return GnuLibraries(libstdcxx=int(found[1]), glibc=(int(found[2]), int(found[3])))
 
 
-def pack_relocations(libraries: str, linker: Tool) -> tuple[str, ...]:
+def pack_relocations(libraries: GnuLibraries, linker: Tool) -> tuple[str, ...]:
     """Returns the flags that pack relative relocations (DT_RELR), where the C library reads them.
 
-    glibc does since 2.36, and refuses them without a mark that lld sets since release 15.
+    glibc refuses them without a mark that the linker sets (GLIBC_ABI_DT_RELR).
     """
-    libc = re.search(r"glibc 2\.(\d+)", libraries)
-    fits = libc and int(libc[1]) >= 36 and find_major(linker.version) >= 15
+    fits = libraries.glibc >= _RELR_SINCE and find_major(linker.version) >= _RELR_MARK_SINCE
     return ("-Wl,-z,pack-relative-relocs",) if fits else ()
 
 

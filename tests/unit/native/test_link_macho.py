@@ -8,7 +8,7 @@ from samples import FakeRunner, make_tool, make_toolchain
 
 from builder.core.plan import DispatchBackend, Flavour
 from builder.core.targets import parse_target
-from builder.core.toolchain import Bitcode, CxxLibrary
+from builder.core.toolchain import Bitcode, CxxLibrary, LinkerKind
 from builder.errors import NativeBuildError
 from builder.native.flags import load_tuning
 from builder.native.link_macho import (
@@ -97,7 +97,7 @@ def test_what_lld_finds_undefined_comes_back(dylib, tmp_path):
 def test_so_does_what_xcodes_linker_finds(dylib, tmp_path):
     assert parse_apple_undefined(XCODE_UNDEFINED) == ("at::detail::getCPUHooks()", "malloc")
     runner = FakeRunner.saying(XCODE_UNDEFINED, 1)
-    toolchain = replace(apple(), link_flags=())
+    toolchain = replace(apple(), linker_kind=LinkerKind.XCODE, link_flags=())
     outcome = link_dylib(dylib, toolchain, runner=runner, log=tmp_path / "log")
     assert outcome.undefined == ("at::detail::getCPUHooks()", "malloc")
     assert not [flag for flag in runner.commands[0] if "lld" in flag or "error-limit" in flag]

@@ -4,12 +4,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from samples import make_plan, make_tool, make_toolchain
+from samples import make_plan, make_toolchain
 
 from builder import __version__
 from builder.core.artifacts import CarriedLibrary
 from builder.core.targets import parse_target
-from builder.core.toolchain import AppleSdk
+from builder.core.toolchain import AppleSdk, GnuLibraries
 from builder.platforms.contents import find_carried, find_components
 
 READ = ("c10/a.cpp", "third_party/fmt/include/fmt/core.h")
@@ -20,7 +20,7 @@ MAP = """\
             1010             1010        0     8         /gcc/12/libgcc.a(empty.o):(.text)
             1020             1020       10     8         /cache/c10/a.cpp.o:(.text.g)
 """
-GNU = make_toolchain(cxx=make_tool("clang++", "clang 19.1.7, libstdc++ 20220819, glibc 2.36"))
+GNU = make_toolchain(gnu=GnuLibraries(libstdcxx=20220819, glibc=(2, 36)))
 
 
 @pytest.fixture

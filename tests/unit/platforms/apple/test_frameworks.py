@@ -11,7 +11,7 @@ from samples import make_toolchain
 
 from builder.backends.loader import load_backends
 from builder.core.targets import parse_target
-from builder.core.toolchain import AppleSdk
+from builder.core.toolchain import AppleSdk, LinkerKind
 from builder.errors import ToolchainError
 from builder.platforms.apple.frameworks import (
     list_frameworks,
@@ -70,7 +70,7 @@ def make_apple_toolchain(sdk, **changes):
 
 
 def test_links_name_the_frameworks_and_objective_cs_library(tmp_path):
-    toolchain = make_apple_toolchain(make_sdk(tmp_path, *NAMES))
+    toolchain = make_apple_toolchain(make_sdk(tmp_path, *NAMES), linker_kind=LinkerKind.XCODE)
     linked = with_frameworks(toolchain, (METAL,)).frameworks
     named = [name for flag, name in itertools.pairwise(linked) if flag == "-framework"]
     assert set(named) == {*list_frameworks((METAL,)), "Accelerate"}
@@ -80,7 +80,7 @@ def test_links_name_the_frameworks_and_objective_cs_library(tmp_path):
 
 
 def test_lld_leaves_open_what_clangs_library_for_apple_would_have(tmp_path):
-    toolchain = make_apple_toolchain(make_sdk(tmp_path, *NAMES), link_flags=("-fuse-ld=lld",))
+    toolchain = make_apple_toolchain(make_sdk(tmp_path, *NAMES))
     assert "-Wl,-U,___isPlatformVersionAtLeast" in with_frameworks(toolchain, (COREML,)).frameworks
 
 

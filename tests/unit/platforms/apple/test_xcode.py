@@ -7,6 +7,7 @@ from apple_sdks import make_sdk
 from toolchains.machines import Machine
 
 from builder.core.targets import parse_target
+from builder.core.toolchain import LinkerKind
 from builder.errors import ToolchainError
 from builder.platforms.apple.xcode import locate_xcode_toolchain, parse_xcode_version
 from builder.system.process import Completed
@@ -59,6 +60,7 @@ def test_tools_and_sdk_are_those_that_xcrun_names(sdk, tmp_path):
     assert str(found.cxx.path) == f"{TOOLS}/clang++"
     assert found.cxx.version == "clang++ of Xcode 15.3 15E204a, iphoneos17.4"
     assert (found.linker.path.name, found.archiver.path.name) == ("ld", "libtool")
+    assert found.linker_kind is LinkerKind.XCODE
     assert found.link_flags == ()
     assert found.system_flags == ("--target=arm64-apple-ios14.0", "-isysroot", str(sdk))
     assert all(

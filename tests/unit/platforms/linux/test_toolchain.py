@@ -1,14 +1,17 @@
 from pathlib import Path
 
 import pytest
+from samples import make_tool
 from toolchains.machines import Machine, full
 
 from builder.core.targets import TARGETS, Platform, Target, parse_target
+from builder.core.toolchain import GnuLibraries
 from builder.errors import ToolchainError
 from builder.platforms.linux import toolchain as host
 from builder.platforms.linux.toolchain import (
     find_host_target,
     locate_host_toolchain,
+    pack_relocations,
     parse_library_versions,
 )
 
@@ -19,6 +22,7 @@ def test_a_whole_toolchain_is_described_by_versions_not_paths():
     found = locate_host_toolchain(Machine(full()), HERE)
     assert found.cc.version == "Debian clang version 14.0.6"
     assert found.cxx.version == "Debian clang version 14.0.6, libstdc++ 20220819, glibc 2.36"
+    assert found.gnu == GnuLibraries(libstdcxx=20220819, glibc=(2, 36))
     assert found.linker.path == Path("/usr/bin/ld.lld")
     assert not any("/" in part for part in found.fingerprint)
 
@@ -41,6 +45,15 @@ def test_a_compiler_without_its_library_names_the_package():
 def test_an_unknown_c_library_is_refused():
     with pytest.raises(ToolchainError):
         parse_library_versions("version[] = {__GLIBCXX__, __GLIBC__, __GLIBC_MINOR__};")
+
+
+@pytest.mark.parametrize(
+    ("glibc", "lld", "packed"),
+    [((2, 36), "LLD 15.0.7", True), ((2, 35), "LLD 19.1.7", False), ((2, 41), "LLD 14.0.6", False)],
+)
+def test_relocations_are_packed_where_glibc_and_lld_know_how(glibc, lld, packed):
+    libraries = GnuLibraries(libstdcxx=20220819, glibc=glibc)
+    assert bool(pack_relocations(libraries, make_tool("ld.lld", lld))) is packed
 
 
 def test_another_processor_is_told_to_clang_and_cmake():
