@@ -22,8 +22,8 @@ from builder.errors import BuilderError
 from builder.system.files import write_atomically
 from builder.system.machine import count_cores, host_architecture
 from builder.system.process import Runner
+from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import reference_path
-from builder.system.references import read_reference
 from builder.verify.hosts import LocalHost
 from builder.verify.runner import run_model
 from builder.verify.runtime import locate_runtime

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.api.libraries import link_libraries
+from builder.api.link import link_libraries
 from builder.core.budgets import Budgets
 from builder.core.plan import BuildRequest, Interface
 from builder.core.targets import Target
-from builder.packaging.outputs import MANIFEST, refuse_foreign_folder
+from builder.packaging.result_folder import MANIFEST, refuse_foreign_folder
 from builder.platforms.android import build as android
 from builder.platforms.android.build import AarResult
 from builder.platforms.apple import build as apple
@@ -19,7 +19,7 @@ from builder.platforms.contents import describe_library
 from builder.platforms.folder import measure_library, package_runtime
 from builder.platforms.registry import PackageOptions, platform_of
 from builder.platforms.results import TargetResult
-from builder.size.budgets import refuse_excess
+from builder.size.budget_check import refuse_excess
 from builder.system.outputs import refuse_unwritable
 from builder.system.progress import Progress
 

@@ -16,8 +16,8 @@ from builder.models.read import read_model
 from builder.sources.trees import load_source_lock
 from builder.system.folders import data_folder
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable
+from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import reference_path
-from builder.system.references import read_reference
 
 if TYPE_CHECKING:
     from builder.core.known import KnownOperators

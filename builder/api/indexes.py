@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from builder.api.libraries import make_native_build
-from builder.api.operators import (
-    list_hand_written,
-    read_build_catalogue,
-)
+from builder.api.link import make_native_build
+from builder.api.operator_choice import list_hand_written, read_build_catalogue
 from builder.api.plans import plan_build
 from builder.api.toolchains import locate_toolchain
 from builder.backends.loader import load_backends

@@ -19,7 +19,7 @@ from builder.system.files import digest_file
 from builder.system.folders import data_folder, package_folder
 
 DECIDING = (
-    "api/operators.py",
+    "api/operator_choice.py",
     *(
         f"backends/{name}"
         for name in (
@@ -30,24 +30,25 @@ DECIDING = (
     *(
         f"core/{name}.py"
         for name in (
-            *("backends", "dtypes", "operators", "plan", "registrations", "selection"),
+            *("backends", "dtypes", "operators", "plan", "selection"),
             *("targets", "toolchain", "units"),
         )
     ),
     *(
         f"native/{name}"
         for name in (
-            *("backends.py", "build.py", "closure.py", "cmake_file_api.py", "configure.py"),
-            *("dispatch.py", "flags.py", "generated.py", "index.py", "interfaces.py", "job.py"),
+            *("backend_units.py", "build.py", "build_units.py", "closure.py"),
+            *("cmake_file_api.py", "configure.py"),
+            *("flags.py", "generated.py", "index.py", "interfaces.py", "job.py"),
             *("layout.py", "link_elf.py", "link_macho.py", "names.py", "ninja.py", "prepare.py"),
-            *("profiles.toml", "rounds.py", "slices.py", "units.py"),
+            *("profiles.toml", "rounds.py", "run_time_dispatch.py", "slices.py"),
         )
     ),
     *(
         f"selection/{name}"
         for name in (
-            *("catalogue.py", "choose.py", "devices.py", "dispatch.py", "registrations.py"),
-            *("rules.py", "rules.toml", "upgraders.py"),
+            *("catalogue.py", "choose.py", "devices.py", "registrations.py"),
+            *("rules.py", "rules.toml", "static_dispatch.py", "upgraders.py"),
         )
     ),
 )

@@ -14,8 +14,8 @@ from builder.core.operators import OperatorSet
 from builder.errors import BuilderError
 from builder.models.read import TorchScriptError, check_bytecode_version, read_model
 from builder.oplists import is_op_list, is_own_list, read_op_list, refuse_other_name, write_op_list
-from builder.selection import dtypes
-from builder.selection.dtypes import choose_dtypes
+from builder.selection import choose_dtypes as dtypes
+from builder.selection.choose_dtypes import choose_dtypes
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable, writing_file
 from builder.system.reference_headers import find_input_dtypes
 from builder.system.scratch import scratch_folder

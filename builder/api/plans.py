@@ -16,7 +16,7 @@ from builder.core.dtypes import DtypeChoice
 from builder.core.plan import BuildPlan, Flavour, Interface
 from builder.native.configure import load_options
 from builder.native.index import find_index_files
-from builder.selection.dispatch import choose_static_dispatch
+from builder.selection.static_dispatch import choose_static_dispatch
 from builder.sources.trees import load_source_lock
 from builder.system.folders import data_folder
 from builder.toolchains.launchers import refuse_unknown

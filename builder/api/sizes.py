@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from builder.core.manifest import MAX_JSON
 from builder.errors import ConfigurationError
-from builder.packaging.folder import REFERENCES, SIZE_REPORT, parse_size_report
+from builder.packaging.runtime_folder import REFERENCES, SIZE_REPORT, parse_size_report
 from builder.platforms.android import measure as aars
 from builder.platforms.android.aar import choose_aar
-from builder.size import budgets as holding
+from builder.size import budget_check as holding
 from builder.size import prices as pricing
 from builder.size.page import is_own_page, render_page
-from builder.size.references import parse_references
+from builder.size.reference_graph import parse_references
 from builder.system.files import read_regular
 from builder.system.machine import host_abi
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from builder.core.artifacts import SizeReport
     from builder.core.budgets import Budgets
     from builder.platforms.android.sizes import AarSizes
-    from builder.size.references import ReferenceGraph
+    from builder.size.reference_graph import ReferenceGraph
 
 _MAX_REFERENCES = 64 << 20
 """How many bytes a compressed reference graph may have."""

@@ -18,9 +18,9 @@ from builder.cli.export_options import (
     quantise_options,
     saving_options,
 )
+from builder.cli.export_stages import print_stages, stages_json
 from builder.cli.gates import FiniteRange
 from builder.cli.options import limits_options
-from builder.cli.stages import print_stages, stages_json
 from builder.core.tensors import TensorSpec
 from builder.export.request import Capture, ExportRequest
 from builder.system.children import Limits

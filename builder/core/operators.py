@@ -1,4 +1,7 @@
-"""Operators, and sets of operators that remember which models use them."""
+"""Operators, and sets of operators that remember which models use them.
+
+Prices find the registration of an operator in a library by the name of a function.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,12 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*::[A-Za-z_][A-Za-z0-9_]*")
 _LONGEST, _SHOWN, _MOST_COMPARED = 1000, 100, 10_000
 """Characters of a name; characters shown in an error; names that similar ones are searched in."""
 _OVERLOAD = re.compile(r"[A-Za-z0-9_]*")
+_PREFIX = "register_operator_"
+"""Start of the names of the functions that register one operator each."""
+_SYMBOL = re.compile(rf"^(?:_ZL\d+)?{_PREFIX}(?P<escaped>[A-Za-z0-9_]+)")
+# The names have to be valid in C and to be decoded without doubt, so `_` is escaped as well.
+_ESCAPES = {"_": "_u", "::": "_c", ".": "_o"}
+_ESCAPED = re.compile("|".join(map(re.escape, _ESCAPES.values())))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -97,3 +106,23 @@ def near_names(name: str, known: Iterable[str], limit: int = 3) -> tuple[str, ..
     close = difflib.get_close_matches(name, family, n=limit, cutoff=0.0)
     close += difflib.get_close_matches(name, candidates, n=limit, cutoff=0.75)
     return tuple(dict.fromkeys(close))[:limit]
+
+
+def registration_name(operator: Operator) -> str:
+    """Returns the name of the function in C, e.g. `register_operator_aten_cadd_oTensor`."""
+    return _PREFIX + re.sub(r"_|::|\.", lambda match: _ESCAPES[match[0]], str(operator))
+
+
+def parse_registration(symbol: str) -> Operator | None:
+    """Returns the operator that the function `symbol` registers; None for any other function.
+
+    Link-time optimisation may have appended something like `.llvm.123` to the name.
+    """
+    match = _SYMBOL.match(symbol)
+    if match is None:
+        return None
+    plain = {escape: text for text, escape in _ESCAPES.items()}
+    try:
+        return Operator.parse(_ESCAPED.sub(lambda found: plain[found[0]], match["escaped"]))
+    except ValueError:
+        return None

@@ -18,9 +18,10 @@ from builder.core.tensors import ReferenceCase
 from builder.errors import ConfigurationError, ModelError, VerificationError
 from builder.export.capture import script_module
 from builder.export.compare import find_failure, one_thread, run_eager
+from builder.export.forms import LITE, OPTIMISED, measure_lite, measure_script, read_signature
 from builder.export.interpreter import Interpreter, InterpreterEndedError
 from builder.export.lints import check_python_free, lint_graph
-from builder.export.measure import LITE, OPTIMISED, measure_lite, measure_script, read_signature
+from builder.export.load import find_file, load_requested
 from builder.export.methods import measure_methods
 from builder.export.optimise import optimise_module
 from builder.export.output import write_model
@@ -29,7 +30,6 @@ from builder.export.quantise import qnnpack
 from builder.export.request import Backend, Capture, ExportRequest, ExportResult
 from builder.export.save import backport, bundle_inputs, format_lite, read_bytecode_version
 from builder.export.shapes import find_frozen_shapes
-from builder.export.sources import find_file, load_requested
 from builder.system.progress import Progress
 
 _NOT_RUN = "not run: torch's lite interpreter on this machine runs only files for the CPU"

@@ -11,8 +11,8 @@ from builder.errors import ConfigurationError
 from builder.export.request import Saving
 from builder.system.files import write_atomically
 from builder.system.outputs import writing_file
+from builder.system.reference_cases import write_reference
 from builder.system.reference_headers import reference_path
-from builder.system.references import write_reference
 
 
 def check_saving(saving: Saving) -> None:

@@ -11,12 +11,12 @@ from builder.core.arrays import sample_inputs
 from builder.core.stages import Stage
 from builder.export.calibration import read_samples
 from builder.export.compare import check_numbers
+from builder.export.forms import EAGER, QUANTISED, Form, compare_forms, measure_eager
 from builder.export.lints import lint_module
-from builder.export.measure import EAGER, QUANTISED, Form, compare_forms, measure_eager
+from builder.export.load import LoadedModule, choose_inputs
 from builder.export.quantise import qnnpack, quantise
 from builder.export.request import ExportRequest, Method, Quantisation
 from builder.export.samples import Sample
-from builder.export.sources import LoadedModule, choose_inputs
 from builder.export.values import lay_out
 from builder.system.progress import Progress
 

@@ -15,7 +15,7 @@ from builder.core.nesting import Group, InputSpec, parse_input
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.export.capabilities import import_torchvision
 from builder.export.compare import call_lite, load_lite, time_call
-from builder.export.operators import convert_torchscript
+from builder.export.convert import convert_torchscript
 from builder.export.samples import Sample, describe_tensors
 from builder.system.frames import Frame
 from builder.system.sandbox import confine, limit

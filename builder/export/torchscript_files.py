@@ -12,8 +12,8 @@ from builder.core.nesting import InputSpec, list_arguments
 from builder.errors import ModelError, ToolchainError, VerificationError
 from builder.export.capabilities import import_torchvision
 from builder.export.error_texts import shorten
+from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import reference_path
-from builder.system.references import read_reference
 
 NOT_A_SOURCE = "a torchvision name, package.module:factory, or a TorchScript file"
 _PICKLED = (

@@ -9,9 +9,15 @@ from pathlib import Path
 from builder.core.artifacts import CarriedLibrary, LinkResult
 from builder.core.selection import Selection
 from builder.core.units import UnitGraph
+from builder.native.build_units import (
+    LIBRARY,
+    REGISTRATIONS_UNIT,
+    RUNNER_UNIT,
+    SMALL_CXX_UNITS,
+    make_units,
+)
 from builder.native.closure import close
 from builder.native.dependencies import list_inputs
-from builder.native.dispatch import ask_at_run_time
 from builder.native.generated import read_generated
 from builder.native.index import load_index
 from builder.native.job import NativeBuild, compile_folder
@@ -19,14 +25,8 @@ from builder.native.ledger import Ledger
 from builder.native.link_elf import link_program, map_path, strip_library
 from builder.native.link_macho import DYLIB, write_static
 from builder.native.rounds import Linker
+from builder.native.run_time_dispatch import ask_at_run_time
 from builder.native.slices import Slices
-from builder.native.units import (
-    LIBRARY,
-    REGISTRATIONS_UNIT,
-    RUNNER_UNIT,
-    SMALL_CXX_UNITS,
-    make_units,
-)
 from builder.system.files import replacement
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from builder.core.units import UnitGraph
 from builder.errors import NativeBuildError
-from builder.native.backends import add_backends
+from builder.native.backend_units import add_backends
 from builder.native.cmake_file_api import Roots, read_unit_graph
 from builder.native.configure import configure, generate, make_includes_relative
 from builder.native.ledger import sweep_objects

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.toolchain import LTO_LINK
+from builder.native.build_units import BuildUnits
 from builder.native.ledger import Dropped, Ledger
 from builder.native.link_elf import link_library
 from builder.native.link_macho import Dylib, link_dylib, merged_path
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
 from builder.native.slices import Slices
-from builder.native.units import BuildUnits
 
 if TYPE_CHECKING:
     from builder.native.job import NativeBuild

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.oplists import render_op_list
-from builder.packaging.folder import write_package
+from builder.packaging.runtime_folder import write_package
 from builder.platforms.contents import describe_library
 from builder.platforms.results import LibraryResult
 from builder.selection.catalogue import is_limited
@@ -17,7 +17,7 @@ from builder.size.macho.linked import read_image
 from builder.size.macho.measure import measure_image
 from builder.size.measure import measure
 from builder.size.prices import price_operators
-from builder.size.references import render_references
+from builder.size.reference_graph import render_references
 from builder.system.folders import data_folder
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from builder.core.units import UnitGraph
     from builder.native.job import LinkedRuntime
     from builder.size.linked import Linked
-    from builder.size.references import ReferenceGraph
+    from builder.size.reference_graph import ReferenceGraph
 
 
 def package_runtime(one: LinkedRuntime, root: Path) -> tuple[Package, LibraryResult]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from builder.core.operators import Operator
-from builder.core.registrations import registration_name
+from builder.core.operators import Operator, registration_name
 from builder.selection.catalogue import DispatcherOperator
 
 _HEAD = """\

@@ -11,7 +11,7 @@ from builder.core.operators import Operator
 from builder.size.hand_registrations import Region, find_regions, list_entries
 from builder.size.linked import Linked, Reference
 from builder.size.measure import LINKER_PART
-from builder.size.references import ReferenceGraph
+from builder.size.reference_graph import ReferenceGraph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

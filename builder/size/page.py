@@ -10,9 +10,9 @@ from pathlib import Path
 from string import Template
 
 from builder.core.artifacts import SizeReport
-from builder.size.budgets import find_dearest
+from builder.size.budget_check import find_dearest
 from builder.size.measure import LINKER_PART, part_of
-from builder.size.references import ReferenceGraph
+from builder.size.reference_graph import ReferenceGraph
 from builder.size.treemap import Box, lay_out
 
 _WHOLE = Box(0, 0, 1200, 700)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from builder.core.artifacts import OperatorPrice
 from builder.core.operators import near_names
 from builder.errors import ModelError
-from builder.size.references import ReferenceGraph
+from builder.size.reference_graph import ReferenceGraph
 
 
 def price_operators(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builder.core.sources import SourceLock, SourcePin, SourceTree
 from builder.errors import SourceError
-from builder.sources import manifest
+from builder.sources import tree_manifest as manifest
 from builder.sources.patches import apply_patch
 from builder.sources.providers import (
     Delivery,

@@ -10,8 +10,8 @@ from builder.core.sources import SourceTree
 from builder.errors import ConfigurationError
 from builder.sources.choice import add_pip, choose_providers, parse_provider
 from builder.sources.lockfile import read_lock
-from builder.sources.manifest import read_marker
 from builder.sources.tree import check_tree, find_tree, materialise, refuse_changed, tree_folder
+from builder.sources.tree_manifest import read_marker
 from builder.system.folders import cache_folder, data_folder
 from builder.system.process import Runner
 

@@ -1,4 +1,4 @@
-"""Reads foreign zip archives, entry by entry and within limits."""
+"""Reads foreign zip archives within limits, and writes archives whose bytes never vary."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from builder.errors import BuilderError, ConfigurationError
+from builder.system.files import replacement
 
 MAX_MEMBERS = 50_000
 """Largest number of entries in an archive; the largest published AAR has 8,000."""
@@ -27,6 +28,8 @@ _MAX_EXTRA = 4096
 """Largest extra fields of one entry in bytes; zipfile needs quadratic time for them."""
 _SMALL_READ = 1 << 17
 """A read of at most so many bytes is harmless; the end of the archive and its comment fit in."""
+DATE = (1981, 1, 1, 1, 1, 2)
+"""The date that the Android Gradle plugin gives to the entries of its archives."""
 _CENTRAL, _SIGNATURE = struct.Struct("<4s24xHHH12x"), b"PK\x01\x02"
 """Header of an entry in the central directory (APPNOTE.TXT of PKWARE, section 4.3.12)."""
 COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
@@ -180,3 +183,24 @@ def damage_of(what: str, kind: type[BuilderError]) -> Iterator[None]:
         if error.errno not in {None, errno.EINVAL}:
             raise
         raise kind(f"{what} points outside of the archive", hint=hint) from error
+
+
+def write_zip(contents: Mapping[str, Path | bytes], archive: Path) -> None:
+    """Writes contents, by their path in the archive: sorted, with one date, readable by all."""
+    with replacement(archive) as temporary, zipfile.ZipFile(temporary, "w") as stream:
+        for name, content in sorted(contents.items()):
+            entry = zipfile.ZipInfo(name, DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix, on every machine, so that the bytes are the same
+            entry.external_attr = 0o100644 << 16  # a regular file with mode 644
+            data = content if isinstance(content, bytes) else content.read_bytes()
+            stream.writestr(entry, data, compresslevel=9)
+
+
+def list_folder(folder: Path, prefix: str = "") -> dict[str, Path]:
+    """Returns path in `folder`, after `prefix` -> file, for all files below `folder`."""
+    return {
+        prefix + path.relative_to(folder).as_posix(): path
+        for path in folder.rglob("*")
+        if path.is_file()
+    }

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
 
 from builder.errors import VerificationError
+
+_PATH = re.compile(
+    rb"(?<![\w./:@%*+~-])"
+    rb"(?:/[A-Za-z][\w.+-]+(?:/[\w.+-]{2,})+/?|[A-Za-z]:[\\/]{1,2}\w[\w.+-]+[\\/][\w.+\\/-]+)"
+)
+"""An absolute path with at least two folders; shorter ones are too often words, as in `and/or`."""
 
 
 class Verdict(StrEnum):
@@ -155,3 +162,8 @@ def refuse_violations(report: PolicyReport, what: str, *, platform: str = "Andro
             "\n".join((f"{what} breaks {rules} for libraries on {platform}:", *lines)),
             hint="builder check --help explains the rules",
         )
+
+
+def find_paths(data: bytes | memoryview) -> Iterator[str]:
+    """Yields everything in the bytes of a file that looks like an absolute path."""
+    yield from (match[0].decode(errors="replace") for match in _PATH.finditer(data))

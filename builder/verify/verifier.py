@@ -17,8 +17,8 @@ from builder.core.tensors import Tensor
 from builder.errors import ConfigurationError, VerificationError
 from builder.system.process import Runner
 from builder.system.progress import Progress
+from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import reference_path
-from builder.system.references import read_reference
 from builder.system.scratch import scratch_folder
 from builder.verify.coverage import build_hint, check_served, find_missing_operators
 from builder.verify.hosts import Host, open_host

@@ -6,7 +6,7 @@ import pytest
 
 from builder.core.dtypes import SCALAR_TYPES
 from builder.models.dtype_arguments import load_dtype_arguments
-from builder.selection.dtypes import load_dtype_rules
+from builder.selection.choose_dtypes import load_dtype_rules
 
 pytestmark = pytest.mark.torch
 

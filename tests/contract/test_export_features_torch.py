@@ -29,7 +29,7 @@ from builder.export.request import (
     Saving,
 )
 from builder.system.progress import Silent
-from builder.system.references import read_reference
+from builder.system.reference_cases import read_reference
 
 pytestmark = pytest.mark.torch
 

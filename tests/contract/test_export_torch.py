@@ -24,7 +24,7 @@ from builder.errors import (
 )
 from builder.export.request import Capture, ExportRequest, ExportResult, Optimisation
 from builder.system.progress import Silent
-from builder.system.references import read_reference
+from builder.system.reference_cases import read_reference
 
 pytestmark = pytest.mark.torch
 
@@ -210,8 +210,8 @@ def test_reference_outputs_are_eager_ones(request_: ExportRequest) -> None:
 
 def test_outputs_are_flattened_in_order(request_: ExportRequest) -> None:
     from builder.export.compare import run_eager
+    from builder.export.load import load_module
     from builder.export.samples import Sample
-    from builder.export.sources import load_module
 
     inputs = tuple(TensorSpec(d, (2,)) for d in (DType.FLOAT32, DType.INT64, DType.BOOL))
     # TorchScript's dicts hold one type, so only eager PyTorch can give this one.
@@ -423,7 +423,7 @@ def test_nothing_is_downloaded_for_models_with_backbones(
 ) -> None:
     import torch
 
-    from builder.export.sources import load_module
+    from builder.export.load import load_module
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", pytest.fail)
     loaded = load_module("lraspp_mobilenet_v3_large", folder=request_.folder, seed=0)

@@ -60,7 +60,7 @@ def test_an_upward_import_would_be_seen(tmp_path):
     for module, line in (
         ("core/units.py", "import builder.system.files"),
         ("size/elf/linkmap.py", "import torch"),
-        ("packaging/folder.py", "import subprocess"),
+        ("packaging/runtime_folder.py", "import subprocess"),
     ):
         path = package / module
         path.write_text(f"{path.read_text()}\n{line}\n")
@@ -69,7 +69,7 @@ def test_an_upward_import_would_be_seen(tmp_path):
     assert completed.returncode != 0
     assert "builder.core.units -> builder.system.files" in completed.stdout
     assert "builder.size.elf.linkmap -> torch" in completed.stdout
-    assert "builder.packaging.folder -> subprocess" in completed.stdout
+    assert "builder.packaging.runtime_folder -> subprocess" in completed.stdout
 
 
 def test_types():

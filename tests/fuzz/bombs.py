@@ -20,7 +20,7 @@ from typing import Any
 from machos import make_archive, make_object
 from samples import make_reference_graph
 
-from builder.size.references import render_references
+from builder.size.reference_graph import render_references
 from tests.fuzz.formats import MODELS, _size_seeds
 from tests.fuzz.mutators import pickles, sizes, zips
 from tests.fuzz.mutators.pickles import Node

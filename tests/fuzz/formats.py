@@ -42,17 +42,17 @@ from builder.models.effort import Effort
 from builder.models.pickles import parse_pickle
 from builder.models.read import read_model
 from builder.oplists import read_op_list, render_op_list
-from builder.packaging.folder import REFERENCES, SIZE_REPORT, render_size_report
+from builder.packaging.runtime_folder import REFERENCES, SIZE_REPORT, render_size_report
 from builder.platforms.android.aar import read_aar_manifest
 from builder.platforms.android.manifest import AarManifest, LibraryEntry
 from builder.platforms.android.package import Coordinates
 from builder.platforms.apple.check import check_slices
 from builder.platforms.apple.manifest import SliceEntry, XcframeworkManifest
 from builder.platforms.apple.xcframework import find_manifest, read_binaries
-from builder.size.references import render_references
+from builder.size.reference_graph import render_references
 from builder.system.archives import extract_archive
+from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import find_input_dtypes, reference_path
-from builder.system.references import read_reference
 from builder.verify.runner import parse_missing_operators, parse_outcome
 from builder.verify.runtime import locate_runtime
 from tests.fuzz.elves import make_elf

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from builder.cli import console
 from builder.cli.main import main
-from builder.packaging import folder as linux
+from builder.packaging import runtime_folder as linux
 from builder.system import files, process
 
 _COMPILED = 3

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from builder.api.libraries import link_libraries
+from builder.api.link import link_libraries
 from builder.api.toolchains import locate_target, locate_toolchain
 from builder.cli.console import ConsoleProgress
 from builder.core.plan import BuildRequest, Flavour, Interface, Profile
 from builder.platforms.android.java import compile_library, write_jar, write_javadoc
 from builder.sources.trees import locate_sources
 from builder.system.files import digest_file
-from builder.system.references import read_reference
+from builder.system.reference_cases import read_reference
 
 from . import java as java_tools
 from .conftest import ABI, HERE, run_builder

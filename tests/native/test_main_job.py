@@ -11,8 +11,8 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from builder.api.toolchains import locate_target, locate_toolchain
+from builder.system.reference_cases import read_reference, write_reference
 from builder.system.reference_headers import reference_path
-from builder.system.references import read_reference, write_reference
 
 from .conftest import ABI, HERE, run_builder
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builder import api
-from builder.api import libraries
+from builder.api import link as libraries
 from builder.backends.loader import load_backends
 from builder.core.units import TranslationUnit, UnitGraph
 from builder.native import prepare as preparing

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from builder.system.folders import data_folder
-from builder.system.references import read_reference
+from builder.system.reference_cases import read_reference
 
 from .conftest import HERE
 

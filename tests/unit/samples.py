@@ -14,7 +14,7 @@ from builder.core.plan import BuildPlan, DispatchBackend, Flavour
 from builder.core.targets import parse_target
 from builder.core.toolchain import Tool, Toolchain
 from builder.core.units import TranslationUnit, UnitGraph
-from builder.size.references import ReferenceGraph
+from builder.size.reference_graph import ReferenceGraph
 from builder.system.process import Completed, Runner
 
 

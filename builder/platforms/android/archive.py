@@ -9,12 +9,12 @@ from pathlib import Path
 from builder.core.manifest import ManifestFile
 from builder.core.plan import JNI_SONAME
 from builder.packaging.sbom import PackagedFile, Subject, render_sbom
-from builder.packaging.zips import write_zip
 from builder.platforms.android.java import write_jar
 from builder.platforms.android.manifest import LICENCES, MANIFEST, SBOM, AarManifest, LibraryEntry
 from builder.platforms.android.package import AndroidLibrary, AndroidPackage
 from builder.platforms.android.prefab import list_prefab
 from builder.system.files import digest_file
+from builder.system.zips import write_zip
 
 _NAMESPACE = "org.pytorch"
 """As in the published artifact, which ours stands in for; there are no resources in either."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from builder.core.toolchain import Jdk
 from builder.errors import PackagingError
-from builder.packaging.zips import list_folder, write_zip
 from builder.system.files import replacement_folder
 from builder.system.process import Runner
+from builder.system.zips import list_folder, write_zip
 
 RELEASE = "8"
 """Of the bytecode: what every Android tool since 2017 takes (https://d.android.com/studio/write/java8-support)."""

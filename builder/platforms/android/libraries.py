@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from builder.formats.elf import DAMAGE, EXECUTABLE, LOAD, NOBITS, SYMTAB, WEAK, Elf, Segment
-from builder.formats.paths import find_paths
+from builder.verify.policy import find_paths
 
 GNU_STACK, GNU_RELRO = 0x6474E551, 0x6474E552
 SEGMENT_EXECUTABLE, SEGMENT_WRITABLE = 1, 2

@@ -8,7 +8,7 @@ from pathlib import Path
 from builder.core.budgets import Budgets
 from builder.errors import ConfigurationError
 from builder.platforms.android.sizes import AarSizes, FileSize
-from builder.size.budgets import refuse_package_excess
+from builder.size.budget_check import refuse_package_excess
 from builder.system.zips import Zip, open_zip
 
 _LIBRARIES = "jni/"

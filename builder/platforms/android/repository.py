@@ -7,14 +7,14 @@ from pathlib import Path
 from xml.sax.saxutils import unescape
 
 from builder.errors import PackagingError
-from builder.packaging.outputs import refuse_foreign_folder, result_folder
-from builder.packaging.zips import write_zip
+from builder.packaging.result_folder import refuse_foreign_folder, result_folder
 from builder.platforms.android.archive import describe_contents, write_archive
 from builder.platforms.android.java import write_jar
 from builder.platforms.android.maven import digest, render_module, render_pom, render_versions
 from builder.platforms.android.package import AndroidPackage, Coordinates, WrittenAar
 from builder.system.files import write_atomically
 from builder.system.outputs import refuse_foreign_file, writing_into
+from builder.system.zips import write_zip
 
 REPOSITORY = "maven"
 """Folder below the output folder."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.platforms.apple.xcframework import choose_xcframework, read_manifest
-from builder.size.budgets import refuse_package_excess
+from builder.size.budget_check import refuse_package_excess
 from builder.system.machine import host_abi
 
 if TYPE_CHECKING:

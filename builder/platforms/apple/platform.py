@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from builder.core.manifest import Manifest
 from builder.core.plan import Interface
 from builder.core.targets import Target
-from builder.packaging.outputs import refuse_foreign_folder
+from builder.packaging.result_folder import refuse_foreign_folder
 from builder.platforms.apple.build import refuse_duplicates
 from builder.platforms.apple.measure import measure_xcframework
 from builder.platforms.apple.repository import FOLDER

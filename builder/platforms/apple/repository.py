@@ -6,8 +6,7 @@ import shutil
 from pathlib import Path
 
 from builder.errors import PackagingError
-from builder.packaging.outputs import result_folder
-from builder.packaging.zips import list_folder, write_zip
+from builder.packaging.result_folder import result_folder
 from builder.platforms.apple.archive import write_xcframework
 from builder.platforms.apple.package import FRAMEWORK, ApplePackage, WrittenApple
 from builder.platforms.apple.specs import (
@@ -20,6 +19,7 @@ from builder.platforms.apple.specs import (
 )
 from builder.system.files import digest_file, write_atomically
 from builder.system.process import Runner
+from builder.system.zips import list_folder, write_zip
 
 FOLDER = "apple"
 """Below the output folder."""

@@ -8,9 +8,8 @@ from fnmatch import fnmatchcase
 
 from builder.core.targets import Target, format_os_version
 from builder.formats.macho import INITIALISERS, INSTRUCTIONS, OBJECT, MachFile
-from builder.formats.paths import find_paths
 from builder.platforms.apple.policies import ApplePolicies
-from builder.verify.policy import UncheckedError, some
+from builder.verify.policy import UncheckedError, find_paths, some
 
 _BITCODE = ("__LLVM", "__bitcode")
 

@@ -13,17 +13,17 @@ from builder.core.operators import Operator
 from builder.core.sources import SourceTree
 from builder.core.targets import Platform
 from builder.errors import ModelError
-from builder.native.backends import add_backends, find_root_units
-from builder.native.dispatch import ask_at_run_time
+from builder.native.backend_units import add_backends, find_root_units
+from builder.native.build_units import make_units
 from builder.native.generated import GeneratedCode, group_pieces, read_pieces
 from builder.native.layout import Layout
-from builder.native.units import make_units
+from builder.native.run_time_dispatch import ask_at_run_time
 from builder.platforms.apple.frameworks import with_frameworks
 from builder.selection.catalogue import DispatcherOperator, OperatorCatalogue
 from builder.selection.choose import find_refusals, select
 from builder.selection.devices import read_device, refuse_absent
-from builder.selection.dispatch import choose_static_dispatch
 from builder.selection.rules import load_rules
+from builder.selection.static_dispatch import choose_static_dispatch
 
 TEXT = """\
 label = "Turbo"

@@ -175,7 +175,7 @@ def test_a_deployment_target_is_for_apples_abis_only(asked):
 def test_vulkan_is_refused_for_apple():
     from samples import make_list
 
-    from builder.api.libraries import _refuse_vulkan
+    from builder.api.link import _refuse_vulkan
 
     wanted = make_list("vulkan_prepack::run_conv2d_context")
     with pytest.raises(ModelError, match="runs on Vulkan, which Apple's systems do not have"):

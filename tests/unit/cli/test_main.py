@@ -13,7 +13,7 @@ from samples import make_toolchain
 
 import builder
 from builder import __version__, api
-from builder.api import libraries
+from builder.api import link as libraries
 from builder.api import plans as planning
 from builder.cli import ops
 from builder.cli.console import print_json, print_table

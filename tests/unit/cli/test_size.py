@@ -12,8 +12,8 @@ from samples import make_manifest, make_reference_graph
 from builder.cli.size import command
 from builder.core.artifacts import OperatorPrice, SizeReport
 from builder.errors import ConfigurationError, ModelError, VerificationError
-from builder.packaging.folder import REFERENCES, SIZE_REPORT, render_size_report
-from builder.size.references import render_references
+from builder.packaging.runtime_folder import REFERENCES, SIZE_REPORT, render_size_report
+from builder.size.reference_graph import render_references
 
 NOW = SizeReport(
     file=1500,

@@ -5,8 +5,8 @@ import pytest
 from builder.core.tensors import DType, ReferenceCase, Tensor, TensorSpec
 from builder.errors import ConfigurationError
 from builder.export.output import check_writable, write_model
+from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import reference_path
-from builder.system.references import read_reference
 
 CASE = ReferenceCase(
     inputs=(),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builder.errors import ModelError
-from builder.export.operators import convert_torchscript
+from builder.export.convert import convert_torchscript
 from builder.models.read import read_model
 
 pytestmark = pytest.mark.torch

@@ -4,7 +4,8 @@ import pytest
 from sources_support import Notes, ReadyProvider, make_archive, make_lock, make_patch, make_pin
 
 from builder.errors import SourceError
-from builder.sources import manifest, tree
+from builder.sources import tree
+from builder.sources import tree_manifest as manifest
 from builder.sources.tree import (
     check_tree,
     find_tree,

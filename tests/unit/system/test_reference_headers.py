@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from builder.core.arrays import sample_inputs
 from builder.core.tensors import DType, ReferenceCase, TensorSpec
+from builder.system.reference_cases import write_reference
 from builder.system.reference_headers import find_input_dtypes, reference_path
-from builder.system.references import write_reference
 
 
 def case_of(*inputs: DType) -> ReferenceCase:

@@ -17,8 +17,8 @@ from builder.core.tensors import DType, ReferenceCase, Tensor, TensorSpec
 from builder.errors import BuilderError, ConfigurationError, ModelError, VerificationError
 from builder.system.process import Completed
 from builder.system.progress import Silent
+from builder.system.reference_cases import read_reference, write_reference
 from builder.system.reference_headers import reference_path
-from builder.system.references import read_reference, write_reference
 from builder.verify.request import VerifyRequest
 from builder.verify.verifier import verify_model
 

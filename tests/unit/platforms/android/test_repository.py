@@ -15,7 +15,7 @@ from samples import COMPONENTS
 
 from builder.core.artifacts import CarriedLibrary
 from builder.errors import ConfigurationError, PackagingError
-from builder.packaging.outputs import LISTING
+from builder.packaging.result_folder import LISTING
 from builder.platforms.android.manifest import MANIFEST, SBOM, parse_aar_manifest
 from builder.platforms.android.maven import render_versions
 from builder.platforms.android.package import Coordinates, Prefab

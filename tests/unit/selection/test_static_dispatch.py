@@ -5,7 +5,7 @@ from samples import make_list
 
 from builder.backends.loader import load_backends
 from builder.core.plan import DispatchBackend
-from builder.selection.dispatch import choose_static_dispatch
+from builder.selection.static_dispatch import choose_static_dispatch
 
 KNOWN = tuple(load_backends().values())
 BOTH = (DispatchBackend.CPU, DispatchBackend.QUANTIZED_CPU)

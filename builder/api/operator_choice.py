@@ -10,7 +10,7 @@ from builder.core.operators import Operator
 from builder.core.selection import ServedOperators
 from builder.core.targets import Platform
 from builder.errors import ModelError
-from builder.native.backends import find_root_units
+from builder.native.backend_units import find_root_units
 from builder.selection.catalogue import read_catalogue
 from builder.selection.choose import find_raising, find_refusals, select
 from builder.selection.devices import read_device, refuse_absent, warn_unused

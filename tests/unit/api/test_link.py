@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from samples import FakeRunner, make_plan, make_toolchain
 
-from builder.api import libraries
-from builder.api.libraries import link_libraries
+from builder.api import link as libraries
+from builder.api.link import link_libraries
 from builder.core.plan import BuildRequest, Interface
 from builder.core.sources import SourceTree
 from builder.core.targets import parse_target

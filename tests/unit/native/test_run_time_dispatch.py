@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from builder.core.backends import Dispatch
-from builder.native.dispatch import add_branch, ask_at_run_time
 from builder.native.generated import GeneratedCode, group_pieces, read_pieces
+from builder.native.run_time_dispatch import add_branch, ask_at_run_time
 
 TORCHGEN = """\
 namespace at { namespace _ops {

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from samples import FakeRunner, make_graph, make_list, make_plan, make_unit
 
-from builder.api.operators import confirm_operators, list_hand_written
+from builder.api.operator_choice import confirm_operators, list_hand_written
 from builder.core.operators import Operator
 from builder.core.selection import Selection, ServedOperators
 from builder.core.targets import Platform, Target

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import make_reference_graph
 
-from builder.size import references
-from builder.size.references import parse_references, render_references
+from builder.size import reference_graph as references
+from builder.size.reference_graph import parse_references, render_references
 
 GRAPH = make_reference_graph()
 

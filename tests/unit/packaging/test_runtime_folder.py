@@ -12,8 +12,8 @@ from builder import __version__
 from builder.core.artifacts import CarriedLibrary, LinkResult, OperatorPrice, SizeReport
 from builder.core.manifest import parse_manifest
 from builder.errors import PackagingError
-from builder.packaging import folder as linux
-from builder.packaging.folder import (
+from builder.packaging import runtime_folder as linux
+from builder.packaging.runtime_folder import (
     REFERENCES,
     parse_size_report,
     render_size_report,

@@ -11,7 +11,7 @@ from pathlib import Path
 from builder.core.artifacts import LinkResult, OperatorPrice, Package, SizeReport
 from builder.core.components import BUILDER, Component
 from builder.core.manifest import Manifest, ManifestFile, parse_json
-from builder.packaging.outputs import MANIFEST, result_folder
+from builder.packaging.result_folder import MANIFEST, result_folder
 from builder.packaging.sbom import SBOM, PackagedFile, Subject, render_sbom
 from builder.system.files import digest_file, write_atomically
 

@@ -9,8 +9,8 @@ from samples import make_manifest
 
 from builder.core.manifest import ManifestFile
 from builder.errors import ConfigurationError, PackagingError
-from builder.packaging import outputs
-from builder.packaging.outputs import LISTING, MANIFEST, refuse_foreign_folder, result_folder
+from builder.packaging import result_folder as outputs
+from builder.packaging.result_folder import LISTING, MANIFEST, refuse_foreign_folder, result_folder
 from builder.system.files import digest_file
 
 

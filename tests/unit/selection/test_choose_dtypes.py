@@ -4,7 +4,7 @@ import pytest
 from samples import make_info
 
 from builder.core.dtypes import EVERYTHING, DtypeSet
-from builder.selection.dtypes import choose_dtypes, find_dtypes, load_dtype_rules
+from builder.selection.choose_dtypes import choose_dtypes, find_dtypes, load_dtype_rules
 
 RULES = load_dtype_rules()
 

@@ -9,12 +9,8 @@ from safetensors.numpy import save
 from builder.core.arrays import sample_inputs
 from builder.core.tensors import DType, ReferenceCase, TensorSpec
 from builder.errors import VerificationError
+from builder.system.reference_cases import format_reference, read_reference, write_reference
 from builder.system.reference_headers import reference_path
-from builder.system.references import (
-    format_reference,
-    read_reference,
-    write_reference,
-)
 
 GOOD = {"format": "1", "model_sha256": "a" * 64, "torch_version": "2"}
 ONE = np.ones(1, np.float32)

@@ -8,10 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.api.operators import (
-    choose_operators,
-    confirm_operators,
-)
+from builder.api.operator_choice import choose_operators, confirm_operators
 from builder.api.plans import plan_build
 from builder.api.toolchains import locate_toolchain
 from builder.core.backends import LocatedBackend

@@ -10,14 +10,9 @@ from builder.backends.loader import load_backends
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.plan import Interface
 from builder.core.selection import Selection
+from builder.native.build_units import REGISTRATIONS_UNIT, RUNNER_UNIT, limit_dtypes, make_units
 from builder.native.interfaces import LIBRARIES
 from builder.native.layout import Layout
-from builder.native.units import (
-    REGISTRATIONS_UNIT,
-    RUNNER_UNIT,
-    limit_dtypes,
-    make_units,
-)
 
 PRIMS = "torch/csrc/jit/runtime/register_prim_ops.cpp"
 QUANTISED = "aten/src/ATen/native/quantized/library.cpp"

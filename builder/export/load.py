@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from builder.core.nesting import InputSpec
 from builder.errors import ConfigurationError, ModelError
-from builder.export.arguments import parse_arguments
 from builder.export.checkpoints import load_weights
 from builder.export.factories import call_factory
 from builder.export.request import ExportRequest, Quantisation
@@ -124,3 +126,31 @@ def choose_inputs(
         hint=f"builder export {source} -o model.ptl --shape 1,3,224,224 --dtype float32 "
         "(repeat both options for each input)",
     )
+
+
+def parse_arguments(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Returns the values by name: a Python literal is parsed, any other text stays a string.
+
+    No code in the text is evaluated.
+
+    Raises:
+        ConfigurationError: a name is not a valid Python name, or is given twice.
+    """
+    values: dict[str, Any] = {}
+    for name, text in pairs:
+        if not name.isidentifier():
+            raise ConfigurationError(
+                f"{name!r} is not a valid name of an argument", hint="write --arg name=value"
+            )
+        if name in values:
+            raise ConfigurationError(f"--arg {name} is given twice")
+        values[name] = _parse(text)
+    return values
+
+
+def _parse(text: str) -> Any:  # noqa: ANN401 - any Python literal
+    try:
+        return ast.literal_eval(text)
+    # All that ast.literal_eval may raise, says its documentation.
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text

@@ -12,7 +12,7 @@ from builder.core.backends import Backend, Chosen, LocatedBackend
 from builder.core.sources import SourceTree
 from builder.core.targets import parse_target
 from builder.core.toolchain import Bitcode
-from builder.native.backends import add_backends, find_root_units
+from builder.native.backend_units import add_backends, find_root_units
 from builder.native.ninja import CompileFolder, render_ninja
 
 PYTORCH = SourceTree(root=Path("/pytorch"), version="2.6.0", digest="d" * 64)
