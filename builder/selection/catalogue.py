@@ -29,7 +29,8 @@ _OPERATOR = re.compile(r"\b([a-z_][a-z0-9_]*::[A-Za-z_]\w*)(?:\.([A-Za-z_]\w*))?
 _SCHEMA = re.compile(r'"([a-z_][a-z0-9_]*::\w+(?:\.\w+)?)\(([^"]*)"')
 _CLASS = re.compile(r"__torch__\.torch\.classes\.(\w+\.\w+)")
 _SEAM = re.compile(r'"\s*"')
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+"""A comment of C++; operators are named in many that register nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +121,7 @@ def read_hand_registrations(sources: Iterable[tuple[str, Path]]) -> dict[str, fr
         text = source.read_text(errors="replace")
         if not _REGISTERS.search(text):
             continue
-        for name, overload in _OPERATOR.findall(_COMMENT.sub("", text)):
+        for name, overload in _OPERATOR.findall(COMMENT.sub("", text)):
             found.setdefault(name, set()).add(unit_id)
             if overload:
                 found.setdefault(f"{name}.{overload}", set()).add(unit_id)
@@ -145,7 +146,7 @@ def read_schema_classes(sources: Iterable[tuple[str, Path]]) -> dict[str, frozen
         text = source.read_text(errors="replace")
         if "torch.classes" not in text:
             continue
-        for name, schema in _SCHEMA.findall(_SEAM.sub("", _COMMENT.sub("", text))):
+        for name, schema in _SCHEMA.findall(_SEAM.sub("", COMMENT.sub("", text))):
             if classes := frozenset(_CLASS.findall(schema)):
                 found[name] = found.get(name, frozenset()) | classes
     return found

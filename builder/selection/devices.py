@@ -11,9 +11,9 @@ from builder.core.backends import Backend, Chosen, Dispatch, find_needed
 from builder.core.model import OperatorList
 from builder.core.operators import Operator
 from builder.errors import ModelError
+from builder.selection.catalogue import COMMENT
 from builder.selection.rules import SelectionRules
 
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _KERNEL = re.compile(r'\bm\.impl\(\s*TORCH_SELECTIVE_NAME\("([^"]+)"\)')
 
 
@@ -30,7 +30,7 @@ class Device:
 
 def read_device(units: Mapping[str, Path], dispatch: Dispatch | None) -> Device:
     """Returns what `units`, id -> file, register kernels for."""
-    texts = (_COMMENT.sub("", path.read_text()) for path in units.values())
+    texts = (COMMENT.sub("", path.read_text()) for path in units.values())
     names = (name for text in texts for name in _KERNEL.findall(text))
     return Device(
         units=frozenset(units),

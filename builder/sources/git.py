@@ -14,12 +14,12 @@ from builder.sources.providers import Delivery, ProviderName, Unavailable
 from builder.system.process import Completed, Runner
 
 _SETTINGS = (
-    "-c", "core.autocrlf=false",
-    "-c", "core.hooksPath=/dev/null",
-    "-c", "fetch.fsckObjects=true",
-    "-c", "gc.auto=0",
-    "-c", "tar.umask=0022",
-)  # fmt: skip
+    *("-c", "core.autocrlf=false"),
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "fetch.fsckObjects=true"),
+    *("-c", "gc.auto=0"),
+    *("-c", "tar.umask=0022"),
+)
 """Settings that keep the user's own configuration from changing what is fetched and archived."""
 
 

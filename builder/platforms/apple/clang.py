@@ -107,10 +107,12 @@ def describe_to_cmake(
     """Returns the CMake variables for `facts`; without `linker`, Xcode's tools are CMake's own."""
     system = describe_system(facts, sdk, own=linker is not None)
     flags = [flag for flag in system if flag not in {"-isysroot", str(sdk.root)}]
-    tools = () if linker is None else (
-        ("TORCHLITE_LINKER", f"-fuse-ld=lld --ld-path={linker.path}"),
-        ("TORCHLITE_TOOLS", str(linker.path.resolve().parent)),
-    )  # fmt: skip
+    tools: tuple[tuple[str, str], ...] = ()
+    if linker is not None:
+        tools = (
+            ("TORCHLITE_LINKER", f"-fuse-ld=lld --ld-path={linker.path}"),
+            ("TORCHLITE_TOOLS", str(linker.path.resolve().parent)),
+        )
     return (
         ("CMAKE_TOOLCHAIN_FILE", str(cmake_file)),
         ("CMAKE_OSX_SYSROOT", str(sdk.root)),

@@ -14,9 +14,11 @@ from builder.errors import ToolchainError
 from builder.platforms.apple.facts import AppleFacts, load_facts, load_table
 
 _SETTINGS = "SDKSettings.json"
-_FOLDERS = ("", "*.sdk", "SDKs/*.sdk", "*.platform/Developer/SDKs/*.sdk",
-            "Platforms/*.platform/Developer/SDKs/*.sdk",
-            "Contents/Developer/Platforms/*.platform/Developer/SDKs/*.sdk")  # fmt: skip
+_FOLDERS = (
+    *("", "*.sdk", "SDKs/*.sdk", "*.platform/Developer/SDKs/*.sdk"),
+    "Platforms/*.platform/Developer/SDKs/*.sdk",
+    "Contents/Developer/Platforms/*.platform/Developer/SDKs/*.sdk",
+)
 """Where SDKs are below a folder that the user names: itself, one of many, or Xcode's."""
 _TRIED = "an iPhoneOS.sdk and an iPhoneSimulator.sdk are in Xcode.app/Contents/Developer/Platforms"
 

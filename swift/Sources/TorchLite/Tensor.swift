@@ -82,7 +82,7 @@ public struct Tensor: Sendable {
         try self.init([scalar], shape: [])
     }
 
-    /// Calls `body` with the elements, not copied; they are valid during the call only.
+    /// Calls `body` with a copy of the elements, which is valid during the call only.
     ///
     /// - Throws: `TorchError.invalidArgument` where the tensor holds another type.
     public func withUnsafeElements<Element: TensorElement, Result>(
