@@ -66,6 +66,7 @@ NOT_DECIDING = {
     "core/known.py": "what could be built, for the command line",
     "core/model.py": "what models hold: what a build takes of it is in the plan",
     "core/sources.py": "the digest of the sources is in the plan",
+    "core/typed.py": "checks files that are listed, and changes nothing in them",
     "errors.py": "words for people",
     "native/dependencies.py": "lists what was read, for the bill of materials",
     "native/ledger.py": "tells damaged objects from sound ones",

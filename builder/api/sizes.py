@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.core.manifest import MAX_JSON
+from builder.core.typed import MAX_JSON
 from builder.errors import ConfigurationError
 from builder.packaging.runtime_folder import REFERENCES, SIZE_REPORT, parse_size_report
 from builder.platforms.android import measure as aars

@@ -57,7 +57,7 @@ def locate_target(abi: str, *, min_api: int | None = None, min_ios: str | None =
 
 
 def _with_deployment_target(target: Target, version: str) -> Target:
-    oldest = load_table()["oldest"]
+    oldest = load_table().oldest
     try:
         wanted = parse_os_version(version)
     except ValueError as error:

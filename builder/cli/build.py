@@ -13,10 +13,8 @@ from builder.cli.apple import describe_apple, print_apple
 from builder.cli.console import ConsoleProgress, echo, format_bytes, print_json, print_table
 from builder.cli.gates import FiniteRange, refuse_idle_budgets, refuse_idle_options
 from builder.cli.options import (
-    aar_options,
     abis_option,
     accelerator_options,
-    apple_options,
     dtypes_option,
     flavour_options,
     inputs_argument,
@@ -26,6 +24,7 @@ from builder.cli.options import (
     min_ios_option,
     toolchain_options,
 )
+from builder.cli.package_options import aar_options, apple_options
 from builder.cli.plan import print_plans
 from builder.core.budgets import Budget, Budgets
 from builder.verify.policy import describe_findings

@@ -19,8 +19,6 @@ from builder.core.plan import Flavour, Profile
 from builder.core.targets import MIN_API, MIN_IOS, format_os_version
 from builder.core.toolchain import ToolchainOptions
 from builder.errors import ConfigurationError
-from builder.platforms.android.package import ARTIFACT, GROUP, AarOptions
-from builder.platforms.apple.package import AppleOptions
 from builder.system.children import DEFAULT_SECONDS, Limits
 from builder.system.folders import locate_op_list
 from builder.system.machine import host_abi
@@ -265,76 +263,6 @@ def via_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return commands(devices(with_via))
 
 
-def aar_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options for names and contents of an AAR; `command` receives one `aar`."""
-    groups = click.option(
-        "--group", default=GROUP, show_default=True, help="Maven group ID of the AAR."
-    )
-    artifacts = click.option(
-        "--artifact", default=ARTIFACT, show_default=True, help="Maven artifact ID of the AAR."
-    )
-    versions = click.option(
-        "--aar-version", help="Version of the AAR (default: PyTorch's version with a revision)."
-    )
-    assets = click.option(
-        "--asset",
-        "assets",
-        type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        multiple=True,
-        help="A file for the AAR's assets and the Swift package's resources, e.g. the model; "
-        "repeat the option for several files.",
-    )
-    prefabs = click.option(
-        "--prefab",
-        is_flag=True,
-        help="Add a Prefab module to the AAR, so that C++ code of an app can use its C API.",
-    )
-
-    @functools.wraps(command)
-    def with_aar(
-        *,
-        group: str,
-        artifact: str,
-        aar_version: str | None,
-        assets: tuple[Path, ...],
-        prefab: bool,
-        **others: object,
-    ) -> object:
-        aar = AarOptions(
-            group=group, artifact=artifact, version=aar_version, assets=assets, prefab=prefab
-        )
-        return command(aar=aar, **others)
-
-    return groups(artifacts(versions(assets(prefabs(with_aar)))))
-
-
-def apple_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options for Apple packages; `command` receives one `apple`."""
-    versions = click.option(
-        "--pod-version", help="Version of the pod (default: PyTorch's version with a revision)."
-    )
-    urls = click.option(
-        "--xcframework-url",
-        metavar="URL",
-        help="The URL at which you will publish the xcframework's zip, for SwiftPM and CocoaPods.",
-    )
-
-    @functools.wraps(command)
-    def with_apple(
-        *,
-        pod_version: str | None,
-        xcframework_url: str | None,
-        **others: object,
-    ) -> object:
-        try:
-            apple = AppleOptions(version=pod_version, url=xcframework_url)
-        except ValueError as error:
-            raise click.UsageError(str(error)) from None
-        return command(apple=apple, **others)
-
-    return versions(urls(with_apple))
-
-
 def accelerator_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds an option for each backend that has one; `command` receives those as `accelerators`."""
     known = [one for one in api.load_backends().values() if one.chosen is Chosen.OPTION]
@@ -379,7 +307,7 @@ def _parse_dtypes(ctx: click.Context, param: click.Parameter, value: str) -> Dty
     if value == "auto":
         return None
     try:
-        return DtypeSet.of(name.strip() for name in value.split(","))
+        return DtypeSet.parse(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 

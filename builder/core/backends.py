@@ -107,6 +107,11 @@ class Backend:
     dispatch: Dispatch | None = None
     """How calls that are bound to the CPU find its tensors; None where it has no tensors."""
 
+    def __post_init__(self) -> None:
+        for name in ("units", "left_out", "units_by_class", "units_by_operator", "cmake_options"):
+            # Readers of the files make dicts, and all builds share one backend.
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
     @property
     def option(self) -> str:
         """The option that asks for it on the command line."""

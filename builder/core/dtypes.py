@@ -53,6 +53,11 @@ class DtypeSet:
             raise ValueError(f"{what}; known dtypes are {', '.join(SCALAR_TYPES)} and {ALL}")
         return cls(given)
 
+    @classmethod
+    def parse(cls, text: str) -> DtypeSet:
+        """Returns the set for text like `float32,int64` or `all`; ValueError for other text."""
+        return cls.of(name.strip() for name in text.split(","))
+
     @property
     def mask(self) -> int | None:
         """A number with one bit per scalar type, at its code; None for all scalar types."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
 from builder.core.plan import DispatchBackend, Flavour
 from builder.core.toolchain import LTO_COMPILE, Bitcode, CxxLibrary, Toolchain
+from builder.core.typed import parse_toml
 
 _DROPPED = re.compile(
     r"-W.*|-w|-g.*|-O.|-fcolor-diagnostics|-fvisibility.*|-ffunction-sections|-fdata-sections"
@@ -38,6 +38,32 @@ COMMON = (
     "-fno-ident",
     "-fPIC",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Profile:
+    """One table of profiles.toml, which says what each key means."""
+
+    level: str | None = None
+    kernels: str | None = None
+    compile: tuple[str, ...]
+    c: tuple[str, ...]
+    cxx: tuple[str, ...]
+    dropped: frozenset[str]
+    link: tuple[str, ...]
+    relr: bool
+    small_cxx: bool
+    lto: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ProfilesFile:
+    """The content of profiles.toml: a table for each `Profile`."""
+
+    with_messages: frozenset[str]
+    size: _Profile
+    speed: _Profile
+    debug: _Profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,25 +96,25 @@ def load_tuning(
         dispatch: backends of static dispatch; they decide which kinds of tensors there can be.
     """
     text = resources.files("builder.native").joinpath("profiles.toml").read_text()
-    profiles = tomllib.loads(text)
-    data = profiles[flavour.profile]
+    file = parse_toml(text, _ProfilesFile, "profiles.toml")
+    profile: _Profile = getattr(file, flavour.profile)
     apple = toolchain.target.is_apple
-    lto = (apple or bool(data["lto"])) and toolchain.bitcode is not Bitcode.NONE
-    packed = toolchain.packed_relocations if data["relr"] else ()
+    lto = (apple or profile.lto) and toolchain.bitcode is not Bitcode.NONE
+    packed = toolchain.packed_relocations if profile.relr else ()
     messages = (_STRIP_MESSAGES,) if flavour.strip_error_messages else ()
     quantised = DispatchBackend.QUANTIZED_CPU in dispatch
     linked_in = toolchain.cxx_library in {CxxLibrary.LIBSTDCXX, CxxLibrary.LIBCXX}
     kinds = (_STRIDED_ONLY,) if quantised else (_STRIDED_ONLY, _NO_QUANTISED)
     return Tuning(
-        level=data.get("level"),
-        kernels=data.get("kernels"),
-        compile=(*data["compile"], *(LTO_COMPILE[toolchain.bitcode] if lto else ())),
-        c=tuple(data["c"]),
-        cxx=(*data["cxx"], _INFERENCE, *kinds, *messages),
-        with_messages=frozenset(profiles["with_messages"]),
-        dropped=frozenset(data["dropped"]),
-        link=() if apple else (*data["link"], *packed),
-        small_cxx=toolchain.cxx_library if linked_in and data["small_cxx"] else None,
+        level=profile.level,
+        kernels=profile.kernels,
+        compile=(*profile.compile, *(LTO_COMPILE[toolchain.bitcode] if lto else ())),
+        c=profile.c,
+        cxx=(*profile.cxx, _INFERENCE, *kinds, *messages),
+        with_messages=file.with_messages,
+        dropped=profile.dropped,
+        link=() if apple else (*profile.link, *packed),
+        small_cxx=toolchain.cxx_library if linked_in and profile.small_cxx else None,
         lto=lto,
     )
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from builder.core.manifest import (
-    MAX_JSON,
     SCHEMA,
-    Fields,
+    Files,
     ManifestFile,
-    files_json,
-    parse_files,
-    parse_json,
+    Schema,
     parse_manifest,
     render_json,
 )
+from builder.core.typed import MAX_JSON, parse_json, to_json
 from builder.errors import BuilderError, ConfigurationError, PackagingError
 from builder.system.files import digest_file, read_regular, replacement_folder, write_atomically
 from builder.system.outputs import is_full, no_space
@@ -29,7 +28,13 @@ MANIFEST = "manifest.json"
 _SHOWN = 5
 """Files that a message lists."""
 
-Files = Mapping[str, ManifestFile]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listing:
+    """The content of `LISTING`."""
+
+    files: Files
+    schema: Schema = SCHEMA
 
 
 @contextmanager
@@ -128,9 +133,7 @@ def _read_manifest(text: str) -> Files:
 
 
 def _read_listing(text: str) -> Files:
-    fields = Fields(parse_json(text), LISTING)
-    fields.schema(SCHEMA)
-    return parse_files(fields.get("files"))
+    return parse_json(text, _Listing, LISTING, newest=SCHEMA).files
 
 
 def _write_listing(folder: Path) -> None:
@@ -141,8 +144,7 @@ def _write_listing(folder: Path) -> None:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    value = {"files": files_json(files), "schema": SCHEMA}
-    write_atomically(folder / LISTING, render_json(value))
+    write_atomically(folder / LISTING, render_json(to_json(_Listing(files=files))))
 
 
 def _explain(path: Path, error: OSError) -> BuilderError:

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from builder.core.artifacts import LinkResult, OperatorPrice, Package, SizeReport
+from builder.core.artifacts import LinkResult, Package, SizeReport
 from builder.core.components import BUILDER, Component
-from builder.core.manifest import Manifest, ManifestFile, parse_json
+from builder.core.manifest import Manifest, ManifestFile
+from builder.core.typed import parse_json
 from builder.packaging.result_folder import MANIFEST, result_folder
 from builder.packaging.sbom import SBOM, PackagedFile, Subject, render_sbom
 from builder.system.files import digest_file, write_atomically
@@ -126,37 +127,15 @@ def render_size_report(size: SizeReport) -> str:
 
 def parse_size_report(text: str) -> SizeReport:
     """Returns the size report in JSON text; ValueError for any other text."""
-    data = parse_json(text)
-    if not isinstance(data, dict) or set(data) != set(SizeReport.__slots__):
-        raise ValueError("it is not a size report")
-    prices = data["operators"]
-    if not isinstance(prices, dict):
-        raise ValueError("'operators' of a size report is not an object")  # noqa: TRY004
-    data["operators"] = {name: _parse_price(price) for name, price in prices.items()}
-    for name, value in data.items():
-        sizes = [value] if name in {"file", "compressed"} else _sizes_of(value)
-        if name != "operators" and (not sizes or not all(map(_is_size, sizes))):
-            raise ValueError(f"{name!r} of a size report is not a size")
-    return SizeReport(**data)
-
-
-def _parse_price(value: object) -> OperatorPrice:
-    match value:
-        case {"exclusive": exclusive, "inclusive": inclusive, "models": [*models]} if (
-            _is_size(exclusive)
-            and _is_size(inclusive)
-            and all(isinstance(model, str) for model in models)
-        ):
-            return OperatorPrice(exclusive=exclusive, inclusive=inclusive, models=tuple(models))
-    raise ValueError(f"a size report has a wrong price of an operator: {value!r:.80}")
-
-
-def _is_size(value: object) -> bool:
-    return type(value) is int and abs(value) < _MAX_SIZE
-
-
-def _sizes_of(value: object) -> list[object]:
-    return list(value.values()) if isinstance(value, dict) else []
+    report = parse_json(text, SizeReport, "size report")
+    sizes = [report.file, report.compressed]
+    for table in (report.sections, report.parts, report.units):
+        sizes += table.values()
+    for price in report.operators.values():
+        sizes += (price.exclusive, price.inclusive)
+    if any(abs(size) >= _MAX_SIZE for size in sizes):
+        raise ValueError("size report: a size is larger than any library")
+    return report
 
 
 def _copy(source: Path, target: Path, *, mode: int = 0o644) -> None:

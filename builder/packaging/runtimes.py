@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
-from typing import Any
 
 from builder.core.components import Component
 from builder.core.toolchain import Toolchain
+from builder.core.typed import parse_toml
 
 _ARCHIVE = re.compile(r"([^/\\]+\.a)\([^()]*\)$")
 """`libm.a(file.o)`, as lld's map names the member of a static library."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Library:
+    """One entry of runtimes.toml, which says what each key means."""
+
+    name: str
+    files: tuple[str, ...]
+    origin: str
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RuntimesFile:
+    """The content of runtimes.toml."""
+
+    runtimes: tuple[_Library, ...]
 
 
 def find_archives(owners: Iterable[str]) -> frozenset[str]:
@@ -32,19 +49,20 @@ def name_runtimes(files: Iterable[str], toolchain: Toolchain) -> tuple[Component
 
 
 def _name(file: str, toolchain: Toolchain) -> Component:
-    entry = next((known for known in _load() if _fits(file, known)), None)
-    group, version = _find_version(entry["from"] if entry else "", toolchain)
+    unlisted = _Library(name=file.removesuffix(".a"), files=(), origin="")
+    library = next((known for known in _load() if _fits(file, known)), unlisted)
+    group, version = _find_version(library.origin, toolchain)
     return Component(
-        name=entry["name"] if entry else file.removesuffix(".a"),
+        name=library.name,
         group=group,
         version=version,
-        licence=entry.get("licence", "") if entry else "",
+        licence=library.licence,
         prebuilt=True,
     )
 
 
-def _fits(file: str, entry: dict[str, Any]) -> bool:
-    return any(fnmatchcase(file, pattern) for pattern in entry["files"])
+def _fits(file: str, library: _Library) -> bool:
+    return any(fnmatchcase(file, pattern) for pattern in library.files)
 
 
 def _find_version(origin: str, toolchain: Toolchain) -> tuple[str, str]:
@@ -57,6 +75,6 @@ def _find_version(origin: str, toolchain: Toolchain) -> tuple[str, str]:
 
 
 @cache
-def _load() -> tuple[dict[str, Any], ...]:
+def _load() -> tuple[_Library, ...]:
     text = resources.files("builder.packaging").joinpath("runtimes.toml").read_text()
-    return tuple(tomllib.loads(text)["runtimes"])
+    return parse_toml(text, _RuntimesFile, "runtimes.toml").runtimes

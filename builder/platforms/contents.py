@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.components import BUILDER, describe_pin, describe_sources
-from builder.core.manifest import Manifest
+from builder.core.manifest import BytecodeVersions, Manifest
 from builder.core.model import NEWEST_BYTECODE, OLDEST_BYTECODE
 from builder.errors import ConfigurationError
 from builder.packaging.runtimes import find_archives, name_runtimes
@@ -99,8 +99,7 @@ def make_manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
         abi=plan.target.abi,
         operators=tuple(served.operators),
         custom_classes=plan.operator_list.custom_classes,
-        bytecode_min=OLDEST_BYTECODE,
-        bytecode_max=NEWEST_BYTECODE,
+        bytecode_versions=BytecodeVersions(min=OLDEST_BYTECODE, max=NEWEST_BYTECODE),
         models=plan.operator_list.models,
         source_version=plan.source_version,
         source_digest=plan.source_digest,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +9,7 @@ from importlib import resources
 
 from builder.backends.loader import load_backends
 from builder.core.backends import Backend
+from builder.core.typed import parse_toml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,26 +35,48 @@ class SelectionRules:
     """Namespace of the custom classes that whole models are handed to."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Printing:
+    unit: str
+    operators: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RulesFile:
+    """The content of rules.toml, which says what each key means."""
+
+    always: frozenset[str]
+    ignored: frozenset[str]
+    preferred: frozenset[str]
+    delegates: str
+    custom_classes: Mapping[str, frozenset[str]]
+    made_of: Mapping[str, frozenset[str]]
+    printing: _Printing
+    unbuildable: Mapping[str, str]
+    raising: Mapping[str, str]
+    libraries: Mapping[str, str]
+
+
 @cache
 def load_rules() -> SelectionRules:
     """Returns the rules that ship with builder."""
     text = resources.files("builder.selection").joinpath("rules.toml").read_text()
-    data = tomllib.loads(text)
+    file = parse_toml(text, _RulesFile, "rules.toml")
     backends = tuple(load_backends().values())
     return SelectionRules(
-        always=frozenset(data["always"]),
-        ignored=frozenset(data["ignored"]),
-        preferred=frozenset(data["preferred"]),
-        custom_classes=_join(data["custom_classes"], *(one.units_by_class for one in backends)),
-        made_of={name: frozenset(classes) for name, classes in data["made_of"].items()},
+        always=file.always,
+        ignored=file.ignored,
+        preferred=file.preferred,
+        custom_classes=_join(file.custom_classes, *(one.units_by_class for one in backends)),
+        made_of=file.made_of,
         by_name=_join(*(one.units_by_operator for one in backends)),
-        printing_unit=data["printing"]["unit"],
-        printing=frozenset(data["printing"]["operators"]),
-        unbuildable=dict(data["unbuildable"]),
-        raising=dict(data["raising"]),
-        libraries=dict(data["libraries"]),
+        printing_unit=file.printing.unit,
+        printing=file.printing.operators,
+        unbuildable=file.unbuildable,
+        raising=file.raising,
+        libraries=file.libraries,
         backends=backends,
-        delegates=data["delegates"],
+        delegates=file.delegates,
     )
 
 

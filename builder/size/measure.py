@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-import tomllib
 import zlib
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
 from builder.core.artifacts import SizeReport
+from builder.core.typed import parse_toml
 from builder.errors import ConfigurationError
 from builder.formats.elf import DAMAGE, NOBITS, NULL, Elf
 from builder.size.elf.linkmap import is_optimised, read_pieces
@@ -93,7 +94,15 @@ def part_of(unit: str) -> str:
     return next((part for prefix, part in _prefixes() if unit.startswith(prefix)), unit)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PartsFile:
+    """The content of parts.toml."""
+
+    parts: tuple[tuple[str, str], ...]
+    """Prefix of the translation unit, and the part of the library."""
+
+
 @cache
 def _prefixes() -> tuple[tuple[str, str], ...]:
     text = resources.files("builder.size").joinpath("parts.toml").read_text()
-    return tuple((prefix, part) for prefix, part in tomllib.loads(text)["parts"])
+    return parse_toml(text, _PartsFile, "parts.toml").parts

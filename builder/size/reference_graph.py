@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate, pairwise
+from typing import Annotated
 
-from builder.core.manifest import Fields, parse_json
+from msgspec import Meta
+
+from builder.core.typed import Size, parse_json
 
 SCHEMA = 1
 MAX_BYTES = 256 << 20
 """Largest JSON in bytes; the JSON for a library of 40 MB has 30 million bytes."""
 _UNPACKED_FREE, _UNPACKED_RATIO = 1 << 20, 16
 """The JSON may have 1 MiB, and 16 more bytes for each compressed byte; real graphs have 3 to 8."""
-_STRING, _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"'), re.compile(rb"[\[{]")
-_MAX_BRACKETS = 16
-"""Brackets in the JSON, which is an object of lists; nested lists would take too much memory."""
-_MAX_SIZE = 1 << 50
-"""Largest size of a node in bytes."""
+_Bytes = Annotated[int, Meta(ge=-(1 << 50), lt=1 << 50)]
+_Number = Annotated[int, Meta(ge=-(1 << 31), lt=1 << 31)]
+"""The number of a node or a unit, or the difference between two."""
 _LONGEST_NAME = 160
 """Characters of a name that are kept; names of C++ templates can have thousands."""
 
@@ -61,6 +61,20 @@ class ReferenceGraph:
         return sum(map(self.sizes.__getitem__, nodes))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _GraphFile:
+    """The JSON of a graph; see `render_references`."""
+
+    names: tuple[str, ...]
+    sizes: tuple[_Bytes, ...]
+    units: tuple[str, ...]
+    unit_of: tuple[_Number, ...]
+    degrees: tuple[Size, ...]
+    targets: tuple[_Number, ...]
+    roots: tuple[_Number, ...]
+    operators: Mapping[str, _Number]
+
+
 def render_references(graph: ReferenceGraph) -> bytes:
     """Returns the graph as compressed JSON; equal graphs give equal bytes.
 
@@ -89,31 +103,33 @@ def parse_references(data: bytes) -> ReferenceGraph:
     Raises:
         ValueError: `data` is not a reference graph, or has a newer schema.
     """
-    fields = Fields(parse_json(_unpack(data), most=MAX_BYTES), "the reference graph")
-    fields.schema(SCHEMA)
-    sizes = _numbers(fields, "sizes", -_MAX_SIZE, _MAX_SIZE)
-    nodes, units = len(sizes), fields.texts("units")
+    where = "not a reference graph"
+    file = parse_json(_unpack(data), _GraphFile, where, newest=SCHEMA, most=MAX_BYTES)
+    nodes = range(len(file.sizes))
     graph = ReferenceGraph(
-        names=fields.texts("names"),
-        sizes=sizes,
-        units=units,
-        unit_of=_numbers(fields, "unit_of", 0, len(units)),
-        targets=_split(
-            _numbers(fields, "targets", -nodes, nodes + 1),
-            _numbers(fields, "degrees", 0, nodes + 1),
-        ),
-        roots=_numbers(fields, "roots", 0, nodes),
-        operators=_parse_operators(fields, nodes),
+        names=file.names,
+        sizes=file.sizes,
+        units=file.units,
+        unit_of=file.unit_of,
+        targets=_split(file.targets, file.degrees),
+        roots=file.roots,
+        operators=file.operators,
     )
-    if {len(graph.names), len(graph.unit_of), len(graph.targets)} != {nodes}:
-        raise ValueError("not a reference graph: its lists differ in length")
-    if not all(0 <= target < nodes for row in graph.targets for target in row):
-        raise ValueError("not a reference graph: it refers to nodes that do not exist")
+    if {len(graph.names), len(graph.unit_of), len(graph.targets)} != {len(nodes)}:
+        raise ValueError(f"{where}: its lists differ in length")
+    if not _are_within(nodes, *graph.targets, graph.roots, graph.operators.values()):
+        raise ValueError(f"{where}: it refers to nodes that do not exist")
+    if not _are_within(range(len(graph.units)), graph.unit_of):
+        raise ValueError(f"{where}: it refers to units that do not exist")
     return graph
 
 
-def _unpack(data: bytes) -> str:
-    """Returns the text in gzip data; ValueError when it is damaged or unpacks to too much."""
+def _are_within(known: range, *numbers: Iterable[int]) -> bool:
+    return all(number in known for some in numbers for number in some)
+
+
+def _unpack(data: bytes) -> bytes:
+    """Returns the JSON in gzip data; ValueError when it is damaged or unpacks to too much."""
     most = min(MAX_BYTES, _UNPACKED_FREE + _UNPACKED_RATIO * len(data))
     unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
@@ -123,25 +139,7 @@ def _unpack(data: bytes) -> str:
     if not unpacker.eof:
         why = "it is truncated" if len(text) < most else f"it unpacks to more than {most:,} bytes"
         raise ValueError(f"not a reference graph: {why}")
-    # Before json.loads, which would create a list for each bracket.
-    if len(_BRACKET.findall(_STRING.sub(b"", text))) > _MAX_BRACKETS:
-        raise ValueError("not a reference graph: its lists contain lists")
-    return text.decode()
-
-
-def _numbers(fields: Fields, key: str, least: int, end: int) -> tuple[int, ...]:
-    values = fields.items(key)
-    if not all(type(value) is int and least <= value < end for value in values):
-        raise ValueError(f"not a reference graph: {key!r} is not a list of valid numbers")
-    return tuple(values)  # type: ignore[arg-type]
-
-
-def _parse_operators(fields: Fields, nodes: int) -> dict[str, int]:
-    operators = fields.mapping("operators")
-    for name, node in operators.items():
-        if type(node) is not int or not 0 <= node < nodes:
-            raise ValueError(f"not a reference graph: {name:.80} has no node")
-    return operators  # type: ignore[return-value]
+    return text
 
 
 def _split(steps: Sequence[int], degrees: Sequence[int]) -> tuple[tuple[int, ...], ...]:

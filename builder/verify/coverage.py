@@ -74,7 +74,7 @@ def find_obstacles(
     found = []
     if info.bytecode_version is None:
         found.append(Obstacle(kind=ObstacleKind.FORMAT, name=str(info.format)))
-    elif not manifest.bytecode_min <= info.bytecode_version <= manifest.bytecode_max:
+    elif info.bytecode_version not in manifest.bytecode_versions:
         found.append(Obstacle(kind=ObstacleKind.BYTECODE, name=str(info.bytecode_version)))
     lacking = sorted(set(info.custom_classes) - set(manifest.custom_classes))
     found += [Obstacle(kind=ObstacleKind.CUSTOM_CLASS, name=name) for name in lacking]
@@ -106,10 +106,10 @@ def check_served(info: ModelInfo, manifest: Manifest, *, model: Path) -> None:
             f"{model} is not a lite file, so a runtime cannot load it",
             hint=f"builder export {model} -o {model.with_suffix('.ptl')}",
         )
-    if not manifest.bytecode_min <= info.bytecode_version <= manifest.bytecode_max:
+    if info.bytecode_version not in manifest.bytecode_versions:
         raise VerificationError(
             f"{model} has bytecode version {info.bytecode_version}; the runtime reads "
-            f"{manifest.bytecode_min} to {manifest.bytecode_max}",
+            f"{manifest.bytecode_versions.min} to {manifest.bytecode_versions.max}",
             hint="export the model with a torch that writes one of these versions",
         )
     if lacking := sorted(set(info.custom_classes) - set(manifest.custom_classes)):

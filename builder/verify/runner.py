@@ -9,12 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from builder.core.inputs import SCALAR
-from builder.core.manifest import Fields, parse_json
 from builder.core.nesting import Group, InputSpec, Number
 from builder.core.operators import Operator
 from builder.core.tensors import DType, Tensor, TensorSpec
+from builder.core.typed import parse_json
 from builder.errors import BuilderError, VerificationError
 from builder.system.process import Completed, failure_text
 from builder.verify.coverage import build_hint
@@ -33,6 +36,25 @@ _WITHOUT_KERNELS = re.compile(
     r'this runtime was built without kernels for dtype (?P<dtype>\w+), and "[^"]*" was asked for it'
 )
 """The message that cmake/runtime/selected_dtypes.h throws."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Output:
+    """One output, as the program describes it."""
+
+    dtype: DType
+    shape: Annotated[
+        tuple[Annotated[int, Meta(ge=0, lt=1 << 62)], ...], Meta(max_length=_MAX_DIMENSIONS)
+    ]
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Report:
+    """The last line that the program prints."""
+
+    outputs: tuple[_Output, ...]
+    seconds: Annotated[float, Meta(ge=0, lt=_LONGEST)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,13 +167,11 @@ def parse_outcome(output: str, *, folder: Path) -> RunOutcome:
         VerificationError: there is no such line, or the files in `folder` do not fit it.
     """
     try:
-        value = _last_object(output)
-        items = value.items("outputs")
-        files = [Fields(item, "an output").text("file") for item in items]
-        if len(set(files)) != len(files):
+        report = _last_report(output)
+        if len({one.file for one in report.outputs}) != len(report.outputs):
             raise ValueError("several outputs use one file")  # noqa: TRY301 - as other damage
-        outputs = tuple(_read_output(Fields(item, "an output"), folder) for item in items)
-        return RunOutcome(outputs=outputs, seconds=_seconds(value.get("seconds")))
+        outputs = tuple(_read_output(one, folder) for one in report.outputs)
+        return RunOutcome(outputs=outputs, seconds=report.seconds)
     except (ValueError, OSError) as error:
         raise VerificationError(
             f"builder cannot read the output of the runtime's program: {error}",
@@ -205,41 +225,27 @@ def _failed(completed: Completed, model: Path, runtime: Runtime) -> Verification
 def _list_files(output: str) -> list[str]:
     """Returns the names of the files with outputs; an empty list if they cannot be read."""
     try:
-        items = _last_object(output).items("outputs")
-        names = [Fields(item, "an output").text("file") for item in items]
+        names = [one.file for one in _last_report(output).outputs]
     except ValueError:
         return []
     return [name for name in names if _is_file_name(name)]
 
 
-def _last_object(output: str) -> Fields:
+def _last_report(output: str) -> _Report:
     for line in reversed(output.splitlines()):
         if line.lstrip().startswith("{"):
-            return Fields(parse_json(line, most=_LONGEST_LINE), "its last line")
+            return parse_json(line, _Report, "its last line", most=_LONGEST_LINE)
     raise ValueError("it has no line of JSON")
-
-
-def _seconds(value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < _LONGEST:
-        raise ValueError(f"the time of a forward call is malformed: {value!r:.60}")
-    return float(value)
 
 
 def _is_file_name(text: str) -> bool:
     return Path(text).name == text and "\0" not in text and len(text) < _LONGEST_NAME
 
 
-def _is_dimension(size: object) -> bool:
-    return type(size) is int and 0 <= size < 1 << 62
-
-
-def _read_output(item: Fields, folder: Path) -> Tensor:
-    shape, file = item.items("shape"), item.text("file")
-    if len(shape) > _MAX_DIMENSIONS or not all(map(_is_dimension, shape)):
-        raise ValueError(f"a shape is malformed: {shape!r:.60}")
+def _read_output(output: _Output, folder: Path) -> Tensor:
+    file, spec = output.file, TensorSpec(output.dtype, output.shape)
     if not _is_file_name(file):
         raise ValueError(f"the name of a file is malformed: {file!r:.60}")
-    spec = TensorSpec(DType(item.text("dtype")), tuple(shape))  # type: ignore[arg-type]
     expected = prod(spec.shape) * spec.dtype.itemsize
     if (size := (folder / file).stat().st_size) != expected:
         raise ValueError(f"{file} has {size} bytes, but {spec} needs {expected}")

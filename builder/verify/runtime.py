@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.core.manifest import MAX_JSON, Manifest, parse_manifest
+from builder.core.manifest import Manifest, parse_manifest
 from builder.core.targets import Target, parse_target
+from builder.core.typed import MAX_JSON
 from builder.errors import ConfigurationError, VerificationError
 from builder.system.files import read_regular
 

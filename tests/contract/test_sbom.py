@@ -19,12 +19,12 @@ from builder.core.toolchain import GnuLibraries
 from builder.packaging.runtimes import _load, name_runtimes
 from builder.packaging.sbom import PackagedFile, Subject, render_sbom
 from builder.platforms.android import aar as aars
-from builder.platforms.android.manifest import SBOM, AarManifest
+from builder.platforms.android.manifest import AarManifest
 from builder.platforms.android.measure import measure_aar
 from builder.platforms.android.repository import write_aar
 from builder.platforms.apple import xcframework as xcframeworks
-from builder.platforms.apple.manifest import SBOM as XCFRAMEWORK_SBOM
 from builder.platforms.apple.repository import write_apple
+from builder.platforms.manifest import SBOM
 from builder.sources.lockfile import read_lock
 from builder.system.zips import open_zip
 
@@ -52,7 +52,7 @@ def list_everything() -> tuple[Component, ...]:
     pins = read_lock(THIRD_PARTY).pins
     places = [f"{pin.path}/a.h" for pin in pins]
     places += [f"{one.path}/a.h" for pin in pins for one in pin.bundled]
-    archives = [file for entry in _load() for file in entry["files"]]
+    archives = [file for entry in _load() for file in entry.files]
     return (*describe_sources(pins, places), *name_runtimes(archives, GNU))
 
 
@@ -134,16 +134,16 @@ def without(manifest: AarManifest, path: str) -> AarManifest:
 def test_an_xcframework_has_a_valid_bill_that_its_manifest_lists(tmp_path):
     package = apple_samples.make_package(tmp_path / "work")
     framework = write_apple(package, tmp_path / "out").framework
-    text = (framework / XCFRAMEWORK_SBOM).read_text()
+    text = (framework / SBOM).read_text()
     refuse_invalid(text)
     manifest = xcframeworks.find_manifest(framework)
     assert list(xcframeworks.check_contents(framework, manifest)) == []
     listed = list_hashes(text)
     assert listed == {path: manifest.files[path].sha256 for path in listed}
     assert len(listed) == 2
-    (framework / XCFRAMEWORK_SBOM).write_text(text.replace("eigen", "other"))
+    (framework / SBOM).write_text(text.replace("eigen", "other"))
     (finding,) = xcframeworks.check_contents(framework, manifest)
-    assert (finding.file, finding.found) == (XCFRAMEWORK_SBOM, "changed")
+    assert (finding.file, finding.found) == (SBOM, "changed")
 
 
 @pytest.mark.parametrize(

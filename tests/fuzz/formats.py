@@ -45,7 +45,6 @@ from builder.oplists import read_op_list, render_op_list
 from builder.packaging.runtime_folder import REFERENCES, SIZE_REPORT, render_size_report
 from builder.platforms.android.aar import read_aar_manifest
 from builder.platforms.android.manifest import AarManifest, LibraryEntry
-from builder.platforms.android.package import Coordinates
 from builder.platforms.apple.check import check_slices
 from builder.platforms.apple.manifest import SliceEntry, XcframeworkManifest
 from builder.platforms.apple.xcframework import find_manifest, read_binaries
@@ -151,7 +150,9 @@ def _aar_seeds() -> tuple[bytes, ...]:
         "jni/x86_64/libother.so": make_elf(machine=62),
     }
     manifest = AarManifest(
-        coordinates=Coordinates(version="2.6.0-1"),
+        group="org.pytorch",
+        artifact="pytorch_android_lite",
+        version="2.6.0-1",
         min_api=21,
         pins={"pytorch": "c" * 40},
         libraries={

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.core.components import BUILDER, Component
-from builder.core.manifest import Manifest
+from builder.core.dtypes import EVERYTHING
+from builder.core.manifest import BytecodeVersions, Manifest
 from builder.core.model import ModelFormat, ModelInfo, ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
 from builder.core.plan import BuildPlan, DispatchBackend, Flavour
@@ -124,8 +125,7 @@ def make_manifest(**changes: object) -> Manifest:
         "abi": "linux-x86_64",
         "operators": (Operator.parse("aten::relu"),),
         "custom_classes": ("xnnpack.Conv2dOpContext",),
-        "bytecode_min": 4,
-        "bytecode_max": 9,
+        "bytecode_versions": BytecodeVersions(min=4, max=9),
         "models": (ModelOrigin("m.ptl", "a" * 64, 8),),
         "source_version": "2.6.0",
         "source_digest": "5" * 64,
@@ -133,6 +133,7 @@ def make_manifest(**changes: object) -> Manifest:
         "plan_key": "k",
         "static_dispatch": ("CPU",),
         "toolchain": ("clang 14",),
+        "dtypes": EVERYTHING,
         "files": {},
     }
     return Manifest(**{**values, **changes})

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builder.errors import ConfigurationError, VerificationError
-from builder.platforms.android.manifest import MANIFEST, AarManifest, parse_aar_manifest
+from builder.platforms.android.manifest import AarManifest
+from builder.platforms.manifest import MANIFEST, parse_package_manifest
 from builder.system.zips import Zip, open_zip
 from builder.verify.listing import compare_contents
 from builder.verify.policy import Binary, PolicyFinding
@@ -78,7 +79,7 @@ def find_aar_manifest(archive: Zip) -> AarManifest | None:
     if MANIFEST not in archive.names:
         return None
     try:
-        return parse_aar_manifest(archive.read(MANIFEST, limit=_MAX_TEXT).decode())
+        return parse_package_manifest(archive.read(MANIFEST, limit=_MAX_TEXT).decode(), AarManifest)
     except ValueError as error:
         raise VerificationError(
             f"{MANIFEST} in {archive.name} is no manifest: {error}", hint="build the AAR again"

@@ -10,9 +10,10 @@ from builder.core.manifest import ManifestFile
 from builder.core.plan import JNI_SONAME
 from builder.packaging.sbom import PackagedFile, Subject, render_sbom
 from builder.platforms.android.java import write_jar
-from builder.platforms.android.manifest import LICENCES, MANIFEST, SBOM, AarManifest, LibraryEntry
+from builder.platforms.android.manifest import AarManifest, LibraryEntry
 from builder.platforms.android.package import AndroidLibrary, AndroidPackage
 from builder.platforms.android.prefab import list_prefab
+from builder.platforms.manifest import LICENCES, MANIFEST, SBOM
 from builder.system.files import digest_file
 from builder.system.zips import write_zip
 
@@ -96,7 +97,9 @@ def _list_contents(package: AndroidPackage) -> dict[str, Path | bytes]:
 
 def _describe(package: AndroidPackage, contents: Mapping[str, Path | bytes]) -> AarManifest:
     return AarManifest(
-        coordinates=package.coordinates,
+        group=package.coordinates.group,
+        artifact=package.coordinates.artifact,
+        version=package.coordinates.version,
         min_api=package.min_api,
         pins=package.pins,
         libraries={

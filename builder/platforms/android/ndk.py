@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
-from builder.core.manifest import Fields, parse_json
 from builder.core.toolchain import Ndk
+from builder.core.typed import Size, parse_json, parse_toml
 from builder.errors import ToolchainError
 from builder.system.process import Runner
 from builder.toolchains.tools import parse_version
@@ -22,7 +20,53 @@ NAMED_BY = ("ANDROID_NDK_HOME", "ANDROID_NDK_ROOT")
 """Variables that name an NDK."""
 SDKS = ("ANDROID_HOME", "ANDROID_SDK_ROOT")
 """Variables that name an SDK, which may hold NDKs in `ndk/<version>`."""
+_API_LEVELS = "meta/platforms.json"
 _REVISION = re.compile(r"^Pkg\.Revision\s*=\s*([\d.]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbiFacts:
+    """One ABI of ndk.toml."""
+
+    triple: str
+    """clang's target, without the API level."""
+    libraries: str
+    """Folder of the sysroot with the ABI's libraries."""
+    page_size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoaderFacts:
+    """What the loader of Android reads since an API level."""
+
+    since: int
+    hash_style: str
+    pack: tuple[str, ...]
+    """Flags that pack relocations as the loader reads them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NdkTable:
+    """The content of ndk.toml."""
+
+    oldest_release: int
+    tried_releases: tuple[int, ...]
+    install: str
+    """How to get an NDK, for hints."""
+    hosts: Mapping[str, str]
+    """`sys.platform` -> folder of the compilers."""
+    abis: Mapping[str, AbiFacts]
+    loaders: tuple[LoaderFacts, ...]
+    """Oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ApiLevels:
+    """What is read of `_API_LEVELS` in an NDK; other keys are ignored."""
+
+    min: Size
+    max: Size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,23 +85,23 @@ class AndroidFacts:
 
 
 @cache
-def load_table() -> dict[str, Any]:
-    """Returns ndk.toml."""
-    return tomllib.loads(
-        resources.files("builder.platforms.android").joinpath("ndk.toml").read_text()
-    )
+def load_table() -> NdkTable:
+    """Returns the content of ndk.toml."""
+    text = resources.files("builder.platforms.android").joinpath("ndk.toml").read_text()
+    return parse_toml(text, NdkTable, "ndk.toml")
 
 
 def load_facts(abi: str, api: int) -> AndroidFacts:
     """Returns what holds for `abi` from API level `api` on."""
     table = load_table()
-    loader = [entry for entry in table["loaders"] if entry["since"] <= api][-1]
+    facts = table.abis[abi]
+    loader = [entry for entry in table.loaders if entry.since <= api][-1]
     return AndroidFacts(
-        triple=f"{table['abis'][abi]['triple']}{api}",
-        libraries=table["abis"][abi]["libraries"],
-        page_size=table["abis"][abi]["page_size"],
-        hash_style=loader["hash_style"],
-        pack=tuple(loader["pack"]),
+        triple=f"{facts.triple}{api}",
+        libraries=facts.libraries,
+        page_size=facts.page_size,
+        hash_style=loader.hash_style,
+        pack=loader.pack,
     )
 
 
@@ -81,14 +125,14 @@ def locate_ndk(runner: Runner, chosen: Path | None = None) -> Ndk:
         raise ToolchainError(
             f"there is no Android NDK: {', '.join(NAMED_BY)} are not set, and nothing is in "
             + ", ".join(_describe_sdk_folders(runner)),
-            hint=load_table()["install"],
+            hint=load_table().install,
         )
     return _refuse_old(max(found, key=lambda ndk: ndk.revision))
 
 
 def is_tried(ndk: Ndk) -> bool:
     """Says whether builder was tried with this release."""
-    return ndk.revision[0] in load_table()["tried_releases"]
+    return ndk.revision[0] in load_table().tried_releases
 
 
 def _read_named(name: str, value: str) -> Ndk:
@@ -97,28 +141,27 @@ def _read_named(name: str, value: str) -> Ndk:
         raise ToolchainError(
             f"{name}={value} is no Android NDK with compilers for this machine "
             "(source.properties, toolchains/llvm/prebuilt)",
-            hint=load_table()["install"],
+            hint=load_table().install,
         )
     return _refuse_old(ndk)
 
 
 def _refuse_old(ndk: Ndk) -> Ndk:
-    oldest = load_table()["oldest_release"]
+    oldest = load_table().oldest_release
     if ndk.revision[0] < oldest:
         raise ToolchainError(
             f"NDK {ndk.version} in {ndk.root} is too old, r{oldest} is needed",
-            hint=load_table()["install"],
+            hint=load_table().install,
         )
     return ndk
 
 
 def _read_ndk(root: Path) -> Ndk | None:
-    host = load_table()["hosts"].get(sys.platform, "")
+    host = load_table().hosts.get(sys.platform, "")
     compilers = root / "toolchains/llvm/prebuilt" / host
     try:
         found = _REVISION.search((root / "source.properties").read_text())
-        platforms = Fields(parse_json((root / "meta/platforms.json").read_text()), "platforms")
-        oldest, newest = platforms.integer("min"), platforms.integer("max")
+        levels = parse_json((root / _API_LEVELS).read_text(), _ApiLevels, _API_LEVELS)
         revision = parse_version(found[1]) if found else ()
     except (OSError, ValueError):
         return None
@@ -128,8 +171,8 @@ def _read_ndk(root: Path) -> Ndk | None:
         root=root,
         compilers=compilers,
         revision=revision,
-        oldest_api=oldest,
-        newest_api=newest,
+        oldest_api=levels.min,
+        newest_api=levels.max,
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+from builder.core.typed import parse_toml
 from builder.verify.policy import Rule
 
 
@@ -76,19 +76,5 @@ def load_policies() -> Policies:
 
 
 def parse_policies(text: str) -> Policies:
-    """Returns the policies of TOML; TypeError, KeyError or ValueError where a key is wrong."""
-    data = tomllib.loads(text)
-    policies = Policies(
-        rules=tuple(Rule(**rule) for rule in data.pop("rules")),
-        abis={abi: AbiPolicy(**value) for abi, value in data.pop("abis").items()},
-        exports={
-            name: ExportPolicy(**{key: tuple(texts) for key, texts in value.items()})
-            for name, value in data.pop("exports").items()
-        },
-        system_libraries=data.pop("system_libraries"),
-        loader=tuple(LoaderFeature(**value) for value in data.pop("loader")),
-        paths=PathPolicy(**{key: tuple(texts) for key, texts in data.pop("paths").items()}),
-    )
-    if data:
-        raise ValueError(f"policies.toml has keys that nothing reads: {', '.join(sorted(data))}")
-    return policies
+    """Returns the policies of TOML; ValueError where a key is wrong."""
+    return parse_toml(text, Policies, "policies.toml")

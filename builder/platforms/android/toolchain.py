@@ -83,7 +83,7 @@ def _refuse_api(ndk: Ndk, api: int) -> None:
         raise ToolchainError(
             f"NDK {ndk.version} builds for API levels {ndk.oldest_api} to {ndk.newest_api}, "
             f"not {api}",
-            hint=f"choose another with --min-api, or another NDK: {load_table()['install']}",
+            hint=f"choose another with --min-api, or another NDK: {load_table().install}",
         )
 
 
@@ -100,7 +100,7 @@ def _locate(runner: Runner, ndk: Ndk, name: str) -> Tool:
     if tool is None:
         raise ToolchainError(
             f"NDK {ndk.version} in {ndk.root} has no {name} that runs",
-            hint=load_table()["install"],
+            hint=load_table().install,
         )
     return Tool(name=name, path=tool.path, version=f"{tool.version}, NDK {ndk.version}")
 
@@ -129,5 +129,5 @@ def _probe(runner: Runner, toolchain: Toolchain, ndk: Ndk) -> None:
         raise ToolchainError(
             f"NDK {ndk.version} in {ndk.root} cannot build a C++ library for "
             f"{toolchain.target.id}\n{said}",
-            hint=load_table()["install"],
+            hint=load_table().install,
         )

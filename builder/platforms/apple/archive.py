@@ -13,15 +13,10 @@ from pathlib import Path
 from builder.core.manifest import ManifestFile
 from builder.core.targets import Platform
 from builder.packaging.sbom import PackagedFile, Subject, render_sbom
-from builder.platforms.apple.manifest import (
-    LICENCES,
-    MANIFEST,
-    SBOM,
-    SliceEntry,
-    XcframeworkManifest,
-)
+from builder.platforms.apple.manifest import SliceEntry, XcframeworkManifest
 from builder.platforms.apple.package import ARCHIVE, FRAMEWORK, POD, ApplePackage, AppleSlice
 from builder.platforms.apple.xcodebuild import create_xcframework, sort_info
+from builder.platforms.manifest import LICENCES, MANIFEST, SBOM
 from builder.system.files import digest_file, write_atomically
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder

@@ -125,7 +125,7 @@ def _judge_of(binary: AppleBinary, policies: ApplePolicies) -> Judge:
             "arch": binary.arch,
             "platform": str(binary.target.platform),
             "min_os": format_os_version(binary.target.min_os),
-            "exports": ", ".join(policies.allowed),
+            "exports": ", ".join(policies.exports.allowed),
             "frameworks": ", ".join(binary.frameworks),
         },
     )

@@ -58,7 +58,7 @@ def locate_apple_toolchain(
     if major < _OLDEST_CLANG:
         raise ToolchainError(
             f"{compiler.path} is {compiler.version!r}; {target} takes clang {_OLDEST_CLANG} on",
-            hint=load_table()["install"],
+            hint=load_table().install,
         )
     plus = locate_clang_plus(runner, compiler, cxx)
     linker = _locate(runner, compiler, major, "ld64.lld")
@@ -133,7 +133,7 @@ def _locate(runner: Runner, compiler: Tool, major: int, name: str) -> Tool:
             return Tool(name=name, path=tool.path, version=tool.version)
     raise ToolchainError(
         f"there is no {name} of LLVM {major}, the release of {compiler.path}",
-        hint=load_table()["install"],
+        hint=load_table().install,
     )
 
 
@@ -156,5 +156,5 @@ def probe(runner: Runner, toolchain: Toolchain, facts: AppleFacts) -> None:
         raise ToolchainError(
             f"{toolchain.cxx.path} cannot build a C++ library for {toolchain.target} {version} "
             f"with {sdk}\n{said}",
-            hint=load_table()["install"],
+            hint=load_table().install,
         )

@@ -49,7 +49,7 @@ def with_frameworks(toolchain: Toolchain, backends: Iterable[Backend]) -> Toolch
     named = [part for name in list_frameworks(chosen) for part in ("-framework", name)]
     # Xcode's clang has these symbols in its own library, which open builds of clang lack.
     is_lld = toolchain.linker_kind is LinkerKind.LLD
-    absent = load_table()["compiler_runtime"]["symbols"] if is_lld else ()
+    absent = load_table().compiler_runtime.symbols if is_lld else ()
     left_open = [f"-Wl,-U,{symbol}" for symbol in absent]
     frameworks = (*named, "-lobjc", *left_open, *toolchain.frameworks)
     return dataclasses.replace(toolchain, frameworks=frameworks)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from dataclasses import astuple
 from pathlib import Path
-from typing import Any
 
 from builder.formats.tbd import parse_stub, render_stub
-from builder.platforms.apple.facts import load_table
+from builder.platforms.apple.facts import OpenStubs, load_table
 from builder.system.files import digest_file, replacement_folder, write_atomically
 from builder.system.listings import is_as_sealed, seal
 from builder.system.locks import folder_lock
@@ -54,7 +54,7 @@ def locate_open_sdk(tree: Path, own: Path, cache: Path) -> Path:
 def digest_parts(tree: Path, own: Path) -> str:
     """Returns what names the SDK that these parts make; the tree's own name holds its digest."""
     state = hashlib.sha256(f"{tree.name} {_LAYOUT}\n".encode())
-    state.update(repr(load_table()["stubs"]).encode())
+    state.update(repr(astuple(load_table().stubs)).encode())
     for part in _FILES:
         paths = [own / part] if (own / part).is_file() else sorted((own / part).rglob("*"))
         for path in paths:
@@ -77,16 +77,16 @@ def _assemble(headers: Path, own: Path, root: Path) -> None:
         shutil.copytree(headers / library / "include", includes / "c++/v1", dirs_exist_ok=True)
     shutil.copytree(own / "include", includes, dirs_exist_ok=True)
     shutil.copytree(own / "frameworks", root / "System/Library/Frameworks")
-    _write_stubs(headers, own, root, load_table()["stubs"])
+    _write_stubs(headers, own, root, load_table().stubs)
 
 
-def _write_stubs(headers: Path, own: Path, root: Path, facts: dict[str, Any]) -> None:
-    targets, accelerate = facts["targets"], facts["accelerate"]
-    system = parse_stub((headers / _SYMBOLS).read_text(), facts["read_for"])
+def _write_stubs(headers: Path, own: Path, root: Path, facts: OpenStubs) -> None:
+    accelerate = facts.accelerate
+    system = parse_stub((headers / _SYMBOLS).read_text(), facts.read_for)
     stubs = {
         "usr/lib/libSystem.tbd": ("/usr/lib/libSystem.B.dylib", system),
         _LIBRARY: ("/usr/lib/libc++.1.dylib", read_names(own / "libc++.txt")),
-        accelerate["path"]: (accelerate["install_name"], accelerate["symbols"]),
+        accelerate.path: (accelerate.install_name, accelerate.symbols),
     }
     for path, (install_name, symbols) in stubs.items():
-        write_atomically(root / path, render_stub(install_name, symbols, targets))
+        write_atomically(root / path, render_stub(install_name, symbols, facts.targets))

@@ -80,10 +80,10 @@ def _check_min_os(subject: Slice) -> Iterator[str]:
 
 
 def _check_exports(subject: Slice) -> Iterator[str]:
-    missing = sorted(set(subject.policies.required) - subject.exports)
+    missing = sorted(set(subject.policies.exports.required) - subject.exports)
     if missing:
         yield f"{', '.join(missing)} not exported"
-    allowed = subject.policies.allowed
+    allowed = subject.policies.exports.allowed
     others = sorted(n for n in subject.exports if not any(fnmatchcase(n, a) for a in allowed))
     if others:
         yield f"{len(others):,} other symbols exported: {some(others)}"
@@ -93,25 +93,24 @@ def _check_imports(subject: Slice) -> Iterator[str]:
     if subject.system is None:
         raise UncheckedError("needs an SDK: --apple-sdk DIR, or builder fetch --feature apple")
     policies = subject.policies
-    there = frozenset(policies.linker).union(*subject.system.values())
+    there = frozenset(policies.linker.symbols).union(*subject.system.values())
     absent = sorted(set(subject.frameworks) - set(subject.system))
-    untold = policies.objective if absent else ()
-    given = (*policies.linker_patterns, *untold)
+    untold = policies.objective.patterns if absent else ()
+    given = (*policies.linker.patterns, *untold)
     unknown = [name for name in sorted(subject.undefined - there) if not _matches(name, given)]
     if unknown:
         yield f"{len(unknown):,} symbols that none of them has: {some(unknown)}"
     for since in policies.since:
-        if subject.target.min_os < since.version:
+        if subject.target.min_os < since.min_os:
             newer = [n for n in sorted(subject.undefined) if _matches(n, since.patterns)]
             if newer:
-                version = format_os_version(since.version)
-                yield f"{len(newer):,} symbols that are there since {version}: {some(newer)}"
+                yield f"{len(newer):,} symbols that are there since {since.version}: {some(newer)}"
     if any(_matches(name, untold) for name in subject.undefined - there):
         raise UncheckedError(f"symbols of frameworks need an SDK that has {', '.join(absent)}")
 
 
 def _check_registrations(subject: Slice) -> Iterator[str]:
-    required = subject.policies.required
+    required = subject.policies.exports.required
     api = [file for file in subject.objects.values() if not file.exports.isdisjoint(required)]
     if not any(s.kind in INITIALISERS and s.size for file in api for s in file.sections):
         yield "no static initialiser beside the API: an app's link would drop all operators"
@@ -135,7 +134,7 @@ def _check_bitcode(subject: Slice) -> Iterator[str]:
 
 
 def _check_paths(subject: Slice) -> Iterator[str]:
-    allowed = subject.policies.device_paths
+    allowed = subject.policies.paths.device
     found = {
         path
         for file in subject.objects.values()

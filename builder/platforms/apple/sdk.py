@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from builder.core.manifest import parse_json
 from builder.core.targets import Target, format_os_version, parse_os_version
 from builder.core.toolchain import AppleSdk
+from builder.core.typed import parse_json
 from builder.errors import ToolchainError
 from builder.platforms.apple.facts import AppleFacts, load_facts, load_table
 
@@ -21,6 +20,23 @@ _FOLDERS = (
 )
 """Where SDKs are below a folder that the user names: itself, one of many, or Xcode's."""
 _TRIED = "an iPhoneOS.sdk and an iPhoneSimulator.sdk are in Xcode.app/Contents/Developer/Platforms"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SupportedTarget:
+    """A platform in `SDKSettings.json`; the names are Apple's."""
+
+    MinimumDeploymentTarget: str
+    MaximumDeploymentTarget: str
+    Archs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SettingsFile:
+    """What is read of `SDKSettings.json`; other keys are ignored."""
+
+    Version: str
+    SupportedTargets: Mapping[str, _SupportedTarget]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,15 +74,15 @@ def read_sdk(folder: Path, target: Target) -> AppleSdk:
 def parse_settings(text: str, sdk: str) -> SdkSettings | None:
     """Returns what `SDKSettings.json` says of the platform that xcrun calls `sdk`; None without."""
     try:
-        data: Any = parse_json(text)
-        described = data["SupportedTargets"][sdk]
+        data = parse_json(text, _SettingsFile, _SETTINGS)
+        described = data.SupportedTargets[sdk]
         return SdkSettings(
-            name=f"{sdk}{data['Version']}",
-            oldest=parse_os_version(described["MinimumDeploymentTarget"]),
-            newest=parse_os_version(described["MaximumDeploymentTarget"].removesuffix(".99")),
-            archs=tuple(map(str, described["Archs"])),
+            name=f"{sdk}{data.Version}",
+            oldest=parse_os_version(described.MinimumDeploymentTarget),
+            newest=parse_os_version(described.MaximumDeploymentTarget.removesuffix(".99")),
+            archs=described.Archs,
         )
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, KeyError):
         return None
 
 
@@ -88,7 +104,7 @@ def refuse_unfit(settings: SdkSettings, target: Target, facts: AppleFacts) -> No
 
 def refuse_closed(target: Target) -> None:
     """Raises ToolchainError where the SDK of open headers does not serve for `target`."""
-    newest = load_table()["open"]["newest"]
+    newest = load_table().open.newest
     if not load_facts(target).open:
         raise ToolchainError(
             f"{target} needs an SDK of Apple's: the open headers do not serve for its processor",
@@ -103,11 +119,11 @@ def refuse_closed(target: Target) -> None:
 
 def describe_open_sdk(root: Path) -> AppleSdk:
     """Returns the SDK of open headers that is assembled at `root`."""
-    facts = load_table()["open"]
+    facts = load_table().open
     return AppleSdk(
         root=root,
-        name=f"{facts['name']} {root.name.rpartition('-')[2]}",
-        newest=parse_os_version(facts["newest"]),
+        name=f"{facts.name} {root.name.rpartition('-')[2]}",
+        newest=parse_os_version(facts.newest),
         is_open=True,
     )
 

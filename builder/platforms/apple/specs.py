@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from builder.core.targets import format_os_version
-from builder.platforms.apple.manifest import LICENCES
 from builder.platforms.apple.package import FRAMEWORK, FRAMEWORKS, MODULE, POD
+from builder.platforms.manifest import LICENCES
 
 SOURCES = f"Sources/{MODULE}"
 RESOURCES = "Resources"

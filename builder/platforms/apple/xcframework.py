@@ -9,18 +9,15 @@ from pathlib import Path
 from typing import Any
 from xml.parsers.expat import ExpatError
 
-from builder.core.manifest import MAX_JSON, Manifest
+from builder.core.manifest import Manifest
 from builder.core.targets import MIN_IOS, Platform, Target
+from builder.core.typed import MAX_JSON
 from builder.errors import ConfigurationError, VerificationError
 from builder.formats.macho import is_archive, split_architectures
 from builder.platforms.apple.check import AppleBinary
-from builder.platforms.apple.manifest import (
-    MANIFEST,
-    SliceEntry,
-    XcframeworkManifest,
-    parse_xcframework_manifest,
-)
+from builder.platforms.apple.manifest import SliceEntry, XcframeworkManifest
 from builder.platforms.apple.package import FRAMEWORKS
+from builder.platforms.manifest import MANIFEST, parse_package_manifest
 from builder.system.files import digest_file, read_regular
 from builder.verify.listing import compare_contents
 from builder.verify.policy import PolicyFinding
@@ -68,7 +65,7 @@ def find_manifest(framework: Path) -> XcframeworkManifest | None:
     if not file.is_file():
         return None
     try:
-        return parse_xcframework_manifest(read_regular(file, MAX_JSON).decode())
+        return parse_package_manifest(read_regular(file, MAX_JSON).decode(), XcframeworkManifest)
     except ValueError as error:
         raise VerificationError(
             f"{file} is no manifest: {error}", hint="build the xcframework again"

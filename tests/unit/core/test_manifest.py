@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.core.manifest import Manifest, ManifestFile, parse_manifest
+from builder.core.dtypes import EVERYTHING
+from builder.core.manifest import BytecodeVersions, Manifest, ManifestFile, parse_manifest
 from builder.core.model import ModelOrigin
 from builder.core.operators import Operator
 
@@ -14,8 +15,9 @@ MANIFEST = Manifest(
     abi="linux-x86_64",
     operators=(Operator("aten::add", "Tensor"), Operator("aten::relu")),
     custom_classes=("xnnpack.Conv2dOpContext",),
-    bytecode_min=4,
-    bytecode_max=9,
+    bytecode_versions=BytecodeVersions(min=4, max=9),
+    dtypes=EVERYTHING,
+    features=(),
     models=(ModelOrigin("m.ptl", DIGEST, 8), ModelOrigin("list.yaml", DIGEST)),
     source_version="2.6.0",
     source_digest="abc",
@@ -66,11 +68,14 @@ def test_wrong_and_missing_fields_are_refused(key: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "Expecting value"),
-        ("{", "Expecting property"),
-        ("[]", "not a JSON object"),
-        ("null", "not a JSON object"),
-        ("[" * 200_000, "nested too deeply"),
+        ("", "manifest: Input data was truncated"),
+        ("{", "manifest: Input data was truncated"),
+        ("[]", "manifest: Expected `object`, got `array`"),
+        ("null", "manifest: Expected `object`, got `null`"),
+        ("[" * 200_000, "manifest: Expected `object`, got `array`"),
+        ('{"new":' * 200_000, "manifest: it is nested too deeply"),
+        ('{"schema": 1, "abi": "\\ud800"}', "manifest: "),
+        ('{"schema": NaN}', "manifest: JSON is malformed"),
         ('{"schema": 99}', "newer than"),
     ],
 )
@@ -83,7 +88,7 @@ def test_hostile_text_is_refused(text: str, words: str) -> None:
 def test_paths_that_leave_the_runtime_are_refused(path: str) -> None:
     fields = MANIFEST.to_json()
     fields["files"] = {path: {"size": 1, "sha256": DIGEST}}
-    with pytest.raises(ValueError, match="outside"):
+    with pytest.raises(ValueError, match="key in files: Expected `str` matching"):
         parse_manifest(json.dumps(fields))
 
 

@@ -59,6 +59,6 @@ def test_what_is_not_known_is_listed_without_a_licence():
 
 
 def test_every_licence_is_a_valid_spdx_expression():
-    told = {one["name"]: one["licence"] for one in _load() if "licence" in one}
+    told = {one.name: one.licence for one in _load() if one.licence}
     assert [name for name, licence in told.items() if not is_expression(licence)] == []
-    assert {one["name"] for one in _load()} - set(told) == {"libc_nonshared"}
+    assert {one.name for one in _load()} - set(told) == {"libc_nonshared"}

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.core.manifest import Manifest
+from builder.core.dtypes import EVERYTHING
+from builder.core.manifest import BytecodeVersions, Manifest
 from builder.core.operators import Operator
 from builder.system.process import Completed, Runner
 
@@ -36,8 +37,9 @@ def make_manifest(abi: str) -> Manifest:
         abi=abi,
         operators=tuple(map(Operator.parse, OPERATORS)),
         custom_classes=("xnnpack.Conv2dOpContext",),
-        bytecode_min=4,
-        bytecode_max=9,
+        bytecode_versions=BytecodeVersions(min=4, max=9),
+        dtypes=EVERYTHING,
+        features=(),
         models=(),
         source_version="2.6.0",
         source_digest="s",

@@ -16,9 +16,9 @@ from builder.platforms.android.aar import (
     read_aar_manifest,
     read_binaries,
 )
-from builder.platforms.android.manifest import MANIFEST
 from builder.platforms.android.package import Prefab
 from builder.platforms.android.repository import write_aar
+from builder.platforms.manifest import MANIFEST
 from builder.system.zips import open_zip
 
 
@@ -90,7 +90,7 @@ def test_libraries_of_the_prefab_package_are_checked_too(tmp_path):
         (None, ConfigurationError, "does not say what it can run"),
         (b"{}", VerificationError, "is no manifest"),
         (b"\xff", VerificationError, "is no manifest"),
-        (b"[" * 100_000, VerificationError, "nested"),
+        (b'{"new":' * 100_000, VerificationError, "nested"),
     ],
 )
 def test_a_manifest_that_cannot_be_read_is_told(package, tmp_path, change, error, problem):

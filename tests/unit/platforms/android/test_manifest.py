@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from samples import make_manifest
 
 from builder.core.manifest import ManifestFile
-from builder.platforms.android.manifest import SCHEMA, AarManifest, LibraryEntry, parse_aar_manifest
-from builder.platforms.android.package import Coordinates
+from builder.platforms.android.manifest import AarManifest, LibraryEntry
+from builder.platforms.manifest import SCHEMA, parse_package_manifest
 
 MANIFEST = AarManifest(
-    coordinates=Coordinates(version="2.6.0-1"),
+    group="org.pytorch",
+    artifact="pytorch_android_lite",
+    version="2.6.0-1",
     min_api=21,
     pins={"pytorch": "c" * 40},
     libraries={
@@ -30,7 +32,7 @@ VALUE = json.loads(MANIFEST.to_text())
 
 
 def test_what_is_written_is_read():
-    assert parse_aar_manifest(MANIFEST.to_text()) == MANIFEST
+    assert parse_package_manifest(MANIFEST.to_text(), AarManifest) == MANIFEST
     assert MANIFEST.to_text().endswith("}\n")
 
 
@@ -38,19 +40,25 @@ def test_what_is_written_is_read():
     ("change", "problem"),
     [
         ({"schema": SCHEMA + 1}, "newer"),
-        ({"libraries": {}}, "empty"),
-        ({"libraries": []}, "not a JSON object"),
-        ({"libraries": {"x86": 1}}, "library 'x86' is not a JSON object"),
-        ({"libraries": {"x86": {**VALUE["libraries"]["x86"], "runtime": {}}}}, "no 'schema'"),
-        ({"pins": {"pytorch": 1}}, "not a string"),
+        ({"libraries": {}}, "libraries: Expected `object` of length >= 1"),
+        ({"libraries": []}, "libraries: Expected `object`, got `array`"),
+        ({"libraries": {"x86": 1}}, r"libraries\[...\]: Expected `object`, got `int`"),
+        (
+            {"libraries": {"x86": {**VALUE["libraries"]["x86"], "runtime": {}}}},
+            r"\.runtime: Object missing",
+        ),
+        ({"pins": {"pytorch": 1}}, r"pins\[...\]: Expected `str`, got `int`"),
         ({"group": "../.."}, "cannot be the group"),
-        ({"min_api": "21"}, "not a whole number"),
-        ({"files": {"../x": {"size": 1, "sha256": "a" * 64}}}, "outside"),
+        ({"min_api": "21"}, "min_api: Expected `int`, got `str`"),
+        (
+            {"files": {"../x": {"size": 1, "sha256": "a" * 64}}},
+            "key in files: Expected",
+        ),
     ],
 )
 def test_what_is_no_manifest_is_refused(change, problem):
     with pytest.raises(ValueError, match=problem):
-        parse_aar_manifest(json.dumps({**VALUE, **change}))
+        parse_package_manifest(json.dumps({**VALUE, **change}), AarManifest)
 
 
 @given(
@@ -62,4 +70,4 @@ def test_what_is_no_manifest_is_refused(change, problem):
 def test_any_json_is_read_or_refused(value):
     text = json.dumps({**VALUE, **value} if isinstance(value, dict) else value)
     with contextlib.suppress(ValueError):
-        parse_aar_manifest(text)
+        parse_package_manifest(text, AarManifest)

@@ -72,7 +72,7 @@ def test_one_that_is_too_old_is_refused(tmp_path):
 
 def test_every_abi_has_its_facts():
     android = [target for target in TARGETS if target.is_android]
-    assert {target.abi for target in android} == set(load_table()["abis"])
+    assert {target.abi for target in android} == set(load_table().abis)
     sizes = {t.abi: load_facts(t.abi, t.min_os).page_size for t in android}
     assert sizes == {"arm64-v8a": 16384, "armeabi-v7a": 4096, "x86": 4096, "x86_64": 16384}
 

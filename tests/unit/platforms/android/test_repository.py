@@ -16,10 +16,11 @@ from samples import COMPONENTS
 from builder.core.artifacts import CarriedLibrary
 from builder.errors import ConfigurationError, PackagingError
 from builder.packaging.result_folder import LISTING
-from builder.platforms.android.manifest import MANIFEST, SBOM, parse_aar_manifest
+from builder.platforms.android.manifest import AarManifest
 from builder.platforms.android.maven import render_versions
 from builder.platforms.android.package import Coordinates, Prefab
 from builder.platforms.android.repository import refuse_foreign, write_aar
+from builder.platforms.manifest import MANIFEST, SBOM, parse_package_manifest
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "aar"
 VERSION = "2.6.0-1"
@@ -120,7 +121,7 @@ def test_a_library_needs_what_is_in_the_library_beside_it(package, tmp_path):
 def test_the_manifest_tells_the_digest_of_every_other_file(package, tmp_path):
     written = write_aar(full(package, tmp_path), tmp_path / "out")
     with zipfile.ZipFile(written.aar) as aar:
-        manifest = parse_aar_manifest(aar.read(MANIFEST).decode())
+        manifest = parse_package_manifest(aar.read(MANIFEST).decode(), AarManifest)
         assert {*manifest.files, MANIFEST} == set(aar.namelist())
         for name, file in manifest.files.items():
             content = aar.read(name)

@@ -11,10 +11,11 @@ import pytest
 
 from builder.core.targets import Platform
 from builder.errors import PackagingError
-from builder.platforms.apple.manifest import MANIFEST, SBOM, parse_xcframework_manifest
+from builder.platforms.apple.manifest import XcframeworkManifest
 from builder.platforms.apple.package import AppleOptions, AppleSlice, default_version
 from builder.platforms.apple.repository import write_apple
 from builder.platforms.apple.specs import render_package, render_pod
+from builder.platforms.manifest import MANIFEST, SBOM, parse_package_manifest
 
 URL = "https://example.org/LibTorchLite.xcframework.zip"
 
@@ -75,7 +76,7 @@ def test_processors_of_one_platform_share_a_slice():
 
 def test_it_says_of_itself_what_it_holds(package, tmp_path):
     framework = write_apple(package, tmp_path / "out").framework
-    manifest = parse_xcframework_manifest((framework / MANIFEST).read_text())
+    manifest = parse_package_manifest((framework / MANIFEST).read_text(), XcframeworkManifest)
     entry = manifest.slices["ios-simulator-arm64"]
     assert entry.path == "ios-arm64-simulator/libTorchLite.a"
     assert (entry.min_os, entry.linked, entry.runtime.abi) == (140000, 1000, "ios-simulator-arm64")

@@ -10,12 +10,7 @@ from samples import make_manifest
 from builder.core.manifest import ManifestFile
 from builder.errors import ConfigurationError, VerificationError
 from builder.formats.macho import join_architectures
-from builder.platforms.apple.manifest import (
-    MANIFEST,
-    SliceEntry,
-    XcframeworkManifest,
-    parse_xcframework_manifest,
-)
+from builder.platforms.apple.manifest import SliceEntry, XcframeworkManifest
 from builder.platforms.apple.xcframework import (
     check_contents,
     choose_xcframework,
@@ -24,6 +19,7 @@ from builder.platforms.apple.xcframework import (
     read_binaries,
     read_manifest,
 )
+from builder.platforms.manifest import MANIFEST, parse_package_manifest
 
 PATH = "ios-arm64-simulator/libX.a"
 
@@ -101,8 +97,8 @@ def test_ours_says_which_deployment_target_it_has(framework):
     write_manifest(framework)
     targets = {one.arch: one.target.min_os for one in read_binaries(framework)}
     assert targets["arm64"] == 150000
-    assert find_manifest(framework) == parse_xcframework_manifest(
-        (framework / MANIFEST).read_text()
+    assert find_manifest(framework) == parse_package_manifest(
+        (framework / MANIFEST).read_text(), XcframeworkManifest
     )
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from builder.errors import PackagingError
-from builder.platforms.apple.manifest import MANIFEST, parse_xcframework_manifest
+from builder.platforms.apple.manifest import XcframeworkManifest
 from builder.platforms.apple.repository import write_apple
+from builder.platforms.manifest import MANIFEST, parse_package_manifest
 from builder.system.process import Completed
 
 from .test_repository import read_all
@@ -67,7 +68,7 @@ def test_what_xcode_writes_is_completed_with_licences_and_manifest(package, tmp_
     xcode = FakeXcode()
     framework = write_apple(package, tmp_path / "out", xcode=xcode).framework
     assert len(xcode.commands) == 1
-    manifest = parse_xcframework_manifest((framework / MANIFEST).read_text())
+    manifest = parse_package_manifest((framework / MANIFEST).read_text(), XcframeworkManifest)
     assert set(manifest.files) == set(read_all(framework)) - {MANIFEST}
     assert manifest.slices["ios-simulator-arm64"].path in manifest.files
 
