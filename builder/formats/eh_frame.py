@@ -49,9 +49,11 @@ def parse_frames(data: bytes, address: int) -> Iterator[Frame]:
     offset = 0
     while offset + 8 <= len(data):
         length, common = struct.unpack_from("<II", data, offset)
+        # The section merges those of all objects, and each may bring its own terminator.
         if length == 0:  # a terminator; a linker may leave several of them inside the section
             offset += 4
             continue
+        # An identifier of zero marks a CIE; every FDE points back to one that stands before it.
         if common == 0:
             commons[offset] = _parse_common(data, offset + 8)
         else:
@@ -63,10 +65,14 @@ def parse_frames(data: bytes, address: int) -> Iterator[Frame]:
 
 def _parse_frame(data: bytes, offset: int, size: int, address: int, common: _Common) -> Frame:
     function, offset = _pointer(data, offset + 8, address, common.pointer)
+    # The second field is the length of the function: a number, so it counts from nothing (pcrel is
+    # masked off).
     _, offset = _pointer(data, offset, address, common.pointer & 0xF)
     exceptions = None
     if common.augmented and common.exceptions != _OMITTED:
+        # The length of the augmentation data; only the pointer in it is read.
         _, offset = _leb128(data, offset)
+        # Stored zero means that there is no table, also where pointers count from their place.
         stored, _ = _pointer(data, offset, 0, common.exceptions & 0xF)
         if stored:
             exceptions, _ = _pointer(data, offset, address, common.exceptions)
@@ -74,11 +80,13 @@ def _parse_frame(data: bytes, offset: int, size: int, address: int, common: _Com
 
 
 def _parse_common(data: bytes, offset: int) -> _Common:
+    # The augmentation is a string that ends with a zero byte, behind one byte with the version.
     end = data.index(0, offset + 1)
     augmentation = data[offset + 1 : end].decode("ascii")
     offset = end + 1
     for _ in range(3):  # code alignment, data alignment, return register
         _, offset = _leb128(data, offset)
+    # Without "z" nothing says how long the augmentation data are, so no pointer can be found.
     if not augmentation.startswith("z"):
         return _Common(0, _OMITTED, augmented=False)
     _, offset = _leb128(data, offset)
@@ -88,6 +96,7 @@ def _parse_common(data: bytes, offset: int) -> _Common:
             pointer, offset = data[offset], offset + 1
         elif letter == "L":
             exceptions, offset = data[offset], offset + 1
+        # P is the personality routine, which every function of one language shares: it is skipped.
         elif letter == "P":
             offset = _pointer(data, offset + 1, 0, data[offset] & 0xF)[1]
     return _Common(pointer, exceptions, augmented=True)
@@ -102,6 +111,7 @@ def _pointer(data: bytes, offset: int, address: int, encoding: int) -> tuple[int
 
 
 def _leb128(data: bytes, offset: int) -> tuple[int, int]:
+    # LEB128 (DWARF 5, section 7.6): seven bits per byte, low bits first, the top bit says "more".
     value = shift = 0
     while True:
         byte = data[offset]

@@ -97,6 +97,7 @@ class _Layout:
     dynamic: struct.Struct
 
 
+# Big-endian files have another sixth byte: no platform of builder loads them.
 # The keys are the first bytes of a file: magic number, class (32 or 64 bits), little-endian.
 _LAYOUTS = {
     b"\x7fELF\x01\x01": _Layout(
@@ -157,6 +158,7 @@ class Elf:
         header, layout = self._header, self._layout.section
         start, count, names = header[6], header[12], header[13]
         raw = [layout.unpack_from(self.data, start + i * layout.size) for i in range(count)]
+        # Section names are in a table that is itself a section; its number is in the header.
         text = b"" if not raw else bytes(self.data[raw[names][4] : raw[names][4] + raw[names][5]])
         table = NameTable(text, longest=_LONGEST_NAME)
         return tuple(Section(table.at(r[0]), r[1], r[2], r[3], r[4], r[5], r[6], r[7]) for r in raw)
@@ -200,6 +202,8 @@ class Elf:
 
     def dynamic_texts(self, tag: int) -> tuple[str, ...]:
         """Returns the strings of the dynamic entries with `tag`, whose values are offsets."""
+        # A loader finds strings by address, not by section: section headers may be missing or
+        # wrong.
         table = next((value for known, value in self.dynamic if known == _STRTAB), 0)
         values = [value for known, value in self.dynamic if known == tag]
         if not values:

@@ -24,6 +24,7 @@ ZERO_FILL = frozenset({0x1, 0xC, 0x12})
 """Types of sections that have no bytes in the file."""
 INSTRUCTIONS = 0x80000000
 """Attribute of sections that hold nothing but code."""
+# Universal files are big-endian, whatever the architectures in them are.
 _FAT, _FAT_ENTRY = struct.Struct(">II"), struct.Struct(">IIIII")
 _FAT_MAGIC, _FAT_ALIGNMENT = 0xCAFEBABE, 3
 """FAT_MAGIC; a universal file aligns its parts to 2 to the power of 3 bytes."""
@@ -31,6 +32,7 @@ _SUBTYPES = {"arm64": 0, "x86_64": 3}
 """CPU_SUBTYPE_ARM64_ALL and CPU_SUBTYPE_X86_64_ALL (<mach/machine.h>)."""
 _MAGIC, _ARCHIVE = b"\xcf\xfa\xed\xfe", b"!<arch>\n"
 _SEGMENT, _SYMTAB, _BUILD_VERSION = 0x19, 0x2, 0x32
+# The high bit (LC_REQ_DYLD) marks commands that the loader must understand.
 _LOADS = frozenset({0xC, 0x80000018, 0x8000001F, 0x80000023})
 """LC_LOAD_DYLIB and its variants for weak, re-exported and upward libraries."""
 _RPATH = 0x8000001C
@@ -128,6 +130,7 @@ def is_archive(data: bytes) -> bool:
 
 
 def read_members(data: bytes) -> Iterator[Member]:
+    # The layout is in <ar.h>: a header of 60 text bytes in front of each member.
     """Yields the files of a static library except its index; ValueError when it is damaged."""
     if not is_archive(data):
         raise ValueError("the file is not a static library")
@@ -136,6 +139,7 @@ def read_members(data: bytes) -> Iterator[Member]:
         header = data[offset : offset + 60]
         if len(header) < 60 or header[58:] != b"`\n":
             raise ValueError("the static library is damaged")
+        # The name has 16 bytes; the size has ten, in decimal digits.
         name, size = header[:16].decode(errors="replace").strip(), int(header[48:58])
         content = data[offset + 60 : offset + 60 + size]
         if len(content) != size:
@@ -246,6 +250,7 @@ def _list_commands(data: bytes, count: int) -> Iterator[tuple[int, int, int]]:
 
 def _add_sections(sections: list[MachSection], data: bytes, offset: int) -> None:
     """Adds the sections of a segment; ValueError when together they are larger than the file."""
+    # Contents are copied, so sections that overlap could need more memory than the file has bytes.
     left = len(data) - sum(len(s.content) + len(s.relocations) for s in sections)
     for section in _read_sections(data, offset):
         left -= len(section.content) + len(section.relocations)
@@ -263,6 +268,7 @@ def _read_sections(data: bytes, offset: int) -> Iterator[MachSection]:
         name, segment, address, size, start, _, entries, number, flags, *_ = _SECTION.unpack_from(
             data, offset + 72 + index * _SECTION.size
         )
+        # Zero-filled sections have an offset too, which says nothing.
         filled = flags & 0xFF not in ZERO_FILL
         if (filled and start + size > len(data)) or entries + number * _RELOCATION > len(data):
             raise ValueError("a section lies outside of the file")
@@ -297,6 +303,8 @@ def _read_symbols(
         # Entries for debuggers (STABs) define nothing, and may use `section` for other numbers.
         is_stab, is_external = bool(kind & _STAB), bool(kind & _EXTERNAL)
         name = names.at(start)
+        # The value of a symbol outside of a section is no address: it may be the size of a common
+        # variable.
         place = section if kind & _KIND == _IN_SECTION and not is_stab else 0
         weak = bool(description & _WEAK_DEFINITION)
         symbols.append(MachSymbol(name, place, value if place else 0, is_external, weak))
@@ -315,6 +323,7 @@ def _read_symbols(
 
 
 def _read_text(data: bytes, offset: int, size: int) -> str:
+    # lc_str: the distance of the text from the start of its command.
     (start,) = struct.unpack_from("<I", data, offset + 8)
     return data[offset + start : offset + size].partition(b"\0")[0].decode(errors="replace")
 

@@ -45,13 +45,17 @@ def read_pointers(file: MachFile, section: MachSection) -> Iterator[Pointer]:
     it is left out.
     """
     addend = 0
+    # Entries have 8 bytes: an address, and 24 bits of a number with flags in the upper byte.
     for place, word in _ENTRY.iter_unpack(section.relocations):
         if place & _SCATTERED or not 0 <= place < section.size:
             raise ValueError(f"a relocation lies outside of {section.segment},{section.name}")
+        # r_symbolnum, r_extern and r_type; r_pcrel is bit 24, r_length are bits 25 and 26.
         number, is_symbol, kind = word & 0xFFFFFF, bool(word >> 27 & 1), word >> 28
         if file.architecture == "arm64" and kind == _ADDEND:
             addend = number - (number >> 23 << 24)  # a signed number of 24 bits
             continue
+        # A SUBTRACTOR comes before the UNSIGNED that it belongs to, and only that one is a
+        # reference.
         if kind != _SUBTRACTOR.get(file.architecture):
             stored = addend + _read_addend(file, section, place, word)
             yield _resolve(file, section, place, number if is_symbol else None, stored, word)

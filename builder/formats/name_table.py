@@ -24,6 +24,8 @@ class NameTable:
         """
         name = self._known.get(start)
         if name is None:
+            # Searching no further than the longest name keeps a table without zeros from being
+            # slow.
             end = self._text.find(b"\0", start, start + self._longest + 1)
             if start < 0 or end < 0:
                 raise ValueError(f"the name at byte {start} does not end, or is far too long")

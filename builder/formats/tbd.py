@@ -41,10 +41,12 @@ def parse_stub(text: str, target: str) -> frozenset[str]:
         ValueError: `text` is not a text stub.
     """
     try:
+        # JSON starts with a brace; YAML stubs start with `---`.
         read = _read_json if text.lstrip().startswith("{") else _read_yaml
         symbols = frozenset(read(text, target))
     except (LookupError, TypeError, AttributeError, RecursionError, ValueError) as error:
         raise ValueError(f"the file is not a text stub library: {error!r:.300}") from error
+    # Such names change what a symbol is for older systems, and define nothing themselves.
     return frozenset(name for name in symbols if not name.startswith(_DIRECTIVE))
 
 
@@ -53,11 +55,13 @@ def _read_yaml(text: str, target: str) -> Iterator[str]:
     for library in parse_documents(plain, only_strings=True):
         if not isinstance(library, dict):
             raise ValueError("a document is not a mapping")  # noqa: TRY004 - as other damage
+        # `reexports` lists the symbols of other libraries that this one passes on.
         for listed in (*library.get("exports", ()), *library.get("reexports", ())):
             if target in listed["targets"]:
                 for kind in _KINDS:
                     yield from _names(listed.get(kind, ()))
                 for kind in _OBJECTIVE:
+                    # The keys of version 4 are objc-classes, objc-eh-types and objc-ivars.
                     plural = "es" if kind == "class" else "s"
                     yield from _spell(kind, listed.get(f"objc-{kind}{plural}", ()))
 

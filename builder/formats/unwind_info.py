@@ -38,14 +38,18 @@ def _parse(data: bytes) -> Iterator[Unwinding]:
     version, _, _, _, _, start, count = _HEADER.unpack_from(data)
     if version != 1 or not count or start + count * _INDEX.size > len(data):
         raise ValueError("the unwinding table cannot be read")
+    # A first-level index has one entry per page, sorted by function.
     index = [_INDEX.unpack_from(data, start + i * _INDEX.size) for i in range(count)]
     left = len(data) // 4  # the smallest entry has 4 bytes
     for base, page, _ in index[:-1]:  # the last entry only marks the end
+        # A page offset of zero means that the page has no entries of its own.
         for entry in _parse_page(data, base, page) if page else ():
             left -= 1
             if left < 0:
                 raise ValueError("the pages of the unwinding table overlap")
             yield entry
+    # The exception tables (LSDA) of all pages are in one array, between the offsets of the first
+    # and the last entry.
     for place in range(index[0][2], index[-1][2], _PAIR.size):
         function, table = _PAIR.unpack_from(data, place)
         yield Unwinding(function, _PAIR.size, table)
@@ -55,6 +59,7 @@ def _parse_page(data: bytes, base: int, page: int) -> Iterator[Unwinding]:
     kind, first, count = _PAGE.unpack_from(data, page)
     if kind not in {_REGULAR, _COMPRESSED}:
         raise ValueError(f"a page of the unwinding table has the unknown kind {kind}")
+    # Regular entries hold an address and an encoding; compressed ones have both in 4 bytes.
     size = 8 if kind == _REGULAR else 4
     for entry in range(count):
         (word,) = struct.unpack_from("<I", data, page + first + entry * size)
