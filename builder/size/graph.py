@@ -32,8 +32,10 @@ def build_graph(linked: Linked, registry: Registry) -> ReferenceGraph:
     """Returns the reference graph of `linked`, with the operators of `registry`."""
     draft = draft_nodes(linked)
     operators = {operator: draft.add(str(operator)) for operator in registry.operators}
+    # Sorted by address, so that the region around a reference is found by bisection.
     regions = sorted(_find_regions(linked, registry), key=lambda region: region.start)
     _draw(draft, linked, regions, operators)
+    # Units get nodes after the spans and imports, whose numbers the references use already.
     units = _bind_units(draft, linked)
     for operator, wanted in registry.by_hand.items():
         draft.targets[operators[operator]].update(units[u] for u in wanted if u in units)
@@ -41,11 +43,13 @@ def build_graph(linked: Linked, registry: Registry) -> ReferenceGraph:
 
 
 def _find_regions(linked: Linked, registry: Registry) -> Iterator[Region]:
+    # Other units can name operators too, but these names register nothing.
     def registers(reference: Reference) -> bool:
         return linked.units[reference.source] in registry.limited
 
     by_hand = {str(operator): operator for operator in registry.by_hand}
     yield from find_regions(linked, filter(registers, linked.references), by_hand)
+    # Every operator stands in the list of the library, also those that generated code registers.
     every = {str(operator): operator for operator in registry.operators}
     listed = (r for r in linked.references if r.source in linked.lists)
     yield from list_entries(linked, listed, every)
@@ -66,10 +70,12 @@ def _draw(
             draft.targets[operators[operator]].add(span)
     starts = [region.start for region in regions]
     for reference in linked.references:
+        # The last region that starts before the place; regions do not overlap.
         index = bisect_right(starts, reference.place) - 1
         source = reference.source
         if index >= 0 and reference.place < regions[index].end:
             source = operators[regions[index].operator]
+        # Otherwise one table of all registrations would make every operator need every other one.
         # A registering function belongs to its operator alone, though other code refers to it.
         if reference.target not in claimed:
             draft.targets[source].add(reference.target)
@@ -86,6 +92,7 @@ def _bind_units(draft: Draft, linked: Linked) -> dict[str, int]:
     nodes = {unit: draft.add("", unit) for unit in linked.bound}
     for unit, node in nodes.items():
         draft.targets[node].update(linked.bound[unit])
+        # Initialisers of a unit run when the unit is linked, and any of its definitions brings it.
         for defined in linked.definitions.get(unit, ()):
             draft.targets[defined].add(node)
     return nodes
@@ -103,6 +110,7 @@ def _find_roots(
     The linker kept the last kind for reasons that the graph does not show, so it stays as well.
     """
     graph = draft.finish((), {})
+    # Edges between operators and spans must exist by now: what is reached decides the roots.
     roots = linked.starts | {node for unit, node in units.items() if unit in registry.always}
     reached = graph.reach({*roots, *operators.values()})
     for node in units.values():

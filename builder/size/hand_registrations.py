@@ -44,12 +44,14 @@ def find_regions(
         references: the references from these functions and tables.
         operators: name -> operator.
     """
+    # Addresses order the names and functions of one registration as the source has them.
     ordered = sorted(references, key=attrgetter("source", "place"))
     for _, group in groupby(ordered, key=attrgetter("source")):
         inside = list(group)
         named = [
             (reference.place, operator)
             for reference in inside
+            # A literal is a name or a whole schema; the name ends at its parenthesis.
             if (operator := operators.get(linked.text_at(reference.address).partition("(")[0]))
         ]
         yield from _bound(linked, named, inside)
@@ -74,8 +76,10 @@ def _bound(
         return
     source = references[0].source
     in_code = linked.is_code(named[0][0])
+    # The last region ends behind the last reference: what follows it belongs to no operator.
     ends = [*(place for place, _ in named[1:]), references[-1].place + 1]
     for (start, operator), end in zip(named, ends, strict=True):
         filled_in = sum(start <= reference.place < end for reference in references)
+        # Code is removed with its bytes; in a table only the relocations of its entries go.
         size = end - start if in_code else filled_in * linked.filled_in
         yield Region(operator, source, start, end, size, in_table=not in_code)

@@ -77,6 +77,7 @@ class Linked:
     def text_at(self, address: int) -> str:
         """Returns the string that starts at `address`; empty when there is no data."""
         block = self._block(address)
+        # Bytes of instructions could look like a string, and address 0 stands for an import.
         if block is None or block.is_code or not address:
             return ""
         start = address - block.start

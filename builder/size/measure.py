@@ -43,6 +43,7 @@ def measure(
         units[name_unit(piece.owner, objects)] += piece.size
     data = library.read_bytes()
     sections = read_sections(library)
+    # The linker makes tables and padding that no object owns.
     # So that all units together have exactly the size of the file.
     units[LINKER_PART] += len(data) - sum(units.values())
     return SizeReport(
@@ -58,6 +59,7 @@ def read_sections(library: Path) -> dict[str, int]:
     """Returns section -> bytes in the file, with an entry for headers and padding."""
     elf = Elf(library.read_bytes())
     if not elf.is_elf:
+        # The numbers of a section with NOBITS count memory, not bytes of the file.
         raise ConfigurationError(f"{library} is not a little-endian ELF library")
     try:
         sizes = {
@@ -67,6 +69,7 @@ def read_sections(library: Path) -> dict[str, int]:
         }
     except DAMAGE as error:
         raise ConfigurationError(f"{library} is a damaged ELF library: {error}") from error
+    # Sections do not cover the headers, the tables of them, and what lies between sections.
     sizes["headers and padding"] = len(elf.contents) - sum(sizes.values())
     return sizes
 
@@ -75,6 +78,7 @@ def name_unit(owner: str, objects: Path) -> str:
     """Returns the unit for an owner in the map, or the part of the library that it belongs to."""
     path = Path(owner)
     if path.is_relative_to(objects):
+        # The suffix tells apart copies of one source for several instruction sets or builds.
         return path.relative_to(objects).as_posix().removesuffix(".o").partition("@")[0]
     if is_optimised(owner):
         return WHOLE_PART

@@ -21,6 +21,7 @@ _LEAST_AREA = 36.0
 """Area in square pixels; smaller boxes are drawn as one box."""
 _MOST_PARTS = 100
 """Parts that are drawn one by one; runtimes have about 20 parts."""
+# A page is replaced only if builder wrote it, which this mark proves.
 _MARK = b'<meta name="generator" content="builder size">'
 _HEAD = 512
 """The mark is in this many bytes at the start of a page."""
@@ -63,6 +64,7 @@ def group_symbols(graph: ReferenceGraph, file: int) -> dict[str, dict[str, Count
     tree: defaultdict[str, defaultdict[str, Counter[str]]]
     tree = defaultdict(lambda: defaultdict(Counter))
     for name, size, unit in zip(graph.names, graph.sizes, graph.unit_of, strict=True):
+        # Regions that moved to an operator can leave less than nothing in a node without bytes.
         if size > 0:
             owner = graph.units[unit]
             tree[part_of(owner)][owner][name or _ANONYMOUS.get(owner, "data")] += size

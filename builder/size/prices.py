@@ -26,8 +26,10 @@ def price_operators(
     reached = _reach_beyond(graph, core)
     users = Counter(node for nodes in reached.values() for node in nodes)
     return {
+        # Counted beyond the core alone: what every build has anyway is the price of no operator.
         operator: OperatorPrice(
             exclusive=graph.weigh(n for n in reached[operator] if users[n] == 1),
+            # The core counts here too: all that the operator reaches, whoever else does.
             inclusive=graph.weigh(graph.reach([graph.operators[operator]])),
             models=wanted_by.get(operator, ()),
         )
@@ -60,6 +62,7 @@ def _find(graph: ReferenceGraph, name: str) -> frozenset[str]:
 
 def find_exclusive(graph: ReferenceGraph, operators: frozenset[str]) -> set[int]:
     """Returns the nodes that only `operators` reach."""
+    # Operators that stay keep everything that they share with those that go.
     staying = [node for name, node in graph.operators.items() if name not in operators]
     stays = frozenset(graph.reach([*graph.roots, *staying]))
     return graph.reach((graph.operators[name] for name in operators), known=stays)

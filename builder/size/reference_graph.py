@@ -47,6 +47,7 @@ class ReferenceGraph:
 
     def reach(self, starts: Iterable[int], *, known: frozenset[int] = frozenset()) -> set[int]:
         """Returns `starts` and all nodes that they reach, without the nodes in `known`."""
+        # No recursion: chains of references are longer than Python's stack.
         waiting = [node for node in starts if node not in known]
         reached = set(waiting)
         while waiting:
@@ -131,11 +132,13 @@ def _are_within(known: range, *numbers: Iterable[int]) -> bool:
 def _unpack(data: bytes) -> bytes:
     """Returns the JSON in gzip data; ValueError when it is damaged or unpacks to too much."""
     most = min(MAX_BYTES, _UNPACKED_FREE + _UNPACKED_RATIO * len(data))
+    # 16 + MAX_WBITS makes zlib read the header and trailer of gzip (zlib's manual, inflateInit2).
     unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
         text = unpacker.decompress(data, most)
     except zlib.error as error:
         raise ValueError(f"not a reference graph: {error}") from error
+    # Either the data ended early, or the limit stopped the unpacker.
     if not unpacker.eof:
         why = "it is truncated" if len(text) < most else f"it unpacks to more than {most:,} bytes"
         raise ValueError(f"not a reference graph: {why}")

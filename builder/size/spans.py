@@ -36,6 +36,7 @@ class Spans:
     def find(self, address: int) -> int | None:
         """Returns the number of the span that contains `address`; None outside of code and data."""
         index = bisect_right(self.starts, address) - 1
+        # The empty span at the end of a section catches addresses behind it.
         return index if index >= 0 and self.sizes[index] else None
 
     def covered(self, address: int, size: int) -> range:
@@ -43,6 +44,7 @@ class Spans:
         first = self.find(address)
         if first is None:
             return range(0)
+        # A symbol without a size still covers the byte at its address.
         last = self.find(address + max(size, 1) - 1)
         return range(first, (first if last is None else last) + 1)
 
@@ -56,6 +58,7 @@ def cut_spans(areas: Iterable[Area], marks: Iterable[int]) -> Spans:
     for start, end, in_file in sorted(areas):
         inside = ordered[bisect_right(ordered, start) : bisect_right(ordered, end - 1)]
         lengths = [b - a for a, b in zip([start, *inside], [*inside, end], strict=True)]
+        # Each area ends with an empty span, so no address between two sections is in one of them.
         starts += [start, *inside, end]
         sizes += [*lengths, 0]
         weights += [*(lengths if in_file else [0] * len(lengths)), 0]

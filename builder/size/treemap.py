@@ -42,6 +42,7 @@ def lay_out(weights: Sequence[float], box: Box) -> list[Box]:
         boxes += _place(row, box)
         thickness = sum(row) / side if side else 0.0
         if box.width >= box.height:
+            # Rounding could make the rest negative by a hair.
             box = Box(box.x + thickness, box.y, max(box.width - thickness, 0.0), box.height)
         else:
             box = Box(box.x, box.y + thickness, box.width, max(box.height - thickness, 0.0))
@@ -61,6 +62,7 @@ def _end_row(areas: Sequence[float], start: int, side: float) -> int:
         worst = (
             0.0
             if flat
+            # The largest and the smallest area of a row have its worst ratios.
             else max(side**2 * areas[start] / total**2, total**2 / (side**2 * areas[place]))
         )
         if worst > best:

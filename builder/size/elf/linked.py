@@ -35,6 +35,8 @@ _DYNAMIC_RELOCATION = 24
 _LIST_OF_OPERATORS = "torchlite::selected_operators"
 _TABLES = (".eh_frame", ".eh_frame_hdr", ".got", ".got.plt", ".plt", ".interp")
 """Sections whose entries are counted for the functions and data that they describe."""
+# The loader finds these sections by entries of the dynamic section, so no relocation refers to
+# them.
 _ENTRIES = frozenset({".init", ".fini", ".fini_array"})
 """Sections that the loader calls."""
 _BY_UNIT = frozenset({".init_array", ".gcc_except_table"})
@@ -59,17 +61,21 @@ def read_elf(
     # Only --emit-relocs keeps the relocations of code in a linked library.
     if not any(section.name == ".rela.text" for section in elf.sections):
         return None
+    # Empty pieces have the address of their neighbour, and would take its place in a search.
     pieces = sorted((p for p in read_pieces(map_file, units_map) if p.size), key=_address)
     spans = _cut(elf, pieces)
     inside = dict(_find_pieces(spans, pieces))
+    # An import has section 0 in the dynamic symbol table; its number follows those of the spans.
     undefined = sorted({s.name for s in elf.exported if s.section == 0 and s.name})
     imports = {name: len(spans) + number for number, name in enumerate(undefined)}
     references = tuple(read_references(elf, spans, imports))
     extra, ties = charge_tables(spans, elf)
     ties += tuple(_join_split_symbols(elf, spans))
     units = {piece.owner: name_unit(piece.owner, objects) for piece in pieces}
+    # What somebody refers to is reached that way, and needs no tie to its unit.
     known = {reference.target for reference in references} | {target for _, target in ties}
     bound = _bind(inside, units, known)
+    # The map has the names as C++ spells them; the symbol table has them mangled.
     with map_file.open(errors="replace") as stream:
         shown = parse_names(stream)
     names = tuple(shown.get(start, "") for start in spans.starts)
@@ -105,6 +111,8 @@ def _cut(elf: Elf, pieces: Iterable[InputSection]) -> Spans:
     marks |= {
         symbol.address
         for symbol in elf.symbols
+        # The address of a thread-local symbol is an offset in the thread's block, not in the
+        # library.
         if symbol.section in indices and symbol.kind not in {SECTION_SYMBOL, THREAD_LOCAL}
     }
     return cut_spans((Area(s.address, s.end, s.kind != NOBITS) for s in holding), marks)
@@ -113,6 +121,7 @@ def _cut(elf: Elf, pieces: Iterable[InputSection]) -> Spans:
 def _holds_symbols(section: Section) -> bool:
     return (
         section.kind in {PROGBITS, NOBITS, INIT_ARRAY, FINI_ARRAY}
+        # .tbss takes no address space, so its addresses overlap those of the sections behind it.
         and section.flags & (ALLOC | THREAD_DATA) == ALLOC
         and section.size > 0
         and section.name not in _TABLES

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+# The columns are VMA, LMA, size, alignment and the name, with two more levels of indentation.
 _OUTPUT = re.compile(r"^ *(?P<address>[0-9a-f]+) +[0-9a-f]+ +[0-9a-f]+ +\d+ (?P<section>\S+)$")
 _INPUT = re.compile(
     r"^ *(?P<address>[0-9a-f]+) +[0-9a-f]+ +(?P<size>[0-9a-f]+) +\d+ {9}"
@@ -56,6 +57,7 @@ def parse_map(lines: Iterable[str]) -> Iterator[InputSection]:
         match = _OUTPUT.match(line)
         if match:
             output = match["section"]
+            # Sections for the linker and for debuggers have no address, and are not loaded.
             loaded = int(match["address"], 16) > 0 and not output.startswith(_NO_BYTES)
 
 
@@ -82,6 +84,7 @@ def read_pieces(map_file: Path, units_map: Path | None = None) -> list[InputSect
     def restore(piece: InputSection) -> InputSection:
         if not is_optimised(piece.owner):
             return piece
+        # The optimiser renames copies: the original name still tells the unit.
         owner = owners.get(piece.name) or owners.get(_COPY.sub("", piece.name))
         return replace(piece, owner=owner) if owner else piece
 

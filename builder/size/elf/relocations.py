@@ -37,6 +37,8 @@ def read_references(elf: Elf, spans: Spans, imports: Mapping[str, int]) -> Itera
         imports: name of an import -> its number as the target of references.
     """
     for section in elf.sections:
+        # Relocations that are loaded are for the loader; those that --emit-relocs keeps are not
+        # loaded.
         if section.kind != RELA or section.flags & ALLOC or section.info >= len(elf.sections):
             continue
         place_in = elf.sections[section.info]
@@ -58,6 +60,7 @@ def _resolve(
     place = relocation.place
     source = spans.find(place)
     symbol = elf.symbols[relocation.symbol]
+    # Thread-local and absolute symbols have no place in the spans.
     if source is None or symbol.kind == THREAD_LOCAL or symbol.section >= _SPECIAL_SECTIONS:
         return None
     if symbol.section == 0:

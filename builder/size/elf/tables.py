@@ -22,7 +22,10 @@ def charge_tables(spans: Spans, elf: Elf) -> tuple[dict[int, int], tuple[tuple[i
         span = spans.find(frame.function)
         if span is None:
             continue
+        # Every function with an entry in .eh_frame has one in the sorted index too.
         extra[span] += frame.size + _INDEX_ENTRY
+        # The personality routine finds this table by the unwinding entry, without a relocation of
+        # the function.
         table = spans.find(frame.exceptions or 0)
         if table is not None:
             ties.append((span, table))

@@ -46,12 +46,14 @@ def read_image(
         ValueError: one of the files is damaged.
     """
     file = read_macho(image.read_bytes())
+    # The map lists imports and tables too; only what lies in code and data becomes a span.
     every = parse_macho_map(map_file.read_text(errors="replace"))
     areas = tuple(_list_areas(file))
     atoms = sorted((a for a in every if _holds(areas, a.address)), key=lambda a: a.address)
     inputs = tuple(_place(file, atoms, merged))
     pairs = [pair for placed in inputs for pair in placed.list_pairs()]
     marks = {atom.address for atom in atoms}
+    # Jump tables and constants without a symbol would be part of what happens to stand before them.
     marks |= {p.target for p in pairs if p.anonymous and isinstance(p.target, int)}
     spans = cut_spans(areas, marks)
     imports = _list_imports(file, every)
@@ -60,6 +62,7 @@ def read_image(
     bound = _bind(spans, units, inputs)
     extra, ties = _charge_tables(file, spans)
     for span in (span for bound_spans in bound.values() for span in bound_spans):
+        # S_INIT_FUNC_OFFSETS: 32 bits per initialiser, instead of a pointer (<mach-o/loader.h>).
         extra[span] += _INITIALISER
     return Linked(
         spans=spans,
@@ -100,9 +103,11 @@ def _place(file: MachFile, atoms: Sequence[Atom], merged: Path) -> Iterator[Plac
     objects is placed with its own symbols.
     """
     machine = {a.owner for a in atoms if a.owner.endswith(".o") and not a.was_bitcode}
+    # The merged object is placed by its own call, because its symbols come from many units.
     machine -= {str(merged)}
     texts = dict(_list_texts(file, atoms))
     shared = {a.name: a.address for a in atoms}
+    # What the linker says of bitcode is about the one object that was made of it.
     known = {a.name: a.address for a in atoms if a.was_bitcode or a.owner not in machine}
     yield place_object(read_macho(merged.read_bytes()), known, shared, texts)
     for owner in sorted(machine):
@@ -126,6 +131,7 @@ def _list_imports(file: MachFile, atoms: Iterable[Atom]) -> dict[str, int]:
     taken: Counter[str] = Counter()
     for atom in atoms:
         if _holds(areas, atom.address):
+            # What kind of entry it is may stand in front of the name of the import.
             taken[atom.name.rpartition(": ")[2]] += atom.size + _INDIRECT
     return {n: _IMPORT + 2 * len(n) + taken[n] for n in sorted(file.undefined)}
 
@@ -154,6 +160,7 @@ def _spread(spans: Spans, atoms: Sequence[Atom], units: Sequence[str]) -> tuple[
 def _end(atoms: Sequence[Atom], addresses: Sequence[int], index: int) -> int:
     """Returns the end of the largest atom at the address of atom `index`; several may share it."""
     same = bisect_right(addresses, addresses[index])
+    # Several symbols can start at one address, such as aliases, and the map has them in any order.
     first = same - 1
     while first > 0 and addresses[first - 1] == addresses[index]:
         first -= 1
@@ -163,6 +170,7 @@ def _end(atoms: Sequence[Atom], addresses: Sequence[int], index: int) -> int:
 def _list_names(spans: Spans, atoms: Iterable[Atom]) -> Iterator[str]:
     names: dict[int, str] = {}
     for atom in atoms:
+        # The assembler's own labels say nothing to a reader.
         if not atom.name.startswith("ltmp"):
             names.setdefault(atom.address, atom.name)
     for start in spans.starts:
@@ -214,6 +222,8 @@ def _find_definitions(
 
 def _list_definitions(path: Path, placed: Mapping[str, int]) -> Iterator[int]:
     for symbol in read_macho(path.read_bytes()).symbols:
+        # Weak definitions are in many objects, and the linker may have kept the one of another
+        # unit.
         if symbol.section and symbol.is_external and not symbol.is_weak and symbol.name in placed:
             yield placed[symbol.name]
 

@@ -17,6 +17,7 @@ from builder.size.measure import LINKER_PART, WHOLE_PART, name_unit, sum_parts
 _FILE = re.compile(r"^\[ *(\d+)\] (.+)$")
 _BITCODE = ".bc"
 """End of the names of merged objects; linkers name some of them as the owners of exports."""
+# Address, size, number of the file and name, with tabs between the first three.
 _SYMBOL = re.compile(r"^0x([0-9A-Fa-f]+)\t0x([0-9A-Fa-f]+)\t\[ *(\d+)\] (.*)$")
 
 
@@ -49,6 +50,7 @@ def parse_macho_map(text: str) -> list[Atom]:
         elif match := _FILE.match(line):
             if match[2].endswith(_BITCODE):
                 bitcode.add(match[1])
+            # Entries such as `linker synthesized` are no paths.
             files[match[1]] = match[2].removesuffix(_BITCODE) if match[2].startswith("/") else ""
     return atoms
 
@@ -75,6 +77,7 @@ def measure_image(
     sizes = {f"{s.segment},{s.name}": s.size for s in sections if s.kind not in ZERO_FILL}
     sizes["headers and padding"] = len(data) - sum(sizes.values())
     units = _sum_units(map_file, objects, units_map)
+    # Atoms leave out padding, headers and tables; zero-filled ones may even make the sum too large.
     units[LINKER_PART] += len(data) - sum(units.values())
     return SizeReport(
         file=len(data),
@@ -100,6 +103,8 @@ def list_units(atoms: Sequence[Atom], objects: Path, units_map: Path | None) -> 
 
     def name(atom: Atom) -> str:
         owner = atom.owner
+        # Such an owner is the merged object; the map without optimisation tells the unit by the
+        # name.
         if owner and not Path(owner).is_relative_to(objects):
             owner = owners.get(atom.name, owner)
         if owner and Path(owner).is_relative_to(objects):

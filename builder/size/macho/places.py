@@ -59,6 +59,8 @@ class PlacedObject:
     def list_pairs(self) -> Iterator[Pair]:
         """Yields the references of everything that was kept; ValueError for damaged relocations."""
         for section in self.file.sections:
+            # Initialisers are tied to their unit instead, and the tables are charged to their
+            # functions.
             if section.name not in _UNLINKED and section.kind not in INITIALISERS:
                 for pointer in read_pointers(self.file, section):
                     yield from self._follow(pointer)
@@ -77,10 +79,13 @@ class PlacedObject:
         symbol = None if pointer.symbol is None else self.file.symbols[pointer.symbol]
         if source is None:
             return
+        # An undefined symbol: another object of this link has it, or else another library.
         if symbol is not None and not symbol.section:
             yield Pair(source[0], self.elsewhere.get(symbol.name, symbol.name))
             return
         address = pointer.address
+        # A reference into a named symbol is one to the whole of it, whatever is added to its
+        # address.
         if symbol is not None and not symbol.name.startswith(_ANONYMOUS):
             address = symbol.address
         target = self._locate(address)
@@ -93,11 +98,13 @@ class PlacedObject:
         if section is None:
             return None
         if section.kind in _LITERALS:
+            # Equal literals are merged, so a literal is found by its text and not by its place.
             text = section.content[address - section.address :].partition(b"\0")[0]
             place_of_text = self.texts.get(text) if section.kind == STRINGS else None
             return None if place_of_text is None else (place_of_text, False)
         index = bisect_right(self.places, address, key=lambda place: place.start) - 1
         place = self.places[index]
+        # The nearest symbol may stand in an earlier section, which says nothing about this one.
         if index < 0 or place.address is None or place.start < section.address:
             return None
         return place.address + address - place.start, place.anonymous
