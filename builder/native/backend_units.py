@@ -37,10 +37,12 @@ def add_backends(
         level: optimisation level of kernels, which the units are; without it, upstream's.
     """
     units = dict(graph.units)
+    # The level is chosen below: kernels of a backend have the level of kernels.
     like = tuple(flag for flag in graph.units[_LIKE].flags if not flag.startswith("-O"))
     for one in located:
         backend = one.backend
         folders = _include(one.tree.root, backend.includes)
+        # These units of PyTorch have code for the backend, or include its headers.
         for unit_id in backend.needed_by:
             unit = units[unit_id]
             units[unit_id] = dataclasses.replace(unit, flags=(*folders, *unit.flags))
@@ -72,16 +74,19 @@ def _include(root: Path, folders: tuple[str, ...]) -> tuple[str, ...]:
 def _list_units(one: LocatedBackend, dispatch: Collection[str]) -> Iterator[str]:
     root = one.tree.root
     for needed, patterns in sorted(one.backend.units.items()):
+        # Kernels for quantised tensors are left out where none can occur.
         for pattern in patterns if needed in dispatch else ():
             if "*" not in pattern:  # where the file is missing, the compiler will say so
                 yield pattern
                 continue
+            # Sorted, because the order of a folder is not the same on every machine.
             for path in sorted(root.glob(pattern)):
                 yield path.relative_to(root).as_posix()
 
 
 def _make_unit(unit_id: str, one: LocatedBackend, flags: tuple[str, ...]) -> TranslationUnit:
     objective = PurePosixPath(unit_id).suffix == _OBJECTIVE_CXX
+    # Some of PyTorch's files count references by hand, which clang refuses with ARC.
     counting = "-fno-objc-arc" if unit_id in one.backend.without_arc else "-fobjc-arc"
     return TranslationUnit(
         id=unit_id,

@@ -51,6 +51,7 @@ def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> 
     folder = compile_folder(build)
     name = DYLIB if build.plan.target.is_apple else build.interface.soname
     linked = build.layout.plan / "unstripped" / name
+    # Branches for other devices are text in torchgen's code, so they are put in before it is cut.
     generated = ask_at_run_time(read_generated(build.layout.configured), selection.at_run_time)
     slices = Slices(generated, graph, build.layout.slices)
     index = load_index(build.index_files, graph, generated)
@@ -62,24 +63,33 @@ def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> 
         ledger=Ledger(folder),
         output=linked,
     )
+    # Static initialisers are reached by no symbol: what registers itself has to be named here.
     roots = {REGISTRATIONS_UNIT, *selection.roots}
     roots |= {f"{LIBRARY}/{name}" for name in build.interface.units}
     if build.tuning.small_cxx:
         roots.add(SMALL_CXX_UNITS[build.tuning.small_cxx])
     closure = close(roots, index, try_link=linker.link)
     rounds = closure.rounds
+    # The optimiser merges functions, so only a link without it can say which unit a section came
+    # from.
     units_map = None
     if build.tuning.lto:
         units_map = linked.with_suffix(".units.map")
+        # The link that follows writes its own map to the same place.
         map_path(linked).replace(units_map)
+        # The optimiser may call what no source names, such as memcpy, so the link has to be proven
+        # again.
         closure = close(closure.units, index, try_link=linker.optimise)
         rounds += closure.rounds
+    # Groups of torchgen's code are no units: what was compiled for them are the slices.
     reached = slices.add(closure.units).union(unit.id for unit in slices.units)
     finished = _finish(linker, reached, rounds, started)
     inputs = list_inputs(
         linker.resolve(closure.units),
         folder,
         {build.layout.source.name, *(one.backend.name for one in build.features)},
+        # Paths begin with the name of a link in the compile folder, which stands for one source
+        # tree.
         ninja=build.toolchain.ninja,
         runner=build.runner,
     )
@@ -100,6 +110,7 @@ def _finish(linker: Linker, reached: frozenset[str], rounds: int, started: float
         seconds=time.monotonic() - started,
     )
     if build.plan.target.is_apple:
+        # On Apple's platforms an app links the objects itself, so the product is a static library.
         build.progress.step("writing the static library")
         static = write_static(linked, build.layout.plan, folder, build.toolchain, build.runner)
         return replace(done, library=static.archive, image=static.image, merged=static.merged)
@@ -110,6 +121,7 @@ def _finish(linker: Linker, reached: frozenset[str], rounds: int, started: float
     runner = _link_runner(linker, library) if build.interface.has_runner else None
     return replace(
         done,
+        # A first result has the unstripped library; what was written from it replaces it.
         library=library,
         runner=runner,
         carried=tuple(_strip_carried(build, library) for library in build.toolchain.beside),
@@ -129,6 +141,7 @@ def _strip_carried(build: NativeBuild, unstripped: Path) -> CarriedLibrary:
 def _link_runner(linker: Linker, library: Path) -> Path:
     build, folder = linker.build, linker.folder
     program = build.layout.plan / "torchlite-run"
+    # The runner is no part of the library, so no round has compiled it.
     linker.compile([RUNNER_UNIT])
     with replacement(program) as temporary:
         link_program(

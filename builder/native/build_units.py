@@ -71,11 +71,15 @@ def make_units(
         headers: folders of headers that only these units see.
         backends: what these units are told that the runtime has.
     """
+    # Equal registrations share their source and their object, whichever operator list they come
+    # from.
     digest = _digest(selection.registrations)
     registrations = layout.registrations / f"{digest}.cpp"
     write_if_changed(registrations, selection.registrations)
     flags = (*graph.units[_LIKE].flags, f"-I{runtime}", _name_sources(runtime))
+    # Builder's own units are compiled for the chosen backends; upstream's are not.
     told = (f"-D{name}" for one in backends for name in one.runtime_defines)
+    # Only builder's own units see the version: upstream's objects stay the same when it changes.
     offered = (*flags, _version(version), *(f"-I{folder}" for folder in headers), *told)
     own = (
         *(_own(f"{LIBRARY}/{name}", runtime / name, offered) for name in interface.units),
@@ -93,6 +97,7 @@ def make_units(
     changed = limit_dtypes(graph, dtypes, runtime / "selected_dtypes.h")
     for unit_id, text in selection.limits.items():
         changed[unit_id] = _limit(changed.get(unit_id, graph.units[unit_id]), text, layout)
+    # A unit can have both limits: its dtypes first, then its operators.
     for unit_id, variant in changed.items():
         units[variant.id] = variant
         variants[unit_id] = variant.id
@@ -111,6 +116,7 @@ def limit_dtypes(graph: UnitGraph, dtypes: DtypeSet, header: Path) -> dict[str, 
         header: the check, included before everything else.
     """
     mask = dtypes.mask
+    # A mask of bits is short on the command line, and a compile-time test of it needs no code.
     if mask is None:
         return {}
     flags = (f"-DTORCHLITE_DTYPES={mask:#x}ULL", "-include", str(header))
@@ -124,6 +130,7 @@ def limit_dtypes(graph: UnitGraph, dtypes: DtypeSet, header: Path) -> dict[str, 
 
 
 def _dispatches(unit: TranslationUnit) -> bool:
+    # Only these folders have kernels, so the thousands of other files need not be read.
     if unit.language != "CXX" or not unit.id.startswith((_ATEN, _KERNEL_COPIES)):
         return False
     return unit.id.startswith(_KERNEL_COPIES) or "AT_DISPATCH_" in Path(unit.source).read_text()
@@ -155,6 +162,8 @@ def _limit(unit: TranslationUnit, allowlist: str, layout: Layout) -> Translation
     return dataclasses.replace(
         unit,
         id=f"{unit.id}@{digest}",
+        # The allowlist is searched at compile time for each operator, beyond clang's default of a
+        # million steps.
         flags=(*unit.flags, "-fconstexpr-steps=100000000", "-include", str(header)),
     )
 

@@ -41,13 +41,18 @@ def close(
     Raises:
         NativeBuildError: a name is undefined and no other unit defines it.
     """
+    # The set only grows, so a round adds a unit or the loop ends.
     units = frozenset(roots)
     for round_number in range(1, MAX_ROUNDS + 1):
         undefined = try_link(units)
         if not undefined:
             return Closure(units, round_number)
+        # The index was made from another build, so it is a hint: the next link proves or refutes
+        # it.
         wanted = {name: index.find_units(parse_qualified_name(name)) for name in undefined}
         found = {unit for candidates in wanted.values() for unit in candidates} - units
+        # Every candidate is compiled already and the name is still undefined: no other unit can
+        # help.
         if not found:
             raise NativeBuildError(_describe(wanted))
         units |= found
@@ -59,5 +64,6 @@ def _describe(wanted: dict[str, tuple[str, ...]]) -> str:
         f"  {name}" + (f" (expected in {', '.join(units)})" if units else "")
         for name, units in sorted(wanted.items())
     ]
+    # Twenty names show the pattern; a missing feature can leave thousands undefined.
     shown = lines[:20] + ([f"  ... and {len(lines) - 20} more"] if len(lines) > 20 else [])
     return "the runtime needs symbols that no translation unit defines:\n" + "\n".join(shown)

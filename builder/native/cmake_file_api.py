@@ -31,6 +31,7 @@ class Roots:
     @property
     def cache(self) -> Path:
         """The folder that both are in, as `builder.native.layout` lays it out."""
+        # `<cache>/native/<key>/configured`, see builder.native.layout.
         return self.binary.parents[2]
 
     def unit_id(self, path: Path) -> str:
@@ -49,8 +50,11 @@ class Relocation:
         """Takes the folders as they were called when CMake ran, and as they are called now."""
         pairs = ((getattr(then, n), getattr(now, n)) for n in ("binary", "source", "cache"))
         self._moved = {str(old): str(new) for old, new in pairs if old not in {new, _ROOT}}
+        # Nested folders first: the cache holds both others.
         longest = sorted(self._moved, key=len, reverse=True)
         self._pattern = re.compile(
+            # A path stands at the start of a word or behind an option such as -I, and ends at a
+            # separator.
             rf"(^(?:-[A-Za-z]+)?|[=:,;\"' ])({'|'.join(map(re.escape, longest))})(?=[/=:,;\"' ]|$)"
         )
 
@@ -80,10 +84,12 @@ def read_unit_graph(roots: Roots, tuning: Tuning) -> UnitGraph:
     then = Roots(Path(paths["source"]), Path(paths["build"]))
     relocation = Relocation(then, roots)
     units: dict[str, TranslationUnit] = {}
+    # The first target that compiles a source decides its flags, so the order has to be fixed.
     for target in sorted(model["configurations"][0]["targets"], key=lambda t: str(t["name"])):
         described = json.loads((roots.binary / REPLY / target["jsonFile"]).read_text())
         if described["type"] in _LIBRARIES:
             for unit in _units(described, roots, relocation, tuning):
+                # Units of generators that builder does not run have no source.
                 if Path(unit.source).is_file():
                     units.setdefault(unit.id, unit)
     return UnitGraph(units=units)
@@ -93,6 +99,7 @@ def _units(
     target: Mapping[str, Any], roots: Roots, relocation: Relocation, tuning: Tuning
 ) -> Iterator[TranslationUnit]:
     for source in target.get("sources", ()):
+        # Headers are listed as sources too, without a group.
         if "compileGroupIndex" not in source:
             continue
         group = target["compileGroups"][source["compileGroupIndex"]]
@@ -117,6 +124,7 @@ def _units(
 def _upstream_flags(group: Mapping[str, Any]) -> tuple[str, ...]:
     flags = [f"-D{define['define']}" for define in group.get("defines", ())]
     for include in group.get("includes", ()):
+        # System folders come later in the search, and their warnings are silenced.
         flags += ["-isystem" if include.get("isSystem") else "-I", include["path"]]
     for fragment in group.get("compileCommandFragments", ()):
         flags += shlex.split(fragment["fragment"])

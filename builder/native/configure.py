@@ -82,6 +82,8 @@ def configure(
     Raises:
         NativeBuildError: CMake failed; carries its last lines.
     """
+    # CMake writes its codemodel only where an empty file with this name asks for it
+    # (cmake-file-api(7)).
     query = binary / QUERY
     query.parent.mkdir(parents=True, exist_ok=True)
     query.touch()
@@ -94,8 +96,11 @@ def configure(
     }
     settings = {**load_options(), **programs, **dict(toolchain.configuration)}
     defines = (f"-D{key}={value}" for key, value in settings.items())
+    # scripts/build_mobile.sh sets this to compile the mobile runtime with the compilers of the
+    # host.
     mobile = {"BUILD_PYTORCH_MOBILE_WITH_HOST_TOOLCHAIN": "1"}
     environment = mobile if toolchain.target.platform is Platform.LINUX else {}
+    # Bytecode beside the sources would change the tree, whose files are checked by their digests.
     runner = runner.with_environment(**environment, PYTHONDONTWRITEBYTECODE="1")
     command = (str(toolchain.cmake.path), "-S", str(tree.root), "-B", str(binary), "-G", "Ninja")
     runner.check((*command, *defines), step="configuring PyTorch", log=log)
@@ -123,6 +128,8 @@ def generate(
     selection = output / "no_selection.yaml"
     write_atomically(selection, _NO_SELECTION)
     aten = tree.root / "aten/src/ATen"
+    # torchgen checks that these files are up to date, and writes them; upstream's tree must not
+    # change.
     shims = output / "aoti"
     shutil.copytree(
         tree.root / "torch/csrc/inductor/aoti_torch/generated", shims, dirs_exist_ok=True
@@ -145,6 +152,7 @@ def generate(
             *(python, str(tree.root / "tools/setup_helpers/generate_code.py")),
             *("--native-functions-path", str(aten / "native/native_functions.yaml")),
             *("--tags-path", str(aten / "native/tags.yaml")),
+            # Headers only: derivatives are not part of a runtime for inference.
             *("--disable-autograd", "--subset", "libtorch", "--gen-dir", str(output)),
         ),
         step="generating autograd headers",

@@ -37,12 +37,14 @@ def list_inputs(
         NativeBuildError: ninja has no record of one of the objects.
     """
     read: set[str] = set()
+    # One command line for all objects would be longer than systems allow.
     for start in range(0, len(unit_ids), _AT_ONCE):
         targets = [folder.object_path(unit_id) for unit_id in unit_ids[start : start + _AT_ONCE]]
         command = (str(ninja.path), "-f", str(folder.ninja_file), "-t", "deps", *targets)
         said = runner.check(command, step="asking ninja for headers", cwd=folder.root)
         read.update(parse_inputs(said))
     split = (path.partition("/") for path in read)
+    # What does not begin with a tree is a header of the toolchain, or builder's own.
     return tuple(sorted({path for tree, _, path in split if tree in trees}))
 
 
@@ -55,6 +57,7 @@ def parse_inputs(output: str) -> Iterator[str]:
     for line in output.splitlines():
         if line.startswith("    "):
             yield line[4:]
+        # Without this, a file would silently be missing from the bill of materials.
         elif line.endswith("deps not found"):
             raise NativeBuildError(
                 f"ninja does not know what this was compiled from: {line}",

@@ -11,6 +11,7 @@ from builder.core.plan import DispatchBackend, Flavour
 from builder.core.toolchain import LTO_COMPILE, Bitcode, CxxLibrary, Toolchain
 from builder.core.typed import parse_toml
 
+# Warnings, levels, visibility and debug information are decided here, not by upstream.
 _DROPPED = re.compile(
     r"-W.*|-w|-g.*|-O.|-fcolor-diagnostics|-fvisibility.*|-ffunction-sections|-fdata-sections"
     r"|-Qunused-arguments|-pedantic|--target=.*|-f(no-)?addrsig|-no-canonical-prefixes"
@@ -103,7 +104,9 @@ def load_tuning(
     packed = toolchain.packed_relocations if profile.relr else ()
     messages = (_STRIP_MESSAGES,) if flavour.strip_error_messages else ()
     quantised = DispatchBackend.QUANTIZED_CPU in dispatch
+    # A shared C++ library brings these functions anyway, so a smaller copy would only add to them.
     linked_in = toolchain.cxx_library in {CxxLibrary.LIBSTDCXX, CxxLibrary.LIBCXX}
+    # Without a backend for quantised tensors, code for them is compiled out.
     kinds = (_STRIDED_ONLY,) if quantised else (_STRIDED_ONLY, _NO_QUANTISED)
     return Tuning(
         level=profile.level,
@@ -133,8 +136,10 @@ def tune_flags(
     kept = [
         f for f in _drop_pairs(upstream) if not _DROPPED.fullmatch(f) and f not in tuning.dropped
     ]
+    # Options of the optimiser and of C++ say nothing to a file of assembly.
     if language == "ASM":
         return tuple(kept)
+    # The last level counts, as for the compiler.
     levels = [flag for flag in upstream if _OPTIMISATION.fullmatch(flag)]
     chosen = tuning.kernels if _KERNEL.search(unit_id) else tuning.level
     level = chosen or (levels[-1] if levels else "-O2")
@@ -147,4 +152,5 @@ def tune_flags(
 def _drop_pairs(flags: tuple[str, ...]) -> list[str]:
     """Returns `flags` without _PAIRS and their values."""
     before = ("", *flags)
+    # A flag of a pair and the value behind it are both dropped.
     return [flag for last, flag in zip(before, flags, strict=False) if not {last, flag} & {*_PAIRS}]

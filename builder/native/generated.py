@@ -22,6 +22,7 @@ _FILES = re.compile(
     r"|Register(CPU|QuantizedCPU|Composite(Explicit|Implicit)Autograd(NonFunctional)?)\.cpp"
 )
 _NAMESPACE = re.compile(r"namespace (\w*) ?\{")
+# Braces in strings and comments would change the depth at which a piece ends.
 _NEUTRAL = re.compile(r'"(?:[^"\\]|\\.)*"|//.*')
 """Text whose braces do not count."""
 _NAME = re.compile(r"struct (\w+)|.*?([\w:]+)\s*\(")
@@ -110,6 +111,7 @@ class GeneratedCode:
     """Operator, without underscores around it -> file names of its headers."""
 
     def cut(self, wanted: Iterable[str], done: Collection[str] = frozenset()) -> Slice:
+        # Groups call each other through static dispatch, so one round brings the whole chain.
         """Returns the source of `wanted` groups and those they mention, without those `done`."""
         chosen: set[str] = set()
         waiting = set(wanted) - set(done)
@@ -124,11 +126,15 @@ class GeneratedCode:
         """Returns the source of `chosen` groups alone."""
         groups = [self.groups[group] for group in chosen]
         names = {name for group in groups for name in (*group.mentions, *group.defines)}
+        # Headers are found by the words of names, so a few more are included than needed.
         operators = {run for name in names for part in name.split("::") for run in _runs(part)}
         headers = sorted(h for operator in operators for h in self.headers.get(operator, ()))
         lines = [f"#include {name}" for name in self.includes]
+        # One header per operator: the headers of all operators take most of the time of a
+        # compilation.
         lines += [f"#include <ATen/ops/{header}>" for header in headers]
         # Local pieces go into the namespace of their group: files have helpers of the same name.
+        # A dict and not a set: the order of the files is kept, so equal groups give equal bytes.
         blocks = {
             (group.namespaces, "" in piece.namespaces, piece.text): None
             for group in groups
@@ -143,6 +149,7 @@ class GeneratedCode:
 
 def _runs(name: str) -> Iterator[str]:
     """Yields what an operator may be called from whose name one of C++ is made."""
+    # C++ spells the in-place operators with two underscores, the headers without.
     if in_place := _IN_PLACE.search(name):
         yield in_place[1]
     words = [word for word in name.split("_") if word]
@@ -162,6 +169,7 @@ def read_generated(folder: Path) -> GeneratedCode:
         includes |= dict.fromkeys(i for i in _INCLUDE.findall(text) if not _UNWANTED.fullmatch(i))
         groups |= {group.defines[0]: group for group in group_pieces(read_pieces(text))}
     headers: dict[str, tuple[str, ...]] = {}
+    # Several headers belong to one operator: functions, native functions, and one per backend.
     for header in sorted(path.name for path in (folder / FOLDER / "ops").iterdir()):
         if match := _HEADER.fullmatch(header):
             operator = match[1].strip("_")
@@ -190,11 +198,14 @@ def read_pieces(text: str) -> Iterator[Piece]:
             opened = _NAMESPACE.findall(bare)
             namespaces += opened
             if bare.startswith("}"):
+                # One line may close several namespaces.
                 del namespaces[len(namespaces) - bare.count("}") :]
+            # Nothing outside of a namespace is an operator: includes and macros.
             if opened or not bare or bare.startswith("}") or not namespaces:
                 continue
         lines.append(line)
         depth += bare.count("{") - bare.count("}")
+        # Parentheses end macros that stand alone; a function's signature goes on with a brace.
         if depth == 0 and bare.endswith(("}", ";", ")")):
             whole = "\n".join(lines)
             lines.clear()
@@ -218,6 +229,7 @@ def group_pieces(pieces: Iterable[Piece]) -> Iterator[Group]:
         wanted = members.union(*(needs[index] for index in members))
         wanted = wanted.union(*(needs[index] for index in wanted))
         group = Group(pieces=tuple(listed[index] for index in sorted(wanted)))
+        # Helpers alone define nothing that another file could ask for.
         if group.defines:
             yield group
 
@@ -227,11 +239,14 @@ def _join(pieces: Sequence[Piece], needs: Sequence[Collection[int]]) -> Iterable
     group_of: dict[int, set[int]] = {}
     first: dict[str, int] = {}
     for index, piece in enumerate(pieces):
+        # A helper that everybody uses would join all groups of its file into one.
         if piece.helper:
             continue
         partners = {other for other in needs[index] if not pieces[other].helper}
         if not piece.local:
             partners.add(first.setdefault(piece.qualified_name, index))
+        # A union of the groups of all partners; every member then points to the same set.
         merged = {index}.union(*(group_of.get(other, {other}) for other in partners))
         group_of |= dict.fromkeys(merged, merged)
+    # The same set stands at each of its members, so it is told apart by identity.
     return {id(group): group for group in group_of.values()}.values()

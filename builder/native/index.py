@@ -19,6 +19,7 @@ from builder.native.names import parse_qualified_name
 
 _NM_LINE = re.compile(r"^[0-9a-f]* +(?P<kind>[A-Za-z]) (?P<name>.+)$")
 _KINDS = {"U": "undefined", "W": "weak", "V": "weak", "w": "undefined", "v": "undefined"}
+# Micro-kernels of XNNPACK and QNNPACK: macros in assembly, plain functions in C.
 _DEFINITION = re.compile(
     r"^\s*BEGIN_(?:ASM_)?FUNCTION,?\s+(\w+)\b(?!##)|^[A-Za-z_][\w ]*[ *](\w+)\s*\((?![^()]*\)\s*;)",
     re.MULTILINE,
@@ -38,6 +39,7 @@ def find_index_files(folder: Path, version: str, target: Target) -> tuple[Path, 
         target: what is built for.
     """
     family = Platform.IOS if target.is_apple else target.platform
+    # Device and simulator of Apple's define the same names.
     own = folder / f"symbols-{version}-{family}.txt"
     return (folder / f"symbols-{version}.txt", *((own,) if own.is_file() else ()))
 
@@ -92,6 +94,7 @@ def load_index(paths: Sequence[Path], graph: UnitGraph, generated: GeneratedCode
             defined.setdefault(name, []).extend(units)
     indexed = {unit for units in defined.values() for unit in units}
     for unit in graph.units.values():
+        # C++ is not read as text: its names have namespaces and templates.
         if unit.id not in indexed and unit.language in {"C", "ASM"}:
             for name in find_definitions(Path(unit.source).read_text(errors="replace")):
                 defined.setdefault(name, []).append(unit.id)

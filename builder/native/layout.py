@@ -22,6 +22,7 @@ class Layout:
     def of(cls, cache: Path, plan: BuildPlan) -> Layout:
         """Returns the layout of `plan` in the cache folder."""
         return cls(
+            # Targets, toolchains and flags that decide objects are in the key, operators are not.
             root=cache / "native" / plan.objects_key,
             flavour=plan.flavour.name,
             plan_key=plan.key,

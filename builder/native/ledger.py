@@ -45,6 +45,7 @@ class Ledger:
         damaged: list[str] = []
         unknown: list[str] = []
         for unit_id in unit_ids:
+            # Once in a run is enough: only compilers of this run write objects afterwards.
             if unit_id in self._right or not self._folder.find_object(unit_id).is_file():
                 continue
             found = {name: digest_file(path) for name, path in self._list(unit_id)}
@@ -61,9 +62,11 @@ class Ledger:
         found = {name: digest_file(path) for name, path in self._list(unit_id)}
         if not found:
             return
+        # An object that had bitcode beside it may have none now.
         self._forget(unit_id)
         self._known |= found
         self._right.add(unit_id)
+        # Appending is cheap, and a kill tears the last line at most.
         with self._file.open("a") as stream:
             stream.write(render_listing(found))
 
@@ -78,6 +81,7 @@ class Ledger:
         except FileNotFoundError:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             return {}
+        # A line without its end was being written when a run was killed.
         known = parse_listing(text[: text.rfind("\n") + 1])
         tidy = render_listing(known)
         if tidy != text:  # later lines have replaced earlier ones, or the last is torn
@@ -103,5 +107,6 @@ class Ledger:
 def sweep_objects(folder: Path) -> None:
     """Removes what killed compilers have left beside objects."""
     for path in folder.rglob("*"):
+        # The ledgers themselves are files in `folder`.
         if path.is_file() and path.parent != folder and not path.name.endswith(_KEPT):
             path.unlink()

@@ -14,6 +14,8 @@ from builder.system.process import Completed, Runner, failure_text, find_remedy
 
 _UNDEFINED = re.compile(r"error: undefined (?:\w+ )?symbol: (.+)$", re.MULTILINE)
 
+# A limit of errors would hide undefined names that one round could have found; eager binding allows
+# relro for the whole GOT.
 LIBRARY_FLAGS = (
     "-shared",
     "-fuse-ld=lld",
@@ -70,6 +72,7 @@ def link_library(
     Raises:
         NativeBuildError: the link failed for another reason.
     """
+    # Files and not arguments: thousands of paths do not fit on a command line.
     exports = output.parent / "exports.map"
     write_atomically(exports, version_script)
     response = output.parent / "objects.rsp"
@@ -131,6 +134,7 @@ def link_program(
         *("-Wl,--build-id=sha1", "-Wl,-z,relro", "-Wl,-z,now", "-pie"),
         *toolchain.link_flags,
         *_linker_choice(toolchain),
+        # $ORIGIN is the folder of the program, so the package can be moved.
         "-Wl,-rpath,$ORIGIN/../lib",
         *map(str, objects),
         str(library),
@@ -155,6 +159,7 @@ def strip_library(unstripped: Path, output: Path, toolchain: Toolchain, *, runne
 
 
 def _quote(path: str) -> str:
+    # The quoting of response files (clang's documentation, "@<file>"): backslashes protect quotes.
     escaped = path.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 

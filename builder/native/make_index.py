@@ -12,6 +12,7 @@ from builder.native.index import index_symbols, parse_symbols, render_index
 from builder.native.job import NativeBuild, compile_folder
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
 
+# The object of an index must not be taken for one of a build.
 _SUFFIX = "@index"
 
 
@@ -50,6 +51,7 @@ def _quick(unit: TranslationUnit) -> TranslationUnit:
 
 def _compile_all(
     build: NativeBuild, folder: CompileFolder, units: Iterable[TranslationUnit]
+# Files of features that are off fail; an index without them is what is wanted.
 ) -> None:
     try:
         compile_units(

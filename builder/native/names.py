@@ -38,6 +38,7 @@ def parse_qualified_name(demangled: str) -> str:
     text = _VARIANTS.sub("", _CLOSING.sub(">", demangled))
     if text.startswith(_SPECIAL):
         return text
+    # Replaced by as many dots, so that positions in both texts are the same.
     start, end = _find_name(_OPAQUE.sub(lambda match: "." * len(match[0]), text))
     return text[start:end]
 
@@ -46,6 +47,7 @@ def _find_name(masked: str) -> tuple[int, int]:
     """Returns where the name is; operator symbols have to be masked, so that brackets pair."""
     start = depth = 0
     for position, char in enumerate(masked):
+        # A parenthesis at the outside begins the parameters, unless it belongs to decltype.
         if char in "<(" and (depth or char == "<" or masked.endswith("decltype", 0, position)):
             depth += 1
         elif char in ">)":

@@ -15,10 +15,12 @@ from builder.system.files import write_if_changed
 from builder.system.process import Runner, failure_text, find_remedy
 from builder.system.progress import Progress
 
+# An environment variable keeps the launcher out of the command, so objects stay valid without it.
 _LAUNCHER = '$${BUILDER_COMPILE_WITH:+"$$BUILDER_COMPILE_WITH"}'
 """Expanded by the shell: ninja compares commands, and another launcher makes no other objects."""
 _FILE_PREFIX_MAP_SINCE = 10
 """Release of clang (https://releases.llvm.org/10.0.0/tools/clang/docs/ReleaseNotes.html)."""
+# Two steps: the optimised bitcode stays beside the object, and the object is made of it.
 _BITCODE = (
     "-o $out.bc && {clang} -Qunused-arguments -O2 -fPIC -ffunction-sections -fdata-sections "
     "-Xclang -disable-llvm-passes -x ir -c $out.bc -o $out"
@@ -60,6 +62,7 @@ class CompileFolder:
         for prefix in self.prefixes:
             absolute = str(prefix.absolute)
             if absolute in text:
+                # Only whole folders: `/src` is no prefix of `/src-2`.
                 parts = re.split(re.escape(absolute) + r"(?=/|$)", text)
                 text = prefix.relative.join(parts)
         return text
@@ -71,6 +74,7 @@ class CompileFolder:
         commands do there, which is relative too.
         """
         old = 0 < toolchain.compiler_major < _FILE_PREFIX_MAP_SINCE
+        # Without it, objects of two machines would differ in the paths that messages show.
         option = "-fdebug-prefix-map" if old else "-ffile-prefix-map"
         return tuple(
             f"{option}={p.relative}={p.shown}"
@@ -102,9 +106,11 @@ def render_ninja(
 
     The launcher is not part of it: see `_launcher_environment`.
     """
+    # Toolchains name an SDK by its place; commands name a link to it.
     system = map(folder.relocate, toolchain.system_flags)
     common = " ".join(map(_quote, (*system, *folder.map_prefixes(toolchain))))
     lines = ["ninja_required_version = 1.10", "builddir = .", ""]
+    # clang compiles assembly with the C preprocessor.
     tools = {"C": toolchain.cc, "CXX": toolchain.cxx, "ASM": toolchain.cc}
     if toolchain.target.is_apple:
         tools["OBJCXX"] = toolchain.cxx  # clang knows it by the file's name
@@ -113,6 +119,7 @@ def render_ninja(
         lines += _render_rule(language, clang, "-o $out")
         if language != "ASM" and toolchain.bitcode is Bitcode.BESIDE:
             lines += _render_rule(f"{language}{_TWOFOLD}", clang, _BITCODE.format(clang=clang))
+    # Sorted by id, so that the same units give the same text.
     for unit in sorted(units, key=lambda u: u.id):
         rule = f"{unit.language}{_TWOFOLD if BITCODE_ONLY in unit.flags else ''}"
         lines += [
@@ -129,6 +136,7 @@ def _render_rule(name: str, clang: str, output: str) -> tuple[str, ...]:
         f"rule {name}",
         f"  command = {_LAUNCHER} {clang} $flags -MD -MF $out.d -MT $out -c $in {output}",
         "  depfile = $out.d",
+        # clang writes the headers that it read; ninja keeps them and removes the file.
         "  deps = gcc",
         "  description = $unit",
     )
@@ -163,6 +171,7 @@ def compile_units(
     compiled: list[str] = []
 
     def on_line(line: str) -> None:
+        # Other lines are what the compiler prints.
         match = _STATUS.match(line)
         if match:
             done, total, unit = int(match[1]), int(match[2]), match[3]
@@ -171,16 +180,19 @@ def compile_units(
             progress.advance(done, total, unit)
 
     parallel = (*(("-j", str(jobs)) if jobs else ()), *(("-k", "0") if keep_going else ()))
+    # ninja gets paths of objects, because a unit's id is not a target.
     targets = [folder.object_path(unit_id) for unit_id in sorted(unit_ids)]
     command = (str(toolchain.ninja.path), "-f", str(folder.ninja_file), *parallel, *targets)
     launcher = toolchain.launcher
     ninja = runner.with_environment(NINJA_STATUS="[%f/%t] ", **_launcher_environment(launcher))
     completed = ninja.run(command, cwd=folder.root, log=log, on_line=on_line)
     fallback = launcher.fallback if launcher else ""
+    # The launcher says for each unit that it had to compile it here.
     here = len(re.findall(fallback, completed.output)) if fallback else 0
     if here:
         progress.note(f"no helper compiled {here} units, so this machine did; see {log}")
     if completed.returncode != 0:
+        # Newer releases of ninja put the exit code in front of the name.
         failed = re.search(r"^FAILED: (?:\[code=\d+\] )?(\S+)", completed.output, re.MULTILINE)
         step = f"compiling {failed[1]}" if failed else "compiling"
         hint = find_remedy(completed) or "see the log for the failing command"
@@ -194,8 +206,10 @@ def _launcher_environment(launcher: Launcher | None) -> dict[str, str]:
 
 
 def _quote(text: str) -> str:
+    # ninja expands `$` before the shell sees the command.
     return shlex.quote(text).replace("$", "$$")
 
 
 def _escape(text: str) -> str:
+    # Spaces and colons end a path in a build line (ninja's manual, "Lexical syntax").
     return text.replace("$", "$$").replace(" ", "$ ").replace(":", "$:")

@@ -84,6 +84,7 @@ class Linker:
             NativeBuildError: one does not compile.
         """
         build = self.build
+        # Before ninja runs, which looks at times only and would keep a damaged object.
         self._say(self.ledger.drop_wrong(ids))
         self.waves += 1
         self.compiled += compile_units(
@@ -96,6 +97,7 @@ class Linker:
             log=build.layout.logs / f"compile-{self.waves:02}.log",
             on_compiled=self.ledger.record,
         )
+        # A unit that was compiled by a run that ended before it could write its digest.
         self.ledger.record_rest(ids)
 
     def _say(self, dropped: Dropped) -> None:
@@ -112,4 +114,5 @@ class Linker:
     def resolve(self, wanted: frozenset[str]) -> list[str]:
         """Returns the ids of what is compiled for `wanted`, sorted."""
         units = map(self.units.resolve, self.slices.add(wanted))
+        # Slices are compiled for the groups of torchgen's code that were asked for by name.
         return sorted((*units, *(unit.id for unit in self.slices.units)))

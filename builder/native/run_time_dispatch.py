@@ -19,6 +19,7 @@ _CALL = re.compile(
     r"(?P<before>[^(]*?(?P<struct>\w+)::call\()(?P<parameters>.*?)\) \{\n", re.DOTALL
 )
 _PARAMETER = re.compile(r"(?P<type>.+?) ?\b(?P<name>\w+)$", re.DOTALL)
+# Types as torchgen spells them; parameters of other types hold no tensor and no device.
 _ASKING = {
     "const at::Tensor &": "{name}.{predicate}()",
     "at::Tensor &": "{name}.{predicate}()",
@@ -43,6 +44,7 @@ def ask_at_run_time(
         code: what torchgen wrote.
         structs: struct of `at::_ops` -> the tensors that its `call` is to look for.
     """
+    # Without such a backend the code stays as it is, byte for byte.
     if not structs:
         return code
     wanted = {f"at::_ops::{struct}::call": found for struct, found in structs.items()}
@@ -55,6 +57,7 @@ def ask_at_run_time(
 
 def _ask_in_group(group: Group, wanted: Mapping[str, Collection[Dispatch]]) -> Group:
     pieces = []
+    # Overloads share a group; only the calls that were asked for get a branch.
     for piece in group.pieces:
         text = piece.text
         for dispatch in wanted.get(piece.qualified_name, ()):
@@ -74,6 +77,7 @@ def add_branch(text: str, dispatch: Dispatch) -> str:
         raise ValueError(f"no call of an operator: {text[:80]!r}")
     parameters = [_split(one) for one in _split_parameters(match["parameters"])]
     asked = [
+        # A device counts as well: factories such as empty take no tensor.
         _ASKING[kind].format(name=name, predicate=dispatch.predicate)
         for kind, name in parameters
         if kind in _ASKING
@@ -90,6 +94,7 @@ def add_branch(text: str, dispatch: Dispatch) -> str:
 
 def _split_parameters(text: str) -> list[str]:
     """Returns the parameters between commas that are in no angle brackets."""
+    # Types such as std::array<bool,3> have commas of their own.
     parts, depth = [""], 0
     for char in text:
         depth += (char == "<") - (char == ">")

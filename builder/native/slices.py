@@ -30,11 +30,14 @@ class Slices:
     def add(self, wanted: Collection[str]) -> frozenset[str]:
         """Adds a slice unless all of `wanted` is there; returns what in `wanted` is no group."""
         groups = self._generated.groups.keys() & set(wanted)
+        # What was cut in an earlier round stays as it is, so its object need not be compiled again.
         if groups - self._done:
             cut = self._generated.cut(groups, self._done)
             digest = hashlib.sha256(cut.text.encode()).hexdigest()[:12]
             source = self._folder / f"{digest}.cpp"
             write_if_changed(source, cut.text)
+            # Its id has the digest, because the source of a slice depends on what the rounds asked
+            # for.
             unit = dataclasses.replace(self._like, id=f"{_PREFIX}@{digest}", source=str(source))
             self.units = (*self.units, unit)
             self._done |= cut.groups
