@@ -33,6 +33,7 @@ class Archive:
         members = file.infolist()
         if not members:
             raise ModelError("it is an empty zip archive")
+        # NameToInfo has one entry per name, so fewer entries than members mean equal names.
         if len(file.NameToInfo) != len(members):
             # Readers that take the first or the last one would see different models.
             raise ModelError("its archive contains several members with the same name", hint=_HINT)
@@ -54,6 +55,8 @@ class Archive:
             raise ModelError(f"{record} is encrypted", hint="decrypt the archive first")
         if member.compress_type not in COMPRESSIONS:
             raise ModelError(f"{record} uses a compression that PyTorch cannot read")
+        # The size in the list of members is a claim; no record can have more packed bytes than the
+        # file has.
         packed = min(member.compress_size, self._size)
         limit = min(MAX_RECORD, _UNPACKED_FREE + _UNPACKED_RATIO * packed)
         if member.file_size > limit:
@@ -61,8 +64,10 @@ class Archive:
                 f"{record} would unpack to {member.file_size:,} bytes, more than {limit:,}"
             )
         with damage_of(record, ModelError), self._file.open(member) as stream:
+            # One byte more than allowed tells a longer record from one that just fits.
             data = stream.read(limit + 1)
         self.effort.allow(len(data), packed=packed)
+        # The sizes in the archive must be true: the runtime reads by them.
         if len(data) != member.file_size:
             raise ModelError(f"{record} is truncated: {len(data):,} of {member.file_size:,} bytes")
         return data

@@ -12,6 +12,7 @@ from builder.models.lite_contents import LiteContents
 from builder.models.pickles import Unpickled, parse_pickle
 
 BYTECODE = "bytecode.pkl"
+# The codes are those of c10::ScalarType (c10/core/ScalarType.h), in its order.
 _STORAGES = {
     **{
         f"{name}Storage": code
@@ -46,6 +47,8 @@ def read_lite_archive(archive: Archive) -> LiteContents:
     contents.add_types(pickle.types)
     _add_storages(contents, pickle)
     for record in ("data.pkl", "constants.pkl"):
+        # data.pkl has the attributes of the model; constants.pkl is missing where there are no
+        # constants.
         if record in archive or record == "data.pkl":
             objects = parse_pickle(archive.read(record), record=record, effort=archive.effort)
             contents.add_types(objects.types)
@@ -59,6 +62,7 @@ def read_archive_version(archive: Archive) -> int | None:
     record = next((name for name in (".data/version", "version") if name in archive), None)
     if record is None:
         return None
+    # Real numbers have two digits; a long one would only be slow to parse.
     text = archive.read(record)[:20].strip()
     if not text.isdigit():
         raise ModelError(f"its version record is not a number: {text!r}")
@@ -104,6 +108,7 @@ def _add_function(contents: LiteContents, function: tuple[Any, ...], effort: Eff
                 raise _malformed("an operator has no name")
     contents.add_dtype_codes(_find_dtype_codes(code, effort))
     contents.add_types(_text(entry) for entry in _tuple(_field(code, 3, "types")))
+    # Files of old versions have functions without a schema.
     for schema in function[2:3]:
         table = _tuple(schema)
         arguments, returns = (_schema_entries(table, index, effort) for index in (0, 1))
@@ -114,6 +119,7 @@ def _add_function(contents: LiteContents, function: tuple[Any, ...], effort: Eff
 def _add_storages(contents: LiteContents, pickle: Unpickled) -> None:
     for storage in pickle.storages:
         code = _STORAGES.get(storage)
+        # An unknown storage may hold any dtype.
         contents.add_dtype_codes(None if code is None else (code,))
 
 
@@ -130,12 +136,14 @@ def _find_dtype_codes(code: tuple[Any, ...], effort: Effort) -> frozenset[int] |
 def _callee(entry: tuple[Any, ...]) -> tuple[str, str, int | None]:
     match entry:
         case (name, overload, int(count), *_):
+            # The number of arguments is stored since version 6.
             return name, overload, count
     return entry[0], entry[1], None
 
 
 def _instruction(step: object) -> Instruction:
     match step:
+        # x and n of the struct Instruction have 32 and 16 bits (instruction.h).
         case (str(opcode), int(x), int(n)) if -(1 << 31) <= x < 1 << 31 and 0 <= n < 1 << 16:
             return Instruction(opcode, x, n)
     raise _malformed("an instruction is not an opcode with 32 bits and 16 bits")

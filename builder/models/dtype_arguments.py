@@ -88,6 +88,7 @@ def find_dtype_codes(
         constants: the constants of the function, by number; only ints and None matter.
         spend: is called with the cost, in steps, of work that the length of `code` does not bound.
     """
+    # Most functions call no such operator, so their instructions need not be followed.
     if load_dtype_arguments().places.keys().isdisjoint(callee.name for callee in callees):
         return frozenset()
     reader = _Reader(callees, constants, spend)
@@ -121,6 +122,7 @@ class _Reader:
                 self._store(step.x)
             case "STOREN":
                 self.spend(_REGISTER_STEPS * step.n)
+                # STOREN takes n values from the stack; which ones is not followed.
                 self.registers |= dict.fromkeys(range(step.x, step.x + step.n), _UNKNOWN)
                 self.stack.clear()
             case "OP" | "OPN":
@@ -129,6 +131,7 @@ class _Reader:
                 self._replace(step.n, _UNKNOWN)
             case "GET_ATTR" | "DTYPE":
                 self._replace(1, _DERIVED if step.opcode == "DTYPE" else _UNKNOWN)
+            # DROPR forgets a register and leaves the stack; any other effect is unknown.
             case opcode if opcode != "DROPR":
                 self.stack.clear()
 
@@ -146,6 +149,7 @@ class _Reader:
         count = step.n if step.opcode == "OPN" else callee.arguments
         for place in known.places.get(callee.name, ()):
             if count is None or place < count:
+                # The last argument is on top of the stack.
                 self._give(None if count is None else count - place)
         if count is None:
             self.stack.clear()
@@ -154,8 +158,10 @@ class _Reader:
     def _give(self, depth: int | None) -> None:
         known = depth is not None and depth <= len(self.stack)
         value = self.stack[-depth] if known and depth is not None else _UNKNOWN
+        # A scalar type is an int in bytecode; True is no dtype, though bool is an int in Python.
         if isinstance(value, int) and not isinstance(value, bool):
             self.codes.add(value)
+        # None leaves the dtype as it is, and a derived one is in the model already.
         elif value is not None and value is not _DERIVED:
             self.lost = True
 

@@ -29,6 +29,8 @@ class Effort:
 
     def allow(self, size: int, *, packed: int) -> None:
         """Raises the limit for a record of `size` bytes that takes `packed` bytes in the file."""
+        # A compressed record may claim to be large at no cost; bytes that are really in the file
+        # count more.
         self.left += min(size, _PACKED_RATIO * packed)
 
     def spend(self, steps: int) -> None:

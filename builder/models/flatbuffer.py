@@ -40,11 +40,13 @@ class Buffer:
 
     def table(self, at: int) -> Table:
         """Returns the table that the offset stored at byte `at` points to."""
+        # Offsets are unsigned and point forward; only the offset to a vtable is signed.
         position = at + self.uint32(at)
         vtable = position - self.number(position, _INT32)
         size = self.number(vtable, _UINT16)
         # A vtable begins with two uint16 (its own size and the table's), then one per field.
         if size < 4 or size % 2:
+            # Two uint16 at least, and whole fields.
             raise ModelError(f"the flatbuffer is damaged: a vtable of {size} bytes at {vtable}")
         return Table(self, position, vtable, size)
 
@@ -63,6 +65,7 @@ class Buffer:
         """Returns start and length of the vector at the offset stored at byte `at`."""
         head = at + self.uint32(at)
         length = self.uint32(head)
+        # Checked before the elements are read, so a wrong length cannot cause a long loop.
         if head + 4 + length * width > len(self.data):
             raise ModelError(f"the flatbuffer is truncated: {length} elements at byte {head}")
         return head + 4, length
@@ -100,10 +103,12 @@ class Table:
     vtable_size: int
 
     def _find(self, index: int) -> int | None:
+        # The first field stands behind two uint16; a short vtable lacks the last fields.
         slot = 4 + 2 * index
         if slot + 2 > self.vtable_size:
             return None
         offset = self.buffer.number(self.vtable + slot, _UINT16)
+        # Zero means that the field is absent and has its default (FlatBuffers, "Internals").
         return self.position + offset if offset else None
 
     def uint8(self, index: int) -> int:
@@ -157,6 +162,7 @@ class Table:
         if at is None:
             raise ModelError("the flatbuffer is damaged: a value has no content")
         position = at + self.buffer.uint32(at)
+        # Reading the last byte checks that the whole struct lies in the file.
         self.buffer.number(position + layout.size - 1, _UINT8)
         return layout.unpack_from(self.buffer.data, position)
 

@@ -49,6 +49,7 @@ class LiteContents:
             ModelError: the name is malformed, or another function has it (PyTorch writes each
                 function once).
         """
+        # Cut first: a name of megabytes would be copied by rpartition.
         name = qualified_name[-_LONGEST_NAME:].rpartition(".")[2]
         if len(qualified_name) > _LONGEST_NAME or not _IDENTIFIER.fullmatch(name):
             raise ModelError(f"the name of a method is malformed: {name[:80]!r}")
@@ -66,6 +67,7 @@ class LiteContents:
         """Adds a signature: names, types and defaults of arguments, and types of results."""
         name = qualified_name.rpartition(".")[2]
         signature = make_signature(name, arguments, returns)
+        # Methods of submodules can share a name; only an unambiguous signature is used.
         known = self.signatures.setdefault(name, signature)
         if known != signature:
             self.signatures[name] = None
@@ -86,6 +88,7 @@ class LiteContents:
 
     def add_types(self, annotations: Iterable[str]) -> None:
         """Adds the custom classes in type annotations such as `__torch__.torch.classes.a.B`."""
+        # Annotations repeat thousands of times, and each search costs.
         for annotation in set(annotations) - self.annotations:
             self.annotations.add(annotation)
             self.custom_classes.update(_CUSTOM_CLASS.findall(annotation))

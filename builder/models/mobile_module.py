@@ -72,9 +72,11 @@ def parse_mobile_module(data: memoryview) -> LiteContents:
     Raises:
         ModelError: an offset leaves the file, or a name is malformed.
     """
+    # The values of a file are one flat list; functions and lists refer to them by number.
     module = Buffer(data).root()
     contents = LiteContents(
         bytecode_version=module.uint32(_Module.BYTECODE_VERSION),
+        # Zero is what an absent field reads as.
         operator_version=module.uint32(_Module.OPERATOR_VERSION) or None,
     )
     contents.add_types(kind.string(0) for kind in module.tables(_Module.OBJECT_TYPES))
@@ -128,6 +130,7 @@ def _default(ivalues: Sequence[Table], index: int) -> object:
     """Returns the default value: a number, None, or the table of another value."""
     if index >= len(ivalues):
         raise ModelError(f"the flatbuffer is damaged: there is no value {index}")
+    # A default refers to a value by its number, as constants do.
     value, kind = ivalues[index], ivalues[index].uint8(_IValue.TYPE)
     match kind:
         case _Union.INT:
@@ -136,11 +139,13 @@ def _default(ivalues: Sequence[Table], index: int) -> object:
             return value.struct(_IValue.VALUE, _DOUBLE)[0]
         case _Union.BOOL:
             return bool(value.struct(_IValue.VALUE, _BOOL)[0])
+    # The table itself stands for a value that is there, but has no plain form.
     return None if kind == _NONE else value
 
 
 def _find_dtype_codes(function: Table, ivalues: Sequence[Table]) -> frozenset[int] | None:
     code = [
+        # The file has numbers of opcodes, the zip format has their names.
         Instruction(NAMES[opcode] if 0 <= opcode < len(NAMES) else "", x, n)
         for opcode, n, x in function.structs(_Function.INSTRUCTIONS, _INSTRUCTION)
     ]

@@ -50,6 +50,7 @@ class PickleStack:
 
     def pop(self) -> Any:  # noqa: ANN401 - a pickle is anything
         """Removes the last value from the stack and returns it; it must follow the last mark."""
+        # A value below the mark belongs to a collection that is not closed yet.
         floor = self._marks[-1] if self._marks else 0
         if len(self.values) <= floor:
             raise self.damage("a value is missing on the stack")

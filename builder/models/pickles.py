@@ -75,6 +75,7 @@ class _Machine(PickleStack):
         self.storages: set[str] = set()
 
     def run(self) -> Any:  # noqa: ANN401 - a pickle is anything
+        # TorchScript's pickler begins with PROTO 2 (pickler.cpp, Pickler::protocol).
         if self.take(2) != b"\x80\x02":
             raise self.damage("it is not a protocol 2 pickle")
         while True:
@@ -97,6 +98,7 @@ class _Machine(PickleStack):
         self.push(self.take(self.number(layout)).decode("utf-8", "replace"))
 
     def long(self) -> None:
+        # LONG1: TorchScript writes eight bytes, though the format allows other lengths.
         if self.take(1) != b"\x08":
             raise self.damage("a long integer does not have 8 bytes")
         self.push(self.number(_INT64))
@@ -166,6 +168,7 @@ class _Machine(PickleStack):
         self.push(tag)
 
     def new_object(self) -> None:
+        # NEWOBJ: the arguments go, the class stays and stands for the object.
         self.pop()
         if not self.values or not isinstance(self.values[-1], Global):
             raise self.damage("an object has no class")
@@ -181,6 +184,7 @@ class _Machine(PickleStack):
                 raise self.damage(f"{tag.name} has no list")
             self.push(argument[0])
         else:
+            # Nothing is called: the result of an unknown function is a value without content.
             if tag == COMPLEX:
                 self.storages.add(tag.name)
             self.push(Opaque(tag))
@@ -194,6 +198,8 @@ class _Machine(PickleStack):
 
     def persistent(self) -> None:
         match self.pop():
+            # The tuple is (storage, class, key, location, number of elements), as torch.save writes
+            # it.
             case ("storage", Global() as kind, str(), str(), int()):
                 self.storages.add(kind.name)
                 self.push(Opaque(kind))

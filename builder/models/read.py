@@ -52,6 +52,8 @@ def read_model(path: Path) -> ModelInfo:
 
 
 def _read(path: Path, stream: BufferedReader) -> ModelInfo:
+    # Eight bytes hold the magic number of a zip archive, and the identifier of a flatbuffer at byte
+    # 4.
     head = stream.read(8)
     stream.seek(0)
     if head[:4] == _ZIP:
@@ -60,6 +62,7 @@ def _read(path: Path, stream: BufferedReader) -> ModelInfo:
         kind, contents = ModelFormat.LITE_FLATBUFFER, _read_flatbuffer(stream)
     else:
         raise _unknown(head)
+    # Read again from the start: the digest covers the whole file, whatever the readers skipped.
     stream.seek(0)
     return ModelInfo(
         name=path.name,
@@ -84,6 +87,7 @@ def _read_zip(path: Path, stream: BufferedReader) -> LiteContents:
         if BYTECODE in archive:
             return read_lite_archive(archive)
         if "constants.pkl" in archive and "data.pkl" in archive:
+            # Before advice that leads to running the file: a hostile one is named as such.
             _refuse_hostile(archive)
             raise TorchScriptError(
                 "it is TorchScript without bytecode for the lite interpreter; only running its "
@@ -115,6 +119,7 @@ def _read_flatbuffer(stream: BufferedReader) -> LiteContents:
 
     from builder.models.mobile_module import parse_mobile_module
 
+    # Mapped and not read: the tensors in a large file are never touched.
     with (
         mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
         memoryview(mapped) as data,

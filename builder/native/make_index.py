@@ -51,7 +51,6 @@ def _quick(unit: TranslationUnit) -> TranslationUnit:
 
 def _compile_all(
     build: NativeBuild, folder: CompileFolder, units: Iterable[TranslationUnit]
-# Files of features that are off fail; an index without them is what is wanted.
 ) -> None:
     try:
         compile_units(
@@ -65,6 +64,7 @@ def _compile_all(
             keep_going=True,
         )
     except NativeBuildError:
+        # Units of features that are off do not compile; the index is without them.
         build.progress.note(f"some units do not compile: {build.layout.logs / 'index.log'}")
 
 

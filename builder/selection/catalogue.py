@@ -10,6 +10,8 @@ from pathlib import Path
 from builder.core.known import KnownOperators
 from builder.core.operators import Operator
 
+# The text that torchgen writes (torchgen/gen.py, ComputeOperators); a release that changes it needs
+# new patterns.
 _STRUCT = re.compile(
     r"struct TORCH_API (?P<struct>\w+) \{.*?"
     r'\bname = "(?P<name>[^"]+)";.*?'
@@ -17,9 +19,13 @@ _STRUCT = re.compile(
     r'\bschema_str = "(?P<schema>(?:[^"\\]|\\.)*)";',
     re.DOTALL,
 )
+# With static dispatch, an operator without a kernel for these backends gets a body that only
+# raises.
 _UNDISPATCHED = re.compile(
     r"\b(\w+)::call\([^\n]*\{\s*TORCH_CHECK\(false, \"Static dispatch does not support"
 )
+# Macros of torch/library.h, and the older ways to register (op_registration.h, operator.h of the
+# JIT).
 _REGISTERS = re.compile(
     r"\bTORCH_LIBRARY(?:_IMPL|_FRAGMENT)?\s*\(|\bTORCH_SELECTIVE_|\bRegisterOperators\b"
     r"|\bprim_op_fn_register\b"
@@ -28,6 +34,7 @@ _OPENS = re.compile(r"\bTORCH_LIBRARY(?:_FRAGMENT)?\s*\(\s*(\w+)")
 _OPERATOR = re.compile(r"\b([a-z_][a-z0-9_]*::[A-Za-z_]\w*)(?:\.([A-Za-z_]\w*))?")
 _SCHEMA = re.compile(r'"([a-z_][a-z0-9_]*::\w+(?:\.\w+)?)\(([^"]*)"')
 _CLASS = re.compile(r"__torch__\.torch\.classes\.(\w+\.\w+)")
+# Long schemas are written as several literals, which C++ joins.
 _SEAM = re.compile(r'"\s*"')
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 """A comment of C++; operators are named in many that register nothing."""
@@ -57,6 +64,7 @@ class OperatorCatalogue:
 
     def find_units(self, operator: Operator) -> frozenset[str]:
         """Returns the units that register `operator` by hand; exact overloads come first."""
+        # A macro may complete the name of an overload, so the name alone is the second choice.
         return self.by_hand.get(str(operator)) or self.by_hand.get(operator.name) or frozenset()
 
     def mentions(self) -> dict[str, frozenset[str]]:
@@ -78,6 +86,7 @@ class OperatorCatalogue:
             any_overload=frozenset(
                 name
                 for name in self.by_hand
+                # A dot means one overload; the name without it is listed for all of them.
                 if "." not in name and name.partition("::")[0] in namespaces
             ),
         )
@@ -90,6 +99,7 @@ class OperatorCatalogue:
 def read_dispatcher_operators(ops: Path) -> dict[Operator, DispatcherOperator]:
     """Returns the operators that the `*_ops.h` files of folder `ops` declare."""
     operators = {}
+    # Sorted, as elsewhere: the order of files in a folder differs between machines.
     for header in sorted(ops.glob("*_ops.h")):
         for match in _STRUCT.finditer(header.read_text()):
             operators[Operator(match["name"], match["overload"])] = DispatcherOperator(
@@ -119,9 +129,11 @@ def read_hand_registrations(sources: Iterable[tuple[str, Path]]) -> dict[str, fr
     found: dict[str, set[str]] = {}
     for unit_id, source in sources:
         text = source.read_text(errors="replace")
+        # Text without such a macro registers nothing, whatever names it has.
         if not _REGISTERS.search(text):
             continue
         for name, overload in _OPERATOR.findall(COMMENT.sub("", text)):
+            # Both spellings, because models name overloads and macros may not.
             found.setdefault(name, set()).add(unit_id)
             if overload:
                 found.setdefault(f"{name}.{overload}", set()).add(unit_id)

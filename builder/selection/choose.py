@@ -14,6 +14,8 @@ from builder.selection.devices import Device
 from builder.selection.registrations import render_allowlist, render_registrations
 from builder.selection.rules import SelectionRules
 
+# Without an operator that prints, tensors are printed in error messages only: kind and sizes
+# suffice.
 _BRIEF_TENSORS = "#pragma once\n#define TORCHLITE_BRIEF_TENSORS\n"
 
 
@@ -33,6 +35,8 @@ def select(
     """
     refuse_unknown(wanted, catalogue, rules)
     operators = tuple(wanted.operators)
+    # The dispatcher has it: a call is bound by static dispatch, so its kernel is found by the
+    # linker.
     dispatched = {o: catalogue.dispatcher[o] for o in operators if o in catalogue.dispatcher}
     by_hand = {
         operator: _registering_units(operator, catalogue, rules)
@@ -40,6 +44,8 @@ def select(
         for operator in operators
         if operator not in dispatched
     }
+    # Kernels of a device are found by name at run time, which needs their schemas even if no model
+    # names them.
     elsewhere = {
         operator: entry
         for operator, entry in catalogue.dispatcher.items()
@@ -66,6 +72,7 @@ def select(
                 [o for o in by_hand if str(o) in named or o.name in named], classes
             )
             for unit, named in mentions.items()
+            # Units of a device are linked whole, because composite operators may call any of them.
             if unit not in device_units
         },
     )
@@ -120,6 +127,7 @@ def find_raising(
     """
     found = {}
     for operator in wanted.operators:
+        # The start of a name covers all overloads.
         reasons = [why for start, why in rules.raising.items() if str(operator).startswith(start)]
         if operator in catalogue.undispatched:
             reasons.append("has no kernel for dense or quantised tensors on a CPU")
@@ -132,8 +140,10 @@ def _refusal(operator: Operator, catalogue: OperatorCatalogue, rules: SelectionR
     for start, reason in rules.unbuildable.items():
         if str(operator).startswith(start):
             return reason
+    # Known is enough: an operator that raises may stand in a branch that is never taken.
     if operator in catalogue.dispatcher or _registering_units(operator, catalogue, rules):
         return ""
+    # Before other reasons: a build with this backend would have the operator.
     for backend in rules.backends:
         if backend.absent and backend.serves(operator):
             return backend.absent

@@ -44,6 +44,7 @@ def find_dtypes(info: ModelInfo, inputs: Iterable[str] | None) -> DtypeChoice:
     if inputs is None:
         reason = f"no reference case beside {info.name} tells the dtypes of its inputs"
         return DtypeChoice(dtypes=EVERYTHING, reason=reason)
+    # A dtype that the model computes can be any, so no kernel may be left out.
     if info.dtypes == EVERYTHING:
         return DtypeChoice(dtypes=EVERYTHING, reason=f"dtypes in {info.name} cannot be told")
     found = info.dtypes | DtypeSet(frozenset(inputs))
@@ -58,12 +59,14 @@ def choose_dtypes(found: Iterable[DtypeChoice]) -> DtypeChoice:
     choices = tuple(found)
     unknown = [choice for choice in choices if choice.dtypes == EVERYTHING]
     if unknown or not choices:
+        # One unknown model is enough, since one runtime serves them all.
         return unknown[0] if unknown else DtypeChoice(dtypes=EVERYTHING, reason="no models")
     rules = load_dtype_rules()
     wanted = rules.base
     for choice in choices:
         wanted |= choice.dtypes
     reason = "; ".join(choice.reason for choice in choices)
+    # A few sets, so that models with similar dtypes share the objects of kernels.
     for name, dtypes in rules.sets.items():
         if not dtypes.lacks(wanted):
             return DtypeChoice(dtypes=dtypes, reason=f"the set `{name}`: {reason}")

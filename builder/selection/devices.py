@@ -14,6 +14,8 @@ from builder.errors import ModelError
 from builder.selection.catalogue import COMMENT
 from builder.selection.rules import SelectionRules
 
+# Only implementations (m.impl) with a selective name: what a backend defines itself is in its
+# schemas.
 _KERNEL = re.compile(r'\bm\.impl\(\s*TORCH_SELECTIVE_NAME\("([^"]+)"\)')
 
 
@@ -30,6 +32,7 @@ class Device:
 
 def read_device(units: Mapping[str, Path], dispatch: Dispatch | None) -> Device:
     """Returns what `units`, id -> file, register kernels for."""
+    # A kernel that is commented out would be promised and not be there.
     texts = (COMMENT.sub("", path.read_text()) for path in units.values())
     names = (name for text in texts for name in _KERNEL.findall(text))
     return Device(
@@ -41,6 +44,7 @@ def read_device(units: Mapping[str, Path], dispatch: Dispatch | None) -> Device:
 
 def refuse_absent(wanted: OperatorList, chosen: Iterable[Backend], rules: SelectionRules) -> None:
     """Raises ModelError where a model is handed to a delegate that the runtime will not have."""
+    # Delegates take whole models as custom classes; operators say nothing about them.
     served = tuple(chosen)
     delegates = (n for n in wanted.custom_classes if n.partition(".")[0] == rules.delegates)
     absent = [name for name in delegates if not any(one.has_class(name) for one in served)]
@@ -58,6 +62,7 @@ def refuse_absent(wanted: OperatorList, chosen: Iterable[Backend], rules: Select
 
 def warn_unused(wanted: OperatorList, chosen: Iterable[Backend]) -> list[str]:
     """Returns what to say of backends that were asked for, and that no model seems to need."""
+    # A backend that every build has was not asked for, so it needs no remark.
     asked = tuple(one for one in chosen if one.chosen is Chosen.OPTION)
     used = find_needed(asked, wanted.operators, wanted.custom_classes)
     return [

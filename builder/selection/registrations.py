@@ -53,9 +53,11 @@ def render_registrations(
     Of `declared` the schemas are registered: kernels for other devices than the processor are
     found by them.
     """
+    # An operator that is registered as dispatched has its schema already.
     alone = {o: entry for o, entry in declared.items() if o not in dispatched}
     headers = sorted({entry.header for entry in (*dispatched.values(), *alone.values())})
     includes = [f"#include <{header}>" for header in headers]
+    # Sorted, so that the same operators give the same text and share their object.
     functions = [_function(operator, dispatched[operator]) for operator in sorted(dispatched)]
     calls = [f"  {registration_name(operator)}(m);" for operator in sorted(dispatched)]
     calls += [
@@ -79,6 +81,7 @@ def render_registrations(
             "",
             "const char* const torchlite::selected_operators[] = {",
             *names,
+            # The list ends with a null pointer, so no count has to be kept in step.
             "    nullptr,",
             "};",
             "",
@@ -103,6 +106,7 @@ def render_allowlist(operators: Iterable[Operator], custom_classes: Iterable[str
     The macros are those of ATen/core/op_registration/op_allowlist.h.
     """
     names = ";".join(sorted(map(str, operators)))
+    # The check of the allowlist compares class names without their namespace.
     classes = ";".join(sorted({name.rpartition(".")[2] for name in custom_classes}))
     lines = [
         "#pragma once",

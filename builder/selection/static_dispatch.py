@@ -26,6 +26,7 @@ def choose_static_dispatch(
     tensor's dispatch key (torchgen/gen.py, `static_dispatch`).
     """
     needed = find_needed(backends, wanted.operators, wanted.custom_classes)
+    # Every runtime has kernels for plain tensors on the CPU.
     met = {DispatchBackend.CPU, *(one.static_dispatch for one in needed)}
     if any(map(_meets_quantised_tensors, wanted.operators)):
         met.add(DispatchBackend.QUANTIZED_CPU)

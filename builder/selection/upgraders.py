@@ -42,12 +42,14 @@ def add_upgraders(
 ) -> OperatorSet:
     """Returns `operators` and what their upgraders call, wanted by `upgrader of <operator>`."""
     total = operators
+    # Upgraders call operators that may have upgraders too.
     while True:
         added = total
         for operator in total:
             called = upgraders.get(operator, frozenset())
             new = OperatorSet.of(called, source=f"upgrader of {operator}") - total
             added |= new
+        # Sets only grow, and end when a pass adds nothing.
         if len(added) == len(total):
             return total
         total = added

@@ -104,6 +104,7 @@ def extract_archive(
         if error.errno not in {None, errno.EINVAL}:
             raise
         raise SourceError(f"{archive.name} cannot be read as an archive: {error}") from error
+    # Last, so that no file can be written through a link.
     _make_links(state)
     return state.bytes
 
@@ -114,6 +115,7 @@ def strip_components(name: str, strip: int) -> str | None:
     Raises:
         ValueError: the name is absolute, has `..`, or has characters that no source file has.
     """
+    # Control characters forge lines of terminals, and a backslash separates folders elsewhere.
     if len(name) > MAX_NAME or any(ord(c) < 32 or c == "\\" for c in name):
         raise ValueError("has a name that no source file has")
     if name.startswith("/"):
@@ -159,6 +161,7 @@ def _extract_tar(
 ) -> None:
     with state.archive.open("rb") as packed:
         limit = _UNPACKED_FREE + _UNPACKED_RATIO * state.archive.stat().st_size
+        # By the first bytes and not by the name, which a mirror may have changed.
         head = packed.peek(6)
         opener = next((o for magic, o in _UNPACKERS.items() if head.startswith(magic)), None)
         stream = opener(packed) if opener else packed
@@ -188,6 +191,7 @@ class _Bounded:
         """Returns the next bytes."""
         data = self._stream.read(size)
         self._left -= len(data)
+        # tarfile reads on at the end of the data for as long as a header says.
         self._beyond += not data
         if self._beyond > _READS_AT_THE_END:
             raise EOFError("an entry is longer than the archive")
@@ -210,6 +214,7 @@ def _limit_headers(limit: int) -> type[tarfile.TarInfo]:
             nonlocal left
             member = super().frombuf(buf, encoding, errors)
             if member.type in _EXTENDED:
+                # The square is what tarfile's parser of such headers costs.
                 left -= member.size**2 // _STEPS_A_BYTE
                 if not 0 <= member.size <= _MAX_EXTENDED or left < 0:
                     raise tarfile.ReadError(f"an extended header has {member.size:,} bytes")
@@ -234,6 +239,7 @@ def _extract_wheel(
             if info.compress_type not in COMPRESSIONS:
                 raise state.refuse(info.filename, "has a compression that builder does not read")
             name = _admit(state, info.filename, strip, inside)
+            # A wheel lists folders too, by names that end with a slash; files bring their folders.
             if name is not None and not info.filename.endswith("/") and wanted(name):
                 with wheel.open(info) as source:
                     _write_file(state, name, source, info.file_size, executable=False)
@@ -252,6 +258,7 @@ def _admit(state: _Extraction, entry: str, strip: int, inside: str) -> str | Non
 
 
 def _make_folder(state: _Extraction, name: str) -> None:
+    # Otherwise a link to a folder, and a file below it, would write outside.
     if any(parent in state.links for parent in _lineage(name)):
         raise state.refuse(name, "goes through a link")
     with _named(state, name):
@@ -292,6 +299,7 @@ def _named(state: _Extraction, name: str) -> Iterator[None]:
 
 
 def _plan_link(state: _Extraction, name: str, target: str) -> None:
+    # Twice the same name, or a link in place of a file, is how archives hide what they write.
     if name in state.files or name in state.links:
         raise state.refuse(name, "is in the archive twice")
     if _leads_out(name, target):
@@ -304,6 +312,7 @@ def _leads_out(name: str, target: str) -> bool:
     if target.startswith("/") or not target or any(ord(c) < 32 for c in target):
         return True
     depth = name.count("/")
+    # Each step counts: `a/../../b` leaves the root on its way, even if it comes back.
     for part in target.split("/"):
         depth += {"": 0, ".": 0, "..": -1}.get(part, 1)
         if depth < 0:

@@ -19,6 +19,7 @@ def find_emulator(architecture: str, runner: Runner) -> tuple[str, ...] | None:
         architecture: name of the architecture as `uname -m` prints it.
         runner: its PATH is searched.
     """
+    # No emulator is needed, so the command is empty.
     if architecture == host_architecture():
         return ()
     name, triple = _NAMES.get(architecture, (architecture, f"{architecture}-linux-gnu"))

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 MAX_HEADER = 1 << 20
 """Largest number of bytes in the JSON; names, shapes and error messages need far less."""
+# Big-endian, as in network protocols; both ends are on one machine.
 _LENGTHS = struct.Struct(">IQ")
 """Number of bytes in the JSON, and number of bytes after it."""
 
@@ -34,6 +35,7 @@ class Frame:
 
 def write_frame(stream: BinaryIO, frame: Frame) -> None:
     """Writes `frame` and flushes the stream."""
+    # The sizes stand in the header, so that a reader knows all lengths before it reads any blob.
     sizes = [len(blob) for blob in frame.blobs]
     header = json.dumps({"header": frame.header, "sizes": sizes}).encode()
     stream.write(_LENGTHS.pack(len(header), sum(sizes)))
@@ -55,6 +57,7 @@ def read_frame(stream: BinaryIO, *, limit: int, header_limit: int = MAX_HEADER) 
         BrokenFrameError: the stream has ended, or the message is too large or invalid.
     """
     length, rest = _LENGTHS.unpack(_take(stream, _LENGTHS.size))
+    # Both lengths are checked before memory is taken for them.
     if length > header_limit or rest > limit:
         raise BrokenFrameError(f"it has {length + rest:,} bytes, more than {limit:,}")
     header, sizes = _parse_header(_take(stream, length))
@@ -78,6 +81,7 @@ def _parse_header(data: bytes) -> tuple[dict[str, Any], list[int]]:
 
 def _take(stream: BinaryIO, count: int) -> bytes:
     data = stream.read(count)
+    # A buffered read returns less than asked for only at the end of the stream.
     if len(data) != count:
         raise BrokenFrameError("it ended before it was complete")
     return data

@@ -78,6 +78,7 @@ def render_listing(files: Mapping[str, str]) -> str:
 
 def parse_listing(text: str) -> dict[str, str]:
     """Returns path -> SHA-256 for the text from `render_listing`."""
+    # 64 hexadecimal digits and two spaces, as sha256sum writes them.
     return {line[66:]: line[:64] for line in text.splitlines()}
 
 
@@ -107,6 +108,7 @@ def find_changes(
         for path, stamp in current.items()
     }
     differences = _compare(expected, actual)
+    # Only after all files were right: the stamps then vouch for these times.
     if not differences and known != current:
         with suppress(OSError):
             write_atomically(stamps, _render_stamps(current, listing))
@@ -124,9 +126,11 @@ def _compare(expected: Mapping[str, str], actual: Mapping[str, str]) -> Differen
 
 def _walk(root: Path, ignored: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yields the path and the stamp of each file and link below `root`."""
+    # os.scandir and not rglob: it knows the kinds of entries without asking for each.
     waiting = [(os.fspath(root), "")]
     while waiting:
         folder, prefix = waiting.pop()
+        # A folder may vanish while it is read.
         with suppress(FileNotFoundError), os.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
@@ -134,6 +138,7 @@ def _walk(root: Path, ignored: Collection[str]) -> Iterator[tuple[str, str]]:
                         waiting.append((entry.path, f"{prefix}{entry.name}/"))
                 else:
                     status = entry.stat(follow_symlinks=False)
+                    # st_ctime changes with every write, and no program can set it.
                     times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
                     yield f"{prefix}{entry.name}", f"{status.st_size} {times}"
 
@@ -144,6 +149,7 @@ def _read_stamps(stamps: Path, listing: str) -> dict[str, str]:
         head, *lines = stamps.read_text().splitlines()
     except (OSError, ValueError):
         return {}
+    # Stamps of another listing would vouch for contents that nobody compared.
     if head != _name(listing):
         return {}
     split = (line.split(" ", 3) for line in lines if line.count(" ") >= 3)
@@ -162,6 +168,7 @@ def _name(listing: str) -> str:
 def _digest(path: Path) -> str:
     """Returns the digest of a file or link; empty when it was removed in the meantime."""
     with suppress(FileNotFoundError):
+        # Opening a link would digest what it points to, perhaps outside of the folder.
         if path.is_symlink():
             return hashlib.sha256(f"link {path.readlink()}".encode()).hexdigest()
         return digest_file(path)

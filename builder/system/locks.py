@@ -44,8 +44,10 @@ def folder_lock(
         error: type of the error when the time is over, or the file system has no locks.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the folder, because the folder itself may be replaced.
     path = folder.parent / f"{folder.name}.lock"
     owner = folder.parent / f"{folder.name}.owner"
+    # O_CLOEXEC: tools do not inherit the lock; only their supervisors do, by name.
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         if not _try(lock, path, error):
@@ -62,6 +64,7 @@ def folder_lock(
             folder.mkdir(exist_ok=True)
             yield
         finally:
+            # Removed before the lock is free, so it never names a builder that has gone.
             owner.unlink(missing_ok=True)
             _HELD.remove(lock)
     finally:
@@ -83,6 +86,7 @@ def _try(lock: int, path: Path, error: type[BuilderError]) -> bool:
 
 def _wait(lock: int, path: Path, timeout: float, error: type[BuilderError]) -> bool:
     """Returns whether the lock was taken within `timeout` seconds."""
+    # The kernel wakes a waiting process at once, and asking again and again is not needed.
     if timeout < 0:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return True

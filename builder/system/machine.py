@@ -48,6 +48,7 @@ class InstalledPackage:
 def find_package(name: str) -> InstalledPackage | None:
     """Returns the installed package `name`, or None; nothing of it is imported."""
     spec = importlib.util.find_spec(name)
+    # A package without a folder is a single module, or the remains of one.
     if spec is None or not spec.submodule_search_locations:
         return None
     folder = Path(next(iter(spec.submodule_search_locations)))
@@ -59,6 +60,7 @@ def file_contains(path: Path, needle: bytes) -> bool:
     try:
         with (
             path.open("rb") as stream,
+            # A library has hundreds of megabytes, of which a search maps pages only.
             mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as view,
         ):
             return view.find(needle) >= 0
@@ -72,6 +74,7 @@ def _package_version(name: str, folder: Path) -> str:
     except importlib.metadata.PackageNotFoundError:
         pass
     try:
+        # Debian's torch has no metadata, but a version.py.
         match = _VERSION.search((folder / "version.py").read_text())
     except OSError:
         match = None

@@ -31,8 +31,10 @@ def refuse_unwritable(path: Path, *, needed: int = 0) -> None:
         PackagingError: there is not enough space.
     """
     folder = _find_folder(path)
+    # Leftovers count against the free space.
     sweep(folder)
     try:
+        # A test by writing: access(2) says nothing of quotas and read-only mounts.
         with scratch_folder(folder):
             free = free_bytes(folder)
     except OSError as error:
@@ -62,6 +64,7 @@ def refuse_foreign_file(path: Path, is_ours: Callable[[Path], bool], kind: str) 
             raise ConfigurationError(f"{path} is a folder", hint="give the path of a file in it")
         if not path.is_file():
             raise ConfigurationError(f"{path} is not a regular file", hint=_HINT)
+        # Programs such as mktemp create an empty file to reserve a name.
         replaceable = path.stat().st_size == 0 or is_ours(path)
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}", hint=_HINT) from error
@@ -113,6 +116,7 @@ def _find_folder(path: Path) -> Path:
     folder = path.absolute().parent
     try:
         path.exists()  # raises an error for a name that is too long
+        # A link that leads nowhere exists for the system, though not for Path.exists.
         while not folder.exists() and not folder.is_symlink():
             folder = folder.parent
     except OSError as error:

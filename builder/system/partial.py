@@ -16,6 +16,7 @@ class PartialFile:
 
     def size(self, url: str) -> int:
         """Returns the number of bytes that need not be downloaded again from `url`."""
+        # Without a validator nobody can say whether the rest belongs to the same file.
         return self.path.stat().st_size if self._validator(url) and self.path.exists() else 0
 
     def request_headers(self, url: str) -> dict[str, str]:
@@ -23,10 +24,13 @@ class PartialFile:
         validator, size = self._validator(url), self.size(url)
         if not validator or not size:
             return {}
+        # If-Range: the server sends the whole file when its validator differs (RFC 9110, section
+        # 13.1.5).
         return {"Range": f"bytes={size}-", "If-Range": validator}
 
     def start(self, url: str, validator: str | None) -> None:
         """Starts a new download; without a validator, it cannot be continued later."""
+        # First the old bytes go: a note beside them would make them part of another file.
         self.discard()
         if validator:
             self._note.write_text(json.dumps({"url": url, "validator": validator}))
@@ -38,6 +42,7 @@ class PartialFile:
 
     def finish(self) -> None:
         """Renames the complete file to its final name."""
+        # A rename is atomic, so a complete file never has a partial one's contents.
         self.path.replace(self._target)
         self._note.unlink(missing_ok=True)
 

@@ -41,6 +41,7 @@ class Runner:
     @classmethod
     def inherit(cls, **extra: str) -> Runner:
         """Returns a runner with the environment of this process and `extra`, in the C locale."""
+        # Messages are searched for words, so they must not be translated.
         return cls(environment={**os.environ, "LC_ALL": "C.UTF-8", **extra})
 
     def with_environment(self, **extra: str) -> Runner:
@@ -78,11 +79,13 @@ class Runner:
         with _supervised(command, cwd, dict(self.environment)) as process:
             try:
                 assert process.stdout is not None
+                # Read while the program runs: a full pipe would stop it.
                 for line in process.stdout:
                     lines.append(line)
                     if on_line is not None:
                         on_line(line.rstrip("\n"))
                 process.wait()
+            # Also after an interruption: the log shows how far the program came.
             finally:
                 if log is not None:
                     log.parent.mkdir(parents=True, exist_ok=True)

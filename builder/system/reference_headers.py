@@ -35,9 +35,13 @@ def find_input_dtypes(model: Path, sha256: str) -> frozenset[str] | None:
     None when there is no reference case, it cannot be read, or it belongs to another model.
     """
     try:
+        # safetensors files begin with the length of their header, in 8 bytes (its README,
+        # "Format").
         with reference_path(model).open("rb") as stream:
             size = int.from_bytes(stream.read(8), "little")
+            # A longer header than allowed is cut, and then is no JSON.
             header = json.loads(stream.read(min(size, MAX_HEADER)))
+        # A case of another model says nothing about this one.
         if header["__metadata__"]["model_sha256"] != sha256:
             return None
         tensors = (header[name] for name in header if name.startswith("input."))

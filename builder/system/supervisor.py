@@ -33,6 +33,7 @@ def main(arguments: list[str]) -> int:
     commas.
     """
     life, report = int(arguments[0]), int(arguments[1])
+    # The program could otherwise keep builder's pipe or locks open after its end.
     for descriptor in (life, report, *map(int, filter(None, arguments[2].split(",")))):
         os.set_inheritable(descriptor, False)  # they are not for the program
     woken = _wake_on_signals()
@@ -63,10 +64,12 @@ def main(arguments: list[str]) -> int:
 def _wake_on_signals() -> int:
     """Returns a descriptor that becomes readable when a child ends or a signal asks to stop."""
     reading, writing = os.pipe()
+    # A signal must never block in writing, and reading only empties the pipe.
     os.set_blocking(reading, False)
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+        # A handler has to exist, or the signal would not be written to the pipe.
         signal.signal(number, lambda *_: None)
     return reading
 
@@ -79,6 +82,7 @@ def _wait(program: int, life: int, woken: int) -> int | None:
     while True:
         ready = dict(poller.poll())
         asked = set(os.read(woken, 4096)) if woken in ready else set()
+        # Looked at before the request to end: a program that has ended has an exit code to report.
         status = _reap(program)
         if status is not None:
             return status
@@ -91,6 +95,7 @@ def _reap(program: int) -> int | None:
     program_status = None
     try:
         while True:
+            # -1 and not the program: orphans of it became children of this process.
             process, status = os.waitpid(-1, os.WNOHANG)
             if process == 0:
                 return program_status
@@ -102,6 +107,7 @@ def _reap(program: int) -> int | None:
 
 def _end_everything(program: int) -> None:
     """Asks the process group of the program to end, then kills all descendants."""
+    # A negative number stands for the process group (kill(2)).
     _signal(-program, signal.SIGTERM)
     end = time.monotonic() + GRACE
     while _reap(program) is None and time.monotonic() < end:
@@ -129,6 +135,7 @@ def _list_descendants() -> list[int]:
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
+            # The name of the program stands in parentheses and may contain spaces (proc(5)).
             fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
         except OSError:
             continue  # the process has ended
@@ -153,6 +160,7 @@ def _die_of(number: int) -> None:
     """Ends this process with the signal that ended the program, so that builder sees it too."""
     # A core file of this process would be of no use to anybody.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # SIGKILL cannot be handled, so it has no default to restore.
     if number != signal.SIGKILL:
         signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

@@ -57,6 +57,7 @@ class Zip:
     def __init__(self, file: zipfile.ZipFile, size: int) -> None:
         self._file = file
         self.name = Path(str(file.filename)).name
+        # Both limits grow with the archive, so small files cannot cost much.
         self._largest = _UNPACKED_FREE + _UNPACKED_RATIO * size
         self._left = 2 * self._largest
         members = file.infolist()
@@ -87,6 +88,7 @@ class Zip:
         what = f"{name!r:.120} in {self.name}"
         with damage_of(what, ConfigurationError), self._file.open(member) as stream:
             data = stream.read(limit + 1)  # the size in the header may be wrong
+        # Entries may overlap in the archive, so all reads together have a limit as well.
         self._left -= len(data)
         if len(data) != member.file_size:
             raise self._refuse(f"has {name!r:.120}, which is truncated")
@@ -127,6 +129,7 @@ def open_zip_file(
     guarded = _Guarded(stream, most, lambda why: kind(f"{what} {why}"))
     with damage_of(what, kind):
         file = zipfile.ZipFile(guarded)
+    # zipfile reads the list when it is created; what it reads later are entries.
     guarded.is_open = True
     with file:
         if len(file.filelist) > most:
@@ -150,6 +153,7 @@ class _Guarded:
         if size > _MAX_DIRECTORY:
             raise self._refuse(f"has {size:,} bytes, more than {_MAX_DIRECTORY:,}")
         data = self._stream.read(size)
+        # A signature may occur in a name too; real archives stay far below the limit all the same.
         count = data.count(_SIGNATURE)
         if count > self._most:
             raise self._refuse(f"has {count:,} entries, more than {self._most:,}")
@@ -163,6 +167,7 @@ def _list_extras(data: bytes) -> Iterator[int]:
     at = 0
     while at + _CENTRAL.size <= len(data):
         signature, name, extra, comment = _CENTRAL.unpack_from(data, at)
+        # zipfile itself reports what is damaged.
         if signature != _SIGNATURE:
             return
         yield extra
@@ -188,6 +193,7 @@ def damage_of(what: str, kind: type[BuilderError]) -> Iterator[None]:
 def write_zip(contents: Mapping[str, Path | bytes], archive: Path) -> None:
     """Writes contents, by their path in the archive: sorted, with one date, readable by all."""
     with replacement(archive) as temporary, zipfile.ZipFile(temporary, "w") as stream:
+        # The order of a dict or a folder would differ between machines.
         for name, content in sorted(contents.items()):
             entry = zipfile.ZipInfo(name, DATE)
             entry.compress_type = zipfile.ZIP_DEFLATED

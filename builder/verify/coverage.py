@@ -57,6 +57,7 @@ def find_missing_operators(
         manifest: the manifest of the runtime.
         registered: operators that the runtime has in addition to those in the manifest.
     """
+    # A manifest lists root operators; a runtime may register more, which only it can say.
     present = {str(operator) for operator in manifest.operators} | set(registered)
     return tuple(sorted({o for o in info.operators if str(o) not in present}))
 
@@ -78,6 +79,7 @@ def find_obstacles(
         found.append(Obstacle(kind=ObstacleKind.BYTECODE, name=str(info.bytecode_version)))
     lacking = sorted(set(info.custom_classes) - set(manifest.custom_classes))
     found += [Obstacle(kind=ObstacleKind.CUSTOM_CLASS, name=name) for name in lacking]
+    # Unknown dtypes are no obstacle: nothing can be promised and nothing be refused.
     absent = () if dtypes == EVERYTHING else manifest.dtypes.lacks(dtypes)
     found += [Obstacle(kind=ObstacleKind.DTYPE, name=name) for name in absent]
     missing = find_missing_operators(info, manifest)
@@ -89,6 +91,7 @@ def merge_obstacles(by_abi: Mapping[str, Sequence[Obstacle]]) -> tuple[Obstacle,
     """Returns the obstacles of all ABIs without repetitions, in the order of their first ABI."""
     merged = {}
     for obstacle in (each for obstacles in by_abi.values() for each in obstacles):
+        # The same obstacle of several ABIs is reported once, with the ABIs that it concerns.
         abis = tuple(abi for abi, obstacles in by_abi.items() if obstacle in obstacles)
         merged[obstacle] = replace(obstacle, abis=abis if len(abis) < len(by_abi) else ())
     return tuple(merged.values())

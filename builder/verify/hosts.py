@@ -98,10 +98,12 @@ class AdbHost:
 
     def run(self, command: tuple[str, ...], *, libraries: Path) -> Completed:
         """Runs `command` in the shell of the device."""
+        # The loader of Android finds libraries by their names in LD_LIBRARY_PATH.
         for library in sorted(libraries.glob("*.so")):
             self.put(library)
         program, *arguments = command
         quoted = " ".join(map(shlex.quote, (program, *arguments)))
+        # adb push does not keep the permission to execute.
         line = f"chmod 755 {shlex.quote(program)} && LD_LIBRARY_PATH={self.root} {quoted}"
         return self.runner.run((*self.adb, "shell", line))
 
@@ -131,14 +133,17 @@ def open_host(runtime: Runtime, runner: Runner, *, via: str = "") -> Iterator[Ho
     if not words:
         yield _find_local(runtime, runner)
     elif Path(words[0]).name not in {"adb", "adb.exe"}:
+        # A command of the user may be an emulator for Android, whose loader needs the variable.
         yield LocalHost(runner=runner, prefix=words, names_libraries=True)
     else:
         adb = words[:-1] if words[-1] == "shell" else words
+        # A folder with a random name, so that two runs on one device do not meet.
         host = AdbHost(runner=runner, adb=adb, root=_DEVICE_FOLDER / f"builder-{uuid.uuid4().hex}")
         _create(host)
         try:
             yield host
         finally:
+            # Also after a failure: the device belongs to the user.
             runner.run((*adb, "shell", f"rm -rf {host.root}"))
 
 

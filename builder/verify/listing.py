@@ -25,6 +25,7 @@ def compare_contents(
         manifest: path of the manifest in the package, which does not list itself.
         package: how messages call the package, such as `AAR`.
     """
+    # A manifest cannot hold its own digest.
     present = set(names) - {manifest}
     for name in sorted(present | set(listed)):
         entry = listed.get(name)

@@ -125,6 +125,8 @@ class Judge:
             try:
                 for found in checks[rule.name](subject):
                     yield self.find(rule, Verdict.VIOLATED, found)
+            # A rule that cannot be checked is no violation: the report says both, and only one
+            # fails.
             except UncheckedError as error:
                 yield self.find(rule, Verdict.UNCHECKED, str(error))
 
@@ -144,6 +146,7 @@ def some(names: Iterable[str]) -> str:
     """Returns the first few of `names`, and how many more there are."""
     listed = list(names)
     more = f" and {len(listed) - _SHOWN:,} more" if len(listed) > _SHOWN else ""
+    # Names in foreign libraries can have thousands of characters.
     return ", ".join(f"{name:.120}" for name in listed[:_SHOWN]) + more
 
 
@@ -156,6 +159,7 @@ def refuse_violations(report: PolicyReport, what: str, *, platform: str = "Andro
     """Raises VerificationError when `what` breaks a rule; the message lists all violations."""
     if report.violations:
         lines = describe_findings(report.violations)
+        # One rule can have many findings, and people count rules.
         count = len({one.rule for one in report.violations})
         rules = "1 rule" if count == 1 else f"{count} rules"
         raise VerificationError(

@@ -101,6 +101,7 @@ def run_model(
     for file, tensor in zip(files, inputs, strict=True):
         file.write_bytes(tensor.data)
     placed = iter([host.put(file) for file in files])
+    # An input without a structure is a plain tensor.
     for spec in structure or [tensor.spec for tensor in inputs]:
         command += _format_input(spec, placed)
     command += ["--output-dir", host.folder(scratch)]
@@ -129,6 +130,7 @@ def list_registered(runtime: Runtime, *, host: Host) -> frozenset[str]:
     completed = _run(host, command, runtime)
     if completed.returncode != 0:
         raise VerificationError(failure_text(f"{command[0]} --operators", completed, log=None))
+    # Other lines are what the program or its loader prints.
     return frozenset(line.strip() for line in completed.output.splitlines() if "::" in line)
 
 
@@ -143,6 +145,7 @@ def _format_input(spec: InputSpec, files: Iterator[str]) -> Iterator[str]:
         case TensorSpec():
             yield from ("--input", f"{format_spec(spec)}:{next(files)}")
         case Number():
+            # The value is in the specification; the tensor is skipped to keep the order.
             next(files)  # in reference cases, a tensor stands for a number
             yield from _format_number(spec.value)
         case Group():
@@ -157,6 +160,7 @@ def _format_input(spec: InputSpec, files: Iterator[str]) -> Iterator[str]:
 def _format_number(value: bool | float) -> tuple[str, str]:
     if isinstance(value, bool):
         return "--bool", str(int(value))
+    # The names of the options are those of Python's types: --int and --float.
     return f"--{type(value).__name__}", repr(value)
 
 
@@ -247,6 +251,7 @@ def _read_output(output: _Output, folder: Path) -> Tensor:
     if not _is_file_name(file):
         raise ValueError(f"the name of a file is malformed: {file!r:.60}")
     expected = prod(spec.shape) * spec.dtype.itemsize
+    # Compared before reading, so that a wrong size costs no memory.
     if (size := (folder / file).stat().st_size) != expected:
         raise ValueError(f"{file} has {size} bytes, but {spec} needs {expected}")
     return Tensor(spec, (folder / file).read_bytes())

@@ -61,6 +61,7 @@ def locate_runtime(path: Path, *, host_abi: str, to_run: bool = True) -> Runtime
         ConfigurationError: there is no runtime, or there are several and none for this machine.
         VerificationError: the manifest cannot be read, or the runtime cannot be run.
     """
+    # `<ABI>/lib/<library>`: the folder of the ABI is two levels up.
     folder = path.parent.parent if path.is_file() else path
     if not (folder / MANIFEST).is_file():
         folder = _choose_abi(path, host_abi)
@@ -72,6 +73,7 @@ def locate_runtime(path: Path, *, host_abi: str, to_run: bool = True) -> Runtime
             hint=f"build the runtime again: builder build MODEL --abi {host_abi} -o {path}",
         ) from error
     runtime = Runtime(root=folder, manifest=manifest)
+    # A static library cannot be run without the app that links it.
     if to_run and runtime.target and runtime.target.is_apple:
         raise VerificationError(
             f"builder cannot run {manifest.abi}: the runtime is a static library for an app",

@@ -28,11 +28,13 @@ def time_model(
     runtime = locate_runtime(request.runtime, host_abi=host_abi)
     check_served(info, runtime.manifest, model=request.model)
     wanted = VerifyRequest(model=request.model, runtime=request.runtime, inputs=request.inputs)
+    # Times need inputs only, so nothing is asked of torch.
     expectation = find_expectation(wanted, info, lambda *_: None)
     seconds = []
     with open_host(runtime, runner, via=request.via) as host:
         for number in range(request.runs):
             progress.step(f"Run {number + 1} of {request.runs} on {runtime.root}")
+            # Outputs of each run go to a new folder, so none of an earlier run can be read.
             with scratch_folder() as scratch:
                 outcome = run_model(
                     runtime,

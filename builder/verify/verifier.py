@@ -89,6 +89,7 @@ def verify_model(
             structure=expectation.structure,
             repeat=request.repeat,
         )
+    # Without anything to compare with, outputs that are not numbers are still wrong.
     if expectation.outputs is None:
         outputs = check_finite(outcome.outputs)
     else:
@@ -109,6 +110,7 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
         VerificationError: the reference case is damaged, or belongs to another file.
     """
     path = request.reference or reference_path(request.model)
+    # A file that the user names counts even when inputs are given.
     if request.reference is not None or (path.is_file() and not request.inputs):
         return _from_case(path, request.model, info)
     if not request.inputs:
@@ -117,6 +119,7 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
             hint=f"builder export SOURCE -o {request.model} writes one; you can also describe "
             "random inputs with --shape 1,3,224,224 --dtype float32",
         )
+    # A file of an old version has no signature; the runtime then judges the inputs.
     signature = find_signature(info.signatures, "forward")
     if signature is not None and (misfit := find_misfit(signature, request.inputs)):
         raise ConfigurationError(
@@ -129,6 +132,8 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
             hint="give the model a method that takes tensors, numbers, lists, dicts and tuples",
         )
     inputs = sample_inputs(request.inputs, seed=request.seed)
+    # torch's interpreter does not convert inputs, so it gets them in the form that the method
+    # takes.
     given = adapt(signature, request.inputs, inputs)
     origin, outputs = oracle(request.model, *given) or (NO_REFERENCE, None)
     return Expectation(inputs=inputs, structure=request.inputs, outputs=outputs, origin=origin)
@@ -136,6 +141,7 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
 
 def _from_case(path: Path, model: Path, info: ModelInfo) -> Expectation:
     case = read_reference(path)
+    # An old case beside a new model would make a right runtime look wrong.
     if case.model_sha256 != info.sha256:
         raise VerificationError(
             f"{path} belongs to another file: it was saved for {case.model_sha256[:12]}..., "
