@@ -40,6 +40,7 @@ def adapt(
     if signature is None:
         return tuple(specs), tuple(leaves)
     kinds = [argument.kind for argument in signature.arguments]
+    # Too many inputs stay as they are; whoever is called refuses them.
     kinds += [UNKNOWN] * (len(specs) - len(kinds))
     rest = iter(leaves)
     given = [_adapt(kind, spec, rest) for kind, spec in zip(kinds, specs, strict=False)]
@@ -54,6 +55,7 @@ def _adapt(kind: Kind, spec: InputSpec, leaves: Iterator[Tensor]) -> Given:
     leaf, wanted = next(leaves), strip_optional(kind)
     if isinstance(spec, Number):
         return _number(spec.value, wanted.name) if wanted.name in NUMBERS else (spec, (leaf,))
+    # In reference cases and in the C API, a number is a tensor without dimensions.
     if not spec.shape and wanted.name in NUMBERS:
         return _number(to_array(leaf).item(), wanted.name)
     if len(spec.shape) == 1 and wanted.of and wanted.of[0].name in NUMBERS:

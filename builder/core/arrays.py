@@ -37,6 +37,7 @@ def to_tensor(array: Array, spec: TensorSpec) -> Tensor:
 
 def little_endian(dtype: DType) -> np.dtype[Any]:
     """Returns the NumPy type of the bytes in a `Tensor`."""
+    # Reference cases are files, so their byte order may not depend on the machine.
     return np.dtype(str(dtype)).newbyteorder("<")
 
 

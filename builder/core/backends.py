@@ -119,6 +119,7 @@ class Backend:
 
     def runs_on(self, platform: Platform) -> bool:
         """Says whether a platform has it."""
+        # An empty tuple stands for all platforms, also for those that come later.
         return not self.platforms or platform in self.platforms
 
     def serves(self, operator: Operator) -> bool:
@@ -127,6 +128,7 @@ class Backend:
 
     def has_class(self, name: str) -> bool:
         """Says whether the custom class `name` needs it."""
+        # An empty tuple matches nothing.
         return name.startswith(self.classes)
 
 

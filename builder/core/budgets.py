@@ -71,6 +71,7 @@ def parse_budget(text: str) -> Budget:
 def find_budget(budgets: Iterable[Budget], abi: str) -> Budget | None:
     """Returns the strictest budget for `abi`; one for all ABIs only without such a one."""
     listed = tuple(budgets)
+    # A limit for the ABI itself replaces the general one, also where it is looser.
     matching = [b for b in listed if b.abi == abi] or [b for b in listed if b.abi is None]
     return min(matching, key=lambda budget: budget.limit, default=None)
 

@@ -58,6 +58,7 @@ def describe_sources(pins: Iterable[SourcePin], read: Iterable[str]) -> tuple[Co
     places = {}
     for pin in pins:
         places[pin.path] = describe_pin(pin)
+        # PyTorch's tree holds copies of other projects, which have licences of their own.
         for bundled in pin.bundled:
             path = bundled.path if pin.path == "." else f"{pin.path}/{bundled.path}"
             places[path] = _describe(bundled)

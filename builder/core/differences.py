@@ -87,6 +87,7 @@ def _compare(
         return _different(index, got, f"expected {wanted}")
     tolerance = tolerance_for(expected.spec, chosen)
     left, right = _as_float(actual), _as_float(expected)
+    # NaN and infinity would make every distance NaN, which no tolerance refuses.
     if not _same_specials(left, right):
         return _different(
             index, str(expected.spec), "NaN or infinity is in other places than expected"
@@ -141,5 +142,6 @@ def _distances(left: Array, right: Array) -> tuple[float, float]:
     if not finite.any():
         return 0.0, 0.0
     absolute = np.abs(left[finite] - right[finite])
+    # Below 1 the absolute difference counts: relative ones of numbers near zero say nothing.
     relative = absolute / np.maximum(np.abs(right[finite]), 1.0)
     return float(absolute.max()), float(relative.max())

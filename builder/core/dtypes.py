@@ -72,6 +72,7 @@ class DtypeSet:
         return _by_code(wanted.names - self.names)
 
     def __or__(self, other: DtypeSet) -> DtypeSet:
+        # All dtypes and some more are all dtypes.
         if self.names is None or other.names is None:
             return DtypeSet()
         return DtypeSet(self.names | other.names)

@@ -45,6 +45,7 @@ def parse_shape(text: str) -> tuple[int, ...]:
     if text.strip() == SCALAR:
         return ()
     sizes = [part.strip() for part in text.replace("x", ",").split(",")]
+    # isdigit accepts digits of other scripts, and int() takes long over very many digits.
     if len(sizes) > _MOST_DIMENSIONS or not all(
         size.isascii() and size.isdigit() and len(size) < 12 for size in sizes
     ):

@@ -117,6 +117,7 @@ def list_arguments(case: ReferenceCase) -> tuple[InputSpec, ...]:
     structure = parse_input(case.structure)
     arguments = structure.items if isinstance(structure, Group) else (structure,)
     leaves = list_leaves(arguments)
+    # The case comes from a file: its structure and its tensors need not belong together.
     if tuple(leaf.spec if isinstance(leaf, Number) else leaf for leaf in leaves) != inputs:
         raise ConfigurationError(f"the structure {case.structure:.120} does not fit the inputs")
     return arguments
@@ -131,8 +132,10 @@ def _to_spec(node: ast.expr) -> InputSpec:
     match node:
         case ast.Constant(value=bool() | int() | float() as value):
             return _to_number(value)
+        # Python has no negative literals: -1 is an operation on 1.
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
             return _to_number(-value)
+        # A name that is no dtype raises ValueError, as any other text does.
         case ast.Name(id=name):
             return TensorSpec(DType(name), ())
         case ast.Subscript(value=ast.Name(id=name), slice=sizes):
@@ -148,6 +151,7 @@ def _to_spec(node: ast.expr) -> InputSpec:
 
 
 def _to_number(value: bool | float) -> Number:
+    # TorchScript's int has 64 bits.
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
         raise ValueError("the number does not fit into 64 bits")
     return Number(value)

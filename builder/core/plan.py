@@ -90,6 +90,8 @@ class BuildPlan:
     @property
     def generated_key(self) -> str:
         """Name of the folder of generated sources, which targets and profiles share."""
+        # torchgen's output depends on nothing else: registrations come from builder
+        # (`native.configure`).
         return _digest(self.source_digest, [str(b) for b in self.static_dispatch])[:16]
 
     @property
@@ -137,6 +139,7 @@ class BuildPlan:
 
 
 def _digest(*parts: object) -> str:
+    # JSON, because the text of Python objects may change between versions.
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -119,6 +119,7 @@ def find_signature(signatures: Iterable[Signature], method: str) -> Signature | 
 @lru_cache(maxsize=1024)
 def parse_kind(text: str) -> Kind:
     """Returns the type that `text` describes; `UNKNOWN` when builder cannot parse it."""
+    # What no token covers is not a type.
     if len(text) > _LONGEST or _TOKEN.sub("", text).strip():
         return UNKNOWN
     tokens = _TOKEN.findall(text)
@@ -211,6 +212,7 @@ def _fits(kind: Kind, spec: InputSpec) -> bool:
     match strip_optional(kind).name, spec:
         case ("Tensor", _):
             return isinstance(spec, TensorSpec)
+        # Exactly this type, except that an int stands for a float, as in Python.
         case ("int" | "float" | "bool" as name, Number(value)):
             return type(value).__name__ == name or (name, type(value)) == ("float", int)
         case ("int" | "float" | "bool" as name, TensorSpec(dtype, shape)):
@@ -242,6 +244,7 @@ def _fits_group(kind: Kind, spec: InputSpec) -> bool:
         return False
     if kind.name == "Tuple" and len(kind.of) != len(spec.items):
         return False
+    # The C API has dicts with string keys only.
     if kind.name == "Dict" and kind.of[:1] not in ((), (Kind("str"),)):
         return False
     return all(map(_fits, inner_kinds(kind, spec), spec.items))
@@ -265,4 +268,5 @@ def _name(text: str) -> str:
 def _default(value: object) -> str:
     if value is None:
         return ""
+    # Other defaults are shown as dots: their text could be long, and is foreign.
     return repr(value) if isinstance(value, bool | int | float) else "..."

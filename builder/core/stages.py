@@ -79,6 +79,7 @@ def widen_differences(
     kept: Sequence[OutputDifference], more: Sequence[OutputDifference]
 ) -> tuple[OutputDifference, ...]:
     """Returns for each output the worse of two comparisons of the same model."""
+    # Another number of outputs is the worst difference; the longer list shows it.
     if len(kept) != len(more):
         return tuple(kept if len(kept) > len(more) else more)
     return tuple(max(pair, key=_badness) for pair in zip(kept, more, strict=True))

@@ -63,6 +63,7 @@ def refuse_foreign_folder(path: Path, manifest: str = LISTING) -> None:
 
     Builder wrote a file if the manifest in the folder lists it with the contents that it has now.
     """
+    # lexists: a link that leads nowhere is something that would be replaced.
     if not os.path.lexists(path):
         return
     if path.is_symlink() or not path.is_dir():
@@ -86,12 +87,14 @@ def _hint(path: Path) -> str:
 
 def _find_foreign(folder: Path, owned: Files, manifest: str) -> Iterator[str]:
     for parent, folders, files in os.walk(folder, onerror=_refuse_unreadable):
+        # os.walk goes on in this order, so messages are the same on every machine.
         folders.sort()
         # os.walk lists links to folders as folders, and does not enter them.
         links = [name for name in folders if (Path(parent) / name).is_symlink()]
         for name in sorted((*files, *links)):
             path = Path(parent) / name
             relative = path.relative_to(folder).as_posix()
+            # The manifest cannot list its own digest.
             if relative == manifest and owned:
                 continue
             if relative not in owned:

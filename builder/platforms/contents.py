@@ -49,6 +49,7 @@ def find_components(one: LinkedRuntime) -> tuple[Component, ...]:
 
     A source of which only headers were read is among them; one of which nothing was read is not.
     """
+    # A set: one source can be found both through a feature and through PyTorch's tree.
     found = {BUILDER, *_find_sources(one), *_find_runtimes(one)}
     return tuple(sorted(found))
 
@@ -74,10 +75,12 @@ def _find_runtimes(one: LinkedRuntime) -> tuple[Component, ...]:
 
     Link-time optimisation hides the owners of what was bitcode, so the link before it counts too.
     """
+    # The C and C++ libraries of Apple's platforms are those of the system.
     if one.build.plan.target.is_apple:
         return ()
     maps = (one.linked.map_file, one.linked.units_map)
     pieces = [piece for path in maps if path is not None for piece in read_pieces(path)]
+    # An empty piece was dropped, so nothing of its archive is in the library.
     archives = find_archives(piece.owner for piece in pieces if piece.size)
     return name_runtimes(archives, one.build.toolchain)
 
@@ -103,6 +106,7 @@ def make_manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
         models=plan.operator_list.models,
         source_version=plan.source_version,
         source_digest=plan.source_digest,
+        # Names without digests: these are in the plan's key.
         features=tuple(name for name, _ in plan.features),
         accelerators=tuple(one.name for one in plan.accelerators),
         plan_key=plan.key,

@@ -67,6 +67,7 @@ def _measure_with_prices(one: LinkedRuntime) -> tuple[SizeReport, ReferenceGraph
     size, served = measure_library(one), one.serving.operators
     try:
         read = _read_linked(one.linked, one.build.layout.objects)
+    # A library without prices is still a library that works.
     except ValueError as error:
         one.build.progress.note(f"operators have no prices: {error}")
         read = None
@@ -91,6 +92,7 @@ def make_registry(serving: ServedOperators, graph: UnitGraph) -> Registry:
     registering = frozenset[str]().union(*selection.by_hand.values())
     return Registry(
         operators=tuple(served),
+        # Operators that were left out have no bytes to count.
         by_hand={o: units for o, units in selection.by_hand.items() if o in served},
         always=selection.always,
         limited=frozenset(u for u in registering if is_limited(Path(graph.units[u].source))),

@@ -60,6 +60,7 @@ def choose_providers(
                 f"{source_folder} is not a folder", hint="builder fetch --from <folder>"
             )
         chosen.append(FolderProvider(folder=source_folder, store=store))
+    # Before git: an archive is quicker to have than a repository.
     if provider is not ProviderName.GIT and not offline:
         apt = read_apt_configuration(runner)
         downloader = Downloader(proxies=apt.proxies)

@@ -55,6 +55,7 @@ class GitProvider:
             if self.offline:
                 raise Unavailable("this is an offline fetch, and the commit was not fetched before")
             self._fetch(git, repository, pin)
+        # An archive of a killed run may be half of one.
         archive.unlink(missing_ok=True)
         made = self._git(
             git, repository, "archive", "--format=tar", f"--output={archive}", pin.commit
@@ -65,6 +66,7 @@ class GitProvider:
         return Delivery(archive=archive, strip=0, provider=self.name, temporary=True)
 
     def _fetch(self, git: Path, repository: Path, pin: SourcePin) -> None:
+        # A host that does not answer is asked once, and not once for each source.
         host = "/".join(pin.url.split("/")[:3])
         if host in self._silent:
             raise Unavailable(self._silent[host])
@@ -73,7 +75,16 @@ class GitProvider:
         # Without a template, no hooks of the user are copied.
         self._git(git, repository, "init", "--quiet", "--bare", "--template=", ".")
         completed = self._git(
-            git, repository, "fetch", "--quiet", "--depth", "1", "--no-tags", pin.url, pin.commit
+            # One commit without its history; GitHub, for example, serves commits by their hash.
+            git,
+            repository,
+            "fetch",
+            "--quiet",
+            "--depth",
+            "1",
+            "--no-tags",
+            pin.url,
+            pin.commit,
         )
         if completed.returncode != 0:
             reason = f"git fetch {pin.url} {pin.commit[:12]}: {_last_line(completed)}"
@@ -97,7 +108,14 @@ class GitProvider:
         if parsed.returncode != 0 or parsed.output.strip() != pin.commit:
             return False
         checked = self._git(
-            git, repository, "fsck", "--full", "--no-dangling", "--no-progress", pin.commit
+            # git trusts the objects on its own disk; damage there would become a wrong tree.
+            git,
+            repository,
+            "fsck",
+            "--full",
+            "--no-dangling",
+            "--no-progress",
+            pin.commit,
         )
         return checked.returncode == 0
 

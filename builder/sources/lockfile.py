@@ -40,6 +40,7 @@ def read_patch(path: Path) -> SourcePatch:
             f"{path} does not start with a reason",
             hint="write one sentence above the diff that says why the patch is needed",
         )
+    # A malformed patch is found when the lock is read, not in the middle of a fetch.
     parse_patch(path.stem, text)
     return SourcePatch(name=path.stem, text=text, reason=reason)
 
@@ -58,6 +59,7 @@ def parse_lock(text: str, *, name: str, patches: tuple[SourcePatch, ...] = ()) -
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ConfigurationError(f"{name}: `source` is not a list of tables")
     pins = tuple(_parse_pin(table, f"{name}: source {i + 1}") for i, table in enumerate(tables))
+    # Two pins with one path would overwrite each other's files.
     for what in ("name", "path", "file"):
         values = [getattr(pin, what) for pin in pins]
         if len(set(values)) != len(values):

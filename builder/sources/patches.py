@@ -51,6 +51,7 @@ def parse_patch(name: str, text: str) -> tuple[FilePatch, ...]:
             raise ConfigurationError(f"patch {name}, line {at + 1}: expected `--- a/<path>`")
         if not re.fullmatch(r"\+\+\+ b/[^\s]+", lines[at + 1]):
             raise ConfigurationError(f"patch {name}, line {at + 2}: expected `+++ b/<path>`")
+        # A patch that deletes a file is not supported, and none does.
         path, creates = lines[at + 1].removeprefix("+++ b/"), lines[at] == "--- /dev/null"
         if ".." in path.split("/") or path.startswith("/"):
             raise ConfigurationError(f"patch {name}: {path} leads out of the tree")
@@ -86,6 +87,7 @@ def apply_patch(patch: SourcePatch, root: Path) -> None:
 def _parse_hunks(name: str, lines: list[str], at: int) -> tuple[tuple[Hunk, ...], int]:
     hunks: list[Hunk] = []
     while at < len(lines) and (header := _HUNK.match(lines[at])):
+        # A count of one is left out in unified diffs (diffutils' manual, "Detailed Unified").
         counts = int(header[2] or 1), int(header[4] or 1)
         old: list[str] = []
         new: list[str] = []
@@ -116,8 +118,10 @@ def _apply_hunks(name: str, change: FilePatch, text: str) -> str:
     result: list[str] = []
     done = 0
     for hunk in change.hunks:
+        # An insertion names the line that it follows, a change names its first line.
         begin = hunk.start - 1 if hunk.old else hunk.start
         actual = tuple(source[begin : begin + len(hunk.old)])
+        # Hunks have to be in order and apart, or one would change what another one wrote.
         if begin < done or begin > len(source) or actual != hunk.old:
             raise SourceError(
                 f"patch {name} does not fit {change.path} at line {hunk.start}: "

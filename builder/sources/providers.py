@@ -83,6 +83,7 @@ class FolderProvider:
 
     def deliver(self, pin: SourcePin, on_bytes: Callable[[int], None]) -> Delivery:
         """Copies the archive from the folder itself or from one of its direct subfolders."""
+        # A folder may be copied from another builder's store, whose names start with the digest.
         names = (pin.file, self.store.path(pin).name)
         for pattern in ("{}", "*/{}"):
             for name in names:
@@ -122,6 +123,7 @@ class DistributionProvider:
             if mirror.url in self._silent:
                 reasons.append(self._silent[mirror.url])
                 continue
+            # A package can be in any component, and the pool has no list of files.
             for url in pool_urls(mirror, pin):
                 candidate = self.store.path(pin).with_name(f"{pin.sha256}.new")
                 try:

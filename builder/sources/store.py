@@ -28,6 +28,7 @@ class ArchiveStore:
             return None
         if digest_file(path) == pin.sha256:
             return path
+        # It is of no use, and would be in the way of the next download.
         path.unlink()
         return None
 
@@ -51,6 +52,7 @@ class ArchiveStore:
         """
         with replacement(self.path(pin)) as temporary:
             shutil.copyfile(source, temporary)
+            # The copy is checked and not the original, which may change after the check.
             actual = digest_file(temporary)
             if actual != pin.sha256:
                 raise hash_mismatch(pin, actual, str(source))

@@ -90,6 +90,7 @@ def read_binaries(archive: Zip) -> Iterator[Binary]:
     """Yields every shared library in an AAR; its folder names the ABI."""
     for path in archive.names:
         if path.endswith(".so"):
+            # prefab names its folders `android.<ABI>`, jni/ has plain ABIs.
             folder = path.rpartition("/")[0].rpartition("/")[2]
             abi = folder.removeprefix("android.") if path.startswith(_PREFAB) else folder
             yield Binary(path=path, abi=abi, contents=archive.read(path))
@@ -99,6 +100,7 @@ def find_min_api(archive: Zip) -> int | None:
     """Returns the lowest API level that an AAR declares; None when it declares none."""
     if _ANDROID_MANIFEST not in archive.names:
         return None
+    # The manifest in an AAR is text; only the one in an APK is binary.
     declared = _MIN_API.search(archive.read(_ANDROID_MANIFEST, limit=_MAX_TEXT))
     return int(declared[1]) if declared else None
 

@@ -34,6 +34,7 @@ _AAR_VERSIONS = b"aarFormatVersion=1.0\naarMetadataVersion=1.0\n"
 
 def write_archive(package: AndroidPackage, classes_jar: Path, aar: Path, *, sbom: str) -> None:
     """Writes the AAR, and on the way the jar of its classes; equal packages give equal bytes."""
+    # The manifest lists the jar's digest, so the jar has to exist first.
     write_jar(package.java.classes, classes_jar)
     contents = _list_contents(package) | {"classes.jar": classes_jar, SBOM: sbom.encode()}
     manifest = _describe(package, contents).to_text().encode()

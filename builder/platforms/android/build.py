@@ -81,6 +81,7 @@ def write_package(
         VerificationError: a library breaks a rule.
         PackagingError: something cannot be written.
     """
+    # The targets were linked with this interface, see `builder.api.builds`.
     interface = choose_interface(options)
     libraries = [runtime.libraries[interface] for runtime in runtimes]
     last = libraries[-1]
@@ -91,6 +92,7 @@ def write_package(
     with scratch_folder() as scratch:
         package = AndroidPackage(
             coordinates=coordinates,
+            # An AAR declares one level for all ABIs, and 64-bit ones begin later than 32-bit ones.
             min_api=min(one.plan.target.min_os for one in libraries),
             libraries=tuple(map(_describe_library, libraries)),
             java=_compile_java(scratch, jdk, runner=runner),
@@ -100,6 +102,8 @@ def write_package(
             prefab=_offer_to_c(last) if options.prefab else None,
         )
         ndk = last.toolchain.ndk
+        # Before anything is written: an AAR that breaks a rule must not be found by a build of an
+        # app.
         report = check_package(package, page_size=page_size, ndk=ndk.root if ndk else None)
         refuse_violations(report, str(coordinates))
         written = write_aar(package, output)

@@ -61,6 +61,7 @@ def check_binaries(
     for binary, facts in read:
         if isinstance(facts, str):
             judge = _judge_of(binary, None)
+            # What cannot be read has broken the first rule, and no other one can be asked.
             findings.append(judge.find(policies.rules[0], Verdict.VIOLATED, facts))
             continue
         abi = policies.abis[binary.abi]
@@ -71,6 +72,8 @@ def check_binaries(
             facts=facts,
             abi=binary.abi,
             min_api=min_api,
+            # Devices with large pages are 64-bit only, so 32-bit libraries keep their own
+            # alignment.
             page_size=page_size if page_size is not None and large else abi.page_size,
             beside=_find_beside(binary, read),
             has_prefab=has_prefab,
@@ -189,6 +192,7 @@ def check_libraries(
         return check_binaries(binaries, min_api=api, page_size=page_size, ndk=ndk)
     with open_zip(aar) as archive:
         declared = aars.find_min_api(archive)
+        # What the user says counts more than what the AAR declares.
         api = declared or MIN_API if min_api is None else min_api
         report = check_binaries(
             aars.read_binaries(archive),

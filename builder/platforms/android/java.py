@@ -27,7 +27,9 @@ def compile_library(java: Path, classes: Path, jdk: Jdk, *, runner: Runner) -> N
     """
     with replacement_folder(classes) as folder:
         declared, compiled = folder / DECLARATIONS, folder / SOURCES
+        # Compiled to a folder of their own, so that the jar does not get them.
         compile_java([java / DECLARATIONS], declared, jdk, runner=runner)
+        # -options: javac warns of release 8 itself, which is what Android's tools take.
         options = ("-Xlint:all,-options", "-Xdoclint:all/protected", "-Werror")
         compile_java(
             [java / SOURCES], compiled, jdk, runner=runner, classpath=[declared], options=options
@@ -56,6 +58,7 @@ def compile_java(
     classes.mkdir(parents=True, exist_ok=True)
     command = (
         *(str(jdk.tool("javac")), "--release", RELEASE, "-encoding", "UTF-8"),
+        # Nothing is compiled that was not named, and no annotation processor of the classpath runs.
         *("-Xlint:-options", *options, "-implicit:none", "-proc:none"),
         *("-classpath", ":".join(map(str, classpath)), "-d", str(classes)),
         *map(str, files),
@@ -71,6 +74,7 @@ def write_javadoc(java: Path, output: Path, jdk: Jdk, *, runner: Runner) -> None
     """
     with replacement_folder(output) as folder:
         command = (
+            # Without -notimestamp, each run would give other bytes.
             *(str(jdk.tool("javadoc")), "-quiet", "-notimestamp", "-protected", "-Xdoclint:all"),
             *("-encoding", "UTF-8", "-docencoding", "UTF-8", "--release", RELEASE),
             *("-sourcepath", str(java / DECLARATIONS), "-d", str(folder)),

@@ -55,8 +55,12 @@ def read_facts(contents: bytes) -> BinaryFacts:
 
 def _read(elf: Elf) -> BinaryFacts:
     values: dict[int, int] = dict(elf.dynamic)
+    # Old linkers write tags of their own, new ones bits of DT_FLAGS and DT_FLAGS_1.
     flags, flags_1 = values.get(_FLAGS, 0), values.get(_FLAGS_1, 0)
+    # The dynamic symbol table is found by its section; a stripped header hides how long it is.
     told = any(section.size for section in elf.sections)
+    # Each section is searched for paths, so overlapping ones would cost more than the file is
+    # large.
     if sum(section.size for section in elf.sections if section.kind != NOBITS) > len(elf.data):
         raise ValueError("its sections overlap")
     names = frozenset(section.name for section in elf.sections)
@@ -85,6 +89,7 @@ def _list_exports(elf: Elf) -> tuple[str, ...]:
 
 
 def _list_undefined(elf: Elf) -> tuple[str, ...]:
+    # A weak undefined symbol may be missing at run time.
     asked = (s for s in elf.exported if not s.section and s.binding not in {0, WEAK} and s.name)
     return tuple(sorted({symbol.name for symbol in asked}))
 
@@ -94,5 +99,6 @@ def _find_paths(elf: Elf) -> Iterator[str]:
     for section in elf.sections:
         if section.kind != NOBITS and not section.flags & EXECUTABLE:
             yield from find_paths(elf.content(section))
+    # Without section headers, nothing tells data from code.
     if not elf.sections:
         yield from find_paths(elf.data)

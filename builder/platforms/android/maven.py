@@ -48,6 +48,7 @@ _VERSIONS = """\
   </versioning>
 </metadata>
 """
+# Those that the maven-publish plugin of Gradle writes.
 _DIGESTS = ("md5", "sha1", "sha256", "sha512")
 _REPLACES = (ARTIFACT, "pytorch_android_torchvision_lite")
 """Artifacts of `GROUP` that hold the same classes; Gradle then names both, where it would find a
@@ -106,6 +107,7 @@ def render_versions(coordinates: Coordinates, versions: Iterable[str]) -> str:
 
     It names no time of the last update, which is optional.
     """
+    # The last one becomes the latest and the release.
     listed = sorted(versions, key=_order)
     lines = "\n".join(f"      <version>{escape(version)}</version>" for version in listed)
     return _VERSIONS.format(
@@ -116,7 +118,9 @@ def render_versions(coordinates: Coordinates, versions: Iterable[str]) -> str:
 def digest(content: bytes) -> dict[str, str]:
     """Returns ending of a checksum file -> its text."""
     return {
-        name: hashlib.new(name, content, usedforsecurity=False).hexdigest() for name in _DIGESTS
+        # MD5 and SHA-1 find damage only, and a system may forbid them for security.
+        name: hashlib.new(name, content, usedforsecurity=False).hexdigest()
+        for name in _DIGESTS
     }
 
 

@@ -117,6 +117,7 @@ def locate_ndk(runner: Runner, chosen: Path | None = None) -> Ndk:
     """
     environment = runner.environment
     named = ((name, environment[name]) for name in NAMED_BY if environment.get(name))
+    # What is named is taken or refused: another NDK in its place would surprise.
     wanted = ("--ndk", str(chosen)) if chosen else next(named, None)
     if wanted:
         return _read_named(*wanted)
@@ -179,6 +180,7 @@ def _read_ndk(root: Path) -> Ndk | None:
 def _list_sdk_folders(runner: Runner) -> Iterator[Path]:
     for sdk in _find_sdks(runner):
         yield from sorted((sdk / "ndk").glob("*"))
+        # Where older SDK managers put the only NDK.
         yield sdk / "ndk-bundle"
 
 

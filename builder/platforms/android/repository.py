@@ -61,6 +61,7 @@ def _refuse_foreign_versions(coordinates: Coordinates, path: Path) -> None:
     """Raises ConfigurationError when the list of versions is not as builder writes it."""
 
     def is_ours(file: Path) -> bool:
+        # The file has no mark of its own, so it counts as ours when we would write the same text.
         text = file.read_text(encoding="utf-8", errors="replace")
         listed = [unescape(version) for version in _VERSION.findall(text)]
         return bool(listed) and text == render_versions(coordinates, listed)
@@ -80,6 +81,7 @@ def _fill(package: AndroidPackage, folder: Path) -> None:
     sbom = describe_contents(package)
     write_atomically(folder / f"{stem}-cyclonedx.json", sbom)
     write_archive(package, classes, folder / f"{stem}.aar", sbom=sbom)
+    # The AAR has it, and only the AAR is published.
     classes.unlink()
     write_jar(java.sources, folder / f"{stem}-sources.jar")
     write_jar(java.javadoc, folder / f"{stem}-javadoc.jar")

@@ -51,11 +51,13 @@ def _check_abi(subject: Subject) -> Iterator[str]:
 
 
 def _check_page_size(subject: Subject) -> Iterator[str]:
+    # The loader maps LOAD segments page by page, so each has to be aligned for the largest page.
     sizes = [load.alignment for load in subject.facts.loads]
     if not sizes:
         yield "no LOAD segment"
     elif min(sizes) < subject.page_size:
         yield f"LOAD segments aligned to {min(sizes)} bytes"
+    # mmap maps whole pages: offset and address have to agree in the bits below the alignment.
     if any((load.address - load.offset) % max(load.alignment, 1) for load in subject.facts.loads):
         yield "a LOAD segment whose place in the file does not fit its address"
 
@@ -63,6 +65,7 @@ def _check_page_size(subject: Subject) -> Iterator[str]:
 def _check_needed(subject: Subject) -> Iterator[str]:
     since = subject.policies.system_libraries
     for name in subject.facts.needed:
+        # A library of the same AAR lies beside this one in the app.
         if name in subject.beside:
             continue
         if name not in since:
@@ -81,6 +84,7 @@ def _check_exports(subject: Subject) -> Iterator[str]:
     missing = sorted(set(policy.required) - set(exports))
     if missing:
         yield f"{', '.join(missing)} not exported"
+    # Users of C++ need the C API, which others must not see.
     allowed = policy.required + (policy.with_prefab if subject.has_prefab else ())
     too_many = [name for name in exports if not any(fnmatchcase(name, p) for p in allowed)]
     if too_many:
@@ -106,6 +110,7 @@ def _check_loader(subject: Subject) -> Iterator[str]:
     facts = subject.facts
     kinds = {segment.kind for segment in facts.segments}
     for feature in subject.policies.loader:
+        # A feature shows as a segment or as a tag; an older form beside it makes it harmless.
         has = feature.segment in kinds or feature.tag in facts.tags
         if has and feature.unless not in facts.tags and subject.min_api < feature.since:
             yield f"{feature.what}, understood since API level {feature.since}"
@@ -114,6 +119,7 @@ def _check_loader(subject: Subject) -> Iterator[str]:
 def _check_relro(subject: Subject) -> Iterator[str]:
     if not any(segment.kind == GNU_RELRO for segment in subject.facts.segments):
         yield "no GNU_RELRO segment"
+    # Without it the loader has to keep the table of functions writable.
     if not subject.facts.bind_now:
         yield "symbols bound when they are first used"
 
@@ -124,6 +130,8 @@ def _check_stack(subject: Subject) -> Iterator[str]:
         yield "no GNU_STACK segment"
     if any(stack.flags & SEGMENT_EXECUTABLE for stack in stacks):
         yield "an executable stack"
+    # Android's loader refuses such segments since API level 26 (bionic,
+    # android-changes-for-ndk-developers.md).
     both = SEGMENT_EXECUTABLE | SEGMENT_WRITABLE
     if any(load.flags & both == both for load in subject.facts.loads):
         yield "a segment that is writable and executable"
@@ -153,6 +161,7 @@ def _check_stripped(subject: Subject) -> Iterator[str]:
     if facts.has_symbol_table:
         yield "a symbol table"
     debug = sorted(n for n in facts.sections if n.startswith((".debug_", ".zdebug_")))
+    # Minidebuginfo and links to separate files are debug information too.
     debug += sorted({".gnu_debugdata", ".gnu_debuglink"} & facts.sections)
     if debug:
         yield f"debug information: {some(debug)}"

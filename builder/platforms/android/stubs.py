@@ -22,6 +22,7 @@ class Stubs:
 
     def symbols(self, library: str) -> frozenset[str] | None:
         """Returns what `library` exports; None when it has no stub."""
+        # The name comes from a foreign library and must not lead out of the folder.
         if self.folder is None or "/" in library:
             return None
         return _read_symbols(self.folder / library)
@@ -38,6 +39,7 @@ def find_stubs(ndk: Path | None, triple: str, api: int) -> Stubs:
     if ndk is None:
         return Stubs(folder=None, missing="needs the stub libraries of an NDK: --ndk FOLDER")
     inside = f"{triple}/{api}"
+    # The folder of an NDK, or the part of it that somebody has copied.
     for folder in (ndk / inside, *sorted(ndk.glob(f"{_SYSROOT}/{inside}"))):
         if folder.is_dir():
             return Stubs(folder=folder)

@@ -46,6 +46,7 @@ def write_xcframework(package: ApplePackage, folder: Path, *, xcode: Runner | No
     Raises:
         PackagingError: xcodebuild refuses a library, or names a slice otherwise.
     """
+    # Under Linux builder writes what Xcode would write; an app's Xcode reads both alike.
     if xcode is None:
         write_atomically(folder / "Info.plist", render_info(package.slices))
         for one in package.slices:
@@ -54,6 +55,7 @@ def write_xcframework(package: ApplePackage, folder: Path, *, xcode: Runner | No
     else:
         _write_with_xcode(package, folder, xcode)
     for name, licence in sorted(package.licences.items()):
+        # Digests in the manifest cover these files, so they are written before it.
         _copy(licence, folder / LICENCES / f"{name}.txt")
     write_atomically(folder / SBOM, _describe_contents(package, folder))
     write_atomically(folder / MANIFEST, describe(package, list_files(folder)).to_text())
@@ -62,6 +64,7 @@ def write_xcframework(package: ApplePackage, folder: Path, *, xcode: Runner | No
 def write_headers(package: ApplePackage, folder: Path) -> None:
     """Writes the C header and its module map below `folder`."""
     _copy(package.header, folder / FRAMEWORK / "torchlite.h")
+    # Module maps link what the library needs, so an app names no framework itself.
     linked = "\n".join(f'  link framework "{name}"' for name in package.frameworks)
     text = _MODULE_MAP.format(module=FRAMEWORK, frameworks=linked)
     write_atomically(folder / FRAMEWORK / "module.modulemap", text)
@@ -76,11 +79,13 @@ def _write_with_xcode(package: ApplePackage, folder: Path, xcode: Runner) -> Non
             write_headers(package, staged / _HEADERS)
             libraries.append((staged / ARCHIVE, staged / _HEADERS))
         create_xcframework(xcode, libraries, folder)
+    # xcodebuild writes the slices in no fixed order.
     sort_info(folder, [one.path for one in package.slices])
 
 
 def render_info(slices: Iterable[AppleSlice]) -> bytes:
     """Returns `Info.plist` of an xcframework with static libraries, slices by identifier."""
+    # Sorted by identifier, so that equal packages give equal bytes.
     listed = sorted(slices, key=lambda one: one.identifier)
     info = {
         "AvailableLibraries": [_describe_slice(one) for one in listed],

@@ -73,6 +73,7 @@ def write_package(
         PackagingError: a file is missing.
     """
     libraries = tuple(map(_describe_library, runtimes))
+    # Before the packages are written: nothing that breaks a rule is left where apps look.
     report = check_slices(map(_to_binary, libraries), _list_sdks(runtimes))
     refuse_violations(report, "the xcframework", platform="Apple's systems")
     version = options.version or default_version(runtimes[0].plan.source_version)
@@ -124,6 +125,7 @@ def check_xcframework(path: Path, *, apple_sdk: Path | None = None) -> PolicyRep
 
 def _list_frameworks(manifest: Manifest | None) -> tuple[str, ...]:
     """Returns the frameworks that a slice may link: any known one, where it has no manifest."""
+    # A slice of somebody else may link any framework that a backend of builder could need.
     known = load_backends()
     names = known if manifest is None else manifest.accelerators
     return tuple(sorted({*FRAMEWORKS, *list_frameworks(known[n] for n in names if n in known)}))
@@ -164,6 +166,7 @@ def _join_slices(libraries: Sequence[AppleLibrary], scratch: Path) -> tuple[Appl
     for platform in sorted({library.target.platform for library in libraries}):
         own = {one.arch: one.archive for one in libraries if one.target.platform is platform}
         archive = scratch / f"{platform}.a"
+        # A slice holds one file per platform; a universal file holds several processors.
         archive.write_bytes(join_architectures({a: p.read_bytes() for a, p in own.items()}))
         slices.append(AppleSlice(platform=platform, archs=tuple(sorted(own)), archive=archive))
     return tuple(slices)

@@ -66,12 +66,14 @@ def read_system(
         path = next((sdk / one for one in candidates if (sdk / one).is_file()), None)
         if path is not None:
             found[library] = parse_stub(path.read_text(), platform)
+        # Without a required stub, symbols that exist would count as missing.
         elif library not in stubs.optional:
             raise ValueError(f"{sdk.name} has no {candidates[0]}")
     for name in frameworks:
         path = sdk / stubs.framework.format(name=name)
         if path.is_file():
             found[name] = parse_stub(path.read_text(), platform)
+    # Umbrella frameworks only re-export others, whose symbols stand in their own stubs.
     inside = (one.format(name=name) for name in frameworks for one in stubs.reexported)
     for pattern in (*stubs.inside, *inside):
         for path in sorted(sdk.glob(pattern)):
@@ -111,6 +113,7 @@ def _read_members(contents: bytes) -> Iterator[tuple[str, MachFile | str]]:
     seen: dict[str, int] = {}
     for member in read_members(contents):
         count = seen[member.name] = seen.get(member.name, 0) + 1
+        # Members of an archive may share a name; a finding has to tell which one it means.
         name = member.name if count == 1 else f"{member.name} ({count})"
         try:
             yield name, read_macho(member.contents)

@@ -39,10 +39,12 @@ def locate_open_sdk(tree: Path, own: Path, cache: Path) -> Path:
     """
     root = cache / "apple" / f"open-{digest_parts(tree, own)}"
     listing, stamps = (root.with_name(f"{root.name}.{end}") for end in ("sha256", "stamps"))
+    # Without the lock first: nearly always the SDK is there, and nobody has to wait.
     if is_as_sealed(root, listing, stamps):
         return root
     with folder_lock(root):
         if not is_as_sealed(root, listing, stamps):
+            # An interruption from here on must not leave a listing without its folder.
             listing.unlink(missing_ok=True)
             with replacement_folder(root) as folder:
                 _assemble(tree / _HEADERS, own, folder)
@@ -71,10 +73,12 @@ def read_names(path: Path) -> tuple[str, ...]:
 
 def _assemble(headers: Path, own: Path, root: Path) -> None:
     includes = root / "usr/include"
+    # Later folders overwrite files of earlier ones.
     for name in _INCLUDES:
         shutil.copytree(headers / "libc/include" / name, includes, dirs_exist_ok=True)
     for library in ("libcxx", "libcxxabi"):
         shutil.copytree(headers / library / "include", includes / "c++/v1", dirs_exist_ok=True)
+    # Our own headers come last, so they replace those of the same name.
     shutil.copytree(own / "include", includes, dirs_exist_ok=True)
     shutil.copytree(own / "frameworks", root / "System/Library/Frameworks")
     _write_stubs(headers, own, root, load_table().stubs)

@@ -44,6 +44,7 @@ class AppleOptions:
     def __post_init__(self) -> None:
         if self.version is not None and not _VERSION.fullmatch(self.version):
             raise ValueError(f"{self.version!r} is no version of a pod")
+        # The URL goes into Swift and Ruby source, so quotes and backslashes are refused.
         if self.url is not None and not re.fullmatch(r"https://[^\s\"'\\]+\.zip", self.url):
             raise ValueError(f"{self.url!r} is no https URL of a .zip, as SwiftPM wants")
 
@@ -112,6 +113,7 @@ class ApplePackage:
     @property
     def min_os(self) -> int:
         """The newest deployment target of all libraries."""
+        # A package declares one deployment target, and each slice needs at least its own.
         return max(library.target.min_os for library in self.libraries)
 
 

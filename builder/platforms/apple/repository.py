@@ -49,6 +49,7 @@ def write_apple(
         checksum = digest_file(archive)  # as `swift package compute-checksum` does
         write_atomically(folder / f"{archive.name}.sha256", f"{checksum}  {archive.name}\n")
         sources = list_folder(folder / SOURCES, f"{SOURCES}/")
+        # A pod takes one archive, so its own holds the Swift sources too.
         write_zip(framework | sources, folder / POD_ARCHIVE)
         _write_specs(package, folder)
         if package.options.url is not None:
@@ -92,6 +93,7 @@ def _write_release(package: ApplePackage, folder: Path, url: str, checksum: str)
         frameworks=package.frameworks,
     )
     write_atomically(release / "Package.swift", remote)
+    # Both archives are uploaded to one folder.
     beside = f"{url.rpartition('/')[0]}/{POD_ARCHIVE}"
     write_atomically(release / PODSPEC, _render_pod(package, folder, url=beside))
 
@@ -109,6 +111,7 @@ def _render_pod(package: ApplePackage, folder: Path, *, url: str | None) -> str:
 
 def _check(package: ApplePackage) -> None:
     platforms = [one.platform for one in package.slices]
+    # An xcframework takes one library per platform; several processors belong into one file.
     if not platforms or len(set(platforms)) != len(platforms):
         raise PackagingError(f"an xcframework needs one library per platform, not {platforms}")
     given = [package.header, *package.licences.values(), *package.options.resources]

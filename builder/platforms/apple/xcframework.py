@@ -46,6 +46,7 @@ def find_xcframework(path: Path) -> Path | None:
     if path.suffix == SUFFIX and path.is_dir():
         return path
     # builder writes no name that would break a message's line.
+    # Findings and errors print the name.
     found = (item for item in path.glob(f"apple/*{SUFFIX}") if item.name.isprintable())
     return min(found, default=None)
 
