@@ -88,6 +88,7 @@ def read_op_list(path: Path) -> OperatorList:
     """
     if not path.is_file():
         raise ModelError(f"the operator list {path} does not exist", hint=_HINT)
+    # Before reading: a model that was renamed to .yaml may have gigabytes.
     if path.stat().st_size > MAX_BYTES:
         raise ModelError(
             f"{path} is larger than {MAX_BYTES:,} bytes, so it is not an operator list"
@@ -124,6 +125,7 @@ def render_op_list(op_list: OperatorList) -> str:
         "custom_classes": sorted(op_list.custom_classes),
         "build_features": [],
     }
+    # Lines are never folded, so a list can be searched with grep.
     text: str = yaml.safe_dump(document, sort_keys=False, width=1 << 20)
     return _HEADER + text
 
@@ -193,6 +195,7 @@ def _plain(names: Iterable[object], *, source: str) -> OperatorList:
 
 def _document(document: dict[Any, Any], source: str) -> OperatorList:
     unknown = sorted(str(key) for key in document.keys() - _TOP_KEYS)
+    # SelectiveBuilder refuses such a file too (from_yaml_dict), so builder would promise too much.
     if unknown:
         raise _bad(f"unknown keys: {', '.join(unknown)[:200]}")
     if document.get("include_all_operators", False) is not False:
@@ -220,6 +223,7 @@ def _is_root(operator: Operator, settings: Mapping[Any, Any]) -> bool:
     root = settings.get("is_root_operator", True)
     if not isinstance(root, bool):
         raise _bad(f"is_root_operator of {operator} is neither true nor false")
+    # Its default is true, so a name without overload asks for all of them.
     if root and not operator.overload and settings.get("include_all_overloads", True) is not False:
         raise _bad(
             f"{operator} asks for all its overloads; "
@@ -234,6 +238,7 @@ def _origins(entries: Iterable[str]) -> tuple[_Header, tuple[ModelOrigin, ...]]:
     for entry in entries:
         match _parse_json(entry):
             case {"builder_op_list": int(schema), **rest}:
+                # Unknown data may say what must not be ignored.
                 if schema != SCHEMA:
                     raise _bad(f"a newer builder wrote it (schema {schema}, not {SCHEMA})")
                 header = _Header(

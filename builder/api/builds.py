@@ -85,6 +85,7 @@ def build(
     runtimes = tuple(
         _build_target(request, target, output, options, progress=progress) for target in targets
     )
+    # One package holds all ABIs of a platform, so packages come after the last link.
     for_android = [one for one in runtimes if one.plan.target.is_android]
     for_apple = [one for one in runtimes if one.plan.target.is_apple]
     return BuildReport(
@@ -117,8 +118,10 @@ def refuse_outputs(
     """
     options = options or PackageOptions()
     for target in targets:
+        # All folders are on one disk, so each one needs the space of all.
         refuse_unwritable(output / target.abi, needed=_RUNTIME_BYTES * len(targets))
         refuse_foreign_folder(output / target.abi, MANIFEST)
+    # Both of Apple's platforms have one module, which is asked once.
     modules = {id(module): module for module in map(platform_of, targets)}
     for module in modules.values():
         own = [target for target in targets if platform_of(target) is module]

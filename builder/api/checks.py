@@ -33,9 +33,11 @@ def check(model: Path, runtime: Path) -> Coverage:
     (info,) = read_models((model,))
     manifests = _read_manifests(runtime)
     choice = find_dtypes(info, model)
+    # A runtime with all kernels runs any dtype, so nothing is left unknown.
     untold = choice.dtypes == EVERYTHING and any(
         manifest.dtypes != EVERYTHING for manifest in manifests.values()
     )
+    # The hint must name the options without which a new build would lack the same.
     used = find_needed(load_backends().values(), info.operators, info.custom_classes)
     targets = [target for abi in manifests if (target := parse_target(abi))]
     needed = [
@@ -56,6 +58,7 @@ def check(model: Path, runtime: Path) -> Coverage:
 
 def _read_manifests(path: Path) -> Mapping[str, Manifest]:
     """Returns ABI -> manifest of what is at `path`; packages of platforms come before folders."""
+    # An output folder has both; a package covers all ABIs of its platform at once.
     for read in (apple.read_manifests, android.read_manifests):
         manifests = read(path)
         if manifests is not None:

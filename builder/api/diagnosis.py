@@ -20,6 +20,7 @@ from builder.toolchains.tools import find_major, locate_packaged_tool
 def inspect_tools(runner: Runner, *, cc: str | None = None) -> tuple[Finding, ...]:
     """Returns one finding per program a host build uses."""
     clang = _try("clang", lambda: locate_clang(runner, cc))
+    # lld is wanted in clang's release; without clang, any lld counts.
     major = find_major(clang.detail) if clang.ok else 0
     launchers = find_launchers(runner)
     return (
@@ -43,6 +44,7 @@ def inspect_targets(runner: Runner) -> tuple[Finding, ...]:
     has_ndk = _inspect_ndk(runner).ok
     return tuple(
         Finding(subject=f"target {t}", ok=False, detail="needs an Android NDK, see ndk above")
+        # Otherwise every ABI of Android would repeat what is wrong with the NDK.
         if t.is_android and not has_ndk
         else _inspect_target(runner, t)
         for t in TARGETS

@@ -65,6 +65,7 @@ def link_libraries(
         BuilderError: as `builder.api.build`; ToolchainError also without a JDK where a library for
             Java is linked on Linux.
     """
+    # Headers have to be fetched before a toolchain can be found with them.
     platform_of(target).prepare(target, request.tools, progress=progress)
     toolchain = locate_toolchain(target, options=request.tools)
     plan = plan_build(
@@ -76,6 +77,7 @@ def link_libraries(
         interface=interfaces[0],
         accelerators=request.accelerators,
     )
+    # Only the plan knows which backends the models need.
     toolchain = with_frameworks(toolchain, plan.backends)
     _refuse_vulkan(plan)
     _note_choices(plan, progress)
@@ -83,6 +85,7 @@ def link_libraries(
     root, timeout = first.layout.root, request.lock_timeout
     with (
         writing_into(cache_folder(), NativeBuildError, hint=_OTHER_CACHE),
+        # The lock is held until packages have read their files of the cache.
         folder_lock(root, timeout=timeout, on_wait=progress.note),
     ):
         yield _link_all(first, interfaces, skip_unknown=request.skip_unknown)
@@ -97,9 +100,11 @@ def _link_all(
     for interface in interfaces:
         build = first if interface is first.plan.interface else _with_interface(first, interface)
         linked = link_runtime(build, graph, serving.selection)
+        # The first library has the C API, which the others need not have.
         if not done:
             serving = confirm_operators(build, linked, serving, skip_unknown=skip_unknown)
         done[interface] = LinkedRuntime(build=build, graph=graph, linked=linked, serving=serving)
+    # At the end: a source may change while it is compiled.
     _refuse_changed_sources(first)
     return done
 
@@ -126,6 +131,7 @@ def make_native_build(
         jobs = jobs or launcher.jobs
     layout = Layout.of(cache_folder(), plan)
     runner = Runner.inherit().without(*_FLAG_VARIABLES)
+    # Temporary files of killed compilers are then removed by the next run.
     if launcher is None or launcher.name != _SERVED:
         runner = runner.with_environment(TMPDIR=str(layout.scratch))
     tree = locate_sources(progress=progress)
@@ -196,5 +202,6 @@ def _refuse_changed_sources(build: NativeBuild) -> None:
         for feature, tree in trees.items():
             refuse_changed_sources(tree, feature=feature)
     except SourceError:
+        # Nothing tells which objects were made of the edited source, so all are compiled again.
         build.layout.ledger.unlink(missing_ok=True)
         raise

@@ -36,6 +36,7 @@ def choose_operators(
     """
     catalogue, rules = read_build_catalogue(build, graph), load_rules()
     wanted = build.plan.operator_list
+    # Before anything is refused: upgraders' operators have to exist as well.
     upgraded = add_upgraders(wanted.operators, read_upgraders(build.tree.root))
     served = replace(wanted, operators=upgraded)
     skipped = find_refusals(served, catalogue, rules) if skip_unknown else {}
@@ -66,6 +67,7 @@ def confirm_operators(
     Raises:
         ModelError: nothing registers an operator, and it is not to be skipped.
     """
+    # Without a runner there is no program that could be asked.
     if linked.runner is None and not build.plan.target.is_apple:
         build.progress.note(
             f"not asked which operators it serves: {linked.library.name} has no C API"
@@ -105,6 +107,7 @@ def list_hand_written(graph: UnitGraph) -> list[tuple[str, Path]]:
 def _find_unregistered(
     build: NativeBuild, linked: LinkResult, served: OperatorList, emulator: tuple[str, ...]
 ) -> list[Operator]:
+    # The runner looks for the library in a package, which is not written yet.
     beside = build.runner.with_environment(LD_LIBRARY_PATH=str(linked.library.parent))
     said = beside.check((*emulator, str(linked.runner), "--operators"), step="asking the runtime")
     there = set(map(Operator.parse, said.split()))

@@ -48,6 +48,7 @@ def plan_build(
         ModelError: a file cannot be read, or its bytecode not by the runtime.
     """
     wanted, inferred = read_wanted(paths)
+    # What the user asks for counts even where a model seems to need more.
     choice = DtypeChoice(dtypes=dtypes, reason="as asked") if dtypes else inferred
     sources = load_source_lock()
     lock = sources.select()
@@ -88,6 +89,7 @@ def plan_builds(request: BuildRequest, targets: Sequence[Target]) -> list[BuildP
             for a launcher that there is not.
     """
     refuse_unknown(request.tools.launcher)
+    # A launcher changes no bytes, and asking it may start its server or wait for helpers.
     alone = replace(request.tools, launcher="none")
     return [
         plan_build(

@@ -66,6 +66,7 @@ def measure_aar(path: Path) -> AarSizes | None:
         ConfigurationError: it is damaged, there are several, or it has no libraries.
     """
     aar = choose_aar(path, host_abi=host_abi())
+    # The path may hold a runtime instead, which is asked next.
     return None if aar is None else aars.measure_aar(aar)
 
 

@@ -80,6 +80,7 @@ def locate_targets(
     Raises:
         ConfigurationError: there is no such target, or none that `min_api` or `min_ios` is for.
     """
+    # Repeated names are built once, in the order of their first mention.
     targets = [locate_target(abi) for abi in dict.fromkeys(abis)]
     if min_api is not None and not any(target.is_android for target in targets):
         raise ConfigurationError(
@@ -130,6 +131,7 @@ def diagnose() -> Diagnosis:
         *targets,
     )
     own = {f"target {t}" for t in TARGETS if t == host or (t.is_apple and is_mac())}
+    # Ready means that a build for this machine would work, or for Apple on a Mac.
     ready = any(finding.ok for finding in targets if finding.subject in own)
     return Diagnosis(findings=findings, ready=ready)
 

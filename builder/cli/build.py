@@ -136,9 +136,12 @@ def command(
     targets = api.locate_targets(abis, min_api=min_api, min_ios=min_ios)
     budgets = Budgets(file=max_size, compressed=max_compressed)
     options = api.PackageOptions(android=aar, apple=replace(apple, resources=aar.assets))
+    # Before anything is read: a typing error should cost no time.
     refuse_idle_options(targets)
     refuse_idle_budgets(budgets, [target.abi for target in targets])
+    # An SDK without the frameworks would fail after everything else is compiled.
     api.refuse_frameworks(accelerators, targets, tools.apple_sdk)
+    # A plan is of use only where the build could write its results.
     if dry_run:
         api.refuse_outputs(targets, output, options)
         print_plans(api.plan_builds(request, targets), as_json=as_json)

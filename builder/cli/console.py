@@ -48,6 +48,7 @@ def echo(text: str = "", *, mark: str = "", err: bool = False, nl: bool = True) 
         err: whether the text goes to stderr.
         nl: whether a line break follows the text.
     """
+    # Names first: afterwards their line breaks could not be told from builder's own.
     for name in _names:
         text = text.replace(name, escape_controls(name, _CONTROLS_OF_CELLS))
     click.echo(mark + escape_controls(text), err=err, nl=nl)
@@ -87,6 +88,7 @@ def render_json(command: str, value: Mapping[str, Any]) -> str:
     """Returns `value` with the version of the command's schema as sorted JSON."""
     versioned = {**value, "schema": SCHEMA_VERSIONS[command]}
     text = json.dumps(versioned, indent=2, sort_keys=True, ensure_ascii=False)
+    # json.dumps escapes C0 only, and a terminal obeys the others as well.
     return _CONTROLS_OF_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
@@ -111,6 +113,7 @@ class ConsoleProgress:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
+        # A log keeps every line, so only a terminal gets one that changes.
         self._live = sys.stderr.isatty()
         self._started = time.monotonic()
         self._last = 0.0

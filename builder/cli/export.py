@@ -135,6 +135,7 @@ def command(
       builder export model.pt -o model.ptl --shape 1,3,224,224 --no-optimize
       builder export model.ptl -o older.ptl --bytecode-version 5
     """
+    # Before torch is imported and the model runs, which both take long.
     api.refuse_model(output, source)
     request = ExportRequest(
         source=source,

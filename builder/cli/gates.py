@@ -74,5 +74,6 @@ def _list_given(names: Sequence[str]) -> list[str]:
     return [
         options[name]
         for name in names
+        # Defaults are always there, so only the source tells what was typed.
         if name in options and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     ]

@@ -46,6 +46,7 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
+        # Each command imports its own part of builder, which makes `--help` quick.
         module = importlib.import_module(f"builder.cli.{cmd_name}")
         command = module.command
         assert isinstance(command, click.Command)
@@ -94,6 +95,7 @@ def main() -> None:
         error.show(shown)
         echo(shown.getvalue(), err=True, nl=False)
         sys.exit(2)
+    # click turns Ctrl-C into Abort in places.
     except (click.Abort, KeyboardInterrupt):
         echo("interrupted; run the same command again to continue", err=True)
         sys.exit(130)  # as shells report SIGINT: 128 + 2

@@ -95,6 +95,7 @@ def command(
             "--what-if can be combined with --against, --units or --operators only with --json"
         )
     aar = api.measure_aar(runtime)
+    # One path may hold an AAR, an xcframework or a runtime; the first that is there counts.
     slices = None if aar else api.measure_xcframework(runtime)
     if (aar or slices) and (units or operators or without or html):
         what = "an AAR" if aar else "an xcframework; name the folder of an ABI"

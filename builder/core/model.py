@@ -87,6 +87,7 @@ class OperatorList:
 
     def without(self, operators: Iterable[Operator]) -> OperatorList:
         """Returns the same list without `operators`."""
+        # The source does not matter: only the names of what goes are compared.
         return replace(self, operators=self.operators - OperatorSet.of(operators, source=""))
 
     def __or__(self, other: OperatorList) -> OperatorList:

@@ -65,6 +65,7 @@ class OperatorSet:
         return cls({operator: frozenset({source}) for operator in operators})
 
     def __iter__(self) -> Iterator[Operator]:
+        # Sorted, because generated text and keys depend on the order.
         return iter(sorted(self.wanted_by))
 
     def __len__(self) -> int:
@@ -99,6 +100,7 @@ def near_names(name: str, known: Iterable[str], limit: int = 3) -> tuple[str, ..
     Other overloads of the same operator come before names with a similar spelling.
     """
     known = (other for other in set(known) - {name} if len(other) <= _LONGEST)
+    # Sorted before the cut, so that the same names are compared in every run.
     candidates = sorted(known)[:_MOST_COMPARED]
     base = name.partition(".")[0]
     family = [other for other in candidates if other.partition(".")[0] == base]

@@ -217,6 +217,8 @@ class Toolchain:
     @property
     def fingerprint(self) -> tuple[str, ...]:
         """What of the toolchain decides the bytes: versions, never paths; no launcher."""
+        # A path would make the keys of two machines differ; the SDK's name is in the version of
+        # `cxx`.
         sdk = str(self.sdk.root) if self.sdk else ""
         return (
             self.target.id,

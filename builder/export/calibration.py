@@ -66,6 +66,7 @@ def _load(origin: str, folder: Path, *, count: int | None) -> Iterator[Sample]:
         loader = import_attribute(origin)
         try:
             batches: Iterable[Any] = loader() if callable(loader) else loader
+            # A loader may be endless, as training loaders are.
             given = list(itertools.islice(batches, MOST_SAMPLES))
         except Exception as error:
             raise ModelError(
@@ -75,6 +76,7 @@ def _load(origin: str, folder: Path, *, count: int | None) -> Iterator[Sample]:
             ) from error
     for value in given:
         arguments = tuple(value) if isinstance(value, tuple | list) else (value,)
+        # Loaders yield labels after the inputs; without known inputs, everything counts.
         specs, leaves = from_arguments(arguments[:count])
         yield Sample(specs=specs, leaves=leaves)
 
@@ -109,18 +111,22 @@ def _read_image(file: Path, size: tuple[int, int]) -> Array:
     except (OSError, ValueError) as error:
         raise ModelError(f"{file} cannot be read as an image: {error}") from error
     height, width = size
+    # The shorter side fills the target, as torchvision's Resize and CenterCrop do; nothing is
+    # distorted.
     scale = max(height / image.height, width / image.width)
     scaled = image.resize(
         (max(width, round(image.width * scale)), max(height, round(image.height * scale)))
     )
     left, top = (scaled.width - width) // 2, (scaled.height - height) // 2
     values = np.asarray(scaled.crop((left, top, left + width, top + height)), np.float32) / 255
+    # NHWC becomes NCHW, with a batch of one.
     array: Array = ((values - _MEAN) / _DEVIATION).transpose(2, 0, 1)[None]
     return np.ascontiguousarray(array, np.float32)
 
 
 def _read_arrays(file: Path) -> tuple[Array, ...]:
     try:
+        # A pickle in a NumPy file would run code.
         loaded = np.load(file, allow_pickle=False)
         if file.suffix == ".npy":
             return (loaded,)

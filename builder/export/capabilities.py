@@ -56,6 +56,7 @@ def probe_torch() -> TorchCapabilities:
     Raises:
         ToolchainError: torch is not installed, or cannot be imported.
     """
+    # By name, so that this module can be imported without torch.
     torch = _import("torch")
     try:
         xnnpack = bool(torch._C._is_xnnpack_enabled())  # noqa: SLF001 - torch.backends.xnnpack
@@ -117,6 +118,7 @@ def _has_backend(torch: ModuleType, backend: Backend) -> bool:
 def import_torchvision() -> ModuleType:
     """Returns the module torchvision; ToolchainError when it is missing or does not fit torch."""
     torchvision = _import("torchvision")
+    # Before 0.14 there is no registry of models, only functions.
     if not hasattr(importlib.import_module("torchvision.models"), "get_model"):
         raise ToolchainError(
             f"torchvision {torchvision.__version__} cannot look models up by name: "

@@ -43,7 +43,9 @@ def script_module(
         scripted = _script(module)
         _check_methods(scripted, methods)
         return scripted, Capture.SCRIPT
+    # Recorded and not printed: most warnings are about torch's own code.
     with warnings.catch_warnings(record=True) as caught:
+        # Python shows a repeated warning once per process, and a process may export several models.
         warnings.simplefilter("always", torch.jit.TracerWarning)
         traced = _trace(module, to_arguments(sample), methods)
     for text in sorted({_describe_warning(w) for w in caught if _is_relevant(w)}):
@@ -55,6 +57,7 @@ def _check_methods(module: torch.nn.Module, methods: Sequence[str]) -> None:
     for name in methods:
         if callable(getattr(module, name, None)):
             continue
+        # Scripting drops methods that nothing calls and that are not marked.
         lost = isinstance(module, torch.jit.ScriptModule)
         raise ModelError(
             f"the model has no method {name!r}" + (" in TorchScript" if lost else ""),

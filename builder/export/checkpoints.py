@@ -39,6 +39,7 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
     state = _unwrap(_read(path), path)
     expected = module.state_dict()
     _check_names(path, state, expected)
+    # load_state_dict would report shapes and names together, in one long text.
     wrong = [
         f"{name}: {tuple(value.shape)} in the file, {tuple(expected[name].shape)} in the model"
         for name, value in state.items()
@@ -55,6 +56,7 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
 def _read(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     if not path.is_file():
         raise ModelError(f"no such file: {path}", hint="--weights takes the file of a state dict")
+    # The format has no magic number, so only the name tells.
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     _check_container(path)
@@ -100,6 +102,7 @@ def _check_container(path: Path) -> None:
 def _unwrap(value: Any, path: Path) -> Mapping[str, torch.Tensor]:  # noqa: ANN401
 
     if isinstance(value, Mapping):
+        # The first one that is there; a checkpoint may hold an optimiser's state beside it.
         for key in _WRAPPINGS:
             if isinstance(value.get(key), Mapping):
                 value = value[key]

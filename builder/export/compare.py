@@ -50,6 +50,7 @@ def run_eager(module: Call, sample: Sample) -> tuple[Tensor, ...]:
 @contextmanager
 def _interruptible(module: Call) -> Iterator[None]:
     """Lets Ctrl-C end this process at once: while TorchScript runs, Python handles no signals."""
+    # A handler that somebody else has set is left alone, and only the main thread may set one.
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     main = threading.current_thread() is threading.main_thread()
     if not (isinstance(module, torch.jit.ScriptModule) and ours and main):
@@ -75,6 +76,7 @@ def load_lite(content: bytes) -> Any:  # noqa: ANN401 - torch has no types here
         try:
             return _load_for_lite_interpreter(io.BytesIO(content))
         except RuntimeError as error:
+            # torch names the operator that it does not know.
             if "torchvision::" not in str(error):
                 raise
         import_torchvision()  # registers the operators that the file needs
@@ -102,6 +104,7 @@ def call_lite(module: Call, sample: Sample) -> tuple[Tensor, ...]:
 def time_call(module: Call, sample: Sample) -> float:
     """Returns the seconds of the fastest of up to 20 calls; the model must have run before."""
     arguments = to_arguments(sample)
+    # The minimum, because noise of the machine only ever adds time.
     fastest, spent, calls = float("inf"), 0.0, 0
     with torch.no_grad():
         while calls < _MOST_CALLS and spent < _SECONDS:

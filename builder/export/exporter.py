@@ -113,6 +113,7 @@ def _make(
         "Making TorchScript"
         + (f", optimised for {optimisation.backend}" if optimisation.enabled else "")
     )
+    # Tracing may change the module's state, so the comparison runs on a copy made before it.
     eager = twin(prepared.module)
     scripted, captured = script_module(
         prepared.module, first, request.capture, methods=request.methods, progress=progress
@@ -127,6 +128,7 @@ def _make(
     final = optimise_module(scripted, optimisation, first, request.methods)
     remarks += lint_graph(final, request.methods, known)
     if optimisation.enabled and _runs_here(request):
+        # The lite file may differ from it: by bundled inputs, extra files or older bytecode.
         stages.append(_measure(OPTIMISED, final, request, prepared, interpreter))
     progress.step("Comparing the lite file with eager PyTorch")
     content = _save(final, request, prepared)
@@ -223,6 +225,7 @@ def _runs_here(request: ExportRequest) -> bool:
 
 
 def _judge(made: Made, prepared: Prepared, request: ExportRequest) -> VerificationError | None:
+    # The first stage that fails shows where the difference begins.
     wrong = next((stage for stage in made.stages if not stage.ok), None)
     if wrong is None:
         return None

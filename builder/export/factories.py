@@ -70,6 +70,8 @@ def import_attribute(source: str) -> Any:  # noqa: ANN401 - user's object
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
+        # Only the named module or one of its parents may be missing; otherwise its own imports
+        # fail.
         missing = error.name or ""
         if name != missing and not name.startswith(missing + "."):
             raise _import_failed(name, error) from error
@@ -91,6 +93,7 @@ def import_attribute(source: str) -> Any:  # noqa: ANN401 - user's object
 def first_on_import_path(folder: Path) -> Iterator[None]:
     """Makes `folder` the first entry of the import path inside the block."""
     entry = str(folder)
+    # First, as Python does for a script: a local module hides an installed one of the same name.
     sys.path.insert(0, entry)
     try:
         yield

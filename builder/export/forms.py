@@ -55,6 +55,7 @@ def compare_forms(form: Form, base: Form, *, tolerance: float | None, judged: bo
         differences = widen_differences(differences, more)
     agreement = agreements[0]
     for other in agreements[1:]:
+        # One comparison without classes makes a rate over all of them meaningless.
         agreement = agreement + other if agreement and other else None
     return Stage(
         name=form.stage.name,

@@ -85,6 +85,7 @@ class Interpreter:
         """
         if self._confined:
             check_boundary()
+        # A child that crashed over one model is replaced for the next.
         if self._child is None or not self._child.is_alive:
             self.close()
             self._child = PythonChild(_WORKER)
@@ -188,6 +189,7 @@ class Interpreter:
 
     def _conditions(self) -> dict[str, Any]:
         torch = sys.modules.get("torch")
+        # The user's code may have loaded operators of its own, which the file then needs.
         libraries = [] if torch is None else sorted(torch.ops.loaded_libraries)
         return {
             "confined": self._confined,
@@ -224,6 +226,7 @@ def _parse_run(answer: Frame, samples: int) -> LiteRun:
 def _parse_outputs(answer: Frame, samples: int) -> tuple[tuple[Tensor, ...], ...]:
     described = answer.header["outputs"]
     specs = [[_parse_spec(item) for item in outputs] for outputs in described]
+    # The bytes come from a process that a model may control, so all counts are compared.
     if len(specs) != samples or sum(map(len, specs)) != len(answer.blobs):
         raise ValueError("the number of outputs is wrong")
     blobs = iter(answer.blobs)

@@ -79,6 +79,7 @@ def _training_parts(module: torch.nn.Module) -> Iterator[str]:
 
 def _plain_tensors(module: torch.nn.Module) -> Iterator[str]:
     for prefix, part in module.named_modules():
+        # Its attributes live in C++, not in the object's dictionary.
         if isinstance(part, torch.jit.ScriptModule):
             continue
         for name, value in vars(part).items():
@@ -115,6 +116,7 @@ def _remark(node: Any) -> str:  # noqa: ANN401
 
 
 def _remark_unknown(node: Any, known: KnownOperators) -> str:  # noqa: ANN401
+    # Nodes of the language itself have no schema.
     name, called, _ = node.schema().partition("(")
     if not called or not name or name.startswith("prim::") or known.has(name):
         return ""

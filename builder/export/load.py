@@ -62,9 +62,11 @@ def load_module(
         ModelError: the model or file does not exist, or the user's code raised.
         ToolchainError: torchvision is needed, but missing.
     """
+    # Before the model is made: its random weights then are the same each time.
     torch.manual_seed(seed)
     path = find_file(source, folder)
     values = parse_arguments(arguments)
+    # A file comes first: a name with a known suffix never is a module.
     if path is not None:
         if values:
             raise ConfigurationError(f"--arg has no effect on a file: {source}")
@@ -99,6 +101,7 @@ def load_requested(request: ExportRequest) -> LoadedModule:
         folder=request.folder,
         seed=request.seed,
         arguments=request.arguments,
+        # Weights that are loaded afterwards would overwrite what was settled.
         settle=request.weights is None,
     )
     if request.weights is not None:

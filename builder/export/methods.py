@@ -48,6 +48,7 @@ def measure_methods(
     for name in methods:
         stage = f"lite {name}()"
         try:
+            # On a copy, because a method may change the state.
             expected = run_eager(getattr(twin(module), name), sample)
         except ModelError as error:
             yield Stage(name=stage, size=len(content), remark=f"not compared: {error.message}")

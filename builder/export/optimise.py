@@ -56,6 +56,7 @@ def _for_cpu(
     module: torch.jit.ScriptModule, wanted: Optimisation, methods: Sequence[str]
 ) -> torch.jit.ScriptModule:
     frozen = module.eval()
+    # Freezing folds batch norms too, so it is left out with the pass.
     if Pass.CONV_BN_FUSION not in wanted.left_out:
         frozen = torch.jit.freeze(frozen, preserved_attrs=list(methods))
     left_out = {getattr(MobileOptimizerType, p.name) for p in wanted.left_out}
@@ -88,6 +89,8 @@ def _for_nnapi(module: torch.jit.ScriptModule, sample: Sample) -> torch.jit.Scri
             hint="export it for the CPU: --backend cpu",
         )
     for argument in arguments:
+        # The converter reads this attribute of its sample inputs
+        # (torch/backends/_nnapi/serializer.py).
         argument.nnapi_nhwc = sample.channels_last and argument.dim() == 4
     converted: torch.jit.ScriptModule = convert_model_to_nnapi(module, arguments)
     return converted

@@ -56,8 +56,10 @@ def prepare(request: ExportRequest, loaded: LoadedModule, *, progress: Progress)
     module = loaded.module
     if request.channels_last:
         module = _with_channels_last(module)
+        # The module's weights and its inputs have to agree, or each layer would convert.
         samples = tuple(replace(sample, channels_last=True) for sample in samples)
     remarks = (*lint_module(module, trained=loaded.trained), *remarks)
+    # Calibration takes many samples; comparing each of them would take most of the time.
     compared = samples[:_COMPARED_SAMPLES]
     eager = measure_eager(EAGER, twin(module), compared)
     if request.reference:

@@ -49,6 +49,7 @@ def qnnpack(*, required: bool = True) -> Iterator[None]:
             f"(it has {', '.join(quantized.supported_engines)})",
             hint=f"these have it: {OPTIMISING_TORCHES}",
         )
+    # The engine is global in torch, so it is put back.
     before = quantized.engine
     if supported:
         quantized.engine = ENGINE
@@ -131,6 +132,7 @@ def _static_eager(
             "quantisation in eager mode needs it",
             hint="try --quantize-flow fx, which finds the places itself",
         )
+    # torchvision's convention for quantisable models: layers are fused before they are observed.
     if callable(fuse := getattr(twin, "fuse_model", None)):
         fuse()
     twin.qconfig = _static_config(wanted)
@@ -161,6 +163,7 @@ def _static_config(wanted: Quantisation) -> Any:  # noqa: ANN401 - torch has no 
     if not wanted.per_channel:
         return ao.get_default_qconfig(ENGINE)
     return ao.QConfig(
+        # The reduced range is for FBGEMM on old CPUs; QNNPACK uses all 8 bits.
         activation=HistogramObserver.with_args(reduce_range=False),
         weight=default_per_channel_weight_observer,
     )

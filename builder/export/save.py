@@ -74,6 +74,7 @@ def backport(content: bytes, version: int | None) -> bytes:
             f"{shorten(str(error))}",
             hint=f"leave out --bytecode-version; torch then writes version {written}",
         ) from error
+    # What torch wrote counts, and not what it was asked for.
     if (actual := read_bytecode_version(older)) != version:
         raise ModelError(f"torch wrote bytecode version {actual} instead of {version}")
     return older
@@ -86,6 +87,8 @@ def bundle_inputs(module: torch.jit.ScriptModule, sample: Sample) -> None:
         ModelError: torch cannot store these inputs.
     """
     inputs = tuple(
+        # torch refuses to bundle larger tensors as they are (torch/utils/bundled_inputs.py,
+        # MAX_RAW_TENSOR_SIZE).
         bundle_large_tensor(value) if isinstance(value, torch.Tensor) else value
         for value in to_arguments(sample)
     )

@@ -47,6 +47,7 @@ def find_frozen_shapes(
     variations = (("these shapes", tuple(seconds)),) if seconds else tuple(_vary(sample.specs))
     remarks = []
     for what, specs in variations:
+        # The same seed with other shapes: values do not matter, shapes do.
         other = replace(sample, specs=specs, leaves=sample_inputs(specs, seed=seed))
         try:
             expected = run_eager(eager, other)

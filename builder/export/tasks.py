@@ -32,9 +32,11 @@ def answer(job: Frame) -> Frame:
 
 def _prepare(header: Mapping[str, Any]) -> None:
     """Imports what the model needs, then takes away what the model's code must not use."""
+    # One thread, for the reasons of `compare.one_thread`, and because a limit counts CPU seconds.
     torch.set_num_threads(1)
     if "qnnpack" in torch.backends.quantized.supported_engines:
         torch.backends.quantized.engine = "qnnpack"
+    # Before the limits: code of the user's own libraries is trusted.
     for library in header["libraries"]:
         torch.ops.load_library(library)
     if header["torchvision"]:

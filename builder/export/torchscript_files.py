@@ -63,6 +63,7 @@ def load_file(stream: BinaryIO) -> torch.jit.ScriptModule:
         if "torchvision::" not in str(error):
             raise
     import_torchvision()  # registers the operators that the file needs
+    # The first attempt has read a part of it.
     stream.seek(0)
     return load()
 

@@ -117,6 +117,8 @@ def _settle(module: torch.nn.Module, kind: str, inputs: tuple[InputSpec, ...]) -
     if kind == "detection":
         spread_scores(module)
         keep_few_detections(module)
+        # The whole model returns boxes; its backbone takes an image like a classifier.
         settle_batch_norms(module.get_submodule("backbone"), first)
+    # They take two images, and the batch norms are settled with one.
     elif kind != "optical_flow":
         settle_batch_norms(module, first)

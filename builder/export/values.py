@@ -136,5 +136,6 @@ def _from_torch(tensor: torch.Tensor, place: str) -> Tensor:
             f"{place} is a {kind} tensor, which the C API of the runtimes does not support",
             hint=f"convert it in forward(); the C API supports dense tensors of {', '.join(DType)}",
         )
+    # NumPy knows no lazy conjugation or negation.
     array = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().numpy()
     return Tensor(TensorSpec(DType(name), tuple(array.shape)), array.tobytes())

@@ -53,6 +53,7 @@ def _describe_failure(error: Exception) -> Frame:
     kind, message, hint = VerificationError.__name__, describe_exception(error), None
     if isinstance(error, BuilderError):
         kind, message, hint = type(error).__name__, error.message, error.hint
+    # Errors of builder have the one of torch as their cause.
     if _is_for_memory(error) or _is_for_memory(error.__cause__):
         kind = MemoryError.__name__
     return Frame(header={"error": kind, "message": message[:_LONGEST], "hint": hint})

@@ -22,6 +22,7 @@ class Library:
     @property
     def version_script(self) -> str:
         """What the linker is given to hide all but the exports."""
+        # A version script (manual of GNU ld, "VERSION Command"): what is not global is local.
         listed = "".join(f" {name};" for name in self.exports)
         return f"{{\n  global:{listed}\n  local: *;\n}};\n"
 
@@ -43,7 +44,11 @@ LIBRARIES = {
         has_runner=True,
     ),
     Interface.JNI: Library(
-        soname=JNI_SONAME, units=(*_SHARED, *_JNI), exports=("JNI_OnLoad",), has_runner=False
+        # JNI_OnLoad registers the native methods, so none of them has to be exported.
+        soname=JNI_SONAME,
+        units=(*_SHARED, *_JNI),
+        exports=("JNI_OnLoad",),
+        has_runner=False,
     ),
     Interface.JNI_AND_C: Library(
         soname=JNI_SONAME,

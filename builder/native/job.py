@@ -67,6 +67,7 @@ def compile_folder(build: NativeBuild) -> CompileFolder:
         ninja_file=(layout.plan / "build.ninja").relative_to(layout.root),
         objects=layout.objects.relative_to(layout.root).as_posix(),
         prefixes=(
+            # The configured folder lies inside the root, so it comes first.
             Prefix(layout.configured, layout.configured.name, "generated"),
             Prefix(layout.root, "."),
             Prefix(build.tree.root, layout.source.name),

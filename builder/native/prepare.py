@@ -33,6 +33,7 @@ def prepare(build: NativeBuild) -> UnitGraph:
         NativeBuildError: no space, or one of upstream's steps failed.
     """
     layout = build.layout
+    # Compilers fail in many ways on a full disk, so builder looks first.
     free = free_bytes(layout.root)
     if free < NEEDED_BYTES:
         raise NativeBuildError(
@@ -40,10 +41,12 @@ def prepare(build: NativeBuild) -> UnitGraph:
             hint="free some space, or choose another disk with BUILDER_CACHE=<folder>",
         )
     _remove_leftovers(layout.root)
+    # The lock of the folder is held, so nobody uses what is in it.
     shutil.rmtree(layout.scratch, ignore_errors=True)
     layout.scratch.mkdir(parents=True)
     if not _is_configured(build):
         _configure(build)
+    # Relative, so that the cache can be moved; sources stand in the same cache.
     link_folder(layout.source, os.path.relpath(build.tree.root, layout.root))
     link_folder(layout.runtime, str(build.runtime))
     if build.toolchain.sdk:
@@ -88,6 +91,7 @@ def _configure(build: NativeBuild) -> None:
     """Makes the configured folder beside its place: nothing else writes where it will be used."""
     layout = build.layout
     build.progress.step("configuring PyTorch and generating its sources")
+    # From here on the folder is not complete, whatever happens.
     layout.configured_marker.unlink(missing_ok=True)
     with replacement_folder(layout.configured) as binary:
         configure(
@@ -99,9 +103,11 @@ def _configure(build: NativeBuild) -> None:
             log=layout.logs / "configure.log",
         )
         _generate(build, binary)
+        # Before it is sealed, because this changes files.
         make_includes_relative(binary, build.tree.root)
         write_atomically(layout.configured_listing, seal(binary, layout.configured_stamps))
         os.sync()
+    # The marker comes last, after everything is on the disk.
     write_atomically(layout.configured_marker, json.dumps(build.plan.to_json(), indent=2))
 
 
@@ -123,4 +129,5 @@ def _generate(build: NativeBuild, binary: Path) -> None:
                 listing = seal(output, layout.generated_stamps)
                 os.sync()
             write_atomically(layout.generated_listing, listing)
+        # Copied and not linked: upstream's CMake adds files of its own to these folders.
         shutil.copytree(layout.generated, binary, dirs_exist_ok=True)

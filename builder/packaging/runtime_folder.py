@@ -69,6 +69,7 @@ def write_package(
         if linked.runner is not None:
             _copy(linked.runner, folder / RUNNER, mode=0o755)
         _copy(cmake / "runtime/torchlite.h", folder / "include/torchlite.h")
+        # CMake's package describes a shared library; a static one goes into an xcframework.
         for config in _CONFIGS if shared else ():
             _copy(cmake / "package" / config, folder / "lib/cmake/TorchLite" / config)
         for name, licence in sorted(licences.items()):
@@ -78,6 +79,7 @@ def write_package(
         if references is not None:
             write_atomically(folder / REFERENCES, references)
         listed_files = _list_components(linked, components, carried_components)
+        # After the files that it lists, and before the manifest, which lists it.
         write_atomically(folder / SBOM, _render_sbom(folder, manifest, listed_files))
         listed = replace(manifest, files=_list_files(folder))
         write_atomically(folder / MANIFEST, listed.to_text())

@@ -41,6 +41,7 @@ def render_page(abi: str, report: SizeReport, graph: ReferenceGraph) -> str:
     tree = _merge_parts(group_symbols(graph, report.file))
     parts = {part: sum(map(_weigh, units.values())) for part, units in tree.items()}
     page = resources.files("builder.size").joinpath("page.html").read_text(encoding="utf-8")
+    # string.Template leaves the braces of CSS and JavaScript alone.
     return Template(page).substitute(
         title=escape(f"TorchLite for {abi}"),
         summary=f"{report.file:,} bytes, {report.compressed:,} compressed, "
@@ -134,6 +135,7 @@ def _label(name: str, box: Box, kind: str) -> str:
 
 def _merge_small(sizes: Mapping[str, int], inside: Box) -> dict[str, int]:
     """Returns `sizes` with all entries that are too small to be seen merged into one."""
+    # Boxes are as large as their share of the area, so bytes tell before anything is laid out.
     least = _LEAST_AREA * sum(sizes.values()) / (inside.width * inside.height or 1)
     kept = {name: size for name, size in sizes.items() if size >= least}
     small = [size for name, size in sizes.items() if name not in kept]
@@ -161,6 +163,7 @@ def _operator_rows(report: SizeReport) -> Iterator[str]:
 
 
 def _largest_first(sizes: Mapping[str, int]) -> list[str]:
+    # By name where sizes are equal, so that equal libraries give equal pages.
     return sorted(sizes, key=lambda name: (-sizes[name], name))
 
 

@@ -71,8 +71,10 @@ def materialise(
         if found := _find_unchanged(lock, cache):
             return found
         _say_what_goes(lock, root, progress)
+        # One lock for all downloads: trees of several locks share archives.
         with folder_lock(cache / "downloads", on_wait=progress.note, error=SourceError):
             store = ArchiveStore(folder=cache / "downloads")
+            # Before minutes of downloads, and not in the middle of unpacking.
             _check_space(lock, store, cache)
             deliveries = _acquire(lock, store, providers, progress)
             _build(lock, root, deliveries, progress)

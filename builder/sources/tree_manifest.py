@@ -48,10 +48,12 @@ def write_marker(root: Path, digest: str, providers: dict[str, str]) -> Marker:
     marker = Marker(
         digest=digest,
         files=len(files),
+        # lstat: a link counts with its own size, and what it points to counts by itself.
         bytes=sum((root / path).lstat().st_size for path in files),
         listing=hashlib.sha256(listing.encode()).hexdigest(),
         providers=tuple(sorted(providers.items())),
     )
+    # One sync for thousands of files is much quicker than an fsync of each.
     os.sync()
     content = {
         "bytes": marker.bytes,
@@ -106,6 +108,7 @@ def _read_listing(root: Path, marker: Marker) -> str | Differences:
         text = (root / FOLDER / _LISTING).read_text()
     except (OSError, UnicodeDecodeError):
         return Differences(missing=(f"{FOLDER}/{_LISTING}",))
+    # Who edits a source might edit the listing as well.
     if hashlib.sha256(text.encode()).hexdigest() != marker.listing:
         return Differences(changed=(f"{FOLDER}/{_LISTING}",))
     return text

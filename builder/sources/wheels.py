@@ -48,6 +48,7 @@ class WheelProvider:
                 )
             )
             wheel = folder / pin.file
+            # pip may choose another build of the version, whose name differs.
             if completed.returncode != 0 or not wheel.is_file():
                 lines = completed.output.strip().splitlines() or ["pip downloaded another file"]
                 raise Unavailable(lines[-1])

@@ -142,6 +142,7 @@ def _extract_member(
     wanted: Callable[[str], bool],
 ) -> None:
     name = _admit(state, member.name, strip, inside)
+    # Hard links are refused too: they could give a file of the system another name here.
     if not (member.isreg() or member.isdir() or member.issym()):
         raise state.refuse(member.name, "is neither a file, a folder nor a symbolic link")
     if name is None or not wanted(name):
@@ -233,6 +234,7 @@ def _extract_wheel(
         state.archive.open("rb") as stream,
         open_zip_file(stream, what, SourceError, most=MAX_MEMBERS) as wheel,
     ):
+        # Entries of a zip archive may share bytes, so their sum is not bounded by its size.
         if sum(info.file_size for info in wheel.infolist()) > limit:
             raise state.refuse("it", f"unpacks to more than {limit:,} bytes")
         for info in wheel.infolist():
@@ -324,6 +326,7 @@ def _make_links(state: _Extraction) -> None:
     """Makes links after all files, so that no file is written through one; drops broken links."""
     root = state.destination.resolve()
     made = []
+    # Sorted, so that a parent is looked at before what is below it.
     for name, target in sorted(state.links.items()):
         if any(parent in state.links for parent in _lineage(name)[:-1]):
             raise state.refuse(name, "goes through a link")
@@ -336,6 +339,7 @@ def _make_links(state: _Extraction) -> None:
         made.append((name, path))
     for name, path in made:
         try:
+            # After all links exist: several harmless ones can lead out together.
             resolved = path.resolve(strict=False)
         except (OSError, RuntimeError):
             raise state.refuse(name, "is a link to itself") from None

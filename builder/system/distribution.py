@@ -54,6 +54,7 @@ def read_apt_configuration(runner: Runner, *, root: Path = Path("/")) -> AptConf
     """
     settings = _dump_settings(runner)
     etc = root / "etc/apt"
+    # The folders of apt can be moved by its settings (apt.conf(5), "Directories").
     if settings:
         base = settings.get("dir", "/"), settings.get("dir::etc", "etc/apt")
         etc = root / (Path(*base).as_posix().lstrip("/"))
@@ -74,6 +75,7 @@ def find_mirrors(entries: list[AptEntry], release: Mapping[str, str]) -> tuple[M
     out, and security updates as well, which contain only packages that changed since the release.
     """
     codenames = _ROLLING | {v for k, v in release.items() if k.endswith("CODENAME") and v}
+    # Their pool is the one of the release.
     suffixes = ("", "-updates", "-backports")
     suites = frozenset(name + suffix for name in codenames for suffix in suffixes)
     mirrors: dict[str, set[str]] = {}
@@ -85,6 +87,7 @@ def find_mirrors(entries: list[AptEntry], release: Mapping[str, str]) -> tuple[M
             if uri.partition("://")[0] in _SERVED:
                 mirrors.setdefault(uri.rstrip("/"), set()).update(components)
     names = {release.get("ID", ""), *release.get("ID_LIKE", "").split()} - {""}
+    # Mirrors of third parties may use the suites of the distribution, so their names decide.
     ordered = sorted(mirrors, key=lambda url: url.rpartition("/")[2] not in names)
     return tuple(Mirror(url=url, components=tuple(sorted(mirrors[url]))) for url in ordered)
 

@@ -30,6 +30,7 @@ def digest_files(*folders: Path, suffixes: tuple[str, ...]) -> str:
     state = hashlib.sha256()
     for folder in folders:
         for path in sorted(folder.rglob("*")):
+            # Names count too: a file that moves changes what is included.
             if path.suffix in suffixes and path.is_file():
                 state.update(f"{path.relative_to(folder).as_posix()}\n".encode())
                 state.update(f"{digest_file(path)}\n".encode())
@@ -88,6 +89,7 @@ def replacement(path: Path) -> Iterator[Path]:
 
     If `path` is a symbolic link, its target is replaced.
     """
+    # A rename onto the link would replace the link itself.
     path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     with scratch_file(path.parent) as temporary:
@@ -113,6 +115,7 @@ def replacement_folder(
     with scratch_folder(path.parent) as temporary:
         temporary.chmod(0o777 & ~_umask())
         yield temporary
+        # As late as possible: what it looks at may change while the block runs.
         refuse(path)
         swap_folder(temporary, path)
 

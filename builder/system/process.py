@@ -142,6 +142,7 @@ def _supervised(
     """Starts `command` under a supervisor, and ends all its processes at the end of the block."""
     # The supervisor notices the end of this process when `alive` is closed, even by SIGKILL.
     (life, alive), (start_error, report) = os.pipe(), os.pipe()
+    # A tool that outlives a killed builder must not lose the lock of the folder it writes to.
     held = list_held()
     supervisor = (sys.executable, "-I", "-S", str(_SUPERVISOR), str(life), str(report))
     try:
@@ -153,7 +154,9 @@ def _supervised(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # Compilers print source lines, which may be in any encoding.
             errors="replace",
+            # Ctrl-C reaches builder alone, which then ends the tool in order.
             start_new_session=True,
             pass_fds=(life, report, *held),
             preexec_fn=_adopt_orphans if sys.platform == "linux" else None,  # noqa: PLW1509

@@ -24,6 +24,7 @@ _RANDOM = re.compile(r"[a-z0-9_]{8}")
 def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     """Yields a new folder in `parent` or the temporary folder; removes it at the end."""
     where = parent or Path(tempfile.gettempdir())
+    # Every use cleans up after killed runs, so no other step has to.
     sweep(where)
     folder, lock = _make_owned(lambda: Path(tempfile.mkdtemp(prefix=PREFIX, dir=where)))
     try:
@@ -49,6 +50,7 @@ def sweep(parent: Path) -> int:
     removed = 0
     with suppress(OSError):
         for path in sorted(parent.glob(f"{PREFIX}*")):
+            # Only names that tempfile makes; anything else with the prefix is somebody's own.
             if _RANDOM.fullmatch(path.name.removeprefix(PREFIX)):
                 removed += _remove_orphan(path)
     return removed
@@ -73,6 +75,7 @@ def _make_owned(make: Callable[[], Path]) -> tuple[Path, int]:
                 OSError
             ):  # on a file system without locks, nothing is removed by other runs
                 fcntl.flock(lock, fcntl.LOCK_EX)
+            # Between the creation and the lock, another run may have taken it for an orphan.
             if path.exists():
                 return path, lock
             os.close(lock)
@@ -85,6 +88,7 @@ def _remove_orphan(path: Path) -> bool:
     except OSError:
         return False
     try:
+        # Other users of a shared folder have their own leftovers.
         if os.fstat(lock).st_uid != os.geteuid():
             return False
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

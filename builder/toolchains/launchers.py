@@ -70,6 +70,7 @@ def locate_launcher(runner: Runner, choice: str, compiler: Tool) -> Launcher | N
     if choice == NONE:
         return None
     if choice == AUTO:
+        # Only caches: a distributing program would send code to other machines unasked.
         cache = next((p for p in PROGRAMS if p.caches and find_tool(runner, p.name)), None)
         return _describe(runner, (cache,)) if cache else None
     refuse_unknown(choice)
@@ -96,10 +97,12 @@ def find_launchers(runner: Runner) -> tuple[Tool, ...]:
 
 def _describe(runner: Runner, programs: tuple[Program, ...]) -> Launcher:
     first, last = programs[0], programs[-1]
+    # The cache starts the second program for what it does not have.
     handed_on = ((first.prefix_variable, last.name),) if first is not last else ()
     return Launcher(
         tools=tuple(_locate(runner, program) for program in programs),
         environment=handed_on,
+        # The program that distributes knows how many machines there are.
         jobs=_ask_jobs(runner, last),
         fallback=last.fallback,
     )

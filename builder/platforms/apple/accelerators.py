@@ -45,6 +45,7 @@ def refuse_frameworks(
 
 
 def _refuse_for(target: Target, accelerators: Sequence[Backend], apple_sdk: Path | None) -> None:
+    # What is asked here is what the build will use: the same order as in `toolchain`.
     if apple_sdk is not None:
         sdk = read_sdk(apple_sdk, target)
     elif is_mac():

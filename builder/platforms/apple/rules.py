@@ -63,6 +63,7 @@ def _check_platform(subject: Slice) -> Iterator[str]:
     others = [
         f"{name} for {file.platform or 'none'}"
         for name, file in subject.objects.items()
+        # Linkers accept objects for the simulator in an archive for devices, and say nothing.
         if file.platform != subject.target.platform
     ]
     if others:
@@ -139,6 +140,7 @@ def _check_paths(subject: Slice) -> Iterator[str]:
         path
         for file in subject.objects.values()
         for section in file.sections
+        # Instructions hold any bytes, and some look like paths.
         if not section.flags & INSTRUCTIONS
         for path in find_paths(section.content)
     }

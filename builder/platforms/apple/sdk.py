@@ -59,6 +59,7 @@ def read_sdk(folder: Path, target: Target) -> AppleSdk:
     """
     facts = load_facts(target)
     there = sorted(_list_settings(folder))
+    # Names end with the version, so the last one is usually the newest.
     for root, text in reversed(there):
         settings = parse_settings(text, facts.sdk)
         if settings is not None:
@@ -94,6 +95,7 @@ def refuse_unfit(settings: SdkSettings, target: Target, facts: AppleFacts) -> No
             f"{settings.name} has no {facts.arch}, it has {', '.join(settings.archs)}",
             hint="name another: --apple-sdk DIR",
         )
+    # The last two digits are the patch release, of which an SDK allows all.
     if not settings.oldest <= target.min_os <= settings.newest + 99:
         raise ToolchainError(
             f"{settings.name} builds for {format_os_version(settings.oldest)} to "
@@ -132,5 +134,6 @@ def _list_settings(folder: Path) -> Iterator[tuple[Path, str]]:
     for pattern in _FOLDERS:
         for root in folder.glob(pattern) if pattern else (folder,):
             settings = root / _SETTINGS
+            # Xcode has links such as iPhoneOS17.2.sdk beside iPhoneOS.sdk.
             if settings.is_file() and not root.is_symlink():
                 yield root, settings.read_text(errors="replace")

@@ -82,6 +82,7 @@ def render_package(
         resources: names of files in the module's folder of resources.
         frameworks: of Apple's, that the library calls.
     """
+    # A binary target has a path or a URL with a checksum (PackageDescription's manual).
     if url is None:
         binary = f'.binaryTarget(name: "{FRAMEWORK}", path: "{FRAMEWORK}.xcframework")'
     else:
@@ -123,6 +124,7 @@ def render_pod(
         resources: names of files in the module's folder of resources.
         frameworks: of Apple's, that the library calls.
     """
+    # CocoaPods wants a source even for a pod that is read from its folder.
     beside = f'"file://#{{__dir__}}/{POD_ARCHIVE}"'
     bundle = f"  s.resource_bundles = {{ '{MODULE}' => ['{SOURCES}/{RESOURCES}/*'] }}\n"
     return _POD.format(

@@ -51,6 +51,7 @@ def sort_info(folder: Path, paths: Sequence[str]) -> None:
     info = plistlib.loads((folder / "Info.plist").read_bytes())
     slices = sorted(info["AvailableLibraries"], key=lambda one: str(one["LibraryIdentifier"]))
     found = [f"{one['LibraryIdentifier']}/{one['LibraryPath']}" for one in slices]
+    # The manifest names these paths, so another layout must not pass unseen.
     if sorted(found) != sorted(paths):
         raise PackagingError(
             f"Xcode put the libraries in {', '.join(found)}, not in {', '.join(sorted(paths))}"
