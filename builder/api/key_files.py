@@ -96,8 +96,10 @@ def digest_deciding_files(target: Target, indexes: Iterable[Path]) -> str:
 
 
 def _list_contents(target: Target, indexes: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    # Sorted, so that the order of the lists above does not matter.
     for name in sorted((*DECIDING, *DECIDING_FOR[target.platform])):
         path = package_folder(".") / name
+        # A reworded comment must not make everybody compile again.
         if path.suffix == ".py":
             code = strip_comments(path.read_text(encoding="utf-8"))
             yield name, hashlib.sha256(code.encode()).hexdigest()
@@ -117,6 +119,7 @@ def strip_comments(source: str) -> str:
     The text is cut, not written again from its tokens, which differ between versions of Python.
     """
     lines: list[str | None] = [*source.splitlines()]
+    # From the end, so that positions before it stay right.
     for (row, start), (last, end) in reversed(_find_comments(source)):
         kept = (lines[row - 1] or "")[:start] + (lines[last - 1] or "")[end:]
         lines[row - 1 : last] = [kept.rstrip() or None]
@@ -129,6 +132,7 @@ def _find_comments(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]
     tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     ends_statement = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
     for token, following in pairwise(tokens):
+        # A string that is a whole statement has no effect, as a docstring has none on bytes.
         is_statement = before in ends_statement and following.type == tokenize.NEWLINE
         is_docstring = token.type == tokenize.STRING and is_statement
         is_blank = token.type == tokenize.NL and not token.line.strip()

@@ -70,10 +70,12 @@ def read_wanted(
         ModelError: a file cannot be read, or its bytecode not by the runtime.
     """
     given = tuple(paths)
+    # The kind of a file is told by its name; a wrong one is an error of its reader.
     files = tuple(path for path in given if not is_op_list(path))
     models = read_models(files, torchscript=torchscript)
     total = OperatorList(operators=OperatorSet())
     for info in models:
+        # Before the union: an operator list does not say which file it was.
         check_bytecode_version(info)
         total |= info.operator_list()
     choices = [*map(find_dtypes, models, files)]
@@ -105,6 +107,7 @@ def _read_any_model(path: Path, torchscript: Limits | None) -> ModelInfo:
     try:
         return read_model(path)
     except TorchScriptError:
+        # Only the user can allow that code of the model runs.
         if torchscript is None:
             raise
         return _read_torchscript(path, torchscript)
@@ -115,15 +118,18 @@ def _read_torchscript(path: Path, limits: Limits) -> ModelInfo:
 
     content = path.read_bytes()
     with scratch_folder() as folder:
+        # The name becomes the origin of the operators, so it stays that of the file.
         lite = folder / path.name
         try:
             lite.write_bytes(Interpreter(limits, confined=True).convert(content))
             info = read_model(lite)
         except BuilderError as error:
+            # The lite file is builder's own and means nothing to the user.
             message = error.message.removeprefix(f"{lite}: ")
             raise type(error)(f"{path}: {message}", hint=error.hint) from error
     return replace(
         info,
+        # What was given is identified, not what torch made of it.
         sha256=hashlib.sha256(content).hexdigest(),
         size=len(content),
         format=ModelFormat.TORCHSCRIPT,
@@ -134,6 +140,7 @@ def _read_torchscript(path: Path, limits: Limits) -> ModelInfo:
 def _tell_apart(models: tuple[ModelInfo, ...]) -> tuple[ModelInfo, ...]:
     digests: dict[str, set[str]] = {}
     for info in models:
+        # One file given twice is one model.
         digests.setdefault(info.name, set()).add(info.sha256)
     return tuple(
         replace(info, name=f"{info.name}@{info.sha256[:8]}")

@@ -20,6 +20,7 @@ class Bitcode(StrEnum):
     """In a file beside the object, which is made of it."""
 
 
+# Full and not thin: the library is optimised as one module.
 BITCODE_ONLY = "-flto=full"
 """Flag of units whose bitcode goes beside the object."""
 LTO_COMPILE = {Bitcode.INSIDE: ("-flto", "-ffat-lto-objects"), Bitcode.BESIDE: (BITCODE_ONLY,)}
@@ -211,6 +212,7 @@ class Toolchain:
     @property
     def compiler_major(self) -> int:
         """The compiler's major release, 0 where its version names none."""
+        # The version is the line that the compiler prints, e.g. `Debian clang version 14.0.6`.
         found = re.search(r"(\d+)\.\d+", self.cxx.version)
         return int(found[1]) if found else 0
 

@@ -88,6 +88,8 @@ class Interpreter:
         # A child that crashed over one model is replaced for the next.
         if self._child is None or not self._child.is_alive:
             self.close()
+            # The child starts Python while this process goes on; it imports torch with its first
+            # job.
             self._child = PythonChild(_WORKER)
 
     def set_limits(self, limits: Limits) -> None:
@@ -142,6 +144,7 @@ class Interpreter:
             {"task": "convert"},
             (torchscript,),
             doing=_LOADING,
+            # A model may write its answer itself, so its size is bounded by the file's.
             limit=_LEAST_LITE + _GROWTH * len(torchscript),
         )
         if len(answer.blobs) != 1:
@@ -183,6 +186,7 @@ class Interpreter:
         finally:
             if self._confined:
                 self.close()
+        # Whatever the child reports is text: no exception is pickled.
         if "error" in answer.header:
             raise self._to_error(answer.header, doing)
         return answer
@@ -206,6 +210,7 @@ class Interpreter:
                 hint=_MORE,
                 by_limit=True,
             )
+        # Only builder's own types, by name; anything else is a failed verification.
         kind = _KINDS.get(str(header["error"]), VerificationError)
         hint = header.get("hint")
         return kind(_clean(header.get("message")), hint=_clean(hint) if hint else None)
@@ -217,6 +222,7 @@ def _parse_run(answer: Frame, samples: int) -> LiteRun:
         return LiteRun(
             outputs=_parse_outputs(answer, samples),
             seconds=float(answer.header["seconds"]),
+            # Even the version comes from a process that a model could have taken over.
             torch_version=_clean(answer.header["torch"])[:80],
         )
     except (LookupError, TypeError, ValueError, OverflowError) as error:
@@ -241,6 +247,7 @@ def _take(spec: TensorSpec, data: bytes) -> Tensor:
 
 def _parse_spec(item: Any) -> TensorSpec:  # noqa: ANN401 - JSON
     dtype, shape = item
+    # bool is an int in Python, and negative sizes could cancel out in the product.
     if not all(type(size) is int and size >= 0 for size in shape):
         raise ValueError("a size is not a whole number")
     return TensorSpec(DType(dtype), tuple(shape))

@@ -16,6 +16,7 @@ from builder.export.samples import Sample
 
 def to_torch(tensor: Tensor) -> torch.Tensor:
     """Returns a new torch tensor with the values of `tensor`."""
+    # Copied: the array is read-only, and a model may write to its input.
     return torch.from_numpy(to_array(tensor).copy())
 
 
@@ -55,6 +56,7 @@ def from_arguments(arguments: Sequence[Any]) -> tuple[tuple[InputSpec, ...], tup
 
     def describe(value: Any, place: str) -> InputSpec:  # noqa: ANN401
         match value:
+            # bool comes first wherever types are told apart: it is an int in Python.
             case bool() | int() | float():
                 leaves.append(_to_tensor(value, place))
                 return Number(value)
@@ -75,6 +77,7 @@ def from_arguments(arguments: Sequence[Any]) -> tuple[tuple[InputSpec, ...], tup
 
 def lay_out(tensor: torch.Tensor) -> torch.Tensor:
     """Returns `tensor` in a channels-last memory format if it has four or five dimensions."""
+    # Other numbers of dimensions have no such format.
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
     if tensor.dim() not in formats:
         return tensor
@@ -130,6 +133,7 @@ def _to_tensor(leaf: Any, place: str) -> Tensor:  # noqa: ANN401
 
 def _from_torch(tensor: torch.Tensor, place: str) -> Tensor:
     name = str(tensor.dtype).removeprefix("torch.")
+    # A sparse tensor has no plain bytes.
     if name not in set(DType) or tensor.layout != torch.strided:
         kind = name if tensor.layout == torch.strided else str(tensor.layout)
         raise ModelError(

@@ -43,8 +43,10 @@ def parse_documents(text: str, *, only_strings: bool = False) -> Iterator[object
     """
     import yaml
 
+    # PyYAML may be built without libyaml.
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     if _SURROGATE.search(text):
+        # libyaml refuses surrogates, and the other parser is too slow for long texts.
         if len(text) > _SLOW:
             raise ValueError(
                 f"it has file names that are not UTF-8, and more than {_SLOW:,} characters"
@@ -67,6 +69,7 @@ class _Composer:
     def compose(self, events: Iterator[Any]) -> Iterator[object]:
         events_of = self._yaml.events
         for event in events:
+            # Aliases of aliases grow exponentially: ten lines can stand for a billion items.
             if isinstance(event, events_of.AliasEvent):
                 raise _refuse("aliases", event)
             if isinstance(event, events_of.DocumentStartEvent):
@@ -85,6 +88,7 @@ class _Composer:
     def _start(self, event: Any) -> None:  # noqa: ANN401 - PyYAML's events have no types
         if event.tag not in {None, "!"}:
             raise _refuse("tags", event)
+        # Whoever reads the value may use recursion.
         if len(self._open) > MAX_DEPTH:
             raise ValueError("it is nested too deeply")
         self._open.append([])
@@ -93,6 +97,7 @@ class _Composer:
         if event.tag not in {None, "!"}:
             raise _refuse("tags", event)
         text = str(event.value)
+        # A scalar in quotes, or one with the tag "!", is a string whatever it looks like.
         if event.style or event.tag == "!" or self._only_strings:
             return text
         if text in _WORDS:

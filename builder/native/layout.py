@@ -32,6 +32,7 @@ class Layout:
     @property
     def generated_listing(self) -> Path:
         """What `generated` consists of."""
+        # Beside the folder and not in it: a listing does not list itself.
         return self.generated.with_name(f"{self.generated.name}.sha256")
 
     @property

@@ -27,10 +27,12 @@ DYLIB = "libTorchLite.dylib"
 ARCHIVE = "libTorchLite.a"
 _LIBRARY_FLAGS = (
     "-dynamiclib",
+    # As --gc-sections does on ELF: without it every undefined symbol counts, used or not.
     "-Wl,-dead_strip",
     "-Wl,-no_adhoc_codesign",  # a signature has the name of the file, which is a temporary one
 )
 _LLD_FLAGS = ("-Wl,--error-limit=0",)
+# Lines of the map of a link: files with their numbers, then symbols with these.
 _MAPPED = re.compile(r"^\[ *(\d+)\] (.+)$")
 _SYMBOL = re.compile(r"^0x[0-9A-Fa-f]+\t0x[0-9A-Fa-f]+\t\[ *(\d+)\] ", re.MULTILINE)
 _APPLE_UNDEFINED = re.compile(r'^ {2}"?(?P<name>[^"\n]+?)"?, referenced from:$', re.MULTILINE)
@@ -71,9 +73,11 @@ def link_dylib(dylib: Dylib, toolchain: Toolchain, *, runner: Runner, log: Path)
     """
     folder = dylib.output.parent
     exports = folder / "exports.txt"
+    # Mach-O puts an underscore in front of names of C.
     write_atomically(exports, "".join(f"_{name}\n" for name in dylib.exports))
     response = folder / "objects.rsp"
     write_atomically(response, "".join(f"{path}\n" for path in dylib.objects))
+    # An object of an earlier link in the folder would count as one of this link.
     if dylib.merged:
         shutil.rmtree(dylib.merged, ignore_errors=True)
         dylib.merged.mkdir(parents=True)
@@ -92,6 +96,7 @@ def link_dylib(dylib: Dylib, toolchain: Toolchain, *, runner: Runner, log: Path)
         *("-o", str(dylib.output)),
     )
     completed = runner.run(command, log=log)
+    # lld has one form of the message, Apple's linkers have another.
     undefined = parse_undefined(completed.output) or parse_apple_undefined(completed.output)
     if completed.returncode != 0 and not undefined:
         raise NativeBuildError(
@@ -121,6 +126,7 @@ def choose_linker(toolchain: Toolchain) -> tuple[str, ...]:
 
 def parse_alive(map_text: str) -> tuple[str, ...]:
     """Returns the paths of the files of which a link's map says that something stayed, sorted."""
+    # The first part lists all files, whether something of them was kept or not.
     head, _, symbols = map_text.partition("# Symbols:")
     files = {m[1]: m[2] for line in head.splitlines() if (m := _MAPPED.match(line))}
     alive = symbols.partition("# Dead Stripped Symbols:")[0]
@@ -139,6 +145,7 @@ def find_merged(folder: Path) -> Path:
     Linkers choose its name (lld/MachO/LTO.cpp: `0.arm64.lto.o`).
     """
     found = sorted(folder.glob("*.o"))
+    # One unit of code generation makes one object; more would be a linker with other defaults.
     if len(found) != 1:
         raise NativeBuildError(f"the last link left {len(found)} objects in {folder}, not one")
     return found[0]
@@ -157,6 +164,7 @@ def write_static(
     members = list_members(merged, linked, folder.root / folder.objects)
     archive(members, made.archive, toolchain, runner=runner)
     with replacement(made.image) as temporary:
+        # Local symbols and debug information go, as from the executable of an app.
         command = (str(toolchain.strip.path), "-x", "-S", str(linked), "-o", str(temporary))
         completed = runner.run(command)
         if completed.returncode != 0:
@@ -174,9 +182,11 @@ def archive(
     """
     assert toolchain.archiver is not None
     with scratch_folder(output.parent) as folder:
+        # Archives keep file names, and objects of one name would be told apart by nothing.
         for member, path in members:
             shutil.copyfile(path, folder / member)
         listed = folder / "members.txt"
+        # A list in a file: commands have a limited length.
         listed.write_text("".join(f"{folder / member}\n" for member, _ in members))
         with replacement(output) as temporary:
             command = (str(toolchain.archiver.path), "-static", "-D", "-filelist", str(listed))
@@ -196,6 +206,7 @@ def list_members(merged: Path, linked: Path, objects: Path) -> list[tuple[str, P
         objects: folder of the objects.
     """
     alive = (Path(path) for path in parse_alive(map_path(linked).read_text(errors="replace")))
+    # Objects of bitcode are in the merged one already.
     machine = [path for path in alive if path.is_relative_to(objects) and path.suffix == ".o"]
     names = [path.relative_to(objects).as_posix().replace("/", "_") for path in machine]
     return [("torchlite.o", merged), *zip(names, machine, strict=True)]

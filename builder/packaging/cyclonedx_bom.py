@@ -43,6 +43,7 @@ def _make_bom(subject: Subject, files: tuple[PackagedFile, ...]) -> Bom:
     )
     bom = Bom(
         metadata=BomMetaData(component=package, tools=ToolRepository(components=[tool])),
+        # A component that is in two files is listed once.
         components=[*parts.values(), *(entry for entry, _ in listed)],
     )
     bom.register_dependency(package, [*(entry for entry, _ in listed), *parts.values()])

@@ -77,6 +77,7 @@ class PythonChild:
     def __init__(self, module: str) -> None:
         """Starts the process, with the import path of this process."""
         root = str(package_folder("").parent)
+        # The root first, so that the child runs the same builder.
         path = [root, *(entry for entry in sys.path if entry and entry != root)]
         self._late = False
         self._process = subprocess.Popen(
@@ -169,6 +170,7 @@ class PythonChild:
             return ChildLateError(f"took more than {seconds} seconds of CPU time")
         if code is not None and code < 0:
             return ChildEndedError(f"was ended by {_name_signal(-code)}{self._last_words()}")
+        # It still runs, so it has sent something that is no message.
         if code is None:
             return ChildEndedError(f"sent an invalid answer: {why}")
         return ChildEndedError(f"ended with exit code {code}{self._last_words()}")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import requests
 
 _CHUNK = 1 << 16
+# Two timeouts: a host that is off should be noticed soon, a slow one may take its time.
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 30.0
 _RETRIED = (408, 416, 425, 429, 500, 502, 503, 504)
@@ -94,10 +95,12 @@ class Downloader:
                 try:
                     self._attempt(session, url, partial, max_bytes, on_bytes)
                 except _Interrupted as error:
+                    # A download that makes progress may fail as often as it likes.
                     failures = 1 if partial.size(url) > furthest else failures + 1
                     furthest = max(furthest, partial.size(url))
                     if failures >= self.attempts:
                         raise DownloadError(url, str(error), reachable=error.reachable) from error
+                    # Twice as long after each failure, so that a busy server is left alone.
                     self.sleep(max(error.wait, 0.5 * 2**failures))
                 else:
                     partial.finish()
@@ -176,6 +179,7 @@ def _continue_or_start(url: str, response: requests.Response, partial: PartialFi
         content_range = re.fullmatch(
             r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip()
         )
+        # A server may answer with another range than was asked for (RFC 9110, section 14.2).
         if content_range and int(content_range[1]) == partial.size(url):
             return int(content_range[2]) if content_range[2] != "*" else None
         partial.discard()
@@ -209,6 +213,7 @@ def _describe(error: Exception) -> str:
         return "the server did not answer in time"
     if isinstance(error, requests.ConnectionError):
         text = str(error)
+        # requests has no class for this, and its text depends on the version of urllib3.
         if re.search(r"resol(?:ve|ution)", text, re.IGNORECASE):
             return "the host name cannot be resolved"
         return "the connection was refused" if "refused" in text else "the connection failed"

@@ -24,6 +24,7 @@ def format_reference(case: ReferenceCase) -> bytes:
     """Returns `case` as the bytes of a safetensors file."""
     from safetensors.numpy import save
 
+    # Numbers in the names keep the order, which safetensors does not.
     tensors = {f"input.{i}": to_array(t) for i, t in enumerate(case.inputs)}
     tensors |= {f"output.{i}": to_array(t) for i, t in enumerate(case.outputs)}
     metadata = {
@@ -66,6 +67,7 @@ def read_reference(path: Path) -> ReferenceCase:
 def _to_case(
     path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Array]
 ) -> ReferenceCase:
+    # Another layout may mean something else by the same names.
     if metadata.get("format") != FORMAT:
         raise _broken(
             path, f"its format is {metadata.get('format')!r}, but this builder reads {FORMAT!r}"

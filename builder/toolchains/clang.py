@@ -33,12 +33,14 @@ def locate_clang(runner: Runner, cc: str | None) -> Tool:
             raise ToolchainError(
                 f"the compiler CC={cc} cannot be run", hint="unset CC, or name an installed clang"
             )
+        # GCC prints no such words.
         if "clang version" not in tool.version:
             raise ToolchainError(
                 f"CC={cc} is {tool.version!r}, but only clang is supported",
                 hint=f"unset CC CXX; {INSTALL_COMPILERS}",
             )
         return tool
+    # Distributions install releases side by side, with the number in the name.
     names = ("clang", *(f"clang-{major}" for major in CLANG_MAJORS))
     compilers = [tool for name in names if (tool := find_tool(runner, name)) is not None]
     if not compilers:
@@ -56,6 +58,7 @@ def locate_clang_plus(runner: Runner, compiler: Tool, cxx: str | None) -> Tool:
     tool = find_tool(runner, name)
     if tool is None:
         raise ToolchainError(f"there is no C++ compiler {name}", hint=INSTALL_COMPILERS)
+    # C and C++ units are linked and optimised together, so their bitcode has to match.
     if tool.version != compiler.version:
         raise ToolchainError(
             f"{tool.path} is {tool.version!r}, but {compiler.path} is {compiler.version!r}",

@@ -68,6 +68,7 @@ def _describe_torch(torch: InstalledPackage | None) -> Finding:
             detail="not installed (only `builder export` needs it)",
             remedy=_INSTALL_TORCH,
         )
+    # Importing torch takes a second and may crash, so its library is searched for a name.
     if file_contains(torch.folder / "lib" / "libtorch_cpu.so", _XNNPACK_OPERATOR):
         return Finding(subject="torch", ok=True, detail=f"{torch.version}, can export and optimise")
     return Finding(

@@ -58,9 +58,13 @@ def locate_toolchain(runner: Runner, target: Target, options: ToolchainOptions) 
         link_flags=(
             *static,
             f"-Wl,--hash-style={facts.hash_style}",
+            # 16 KB pages: https://developer.android.com/guide/practices/page-sizes.
             f"-Wl,-z,max-page-size={page_size}",
+            # JNI code writes to Android's log; a library that nothing uses is dropped
+            # (--as-needed).
             *("-llog", "-landroid"),
         ),
+        # The NDK's release numbers do not tell, so the tools are tried.
         bitcode=find_bitcode(runner, clang, linker, flags=system_flags),
         packed_relocations=facts.pack,
         cxx_library=library,
@@ -88,6 +92,7 @@ def _refuse_api(ndk: Ndk, api: int) -> None:
 
 
 def _check_page_size(page_size: int) -> int:
+    # x & (x - 1) is zero only for powers of two.
     if page_size < 4096 or page_size & (page_size - 1):
         raise ConfigurationError(
             f"{page_size} is no page size", hint="4096, 16384 and 65536 are in use"

@@ -65,6 +65,7 @@ def locate_apple_toolchain(
     toolchain = Toolchain(
         target=target,
         cc=compiler,
+        # Headers of the SDK are compiled into every object, so its name belongs to the fingerprint.
         cxx=Tool(name=plus.name, path=plus.path, version=f"{plus.version}, {sdk.name}"),
         linker=linker,
         strip=_locate(runner, compiler, major, "llvm-strip"),
@@ -106,6 +107,7 @@ def describe_to_cmake(
 ) -> tuple[tuple[str, str], ...]:
     """Returns the CMake variables for `facts`; without `linker`, Xcode's tools are CMake's own."""
     system = describe_system(facts, sdk, own=linker is not None)
+    # CMake adds the sysroot itself, from CMAKE_OSX_SYSROOT.
     flags = [flag for flag in system if flag not in {"-isysroot", str(sdk.root)}]
     tools: tuple[tuple[str, str], ...] = ()
     if linker is not None:
@@ -117,6 +119,7 @@ def describe_to_cmake(
         ("CMAKE_TOOLCHAIN_FILE", str(cmake_file)),
         ("CMAKE_OSX_SYSROOT", str(sdk.root)),
         ("CMAKE_OSX_DEPLOYMENT_TARGET", ""),
+        # Without it, XNNPACK and cpuinfo configure no units for ARM.
         ("CMAKE_OSX_ARCHITECTURES", facts.arch),
         ("IOS_ARCH", facts.arch),
         ("TORCHLITE_FLAGS", " ".join(flags)),
@@ -126,6 +129,7 @@ def describe_to_cmake(
 
 def _locate(runner: Runner, compiler: Tool, major: int, name: str) -> Tool:
     """Returns a tool of LLVM of the compiler's release: LTO's bitcode is not for others."""
+    # Distributions link only some of LLVM's tools into the PATH.
     beside = compiler.path.resolve().parent / name
     for candidate in (f"{name}-{major}", name, str(beside)):
         tool = find_tool(runner, candidate)

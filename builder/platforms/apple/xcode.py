@@ -40,6 +40,7 @@ def locate_xcode_toolchain(
         ToolchainError: there is no Xcode, or it lacks the platform or the deployment target.
     """
     facts = load_facts(target)
+    # One version for all tools: they print versions of their own, which say less.
     xcode = _read_version(runner)
     sdk = read_sdk(chosen, target) if chosen else find_xcode_sdk(runner, target)
     clang = _find(runner, facts, "clang", xcode)
@@ -97,6 +98,7 @@ def _ask(runner: Runner, facts: AppleFacts, *question: str) -> str:
             f"xcrun --sdk {facts.sdk} {' '.join(question)}: {completed.output.strip()}",
             hint=f"install the platform: xcodebuild -downloadPlatform iOS; or {_INSTALL}",
         )
+    # Warnings of xcrun come before the answer.
     return completed.output.strip().splitlines()[-1]
 
 

@@ -22,7 +22,9 @@ from builder.toolchains.clang import (
 )
 from builder.toolchains.tools import find_major, locate_packaged_tool
 
+# The C++ library is linked in, so a runtime needs only glibc of the system that it runs on.
 LINK_FLAGS = ("-static-libgcc", "-static-libstdc++", "-Wl,--hash-style=gnu")
+# Debian's names of the triples, by which clang finds the cross packages.
 _TRIPLES = {"armv7l": "arm-linux-gnueabihf"}
 """Where it is not `<architecture>-linux-gnu`."""
 _RELR_SINCE = (2, 36)
@@ -61,12 +63,15 @@ def locate_host_toolchain(
     refuse_foreign_host(target)
     system_flags = describe_system(target)
     compiler = locate_clang(runner, cc)
+    # Bitcode of a newer clang is not read by an older lld.
     linker = locate_linker(runner, find_major(compiler.version))
     plus = locate_clang_plus(runner, compiler, cxx)
     libraries = probe_compiler(runner, plus, linker, target)
     return Toolchain(
         target=target,
         cc=compiler,
+        # The fingerprint is made of versions, so the libraries stand in the version of the
+        # compiler.
         cxx=Tool(name=plus.name, path=plus.path, version=f"{plus.version}, {libraries}"),
         linker=linker,
         cmake=locate_packaged_tool(runner, "cmake", "CMAKE_BIN_DIR"),
@@ -130,9 +135,12 @@ def describe_to_cmake(target: Target) -> tuple[tuple[str, str], ...]:
         ("CMAKE_SYSTEM_NAME", "Linux"),
         ("CMAKE_SYSTEM_PROCESSOR", processor),
         *((f"CMAKE_{lang}_COMPILER_TARGET", triple(target)) for lang in ("C", "CXX", "ASM")),
+        # CMake links small programs to try the compiler, and the system's own linker may know one
+        # processor only.
         ("CMAKE_EXE_LINKER_FLAGS", "-fuse-ld=lld"),
         ("CMAKE_SHARED_LINKER_FLAGS", "-fuse-ld=lld"),
         ("CMAKE_FIND_ROOT_PATH", f"/usr/{triple(target)}"),
+        # Programs that a build runs are those of this machine; libraries are the target's.
         ("CMAKE_FIND_ROOT_PATH_MODE_PROGRAM", "NEVER"),
         *((f"CMAKE_FIND_ROOT_PATH_MODE_{what}", "ONLY") for what in searched),
     )
@@ -159,6 +167,7 @@ def probe_compiler(runner: Runner, compiler: Tool, linker: Tool, target: Target)
                 f"{compiler.path} cannot build a C++ library for {target}\n{said}",
                 hint=_suggest_library(runner, compiler, target),
             )
+        # The preprocessor tells the versions without running a program of another processor.
         expanded = runner.run((*clang, "-E", "-P", str(source)))
     return parse_library_versions(expanded.output)
 
@@ -186,7 +195,9 @@ def pack_relocations(libraries: GnuLibraries, linker: Tool) -> tuple[str, ...]:
 def _suggest_library(runner: Runner, compiler: Tool, target: Target) -> str:
     """Returns the package that holds the C++ library clang looks for (a common gap)."""
     if is_foreign(target):
+        # Debian writes a hyphen, where the triple has an underscore.
         return f"apt install g++-{triple(target)}".replace("x86_64", "x86-64")
+    # clang takes the newest GCC that it finds, also one whose C++ headers are not installed.
     said = runner.run((str(compiler.path), "-v"))
     chosen = re.search(r"^Selected GCC installation: .*/(\d+)", said.output, re.MULTILINE)
     return f"apt install libstdc++-{chosen[1]}-dev" if chosen else INSTALL_COMPILERS
