@@ -57,6 +57,7 @@ def export(request: ExportRequest, *, progress: Progress) -> ExportResult:
 def _keep_interpreter() -> Interpreter:
     """Returns the one for all exports of this process, so that its child imports torch once."""
     interpreter = Interpreter(confined=False)
+    # The child has a session of its own, so nothing else would end it.
     atexit.register(interpreter.close)
     return interpreter
 
@@ -73,6 +74,7 @@ def refuse_model(path: Path, source: str) -> None:
     What is there already must be a lite file, and not the model that is read; what lies beside it
     under the name of a reference case must be one.
     """
+    # samefile: the two paths may be links to one file.
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise ConfigurationError(
             f"{path} is the model that is to be exported, and would be lost",

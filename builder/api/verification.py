@@ -69,6 +69,7 @@ def _run_in_torch(
     progress: Progress,
 ) -> tuple[str, tuple[Tensor, ...]] | None:
     """Runs the model in a confined process; None where torch is missing or refuses the model."""
+    # Nobody has said that the model is trusted, so its code is confined.
     interpreter = Interpreter(limits, confined=True)
     sample = Sample(specs=tuple(specs), leaves=tuple(inputs))
     try:
@@ -78,6 +79,7 @@ def _run_in_torch(
             f"{model}: {error.message}; nothing was run on the runtime", hint=error.hint
         ) from error
     except BuilderError as error:
+        # Without torch the model still runs on the runtime, which tells something.
         progress.note(f"no expected outputs: {error.message}")
         return None
     version = run.torch_version

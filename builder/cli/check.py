@@ -77,6 +77,7 @@ def command(
       builder check out/apple/LibTorchLite.xcframework
     """
     match paths:
+        # Two paths are a model and a runtime; one is a package, which is held against the rules.
         case (model, runtime):
             if min_api or page_size or ndk or apple_sdk:
                 raise click.UsageError(
@@ -87,6 +88,7 @@ def command(
             return int(ExitCode.VERIFICATION if coverage.obstacles else ExitCode.OK)
         case (package,):
             report = api.check_xcframework(package, apple_sdk=apple_sdk)
+            # Only now is it known which kind of package the path is.
             if report and (min_api or page_size or ndk):
                 raise click.UsageError(
                     "--min-api, --page-size and --ndk do not apply to xcframeworks"

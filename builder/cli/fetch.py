@@ -66,6 +66,7 @@ def command(
         raise click.UsageError(
             "--check does not fetch anything: leave out --from, --provider and --offline"
         )
+    # Each feature once, in the order given: the trees come back in the same order.
     chosen = tuple(dict.fromkeys(features))
     trees = api.fetch_sources(
         progress=ConsoleProgress(),

@@ -64,6 +64,7 @@ def command(
             "it, no model is run."
         )
     if output is not None:
+        # Before the models are read, which may take a while.
         api.refuse_list(output)
     allowed = (limits or Limits()) if run_torchscript else None
     op_list = api.list_operators(models, torchscript=allowed)
@@ -71,6 +72,7 @@ def command(
         echo("PyTorch ran code of TorchScript files in a confined process", err=True)
     if output is not None:
         api.write_operators(output, op_list)
+        # To stderr, so that --json on stdout stays JSON.
         echo(f"wrote {len(op_list.operators)} operators to {output}", err=True)
     if as_json:
         print_json("ops", _to_json(op_list))

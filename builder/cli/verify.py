@@ -101,6 +101,7 @@ def command(
         print_json("verify", _to_json(report))
     else:
         _print_report(report)
+    # A difference is a result and not an error, so the report is printed in full first.
     return int(ExitCode.OK if report.ok else ExitCode.VERIFICATION)
 
 

@@ -122,6 +122,7 @@ def _different(index: int, spec: str, problem: str) -> OutputDifference:
 
 
 def _as_float(tensor: Tensor) -> Array:
+    # One type for all dtypes: integers up to 2^53 are exact in it.
     return to_array(tensor).astype(np.float64)
 
 

@@ -88,6 +88,7 @@ def parse_input(text: str, *, most: int = _LONGEST) -> InputSpec:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the parser warns about code that is never run here
+            # Python's own parser: the syntax of inputs is a part of Python's.
             tree = ast.parse(_NO_SIZES.sub(r"\1", text.strip()), mode="eval").body
         return _to_spec(tree)  # the text is parsed only, and never evaluated
     except (SyntaxError, ValueError, RecursionError, MemoryError):

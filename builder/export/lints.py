@@ -92,6 +92,7 @@ def _plain_tensors(module: torch.nn.Module) -> Iterator[str]:
 
 def _list_nodes(module: torch.jit.ScriptModule, methods: Sequence[str]) -> Iterator[Any]:
     for name in ("forward", *methods):
+        # Inlined, so that calls of submodules are seen as well.
         yield from _walk(getattr(module, name).inlined_graph)
 
 

@@ -24,6 +24,7 @@ LOCAL, WEAK = 0, 2
 LOAD, DYNAMIC = 1, 2
 DAMAGE = (struct.error, ValueError, IndexError, OverflowError)
 """Exceptions that reading a damaged file raises."""
+# Elf64_Rela: r_info is split into the symbol (upper half) and the type (lower half).
 _RELA = struct.Struct("<QIIq")
 _STRTAB, _MAX_ENTRIES, _LONGEST_NAME = 5, 100_000, 4096
 """DT_STRTAB; limits for the dynamic section and for names in bytes, since no field is trusted."""

@@ -81,6 +81,7 @@ def parse_bytecode(value: object, effort: Effort | None = None) -> LiteContents:
     effort = effort or Effort.of(0)
     functions = _tuple(value)
     version = _FIRST_BYTECODE
+    # Files without a version number begin with the first function.
     if functions and isinstance(functions[0], int):
         version, functions = functions[0], functions[1:]
     if not functions:

@@ -16,6 +16,7 @@ _DROPPED = re.compile(
     r"-W.*|-w|-g.*|-O.|-fcolor-diagnostics|-fvisibility.*|-ffunction-sections|-fdata-sections"
     r"|-Qunused-arguments|-pedantic|--target=.*|-f(no-)?addrsig|-no-canonical-prefixes"
 )
+# clang gets --target from the toolchain; -arch beside it would be a second answer.
 _PAIRS = ("-arch",)
 """Flags with a value behind them that the toolchain gives itself."""
 _OPTIMISATION = re.compile(r"-O.")

@@ -162,6 +162,7 @@ def read_generated(folder: Path) -> GeneratedCode:
     """Reads torchgen's sources and the names of its headers in upstream's binary folder."""
     groups: dict[str, Group] = {}
     includes: dict[str, None] = {}
+    # Sorted, so that the order of includes is the same on every machine.
     for source in sorted((folder / FOLDER).iterdir()):
         if not _FILES.fullmatch(source.name):
             continue

@@ -18,6 +18,7 @@ from builder.native.generated import GeneratedCode, is_cut
 from builder.native.names import parse_qualified_name
 
 _NM_LINE = re.compile(r"^[0-9a-f]* +(?P<kind>[A-Za-z]) (?P<name>.+)$")
+# nm's letters (its manual): W and V are weak definitions, w and v weak references.
 _KINDS = {"U": "undefined", "W": "weak", "V": "weak", "w": "undefined", "v": "undefined"}
 # Micro-kernels of XNNPACK and QNNPACK: macros in assembly, plain functions in C.
 _DEFINITION = re.compile(

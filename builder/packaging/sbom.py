@@ -55,6 +55,7 @@ def render_sbom(subject: Subject, files: Iterable[PackagedFile]) -> str:
     document: dict[str, Any] = json.loads(render_bom(subject, tuple(files)))
     # The library adds the time and a random serial number, which would change the bytes.
     document["metadata"].pop("timestamp", None)
+    # The digest is of a document without a serial number.
     document.pop("serialNumber", None)
     document["serialNumber"] = uuid.uuid5(_SERIALS, render_json(document)).urn
     return render_json(document)

@@ -125,6 +125,7 @@ def find_licences(build: NativeBuild) -> dict[str, Path]:
     lock, tree = load_source_lock(), build.tree
     folders = {pin.name: tree.root / pin.path for pin in lock.select().pins}
     for pin in lock.pins:
+        # Components inside a source have licence files of their own.
         for bundled in pin.bundled:
             folders[Path(bundled.path).name] = tree.root / pin.path / bundled.path
     for one in build.features:

@@ -56,6 +56,7 @@ class PlatformModule(Protocol):
         """Returns ABI -> manifest of its package at `path`; None where there is none."""
 
 
+# Devices and simulators of Apple are two platforms with one package.
 PLATFORMS: Mapping[Platform, PlatformModule] = {
     Platform.ANDROID: android,
     Platform.IOS: apple,

@@ -85,5 +85,6 @@ def _join(*tables: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
     joined: dict[str, frozenset[str]] = {}
     for table in tables:
         for name, units in table.items():
+            # Several backends may register classes in one namespace.
             joined[name] = joined.get(name, frozenset()).union(units)
     return joined

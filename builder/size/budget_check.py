@@ -52,6 +52,7 @@ def find_excesses(file: int, compressed: int, budgets: Budgets, *, abi: str) -> 
     return [
         f"{size:,} bytes are {size - budget.limit:,} more than {option} {budget.text} allows"
         for option, size, listed in measured
+        # Exactly as large as the budget is still within it.
         if (budget := find_budget(listed, abi)) is not None and size > budget.limit
     ]
 

@@ -30,6 +30,7 @@ class Registry:
 
 def build_graph(linked: Linked, registry: Registry) -> ReferenceGraph:
     """Returns the reference graph of `linked`, with the operators of `registry`."""
+    # References number the spans and imports, so their nodes come first.
     draft = draft_nodes(linked)
     operators = {operator: draft.add(str(operator)) for operator in registry.operators}
     # Sorted by address, so that the region around a reference is found by bisection.

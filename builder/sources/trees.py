@@ -38,6 +38,7 @@ def locate_sources(*, progress: Progress, feature: str = "") -> SourceTree:
         SourceError: the tree is missing and cannot be fetched, or was changed by hand.
     """
     found = find_sources(feature)
+    # A tree that was edited would give bytes that its digest does not stand for.
     if found is not None:
         refuse_changed_sources(found, feature=feature)
         return found
@@ -80,6 +81,7 @@ def fetch_sources(
     """
     locks, cache = [_select_sources(feature) for feature in ("", *features)], cache_folder()
     if check:
+        # Every file is read, also where size and time say that nothing changed.
         count = sum(check_tree(lock, cache) for lock in locks)
         progress.note(f"{count:,} files are unchanged since they were fetched")
         return tuple(
@@ -96,6 +98,7 @@ def fetch_sources(
     )
 
     def offered(lock: SourceLock) -> tuple[Provider, ...]:
+        # pip always asks an index.
         return providers if offline else add_pip(providers, lock, runner, cache)
 
     return tuple(materialise(lock, cache, offered(lock), progress) for lock in locks)

@@ -144,6 +144,7 @@ class _Guarded:
         self._stream, self._most, self._refuse = stream, most, refuse
         self.is_open = False
         """Whether the list of entries was read; later reads are for entries."""
+        # zipfile needs no more of a stream than these and read().
         self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
 
     def read(self, size: int = -1, /) -> bytes:

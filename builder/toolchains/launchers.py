@@ -141,6 +141,7 @@ def _refuse_other_compilers(runner: Runner, program: Program, compiler: Tool) ->
         source, compiled = name / "probe.c", name / "probe.o"
         source.write_text("int probe;\n")
         build = (program.name, str(compiler.path), "-c", str(source), "-o", str(compiled))
+        # Each helper alone, because distcc chooses among several by itself.
         for host in hosts:
             # Without the fallback, distcc fails when the helper does not answer.
             only = runner.with_environment(DISTCC_HOSTS=host, DISTCC_FALLBACK="0")

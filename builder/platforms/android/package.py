@@ -37,8 +37,10 @@ class Coordinates:
 
     def __post_init__(self) -> None:
         for what, text in zip(("group", "artifact", "version"), self._parts, strict=True):
+            # The parts become folders and file names of a repository.
             if not _NAME.fullmatch(text) or ".." in text or text.endswith("."):
                 raise ValueError(f"{text!r} cannot be the {what} of a Maven artifact")
+        # Gradle asks for snapshots again and again, since they may change.
         if self.version.endswith("-SNAPSHOT"):
             raise ValueError(
                 f"{self.version!r} is a snapshot; a package never changes once written"

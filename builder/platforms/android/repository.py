@@ -85,6 +85,7 @@ def _fill(package: AndroidPackage, folder: Path) -> None:
     classes.unlink()
     write_jar(java.sources, folder / f"{stem}-sources.jar")
     write_jar(java.javadoc, folder / f"{stem}-javadoc.jar")
+    # Play takes the symbols of an app in this layout: a folder per ABI in a zip archive.
     symbols: dict[str, Path | bytes] = {
         f"{entry.abi}/{name}": file.unstripped
         for entry in package.libraries
@@ -93,6 +94,7 @@ def _fill(package: AndroidPackage, folder: Path) -> None:
     write_zip(symbols, folder / _symbols_name(coordinates))
     write_atomically(folder / f"{stem}.pom", render_pom(coordinates))
     write_atomically(folder / f"{stem}.module", render_module(coordinates, folder))
+    # Last, because every other file gets its digests; the list is made before they are written.
     for path in sorted(folder.iterdir()):
         _write_digests(path)
 
@@ -110,6 +112,7 @@ def _find_versions(artifact: Path) -> list[str]:
     return [
         folder.name
         for folder in artifact.iterdir()
+        # A folder without a POM is no version, whatever is in it.
         if (folder / f"{artifact.name}-{folder.name}.pom").is_file()
     ]
 
@@ -119,6 +122,7 @@ def _check(package: AndroidPackage) -> None:
     if not abis or len(set(abis)) != len(abis):
         raise PackagingError(f"an AAR needs one library per ABI, not {abis}")
     for name in package.assets:
+        # An app unpacks assets below its own folder.
         if not {"", ".", ".."}.isdisjoint(name.split("/")):
             raise PackagingError(f"{name!r} is no path below the folder assets of an AAR")
     given = [*package.licences.values(), *package.assets.values(), package.java.rules]

@@ -90,6 +90,7 @@ def _check(
     except ValueError as error:
         yield judge.find(policies.rules[0], Verdict.VIOLATED, str(error))
         return
+    # Without an SDK one rule cannot be checked; the others need none.
     sdk = sdks.get(binary.target.platform)
     names, stubs = binary.frameworks, policies.stubs
     try:

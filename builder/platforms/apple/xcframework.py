@@ -46,7 +46,6 @@ def find_xcframework(path: Path) -> Path | None:
     if path.suffix == SUFFIX and path.is_dir():
         return path
     # builder writes no name that would break a message's line.
-    # Findings and errors print the name.
     found = (item for item in path.glob(f"apple/*{SUFFIX}") if item.name.isprintable())
     return min(found, default=None)
 
@@ -98,6 +97,7 @@ def read_binaries(
         ConfigurationError: `Info.plist` or a library cannot be read, or is for another system.
     """
     slices = _list_slices(framework)
+    # One library named by a thousand slices would be read a thousand times.
     seen: set[Path] = set()
     for entry in _read_entries(framework):
         try:
@@ -112,8 +112,11 @@ def read_binaries(
             own = slices.get(target.abi)
             yield AppleBinary(
                 path=f"{path} ({arch})" if len(files) > 1 else path,
+                # An Info.plist does not name the deployment target, so a foreign one is held to
+                # builder's default.
                 target=replace(target, min_os=own.min_os if own else MIN_IOS),
                 arch=arch,
+                # A dynamic library has no members, which the first rule then says.
                 contents=contents if is_archive(contents) else b"",
                 frameworks=list_frameworks(own.runtime if own else None),
             )
@@ -161,6 +164,7 @@ def _read_slice(
 def _read_entries(framework: Path) -> list[dict[str, Any]]:
     try:
         data = read_regular(framework / "Info.plist", max(_MAX_BINARY, _MAX_XML))
+        # A short binary list can stand for a very large one: its items are references.
         if len(data) > (_MAX_BINARY if data.startswith(b"bplist") else _MAX_XML):
             raise ValueError(f"an Info.plist of {len(data):,} bytes")
         info = plistlib.loads(data)
@@ -175,6 +179,7 @@ def _read_entries(framework: Path) -> list[dict[str, Any]]:
 
 def _stay_inside(framework: Path, path: str) -> Path:
     """Returns the file at `path`, whatever links lead to it; ValueError when it is outside."""
+    # Links are followed before the place is judged.
     file = (framework / path).resolve()
     if ".." in path.split("/") or not file.is_relative_to(framework.resolve()):
         raise ValueError(f"{path!r:.120} leaves the xcframework")
