@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from builder.api.models import read_models as read_models
     from builder.api.models import refuse_list as refuse_list
     from builder.api.models import write_operators as write_operators
+    from builder.api.plans import list_inputs as list_inputs
     from builder.api.plans import plan_build as plan_build
     from builder.api.plans import plan_builds as plan_builds
+    from builder.api.settings import BuildSettings as BuildSettings
+    from builder.api.settings import TargetSettings as TargetSettings
     from builder.api.sizes import MeasuredRuntime as MeasuredRuntime
     from builder.api.sizes import measure_aar as measure_aar
     from builder.api.sizes import price_set as price_set
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
     from builder.backends.loader import load_backends as load_backends
     from builder.core.budgets import Budget as Budget
     from builder.core.budgets import Budgets as Budgets
-    from builder.core.budgets import parse_budget as parse_budget
     from builder.core.dtypes import DtypeSet as DtypeSet
     from builder.core.plan import BuildRequest as BuildRequest
     from builder.core.plan import Flavour as Flavour
@@ -91,8 +93,13 @@ _MODULES = {
         "write_operators",
     ),
     "builder.api.plans": (
+        "list_inputs",
         "plan_build",
         "plan_builds",
+    ),
+    "builder.api.settings": (
+        "BuildSettings",
+        "TargetSettings",
     ),
     "builder.api.sizes": (
         "MeasuredRuntime",
@@ -114,7 +121,7 @@ _MODULES = {
         "bench",
         "verify",
     ),
-    "builder.core.budgets": ("Budget", "Budgets", "parse_budget"),
+    "builder.core.budgets": ("Budget", "Budgets"),
     "builder.core.dtypes": ("DtypeSet",),
     "builder.core.plan": (
         "BuildRequest",

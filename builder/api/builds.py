@@ -94,12 +94,19 @@ def build(
             for_android,
             output,
             options=options.android,
+            assets=options.assets,
             page_size=request.tools.page_size,
             progress=progress,
         )
         if for_android
         else None,
-        apple=apple.write_package(for_apple, output, options=options.apple, progress=progress)
+        apple=apple.write_package(
+            for_apple,
+            output,
+            options=options.apple,
+            resources=options.assets,
+            progress=progress,
+        )
         if for_apple
         else None,
     )

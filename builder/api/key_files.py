@@ -65,6 +65,7 @@ NOT_DECIDING = {
     "core/artifacts.py": "says what was made",
     "core/known.py": "what could be built, for the command line",
     "core/model.py": "what models hold: what a build takes of it is in the plan",
+    "core/settings.py": "describes settings for people",
     "core/sources.py": "the digest of the sources is in the plan",
     "core/typed.py": "checks files that are listed, and changes nothing in them",
     "errors.py": "words for people",

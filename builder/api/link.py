@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.api.operator_choice import choose_operators, confirm_operators
-from builder.api.plans import plan_build
+from builder.api.plans import list_inputs, plan_build
 from builder.api.toolchains import locate_toolchain
 from builder.core.backends import LocatedBackend
 from builder.core.plan import Interface
@@ -69,7 +69,7 @@ def link_libraries(
     platform_of(target).prepare(target, request.tools, progress=progress)
     toolchain = locate_toolchain(target, options=request.tools)
     plan = plan_build(
-        request.inputs,
+        list_inputs(request),
         target,
         toolchain=toolchain,
         flavour=request.flavour,
@@ -82,7 +82,8 @@ def link_libraries(
     _refuse_vulkan(plan)
     _note_choices(plan, progress)
     first = make_native_build(plan, toolchain, progress=progress, jobs=request.jobs)
-    root, timeout = first.layout.root, request.lock_timeout
+    root = first.layout.root
+    timeout = -1 if request.lock_timeout is None else request.lock_timeout
     with (
         writing_into(cache_folder(), NativeBuildError, hint=_OTHER_CACHE),
         # The lock is held until packages have read their files of the cache.

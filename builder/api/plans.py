@@ -14,11 +14,12 @@ from builder.backends.loader import load_backends
 from builder.core.backends import choose_backends
 from builder.core.dtypes import DtypeChoice
 from builder.core.plan import BuildPlan, Flavour, Interface
+from builder.errors import ConfigurationError
 from builder.native.configure import load_options
 from builder.native.index import find_index_files
 from builder.selection.static_dispatch import choose_static_dispatch
 from builder.sources.trees import load_source_lock
-from builder.system.folders import data_folder
+from builder.system.folders import data_folder, locate_op_list
 from builder.toolchains.launchers import refuse_unknown
 
 if TYPE_CHECKING:
@@ -81,6 +82,18 @@ def plan_build(
     )
 
 
+def list_inputs(request: BuildRequest) -> tuple[Path, ...]:
+    """Returns the models and the operator lists of a build.
+
+    Raises:
+        ConfigurationError: there is none, or no operator list has a name that is asked for.
+    """
+    inputs = (*request.inputs, *map(locate_op_list, request.ops_lists))
+    if not inputs:
+        raise ConfigurationError("there is no model and no operator list to build for")
+    return inputs
+
+
 def plan_builds(request: BuildRequest, targets: Sequence[Target]) -> list[BuildPlan]:
     """Returns what building for each of `targets` would do; writes nothing.
 
@@ -93,7 +106,7 @@ def plan_builds(request: BuildRequest, targets: Sequence[Target]) -> list[BuildP
     alone = replace(request.tools, launcher="none")
     return [
         plan_build(
-            request.inputs,
+            list_inputs(request),
             target,
             toolchain=locate_toolchain(target, options=alone),
             flavour=request.flavour,

@@ -2,106 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from builder import api
+from builder.api.settings import BuildSettings
 from builder.cli.apple import describe_apple, print_apple
 from builder.cli.console import ConsoleProgress, echo, format_bytes, print_json, print_table
-from builder.cli.gates import FiniteRange, refuse_idle_budgets, refuse_idle_options
-from builder.cli.options import (
-    abis_option,
-    accelerator_options,
-    dtypes_option,
-    flavour_options,
-    inputs_argument,
-    max_compressed_option,
-    max_size_option,
-    min_api_option,
-    min_ios_option,
-    toolchain_options,
-)
-from builder.cli.package_options import aar_options, apple_options
-from builder.cli.plan import print_plans
-from builder.core.budgets import Budget, Budgets
+from builder.cli.gates import refuse_idle_budgets
+from builder.cli.plan import locate_targets, models_argument, print_plans
+from builder.cli.settings import settings_options
 from builder.verify.policy import describe_findings
 
 if TYPE_CHECKING:
     from builder.api import AarResult, BuildReport, TargetResult
-    from builder.core.backends import Backend
-    from builder.core.dtypes import DtypeSet
-    from builder.core.plan import Flavour
-    from builder.core.toolchain import ToolchainOptions
-    from builder.platforms.android.package import AarOptions
-    from builder.platforms.apple.package import AppleOptions
 
 
 @click.command("build")
-@inputs_argument
-@abis_option
-@flavour_options
-@dtypes_option
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("out"),
-    show_default=True,
-    help="Folder for the results: <abi>/ for each ABI, maven/ for Android, apple/ for Apple's "
-    "systems.",
-)
-@click.option(
-    "--jobs",
-    "-j",
-    type=click.IntRange(1, 10_000),
-    help="How many compilations run at the same time.",
-)
-@toolchain_options
-@min_api_option
-@min_ios_option
-@aar_options
-@apple_options
-@accelerator_options
-@click.option(
-    "--skip-unknown",
-    is_flag=True,
-    help="Leave out operators that cannot be built and print their names, instead of failing.",
-)
+@settings_options(BuildSettings, "settings", without=("request.inputs",))
+@models_argument
 @click.option("--verbose", is_flag=True, help="Print where the full logs are.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and do not build anything.")
-@click.option(
-    "--lock-timeout",
-    type=FiniteRange(min=0),
-    help="Seconds to wait for another builder process that uses the same object files; by default, "
-    "there is no limit.",
-)
-@max_size_option
-@max_compressed_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(
-    models: tuple[Path, ...],
-    abis: tuple[str, ...],
-    min_api: int | None,
-    min_ios: str | None,
-    flavour: Flavour,
-    dtypes: DtypeSet | None,
-    output: Path,
-    jobs: int | None,
-    tools: ToolchainOptions,
-    aar: AarOptions,
-    apple: AppleOptions,
-    accelerators: tuple[Backend, ...],
-    skip_unknown: bool,
-    verbose: bool,
-    dry_run: bool,
-    lock_timeout: float | None,
-    max_size: tuple[Budget, ...],
-    max_compressed: tuple[Budget, ...],
-    as_json: bool,
-) -> None:
+def command(settings: BuildSettings, verbose: bool, dry_run: bool, as_json: bool) -> None:
     """Builds a runtime with only the operators that the models need.
 
     MODEL is a lite file (.ptl) or an operator list (.yaml, .txt). If the sources of PyTorch are not
@@ -123,30 +47,17 @@ def command(
       builder build ops.yaml --dtypes float32,int64,bool
       builder build model_ops.yaml --skip-unknown
     """
-    request = api.BuildRequest(
-        inputs=models,
-        flavour=flavour,
-        dtypes=dtypes,
-        tools=tools,
-        jobs=jobs,
-        lock_timeout=-1 if lock_timeout is None else lock_timeout,
-        skip_unknown=skip_unknown,
-        accelerators=accelerators,
-    )
-    targets = api.locate_targets(abis, min_api=min_api, min_ios=min_ios)
-    budgets = Budgets(file=max_size, compressed=max_compressed)
-    options = api.PackageOptions(android=aar, apple=replace(apple, resources=aar.assets))
     # Before anything is read: a typing error should cost no time.
-    refuse_idle_options(targets)
-    refuse_idle_budgets(budgets, [target.abi for target in targets])
-    # An SDK without the frameworks would fail after everything else is compiled.
-    api.refuse_frameworks(accelerators, targets, tools.apple_sdk)
+    request, targets = settings.request, locate_targets(settings)
+    refuse_idle_budgets(settings.budgets, [target.abi for target in targets])
     # A plan is of use only where the build could write its results.
     if dry_run:
-        api.refuse_outputs(targets, output, options)
+        api.refuse_outputs(targets, settings.output, settings.packages)
         print_plans(api.plan_builds(request, targets), as_json=as_json)
         return
-    report = api.build(request, targets, output, options, progress=ConsoleProgress())
+    report = api.build(
+        request, targets, settings.output, settings.packages, progress=ConsoleProgress()
+    )
     if as_json:
         print_json("build", _to_json(report))
     else:
@@ -155,7 +66,7 @@ def command(
         for runtime in report.runtimes:
             echo(f"logs: {runtime.logs}", err=True)
     # Budgets come last: a runtime that is too large is written and shown before the command fails.
-    report.hold(budgets)
+    report.hold(settings.budgets)
 
 
 def _print_summary(report: BuildReport) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,108 +12,29 @@ import click
 from builder import api
 from builder.cli.comparison import differences_json, print_differences
 from builder.cli.console import ConsoleProgress, echo, format_bytes, print_json
-from builder.cli.export_options import (
-    PairType,
-    input_options,
-    optimise_options,
-    quantise_options,
-    saving_options,
-)
+from builder.cli.export_options import capture_options, input_options
 from builder.cli.export_stages import print_stages, stages_json
-from builder.cli.gates import FiniteRange
-from builder.cli.options import limits_options
+from builder.cli.settings import settings_options
 from builder.core.tensors import TensorSpec
-from builder.export.request import Capture, ExportRequest
-from builder.system.children import Limits
+from builder.export.request import Backend, ExportRequest
 from builder.system.machine import host_abi
 
 if TYPE_CHECKING:
     from builder.core.nesting import InputSpec
-    from builder.export.request import ExportResult, Optimisation, Quantisation, Saving
+    from builder.export.request import ExportResult, Optimisation
+
+
+_GIVEN = ("source", "inputs", "second_inputs", "capture")
+"""Settings that no single option gives."""
 
 
 @click.command("export")
 @click.argument("source")
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="The lite file to write."
-)
-@click.option(
-    "--arg",
-    "arguments",
-    multiple=True,
-    type=PairType(),
-    help="An argument for the factory or for the torchvision model, e.g. num_classes=10.",
-)
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    help="A state dict to load (.pt, .pth, .safetensors); code in the file is not executed.",
-)
 @input_options
-@click.option(
-    "--calibrate",
-    metavar="FOLDER|MODULE:LOADER",
-    help="Real inputs for calibration and comparison: a folder of images, .npy or .npz files, or a "
-    "Python object that gives inputs one by one.",
-)
-@quantise_options
-@click.option(
-    "--trace", "capture", flag_value="trace", help="Record one run of the model (default)."
-)
-@click.option(
-    "--script", "capture", flag_value="script", help="Compile the model with its control flow."
-)
-@click.option(
-    "--method",
-    "methods",
-    multiple=True,
-    metavar="NAME",
-    help="A method to keep in addition to forward; repeat the option for several methods.",
-)
-@click.option("--channels-last", is_flag=True, help="Use the memory format NHWC for images.")
-@optimise_options
-@saving_options
-@click.option(
-    "--reference/--no-reference",
-    default=True,
-    help="Save the inputs and the outputs of eager PyTorch next to the model, for `builder verify` "
-    "(default: yes).",
-)
-@click.option(
-    "--tolerance",
-    type=FiniteRange(min=0),
-    help="Largest relative difference that is allowed for floating-point outputs (default: 1e-4 "
-    "for float32).",
-)
-@limits_options
-@click.option(
-    "--keep", is_flag=True, help="Write the file even if its outputs differ by more than allowed."
-)
-@click.option(
-    "--seed", default=0, show_default=True, help="Seed for the random weights and inputs."
-)
+@capture_options
+@settings_options(ExportRequest, "request", without=_GIVEN)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(
-    source: str,
-    output: Path,
-    arguments: tuple[tuple[str, str], ...],
-    weights: Path | None,
-    inputs: tuple[InputSpec, ...],
-    second_inputs: tuple[InputSpec, ...],
-    calibrate: str | None,
-    quantisation: Quantisation | None,
-    capture: str | None,
-    methods: tuple[str, ...],
-    channels_last: bool,
-    optimisation: Optimisation,
-    saving: Saving,
-    reference: bool,
-    tolerance: float | None,
-    keep: bool,
-    seed: int,
-    limits: Limits | None,
-    as_json: bool,
-) -> None:
+def command(request: ExportRequest, as_json: bool) -> None:
     """Exports SOURCE for the lite interpreter, optimised for mobile, and checks the file.
 
     SOURCE is the name of a torchvision model (with random weights, nothing is downloaded), a
@@ -135,29 +57,10 @@ def command(
       builder export model.pt -o model.ptl --shape 1,3,224,224 --no-optimize
       builder export model.ptl -o older.ptl --bytecode-version 5
     """
+    _refuse_idle(request.optimisation)
     # Before torch is imported and the model runs, which both take long.
-    api.refuse_model(output, source)
-    request = ExportRequest(
-        source=source,
-        output=output,
-        folder=Path.cwd(),
-        arguments=arguments,
-        weights=weights,
-        inputs=inputs,
-        second_inputs=second_inputs,
-        calibrate=calibrate,
-        quantisation=quantisation,
-        capture=Capture(capture or Capture.AUTO),
-        methods=methods,
-        channels_last=channels_last,
-        optimisation=optimisation,
-        saving=saving,
-        reference=reference,
-        tolerance=tolerance,
-        keep=keep,
-        seed=seed,
-        limits=limits or Limits(),
-    )
+    api.refuse_model(request.output, request.source)
+    request = replace(request, folder=Path.cwd())
     result = api.export(request, progress=ConsoleProgress(quiet=as_json))
     if as_json:
         print_json("export", _to_json(result))
@@ -165,6 +68,12 @@ def command(
         _print_result(result)
     if result.failure is not None:
         raise result.failure
+
+
+def _refuse_idle(optimisation: Optimisation) -> None:
+    chosen = optimisation.left_out or optimisation.backend is not Backend.CPU
+    if chosen and not optimisation.enabled:
+        raise click.UsageError("--skip-pass and --backend have no effect with --no-optimize")
 
 
 def _to_json(result: ExportResult) -> dict[str, object]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -15,25 +14,11 @@ from builder.errors import ConfigurationError
 if TYPE_CHECKING:
     from builder.core.targets import Target
 
-_ANDROID = ("ndk", "stl", "page_size", "group", "artifact", "aar_version", "prefab")
-_APPLE = ("apple_sdk", "pod_version", "xcframework_url")
-_PACKAGED = ("assets",)
-
-
-class FiniteRange(click.FloatRange):
-    """A finite number in a range; `nan` and `inf` are refused, since no limit works with them."""
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 - as click has it
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> float:
-        """Returns the number; raises click's error when the text is not a finite number."""
-        number = float(super().convert(value, param, ctx))
-        if not math.isfinite(number):
-            self.fail(f"{value} is not a finite number.", param, ctx)
-        return number
+_ANDROID = (
+    *("--ndk", "--stl", "--page-size", "--group", "--artifact", "--aar-version", "--prefab"),
+)
+_APPLE = ("--apple-sdk", "--pod-version", "--xcframework-url")
+_PACKAGED = ("--asset",)
 
 
 def refuse_idle_options(targets: Sequence[Target]) -> None:
@@ -49,7 +34,7 @@ def refuse_idle_options(targets: Sequence[Target]) -> None:
         (_APPLE, apple, "Apple's systems", "ios-arm64"),
         (_PACKAGED, android or apple, "Android or Apple's systems", "arm64-v8a"),
     ):
-        idle = [] if fits else _list_given(names)
+        idle = [] if fits else list_given(names)
         if idle:
             options = " ".join(idle)
             raise ConfigurationError(
@@ -67,13 +52,14 @@ def refuse_idle_budgets(budgets: Budgets, abis: Sequence[str]) -> None:
         )
 
 
-def _list_given(names: Sequence[str]) -> list[str]:
+def list_given(options: Sequence[str]) -> list[str]:
     """Returns which of these options of the current command are given on its command line."""
     context = click.get_current_context()
-    options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    parameters = {parameter.opts[0]: str(parameter.name) for parameter in context.command.params}
     return [
-        options[name]
-        for name in names
+        option
+        for option in options
         # Defaults are always there, so only the source tells what was typed.
-        if name in options and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if option in parameters
+        and context.get_parameter_source(parameters[option]) is ParameterSource.COMMANDLINE
     ]

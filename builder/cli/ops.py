@@ -9,11 +9,15 @@ import click
 
 from builder import api
 from builder.cli.console import echo, print_json, print_table
-from builder.cli.options import limits_options
+from builder.cli.gates import list_given
+from builder.cli.settings import settings_options
 from builder.system.children import Limits
 
 if TYPE_CHECKING:
     from builder.core.model import OperatorList
+
+
+_LIMITS = ("--time-limit", "--memory-limit")
 
 
 @click.command("ops")
@@ -36,13 +40,13 @@ if TYPE_CHECKING:
     "separate process with the limits below. The process cannot write files, start programs or use "
     "the network. This needs torch, and Linux on x86_64 or aarch64.",
 )
-@limits_options
+@settings_options(Limits, "limits")
 def command(
     models: tuple[Path, ...],
     as_json: bool,
     output: Path | None,
     run_torchscript: bool,
-    limits: Limits | None,
+    limits: Limits,
 ) -> None:
     """Shows the root operators that models call, and which model calls which operator.
 
@@ -58,7 +62,7 @@ def command(
       builder ops ops.yaml new_model.ptl --json
       builder ops model.pt --run-torchscript --time-limit 30
     """
-    if limits is not None and not run_torchscript:
+    if not run_torchscript and list_given(_LIMITS):
         raise click.UsageError(
             "--time-limit and --memory-limit have an effect only with --run-torchscript: without "
             "it, no model is run."
@@ -66,7 +70,7 @@ def command(
     if output is not None:
         # Before the models are read, which may take a while.
         api.refuse_list(output)
-    allowed = (limits or Limits()) if run_torchscript else None
+    allowed = limits if run_torchscript else None
     op_list = api.list_operators(models, torchscript=allowed)
     if any(model.is_torchscript for model in op_list.models):
         echo("PyTorch ran code of TorchScript files in a confined process", err=True)

@@ -9,47 +9,33 @@ from typing import TYPE_CHECKING
 import click
 
 from builder import api
+from builder.api.settings import BuildSettings
 from builder.cli.console import print_json, print_table
 from builder.cli.gates import refuse_idle_options
-from builder.cli.options import (
-    abis_option,
-    accelerator_options,
-    dtypes_option,
-    flavour_options,
-    inputs_argument,
-    min_api_option,
-    min_ios_option,
-    toolchain_options,
-)
+from builder.cli.settings import parameter_name, settings_options
 
 if TYPE_CHECKING:
-    from builder.core.backends import Backend
-    from builder.core.dtypes import DtypeSet
-    from builder.core.plan import BuildPlan, Flavour
-    from builder.core.toolchain import ToolchainOptions
+    from builder.core.plan import BuildPlan
+    from builder.core.targets import Target
+
+models_argument = click.argument(
+    parameter_name(("request", "inputs")),
+    metavar="MODEL...",
+    nargs=-1,
+    type=click.Path(path_type=Path),
+)
+_NOT_IN_PLANS = (
+    *("budgets", "output", "packages", "request.jobs", "request.lock_timeout"),
+    *("request.inputs", "request.skip_unknown"),
+)
+"""Settings that decide nothing of a plan, and the models, which are arguments."""
 
 
 @click.command("plan")
-@inputs_argument
-@abis_option
-@flavour_options
-@dtypes_option
-@toolchain_options
-@min_api_option
-@min_ios_option
-@accelerator_options
+@settings_options(BuildSettings, "settings", without=_NOT_IN_PLANS)
+@models_argument
 @click.option("--json", "as_json", is_flag=True, help="Print the whole plan as JSON.")
-def command(
-    models: tuple[Path, ...],
-    abis: tuple[str, ...],
-    min_api: int | None,
-    min_ios: str | None,
-    flavour: Flavour,
-    dtypes: DtypeSet | None,
-    tools: ToolchainOptions,
-    accelerators: tuple[Backend, ...],
-    as_json: bool,
-) -> None:
+def command(settings: BuildSettings, as_json: bool) -> None:
     """Prints what `builder build` would do for the same arguments, without building.
 
     Builds whose plans have the same key produce the same bytes.
@@ -59,13 +45,21 @@ def command(
       builder plan mobilenet_v2.ptl
       builder plan ops.yaml --abi linux-x86_64 --json
     """
-    request = api.BuildRequest(
-        inputs=models, flavour=flavour, dtypes=dtypes, tools=tools, accelerators=accelerators
-    )
-    targets = api.locate_targets(abis, min_api=min_api, min_ios=min_ios)
+    targets = locate_targets(settings)
+    print_plans(api.plan_builds(settings.request, targets), as_json=as_json)
+
+
+def locate_targets(settings: BuildSettings) -> tuple[Target, ...]:
+    """Returns the targets of a build; BuilderError for settings that do not go together."""
+    request, wanted = settings.request, settings.targets
+    if not request.inputs and not request.ops_lists:
+        raise click.UsageError("Missing argument 'MODEL...', or --ops-list NAME.")
+    api.list_inputs(request)  # an operator list that does not exist is refused before all else
+    targets = api.locate_targets(wanted.abis, min_api=wanted.min_api, min_ios=wanted.min_ios)
     refuse_idle_options(targets)
-    api.refuse_frameworks(accelerators, targets, tools.apple_sdk)
-    print_plans(api.plan_builds(request, targets), as_json=as_json)
+    # An SDK without the frameworks would fail after everything else is compiled.
+    api.refuse_frameworks(request.accelerators, targets, request.tools.apple_sdk)
+    return targets
 
 
 def print_plans(plans: Sequence[BuildPlan], *, as_json: bool) -> None:

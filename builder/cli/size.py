@@ -14,8 +14,8 @@ from builder.cli.aar_sizes import aar_sizes_json, print_aar_sizes
 from builder.cli.apple import print_slices, slices_json
 from builder.cli.console import echo, format_bytes, print_json, print_table
 from builder.cli.gates import refuse_idle_budgets
-from builder.cli.options import max_compressed_option, max_size_option
-from builder.core.budgets import Budget, Budgets
+from builder.cli.settings import settings_options
+from builder.core.budgets import Budgets
 from builder.system.files import write_atomically
 from builder.system.outputs import writing_file
 
@@ -50,8 +50,7 @@ _OPERATORS = 10
     help="Show how many bytes the library would lose without this operator; repeat the option to "
     "remove several operators together.",
 )
-@max_size_option
-@max_compressed_option
+@settings_options(Budgets, "budgets")
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -64,8 +63,7 @@ def command(
     units: int | None,
     operators: bool,
     without: tuple[str, ...],
-    max_size: tuple[Budget, ...],
-    max_compressed: tuple[Budget, ...],
+    budgets: Budgets,
     html: Path | None,
     as_json: bool,
 ) -> None:
@@ -89,7 +87,6 @@ def command(
       builder size out/linux-x86_64 --html size.html
       builder size pytorch_android_lite-2.6.0-1.aar --against pytorch_android_lite-2.1.0.aar
     """
-    budgets = Budgets(file=max_size, compressed=max_compressed)
     if without and not as_json and (units or operators or against):
         raise click.UsageError(
             "--what-if can be combined with --against, --units or --operators only with --json"

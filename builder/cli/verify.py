@@ -10,13 +10,13 @@ import click
 from builder import api
 from builder.cli.comparison import differences_json, print_differences
 from builder.cli.console import ConsoleProgress, echo, print_json
-from builder.cli.gates import FiniteRange
 from builder.cli.options import (
-    limits_options,
     random_inputs_options,
     runtime_option,
     via_options,
 )
+from builder.cli.settings import settings_options
+from builder.cli.values import FiniteRange
 from builder.errors import ExitCode
 from builder.system.children import Limits
 from builder.verify.request import VerifyRequest
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 10_000),
     help="How many times forward is called.",
 )
-@limits_options
+@settings_options(Limits, "limits")
 @via_options
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
@@ -61,7 +61,7 @@ def command(
     seed: int,
     repeat: int,
     via: str,
-    limits: Limits | None,
+    limits: Limits,
     as_json: bool,
 ) -> int:
     """Runs MODEL on a built runtime and compares its outputs with those of eager PyTorch.
@@ -94,7 +94,7 @@ def command(
         seed=seed,
         repeat=repeat,
         via=via,
-        limits=limits or Limits(),
+        limits=limits,
     )
     report = api.verify(request, progress=ConsoleProgress(quiet=as_json))
     if as_json:

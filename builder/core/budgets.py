@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Annotated
+
+from builder.core.settings import Setting, Text
 
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?) *(?P<unit>[A-Za-z]*)")
 _UNITS = {
@@ -20,6 +23,18 @@ _UNITS = {
 }
 
 
+class ByteSize(int):
+    """A number of bytes, at least one; people write it as `500MB` or `8GiB`."""
+
+    @classmethod
+    def parse(cls, text: str) -> ByteSize:
+        """Returns the size that `text` has; ValueError when it is not one, or is 0."""
+        size = cls(parse_size(text))
+        if size < 1:
+            raise ValueError("the limit must be at least one byte")
+        return size
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """A size limit for one ABI, or for all ABIs without a limit of their own."""
@@ -31,15 +46,24 @@ class Budget:
     text: str
     """The limit as the user wrote it."""
 
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Returns the budget for `2.5MB` or `linux-x86_64=2.5MB`; ValueError for other text."""
+        abi, equals, size = text.rpartition("=")
+        if equals and not abi.strip():
+            raise ValueError(f"{text!r} names no ABI before the '='")
+        return cls(abi=abi.strip() or None, limit=parse_size(size), text=text)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budgets:
     """The size limits of a build."""
 
-    file: tuple[Budget, ...] = ()
-    """Limits of the stripped library (`--max-size`)."""
-    compressed: tuple[Budget, ...] = ()
-    """Limits of the compressed library (`--max-compressed`)."""
+    max_size: Annotated[tuple[Text[Budget], ...], Setting(placeholder="[ABI=]SIZE")] = ()
+    """Exit with code 8 if the stripped library is larger, e.g. 2.5MB or 900KiB; repeat the option
+    for budgets per ABI."""
+    max_compressed: Annotated[tuple[Text[Budget], ...], Setting(placeholder="[ABI=]SIZE")] = ()
+    """Exit with code 8 if the compressed library, as in a download, is larger."""
 
 
 def parse_size(text: str) -> int:
@@ -60,14 +84,6 @@ def parse_size(text: str) -> int:
     return int(size)
 
 
-def parse_budget(text: str) -> Budget:
-    """Returns the budget for `2.5MB` or `linux-x86_64=2.5MB`; ValueError for other text."""
-    abi, equals, size = text.rpartition("=")
-    if equals and not abi.strip():
-        raise ValueError(f"{text!r} names no ABI before the '='")
-    return Budget(abi=abi.strip() or None, limit=parse_size(size), text=text)
-
-
 def find_budget(budgets: Iterable[Budget], abi: str) -> Budget | None:
     """Returns the strictest budget for `abi`; one for all ABIs only without such a one."""
     listed = tuple(budgets)
@@ -78,7 +94,7 @@ def find_budget(budgets: Iterable[Budget], abi: str) -> Budget | None:
 
 def list_idle(budgets: Budgets, abis: Sequence[str]) -> list[tuple[str, Budget]]:
     """Returns option and budget of each budget for an ABI that is not in `abis`."""
-    listed = (("--max-size", budgets.file), ("--max-compressed", budgets.compressed))
+    listed = (("--max-size", budgets.max_size), ("--max-compressed", budgets.max_compressed))
     return [
         (option, budget)
         for option, given in listed

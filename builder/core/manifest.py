@@ -13,7 +13,8 @@ import msgspec
 from builder.core.dtypes import DtypeSet
 from builder.core.model import ModelOrigin
 from builder.core.operators import Operator
-from builder.core.typed import InnerPath, Sha256, Size, Text, parse_json, to_json
+from builder.core.settings import Text
+from builder.core.typed import InnerPath, Sha256, Size, parse_json, to_json
 
 SCHEMA = 1
 """Version of the layout of the manifest; readers refuse a newer version."""

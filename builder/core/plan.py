@@ -7,11 +7,12 @@ import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from builder.core.backends import Backend, Chosen
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.model import OperatorList
+from builder.core.settings import Setting, Text
 from builder.core.targets import Target
 from builder.core.toolchain import ToolchainOptions
 
@@ -156,8 +157,10 @@ class Flavour:
     """The way in which the objects of a build are compiled."""
 
     profile: Profile = Profile.SIZE
+    """What the compiler optimises for."""
     strip_error_messages: bool = False
-    """Whether failed checks name only their condition and file (PyTorch's STRIP_ERROR_MESSAGES)."""
+    """Make the library smaller: messages of failed checks in PyTorch contain only condition and
+    file."""
 
     @property
     def name(self) -> str:
@@ -169,17 +172,21 @@ class Flavour:
 class BuildRequest:
     """The settings of a build that are the same for all of its targets."""
 
-    inputs: tuple[Path, ...]
-    """Models and operator lists."""
-    flavour: Flavour = field(default_factory=Flavour)
-    dtypes: DtypeSet | None = None
-    """Dtypes to compile kernels for; when None, the dtypes that can occur in the models."""
+    inputs: tuple[Path, ...] = ()
+    """Lite files (.ptl) and operator lists (.yaml, .txt) that the runtime has to run."""
+    ops_lists: Annotated[tuple[str, ...], Setting(placeholder="NAME")] = ()
+    """An operator list: the name of one that ships with builder, e.g. mobilenet_v2, or a file."""
+    flavour: Annotated[Flavour, Setting(inline=True)] = field(default_factory=Flavour)
+    dtypes: Annotated[Text[DtypeSet] | None, Setting(placeholder="LIST", absent="auto")] = None
+    """Compile kernels only for these dtypes, e.g. float32,int64,bool. all: for every dtype. auto:
+    for the dtypes that can occur in the models, or for all if that is unknown."""
+    jobs: Annotated[int | None, Setting(least=1, most=10_000)] = None
+    """How many compilations run at the same time."""
     tools: ToolchainOptions = field(default_factory=ToolchainOptions)
-    jobs: int | None = None
-    """Number of parallel compilations; when None, the launcher or ninja chooses."""
-    lock_timeout: float = -1
-    """Seconds to wait for another builder that uses the same objects; negative waits forever."""
     accelerators: tuple[Backend, ...] = ()
-    """The backends that are asked for; targets whose platform does not have one leave it out."""
+    """Backends to add to the CPU; targets whose platform does not have one leave it out."""
     skip_unknown: bool = False
-    """Whether operators that cannot be built are left out and reported, instead of an error."""
+    """Leave out operators that cannot be built and print their names, instead of failing."""
+    lock_timeout: Annotated[float | None, Setting(least=0)] = None
+    """Seconds to wait for another builder process that uses the same object files; by default,
+    there is no limit."""

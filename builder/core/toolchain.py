@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
+from builder.core.settings import Setting
 from builder.core.targets import Target
 
 
@@ -114,20 +116,31 @@ class AppleSdk:
     """Assembled by builder from open headers: no Objective-C, no frameworks but a shim."""
 
 
+class Stl(StrEnum):
+    """C++ libraries that an Android library can use, as CMake's `ANDROID_STL` calls them."""
+
+    STATIC = "c++_static"
+    SHARED = "c++_shared"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolchainOptions:
     """What a user chooses of a toolchain; the rest is found."""
 
-    launcher: str = "auto"
-    """See builder.toolchains.launchers."""
-    ndk: Path | None = None
-    """Android's, instead of the one that the environment names."""
-    shared_stl: bool = False
-    """On Android, `libc++_shared.so` instead of the C++ library linked in."""
+    launcher: Annotated[str, Setting(placeholder="NAME", environment="BUILDER_LAUNCHER")] = "auto"
+    """The program that starts the compiler: ccache, sccache, distcc, icecc, ccache+distcc,
+    ccache+icecc or none. auto uses ccache or sccache if one is installed."""
+    ndk: Annotated[Path | None, Setting(path="folder")] = None
+    """Folder of the Android NDK (default: ANDROID_NDK_HOME, ANDROID_NDK_ROOT, or the newest NDK in
+    the Android SDK)."""
+    stl: Stl = Stl.STATIC
+    """C++ library for Android: linked into the runtime (c++_static), or a second library in the AAR
+    (c++_shared)."""
     page_size: int | None = None
-    """On Android, bytes that segments are aligned to, instead of the ABI's usual ones."""
-    apple_sdk: Path | None = None
-    """An SDK of Apple's, or a folder that holds some; under macOS, instead of Xcode's."""
+    """Page size in bytes to which Android libraries are aligned (default: 16384 on 64-bit ABIs)."""
+    apple_sdk: Annotated[Path | None, Setting(path="folder")] = None
+    """An Apple SDK, or a folder with several (default: Xcode's SDKs on macOS, Apple's open headers
+    on Linux)."""
 
 
 class CxxLibrary(StrEnum):

@@ -11,10 +11,9 @@ import dataclasses
 import difflib
 import tomllib
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -33,33 +32,6 @@ InnerPath = Annotated[
 """A POSIX path that stays below its folder: relative, and without empty, `.` and `..` parts."""
 
 _T = TypeVar("_T")
-
-if TYPE_CHECKING:
-    Text = Annotated[_T, "written as text"]
-else:
-
-    class Text:
-        """`Text[Operator]` is the type `Operator` for a value that a file has as text.
-
-        msgspec would want an object with the fields of a dataclass. So the annotation is a class of
-        which msgspec knows nothing: it then asks `_read_text`, and accepts what is an instance.
-        """
-
-        def __class_getitem__(cls, kind: type) -> type:
-            """Returns the class that stands for `kind` in annotations."""
-            return _text_class(kind)
-
-
-class _TextClass(type):
-    kind: Any
-
-    def __instancecheck__(cls, value: object) -> bool:
-        return isinstance(value, cls.kind)
-
-
-@cache
-def _text_class(kind: type) -> type:
-    return _TextClass(kind.__name__, (), {"kind": kind})
 
 
 def parse_json(
@@ -148,7 +120,7 @@ def _explain(where: str, read: Callable[[], _T]) -> _T:
         raise ValueError(": ".join(filter(None, (where, place, shown)))) from None
 
 
-def _read_text(kind: Any, value: object) -> object:  # noqa: ANN401 - a class of `Text`, or Path
+def _read_text(kind: Any, value: object) -> object:  # noqa: ANN401 - what `Text` made, or Path
     """Returns the value that text stands for; msgspec asks this for types it does not know."""
     if kind is Path and isinstance(value, str):
         return Path(value)

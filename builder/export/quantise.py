@@ -80,12 +80,8 @@ def quantise(
         )
     progress.step(f"Quantising: {wanted.method}, {wanted.flow}")
     twin = copy.deepcopy(module)
-    make = {
-        (Method.DYNAMIC, Flow.EAGER): _dynamic_eager,
-        (Method.DYNAMIC, Flow.FX): _fx,
-        (Method.STATIC, Flow.EAGER): _static_eager,
-        (Method.STATIC, Flow.FX): _fx,
-    }[wanted.method, wanted.flow]
+    eager = _static_eager if wanted.method is Method.STATIC else _dynamic_eager
+    make = _fx if wanted.flow is Flow.FX else eager
     try:
         quantised = make(twin, wanted, samples, progress)
     except ModelError:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 from builder.core.artifacts import OutputDifference
 from builder.core.nesting import InputSpec
+from builder.core.settings import Setting
 from builder.core.stages import Stage
 from builder.errors import VerificationError
 from builder.system.children import Limits
@@ -69,9 +71,18 @@ class Quantisation:
     """How to quantise; the engine is always QNNPACK."""
 
     method: Method
-    flow: Flow
+    """Quantise for QNNPACK. dynamic: the weights of Linear, LSTM and GRU. static: the activations
+    too."""
+    flow: Flow | None = None
+    """How PyTorch quantises. eager: for static quantisation, the model must contain QuantStub. fx:
+    PyTorch finds the places itself. (default: fx for static, eager for dynamic)."""
     per_channel: bool = False
-    """Whether weights have one scale per output channel, and not one per tensor."""
+    """Use one scale per output channel of the weights, or one per tensor (default: per tensor)."""
+
+    def __post_init__(self) -> None:
+        if self.flow is None:
+            usual = Flow.FX if self.method is Method.STATIC else Flow.EAGER
+            object.__setattr__(self, "flow", usual)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +90,11 @@ class Optimisation:
     """How to rewrite the TorchScript."""
 
     enabled: bool = True
-    backend: Backend = Backend.CPU
+    """Run optimize_for_mobile (default: yes)."""
     left_out: frozenset[Pass] = frozenset()
+    """Leave out this pass of optimize_for_mobile; repeat the option for more passes."""
+    backend: Backend = Backend.CPU
+    """The backend to optimise for; the installed torch must support it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +102,13 @@ class Saving:
     """How to write the lite file."""
 
     format: LiteFormat = LiteFormat.ZIP
-    bytecode_version: int | None = None
-    """None: the version that torch writes."""
+    """Container of the lite file."""
+    bytecode_version: Annotated[int | None, Setting(placeholder="N")] = None
+    """Write an older bytecode version (zip only; default: the version that torch writes)."""
     bundle_inputs: bool = False
-    """Store the inputs in the model, for `get_all_bundled_inputs()`."""
-    extra_files: tuple[tuple[str, Path], ...] = ()
-    """Names in the lite file, and the files with their contents."""
+    """Store the inputs in the lite file, for get_all_bundled_inputs()."""
+    extra_files: Annotated[tuple[tuple[str, Path], ...], Setting(placeholder="NAME=PATH")] = ()
+    """Store another file in the lite file, e.g. labels.txt=labels.txt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,36 +118,44 @@ class ExportRequest:
     source: str
     """A torchvision model name, `package.module:factory`, a TorchScript or a lite file."""
     output: Path
-    folder: Path = Path()
+    """The lite file to write."""
+    folder: Annotated[Path, Setting(internal=True)] = Path()
     """Folder that `source` is relative to, by default the current one; it comes first on the import
     path while a factory is loaded."""
-    arguments: tuple[tuple[str, str], ...] = ()
-    """Names and values, as strings, of arguments for a factory or a torchvision model."""
+    arguments: Annotated[tuple[tuple[str, str], ...], Setting(placeholder="NAME=VALUE")] = ()
+    """An argument for the factory or for the torchvision model, e.g. num_classes=10."""
     weights: Path | None = None
-    """A state dict to load."""
+    """A state dict to load (.pt, .pth, .safetensors); code in the file is not executed."""
     inputs: tuple[InputSpec, ...] = ()
-    """Empty: the inputs of `calibrate`, or those that this kind of source usually takes."""
+    """The inputs of the model, e.g. float32[1,3,224,224] (default: the inputs of `calibrate`, or
+    those that this kind of source usually takes)."""
     second_inputs: tuple[InputSpec, ...] = ()
-    """Inputs of other shapes, for the check of a trace; empty: builder tries some shapes."""
-    calibrate: str | None = None
-    """A folder or `package.module:loader` with real inputs."""
+    """Inputs of other shapes, for which a traced model is compared too (default: a larger batch and
+    larger inputs, if the model accepts them)."""
+    calibrate: Annotated[str | None, Setting(placeholder="FOLDER|MODULE:LOADER")] = None
+    """Real inputs for calibration and comparison: a folder of images, .npy or .npz files, or a
+    Python object that gives inputs one by one."""
     quantisation: Quantisation | None = None
     capture: Capture = Capture.AUTO
-    methods: tuple[str, ...] = ()
-    """Methods to keep in addition to `forward`."""
+    """How Python code becomes TorchScript. trace: record one run of the model. script: compile the
+    model with its control flow. auto: trace, unless the source is TorchScript already."""
+    methods: Annotated[tuple[str, ...], Setting(placeholder="NAME")] = ()
+    """A method to keep in addition to forward; repeat the option for several methods."""
     channels_last: bool = False
+    """Use the memory format NHWC for images."""
     optimisation: Optimisation = field(default_factory=Optimisation)
-    saving: Saving = field(default_factory=Saving)
+    saving: Annotated[Saving, Setting(inline=True)] = field(default_factory=Saving)
     reference: bool = True
-    """Write the reference case next to the model."""
-    tolerance: float | None = None
-    """Largest relative difference for floating-point outputs; None: the default of each dtype."""
-    keep: bool = False
-    """Write the file even if its outputs differ by more than the tolerance."""
-    seed: int = 0
-    """Seed for random weights and random inputs."""
+    """Save the inputs and the outputs of eager PyTorch next to the model, for `builder verify`
+    (default: yes)."""
+    tolerance: Annotated[float | None, Setting(least=0)] = None
+    """Largest relative difference that is allowed for floating-point outputs (default: 1e-4 for
+    float32)."""
     limits: Limits = field(default_factory=Limits)
-    """Limits of each run on torch's lite interpreter."""
+    keep: bool = False
+    """Write the file even if its outputs differ by more than allowed."""
+    seed: int = 0
+    """Seed for the random weights and inputs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
 from builder.core.manifest import Manifest
 from builder.core.plan import Interface
+from builder.core.settings import Setting
 from builder.core.targets import Platform, Target
 from builder.core.toolchain import Toolchain, ToolchainOptions
 from builder.platforms.android import platform as android
@@ -29,6 +30,9 @@ from builder.system.progress import Progress
 class PackageOptions:
     """What a user chooses of packages; each platform reads its own."""
 
+    assets: Annotated[tuple[Path, ...], Setting(path="file")] = ()
+    """A file for the AAR's assets and the Swift package's resources, e.g. the model; repeat the
+    option for several files."""
     android: AarOptions = field(default_factory=AarOptions)
     apple: AppleOptions = field(default_factory=AppleOptions)
 

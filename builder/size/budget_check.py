@@ -46,8 +46,8 @@ def refuse_package_excess(
 def find_excesses(file: int, compressed: int, budgets: Budgets, *, abi: str) -> list[str]:
     """Returns one sentence for each budget that is exceeded; sizes are in bytes."""
     measured = (
-        ("--max-size", file, budgets.file),
-        ("--max-compressed", compressed, budgets.compressed),
+        ("--max-size", file, budgets.max_size),
+        ("--max-compressed", compressed, budgets.max_compressed),
     )
     return [
         f"{size:,} bytes are {size - budget.limit:,} more than {option} {budget.text} allows"

@@ -15,8 +15,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
+from builder.core.budgets import ByteSize
+from builder.core.settings import Setting, Text
 from builder.errors import BuilderError
 from builder.system.folders import package_folder
 from builder.system.frames import BrokenFrameError, Frame, read_frame, write_frame
@@ -42,10 +44,13 @@ _ENTRY = (
 class Limits:
     """The limits of one job."""
 
-    seconds: int = DEFAULT_SECONDS
-    """Seconds of CPU time."""
-    memory: int = 0
-    """Bytes in addition to the memory before the job; 0 means half of the machine's memory."""
+    seconds: Annotated[int, Setting(placeholder="SECONDS", least=1, most=1_000_000)] = (
+        DEFAULT_SECONDS
+    )
+    """CPU time that PyTorch may use to run the model once."""
+    memory: Annotated[Text[ByteSize] | None, Setting(placeholder="SIZE")] = None
+    """Memory that PyTorch may use for the model, e.g. 8GiB or 500MB (default: half of this
+    machine's memory)."""
 
     @property
     def memory_bytes(self) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from samples import COMPONENTS, make_manifest
 
 from builder.core.targets import parse_target
-from builder.platforms.apple.package import AppleLibrary, AppleOptions, ApplePackage, AppleSlice
+from builder.platforms.apple.package import AppleLibrary, ApplePackage, AppleSlice
 from builder.system.folders import data_folder
 
 
@@ -42,5 +42,5 @@ def make_package(work: Path) -> ApplePackage:
         sources=data_folder("swift"),
         licences={"pytorch-LICENSE": work / "LICENSE"},
         pins={"pytorch": "0" * 64},
-        options=AppleOptions(resources=(work / "model.ptl",)),
+        resources=(work / "model.ptl",),
     )

@@ -46,7 +46,7 @@ class AarResult:
     """What the rules for libraries on Android say of them."""
 
 
-def refuse_unpackable(options: AarOptions) -> None:
+def refuse_unpackable(options: AarOptions, assets: Sequence[Path]) -> None:
     """Raises at once what `write_package` would raise after everything has been compiled.
 
     Raises:
@@ -55,7 +55,7 @@ def refuse_unpackable(options: AarOptions) -> None:
     """
     choose_coordinates(options, load_source_lock().version)
     locate_jdk(Runner.inherit())
-    refuse_same_names(options.assets, called="assets")
+    refuse_same_names(assets, called="assets")
 
 
 def write_package(
@@ -63,6 +63,7 @@ def write_package(
     output: Path,
     *,
     options: AarOptions,
+    assets: Sequence[Path] = (),
     page_size: int | None = None,
     progress: Progress,
 ) -> AarResult:
@@ -72,6 +73,7 @@ def write_package(
         runtimes: at least one; each has a library with the interface of `choose_interface`.
         output: the folder that the user named.
         options: what the user chose of the AAR.
+        assets: files for `assets/`, each by its own name.
         page_size: alignment in bytes wanted of 64-bit libraries; the rules' own when None.
         progress: is told what is packaged.
 
@@ -98,7 +100,7 @@ def write_package(
             java=_compile_java(scratch, jdk, runner=runner),
             licences={name: path for one in libraries for name, path in one.licences.items()},
             pins=list_pins(),
-            assets={path.name: path for path in options.assets},
+            assets={path.name: path for path in assets},
             prefab=_offer_to_c(last) if options.prefab else None,
         )
         ndk = last.toolchain.ndk

@@ -69,13 +69,13 @@ class AarOptions:
     """What a user chooses of an AAR; the rest follows from what is built."""
 
     group: str = GROUP
+    """Maven group ID of the AAR."""
     artifact: str = ARTIFACT
+    """Maven artifact ID of the AAR."""
     version: str | None = None
-    """PyTorch's with `REVISION` when None."""
-    assets: tuple[Path, ...] = ()
-    """Files for `assets/`, each by its own name."""
+    """Version of the AAR (default: PyTorch's version with a revision)."""
     prefab: bool = False
-    """Whether C++ code of an app may use the library too."""
+    """Add a Prefab module to the AAR, so that C++ code of an app can use its C API."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

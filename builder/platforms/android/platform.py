@@ -43,7 +43,7 @@ def refuse_package(targets: Sequence[Target], output: Path, options: PackageOpti
             files below `output` that builder did not write.
         ToolchainError: there is no JDK.
     """
-    refuse_unpackable(options.android)
+    refuse_unpackable(options.android, options.assets)
     coordinates = choose_coordinates(options.android, load_source_lock().version)
     refuse_unwritable(output / REPOSITORY / coordinates.folder / coordinates.version)
     refuse_foreign(coordinates, output)

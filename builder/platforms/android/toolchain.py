@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from builder.core.targets import Target
-from builder.core.toolchain import CxxLibrary, Ndk, Tool, Toolchain, ToolchainOptions
+from builder.core.toolchain import CxxLibrary, Ndk, Stl, Tool, Toolchain, ToolchainOptions
 from builder.errors import ConfigurationError, ToolchainError
 from builder.platforms.android.ndk import AndroidFacts, load_facts, load_table, locate_ndk
 from builder.system.process import Runner
@@ -40,9 +40,9 @@ def locate_toolchain(runner: Runner, target: Target, options: ToolchainOptions) 
     ndk = locate_ndk(runner, options.ndk)
     _refuse_api(ndk, target.min_os)
     facts = load_facts(target.abi, target.min_os)
-    library = CxxLibrary.LIBCXX_SHARED if options.shared_stl else CxxLibrary.LIBCXX
+    library = CxxLibrary.LIBCXX_SHARED if options.stl is Stl.SHARED else CxxLibrary.LIBCXX
     page_size = _check_page_size(options.page_size or facts.page_size)
-    static = () if options.shared_stl else ("-static-libstdc++",)
+    static = () if options.stl is Stl.SHARED else ("-static-libstdc++",)
     clang, linker = _locate(runner, ndk, "clang"), _locate(runner, ndk, "ld.lld")
     system_flags = (f"--target={facts.triple}", "-faddrsig")
     toolchain = Toolchain(
@@ -69,7 +69,7 @@ def locate_toolchain(runner: Runner, target: Target, options: ToolchainOptions) 
         packed_relocations=facts.pack,
         cxx_library=library,
         page_size=page_size,
-        beside=_list_libraries(ndk, facts) if options.shared_stl else (),
+        beside=_list_libraries(ndk, facts) if options.stl is Stl.SHARED else (),
         ndk=ndk,
         configuration=(
             ("CMAKE_TOOLCHAIN_FILE", str(ndk.root / "build/cmake/android.toolchain.cmake")),

@@ -23,7 +23,7 @@ from builder.platforms.apple.package import (
 from builder.platforms.apple.repository import write_apple
 from builder.platforms.apple.toolchain import find_sdk
 from builder.platforms.apple.xcode import is_mac
-from builder.platforms.contents import list_pins, refuse_same_names
+from builder.platforms.contents import list_pins
 from builder.system.folders import data_folder
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
@@ -52,13 +52,13 @@ class AppleResult:
     """What the rules for libraries on Apple's platforms say of them."""
 
 
-def refuse_duplicates(options: AppleOptions) -> None:
-    """Raises ConfigurationError where two resources have one name."""
-    refuse_same_names(options.resources, called="resources")
-
-
 def write_package(
-    runtimes: Sequence[TargetResult], output: Path, *, options: AppleOptions, progress: Progress
+    runtimes: Sequence[TargetResult],
+    output: Path,
+    *,
+    options: AppleOptions,
+    resources: tuple[Path, ...] = (),
+    progress: Progress,
 ) -> AppleResult:
     """Writes the static libraries of `runtimes` as `output/apple`.
 
@@ -66,6 +66,7 @@ def write_package(
         runtimes: at least one.
         output: the folder that the user named.
         options: what the user chose of the xcframework.
+        resources: files for the Swift module's bundle, each by its own name.
         progress: is told what is packaged.
 
     Raises:
@@ -91,6 +92,7 @@ def write_package(
             ),
             pins=list_pins(),
             options=options,
+            resources=resources,
         )
         written = write_apple(package, output, xcode=Runner.inherit() if is_mac() else None)
     return AppleResult(

@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 from builder.core.components import Component
 from builder.core.manifest import Manifest
+from builder.core.settings import Setting
 from builder.core.targets import Platform, Target
 
 FRAMEWORK = "LibTorchLite"
@@ -34,12 +36,9 @@ class AppleOptions:
     """
 
     version: str | None = None
-    """Of the pod; PyTorch's with `REVISION` when None."""
-    url: str | None = None
-    """Where the zip archive of the xcframework will be served; without it, packages name the
-    folder beside them."""
-    resources: tuple[Path, ...] = ()
-    """Files for the Swift module's bundle, each by its own name."""
+    """Version of the pod (default: PyTorch's version with a revision)."""
+    url: Annotated[str | None, Setting(placeholder="URL")] = None
+    """The URL at which you will publish the xcframework's zip, for SwiftPM and CocoaPods."""
 
     def __post_init__(self) -> None:
         if self.version is not None and not _VERSION.fullmatch(self.version):
@@ -107,6 +106,8 @@ class ApplePackage:
     pins: Mapping[str, str] = field(default_factory=dict)
     """Source -> commit or SHA-256 that it was pinned by."""
     options: AppleOptions = field(default_factory=AppleOptions)
+    resources: tuple[Path, ...] = ()
+    """Files for the Swift module's bundle, each by its own name."""
     frameworks: tuple[str, ...] = FRAMEWORKS
     """Of Apple's, that an app has to link, sorted."""
 

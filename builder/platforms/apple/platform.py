@@ -10,10 +10,10 @@ from builder.core.manifest import Manifest
 from builder.core.plan import Interface
 from builder.core.targets import Target
 from builder.packaging.result_folder import refuse_foreign_folder
-from builder.platforms.apple.build import refuse_duplicates
 from builder.platforms.apple.measure import measure_xcframework
 from builder.platforms.apple.repository import FOLDER
 from builder.platforms.apple.toolchain import locate_toolchain, prepare_sdk
+from builder.platforms.contents import refuse_same_names
 
 if TYPE_CHECKING:
     from builder.platforms.registry import PackageOptions
@@ -35,7 +35,7 @@ def refuse_package(targets: Sequence[Target], output: Path, options: PackageOpti
         ConfigurationError: two resources with the same name, or files below `output` that builder
             did not write.
     """
-    refuse_duplicates(options.apple)
+    refuse_same_names(options.assets, called="resources")
     refuse_foreign_folder(output / FOLDER)
 
 

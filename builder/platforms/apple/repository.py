@@ -65,7 +65,7 @@ def write_apple(
 
 def _write_sources(package: ApplePackage, folder: Path) -> None:
     shutil.copytree(package.sources / SOURCES, folder / SOURCES, copy_function=shutil.copyfile)
-    for path in package.options.resources:
+    for path in package.resources:
         resources = folder / SOURCES / RESOURCES
         resources.mkdir(exist_ok=True)
         shutil.copyfile(path, resources / path.name)
@@ -73,7 +73,7 @@ def _write_sources(package: ApplePackage, folder: Path) -> None:
 
 def _write_specs(package: ApplePackage, folder: Path) -> None:
     """For an app on this machine."""
-    names = [path.name for path in package.options.resources]
+    names = [path.name for path in package.resources]
     linked = package.frameworks
     local = render_package(min_os=package.min_os, resources=names, frameworks=linked)
     write_atomically(folder / "Package.swift", local)
@@ -84,7 +84,7 @@ def _write_release(package: ApplePackage, folder: Path, url: str, checksum: str)
     """Fills `release` with what a repository of packages takes: archives by URL and checksum."""
     release = folder / "release"
     shutil.copytree(folder / SOURCES, release / SOURCES, copy_function=shutil.copyfile)
-    names = [path.name for path in package.options.resources]
+    names = [path.name for path in package.resources]
     remote = render_package(
         min_os=package.min_os,
         url=url,
@@ -104,7 +104,7 @@ def _render_pod(package: ApplePackage, folder: Path, *, url: str | None) -> str:
         min_os=package.min_os,
         checksum=digest_file(folder / POD_ARCHIVE),
         url=url,
-        resources=[path.name for path in package.options.resources],
+        resources=[path.name for path in package.resources],
         frameworks=package.frameworks,
     )
 
@@ -114,7 +114,7 @@ def _check(package: ApplePackage) -> None:
     # An xcframework takes one library per platform; several processors belong into one file.
     if not platforms or len(set(platforms)) != len(platforms):
         raise PackagingError(f"an xcframework needs one library per platform, not {platforms}")
-    given = [package.header, *package.licences.values(), *package.options.resources]
+    given = [package.header, *package.licences.values(), *package.resources]
     for path in (*given, *(one.archive for one in package.slices)):
         if not path.is_file():
             raise PackagingError(f"{path} is to go into the xcframework, but is no file")

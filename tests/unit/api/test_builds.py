@@ -11,7 +11,6 @@ from builder.core.targets import parse_target
 from builder.errors import ConfigurationError
 from builder.platforms.android import build as android
 from builder.platforms.android.package import AarOptions
-from builder.platforms.apple.package import AppleOptions
 from builder.system.progress import Silent
 
 LINUX, ANDROID, IOS = map(parse_target, ("linux-x86_64", "arm64-v8a", "ios-arm64"))
@@ -47,7 +46,7 @@ def test_a_folder_that_is_not_builders_is_refused_first(tmp_path):
 
 
 def test_two_assets_with_the_same_name_are_refused_first(tmp_path):
-    options = PackageOptions(android=AarOptions(assets=FILES), apple=AppleOptions(resources=FILES))
+    options = PackageOptions(assets=FILES)
     for target in (ANDROID, IOS):
         with pytest.raises(ConfigurationError, match=r"two files of --asset .*m\.ptl"):
             start(tmp_path, options, [LINUX, target])

@@ -58,7 +58,7 @@ def asked(monkeypatch):
     seen = []
 
     def build_all(request, targets, output, options, *, progress):
-        seen.extend((*targets, options.apple))
+        seen.extend((*targets, options))
         runtimes = tuple(map(make_runtime, targets))
         sizes = {str(target): SIZE for target in targets}
         archives = dict.fromkeys(sizes, 5_000_000)
@@ -78,7 +78,8 @@ def test_each_abi_is_built_and_all_are_packed_together(asked, tmp_path):
     )
     device, simulator, options = asked
     assert (device.id, simulator.id) == ("ios-arm64-15.0", "ios-simulator-arm64-15.0")
-    assert options == AppleOptions(version="3.1.4", resources=(tmp_path / "model.ptl",))
+    assert options.apple == AppleOptions(version="3.1.4")
+    assert options.assets == (tmp_path / "model.ptl",)
     assert "LibTorchLite.xcframework" in result.output
     assert "static library 5,000,000" in result.output
     assert "pod 'LibTorch-Lite', :path =>" in result.output

@@ -24,7 +24,7 @@ from builder.cli.build import command
 from builder.core.artifacts import LinkResult, Package, SizeReport
 from builder.core.dtypes import DtypeSet
 from builder.core.plan import Flavour, Interface, Profile
-from builder.core.toolchain import ToolchainOptions
+from builder.core.toolchain import Stl, ToolchainOptions
 from builder.errors import ConfigurationError, NativeBuildError, VerificationError
 from builder.platforms.android.package import AarOptions, Coordinates, WrittenAar
 from builder.verify.policy import PolicyReport
@@ -124,7 +124,7 @@ def test_every_option_reaches_the_use_case(asked, tmp_path):
         flavour=Flavour(profile=Profile.DEBUG, strip_error_messages=True),
         dtypes=DtypeSet.of(["float32"]),
         jobs=3,
-        tools=ToolchainOptions(launcher="distcc", ndk=tmp_path, shared_stl=True, page_size=65536),
+        tools=ToolchainOptions(launcher="distcc", ndk=tmp_path, stl=Stl.SHARED, page_size=65536),
         lock_timeout=0.5,
         skip_unknown=True,
     )

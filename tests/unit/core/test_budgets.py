@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from builder.core.budgets import Budget, find_budget, parse_budget, parse_size
+from builder.core.budgets import Budget, find_budget, parse_size
 
 
 @pytest.mark.parametrize(
@@ -38,15 +38,15 @@ def test_a_fraction_of_a_byte_is_a_unit_forgotten(text):
 
 
 def test_budgets():
-    assert parse_budget("2.5MB") == Budget(abi=None, limit=2_500_000, text="2.5MB")
-    own = parse_budget("linux-x86_64=1KiB")
+    assert Budget.parse("2.5MB") == Budget(abi=None, limit=2_500_000, text="2.5MB")
+    own = Budget.parse("linux-x86_64=1KiB")
     assert own == Budget(abi="linux-x86_64", limit=1024, text="linux-x86_64=1KiB")
     with pytest.raises(ValueError, match="names no ABI"):
-        parse_budget("=1KB")
+        Budget.parse("=1KB")
 
 
 def test_the_budget_of_the_abi_comes_before_that_of_all():
-    budgets = [parse_budget(text) for text in ("1KB", "x=3KB", "x=2KB", "y=9KB", "2KB")]
+    budgets = [Budget.parse(text) for text in ("1KB", "x=3KB", "x=2KB", "y=9KB", "2KB")]
     found = {abi: find_budget(budgets, abi) for abi in ("x", "y", "z")}
     assert {abi: budget.text for abi, budget in found.items() if budget} == {
         "x": "x=2KB",

@@ -11,7 +11,8 @@ import pytest
 
 from builder.core.dtypes import DtypeSet
 from builder.core.operators import Operator
-from builder.core.typed import InnerPath, Sha256, Size, Text, parse_json, parse_toml, to_json
+from builder.core.settings import Text
+from builder.core.typed import InnerPath, Sha256, Size, parse_json, parse_toml, to_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

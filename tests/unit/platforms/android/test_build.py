@@ -17,15 +17,15 @@ def _kit(monkeypatch):
 
 def test_what_maven_cannot_name_is_refused_before_anything_is_compiled():
     with pytest.raises(ConfigurationError, match="1/2") as caught:
-        android.refuse_unpackable(AarOptions(version="1/2"))
+        android.refuse_unpackable(AarOptions(version="1/2"), ())
     assert "--aar-version" in caught.value.hint
-    android.refuse_unpackable(AarOptions(version="1.2"))
+    android.refuse_unpackable(AarOptions(version="1.2"), ())
 
 
 def test_two_assets_of_one_name_are_refused():
-    options = AarOptions(assets=(Path("a/m.ptl"), Path("b/m.ptl")))
+    assets = (Path("a/m.ptl"), Path("b/m.ptl"))
     with pytest.raises(ConfigurationError, match=r"m\.ptl"):
-        android.refuse_unpackable(options)
+        android.refuse_unpackable(AarOptions(), assets)
 
 
 def test_a_missing_kit_is_told_before_anything_is_compiled(monkeypatch):
@@ -34,4 +34,4 @@ def test_a_missing_kit_is_told_before_anything_is_compiled(monkeypatch):
 
     monkeypatch.setattr(android, "locate_jdk", fail)
     with pytest.raises(ToolchainError):
-        android.refuse_unpackable(AarOptions())
+        android.refuse_unpackable(AarOptions(), ())

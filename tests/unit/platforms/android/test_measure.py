@@ -7,7 +7,7 @@ import zlib
 import pytest
 from android_samples import make_package
 
-from builder.core.budgets import Budgets, parse_budget
+from builder.core.budgets import Budget, Budgets
 from builder.errors import ConfigurationError, VerificationError
 from builder.platforms.android.measure import measure_aar, refuse_aar_excess
 from builder.platforms.android.repository import write_aar
@@ -64,10 +64,10 @@ def test_a_download_has_the_libraries_of_one_abi_and_what_all_get(aar):
 
 def test_budgets_hold_the_libraries_of_each_abi(aar):
     sizes = measure_aar(aar)
-    refuse_aar_excess(sizes, Budgets(file=(parse_budget("6000"),)), path=aar)
+    refuse_aar_excess(sizes, Budgets(max_size=(Budget.parse("6000"),)), path=aar)
     budgets = Budgets(
-        file=(parse_budget("5999"), parse_budget("x86=2999")),
-        compressed=(parse_budget("arm64-v8a=1000"),),
+        max_size=(Budget.parse("5999"), Budget.parse("x86=2999")),
+        max_compressed=(Budget.parse("arm64-v8a=1000"),),
     )
     with pytest.raises(VerificationError) as caught:
         refuse_aar_excess(sizes, budgets, path=aar)

@@ -6,7 +6,7 @@ import pytest
 from toolchains.machines import LLD_16, Machine, full, make_ndk
 
 from builder.core.targets import parse_target
-from builder.core.toolchain import CxxLibrary, ToolchainOptions
+from builder.core.toolchain import CxxLibrary, Stl, ToolchainOptions
 from builder.errors import ConfigurationError, ToolchainError
 from builder.platforms.android.toolchain import locate_toolchain
 
@@ -66,12 +66,12 @@ def test_another_page_size(ndk):
 
 def test_the_shared_cxx_library_goes_beside_the_runtime(ndk):
     with pytest.raises(ToolchainError, match=r"no libc\+\+_shared.so"):
-        locate(ndk, shared_stl=True)
+        locate(ndk, stl=Stl.SHARED)
     for host in ("linux-x86_64", "darwin-x86_64"):
         folder = ndk / "toolchains/llvm/prebuilt" / host / "sysroot/usr/lib/aarch64-linux-android"
         folder.mkdir(parents=True)
         (folder / "libc++_shared.so").touch()
-    found = locate(ndk, shared_stl=True)
+    found = locate(ndk, stl=Stl.SHARED)
     assert found.cxx_library is CxxLibrary.LIBCXX_SHARED
     assert [path.name for path in found.beside] == ["libc++_shared.so"]
     assert "-static-libstdc++" not in found.link_flags

@@ -1,0 +1,191 @@
+"""Makes click's options from settings, so that a setting is declared once (core/settings.py)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import MISSING
+from enum import Enum, EnumType
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+from click.core import ParameterSource
+
+from builder import api
+from builder.cli.values import FiniteRange, PairType, TextType
+from builder.core.backends import Backend, Chosen
+from builder.core.settings import SettingField, fill, list_settings
+
+Command = Callable[..., Any]
+_OPTIONS = {
+    "AarOptions.version": ("--aar-version",),
+    "AppleOptions.url": ("--xcframework-url",),
+    "AppleOptions.version": ("--pod-version",),
+    "BuildRequest.jobs": ("--jobs", "-j"),
+    "BuildSettings.output": ("-o", "--output"),
+    "ExportRequest.arguments": ("--arg",),
+    "ExportRequest.output": ("-o", "--output"),
+    "ExportRequest.reference": ("--reference/--no-reference",),
+    "Limits.memory": ("--memory-limit",),
+    "Limits.seconds": ("--time-limit",),
+    "Optimisation.enabled": ("--optimize/--no-optimize",),
+    "Optimisation.left_out": ("--skip-pass",),
+    "Quantisation.flow": ("--quantize-flow",),
+    "Quantisation.method": ("--quantize",),
+    "Quantisation.per_channel": ("--per-channel/--per-tensor",),
+}
+"""Settings whose option has another name than the field: `Class.field` -> names for click."""
+
+
+def settings_options(
+    kind: type, name: str, *, without: Collection[str] = ()
+) -> Callable[[Command], Command]:
+    """Adds an option for each setting of `kind`; the command receives the value as `name`.
+
+    Args:
+        kind: the dataclass with the settings.
+        name: the parameter of the command that receives a `kind`.
+        without: dotted paths of settings, or of groups, that get no option here. A decorator above
+            this one, or a parameter of click, can give them a value by their `parameter_name`.
+    """
+    options = [one for one in list_settings(kind) if not _is_below(one.path, without)]
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_settings(**given: object) -> object:
+            values: dict[tuple[str, ...], object] = {}
+            for one in list_settings(kind):
+                if (value := _take(one, given)) is not None:
+                    values[one.path] = value
+            _refuse_lonely(options, values)
+            try:
+                made: object = fill(kind, values)
+            except ValueError as error:
+                raise click.UsageError(str(error)) from None
+            return command(**{name: made}, **given)
+
+        for option in reversed([made for one in options for made in _make_options(one)]):
+            option(with_settings)
+        return with_settings
+
+    return decorate
+
+
+def parameter_name(path: tuple[str, ...]) -> str:
+    """Returns click's name for the parameter that gives the setting at `path` its value."""
+    return "__".join(path)
+
+
+def option_names(one: SettingField) -> tuple[str, ...]:
+    """Returns the names of the option of a setting, e.g. `-o` and `--output`."""
+    plain = one.name.removesuffix("s") if one.several else one.name
+    usual = (f"--{plain.replace('_', '-')}",)
+    return _OPTIONS.get(f"{one.owner.__name__}.{one.name}", usual)
+
+
+def _is_below(path: tuple[str, ...], groups: Collection[str]) -> bool:
+    return any(".".join(path[:length]) in groups for length in range(1, len(path) + 1))
+
+
+def _make_options(one: SettingField) -> Iterator[Callable[[Command], Command]]:
+    if one.kind is Backend:
+        for backend in _list_backends():
+            name = _flag_name(one, backend)
+            yield click.option(backend.option, name, is_flag=True, help=backend.help)
+        return
+    names, absent = option_names(one), one.setting.absent
+    default = absent or _show(one.default)
+    # Newer versions of click take a default of None for a value, which satisfies `required`.
+    shown: dict[str, Any] = {} if default is None else {"default": default}
+    is_pair = "/" in names[0]
+    plain = one.default not in {None, MISSING, (), frozenset()} and one.kind is not bool
+    yield click.option(
+        *names,
+        parameter_name(one.path),
+        required=one.default is MISSING and len(one.path) == 1,
+        multiple=one.several,
+        is_flag=None if one.kind is not bool or is_pair else True,
+        type=None if one.kind is bool else _make_type(one),
+        metavar=one.setting.placeholder or None,
+        envvar=one.setting.environment or None,
+        show_envvar=bool(one.setting.environment),
+        show_default=plain or bool(absent),
+        help=one.help,
+        **shown,
+    )
+
+
+def _show(default: object) -> object:
+    """Returns a default as click has to know it; an enum would be shown by the name in Python."""
+    if default is MISSING or default in ((), frozenset()):
+        return None
+    return str(default) if isinstance(default, Enum) else default
+
+
+def _make_type(one: SettingField) -> click.ParamType | type:  # type: ignore[type-arg]
+    least, most = one.setting.least, one.setting.most
+    if isinstance(one.kind, EnumType):
+        return click.Choice([str(value) for value in list[Any](one.kind)])
+    if one.kind is Path:
+        what = one.setting.path
+        return click.Path(
+            path_type=Path,
+            exists=what in {"file", "folder"},
+            file_okay=what not in {"folder", "new folder"},
+            dir_okay=what != "file",
+        )
+    if one.kind is int:
+        return click.IntRange(least, most) if (least, most) != (None, None) else int
+    if one.kind is float:
+        return FiniteRange(min=least, max=most)
+    if hasattr(one.kind, "parse"):
+        return TextType(one.kind, one.setting.placeholder, absent=one.setting.absent)
+    if len(get_args(one.kind)) == 2:  # a name and a value
+        return PairType(get_args(one.kind)[1])
+    return one.kind  # type: ignore[no-any-return]
+
+
+def _take(one: SettingField, given: dict[str, object]) -> object:
+    """Takes the value of a setting out of click's parameters; None where it keeps its default."""
+    if one.kind is Backend:
+        return tuple(known for known in _list_backends() if given.pop(_flag_name(one, known), None))
+    value = given.pop(parameter_name(one.path), None)
+    if one.several and isinstance(value, tuple):
+        if not value:
+            return None
+        made = (_convert(one, item) for item in value)
+        return frozenset(made) if isinstance(one.default, frozenset) else tuple(made)
+    return None if value is None else _convert(one, value)
+
+
+def _convert(one: SettingField, value: object) -> object:
+    return one.kind(value) if isinstance(one.kind, EnumType) else value
+
+
+def _refuse_lonely(options: list[SettingField], values: dict[tuple[str, ...], object]) -> None:
+    """Raises UsageError for an option of a group whose required option is not given."""
+    context = click.get_current_context()
+    for needed in options:
+        if needed.default is not MISSING or needed.path in values:
+            continue
+        group = [one for one in options if one.path[:-1] == needed.path[:-1] and one is not needed]
+        lonely = [
+            one
+            for one in group
+            if context.get_parameter_source(parameter_name(one.path)) is ParameterSource.COMMANDLINE
+        ]
+        if lonely:
+            names = " and ".join(option_names(one)[0].partition("/")[0] for one in lonely)
+            raise click.UsageError(f"{names} cannot be used without {option_names(needed)[0]}.")
+        for one in group:
+            values.pop(one.path, None)
+
+
+def _list_backends() -> list[Backend]:
+    """Returns the backends that are chosen by an option, sorted by name."""
+    return [one for one in api.load_backends().values() if one.chosen is Chosen.OPTION]
+
+
+def _flag_name(one: SettingField, backend: Backend) -> str:
+    return parameter_name((*one.path, backend.name))
