@@ -18,7 +18,7 @@ class TargetSettings:
     """What to build for."""
 
     abis: tuple[str, ...] = field(default_factory=lambda: (host_abi(),))
-    """The ABI to build for; repeat the option for several ABIs. `builder doctor` lists all ABIs."""
+    """The ABIs to build for; `builder doctor` lists all ABIs."""
     min_api: int | None = None
     """Oldest API level of Android that the runtime must support (default: 21)."""
     min_ios: Annotated[str | None, Setting(placeholder="VERSION")] = None

@@ -36,6 +36,7 @@ _OPTIONS = {
     "Quantisation.per_channel": ("--per-channel/--per-tensor",),
 }
 """Settings whose option has another name than the field: `Class.field` -> names for click."""
+_REPEAT = "Repeat the option for several values."
 
 
 def settings_options(
@@ -111,7 +112,7 @@ def _make_options(one: SettingField) -> Iterator[Callable[[Command], Command]]:
         envvar=one.setting.environment or None,
         show_envvar=bool(one.setting.environment),
         show_default=plain or bool(absent),
-        help=one.help,
+        help=f"{one.help} {_REPEAT}" if one.several else one.help,
         **shown,
     )
 

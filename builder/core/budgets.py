@@ -60,8 +60,8 @@ class Budgets:
     """The size limits of a build."""
 
     max_size: Annotated[tuple[Text[Budget], ...], Setting(placeholder="[ABI=]SIZE")] = ()
-    """Exit with code 8 if the stripped library is larger, e.g. 2.5MB or 900KiB; repeat the option
-    for budgets per ABI."""
+    """Exit with code 8 if the stripped library is larger, e.g. 2.5MB or 900KiB, or arm64-v8a=2MB
+    for one ABI."""
     max_compressed: Annotated[tuple[Text[Budget], ...], Setting(placeholder="[ABI=]SIZE")] = ()
     """Exit with code 8 if the compressed library, as in a download, is larger."""
 

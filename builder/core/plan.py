@@ -175,7 +175,7 @@ class BuildRequest:
     inputs: tuple[Path, ...] = ()
     """Lite files (.ptl) and operator lists (.yaml, .txt) that the runtime has to run."""
     ops_lists: Annotated[tuple[str, ...], Setting(placeholder="NAME")] = ()
-    """An operator list: the name of one that ships with builder, e.g. mobilenet_v2, or a file."""
+    """Operator lists: names of those that ship with builder, e.g. mobilenet_v2, or files."""
     flavour: Annotated[Flavour, Setting(inline=True)] = field(default_factory=Flavour)
     dtypes: Annotated[Text[DtypeSet] | None, Setting(placeholder="LIST", absent="auto")] = None
     """Compile kernels only for these dtypes, e.g. float32,int64,bool. all: for every dtype. auto:

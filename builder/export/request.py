@@ -92,7 +92,7 @@ class Optimisation:
     enabled: bool = True
     """Run optimize_for_mobile (default: yes)."""
     left_out: frozenset[Pass] = frozenset()
-    """Leave out this pass of optimize_for_mobile; repeat the option for more passes."""
+    """Passes of optimize_for_mobile to leave out."""
     backend: Backend = Backend.CPU
     """The backend to optimise for; the installed torch must support it."""
 
@@ -108,7 +108,7 @@ class Saving:
     bundle_inputs: bool = False
     """Store the inputs in the lite file, for get_all_bundled_inputs()."""
     extra_files: Annotated[tuple[tuple[str, Path], ...], Setting(placeholder="NAME=PATH")] = ()
-    """Store another file in the lite file, e.g. labels.txt=labels.txt."""
+    """Other files to store in the lite file, e.g. labels.txt=labels.txt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ class ExportRequest:
     """Folder that `source` is relative to, by default the current one; it comes first on the import
     path while a factory is loaded."""
     arguments: Annotated[tuple[tuple[str, str], ...], Setting(placeholder="NAME=VALUE")] = ()
-    """An argument for the factory or for the torchvision model, e.g. num_classes=10."""
+    """Arguments for the factory or for the torchvision model, e.g. num_classes=10."""
     weights: Path | None = None
     """A state dict to load (.pt, .pth, .safetensors); code in the file is not executed."""
     inputs: tuple[InputSpec, ...] = ()
@@ -140,7 +140,7 @@ class ExportRequest:
     """How Python code becomes TorchScript. trace: record one run of the model. script: compile the
     model with its control flow. auto: trace, unless the source is TorchScript already."""
     methods: Annotated[tuple[str, ...], Setting(placeholder="NAME")] = ()
-    """A method to keep in addition to forward; repeat the option for several methods."""
+    """Methods to keep in addition to forward."""
     channels_last: bool = False
     """Use the memory format NHWC for images."""
     optimisation: Optimisation = field(default_factory=Optimisation)

@@ -31,8 +31,7 @@ class PackageOptions:
     """What a user chooses of packages; each platform reads its own."""
 
     assets: Annotated[tuple[Path, ...], Setting(path="file")] = ()
-    """A file for the AAR's assets and the Swift package's resources, e.g. the model; repeat the
-    option for several files."""
+    """Files for the AAR's assets and the Swift package's resources, e.g. the model."""
     android: AarOptions = field(default_factory=AarOptions)
     apple: AppleOptions = field(default_factory=AppleOptions)
 

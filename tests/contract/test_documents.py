@@ -440,7 +440,7 @@ def test_the_pod_is_the_one_that_a_build_writes():
 
 def test_every_variable_that_builder_reads_is_described():
     text = "".join(path.read_text() for path in (ROOT / "builder").rglob("*.py"))
-    read = set(re.findall(r'(?:environ(?:ment)?\.get\(|envvar=)"([A-Z_]+)"', text))
+    read = set(re.findall(r'(?:environ(?:ment)?\.get\(|environment=)"([A-Z_]+)"', text))
     assert {"BUILDER_CACHE", "BUILDER_LAUNCHER", "CC", "JAVA_HOME"} <= read
     page = (ROOT / "docs/reference/environment.md").read_text()
     described = {*read, *NAMED_BY, *SDKS} - {"HOME", "PATH"}

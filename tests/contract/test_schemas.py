@@ -47,7 +47,8 @@ def properties(schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def test_every_command_with_json_has_a_schema_and_a_version():
     files = resources.files("builder").joinpath("schemas").iterdir()
-    assert {path.name.removesuffix(".json") for path in files} == set(SCHEMA_VERSIONS)
+    of_commands = {path.name.removesuffix(".json") for path in files} - {"builder-yaml"}
+    assert of_commands == set(SCHEMA_VERSIONS)
     assert {name for name in COMMANDS if has_json(name)} == set(SCHEMA_VERSIONS)
 
 
@@ -87,3 +88,65 @@ def test_an_output_that_differs_is_refused(change):
 def test_a_field_that_is_missing_is_refused():
     with pytest.raises(jsonschema.ValidationError):
         check_output(("verify", "--json"), json.dumps({"schema": 1}))
+
+
+CONFIGURATION = {
+    "inputs": ["a.ptl"],
+    "targets": {"abis": ["arm64-v8a"], "min_api": 24},
+    "profile": "size",
+    "dtypes": ["float32", "int64"],
+    "jobs": 4,
+    "tools": {"launcher": "none", "stl": "c++_shared"},
+    "accelerators": ["metal"],
+    "assets": ["a.ptl"],
+    "android": {"group": "com.example", "prefab": True},
+    "budgets": {"max_size": ["2.5MB", "arm64-v8a=2MB"]},
+    "exports": [
+        {
+            "source": "mobilenet_v2",
+            "output": "a.ptl",
+            "arguments": {"num_classes": "10"},
+            "inputs": ["float32[1,3,224,224]"],
+            "quantisation": {"method": "static"},
+            "optimisation": {"left_out": ["fuse-add-relu"]},
+            "limits": {"memory": "8GiB", "seconds": 60},
+        }
+    ],
+}
+
+
+def validate_configuration(value: object) -> None:
+    schema = read_schema("builder-yaml")
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(value)
+
+
+def test_the_schema_of_a_configuration_takes_settings_by_group():
+    validate_configuration({})
+    validate_configuration(CONFIGURATION)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"input": ["a.ptl"]},
+        {"inputs": "a.ptl"},
+        {"jobs": 0},
+        {"jobs": "4"},
+        {"profile": "fast"},
+        {"accelerators": ["cuda"]},
+        {"targets": {"abi": ["arm64-v8a"]}},
+        {"android": {"assets": ["a.ptl"]}},
+        {"exports": [{"source": "mobilenet_v2"}]},
+        {"exports": [{"source": "m", "output": "m.ptl", "quantisation": {"flow": "fx"}}]},
+    ],
+)
+def test_the_schema_of_a_configuration_refuses_what_no_setting_is(change):
+    with pytest.raises(jsonschema.ValidationError):
+        validate_configuration(CONFIGURATION | change)
+
+
+def test_every_setting_of_a_configuration_is_described():
+    described = dict(properties(read_schema("builder-yaml")))
+    assert {"inputs", "launcher", "max_size", "left_out", "seconds"} <= set(described)
+    assert [key for key, value in described.items() if len(value["description"]) < 10] == []
