@@ -125,6 +125,7 @@ def _describe_defect(error: Exception) -> tuple[str, str]:
     package = Path(__file__).parents[1]
     steps = traceback.extract_tb(error.__traceback__)
     inside = [step for step in steps if Path(step.filename).is_relative_to(package)]
+    # Only the innermost line of builder's own is shown; --debug shows all.
     where = [f"{Path(s.filename).relative_to(package.parent)}:{s.lineno}" for s in inside[-1:]]
     kind = type(error).__name__
     what = f"{kind}: {error}" if str(error) else kind

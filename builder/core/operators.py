@@ -32,6 +32,7 @@ class Operator:
     """Name of the overload, e.g. `Tensor`; empty for the default overload."""
 
     def __post_init__(self) -> None:
+        # Names come from foreign files and go into C++ text, so only plain ones pass.
         if len(self.name) + len(self.overload) > _LONGEST or not (
             _NAME.fullmatch(self.name) and _OVERLOAD.fullmatch(self.overload)
         ):

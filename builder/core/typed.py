@@ -54,9 +54,11 @@ def parse_json(
     Raises:
         ValueError: the text is too long, not JSON, nested too deeply, or not a `kind`.
     """
+    # Before parsing, which takes many times the memory of the text.
     if len(text) > most:
         raise ValueError(f"{where}: it has {len(text):,} characters, more than {most:,}")
     if newest is not None:
+        # First the version alone: a newer layout would fail with a message about some key.
         version = _decode(text, _Versioned, where).schema
         if version > newest:
             raise ValueError(
@@ -83,6 +85,7 @@ def parse_toml(text: str, kind: type[_T], where: str, given: Mapping[str, object
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{where}: {error}") from None
+    # Our own files are strict: a misspelt key would be a setting without effect.
     _refuse_unknown(table, kind, where, without=given.keys())
     return _explain(where, lambda: msgspec.convert({**table, **given}, kind, dec_hook=_read_text))
 
@@ -114,14 +117,17 @@ def _explain(where: str, read: Callable[[], _T]) -> _T:
     except RecursionError:
         raise ValueError(f"{where}: it is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeError) as error:
+        # msgspec appends the place to its message, as a path such as `$.files[...]`.
         message, at, path = str(error).rpartition(" - at ")
         place = path.replace("`", "").replace("$.", "").replace("$", "") if at else ""
+        # Without a place, rpartition leaves the whole message in its last part.
         shown = (message if at else path)[:_LONGEST_MESSAGE]
         raise ValueError(": ".join(filter(None, (where, place, shown)))) from None
 
 
 def _read_text(kind: Any, value: object) -> object:  # noqa: ANN401 - what `Text` made, or Path
     """Returns the value that text stands for; msgspec asks this for types it does not know."""
+    # msgspec reads no paths, which JSON and TOML have as text.
     if kind is Path and isinstance(value, str):
         return Path(value)
     kind = getattr(kind, "kind", kind)

@@ -30,6 +30,7 @@ def call_factory(source: str, folder: Path, arguments: Mapping[str, Any]) -> tor
     """
     with first_on_import_path(folder):
         factory = import_attribute(source)
+        # Modules are callable, so this comes before the call.
         if isinstance(factory, torch.nn.Module):
             if arguments:
                 raise ConfigurationError(

@@ -84,6 +84,7 @@ class Interpreter:
             ToolchainError: the process must be confined, but this machine cannot do that.
         """
         if self._confined:
+            # Before the child starts: afterwards it would look like a failure of the model.
             check_boundary()
         # A child that crashed over one model is replaced for the next.
         if self._child is None or not self._child.is_alive:

@@ -80,6 +80,7 @@ def load_module(
         loaded = LoadedModule(
             module=named.module, usual_inputs=named.inputs, quantisation=named.quantisation
         )
+    # Dropout and batch norms behave differently in training.
     loaded.module.eval()
     return loaded
 

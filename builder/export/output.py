@@ -31,6 +31,7 @@ def check_saving(saving: Saving) -> None:
 def check_writable(output: Path) -> None:
     """Raises ConfigurationError when the file `output` cannot be written."""
     folder = output.parent
+    # Missing folders are created later, so the nearest existing one decides.
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if output.is_dir():

@@ -79,6 +79,7 @@ def quantise(
             hint="quantise the Python module: builder export package.module:factory",
         )
     progress.step(f"Quantising: {wanted.method}, {wanted.flow}")
+    # The original is compared with the copy later, so it stays as it is.
     twin = copy.deepcopy(module)
     eager = _static_eager if wanted.method is Method.STATIC else _dynamic_eager
     make = _fx if wanted.flow is Flow.FX else eager
@@ -93,6 +94,7 @@ def quantise(
             f"{describe_exception(error)}",
             hint=f"try --quantize-flow {other}, or --quantize dynamic",
         ) from error
+    # torch leaves out what it cannot quantise, without an error.
     if not _is_quantised(quantised):
         raise ModelError(
             f"nothing in the model can be quantised ({wanted.method}, {wanted.flow})",
@@ -132,6 +134,7 @@ def _static_eager(
     if callable(fuse := getattr(twin, "fuse_model", None)):
         fuse()
     twin.qconfig = _static_config(wanted)
+    # It is a copy already.
     ao.prepare(twin, inplace=True)
     _calibrate(twin, samples, progress)
     quantised: torch.nn.Module = ao.convert(twin)

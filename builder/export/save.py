@@ -59,6 +59,7 @@ def backport(content: bytes, version: int | None) -> bytes:
     written = read_bytecode_version(content)
     if version is None or version == written:
         return content
+    # torch writes older versions of zip files only.
     if version > written or not content.startswith(b"PK"):
         kind = "lite files" if content.startswith(b"PK") else "flatbuffer files"
         raise ModelError(

@@ -53,6 +53,7 @@ class Archive:
             raise ModelError(f"its archive does not contain {record}", hint=_HINT)
         if member.flag_bits & _ENCRYPTED:
             raise ModelError(f"{record} is encrypted", hint="decrypt the archive first")
+        # miniz, which PyTorch reads archives with, knows deflate and stored only.
         if member.compress_type not in COMPRESSIONS:
             raise ModelError(f"{record} uses a compression that PyTorch cannot read")
         # The size in the list of members is a claim; no record can have more packed bytes than the

@@ -53,6 +53,7 @@ class Buffer:
     def string(self, at: int) -> str:
         """Returns the string that the offset stored at byte `at` points to."""
         start, length = self.vector(at, 1)
+        # Counted once: equal strings of a real file share their bytes.
         if start not in self._known:
             self.texts += length
             if self.texts > _FREE_TEXT + _TEXT_RATIO * len(self.data):

@@ -92,6 +92,7 @@ def parse_mobile_module(data: memoryview) -> LiteContents:
 
 def _add_value(contents: LiteContents, ivalue: Table, ivalues: Sequence[Table]) -> None:
     kind = ivalue.uint8(_IValue.TYPE)
+    # A complex number as a constant needs kernels for complex128.
     if kind == _Union.COMPLEX:
         contents.add_dtype_codes([_COMPLEX128])
     if kind not in {_Union.FUNCTION, _Union.TENSOR, *_ANNOTATION}:

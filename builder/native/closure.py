@@ -44,6 +44,7 @@ def close(
     # The set only grows, so a round adds a unit or the loop ends.
     units = frozenset(roots)
     for round_number in range(1, MAX_ROUNDS + 1):
+        # The linker is the judge: it names only what live sections need.
         undefined = try_link(units)
         if not undefined:
             return Closure(units, round_number)

@@ -101,6 +101,7 @@ def load_tuning(
     file = parse_toml(text, _ProfilesFile, "profiles.toml")
     profile: _Profile = getattr(file, flavour.profile)
     apple = toolchain.target.is_apple
+    # On Apple's platforms the last link makes one object of all bitcode, so it is always there.
     lto = (apple or profile.lto) and toolchain.bitcode is not Bitcode.NONE
     packed = toolchain.packed_relocations if profile.relr else ()
     messages = (_STRIP_MESSAGES,) if flavour.strip_error_messages else ()

@@ -21,12 +21,14 @@ LIBRARY_FLAGS = (
     "-fuse-ld=lld",
     "-Wl,--gc-sections",
     "-Wl,--no-undefined",
+    # By default lld stops after twenty names, and each round would find no more.
     "-Wl,--error-limit=0",
     "-Wl,--build-id=sha1",
     "-Wl,--as-needed",
     "-Wl,-z,relro",
     "-Wl,-z,now",
     "-Wl,-z,noexecstack",
+    # Relocations in code are refused by Android's loader since API level 23.
     "-Wl,-z,text",
     "-Wl,--emit-relocs",  # stripped away again; prices of operators come from them
 )
@@ -84,6 +86,7 @@ def link_library(
         *toolchain.link_flags,
         *_linker_choice(toolchain),
         *flags,
+        # Programs that link the library remember this name, wherever the file lies.
         f"-Wl,-soname,{soname}",
         *("-Xlinker", f"--version-script={exports}"),  # -Wl would split a path at its commas
         *("-Xlinker", f"-Map={output}.map"),

@@ -109,6 +109,7 @@ def render_ninja(
     # Toolchains name an SDK by its place; commands name a link to it.
     system = map(folder.relocate, toolchain.system_flags)
     common = " ".join(map(_quote, (*system, *folder.map_prefixes(toolchain))))
+    # builddir is where ninja keeps its log of commands and headers.
     lines = ["ninja_required_version = 1.10", "builddir = .", ""]
     # clang compiles assembly with the C preprocessor.
     tools = {"C": toolchain.cc, "CXX": toolchain.cxx, "ASM": toolchain.cc}

@@ -46,6 +46,7 @@ def _make_bom(subject: Subject, files: tuple[PackagedFile, ...]) -> Bom:
         # A component that is in two files is listed once.
         components=[*parts.values(), *(entry for entry, _ in listed)],
     )
+    # The package depends on all, each file on what is in it.
     bom.register_dependency(package, [*(entry for entry, _ in listed), *parts.values()])
     for entry, needed in listed:
         bom.register_dependency(entry, needed)

@@ -97,6 +97,7 @@ def _list_components(
         files[f"{_LIBRARIES}/{shared.library.name}"] = carried
     if linked.runner is not None:
         runtimes = (component for component in components if component.prebuilt)
+        # The runner uses the library, and only the C++ library of the toolchain is linked into it.
         files[RUNNER] = (BUILDER, *runtimes, *carried)
     return files
 

@@ -24,6 +24,8 @@ _CALLED = re.compile(r'OperatorString\(\{"([\w:]+)", "(\w*)"')
 
 def read_upgraders(tree: Path) -> dict[Operator, frozenset[Operator]]:
     """Returns operator -> what the upgraders of its old versions call, from PyTorch's `tree`."""
+    # The table maps operators to upgraders; each registered function has the operators that it
+    # calls.
     text = (tree / _UPGRADERS).read_text()
     called = {
         function["name"]: frozenset(Operator(*call) for call in _CALLED.findall(function["body"]))

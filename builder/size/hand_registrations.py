@@ -65,6 +65,7 @@ def list_entries(
         operator = operators.get(linked.text_at(reference.address))
         if operator is not None:
             start = reference.place
+            # The entry goes, and with it the relocation that fills it in.
             size = _LIST_ENTRY + linked.filled_in
             yield Region(operator, reference.source, start, start + _LIST_ENTRY, size)
 

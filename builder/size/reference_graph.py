@@ -118,6 +118,7 @@ def parse_references(data: bytes) -> ReferenceGraph:
     )
     if {len(graph.names), len(graph.unit_of), len(graph.targets)} != {len(nodes)}:
         raise ValueError(f"{where}: its lists differ in length")
+    # Numbers of a file are indices of lists here, so each one is checked once, at the border.
     if not _are_within(nodes, *graph.targets, graph.roots, graph.operators.values()):
         raise ValueError(f"{where}: it refers to nodes that do not exist")
     if not _are_within(range(len(graph.units)), graph.unit_of):

@@ -89,6 +89,7 @@ class GitProvider:
         if completed.returncode != 0:
             reason = f"git fetch {pin.url} {pin.commit[:12]}: {_last_line(completed)}"
             shutil.rmtree(repository, ignore_errors=True)
+            # Only these say something about the host; other errors are about one repository.
             if "resolve host" in completed.output or "connect to" in completed.output:
                 self._silent[host] = reason
             raise Unavailable(reason)

@@ -70,6 +70,7 @@ def _parse_header(data: bytes) -> tuple[dict[str, Any], list[int]]:
     try:
         value = json.loads(data)
         header, sizes = value["header"], value["sizes"]
+    # JSON can have any form, and RecursionError is what deep nesting raises.
     except (ValueError, LookupError, TypeError, RecursionError):
         raise BrokenFrameError("its header is not JSON") from None
     if not isinstance(header, dict) or not isinstance(sizes, list):

@@ -109,6 +109,7 @@ def find_changes(
     }
     differences = _compare(expected, actual)
     # Only after all files were right: the stamps then vouch for these times.
+    # Files were read and are right, so their new times need not be asked for again.
     if not differences and known != current:
         with suppress(OSError):
             write_atomically(stamps, _render_stamps(current, listing))

@@ -57,6 +57,7 @@ def folder_lock(
                 raise error(
                     text, hint="wait for it, or choose another cache with BUILDER_CACHE=<folder>"
                 )
+        # Tools that start from now on keep the lock until they have ended.
         _HELD.append(lock)
         try:
             # Only for the message of other builders that wait; the lock itself is in the kernel.

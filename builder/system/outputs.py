@@ -44,6 +44,7 @@ def refuse_unwritable(path: Path, *, needed: int = 0) -> None:
             f"cannot write {path}: no file can be created in {folder} ({error.strerror})",
             hint=_HINT,
         ) from error
+    # After the test by writing, whose failure says more.
     if free < needed:
         raise PackagingError(
             f"{folder} has {free / _MIB:.1f} MiB free, "

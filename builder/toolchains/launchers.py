@@ -122,6 +122,7 @@ def _ask_jobs(runner: Runner, program: Program) -> int | None:
     if not program.jobs_option:
         return None
     output = runner.run((program.name, program.jobs_option)).output
+    # Warnings may stand around the number.
     jobs = re.search(r"^\d+$", output, re.MULTILINE)
     if jobs is None:
         raise ToolchainError(

@@ -26,6 +26,7 @@ def find_tool(runner: Runner, name: str) -> Tool | None:
     lines = completed.output.strip().splitlines()
     if completed.returncode != 0 or not lines:
         return None
+    # Some programs print their name, a copyright or a warning first.
     version = next((line for line in lines if parse_version(line)), lines[0])
     return Tool(name=path.name, path=path, version=version.strip())
 
@@ -55,6 +56,7 @@ def locate_packaged_tool(runner: Runner, name: str, attribute: str) -> Tool:
     except ImportError:
         folder = None
     if folder:
+        # The package's program first: its version is one that builder was installed with.
         candidates.insert(0, str(Path(str(folder)) / name))
     for candidate in candidates:
         tool = find_tool(runner, candidate)

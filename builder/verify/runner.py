@@ -172,6 +172,7 @@ def parse_outcome(output: str, *, folder: Path) -> RunOutcome:
     """
     try:
         report = _last_report(output)
+        # Two outputs in one file would hide the loss of one.
         if len({one.file for one in report.outputs}) != len(report.outputs):
             raise ValueError("several outputs use one file")  # noqa: TRY301 - as other damage
         outputs = tuple(_read_output(one, folder) for one in report.outputs)
@@ -236,6 +237,7 @@ def _list_files(output: str) -> list[str]:
 
 
 def _last_report(output: str) -> _Report:
+    # The model may print too, but the program prints its result last.
     for line in reversed(output.splitlines()):
         if line.lstrip().startswith("{"):
             return parse_json(line, _Report, "its last line", most=_LONGEST_LINE)

@@ -95,6 +95,7 @@ def load_facts(abi: str, api: int) -> AndroidFacts:
     """Returns what holds for `abi` from API level `api` on."""
     table = load_table()
     facts = table.abis[abi]
+    # The entries are sorted by API level, so the last one that fits is the newest.
     loader = [entry for entry in table.loaders if entry.since <= api][-1]
     return AndroidFacts(
         triple=f"{facts.triple}{api}",
@@ -162,6 +163,7 @@ def _read_ndk(root: Path) -> Ndk | None:
     compilers = root / "toolchains/llvm/prebuilt" / host
     try:
         found = _REVISION.search((root / "source.properties").read_text())
+        # No folder of the sysroot tells the levels: some levels have none (20 and 25).
         levels = parse_json((root / _API_LEVELS).read_text(), _ApiLevels, _API_LEVELS)
         revision = parse_version(found[1]) if found else ()
     except (OSError, ValueError):

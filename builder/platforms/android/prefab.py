@@ -29,6 +29,7 @@ def list_prefab(
         f"{_MODULE}/include/torchlite.h": prefab.header,
     }
     for library in libraries:
+        # The names of folders and keys are those of prefab's schema 2.
         folder = f"{_MODULE}/libs/android.{library.abi}"
         contents[f"{folder}/{JNI_SONAME}"] = library.library
         contents[f"{folder}/abi.json"] = _render(

@@ -96,6 +96,7 @@ def _check_imports(subject: Slice) -> Iterator[str]:
     policies = subject.policies
     there = frozenset(policies.linker.symbols).union(*subject.system.values())
     absent = sorted(set(subject.frameworks) - set(subject.system))
+    # Symbols of a framework that the SDK lacks can be judged by nobody.
     untold = policies.objective.patterns if absent else ()
     given = (*policies.linker.patterns, *untold)
     unknown = [name for name in sorted(subject.undefined - there) if not _matches(name, given)]

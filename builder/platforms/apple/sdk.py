@@ -80,6 +80,7 @@ def parse_settings(text: str, sdk: str) -> SdkSettings | None:
         return SdkSettings(
             name=f"{sdk}{data.Version}",
             oldest=parse_os_version(described.MinimumDeploymentTarget),
+            # Apple writes 17.2.99 for every 17.2.
             newest=parse_os_version(described.MaximumDeploymentTarget.removesuffix(".99")),
             archs=described.Archs,
         )

@@ -56,5 +56,6 @@ def sort_info(folder: Path, paths: Sequence[str]) -> None:
         raise PackagingError(
             f"Xcode put the libraries in {', '.join(found)}, not in {', '.join(sorted(paths))}"
         )
+    # The rest stays as Xcode wrote it.
     ordered = plistlib.dumps(info | {"AvailableLibraries": slices}, sort_keys=True)
     write_atomically(folder / "Info.plist", ordered)

@@ -127,6 +127,7 @@ def describe_to_cmake(target: Target) -> tuple[tuple[str, str], ...]:
     None for this machine, unless it is aarch64: by that name PyTorch's CMakeLists.txt wants SLEEF,
     which is not among the pinned sources; `arm64` is the same processor to all else.
     """
+    # CMake then finds out by itself what this machine is.
     if not is_foreign(target) and target.architecture != "aarch64":
         return ()
     processor = {"aarch64": "arm64"}.get(target.architecture, target.architecture)

@@ -179,6 +179,7 @@ def _find_definitions(
     placed = {s.name: s.address for s in elf.symbols if 0 < s.section < _SPECIAL_SECTIONS}
     definitions: defaultdict[str, list[int]] = defaultdict(list)
     for owner, unit in units.items():
+        # Owners such as <internal> and members of archives are no objects of their own.
         if Path(owner).is_file():
             for symbol in Elf(Path(owner).read_bytes()).symbols:
                 if symbol.binding == _GLOBAL and 0 < symbol.section < _SPECIAL_SECTIONS:

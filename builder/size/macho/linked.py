@@ -49,6 +49,7 @@ def read_image(
     # The map lists imports and tables too; only what lies in code and data becomes a span.
     every = parse_macho_map(map_file.read_text(errors="replace"))
     areas = tuple(_list_areas(file))
+    # By address, as the spans are.
     atoms = sorted((a for a in every if _holds(areas, a.address)), key=lambda a: a.address)
     inputs = tuple(_place(file, atoms, merged))
     pairs = [pair for placed in inputs for pair in placed.list_pairs()]
