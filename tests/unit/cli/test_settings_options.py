@@ -11,9 +11,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from builder.api.settings import BuildSettings
 from builder.cli.settings import settings_options
 from builder.core.dtypes import DtypeSet
-from builder.core.settings import Setting, Text
+from builder.core.settings import Setting, Text, list_settings
+from builder.core.targets import MIN_API, MIN_IOS, format_os_version
+from builder.platforms.android.ndk import load_facts
 
 
 class Colour(StrEnum):
@@ -108,3 +111,16 @@ def test_every_type_of_value_is_read(ask, tmp_path):
 )
 def test_what_does_not_fit_is_refused(ask, arguments, message):
     assert message in ask(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("option", "default"),
+    [
+        ("min_api", str(MIN_API)),
+        ("min_ios", format_os_version(MIN_IOS)),
+        ("page_size", str(load_facts("arm64-v8a", MIN_API).page_size)),
+    ],
+)
+def test_defaults_in_docstrings_are_the_facts(option, default):
+    settings = {one.name: one for one in list_settings(BuildSettings)}
+    assert f"(default: {default}" in " ".join(settings[option].help.split())
