@@ -122,6 +122,14 @@ def _tensor(place: int, value: object) -> Edit:
     return edit
 
 
+def _all(*edits: Edit) -> Edit:
+    def edit(file: File) -> None:
+        for one in edits:
+            one(file)
+
+    return edit
+
+
 def _field(name: str, value: object) -> Edit:
     def edit(file: File) -> None:
         file.table(name).items[1] = value
@@ -313,6 +321,7 @@ CASES: dict[str, tuple[Edit, str]] = {
     "size 2^40": (_tensor(2, [2**40, 8]), REFUSED),
     "size -1": (_tensor(2, [-1, 8]), REFUSED),
     "stride 2^62": (_tensor(3, [2**62, 1]), REFUSED),
+    "stride 2^62 of one row": (_all(_tensor(2, [1, 8]), _tensor(3, [2**62, 1])), REFUSED),
     "stride -1": (_tensor(3, [-1, 1]), REFUSED),
     "a stride too few": (_tensor(3, [1]), REFUSED),
     "1000 dimensions": (_tensor(2, [1] * 1000), REFUSED),

@@ -38,19 +38,20 @@ void refuse(const char* what) {
 int64_t check_extent(
     int64_t offset, const int64_t* sizes, const int64_t* strides, size_t dims, uint64_t available) {
   constexpr const char* outside = "a tensor leads outside of its storage";
+  // Bytes, of the widest dtype, have to be countable too. Kernels multiply strides of single elements as well.
+  constexpr int64_t countable = INT64_MAX / 16;
   int64_t elements = 1;
   int64_t last = offset;
   require(offset >= 0 && dims <= static_cast<size_t>(max_type_depth), outside);
   for (size_t i = 0; i < dims; i++) {
     int64_t span = 0;
     require(
-        sizes[i] >= 0 && strides[i] >= 0 && !__builtin_mul_overflow(elements, sizes[i], &elements) &&
+        sizes[i] >= 0 && strides[i] >= 0 && strides[i] <= countable && !__builtin_mul_overflow(elements, sizes[i], &elements) &&
             (sizes[i] == 0 || (!__builtin_mul_overflow(sizes[i] - 1, strides[i], &span) &&
                                !__builtin_add_overflow(last, span, &last))),
         outside);
   }
-  // Bytes, of the widest dtype, have to be countable too.
-  require(elements <= INT64_MAX / 16, outside);
+  require(elements <= countable, outside);
   require(elements == 0 || static_cast<uint64_t>(last) < available, outside);
   return elements;
 }
