@@ -153,7 +153,13 @@ def build(variant: Variant, model: Path, toolchain: Toolchain, output: Path) -> 
 
 def identify(variant: Variant, model: Path, toolchain: Toolchain) -> str:
     """Returns a name for all that decides a row: model, sources, toolchain, builder and flags."""
-    plan = api.plan_build((model,), toolchain.target, toolchain=toolchain, dtypes=variant.dtypes)
+    plan = api.plan_build(
+        (model,),
+        toolchain.target,
+        release=api.load_release(),
+        toolchain=toolchain,
+        dtypes=variant.dtypes,
+    )
     tuning = json.dumps(dataclasses.asdict(variant.tuning), default=sorted, sort_keys=True)
     digest = hashlib.sha256(f"{plan.key}{tuning}".encode()).hexdigest()
     return f"{variant.slug}-{digest[:16]}"

@@ -117,7 +117,7 @@ def _heading(model: Path, toolchain: Toolchain) -> str:
         toolchain.cxx.version,
         toolchain.linker.version,
         f"builder {__version__}",
-        f"PyTorch {api.load_source_lock().select().version}",
+        f"PyTorch {api.load_release().version}",
     )
     return (
         f"Model {model.name}, {toolchain.target}, {datetime.now(UTC):%Y-%m-%dT%H:%MZ}, "

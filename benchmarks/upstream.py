@@ -36,6 +36,7 @@ from builder.core.sources import SourceTree
 from builder.core.toolchain import Toolchain
 from builder.native.interfaces import LIBRARIES
 from builder.oplists import render_op_list
+from builder.sources.releases import load_release
 from builder.sources.trees import locate_sources
 from builder.system.folders import data_folder
 from builder.system.machine import host_abi
@@ -89,7 +90,7 @@ def run(command: list[str], log: Path, *, env: dict[str, str], cwd: Path | None 
 
 def copy_sources(folder: Path) -> SourceTree:
     """Returns the sources in a folder that upstream's build may write to, as it does."""
-    tree = locate_sources(progress=ConsoleProgress())
+    tree = locate_sources(load_release(), progress=ConsoleProgress())
     if not folder.is_dir():
         shutil.copytree(tree.root, folder, symlinks=True)
     return dataclasses.replace(tree, root=folder)
@@ -153,7 +154,7 @@ def mend_ninja_file(ninja_file: Path, tree: SourceTree) -> None:
     The FFT kernels find the header that builder keeps as a source of its own. A file of the
     profiler that wants kineto, which is not there, is empty.
     """
-    real = locate_sources(progress=ConsoleProgress(), feature="pocketfft").root
+    real = locate_sources(load_release(), progress=ConsoleProgress(), feature="pocketfft").root
     header, profiler = "third_party/pocketfft", tree.root / "torch/csrc/profiler/util.cpp"
     empty = ninja_file.parent / "empty.cpp"
     empty.touch()
@@ -225,7 +226,7 @@ def build_ours(model: Path, toolchain: Toolchain, work: Path, flavour: Flavour, 
     """Builds with builder, from a cache that holds the sources only."""
     cache = work / f"cache-{name}"
     shutil.rmtree(cache, ignore_errors=True)
-    sources = locate_sources(progress=ConsoleProgress()).root
+    sources = locate_sources(load_release(), progress=ConsoleProgress()).root
     shutil.copytree(sources, cache / "sources" / sources.name, symlinks=True)
     environment = {**os.environ, "BUILDER_CACHE": str(cache), "BUILDER_LAUNCHER": "none"}
     command = [sys.executable, "-m", "builder.cli.main", "build", str(model), "--json"]

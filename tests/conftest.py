@@ -51,10 +51,12 @@ def has_ndk() -> bool:
 
 
 def has_apple() -> bool:
+    from builder.sources.releases import load_release
     from builder.sources.trees import find_sources
 
     linkers = (f"ld64.lld{suffix}" for suffix in CLANG_SUFFIXES)
-    return any(map(shutil.which, linkers)) and find_sources("apple") is not None
+    headers = find_sources(load_release(), "apple")
+    return any(map(shutil.which, linkers)) and headers is not None
 
 
 def has_android_root() -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from builder.cli.console import ConsoleProgress
+from builder.sources.releases import load_release
 from builder.sources.trees import locate_sources
 from conforming.modules import choose, load_modules
 from conforming.rows import Row, read_rows, render_table, write_row
@@ -34,7 +35,7 @@ def main() -> int:
     parser.add_argument("--only-table", action="store_true", help="try nothing")
     options = parser.parse_args()
     progress = ConsoleProgress()
-    known = load_modules(locate_sources(progress=progress).root)
+    known = load_modules(locate_sources(load_release(), progress=progress).root)
     failed = False
     for module in () if options.only_table else choose(known, options.modules):
         progress.step(f"module {module.name}")

@@ -1,27 +1,31 @@
-"""Makes third_party/operators-<version>.txt anew; for those who move the source pins.
+"""Makes operators.txt of a release anew; for those who add a release or move its pins.
 
-    .venv/bin/python tools/make_operators.py > third_party/operators-2.6.0.txt
+    .venv/bin/python tools/make_operators.py [--pytorch 2.6.0] > operators.txt
 
 It configures PyTorch with every feature for this machine, and reads what can be registered.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from builder.api.indexes import list_known_operators
 from builder.api.toolchains import locate_target
 from builder.cli.console import ConsoleProgress
-from builder.sources.trees import load_source_lock
+from builder.sources.releases import load_release
 from builder.system.machine import host_abi
 
 
 def main() -> None:
     """Prints the list."""
-    known = list_known_operators(locate_target(host_abi()), progress=ConsoleProgress())
-    version = load_source_lock().version
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pytorch", help="the release of PyTorch; the newest without it")
+    release = load_release(parser.parse_args().pytorch)
+    target = locate_target(host_abi())
+    known = list_known_operators(release, target, progress=ConsoleProgress())
     sys.stdout.write(
-        f"# Operators that runtimes of PyTorch {version} can have; * is any overload.\n"
+        f"# Operators that runtimes of PyTorch {release.version} can have; * is any overload.\n"
     )
     sys.stdout.write(known.render())
 

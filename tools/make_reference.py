@@ -245,7 +245,7 @@ def follow(schema: Mapping[str, Any], shared: Mapping[str, Any]) -> Mapping[str,
 
 def render_licences() -> str:
     """Returns the page about the licences of the sources, from the lock."""
-    lock = api.load_source_lock()
+    lock = api.load_release().lock
     rows = [row for pin in lock.pins for row in list_licences(pin)]
     header = ("source", "version", "commit", "archive", "fetched for", "licence")
     table = render_table(header, rows)

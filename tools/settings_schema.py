@@ -130,7 +130,7 @@ def _is_pairs(one: SettingField) -> bool:
 
 
 def _list_backends() -> list[Backend]:
-    return [one for one in api.load_backends().values() if one.chosen is Chosen.OPTION]
+    return [one for one in api.load_release().backends.values() if one.chosen is Chosen.OPTION]
 
 
 def _name_type(one: SettingField) -> str:

@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from builder.api.toolchains import locate_toolchain as locate_toolchain
     from builder.api.verification import bench as bench
     from builder.api.verification import verify as verify
-    from builder.backends.loader import load_backends as load_backends
     from builder.core.budgets import Budget as Budget
     from builder.core.budgets import Budgets as Budgets
     from builder.core.dtypes import DtypeSet as DtypeSet
     from builder.core.plan import BuildRequest as BuildRequest
     from builder.core.plan import Flavour as Flavour
     from builder.core.plan import Profile as Profile
+    from builder.core.release import Release as Release
     from builder.core.tensors import DType as DType
     from builder.core.tensors import TensorSpec as TensorSpec
     from builder.core.toolchain import ToolchainOptions as ToolchainOptions
@@ -64,10 +64,12 @@ if TYPE_CHECKING:
     from builder.platforms.registry import PackageOptions as PackageOptions
     from builder.platforms.results import LibraryResult as LibraryResult
     from builder.platforms.results import TargetResult as TargetResult
+    from builder.sources.facts import list_releases as list_releases
+    from builder.sources.facts import load_bytecode_versions as load_bytecode_versions
+    from builder.sources.releases import load_release as load_release
     from builder.sources.trees import fetch_sources as fetch_sources
     from builder.sources.trees import find_sources as find_sources
     from builder.sources.trees import list_source_origins as list_source_origins
-    from builder.sources.trees import load_source_lock as load_source_lock
     from builder.sources.trees import locate_sources as locate_sources
     from builder.system.children import Limits as Limits
     from builder.system.progress import Progress as Progress
@@ -128,6 +130,7 @@ _MODULES = {
         "Flavour",
         "Profile",
     ),
+    "builder.core.release": ("Release",),
     "builder.core.tensors": (
         "DType",
         "TensorSpec",
@@ -138,7 +141,6 @@ _MODULES = {
         "Capture",
         "ExportRequest",
     ),
-    "builder.backends.loader": ("load_backends",),
     "builder.platforms.android.build": ("AarResult",),
     "builder.platforms.android.check": ("check_libraries",),
     "builder.platforms.android.package": ("AarOptions",),
@@ -157,11 +159,12 @@ _MODULES = {
         "LibraryResult",
         "TargetResult",
     ),
+    "builder.sources.facts": ("list_releases", "load_bytecode_versions"),
+    "builder.sources.releases": ("load_release",),
     "builder.sources.trees": (
         "fetch_sources",
         "find_sources",
         "list_source_origins",
-        "load_source_lock",
         "locate_sources",
     ),
     "builder.system.children": ("Limits",),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.api.link import link_libraries
 from builder.core.budgets import Budgets
 from builder.core.plan import BuildRequest, Interface
+from builder.core.release import Release
 from builder.core.targets import Target
 from builder.packaging.result_folder import MANIFEST, refuse_foreign_folder
 from builder.platforms.android import build as android
@@ -20,6 +21,7 @@ from builder.platforms.folder import measure_library, package_runtime
 from builder.platforms.registry import PackageOptions, platform_of
 from builder.platforms.results import TargetResult
 from builder.size.budget_check import refuse_excess
+from builder.sources.releases import load_release
 from builder.system.outputs import refuse_unwritable
 from builder.system.progress import Progress
 
@@ -81,7 +83,9 @@ def build(
         VerificationError: a library breaks a rule of its platform.
     """
     options = options or PackageOptions()
-    refuse_outputs(targets, output, options)
+    release = request.pytorch or load_release()
+    request = replace(request, pytorch=release)
+    refuse_outputs(targets, output, options, release=release)
     runtimes = tuple(
         _build_target(request, target, output, options, progress=progress) for target in targets
     )
@@ -113,9 +117,20 @@ def build(
 
 
 def refuse_outputs(
-    targets: Sequence[Target], output: Path, options: PackageOptions | None = None
+    targets: Sequence[Target],
+    output: Path,
+    options: PackageOptions | None = None,
+    *,
+    release: Release | None = None,
 ) -> None:
     """Raises, before anything is compiled, where a build could not write what it makes.
+
+    Args:
+        targets: what to build for.
+        output: the folder to write into.
+        options: what the user chooses of packages.
+        release: the release of PyTorch to build, whose version names packages; the newest when
+            None.
 
     Raises:
         ConfigurationError: nothing can be written below `output`, a folder there has files that
@@ -123,7 +138,7 @@ def refuse_outputs(
         ToolchainError: a tool for packages is missing.
         PackagingError: there is too little space.
     """
-    options = options or PackageOptions()
+    options, release = options or PackageOptions(), release or load_release()
     for target in targets:
         # All folders are on one disk, so each one needs the space of all.
         refuse_unwritable(output / target.abi, needed=_RUNTIME_BYTES * len(targets))
@@ -132,7 +147,7 @@ def refuse_outputs(
     modules = {id(module): module for module in map(platform_of, targets)}
     for module in modules.values():
         own = [target for target in targets if platform_of(target) is module]
-        module.refuse_package(own, output, options)
+        module.refuse_package(release, own, output, options)
 
 
 def _build_target(

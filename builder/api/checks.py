@@ -7,29 +7,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.api.models import find_dtypes, read_models
-from builder.backends.loader import load_backends
 from builder.core.backends import Chosen, find_needed
 from builder.core.dtypes import EVERYTHING
 from builder.core.targets import parse_target
 from builder.platforms.android import platform as android
 from builder.platforms.apple import platform as apple
 from builder.platforms.linux import platform as linux
+from builder.sources.releases import load_release
 from builder.verify.coverage import Coverage, build_hint, find_obstacles, merge_obstacles
 
 if TYPE_CHECKING:
     from builder.core.manifest import Manifest
+    from builder.core.release import Release
 
 
-def check(model: Path, runtime: Path) -> Coverage:
+def check(model: Path, runtime: Path, *, release: Release | None = None) -> Coverage:
     """Returns what keeps a built runtime or AAR from running a model, and what would help.
 
     Both are read, neither is run; so the answer covers what they say of themselves.
+
+    Args:
+        model: a lite file.
+        runtime: the output folder of a build, or an AAR.
+        release: the release of PyTorch for the command that would help; the newest when None.
 
     Raises:
         ConfigurationError: no runtime there, or an AAR that says nothing of itself.
         ModelError: the model cannot be read.
         VerificationError: a manifest cannot be read.
     """
+    backends = (release or load_release()).backends
     (info,) = read_models((model,))
     manifests = _read_manifests(runtime)
     choice = find_dtypes(info, model)
@@ -38,7 +45,7 @@ def check(model: Path, runtime: Path) -> Coverage:
         manifest.dtypes != EVERYTHING for manifest in manifests.values()
     )
     # The hint must name the options without which a new build would lack the same.
-    used = find_needed(load_backends().values(), info.operators, info.custom_classes)
+    used = find_needed(backends.values(), info.operators, info.custom_classes)
     targets = [target for abi in manifests if (target := parse_target(abi))]
     needed = [
         one

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from builder.core.artifacts import Finding
+from builder.core.release import Release
 from builder.core.targets import TARGETS, Target
 from builder.core.toolchain import Bitcode, Tool, Toolchain, ToolchainOptions
 from builder.errors import ToolchainError
@@ -39,22 +40,22 @@ def inspect_tools(runner: Runner, *, cc: str | None = None) -> tuple[Finding, ..
     )
 
 
-def inspect_targets(runner: Runner) -> tuple[Finding, ...]:
-    """Returns one finding per target: whether it can be built here, and what is missing."""
+def inspect_targets(runner: Runner, release: Release) -> tuple[Finding, ...]:
+    """Returns one finding per target: whether `release` can be built here, and what is missing."""
     has_ndk = _inspect_ndk(runner).ok
     return tuple(
         Finding(subject=f"target {t}", ok=False, detail="needs an Android NDK, see ndk above")
         # Otherwise every ABI of Android would repeat what is wrong with the NDK.
         if t.is_android and not has_ndk
-        else _inspect_target(runner, t)
+        else _inspect_target(runner, release, t)
         for t in TARGETS
     )
 
 
-def _inspect_target(runner: Runner, target: Target) -> Finding:
+def _inspect_target(runner: Runner, release: Release, target: Target) -> Finding:
     subject, alone = f"target {target}", ToolchainOptions(launcher="none")
     try:
-        toolchain = platform_of(target).locate_toolchain(runner, target, alone)
+        toolchain = platform_of(target).locate_toolchain(runner, release, target, alone)
     except ToolchainError as error:
         return Finding(subject=subject, ok=False, detail=error.message, remedy=error.hint or "")
     return Finding(subject=subject, ok=True, detail=_summarise(toolchain))

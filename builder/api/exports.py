@@ -13,14 +13,14 @@ from builder.export.capabilities import check_capabilities, probe_torch
 from builder.export.interpreter import Interpreter
 from builder.export.output import check_saving, check_writable
 from builder.models.read import read_model
-from builder.sources.trees import load_source_lock
-from builder.system.folders import data_folder
+from builder.sources.releases import load_release
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable
 from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import reference_path
 
 if TYPE_CHECKING:
     from builder.core.known import KnownOperators
+    from builder.core.release import Release
     from builder.export.request import ExportRequest, ExportResult
     from builder.system.progress import Progress
 
@@ -35,8 +35,9 @@ def export(request: ExportRequest, *, progress: Progress) -> ExportResult:
         VerificationError: torch's lite interpreter cannot run the file. A difference does not
             raise: the result has it, and the file is not written unless it is to be kept.
     """
+    release = request.pytorch or load_release()
     check_writable(request.output)
-    check_saving(request.saving)
+    check_saving(request.saving, release.facts.bytecode)
     # Every import of torch comes after this one, which explains why it fails.
     torch = probe_torch()
     check_capabilities(torch, request.optimisation)
@@ -47,7 +48,7 @@ def export(request: ExportRequest, *, progress: Progress) -> ExportResult:
     return export_model(
         request,
         torch_version=torch.version,
-        known=read_known_operators(),
+        known=read_known_operators(release),
         interpreter=interpreter,
         progress=progress,
     )
@@ -62,10 +63,9 @@ def _keep_interpreter() -> Interpreter:
     return interpreter
 
 
-def read_known_operators() -> KnownOperators:
-    """Returns the operators that a runtime of the pinned PyTorch can have."""
-    path = data_folder("third_party") / f"operators-{load_source_lock().version}.txt"
-    return parse_known(path.read_text().splitlines())
+def read_known_operators(release: Release) -> KnownOperators:
+    """Returns the operators that a runtime of `release` can have."""
+    return parse_known(release.operators.read_text().splitlines())
 
 
 def refuse_model(path: Path, source: str) -> None:

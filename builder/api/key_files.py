@@ -1,8 +1,9 @@
 """Which of builder's own files decide the bytes of a runtime: the plan's key covers these, by name.
 
-What the user chooses, the release of PyTorch and the toolchain are values of the plan. The files
-here turn them into bytes. A module that they import either decides bytes too, and is listed, or
-stands in `NOT_DECIDING`; tests/unit/api/test_key_files.py holds both lists against the imports.
+What the user chooses, the sources of a release and the toolchain are values of the plan. The files
+here turn them into bytes: modules of builder, its C++, and files in the folder of the release. A
+module that they import either decides bytes too, and is listed, or stands in `NOT_DECIDING`;
+tests/unit/api/test_key_files.py holds both lists against the imports.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import hashlib
 import io
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+from builder.core.release import Release
 from builder.core.targets import Platform, Target
 from builder.system.files import digest_file
 from builder.system.folders import data_folder, package_folder
@@ -21,16 +23,9 @@ from builder.system.folders import data_folder, package_folder
 DECIDING = (
     "api/operator_choice.py",
     *(
-        f"backends/{name}"
-        for name in (
-            *("coreml.toml", "loader.py", "metal.toml", "pocketfft.toml", "qnnpack.toml"),
-            *("torchvision.toml", "xnnpack.toml"),
-        )
-    ),
-    *(
         f"core/{name}.py"
         for name in (
-            *("backends", "dtypes", "operators", "plan", "selection"),
+            *("backends", "dtypes", "operators", "plan", "release", "selection"),
             *("targets", "toolchain", "units"),
         )
     ),
@@ -48,11 +43,14 @@ DECIDING = (
         f"selection/{name}"
         for name in (
             *("catalogue.py", "choose.py", "devices.py", "registrations.py"),
-            *("rules.py", "rules.toml", "static_dispatch.py", "upgraders.py"),
+            *("rules.py", "static_dispatch.py", "upgraders.py"),
         )
     ),
+    *(f"sources/{name}.py" for name in ("backends", "facts", "releases")),
 )
 """Below `builder/`."""
+DECIDING_OF_RELEASE = ("backends", "facts.toml", "rules.toml")
+"""Files and folders of a release, besides its symbol indexes, pins and patches."""
 _APPLE = tuple(f"platforms/apple/{n}" for n in ("clang.py", "facts.toml", "frameworks.py"))
 DECIDING_FOR = {
     Platform.ANDROID: ("platforms/android/toolchain.py",),
@@ -73,6 +71,7 @@ NOT_DECIDING = {
     "native/ledger.py": "tells damaged objects from sound ones",
     "platforms/android/ndk.py": "what it finds is in the toolchain's fingerprint or its flags",
     "platforms/apple/facts.py": "reads facts.toml, which is listed",
+    "sources/lockfile.py": "reads pins and patches, whose digest is in the plan",
     "toolchains": "what they find is in the toolchain's fingerprint or its flags",
     "system": "runs programs and writes files, and decides nothing in them",
 }
@@ -81,22 +80,23 @@ _NATIVE = ("apple", "runtime")
 """Folders of `cmake/` with C++, headers and CMake files."""
 
 
-def digest_deciding_files(target: Target, indexes: Iterable[Path]) -> str:
+def digest_deciding_files(target: Target, release: Release) -> str:
     """Returns a digest of the files that decide the bytes of a runtime.
 
     Comments, docstrings and blank lines of Python modules do not count.
 
     Args:
         target: what is built for.
-        indexes: the symbol indexes that the closure is chosen by.
+        release: the release of PyTorch that is built; of its symbol indexes, those count by which
+            translation units for `target` are chosen.
     """
     state = hashlib.sha256()
-    for name, content in _list_contents(target, indexes):
+    for name, content in _list_contents(target, release):
         state.update(f"{name} {content}\n".encode())
     return state.hexdigest()
 
 
-def _list_contents(target: Target, indexes: Iterable[Path]) -> Iterator[tuple[str, str]]:
+def _list_contents(target: Target, release: Release) -> Iterator[tuple[str, str]]:
     # Sorted, so that the order of the lists above does not matter.
     for name in sorted((*DECIDING, *DECIDING_FOR[target.platform])):
         path = package_folder(".") / name
@@ -107,11 +107,19 @@ def _list_contents(target: Target, indexes: Iterable[Path]) -> Iterator[tuple[st
         else:
             yield name, digest_file(path)
     for folder in _NATIVE:
-        root = data_folder("cmake") / folder
-        for path in sorted(path for path in root.rglob("*") if path.is_file()):
-            yield f"{folder}/{path.relative_to(root).as_posix()}", digest_file(path)
-    for path in indexes:
+        yield from _digest_below(data_folder("cmake"), folder)
+    for name in DECIDING_OF_RELEASE:
+        yield from _digest_below(release.folder, name)
+    for path in release.list_indexes(target):
         yield path.name, digest_file(path)
+
+
+def _digest_below(root: Path, name: str) -> Iterator[tuple[str, str]]:
+    """Yields name and digest of a file in `root`, or of every file in a folder there, sorted."""
+    paths = [root / name] if (root / name).is_file() else sorted((root / name).rglob("*"))
+    for path in paths:
+        if path.is_file():
+            yield path.relative_to(root).as_posix(), digest_file(path)
 
 
 def strip_comments(source: str) -> str:

@@ -16,13 +16,13 @@ from builder.core.plan import Interface
 from builder.core.targets import Platform
 from builder.errors import ModelError, NativeBuildError, SourceError
 from builder.native.build import link_runtime
-from builder.native.index import find_index_files
 from builder.native.job import LinkedRuntime, NativeBuild
 from builder.native.layout import Layout
 from builder.native.prepare import prepare
 from builder.platforms.apple.facts import OPEN_FEATURE
 from builder.platforms.apple.frameworks import with_frameworks
 from builder.platforms.registry import platform_of
+from builder.sources.releases import load_release
 from builder.sources.trees import find_sources, locate_sources, refuse_changed_sources
 from builder.system.folders import cache_folder, data_folder
 from builder.system.locks import folder_lock
@@ -65,12 +65,14 @@ def link_libraries(
         BuilderError: as `builder.api.build`; ToolchainError also without a JDK where a library for
             Java is linked on Linux.
     """
+    release = request.pytorch or load_release()
     # Headers have to be fetched before a toolchain can be found with them.
-    platform_of(target).prepare(target, request.tools, progress=progress)
-    toolchain = locate_toolchain(target, options=request.tools)
+    platform_of(target).prepare(release, target, request.tools, progress=progress)
+    toolchain = locate_toolchain(target, release=release, options=request.tools)
     plan = plan_build(
         list_inputs(request),
         target,
+        release=release,
         toolchain=toolchain,
         flavour=request.flavour,
         dtypes=request.dtypes,
@@ -135,7 +137,7 @@ def make_native_build(
     # Temporary files of killed compilers are then removed by the next run.
     if launcher is None or launcher.name != _SERVED:
         runner = runner.with_environment(TMPDIR=str(layout.scratch))
-    tree = locate_sources(progress=progress)
+    tree = locate_sources(plan.release, progress=progress)
     return NativeBuild(
         plan=plan,
         tree=tree,
@@ -144,7 +146,6 @@ def make_native_build(
         toolchain=toolchain,
         layout=layout,
         runtime=data_folder("cmake") / "runtime",
-        index_files=find_index_files(data_folder("third_party"), plan.source_version, plan.target),
         runner=runner,
         progress=progress,
         jobs=jobs,
@@ -161,11 +162,11 @@ def _locate_headers(plan: BuildPlan) -> tuple[Path, ...]:
 def _locate_backends(
     plan: BuildPlan, pytorch: SourceTree, progress: Progress
 ) -> tuple[LocatedBackend, ...]:
+    def locate(feature: str) -> SourceTree:
+        return locate_sources(plan.release, progress=progress, feature=feature)
+
     return tuple(
-        LocatedBackend(
-            backend=one,
-            tree=locate_sources(progress=progress, feature=one.sources) if one.sources else pytorch,
-        )
+        LocatedBackend(backend=one, tree=locate(one.sources) if one.sources else pytorch)
         for one in plan.backends
     )
 
@@ -196,12 +197,13 @@ def _refuse_changed_sources(build: NativeBuild) -> None:
     What was compiled meanwhile is not used again, even if the source gets its old text and time.
     """
     trees = {"": build.tree, **{one.backend.sources: one.tree for one in build.features}}
-    open_headers = find_sources(OPEN_FEATURE)
-    if build.toolchain.sdk and build.toolchain.sdk.is_open and open_headers:
+    release, sdk = build.plan.release, build.toolchain.sdk
+    open_headers = find_sources(release, OPEN_FEATURE) if sdk and sdk.is_open else None
+    if open_headers:
         trees[OPEN_FEATURE] = open_headers
     try:
         for feature, tree in trees.items():
-            refuse_changed_sources(tree, feature=feature)
+            refuse_changed_sources(release, tree, feature=feature)
     except SourceError:
         # Nothing tells which objects were made of the edited source, so all are compiled again.
         build.layout.ledger.unlink(missing_ok=True)

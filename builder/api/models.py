@@ -16,12 +16,13 @@ from builder.models.read import TorchScriptError, check_bytecode_version, read_m
 from builder.oplists import is_op_list, is_own_list, read_op_list, refuse_other_name, write_op_list
 from builder.selection import choose_dtypes as dtypes
 from builder.selection.choose_dtypes import choose_dtypes
+from builder.sources.facts import load_bytecode_versions
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable, writing_file
 from builder.system.reference_headers import find_input_dtypes
 from builder.system.scratch import scratch_folder
 
 if TYPE_CHECKING:
-    from builder.core.model import ModelInfo
+    from builder.core.model import BytecodeVersions, ModelInfo
     from builder.system.children import Limits
 
 
@@ -46,21 +47,29 @@ def read_models(
     return _tell_apart(tuple(_read_any_model(path, torchscript) for path in paths))
 
 
-def list_operators(paths: Iterable[Path], *, torchscript: Limits | None = None) -> OperatorList:
+def list_operators(
+    paths: Iterable[Path],
+    *,
+    torchscript: Limits | None = None,
+    readable: BytecodeVersions | None = None,
+) -> OperatorList:
     """Returns the union of what `paths` need; models and operator lists may be mixed.
 
     Args:
         paths: the files.
         torchscript: as in `read_models`.
+        readable: the versions of bytecode that the runtime reads; those of the newest release of
+            PyTorch when None.
 
     Raises:
         BuilderError: as `read_models` does, or the runtime cannot read a file's bytecode.
     """
-    return read_wanted(paths, torchscript=torchscript)[0]
+    readable = readable or load_bytecode_versions()
+    return read_wanted(paths, torchscript=torchscript, readable=readable)[0]
 
 
 def read_wanted(
-    paths: Iterable[Path], *, torchscript: Limits | None = None
+    paths: Iterable[Path], *, torchscript: Limits | None = None, readable: BytecodeVersions
 ) -> tuple[OperatorList, DtypeChoice]:
     """Returns what a runtime for `paths` needs: operators, and dtypes with the reason for them.
 
@@ -76,7 +85,7 @@ def read_wanted(
     total = OperatorList(operators=OperatorSet())
     for info in models:
         # Before the union: an operator list does not say which file it was.
-        check_bytecode_version(info)
+        check_bytecode_version(info, readable)
         total |= info.operator_list()
     choices = [*map(find_dtypes, models, files)]
     for path in given:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,18 +10,19 @@ from typing import TYPE_CHECKING
 from builder.core.operators import Operator
 from builder.core.selection import ServedOperators
 from builder.core.targets import Platform
-from builder.errors import ModelError
+from builder.errors import ModelError, SourceError
 from builder.native.backend_units import find_root_units
 from builder.selection.catalogue import read_catalogue
 from builder.selection.choose import find_raising, find_refusals, select
 from builder.selection.devices import read_device, refuse_absent, warn_unused
-from builder.selection.rules import load_rules
+from builder.selection.rules import read_rules
 from builder.selection.upgraders import add_upgraders, read_upgraders
 from builder.system.emulators import find_emulator
 
 if TYPE_CHECKING:
     from builder.core.artifacts import LinkResult
     from builder.core.model import OperatorList
+    from builder.core.plan import BuildPlan
     from builder.core.units import UnitGraph
     from builder.native.job import NativeBuild
     from builder.selection.catalogue import OperatorCatalogue
@@ -33,11 +35,13 @@ def choose_operators(
 
     Raises:
         ModelError: an operator is unknown or cannot be built, and is not to be skipped.
+        SourceError: as `refuse_misread`.
     """
-    catalogue, rules = read_build_catalogue(build, graph), load_rules()
-    wanted = build.plan.operator_list
+    catalogue, rules = read_build_catalogue(build, graph), read_rules(build.plan.release)
+    wanted, upgraders = build.plan.operator_list, read_upgraders(build.tree.root)
+    refuse_misread(build.plan, catalogue, upgraders)
     # Before anything is refused: upgraders' operators have to exist as well.
-    upgraded = add_upgraders(wanted.operators, read_upgraders(build.tree.root))
+    upgraded = add_upgraders(wanted.operators, upgraders)
     served = replace(wanted, operators=upgraded)
     skipped = find_refusals(served, catalogue, rules) if skip_unknown else {}
     for operator, reason in skipped.items():
@@ -57,6 +61,37 @@ def choose_operators(
         selection=select(served, catalogue, rules, devices),
         skipped=frozenset(skipped),
     )
+
+
+def refuse_misread(
+    plan: BuildPlan,
+    catalogue: OperatorCatalogue,
+    upgraders: Mapping[Operator, Collection[Operator]],
+) -> None:
+    """Raises SourceError where text was not read as the facts of the release say.
+
+    A regular expression that does not fit the text finds too little, and nothing else would tell.
+    """
+    scanned, dispatch = plan.release.facts.scanned, ";".join(plan.static_dispatch)
+    read = (
+        ("operators that torchgen declares", len(catalogue.dispatcher), scanned.declared),
+        ("operators with upgraders", len(upgraders), scanned.upgraded),
+        (
+            f"operators without a kernel for {dispatch}",
+            len(catalogue.undispatched),
+            scanned.without_kernel.get(dispatch),
+        ),
+    )
+    wrong = [
+        f"  {found} {what} instead of {wanted}" for what, found, wanted in read if found != wanted
+    ]
+    if wrong:
+        raise SourceError(
+            f"builder cannot read the sources of PyTorch {plan.release.version}; it found\n"
+            + "\n".join(wrong),
+            hint=f"these numbers are in {plan.release.folder / 'facts.toml'}; CONTRIBUTING.md says "
+            "how a release is added",
+        )
 
 
 def confirm_operators(

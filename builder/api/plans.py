@@ -10,22 +10,20 @@ from typing import TYPE_CHECKING
 from builder.api.key_files import digest_deciding_files
 from builder.api.models import read_wanted
 from builder.api.toolchains import locate_toolchain
-from builder.backends.loader import load_backends
 from builder.core.backends import choose_backends
 from builder.core.dtypes import DtypeChoice
 from builder.core.plan import BuildPlan, Flavour, Interface
 from builder.errors import ConfigurationError
-from builder.native.configure import load_options
-from builder.native.index import find_index_files
 from builder.selection.static_dispatch import choose_static_dispatch
-from builder.sources.trees import load_source_lock
-from builder.system.folders import data_folder, locate_op_list
+from builder.sources.releases import load_release
+from builder.system.folders import locate_op_list
 from builder.toolchains.launchers import refuse_unknown
 
 if TYPE_CHECKING:
     from builder.core.backends import Backend
     from builder.core.dtypes import DtypeSet
     from builder.core.plan import BuildRequest
+    from builder.core.release import Release
     from builder.core.targets import Target
     from builder.core.toolchain import Toolchain
 
@@ -34,6 +32,7 @@ def plan_build(
     paths: Sequence[Path],
     target: Target,
     *,
+    release: Release,
     toolchain: Toolchain,
     flavour: Flavour | None = None,
     dtypes: DtypeSet | None = None,
@@ -48,17 +47,15 @@ def plan_build(
     Raises:
         ModelError: a file cannot be read, or its bytecode not by the runtime.
     """
-    wanted, inferred = read_wanted(paths)
+    wanted, inferred = read_wanted(paths, readable=release.facts.bytecode)
     # What the user asks for counts even where a model seems to need more.
     choice = DtypeChoice(dtypes=dtypes, reason="as asked") if dtypes else inferred
-    sources = load_source_lock()
-    lock = sources.select()
     backends = choose_backends(
-        load_backends().values(),
+        release.backends.values(),
         operators=wanted.operators,
         classes=wanted.custom_classes,
         platform=target.platform,
-        asked=accelerators,
+        asked=find_accelerators(release, accelerators),
     )
     features = [one.sources for one in backends if one.sources]
     return BuildPlan(
@@ -66,20 +63,32 @@ def plan_build(
         operator_list=wanted,
         static_dispatch=choose_static_dispatch(wanted, backends),
         flavour=flavour or Flavour(),
-        source_version=lock.version,
-        source_digest=lock.digest,
-        features=tuple((name, sources.select(name).digest) for name in features),
+        release=release,
+        features=tuple((name, release.lock.select(name).digest) for name in features),
         toolchain=toolchain.fingerprint,
         link_flags=toolchain.link_flags,
-        configuration=tuple(f"{name}={value}" for name, value in load_options().items()),
-        native_digest=digest_deciding_files(
-            target, find_index_files(data_folder("third_party"), lock.version, target)
-        ),
+        configuration=tuple(f"{name}={value}" for name, value in release.cmake_options.items()),
+        native_digest=digest_deciding_files(target, release),
         dtypes=choice.dtypes,
         dtypes_reason=choice.reason,
         interface=interface or Interface.C,
         backends=backends,
     )
+
+
+def find_accelerators(release: Release, wanted: Sequence[Backend]) -> tuple[Backend, ...]:
+    """Returns the backends of `release` with the names of those in `wanted`, of any release.
+
+    Raises:
+        ConfigurationError: the release cannot be built with one of them.
+    """
+    for one in wanted:
+        if one.name not in release.backends:
+            raise ConfigurationError(
+                f"{one.option}: PyTorch {release.version} cannot be built with {one.label}",
+                hint=f"leave out {one.option}, or choose another release of PyTorch",
+            )
+    return tuple(release.backends[one.name] for one in wanted)
 
 
 def list_inputs(request: BuildRequest) -> tuple[Path, ...]:
@@ -104,11 +113,13 @@ def plan_builds(request: BuildRequest, targets: Sequence[Target]) -> list[BuildP
     refuse_unknown(request.tools.launcher)
     # A launcher changes no bytes, and asking it may start its server or wait for helpers.
     alone = replace(request.tools, launcher="none")
+    release = request.pytorch or load_release()
     return [
         plan_build(
             list_inputs(request),
             target,
-            toolchain=locate_toolchain(target, options=alone),
+            release=release,
+            toolchain=locate_toolchain(target, release=release, options=alone),
             flavour=request.flavour,
             dtypes=request.dtypes,
             accelerators=request.accelerators,

@@ -15,6 +15,7 @@ from builder.platforms.apple.facts import load_table
 from builder.platforms.apple.xcode import is_mac
 from builder.platforms.linux.toolchain import find_host_target
 from builder.platforms.registry import platform_of
+from builder.sources.releases import load_release
 from builder.sources.trees import find_sources
 from builder.system.folders import cache_folder
 from builder.system.process import Runner
@@ -22,6 +23,7 @@ from builder.toolchains.environment import inspect_machine, inspect_torch
 from builder.toolchains.launchers import locate_launcher
 
 if TYPE_CHECKING:
+    from builder.core.release import Release
     from builder.core.targets import Target
     from builder.core.toolchain import Toolchain
 
@@ -102,11 +104,18 @@ def locate_targets(
     )
 
 
-def locate_toolchain(target: Target, *, options: ToolchainOptions | None = None) -> Toolchain:
+def locate_toolchain(
+    target: Target,
+    *,
+    release: Release | None = None,
+    options: ToolchainOptions | None = None,
+) -> Toolchain:
     """Returns what compiles for `target`; under Linux, CC and CXX of the environment are honoured.
 
     Args:
         target: what to build for.
+        release: the release of PyTorch to build, which pins the open headers for Apple's systems;
+            the newest when None.
         options: what the user chose; compilations are handed to nobody without them.
 
     Raises:
@@ -114,20 +123,24 @@ def locate_toolchain(target: Target, *, options: ToolchainOptions | None = None)
         ToolchainError: something is missing or unfit; the hint says what to install.
     """
     runner, options = Runner.inherit(), options or ToolchainOptions(launcher="none")
-    toolchain = platform_of(target).locate_toolchain(runner, target, options)
+    release = release or load_release()
+    toolchain = platform_of(target).locate_toolchain(runner, release, target, options)
     return replace(toolchain, launcher=locate_launcher(runner, options.launcher, toolchain.cc))
 
 
-def diagnose() -> Diagnosis:
-    """Returns what is installed, and for each target what it still needs; fetches nothing."""
-    runner = Runner.inherit()
-    targets = inspect_targets(runner)
+def diagnose(release: Release | None = None) -> Diagnosis:
+    """Returns what is installed, and for each target what it still needs; fetches nothing.
+
+    The sources are those of `release`, by default the newest release of PyTorch.
+    """
+    runner, release = Runner.inherit(), release or load_release()
+    targets = inspect_targets(runner, release)
     host = find_host_target(TARGETS)
     findings = (
         *inspect_machine(cache_folder()),
         *inspect_torch(),
         *inspect_tools(runner, cc=runner.environment.get("CC")),
-        _inspect_sources(),
+        _inspect_sources(release),
         *targets,
     )
     own = {f"target {t}" for t in TARGETS if t == host or (t.is_apple and is_mac())}
@@ -136,8 +149,8 @@ def diagnose() -> Diagnosis:
     return Diagnosis(findings=findings, ready=ready)
 
 
-def _inspect_sources() -> Finding:
-    tree = find_sources()
+def _inspect_sources(release: Release) -> Finding:
+    tree = find_sources(release)
     if tree is None:
         return Finding(subject="sources", ok=False, detail="not fetched", remedy="builder fetch")
     return Finding(subject="sources", ok=True, detail=f"PyTorch {tree.version} in {tree.root}")

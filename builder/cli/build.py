@@ -46,13 +46,14 @@ def command(settings: BuildSettings, verbose: bool, dry_run: bool, as_json: bool
       builder build ops.yaml --dry-run
       builder build ops.yaml --dtypes float32,int64,bool
       builder build model_ops.yaml --skip-unknown
+      builder build mobilenet_v2.ptl --pytorch 2.6.0
     """
     # Before anything is read: a typing error should cost no time.
     request, targets = settings.request, locate_targets(settings)
     refuse_idle_budgets(settings.budgets, [target.abi for target in targets])
     # A plan is of use only where the build could write its results.
     if dry_run:
-        api.refuse_outputs(targets, settings.output, settings.packages)
+        api.refuse_outputs(targets, settings.output, settings.packages, release=request.pytorch)
         print_plans(api.plan_builds(request, targets), as_json=as_json)
         return
     report = api.build(

@@ -87,7 +87,7 @@ def command(
             _show_coverage(coverage, model, runtime, as_json=as_json)
             return int(ExitCode.VERIFICATION if coverage.obstacles else ExitCode.OK)
         case (package,):
-            report = api.check_xcframework(package, apple_sdk=apple_sdk)
+            report = api.check_xcframework(package, release=api.load_release(), apple_sdk=apple_sdk)
             # Only now is it known which kind of package the path is.
             if report and (min_api or page_size or ndk):
                 raise click.UsageError(

@@ -9,12 +9,15 @@ import click
 
 from builder import api
 from builder.cli.console import ConsoleProgress, echo, print_json, print_table
+from builder.cli.options import pytorch_option
 
 if TYPE_CHECKING:
+    from builder.core.release import Release
     from builder.core.sources import SourceTree
 
 
 @click.command("fetch")
+@pytorch_option
 @click.option(
     "--from",
     "source_folder",
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
+    pytorch: str | None,
     source_folder: Path | None,
     provider: str | None,
     features: tuple[str, ...],
@@ -68,7 +72,9 @@ def command(
         )
     # Each feature once, in the order given: the trees come back in the same order.
     chosen = tuple(dict.fromkeys(features))
+    release = api.load_release(pytorch)
     trees = api.fetch_sources(
+        release,
         progress=ConsoleProgress(),
         source_folder=source_folder,
         provider=provider,
@@ -76,10 +82,11 @@ def command(
         check=check,
         features=chosen,
     )
-    fetched = [_describe(*pair) for pair in zip(trees, ("", *chosen), strict=True)]
-    pytorch, *optional = fetched
+    pairs = zip(trees, ("", *chosen), strict=True)
+    fetched = [_describe(release, *pair) for pair in pairs]
+    main, *optional = fetched
     if as_json:
-        print_json("fetch", {**pytorch, "features": {tree["feature"]: tree for tree in optional}})
+        print_json("fetch", {**main, "features": {tree["feature"]: tree for tree in optional}})
         return
     columns = ("name", "version", "licence", "origin")
     rows = [[row[column] for column in columns] for tree in fetched for row in tree["sources"]]
@@ -89,8 +96,8 @@ def command(
         echo(f"digest  {tree['digest']}")
 
 
-def _describe(tree: SourceTree, feature: str) -> dict[str, Any]:
-    lock, origins = api.load_source_lock().select(feature), api.list_source_origins(tree)
+def _describe(release: Release, tree: SourceTree, feature: str) -> dict[str, Any]:
+    lock, origins = release.lock.select(feature), api.list_source_origins(tree)
     return {
         "feature": feature,
         "digest": tree.digest,

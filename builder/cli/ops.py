@@ -10,6 +10,7 @@ import click
 from builder import api
 from builder.cli.console import echo, print_json, print_table
 from builder.cli.gates import list_given
+from builder.cli.options import pytorch_option
 from builder.cli.settings import settings_options
 from builder.system.children import Limits
 
@@ -41,12 +42,14 @@ _LIMITS = ("--time-limit", "--memory-limit")
     "the network. This needs torch, and Linux on x86_64 or aarch64.",
 )
 @settings_options(Limits, "limits")
+@pytorch_option
 def command(
     models: tuple[Path, ...],
     as_json: bool,
     output: Path | None,
     run_torchscript: bool,
     limits: Limits,
+    pytorch: str | None,
 ) -> None:
     """Shows the root operators that models call, and which model calls which operator.
 
@@ -71,7 +74,8 @@ def command(
         # Before the models are read, which may take a while.
         api.refuse_list(output)
     allowed = limits if run_torchscript else None
-    op_list = api.list_operators(models, torchscript=allowed)
+    readable = api.load_bytecode_versions(pytorch)
+    op_list = api.list_operators(models, torchscript=allowed, readable=readable)
     if any(model.is_torchscript for model in op_list.models):
         echo("PyTorch ran code of TorchScript files in a confined process", err=True)
     if output is not None:

@@ -97,3 +97,11 @@ def via_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(via=via or ("adb shell" if adb else ""), **others)
 
     return commands(devices(with_via))
+
+
+pytorch_option = click.option(
+    "--pytorch",
+    metavar="VERSION",
+    help="The release of PyTorch that runtimes are built from, e.g. 2.6.0 (default: the newest "
+    "that this version of builder has).",
+)

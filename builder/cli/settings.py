@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from builder import api
 from builder.cli.values import FiniteRange, PairType, TextType
 from builder.core.backends import Backend, Chosen
+from builder.core.release import Release
 from builder.core.settings import SettingField, fill, list_settings
 
 Command = Callable[..., Any]
@@ -142,6 +143,8 @@ def _make_type(one: SettingField) -> click.ParamType | type:  # type: ignore[typ
         return FiniteRange(min=least, max=most)
     if hasattr(one.kind, "parse"):
         return TextType(one.kind, one.setting.placeholder, absent=one.setting.absent)
+    if one.kind is Release:
+        return str
     if len(get_args(one.kind)) == 2:  # a name and a value
         return PairType(get_args(one.kind)[1])
     return one.kind  # type: ignore[no-any-return]
@@ -161,6 +164,8 @@ def _take(one: SettingField, given: dict[str, object]) -> object:
 
 
 def _convert(one: SettingField, value: object) -> object:
+    if one.kind is Release:
+        return api.load_release(str(value))
     return one.kind(value) if isinstance(one.kind, EnumType) else value
 
 
@@ -185,7 +190,7 @@ def _refuse_lonely(options: list[SettingField], values: dict[tuple[str, ...], ob
 
 def _list_backends() -> list[Backend]:
     """Returns the backends that are chosen by an option, sorted by name."""
-    return [one for one in api.load_backends().values() if one.chosen is Chosen.OPTION]
+    return [one for one in api.load_release().backends.values() if one.chosen is Chosen.OPTION]
 
 
 def _flag_name(one: SettingField, backend: Backend) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 
 from builder.core.dtypes import DtypeSet
-from builder.core.model import ModelOrigin
+from builder.core.model import BytecodeVersions, ModelOrigin
 from builder.core.operators import Operator
 from builder.core.settings import Text
 from builder.core.typed import InnerPath, Sha256, Size, parse_json, to_json
@@ -33,17 +33,6 @@ class ManifestFile:
 
 Files = Mapping[InnerPath, ManifestFile]
 """POSIX path relative to the folder of the manifest -> size and digest."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BytecodeVersions:
-    """The range of bytecode versions that a runtime can load, both ends included."""
-
-    min: Size
-    max: Size
-
-    def __contains__(self, version: int) -> bool:
-        return self.min <= version <= self.max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

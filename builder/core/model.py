@@ -23,6 +23,20 @@ class ModelFormat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BytecodeVersions:
+    """The range of bytecode versions that a runtime can load, both ends included."""
+
+    min: int
+    max: int
+
+    def __contains__(self, version: int) -> bool:
+        return self.min <= version <= self.max
+
+    def __str__(self) -> str:
+        return f"{self.min} to {self.max}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
     """The facts of one model file that are needed to build and check a runtime."""
 
@@ -127,9 +141,3 @@ class ModelOrigin:
 
 def _sorted_union(left: Iterable[_T], right: Iterable[_T]) -> tuple[_T, ...]:
     return tuple(sorted({*left, *right}))
-
-
-OLDEST_BYTECODE = 4
-"""kMinSupportedBytecodeVersion of PyTorch 2.6.0 (caffe2/serialize/versions.h)."""
-NEWEST_BYTECODE = 9
-"""kMaxSupportedBytecodeVersion of PyTorch 2.6.0 (caffe2/serialize/versions.h)."""

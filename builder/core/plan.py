@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from builder.core.backends import Backend, Chosen
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.model import OperatorList
+from builder.core.release import Release
 from builder.core.settings import Setting, Text
 from builder.core.targets import Target
 from builder.core.toolchain import ToolchainOptions
@@ -52,10 +53,10 @@ class BuildPlan:
     operator_list: OperatorList
     static_dispatch: tuple[DispatchBackend, ...]
     flavour: Flavour
-    source_version: str
-    source_digest: str
+    release: Release
+    """The release of PyTorch that is built."""
     features: tuple[tuple[str, str], ...] = ()
-    """The features of the source lock that `backends` take, and the digests of their trees."""
+    """The features of the release's lock that `backends` take, and the digests of their trees."""
     toolchain: tuple[str, ...]
     """The tools, from `Toolchain.fingerprint`."""
     link_flags: tuple[str, ...] = ()
@@ -63,7 +64,7 @@ class BuildPlan:
     configuration: tuple[str, ...]
     """CMake options of PyTorch, `NAME=VALUE`, sorted."""
     native_digest: str
-    """Digest of builder's own files that decide bytes (builder/api/key_files.py)."""
+    """Digest of the files of builder and the release that decide bytes (api/key_files.py)."""
     dtypes: DtypeSet = EVERYTHING
     """The dtypes that kernels are compiled for."""
     dtypes_reason: str = "as asked"
@@ -82,7 +83,7 @@ class BuildPlan:
         """Name of the folder of shared objects; ninja compares flags, so they are not in it."""
         return _digest(
             self.target.id,
-            self.source_digest,
+            self.release.source_digest,
             [str(b) for b in self.static_dispatch],
             list(self.toolchain),
             list(self.configuration),
@@ -93,13 +94,14 @@ class BuildPlan:
         """Name of the folder of generated sources, which targets and profiles share."""
         # torchgen's output depends on nothing else: registrations come from builder
         # (`native.configure`).
-        return _digest(self.source_digest, [str(b) for b in self.static_dispatch])[:16]
+        return _digest(self.release.source_digest, [str(b) for b in self.static_dispatch])[:16]
 
     @property
     def key(self) -> str:
         """Name of the build folder: a digest of everything that decides the bytes."""
         return _digest(
             self.objects_key,
+            self.release.version,
             self.flavour.name,
             self.native_digest,
             [str(o) for o in self.operator_list.operators],
@@ -131,8 +133,8 @@ class BuildPlan:
             "objects_key": self.objects_key,
             "profile": str(self.flavour.profile),
             "operators": {str(o): list(listed.operators.sources(o)) for o in listed.operators},
-            "source_digest": self.source_digest,
-            "source_version": self.source_version,
+            "source_digest": self.release.source_digest,
+            "source_version": self.release.version,
             "static_dispatch": [str(b) for b in self.static_dispatch],
             "strip_error_messages": self.flavour.strip_error_messages,
             "toolchain": list(self.toolchain),
@@ -176,6 +178,9 @@ class BuildRequest:
     """Lite files (.ptl) and operator lists (.yaml, .txt) that the runtime has to run."""
     ops_lists: Annotated[tuple[str, ...], Setting(placeholder="NAME")] = ()
     """Operator lists: names of those that ship with builder, e.g. mobilenet_v2, or files."""
+    pytorch: Annotated[Release | None, Setting(placeholder="VERSION")] = None
+    """The release of PyTorch to build, e.g. 2.6.0 (default: the newest that this version of builder
+    has)."""
     flavour: Annotated[Flavour, Setting(inline=True)] = field(default_factory=Flavour)
     dtypes: Annotated[Text[DtypeSet] | None, Setting(placeholder="LIST", absent="auto")] = None
     """Compile kernels only for these dtypes, e.g. float32,int64,bool. all: for every dtype. auto:

@@ -63,7 +63,7 @@ class Setting:
     """What the type of a setting does not say; it stands in `Annotated` beside the type."""
 
     placeholder: str = ""
-    """What stands for the value where the usage is shown, e.g. `SIZE`."""
+    """What stands for the value where the usage is shown, e.g. `SIZE`; a group has none."""
     absent: str = ""
     """The word for None, e.g. `auto`, where a user can write it."""
     least: int | None = None
@@ -118,7 +118,7 @@ def _walk(kind: type, path: tuple[str, ...], group: tuple[str, ...]) -> Iterator
             continue
         hint, several = _strip(hint)
         inner = (*path, one.name)
-        if is_group(hint) and not several:
+        if is_group(hint) and not several and not setting.placeholder:
             yield from _walk(hint, inner, group if setting.inline else (*group, one.name))
             continue
         make = one.default_factory

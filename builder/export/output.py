@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from builder.core.model import NEWEST_BYTECODE, OLDEST_BYTECODE
+from builder.core.model import BytecodeVersions
 from builder.core.tensors import ReferenceCase
 from builder.errors import ConfigurationError
 from builder.export.request import Saving
@@ -15,13 +15,18 @@ from builder.system.reference_cases import write_reference
 from builder.system.reference_headers import reference_path
 
 
-def check_saving(saving: Saving) -> None:
-    """Raises ConfigurationError when `saving` asks for something that cannot be written."""
+def check_saving(saving: Saving, readable: BytecodeVersions) -> None:
+    """Raises ConfigurationError when `saving` asks for what cannot be written, or cannot be read.
+
+    Args:
+        saving: how the file is to be written.
+        readable: the versions of bytecode that builder's runtimes read.
+    """
     version = saving.bytecode_version
-    if version is not None and not OLDEST_BYTECODE <= version <= NEWEST_BYTECODE:
+    if version is not None and version not in readable:
         raise ConfigurationError(
             f"the runtimes of builder cannot read bytecode version {version}",
-            hint=f"they read versions {OLDEST_BYTECODE} to {NEWEST_BYTECODE}",
+            hint=f"they read versions {readable}",
         )
     for name, path in saving.extra_files:
         if not path.is_file():

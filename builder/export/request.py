@@ -9,6 +9,7 @@ from typing import Annotated
 
 from builder.core.artifacts import OutputDifference
 from builder.core.nesting import InputSpec
+from builder.core.release import Release
 from builder.core.settings import Setting
 from builder.core.stages import Stage
 from builder.errors import VerificationError
@@ -154,6 +155,9 @@ class ExportRequest:
     limits: Limits = field(default_factory=Limits)
     keep: bool = False
     """Write the file even if its outputs differ by more than allowed."""
+    pytorch: Annotated[Release | None, Setting(placeholder="VERSION")] = None
+    """The release of PyTorch whose runtimes are to run the file, e.g. 2.6.0 (default: the newest
+    that this version of builder has)."""
     seed: int = 0
     """Seed for the random weights and inputs."""
 

@@ -10,7 +10,6 @@ import torch
 from torch.jit.mobile import _backport_for_mobile_to_buffer, _get_model_bytecode_version
 from torch.utils.bundled_inputs import augment_model_with_bundled_inputs, bundle_large_tensor
 
-from builder.core.model import OLDEST_BYTECODE
 from builder.errors import ModelError
 from builder.export.error_texts import describe_torchscript_error, shorten
 from builder.export.request import LiteFormat
@@ -65,7 +64,7 @@ def backport(content: bytes, version: int | None) -> bytes:
         raise ModelError(
             f"torch {torch.__version__} writes {kind} with bytecode version {written}, "
             f"not {version}",
-            hint=f"--bytecode-version takes {OLDEST_BYTECODE} to {written}, with --format zip",
+            hint=f"--bytecode-version takes at most {written}, with --format zip",
         )
     try:
         older = bytes(_backport_for_mobile_to_buffer(io.BytesIO(content), version))

@@ -9,7 +9,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.core.model import NEWEST_BYTECODE, OLDEST_BYTECODE, ModelFormat, ModelInfo
+from builder.core.model import BytecodeVersions, ModelFormat, ModelInfo
 from builder.errors import ModelError
 from builder.models.lite_contents import LiteContents
 
@@ -138,15 +138,14 @@ def _unknown(head: bytes) -> ModelError:
     return ModelError(f"{is_what}, not a model that builder can read (.ptl)", hint=_EXPORT_HINT)
 
 
-def check_bytecode_version(info: ModelInfo) -> None:
-    """Raises ModelError when the runtime of PyTorch 2.6.0 cannot read the bytecode version."""
+def check_bytecode_version(info: ModelInfo, readable: BytecodeVersions) -> None:
+    """Raises ModelError when the bytecode version of a model is not among those in `readable`."""
     version = info.bytecode_version
-    if version is None or OLDEST_BYTECODE <= version <= NEWEST_BYTECODE:
+    if version is None or version in readable:
         return
     raise ModelError(
-        f"{info.name} has bytecode version {version}; "
-        f"the runtime reads versions {OLDEST_BYTECODE} to {NEWEST_BYTECODE}",
+        f"{info.name} has bytecode version {version}; the runtime reads versions {readable}",
         hint="export the model again with `builder export`"
-        if version < OLDEST_BYTECODE
-        else f"builder export {info.name} -o model.ptl --bytecode-version {NEWEST_BYTECODE - 1}",
+        if version < readable.min
+        else f"builder export {info.name} -o model.ptl --bytecode-version {readable.max - 1}",
     )

@@ -42,7 +42,7 @@ def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> 
         selection,
         build.layout,
         runtime=build.runtime,
-        version=build.plan.source_version,
+        version=build.plan.release.version,
         dtypes=build.plan.dtypes,
         interface=build.interface,
         headers=build.headers,
@@ -54,7 +54,7 @@ def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> 
     # Branches for other devices are text in torchgen's code, so they are put in before it is cut.
     generated = ask_at_run_time(read_generated(build.layout.configured), selection.at_run_time)
     slices = Slices(generated, graph, build.layout.slices)
-    index = load_index(build.index_files, graph, generated)
+    index = load_index(build.plan.release.list_indexes(build.plan.target), graph, generated)
     linker = Linker(
         build=build,
         units=units,

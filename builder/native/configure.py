@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 
-from builder.backends.loader import load_backends
 from builder.core.plan import DispatchBackend
 from builder.core.sources import SourceTree
 from builder.core.targets import Platform
@@ -16,38 +13,6 @@ from builder.core.toolchain import Toolchain
 from builder.native.cmake_file_api import QUERY
 from builder.system.files import write_atomically, write_if_changed
 from builder.system.process import Runner
-
-_OPTIONS = {
-    "BUILD_BINARY": "OFF",
-    "BUILD_CUSTOM_PROTOBUF": "OFF",
-    "BUILD_LITE_INTERPRETER": "ON",
-    "BUILD_PYTHON": "OFF",
-    "BUILD_SHARED_LIBS": "OFF",
-    "BUILD_TEST": "OFF",
-    "CMAKE_BUILD_TYPE": "Release",
-    "CMAKE_POLICY_VERSION_MINIMUM": "3.5",
-    "CXX_AVX2_FOUND": "OFF",
-    "CXX_AVX512_FOUND": "OFF",
-    "CXX_HAS_SVE256": "OFF",
-    "USE_CUDA": "OFF",
-    "USE_CUDNN": "OFF",
-    "USE_DISTRIBUTED": "OFF",
-    "USE_FBGEMM": "OFF",
-    "USE_ITT": "OFF",
-    "USE_KINETO": "OFF",
-    "USE_LITE_INTERPRETER_PROFILER": "OFF",
-    "USE_MAGMA": "OFF",
-    "USE_MKLDNN": "OFF",
-    "USE_MPI": "OFF",
-    "USE_NNPACK": "OFF",
-    "USE_NUMPY": "OFF",
-    "USE_OPENMP": "OFF",
-    "USE_ROCM": "OFF",
-    "USE_SOURCE_DEBUG_ON_MOBILE": "OFF",
-    "USE_VULKAN": "OFF",
-    "USE_XPU": "OFF",
-}
-"""Upstream's own CMake options. One code path per kernel: no AVX2, AVX512 or SVE copies."""
 
 _NO_SELECTION = """\
 include_all_non_op_selectives: false
@@ -60,24 +25,26 @@ build_features: []
 """
 
 
-@cache
-def load_options() -> Mapping[str, str]:
-    """Returns upstream's CMake options with those of the backends that every build has, sorted."""
-    backends = (one.cmake_options for one in load_backends().values())
-    options = _OPTIONS | {name: value for found in backends for name, value in found.items()}
-    return MappingProxyType(dict(sorted(options.items())))
-
-
 def configure(
     tree: SourceTree,
     toolchain: Toolchain,
     binary: Path,
     *,
+    options: Mapping[str, str],
     dispatch: Sequence[DispatchBackend],
     runner: Runner,
     log: Path,
 ) -> None:
     """Runs upstream's CMake in `binary`; asks for the codemodel through the file API.
+
+    Args:
+        tree: PyTorch's source tree.
+        toolchain: what compiles.
+        binary: the folder for what CMake writes.
+        options: the release's options of upstream's CMake.
+        dispatch: the backends of static dispatch.
+        runner: starts CMake.
+        log: the file for CMake's full output.
 
     Raises:
         NativeBuildError: CMake failed; carries its last lines.
@@ -94,7 +61,7 @@ def configure(
         "Python_EXECUTABLE": toolchain.python.path,
         "STATIC_DISPATCH_BACKEND": ";".join(dispatch),
     }
-    settings = {**load_options(), **programs, **dict(toolchain.configuration)}
+    settings = {**options, **programs, **dict(toolchain.configuration)}
     defines = (f"-D{key}={value}" for key, value in settings.items())
     # scripts/build_mobile.sh sets this to compile the mobile runtime with the compilers of the
     # host.

@@ -27,9 +27,9 @@ _KERNEL = re.compile(
 """Units whose speed is the model's speed."""
 _STRIDED_ONLY = "-DTORCHLITE_STRIDED_ONLY"
 _NO_QUANTISED = "-DTORCHLITE_NO_QUANTIZED"
-"""Kinds of tensors that cannot occur; see third_party/patches/0006-tensor-kinds.patch."""
+"""Kinds of tensors that cannot occur; see the patch 0006-tensor-kinds."""
 _INFERENCE = "-DTORCHLITE_INFERENCE"
-"""See third_party/patches/0015-inference-only.patch."""
+"""See the patch 0015-inference-only."""
 _STRIP_MESSAGES = "-DSTRIP_ERROR_MESSAGES"
 
 COMMON = (

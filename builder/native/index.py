@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.core.targets import Platform, Target
 from builder.core.units import SymbolIndex, UnitGraph
 from builder.native.generated import GeneratedCode, is_cut
 from builder.native.names import parse_qualified_name
@@ -29,20 +28,6 @@ _PASTED = re.compile(r"^\s*BEGIN_(?:ASM_)?FUNCTION,?\s+(\w+)##\w+##(\w+)", re.MU
 _CALL = re.compile(r"^\w+\((\w+),", re.MULTILINE)
 """A macro at the start of a line: its first argument is what it pastes into names."""
 _GENERATED_ATEN = "generated/aten/src/ATen/"
-
-
-def find_index_files(folder: Path, version: str, target: Target) -> tuple[Path, ...]:
-    """Returns the symbol index of a release, and what more holds on the platform of `target`.
-
-    Args:
-        folder: builder's `third_party`.
-        version: of PyTorch, e.g. `2.6.0`.
-        target: what is built for.
-    """
-    family = Platform.IOS if target.is_apple else target.platform
-    # Device and simulator of Apple's define the same names.
-    own = folder / f"symbols-{version}-{family}.txt"
-    return (folder / f"symbols-{version}.txt", *((own,) if own.is_file() else ()))
 
 
 def parse_index(text: str) -> dict[str, list[str]]:

@@ -33,8 +33,6 @@ class NativeBuild:
     layout: Layout
     runtime: Path
     """builder's own C++ sources."""
-    index_files: tuple[Path, ...]
-    """The symbol index of every target, and what more holds on the plan's platform."""
     backends: tuple[LocatedBackend, ...] = ()
     """The plan's backends."""
     headers: tuple[Path, ...] = ()

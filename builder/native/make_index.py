@@ -40,7 +40,7 @@ def make_index(build: NativeBuild, graph: UnitGraph, *, only: str = "") -> str:
         for unit in units
         if (path := folder.root / folder.object_path(unit.id)).is_file()
     )
-    header = f"Names that each translation unit of PyTorch {build.plan.source_version} defines."
+    header = f"Names that each translation unit of PyTorch {build.plan.release.version} defines."
     return render_index(index_symbols(symbols), header=header)
 
 

@@ -98,6 +98,7 @@ def _configure(build: NativeBuild) -> None:
             build.tree,
             build.toolchain,
             binary,
+            options=build.plan.release.cmake_options,
             dispatch=build.plan.static_dispatch,
             runner=build.runner,
             log=layout.logs / "configure.log",

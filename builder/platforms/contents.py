@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.components import BUILDER, describe_pin, describe_sources
-from builder.core.manifest import BytecodeVersions, Manifest
-from builder.core.model import NEWEST_BYTECODE, OLDEST_BYTECODE
+from builder.core.manifest import Manifest
 from builder.errors import ConfigurationError
 from builder.packaging.runtimes import find_archives, name_runtimes
 from builder.platforms.apple.facts import OPEN_FEATURE
 from builder.platforms.results import LibraryResult
 from builder.size.elf.linkmap import read_pieces
-from builder.sources.trees import find_sources, load_source_lock
+from builder.sources.trees import find_sources
 from builder.system.folders import locate_licence
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from builder.core.components import Component
     from builder.core.model import OperatorList
     from builder.core.plan import BuildPlan
+    from builder.core.release import Release
     from builder.native.job import LinkedRuntime, NativeBuild
 
 
@@ -61,7 +61,7 @@ def find_carried(one: LinkedRuntime) -> tuple[Component, ...]:
 
 
 def _find_sources(one: LinkedRuntime) -> tuple[Component, ...]:
-    lock = load_source_lock()
+    lock = one.build.plan.release.lock
     features = ("", *(located.backend.sources for located in one.build.features))
     pins = [pin for name in features for pin in lock.select(name).pins]
     found = describe_sources(pins, one.linked.inputs)
@@ -91,9 +91,9 @@ _LICENCES = (
 )
 
 
-def list_pins() -> dict[str, str]:
-    """Returns source -> SHA-256, of all that packages are built from."""
-    return {pin.name: pin.sha256 for pin in load_source_lock().pins}
+def list_pins(release: Release) -> dict[str, str]:
+    """Returns source -> SHA-256, of all that packages of `release` are built from."""
+    return {pin.name: pin.sha256 for pin in release.lock.pins}
 
 
 def make_manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
@@ -102,10 +102,10 @@ def make_manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
         abi=plan.target.abi,
         operators=tuple(served.operators),
         custom_classes=plan.operator_list.custom_classes,
-        bytecode_versions=BytecodeVersions(min=OLDEST_BYTECODE, max=NEWEST_BYTECODE),
+        bytecode_versions=plan.release.facts.bytecode,
         models=plan.operator_list.models,
-        source_version=plan.source_version,
-        source_digest=plan.source_digest,
+        source_version=plan.release.version,
+        source_digest=plan.release.source_digest,
         # Names without digests: these are in the plan's key.
         features=tuple(name for name, _ in plan.features),
         accelerators=tuple(one.name for one in plan.accelerators),
@@ -122,7 +122,7 @@ def find_licences(build: NativeBuild) -> dict[str, Path]:
 
     builder's own licence is among them.
     """
-    lock, tree = load_source_lock(), build.tree
+    lock, tree = build.plan.release.lock, build.tree
     folders = {pin.name: tree.root / pin.path for pin in lock.select().pins}
     for pin in lock.pins:
         # Components inside a source have licence files of their own.
@@ -132,7 +132,7 @@ def find_licences(build: NativeBuild) -> dict[str, Path]:
         pins = lock.select(one.backend.sources).pins
         folders |= {pin.name: one.tree.root / pin.path for pin in pins}
     if build.toolchain.sdk and build.toolchain.sdk.is_open:
-        folders |= _find_open_headers()
+        folders |= _find_open_headers(build.plan.release)
     own = {"builder-LICENSE": locate_licence()}
     return own | {
         f"{name}-{path.name.removesuffix('.txt')}": path
@@ -143,12 +143,12 @@ def find_licences(build: NativeBuild) -> dict[str, Path]:
     }
 
 
-def _find_open_headers() -> dict[str, Path]:
+def _find_open_headers(release: Release) -> dict[str, Path]:
     """Returns where licences are of the headers whose inline functions are in a runtime."""
-    tree = find_sources(OPEN_FEATURE)
+    tree = find_sources(release, OPEN_FEATURE)
     if tree is None:
         return {}
-    root = tree.root / load_source_lock().select(OPEN_FEATURE).pins[0].path
+    root = tree.root / release.lock.select(OPEN_FEATURE).pins[0].path
     return {"darwin-headers": root, "libcxx": root / "lib/libcxx"}
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Protocol
 
 from builder.core.manifest import Manifest
 from builder.core.plan import Interface
+from builder.core.release import Release
 from builder.core.settings import Setting
 from builder.core.targets import Platform, Target
 from builder.core.toolchain import Toolchain, ToolchainOptions
@@ -39,19 +40,25 @@ class PackageOptions:
 class PlatformModule(Protocol):
     """The functions of `platform.py` of a platform."""
 
-    def prepare(self, target: Target, options: ToolchainOptions, *, progress: Progress) -> None:
+    def prepare(
+        self, release: Release, target: Target, options: ToolchainOptions, *, progress: Progress
+    ) -> None:
         """Fetches what `locate_toolchain` needs and no package of the system has."""
 
     def locate_toolchain(
-        self, runner: Runner, target: Target, options: ToolchainOptions
+        self, runner: Runner, release: Release, target: Target, options: ToolchainOptions
     ) -> Toolchain:
-        """Returns what compiles for `target`; ToolchainError says what is missing."""
+        """Returns what compiles `release` for `target`; ToolchainError says what is missing."""
 
     def list_interfaces(self, options: PackageOptions) -> tuple[Interface, ...]:
         """Returns the interfaces that its package wants besides the C API."""
 
     def refuse_package(
-        self, targets: Sequence[Target], output: Path, options: PackageOptions
+        self,
+        release: Release,
+        targets: Sequence[Target],
+        output: Path,
+        options: PackageOptions,
     ) -> None:
         """Raises, before anything is compiled, what writing its package would raise."""
 

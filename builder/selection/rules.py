@@ -1,14 +1,12 @@
-"""The data of rules.toml and of the backends' files, typed."""
+"""The rules of a release, `rules.toml` and those of its backends, typed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 
-from builder.backends.loader import load_backends
 from builder.core.backends import Backend
+from builder.core.release import Release
 from builder.core.typed import parse_toml
 
 
@@ -57,12 +55,11 @@ class _RulesFile:
     libraries: Mapping[str, str]
 
 
-@cache
-def load_rules() -> SelectionRules:
-    """Returns the rules that ship with builder."""
-    text = resources.files("builder.selection").joinpath("rules.toml").read_text()
-    file = parse_toml(text, _RulesFile, "rules.toml")
-    backends = tuple(load_backends().values())
+def read_rules(release: Release) -> SelectionRules:
+    """Returns the rules for the sources of `release`."""
+    text = release.rules.read_text(encoding="utf-8")
+    file = parse_toml(text, _RulesFile, release.rules.name)
+    backends = tuple(release.backends.values())
     return SelectionRules(
         always=file.always,
         ignored=file.ignored,

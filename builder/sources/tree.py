@@ -35,6 +35,12 @@ def tree_folder(lock: SourceLock, cache: Path) -> Path:
     return cache / "sources" / f"{lock.feature or lock.version}-{lock.digest[:16]}"
 
 
+def fetch_command(lock: SourceLock) -> str:
+    """Returns the command that makes the tree of `lock`."""
+    feature = f" --feature {lock.feature}" if lock.feature else ""
+    return f"builder fetch --pytorch {lock.version}{feature}"
+
+
 def find_tree(lock: SourceLock, cache: Path) -> SourceTree | None:
     """Returns the tree of `lock` when it is complete, otherwise None."""
     root = tree_folder(lock, cache)
@@ -88,10 +94,9 @@ def refuse_changed(lock: SourceLock, tree: SourceTree) -> None:
     """
     differences = _find_changes(lock, tree.root)
     if differences:
-        feature = f" --feature {lock.feature}" if lock.feature else ""
         raise SourceError(
             f"the source tree at {tree.root} was changed after it was fetched\n{differences}",
-            hint=f"make it again, which discards these changes: builder fetch{feature}",
+            hint=f"make it again, which discards these changes: {fetch_command(lock)}",
         )
 
 
@@ -125,7 +130,7 @@ def check_tree(lock: SourceLock, cache: Path) -> int:
     root = tree_folder(lock, cache)
     marker = manifest.read_marker(root, lock.digest)
     if marker is None:
-        raise SourceError(f"there is no complete source tree at {root}", hint="builder fetch")
+        raise SourceError(f"there is no complete source tree at {root}", hint=fetch_command(lock))
     with _lock_if_writable(root):
         differences = manifest.compare(root, marker)
         if differences:
@@ -133,7 +138,7 @@ def check_tree(lock: SourceLock, cache: Path) -> int:
                 manifest.remove_marker(root)
             raise SourceError(
                 f"the source tree at {root} was changed after it was fetched\n{differences}",
-                hint="make it again, mostly from downloaded archives: builder fetch",
+                hint=f"make it again, mostly from downloaded archives: {fetch_command(lock)}",
             )
     return marker.files
 

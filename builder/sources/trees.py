@@ -1,4 +1,4 @@
-"""Finds, fetches and checks the source trees of the pinned release."""
+"""Finds, fetches and checks the source trees of a release."""
 
 from __future__ import annotations
 
@@ -9,52 +9,55 @@ from typing import TYPE_CHECKING
 from builder.core.sources import SourceTree
 from builder.errors import ConfigurationError
 from builder.sources.choice import add_pip, choose_providers, parse_provider
-from builder.sources.lockfile import read_lock
-from builder.sources.tree import check_tree, find_tree, materialise, refuse_changed, tree_folder
+from builder.sources.tree import (
+    check_tree,
+    fetch_command,
+    find_tree,
+    materialise,
+    refuse_changed,
+    tree_folder,
+)
 from builder.sources.tree_manifest import read_marker
-from builder.system.folders import cache_folder, data_folder
+from builder.system.folders import cache_folder
 from builder.system.process import Runner
 
 if TYPE_CHECKING:
+    from builder.core.release import Release
     from builder.core.sources import SourceLock
     from builder.sources.providers import Provider
     from builder.system.progress import Progress
 
 
-def load_source_lock() -> SourceLock:
-    """Returns the pins and patches in builder's own `third_party` folder."""
-    return read_lock(data_folder("third_party"))
-
-
-def find_sources(feature: str = "") -> SourceTree | None:
+def find_sources(release: Release, feature: str = "") -> SourceTree | None:
     """Returns the source tree of PyTorch or a feature when it is complete; never fetches it."""
-    return find_tree(_select_sources(feature), cache_folder())
+    return find_tree(_select_sources(release, feature), cache_folder())
 
 
-def locate_sources(*, progress: Progress, feature: str = "") -> SourceTree:
+def locate_sources(release: Release, *, progress: Progress, feature: str = "") -> SourceTree:
     """Returns the source tree of PyTorch or a feature, and fetches it first when it is missing.
 
     Raises:
         SourceError: the tree is missing and cannot be fetched, or was changed by hand.
     """
-    found = find_sources(feature)
+    found = find_sources(release, feature)
     # A tree that was edited would give bytes that its digest does not stand for.
     if found is not None:
-        refuse_changed_sources(found, feature=feature)
+        refuse_changed_sources(release, found, feature=feature)
         return found
     progress.note(
         f"the {feature or 'PyTorch'} sources are missing; they are fetched now "
-        f"(builder fetch{f' --feature {feature}' if feature else ''})"
+        f"({fetch_command(release.lock.select(feature))})"
     )
-    return fetch_sources(progress=progress, features=(feature,) if feature else ())[-1]
+    return fetch_sources(release, progress=progress, features=(feature,) if feature else ())[-1]
 
 
-def refuse_changed_sources(tree: SourceTree, *, feature: str = "") -> None:
+def refuse_changed_sources(release: Release, tree: SourceTree, *, feature: str = "") -> None:
     """Raises SourceError when files in the tree of PyTorch or a feature were changed."""
-    refuse_changed(_select_sources(feature), tree)
+    refuse_changed(_select_sources(release, feature), tree)
 
 
 def fetch_sources(
+    release: Release,
     *,
     progress: Progress,
     source_folder: Path | None = None,
@@ -68,6 +71,7 @@ def fetch_sources(
     Returns PyTorch's tree, followed by one tree for each of `features`.
 
     Args:
+        release: the release of PyTorch to fetch.
         progress: shows what is fetched, and from where.
         source_folder: a folder with some or all archives, which is searched first.
         provider: `distribution` or `git`; by default both, in this order.
@@ -79,7 +83,8 @@ def fetch_sources(
         ConfigurationError: a provider or feature is unknown, or `source_folder` is not a folder.
         SourceError: a source cannot be fetched or differs from its pin, or a tree differs.
     """
-    locks, cache = [_select_sources(feature) for feature in ("", *features)], cache_folder()
+    locks = [_select_sources(release, feature) for feature in ("", *features)]
+    cache = cache_folder()
     if check:
         # Every file is read, also where size and time say that nothing changed.
         count = sum(check_tree(lock, cache) for lock in locks)
@@ -110,8 +115,8 @@ def list_source_origins(tree: SourceTree) -> dict[str, str]:
     return dict(marker.providers) if marker else {}
 
 
-def _select_sources(feature: str) -> SourceLock:
-    lock = load_source_lock()
+def _select_sources(release: Release, feature: str) -> SourceLock:
+    lock = release.lock
     if feature and feature not in lock.features:
         raise ConfigurationError(
             f"unknown feature {feature!r}; known features are {', '.join(lock.features)}",

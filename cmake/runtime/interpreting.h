@@ -1,5 +1,5 @@
 // What the lite interpreter asks before it takes an instruction: the checks that only run time can make.
-// third_party/patches/0019-checked-interpreter.patch calls this.
+// The patch 0019-checked-interpreter calls this.
 
 #pragma once
 

@@ -53,7 +53,7 @@ Module load(const Source& source, ExtraFiles& extra) {
 
 } // namespace
 
-// Upstream's loader calls this; see third_party/patches/0021-verified-models.patch.
+// Upstream's loader calls this; see the patch 0021-verified-models.
 [[noreturn]] void refuse_load();
 
 void refuse_load() {

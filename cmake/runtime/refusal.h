@@ -16,7 +16,7 @@ class Unfit : public std::runtime_error {
   const at::Tensor tensor;
 };
 
-// Called by third_party/patches/0016-prepacked-shapes.patch, which declares it for itself.
+// Called by the patch 0016-prepacked-shapes, which declares it for itself.
 [[noreturn]] void refuse_tensor(const at::Tensor& given, const std::string& text);
 
 // The message of an error, with the places that it passed. The interpreter adds empty ones, which

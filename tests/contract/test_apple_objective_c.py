@@ -9,7 +9,6 @@ import pytest
 from apple_sdks import add_frameworks
 from samples import make_unit
 
-from builder.backends.loader import load_backends
 from builder.core.toolchain import AppleSdk
 from builder.formats.macho import read_macho, read_members
 from builder.formats.tbd import render_stub
@@ -18,6 +17,7 @@ from builder.native.ninja import CompileFolder, compile_units, render_ninja, wri
 from builder.platforms.apple.check import AppleBinary, check_slices
 from builder.platforms.apple.facts import load_facts
 from builder.platforms.apple.frameworks import list_frameworks, with_frameworks
+from builder.sources.releases import load_release
 from builder.system.process import Runner
 from builder.system.progress import Silent
 
@@ -72,7 +72,7 @@ exports:
 ...
 """
 TARGETS = ("arm64-ios", "arm64-ios-simulator", "x86_64-ios-simulator")
-METAL = (load_backends()["metal"],)
+METAL = (load_release().backends["metal"],)
 ARC = ("-fobjc-arc", "-fno-objc-exceptions")
 
 

@@ -61,6 +61,7 @@ def test_an_upward_import_would_be_seen(tmp_path):
         ("core/units.py", "import builder.system.files"),
         ("size/elf/linkmap.py", "import torch"),
         ("packaging/runtime_folder.py", "import subprocess"),
+        ("platforms/contents.py", "import builder.sources.releases"),
     ):
         path = package / module
         path.write_text(f"{path.read_text()}\n{line}\n")
@@ -70,6 +71,7 @@ def test_an_upward_import_would_be_seen(tmp_path):
     assert "builder.core.units -> builder.system.files" in completed.stdout
     assert "builder.size.elf.linkmap -> torch" in completed.stdout
     assert "builder.packaging.runtime_folder -> subprocess" in completed.stdout
+    assert "builder.platforms.contents -> builder.sources.releases" in completed.stdout
 
 
 def test_types():
@@ -104,6 +106,12 @@ def test_reading_a_model_loads_nothing_heavy(name):
     loaded = loaded_modules("ops", str(MODELS / name))
     assert "builder.models.read" in loaded
     assert loaded.isdisjoint({*HEAVY, "msgspec"})
+
+
+def test_reading_a_model_reads_the_facts_of_a_release_without_its_pins_and_patches():
+    loaded = loaded_modules("ops", str(MODELS / "conv.ptl"), "--pytorch", "2.6.0")
+    assert "builder.sources.facts" in loaded
+    assert loaded.isdisjoint({"builder.sources.lockfile", "builder.sources.releases"})
 
 
 def test_checking_a_model_does_not_load_what_writes_packages(tmp_path):

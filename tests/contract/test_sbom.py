@@ -30,7 +30,7 @@ from builder.system.zips import open_zip
 
 VALIDATOR = JsonStrictValidator(SchemaVersion.V1_6)
 SUBJECT = Subject(kind="generic", name="torchlite", version="2.6.0")
-THIRD_PARTY = Path(__file__).parents[2] / "third_party"
+RELEASE = Path(__file__).parents[2] / "third_party/2.6.0"
 GNU = make_toolchain(gnu=GnuLibraries(libstdcxx=20220819, glibc=(2, 36)))
 
 
@@ -49,7 +49,7 @@ def list_hashes(text: str) -> dict[str, str]:
 
 def list_everything() -> tuple[Component, ...]:
     """Returns every source and every library that can be in a bill."""
-    pins = read_lock(THIRD_PARTY).pins
+    pins = read_lock(RELEASE).pins
     places = [f"{pin.path}/a.h" for pin in pins]
     places += [f"{one.path}/a.h" for pin in pins for one in pin.bundled]
     archives = [file for entry in _load() for file in entry.files]
@@ -150,7 +150,7 @@ def test_an_xcframework_has_a_valid_bill_that_its_manifest_lists(tmp_path):
     "golden", ["sbom/linux.json", "sbom/apple.json", "aar/sbom.cdx.json"], ids=lambda name: name
 )
 def test_what_is_recorded_is_valid(golden):
-    text = (THIRD_PARTY.parent / "tests/golden" / golden).read_text()
+    text = (RELEASE.parents[1] / "tests/golden" / golden).read_text()
     refuse_invalid(text)
     names = {entry["name"] for entry in json.loads(text)["components"]}
     assert {one.name for one in COMPONENTS if not one.prebuilt} <= names

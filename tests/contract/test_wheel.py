@@ -84,8 +84,7 @@ def tracked(folder: str) -> set[str]:
 
 def test_every_module_is_in_it(names):
     modules = tracked("builder")
-    assert "builder/selection/rules.toml" in modules
-    assert "builder/backends/metal.toml" in modules
+    assert "builder/native/profiles.toml" in modules
     assert "builder/size/parts.toml" in modules
     assert modules <= names
 
@@ -100,9 +99,12 @@ def test_every_data_file_is_in_it(names, folder):
     [
         "cmake/runtime/torchlite.h",
         "cmake/package/TorchLiteConfig.cmake",
-        "third_party/sources.lock.toml",
-        "third_party/symbols-2.6.0.txt",
-        "third_party/patches/0001-flatbuffers-version.patch",
+        "third_party/2.6.0/sources.lock.toml",
+        "third_party/2.6.0/symbols.txt",
+        "third_party/2.6.0/backends/metal.toml",
+        "third_party/2.6.0/facts.toml",
+        "third_party/2.6.0/rules.toml",
+        "third_party/2.6.0/patches/0001-flatbuffers-version.patch",
     ],
 )
 def test_what_a_build_reads_is_in_it(names, file):
@@ -171,13 +173,13 @@ def test_its_data_is_its_own(installed, tmp_path):
         "names = ('cmake', 'java', 'third_party', 'ops_lists');"
         "paths = [str(folders.data_folder(name)) for name in names];"
         "licence = str(folders.locate_licence());"
-        "print(json.dumps([api.load_source_lock().digest, paths, licence]))"
+        "print(json.dumps([api.load_release().lock.digest, paths, licence]))"
     )
     digest, folders, licence = json.loads(run_installed(installed, "-c", code, cwd=tmp_path))
     names = ("cmake", "java", "third_party", "ops_lists")
     assert folders == [str(installed / "builder/data" / name) for name in names]
     assert licence == str(installed / "builder/data/LICENSE")
-    assert digest == api.load_source_lock().digest
+    assert digest == api.load_release().lock.digest
 
 
 def test_the_script_that_pip_writes_starts(installed, tmp_path):

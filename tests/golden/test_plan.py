@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from builder import api
 from builder.api import plans as planning
 from builder.cli.build import command as build_command
 from builder.cli.plan import command as plan_command
@@ -29,7 +31,8 @@ def make_toolchain(folder: str) -> Toolchain:
 def plan(monkeypatch):
     """Prints the plan; what changes with builder itself and with the machine stands still."""
     lock = SourceLock(version="2.6.0", pins=(), patches=())
-    monkeypatch.setattr(planning, "load_source_lock", lambda: lock)
+    release = replace(api.load_release(), lock=lock)
+    monkeypatch.setattr(planning, "load_release", lambda: release)
     monkeypatch.setattr(planning, "digest_deciding_files", lambda *_: "0" * 64)
 
     def run(*arguments: object, command=plan_command, tools: str = "/usr/bin") -> str:

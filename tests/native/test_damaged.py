@@ -27,13 +27,13 @@ def moved(built, tmp_path_factory):
 
     Returns the cache, its source tree, and the objects that were linked.
     """
-    from builder.api import load_source_lock
+    from builder.api import load_release
     from builder.sources.tree import tree_folder
     from builder.system.folders import cache_folder
 
     plan = read_plan(*built.wanted, "--abi", ABI)
     cache, place = cache_folder(), tmp_path_factory.mktemp("moved") / "new cache"
-    tree = tree_folder(load_source_lock().select(), cache)
+    tree = tree_folder(load_release().lock.select(), cache)
     native = cache / "native" / plan["objects_key"]
     for folder in (tree, native / "configured", native / "objects/size"):
         target = place / folder.relative_to(cache)

@@ -15,6 +15,7 @@ from builder.api.toolchains import locate_target, locate_toolchain
 from builder.cli.console import ConsoleProgress
 from builder.core.plan import BuildRequest, Flavour, Interface, Profile
 from builder.platforms.android.java import compile_library, write_jar, write_javadoc
+from builder.sources.releases import load_release
 from builder.sources.trees import locate_sources
 from builder.system.files import digest_file
 from builder.system.reference_cases import read_reference
@@ -60,7 +61,7 @@ def classes(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tree():
-    return locate_sources(progress=ConsoleProgress()).root
+    return locate_sources(load_release(), progress=ConsoleProgress()).root
 
 
 @pytest.fixture(scope="session")

@@ -11,16 +11,16 @@ import pytest
 
 from builder import api
 from builder.api import link as libraries
-from builder.backends.loader import load_backends
 from builder.core.units import TranslationUnit, UnitGraph
 from builder.native import prepare as preparing
+from builder.sources.releases import load_release
 from builder.system.progress import Silent
 
 from .conftest import ABI
 
 pytestmark = [pytest.mark.torch, pytest.mark.host]
 DEVICE = Path(__file__).parent / "metal/device.cpp"
-METAL = load_backends()["metal"]
+METAL = load_release().backends["metal"]
 LIKE = "torch/csrc/jit/mobile/import.cpp"
 PROGRAM = r"""
 #include <stdio.h>

@@ -8,10 +8,18 @@ from pathlib import Path
 
 from builder.core.components import BUILDER, Component
 from builder.core.dtypes import EVERYTHING
-from builder.core.manifest import BytecodeVersions, Manifest
-from builder.core.model import ModelFormat, ModelInfo, ModelOrigin, OperatorList
+from builder.core.manifest import Manifest
+from builder.core.model import (
+    BytecodeVersions,
+    ModelFormat,
+    ModelInfo,
+    ModelOrigin,
+    OperatorList,
+)
 from builder.core.operators import Operator, OperatorSet
 from builder.core.plan import BuildPlan, DispatchBackend, Flavour
+from builder.core.release import Release, ReleaseFacts, ScannedText
+from builder.core.sources import SourceLock
 from builder.core.targets import parse_target
 from builder.core.toolchain import Tool, Toolchain
 from builder.core.units import TranslationUnit, UnitGraph
@@ -88,14 +96,30 @@ def make_info(*operators: str, **changes: object) -> ModelInfo:
     return ModelInfo(**{**values, **changes})
 
 
+def make_release(version: str = "2.6.0", **changes: object) -> Release:
+    """Returns a release without sources, backends and files."""
+    values = {
+        "version": version,
+        "folder": Path("/releases", version),
+        "lock": SourceLock(version=version, pins=(), patches=()),
+        "facts": ReleaseFacts(
+            bytecode=BytecodeVersions(min=4, max=9),
+            cmake_options={"BUILD_TEST": "OFF"},
+            scanned=ScannedText(declared=3, upgraded=2, without_kernel={"CPU": 1}),
+        ),
+        "backends": {},
+        "indexes": {"": Path("/releases", version, "symbols.txt")},
+    }
+    return Release(**{**values, **changes})
+
+
 def make_plan(**changes: object) -> BuildPlan:
     values = {
         "target": parse_target("linux-x86_64"),
         "operator_list": make_list("aten::add.Tensor", "aten::relu"),
         "static_dispatch": (DispatchBackend.CPU,),
         "flavour": Flavour(),
-        "source_version": "2.6.0",
-        "source_digest": "5" * 64,
+        "release": make_release(),
         "toolchain": make_toolchain().fingerprint,
         "configuration": ("BUILD_TEST=OFF", "USE_XNNPACK=ON"),
         "native_digest": "7" * 64,

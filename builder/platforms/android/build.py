@@ -19,7 +19,6 @@ from builder.platforms.android.package import (
 )
 from builder.platforms.android.repository import write_aar
 from builder.platforms.contents import list_pins, refuse_same_names
-from builder.sources.trees import load_source_lock
 from builder.system.folders import data_folder
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
@@ -28,8 +27,9 @@ from builder.verify.policy import refuse_violations
 
 if TYPE_CHECKING:
     from builder.core.artifacts import SizeReport
+    from builder.core.release import Release
     from builder.core.toolchain import Jdk
-    from builder.platforms.android.package import AarOptions, WrittenAar
+    from builder.platforms.android.package import AarOptions, Coordinates, WrittenAar
     from builder.platforms.results import LibraryResult, TargetResult
     from builder.system.progress import Progress
     from builder.verify.policy import PolicyReport
@@ -46,16 +46,17 @@ class AarResult:
     """What the rules for libraries on Android say of them."""
 
 
-def refuse_unpackable(options: AarOptions, assets: Sequence[Path]) -> None:
-    """Raises at once what `write_package` would raise after everything has been compiled.
+def refuse_unpackable(options: AarOptions, assets: Sequence[Path], release: Release) -> Coordinates:
+    """Raises at once what `write_package` would raise; returns what the AAR is called.
 
     Raises:
         ConfigurationError: coordinates that Maven cannot have, or two assets of one name.
         ToolchainError: there is no JDK.
     """
-    choose_coordinates(options, load_source_lock().version)
+    coordinates = choose_coordinates(options, release.version)
     locate_jdk(Runner.inherit())
     refuse_same_names(assets, called="assets")
+    return coordinates
 
 
 def write_package(
@@ -86,8 +87,8 @@ def write_package(
     # The targets were linked with this interface, see `builder.api.builds`.
     interface = choose_interface(options)
     libraries = [runtime.libraries[interface] for runtime in runtimes]
-    last = libraries[-1]
-    coordinates = choose_coordinates(options, last.plan.source_version)
+    last, release = libraries[-1], libraries[-1].plan.release
+    coordinates = choose_coordinates(options, release.version)
     runner = Runner.inherit()
     jdk = locate_jdk(runner)
     progress.step(f"packaging {coordinates}")
@@ -99,7 +100,7 @@ def write_package(
             libraries=tuple(map(_describe_library, libraries)),
             java=_compile_java(scratch, jdk, runner=runner),
             licences={name: path for one in libraries for name, path in one.licences.items()},
-            pins=list_pins(),
+            pins=list_pins(release),
             assets={path.name: path for path in assets},
             prefab=_offer_to_c(last) if options.prefab else None,
         )

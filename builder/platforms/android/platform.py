@@ -8,26 +8,36 @@ from typing import TYPE_CHECKING
 
 from builder.core.manifest import Manifest
 from builder.core.plan import Interface
+from builder.core.release import Release
 from builder.core.targets import Target
-from builder.core.toolchain import ToolchainOptions
+from builder.core.toolchain import Toolchain, ToolchainOptions
 from builder.platforms.android.aar import choose_aar, read_aar_manifest
 from builder.platforms.android.build import choose_interface, refuse_unpackable
-from builder.platforms.android.package import choose_coordinates
 from builder.platforms.android.repository import REPOSITORY, refuse_foreign
-from builder.platforms.android.toolchain import locate_toolchain
-from builder.sources.trees import load_source_lock
+from builder.platforms.android.toolchain import locate_ndk_toolchain
 from builder.system.machine import host_abi
 from builder.system.outputs import refuse_unwritable
+from builder.system.process import Runner
 from builder.system.progress import Progress
 
 if TYPE_CHECKING:
     from builder.platforms.registry import PackageOptions
 
-__all__ = ["list_interfaces", "locate_toolchain", "prepare", "read_manifests", "refuse_package"]
 
-
-def prepare(target: Target, options: ToolchainOptions, *, progress: Progress) -> None:
+def prepare(
+    release: Release, target: Target, options: ToolchainOptions, *, progress: Progress
+) -> None:
     """Does nothing: the NDK is the user's."""
+
+
+def locate_toolchain(
+    runner: Runner,
+    release: Release,  # noqa: ARG001
+    target: Target,
+    options: ToolchainOptions,
+) -> Toolchain:
+    """Returns the NDK's clang for `target`; ToolchainError says what is missing."""
+    return locate_ndk_toolchain(runner, target, options)
 
 
 def list_interfaces(options: PackageOptions) -> tuple[Interface, ...]:
@@ -35,7 +45,12 @@ def list_interfaces(options: PackageOptions) -> tuple[Interface, ...]:
     return (choose_interface(options.android),)
 
 
-def refuse_package(targets: Sequence[Target], output: Path, options: PackageOptions) -> None:  # noqa: ARG001
+def refuse_package(
+    release: Release,
+    targets: Sequence[Target],  # noqa: ARG001
+    output: Path,
+    options: PackageOptions,
+) -> None:
     """Raises what writing the AAR would raise after everything has been compiled.
 
     Raises:
@@ -43,8 +58,7 @@ def refuse_package(targets: Sequence[Target], output: Path, options: PackageOpti
             files below `output` that builder did not write.
         ToolchainError: there is no JDK.
     """
-    refuse_unpackable(options.android, options.assets)
-    coordinates = choose_coordinates(options.android, load_source_lock().version)
+    coordinates = refuse_unpackable(options.android, options.assets, release)
     refuse_unwritable(output / REPOSITORY / coordinates.folder / coordinates.version)
     refuse_foreign(coordinates, output)
 

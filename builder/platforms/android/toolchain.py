@@ -25,7 +25,7 @@ _STL = {CxxLibrary.LIBCXX: "c++_static", CxxLibrary.LIBCXX_SHARED: "c++_shared"}
 """The NDK's names."""
 
 
-def locate_toolchain(runner: Runner, target: Target, options: ToolchainOptions) -> Toolchain:
+def locate_ndk_toolchain(runner: Runner, target: Target, options: ToolchainOptions) -> Toolchain:
     """Finds the NDK and tries its compilers for `target`.
 
     Args:

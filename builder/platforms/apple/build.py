@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.backends.loader import load_backends
 from builder.formats.macho import join_architectures
 from builder.platforms.apple import xcframework as xcframeworks
 from builder.platforms.apple.check import AppleBinary, check_slices
@@ -32,6 +32,7 @@ from builder.verify.policy import merge_reports, refuse_violations
 if TYPE_CHECKING:
     from builder.core.artifacts import SizeReport
     from builder.core.manifest import Manifest
+    from builder.core.release import Release
     from builder.core.targets import Platform, Target
     from builder.platforms.apple.package import AppleOptions, WrittenApple
     from builder.platforms.results import TargetResult
@@ -73,11 +74,12 @@ def write_package(
         VerificationError: a library breaks a rule.
         PackagingError: a file is missing.
     """
-    libraries = tuple(map(_describe_library, runtimes))
+    release = runtimes[0].plan.release
+    libraries = tuple(_describe_library(one) for one in runtimes)
     # Before the packages are written: nothing that breaks a rule is left where apps look.
-    report = check_slices(map(_to_binary, libraries), _list_sdks(runtimes))
+    report = check_slices((_to_binary(one, release) for one in libraries), _list_sdks(runtimes))
     refuse_violations(report, "the xcframework", platform="Apple's systems")
-    version = options.version or default_version(runtimes[0].plan.source_version)
+    version = options.version or default_version(release.version)
     progress.step(f"packaging LibTorchLite {version} for {', '.join(_abis(libraries))}")
     with scratch_folder() as scratch:
         package = ApplePackage(
@@ -88,9 +90,11 @@ def write_package(
             sources=data_folder("swift"),
             licences={n: path for one in runtimes for n, path in one.main.licences.items()},
             frameworks=tuple(
-                sorted({name for one in libraries for name in _list_frameworks(one.manifest)})
+                sorted(
+                    {name for one in libraries for name in _list_frameworks(release, one.manifest)}
+                )
             ),
-            pins=list_pins(),
+            pins=list_pins(release),
             options=options,
             resources=resources,
         )
@@ -103,11 +107,14 @@ def write_package(
     )
 
 
-def check_xcframework(path: Path, *, apple_sdk: Path | None = None) -> PolicyReport | None:
+def check_xcframework(
+    path: Path, *, release: Release, apple_sdk: Path | None = None
+) -> PolicyReport | None:
     """Returns which rules the libraries of an xcframework break; None where `path` has none.
 
     Args:
         path: an xcframework, whoever built it, or an output folder with one.
+        release: the release of PyTorch whose backends say which frameworks a library may link.
         apple_sdk: what tells which symbols systems have; else Xcode's, or the open headers.
 
     Raises:
@@ -116,8 +123,8 @@ def check_xcframework(path: Path, *, apple_sdk: Path | None = None) -> PolicyRep
     framework = xcframeworks.find_xcframework(path)
     if framework is None:
         return None
-    binaries = tuple(xcframeworks.read_binaries(framework, _list_frameworks))
-    sdks = {one.target.platform: _find_sdk(one.target, apple_sdk) for one in binaries}
+    binaries = tuple(xcframeworks.read_binaries(framework, partial(_list_frameworks, release)))
+    sdks = {one.target.platform: _find_sdk(release, one.target, apple_sdk) for one in binaries}
     report = check_slices(binaries, {name: root for name, root in sdks.items() if root})
     manifest = xcframeworks.find_manifest(framework)
     if manifest is None:
@@ -125,16 +132,16 @@ def check_xcframework(path: Path, *, apple_sdk: Path | None = None) -> PolicyRep
     return merge_reports(report, tuple(xcframeworks.check_contents(framework, manifest)))
 
 
-def _list_frameworks(manifest: Manifest | None) -> tuple[str, ...]:
+def _list_frameworks(release: Release, manifest: Manifest | None) -> tuple[str, ...]:
     """Returns the frameworks that a slice may link: any known one, where it has no manifest."""
     # A slice of somebody else may link any framework that a backend of builder could need.
-    known = load_backends()
+    known = release.backends
     names = known if manifest is None else manifest.accelerators
     return tuple(sorted({*FRAMEWORKS, *list_frameworks(known[n] for n in names if n in known)}))
 
 
-def _find_sdk(target: Target, chosen: Path | None) -> Path | None:
-    sdk = find_sdk(target, chosen)
+def _find_sdk(release: Release, target: Target, chosen: Path | None) -> Path | None:
+    sdk = find_sdk(release, target, chosen)
     return sdk.root if sdk else None
 
 
@@ -152,13 +159,13 @@ def _describe_library(runtime: TargetResult) -> AppleLibrary:
     )
 
 
-def _to_binary(library: AppleLibrary) -> AppleBinary:
+def _to_binary(library: AppleLibrary, release: Release) -> AppleBinary:
     return AppleBinary(
         path=f"{library.target.abi}/{library.archive.name}",
         target=library.target,
         arch=library.arch,
         contents=library.archive.read_bytes(),
-        frameworks=_list_frameworks(library.manifest),
+        frameworks=_list_frameworks(release, library.manifest),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from builder.core.manifest import Manifest
 from builder.core.plan import Interface
+from builder.core.release import Release
 from builder.core.targets import Target
 from builder.packaging.result_folder import refuse_foreign_folder
 from builder.platforms.apple.measure import measure_xcframework
@@ -28,7 +29,12 @@ def list_interfaces(options: PackageOptions) -> tuple[Interface, ...]:  # noqa: 
     return ()
 
 
-def refuse_package(targets: Sequence[Target], output: Path, options: PackageOptions) -> None:  # noqa: ARG001
+def refuse_package(
+    release: Release,  # noqa: ARG001
+    targets: Sequence[Target],  # noqa: ARG001
+    output: Path,
+    options: PackageOptions,
+) -> None:
     """Raises what writing the xcframework would raise after everything has been compiled.
 
     Raises:

@@ -17,15 +17,17 @@ from builder.system.folders import cache_folder, data_folder
 from builder.system.process import Runner
 
 if TYPE_CHECKING:
+    from builder.core.release import Release
     from builder.core.targets import Target
     from builder.core.toolchain import AppleSdk, Toolchain
     from builder.system.progress import Progress
 
 
-def find_sdk(target: Target, chosen: Path | None = None) -> AppleSdk | None:
+def find_sdk(release: Release, target: Target, chosen: Path | None = None) -> AppleSdk | None:
     """Returns an SDK for `target` of Apple's platforms; None where there is none.
 
     Args:
+        release: the release of PyTorch that pins the open headers.
         target: what to build for.
         chosen: the folder that the user named.
 
@@ -35,12 +37,16 @@ def find_sdk(target: Target, chosen: Path | None = None) -> AppleSdk | None:
     if chosen is not None:
         return read_sdk(chosen, target)
     try:
-        return find_xcode_sdk(Runner.inherit(), target) if is_mac() else _locate_open_sdk(target)
+        if is_mac():
+            return find_xcode_sdk(Runner.inherit(), target)
+        return _locate_open_sdk(release, target)
     except ToolchainError:
         return None
 
 
-def locate_toolchain(runner: Runner, target: Target, options: ToolchainOptions) -> Toolchain:
+def locate_toolchain(
+    runner: Runner, release: Release, target: Target, options: ToolchainOptions
+) -> Toolchain:
     """Returns clang and an SDK for `target`: Xcode's under macOS, LLVM's elsewhere.
 
     Raises:
@@ -51,7 +57,8 @@ def locate_toolchain(runner: Runner, target: Target, options: ToolchainOptions) 
         return locate_xcode_toolchain(
             runner, target, cmake_file=cmake_file, chosen=options.apple_sdk
         )
-    sdk = read_sdk(options.apple_sdk, target) if options.apple_sdk else _locate_open_sdk(target)
+    chosen = options.apple_sdk
+    sdk = read_sdk(chosen, target) if chosen else _locate_open_sdk(release, target)
     environment = runner.environment
     return locate_apple_toolchain(
         runner,
@@ -63,9 +70,9 @@ def locate_toolchain(runner: Runner, target: Target, options: ToolchainOptions) 
     )
 
 
-def _locate_open_sdk(target: Target) -> AppleSdk:
+def _locate_open_sdk(release: Release, target: Target) -> AppleSdk:
     refuse_closed(target)
-    tree = find_sources(OPEN_FEATURE)
+    tree = find_sources(release, OPEN_FEATURE)
     if tree is None:
         raise ToolchainError(
             f"there is no SDK for {target}, and the open headers are not fetched",
@@ -76,11 +83,13 @@ def _locate_open_sdk(target: Target) -> AppleSdk:
     )
 
 
-def prepare_sdk(target: Target, options: ToolchainOptions, *, progress: Progress) -> None:
+def prepare_sdk(
+    release: Release, target: Target, options: ToolchainOptions, *, progress: Progress
+) -> None:
     """Fetches what `locate_toolchain` assembles an SDK from, where `target` needs that.
 
     Raises:
         SourceError: it cannot be fetched.
     """
     if target.is_apple and not options.apple_sdk and not is_mac() and load_facts(target).open:
-        locate_sources(progress=progress, feature=OPEN_FEATURE)
+        locate_sources(release, progress=progress, feature=OPEN_FEATURE)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from builder.core.manifest import Manifest
 from builder.core.plan import Interface
+from builder.core.release import Release
 from builder.core.targets import Target
 from builder.core.toolchain import Toolchain, ToolchainOptions
 from builder.platforms.linux.toolchain import locate_host_toolchain
@@ -20,11 +21,18 @@ if TYPE_CHECKING:
     from builder.platforms.registry import PackageOptions
 
 
-def prepare(target: Target, options: ToolchainOptions, *, progress: Progress) -> None:
+def prepare(
+    release: Release, target: Target, options: ToolchainOptions, *, progress: Progress
+) -> None:
     """Does nothing: compilers come from the distribution."""
 
 
-def locate_toolchain(runner: Runner, target: Target, options: ToolchainOptions) -> Toolchain:  # noqa: ARG001
+def locate_toolchain(
+    runner: Runner,
+    release: Release,  # noqa: ARG001
+    target: Target,
+    options: ToolchainOptions,  # noqa: ARG001
+) -> Toolchain:
     """Returns clang with what it needs for `target`; CC and CXX of the environment are honoured.
 
     Raises:
@@ -39,7 +47,9 @@ def list_interfaces(options: PackageOptions) -> tuple[Interface, ...]:  # noqa: 
     return ()
 
 
-def refuse_package(targets: Sequence[Target], output: Path, options: PackageOptions) -> None:
+def refuse_package(
+    release: Release, targets: Sequence[Target], output: Path, options: PackageOptions
+) -> None:
     """Does nothing: there is no package besides the folder."""
 
 

@@ -13,12 +13,13 @@ from builder.api import key_files
 from builder.api.key_files import (
     DECIDING,
     DECIDING_FOR,
+    DECIDING_OF_RELEASE,
     NOT_DECIDING,
     digest_deciding_files,
     strip_comments,
 )
 from builder.core.targets import Platform, parse_target
-from builder.native.index import find_index_files
+from builder.sources.releases import load_release
 
 PACKAGE = Path(builder.__file__).parent
 LINUX, ANDROID = map(parse_target, ("linux-x86_64", "arm64-v8a"))
@@ -38,7 +39,8 @@ def tree(tmp_path, monkeypatch):
 
 
 def digest(tree, target=LINUX):
-    return digest_deciding_files(target, find_index_files(tree / "third_party", "2.6.0", target))
+    release = load_release("2.6.0", root=tree / "third_party")
+    return digest_deciding_files(target, release)
 
 
 def test_each_deciding_file_changes_the_digest(tree):
@@ -49,22 +51,26 @@ def test_each_deciding_file_changes_the_digest(tree):
     native = [path for path in (tree / "cmake").rglob("*") if "package" not in path.parts]
     files = {tree / "builder" / name: target for name, target in target_of.items()}
     files |= {path: LINUX for path in native if path.is_file()}
-    files |= {tree / "third_party/symbols-2.6.0.txt": LINUX}
-    files |= {tree / "third_party/symbols-2.6.0-android.txt": ANDROID}
+    release = tree / "third_party/2.6.0"
+    files |= {release / "symbols.txt": LINUX, release / "symbols-android.txt": ANDROID}
+    files |= {release / name: LINUX for name in ("facts.toml", "rules.toml")}
+    files |= dict.fromkeys((release / "backends").iterdir(), LINUX)
     before = {target: digest(tree, target) for target in set(files.values())}
     for path, target in files.items():
         content = path.read_bytes()
-        path.write_bytes(content + b"\nchanged = 1\n")
+        path.write_bytes(
+            content + (b"\n# changed\n" if path.suffix == ".toml" else b"\nchanged = 1\n")
+        )
         assert digest(tree, target) != before[target], path
         path.write_bytes(content)
     assert {target: digest(tree, target) for target in before} == before
 
 
-def test_every_file_of_a_backend_is_listed():
-    files = {f"backends/{path.name}" for path in (PACKAGE / "backends").glob("*.toml")}
-    assert files == {name for name in DECIDING if name.startswith("backends/")} - {
-        "backends/loader.py"
-    }
+def test_every_file_of_a_release_decides_or_is_known_not_to():
+    names = {path.name for path in load_release().folder.iterdir()}
+    others = {"operators.txt", "patches", "sources.lock.toml"}
+    indexes = {"symbols.txt", "symbols-android.txt", "symbols-ios.txt"}
+    assert names == {*DECIDING_OF_RELEASE, *indexes, *others}
 
 
 def test_what_decides_nothing_changes_nothing(tree):
@@ -75,8 +81,8 @@ def test_what_decides_nothing_changes_nothing(tree):
             path.write_bytes(b"changed")
     for name in (*DECIDING_FOR[Platform.ANDROID], *DECIDING_FOR[Platform.IOS]):
         (tree / "builder" / name).write_text("changed = 1\n")
-    for name in ("symbols-2.6.0-android.txt", "symbols-2.6.0-ios.txt", "operators-2.6.0.txt"):
-        (tree / "third_party" / name).write_text("changed")
+    for name in ("symbols-android.txt", "symbols-ios.txt", "operators.txt"):
+        (tree / "third_party/2.6.0" / name).write_text("changed")
     (tree / "cmake/package/TorchLiteConfig.cmake").write_text("changed")
     assert digest(tree) == before
 

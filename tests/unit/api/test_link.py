@@ -12,11 +12,11 @@ from builder.core.plan import BuildRequest, Interface
 from builder.core.sources import SourceTree
 from builder.core.targets import parse_target
 from builder.errors import NativeBuildError, PackagingError, SourceError
-from builder.native.index import find_index_files, parse_index
+from builder.native.index import parse_index
 from builder.native.job import NativeBuild, compile_folder
 from builder.native.layout import Layout
 from builder.native.ledger import Ledger
-from builder.system.folders import data_folder
+from builder.sources.releases import load_release
 from builder.system.progress import Silent
 
 TARGET = parse_target("linux-x86_64")
@@ -26,14 +26,14 @@ FULL = OSError(28, "No space left on device", "somewhere")
 @pytest.mark.parametrize(
     ("abi", "names"),
     [
-        ("ios-arm64", ["symbols-2.6.0.txt", "symbols-2.6.0-ios.txt"]),
-        ("ios-simulator-arm64", ["symbols-2.6.0.txt", "symbols-2.6.0-ios.txt"]),
-        ("arm64-v8a", ["symbols-2.6.0.txt", "symbols-2.6.0-android.txt"]),
-        ("linux-x86_64", ["symbols-2.6.0.txt"]),
+        ("ios-arm64", ["symbols.txt", "symbols-ios.txt"]),
+        ("ios-simulator-arm64", ["symbols.txt", "symbols-ios.txt"]),
+        ("arm64-v8a", ["symbols.txt", "symbols-android.txt"]),
+        ("linux-x86_64", ["symbols.txt"]),
     ],
 )
 def test_what_a_platform_defines_besides_is_in_an_index_of_its_own(abi, names):
-    paths = find_index_files(data_folder("third_party"), "2.6.0", parse_target(abi))
+    paths = load_release().list_indexes(parse_target(abi))
     assert [path.name for path in paths] == names
     if len(paths) > 1:
         defined = parse_index(paths[1].read_text())
@@ -49,7 +49,6 @@ def build(tmp_path):
         toolchain=toolchain,
         layout=Layout.of(tmp_path / "cache", plan),
         runtime=tmp_path,
-        index_files=(),
         runner=FakeRunner(),
         progress=Silent(),
     )
@@ -97,7 +96,7 @@ def test_other_failures_pass_as_they_are(cache, monkeypatch, error):
 
 
 def test_what_was_compiled_from_an_edited_source_is_not_used_again(build, monkeypatch):
-    def refuse(tree, *, feature):
+    def refuse(release, tree, *, feature):
         raise SourceError("changed: c10/a.cpp")
 
     folder = compile_folder(build)

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from samples import FakeRunner, make_graph, make_list, make_plan, make_unit
 
-from builder.api.operator_choice import confirm_operators, list_hand_written
+from builder.api.operator_choice import (
+    confirm_operators,
+    list_hand_written,
+    refuse_misread,
+)
 from builder.core.operators import Operator
+from builder.core.plan import DispatchBackend
 from builder.core.selection import Selection, ServedOperators
 from builder.core.targets import Platform, Target
-from builder.errors import ModelError
+from builder.errors import ModelError, SourceError
 from builder.platforms.folder import make_registry
+from builder.selection.catalogue import DispatcherOperator, OperatorCatalogue
 from builder.system.machine import host_architecture
 
 RELU, NOPE = Operator("aten::relu"), Operator("aten::add", "Nope")
@@ -78,3 +85,41 @@ def test_operators_are_sought_in_objective_c_too_and_in_nothing_generated():
     units = {"a.cpp": "CXX", "b.mm": "OBJCXX", "c.c": "C", "d.S": "ASM", "generated/e.cpp": "CXX"}
     graph = make_graph(*(make_unit(name, language=kind) for name, kind in units.items()))
     assert [name for name, _ in list_hand_written(graph)] == ["a.cpp", "b.mm"]
+
+
+DECLARED = dict.fromkeys(
+    (RELU, NOPE, Operator("aten::mul")), DispatcherOperator(struct="x", header="ATen/ops/x_ops.h")
+)
+CATALOGUE = OperatorCatalogue(
+    dispatcher=DECLARED, undispatched=frozenset({NOPE}), by_hand={}, classes={}
+)
+UPGRADERS = {RELU: frozenset(), NOPE: frozenset()}
+
+
+def test_what_was_read_as_the_facts_of_the_release_say_passes():
+    refuse_misread(make_plan(), CATALOGUE, UPGRADERS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "upgraders", "said"),
+    [
+        ({"dispatcher": {}}, UPGRADERS, "0 operators that torchgen declares instead of 3"),
+        (
+            {"undispatched": frozenset()},
+            UPGRADERS,
+            "0 operators without a kernel for CPU instead of 1",
+        ),
+        ({}, {}, "0 operators with upgraders instead of 2"),
+    ],
+)
+def test_text_that_an_expression_does_not_fit_is_refused(changes, upgraders, said):
+    with pytest.raises(SourceError, match=said) as caught:
+        refuse_misread(make_plan(), replace(CATALOGUE, **changes), upgraders)
+    assert caught.value.message.count(" instead of ") == 1
+    assert "facts.toml" in caught.value.hint
+
+
+def test_static_dispatch_that_the_facts_do_not_know_is_refused():
+    both = (DispatchBackend.CPU, DispatchBackend.QUANTIZED_CPU)
+    with pytest.raises(SourceError, match="for CPU;QuantizedCPU instead of None"):
+        refuse_misread(make_plan(static_dispatch=both), CATALOGUE, UPGRADERS)

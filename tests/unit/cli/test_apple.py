@@ -14,7 +14,6 @@ from samples import FakeRunner, make_info, make_manifest, make_plan, make_toolch
 from builder import api
 from builder.api import AppleResult, BuildReport
 from builder.api import plans as planning
-from builder.backends.loader import load_backends
 from builder.cli import build, check, plan, size
 from builder.core.operators import Operator
 from builder.core.targets import parse_target
@@ -30,6 +29,7 @@ from builder.platforms.apple.package import (
     WrittenApple,
 )
 from builder.platforms.apple.repository import write_apple
+from builder.sources.releases import load_release
 from builder.system.folders import data_folder
 from builder.system.process import Runner
 from builder.verify.policy import PolicyReport
@@ -131,7 +131,7 @@ def test_an_sdk_of_apples_decides_whether_accelerators_can_be_built(asked, monke
     result = run(*arguments)
     assert "iphoneos17.2 has not" in result.exception.message
     assert "CoreML.framework" in result.exception.message
-    add_frameworks(sdk, *list_frameworks(load_backends().values()))
+    add_frameworks(sdk, *list_frameworks(load_release().backends.values()))
     assert run(*arguments).exception is None
     assert asked[0] == parse_target("ios-arm64")
 
@@ -152,7 +152,7 @@ def test_accelerators_are_asked_of_the_build_and_of_apples_plans_only(monkeypatc
     )
     monkeypatch.setattr(accelerators, "is_mac", lambda: False)
     sdk = make_sdk(tmp_path / "iPhoneOS.sdk", "iphoneos")
-    add_frameworks(sdk, *list_frameworks(load_backends().values()))
+    add_frameworks(sdk, *list_frameworks(load_release().backends.values()))
     given = ("--abi", "ios-arm64", "--abi", "linux-x86_64", "--apple-sdk", sdk, "--metal")
     apple, linux = json.loads(run(build, MODEL, *given, "--dry-run", "--json").output)["plans"]
     assert (apple["accelerators"], linux["accelerators"]) == (["metal"], [])
@@ -230,7 +230,7 @@ def test_check_answers_from_the_manifest_for_every_abi(framework, tmp_path):
 
 
 def test_check_without_a_model_holds_it_against_the_rules(framework, monkeypatch):
-    monkeypatch.setattr(apple, "_find_sdk", lambda target, chosen: None)
+    monkeypatch.setattr(apple, "_find_sdk", lambda release, target, chosen: None)
     result = run(check, framework)
     assert result.return_value == 0
     assert "not checked: imports, needs an SDK" in result.output

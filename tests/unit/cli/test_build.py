@@ -27,6 +27,7 @@ from builder.core.plan import Flavour, Interface, Profile
 from builder.core.toolchain import Stl, ToolchainOptions
 from builder.errors import ConfigurationError, NativeBuildError, VerificationError
 from builder.platforms.android.package import AarOptions, Coordinates, WrittenAar
+from builder.sources.releases import load_release
 from builder.verify.policy import PolicyReport
 
 TERSE = ("--profile", "debug", "--strip-error-messages")
@@ -118,9 +119,10 @@ def test_every_option_reaches_the_use_case(asked, tmp_path):
     given = ("-o", "my out", "-j", "3", "--lock-timeout", "0.5", "--launcher", "distcc")
     android = ("--ndk", str(tmp_path), "--stl", "c++_shared", "--page-size", "65536")
     asked_for = ("other model.pt", *given, *android, *TERSE)
-    run(*asked_for, "--skip-unknown", "--dtypes", "float32", abi="arm64-v8a")
+    run(*asked_for, "--skip-unknown", "--dtypes", "float32", "--pytorch", "2.6.0", abi="arm64-v8a")
     request = BuildRequest(
         inputs=(Path("m.ptl"), Path("other model.pt")),
+        pytorch=load_release("2.6.0"),
         flavour=Flavour(profile=Profile.DEBUG, strip_error_messages=True),
         dtypes=DtypeSet.of(["float32"]),
         jobs=3,

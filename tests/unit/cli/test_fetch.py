@@ -14,7 +14,7 @@ from builder.sources import trees
 def calls(monkeypatch, tmp_path):
     seen = []
 
-    def fetch(*, progress, **options):
+    def fetch(release, *, progress, **options):
         seen.append(options)
         tree = SourceTree(root=tmp_path, version="2.6.0", digest="d" * 64)
         return (tree,) * (1 + len(options.get("features", ())))
@@ -107,9 +107,10 @@ def test_sources_are_fetched_only_when_they_are_not_there(calls, monkeypatch, tm
         note = staticmethod(notes.append)
 
     monkeypatch.setenv("BUILDER_CACHE", str(tmp_path))
-    assert api.find_sources() is None
-    assert api.locate_sources(progress=Progress()).version == "2.6.0"
-    assert "builder fetch" in notes[0]
+    release = api.load_release()
+    assert api.find_sources(release) is None
+    assert api.locate_sources(release, progress=Progress()).version == "2.6.0"
+    assert "builder fetch --pytorch 2.6.0)" in notes[0]
     assert len(calls) == 1
 
 
@@ -120,7 +121,7 @@ def test_what_a_feature_needs_is_fetched_with_a_word(calls, monkeypatch, tmp_pat
         note = staticmethod(notes.append)
 
     monkeypatch.setenv("BUILDER_CACHE", str(tmp_path))
-    api.locate_sources(progress=Progress(), feature="torchvision")
+    api.locate_sources(api.load_release(), progress=Progress(), feature="torchvision")
     assert "torchvision sources are missing" in notes[0]
-    assert "builder fetch --feature torchvision" in notes[0]
+    assert "builder fetch --pytorch 2.6.0 --feature torchvision" in notes[0]
     assert calls == [{"features": ("torchvision",)}]

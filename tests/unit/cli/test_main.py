@@ -30,6 +30,8 @@ from builder.errors import (
     VerificationError,
 )
 
+MODELS = Path(__file__).parents[2] / "data/models"
+
 
 @pytest.fixture
 def run(monkeypatch):
@@ -138,8 +140,8 @@ def test_a_defect_says_what_to_report(fail, capsys, error):
 
 
 def test_a_defect_names_the_place_in_builder(monkeypatch, run, capsys):
-    monkeypatch.setattr("builder.models.read.Path.is_dir", lambda _: int("x"))
-    assert run("ops", "a.ptl") == 70
+    monkeypatch.setattr("builder.models.read._read", lambda *_: int("x"))
+    assert run("ops", str(MODELS / "conv.ptl")) == 70
     said = capsys.readouterr().err
     assert re.search(r"ValueError: .*, builder/models/read\.py:\d+\n", said)
 

@@ -60,7 +60,7 @@ def test_quantised_operators_are_dispatched_otherwise(op_list):
 
 def test_optional_sources_are_another_plan_with_the_same_objects(op_list):
     plain, more = plan(op_list("aten::relu")), plan(op_list("aten::relu", "torchvision::nms"))
-    digest = api.load_source_lock().select("torchvision").digest
+    digest = api.load_release().lock.select("torchvision").digest
     assert (plain["features"], more["features"]) == ({}, {"torchvision": digest})
     assert plain["source_digest"] == more["source_digest"]
     assert plain["objects_key"] == more["objects_key"]
@@ -68,7 +68,7 @@ def test_optional_sources_are_another_plan_with_the_same_objects(op_list):
 
 def test_the_digest_of_the_sources_is_that_of_the_lock(op_list):
     printed = plan(op_list("aten::relu"))
-    lock = api.load_source_lock().select()
+    lock = api.load_release().lock.select()
     assert (printed["source_digest"], printed["source_version"]) == (lock.digest, lock.version)
 
 

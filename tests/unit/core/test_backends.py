@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from builder.backends.loader import load_backends
 from builder.core.backends import Backend, Chosen, choose_backends, find_needed
 from builder.core.operators import Operator
 from builder.core.targets import Platform
 from builder.models.lite_contents import LiteContents
+from builder.sources.releases import load_release
 
 CORE_ML = "__torch__.torch.classes.__backends__.coreml"
-KNOWN = tuple(load_backends().values())
+KNOWN = tuple(load_release().backends.values())
 ASKED = tuple(one for one in KNOWN if one.chosen is Chosen.OPTION)
 
 

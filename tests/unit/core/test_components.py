@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from builder.core.components import Component, describe_sources
-from builder.sources.lockfile import read_lock
+from builder.sources.releases import load_release
 
-PINS = read_lock(Path(__file__).parents[3] / "third_party").pins
+PINS = load_release().lock.pins
 
 
 def name_sources(*read):

@@ -6,16 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from samples import make_list, make_operators, make_plan, make_tool, make_toolchain
+from samples import make_list, make_operators, make_plan, make_release, make_tool, make_toolchain
 
-from builder.backends.loader import load_backends
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.plan import DispatchBackend, Interface
+from builder.core.sources import SourcePatch
 from builder.core.targets import parse_target
 from builder.core.toolchain import Launcher
+from builder.sources.releases import load_release
 
 PLAN = make_plan()
-METAL, COREML = load_backends()["metal"], load_backends()["coreml"]
+PATCH = SourcePatch(name="0001-a", text="--- a\n", reason="why")
+PATCHED = replace(PLAN.release.lock, patches=(PATCH,))
+BACKENDS = load_release().backends
+METAL, COREML = BACKENDS["metal"], BACKENDS["coreml"]
 BOTH = (DispatchBackend.CPU, DispatchBackend.QUANTIZED_CPU)
 
 
@@ -24,7 +28,7 @@ BOTH = (DispatchBackend.CPU, DispatchBackend.QUANTIZED_CPU)
     [
         {"target": parse_target("linux-aarch64")},
         {"target": replace(PLAN.target, min_os=24)},
-        {"source_digest": "6" * 64},
+        {"release": make_release(lock=PATCHED)},
         {"static_dispatch": BOTH},
         {"toolchain": (*PLAN.toolchain, "--target=x")},
         {"configuration": ("BUILD_TEST=OFF", "USE_XNNPACK=OFF")},
@@ -45,6 +49,7 @@ def test_what_decides_the_objects_changes_both_keys(changes):
         {"operator_list": make_list("aten::add.Scalar", "aten::relu")},
         {"operator_list": make_list("aten::add.Tensor", "aten::relu", classes=("a.B",))},
         {"native_digest": "8" * 64},
+        {"release": make_release("2.6.1")},
         {"features": (("torchvision", "9" * 64),)},
         {"backends": (METAL,)},
         {"backends": (COREML, METAL)},

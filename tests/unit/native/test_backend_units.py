@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from samples import make_graph, make_toolchain, make_unit
 
-from builder.backends.loader import load_backends
 from builder.core.backends import Backend, Chosen, LocatedBackend
 from builder.core.sources import SourceTree
 from builder.core.targets import parse_target
 from builder.core.toolchain import Bitcode
 from builder.native.backend_units import add_backends, find_root_units
 from builder.native.ninja import CompileFolder, render_ninja
+from builder.sources.releases import load_release
 
 PYTORCH = SourceTree(root=Path("/pytorch"), version="2.6.0", digest="d" * 64)
 SPECTRAL = "aten/src/ATen/native/mkl/SpectralOps.cpp"
@@ -22,7 +22,8 @@ GRAPH = make_graph(
     SPECTRAL,
     "c10/core/Device.cpp",
 )
-METAL, COREML = load_backends()["metal"], load_backends()["coreml"]
+BACKENDS = load_release().backends
+METAL, COREML = BACKENDS["metal"], BACKENDS["coreml"]
 BACKEND = "torch/csrc/jit/backends/coreml/objc/PTMCoreMLBackend.mm"
 CONTEXT = "aten/src/ATen/native/metal/MetalContext.mm"
 GUARD = "aten/src/ATen/native/metal/MetalGuardImpl.cpp"
@@ -60,7 +61,7 @@ def add(*located, dispatch=("CPU",), level=None):
 
 def test_without_any_the_units_are_upstreams(locate):
     assert add() == GRAPH
-    assert add(*(locate(load_backends()[name]) for name in ("qnnpack", "xnnpack"))) == GRAPH
+    assert add(*(locate(load_release().backends[name]) for name in ("qnnpack", "xnnpack"))) == GRAPH
 
 
 def test_units_of_the_chosen_dispatch_are_compiled_like_a_mobile_unit(locate, tmp_path):

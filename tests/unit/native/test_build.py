@@ -18,7 +18,6 @@ def make_build(cache: Path, checkout: Path) -> NativeBuild:
         toolchain=make_toolchain(),
         layout=Layout.of(cache, plan),
         runtime=checkout / "cmake/runtime",
-        index_files=(checkout / "third_party/symbols.txt",),
         runner=FakeRunner(),
         progress=Silent(),
     )

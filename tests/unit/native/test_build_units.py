@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from samples import make_graph, make_list, make_plan, make_unit
 
-from builder.backends.loader import load_backends
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.plan import Interface
 from builder.core.selection import Selection
 from builder.native.build_units import REGISTRATIONS_UNIT, RUNNER_UNIT, limit_dtypes, make_units
 from builder.native.interfaces import LIBRARIES
 from builder.native.layout import Layout
+from builder.sources.releases import load_release
 
 PRIMS = "torch/csrc/jit/runtime/register_prim_ops.cpp"
 QUANTISED = "aten/src/ATen/native/quantized/library.cpp"
@@ -59,7 +59,7 @@ def test_own_units_are_compiled_like_upstreams(build):
 
 
 def test_the_api_is_told_of_backends_and_nothing_else_is(build):
-    units, _ = build("aten::relu", backends=(load_backends()["metal"],))
+    units, _ = build("aten::relu", backends=(load_release().backends["metal"],))
     told = {u.id for u in units.graph.units.values() if "-DTORCHLITE_METAL" in u.flags}
     assert told == {f"torchlite/{name}" for name in LIBRARIES[Interface.C].units}
     without, _ = build("aten::relu")

@@ -37,7 +37,15 @@ def test_upstream_is_asked_for_its_graph_and_left_alone(tree, binary, tmp_path):
     before = snapshot(tree.root)
     runner = FakeRunner.saying("")
     log = tmp_path / "x.log"
-    configure(tree, make_toolchain(), binary, dispatch=BOTH, runner=runner, log=log)
+    configure(
+        tree,
+        make_toolchain(),
+        binary,
+        options={"BUILD_LITE_INTERPRETER": "ON"},
+        dispatch=BOTH,
+        runner=runner,
+        log=log,
+    )
     (command,) = runner.commands
     assert command[:5] == ("/usr/bin/cmake", "-S", str(tree.root), "-B", str(binary))
     assert {"-DBUILD_LITE_INTERPRETER=ON", "-DCMAKE_CXX_COMPILER=/usr/bin/clang++"} <= set(command)
@@ -51,7 +59,13 @@ def test_a_failing_configuration_is_named(tree, binary, tmp_path):
     runner = FakeRunner.saying("CMake Error: no compiler\n", 1)
     with pytest.raises(NativeBuildError, match="configuring PyTorch failed") as caught:
         configure(
-            tree, make_toolchain(), binary, dispatch=BOTH, runner=runner, log=tmp_path / "x.log"
+            tree,
+            make_toolchain(),
+            binary,
+            options={},
+            dispatch=BOTH,
+            runner=runner,
+            log=tmp_path / "x.log",
         )
     assert "no compiler" in caught.value.message
 

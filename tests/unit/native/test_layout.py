@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from samples import make_list, make_plan
+from samples import make_list, make_plan, make_release
 
 from builder.core.plan import Flavour, Profile
+from builder.core.sources import SourceLock, SourcePatch
 from builder.native.layout import Layout
 
 
@@ -27,5 +28,8 @@ def test_flavours_share_the_configuration_but_no_objects(tmp_path):
 
 
 def test_another_configuration_shares_nothing(tmp_path):
+    patch = SourcePatch(name="0001-a", text="--- a\n", reason="why")
+    lock = SourceLock(version="2.6.0", pins=(), patches=(patch,))
+    patched = make_release(lock=lock)
     one = Layout.of(tmp_path, make_plan())
-    assert one.root != Layout.of(tmp_path, make_plan(source_digest="6" * 64)).root
+    assert one.root != Layout.of(tmp_path, make_plan(release=patched)).root

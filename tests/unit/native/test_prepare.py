@@ -41,7 +41,6 @@ def build(tmp_path):
         toolchain=make_toolchain(),
         layout=layout,
         runtime=tmp_path,
-        index_files=(),
         runner=FakeRunner(),
         progress=Notes(),
     )

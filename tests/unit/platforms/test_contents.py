@@ -11,6 +11,7 @@ from builder.core.artifacts import CarriedLibrary
 from builder.core.targets import parse_target
 from builder.core.toolchain import AppleSdk, GnuLibraries
 from builder.platforms.contents import find_carried, find_components
+from builder.sources.releases import load_release
 
 READ = ("c10/a.cpp", "third_party/fmt/include/fmt/core.h")
 MAP = """\
@@ -30,7 +31,7 @@ def make_linked(tmp_path):
 
     def make(target="linux-x86_64", inputs=READ, features=(), toolchain=GNU, units_map=None):
         located = [SimpleNamespace(backend=SimpleNamespace(sources=name)) for name in features]
-        plan = make_plan(target=parse_target(target))
+        plan = make_plan(target=parse_target(target), release=load_release())
         return SimpleNamespace(
             build=SimpleNamespace(features=located, toolchain=toolchain, plan=plan),
             linked=SimpleNamespace(inputs=inputs, map_file=map_file, units_map=units_map),

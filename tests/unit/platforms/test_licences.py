@@ -3,10 +3,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from samples import make_toolchain
+from samples import make_plan, make_toolchain
 
 from builder.platforms.contents import find_licences
-from builder.sources.trees import load_source_lock
+from builder.sources.releases import load_release
 from builder.system.folders import locate_licence
 
 
@@ -16,11 +16,12 @@ def build(tmp_path):
     for name in ("LICENSE", "NOTICE", "README.md", "third_party/fmt/LICENSE.rst"):
         (tmp_path / name).touch()
     tree = SimpleNamespace(root=tmp_path)
-    return SimpleNamespace(tree=tree, features=(), toolchain=make_toolchain())
+    plan = make_plan(release=load_release())
+    return SimpleNamespace(plan=plan, tree=tree, features=(), toolchain=make_toolchain())
 
 
 def test_the_licences_are_builders_own_and_those_of_the_sources(build):
-    assert load_source_lock().select().pins[0].path == "."
+    assert build.plan.release.lock.select().pins[0].path == "."
     found = find_licences(build)
     assert found == {
         "builder-LICENSE": locate_licence(),

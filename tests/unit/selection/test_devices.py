@@ -4,18 +4,19 @@ import pytest
 from samples import make_list
 
 from builder import api
-from builder.backends.loader import load_backends
 from builder.core.backends import Dispatch
 from builder.core.operators import Operator
 from builder.errors import ModelError
 from builder.selection.choose import find_refusals, select
 from builder.selection.devices import Device, read_device, refuse_absent, warn_unused
-from builder.selection.rules import load_rules
+from builder.selection.rules import read_rules
+from builder.sources.releases import load_release
 
 from .test_choose import CATALOGUE, RULES
 
-METAL_RULES = load_rules()
-METAL, COREML = load_backends()["metal"], load_backends()["coreml"]
+METAL_RULES = read_rules(load_release())
+BACKENDS = load_release().backends
+METAL, COREML = BACKENDS["metal"], BACKENDS["coreml"]
 UNIT = """\
 // m.impl(TORCH_SELECTIVE_NAME("aten::conv2d"), TORCH_FN(conv2d));
 TORCH_LIBRARY_IMPL(aten, Metal, m) {
@@ -115,12 +116,12 @@ def test_what_no_model_uses_is_said():
     both = (COREML, METAL)
     (warning,) = warn_unused(make_list("metal_prepack::linear_run"), both)
     assert warning.startswith("--coreml: no model names an operator or a class of Core ML's")
-    assert warn_unused(make_list("aten::relu"), (load_backends()["xnnpack"],)) == []
+    assert warn_unused(make_list("aten::relu"), (load_release().backends["xnnpack"],)) == []
 
 
 def test_the_tree_has_kernels_for_what_metals_own_kernels_call():
     """`view` and others on tensors of Metal's: read by nm; see docs/how-to/metal.md."""
-    tree = api.find_sources()
+    tree = api.find_sources(api.load_release())
     if tree is None:
         pytest.skip("the sources are not fetched")
     units = {unit: tree.root / unit for unit in METAL.units["any"]}

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from builder import api
 from builder.native.index import parse_index
-from builder.selection.rules import load_rules
+from builder.selection.rules import read_rules
+from builder.sources.releases import load_release
 
-RULES = load_rules()
+RULES = read_rules(load_release())
 UNITS = sorted(
     {
         *RULES.always,
@@ -18,7 +17,7 @@ UNITS = sorted(
         *(unit for units in RULES.by_name.values() for unit in units),
     }
 )
-(INDEX,) = (Path(__file__).parents[3] / "third_party").glob("symbols-*[0-9].txt")
+INDEX = load_release().indexes[""]
 INDEXED = {unit for units in parse_index(INDEX.read_text()).values() for unit in units}
 
 REASONS = [*RULES.libraries.values(), *RULES.unbuildable.values(), *RULES.raising.values()]
@@ -29,7 +28,7 @@ def test_every_unit_that_the_rules_name_exists(unit):
     """Units that define no name of their own are not in the index; the tree has them."""
     if unit in INDEXED:
         return
-    tree = api.find_sources()
+    tree = api.find_sources(api.load_release())
     if tree is None:
         pytest.skip("the sources are not fetched")
     assert (tree.root / unit).is_file()

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 from samples import make_list
 
-from builder.backends.loader import load_backends
 from builder.core.plan import DispatchBackend
 from builder.selection.static_dispatch import choose_static_dispatch
+from builder.sources.releases import load_release
 
-KNOWN = tuple(load_backends().values())
+KNOWN = tuple(load_release().backends.values())
 BOTH = (DispatchBackend.CPU, DispatchBackend.QUANTIZED_CPU)
 
 

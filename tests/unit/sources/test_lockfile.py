@@ -9,7 +9,7 @@ from cyclonedx.spdx import is_expression
 from builder.errors import ConfigurationError
 from builder.sources.lockfile import parse_lock, read_lock, read_patch
 
-THIRD_PARTY = Path(__file__).parents[3] / "third_party"
+RELEASE = Path(__file__).parents[3] / "third_party/2.6.0"
 GOOD = """
 version = "1.0"
 [[source]]
@@ -37,7 +37,7 @@ licence = "MIT"
 
 
 def test_the_shipped_lock_is_valid_and_carries_what_a_mobile_build_needs():
-    lock = read_lock(THIRD_PARTY)
+    lock = read_lock(RELEASE)
     paths = {pin.path for pin in lock.select().pins}
     assert lock.version == "2.6.0"
     assert {".", "third_party/XNNPACK", "third_party/gemmlowp/gemmlowp"} <= paths
@@ -47,14 +47,14 @@ def test_the_shipped_lock_is_valid_and_carries_what_a_mobile_build_needs():
 
 
 def test_the_shipped_lock_keeps_the_mobile_tests_only():
-    pytorch = next(pin for pin in read_lock(THIRD_PARTY).pins if pin.name == "pytorch")
+    pytorch = next(pin for pin in read_lock(RELEASE).pins if pin.name == "pytorch")
     assert pytorch.carries("test/mobile/model_test/ops.py")
     assert not pytorch.carries("test/test_torch.py")
     assert pytorch.carries("aten/src/ATen/test/x.cpp")
 
 
 def test_every_shipped_url_has_its_hashes_and_is_upstreams_own():
-    text = (THIRD_PARTY / "sources.lock.toml").read_text()
+    text = (RELEASE / "sources.lock.toml").read_text()
     for table in tomllib.loads(text)["source"]:
         assert len(table["commit"]) == 40
         assert len(table["sha256"]) == 64
@@ -63,7 +63,7 @@ def test_every_shipped_url_has_its_hashes_and_is_upstreams_own():
 
 
 def test_every_shipped_source_has_a_licence_that_is_a_valid_spdx_expression():
-    pins = read_lock(THIRD_PARTY).pins
+    pins = read_lock(RELEASE).pins
     licensed = {one.name: one.licence for pin in pins for one in (pin, *pin.bundled)}
     assert {"pytorch", "miniz", "qnnpack", "torchvision", "darwin-headers"} <= licensed.keys()
     assert [name for name, licence in licensed.items() if not is_expression(licence)] == []
@@ -71,9 +71,9 @@ def test_every_shipped_source_has_a_licence_that_is_a_valid_spdx_expression():
 
 
 def test_the_page_of_licences_names_every_source_with_its_licence():
-    page = (THIRD_PARTY.parent / "docs/reference/licences.md").read_text()
+    page = (RELEASE.parents[1] / "docs/reference/licences.md").read_text()
     rows = [line for line in page.splitlines() if line.startswith("| [")]
-    pins = read_lock(THIRD_PARTY).pins
+    pins = read_lock(RELEASE).pins
     assert len(rows) == sum(1 + len(pin.bundled) for pin in pins)
     for pin in pins:
         (row,) = (row for row in rows if row.startswith(f"| [{pin.name}](") and "inside" not in row)
@@ -112,7 +112,7 @@ def test_refuses_bundled_sources_that_are_no_tables(value):
 
 
 def test_a_feature_is_a_lock_of_its_own():
-    lock = read_lock(THIRD_PARTY)
+    lock = read_lock(RELEASE)
     vision = lock.select("torchvision")
     assert [pin.name for pin in vision.pins] == ["torchvision"]
     assert (vision.patches, vision.feature) == ((), "torchvision")
@@ -121,14 +121,14 @@ def test_a_feature_is_a_lock_of_its_own():
 
 
 def test_of_an_archive_of_something_larger_only_the_header_is_taken():
-    (pin,) = read_lock(THIRD_PARTY).select("pocketfft").pins
+    (pin,) = read_lock(RELEASE).select("pocketfft").pins
     assert pin.inside == "include/gemmi/third_party"
     assert pin.carries("pocketfft_hdronly.h")
     assert not pin.carries("fast_float.h")
 
 
 def test_of_torchvision_only_what_a_cpu_build_reads_is_taken():
-    (pin,) = read_lock(THIRD_PARTY).select("torchvision").pins
+    (pin,) = read_lock(RELEASE).select("torchvision").pins
     assert pin.carries("LICENSE")
     assert pin.carries("torchvision/csrc/ops/cpu/nms_kernel.cpp")
     assert not pin.carries("torchvision/csrc/ops/cuda/nms_kernel.cu")

@@ -17,8 +17,8 @@ from builder.system.folders import (
 
 def test_data_of_a_checkout():
     assert (data_folder("cmake") / "runtime/torchlite.h").is_file()
-    assert (data_folder("third_party") / "sources.lock.toml").is_file()
-    assert (package_folder("selection") / "rules.toml").is_file()
+    assert (data_folder("third_party") / "2.6.0/sources.lock.toml").is_file()
+    assert (package_folder("native") / "profiles.toml").is_file()
 
 
 def test_installed_data_come_first(tmp_path, monkeypatch):

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.core.dtypes import EVERYTHING
-from builder.core.manifest import BytecodeVersions, Manifest
+from builder.core.manifest import Manifest
+from builder.core.model import BytecodeVersions
 from builder.core.operators import Operator
 from builder.system.process import Completed, Runner
 

@@ -8,7 +8,7 @@ from toolchains.machines import LLD_16, Machine, full, make_ndk
 from builder.core.targets import parse_target
 from builder.core.toolchain import CxxLibrary, Stl, ToolchainOptions
 from builder.errors import ConfigurationError, ToolchainError
-from builder.platforms.android.toolchain import locate_toolchain
+from builder.platforms.android.toolchain import locate_ndk_toolchain
 
 ARM64 = parse_target("arm64-v8a")
 CLANG = "Android (7019983 based on r365631c3) clang version 11.0.5 (https://x/y 875)\n"
@@ -26,12 +26,12 @@ def machine(ndk, **changes):
 
 
 def locate(ndk, target=ARM64, **options):
-    return locate_toolchain(machine(ndk), target, ToolchainOptions(**options))
+    return locate_ndk_toolchain(machine(ndk), target, ToolchainOptions(**options))
 
 
 def test_the_compilers_are_the_ndks(ndk):
     there = machine(ndk)
-    found = locate_toolchain(there, ARM64, ToolchainOptions())
+    found = locate_ndk_toolchain(there, ARM64, ToolchainOptions())
     assert found.compiler_major == 11
     assert found.cxx.version.endswith("(https://x/y 875), NDK 22.0.7026061")
     assert found.system_flags[0] == "--target=aarch64-linux-android21"
@@ -87,11 +87,11 @@ def test_an_ndk_without_its_compilers_is_named(ndk):
     there = machine(ndk)
     del there.programs["ld.lld"]
     with pytest.raises(ToolchainError, match=r"NDK 22.0.7026061 .* has no ld.lld"):
-        locate_toolchain(there, ARM64, ToolchainOptions())
+        locate_ndk_toolchain(there, ARM64, ToolchainOptions())
 
 
 def test_an_ndk_that_does_not_work_says_what_the_compiler_said(ndk):
     there = machine(ndk, build=(1, "unable to find library -lc++_static\n"))
     with pytest.raises(ToolchainError, match=r"lc\+\+_static") as caught:
-        locate_toolchain(there, ARM64, ToolchainOptions())
+        locate_ndk_toolchain(there, ARM64, ToolchainOptions())
     assert "android-arm64-v8a-21" in caught.value.message

@@ -9,7 +9,6 @@ import pytest
 from apple_sdks import add_frameworks
 from samples import make_toolchain
 
-from builder.backends.loader import load_backends
 from builder.core.targets import parse_target
 from builder.core.toolchain import AppleSdk, LinkerKind
 from builder.errors import ToolchainError
@@ -19,8 +18,10 @@ from builder.platforms.apple.frameworks import (
     with_frameworks,
 )
 from builder.platforms.apple.sdk import describe_open_sdk
+from builder.sources.releases import load_release
 
-METAL, COREML = load_backends()["metal"], load_backends()["coreml"]
+BACKENDS = load_release().backends
+METAL, COREML = BACKENDS["metal"], BACKENDS["coreml"]
 NAMES = ("CoreFoundation", "CoreML", "Foundation", "Metal", "MetalPerformanceShaders", "UIKit")
 
 
@@ -36,7 +37,7 @@ def test_frameworks_of_several_are_named_once():
 
 
 def test_an_sdk_of_apples_serves(tmp_path):
-    refuse_without_frameworks(make_sdk(tmp_path, *NAMES), load_backends().values())
+    refuse_without_frameworks(make_sdk(tmp_path, *NAMES), load_release().backends.values())
 
 
 @pytest.mark.parametrize(

@@ -1,28 +1,35 @@
-"""Reads the files of this folder into typed values."""
+"""Reads the backends of a release: a folder with one TOML file for each.
+
+`Backend` in core/backends.py says what each key means.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 
 from builder.core.backends import ANY_DISPATCH, Backend, Chosen
 from builder.core.plan import DispatchBackend
 from builder.core.typed import parse_toml
+from builder.errors import ConfigurationError
 
 _SUFFIX = ".toml"
 
 
-@cache
-def load_backends() -> Mapping[str, Backend]:
-    """Returns every backend that ships with builder, by name, sorted."""
-    backends = (
-        parse_backend(path.name.removesuffix(_SUFFIX), path.read_text(encoding="utf-8"))
-        for path in resources.files("builder.backends").iterdir()
-        if path.name.endswith(_SUFFIX)
-    )
-    return MappingProxyType({one.name: one for one in sorted(backends, key=lambda b: b.name)})
+def read_backends(folder: Path) -> Mapping[str, Backend]:
+    """Returns the backends in `folder`, by name, sorted.
+
+    Raises:
+        ConfigurationError: `parse_backend` refuses a file; the message names it and the key.
+    """
+    backends = {}
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        try:
+            backends[path.stem] = parse_backend(path.stem, path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ConfigurationError(f"{folder}: {error}") from error
+    return MappingProxyType(backends)
 
 
 def parse_backend(name: str, text: str) -> Backend:

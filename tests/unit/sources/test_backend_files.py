@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from builder import api
-from builder.backends.loader import load_backends
 from builder.core.backends import Chosen
 from builder.core.sources import SourceTree
 from builder.native.index import parse_index
+from builder.sources.releases import load_release
 
-BACKENDS = tuple(load_backends().values())
+BACKENDS = tuple(load_release().backends.values())
 WITH_SOURCES = [one for one in BACKENDS if one.sources]
-(INDEX,) = (Path(__file__).parents[3] / "third_party").glob("symbols-*[0-9].txt")
+INDEX = load_release().indexes[""]
 INDEXED = {unit for units in parse_index(INDEX.read_text()).values() for unit in units}
 FOLDERS = {"metal": "aten/src/ATen/native/metal", "coreml": "torch/csrc/jit/backends/coreml"}
 
@@ -24,14 +22,14 @@ def by_name(backend):
 
 
 def find_tree(feature="") -> SourceTree:
-    tree = api.find_sources(feature)
+    tree = api.find_sources(load_release(), feature)
     if tree is None:
         pytest.skip("the sources are not fetched")
     return tree
 
 
 def test_every_file_is_read():
-    assert list(load_backends()) == [
+    assert list(load_release().backends) == [
         *("coreml", "metal", "pocketfft", "qnnpack", "torchvision", "xnnpack")
     ]
 
@@ -55,7 +53,7 @@ def test_each_says_what_needs_it(backend):
 
 @pytest.mark.parametrize("backend", WITH_SOURCES, ids=by_name)
 def test_optional_sources_are_in_the_lock_and_have_what_is_named(backend):
-    assert backend.sources in api.load_source_lock().features
+    assert backend.sources in load_release().lock.features
     assert set(backend.needed_by) <= INDEXED
     tree = find_tree(backend.sources)
     for pattern in (glob for globs in backend.units.values() for glob in globs):
@@ -70,7 +68,7 @@ def test_its_folders_in_pytorchs_tree_exist(backend):
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_every_source_of_the_tree_is_a_unit_or_left_out_with_a_reason(name):
-    tree, backend = find_tree(), load_backends()[name]
+    tree, backend = find_tree(), load_release().backends[name]
     there = {
         path.relative_to(tree.root).as_posix()
         for path in (tree.root / FOLDERS[name]).rglob("*")
@@ -91,7 +89,7 @@ def test_upstreams_lists_are_read_as_they_are_written():
     script = (tree.root / "scripts/build_ios.sh").read_text()
     assert 'GLOB_RECURSE native_metal_srcs "native/metal/*.mm" "native/metal/*.cpp"' in aten
     assert 'GLOB metal_test_srcs "native/metal/mpscnn/tests/*.mm"' in aten
-    core_ml = load_backends()["coreml"]
+    core_ml = load_release().backends["coreml"]
     assert all(f"/{unit.partition('/')[2]}" in caffe2 for unit in core_ml.units["any"])
     assert caffe2.count('COMPILE_FLAGS "-fno-objc-arc"') == len(core_ml.without_arc) == 1
     assert "-fobjc-arc" in script

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from builder.backends.loader import parse_backend
 from builder.core.backends import Chosen, Dispatch
 from builder.core.targets import Platform
+from builder.sources.backends import parse_backend
 
 SMALLEST = 'label = "X"\nchosen = "needed"\n'
 

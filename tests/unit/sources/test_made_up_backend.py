@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from samples import make_graph, make_list, make_plan, make_toolchain, make_unit
 
-from builder.backends.loader import load_backends, parse_backend
 from builder.core.backends import Dispatch, LocatedBackend, choose_backends
 from builder.core.operators import Operator
 from builder.core.sources import SourceTree
@@ -22,8 +21,10 @@ from builder.platforms.apple.frameworks import with_frameworks
 from builder.selection.catalogue import DispatcherOperator, OperatorCatalogue
 from builder.selection.choose import find_refusals, select
 from builder.selection.devices import read_device, refuse_absent
-from builder.selection.rules import load_rules
+from builder.selection.rules import read_rules
 from builder.selection.static_dispatch import choose_static_dispatch
+from builder.sources.backends import parse_backend
+from builder.sources.releases import load_release
 
 TEXT = """\
 label = "Turbo"
@@ -69,10 +70,10 @@ at::Tensor relu::redispatch(c10::DispatchKeySet dispatchKeySet, const at::Tensor
 }}
 """
 TURBO = parse_backend("turbo", TEXT)
-KNOWN = (*load_backends().values(), TURBO)
+KNOWN = (*load_release().backends.values(), TURBO)
 GRAPH = make_graph(
     make_unit("torch/csrc/jit/mobile/import.cpp", flags=("-DC10_MOBILE",)),
-    load_rules().printing_unit,
+    read_rules(load_release()).printing_unit,
 )
 RUN = Operator.parse("turbo_prepack::run")
 CATALOGUE = OperatorCatalogue(
@@ -113,7 +114,7 @@ def test_it_is_chosen_where_a_model_needs_it_and_the_platform_has_it():
 
 
 def test_its_operators_are_refused_with_its_reason_where_it_is_not_there():
-    rules = replace(load_rules(), backends=KNOWN)
+    rules = replace(read_rules(load_release()), backends=KNOWN)
     without = replace(CATALOGUE, by_hand={})
     assert find_refusals(MODEL, without, rules) == {RUN: TURBO.absent}
     delegated = make_list(classes=("__backends__.turbo",))
@@ -137,7 +138,7 @@ def test_its_roots_are_linked_and_calls_look_for_its_tensors(located, tmp_path):
     roots = find_root_units(graph, TURBO)
     assert set(roots) == {"turbo/Guard.cpp", "turbo/ops/Relu.cpp"}
     rules = replace(
-        load_rules(),
+        read_rules(load_release()),
         backends=KNOWN,
         custom_classes={name: frozenset(ids) for name, ids in TURBO.units_by_class.items()},
     )

@@ -1,1 +1,0 @@
-"""Backends as data, one TOML file each; `Backend` in core/backends.py says what each key means."""
