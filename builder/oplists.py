@@ -73,6 +73,10 @@ def is_own_list(path: Path) -> bool:
 
 def refuse_other_name(path: Path) -> None:
     """Raises ConfigurationError when `path` does not have a suffix of YAML."""
+    if not path.name:
+        raise ConfigurationError(
+            "the name of the operator list is empty", hint="name a file, e.g. -o operators.yaml"
+        )
     if path.suffix.lower() not in YAML_SUFFIXES:
         raise ConfigurationError(
             f"an operator list is YAML, but the name {path} does not end in .yaml",
@@ -87,7 +91,8 @@ def read_op_list(path: Path) -> OperatorList:
         ModelError: the file is missing, is not an operator list, or asks for all operators.
     """
     if not path.is_file():
-        raise ModelError(f"the operator list {path} does not exist", hint=_HINT)
+        what = "is not a regular file" if path.exists() else "does not exist"
+        raise ModelError(f"the operator list {path} {what}", hint=_HINT)
     # Before reading: a model that was renamed to .yaml may have gigabytes.
     if path.stat().st_size > MAX_BYTES:
         raise ModelError(

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from builder.core.settings import Setting, Text
 
-_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?) *(?P<unit>[A-Za-z]*)")
+_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?) *(?P<unit>[A-Za-z]*)", re.ASCII)
 _UNITS = {
     "": 1,
     "b": 1,

@@ -16,6 +16,7 @@ from builder.core.typed import parse_toml
 from builder.errors import ConfigurationError
 from builder.formats.elf import DAMAGE, NOBITS, NULL, Elf
 from builder.size.elf.linkmap import is_optimised, read_pieces
+from builder.system.files import MAX_LIBRARY, read_regular
 
 RUNTIME_PART = "C++ runtime"
 LINKER_PART = "linker tables and padding"
@@ -41,7 +42,7 @@ def measure(
     units: Counter[str] = Counter()
     for piece in read_pieces(map_file, units_map):
         units[name_unit(piece.owner, objects)] += piece.size
-    data = library.read_bytes()
+    data = _read(library)
     sections = read_sections(library)
     # The linker makes tables and padding that no object owns.
     # So that all units together have exactly the size of the file.
@@ -55,9 +56,16 @@ def measure(
     )
 
 
+def _read(library: Path) -> bytes:
+    try:
+        return read_regular(library, MAX_LIBRARY)
+    except ValueError as error:
+        raise ConfigurationError(f"{library} cannot be measured: {error}") from error
+
+
 def read_sections(library: Path) -> dict[str, int]:
     """Returns section -> bytes in the file, with an entry for headers and padding."""
-    elf = Elf(library.read_bytes())
+    elf = Elf(_read(library))
     if not elf.is_elf:
         # The numbers of a section with NOBITS count memory, not bytes of the file.
         raise ConfigurationError(f"{library} is not a little-endian ELF library")

@@ -23,6 +23,7 @@ from builder.errors import BuilderError
 from builder.system.folders import package_folder
 from builder.system.frames import BrokenFrameError, Frame, read_frame, write_frame
 from builder.system.machine import memory_bytes
+from builder.system.process import name_signal
 
 DEFAULT_SECONDS = 120
 """Seconds of CPU time for one job."""
@@ -174,7 +175,7 @@ class PythonChild:
         if code == -signal.SIGXCPU:
             return ChildLateError(f"took more than {seconds} seconds of CPU time")
         if code is not None and code < 0:
-            return ChildEndedError(f"was ended by {_name_signal(-code)}{self._last_words()}")
+            return ChildEndedError(f"was ended by {name_signal(-code)}{self._last_words()}")
         # It still runs, so it has sent something that is no message.
         if code is None:
             return ChildEndedError(f"sent an invalid answer: {why}")
@@ -192,10 +193,3 @@ class PythonChild:
             while data := os.read(stream.fileno(), 1 << 16):
                 self._words += data
                 del self._words[:-_LAST_WORDS]
-
-
-def _name_signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -10,10 +10,13 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
 from builder.system.scratch import scratch_file, scratch_folder
 
+MAX_LIBRARY = 1 << 29
+"""Bytes of a library that somebody may have put there; a whole PyTorch Mobile has a tenth."""
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 """Constants of linux/fcntl.h and linux/fs.h."""
@@ -37,10 +40,25 @@ def digest_files(*folders: Path, suffixes: tuple[str, ...]) -> str:
     return state.hexdigest()
 
 
-def read_regular(path: Path, most: int) -> bytes:
-    """Returns the content of a file that anybody may have put there.
+@contextmanager
+def open_regular(path: Path) -> Iterator[BufferedReader]:
+    """Yields a file that anybody may have put there, open for reading.
 
     A device or a named pipe in its place is never read: it may have no end, or wait for ever.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is not a regular file.
+    """
+    # A pipe without a writer would make a blocking open wait.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:  # noqa: PTH123
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise ValueError("it is not a regular file")
+        yield stream
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Returns the content of a file that anybody may have put there; see `open_regular`.
 
     Args:
         path: the file, or a link to it.
@@ -50,15 +68,12 @@ def read_regular(path: Path, most: int) -> bytes:
         OSError: it cannot be opened.
         ValueError: it is not a regular file, or has more bytes.
     """
-    # A pipe without a writer would make a blocking open wait.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:  # noqa: PTH123
-        status = os.fstat(stream.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("it is not a regular file")
-        if status.st_size > most:
+    with open_regular(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > most:
             raise ValueError(f"it has more than {most:,} bytes")
         # read() reserves all that it is asked for, and a file may grow while it is read.
-        return stream.read(status.st_size)
+        return stream.read(size)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

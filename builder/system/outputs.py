@@ -60,6 +60,10 @@ def refuse_foreign_file(path: Path, is_ours: Callable[[Path], bool], kind: str) 
     """
     try:
         if not path.exists():
+            if path.is_symlink():  # whoever made the link would choose where a file appears
+                raise ConfigurationError(
+                    f"{path} is a link to a file that does not exist", hint=_HINT
+                )
             return
         if path.is_dir():
             raise ConfigurationError(f"{path} is a folder", hint="give the path of a file in it")

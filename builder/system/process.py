@@ -6,6 +6,7 @@ import ctypes
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -189,3 +190,11 @@ def _refuse_unstarted(program: str, start_error: int) -> None:
 def _adopt_orphans() -> None:
     """Makes the supervisor the parent of processes that its descendants leave behind."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def name_signal(number: int) -> str:
+    """Returns the name of a signal, e.g. `SIGSEGV`; real-time signals have a number only."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

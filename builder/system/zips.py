@@ -8,12 +8,12 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from builder.errors import BuilderError, ConfigurationError
-from builder.system.files import replacement
+from builder.system.files import open_regular, replacement
 
 MAX_MEMBERS = 50_000
 """Largest number of entries in an archive; the largest published AAR has 8,000."""
@@ -104,14 +104,27 @@ def open_zip(path: Path) -> Iterator[Zip]:
 
     Raises:
         ConfigurationError: the file is not a zip archive, is damaged, or has too many entries.
+        OSError: it cannot be opened.
     """
     what = f"the end of {path.name}, which lists its entries,"
     with (
-        path.open("rb") as stream,
+        _open(path) as stream,
         open_zip_file(stream, what, ConfigurationError, most=MAX_MEMBERS) as file,
     ):
         file.filename = str(path)
         yield Zip(file, stream.seek(0, os.SEEK_END))
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[BinaryIO]:
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(open_regular(path))
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{path} cannot be read: {error}", hint="name the file itself"
+            ) from error
+        yield stream
 
 
 @contextmanager

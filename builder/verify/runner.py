@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -19,7 +18,8 @@ from builder.core.operators import Operator
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.core.typed import parse_json
 from builder.errors import BuilderError, VerificationError
-from builder.system.process import Completed, failure_text
+from builder.system.files import read_regular
+from builder.system.process import Completed, failure_text, name_signal
 from builder.verify.coverage import build_hint
 from builder.verify.hosts import Host
 from builder.verify.runtime import Runtime
@@ -220,7 +220,7 @@ def _failed(completed: Completed, model: Path, runtime: Runtime) -> Verification
             f"--abi {runtime.manifest.abi} --dtypes {runtime.manifest.dtypes},{without['dtype']}",
         )
     if completed.returncode < 0:  # subprocess: the negative number of the signal
-        name = signal.Signals(-completed.returncode).name
+        name = name_signal(-completed.returncode)
         return VerificationError(f"{runtime.runner} was ended by {name} while it ran {model.name}")
     return VerificationError(
         failure_text(f"running {model.name} on {runtime.root}", completed, log=None)
@@ -245,7 +245,8 @@ def _last_report(output: str) -> _Report:
 
 
 def _is_file_name(text: str) -> bool:
-    return Path(text).name == text and "\0" not in text and len(text) < _LONGEST_NAME
+    is_plain = Path(text).name == text and text != ".." and "\0" not in text
+    return is_plain and len(text) < _LONGEST_NAME
 
 
 def _read_output(output: _Output, folder: Path) -> Tensor:
@@ -256,4 +257,4 @@ def _read_output(output: _Output, folder: Path) -> Tensor:
     # Compared before reading, so that a wrong size costs no memory.
     if (size := (folder / file).stat().st_size) != expected:
         raise ValueError(f"{file} has {size} bytes, but {spec} needs {expected}")
-    return Tensor(spec, (folder / file).read_bytes())
+    return Tensor(spec, read_regular(folder / file, expected))

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <thread>
@@ -229,52 +230,64 @@ at::Tensor copy_bytes(const at::Tensor& tensor) {
   return copy;
 }
 
-// Neither C nor Java gets a quantised tensor; those of other devices are copied when they are handed out.
-at::Tensor own_tensor(const at::Tensor& tensor, size_t holders) {
-  if (!tensor.defined() || !tensor.has_storage() || tensor.is_quantized() ||
-      (tensor.use_count() <= holders && tensor.storage().use_count() == 1)) {
-    return tensor;
+// Makes results the caller's own: a later call may write to, resize or free what the model still holds.
+class Owner {
+ public:
+  // Refuses what run time nested too deeply, or what shares values beyond all bounds. `holders`: references to the value
+  // that are the result's own; 0 where others hold what it is in.
+  c10::IValue own(const c10::IValue& value, size_t holders, int above) {
+    if (above > verifier::max_depth || left_ == 0) {
+      throw std::runtime_error("the model's result is nested too deeply, or too large");
+    }
+    left_--;
+    if (value.isTensor()) {
+      return own_tensor(value.toTensor(), holders);
+    }
+    const size_t inner = value.use_count() > holders ? 0 : 1;
+    if (value.isTuple()) {
+      std::vector<c10::IValue> items;
+      for (const auto& item : value.toTupleRef().elements()) {
+        items.push_back(own(item, inner, above + 1));
+      }
+      return c10::ivalue::Tuple::create(std::move(items));
+    }
+    if (value.isList()) {
+      c10::impl::GenericList list(value.toList().elementType());
+      for (const auto& item : value.toListRef()) {
+        list.push_back(own(item, inner, above + 1));
+      }
+      return list;
+    }
+    if (value.isGenericDict()) {
+      const auto held = value.toGenericDict();
+      c10::impl::GenericDict dict(held.keyType(), held.valueType());
+      for (const auto& entry : held) {
+        const c10::IValue item = entry.value(); // one more reference
+        dict.insert(entry.key(), own(item, 2 * inner, above + 1));
+      }
+      return dict;
+    }
+    return value;
   }
-  return tensor.is_non_overlapping_and_dense() ? copy_bytes(tensor) : tensor.contiguous();
-}
 
-// Makes a result the caller's own: a later call may write to, resize or free what the model still holds.
-// Refuses what run time nested too deeply, or what shares values beyond all bounds; `left` more values may follow.
-// `holders`: references to the value that are the result's own; 0 where others hold what it is in.
-c10::IValue own(const c10::IValue& value, size_t holders, int above, size_t& left) {
-  if (above > verifier::max_depth || left == 0) {
-    throw std::runtime_error("the model's result is nested too deeply, or too large");
-  }
-  left--;
-  if (value.isTensor()) {
-    return own_tensor(value.toTensor(), holders);
-  }
-  const size_t inner = value.use_count() > holders ? 0 : 1;
-  if (value.isTuple()) {
-    std::vector<c10::IValue> items;
-    for (const auto& item : value.toTupleRef().elements()) {
-      items.push_back(own(item, inner, above + 1, left));
+ private:
+  // Neither C nor Java gets a quantised tensor; those of other devices are copied when they are handed out.
+  at::Tensor own_tensor(const at::Tensor& tensor, size_t holders) {
+    if (!tensor.defined() || !tensor.has_storage() || tensor.is_quantized() ||
+        (tensor.use_count() <= holders && tensor.storage().use_count() == 1)) {
+      return tensor;
     }
-    return c10::ivalue::Tuple::create(std::move(items));
-  }
-  if (value.isList()) {
-    c10::impl::GenericList list(value.toList().elementType());
-    for (const auto& item : value.toListRef()) {
-      list.push_back(own(item, inner, above + 1, left));
+    auto& copy = copies_[tensor.unsafeGetTensorImpl()];
+    if (!copy.defined()) {
+      copy = tensor.is_non_overlapping_and_dense() ? copy_bytes(tensor) : tensor.contiguous();
     }
-    return list;
+    return copy;
   }
-  if (value.isGenericDict()) {
-    const auto held = value.toGenericDict();
-    c10::impl::GenericDict dict(held.keyType(), held.valueType());
-    for (const auto& entry : held) {
-      const c10::IValue item = entry.value(); // one more reference
-      dict.insert(entry.key(), own(item, 2 * inner, above + 1, left));
-    }
-    return dict;
-  }
-  return value;
-}
+
+  size_t left_ = max_values;
+  // A result may hold one tensor a million times.
+  std::map<const c10::TensorImpl*, at::Tensor> copies_;
+};
 
 } // namespace
 
@@ -284,8 +297,7 @@ c10::IValue call_method(
   check_arguments(method, arguments);
   try {
     c10::IValue result = run(module, method, arguments);
-    size_t left = max_values;
-    return own(result, 1, 0, left);
+    return Owner().own(result, 1, 0);
   } catch (const Unfit& unfit) {
     throw std::runtime_error(
         describe_subject(unfit.tensor, arguments) + unfit.what() + describe_call(method, arguments));

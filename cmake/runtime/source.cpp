@@ -18,7 +18,8 @@ namespace {
 
 } // namespace
 
-Source::Source(const std::string& path) : file_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+// Without O_NONBLOCK a named pipe would be waited for, for ever.
+Source::Source(const std::string& path) : file_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
   if (file_ < 0) {
     refuse(path, std::strerror(errno));
   }

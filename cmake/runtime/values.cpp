@@ -321,18 +321,19 @@ torchlite_value Outputs::describe_group(
 torchlite_value Outputs::describe_dict(const c10::IValue& value) {
   std::vector<c10::IValue> items;
   const auto dict = value.toGenericDict();
-  const char** keys = nullptr;
+  const auto& keys = keys_.emplace_back(new const char*[dict.size()]());
+  bool are_texts = true; // bytecode can mix keys of any kinds
   for (const auto& item : dict) {
     if (item.key().isString()) {
-      if (keys == nullptr) {
-        keys = keys_.emplace_back(new const char*[dict.size()]).get();
-      }
       keys[items.size()] = keep(item.key());
+    } else {
+      are_texts = false;
     }
     items.push_back(item.value());
   }
+  const char* const* shown = are_texts && !items.empty() ? keys.get() : nullptr;
   torchlite_value told = describe_group(TORCHLITE_VALUE_DICT, items);
-  told.as.group.keys = keys;
+  told.as.group.keys = shown;
   return told;
 }
 

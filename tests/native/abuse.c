@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <torchlite.h>
 #include <unistd.h>
@@ -204,6 +205,14 @@ static void load_wrongly(void) {
   CASE("load a folder", torchlite_load("/", &module))
   CASE("load /dev/zero", torchlite_load("/dev/zero", &module))
   CASE("load /dev/null", torchlite_load("/dev/null", &module))
+  char folder[] = "/tmp/torchlite-XXXXXX";
+  char pipe[sizeof folder + 8];
+  if (mkdtemp(folder) == NULL) return 1;
+  snprintf(pipe, sizeof pipe, "%s/pipe", folder);
+  if (mkfifo(pipe, 0600) != 0) return 1;
+  CASE("load a pipe", torchlite_load(pipe, &module)) /* nobody will ever write to it */
+  unlink(pipe);
+  rmdir(folder);
   CASE("buffer NULL", torchlite_load_buffer(NULL, 0, &module))
   CASE("buffer of 0", torchlite_load_buffer("x", 0, &module))
   CASE("buffer of 1", torchlite_load_buffer("x", 1, &module))

@@ -70,6 +70,27 @@ class Sharing(nn.Module):
         return self.own, self.held, {"own": self.own}
 
 
+class Named(nn.Module):
+    """Returns its input under two names."""
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Returns a dict."""
+        return {"one": x, "two": x}
+
+
+def write_mixed(folder: Path) -> Path:
+    """Writes `Named` with bytecode that makes the number 7 of its first key."""
+    from tests.fuzz.hostile import File
+
+    path = folder / "mixed.ptl"
+    torch.jit.script(Named())._save_for_lite_interpreter(str(path))
+    file = File(path.read_bytes())
+    constants = file.table("constants").items[1].items
+    constants[constants.index("one")] = 7
+    path.write_bytes(file.pack())
+    return path
+
+
 def write_numbers(folder: Path) -> Path:
     """Writes `Numbers`."""
     path = folder / "numbers.ptl"

@@ -124,9 +124,33 @@ static int outlive_module(const char* path) {
   return 0;
 }
 
+/* Reads a dict whose keys are of several kinds: then it has none that C can be shown. */
+static int mix_keys(const char* path) {
+  torchlite_module* module = NULL;
+  torchlite_result* result = NULL;
+  torchlite_value value;
+  const float one = 1;
+  const int64_t sizes[] = {1};
+  torchlite_value input = {0};
+  input.kind = TORCHLITE_VALUE_TENSOR;
+  input.as.tensor = (torchlite_tensor){TORCHLITE_FLOAT32, 1, sizes, &one};
+  if (torchlite_load(path, &module)) return fail(path);
+  if (torchlite_run_values(module, "forward", &input, 1, &result)) return fail("mixed keys");
+  if (torchlite_result_value(result, &value)) return fail("value");
+  if (value.kind != TORCHLITE_VALUE_DICT || value.as.group.count != 2) return fail("no dict");
+  if (value.as.group.keys != NULL) return fail("keys");
+  torchlite_result_free(result);
+  torchlite_module_free(module);
+  return 0;
+}
+
 int main(int count, char** paths) {
   for (int i = 1; i < count; i++) {
     const char* path = paths[i];
+    if (strstr(path, "mixed")) {
+      if (mix_keys(path)) return 1;
+      continue;
+    }
     if (strstr(path, "weights") ? outlive_module(path) || write_to_results(path)
                                 : keep_inputs(path) || lack_memory(path)) return 1;
   }

@@ -20,6 +20,7 @@ STATUSES = {
     "load a folder": LOAD,
     "load /dev/zero": LOAD,
     "load /dev/null": LOAD,
+    "load a pipe": LOAD,
     "buffer NULL": INVALID,
     "buffer of 0": LOAD,
     "buffer of 1": LOAD,
@@ -158,10 +159,11 @@ def test_hundreds_of_loads_calls_failures_and_threads_leave_nothing(built, mobil
 
 
 def test_what_a_model_keeps_is_its_own(built, tmp_path):
-    from .keeping_models import write_models
+    from .keeping_models import write_mixed, write_models
 
     program = compile_program(built, "lifetimes", tmp_path)
-    said = subprocess.run([program, *write_models(tmp_path)], capture_output=True, text=True)
+    models = [*write_models(tmp_path), write_mixed(tmp_path)]
+    said = subprocess.run([program, *models], capture_output=True, text=True)
     assert (said.returncode, said.stdout) == (0, "")
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,11 +13,12 @@ from builder.api.exports import read_known_operators
 from builder.core.dtypes import DtypeSet
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
-from builder.errors import BuilderError, ExitCode, ModelError
+from builder.errors import BuilderError, ConfigurationError, ExitCode, ModelError
 from builder.oplists import (
     is_op_list,
     parse_op_list,
     read_op_list,
+    refuse_other_name,
     render_op_list,
     write_op_list,
 )
@@ -223,3 +226,11 @@ def test_every_operator_of_the_zoo_is_one_that_can_be_built():
     }
     assert unknown == set()
     assert not known.has("c10d::allreduce_")
+
+
+def test_a_pipe_is_not_a_list_and_no_name_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(ModelError, match="is not a regular file"):
+        read_op_list(tmp_path / "pipe.yaml")
+    with pytest.raises(ConfigurationError, match="name of the operator list is empty"):
+        refuse_other_name(Path())

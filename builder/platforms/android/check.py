@@ -13,7 +13,7 @@ from builder.platforms.android.libraries import BinaryFacts, read_facts
 from builder.platforms.android.policies import Policies, load_policies
 from builder.platforms.android.rules import CHECKS, Subject
 from builder.platforms.android.stubs import find_stubs
-from builder.system.files import read_regular
+from builder.system.files import MAX_LIBRARY, read_regular
 from builder.system.zips import open_zip
 from builder.verify.policy import (
     Binary,
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from builder.platforms.android.package import AndroidPackage
 
 _LARGE_PAGE = 1 << 14
-_MAX_LIBRARY = 1 << 29
-"""How many bytes a library may have that is checked by itself."""
 
 
 def check_binaries(
@@ -153,13 +151,13 @@ def check_package(
 
 
 def _read_library(path: Path) -> bytes:
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         raise ConfigurationError(
             f"no AAR at {path}, and no shared library",
             hint="to ask whether a runtime can run a model: builder check MODEL RUNTIME",
         )
     try:
-        return read_regular(path, _MAX_LIBRARY)
+        return read_regular(path, MAX_LIBRARY)
     except ValueError as error:
         raise ConfigurationError(
             f"{path} cannot be checked: {error}", hint="name an AAR or a shared library"

@@ -18,7 +18,7 @@ from builder.platforms.apple.check import AppleBinary
 from builder.platforms.apple.manifest import SliceEntry, XcframeworkManifest
 from builder.platforms.apple.package import FRAMEWORKS
 from builder.platforms.manifest import MANIFEST, parse_package_manifest
-from builder.system.files import digest_file, read_regular
+from builder.system.files import MAX_LIBRARY, digest_file, read_regular
 from builder.verify.listing import compare_contents
 from builder.verify.policy import PolicyFinding
 from builder.verify.runtime import has_runtime
@@ -154,7 +154,7 @@ def _read_slice(
     if file in seen:
         raise ValueError(f"{path!r:.120} is the library of another slice too")
     seen.add(file)
-    data = file.read_bytes()
+    data = read_regular(file, MAX_LIBRARY)
     (arch, *_) = entry["SupportedArchitectures"]
     if not isinstance(arch, str):
         raise ValueError(f"no name of a processor: {arch!r:.60}")  # noqa: TRY004 - as other damage

@@ -25,7 +25,9 @@ def test_sizes(text, size):
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "MB", "-1", "1e6", "2.5M", "2,5MB", "1 KB 2", "inf", ".5MB"])
+@pytest.mark.parametrize(
+    "text", ["", "MB", "-1", "1e6", "2.5M", "2,5MB", "1 KB 2", "inf", ".5MB", "\u0663MB"]
+)
 def test_other_texts_are_no_sizes(text):
     with pytest.raises(ValueError, match="is not a size; write"):
         parse_size(text)

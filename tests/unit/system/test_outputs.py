@@ -73,6 +73,12 @@ def test_a_full_disk_is_noticed_when_it_is_tried(tmp_path, monkeypatch):
         refuse_unwritable(tmp_path / "out")
 
 
+def test_no_file_is_made_where_a_link_leads(tmp_path):
+    (tmp_path / "link").symlink_to("elsewhere/file")
+    with pytest.raises(ConfigurationError, match="link to a file that does not exist"):
+        refuse_foreign_file(tmp_path / "link", is_mine, "list")
+
+
 def is_mine(path):
     return path.read_text() == "builder's"
 

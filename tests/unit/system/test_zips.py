@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 import zipfile
 
@@ -153,3 +154,12 @@ def test_entries_that_lie_of_themselves_are_errors(tmp_path, lie):
     path.write_bytes(pack([Entry(b"a", b"content", lies=lie)]))
     with pytest.raises(ConfigurationError), open_zip(path) as stream:
         stream.read("a")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.aar")
+    with (
+        pytest.raises(ConfigurationError, match="not a regular file"),
+        open_zip(tmp_path / "pipe.aar"),
+    ):
+        pass

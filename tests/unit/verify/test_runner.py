@@ -157,6 +157,7 @@ def test_a_method_a_seed_and_threads_reach_the_program(tmp_path: Path) -> None:
         (Completed(1, "error: expected 1 input\n"), ["exit code 1", "expected 1 input"]),
         (Completed(1, WITHOUT), ["without kernels for dtype float64", '"add.stub"', "m.ptl"]),
         (Completed(-11, ""), ["SIGSEGV"]),
+        (Completed(-40, ""), ["signal 40"]),
         (Completed(0, "no JSON here\n"), ["cannot read"]),
     ],
 )
@@ -221,6 +222,7 @@ def test_registered_operators_are_read(tmp_path: Path) -> None:
         '{"outputs": [{"dtype":"float32","shape":"1","file":"o"}], "seconds": 1}',
         '{"outputs": [{"dtype":"complex64","shape":[1],"file":"o"}], "seconds": 1}',
         '{"outputs": [{"dtype":"float32","shape":[1],"file":"../o"}], "seconds": 1}',
+        '{"outputs": [{"dtype":"float32","shape":[1],"file":".."}], "seconds": 1}',
         '{"outputs": [{"dtype":"float32","shape":[1],"file":"absent"}], "seconds": 1}',
         '{"outputs": [{"dtype":"float32","shape":[1]}], "seconds": 1}',
     ],
