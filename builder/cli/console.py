@@ -69,6 +69,11 @@ def escape_names(arguments: Iterable[str]) -> None:
 _names: list[str] = []
 
 
+def print_line(text: str) -> None:
+    """Prints one line that may quote foreign files; their line breaks are escaped too."""
+    echo(escape_controls(text, _CONTROLS_OF_CELLS))
+
+
 def escape_controls(text: str, controls: re.Pattern[str] = _CONTROLS) -> str:
     """Returns `text` with control characters (C0, C1, bidirectional) written like `\\x1b`."""
     return controls.sub(_escape, text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from builder import api
-from builder.cli.console import echo, print_json, print_table
+from builder.cli.console import echo, print_json, print_line, print_table
 from builder.cli.gates import list_given
 from builder.cli.options import pytorch_option
 from builder.cli.settings import settings_options
@@ -112,11 +112,11 @@ def _print_tables(op_list: OperatorList) -> None:
     for model in op_list.models:
         version = model.bytecode_version
         lite = "no bytecode" if version is None else f"bytecode version {version}"
-        echo(f"model         {model.name} ({lite}, sha256 {model.sha256[:16]}...)")
+        print_line(f"model         {model.name} ({lite}, sha256 {model.sha256[:16]}...)")
         for method in model.methods:
-            echo(f"method        {method}")
+            print_line(f"method        {method}")
     if op_list.custom_classes:
-        echo(f"custom class  {', '.join(op_list.custom_classes)}")
+        print_line(f"custom class  {', '.join(op_list.custom_classes)}")
     echo(f"operators     {len(op_list.operators)}\n")
     rows = [
         (operator, ", ".join(op_list.operators.sources(operator))) for operator in op_list.operators

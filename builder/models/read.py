@@ -49,6 +49,8 @@ def read_model(path: Path) -> ModelInfo:
             return _read(path, stream)
         except ModelError as error:
             raise type(error)(f"{path}: {error.message}", hint=error.hint) from error
+        except OSError as error:  # a file may be larger than the memory that it is mapped to
+            raise ModelError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _read(path: Path, stream: BufferedReader) -> ModelInfo:

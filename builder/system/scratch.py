@@ -84,6 +84,9 @@ def _make_owned(make: Callable[[], Path]) -> tuple[Path, int]:
 def _remove_orphan(path: Path) -> bool:
     # Anybody can make such a name in a shared folder, so links and pipes must do no harm.
     try:
+        if path.is_symlink() and path.lstat().st_uid == os.geteuid():
+            path.unlink()  # a folder's place was taken by a link, which was put aside
+            return True
         lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False

@@ -279,7 +279,9 @@ class Owner {
     }
     auto& copy = copies_[tensor.unsafeGetTensorImpl()];
     if (!copy.defined()) {
-      copy = tensor.is_non_overlapping_and_dense() ? copy_bytes(tensor) : tensor.contiguous();
+      // contiguous() gives an empty tensor back as it is, whatever its strides are.
+      const bool as_it_is = tensor.is_non_overlapping_and_dense() || tensor.is_contiguous();
+      copy = as_it_is ? copy_bytes(tensor) : tensor.contiguous();
     }
     return copy;
   }

@@ -21,14 +21,19 @@ constexpr size_t header_size = 8;
 
 Module load_flatbuffer(const Source& source, ExtraFiles& extra) {
   const auto size = static_cast<size_t>(source.size());
-  // The module's tensors stay where they are in it.
   const std::shared_ptr<char> data(static_cast<char*>(c10::alloc_cpu(size)), c10::free_cpu);
   if (!source.read(0, data.get(), size)) {
     throw std::runtime_error("the model cannot be read");
   }
   const bool has_extra = verify_flatbuffer(data.get(), size);
+  // Tensors are copied out of it: loading runs __setstate__ of the model, which could write to tables that were checked
+  // but are not read yet, if a tensor lay over them.
   return torch::jit::parse_and_initialize_mobile_module(
-      data, size, std::nullopt, has_extra && !extra.empty() ? &extra : nullptr);
+      data.get(),
+      size,
+      std::nullopt,
+      has_extra && !extra.empty() ? &extra : nullptr,
+      /*should_copy_tensor_memory=*/true);
 }
 
 Module load_zip(const Source& source, ExtraFiles& extra) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,41 @@ class Sharing(nn.Module):
     def forward(self) -> tuple[torch.Tensor, list[torch.Tensor], dict[str, torch.Tensor]]:
         """Returns the tensor, the list that holds it, and a new dict of it."""
         return self.own, self.held, {"own": self.own}
+
+
+class Giving(nn.Module):
+    """Gives one tensor of its own away, and goes on writing to another one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given = torch.zeros(1000)
+        self.kept = torch.ones(1000)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Returns the tensor that it has, and takes `x` in its place."""
+        before = self.given
+        self.given = x
+        self.kept.add_(x)
+        return before
+
+
+def write_overlapping(folder: Path) -> Path:
+    """Writes `Giving` as a flatbuffer whose two storages have the same bytes."""
+    path = folder / "overlapping.ptl"
+    torch.jit.script(Giving())._save_for_lite_interpreter(str(path), _use_flatbuffer=True)
+    data = bytearray(path.read_bytes())
+    place = _follow(data, 0)
+    table = place - struct.unpack_from("<i", data, place)[0]
+    # storage_data is the seventh field of Module in mobile_bytecode.fbs.
+    storages = _follow(data, place + struct.unpack_from("<H", data, table + 4 + 2 * 6)[0])
+    one, other = storages + 4, storages + 8
+    struct.pack_into("<I", data, other, _follow(data, one) - other)
+    path.write_bytes(data)
+    return path
+
+
+def _follow(data: bytearray, at: int) -> int:
+    return at + struct.unpack_from("<I", data, at)[0]
 
 
 class Named(nn.Module):

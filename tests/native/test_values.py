@@ -3,6 +3,7 @@
 import json
 import subprocess
 
+import numpy as np
 import pytest
 
 from builder.api.toolchains import locate_target, locate_toolchain
@@ -118,6 +119,8 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("values")
     import torch
 
+    from .keeping_models import write_overlapping
+
     names = ("nested", "everything", "flat")
     models = {name: folder / f"{name}.ptl" for name in names}
     run_builder("export", "models:nested", "--script", *NESTED, "-o", models["nested"])
@@ -125,8 +128,19 @@ def made(tmp_path_factory):
     run_builder("export", "models:control_flow", *flat)
     # Strings are beyond `builder export`, which has nothing to compare them by.
     torch.jit.script(everything())._save_for_lite_interpreter(str(models["everything"]))
+    models["overlapping"] = write_overlapping(folder)
     run_builder("build", *models.values(), "--abi", ABI, "-o", folder / "out")
     return folder / "out", models
+
+
+def test_tensors_of_a_flatbuffer_share_no_memory(made, tmp_path):
+    out, models = made
+    (tmp_path / "x").write_bytes(np.full(1000, 7, "<f4").tobytes())
+    given = ("--input", f"float32:1000:{tmp_path / 'x'}", "--repeat", "2")
+    command = (out / ABI / "bin/torchlite-run", models["overlapping"], *given)
+    # The first result is written after the second call.
+    subprocess.run([*command, "--output-dir", tmp_path], check=True, capture_output=True)
+    assert not np.fromfile(tmp_path / "output.0.bin", "<f4").any()
 
 
 @pytest.mark.parametrize(("name", "outputs"), [("nested", 7), ("flat", 11)])

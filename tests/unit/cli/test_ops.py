@@ -160,3 +160,10 @@ def test_a_full_disk_is_named_by_its_folder(tmp_path, monkeypatch):
         invoke(DATA / "conv.ptl", "-o", tmp_path / "ops.yaml")
     assert str(tmp_path) in caught.value.message
     assert list(tmp_path.iterdir()) == []
+
+
+def test_names_of_models_in_a_list_cannot_forge_lines(tmp_path):
+    model, made = tmp_path / "a\nerror: b.ptl", tmp_path / "made.yaml"
+    shutil.copy(DATA / "conv.ptl", model)
+    assert invoke(model, "-o", made).exit_code == 0
+    assert invoke(made).output.startswith(r"model         a\x0aerror: b.ptl (")

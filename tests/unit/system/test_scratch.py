@@ -59,9 +59,11 @@ def test_sweeping_counts(orphans):
 
 
 def test_a_link_is_not_followed(orphans):
-    (orphans / f"{PREFIX}link_123").symlink_to(orphans / "mine")
+    link = orphans / f"{PREFIX}link_123"
+    link.symlink_to(orphans / "mine")
     sweep(orphans)
     assert (orphans / "mine").exists()
+    assert not link.is_symlink()
 
 
 def test_another_users_files_stay(orphans, monkeypatch):
