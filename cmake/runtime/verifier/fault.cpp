@@ -77,6 +77,9 @@ void check_type(std::string_view text, TypePlace place, Budget& budget) {
   for (size_t i = 0; i < text.size(); i++) {
     depth += text[i] == '[' ? 1 : text[i] == ']' ? -1 : 0;
     require(depth >= 0 && depth <= max_type_depth, "a type is nested too deeply");
+    // Upstream's lexer skips spaces anywhere, inside of names too; nobody writes them but after a comma.
+    const bool is_blank = text[i] <= ' ';
+    require(!is_blank || (text[i] == ' ' && i > 0 && text[i - 1] == ','), "a type has blanks inside of a name");
     if (i > 0 && (is_word(text[i - 1]) || text[i - 1] == '.')) {
       continue;
     }

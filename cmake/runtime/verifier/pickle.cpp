@@ -43,6 +43,19 @@ std::vector<int64_t> integers(const Node& node) {
   return result;
 }
 
+constexpr const char* misplaced = "a pickle has a storage in place of a value";
+
+// A storage belongs to the tensor that is made of it, and what a tensor is made of belongs to nothing else: as values
+// they would be tensors that nobody has checked.
+void check_storages(const Node& node) {
+  bool may_be = node.kind == Kind::Tuple && node.taken;
+  for (const Node* item : Items(node)) {
+    require(item->kind != Kind::Storage || may_be, misplaced);
+    require(item->kind != Kind::Tuple || !item->taken, misplaced);
+    may_be = false; // the first only
+  }
+}
+
 // Returns the levels of a value, and refuses too many and rings.
 int measure(Node& node, int above) {
   if (node.height == 0) {
@@ -94,7 +107,9 @@ const Node& Pickle::read() {
   }
   require(stack_.size() == 1, "a pickle holds not one value");
   // All of them: what is dropped again is made and destroyed all the same.
+  require(stack_.front()->kind != Kind::Storage, misplaced);
   for (Node* node : nodes_) {
+    check_storages(*node);
     measure(*node, 0);
   }
   return *stack_.front();
@@ -433,6 +448,7 @@ const Node& Pickle::build_tensor(const Node& argument, bool quantised) {
   const Items items = items_of(argument, quantised ? 7 : 6);
   const Node& storage = items[0];
   require(storage.kind == Kind::Storage && storage.quantised == quantised, shape);
+  argument.taken = true;
   const auto sizes = integers(items[2]);
   const auto strides = integers(items[3]);
   require(sizes.size() == strides.size(), shape);

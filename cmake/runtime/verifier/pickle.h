@@ -34,6 +34,7 @@ struct Node {
   Kind kind;
   uint8_t height; // levels below and with it; 0 while unknown
   bool quantised; // of a storage
+  mutable bool taken; // of a tuple: its items are somebody's who takes them once
   uint32_t count; // of items
   uint32_t room; // for items
   int64_t number;

@@ -14,9 +14,19 @@ namespace torchlite {
 namespace verifier {
 namespace {
 
-// One row of a table: (name, value); refuses another name.
-const Node& field(const Node& table, size_t index, std::string_view name) {
-  const Items row = items_of(items_of(table, index + 1)[index], 2);
+// The items of a tuple of at least `count`. Upstream moves them out of a table when it reads it, so that a table which
+// stands in a second place would be empty there.
+Items take(const Node& node, size_t count) {
+  const Items items = items_of(node, count);
+  require(!node.taken || items.size() == 0, "a table of the bytecode stands in two places");
+  node.taken = true;
+  return items;
+}
+
+// One row of a table, whose items are given: (name, value); refuses another name.
+const Node& field(const Items& table, size_t index, std::string_view name) {
+  require(index < table.size(), "a table of the bytecode has too few rows");
+  const Items row = take(table[index], 2);
   require(text_of(row[0]) == name, "a table of the bytecode has other rows");
   return row[1];
 }
@@ -96,7 +106,7 @@ class ZipModel final : public Records {
       throw Fault("this runtime cannot read bytecode of version " + std::to_string(version));
     }
     for (size_t i = 1; i < methods.size(); i++) {
-      const Items parts = items_of(methods[i], version > 4 ? 3 : 2);
+      const Items parts = take(methods[i], version > 4 ? 3 : 2);
       const std::string name(text_of(parts[0]));
       check_method(parts[1], parts.size() > 2 ? &parts[2] : nullptr, budget);
       constexpr std::string_view setstate = ".__setstate__";
@@ -108,16 +118,17 @@ class ZipModel final : public Records {
     check_debug_handles(methods, budget);
   }
 
-  void check_method(const Node& table, const Node* schema, Budget& budget) {
+  void check_method(const Node& rows, const Node* schema, Budget& budget) {
+    const Items table = take(rows, 0);
     Code code;
-    for (const Node* item : items_of(field(table, torch::jit::BYTECODE_INDEX_INSTRUCTION, "instructions"), 0)) {
+    for (const Node* item : take(field(table, torch::jit::BYTECODE_INDEX_INSTRUCTION, "instructions"), 0)) {
       budget.spend(1);
-      const Items parts = items_of(*item, 3);
+      const Items parts = take(*item, 3);
       code.instructions.push_back(
           make_instruction(text_of(parts[0]), integer(parts[1]), integer(parts[2])));
     }
-    for (const Node* item : items_of(field(table, torch::jit::BYTECODE_INDEX_OPERATOR, "operators"), 0)) {
-      const Items parts = items_of(*item, 2);
+    for (const Node* item : take(field(table, torch::jit::BYTECODE_INDEX_OPERATOR, "operators"), 0)) {
+      const Items parts = take(*item, 2);
       const std::string_view name = text_of(parts[0]);
       const std::string_view overload = text_of(parts[1]);
       budget.spend(1 + (name.size() + overload.size()) / 16);
@@ -126,11 +137,11 @@ class ZipModel final : public Records {
       code.operators.push_back(
           {std::string(name), std::string(overload), given < 0 ? -1 : static_cast<int>(given)});
     }
-    for (const Node* item : items_of(field(table, torch::jit::BYTECODE_INDEX_CONSTANT, "constants"), 0)) {
+    for (const Node* item : take(field(table, torch::jit::BYTECODE_INDEX_CONSTANT, "constants"), 0)) {
       budget.spend(1);
       code.constants.push_back(item->kind == Kind::String ? 's' : '-');
     }
-    for (const Node* item : items_of(field(table, torch::jit::BYTECODE_INDEX_TYPE, "types"), 0)) {
+    for (const Node* item : take(field(table, torch::jit::BYTECODE_INDEX_TYPE, "types"), 0)) {
       budget.spend(1);
       code.types.push_back(text_of(*item));
     }
@@ -154,14 +165,16 @@ class ZipModel final : public Records {
 
   // Returns the number of arguments.
   static int check_schema(const Node& schema, Budget& budget) {
-    const Node& arguments = field(schema, torch::jit::BYTECODE_INDEX_SCHEMA_ARGUMENTS, "arguments");
-    for (const Node* list : {&arguments, &field(schema, torch::jit::BYTECODE_INDEX_SCHEMA_RETURNS, "returns")}) {
-      for (const Node* item : items_of(*list, 0)) {
+    const Items table = take(schema, 2);
+    const Node& arguments = field(table, torch::jit::BYTECODE_INDEX_SCHEMA_ARGUMENTS, "arguments");
+    for (const Node* list : {&arguments, &field(table, torch::jit::BYTECODE_INDEX_SCHEMA_RETURNS, "returns")}) {
+      for (const Node* item : take(*list, 0)) {
         budget.spend(1);
-        text_of(field(*item, torch::jit::BYTECODE_INDEX_ARGUMENT_NAME, "name"));
-        const std::string_view type = text_of(field(*item, torch::jit::BYTECODE_INDEX_ARGUMENT_TYPE, "type"));
+        const Items row = take(*item, 3);
+        text_of(field(row, torch::jit::BYTECODE_INDEX_ARGUMENT_NAME, "name"));
+        const std::string_view type = text_of(field(row, torch::jit::BYTECODE_INDEX_ARGUMENT_TYPE, "type"));
         check_type(type, TypePlace::Schema, budget);
-        field(*item, torch::jit::BYTECODE_INDEX_ARGUMENT_DEFAULT_VALUE, "default_value");
+        field(row, torch::jit::BYTECODE_INDEX_ARGUMENT_DEFAULT_VALUE, "default_value");
       }
     }
     return static_cast<int>(items_of(arguments, 0).size());
@@ -177,9 +190,11 @@ class ZipModel final : public Records {
     Pickle pickle(text, *this, budget);
     const Items all = items_of(pickle.read(), methods.size());
     for (size_t i = 1; i < methods.size(); i++) {
-      if (items_of(all[i], 0).size() > 0) {
-        const Node& table = items_of(all[i], 2)[1];
-        items_of(field(table, torch::jit::BYTECODE_INDEX_MODULE_DEBUG_HANDLES, "function_debug_handles"), 1);
+      const Items entry = take(all[i], 0);
+      if (entry.size() > 0) {
+        require(entry.size() >= 2, "the debug handles of a method are incomplete");
+        const Items table = take(entry[1], 1);
+        take(field(table, torch::jit::BYTECODE_INDEX_MODULE_DEBUG_HANDLES, "function_debug_handles"), 1);
       }
     }
   }
