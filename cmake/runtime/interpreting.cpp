@@ -25,7 +25,7 @@ std::atomic<uint64_t> step_limit{0};
 // class says: code must not put another there, nor take it out.
 bool is_custom(const c10::IValue& object) {
   const auto& type = *object.toObjectRef().type();
-  return type.numAttributes() > 0 && type.getAttribute(0)->kind() == c10::TypeKind::CapsuleType;
+  return type.numAttributes() > 0 && kind_of(*type.getAttribute(0)) == c10::TypeKind::CapsuleType;
 }
 
 // Upstream would add attributes up to any number.
