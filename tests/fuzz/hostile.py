@@ -321,6 +321,7 @@ CASES: dict[str, tuple[Edit, str]] = {
     "size 2^40": (_tensor(2, [2**40, 8]), REFUSED),
     "size -1": (_tensor(2, [-1, 8]), REFUSED),
     "stride 2^62": (_tensor(3, [2**62, 1]), REFUSED),
+    "a blank inside of a class's name": (_type("__torch__ .torch.classes.a.B", "types"), REFUSED),
     "stride 2^62 of one row": (_all(_tensor(2, [1, 8]), _tensor(3, [2**62, 1])), REFUSED),
     "stride -1": (_tensor(3, [-1, 1]), REFUSED),
     "a stride too few": (_tensor(3, [1]), REFUSED),
