@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from builder.platforms.apple.measure import measure_xcframework as measure_xcframework
     from builder.platforms.apple.measure import refuse_slice_excess as refuse_slice_excess
     from builder.platforms.apple.package import AppleOptions as AppleOptions
-    from builder.platforms.registry import PackageOptions as PackageOptions
+    from builder.platforms.options import PackageOptions as PackageOptions
     from builder.platforms.results import LibraryResult as LibraryResult
     from builder.platforms.results import TargetResult as TargetResult
     from builder.sources.facts import list_releases as list_releases

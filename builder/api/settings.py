@@ -9,7 +9,7 @@ from typing import Annotated
 from builder.core.budgets import Budgets
 from builder.core.plan import BuildRequest
 from builder.core.settings import Setting
-from builder.platforms.registry import PackageOptions
+from builder.platforms.options import PackageOptions
 from builder.system.machine import host_abi
 
 

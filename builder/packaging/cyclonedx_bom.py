@@ -23,7 +23,7 @@ from packageurl import PackageURL
 
 from builder.core.components import BUILDER, Component
 from builder.core.manifest import Manifest
-from builder.packaging.sbom import PackagedFile, Subject
+from builder.packaging.sbom_subject import PackagedFile, Subject
 
 
 def render_bom(subject: Subject, files: tuple[PackagedFile, ...]) -> str:

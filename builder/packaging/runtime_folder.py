@@ -13,7 +13,8 @@ from builder.core.components import BUILDER, Component
 from builder.core.manifest import Manifest, ManifestFile
 from builder.core.typed import parse_json
 from builder.packaging.result_folder import MANIFEST, result_folder
-from builder.packaging.sbom import SBOM, PackagedFile, Subject, render_sbom
+from builder.packaging.sbom import SBOM, render_sbom
+from builder.packaging.sbom_subject import PackagedFile, Subject
 from builder.system.files import digest_file, write_atomically
 
 SIZE_REPORT = "share/torchlite/size.json"

@@ -8,43 +8,16 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any
 
-from builder.core.components import Component
-from builder.core.manifest import Manifest, render_json
+from builder.core.manifest import render_json
+from builder.packaging.sbom_subject import PackagedFile, Subject
 
 SBOM = "sbom.cdx.json"
 """A file name that tools recognise (https://github.com/CycloneDX/specification, file names)."""
 _SERIALS = uuid.UUID("5b9ac3f0-6a43-5d6b-9c39-c1b9f4e4d3a7")
 """Namespace of the serial numbers (RFC 9562, version 5)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """The package that the bill of materials describes."""
-
-    kind: str
-    """Type of the package URL: `maven`, `cocoapods` or `generic`."""
-    name: str
-    version: str
-    group: str = ""
-    qualifiers: Mapping[str, str] = field(default_factory=dict)
-    """Qualifiers of the package URL."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackagedFile:
-    """A library or program in the package."""
-
-    path: str
-    """Path in the package, POSIX."""
-    sha256: str
-    components: tuple[Component, ...]
-    """The components in the file."""
-    manifests: tuple[Manifest, ...] = ()
-    """The manifests of the runtimes in the file."""
 
 
 def render_sbom(subject: Subject, files: Iterable[PackagedFile]) -> str:

@@ -8,33 +8,20 @@ of `PlatformModule`. To add one: its folder, a line in `PLATFORMS`, and its targ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Protocol
 
 from builder.core.manifest import Manifest
 from builder.core.plan import Interface
 from builder.core.release import Release
-from builder.core.settings import Setting
 from builder.core.targets import Platform, Target
 from builder.core.toolchain import Toolchain, ToolchainOptions
 from builder.platforms.android import platform as android
-from builder.platforms.android.package import AarOptions
 from builder.platforms.apple import platform as apple
-from builder.platforms.apple.package import AppleOptions
 from builder.platforms.linux import platform as linux
+from builder.platforms.options import PackageOptions
 from builder.system.process import Runner
 from builder.system.progress import Progress
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageOptions:
-    """What a user chooses of packages; each platform reads its own."""
-
-    assets: Annotated[tuple[Path, ...], Setting(path="file")] = ()
-    """Files for the AAR's assets and the Swift package's resources, e.g. the model."""
-    android: AarOptions = field(default_factory=AarOptions)
-    apple: AppleOptions = field(default_factory=AppleOptions)
 
 
 class PlatformModule(Protocol):

@@ -17,7 +17,8 @@ from samples import COMPONENTS, make_manifest, make_toolchain
 from builder.core.components import Component, describe_sources
 from builder.core.toolchain import GnuLibraries
 from builder.packaging.runtimes import _load, name_runtimes
-from builder.packaging.sbom import PackagedFile, Subject, render_sbom
+from builder.packaging.sbom import render_sbom
+from builder.packaging.sbom_subject import PackagedFile, Subject
 from builder.platforms.android import aar as aars
 from builder.platforms.android.manifest import AarManifest
 from builder.platforms.android.measure import measure_aar

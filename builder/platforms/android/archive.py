@@ -8,7 +8,8 @@ from pathlib import Path
 
 from builder.core.manifest import ManifestFile
 from builder.core.plan import JNI_SONAME
-from builder.packaging.sbom import PackagedFile, Subject, render_sbom
+from builder.packaging.sbom import render_sbom
+from builder.packaging.sbom_subject import PackagedFile, Subject
 from builder.platforms.android.java import write_jar
 from builder.platforms.android.manifest import AarManifest, LibraryEntry
 from builder.platforms.android.package import AndroidLibrary, AndroidPackage

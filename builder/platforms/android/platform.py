@@ -21,7 +21,7 @@ from builder.system.process import Runner
 from builder.system.progress import Progress
 
 if TYPE_CHECKING:
-    from builder.platforms.registry import PackageOptions
+    from builder.platforms.options import PackageOptions
 
 
 def prepare(

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from builder.core.manifest import ManifestFile
 from builder.core.targets import Platform
-from builder.packaging.sbom import PackagedFile, Subject, render_sbom
+from builder.packaging.sbom import render_sbom
+from builder.packaging.sbom_subject import PackagedFile, Subject
 from builder.platforms.apple.manifest import SliceEntry, XcframeworkManifest
 from builder.platforms.apple.package import ARCHIVE, FRAMEWORK, POD, ApplePackage, AppleSlice
 from builder.platforms.apple.xcodebuild import create_xcframework, sort_info

@@ -17,7 +17,7 @@ from builder.platforms.apple.toolchain import locate_toolchain, prepare_sdk
 from builder.platforms.contents import refuse_same_names
 
 if TYPE_CHECKING:
-    from builder.platforms.registry import PackageOptions
+    from builder.platforms.options import PackageOptions
 
 __all__ = ["list_interfaces", "locate_toolchain", "prepare", "read_manifests", "refuse_package"]
 

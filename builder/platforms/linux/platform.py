@@ -18,7 +18,7 @@ from builder.system.progress import Progress
 from builder.verify.runtime import locate_runtime
 
 if TYPE_CHECKING:
-    from builder.platforms.registry import PackageOptions
+    from builder.platforms.options import PackageOptions
 
 
 def prepare(

@@ -11,7 +11,8 @@ from samples import COMPONENTS, make_manifest
 from builder import __version__
 from builder.core.components import Component
 from builder.packaging.cyclonedx_bom import name_component
-from builder.packaging.sbom import PackagedFile, Subject, render_sbom
+from builder.packaging.sbom import render_sbom
+from builder.packaging.sbom_subject import PackagedFile, Subject
 
 SUBJECT = Subject(kind="generic", name="torchlite", version="2.6.0")
 LIBRARY = PackagedFile(
