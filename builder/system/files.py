@@ -40,9 +40,8 @@ def digest_files(*folders: Path, suffixes: tuple[str, ...]) -> str:
     return state.hexdigest()
 
 
-@contextmanager
-def open_regular(path: Path) -> Iterator[BufferedReader]:
-    """Yields a file that anybody may have put there, open for reading.
+def open_regular(path: Path) -> BufferedReader:
+    """Opens a file for reading that anybody may have put there.
 
     A device or a named pipe in its place is never read: it may have no end, or wait for ever.
 
@@ -51,10 +50,11 @@ def open_regular(path: Path) -> Iterator[BufferedReader]:
         ValueError: it is not a regular file.
     """
     # A pipe without a writer would make a blocking open wait.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:  # noqa: PTH123
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise ValueError("it is not a regular file")
-        yield stream
+    stream = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: PTH123, SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise ValueError("it is not a regular file")
+    return stream
 
 
 def read_regular(path: Path, most: int) -> bytes:

@@ -8,7 +8,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -115,16 +115,13 @@ def open_zip(path: Path) -> Iterator[Zip]:
         yield Zip(file, stream.seek(0, os.SEEK_END))
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
-    with ExitStack() as stack:
-        try:
-            stream = stack.enter_context(open_regular(path))
-        except ValueError as error:
-            raise ConfigurationError(
-                f"{path} cannot be read: {error}", hint="name the file itself"
-            ) from error
-        yield stream
+def _open(path: Path) -> BinaryIO:
+    try:
+        return open_regular(path)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error}", hint="name the file itself"
+        ) from error
 
 
 @contextmanager
