@@ -56,7 +56,7 @@ stderr as text, and the [exit code](exit-codes.md) says what kind of error it is
 In the tables, `a[].b` is the field `b` of each item of the list `a`, and `a.*` is each value of the
 object `a`, whose keys are names."""
 SETTINGS_INTRODUCTION = """\
-This page is for people who look up what a build or an export can be told, and for those who call
+This page is for people who look up the settings of a build or of an export, and for those who call
 builder from Python. Each setting is a field of `api.BuildSettings` or of `api.ExportRequest`: a key
 `android.group` is the field `group` of the group `android`. The column *option* has the name on the
 command line.
