@@ -263,7 +263,7 @@ class Owner {
       c10::impl::GenericDict dict(held.keyType(), held.valueType());
       for (const auto& entry : held) {
         const c10::IValue item = entry.value(); // one more reference
-        dict.insert(entry.key(), own(item, 2 * inner, above + 1));
+        dict.insert(own(entry.key(), 2 * inner, above + 1), own(item, 2 * inner, above + 1));
       }
       return dict;
     }

@@ -11,6 +11,7 @@
 
 #include <cstring>
 #include <istream>
+#include <memory>
 #include <stdexcept>
 
 namespace torchlite {
@@ -21,7 +22,7 @@ constexpr size_t header_size = 8;
 
 Module load_flatbuffer(const Source& source, ExtraFiles& extra) {
   const auto size = static_cast<size_t>(source.size());
-  const std::shared_ptr<char> data(static_cast<char*>(c10::alloc_cpu(size)), c10::free_cpu);
+  const std::unique_ptr<char, void (*)(void*)> data(static_cast<char*>(c10::alloc_cpu(size)), c10::free_cpu);
   if (!source.read(0, data.get(), size)) {
     throw std::runtime_error("the model cannot be read");
   }

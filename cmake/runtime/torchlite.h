@@ -163,7 +163,8 @@ TORCHLITE_API const char* const* torchlite_operators(size_t* count);
 TORCHLITE_API const char* torchlite_version(void);
 
 /* How many threads operators may use; 0 leaves the choice to the runtime. Call it before the
- * first forward: among running operators it waits for each of them. More than four per processor, and than 64, are refused. */
+ * first forward: a later call waits until running operators end. More than four per processor, and more
+ * than 64, are refused. */
 TORCHLITE_API torchlite_status torchlite_set_threads(int32_t threads);
 
 /* How many instructions of its bytecode a model may take in one call, for all modules of the process from
