@@ -188,9 +188,11 @@ def _refuse_lonely(options: list[SettingField], values: dict[tuple[str, ...], ob
             values.pop(one.path, None)
 
 
-def _list_backends() -> list[Backend]:
+@functools.cache  # a release is read from many files, and options are made and taken by it
+def _list_backends() -> tuple[Backend, ...]:
     """Returns the backends that are chosen by an option, sorted by name."""
-    return [one for one in api.load_release().backends.values() if one.chosen is Chosen.OPTION]
+    backends = api.load_release().backends.values()
+    return tuple(one for one in backends if one.chosen is Chosen.OPTION)
 
 
 def _flag_name(one: SettingField, backend: Backend) -> str:
