@@ -24,7 +24,9 @@ _MEMBERS_FREE, _BYTES_A_MEMBER = 5_000, 256
 """An archive may have 5,000 entries, and one more for every 256 bytes; sources have one entry for
 3,000 bytes."""
 MAX_NAME = 1024
-"""Characters in the path of an entry."""
+"""Characters in the path of an entry, or of what a link points to."""
+_LONGEST_PART = 255
+"""Bytes in the name of a file or folder, the limit of Linux (limits.h, NAME_MAX)."""
 WHEEL = ".whl"
 _UNPACKED_FREE, _UNPACKED_RATIO = 32 << 20, 50
 """An archive may unpack to 32 MiB, and to 50 more bytes for each of its own bytes."""
@@ -306,6 +308,10 @@ def _plan_link(state: _Extraction, name: str, target: str) -> None:
         raise state.refuse(name, "is in the archive twice")
     if _leads_out(name, target):
         raise state.refuse(name, "is a link that leads out of the destination")
+    # Looking at such a link is an error of the system, for whoever finds it later.
+    longest = max(len(os.fsencode(part)) for part in target.split("/"))
+    if len(target) > MAX_NAME or longest > _LONGEST_PART:
+        raise state.refuse(name, "is a link to a name that no source file has")
     state.links[name] = target
 
 
@@ -347,7 +353,7 @@ def _make_links(state: _Extraction) -> None:
             raise state.refuse(name, "is a link that leads out of the destination")
     # The target of a link may be a file that was not wanted.
     for _, path in made:
-        if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for targets too long
+        if not path.exists():
             path.unlink()
 
 

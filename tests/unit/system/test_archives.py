@@ -95,6 +95,8 @@ HOSTILE = {
     "link through a link": [link("x", "d"), entry("d/f", b"1"), link("x/y", "f")],
     "links that add up": [entry("d/f", b"1"), link("d/x", ".."), link("y", "d/x/../f")],
     "link to itself": [link("a", "a")],
+    "link to a long name": [link("a", "n" * 256)],
+    "link to a long path": [link("a", "n/" * 600)],
     "file twice": [entry("a", b"1"), entry("a", b"2")],
     "file over link": [link("a", "b"), entry("a", b"2")],
     "link over file": [entry("a", b"2"), link("a", "b")],
@@ -109,6 +111,8 @@ def test_refuses_what_is_not_safe(tmp_path, name):
     with pytest.raises(SourceError):
         extract_archive(archive, tmp_path / "out", max_bytes=1000)
     assert not outside.exists()
+    # Whoever lists the folder follows its links.
+    assert all(path.exists() or path.is_symlink() for path in (tmp_path / "out").rglob("*"))
 
 
 def test_hostile_entries_are_refused_even_where_they_are_not_wanted(tmp_path):
@@ -199,15 +203,11 @@ def test_a_damaged_wheel_is_named(tmp_path):
         ((entry("a/b", b"1"), entry("a", b"2")), "a file and a folder"),
         ((entry("n" * 300, b"1"),), "a name that this file system does not support"),
         ((link("a", "x"), entry("a/b", b"1")), "goes through a link"),
-        ((link("a", "b/" + "n" * 300),), ""),
+        ((link("a", "b/" + "n" * 300),), "a link to a name that no source file has"),
     ],
 )
 def test_names_that_a_file_system_refuses(tmp_path, entries, words):
     make(tmp_path / "a.tar", *entries)
-    if not words:  # a link to nothing is left out, however long its target
-        extract_archive(tmp_path / "a.tar", tmp_path / "out")
-        assert list((tmp_path / "out").iterdir()) == []
-        return
     with pytest.raises(SourceError, match=words):
         extract_archive(tmp_path / "a.tar", tmp_path / "out")
 
