@@ -36,9 +36,10 @@ class MeasuredRuntime:
     """A built runtime and where its bytes go."""
 
     root: Path
-    """Folder of its ABI."""
+    """The folder of its ABI."""
     abi: str
     report: SizeReport
+    """Sizes of the library and of its parts."""
 
 
 def size(path: Path) -> MeasuredRuntime:

@@ -41,6 +41,7 @@ class Coverage:
     """Whether a runtime can run a model, as far as file and manifest can tell."""
 
     obstacles: tuple[Obstacle, ...]
+    """What the runtime lacks; empty if it can run the model."""
     rebuild: str
     """The build command that would help, as text for people."""
     note: str = ""

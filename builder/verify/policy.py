@@ -44,11 +44,16 @@ class PolicyFinding:
     """A rule that a library does not keep, or that could not be checked."""
 
     rule: str
+    """Name of the rule."""
     file: str
+    """The library, as a path in the package."""
     verdict: Verdict
     found: str
+    """What the library has, or why the rule was not checked."""
     wanted: str
+    """What the rule requires."""
     remedy: str
+    """How to change that; empty when builder knows no way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

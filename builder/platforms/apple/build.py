@@ -42,15 +42,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppleResult:
-    """What `write_package` made."""
+    """The xcframework of a build."""
 
     written: WrittenApple
+    """Where it was written."""
     sizes: Mapping[str, SizeReport]
-    """Of what the library of each ABI adds to an app."""
+    """ABI -> sizes of what its library adds to an app."""
     archives: Mapping[str, int]
-    """Bytes of the static library of each ABI."""
+    """ABI -> bytes of its static library."""
     report: PolicyReport
-    """What the rules for libraries on Apple's platforms say of them."""
+    """The findings of the rules for libraries on Apple's platforms."""
 
 
 def write_package(

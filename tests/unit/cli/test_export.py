@@ -13,13 +13,13 @@ from builder.core.stages import Agreement, Stage
 from builder.core.tensors import DType, TensorSpec
 from builder.errors import ConfigurationError, VerificationError
 from builder.export.request import (
-    Backend,
     Capture,
     ExportRequest,
     ExportResult,
     Flow,
     LiteFormat,
     Method,
+    MobileBackend,
     Optimisation,
     Pass,
     Quantisation,
@@ -116,7 +116,7 @@ def test_grouped_options_reach_the_request() -> None:
         method=Method.STATIC, flow=Flow.EAGER, per_channel=True
     )
     assert request.optimisation == Optimisation(
-        backend=Backend.NNAPI, left_out=frozenset({Pass.REMOVE_DROPOUT})
+        backend=MobileBackend.NNAPI, left_out=frozenset({Pass.REMOVE_DROPOUT})
     )
     assert request.saving == Saving(
         format=LiteFormat.FLATBUFFER,

@@ -194,7 +194,7 @@ def test_what_cannot_be_packaged_is_refused(package, tmp_path):
     "options", [{"version": "v2"}, {"version": "2"}, {"url": "http://a/b.zip"}, {"url": "x.zip"}]
 )
 def test_versions_and_urls_that_nobody_takes_are_refused(options):
-    with pytest.raises(ValueError, match=r"no version of a pod|no https URL"):
+    with pytest.raises(ValueError, match=r"not a version of a pod|not an https URL"):
         AppleOptions(**options)
     assert default_version("2.6.0") == "2.6.0.1"
     assert AppleOptions(version=default_version("2.6.0"), url=URL).url == URL
