@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from builder.core.counts import number_of
 from builder.core.sources import SourceLock, SourcePin, SourceTree
 from builder.errors import SourceError
 from builder.sources import tree_manifest as manifest
@@ -248,7 +249,7 @@ def _fill(
 
 
 def _count(lock: SourceLock) -> str:
-    return f"{len(lock.pins)} source{'s' if len(lock.pins) != 1 else ''}"
+    return number_of(len(lock.pins), "source")
 
 
 def _check_space(lock: SourceLock, store: ArchiveStore, cache: Path) -> None:

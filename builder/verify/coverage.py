@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from builder.core.backends import Backend
+from builder.core.counts import number_of
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.manifest import Manifest
 from builder.core.model import ModelInfo
@@ -118,7 +119,8 @@ def check_served(info: ModelInfo, manifest: Manifest, *, model: Path) -> None:
         )
     if lacking := sorted(set(info.custom_classes) - set(manifest.custom_classes)):
         raise VerificationError(
-            f"the runtime lacks {len(lacking)} custom classes of {model.name}: "
+            f"the runtime lacks {number_of(len(lacking), 'custom class', 'custom classes')} of "
+            f"{model.name}: "
             f"{', '.join(lacking)}",
             hint=build_hint(model, manifest.abi),
         )

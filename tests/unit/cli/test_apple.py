@@ -239,7 +239,7 @@ def test_check_without_a_model_holds_it_against_the_rules(framework, monkeypatch
     slices.write_bytes((framework / "ios-arm64-simulator/libTorchLite.a").read_bytes())
     result = run(check, framework)
     assert result.return_value == 8
-    assert "platform violated: 1 objects: a.o for ios-simulator" in result.output
+    assert "platform violated: 1 object: a.o for ios-simulator" in result.output
     assert "contents violated: changed" in result.output
 
 
