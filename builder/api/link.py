@@ -177,7 +177,7 @@ def _refuse_vulkan(plan: BuildPlan) -> None:
     if names and plan.target.is_apple:
         raise ModelError(
             f"{names[0]} runs on Vulkan, which Apple's systems do not have",
-            hint="export the model for the processor: builder export MODEL",
+            hint="export the model for the CPU: builder export MODEL",
         )
 
 

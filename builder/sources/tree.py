@@ -207,7 +207,7 @@ def _ask(
             for reason in reasons:
                 progress.note(f"{pin.name} comes from {delivery.provider}, because {reason}")
             return delivery
-    return reasons or ["it was not downloaded before, and no provider may be asked"]
+    return reasons or ["it was not downloaded before, and this is an offline fetch"]
 
 
 def _build(

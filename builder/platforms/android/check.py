@@ -60,7 +60,7 @@ def check_binaries(
     policies = load_policies()
     listed = sorted(binaries, key=lambda binary: binary.path)
     if not listed:
-        raise ConfigurationError("there is no library in it to check")
+        raise ConfigurationError("the package contains no library")
     read = [(binary, _read(binary, policies)) for binary in listed]
     findings: list[PolicyFinding] = []
     for binary, facts in read:
@@ -97,7 +97,7 @@ def check_binaries(
 
 
 def guess_abi(contents: bytes) -> str:
-    """Returns the ABI of a library by its processor; empty when it is for none of Android's."""
+    """Returns the ABI for the CPU architecture of a library; empty when Android has none for it."""
     try:
         machine = read_facts(contents).machine
     except ValueError:
@@ -113,7 +113,7 @@ def _read(binary: Binary, policies: Policies) -> BinaryFacts | str:
     except ValueError as error:
         return str(error)
     if binary.abi not in policies.abis:
-        return f"{binary.abi!r:.40} is no ABI of Android"
+        return f"{binary.abi!r:.40} is not an ABI of Android"
     return facts
 
 

@@ -70,9 +70,9 @@ def _check_needed(subject: Subject) -> Iterator[str]:
         if name in subject.beside:
             continue
         if name not in since:
-            yield f"{name}, which is no public system library"
+            yield f"{name}, which is not a public system library"
         elif since[name] > subject.min_api:
-            yield f"{name}, which is there since API level {since[name]}"
+            yield f"{name}, which exists since API level {since[name]}"
 
 
 def _check_exports(subject: Subject) -> Iterator[str]:

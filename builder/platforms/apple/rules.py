@@ -17,7 +17,7 @@ _BITCODE = ("__LLVM", "__bitcode")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """The static library for one platform and processor, and what it is held against."""
+    """The static library for one platform and CPU architecture, and what it is checked against."""
 
     target: Target
     """With the deployment target that the package declares."""
@@ -55,7 +55,7 @@ def _check_members(subject: Slice) -> Iterator[str]:
         if isinstance(file, str):
             yield f"{name}: {file}"
         elif file.kind != OBJECT:
-            yield f"{name} is no object (type {file.kind})"
+            yield f"{name} is not an object (type {file.kind})"
         elif file.architecture != subject.arch:
             yield f"{name} is for {file.architecture}"
 

@@ -91,7 +91,7 @@ def test_a_sound_library_keeps_every_rule(sdk):
     ("changes", "rule", "found"),
     [
         ({"cpu": X86_64}, "members", "a.o is for x86_64"),
-        ({"kind": 6}, "members", "a.o is no object"),
+        ({"kind": 6}, "members", "a.o is not an object"),
         ({"platform": SIMULATOR}, "platform", "a.o for ios-simulator"),
         ({"platform": None}, "platform", "a.o for none"),
         ({"version": 0x000F0000}, "min-os", "a.o for 15.0"),

@@ -185,7 +185,7 @@ def test_what_cannot_be_packaged_is_refused(package, tmp_path):
     with pytest.raises(PackagingError, match="one library per platform"):
         write_apple(replace(package, slices=package.slices[:1] * 2), tmp_path / "out")
     (tmp_path / "work/LICENSE").unlink()
-    with pytest.raises(PackagingError, match="LICENSE is to go into the xcframework"):
+    with pytest.raises(PackagingError, match=r"cannot contain .*LICENSE: it is not a file"):
         write_apple(package, tmp_path / "out")
     assert not (tmp_path / "out/apple").exists()
 
