@@ -2,7 +2,7 @@
 
     .venv/bin/python tools/make_reference.py
 
-What they say comes from the command line's own help, from the settings' docstrings, from the JSON
+What they say comes from the command line's own help, from docstrings and annotations, from the JSON
 schemas in the package and from the lock of the sources. tests/contract/test_reference.py fails
 when a page is not up to date.
 """
@@ -25,6 +25,7 @@ from builder.cli.console import SCHEMA_VERSIONS
 from builder.cli.main import COMMANDS, cli
 from builder.core.sources import SourcePin
 from builder.export.request import ExportRequest
+from python_api import BEGIN, END, render_names
 from settings_schema import list_rows, make_schema
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -90,6 +91,7 @@ def render_pages() -> dict[Path, str]:
         **commands,
         REFERENCE / "json.md": render_json_page(),
         REFERENCE / "licences.md": render_licences(),
+        REFERENCE / "python-api.md": render_python_api(),
         REFERENCE / "settings.md": render_settings(),
         SCHEMA: json.dumps(make_schema(), indent=2) + "\n",
     }
@@ -169,6 +171,13 @@ def render_settings() -> str:
         rows = [tuple(map(escape_html, row)) for row in list_rows(kind)]
         lines += ["", f"## {title}", "", *render_table(header, rows)]
     return "\n".join(lines) + "\n"
+
+
+def render_python_api() -> str:
+    """Returns the page about the Python API; only what is between its marks is generated."""
+    text = (REFERENCE / "python-api.md").read_text()
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n{render_names()}\n{END}{rest.split(END)[1]}"
 
 
 def read_schema(name: str) -> dict[str, Any]:

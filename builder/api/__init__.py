@@ -39,28 +39,89 @@ if TYPE_CHECKING:
     from builder.api.toolchains import locate_toolchain as locate_toolchain
     from builder.api.verification import bench as bench
     from builder.api.verification import verify as verify
+    from builder.core.artifacts import BenchReport as BenchReport
+    from builder.core.artifacts import CarriedLibrary as CarriedLibrary
+    from builder.core.artifacts import Diagnosis as Diagnosis
+    from builder.core.artifacts import Finding as Finding
+    from builder.core.artifacts import LinkResult as LinkResult
+    from builder.core.artifacts import OperatorPrice as OperatorPrice
+    from builder.core.artifacts import OutputDifference as OutputDifference
+    from builder.core.artifacts import Package as Package
+    from builder.core.artifacts import SizeReport as SizeReport
+    from builder.core.artifacts import VerifyReport as VerifyReport
+    from builder.core.backends import Backend as Backend
     from builder.core.budgets import Budget as Budget
     from builder.core.budgets import Budgets as Budgets
+    from builder.core.budgets import ByteSize as ByteSize
+    from builder.core.components import Component as Component
     from builder.core.dtypes import DtypeSet as DtypeSet
+    from builder.core.manifest import Manifest as Manifest
+    from builder.core.model import BytecodeVersions as BytecodeVersions
+    from builder.core.model import ModelFormat as ModelFormat
+    from builder.core.model import ModelInfo as ModelInfo
+    from builder.core.model import ModelOrigin as ModelOrigin
+    from builder.core.model import OperatorList as OperatorList
+    from builder.core.nesting import Group as Group
+    from builder.core.nesting import GroupKind as GroupKind
+    from builder.core.nesting import InputSpec as InputSpec
+    from builder.core.nesting import Number as Number
+    from builder.core.nesting import parse_input as parse_input
+    from builder.core.operators import Operator as Operator
+    from builder.core.operators import OperatorSet as OperatorSet
+    from builder.core.plan import BuildPlan as BuildPlan
     from builder.core.plan import BuildRequest as BuildRequest
     from builder.core.plan import Flavour as Flavour
+    from builder.core.plan import Interface as Interface
     from builder.core.plan import Profile as Profile
     from builder.core.release import Release as Release
+    from builder.core.release import ReleaseFacts as ReleaseFacts
+    from builder.core.signatures import Signature as Signature
+    from builder.core.sources import SourceTree as SourceTree
+    from builder.core.stages import Agreement as Agreement
+    from builder.core.stages import Stage as Stage
+    from builder.core.targets import Platform as Platform
+    from builder.core.targets import Target as Target
     from builder.core.tensors import DType as DType
     from builder.core.tensors import TensorSpec as TensorSpec
+    from builder.core.toolchain import Stl as Stl
+    from builder.core.toolchain import Toolchain as Toolchain
     from builder.core.toolchain import ToolchainOptions as ToolchainOptions
     from builder.errors import BuilderError as BuilderError
+    from builder.errors import ConfigurationError as ConfigurationError
+    from builder.errors import ExitCode as ExitCode
+    from builder.errors import ModelError as ModelError
+    from builder.errors import NativeBuildError as NativeBuildError
+    from builder.errors import PackagingError as PackagingError
+    from builder.errors import SourceError as SourceError
+    from builder.errors import ToolchainError as ToolchainError
+    from builder.errors import VerificationError as VerificationError
     from builder.export.request import Capture as Capture
     from builder.export.request import ExportRequest as ExportRequest
+    from builder.export.request import ExportResult as ExportResult
+    from builder.export.request import Flow as Flow
+    from builder.export.request import LiteFormat as LiteFormat
+    from builder.export.request import Method as Method
+    from builder.export.request import MobileBackend as MobileBackend
+    from builder.export.request import Optimisation as Optimisation
+    from builder.export.request import Pass as Pass
+    from builder.export.request import Quantisation as Quantisation
+    from builder.export.request import Saving as Saving
     from builder.platforms.android.build import AarResult as AarResult
     from builder.platforms.android.check import check_libraries as check_libraries
     from builder.platforms.android.package import AarOptions as AarOptions
+    from builder.platforms.android.package import Coordinates as Coordinates
+    from builder.platforms.android.package import WrittenAar as WrittenAar
+    from builder.platforms.android.sizes import AarSizes as AarSizes
+    from builder.platforms.android.sizes import FileSize as FileSize
     from builder.platforms.apple.accelerators import refuse_frameworks as refuse_frameworks
     from builder.platforms.apple.build import AppleResult as AppleResult
     from builder.platforms.apple.build import check_xcframework as check_xcframework
+    from builder.platforms.apple.manifest import SliceEntry as SliceEntry
+    from builder.platforms.apple.manifest import XcframeworkManifest as XcframeworkManifest
     from builder.platforms.apple.measure import measure_xcframework as measure_xcframework
     from builder.platforms.apple.measure import refuse_slice_excess as refuse_slice_excess
     from builder.platforms.apple.package import AppleOptions as AppleOptions
+    from builder.platforms.apple.package import WrittenApple as WrittenApple
     from builder.platforms.options import PackageOptions as PackageOptions
     from builder.platforms.results import LibraryResult as LibraryResult
     from builder.platforms.results import TargetResult as TargetResult
@@ -74,6 +135,12 @@ if TYPE_CHECKING:
     from builder.system.children import Limits as Limits
     from builder.system.progress import Progress as Progress
     from builder.system.progress import Silent as Silent
+    from builder.verify.coverage import Coverage as Coverage
+    from builder.verify.coverage import Obstacle as Obstacle
+    from builder.verify.coverage import ObstacleKind as ObstacleKind
+    from builder.verify.policy import PolicyFinding as PolicyFinding
+    from builder.verify.policy import PolicyReport as PolicyReport
+    from builder.verify.policy import Verdict as Verdict
     from builder.verify.request import BenchRequest as BenchRequest
     from builder.verify.request import VerifyRequest as VerifyRequest
 
@@ -123,43 +190,136 @@ _MODULES = {
         "bench",
         "verify",
     ),
-    "builder.core.budgets": ("Budget", "Budgets"),
+    "builder.core.artifacts": (
+        "BenchReport",
+        "CarriedLibrary",
+        "Diagnosis",
+        "Finding",
+        "LinkResult",
+        "OperatorPrice",
+        "OutputDifference",
+        "Package",
+        "SizeReport",
+        "VerifyReport",
+    ),
+    "builder.core.backends": ("Backend",),
+    "builder.core.budgets": (
+        "Budget",
+        "Budgets",
+        "ByteSize",
+    ),
+    "builder.core.components": ("Component",),
     "builder.core.dtypes": ("DtypeSet",),
+    "builder.core.manifest": ("Manifest",),
+    "builder.core.model": (
+        "BytecodeVersions",
+        "ModelFormat",
+        "ModelInfo",
+        "ModelOrigin",
+        "OperatorList",
+    ),
+    "builder.core.nesting": (
+        "Group",
+        "GroupKind",
+        "InputSpec",
+        "Number",
+        "parse_input",
+    ),
+    "builder.core.operators": (
+        "Operator",
+        "OperatorSet",
+    ),
     "builder.core.plan": (
+        "BuildPlan",
         "BuildRequest",
         "Flavour",
+        "Interface",
         "Profile",
     ),
-    "builder.core.release": ("Release",),
+    "builder.core.release": (
+        "Release",
+        "ReleaseFacts",
+    ),
+    "builder.core.signatures": ("Signature",),
+    "builder.core.sources": ("SourceTree",),
+    "builder.core.stages": (
+        "Agreement",
+        "Stage",
+    ),
+    "builder.core.targets": (
+        "Platform",
+        "Target",
+    ),
     "builder.core.tensors": (
         "DType",
         "TensorSpec",
     ),
-    "builder.core.toolchain": ("ToolchainOptions",),
-    "builder.errors": ("BuilderError",),
+    "builder.core.toolchain": (
+        "Stl",
+        "Toolchain",
+        "ToolchainOptions",
+    ),
+    "builder.errors": (
+        "BuilderError",
+        "ConfigurationError",
+        "ExitCode",
+        "ModelError",
+        "NativeBuildError",
+        "PackagingError",
+        "SourceError",
+        "ToolchainError",
+        "VerificationError",
+    ),
     "builder.export.request": (
         "Capture",
         "ExportRequest",
+        "ExportResult",
+        "Flow",
+        "LiteFormat",
+        "Method",
+        "MobileBackend",
+        "Optimisation",
+        "Pass",
+        "Quantisation",
+        "Saving",
     ),
     "builder.platforms.android.build": ("AarResult",),
     "builder.platforms.android.check": ("check_libraries",),
-    "builder.platforms.android.package": ("AarOptions",),
+    "builder.platforms.android.package": (
+        "AarOptions",
+        "Coordinates",
+        "WrittenAar",
+    ),
+    "builder.platforms.android.sizes": (
+        "AarSizes",
+        "FileSize",
+    ),
     "builder.platforms.apple.accelerators": ("refuse_frameworks",),
     "builder.platforms.apple.build": (
         "AppleResult",
         "check_xcframework",
     ),
+    "builder.platforms.apple.manifest": (
+        "SliceEntry",
+        "XcframeworkManifest",
+    ),
     "builder.platforms.apple.measure": (
         "measure_xcframework",
         "refuse_slice_excess",
     ),
-    "builder.platforms.apple.package": ("AppleOptions",),
-    "builder.platforms.registry": ("PackageOptions",),
+    "builder.platforms.apple.package": (
+        "AppleOptions",
+        "WrittenApple",
+    ),
+    "builder.platforms.options": ("PackageOptions",),
     "builder.platforms.results": (
         "LibraryResult",
         "TargetResult",
     ),
-    "builder.sources.facts": ("list_releases", "load_bytecode_versions"),
+    "builder.sources.facts": (
+        "list_releases",
+        "load_bytecode_versions",
+    ),
     "builder.sources.releases": ("load_release",),
     "builder.sources.trees": (
         "fetch_sources",
@@ -171,6 +331,16 @@ _MODULES = {
     "builder.system.progress": (
         "Progress",
         "Silent",
+    ),
+    "builder.verify.coverage": (
+        "Coverage",
+        "Obstacle",
+        "ObstacleKind",
+    ),
+    "builder.verify.policy": (
+        "PolicyFinding",
+        "PolicyReport",
+        "Verdict",
     ),
     "builder.verify.request": (
         "BenchRequest",

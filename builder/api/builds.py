@@ -32,17 +32,17 @@ _RUNTIME_BYTES = 4 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildReport:
-    """What `build` made."""
+    """Everything that `build` made."""
 
     runtimes: tuple[TargetResult, ...]
     """One for each target, in the order given."""
     aar: AarResult | None = None
-    """Where a target is Android's."""
+    """The AAR; None when no target is for Android."""
     apple: AppleResult | None = None
-    """Where a target is Apple's."""
+    """The xcframework; None when no target is for Apple's systems."""
 
     def hold(self, budgets: Budgets) -> None:
-        """Compares what apps grow by with `budgets`.
+        """Compares the bytes that the libraries add to apps with `budgets`.
 
         Raises:
             VerificationError: a library is larger than its budget; what was built is kept.
@@ -63,9 +63,10 @@ def build(
 ) -> BuildReport:
     """Builds selective runtimes for `targets` and the packages of their platforms.
 
-    Each target gets its folder `output/<abi>`; Android's also go into an AAR below `output/maven`,
-    Apple's into an xcframework in `output/apple`. Safe to kill at any point: the next call
-    continues. Only one builder works on one configuration's objects at a time; others wait.
+    Each target gets its folder `output/<abi>`; those for Android also go into an AAR below
+    `output/maven`, those for Apple's systems into an xcframework in `output/apple`. The process
+    may be killed at any point; the next call continues. Only one builder works on one
+    configuration's objects at a time; others wait.
 
     Args:
         request: what to build.

@@ -77,7 +77,7 @@ def refuse_model(path: Path, source: str) -> None:
     # samefile: the two paths may be links to one file.
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise ConfigurationError(
-            f"{path} is the model that is to be exported, and would be lost",
+            f"{path} is the model to export, and would be overwritten",
             hint="choose another file with -o",
         )
     refuse_unwritable(path)

@@ -12,6 +12,7 @@ from builder.api.operator_choice import choose_operators, confirm_operators
 from builder.api.plans import list_inputs, plan_build
 from builder.api.toolchains import locate_toolchain
 from builder.core.backends import LocatedBackend
+from builder.core.counts import number_of
 from builder.core.plan import Interface
 from builder.core.targets import Platform
 from builder.errors import ModelError, NativeBuildError, SourceError
@@ -176,14 +177,15 @@ def _refuse_vulkan(plan: BuildPlan) -> None:
     if names and plan.target.is_apple:
         raise ModelError(
             f"{names[0]} runs on Vulkan, which Apple's systems do not have",
-            hint="export the model for the processor: builder export MODEL",
+            hint="export the model for the CPU: builder export MODEL",
         )
 
 
 def _note_choices(plan: BuildPlan, progress: Progress) -> None:
     listed = plan.operator_list
     progress.note(
-        f"{len(listed.operators)} root operators, {len(listed.custom_classes)} custom classes, "
+        f"{number_of(len(listed.operators), 'root operator')}, "
+        f"{number_of(len(listed.custom_classes), 'custom class', 'custom classes')}, "
         f"static dispatch to {' and '.join(plan.static_dispatch)}, for {plan.target}"
         + "".join(f", with {name}'s sources" for name, _ in plan.features)
         + "".join(f", with {one.label}" for one in plan.accelerators)

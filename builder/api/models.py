@@ -93,7 +93,7 @@ def read_wanted(
             op_list = read_op_list(path)
             total |= op_list
             choices.append(
-                DtypeChoice(dtypes=EVERYTHING, reason="operator lists do not tell dtypes")
+                DtypeChoice(dtypes=EVERYTHING, reason="operator lists do not contain dtypes")
                 if op_list.dtypes is None
                 else DtypeChoice(dtypes=op_list.dtypes, reason=f"{path.name} has {op_list.dtypes}")
             )

@@ -105,7 +105,7 @@ def confirm_operators(
     # Without a runner there is no program that could be asked.
     if linked.runner is None and not build.plan.target.is_apple:
         build.progress.note(
-            f"not asked which operators it serves: {linked.library.name} has no C API"
+            f"{linked.library.name} was not asked for its operators: it has no C API"
         )
         return serving
     target = build.plan.target
@@ -113,8 +113,8 @@ def confirm_operators(
     emulator = find_emulator(target.architecture, build.runner) if linux else None
     if emulator is None:
         build.progress.note(
-            f"not asked which operators it serves: nothing here runs {target} programs"
-            + (" (apt install qemu-user)" if linux else "")
+            f"the runtime was not asked for its operators: this machine cannot run programs for "
+            f"{target}" + (" (apt install qemu-user)" if linux else "")
         )
         return serving
     missing = _find_unregistered(build, linked, serving.operators, emulator)

@@ -36,9 +36,10 @@ class MeasuredRuntime:
     """A built runtime and where its bytes go."""
 
     root: Path
-    """Folder of its ABI."""
+    """The folder of its ABI."""
     abi: str
     report: SizeReport
+    """Sizes of the library and of its parts."""
 
 
 def size(path: Path) -> MeasuredRuntime:
@@ -54,7 +55,7 @@ def size(path: Path) -> MeasuredRuntime:
         report = parse_size_report(read_regular(file, MAX_JSON).decode())
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"{file} is no size report: {error}", hint="build the runtime again"
+            f"{file} is not a valid size report: {error}", hint="build the runtime again"
         ) from error
     return MeasuredRuntime(root=runtime.root, abi=runtime.manifest.abi, report=report)
 

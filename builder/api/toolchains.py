@@ -52,7 +52,8 @@ def locate_target(abi: str, *, min_api: int | None = None, min_ios: str | None =
         return target
     if target.platform is not Platform.ANDROID or min_api < MIN_API:
         raise ConfigurationError(
-            f"API level {min_api} for {target}: only Android's ABIs have one, from {MIN_API} on",
+            f"{target} cannot have API level {min_api}: only Android's ABIs have one, {MIN_API} "
+            "or higher",
             hint="leave out --min-api",
         )
     return replace(target, min_os=min_api)
@@ -66,7 +67,8 @@ def _with_deployment_target(target: Target, version: str) -> Target:
         raise ConfigurationError(str(error), hint="e.g. --min-ios 15.0") from None
     if not target.is_apple or wanted < parse_os_version(oldest):
         raise ConfigurationError(
-            f"iOS {version} for {target}: only Apple's ABIs have one, from {oldest} on",
+            f"{target} cannot need iOS {version}: only Apple's ABIs have such a version, {oldest} "
+            "or newer",
             hint="leave out --min-ios",
         )
     return replace(target, min_os=wanted)

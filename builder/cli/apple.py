@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from builder.cli.console import echo, format_bytes, print_table
+from builder.core.counts import number_of
 from builder.verify.policy import describe_findings
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def print_apple(outcome: AppleResult) -> None:
             ("checksum of the zip", written.checksum),
             (
                 "rules kept",
-                f"{len(outcome.report.rules)} on {len(outcome.report.files)} static libraries",
+                f"{len(outcome.report.rules)} on "
+                f"{number_of(len(outcome.report.files), 'static library', 'static libraries')}",
             ),
         ),
     )

@@ -10,6 +10,7 @@ import click
 from builder import api
 from builder.cli.console import ConsoleProgress, print_json, print_table
 from builder.cli.options import random_inputs_options, runtime_option, via_options
+from builder.core.counts import number_of
 from builder.verify.request import BenchRequest
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def command(
         (
             ("fastest call, ms", f"{report.quickest * 1000:.2f}"),
             ("median of the runs, ms", f"{report.median * 1000:.2f}"),
-            ("runs", f"{len(report.runs)} of {report.calls} calls"),
+            ("runs", f"{len(report.runs)} of {number_of(report.calls, 'call')}"),
             ("threads", report.threads or "the runtime's choice"),
         ),
     )

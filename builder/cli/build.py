@@ -13,6 +13,7 @@ from builder.cli.console import ConsoleProgress, echo, format_bytes, print_json,
 from builder.cli.gates import refuse_idle_budgets
 from builder.cli.plan import locate_targets, models_argument, print_plans
 from builder.cli.settings import settings_options
+from builder.core.counts import number_of
 from builder.verify.policy import describe_findings
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _print_aar(aar: AarResult) -> None:
         (f"{abi} in bytes", f"{format_bytes(s.file)}, compressed {format_bytes(s.compressed)}")
         for abi, s in aar.sizes.items()
     )
-    rules = f"{len(aar.report.rules)} on {len(aar.report.files)} libraries"
+    rules = f"{len(aar.report.rules)} on {number_of(len(aar.report.files), 'library', 'libraries')}"
     print_table(
         ("AAR", str(aar.written.aar)),
         (*sizes, ("symbols", str(aar.written.symbols)), ("rules kept", rules)),

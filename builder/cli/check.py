@@ -11,6 +11,7 @@ import click
 
 from builder import api
 from builder.cli.console import echo, print_json
+from builder.core.counts import number_of
 from builder.errors import ExitCode
 from builder.verify.policy import describe_findings
 
@@ -135,7 +136,7 @@ def _show_report(report: PolicyReport, package: Path, *, as_json: bool) -> None:
         echo(f"not checked: {rule}, {reason}")
     oldest = report.oldest or f"API level {report.min_api}"
     echo(
-        f"{package.name}: {len(report.violations) or 'no'} violations "
+        f"{package.name}: {number_of(len(report.violations), 'violation')} "
         f"(libraries: {len(report.files)}, rules: {len(report.rules)}, {oldest})"
     )
 

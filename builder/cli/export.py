@@ -16,7 +16,7 @@ from builder.cli.export_options import capture_options, input_options
 from builder.cli.export_stages import print_stages, stages_json
 from builder.cli.settings import settings_options
 from builder.core.tensors import TensorSpec
-from builder.export.request import Backend, ExportRequest
+from builder.export.request import ExportRequest, MobileBackend
 from builder.system.machine import host_abi
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def command(request: ExportRequest, as_json: bool) -> None:
 
 
 def _refuse_idle(optimisation: Optimisation) -> None:
-    chosen = optimisation.left_out or optimisation.backend is not Backend.CPU
+    chosen = optimisation.left_out or optimisation.backend is not MobileBackend.CPU
     if chosen and not optimisation.enabled:
         raise click.UsageError("--skip-pass and --backend have no effect with --no-optimize")
 

@@ -12,6 +12,7 @@ from builder.cli.console import echo, print_json, print_line, print_table
 from builder.cli.gates import list_given
 from builder.cli.options import pytorch_option
 from builder.cli.settings import settings_options
+from builder.core.counts import number_of
 from builder.system.children import Limits
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def command(
     if output is not None:
         api.write_operators(output, op_list)
         # To stderr, so that --json on stdout stays JSON.
-        echo(f"wrote {len(op_list.operators)} operators to {output}", err=True)
+        echo(f"wrote {number_of(len(op_list.operators), 'operator')} to {output}", err=True)
     if as_json:
         print_json("ops", _to_json(op_list))
     elif output is None:

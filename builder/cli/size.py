@@ -16,6 +16,7 @@ from builder.cli.console import echo, format_bytes, print_json, print_table
 from builder.cli.gates import refuse_idle_budgets
 from builder.cli.settings import settings_options
 from builder.core.budgets import Budgets
+from builder.core.counts import number_of
 from builder.system.files import write_atomically
 from builder.system.outputs import writing_file
 
@@ -233,7 +234,7 @@ def _print_operators(report: SizeReport, other: SizeReport | None, count: int | 
             ),
         )
     if count is not None and len(names) > count:
-        echo(f"{len(names) - count} more operators: --operators shows all")
+        echo(f"{number_of(len(names) - count, 'more operator')}: --operators shows all")
 
 
 def _print_what_if(report: SizeReport, gone: tuple[str, ...], saved: int) -> None:

@@ -25,11 +25,13 @@ class LinkResult:
     library: Path
     """Stripped shared library; a static library for Apple's platforms."""
     unstripped: Path
+    """The library with its symbols."""
     image: Path | None = None
     """A stripped image that a linker made of the static library; sizes are measured on it."""
     merged: Path | None = None
     """The object that link-time optimisation made for `image`."""
     map_file: Path
+    """The map that the linker wrote."""
     units_map: Path | None = None
     """Map of a link of the same units without link-time optimisation; None when `library` was made
     without it. The map shows which unit each function comes from."""
@@ -42,9 +44,13 @@ class LinkResult:
     units_compiled: int
     """Units compiled in this run; fewer than `units` when objects of earlier runs were used."""
     units_known: int
+    """Number of units that the build could choose from."""
     rounds: int
+    """Number of links until no symbol was undefined."""
     seconds: float
+    """How long compiling and linking took."""
     carried: tuple[CarriedLibrary, ...] = ()
+    """Libraries of the toolchain that the runtime needs beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +58,13 @@ class Package:
     """A finished folder with a runtime, ready for a user."""
 
     root: Path
+    """The folder."""
     library: Path
+    """The library in it."""
     runner: Path
+    """The program that runs models."""
     manifest: Path
+    """The file `manifest.json`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +84,11 @@ class SizeReport:
     """The sizes of one stripped library and of its parts; all sizes are in bytes."""
 
     file: int
+    """The whole file."""
     compressed: int
     """The whole file compressed by zlib level 9, which is close to the size of a download."""
     sections: Mapping[str, int]
+    """Section of the library -> bytes."""
     parts: Mapping[str, int]
     """Library part -> bytes of its live input sections."""
     units: Mapping[str, int]
@@ -90,13 +102,17 @@ class OutputDifference:
     """One output of the runtime, compared with PyTorch's."""
 
     index: int
+    """Number of the output, from 0."""
     spec: str
+    """Dtype and shape."""
     max_absolute: float | None
     """None when there is no expected output; infinite when the two cannot be compared."""
     max_relative: float | None
     """Largest `|a - b| / max(|b|, 1)`: absolute where `|b|` is below 1, relative elsewhere."""
     tolerance: float
+    """Largest relative difference that is allowed."""
     ok: bool
+    """Whether the output is as expected."""
     problem: str = ""
     """Why the output is not ok, unless the difference is too large; or why ok proves little."""
 
@@ -106,7 +122,9 @@ class BenchReport:
     """Times of forward calls of a model on a built runtime."""
 
     model: str
+    """File name of the model."""
     abi: str
+    """ABI of the runtime."""
     runs: tuple[float, ...]
     """Seconds of the quickest call in each run of the program, in order."""
     calls: int
@@ -130,9 +148,11 @@ class VerifyReport:
     """Outcome of running a model on a built runtime."""
 
     model: str
+    """File name of the model."""
     reference: str
     """Origin of the expected outputs; `none` when nothing was compared."""
     outputs: tuple[OutputDifference, ...]
+    """One for each tensor in the outputs of the model."""
     seconds: float
     """Seconds of the quickest forward call."""
 
@@ -147,8 +167,11 @@ class Finding:
     """One line of `builder doctor`."""
 
     subject: str
+    """The program or the target."""
     ok: bool
+    """Whether it can be used."""
     detail: str
+    """Version and path of the program, or what is missing."""
     remedy: str = ""
     """The command that solves the problem; empty when `ok`."""
 
@@ -158,5 +181,6 @@ class Diagnosis:
     """The complete result of `builder doctor`."""
 
     findings: tuple[Finding, ...]
+    """The lines, in the order in which they are printed."""
     ready: bool
     """Whether this machine can build runtimes for itself."""

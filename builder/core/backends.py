@@ -43,9 +43,9 @@ def _nothing() -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
-    """One file of builder/backends: its keys are these fields, without `name`.
+    """A file in `backends/` of a release: its keys are these fields, without `name`.
 
-    Where "the tree" is said, it is the tree of `sources`, or PyTorch's where there is none.
+    "The tree" below is the source tree of the feature `sources`; without one, PyTorch's tree.
     """
 
     name: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from builder.core.counts import number_of
 from builder.core.tensors import DType, TensorSpec
 from builder.errors import ConfigurationError
 
@@ -30,7 +31,8 @@ def parse_specs(shapes: Sequence[str], dtypes: Sequence[str]) -> tuple[TensorSpe
         kinds *= len(shapes)
     if len(kinds) != len(shapes):
         raise ConfigurationError(
-            f"there are {len(kinds)} dtypes for {len(shapes)} shapes",
+            f"--dtype and --shape do not match: {number_of(len(kinds), 'dtype')} for "
+            f"{number_of(len(shapes), 'shape')}",
             hint="give one --dtype for all inputs, or one for each --shape",
         )
     return tuple(TensorSpec(d, parse_shape(s)) for d, s in zip(kinds, shapes, strict=True))

@@ -45,16 +45,21 @@ class Manifest:
     custom_classes: tuple[str, ...]
     """Names of custom classes, `namespace.Class`, sorted."""
     bytecode_versions: BytecodeVersions
+    """The bytecode versions that it can load."""
     models: tuple[ModelOrigin, ...]
     """The models that the operators were taken from."""
     source_version: str
+    """The version of PyTorch."""
     source_digest: str
+    """Digest of the pins and patches of PyTorch's source tree."""
     features: tuple[str, ...]
     """Features whose optional sources are in the runtime, sorted."""
     accelerators: tuple[str, ...] = ()
     """Apple's accelerators that the runtime can use in addition to the CPU, sorted."""
     plan_key: str
+    """The key of the plan that it was built from."""
     static_dispatch: tuple[str, ...]
+    """The backends that static dispatch chooses from."""
     toolchain: tuple[str, ...]
     """The tools that built it, from `Toolchain.fingerprint`."""
     dtypes: Text[DtypeSet]

@@ -51,7 +51,9 @@ class BuildPlan:
 
     target: Target
     operator_list: OperatorList
+    """The operators, with everything else that the models need."""
     static_dispatch: tuple[DispatchBackend, ...]
+    """The backends that static dispatch chooses from."""
     flavour: Flavour
     release: Release
     """The release of PyTorch that is built."""
@@ -70,6 +72,7 @@ class BuildPlan:
     dtypes_reason: str = "as asked"
     """Why these dtypes were chosen, for people; it is not part of the key."""
     interface: Interface = Interface.C
+    """How programs call the runtime."""
     backends: tuple[Backend, ...] = ()
     """The backends that the runtime has, sorted by name; their files decide the bytes."""
 

@@ -161,13 +161,13 @@ def find_misfit(signature: Signature, specs: Sequence[InputSpec]) -> str:
         inputs = "input" if takes == "1" else "inputs"
         return (
             f"{signature.method} takes {takes if most else 'no'} {inputs}: "
-            f"{signature.parameters}; given {'is' if len(specs) == 1 else 'are'} {len(specs)}"
+            f"{signature.parameters}; {len(specs)} {'was' if len(specs) == 1 else 'were'} given"
         )
     for index, (argument, spec) in enumerate(zip(signature.arguments, specs, strict=False)):
         if not _fits(argument.kind, spec):
             return (
                 f"{signature.method} takes {signature.parameters}: input {index}, "
-                f"{argument.name}, is {_describe(argument.kind)}; given is {spec!s:.120}"
+                f"{argument.name}, is {_describe(argument.kind)}, but {spec!s:.120} was given"
             )
     return ""
 
@@ -181,7 +181,7 @@ def find_unpassable(signature: Signature) -> str:
         if _has_object(argument.kind):
             return (
                 f"{signature.method} takes {signature.parameters}: {argument.name} is an object "
-                "of the model's own, which an app cannot pass"
+                "of a class of the model, which an app cannot pass"
             )
     return ""
 

@@ -200,7 +200,7 @@ class Toolchain:
     launcher: Launcher | None = None
     """Put in front of every compilation; changes no bytes."""
     system_flags: tuple[str, ...] = ()
-    """Flags for every compilation and link, e.g. `--target=`."""
+    """Flags for every compilation and link, e.g. the target of clang."""
     link_flags: tuple[str, ...] = ()
     """Flags for every link, as the target's loader wants them."""
     bitcode: Bitcode = Bitcode.NONE

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import assert_never
 
 from builder.errors import ToolchainError
-from builder.export.request import Backend, Optimisation
+from builder.export.request import MobileBackend, Optimisation
 
 OPTIMISING_TORCHES = "python3-torch of Debian 12 (1.13.1) and 13 (2.6.0), and the 2.6.0 wheel"
 """Builds of torch that have XNNPACK (docs/reference/torches.md); the tests run with the first."""
@@ -22,15 +22,16 @@ allows."""
 REPLACE = f"pip install torch==2.6.0 torchvision==0.21.0, {_APT}"
 """How to replace an installed torch that cannot do the export."""
 _PREPACKING = {
-    Backend.VULKAN: "vulkan_prepack::create_conv2d_context",
-    Backend.METAL: "metal_prepack::conv2d_prepack",
+    MobileBackend.VULKAN: "vulkan_prepack::create_conv2d_context",
+    MobileBackend.METAL: "metal_prepack::conv2d_prepack",
 }
 """Operators that the passes write into the model; if torch lacks one, its pass fails an
 assertion."""
 _NEEDED = {
-    Backend.VULKAN: f"Vulkan's operators ({_PREPACKING[Backend.VULKAN]}; USE_VULKAN=1)",
-    Backend.METAL: f"Metal's operators ({_PREPACKING[Backend.METAL]}; macOS, USE_PYTORCH_METAL=1)",
-    Backend.NNAPI: "torch.backends._nnapi",
+    MobileBackend.VULKAN: f"Vulkan's operators ({_PREPACKING[MobileBackend.VULKAN]}; USE_VULKAN=1)",
+    MobileBackend.METAL: f"Metal's operators ({_PREPACKING[MobileBackend.METAL]}; macOS, "
+    "USE_PYTORCH_METAL=1)",
+    MobileBackend.NNAPI: "torch.backends._nnapi",
 }
 
 
@@ -43,7 +44,7 @@ class TorchCapabilities:
     """`optimize_for_mobile` can rewrite convolutions for XNNPACK, and torch can run the result."""
     lite_interpreter: bool
     """torch can save for the lite interpreter and run the result."""
-    backends: frozenset[Backend] = frozenset({Backend.CPU})
+    backends: frozenset[MobileBackend] = frozenset({MobileBackend.CPU})
     """The backends for which torch can rewrite a model."""
     vulkan_device: bool = False
     """A Vulkan device works on this machine; the rewrite packs weights on it, and crashes without
@@ -68,7 +69,7 @@ def probe_torch() -> TorchCapabilities:
         xnnpack=xnnpack,
         lite_interpreter=hasattr(module, "_save_to_buffer_for_lite_interpreter")
         and importlib.util.find_spec("torch.jit.mobile") is not None,
-        backends=frozenset(backend for backend in Backend if _has_backend(torch, backend)),
+        backends=frozenset(backend for backend in MobileBackend if _has_backend(torch, backend)),
         vulkan_device=bool(torch.is_vulkan_available()),
     )
 
@@ -81,19 +82,19 @@ def check_capabilities(found: TorchCapabilities, wanted: Optimisation) -> None:
         )
     if not wanted.enabled:
         return
-    if wanted.backend is Backend.CPU and not found.xnnpack:
+    if wanted.backend is MobileBackend.CPU and not found.xnnpack:
         raise ToolchainError(
             f"torch {found.version} cannot optimise for mobile: it is built without XNNPACK",
             hint=f"these can: {OPTIMISING_TORCHES}. Install one ({REPLACE}), "
             "or export with --no-optimize",
         )
-    if wanted.backend not in found.backends and wanted.backend is not Backend.CPU:
+    if wanted.backend not in found.backends and wanted.backend is not MobileBackend.CPU:
         raise ToolchainError(
             f"torch {found.version} cannot export for {wanted.backend}: it is built without "
             f"{_NEEDED[wanted.backend]}",
             hint="build PyTorch from source with it, or export for the CPU: --backend cpu",
         )
-    if wanted.backend is Backend.VULKAN and not found.vulkan_device:
+    if wanted.backend is MobileBackend.VULKAN and not found.vulkan_device:
         raise ToolchainError(
             f"torch {found.version} cannot export for vulkan here: there is no Vulkan device on "
             "which it can pack the weights",
@@ -102,13 +103,13 @@ def check_capabilities(found: TorchCapabilities, wanted: Optimisation) -> None:
         )
 
 
-def _has_backend(torch: ModuleType, backend: Backend) -> bool:
+def _has_backend(torch: ModuleType, backend: MobileBackend) -> bool:
     match backend:
-        case Backend.CPU:
+        case MobileBackend.CPU:
             return True
-        case Backend.NNAPI:
+        case MobileBackend.NNAPI:
             return importlib.util.find_spec("torch.backends._nnapi") is not None
-        case Backend.VULKAN | Backend.METAL:
+        case MobileBackend.VULKAN | MobileBackend.METAL:
             operator = _PREPACKING[backend]
             return bool(torch._C._jit_get_schemas_for_operator(operator))  # noqa: SLF001
         case _:

@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from builder.core.counts import number_of
 from builder.errors import ModelError, ToolchainError
 from builder.export.capabilities import REPLACE
 from builder.export.error_texts import shorten
@@ -47,7 +48,8 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
     ]
     if wrong:
         raise ModelError(
-            f"{len(wrong)} weights in {path} have other shapes than in the model: {_some(wrong)}",
+            f"{path} and the model differ in the shape of {number_of(len(wrong), 'weight')}: "
+            f"{_some(wrong)}",
             hint="create the model as it was trained, for example with --arg num_classes=10",
         )
     module.load_state_dict(dict(state), strict=False)  # names are checked above
@@ -135,7 +137,8 @@ def _check_names(path: Path, state: Mapping[str, Any], expected: Mapping[str, An
     if missing and (near := difflib.get_close_matches(missing[0], unexpected, n=1, cutoff=0.7)):
         hint = f"{near[0]} in the file looks like {missing[0]}: rename the keys and save it again"
     raise ModelError(
-        f"{path} does not fit the {len(expected)} weights of the model: {'; '.join(parts)}",
+        f"{path} does not fit the {number_of(len(expected), 'weight')} of the model: "
+        f"{'; '.join(parts)}",
         hint=hint,
     )
 

@@ -27,7 +27,7 @@ from builder.export.optimise import optimise_module
 from builder.export.output import write_model
 from builder.export.prepare import Prepared, prepare, twin
 from builder.export.quantise import qnnpack
-from builder.export.request import Backend, Capture, ExportRequest, ExportResult
+from builder.export.request import Capture, ExportRequest, ExportResult, MobileBackend
 from builder.export.save import backport, bundle_inputs, format_lite, read_bytecode_version
 from builder.export.shapes import find_frozen_shapes
 from builder.system.progress import Progress
@@ -221,7 +221,7 @@ def _save(module: torch.jit.ScriptModule, request: ExportRequest, prepared: Prep
 
 
 def _runs_here(request: ExportRequest) -> bool:
-    return not request.optimisation.enabled or request.optimisation.backend is Backend.CPU
+    return not request.optimisation.enabled or request.optimisation.backend is MobileBackend.CPU
 
 
 def _judge(made: Made, prepared: Prepared, request: ExportRequest) -> VerificationError | None:

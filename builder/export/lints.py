@@ -71,10 +71,7 @@ def check_python_free(module: torch.jit.ScriptModule, methods: Sequence[str]) ->
 def _training_parts(module: torch.nn.Module) -> Iterator[str]:
     parts = [name for name, part in module.named_modules() if name and part.training]
     if parts:
-        yield (
-            f"{len(parts)} submodules stay in training mode after eval(): {_some(parts)}; "
-            "they override train()"
-        )
+        yield (f"eval() leaves submodules in training mode, which override train(): {_some(parts)}")
 
 
 def _plain_tensors(module: torch.nn.Module) -> Iterator[str]:

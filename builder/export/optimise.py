@@ -10,7 +10,7 @@ from torch.utils.mobile_optimizer import MobileOptimizerType, optimize_for_mobil
 
 from builder.errors import ModelError
 from builder.export.error_texts import describe_torchscript_error
-from builder.export.request import Backend, Optimisation, Pass
+from builder.export.request import MobileBackend, Optimisation, Pass
 from builder.export.samples import Sample
 from builder.export.values import to_arguments
 
@@ -32,11 +32,11 @@ def optimise_module(
         return module
     try:
         match wanted.backend:
-            case Backend.CPU:
+            case MobileBackend.CPU:
                 return _for_cpu(module, wanted, methods)
-            case Backend.VULKAN | Backend.METAL:
+            case MobileBackend.VULKAN | MobileBackend.METAL:
                 return _for_gpu(module, wanted.backend, methods)
-            case Backend.NNAPI:
+            case MobileBackend.NNAPI:
                 return _for_nnapi(module, sample)
             case _:
                 assert_never(wanted.backend)
@@ -47,7 +47,7 @@ def optimise_module(
             f"the model cannot be optimised for {wanted.backend}: "
             f"{describe_torchscript_error(error)}",
             hint="export it with --no-optimize"
-            if wanted.backend is Backend.CPU
+            if wanted.backend is MobileBackend.CPU
             else "export it for the CPU: --backend cpu",
         ) from error
 
@@ -69,7 +69,7 @@ def _for_cpu(
 
 
 def _for_gpu(
-    module: torch.jit.ScriptModule, backend: Backend, methods: Sequence[str]
+    module: torch.jit.ScriptModule, backend: MobileBackend, methods: Sequence[str]
 ) -> torch.jit.ScriptModule:
     frozen = torch.jit.freeze(module.eval(), preserved_attrs=list(methods))
     optimised: torch.jit.ScriptModule = optimize_for_mobile(

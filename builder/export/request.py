@@ -25,7 +25,7 @@ class Capture(StrEnum):
     SCRIPT = "script"
 
 
-class Backend(StrEnum):
+class MobileBackend(StrEnum):
     """Backends for which `optimize_for_mobile` can rewrite a model."""
 
     CPU = "cpu"
@@ -94,7 +94,7 @@ class Optimisation:
     """Run optimize_for_mobile (default: yes)."""
     left_out: frozenset[Pass] = frozenset()
     """Passes of optimize_for_mobile to leave out."""
-    backend: Backend = Backend.CPU
+    backend: MobileBackend = MobileBackend.CPU
     """The backend to optimise for; the installed torch must support it."""
 
 
@@ -171,18 +171,23 @@ class ExportResult:
     size: int
     """Bytes."""
     sha256: str
+    """Digest of the file, in lower-case hexadecimal."""
     bytecode_version: int
     reference: Path | None
+    """The file with inputs and expected outputs; None if it was not written."""
     inputs: tuple[InputSpec, ...]
+    """The inputs that the model was compared with."""
     differences: tuple[OutputDifference, ...]
     """Differences between the lite file, run by the installed torch, and the eager model; empty
     if the file cannot run here."""
     stages: tuple[Stage, ...]
+    """The forms of the model, from eager PyTorch to the lite file."""
     remarks: tuple[str, ...]
     """Remarks on the model for the user, from the lints and the other steps."""
     capture: str
     """`trace`, `script`, or `as is` for a source that was TorchScript already."""
     optimized: bool
+    """Whether `optimize_for_mobile` rewrote the model."""
     torch_version: str
     failure: VerificationError | None = None
     """Why the outputs of the file are not right; None if they are."""

@@ -42,6 +42,12 @@ class Archive:
     def __contains__(self, record: str) -> bool:
         return self._path(record) in self._file.NameToInfo
 
+    @property
+    def is_exported_program(self) -> bool:
+        """Whether torch.export wrote it: up to PyTorch 2.6 without a top folder, later with one."""
+        names = self._file.NameToInfo
+        return "serialized_exported_program.json" in names or "archive_format" in self
+
     def read(self, record: str) -> bytes:
         """Returns the content of `record` after a check of its checksum.
 

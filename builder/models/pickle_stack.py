@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from builder.core.counts import number_of
 from builder.errors import ModelError
 
 
@@ -27,7 +28,9 @@ class PickleStack:
         """Returns the next `count` bytes."""
         end = self._at + count
         if end > len(self._data):
-            raise self.damage(f"it ends after {len(self._data)} bytes, but {end} are needed")
+            raise self.damage(
+                f"it ends after {number_of(len(self._data), 'byte')}, but {end} are needed"
+            )
         taken = self._data[self._at : end]
         self._at = end
         return taken

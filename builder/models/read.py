@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 _ZIP = b"PK\x03\x04"
 _FLATBUFFER = b"PTMF"
 """The file identifier of mobile_bytecode.fbs, which stands at byte 4."""
+LITE = "a model for the lite interpreter"
+TORCHSCRIPT = "a TorchScript file without bytecode for the lite interpreter"
+EXPORTED = "a program of torch.export (.pt2)"
+_SAVED = "a file of torch.save (a state dict or a whole Python module)"
 _EXPORT_HINT = "export the model first: builder export SOURCE -o model.ptl"
+PYTHON_HINT = (
+    "export the model from its Python code: builder export package.module:factory -o model.ptl"
+)
 _FOREIGN = {
     b"\x80": "a pickle in PyTorch's old format (a state dict or a whole Python module)",
     b"GGUF": "a GGUF file",
@@ -81,6 +88,31 @@ def _read(path: Path, stream: BufferedReader) -> ModelInfo:
     )
 
 
+def name_kind(path: Path) -> str:
+    """Returns which kind of model a regular file is, from its first bytes and its list of members.
+
+    The result is `LITE`, `TORCHSCRIPT`, `EXPORTED` or the description of another kind; it is empty
+    for all other files. No record of the file is read.
+    """
+    from builder.models.archive import open_archive
+    from builder.models.bytecode import BYTECODE
+
+    with path.open("rb") as stream:
+        head = stream.read(8)
+        if head[4:] == _FLATBUFFER:
+            return LITE
+        if head[:4] != _ZIP:
+            return _name_foreign(head)
+        try:
+            with open_archive(stream) as archive:
+                if archive.is_exported_program:
+                    return EXPORTED
+                kinds = {BYTECODE: LITE, "constants.pkl": TORCHSCRIPT, "data.pkl": _SAVED}
+                return next((kind for record, kind in kinds.items() if record in archive), "")
+        except ModelError:
+            return ""
+
+
 def _read_zip(path: Path, stream: BufferedReader) -> LiteContents:
     from builder.models.archive import open_archive
     from builder.models.bytecode import BYTECODE, read_lite_archive
@@ -100,12 +132,9 @@ def _read_zip(path: Path, stream: BufferedReader) -> LiteContents:
                 "process",
             )
         if "data.pkl" in archive:
-            raise ModelError(
-                "it was written by torch.save (a state dict or a whole Python module), "
-                "so it cannot run without Python",
-                hint="export the model from its Python code: builder export package.module:factory "
-                "-o model.ptl",
-            )
+            raise ModelError(f"it is {_SAVED}, so it cannot run without Python", hint=PYTHON_HINT)
+        if archive.is_exported_program:
+            raise ModelError(f"it is {EXPORTED}, which builder cannot read", hint=PYTHON_HINT)
     raise ModelError("it is a zip archive, but not a PyTorch model", hint=_EXPORT_HINT)
 
 
@@ -132,12 +161,15 @@ def _read_flatbuffer(stream: BufferedReader) -> LiteContents:
 def _unknown(head: bytes) -> ModelError:
     if not head:
         return ModelError("the file is empty", hint=_EXPORT_HINT)
-    if head[4:6] == b"ET":
-        what = "an ExecuTorch program"
-    else:
-        what = next((name for magic, name in _FOREIGN.items() if head.startswith(magic)), "")
+    what = _name_foreign(head)
     is_what = f"it is {what}" if what else f"it begins with {head!r}"
     return ModelError(f"{is_what}, not a model that builder can read (.ptl)", hint=_EXPORT_HINT)
+
+
+def _name_foreign(head: bytes) -> str:
+    if head[4:6] == b"ET":
+        return "an ExecuTorch program"
+    return next((name for magic, name in _FOREIGN.items() if head.startswith(magic)), "")
 
 
 def check_bytecode_version(info: ModelInfo, readable: BytecodeVersions) -> None:

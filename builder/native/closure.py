@@ -57,7 +57,7 @@ def close(
         if not found:
             raise NativeBuildError(_describe(wanted))
         units |= found
-    raise NativeBuildError(f"the link did not come to an end in {MAX_ROUNDS} rounds")
+    raise NativeBuildError(f"the link was not complete after {MAX_ROUNDS} rounds")
 
 
 def _describe(wanted: dict[str, tuple[str, ...]]) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
+from builder.core.counts import number_of
 from builder.core.units import TranslationUnit, UnitGraph
 from builder.errors import NativeBuildError, ToolchainError
 from builder.native.index import index_symbols, parse_symbols, render_index
@@ -32,7 +33,7 @@ def make_index(build: NativeBuild, graph: UnitGraph, *, only: str = "") -> str:
     units = [_quick(unit) for unit in graph.units.values() if unit.id.startswith(only)]
     folder = dataclasses.replace(compile_folder(build), ninja_file=Path("index.ninja"))
     write_ninja(render_ninja(units, build.toolchain, folder), folder)
-    build.progress.step(f"compiling {len(units)} units for the index")
+    build.progress.step(f"compiling {number_of(len(units), 'unit')} for the index")
     _compile_all(build, folder, units)
     build.progress.step("reading symbols")
     symbols = (

@@ -191,7 +191,7 @@ def compile_units(
     # The launcher says for each unit that it had to compile it here.
     here = len(re.findall(fallback, completed.output)) if fallback else 0
     if here:
-        progress.note(f"no helper compiled {here} units, so this machine did; see {log}")
+        progress.note(f"this machine compiled {here} units, because no helper could; see {log}")
     if completed.returncode != 0:
         # Newer releases of ninja put the exit code in front of the name.
         failed = re.search(r"^FAILED: (?:\[code=\d+\] )?(\S+)", completed.output, re.MULTILINE)

@@ -83,7 +83,7 @@ def _is_configured(build: NativeBuild) -> bool:
         return False
     changes = find_changes(layout.configured, listing, layout.configured_stamps)
     if changes:
-        build.progress.note(f"{layout.configured} was changed; it is made anew\n{changes}")
+        build.progress.note(f"{layout.configured} was changed, so it is made again\n{changes}")
     return not changes
 
 

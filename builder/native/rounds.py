@@ -103,13 +103,12 @@ class Linker:
     def _say(self, dropped: Dropped) -> None:
         note = self.build.progress.note
         if dropped.damaged:
-            more = f" and {len(dropped.damaged) - 1} others" if len(dropped.damaged) > 1 else ""
-            note(
-                f"the object of {dropped.damaged[0]}{more} is not what was compiled; "
-                "it is compiled again"
-            )
+            more = len(dropped.damaged) - 1
+            others = f" and {more} more" if more else ""
+            note(f"damaged objects are compiled again: {dropped.damaged[0]}{others}")
         if dropped.unknown:
-            note(f"{len(dropped.unknown)} objects of an interrupted run are compiled again")
+            unknown = len(dropped.unknown)
+            note(f"objects that are compiled again after an interrupted run: {unknown}")
 
     def resolve(self, wanted: frozenset[str]) -> list[str]:
         """Returns the ids of what is compiled for `wanted`, sorted."""

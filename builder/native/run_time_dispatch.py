@@ -74,7 +74,7 @@ def add_branch(text: str, dispatch: Dispatch) -> str:
     """
     match = _CALL.match(text)
     if match is None:
-        raise ValueError(f"no call of an operator: {text[:80]!r}")
+        raise ValueError(f"not a call of an operator: {text[:80]!r}")
     parameters = [_split(one) for one in _split_parameters(match["parameters"])]
     asked = [
         # A device counts as well: factories such as empty take no tensor.
@@ -108,5 +108,5 @@ def _split_parameters(text: str) -> list[str]:
 def _split(parameter: str) -> tuple[str, str]:
     match = _PARAMETER.fullmatch(parameter)
     if match is None:
-        raise ValueError(f"no parameter: {parameter!r}")
+        raise ValueError(f"not a parameter: {parameter!r}")
     return match["type"], match["name"]

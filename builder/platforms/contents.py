@@ -158,5 +158,5 @@ def refuse_same_names(files: Iterable[Path], *, called: str) -> None:
     if len(set(names)) != len(names):
         raise ConfigurationError(
             f"two files of --asset have one name: {', '.join(sorted(names))}",
-            hint=f"rename one; {called} are named by their file's own name",
+            hint=f"rename one of them: each of the {called} gets the name of its file",
         )

@@ -15,22 +15,26 @@ from builder.core.toolchain import Toolchain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LibraryResult:
-    """The library of one interface, and what packages say of it."""
+    """The library of one interface, with everything that packages need to know of it."""
 
     linked: LinkResult
+    """The files and the facts of its link."""
     plan: BuildPlan
+    """What was built."""
     toolchain: Toolchain
+    """The tools that built it."""
     size: SizeReport
+    """Where its bytes go."""
     manifest: Manifest
-    """Without files."""
+    """The manifest of the runtime, without a list of files."""
     components: tuple[Component, ...]
     """Third-party components in the library, and builder itself."""
     carried_components: tuple[Component, ...]
-    """Those in the libraries of the toolchain that go beside it."""
+    """Third-party components in libraries of the toolchain that it needs beside it."""
     licences: Mapping[str, Path]
-    """Name -> file."""
+    """Name -> file with the licence text."""
     header: Path
-    """`torchlite.h`."""
+    """The file `torchlite.h`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +44,11 @@ class TargetResult:
     package: Package
     """The folder `<output>/<abi>`."""
     libraries: Mapping[Interface, LibraryResult]
-    """`Interface.C` is in the folder, others in the packages of their platform."""
+    """The library of `Interface.C` is in the folder, others are in packages."""
     logs: Path
+    """The folder with the logs of the build."""
     skipped: tuple[str, ...] = ()
-    """Operators that were asked for and left out, as the caller allowed."""
+    """Operators that were left out because they cannot be built, sorted."""
 
     @property
     def main(self) -> LibraryResult:
@@ -57,7 +62,7 @@ class TargetResult:
 
     @property
     def linked(self) -> LinkResult:
-        """What the link of the library in the folder left."""
+        """The files and the facts of the link of the library in the folder."""
         return self.main.linked
 
     @property

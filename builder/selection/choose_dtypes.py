@@ -42,11 +42,11 @@ def find_dtypes(info: ModelInfo, inputs: Iterable[str] | None) -> DtypeChoice:
         inputs: dtypes of its inputs; None when nobody knows them.
     """
     if inputs is None:
-        reason = f"no reference case beside {info.name} tells the dtypes of its inputs"
+        reason = f"{info.name} has no reference case, so the dtypes of its inputs are unknown"
         return DtypeChoice(dtypes=EVERYTHING, reason=reason)
     # A dtype that the model computes can be any, so no kernel may be left out.
     if info.dtypes == EVERYTHING:
-        return DtypeChoice(dtypes=EVERYTHING, reason=f"dtypes in {info.name} cannot be told")
+        return DtypeChoice(dtypes=EVERYTHING, reason=f"the code of {info.name} can make any dtype")
     found = info.dtypes | DtypeSet(frozenset(inputs))
     for part, implied in load_dtype_rules().implied.items():
         if any(part in operator.name.lower() for operator in info.operators):
@@ -70,4 +70,4 @@ def choose_dtypes(found: Iterable[DtypeChoice]) -> DtypeChoice:
     for name, dtypes in rules.sets.items():
         if not dtypes.lacks(wanted):
             return DtypeChoice(dtypes=dtypes, reason=f"the set `{name}`: {reason}")
-    return DtypeChoice(dtypes=EVERYTHING, reason=f"no smaller set serves: {reason}")
+    return DtypeChoice(dtypes=EVERYTHING, reason=f"no smaller set is enough: {reason}")

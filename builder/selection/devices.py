@@ -51,11 +51,11 @@ def refuse_absent(wanted: OperatorList, chosen: Iterable[Backend], rules: Select
     if not absent:
         return
     needed = find_needed(rules.backends, (), absent)
-    hint = "export the model for the processor: builder export MODEL"
+    hint = "export the model for the CPU: builder export MODEL"
     if needed:
         hint = f"builder build MODEL --abi ios-arm64 {' '.join(one.option for one in needed)}"
     raise ModelError(
-        f"the model is handed to a delegate that this build does not have: {', '.join(absent)}",
+        f"the model uses a delegate that this build does not have: {', '.join(absent)}",
         hint=hint,
     )
 
@@ -66,7 +66,7 @@ def warn_unused(wanted: OperatorList, chosen: Iterable[Backend]) -> list[str]:
     asked = tuple(one for one in chosen if one.chosen is Chosen.OPTION)
     used = find_needed(asked, wanted.operators, wanted.custom_classes)
     return [
-        f"{one.option}: no model names an operator or a class of {one.label}'s; was one exported "
+        f"{one.option}: no model uses an operator or a class of {one.label}; was a model exported "
         "for it?"
         for one in asked
         if one not in used

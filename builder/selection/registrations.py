@@ -50,7 +50,7 @@ def render_registrations(
 ) -> str:
     """Returns the source that registers `dispatched` and lists `selected`; sorted.
 
-    Of `declared` the schemas are registered: kernels for other devices than the processor are
+    Of `declared` the schemas are registered: kernels for other devices than the CPU are
     found by them.
     """
     # An operator that is registered as dispatched has its schema already.

@@ -20,7 +20,7 @@ from builder.system.files import MAX_LIBRARY, read_regular
 
 RUNTIME_PART = "C++ runtime"
 LINKER_PART = "linker tables and padding"
-WHOLE_PART = "made when optimising the whole"
+WHOLE_PART = "made by link-time optimisation"
 """Part for constants, unwinding tables and copies of functions that come from no single unit."""
 _RUNTIME = re.compile(r"lib(stdc\+\+|supc\+\+|gcc|gcc_eh|c\+\+|c\+\+abi|unwind)\.a\(|/crt[^/]*\.o$")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from string import Template
 
 from builder.core.artifacts import SizeReport
+from builder.core.counts import number_of
 from builder.size.budget_check import find_dearest
 from builder.size.measure import LINKER_PART, part_of
 from builder.size.reference_graph import ReferenceGraph
@@ -45,7 +46,7 @@ def render_page(abi: str, report: SizeReport, graph: ReferenceGraph) -> str:
     return Template(page).substitute(
         title=escape(f"TorchLite for {abi}"),
         summary=f"{report.file:,} bytes, {report.compressed:,} compressed, "
-        f"{len(report.operators)} root operators.",
+        f"{number_of(len(report.operators), 'root operator')}.",
         width=int(_WHOLE.width),
         height=int(_WHOLE.height),
         treemap="\n".join(_draw_parts(tree, parts)),
@@ -83,7 +84,7 @@ def _merge_parts(tree: dict[str, dict[str, Counter[str]]]) -> dict[str, dict[str
     small = names[_MOST_PARTS - 1 :]
     rest = {unit: symbols for part in small for unit, symbols in tree[part].items()}
     kept = {part: tree[part] for part in names[: _MOST_PARTS - 1]}
-    return kept | {f"{len(small):,} smaller parts": rest}
+    return kept | {number_of(len(small), "smaller part"): rest}
 
 
 def _draw_parts(tree: Mapping[str, Units], parts: Mapping[str, int]) -> Iterator[str]:
@@ -139,7 +140,7 @@ def _merge_small(sizes: Mapping[str, int], inside: Box) -> dict[str, int]:
     least = _LEAST_AREA * sum(sizes.values()) / (inside.width * inside.height or 1)
     kept = {name: size for name, size in sizes.items() if size >= least}
     small = [size for name, size in sizes.items() if name not in kept]
-    return kept | ({f"{len(small)} smaller ones": sum(small)} if small else {})
+    return kept | ({number_of(len(small), "smaller one"): sum(small)} if small else {})
 
 
 def _part_rows(parts: Mapping[str, int], file: int) -> Iterator[str]:

@@ -48,7 +48,7 @@ def parse_backend(name: str, text: str) -> Backend:
 def _refuse_contradictions(backend: Backend, file: str) -> None:
     is_option = backend.chosen is Chosen.OPTION
     if is_option != bool(backend.help):
-        raise ValueError(f"{file}: help is the text of an option, which chosen = 'option' makes")
+        raise ValueError(f"{file}: only a backend with chosen = 'option' has a help text")
     if backend.cmake_options and backend.chosen is not Chosen.ALWAYS:
         raise ValueError(f"{file}: cmake_options are for every build, so chosen must be 'always'")
     dispatched = {*backend.units, backend.static_dispatch} - {ANY_DISPATCH, ""}

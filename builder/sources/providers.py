@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
+from builder.core.counts import number_of
 from builder.core.sources import SourcePin
 from builder.errors import SourceError
 from builder.sources.store import ArchiveStore
@@ -159,10 +160,16 @@ def refuse_nothing_found(failures: list[tuple[SourcePin, list[str]]]) -> SourceE
     files = [f"  {pin.file}  sha256 {pin.sha256}" for pin, _ in failures]
     reasons = [f"  {reason}" for reason in dict.fromkeys(r for _, rs in failures for r in rs)]
     if len(reasons) > _SHOWN:
-        reasons[_SHOWN:] = [f"  and {len(reasons) - _SHOWN} more reasons"]
-    count = f"{len(failures)} source{'s' if len(failures) != 1 else ''}"
+        reasons[_SHOWN:] = [f"  and {number_of(len(reasons) - _SHOWN, 'more reason')}"]
     return SourceError(
-        "\n".join((f"{count} could not be fetched:", *files, "for these reasons:", *reasons)),
+        "\n".join(
+            (
+                f"{number_of(len(failures), 'source')} could not be fetched:",
+                *files,
+                "for these reasons:",
+                *reasons,
+            )
+        ),
         hint="get these files on any machine, put them into a folder, and run: "
         "builder fetch --from <folder>",
     )

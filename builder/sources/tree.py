@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from builder.core.counts import number_of
 from builder.core.sources import SourceLock, SourcePin, SourceTree
 from builder.errors import SourceError
 from builder.sources import tree_manifest as manifest
@@ -206,7 +207,7 @@ def _ask(
             for reason in reasons:
                 progress.note(f"{pin.name} comes from {delivery.provider}, because {reason}")
             return delivery
-    return reasons or ["it was not downloaded before, and no provider may be asked"]
+    return reasons or ["it was not downloaded before, and this is an offline fetch"]
 
 
 def _build(
@@ -248,7 +249,7 @@ def _fill(
 
 
 def _count(lock: SourceLock) -> str:
-    return f"{len(lock.pins)} source{'s' if len(lock.pins) != 1 else ''}"
+    return number_of(len(lock.pins), "source")
 
 
 def _check_space(lock: SourceLock, store: ArchiveStore, cache: Path) -> None:

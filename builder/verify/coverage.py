@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from builder.core.backends import Backend
+from builder.core.counts import number_of
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.manifest import Manifest
 from builder.core.model import ModelInfo
@@ -41,6 +42,7 @@ class Coverage:
     """Whether a runtime can run a model, as far as file and manifest can tell."""
 
     obstacles: tuple[Obstacle, ...]
+    """What the runtime lacks; empty if it can run the model."""
     rebuild: str
     """The build command that would help, as text for people."""
     note: str = ""
@@ -117,7 +119,8 @@ def check_served(info: ModelInfo, manifest: Manifest, *, model: Path) -> None:
         )
     if lacking := sorted(set(info.custom_classes) - set(manifest.custom_classes)):
         raise VerificationError(
-            f"the runtime lacks {len(lacking)} custom classes of {model.name}: "
+            f"the runtime lacks {number_of(len(lacking), 'custom class', 'custom classes')} of "
+            f"{model.name}: "
             f"{', '.join(lacking)}",
             hint=build_hint(model, manifest.abi),
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
 
+from builder.core.counts import number_of
 from builder.errors import VerificationError
 
 _PATH = re.compile(
@@ -44,11 +45,16 @@ class PolicyFinding:
     """A rule that a library does not keep, or that could not be checked."""
 
     rule: str
+    """Name of the rule."""
     file: str
+    """The library, as a path in the package."""
     verdict: Verdict
     found: str
+    """What the library has, or why the rule was not checked."""
     wanted: str
+    """What the rule requires."""
     remedy: str
+    """How to change that; empty when builder knows no way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,8 +166,7 @@ def refuse_violations(report: PolicyReport, what: str, *, platform: str = "Andro
     if report.violations:
         lines = describe_findings(report.violations)
         # One rule can have many findings, and people count rules.
-        count = len({one.rule for one in report.violations})
-        rules = "1 rule" if count == 1 else f"{count} rules"
+        rules = number_of(len({one.rule for one in report.violations}), "rule")
         raise VerificationError(
             "\n".join((f"{what} breaks {rules} for libraries on {platform}:", *lines)),
             hint="builder check --help explains the rules",

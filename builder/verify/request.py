@@ -25,6 +25,7 @@ class VerifyRequest:
     via: str = ""
     """The command that runs the runtime's programs, or `adb shell`; empty: builder finds one."""
     seed: int = 0
+    """Seed of the random inputs."""
     repeat: int = 1
     """Number of forward calls; with more than one, the fastest call gives the time."""
     limits: Limits = field(default_factory=Limits)
@@ -41,6 +42,7 @@ class BenchRequest:
     inputs: tuple[InputSpec, ...] = ()
     """Specifications of random inputs; empty: the inputs of the reference case."""
     via: str = ""
+    """The command that runs the runtime's programs, or `adb shell`; empty: builder finds one."""
     runs: int = 5
     """How many times the program is started."""
     calls: int = 20

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from builder.core.counts import number_of
 from builder.core.inputs import SCALAR
 from builder.core.nesting import Group, InputSpec, Number
 from builder.core.operators import Operator
@@ -209,7 +210,7 @@ def _failed(completed: Completed, model: Path, runtime: Runtime) -> Verification
     # A model can print such a line too: the runtime does not lack an operator of its manifest.
     if missing := sorted(set(reported) - set(runtime.manifest.operators)):
         return VerificationError(
-            f"{runtime.root} lacks {len(missing)} operators of {model.name}: "
+            f"{runtime.root} lacks {number_of(len(missing), 'operator')} of {model.name}: "
             f"{', '.join(map(str, missing))}",
             hint=build_hint(model, runtime.manifest.abi),
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from builder.core.arguments import adapt
 from builder.core.arrays import sample_inputs
 from builder.core.artifacts import VerifyReport
+from builder.core.counts import number_of
 from builder.core.differences import check_finite, compare_outputs
 from builder.core.model import ModelInfo
 from builder.core.nesting import InputSpec, list_arguments
@@ -166,7 +167,7 @@ def _check_operators(model: Path, info: ModelInfo, runtime: Runtime, host: Host)
         missing = find_missing_operators(info, runtime.manifest, registered=registered)
     if missing:
         raise VerificationError(
-            f"the runtime lacks {len(missing)} operators of {model.name}: "
+            f"the runtime lacks {number_of(len(missing), 'operator')} of {model.name}: "
             f"{', '.join(map(str, missing))}",
             hint=build_hint(model, runtime.manifest.abi),
         )

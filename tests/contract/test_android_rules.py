@@ -168,7 +168,7 @@ def test_a_library_that_lies_beside_may_be_needed(ndk, tmp_path):
     source = "int other(void);" + SOURCE.replace("malloc(1) != 0", "malloc(other()) != 0")
     library = link(tmp_path / NAME, "x86", *SOUND, source=source, needed=(stub(ndk, "x86"), other))
     (finding,) = check(library, "x86").violations
-    assert finding.found == "libother.so, which is no public system library"
+    assert finding.found == "libother.so, which is not a public system library"
     pair = [
         Binary(path=f"jni/x86/{path.name}", abi="x86", contents=path.read_bytes())
         for path in (library, other)

@@ -16,13 +16,13 @@ from builder.core.known import KnownOperators
 from builder.core.nesting import parse_input
 from builder.errors import BuilderError, ConfigurationError, ModelError, ToolchainError
 from builder.export.request import (
-    Backend,
     Capture,
     ExportRequest,
     ExportResult,
     Flow,
     LiteFormat,
     Method,
+    MobileBackend,
     Optimisation,
     Pass,
     Quantisation,
@@ -385,7 +385,7 @@ def test_passes_can_be_left_out(request_: ExportRequest, xnnpack: bool) -> None:
 def test_backends_that_this_torch_lacks(request_: ExportRequest) -> None:
     from builder.export.capabilities import probe_torch
 
-    for backend in {Backend.VULKAN, Backend.METAL} - probe_torch().backends:
+    for backend in {MobileBackend.VULKAN, MobileBackend.METAL} - probe_torch().backends:
         fail(
             replace(request_, optimisation=Optimisation(backend=backend)),
             ToolchainError,
@@ -395,13 +395,13 @@ def test_backends_that_this_torch_lacks(request_: ExportRequest) -> None:
 
 
 def test_nnapi_is_written_but_not_run(request_: ExportRequest) -> None:
-    result = export(of(request_, "Sum", optimisation=Optimisation(backend=Backend.NNAPI)))
+    result = export(of(request_, "Sum", optimisation=Optimisation(backend=MobileBackend.NNAPI)))
     assert (result.stages[-1].seconds, result.failure) == (None, None)
     assert "_nnapi.Compilation" in read_models([request_.output])[0].custom_classes
 
 
 def test_what_nnapi_cannot_express_is_refused(request_: ExportRequest) -> None:
-    nnapi = Optimisation(backend=Backend.NNAPI)
+    nnapi = Optimisation(backend=MobileBackend.NNAPI)
     fail(of(request_, "Random", inputs=ROW, optimisation=nnapi), ModelError, "optimised for nnapi")
 
 

@@ -308,7 +308,7 @@ def _macho_tables() -> bytes:
 
 
 def _fat() -> bytes:
-    """Files for 10,000 processors, all of them the whole file."""
+    """Files for 10,000 CPUs, all of them the whole file."""
     size = 8 + 20 * 10_000
     entries = (struct.pack(">IIIII", n, 0, size, MIB, 0) for n in range(10_000))
     return struct.pack(">II", 0xCAFEBABE, 10_000) + b"".join(entries) + bytes(MIB)
@@ -461,7 +461,7 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "macho: names that overlap": ("macho", lambda: _macho(50_000, 60_000, step=1)),
     "macho: sections that overlap": ("macho", _macho_sections),
     "macho: symbol tables": ("macho", _macho_tables),
-    "macho: processors": ("macho", _fat),
+    "macho: CPUs": ("macho", _fat),
     "sizes: 2 GiB of zeros": ("sizes", lambda: _references(_endless_gz(bytes(MIB), 2048))),
     "sizes: lists in lists": ("sizes", lambda: _references(_endless_gz(b"[]," * 300_000, 170))),
     "sizes: lists of a graph": (

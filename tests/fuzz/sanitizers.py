@@ -29,7 +29,7 @@ CHECKS = (
 )
 """Left out of `undefined`:
 
-alignment -- lite files are read where they lie in memory, which both supported processors take;
+alignment -- lite files are read where they lie in memory, which both supported CPUs take;
 function -- the dispatcher keeps kernels as pointers of another type;
 vptr -- it needs type information of classes that this build hides;
 nonnull-attribute -- ATen calls memcpy with null for tensors without elements.

@@ -1,7 +1,7 @@
 """An AAR built with an NDK, and its libraries run by an Android system's own loader.
 
 BUILDER_ANDROID_ROOT names the root of a system image, with /system/bin/linker and the libraries in
-/system/lib; programs for its processor run there under QEMU.
+/system/lib; programs for its CPU run there under QEMU.
 """
 
 import json

@@ -67,7 +67,7 @@ def save_model(path, *, for_metal):
     class Model(torch.nn.Module):
         def forward(self, xs: list[torch.Tensor], y: torch.Tensor):
             joined = torch.cat([torch.relu(xs[0]), y], 0)
-            own = torch.relu(torch.tensor([1.0, -2.0]))  # made on the processor, stays there
+            own = torch.relu(torch.tensor([1.0, -2.0]))  # made on the CPU, stays there
             return joined, torch.relu(joined.view([8])), own
 
     script = torch.jit.script(Model()).eval()
@@ -144,7 +144,7 @@ def test_tensors_go_to_metal_kernels_are_chosen_by_device_and_outputs_come_back(
     ]
 
 
-def test_other_models_run_on_the_processor(program, folder):
+def test_other_models_run_on_the_cpu(program, folder):
     rows, said = run(program, save_model(folder / "plain.ptl", for_metal=False))
     assert rows == EXPECTED
     assert said == []

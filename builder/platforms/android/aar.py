@@ -82,7 +82,8 @@ def find_aar_manifest(archive: Zip) -> AarManifest | None:
         return parse_package_manifest(archive.read(MANIFEST, limit=_MAX_TEXT).decode(), AarManifest)
     except ValueError as error:
         raise VerificationError(
-            f"{MANIFEST} in {archive.name} is no manifest: {error}", hint="build the AAR again"
+            f"{MANIFEST} in {archive.name} is not a valid manifest: {error}",
+            hint="build the AAR again",
         ) from error
 
 

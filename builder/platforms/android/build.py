@@ -37,13 +37,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AarResult:
-    """What `write_package` made."""
+    """The AAR of a build."""
 
     written: WrittenAar
+    """Where it was written."""
     sizes: Mapping[str, SizeReport]
-    """Of the library of each ABI."""
+    """ABI -> sizes of its library."""
     report: PolicyReport
-    """What the rules for libraries on Android say of them."""
+    """The findings of the rules for libraries on Android."""
 
 
 def refuse_unpackable(options: AarOptions, assets: Sequence[Path], release: Release) -> Coordinates:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.targets import MIN_API
 from builder.errors import ConfigurationError
+from builder.models.read import LITE, PYTHON_HINT, TORCHSCRIPT, name_kind
 from builder.platforms.android import aar as aars
 from builder.platforms.android.libraries import BinaryFacts, read_facts
 from builder.platforms.android.policies import Policies, load_policies
@@ -27,7 +29,12 @@ from builder.verify.policy import (
 if TYPE_CHECKING:
     from builder.platforms.android.package import AndroidPackage
 
+_ELF = b"\x7fELF"
 _LARGE_PAGE = 1 << 14
+_NAME_ONE = (
+    "name an AAR, an xcframework or a shared library; or a model and a runtime: "
+    "builder check MODEL RUNTIME"
+)
 
 
 def check_binaries(
@@ -53,7 +60,7 @@ def check_binaries(
     policies = load_policies()
     listed = sorted(binaries, key=lambda binary: binary.path)
     if not listed:
-        raise ConfigurationError("there is no library in it to check")
+        raise ConfigurationError("the package contains no library")
     read = [(binary, _read(binary, policies)) for binary in listed]
     findings: list[PolicyFinding] = []
     for binary, facts in read:
@@ -90,7 +97,7 @@ def check_binaries(
 
 
 def guess_abi(contents: bytes) -> str:
-    """Returns the ABI of a library by its processor; empty when it is for none of Android's."""
+    """Returns the ABI for the CPU architecture of a library; empty when Android has none for it."""
     try:
         machine = read_facts(contents).machine
     except ValueError:
@@ -106,7 +113,7 @@ def _read(binary: Binary, policies: Policies) -> BinaryFacts | str:
     except ValueError as error:
         return str(error)
     if binary.abi not in policies.abis:
-        return f"{binary.abi!r:.40} is no ABI of Android"
+        return f"{binary.abi!r:.40} is not an ABI of Android"
     return facts
 
 
@@ -151,17 +158,34 @@ def check_package(
 
 
 def _read_library(path: Path) -> bytes:
-    if not path.exists() or path.is_dir():
-        raise ConfigurationError(
-            f"no AAR at {path}, and no shared library",
-            hint="to ask whether a runtime can run a model: builder check MODEL RUNTIME",
-        )
+    if not path.exists():
+        raise ConfigurationError(f"{path} does not exist", hint=_NAME_ONE)
+    if path.is_dir():
+        raise ConfigurationError(f"there is no AAR or xcframework in {path}", hint=_NAME_ONE)
     try:
-        return read_regular(path, MAX_LIBRARY)
+        contents = read_regular(path, MAX_LIBRARY)
     except ValueError as error:
-        raise ConfigurationError(
-            f"{path} cannot be checked: {error}", hint="name an AAR or a shared library"
-        ) from error
+        raise ConfigurationError(f"{path} cannot be checked: {error}", hint=_NAME_ONE) from error
+    # A user who wants to check a model easily forgets the runtime.
+    if not contents.startswith(_ELF):
+        kind = name_kind(path)
+        what = f"{kind}, and not a package" if kind else "not an AAR, a library or an xcframework"
+        raise ConfigurationError(f"{path} is {what}", hint=_hint_for(kind, path))
+    return contents
+
+
+def _hint_for(kind: str, path: Path) -> str:
+    """Returns what to do with a file of this kind, as `name_kind` calls it."""
+    file = shlex.quote(str(path))
+    if kind == LITE:
+        return f"to find out whether a runtime can run it: builder check {file} RUNTIME"
+    if kind == TORCHSCRIPT:
+        lite = shlex.quote(str(path.with_suffix(".ptl")))
+        return (
+            "if you trust the file, export it first, which runs its code: "
+            f"builder export {file} -o {lite}; then: builder check {lite} RUNTIME"
+        )
+    return f"{PYTHON_HINT}; then: builder check model.ptl RUNTIME" if kind else _NAME_ONE
 
 
 def check_libraries(

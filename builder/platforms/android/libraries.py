@@ -50,7 +50,7 @@ def read_facts(contents: bytes) -> BinaryFacts:
     try:
         return _read(Elf(contents))
     except DAMAGE as error:
-        raise ValueError(f"no shared library that can be read: {error}") from error
+        raise ValueError(f"not a shared library that can be read: {error}") from error
 
 
 def _read(elf: Elf) -> BinaryFacts:

@@ -141,7 +141,7 @@ def _read_named(name: str, value: str) -> Ndk:
     ndk = _read_ndk(Path(value).absolute())
     if ndk is None:
         raise ToolchainError(
-            f"{name}={value} is no Android NDK with compilers for this machine "
+            f"{name}={value} is not an Android NDK with compilers for this machine "
             "(source.properties, toolchains/llvm/prebuilt)",
             hint=load_table().install,
         )

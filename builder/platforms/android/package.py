@@ -83,23 +83,23 @@ class AndroidLibrary:
     """The native side for one ABI."""
 
     abi: str
-    """As the NDK names it: `arm64-v8a`, `armeabi-v7a`, `x86`, `x86_64`."""
+    """The NDK's name of it: `arm64-v8a`, `armeabi-v7a`, `x86`, `x86_64`."""
     library: Path
-    """Stripped; becomes `jni/<abi>/libpytorch_jni_lite.so`."""
+    """The stripped library, which becomes `jni/<abi>/libpytorch_jni_lite.so`."""
     unstripped: Path
-    """The same with its symbols; goes to `native-debug-symbols.zip`."""
+    """The same library with its symbols, for `native-debug-symbols.zip`."""
     manifest: Manifest
-    """Without files."""
+    """The manifest of the runtime, without a list of files."""
     page_size: int
     """Bytes that its LOAD segments are aligned to."""
     flags: tuple[str, ...] = ()
-    """What it was compiled and linked with beyond the manifest, e.g. `profile=size`; no paths."""
+    """Other facts of how it was compiled and linked, e.g. `profile=size`; no paths."""
     others: tuple[CarriedLibrary, ...] = ()
-    """That it needs beside it: `libc++_shared.so`, when asked for."""
+    """Libraries that it needs beside it: `libc++_shared.so`, when the user chose it."""
     components: tuple[Component, ...] = ()
-    """What of others is in the library."""
+    """Third-party components in the library."""
     other_components: tuple[Component, ...] = ()
-    """The same of `others`."""
+    """Third-party components in `others`."""
 
     @property
     def files(self) -> dict[str, CarriedLibrary]:
@@ -115,9 +115,9 @@ class JavaPart:
     sources: Path
     """`java/src`."""
     classes: Path
-    """Of `compile_library`."""
+    """The folder that `compile_library` wrote."""
     javadoc: Path
-    """Of `write_javadoc`."""
+    """The folder that `write_javadoc` wrote."""
     rules: Path
     """`java/proguard.txt`."""
 
@@ -158,13 +158,15 @@ class WrittenAar:
     """Where an AAR and what belongs to it were written."""
 
     coordinates: Coordinates
+    """What a dependency line of Gradle names."""
     repository: Path
-    """What Gradle's `maven { url = uri(...) }` takes."""
+    """The Maven repository, for Gradle's `maven { url = uri(...) }`."""
     folder: Path
-    """Of this version."""
+    """The folder of this version in the repository."""
     aar: Path
+    """The AAR."""
     symbols: Path
-    """`native-debug-symbols.zip`."""
+    """The file `native-debug-symbols.zip`."""
 
 
 def default_version(source_version: str) -> str:

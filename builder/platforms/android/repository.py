@@ -124,10 +124,10 @@ def _check(package: AndroidPackage) -> None:
     for name in package.assets:
         # An app unpacks assets below its own folder.
         if not {"", ".", ".."}.isdisjoint(name.split("/")):
-            raise PackagingError(f"{name!r} is no path below the folder assets of an AAR")
+            raise PackagingError(f"{name!r} is not a path below the folder assets of an AAR")
     given = [*package.licences.values(), *package.assets.values(), package.java.rules]
     for library in package.libraries:
         given += [path for f in library.files.values() for path in (f.library, f.unstripped)]
     for path in given:
         if not path.is_file():
-            raise PackagingError(f"{path} is to go into the AAR, but is no file")
+            raise PackagingError(f"the AAR cannot contain {path}: it is not a file")

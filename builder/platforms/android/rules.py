@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from builder.core.counts import number_of
 from builder.platforms.android.libraries import (
     GNU_RELRO,
     GNU_STACK,
@@ -69,9 +70,9 @@ def _check_needed(subject: Subject) -> Iterator[str]:
         if name in subject.beside:
             continue
         if name not in since:
-            yield f"{name}, which is no public system library"
+            yield f"{name}, which is not a public system library"
         elif since[name] > subject.min_api:
-            yield f"{name}, which is there since API level {since[name]}"
+            yield f"{name}, which exists since API level {since[name]}"
 
 
 def _check_exports(subject: Subject) -> Iterator[str]:
@@ -88,7 +89,7 @@ def _check_exports(subject: Subject) -> Iterator[str]:
     allowed = policy.required + (policy.with_prefab if subject.has_prefab else ())
     too_many = [name for name in exports if not any(fnmatchcase(name, p) for p in allowed)]
     if too_many:
-        yield f"{len(too_many):,} other symbols exported: {some(too_many)}"
+        yield f"{number_of(len(too_many), 'other symbol')} exported: {some(too_many)}"
 
 
 def _check_undefined(subject: Subject) -> Iterator[str]:
@@ -103,7 +104,7 @@ def _check_undefined(subject: Subject) -> Iterator[str]:
         there |= set((beside.exports or ()) if beside else (subject.stubs(name) or ()))
     missing = sorted(set(facts.undefined) - there)
     if missing:
-        yield f"{len(missing):,} symbols that none of them has: {some(missing)}"
+        yield f"{number_of(len(missing), 'symbol')} that none of them has: {some(missing)}"
 
 
 def _check_loader(subject: Subject) -> Iterator[str]:
@@ -171,7 +172,7 @@ def _check_paths(subject: Subject) -> Iterator[str]:
     allowed = subject.policies.paths.device + subject.policies.paths.ndk
     foreign = [path for path in subject.facts.paths if not path.startswith(allowed)]
     if foreign:
-        yield f"{len(foreign):,} paths: {some(foreign)}"
+        yield f"{number_of(len(foreign), 'path')}: {some(foreign)}"
 
 
 CHECKS: Mapping[str, Callable[[Subject], Iterator[str]]] = {

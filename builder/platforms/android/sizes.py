@@ -11,6 +11,7 @@ class FileSize:
     """One file, or several together."""
 
     file: int
+    """Bytes."""
     compressed: int
     """Deflated at zlib's default level, each file by itself, as entries of an APK are."""
 
@@ -23,7 +24,7 @@ class AarSizes:
     """Where the bytes of an AAR go."""
 
     archive: int
-    """The AAR itself."""
+    """Bytes of the AAR itself."""
     libraries: Mapping[str, Mapping[str, FileSize]]
     """ABI -> file name -> size."""
     shared: Mapping[str, FileSize]

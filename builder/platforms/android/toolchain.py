@@ -34,7 +34,7 @@ def locate_ndk_toolchain(runner: Runner, target: Target, options: ToolchainOptio
         options: which NDK, which C++ library, what page size.
 
     Raises:
-        ConfigurationError: a page size that is no power of two.
+        ConfigurationError: a page size that is not a power of two.
         ToolchainError: there is no NDK, it does not know the API level, or it does not work.
     """
     ndk = locate_ndk(runner, options.ndk)
@@ -95,7 +95,8 @@ def _check_page_size(page_size: int) -> int:
     # x & (x - 1) is zero only for powers of two.
     if page_size < 4096 or page_size & (page_size - 1):
         raise ConfigurationError(
-            f"{page_size} is no page size", hint="4096, 16384 and 65536 are in use"
+            f"{page_size} is not a page size that Android can have",
+            hint="4096, 16384 and 65536 are in use",
         )
     return page_size
 

@@ -42,15 +42,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppleResult:
-    """What `write_package` made."""
+    """The xcframework of a build."""
 
     written: WrittenApple
+    """Where it was written."""
     sizes: Mapping[str, SizeReport]
-    """Of what the library of each ABI adds to an app."""
+    """ABI -> sizes of what its library adds to an app."""
     archives: Mapping[str, int]
-    """Bytes of the static library of each ABI."""
+    """ABI -> bytes of its static library."""
     report: PolicyReport
-    """What the rules for libraries on Apple's platforms say of them."""
+    """The findings of the rules for libraries on Apple's platforms."""
 
 
 def write_package(
@@ -170,12 +171,12 @@ def _to_binary(library: AppleLibrary, release: Release) -> AppleBinary:
 
 
 def _join_slices(libraries: Sequence[AppleLibrary], scratch: Path) -> tuple[AppleSlice, ...]:
-    """Returns a library for each platform; for several processors, a universal one."""
+    """Returns a library for each platform; for several CPU architectures, a universal one."""
     slices = []
     for platform in sorted({library.target.platform for library in libraries}):
         own = {one.arch: one.archive for one in libraries if one.target.platform is platform}
         archive = scratch / f"{platform}.a"
-        # A slice holds one file per platform; a universal file holds several processors.
+        # A slice holds one file per platform; a universal file holds several architectures.
         archive.write_bytes(join_architectures({a: p.read_bytes() for a, p in own.items()}))
         slices.append(AppleSlice(platform=platform, archs=tuple(sorted(own)), archive=archive))
     return tuple(slices)

@@ -57,7 +57,8 @@ def locate_apple_toolchain(
     major = find_major(compiler.version)
     if major < _OLDEST_CLANG:
         raise ToolchainError(
-            f"{compiler.path} is {compiler.version!r}; {target} takes clang {_OLDEST_CLANG} on",
+            f"{target} needs clang {_OLDEST_CLANG} or newer, and {compiler.path} is "
+            f"{compiler.version!r}",
             hint=load_table().install,
         )
     plus = locate_clang_plus(runner, compiler, cxx)

@@ -24,14 +24,14 @@ def refuse_without_frameworks(sdk: AppleSdk, backends: Iterable[Backend]) -> Non
     for one in (one for one in backends if one.frameworks):
         if sdk.is_open:
             raise ToolchainError(
-                f"{one.option} takes an SDK of Apple's: the open headers have no frameworks, and "
-                f"{one.label} is one",
+                f"{one.option} needs an SDK of Apple: {one.label} is a framework, and the open "
+                "headers contain no frameworks",
                 hint="build under macOS with Xcode, or name an SDK: --apple-sdk DIR",
             )
         lacking = list(_find_lacking(sdk, one))
         if lacking:
             raise ToolchainError(
-                f"{sdk.name} has not what {one.option} is compiled against: {', '.join(lacking)}",
+                f"{sdk.name} lacks parts that {one.option} needs: {', '.join(lacking)}",
                 hint="name a complete SDK: --apple-sdk DIR",
             )
 

@@ -32,7 +32,7 @@ _VERSION = re.compile(r"\d+(\.\d+){1,3}(-[0-9A-Za-z.-]+)?")
 class AppleOptions:
     """What a user chooses of an Apple package; the rest follows from what is built.
 
-    ValueError for a version that is none, or a URL that is not one of a zip archive.
+    ValueError when the version or the URL of the zip archive cannot be used.
     """
 
     version: str | None = None
@@ -42,10 +42,10 @@ class AppleOptions:
 
     def __post_init__(self) -> None:
         if self.version is not None and not _VERSION.fullmatch(self.version):
-            raise ValueError(f"{self.version!r} is no version of a pod")
+            raise ValueError(f"{self.version!r} is not a version of a pod")
         # The URL goes into Swift and Ruby source, so quotes and backslashes are refused.
         if self.url is not None and not re.fullmatch(r"https://[^\s\"'\\]+\.zip", self.url):
-            raise ValueError(f"{self.url!r} is no https URL of a .zip, as SwiftPM wants")
+            raise ValueError(f"{self.url!r} is not an https URL of a .zip, as SwiftPM requires")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,25 +53,25 @@ class AppleLibrary:
     """The static library for one target."""
 
     target: Target
-    """With the deployment target."""
+    """The target, with its deployment target."""
     arch: str
-    """As Mach-O calls it."""
+    """The CPU architecture, with the name that Mach-O has for it."""
     archive: Path
     manifest: Manifest
-    """Without files."""
+    """The manifest of the runtime, without a list of files."""
     linked: int
     """Bytes that an app's executable grows by, its symbols stripped."""
     compressed: int
-    """The same, as a download compresses it."""
+    """The same bytes after compression, as in a download."""
     flags: tuple[str, ...] = ()
-    """What it was compiled with beyond the manifest; no paths."""
+    """Other facts of how it was compiled; no paths."""
     components: tuple[Component, ...] = ()
-    """What of others is in it."""
+    """Third-party components in the library."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppleSlice:
-    """The static library of one platform, for one or several processors."""
+    """The static library of one platform, for one or several CPU architectures."""
 
     platform: Platform
     archs: tuple[str, ...]
@@ -96,7 +96,7 @@ class ApplePackage:
     version: str
     libraries: tuple[AppleLibrary, ...]
     slices: tuple[AppleSlice, ...]
-    """Of all `libraries`."""
+    """One for each platform, made of all `libraries`."""
     header: Path
     """`torchlite.h`."""
     sources: Path
@@ -104,12 +104,12 @@ class ApplePackage:
     licences: Mapping[str, Path]
     """Name -> text."""
     pins: Mapping[str, str] = field(default_factory=dict)
-    """Source -> commit or SHA-256 that it was pinned by."""
+    """Source -> commit or SHA-256 that pins it."""
     options: AppleOptions = field(default_factory=AppleOptions)
     resources: tuple[Path, ...] = ()
     """Files for the Swift module's bundle, each by its own name."""
     frameworks: tuple[str, ...] = FRAMEWORKS
-    """Of Apple's, that an app has to link, sorted."""
+    """Apple's frameworks that an app has to link, sorted."""
 
     @property
     def min_os(self) -> int:
@@ -123,12 +123,15 @@ class WrittenApple:
     """Where an Apple package was written."""
 
     folder: Path
+    """The folder `apple`."""
     framework: Path
+    """The xcframework."""
     archive: Path
     """The zip archive of the xcframework."""
     checksum: str
-    """Of `archive`, as SwiftPM computes it."""
+    """The checksum of `archive` that SwiftPM asks for."""
     version: str
+    """The version of the pod."""
 
 
 def default_version(source_version: str) -> str:

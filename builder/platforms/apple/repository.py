@@ -111,10 +111,10 @@ def _render_pod(package: ApplePackage, folder: Path, *, url: str | None) -> str:
 
 def _check(package: ApplePackage) -> None:
     platforms = [one.platform for one in package.slices]
-    # An xcframework takes one library per platform; several processors belong into one file.
+    # An xcframework takes one library per platform; several CPU architectures belong into one file.
     if not platforms or len(set(platforms)) != len(platforms):
         raise PackagingError(f"an xcframework needs one library per platform, not {platforms}")
     given = [package.header, *package.licences.values(), *package.resources]
     for path in (*given, *(one.archive for one in package.slices)):
         if not path.is_file():
-            raise PackagingError(f"{path} is to go into the xcframework, but is no file")
+            raise PackagingError(f"the xcframework cannot contain {path}: it is not a file")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from builder.core.counts import number_of
 from builder.core.targets import Target, format_os_version
 from builder.formats.macho import INITIALISERS, INSTRUCTIONS, OBJECT, MachFile
 from builder.platforms.apple.policies import ApplePolicies
@@ -16,7 +17,7 @@ _BITCODE = ("__LLVM", "__bitcode")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """The static library for one platform and processor, and what it is held against."""
+    """The static library for one platform and CPU architecture, and what it is checked against."""
 
     target: Target
     """With the deployment target that the package declares."""
@@ -54,7 +55,7 @@ def _check_members(subject: Slice) -> Iterator[str]:
         if isinstance(file, str):
             yield f"{name}: {file}"
         elif file.kind != OBJECT:
-            yield f"{name} is no object (type {file.kind})"
+            yield f"{name} is not an object (type {file.kind})"
         elif file.architecture != subject.arch:
             yield f"{name} is for {file.architecture}"
 
@@ -67,7 +68,7 @@ def _check_platform(subject: Slice) -> Iterator[str]:
         if file.platform != subject.target.platform
     ]
     if others:
-        yield f"{len(others):,} objects: {some(others)}"
+        yield f"{number_of(len(others), 'object')}: {some(others)}"
 
 
 def _check_min_os(subject: Slice) -> Iterator[str]:
@@ -77,7 +78,7 @@ def _check_min_os(subject: Slice) -> Iterator[str]:
         if file.min_os > subject.target.min_os
     ]
     if newer:
-        yield f"{len(newer):,} objects: {some(newer)}"
+        yield f"{number_of(len(newer), 'object')}: {some(newer)}"
 
 
 def _check_exports(subject: Slice) -> Iterator[str]:
@@ -87,7 +88,7 @@ def _check_exports(subject: Slice) -> Iterator[str]:
     allowed = subject.policies.exports.allowed
     others = sorted(n for n in subject.exports if not any(fnmatchcase(n, a) for a in allowed))
     if others:
-        yield f"{len(others):,} other symbols exported: {some(others)}"
+        yield f"{number_of(len(others), 'other symbol')} exported: {some(others)}"
 
 
 def _check_imports(subject: Slice) -> Iterator[str]:
@@ -101,12 +102,13 @@ def _check_imports(subject: Slice) -> Iterator[str]:
     given = (*policies.linker.patterns, *untold)
     unknown = [name for name in sorted(subject.undefined - there) if not _matches(name, given)]
     if unknown:
-        yield f"{len(unknown):,} symbols that none of them has: {some(unknown)}"
+        yield f"{number_of(len(unknown), 'symbol')} that none of them has: {some(unknown)}"
     for since in policies.since:
         if subject.target.min_os < since.min_os:
             newer = [n for n in sorted(subject.undefined) if _matches(n, since.patterns)]
             if newer:
-                yield f"{len(newer):,} symbols that are there since {since.version}: {some(newer)}"
+                symbols = number_of(len(newer), "symbol")
+                yield f"{symbols} not there before {since.version}: {some(newer)}"
     if any(_matches(name, untold) for name in subject.undefined - there):
         raise UncheckedError(f"symbols of frameworks need an SDK that has {', '.join(absent)}")
 
@@ -147,7 +149,7 @@ def _check_paths(subject: Slice) -> Iterator[str]:
     }
     foreign = sorted(path for path in found if not path.startswith(allowed))
     if foreign:
-        yield f"{len(foreign):,} paths: {some(foreign)}"
+        yield f"{number_of(len(foreign), 'path')}: {some(foreign)}"
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

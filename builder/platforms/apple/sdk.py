@@ -54,8 +54,8 @@ def read_sdk(folder: Path, target: Target) -> AppleSdk:
     """Returns the SDK for `target` in the folder that the user named.
 
     Raises:
-        ToolchainError: there is none for the platform or the processor, or it lacks the
-            deployment target.
+        ToolchainError: there is none for the platform or the CPU architecture, or it lacks
+            the deployment target.
     """
     facts = load_facts(target)
     there = sorted(_list_settings(folder))
@@ -65,9 +65,9 @@ def read_sdk(folder: Path, target: Target) -> AppleSdk:
         if settings is not None:
             refuse_unfit(settings, target, facts)
             return AppleSdk(root=root.absolute(), name=settings.name, newest=settings.newest)
-    names = ", ".join(root.name for root, _ in there) or "no SDK at all"
+    names = ", ".join(root.name for root, _ in there) or "none"
     raise ToolchainError(
-        f"{folder} has no SDK for {facts.sdk}, which {target} needs; it has {names}",
+        f"{folder} has no SDK for {facts.sdk}, which {target} needs; SDKs there: {names}",
         hint=f"name a folder with one: --apple-sdk DIR; {_TRIED}",
     )
 
@@ -89,7 +89,7 @@ def parse_settings(text: str, sdk: str) -> SdkSettings | None:
 
 
 def refuse_unfit(settings: SdkSettings, target: Target, facts: AppleFacts) -> None:
-    """Raises ToolchainError where an SDK lacks the processor or the deployment target."""
+    """Raises ToolchainError when an SDK lacks the CPU architecture or the deployment target."""
     version = format_os_version(target.min_os)
     if facts.arch not in settings.archs:
         raise ToolchainError(
@@ -106,16 +106,16 @@ def refuse_unfit(settings: SdkSettings, target: Target, facts: AppleFacts) -> No
 
 
 def refuse_closed(target: Target) -> None:
-    """Raises ToolchainError where the SDK of open headers does not serve for `target`."""
+    """Raises ToolchainError where the SDK of open headers does not support `target`."""
     newest = load_table().open.newest
     if not load_facts(target).open:
         raise ToolchainError(
-            f"{target} needs an SDK of Apple's: the open headers do not serve for its processor",
+            f"{target} needs an SDK of Apple: the open headers do not support its CPU",
             hint="builder build --apple-sdk DIR, or leave out this ABI",
         )
     if target.min_os > parse_os_version(newest):
         raise ToolchainError(
-            f"the open headers know iOS up to {newest}, not {format_os_version(target.min_os)}",
+            f"the open headers support iOS up to {newest}, not {format_os_version(target.min_os)}",
             hint="choose an older deployment target: --min-ios VERSION, or --apple-sdk DIR",
         )
 

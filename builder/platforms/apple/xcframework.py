@@ -38,7 +38,7 @@ _DAMAGE = (
 )
 """What plistlib raises for damaged files, and what entries of other types lead to."""
 _PROCESSORS = {"arm64": "aarch64"}
-"""Apple's name of a processor -> that of targets, where they differ."""
+"""Apple's name of a CPU architecture -> the name in targets, where the two differ."""
 
 
 def find_xcframework(path: Path) -> Path | None:
@@ -68,7 +68,7 @@ def find_manifest(framework: Path) -> XcframeworkManifest | None:
         return parse_package_manifest(read_regular(file, MAX_JSON).decode(), XcframeworkManifest)
     except ValueError as error:
         raise VerificationError(
-            f"{file} is no manifest: {error}", hint="build the xcframework again"
+            f"{file} is not a valid manifest: {error}", hint="build the xcframework again"
         ) from error
 
 
@@ -87,7 +87,7 @@ def read_binaries(
     framework: Path,
     list_frameworks: Callable[[Manifest | None], tuple[str, ...]] = lambda _: FRAMEWORKS,
 ) -> Iterator[AppleBinary]:
-    """Yields the static library of every slice, and of every processor in it.
+    """Yields the static library of every slice, and of every CPU architecture in it.
 
     Args:
         framework: an xcframework, whoever built it.
@@ -143,7 +143,7 @@ def _list_slices(framework: Path) -> Mapping[str, SliceEntry]:
 def _read_slice(
     framework: Path, entry: Mapping[str, Any], seen: set[Path]
 ) -> tuple[Platform, str, dict[str, bytes]]:
-    """Returns the platform of a slice, the path of its library, and that for each processor.
+    """Returns the platform of a slice, its library's path, and architecture -> library.
 
     The library is added to those that were `seen`; ValueError when it is one of them.
     """
@@ -157,7 +157,8 @@ def _read_slice(
     data = read_regular(file, MAX_LIBRARY)
     (arch, *_) = entry["SupportedArchitectures"]
     if not isinstance(arch, str):
-        raise ValueError(f"no name of a processor: {arch!r:.60}")  # noqa: TRY004 - as other damage
+        what = f"not the name of a CPU architecture: {arch!r:.60}"
+        raise ValueError(what)  # noqa: TRY004 - as other damage
     return Platform(name), path, split_architectures(data) or {arch: data}
 
 
@@ -166,13 +167,13 @@ def _read_entries(framework: Path) -> list[dict[str, Any]]:
         data = read_regular(framework / "Info.plist", max(_MAX_BINARY, _MAX_XML))
         # A short binary list can stand for a very large one: its items are references.
         if len(data) > (_MAX_BINARY if data.startswith(b"bplist") else _MAX_XML):
-            raise ValueError(f"an Info.plist of {len(data):,} bytes")
+            raise ValueError(f"it has {len(data):,} bytes, more than any real one")
         info = plistlib.loads(data)
         return [dict(entry) for entry in info["AvailableLibraries"]]
     except (*_DAMAGE, OSError) as error:
         why = str(error) if isinstance(error, ValueError | OSError) else type(error).__name__
         raise ConfigurationError(
-            f"{framework} is no xcframework: its Info.plist cannot be read ({why})",
+            f"{framework} is not an xcframework: its Info.plist cannot be read ({why})",
             hint="an xcframework is a folder with an Info.plist",
         ) from error
 
@@ -182,7 +183,7 @@ def _stay_inside(framework: Path, path: str) -> Path:
     # Links are followed before the place is judged.
     file = (framework / path).resolve()
     if ".." in path.split("/") or not file.is_relative_to(framework.resolve()):
-        raise ValueError(f"{path!r:.120} leaves the xcframework")
+        raise ValueError(f"{path!r:.120} leads out of the xcframework")
     if not file.is_file():
-        raise ValueError(f"{path!r:.120} is no file")
+        raise ValueError(f"{path!r:.120} is not a file")
     return file

@@ -87,7 +87,7 @@ def _read_version(runner: Runner) -> str:
     version = parse_xcode_version(completed.output) if completed else None
     if version is None:
         said = completed.output.strip() if completed else "there is no xcodebuild on PATH"
-        raise ToolchainError(f"there is no Xcode that works: {said}", hint=_INSTALL)
+        raise ToolchainError(f"Xcode does not work: {said}", hint=_INSTALL)
     return version
 
 

@@ -1,1 +1,1 @@
-"""Linux: the compilers of the machine and of its distribution for other processors."""
+"""Linux: the compilers of the machine, and its distribution's for other CPU architectures."""

@@ -1,4 +1,4 @@
-"""The host's own LLVM, for this machine and for other processors that run Linux."""
+"""The host's own LLVM, for this machine and for Linux on other CPU architectures."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ const long long version[] = {__GLIBCXX__, __GLIBC__, __GLIBC_MINOR__};
 def locate_host_toolchain(
     runner: Runner, target: Target, *, cc: str | None = None, cxx: str | None = None
 ) -> Toolchain:
-    """Finds and tries the compilers for this machine, or for another processor under Linux.
+    """Finds and tries the compilers for this machine, or for Linux on another CPU architecture.
 
-    For another processor clang needs its glibc and libstdc++, as Debian's cross packages bring.
+    For another architecture, clang needs its glibc and libstdc++ from Debian's cross packages.
 
     Without `cc` the newest clang is taken, one with an lld of its own release before others.
 
@@ -107,7 +107,7 @@ def refuse_foreign_host(target: Target) -> None:
 
 
 def is_foreign(target: Target) -> bool:
-    """Returns whether `target` is another processor than this machine's."""
+    """Returns whether `target` has another CPU architecture than this machine."""
     return find_host_target((target,)) is None
 
 
@@ -125,19 +125,19 @@ def describe_to_cmake(target: Target) -> tuple[tuple[str, str], ...]:
     """Returns the CMake variables for `target` (cmake-toolchains(7)).
 
     None for this machine, unless it is aarch64: by that name PyTorch's CMakeLists.txt wants SLEEF,
-    which is not among the pinned sources; `arm64` is the same processor to all else.
+    which is not among the pinned sources; `arm64` is the same architecture for everything else.
     """
     # CMake then finds out by itself what this machine is.
     if not is_foreign(target) and target.architecture != "aarch64":
         return ()
-    processor = {"aarch64": "arm64"}.get(target.architecture, target.architecture)
+    name = {"aarch64": "arm64"}.get(target.architecture, target.architecture)
     searched = ("LIBRARY", "INCLUDE", "PACKAGE")
     return (
         ("CMAKE_SYSTEM_NAME", "Linux"),
-        ("CMAKE_SYSTEM_PROCESSOR", processor),
+        ("CMAKE_SYSTEM_PROCESSOR", name),
         *((f"CMAKE_{lang}_COMPILER_TARGET", triple(target)) for lang in ("C", "CXX", "ASM")),
         # CMake links small programs to try the compiler, and the system's own linker may know one
-        # processor only.
+        # CPU only.
         ("CMAKE_EXE_LINKER_FLAGS", "-fuse-ld=lld"),
         ("CMAKE_SHARED_LINKER_FLAGS", "-fuse-ld=lld"),
         ("CMAKE_FIND_ROOT_PATH", f"/usr/{triple(target)}"),
@@ -168,7 +168,7 @@ def probe_compiler(runner: Runner, compiler: Tool, linker: Tool, target: Target)
                 f"{compiler.path} cannot build a C++ library for {target}\n{said}",
                 hint=_suggest_library(runner, compiler, target),
             )
-        # The preprocessor tells the versions without running a program of another processor.
+        # The preprocessor tells the versions without running a program of another CPU.
         expanded = runner.run((*clang, "-E", "-P", str(source)))
     return parse_library_versions(expanded.output)
 
@@ -178,7 +178,7 @@ def parse_library_versions(preprocessed: str) -> GnuLibraries:
     found = re.search(r"version\[\] = \{(\d+), (\d+), (\d+)\}", preprocessed)
     if not found:
         raise ToolchainError(
-            "the C++ library is neither libstdc++ nor is the C library glibc",
+            "the C++ library is not libstdc++, or the C library is not glibc",
             hint=INSTALL_COMPILERS,
         )
     return GnuLibraries(libstdcxx=int(found[1]), glibc=(int(found[2]), int(found[3])))

@@ -81,7 +81,7 @@ def test_an_aar_alone_is_held_against_the_rules(make):
     aar = make(SERVING, SERVING)
     result = run(check, aar)
     assert result.return_value == 8
-    assert "jni/x86_64/libpytorch_jni_lite.so: abi violated: no shared library" in result.output
+    assert "jni/x86_64/libpytorch_jni_lite.so: abi violated: not a shared library" in result.output
     assert f"{aar.name}: 2 violations (libraries: 2, rules: 14, API level 21)" in result.output
     report = json.loads(run(check, aar, "--json").output)
     assert report["ok"] is False
@@ -114,7 +114,32 @@ def test_nothing_to_check_is_an_error(tmp_path):
     assert isinstance(run(check, tmp_path).exception, ConfigurationError)
     text = tmp_path / "a.so"
     text.write_text("text")
+    assert "not an AAR, a library or an xcframework" in str(run(check, text).exception)
+    text.write_bytes(b"\x7fELF, and no more")
     assert run(check, text).return_value == 8
+
+
+@pytest.mark.parametrize("name", ["conv.ptl", "conv_flatbuffer.ptl", "control.pt", "state_dict.pt"])
+def test_a_model_without_a_runtime_gets_the_command_with_one(name):
+    error = run(check, MODEL.parent / name).exception
+    assert isinstance(error, ConfigurationError)
+    assert error.message.endswith(", and not a package")
+    wanted = {".ptl": f"builder check {MODEL.parent / name} RUNTIME", ".pt": "builder export "}
+    assert wanted[Path(name).suffix] in error.hint
+    assert "RUNTIME" in error.hint
+
+
+@pytest.mark.parametrize(
+    "members", [("serialized_exported_program.json", "version"), ("m/archive_format", "m/version")]
+)
+def test_programs_of_torch_export_are_named(tmp_path, members):
+    path = tmp_path / "m.pt2"
+    with zipfile.ZipFile(path, "w") as file:
+        for member in members:
+            file.writestr(member, "")
+    error = run(check, path).exception
+    assert "is a program of torch.export (.pt2), and not a package" in error.message
+    assert "builder export package.module:factory" in error.hint
 
 
 def test_sizes_by_abi_and_file(make, tmp_path):

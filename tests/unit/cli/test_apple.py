@@ -98,7 +98,7 @@ def test_json(asked):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--min-ios", "11.0"), "only Apple's ABIs have one, from 12.0 on"),
+        (("--min-ios", "11.0"), "only Apple's ABIs have such a version, 12.0 or newer"),
         (("--min-ios", "new"), "'new' is not a version of iOS"),
         (("--abi", "linux-x86_64", "--min-api", "21"), "is an ABI of Android"),
         (("--abi", "linux-x86_64", "--min-api", "21", "--metal"), "is an ABI of Android"),
@@ -120,7 +120,7 @@ def test_accelerators_are_for_apples_abis_and_sdks(asked, monkeypatch, option, c
     assert f"{option}: none of linux-x86_64, arm64-v8a is" in result.exception.message
     result = run(command, "m.ptl", "--abi", "ios-arm64", option)
     assert isinstance(result.exception, ToolchainError)
-    assert "the open headers have no frameworks" in result.exception.message
+    assert "the open headers contain no frameworks" in result.exception.message
     assert asked == []
 
 
@@ -129,7 +129,7 @@ def test_an_sdk_of_apples_decides_whether_accelerators_can_be_built(asked, monke
     sdk = make_sdk(tmp_path / "iPhoneOS.sdk", "iphoneos")
     arguments = (build, "m.ptl", "--abi", "ios-arm64", "--apple-sdk", sdk, "--metal", "--coreml")
     result = run(*arguments)
-    assert "iphoneos17.2 has not" in result.exception.message
+    assert "iphoneos17.2 lacks parts that --coreml needs" in result.exception.message
     assert "CoreML.framework" in result.exception.message
     add_frameworks(sdk, *list_frameworks(load_release().backends.values()))
     assert run(*arguments).exception is None
@@ -239,7 +239,7 @@ def test_check_without_a_model_holds_it_against_the_rules(framework, monkeypatch
     slices.write_bytes((framework / "ios-arm64-simulator/libTorchLite.a").read_bytes())
     result = run(check, framework)
     assert result.return_value == 8
-    assert "platform violated: 1 objects: a.o for ios-simulator" in result.output
+    assert "platform violated: 1 object: a.o for ios-simulator" in result.output
     assert "contents violated: changed" in result.output
 
 

@@ -155,7 +155,7 @@ def test_android_runtimes_go_into_an_aar(with_aar):
     named = ("--group", "com.app", "--artifact", "lite", "--aar-version", "7", "--prefab")
     output = run(*named, abi="arm64-v8a").output
     assert with_aar == [AarOptions(group="com.app", artifact="lite", version="7", prefab=True)]
-    assert "2 on 1 libraries" in output
+    assert "2 on 1 library" in output
     assert 'implementation("org.pytorch:pytorch_android_lite:2.6.0-1")' in output
     assert json.loads(run("--json", abi="arm64-v8a").stdout)["aar"]["sizes"] == {
         "arm64-v8a": {"compressed_size": 600, "size": 1000}

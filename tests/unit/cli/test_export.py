@@ -13,13 +13,13 @@ from builder.core.stages import Agreement, Stage
 from builder.core.tensors import DType, TensorSpec
 from builder.errors import ConfigurationError, VerificationError
 from builder.export.request import (
-    Backend,
     Capture,
     ExportRequest,
     ExportResult,
     Flow,
     LiteFormat,
     Method,
+    MobileBackend,
     Optimisation,
     Pass,
     Quantisation,
@@ -116,7 +116,7 @@ def test_grouped_options_reach_the_request() -> None:
         method=Method.STATIC, flow=Flow.EAGER, per_channel=True
     )
     assert request.optimisation == Optimisation(
-        backend=Backend.NNAPI, left_out=frozenset({Pass.REMOVE_DROPOUT})
+        backend=MobileBackend.NNAPI, left_out=frozenset({Pass.REMOVE_DROPOUT})
     )
     assert request.saving == Saving(
         format=LiteFormat.FLATBUFFER,
@@ -203,7 +203,7 @@ def test_what_is_no_lite_file_is_not_replaced(tmp_path, content):
 def test_the_exported_model_itself_is_not_replaced(tmp_path):
     path = tmp_path / "model.ptl"
     path.write_bytes((MODELS / "conv.ptl").read_bytes())
-    with pytest.raises(ConfigurationError, match="is the model that is to be exported"):
+    with pytest.raises(ConfigurationError, match="is the model to export"):
         CliRunner().invoke(command, [str(path), "-o", str(path)], catch_exceptions=False)
     assert CliRunner().invoke(command, ["net", "-o", str(path)]).exit_code == 0
 

@@ -257,3 +257,26 @@ def test_json_stays_json_whatever_names_hold(capsys):
     said = capsys.readouterr().out
     assert json.loads(said) == value | {"schema": 1}
     assert said.isascii()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "near"),
+    [
+        (("buld", "m.ptl"), "build"),
+        (("verfy",), "verify"),
+        (("build", "--profle", "size"), "--profile"),
+    ],
+)
+def test_a_mistyped_name_brings_the_one_that_was_meant(run, capsys, arguments, near):
+    assert run(*arguments) == 2
+    # click words its part of this, about options, differently in each version.
+    _, found, named = capsys.readouterr().err.partition("id you mean")
+    assert found
+    assert near in named
+
+
+def test_a_name_that_resembles_none_brings_no_other(run, capsys):
+    assert run("zzz") == 2
+    error = capsys.readouterr().err
+    assert "No such command 'zzz'" in error
+    assert "Did you mean" not in error

@@ -247,7 +247,7 @@ def test_a_folder_without_a_runtime(tmp_path, name):
 def test_a_damaged_report_is_named(runtime, text):
     root = runtime("out", NOW)
     (root / SIZE_REPORT).write_text(text)
-    with pytest.raises(ConfigurationError, match=r"size\.json is no size report"):
+    with pytest.raises(ConfigurationError, match=r"size\.json is not a valid size report"):
         run(root)
 
 

@@ -89,19 +89,19 @@ def test_names_cannot_control_a_terminal():
 def test_counts_are_compared():
     found = signature(("x", "Tensor"), ("sizes", "List[int]"))
     assert misfit(found, "float32[2]") == (
-        "forward takes 2 inputs: (Tensor x, int[] sizes); given is 1"
+        "forward takes 2 inputs: (Tensor x, int[] sizes); 1 was given"
     )
-    assert misfit(found, "float32[2]", "[1]", "3").endswith("; given are 3")
-    assert misfit(signature(), "float32") == "forward takes no inputs: (); given is 1"
+    assert misfit(found, "float32[2]", "[1]", "3").endswith("; 3 were given")
+    assert misfit(signature(), "float32") == "forward takes no inputs: (); 1 was given"
     one = signature(("x", "Tensor"))
-    assert misfit(one) == "forward takes 1 input: (Tensor x); given are 0"
+    assert misfit(one) == "forward takes 1 input: (Tensor x); 0 were given"
 
 
 def test_defaults_and_optionals_can_be_left_out():
     found = signature(("x", "Tensor"), ("mask", "Optional[Tensor]"), ("scale", "float", 2.0))
     assert misfit(found, "float32[2]") == ""
     assert misfit(found, "float32[2]", "bool[2]", "3.0") == ""
-    text = "forward takes 1 to 3 inputs: (Tensor x, Tensor? mask, float scale=2.0); given are 0"
+    text = "forward takes 1 to 3 inputs: (Tensor x, Tensor? mask, float scale=2.0); 0 were given"
     assert misfit(found) == text
 
 
@@ -202,5 +202,5 @@ def test_objects_of_a_models_own_classes_cannot_be_passed():
     pair, tensor = Kind("__torch__.Pair"), Kind("Tensor")
     for kind in (pair, UNKNOWN, Kind("List", (pair,)), Kind("Optional", (UNKNOWN,))):
         signature = Signature("forward", (Argument("x", tensor), Argument("p", kind)))
-        assert "p is an object of the model's own" in find_unpassable(signature)
+        assert "p is an object of a class of the model" in find_unpassable(signature)
     assert find_unpassable(Signature("forward", (Argument("x", Kind("Dict", (tensor,))),))) == ""

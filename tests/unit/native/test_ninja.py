@@ -190,9 +190,14 @@ def test_the_launcher_is_told_in_the_environment():
 
 @pytest.mark.parametrize(
     ("launcher", "noted"),
-    [(DISTRIBUTED, ["no helper compiled 2 units, so this machine did; see /logs/compile.log"]),
-     (Launcher(tools=(make_tool("ccache"),)), [])],
-)  # fmt: skip
+    [
+        (
+            DISTRIBUTED,
+            ["this machine compiled 2 units, because no helper could; see /logs/compile.log"],
+        ),
+        (Launcher(tools=(make_tool("ccache"),)), []),
+    ],
+)
 def test_units_that_no_helper_compiled_are_told(launcher, noted):
     notes = []
 

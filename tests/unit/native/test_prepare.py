@@ -129,7 +129,7 @@ def test_what_was_changed_is_made_anew_and_said(build, ran, change):
     change(build.layout)
     prepare(build)
     assert ran == ["configure", "generate", "configure"]
-    assert "was changed; it is made anew" in build.progress.notes[0]
+    assert "was changed, so it is made again" in build.progress.notes[0]
     assert (build.layout.configured / "config.h").read_text() == "#define A 1\n"
     assert not (build.layout.configured / "shadow.h").exists()
     prepare(build)

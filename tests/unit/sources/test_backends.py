@@ -57,8 +57,14 @@ def test_values_are_typed():
         (f'{SMALLEST}dispatch = "X"', r"x\.toml: dispatch: Expected `object"),
         (f'{SMALLEST}[units]\nCUDA = ["a.cpp"]', r"unknown backends of static dispatch: CUDA"),
         (f'{SMALLEST}static_dispatch = "MPS"', r"unknown backends of static dispatch: MPS"),
-        (f'{SMALLEST}help = "For X."', r"x\.toml: help is the text of an option"),
-        ('label = "X"\nchosen = "option"', r"x\.toml: help is the text of an option"),
+        (
+            f'{SMALLEST}help = "For X."',
+            r"x\.toml: only a backend with chosen = ",
+        ),
+        (
+            'label = "X"\nchosen = "option"',
+            r"x\.toml: only a backend with chosen = ",
+        ),
         (f'{SMALLEST}[cmake_options]\nUSE_X = "ON"', r"x\.toml: cmake_options are for every build"),
     ],
 )

@@ -302,4 +302,4 @@ def test_operators_that_the_runtime_has_are_not_said_to_be_missing(tmp_path: Pat
     host = FakeRunner.of(Completed(1, f"this runtime lacks operators of the model: {has}"))
     with pytest.raises(VerificationError) as caught:
         run_model(runtime, tmp_path / "m.ptl", [], scratch=tmp_path, host=LocalHost(runner=host))
-    assert "lacks 1 operators" not in caught.value.message
+    assert "lacks 1 operator" not in caught.value.message

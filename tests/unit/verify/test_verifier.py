@@ -170,7 +170,7 @@ def test_inputs_that_do_not_fit_run_nowhere(request_: VerifyRequest) -> None:
     with pytest.raises(ConfigurationError) as caught:
         verify(request, runner, TAKES_TWO, oracle=refuse_to_run)
     assert caught.value.message == (
-        "m.ptl: forward takes 2 inputs: (Tensor x, float n); given is 1"
+        "m.ptl: forward takes 2 inputs: (Tensor x, float n); 1 was given"
     )
     assert "--input" in (caught.value.hint or "")
     assert runner.commands == []

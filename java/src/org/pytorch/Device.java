@@ -2,9 +2,9 @@ package org.pytorch;
 
 /** Where a model runs. */
 public enum Device {
-  /** The processor. */
+  /** The CPU. */
   CPU(1),
-  /** The graphics processor, through Vulkan; models are refused where the library lacks it. */
+  /** The GPU, through Vulkan; models are refused where the library lacks it. */
   VULKAN(2);
 
   /** What the native side knows it by (cmake/runtime/jni/modules.cpp). */

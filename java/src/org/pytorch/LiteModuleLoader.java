@@ -24,7 +24,7 @@ public class LiteModuleLoader {
   }
 
   /**
-   * Loads a model from a file, to run on the processor.
+   * Loads a model from a file, to run on the CPU.
    *
    * @param modelPath path of the file
    * @return the model
@@ -50,7 +50,7 @@ public class LiteModuleLoader {
   }
 
   /**
-   * Loads a model from the app's assets, to run on the processor.
+   * Loads a model from the app's assets, to run on the CPU.
    *
    * @param assetManager of the app's context
    * @param assetName path of the model below {@code assets/}

@@ -32,7 +32,7 @@ public class Module {
   }
 
   /**
-   * Loads a model from a file, to run on the processor.
+   * Loads a model from a file, to run on the CPU.
    *
    * @param modelPath path of the file
    * @return the model

@@ -15,7 +15,7 @@ public final class NativeLibrary {
   /**
    * Loads {@code libpytorch_jni_lite.so}, unless that is done.
    *
-   * @throws UnsatisfiedLinkError if there is none for this processor, or it cannot be loaded
+   * @throws UnsatisfiedLinkError if there is none for this CPU, or it cannot be loaded
    */
   public static synchronized void load() {
     if (loaded) {
@@ -31,7 +31,7 @@ public final class NativeLibrary {
 
   private static UnsatisfiedLinkError explain(UnsatisfiedLinkError cause) {
     String text =
-        "org.pytorch cannot load lib%s.so on a processor of type %s: the app has to contain it "
+        "org.pytorch cannot load lib%s.so on a CPU of type %s: the app has to contain it "
             + "for this type, and nothing may rename its classes (%s)";
     String architecture = System.getProperty("os.arch");
     UnsatisfiedLinkError error =

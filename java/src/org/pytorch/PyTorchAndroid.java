@@ -24,7 +24,7 @@ public final class PyTorchAndroid {
   }
 
   /**
-   * Loads a model from the app's assets, to run on the processor.
+   * Loads a model from the app's assets, to run on the CPU.
    *
    * @param assetManager of the app's context
    * @param assetName path of the model below {@code assets/}

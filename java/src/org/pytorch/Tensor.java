@@ -13,7 +13,7 @@ import java.util.Locale;
 /**
  * Numbers of one type in a grid of any number of dimensions.
  *
- * <p>Made from an array, whose elements are copied, or from a direct buffer in the processor's byte
+ * <p>Made from an array, whose elements are copied, or from a direct buffer in the CPU's byte
  * order, which is not copied: the model reads it, and its elements can be changed between calls.
  * Results of models are the app's own, which no later call changes; reading them makes arrays.
  */
@@ -34,7 +34,7 @@ public abstract class Tensor {
    * Makes a direct buffer for a tensor of bytes.
    *
    * @param numElements how many
-   * @return a buffer in the processor's byte order
+   * @return a buffer in the CPU's byte order
    */
   public static ByteBuffer allocateByteBuffer(int numElements) {
     return ByteBuffer.allocateDirect(numElements).order(ByteOrder.nativeOrder());
@@ -44,7 +44,7 @@ public abstract class Tensor {
    * Makes a direct buffer for a tensor of ints.
    *
    * @param numElements how many
-   * @return a buffer in the processor's byte order
+   * @return a buffer in the CPU's byte order
    */
   public static IntBuffer allocateIntBuffer(int numElements) {
     return allocate(numElements, 4).asIntBuffer();
@@ -54,7 +54,7 @@ public abstract class Tensor {
    * Makes a direct buffer for a tensor of floats.
    *
    * @param numElements how many
-   * @return a buffer in the processor's byte order
+   * @return a buffer in the CPU's byte order
    */
   public static FloatBuffer allocateFloatBuffer(int numElements) {
     return allocate(numElements, 4).asFloatBuffer();
@@ -64,7 +64,7 @@ public abstract class Tensor {
    * Makes a direct buffer for a tensor of longs.
    *
    * @param numElements how many
-   * @return a buffer in the processor's byte order
+   * @return a buffer in the CPU's byte order
    */
   public static LongBuffer allocateLongBuffer(int numElements) {
     return allocate(numElements, 8).asLongBuffer();
@@ -74,7 +74,7 @@ public abstract class Tensor {
    * Makes a direct buffer for a tensor of doubles.
    *
    * @param numElements how many
-   * @return a buffer in the processor's byte order
+   * @return a buffer in the CPU's byte order
    */
   public static DoubleBuffer allocateDoubleBuffer(int numElements) {
     return allocate(numElements, 8).asDoubleBuffer();
@@ -611,7 +611,7 @@ public abstract class Tensor {
     check(data != null, "the data is null");
     checkSize(data.capacity(), shape);
     check(data.isDirect(), "the buffer is not direct; Tensor.allocate...Buffer makes one that is");
-    check(order == ByteOrder.nativeOrder(), "the buffer's byte order is not the processor's");
+    check(order == ByteOrder.nativeOrder(), "the buffer's byte order is not the CPU's");
   }
 
   // Where elements are read, the tensor is locked: what holds a lock is not garbage-collected, so

@@ -88,8 +88,8 @@ def test_libraries_of_the_prefab_package_are_checked_too(tmp_path):
     ("change", "error", "problem"),
     [
         (None, ConfigurationError, "does not say what it can run"),
-        (b"{}", VerificationError, "is no manifest"),
-        (b"\xff", VerificationError, "is no manifest"),
+        (b"{}", VerificationError, "is not a valid manifest"),
+        (b"\xff", VerificationError, "is not a valid manifest"),
         (b'{"new":' * 100_000, VerificationError, "nested"),
     ],
 )

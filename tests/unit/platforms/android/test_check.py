@@ -110,18 +110,18 @@ def test_what_is_no_library_or_of_no_abi_is_a_violation():
     report = check_binaries([Binary(path="a/b.so", abi="x86", contents=b"text")], min_api=21)
     (finding,) = report.violations
     assert finding.rule == "abi"
-    assert "no shared library" in finding.found
+    assert "not a shared library" in finding.found
     assert guess_abi(b"text") == ""
 
 
 def test_a_folder_of_no_abi_is_a_violation(monkeypatch):
     monkeypatch.setattr(policing, "read_facts", lambda _: SOUND)
     report = check_binaries([Binary(path="jni/mips/b.so", abi="mips", contents=b"")], min_api=21)
-    assert [finding.found for finding in report.violations] == ["'mips' is no ABI of Android"]
+    assert [finding.found for finding in report.violations] == ["'mips' is not an ABI of Android"]
 
 
 def test_no_library_is_no_success():
-    with pytest.raises(ConfigurationError, match="no library"):
+    with pytest.raises(ConfigurationError, match="contains no library"):
         check_binaries([], min_api=21)
 
 

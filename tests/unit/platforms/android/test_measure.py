@@ -88,5 +88,5 @@ def test_an_archive_without_libraries_is_refused(tmp_path):
     path = tmp_path / "empty.aar"
     with zipfile.ZipFile(path, "w") as stream:
         stream.writestr("classes.jar", b"")
-    with pytest.raises(ConfigurationError, match="no library"):
+    with pytest.raises(ConfigurationError, match="has no library of any ABI"):
         measure_aar(path)

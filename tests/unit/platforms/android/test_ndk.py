@@ -54,14 +54,14 @@ def test_without_one_it_says_where_it_looked(tmp_path):
 @pytest.mark.parametrize("spoiled", ["source.properties", "meta/platforms.json"])
 def test_a_folder_that_is_none_is_refused_by_its_variable(tmp_path, spoiled):
     (make_ndk(tmp_path / "ndk") / spoiled).write_text("nothing")
-    with pytest.raises(ToolchainError, match=r"ANDROID_NDK_ROOT=.* is no Android NDK"):
+    with pytest.raises(ToolchainError, match=r"ANDROID_NDK_ROOT=.* is not an Android NDK"):
         locate(ANDROID_NDK_ROOT=str(tmp_path / "ndk"))
 
 
 def test_one_for_another_machine_is_refused(tmp_path, monkeypatch):
     make_ndk(tmp_path / "ndk")
     monkeypatch.setattr("sys.platform", "sunos5")
-    with pytest.raises(ToolchainError, match="no Android NDK with compilers for this machine"):
+    with pytest.raises(ToolchainError, match="not an Android NDK with compilers for this machine"):
         locate(tmp_path / "ndk")
 
 

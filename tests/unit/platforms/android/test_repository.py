@@ -225,12 +225,12 @@ def test_a_file_that_is_missing_leaves_what_was_there(package, tmp_path):
     written = write_aar(package, tmp_path / "out")
     before = read_all(tmp_path / "out")
     shutil.rmtree(package.java.sources.parent)
-    with pytest.raises(PackagingError, match=r"proguard\.txt is to go into the AAR"):
+    with pytest.raises(PackagingError, match=r"AAR cannot contain .*proguard\.txt"):
         write_aar(package, tmp_path / "out")
     (package.java.rules.parent).mkdir()
     package.java.rules.write_text("")
     package.libraries[0].unstripped.unlink()
-    with pytest.raises(PackagingError, match="no file"):
+    with pytest.raises(PackagingError, match="is not a file"):
         write_aar(package, tmp_path / "out")
     assert read_all(tmp_path / "out") == before
     assert written.aar.is_file()

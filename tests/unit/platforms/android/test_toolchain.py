@@ -60,7 +60,7 @@ def test_another_page_size(ndk):
     found = locate(ndk, page_size=65536)
     assert "-Wl,-z,max-page-size=65536" in found.link_flags
     assert found.page_size == 65536
-    with pytest.raises(ConfigurationError, match="5000 is no page size"):
+    with pytest.raises(ConfigurationError, match="5000 is not a page size"):
         locate(ndk, page_size=5000)
 
 

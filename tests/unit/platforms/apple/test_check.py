@@ -91,7 +91,7 @@ def test_a_sound_library_keeps_every_rule(sdk):
     ("changes", "rule", "found"),
     [
         ({"cpu": X86_64}, "members", "a.o is for x86_64"),
-        ({"kind": 6}, "members", "a.o is no object"),
+        ({"kind": 6}, "members", "a.o is not an object"),
         ({"platform": SIMULATOR}, "platform", "a.o for ios-simulator"),
         ({"platform": None}, "platform", "a.o for none"),
         ({"version": 0x000F0000}, "min-os", "a.o for 15.0"),
@@ -99,10 +99,10 @@ def test_a_sound_library_keeps_every_rule(sdk):
         (
             {"exports": ("_torchlite_load", "_torchlite_forward", "__ZN2at3addEv")},
             "exports",
-            "1 other symbols exported: __ZN2at3addEv",
+            "1 other symbol exported: __ZN2at3addEv",
         ),
-        ({"undefined": ("_objc_msgSend",)}, "imports", "1 symbols that none of them has"),
-        ({"undefined": (STREAM,)}, "imports", "1 symbols that are there since 15.0"),
+        ({"undefined": ("_objc_msgSend",)}, "imports", "1 symbol that none of them has"),
+        ({"undefined": (STREAM,)}, "imports", "1 symbol not there before 15.0"),
         ({"sections": (CODE,)}, "registrations", "no static initialiser beside the API"),
         (
             {"sections": (CODE, STARTS, ("__LLVM", "__bitcode", 0, b"BC"))},
@@ -118,7 +118,7 @@ def test_a_sound_library_keeps_every_rule(sdk):
                 )
             },
             "paths",
-            "1 paths: /home/me/pytorch/a.cpp",
+            "1 path: /home/me/pytorch/a.cpp",
         ),
     ],
 )
@@ -151,7 +151,7 @@ def test_two_members_of_one_name_are_both_read(sdk):
     second = make_archive(a_o=make_object(platform=SIMULATOR))[8:]
     binary = AppleBinary(path="a", target=DEVICE, arch="arm64", contents=data + second)
     report = check_slices([binary], {DEVICE.platform: sdk})
-    assert broken(report) == {"platform": "1 objects: a.o (2) for ios-simulator"}
+    assert broken(report) == {"platform": "1 object: a.o (2) for ios-simulator"}
 
 
 def test_what_cannot_be_read_is_a_finding(sdk):
@@ -180,7 +180,7 @@ def test_a_slice_that_does_not_link_them_may_not(full_sdk):
 def test_what_no_framework_has_is_found_beside_what_they_have(full_sdk):
     violations = broken(check_metal(full_sdk, *METAL, "_OBJC_CLASS_$_Nope"))
     assert violations == {
-        "imports": "1 symbols that none of them has: _OBJC_CLASS_$_Nope",
+        "imports": "1 symbol that none of them has: _OBJC_CLASS_$_Nope",
     }
 
 

@@ -185,7 +185,7 @@ def test_what_cannot_be_packaged_is_refused(package, tmp_path):
     with pytest.raises(PackagingError, match="one library per platform"):
         write_apple(replace(package, slices=package.slices[:1] * 2), tmp_path / "out")
     (tmp_path / "work/LICENSE").unlink()
-    with pytest.raises(PackagingError, match="LICENSE is to go into the xcframework"):
+    with pytest.raises(PackagingError, match=r"cannot contain .*LICENSE: it is not a file"):
         write_apple(package, tmp_path / "out")
     assert not (tmp_path / "out/apple").exists()
 
@@ -194,7 +194,7 @@ def test_what_cannot_be_packaged_is_refused(package, tmp_path):
     "options", [{"version": "v2"}, {"version": "2"}, {"url": "http://a/b.zip"}, {"url": "x.zip"}]
 )
 def test_versions_and_urls_that_nobody_takes_are_refused(options):
-    with pytest.raises(ValueError, match=r"no version of a pod|no https URL"):
+    with pytest.raises(ValueError, match=r"not a version of a pod|not an https URL"):
         AppleOptions(**options)
     assert default_version("2.6.0") == "2.6.0.1"
     assert AppleOptions(version=default_version("2.6.0"), url=URL).url == URL

@@ -85,7 +85,7 @@ def test_it_is_found_by_itself_and_in_an_output_folder(framework, tmp_path):
     assert choose_xcframework(tmp_path / "out", host_abi="linux-x86_64") is None
 
 
-def test_every_processor_of_a_slice_is_a_library_of_its_own(framework):
+def test_every_cpu_of_a_slice_is_a_library_of_its_own(framework):
     arm, intel = read_binaries(framework)
     assert (arm.target.abi, arm.arch) == ("ios-simulator-arm64", "arm64")
     assert (intel.target.abi, intel.path) == ("ios-simulator-x86_64", f"{PATH} (x86_64)")
@@ -122,7 +122,7 @@ def test_somebody_elses_says_nothing(framework):
 def test_a_damaged_manifest_is_refused(framework, text):
     (framework / MANIFEST).parent.mkdir()
     (framework / MANIFEST).write_text(text)
-    with pytest.raises(VerificationError, match="is no manifest"):
+    with pytest.raises(VerificationError, match="is not a valid manifest"):
         find_manifest(framework)
 
 
@@ -144,7 +144,7 @@ def test_a_slice_that_cannot_be_read_is_refused(framework, changes):
 @pytest.mark.parametrize("data", [b"", b"<plist", b"bplist00", plistlib.dumps({})])
 def test_an_xcframework_without_its_list_is_none(framework, data):
     (framework / "Info.plist").write_bytes(data)
-    with pytest.raises(ConfigurationError, match="is no xcframework"):
+    with pytest.raises(ConfigurationError, match="is not an xcframework"):
         list(read_binaries(framework))
 
 
@@ -214,7 +214,7 @@ def test_a_list_nested_without_end_is_damaged(framework):
     ],
 )
 def test_entries_of_other_types_are_a_slice_that_cannot_be_read(framework, changes):
-    (framework / PATH).write_bytes(make_archive(a_o=make_object()))  # for one processor
+    (framework / PATH).write_bytes(make_archive(a_o=make_object()))  # for one CPU
     if b"\0" not in repr(changes).encode() and "\0" not in str(changes.get("LibraryPath", "")):
         write_info(framework, **changes)
     else:
@@ -242,5 +242,5 @@ def test_a_link_that_leads_out_is_not_followed(framework, target):
     (framework.parent.parent / "outside.a").write_bytes(make_archive(a_o=make_object()))
     (framework / PATH).unlink()
     (framework / PATH).symlink_to(target)
-    with pytest.raises(ConfigurationError, match="leaves the xcframework"):
+    with pytest.raises(ConfigurationError, match="leads out of the xcframework"):
         list(read_binaries(framework))

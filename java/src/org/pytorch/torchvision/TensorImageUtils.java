@@ -280,7 +280,7 @@ public final class TensorImageUtils {
    * @param tensorHeight height of the tensor
    * @param normMeanRGB means of red, green and blue
    * @param normStdRGB standard deviations of red, green and blue
-   * @param outBuffer what to write to; a direct buffer in the processor's byte order
+   * @param outBuffer what to write to; a direct buffer in the CPU's byte order
    * @param outBufferOffset at which element to begin
    * @param memoryFormat {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
    * @throws IllegalArgumentException if an argument is none of those named, or an array has not
@@ -340,7 +340,7 @@ public final class TensorImageUtils {
    * @param tensorHeight height of the tensor
    * @param normMeanRGB means of red, green and blue
    * @param normStdRGB standard deviations of red, green and blue
-   * @param outBuffer what to write to; a direct buffer in the processor's byte order
+   * @param outBuffer what to write to; a direct buffer in the CPU's byte order
    * @param outBufferOffset at which element to begin
    * @throws IllegalArgumentException if an argument is none of those named, or an array has not
    *     three elements
