@@ -115,7 +115,7 @@ def locate_toolchain(
     Args:
         target: what to build for.
         release: the release of PyTorch to build, which pins the open headers for Apple's systems;
-            the newest when None.
+            the default release when None.
         options: what the user chose; compilations are handed to nobody without them.
 
     Raises:
@@ -131,7 +131,7 @@ def locate_toolchain(
 def diagnose(release: Release | None = None) -> Diagnosis:
     """Returns what is installed, and for each target what it still needs; fetches nothing.
 
-    The sources are those of `release`, by default the newest release of PyTorch.
+    The sources are those of `release`, or else those of the default release of PyTorch.
     """
     runner, release = Runner.inherit(), release or load_release()
     targets = inspect_targets(runner, release)
