@@ -122,7 +122,7 @@ def locate_toolchain(
         ConfigurationError: there is no such launcher.
         ToolchainError: something is missing or unfit; the hint says what to install.
     """
-    runner, options = Runner.inherit(), options or ToolchainOptions(launcher="none")
+    runner, options = Runner.inherit_for_tools(), options or ToolchainOptions(launcher="none")
     release = release or load_release()
     toolchain = platform_of(target).locate_toolchain(runner, release, target, options)
     return replace(toolchain, launcher=locate_launcher(runner, options.launcher, toolchain.cc))
@@ -133,7 +133,7 @@ def diagnose(release: Release | None = None) -> Diagnosis:
 
     The sources are those of `release`, or else those of the default release of PyTorch.
     """
-    runner, release = Runner.inherit(), release or load_release()
+    runner, release = Runner.inherit_for_tools(), release or load_release()
     targets = inspect_targets(runner, release)
     host = find_host_target(TARGETS)
     findings = (
