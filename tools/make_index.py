@@ -21,7 +21,7 @@ def main() -> None:
     """Prints the index."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="prefix of the unit ids to index")
-    parser.add_argument("--pytorch", help="the release of PyTorch; the newest without it")
+    parser.add_argument("--pytorch", help="the release of PyTorch; the default release without it")
     parser.add_argument("--jobs", type=int, default=None)
     options = parser.parse_args()
     text = make_symbol_index(

@@ -20,7 +20,7 @@ from builder.system.machine import host_abi
 def main() -> None:
     """Prints the list."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pytorch", help="the release of PyTorch; the newest without it")
+    parser.add_argument("--pytorch", help="the release of PyTorch; the default release without it")
     release = load_release(parser.parse_args().pytorch)
     target = locate_target(host_abi())
     known = list_known_operators(release, target, progress=ConsoleProgress())

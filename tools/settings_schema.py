@@ -16,7 +16,7 @@ from typing import Any, get_args
 from builder import api
 from builder.api.settings import BuildSettings
 from builder.cli.settings import option_names
-from builder.core.backends import Backend, Chosen
+from builder.core.backends import Backend
 from builder.core.budgets import ByteSize
 from builder.core.dtypes import DtypeSet
 from builder.core.nesting import InputSpec
@@ -105,7 +105,7 @@ def _make_value(one: SettingField) -> dict[str, Any]:
 
 def _make_item(one: SettingField) -> dict[str, Any]:
     if one.kind is Backend:
-        return {"enum": [known.name for known in _list_backends()]}
+        return {"enum": [known.name for known in api.list_optional_backends()]}
     if isinstance(one.kind, EnumType):
         return {"enum": [str(value) for value in list[Any](one.kind)]}
     if _is_pairs(one):
@@ -127,10 +127,6 @@ def _make_default(one: SettingField) -> dict[str, Any]:
 
 def _is_pairs(one: SettingField) -> bool:
     return one.kind is not InputSpec and len(get_args(one.kind)) == 2
-
-
-def _list_backends() -> list[Backend]:
-    return [one for one in api.load_release().backends.values() if one.chosen is Chosen.OPTION]
 
 
 def _name_type(one: SettingField) -> str:
@@ -167,7 +163,7 @@ def _name_option(one: SettingField) -> str:
     if name in _INPUTS:
         return "the argument"
     if one.kind is Backend:
-        return ", ".join(f"`{known.option}`" for known in _list_backends())
+        return ", ".join(f"`{known.option}`" for known in api.list_optional_backends())
     listed = _OPTIONS_OF.get(name) or ", ".join(option_names(one)).replace("/", ", ")
     variable = f" (or `{one.setting.environment}`)" if one.setting.environment else ""
     return ", ".join(f"`{part}`" for part in listed.split(", ")) + variable

@@ -127,6 +127,7 @@ if TYPE_CHECKING:
     from builder.platforms.results import TargetResult as TargetResult
     from builder.sources.facts import list_releases as list_releases
     from builder.sources.facts import load_bytecode_versions as load_bytecode_versions
+    from builder.sources.releases import list_optional_backends as list_optional_backends
     from builder.sources.releases import load_release as load_release
     from builder.sources.trees import fetch_sources as fetch_sources
     from builder.sources.trees import find_sources as find_sources
@@ -316,11 +317,8 @@ _MODULES = {
         "LibraryResult",
         "TargetResult",
     ),
-    "builder.sources.facts": (
-        "list_releases",
-        "load_bytecode_versions",
-    ),
-    "builder.sources.releases": ("load_release",),
+    "builder.sources.facts": ("list_releases", "load_bytecode_versions"),
+    "builder.sources.releases": ("list_optional_backends", "load_release"),
     "builder.sources.trees": (
         "fetch_sources",
         "find_sources",

@@ -131,8 +131,8 @@ def refuse_outputs(
         targets: what to build for.
         output: the folder to write into.
         options: what the user chooses of packages.
-        release: the release of PyTorch to build, whose version names packages; the newest when
-            None.
+        release: the release of PyTorch to build, whose version names packages; the default release
+            when None.
 
     Raises:
         ConfigurationError: nothing can be written below `output`, a folder there has files that

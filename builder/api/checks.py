@@ -29,7 +29,8 @@ def check(model: Path, runtime: Path, *, release: Release | None = None) -> Cove
     Args:
         model: a lite file.
         runtime: the output folder of a build, or an AAR.
-        release: the release of PyTorch for the command that would help; the newest when None.
+        release: the release of PyTorch for the command that would help; the default release when
+            None.
 
     Raises:
         ConfigurationError: no runtime there, or an AAR that says nothing of itself.

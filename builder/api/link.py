@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from builder.system.progress import Progress
 
 
-_FLAG_VARIABLES = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "ASMFLAGS", "CPATH", "LIBRARY_PATH")
-"""Variables of the environment that would change the bytes behind the plan's back."""
 _SERVED = "sccache"
 """Its server outlives builds, and would keep using the folder for temporary files of one."""
 _OTHER_CACHE = "choose another cache with BUILDER_CACHE=<folder>; the next run continues"
@@ -134,7 +132,7 @@ def make_native_build(
         progress.note(f"compiling through {launcher.name}{room}")
         jobs = jobs or launcher.jobs
     layout = Layout.of(cache_folder(), plan)
-    runner = Runner.inherit().without(*_FLAG_VARIABLES)
+    runner = Runner.inherit_for_tools()
     # Temporary files of killed compilers are then removed by the next run.
     if launcher is None or launcher.name != _SERVED:
         runner = runner.with_environment(TMPDIR=str(layout.scratch))
@@ -157,7 +155,7 @@ def _locate_headers(plan: BuildPlan) -> tuple[Path, ...]:
     """Returns where `jni.h` is, which toolchains for Linux do not bring."""
     if not plan.interface.has_jni or plan.target.platform is not Platform.LINUX:
         return ()
-    return locate_jdk(Runner.inherit()).headers
+    return locate_jdk(Runner.inherit_for_tools()).headers
 
 
 def _locate_backends(

@@ -58,7 +58,7 @@ def list_operators(
     Args:
         paths: the files.
         torchscript: as in `read_models`.
-        readable: the versions of bytecode that the runtime reads; those of the newest release of
+        readable: the versions of bytecode that the runtime reads; those of the default release of
             PyTorch when None.
 
     Raises:

@@ -117,14 +117,14 @@ def locate_toolchain(
     Args:
         target: what to build for.
         release: the release of PyTorch to build, which pins the open headers for Apple's systems;
-            the newest when None.
+            the default release when None.
         options: what the user chose; compilations are handed to nobody without them.
 
     Raises:
         ConfigurationError: there is no such launcher.
         ToolchainError: something is missing or unfit; the hint says what to install.
     """
-    runner, options = Runner.inherit(), options or ToolchainOptions(launcher="none")
+    runner, options = Runner.inherit_for_tools(), options or ToolchainOptions(launcher="none")
     release = release or load_release()
     toolchain = platform_of(target).locate_toolchain(runner, release, target, options)
     return replace(toolchain, launcher=locate_launcher(runner, options.launcher, toolchain.cc))
@@ -133,9 +133,9 @@ def locate_toolchain(
 def diagnose(release: Release | None = None) -> Diagnosis:
     """Returns what is installed, and for each target what it still needs; fetches nothing.
 
-    The sources are those of `release`, by default the newest release of PyTorch.
+    The sources are those of `release`, or else those of the default release of PyTorch.
     """
-    runner, release = Runner.inherit(), release or load_release()
+    runner, release = Runner.inherit_for_tools(), release or load_release()
     targets = inspect_targets(runner, release)
     host = find_host_target(TARGETS)
     findings = (

@@ -102,6 +102,6 @@ def via_options(command: Callable[..., Any]) -> Callable[..., Any]:
 pytorch_option = click.option(
     "--pytorch",
     metavar="VERSION",
-    help="The release of PyTorch that runtimes are built from, e.g. 2.6.0 (default: the newest "
-    "that this version of builder has).",
+    help="The release of PyTorch that runtimes are built from, e.g. 2.6.0 (default: the one "
+    "that this version of builder declares).",
 )

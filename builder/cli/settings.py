@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from builder import api
 from builder.cli.values import FiniteRange, PairType, TextType
-from builder.core.backends import Backend, Chosen
+from builder.core.backends import Backend
 from builder.core.release import Release
 from builder.core.settings import SettingField, fill, list_settings
 
@@ -190,9 +190,7 @@ def _refuse_lonely(options: list[SettingField], values: dict[tuple[str, ...], ob
 
 @functools.cache  # a release is read from many files, and options are made and taken by it
 def _list_backends() -> tuple[Backend, ...]:
-    """Returns the backends that are chosen by an option, sorted by name."""
-    backends = api.load_release().backends.values()
-    return tuple(one for one in backends if one.chosen is Chosen.OPTION)
+    return api.list_optional_backends()
 
 
 def _flag_name(one: SettingField, backend: Backend) -> str:

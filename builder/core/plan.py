@@ -182,8 +182,8 @@ class BuildRequest:
     ops_lists: Annotated[tuple[str, ...], Setting(placeholder="NAME")] = ()
     """Operator lists: names of those that ship with builder, e.g. mobilenet_v2, or files."""
     pytorch: Annotated[Release | None, Setting(placeholder="VERSION")] = None
-    """The release of PyTorch to build, e.g. 2.6.0 (default: the newest that this version of builder
-    has)."""
+    """The release of PyTorch to build, e.g. 2.6.0 (default: the one that this version of builder
+    declares)."""
     flavour: Annotated[Flavour, Setting(inline=True)] = field(default_factory=Flavour)
     dtypes: Annotated[Text[DtypeSet] | None, Setting(placeholder="LIST", absent="auto")] = None
     """Compile kernels only for these dtypes, e.g. float32,int64,bool. all: for every dtype. auto:

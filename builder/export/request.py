@@ -156,8 +156,8 @@ class ExportRequest:
     keep: bool = False
     """Write the file even if its outputs differ by more than allowed."""
     pytorch: Annotated[Release | None, Setting(placeholder="VERSION")] = None
-    """The release of PyTorch whose runtimes are to run the file, e.g. 2.6.0 (default: the newest
-    that this version of builder has)."""
+    """The release of PyTorch whose runtimes are to run the file, e.g. 2.6.0 (default: the one
+    that this version of builder declares)."""
     seed: int = 0
     """Seed for the random weights and inputs."""
 

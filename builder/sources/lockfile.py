@@ -10,6 +10,7 @@ from typing import Any
 
 from builder.core.sources import BundledSource, SourceLock, SourcePatch, SourcePin
 from builder.errors import ConfigurationError
+from builder.sources.facts import read_own
 from builder.sources.patches import parse_patch
 
 LOCK_NAME = "sources.lock.toml"
@@ -22,17 +23,14 @@ def read_lock(folder: Path) -> SourceLock:
         ConfigurationError: a field is missing, unknown or malformed, or a patch is malformed.
     """
     path = folder / LOCK_NAME
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+    text = read_own(path)
     patches = [read_patch(file) for file in sorted((folder / "patches").glob("*.patch"))]
     return parse_lock(text, name=str(path), patches=tuple(patches))
 
 
 def read_patch(path: Path) -> SourcePatch:
     """Reads one patch: a header with the reason for it, and then a unified diff."""
-    text = path.read_text()
+    text = read_own(path)
     header = text[: text.find("\n--- ") + 1]
     reason = " ".join(header.split())
     if not reason:

@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
+from builder.core.backends import Backend, Chosen
 from builder.core.release import Release, ReleaseFacts
 from builder.core.typed import parse_toml
 from builder.errors import ConfigurationError
-from builder.sources.backends import read_backends
-from builder.sources.facts import FACTS_NAME, locate_release
+from builder.sources.backends import read_backends, read_sound_backends
+from builder.sources.facts import FACTS_NAME, list_releases, locate_release, read_default, read_own
 from builder.sources.lockfile import LOCK_NAME, read_lock
+from builder.system.folders import data_folder
 
 _INDEX = "symbols"
+_BACKENDS = "backends"
 
 
 def load_release(version: str | None = None, *, root: Path | None = None) -> Release:
     """Returns a release of PyTorch, with its pins, patches, facts and backends.
 
     Args:
-        version: e.g. `2.6.0`; the newest release when None.
+        version: e.g. `2.6.0`; the default release when None.
         root: the folder with the folders of the releases; builder's own `third_party` when None.
 
     Raises:
         ConfigurationError: there is no such release, or one of its files is malformed.
     """
     return read_release(locate_release(version, root=root))
+
+
+def list_optional_backends(root: Path | None = None) -> tuple[Backend, ...]:
+    """Returns the backends that an option of the command line asks for, sorted by name.
+
+    They are those of all releases, since options exist before a release is chosen. Where several
+    releases have a backend, the default release's counts, and then the newest one's. What is
+    malformed is left out here, because it concerns only a command that takes that release.
+
+    Args:
+        root: the folder with the folders of the releases; builder's own `third_party` when None.
+    """
+    root = root or data_folder("third_party")
+    versions = list(list_releases(root))
+    with suppress(ConfigurationError):
+        default = read_default(root)
+        versions = [*(version for version in versions if version != default), default]
+    found: dict[str, Backend] = {}
+    for version in versions:
+        found |= read_sound_backends(root / version / _BACKENDS)
+    optional = (one for one in found.values() if one.chosen is Chosen.OPTION)
+    return tuple(sorted(optional, key=lambda one: one.name))
 
 
 def read_release(folder: Path) -> Release:
@@ -47,7 +73,7 @@ def read_release(folder: Path) -> Release:
         folder=folder,
         lock=lock,
         facts=read_facts(folder),
-        backends=read_backends(folder / "backends"),
+        backends=read_backends(folder / _BACKENDS),
         indexes=MappingProxyType({"": index, **dict(sorted(own.items()))}),
     )
 
@@ -60,6 +86,6 @@ def read_facts(folder: Path) -> ReleaseFacts:
     """
     path = folder / FACTS_NAME
     try:
-        return parse_toml(path.read_text(encoding="utf-8"), ReleaseFacts, FACTS_NAME)
-    except (OSError, ValueError) as error:
+        return parse_toml(read_own(path), ReleaseFacts, FACTS_NAME)
+    except ValueError as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error

@@ -16,12 +16,15 @@ from pathlib import Path
 
 from builder.errors import BuilderError, NativeBuildError
 from builder.system.locks import list_held
+from builder.system.variables import keep_variables
 
 LAST_LINES = 30
 """Lines of output that the error of a failed program shows."""
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _PR_SET_CHILD_SUBREAPER = 36
 """linux/prctl.h."""
+# Messages are searched for words, so they must not be translated.
+_LOCALE = {"LC_ALL": "C.UTF-8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +45,19 @@ class Runner:
     @classmethod
     def inherit(cls, **extra: str) -> Runner:
         """Returns a runner with the environment of this process and `extra`, in the C locale."""
-        # Messages are searched for words, so they must not be translated.
-        return cls(environment={**os.environ, "LC_ALL": "C.UTF-8", **extra})
+        return cls(environment={**os.environ, **_LOCALE, **extra})
+
+    @classmethod
+    def inherit_for_tools(cls) -> Runner:
+        """Returns a runner for what makes a build: compilers, linkers, code generators, javac.
+
+        It has only those variables of this process that do not change what these tools write.
+        """
+        return cls(environment={**keep_variables(os.environ), **_LOCALE})
 
     def with_environment(self, **extra: str) -> Runner:
         """Returns a runner that sets the variables in `extra` as well."""
         return Runner(environment={**self.environment, **extra})
-
-    def without(self, *names: str) -> Runner:
-        """Returns a runner that does not set the variables in `names`."""
-        kept = {name: value for name, value in self.environment.items() if name not in names}
-        return Runner(environment=kept)
 
     def find_program(self, name: str) -> Path | None:
         """Returns the absolute path of `name` on this runner's PATH, or None."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -36,6 +38,18 @@ The message names this test.
 +{new}
 """
 
+_WITH_RELEASES = """\
+import sys
+from pathlib import Path
+
+from builder.cli.main import main
+from builder.sources import facts, releases
+
+root = Path(sys.argv.pop(1))
+facts.data_folder = releases.data_folder = lambda _: root
+main()
+"""
+
 
 @pytest.fixture
 def root(tmp_path):
@@ -43,6 +57,7 @@ def root(tmp_path):
     root = tmp_path / "releases"
     for version in (PINNED, PATCHED):
         shutil.copytree(data_folder("third_party") / PINNED, root / version)
+    shutil.copy(data_folder("third_party") / "releases.toml", root)
     set_version(root / PATCHED)
     add_patch(root / PATCHED, "c10/core/Device.cpp", "// old", "// new")
     return root
@@ -141,16 +156,60 @@ def installed(root, monkeypatch):
     monkeypatch.setattr(facts, "data_folder", lambda _: root)
 
 
-def test_the_command_line_takes_the_newest_release_or_the_one_that_is_named(installed, op_list):
+def test_the_command_line_takes_the_default_release_or_the_one_that_is_named(installed, op_list):
     def plan(*options):
         given = [str(op_list), "--abi", "linux-x86_64", "--json", *options]
         result = CliRunner().invoke(plan_command, given, catch_exceptions=False)
         return json.loads(result.stdout)["plans"][0]
 
-    assert plan()["source_version"] == PATCHED
-    assert plan("--pytorch", PATCHED) == plan()
-    assert plan("--pytorch", PINNED)["source_version"] == PINNED
-    assert plan("--pytorch", PINNED)["key"] != plan()["key"]
+    assert plan()["source_version"] == PINNED  # a variant is used only where it is named
+    assert plan("--pytorch", PINNED) == plan()
+    assert plan("--pytorch", PATCHED)["source_version"] == PATCHED
+    assert plan("--pytorch", PATCHED)["key"] != plan()["key"]
+    with pytest.raises(ConfigurationError, match=r"PyTorch ''; it can build 2\.6\.0"):
+        plan("--pytorch", "")
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("made", ["empty", "9.9.9", "notes", "9.9.9 is a file", "link"])
+def test_a_malformed_release_concerns_only_the_command_that_takes_it(made, root, tmp_path):
+    folder = root / ("notes" if made == "notes" else "9.9.9")
+    match made:
+        case "empty":
+            folder.mkdir()
+        case "9.9.9" | "notes":
+            shutil.copytree(root / PINNED, folder)
+            (folder / "sources.lock.toml").write_text("version")
+            (folder / "backends/metal.toml").write_text("no TOML")
+        case "link":
+            folder.symlink_to("nowhere")
+        case _:
+            folder.touch()
+    (tmp_path / "ops.yaml").write_text((data_folder("ops_lists") / "mobilenet_v2.yaml").read_text())
+
+    def run(*arguments):
+        return run_with_releases(root, *arguments, cwd=tmp_path)
+
+    for command in ("build", "plan"):
+        result = run(command, "--help")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert "--metal" in result.stdout
+    asked = ("plan", "ops.yaml", "--abi", "linux-x86_64")
+    assert run(*asked).returncode == run(*asked, "--pytorch", PINNED).returncode == 0
+    assert run("doctor").returncode in {0, 5}
+    assert "ops.yaml: it begins with" in run("check", "ops.yaml", "nowhere").stderr
+    named = run(*asked, "--pytorch", folder.name)
+    assert named.returncode == 2
+    assert folder.name in named.stderr
+    assert "bug of builder" not in named.stderr
+
+
+def run_with_releases(root, *arguments, cwd):
+    """Runs builder as if the releases in `root` shipped with it."""
+    return subprocess.run(
+        [sys.executable, "-c", _WITH_RELEASES, root, *arguments],
+        cwd=cwd, capture_output=True, text=True,
+    )  # fmt: skip
 
 
 def test_a_backend_that_the_release_does_not_have_is_refused(root, op_list):

@@ -145,8 +145,9 @@ def helper(tmp_path):
 @pytest.fixture
 def runner(tmp_path, request):
     own = ("CCACHE_", "DISTCC_", "ICECC_", "SCCACHE_")
-    inherited = Runner.inherit()
-    inherited = inherited.without(*(n for n in inherited.environment if n.startswith(own)))
+    inherited = Runner.inherit_for_tools()
+    kept = {n: value for n, value in inherited.environment.items() if not n.startswith(own)}
+    inherited = Runner(environment=kept)
     state = tmp_path / "distcc state"
     state.mkdir()
     runner = inherited.with_environment(CCACHE_DIR=str(tmp_path / "ccache"), DISTCC_DIR=str(state))

@@ -55,7 +55,7 @@ def refuse_unpackable(options: AarOptions, assets: Sequence[Path], release: Rele
         ToolchainError: there is no JDK.
     """
     coordinates = choose_coordinates(options, release.version)
-    locate_jdk(Runner.inherit())
+    locate_jdk(Runner.inherit_for_tools())
     refuse_same_names(assets, called="assets")
     return coordinates
 
@@ -90,7 +90,7 @@ def write_package(
     libraries = [runtime.libraries[interface] for runtime in runtimes]
     last, release = libraries[-1], libraries[-1].plan.release
     coordinates = choose_coordinates(options, release.version)
-    runner = Runner.inherit()
+    runner = Runner.inherit_for_tools()
     jdk = locate_jdk(runner)
     progress.step(f"packaging {coordinates}")
     with scratch_folder() as scratch:

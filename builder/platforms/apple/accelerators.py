@@ -49,7 +49,7 @@ def _refuse_for(target: Target, accelerators: Sequence[Backend], apple_sdk: Path
     if apple_sdk is not None:
         sdk = read_sdk(apple_sdk, target)
     elif is_mac():
-        sdk = find_xcode_sdk(Runner.inherit(), target)
+        sdk = find_xcode_sdk(Runner.inherit_for_tools(), target)
     else:
         sdk = describe_open_sdk(Path("open"))  # not assembled: that it is open says enough
     refuse_without_frameworks(sdk, accelerators)

@@ -99,7 +99,9 @@ def write_package(
             options=options,
             resources=resources,
         )
-        written = write_apple(package, output, xcode=Runner.inherit() if is_mac() else None)
+        written = write_apple(
+            package, output, xcode=Runner.inherit_for_tools() if is_mac() else None
+        )
     return AppleResult(
         written=written,
         sizes={runtime.plan.target.abi: runtime.size for runtime in runtimes},

@@ -38,7 +38,7 @@ def find_sdk(release: Release, target: Target, chosen: Path | None = None) -> Ap
         return read_sdk(chosen, target)
     try:
         if is_mac():
-            return find_xcode_sdk(Runner.inherit(), target)
+            return find_xcode_sdk(Runner.inherit_for_tools(), target)
         return _locate_open_sdk(release, target)
     except ToolchainError:
         return None

@@ -196,5 +196,5 @@ def test_a_patch_must_give_its_reason(tmp_path):
 
 
 def test_a_missing_lock_is_a_clear_error(tmp_path):
-    with pytest.raises(ConfigurationError, match="cannot read"):
+    with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
         read_lock(tmp_path)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,42 +11,200 @@ from builder.core.model import BytecodeVersions
 from builder.errors import ConfigurationError
 from builder.sources import facts
 from builder.sources.facts import list_releases, load_bytecode_versions, locate_release
-from builder.sources.releases import load_release, read_facts, read_release
+from builder.sources.releases import (
+    list_optional_backends,
+    load_release,
+    read_facts,
+    read_release,
+)
 from builder.system.folders import data_folder
 
-NEWEST = load_release()
+SHIPPED = load_release()
+LOCK = "sources.lock.toml"
 
 
 @pytest.fixture
 def root(tmp_path):
-    """A folder with copies of the newest release, under several versions."""
+    """A folder with copies of the default release, under several versions."""
     for version in ("2.10.0", "2.9.1", "2.9.1+mine"):
         folder = tmp_path / version
-        shutil.copytree(NEWEST.folder, folder, ignore=shutil.ignore_patterns("symbols*"))
+        shutil.copytree(SHIPPED.folder, folder, ignore=shutil.ignore_patterns("symbols*"))
         lock = folder / "sources.lock.toml"
-        lock.write_text(lock.read_text().replace(f'"{NEWEST.version}"', f'"{version}"', 1))
-    (tmp_path / "2.11.0").mkdir()  # without facts.toml, so it is not a release
-    shutil.copytree(NEWEST.folder, tmp_path / "draft")
+        lock.write_text(lock.read_text().replace(f'"{SHIPPED.version}"', f'"{version}"', 1))
+    shutil.copytree(SHIPPED.folder, tmp_path / "draft")
+    declare(tmp_path, "2.9.1")
     return tmp_path
+
+
+def declare(root, version):
+    (root / "releases.toml").write_text(f'default = "{version}"\n')
 
 
 def test_releases_are_ordered_by_number_and_variants_follow_their_release(root):
     assert list_releases(root) == ("2.9.1", "2.9.1+mine", "2.10.0")
-    assert load_release(root=root).version == "2.10.0"
     assert load_release("2.9.1", root=root).folder == root / "2.9.1"
 
 
-@pytest.mark.parametrize("version", ["2.9", "2.11.0", "draft", "..", "2.9.1/patches"])
+def test_the_default_release_is_the_declared_one_whatever_else_is_there(root):
+    assert load_release(root=root).version == "2.9.1"
+    declare(root, "2.10.0")
+    (root / "2.10.0+a").symlink_to("2.10.0")
+    (root / "11.0").mkdir()
+    assert load_release(root=root).version == "2.10.0"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"\xff", "cannot be read: .*codec"),
+        (b"default", "releases.toml: Expected '='"),
+        (b"", "must have the key `default`"),
+        (b'default = ""', "must have the key `default`"),
+        (b"default = 2.9", "must have the key `default`"),
+        (b'default = "2.9.2"', "must have the key `default`"),
+        (b'default = "draft"', "must have the key `default`"),
+        (b'default = "2.9.1"\nother = 1', "must have the key `default`"),
+    ],
+)
+def test_a_default_that_cannot_be_meant_is_refused_with_its_file(root, text, message):
+    path = root / "releases.toml"
+    path.unlink() if text is None else path.write_bytes(text)
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        load_release(root=root)
+    assert str(path) in caught.value.message
+    assert load_release("2.10.0", root=root).version == "2.10.0"
+
+
+def test_folders_and_links_to_folders_with_a_versions_name_are_releases(root):
+    (root / "2.7.0").mkdir()
+    (root / "2.8.0").write_text("a file")
+    (root / "2.8.1").symlink_to("2.9.1")
+    (root / "2.8.2").symlink_to("nowhere")
+    (root / "2.8.3").symlink_to("2.8.3")
+    for name in ("notes", "2", "2.", "v2.9.1", "2.9.1-rc1", "2.9.1+", "2.9.1+a b", "2.\u0669"):
+        (root / name).mkdir()
+    assert list_releases(root) == ("2.7.0", "2.8.1", "2.9.1", "2.9.1+mine", "2.10.0")
+
+
+def test_a_link_to_a_release_is_read_as_a_folder(root, tmp_path):
+    (root / "2.9.1").rename(tmp_path / "elsewhere")
+    (root / "2.9.1").symlink_to(tmp_path / "elsewhere")
+    assert load_release("2.9.1", root=root).source_digest == SHIPPED.source_digest
+
+
+@pytest.mark.parametrize("make", [Path.touch, lambda path: path.symlink_to("nowhere")])
+def test_what_has_a_versions_name_and_is_no_folder_is_told(root, make):
+    make(root / "2.8.0")
+    with pytest.raises(ConfigurationError, match=r"PyTorch 2\.8\.0: .*/2\.8\.0 is not a folder"):
+        load_release("2.8.0", root=root)
+
+
+@pytest.mark.parametrize(
+    "version", ["2.9", "2.11.0", "draft", "..", "2.9.1/patches", "", "2.9.1\n"]
+)
 def test_a_release_that_does_not_exist_is_refused_with_those_that_do(root, version):
     with pytest.raises(ConfigurationError, match=r"2\.9\.1, 2\.9\.1\+mine, 2\.10\.0") as caught:
         load_release(version, root=root)
-    assert caught.value.hint.endswith("--pytorch 2.10.0")
+    assert "--pytorch" in caught.value.hint
+    assert caught.value.exit_code == 2
 
 
 def test_an_installation_without_releases_says_so(tmp_path):
-    with pytest.raises(ConfigurationError, match="no folder with a release") as caught:
+    with pytest.raises(ConfigurationError, match=r"releases\.toml cannot be read"):
         locate_release(root=tmp_path)
-    assert caught.value.hint == "reinstall builder"
+
+
+def empty(folder):
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def write(name, content):
+    def damage(folder):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).write_bytes(content)
+
+    return damage
+
+
+def replace_by_folder(name):
+    def damage(folder):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).mkdir()
+
+    return damage
+
+
+DAMAGE = {
+    "empty": (empty, "sources.lock.toml cannot be read: No such file"),
+    "lock of another version": (
+        write(LOCK, (SHIPPED.folder / LOCK).read_bytes()),
+        "sources.lock.toml is for PyTorch 2.6.0, and its folder is 2.10.0",
+    ),
+    "lock that is no TOML": (write(LOCK, b"version"), "sources.lock.toml: Expected '='"),
+    "lock that is no text": (write(LOCK, b"\xff"), "sources.lock.toml cannot be read: .*codec"),
+    "lock that is a folder": (replace_by_folder(LOCK), "sources.lock.toml cannot be read: Is a"),
+    "patch without a reason": (write("patches/0000-x.patch", b"--- a\n"), "0000-x.patch does not"),
+    "patch that is no text": (
+        write("patches/0000-x.patch", b"\xff"),
+        "0000-x.patch cannot be read: .*codec",
+    ),
+    "patch that is a folder": (
+        replace_by_folder("patches/0000-x.patch"),
+        "0000-x.patch cannot be read: Is a",
+    ),
+    "no facts": (lambda folder: (folder / "facts.toml").unlink(), "facts.toml cannot be read: No"),
+    "facts that are no text": (write("facts.toml", b"\xff"), "facts.toml cannot be read: .*codec"),
+    "no backends": (lambda folder: shutil.rmtree(folder / "backends"), "backends is not a folder"),
+    "backend that is no text": (
+        write("backends/metal.toml", b"\xff"),
+        "metal.toml cannot be read: .*codec",
+    ),
+    "backend that is a folder": (
+        replace_by_folder("backends/metal.toml"),
+        "metal.toml cannot be read: Is a",
+    ),
+    "backend with a name that is no option": (
+        write("backends/my own.toml", b""),
+        "backends: my own.toml: the name of a backend",
+    ),
+}
+MANNERS = pytest.mark.parametrize("damage", DAMAGE)
+
+
+@MANNERS
+def test_what_is_wrong_with_a_release_is_told_with_file_and_reason(root, damage):
+    change, message = DAMAGE[damage]
+    change(root / "2.10.0")
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        load_release("2.10.0", root=root)
+    assert str(root / "2.10.0") in caught.value.message
+
+
+@MANNERS
+def test_a_malformed_release_takes_nothing_from_the_others(root, damage):
+    before = list_optional_backends(root)
+    assert {one.name for one in before} == {"coreml", "metal"}
+    DAMAGE[damage][0](root / "2.10.0")
+    assert load_release(root=root) == load_release("2.9.1", root=root)
+    assert list_optional_backends(root) == before
+
+
+def test_options_are_of_all_releases_and_the_default_one_describes_them(root):
+    for version, text in (("2.10.0", "Newest."), ("2.9.1", "Default."), ("2.9.1+mine", "Mine.")):
+        path = root / version / "backends/metal.toml"
+        path.write_text(re.sub('^help = ".*"', f'help = "{text}"', path.read_text(), flags=re.M))
+    turbo = 'label = "T"\nchosen = "option"\nhelp = "Turbo."\n'
+    (root / "2.10.0/backends/turbo.toml").write_text(turbo)
+    (root / "2.9.1/backends/fast.toml").write_text(turbo.replace("Turbo", "Fast"))
+    told = {one.name: one.help for one in list_optional_backends(root)}
+    coreml = SHIPPED.backends["coreml"].help
+    assert told == {"coreml": coreml, "fast": "Fast.", "metal": "Default.", "turbo": "Turbo."}
+    (root / "2.9.1/backends/metal.toml").write_text("")
+    assert {one.name: one.help for one in list_optional_backends(root)}["metal"] == "Newest."
+    (root / "releases.toml").unlink()
+    assert {one.name for one in list_optional_backends(root)} == set(told)
 
 
 def test_the_folder_has_the_name_of_the_version_in_the_lock(root):
@@ -54,19 +214,19 @@ def test_the_folder_has_the_name_of_the_version_in_the_lock(root):
 
 
 def test_what_ships_with_builder_is_read_whole():
-    assert data_folder("third_party") / NEWEST.version == NEWEST.folder
-    assert NEWEST.lock.version == NEWEST.version == "2.6.0"
-    assert load_bytecode_versions() == load_bytecode_versions("2.6.0") == NEWEST.facts.bytecode
-    assert NEWEST.facts.bytecode == BytecodeVersions(min=4, max=9)
-    assert set(NEWEST.indexes) == {"", "android", "ios"}
-    assert all(path.is_file() for path in (*NEWEST.indexes.values(), NEWEST.rules))
-    assert NEWEST.operators.is_file()
+    assert data_folder("third_party") / SHIPPED.version == SHIPPED.folder
+    assert SHIPPED.lock.version == SHIPPED.version == "2.6.0"
+    assert load_bytecode_versions() == load_bytecode_versions("2.6.0") == SHIPPED.facts.bytecode
+    assert SHIPPED.facts.bytecode == BytecodeVersions(min=4, max=9)
+    assert set(SHIPPED.indexes) == {"", "android", "ios"}
+    assert all(path.is_file() for path in (*SHIPPED.indexes.values(), SHIPPED.rules))
+    assert SHIPPED.operators.is_file()
 
 
 def test_a_second_reading_is_the_same_value(root):
     one = load_release("2.9.1", root=root)
     assert one == load_release("2.9.1", root=root)
-    assert one.source_digest == NEWEST.source_digest
+    assert one.source_digest == SHIPPED.source_digest
     assert replace(one, lock=replace(one.lock, patches=())).source_digest != one.source_digest
 
 
