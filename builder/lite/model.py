@@ -7,6 +7,17 @@ from dataclasses import dataclass, field
 
 from builder.lite.objects import ScriptObject
 
+OPCODES = (
+    *("OP", "OPN", "LOAD", "MOVE", "STOREN", "STORE", "DROP", "DROPR", "LOADC", "JF", "JMP"),
+    *("LOOP", "RET", "WAIT", "CALL", "GUARD", "TYPECHECK", "FAIL_GUARD", "PROFILE_OP"),
+    *("TAIL_CALL", "INTERFACE_CALL", "GET_ATTR", "SET_ATTR", "LIST_UNPACK", "TUPLE_CONSTRUCT"),
+    *("NAMED_TUPLE_CONSTRUCT", "LIST_CONSTRUCT", "DICT_CONSTRUCT", "CREATE_OBJECT", "ISINSTANCE"),
+    *("TUPLE_SLICE", "TUPLE_INDEX", "RAISE_EXCEPTION", "DICT_INDEX", "UNCHECKED_CAST", "__IS__"),
+    *("UN_INITIALIZED", "__ISNOT__", "FORMAT", "DEVICE", "DTYPE", "DIM", "__NOT__", "TO_LIST"),
+    *("NUM_TO_TENSOR", "IS_CUDA", "FORK", "WARN", "ENTER", "EXIT", "AWAITABLE"),
+)
+"""Names of opcodes, in the order of their numbers (torch/csrc/jit/runtime/instruction.h)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
@@ -70,7 +81,13 @@ class LiteModel:
     functions: tuple[Function, ...]
     root: ScriptObject
     """The module itself."""
+    script_constants: tuple[object, ...] | None = None
+    """Constants of the TorchScript sources in the records `code/...`, which the lite interpreter
+    does not read; None if the file has none."""
     extra_files: Mapping[str, bytes] = field(default_factory=dict)
     """Names as the user gave them, without `extra/`."""
     records: Mapping[str, bytes] = field(default_factory=dict)
-    """Other records that the lite interpreter does not need, such as `code/...` and debug maps."""
+    """Other records that the lite interpreter does not need, such as `code/...` and debug maps.
+
+    Both mappings may read a file when a key is looked up, and then raise ModelError if it is
+    damaged."""

@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from builder.errors import ModelError
-from builder.models.flatbuffer import Buffer
+from builder.lite.flatbuffer import Buffer
 
 
 def one_table(*fields: bytes) -> bytes:
@@ -73,7 +73,7 @@ def texts_of(count: int, region: bytes, *, step: int) -> bytes:
 
 
 def test_shared_parts_cannot_multiply_the_work(monkeypatch):
-    monkeypatch.setattr("builder.models.flatbuffer._FREE_STEPS", 100)
+    monkeypatch.setattr("builder.lite.flatbuffer._FREE_STEPS", 100)
     table = root(texts_of(500, struct.pack("<I", 6400) + bytes(6400), step=0))
     assert set(table.strings(0)) == {"\0" * 6400}
     with pytest.raises(ModelError, match="more steps to read"):

@@ -9,79 +9,78 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from builder.errors import ModelError
-from builder.models.effort import Effort
-from builder.models.globals import (
-    COMPLEX,
-    FIRST_ARGUMENT,
-    TYPE_TAG,
-    Global,
-    is_known,
-    is_script_class,
-    printable,
-)
-from builder.models.pickle_stack import PickleStack
+from builder.lite.effort import Effort
+from builder.lite.globals import Global, is_known, is_script_class, printable
+from builder.lite.objects import Device, Dict, List, Storage, Tensor
+from builder.lite.pickle_stack import PickleStack
+from builder.lite.rebuild import REBUILDERS, UnsupportedError, make_object
+from builder.lite.scalar_types import BY_NAME
 
 _LARGE_STEPS = 4
 """Steps of `Effort` for a list, a dict or a global, which take more memory than other values."""
+_KEYS = frozenset({str, int, float, complex, bool, Tensor, Device})
+"""Types of values that a dict can have as keys (ATen/core/Dict_inl.h, DictKeyHash)."""
+FindStorage = Callable[[str, str, int, str], Storage]
+"""Takes the key of a storage, its dtype, its number of elements, and where it was."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Opaque:
-    """A value whose content builder does not need: a tensor, an object, a device."""
-
-    kind: Global
-
-
-@dataclass(frozen=True, slots=True)
-class Unpickled:
-    """The plain values of a pickle."""
-
-    value: Any
-    """Consists of None, bool, int, float, str, list, tuple, dict, Global and Opaque."""
-    types: frozenset[str]
-    """Qualified names of all classes, and all type annotations of containers."""
-    storages: frozenset[str]
-    """Names of the storages of tensors, e.g. `FloatStorage`; `complex` for complex numbers."""
-
-
-def parse_pickle(data: bytes, *, record: str, effort: Effort | None = None) -> Unpickled:
+def parse_pickle(
+    data: bytes,
+    *,
+    record: str,
+    effort: Effort | None = None,
+    find_storage: FindStorage | None = None,
+) -> object:
     """Returns the value in `data`, a pickle of protocol 2 that TorchScript wrote.
+
+    It consists of the values of `builder.lite.objects`. Values that the pickle refers to several
+    times are one object, so that it may be much larger when it is looked at as a tree.
 
     Args:
         data: the whole pickle.
         record: name of the pickle in the archive, for messages.
         effort: the limit for the work; None: a limit in proportion to `data`.
+        find_storage: returns the storages of tensors; may raise ModelError. None: the storages
+            cannot be read.
 
     Raises:
+        UnsupportedError: it is fine, but has a value that lite files of builder cannot have.
         ModelError: the pickle is damaged, calls an unknown function, or causes too much work.
     """
-    machine = _Machine(data, record, effort or Effort.of(len(data)))
-    value = machine.run()
-    return Unpickled(value, frozenset(machine.types), frozenset(machine.storages))
+    effort = effort or Effort.of(len(data))
+    return _Machine(data, record, effort, find_storage or _refuse_to_read).run()
+
+
+def _refuse_to_read(key: str, dtype: str, elements: int, location: str) -> Storage:
+    def refuse() -> memoryview:
+        raise ModelError(f"storage {key!r:.80} was left out")
+
+    return Storage(dtype=dtype, elements=elements, read=refuse, location=location)
 
 
 class _Machine(PickleStack):
-    """Executes the opcodes: keeps the memo, and collects types and storages."""
+    """Executes the opcodes, and keeps the memo."""
 
-    def __init__(self, data: bytes, record: str, effort: Effort) -> None:
+    def __init__(self, data: bytes, record: str, effort: Effort, find_storage: FindStorage) -> None:
         super().__init__(data, record)
-        self._effort = effort
+        self.spend = effort.spend
+        self._find_storage = find_storage
         self._memo: dict[int, Any] = {}
-        self.types: set[str] = set()
-        self.storages: set[str] = set()
+        self._unsupported: UnsupportedError | None = None
 
     def run(self) -> Any:  # noqa: ANN401 - a pickle is anything
         # TorchScript's pickler begins with PROTO 2 (pickler.cpp, Pickler::protocol).
         if self.take(2) != b"\x80\x02":
             raise self.damage("it is not a protocol 2 pickle")
         while True:
-            self._effort.spend(1)
+            self.spend(1)
             opcode = self.take(1)[0]
             if opcode == _STOP:
+                if self._unsupported is not None:
+                    raise self._unsupported
                 if len(self.values) != 1:
                     raise self.damage(f"it ends with {len(self.values)} values")
                 return self.values[0]
@@ -90,12 +89,17 @@ class _Machine(PickleStack):
                 raise self.damage(f"TorchScript does not write opcode 0x{opcode:02x}")
             step(self)
 
-    def container(self, empty: list[Any] | dict[Any, Any]) -> None:
-        self._effort.spend(_LARGE_STEPS)
-        self.push(empty)
+    def empty_list(self) -> None:
+        self.spend(_LARGE_STEPS)
+        self.push(List(""))
+
+    def empty_dict(self) -> None:
+        self.spend(_LARGE_STEPS)
+        self.push(Dict(""))
 
     def string(self, layout: struct.Struct) -> None:
-        self.push(self.take(self.number(layout)).decode("utf-8", "replace"))
+        # A std::string may have any bytes; they come out again as they were.
+        self.push(self.take(self.number(layout)).decode("utf-8", "surrogateescape"))
 
     def long(self) -> None:
         # LONG1: TorchScript writes eight bytes, though the format allows other lengths.
@@ -111,19 +115,19 @@ class _Machine(PickleStack):
         self.push(tuple(self.pop_to_mark()))
 
     def list_to_mark(self) -> None:
-        self.push(self.pop_to_mark())
+        self.push(List("", self.pop_to_mark()))
 
     def append(self) -> None:
         value = self.pop()
-        self.top(list).append(value)
+        self.top(List).items.append(value)
 
     def appends(self) -> None:
         values = self.pop_to_mark()
-        self.top(list).extend(values)
+        self.top(List).items.extend(values)
 
     def dict_to_mark(self) -> None:
         values = self.pop_to_mark()
-        self.push({})
+        self.push(Dict(""))
         self._set(values)
 
     def setitem(self) -> None:
@@ -134,13 +138,16 @@ class _Machine(PickleStack):
         self._set(self.pop_to_mark())
 
     def _set(self, flat: list[Any]) -> None:
-        target = self.top(dict)
+        target: Dict = self.top(Dict)
         if len(flat) % 2:
             raise self.damage("a key has no value")
-        for key, value in zip(flat[::2], flat[1::2], strict=True):
-            if not isinstance(key, str | int | float | Opaque | None):
-                raise self.damage(f"a {type(key).__name__} is used as a key")
-            target[key] = value
+        # PyTorch sets all items of a dict at once.
+        self.spend(len(target.items))
+        pairs = [*target.items, *zip(flat[::2], flat[1::2], strict=True)]
+        for kind in {type(key) for key, _ in pairs} - _KEYS:
+            raise self.damage(f"a {kind.__name__} is used as a key")
+        # A later value of a key replaces the earlier one. 1 and 1.0 and True are three keys.
+        target.items = list({(type(key), key): (key, value) for key, value in pairs}.values())
 
     def put(self, layout: struct.Struct) -> None:
         if not self.values:
@@ -154,7 +161,7 @@ class _Machine(PickleStack):
         self.push(self._memo[index])
 
     def name_global(self) -> None:
-        self._effort.spend(_LARGE_STEPS)
+        self.spend(_LARGE_STEPS)
         tag = Global(self.line(), self.line())
         if not is_known(tag):
             raise ModelError(
@@ -163,8 +170,6 @@ class _Machine(PickleStack):
                 hint="do not load this file with PyTorch either; export the model again "
                 "from a source you trust: builder export SOURCE -o model.ptl",
             )
-        if is_script_class(tag.module):
-            self.types.add(str(tag))
         self.push(tag)
 
     def new_object(self) -> None:
@@ -177,32 +182,37 @@ class _Machine(PickleStack):
         argument, tag = self.pop(), self.pop()
         if not isinstance(tag, Global):
             raise self.damage("the called value is not a global")
-        if tag == TYPE_TAG:
-            self.push(self._restore_type_tag(argument))
-        elif tag in FIRST_ARGUMENT:
-            if not isinstance(argument, tuple) or not argument:
-                raise self.damage(f"{tag.name} has no list")
-            self.push(argument[0])
-        else:
-            # Nothing is called: the result of an unknown function is a value without content.
-            if tag == COMPLEX:
-                self.storages.add(tag.name)
-            self.push(Opaque(tag))
+        try:
+            self.push(self._call(tag, argument))
+        except ValueError as error:
+            raise self.damage(str(error)) from error
+        except UnsupportedError as error:
+            # Reading goes on, because a call that follows is worse news.
+            self._unsupported = self._unsupported or error
+            self.push(None)
 
-    def _restore_type_tag(self, argument: object) -> object:
-        match argument:
-            case (value, str(annotation)):
-                self.types.add(annotation)
-                return value
-        raise self.damage("a type tag has no type")
+    def _call(self, tag: Global, argument: object) -> object:
+        """Returns what the function or class `tag` of TorchScript makes; ValueError if nothing."""
+        rebuild = REBUILDERS.get(tag)
+        if rebuild is not None:
+            return rebuild(argument, self.spend)
+        if is_script_class(tag.module):
+            return make_object(str(tag), argument, self.spend)
+        raise ValueError(f"{tag} is not a function that lite files call")
 
     def persistent(self) -> None:
         match self.pop():
             # The tuple is (storage, class, key, location, number of elements), as torch.save writes
             # it.
-            case ("storage", Global() as kind, str(), str(), int()):
-                self.storages.add(kind.name)
-                self.push(Opaque(kind))
+            case ("storage", Global("torch", name), str(key), str(location), int(elements)) if (
+                name.removesuffix("Storage") in BY_NAME
+            ):
+                # A storage with its functions takes as much memory as several lists.
+                self.spend(4 * _LARGE_STEPS)
+                dtype = BY_NAME[name.removesuffix("Storage")].dtype
+                self.push(self._find_storage(key, dtype, elements, location))
+            case ("storage", Global("torch", name), *_):
+                raise self.damage(f"builder does not know the storage {printable(name)}")
             case _:
                 raise self.damage("a persistent ID is not a storage")
 
@@ -227,8 +237,8 @@ def _fixed(layout: struct.Struct) -> Callable[[_Machine], None]:
 
 _STEPS: dict[int, Callable[[_Machine], None]] = {
     ord("("): _Machine.mark,
-    ord("]"): lambda machine: machine.container([]),
-    ord("}"): lambda machine: machine.container({}),
+    ord("]"): _Machine.empty_list,
+    ord("}"): _Machine.empty_dict,
     ord(")"): _constant(()),
     ord("N"): _constant(None),
     0x88: _constant(True),

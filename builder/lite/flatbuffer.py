@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from builder.errors import ModelError
-from builder.models.effort import too_much
+from builder.lite.effort import too_much
 
 _FREE_STEPS, _FREE_TEXT, _TEXT_RATIO = 500_000, 1 << 20, 2
 """A file may cause 500,000 steps plus one per byte, and 1 MiB of strings plus two bytes per byte.
@@ -31,6 +31,8 @@ class Buffer:
     steps: int = field(default=0, init=False)
     texts: int = field(default=0, init=False)
     """Number of bytes of the strings that were read."""
+    files: int = field(default=0, init=False)
+    """Number of bytes of the contents of files and storages that were looked up."""
     _known: dict[int, str] = field(default_factory=dict, init=False)
     """Start of a string -> the string; PyTorch writes equal strings only once."""
 
@@ -58,7 +60,7 @@ class Buffer:
             self.texts += length
             if self.texts > _FREE_TEXT + _TEXT_RATIO * len(self.data):
                 raise too_much()
-            text = bytes(self.data[start : start + length]).decode("utf-8", "replace")
+            text = bytes(self.data[start : start + length]).decode("utf-8", "surrogateescape")
             self._known[start] = text
         return self._known[start]
 
@@ -73,9 +75,9 @@ class Buffer:
 
     def uint32(self, at: int) -> int:
         """Returns the number at byte `at`."""
-        return self.number(at, _UINT32)
+        return int(self.number(at, _UINT32))
 
-    def number(self, at: int, layout: struct.Struct) -> int:
+    def number(self, at: int, layout: struct.Struct) -> Any:  # noqa: ANN401 - int or float
         """Returns the number of `layout` at byte `at`."""
         self.spend(1)
         if at < 0 or at + layout.size > len(self.data):
@@ -83,9 +85,7 @@ class Buffer:
                 f"the flatbuffer is truncated or damaged: it points to byte {at} "
                 f"of {len(self.data)}"
             )
-        value = layout.unpack_from(self.data, at)[0]
-        assert isinstance(value, int)
-        return value
+        return layout.unpack_from(self.data, at)[0]
 
     def spend(self, steps: int) -> None:
         """Counts steps; raises ModelError when there are more than a real model needs."""
@@ -115,7 +115,7 @@ class Table:
     def uint8(self, index: int) -> int:
         """Returns field `index`, an unsigned byte; 0 when absent."""
         at = self._find(index)
-        return 0 if at is None else self.buffer.number(at, _UINT8)
+        return 0 if at is None else int(self.buffer.number(at, _UINT8))
 
     def uint32(self, index: int) -> int:
         """Returns field `index`, an unsigned number; 0 when absent."""
@@ -126,6 +126,23 @@ class Table:
         """Returns field `index`, a number; `default` when absent."""
         at = self._find(index)
         return default if at is None else int(self.buffer.number(at, _INT32))
+
+    def number(self, index: int, layout: struct.Struct, *, default: float) -> float:
+        """Returns field `index`, a number of `layout`; `default` when absent."""
+        at = self._find(index)
+        return default if at is None else self.buffer.number(at, layout)
+
+    def bytes(self, index: int) -> memoryview:
+        """Returns the bytes of field `index`, a string or a vector of bytes; none when absent."""
+        at = self._find(index)
+        if at is None:
+            return memoryview(b"")
+        start, length = self.buffer.vector(at, 1)
+        # Files and storages do not overlap, so that all of them are no larger than the file.
+        self.buffer.files += length
+        if self.buffer.files > len(self.buffer.data):
+            raise too_much()
+        return self.buffer.data[start : start + length]
 
     def string(self, index: int) -> str:
         """Returns field `index`, a string; empty when absent."""

@@ -27,22 +27,11 @@ _QSCHEMES = frozenset(
         "per_channel_affine_float_qparams",
     }
 )
-FIRST_ARGUMENT = frozenset(
-    {
-        Global("torch.jit._pickle", "build_boollist"),
-        Global("torch.jit._pickle", "build_doublelist"),
-        Global("torch.jit._pickle", "build_intlist"),
-        Global("torch.jit._pickle", "build_tensorlist"),
-    }
-)
-"""Functions that turn their first argument into a typed list; builder keeps the argument."""
-TYPE_TAG = Global("torch.jit._pickle", "restore_type_tag")
-COMPLEX = Global("builtins", "complex")
-_REBUILDERS = frozenset(
+_FUNCTIONS = frozenset(
     {
         Global("__main__", "IntList"),
         Global("__main__", "TensorID"),
-        COMPLEX,
+        Global("builtins", "complex"),
         Global("collections", "OrderedDict"),
         Global("torch", "Tensor"),
         Global("torch", "device"),
@@ -50,10 +39,15 @@ _REBUILDERS = frozenset(
         Global("torch._utils", "_rebuild_qtensor"),
         Global("torch._utils", "_rebuild_sparse_tensor"),
         Global("torch._utils", "_rebuild_tensor_v2"),
+        Global("torch.jit._pickle", "build_boollist"),
+        Global("torch.jit._pickle", "build_doublelist"),
+        Global("torch.jit._pickle", "build_intlist"),
         Global("torch.jit._pickle", "build_tensor_from_id"),
+        Global("torch.jit._pickle", "build_tensorlist"),
+        Global("torch.jit._pickle", "restore_type_tag"),
     }
 )
-"""Functions that create tensors and other objects (unpickler.cpp, Unpickler::readGlobal)."""
+"""Functions that create tensors and other objects."""
 
 
 def is_script_class(module: str) -> bool:
@@ -63,7 +57,7 @@ def is_script_class(module: str) -> bool:
 
 def is_known(tag: Global) -> bool:
     """Returns True if unpickler.cpp knows the global `tag`."""
-    if tag in FIRST_ARGUMENT or tag in _REBUILDERS or tag == TYPE_TAG:
+    if tag in _FUNCTIONS:
         return True
     if tag.module == "torch":
         return tag.name in _QSCHEMES or _STORAGE.fullmatch(tag.name) is not None
