@@ -34,7 +34,8 @@ class Merges:
         """Returns what a register holds behind a `prim::If`; None if a path leaves it empty."""
         if one is None or other is None or one is other:
             return one and other
-        output = Value(one.type if one.type == other.type else "", producer=node)
+        output = join(one, other)
+        output.producer = node
         self._add(_Join(node, (one, other), output))
         return output
 
@@ -55,44 +56,58 @@ class Merges:
         """Notes that an instruction reads `value` from a register."""
         self.read.append(value)
 
-    def settle(self) -> Node | None:
+    def settle(self) -> bool:
         """Adds the joins that are read to their nodes.
 
-        Returns a node with a join that is read though one path leaves the register empty; None if
-        there is no such node.
+        Returns False if a path leaves the register empty for a join that is read.
         """
         wanted: set[int] = set()
         waiting = list(self.read)
         while waiting:
-            join = self.made.get(waiting.pop())
-            if join is None or id(join) in wanted:
+            made = self.made.get(waiting.pop())
+            if made is None or id(made) in wanted:
                 continue
-            wanted.add(id(join))
-            for source in join.sources:
+            wanted.add(id(made))
+            for source in made.sources:
                 if source is None:
-                    return join.node
+                    return False
                 waiting.append(source)
-        for join in self.joins:
-            if id(join) in wanted:
-                _settle(join)
-        return None
+        for made in self.joins:
+            if id(made) in wanted:
+                _settle(made)
+        return True
 
-    def _add(self, join: _Join) -> None:
-        self.joins.append(join)
-        self.made[join.output] = join
-        if join.turn is not None:
-            self.made[join.turn] = join
+    def _add(self, made: _Join) -> None:
+        self.joins.append(made)
+        self.made[made.output] = made
+        if made.turn is not None:
+            self.made[made.turn] = made
 
 
-def _settle(join: _Join) -> None:
-    node = join.node
-    node.add_output(join.output)
-    one, other = join.sources
+def join(one: Value, other: Value) -> Value:
+    """Returns a new value for what is one of two."""
+    return Value(one.type if one.type == other.type else "")
+
+
+def forget_types(loop: Node) -> None:
+    """Makes types of carried values unknown where the first turn has another than later ones."""
+    (body,) = loop.blocks
+    places = zip(loop.inputs[2:], body.inputs[1:], body.outputs[1:], loop.outputs, strict=True)
+    for first, turn, last, after in places:
+        if first.type != last.type:
+            turn.type = after.type = ""
+
+
+def _settle(made: _Join) -> None:
+    node = made.node
+    node.add_output(made.output)
+    one, other = made.sources
     assert other is not None
-    if join.turn is None:
+    if made.turn is None:
         node.blocks[0].outputs.append(one)
         node.blocks[1].outputs.append(other)
     else:
         node.inputs.append(one)
-        node.blocks[0].inputs.append(join.turn)
+        node.blocks[0].inputs.append(made.turn)
         node.blocks[0].outputs.append(other)
+        forget_types(node)

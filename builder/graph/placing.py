@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from builder.graph.graph import CONSTANT, Block, Graph, Node, Value
 
-_SHARED = 1 << 16
-"""Registers above this number are not used again, which bounds the work for one register."""
+MOST_REGISTERS = 65_535
+"""The most registers that builder's runtime gives a function (cmake/runtime/verifier/code.cpp).
+
+Those above are not used again, which bounds the work for one."""
 
 
 def count_uses(graph: Graph, inputs: Callable[[Node], Sequence[Value]]) -> dict[Value, int]:
@@ -77,7 +79,7 @@ class Registers:
 
     def take(self, count: int) -> int:
         """Returns the first of `count` registers in a row, which are taken from now on."""
-        runs = self.free if count <= _SHARED else 0
+        runs = self.free if count <= MOST_REGISTERS else 0
         for _ in range(count - 1):
             if not runs:
                 break
@@ -91,5 +93,5 @@ class Registers:
 
     def release(self, register: int) -> None:
         """Makes a register free."""
-        if register <= _SHARED:
+        if register <= MOST_REGISTERS:
             self.free |= 1 << register

@@ -27,7 +27,7 @@ def describe(graph: Graph) -> Any:
                     item.operator,
                     [_use(v, numbers) for v in item.inputs],
                     _define(item.outputs, numbers),
-                    {k: v for k, v in item.attributes.items()},
+                    dict(item.attributes),
                     item.debug_handle,
                 )
             )

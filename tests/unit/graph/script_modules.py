@@ -4,7 +4,7 @@ TorchScript reads annotations, so they are not postponed here.
 """
 
 from collections.abc import Callable
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple  # noqa: UP035 - TorchScript
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
