@@ -72,7 +72,9 @@ def lift_function(
         raise machine.refuse(f"it returns {len(graph.block.outputs)} values")
     if not machine.merges.settle():
         raise machine.refuse("a register that it reads is not set on every path")
-    graph.block.nodes[:0] = machine.constants.values()
+    # A loop's first turn is a constant in bytecode only.
+    uses = graph.uses()
+    graph.block.nodes[:0] = [node for node in machine.constants.values() if node.output in uses]
     return graph
 
 
