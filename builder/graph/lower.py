@@ -38,7 +38,10 @@ def lower_program(program: Program, schemas: Schemas) -> LiteModel:
         ),
         root=program.root,
         extra_files=program.extra_files,
-        records={
-            name: record for name, record in program.records.items() if not name.startswith("code/")
-        },
+        records={name: program.records[name] for name in program.records if _is_kept(name)},
     )
+
+
+def _is_kept(record: str) -> bool:
+    # The map of debug handles refers to the ranges of source that stand beside the sources.
+    return not record.startswith("code/") or record.endswith(".debug_pkl")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from builder.graph.graph import Node, Value
 from builder.graph.types import info_of, type_of
 from builder.lite.model import LiteModel
-from builder.lite.objects import CustomObject, Dict, List, ScriptObject
+from builder.lite.objects import ScriptObject, walk
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,26 +63,7 @@ class Members:
 def _find_classes(root: ScriptObject) -> dict[str, ScriptObject]:
     """Returns an object of each class that `root` holds, at any depth."""
     found: dict[str, ScriptObject] = {}
-    seen: set[int] = set()
-    waiting: list[object] = [root]
-    while waiting:
-        value = waiting.pop()
-        if id(value) in seen:
-            continue
-        match value:
-            case ScriptObject():
-                found.setdefault(value.class_name, value)
-                inner = [*value.attributes.values(), value.state]
-            case CustomObject():
-                inner = [value.state]
-            case List():
-                inner = value.items
-            case Dict():
-                inner = [part for item in value.items for part in item]
-            case tuple():
-                inner = list(value)
-            case _:
-                continue
-        seen.add(id(value))
-        waiting.extend(inner)
+    for value in walk([root]):
+        if isinstance(value, ScriptObject):
+            found.setdefault(value.class_name, value)
     return found

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import copy
-import io
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from builder.core.model import ModelFormat
 from builder.graph.check import check_program
 from builder.graph.lift import lift_program
 from builder.graph.lower import lower_program
 from builder.lite.model import LiteModel
+from builder.lite.read import read_lite
+from builder.lite.write import write_lite
 from builder.sources.schemas import load_schemas
-from tests.unit.graph.bridge import read_model, replace_functions
 from tests.unit.graph.same import describe
 
 torch = pytest.importorskip("torch", reason="needs torch")
@@ -63,20 +64,58 @@ def plain(value: Any) -> Any:
     return type(value).__name__, repr(value)
 
 
+def load(path: Path) -> Any:
+    return mobile._load_for_lite_interpreter(str(path))
+
+
+def save(model: LiteModel, path: Path) -> Path:
+    write_lite(model, path, kind=ModelFormat.LITE_ZIP)
+    return path
+
+
 @pytest.mark.parametrize("name", cases.CASES)
-def test_module(name: str) -> None:
+def test_module(name: str, tmp_path: Path) -> None:
     make, inputs = cases.CASES[name]
     torch.manual_seed(1)
     module = torch.jit.script(make().eval())
-    stream = io.BytesIO(module._save_to_buffer_for_lite_interpreter())
-    data = stream.getvalue()
-    model = read_model(data)
+    path = tmp_path / "model.ptl"
+    module._save_for_lite_interpreter(str(path), _save_mobile_debug_info=True)
+    model = read_lite(path)
     lowered = transform(model)
-    changed = replace_functions(data, lowered)
-    old, new = (mobile._load_for_lite_interpreter(io.BytesIO(d)) for d in (data, changed))
+    old, new = load(path), load(save(lowered, tmp_path / "lowered.ptl"))
     for given in inputs:
         assert outcome(new, given) == outcome(old, given)
     # Code that builder writes is not longer than upstream's.
     for one, other in zip(model.functions, lowered.functions, strict=True):
         assert len(other.instructions) <= len(one.instructions)
         assert other.registers <= one.registers
+        assert one.debug_handles is not None
+        assert set(other.debug_handles or ()) <= {-1, *one.debug_handles}
+
+
+FILES = sorted(MODELS.glob("*.ptl"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_file(path: Path, tmp_path: Path) -> None:
+    lowered = transform(read_lite(path))
+    old, new = load(path), load(save(lowered, tmp_path / "lowered.ptl"))
+    for given in bundled(path):
+        assert outcome(new, given) == outcome(old, given)
+
+
+def bundled(path: Path) -> list[tuple[Any, ...]]:
+    """Returns inputs that the file's model accepts."""
+    torch.manual_seed(2)
+    match path.stem.removesuffix("_flatbuffer"):
+        case "conv":
+            return [(torch.rand(1, 3, 8, 8),)]
+        case "quantised":
+            return [(torch.rand(2, 3, 8, 8),)]
+        case "lstm":
+            return [(torch.rand(1, 5, 4),), (torch.rand(2, 3, 4),)]
+        case "control":
+            return [("one two three", torch.rand(3)), ("", torch.rand(3))]
+        case "hooked":
+            return [(torch.rand(3),)]
+    raise AssertionError(path)
