@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from builder.core.schemas import Schema
 from builder.errors import ModelError
@@ -20,7 +20,7 @@ from builder.graph.opcodes import (
     Plain,
     upgraded_arguments,
 )
-from builder.graph.types import item_type, join_tuple, parse_result
+from builder.graph.types import item_type, join_tuple, parse_result, parts_of, result_type
 from builder.lite.model import Callee, Instruction
 
 
@@ -30,7 +30,14 @@ def _plain(machine: Machine, step: Instruction) -> None:
 
 
 def _add_plain(machine: Machine, plain: Plain, inputs: list[Value]) -> None:
-    machine.push(machine.add(plain.operator, inputs, plain.gives))
+    _add_typed(machine, plain.operator, inputs, plain.gives)
+
+
+def _add_typed(machine: Machine, operator: str, inputs: list[Value], kinds: Sequence[str]) -> None:
+    """Adds a node; unknown types of its results may follow from those of its inputs."""
+    if kinds == [""] or kinds == ("",):
+        kinds = [result_type(operator, [value.type for value in inputs])]
+    machine.push(machine.add(operator, inputs, kinds))
 
 
 def _load_constant(machine: Machine, step: Instruction) -> None:
@@ -100,7 +107,7 @@ def _operator(machine: Machine, name: str, callee: Callee, step: Instruction) ->
         inputs = machine.pop_many(step.n)
     else:
         inputs = _pop_arguments(machine, schema, callee.arguments)
-    machine.push(machine.add(name, inputs, [parse_result(kind) for kind in schema.results]))
+    _add_typed(machine, name, inputs, [parse_result(kind) for kind in schema.results])
 
 
 def _pop_arguments(machine: Machine, schema: Schema, given: int | None) -> list[Value]:
@@ -129,9 +136,9 @@ def _unpack_tuple(machine: Machine) -> None:
     after = machine.find_step(machine.at, "STOREN") if within else None
     count = after.n if after is not None else 0 if items == [] else 1
     machine.spend(count)
-    known = items is not None and len(items) == count
-    kinds = [item.type for item in items or ()] if known else [""] * count
-    machine.push(machine.add(TUPLE_UNPACK, [value], kinds))
+    kinds = parts_of(value.type, "Tuple")
+    known = kinds if len(kinds) == count else [""] * count
+    machine.push(machine.add(TUPLE_UNPACK, [value], known))
 
 
 def _method(machine: Machine, step: Instruction) -> None:

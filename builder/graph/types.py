@@ -63,6 +63,45 @@ def parse_result(text: str) -> str:
     return "int" if text in _INTS else text
 
 
+def parts_of(kind: str, container: str) -> list[str]:
+    """Returns what stands in the brackets of a type.
+
+    Args:
+        kind: a type, such as `Dict[str, List[int]]`.
+        container: the name in front of the brackets, such as `Dict`; for another type, there are
+            no parts.
+    """
+    if not kind.startswith(f"{container}[") or not kind.endswith("]"):
+        return []
+    depth, start, parts = 0, len(container) + 1, []
+    for index in range(start, len(kind)):
+        letter = kind[index]
+        if not depth and letter in ",]":
+            parts.append(kind[start:index].strip())
+            start = index + 1
+        depth += {"[": 1, "]": -1}.get(letter, 0)
+    return [part for part in parts if part != "()"]
+
+
 def item_type(kind: str) -> str:
     """Returns the type of the items of a list type; an empty text if it is unknown."""
-    return kind[5:-1] if kind.startswith("List[") else ""
+    return next(iter(parts_of(kind, "List")), "")
+
+
+def result_type(operator: str, kinds: list[str]) -> str:
+    """Returns the type of the result of an operator that only its inputs tell; or an empty text.
+
+    Args:
+        operator: a node without a schema, or whose schema says `t` or `Any`.
+        kinds: the types of its inputs.
+    """
+    first = kinds[0] if kinds else ""
+    match operator:
+        case "prim::DictIndex":
+            return next(iter(parts_of(first, "Dict")[1:]), "")
+        # TorchScript writes it where an `Optional` is found not to be None.
+        case "prim::unchecked_cast" | "prim::unchecked_unwrap_optional":
+            return next(iter(parts_of(first, "Optional")), "")
+        case "aten::__getitem__.t":
+            return item_type(first)
+    return ""
