@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from builder.graph.graph import CONSTANT, Block, Graph, Node, TensorInfo, Value
+from builder.graph.types import info_of, type_of
 
 
 class Rewriter:
@@ -61,9 +62,15 @@ class Rewriter:
             self._uses[value] = self.uses(value) + 1
         return output
 
-    def constant(self, constant: object, type: str = "") -> Value:  # noqa: A002
+    def constant(self, constant: object) -> Value:
         """Adds a constant in front of the node that the rule sees."""
-        return self.emit(CONSTANT, (), type=type, attributes={"value": constant})
+        return self.emit(
+            CONSTANT,
+            (),
+            type=type_of(constant),
+            info=info_of(constant),
+            attributes={"value": constant},
+        )
 
     def splice(self, nodes: Sequence[Node]) -> None:
         """Moves nodes that the walk has passed in front of the node that the rule sees."""

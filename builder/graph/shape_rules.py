@@ -464,7 +464,7 @@ def _reduce(question: Question) -> Answer:
     info = question.info("self")
     # Integers are summed as int64, bools too; a given dtype is taken.
     dtype = info.dtype if _is_float(info.dtype) and call.static("dtype") is None else None
-    dims = call.integers("dim", 1)
+    dims = call.integers("dim")
     keep = call.static("keepdim")
     if info.sizes is None or not dims or not isinstance(keep, bool):
         return TensorInfo(dtype, None)

@@ -186,8 +186,7 @@ class _Folder:
         """Emits `layer` once more, with other weights and perhaps with another input."""
         first = layer.inputs[0] if source is None else source
         new = [
-            self.rewriter.constant(to_tensor(array.astype(np.float32)), "Tensor")
-            for array in (weight, bias)
+            self.rewriter.constant(to_tensor(array.astype(np.float32))) for array in (weight, bias)
         ]
         return self.rewriter.emit(
             layer.operator, [first, *new, *layer.inputs[3:]], info=node.output.info, like=layer

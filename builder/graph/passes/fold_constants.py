@@ -76,7 +76,7 @@ class _Folder:
         if kind is None and (items or not isinstance(kept, str)):
             return None
         of = kept if isinstance(kept, str) and kept else f"List[{kind}]"
-        return [self.rewriter.constant(List(of, items), of)]
+        return [self.rewriter.constant(List(of, items))]
 
     def _fold_unpacking(self, node: Node) -> Sequence[Value] | None:
         items = self._items(node.inputs[0])
@@ -92,8 +92,7 @@ class _Folder:
         if producer.operator == "prim::ListConstruct" and not self.aliases.is_written(container):
             return producer.inputs
         if producer.operator == CONSTANT and isinstance(found := static(container), list):
-            kind = container.type.removeprefix("List[").removesuffix("]")
-            return [self.rewriter.constant(item, kind) for item in found]
+            return [self.rewriter.constant(item) for item in found]
         return None
 
     def _fold_operator(self, node: Node) -> Sequence[Value] | None:
@@ -102,7 +101,7 @@ class _Folder:
         if node.operator in ("aten::__getitem__.t", "prim::TupleIndex"):
             return self._fold_item(node)
         if node.operator == "aten::len.t" and (items := self._items(node.inputs[0])) is not None:
-            return [self.rewriter.constant(len(items), "int")]
+            return [self.rewriter.constant(len(items))]
         if node.operator in ("aten::__is__", "aten::__isnot__"):
             return self._compare_none(node)
         arguments = [static(value) for value in node.inputs]
@@ -131,7 +130,7 @@ class _Folder:
         if not self._is_fixed(node.output):
             return None
         try:
-            return [self.rewriter.constant(compute_tensor(node.operator, arguments), "Tensor")]
+            return [self.rewriter.constant(compute_tensor(node.operator, arguments))]
         except NotComputable:
             return None
 
@@ -157,7 +156,7 @@ class _Folder:
             same = False
         else:
             return None
-        return [self.rewriter.constant(same == (node.operator == "aten::__is__"), "bool")]
+        return [self.rewriter.constant(same == (node.operator == "aten::__is__"))]
 
     def _is_fixed(self, value: Value) -> bool:
         return not (self.aliases.is_written(value) or self.aliases.escapes(value))
@@ -166,9 +165,8 @@ class _Folder:
         if isinstance(constant, list):
             kind = _ITEMS.get(type(constant[0]), "int") if constant else "int"
             of = node.output.type or f"List[{kind}]"
-            return self.rewriter.constant(List(of, constant), of)
-        kind = _ITEMS.get(type(constant), "")
-        return self.rewriter.constant(constant, kind or node.output.type)
+            return self.rewriter.constant(List(of, constant))
+        return self.rewriter.constant(constant)
 
 
 def _is_something(value: Value) -> bool:

@@ -90,7 +90,7 @@ class _Folder:
             return None
         if self._aliases.is_written(node.output) or self._aliases.escapes(node.output):
             return None
-        return [self.rewriter.constant(List("List[int]", [*info.sizes]), "List[int]")]
+        return [self.rewriter.constant(List("List[int]", [*info.sizes]))]
 
     def _sizes(self, container: Value) -> Sequence[int | None] | None:
         """Returns what a list of sizes holds, or a part of one, if nothing changes it."""
@@ -123,5 +123,4 @@ class _Folder:
     def _answer(self, answer: object) -> Sequence[Value] | None:
         if answer is UNKNOWN:
             return None
-        kind = "bool" if isinstance(answer, bool) else "int"
-        return [self.rewriter.constant(answer, kind)]
+        return [self.rewriter.constant(answer)]

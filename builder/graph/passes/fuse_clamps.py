@@ -51,7 +51,7 @@ class _Fuser:
         clamped = _clamp(context, limits) if isinstance(context, CustomObject) else None
         if clamped is None:
             return None
-        packed = self.rewriter.constant(clamped, layer.inputs[1].type)
+        packed = self.rewriter.constant(clamped)
         result = self.rewriter.emit(
             layer.operator, [layer.inputs[0], packed], info=layer.output.info, like=layer
         )

@@ -118,7 +118,7 @@ class _Plan:
         """An operator, at least one of whose arguments may be stored in another order."""
         node, name = call.node, call.name
         base = name.removesuffix("_")
-        outputs = _tensor_outputs(call)
+        outputs = node.outputs if name == _ITEM else _tensor_outputs(call)
         if name == "aten::contiguous":
             self._set(outputs, _format_of(call))
         elif node.operator == "aten::view":

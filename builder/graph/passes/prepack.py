@@ -92,7 +92,7 @@ class _Packer:
         info = call.node.inputs[0].info
         sizes = None if info is None or info.sizes is None else info.sizes
         wide = TensorInfo("float32", None if sizes is None else (*sizes[:2], 1, *sizes[2:]))
-        emit, two = self.rewriter.emit, self.rewriter.constant(2, "int")
+        emit, two = self.rewriter.emit, self.rewriter.constant(2)
         image = emit("aten::unsqueeze", [call.node.inputs[0], two], info=wide, like=call.node)
         rows = self._run(call.node, image, CONVOLUTION, state)
         out = call.node.output.info
@@ -193,7 +193,7 @@ class _Packer:
     def _run(self, node: Node, source: Value, class_name: str, state: tuple[object, ...]) -> Value:
         key = (class_name, *(_state_key(item) for item in state))
         context = self._contexts.setdefault(key, CustomObject(class_name, state))
-        packed = self.rewriter.constant(context, f"__torch__.torch.classes.{class_name}")
+        packed = self.rewriter.constant(context)
         return self.rewriter.emit(
             RUN[class_name], [source, packed], info=node.output.info, like=node
         )

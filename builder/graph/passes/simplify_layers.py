@@ -96,7 +96,7 @@ class _Simplifier:
         else:
             return None
         inputs = list(call.node.inputs)
-        inputs[4] = self._rewriter.constant(List("List[int]", [*padding]), "List[int]")
+        inputs[4] = self._rewriter.constant(List("List[int]", [*padding]))
         operator = f"aten::conv{dims}d"
         return [self._rewriter.emit(operator, inputs, info=call.node.output.info, like=call.node)]
 
@@ -143,8 +143,8 @@ class _Simplifier:
             "aten::linear",
             [
                 source,
-                self._rewriter.constant(weight, "Tensor"),
-                self._rewriter.constant(bias, "Optional[Tensor]" if bias is None else "Tensor"),
+                self._rewriter.constant(weight),
+                self._rewriter.constant(bias),
             ],
             info=call.node.output.info,
             like=call.node,
