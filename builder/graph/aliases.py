@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from builder.core.schemas import Schemas
+from builder.graph.attributes import find_memory, slot_name
 from builder.graph.graph import CONSTANT, GET_ATTR, IF, LOOP, SET_ATTR, Block, Graph, Node, Value
 from builder.graph.operands import CALLS, CONSTRUCTS, Call, find_call
-from builder.lite.objects import Dict, List, Tensor
+from builder.lite.objects import ScriptObject
 
 _PLAIN_TYPES = frozenset({"int", "float", "bool", "str", "NoneType", "None", "number", "Device"})
 _PLAIN_OPERATORS = frozenset({"prim::isinstance", "prim::Uninitialized"})
@@ -51,17 +52,21 @@ class Aliases:
     """Sets of values that may share memory, without regard to the order of the nodes.
 
     Two values are in one set if any node may make one a view, an item or a container of the
-    other. What a model gets from outside, arguments apart from `self`, is one set. All values
-    that attributes of the same slot hold are one set too.
+    other. What a model gets from outside, arguments apart from `self`, is one set. What attributes
+    hold is one set too, unless `objects` tells whose attributes the graph reads and sets.
     """
 
-    def __init__(self, graph: Graph, schemas: Schemas) -> None:
+    def __init__(
+        self, graph: Graph, schemas: Schemas, objects: Mapping[Value, ScriptObject] | None = None
+    ) -> None:
         self._schemas = schemas
+        self._objects = objects
         self._uses = graph.uses()
         self._parents: dict[object, object] = {}
         self._writes: dict[object, list[int]] = {}
         self._looping: set[object] = set()
         self._escaping: set[object] = set()
+        self._all_slots: list[object] = []
         self._positions: dict[Node, int] = {}
         self._unite(graph.block.inputs[1:])
         self._scan(graph.block)
@@ -121,21 +126,35 @@ class Aliases:
 
     def _connect(self, node: Node) -> tuple[list[object], list[object]]:
         """Unites what `node` may make one; returns what it writes, and what leaves the graph."""
-        slot = ("slot", node.attributes.get("slot"))
         if node.operator == CONSTANT:
             self._connect_constant(node)
         elif node.operator in (IF, LOOP):
             self._connect_blocks(node)
         elif node.operator == GET_ATTR:
-            self._unite((node.output, slot))
+            self._unite((node.output, *self._slot(node)))
         elif node.operator == SET_ATTR:
-            self._unite((node.inputs[1], slot))
-            return [], [slot]
+            self._unite((node.inputs[1], *self._slot(node)))
+            return [], [node.inputs[1]]
         elif node.operator == "prim::ListConstruct" and self._is_only_read(node.output):
             pass
         elif node.operator not in _PLAIN_OPERATORS:
             return self._connect_call(node)
         return [], []
+
+    def _slot(self, node: Node) -> list[object]:
+        """Returns what stands for the attribute that a node reads or sets."""
+        if self._objects is None:
+            return ["attributes"]
+        owner = self._objects.get(node.inputs[0])
+        if owner is None:
+            self._objects = None
+            return ["attributes", *self._all_slots]
+        name = slot_name(node, owner)
+        held = owner.attributes.get(name)
+        key: list[object] = [(id(owner), name)]
+        key += [("memory", id(one)) for one in find_memory(held)]
+        self._all_slots += key
+        return key
 
     def _connect_blocks(self, node: Node) -> None:
         if node.operator == IF:
@@ -149,11 +168,8 @@ class Aliases:
             self._unite(values)
 
     def _connect_constant(self, node: Node) -> None:
-        constant = node.attributes["value"]
-        if isinstance(constant, Tensor):
-            self._unite((node.output, ("storage", id(constant.storage))))
-        elif isinstance(constant, List | Dict):
-            self._unite((node.output, ("object", id(constant))))
+        memory = find_memory(node.attributes["value"])
+        self._unite((node.output, *(("memory", id(one)) for one in memory)))
 
     def _is_only_read(self, container: Value) -> bool:
         """Whether nothing gets a list or its items but operators that make new tensors of them."""

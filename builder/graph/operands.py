@@ -6,7 +6,7 @@ from typing import Final
 
 from builder.core.schemas import Schema, SchemaArgument, Schemas
 from builder.graph.graph import Node, Value
-from builder.lite.objects import CustomObject, Device, Dict, List, ScriptObject, Tensor
+from builder.lite.objects import CustomObject, List, Tensor
 
 PURE_CONSTRUCTS: Final = frozenset(
     {
@@ -41,6 +41,8 @@ CONSTRUCTS: Final = (
     }
 )
 """All nodes that are not operators (see builder/graph/graph.py)."""
+_LONGEST = 1000
+"""Items of a list whose items are looked at."""
 UNKNOWN: Final = object()
 """Stands for a value that depends on the inputs of the model."""
 
@@ -113,19 +115,20 @@ def static(value: Value) -> object:
     return thaw(value.constant)
 
 
-def thaw(constant: object) -> object:
-    """Returns a constant with lists as Python lists; UNKNOWN if it holds something else."""
+def thaw(constant: object, depth: int = 2) -> object:
+    """Returns a constant with lists as Python lists; UNKNOWN if it holds something else.
+
+    Long lists, and lists in lists in lists, are no arguments of the operators that are of interest.
+    """
     match constant:
         case None | bool() | int() | float() | complex() | str() | Tensor() | CustomObject():
             return constant
-        case List():
-            items = [thaw(item) for item in constant.items]
-            return UNKNOWN if UNKNOWN in items else items
-        case tuple():
-            found = tuple(thaw(item) for item in constant)
-            return UNKNOWN if UNKNOWN in found else found
-        case Dict() | Device() | ScriptObject():
-            return UNKNOWN
+        case List() if depth and len(constant.items) <= _LONGEST:
+            items = [thaw(item, depth - 1) for item in constant.items]
+            return UNKNOWN if any(item is UNKNOWN for item in items) else items
+        case tuple() if depth and len(constant) <= _LONGEST:
+            found = tuple(thaw(item, depth - 1) for item in constant)
+            return UNKNOWN if any(item is UNKNOWN for item in found) else found
         case _:
             return UNKNOWN
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from builder.core.schemas import Schemas
 from builder.errors import ModelError
 from builder.graph.graph import Graph
+from builder.graph.operands import CALLS
 from builder.graph.passes.batch_norm import fold_batch_norms
 from builder.graph.passes.channel_shuffles import find_channel_shuffles
 from builder.graph.passes.dead_code import drop_dead_code
@@ -23,6 +24,7 @@ from builder.graph.passes.merge_common import merge_common
 from builder.graph.passes.outcome import PassResult, merge
 from builder.graph.passes.prepack import prepack
 from builder.graph.passes.settle_lists import settle_lists
+from builder.graph.passes.share_constants import share_constants
 from builder.graph.passes.simplify_layers import simplify_layers
 from builder.graph.program import Program
 from builder.graph.rewriting import nesting
@@ -38,6 +40,8 @@ _DEEPEST = 100
 class Optimisations:
     """Which passes run. The docstring of each pass says why one would leave it out."""
 
+    methods: frozenset[str] | None = None
+    """Names of the methods that stay, such as `forward`; None: all."""
     freeze: bool = True
     """Make constants of attributes, and compute what depends on constants only."""
     fold_batch_norms: bool = True
@@ -84,6 +88,7 @@ class _Run:
         """Runs the passes that are wanted."""
         if self._wanted.freeze:
             self._note("inline", inline(self._program))
+            self._drop_methods()
             self._fold()
         for rule in (follow_in_place, simplify_layers):
             self._each(rule)
@@ -100,8 +105,25 @@ class _Run:
                 self._each(keep_channels_last)
         self._each(drop_dead_code)
         self._each(merge_common)
+        self._note("share_constants", share_constants(self._program, self._schemas))
         if self._wanted.freeze:
             self._note("drop_attributes", drop_attributes(self._program))
+
+    def _drop_methods(self) -> None:
+        """Drops what is not wanted and not called, after inlining has emptied most calls."""
+        wanted = self._wanted.methods
+        if wanted is None:
+            return
+        names = {f"{self._program.root.class_name}.{method}" for method in wanted}
+        called = {
+            str(node.attributes.get("name"))
+            for graph in self._program.graphs.values()
+            for _, node in graph.block.walk()
+            if node.operator in CALLS
+        }
+        for name in tuple(self._program.graphs):
+            if name not in names and name not in called and name.rpartition(".")[2] not in called:
+                del self._program.graphs[name]
 
     def _fold(self) -> None:
         """Freezes and folds until nothing changes."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain
 
 from builder.core.schemas import Schemas
 from builder.graph.aliases import Aliases
-from builder.graph.graph import CONSTANT, GET_ATTR, SET_ATTR, Graph, Node, Value
+from builder.graph.attributes import find_memory, find_objects, in_order, items_of, slot_name
+from builder.graph.graph import CONSTANT, GET_ATTR, SET_ATTR, Graph, Node
 from builder.graph.passes.outcome import PassResult, describe
 from builder.graph.program import Program
 from builder.lite.objects import CustomObject, Dict, List, ScriptObject, Tensor
@@ -54,46 +53,11 @@ class _Written:
         if (owner, name) in self.slots or not self.names.isdisjoint({slot, name}):
             return f"the model sets its attribute {name!r}"
         found = owner.attributes[name]
-        if not self.memory.isdisjoint(_memory(found)):
+        if not self.memory.isdisjoint(find_memory(found)):
             return f"the model changes its attribute {name!r} in place"
         if isinstance(found, tuple | List | Dict) and not _is_plain(found):
             return f"the attribute {name!r} holds objects"
         return None
-
-
-def find_objects(graph: Graph, root: ScriptObject) -> dict[Value, ScriptObject]:
-    """Returns the modules that values stand for: `self`, and what is read from it."""
-    found: dict[Value, ScriptObject] = {}
-    if graph.block.inputs:
-        found[graph.block.inputs[0]] = root
-    for node in _in_order(graph):
-        if node.operator != GET_ATTR or node.inputs[0] not in found:
-            continue
-        held = found[node.inputs[0]].attributes.get(slot_name(node, found[node.inputs[0]]))
-        if isinstance(held, ScriptObject):
-            found[node.output] = held
-    return found
-
-
-def slot_name(node: Node, owner: ScriptObject) -> str:
-    """Returns the name of the attribute that `node` reads or sets; empty if there is none."""
-    slot = node.attributes["slot"]
-    if isinstance(slot, str):
-        return slot
-    names = tuple(owner.attributes)
-    return names[slot] if isinstance(slot, int) and 0 <= slot < len(names) else ""
-
-
-def _in_order(graph: Graph) -> Iterator[Node]:
-    """Yields all nodes, each after those that make its inputs."""
-    waiting = [iter(graph.block.nodes)]
-    while waiting:
-        node = next(waiting[-1], None)
-        if node is None:
-            waiting.pop()
-            continue
-        yield node
-        waiting.extend(iter(block.nodes) for block in node.blocks)
 
 
 def _leave_training(root: ScriptObject) -> bool:
@@ -109,7 +73,7 @@ def _leave_training(root: ScriptObject) -> bool:
                 changed = True
             waiting.extend(item.attributes.values())
         elif isinstance(item, tuple | List | Dict):
-            waiting.extend(inner for inner in _items(item) if isinstance(inner, ScriptObject))
+            waiting.extend(inner for inner in items_of(item) if isinstance(inner, ScriptObject))
     return changed
 
 
@@ -117,8 +81,8 @@ def _find_written(program: Program, schemas: Schemas) -> _Written:
     written = _Written()
     for graph in program.graphs.values():
         objects = find_objects(graph, program.root)
-        aliases = Aliases(graph, schemas)
-        for node in _in_order(graph):
+        aliases = Aliases(graph, schemas, objects)
+        for node in in_order(graph):
             if node.operator == SET_ATTR:
                 owner = objects.get(node.inputs[0])
                 if owner is None:
@@ -128,7 +92,7 @@ def _find_written(program: Program, schemas: Schemas) -> _Written:
             elif node.operator == GET_ATTR and aliases.is_written(node.output):
                 owner = objects.get(node.inputs[0])
                 held = None if owner is None else owner.attributes.get(slot_name(node, owner))
-                written.memory.update(_memory(held))
+                written.memory.update(find_memory(held))
     return written
 
 
@@ -141,7 +105,7 @@ def _freeze_graph(
 ) -> int:
     objects = find_objects(graph, root)
     changed = 0
-    for node in _in_order(graph):
+    for node in in_order(graph):
         if node.operator != GET_ATTR or node.inputs[0] not in objects:
             continue
         owner = objects[node.inputs[0]]
@@ -166,31 +130,8 @@ def _without_gradient(tensor: Tensor) -> Tensor:
     return replace(tensor, requires_grad=False) if tensor.requires_grad else tensor
 
 
-def _items(held: object) -> Iterator[object]:
-    """Yields `held` and everything inside of it, apart from the attributes of objects."""
-    waiting = [held]
-    while waiting:
-        item = waiting.pop()
-        yield item
-        match item:
-            case tuple():
-                waiting.extend(item)
-            case List():
-                waiting.extend(item.items)
-            case Dict():
-                waiting.extend(chain.from_iterable(item.items))
-
-
-def _memory(held: object) -> set[object]:
-    return {
-        item.storage if isinstance(item, Tensor) else item
-        for item in _items(held)
-        if isinstance(item, Tensor | List | Dict)
-    }
-
-
 def _is_plain(held: object) -> bool:
-    return not any(isinstance(item, ScriptObject | CustomObject) for item in _items(held))
+    return not any(isinstance(item, ScriptObject | CustomObject) for item in items_of(held))
 
 
 def drop_attributes(program: Program) -> PassResult:
@@ -205,7 +146,7 @@ def drop_attributes(program: Program) -> PassResult:
     for graph in program.graphs.values():
         objects = find_objects(graph, program.root)
         uses = graph.uses()
-        for node in _in_order(graph):
+        for node in in_order(graph):
             if node.operator in (GET_ATTR, SET_ATTR):
                 owner = objects.get(node.inputs[0])
                 if owner is None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from builder.graph.attributes import find_objects
 from builder.graph.graph import Block, Graph, Node, Value
 from builder.graph.operands import CALLS
-from builder.graph.passes.freeze import find_objects
 from builder.graph.passes.outcome import PassResult, describe
 from builder.graph.program import Program
 from builder.graph.rewriting import Rewriter

@@ -9,7 +9,7 @@ from builder.core.schemas import Schemas
 from builder.graph.aliases import Aliases
 from builder.graph.effects import is_pure
 from builder.graph.graph import CONSTANT, GET_ATTR, SET_ATTR, Block, Graph, Node, Value
-from builder.graph.operands import CONSTRUCTS, find_call
+from builder.graph.operands import CONSTRUCTS, UNKNOWN, find_call, thaw
 from builder.graph.passes.outcome import PassResult
 from builder.lite.objects import CustomObject, Device, List, Tensor
 
@@ -80,19 +80,22 @@ class _Merger:
 
 def _constant_key(constant: object) -> Hashable | None:
     match constant:
-        case None | bool() | int() | complex() | str():
-            return (type(constant), constant)
-        case float():
-            return (float, constant.hex())
         case Tensor() | CustomObject():
             return id(constant)
         case Device():
             return (Device, constant.name)
-        case tuple():
-            keys = tuple(_constant_key(item) for item in constant)
-            return None if None in keys else (tuple, keys)
         case List():
-            keys = tuple(_constant_key(item) for item in constant.items)
-            return None if None in keys else (List, constant.type, keys)
+            found = thaw(constant)
+            return None if found is UNKNOWN else (List, constant.type, _key(found))
         case _:
-            return None
+            found = thaw(constant)
+            return None if found is UNKNOWN else _key(found)
+
+
+def _key(found: object) -> Hashable:
+    if isinstance(found, list | tuple):
+        return (type(found), *map(_key, found))
+    if isinstance(found, Tensor | CustomObject):
+        return id(found)
+    # The text tells -0.0 from 0.0 and 1 from True, and equals itself for nan.
+    return (type(found), repr(found))
