@@ -39,6 +39,7 @@ HOW_TO = {
     "doctor": ("install.md", "Install builder"),
     "export": ("export.md", "Export a model"),
     "fetch": ("fetch.md", "Fetch the sources, also without a network"),
+    "graph": ("graph.md", "Look at the graph of a model"),
     "ops": ("operator-lists.md", "Build from an operator list"),
     "plan": ("build-options.md", "Choose profile and dtypes"),
     "size": ("size.md", "Hold a size budget"),

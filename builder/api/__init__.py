@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from builder.api.checks import check as check
     from builder.api.exports import export as export
     from builder.api.exports import refuse_model as refuse_model
+    from builder.api.graphs import read_graphs as read_graphs
     from builder.api.models import list_operators as list_operators
     from builder.api.models import read_models as read_models
     from builder.api.models import refuse_list as refuse_list
@@ -156,6 +157,7 @@ _MODULES = {
         "export",
         "refuse_model",
     ),
+    "builder.api.graphs": ("read_graphs",),
     "builder.api.models": (
         "list_operators",
         "read_models",

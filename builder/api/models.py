@@ -12,7 +12,8 @@ from builder.core.dtypes import EVERYTHING, DtypeChoice
 from builder.core.model import ModelFormat, OperatorList
 from builder.core.operators import OperatorSet
 from builder.errors import BuilderError
-from builder.models.read import TorchScriptError, check_bytecode_version, read_model
+from builder.lite.read import TorchScriptError
+from builder.models.read import check_bytecode_version, read_model
 from builder.oplists import is_op_list, is_own_list, read_op_list, refuse_other_name, write_op_list
 from builder.selection import choose_dtypes as dtypes
 from builder.selection.choose_dtypes import choose_dtypes

@@ -18,6 +18,7 @@ SCHEMA_VERSIONS = {
     "doctor": 1,
     "export": 1,
     "fetch": 1,
+    "graph": 1,
     "ops": 1,
     "plan": 1,
     "size": 1,

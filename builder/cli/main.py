@@ -26,6 +26,7 @@ COMMANDS = {
     "doctor": "Show what is installed and what each target still needs.",
     "export": "Export a model for the lite interpreter, optimise it and check it.",
     "fetch": "Download the pinned sources and unpack them into a source tree.",
+    "graph": "Show what the methods of a model compute, as a graph of operators.",
     "ops": "Show the root operators of models, or write an operator list.",
     "plan": "Print what a build would do, without building.",
     "size": "Show which parts and operators of a runtime take how many bytes.",

@@ -12,18 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-from typing import Final
 
-NAMES: Final = (
-    *("OP", "OPN", "LOAD", "MOVE", "STOREN", "STORE", "DROP", "DROPR", "LOADC", "JF", "JMP"),
-    *("LOOP", "RET", "WAIT", "CALL", "GUARD", "TYPECHECK", "FAIL_GUARD", "PROFILE_OP"),
-    *("TAIL_CALL", "INTERFACE_CALL", "GET_ATTR", "SET_ATTR", "LIST_UNPACK", "TUPLE_CONSTRUCT"),
-    *("NAMED_TUPLE_CONSTRUCT", "LIST_CONSTRUCT", "DICT_CONSTRUCT", "CREATE_OBJECT", "ISINSTANCE"),
-    *("TUPLE_SLICE", "TUPLE_INDEX", "RAISE_EXCEPTION", "DICT_INDEX", "UNCHECKED_CAST", "__is__"),
-    *("UN_INITIALIZED", "__isnot__", "FORMAT", "DEVICE", "DTYPE"),
-)
-"""Names of opcodes, in the order of their numbers in flatbuffer files
-(torch/csrc/jit/runtime/instruction.h); later ones do not matter here."""
+from builder.lite.model import Callee, Instruction
 
 _UNKNOWN = object()
 _DERIVED = object()
@@ -32,25 +22,6 @@ _REGISTER_STEPS = 8
 """Steps of `Effort` for a register: it takes as much memory as some opcodes, and one instruction
 can name 65,535 registers."""
 _JUMPS = frozenset({"JF", "JMP", "LOOP"})
-
-
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """One instruction of bytecode: the opcode and its two operands."""
-
-    opcode: str
-    x: int
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
-class Callee:
-    """An operator that bytecode calls."""
-
-    name: str
-    """Name with overload, e.g. `aten::to.dtype`."""
-    arguments: int | None
-    """Number of arguments on the stack; None in files with a bytecode version below 6."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +60,7 @@ def find_dtype_codes(
         spend: is called with the cost, in steps, of work that the length of `code` does not bound.
     """
     # Most functions call no such operator, so their instructions need not be followed.
-    if load_dtype_arguments().places.keys().isdisjoint(callee.name for callee in callees):
+    if load_dtype_arguments().places.keys().isdisjoint(map(_name, callees)):
         return frozenset()
     reader = _Reader(callees, constants, spend)
     # Several paths lead to the target of a jump, each with other values on the stack.
@@ -99,6 +70,10 @@ def find_dtype_codes(
             reader.stack.clear()
         reader.read(step)
     return None if reader.lost else frozenset(reader.codes)
+
+
+def _name(callee: Callee) -> str:
+    return f"{callee.name}.{callee.overload}" if callee.overload else callee.name
 
 
 @dataclass(slots=True)
@@ -147,13 +122,13 @@ class _Reader:
             return
         known = load_dtype_arguments()
         count = step.n if step.opcode == "OPN" else callee.arguments
-        for place in known.places.get(callee.name, ()):
+        for place in known.places.get(_name(callee), ()):
             if count is None or place < count:
                 # The last argument is on top of the stack.
                 self._give(None if count is None else count - place)
         if count is None:
             self.stack.clear()
-        self._replace(count or 0, _DERIVED if callee.name in known.derived else _UNKNOWN)
+        self._replace(count or 0, _DERIVED if _name(callee) in known.derived else _UNKNOWN)
 
     def _give(self, depth: int | None) -> None:
         known = depth is not None and depth <= len(self.stack)

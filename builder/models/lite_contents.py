@@ -1,4 +1,4 @@
-"""Collects the contents of a lite file, in either of the two formats."""
+"""Collects what the content of a lite file needs from a runtime."""
 
 from __future__ import annotations
 
@@ -10,81 +10,82 @@ from builder.core.dtypes import EVERYTHING, SCALAR_TYPES, DtypeSet
 from builder.core.operators import Operator
 from builder.core.signatures import Signature, make_signature
 from builder.errors import ModelError
+from builder.lite.bytecode import values_in
+from builder.lite.effort import Effort
+from builder.lite.model import Argument, Function, LiteModel
+from builder.lite.objects import CustomObject, Dict, List, ScriptObject, Tensor, walk
+from builder.models.dtype_arguments import find_dtype_codes
 
 _CUSTOM_CLASS = re.compile(r"__torch__\.torch\.classes\.([A-Za-z_]\w*\.[A-Za-z_]\w*)", re.ASCII)
-_LONGEST_NAME = 4096
-_IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class LiteContents:
-    """Collects what the functions of one model need, while they are being read."""
+    """What the functions and objects of one model need."""
 
-    bytecode_version: int
-    operator_version: int | None = None
     operators: set[Operator] = field(default_factory=set)
     custom_classes: set[str] = field(default_factory=set)
-    functions: set[str] = field(default_factory=set)
-    """Qualified names of the functions."""
     methods: set[str] = field(default_factory=set)
     signatures: dict[str, Signature | None] = field(default_factory=dict)
     """Method -> signature; None if two functions with this name have different ones."""
-    dtype_codes: set[int] = field(default_factory=set)
+    scalar_types: set[str] = field(default_factory=set)
     annotations: set[str] = field(default_factory=set)
     """Type annotations that were searched for custom classes already."""
     dtypes_known: bool = True
     """False if an operator receives a scalar type that the model computes."""
 
-    def add_operator(self, name: str, overload: str) -> None:
-        """Adds an operator; raises ModelError when its name is malformed."""
-        try:
-            self.operators.add(Operator(name, overload))
-        except ValueError as error:
-            raise ModelError(f"the name of an operator is malformed: {error}") from None
-
-    def add_method(self, qualified_name: str) -> None:
-        """Adds the function with a name like `__torch__.Model.forward` as the method `forward`.
+    def add_function(self, function: Function, effort: Effort) -> None:
+        """Adds what a function calls; `effort` bounds the work of following its code.
 
         Raises:
-            ModelError: the name is malformed, or another function has it (PyTorch writes each
-                function once).
+            ModelError: the name of an operator is malformed, or the code asks for too much work.
         """
-        # Cut first: a name of megabytes would be copied by rpartition.
-        name = qualified_name[-_LONGEST_NAME:].rpartition(".")[2]
-        if len(qualified_name) > _LONGEST_NAME or not _IDENTIFIER.fullmatch(name):
-            raise ModelError(f"the name of a method is malformed: {name[:80]!r}")
-        if qualified_name in self.functions:
-            raise ModelError(f"several functions of the model have the name {qualified_name:.80}")
-        self.functions.add(qualified_name)
-        self.methods.add(name)
+        self.methods.add(function.name.rpartition(".")[2])
+        for callee in function.callees:
+            try:
+                self.operators.add(Operator(callee.name, callee.overload))
+            except ValueError as error:
+                raise ModelError(f"the name of an operator is malformed: {error}") from None
+        self.add_types(function.types)
+        codes = find_dtype_codes(
+            function.instructions, function.callees, function.constants, spend=effort.spend
+        )
+        if codes is None or not codes <= set(range(len(SCALAR_TYPES))):
+            self.dtypes_known = False
+        else:
+            self.scalar_types.update(SCALAR_TYPES[code] for code in codes)
+        # Files of old versions have functions without a schema.
+        if function.arguments is not None and function.results is not None:
+            self._add_signature(function.name, function.arguments, function.results)
 
-    def add_signature(
-        self,
-        qualified_name: str,
-        arguments: Iterable[tuple[str, str, object]],
-        returns: Iterable[str],
+    def _add_signature(
+        self, name: str, arguments: tuple[Argument, ...], results: tuple[Argument, ...]
     ) -> None:
-        """Adds a signature: names, types and defaults of arguments, and types of results."""
-        name = qualified_name.rpartition(".")[2]
-        signature = make_signature(name, arguments, returns)
+        self.add_types(one.type for one in (*arguments, *results))
+        name = name.rpartition(".")[2]
+        signature = make_signature(
+            name,
+            ((one.name, one.type, one.default) for one in arguments),
+            (one.type for one in results),
+        )
         # Methods of submodules can share a name; only an unambiguous signature is used.
         known = self.signatures.setdefault(name, signature)
         if known != signature:
             self.signatures[name] = None
 
-    def add_dtype_codes(self, codes: Iterable[int] | None) -> None:
-        """Adds scalar types by their codes; None says that some are unknown."""
-        if codes is None:
-            self.dtypes_known = False
-        else:
-            self.dtype_codes.update(codes)
-
-    @property
-    def dtypes(self) -> DtypeSet:
-        """The dtypes that occur in the file; `EVERYTHING` if some are unknown."""
-        if not self.dtypes_known or not self.dtype_codes <= set(range(len(SCALAR_TYPES))):
-            return EVERYTHING
-        return DtypeSet(frozenset(SCALAR_TYPES[code] for code in self.dtype_codes))
+    def add_value(self, value: object) -> None:
+        """Adds what one value needs, without the values in it."""
+        match value:
+            case Tensor():
+                self.scalar_types.add(value.dtype)
+            case complex():
+                self.scalar_types.add("complex128")
+            case List(type=annotation) | Dict(type=annotation):
+                self.add_types((annotation,))
+            case CustomObject(class_name=name):
+                self.custom_classes.add(name)
+            case ScriptObject(class_name=name):
+                self.add_types((name,))
 
     def add_types(self, annotations: Iterable[str]) -> None:
         """Adds the custom classes in type annotations such as `__torch__.torch.classes.a.B`."""
@@ -92,3 +93,24 @@ class LiteContents:
         for annotation in set(annotations) - self.annotations:
             self.annotations.add(annotation)
             self.custom_classes.update(_CUSTOM_CLASS.findall(annotation))
+
+    @property
+    def dtypes(self) -> DtypeSet:
+        """The dtypes that occur in the file; `EVERYTHING` if some are unknown."""
+        if not self.dtypes_known or not self.scalar_types <= set(SCALAR_TYPES):
+            return EVERYTHING
+        return DtypeSet(frozenset(self.scalar_types))
+
+
+def collect_contents(model: LiteModel, effort: Effort) -> LiteContents:
+    """Returns what the functions and objects of a model need; `effort` bounds the work.
+
+    Raises:
+        ModelError: the name of an operator is malformed, or the code asks for too much work.
+    """
+    contents = LiteContents()
+    for function in model.functions:
+        contents.add_function(function, effort)
+    for value in walk((model.root, model.script_constants, *values_in(model.functions))):
+        contents.add_value(value)
+    return contents

@@ -124,11 +124,10 @@ def _open(path: Path) -> BinaryIO:
         ) from error
 
 
-@contextmanager
 def open_zip_file(
     stream: BinaryIO, what: str, kind: type[BuilderError], *, most: int
-) -> Iterator[zipfile.ZipFile]:
-    """Yields the archive in `stream`; its list of entries is checked before zipfile parses it.
+) -> zipfile.ZipFile:
+    """Returns the archive in `stream`; its list of entries is checked before zipfile parses it.
 
     Args:
         stream: the archive; it stays open.
@@ -141,10 +140,9 @@ def open_zip_file(
         file = zipfile.ZipFile(guarded)
     # zipfile reads the list when it is created; what it reads later are entries.
     guarded.is_open = True
-    with file:
-        if len(file.filelist) > most:
-            raise kind(f"{what} has {len(file.filelist):,} entries, more than {most:,}")
-        yield file
+    if len(file.filelist) > most:
+        raise kind(f"{what} has {len(file.filelist):,} entries, more than {most:,}")
+    return file
 
 
 class _Guarded:

@@ -75,6 +75,7 @@ COMPARED = {
     "builder export mobilenet_v2 -o mobilenet_v2.ptl",
     "builder export quantized_mobilenet_v2 -o q.ptl",
     "builder ops mobilenet_v2.ptl",
+    "builder graph scaled.ptl",
     "builder plan mobilenet_v2.ptl",
     "builder check lstm.ptl out",
     "builder verify scaled.ptl --runtime out --input 'float32[2]'",

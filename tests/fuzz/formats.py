@@ -37,9 +37,9 @@ from builder.formats.macho import join_architectures, read_macho, read_members, 
 from builder.formats.macho_objects import read_pointers
 from builder.formats.tbd import parse_stub, render_stub
 from builder.formats.unwind_info import parse_unwind_info
-from builder.models.bytecode import parse_bytecode
-from builder.models.effort import Effort
-from builder.models.pickles import parse_pickle
+from builder.lite.bytecode import parse_bytecode
+from builder.lite.effort import Effort
+from builder.lite.pickles import parse_pickle
 from builder.models.read import read_model
 from builder.oplists import read_op_list, render_op_list
 from builder.packaging.runtime_folder import REFERENCES, SIZE_REPORT, render_size_report
@@ -138,7 +138,7 @@ def _read_model(data: bytes, folder: Path) -> None:
 
 def _read_pickle(data: bytes, folder: Path) -> None:
     effort = Effort.of(len(data))
-    parse_bytecode(parse_pickle(data, record="bytecode.pkl", effort=effort).value, effort)
+    parse_bytecode(parse_pickle(data, record="bytecode.pkl", effort=effort), effort)
 
 
 def _aar_seeds() -> tuple[bytes, ...]:

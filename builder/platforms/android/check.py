@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from builder.core.targets import MIN_API
 from builder.errors import ConfigurationError
-from builder.models.read import LITE, PYTHON_HINT, TORCHSCRIPT, name_kind
+from builder.lite.read import LITE, PYTHON_HINT, TORCHSCRIPT, name_kind
 from builder.platforms.android import aar as aars
 from builder.platforms.android.libraries import BinaryFacts, read_facts
 from builder.platforms.android.policies import Policies, load_policies

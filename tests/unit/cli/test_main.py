@@ -140,7 +140,7 @@ def test_a_defect_says_what_to_report(fail, capsys, error):
 
 
 def test_a_defect_names_the_place_in_builder(monkeypatch, run, capsys):
-    monkeypatch.setattr("builder.models.read._read", lambda *_: int("x"))
+    monkeypatch.setattr("builder.models.read.read_lite_stream", lambda *_: int("x"))
     assert run("ops", str(MODELS / "conv.ptl")) == 70
     said = capsys.readouterr().err
     assert re.search(r"ValueError: .*, builder/models/read\.py:\d+\n", said)

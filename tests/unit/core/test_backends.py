@@ -41,7 +41,7 @@ def test_a_model_tells_which_backends_it_needs(operators, classes, needed):
 
 
 def test_the_class_of_a_delegate_is_read_of_the_types_that_bytecode_names():
-    contents = LiteContents(bytecode_version=8)
+    contents = LiteContents()
     contents.add_types([CORE_ML, "Dict[str, Any]"])
     assert contents.custom_classes == {"__backends__.coreml"}
 

@@ -1,12 +1,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.models.dtype_arguments import NAMES, Callee, Instruction, find_dtype_codes
+from builder.lite.model import OPCODES, Callee, Instruction
+from builder.models.dtype_arguments import find_dtype_codes
 
-TO = Callee("aten::to.dtype", 5)
-ADD = Callee("aten::add.Tensor", 3)
-MEAN = Callee("aten::mean.dim", 2)
-TYPE = Callee("prim::dtype", 1)
+TO = Callee("aten::to", "dtype", 5)
+ADD = Callee("aten::add", "Tensor", 3)
+MEAN = Callee("aten::mean", "dim", 2)
+TYPE = Callee("prim::dtype", "", 1)
 
 
 def code(*steps):
@@ -49,7 +50,7 @@ def test_the_dtype_of_a_tensor_is_there_already():
 def test_what_is_computed_cannot_be_told():
     assert find_dtype_codes(code(*call_to(("LOAD", 7))), [TO], [False, None]) is None
     computed = code(*call_to(("LOADC", 2), ("OP", 1)))
-    assert find_dtype_codes(computed, [TO, Callee("aten::neg.int", 1)], [False, None, 5]) is None
+    assert find_dtype_codes(computed, [TO, Callee("aten::neg", "int", 1)], [False, None, 5]) is None
     attribute = code(*call_to(("LOAD", 0), ("GET_ATTR", 3)))
     assert find_dtype_codes(attribute, [TO], [False, None]) is None
 
@@ -67,22 +68,23 @@ def test_the_value_of_a_branch_cannot_be_told():
 
 
 def test_operators_that_do_not_say_how_many_arguments_they_take():
-    old = Callee("aten::to.dtype", None)
+    old = Callee("aten::to", "dtype", None)
     assert find_dtype_codes(code(*call_to(("LOADC", 2))), [old], [False, None, 5]) is None
-    other = Callee("aten::add.Tensor", None)
+    other = Callee("aten::add", "Tensor", None)
     assert find_dtype_codes(code(("OP", 0)), [other], []) == frozenset()
 
 
 numbers = st.integers(-(2**31), 2**31 - 1)
 instructions = st.builds(
     Instruction,
-    st.sampled_from([*NAMES, "", "UNHEARD_OF"]),
+    st.sampled_from([*OPCODES, "", "UNHEARD_OF"]),
     st.one_of(st.integers(-2, 12), numbers),
     st.integers(0, 8),
 )
 callees = st.builds(
     Callee,
-    st.sampled_from(["aten::to.dtype", "aten::mean.dim", "aten::can_cast", "prim::dtype", "a::b"]),
+    st.sampled_from(["aten::to", "aten::mean", "aten::can_cast", "prim::dtype", "a::b"]),
+    st.sampled_from(["", "dtype", "dim"]),
     st.one_of(st.none(), st.integers(0, 6), numbers.filter(lambda number: number >= 0)),
 )
 
@@ -96,5 +98,5 @@ def test_any_code_is_read_and_only_its_constants_are_codes(steps, operators, con
 def test_an_instruction_that_names_many_registers_is_paid_for():
     told = []
     code = [Instruction("STOREN", 1, 65_535), Instruction("RET", 0, 0)]
-    find_dtype_codes(code, [Callee("aten::to.dtype", 5)], [], spend=told.append)
+    find_dtype_codes(code, [Callee("aten::to", "dtype", 5)], [], spend=told.append)
     assert sum(told) >= 65_535

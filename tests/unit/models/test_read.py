@@ -8,7 +8,8 @@ import pytest
 
 from builder.core.model import ModelFormat
 from builder.errors import BuilderError, ModelError
-from builder.models.read import TorchScriptError, read_model
+from builder.lite.read import TorchScriptError
+from builder.models.read import read_model
 
 
 def test_recorded_models_have_the_operators_that_torch_reported(
@@ -137,7 +138,7 @@ def test_zip_bombs_are_not_unpacked(write_zip, monkeypatch):
     assert bomb.stat().st_size < 1 << 20
     with pytest.raises(ModelError, match="would unpack to 68,157,440 bytes"):
         read_model(bomb)
-    monkeypatch.setattr("builder.models.archive.MAX_MEMBERS", 3)
+    monkeypatch.setattr("builder.lite.archive.MAX_MEMBERS", 3)
     with pytest.raises(ModelError, match="10 entries, more than 3"):
         read_model(write_zip({}))
 
@@ -191,7 +192,7 @@ def test_two_members_of_one_name_are_refused(tmp_path):
         ({"bytecode.pkl": pickle.dumps([], protocol=2)}, "a tuple is expected, not list"),
         ({"bytecode.pkl": pickle.dumps((8,), protocol=2)}, "no functions"),
         ({"bytecode.pkl": pickle.dumps((8, ("m.forward",)), protocol=2)}, "a function has no code"),
-        ({"bytecode.pkl": pickle.dumps((8, ("m.f", ())), protocol=2)}, "'operators' is missing"),
+        ({"bytecode.pkl": pickle.dumps((8, ("m.f", ())), protocol=2)}, "'instructions' is missing"),
         ({"bytecode.pkl": pickle.dumps((8, (7, ())), protocol=2)}, "a string is expected, not int"),
         (
             {"bytecode.pkl": pickle.dumps((8, ("m.\x1b[2J", ())), protocol=2)},

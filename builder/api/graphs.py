@@ -1,0 +1,35 @@
+"""Reading models as graphs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.errors import ModelError
+from builder.graph.lift import lift_program
+from builder.lite.read import read_lite
+from builder.sources.schemas import load_schemas
+
+if TYPE_CHECKING:
+    from builder.graph.program import Program
+
+
+def read_graphs(path: Path, *, version: str | None = None) -> Program:
+    """Returns a model as graphs, one for each of its functions; nothing in the file is run.
+
+    Args:
+        path: a lite file. It must not be changed as long as the program is in use.
+        version: the release of PyTorch that knows the operators, e.g. `2.6.0`; builder's default
+            release when None.
+
+    Raises:
+        ModelError: the file cannot be read, calls an operator that the release does not know, or
+            its code is not such as PyTorch writes.
+        ConfigurationError: there is no such release.
+    """
+    model = read_lite(path)
+    schemas = load_schemas(version)
+    try:
+        return lift_program(model, schemas)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error.message}", hint=error.hint) from error

@@ -1,0 +1,83 @@
+"""`builder graph`: shows what the methods of a model compute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from builder import api
+from builder.cli.console import echo, print_json
+from builder.cli.options import pytorch_option
+from builder.errors import ModelError
+from builder.graph.text import draw_graphs, list_graph, render_graph
+
+if TYPE_CHECKING:
+    from builder.graph.graph import Graph
+    from builder.graph.program import Program
+
+
+@click.command("graph")
+@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "dot"]),
+    default="text",
+    show_default=True,
+    help="How the graph is printed: as text like TorchScript's, or in the language of Graphviz, "
+    "which draws it.",
+)
+@click.option(
+    "--method",
+    "method",
+    metavar="NAME",
+    help="Print only this method, e.g. forward, or __torch__.Net.forward for one of a submodule "
+    "(default: all).",
+)
+@pytorch_option
+def command(model: Path, as_json: bool, form: str, method: str | None, pytorch: str | None) -> None:
+    """Shows what the methods of a model compute, as a graph of operators.
+
+    MODEL is a lite file (.ptl, zip or flatbuffer). No code in it is executed. Each line of the text
+    is one step: the values that it makes, with their types as far as they are known, then the
+    operator with its attributes, and the values that it takes. The steps of a prim::If or
+    prim::Loop are indented below it.
+
+    \b
+    Examples:
+      builder graph mobilenet_v2.ptl
+      builder graph mobilenet_v2.ptl --method forward --json
+      builder graph mobilenet_v2.ptl --format dot > mobilenet_v2.dot
+    """
+    if as_json and form != "text":
+        raise click.UsageError("--json and --format exclude each other.")
+    program = api.read_graphs(model, version=pytorch)
+    graphs = _choose(program, model, method)
+    if as_json:
+        print_json(
+            "graph",
+            {
+                "graphs": [list_graph(graph) for graph in graphs],
+                "model": model.name,
+                "operator_version": program.operator_version,
+            },
+        )
+    elif form == "dot":
+        echo(draw_graphs(graphs), nl=False)
+    else:
+        echo("\n".join(map(render_graph, graphs)), nl=False)
+
+
+def _choose(program: Program, model: Path, method: str | None) -> list[Graph]:
+    if method is None:
+        return list(program.graphs.values())
+    found = program.method(method) or program.graphs.get(method)
+    if found is None:
+        names = sorted(name.removeprefix(f"{program.root.class_name}.") for name in program.graphs)
+        raise ModelError(
+            f"{model} has no method {method}", hint=f"its methods are: {', '.join(names)}"
+        )
+    return [found]

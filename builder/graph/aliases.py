@@ -1,0 +1,235 @@
+"""Which values may share memory, and where it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from builder.core.schemas import Schemas
+from builder.graph.attributes import find_memory, slot_name
+from builder.graph.graph import CONSTANT, GET_ATTR, IF, LOOP, SET_ATTR, Block, Graph, Node, Value
+from builder.graph.operands import CALLS, CONSTRUCTS, Call, find_call
+from builder.lite.objects import ScriptObject
+
+_PLAIN_TYPES = frozenset({"int", "float", "bool", "str", "NoneType", "None", "number", "Device"})
+_PLAIN_OPERATORS = frozenset({"prim::isinstance", "prim::Uninitialized"})
+_SILENT = frozenset(
+    {
+        "alpha_dropout",
+        "atleast_1d",
+        "atleast_2d",
+        "atleast_3d",
+        "broadcast_tensors",
+        "cartesian_prod",
+        "channel_shuffle",
+        "concat",
+        "dropout",
+        "einsum",
+        "feature_alpha_dropout",
+        "feature_dropout",
+        "fold",
+        "lift_fresh",
+        "meshgrid",
+        "nan_to_num",
+        "native_channel_shuffle",
+        "pad",
+        "pixel_shuffle",
+        "pixel_unshuffle",
+        "repeat_interleave",
+        "sum_to_size",
+        "tensordot",
+        "tile",
+        "type_as",
+        "zeros_like",
+        "to_dense",
+        "result",
+        "rot90",
+    }
+)
+"""Operators that may return a view of an argument though their schemas do not say so."""
+
+
+class Aliases:
+    """Sets of values that may share memory, without regard to the order of the nodes.
+
+    Two values are in one set if any node may make one a view, an item or a container of the
+    other. What a model gets from outside, arguments apart from `self`, is one set. What attributes
+    hold is one set too, unless `objects` tells whose attributes the graph reads and sets.
+    """
+
+    def __init__(
+        self, graph: Graph, schemas: Schemas, objects: Mapping[Value, ScriptObject] | None = None
+    ) -> None:
+        self._schemas = schemas
+        self._objects = objects
+        self._uses = graph.uses()
+        self._parents: dict[object, object] = {}
+        self._writes: dict[object, list[int]] = {}
+        self._looping: set[object] = set()
+        self._escaping: set[object] = set()
+        self._all_slots: list[object] = []
+        self._positions: dict[Node, int] = {}
+        self._unite(graph.block.inputs[1:])
+        self._scan(graph.block)
+        self._settle(graph.block.outputs)
+
+    def is_written(self, value: Value) -> bool:
+        """Whether any node may write into what `value` refers to."""
+        return self._find(value) in self._writes
+
+    def is_written_after(self, value: Value, node: Node) -> bool:
+        """Whether a node that runs after `node` may write into what `value` refers to."""
+        key = self._find(value)
+        if key in self._looping:
+            return True
+        # A node that came into the graph later may stand anywhere.
+        position = self._positions.get(node, -1)
+        return any(write > position for write in self._writes.get(key, ()))
+
+    def escapes(self, value: Value) -> bool:
+        """Whether code outside of the graph may get what `value` refers to."""
+        return self._find(value) in self._escaping
+
+    def same(self, first: Value, second: Value) -> bool:
+        """Whether both may share memory."""
+        return self._find(first) is self._find(second)
+
+    def _scan(self, root: Block) -> None:
+        written: list[tuple[object, int, bool]] = []
+        escaping: list[object] = []
+        tasks: list[tuple[Block, bool]] = [(root, False)]
+        # Positions follow the text of the graph; blocks are numbered before what follows them.
+        self._number(root)
+        while tasks:
+            block, looping = tasks.pop()
+            for node in block.nodes:
+                tasks.extend((inner, looping or node.operator == LOOP) for inner in node.blocks)
+                writes, leaves = self._connect(node)
+                written += [(value, self._positions[node], looping) for value in writes]
+                escaping += leaves
+        for value, position, looping in written:
+            key = self._find(value)
+            self._writes.setdefault(key, []).append(position)
+            if looping:
+                self._looping.add(key)
+        self._escaping.update(map(self._find, escaping))
+
+    def _settle(self, outputs: Iterable[Value]) -> None:
+        self._escaping.update(self._find(value) for value in outputs)
+
+    def _number(self, root: Block) -> None:
+        waiting: list[Node] = list(reversed(root.nodes))
+        while waiting:
+            node = waiting.pop()
+            self._positions[node] = len(self._positions)
+            for block in reversed(node.blocks):
+                waiting.extend(reversed(block.nodes))
+
+    def _connect(self, node: Node) -> tuple[list[object], list[object]]:
+        """Unites what `node` may make one; returns what it writes, and what leaves the graph."""
+        if node.operator == CONSTANT:
+            self._connect_constant(node)
+        elif node.operator in (IF, LOOP):
+            self._connect_blocks(node)
+        elif node.operator == GET_ATTR:
+            self._unite((node.output, *self._slot(node)))
+        elif node.operator == SET_ATTR:
+            self._unite((node.inputs[1], *self._slot(node)))
+            return [], [node.inputs[1]]
+        elif node.operator == "prim::ListConstruct" and self._is_only_read(node.output):
+            pass
+        elif node.operator not in _PLAIN_OPERATORS:
+            return self._connect_call(node)
+        return [], []
+
+    def _slot(self, node: Node) -> list[object]:
+        """Returns what stands for the attribute that a node reads or sets."""
+        if self._objects is None:
+            return ["attributes"]
+        owner = self._objects.get(node.inputs[0])
+        if owner is None:
+            self._objects = None
+            return ["attributes", *self._all_slots]
+        name = slot_name(node, owner)
+        held = owner.attributes.get(name)
+        key: list[object] = [(id(owner), name)]
+        key += [("memory", id(one)) for one in find_memory(held)]
+        self._all_slots += key
+        return key
+
+    def _connect_blocks(self, node: Node) -> None:
+        if node.operator == IF:
+            for block in node.blocks:
+                for output, value in zip(node.outputs, block.outputs, strict=True):
+                    self._unite((output, value))
+            return
+        (block,) = node.blocks
+        carried = (node.inputs[2:], block.inputs[1:], block.outputs[1:], node.outputs)
+        for values in zip(*carried, strict=True):
+            self._unite(values)
+
+    def _connect_constant(self, node: Node) -> None:
+        memory = find_memory(node.attributes["value"])
+        self._unite((node.output, *(("memory", id(one)) for one in memory)))
+
+    def _is_only_read(self, container: Value) -> bool:
+        """Whether nothing gets a list or its items but operators that make new tensors of them."""
+        for user, index in self._uses.get(container, ()):
+            call = find_call(user, self._schemas) if isinstance(user, Node) else None
+            if call is None or index >= len(call.schema.arguments):
+                return False
+            argument = call.schema.arguments[index]
+            if argument.aliases or argument.mutable or _is_silent(call):
+                return False
+        return True
+
+    def _connect_call(self, node: Node) -> tuple[list[object], list[object]]:
+        call = find_call(node, self._schemas)
+        if call is None:
+            together = [*filter(_holds_memory, node.inputs), *node.outputs]
+            self._unite(together)
+            if node.operator in CONSTRUCTS - CALLS:
+                return [], []
+            return list(together), list(together)
+        shared: list[Value] = []
+        written: list[object] = []
+        names = call.schema.arguments
+        base = call.name.partition("::")[2]
+        for index, value in enumerate(node.inputs):
+            argument = names[index] if index < len(names) else None
+            if argument is not None and argument.mutable:
+                written.append(value)
+            if not _holds_memory(value):
+                continue
+            if argument is None or argument.aliases or _is_silent(call):
+                shared.append(value)
+        if base == "batch_norm" and call.static("training") is not False:
+            written += node.inputs[3:5]
+        if shared:
+            self._unite([*shared, *filter(_holds_memory, node.outputs)])
+        return written, []
+
+    def _unite(self, values: Iterable[object]) -> None:
+        keys = [self._find(value) for value in values]
+        for key in keys[1:]:
+            if key is not keys[0]:
+                self._parents[key] = keys[0]
+
+    def _find(self, value: object) -> object:
+        root = value
+        while (parent := self._parents.get(root, root)) is not root:
+            root = parent
+        while value is not root:
+            value, self._parents[value] = self._parents.get(value, root), root
+        return root
+
+
+def _is_silent(call: Call) -> bool:
+    return call.name.partition("::")[2].removesuffix("_") in _SILENT
+
+
+def _holds_memory(value: Value) -> bool:
+    if value.type in _PLAIN_TYPES:
+        return False
+    if not value.is_constant:
+        return True
+    return not isinstance(value.constant, None.__class__ | bool | int | float | complex | str)

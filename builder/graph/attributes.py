@@ -1,0 +1,72 @@
+"""The objects whose attributes a graph reads and sets, and the memory in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from builder.graph.graph import GET_ATTR, Graph, Node, Value
+from builder.lite.objects import Dict, List, ScriptObject, Storage, Tensor
+
+
+def find_objects(graph: Graph, root: ScriptObject) -> dict[Value, ScriptObject]:
+    """Returns the modules that values stand for: `self`, and what is read from it."""
+    found: dict[Value, ScriptObject] = {}
+    if graph.block.inputs:
+        found[graph.block.inputs[0]] = root
+    for node in in_order(graph):
+        if node.operator != GET_ATTR or node.inputs[0] not in found:
+            continue
+        held = found[node.inputs[0]].attributes.get(slot_name(node, found[node.inputs[0]]))
+        if isinstance(held, ScriptObject):
+            found[node.output] = held
+    return found
+
+
+def slot_name(node: Node, owner: ScriptObject) -> str:
+    """Returns the name of the attribute that `node` reads or sets; empty if there is none."""
+    slot = node.attributes["slot"]
+    if isinstance(slot, str):
+        return slot
+    names = tuple(owner.attributes)
+    return names[slot] if isinstance(slot, int) and 0 <= slot < len(names) else ""
+
+
+def in_order(graph: Graph) -> Iterator[Node]:
+    """Yields all nodes, each after those that make its inputs."""
+    waiting = [iter(graph.block.nodes)]
+    while waiting:
+        node = next(waiting[-1], None)
+        if node is None:
+            waiting.pop()
+            continue
+        yield node
+        waiting.extend(iter(block.nodes) for block in node.blocks)
+
+
+def items_of(held: object) -> Iterator[object]:
+    """Yields `held` and everything inside of it once, apart from the attributes of objects."""
+    waiting = [held]
+    seen: set[int] = set()
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        yield item
+        match item:
+            case tuple():
+                waiting.extend(item)
+            case List():
+                waiting.extend(item.items)
+            case Dict():
+                waiting.extend(chain.from_iterable(item.items))
+
+
+def find_memory(held: object) -> set[Storage | List | Dict]:
+    """Returns what code can write into: the storages of tensors, lists and dicts in `held`."""
+    return {
+        item.storage if isinstance(item, Tensor) else item
+        for item in items_of(held)
+        if isinstance(item, Tensor | List | Dict)
+    }

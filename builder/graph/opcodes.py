@@ -1,0 +1,77 @@
+"""The instructions that stand for one operator each, and how many values operators take.
+
+Since bytecode version 8, upstream writes some operators as instructions of their own ("promoted
+operators": torch/csrc/jit/mobile/promoted_prim_ops.cpp). Both forms become the same node, and
+lowering writes the instruction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from builder.core.schemas import Schemas
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """An instruction without operands that takes and gives a fixed number of values."""
+
+    operator: str
+    takes: int
+    gives: tuple[str, ...]
+    """Types of the results; empty texts for unknown ones."""
+
+
+PLAIN = {
+    "RAISE_EXCEPTION": Plain("prim::RaiseException", 2, ()),
+    "TUPLE_INDEX": Plain("prim::TupleIndex", 2, ("",)),
+    "DICT_INDEX": Plain("prim::DictIndex", 2, ("",)),
+    "UN_INITIALIZED": Plain("prim::Uninitialized", 0, ("",)),
+    "__IS__": Plain("aten::__is__", 2, ("bool",)),
+    "__ISNOT__": Plain("aten::__isnot__", 2, ("bool",)),
+    "__NOT__": Plain("aten::__not__", 1, ("bool",)),
+    "DEVICE": Plain("prim::device", 1, ("Device",)),
+    "DTYPE": Plain("prim::dtype", 1, ("int",)),
+    "DIM": Plain("aten::dim", 1, ("int",)),
+    "IS_CUDA": Plain("prim::is_cuda", 1, ("bool",)),
+    "NUM_TO_TENSOR": Plain("prim::NumToTensor.Scalar", 1, ("Tensor",)),
+    "TO_LIST": Plain("prim::tolist", 3, ("",)),
+}
+"""Opcode -> what it does. Results of unknown type have an empty text."""
+OPCODES = {plain.operator: opcode for opcode, plain in PLAIN.items()}
+DICT_GET = "aten::__getitem__.Dict_"
+"""How the names of operators begin for which upstream writes DICT_INDEX."""
+TUPLE_UNPACK = "prim::TupleUnpack"
+FORMAT, WARN = "aten::format", "aten::warn"
+
+# The release's list lacks the operators that upstream registers without a plain schema.
+UNLISTED = Schemas(
+    """\
+aten::Bool.Tensor(Tensor a) -> bool
+prim::unchecked_cast(Any x) -> Any
+prim::unchecked_unwrap_optional(Any optional) -> Any
+"""
+)
+
+UPGRADED = {
+    **{f"aten::div{form}": (3, 2) for form in (".Scalar", ".Tensor", "_.Scalar", "_.Tensor")},
+    **{
+        f"aten::div{form}": (3, 3)
+        for form in (".Scalar_mode", ".Tensor_mode", "_.Scalar_mode", "_.Tensor_mode", ".out")
+    },
+    "aten::div.out_mode": (3, 4),
+    "aten::gelu": (9, 1),
+    "aten::gelu.out": (9, 2),
+    "aten::linspace": (7, 7),
+    "aten::linspace.out": (7, 4),
+    "aten::logspace": (8, 8),
+    "aten::logspace.out": (8, 5),
+}
+"""Operator -> the last operator version whose calls the runtime replaces by an upgrader, and how
+many values the upgrader takes (torch/csrc/jit/mobile/upgrader_mobile.cpp)."""
+
+
+def upgraded_arguments(operator: str, operator_version: int) -> int | None:
+    """Returns how many values a call takes if the runtime upgrades it; None if it does not."""
+    last, count = UPGRADED.get(operator, (-1, 0))
+    return count if operator_version <= last else None

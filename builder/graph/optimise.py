@@ -1,0 +1,158 @@
+"""Runs the passes on a whole model, in the order in which they help each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from builder.core.schemas import Schemas
+from builder.errors import ModelError
+from builder.graph.graph import Graph
+from builder.graph.operands import CALLS
+from builder.graph.passes.batch_norm import fold_batch_norms
+from builder.graph.passes.channel_shuffles import find_channel_shuffles
+from builder.graph.passes.dead_code import drop_dead_code
+from builder.graph.passes.drop_identities import drop_identities
+from builder.graph.passes.fold_constants import fold_constants
+from builder.graph.passes.fold_shapes import fold_shapes
+from builder.graph.passes.follow_in_place import follow_in_place
+from builder.graph.passes.freeze import drop_attributes, freeze
+from builder.graph.passes.fuse_clamps import fuse_clamps
+from builder.graph.passes.inline import inline
+from builder.graph.passes.layout import keep_channels_last
+from builder.graph.passes.merge_common import merge_common
+from builder.graph.passes.outcome import PassResult, merge
+from builder.graph.passes.prepack import prepack
+from builder.graph.passes.settle_lists import settle_lists
+from builder.graph.passes.share_constants import share_constants
+from builder.graph.passes.simplify_layers import simplify_layers
+from builder.graph.program import Program
+from builder.graph.rewriting import nesting
+from builder.graph.shapes import infer
+
+_MOST_ROUNDS = 6
+"""Freezing and folding help each other; models need two or three rounds."""
+_DEEPEST = 100
+"""Blocks inside of blocks that the passes follow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimisations:
+    """Which passes run. The docstring of each pass says why one would leave it out."""
+
+    methods: frozenset[str] | None = None
+    """Names of the methods that stay, such as `forward`; None: all."""
+    freeze: bool = True
+    """Make constants of attributes, and compute what depends on constants only."""
+    fold_batch_norms: bool = True
+    """Fold batch norms into the layers beside them."""
+    prepack: bool = True
+    """Give convolutions and linear layers to XNNPACK, with the clamps behind them."""
+    channels_last: bool = True
+    """Keep images in the order NHWC between operators of XNNPACK; needs `prepack`."""
+    batched: bool = True
+    """Images have a batch dimension, where their rank is not known."""
+
+
+def optimise(
+    program: Program, schemas: Schemas, wanted: Optimisations | None = None
+) -> dict[str, PassResult]:
+    """Changes the graphs of `program` for a runtime with the operators `schemas`.
+
+    Returns what each pass did. Outputs are those of the given program, in evaluation, up to the
+    rounding of floats.
+
+    Raises:
+        ModelError: branches and loops are nested too deep, or constants in the file are damaged.
+    """
+    wanted = Optimisations() if wanted is None else wanted
+    for graph in program.graphs.values():
+        if nesting(graph) > _DEEPEST:
+            raise ModelError(
+                f"{graph.name} has more than {_DEEPEST} branches and loops inside of each other",
+                hint="export the model without optimisation: --no-optimize",
+            )
+    run = _Run(program, schemas, wanted)
+    run.everything()
+    return run.results
+
+
+class _Run:
+    def __init__(self, program: Program, schemas: Schemas, wanted: Optimisations) -> None:
+        self.results: dict[str, PassResult] = {}
+        self._program = program
+        self._schemas = schemas
+        self._wanted = wanted
+
+    def everything(self) -> None:
+        """Runs the passes that are wanted."""
+        if self._wanted.freeze:
+            self._note("inline", inline(self._program))
+            self._drop_methods()
+            self._fold()
+        for rule in (follow_in_place, simplify_layers):
+            self._each(rule)
+        self._infer()
+        if self._wanted.fold_batch_norms:
+            self._each(fold_batch_norms)
+        if self._wanted.prepack:
+            self._infer()
+            self._each(prepack)
+            self._each(fuse_clamps)
+            self._each(drop_identities)
+            if self._wanted.channels_last:
+                self._each(find_channel_shuffles)
+                self._each(keep_channels_last)
+        self._each(drop_dead_code)
+        self._each(merge_common)
+        self._note("share_constants", share_constants(self._program, self._schemas))
+        if self._wanted.freeze:
+            self._note("drop_attributes", drop_attributes(self._program))
+
+    def _drop_methods(self) -> None:
+        """Drops what is not wanted and not called, after inlining has emptied most calls."""
+        wanted = self._wanted.methods
+        if wanted is None:
+            return
+        names = {f"{self._program.root.class_name}.{method}" for method in wanted}
+        called = {
+            str(node.attributes.get("name"))
+            for graph in self._program.graphs.values()
+            for _, node in graph.block.walk()
+            if node.operator in CALLS
+        }
+        for name in tuple(self._program.graphs):
+            if name not in names and name not in called and name.rpartition(".")[2] not in called:
+                del self._program.graphs[name]
+
+    def _fold(self) -> None:
+        """Freezes and folds until nothing changes."""
+        for _ in range(_MOST_ROUNDS):
+            self._note("freeze", freeze(self._program, self._schemas))
+            self._infer()
+            passes = (
+                settle_lists,
+                fold_shapes,
+                fold_constants,
+                drop_identities,
+                drop_dead_code,
+                merge_common,
+            )
+            if not sum(self._each(rule) for rule in passes):
+                break
+
+    def _infer(self) -> None:
+        for graph in self._program.graphs.values():
+            infer(graph, self._schemas, batched=self._wanted.batched)
+
+    def _each(self, rule: Callable[[Graph, Schemas], PassResult]) -> int:
+        graphs = self._program.graphs.values()
+        result = merge(rule(graph, self._schemas) for graph in graphs)
+        self._note(rule.__name__, result)
+        return result.changed
+
+    def _note(self, name: str, result: PassResult) -> None:
+        """Adds a result; the reasons of the last run of a pass are those that count."""
+        before = self.results.get(name)
+        changed = result.changed + (0 if before is None else before.changed)
+        self.results[name] = PassResult(changed, result.left)

@@ -1,0 +1,1 @@
+"""Changes of graphs, one kind in each module; builder/graph/optimise.py runs them in order."""

@@ -1,0 +1,185 @@
+"""Computes what depends on constants only, and takes branches whose condition is constant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from builder.core.schemas import Schemas
+from builder.graph.aliases import Aliases
+from builder.graph.effects import is_pure
+from builder.graph.graph import CONSTANT, IF, LOOP, Graph, Node, Value
+from builder.graph.operands import UNKNOWN, static
+from builder.graph.passes.outcome import PassResult
+from builder.graph.passes.scalar_rules import NotComputable, compute
+from builder.graph.passes.tensor_rules import compute_tensor
+from builder.graph.rewriting import Rewriter
+from builder.lite.objects import List, Tensor
+
+_ITEMS = {int: "int", float: "float", bool: "bool", str: "str", Tensor: "Tensor"}
+_NEVER_NONE = frozenset({"Tensor", "int", "float", "bool", "str", "List[int]", "List[Tensor]"})
+
+
+def fold_constants(graph: Graph, schemas: Schemas) -> PassResult:
+    """Replaces nodes by constants where the result is the same, bit by bit, for all inputs.
+
+    Lists and tensors that the model changes in
+    place, or hands out, are not made constants.
+
+    A reason to leave it out: a constant that is computed from a smaller one makes the file larger.
+    """
+    folder = _Folder(graph, schemas)
+    return PassResult(folder.rewriter.run(folder.fold))
+
+
+class _Folder:
+    def __init__(self, graph: Graph, schemas: Schemas) -> None:
+        self.rewriter = Rewriter(graph)
+        self.schemas = schemas
+        self.aliases = Aliases(graph, schemas)
+
+    def fold(self, node: Node) -> Sequence[Value] | None:
+        """The rule of the rewriter."""
+        match node.operator:
+            case operator if operator == CONSTANT:
+                return None
+            case operator if operator == IF:
+                return self._fold_branch(node)
+            case operator if operator == LOOP:
+                return self._fold_loop(node)
+            case "prim::ListConstruct":
+                return self._fold_list(node)
+            case "prim::ListUnpack" | "prim::TupleUnpack":
+                return self._fold_unpacking(node)
+            case _:
+                return self._fold_operator(node)
+
+    def _fold_branch(self, node: Node) -> Sequence[Value] | None:
+        condition = static(node.inputs[0])
+        if not isinstance(condition, bool):
+            return None
+        block = node.blocks[0 if condition else 1]
+        self.rewriter.splice(block.nodes)
+        return block.outputs
+
+    def _fold_loop(self, node: Node) -> Sequence[Value] | None:
+        turns, condition = static(node.inputs[0]), static(node.inputs[1])
+        never = condition is False or (type(turns) is int and turns <= 0)
+        return node.inputs[2:] if never else None
+
+    def _fold_list(self, node: Node) -> Sequence[Value] | None:
+        items = [static(value) for value in node.inputs]
+        kinds = {type(item) for item in items}
+        kept = node.attributes.get("type")
+        if UNKNOWN in items or len(kinds) > 1 or not self._is_fixed(node.output):
+            return None
+        kind = _ITEMS.get(next(iter(kinds), object))
+        if kind is None and (items or not isinstance(kept, str)):
+            return None
+        of = kept if isinstance(kept, str) and kept else f"List[{kind}]"
+        return [self.rewriter.constant(List(of, items))]
+
+    def _fold_unpacking(self, node: Node) -> Sequence[Value] | None:
+        items = self._items(node.inputs[0])
+        return items if items is not None and len(items) == len(node.outputs) else None
+
+    def _items(self, container: Value) -> Sequence[Value] | None:
+        """Returns the items of a list or tuple that the graph makes and nothing changes."""
+        producer = container.producer
+        if producer is None:
+            return None
+        if producer.operator == "prim::TupleConstruct":
+            return producer.inputs
+        if producer.operator == "prim::ListConstruct" and not self.aliases.is_written(container):
+            return producer.inputs
+        if producer.operator == CONSTANT and isinstance(found := static(container), list):
+            return [self.rewriter.constant(item) for item in found]
+        return None
+
+    def _fold_operator(self, node: Node) -> Sequence[Value] | None:
+        if len(node.outputs) != 1:
+            return None
+        if node.operator in ("aten::__getitem__.t", "prim::TupleIndex"):
+            return self._fold_item(node)
+        if node.operator == "aten::len.t" and (items := self._items(node.inputs[0])) is not None:
+            return [self.rewriter.constant(len(items))]
+        if node.operator in ("aten::__is__", "aten::__isnot__"):
+            return self._compare_none(node)
+        arguments = [static(value) for value in node.inputs]
+        if UNKNOWN in arguments:
+            return self._fold_identity(node)
+        if not node.inputs or not is_pure(node, self.schemas):
+            return None
+        if any(self.aliases.is_written(value) for value in node.inputs):
+            return None
+        try:
+            result = compute(node.operator, arguments)
+        except NotComputable:
+            return self._fold_tensor(node, arguments)
+        if isinstance(result, list) and not self._is_fixed(node.output):
+            return None
+        return [self._make(result, node)]
+
+    def _fold_item(self, node: Node) -> Sequence[Value] | None:
+        items = self._items(node.inputs[0])
+        index = static(node.inputs[1])
+        if items is None or type(index) is not int or not -len(items) <= index < len(items):
+            return None
+        return [items[index]]
+
+    def _fold_tensor(self, node: Node, arguments: list[object]) -> Sequence[Value] | None:
+        if not self._is_fixed(node.output):
+            return None
+        try:
+            return [self.rewriter.constant(compute_tensor(node.operator, arguments))]
+        except NotComputable:
+            return None
+
+    def _fold_identity(self, node: Node) -> Sequence[Value] | None:
+        """A number that was made a tensor to be made a number again, as tracing does."""
+        maker = node.inputs[0].producer
+        if (
+            node.operator in ("aten::Int.Tensor", "aten::ScalarImplicit", "aten::IntImplicit")
+            and maker is not None
+            and maker.operator == "prim::NumToTensor.Scalar"
+            and _is_integer(maker.inputs[0])
+        ):
+            return [maker.inputs[0]]
+        return None
+
+    def _compare_none(self, node: Node) -> Sequence[Value] | None:
+        left, right = (static(value) for value in node.inputs)
+        if left is None and right is None:
+            same = True
+        elif (left is None and _is_something(node.inputs[1])) or (
+            right is None and _is_something(node.inputs[0])
+        ):
+            same = False
+        else:
+            return None
+        return [self.rewriter.constant(same == (node.operator == "aten::__is__"))]
+
+    def _is_fixed(self, value: Value) -> bool:
+        return not (self.aliases.is_written(value) or self.aliases.escapes(value))
+
+    def _make(self, constant: object, node: Node) -> Value:
+        if isinstance(constant, list):
+            kind = _ITEMS.get(type(constant[0]), "int") if constant else "int"
+            of = node.output.type or f"List[{kind}]"
+            return self.rewriter.constant(List(of, constant))
+        return self.rewriter.constant(constant)
+
+
+def _is_something(value: Value) -> bool:
+    """Whether `value` is sure not to be None."""
+    return (
+        value.type in _NEVER_NONE or value.info is not None or static(value) not in (UNKNOWN, None)
+    )
+
+
+def _is_integer(value: Value) -> bool:
+    if value.is_constant:
+        return type(value.constant) is int
+    maker = value.producer
+    return value.type == "int" or (
+        maker is not None and maker.operator in ("aten::size.int", "aten::len.t", "aten::dim")
+    )

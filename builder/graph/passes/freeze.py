@@ -1,0 +1,171 @@
+"""Makes constants of the attributes that no method writes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from builder.core.schemas import Schemas
+from builder.graph.aliases import Aliases
+from builder.graph.attributes import find_memory, find_objects, in_order, items_of, slot_name
+from builder.graph.graph import CONSTANT, GET_ATTR, SET_ATTR, Graph, Node
+from builder.graph.passes.outcome import PassResult, describe
+from builder.graph.program import Program
+from builder.lite.objects import CustomObject, Dict, List, ScriptObject, Tensor
+
+_TRAINING = "training"
+
+
+def freeze(program: Program, schemas: Schemas) -> PassResult:
+    """Replaces reads of attributes by constants.
+
+    Attributes that a method sets, and tensors, lists and dicts that a method may write into, stay.
+    `training` is False in all modules from here on. Tensors lose `requires_grad`.
+
+    A reason to leave it out: an app reads attributes of the module, or trains it further.
+    """
+    evaluated = _leave_training(program.root)
+    written = _find_written(program, schemas)
+    reasons: Counter[str] = Counter()
+    constants: dict[Tensor, Tensor] = {}
+    changed = sum(
+        _freeze_graph(graph, program.root, written, constants, reasons)
+        for graph in program.graphs.values()
+    )
+    notes = describe(reasons)
+    if evaluated:
+        notes += ("the model was saved in training mode; it is evaluated from now on",)
+    return PassResult(changed, notes)
+
+
+class _Written:
+    """What methods of the program may write."""
+
+    def __init__(self) -> None:
+        self.slots: set[tuple[ScriptObject, str]] = set()
+        self.names: set[object] = set()
+        """Slots of objects that are not known; attributes of this slot may be of any object."""
+        self.memory: set[object] = set()
+        """Storages, lists and dicts."""
+
+    def refuses(self, owner: ScriptObject, slot: object, name: str) -> str | None:
+        """Returns why an attribute cannot be a constant; None if it can."""
+        if (owner, name) in self.slots or not self.names.isdisjoint({slot, name}):
+            return f"the model sets its attribute {name!r}"
+        found = owner.attributes[name]
+        if not self.memory.isdisjoint(find_memory(found)):
+            return f"the model changes its attribute {name!r} in place"
+        if isinstance(found, tuple | List | Dict) and not _is_plain(found):
+            return f"the attribute {name!r} holds objects"
+        return None
+
+
+def _leave_training(root: ScriptObject) -> bool:
+    changed = False
+    seen: set[ScriptObject] = set()
+    waiting: list[object] = [root]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, ScriptObject) and item not in seen:
+            seen.add(item)
+            if item.attributes.get(_TRAINING) is True:
+                item.attributes[_TRAINING] = False
+                changed = True
+            waiting.extend(item.attributes.values())
+        elif isinstance(item, tuple | List | Dict):
+            waiting.extend(inner for inner in items_of(item) if isinstance(inner, ScriptObject))
+    return changed
+
+
+def _find_written(program: Program, schemas: Schemas) -> _Written:
+    written = _Written()
+    for graph in program.graphs.values():
+        objects = find_objects(graph, program.root)
+        aliases = Aliases(graph, schemas, objects)
+        for node in in_order(graph):
+            if node.operator == SET_ATTR:
+                owner = objects.get(node.inputs[0])
+                if owner is None:
+                    written.names.add(node.attributes["slot"])
+                else:
+                    written.slots.add((owner, slot_name(node, owner)))
+            elif node.operator == GET_ATTR and aliases.is_written(node.output):
+                owner = objects.get(node.inputs[0])
+                held = None if owner is None else owner.attributes.get(slot_name(node, owner))
+                written.memory.update(find_memory(held))
+    return written
+
+
+def _freeze_graph(
+    graph: Graph,
+    root: ScriptObject,
+    written: _Written,
+    constants: dict[Tensor, Tensor],
+    reasons: Counter[str],
+) -> int:
+    objects = find_objects(graph, root)
+    changed = 0
+    for node in in_order(graph):
+        if node.operator != GET_ATTR or node.inputs[0] not in objects:
+            continue
+        owner = objects[node.inputs[0]]
+        name = slot_name(node, owner)
+        if name not in owner.attributes or isinstance(owner.attributes[name], ScriptObject):
+            continue
+        reason = written.refuses(owner, node.attributes["slot"], name)
+        if reason is not None:
+            reasons[reason] += 1
+            continue
+        held = owner.attributes[name]
+        if isinstance(held, Tensor):
+            held = constants.setdefault(held, _without_gradient(held))
+        node.operator = CONSTANT
+        node.inputs.clear()
+        node.attributes = {"value": held}
+        changed += 1
+    return changed
+
+
+def _without_gradient(tensor: Tensor) -> Tensor:
+    return replace(tensor, requires_grad=False) if tensor.requires_grad else tensor
+
+
+def _is_plain(held: object) -> bool:
+    return not any(isinstance(item, ScriptObject | CustomObject) for item in items_of(held))
+
+
+def drop_attributes(program: Program) -> PassResult:
+    """Drops attributes of modules that no graph reads or sets.
+
+    Nothing is dropped when a module is used in another way than by its attributes.
+
+    A reason to leave it out: an app reads attributes of the module.
+    """
+    read: dict[ScriptObject, set[str]] = {program.root: set()}
+    accesses: list[tuple[Node, ScriptObject, str]] = []
+    for graph in program.graphs.values():
+        objects = find_objects(graph, program.root)
+        uses = graph.uses()
+        for node in in_order(graph):
+            if node.operator in (GET_ATTR, SET_ATTR):
+                owner = objects.get(node.inputs[0])
+                if owner is None:
+                    return PassResult(0, ("a module is chosen while the model runs",))
+                name = slot_name(node, owner)
+                read.setdefault(owner, set()).add(name)
+                accesses.append((node, owner, name))
+        if not all(_is_access(*use) for value in objects for use in uses.get(value, ())):
+            return PassResult(0, ("a module is passed to a function",))
+    dropped = 0
+    for owner, names in read.items():
+        kept = {name: value for name, value in owner.attributes.items() if name in names}
+        dropped += len(owner.attributes) - len(kept)
+        owner.attributes = kept
+    for node, owner, name in accesses:
+        if isinstance(node.attributes["slot"], int):
+            node.attributes["slot"] = list(owner.attributes).index(name)
+    return PassResult(dropped)
+
+
+def _is_access(user: object, index: int) -> bool:
+    return isinstance(user, Node) and user.operator in (GET_ATTR, SET_ATTR) and index == 0

@@ -1,0 +1,121 @@
+"""Lets XNNPACK clamp what it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from builder.core.schemas import Schemas
+from builder.graph.aliases import Aliases
+from builder.graph.graph import Graph, Node, Value
+from builder.graph.operands import UNKNOWN, Call, find_call, static
+from builder.graph.passes.outcome import PassResult
+from builder.graph.passes.prepack import RUN
+from builder.graph.rewriting import Rewriter
+from builder.lite.objects import CustomObject
+
+
+def fuse_clamps(graph: Graph, schemas: Schemas) -> PassResult:
+    """Puts relu, relu6, hardtanh and clamp into the XNNPACK operator whose output they take.
+
+    The clamp stays if anything else uses the output before it. Operators
+    in place need `follow_in_place` before.
+
+    A reason to leave it out: a runtime without XNNPACK.
+    """
+    fuser = _Fuser(graph, schemas)
+    return PassResult(fuser.rewriter.run(fuser.fuse))
+
+
+class _Fuser:
+    def __init__(self, graph: Graph, schemas: Schemas) -> None:
+        self.rewriter = Rewriter(graph)
+        self._schemas = schemas
+        self._aliases = Aliases(graph, schemas)
+
+    def fuse(self, node: Node) -> Sequence[Value] | None:
+        """The rule of the rewriter."""
+        call = find_call(node, self._schemas)
+        limits = None if call is None else _limits(call)
+        if limits is None:
+            return None
+        source = node.inputs[0]
+        # A convolution over one dimension has a view of the result of one over two.
+        view = source.producer
+        squeezed = view is not None and view.operator == "aten::squeeze.dim"
+        layer = view.inputs[0].producer if view is not None and squeezed else view
+        if layer is None or not self._is_alone(layer, source):
+            return None
+        context = static(layer.inputs[1])
+        clamped = _clamp(context, limits) if isinstance(context, CustomObject) else None
+        if clamped is None:
+            return None
+        packed = self.rewriter.constant(clamped)
+        result = self.rewriter.emit(
+            layer.operator, [layer.inputs[0], packed], info=layer.output.info, like=layer
+        )
+        if view is not None and squeezed:
+            result = self.rewriter.emit(view.operator, [result, view.inputs[1]], like=view)
+        return [result]
+
+    def _is_alone(self, layer: Node, source: Value) -> bool:
+        """Whether only the clamp needs the layer's output, and the layer can run later."""
+        return (
+            layer.operator in _LAYERS
+            and self.rewriter.uses(source) == 1
+            and self.rewriter.uses(layer.output) == 1
+            and not self._aliases.is_written_after(layer.inputs[0], layer)
+        )
+
+
+_LAYERS = frozenset(RUN.values())
+
+
+def _limits(call: Call) -> tuple[float | None, float | None] | None:
+    """Returns the smallest and the largest result of a clamp; None for another operator."""
+    match call.node.operator.removesuffix("_"):
+        case "aten::relu":
+            return 0.0, None
+        case "aten::relu6":
+            return 0.0, 6.0
+        case "aten::hardtanh":
+            found = call.static("min_val"), call.static("max_val")
+        case "aten::clamp":
+            found = call.static("min"), call.static("max")
+        case "aten::clamp_min":
+            found = call.static("min"), None
+        case "aten::clamp_max":
+            found = None, call.static("max")
+        case _:
+            return None
+    low, high = found
+    if not _is_limit(low) or not _is_limit(high) or UNKNOWN in found:
+        return None
+    return _number(low), _number(high)
+
+
+def _is_limit(value: object) -> bool:
+    if value is None:
+        return True
+    # NaN is equal to nothing.
+    return type(value) in (int, float) and value == value
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _clamp(context: CustomObject, limits: tuple[float | None, float | None]) -> CustomObject | None:
+    """Returns packed weights whose outputs are clamped by `limits` too; None if none can be."""
+    if not isinstance(context.state, tuple):
+        return None
+    *rest, low, high = context.state
+    lows = [limit for limit in (low, limits[0]) if isinstance(limit, int | float)]
+    highs = [limit for limit in (high, limits[1]) if isinstance(limit, int | float)]
+    smallest, largest = max(lows, default=None), min(highs, default=None)
+    # XNNPACK compares them as float32.
+    bounded = smallest is not None and largest is not None
+    if bounded and not np.float32(smallest) < np.float32(largest):
+        return None
+    return CustomObject(context.class_name, (*rest, smallest, largest))

@@ -1,0 +1,226 @@
+"""Gives convolutions and linear layers with constant weights to XNNPACK."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from builder.core.schemas import Schemas
+from builder.graph.arrays import Array, to_array, to_tensor
+from builder.graph.graph import Graph, Node, TensorInfo, Value
+from builder.graph.operands import Call, find_call
+from builder.graph.passes.batch_norm import find_affine
+from builder.graph.passes.outcome import PassResult, describe
+from builder.graph.rewriting import Rewriter
+from builder.lite.objects import CustomObject, List, Tensor
+
+CONVOLUTION = "xnnpack.Conv2dOpContext"
+TRANSPOSED = "xnnpack.TransposeConv2dOpContext"
+LINEAR = "xnnpack.LinearOpContext"
+RUN = {
+    CONVOLUTION: "prepacked::conv2d_clamp_run",
+    TRANSPOSED: "prepacked::conv2d_transpose_clamp_run",
+    LINEAR: "prepacked::linear_clamp_run",
+}
+"""Class of the packed weights -> operator that takes them."""
+_LARGEST = 65535
+"""Of strides, paddings, dilations and groups: XNNPACK multiplies two of them in 32 bits."""
+
+
+def prepack(graph: Graph, schemas: Schemas) -> PassResult:
+    """Replaces convolutions and linear layers by those of XNNPACK with packed weights.
+
+    The state of the packed weights is what upstream's `__getstate__` gives
+    (ATen/native/xnnpack/RegisterOpContextClass.cpp), with weights in the order that XNNPACK packs
+    from. Convolutions over one dimension are made ones over two, as upstream does. Batch norms
+    that are left become convolutions of each channel by itself, which XNNPACK computes as one
+    multiplication and addition.
+
+    A reason to leave it out: a runtime without XNNPACK.
+    """
+    packer = _Packer(graph, schemas)
+    changed = packer.rewriter.run(packer.pack)
+    return PassResult(changed, describe(packer.reasons))
+
+
+class _Packer:
+    def __init__(self, graph: Graph, schemas: Schemas) -> None:
+        self.rewriter = Rewriter(graph)
+        self.reasons: Counter[str] = Counter()
+        self._schemas = schemas
+        self._contexts: dict[Hashable, CustomObject] = {}
+        self._arranged: dict[Hashable, Tensor] = {}
+
+    def pack(self, node: Node) -> Sequence[Value] | None:
+        """The rule of the rewriter."""
+        call = find_call(node, self._schemas)
+        if call is None:
+            return None
+        match call.name:
+            case "aten::conv1d":
+                return self._pack_1d(call)
+            case "aten::conv2d":
+                return self._pack_2d(call, transposed=False)
+            case "aten::conv_transpose2d":
+                return self._pack_2d(call, transposed=True)
+            case "aten::linear":
+                return self._pack_linear(call)
+            case "aten::batch_norm":
+                return self._pack_norm(call)
+            case _:
+                return None
+
+    def _pack_2d(self, call: Call, *, transposed: bool) -> Sequence[Value] | None:
+        weight = self._weight(call, 4)
+        if weight is None or not self._takes(call, 4):
+            return None
+        state = self._convolution_state(call, weight, transposed)
+        if state is None:
+            return None
+        name = TRANSPOSED if transposed else CONVOLUTION
+        return [self._run(call.node, call.node.inputs[0], name, state)]
+
+    def _pack_1d(self, call: Call) -> Sequence[Value] | None:
+        weight = self._weight(call, 3)
+        if weight is None or not self._takes(call, 3):
+            return None
+        state = self._convolution_state(call, weight, transposed=False)
+        if state is None:
+            return None
+        info = call.node.inputs[0].info
+        sizes = None if info is None or info.sizes is None else info.sizes
+        wide = TensorInfo("float32", None if sizes is None else (*sizes[:2], 1, *sizes[2:]))
+        emit, two = self.rewriter.emit, self.rewriter.constant(2)
+        image = emit("aten::unsqueeze", [call.node.inputs[0], two], info=wide, like=call.node)
+        rows = self._run(call.node, image, CONVOLUTION, state)
+        out = call.node.output.info
+        if out is not None and out.sizes is not None and len(out.sizes) == 3:
+            rows.info = TensorInfo("float32", (*out.sizes[:2], 1, *out.sizes[2:]))
+        return [emit("aten::squeeze.dim", [rows, two], info=out, like=call.node)]
+
+    def _pack_linear(self, call: Call) -> Sequence[Value] | None:
+        weight = self._weight(call, 2)
+        bias = _bias(call, weight.sizes[0]) if weight is not None else None
+        if weight is None or bias is _OTHER or not self._takes(call, None):
+            return None
+        return [self._run(call.node, call.node.inputs[0], LINEAR, (weight, bias, None, None))]
+
+    def _pack_norm(self, call: Call) -> Sequence[Value] | None:
+        affine = find_affine(call.node, self._schemas)
+        info = call.node.inputs[0].info
+        if affine is None or info is None or info.sizes is None or len(info.sizes) != 4:
+            self.reasons["a batch norm of an input that may not be float32 images"] += 1
+            return None
+        if info.dtype != "float32":
+            self.reasons["a batch norm of an input that may not be float32 images"] += 1
+            return None
+        scale, shift = affine.scale.astype(np.float32), affine.shift.astype(np.float32)
+        one, zero = _pair((1, 1)), _pair((0, 0))
+        weight = to_tensor(scale.reshape(-1, 1, 1, 1))
+        state = (weight, to_tensor(shift), one, zero, one, scale.size, None, None)
+        if scale.size > _LARGEST:
+            return None
+        return [self._run(call.node, call.node.inputs[0], CONVOLUTION, state)]
+
+    def _weight(self, call: Call, rank: int) -> Tensor | None:
+        weight = call.tensor("weight")
+        if weight is None:
+            self.reasons[f"{call.name}: its weight is not constant"] += 1
+        elif weight.dtype != "float32" or weight.quantizer is not None:
+            self.reasons[f"{call.name}: XNNPACK takes float32, its weight is {weight.dtype}"] += 1
+        elif len(weight.sizes) == rank and all(weight.sizes) and to_array(weight) is not None:
+            return weight
+        return None
+
+    def _takes(self, call: Call, rank: int | None) -> bool:
+        """Whether XNNPACK takes the input, so far as it is known."""
+        info = call.node.inputs[0].info
+        if info is None:
+            return True
+        if info.dtype not in (None, "float32"):
+            self.reasons[f"{call.name}: XNNPACK takes float32, its input is {info.dtype}"] += 1
+            return False
+        if rank is not None and info.sizes is not None and len(info.sizes) != rank:
+            self.reasons[f"{call.name}: its input has no batch dimension"] += 1
+            return False
+        return info.sizes is None or None in info.sizes or all(info.sizes)
+
+    def _convolution_state(
+        self, call: Call, weight: Tensor, transposed: bool
+    ) -> tuple[object, ...] | None:
+        dims = len(weight.sizes) - 2
+        groups = call.static("groups")
+        stride, padding = call.integers("stride", dims), call.integers("padding", dims)
+        dilation = call.integers("dilation", dims)
+        added = call.integers("output_padding", dims) if transposed else (0,) * dims
+        if type(groups) is not int or None in (stride, padding, dilation, added):
+            self.reasons[f"{call.name}: its stride, padding or groups are not constant"] += 1
+            return None
+        assert stride is not None
+        assert padding is not None
+        assert dilation is not None
+        assert added is not None
+        channels = weight.sizes[1] * groups if transposed else weight.sizes[0]
+        bias = _bias(call, channels)
+        fits = (
+            _between(1, (groups, *stride, *dilation))
+            and _between(0, padding)
+            and weight.sizes[0] % groups == 0
+            and all(0 <= a < s for a, s in zip(added, stride, strict=True))
+        )
+        if not fits or bias is _OTHER:
+            self.reasons[f"{call.name}: XNNPACK has no convolution like it"] += 1
+            return None
+        if dims == 1:
+            stride, padding, dilation = (1, *stride), (0, *padding), (1, *dilation)
+        pairs = [_pair(stride), _pair(padding)]
+        pairs += [_pair(added)] if transposed else []
+        arranged = self._arrange(weight)
+        return (arranged, bias, *pairs, _pair(dilation), groups, None, None)
+
+    def _arrange(self, weight: Tensor) -> Tensor:
+        """Returns the weight with its channels last, so that packing need not copy it."""
+        key = (weight.storage, weight.sizes, weight.strides, weight.offset)
+        if key not in self._arranged:
+            array = to_array(weight)
+            assert array is not None
+            wide: Array = array if array.ndim == 4 else np.expand_dims(array, 2)
+            self._arranged[key] = to_tensor(wide, channels_last=True)
+        return self._arranged[key]
+
+    def _run(self, node: Node, source: Value, class_name: str, state: tuple[object, ...]) -> Value:
+        key = (class_name, *(_state_key(item) for item in state))
+        context = self._contexts.setdefault(key, CustomObject(class_name, state))
+        packed = self.rewriter.constant(context)
+        return self.rewriter.emit(
+            RUN[class_name], [source, packed], info=node.output.info, like=node
+        )
+
+
+_OTHER = Tensor(storage=to_tensor(np.zeros(0, np.float32)).storage, sizes=(0,), strides=(1,))
+"""Stands for a bias that XNNPACK cannot take."""
+
+
+def _bias(call: Call, channels: int) -> Tensor | None:
+    bias = call.static("bias")
+    if bias is None:
+        return None
+    if not isinstance(bias, Tensor) or bias.dtype != "float32" or bias.sizes != (channels,):
+        return _OTHER
+    return bias if to_array(bias) is not None else _OTHER
+
+
+def _between(low: int, values: tuple[int, ...]) -> bool:
+    return all(low <= value <= _LARGEST for value in values)
+
+
+def _pair(values: tuple[int, ...]) -> List:
+    return List("List[int]", list(values))
+
+
+def _state_key(item: object) -> Hashable:
+    if isinstance(item, List):
+        return tuple(item.items)
+    return id(item) if isinstance(item, Tensor) else item

@@ -1,0 +1,98 @@
+"""Writes a list that is built by appending as one list of all its items."""
+
+from __future__ import annotations
+
+from builder.core.schemas import Schemas
+from builder.graph.graph import Block, Graph, Node, Value
+from builder.graph.operands import find_call
+from builder.graph.passes.outcome import PassResult
+
+_APPEND = "aten::append.t"
+_MOST_ITEMS = 100_000
+"""Of all lists together: a list that is read after each append is written once for each read."""
+
+
+def settle_lists(graph: Graph, schemas: Schemas) -> PassResult:
+    """Replaces a list that only grows, within one block, by a new list wherever it is read.
+
+    Only lists that nothing keeps: they are read by operators that make new tensors, such as
+    `aten::cat`.
+
+    A reason to leave it out: none but to look at what another pass left.
+    """
+    uses = graph.uses()
+    settled = 0
+    items = 0
+    blocks = [graph.block]
+    while blocks:
+        block = blocks.pop()
+        for node in block.nodes:
+            blocks.extend(node.blocks)
+        growing = {
+            node.output
+            for node in block.nodes
+            if node.operator == "prim::ListConstruct" and _grows(node.output, block, uses, schemas)
+        }
+        if growing and items < _MOST_ITEMS:
+            items += _settle(block, growing)
+            settled += len(growing)
+    return PassResult(settled)
+
+
+def _grows(
+    container: Value,
+    block: Block,
+    uses: dict[Value, list[tuple[Node | Block, int]]],
+    schemas: Schemas,
+) -> bool:
+    """Whether all uses of a list stand in its block, and are appends or reads."""
+    users = uses.get(container, [])
+    appends = 0
+    here = set(block.nodes) if any(_is_append(*use) for use in users) else set()
+    for user, index in users:
+        if not isinstance(user, Node) or user not in here:
+            return False
+        if _is_append(user, index):
+            if any(uses.get(output) for output in user.outputs):
+                return False
+            appends += 1
+            continue
+        call = find_call(user, schemas)
+        if call is None or index >= len(call.schema.arguments):
+            return False
+        argument = call.schema.arguments[index]
+        if argument.mutable or argument.aliases:
+            return False
+    return appends > 0
+
+
+def _is_append(user: Node | Block, index: int) -> bool:
+    return isinstance(user, Node) and user.operator == _APPEND and index == 0
+
+
+def _settle(block: Block, growing: set[Value]) -> int:
+    """Replaces reads of lists in a block; returns how many items the new lists have."""
+    held: dict[Value, list[Value]] = {}
+    nodes: list[Node] = []
+    written = 0
+    for node in block.nodes:
+        if node.outputs and node.outputs[0] in growing:
+            held[node.output] = list(node.inputs)
+            continue
+        if node.operator == _APPEND and node.inputs[0] in held:
+            held[node.inputs[0]].append(node.inputs[1])
+            continue
+        for index, value in enumerate(node.inputs):
+            if value in held:
+                nodes.append(_list(held[value], value))
+                node.inputs[index] = nodes[-1].output
+                written += len(held[value])
+        nodes.append(node)
+    block.nodes = nodes
+    return written
+
+
+def _list(items: list[Value], like: Value) -> Node:
+    attributes = {} if like.producer is None else dict(like.producer.attributes)
+    made = Value(type=like.type, info=like.info)
+    return Node("prim::ListConstruct", list(items), [made], attributes)

@@ -1,0 +1,119 @@
+"""Walks over a graph and replaces nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from builder.graph.graph import CONSTANT, Block, Graph, Node, TensorInfo, Value
+from builder.graph.types import info_of, type_of
+
+
+class Rewriter:
+    """One walk over a graph, in the order in which its nodes run.
+
+    The rule sees each node after the nodes inside of it, with all earlier replacements made in
+    its inputs. It returns the values that take the place of the node's outputs, or None to keep
+    the node. What it emits stands in front of the node.
+    """
+
+    __slots__ = ("_new", "_replaced", "_uses", "changed", "graph")
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.changed = 0
+        self._replaced: dict[Value, Value] = {}
+        self._uses = {value: len(users) for value, users in graph.uses().items()}
+        self._new: list[Node] = []
+
+    def run(self, rule: Callable[[Node], Sequence[Value] | None]) -> int:
+        """Returns how many nodes were replaced."""
+        self._walk(self.graph.block, rule)
+        return self.changed
+
+    def uses(self, value: Value) -> int:
+        """Returns how often a value is used, in nodes and as the output of a block."""
+        return self._uses.get(value, 0)
+
+    def emit(
+        self,
+        operator: str,
+        inputs: Sequence[Value],
+        *,
+        type: str = "Tensor",  # noqa: A002
+        info: TensorInfo | None = None,
+        attributes: dict[str, object] | None = None,
+        like: Node | None = None,
+    ) -> Value:
+        """Adds a node with one output in front of the node that the rule sees.
+
+        `like` is the node whose place in the model's source the new one has.
+        """
+        output = Value(type=type, info=info)
+        self._new.append(
+            Node(
+                operator,
+                list(inputs),
+                [output],
+                attributes or {},
+                debug_handle=-1 if like is None else like.debug_handle,
+            )
+        )
+        for value in inputs:
+            self._uses[value] = self.uses(value) + 1
+        return output
+
+    def constant(self, constant: object) -> Value:
+        """Adds a constant in front of the node that the rule sees."""
+        return self.emit(
+            CONSTANT,
+            (),
+            type=type_of(constant),
+            info=info_of(constant),
+            attributes={"value": constant},
+        )
+
+    def splice(self, nodes: Sequence[Node]) -> None:
+        """Moves nodes that the walk has passed in front of the node that the rule sees."""
+        self._new.extend(nodes)
+
+    def current(self, value: Value) -> Value:
+        """Returns what has taken the place of `value`."""
+        while value in self._replaced:
+            value = self._replaced[value]
+        return value
+
+    def _walk(self, block: Block, rule: Callable[[Node], Sequence[Value] | None]) -> None:
+        outer, self._new = self._new, []
+        for node in block.nodes:
+            node.inputs[:] = [self.current(value) for value in node.inputs]
+            for inner in node.blocks:
+                self._walk(inner, rule)
+            values = rule(node)
+            if values is None:
+                self._new.append(node)
+            else:
+                self._replace(node, values)
+        block.outputs[:] = [self.current(value) for value in block.outputs]
+        block.nodes = self._new
+        self._new = outer
+
+    def _replace(self, node: Node, values: Sequence[Value]) -> None:
+        self.changed += 1
+        for value in node.inputs:
+            self._uses[value] = self.uses(value) - 1
+        for old, new in zip(node.outputs, values, strict=True):
+            self._replaced[old] = new
+            self._uses[new] = self.uses(new) + self._uses.pop(old, 0)
+            if new.info is None:
+                new.info = old.info
+
+
+def nesting(graph: Graph) -> int:
+    """Returns how deep blocks stand inside of blocks; 0 for a graph without branches or loops."""
+    deepest = 0
+    waiting = [(graph.block, 0)]
+    while waiting:
+        block, depth = waiting.pop()
+        deepest = max(deepest, depth)
+        waiting.extend((inner, depth + 1) for node in block.nodes for inner in node.blocks)
+    return deepest

@@ -1,0 +1,1 @@
+"""Reads and writes lite files whole, zip or flatbuffer, without torch."""

@@ -1,0 +1,172 @@
+"""Reads lite files: finds out the format, and reads the whole model."""
+
+from __future__ import annotations
+
+import mmap
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.errors import ModelError
+
+if TYPE_CHECKING:
+    from builder.lite.model import LiteModel
+
+_ZIP = b"PK\x03\x04"
+_FLATBUFFER = b"PTMF"
+"""The file identifier of mobile_bytecode.fbs, which stands at byte 4."""
+_HEAD = 8
+"""Bytes that tell the format: the magic number of a zip archive, or the identifier at byte 4."""
+LITE = "a model for the lite interpreter"
+TORCHSCRIPT = "a TorchScript file without bytecode for the lite interpreter"
+EXPORTED = "a program of torch.export (.pt2)"
+_SAVED = "a file of torch.save (a state dict or a whole Python module)"
+PYTHON_HINT = (
+    "export the model from its Python code: builder export package.module:factory -o model.ptl"
+)
+_EXPORT_HINT = "export the model first: builder export SOURCE -o model.ptl"
+_FOREIGN = {
+    b"\x80": "a pickle in PyTorch's old format (a state dict or a whole Python module)",
+    b"GGUF": "a GGUF file",
+    b"\x08": "an ONNX model",
+}
+"""First bytes of other kinds of model files -> description of the kind."""
+
+
+class TorchScriptError(ModelError):
+    """The file is TorchScript without bytecode: only running its code can list its operators."""
+
+
+def read_lite(path: Path) -> LiteModel:
+    """Reads the lite file at `path` whole, without torch; nothing in it is run.
+
+    Tensors, extra files and other records are read when they are wanted. The file must not be
+    changed as long as the model is in use; it may be replaced or removed.
+
+    Raises:
+        TorchScriptError: the file is TorchScript without bytecode.
+        ModelError: the file is missing, damaged or hostile, or has an unknown format.
+    """
+    with open_model(path) as stream:
+        return read_lite_stream(stream, path)
+
+
+@contextmanager
+def open_model(path: Path) -> Iterator[BufferedReader]:
+    """Yields the file at `path`; errors that its content causes name the path.
+
+    Raises:
+        ModelError: there is no such file, or it cannot be read.
+    """
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder, not a model file", hint="name the .ptl file in it")
+    if not path.is_file():
+        what = "is not a regular file" if path.exists() else "does not exist"
+        raise ModelError(f"{path} {what}", hint=_EXPORT_HINT)
+    with path.open("rb") as stream:
+        try:
+            yield stream
+        except ModelError as error:
+            raise type(error)(f"{path}: {error.message}", hint=error.hint) from error
+        except OSError as error:  # a file may be larger than the memory that it is mapped to
+            raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def is_flatbuffer(stream: BufferedReader) -> bool:
+    """Returns whether a stream begins as a lite file in the flatbuffer format."""
+    stream.seek(0)
+    return stream.read(_HEAD)[4:] == _FLATBUFFER
+
+
+def read_lite_stream(stream: BufferedReader, path: Path) -> LiteModel:
+    """Reads a lite file as `read_lite` does; `path` is for messages.
+
+    Raises:
+        TorchScriptError: the file is TorchScript without bytecode.
+        ModelError: the file is damaged or hostile, or has an unknown format.
+    """
+    stream.seek(0)
+    head = stream.read(_HEAD)
+    if head[:4] == _ZIP:
+        return _read_zip(_map(stream), path)
+    if head[4:] == _FLATBUFFER:
+        from builder.lite.mobile_module import parse_mobile_module
+
+        return parse_mobile_module(_map(stream))
+    raise _unknown(head)
+
+
+def _map(stream: BufferedReader) -> memoryview:
+    # Mapped and not read: the tensors in a large file are never touched, unless they are wanted.
+    return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _read_zip(data: memoryview, path: Path) -> LiteModel:
+    from builder.lite.archive import open_archive
+    from builder.lite.bytecode import BYTECODE
+    from builder.lite.zip_model import CONSTANTS, DATA, read_zip_model, refuse_hostile
+
+    archive = open_archive(data)
+    if BYTECODE in archive:
+        return read_zip_model(archive)
+    if CONSTANTS in archive and DATA in archive:
+        # Before advice that leads to running the file: a hostile one is named as such.
+        refuse_hostile(archive)
+        raise TorchScriptError(
+            "it is TorchScript without bytecode for the lite interpreter; only running its "
+            "code could show which operators it calls, and nothing was run",
+            hint="if you trust the file, export it as a lite file, which runs its code: "
+            f"builder export {shlex.quote(str(path))} -o model.ptl; to see only its "
+            "operators, use builder ops --run-torchscript, which runs the code in a confined "
+            "process",
+        )
+    if DATA in archive:
+        raise ModelError(f"it is {_SAVED}, so it cannot run without Python", hint=PYTHON_HINT)
+    if archive.is_exported_program:
+        raise ModelError(
+            f"it is {EXPORTED}, without bytecode for the lite interpreter", hint=_EXPORT_HINT
+        )
+    raise ModelError("it is a zip archive, but not a PyTorch model", hint=_EXPORT_HINT)
+
+
+def name_kind(path: Path) -> str:
+    """Returns which kind of model a regular file is, from its first bytes and its list of members.
+
+    The result is `LITE`, `TORCHSCRIPT`, `EXPORTED` or the description of another kind; it is empty
+    for all other files. No record of the file is read.
+    """
+    from builder.lite.archive import open_archive
+    from builder.lite.bytecode import BYTECODE
+    from builder.lite.zip_model import CONSTANTS, DATA
+
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD)
+        if head[4:] == _FLATBUFFER:
+            return LITE
+        if head[:4] != _ZIP:
+            return _name_foreign(head)
+        try:
+            archive = open_archive(_map(stream))
+        except ModelError:
+            return ""
+    if archive.is_exported_program:
+        return EXPORTED
+    kinds = {BYTECODE: LITE, CONSTANTS: TORCHSCRIPT, DATA: _SAVED}
+    return next((kind for record, kind in kinds.items() if record in archive), "")
+
+
+def _unknown(head: bytes) -> ModelError:
+    if not head:
+        return ModelError("the file is empty", hint=_EXPORT_HINT)
+    what = _name_foreign(head)
+    is_what = f"it is {what}" if what else f"it begins with {head!r}"
+    return ModelError(f"{is_what}, not a model that builder can read (.ptl)", hint=_EXPORT_HINT)
+
+
+def _name_foreign(head: bytes) -> str:
+    if head[4:6] == b"ET":
+        return "an ExecuTorch program"
+    return next((name for magic, name in _FOREIGN.items() if head.startswith(magic)), "")

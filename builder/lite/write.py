@@ -1,0 +1,25 @@
+"""Writes lite files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from builder.core.model import ModelFormat
+from builder.errors import ModelError
+from builder.lite.model import LiteModel
+from builder.lite.zip_writer import write_zip_model
+from builder.system.files import replacement
+
+
+def write_lite(model: LiteModel, path: Path, *, kind: ModelFormat) -> None:
+    """Writes a model as a lite file; `path` is replaced when the new file is complete.
+
+    Raises:
+        ModelError: the model has values that files of this format cannot have, or was read from a
+            file that is damaged.
+        OSError: the file cannot be written.
+    """
+    if kind is not ModelFormat.LITE_ZIP:
+        raise ModelError("builder does not write flatbuffers yet")
+    with replacement(path) as temporary, temporary.open("w+b") as stream:
+        write_zip_model(model, stream)

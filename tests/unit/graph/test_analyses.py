@@ -1,0 +1,243 @@
+"""Aliases, effects, and shapes of graphs."""
+
+from __future__ import annotations
+
+import pytest
+
+from builder.graph.aliases import Aliases
+from builder.graph.effects import is_pure
+from builder.graph.graph import TensorInfo
+from builder.graph.shapes import infer
+from builder.sources.schemas import load_schemas
+from tests.unit.graph.writing import ramp, read_graph, tensor
+
+SCHEMAS = load_schemas()
+
+
+def aliases(text: str):
+    graph = read_graph(text)
+    named = {value.name: value for value in graph.block.inputs}
+    nodes = {}
+    for _, node in graph.block.walk():
+        named |= {value.name: value for value in node.outputs if value.name}
+        nodes[node.operator] = node
+    return Aliases(graph, SCHEMAS), named, nodes
+
+
+def test_a_view_is_written_with_its_base():
+    found, named, nodes = aliases("""
+        (%self, %x: Tensor)
+        %y = aten::relu(%x)
+        %z = aten::sigmoid(%y)
+        %v = aten::view(%y, [2])
+        %w = aten::add_.Tensor(%v, %z, 1)
+        yield %z
+    """)
+    assert [n for n in named if found.is_written(named[n])] == ["y", "v", "w"]
+    assert found.is_written_after(named["y"], nodes["aten::sigmoid"])
+    assert not found.is_written_after(named["y"], nodes["aten::add_.Tensor"])
+    assert found.escapes(named["z"])
+    assert not found.escapes(named["y"])
+
+
+def test_dropout_is_an_alias_though_its_schema_does_not_say_so():
+    found, named, _ = aliases("""
+        (%self, %x: Tensor)
+        %y = aten::relu(%x)
+        %v = aten::dropout(%y, 0.5, False)
+        %w = aten::zero_(%v)
+        yield %y
+    """)
+    assert found.is_written(named["y"])
+    assert not found.is_written(named["x"])
+
+
+def test_items_of_a_list_are_one_set_only_if_the_list_is_more_than_read():
+    text = """
+        (%self, %x: Tensor)
+        %a = aten::relu(%x)
+        %b = aten::sigmoid(%x)
+        %l = prim::ListConstruct(%a, %b)
+        %c = {}
+        %w = aten::zero_(%b)
+        yield %c
+    """
+    read, named, _ = aliases(text.format("aten::cat(%l, 1)"))
+    assert not read.is_written(named["a"])
+    kept, named, _ = aliases(text.format("aten::__getitem__.t(%l, 0)"))
+    assert kept.is_written(named["a"])
+
+
+def test_what_a_branch_or_loop_writes_is_written_outside():
+    found, named, nodes = aliases("""
+        (%self, %x: Tensor, %c: bool)
+        %a = aten::relu(%x)
+        %s = aten::sigmoid(%a)
+        %b = prim::If(%c)
+          then
+            yield %a
+          else
+            yield %s
+        %d = prim::Loop(3, True, %b)
+          do(%i, %e)
+            %f = aten::zero_(%e)
+            yield True, %f
+        yield %c
+    """)
+    assert all(found.is_written(named[name]) for name in "absdf")
+    # Each turn of the loop comes after any node inside of it.
+    assert found.is_written_after(named["a"], nodes["aten::zero_"])
+
+
+def test_attributes_of_one_slot_are_one_set_and_unknown_calls_write_everything():
+    found, named, _ = aliases("""
+        (%self, %x: Tensor)
+        %a = prim::GetAttr(%self) @ {'slot': 3}
+        %b = prim::GetAttr(%self) @ {'slot': 3}
+        %k = prim::GetAttr(%self) @ {'slot': 4}
+        %w = aten::zero_(%b)
+        %y = prim::CallFunction(%k) @ {'name': 'f'}
+        yield %y
+    """)
+    assert found.is_written(named["a"])
+    assert found.is_written(named["k"])
+    assert not found.is_written(named["x"])
+
+
+def test_training_batch_norm_writes_its_statistics():
+    text = """
+        (%self, %x: Tensor, %m: Tensor)
+        %a = aten::relu(%m)
+        %y = aten::batch_norm(%x, None, None, %a, %a, {}, 0.1, 1e-05, True)
+        yield %y
+    """
+    trained, named, nodes = aliases(text.format(True))
+    assert trained.is_written(named["a"])
+    assert not is_pure(nodes["aten::batch_norm"], SCHEMAS)
+    evaluated, named, nodes = aliases(text.format(False))
+    assert not evaluated.is_written(named["a"])
+    assert is_pure(nodes["aten::batch_norm"], SCHEMAS)
+
+
+@pytest.mark.parametrize(
+    ("line", "pure"),
+    [
+        ("aten::relu(%x)", True),
+        ("aten::relu_(%x)", False),
+        ("aten::rand_like(%x, None, None, None, None, None)", False),
+        ("aten::dropout(%x, 0.5, True)", False),
+        ("aten::dropout(%x, 0.5, False)", True),
+        ("aten::dropout(%x, 0.0, True)", True),
+        ("custom::operator(%x)", False),
+        ("prim::GetAttr(%self) @ {'slot': 0}", True),
+        ("prim::CallMethod(%self) @ {'name': 'f'}", False),
+        ("aten::add.out(%x, %x, 1, %x)", False),
+    ],
+)
+def test_purity(line: str, pure: bool):
+    graph = read_graph(f"(%self, %x: Tensor)\n%y = {line}\nyield %y")
+    (node,) = [n for n in graph.block.nodes if n.outputs[0].name == "y"]
+    assert is_pure(node, SCHEMAS) is pure
+
+
+def test_prints_are_not_pure():
+    graph = read_graph("(%self, %x: Tensor)\nprim::Print(%x)\nyield %x")
+    assert not is_pure(graph.block.nodes[0], SCHEMAS)
+
+
+N = None
+X = "float32 1,6,9,8"
+INFERRED = [
+    (X, "aten::conv2d(%x, W, None, [2, 2], [1, 1], [1, 1], 1)", "float32", (1, 5, 5, 4)),
+    ("float32 ?,6,9,8", "aten::conv2d(%x, W, None, [1, 1], [0, 0], [2, 2], 1)", "float32", (N, 5, 5, 4)),
+    ("?", "aten::conv2d(%x, W, None, [1, 1], [0, 0], [1, 1], 1)", "float32", (N, 5, N, N)),
+    (X, "aten::conv_transpose2d.input(%x, V, None, [2, 2], [1, 1], [1, 1], 2, [1, 1])", "float32", (1, 8, 18, 16)),
+    (X, "aten::_convolution(%x, W, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, False, False, False, True)",
+     "float32", (1, 5, 9, 8)),
+    (X, "aten::linear(%x, M, None)", "float32", (1, 6, 9, 2)),
+    (X, "aten::matmul(%x, T)", "float32", (1, 6, 9, 2)),
+    (X, "aten::add.Tensor(%x, B, 1)", "float32", (1, 6, 9, 8)),
+    (X, "aten::add.Tensor(%x, I, 1)", None, (1, 6, 9, 8)),
+    ("int64 3", "aten::mul.Scalar(%x, 2)", "int64", (3,)),
+    ("int64 3", "aten::mul.Scalar(%x, 2.0)", None, (3,)),
+    ("int64 3", "aten::sigmoid(%x)", None, (3,)),
+    ("float32 3", "aten::gt.Scalar(%x, 2)", "bool", (3,)),
+    (X, "aten::max_pool2d(%x, [3, 3], [2, 2], [1, 1], [1, 1], False)", "float32", (1, 6, 5, 4)),
+    (X, "aten::avg_pool2d(%x, [2, 2], [], [0, 0], False, True, None)", "float32", (1, 6, 4, 4)),
+    (X, "aten::avg_pool2d(%x, [2, 2], [], [0, 0], True, True, None)", "float32", (1, 6, N, N)),
+    (X, "aten::adaptive_avg_pool2d(%x, [1, 1])", "float32", (1, 6, 1, 1)),
+    (X, "aten::flatten.using_ints(%x, 1, -1)", "float32", (1, 432)),
+    (X, "aten::view(%x, [1, -1, 8])", "float32", (1, 54, 8)),
+    ("float32 ?,6", "aten::view(%x, [2, -1])", "float32", (2, N)),
+    (X, "aten::permute(%x, [0, 2, 3, 1])", "float32", (1, 9, 8, 6)),
+    (X, "aten::transpose.int(%x, 1, -1)", "float32", (1, 8, 9, 6)),
+    (X, "aten::unsqueeze(%x, -1)", "float32", (1, 6, 9, 8, 1)),
+    (X, "aten::squeeze.dim(%x, 0)", "float32", (6, 9, 8)),
+    (X, "aten::squeeze.dim(%x, 1)", "float32", (1, 6, 9, 8)),
+    (X, "aten::select.int(%x, 1, 0)", "float32", (1, 9, 8)),
+    (X, "aten::slice.Tensor(%x, 2, 1, 9223372036854775807, 2)", "float32", (1, 6, 4, 8)),
+    (X, "aten::mean.dim(%x, [2, 3], False, None)", "float32", (1, 6)),
+    (X, "aten::sum.dim_IntList(%x, [-1], True, None)", "float32", (1, 6, 9, 1)),
+    ("int64 3", "aten::sum.dim_IntList(%x, [0], True, None)", None, (1,)),
+    ("int64 2,4", "aten::embedding(M, %x, -1, False, False)", "float32", (2, 4, 8)),
+    (X, "aten::softmax.int(%x, 1, None)", "float32", (1, 6, 9, 8)),
+    (X, "aten::to.dtype(%x, 4, False, False, None)", "int64", (1, 6, 9, 8)),
+    (X, "aten::upsample_nearest2d(%x, [18, 16], None, None)", "float32", (1, 6, 18, 16)),
+    (X, "aten::constant_pad_nd(%x, [1, 2, 3, 4], 0)", "float32", (1, 6, 16, 11)),
+    (X, "aten::batch_norm(%x, None, None, None, None, False, 0.1, 1e-05, True)", "float32", (1, 6, 9, 8)),
+    (X, "aten::relu_(%x)", "float32", (1, 6, 9, 8)),
+    (X, "aten::made_up(%x)", None, None),
+    (X, "aten::nonzero(%x)", None, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "line", "dtype", "sizes"), INFERRED)
+def test_shapes(given: str, line: str, dtype: str | None, sizes: tuple[int | None, ...] | None):
+    graph = read_graph(
+        f"(%self, %x: Tensor {given})\n%y = {line}\nyield %y",
+        W=ramp(5, 6, 3, 3),
+        V=ramp(6, 4, 3, 3),
+        M=ramp(2, 8),
+        T=ramp(8, 2),
+        B=ramp(6, 1, 1),
+        I=tensor(1, 2, 3, 4, 5, 6, shape=(6, 1, 1), dtype="int64"),
+    )
+    infer(graph, SCHEMAS)
+    found = graph.block.outputs[0].info or TensorInfo()
+    assert (found.dtype, found.sizes) == (dtype, sizes)
+
+
+def test_without_a_batch_nothing_is_known_about_images():
+    graph = read_graph(
+        "(%self, %x)\n%y = aten::conv2d(%x, W, None, [1, 1], [0, 0], [1, 1], 1)\nyield %y",
+        W=ramp(5, 6, 3, 3),
+    )
+    infer(graph, SCHEMAS, batched=False)
+    assert graph.block.outputs[0].info == TensorInfo("float32", None)
+
+
+def test_branches_tell_what_both_have():
+    graph = read_graph("""
+        (%self, %x: Tensor float32 2,3, %z: Tensor float32 2,4, %c: bool)
+        %y = prim::If(%c)
+          then
+            %a = aten::relu(%x)
+            yield %a
+          else
+            yield %z
+        %l = prim::ListConstruct(%x, %z)
+        %k = aten::cat(%l, 1)
+        yield %y, %k
+    """)
+    infer(graph, SCHEMAS)
+    assert [value.info for value in graph.block.outputs] == [
+        TensorInfo("float32", (2, None)),
+        TensorInfo("float32", (2, 7)),
+    ]
+
+
+def test_what_was_known_before_is_kept():
+    graph = read_graph("(%self, %x)\n%y: Tensor = aten::nonzero(%x)\nyield %y")
+    graph.block.outputs[0].info = TensorInfo("int64", (None, 2))
+    infer(graph, SCHEMAS)
+    assert graph.block.outputs[0].info == TensorInfo("int64", (None, 2))
