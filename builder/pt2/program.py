@@ -230,6 +230,7 @@ class ProgramMaker:
                 self._converter.problems["an output: it is a token, of an effect"] += 1
             else:
                 self._converter.problems[f"an output: it is for training ({kind})"] += 1
+        self._refuse()
         result = self._pack(leaves)
         for target, output in changes:
             if output is not target:

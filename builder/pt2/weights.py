@@ -85,10 +85,9 @@ class Weights:
 
 def check_extent(tensor: Tensor, name: str) -> None:
     """Raises ModelError when a tensor is outside of its storage, or has very many elements."""
-    if len(tensor.sizes) != len(tensor.strides) or len(tensor.sizes) > _MOST_DIMENSIONS:
-        raise ModelError(
-            f"{name!r:.80} has {len(tensor.sizes)} sizes, {len(tensor.strides)} strides"
-        )
+    sizes, strides = len(tensor.sizes), len(tensor.strides)
+    if sizes != strides or sizes > _MOST_DIMENSIONS:
+        raise ModelError(f"{name!r:.80} has {sizes} sizes and {strides} strides")
     count, stored = prod(tensor.sizes), tensor.storage.elements
     if not count:
         return
