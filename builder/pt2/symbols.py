@@ -9,11 +9,11 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 _TOKEN = re.compile(r"\s*(?:(\d{1,19})|([A-Za-z_]\w{0,63})|'([^'\\]{0,64})'|(\*\*|//|[-+*/%(),=]))")
-_LONGEST, _DEEPEST = 4096, 24
+_LONGEST, _DEEPEST = 4096, 64
 _LARGEST = 1 << 62
 
 
@@ -52,6 +52,8 @@ class Expression:
     value: int = 0
     name: str = ""
     of: tuple[Expression, ...] = ()
+    depth: int = field(default=0, repr=False, compare=False)
+    """How many expressions stand inside one another."""
 
     def evaluate(self, symbols: Mapping[str, int]) -> int:
         """Returns the value for the values of its symbols.
@@ -139,7 +141,7 @@ class _Parser:
             right = self.parse(found[1], depth + 1)
             if sign == "-":
                 right = _negative(right)
-            left = Expression(found[0], of=(left, right))
+            left = _apply(found[0], left, right)
         return left
 
     def _first(self, depth: int) -> Expression:
@@ -173,7 +175,7 @@ class _Parser:
             arguments.append(self.parse(0, depth + 1))
         if name == "Integer" and len(arguments) == 1:
             return arguments[0]
-        return Expression(name, of=tuple(arguments))
+        return _apply(name, *arguments)
 
     def _symbol(self) -> str:
         """Returns the name in `'s0', positive=True, integer=True)`; assumptions are skipped."""
@@ -203,4 +205,12 @@ class _Parser:
 def _negative(inner: Expression) -> Expression:
     if inner.function == "Integer":
         return Expression("Integer", -inner.value)
-    return Expression("Mul", of=(Expression("Integer", -1), inner))
+    return _apply("Mul", Expression("Integer", -1), inner)
+
+
+def _apply(function: str, *of: Expression) -> Expression:
+    depth = 1 + max((inner.depth for inner in of), default=0)
+    # The parser takes any number of `+` in turn, each of which has the ones before inside.
+    if depth > _DEEPEST:
+        raise ValueError("an expression is nested too deeply")
+    return Expression(function, of=of, depth=depth)

@@ -238,3 +238,45 @@ def pack(contents, compression=zipfile.ZIP_STORED):
         for name, data in contents.items():
             file.writestr(name, data)
     return stream.getvalue()
+
+
+def make_features():
+    """Returns a program with sizes that vary, a changed buffer, branches, a loop and containers."""
+    branches = []
+    for operator in ("mul", "sub"):
+        branch = Pt2()
+        branch.user("x", sizes=(("s0", 2), 3))
+        branch.call(f"aten.{operator}.Tensor", "%r", self="%x", other=2)
+        branches.append(branch.result("%r").subgraph())
+    test = Pt2()
+    test.user("i", sizes=())
+    test.call("aten.lt.Scalar", "%t", self="%i", other=3)
+    body = Pt2()
+    body.user("i", sizes=())
+    body.call("aten.add.Tensor", "%j", self="%i", other=1)
+    loop = [test.result("%t").subgraph(), body.result("%j").subgraph(), ["%m"], {"as_tensors": []}]
+    file = Pt2(ranges={"s0": {"min_val": 2, "max_val": 64}})
+    count = file.state("count", [1.0, 2.0, 3.0], (3,), kind="buffer")
+    half = file.state("half", None, (1,), kind="buffer", record="weight_0", offset=2)
+    file.state("table", [0, 1], (2,), "int64", kind="tensor_constant")
+    expression = "Mul(Integer(2), Symbol('s0', positive=True, integer=True))"
+    file.user("x", sizes=((expression, 4), 3))
+    file.user("y", sizes=(("s0", 2), 3))
+    file.fixed("mode", "fast")
+    file.in_spec = tuple_of(tuple_of(dict_of(x=LEAF, y=LEAF)), dict_of(mode=LEAF))
+    file.names = ["pair", "mode"]
+    file.call("aten.sym_size.int", "$n", self="%y", dim=0)
+    file.call("_operator.floordiv", "$h", a="$n", b=2)
+    file.call("aten.full.default", "%f", size=["$h", 3], fill_value=1.0)
+    file.call("aten.add.Tensor", "%new", self=count, other=half)
+    file.call("aten.split.Tensor", ["%a", "%b"], self="%x", split_size="$n")
+    file.call("aten.cat.default", "%c", tensors=["%a", "%f"])
+    file.call("aten.index.Tensor", "%d", self="%b", indices=["%t_table", None])
+    file.call("aten.mean.default", "%m", self="%c", dtype={"as_scalar_type": 7})
+    file.call("aten.gt.Scalar", "%g", self="%m", other=0)
+    file.higher("cond", ["%g", *branches, ["%y"]], ["%e"])
+    file.higher("while_loop", loop, ["%k"])
+    file.mutation("buffer", "count", "%new")
+    return file.result(
+        "%d", "%e", "%k", 3, spec=tuple_of(dict_of(d=LEAF, e=LEAF), list_of(LEAF, LEAF))
+    )
