@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from builder.graph.graph import Value
-from builder.pt2.emit import Operand
+from builder.pt2.kinds import Operand
 
 Call = Callable[..., Value]
 Row = Callable[..., "Operand | tuple[Operand, ...]"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, structs
 
 _SCALAR_TYPES = {
     1: "uint8",
@@ -34,11 +34,17 @@ STRIDED = 7
 """The layout of dense tensors (schema.py, Layout)."""
 
 
+def name_dtype(code: int) -> str:
+    """Returns the name of a dtype as torch has it; not all of them are in SCALAR_TYPES."""
+    return _SCALAR_TYPES.get(code, f"dtype {code}")
+
+
 class Union(Struct, frozen=True, forbid_unknown_fields=True):
     """A value of one of several kinds: an object with exactly one key, which names the kind."""
 
     def __post_init__(self) -> None:
-        count = sum(getattr(self, name) is not UNSET for name in self.__struct_fields__)
+        fields = structs.astuple(self)
+        count = len(fields) - fields.count(UNSET)
         if count != 1:
             raise ValueError(f"it must have one key, and has {count}")
 
@@ -101,7 +107,7 @@ class TensorMeta(Struct, frozen=True):
     @property
     def dtype_name(self) -> str:
         """Name of the dtype as torch has it; not all of them are in SCALAR_TYPES."""
-        return _SCALAR_TYPES.get(self.dtype, f"dtype {self.dtype}")
+        return name_dtype(self.dtype)
 
 
 class SymbolicInt(Union, frozen=True):

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import re
-import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, TypeAlias, cast
+from typing import cast
 
 from builder.core.schemas import Schema, SchemaArgument, Schemas
 from builder.graph.graph import CONSTANT, Block, Node, TensorInfo, Value
-from builder.lite.objects import Device, List, Storage, Tensor
+from builder.lite.objects import List, Tensor
+from builder.pt2.kinds import NUMBERS, Kind, Operand, UnsupportedError, fit, parse_kind
+from builder.pt2.memory import Memory
 
-Operand: TypeAlias = "Value | Tensor | Device | str | complex | Sequence[Operand] | None"
-"""An argument before its schema is known: a value of the graph, or a constant."""
-
-_TYPE = re.compile(
-    r"(?P<base>[\w.]+)(?P<inner>\?)?(?:(?P<list>\[)(?P<count>\d*)\](?P<outer>\?)?)?", re.ASCII
-)
-_NAMES = {
-    "Scalar": "number",
-    "SymInt": "int",
-    "ScalarType": "int",
-    "Layout": "int",
-    "MemoryFormat": "int",
-    "QScheme": "int",
-}
-"""Types of ATen's schemas -> those of TorchScript, where they differ."""
-_NUMBERS = ("int", "float", "bool", "number", "complex")
+_LIST = "prim::ListConstruct"
 NEW_ARGUMENTS: Mapping[tuple[str, str], Operand] = {
     ("aten::_assert_tensor_metadata", "device"): None,
     ("aten::_assert_tensor_metadata", "layout"): None,
@@ -40,47 +24,6 @@ NEW_ARGUMENTS: Mapping[tuple[str, str], Operand] = {
 """Operator and an argument that a release may lack -> the only value that it may have then."""
 
 
-class UnsupportedError(Exception):
-    """A part of a program that builder cannot convert; the message says which and why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A type in a schema."""
-
-    base: str
-    """Type of one item, in TorchScript's syntax."""
-    optional: bool
-    """Whether the whole may be None."""
-    is_list: bool = False
-    count: int = 0
-    """Fixed number of items of a list; 0: any number."""
-    optional_items: bool = False
-
-    @property
-    def item(self) -> str:
-        """Type of an item in TorchScript's syntax."""
-        return f"Optional[{self.base}]" if self.optional_items else self.base
-
-    @property
-    def text(self) -> str:
-        """The type in TorchScript's syntax."""
-        return f"List[{self.item}]" if self.is_list else self.base
-
-
-@lru_cache(maxsize=1024)
-def parse_kind(text: str) -> Kind:
-    """Returns a type of ATen's syntax, such as `SymInt[2]?`; UnsupportedError for others."""
-    match = _TYPE.fullmatch(text)
-    if match is None:
-        raise UnsupportedError(f"the type {text} is not supported")
-    base = _NAMES.get(match["base"], match["base"])
-    inner = match["inner"] is not None
-    if match["list"] is None:
-        return Kind(base, inner)
-    return Kind(base, bool(match["outer"]), True, int(match["count"] or 0), inner)
-
-
 @dataclass(slots=True, eq=False)
 class Emitter:
     """The graph under construction."""
@@ -90,10 +33,7 @@ class Emitter:
     """Where nodes are added."""
     constants: list[Node] = field(default_factory=list)
     """Constants of the whole graph, which stand before all other nodes."""
-    origins: dict[Value, frozenset[str]] = field(default_factory=dict)
-    """Tensor -> names of parameters and buffers whose memory it may share."""
-    changed: set[str] = field(default_factory=set)
-    """Names of parameters and buffers that a node changes."""
+    memory: Memory = field(default_factory=Memory)
     _known: dict[tuple[object, ...], Value] = field(default_factory=dict)
     _overloads: dict[str, list[str]] = field(default_factory=dict)
 
@@ -162,7 +102,7 @@ class Emitter:
             raise UnsupportedError(f"a list stands for a {kind.text}")
         if isinstance(operand, Value):
             return self._convert(operand, kind.base)
-        return self.constant(*_fit(operand, kind.base))
+        return self.constant(*fit(operand, kind.base))
 
     def as_value(self, operand: Operand) -> Value:
         """Returns an operand of any type as a value."""
@@ -176,7 +116,7 @@ class Emitter:
                 kinds = {item.type for item in items} or {"Tensor"}
                 if len(kinds) > 1:
                     return self.construct("prim::TupleConstruct", items, _tuple_type(items))
-                return self.construct("prim::ListConstruct", items, f"List[{kinds.pop()}]")
+                return self.construct(_LIST, items, f"List[{kinds.pop()}]")
             case Tensor():
                 return self.constant(operand, "Tensor")
         return self.constant(operand, type(operand).__name__)
@@ -197,15 +137,15 @@ class Emitter:
         if kind.count and len(operand) == 1:
             operand = [operand[0]] * kind.count
         if kind.base != "Tensor" and not any(isinstance(item, Value) for item in operand):
-            constants = [None if item is None else _fit(item, kind.base)[0] for item in operand]
+            constants = [None if item is None else fit(item, kind.base)[0] for item in operand]
             return self.constant(List(kind.text, constants), kind.text)
         one = Kind(kind.base, kind.optional_items)
         items = [self.lower(item, one) for item in operand]
-        return self.construct("prim::ListConstruct", items, kind.text)
+        return self.construct(_LIST, items, kind.text)
 
     def _convert(self, value: Value, base: str) -> Value:
         """Returns a value as one of the type `base`, if TorchScript converts between the types."""
-        is_number = value.type in _NUMBERS
+        is_number = value.type in NUMBERS
         if value.type == base or base in ("t", "Any") or (base == "number" and is_number):
             return value
         if base == "Tensor" and is_number:
@@ -236,21 +176,16 @@ class Emitter:
     def _trace_memory(
         self, schema: Schema, inputs: Sequence[Value], results: Sequence[Value]
     ) -> None:
-        shared: set[str] = set()
+        shared: list[Value] = []
         for argument, value in zip(schema.arguments, inputs, strict=True):
-            origins = self._origins_of(value)
+            is_list = value.producer is not None and value.producer.operator == _LIST
+            # A list of tensors shares the memory of each.
+            parts = value.producer.inputs if is_list and value.producer else [value]
             if argument.mutable:
-                self.changed |= origins
+                self.memory.change(parts)
             if argument.aliases:
-                shared |= origins
-        if shared:
-            self.origins.update(dict.fromkeys(results, frozenset(shared)))
-
-    def _origins_of(self, value: Value) -> frozenset[str]:
-        found = self.origins.get(value, frozenset())
-        if value.producer is not None and value.producer.operator == "prim::ListConstruct":
-            found = found.union(*map(self._origins_of, value.producer.inputs))
-        return found
+                shared += parts
+        self.memory.share(shared, results)
 
 
 def _bind(schema: Schema, given: Sequence[Operand], named: Mapping[str, Operand]) -> list[Operand]:
@@ -286,52 +221,11 @@ def _is_right(argument: SchemaArgument, operand: Operand) -> bool:
     if kind.is_list or operand is None:
         return True
     is_number = (
-        operand.type in _NUMBERS
+        operand.type in NUMBERS
         if isinstance(operand, Value)
         else isinstance(operand, bool | int | float | complex)
     )
     return is_number != (kind.base == "Tensor")
-
-
-def _fit(operand: Operand, base: str) -> tuple[object, str]:
-    """Returns a constant with its type, converted as Python converts between numbers."""
-    if base in ("t", "Any"):
-        return operand, type(operand).__name__
-    if base == "Tensor" and isinstance(operand, bool | int | float):
-        return _make_scalar_tensor(operand), base
-    kinds, convert = _CONSTANTS.get(base, ((), None))
-    if not isinstance(operand, kinds):
-        raise UnsupportedError(f"a {type(operand).__name__} stands for a {base}")
-    if base == "number":
-        return operand, type(operand).__name__
-    return (operand if convert is None else convert(operand)), base
-
-
-_CONSTANTS: Mapping[str, tuple[tuple[type, ...], Callable[[Any], object] | None]] = {
-    "Tensor": ((Tensor,), None),
-    "float": ((bool, int, float), float),
-    "int": ((bool, int), int),
-    "bool": ((bool,), None),
-    "number": ((bool, int, float, complex), None),
-    "complex": ((int, float, complex), complex),
-    "str": ((str,), None),
-    "Device": ((Device,), None),
-}
-"""Type in TorchScript's syntax -> types of Python that fit it, and what converts them."""
-
-
-def _make_scalar_tensor(number: float) -> Tensor:
-    """Returns a tensor without dimensions, of the dtype that PyTorch gives to a number."""
-    dtype, layout = (
-        ("bool", "?")
-        if isinstance(number, bool)
-        else ("int64", "q")
-        if isinstance(number, int)
-        else ("float32", "f")
-    )
-    data = memoryview(struct.pack("<" + layout, number))
-    storage = Storage(dtype=dtype, elements=1, read=lambda: data)
-    return Tensor(storage=storage, sizes=(), strides=())
 
 
 def _tuple_type(items: Sequence[Value]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count
 
 from builder.core.schemas import Schemas
 from builder.errors import ModelError
@@ -13,10 +14,13 @@ from builder.graph.program import Program
 from builder.lite.model import Argument
 from builder.lite.objects import ScriptObject, Tensor
 from builder.pt2 import document
-from builder.pt2.convert import Converter, Scope, describe, sweep
+from builder.pt2.arguments import Scope
+from builder.pt2.containers import construct, unpack
+from builder.pt2.convert import Converter, describe, sweep
 from builder.pt2.document import Document, InputSpec
-from builder.pt2.emit import Emitter, Operand, UnsupportedError
+from builder.pt2.emit import Emitter
 from builder.pt2.inputs import Input, NumberLeaf, Symbol, describe_leaf, find_symbols, name_of
+from builder.pt2.kinds import Operand, UnsupportedError
 from builder.pt2.trees import Kind, Tree, annotate, parse_tree
 from builder.pt2.weights import Weights
 
@@ -25,11 +29,6 @@ _NAME = re.compile(r"[A-Za-z_]\w{0,63}", re.ASCII)
 _MOST_SHOWN = 25
 _STATE = ("parameter", "buffer", "tensor_constant")
 _USER = ("user_input", "constant_input")
-_CONSTRUCTORS = {
-    Kind.TUPLE: "prim::TupleConstruct",
-    Kind.LIST: "prim::ListConstruct",
-    Kind.DICT: "prim::DictConstruct",
-}
 _HALF = ("float16", "bfloat16")
 
 
@@ -61,6 +60,14 @@ class ProgramMaker:
     _state: dict[str, tuple[Value, Tensor]] = field(default_factory=dict)
     """Name of a parameter, buffer or constant -> its value and its tensor."""
     _inputs: list[Input] = field(default_factory=list)
+    _names: set[str] = field(default_factory=lambda: {"self"})
+    """The names of arguments of `forward`."""
+    _numbers: Iterator[int] = field(default_factory=count)
+    """For arguments without a name."""
+    _left_out: list[str] = field(default_factory=list)
+    """Arguments that were the same for every call, with their values."""
+    _changed_inputs: list[str] = field(default_factory=list)
+    _classes: set[str] = field(default_factory=set)
     _scope: Scope = field(default_factory=dict)
     _emitter: Emitter = field(init=False)
     _converter: Converter = field(init=False)
@@ -92,7 +99,6 @@ class ProgramMaker:
         self._refuse()
         self._keep_changes(module, itself)
         self._block.outputs.append(result)
-        self._block.nodes[:0] = self._emitter.constants
         sweep(self._block)
         self._add_notes()
         graph = Graph(
@@ -139,7 +145,7 @@ class ProgramMaker:
                     value = self._emitter.constant(tensor, "Tensor")
                     value.name = name
                     self._state[name] = value, tensor
-                    self._emitter.origins[value] = frozenset({name})
+                    self._emitter.memory.add(value)
                     break
             else:
                 raise ModelError(f"the file has no values for {name!r:.80}")
@@ -169,47 +175,32 @@ class ProgramMaker:
         leaves = [describe_leaf(spec, self._graph) for spec in specs]
         name = self._choose_name(name, specs)
         if all(isinstance(leaf, NumberLeaf) and leaf.is_fixed for leaf in leaves):
-            if leaves:
-                shown = ", ".join(repr(leaf.value)[:40] for leaf in leaves)  # type: ignore[union-attr]
-                self.notes.append(f"forward does not take {name}, which was {shown} at the export.")
+            values = [leaf.value for leaf in leaves[:3] if isinstance(leaf, NumberLeaf)]
+            self._left_out.append(f"{name}={', '.join(f'{one!r:.40}' for one in values)}")
             return
-        self._note_classes(tree, f"the input {name}")
+        self._classes.update(tree.foreign_classes)
         tree = annotate(tree, [leaf.type for leaf in leaves])
         value = Value(tree.type, name=name)
         self._block.inputs.append(value)
         self._inputs.append(Input(name=name, tree=tree, leaves=tuple(leaves)))
-        self._unpack(value, tree, iter(specs))
+        for spec, leaf in zip(specs, unpack(self._emitter, value, tree), strict=True):
+            self._bind_leaf(name_of(spec), leaf)
 
     def _choose_name(self, name: str, specs: Sequence[InputSpec]) -> str:
-        taken = {"self", *(one.name for one in self._inputs)}
-        inner = [name_of(spec) for spec in specs]
-        for candidate in (name, *inner[:1]):
-            if _NAME.fullmatch(candidate) and candidate not in taken:
-                return candidate
-        return next(
-            f"input_{number}" for number in range(len(taken) + 1) if f"input_{number}" not in taken
+        candidates = [name, *(name_of(spec) for spec in specs[:1])]
+        others = (f"input_{number}" for number in self._numbers)
+        chosen = next(
+            one
+            for one in chain(filter(_NAME.fullmatch, candidates), others)
+            if one not in self._names
         )
+        self._names.add(chosen)
+        return chosen
 
-    def _unpack(self, value: Value, tree: Tree, specs: Iterator[InputSpec]) -> None:
-        """Gives the leaves of an input to the names of the graph."""
-        if tree.kind is Kind.LEAF:
-            name = name_of(next(specs))
-            if value.type == "Tensor" and name in self._graph.tensor_values:
-                value.info = describe(self._graph.tensor_values[name])
-            self._scope[name] = value
-            return
-        types = [child.type for child in tree.children]
-        if tree.kind is Kind.LIST:
-            items = self._emitter.add("prim::ListUnpack", [value], types)
-        else:
-            operator = "prim::TupleIndex" if tree.kind is Kind.TUPLE else "prim::DictIndex"
-            keys = tree.keys or range(len(tree.children))
-            items = [
-                self._emitter.add(operator, [value, self._emitter.as_value(key)], [kind])[0]
-                for key, kind in zip(keys, types, strict=True)
-            ]
-        for item, child in zip(items, tree.children, strict=True):
-            self._unpack(item, child, specs)
+    def _bind_leaf(self, name: str, value: Value) -> None:
+        if value.type == "Tensor" and name in self._graph.tensor_values:
+            value.info = describe(self._graph.tensor_values[name])
+        self._scope[name] = value
 
     def _finish(self, outputs: Sequence[Operand]) -> Value:
         """Returns what `forward` returns, and changes what the program changes."""
@@ -244,48 +235,44 @@ class ProgramMaker:
         value = self._scope.get(name)
         if not isinstance(value, Value):
             raise ModelError(f"no input is called {name!r:.80}")
-        shown = value.name if _NAME.fullmatch(value.name) else "an input"
-        self.notes.append(f"forward changes {shown} in place.")
+        self._changed_inputs.append(name)
         return value
 
     def _pack(self, leaves: Sequence[Operand]) -> Value:
         tree = parse_tree(self._call_signature().out_spec, "out_spec")
         if tree.leaves != len(leaves):
             raise ModelError(f"out_spec has {tree.leaves} leaves for {len(leaves)} outputs")
-        self._note_classes(tree, "the result")
+        self._classes.update(tree.foreign_classes)
         values = [self._emitter.as_value(leaf) for leaf in leaves]
         typed = annotate(tree, [value.type for value in values])
         if typed.kinds != tree.kinds:
             self.notes.append(
                 "Items of a list or dict in the result differ in type, so it is a tuple."
             )
-        return self._construct(typed, iter(values))
-
-    def _construct(self, tree: Tree, leaves: Iterator[Value]) -> Value:
-        if tree.kind is Kind.LEAF:
-            return next(leaves)
-        items = [self._construct(child, leaves) for child in tree.children]
-        if tree.kind is Kind.DICT:
-            keys = [self._emitter.as_value(key) for key in tree.keys]
-            items = [value for pair in zip(keys, items, strict=True) for value in pair]
-        return self._emitter.construct(_CONSTRUCTORS[tree.kind], items, tree.type)
+        return construct(self._emitter, typed, iter(values))
 
     def _keep_changes(self, module: ScriptObject, itself: Value) -> None:
         """Makes attributes of the parameters and buffers that a node changes."""
-        storages = {self._state[name][1].storage for name in self._emitter.changed}
+        found = set(self._emitter.memory.changed(value for value, _ in self._state.values()))
+        storages = {tensor.storage for value, tensor in self._state.values() if value in found}
         # Tensors that share memory change together.
         changed = [name for name, (_, tensor) in self._state.items() if tensor.storage in storages]
+        constants = {self._state[name][0].producer for name in changed}
+        kept = [node for node in self._emitter.constants if node not in constants]
         nodes = []
         for slot, name in enumerate(changed):
             value, tensor = self._state[name]
             module.attributes[f"state_{slot}"] = tensor
-            assert value.producer is not None
-            self._emitter.constants.remove(value.producer)
             nodes.append(Node(GET_ATTR, [itself], [value], {"slot": slot}))
-        self._block.nodes[:0] = nodes
-        if changed:
-            shown = ", ".join(f"{name!r:.60}" for name in sorted(changed)[:_MOST_SHOWN])
-            self.notes.append(f"A call changes what the next one starts with: {shown}.")
+        self._block.nodes[:0] = [*kept, *nodes]
+        self._note("A call changes what the next one starts with", changed)
+
+    def _note(self, what: str, names: Sequence[str]) -> None:
+        """Adds a note about some names of the program, if there are any."""
+        if names:
+            shown = ", ".join(f"{name!r:.80}" for name in names[:_MOST_SHOWN])
+            others = f" and {len(names) - _MOST_SHOWN} others" if len(names) > _MOST_SHOWN else ""
+            self.notes.append(f"{what}: {shown}{others}.")
 
     def _refuse(self) -> None:
         """Raises ModelError when parts of the program could not be converted."""
@@ -306,22 +293,19 @@ class ProgramMaker:
         )
 
     def _add_notes(self) -> None:
+        """Adds what a user should know."""
+        self._note("forward does not take what was the same for every call", self._left_out)
+        self._note("forward changes its inputs in place", self._changed_inputs)
+        self._note("Objects of these classes become dicts or tuples", sorted(self._classes))
         metas = self._graph.tensor_values.values()
         devices = {meta.device.type for meta in metas} | self._converter.devices
-        if others := sorted(devices - {"cpu"}):
-            shown = ", ".join(f"{one!r:.40}" for one in others[:_MOST_SHOWN])
-            self.notes.append(f"The program was exported on {shown}; it will run on the CPU.")
+        self._note("The program will run on the CPU, not on", sorted(devices - {"cpu"}))
         for dtype in _HALF:
             if any(meta.dtype_name == dtype for meta in metas):
                 self.notes.append(
                     f"The program computes in {dtype}, for which not all operators have kernels "
                     "on the CPU; model.float() before the export avoids it."
                 )
-
-    def _note_classes(self, tree: Tree, what: str) -> None:
-        for name in sorted(set(tree.foreign_classes)):
-            kind = "a dict" if tree.kind is Kind.DICT else "a tuple"
-            self.notes.append(f"An object of {name!r} in {what} becomes {kind}.")
 
     def _call_signature(self) -> document.CallSignature:
         for call in self.content.graph_module.module_call_graph:

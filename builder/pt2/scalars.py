@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from builder.graph.graph import IF, Block, Node, Value
-from builder.pt2.emit import Emitter, Kind, Operand, UnsupportedError
+from builder.pt2.emit import Emitter
+from builder.pt2.kinds import Kind, Operand, UnsupportedError
 
 _BINARY = {
     "add": "aten::add",

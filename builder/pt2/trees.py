@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from builder.core.typed import parse_json
@@ -45,11 +45,12 @@ class Tree:
     """Name of the Python class, if builder takes its objects for a dict or a tuple."""
     type: str = ""
     """In TorchScript's syntax; `annotate` sets it."""
+    leaves: int = field(init=False, compare=False)
+    """Number of leaves."""
 
-    @property
-    def leaves(self) -> int:
-        """Number of leaves."""
-        return 1 if self.kind is Kind.LEAF else sum(child.leaves for child in self.children)
+    def __post_init__(self) -> None:
+        count = 1 if self.kind is Kind.LEAF else sum(child.leaves for child in self.children)
+        object.__setattr__(self, "leaves", count)
 
     @property
     def kinds(self) -> tuple[object, ...]:

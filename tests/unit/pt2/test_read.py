@@ -125,7 +125,9 @@ def test_inputs_are_described(read):
         ("options", "Tuple[Tensor, int]"),
         ("n", "int"),
     ]
-    assert exported.notes == ("forward does not take past, which was None at the export.",)
+    assert exported.notes == (
+        "forward does not take what was the same for every call: 'past=None'.",
+    )
     (symbol,) = exported.symbols
     assert (symbol.name, symbol.value, symbol.least, symbol.most) == ("s0", 4, 2, 9)
     ids, options, count = exported.inputs
@@ -154,7 +156,7 @@ def test_results_of_classes_become_dicts(read):
     exported = read(file)
     last = nodes(exported)[-1]
     assert (last.operator, last.output.type) == ("prim::DictConstruct", "Dict[str, Tensor]")
-    assert exported.notes == (f"An object of '{name}' in the result becomes a dict.",)
+    assert exported.notes == (f"Objects of these classes become dicts or tuples: '{name}'.",)
     # A dataclass: the names of its fields, then of those that were None.
     file.out_spec |= {"type": "app.Result", "context": '[["box"], ["mask"]]'}
     assert nodes(read(file))[-1].inputs[0].constant == "box"
@@ -181,7 +183,7 @@ def test_other_devices_and_half_precision_are_noted(read):
               device={"as_device": {"type": "cuda", "index": 0}})  # fmt: skip
     file.call("aten.add.Tensor", "%y", self="%x", other="%z")
     exported = read(file.result("%y"))
-    assert "exported on 'cuda'; it will run on the CPU" in exported.notes[0]
+    assert exported.notes[0] == "The program will run on the CPU, not on: 'cuda'."
     assert "float16" in exported.notes[1]
     devices = [
         node.output.constant.name for node in nodes(exported) if node.outputs[0].type == "Device"

@@ -208,7 +208,7 @@ def test_inputs_that_change(tmp_path):
     given = floats(1, 2)
     run_method(exported.program, given)
     assert given.tolist() == [-1, -2]
-    assert exported.notes == ("forward changes x in place.",)
+    assert exported.notes == ("forward changes its inputs in place: 'x'.",)
 
 
 def branch(operator, other):
