@@ -8,7 +8,7 @@ from builder.core.dtypes import SCALAR_TYPES
 from builder.graph.graph import Value
 from builder.lite.objects import Device
 from builder.pt2 import document
-from builder.pt2.document import STRIDED, Argument, name_dtype
+from builder.pt2.document import STRIDED, Argument, name_dtype, read_float
 from builder.pt2.kinds import Operand, UnsupportedError
 
 _MEMORY_FORMATS = {1: 0, 2: 2, 3: 3, 4: 1}
@@ -47,12 +47,16 @@ def _read(kind: str, value: Any, scope: Scope, devices: set[str]) -> Operand:  #
             return [_look_up(one.name, scope) for one in value]
         case "as_nested_tensors":
             return [[_look_up(one.name, scope) for one in inner] for inner in value]
-        case "as_int" | "as_float" | "as_string" | "as_bool":
+        case "as_int" | "as_string" | "as_bool":
             return _check(value)
-        case "as_ints" | "as_floats" | "as_strings" | "as_bools" | "as_int_lists":
+        case "as_ints" | "as_strings" | "as_bools" | "as_int_lists":
             return [_check(item) for item in value]
+        case "as_float":
+            return _read_float(value)
+        case "as_floats":
+            return [_read_float(item) for item in value]
         case "as_complex":
-            return complex(value.real, value.imag)
+            return complex(_read_float(value.real), _read_float(value.imag))
         case "as_sym_int" | "as_sym_float" | "as_sym_bool" | "as_optional_tensor":
             inner, content = value.choice
             if inner == "as_name":
@@ -81,6 +85,13 @@ def _read_device(device: document.Device, devices: set[str]) -> Device:
     if device.type != "cpu":
         devices.add(device.type[:_LONGEST_NAME])
     return Device("cpu")
+
+
+def _read_float(value: float | str) -> float:
+    try:
+        return read_float(value)
+    except ValueError as error:
+        raise UnsupportedError(str(error)) from None
 
 
 def _look_up(name: str, scope: Scope) -> Operand:

@@ -39,6 +39,17 @@ def name_dtype(code: int) -> str:
     return _SCALAR_TYPES.get(code, f"dtype {code}")
 
 
+def read_float(value: float | str) -> float:
+    """Returns a number; infinities and NaN are strings.
+
+    Raises:
+        ValueError: it is another string.
+    """
+    if isinstance(value, str) and value.strip("-+") not in ("Infinity", "inf", "NaN", "nan"):
+        raise ValueError(f"not a number: {value!r:.40}")
+    return float(value)
+
+
 class Union(Struct, frozen=True, forbid_unknown_fields=True):
     """A value of one of several kinds: an object with exactly one key, which names the kind."""
 
@@ -76,14 +87,14 @@ class Hint(Union, frozen=True):
 
     as_int: int = UNSET  # type: ignore[assignment]
     as_bool: bool = UNSET  # type: ignore[assignment]
-    as_float: float = UNSET  # type: ignore[assignment]
+    as_float: float | str = UNSET  # type: ignore[assignment]
 
 
 class Expression(Struct, frozen=True):
     """A symbolic expression as text; `builder.pt2.symbols` parses it."""
 
     expr_str: str
-    hint: Hint | None = None
+    hint: Hint | int | None = None
 
 
 class Size(Union, frozen=True):
@@ -121,7 +132,7 @@ class SymbolicFloat(Union, frozen=True):
     """A float, or the name of a value that is a float."""
 
     as_name: str = UNSET  # type: ignore[assignment]
-    as_float: float = UNSET  # type: ignore[assignment]
+    as_float: float | str = UNSET  # type: ignore[assignment]
 
 
 class SymbolicBool(Union, frozen=True):
@@ -141,8 +152,8 @@ class OptionalTensor(Union, frozen=True):
 class Complex(Struct, frozen=True):
     """A complex number."""
 
-    real: float
-    imag: float
+    real: float | str
+    imag: float | str
 
 
 class Subgraph(Struct, frozen=True):
@@ -160,8 +171,8 @@ class Argument(Union, frozen=True):
     as_tensors: list[Named] = UNSET  # type: ignore[assignment]
     as_int: int = UNSET  # type: ignore[assignment]
     as_ints: list[int] = UNSET  # type: ignore[assignment]
-    as_float: float = UNSET  # type: ignore[assignment]
-    as_floats: list[float] = UNSET  # type: ignore[assignment]
+    as_float: float | str = UNSET  # type: ignore[assignment]
+    as_floats: list[float | str] = UNSET  # type: ignore[assignment]
     as_string: str = UNSET  # type: ignore[assignment]
     as_strings: list[str] = UNSET  # type: ignore[assignment]
     as_bool: bool = UNSET  # type: ignore[assignment]
@@ -217,7 +228,7 @@ class Constant(Union, frozen=True):
 
     as_none: msgspec.Raw = UNSET  # type: ignore[assignment]
     as_int: int = UNSET  # type: ignore[assignment]
-    as_float: float = UNSET  # type: ignore[assignment]
+    as_float: float | str = UNSET  # type: ignore[assignment]
     as_string: str = UNSET  # type: ignore[assignment]
     as_bool: bool = UNSET  # type: ignore[assignment]
 
@@ -334,8 +345,9 @@ class GraphModule(Struct, frozen=True):
 class Range(Struct, frozen=True):
     """The smallest and largest value of a symbol; None: no bound."""
 
-    min_val: int | None = None
-    max_val: int | None = None
+    min_val: int | str | None = None
+    """A string says that there is no bound."""
+    max_val: int | str | None = None
 
 
 class Version(Struct, frozen=True):

@@ -146,7 +146,10 @@ def find_symbols(inputs: Sequence[Input], ranges: Mapping[str, Range]) -> Iterat
                     found[name] = found.get(name) or _solve(dimension, name)
     for name, value in sorted(found.items()):
         limits = ranges.get(name, Range())
-        yield Symbol(name=name, value=value, least=limits.min_val, most=limits.max_val)
+        least, most = (
+            None if isinstance(one, str) else one for one in (limits.min_val, limits.max_val)
+        )
+        yield Symbol(name=name, value=value, least=least, most=most)
 
 
 def _solve(dimension: Dimension, name: str) -> int | None:
@@ -168,7 +171,7 @@ def _parse_size(size: Size) -> Dimension:
     kind, value = size.choice
     if kind == "as_int":
         return Dimension(size=value)
-    hint = value.hint.choice[1] if value.hint else None
+    hint = value.hint.choice[1] if isinstance(value.hint, document.Hint) else value.hint
     try:
         expression: Expression = parse_expression(value.expr_str)
     except ValueError as error:

@@ -22,7 +22,7 @@ from builder.pt2.emit import Emitter
 from builder.pt2.inputs import Input, NumberLeaf, Symbol, describe_leaf, find_symbols, name_of
 from builder.pt2.kinds import Operand, UnsupportedError
 from builder.pt2.trees import Kind, Tree, annotate, parse_tree
-from builder.pt2.weights import Weights
+from builder.pt2.weights import Payloads
 
 _CLASS = "__torch__.ExportedProgram"
 _NAME = re.compile(r"[A-Za-z_]\w{0,63}", re.ASCII)
@@ -53,7 +53,7 @@ class ProgramMaker:
 
     content: Document
     schemas: Schemas
-    payloads: Sequence[Weights]
+    payloads: Sequence[Payloads]
     """The weights and the constants."""
     notes: list[str] = field(default_factory=list)
     _block: Block = field(default_factory=Block)

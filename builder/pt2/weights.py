@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
+from typing import Protocol
 
 from builder.core.dtypes import SCALAR_TYPES
 from builder.errors import ModelError
+from builder.lite.archive import Archive
 from builder.lite.objects import Storage, Tensor
-from builder.pt2.archive import Archive
+from builder.lite.scalar_types import BY_DTYPE
 from builder.pt2.document import STRIDED, Payload, PayloadConfig, Size, TensorMeta
 
-_ITEM_SIZES = {
-    "uint8": 1,
-    "int8": 1,
-    "int16": 2,
-    "int32": 4,
-    "int64": 8,
-    "float16": 2,
-    "float32": 4,
-    "float64": 8,
-    "complex32": 4,
-    "complex64": 8,
-    "complex128": 16,
-    "bool": 1,
-    "bfloat16": 2,
-}
-"""Dtype -> bytes of an element."""
+_RECORD = re.compile(r"[\w.\-]{1,200}", re.ASCII)
 _MOST_DIMENSIONS = 64
 _MOST_REPEATS, _FREE_ELEMENTS = 4096, 1 << 20
 """A tensor may have so many elements for each one that is stored, or so many in all; strides of
 zero make many of few."""
 
 
+class Payloads(Protocol):
+    """The weights, or the constants, of a program by their name."""
+
+    def __contains__(self, name: str) -> bool:
+        """Returns whether there is a tensor with this name."""
+
+    def tensor(self, name: str) -> Tensor:
+        """Returns a tensor; tensors that shared memory in Python share a storage."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StateDict:
+    """Tensors that were pickled."""
+
+    tensors: Mapping[str, Tensor]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.tensors
+
+    def tensor(self, name: str) -> Tensor:
+        """Returns a tensor; ModelError when it does not fit its storage."""
+        tensor = self.tensors[name]
+        check_extent(tensor, name)
+        return tensor
+
+
 @dataclass(slots=True, eq=False)
 class Weights:
-    """The weights, or the constants, of a program by their name."""
+    """Tensors whose records are raw bytes, described by JSON."""
 
     archive: Archive
     folder: str
@@ -68,17 +84,18 @@ class Weights:
         return tensor
 
     def _storage(self, name: str, payload: Payload, meta: TensorMeta) -> Storage:
-        dtype = meta.dtype_name
-        if dtype not in SCALAR_TYPES or dtype not in _ITEM_SIZES:
-            raise ModelError(f"{name!r:.80} is {dtype}, which no runtime has")
-        key = payload.path_name, dtype
+        dtype, record = meta.dtype_name, self.folder + payload.path_name
+        key = record, dtype
         if key not in self._storages:
-            record = self.folder + payload.path_name
-            elements, rest = divmod(self.archive.size(record), _ITEM_SIZES[dtype])
+            if not _RECORD.fullmatch(payload.path_name):
+                raise ModelError(f"the record of {name!r:.80} has a malformed name")
+            if dtype not in SCALAR_TYPES:
+                raise ModelError(f"{name!r:.80} is {dtype}, which no runtime has")
+            elements, rest = divmod(self.archive.size_of(record), BY_DTYPE[dtype].size)
             if rest:
                 raise ModelError(f"{record!r:.120} does not consist of elements of {dtype}")
             self._storages[key] = Storage(
-                dtype=dtype, elements=elements, read=self.archive.reader(record)
+                dtype=dtype, elements=elements, read=partial(self.archive.view, record)
             )
         return self._storages[key]
 

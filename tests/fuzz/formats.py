@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 
 from machos import ARM64, SIMULATOR, X86_64, make_archive, make_object
-from pt2_files import make_features
+from pt2_files import make_features, make_old
 from samples import make_manifest, make_reference_graph
 
 from builder import api
@@ -145,7 +145,8 @@ def _read_model(data: bytes, folder: Path) -> None:
 
 
 def _pt2_seeds() -> tuple[bytes, ...]:
-    return (*(path.read_bytes() for path in sorted(PROGRAMS.glob("*.pt2"))), make_features().data())
+    files = [path.read_bytes() for path in sorted(PROGRAMS.glob("*.pt2"))]
+    return (*files, make_features().data(), make_old())
 
 
 def _read_pt2(data: bytes, folder: Path) -> None:

@@ -11,6 +11,14 @@ from math import prod
 
 DTYPES = {"uint8": 1, "int32": 4, "int64": 5, "float16": 6, "float32": 7, "float64": 8, "bool": 12}
 _FORMATS = {"uint8": "B", "int32": "i", "int64": "q", "float32": "f", "float64": "d", "bool": "?"}
+_STORAGE = (
+    b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x04tQ"
+)
+PICKLED_TENSOR = (
+    b"ctorch._utils\n_rebuild_tensor_v2\n(" + _STORAGE + b"K\x01K\x02\x85K\x01\x85\x89NtR"
+)
+STATE_DICT = b"\x80\x02}q\x00(X\x01\x00\x00\x00w" + PICKLED_TENSOR + b"u."
+"""The pickle of torch.save for a dict with a tensor `w`, of two of the four floats of a storage."""
 LEAF = {"type": None, "context": None, "children_spec": []}
 
 
@@ -279,4 +287,21 @@ def make_features():
     file.mutation("buffer", "count", "%new")
     return file.result(
         "%d", "%e", "%k", 3, spec=tuple_of(dict_of(d=LEAF, e=LEAF), list_of(LEAF, LEAF))
+    )
+
+
+def make_old():
+    """Returns a file of torch 2.6, whose weights are a file of torch.save."""
+    file = Pt2(version=(8, 2))
+    weight = file.state("w", None, (2,), record="none")
+    file.user("x", sizes=(2,))
+    file.call("aten.mul.Tensor", "%y", self="%x", other=weight)
+    weights = pack({"archive/data.pkl": STATE_DICT, "archive/data/0": bytes(range(16))})
+    return pack(
+        {
+            "serialized_exported_program.json": json.dumps(file.result("%y").document()),
+            "serialized_state_dict.pt": weights,
+            "serialized_constants.pt": b"",
+            "version": "8.2",
+        }
     )

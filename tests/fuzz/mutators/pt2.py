@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from tests.fuzz.mutators import raw, zips
+from tests.fuzz.mutators import pickles, raw, zips
 from tests.fuzz.mutators.values import mutate_json, mutate_value, walk
 from tests.fuzz.mutators.zips import Entry
 
+_OLD = b"serialized_exported_program.json"
 _TARGETS = (
     *("torch.ops.higher_order.cond", "torch.ops.higher_order.while_loop"),
     *("torch.ops.higher_order.wrap_with_set_grad_enabled", "torch.ops.higher_order.map_impl"),
@@ -56,13 +57,16 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
 
 
 def _weight(name: bytes) -> int:
-    if b"/models/" in name:
+    if b"/models/" in name or name == _OLD:
         return 40
-    return 8 if name.endswith(b"_config.json") else 1
+    return 8 if name.endswith((b"_config.json", b"state_dict.pt")) else 1
 
 
 def _change(entry: Entry, rng: random.Random) -> Entry:
-    if b"/models/" in entry.name and rng.random() < 0.8:
+    is_program = b"/models/" in entry.name or entry.name == _OLD
+    if entry.name.endswith(b".pt") and rng.random() < 0.8:
+        return replace(entry, content=_mutate_saved(entry.content, rng))
+    if is_program and rng.random() < 0.8:
         return replace(entry, content=_mutate_program(entry.content, rng))
     if entry.name.endswith(b".json"):
         return replace(entry, content=mutate_json(entry.content, rng))
@@ -77,6 +81,20 @@ def _change(entry: Entry, rng: random.Random) -> Entry:
             return replace(entry, content=raw.pick_text(rng).encode("utf-8", "replace"))
         case _:
             return replace(entry, content=raw.mutate(entry.content, rng))
+
+
+def _mutate_saved(data: bytes, rng: random.Random) -> bytes:
+    """Returns a file of torch.save with its pickle or its archive changed."""
+    try:
+        entries = zips.unpack(data)
+    except ValueError:
+        return raw.mutate(data, rng)
+    if not entries or rng.random() < 0.2:
+        return zips.spoil(entries, rng)
+    place = rng.randrange(len(entries))
+    change = pickles.mutate if entries[place].name.endswith(b".pkl") else raw.mutate
+    entries[place] = replace(entries[place], content=change(entries[place].content, rng))
+    return zips.pack(entries)
 
 
 def _mutate_program(text: bytes, rng: random.Random) -> bytes:

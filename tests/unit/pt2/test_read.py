@@ -28,7 +28,10 @@ def simple(**more):
 
 @pytest.fixture
 def read(tmp_path):
-    return lambda file: read_program(file.write(tmp_path), SCHEMAS)
+    def read_file(file):
+        return read_program(file if isinstance(file, Path) else file.write(tmp_path), SCHEMAS)
+
+    return read_file
 
 
 @pytest.fixture
@@ -288,8 +291,8 @@ def test_contradictions_are_refused(refuse, change, message):
 def test_other_files_are_named(refuse, tmp_path):
     assert "damaged or truncated" in refuse(b"nothing")
     assert "not a file of torch.export.save" in refuse(pack({"a/b": b""}))
-    old = pack({"serialized_exported_program.json": "{}", "serialized_state_dict.pt": ""})
-    assert "torch 2.8 or older" in refuse(old)
+    assert "not a file of torch.export.save" in refuse(pack({"b": b""}))
+    assert "the file is empty" in refuse(b"")
     contents = simple().contents()
     assert "version newer than 0" in refuse(pack(contents | {"model/archive_version": "1"}))
     assert "not little-endian" in refuse(pack(contents | {"model/byteorder": "big"}))
@@ -298,7 +301,7 @@ def test_other_files_are_named(refuse, tmp_path):
     )
     compiled = {"m/archive_format": "pt2", "m/data/aotinductor/model/a.so": b""}
     assert "it has 0 programs" in refuse(pack(compiled))
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match="does not exist"):
         read_program(tmp_path / "missing.pt2", SCHEMAS)
 
 
@@ -329,7 +332,9 @@ def payload(**changes):
         ({"layout": 1}, "'w' is not a dense tensor"),
         ({"use_pickle": True}, "'w' is pickled"),
         ({"tensor_meta": None}, "'w' is pickled"),
-        ({"path_name": "weight_9"}, "does not contain 'model/data/weights/weight_9'"),
+        ({"path_name": "weight_9"}, "does not contain data/weights/weight_9"),
+        ({"path_name": "../weights/weight_0"}, "the record of 'w' has a malformed name"),
+        ({"path_name": "a\x1b[2J"}, "the record of 'w' has a malformed name"),
         ({"sizes": [{"as_int": 1}] * 65, "strides": [{"as_int": 1}] * 65}, "65 sizes"),
     ],
 )
@@ -373,6 +378,27 @@ def test_deep_nesting_is_refused(refuse):
         outer.higher("tag_activation_checkpoint", [inner.subgraph(), "%x"], ["%z"])
         inner = outer
     assert "graphs are nested too deeply" in refuse(inner)
+
+
+def test_infinities(read, refuse, tmp_path):
+    for text in ('"-Infinity"', "-Infinity"):
+        file = simple()
+        file.call("aten.masked_fill.Scalar", "%m", self="%x", mask="%x", value=1.25)
+        file.outputs, file.output_specs = [], []
+        document = file.result("%m").document() | {"torch_version": 'say "Infinity, \\" NaN'}
+        contents = file.contents()
+        contents["model/models/model.json"] = json.dumps(document).replace("1.25", text)
+        path = tmp_path / "infinite.pt2"
+        path.write_bytes(pack(contents))
+        exported = read(path)
+        (value,) = [
+            one.output.constant for one in nodes(exported) if one.operator.startswith("prim")
+        ]
+        assert value == float("-inf")
+        assert exported.torch_version == 'say "Infinity, \\" NaN'
+    file = simple()
+    file.call("aten.add.Scalar", "%z", self="%x", other={"as_float": "1e5"})
+    assert "not a number: '1e5'" in refuse(file)
 
 
 def test_symbols_are_never_evaluated_as_python(refuse):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 
 import pytest
-from pt2_files import LEAF, Pt2, dict_of, list_of, tuple_of
+from pt2_files import LEAF, Pt2, dict_of, list_of, pack, tuple_of
 
 from builder.core.schemas import Schemas
 from builder.pt2.read import read_program
@@ -333,3 +335,43 @@ def test_replacements_compute_the_same(run, operator):
     other = function(*first, **{key: wanted[key] for key in named & wanted.keys()})
     found = run(file.result("%r0"))
     torch.testing.assert_close(found, other[0] if len(results) > 1 else other)
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = torch.nn.BatchNorm1d(2)
+        self.w = torch.nn.Parameter(floats(1, 2, 3, 4)[1:3])
+
+
+def saved(value):
+    stream = io.BytesIO()
+    torch.save(value, stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("is_archive", [False, True], ids=["torch-2.6", "torch-2.8"])
+def test_pickled_weights(tmp_path, is_archive):
+    """Files of torch 2.5 to 2.8, whose weights torch.save wrote."""
+    net = Net()
+    file = Pt2(version=(8, 2))
+    weight = file.state("w", None, (2,), record="none")
+    mean = file.state("norm.running_mean", None, (2,), kind="buffer", record="none")
+    constant = file.state("c", None, (2,), kind="tensor_constant", record="none")
+    file.user("x", sizes=(2,))
+    file.call("aten.mul.Tensor", "%a", self="%x", other=weight)
+    file.call("aten.add.Tensor", "%b", self="%a", other=mean)
+    file.call("aten.sub.Tensor", "%y", self="%b", other=constant)
+    text = json.dumps(file.result("%y").document())
+    weights, constants = saved(net.state_dict(keep_vars=True)), saved({"c": floats(1, 1)})
+    if is_archive:
+        names = ["m/models/model.json", "m/data/weights/model.pt", "m/data/constants/model.pt"]
+        more = {"m/archive_format": "pt2", "m/archive_version": "0"}
+    else:
+        names = ["serialized_exported_program.json", "serialized_state_dict.pt",
+                 "serialized_constants.pt"]  # fmt: skip
+        more = {"version": "8.2"}
+    path = tmp_path / "old.pt2"
+    path.write_bytes(pack(dict(zip(names, (text, weights, constants), strict=True)) | more))
+    program = read_program(path, SCHEMAS).program
+    assert run_method(program, floats(10, 10)).tolist() == [19, 29]
