@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from builder.core.dtypes import SCALAR_TYPES
 from builder.graph.graph import Value
-from builder.pt2.kinds import Operand
+from builder.pt2.kinds import Operand, UnsupportedError
 
+_FLOAT = SCALAR_TYPES.index("float32")
 Call = Callable[..., Value]
 Row = Callable[..., "Operand | tuple[Operand, ...]"]
 
@@ -135,6 +137,57 @@ def _layer_norm(
     return op("aten::layer_norm", *given), None, None
 
 
+def _quantize(
+    op: Call,
+    input: Operand,  # noqa: A002
+    scale: Operand,
+    zero_point: Operand,
+    quant_min: Operand,
+    quant_max: Operand,
+    dtype: Operand,
+) -> Operand:
+    """Rounds as torch/ao/quantization/fx/_decomposed.py, which multiplies by the inverse."""
+    if not isinstance(scale, float) or not scale:
+        raise UnsupportedError("its scale is not a number")
+    scaled = op("aten::round", op("aten::mul.Scalar", input, 1.0 / scale))
+    moved = op("aten::add.Scalar", scaled, zero_point)
+    return op("aten::to.dtype", op("aten::clamp", moved, quant_min, quant_max), dtype)
+
+
+def _dequantize(
+    op: Call,
+    input: Operand,  # noqa: A002
+    scale: Operand,
+    zero_point: Operand,
+    out_dtype: Operand = None,
+    **_: Operand,
+) -> Operand:
+    dtype = _FLOAT if out_dtype is None else out_dtype
+    moved = op("aten::sub.Scalar", op("aten::to.dtype", input, dtype), zero_point)
+    return op("aten::mul.Scalar", moved, scale)
+
+
+def _dequantize_channels(
+    op: Call,
+    input: Operand,  # noqa: A002
+    scales: Operand,
+    zero_points: Operand,
+    axis: Operand,
+    out_dtype: Operand = None,
+    **_: Operand,
+) -> Operand:
+    sizes = input.info.sizes if isinstance(input, Value) and input.info else None
+    if sizes is None or not isinstance(axis, int) or not -len(sizes) <= axis < len(sizes):
+        raise UnsupportedError("the dimensions of its input are not known")
+    # One scale for each index of the axis, broadcast over all others.
+    shape = [-1 if index == axis % len(sizes) else 1 for index in range(len(sizes))]
+    dtype = _FLOAT if out_dtype is None else out_dtype
+    moved = op("aten::to.dtype", input, dtype)
+    if zero_points is not None:
+        moved = op("aten::sub.Tensor", moved, op("aten::view", zero_points, shape))
+    return op("aten::mul.Tensor", moved, op("aten::view", scales, shape))
+
+
 def _rms_norm(
     op: Call,
     input: Operand,  # noqa: A002
@@ -189,6 +242,10 @@ DECOMPOSITIONS: Mapping[str, Row] = {
     "aten::_scaled_dot_product_cudnn_attention": _attend,
     # Checks of indexes only.
     "aten::_unsafe_index.Tensor": lambda op, self, indices: op("aten::index.Tensor", self, indices),
+    # Quantised programs of PT2E, whose operators exist in Python only; they compute in float32.
+    "quantized_decomposed::quantize_per_tensor": _quantize,
+    "quantized_decomposed::dequantize_per_tensor": _dequantize,
+    "quantized_decomposed::dequantize_per_channel": _dequantize_channels,
     # Newer than the release.
     "aten::_fused_rms_norm": _rms_norm,
 }

@@ -375,3 +375,25 @@ def test_pickled_weights(tmp_path, is_archive):
     path.write_bytes(pack(dict(zip(names, (text, weights, constants), strict=True)) | more))
     program = read_program(path, SCHEMAS).program
     assert run_method(program, floats(10, 10)).tolist() == [19, 29]
+
+
+def test_quantised_programs_of_pt2e(run):
+    byte = {"as_scalar_type": 2}
+    limits = {"quant_min": -128, "quant_max": 127, "dtype": byte}
+    file = Pt2()
+    weight = file.state("w", [10, -20, 30, 127], (2, 2), "int32")
+    scales = file.state("s", [0.5, 0.25], (2,), kind="buffer")
+    zeros = file.state("z", [0, 7], (2,), "int64", kind="buffer")
+    file.user("x", sizes=(2, 2))
+    space = "quantized_decomposed"
+    file.call(f"{space}.quantize_per_tensor.default", "%q", input="%x", scale=0.1, zero_point=3,
+              **limits)  # fmt: skip
+    file.call(f"{space}.dequantize_per_tensor.default", "%d", input="%q", scale=0.1, zero_point=3,
+              **limits)  # fmt: skip
+    file.call(f"{space}.dequantize_per_channel.default", "%v", input=weight, scales=scales,
+              zero_points=zeros, axis=-1, **limits)  # fmt: skip
+    given = torch.tensor([[0.26, -0.31], [99.0, -99.0]])
+    found, channels = run(file.result("%d", "%v"), given)
+    wanted = torch.fake_quantize_per_tensor_affine(given, 0.1, 3, -128, 127)
+    torch.testing.assert_close(found, wanted)
+    assert channels.tolist() == [[5, -6.75], [15, 30]]
