@@ -21,6 +21,7 @@ from builder.pt2.document import Document, InputSpec
 from builder.pt2.emit import Emitter
 from builder.pt2.inputs import Input, NumberLeaf, Symbol, describe_leaf, find_symbols, name_of
 from builder.pt2.kinds import Operand, UnsupportedError
+from builder.pt2.notes import list_names, note_dtypes, note_training
 from builder.pt2.trees import Kind, Tree, annotate, parse_tree
 from builder.pt2.weights import Payloads
 
@@ -29,7 +30,6 @@ _NAME = re.compile(r"[A-Za-z_]\w{0,63}", re.ASCII)
 _MOST_SHOWN = 25
 _STATE = ("parameter", "buffer", "tensor_constant")
 _USER = ("user_input", "constant_input")
-_HALF = ("float16", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,14 +265,7 @@ class ProgramMaker:
             module.attributes[f"state_{slot}"] = tensor
             nodes.append(Node(GET_ATTR, [itself], [value], {"slot": slot}))
         self._block.nodes[:0] = [*kept, *nodes]
-        self._note("A call changes what the next one starts with", changed)
-
-    def _note(self, what: str, names: Sequence[str]) -> None:
-        """Adds a note about some names of the program, if there are any."""
-        if names:
-            shown = ", ".join(f"{name!r:.80}" for name in names[:_MOST_SHOWN])
-            others = f" and {len(names) - _MOST_SHOWN} others" if len(names) > _MOST_SHOWN else ""
-            self.notes.append(f"{what}: {shown}{others}.")
+        self.notes += list_names("A call changes what the next one starts with", changed)
 
     def _refuse(self) -> None:
         """Raises ModelError when parts of the program could not be converted."""
@@ -294,18 +287,17 @@ class ProgramMaker:
 
     def _add_notes(self) -> None:
         """Adds what a user should know."""
-        self._note("forward does not take what was the same for every call", self._left_out)
-        self._note("forward changes its inputs in place", self._changed_inputs)
-        self._note("Objects of these classes become dicts or tuples", sorted(self._classes))
         metas = self._graph.tensor_values.values()
         devices = {meta.device.type for meta in metas} | self._converter.devices
-        self._note("The program will run on the CPU, not on", sorted(devices - {"cpu"}))
-        for dtype in _HALF:
-            if any(meta.dtype_name == dtype for meta in metas):
-                self.notes.append(
-                    f"The program computes in {dtype}, for which not all operators have kernels "
-                    "on the CPU; model.float() before the export avoids it."
-                )
+        for what, names in (
+            ("forward does not take what was the same for every call", self._left_out),
+            ("forward changes its inputs in place", self._changed_inputs),
+            ("Objects of these classes become dicts or tuples", sorted(self._classes)),
+            ("The program will run on the CPU, not on", sorted(devices - {"cpu"})),
+        ):
+            self.notes += list_names(what, names)
+        self.notes += note_dtypes(metas)
+        self.notes += note_training(self._block)
 
     def _call_signature(self) -> document.CallSignature:
         for call in self.content.graph_module.module_call_graph:

@@ -194,6 +194,16 @@ def test_other_devices_and_half_precision_are_noted(read):
     assert devices == ["cpu"]
 
 
+def test_training_is_noted(read):
+    for train in (True, False):
+        file = Pt2()
+        file.user("x")
+        file.call("aten.dropout.default", "%y", input="%x", p=0.5, train=train)
+        notes = read(file.result("%y")).notes
+        wanted = "The program was exported in training mode (dropout); model.eval() comes first."
+        assert notes == ((wanted,) if train else ())
+
+
 def test_everything_that_cannot_be_converted_is_named_at_once(refuse):
     file = Pt2()
     file.user("x")
