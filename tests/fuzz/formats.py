@@ -40,6 +40,7 @@ from builder.formats.macho import join_architectures, read_macho, read_members, 
 from builder.formats.macho_objects import read_pointers
 from builder.formats.tbd import parse_stub, render_stub
 from builder.formats.unwind_info import parse_unwind_info
+from builder.graph.lower import lower_program
 from builder.lite.bytecode import parse_bytecode
 from builder.lite.effort import Effort
 from builder.lite.objects import Tensor
@@ -155,6 +156,7 @@ def _read_pt2(data: bytes, folder: Path) -> None:
     for one in exported.inputs:
         with contextlib.suppress(ConfigurationError):
             one.spec(sizes)
+    lower_program(exported.program, _SCHEMAS)
     (graph,) = exported.program.graphs.values()
     for node in graph.block.nodes:
         value = node.attributes.get("value")

@@ -7,9 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
-from pt2_files import LEAF, Pt2, dict_of, list_of, pack, tuple_of
+from pt2_files import LEAF, Pt2, dict_of, list_of, make_features, pack, tuple_of
 
+from builder.core.model import ModelFormat
 from builder.core.schemas import Schemas
+from builder.graph.lower import lower_program
+from builder.lite.write import write_lite
 from builder.pt2.read import read_program
 
 pytestmark = pytest.mark.torch
@@ -17,6 +20,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 np = pytest.importorskip("numpy")
 
 from graph_evaluator import leaves, run_method  # noqa: E402 - imports torch
+from torch.jit.mobile import _load_for_lite_interpreter  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
 CASES = sorted((ROOT / "tests/data/pt2").glob("*.pt2"))
@@ -47,6 +51,51 @@ def test_programs_of_a_real_torch(path):
     assert len(found) == len(wanted) > 0
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(torch.as_tensor(one), other, rtol=1e-5, atol=1e-5)
+
+
+def load(path, folder, name="model.ptl"):
+    """Returns torch's lite interpreter on the lite file that a program becomes."""
+    lite = folder / name
+    program = read_program(path, SCHEMAS).program
+    write_lite(lower_program(program, SCHEMAS), lite, kind=ModelFormat.LITE_ZIP)
+    return _load_for_lite_interpreter(str(lite))
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_lite_files_of_programs(path, tmp_path):
+    if path.stem == "layer" and not hasattr(torch.ops.aten, "scaled_dot_product_attention"):
+        pytest.skip("torch 1.13 does not have the operator")
+    case = np.load(path.with_suffix(".npz"))
+    inputs = [torch.from_numpy(case[name]) for name in case.files if name.startswith("in")]
+    wanted = [torch.from_numpy(case[name]) for name in case.files if name.startswith("out")]
+    for one, other in zip(leaves(load(path, tmp_path)(*inputs)), wanted, strict=True):
+        torch.testing.assert_close(torch.as_tensor(one), other, rtol=1e-5, atol=1e-5)
+
+
+def test_a_lite_file_with_all_features(tmp_path):
+    path = make_features().write(tmp_path)
+    model = load(path, tmp_path)
+    evaluated = read_program(path, SCHEMAS).program
+    for rows in (2, 6):
+        given = {"x": torch.arange(6.0 * rows).view(2 * rows, 3), "y": torch.ones(rows, 3)}
+        found, wanted = model(given), run_method(evaluated, given)
+        assert len(leaves(found)) == 4
+        for one, other in zip(leaves(found), leaves(wanted), strict=True):
+            torch.testing.assert_close(torch.as_tensor(one), torch.as_tensor(other))
+
+
+def test_a_lite_file_keeps_its_buffers(tmp_path):
+    file = Pt2()
+    file.user("x", sizes=(2,))
+    count = file.state("count", [0.0, 10.0], (2,), kind="buffer")
+    tail = file.state("tail", None, (1,), kind="buffer", record="weight_0", offset=1)
+    file.call("aten.add.Tensor", "%new", self=count, other="%x")
+    file.call("aten.add.Tensor", "%y", self="%new", other=tail)
+    file.mutation("buffer", "count", "%new")
+    model = load(file.result("%y").write(tmp_path), tmp_path)
+    assert model(floats(1, 1)).tolist() == [11, 21]
+    # The tail is the second element of the other buffer, which is 11 now.
+    assert model(floats(1, 1)).tolist() == [13, 23]
 
 
 def test_both_branches():
