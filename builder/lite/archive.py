@@ -29,9 +29,9 @@ _HINT = "copy the file or export the model again; `unzip -t FILE` shows the dama
 
 
 class Archive:
-    """An open zip archive in the form that PyTorch writes, with one top folder."""
+    """An open zip archive in the form that PyTorch writes, mostly with one top folder."""
 
-    def __init__(self, file: zipfile.ZipFile, data: memoryview) -> None:
+    def __init__(self, file: zipfile.ZipFile, data: memoryview, *, has_folder: bool) -> None:
         """Takes an open archive and all bytes of its file."""
         self._file, self._data = file, data
         self.effort = Effort.of(0)
@@ -44,7 +44,7 @@ class Archive:
         if len(file.NameToInfo) != len(members):
             # Readers that take the first or the last one would see different models.
             raise ModelError("its archive contains several members with the same name", hint=_HINT)
-        self._folder = members[0].filename.partition("/")[0]
+        self._folder = f"{members[0].filename.partition('/')[0]}/" if has_folder else ""
 
     def __contains__(self, record: str) -> bool:
         return self._path(record) in self._file.NameToInfo
@@ -146,7 +146,7 @@ class Archive:
         return member
 
     def _path(self, record: str) -> str:
-        return f"{self._folder}/{record}"
+        return self._folder + record
 
 
 class Records(Mapping[str, bytes]):
@@ -166,15 +166,20 @@ class Records(Mapping[str, bytes]):
         return len(self._names)
 
 
-def open_archive(data: memoryview) -> Archive:
+def open_archive(data: memoryview, *, has_folder: bool = True) -> Archive:
     """Returns the archive in `data`, all bytes of a file; it reads from them later on too.
+
+    Args:
+        data: the file.
+        has_folder: whether all records stand in one folder, as PyTorch's own reader wants it.
 
     Raises:
         ModelError: the archive is damaged or truncated.
     """
     what = "its list of members (the end of the file)"
     stream = io.BufferedReader(_Stream(data))
-    return Archive(open_zip_file(stream, what, ModelError, most=MAX_MEMBERS), data)
+    file = open_zip_file(stream, what, ModelError, most=MAX_MEMBERS)
+    return Archive(file, data, has_folder=has_folder)
 
 
 class _Stream(io.RawIOBase):

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from machos import make_archive, make_object
+from pt2_files import Pt2, dict_of, list_of, make_features, pack, tuple_of
 from samples import make_reference_graph
 
 from builder.size.reference_graph import render_references
@@ -425,7 +426,82 @@ def _million(piece: bytes, size: int = MIB) -> bytes:
     return piece * (size // len(piece))
 
 
+def _program(change: Callable[[Any, Pt2], None], compression: int = 0) -> bytes:
+    """Returns a program, after a change of its JSON and of the file's description."""
+    file = make_features()
+    document = file.document()
+    change(document, file)
+    text = json.dumps(document, separators=(",", ":"))
+    return pack(file.contents() | {"model/models/model.json": text}, compression)
+
+
+def _nodes(count: int, **node: Any) -> Callable[[Any, Pt2], None]:
+    """Puts the same node many times into a program."""
+    node = {"target": "torch.ops.aten.relu.default", "inputs": [], "outputs": []} | node
+
+    def change(document: Any, _: Pt2) -> None:
+        document["graph_module"]["graph"]["nodes"] += [node] * count
+
+    return change
+
+
+def _many_inputs(count: int, spec: Any) -> Callable[[Any, Pt2], None]:
+    """Gives a program many inputs, in containers of a given kind."""
+
+    def change(document: Any, _: Pt2) -> None:
+        module = document["graph_module"]
+        graph, signature = module["graph"], module["signature"]
+        call = module["module_call_graph"][0]["signature"]
+        one = {"as_tensor": {"name": "x"}}
+        added = range(count)
+        graph["inputs"] = [one for _ in added]
+        signature["input_specs"] = [{"user_input": {"arg": one}} for _ in added]
+        leaf = {"type": None, "context": None, "children_spec": []}
+        children = spec([leaf] * count)
+        tree = tuple_of(tuple_of(*children), dict_of())
+        call["in_spec"] = json.dumps([1, tree], separators=(",", ":"))
+
+    return change
+
+
+def _deep(children: list[Any]) -> list[Any]:
+    for _ in range(28):
+        children = [tuple_of(*children)]
+    return children
+
+
+_NUMBER = {"name": "x", "arg": {"as_int": 0}}
+_SAME = {"as_tensors": [{"name": "x"}] * 4000}
+
+
 BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "program: numbers": ("program", lambda: _program(_nodes(1, inputs=[_NUMBER] * 120_000))),
+    "program: numbers in lists": (
+        "program",
+        lambda: _program(_nodes(1, inputs=[{"name": "x", "arg": {"as_ints": [0] * 1_900_000}}])),
+    ),
+    "program: numbers, compressed": (
+        "program",
+        lambda: _program(_nodes(1, inputs=[_NUMBER] * 400_000), zipfile.ZIP_DEFLATED),
+    ),
+    "program: nodes": ("program", lambda: _program(_nodes(60_000))),
+    "program: lists of one tensor": (
+        "program",
+        lambda: _program(
+            _nodes(
+                40,
+                target="torch.ops.aten.cat.default",
+                inputs=[{"name": "tensors", "arg": _SAME}],
+                outputs=[{"as_tensor": {"name": "x"}}],
+            )
+        ),
+    ),
+    "program: inputs": ("program", lambda: _program(_many_inputs(20_000, lambda one: one))),
+    "program: inputs in deep tuples": ("program", lambda: _program(_many_inputs(20_000, _deep))),
+    "program: inputs in a list": (
+        "program",
+        lambda: _program(_many_inputs(20_000, lambda one: [list_of(*one)])),
+    ),
     "pickle: registers of 374 bytes": ("zip", _storen),
     "pickle: registers again and again": ("zip", _registers),
     "pickle: one function 20,000 times": ("zip", _shared_function),

@@ -7,6 +7,7 @@ turn into one.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -23,6 +24,7 @@ from pathlib import Path
 from types import ModuleType
 
 from machos import ARM64, SIMULATOR, X86_64, make_archive, make_object
+from pt2_files import make_features, make_old
 from samples import make_manifest, make_reference_graph
 
 from builder import api
@@ -32,13 +34,16 @@ from builder.core.manifest import ManifestFile
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.nesting import parse_input
 from builder.core.operators import Operator, OperatorSet
-from builder.errors import BuilderError
+from builder.core.schemas import Schemas
+from builder.errors import BuilderError, ConfigurationError
 from builder.formats.macho import join_architectures, read_macho, read_members, split_architectures
 from builder.formats.macho_objects import read_pointers
 from builder.formats.tbd import parse_stub, render_stub
 from builder.formats.unwind_info import parse_unwind_info
+from builder.graph.lower import lower_program
 from builder.lite.bytecode import parse_bytecode
 from builder.lite.effort import Effort
+from builder.lite.objects import Tensor
 from builder.lite.pickles import parse_pickle
 from builder.models.read import read_model
 from builder.oplists import read_op_list, render_op_list
@@ -48,6 +53,7 @@ from builder.platforms.android.manifest import AarManifest, LibraryEntry
 from builder.platforms.apple.check import check_slices
 from builder.platforms.apple.manifest import SliceEntry, XcframeworkManifest
 from builder.platforms.apple.xcframework import find_manifest, read_binaries
+from builder.pt2.read import read_program
 from builder.size.reference_graph import render_references
 from builder.system.archives import extract_archive
 from builder.system.reference_cases import read_reference
@@ -67,6 +73,7 @@ from tests.fuzz.mutators import (
     operator_lists,
     pickles,
     property_lists,
+    pt2,
     raw,
     reference_cases,
     runner_output,
@@ -78,6 +85,8 @@ from tests.fuzz.mutators import (
 )
 
 MODELS = Path(__file__).parents[1] / "data/models"
+PROGRAMS = Path(__file__).parents[1] / "data/pt2"
+_SCHEMAS = Schemas((Path(__file__).parents[2] / "third_party/2.6.0/schemas.txt").read_text())
 _LONGEST = 1 << 20
 """Bytes of a file that is mutated once more."""
 Reader = Callable[[bytes, Path], object]
@@ -134,6 +143,25 @@ def _write(folder: Path, name: str, data: bytes) -> Path:
 def _read_model(data: bytes, folder: Path) -> None:
     info = read_model(_write(folder, "model.ptl", data))
     assert info.methods
+
+
+def _pt2_seeds() -> tuple[bytes, ...]:
+    files = [path.read_bytes() for path in sorted(PROGRAMS.glob("*.pt2"))]
+    return (*files, make_features().data(), make_old())
+
+
+def _read_pt2(data: bytes, folder: Path) -> None:
+    exported = read_program(_write(folder, "model.pt2", data), _SCHEMAS)
+    sizes = {symbol.name: symbol.value or 1 for symbol in exported.symbols}
+    for one in exported.inputs:
+        with contextlib.suppress(ConfigurationError):
+            one.spec(sizes)
+    lower_program(exported.program, _SCHEMAS)
+    (graph,) = exported.program.graphs.values()
+    for node in graph.block.nodes:
+        value = node.attributes.get("value")
+        if isinstance(value, Tensor):
+            value.storage.read()
 
 
 def _read_pickle(data: bytes, folder: Path) -> None:
@@ -428,6 +456,7 @@ FORMATS = {
     "output": Format(mutator=runner_output, seeds=_output_seeds, read=_read_output),
     "pickle": Format(mutator=pickles, seeds=_pickle_seeds, read=_read_pickle),
     "plist": Format(mutator=property_lists, seeds=_plist_seeds, read=_read_plist),
+    "program": Format(mutator=pt2, seeds=_pt2_seeds, read=_read_pt2),
     "reference": Format(mutator=reference_cases, seeds=_reference_seeds, read=_read_reference),
     "sizes": Format(mutator=sizes, seeds=_size_seeds, read=_read_sizes),
     "tbd": Format(

@@ -1,0 +1,1 @@
+"""Reads `.pt2` files, which `torch.export.save` writes, without torch and without running code."""

@@ -1,0 +1,197 @@
+"""The inputs of a program: their names, containers, dtypes, and sizes that may vary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from builder.core.nesting import Group, GroupKind, InputSpec, Number
+from builder.core.tensors import DType, TensorSpec
+from builder.errors import ConfigurationError, ModelError
+from builder.pt2 import document
+from builder.pt2.document import Graph, Range, Size
+from builder.pt2.symbols import Expression, parse_expression
+from builder.pt2.trees import Kind, Tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dimension:
+    """A size of an input."""
+
+    size: int | None
+    """The size when the program was exported; None if it is not in the file."""
+    expression: Expression | None = None
+    """How it depends on symbols; None for a size that never varies."""
+
+    def __str__(self) -> str:
+        return str(self.size if self.expression is None else self.expression)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Symbol:
+    """A part of sizes that may vary."""
+
+    name: str
+    value: int | None
+    """Its value when the program was exported; None if it is not known."""
+    least: int | None = None
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorLeaf:
+    """A tensor that a program takes."""
+
+    dtype: str
+    dimensions: tuple[Dimension, ...]
+
+    @property
+    def type(self) -> str:
+        """In TorchScript's syntax."""
+        return "Tensor"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberLeaf:
+    """A number that a program takes, or one that was the same for every call."""
+
+    type: str
+    """`int`, `float`, `bool`, `str` or `NoneType`."""
+    value: object
+    """The value when the program was exported."""
+    is_fixed: bool
+    """Whether the program ignores other values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """An argument of the method `forward`."""
+
+    name: str
+    tree: Tree
+    """Its containers, with their types in TorchScript's syntax."""
+    leaves: tuple[TensorLeaf | NumberLeaf, ...]
+
+    def spec(self, symbols: Mapping[str, int]) -> InputSpec:
+        """Returns the input for the given values of symbols, in the form of `--input`.
+
+        Raises:
+            ConfigurationError: a size or a dtype cannot be described in this form.
+        """
+        return _make_spec(self.tree, iter(self.leaves), symbols, self.name)
+
+
+def _make_spec(
+    tree: Tree,
+    leaves: Iterator[TensorLeaf | NumberLeaf],
+    symbols: Mapping[str, int],
+    name: str,
+) -> InputSpec:
+    if tree.kind is Kind.LEAF:
+        return _leaf_spec(next(leaves), symbols, name)
+    items = tuple(_make_spec(child, leaves, symbols, name) for child in tree.children)
+    return Group(GroupKind(tree.kind.value), items, tuple(map(str, tree.keys)))
+
+
+def _leaf_spec(leaf: TensorLeaf | NumberLeaf, symbols: Mapping[str, int], name: str) -> InputSpec:
+    if isinstance(leaf, NumberLeaf):
+        if not isinstance(leaf.value, bool | int | float):
+            raise ConfigurationError(f"the input {name} contains a {leaf.type}")
+        return Number(leaf.value)
+    try:
+        return TensorSpec(
+            DType(leaf.dtype), tuple(_evaluate(one, symbols) for one in leaf.dimensions)
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"the input {name} cannot be made: {error}") from error
+
+
+def _evaluate(dimension: Dimension, symbols: Mapping[str, int]) -> int:
+    if dimension.expression is None:
+        assert dimension.size is not None
+        return dimension.size
+    return dimension.expression.evaluate(symbols)
+
+
+def describe_leaf(spec: document.InputSpec, graph: Graph) -> TensorLeaf | NumberLeaf:
+    """Returns what is known about an input of the user.
+
+    Raises:
+        ModelError: it has an unknown kind, or sizes that are not expressions.
+    """
+    kind, value = spec.choice
+    if kind == "constant_input":
+        return _fixed(*value.value.choice)
+    kind, content = value.arg.choice
+    if kind == "as_tensor" and content.name in graph.tensor_values:
+        meta = graph.tensor_values[content.name]
+        sizes = tuple(_parse_size(size) for size in meta.sizes)
+        return TensorLeaf(dtype=meta.dtype_name, dimensions=sizes)
+    if kind == "as_sym_int" and content.choice[0] == "as_name":
+        size = graph.sym_int_values.get(content.choice[1])
+        known = _parse_size(size).size if size else None
+        return NumberLeaf(type="int", value=known, is_fixed=False)
+    if kind in ("as_none", "as_int", "as_float", "as_string", "as_bool"):
+        return _fixed(kind, content)
+    raise ModelError(f"an input has a kind that builder does not know ({kind[3:]})")
+
+
+def find_symbols(inputs: Sequence[Input], ranges: Mapping[str, Range]) -> Iterator[Symbol]:
+    """Yields the symbols that sizes of inputs depend on, sorted by name."""
+    found: dict[str, int | None] = {}
+    for one in inputs:
+        for leaf in one.leaves:
+            for dimension in leaf.dimensions if isinstance(leaf, TensorLeaf) else ():
+                for name in dimension.expression.symbols if dimension.expression else ():
+                    found[name] = found.get(name) or _solve(dimension, name)
+    for name, value in sorted(found.items()):
+        limits = ranges.get(name, Range())
+        least, most = (
+            None if isinstance(one, str) else one for one in (limits.min_val, limits.max_val)
+        )
+        yield Symbol(name=name, value=value, least=least, most=most)
+
+
+def _solve(dimension: Dimension, name: str) -> int | None:
+    """Returns the value of a symbol that gives the size, for an expression like `2*s0+1`."""
+    expression, size = dimension.expression, dimension.size
+    if expression is None or size is None or set(expression.symbols) != {name}:
+        return None
+    try:
+        at_zero, at_one = (expression.evaluate({name: value}) for value in (0, 1))
+        if at_one == at_zero:
+            return None
+        value = (size - at_zero) // (at_one - at_zero)
+        return value if expression.evaluate({name: value}) == size else None
+    except ValueError:
+        return None
+
+
+def _parse_size(size: Size) -> Dimension:
+    kind, value = size.choice
+    if kind == "as_int":
+        return Dimension(size=value)
+    hint = value.hint.choice[1] if isinstance(value.hint, document.Hint) else value.hint
+    try:
+        expression: Expression = parse_expression(value.expr_str)
+    except ValueError as error:
+        raise ModelError(f"the size of an input: {error}") from None
+    return Dimension(size=hint if type(hint) is int else None, expression=expression)
+
+
+def _fixed(kind: str, value: object) -> NumberLeaf:
+    names = {"as_int": "int", "as_float": "float", "as_string": "str", "as_bool": "bool"}
+    if kind not in names:
+        return NumberLeaf(type="NoneType", value=None, is_fixed=True)
+    return NumberLeaf(type=names[kind], value=value, is_fixed=True)
+
+
+def name_of(spec: document.InputSpec) -> str:
+    """Returns the name of an input in the graph; empty for a constant without one."""
+    kind, value = spec.choice
+    if kind == "constant_input":
+        return str(value.name)
+    kind, content = value.arg.choice
+    if kind == "as_tensor":
+        return str(content.name)
+    return str(content.choice[1]) if kind.startswith("as_sym_") else ""
