@@ -32,6 +32,7 @@ from builder.lite.rebuild import (
     QUANTIZED_TENSOR,
     TYPE_TAG,
     TYPED_LISTS,
+    is_real,
 )
 from builder.lite.scalar_types import BY_DTYPE
 
@@ -47,7 +48,6 @@ _INTEGERS = (
     (range(-(1 << 31), 1 << 31), struct.Struct("<ci"), b"J"),
 )
 _INT64 = range(-(1 << 63), 1 << 63)
-_REAL_DTYPES = frozenset({"float16", "bfloat16", "float32", "float64"})
 
 
 def pickle_value(value: object, key_of: Callable[[Storage], str]) -> bytes:
@@ -230,7 +230,7 @@ def _quantizer(quantizer: Quantizer) -> tuple[object, ...]:
     if quantizer.axis is None:
         return _tuple((PER_TENSOR, quantizer.scale, quantizer.zero_point))
     assert isinstance(quantizer.zero_point, Tensor)
-    scheme = PER_CHANNEL_REAL if quantizer.zero_point.dtype in _REAL_DTYPES else PER_CHANNEL
+    scheme = PER_CHANNEL_REAL if is_real(quantizer.zero_point) else PER_CHANNEL
     return _tuple((scheme, quantizer.scale, quantizer.zero_point, quantizer.axis))
 
 

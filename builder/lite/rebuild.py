@@ -46,6 +46,7 @@ PER_TENSOR = Global("torch", "per_tensor_affine")
 PER_CHANNEL = Global("torch", "per_channel_affine")
 PER_CHANNEL_REAL = Global("torch", "per_channel_affine_float_qparams")
 """Zero points are real numbers."""
+_REAL = frozenset({"float16", "bfloat16", "float32", "float64"})
 _TENSOR_STEPS = 16
 
 
@@ -69,6 +70,11 @@ def make_object(name: str, state: object, spend: Spend) -> object:
     if len(attributes) != len(state.items):
         raise ValueError("an attribute of an object has no name")
     return ScriptObject(name, attributes)
+
+
+def is_real(zero_point: Tensor) -> bool:
+    """Returns whether the zero points of a quantizer are real numbers, not integers."""
+    return zero_point.dtype in _REAL
 
 
 def fits_in(storage: Storage, offset: int, sizes: object, strides: object) -> bool:
