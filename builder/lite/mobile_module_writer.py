@@ -120,7 +120,7 @@ class _Writer:
                 ),
                 ModuleField.SOURCES: _files(_find_sources(model.records)),
                 ModuleField.SCRIPT_CONSTANTS: numbers(UINT32, constants),
-                ModuleField.OPERATOR_VERSION: Scalar("I", model.operator_version or 0),
+                ModuleField.OPERATOR_VERSION: Scalar("I", _int32(model.operator_version or 0)),
                 ModuleField.MOBILE_IVALUE_SIZE: Scalar("I", count),
             }
         )
@@ -212,6 +212,8 @@ class _Writer:
                 return _union(Union.TUPLE, Table({0: self._indexes(value)}))
             case List() if value.type in _LISTS:
                 kind, layout = _LISTS[value.type]
+                if layout is BOOL and not all(isinstance(item, bool) for item in value.items):
+                    raise ModelError("a list of bools has other items")
                 data = b"".join(_pack(layout, item) for item in value.items)
                 alignment = max(layout.size, 4)
                 return _union(kind, Table({0: Struct(data, alignment, len(value.items))}))
@@ -263,7 +265,7 @@ class _Writer:
                     0: Scalar("b", scheme),
                     3: self._tensor(scale),
                     4: self._tensor(zero_point),
-                    5: Scalar("i", quantizer.axis or 0),
+                    5: Scalar("i", _int32(quantizer.axis or 0)),
                 }
             )
         assert isinstance(scale, float | int)
@@ -413,5 +415,5 @@ def _pack(layout: struct.Struct, value: object) -> bytes:
 
 def _int32(value: int) -> int:
     if not -(1 << 31) <= value < 1 << 31:
-        raise ModelError(f"a flatbuffer cannot have a tensor with the size or stride {value}")
+        raise ModelError(f"{value} does not fit into 32 bits, which a flatbuffer has for it")
     return value

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import Counter
 from collections.abc import Callable
 
 from builder.errors import ModelError
-from builder.lite.globals import Global
+from builder.lite.globals import Global, is_script_class
 from builder.lite.objects import (
     PLAIN,
     CustomObject,
@@ -47,6 +48,7 @@ _INTEGERS = (
     (range(1 << 16), struct.Struct("<cH"), b"M"),
     (range(-(1 << 31), 1 << 31), struct.Struct("<ci"), b"J"),
 )
+_CLASS = re.compile(r"[ -~]{1,4000}")
 _INT64 = range(-(1 << 63), 1 << 63)
 
 
@@ -207,6 +209,9 @@ def _typed(annotation: str, steps: tuple[object, ...]) -> tuple[object, ...]:
 
 def _object(class_name: str, state: object) -> tuple[object, ...]:
     module, _, name = class_name.rpartition(".")
+    # Names end with the line in a pickle.
+    if not is_script_class(module) or not _CLASS.fullmatch(class_name):
+        raise ModelError(f"a zip file cannot have an object of the class {class_name!r:.80}")
     return (Global(module, name), _TUPLES[0], _NEWOBJ, state, _BUILD)
 
 
