@@ -24,6 +24,7 @@ BytecodeDeserializer::parseMethods)."""
 _ENTRY_STEPS, _OPERATOR_STEPS = 4, 8
 """Steps of `Effort` for an instruction or a type, and for an operator, measured in opcodes."""
 _LONGEST_NAME = 4096
+_INT32 = range(1 << 31)
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
@@ -42,6 +43,8 @@ def parse_bytecode(value: object, effort: Effort | None = None) -> tuple[int, tu
     # Files without a version number begin with the first function.
     if functions and isinstance(functions[0], int):
         version, functions = functions[0], functions[1:]
+    if version not in _INT32:
+        raise _malformed(f"there is no version {version}")
     if not functions:
         raise _malformed("there are no functions")
     names: set[str] = set()
@@ -75,7 +78,7 @@ def _function(parts: tuple[Any, ...], names: set[str], effort: Effort) -> Functi
         steps = _OPERATOR_STEPS if key == "operators" else _ENTRY_STEPS
         effort.spend(steps * len(_tuple(_field(code, index, key))))
     registers = _field(code, 4, "register_size")
-    if not isinstance(registers, int):
+    if not isinstance(registers, int) or registers not in _INT32:
         raise _malformed("a number of registers is expected")
     # Files of old versions have functions without a schema.
     schema = _tuple(parts[2]) if len(parts) > 2 else None
@@ -94,9 +97,9 @@ def _function(parts: tuple[Any, ...], names: set[str], effort: Effort) -> Functi
 def _callee(entry: object) -> Callee:
     match entry:
         # The number of arguments is stored since version 6.
-        case (str(name), str(overload), int(count), *_):
+        case (str(name), str(overload), int(count), *_) if count in _INT32:
             return Callee(name, overload, count)
-        case (str(name), str(overload), *_):
+        case (str(name), str(overload)):
             return Callee(name, overload)
     raise _malformed("an operator has no name")
 

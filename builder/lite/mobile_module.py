@@ -22,7 +22,7 @@ from builder.lite.objects import (
     Storage,
     Tensor,
 )
-from builder.lite.rebuild import CUSTOM_CLASSES, fits_in
+from builder.lite.rebuild import CUSTOM_CLASSES, dict_items, fits_in
 from builder.lite.scalar_types import BY_CODE
 
 # Numbers of fields, and of members of the union IValueUnion, in mobile_bytecode.fbs.
@@ -163,7 +163,7 @@ class _Reader:
             raise _damage("its state is no module")
         sources = _files(module, ModuleField.SOURCES)
         return LiteModel(
-            bytecode_version=module.uint32(ModuleField.BYTECODE_VERSION),
+            bytecode_version=self._positive(module.int32(ModuleField.BYTECODE_VERSION, default=0)),
             # Zero is what an absent field reads as.
             operator_version=module.uint32(ModuleField.OPERATOR_VERSION) or None,
             functions=tuple(functions),
@@ -172,6 +172,12 @@ class _Reader:
             extra_files=_Files(_files(module, ModuleField.EXTRA_FILES)),
             records=_Files({source_record(name): text for name, text in sources.items()}),
         )
+
+    @staticmethod
+    def _positive(number: int) -> int:
+        if number < 0:
+            raise _damage(f"a number is {number}")
+        return number
 
     def _at(self, index: int) -> object:
         if index >= len(self._values):
@@ -213,7 +219,10 @@ class _Reader:
         keys, values = self._items(table, 0), self._items(table, 1)
         if len(keys) != len(values):
             raise _damage("a dict has other numbers of keys and values")
-        return Dict(table.string(2), list(zip(keys, values, strict=True)))
+        try:
+            return Dict(table.string(2), dict_items(zip(keys, values, strict=True)))
+        except ValueError as error:
+            raise _damage(str(error)) from error
 
     def numbers(self, table: Table, *, layout: struct.Struct, annotation: str) -> List:
         return List(annotation, [number for (number,) in table.structs(0, layout)])
@@ -281,7 +290,7 @@ class _Reader:
             callees=tuple(map(_callee, table.tables(FunctionField.OPERATORS))),
             constants=self._items(table, FunctionField.CONSTANTS),
             types=tuple(table.strings(FunctionField.TYPES)),
-            registers=table.int32(FunctionField.REGISTERS, default=0),
+            registers=self._positive(table.int32(FunctionField.REGISTERS, default=0)),
             arguments=None if schema is None else tuple(self._arguments(schema, 0)),
             results=None if schema is None else tuple(self._arguments(schema, 1)),
             debug_handles=_handles(table, len(instructions)),

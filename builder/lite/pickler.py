@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import Counter
 from collections.abc import Callable
 
 from builder.errors import ModelError
-from builder.lite.globals import Global
+from builder.lite.globals import Global, is_script_class
 from builder.lite.objects import (
     PLAIN,
     CustomObject,
@@ -32,6 +33,7 @@ from builder.lite.rebuild import (
     QUANTIZED_TENSOR,
     TYPE_TAG,
     TYPED_LISTS,
+    is_real,
 )
 from builder.lite.scalar_types import BY_DTYPE
 
@@ -46,8 +48,8 @@ _INTEGERS = (
     (range(1 << 16), struct.Struct("<cH"), b"M"),
     (range(-(1 << 31), 1 << 31), struct.Struct("<ci"), b"J"),
 )
+_CLASS = re.compile(r"[ -~]{1,4000}")
 _INT64 = range(-(1 << 63), 1 << 63)
-_REAL_DTYPES = frozenset({"float16", "bfloat16", "float32", "float64"})
 
 
 def pickle_value(value: object, key_of: Callable[[Storage], str]) -> bytes:
@@ -207,6 +209,9 @@ def _typed(annotation: str, steps: tuple[object, ...]) -> tuple[object, ...]:
 
 def _object(class_name: str, state: object) -> tuple[object, ...]:
     module, _, name = class_name.rpartition(".")
+    # Names end with the line in a pickle.
+    if not is_script_class(module) or not _CLASS.fullmatch(class_name):
+        raise ModelError(f"a zip file cannot have an object of the class {class_name!r:.80}")
     return (Global(module, name), _TUPLES[0], _NEWOBJ, state, _BUILD)
 
 
@@ -230,7 +235,7 @@ def _quantizer(quantizer: Quantizer) -> tuple[object, ...]:
     if quantizer.axis is None:
         return _tuple((PER_TENSOR, quantizer.scale, quantizer.zero_point))
     assert isinstance(quantizer.zero_point, Tensor)
-    scheme = PER_CHANNEL_REAL if quantizer.zero_point.dtype in _REAL_DTYPES else PER_CHANNEL
+    scheme = PER_CHANNEL_REAL if is_real(quantizer.zero_point) else PER_CHANNEL
     return _tuple((scheme, quantizer.scale, quantizer.zero_point, quantizer.axis))
 
 

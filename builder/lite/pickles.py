@@ -14,15 +14,13 @@ from typing import Any
 from builder.errors import ModelError
 from builder.lite.effort import Effort
 from builder.lite.globals import Global, is_known, is_script_class, printable
-from builder.lite.objects import Device, Dict, List, Storage, Tensor
+from builder.lite.objects import Dict, List, Storage
 from builder.lite.pickle_stack import PickleStack
-from builder.lite.rebuild import REBUILDERS, UnsupportedError, make_object
+from builder.lite.rebuild import REBUILDERS, UnsupportedError, dict_items, make_object
 from builder.lite.scalar_types import BY_NAME
 
 _LARGE_STEPS = 4
 """Steps of `Effort` for a list, a dict or a global, which take more memory than other values."""
-_KEYS = frozenset({str, int, float, complex, bool, Tensor, Device})
-"""Types of values that a dict can have as keys (ATen/core/Dict_inl.h, DictKeyHash)."""
 FindStorage = Callable[[str, str, int, str], Storage]
 """Takes the key of a storage, its dtype, its number of elements, and where it was."""
 
@@ -143,11 +141,10 @@ class _Machine(PickleStack):
             raise self.damage("a key has no value")
         # PyTorch sets all items of a dict at once.
         self.spend(len(target.items))
-        pairs = [*target.items, *zip(flat[::2], flat[1::2], strict=True)]
-        for kind in {type(key) for key, _ in pairs} - _KEYS:
-            raise self.damage(f"a {kind.__name__} is used as a key")
-        # A later value of a key replaces the earlier one. 1 and 1.0 and True are three keys.
-        target.items = list({(type(key), key): (key, value) for key, value in pairs}.values())
+        try:
+            target.items = dict_items([*target.items, *zip(flat[::2], flat[1::2], strict=True)])
+        except ValueError as error:
+            raise self.damage(str(error)) from error
 
     def put(self, layout: struct.Struct) -> None:
         if not self.values:

@@ -6,7 +6,7 @@ values that PyTorch knows and builder does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from builder.errors import ModelError
@@ -46,6 +46,9 @@ PER_TENSOR = Global("torch", "per_tensor_affine")
 PER_CHANNEL = Global("torch", "per_channel_affine")
 PER_CHANNEL_REAL = Global("torch", "per_channel_affine_float_qparams")
 """Zero points are real numbers."""
+_REAL = frozenset({"float16", "bfloat16", "float32", "float64"})
+_KEYS = frozenset({str, int, float, complex, bool, Tensor, Device})
+"""Types of values that a dict can have as keys (ATen/core/Dict_inl.h, DictKeyHash)."""
 _TENSOR_STEPS = 16
 
 
@@ -69,6 +72,20 @@ def make_object(name: str, state: object, spend: Spend) -> object:
     if len(attributes) != len(state.items):
         raise ValueError("an attribute of an object has no name")
     return ScriptObject(name, attributes)
+
+
+def dict_items(pairs: Iterable[tuple[object, object]]) -> list[tuple[object, object]]:
+    """Returns the items of a dict that has the values of `pairs` for their keys."""
+    pairs = list(pairs)
+    for kind in {type(key) for key, _ in pairs} - _KEYS:
+        raise ValueError(f"a {kind.__name__} is used as a key")
+    # A later value of a key replaces the earlier one. 1 and 1.0 and True are three keys.
+    return list({(type(key), key): (key, value) for key, value in pairs}.values())
+
+
+def is_real(zero_point: Tensor) -> bool:
+    """Returns whether the zero points of a quantizer are real numbers, not integers."""
+    return zero_point.dtype in _REAL
 
 
 def fits_in(storage: Storage, offset: int, sizes: object, strides: object) -> bool:

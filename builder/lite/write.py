@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from builder.core.model import ModelFormat
-from builder.errors import ModelError
+from builder.lite.mobile_module_writer import write_mobile_module
 from builder.lite.model import LiteModel
 from builder.lite.zip_writer import write_zip_model
 from builder.system.files import replacement
@@ -19,7 +19,6 @@ def write_lite(model: LiteModel, path: Path, *, kind: ModelFormat) -> None:
             file that is damaged.
         OSError: the file cannot be written.
     """
-    if kind is not ModelFormat.LITE_ZIP:
-        raise ModelError("builder does not write flatbuffers yet")
+    write = write_mobile_module if kind is ModelFormat.LITE_FLATBUFFER else write_zip_model
     with replacement(path) as temporary, temporary.open("w+b") as stream:
-        write_zip_model(model, stream)
+        write(model, stream)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, BinaryIO
 
+from builder.errors import ModelError
 from builder.lite.bytecode import BYTECODE, DEBUG_HANDLES, render_bytecode, render_debug_handles
 from builder.lite.model import LiteModel
 from builder.lite.objects import Storage
@@ -28,6 +30,7 @@ _CHUNK = 1 << 24
 _HEADER, _FIELD, _ZIP64_FIELD = 30, 4, 20
 """Bytes of a header without its name, of an extra field without its content, and of the field with
 sizes in 64 bits (APPNOTE.TXT, sections 4.3.7 and 4.5.3)."""
+_NAME = re.compile(r"[^\0\ud800-\udfff]{0,8000}[^\0\ud800-\udfff/]")
 _LARGE = 1 << 30
 """Records of more bytes have this field."""
 
@@ -92,6 +95,8 @@ class _Writer:
 
     @contextmanager
     def _open(self, name: str, size: int, *, packed: bool) -> Iterator[IO[bytes]]:
+        if not _NAME.fullmatch(name):
+            raise ModelError(f"a zip file cannot have a record with the name {name!r:.80}")
         entry = zipfile.ZipInfo(f"{_FOLDER}/{name}", DATE)
         entry.create_system = 0  # on every machine, so that the bytes are the same
         entry.file_size = size

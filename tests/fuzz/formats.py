@@ -31,7 +31,7 @@ from builder import api
 from builder.core.artifacts import OperatorPrice, SizeReport
 from builder.core.inputs import parse_specs
 from builder.core.manifest import ManifestFile
-from builder.core.model import ModelOrigin, OperatorList
+from builder.core.model import ModelFormat, ModelOrigin, OperatorList
 from builder.core.nesting import parse_input
 from builder.core.operators import Operator, OperatorSet
 from builder.core.schemas import Schemas
@@ -43,8 +43,11 @@ from builder.formats.unwind_info import parse_unwind_info
 from builder.graph.lower import lower_program
 from builder.lite.bytecode import parse_bytecode
 from builder.lite.effort import Effort
+from builder.lite.model import LiteModel
 from builder.lite.objects import Tensor
 from builder.lite.pickles import parse_pickle
+from builder.lite.read import read_lite
+from builder.lite.write import write_lite
 from builder.models.read import read_model
 from builder.oplists import read_op_list, render_op_list
 from builder.packaging.runtime_folder import REFERENCES, SIZE_REPORT, render_size_report
@@ -87,6 +90,8 @@ from tests.fuzz.mutators import (
 MODELS = Path(__file__).parents[1] / "data/models"
 PROGRAMS = Path(__file__).parents[1] / "data/pt2"
 _SCHEMAS = Schemas((Path(__file__).parents[2] / "third_party/2.6.0/schemas.txt").read_text())
+_GROWTH = 40
+"""How many times as large as a file builder may make it: packed records are unpacked."""
 _LONGEST = 1 << 20
 """Bytes of a file that is mutated once more."""
 Reader = Callable[[bytes, Path], object]
@@ -141,8 +146,23 @@ def _write(folder: Path, name: str, data: bytes) -> Path:
 
 
 def _read_model(data: bytes, folder: Path) -> None:
-    info = read_model(_write(folder, "model.ptl", data))
-    assert info.methods
+    path = _write(folder, "model.ptl", data)
+    assert read_model(path).methods
+    model = read_lite(path)
+    for kind in ModelFormat.LITE_ZIP, ModelFormat.LITE_FLATBUFFER:
+        _write_again(model, folder / f"{kind}.ptl", kind, _GROWTH * (len(data) + _LONGEST))
+
+
+def _write_again(model: LiteModel, path: Path, kind: ModelFormat, most: int) -> None:
+    try:
+        write_lite(model, path, kind=kind)
+    except BuilderError:
+        return
+    assert path.stat().st_size < most
+    try:
+        read_lite(path)
+    except BuilderError as error:
+        raise AssertionError(f"{kind} that builder wrote: {error}") from error
 
 
 def _pt2_seeds() -> tuple[bytes, ...]:
