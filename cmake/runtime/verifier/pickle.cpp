@@ -1,5 +1,7 @@
 #include "pickle.h"
 
+#include "../refusal.h"
+
 #include <c10/core/QScheme.h>
 #include <c10/core/ScalarType.h>
 
@@ -37,6 +39,7 @@ bool starts_with(std::string_view text, std::string_view start) {
 
 std::vector<int64_t> integers(const Node& node) {
   std::vector<int64_t> result;
+  require(node.count <= max_type_depth, "a tensor has too many dimensions"); // before they are copied
   for (const Node* item : items_of(node, 0)) {
     result.push_back(integer(*item));
   }
@@ -53,6 +56,15 @@ void check_storages(const Node& node) {
     require(item->kind != Kind::Storage || may_be, misplaced);
     require(item->kind != Kind::Tuple || !item->taken, misplaced);
     may_be = false; // the first only
+  }
+}
+
+// A dict that is read computes a number of each key, and of all that the key holds, as often as it holds it. TorchScript
+// has numbers, texts, tensors and devices for keys.
+void check_keys(const Node& node) {
+  const Items items(node);
+  for (size_t i = 0; node.kind == Kind::Dict && i < items.size(); i += 2) {
+    require(items[i].height == 1, "a dict has a key that holds values");
   }
 }
 
@@ -109,8 +121,11 @@ const Node& Pickle::read() {
   // All of them: what is dropped again is made and destroyed all the same.
   require(stack_.front()->kind != Kind::Storage, misplaced);
   for (Node* node : nodes_) {
-    check_storages(*node);
-    measure(*node, 0);
+    if (node->count > 0) {
+      check_storages(*node);
+      measure(*node, 0);
+      check_keys(*node);
+    }
   }
   return *stack_.front();
 }
@@ -373,7 +388,7 @@ void Pickle::read_storage() {
   require(text_of(items[0]) == "storage" && items[1].kind == Kind::Dtype, shape);
   const std::string_view device = text_of(items[3]);
   if (device != "cpu") {
-    throw Fault("the model has a tensor on " + std::string(device) + ": export it on the CPU");
+    fail({"the model has a tensor on ", device, ": export it on the CPU"});
   }
   const auto dtype = static_cast<c10::ScalarType>(items[1].number);
   const auto width = static_cast<int64_t>(c10::elementSize(dtype));
@@ -479,6 +494,7 @@ const Node& Pickle::build_tensor(const Node& argument, bool quantised) {
 }
 
 const Node& Pickle::build_object(const Node& global, const Node& state) {
+  budget_.spend(1 + global.text.size() / 16 + state.count); // objects may share both
   std::string name(global.text);
   name[name.find('\n')] = '.';
   records_.check_object(name, state);
