@@ -156,9 +156,7 @@ class FlatbufferModel {
   int check_dict(const fb::Dict& dict) {
     check_annotation(dict.annotation_str(), "Dict[");
     require(need(dict.keys()).size() <= need(dict.values()).size(), outside);
-    const int keys = height_of(dict.keys());
-    require(keys <= 2, "a dict has a key that holds values"); // see check_keys of pickle.cpp
-    return std::max(keys, height_of(dict.values()));
+    return std::max(height_of(dict.keys()), height_of(dict.values()));
   }
 
   // Returns how many elements it has if it has one dimension, otherwise -1.

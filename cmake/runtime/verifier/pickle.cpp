@@ -59,15 +59,6 @@ void check_storages(const Node& node) {
   }
 }
 
-// A dict that is read computes a number of each key, and of all that the key holds, as often as it holds it. TorchScript
-// has numbers, texts, tensors and devices for keys.
-void check_keys(const Node& node) {
-  const Items items(node);
-  for (size_t i = 0; node.kind == Kind::Dict && i < items.size(); i += 2) {
-    require(items[i].height == 1, "a dict has a key that holds values");
-  }
-}
-
 // Returns the levels of a value, and refuses too many and rings.
 int measure(Node& node, int above) {
   if (node.height == 0) {
@@ -124,7 +115,6 @@ const Node& Pickle::read() {
     if (node->count > 0) {
       check_storages(*node);
       measure(*node, 0);
-      check_keys(*node);
     }
   }
   return *stack_.front();
