@@ -7,6 +7,7 @@ thing wrong.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ from tests.fuzz.hostile import FAILED, REFUSED, Edit, File, begin
 from tests.fuzz.mutators.pickles import Name, Node
 
 RAN = "ran"
+_INSTRUCTION = struct.Struct("<BxHi")
+"""Of a flatbuffer: code, N, X (torch/csrc/jit/serialization/mobile_bytecode.fbs)."""
+_TUPLE, _NAMED_TUPLE, _ISINSTANCE = 24, 25, 29
 _KEPT = (("STOREN", 1, 2),)
 _LOADED = (("LOAD", 1, 0), ("LOAD", 2, 0))
 """Around what `forward` does first: its module and its input are in registers meanwhile."""
@@ -139,6 +143,32 @@ def _write_to_nothing(file: File) -> None:
     operator.items[2] = 0
     place = file.table("operators").items[1].items.index(operator)
     begin(*_KEPT, ("OP", place, 0), ("DROP", 0, 0), *_LOADED)(file)
+
+
+def name_tuple(data: bytes) -> bytes:
+    """Returns the flatbuffer of `asking` with a named tuple in place of the tuple it asks about.
+
+    Torch writes none into flatbuffers, whose loader takes the name for that of a class.
+    """
+    changed = bytearray(data)
+    makes, asks = (
+        _find_instruction(data, *one) for one in ((_TUPLE, 0, 2), (_ISINSTANCE, 1, None))
+    )
+    changed[makes : makes + 8] = _INSTRUCTION.pack(
+        _NAMED_TUPLE, 2, _INSTRUCTION.unpack_from(data, asks)[2]
+    )
+    text, name = b"Tuple[Tensor, Tensor]\0", b"__torch__.NamedTuple1\0"
+    at = data.rindex(text)
+    changed[at : at + len(text)] = name
+    return bytes(changed)
+
+
+def _find_instruction(data: bytes, code: int, n: int, x: int | None) -> int:
+    for at in range(0, len(data) - 8, 4):
+        found = _INSTRUCTION.unpack_from(data, at)
+        if found[:2] == (code, n) and found[2] in ((x,) if x is not None else range(8)):
+            return at
+    raise KeyError(code)
 
 
 CASES: dict[str, dict[str, tuple[Edit, str]]] = {

@@ -15,6 +15,8 @@ SERVED = {
     "lstm": "built_quantised",
     "lstm_flatbuffer": "built_quantised",
     "written": "built_quantised",
+    "asking": "built",
+    "asking_flatbuffer": "built",
 }
 """Models to mutate, and which of the session's runtimes can run them."""
 MUTATIONS = 300
@@ -87,6 +89,13 @@ def test_each_kind_of_damage_is_told(host_of, targets, tmp_path, name, case):
     (outcome,) = judge(host_of(target.name), target, tmp_path, [content])
     assert outcome.verdict == verdict, outcome.detail
     assert " ()" not in outcome.detail
+
+
+def test_a_named_tuple_of_a_flatbuffer_has_a_type(host_of, targets, tmp_path):
+    target = targets["asking_flatbuffer"]
+    files = [target.path.read_bytes(), handmade.name_tuple(target.path.read_bytes())]
+    outcomes = judge(host_of(target.name), target, tmp_path, files)
+    assert [outcome.verdict for outcome in outcomes] == ["ran", "ran"]
 
 
 def test_a_flatbuffer_without_any_one_field_ends_in_a_status(host_of, targets, tmp_path):
