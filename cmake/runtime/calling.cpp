@@ -10,10 +10,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <optional>
-#include <stdexcept>
 #include <thread>
+#include <unordered_map>
 
 namespace torchlite {
 
@@ -82,7 +81,7 @@ std::string describe_method(const Method& method) {
   text += "(";
   for (size_t i = 1; i < schema.arguments().size(); i++) {
     const auto& one = schema.arguments()[i];
-    text += (i == 1 ? "" : ", ") + describe(*one.type()) + " " + one.name();
+    text += join({i == 1 ? "" : ", ", describe(*one.type()), " ", one.name()});
   }
   text += ")";
   for (const auto& one : schema.returns()) {
@@ -96,9 +95,9 @@ namespace {
 std::string describe_call(const Method& method, const std::vector<c10::IValue>& arguments) {
   std::string given;
   for (const auto& argument : arguments) {
-    given += (given.empty() ? "" : ", ") + describe(argument);
+    given += join({given.empty() ? "" : ", ", describe(argument)});
   }
-  return "; the method is " + describe_method(method) + ", given is (" + given + ")";
+  return join({"; the method is ", describe_method(method), ", given is (", given, ")"});
 }
 
 // Files have None as the default of a parameter without one.
@@ -111,7 +110,7 @@ bool has_default(const c10::Argument& argument) {
 // caller or the signature gave them, whatever is in them.
 std::optional<std::string> find_misfit(const c10::IValue& value, const c10::Type& wanted) {
   const auto inside = [](const char* what, size_t index, std::optional<std::string> found) {
-    return found ? std::optional(std::string(", ") + what + " " + std::to_string(index) + *found) : found;
+    return found ? std::optional(join({", ", what, " ", std::to_string(index), *found})) : found;
   };
   size_t index = 0;
   switch (kind_of(wanted)) {
@@ -170,10 +169,17 @@ void check_arguments(const Method& method, const std::vector<c10::IValue>& argum
   const size_t given = arguments.size() + 1;
   if (given < needed || given > wanted.size()) {
     const size_t limit = (given < needed ? needed : wanted.size()) - 1;
-    throw std::runtime_error(
-        method.name() + " takes " + (needed == wanted.size() ? "" : given < needed ? "at least " : "at most ") +
-        std::to_string(limit) + (limit == 1 ? " input" : " inputs") + ", given are " +
-        std::to_string(arguments.size()) + describe_call(method, arguments));
+    fail(
+        {method.name(),
+         " takes ",
+         needed == wanted.size()  ? ""
+             : given < needed     ? "at least "
+                                  : "at most ",
+         std::to_string(limit),
+         limit == 1 ? " input" : " inputs",
+         ", given are ",
+         std::to_string(arguments.size()),
+         describe_call(method, arguments)});
   }
   for (size_t i = 0; i < arguments.size(); i++) {
     const auto& argument = wanted[i + 1];
@@ -182,9 +188,15 @@ void check_arguments(const Method& method, const std::vector<c10::IValue>& argum
       misfit = " is " + describe(arguments[i]);
     }
     if (misfit) {
-      throw std::runtime_error(
-          "input " + std::to_string(i) + *misfit + ", " + argument.name() + " takes " +
-          describe(*argument.type()) + describe_call(method, arguments));
+      fail(
+          {"input ",
+           std::to_string(i),
+           *misfit,
+           ", ",
+           argument.name(),
+           " takes ",
+           describe(*argument.type()),
+           describe_call(method, arguments)});
     }
   }
 }
@@ -211,10 +223,10 @@ c10::IValue run(
 std::string describe_subject(const at::Tensor& tensor, const std::vector<c10::IValue>& arguments) {
   for (size_t i = 0; i < arguments.size(); i++) {
     if (arguments[i].isTensor() && arguments[i].toTensor().is_same(tensor)) {
-      return "input " + std::to_string(i) + " ";
+      return join({"input ", std::to_string(i), " "});
     }
   }
-  return "a tensor inside of the model, " + describe_tensor(tensor) + ", ";
+  return join({"a tensor inside of the model, ", describe_tensor(tensor), ", "});
 }
 
 // No kernel: a runtime may have none for the dtype.
@@ -237,7 +249,7 @@ class Owner {
   // that are the result's own; 0 where others hold what it is in.
   c10::IValue own(const c10::IValue& value, size_t holders, int above) {
     if (above > verifier::max_depth || left_ == 0) {
-      throw std::runtime_error("the model's result is nested too deeply, or too large");
+      fail({"the model's result is nested too deeply, or too large"});
     }
     left_--;
     if (value.isTensor()) {
@@ -277,7 +289,7 @@ class Owner {
         (tensor.use_count() <= holders && tensor.storage().use_count() == 1)) {
       return tensor;
     }
-    auto& copy = copies_[tensor.unsafeGetTensorImpl()];
+    auto& copy = copies_[reinterpret_cast<uintptr_t>(tensor.unsafeGetTensorImpl())];
     if (!copy.defined()) {
       // contiguous() gives an empty tensor back as it is, whatever its strides are.
       const bool as_it_is = tensor.is_non_overlapping_and_dense() || tensor.is_contiguous();
@@ -288,7 +300,7 @@ class Owner {
 
   size_t left_ = max_values;
   // A result may hold one tensor a million times.
-  std::map<const c10::TensorImpl*, at::Tensor> copies_;
+  std::unordered_map<uintptr_t, at::Tensor> copies_; // by the address of the tensor, as the kernels of others have one
 };
 
 } // namespace
@@ -301,10 +313,9 @@ c10::IValue call_method(
     c10::IValue result = run(module, method, arguments);
     return Owner().own(result, 1, 0);
   } catch (const Unfit& unfit) {
-    throw std::runtime_error(
-        describe_subject(unfit.tensor, arguments) + unfit.what() + describe_call(method, arguments));
+    fail({describe_subject(unfit.tensor, arguments), unfit.what(), describe_call(method, arguments)});
   } catch (const c10::Error& error) {
-    throw std::runtime_error(explain(error) + describe_call(method, arguments));
+    fail({explain(error), describe_call(method, arguments)});
   }
 }
 
@@ -312,7 +323,7 @@ void set_threads(int threads) {
   // A pool waits for threads that the system did not give it.
   const auto most = static_cast<int>(std::max(64U, 4 * std::thread::hardware_concurrency()));
   if (threads > most) {
-    throw std::runtime_error("at most " + std::to_string(most) + " threads");
+    fail({"at most ", std::to_string(most), " threads"});
   }
   if (threads > 0) {
     at::set_num_threads(threads);

@@ -1,12 +1,12 @@
 #include "interpreting.h"
 
 #include "lite_module.h"
+#include "refusal.h"
 #include "verifier/fault.h"
 #include "verifier/instructions.h"
 
 #include <algorithm>
 #include <atomic>
-#include <stdexcept>
 
 namespace torchlite {
 
@@ -40,6 +40,12 @@ void check_get(const c10::IValue& object, size_t slot) {
   require(
       object.isObject() && !is_custom(object) && slot < object.toObjectRef().slots().size(),
       "an object lacks an attribute");
+}
+
+// Of a type that a value is compared with; see the patch 0026-types-in-types.
+size_t size_of(const c10::Type& type) {
+  const auto* dynamic = type.castRaw<c10::DynamicType>();
+  return dynamic != nullptr ? dynamic->size() : 1;
 }
 
 // Whether a value holds values in more levels than upstream's recursion over their types can take. Counts
@@ -106,8 +112,7 @@ void check_step(
     uint64_t& steps) {
   const uint64_t limit = step_limit.load(std::memory_order_relaxed);
   if (++steps > limit && limit != 0) {
-    throw std::runtime_error(
-        "the model took more than the " + std::to_string(limit) + " instructions it may take");
+    fail({"the model took more than the ", std::to_string(limit), " instructions it may take"});
   }
   const auto x = static_cast<size_t>(instruction.X);
   Arity arity{{0, 0}, true, false};
@@ -126,7 +131,13 @@ void check_step(
       return check_set(stack[stack.size() - 2], x);
     case torch::jit::ISINSTANCE: {
       size_t left = max_looked_at;
-      return require(!is_deep(stack.back(), 0, left), "values are nested too deeply");
+      require(!is_deep(stack.back(), 0, left), "values are nested too deeply");
+      for (size_t i = x; i < x + instruction.N; i++) {
+        left -= std::min(left, size_of(*code.types_[i]));
+      }
+      require(left > 0, "a value is compared with too many types");
+      steps += max_looked_at - left;
+      return;
     }
     case torch::jit::FORMAT: {
       size_t left = max_looked_at;

@@ -24,7 +24,7 @@ Module load_flatbuffer(const Source& source, ExtraFiles& extra) {
   const auto size = static_cast<size_t>(source.size());
   const std::unique_ptr<char, void (*)(void*)> data(static_cast<char*>(c10::alloc_cpu(size)), c10::free_cpu);
   if (!source.read(0, data.get(), size)) {
-    throw std::runtime_error("the model cannot be read");
+    fail({"the model cannot be read"});
   }
   const bool has_extra = verify_flatbuffer(data.get(), size);
   // Tensors are copied out of it: loading runs __setstate__ of the model, which could write to tables that were checked
@@ -54,7 +54,7 @@ Module load(const Source& source, ExtraFiles& extra) {
   if (std::memcmp(header, "PK\x03\x04", 4) == 0) {
     return load_zip(source, extra);
   }
-  throw std::runtime_error("this is not a model for the lite interpreter: it is neither kind of file");
+  fail({"this is not a model for the lite interpreter: it is neither kind of file"});
 }
 
 } // namespace
@@ -71,9 +71,9 @@ Module load_module(const std::string& path, ExtraFiles& extra) {
   try {
     return load(source, extra);
   } catch (const c10::Error& error) {
-    throw std::runtime_error(path + ": " + explain(error));
+    fail({path, ": ", explain(error)});
   } catch (const std::runtime_error& error) {
-    throw std::runtime_error(path + ": " + error.what());
+    fail({path, ": ", error.what()});
   }
 }
 

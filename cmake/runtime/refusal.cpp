@@ -1,7 +1,6 @@
 #include "refusal.h"
 
 #include <algorithm>
-#include <string_view>
 
 namespace torchlite {
 
@@ -64,11 +63,23 @@ std::string without_upstream(std::string text) {
 
 } // namespace
 
+std::string join(std::initializer_list<std::string_view> parts) {
+  std::string text;
+  for (const auto& part : parts) {
+    text += part;
+  }
+  return text;
+}
+
+void fail(std::initializer_list<std::string_view> parts) {
+  throw std::runtime_error(join(parts));
+}
+
 std::string explain(const c10::Error& error) {
   std::string text = without_upstream(error.msg());
   for (const auto& place : error.context()) {
     if (!place.empty()) {
-      text += " (" + place + ")";
+      text += join({" (", place, ")"});
     }
   }
   return text;

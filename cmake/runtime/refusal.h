@@ -4,10 +4,18 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace torchlite {
+
+// One text of several. Both take less code than a chain of additions does where it is called.
+std::string join(std::initializer_list<std::string_view> parts);
+
+// Throws std::runtime_error with that text.
+[[noreturn]] void fail(std::initializer_list<std::string_view> parts);
 
 // Goes on after "input 0 " or the like: "has 1 channel, the model takes 3".
 class Unfit : public std::runtime_error {

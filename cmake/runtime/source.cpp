@@ -1,8 +1,9 @@
 #include "source.h"
 
+#include "refusal.h"
+
 #include <cerrno>
 #include <cstring>
-#include <stdexcept>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,24 +11,16 @@
 
 namespace torchlite {
 
-namespace {
-
-[[noreturn]] void refuse(const std::string& path, const char* why) {
-  throw std::runtime_error(path + ": " + why);
-}
-
-} // namespace
-
 // Without O_NONBLOCK a named pipe would be waited for, for ever.
 Source::Source(const std::string& path) : file_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
   if (file_ < 0) {
-    refuse(path, std::strerror(errno));
+    fail({path, ": ", std::strerror(errno)});
   }
   struct stat found;
   const bool regular = fstat(file_, &found) == 0 && S_ISREG(found.st_mode);
   if (!regular) {
     close(file_);
-    refuse(path, "not an ordinary file");
+    fail({path, ": not an ordinary file"});
   }
   size_ = static_cast<uint64_t>(found.st_size);
 }

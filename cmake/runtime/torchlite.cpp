@@ -91,7 +91,8 @@ std::vector<c10::IValue> to_arguments(
     } catch (const Failure& error) {
       throw Failure(
           error.status,
-          "input " + std::to_string(i) + ": " + error.what() + "; the method is " + torchlite::describe_method(method));
+          torchlite::join(
+              {"input ", std::to_string(i), ": ", error.what(), "; the method is ", torchlite::describe_method(method)}));
     }
   }
   return arguments;
@@ -112,7 +113,7 @@ torchlite_status run(
   }
   const auto method = module->module.find_method(name);
   if (!method.has_value()) {
-    throw Failure(TORCHLITE_RUN_FAILED, std::string("the model has no method '").append(name, strnlen(name, 200)) + "'");
+    throw Failure(TORCHLITE_RUN_FAILED, torchlite::join({"the model has no method '", {name, strnlen(name, 200)}, "'"}));
   }
   torchlite::Inputs inputs(torchlite::is_for_metal(module->module), module->is_lost);
   auto made = std::make_unique<torchlite_result>();

@@ -2,8 +2,8 @@
 
 #include "metal.h"
 
-#include <ATen/ops/from_blob.h>
 #include <c10/core/CPUAllocator.h>
+#include <c10/util/accumulate.h>
 
 #include <cstring>
 
@@ -140,11 +140,14 @@ c10::IValue Inputs::place(c10::IValue read) const {
 }
 
 at::Tensor Inputs::borrow(const torchlite_tensor& tensor) {
-  at::Tensor lent = at::from_blob(
-      const_cast<void*>(tensor.data),
-      at::IntArrayRef(tensor.sizes, static_cast<size_t>(tensor.dims)),
-      at::TensorOptions().dtype(static_cast<at::ScalarType>(tensor.dtype)));
-  borrowed_.push_back(lent.storage());
+  const at::IntArrayRef sizes(tensor.sizes, static_cast<size_t>(tensor.dims));
+  const auto dtype = c10::scalarTypeToTypeMeta(static_cast<at::ScalarType>(tensor.dtype));
+  const auto bytes = static_cast<size_t>(c10::multiply_integers(sizes)) * dtype.itemsize();
+  c10::DataPtr data(const_cast<void*>(tensor.data), c10::DeviceType::CPU);
+  borrowed_.emplace_back(c10::Storage::use_byte_size_t(), bytes, std::move(data));
+  auto lent = at::detail::make_tensor<c10::TensorImpl>(
+      c10::Storage(borrowed_.back()), c10::DispatchKeySet(c10::DispatchKey::CPU), dtype);
+  lent.unsafeGetTensorImpl()->set_sizes_contiguous(sizes);
   return lent;
 }
 

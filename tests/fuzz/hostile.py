@@ -48,11 +48,8 @@ class File:
             self.entries[place] = replace(self.entries[place], content=content)
         return zips.pack(self.entries)
 
-    def table(self, name: str) -> Node:
-        """Returns a part of forward's code, e.g. its `instructions`."""
-        return self._field(name, "forward")
-
-    def _field(self, name: str, method: str) -> Node:
+    def table(self, name: str, method: str = "forward") -> Node:
+        """Returns a part of a method's code, e.g. its `instructions`."""
         for function in self.code.items[1:]:
             if function.items[0].endswith(f".{method}"):
                 for node in pickles.walk(function):
@@ -103,10 +100,12 @@ def _operand(opcode: str, x: int | None = None, n: int | None = None) -> Edit:
 
 def _first(opcode: str, x: int = 0, n: int = 0) -> Edit:
     """Forward begins with another instruction, where only its arguments are on the stack."""
-    return _begin((opcode, x, n))
+    return begin((opcode, x, n))
 
 
-def _begin(*instructions: tuple[str, int, int]) -> Edit:
+def begin(*instructions: tuple[str, int, int]) -> Edit:
+    """Forward begins with other instructions."""
+
     def edit(file: File) -> None:
         items = file.table("instructions").items[1].items
         items[:0] = [Node("tuple", list(one)) for one in instructions]
@@ -237,7 +236,7 @@ def _call(name: str, overload: str, *constants: int) -> Edit:
         loads = [("LOADC", len(table.items) + i, 0) for i in range(len(constants))]
         table.items += constants
         kept = (("STOREN", 1, 2), ("LOAD", 2, 0))
-        _begin(*(*kept, *loads, ("OP", place, 0), ("DROP", 0, 0), ("LOAD", 1, 0), ("LOAD", 2, 0)))(
+        begin(*(*kept, *loads, ("OP", place, 0), ("DROP", 0, 0), ("LOAD", 1, 0), ("LOAD", 2, 0)))(
             file
         )
 
@@ -251,7 +250,7 @@ def _divide(left: int, right: int) -> Edit:
         table = file.table("constants").items[1]
         first = len(table.items)
         table.items += [left, right]
-        _begin(
+        begin(
             *(("LOADC", first, 0), ("LOADC", first + 1, 0), ("OP", _REMAINDER, 0), ("DROP", 0, 0))
         )(file)
 
@@ -285,15 +284,15 @@ CASES: dict[str, tuple[Edit, str]] = {
     "no return": (_drop_return, REFUSED),
     "no code": (_drop_code, REFUSED),
     "tuples nested by a loop": (
-        _begin(("LOADC", 0, 0), ("TUPLE_CONSTRUCT", 1, 0), ("JMP", -1, 0)),
+        begin(("LOADC", 0, 0), ("TUPLE_CONSTRUCT", 1, 0), ("JMP", -1, 0)),
         FAILED,
     ),
     "lists nested by a loop": (
-        _begin(("LOADC", 0, 0), ("LIST_CONSTRUCT", 1, 1), ("JMP", -1, 0)),
+        begin(("LOADC", 0, 0), ("LIST_CONSTRUCT", 1, 1), ("JMP", -1, 0)),
         FAILED,
     ),
     "a list that holds itself": (
-        _begin(
+        begin(
             *(
                 ("STOREN", 1, 2),
                 ("LIST_CONSTRUCT", 3, 0),
@@ -305,7 +304,7 @@ CASES: dict[str, tuple[Edit, str]] = {
         ),
         FAILED,
     ),
-    "a stack that grows": (_begin(("LOADC", 0, 0), ("JMP", -1, 0)), REFUSED),
+    "a stack that grows": (begin(("LOADC", 0, 0), ("JMP", -1, 0)), REFUSED),
     "dtype -1": (_call("aten::sum", "", -1), FAILED),
     "dtype 1000": (_call("aten::sum", "", 1000), FAILED),
     "a division by zero": (_divide(7, 0), FAILED),
@@ -346,10 +345,10 @@ CASES: dict[str, tuple[Edit, str]] = {
 """Name -> what to do to the model, and what the host's verdict has to be."""
 
 
-def make(name: str, data: bytes) -> bytes:
-    """Returns the model `data` with the damage of that name."""
+def make(edit: Edit, data: bytes) -> bytes:
+    """Returns the model `data`, edited."""
     file = File(data)
-    CASES[name][0](file)
+    edit(file)
     return file.pack()
 
 

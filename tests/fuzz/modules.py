@@ -1,5 +1,7 @@
 """Modules with what the committed models lack: kinds of prepacked operators, state, calls."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -90,3 +92,22 @@ class Shift(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Adds its weight."""
         return x + self.weight
+
+
+class Written(nn.Module):
+    """An operator that writes to one of its arguments."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns twice its input."""
+        return torch.add(x, x, out=torch.zeros(2, 3))
+
+
+class Asking(nn.Module):
+    """Asks what a value is, which only run time can tell."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Adds one to its input."""
+        values: list[Any] = [(x, x)]
+        if isinstance(values[0], tuple[Tensor, Tensor]):
+            return x + 1
+        return x

@@ -124,6 +124,8 @@ class BuiltQuantised:
 
 @pytest.fixture(scope="session")
 def built_quantised(tmp_path_factory):
+    from tests.fuzz import modules
+
     from . import packed_models
 
     folder = tmp_path_factory.mktemp("quantised")
@@ -137,6 +139,7 @@ def built_quantised(tmp_path_factory):
     files["states"] = packed_models.save_unchecked(packed_models.UnevenStates(), folder / "s.ptl")
     files["forgotten"] = packed_models.save_unchecked(packed_models.Forgotten(), folder / "f.ptl")
     files["unpacked"] = packed_models.save_unchecked(packed_models.Unpacked(), folder / "u.ptl")
+    files["written"] = packed_models.save_unchecked(modules.Written(), folder / "w.ptl")
     # test_hostile.py mutates these two.
     committed = [HERE.parent / f"data/models/{name}.ptl" for name in ("quantised", "lstm")]
     run_builder("build", model, *committed, *files.values(), "--abi", ABI, "-o", folder / "out")

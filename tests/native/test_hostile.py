@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fuzz import hostile, models, native
+from tests.fuzz import handmade, hostile, models, native
 
 pytestmark = [pytest.mark.torch, pytest.mark.host]
 SERVED = {
@@ -14,6 +14,9 @@ SERVED = {
     "quantised_flatbuffer": "built_quantised",
     "lstm": "built_quantised",
     "lstm_flatbuffer": "built_quantised",
+    "written": "built_quantised",
+    "asking": "built",
+    "asking_flatbuffer": "built",
 }
 """Models to mutate, and which of the session's runtimes can run them."""
 MUTATIONS = 300
@@ -69,13 +72,30 @@ def test_mutated_models_end_in_a_status(host_of, targets, tmp_path, name):
     assert [outcome for outcome in outcomes if not outcome.is_good] == []
 
 
-@pytest.mark.parametrize("case", hostile.CASES)
-def test_each_kind_of_damage_is_told(host_of, targets, tmp_path, case):
-    target = targets["loops"]
-    content = hostile.make(case, target.path.read_bytes())
+KINDS = {
+    **{("loops", case): kind for case, kind in hostile.CASES.items()},
+    **{
+        (name, case): kind for name, kinds in handmade.CASES.items() for case, kind in kinds.items()
+    },
+}
+"""Model and name -> what to do to it, and what has to become of it."""
+
+
+@pytest.mark.parametrize(("name", "case"), KINDS)
+def test_each_kind_of_damage_is_told(host_of, targets, tmp_path, name, case):
+    target = targets[name]
+    edit, verdict = KINDS[name, case]
+    content = hostile.make(edit, target.path.read_bytes())
     (outcome,) = judge(host_of(target.name), target, tmp_path, [content])
-    assert outcome.verdict == hostile.CASES[case][1], outcome.detail
+    assert outcome.verdict == verdict, outcome.detail
     assert " ()" not in outcome.detail
+
+
+def test_a_named_tuple_of_a_flatbuffer_has_a_type(host_of, targets, tmp_path):
+    target = targets["asking_flatbuffer"]
+    files = [target.path.read_bytes(), handmade.name_tuple(target.path.read_bytes())]
+    outcomes = judge(host_of(target.name), target, tmp_path, files)
+    assert [outcome.verdict for outcome in outcomes] == ["ran", "ran"]
 
 
 def test_a_flatbuffer_without_any_one_field_ends_in_a_status(host_of, targets, tmp_path):

@@ -1,5 +1,6 @@
 #include "code.h"
 
+#include "../refusal.h"
 #include "instructions.h"
 
 #include <torch/csrc/jit/mobile/upgrader_mobile.h>
@@ -212,7 +213,7 @@ class Checker {
   }
 
   static bool has_upgrader(const OperatorUse& use) {
-    static const auto upgraders = torch::jit::getOperatorVersionMapForMobile(); // upstream's is a copy
+    const auto& upgraders = torch::jit::getOperatorVersionMapForMobile();
     return upgraders.count(c10::toString(c10::OperatorName(use.name, use.overload))) > 0;
   }
 
@@ -229,7 +230,7 @@ void refuse_missing(const Missing& missing) {
   if (missing.empty()) {
     return;
   }
-  throw Fault("this runtime lacks operators of the model: " + missing.substr(2));
+  fail({"this runtime lacks operators of the model: ", std::string_view(missing).substr(2)});
 }
 
 void check_code(const Code& code, Missing& missing, Budget& budget) {

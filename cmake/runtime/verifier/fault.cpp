@@ -1,6 +1,9 @@
 #include "fault.h"
 
+#include "../refusal.h"
+
 #include <c10/core/ScalarType.h>
+#include <caffe2/serialize/versions.h>
 #include <torch/custom_class.h>
 
 namespace torchlite::verifier {
@@ -21,18 +24,34 @@ void check_custom_class(std::string_view text) {
   }
   const std::string name(text.substr(0, end));
   if (torch::getCustomClass(name) == nullptr) {
-    throw Fault("the model needs the custom class " + name + ", which this runtime lacks");
+    refuse_custom_class(name);
   }
 }
 
 } // namespace
 
-void refuse(const std::string& what) {
-  throw Fault("the model is damaged: " + what);
+void refuse(std::string_view what) {
+  fail({"the model is damaged: ", what});
 }
 
 void refuse(const char* what) {
-  refuse(std::string(what));
+  refuse(std::string_view(what));
+}
+
+void refuse_custom_class(const std::string& name) {
+  fail({"the model needs the custom class ", name, ", which this runtime lacks"});
+}
+
+bool can_restore(const std::string& name) {
+  const auto custom = torch::getCustomClass(name);
+  return custom != nullptr && custom->findMethod("__setstate__") != nullptr;
+}
+
+void check_bytecode_version(int64_t version) {
+  if (version < static_cast<int64_t>(caffe2::serialize::kMinSupportedBytecodeVersion) ||
+      version > static_cast<int64_t>(caffe2::serialize::kMaxSupportedBytecodeVersion)) {
+    fail({"this runtime cannot read bytecode of version ", std::to_string(version)});
+  }
 }
 
 int64_t check_extent(

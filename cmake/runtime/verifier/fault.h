@@ -4,20 +4,21 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 
 namespace torchlite::verifier {
 
-// Why a model is refused.
-class Fault : public std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+// Throws std::runtime_error: "the model is damaged: " and `what`.
+[[noreturn]] void refuse(std::string_view what);
+[[noreturn]] void refuse(const char* what); // the same, in less code where it is called
 
-// Throws a Fault: "the model is damaged: " and `what`.
-[[noreturn]] void refuse(const std::string& what);
-[[noreturn]] void refuse(const char* what);
+[[noreturn]] void refuse_custom_class(const std::string& name);
+
+// Whether the runtime has the custom class, and can make an object of it from what a file says.
+bool can_restore(const std::string& name);
+
+void check_bytecode_version(int64_t version);
 
 inline void require(bool truth, const char* what) {
   if (__builtin_expect(!truth, false)) {

@@ -3,11 +3,10 @@
 
 #include <c10/core/QScheme.h>
 #include <c10/core/ScalarType.h>
-#include <caffe2/serialize/versions.h>
 #include <torch/csrc/jit/serialization/mobile_bytecode_generated.h>
-#include <torch/custom_class.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace torchlite {
 
@@ -43,8 +42,7 @@ class FlatbufferModel {
         storages >= 0 &&
             (storages == 0 || need(module_.storage_data()).size() >= static_cast<uint32_t>(storages)),
         outside);
-    made_.assign(types.size(), 0);
-    fields_.assign(types.size(), 0);
+    classes_.resize(types.size());
     const uint32_t limit = module_.mobile_ivalue_size();
     const uint32_t count = limit == 0 || limit > values.size() ? values.size() : limit;
     heights_.assign(values.size(), 1);
@@ -54,7 +52,7 @@ class FlatbufferModel {
     }
     for (uint32_t i = 0; i < count; i++) {
       if (const auto* function = values.Get(i)->val_as_Function()) {
-        require(function->class_type() < made_.size() && made_[function->class_type()] != 0, outside);
+        require(function->class_type() < classes_.size() && classes_[function->class_type()].is_made, outside);
       }
     }
     require(
@@ -66,10 +64,7 @@ class FlatbufferModel {
 
  private:
   void check_versions() {
-    const uint32_t version = module_.bytecode_version();
-    if (version > caffe2::serialize::kMaxSupportedBytecodeVersion) {
-      throw Fault("this runtime cannot read bytecode of version " + std::to_string(version));
-    }
+    check_bytecode_version(module_.bytecode_version());
     require(module_.operator_version() <= INT32_MAX, "a version is too large");
   }
 
@@ -208,20 +203,23 @@ class FlatbufferModel {
 
   int check_object(const fb::Object& object) {
     const uint32_t index = object.type_index();
-    require(index < made_.size(), outside);
+    require(index < classes_.size(), outside);
     const auto& type = need(module_.object_types()->Get(index));
     const std::string name(text_of(type.type_name()));
     require(
         name.compare(0, 10, "__torch__.") == 0 || name.compare(0, 10, "torch.jit.") == 0,
         "an object is of a class that no lite file has");
-    made_[index] = 1;
+    Class& known = classes_[index];
+    const bool is_first = !known.is_made;
+    known.is_made = true;
+    // Upstream finds a class by its name, and would add the attributes of a second one to it.
+    require(!is_first || names_.insert(name).second, "two classes have one name");
     switch (type.type()) {
       case TypeType::CLASS_WITH_FIELD:
-        return check_fields(object, type);
+        return check_fields(object, type, known, is_first);
       case TypeType::CUSTOM_CLASS: {
-        const auto custom = torch::getCustomClass(name);
-        if (custom == nullptr || custom->findMethod("__setstate__") == nullptr) {
-          throw Fault("the model needs the custom class " + name + ", which this runtime lacks");
+        if (!can_restore(name)) {
+          refuse_custom_class(name);
         }
         return 1 + height_of(object.state());
       }
@@ -237,17 +235,28 @@ class FlatbufferModel {
     }
   }
 
-  int check_fields(const fb::Object& object, const fb::ObjectType& type) {
+  struct Class {
+    bool is_made = false; // whether an object made it known
+    uint32_t fields = 0; // attributes of its objects
+    int height = 1; // levels of values below and with its first object
+  };
+
+  int check_fields(const fb::Object& object, const fb::ObjectType& type, Class& known, bool is_first) {
     const uint32_t count = need(object.attrs()).size();
     // The first object of a class tells its attributes, for all of them.
-    uint32_t& known = fields_[object.type_index()];
-    require(known == 0 || known == count + 1, "objects of one class have other attributes");
-    known = count + 1;
+    require(is_first || known.fields == count, "objects of one class have other attributes");
+    known.fields = count;
     require(count == 0 || need(type.attr_names()).size() >= count, outside);
     for (uint32_t i = 0; i < count; i++) {
       text_of(type.attr_names()->Get(i));
     }
-    return height_of(object.attrs());
+    // A class holds the types of its first object's attributes, theirs hold others: as many levels of types, where the
+    // values of later objects may have few.
+    const int height = std::max(known.height, height_of(object.attrs()));
+    if (is_first) {
+      known.height = height;
+    }
+    return height;
   }
 
   void check_function(const fb::Function& function) {
@@ -299,8 +308,8 @@ class FlatbufferModel {
   Missing missing_;
   uint32_t done_ = 0; // values that are made
   std::vector<int> heights_;
-  std::vector<uint32_t> made_; // by class, whether an object made it known
-  std::vector<uint32_t> fields_; // by class, one more than its attributes
+  std::vector<Class> classes_;
+  std::unordered_set<std::string> names_; // of those that are made
 };
 
 } // namespace

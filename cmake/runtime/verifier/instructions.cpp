@@ -4,7 +4,9 @@
 #include <torch/csrc/jit/mobile/prim_ops_registery.h>
 #include <torch/csrc/jit/runtime/operator.h>
 
+#include <algorithm>
 #include <string_view>
+#include <vector>
 
 namespace torchlite {
 
@@ -44,14 +46,23 @@ Arity of_promoted(const std::string& name) {
   return {{0, 0}, false, false};
 }
 
+// Tensors to write to, which come last. The first argument counts as none, for upstream as well.
+int count_outputs(const std::vector<c10::Argument>& arguments) {
+  int count = 0;
+  for (size_t i = arguments.size(); i > 1 && arguments[i - 1].is_out(); i--) {
+    count++;
+  }
+  return count;
+}
+
 Arity of_schema(const c10::FunctionSchema& schema, int specified) {
-  const int arguments = static_cast<int>(schema.arguments().size());
+  int pops = static_cast<int>(schema.arguments().size());
+  if (specified >= 0 && specified < pops && !schema.is_vararg()) {
+    // Upstream takes the outputs off the stack before it compares their number with what the file says.
+    pops = std::max(specified, count_outputs(schema.arguments()));
+  }
   const int results = static_cast<int>(schema.returns().size());
-  return {
-      {specified >= 0 && specified < arguments && !schema.is_vararg() ? specified : arguments,
-       schema.is_varret() ? StackEffect::unknown : results},
-      true,
-      schema.is_vararg()};
+  return {{pops, schema.is_varret() ? StackEffect::unknown : results}, true, schema.is_vararg()};
 }
 
 } // namespace

@@ -1,5 +1,7 @@
 #include "pickle.h"
 
+#include "../refusal.h"
+
 #include <c10/core/QScheme.h>
 #include <c10/core/ScalarType.h>
 
@@ -37,6 +39,7 @@ bool starts_with(std::string_view text, std::string_view start) {
 
 std::vector<int64_t> integers(const Node& node) {
   std::vector<int64_t> result;
+  require(node.count <= max_type_depth, "a tensor has too many dimensions"); // before they are copied
   for (const Node* item : items_of(node, 0)) {
     result.push_back(integer(*item));
   }
@@ -109,8 +112,10 @@ const Node& Pickle::read() {
   // All of them: what is dropped again is made and destroyed all the same.
   require(stack_.front()->kind != Kind::Storage, misplaced);
   for (Node* node : nodes_) {
-    check_storages(*node);
-    measure(*node, 0);
+    if (node->count > 0) {
+      check_storages(*node);
+      measure(*node, 0);
+    }
   }
   return *stack_.front();
 }
@@ -373,7 +378,7 @@ void Pickle::read_storage() {
   require(text_of(items[0]) == "storage" && items[1].kind == Kind::Dtype, shape);
   const std::string_view device = text_of(items[3]);
   if (device != "cpu") {
-    throw Fault("the model has a tensor on " + std::string(device) + ": export it on the CPU");
+    fail({"the model has a tensor on ", device, ": export it on the CPU"});
   }
   const auto dtype = static_cast<c10::ScalarType>(items[1].number);
   const auto width = static_cast<int64_t>(c10::elementSize(dtype));
@@ -479,6 +484,7 @@ const Node& Pickle::build_tensor(const Node& argument, bool quantised) {
 }
 
 const Node& Pickle::build_object(const Node& global, const Node& state) {
+  budget_.spend(1 + global.text.size() / 16 + state.count); // objects may share both
   std::string name(global.text);
   name[name.find('\n')] = '.';
   records_.check_object(name, state);

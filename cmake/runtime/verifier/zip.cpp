@@ -10,6 +10,16 @@ namespace {
 constexpr uint64_t unpacked_per_byte = 32;
 constexpr uint64_t unpacked_at_least = 1 << 20;
 
+constexpr mz_uint ambiguous = UINT32_MAX;
+
+// Upstream takes a capital letter for its small one.
+std::string to_key(std::string name) {
+  for (char& c : name) {
+    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return name;
+}
+
 } // namespace
 
 size_t Zip::read_at(void* self, mz_uint64 offset, void* to, size_t count) {
@@ -20,7 +30,9 @@ Zip::Zip(const Source& source)
     : source_(source), limit_(unpacked_at_least + unpacked_per_byte * source.size()) {
   archive_.m_pIO_opaque = this;
   archive_.m_pRead = read_at;
-  require(mz_zip_reader_init(&archive_, source.size(), 0), "its list of records cannot be read");
+  require(
+      mz_zip_reader_init(&archive_, source.size(), MZ_ZIP_FLAG_DO_NOT_SORT_CENTRAL_DIRECTORY),
+      "its list of records cannot be read");
   try {
     uint64_t left = limit_;
     const mz_uint count = mz_zip_reader_get_num_files(&archive_);
@@ -33,6 +45,8 @@ Zip::Zip(const Source& source)
       // Folders are not unpacked: the memory for such a record would stay what it was.
       require(!found.m_is_directory || found.m_uncomp_size == 0, "a record is a folder");
       left -= found.m_uncomp_size;
+      const auto [at, is_new] = records_.emplace(to_key(found.m_filename), i);
+      at->second = is_new ? i : ambiguous;
       if (i == 0) {
         folder_ = found.m_filename;
       }
@@ -57,7 +71,12 @@ mz_zip_archive_file_stat Zip::describe(mz_uint index) {
 }
 
 int Zip::find(const std::string& name) {
-  return mz_zip_reader_locate_file(&archive_, (folder_ + name).c_str(), nullptr, 0);
+  const auto found = records_.find(to_key(folder_ + name));
+  if (found == records_.end()) {
+    return -1;
+  }
+  require(found->second != ambiguous, "two records have one name"); // upstream would take either
+  return static_cast<int>(found->second);
 }
 
 bool Zip::has(const std::string& name) {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 
 namespace torchlite::verifier {
 
@@ -39,6 +40,7 @@ class Zip {
 
   const Source& source_;
   mz_zip_archive archive_{};
+  std::unordered_map<std::string, mz_uint> records_; // their places by their names, in small letters
   std::string folder_;
   uint64_t limit_;
 };

@@ -1,3 +1,4 @@
+#include "../refusal.h"
 #include "code.h"
 #include "pickle.h"
 #include "verifier.h"
@@ -5,7 +6,6 @@
 
 #include <caffe2/serialize/versions.h>
 #include <torch/csrc/jit/serialization/import_export_constants.h>
-#include <torch/custom_class.h>
 
 #include <unordered_map>
 
@@ -38,8 +38,7 @@ class ZipModel final : public Records {
   void check() {
     check_version();
     if (!zip_.has("bytecode.pkl")) {
-      throw Fault(
-          "this is not a file for the lite interpreter, as it has no bytecode: builder export makes one");
+      fail({"this is not a file for the lite interpreter, as it has no bytecode: builder export makes one"});
     }
     const std::string text = zip_.read("bytecode.pkl");
     Budget budget(text.size());
@@ -59,14 +58,14 @@ class ZipModel final : public Records {
   }
 
   void check_object(const std::string& name, const Node& state) override {
-    if (setting_.count(name) > 0 || has_custom_setstate(name)) {
+    if (setting_.count(name) > 0 || can_restore(name)) {
       return;
     }
     if (state.kind != Kind::Dict) {
-      const bool custom = name.find("torch.classes.") != std::string::npos;
-      throw Fault(
-          custom ? "the model needs the custom class " + name + ", which this runtime lacks"
-                 : "the model has a value of class " + name + ", an Enum perhaps, which no runtime reads");
+      if (name.find("torch.classes.") != std::string::npos) {
+        refuse_custom_class(name);
+      }
+      fail({"the model has a value of class ", name, ", an Enum perhaps, which no runtime reads"});
     }
     std::string attributes = "(";
     const Items items(state);
@@ -85,7 +84,7 @@ class ZipModel final : public Records {
     const std::string text = zip_.read(zip_.has(".data/version") ? ".data/version" : "version");
     const int version = std::atoi(text.c_str());
     if (version > static_cast<int>(caffe2::serialize::kMaxSupportedFileFormatVersion)) {
-      throw Fault("the model was written by a newer PyTorch, in format " + std::to_string(version));
+      fail({"the model was written by a newer PyTorch, in format ", std::to_string(version)});
     }
     // Older ones are from before the lite interpreter.
     require(
@@ -93,18 +92,10 @@ class ZipModel final : public Records {
         "it does not say which format it has");
   }
 
-  static bool has_custom_setstate(const std::string& name) {
-    const auto custom = torch::getCustomClass(name);
-    return custom != nullptr && custom->findMethod("__setstate__") != nullptr;
-  }
-
   void check_methods(const Node& root, Budget& budget) {
     const Items methods = items_of(root, 1);
     const int64_t version = integer(methods[0]);
-    if (version < static_cast<int64_t>(caffe2::serialize::kMinSupportedBytecodeVersion) ||
-        version > static_cast<int64_t>(caffe2::serialize::kMaxSupportedBytecodeVersion)) {
-      throw Fault("this runtime cannot read bytecode of version " + std::to_string(version));
-    }
+    check_bytecode_version(version);
     for (size_t i = 1; i < methods.size(); i++) {
       const Items parts = take(methods[i], version > 4 ? 3 : 2);
       const std::string name(text_of(parts[0]));
