@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 _HEAD = re.compile(r"(?P<name>[\w:]+(?:\.\w+)?)\((?P<arguments>.*)\) -> (?P<results>.*)", re.ASCII)
 _ALIAS = re.compile(r"\((?P<sets>[\w*|]+(?:\s*->\s*[\w*|]+)?)(?P<mutable>!)?(?:\s*->[^)]*)?\)")
+_RESULT_NAME = re.compile(r"(?<=[\w\])?]) \w+$", re.ASCII)
 _NO_DEFAULT = object()
 _WORDS = {
     "None": None,
@@ -136,12 +137,13 @@ def _parse_default(text: str) -> object:
 
 def _parse_results(text: str) -> Iterator[str]:
     text = text.strip()
-    if text.startswith("(") and text.endswith(")"):
-        text = text[1:-1]
-    for part in _split(text):
+    parts = list(_split(text))
+    if len(parts) == 1 and text.startswith("(") and text.endswith(")"):
+        parts = list(_split(text[1:-1]))
+    for part in parts:
         if part != "...":
             # A result may have a name behind its type.
-            yield _ALIAS.sub("", part).split(" ")[0]
+            yield _RESULT_NAME.sub("", _ALIAS.sub("", part))
 
 
 def _split(text: str) -> Iterator[str]:
