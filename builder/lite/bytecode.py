@@ -99,7 +99,8 @@ def _callee(entry: object) -> Callee:
         # The number of arguments is stored since version 6.
         case (str(name), str(overload), int(count), *_) if count in _INT32:
             return Callee(name, overload, count)
-        case (str(name), str(overload)):
+        # Upstream writes -1 for operators of any number of arguments, which OPN tells.
+        case (str(name), str(overload)) | (str(name), str(overload), -1):
             return Callee(name, overload)
     raise _malformed("an operator has no name")
 

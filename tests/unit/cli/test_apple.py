@@ -140,7 +140,7 @@ def test_under_macos_it_is_xcodes_sdk_that_decides(asked, monkeypatch, tmp_path)
     sdk = make_sdk(tmp_path / "iPhoneOS.sdk", "iphoneos")
     add_frameworks(sdk, "Foundation", "UIKit", "CoreFoundation", "CoreML")
     monkeypatch.setattr(accelerators, "is_mac", lambda: True)
-    monkeypatch.setattr(Runner, "inherit", lambda: FakeRunner.saying(f"{sdk}\n"))
+    monkeypatch.setattr(Runner, "inherit_for_tools", lambda: FakeRunner.saying(f"{sdk}\n"))
     assert run(build, "m.ptl", "--abi", "ios-arm64", "--coreml").exception is None
     result = run(build, "m.ptl", "--abi", "ios-arm64", "--metal")
     assert "Metal.framework, MetalPerformanceShaders.framework" in result.exception.message
