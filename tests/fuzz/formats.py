@@ -37,6 +37,10 @@ from builder.formats.macho import join_architectures, read_macho, read_members, 
 from builder.formats.macho_objects import read_pointers
 from builder.formats.tbd import parse_stub, render_stub
 from builder.formats.unwind_info import parse_unwind_info
+from builder.graph.check import check_program
+from builder.graph.lift import lift_program
+from builder.graph.lower import lower_program
+from builder.graph.text import draw_graphs, list_graph, render_graph
 from builder.lite.bytecode import parse_bytecode
 from builder.lite.effort import Effort
 from builder.lite.pickles import parse_pickle
@@ -49,6 +53,7 @@ from builder.platforms.apple.check import check_slices
 from builder.platforms.apple.manifest import SliceEntry, XcframeworkManifest
 from builder.platforms.apple.xcframework import find_manifest, read_binaries
 from builder.size.reference_graph import render_references
+from builder.sources.schemas import load_schemas
 from builder.system.archives import extract_archive
 from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import find_input_dtypes, reference_path
@@ -132,8 +137,18 @@ def _write(folder: Path, name: str, data: bytes) -> Path:
 
 
 def _read_model(data: bytes, folder: Path) -> None:
-    info = read_model(_write(folder, "model.ptl", data))
+    path = _write(folder, "model.ptl", data)
+    info = read_model(path)
     assert info.methods
+    program = api.read_graphs(path)
+    check_program(program)
+    draw_graphs(program.graphs.values())
+    for graph in program.graphs.values():
+        assert render_graph(graph)
+        list_graph(graph)
+    schemas = load_schemas()
+    lowered = lower_program(program, schemas)
+    check_program(lift_program(lowered, schemas))
 
 
 def _read_pickle(data: bytes, folder: Path) -> None:
