@@ -47,12 +47,14 @@ def main() -> None:
     found = dict(_installed())
     for root in roots:
         found.update(_written(root))
-    found.update(_declared(roots[0]))
+    declared = dict(_declared(roots[0]))
+    found.update(declared)
     sys.stdout.write(
         f"# Schemas of the operators that runtimes of PyTorch {release.version} can have.\n"
     )
     for name in sorted(found):
-        if known.has(name) and _is_schema(found[name]):
+        # Runtimes register the schemas of all that ATen declares, also where they have no kernel.
+        if (name in declared or known.has(name)) and _is_schema(found[name]):
             sys.stdout.write(found[name] + "\n")
 
 

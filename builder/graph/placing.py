@@ -84,10 +84,12 @@ class Registers:
             if not runs:
                 break
             runs &= runs >> 1
+        first = (runs & -runs).bit_length() - 1 if runs else self.size + 1
         if not runs:
-            self.size += count
-            return self.size - count + 1
-        first = (runs & -runs).bit_length() - 1
+            # Free registers at the end begin the row.
+            while self.free >> (first - 1) & 1:
+                first -= 1
+            self.size = first + count - 1
         self.free &= ~(((1 << count) - 1) << first)
         return first
 

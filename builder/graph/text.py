@@ -20,7 +20,7 @@ _DEEPEST = 20
 def render_graph(graph: Graph) -> str:
     """Returns a graph as text, one node in a line.
 
-    The form is that in which TorchScript shows `module.graph`. Tensors of known sizes have a type such
+    The form is that in which TorchScript prints graphs. Tensors of known sizes have a type such
     as `float32[1,3,?,?]`.
     """
     names = name_values(graph)

@@ -40,7 +40,10 @@ from builder.formats.macho import join_architectures, read_macho, read_members, 
 from builder.formats.macho_objects import read_pointers
 from builder.formats.tbd import parse_stub, render_stub
 from builder.formats.unwind_info import parse_unwind_info
+from builder.graph.check import check_program
+from builder.graph.lift import lift_program
 from builder.graph.lower import lower_program
+from builder.graph.text import draw_graphs, list_graph, render_graph
 from builder.lite.bytecode import parse_bytecode
 from builder.lite.effort import Effort
 from builder.lite.model import LiteModel
@@ -151,6 +154,18 @@ def _read_model(data: bytes, folder: Path) -> None:
     model = read_lite(path)
     for kind in ModelFormat.LITE_ZIP, ModelFormat.LITE_FLATBUFFER:
         _write_again(model, folder / f"{kind}.ptl", kind, _GROWTH * (len(data) + _LONGEST))
+    _lift_and_lower(path)
+
+
+def _lift_and_lower(path: Path) -> None:
+    program = api.read_graphs(path)
+    check_program(program)
+    draw_graphs(program.graphs.values())
+    for graph in program.graphs.values():
+        assert render_graph(graph)
+        list_graph(graph)
+    lowered = lower_program(program, _SCHEMAS)
+    check_program(lift_program(lowered, _SCHEMAS))
 
 
 def _write_again(model: LiteModel, path: Path, kind: ModelFormat, most: int) -> None:

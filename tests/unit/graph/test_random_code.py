@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import assume, given, settings
@@ -157,3 +158,41 @@ def check_same(model: LiteModel, arguments: list[int]) -> None:
     except TooLongError:
         assume(False)
     assert run(lowered.functions[0], *arguments) == expected
+
+
+@st.composite
+def damaged_functions(draw: Callable[..., Any]) -> Function:
+    function = draw(functions())
+    code = list(function.instructions)
+    opcodes = sorted({step.opcode for step in code} | {"JF", "JMP", "LOOP", "MOVE", "DROPR"})
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(code) - 1))
+        step = code[at]
+        match draw(st.integers(0, 5)):
+            case 0:
+                code[at] = replace(step, x=step.x + draw(st.integers(-3, 3)))
+            case 1:
+                code[at] = replace(step, n=max(0, step.n + draw(st.integers(-1, 1))))
+            case 2:
+                code[at] = replace(step, opcode=draw(st.sampled_from(opcodes)))
+            case 3:
+                code.insert(at, code[draw(st.integers(0, len(code) - 1))])
+            case 4 if len(code) > 1:
+                del code[at]
+            case _:
+                other = draw(st.integers(0, len(code) - 1))
+                code[at], code[other] = code[other], step
+    return replace(function, instructions=tuple(code))
+
+
+@settings(max_examples=1000)
+@given(damaged_functions(), st.lists(st.integers(0, 2), min_size=VARIABLES, max_size=VARIABLES))
+def test_damaged_code_is_refused_or_computes_the_same(
+    function: Function, arguments: list[int]
+) -> None:
+    """What can be lifted at all is the graph of this code, and of no other."""
+    model = LiteModel(
+        bytecode_version=8, operator_version=10, functions=(function,), root=ScriptObject("m")
+    )
+    with suppress(ModelError):
+        check_same(model, arguments)
