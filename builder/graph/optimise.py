@@ -100,6 +100,7 @@ class _Run:
             self._each(prepack)
             self._each(fuse_clamps)
             self._each(drop_identities)
+            self._each(drop_dead_code)
             if self._wanted.channels_last:
                 self._each(find_channel_shuffles)
                 self._each(keep_channels_last)

@@ -182,11 +182,9 @@ class _Plan:
 
     def _is_tensor(self, value: Value) -> bool:
         """Whether `value` is sure to be one tensor."""
-        if value.type == "Tensor" or value.info is not None:
-            return not value.type.startswith("List[")
         producer = value.producer
-        if producer is None:
-            return False
+        if value.type == "Tensor" or producer is None:
+            return value.type == "Tensor"
         index = producer.outputs.index(value)
         if producer.operator == IF:
             return all(self._is_tensor(block.outputs[index]) for block in producer.blocks)

@@ -1,0 +1,182 @@
+"""All passes together on graphs, without torch."""
+
+from __future__ import annotations
+
+import pytest
+
+from builder.errors import ModelError
+from builder.graph.check import check_program
+from builder.graph.graph import Block, Node
+from builder.graph.optimise import Optimisations, optimise
+from builder.graph.program import Program
+from builder.lite.objects import CustomObject, ScriptObject
+from builder.sources.schemas import load_schemas
+from tests.unit.graph.writing import ramp, read_graph, read_program, tensor, write_graph
+
+SCHEMAS = load_schemas()
+
+
+def module(name: str, **attributes: object) -> ScriptObject:
+    return ScriptObject(f"__torch__.{name}", {"training": True, **attributes})
+
+
+def network() -> Program:
+    """Returns a convolution, a batch norm that could train, dropout, relu and a linear layer."""
+    norm = {
+        "weight": ramp(4),
+        "bias": ramp(4),
+        "running_mean": ramp(4),
+        "running_var": tensor(1.0, 2.0, 3.0, 4.0),
+        "num_batches_tracked": tensor(0, dtype="int64", shape=()),
+    }
+    return read_program(
+        """
+        (%self, %x: Tensor)
+        %c = prim::GetAttr(%self) @ {'slot': 1}
+        %cw = prim::GetAttr(%c) @ {'slot': 1}
+        %a = aten::conv2d(%x, %cw, None, [1, 1], [1, 1], [1, 1], 1)
+        %n = prim::GetAttr(%self) @ {'slot': 2}
+        %t = prim::GetAttr(%n) @ {'slot': 0}
+        %u = prim::If(%t)
+          then
+            %k = prim::GetAttr(%n) @ {'slot': 5}
+            %k1 = aten::add_.Scalar(%k, 1, 1)
+            yield True
+          else
+            yield False
+        %nw = prim::GetAttr(%n) @ {'slot': 1}
+        %nb = prim::GetAttr(%n) @ {'slot': 2}
+        %nm = prim::GetAttr(%n) @ {'slot': 3}
+        %nv = prim::GetAttr(%n) @ {'slot': 4}
+        %b = aten::batch_norm(%a, %nw, %nb, %nm, %nv, %u, 0.1, 1e-05, True)
+        %r = aten::relu_(%b)
+        %dt = prim::GetAttr(%self) @ {'slot': 0}
+        %d = aten::dropout(%r, 0.5, %dt)
+        %s = aten::size.int(%d, 0)
+        %l = prim::ListConstruct(%s, -1) @ {'type': 'List[int]'}
+        %v = aten::view(%d, %l)
+        %lm = prim::GetAttr(%self) @ {'slot': 3}
+        %lw = prim::GetAttr(%lm) @ {'slot': 1}
+        %y = aten::linear(%v, %lw, None)
+        yield %y
+        """,
+        module(
+            "Net",
+            conv=module("Conv", weight=ramp(4, 3, 3, 3)),
+            norm=module("Norm", **norm),
+            linear=module("Linear", weight=ramp(2, 64)),
+        ).attributes,
+    )
+
+
+def lines(program: Program) -> list[str]:
+    check_program(program)
+    return write_graph(program.graphs["Net.forward"])
+
+
+PACKED = [
+    "%2 = prepacked::conv2d_clamp_run(%x, xnnpack.Conv2dOpContext)",
+    "%3 = aten::size.int(%2, 0)",
+    "%4 = prim::ListConstruct(%3, -1) @ {'type': 'List[int]'}",
+    "%5 = aten::view(%2, %4)",
+    "%6 = prepacked::linear_clamp_run(%5, xnnpack.LinearOpContext)",
+    "yield %6",
+]
+
+
+def test_a_network():
+    program = network()
+    results = optimise(program, SCHEMAS)
+    assert lines(program) == PACKED
+    assert program.root.attributes == {}
+    assert results["freeze"].left == ()
+    assert results["fold_batch_norms"].changed == 1
+    assert results["fuse_clamps"].changed == 1
+
+
+def test_again_changes_nothing():
+    program = network()
+    optimise(program, SCHEMAS)
+    results = optimise(program, SCHEMAS)
+    assert {name: r.changed for name, r in results.items() if r.changed} == {}
+    assert lines(program) == PACKED
+
+
+@pytest.mark.parametrize(
+    ("wanted", "operators"),
+    [
+        (
+            Optimisations(prepack=False),
+            ["aten::conv2d", "aten::relu_", "aten::size.int", "aten::view", "aten::linear"],
+        ),
+        (
+            Optimisations(fold_batch_norms=False, batched=False),
+            [
+                "prepacked::conv2d_clamp_run",
+                "aten::batch_norm",
+                "aten::relu_",
+                "aten::size.int",
+                "aten::view",
+                "prepacked::linear_clamp_run",
+            ],
+        ),
+        (
+            Optimisations(fold_batch_norms=False),
+            ["prepacked::conv2d_clamp_run", "aten::contiguous", "prepacked::conv2d_clamp_run"],
+        ),
+    ],
+)
+def test_passes_can_be_left_out(wanted: Optimisations, operators: list[str]):
+    program = network()
+    optimise(program, SCHEMAS, wanted)
+    check_program(program)
+    nodes = program.graphs["Net.forward"].block.nodes
+    found = [n.operator for n in nodes if n.operator.startswith(("aten::", "prepacked::"))]
+    if wanted.fold_batch_norms is False and wanted.batched:
+        assert found.count("prepacked::conv2d_clamp_run") == 2
+        assert "aten::batch_norm" not in found
+    else:
+        assert found == operators
+
+
+def test_without_freezing_attributes_stay():
+    program = network()
+    optimise(program, SCHEMAS, Optimisations(freeze=False))
+    assert any("prim::GetAttr" in line for line in lines(program))
+    assert program.root.attributes["training"] is True
+
+
+def test_methods_share_their_weights_or_are_left_out():
+    def program() -> Program:
+        made = network()
+        again = read_graph("(%self, %x: Tensor)\nyield %x", name="Net.other")
+        again.block = network().graphs["Net.forward"].block
+        # Both methods read the same attributes.
+        made.graphs["Net.other"] = again
+        return made
+
+    both = program()
+    optimise(both, SCHEMAS)
+    contexts = {
+        node.attributes["value"]
+        for graph in both.graphs.values()
+        for node in graph.block.nodes
+        if isinstance(node.attributes.get("value"), CustomObject)
+    }
+    assert len(contexts) == 2
+    one = program()
+    optimise(one, SCHEMAS, Optimisations(methods=frozenset({"forward"})))
+    assert list(one.graphs) == ["Net.forward"]
+
+
+def test_deep_nesting_is_refused():
+    program = read_program("(%self, %x: Tensor, %c: bool)\nyield %x")
+    graph = program.graphs["Net.forward"]
+    block = graph.block
+    condition = block.inputs[2]
+    for _ in range(101):
+        inner = Block()
+        block.nodes.append(Node("prim::If", [condition], [], {}, [inner, Block()]))
+        block = inner
+    with pytest.raises(ModelError, match="more than 100"):
+        optimise(program, SCHEMAS)
