@@ -1,8 +1,7 @@
-"""The platforms that builder knows, and what each of them owes to the rest of builder.
+"""The platforms that builder knows, and the functions that each of them must have.
 
 A platform is a folder below `builder/platforms` with a module `platform.py` that has the functions
-of `PlatformModule`. To add one: its folder, a line in `PLATFORMS`, and its targets in
-`core/targets.py`.
+of `PlatformModule`. CONTRIBUTING.md, "Add a platform", lists all steps to add one.
 """
 
 from __future__ import annotations
