@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from builder.core.known import parse_known
 from builder.errors import ConfigurationError, ModelError, VerificationError
 from builder.export.capabilities import check_capabilities, probe_torch
+from builder.export.files import export_file, takes_file
 from builder.export.interpreter import Interpreter
 from builder.export.output import check_saving, check_writable
 from builder.models.read import read_model
 from builder.sources.releases import load_release
+from builder.sources.schemas import load_schemas
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable
 from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import reference_path
@@ -38,17 +40,27 @@ def export(request: ExportRequest, *, progress: Progress) -> ExportResult:
     release = request.pytorch or load_release()
     check_writable(request.output)
     check_saving(request.saving, release.facts.bytecode)
+    if takes_file(request):
+        return export_file(
+            request,
+            schemas=load_schemas(release.version),
+            interpreter=Interpreter(request.limits, confined=True),
+            progress=progress,
+        )
     # Every import of torch comes after this one, which explains why it fails.
     torch = probe_torch()
     check_capabilities(torch, request.optimisation)
+    from builder.export.captured import Knowledge
     from builder.export.exporter import export_model
 
     interpreter = _keep_interpreter()
     interpreter.set_limits(request.limits)
     return export_model(
         request,
-        torch_version=torch.version,
-        known=read_known_operators(release),
+        torch=torch,
+        knowledge=Knowledge(
+            known=read_known_operators(release), schemas=load_schemas(release.version)
+        ),
         interpreter=interpreter,
         progress=progress,
     )

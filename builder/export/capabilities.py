@@ -41,7 +41,7 @@ class TorchCapabilities:
 
     version: str
     xnnpack: bool
-    """`optimize_for_mobile` can rewrite convolutions for XNNPACK, and torch can run the result."""
+    """torch can run layers that are packed for XNNPACK."""
     lite_interpreter: bool
     """torch can save for the lite interpreter and run the result."""
     backends: frozenset[MobileBackend] = frozenset({MobileBackend.CPU})
@@ -82,12 +82,6 @@ def check_capabilities(found: TorchCapabilities, wanted: Optimisation) -> None:
         )
     if not wanted.enabled:
         return
-    if wanted.backend is MobileBackend.CPU and not found.xnnpack:
-        raise ToolchainError(
-            f"torch {found.version} cannot optimise for mobile: it is built without XNNPACK",
-            hint=f"these can: {OPTIMISING_TORCHES}. Install one ({REPLACE}), "
-            "or export with --no-optimize",
-        )
     if wanted.backend not in found.backends and wanted.backend is not MobileBackend.CPU:
         raise ToolchainError(
             f"torch {found.version} cannot export for {wanted.backend}: it is built without "

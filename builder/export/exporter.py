@@ -7,33 +7,34 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
+from torch import no_grad
 
 from builder.core.differences import compare_outputs
-from builder.core.known import KnownOperators
 from builder.core.nesting import Group, GroupKind, InputSpec, is_flat
-from builder.core.signatures import INPUTS_HINT, find_misfit
 from builder.core.stages import Stage
 from builder.core.tensors import ReferenceCase
-from builder.errors import ConfigurationError, ModelError, VerificationError
-from builder.export.capture import script_module
+from builder.errors import ModelError, VerificationError
+from builder.export.capabilities import TorchCapabilities
+from builder.export.captured import Captured, Knowledge, capture
 from builder.export.compare import find_failure, one_thread, run_eager
-from builder.export.forms import LITE, OPTIMISED, measure_lite, measure_script, read_signature
+from builder.export.forms import LITE, OPTIMISED, measure_lite
 from builder.export.interpreter import Interpreter, InterpreterEndedError
-from builder.export.lints import check_python_free, lint_graph
 from builder.export.load import find_file, load_requested
 from builder.export.methods import measure_methods
 from builder.export.optimise import optimise_module
 from builder.export.output import write_model
-from builder.export.prepare import Prepared, prepare, twin
+from builder.export.prepare import Prepared, prepare
 from builder.export.quantise import qnnpack
-from builder.export.request import Capture, ExportRequest, ExportResult, MobileBackend
-from builder.export.save import backport, bundle_inputs, format_lite, read_bytecode_version
-from builder.export.shapes import find_frozen_shapes
+from builder.export.request import ExportRequest, ExportResult, LiteFormat, MobileBackend
+from builder.export.rewriting import Rewritten, rewrite
+from builder.export.save import backport, format_lite, read_bytecode_version
 from builder.system.progress import Progress
 
 _NOT_RUN = "not run: torch's lite interpreter on this machine runs only files for the CPU"
-_STAGES: dict[str, str] = {Capture.TRACE: "traced", Capture.SCRIPT: "scripted"}
+_NO_XNNPACK = (
+    "not run, since this torch has no XNNPACK: the stage before it was compared, and builder "
+    "verify runs the file itself on a runtime"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +51,8 @@ class Made:
 def export_model(
     request: ExportRequest,
     *,
-    torch_version: str,
-    known: KnownOperators,
+    torch: TorchCapabilities,
+    knowledge: Knowledge,
     interpreter: Interpreter,
     progress: Progress,
 ) -> ExportResult:
@@ -59,12 +60,13 @@ def export_model(
 
     The file is written only after torch's own lite interpreter has run it and its outputs agree
     with the eager model, or if the request says to keep it anyway. `failure` of the result says
-    what differs.
+    what differs. A torch without XNNPACK runs the file as it was before layers were packed for
+    XNNPACK.
 
     Args:
         request: what to export, and how.
-        torch_version: the version of the installed torch, which can do the export.
-        known: operators that builder can build; the result has a remark on each other operator.
+        torch: what the installed torch can do.
+        knowledge: operators that builder can build; the result has a remark on each other operator.
         interpreter: runs lite files, and loads TorchScript files before this process does.
         progress: is informed of each step.
 
@@ -77,17 +79,23 @@ def export_model(
     interpreter.start()  # the child process imports torch while this one loads the model
     with (
         warnings.catch_warnings(),
-        torch.no_grad(),
+        no_grad(),
         one_thread(),
         qnnpack(required=bool(request.quantisation)),
     ):
         warnings.simplefilter("ignore")  # script_module shows the warnings that matter
-        progress.step(f"Loading {request.source} with torch {torch_version}")
+        progress.step(f"Loading {request.source} with torch {torch.version}")
         _try_loading(request, interpreter)
         prepared = prepare(request, load_requested(request), progress=progress)
-        made = _make(request, prepared, known, interpreter, progress)
+        captured = capture(request, prepared, knowledge, interpreter, progress)
+        if request.optimisation.backend is MobileBackend.CPU:
+            made = _make(
+                request, prepared, captured, knowledge, torch.xnnpack, interpreter, progress
+            )
+        else:
+            made = _make_for_device(request, prepared, captured)
         failure = _judge(made, prepared, request)
-        return _write(request, prepared, made, failure, torch_version)
+        return _write(request, prepared, made, failure, torch.version)
 
 
 def _try_loading(request: ExportRequest, interpreter: Interpreter) -> None:
@@ -104,57 +112,85 @@ def _try_loading(request: ExportRequest, interpreter: Interpreter) -> None:
 def _make(
     request: ExportRequest,
     prepared: Prepared,
-    known: KnownOperators,
+    captured: Captured,
+    knowledge: Knowledge,
+    xnnpack: bool,
     interpreter: Interpreter,
     progress: Progress,
 ) -> Made:
-    optimisation, first = request.optimisation, prepared.samples[0]
-    progress.step(
-        "Making TorchScript"
-        + (f", optimised for {optimisation.backend}" if optimisation.enabled else "")
-    )
-    # Tracing may change the module's state, so the comparison runs on a copy made before it.
-    eager = twin(prepared.module)
-    scripted, captured = script_module(
-        prepared.module, first, request.capture, methods=request.methods, progress=progress
-    )
-    check_python_free(scripted, request.methods)
-    _check_inputs(scripted, prepared)
-    remarks = prepared.remarks + _check_shapes(request, prepared, eager, scripted, captured)
-    stages = [
-        *prepared.stages,
-        _measure(_STAGES.get(captured, captured), scripted, request, prepared, interpreter),
-    ]
-    final = optimise_module(scripted, optimisation, first, request.methods)
-    remarks += lint_graph(final, request.methods, known)
-    if optimisation.enabled and _runs_here(request):
-        # The lite file may differ from it: by bundled inputs, extra files or older bytecode.
-        stages.append(_measure(OPTIMISED, final, request, prepared, interpreter))
+    """Rewrites the model as a graph, and compares each form of it."""
+    rewritten = _rewrite(request, captured, knowledge, progress)
     progress.step("Comparing the lite file with eager PyTorch")
-    content = _save(final, request, prepared)
-    stages += _measure_file(content, scripted, request, prepared, interpreter)
-    return Made(content=content, capture=captured, stages=tuple(stages), remarks=remarks)
+    stages = [*prepared.stages, captured.stage]
+    content = rewritten.content
+    if rewritten.is_packed:
+        stages.append(
+            _measure(OPTIMISED, rewritten.plain, captured, request, prepared, interpreter)
+        )
+    if rewritten.is_packed and not xnnpack:
+        stages.append(Stage(name=LITE, size=len(content), remark=_NO_XNNPACK, judged=False))
+    else:
+        content = backport(content, request.saving.bytecode_version)
+        stages += _measure_file(content, captured, request, prepared, interpreter)
+    return Made(
+        content=content,
+        capture=captured.how,
+        stages=tuple(stages),
+        remarks=(*prepared.remarks, *captured.remarks, *rewritten.remarks),
+    )
 
 
-def _check_inputs(scripted: torch.jit.ScriptModule, prepared: Prepared) -> None:
-    """Refuses inputs that Python accepts but TorchScript does not, such as 2.5 for an int."""
-    signature = read_signature(scripted, "forward")
-    for sample in prepared.samples:
-        if misfit := find_misfit(signature, sample.specs):
-            raise ConfigurationError(f"for the model as TorchScript, {misfit}", hint=INPUTS_HINT)
+def _rewrite(
+    request: ExportRequest, captured: Captured, knowledge: Knowledge, progress: Progress
+) -> Rewritten:
+    kind = request.saving.format
+    if captured.program is not None and (request.optimisation.enabled or captured.scripted is None):
+        progress.step("Rewriting the model for mobile")
+        return rewrite(captured.program, request.optimisation, kind, knowledge.schemas)
+    content = captured.content
+    if kind is not LiteFormat.ZIP:
+        assert captured.scripted is not None
+        extra = {name: path.read_bytes() for name, path in request.saving.extra_files}
+        content = format_lite(captured.scripted, format=kind, extra_files=extra)
+    # Torch can run what torch has written.
+    return Rewritten(plain=content, content=content, remarks=())
+
+
+def _make_for_device(request: ExportRequest, prepared: Prepared, captured: Captured) -> Made:
+    """Lets torch rewrite the model for another device, on which only that device can run it."""
+    if captured.scripted is None:
+        raise ModelError(
+            f"models for {request.optimisation.backend} are made from TorchScript",
+            hint="capture the model by a trace or a script",
+        )
+    saving = request.saving
+    final = optimise_module(
+        captured.scripted, request.optimisation, prepared.samples[0], request.methods
+    )
+    extra = {name: path.read_bytes() for name, path in saving.extra_files}
+    content = format_lite(final, format=saving.format, extra_files=extra)
+    content = backport(content, saving.bytecode_version)
+    unseen = Stage(name=LITE, size=len(content), remark=_NOT_RUN, judged=False)
+    return Made(
+        content=content,
+        capture=captured.how,
+        stages=(*prepared.stages, captured.stage, unseen),
+        remarks=(*prepared.remarks, *captured.remarks),
+    )
 
 
 def _measure(
     name: str,
-    module: torch.jit.ScriptModule,
+    content: bytes,
+    captured: Captured,
     request: ExportRequest,
     prepared: Prepared,
     interpreter: Interpreter,
 ) -> Stage:
-    return measure_script(
+    return measure_lite(
         name,
-        module,
-        prepared.samples,
+        content,
+        [sample.adapt(captured.signature) for sample in prepared.samples],
         prepared.base,
         tolerance=request.tolerance,
         interpreter=interpreter,
@@ -163,65 +199,23 @@ def _measure(
 
 def _measure_file(
     content: bytes,
-    scripted: torch.jit.ScriptModule,
+    captured: Captured,
     request: ExportRequest,
     prepared: Prepared,
     interpreter: Interpreter,
 ) -> Iterator[Stage]:
-    if not _runs_here(request):  # operators of another backend may crash without its device
-        yield Stage(name=LITE, size=len(content), remark=_NOT_RUN, judged=False)
-        return
-    yield from measure_methods(
-        prepared.module,
-        scripted,
-        content,
-        request.methods,
-        prepared.samples[0],
-        base=prepared.base.name,
-        tolerance=request.tolerance,
-        interpreter=interpreter,
-    )
-    signature = read_signature(scripted, "forward")
-    yield measure_lite(
-        LITE,
-        content,
-        [sample.adapt(signature) for sample in prepared.samples],
-        prepared.base,
-        tolerance=request.tolerance,
-        interpreter=interpreter,
-    )
-
-
-def _check_shapes(
-    request: ExportRequest,
-    prepared: Prepared,
-    eager: torch.nn.Module,
-    scripted: torch.jit.ScriptModule,
-    captured: str,
-) -> tuple[str, ...]:
-    if captured != Capture.TRACE and not request.second_inputs:
-        return ()
-    return find_frozen_shapes(
-        eager,
-        scripted,
-        prepared.samples[0],
-        seconds=request.second_inputs,
-        tolerance=request.tolerance,
-        seed=request.seed,
-    )
-
-
-def _save(module: torch.jit.ScriptModule, request: ExportRequest, prepared: Prepared) -> bytes:
-    saving = request.saving
-    if saving.bundle_inputs:
-        bundle_inputs(module, prepared.samples[0])
-    extra = {name: path.read_bytes() for name, path in saving.extra_files}
-    content = format_lite(module, format=saving.format, extra_files=extra)
-    return backport(content, saving.bytecode_version)
-
-
-def _runs_here(request: ExportRequest) -> bool:
-    return not request.optimisation.enabled or request.optimisation.backend is MobileBackend.CPU
+    if captured.scripted is not None:
+        yield from measure_methods(
+            prepared.module,
+            captured.scripted,
+            content,
+            request.methods,
+            prepared.samples[0],
+            base=prepared.base.name,
+            tolerance=request.tolerance,
+            interpreter=interpreter,
+        )
+    yield _measure(LITE, content, captured, request, prepared, interpreter)
 
 
 def _judge(made: Made, prepared: Prepared, request: ExportRequest) -> VerificationError | None:

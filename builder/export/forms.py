@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from builder.core.differences import compare_outputs
-from builder.core.signatures import Signature, make_signature
 from builder.core.stages import Stage, find_agreement, widen_differences
 from builder.core.tensors import Tensor
 from builder.errors import VerificationError
-from builder.export.compare import run_eager, time_call
 from builder.export.interpreter import Interpreter, InterpreterEndedError
 from builder.export.samples import Sample
-from builder.export.save import format_lite
 
 EAGER = "eager"
 QUANTISED = "quantised"
@@ -32,17 +27,6 @@ class Form:
     name: str
     outputs: Outputs
     stage: Stage
-
-
-def measure_eager(name: str, module: torch.nn.Module, samples: Sequence[Sample]) -> Form:
-    """Runs the eager form and returns it; the other forms are compared with its outputs.
-
-    Raises:
-        ModelError: the module does not run on a sample.
-    """
-    outputs = tuple(run_eager(module, sample) for sample in samples)
-    stage = Stage(name=name, size=_count_bytes(module), seconds=time_call(module, samples[0]))
-    return Form(name=name, outputs=outputs, stage=stage)
 
 
 def compare_forms(form: Form, base: Form, *, tolerance: float | None, judged: bool) -> Stage:
@@ -65,27 +49,6 @@ def compare_forms(form: Form, base: Form, *, tolerance: float | None, judged: bo
         differences=differences,
         agreement=agreement,
         judged=judged,
-    )
-
-
-def measure_script(
-    name: str,
-    module: torch.jit.ScriptModule,
-    samples: Sequence[Sample],
-    base: Form,
-    *,
-    tolerance: float | None,
-    interpreter: Interpreter,
-) -> Stage:
-    """Saves TorchScript as a lite file, runs it, and returns its stage, which is not judged."""
-    return measure_lite(
-        name,
-        format_lite(module),
-        [sample.adapt(read_signature(module, "forward")) for sample in samples],
-        base,
-        tolerance=tolerance,
-        judged=False,
-        interpreter=interpreter,
     )
 
 
@@ -115,27 +78,3 @@ def measure_lite(
     stage = Stage(name=name, size=len(content), seconds=run.seconds)
     form = Form(name=name, outputs=run.outputs, stage=stage)
     return compare_forms(form, base, tolerance=tolerance, judged=judged)
-
-
-def read_signature(module: torch.jit.ScriptModule, method: str) -> Signature:
-    """Returns the signature of a TorchScript method, as the lite file will contain it."""
-    schema = getattr(module, method).schema
-    return make_signature(
-        method,
-        [(a.name, a.type.annotation_str, a.default_value) for a in schema.arguments],
-        [result.type.annotation_str for result in schema.returns],
-    )
-
-
-def _count_bytes(module: torch.nn.Module) -> int:
-    return sum(map(_tensor_bytes, module.state_dict().values()))
-
-
-def _tensor_bytes(value: object) -> int:
-    match value:
-        case torch.Tensor():
-            return value.numel() * value.element_size()
-        case tuple() | list():  # quantised layers keep weight and bias together
-            return sum(map(_tensor_bytes, value))
-        case _:
-            return 0

@@ -10,7 +10,7 @@ from builder.core.differences import compare_outputs
 from builder.core.stages import Stage
 from builder.errors import ModelError
 from builder.export.compare import run_eager
-from builder.export.forms import read_signature
+from builder.export.eager import read_signature
 from builder.export.interpreter import Interpreter
 from builder.export.prepare import twin
 from builder.export.samples import Sample

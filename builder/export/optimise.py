@@ -1,4 +1,4 @@
-"""Rewrites TorchScript for mobile, with optimize_for_mobile, its passes and its backends."""
+"""Rewrites TorchScript for devices other than the CPU, with the passes of torch."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any, assert_never
 
 import torch
-from torch.utils.mobile_optimizer import MobileOptimizerType, optimize_for_mobile
+from torch.utils.mobile_optimizer import optimize_for_mobile
 
 from builder.errors import ModelError
 from builder.export.error_texts import describe_torchscript_error
-from builder.export.request import MobileBackend, Optimisation, Pass
+from builder.export.request import MobileBackend, Optimisation
 from builder.export.samples import Sample
 from builder.export.values import to_arguments
 
@@ -18,12 +18,7 @@ from builder.export.values import to_arguments
 def optimise_module(
     module: torch.jit.ScriptModule, wanted: Optimisation, sample: Sample, methods: Sequence[str]
 ) -> torch.jit.ScriptModule:
-    """Returns `module` frozen, folded and rewritten for the backend, or unchanged if not enabled.
-
-    `torch.jit.freeze` folds the batch norms, and the pass of `optimize_for_mobile` that does the
-    same is left out: since torch 1.11 that pass loses the bias of the batch norm if a traced
-    convolution has no bias (https://github.com/pytorch/pytorch/issues/76807). The resulting
-    operators are the same.
+    """Returns `module` rewritten for a device by torch, or unchanged if not enabled.
 
     Raises:
         ModelError: a pass of torch refuses the module.
@@ -32,12 +27,12 @@ def optimise_module(
         return module
     try:
         match wanted.backend:
-            case MobileBackend.CPU:
-                return _for_cpu(module, wanted, methods)
             case MobileBackend.VULKAN | MobileBackend.METAL:
                 return _for_gpu(module, wanted.backend, methods)
             case MobileBackend.NNAPI:
                 return _for_nnapi(module, sample)
+            case MobileBackend.CPU:
+                return module  # builder's own graph does that
             case _:
                 assert_never(wanted.backend)
     except ModelError:
@@ -46,26 +41,8 @@ def optimise_module(
         raise ModelError(
             f"the model cannot be optimised for {wanted.backend}: "
             f"{describe_torchscript_error(error)}",
-            hint="export it with --no-optimize"
-            if wanted.backend is MobileBackend.CPU
-            else "export it for the CPU: --backend cpu",
+            hint="export it for the CPU: --backend cpu",
         ) from error
-
-
-def _for_cpu(
-    module: torch.jit.ScriptModule, wanted: Optimisation, methods: Sequence[str]
-) -> torch.jit.ScriptModule:
-    frozen = module.eval()
-    # Freezing folds batch norms too, so it is left out with the pass.
-    if Pass.CONV_BN_FUSION not in wanted.left_out:
-        frozen = torch.jit.freeze(frozen, preserved_attrs=list(methods))
-    left_out = {getattr(MobileOptimizerType, p.name) for p in wanted.left_out}
-    optimised: torch.jit.ScriptModule = optimize_for_mobile(
-        frozen,
-        optimization_blocklist=left_out | {MobileOptimizerType.CONV_BN_FUSION},
-        preserved_methods=list(methods),
-    )
-    return optimised
 
 
 def _for_gpu(

@@ -11,7 +11,8 @@ from builder.core.arrays import sample_inputs
 from builder.core.stages import Stage
 from builder.export.calibration import read_samples
 from builder.export.compare import check_numbers
-from builder.export.forms import EAGER, QUANTISED, Form, compare_forms, measure_eager
+from builder.export.eager import measure_eager
+from builder.export.forms import EAGER, QUANTISED, Form, compare_forms
 from builder.export.lints import lint_module
 from builder.export.load import LoadedModule, choose_inputs
 from builder.export.quantise import qnnpack, quantise
@@ -21,6 +22,9 @@ from builder.export.values import lay_out
 from builder.system.progress import Progress
 
 _RANDOM_SAMPLES = 8
+"""How many random samples calibrate."""
+_RANDOM_CASES = 2
+"""How many random samples are compared."""
 _COMPARED_SAMPLES = 8
 """How many of the samples for calibration are also compared."""
 _RANDOM = (
@@ -41,6 +45,8 @@ class Prepared:
     """The form with which later forms are compared."""
     stages: tuple[Stage, ...]
     remarks: tuple[str, ...]
+    is_quantised: bool = False
+    """Whether the module contains modules that were quantised in Python."""
 
 
 def prepare(request: ExportRequest, loaded: LoadedModule, *, progress: Progress) -> Prepared:
@@ -71,7 +77,14 @@ def prepare(request: ExportRequest, loaded: LoadedModule, *, progress: Progress)
         quantised = quantise(module, quantisation, samples, progress)
         base = measure_eager(QUANTISED, twin(quantised), compared)
     stages = (eager.stage, compare_forms(base, eager, tolerance=request.tolerance, judged=False))
-    return Prepared(module=quantised, samples=compared, base=base, stages=stages, remarks=remarks)
+    return Prepared(
+        module=quantised,
+        samples=compared,
+        base=base,
+        stages=stages,
+        remarks=remarks,
+        is_quantised=True,
+    )
 
 
 def twin(module: torch.nn.Module) -> torch.nn.Module:
@@ -93,7 +106,9 @@ def _choose_samples(
         return read_samples(request.calibrate, folder=request.folder, specs=specs), ()
     specs = choose_inputs(request.source, loaded, specs)
     static = quantisation is not None and quantisation.method is Method.STATIC
-    seeds = range(request.seed, request.seed + (_RANDOM_SAMPLES if static else 1))
+    # More than one, since a trace may have frozen what depends on the values of the first.
+    number = _RANDOM_SAMPLES if static else _RANDOM_CASES
+    seeds = range(request.seed, request.seed + number)
     samples = tuple(Sample(specs=specs, leaves=sample_inputs(specs, seed=seed)) for seed in seeds)
     return samples, (_RANDOM,) if static else ()
 

@@ -17,10 +17,11 @@ from builder.system.children import Limits
 
 
 class Capture(StrEnum):
-    """How Python code becomes TorchScript."""
+    """How Python code becomes a program without Python."""
 
     AUTO = "auto"
-    """Trace, unless the source is TorchScript already."""
+    """torch.export where torch and the model can do it, and otherwise a trace."""
+    EXPORT = "export"
     TRACE = "trace"
     SCRIPT = "script"
 
@@ -58,13 +59,16 @@ class Flow(StrEnum):
 
 
 class Pass(StrEnum):
-    """Passes of `optimize_for_mobile` that can be left out (torch/utils/mobile_optimizer.py)."""
+    """Passes on the graph of a model that can be left out."""
 
-    CONV_BN_FUSION = "conv-bn-fusion"
-    INSERT_FOLD_PREPACK_OPS = "insert-fold-prepack-ops"
-    REMOVE_DROPOUT = "remove-dropout"
-    FUSE_ADD_RELU = "fuse-add-relu"
-    HOIST_CONV_PACKED_PARAMS = "hoist-conv-packed-params"
+    FREEZE = "freeze"
+    """Make constants of attributes, and compute what depends on constants only."""
+    FOLD_BATCH_NORMS = "fold-batch-norms"
+    """Fold batch norms into the layers beside them."""
+    PREPACK = "prepack"
+    """Give convolutions and linear layers to XNNPACK, with the clamps behind them."""
+    CHANNELS_LAST = "channels-last"
+    """Keep images in the memory format NHWC between operators of XNNPACK."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +92,12 @@ class Quantisation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimisation:
-    """How to rewrite the TorchScript."""
+    """How to rewrite the graph of the model."""
 
     enabled: bool = True
-    """Run optimize_for_mobile (default: yes)."""
+    """Rewrite the model for mobile (default: yes)."""
     left_out: frozenset[Pass] = frozenset()
-    """Passes of optimize_for_mobile to leave out."""
+    """Passes to leave out."""
     backend: MobileBackend = MobileBackend.CPU
     """The backend to optimise for; the installed torch must support it."""
 
@@ -117,7 +121,8 @@ class ExportRequest:
     """One export."""
 
     source: str
-    """A torchvision model name, `package.module:factory`, a TorchScript or a lite file."""
+    """A torchvision model name, `package.module:factory`, a program of torch.export (.pt2), a
+    TorchScript or a lite file."""
     output: Path
     """The lite file to write."""
     folder: Annotated[Path, Setting(internal=True)] = Path()
@@ -138,8 +143,9 @@ class ExportRequest:
     Python object that gives inputs one by one."""
     quantisation: Quantisation | None = None
     capture: Capture = Capture.AUTO
-    """How Python code becomes TorchScript. trace: record one run of the model. script: compile the
-    model with its control flow. auto: trace, unless the source is TorchScript already."""
+    """How Python code becomes a program without Python. export: torch.export (torch 2.5 and newer).
+    trace: record one run of the model. script: compile the model with its control flow. auto:
+    export where torch and the model can do it, and otherwise trace."""
     methods: Annotated[tuple[str, ...], Setting(placeholder="NAME")] = ()
     """Methods to keep in addition to forward."""
     channels_last: bool = False
@@ -185,9 +191,10 @@ class ExportResult:
     remarks: tuple[str, ...]
     """Remarks on the model for the user, from the lints and the other steps."""
     capture: str
-    """`trace`, `script`, or `as is` for a source that was TorchScript already."""
+    """`export`, `trace`, `script`, or `as is` for a source that was a program already."""
     optimized: bool
     """Whether `optimize_for_mobile` rewrote the model."""
     torch_version: str
+    """Empty if no torch took part."""
     failure: VerificationError | None = None
     """Why the outputs of the file are not right; None if they are."""

@@ -54,6 +54,11 @@ def read_lite(path: Path) -> LiteModel:
         return read_lite_stream(stream, path)
 
 
+def parse_lite(data: bytes) -> LiteModel:
+    """Reads the bytes of a lite file as `read_lite` does."""
+    return _parse(memoryview(data), data[:_HEAD], Path("model.ptl"))
+
+
 @contextmanager
 def open_model(path: Path) -> Iterator[BufferedReader]:
     """Yields the file at `path`; errors that its content causes name the path.
@@ -90,12 +95,18 @@ def read_lite_stream(stream: BufferedReader, path: Path) -> LiteModel:
     """
     stream.seek(0)
     head = stream.read(_HEAD)
+    if not head:
+        raise _unknown(head)  # an empty file cannot be mapped
+    return _parse(_map(stream), head, path)
+
+
+def _parse(data: memoryview, head: bytes, path: Path) -> LiteModel:
     if head[:4] == _ZIP:
-        return _read_zip(_map(stream), path)
+        return _read_zip(data, path)
     if head[4:] == _FLATBUFFER:
         from builder.lite.mobile_module import parse_mobile_module
 
-        return parse_mobile_module(_map(stream))
+        return parse_mobile_module(data)
     raise _unknown(head)
 
 

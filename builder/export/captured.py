@@ -1,0 +1,221 @@
+"""Captures a module as a program without Python: by torch.export, by a trace, or by a script."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from builder.core.known import KnownOperators
+from builder.core.schemas import Schemas
+from builder.core.signatures import INPUTS_HINT, Signature, find_misfit, make_signature
+from builder.core.stages import Stage
+from builder.errors import ConfigurationError, ModelError
+from builder.export.capture import script_module
+from builder.export.eager import read_signature
+from builder.export.forms import measure_lite
+from builder.export.interpreter import Interpreter
+from builder.export.lints import check_python_free, lint_graph
+from builder.export.prepare import Prepared, twin
+from builder.export.programs import capture_program, has_torch_export
+from builder.export.request import Capture, ExportRequest, LiteFormat, MobileBackend
+from builder.export.rewriting import format_program, lift_lite
+from builder.export.save import bundle_inputs, format_lite
+from builder.export.shapes import find_frozen_shapes
+from builder.graph.graph import Graph
+from builder.graph.program import Program
+from builder.system.progress import Progress
+
+_STAGES: dict[str, str] = {
+    Capture.EXPORT: "exported",
+    Capture.TRACE: "traced",
+    Capture.SCRIPT: "scripted",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """What an export knows about the release that is to run the file."""
+
+    known: KnownOperators
+    schemas: Schemas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Captured:
+    """A model without Python, before it is rewritten."""
+
+    how: str
+    """`export`, `trace`, `script`, or `as is`."""
+    program: Program | None
+    """None if builder cannot read what torch wrote as graphs."""
+    content: bytes
+    """As a lite zip file."""
+    signature: Signature
+    """Of forward."""
+    scripted: torch.jit.ScriptModule | None
+    """None if torch.export captured the module."""
+    stage: Stage
+    remarks: tuple[str, ...]
+
+
+def capture(
+    request: ExportRequest,
+    prepared: Prepared,
+    knowledge: Knowledge,
+    interpreter: Interpreter,
+    progress: Progress,
+) -> Captured:
+    """Returns the module as a program, captured in the way that the request asks for.
+
+    Raises:
+        ConfigurationError: the inputs do not fit the program.
+        ModelError: the module cannot be captured.
+    """
+    remarks: tuple[str, ...] = ()
+    if _wants_program(request, prepared):
+        progress.step("Capturing the model with torch.export")
+        try:
+            return _export(request, prepared, knowledge, interpreter)
+        except ModelError as error:
+            if request.capture is Capture.EXPORT:
+                raise
+            remarks = (f"the model is traced, since torch.export did not do: {error.message}",)
+    progress.step("Making TorchScript")
+    return _script(request, prepared, knowledge, interpreter, progress, remarks)
+
+
+def _wants_program(request: ExportRequest, prepared: Prepared) -> bool:
+    if request.capture is not Capture.AUTO:
+        return request.capture is Capture.EXPORT
+    # Programs have one method, and do not contain modules that were quantised in Python.
+    others = request.methods or request.quantisation or request.saving.bundle_inputs
+    scripted = isinstance(prepared.module, torch.jit.ScriptModule)
+    fits = not (others or scripted or prepared.is_quantised)
+    return fits and request.optimisation.backend is MobileBackend.CPU and has_torch_export()
+
+
+def _export(
+    request: ExportRequest, prepared: Prepared, knowledge: Knowledge, interpreter: Interpreter
+) -> Captured:
+    if not has_torch_export():
+        raise ModelError(
+            f"torch {torch.__version__} has no torch.export that builder can read",
+            hint="install torch 2.5 or newer, or trace the model",
+        )
+    exported = capture_program(twin(prepared.module), prepared.samples[0], knowledge.schemas)
+    program = exported.program
+    program.extra_files = _read_extra_files(request)
+    forward = program.method("forward")
+    assert forward is not None
+    content = format_program(program, LiteFormat.ZIP, knowledge.schemas)
+    signature = _describe(forward)
+    _check_inputs(signature, prepared)
+    return Captured(
+        how=Capture.EXPORT,
+        program=program,
+        content=content,
+        signature=signature,
+        scripted=None,
+        stage=_measure(Capture.EXPORT, content, signature, request, prepared, interpreter),
+        remarks=exported.notes,
+    )
+
+
+def _script(
+    request: ExportRequest,
+    prepared: Prepared,
+    knowledge: Knowledge,
+    interpreter: Interpreter,
+    progress: Progress,
+    remarks: tuple[str, ...],
+) -> Captured:
+    # Tracing may change the module's state, so the comparison runs on a copy made before it.
+    eager = twin(prepared.module)
+    scripted, how = script_module(
+        prepared.module,
+        prepared.samples[0],
+        request.capture,
+        methods=request.methods,
+        progress=progress,
+    )
+    check_python_free(scripted, request.methods)
+    signature = read_signature(scripted, "forward")
+    _check_inputs(signature, prepared)
+    remarks += _check_shapes(request, prepared, eager, scripted, how)
+    remarks += lint_graph(scripted, request.methods, knowledge.known)
+    if request.saving.bundle_inputs:
+        bundle_inputs(scripted, prepared.samples[0])
+    content = format_lite(scripted, extra_files=_read_extra_files(request))
+    program = None
+    try:
+        program = lift_lite(content, knowledge.schemas)
+    except ModelError as error:
+        if request.optimisation.enabled:
+            remarks += (f"the model is not optimised: {error.message}",)
+    return Captured(
+        how=how,
+        program=program,
+        content=content,
+        signature=signature,
+        scripted=scripted,
+        stage=_measure(how, content, signature, request, prepared, interpreter),
+        remarks=remarks,
+    )
+
+
+def _read_extra_files(request: ExportRequest) -> dict[str, bytes]:
+    return {name: path.read_bytes() for name, path in request.saving.extra_files}
+
+
+def _describe(graph: Graph) -> Signature:
+    return make_signature(
+        "forward",
+        [(one.name, one.type, one.default) for one in graph.arguments],
+        [one.type for one in graph.results],
+    )
+
+
+def _measure(
+    how: str,
+    content: bytes,
+    signature: Signature,
+    request: ExportRequest,
+    prepared: Prepared,
+    interpreter: Interpreter,
+) -> Stage:
+    return measure_lite(
+        _STAGES.get(how, how),
+        content,
+        [sample.adapt(signature) for sample in prepared.samples],
+        prepared.base,
+        tolerance=request.tolerance,
+        judged=False,
+        interpreter=interpreter,
+    )
+
+
+def _check_inputs(signature: Signature, prepared: Prepared) -> None:
+    """Refuses inputs that Python accepts but TorchScript does not, such as 2.5 for an int."""
+    for sample in prepared.samples:
+        if misfit := find_misfit(signature, sample.specs):
+            raise ConfigurationError(f"for the model as TorchScript, {misfit}", hint=INPUTS_HINT)
+
+
+def _check_shapes(
+    request: ExportRequest,
+    prepared: Prepared,
+    eager: torch.nn.Module,
+    scripted: torch.jit.ScriptModule,
+    how: str,
+) -> tuple[str, ...]:
+    if how != Capture.TRACE and not request.second_inputs:
+        return ()
+    return find_frozen_shapes(
+        eager,
+        scripted,
+        prepared.samples[0],
+        seconds=request.second_inputs,
+        tolerance=request.tolerance,
+        seed=request.seed,
+    )

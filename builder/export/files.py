@@ -1,0 +1,309 @@
+"""Rewrites lite files and programs of torch.export; torch, where there is one, only compares."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.core.arrays import sample_inputs
+from builder.core.nesting import Group, GroupKind, InputSpec, is_flat, list_arguments
+from builder.core.schemas import Schemas
+from builder.core.signatures import INPUTS_HINT, Signature, find_misfit, make_signature
+from builder.core.stages import Stage
+from builder.core.tensors import ReferenceCase, Tensor
+from builder.errors import BuilderError, ConfigurationError, ModelError, VerificationError
+from builder.export.forms import LITE, OPTIMISED, Form, measure_lite
+from builder.export.interpreter import Interpreter, InterpreterEndedError
+from builder.export.output import write_model
+from builder.export.request import Capture, ExportRequest, ExportResult, LiteFormat, MobileBackend
+from builder.export.rewriting import Rewritten, format_program, rewrite
+from builder.export.samples import Sample
+from builder.graph.lift import lift_program
+from builder.graph.program import Program
+from builder.lite.mobile_module_writer import FIRST_BYTECODE as FLATBUFFER_BYTECODE
+from builder.lite.read import EXPORTED, name_kind, read_lite
+from builder.lite.read import LITE as LITE_FILE
+from builder.lite.zip_writer import LAST_BYTECODE as ZIP_BYTECODE
+from builder.pt2.read import read_program
+from builder.system.progress import Progress
+from builder.system.reference_cases import read_reference
+from builder.system.reference_headers import reference_path
+
+_AS_IS = "as is"
+_SOURCE = "source"
+_CASES = 2
+"""How many random samples are compared."""
+_OWED = "nothing was compared with PyTorch ({}): run builder verify with inputs, or a torch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """A file as a program."""
+
+    program: Program
+    content: bytes
+    """As a lite file, before any pass."""
+    inputs: tuple[InputSpec, ...]
+    """What the file says of its inputs; empty if it says nothing."""
+    remarks: tuple[str, ...]
+    torch_version: str
+
+    @property
+    def signature(self) -> Signature:
+        """Of forward."""
+        graph = self.program.method("forward")
+        if graph is None:
+            raise ModelError("it has no method forward", hint="export a model that has one")
+        return make_signature(
+            "forward",
+            [(one.name, one.type, one.default) for one in graph.arguments],
+            [one.type for one in graph.results],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compared:
+    """What is known of the outputs."""
+
+    stages: tuple[Stage, ...]
+    case: ReferenceCase | None
+    remarks: tuple[str, ...]
+
+
+def takes_file(request: ExportRequest) -> bool:
+    """Returns whether the source is a file that builder rewrites itself, as the request asks."""
+    path = request.folder / request.source
+    if not path.is_file() or request.optimisation.backend is not MobileBackend.CPU:
+        return False
+    wants_torch = (
+        request.quantisation
+        or request.capture in (Capture.TRACE, Capture.SCRIPT)
+        or request.saving.bundle_inputs
+        or request.saving.bytecode_version not in (None, ZIP_BYTECODE)
+        or request.channels_last
+    )
+    kind = name_kind(path)
+    return kind == EXPORTED or (kind == LITE_FILE and not wants_torch)
+
+
+def export_file(
+    request: ExportRequest, *, schemas: Schemas, interpreter: Interpreter, progress: Progress
+) -> ExportResult:
+    """Writes the lite file that `request` asks for.
+
+    The outputs are compared with those of the reference case beside the source, or with those of
+    the source on random inputs in torch's lite interpreter. Where neither is possible, a remark
+    says so.
+
+    Args:
+        request: `takes_file` is true of it.
+        schemas: of the operators of the release that is to run the file.
+        interpreter: runs lite files, confined: nobody says that the source can be trusted.
+        progress: is informed of each step.
+
+    Raises:
+        ConfigurationError: the inputs do not fit, or the request has settings without an effect.
+        ModelError: the source cannot be read, converted or written.
+        InterpreterEndedError: the source crashed torch, or reached a limit.
+    """
+    path = request.folder / request.source
+    _refuse_idle(request, path)
+    progress.step(f"Reading {request.source}")
+    try:
+        source = _read(path, request, schemas)
+        signature = source.signature
+        progress.step("Rewriting the model for mobile")
+        rewritten = rewrite(source.program, request.optimisation, request.saving.format, schemas)
+    except ModelError as error:
+        text = error.message.removeprefix(f"{path}: ")
+        raise ModelError(f"{path}: {text}", hint=error.hint) from error
+    content, remarks = _choose_content(path, request, source, rewritten)
+    compared = _compare(path, request, source, rewritten, content, signature, interpreter, progress)
+    return _write(request, source, content, compared, (*source.remarks, *remarks))
+
+
+def _refuse_idle(request: ExportRequest, path: Path) -> None:
+    idle = {
+        "arguments": request.arguments,
+        "weights": request.weights,
+        "methods": request.methods,
+        "calibrate": request.calibrate,
+        "quantisation": request.quantisation,
+        "capture": request.capture is not Capture.AUTO,
+        "bundle_inputs": request.saving.bundle_inputs,
+        "channels_last": request.channels_last,
+        "second_inputs": request.second_inputs,
+        "bytecode_version": request.saving.bytecode_version not in (None, ZIP_BYTECODE),
+    }
+    if names := [name for name, value in idle.items() if value]:
+        raise ConfigurationError(
+            f"{path} is a program already, for which these settings have no effect: "
+            f"{', '.join(names)}",
+            hint="use them where the program is made from Python code",
+        )
+
+
+def _read(path: Path, request: ExportRequest, schemas: Schemas) -> _Source:
+    extra = {name: file.read_bytes() for name, file in request.saving.extra_files}
+    if name_kind(path) == LITE_FILE:
+        program = lift_program(read_lite(path), schemas)
+        program.extra_files = {**program.extra_files, **extra}
+        return _Source(
+            program=program, content=path.read_bytes(), inputs=(), remarks=(), torch_version=""
+        )
+    exported = read_program(path, schemas)
+    exported.program.extra_files = extra
+    sizes = {symbol.name: symbol.value or 1 for symbol in exported.symbols}
+    try:
+        inputs = tuple(one.spec(sizes) for one in exported.inputs)
+    except ConfigurationError:
+        inputs = ()  # of a kind that --input cannot describe
+    return _Source(
+        program=exported.program,
+        content=format_program(exported.program, LiteFormat.ZIP, schemas),
+        inputs=inputs,
+        remarks=exported.notes,
+        torch_version=exported.torch_version,
+    )
+
+
+def _choose_content(
+    path: Path, request: ExportRequest, source: _Source, rewritten: Rewritten
+) -> tuple[bytes, tuple[str, ...]]:
+    same_format = source.content.startswith(b"PK") == (request.saving.format is LiteFormat.ZIP)
+    if rewritten.is_changed or request.saving.extra_files or not same_format:
+        return rewritten.content, rewritten.remarks
+    if not request.optimisation.enabled:
+        return rewritten.content, ()
+    return source.content, (f"{path.name} has nothing to gain, and is written unchanged",)
+
+
+def _compare(
+    path: Path,
+    request: ExportRequest,
+    source: _Source,
+    rewritten: Rewritten,
+    content: bytes,
+    signature: Signature,
+    interpreter: Interpreter,
+    progress: Progress,
+) -> _Compared:
+    samples, expected, version = _find_samples(path, request, source, signature)
+    end = Stage(name=LITE, size=len(content), judged=False)
+    if not samples:
+        remark = _OWED.format("the inputs are unknown")
+        return _Compared(stages=(end,), case=None, remarks=(remark,))
+    progress.step("Comparing the lite file with the source")
+    adapted = [sample.adapt(signature) for sample in samples]
+    try:
+        run = interpreter.run(source.content, adapted, timed=True)
+    except InterpreterEndedError:
+        raise
+    except BuilderError as error:
+        run = None
+        remarks: tuple[str, ...] = (_OWED.format(error.message),)
+    else:
+        remarks = ()
+    outputs = (expected,) if expected else run.outputs if run else ()
+    if not outputs:
+        return _Compared(stages=(end,), case=None, remarks=remarks)
+    stage = Stage(name=_SOURCE, size=len(source.content), seconds=run.seconds if run else None)
+    base = Form(name=_SOURCE, outputs=outputs, stage=stage)
+    stages = [stage]
+    forms = [(OPTIMISED, rewritten.plain)] if rewritten.is_packed else []
+    for name, form in (*forms, (LITE, content)):
+        stages.append(_measure(name, form, adapted, base, request, interpreter))
+    return _Compared(
+        stages=tuple(stages),
+        case=ReferenceCase(
+            inputs=samples[0].leaves,
+            outputs=outputs[0],
+            torch_version=version or source.torch_version or (run.torch_version if run else ""),
+            model_sha256=hashlib.sha256(content).hexdigest(),
+            structure=_describe(samples[0].specs),
+        ),
+        remarks=remarks,
+    )
+
+
+def _measure(
+    name: str,
+    content: bytes,
+    samples: Sequence[Sample],
+    base: Form,
+    request: ExportRequest,
+    interpreter: Interpreter,
+) -> Stage:
+    try:
+        return measure_lite(
+            name, content, samples, base, tolerance=request.tolerance, interpreter=interpreter
+        )
+    except InterpreterEndedError:
+        raise
+    except (VerificationError, BuilderError) as error:
+        # A torch without XNNPACK cannot run what is packed for it.
+        remark = f"not run ({error.message}): builder verify runs it on a runtime"
+        return Stage(name=name, size=len(content), remark=remark, judged=False)
+
+
+def _find_samples(
+    path: Path, request: ExportRequest, source: _Source, signature: Signature
+) -> tuple[tuple[Sample, ...], tuple[Tensor, ...], str]:
+    """Returns inputs, and the outputs that are expected for the first; both may be empty."""
+    case_path = reference_path(path)
+    if case_path.is_file() and not request.inputs:
+        case = read_reference(case_path)
+        if case.model_sha256 == hashlib.sha256(path.read_bytes()).hexdigest():
+            specs = list_arguments(case)
+            return (Sample(specs=specs, leaves=case.inputs),), case.outputs, case.torch_version
+    specs = request.inputs or source.inputs
+    if specs and (misfit := find_misfit(signature, specs)):
+        raise ConfigurationError(f"{path.name}: {misfit}", hint=INPUTS_HINT)
+    if not specs and signature.arguments:
+        return (), (), ""
+    seeds = range(request.seed, request.seed + _CASES)
+    samples = [Sample(specs=specs, leaves=sample_inputs(specs, seed=seed)) for seed in seeds]
+    return tuple(samples), (), ""
+
+
+def _write(
+    request: ExportRequest,
+    source: _Source,
+    content: bytes,
+    compared: _Compared,
+    remarks: tuple[str, ...],
+) -> ExportResult:
+    wrong = next((stage for stage in compared.stages if not stage.ok), None)
+    failure = None
+    if wrong is not None:
+        failure = VerificationError(
+            f"{wrong.name} differs from the source",
+            hint="leave out passes one by one to find the one that changes the outputs, and report "
+            "it",
+        )
+    wanted = failure is None or request.keep
+    case = compared.case if request.reference else None
+    reference = write_model(request.output, content, case) if wanted else None
+    zipped = content.startswith(b"PK")
+    last = compared.stages[-1]
+    return ExportResult(
+        path=request.output if wanted else None,
+        size=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytecode_version=ZIP_BYTECODE if zipped else FLATBUFFER_BYTECODE,
+        reference=reference,
+        inputs=list_arguments(compared.case) if compared.case else (),
+        differences=last.differences,
+        stages=compared.stages,
+        remarks=(*remarks, *compared.remarks),
+        capture=_AS_IS,
+        optimized=request.optimisation.enabled,
+        torch_version=compared.case.torch_version if compared.case else source.torch_version,
+        failure=failure,
+    )
+
+
+def _describe(specs: Sequence[InputSpec]) -> str:
+    return "" if is_flat(specs) else str(Group(GroupKind.TUPLE, tuple(specs)))

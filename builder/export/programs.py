@@ -1,0 +1,73 @@
+"""Captures a Python module with torch.export, and reads the program as graphs."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from contextlib import suppress
+from typing import Any
+
+import torch
+
+from builder.core.schemas import Schemas
+from builder.errors import ModelError
+from builder.export.error_texts import shorten
+from builder.export.samples import Sample
+from builder.export.values import to_arguments
+from builder.pt2.program import ExportedProgram
+from builder.pt2.read import read_program
+from builder.system.scratch import scratch_folder
+
+_FIRST_TORCH = (2, 5)
+"""The first version whose programs `builder.pt2` reads."""
+_NUMBERS = re.compile(r"(\d+)\.(\d+)")
+
+
+def has_torch_export() -> bool:
+    """Returns whether the installed torch can capture programs that builder reads."""
+    match = _NUMBERS.match(torch.__version__)
+    return match is not None and (int(match[1]), int(match[2])) >= _FIRST_TORCH
+
+
+def capture_program(module: torch.nn.Module, sample: Sample, schemas: Schemas) -> ExportedProgram:
+    """Returns the program of `module` for inputs like `sample`, as graphs.
+
+    The sizes of the inputs may vary where the code of the module allows it.
+
+    Raises:
+        ModelError: torch.export cannot capture the module, or builder cannot convert the program.
+    """
+    with scratch_folder() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = folder / "program.pt2"
+        torch.export.save(_capture(module, to_arguments(sample)), path)
+        try:
+            return read_program(path, schemas)
+        except ModelError as error:
+            text = error.message.removeprefix(f"{path}: ")
+            raise ModelError(text, hint=error.hint) from error
+
+
+def _capture(module: torch.nn.Module, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401
+    # torch.export raises anything; the second attempt tells why.
+    with suppress(Exception):
+        return torch.export.export(module, arguments, dynamic_shapes=_vary(arguments), strict=False)
+    try:
+        return torch.export.export(module, arguments, strict=False)
+    except Exception as error:
+        raise ModelError(f"torch.export cannot capture it: {shorten(str(error))}") from error
+
+
+def _vary(value: object) -> Any:  # noqa: ANN401 - the structure of the arguments
+    """Returns the dynamic shapes of arguments: torch decides for each size whether it may vary."""
+    match value:
+        case torch.Tensor():
+            return (torch.export.Dim.AUTO,) * value.dim()
+        case dict():
+            return {key: _vary(item) for key, item in value.items()}
+        case list():
+            return [_vary(item) for item in value]
+        case tuple():
+            return tuple(_vary(item) for item in value)
+        case _:
+            return None

@@ -1,0 +1,103 @@
+"""Rewrites models for mobile as graphs, without torch."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+
+from builder.core.schemas import Schemas
+from builder.export.request import LiteFormat, Optimisation, Pass
+from builder.graph.lift import lift_program
+from builder.graph.lower import lower_program
+from builder.graph.optimise import Optimisations, optimise
+from builder.graph.program import Program
+from builder.lite.mobile_module_writer import write_mobile_module
+from builder.lite.read import parse_lite
+from builder.lite.zip_writer import write_zip_model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewritten:
+    """The lite files of a model that was rewritten."""
+
+    plain: bytes
+    """A zip file that any torch can run: nothing in it is packed for XNNPACK."""
+    content: bytes
+    """The file for builder's runtimes."""
+    remarks: tuple[str, ...]
+    """Why some layers were left as they were, as sentences."""
+    is_changed: bool = True
+    """Whether a pass found anything to do."""
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether only a torch with XNNPACK can run the file."""
+        return self.content != self.plain
+
+
+def lift_lite(content: bytes, schemas: Schemas) -> Program:
+    """Returns the graphs of a lite file in memory.
+
+    Raises:
+        ModelError: the file is damaged, or it calls operators that the release lacks.
+    """
+    return lift_program(parse_lite(content), schemas)
+
+
+def rewrite(
+    program: Program, wanted: Optimisation, kind: LiteFormat, schemas: Schemas
+) -> Rewritten:
+    """Returns the files of `program`, whose graphs change.
+
+    Args:
+        program: the model.
+        wanted: which passes run.
+        kind: the format of the final file.
+        schemas: of the operators of the release that is to run the file.
+
+    Raises:
+        ModelError: the model cannot be written as a lite file.
+    """
+    if not wanted.enabled:
+        return Rewritten(
+            plain=format_program(program, LiteFormat.ZIP, schemas),
+            content=format_program(program, kind, schemas),
+            remarks=(),
+            is_changed=False,
+        )
+    passes = _choose(wanted)
+    program.records = {}  # of code that will be another
+    results = [optimise(program, schemas, replace(passes, prepack=False))]
+    plain = format_program(program, LiteFormat.ZIP, schemas)
+    if passes.prepack:
+        results.append(optimise(program, schemas, passes))
+    remarks = dict.fromkeys(reason for result in results[-1].values() for reason in result.left)
+    return Rewritten(
+        plain=plain,
+        content=format_program(program, kind, schemas),
+        remarks=tuple(remarks),
+        is_changed=any(one.changed for result in results for one in result.values()),
+    )
+
+
+def format_program(program: Program, kind: LiteFormat, schemas: Schemas) -> bytes:
+    """Returns the bytes of a lite file.
+
+    Raises:
+        ModelError: the model cannot be written in this format.
+    """
+    model, stream = lower_program(program, schemas), io.BytesIO()
+    if kind is LiteFormat.FLATBUFFER:
+        write_mobile_module(model, stream)
+    else:
+        write_zip_model(model, stream)
+    return stream.getvalue()
+
+
+def _choose(wanted: Optimisation) -> Optimisations:
+    return Optimisations(
+        freeze=Pass.FREEZE not in wanted.left_out,
+        fold_batch_norms=Pass.FOLD_BATCH_NORMS not in wanted.left_out,
+        prepack=Pass.PREPACK not in wanted.left_out,
+        channels_last=Pass.CHANNELS_LAST not in wanted.left_out,
+    )
