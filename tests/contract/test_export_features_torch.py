@@ -377,7 +377,7 @@ def test_flatbuffer_files(request_: ExportRequest) -> None:
 def test_passes_can_be_left_out(request_: ExportRequest, xnnpack: bool) -> None:
     if not xnnpack:
         pytest.skip("this torch is built without XNNPACK")
-    left_out = frozenset({Pass.INSERT_FOLD_PREPACK_OPS})
+    left_out = frozenset({Pass.PREPACK})
     export(replace(request_, optimisation=Optimisation(left_out=left_out)))
     assert "clamp_run" not in operators(request_)
 

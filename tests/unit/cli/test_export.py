@@ -110,13 +110,13 @@ def test_every_option_reaches_the_request() -> None:
 def test_grouped_options_reach_the_request() -> None:
     request = ask(
         "--quantize static --quantize-flow eager --per-channel --backend nnapi --skip-pass "
-        "remove-dropout --format flatbuffer --bytecode-version 5 --bundle-inputs --extra-file a=b"
+        "fold-batch-norms --format flatbuffer --bytecode-version 5 --bundle-inputs --extra-file a=b"
     )
     assert request.quantisation == Quantisation(
         method=Method.STATIC, flow=Flow.EAGER, per_channel=True
     )
     assert request.optimisation == Optimisation(
-        backend=MobileBackend.NNAPI, left_out=frozenset({Pass.REMOVE_DROPOUT})
+        backend=MobileBackend.NNAPI, left_out=frozenset({Pass.FOLD_BATCH_NORMS})
     )
     assert request.saving == Saving(
         format=LiteFormat.FLATBUFFER,
