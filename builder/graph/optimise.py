@@ -12,11 +12,12 @@ from builder.graph.operands import CALLS
 from builder.graph.passes.batch_norm import fold_batch_norms
 from builder.graph.passes.channel_shuffles import find_channel_shuffles
 from builder.graph.passes.dead_code import drop_dead_code
+from builder.graph.passes.drop_attributes import drop_attributes
 from builder.graph.passes.drop_identities import drop_identities
 from builder.graph.passes.fold_constants import fold_constants
 from builder.graph.passes.fold_shapes import fold_shapes
 from builder.graph.passes.follow_in_place import follow_in_place
-from builder.graph.passes.freeze import drop_attributes, freeze
+from builder.graph.passes.freeze import freeze
 from builder.graph.passes.fuse_clamps import fuse_clamps
 from builder.graph.passes.inline import inline
 from builder.graph.passes.layout import keep_channels_last

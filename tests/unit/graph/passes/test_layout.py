@@ -167,7 +167,9 @@ def test_unknown_operators_and_containers_get_row_major_tensors():
 
 
 def test_lists_for_cat_keep_the_order():
-    assert behind(f"%l = prim::ListConstruct(%b, %b)\n%c = aten::cat(%l, 1)\n%d = {RUN}(%c, C)\nyield %d") == [
+    assert behind(
+        f"%l = prim::ListConstruct(%b, %b)\n%c = aten::cat(%l, 1)\n%d = {RUN}(%c, C)\nyield %d"
+    ) == [
         "%5 = prim::ListConstruct(%4, %4)",
         "%6 = aten::cat(%5, 1)",
         f"%7 = {RUN}(%6, C)",
@@ -245,7 +247,9 @@ def test_changed_tensors_are_converted_each_time():
 
 
 def test_chunks_are_unpacked_and_used():
-    found = behind(f"%l = aten::chunk(%b, 2, 1)\n%c, %d = prim::ListUnpack(%l)\n%e = {RUN}(%c, C)\nyield %e, %d")
+    found = behind(
+        f"%l = aten::chunk(%b, 2, 1)\n%c, %d = prim::ListUnpack(%l)\n%e = {RUN}(%c, C)\nyield %e, %d"
+    )
     assert found == [
         "%5 = aten::chunk(%4, 2, 1)",
         "%6, %7 = prim::ListUnpack(%5)",
