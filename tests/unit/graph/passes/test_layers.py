@@ -191,11 +191,11 @@ def test_convolutions_of_tracing():
     made = graph(
         """
         (%self, %x: Tensor)
-        %a = aten::_convolution(%x, W, None, [2, 2], [1, 1], [3, 3], False, [0, 0], 2, False, False, True, True)
-        %b = aten::_convolution.deprecated(%a, U, None, [2], [1], [3], True, [1], 2, False, False, True)
-        %c = aten::_convolution(%b, %x, None, [2], [1], [3], True, [1], 2, False, False, True, True)
+        %a = aten::_convolution(%x, W, None, [2, 2], [1, 1], [3, 3], False, [0, 0], 2, FLAGS, True)
+        %b = aten::_convolution.deprecated(%a, U, None, [2], [1], [3], True, [1], 2, FLAGS)
+        %c = aten::_convolution(%b, %x, None, [2], [1], [3], True, [1], 2, FLAGS, True)
         yield %c
-        """,
+        """.replace("FLAGS", "False, False, True"),
         W=ramp(4, 2, 1, 1),
         U=ramp(4, 2, 1),
     )
@@ -212,7 +212,11 @@ def test_convolutions_of_tracing():
 )
 def test_padding_by_name(name: str, size: int, padding: int):
     made = graph(
-        f"(%self, %x: Tensor)\n%y = aten::conv2d.padding(%x, W, None, [1, 1], {name!r}, [2, 2], 1)\nyield %y",
+        f"""
+        (%self, %x: Tensor)
+        %y = aten::conv2d.padding(%x, W, None, [1, 1], {name!r}, [2, 2], 1)
+        yield %y
+        """,
         W=ramp(4, 2, size, size),
     )
     simplify_layers(made, SCHEMAS)
@@ -224,7 +228,11 @@ def test_padding_by_name(name: str, size: int, padding: int):
 
 def test_padding_that_is_not_the_same_on_both_sides_stays():
     made = graph(
-        "(%self, %x: Tensor)\n%y = aten::conv2d.padding(%x, W, None, [1, 1], 'same', [1, 1], 1)\nyield %y",
+        """
+        (%self, %x: Tensor)
+        %y = aten::conv2d.padding(%x, W, None, [1, 1], 'same', [1, 1], 1)
+        yield %y
+        """,
         W=ramp(4, 2, 2, 2),
     )
     assert simplify_layers(made, SCHEMAS).changed == 0

@@ -247,9 +247,10 @@ def test_changed_tensors_are_converted_each_time():
 
 
 def test_chunks_are_unpacked_and_used():
-    found = behind(
-        f"%l = aten::chunk(%b, 2, 1)\n%c, %d = prim::ListUnpack(%l)\n%e = {RUN}(%c, C)\nyield %e, %d"
-    )
+    found = behind(f"""%l = aten::chunk(%b, 2, 1)
+        %c, %d = prim::ListUnpack(%l)
+        %e = {RUN}(%c, C)
+        yield %e, %d""")
     assert found == [
         "%5 = aten::chunk(%4, 2, 1)",
         "%6, %7 = prim::ListUnpack(%5)",
