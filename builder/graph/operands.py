@@ -6,6 +6,7 @@ from typing import Final
 
 from builder.core.schemas import Schema, SchemaArgument, Schemas
 from builder.graph.graph import Node, Value
+from builder.graph.opcodes import upgraded_arguments
 from builder.lite.objects import CustomObject, List, Tensor
 
 PURE_CONSTRUCTS: Final = frozenset(
@@ -103,6 +104,40 @@ def find_call(node: Node, schemas: Schemas) -> Call | None:
         return None
     schema = schemas.find(node.operator)
     return None if schema is None else Call(node, schema)
+
+
+def find_fault(node: Node, schemas: Schemas, operator_version: int) -> str | None:
+    """Says why the inputs of `node` are not those that its operator has; None if they are.
+
+    Calls have all arguments, also those that are defaults. Only those of operators that the
+    runtime upgrades from an older version may lack some.
+    """
+    number = _INPUTS.get(node.operator)
+    if node.operator not in CONSTRUCTS:
+        schema = schemas.find(node.operator)
+        if schema is None or schema.variadic:
+            return None
+        upgraded = upgraded_arguments(node.operator, operator_version)
+        number = len(schema.arguments) if upgraded is None else upgraded
+    if number is None or len(node.inputs) == number:
+        return None
+    return f"{node.operator} has {len(node.inputs)} inputs instead of {number}"
+
+
+_INPUTS: Final = {
+    "prim::Constant": 0,
+    "prim::DictIndex": 2,
+    "prim::GetAttr": 1,
+    "prim::If": 1,
+    "prim::ListUnpack": 1,
+    "prim::SetAttr": 2,
+    "prim::TupleIndex": 2,
+    "prim::TupleSlice": 1,
+    "prim::TupleUnpack": 1,
+    "prim::isinstance": 1,
+    "prim::unchecked_cast": 1,
+}
+"""Constructs with a fixed number of inputs."""
 
 
 def static(value: Value) -> object:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from builder.core.schemas import Schemas
 from builder.errors import ModelError
 from builder.graph.graph import Graph
-from builder.graph.operands import CALLS
+from builder.graph.operands import CALLS, find_fault
 from builder.graph.passes.batch_norm import fold_batch_norms
 from builder.graph.passes.channel_shuffles import find_channel_shuffles
 from builder.graph.passes.dead_code import drop_dead_code
@@ -64,18 +64,29 @@ def optimise(
     rounding of floats.
 
     Raises:
-        ModelError: branches and loops are nested too deep, or constants in the file are damaged.
+        ModelError: branches and loops are nested too deep, a node has another number of inputs
+            than its operator, or constants in the file are damaged.
     """
-    wanted = Optimisations() if wanted is None else wanted
     for graph in program.graphs.values():
-        if nesting(graph) > _DEEPEST:
-            raise ModelError(
-                f"{graph.name} has more than {_DEEPEST} branches and loops inside of each other",
-                hint="export the model without optimisation: --no-optimize",
-            )
-    run = _Run(program, schemas, wanted)
+        _check(graph, schemas, program.operator_version)
+    run = _Run(program, schemas, Optimisations() if wanted is None else wanted)
     run.everything()
     return run.results
+
+
+def _check(graph: Graph, schemas: Schemas, operator_version: int) -> None:
+    if nesting(graph) > _DEEPEST:
+        raise ModelError(
+            f"{graph.name} has more than {_DEEPEST} branches and loops inside of each other",
+            hint="export the model without optimisation: --no-optimize",
+        )
+    for _, node in graph.block.walk():
+        fault = find_fault(node, schemas, operator_version)
+        if fault is not None:
+            raise ModelError(
+                f"{graph.name} is damaged: {fault}",
+                hint="export the model again with `builder export`",
+            )
 
 
 class _Run:
