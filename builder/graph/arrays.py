@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from builder.graph.graph import Graph
-from builder.lite.objects import Storage, Tensor
+from builder.lite.objects import Storage, Tensor, walk
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _DTYPES: Mapping[str, np.dtype[Any]] = {
@@ -32,9 +32,11 @@ class Allowance:
 
     __slots__ = ("left",)
 
-    def __init__(self, graph: Graph) -> None:
-        """Allows as many elements as all constants of `graph` have, twice, and some more."""
-        constants = (node.attributes.get("value") for _, node in graph.block.walk())
+    def __init__(self, *graphs: Graph) -> None:
+        """Allows as many elements as all constants of `graphs` have, twice, and some more."""
+        nodes = (node for graph in graphs for _, node in graph.block.walk())
+        # Packed weights are tensors in the states of custom objects.
+        constants = walk(node.attributes["value"] for node in nodes if "value" in node.attributes)
         storages = {held.storage for held in constants if isinstance(held, Tensor)}
         self.left = _FREE_ELEMENTS + 2 * sum(storage.elements for storage in storages)
 

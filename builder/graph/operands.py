@@ -107,21 +107,28 @@ def find_call(node: Node, schemas: Schemas) -> Call | None:
 
 
 def find_fault(node: Node, schemas: Schemas, operator_version: int) -> str | None:
-    """Says why the inputs of `node` are not those that its operator has; None if they are.
+    """Says why a node has other inputs or outputs than its operator; None if it has the same.
 
     Calls have all arguments, also those that are defaults. Only those of operators that the
     runtime upgrades from an older version may lack some.
     """
-    number = _INPUTS.get(node.operator)
-    if node.operator not in CONSTRUCTS:
+    inputs, outputs = _INPUTS.get(node.operator), None
+    if node.operator in CONSTRUCTS:
+        outputs = 1 if node.operator in _SINGLE else None
+    else:
         schema = schemas.find(node.operator)
         if schema is None or schema.variadic:
             return None
         upgraded = upgraded_arguments(node.operator, operator_version)
-        number = len(schema.arguments) if upgraded is None else upgraded
-    if number is None or len(node.inputs) == number:
-        return None
-    return f"{node.operator} has {len(node.inputs)} inputs instead of {number}"
+        inputs = len(schema.arguments) if upgraded is None else upgraded
+        outputs = len(schema.results)
+    for what, found, wanted in (
+        ("inputs", node.inputs, inputs),
+        ("outputs", node.outputs, outputs),
+    ):
+        if wanted is not None and len(found) != wanted:
+            return f"{node.operator} has {len(found)} {what} instead of {wanted}"
+    return None
 
 
 _INPUTS: Final = {
@@ -138,6 +145,8 @@ _INPUTS: Final = {
     "prim::unchecked_cast": 1,
 }
 """Constructs with a fixed number of inputs."""
+_SINGLE: Final = PURE_CONSTRUCTS - {"prim::ListUnpack", "prim::TupleUnpack"}
+"""Constructs with one output."""
 
 
 def static(value: Value) -> object:

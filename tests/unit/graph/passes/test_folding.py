@@ -92,6 +92,10 @@ TENSORS = [
     ("aten::relu_(W)", None),
     ("aten::reshape(W, [4, 2])", None),
     ("aten::add.Tensor(K, R, 1)", None),
+    # Damaged calls.
+    ("aten::contiguous([1], 0)", None),
+    ("aten::select.int(3, 0, 0)", None),
+    ("aten::permute(W, [0, 5])", None),
 ]
 
 
