@@ -18,6 +18,7 @@ from builder.graph.passes.fold_constants import fold_constants
 from builder.graph.passes.fold_shapes import fold_shapes
 from builder.graph.passes.follow_in_place import follow_in_place
 from builder.graph.passes.freeze import freeze
+from builder.graph.passes.fuse_add_relu import fuse_add_relu
 from builder.graph.passes.fuse_clamps import fuse_clamps
 from builder.graph.passes.inline import inline
 from builder.graph.passes.layout import keep_channels_last
@@ -111,6 +112,8 @@ class _Run:
             self._infer()
             self._each(prepack)
             self._each(fuse_clamps)
+            self._infer()
+            self._each(fuse_add_relu)
             self._each(drop_identities)
             self._each(drop_dead_code)
             if self._wanted.channels_last:

@@ -557,7 +557,7 @@ _UNARY = (
     " fill zero alias triu tril roll flip floor ceil round channel_shuffle"
 )
 _FLOAT_UNARY = "sigmoid tanh exp log sqrt rsqrt sin cos erf reciprocal log_sigmoid"
-_BINARY = "add sub rsub mul pow maximum minimum remainder floor_divide"
+_BINARY = "_add_relu add sub rsub mul pow maximum minimum remainder floor_divide"
 _COMPARING = "eq ne lt le gt ge logical_and logical_or"
 
 RULES: Final[Mapping[str, Callable[[Question], Answer]]] = {

@@ -9,6 +9,7 @@ from builder.graph.check import check_graph
 from builder.graph.graph import Graph
 from builder.graph.passes.batch_norm import fold_batch_norms
 from builder.graph.passes.channel_shuffles import find_channel_shuffles
+from builder.graph.passes.fuse_add_relu import fuse_add_relu
 from builder.graph.passes.fuse_clamps import fuse_clamps
 from builder.graph.passes.prepack import prepack
 from builder.graph.passes.simplify_layers import simplify_layers
@@ -476,6 +477,46 @@ def test_a_clamp_stays_if_something_else_needs_what_is_before(middle: str):
         W=ramp(4, 4),
     )
     assert fuse_clamps(made, SCHEMAS).changed == 0
+
+
+# Sums
+
+SUMS = [
+    ("add.Tensor(%a, %x, 1)", "relu", "aten::_add_relu.Tensor(%3, %x, 1)"),
+    ("add.Tensor(%a, %x, 2)", "relu_", "aten::_add_relu.Tensor(%3, %x, 2)"),
+    ("add_.Tensor(%a, %x, 1)", "relu", "aten::_add_relu_.Tensor(%3, %x, 1)"),
+    # Others may see the sum before the relu.
+    ("add_.Tensor(%x, %a, 1)", "relu_", None),
+    ("add_.Tensor(%v, %x, 1)", "relu_", None),
+    ("add.Tensor(%a, %i, 1)", "relu", None),
+    ("sub.Tensor(%a, %x, 1)", "relu", None),
+]
+
+
+@pytest.mark.parametrize(("line", "clamp", "fused"), SUMS)
+def test_sums(line: str, clamp: str, fused: str | None):
+    made = graph(f"""
+        (%self, %x: Tensor float32 2,3, %i: Tensor int64 2,3)
+        %a = aten::cos(%x)
+        %b = aten::sin(%x)
+        %v = aten::view(%b, [2, 3])
+        %s = aten::{line}
+        %r = aten::{clamp}(%s)
+        yield %r
+    """)
+    assert fuse_add_relu(made, SCHEMAS).changed == (fused is not None)
+    found = lines(made)
+    assert (fused in found[-2]) if fused else (clamp in found[-2])
+
+
+def test_a_sum_that_is_used_elsewhere_stays():
+    made = graph("""
+        (%self, %x: Tensor float32 2,3)
+        %s = aten::add.Tensor(%x, %x, 1)
+        %r = aten::relu(%s)
+        yield %r, %s
+    """)
+    assert fuse_add_relu(made, SCHEMAS).changed == 0
 
 
 # Channel shuffles
