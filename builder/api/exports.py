@@ -33,7 +33,7 @@ def export(request: ExportRequest, *, progress: Progress) -> ExportResult:
         ModelError: the model cannot be loaded, run, quantised, captured, optimised or saved.
         ToolchainError: torch or torchvision is missing, or cannot do what `request` needs.
         VerificationError: torch's lite interpreter cannot run the file. A difference does not
-            raise an error: the result contains it, and the file is not written unless `keep` is set.
+            raise an error: the result contains it, and the file is written only if `keep` is set.
     """
     release = request.pytorch or load_release()
     check_writable(request.output)
