@@ -107,6 +107,7 @@ if TYPE_CHECKING:
     from builder.export.request import Pass as Pass
     from builder.export.request import Quantisation as Quantisation
     from builder.export.request import Saving as Saving
+    from builder.graph.program import Program as Program
     from builder.platforms.android.build import AarResult as AarResult
     from builder.platforms.android.check import check_libraries as check_libraries
     from builder.platforms.android.package import AarOptions as AarOptions
@@ -286,6 +287,7 @@ _MODULES = {
         "Quantisation",
         "Saving",
     ),
+    "builder.graph.program": ("Program",),
     "builder.platforms.android.build": ("AarResult",),
     "builder.platforms.android.check": ("check_libraries",),
     "builder.platforms.android.package": (

@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 
 def check(model: Path, runtime: Path, *, release: Release | None = None) -> Coverage:
-    """Returns what keeps a built runtime or AAR from running a model, and what would help.
+    """Returns why a built runtime or package cannot run a model, and the build that would help.
 
-    Both are read, neither is run; so the answer covers what they say of themselves.
+    The model and the manifest are read, and nothing is run.
 
     Args:
         model: a lite file.
-        runtime: the output folder of a build, or an AAR.
+        runtime: the output folder of a build, an AAR or an xcframework.
         release: the release of PyTorch for the command that would help; the default release when
             None.
 
     Raises:
-        ConfigurationError: no runtime there, or an AAR that says nothing of itself.
+        ConfigurationError: there is no runtime, or the AAR has no manifest.
         ModelError: the model cannot be read.
         VerificationError: a manifest cannot be read.
     """

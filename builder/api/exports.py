@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 def export(request: ExportRequest, *, progress: Progress) -> ExportResult:
-    """Writes the lite file that `request` asks for, once it has proven right; imports torch.
+    """Exports a model, compares the lite file with the model, and writes it; imports torch.
 
     Raises:
         ConfigurationError: unknown inputs, or an output that cannot be written.
         ModelError: the model cannot be loaded, run, quantised, captured, optimised or saved.
-        ToolchainError: torch or torchvision is missing, or lacks what is asked for.
+        ToolchainError: torch or torchvision is missing, or cannot do what `request` needs.
         VerificationError: torch's lite interpreter cannot run the file. A difference does not
-            raise: the result has it, and the file is not written unless it is to be kept.
+            raise an error: the result contains it, and the file is written only if `keep` is set.
     """
     release = request.pytorch or load_release()
     check_writable(request.output)

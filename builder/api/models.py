@@ -42,8 +42,8 @@ def read_models(
 
     Raises:
         ModelError: a file is missing, damaged, hostile, or TorchScript.
-        ToolchainError: for TorchScript: no torch, or no way here to confine it.
-        VerificationError: torch crashed over TorchScript, or reached a limit.
+        ToolchainError: for TorchScript: torch is missing, or this machine cannot confine it.
+        VerificationError: torch crashed while it loaded TorchScript, or reached a limit.
     """
     return _tell_apart(tuple(_read_any_model(path, torchscript) for path in paths))
 
@@ -77,7 +77,7 @@ def read_wanted(
     Models and operator lists may be mixed; the inputs of a model are those of its reference case.
 
     Raises:
-        ModelError: a file cannot be read, or its bytecode not by the runtime.
+        ModelError: a file cannot be read, or the runtime cannot read its bytecode.
     """
     given = tuple(paths)
     # The kind of a file is told by its name; a wrong one is an error of its reader.
@@ -163,7 +163,7 @@ def _tell_apart(models: tuple[ModelInfo, ...]) -> tuple[ModelInfo, ...]:
 def refuse_list(path: Path) -> None:
     """Raises ConfigurationError when an operator list cannot be written to `path`.
 
-    What is there already must be a list that builder wrote.
+    A file that exists already must be a list that builder wrote.
     """
     refuse_other_name(path)
     refuse_unwritable(path)

@@ -45,7 +45,7 @@ def plan_build(
     runtime has the C API. Of `accelerators`, those are left out that the target's platform lacks.
 
     Raises:
-        ModelError: a file cannot be read, or its bytecode not by the runtime.
+        ModelError: a file cannot be read, or the runtime cannot read its bytecode.
     """
     wanted, inferred = read_wanted(paths, readable=release.facts.bytecode)
     # What the user asks for counts even where a model seems to need more.
@@ -95,7 +95,7 @@ def list_inputs(request: BuildRequest) -> tuple[Path, ...]:
     """Returns the models and the operator lists of a build.
 
     Raises:
-        ConfigurationError: there is none, or no operator list has a name that is asked for.
+        ConfigurationError: there is none, or an operator list has an unknown name.
     """
     inputs = (*request.inputs, *map(locate_op_list, request.ops_lists))
     if not inputs:

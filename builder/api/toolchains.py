@@ -37,7 +37,7 @@ def locate_target(abi: str, *, min_api: int | None = None, min_ios: str | None =
         min_ios: Apple's deployment target, e.g. `15.0`, instead of builder's own.
 
     Raises:
-        ConfigurationError: there is none, or it has no such level or version, or none so old.
+        ConfigurationError: there is no such target, or it cannot have this level or version.
     """
     target = parse_target(abi)
     if target is None:
@@ -82,18 +82,18 @@ def locate_targets(
     `min_api` is for those of Android, `min_ios` for those of Apple.
 
     Raises:
-        ConfigurationError: there is no such target, or none that `min_api` or `min_ios` is for.
+        ConfigurationError: there is no such target, or `min_api` or `min_ios` fits none of them.
     """
     # Repeated names are built once, in the order of their first mention.
     targets = [locate_target(abi) for abi in dict.fromkeys(abis)]
     if min_api is not None and not any(target.is_android for target in targets):
         raise ConfigurationError(
-            f"--min-api {min_api}: none of {', '.join(abis)} is an ABI of Android",
+            f"--min-api {min_api}: none of {', '.join(abis)} is an ABI for Android",
             hint="name one, e.g. --abi arm64-v8a, or leave out --min-api",
         )
     if min_ios is not None and not any(target.is_apple for target in targets):
         raise ConfigurationError(
-            f"--min-ios {min_ios}: none of {', '.join(abis)} is an ABI of Apple's",
+            f"--min-ios {min_ios}: none of {', '.join(abis)} is an ABI for Apple's systems",
             hint="name one, e.g. --abi ios-arm64, or leave out --min-ios",
         )
     return tuple(
@@ -122,7 +122,7 @@ def locate_toolchain(
 
     Raises:
         ConfigurationError: there is no such launcher.
-        ToolchainError: something is missing or unfit; the hint says what to install.
+        ToolchainError: something is missing or cannot be used; the hint says what to install.
     """
     runner, options = Runner.inherit_for_tools(), options or ToolchainOptions(launcher="none")
     release = release or load_release()

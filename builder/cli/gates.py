@@ -38,8 +38,8 @@ def refuse_idle_options(targets: Sequence[Target]) -> None:
         if idle:
             options = " ".join(idle)
             raise ConfigurationError(
-                f"{options} has no effect: none of {abis} is an ABI of {whose}",
-                hint=f"add an ABI of {whose}, e.g. --abi {example}, or leave out {options}",
+                f"{options} has no effect: none of {abis} is an ABI for {whose}",
+                hint=f"add an ABI for {whose}, e.g. --abi {example}, or leave out {options}",
             )
 
 

@@ -195,16 +195,16 @@ def check_libraries(
     page_size: int | None = None,
     ndk: Path | None = None,
 ) -> PolicyReport:
-    """Returns which rules for Android the libraries of an AAR break, and what cannot be told.
+    """Returns which rules for Android the libraries of an AAR break, and which are not checked.
 
     Args:
-        path: an AAR, whoever built it, an output folder with one, or a shared library.
+        path: any AAR, an output folder with one, or a shared library.
         min_api: lowest API level; the one that the AAR declares when None.
         page_size: alignment in bytes wanted on 64-bit ABIs; the rules' own when None.
-        ndk: an NDK, whose stub libraries tell what systems have.
+        ndk: an NDK, whose stub libraries list the symbols of Android's libraries.
 
     Raises:
-        ConfigurationError: there is no AAR and no library, or it is damaged.
+        ConfigurationError: `path` is not an AAR or a library, or it is damaged.
     """
     aar = aars.find_aar(path)
     if aar is None:

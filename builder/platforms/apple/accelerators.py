@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def refuse_frameworks(
     accelerators: Sequence[Backend], targets: Sequence[Target], apple_sdk: Path | None = None
 ) -> None:
-    """Says before anything is built that `accelerators` cannot be; does nothing without any.
+    """Raises an error when `accelerators` cannot be built for `targets`; builds nothing.
 
     Args:
         accelerators: the backends that the user asks for.
@@ -28,8 +28,8 @@ def refuse_frameworks(
         apple_sdk: the folder that the user named.
 
     Raises:
-        ConfigurationError: no target is Apple's.
-        ToolchainError: there is no SDK of Apple's, or it lacks a framework.
+        ConfigurationError: no target is one of Apple's.
+        ToolchainError: there is no Apple SDK, or it lacks a framework.
     """
     if not accelerators:
         return
@@ -37,7 +37,7 @@ def refuse_frameworks(
     if not own:
         options = " ".join(one.option for one in accelerators)
         raise ConfigurationError(
-            f"{options}: none of {', '.join(map(str, targets))} is an ABI of Apple's",
+            f"{options}: none of {', '.join(map(str, targets))} is an ABI for Apple's systems",
             hint=f"name one, e.g. --abi ios-arm64, or leave out {options}",
         )
     for target in own:

@@ -100,8 +100,8 @@ def test_json(asked):
     [
         (("--min-ios", "11.0"), "only Apple's ABIs have such a version, 12.0 or newer"),
         (("--min-ios", "new"), "'new' is not a version of iOS"),
-        (("--abi", "linux-x86_64", "--min-api", "21"), "is an ABI of Android"),
-        (("--abi", "linux-x86_64", "--min-api", "21", "--metal"), "is an ABI of Android"),
+        (("--abi", "linux-x86_64", "--min-api", "21"), "is an ABI for Android"),
+        (("--abi", "linux-x86_64", "--min-api", "21", "--metal"), "is an ABI for Android"),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_once(asked, arguments, message):
@@ -169,7 +169,7 @@ def test_a_model_for_an_accelerator_is_told_the_option(framework, monkeypatch):
 
 def test_a_deployment_target_is_for_apples_abis_only(asked):
     result = run(build, "m.ptl", "--abi", "linux-x86_64", "--min-ios", "15.0")
-    assert "none of linux-x86_64 is an ABI of Apple's" in result.exception.message
+    assert "none of linux-x86_64 is an ABI for Apple's systems" in result.exception.message
     assert run(build, "m.ptl", "--abi", "ios-arm64", "--pod-version", "v1").exception is not None
 
 
