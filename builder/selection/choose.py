@@ -137,9 +137,6 @@ def find_raising(
 
 
 def _refusal(operator: Operator, catalogue: OperatorCatalogue, rules: SelectionRules) -> str:
-    for start, reason in rules.unbuildable.items():
-        if str(operator).startswith(start):
-            return reason
     # Known is enough: an operator that raises may stand in a branch that is never taken.
     if operator in catalogue.dispatcher or _registering_units(operator, catalogue, rules):
         return ""
