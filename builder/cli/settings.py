@@ -28,15 +28,29 @@ _OPTIONS = {
     "ExportRequest.arguments": ("--arg",),
     "ExportRequest.output": ("-o", "--output"),
     "ExportRequest.reference": ("--reference/--no-reference",),
+    "FetchRequest.source_folder": ("--from",),
+    "InputTexts.specs": ("--input",),
     "Limits.memory": ("--memory-limit",),
     "Limits.seconds": ("--time-limit",),
+    "OperatorsRequest.output": ("-o", "--output"),
     "Optimisation.enabled": ("--optimize/--no-optimize",),
     "Optimisation.left_out": ("--skip-pass",),
     "Quantisation.flow": ("--quantize-flow",),
     "Quantisation.method": ("--quantize",),
     "Quantisation.per_channel": ("--per-channel/--per-tensor",),
+    "SizeOptions.removed": ("--what-if",),
 }
 """Settings whose option has another name than the field: `Class.field` -> names for click."""
+_ARGUMENTS = {
+    "BenchRequest.model": "MODEL",
+    "BuildRequest.inputs": "MODEL...",
+    "ExportRequest.source": "SOURCE",
+    "GraphOptions.model": "MODEL",
+    "OperatorsRequest.models": "MODEL...",
+    "SizeOptions.runtime": "RUNTIME",
+    "VerifyRequest.model": "MODEL",
+}
+"""Settings that are arguments instead of options: `Class.field` -> how the usage shows them."""
 _REPEAT = "Repeat the option for several values."
 
 
@@ -79,6 +93,11 @@ def parameter_name(path: tuple[str, ...]) -> str:
     return "__".join(path)
 
 
+def argument_name(one: SettingField) -> str:
+    """Returns how the usage shows a setting that is an argument; nothing for an option."""
+    return _ARGUMENTS.get(f"{one.owner.__name__}.{one.name}", "")
+
+
 def option_names(one: SettingField) -> tuple[str, ...]:
     """Returns the names of the option of a setting, e.g. `-o` and `--output`."""
     plain = one.name.removesuffix("s") if one.several else one.name
@@ -96,12 +115,21 @@ def _make_options(one: SettingField) -> Iterator[Callable[[Command], Command]]:
             name = _flag_name(one, backend)
             yield click.option(backend.option, name, is_flag=True, help=backend.help)
         return
+    if metavar := argument_name(one):
+        yield click.argument(
+            parameter_name(one.path),
+            metavar=metavar,
+            nargs=-1 if one.several else 1,
+            required=one.default is MISSING,
+            type=_make_type(one),
+        )
+        return
     names, absent = option_names(one), one.setting.absent
     default = absent or _show(one.default)
     # Newer versions of click take a default of None for a value, which satisfies `required`.
     shown: dict[str, Any] = {} if default is None else {"default": default}
     is_pair = "/" in names[0]
-    plain = one.default not in {None, MISSING, (), frozenset()} and one.kind is not bool
+    plain = one.default not in {None, MISSING, (), frozenset(), ""} and one.kind is not bool
     yield click.option(
         *names,
         parameter_name(one.path),
@@ -135,7 +163,7 @@ def _make_type(one: SettingField) -> click.ParamType | type:  # type: ignore[typ
             path_type=Path,
             exists=what in {"file", "folder"},
             file_okay=what not in {"folder", "new folder"},
-            dir_okay=what != "file",
+            dir_okay=what not in {"file", "new file"},
         )
     if one.kind is int:
         return click.IntRange(least, most) if (least, most) != (None, None) else int
