@@ -35,14 +35,6 @@ _JSON_TYPES: dict[object, dict[str, Any]] = {
     DtypeSet: {"type": ["string", "array"], "items": {"type": "string"}},
 }
 """Type of a setting -> how a file writes one value; other types with `parse` are strings."""
-_OPTIONS_OF = {
-    "BenchRequest.inputs": "--input, --shape, --dtype",
-    "ExportRequest.capture": "--trace, --script",
-    "ExportRequest.inputs": "--input, --shape, --dtype",
-    "ExportRequest.second_inputs": "--second-shape",
-    "VerifyRequest.inputs": "--input, --shape, --dtype",
-}
-"""Settings that several options give together."""
 
 
 def make_schema() -> dict[str, Any]:
@@ -159,11 +151,10 @@ def _name_default(one: SettingField) -> str:
 
 
 def _name_option(one: SettingField) -> str:
-    name = f"{one.owner.__name__}.{one.name}"
     if argument_name(one):
         return "the argument"
     if one.kind is Backend:
-        return ", ".join(f"`{known.option}`" for known in api.list_optional_backends())
-    listed = _OPTIONS_OF.get(name) or ", ".join(option_names(one)).replace("/", ", ")
+        return ", ".join(f"`--{known.name}`" for known in api.list_optional_backends())
+    listed = ", ".join(option_names(one)).replace("/", ", ")
     variable = f" (or `{one.setting.environment}`)" if one.setting.environment else ""
     return ", ".join(f"`{part}`" for part in listed.split(", ")) + variable

@@ -92,11 +92,14 @@ if TYPE_CHECKING:
     from builder.errors import BuilderError as BuilderError
     from builder.errors import ConfigurationError as ConfigurationError
     from builder.errors import ExitCode as ExitCode
+    from builder.errors import Hint as Hint
     from builder.errors import ModelError as ModelError
     from builder.errors import NativeBuildError as NativeBuildError
     from builder.errors import PackagingError as PackagingError
+    from builder.errors import Run as Run
     from builder.errors import SourceError as SourceError
     from builder.errors import ToolchainError as ToolchainError
+    from builder.errors import Use as Use
     from builder.errors import VerificationError as VerificationError
     from builder.export.request import Capture as Capture
     from builder.export.request import ExportRequest as ExportRequest
@@ -269,11 +272,14 @@ _MODULES = {
         "BuilderError",
         "ConfigurationError",
         "ExitCode",
+        "Hint",
         "ModelError",
         "NativeBuildError",
         "PackagingError",
+        "Run",
         "SourceError",
         "ToolchainError",
+        "Use",
         "VerificationError",
     ),
     "builder.export.request": (

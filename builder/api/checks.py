@@ -12,7 +12,7 @@ from builder.core.backends import Chosen, find_needed
 from builder.core.dtypes import EVERYTHING
 from builder.core.settings import Setting
 from builder.core.targets import parse_target
-from builder.errors import ConfigurationError
+from builder.errors import ConfigurationError, Hint, Use
 from builder.platforms.android import platform as android
 from builder.platforms.android.check import check_libraries
 from builder.platforms.apple import platform as apple
@@ -109,11 +109,17 @@ def check_package(
     if report is not None:
         if any(android_only):
             raise ConfigurationError(
-                "--min-api, --page-size and --ndk do not apply to xcframeworks"
+                "API levels, page sizes and an NDK do not apply to xcframeworks",
+                hint=Hint(
+                    "leave out ", Use("min_api"), ", ", Use("page_size"), " and ", Use("ndk")
+                ),
             )
         return report
     if options.apple_sdk:
-        raise ConfigurationError("--apple-sdk applies to xcframeworks only")
+        raise ConfigurationError(
+            "an SDK of Apple's applies to xcframeworks only",
+            hint=Hint("leave out ", Use("apple_sdk")),
+        )
     return check_libraries(
         path, min_api=options.min_api, page_size=options.page_size, ndk=options.ndk
     )

@@ -12,6 +12,7 @@ import click
 from builder import api
 from builder.api.checks import PackageCheck
 from builder.cli.console import echo, print_json
+from builder.cli.hints import show_hint
 from builder.cli.settings import settings_options
 from builder.core.counts import number_of
 from builder.errors import ExitCode
@@ -79,7 +80,8 @@ def _show_coverage(coverage: Coverage, model: Path, runtime: Path, *, as_json: b
     for obstacle in coverage.obstacles:
         where = f" ({', '.join(obstacle.abis)})" if obstacle.abis else ""
         echo(f"missing {obstacle.kind}: {obstacle.name}{where}")
-    echo(coverage.rebuild if coverage.obstacles else f"{runtime} can run {model.name}")
+    rebuild = show_hint(coverage.rebuild, "check")
+    echo(rebuild if coverage.obstacles else f"{runtime} can run {model.name}")
     if coverage.note:
         echo(coverage.note)
 

@@ -13,6 +13,7 @@ from builder import api
 from builder.cli.comparison import differences_json, print_differences
 from builder.cli.console import ConsoleProgress, echo, format_bytes, print_json
 from builder.cli.export_stages import print_stages, stages_json
+from builder.cli.hints import show_hint
 from builder.cli.options import InputTexts
 from builder.cli.settings import parameter_name, settings_options
 from builder.core.tensors import TensorSpec
@@ -92,7 +93,7 @@ def _to_json(result: ExportResult) -> dict[str, object]:
         "outputs": differences_json(result.differences),
         "path": str(result.path) if result.path else None,
         "reference": str(result.reference) if result.reference else None,
-        "remarks": list(result.remarks),
+        "remarks": [show_hint(remark, "export") for remark in result.remarks],
         "sha256": result.sha256,
         "size": result.size,
         "stages": stages_json(result.stages),
@@ -108,7 +109,7 @@ def _input_json(spec: InputSpec) -> object:
 
 def _print_result(result: ExportResult) -> None:
     for remark in result.remarks:
-        echo(f"note: {remark}", err=True)
+        echo(f"note: {show_hint(remark, 'export')}", err=True)
     optimized = "optimised for mobile" if result.optimized else "not optimised"
     echo(
         f"{'wrote' if result.path else 'not written'}"

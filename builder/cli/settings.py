@@ -23,11 +23,15 @@ _OPTIONS = {
     "AarOptions.version": ("--aar-version",),
     "AppleOptions.url": ("--xcframework-url",),
     "AppleOptions.version": ("--pod-version",),
+    "BenchRequest.inputs": ("--input", "--shape", "--dtype"),
     "BuildRequest.jobs": ("--jobs", "-j"),
     "BuildSettings.output": ("-o", "--output"),
     "ExportRequest.arguments": ("--arg",),
+    "ExportRequest.capture": ("--trace", "--script"),
+    "ExportRequest.inputs": ("--input", "--shape", "--dtype"),
     "ExportRequest.output": ("-o", "--output"),
     "ExportRequest.reference": ("--reference/--no-reference",),
+    "ExportRequest.second_inputs": ("--second-shape",),
     "FetchRequest.source_folder": ("--from",),
     "InputTexts.specs": ("--input",),
     "Limits.memory": ("--memory-limit",),
@@ -39,8 +43,10 @@ _OPTIONS = {
     "Quantisation.method": ("--quantize",),
     "Quantisation.per_channel": ("--per-channel/--per-tensor",),
     "SizeOptions.removed": ("--what-if",),
+    "VerifyRequest.inputs": ("--input", "--shape", "--dtype"),
 }
-"""Settings whose option has another name than the field: `Class.field` -> names for click."""
+"""Settings whose option has another name than the field, or that several options give together:
+`Class.field` -> names for click."""
 _ARGUMENTS = {
     "BenchRequest.model": "MODEL",
     "BuildRequest.inputs": "MODEL...",
@@ -65,13 +71,14 @@ def settings_options(
         without: dotted paths of settings, or of groups, that get no option here. A decorator above
             this one, or a parameter of click, can give them a value by their `parameter_name`.
     """
-    options = [one for one in list_settings(kind) if not _is_below(one.path, without)]
+    settings = tuple(list_settings(kind))
+    options = [one for one in settings if not _is_below(one.path, without)]
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def with_settings(**given: object) -> object:
             values: dict[tuple[str, ...], object] = {}
-            for one in list_settings(kind):
+            for one in settings:
                 if (value := _take(one, given)) is not None:
                     values[one.path] = value
             _refuse_lonely(options, values)
@@ -81,11 +88,21 @@ def settings_options(
                 raise click.UsageError(str(error)) from None
             return command(**{name: made}, **given)
 
+        with_settings.settings = (  # type: ignore[attr-defined] # for `list_command_settings`
+            *getattr(command, "settings", ()),
+            *settings,
+        )
         for option in reversed([made for one in options for made in _make_options(one)]):
             option(with_settings)
         return with_settings
 
     return decorate
+
+
+def list_command_settings(command: click.Command) -> tuple[SettingField, ...]:
+    """Returns the settings of a command, also those that get no option of their own."""
+    listed: tuple[SettingField, ...] = getattr(command.callback, "settings", ())
+    return listed
 
 
 def parameter_name(path: tuple[str, ...]) -> str:
@@ -113,7 +130,7 @@ def _make_options(one: SettingField) -> Iterator[Callable[[Command], Command]]:
     if one.kind is Backend:
         for backend in _list_backends():
             name = _flag_name(one, backend)
-            yield click.option(backend.option, name, is_flag=True, help=backend.help)
+            yield click.option(f"--{backend.name}", name, is_flag=True, help=backend.help)
         return
     if metavar := argument_name(one):
         yield click.argument(

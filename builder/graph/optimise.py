@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from builder.core.schemas import Schemas
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Use
 from builder.graph.graph import Graph
 from builder.graph.operands import CALLS
 from builder.graph.passes.batch_norm import fold_batch_norms
@@ -70,7 +70,9 @@ def optimise(
         if nesting(graph) > _DEEPEST:
             raise ModelError(
                 f"{graph.name} has more than {_DEEPEST} branches and loops inside of each other",
-                hint="export the model without optimisation: --no-optimize",
+                hint=Hint(
+                    "export the model without optimisation: ", Use("optimisation.enabled", False)
+                ),
             )
     run = _Run(program, schemas, wanted)
     run.everything()

@@ -9,7 +9,7 @@ from typing import Annotated
 from builder.core.release import Release
 from builder.core.settings import Setting
 from builder.core.sources import SourceLock
-from builder.errors import ConfigurationError
+from builder.errors import ConfigurationError, Hint, Run, Use
 from builder.sources.git import GitProvider
 from builder.sources.providers import (
     DistributionProvider,
@@ -57,7 +57,8 @@ def choose_providers(runner: Runner, cache: Path, request: FetchRequest) -> tupl
     if request.source_folder is not None:
         if not request.source_folder.is_dir():
             raise ConfigurationError(
-                f"{request.source_folder} is not a folder", hint="builder fetch --from <folder>"
+                f"{request.source_folder} is not a folder",
+                hint=Hint(Run("fetch", (Use("source_folder", "FOLDER"),))),
             )
         chosen.append(FolderProvider(folder=request.source_folder, store=store))
     # Before git: an archive is quicker to have than a repository.

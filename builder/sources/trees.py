@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from builder.core.sources import SourceTree
-from builder.errors import ConfigurationError
+from builder.errors import ConfigurationError, Hint, Use
 from builder.sources.choice import FetchRequest, add_pip, choose_providers
 from builder.sources.tree import (
     check_tree,
-    fetch_command,
     find_tree,
     materialise,
     refuse_changed,
@@ -42,10 +41,7 @@ def locate_sources(release: Release, *, progress: Progress, feature: str = "") -
     if found is not None:
         refuse_changed_sources(release, found, feature=feature)
         return found
-    progress.note(
-        f"the {feature or 'PyTorch'} sources are missing; they are fetched now "
-        f"({fetch_command(release.lock.select(feature))})"
-    )
+    progress.note(f"the {feature or 'PyTorch'} sources are missing; they are fetched now")
     request = FetchRequest(features=(feature,) if feature else ())
     return fetch_trees(release, request, progress=progress)[-1]
 
@@ -95,6 +91,6 @@ def _select_sources(release: Release, feature: str) -> SourceLock:
     if feature and feature not in lock.features:
         raise ConfigurationError(
             f"unknown feature {feature!r}; known features are {', '.join(lock.features)}",
-            hint="builder fetch --help",
+            hint=Hint("choose one of these with ", Use("features")),
         )
     return lock.select(feature)

@@ -103,7 +103,7 @@ def test_sources_are_fetched_only_when_they_are_not_there(calls, monkeypatch, tm
     release = api.load_release()
     assert api.find_sources(release) is None
     assert api.locate_sources(release, progress=Progress()).version == "2.6.0"
-    assert "builder fetch --pytorch 2.6.0)" in notes[0]
+    assert "the PyTorch sources are missing" in notes[0]
     assert len(calls) == 1
 
 
@@ -116,5 +116,4 @@ def test_what_a_feature_needs_is_fetched_with_a_word(calls, monkeypatch, tmp_pat
     monkeypatch.setenv("BUILDER_CACHE", str(tmp_path))
     api.locate_sources(api.load_release(), progress=Progress(), feature="torchvision")
     assert "torchvision sources are missing" in notes[0]
-    assert "builder fetch --pytorch 2.6.0 --feature torchvision" in notes[0]
     assert [call.features for call in calls] == [("torchvision",)]
