@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.known import parse_known
-from builder.errors import ConfigurationError, ModelError, VerificationError
+from builder.errors import ConfigurationError, Hint, ModelError, Use, VerificationError
 from builder.export.capabilities import check_capabilities, probe_torch
 from builder.export.interpreter import Interpreter
 from builder.export.output import check_saving, check_writable
@@ -78,7 +78,7 @@ def refuse_model(path: Path, source: str) -> None:
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise ConfigurationError(
             f"{path} is the model to export, and would be overwritten",
-            hint="choose another file with -o",
+            hint=Hint("choose another file with ", Use("output")),
         )
     refuse_unwritable(path)
     refuse_foreign_file(path, _is_lite, "lite file")

@@ -13,7 +13,7 @@ from builder.api.toolchains import locate_toolchain
 from builder.core.backends import choose_backends
 from builder.core.dtypes import DtypeChoice
 from builder.core.plan import BuildPlan, Flavour, Interface
-from builder.errors import ConfigurationError
+from builder.errors import ConfigurationError, Hint, Use
 from builder.selection.static_dispatch import choose_static_dispatch
 from builder.sources.releases import load_release
 from builder.system.folders import locate_op_list
@@ -85,8 +85,11 @@ def find_accelerators(release: Release, wanted: Sequence[Backend]) -> tuple[Back
     for one in wanted:
         if one.name not in release.backends:
             raise ConfigurationError(
-                f"{one.option}: PyTorch {release.version} cannot be built with {one.label}",
-                hint=f"leave out {one.option}, or choose another release of PyTorch",
+                f"PyTorch {release.version} cannot be built with {one.label}",
+                hint=Hint(
+                    *("leave out ", Use("accelerators", one.name)),
+                    ", or choose another release of PyTorch",
+                ),
             )
     return tuple(release.backends[one.name] for one in wanted)
 

@@ -10,7 +10,7 @@ from builder.api.diagnosis import inspect_targets, inspect_tools
 from builder.core.artifacts import Diagnosis, Finding
 from builder.core.targets import MIN_API, TARGETS, Platform, parse_os_version, parse_target
 from builder.core.toolchain import ToolchainOptions
-from builder.errors import ConfigurationError
+from builder.errors import ConfigurationError, Hint, Run, Use
 from builder.platforms.apple.facts import load_table
 from builder.platforms.apple.xcode import is_mac
 from builder.platforms.linux.toolchain import find_host_target
@@ -44,7 +44,7 @@ def locate_target(abi: str, *, min_api: int | None = None, min_ios: str | None =
         known = ", ".join(str(target) for target in TARGETS)
         raise ConfigurationError(
             f"unknown ABI {abi!r}; known are {known}",
-            hint="see which of them can be built here: builder doctor",
+            hint=Hint("see which of them can be built here: ", Run("doctor")),
         )
     if min_ios is not None:
         return _with_deployment_target(target, min_ios)
@@ -54,7 +54,7 @@ def locate_target(abi: str, *, min_api: int | None = None, min_ios: str | None =
         raise ConfigurationError(
             f"{target} cannot have API level {min_api}: only Android's ABIs have one, {MIN_API} "
             "or higher",
-            hint="leave out --min-api",
+            hint=Hint("leave out ", Use("targets.min_api")),
         )
     return replace(target, min_os=min_api)
 
@@ -64,12 +64,14 @@ def _with_deployment_target(target: Target, version: str) -> Target:
     try:
         wanted = parse_os_version(version)
     except ValueError as error:
-        raise ConfigurationError(str(error), hint="e.g. --min-ios 15.0") from None
+        raise ConfigurationError(
+            str(error), hint=Hint("e.g. ", Use("targets.min_ios", "15.0"))
+        ) from None
     if not target.is_apple or wanted < parse_os_version(oldest):
         raise ConfigurationError(
             f"{target} cannot need iOS {version}: only Apple's ABIs have such a version, {oldest} "
             "or newer",
-            hint="leave out --min-ios",
+            hint=Hint("leave out ", Use("targets.min_ios")),
         )
     return replace(target, min_os=wanted)
 
@@ -88,13 +90,13 @@ def locate_targets(
     targets = [locate_target(abi) for abi in dict.fromkeys(abis)]
     if min_api is not None and not any(target.is_android for target in targets):
         raise ConfigurationError(
-            f"--min-api {min_api}: none of {', '.join(abis)} is an ABI for Android",
-            hint="name one, e.g. --abi arm64-v8a, or leave out --min-api",
+            f"API level {min_api}: none of {', '.join(abis)} is an ABI for Android",
+            hint=_name_abi("arm64-v8a", "targets.min_api"),
         )
     if min_ios is not None and not any(target.is_apple for target in targets):
         raise ConfigurationError(
-            f"--min-ios {min_ios}: none of {', '.join(abis)} is an ABI for Apple's systems",
-            hint="name one, e.g. --abi ios-arm64, or leave out --min-ios",
+            f"iOS {min_ios}: none of {', '.join(abis)} is an ABI for Apple's systems",
+            hint=_name_abi("ios-arm64", "targets.min_ios"),
         )
     return tuple(
         locate_target(
@@ -104,6 +106,10 @@ def locate_targets(
         )
         for t in targets
     )
+
+
+def _name_abi(abi: str, setting: str) -> Hint:
+    return Hint("name one, e.g. ", Use("targets.abis", abi), ", or leave out ", Use(setting))
 
 
 def locate_toolchain(
@@ -154,5 +160,5 @@ def diagnose(release: Release | None = None) -> Diagnosis:
 def _inspect_sources(release: Release) -> Finding:
     tree = find_sources(release)
     if tree is None:
-        return Finding(subject="sources", ok=False, detail="not fetched", remedy="builder fetch")
+        return Finding(subject="sources", ok=False, detail="not fetched", remedy=Hint(Run("fetch")))
     return Finding(subject="sources", ok=True, detail=f"PyTorch {tree.version} in {tree.root}")

@@ -45,7 +45,8 @@ def refuse_idle_options(targets: Sequence[Target]) -> None:
 
 def refuse_idle_budgets(budgets: Budgets, abis: Sequence[str]) -> None:
     """Raises ConfigurationError for a budget of an ABI that is not among `abis`."""
-    for option, budget in list_idle(budgets, abis):
+    for name, budget in list_idle(budgets, abis):
+        option = f"--{name.replace('_', '-')}"
         raise ConfigurationError(
             f"{option} {budget.text}: there is no ABI {budget.abi} here, only {', '.join(abis)}",
             hint=f"give a budget for one of these, or one for all: {option} SIZE",

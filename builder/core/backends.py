@@ -24,7 +24,7 @@ class Chosen(StrEnum):
     NEEDED = "needed"
     """A build has it when an operator or a custom class of a model needs it."""
     OPTION = "option"
-    """A build has it when the user asks for it, by the option `--<name>`."""
+    """A build has it when the user asks for it by its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +112,6 @@ class Backend:
         for name in ("units", "left_out", "units_by_class", "units_by_operator", "cmake_options"):
             # Readers of the files make dicts, and all builds share one backend.
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
-
-    @property
-    def option(self) -> str:
-        """The option that asks for it on the command line."""
-        return f"--{self.name}"
 
     def runs_on(self, platform: Platform) -> bool:
         """Says whether a platform has it."""

@@ -8,11 +8,13 @@ from typing import Any, assert_never
 import torch
 from torch.utils.mobile_optimizer import MobileOptimizerType, optimize_for_mobile
 
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Use
 from builder.export.error_texts import describe_torchscript_error
 from builder.export.request import MobileBackend, Optimisation, Pass
 from builder.export.samples import Sample
 from builder.export.values import to_arguments
+
+_FOR_CPU = Hint("export it for the CPU: ", Use("optimisation.backend", MobileBackend.CPU))
 
 
 def optimise_module(
@@ -46,9 +48,9 @@ def optimise_module(
         raise ModelError(
             f"the model cannot be optimised for {wanted.backend}: "
             f"{describe_torchscript_error(error)}",
-            hint="export it with --no-optimize"
+            hint=Hint("export it with ", Use("optimisation.enabled", False))
             if wanted.backend is MobileBackend.CPU
-            else "export it for the CPU: --backend cpu",
+            else _FOR_CPU,
         ) from error
 
 
@@ -86,7 +88,7 @@ def _for_nnapi(module: torch.jit.ScriptModule, sample: Sample) -> torch.jit.Scri
     if not all(isinstance(argument, torch.Tensor) for argument in arguments):
         raise ModelError(
             "for NNAPI, all inputs of a model must be tensors",
-            hint="export it for the CPU: --backend cpu",
+            hint=_FOR_CPU,
         )
     for argument in arguments:
         # The converter reads this attribute of its sample inputs

@@ -9,6 +9,7 @@ import torch
 
 from builder.core.arrays import sample_inputs
 from builder.core.stages import Stage
+from builder.errors import Hint, Use
 from builder.export.calibration import read_samples
 from builder.export.compare import check_numbers
 from builder.export.forms import EAGER, QUANTISED, Form, compare_forms, measure_eager
@@ -23,9 +24,10 @@ from builder.system.progress import Progress
 _RANDOM_SAMPLES = 8
 _COMPARED_SAMPLES = 8
 """How many of the samples for calibration are also compared."""
-_RANDOM = (
+_RANDOM = Hint(
     "calibrated with random inputs: sizes and speed are right, but the outputs are not useful; "
-    "give real inputs with --calibrate"
+    "give real inputs with ",
+    Use("calibrate"),
 )
 
 

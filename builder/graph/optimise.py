@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from builder.core.schemas import Schemas
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Use
 from builder.graph.graph import Graph
 from builder.graph.operands import CALLS, find_fault
 from builder.graph.passes.batch_norm import fold_batch_norms
@@ -79,7 +79,9 @@ def _check(graph: Graph, schemas: Schemas, operator_version: int) -> None:
     if nesting(graph) > _DEEPEST:
         raise ModelError(
             f"{graph.name} has more than {_DEEPEST} branches and loops inside of each other",
-            hint="export the model without optimisation: --no-optimize",
+            hint=Hint(
+                "export the model without optimisation: ", Use("optimisation.enabled", False)
+            ),
         )
     for _, node in graph.block.walk():
         fault = find_fault(node, schemas, operator_version)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.targets import MIN_API
-from builder.errors import ConfigurationError
+from builder.errors import ConfigurationError, Hint, Run, Use
 from builder.lite.read import LITE, PYTHON_HINT, TORCHSCRIPT, name_kind
 from builder.platforms.android import aar as aars
 from builder.platforms.android.libraries import BinaryFacts, read_facts
@@ -31,9 +30,9 @@ if TYPE_CHECKING:
 
 _ELF = b"\x7fELF"
 _LARGE_PAGE = 1 << 14
-_NAME_ONE = (
-    "name an AAR, an xcframework or a shared library; or a model and a runtime: "
-    "builder check MODEL RUNTIME"
+_NAME_ONE = Hint(
+    "name an AAR, an xcframework or a shared library; or a model and a runtime: ",
+    Run("check", ("MODEL", "RUNTIME")),
 )
 
 
@@ -174,18 +173,21 @@ def _read_library(path: Path) -> bytes:
     return contents
 
 
-def _hint_for(kind: str, path: Path) -> str:
+def _hint_for(kind: str, path: Path) -> Hint:
     """Returns what to do with a file of this kind, as `name_kind` calls it."""
-    file = shlex.quote(str(path))
     if kind == LITE:
-        return f"to find out whether a runtime can run it: builder check {file} RUNTIME"
+        return Hint("to find out whether a runtime can run it: ", _check(path))
     if kind == TORCHSCRIPT:
-        lite = shlex.quote(str(path.with_suffix(".ptl")))
-        return (
-            "if you trust the file, export it first, which runs its code: "
-            f"builder export {file} -o {lite}; then: builder check {lite} RUNTIME"
+        lite = path.with_suffix(".ptl")
+        return Hint(
+            "if you trust the file, export it first, which runs its code: ",
+            *(Run("export", (str(path), Use("output", lite))), "; then: ", _check(lite)),
         )
-    return f"{PYTHON_HINT}; then: builder check model.ptl RUNTIME" if kind else _NAME_ONE
+    return Hint(PYTHON_HINT, "; then: ", _check(Path("model.ptl"))) if kind else _NAME_ONE
+
+
+def _check(model: Path) -> Run:
+    return Run("check", (str(model), "RUNTIME"))
 
 
 def check_libraries(

@@ -132,8 +132,8 @@ def refuse(*names: str) -> ModelError:
     with pytest.raises(ModelError) as caught:
         choose("aten::add.Tensor", *names)
     assert caught.value.exit_code is ExitCode.MODEL
-    assert "builder ops" in caught.value.hint
-    assert "--skip-unknown" in caught.value.hint
+    assert "ops(MODEL)" in caught.value.hint
+    assert "skip_unknown" in caught.value.hint
     return caught.value
 
 

@@ -107,7 +107,7 @@ def test_what_has_a_versions_name_and_is_no_folder_is_told(root, make):
 def test_a_release_that_does_not_exist_is_refused_with_those_that_do(root, version):
     with pytest.raises(ConfigurationError, match=r"2\.9\.1, 2\.9\.1\+mine, 2\.10\.0") as caught:
         load_release(version, root=root)
-    assert "--pytorch" in caught.value.hint
+    assert "pytorch" in caught.value.hint
     assert caught.value.exit_code == 2
 
 
