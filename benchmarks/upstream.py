@@ -102,7 +102,7 @@ def write_lists(model: Path, work: Path) -> dict[str, Path]:
     A real trace names operators that these call too, so the second is a lower bound: its library
     does not run the model.
     """
-    listed = api.list_operators((model,))
+    listed = api.list_operators(api.OperatorsRequest(models=(model,)))
     flat, traced = work / "flat.yaml", work / "traced.yaml"
     flat.write_text("".join(f"- {operator}\n" for operator in listed.operators))
     # tools/code_analyzer/gen_oplist.py wants provenance of another kind than builder's, or none.

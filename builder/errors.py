@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
@@ -20,6 +22,46 @@ class ExitCode(IntEnum):
     """A bug of builder (EX_SOFTWARE of <sysexits.h>)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A setting that a hint names."""
+
+    key: str
+    """Its key in docs/reference/settings.md, e.g. `targets.min_api`."""
+    value: object = ""
+    """The value that the hint proposes; empty where it proposes none."""
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}" if self.value != "" else self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A command that a hint proposes, with its arguments and settings."""
+
+    command: str
+    parts: tuple[str | Use, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.command}({', '.join(map(str, self.parts))})"
+
+
+class Hint(str):
+    """A text for people in which settings and commands stand as values.
+
+    As a string, it has the names of the Python API: `fetch(features=apple)`. The command line shows
+    its own names instead: `builder fetch --feature apple`.
+    """
+
+    parts: tuple[str | Use | Run, ...]
+
+    def __new__(cls, *parts: str | Use | Run) -> Self:
+        """Returns the text of `parts`, one after the other."""
+        made = super().__new__(cls, "".join(map(str, parts)))
+        made.parts = parts
+        return made
+
+
 class BuilderError(Exception):
     """A failure that a user can act on: what failed, and the next command to type."""
 
@@ -30,7 +72,7 @@ class BuilderError(Exception):
         self.message = message
         """What failed, with the value that made it fail."""
         self.hint = hint
-        """What to do next, ideally a command to type; None when there is nothing to add."""
+        """What to do next, ideally as a `Hint`; None when there is nothing to add."""
 
 
 class ConfigurationError(BuilderError):

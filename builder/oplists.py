@@ -16,7 +16,7 @@ from typing import Any
 from builder.core.dtypes import DtypeSet
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
-from builder.errors import ConfigurationError, ModelError
+from builder.errors import ConfigurationError, Hint, ModelError, Run, Use
 from builder.formats.plain_yaml import parse_documents
 from builder.system.files import write_atomically
 
@@ -43,7 +43,7 @@ _TOP_KEYS = frozenset(
         "operators",
     }
 )
-_HINT = "write a list with: builder ops MODEL -o ops.yaml"
+_HINT = Hint("write a list with: ", Run("ops", ("MODEL", Use("output", "ops.yaml"))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +75,13 @@ def refuse_other_name(path: Path) -> None:
     """Raises ConfigurationError when `path` does not have a suffix of YAML."""
     if not path.name:
         raise ConfigurationError(
-            "the name of the operator list is empty", hint="name a file, e.g. -o operators.yaml"
+            "the name of the operator list is empty",
+            hint=Hint("name a file, e.g. ", Use("output", "operators.yaml")),
         )
     if path.suffix.lower() not in YAML_SUFFIXES:
         raise ConfigurationError(
             f"an operator list is YAML, but the name {path} does not end in .yaml",
-            hint=f"use -o {path.with_suffix('.yaml')}",
+            hint=Hint("use ", Use("output", path.with_suffix(".yaml"))),
         )
 
 

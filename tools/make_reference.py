@@ -58,13 +58,14 @@ stderr as text, and the [exit code](exit-codes.md) says what kind of error it is
 In the tables, `a[].b` is the field `b` of each item of the list `a`, and `a.*` is each value of the
 object `a`, whose keys are names."""
 SETTINGS_INTRODUCTION = """\
-This page is for people who look up the settings of a build or of an export, and for those who call
-builder from Python. Each setting is a field of `api.BuildSettings` or of `api.ExportRequest`: a key
+This page is for people who look up the settings of a command, and for those who call builder from
+Python. Each setting is a field of a class of `builder.api`, which the section names: a key
 `android.group` is the field `group` of the group `android`. The column *option* has the name on the
 command line.
 
 The schema [`builder/schemas/builder-yaml.json`](../../builder/schemas/builder-yaml.json) has the
-same settings for a file `builder.yaml`. No command of this version reads such a file."""
+settings of a build and of exports for a file `builder.yaml`. No command of this version reads such
+a file."""
 LICENCES_INTRODUCTION = """\
 This page is for people who review licences before they ship a runtime.
 
@@ -73,6 +74,16 @@ commit. The licence texts, and that of builder itself, are in every package that
 `share/licenses/` of a Linux runtime, and in `torchlite/licenses/` of an AAR or an xcframework. The
 software bill of materials of a package says which of these sources are in it. Vendored headers that
 carry their licence in the file are not listed."""
+SETTINGS = {
+    "Build": BuildSettings,
+    "Export": ExportRequest,
+    "Operators of models": api.OperatorsRequest,
+    "Verify": api.VerifyRequest,
+    "Bench": api.BenchRequest,
+    "Check a package": api.PackageCheck,
+    "Fetch": api.FetchRequest,
+}
+"""The sections of the page about settings."""
 WIDE = 10_000
 """Columns, so that click wraps no line of a help text."""
 
@@ -165,12 +176,13 @@ def render_json_page() -> str:
 
 
 def render_settings() -> str:
-    """Returns the page about the settings of builds and exports."""
+    """Returns the page about the settings of commands."""
     lines = ["# Settings", "", MARK, SETTINGS_INTRODUCTION]
-    for title, kind in (("Build", BuildSettings), ("Export", ExportRequest)):
+    for title, kind in SETTINGS.items():
         header = ("key", "type", "default", "option", "effect")
         rows = [tuple(map(escape_html, row)) for row in list_rows(kind)]
-        lines += ["", f"## {title}", "", *render_table(header, rows)]
+        named = f"The fields of `api.{kind.__name__}`:"
+        lines += ["", f"## {title}", "", named, "", *render_table(header, rows)]
     return "\n".join(lines) + "\n"
 
 

@@ -20,7 +20,17 @@ from builder.core.settings import read_field_docs
 from builder.errors import BuilderError
 
 BEGIN, END = "<!-- names: begin -->\n", "<!-- names: end -->\n"
-STANDARD = {"Annotated", "Iterable", "Iterator", "Mapping", "Path", "Sequence", "Text", "Self"}
+STANDARD = {
+    "Annotated",
+    "Any",
+    "Iterable",
+    "Iterator",
+    "Mapping",
+    "Path",
+    "Sequence",
+    "Text",
+    "Self",
+}
 """Names in annotations that come from Python's own library, and two that leave no trace."""
 _Node = TypeVar("_Node", bound=ast.AST)
 _SECTIONS = {"Args:": "Arguments:", "Raises:": "Errors:"}
@@ -145,12 +155,14 @@ def _list_fields(kind: type) -> Iterator[tuple[str, str, str]]:
 
 
 def _list_members(kind: type) -> Iterator[tuple[str, str, str]]:
-    """Yields the properties and methods that a class of builder defines."""
+    """Yields the properties and methods of a class whose types are public."""
     for name, member in vars(kind).items():
         if isinstance(member, classmethod):
             member = member.__func__
         function = member.fget if isinstance(member, property) else member
         if name.startswith("_") or not isinstance(function, FunctionType):
+            continue
+        if not set().union(*map(list_names, function.__annotations__.values())) <= set(dir(api)):
             continue
         summary = " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
         if isinstance(member, property):

@@ -1,6 +1,6 @@
 """Describes settings: the schema of `builder.yaml`, and the tables of the reference page.
 
-All of it comes from the fields of `BuildSettings` and `ExportRequest` (builder/core/settings.py);
+All of it comes from the fields of `BuildSettings` and of the requests (builder/core/settings.py);
 tools/make_reference.py writes it.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from builder import api
 from builder.api.settings import BuildSettings
-from builder.cli.settings import option_names
+from builder.cli.settings import argument_name, option_names
 from builder.core.backends import Backend
 from builder.core.budgets import ByteSize
 from builder.core.dtypes import DtypeSet
@@ -35,14 +35,6 @@ _JSON_TYPES: dict[object, dict[str, Any]] = {
     DtypeSet: {"type": ["string", "array"], "items": {"type": "string"}},
 }
 """Type of a setting -> how a file writes one value; other types with `parse` are strings."""
-_INPUTS = ("BuildRequest.inputs", "ExportRequest.source")
-"""Settings that are arguments on the command line."""
-_OPTIONS_OF = {
-    "ExportRequest.capture": "--trace, --script",
-    "ExportRequest.inputs": "--input, --shape, --dtype",
-    "ExportRequest.second_inputs": "--second-shape",
-}
-"""Settings that several options give together."""
 
 
 def make_schema() -> dict[str, Any]:
@@ -119,7 +111,7 @@ def _make_item(one: SettingField) -> dict[str, Any]:
 
 def _make_default(one: SettingField) -> dict[str, Any]:
     default = one.setting.absent or one.default
-    if default is MISSING or default in (None, (), frozenset(), (host_abi(),)):
+    if default is MISSING or default in (None, "", (), frozenset(), (host_abi(),)):
         return {}
     is_text = isinstance(default, Enum | Path)
     return {"default": str(default) if is_text else default}
@@ -159,11 +151,10 @@ def _name_default(one: SettingField) -> str:
 
 
 def _name_option(one: SettingField) -> str:
-    name = f"{one.owner.__name__}.{one.name}"
-    if name in _INPUTS:
+    if argument_name(one):
         return "the argument"
     if one.kind is Backend:
-        return ", ".join(f"`{known.option}`" for known in api.list_optional_backends())
-    listed = _OPTIONS_OF.get(name) or ", ".join(option_names(one)).replace("/", ", ")
+        return ", ".join(f"`--{known.name}`" for known in api.list_optional_backends())
+    listed = ", ".join(option_names(one)).replace("/", ", ")
     variable = f" (or `{one.setting.environment}`)" if one.setting.environment else ""
     return ", ".join(f"`{part}`" for part in listed.split(", ")) + variable

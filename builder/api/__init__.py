@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from builder.api.builds import BuildReport as BuildReport
     from builder.api.builds import build as build
     from builder.api.builds import refuse_outputs as refuse_outputs
+    from builder.api.checks import PackageCheck as PackageCheck
     from builder.api.checks import check as check
+    from builder.api.checks import check_package as check_package
     from builder.api.exports import export as export
     from builder.api.exports import refuse_model as refuse_model
+    from builder.api.fetch import fetch_sources as fetch_sources
     from builder.api.graphs import read_graphs as read_graphs
+    from builder.api.models import OperatorsRequest as OperatorsRequest
     from builder.api.models import list_operators as list_operators
     from builder.api.models import read_models as read_models
-    from builder.api.models import refuse_list as refuse_list
-    from builder.api.models import write_operators as write_operators
     from builder.api.plans import list_inputs as list_inputs
     from builder.api.plans import plan_build as plan_build
     from builder.api.plans import plan_builds as plan_builds
@@ -90,11 +92,14 @@ if TYPE_CHECKING:
     from builder.errors import BuilderError as BuilderError
     from builder.errors import ConfigurationError as ConfigurationError
     from builder.errors import ExitCode as ExitCode
+    from builder.errors import Hint as Hint
     from builder.errors import ModelError as ModelError
     from builder.errors import NativeBuildError as NativeBuildError
     from builder.errors import PackagingError as PackagingError
+    from builder.errors import Run as Run
     from builder.errors import SourceError as SourceError
     from builder.errors import ToolchainError as ToolchainError
+    from builder.errors import Use as Use
     from builder.errors import VerificationError as VerificationError
     from builder.export.request import Capture as Capture
     from builder.export.request import ExportRequest as ExportRequest
@@ -107,8 +112,8 @@ if TYPE_CHECKING:
     from builder.export.request import Pass as Pass
     from builder.export.request import Quantisation as Quantisation
     from builder.export.request import Saving as Saving
+    from builder.graph.program import Program as Program
     from builder.platforms.android.build import AarResult as AarResult
-    from builder.platforms.android.check import check_libraries as check_libraries
     from builder.platforms.android.package import AarOptions as AarOptions
     from builder.platforms.android.package import Coordinates as Coordinates
     from builder.platforms.android.package import WrittenAar as WrittenAar
@@ -116,7 +121,6 @@ if TYPE_CHECKING:
     from builder.platforms.android.sizes import FileSize as FileSize
     from builder.platforms.apple.accelerators import refuse_frameworks as refuse_frameworks
     from builder.platforms.apple.build import AppleResult as AppleResult
-    from builder.platforms.apple.build import check_xcframework as check_xcframework
     from builder.platforms.apple.manifest import SliceEntry as SliceEntry
     from builder.platforms.apple.manifest import XcframeworkManifest as XcframeworkManifest
     from builder.platforms.apple.measure import measure_xcframework as measure_xcframework
@@ -126,11 +130,10 @@ if TYPE_CHECKING:
     from builder.platforms.options import PackageOptions as PackageOptions
     from builder.platforms.results import LibraryResult as LibraryResult
     from builder.platforms.results import TargetResult as TargetResult
+    from builder.sources.choice import FetchRequest as FetchRequest
     from builder.sources.facts import list_releases as list_releases
-    from builder.sources.facts import load_bytecode_versions as load_bytecode_versions
     from builder.sources.releases import list_optional_backends as list_optional_backends
     from builder.sources.releases import load_release as load_release
-    from builder.sources.trees import fetch_sources as fetch_sources
     from builder.sources.trees import find_sources as find_sources
     from builder.sources.trees import list_source_origins as list_source_origins
     from builder.sources.trees import locate_sources as locate_sources
@@ -152,17 +155,21 @@ _MODULES = {
         "build",
         "refuse_outputs",
     ),
-    "builder.api.checks": ("check",),
+    "builder.api.checks": (
+        "PackageCheck",
+        "check",
+        "check_package",
+    ),
     "builder.api.exports": (
         "export",
         "refuse_model",
     ),
+    "builder.api.fetch": ("fetch_sources",),
     "builder.api.graphs": ("read_graphs",),
     "builder.api.models": (
+        "OperatorsRequest",
         "list_operators",
         "read_models",
-        "refuse_list",
-        "write_operators",
     ),
     "builder.api.plans": (
         "list_inputs",
@@ -266,11 +273,14 @@ _MODULES = {
         "BuilderError",
         "ConfigurationError",
         "ExitCode",
+        "Hint",
         "ModelError",
         "NativeBuildError",
         "PackagingError",
+        "Run",
         "SourceError",
         "ToolchainError",
+        "Use",
         "VerificationError",
     ),
     "builder.export.request": (
@@ -286,8 +296,8 @@ _MODULES = {
         "Quantisation",
         "Saving",
     ),
+    "builder.graph.program": ("Program",),
     "builder.platforms.android.build": ("AarResult",),
-    "builder.platforms.android.check": ("check_libraries",),
     "builder.platforms.android.package": (
         "AarOptions",
         "Coordinates",
@@ -298,10 +308,7 @@ _MODULES = {
         "FileSize",
     ),
     "builder.platforms.apple.accelerators": ("refuse_frameworks",),
-    "builder.platforms.apple.build": (
-        "AppleResult",
-        "check_xcframework",
-    ),
+    "builder.platforms.apple.build": ("AppleResult",),
     "builder.platforms.apple.manifest": (
         "SliceEntry",
         "XcframeworkManifest",
@@ -319,10 +326,10 @@ _MODULES = {
         "LibraryResult",
         "TargetResult",
     ),
-    "builder.sources.facts": ("list_releases", "load_bytecode_versions"),
+    "builder.sources.choice": ("FetchRequest",),
+    "builder.sources.facts": ("list_releases",),
     "builder.sources.releases": ("list_optional_backends", "load_release"),
     "builder.sources.trees": (
-        "fetch_sources",
         "find_sources",
         "list_source_origins",
         "locate_sources",

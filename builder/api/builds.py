@@ -72,16 +72,16 @@ def build(
         request: what to build.
         targets: what to build for; see `locate_targets`.
         output: the folder to write into; only what builder wrote there is replaced.
-        options: what the user chooses of packages.
+        options: the user's choices for the packages.
         progress: is told what is done.
 
     Raises:
-        ModelError: a file cannot be read, or an operator is unknown and not to be skipped.
-        SourceError: the sources cannot be had.
+        ModelError: a file cannot be read, or an operator is unknown and `skip_unknown` is not set.
+        SourceError: the sources cannot be fetched.
         ToolchainError: a tool is missing.
         NativeBuildError: a step of the build failed, or another builder holds the lock.
         ConfigurationError: `output` cannot be written, or has files that builder did not write.
-        PackagingError: its disk is full.
+        PackagingError: the disk is full.
         VerificationError: a library breaks a rule of its platform.
     """
     options = options or PackageOptions()
@@ -125,7 +125,9 @@ def refuse_outputs(
     *,
     release: Release | None = None,
 ) -> None:
-    """Raises, before anything is compiled, where a build could not write what it makes.
+    """Checks that a build can write its results, and raises an error if it cannot.
+
+    Nothing is compiled and nothing is written.
 
     Args:
         targets: what to build for.
@@ -136,7 +138,7 @@ def refuse_outputs(
 
     Raises:
         ConfigurationError: nothing can be written below `output`, a folder there has files that
-            builder did not write, or packages cannot be what `options` say.
+            builder did not write, or `options` cannot be fulfilled.
         ToolchainError: a tool for packages is missing.
         PackagingError: there is too little space.
     """

@@ -1,17 +1,22 @@
-"""Judging what was built without running it."""
+"""Checks of built runtimes and packages, which do not run them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from builder.api.models import find_dtypes, read_models
 from builder.core.backends import Chosen, find_needed
 from builder.core.dtypes import EVERYTHING
+from builder.core.settings import Setting
 from builder.core.targets import parse_target
+from builder.errors import ConfigurationError, Hint, Use
 from builder.platforms.android import platform as android
+from builder.platforms.android.check import check_libraries
 from builder.platforms.apple import platform as apple
+from builder.platforms.apple.build import check_xcframework
 from builder.platforms.linux import platform as linux
 from builder.sources.releases import load_release
 from builder.verify.coverage import Coverage, build_hint, find_obstacles, merge_obstacles
@@ -19,21 +24,39 @@ from builder.verify.coverage import Coverage, build_hint, find_obstacles, merge_
 if TYPE_CHECKING:
     from builder.core.manifest import Manifest
     from builder.core.release import Release
+    from builder.verify.policy import PolicyReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageCheck:
+    """What to compare the libraries of a package with."""
+
+    min_api: Annotated[int | None, Setting(least=1, most=999)] = None
+    """For an AAR or a library: the lowest API level to check for (default: what the AAR
+    declares)."""
+    page_size: Annotated[int | None, Setting(least=4096, most=1 << 24)] = None
+    """For an AAR or a library: the alignment in bytes that 64-bit libraries must have (default:
+    16384)."""
+    ndk: Annotated[Path | None, Setting(path="folder")] = None
+    """For an AAR or a library: an Android NDK; its stub libraries list the symbols that devices
+    have."""
+    apple_sdk: Annotated[Path | None, Setting(path="folder")] = None
+    """For an xcframework: an Apple SDK; its stub libraries list the symbols that devices have."""
 
 
 def check(model: Path, runtime: Path, *, release: Release | None = None) -> Coverage:
-    """Returns what keeps a built runtime or AAR from running a model, and what would help.
+    """Returns why a built runtime or package cannot run a model, and the build that would help.
 
-    Both are read, neither is run; so the answer covers what they say of themselves.
+    The model and the manifest are read, and nothing is run.
 
     Args:
         model: a lite file.
-        runtime: the output folder of a build, or an AAR.
+        runtime: the output folder of a build, an AAR or an xcframework.
         release: the release of PyTorch for the command that would help; the default release when
             None.
 
     Raises:
-        ConfigurationError: no runtime there, or an AAR that says nothing of itself.
+        ConfigurationError: there is no runtime, or the AAR has no manifest.
         ModelError: the model cannot be read.
         VerificationError: a manifest cannot be read.
     """
@@ -61,6 +84,44 @@ def check(model: Path, runtime: Path, *, release: Release | None = None) -> Cove
         obstacles=merge_obstacles(found),
         rebuild=build_hint(model, *manifests, accelerators=needed),
         note=f"dtypes are not checked: {choice.reason}" if untold else "",
+    )
+
+
+def check_package(
+    path: Path, options: PackageCheck | None = None, *, release: Release | None = None
+) -> PolicyReport:
+    """Returns which rules of its platform a package breaks, and which could not be checked.
+
+    Args:
+        path: an AAR or an xcframework, whoever built it, an output folder with one, or a shared
+            library for Android.
+        options: what to compare the libraries with.
+        release: the release of PyTorch whose backends say which frameworks an xcframework may
+            link; the default one when None.
+
+    Raises:
+        ConfigurationError: there is no package, it is damaged, or it has no use for an option.
+    """
+    options = options or PackageCheck()
+    android_only = (options.min_api, options.page_size, options.ndk)
+    report = check_xcframework(path, release=release or load_release(), apple_sdk=options.apple_sdk)
+    # Only now is it known which kind of package the path is.
+    if report is not None:
+        if any(android_only):
+            raise ConfigurationError(
+                "API levels, page sizes and an NDK do not apply to xcframeworks",
+                hint=Hint(
+                    "leave out ", Use("min_api"), ", ", Use("page_size"), " and ", Use("ndk")
+                ),
+            )
+        return report
+    if options.apple_sdk:
+        raise ConfigurationError(
+            "an SDK of Apple's applies to xcframeworks only",
+            hint=Hint("leave out ", Use("apple_sdk")),
+        )
+    return check_libraries(
+        path, min_api=options.min_api, page_size=options.page_size, ndk=options.ndk
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.known import parse_known
-from builder.errors import ConfigurationError, ModelError, VerificationError
+from builder.errors import ConfigurationError, Hint, ModelError, Use, VerificationError
 from builder.export.capabilities import check_capabilities, probe_torch
 from builder.export.files import export_file, takes_file
 from builder.export.interpreter import Interpreter
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 
 def export(request: ExportRequest, *, progress: Progress) -> ExportResult:
-    """Writes the lite file that `request` asks for, once it has proven right; imports torch.
+    """Exports a model, compares the lite file with the model, and writes it; imports torch.
 
     Raises:
         ConfigurationError: unknown inputs, or an output that cannot be written.
         ModelError: the model cannot be loaded, run, quantised, captured, optimised or saved.
-        ToolchainError: torch or torchvision is missing, or lacks what is asked for.
+        ToolchainError: torch or torchvision is missing, or cannot do what `request` needs.
         VerificationError: torch's lite interpreter cannot run the file. A difference does not
-            raise: the result has it, and the file is not written unless it is to be kept.
+            raise an error: the result contains it, and the file is written only if `keep` is set.
     """
     release = request.pytorch or load_release()
     check_writable(request.output)
@@ -90,7 +90,7 @@ def refuse_model(path: Path, source: str) -> None:
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise ConfigurationError(
             f"{path} is the model to export, and would be overwritten",
-            hint="choose another file with -o",
+            hint=Hint("choose another file with ", Use("output")),
         )
     refuse_unwritable(path)
     refuse_foreign_file(path, _is_lite, "lite file")

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import tokenize
+import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 from builder.core.release import Release
 from builder.core.targets import Platform, Target
+from builder.errors import ConfigurationError
 from builder.system.files import digest_file
 from builder.system.folders import data_folder, package_folder
 
 DECIDING = (
-    "api/operator_choice.py",
+    *("api/link.py", "api/operator_choice.py"),
     *(
         f"core/{name}.py"
         for name in (
@@ -46,12 +49,15 @@ DECIDING = (
             *("rules.py", "static_dispatch.py", "upgraders.py"),
         )
     ),
-    *(f"sources/{name}.py" for name in ("backends", "facts", "releases")),
+    "system/variables.py",
 )
 """Below `builder/`."""
-DECIDING_OF_RELEASE = ("backends", "facts.toml", "rules.toml")
-"""Files and folders of a release, besides its symbol indexes, pins and patches."""
-_APPLE = tuple(f"platforms/apple/{n}" for n in ("clang.py", "facts.toml", "frameworks.py"))
+DECIDING_OF_RELEASE = ("backends/*.toml", "facts.toml", "rules.toml")
+"""Files of a release, besides its symbol indexes, pins and patches."""
+_APPLE = tuple(
+    f"platforms/apple/{name}"
+    for name in ("clang.py", "facts.toml", "frameworks.py", "toolchain.py", "xcode.py")
+)
 DECIDING_FOR = {
     Platform.ANDROID: ("platforms/android/toolchain.py",),
     Platform.IOS: _APPLE,
@@ -60,6 +66,8 @@ DECIDING_FOR = {
 }
 """What decides bytes for one platform only: flags and variables for upstream's CMake."""
 NOT_DECIDING = {
+    "api/plans.py": "makes the plan, whose values are in the key",
+    "api/toolchains.py": "hands on the toolchain that a platform finds",
     "core/artifacts.py": "says what was made",
     "core/known.py": "what could be built, for the command line",
     "core/model.py": "what models hold: what a build takes of it is in the plan",
@@ -71,9 +79,13 @@ NOT_DECIDING = {
     "native/ledger.py": "tells damaged objects from sound ones",
     "platforms/android/ndk.py": "what it finds is in the toolchain's fingerprint or its flags",
     "platforms/apple/facts.py": "reads facts.toml, which is listed",
-    "sources/lockfile.py": "reads pins and patches, whose digest is in the plan",
+    "platforms/apple/open_sdk.py": "the SDK's name has a digest of its parts, and is in the plan",
+    "platforms/apple/sdk.py": "what it finds is in the toolchain's fingerprint or its flags",
+    "platforms/registry.py": "hands on what a platform finds",
+    "sources/releases.py": "reads files that are listed, and changes nothing in them",
+    "sources/trees.py": "finds sources, whose digest is in the plan",
     "toolchains": "what they find is in the toolchain's fingerprint or its flags",
-    "system": "runs programs and writes files, and decides nothing in them",
+    "system": "runs programs and writes files; variables.py, which decides, is listed",
 }
 """Modules and packages that the listed ones import, and why no byte hangs on them."""
 _NATIVE = ("apple", "runtime")
@@ -83,12 +95,17 @@ _NATIVE = ("apple", "runtime")
 def digest_deciding_files(target: Target, release: Release) -> str:
     """Returns a digest of the files that decide the bytes of a runtime.
 
-    Comments, docstrings and blank lines of Python modules do not count.
+    Comments do not count in Python modules, TOML files and symbol indexes, nor do docstrings, blank
+    lines and the order of keys. In C++ and CMake files every character counts: line numbers are in
+    messages and, with the checksum of the whole file, in debug information.
 
     Args:
         target: what is built for.
         release: the release of PyTorch that is built; of its symbol indexes, those count by which
             translation units for `target` are chosen.
+
+    Raises:
+        ConfigurationError: a file of the release is missing or is no TOML.
     """
     state = hashlib.sha256()
     for name, content in _list_contents(target, release):
@@ -99,27 +116,43 @@ def digest_deciding_files(target: Target, release: Release) -> str:
 def _list_contents(target: Target, release: Release) -> Iterator[tuple[str, str]]:
     # Sorted, so that the order of the lists above does not matter.
     for name in sorted((*DECIDING, *DECIDING_FOR[target.platform])):
-        path = package_folder(".") / name
-        # A reworded comment must not make everybody compile again.
-        if path.suffix == ".py":
-            code = strip_comments(path.read_text(encoding="utf-8"))
-            yield name, hashlib.sha256(code.encode()).hexdigest()
-        else:
-            yield name, digest_file(path)
+        yield name, _digest(package_folder(".") / name)
     for folder in _NATIVE:
-        yield from _digest_below(data_folder("cmake"), folder)
-    for name in DECIDING_OF_RELEASE:
-        yield from _digest_below(release.folder, name)
+        root = data_folder("cmake")
+        for path in sorted((root / folder).rglob("*")):
+            if path.is_file():
+                yield path.relative_to(root).as_posix(), digest_file(path)
+    for pattern in DECIDING_OF_RELEASE:
+        # A file that is missing is told, as one that cannot be read.
+        for path in sorted(release.folder.glob(pattern)) or [release.folder / pattern]:
+            yield path.relative_to(release.folder).as_posix(), _digest(path)
     for path in release.list_indexes(target):
-        yield path.name, digest_file(path)
+        yield path.name, _digest(path)
 
 
-def _digest_below(root: Path, name: str) -> Iterator[tuple[str, str]]:
-    """Yields name and digest of a file in `root`, or of every file in a folder there, sorted."""
-    paths = [root / name] if (root / name).is_file() else sorted((root / name).rglob("*"))
-    for path in paths:
-        if path.is_file():
-            yield path.relative_to(root).as_posix(), digest_file(path)
+def _digest(path: Path) -> str:
+    """Returns a digest of what a file says; a reworded comment must not compile everything anew."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return hashlib.sha256(_CONTENTS[path.suffix](text).encode()).hexdigest()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+
+
+def read_values(source: str) -> str:
+    """Returns the values of a TOML document as text that does not depend on the order of keys.
+
+    The order of lists counts, since flags of compilers stand in lists.
+
+    Raises:
+        ValueError: it is no TOML.
+    """
+    return json.dumps(tomllib.loads(source), sort_keys=True, default=repr)
+
+
+def read_names(source: str) -> str:
+    """Returns a symbol index without comments and blank lines."""
+    return "\n".join(line for line in source.splitlines() if line and not line.startswith("#"))
 
 
 def strip_comments(source: str) -> str:
@@ -150,3 +183,7 @@ def _find_comments(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]
         if token.type not in {tokenize.COMMENT, tokenize.NL}:
             before = token.type
     return found
+
+
+_CONTENTS = {".py": strip_comments, ".toml": read_values, ".txt": read_names}
+"""Suffix of a file -> what returns its text without what decides nothing."""

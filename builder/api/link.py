@@ -15,7 +15,7 @@ from builder.core.backends import LocatedBackend
 from builder.core.counts import number_of
 from builder.core.plan import Interface
 from builder.core.targets import Platform
-from builder.errors import ModelError, NativeBuildError, SourceError
+from builder.errors import Hint, ModelError, NativeBuildError, Run, SourceError
 from builder.native.build import link_runtime
 from builder.native.job import LinkedRuntime, NativeBuild
 from builder.native.layout import Layout
@@ -175,7 +175,7 @@ def _refuse_vulkan(plan: BuildPlan) -> None:
     if names and plan.target.is_apple:
         raise ModelError(
             f"{names[0]} runs on Vulkan, which Apple's systems do not have",
-            hint="export the model for the CPU: builder export MODEL",
+            hint=Hint("export the model for the CPU: ", Run("export", ("MODEL",))),
         )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from builder.core.dtypes import EVERYTHING, DtypeChoice
 from builder.core.model import ModelFormat, OperatorList
 from builder.core.operators import OperatorSet
+from builder.core.settings import Setting
 from builder.errors import BuilderError
 from builder.lite.read import TorchScriptError
 from builder.models.read import check_bytecode_version, read_model
@@ -18,13 +19,13 @@ from builder.oplists import is_op_list, is_own_list, read_op_list, refuse_other_
 from builder.selection import choose_dtypes as dtypes
 from builder.selection.choose_dtypes import choose_dtypes
 from builder.sources.facts import load_bytecode_versions
+from builder.system.children import Limits
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable, writing_file
 from builder.system.reference_headers import find_input_dtypes
 from builder.system.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from builder.core.model import BytecodeVersions, ModelInfo
-    from builder.system.children import Limits
 
 
 def read_models(
@@ -42,31 +43,49 @@ def read_models(
 
     Raises:
         ModelError: a file is missing, damaged, hostile, or TorchScript.
-        ToolchainError: for TorchScript: no torch, or no way here to confine it.
-        VerificationError: torch crashed over TorchScript, or reached a limit.
+        ToolchainError: for TorchScript: torch is missing, or this machine cannot confine it.
+        VerificationError: torch crashed while it loaded TorchScript, or reached a limit.
     """
     return _tell_apart(tuple(_read_any_model(path, torchscript) for path in paths))
 
 
-def list_operators(
-    paths: Iterable[Path],
-    *,
-    torchscript: Limits | None = None,
-    readable: BytecodeVersions | None = None,
-) -> OperatorList:
-    """Returns the union of what `paths` need; models and operator lists may be mixed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorsRequest:
+    """The models whose operators are wanted."""
 
-    Args:
-        paths: the files.
-        torchscript: as in `read_models`.
-        readable: the versions of bytecode that the runtime reads; those of the default release of
-            PyTorch when None.
+    models: tuple[Path, ...]
+    """Lite files and operator lists, which may be mixed."""
+    output: Annotated[Path | None, Setting(placeholder="FILE.yaml", path="new file")] = None
+    """Write an operator list to this file; `builder build` and PyTorch's own selective build read
+    it."""
+    run_torchscript: bool = False
+    """Read TorchScript files (.pt) too. PyTorch loads them, which runs code of the model, in a
+    separate process with limits. The process cannot write files, start programs or use the network.
+    This needs torch, and Linux on x86_64 or aarch64."""
+    limits: Limits = field(default_factory=Limits)
+    pytorch: Annotated[str | None, Setting(placeholder="VERSION")] = None
+    """The release of PyTorch that runtimes are built from, e.g. 2.6.0 (default: the one that this
+    version of builder declares)."""
+
+
+def list_operators(request: OperatorsRequest) -> OperatorList:
+    """Returns the union of what the models need, and writes it to `output` where one is given.
 
     Raises:
         BuilderError: as `read_models` does, or the runtime cannot read a file's bytecode.
+        ConfigurationError: `output` cannot be written, or is not a list that builder wrote.
     """
-    readable = readable or load_bytecode_versions()
-    return read_wanted(paths, torchscript=torchscript, readable=readable)[0]
+    if request.output is not None:
+        # Before the models are read, which may take a while.
+        _refuse_list(request.output)
+    # A whole release would be read from many files, and nothing else of it is needed.
+    readable = load_bytecode_versions(request.pytorch)
+    allowed = request.limits if request.run_torchscript else None
+    listed, _ = read_wanted(request.models, torchscript=allowed, readable=readable)
+    if request.output is not None:
+        with writing_file(request.output):
+            write_op_list(request.output, listed)
+    return listed
 
 
 def read_wanted(
@@ -77,7 +96,7 @@ def read_wanted(
     Models and operator lists may be mixed; the inputs of a model are those of its reference case.
 
     Raises:
-        ModelError: a file cannot be read, or its bytecode not by the runtime.
+        ModelError: a file cannot be read, or the runtime cannot read its bytecode.
     """
     given = tuple(paths)
     # The kind of a file is told by its name; a wrong one is an error of its reader.
@@ -104,13 +123,6 @@ def read_wanted(
 def find_dtypes(info: ModelInfo, path: Path) -> DtypeChoice:
     """Returns the dtypes that the model at `path` and the inputs saved beside it name."""
     return dtypes.find_dtypes(info, find_input_dtypes(path, info.sha256))
-
-
-def write_operators(path: Path, op_list: OperatorList) -> None:
-    """Writes `op_list` as YAML to `path`; ConfigurationError when `refuse_list` has one."""
-    refuse_list(path)
-    with writing_file(path):
-        write_op_list(path, op_list)
 
 
 def _read_any_model(path: Path, torchscript: Limits | None) -> ModelInfo:
@@ -160,10 +172,10 @@ def _tell_apart(models: tuple[ModelInfo, ...]) -> tuple[ModelInfo, ...]:
     )
 
 
-def refuse_list(path: Path) -> None:
+def _refuse_list(path: Path) -> None:
     """Raises ConfigurationError when an operator list cannot be written to `path`.
 
-    What is there already must be a list that builder wrote.
+    A file that exists already must be a list that builder wrote.
     """
     refuse_other_name(path)
     refuse_unwritable(path)

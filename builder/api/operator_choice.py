@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from builder.core.operators import Operator
 from builder.core.selection import ServedOperators
 from builder.core.targets import Platform
-from builder.errors import ModelError, SourceError
+from builder.errors import Hint, ModelError, Run, SourceError, Use
 from builder.native.backend_units import find_root_units
 from builder.selection.catalogue import read_catalogue
 from builder.selection.choose import find_raising, find_refusals, select
@@ -153,5 +153,8 @@ def _refuse_unregistered(missing: list[Operator], served: OperatorList) -> None:
     lines = (f"  {o} (wanted by {', '.join(served.operators.sources(o))})" for o in missing)
     raise ModelError(
         "operators that nothing registers in this PyTorch:\n" + "\n".join(lines),
-        hint="check the overload names: builder ops MODEL; --skip-unknown builds without them",
+        hint=Hint(
+            *("check the overload names: ", Run("ops", ("MODEL",)), "; "),
+            *(Use("skip_unknown"), " builds without them"),
+        ),
     )

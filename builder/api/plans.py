@@ -13,7 +13,7 @@ from builder.api.toolchains import locate_toolchain
 from builder.core.backends import choose_backends
 from builder.core.dtypes import DtypeChoice
 from builder.core.plan import BuildPlan, Flavour, Interface
-from builder.errors import ConfigurationError
+from builder.errors import ConfigurationError, Hint, Use
 from builder.selection.static_dispatch import choose_static_dispatch
 from builder.sources.releases import load_release
 from builder.system.folders import locate_op_list
@@ -45,7 +45,7 @@ def plan_build(
     runtime has the C API. Of `accelerators`, those are left out that the target's platform lacks.
 
     Raises:
-        ModelError: a file cannot be read, or its bytecode not by the runtime.
+        ModelError: a file cannot be read, or the runtime cannot read its bytecode.
     """
     wanted, inferred = read_wanted(paths, readable=release.facts.bytecode)
     # What the user asks for counts even where a model seems to need more.
@@ -85,8 +85,11 @@ def find_accelerators(release: Release, wanted: Sequence[Backend]) -> tuple[Back
     for one in wanted:
         if one.name not in release.backends:
             raise ConfigurationError(
-                f"{one.option}: PyTorch {release.version} cannot be built with {one.label}",
-                hint=f"leave out {one.option}, or choose another release of PyTorch",
+                f"PyTorch {release.version} cannot be built with {one.label}",
+                hint=Hint(
+                    *("leave out ", Use("accelerators", one.name)),
+                    ", or choose another release of PyTorch",
+                ),
             )
     return tuple(release.backends[one.name] for one in wanted)
 
@@ -95,7 +98,7 @@ def list_inputs(request: BuildRequest) -> tuple[Path, ...]:
     """Returns the models and the operator lists of a build.
 
     Raises:
-        ConfigurationError: there is none, or no operator list has a name that is asked for.
+        ConfigurationError: there is none, or an operator list has an unknown name.
     """
     inputs = (*request.inputs, *map(locate_op_list, request.ops_lists))
     if not inputs:

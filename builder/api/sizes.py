@@ -43,10 +43,10 @@ class MeasuredRuntime:
 
 
 def size(path: Path) -> MeasuredRuntime:
-    """Returns the size report that travels with a built runtime.
+    """Returns the size report of a built runtime; it is a file in the runtime's folder.
 
     Raises:
-        ConfigurationError: no runtime there, or its report cannot be read.
+        ConfigurationError: there is no runtime, or its report cannot be read.
         VerificationError: its manifest cannot be read.
     """
     runtime = locate_runtime(path, host_abi=host_abi(), to_run=False)
@@ -77,10 +77,10 @@ def refuse_aar_excess(sizes: AarSizes, budgets: Budgets, *, path: Path) -> None:
 
 
 def price_set(runtime: MeasuredRuntime, operators: Sequence[str]) -> int:
-    """Returns the bytes that would go if `operators` went together.
+    """Returns the bytes that the library would lose without all of `operators`.
 
     Raises:
-        ConfigurationError: the runtime carries no reference graph.
+        ConfigurationError: the runtime has no reference graph.
         ModelError: it has no such operator.
     """
     return pricing.price_set(_read_references(runtime), operators)
@@ -90,7 +90,7 @@ def render_size_page(runtime: MeasuredRuntime) -> str:
     """Returns a self-contained HTML page with a treemap of the library and operator prices.
 
     Raises:
-        ConfigurationError: the runtime carries no reference graph.
+        ConfigurationError: the runtime has no reference graph.
     """
     return render_page(runtime.abi, runtime.report, _read_references(runtime))
 

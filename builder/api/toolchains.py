@@ -10,7 +10,7 @@ from builder.api.diagnosis import inspect_targets, inspect_tools
 from builder.core.artifacts import Diagnosis, Finding
 from builder.core.targets import MIN_API, TARGETS, Platform, parse_os_version, parse_target
 from builder.core.toolchain import ToolchainOptions
-from builder.errors import ConfigurationError
+from builder.errors import ConfigurationError, Hint, Run, Use
 from builder.platforms.apple.facts import load_table
 from builder.platforms.apple.xcode import is_mac
 from builder.platforms.linux.toolchain import find_host_target
@@ -37,14 +37,14 @@ def locate_target(abi: str, *, min_api: int | None = None, min_ios: str | None =
         min_ios: Apple's deployment target, e.g. `15.0`, instead of builder's own.
 
     Raises:
-        ConfigurationError: there is none, or it has no such level or version, or none so old.
+        ConfigurationError: there is no such target, or it cannot have this level or version.
     """
     target = parse_target(abi)
     if target is None:
         known = ", ".join(str(target) for target in TARGETS)
         raise ConfigurationError(
             f"unknown ABI {abi!r}; known are {known}",
-            hint="see which of them can be built here: builder doctor",
+            hint=Hint("see which of them can be built here: ", Run("doctor")),
         )
     if min_ios is not None:
         return _with_deployment_target(target, min_ios)
@@ -54,7 +54,7 @@ def locate_target(abi: str, *, min_api: int | None = None, min_ios: str | None =
         raise ConfigurationError(
             f"{target} cannot have API level {min_api}: only Android's ABIs have one, {MIN_API} "
             "or higher",
-            hint="leave out --min-api",
+            hint=Hint("leave out ", Use("targets.min_api")),
         )
     return replace(target, min_os=min_api)
 
@@ -64,12 +64,14 @@ def _with_deployment_target(target: Target, version: str) -> Target:
     try:
         wanted = parse_os_version(version)
     except ValueError as error:
-        raise ConfigurationError(str(error), hint="e.g. --min-ios 15.0") from None
+        raise ConfigurationError(
+            str(error), hint=Hint("e.g. ", Use("targets.min_ios", "15.0"))
+        ) from None
     if not target.is_apple or wanted < parse_os_version(oldest):
         raise ConfigurationError(
             f"{target} cannot need iOS {version}: only Apple's ABIs have such a version, {oldest} "
             "or newer",
-            hint="leave out --min-ios",
+            hint=Hint("leave out ", Use("targets.min_ios")),
         )
     return replace(target, min_os=wanted)
 
@@ -82,19 +84,19 @@ def locate_targets(
     `min_api` is for those of Android, `min_ios` for those of Apple.
 
     Raises:
-        ConfigurationError: there is no such target, or none that `min_api` or `min_ios` is for.
+        ConfigurationError: there is no such target, or `min_api` or `min_ios` fits none of them.
     """
     # Repeated names are built once, in the order of their first mention.
     targets = [locate_target(abi) for abi in dict.fromkeys(abis)]
     if min_api is not None and not any(target.is_android for target in targets):
         raise ConfigurationError(
-            f"--min-api {min_api}: none of {', '.join(abis)} is an ABI of Android",
-            hint="name one, e.g. --abi arm64-v8a, or leave out --min-api",
+            f"API level {min_api}: none of {', '.join(abis)} is an ABI for Android",
+            hint=_name_abi("arm64-v8a", "targets.min_api"),
         )
     if min_ios is not None and not any(target.is_apple for target in targets):
         raise ConfigurationError(
-            f"--min-ios {min_ios}: none of {', '.join(abis)} is an ABI of Apple's",
-            hint="name one, e.g. --abi ios-arm64, or leave out --min-ios",
+            f"iOS {min_ios}: none of {', '.join(abis)} is an ABI for Apple's systems",
+            hint=_name_abi("ios-arm64", "targets.min_ios"),
         )
     return tuple(
         locate_target(
@@ -104,6 +106,10 @@ def locate_targets(
         )
         for t in targets
     )
+
+
+def _name_abi(abi: str, setting: str) -> Hint:
+    return Hint("name one, e.g. ", Use("targets.abis", abi), ", or leave out ", Use(setting))
 
 
 def locate_toolchain(
@@ -122,7 +128,7 @@ def locate_toolchain(
 
     Raises:
         ConfigurationError: there is no such launcher.
-        ToolchainError: something is missing or unfit; the hint says what to install.
+        ToolchainError: something is missing or cannot be used; the hint says what to install.
     """
     runner, options = Runner.inherit_for_tools(), options or ToolchainOptions(launcher="none")
     release = release or load_release()
@@ -154,5 +160,5 @@ def diagnose(release: Release | None = None) -> Diagnosis:
 def _inspect_sources(release: Release) -> Finding:
     tree = find_sources(release)
     if tree is None:
-        return Finding(subject="sources", ok=False, detail="not fetched", remedy="builder fetch")
+        return Finding(subject="sources", ok=False, detail="not fetched", remedy=Hint(Run("fetch")))
     return Finding(subject="sources", ok=True, detail=f"PyTorch {tree.version} in {tree.root}")

@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 def verify(request: VerifyRequest, *, progress: Progress) -> VerifyReport:
     """Runs a model on a built runtime and returns how its outputs compare with PyTorch's.
 
-    Torch is asked only when the model has no reference case, only where it is installed, and only
-    for operators that the runtime has; it runs in a confined process.
+    The inputs are those of the request, or else those of the reference case beside the model. If
+    the request has inputs, torch computes the expected outputs in a confined process, if it is
+    installed; without torch, outputs only have to be finite.
 
     Raises:
-        ConfigurationError: no runtime there, or no inputs to run the model with.
-        ModelError: the model cannot be read, or is no lite file.
-        VerificationError: the runtime cannot serve or run the model, or the reference case
-            belongs to another file. A difference does not raise.
+        ConfigurationError: there is no runtime, or there are no inputs for the model.
+        ModelError: the model cannot be read, or is not a lite file.
+        VerificationError: the runtime lacks something or cannot run the model, or the reference
+            case belongs to another file. A difference does not raise.
     """
     (info,) = read_models((request.model,))
     return verifier.verify_model(
@@ -51,9 +52,9 @@ def bench(request: BenchRequest, *, progress: Progress) -> BenchReport:
     """Runs a model again and again on a built runtime; returns how long its calls take.
 
     Raises:
-        ConfigurationError: no runtime there, or no inputs to run the model with.
+        ConfigurationError: there is no runtime, or there are no inputs for the model.
         ModelError: the model cannot be read.
-        VerificationError: the runtime cannot serve or run the model.
+        VerificationError: the runtime lacks something, or cannot run the model.
     """
     (info,) = read_models((request.model,))
     runner = Runner.inherit()

@@ -11,7 +11,7 @@ from builder.api.settings import BuildSettings
 from builder.cli.apple import describe_apple, print_apple
 from builder.cli.console import ConsoleProgress, echo, format_bytes, print_json, print_table
 from builder.cli.gates import refuse_idle_budgets
-from builder.cli.plan import locate_targets, models_argument, print_plans
+from builder.cli.plan import locate_targets, print_plans
 from builder.cli.settings import settings_options
 from builder.core.counts import number_of
 from builder.verify.policy import describe_findings
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("build")
-@settings_options(BuildSettings, "settings", without=("request.inputs",))
-@models_argument
+@settings_options(BuildSettings, "settings")
 @click.option("--verbose", is_flag=True, help="Print where the full logs are.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and do not build anything.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from builder import api
+from builder.api.checks import PackageCheck
 from builder.cli.console import echo, print_json
+from builder.cli.hints import show_hint
+from builder.cli.settings import settings_options
 from builder.core.counts import number_of
 from builder.errors import ExitCode
 from builder.verify.policy import describe_findings
@@ -24,36 +27,9 @@ if TYPE_CHECKING:
 @click.argument(
     "paths", metavar="[MODEL] RUNTIME", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option(
-    "--min-api",
-    type=click.IntRange(1, 999),
-    help="Without MODEL: the lowest API level to check for (default: what the AAR declares).",
-)
-@click.option(
-    "--page-size",
-    type=click.IntRange(4096, 1 << 24),
-    help="Without MODEL: the alignment in bytes that 64-bit libraries must have (default: 16384).",
-)
-@click.option(
-    "--ndk",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="Without MODEL: an Android NDK; its stub libraries list the symbols that devices have.",
-)
-@click.option(
-    "--apple-sdk",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="Without MODEL, for an xcframework: an Apple SDK; its stub libraries list the symbols "
-    "that devices have.",
-)
+@settings_options(PackageCheck, "options")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
-def command(
-    paths: tuple[Path, ...],
-    min_api: int | None,
-    page_size: int | None,
-    ndk: Path | None,
-    apple_sdk: Path | None,
-    as_json: bool,
-) -> int:
+def command(paths: tuple[Path, ...], options: PackageCheck, as_json: bool) -> int:
     """Checks whether RUNTIME can run MODEL, or whether a package keeps the rules of its platform.
 
     With MODEL: compares what the model needs with what the runtime's manifest lists. Prints the
@@ -80,7 +56,7 @@ def command(
     match paths:
         # Two paths are a model and a runtime; one is a package, which is held against the rules.
         case (model, runtime):
-            if min_api or page_size or ndk or apple_sdk:
+            if options != PackageCheck():
                 raise click.UsageError(
                     "--min-api, --page-size, --ndk and --apple-sdk cannot be used with a model"
                 )
@@ -88,17 +64,7 @@ def command(
             _show_coverage(coverage, model, runtime, as_json=as_json)
             return int(ExitCode.VERIFICATION if coverage.obstacles else ExitCode.OK)
         case (package,):
-            report = api.check_xcframework(package, release=api.load_release(), apple_sdk=apple_sdk)
-            # Only now is it known which kind of package the path is.
-            if report and (min_api or page_size or ndk):
-                raise click.UsageError(
-                    "--min-api, --page-size and --ndk do not apply to xcframeworks"
-                )
-            if report is None and apple_sdk:
-                raise click.UsageError("--apple-sdk applies to xcframeworks only")
-            report = report or api.check_libraries(
-                package, min_api=min_api, page_size=page_size, ndk=ndk
-            )
+            report = api.check_package(package, options)
             _show_report(report, package, as_json=as_json)
             return int(ExitCode.VERIFICATION if report.violations else ExitCode.OK)
         case _:
@@ -114,7 +80,8 @@ def _show_coverage(coverage: Coverage, model: Path, runtime: Path, *, as_json: b
     for obstacle in coverage.obstacles:
         where = f" ({', '.join(obstacle.abis)})" if obstacle.abis else ""
         echo(f"missing {obstacle.kind}: {obstacle.name}{where}")
-    echo(coverage.rebuild if coverage.obstacles else f"{runtime} can run {model.name}")
+    rebuild = show_hint(coverage.rebuild, "check")
+    echo(rebuild if coverage.obstacles else f"{runtime} can run {model.name}")
     if coverage.note:
         echo(coverage.note)
 

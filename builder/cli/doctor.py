@@ -6,6 +6,7 @@ import click
 
 from builder import api
 from builder.cli.console import echo, print_json
+from builder.cli.hints import show_hint
 from builder.errors import ExitCode
 
 
@@ -25,7 +26,12 @@ def command(ctx: click.Context, as_json: bool) -> None:
     diagnosis = api.diagnose()
     if as_json:
         findings = [
-            {"detail": f.detail, "ok": f.ok, "remedy": f.remedy, "subject": f.subject}
+            {
+                "detail": f.detail,
+                "ok": f.ok,
+                "remedy": show_hint(f.remedy, "build"),
+                "subject": f.subject,
+            }
             for f in diagnosis.findings
         ]
         print_json("doctor", {"findings": findings, "ready": diagnosis.ready})
@@ -35,5 +41,5 @@ def command(ctx: click.Context, as_json: bool) -> None:
             mark = click.style("ok", fg="green") if finding.ok else click.style("--", fg="yellow")
             echo(f"  {finding.subject.ljust(width)}  {finding.detail}", mark=mark)
             if finding.remedy:
-                echo(f"{' ' * (width + 6)}{finding.remedy}")
+                echo(f"{' ' * (width + 6)}{show_hint(finding.remedy, 'build')}")
     ctx.exit(ExitCode.OK if diagnosis.ready else ExitCode.TOOLCHAIN)

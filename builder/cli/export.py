@@ -12,9 +12,10 @@ import click
 from builder import api
 from builder.cli.comparison import differences_json, print_differences
 from builder.cli.console import ConsoleProgress, echo, format_bytes, print_json
-from builder.cli.export_options import capture_options, input_options
 from builder.cli.export_stages import print_stages, stages_json
-from builder.cli.settings import settings_options
+from builder.cli.hints import show_hint
+from builder.cli.options import InputTexts
+from builder.cli.settings import parameter_name, settings_options
 from builder.core.tensors import TensorSpec
 from builder.export.request import ExportRequest, MobileBackend
 from builder.system.machine import host_abi
@@ -24,17 +25,22 @@ if TYPE_CHECKING:
     from builder.export.request import ExportResult, Optimisation
 
 
-_GIVEN = ("source", "inputs", "second_inputs", "capture")
+_GIVEN = ("inputs", "second_inputs", "capture")
 """Settings that no single option gives."""
+_CAPTURE = parameter_name(("capture",))
 
 
 @click.command("export")
-@click.argument("source")
-@input_options
-@capture_options
+@settings_options(InputTexts, "texts")
+@click.option(
+    "--trace", _CAPTURE, flag_value="trace", help="Record one run of the model (default)."
+)
+@click.option(
+    "--script", _CAPTURE, flag_value="script", help="Compile the model with its control flow."
+)
 @settings_options(ExportRequest, "request", without=_GIVEN)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(request: ExportRequest, as_json: bool) -> None:
+def command(request: ExportRequest, texts: InputTexts, as_json: bool) -> None:
     """Exports SOURCE for the lite interpreter, optimised for mobile, and checks the file.
 
     SOURCE is the name of a torchvision model (with random weights, nothing is downloaded), a
@@ -57,10 +63,11 @@ def command(request: ExportRequest, as_json: bool) -> None:
       builder export model.pt -o model.ptl --shape 1,3,224,224 --no-optimize
       builder export model.ptl -o older.ptl --bytecode-version 5
     """
+    inputs, second = texts.parse(), texts.parse_second()
+    request = replace(request, folder=Path.cwd(), inputs=inputs, second_inputs=second)
     _refuse_idle(request.optimisation)
     # Before torch is imported and the model runs, which both take long.
     api.refuse_model(request.output, request.source)
-    request = replace(request, folder=Path.cwd())
     result = api.export(request, progress=ConsoleProgress(quiet=as_json))
     if as_json:
         print_json("export", _to_json(result))
@@ -86,7 +93,7 @@ def _to_json(result: ExportResult) -> dict[str, object]:
         "outputs": differences_json(result.differences),
         "path": str(result.path) if result.path else None,
         "reference": str(result.reference) if result.reference else None,
-        "remarks": list(result.remarks),
+        "remarks": [show_hint(remark, "export") for remark in result.remarks],
         "sha256": result.sha256,
         "size": result.size,
         "stages": stages_json(result.stages),
@@ -102,7 +109,7 @@ def _input_json(spec: InputSpec) -> object:
 
 def _print_result(result: ExportResult) -> None:
     for remark in result.remarks:
-        echo(f"note: {remark}", err=True)
+        echo(f"note: {show_hint(remark, 'export')}", err=True)
     optimized = "optimised for mobile" if result.optimized else "not optimised"
     echo(
         f"{'wrote' if result.path else 'not written'}"

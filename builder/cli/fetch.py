@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from builder import api
 from builder.cli.console import ConsoleProgress, echo, print_json, print_table
-from builder.cli.options import pytorch_option
+from builder.cli.settings import settings_options
+from builder.sources.choice import FetchRequest
 
 if TYPE_CHECKING:
     from builder.core.release import Release
@@ -17,40 +18,9 @@ if TYPE_CHECKING:
 
 
 @click.command("fetch")
-@pytorch_option
-@click.option(
-    "--from",
-    "source_folder",
-    type=click.Path(path_type=Path),
-    help="A folder with the archives, under the names in the lock file; it is searched first.",
-)
-@click.option(
-    "--provider",
-    type=click.Choice(("distribution", "git")),
-    help="Use only apt's mirror (distribution), or only upstream's git repositories (git).  "
-    "[default: both, in this order]",
-)
-@click.option(
-    "--feature",
-    "features",
-    multiple=True,
-    metavar="NAME",
-    help="Fetch these optional sources too: apple, pocketfft, torchvision, vulkan.",
-)
-@click.option("--offline", is_flag=True, help="Do not use the network.")
-@click.option(
-    "--check", is_flag=True, help="Check every file of the source tree; do not fetch anything."
-)
+@settings_options(FetchRequest, "request")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(
-    pytorch: str | None,
-    source_folder: Path | None,
-    provider: str | None,
-    features: tuple[str, ...],
-    offline: bool,
-    check: bool,
-    as_json: bool,
-) -> None:
+def command(request: FetchRequest, as_json: bool) -> None:
     """Downloads the pinned sources of PyTorch and its third-party components, and unpacks them.
 
     Optional sources have their own source trees; a build that needs them fetches them itself.
@@ -66,22 +36,15 @@ def command(
       builder fetch --provider git
       builder fetch --feature torchvision --feature pocketfft
     """
-    if check and (source_folder or provider or offline):
+    if request.check and (request.source_folder or request.provider or request.offline):
         raise click.UsageError(
             "--check does not fetch anything: leave out --from, --provider and --offline"
         )
     # Each feature once, in the order given: the trees come back in the same order.
-    chosen = tuple(dict.fromkeys(features))
-    release = api.load_release(pytorch)
-    trees = api.fetch_sources(
-        release,
-        progress=ConsoleProgress(),
-        source_folder=source_folder,
-        provider=provider,
-        offline=offline,
-        check=check,
-        features=chosen,
-    )
+    chosen = tuple(dict.fromkeys(request.features))
+    release = request.pytorch or api.load_release()
+    request = replace(request, pytorch=release, features=chosen)
+    trees = api.fetch_sources(request, progress=ConsoleProgress())
     pairs = zip(trees, ("", *chosen), strict=True)
     fetched = [_describe(release, *pair) for pair in pairs]
     main, *optional = fetched

@@ -38,14 +38,15 @@ def refuse_idle_options(targets: Sequence[Target]) -> None:
         if idle:
             options = " ".join(idle)
             raise ConfigurationError(
-                f"{options} has no effect: none of {abis} is an ABI of {whose}",
-                hint=f"add an ABI of {whose}, e.g. --abi {example}, or leave out {options}",
+                f"{options} has no effect: none of {abis} is an ABI for {whose}",
+                hint=f"add an ABI for {whose}, e.g. --abi {example}, or leave out {options}",
             )
 
 
 def refuse_idle_budgets(budgets: Budgets, abis: Sequence[str]) -> None:
     """Raises ConfigurationError for a budget of an ABI that is not among `abis`."""
-    for option, budget in list_idle(budgets, abis):
+    for name, budget in list_idle(budgets, abis):
+        option = f"--{name.replace('_', '-')}"
         raise ConfigurationError(
             f"{option} {budget.text}: there is no ABI {budget.abi} here, only {', '.join(abis)}",
             hint=f"give a budget for one of these, or one for all: {option} SIZE",

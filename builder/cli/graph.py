@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
 from builder import api
 from builder.cli.console import echo, print_json
-from builder.cli.options import pytorch_option
+from builder.cli.settings import settings_options
+from builder.core.settings import Setting
 from builder.errors import ModelError
 from builder.graph.text import draw_graphs, list_graph, render_graph
 
@@ -18,27 +21,34 @@ if TYPE_CHECKING:
     from builder.graph.program import Program
 
 
+class Form(StrEnum):
+    """The languages in which graphs are printed."""
+
+    TEXT = "text"
+    DOT = "dot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphOptions:
+    """Which graphs to print, and how."""
+
+    model: Path
+    """The lite file to read."""
+    format: Form = Form.TEXT
+    """How the graph is printed: as text like TorchScript's, or in the language of Graphviz, which
+    draws it."""
+    method: Annotated[str | None, Setting(placeholder="NAME")] = None
+    """Print only this method, e.g. forward, or __torch__.Net.forward for one of a submodule
+    (default: all)."""
+    pytorch: Annotated[str | None, Setting(placeholder="VERSION")] = None
+    """The release of PyTorch that runtimes are built from, e.g. 2.6.0 (default: the one that this
+    version of builder declares)."""
+
+
 @click.command("graph")
-@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
+@settings_options(GraphOptions, "options")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "dot"]),
-    default="text",
-    show_default=True,
-    help="How the graph is printed: as text like TorchScript's, or in the language of Graphviz, "
-    "which draws it.",
-)
-@click.option(
-    "--method",
-    "method",
-    metavar="NAME",
-    help="Print only this method, e.g. forward, or __torch__.Net.forward for one of a submodule "
-    "(default: all).",
-)
-@pytorch_option
-def command(model: Path, as_json: bool, form: str, method: str | None, pytorch: str | None) -> None:
+def command(options: GraphOptions, as_json: bool) -> None:
     """Shows what the methods of a model compute, as a graph of operators.
 
     MODEL is a lite file (.ptl, zip or flatbuffer). No code in it is executed. Each line of the text
@@ -52,20 +62,20 @@ def command(model: Path, as_json: bool, form: str, method: str | None, pytorch: 
       builder graph mobilenet_v2.ptl --method forward --json
       builder graph mobilenet_v2.ptl --format dot > mobilenet_v2.dot
     """
-    if as_json and form != "text":
+    if as_json and options.format is not Form.TEXT:
         raise click.UsageError("--json and --format exclude each other.")
-    program = api.read_graphs(model, version=pytorch)
-    graphs = _choose(program, model, method)
+    program = api.read_graphs(options.model, version=options.pytorch)
+    graphs = _choose(program, options.model, options.method)
     if as_json:
         print_json(
             "graph",
             {
                 "graphs": [list_graph(graph) for graph in graphs],
-                "model": model.name,
+                "model": options.model.name,
                 "operator_version": program.operator_version,
             },
         )
-    elif form == "dot":
+    elif options.format is Form.DOT:
         echo(draw_graphs(graphs), nl=False)
     else:
         echo("\n".join(map(render_graph, graphs)), nl=False)

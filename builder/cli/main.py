@@ -123,7 +123,7 @@ def _report(error: Exception) -> ExitCode:
     """Prints the message and the hint of an error, and returns its exit code."""
     match error:
         case BuilderError():
-            _print_error(error.message, error.hint)
+            _print_error(error.message, _show(error.hint) if error.hint else None)
             return error.exit_code
         case OSError():
             full = error.errno == errno.ENOSPC
@@ -131,6 +131,14 @@ def _report(error: Exception) -> ExitCode:
             return ExitCode.CONFIGURATION
     _print_error(*_describe_defect(error))
     return ExitCode.INTERNAL
+
+
+def _show(text: str) -> str:
+    # The options of the group are flags, so the first other word is the command.
+    from builder.cli.hints import show_hint
+
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    return show_hint(text, command) if command in COMMANDS else text
 
 
 def _describe_defect(error: Exception) -> tuple[str, str]:

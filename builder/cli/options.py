@@ -1,107 +1,67 @@
-"""Arguments and options that several commands share."""
+"""Options of several commands that stand for a part of a setting, or for a usual value of one."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import click
 
 from builder.core.inputs import parse_specs  # imports NumPy
 from builder.core.nesting import parse_input
+from builder.core.settings import Setting
 from builder.errors import ConfigurationError
+from builder.verify.request import BenchRequest, VerifyRequest
 
 if TYPE_CHECKING:
     from builder.core.nesting import InputSpec
 
-
-runtime_option = click.option(
-    "--runtime",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The output folder of `builder build`, the folder of one ABI in it, or the library file.",
-)
+_Request = TypeVar("_Request", BenchRequest, VerifyRequest)
+_ON_DEVICE = "adb shell"
 
 
-def random_inputs_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --shape, --dtype and --input; `command` receives them as specifications, `inputs`."""
-    shape = click.option(
-        "--shape",
-        "shapes",
-        multiple=True,
-        metavar="N,N,...",
-        help="Shape of one random input, or `scalar`; random inputs replace the saved ones.",
-    )
-    dtype = click.option(
-        "--dtype", "dtypes", multiple=True, metavar="NAME", help="Dtype of the random inputs."
-    )
-    text = click.option(
-        "--input",
-        "texts",
-        multiple=True,
-        metavar="SPEC",
-        help="One argument of any kind, instead of --shape: int64[1,16], 0.5, "
-        '[float32[3,8,8], float32[3,9,9]], {"ids": int64[1,8]}.',
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputTexts:
+    """How the command line describes the inputs of a model."""
 
-    @functools.wraps(command)
-    def with_inputs(
-        *,
-        shapes: tuple[str, ...],
-        dtypes: tuple[str, ...],
-        texts: tuple[str, ...],
-        **others: object,
-    ) -> object:
-        return command(inputs=parse_inputs(shapes, dtypes, texts), **others)
+    shapes: Annotated[tuple[str, ...], Setting(placeholder="N,N,...")] = ()
+    """Shape of one input, or `scalar`."""
+    dtypes: Annotated[tuple[str, ...], Setting(placeholder="NAME")] = ()
+    """Dtype of the inputs: one for all (default: float32), or one per --shape."""
+    specs: Annotated[tuple[str, ...], Setting(placeholder="SPEC")] = ()
+    """One argument of any kind, instead of --shape: int64[1,16], 0.5,
+    [float32[3,8,8], float32[3,9,9]], {"ids": int64[1,8]}."""
+    second_shapes: Annotated[tuple[str, ...], Setting(placeholder="N,N,...")] = ()
+    """Other shapes for which a traced model is compared too, one per input (default: a larger batch
+    and larger inputs, if the model accepts them)."""
 
-    return shape(dtype(text(with_inputs)))
+    def parse(self) -> tuple[InputSpec, ...]:
+        """Returns the specifications of the inputs; ConfigurationError for texts that are not one.
 
-
-def parse_inputs(
-    shapes: tuple[str, ...], dtypes: tuple[str, ...], texts: tuple[str, ...]
-) -> tuple[InputSpec, ...]:
-    """Returns the inputs that --input, or --shape and --dtype, describe.
-
-    Raises:
-        ConfigurationError: both are given, or one cannot be parsed.
-    """
-    if texts and (shapes or dtypes):
-        raise ConfigurationError(
-            "--input cannot be combined with --shape or --dtype: both describe the inputs",
-            hint="describe all inputs with --input",
-        )
-    return tuple(map(parse_input, texts)) or parse_specs(shapes, dtypes)
-
-
-def via_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --via and --adb; `command` receives one `via`."""
-    commands = click.option(
-        "--via",
-        default="",
-        metavar="COMMAND",
-        help="The command that runs the runtime's programs, e.g. 'adb -s SERIAL shell' or an "
-        "emulator.",
-    )
-    devices = click.option(
-        "--adb", is_flag=True, help="Run on a device; short for --via 'adb shell'."
-    )
-
-    @functools.wraps(command)
-    def with_via(*, via: str, adb: bool, **others: object) -> object:
-        if via and adb:
-            raise click.UsageError(
-                "--adb means --via 'adb shell': give only one of the two options"
+        They come either from `specs`, or from `shapes` and `dtypes`.
+        """
+        if self.specs and (self.shapes or self.dtypes):
+            raise ConfigurationError(
+                "--input cannot be combined with --shape or --dtype: both describe the inputs",
+                hint="describe all inputs with --input",
             )
-        return command(via=via or ("adb shell" if adb else ""), **others)
+        return tuple(map(parse_input, self.specs)) or parse_specs(self.shapes, self.dtypes)
 
-    return commands(devices(with_via))
+    def parse_second(self) -> tuple[InputSpec, ...]:
+        """Returns the same of `second_shapes`."""
+        return parse_specs(self.second_shapes, self.dtypes if self.second_shapes else ())
 
 
-pytorch_option = click.option(
-    "--pytorch",
-    metavar="VERSION",
-    help="The release of PyTorch that runtimes are built from, e.g. 2.6.0 (default: the one "
-    "that this version of builder declares).",
+adb_option = click.option(
+    "--adb", is_flag=True, help=f"Run on a device; short for --via '{_ON_DEVICE}'."
 )
+
+
+def complete(request: _Request, texts: InputTexts, *, adb: bool) -> _Request:
+    """Returns `request` with the inputs that `texts` describe, and to run on a device for `adb`."""
+    if request.via and adb:
+        raise click.UsageError(
+            f"--adb means --via '{_ON_DEVICE}': give only one of the two options"
+        )
+    via = _ON_DEVICE if adb else request.via
+    return replace(request, inputs=texts.parse(), via=via)

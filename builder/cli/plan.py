@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,28 +11,21 @@ from builder import api
 from builder.api.settings import BuildSettings
 from builder.cli.console import print_json, print_table
 from builder.cli.gates import refuse_idle_options
-from builder.cli.settings import parameter_name, settings_options
+from builder.cli.settings import settings_options
 
 if TYPE_CHECKING:
     from builder.core.plan import BuildPlan
     from builder.core.targets import Target
 
-models_argument = click.argument(
-    parameter_name(("request", "inputs")),
-    metavar="MODEL...",
-    nargs=-1,
-    type=click.Path(path_type=Path),
-)
 _NOT_IN_PLANS = (
     *("budgets", "output", "packages", "request.jobs", "request.lock_timeout"),
-    *("request.inputs", "request.skip_unknown"),
+    "request.skip_unknown",
 )
-"""Settings that decide nothing of a plan, and the models, which are arguments."""
+"""Settings that decide nothing of a plan."""
 
 
 @click.command("plan")
 @settings_options(BuildSettings, "settings", without=_NOT_IN_PLANS)
-@models_argument
 @click.option("--json", "as_json", is_flag=True, help="Print the whole plan as JSON.")
 def command(settings: BuildSettings, as_json: bool) -> None:
     """Prints what `builder build` would do for the same arguments, without building.

@@ -23,20 +23,40 @@ _OPTIONS = {
     "AarOptions.version": ("--aar-version",),
     "AppleOptions.url": ("--xcframework-url",),
     "AppleOptions.version": ("--pod-version",),
+    "BenchRequest.inputs": ("--input", "--shape", "--dtype"),
     "BuildRequest.jobs": ("--jobs", "-j"),
     "BuildSettings.output": ("-o", "--output"),
     "ExportRequest.arguments": ("--arg",),
+    "ExportRequest.capture": ("--trace", "--script"),
+    "ExportRequest.inputs": ("--input", "--shape", "--dtype"),
     "ExportRequest.output": ("-o", "--output"),
     "ExportRequest.reference": ("--reference/--no-reference",),
+    "ExportRequest.second_inputs": ("--second-shape",),
+    "FetchRequest.source_folder": ("--from",),
+    "InputTexts.specs": ("--input",),
     "Limits.memory": ("--memory-limit",),
     "Limits.seconds": ("--time-limit",),
+    "OperatorsRequest.output": ("-o", "--output"),
     "Optimisation.enabled": ("--optimize/--no-optimize",),
     "Optimisation.left_out": ("--skip-pass",),
     "Quantisation.flow": ("--quantize-flow",),
     "Quantisation.method": ("--quantize",),
     "Quantisation.per_channel": ("--per-channel/--per-tensor",),
+    "SizeOptions.removed": ("--what-if",),
+    "VerifyRequest.inputs": ("--input", "--shape", "--dtype"),
 }
-"""Settings whose option has another name than the field: `Class.field` -> names for click."""
+"""Settings whose option has another name than the field, or that several options give together:
+`Class.field` -> names for click."""
+_ARGUMENTS = {
+    "BenchRequest.model": "MODEL",
+    "BuildRequest.inputs": "MODEL...",
+    "ExportRequest.source": "SOURCE",
+    "GraphOptions.model": "MODEL",
+    "OperatorsRequest.models": "MODEL...",
+    "SizeOptions.runtime": "RUNTIME",
+    "VerifyRequest.model": "MODEL",
+}
+"""Settings that are arguments instead of options: `Class.field` -> how the usage shows them."""
 _REPEAT = "Repeat the option for several values."
 
 
@@ -51,13 +71,14 @@ def settings_options(
         without: dotted paths of settings, or of groups, that get no option here. A decorator above
             this one, or a parameter of click, can give them a value by their `parameter_name`.
     """
-    options = [one for one in list_settings(kind) if not _is_below(one.path, without)]
+    settings = tuple(list_settings(kind))
+    options = [one for one in settings if not _is_below(one.path, without)]
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def with_settings(**given: object) -> object:
             values: dict[tuple[str, ...], object] = {}
-            for one in list_settings(kind):
+            for one in settings:
                 if (value := _take(one, given)) is not None:
                     values[one.path] = value
             _refuse_lonely(options, values)
@@ -67,6 +88,10 @@ def settings_options(
                 raise click.UsageError(str(error)) from None
             return command(**{name: made}, **given)
 
+        with_settings.settings = (  # type: ignore[attr-defined] # for `list_command_settings`
+            *getattr(command, "settings", ()),
+            *settings,
+        )
         for option in reversed([made for one in options for made in _make_options(one)]):
             option(with_settings)
         return with_settings
@@ -74,9 +99,20 @@ def settings_options(
     return decorate
 
 
+def list_command_settings(command: click.Command) -> tuple[SettingField, ...]:
+    """Returns the settings of a command, also those that get no option of their own."""
+    listed: tuple[SettingField, ...] = getattr(command.callback, "settings", ())
+    return listed
+
+
 def parameter_name(path: tuple[str, ...]) -> str:
     """Returns click's name for the parameter that gives the setting at `path` its value."""
     return "__".join(path)
+
+
+def argument_name(one: SettingField) -> str:
+    """Returns how the usage shows a setting that is an argument; nothing for an option."""
+    return _ARGUMENTS.get(f"{one.owner.__name__}.{one.name}", "")
 
 
 def option_names(one: SettingField) -> tuple[str, ...]:
@@ -94,14 +130,23 @@ def _make_options(one: SettingField) -> Iterator[Callable[[Command], Command]]:
     if one.kind is Backend:
         for backend in _list_backends():
             name = _flag_name(one, backend)
-            yield click.option(backend.option, name, is_flag=True, help=backend.help)
+            yield click.option(f"--{backend.name}", name, is_flag=True, help=backend.help)
+        return
+    if metavar := argument_name(one):
+        yield click.argument(
+            parameter_name(one.path),
+            metavar=metavar,
+            nargs=-1 if one.several else 1,
+            required=one.default is MISSING,
+            type=_make_type(one),
+        )
         return
     names, absent = option_names(one), one.setting.absent
     default = absent or _show(one.default)
     # Newer versions of click take a default of None for a value, which satisfies `required`.
     shown: dict[str, Any] = {} if default is None else {"default": default}
     is_pair = "/" in names[0]
-    plain = one.default not in {None, MISSING, (), frozenset()} and one.kind is not bool
+    plain = one.default not in {None, MISSING, (), frozenset(), ""} and one.kind is not bool
     yield click.option(
         *names,
         parameter_name(one.path),
@@ -135,7 +180,7 @@ def _make_type(one: SettingField) -> click.ParamType | type:  # type: ignore[typ
             path_type=Path,
             exists=what in {"file", "folder"},
             file_okay=what not in {"folder", "new folder"},
-            dir_okay=what != "file",
+            dir_okay=what not in {"file", "new file"},
         )
     if one.kind is int:
         return click.IntRange(least, most) if (least, most) != (None, None) else int

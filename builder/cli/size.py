@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
@@ -17,6 +17,7 @@ from builder.cli.gates import refuse_idle_budgets
 from builder.cli.settings import settings_options
 from builder.core.budgets import Budgets
 from builder.core.counts import number_of
+from builder.core.settings import Setting
 from builder.system.files import write_atomically
 from builder.system.outputs import writing_file
 
@@ -30,44 +31,29 @@ _TOTAL = "file"
 _OPERATORS = 10
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeOptions:
+    """What to measure and what to show of it."""
+
+    runtime: Path
+    """The output folder of a build, the folder of one ABI in it, an AAR or an xcframework."""
+    against: Path | None = None
+    """Another built runtime or package to compare with."""
+    units: Annotated[int | None, Setting(least=1)] = None
+    """Also show the N largest translation units."""
+    operators: bool = False
+    """Show all operators, not only the 10 largest."""
+    removed: Annotated[tuple[str, ...], Setting(placeholder="OPERATOR")] = ()
+    """Show how many bytes the library would lose without these operators together."""
+    budgets: Budgets = field(default_factory=Budgets)
+    html: Annotated[Path | None, Setting(path="new file")] = None
+    """Also write an HTML page with a treemap; the page does not need the network."""
+
+
 @click.command("size")
-@click.argument("runtime", type=click.Path(path_type=Path))
-@click.option(
-    "--against",
-    type=click.Path(path_type=Path),
-    help="Another built runtime or package to compare with.",
-)
-@click.option(
-    "--units", type=click.IntRange(min=1), help="Also show the N largest translation units."
-)
-@click.option(
-    "--operators", is_flag=True, help=f"Show all operators, not only the {_OPERATORS} largest."
-)
-@click.option(
-    "--what-if",
-    "without",
-    metavar="OPERATOR",
-    multiple=True,
-    help="Show how many bytes the library would lose without this operator; repeat the option to "
-    "remove several operators together.",
-)
-@settings_options(Budgets, "budgets")
-@click.option(
-    "--html",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write an HTML page with a treemap; the page does not need the network.",
-)
+@settings_options(SizeOptions, "options")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def command(
-    runtime: Path,
-    against: Path | None,
-    units: int | None,
-    operators: bool,
-    without: tuple[str, ...],
-    budgets: Budgets,
-    html: Path | None,
-    as_json: bool,
-) -> None:
+def command(options: SizeOptions, as_json: bool) -> None:
     """Shows the stripped size of a built runtime, and the bytes of its parts and operators.
 
     For an AAR, from builder or anybody else: shows the files that a device of each ABI receives,
@@ -88,34 +74,33 @@ def command(
       builder size out/linux-x86_64 --html size.html
       builder size pytorch_android_lite-2.6.0-1.aar --against pytorch_android_lite-2.1.0.aar
     """
-    if without and not as_json and (units or operators or against):
+    runtime, budgets = options.runtime, options.budgets
+    beside = options.units or options.operators or options.against
+    if options.removed and not as_json and beside:
         raise click.UsageError(
             "--what-if can be combined with --against, --units or --operators only with --json"
         )
     aar = api.measure_aar(runtime)
     # One path may hold an AAR, an xcframework or a runtime; the first that is there counts.
     slices = None if aar else api.measure_xcframework(runtime)
-    if (aar or slices) and (units or operators or without or html):
+    inside = options.units or options.operators or options.removed or options.html
+    if (aar or slices) and inside:
         what = "an AAR" if aar else "an xcframework; name the folder of an ABI"
         raise click.UsageError(f"--units, --operators, --what-if and --html do not apply to {what}")
     if aar is not None:
         refuse_idle_budgets(budgets, sorted(aar.libraries))
-        _show_aar(aar, None if against is None else _measure_other(against), as_json=as_json)
+        _show_aar(aar, options.against, as_json=as_json)
         api.refuse_aar_excess(aar, budgets, path=runtime)
     elif slices is not None:
         refuse_idle_budgets(budgets, sorted(slices.slices))
-        _show_slices(slices, against, as_json=as_json)
+        _show_slices(slices, options.against, as_json=as_json)
         api.refuse_slice_excess(slices, budgets, path=runtime)
     else:
         measured = api.size(runtime)
         refuse_idle_budgets(budgets, [measured.abi])
-        if html is not None:
-            _write_page(html, measured)
-        other = None if against is None else api.size(against).report
-        # `--what-if -aten::add` is accepted as well.
-        gone = tuple(operator.removeprefix("-") for operator in without)
-        shown = None if operators else _OPERATORS
-        _show_runtime(measured, other, gone, units, shown, as_json=as_json)
+        if options.html is not None:
+            _write_page(options.html, measured)
+        _show_runtime(measured, options, as_json=as_json)
         api.refuse_excess(measured.report, budgets, abi=measured.abi, root=measured.root)
 
 
@@ -126,15 +111,10 @@ def _write_page(html: Path, measured: MeasuredRuntime) -> None:
         write_atomically(html, page)
 
 
-def _show_runtime(
-    measured: MeasuredRuntime,
-    other: SizeReport | None,
-    gone: tuple[str, ...],
-    units: int | None,
-    operators: int | None,
-    *,
-    as_json: bool,
-) -> None:
+def _show_runtime(measured: MeasuredRuntime, options: SizeOptions, *, as_json: bool) -> None:
+    other = None if options.against is None else api.size(options.against).report
+    # `--what-if -aten::add` is accepted as well.
+    gone = tuple(operator.removeprefix("-") for operator in options.removed)
     saved = api.price_set(measured, gone) if gone else None
     if as_json:
         shown: dict[str, object] = {"runtime": asdict(measured.report)}
@@ -146,14 +126,10 @@ def _show_runtime(
     elif saved is not None:
         _print_what_if(measured.report, gone, saved)
     else:
-        _print_all(measured.report, other, units, operators)
-
-
-def _measure_other(path: Path) -> AarSizes:
-    other = api.measure_aar(path)
-    if other is None:
-        raise click.UsageError(f"{path} is not an AAR, so it cannot be compared with one")
-    return other
+        for title, sizes, before in _tables(measured.report, other, options.units):
+            _print(title, sizes, before)
+        count = None if options.operators else _OPERATORS
+        _print_operators(measured.report, other, count)
 
 
 def _show_slices(slices: XcframeworkManifest, against: Path | None, *, as_json: bool) -> None:
@@ -169,20 +145,15 @@ def _show_slices(slices: XcframeworkManifest, against: Path | None, *, as_json: 
     print_json("size", shown if other is None else shown | {"against": slices_json(other)})
 
 
-def _show_aar(sizes: AarSizes, other: AarSizes | None, *, as_json: bool) -> None:
+def _show_aar(sizes: AarSizes, against: Path | None, *, as_json: bool) -> None:
+    other = None if against is None else api.measure_aar(against)
+    if against is not None and other is None:
+        raise click.UsageError(f"{against} is not an AAR, so it cannot be compared with one")
     if not as_json:
         print_aar_sizes(sizes, other)
         return
     shown = {"aar": aar_sizes_json(sizes)}
     print_json("size", shown if other is None else shown | {"against": aar_sizes_json(other)})
-
-
-def _print_all(
-    report: SizeReport, other: SizeReport | None, units: int | None, operators: int | None
-) -> None:
-    for title, sizes, before in _tables(report, other, units):
-        _print(title, sizes, before)
-    _print_operators(report, other, operators)
 
 
 def _tables(

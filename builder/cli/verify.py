@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,66 +9,27 @@ import click
 from builder import api
 from builder.cli.comparison import differences_json, print_differences
 from builder.cli.console import ConsoleProgress, echo, print_json
-from builder.cli.options import (
-    random_inputs_options,
-    runtime_option,
-    via_options,
-)
+from builder.cli.options import InputTexts, adb_option, complete
 from builder.cli.settings import settings_options
-from builder.cli.values import FiniteRange
 from builder.errors import ExitCode
-from builder.system.children import Limits
 from builder.verify.request import VerifyRequest
 
 if TYPE_CHECKING:
     from builder.core.artifacts import VerifyReport
-    from builder.core.nesting import InputSpec
 
 
 @click.command("verify")
-@click.argument("model", type=click.Path(path_type=Path))
-@runtime_option
-@click.option(
-    "--reference",
-    type=click.Path(path_type=Path),
-    help="A file with saved inputs and outputs (default: the one next to the model).",
-)
-@click.option(
-    "--tolerance",
-    type=FiniteRange(min=0),
-    help="Largest relative difference that is allowed for floating-point outputs (default: 1e-4 "
-    "for float32).",
-)
-@random_inputs_options
-@click.option("--seed", default=0, show_default=True, help="Seed for the random inputs.")
-@click.option(
-    "--repeat",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1, 10_000),
-    help="How many times forward is called.",
-)
-@settings_options(Limits, "limits")
-@via_options
+@settings_options(VerifyRequest, "request", without=("inputs",))
+@adb_option
+@settings_options(InputTexts, "texts", without=("second_shapes",))
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def command(
-    model: Path,
-    runtime: Path,
-    reference: Path | None,
-    tolerance: float | None,
-    inputs: tuple[InputSpec, ...],
-    seed: int,
-    repeat: int,
-    via: str,
-    limits: Limits,
-    as_json: bool,
-) -> int:
+def command(request: VerifyRequest, adb: bool, texts: InputTexts, as_json: bool) -> int:
     """Runs MODEL on a built runtime and compares its outputs with those of eager PyTorch.
 
     The inputs and the expected outputs are those that the export saved; torch is not needed. If
-    there are none, describe random inputs with --shape or --input. If torch is installed, it first
-    runs the model on them to find the expected outputs, in a separate process with limits that
-    cannot write files, start programs or use the network.
+    there are none, describe random inputs with --shape or --input, which replace saved ones. If
+    torch is installed, it first runs the model on them to find the expected outputs, in a separate
+    process with limits that cannot write files, start programs or use the network.
 
     The exit code is 8 if an output differs by more than its tolerance, or if the runtime lacks
     something that the model needs.
@@ -81,21 +41,11 @@ def command(
       builder verify mobilenet_v2.ptl --runtime out/arm64-v8a --adb
       builder verify other.ptl --runtime out --shape 1,16 --dtype int64
     """
-    if reference is not None and inputs:
+    request = complete(request, texts, adb=adb)
+    if request.reference is not None and request.inputs:
         raise click.UsageError(
             "--reference contains inputs: leave out --shape, --dtype and --input"
         )
-    request = VerifyRequest(
-        model=model,
-        runtime=runtime,
-        reference=reference,
-        tolerance=tolerance,
-        inputs=inputs,
-        seed=seed,
-        repeat=repeat,
-        via=via,
-        limits=limits,
-    )
     report = api.verify(request, progress=ConsoleProgress(quiet=as_json))
     if as_json:
         print_json("verify", _to_json(report))

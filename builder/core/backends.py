@@ -24,7 +24,7 @@ class Chosen(StrEnum):
     NEEDED = "needed"
     """A build has it when an operator or a custom class of a model needs it."""
     OPTION = "option"
-    """A build has it when the user asks for it, by the option `--<name>`."""
+    """A build has it when the user asks for it by its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +56,9 @@ class Backend:
     help: str = ""
     """The help text of the option; only where it is chosen by one."""
     platforms: tuple[Platform, ...] = ()
-    """The platforms that have it; all of them when empty. Builds for others leave it out."""
+    """The platforms that have it; empty for all. Builds for others leave it out."""
     absent: str = ""
-    """The reason that is given where a model needs an operator of it, and the build lacks it."""
+    """Why a build without it cannot have an operator of it, for error messages."""
 
     operators: tuple[str, ...] = ()
     """Starts of the full names of the operators that need it."""
@@ -74,11 +74,12 @@ class Backend:
     or `any`.
     """
     left_out: Mapping[str, str] = field(default_factory=_nothing)
-    """Sources beside `units` that no build takes, and why."""
+    """Source files that no build compiles although they are beside `units`, and the reasons."""
     roots: tuple[str, ...] = ()
-    """Globs of its units that are linked whatever refers to them.
+    """Globs of its units that are always linked.
 
-    These register kernels in static initialisers, which no undefined symbol of another unit tells.
+    They register kernels in static initialisers, so no other unit has an undefined symbol that
+    they define.
     """
     units_by_class: Mapping[str, tuple[str, ...]] = field(default_factory=_nothing)
     """Namespace of custom classes -> units whose static initialisers register them."""
@@ -100,7 +101,7 @@ class Backend:
     cmake_options: Mapping[str, str] = field(default_factory=_nothing)
     """Options of upstream's CMake; only where every build has it, since builds share objects."""
     frameworks: tuple[str, ...] = ()
-    """Frameworks of Apple's systems that its units are compiled against and linked with."""
+    """Apple's frameworks that its units are compiled against and linked with."""
 
     static_dispatch: str = ""
     """The backend of static dispatch (`DispatchBackend`) that its tensors need."""
@@ -111,11 +112,6 @@ class Backend:
         for name in ("units", "left_out", "units_by_class", "units_by_operator", "cmake_options"):
             # Readers of the files make dicts, and all builds share one backend.
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
-
-    @property
-    def option(self) -> str:
-        """The option that asks for it on the command line."""
-        return f"--{self.name}"
 
     def runs_on(self, platform: Platform) -> bool:
         """Says whether a platform has it."""

@@ -93,11 +93,11 @@ def find_budget(budgets: Iterable[Budget], abi: str) -> Budget | None:
 
 
 def list_idle(budgets: Budgets, abis: Sequence[str]) -> list[tuple[str, Budget]]:
-    """Returns option and budget of each budget for an ABI that is not in `abis`."""
-    listed = (("--max-size", budgets.max_size), ("--max-compressed", budgets.max_compressed))
+    """Returns field and budget of each budget for an ABI that is not in `abis`."""
+    listed = (("max_size", budgets.max_size), ("max_compressed", budgets.max_compressed))
     return [
-        (option, budget)
-        for option, given in listed
+        (name, budget)
+        for name, given in listed
         for budget in given
         if budget.abi is not None and budget.abi not in abis
     ]

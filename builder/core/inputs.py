@@ -24,16 +24,16 @@ def parse_specs(shapes: Sequence[str], dtypes: Sequence[str]) -> tuple[TensorSpe
     """
     if dtypes and not shapes:
         raise ConfigurationError(
-            "--dtype has no effect without --shape", hint="give --shape once per input as well"
+            "dtypes have no effect without shapes", hint="give one shape per input as well"
         )
     kinds = tuple(map(parse_dtype, dtypes)) or (DType.FLOAT32,)
     if len(kinds) == 1:
         kinds *= len(shapes)
     if len(kinds) != len(shapes):
         raise ConfigurationError(
-            f"--dtype and --shape do not match: {number_of(len(kinds), 'dtype')} for "
+            f"dtypes and shapes do not match: {number_of(len(kinds), 'dtype')} for "
             f"{number_of(len(shapes), 'shape')}",
-            hint="give one --dtype for all inputs, or one for each --shape",
+            hint="give one dtype for all inputs, or one for each shape",
         )
     return tuple(TensorSpec(d, parse_shape(s)) for d, s in zip(kinds, shapes, strict=True))
 

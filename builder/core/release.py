@@ -11,6 +11,10 @@ from builder.core.backends import Backend
 from builder.core.model import BytecodeVersions
 from builder.core.sources import SourceLock
 from builder.core.targets import Platform, Target
+from builder.errors import ConfigurationError
+
+INDEX = "symbols"
+"""Start of the names of symbol indexes: `symbols.txt`, `symbols-<platform>.txt`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +66,8 @@ class Release:
     indexes: Mapping[str, Path] = field(repr=False)
     """Platform -> the symbol index of what is defined only there; "" -> the index of all targets.
 
+    Linux has no index of its own: the index of all targets is made there.
+
     The platform of Apple's devices stands for their simulators too.
     """
 
@@ -90,6 +96,20 @@ class Release:
         return dict(sorted(options.items()))
 
     def list_indexes(self, target: Target) -> tuple[Path, ...]:
-        """Returns the symbol index of all targets, and what more holds on the target's platform."""
+        """Returns the symbol index of all targets, and what more holds on the target's platform.
+
+        Raises:
+            ConfigurationError: the release lacks one; without it a build would fail at the link.
+        """
         family = Platform.IOS if target.is_apple else target.platform
-        return tuple(self.indexes[name] for name in ("", family) if name in self.indexes)
+        wanted = ("",) if family is Platform.LINUX else ("", family)
+        for name in wanted:
+            if name not in self.indexes:
+                file = f"{INDEX}-{name}.txt" if name else f"{INDEX}.txt"
+                raise ConfigurationError(
+                    f"PyTorch {self.version} cannot be built for {target}: its symbol index "
+                    f"{self.folder / file} does not exist",
+                    hint="choose another release with --pytorch, or add the file: "
+                    "'Add a release of PyTorch' in CONTRIBUTING.md",
+                )
+        return tuple(self.indexes[name] for name in wanted)

@@ -71,8 +71,8 @@ class Setting:
     """Bounds of a number, both included."""
     environment: str = ""
     """The environment variable that is read where the setting is not given."""
-    path: Literal["", "file", "folder", "new folder"] = ""
-    """What a path has to name before anything starts; a new folder may be there already."""
+    path: Literal["", "file", "folder", "new file", "new folder"] = ""
+    """What a path has to name before anything starts; something new may be there already."""
     inline: bool = False
     """Whether the settings of this group belong to the group around it in `builder.yaml`."""
     internal: bool = False

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from builder.core.nesting import Group, GroupKind, InputSpec, Number
 from builder.core.tensors import DType, TensorSpec
+from builder.errors import Hint, Use
 
 _TOKEN = re.compile(r"[A-Za-z_][\w.]*|[\[\](),]", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_]\w{0,63}", re.ASCII)
@@ -48,9 +49,10 @@ class Kind:
                 return f"{name}({', '.join(map(str, items))})"
 
 
-INPUTS_HINT = (
-    "describe each input once, in the order of the method's arguments: "
-    "--input 'float32[1,3,224,224]' --input 0.5 --input '[int64[1,8]]'"
+INPUTS_HINT = Hint(
+    "describe each input once, in the order of the method's arguments: ",
+    *(Use("inputs", "float32[1,3,224,224]"), " ", Use("inputs", "0.5"), " "),
+    Use("inputs", "[int64[1,8]]"),
 )
 UNKNOWN = Kind("?")
 """A type that builder does not understand; every input fits it."""

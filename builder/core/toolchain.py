@@ -241,6 +241,7 @@ class Toolchain:
             self.cxx.version,
             self.linker.version,
             self.strip.version,
+            *((self.archiver.version,) if self.archiver else ()),
             self.cmake.version,
             *(() if self.bitcode is Bitcode.INSIDE else (f"bitcode {self.bitcode}",)),
             *(flag.replace(sdk, "SDK") if sdk else flag for flag in self.system_flags),

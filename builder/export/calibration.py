@@ -13,7 +13,7 @@ import torch
 from builder.core.arrays import Array
 from builder.core.nesting import InputSpec
 from builder.core.tensors import TensorSpec
-from builder.errors import ConfigurationError, ModelError, ToolchainError
+from builder.errors import ConfigurationError, Hint, ModelError, ToolchainError, Use
 from builder.export.error_texts import describe_exception
 from builder.export.factories import first_on_import_path, import_attribute
 from builder.export.samples import Sample
@@ -54,7 +54,10 @@ def read_samples(origin: str, *, folder: Path, specs: tuple[InputSpec, ...]) -> 
     else:
         raise ConfigurationError(
             f"the folder for calibration does not exist: {origin}",
-            hint="--calibrate takes a folder of images or .npy files, or package.module:loader",
+            hint=Hint(
+                Use("calibrate"),
+                " takes a folder of images or .npy files, or package.module:loader",
+            ),
         )
     if not samples:
         raise ConfigurationError(f"{origin} contains no samples for calibration")
@@ -98,8 +101,11 @@ def _image_size(specs: tuple[InputSpec, ...], file: Path) -> tuple[int, int]:
             return height, width
     raise ConfigurationError(
         f"{file.name} is an image, but the model does not take one: {', '.join(map(str, specs))}",
-        hint="images work for models with one input [N,3,H,W]; for other models use .npy files, or "
-        "a loader: --calibrate package.module:loader",
+        hint=Hint(
+            "images work for models with one input [N,3,H,W]; for other models use .npy files, or "
+            "a loader: ",
+            Use("calibrate", "package.module:loader"),
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import assert_never
 
-from builder.errors import ToolchainError
+from builder.errors import Hint, ToolchainError, Use
 from builder.export.request import MobileBackend, Optimisation
 
 OPTIMISING_TORCHES = "python3-torch of Debian 12 (1.13.1) and 13 (2.6.0), and the 2.6.0 wheel"
@@ -86,14 +86,20 @@ def check_capabilities(found: TorchCapabilities, wanted: Optimisation) -> None:
         raise ToolchainError(
             f"torch {found.version} cannot export for {wanted.backend}: it is built without "
             f"{_NEEDED[wanted.backend]}",
-            hint="build PyTorch from source with it, or export for the CPU: --backend cpu",
+            hint=Hint(
+                "build PyTorch from source with it, or export for the CPU: ",
+                Use("optimisation.backend", MobileBackend.CPU),
+            ),
         )
     if wanted.backend is MobileBackend.VULKAN and not found.vulkan_device:
         raise ToolchainError(
             f"torch {found.version} cannot export for vulkan here: there is no Vulkan device on "
             "which it can pack the weights",
-            hint="install a Vulkan driver (mesa-vulkan-drivers of Debian contains one that runs on "
-            "the CPU), or export for the CPU: --backend cpu",
+            hint=Hint(
+                "install a Vulkan driver (mesa-vulkan-drivers of Debian contains one that runs on "
+                "the CPU), or export for the CPU: ",
+                Use("optimisation.backend", MobileBackend.CPU),
+            ),
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Use
 from builder.export.error_texts import describe_torchscript_error, is_foreign, shorten
 from builder.export.request import Capture
 from builder.export.samples import Sample
@@ -63,7 +63,7 @@ def _check_methods(module: torch.nn.Module, methods: Sequence[str]) -> None:
             f"the model has no method {name!r}" + (" in TorchScript" if lost else ""),
             hint="mark it with @torch.jit.export"
             if lost
-            else "--method takes the name of a method",
+            else Hint(Use("methods"), " takes the name of a method"),
         )
 
 
@@ -91,13 +91,14 @@ def _tracing_remedy(text: str, methods: Sequence[str]) -> str:
             "register_buffer(), or call detach() on it"
         )
     if methods:
-        return (
-            f"a trace runs {', '.join(methods)} with the inputs of forward(); if they do not fit, "
-            "try --script, with @torch.jit.export in front of the methods"
+        return Hint(
+            f"a trace runs {', '.join(methods)} with the inputs of forward(); if they do not fit, ",
+            *("try ", Use("capture", "script")),
+            ", with @torch.jit.export in front of the methods",
         )
-    return (
-        "try --script; a traced model must take and return tensors, or tuples, lists and dicts of "
-        "tensors of one type"
+    return Hint(
+        *("try ", Use("capture", "script"), "; a traced model must take and return tensors, or "),
+        "tuples, lists and dicts of tensors of one type",
     )
 
 
@@ -112,8 +113,11 @@ def _script(module: torch.nn.Module) -> torch.jit.ScriptModule:
     except Exception as error:  # compiling runs the user's properties and hooks
         raise ModelError(
             f"the model cannot be scripted: {describe_torchscript_error(error)}",
-            hint="annotate the types of arguments, move Python-only code behind "
-            "@torch.jit.unused, or try --trace",
+            hint=Hint(
+                "annotate the types of arguments, move Python-only code behind "
+                "@torch.jit.unused, or try ",
+                Use("capture", "trace"),
+            ),
         ) from error
 
 

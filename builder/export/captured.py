@@ -143,7 +143,8 @@ def _script(
     signature = read_signature(scripted, "forward")
     _check_inputs(signature, prepared)
     remarks += _check_shapes(request, prepared, eager, scripted, how)
-    remarks += lint_graph(scripted, request.methods, knowledge.known)
+    rewritten = request.optimisation.enabled
+    remarks += lint_graph(scripted, request.methods, knowledge.known, rewritten=rewritten)
     if request.saving.bundle_inputs:
         bundle_inputs(scripted, prepared.samples[0])
     content = format_lite(scripted, extra_files=_read_extra_files(request))

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from builder.core.counts import number_of
-from builder.errors import ModelError, ToolchainError
+from builder.errors import Hint, ModelError, Run, ToolchainError, Use
 from builder.export.capabilities import REPLACE
 from builder.export.error_texts import shorten
 
@@ -25,6 +25,9 @@ _PARALLEL = "module."
 _ZIP = b"PK\x03\x04"
 _COUNTER = "num_batches_tracked"
 """A buffer of batch norms that only training uses; files from PyTorch before 0.4.1 lack it."""
+_TRAINED = Hint(
+    "create the model as it was trained, for example with ", Use("arguments", "num_classes=10")
+)
 _SHOWN = 5
 _SAVE = "save only the weights: torch.save(model.state_dict(), 'weights.pt')"
 
@@ -50,14 +53,16 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
         raise ModelError(
             f"{path} and the model differ in the shape of {number_of(len(wrong), 'weight')}: "
             f"{_some(wrong)}",
-            hint="create the model as it was trained, for example with --arg num_classes=10",
+            hint=_TRAINED,
         )
     module.load_state_dict(dict(state), strict=False)  # names are checked above
 
 
 def _read(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     if not path.is_file():
-        raise ModelError(f"no such file: {path}", hint="--weights takes the file of a state dict")
+        raise ModelError(
+            f"no such file: {path}", hint=Hint(Use("weights"), " takes the file of a state dict")
+        )
     # The format has no magic number, so only the name tells.
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
@@ -95,7 +100,8 @@ def _check_container(path: Path) -> None:
             names = archive.namelist()
         if any(name.endswith("/constants.pkl") for name in names):
             raise ModelError(
-                f"{path} is TorchScript, not a state dict", hint=f"builder export {path} -o M.ptl"
+                f"{path} is TorchScript, not a state dict",
+                hint=Hint(Run("export", (str(path), Use("output", "model.ptl")))),
             )
     elif tarfile.is_tarfile(path):
         raise ModelError(f"{path} is in PyTorch's oldest format, a tar archive", hint=_SAVE)
@@ -133,7 +139,7 @@ def _check_names(path: Path, state: Mapping[str, Any], expected: Mapping[str, An
         for what, names in (("missing", missing), ("unexpected", unexpected))
         if names
     ]
-    hint = "create the model as it was trained, for example with --arg num_classes=10"
+    hint: str = _TRAINED
     if missing and (near := difflib.get_close_matches(missing[0], unexpected, n=1, cutoff=0.7)):
         hint = f"{near[0]} in the file looks like {missing[0]}: rename the keys and save it again"
     raise ModelError(

@@ -16,7 +16,7 @@ from torch.jit.mobile import _load_for_lite_interpreter
 from builder.core.artifacts import OutputDifference
 from builder.core.differences import count_nan
 from builder.core.tensors import Tensor
-from builder.errors import ModelError, ToolchainError, VerificationError
+from builder.errors import Hint, ModelError, ToolchainError, Use, VerificationError
 from builder.export.capabilities import import_torchvision
 from builder.export.error_texts import describe_exception, shorten
 from builder.export.samples import Sample
@@ -41,8 +41,10 @@ def run_eager(module: Call, sample: Sample) -> tuple[Tensor, ...]:
     except Exception as error:  # the user's own code
         raise ModelError(
             f"the model does not run on {sample}: {describe_exception(error)}",
-            hint="describe the inputs that it takes: --shape 1,3,224,224 --dtype float32, once "
-            "per input",
+            hint=Hint(
+                "describe the inputs that it takes: ",
+                *(Use("inputs", "float32[1,3,224,224]"), ", once per input"),
+            ),
         ) from error
     return flatten_outputs(outputs)
 
@@ -136,8 +138,10 @@ def check_numbers(outputs: Sequence[Tensor]) -> None:
         if count := count_nan(tensor):
             raise ModelError(
                 f"output {index}, {tensor.spec}, contains {count} NaN values",
-                hint="check the weights, try other inputs with --seed 1, or export without a "
-                "comparison: --no-reference",
+                hint=Hint(
+                    *("check the weights, try other inputs with ", Use("seed", 1)),
+                    *(", or export without a comparison: ", Use("reference", False)),
+                ),
             )
 
 
@@ -150,9 +154,12 @@ def find_failure(
         return None
     lines = "".join(f"\n  output {d.index}, {d.spec}: {describe_difference(d)}" for d in off)
     hint = (
-        "a trace freezes decisions that depend on values: try --script. To see whether the "
-        "optimisation causes the difference, try --no-optimize. --tolerance 1e-3 accepts larger "
-        "differences, and --keep writes the file anyway"
+        Hint(
+            *("a trace freezes decisions that depend on values: try ", Use("capture", "script")),
+            ". To see whether the optimisation causes the difference, try ",
+            *(Use("optimisation.enabled", False), ". ", Use("tolerance", "1e-3")),
+            *(" accepts larger differences, and ", Use("keep"), " writes the file anyway"),
+        )
         if repeatable
         else "two eager runs differ as well: the model uses random numbers, or keeps state"
     )

@@ -28,5 +28,5 @@ def convert_torchscript(content: bytes) -> bytes:
     except Exception as error:  # damaged files make torch raise anything, and so does their code
         raise ModelError(
             f"PyTorch {torch.__version__} cannot turn it into lite bytecode: {shorten(str(error))}",
-            hint="export it with the PyTorch that wrote it: builder export SOURCE -o model.ptl",
+            hint="export the model again with the PyTorch that wrote it",
         ) from error

@@ -151,7 +151,16 @@ def _rewrite(
     wanted = request.optimisation.enabled and request.saving.bytecode_version in _REWRITTEN
     if captured.program is not None and (wanted or captured.scripted is None):
         progress.step("Rewriting the model for mobile")
-        return rewrite(captured.program, request.optimisation, kind, knowledge.schemas)
+        return rewrite(
+            captured.program,
+            request.optimisation,
+            kind,
+            knowledge.schemas,
+            # Bundled inputs are methods too.
+            methods=None
+            if request.saving.bundle_inputs
+            else frozenset({"forward", *request.methods}),
+        )
     content = captured.content
     if kind is not LiteFormat.ZIP:
         assert captured.scripted is not None

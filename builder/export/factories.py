@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from builder.errors import ConfigurationError, ModelError
+from builder.errors import ConfigurationError, Hint, ModelError, Use
 from builder.export.error_texts import describe_exception
 
 
@@ -34,7 +34,8 @@ def call_factory(source: str, folder: Path, arguments: Mapping[str, Any]) -> tor
         if isinstance(factory, torch.nn.Module):
             if arguments:
                 raise ConfigurationError(
-                    f"--arg has no effect on {source}: it is a module, not a factory"
+                    f"arguments have no effect on {source}: it is a module, not a factory",
+                    hint=Hint("leave out ", Use("arguments")),
                 )
             return factory
         if not callable(factory):
@@ -45,8 +46,10 @@ def call_factory(source: str, folder: Path, arguments: Mapping[str, Any]) -> tor
             given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
             raise ModelError(
                 f"{source} raised {describe_exception(error)}",
-                hint=f"builder calls it with ({given}) and expects a torch.nn.Module; --arg "
-                "name=value sets arguments",
+                hint=Hint(
+                    f"builder calls it with ({given}) and expects a torch.nn.Module; ",
+                    *(Use("arguments", "name=value"), " sets arguments"),
+                ),
             ) from error
     if not isinstance(module, torch.nn.Module):
         raise ModelError(

@@ -18,8 +18,11 @@ from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import (
     BuilderError,
     ConfigurationError,
+    Hint,
     ModelError,
+    Run,
     ToolchainError,
+    Use,
     VerificationError,
 )
 from builder.export.samples import Sample, describe_tensors
@@ -35,13 +38,22 @@ _LEAST_LITE, _GROWTH = 64 << 20, 4
 """A lite file may have 64 MiB, and 4 bytes for each byte of its TorchScript file: more than real
 files have."""
 _WORKER = "builder.export.worker"
-_MORE = "if the model is only slow or large, raise --time-limit or --memory-limit"
+_MORE = Hint(
+    *("if the model is only slow or large, raise ", Use("limits.seconds"), " or "),
+    Use("limits.memory"),
+)
 _LOADING, _RUNNING = "loading the TorchScript", "running the lite file"
 _CRASHED = {
-    _LOADING: "the file is damaged, or this is a bug of PyTorch; export the model again from its "
-    "Python code: builder export package.module:factory -o model.ptl",
-    _RUNNING: "the file is damaged, the inputs do not fit, or this is a bug of PyTorch; try other "
-    "inputs, or export with --script or --no-optimize",
+    _LOADING: Hint(
+        "the file is damaged, or this is a bug of PyTorch; export the model again from its "
+        "Python code: ",
+        Run("export", ("package.module:factory", Use("output", "model.ptl"))),
+    ),
+    _RUNNING: Hint(
+        "the file is damaged, the inputs do not fit, or this is a bug of PyTorch; try other "
+        "inputs, or export with ",
+        *(Use("capture", "script"), " or ", Use("optimisation.enabled", False)),
+    ),
 }
 
 

@@ -41,7 +41,11 @@ def lint_module(module: torch.nn.Module, *, trained: bool) -> tuple[str, ...]:
 
 
 def lint_graph(
-    module: torch.jit.ScriptModule, methods: Sequence[str], known: KnownOperators
+    module: torch.jit.ScriptModule,
+    methods: Sequence[str],
+    known: KnownOperators,
+    *,
+    rewritten: bool = False,
 ) -> tuple[str, ...]:
     """Returns remarks on TorchScript that is about to be saved.
 
@@ -49,9 +53,12 @@ def lint_graph(
         module: the TorchScript.
         methods: its methods besides forward().
         known: operators that builder can build.
+        rewritten: whether passes follow, which drop dropout and fold batch norms.
     """
     places: dict[str, list[str]] = {}
     for node in _list_nodes(module, methods):
+        if rewritten and node.kind() in _LEFT_OVER:
+            continue
         if remark := _remark(node) or _remark_unknown(node, known):
             places.setdefault(remark, []).append(find_place(str(node.sourceRange())))
     return tuple(_summarise(remark, listed) for remark, listed in places.items())

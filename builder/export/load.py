@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from builder.core.nesting import InputSpec
-from builder.errors import ConfigurationError, ModelError
+from builder.errors import ConfigurationError, Hint, ModelError, Run, Use
 from builder.export.checkpoints import load_weights
 from builder.export.factories import call_factory
 from builder.export.request import ExportRequest, Quantisation
@@ -69,7 +69,10 @@ def load_module(
     # A file comes first: a name with a known suffix never is a module.
     if path is not None:
         if values:
-            raise ConfigurationError(f"--arg has no effect on a file: {source}")
+            raise ConfigurationError(
+                f"arguments have no effect on a file: {source}",
+                hint=Hint("leave out ", Use("arguments")),
+            )
         module, usual = load_torchscript(path)
         loaded = LoadedModule(module=module, usual_inputs=usual)
     elif ":" in source:
@@ -109,7 +112,10 @@ def load_requested(request: ExportRequest) -> LoadedModule:
         if isinstance(loaded.module, torch.jit.ScriptModule):
             raise ModelError(
                 f"{request.source} is TorchScript, which has its weights already",
-                hint="use --weights with package.module:factory or the name of a torchvision model",
+                hint=Hint(
+                    *("use ", Use("weights")),
+                    " with package.module:factory or the name of a torchvision model",
+                ),
             )
         load_weights(loaded.module, request.folder / request.weights)
     return loaded
@@ -127,8 +133,13 @@ def choose_inputs(
         return chosen
     raise ConfigurationError(
         f"the inputs of {source} are unknown",
-        hint=f"builder export {source} -o model.ptl --shape 1,3,224,224 --dtype float32 "
-        "(repeat both options for each input)",
+        hint=Hint(
+            "describe each input: ",
+            Run(
+                "export",
+                (source, Use("output", "model.ptl"), Use("inputs", "float32[1,3,224,224]")),
+            ),
+        ),
     )
 
 
@@ -144,10 +155,11 @@ def parse_arguments(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     for name, text in pairs:
         if not name.isidentifier():
             raise ConfigurationError(
-                f"{name!r} is not a valid name of an argument", hint="write --arg name=value"
+                f"{name!r} is not a valid name of an argument",
+                hint=Hint("write ", Use("arguments", "name=value")),
             )
         if name in values:
-            raise ConfigurationError(f"--arg {name} is given twice")
+            raise ConfigurationError(f"the argument {name} is given twice")
         values[name] = _parse(text)
     return values
 

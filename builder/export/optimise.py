@@ -8,11 +8,13 @@ from typing import Any, assert_never
 import torch
 from torch.utils.mobile_optimizer import optimize_for_mobile
 
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Use
 from builder.export.error_texts import describe_torchscript_error
 from builder.export.request import MobileBackend, Optimisation
 from builder.export.samples import Sample
 from builder.export.values import to_arguments
+
+_FOR_CPU = Hint("export it for the CPU: ", Use("optimisation.backend", MobileBackend.CPU))
 
 
 def optimise_module(
@@ -41,7 +43,7 @@ def optimise_module(
         raise ModelError(
             f"the model cannot be optimised for {wanted.backend}: "
             f"{describe_torchscript_error(error)}",
-            hint="export it for the CPU: --backend cpu",
+            hint=_FOR_CPU,
         ) from error
 
 
@@ -63,7 +65,7 @@ def _for_nnapi(module: torch.jit.ScriptModule, sample: Sample) -> torch.jit.Scri
     if not all(isinstance(argument, torch.Tensor) for argument in arguments):
         raise ModelError(
             "for NNAPI, all inputs of a model must be tensors",
-            hint="export it for the CPU: --backend cpu",
+            hint=_FOR_CPU,
         )
     for argument in arguments:
         # The converter reads this attribute of its sample inputs

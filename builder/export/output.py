@@ -7,7 +7,7 @@ from pathlib import Path
 
 from builder.core.model import BytecodeVersions
 from builder.core.tensors import ReferenceCase
-from builder.errors import ConfigurationError
+from builder.errors import ConfigurationError, Hint, Use
 from builder.export.request import Saving
 from builder.system.files import write_atomically
 from builder.system.outputs import writing_file
@@ -30,7 +30,7 @@ def check_saving(saving: Saving, readable: BytecodeVersions) -> None:
         )
     for name, path in saving.extra_files:
         if not path.is_file():
-            raise ConfigurationError(f"--extra-file {name}: the file {path} does not exist")
+            raise ConfigurationError(f"the file {path} for {name} in the lite file does not exist")
 
 
 def check_writable(output: Path) -> None:
@@ -41,7 +41,8 @@ def check_writable(output: Path) -> None:
         folder = folder.parent
     if output.is_dir():
         raise ConfigurationError(
-            f"{output} is a folder", hint=f"name a file in it: -o {output / 'model.ptl'}"
+            f"{output} is a folder",
+            hint=Hint("name a file in it: ", Use("output", output / "model.ptl")),
         )
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigurationError(

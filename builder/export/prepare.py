@@ -9,6 +9,7 @@ import torch
 
 from builder.core.arrays import sample_inputs
 from builder.core.stages import Stage
+from builder.errors import Hint, Use
 from builder.export.calibration import read_samples
 from builder.export.compare import check_numbers
 from builder.export.eager import measure_eager
@@ -27,9 +28,10 @@ _RANDOM_CASES = 2
 """How many random samples are compared."""
 _COMPARED_SAMPLES = 8
 """How many of the samples for calibration are also compared."""
-_RANDOM = (
+_RANDOM = Hint(
     "calibrated with random inputs: sizes and speed are right, but the outputs are not useful; "
-    "give real inputs with --calibrate"
+    "give real inputs with ",
+    Use("calibrate"),
 )
 
 

@@ -18,7 +18,7 @@ from torch.ao.quantization.observer import (
 )
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
-from builder.errors import ModelError, ToolchainError
+from builder.errors import Hint, ModelError, Run, ToolchainError, Use
 from builder.export.capabilities import OPTIMISING_TORCHES
 from builder.export.compare import run_eager
 from builder.export.error_texts import describe_exception
@@ -76,7 +76,7 @@ def quantise(
     if isinstance(module, torch.jit.ScriptModule):
         raise ModelError(
             "a TorchScript model cannot be quantised",
-            hint="quantise the Python module: builder export package.module:factory",
+            hint=Hint("quantise the Python module: ", Run("export", ("package.module:factory",))),
         )
     progress.step(f"Quantising: {wanted.method}, {wanted.flow}")
     # The original is compared with the copy later, so it stays as it is.
@@ -92,7 +92,10 @@ def quantise(
         raise ModelError(
             f"the model cannot be quantised ({wanted.method}, {wanted.flow}): "
             f"{describe_exception(error)}",
-            hint=f"try --quantize-flow {other}, or --quantize dynamic",
+            hint=Hint(
+                *("try ", Use("quantisation.flow", other), ", or "),
+                Use("quantisation.method", Method.DYNAMIC),
+            ),
         ) from error
     # torch leaves out what it cannot quantise, without an error.
     if not _is_quantised(quantised):
@@ -128,7 +131,7 @@ def _static_eager(
         raise ModelError(
             "the model has no QuantStub, which marks where values become quantised; static "
             "quantisation in eager mode needs it",
-            hint="try --quantize-flow fx, which finds the places itself",
+            hint=Hint("try ", Use("quantisation.flow", Flow.FX), ", which finds the places itself"),
         )
     # torchvision's convention for quantisable models: layers are fused before they are observed.
     if callable(fuse := getattr(twin, "fuse_model", None)):

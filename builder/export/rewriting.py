@@ -45,7 +45,11 @@ def lift_lite(content: bytes, schemas: Schemas) -> Program:
 
 
 def rewrite(
-    program: Program, wanted: Optimisation, kind: LiteFormat, schemas: Schemas
+    program: Program,
+    wanted: Optimisation,
+    kind: LiteFormat,
+    schemas: Schemas,
+    methods: frozenset[str] | None = None,
 ) -> Rewritten:
     """Returns the files of `program`, whose graphs change.
 
@@ -54,6 +58,7 @@ def rewrite(
         wanted: which passes run.
         kind: the format of the final file.
         schemas: of the operators of the release that is to run the file.
+        methods: those that stay; all when None.
 
     Raises:
         ModelError: the model cannot be written as a lite file.
@@ -65,7 +70,7 @@ def rewrite(
             remarks=(),
             is_changed=False,
         )
-    passes = _choose(wanted)
+    passes = replace(_choose(wanted), methods=methods)
     program.records = {}  # of code that will be another
     results = [optimise(program, schemas, replace(passes, prepack=False))]
     plain = format_program(program, LiteFormat.ZIP, schemas)

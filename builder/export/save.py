@@ -10,7 +10,7 @@ import torch
 from torch.jit.mobile import _backport_for_mobile_to_buffer, _get_model_bytecode_version
 from torch.utils.bundled_inputs import augment_model_with_bundled_inputs, bundle_large_tensor
 
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Use
 from builder.export.error_texts import describe_torchscript_error, shorten
 from builder.export.request import LiteFormat
 from builder.export.samples import Sample
@@ -64,7 +64,10 @@ def backport(content: bytes, version: int | None) -> bytes:
         raise ModelError(
             f"torch {torch.__version__} writes {kind} with bytecode version {written}, "
             f"not {version}",
-            hint=f"--bytecode-version takes at most {written}, with --format zip",
+            hint=Hint(
+                *(Use("bytecode_version"), f" takes at most {written}, with "),
+                Use("format", "zip"),
+            ),
         )
     try:
         older = bytes(_backport_for_mobile_to_buffer(io.BytesIO(content), version))
@@ -72,7 +75,10 @@ def backport(content: bytes, version: int | None) -> bytes:
         raise ModelError(
             f"torch {torch.__version__} cannot write this model with bytecode version {version}: "
             f"{shorten(str(error))}",
-            hint=f"leave out --bytecode-version; torch then writes version {written}",
+            hint=Hint(
+                *("leave out ", Use("bytecode_version")),
+                f"; torch then writes version {written}",
+            ),
         ) from error
     # What torch wrote counts, and not what it was asked for.
     if (actual := read_bytecode_version(older)) != version:
@@ -100,9 +106,10 @@ def bundle_inputs(module: torch.jit.ScriptModule, sample: Sample) -> None:
 
 def _remedy(text: str) -> str | None:
     if "other than custom c++ classes" in text:
-        return (
+        return Hint(
             "the lite interpreter does not support your Python classes: use tuples and dicts, make "
-            "the class a torch.nn.Module, or try --trace, which leaves such classes out"
+            "the class a torch.nn.Module, or try ",
+            *(Use("capture", "trace"), ", which leaves such classes out"),
         )
     if "Python function call" in text:
         return "a lite file cannot call Python: remove @torch.jit.ignore"

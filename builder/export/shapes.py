@@ -11,7 +11,7 @@ from builder.core.arrays import sample_inputs
 from builder.core.differences import compare_outputs
 from builder.core.nesting import Group, InputSpec
 from builder.core.tensors import Tensor, TensorSpec
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Use
 from builder.export.compare import run_eager
 from builder.export.samples import Sample
 
@@ -57,8 +57,10 @@ def find_frozen_shapes(
             continue  # the model supports only its first shape
         if problem := _find_problem(traced, other, expected, tolerance):
             remarks.append(
-                f"the trace is wrong for other shapes: with {what}, {other}, it {problem}; "
-                "--script keeps the code that depends on shapes"
+                Hint(
+                    f"the trace is wrong for other shapes: with {what}, {other}, it {problem}; ",
+                    *(Use("capture", "script"), " keeps the code that depends on shapes"),
+                )
             )
     return tuple(remarks)
 

@@ -9,17 +9,17 @@ from typing import BinaryIO
 import torch
 
 from builder.core.nesting import InputSpec, list_arguments
-from builder.errors import ModelError, ToolchainError, VerificationError
+from builder.errors import Hint, ModelError, ToolchainError, Use, VerificationError
 from builder.export.capabilities import import_torchvision
 from builder.export.error_texts import shorten
 from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import reference_path
 
 NOT_A_SOURCE = "a torchvision name, package.module:factory, or a TorchScript file"
-_PICKLED = (
+_PICKLED = Hint(
     "a file with weights or a pickled module needs the code that creates the model: write a "
-    "function that returns the model, export package.module:function, and give a state dict with "
-    "--weights"
+    "function that returns the model, export package.module:function, and give a state dict with ",
+    Use("weights"),
 )
 
 

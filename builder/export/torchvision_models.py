@@ -12,7 +12,7 @@ import torch
 
 from builder.core.nesting import InputSpec
 from builder.core.tensors import DType, TensorSpec
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Use
 from builder.export.capabilities import import_torchvision
 from builder.export.error_texts import describe_exception
 from builder.export.request import Flow, Method, Quantisation
@@ -105,7 +105,10 @@ def _build(name: str, build: Any, arguments: Mapping[str, Any]) -> torch.nn.Modu
         taken = ", ".join(key for key in known if key != "kwargs")
         raise ModelError(
             f"torchvision's {name} raised {describe_exception(error)}",
-            hint=f"--arg sets arguments; the model takes {taken} and the arguments of its class",
+            hint=Hint(
+                Use("arguments"),
+                f" sets arguments; the model takes {taken} and the arguments of its class",
+            ),
         ) from error
     return module
 

@@ -223,6 +223,11 @@ class Aliases:
         return root
 
 
+def makes_new_memory(call: Call) -> bool:
+    """Whether the results of an operator share no memory with its arguments."""
+    return not _is_silent(call) and not any(one.aliases for one in call.schema.arguments)
+
+
 def _is_silent(call: Call) -> bool:
     return call.name.partition("::")[2].removesuffix("_") in _SILENT
 

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from builder.lite.objects import Storage, Tensor
+from builder.graph.graph import Graph
+from builder.lite.objects import Storage, Tensor, walk
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _DTYPES: Mapping[str, np.dtype[Any]] = {
@@ -22,7 +23,29 @@ _DTYPES: Mapping[str, np.dtype[Any]] = {
     "float64": np.dtype("<f8"),
     "bool": np.dtype("?"),
 }
+_FREE_ELEMENTS = 2**20
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+
+
+class Allowance:
+    """Bounds the memory of new constants, since a small file can use one large tensor often."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, *graphs: Graph) -> None:
+        """Allows as many elements as all constants of `graphs` have, twice, and some more."""
+        nodes = (node for graph in graphs for _, node in graph.block.walk())
+        # Packed weights are tensors in the states of custom objects.
+        constants = walk(node.attributes["value"] for node in nodes if "value" in node.attributes)
+        storages = {held.storage for held in constants if isinstance(held, Tensor)}
+        self.left = _FREE_ELEMENTS + 2 * sum(storage.elements for storage in storages)
+
+    def take(self, elements: int) -> bool:
+        """Whether a new tensor of this size is allowed; it counts from then on."""
+        if elements > self.left:
+            return False
+        self.left -= elements
+        return True
 
 
 def find_dtype(name: str) -> np.dtype[Any] | None:

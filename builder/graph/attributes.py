@@ -10,9 +10,9 @@ from builder.lite.objects import Dict, List, ScriptObject, Storage, Tensor
 
 
 def find_objects(graph: Graph, root: ScriptObject) -> dict[Value, ScriptObject]:
-    """Returns the modules that values stand for: `self`, and what is read from it."""
+    """Returns the modules that values stand for: `self` in methods of `root`, and what it holds."""
     found: dict[Value, ScriptObject] = {}
-    if graph.block.inputs:
+    if graph.block.inputs and graph.name.rpartition(".")[0] == root.class_name:
         found[graph.block.inputs[0]] = root
     for node in in_order(graph):
         if node.operator != GET_ATTR or node.inputs[0] not in found:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from builder.core.schemas import Schemas
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Run
 from builder.graph.graph import CONSTANT, Block, Node, Value
 from builder.graph.members import Members
 from builder.graph.merges import Merges
@@ -174,5 +174,5 @@ class Machine:
         return ModelError(
             f"the bytecode of {self.function.name} cannot be read as a graph: {why} "
             f"(instruction {max(self.at - 1, 0)})",
-            hint="export the model again with `builder export`",
+            hint=Hint("export the model again with ", Run("export", ("SOURCE",))),
         )

@@ -6,6 +6,7 @@ from typing import Final
 
 from builder.core.schemas import Schema, SchemaArgument, Schemas
 from builder.graph.graph import Node, Value
+from builder.graph.opcodes import upgraded_arguments
 from builder.lite.objects import CustomObject, List, Tensor
 
 PURE_CONSTRUCTS: Final = frozenset(
@@ -103,6 +104,49 @@ def find_call(node: Node, schemas: Schemas) -> Call | None:
         return None
     schema = schemas.find(node.operator)
     return None if schema is None else Call(node, schema)
+
+
+def find_fault(node: Node, schemas: Schemas, operator_version: int) -> str | None:
+    """Says why a node has other inputs or outputs than its operator; None if it has the same.
+
+    Calls have all arguments, also those that are defaults. Only those of operators that the
+    runtime upgrades from an older version may lack some.
+    """
+    inputs, outputs = _INPUTS.get(node.operator), None
+    if node.operator in CONSTRUCTS:
+        outputs = 1 if node.operator in _SINGLE else None
+    else:
+        schema = schemas.find(node.operator)
+        if schema is None or schema.variadic:
+            return None
+        upgraded = upgraded_arguments(node.operator, operator_version)
+        inputs = len(schema.arguments) if upgraded is None else upgraded
+        outputs = len(schema.results)
+    for what, found, wanted in (
+        ("inputs", node.inputs, inputs),
+        ("outputs", node.outputs, outputs),
+    ):
+        if wanted is not None and len(found) != wanted:
+            return f"{node.operator} has {len(found)} {what} instead of {wanted}"
+    return None
+
+
+_INPUTS: Final = {
+    "prim::Constant": 0,
+    "prim::DictIndex": 2,
+    "prim::GetAttr": 1,
+    "prim::If": 1,
+    "prim::ListUnpack": 1,
+    "prim::SetAttr": 2,
+    "prim::TupleIndex": 2,
+    "prim::TupleSlice": 1,
+    "prim::TupleUnpack": 1,
+    "prim::isinstance": 1,
+    "prim::unchecked_cast": 1,
+}
+"""Constructs with a fixed number of inputs."""
+_SINGLE: Final = PURE_CONSTRUCTS - {"prim::ListUnpack", "prim::TupleUnpack"}
+"""Constructs with one output."""
 
 
 def static(value: Value) -> object:

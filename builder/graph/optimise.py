@@ -6,17 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from builder.core.schemas import Schemas
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Use
 from builder.graph.graph import Graph
-from builder.graph.operands import CALLS
+from builder.graph.operands import CALLS, find_fault
 from builder.graph.passes.batch_norm import fold_batch_norms
 from builder.graph.passes.channel_shuffles import find_channel_shuffles
 from builder.graph.passes.dead_code import drop_dead_code
+from builder.graph.passes.drop_attributes import drop_attributes
 from builder.graph.passes.drop_identities import drop_identities
 from builder.graph.passes.fold_constants import fold_constants
 from builder.graph.passes.fold_shapes import fold_shapes
 from builder.graph.passes.follow_in_place import follow_in_place
-from builder.graph.passes.freeze import drop_attributes, freeze
+from builder.graph.passes.freeze import freeze
+from builder.graph.passes.fuse_add_relu import fuse_add_relu
 from builder.graph.passes.fuse_clamps import fuse_clamps
 from builder.graph.passes.inline import inline
 from builder.graph.passes.layout import keep_channels_last
@@ -63,18 +65,31 @@ def optimise(
     rounding of floats.
 
     Raises:
-        ModelError: branches and loops are nested too deep, or constants in the file are damaged.
+        ModelError: branches and loops are nested too deep, a node has another number of inputs
+            than its operator, or constants in the file are damaged.
     """
-    wanted = Optimisations() if wanted is None else wanted
     for graph in program.graphs.values():
-        if nesting(graph) > _DEEPEST:
-            raise ModelError(
-                f"{graph.name} has more than {_DEEPEST} branches and loops inside of each other",
-                hint="export the model without optimisation: --no-optimize",
-            )
-    run = _Run(program, schemas, wanted)
+        _check(graph, schemas, program.operator_version)
+    run = _Run(program, schemas, Optimisations() if wanted is None else wanted)
     run.everything()
     return run.results
+
+
+def _check(graph: Graph, schemas: Schemas, operator_version: int) -> None:
+    if nesting(graph) > _DEEPEST:
+        raise ModelError(
+            f"{graph.name} has more than {_DEEPEST} branches and loops inside of each other",
+            hint=Hint(
+                "export the model without optimisation: ", Use("optimisation.enabled", False)
+            ),
+        )
+    for _, node in graph.block.walk():
+        fault = find_fault(node, schemas, operator_version)
+        if fault is not None:
+            raise ModelError(
+                f"{graph.name} is damaged: {fault}",
+                hint="export the model again with `builder export`",
+            )
 
 
 class _Run:
@@ -99,6 +114,8 @@ class _Run:
             self._infer()
             self._each(prepack)
             self._each(fuse_clamps)
+            self._infer()
+            self._each(fuse_add_relu)
             self._each(drop_identities)
             self._each(drop_dead_code)
             if self._wanted.channels_last:

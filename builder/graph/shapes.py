@@ -5,7 +5,8 @@ from __future__ import annotations
 from builder.core.schemas import Schemas
 from builder.graph.graph import CONSTANT, IF, LOOP, Block, Graph, Node, TensorInfo, Value
 from builder.graph.operands import find_call
-from builder.graph.shape_rules import RULES, Question
+from builder.graph.shape_questions import Question
+from builder.graph.shape_rules import RULES
 from builder.lite.objects import Tensor
 
 

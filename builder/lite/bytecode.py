@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Run
 from builder.lite.effort import Effort
 from builder.lite.model import Argument, Callee, Function, Instruction
 from builder.lite.objects import List
@@ -241,5 +241,5 @@ def _text(value: object) -> str:
 def _malformed(why: str) -> ModelError:
     return ModelError(
         f"{BYTECODE} does not have the form that PyTorch writes: {why}",
-        hint="export the model again with `builder export`",
+        hint=Hint("export the model again with ", Run("export", ("SOURCE",))),
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
 from functools import partial
 
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Run
 from builder.lite.bytecode import check_name
 from builder.lite.flatbuffer import Buffer, Table
 from builder.lite.model import OPCODES, Argument, Callee, Function, Instruction, LiteModel
@@ -157,7 +157,9 @@ class _Reader:
             if isinstance(value, Function) and (not count or index < count):
                 functions.append(value)
         if not functions:
-            raise ModelError("it contains no functions", hint="export it with `builder export`")
+            raise ModelError(
+                "it contains no functions", hint=Hint("export it with ", Run("export", ("SOURCE",)))
+            )
         root = self._at(module.uint32(ModuleField.STATE))
         if not isinstance(root, ScriptObject):
             raise _damage("its state is no module")

@@ -232,11 +232,12 @@ def _tensor(tensor: Tensor) -> tuple[object, ...]:
 
 
 def _quantizer(quantizer: Quantizer) -> tuple[object, ...]:
-    if quantizer.axis is None:
-        return _tuple((PER_TENSOR, quantizer.scale, quantizer.zero_point))
-    assert isinstance(quantizer.zero_point, Tensor)
-    scheme = PER_CHANNEL_REAL if is_real(quantizer.zero_point) else PER_CHANNEL
-    return _tuple((scheme, quantizer.scale, quantizer.zero_point, quantizer.axis))
+    scale, zero_point = quantizer.scale, quantizer.zero_point
+    if isinstance(scale, Tensor) and isinstance(zero_point, Tensor):
+        scheme = PER_CHANNEL_REAL if is_real(zero_point) else PER_CHANNEL
+        return _tuple((scheme, scale, zero_point, quantizer.axis or 0))
+    assert not isinstance(scale, Tensor)
+    return _tuple((PER_TENSOR, float(scale), zero_point))
 
 
 def _integer(value: int) -> bytes:

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Run, Use
 from builder.lite.effort import Effort
 from builder.lite.globals import Global, is_known, is_script_class, printable
 from builder.lite.objects import Dict, List, Storage
@@ -164,8 +164,11 @@ class _Machine(PickleStack):
             raise ModelError(
                 f"{self.record} tries to call {printable(str(tag))}; "
                 "builder never executes models, and nothing was run",
-                hint="do not load this file with PyTorch either; export the model again "
-                "from a source you trust: builder export SOURCE -o model.ptl",
+                hint=Hint(
+                    "do not load this file with PyTorch either; export the model again "
+                    "from a source you trust: ",
+                    Run("export", ("SOURCE", Use("output", "model.ptl"))),
+                ),
             )
         self.push(tag)
 

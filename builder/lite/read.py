@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import mmap
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Run, Use
 
 if TYPE_CHECKING:
     from builder.lite.model import LiteModel
@@ -24,10 +23,11 @@ LITE = "a model for the lite interpreter"
 TORCHSCRIPT = "a TorchScript file without bytecode for the lite interpreter"
 EXPORTED = "a program of torch.export (.pt2)"
 _SAVED = "a file of torch.save (a state dict or a whole Python module)"
-PYTHON_HINT = (
-    "export the model from its Python code: builder export package.module:factory -o model.ptl"
+_OUTPUT = Use("output", "model.ptl")
+PYTHON_HINT = Hint(
+    "export the model from its Python code: ", Run("export", ("package.module:factory", _OUTPUT))
 )
-_EXPORT_HINT = "export the model first: builder export SOURCE -o model.ptl"
+_EXPORT_HINT = Hint("export the model first: ", Run("export", ("SOURCE", _OUTPUT)))
 _FOREIGN = {
     b"\x80": "a pickle in PyTorch's old format (a state dict or a whole Python module)",
     b"GGUF": "a GGUF file",
@@ -129,10 +129,12 @@ def _read_zip(data: memoryview, path: Path) -> LiteModel:
         raise TorchScriptError(
             "it is TorchScript without bytecode for the lite interpreter; only running its "
             "code could show which operators it calls, and nothing was run",
-            hint="if you trust the file, export it as a lite file, which runs its code: "
-            f"builder export {shlex.quote(str(path))} -o model.ptl; to see only its "
-            "operators, use builder ops --run-torchscript, which runs the code in a confined "
-            "process",
+            hint=Hint(
+                "if you trust the file, export it as a lite file, which runs its code: ",
+                *(Run("export", (str(path), _OUTPUT)), "; to see only its operators, use "),
+                Run("ops", (Use("run_torchscript"),)),
+                ", which runs the code in a confined process",
+            ),
         )
     if DATA in archive:
         raise ModelError(f"it is {_SAVED}, so it cannot run without Python", hint=PYTHON_HINT)

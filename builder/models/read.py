@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from builder.core.model import BytecodeVersions, ModelFormat, ModelInfo
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Run, Use
 from builder.lite.effort import Effort
 from builder.lite.read import is_flatbuffer, open_model, read_lite_stream
 from builder.models.lite_contents import collect_contents
@@ -49,7 +49,16 @@ def check_bytecode_version(info: ModelInfo, readable: BytecodeVersions) -> None:
         return
     raise ModelError(
         f"{info.name} has bytecode version {version}; the runtime reads versions {readable}",
-        hint="export the model again with `builder export`"
+        hint=Hint("export the model again with ", Run("export", ("SOURCE",)))
         if version < readable.min
-        else f"builder export {info.name} -o model.ptl --bytecode-version {readable.max - 1}",
+        else Hint(
+            Run(
+                "export",
+                (
+                    info.name,
+                    Use("output", "model.ptl"),
+                    Use("bytecode_version", readable.max - 1),
+                ),
+            )
+        ),
     )

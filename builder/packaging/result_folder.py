@@ -17,7 +17,7 @@ from builder.core.manifest import (
     render_json,
 )
 from builder.core.typed import MAX_JSON, parse_json, to_json
-from builder.errors import BuilderError, ConfigurationError, PackagingError
+from builder.errors import BuilderError, ConfigurationError, Hint, PackagingError, Use
 from builder.system.files import digest_file, read_regular, replacement_folder, write_atomically
 from builder.system.outputs import is_full, no_space
 
@@ -81,8 +81,8 @@ def refuse_foreign_folder(path: Path, manifest: str = LISTING) -> None:
         )
 
 
-def _hint(path: Path) -> str:
-    return f"move them away, or choose another folder than {path.parent} with -o"
+def _hint(path: Path) -> Hint:
+    return Hint(f"move them away, or choose another folder than {path.parent} with ", Use("output"))
 
 
 def _find_foreign(folder: Path, owned: Files, manifest: str) -> Iterator[str]:
@@ -152,6 +152,8 @@ def _write_listing(folder: Path) -> None:
 
 def _explain(path: Path, error: OSError) -> BuilderError:
     if is_full(error):
-        return no_space(path.parent, PackagingError, hint="choose another folder with -o")
+        return no_space(
+            path.parent, PackagingError, hint=Hint("choose another folder with ", Use("output"))
+        )
     where = f": {error.filename}" if error.filename else ""
     return PackagingError(f"cannot write {path}: {error.strerror or error}{where}")

@@ -153,10 +153,10 @@ def _find_open_headers(release: Release) -> dict[str, Path]:
 
 
 def refuse_same_names(files: Iterable[Path], *, called: str) -> None:
-    """Raises ConfigurationError where two of the files of --asset, `called` so, have one name."""
+    """Raises ConfigurationError where two of `files`, `called` so, have one name."""
     names = [path.name for path in files]
     if len(set(names)) != len(names):
         raise ConfigurationError(
-            f"two files of --asset have one name: {', '.join(sorted(names))}",
+            f"two of the {called} have one name: {', '.join(sorted(names))}",
             hint=f"rename one of them: each of the {called} gets the name of its file",
         )

@@ -8,7 +8,7 @@ from builder.core.backends import Dispatch
 from builder.core.model import OperatorList
 from builder.core.operators import Operator, near_names
 from builder.core.selection import Selection
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Run, Use
 from builder.selection.catalogue import OperatorCatalogue
 from builder.selection.devices import Device
 from builder.selection.registrations import render_allowlist, render_registrations
@@ -106,7 +106,10 @@ def refuse_unknown(
     ]
     raise ModelError(
         "operators that cannot be built from this PyTorch:\n" + "\n".join(lines),
-        hint="see what the model needs with: builder ops MODEL; --skip-unknown builds without them",
+        hint=Hint(
+            *("see what the model needs with: ", Run("ops", ("MODEL",)), "; "),
+            *(Use("skip_unknown"), " builds without them"),
+        ),
     )
 
 
@@ -137,9 +140,6 @@ def find_raising(
 
 
 def _refusal(operator: Operator, catalogue: OperatorCatalogue, rules: SelectionRules) -> str:
-    for start, reason in rules.unbuildable.items():
-        if str(operator).startswith(start):
-            return reason
     # Known is enough: an operator that raises may stand in a branch that is never taken.
     if operator in catalogue.dispatcher or _registering_units(operator, catalogue, rules):
         return ""

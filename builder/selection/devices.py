@@ -10,7 +10,7 @@ from pathlib import Path
 from builder.core.backends import Backend, Chosen, Dispatch, find_needed
 from builder.core.model import OperatorList
 from builder.core.operators import Operator
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Run, Use
 from builder.selection.catalogue import COMMENT
 from builder.selection.rules import SelectionRules
 
@@ -51,9 +51,10 @@ def refuse_absent(wanted: OperatorList, chosen: Iterable[Backend], rules: Select
     if not absent:
         return
     needed = find_needed(rules.backends, (), absent)
-    hint = "export the model for the CPU: builder export MODEL"
+    hint = Hint("export the model for the CPU: ", Run("export", ("MODEL",)))
     if needed:
-        hint = f"builder build MODEL --abi ios-arm64 {' '.join(one.option for one in needed)}"
+        options = (Use("accelerators", one.name) for one in needed)
+        hint = Hint(Run("build", ("MODEL", Use("targets.abis", "ios-arm64"), *options)))
     raise ModelError(
         f"the model uses a delegate that this build does not have: {', '.join(absent)}",
         hint=hint,
@@ -66,8 +67,7 @@ def warn_unused(wanted: OperatorList, chosen: Iterable[Backend]) -> list[str]:
     asked = tuple(one for one in chosen if one.chosen is Chosen.OPTION)
     used = find_needed(asked, wanted.operators, wanted.custom_classes)
     return [
-        f"{one.option}: no model uses an operator or a class of {one.label}; was a model exported "
-        "for it?"
+        f"no model uses an operator or a class of {one.label}; was a model exported for it?"
         for one in asked
         if one not in used
     ]

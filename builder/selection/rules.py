@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from builder.core.backends import Backend
 from builder.core.release import Release
 from builder.core.typed import parse_toml
+from builder.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,6 @@ class SelectionRules:
     printing_unit: str
     printing: frozenset[str]
     """Names of operators that print values of tensors."""
-    unbuildable: Mapping[str, str]
     raising: Mapping[str, str]
     libraries: Mapping[str, str]
     backends: tuple[Backend, ...] = ()
@@ -50,15 +50,22 @@ class _RulesFile:
     custom_classes: Mapping[str, frozenset[str]]
     made_of: Mapping[str, frozenset[str]]
     printing: _Printing
-    unbuildable: Mapping[str, str]
     raising: Mapping[str, str]
     libraries: Mapping[str, str]
 
 
 def read_rules(release: Release) -> SelectionRules:
-    """Returns the rules for the sources of `release`."""
-    text = release.rules.read_text(encoding="utf-8")
-    file = parse_toml(text, _RulesFile, release.rules.name)
+    """Returns the rules for the sources of `release`.
+
+    Raises:
+        ConfigurationError: rules.toml cannot be read, or a key is missing, unknown or of another
+            type.
+    """
+    try:
+        text = release.rules.read_text(encoding="utf-8")
+        file = parse_toml(text, _RulesFile, release.rules.name)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{release.rules} cannot be read: {error}") from error
     backends = tuple(release.backends.values())
     return SelectionRules(
         always=file.always,
@@ -69,7 +76,6 @@ def read_rules(release: Release) -> SelectionRules:
         by_name=_join(*(one.units_by_operator for one in backends)),
         printing_unit=file.printing.unit,
         printing=file.printing.operators,
-        unbuildable=file.unbuildable,
         raising=file.raising,
         libraries=file.libraries,
         backends=backends,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from builder.core.artifacts import SizeReport
 from builder.core.budgets import Budgets, find_budget
-from builder.errors import VerificationError
+from builder.errors import Hint, Run, Use, VerificationError
 
 _SHOWN = 5
 """Operators that the message lists."""
@@ -39,19 +39,19 @@ def refuse_package_excess(
     if lines:
         raise VerificationError(
             "\n".join((f"the libraries in {path} are too large:", *lines)),
-            hint=f"builder size {path}",
+            hint=Hint(Run("size", (str(path),))),
         )
 
 
 def find_excesses(file: int, compressed: int, budgets: Budgets, *, abi: str) -> list[str]:
     """Returns one sentence for each budget that is exceeded; sizes are in bytes."""
     measured = (
-        ("--max-size", file, budgets.max_size),
-        ("--max-compressed", compressed, budgets.max_compressed),
+        ("the limit", file, budgets.max_size),
+        ("the compressed limit", compressed, budgets.max_compressed),
     )
     return [
-        f"{size:,} bytes are {size - budget.limit:,} more than {option} {budget.text} allows"
-        for option, size, listed in measured
+        f"{size:,} bytes are {size - budget.limit:,} more than {what} {budget.text} allows"
+        for what, size, listed in measured
         # Exactly as large as the budget is still within it.
         if (budget := find_budget(listed, abi)) is not None and size > budget.limit
     ]
@@ -71,6 +71,6 @@ def _dearest(report: SizeReport) -> Iterable[str]:
         yield f"  {report.operators[name].exclusive:>11,}  {name}"
 
 
-def _hint(report: SizeReport, root: Path) -> str:
-    names = find_dearest(report, 1)
-    return f"builder size {root}" + "".join(f" --what-if {name}" for name in names)
+def _hint(report: SizeReport, root: Path) -> Hint:
+    removed = (Use("removed", name) for name in find_dearest(report, 1))
+    return Hint(Run("size", (str(root), *removed)))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from builder.core.artifacts import OperatorPrice
 from builder.core.operators import near_names
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Run, Use
 from builder.size.reference_graph import ReferenceGraph
 
 
@@ -55,7 +55,9 @@ def _find(graph: ReferenceGraph, name: str) -> frozenset[str]:
         near = near_names(name, graph.operators)
         raise ModelError(
             f"the runtime has no operator {name}",
-            hint=f"did you mean {', '.join(near)}?" if near else "builder size OUT --operators",
+            hint=f"did you mean {', '.join(near)}?"
+            if near
+            else Hint(Run("size", ("OUT", Use("operators")))),
         )
     return matching
 

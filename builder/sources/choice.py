@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+from builder.core.release import Release
+from builder.core.settings import Setting
 from builder.core.sources import SourceLock
-from builder.errors import ConfigurationError
+from builder.errors import ConfigurationError, Hint, Run, Use
 from builder.sources.git import GitProvider
 from builder.sources.providers import (
     DistributionProvider,
@@ -20,53 +24,51 @@ from builder.system.network import Downloader
 from builder.system.process import Runner
 
 
-def parse_provider(name: str | None) -> ProviderName | None:
-    """Returns the provider with the name `name`; None means all providers.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchRequest:
+    """What to fetch, and from where."""
 
-    Raises:
-        ConfigurationError: no provider has that name.
-    """
-    if name is None:
-        return None
-    try:
-        return ProviderName(name)
-    except ValueError:
-        raise ConfigurationError(
-            f"unknown provider {name!r}; known providers are {', '.join(ProviderName)}",
-            hint="builder fetch --provider git",
-        ) from None
+    pytorch: Annotated[Release | None, Setting(placeholder="VERSION")] = None
+    """The release of PyTorch that runtimes are built from, e.g. 2.6.0 (default: the one that this
+    version of builder declares)."""
+    source_folder: Path | None = None
+    """A folder with the archives, under the names in the lock file; it is searched first."""
+    provider: ProviderName | None = None
+    """Use only apt's mirror (distribution), or only upstream's git repositories (git); by default,
+    both are used, in this order."""
+    features: Annotated[tuple[str, ...], Setting(placeholder="NAME")] = ()
+    """Fetch these optional sources too: apple, pocketfft, torchvision, vulkan."""
+    offline: bool = False
+    """Do not use the network."""
+    check: bool = False
+    """Check every file of the source tree; do not fetch anything."""
 
 
-def choose_providers(
-    runner: Runner,
-    cache: Path,
-    *,
-    source_folder: Path | None = None,
-    provider: ProviderName | None = None,
-    offline: bool = False,
-) -> tuple[Provider, ...]:
-    """Returns the user's folder, the mirror and git, in this order; or only the given `provider`.
+def choose_providers(runner: Runner, cache: Path, request: FetchRequest) -> tuple[Provider, ...]:
+    """Returns the user's folder, the mirror and git, in this order; or only the wanted provider.
 
-    Without network (`offline`), the mirror is left out, and git uses commits that it has already.
+    Without network, the mirror is left out, and git uses commits that it has already.
 
     Raises:
         ConfigurationError: `source_folder` is not a folder.
     """
     store = ArchiveStore(folder=cache / "downloads")
     chosen: list[Provider] = []
-    if source_folder is not None:
-        if not source_folder.is_dir():
+    if request.source_folder is not None:
+        if not request.source_folder.is_dir():
             raise ConfigurationError(
-                f"{source_folder} is not a folder", hint="builder fetch --from <folder>"
+                f"{request.source_folder} is not a folder",
+                hint=Hint(Run("fetch", (Use("source_folder", "FOLDER"),))),
             )
-        chosen.append(FolderProvider(folder=source_folder, store=store))
+        chosen.append(FolderProvider(folder=request.source_folder, store=store))
     # Before git: an archive is quicker to have than a repository.
-    if provider is not ProviderName.GIT and not offline:
+    if request.provider != ProviderName.GIT and not request.offline:
         apt = read_apt_configuration(runner)
         downloader = Downloader(proxies=apt.proxies)
         chosen.append(DistributionProvider(apt=apt, downloader=downloader, store=store))
-    if provider is not ProviderName.DISTRIBUTION:
-        chosen.append(GitProvider(runner=runner, folder=cache / "git", offline=offline))
+    if request.provider != ProviderName.DISTRIBUTION:
+        folder = cache / "git"
+        chosen.append(GitProvider(runner=runner, folder=folder, offline=request.offline))
     return tuple(chosen)
 
 

@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 
 from builder.core.model import BytecodeVersions
-from builder.errors import ConfigurationError
+from builder.errors import ConfigurationError, Hint, Use
 from builder.system.folders import data_folder
 
 FACTS_NAME = "facts.toml"
@@ -57,7 +57,7 @@ def locate_release(version: str | None = None, *, root: Path | None = None) -> P
         raise ConfigurationError(
             f"builder cannot build PyTorch {version or repr(version)}{why}; "
             f"it can build {', '.join(releases)}",
-            hint="choose one of these with --pytorch, or leave out the option",
+            hint=Hint("choose one of these with ", Use("pytorch"), ", or leave out the setting"),
         )
     return root / version
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.core.sources import SourcePin
-from builder.errors import SourceError
+from builder.errors import Hint, Run, SourceError, Use
 from builder.sources.providers import Delivery, ProviderName, Unavailable
 from builder.system.process import Completed, Runner
 
@@ -96,7 +96,9 @@ class GitProvider:
         if not self._has_commit(git, repository, pin):
             raise SourceError(
                 f"{pin.url} did not deliver commit {pin.commit}",
-                hint="fetch from elsewhere: builder fetch --provider distribution",
+                hint=Hint(
+                    "fetch from elsewhere: ", Run("fetch", (Use("provider", "distribution"),))
+                ),
             )
 
     def _has_commit(self, git: Path, repository: Path, pin: SourcePin) -> bool:

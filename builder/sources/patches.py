@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.core.sources import SourcePatch
-from builder.errors import ConfigurationError, SourceError
+from builder.errors import ConfigurationError, Hint, Run, SourceError, Use
 from builder.system.files import write_atomically
 
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
@@ -126,7 +126,10 @@ def _apply_hunks(name: str, change: FilePatch, text: str) -> str:
             raise SourceError(
                 f"patch {name} does not fit {change.path} at line {hunk.start}: "
                 f"expected {list(hunk.old)}, found {list(actual)}",
-                hint="the patch was made for other sources; check these: builder fetch --check",
+                hint=Hint(
+                    "the patch was made for other sources; check these: ",
+                    Run("fetch", (Use("check"),)),
+                ),
             )
         result += source[done:begin] + list(hunk.new)
         done = begin + len(hunk.old)

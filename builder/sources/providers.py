@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from builder.core.counts import number_of
 from builder.core.sources import SourcePin
-from builder.errors import SourceError
+from builder.errors import Hint, Run, SourceError, Use
 from builder.sources.store import ArchiveStore
 from builder.system.distribution import AptConfiguration, Mirror
 from builder.system.network import Downloader, DownloadError
@@ -170,6 +170,8 @@ def refuse_nothing_found(failures: list[tuple[SourcePin, list[str]]]) -> SourceE
                 *reasons,
             )
         ),
-        hint="get these files on any machine, put them into a folder, and run: "
-        "builder fetch --from <folder>",
+        hint=Hint(
+            "get these files on any machine, put them into a folder, and run: ",
+            Run("fetch", (Use("source_folder", "FOLDER"),)),
+        ),
     )

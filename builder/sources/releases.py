@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from builder.core.backends import Backend, Chosen
-from builder.core.release import Release, ReleaseFacts
+from builder.core.release import INDEX, Release, ReleaseFacts
 from builder.core.typed import parse_toml
 from builder.errors import ConfigurationError
 from builder.sources.backends import read_backends, read_sound_backends
@@ -15,7 +15,6 @@ from builder.sources.facts import FACTS_NAME, list_releases, locate_release, rea
 from builder.sources.lockfile import LOCK_NAME, read_lock
 from builder.system.folders import data_folder
 
-_INDEX = "symbols"
 _BACKENDS = "backends"
 
 
@@ -61,20 +60,21 @@ def read_release(folder: Path) -> Release:
         ConfigurationError: one of its files is missing or malformed, or its lock file is of
             another version.
     """
-    lock, index = read_lock(folder), folder / f"{_INDEX}.txt"
+    lock = read_lock(folder)
     if lock.version != folder.name:
         raise ConfigurationError(
             f"{folder / LOCK_NAME} is for PyTorch {lock.version}, and its folder is {folder.name}",
             hint="a release's folder has the name of the version in its lock file",
         )
-    own = {path.stem.removeprefix(f"{_INDEX}-"): path for path in folder.glob(f"{_INDEX}-*.txt")}
+    # Which ones are missing is told where a target wants them.
+    indexes = {path.stem.removeprefix(INDEX)[1:]: path for path in folder.glob(f"{INDEX}*.txt")}
     return Release(
         version=lock.version,
         folder=folder,
         lock=lock,
         facts=read_facts(folder),
         backends=read_backends(folder / _BACKENDS),
-        indexes=MappingProxyType({"": index, **dict(sorted(own.items()))}),
+        indexes=MappingProxyType(dict(sorted(indexes.items()))),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.core.sources import SourcePin
-from builder.errors import SourceError
+from builder.errors import Hint, Run, SourceError, Use
 from builder.system.files import digest_file, replacement
 
 
@@ -65,5 +65,8 @@ def hash_mismatch(pin: SourcePin, actual: str, origin: str) -> SourceError:
         f"{pin.file} from {origin} is not the pinned file:\n"
         f"    expected sha256 {pin.sha256}\n"
         f"    actual   sha256 {actual}",
-        hint="remove that file, or choose another provider: builder fetch --provider git",
+        hint=Hint(
+            "remove that file, or choose another provider: ",
+            Run("fetch", (Use("provider", "git"),)),
+        ),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builder.core.counts import number_of
 from builder.core.sources import SourceLock, SourcePin, SourceTree
-from builder.errors import SourceError
+from builder.errors import Hint, Run, SourceError, Use
 from builder.sources import tree_manifest as manifest
 from builder.sources.patches import apply_patch
 from builder.sources.providers import (
@@ -28,7 +28,7 @@ from builder.system.outputs import writing_into
 from builder.system.progress import Progress
 
 _MIB = 1 << 20
-_OTHER_CACHE = "choose another cache: BUILDER_CACHE=<folder> builder fetch"
+_OTHER_CACHE = "choose another cache with BUILDER_CACHE=<folder>"
 
 
 def tree_folder(lock: SourceLock, cache: Path) -> Path:
@@ -36,10 +36,10 @@ def tree_folder(lock: SourceLock, cache: Path) -> Path:
     return cache / "sources" / f"{lock.feature or lock.version}-{lock.digest[:16]}"
 
 
-def fetch_command(lock: SourceLock) -> str:
+def fetch_command(lock: SourceLock) -> Run:
     """Returns the command that makes the tree of `lock`."""
-    feature = f" --feature {lock.feature}" if lock.feature else ""
-    return f"builder fetch --pytorch {lock.version}{feature}"
+    feature = (Use("features", lock.feature),) if lock.feature else ()
+    return Run("fetch", (Use("pytorch", lock.version), *feature))
 
 
 def find_tree(lock: SourceLock, cache: Path) -> SourceTree | None:
@@ -97,7 +97,7 @@ def refuse_changed(lock: SourceLock, tree: SourceTree) -> None:
     if differences:
         raise SourceError(
             f"the source tree at {tree.root} was changed after it was fetched\n{differences}",
-            hint=f"make it again, which discards these changes: {fetch_command(lock)}",
+            hint=Hint("make it again, which discards these changes: ", fetch_command(lock)),
         )
 
 
@@ -131,7 +131,9 @@ def check_tree(lock: SourceLock, cache: Path) -> int:
     root = tree_folder(lock, cache)
     marker = manifest.read_marker(root, lock.digest)
     if marker is None:
-        raise SourceError(f"there is no complete source tree at {root}", hint=fetch_command(lock))
+        raise SourceError(
+            f"there is no complete source tree at {root}", hint=Hint(fetch_command(lock))
+        )
     with _lock_if_writable(root):
         differences = manifest.compare(root, marker)
         if differences:
@@ -139,7 +141,7 @@ def check_tree(lock: SourceLock, cache: Path) -> int:
                 manifest.remove_marker(root)
             raise SourceError(
                 f"the source tree at {root} was changed after it was fetched\n{differences}",
-                hint=f"make it again, mostly from downloaded archives: {fetch_command(lock)}",
+                hint=Hint("make it again, mostly from downloaded archives: ", fetch_command(lock)),
             )
     return marker.files
 

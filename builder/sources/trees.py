@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.sources import SourceTree
-from builder.errors import ConfigurationError
-from builder.sources.choice import add_pip, choose_providers, parse_provider
+from builder.errors import ConfigurationError, Hint, Use
+from builder.sources.choice import FetchRequest, add_pip, choose_providers
 from builder.sources.tree import (
     check_tree,
-    fetch_command,
     find_tree,
     materialise,
     refuse_changed,
@@ -44,11 +41,9 @@ def locate_sources(release: Release, *, progress: Progress, feature: str = "") -
     if found is not None:
         refuse_changed_sources(release, found, feature=feature)
         return found
-    progress.note(
-        f"the {feature or 'PyTorch'} sources are missing; they are fetched now "
-        f"({fetch_command(release.lock.select(feature))})"
-    )
-    return fetch_sources(release, progress=progress, features=(feature,) if feature else ())[-1]
+    progress.note(f"the {feature or 'PyTorch'} sources are missing; they are fetched now")
+    request = FetchRequest(features=(feature,) if feature else ())
+    return fetch_trees(release, request, progress=progress)[-1]
 
 
 def refuse_changed_sources(release: Release, tree: SourceTree, *, feature: str = "") -> None:
@@ -56,36 +51,18 @@ def refuse_changed_sources(release: Release, tree: SourceTree, *, feature: str =
     refuse_changed(_select_sources(release, feature), tree)
 
 
-def fetch_sources(
-    release: Release,
-    *,
-    progress: Progress,
-    source_folder: Path | None = None,
-    provider: str | None = None,
-    offline: bool = False,
-    check: bool = False,
-    features: Iterable[str] = (),
+def fetch_trees(
+    release: Release, request: FetchRequest, *, progress: Progress
 ) -> tuple[SourceTree, ...]:
-    """Makes the pinned source trees; with `check`, reads all files and compares them instead.
-
-    Returns PyTorch's tree, followed by one tree for each of `features`.
-
-    Args:
-        release: the release of PyTorch to fetch.
-        progress: shows what is fetched, and from where.
-        source_folder: a folder with some or all archives, which is searched first.
-        provider: `distribution` or `git`; by default both, in this order.
-        offline: whether the network is not used.
-        check: whether trees are only compared; a tree that differs is not used any more.
-        features: names of features whose optional sources are added (`SourceLock.features`).
+    """Makes or compares the source trees of `release`: PyTorch's, then one for each feature.
 
     Raises:
-        ConfigurationError: a provider or feature is unknown, or `source_folder` is not a folder.
+        ConfigurationError: a feature is unknown, or `source_folder` is not a folder.
         SourceError: a source cannot be fetched or differs from its pin, or a tree differs.
     """
-    locks = [_select_sources(release, feature) for feature in ("", *features)]
+    locks = [_select_sources(release, feature) for feature in ("", *request.features)]
     cache = cache_folder()
-    if check:
+    if request.check:
         # Every file is read, also where size and time say that nothing changed.
         count = sum(check_tree(lock, cache) for lock in locks)
         progress.note(f"{count:,} files are unchanged since they were fetched")
@@ -94,17 +71,11 @@ def fetch_sources(
             for lock in locks
         )
     runner = Runner.inherit()
-    providers = choose_providers(
-        runner,
-        cache,
-        source_folder=source_folder,
-        provider=parse_provider(provider),
-        offline=offline,
-    )
+    providers = choose_providers(runner, cache, request)
 
     def offered(lock: SourceLock) -> tuple[Provider, ...]:
         # pip always asks an index.
-        return providers if offline else add_pip(providers, lock, runner, cache)
+        return providers if request.offline else add_pip(providers, lock, runner, cache)
 
     return tuple(materialise(lock, cache, offered(lock), progress) for lock in locks)
 
@@ -120,6 +91,6 @@ def _select_sources(release: Release, feature: str) -> SourceLock:
     if feature and feature not in lock.features:
         raise ConfigurationError(
             f"unknown feature {feature!r}; known features are {', '.join(lock.features)}",
-            hint="builder fetch --help",
+            hint=Hint("choose one of these with ", Use("features")),
         )
     return lock.select(feature)

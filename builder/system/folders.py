@@ -6,7 +6,7 @@ import difflib
 import os
 from pathlib import Path
 
-from builder.errors import ConfigurationError
+from builder.errors import ConfigurationError, Hint, Run, Use
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -45,7 +45,10 @@ def locate_op_list(name: str) -> Path:
     near = ", ".join(difflib.get_close_matches(name, zoo, n=3) or sorted(zoo))
     raise ConfigurationError(
         f"no operator list {name!r}: it is neither a file nor a list that ships with builder",
-        hint=f"use one of {near}, or write one: builder ops MODEL -o ops.yaml",
+        hint=Hint(
+            f"use one of {near}, or write one: ",
+            Run("ops", ("MODEL", Use("output", "ops.yaml"))),
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from builder.errors import BuilderError, ConfigurationError, PackagingError
+from builder.errors import BuilderError, ConfigurationError, Hint, PackagingError
 from builder.system.files import free_bytes
 from builder.system.scratch import scratch_folder, sweep
 
@@ -104,7 +104,7 @@ def no_space(folder: Path, error: type[BuilderError], *, hint: str) -> BuilderEr
     free = free_bytes(folder) / _MIB
     return error(
         f"no space is left for {folder} ({free:.1f} MiB free)",
-        hint=f"free some space there, or {hint}",
+        hint=Hint("free some space there, or ", hint),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from builder.core.arrays import Array, little_endian, to_array
 from builder.core.nesting import list_arguments
 from builder.core.tensors import DType, ReferenceCase, Tensor, TensorSpec
-from builder.errors import ConfigurationError, VerificationError
+from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
 from builder.system.files import write_atomically
 from builder.system.reference_headers import MAX_HEADER
 
@@ -114,5 +114,7 @@ def _to_tensor(path: Path, name: str, array: Array) -> Tensor:
 def _broken(path: Path, why: str) -> VerificationError:
     return VerificationError(
         f"{path} is not a valid reference case: {why}",
-        hint="export the model again: builder export SOURCE -o MODEL.ptl",
+        hint=Hint(
+            "export the model again: ", Run("export", ("SOURCE", Use("output", "MODEL.ptl")))
+        ),
     )

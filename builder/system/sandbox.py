@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from builder.errors import ToolchainError
+from builder.errors import Hint, Run, ToolchainError, Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +249,8 @@ def _address_space() -> int:
 def _unavailable(why: str) -> ToolchainError:
     return ToolchainError(
         f"this machine cannot confine the code of a model: {why}",
-        hint="if you trust the model, export it, which runs its code with all your rights: "
-        "builder export FILE -o model.ptl",
+        hint=Hint(
+            "if you trust the model, export it, which runs its code with all your rights: ",
+            Run("export", ("FILE", Use("output", "model.ptl"))),
+        ),
     )

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from builder.core.artifacts import Finding
+from builder.errors import Hint, Run, Use
 from builder.system.files import free_bytes
 from builder.system.machine import (
     InstalledPackage,
@@ -43,7 +44,7 @@ def inspect_machine(cache: Path) -> tuple[Finding, ...]:
             subject="machine",
             ok=memory >= _WANTED_MEMORY,
             detail=f"{count_cores()} cores, {memory / _GIB:.1f} GiB memory",
-            remedy="" if memory >= _WANTED_MEMORY else "builder build --jobs 1",
+            remedy="" if memory >= _WANTED_MEMORY else Hint(Run("build", (Use("jobs", 1),))),
         ),
         Finding(
             subject="cache",
@@ -65,7 +66,7 @@ def _describe_torch(torch: InstalledPackage | None) -> Finding:
         return Finding(
             subject="torch",
             ok=False,
-            detail="not installed (only `builder export` needs it)",
+            detail="not installed (only exports need it)",
             remedy=_INSTALL_TORCH,
         )
     # Importing torch takes a second and may crash, so its library is searched for a name.
@@ -74,7 +75,7 @@ def _describe_torch(torch: InstalledPackage | None) -> Finding:
     return Finding(
         subject="torch",
         ok=False,
-        detail=f"{torch.version}, has no XNNPACK: it can export only with --no-optimize",
+        detail=f"{torch.version}, has no XNNPACK: it can export only without optimisation",
         remedy=_REPLACE_TORCH,
     )
 
@@ -84,7 +85,7 @@ def _describe_vision(vision: InstalledPackage | None) -> Finding:
         return Finding(
             subject="torchvision",
             ok=False,
-            detail="not installed (only `builder export <model name>` needs it)",
+            detail="not installed (only exports of its models need it)",
             remedy=_INSTALL_TORCH,
         )
     return Finding(subject="torchvision", ok=True, detail=vision.version)

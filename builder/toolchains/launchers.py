@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from builder.core.toolchain import Launcher, Tool
-from builder.errors import ConfigurationError, ToolchainError
+from builder.errors import ConfigurationError, Hint, ToolchainError, Use
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
 from builder.toolchains.tools import find_tool
@@ -86,7 +86,7 @@ def refuse_unknown(choice: str) -> None:
     if choice not in {AUTO, NONE, *LAUNCHERS}:
         raise ConfigurationError(
             f"unknown launcher {choice!r}",
-            hint=f"--launcher takes {', '.join((AUTO, NONE, *LAUNCHERS))}",
+            hint=Hint(Use("tools.launcher"), f" takes {', '.join((AUTO, NONE, *LAUNCHERS))}"),
         )
 
 
@@ -113,7 +113,9 @@ def _locate(runner: Runner, program: Program) -> Tool:
     if tool is None:
         raise ToolchainError(
             f"there is no {program.name} on PATH",
-            hint=f"apt install {program.name}; or build without it: --launcher {NONE}",
+            hint=Hint(
+                f"apt install {program.name}; or build without it: ", Use("tools.launcher", NONE)
+            ),
         )
     return tool
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -14,7 +13,7 @@ from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.manifest import Manifest
 from builder.core.model import ModelInfo
 from builder.core.operators import Operator
-from builder.errors import ModelError, VerificationError
+from builder.errors import Hint, ModelError, Run, Use, VerificationError
 
 
 class ObstacleKind(StrEnum):
@@ -43,7 +42,7 @@ class Coverage:
 
     obstacles: tuple[Obstacle, ...]
     """What the runtime lacks; empty if it can run the model."""
-    rebuild: str
+    rebuild: Hint
     """The build command that would help, as text for people."""
     note: str = ""
     """What could not be found out, as text for people; empty if nothing."""
@@ -109,7 +108,7 @@ def check_served(info: ModelInfo, manifest: Manifest, *, model: Path) -> None:
     if info.bytecode_version is None:
         raise ModelError(
             f"{model} is not a lite file, so a runtime cannot load it",
-            hint=f"builder export {model} -o {model.with_suffix('.ptl')}",
+            hint=Hint(Run("export", (str(model), Use("output", model.with_suffix(".ptl"))))),
         )
     if info.bytecode_version not in manifest.bytecode_versions:
         raise VerificationError(
@@ -126,8 +125,9 @@ def check_served(info: ModelInfo, manifest: Manifest, *, model: Path) -> None:
         )
 
 
-def build_hint(model: Path, *abis: str, accelerators: Iterable[Backend] = ()) -> str:
+def build_hint(model: Path, *abis: str, accelerators: Iterable[Backend] = ()) -> Hint:
     """Returns a hint with the command that builds a runtime for `model`, with `accelerators`."""
-    file, options = shlex.quote(str(model)), "".join(f" --abi {abi}" for abi in abis)
-    options += "".join(f" {accelerator.option}" for accelerator in accelerators)
-    return f"build a runtime that has them: builder build {file}{options} -o out"
+    targets = (Use("targets.abis", abi) for abi in abis)
+    chosen = (Use("accelerators", one.name) for one in accelerators)
+    command = Run("build", (str(model), *targets, *chosen, Use("output", "out")))
+    return Hint("build a runtime that has them: ", command)

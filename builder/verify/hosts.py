@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from builder.core.targets import Platform
-from builder.errors import BuilderError, VerificationError
+from builder.errors import BuilderError, Hint, Run, Use, VerificationError
 from builder.system.emulators import find_emulator
 from builder.system.process import Completed, Runner, failure_text
 from builder.verify.runtime import Runtime
@@ -163,9 +163,11 @@ def _find_local(runtime: Runtime, runner: Runner) -> LocalHost:
     if runtime.target is not None and runtime.target.platform is Platform.ANDROID:
         raise VerificationError(
             f"{runtime.root} is for Android: it needs a device or an emulator",
-            hint="run it on a connected device: builder verify MODEL --runtime "
-            f"{shlex.quote(str(runtime.root))} --adb; or through a command: --via 'qemu-aarch64 "
-            "-L ...'",
+            hint=Hint(
+                "run it on a connected device: ",
+                Run("verify", ("MODEL", Use("runtime", runtime.root), Use("via", "adb shell"))),
+                *("; or through a command: ", Use("via", "qemu-aarch64 -L ...")),
+            ),
         )
     return LocalHost(runner=runner, prefix=find_emulator(runtime.architecture, runner) or ())
 

@@ -169,7 +169,7 @@ def refuse_violations(report: PolicyReport, what: str, *, platform: str = "Andro
         rules = number_of(len({one.rule for one in report.violations}), "rule")
         raise VerificationError(
             "\n".join((f"{what} breaks {rules} for libraries on {platform}:", *lines)),
-            hint="builder check --help explains the rules",
+            hint="docs/how-to/check-packages.md says where the rules are described",
         )
 
 

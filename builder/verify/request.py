@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 from builder.core.nesting import InputSpec
+from builder.core.settings import Setting
 from builder.system.children import Limits
 
 
@@ -14,22 +16,23 @@ class VerifyRequest:
     """One model to run on one built runtime."""
 
     model: Path
+    """The lite file to run."""
     runtime: Path
     """The output folder of `builder build`, the folder of one ABI in it, or the library file."""
     reference: Path | None = None
-    """None: the file next to the model, if there is one."""
-    tolerance: float | None = None
-    """Largest relative difference for floating-point outputs; None: the default of each dtype."""
+    """A file with saved inputs and outputs (default: the one next to the model)."""
+    tolerance: Annotated[float | None, Setting(least=0)] = None
+    """Largest relative difference that is allowed for floating-point outputs (default: 1e-4 for
+    float32)."""
     inputs: tuple[InputSpec, ...] = ()
-    """Specifications of random inputs, which replace the reference case."""
-    via: str = ""
-    """The command that runs the runtime's programs, or `adb shell`; empty: builder finds one."""
+    """Specifications of random inputs, which replace the saved ones."""
     seed: int = 0
-    """Seed of the random inputs."""
-    repeat: int = 1
-    """Number of forward calls; with more than one, the fastest call gives the time."""
+    """Seed for the random inputs."""
+    repeat: Annotated[int, Setting(least=1, most=10_000)] = 1
+    """How many times forward is called; the fastest call gives the time."""
     limits: Limits = field(default_factory=Limits)
-    """Limits of torch's lite interpreter, which runs the model if there is no reference case."""
+    via: Annotated[str, Setting(placeholder="COMMAND")] = ""
+    """The command that runs the runtime's programs, e.g. 'adb -s SERIAL shell' or an emulator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +40,16 @@ class BenchRequest:
     """One model whose time is measured on one built runtime."""
 
     model: Path
+    """The lite file to run."""
     runtime: Path
     """The output folder of `builder build`, the folder of one ABI in it, or the library file."""
-    inputs: tuple[InputSpec, ...] = ()
-    """Specifications of random inputs; empty: the inputs of the reference case."""
-    via: str = ""
-    """The command that runs the runtime's programs, or `adb shell`; empty: builder finds one."""
-    runs: int = 5
+    via: Annotated[str, Setting(placeholder="COMMAND")] = ""
+    """The command that runs the runtime's programs, e.g. 'adb -s SERIAL shell' or an emulator."""
+    runs: Annotated[int, Setting(least=1, most=1000)] = 5
     """How many times the program is started."""
-    calls: int = 20
-    """Number of forward calls in each run."""
-    threads: int | None = None
-    """Number of threads; None: the runtime chooses."""
+    calls: Annotated[int, Setting(least=1, most=10_000)] = 20
+    """Forward calls in each run; the fastest call is the result of the run."""
+    threads: Annotated[int | None, Setting(least=1, most=1024)] = None
+    """Threads of the runtime; by default, the runtime chooses how many."""
+    inputs: tuple[InputSpec, ...] = ()
+    """Specifications of random inputs, which replace the saved ones."""

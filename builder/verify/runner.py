@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -18,7 +17,7 @@ from builder.core.nesting import Group, InputSpec, Number
 from builder.core.operators import Operator
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.core.typed import parse_json
-from builder.errors import BuilderError, VerificationError
+from builder.errors import BuilderError, Hint, Run, Use, VerificationError
 from builder.system.files import read_regular
 from builder.system.process import Completed, failure_text, name_signal
 from builder.verify.coverage import build_hint
@@ -217,8 +216,17 @@ def _failed(completed: Completed, model: Path, runtime: Runtime) -> Verification
     if without := _WITHOUT_KERNELS.search(completed.output):
         return VerificationError(
             f"{model.name} on {runtime.root}: {without[0]}",
-            hint=f"build a runtime with this dtype: builder build {shlex.quote(str(model))} "
-            f"--abi {runtime.manifest.abi} --dtypes {runtime.manifest.dtypes},{without['dtype']}",
+            hint=Hint(
+                "build a runtime with this dtype: ",
+                Run(
+                    "build",
+                    (
+                        str(model),
+                        Use("targets.abis", runtime.manifest.abi),
+                        Use("dtypes", f"{runtime.manifest.dtypes},{without['dtype']}"),
+                    ),
+                ),
+            ),
         )
     if completed.returncode < 0:  # subprocess: the negative number of the signal
         name = name_signal(-completed.returncode)

@@ -8,7 +8,7 @@ from pathlib import Path
 from builder.core.manifest import Manifest, parse_manifest
 from builder.core.targets import Target, parse_target
 from builder.core.typed import MAX_JSON
-from builder.errors import ConfigurationError, VerificationError
+from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
 from builder.system.files import read_regular
 
 MANIFEST = "manifest.json"
@@ -70,21 +70,24 @@ def locate_runtime(path: Path, *, host_abi: str, to_run: bool = True) -> Runtime
     except (OSError, ValueError) as error:
         raise VerificationError(
             f"{folder / MANIFEST} is not a valid manifest: {error}",
-            hint=f"build the runtime again: builder build MODEL --abi {host_abi} -o {path}",
+            hint=Hint("build the runtime again: ", _build(host_abi, Use("output", path))),
         ) from error
     runtime = Runtime(root=folder, manifest=manifest)
     # A static library cannot be run without the app that links it.
     if to_run and runtime.target and runtime.target.is_apple:
         raise VerificationError(
             f"builder cannot run {manifest.abi}: the runtime is a static library for an app",
-            hint="build for this machine too, and run that runtime: builder build MODEL --abi "
-            f"{host_abi}",
+            hint=Hint("build for this machine too, and run that runtime: ", _build(host_abi)),
         )
     if to_run and not runtime.runner.is_file():
         raise VerificationError(
             f"the runtime lacks its program {runtime.runner}", hint="build the runtime again"
         )
     return runtime
+
+
+def _build(abi: str, *settings: Use) -> Run:
+    return Run("build", ("MODEL", Use("targets.abis", abi), *settings))
 
 
 def _choose_abi(path: Path, host_abi: str) -> Path:
@@ -96,7 +99,7 @@ def _choose_abi(path: Path, host_abi: str) -> Path:
     if not folders:
         raise ConfigurationError(
             f"there is no built runtime at {path}",
-            hint=f"build one: builder build MODEL --abi {host_abi} -o {path}",
+            hint=Hint("build one: ", _build(host_abi, Use("output", path))),
         )
     if len(folders) == 1:
         return folders[0]
@@ -104,5 +107,5 @@ def _choose_abi(path: Path, host_abi: str) -> Path:
         return path / host_abi
     raise ConfigurationError(
         f"{path} contains several runtimes, but none for {host_abi}",
-        hint=f"choose one: --runtime {folders[0]}",
+        hint=Hint("choose one: ", Use("runtime", folders[0])),
     )

@@ -15,7 +15,7 @@ from builder.core.model import ModelInfo
 from builder.core.nesting import InputSpec, list_arguments
 from builder.core.signatures import INPUTS_HINT, find_misfit, find_signature, find_unpassable
 from builder.core.tensors import Tensor
-from builder.errors import ConfigurationError, VerificationError
+from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
 from builder.system.process import Runner
 from builder.system.progress import Progress
 from builder.system.reference_cases import read_reference
@@ -117,8 +117,10 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
     if not request.inputs:
         raise ConfigurationError(
             f"there is no reference case next to {request.model}: {path.name} is missing",
-            hint=f"builder export SOURCE -o {request.model} writes one; you can also describe "
-            "random inputs with --shape 1,3,224,224 --dtype float32",
+            hint=Hint(
+                *(_export(request.model), " writes one; you can also describe random inputs with "),
+                Use("inputs", "float32[1,3,224,224]"),
+            ),
         )
     # A file of an old version has no signature; the runtime then judges the inputs.
     signature = find_signature(info.signatures, "forward")
@@ -140,6 +142,10 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
     return Expectation(inputs=inputs, structure=request.inputs, outputs=outputs, origin=origin)
 
 
+def _export(model: Path) -> Run:
+    return Run("export", ("SOURCE", Use("output", model)))
+
+
 def _from_case(path: Path, model: Path, info: ModelInfo) -> Expectation:
     case = read_reference(path)
     # An old case beside a new model would make a right runtime look wrong.
@@ -147,14 +153,14 @@ def _from_case(path: Path, model: Path, info: ModelInfo) -> Expectation:
         raise VerificationError(
             f"{path} belongs to another file: it was saved for {case.model_sha256[:12]}..., "
             f"but {model} is {info.sha256[:12]}...",
-            hint=f"export the model again: builder export SOURCE -o {model}",
+            hint=Hint("export the model again: ", _export(model)),
         )
     structure = list_arguments(case)
     signature = find_signature(info.signatures, "forward")
     if signature is not None and (misfit := find_misfit(signature, structure)):
         raise VerificationError(
             f"{path} has inputs that do not fit its model: {misfit}",
-            hint=f"export the model again: builder export SOURCE -o {model}",
+            hint=Hint("export the model again: ", _export(model)),
         )
     origin = f"{path}, eager PyTorch {case.torch_version}"
     return Expectation(inputs=case.inputs, structure=structure, outputs=case.outputs, origin=origin)

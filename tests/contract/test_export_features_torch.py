@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from builder.api import read_models
+from builder.cli.hints import show_hint
 from builder.core.arrays import to_array
 from builder.core.known import KnownOperators
 from builder.core.nesting import parse_input
@@ -188,7 +189,7 @@ def fail(request: ExportRequest, error: type[BuilderError], *words: str) -> None
     with pytest.raises(error) as caught:
         export(request)
     for word in words:
-        assert word in f"{caught.value.message}\n{caught.value.hint}"
+        assert word in f"{caught.value.message}\n{show_hint(caught.value.hint or '', 'export')}"
     assert not list(request.output.parent.iterdir())
 
 

@@ -12,6 +12,7 @@ from textwrap import dedent
 import pytest
 
 from builder.api import read_models
+from builder.cli.hints import show_hint
 from builder.core.arrays import sample_inputs, to_array
 from builder.core.operators import Operator
 from builder.core.tensors import DType, TensorSpec
@@ -164,7 +165,7 @@ def fail(request: ExportRequest, error: type[BuilderError], *words: str) -> None
     with pytest.raises(error) as caught:
         require(request)
     for word in words:
-        assert word in f"{caught.value.message}\n{caught.value.hint}"
+        assert word in f"{caught.value.message}\n{show_hint(caught.value.hint or '', 'export')}"
     assert not list(request.output.parent.iterdir())
 
 
@@ -314,9 +315,9 @@ def test_bad_sources(request_: ExportRequest, source: str, words: tuple[str, ...
 
 
 def test_inputs_that_do_not_fit(request_: ExportRequest) -> None:
-    fail(replace(request_, inputs=VECTOR), ModelError, "float32[2]", "export_nets.py:", "--shape")
+    fail(replace(request_, inputs=VECTOR), ModelError, "float32[2]", "export_nets.py:", "--input")
     fail(replace(request_, inputs=IMAGE * 2), ModelError, "float32[1,3,8,8], float32[1,3,8,8]")
-    fail(replace(request_, inputs=()), ConfigurationError, "--shape")
+    fail(replace(request_, inputs=()), ConfigurationError, "--input")
 
 
 def test_what_torchscript_cannot_express(request_: ExportRequest) -> None:

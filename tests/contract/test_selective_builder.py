@@ -16,7 +16,9 @@ DATA = Path(__file__).parents[1] / "data" / "models"
 
 @pytest.fixture
 def written(tmp_path):
-    op_list = api.list_operators([DATA / "conv.ptl", DATA / "quantised.ptl"])
+    op_list = api.list_operators(
+        api.OperatorsRequest(models=(DATA / "conv.ptl", DATA / "quantised.ptl"))
+    )
     path = tmp_path / "two models.yaml"
     write_op_list(path, op_list)
     return op_list, path

@@ -55,6 +55,7 @@ from builder.models.read import read_model
 from builder.oplists import read_op_list, render_op_list
 from builder.packaging.runtime_folder import REFERENCES, SIZE_REPORT, render_size_report
 from builder.platforms.android.aar import read_aar_manifest
+from builder.platforms.android.check import check_libraries
 from builder.platforms.android.manifest import AarManifest, LibraryEntry
 from builder.platforms.apple.check import check_slices
 from builder.platforms.apple.manifest import SliceEntry, XcframeworkManifest
@@ -239,7 +240,7 @@ def _aar_seeds() -> tuple[bytes, ...]:
 def _read_aar(data: bytes, folder: Path) -> None:
     path = _write(folder, "a.aar", data)
     faults: list[BuilderError] = []
-    for reader in (api.check_libraries, api.measure_aar, read_aar_manifest):
+    for reader in (check_libraries, api.measure_aar, read_aar_manifest):
         try:
             reader(path)
         except BuilderError as error:
@@ -249,7 +250,7 @@ def _read_aar(data: bytes, folder: Path) -> None:
 
 
 def _read_elf(data: bytes, folder: Path) -> None:
-    api.check_libraries(_write(folder, "libpytorch_jni_lite.so", data))
+    check_libraries(_write(folder, "libpytorch_jni_lite.so", data))
 
 
 def _macho_seeds() -> tuple[bytes, ...]:

@@ -192,7 +192,7 @@ def test_junk_is_refused_with_a_reason(text, words):
     with pytest.raises(ModelError, match=words) as caught:
         parse_op_list(text, source="x.yaml")
     assert caught.value.exit_code == ExitCode.MODEL
-    assert "builder ops" in caught.value.hint
+    assert "ops(MODEL" in caught.value.hint
 
 
 def test_unreadable_files(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 
 from builder.core.schemas import Schemas
 from builder.graph.aliases import Aliases
-from builder.graph.arrays import Array, to_array, to_tensor
+from builder.graph.arrays import Allowance, Array, to_array, to_tensor
 from builder.graph.graph import Graph, Node, Value
 from builder.graph.operands import Call, find_call
 from builder.graph.passes.outcome import PassResult, describe
@@ -110,6 +110,7 @@ class _Folder:
     def __init__(self, graph: Graph, schemas: Schemas, reasons: Counter[str] | None = None) -> None:
         self.rewriter = Rewriter(graph)
         self._aliases = Aliases(graph, schemas)
+        self._allowance = Allowance(graph)
         self.reasons: Counter[str] = Counter() if reasons is None else reasons
         self._schemas = schemas
 
@@ -131,6 +132,9 @@ class _Folder:
         if source.producer.operator == "aten::linear" and not _has_rank(source, 2):
             self.reasons["a batch norm behind a linear layer may be over another dimension"] += 1
             return None
+        if not self._allowance.take(layer.weight.size):
+            self.reasons["a weight is used so often that folding would take much memory"] += 1
+            return None
         folded = layer.scaled(affine)
         return None if folded is None else [self._emit(source.producer, node, *folded)]
 
@@ -144,6 +148,8 @@ class _Folder:
         if self.rewriter.uses(node.inputs[0]) != 1 or not self._is_unpadded(node, norm):
             return None
         if self._aliases.is_written_after(norm.inputs[0], norm):
+            return None
+        if not self._allowance.take(layer.weight.size):
             return None
         folded = layer.fed(affine)
         if folded is None:

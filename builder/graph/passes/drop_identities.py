@@ -11,7 +11,7 @@ from builder.graph.graph import Graph, Node, Value
 from builder.graph.operands import Call, find_call
 from builder.graph.passes.outcome import PassResult
 from builder.graph.rewriting import Rewriter
-from builder.graph.shape_rules import conversion_dtype
+from builder.graph.shape_elements import conversion_dtype
 
 _PRESERVE = 1
 """Code of torch.preserve_format (c10/core/MemoryFormat.h)."""

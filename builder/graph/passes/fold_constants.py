@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from builder.core.schemas import Schemas
 from builder.graph.aliases import Aliases
+from builder.graph.arrays import Allowance
 from builder.graph.effects import is_pure
 from builder.graph.graph import CONSTANT, IF, LOOP, Graph, Node, Value
 from builder.graph.operands import UNKNOWN, static
@@ -16,6 +18,7 @@ from builder.graph.rewriting import Rewriter
 from builder.lite.objects import List, Tensor
 
 _ITEMS = {int: "int", float: "float", bool: "bool", str: "str", Tensor: "Tensor"}
+_READS = frozenset({"aten::__getitem__.t", "aten::len.t", "prim::TupleIndex"})
 _NEVER_NONE = frozenset({"Tensor", "int", "float", "bool", "str", "List[int]", "List[Tensor]"})
 
 
@@ -36,6 +39,7 @@ class _Folder:
         self.rewriter = Rewriter(graph)
         self.schemas = schemas
         self.aliases = Aliases(graph, schemas)
+        self.allowance = Allowance(graph)
 
     def fold(self, node: Node) -> Sequence[Value] | None:
         """The rule of the rewriter."""
@@ -98,10 +102,8 @@ class _Folder:
     def _fold_operator(self, node: Node) -> Sequence[Value] | None:
         if len(node.outputs) != 1:
             return None
-        if node.operator in ("aten::__getitem__.t", "prim::TupleIndex"):
-            return self._fold_item(node)
-        if node.operator == "aten::len.t" and (items := self._items(node.inputs[0])) is not None:
-            return [self.rewriter.constant(len(items))]
+        if node.operator in _READS and not node.inputs[0].is_constant:
+            return self._fold_read(node)
         if node.operator in ("aten::__is__", "aten::__isnot__"):
             return self._compare_none(node)
         arguments = [static(value) for value in node.inputs]
@@ -119,15 +121,18 @@ class _Folder:
             return None
         return [self._make(result, node)]
 
-    def _fold_item(self, node: Node) -> Sequence[Value] | None:
+    def _fold_read(self, node: Node) -> Sequence[Value] | None:
         items = self._items(node.inputs[0])
+        if node.operator == "aten::len.t":
+            return None if items is None else [self.rewriter.constant(len(items))]
         index = static(node.inputs[1])
         if items is None or type(index) is not int or not -len(items) <= index < len(items):
             return None
         return [items[index]]
 
     def _fold_tensor(self, node: Node, arguments: list[object]) -> Sequence[Value] | None:
-        if not self._is_fixed(node.output):
+        given = sum(math.prod(a.sizes) for a in arguments if isinstance(a, Tensor))
+        if not self._is_fixed(node.output) or not self.allowance.take(given):
             return None
         try:
             return [self.rewriter.constant(compute_tensor(node.operator, arguments))]

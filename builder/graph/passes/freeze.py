@@ -8,7 +8,7 @@ from dataclasses import replace
 from builder.core.schemas import Schemas
 from builder.graph.aliases import Aliases
 from builder.graph.attributes import find_memory, find_objects, in_order, items_of, slot_name
-from builder.graph.graph import CONSTANT, GET_ATTR, SET_ATTR, Graph, Node
+from builder.graph.graph import CONSTANT, GET_ATTR, SET_ATTR, Graph
 from builder.graph.passes.outcome import PassResult, describe
 from builder.graph.program import Program
 from builder.lite.objects import CustomObject, Dict, List, ScriptObject, Tensor
@@ -43,14 +43,15 @@ class _Written:
 
     def __init__(self) -> None:
         self.slots: set[tuple[ScriptObject, str]] = set()
-        self.names: set[object] = set()
-        """Slots of objects that are not known; attributes of this slot may be of any object."""
+        self.classes: set[tuple[str, object]] = set()
+        """Class and slot of objects that are not known; the class is empty if it is not known."""
         self.memory: set[object] = set()
         """Storages, lists and dicts."""
 
     def refuses(self, owner: ScriptObject, slot: object, name: str) -> str | None:
         """Returns why an attribute cannot be a constant; None if it can."""
-        if (owner, name) in self.slots or not self.names.isdisjoint({slot, name}):
+        kinds = {(kind, key) for kind in ("", owner.class_name) for key in (slot, name)}
+        if (owner, name) in self.slots or not self.classes.isdisjoint(kinds):
             return f"the model sets its attribute {name!r}"
         found = owner.attributes[name]
         if not self.memory.isdisjoint(find_memory(found)):
@@ -86,7 +87,7 @@ def _find_written(program: Program, schemas: Schemas) -> _Written:
             if node.operator == SET_ATTR:
                 owner = objects.get(node.inputs[0])
                 if owner is None:
-                    written.names.add(node.attributes["slot"])
+                    written.classes.add((node.inputs[0].type, node.attributes["slot"]))
                 else:
                     written.slots.add((owner, slot_name(node, owner)))
             elif node.operator == GET_ATTR and aliases.is_written(node.output):
@@ -132,40 +133,3 @@ def _without_gradient(tensor: Tensor) -> Tensor:
 
 def _is_plain(held: object) -> bool:
     return not any(isinstance(item, ScriptObject | CustomObject) for item in items_of(held))
-
-
-def drop_attributes(program: Program) -> PassResult:
-    """Drops attributes of modules that no graph reads or sets.
-
-    Nothing is dropped when a module is used in another way than by its attributes.
-
-    A reason to leave it out: an app reads attributes of the module.
-    """
-    read: dict[ScriptObject, set[str]] = {program.root: set()}
-    accesses: list[tuple[Node, ScriptObject, str]] = []
-    for graph in program.graphs.values():
-        objects = find_objects(graph, program.root)
-        uses = graph.uses()
-        for node in in_order(graph):
-            if node.operator in (GET_ATTR, SET_ATTR):
-                owner = objects.get(node.inputs[0])
-                if owner is None:
-                    return PassResult(0, ("a module is chosen while the model runs",))
-                name = slot_name(node, owner)
-                read.setdefault(owner, set()).add(name)
-                accesses.append((node, owner, name))
-        if not all(_is_access(*use) for value in objects for use in uses.get(value, ())):
-            return PassResult(0, ("a module is passed to a function",))
-    dropped = 0
-    for owner, names in read.items():
-        kept = {name: value for name, value in owner.attributes.items() if name in names}
-        dropped += len(owner.attributes) - len(kept)
-        owner.attributes = kept
-    for node, owner, name in accesses:
-        if isinstance(node.attributes["slot"], int):
-            node.attributes["slot"] = list(owner.attributes).index(name)
-    return PassResult(dropped)
-
-
-def _is_access(user: object, index: int) -> bool:
-    return isinstance(user, Node) and user.operator in (GET_ATTR, SET_ATTR) and index == 0

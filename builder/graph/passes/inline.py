@@ -109,7 +109,7 @@ def _fits(callee: Graph, node: Node) -> bool:
 
 def _callee(node: Node, objects: dict[Value, ScriptObject]) -> str | None:
     name = node.attributes.get("name")
-    if not isinstance(name, str):
+    if not isinstance(name, str) or (node.operator == "prim::CallMethod" and not node.inputs):
         return None
     if node.operator == "prim::CallFunction":
         return name

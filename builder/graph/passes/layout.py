@@ -233,13 +233,13 @@ def _channels(node: Node) -> int:
     context = static(node.inputs[1])
     if not isinstance(context, CustomObject) or not isinstance(context.state, tuple):
         return 0
-    weight = context.state[0]
-    if not isinstance(weight, Tensor) or len(weight.sizes) != 4:
+    transposed = node.operator == RUN[TRANSPOSED]
+    if len(context.state) != (9 if transposed else 8):
         return 0
-    if node.operator == RUN[TRANSPOSED]:
-        return weight.sizes[0]
-    groups = context.state[5]
-    return weight.sizes[1] * groups if isinstance(groups, int) else 0
+    weight, groups = context.state[0], context.state[6 if transposed else 5]
+    if not isinstance(weight, Tensor) or len(weight.sizes) != 4 or not isinstance(groups, int):
+        return 0
+    return weight.sizes[0] if transposed else weight.sizes[1] * groups
 
 
 def _convert(graph: Graph, plan: _Plan) -> int:

@@ -18,7 +18,7 @@ ELEMENTWISE: Final = _names(
     "abs add clamp clamp_max clamp_min copy div dropout elu exp feature_dropout gelu hardsigmoid"
     " hardswish hardtanh leaky_relu log maximum minimum mul neg pow prelu reciprocal relu relu6"
     " rsqrt rsub sigmoid silu mish softplus sqrt square sub tanh celu selu erf floor ceil round"
-    " fill"
+    " fill _add_relu"
 )
 """Functions of each element, also in place. Results are stored like the first operand that is not
 broadcast; one in place is the operand itself."""

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from builder.core.schemas import Schemas
-from builder.graph.arrays import Array, to_array, to_tensor
+from builder.graph.arrays import Allowance, Array, to_array, to_tensor
 from builder.graph.graph import Graph, Node, TensorInfo, Value
 from builder.graph.operands import Call, find_call
 from builder.graph.passes.batch_norm import find_affine
@@ -52,6 +52,7 @@ class _Packer:
         self._schemas = schemas
         self._contexts: dict[Hashable, CustomObject] = {}
         self._arranged: dict[Hashable, Tensor] = {}
+        self._allowance = Allowance(graph)
 
     def pack(self, node: Node) -> Sequence[Value] | None:
         """The rule of the rewriter."""
@@ -178,14 +179,21 @@ class _Packer:
         pairs = [_pair(stride), _pair(padding)]
         pairs += [_pair(added)] if transposed else []
         arranged = self._arrange(weight)
+        if arranged is None:
+            self.reasons["a weight is used so often that packing would take much memory"] += 1
+            return None
         return (arranged, bias, *pairs, _pair(dilation), groups, None, None)
 
-    def _arrange(self, weight: Tensor) -> Tensor:
-        """Returns the weight with its channels last, so that packing need not copy it."""
+    def _arrange(self, weight: Tensor) -> Tensor | None:
+        """Returns the weight with its channels last, so that packing need not copy it.
+
+        None if its elements cannot be read, or new weights take too much memory already.
+        """
         key = (weight.storage, weight.sizes, weight.strides, weight.offset)
         if key not in self._arranged:
             array = to_array(weight)
-            assert array is not None
+            if array is None or not self._allowance.take(array.size):
+                return None
             wide: Array = array if array.ndim == 4 else np.expand_dims(array, 2)
             self._arranged[key] = to_tensor(wide, channels_last=True)
         return self._arranged[key]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from builder.core.schemas import Schemas
 from builder.graph.graph import Block, Graph, Node, Value
 from builder.graph.operands import find_call
 from builder.graph.passes.outcome import PassResult
 
+_Use: TypeAlias = tuple[Node | Block, int]
 _APPEND = "aten::append.t"
 _MOST_ITEMS = 100_000
 """Of all lists together: a list that is read after each append is written once for each read."""
@@ -22,33 +25,33 @@ def settle_lists(graph: Graph, schemas: Schemas) -> PassResult:
     """
     uses = graph.uses()
     settled = 0
-    items = 0
+    left = _MOST_ITEMS
     blocks = [graph.block]
     while blocks:
         block = blocks.pop()
+        here = set(block.nodes)
+        growing: set[Value] = set()
         for node in block.nodes:
             blocks.extend(node.blocks)
-        growing = {
-            node.output
-            for node in block.nodes
-            if node.operator == "prim::ListConstruct" and _grows(node.output, block, uses, schemas)
-        }
-        if growing and items < _MOST_ITEMS:
-            items += _settle(block, growing)
+            if node.operator != "prim::ListConstruct":
+                continue
+            users = uses.get(node.output, [])
+            # Each read may get a list of all items.
+            cost = len(users) * (len(node.inputs) + len(users))
+            if cost <= left and _grows(users, here, uses, schemas):
+                left -= cost
+                growing.add(node.output)
+        if growing:
+            _settle(block, growing)
             settled += len(growing)
     return PassResult(settled)
 
 
 def _grows(
-    container: Value,
-    block: Block,
-    uses: dict[Value, list[tuple[Node | Block, int]]],
-    schemas: Schemas,
+    users: list[_Use], here: set[Node], uses: dict[Value, list[_Use]], schemas: Schemas
 ) -> bool:
     """Whether all uses of a list stand in its block, and are appends or reads."""
-    users = uses.get(container, [])
     appends = 0
-    here = set(block.nodes) if any(_is_append(*use) for use in users) else set()
     for user, index in users:
         if not isinstance(user, Node) or user not in here:
             return False
@@ -70,11 +73,9 @@ def _is_append(user: Node | Block, index: int) -> bool:
     return isinstance(user, Node) and user.operator == _APPEND and index == 0
 
 
-def _settle(block: Block, growing: set[Value]) -> int:
-    """Replaces reads of lists in a block; returns how many items the new lists have."""
+def _settle(block: Block, growing: set[Value]) -> None:
     held: dict[Value, list[Value]] = {}
     nodes: list[Node] = []
-    written = 0
     for node in block.nodes:
         if node.outputs and node.outputs[0] in growing:
             held[node.output] = list(node.inputs)
@@ -86,10 +87,8 @@ def _settle(block: Block, growing: set[Value]) -> int:
             if value in held:
                 nodes.append(_list(held[value], value))
                 node.inputs[index] = nodes[-1].output
-                written += len(held[value])
         nodes.append(node)
     block.nodes = nodes
-    return written
 
 
 def _list(items: list[Value], like: Value) -> Node:

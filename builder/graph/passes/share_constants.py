@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 from builder.core.schemas import Schemas
 from builder.graph.aliases import Aliases
-from builder.graph.arrays import to_array
+from builder.graph.arrays import Allowance, to_array
 from builder.graph.graph import CONSTANT
 from builder.graph.passes.outcome import PassResult
 from builder.graph.program import Program
@@ -24,7 +24,7 @@ def share_constants(program: Program, schemas: Schemas) -> PassResult:
     """
     if len(program.graphs) < 2:
         return PassResult(0)
-    sharer = _Sharer()
+    sharer = _Sharer(Allowance(*program.graphs.values()))
     for graph in program.graphs.values():
         aliases = Aliases(graph, schemas)
         for _, node in graph.block.walk():
@@ -34,8 +34,9 @@ def share_constants(program: Program, schemas: Schemas) -> PassResult:
 
 
 class _Sharer:
-    def __init__(self) -> None:
+    def __init__(self, allowance: Allowance) -> None:
         self.shared = 0
+        self._allowance = allowance
         self._known: dict[Hashable, object] = {}
         self._keys: dict[Tensor, Hashable] = {}
 
@@ -56,7 +57,10 @@ class _Sharer:
     def _tensor_key(self, tensor: Tensor) -> Hashable:
         if tensor not in self._keys:
             array = to_array(tensor)
-            digest = None if array is None else hashlib.sha256(array.tobytes()).digest()
+            if array is None or not self._allowance.take(array.size):
+                digest = None
+            else:
+                digest = hashlib.sha256(array.tobytes()).digest()
             layout = (tensor.dtype, tensor.sizes, tensor.strides, tensor.requires_grad)
             self._keys[tensor] = id(tensor) if digest is None else (digest, *layout)
         return self._keys[tensor]

@@ -28,15 +28,16 @@ def simplify_layers(graph: Graph, schemas: Schemas) -> PassResult:
     A reason to leave it out: a product as a linear layer may differ in the last bits.
     """
     rewriter = Rewriter(graph)
-    simplifier = _Simplifier(rewriter, schemas, Aliases(graph, schemas))
+    simplifier = _Simplifier(graph, rewriter, schemas)
     return PassResult(rewriter.run(simplifier.simplify))
 
 
 class _Simplifier:
-    def __init__(self, rewriter: Rewriter, schemas: Schemas, aliases: Aliases) -> None:
+    def __init__(self, graph: Graph, rewriter: Rewriter, schemas: Schemas) -> None:
         self._rewriter = rewriter
         self._schemas = schemas
-        self._aliases = aliases
+        self._aliases = Aliases(graph, schemas)
+        self._turned: dict[Tensor, Tensor | None] = {}
 
     def simplify(self, node: Node) -> Sequence[Value] | None:
         """The rule of the rewriter."""
@@ -102,13 +103,13 @@ class _Simplifier:
 
     def _product(self, call: Call) -> Sequence[Value] | None:
         source, matrix = call.node.inputs
-        weight = _transposed(static(matrix))
+        weight = self._transposed(static(matrix))
         if weight is None or not _is_float32(source) or static(source) is not UNKNOWN:
             return None
         return [self._linear(call, source, weight, None)]
 
     def _product_with_sum(self, call: Call) -> Sequence[Value] | None:
-        weight = _transposed(call.static("mat2"))
+        weight = self._transposed(call.static("mat2"))
         bias, source = call.tensor("self"), call.value("mat1")
         if weight is None or bias is None or source is None or not _is_float32(source):
             return None
@@ -138,6 +139,14 @@ class _Simplifier:
                 return [self._linear(call, producer.inputs[0], weight, bias)]
         return None
 
+    def _transposed(self, matrix: object) -> Tensor | None:
+        """Returns the weight of a linear layer that multiplies with a constant matrix."""
+        if not isinstance(matrix, Tensor):
+            return None
+        if matrix not in self._turned:
+            self._turned[matrix] = _transposed(matrix)
+        return self._turned[matrix]
+
     def _linear(self, call: Call, source: Value, weight: Tensor, bias: Tensor | None) -> Value:
         return self._rewriter.emit(
             "aten::linear",
@@ -156,8 +165,8 @@ def _is_float32(value: Value) -> bool:
     return value.info is None or value.info.dtype in (None, "float32")
 
 
-def _transposed(matrix: object) -> Tensor | None:
-    if not isinstance(matrix, Tensor) or matrix.dtype != "float32" or len(matrix.sizes) != 2:
+def _transposed(matrix: Tensor) -> Tensor | None:
+    if matrix.dtype != "float32" or len(matrix.sizes) != 2:
         return None
     if not math.prod(matrix.sizes):
         return None

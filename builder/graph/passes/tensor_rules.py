@@ -33,9 +33,16 @@ def compute_tensor(name: str, arguments: list[object]) -> Tensor:
     try:
         with np.errstate(all="ignore"):
             result = rule(*arrays)
-    except (IndexError, TypeError, ValueError, OverflowError, MemoryError) as error:
+    except (
+        AttributeError,  # an argument is no tensor
+        IndexError,
+        MemoryError,
+        OverflowError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise NotComputable from error
-    if result.size > max(given, _SMALL):
+    if not isinstance(result, np.ndarray) or result.size > max(given, _SMALL):
         raise NotComputable
     return to_tensor(result)
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from builder.errors import ConfigurationError, VerificationError
+from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
 from builder.platforms.android.manifest import AarManifest
 from builder.platforms.manifest import MANIFEST, parse_package_manifest
 from builder.system.zips import Zip, open_zip
@@ -64,7 +64,10 @@ def read_aar_manifest(path: Path) -> AarManifest:
     if manifest is None:
         raise ConfigurationError(
             f"{path} does not say what it can run: it has no {MANIFEST}",
-            hint="builder build MODEL --abi arm64-v8a -o out makes one that does",
+            hint=Hint(
+                Run("build", ("MODEL", Use("targets.abis", "arm64-v8a"), Use("output", "out"))),
+                " makes one that does",
+            ),
         )
     return manifest
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.targets import MIN_API
-from builder.errors import ConfigurationError
+from builder.errors import ConfigurationError, Hint, Run, Use
 from builder.lite.read import LITE, PYTHON_HINT, TORCHSCRIPT, name_kind
 from builder.platforms.android import aar as aars
 from builder.platforms.android.libraries import BinaryFacts, read_facts
@@ -31,9 +30,9 @@ if TYPE_CHECKING:
 
 _ELF = b"\x7fELF"
 _LARGE_PAGE = 1 << 14
-_NAME_ONE = (
-    "name an AAR, an xcframework or a shared library; or a model and a runtime: "
-    "builder check MODEL RUNTIME"
+_NAME_ONE = Hint(
+    "name an AAR, an xcframework or a shared library; or a model and a runtime: ",
+    Run("check", ("MODEL", "RUNTIME")),
 )
 
 
@@ -174,18 +173,21 @@ def _read_library(path: Path) -> bytes:
     return contents
 
 
-def _hint_for(kind: str, path: Path) -> str:
+def _hint_for(kind: str, path: Path) -> Hint:
     """Returns what to do with a file of this kind, as `name_kind` calls it."""
-    file = shlex.quote(str(path))
     if kind == LITE:
-        return f"to find out whether a runtime can run it: builder check {file} RUNTIME"
+        return Hint("to find out whether a runtime can run it: ", _check(path))
     if kind == TORCHSCRIPT:
-        lite = shlex.quote(str(path.with_suffix(".ptl")))
-        return (
-            "if you trust the file, export it first, which runs its code: "
-            f"builder export {file} -o {lite}; then: builder check {lite} RUNTIME"
+        lite = path.with_suffix(".ptl")
+        return Hint(
+            "if you trust the file, export it first, which runs its code: ",
+            *(Run("export", (str(path), Use("output", lite))), "; then: ", _check(lite)),
         )
-    return f"{PYTHON_HINT}; then: builder check model.ptl RUNTIME" if kind else _NAME_ONE
+    return Hint(PYTHON_HINT, "; then: ", _check(Path("model.ptl"))) if kind else _NAME_ONE
+
+
+def _check(model: Path) -> Run:
+    return Run("check", (str(model), "RUNTIME"))
 
 
 def check_libraries(
@@ -195,16 +197,16 @@ def check_libraries(
     page_size: int | None = None,
     ndk: Path | None = None,
 ) -> PolicyReport:
-    """Returns which rules for Android the libraries of an AAR break, and what cannot be told.
+    """Returns which rules for Android the libraries of an AAR break, and which are not checked.
 
     Args:
-        path: an AAR, whoever built it, an output folder with one, or a shared library.
+        path: any AAR, an output folder with one, or a shared library.
         min_api: lowest API level; the one that the AAR declares when None.
         page_size: alignment in bytes wanted on 64-bit ABIs; the rules' own when None.
-        ndk: an NDK, whose stub libraries tell what systems have.
+        ndk: an NDK, whose stub libraries list the symbols of Android's libraries.
 
     Raises:
-        ConfigurationError: there is no AAR and no library, or it is damaged.
+        ConfigurationError: `path` is not an AAR or a library, or it is damaged.
     """
     aar = aars.find_aar(path)
     if aar is None:

@@ -20,7 +20,7 @@ def measure_aar(path: Path) -> AarSizes:
     """Returns what the AAR at `path` adds to an app.
 
     Raises:
-        ConfigurationError: it is damaged, or has no library of any ABI.
+        ConfigurationError: the AAR is damaged, or has no library of any ABI.
     """
     libraries: dict[str, dict[str, FileSize]] = {}
     with open_zip(path) as archive:

@@ -11,7 +11,7 @@ from builder.core.artifacts import CarriedLibrary
 from builder.core.components import Component
 from builder.core.manifest import Manifest
 from builder.core.plan import JNI_SONAME
-from builder.errors import ConfigurationError
+from builder.errors import ConfigurationError, Hint, Use
 
 GROUP = "org.pytorch"
 ARTIFACT = "pytorch_android_lite"
@@ -190,5 +190,9 @@ def choose_coordinates(options: AarOptions, source_version: str) -> Coordinates:
         )
     except ValueError as error:
         raise ConfigurationError(
-            str(error), hint="see --group, --artifact and --aar-version of builder build --help"
+            str(error),
+            hint=Hint(
+                *("see ", Use("android.group"), ", ", Use("android.artifact"), " and "),
+                *(Use("android.version"), " in docs/reference/settings.md"),
+            ),
         ) from None

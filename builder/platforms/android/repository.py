@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from xml.sax.saxutils import unescape
 
-from builder.errors import PackagingError
+from builder.errors import Hint, PackagingError, Use
 from builder.packaging.result_folder import refuse_foreign_folder, result_folder
 from builder.platforms.android.archive import describe_contents, write_archive
 from builder.platforms.android.java import write_jar
@@ -39,7 +39,9 @@ def write_aar(package: AndroidPackage, output: Path) -> WrittenAar:
     _refuse_foreign_versions(coordinates, artifact / _VERSIONS)
     with result_folder(target) as folder:
         _fill(package, folder)
-    with writing_into(artifact, PackagingError, hint="choose another folder with -o"):
+    with writing_into(
+        artifact, PackagingError, hint=Hint("choose another folder with ", Use("output"))
+    ):
         _write_versions(coordinates, artifact)
     return WrittenAar(
         coordinates=coordinates,

@@ -37,7 +37,7 @@ def find_stubs(ndk: Path | None, triple: str, api: int) -> Stubs:
         api: API level; folders of others say other things, so they are not taken instead.
     """
     if ndk is None:
-        return Stubs(folder=None, missing="needs the stub libraries of an NDK: --ndk FOLDER")
+        return Stubs(folder=None, missing="needs the stub libraries of an NDK")
     inside = f"{triple}/{api}"
     # The folder of an NDK, or the part of it that somebody has copied.
     for folder in (ndk / inside, *sorted(ndk.glob(f"{_SYSROOT}/{inside}"))):

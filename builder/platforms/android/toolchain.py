@@ -8,7 +8,7 @@ from pathlib import Path
 
 from builder.core.targets import Target
 from builder.core.toolchain import CxxLibrary, Ndk, Stl, Tool, Toolchain, ToolchainOptions
-from builder.errors import ConfigurationError, ToolchainError
+from builder.errors import ConfigurationError, Hint, ToolchainError, Use
 from builder.platforms.android.ndk import AndroidFacts, load_facts, load_table, locate_ndk
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
@@ -87,7 +87,10 @@ def _refuse_api(ndk: Ndk, api: int) -> None:
         raise ToolchainError(
             f"NDK {ndk.version} builds for API levels {ndk.oldest_api} to {ndk.newest_api}, "
             f"not {api}",
-            hint=f"choose another with --min-api, or another NDK: {load_table().install}",
+            hint=Hint(
+                *("choose another with ", Use("targets.min_api")),
+                f", or another NDK: {load_table().install}",
+            ),
         )
 
 
@@ -116,7 +119,7 @@ def _list_libraries(ndk: Ndk, facts: AndroidFacts) -> tuple[Path, ...]:
     if not library.is_file():
         raise ToolchainError(
             f"NDK {ndk.version} in {ndk.root} has no {library.name}",
-            hint="link the C++ library in: --stl c++_static",
+            hint=Hint("link the C++ library in: ", Use("tools.stl", "c++_static")),
         )
     return (library,)
 

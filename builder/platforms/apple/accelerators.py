@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.errors import ConfigurationError
+from builder.errors import ConfigurationError, Hint, Use
 from builder.platforms.apple.frameworks import refuse_without_frameworks
 from builder.platforms.apple.sdk import describe_open_sdk, read_sdk
 from builder.platforms.apple.xcode import find_xcode_sdk, is_mac
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def refuse_frameworks(
     accelerators: Sequence[Backend], targets: Sequence[Target], apple_sdk: Path | None = None
 ) -> None:
-    """Says before anything is built that `accelerators` cannot be; does nothing without any.
+    """Raises an error when `accelerators` cannot be built for `targets`; builds nothing.
 
     Args:
         accelerators: the backends that the user asks for.
@@ -28,17 +28,20 @@ def refuse_frameworks(
         apple_sdk: the folder that the user named.
 
     Raises:
-        ConfigurationError: no target is Apple's.
-        ToolchainError: there is no SDK of Apple's, or it lacks a framework.
+        ConfigurationError: no target is one of Apple's.
+        ToolchainError: there is no Apple SDK, or it lacks a framework.
     """
     if not accelerators:
         return
     own = [target for target in targets if target.is_apple]
     if not own:
-        options = " ".join(one.option for one in accelerators)
+        names = ", ".join(one.label for one in accelerators)
+        options = (part for one in accelerators for part in (" ", Use("accelerators", one.name)))
         raise ConfigurationError(
-            f"{options}: none of {', '.join(map(str, targets))} is an ABI of Apple's",
-            hint=f"name one, e.g. --abi ios-arm64, or leave out {options}",
+            f"{names}: none of {', '.join(map(str, targets))} is an ABI for Apple's systems",
+            hint=Hint(
+                *("name one, e.g. ", Use("targets.abis", "ios-arm64"), ", or leave out", *options)
+            ),
         )
     for target in own:
         _refuse_for(target, accelerators, apple_sdk)

@@ -116,12 +116,13 @@ def check_xcframework(
     """Returns which rules the libraries of an xcframework break; None where `path` has none.
 
     Args:
-        path: an xcframework, whoever built it, or an output folder with one.
+        path: any xcframework, or an output folder with one.
         release: the release of PyTorch whose backends say which frameworks a library may link.
-        apple_sdk: what tells which symbols systems have; else Xcode's, or the open headers.
+        apple_sdk: an SDK with the symbols of Apple's libraries; Xcode's or the open headers when
+            None.
 
     Raises:
-        ConfigurationError: it is damaged.
+        ConfigurationError: the xcframework is damaged.
     """
     framework = xcframeworks.find_xcframework(path)
     if framework is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.core.targets import Platform, Target, format_os_version
-from builder.errors import ToolchainError
+from builder.errors import Hint, ToolchainError, Use
 from builder.formats.macho import MachFile, read_macho, read_members
 from builder.formats.tbd import parse_stub
 from builder.platforms.apple.package import FRAMEWORKS
@@ -97,7 +97,8 @@ def _check(
         system = read_system(sdk, binary.target, binary.arch, stubs, names) if sdk else None
     except (OSError, ValueError) as error:
         raise ToolchainError(
-            f"the SDK at {sdk} cannot be read: {error}", hint="name another: --apple-sdk DIR"
+            f"the SDK at {sdk} cannot be read: {error}",
+            hint=Hint("name another: ", Use("tools.apple_sdk", "DIR")),
         ) from error
     subject = Slice(
         target=binary.target,

@@ -73,8 +73,6 @@ class AppleTable:
     """The oldest deployment target, e.g. `12.0`."""
     install: str
     """How to get the tools, for hints."""
-    open_sdk: str
-    """The command that fetches the open headers."""
     open: OpenSdkFacts
     abis: Mapping[str, AppleFacts]
     """ABI -> facts, whose `triple` has `{version}` for the deployment target."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from builder.core.backends import Backend
 from builder.core.toolchain import AppleSdk, LinkerKind, Toolchain
-from builder.errors import ToolchainError
+from builder.errors import Hint, ToolchainError, Use
 from builder.platforms.apple.facts import load_table
 
 _FRAMEWORKS = "System/Library/Frameworks"
@@ -24,15 +24,17 @@ def refuse_without_frameworks(sdk: AppleSdk, backends: Iterable[Backend]) -> Non
     for one in (one for one in backends if one.frameworks):
         if sdk.is_open:
             raise ToolchainError(
-                f"{one.option} needs an SDK of Apple: {one.label} is a framework, and the open "
-                "headers contain no frameworks",
-                hint="build under macOS with Xcode, or name an SDK: --apple-sdk DIR",
+                f"{one.label} needs an SDK of Apple: it is a framework, and the open headers "
+                "contain no frameworks",
+                hint=Hint(
+                    "build under macOS with Xcode, or name an SDK: ", Use("tools.apple_sdk", "DIR")
+                ),
             )
         lacking = list(_find_lacking(sdk, one))
         if lacking:
             raise ToolchainError(
-                f"{sdk.name} lacks parts that {one.option} needs: {', '.join(lacking)}",
-                hint="name a complete SDK: --apple-sdk DIR",
+                f"{sdk.name} lacks parts that {one.label} needs: {', '.join(lacking)}",
+                hint=Hint("name a complete SDK: ", Use("tools.apple_sdk", "DIR")),
             )
 
 

@@ -18,7 +18,7 @@ def measure_xcframework(path: Path) -> XcframeworkManifest | None:
     """Returns what the xcframework at `path`, or in that output folder, says; None without one.
 
     Raises:
-        ConfigurationError: somebody else built it.
+        ConfigurationError: builder did not build it.
         VerificationError: its manifest cannot be read.
     """
     framework = choose_xcframework(path, host_abi=host_abi())

@@ -93,7 +93,7 @@ def _check_exports(subject: Slice) -> Iterator[str]:
 
 def _check_imports(subject: Slice) -> Iterator[str]:
     if subject.system is None:
-        raise UncheckedError("needs an SDK: --apple-sdk DIR, or builder fetch --feature apple")
+        raise UncheckedError("needs an SDK of Apple's, or its open headers")
     policies = subject.policies
     there = frozenset(policies.linker.symbols).union(*subject.system.values())
     absent = sorted(set(subject.frameworks) - set(subject.system))

@@ -9,7 +9,7 @@ from pathlib import Path
 from builder.core.targets import Target, format_os_version, parse_os_version
 from builder.core.toolchain import AppleSdk
 from builder.core.typed import parse_json
-from builder.errors import ToolchainError
+from builder.errors import Hint, ToolchainError, Use
 from builder.platforms.apple.facts import AppleFacts, load_facts, load_table
 
 _SETTINGS = "SDKSettings.json"
@@ -68,7 +68,7 @@ def read_sdk(folder: Path, target: Target) -> AppleSdk:
     names = ", ".join(root.name for root, _ in there) or "none"
     raise ToolchainError(
         f"{folder} has no SDK for {facts.sdk}, which {target} needs; SDKs there: {names}",
-        hint=f"name a folder with one: --apple-sdk DIR; {_TRIED}",
+        hint=Hint("name a folder with one: ", Use("tools.apple_sdk", "DIR"), f"; {_TRIED}"),
     )
 
 
@@ -94,14 +94,14 @@ def refuse_unfit(settings: SdkSettings, target: Target, facts: AppleFacts) -> No
     if facts.arch not in settings.archs:
         raise ToolchainError(
             f"{settings.name} has no {facts.arch}, it has {', '.join(settings.archs)}",
-            hint="name another: --apple-sdk DIR",
+            hint=Hint("name another: ", Use("tools.apple_sdk", "DIR")),
         )
     # The last two digits are the patch release, of which an SDK allows all.
     if not settings.oldest <= target.min_os <= settings.newest + 99:
         raise ToolchainError(
             f"{settings.name} builds for {format_os_version(settings.oldest)} to "
             f"{format_os_version(settings.newest)}, not {version}",
-            hint="choose another deployment target: --min-ios VERSION",
+            hint=Hint("choose another deployment target: ", Use("targets.min_ios", "VERSION")),
         )
 
 
@@ -111,12 +111,15 @@ def refuse_closed(target: Target) -> None:
     if not load_facts(target).open:
         raise ToolchainError(
             f"{target} needs an SDK of Apple: the open headers do not support its CPU",
-            hint="builder build --apple-sdk DIR, or leave out this ABI",
+            hint=Hint("name one: ", Use("tools.apple_sdk", "DIR"), ", or leave out this ABI"),
         )
     if target.min_os > parse_os_version(newest):
         raise ToolchainError(
             f"the open headers support iOS up to {newest}, not {format_os_version(target.min_os)}",
-            hint="choose an older deployment target: --min-ios VERSION, or --apple-sdk DIR",
+            hint=Hint(
+                "choose an older deployment target: ",
+                *(Use("targets.min_ios", "VERSION"), ", or ", Use("tools.apple_sdk", "DIR")),
+            ),
         )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.toolchain import ToolchainOptions
-from builder.errors import ToolchainError
+from builder.errors import Hint, Run, ToolchainError, Use
 from builder.platforms.apple.clang import locate_apple_toolchain
 from builder.platforms.apple.facts import OPEN_FEATURE, load_facts
 from builder.platforms.apple.open_sdk import locate_open_sdk
@@ -76,7 +76,11 @@ def _locate_open_sdk(release: Release, target: Target) -> AppleSdk:
     if tree is None:
         raise ToolchainError(
             f"there is no SDK for {target}, and the open headers are not fetched",
-            hint=f"builder fetch --feature {OPEN_FEATURE}, or --apple-sdk DIR",
+            hint=Hint(
+                Run("fetch", (Use("features", OPEN_FEATURE),)),
+                ", or ",
+                Use("tools.apple_sdk", "DIR"),
+            ),
         )
     return describe_open_sdk(
         locate_open_sdk(tree.root, data_folder("cmake") / "apple", cache_folder())

@@ -12,7 +12,7 @@ from xml.parsers.expat import ExpatError
 from builder.core.manifest import Manifest
 from builder.core.targets import MIN_IOS, Platform, Target
 from builder.core.typed import MAX_JSON
-from builder.errors import ConfigurationError, VerificationError
+from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
 from builder.formats.macho import is_archive, split_architectures
 from builder.platforms.apple.check import AppleBinary
 from builder.platforms.apple.manifest import SliceEntry, XcframeworkManifest
@@ -78,7 +78,10 @@ def read_manifest(framework: Path) -> XcframeworkManifest:
     if manifest is None:
         raise ConfigurationError(
             f"{framework} does not say what it can run: it has no {MANIFEST}",
-            hint="builder build MODEL --abi ios-arm64 -o out makes one that does",
+            hint=Hint(
+                Run("build", ("MODEL", Use("targets.abis", "ios-arm64"), Use("output", "out"))),
+                " makes one that does",
+            ),
         )
     return manifest
 

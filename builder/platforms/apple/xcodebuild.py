@@ -6,7 +6,7 @@ import plistlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from builder.errors import PackagingError
+from builder.errors import Hint, PackagingError, Run
 from builder.system.files import write_atomically
 from builder.system.process import Runner, failure_text
 
@@ -34,7 +34,10 @@ def create_xcframework(
     if completed.returncode != 0:
         raise PackagingError(
             failure_text("xcodebuild -create-xcframework", completed, log=None),
-            hint="builder doctor says which Xcode this is; xcodebuild -runFirstLaunch sets it up",
+            hint=Hint(
+                Run("doctor"),
+                " says which Xcode this is; xcodebuild -runFirstLaunch sets it up",
+            ),
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builder.core.targets import Platform, Target
 from builder.core.toolchain import GnuLibraries, Tool, Toolchain
-from builder.errors import ToolchainError
+from builder.errors import Hint, Run, ToolchainError
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
 from builder.toolchains.clang import (
@@ -102,7 +102,7 @@ def refuse_foreign_host(target: Target) -> None:
     if sys.platform != "linux":
         raise ToolchainError(
             f"building for {target} on {sys.platform} is not supported yet",
-            hint="run builder on Linux, or see what can be built here: builder doctor",
+            hint=Hint("run builder on Linux, or see what can be built here: ", Run("doctor")),
         )
 
 

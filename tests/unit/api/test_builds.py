@@ -48,7 +48,7 @@ def test_a_folder_that_is_not_builders_is_refused_first(tmp_path):
 def test_two_assets_with_the_same_name_are_refused_first(tmp_path):
     options = PackageOptions(assets=FILES)
     for target in (ANDROID, IOS):
-        with pytest.raises(ConfigurationError, match=r"two files of --asset .*m\.ptl"):
+        with pytest.raises(ConfigurationError, match=r"two of the (assets|resources) .*m\.ptl"):
             start(tmp_path, options, [LINUX, target])
 
 

@@ -52,7 +52,7 @@ def make_build(architecture: str = host_architecture()) -> SimpleNamespace:
 def test_what_nothing_registers_is_refused_with_who_wants_it():
     with pytest.raises(ModelError, match=r"aten::add.Nope \(wanted by m.ptl\)") as caught:
         confirm_operators(make_build(), LINKED, make_serving(), skip_unknown=False)
-    assert "--skip-unknown" in caught.value.hint
+    assert "skip_unknown" in caught.value.hint
 
 
 def test_what_nothing_registers_is_left_out_where_that_is_allowed():

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from samples import make_manifest
 
 from builder.cli import check, size
+from builder.cli.hints import show_hint
 from builder.core.operators import Operator
 from builder.errors import ConfigurationError, VerificationError
 from builder.platforms.android.repository import write_aar
@@ -125,7 +126,7 @@ def test_a_model_without_a_runtime_gets_the_command_with_one(name):
     assert isinstance(error, ConfigurationError)
     assert error.message.endswith(", and not a package")
     wanted = {".ptl": f"builder check {MODEL.parent / name} RUNTIME", ".pt": "builder export "}
-    assert wanted[Path(name).suffix] in error.hint
+    assert wanted[Path(name).suffix] in show_hint(error.hint, "check")
     assert "RUNTIME" in error.hint
 
 
@@ -139,7 +140,7 @@ def test_programs_of_torch_export_are_named(tmp_path, members):
             file.writestr(member, "")
     error = run(check, path).exception
     assert "is a program of torch.export (.pt2), and not a package" in error.message
-    assert "builder export package.module:factory" in error.hint
+    assert "export(package.module:factory" in error.hint
 
 
 def test_sizes_by_abi_and_file(make, tmp_path):

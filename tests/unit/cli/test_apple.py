@@ -15,6 +15,7 @@ from builder import api
 from builder.api import AppleResult, BuildReport
 from builder.api import plans as planning
 from builder.cli import build, check, plan, size
+from builder.cli.hints import show_hint
 from builder.core.operators import Operator
 from builder.core.targets import parse_target
 from builder.errors import ConfigurationError, ModelError, ToolchainError, VerificationError
@@ -100,8 +101,8 @@ def test_json(asked):
     [
         (("--min-ios", "11.0"), "only Apple's ABIs have such a version, 12.0 or newer"),
         (("--min-ios", "new"), "'new' is not a version of iOS"),
-        (("--abi", "linux-x86_64", "--min-api", "21"), "is an ABI of Android"),
-        (("--abi", "linux-x86_64", "--min-api", "21", "--metal"), "is an ABI of Android"),
+        (("--abi", "linux-x86_64", "--min-api", "21"), "is an ABI for Android"),
+        (("--abi", "linux-x86_64", "--min-api", "21", "--metal"), "is an ABI for Android"),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_once(asked, arguments, message):
@@ -111,13 +112,15 @@ def test_what_makes_no_sense_is_refused_at_once(asked, arguments, message):
     assert asked == []
 
 
-@pytest.mark.parametrize("option", ["--metal", "--coreml"])
+@pytest.mark.parametrize(("option", "name"), [("--metal", "Metal"), ("--coreml", "Core ML")])
 @pytest.mark.parametrize("command", [build, plan])
-def test_accelerators_are_for_apples_abis_and_sdks(asked, monkeypatch, option, command):
+def test_accelerators_are_for_apples_abis_and_sdks(asked, monkeypatch, option, name, command):
     monkeypatch.setattr(accelerators, "is_mac", lambda: False)
     result = run(command, "m.ptl", "--abi", "linux-x86_64", "--abi", "arm64-v8a", option)
     assert isinstance(result.exception, ConfigurationError)
-    assert f"{option}: none of linux-x86_64, arm64-v8a is" in result.exception.message
+    assert f"{name}: none of linux-x86_64, arm64-v8a is" in result.exception.message
+    hint = show_hint(result.exception.hint, "build")
+    assert hint == f"name one, e.g. --abi ios-arm64, or leave out {option}"
     result = run(command, "m.ptl", "--abi", "ios-arm64", option)
     assert isinstance(result.exception, ToolchainError)
     assert "the open headers contain no frameworks" in result.exception.message
@@ -129,7 +132,7 @@ def test_an_sdk_of_apples_decides_whether_accelerators_can_be_built(asked, monke
     sdk = make_sdk(tmp_path / "iPhoneOS.sdk", "iphoneos")
     arguments = (build, "m.ptl", "--abi", "ios-arm64", "--apple-sdk", sdk, "--metal", "--coreml")
     result = run(*arguments)
-    assert "iphoneos17.2 lacks parts that --coreml needs" in result.exception.message
+    assert "iphoneos17.2 lacks parts that Core ML needs" in result.exception.message
     assert "CoreML.framework" in result.exception.message
     add_frameworks(sdk, *list_frameworks(load_release().backends.values()))
     assert run(*arguments).exception is None
@@ -169,7 +172,7 @@ def test_a_model_for_an_accelerator_is_told_the_option(framework, monkeypatch):
 
 def test_a_deployment_target_is_for_apples_abis_only(asked):
     result = run(build, "m.ptl", "--abi", "linux-x86_64", "--min-ios", "15.0")
-    assert "none of linux-x86_64 is an ABI of Apple's" in result.exception.message
+    assert "none of linux-x86_64 is an ABI for Apple's systems" in result.exception.message
     assert run(build, "m.ptl", "--abi", "ios-arm64", "--pod-version", "v1").exception is not None
 
 

@@ -21,6 +21,7 @@ from builder.api import (
     plans as planning,
 )
 from builder.cli.build import command
+from builder.cli.hints import show_hint
 from builder.core.artifacts import LinkResult, Package, SizeReport
 from builder.core.dtypes import DtypeSet
 from builder.core.plan import Flavour, Interface, Profile
@@ -248,9 +249,13 @@ def test_errors_come_through(monkeypatch):
 )
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
 def test_options_for_none_of_the_abis_are_refused(asked, given, dry):
-    with pytest.raises(ConfigurationError, match=f"{given[0]}.*none of linux-x86_64") as caught:
+    named = {"--metal": "Metal", "--min-api": "API level", "--min-ios": "iOS"}
+    said = named.get(given[0], given[0])
+    with pytest.raises(ConfigurationError, match=f"{said}.*none of linux-x86_64") as caught:
         run(*given, *dry)
-    assert "--abi" in caught.value.hint
+    hint = show_hint(caught.value.hint, "build")
+    assert "--abi" in hint
+    assert hint.endswith(f"leave out {given[0]}")
     assert asked == []
 
 

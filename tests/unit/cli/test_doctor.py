@@ -37,7 +37,7 @@ def test_a_torch_is_judged_by_its_library_and_not_imported(monkeypatch, tmp_path
     library = tmp_path / "lib/libtorch_cpu.so"
     library.write_bytes(b"...")
     torch, vision = environment.inspect_torch()
-    assert "--no-optimize" in torch.detail
+    assert "without optimisation" in torch.detail
     assert not torch.ok
     assert vision.ok
     library.write_bytes(b"..prepacked::conv2d_clamp_prepack(Tensor..")
@@ -47,7 +47,7 @@ def test_a_torch_is_judged_by_its_library_and_not_imported(monkeypatch, tmp_path
 def test_without_torch_it_says_who_needs_it(monkeypatch):
     monkeypatch.setattr(environment, "find_package", lambda name: None)
     torch, _ = environment.inspect_torch()
-    assert "only `builder export` needs it" in torch.detail
+    assert "only exports need it" in torch.detail
     assert "apt install" in torch.remedy
 
 

@@ -8,19 +8,21 @@ from builder.cli.fetch import command
 from builder.core.sources import SourceTree
 from builder.errors import ConfigurationError
 from builder.sources import trees
+from builder.sources.choice import FetchRequest
+from builder.sources.providers import ProviderName
 
 
 @pytest.fixture
 def calls(monkeypatch, tmp_path):
     seen = []
 
-    def fetch(release, *, progress, **options):
-        seen.append(options)
+    def fetch(request, *, progress):
+        seen.append(request)
         tree = SourceTree(root=tmp_path, version="2.6.0", digest="d" * 64)
-        return (tree,) * (1 + len(options.get("features", ())))
+        return (tree,) * (1 + len(request.features))
 
     monkeypatch.setattr(api, "fetch_sources", fetch)
-    monkeypatch.setattr(trees, "fetch_sources", fetch)
+    monkeypatch.setattr(trees, "fetch_trees", lambda _, request, **given: fetch(request, **given))
     monkeypatch.setattr(api, "list_source_origins", lambda tree: {"xnnpack": "git"})
     return seen
 
@@ -52,21 +54,12 @@ def test_json_has_the_identity_of_every_source(calls):
 def test_options_reach_the_use_case(calls, tmp_path):
     CliRunner().invoke(command, ["--from", str(tmp_path), "--provider", "git", "--offline"])
     CliRunner().invoke(command, ["--check"])
+    release = api.load_release()
     assert calls == [
-        {
-            "source_folder": tmp_path,
-            "provider": "git",
-            "offline": True,
-            "check": False,
-            "features": (),
-        },
-        {
-            "source_folder": None,
-            "provider": None,
-            "offline": False,
-            "check": True,
-            "features": (),
-        },
+        FetchRequest(
+            pytorch=release, source_folder=tmp_path, provider=ProviderName.GIT, offline=True
+        ),
+        FetchRequest(pytorch=release, check=True),
     ]
 
 
@@ -81,7 +74,7 @@ def test_checking_fetches_nothing(calls, given):
 def test_each_feature_is_fetched_once_after_pytorch(calls):
     features = ("--feature", "torchvision", "--feature", "pocketfft", "--feature", "torchvision")
     result = CliRunner().invoke(command, features)
-    assert [call["features"] for call in calls] == [("torchvision", "pocketfft")]
+    assert [call.features for call in calls] == [("torchvision", "pocketfft")]
     names = [line.split()[0] for line in result.stdout.splitlines()]
     assert names.index("pytorch") < names.index("torchvision") < names.index("pocketfft")
     assert names.count("path") == 3
@@ -110,7 +103,7 @@ def test_sources_are_fetched_only_when_they_are_not_there(calls, monkeypatch, tm
     release = api.load_release()
     assert api.find_sources(release) is None
     assert api.locate_sources(release, progress=Progress()).version == "2.6.0"
-    assert "builder fetch --pytorch 2.6.0)" in notes[0]
+    assert "the PyTorch sources are missing" in notes[0]
     assert len(calls) == 1
 
 
@@ -123,5 +116,4 @@ def test_what_a_feature_needs_is_fetched_with_a_word(calls, monkeypatch, tmp_pat
     monkeypatch.setenv("BUILDER_CACHE", str(tmp_path))
     api.locate_sources(api.load_release(), progress=Progress(), feature="torchvision")
     assert "torchvision sources are missing" in notes[0]
-    assert "builder fetch --pytorch 2.6.0 --feature torchvision" in notes[0]
-    assert calls == [{"features": ("torchvision",)}]
+    assert [call.features for call in calls] == [("torchvision",)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from builder.cli.hints import show_hint
 from builder.cli.ops import command
 from builder.core.operators import Operator
 from builder.errors import ConfigurationError, ModelError
@@ -93,7 +94,7 @@ def test_torchscript_is_refused_whatever_it_is_called(tmp_path, name):
     shutil.copy(DATA / "control.pt", path)
     with pytest.raises(ModelError, match="nothing was run") as caught:
         invoke(path)
-    assert "builder export" in caught.value.hint
+    assert "builder export" in show_hint(caught.value.hint, "ops")
 
 
 def test_signatures_of_methods_are_shown():

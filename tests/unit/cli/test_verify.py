@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from builder import api
 from builder.cli.verify import command
 from builder.core.artifacts import OutputDifference, VerifyReport
+from builder.core.nesting import parse_input
 from builder.core.tensors import DType, TensorSpec
 from builder.verify.request import VerifyRequest
 
@@ -82,6 +83,8 @@ def test_every_option_reaches_the_request(run) -> None:
         seed=3,
         repeat=4,
     )
+    run(GOOD, options=("--input", "int64[1,8]", "--input", "0.5"))
+    assert run.request.inputs == tuple(map(parse_input, ("int64[1,8]", "0.5")))
 
 
 @pytest.mark.parametrize("tolerance", ["nan", "inf", "-1"])

@@ -24,7 +24,7 @@ def test_torch_without_xnnpack_saves_but_does_not_optimise() -> None:
     with pytest.raises(ToolchainError, match=r"2\.13\.0") as caught:
         check_capabilities(torch_like(xnnpack=False), Optimisation())
     assert caught.value.exit_code == ExitCode.TOOLCHAIN
-    for word in ("--no-optimize", "1.13", "2.6.0"):
+    for word in ("optimisation.enabled=False", "1.13", "2.6.0"):
         assert word in (caught.value.hint or "")
 
 
@@ -38,7 +38,7 @@ def test_torch_without_lite_interpreter_is_refused() -> None:
 def test_backends_that_torch_lacks_are_named_with_what_is_missing(backend: MobileBackend) -> None:
     with pytest.raises(ToolchainError, match=f"for {backend}: it is built without") as caught:
         check_capabilities(torch_like(), Optimisation(backend=backend))
-    assert "--backend cpu" in (caught.value.hint or "")
+    assert "optimisation.backend=cpu" in (caught.value.hint or "")
     check_capabilities(torch_like(), Optimisation(backend=backend, enabled=False))
 
 

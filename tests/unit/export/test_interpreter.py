@@ -102,7 +102,7 @@ def test_an_export_keeps_its_child_until_that_ends(child):
     ("error", "by_limit", "hint"),
     [
         (ChildEndedError("was ended by SIGSEGV"), False, "is damaged"),
-        (ChildLateError("took more than 7 seconds of CPU time"), True, "--time-limit"),
+        (ChildLateError("took more than 7 seconds of CPU time"), True, "limits.seconds"),
     ],
 )
 def test_an_end_is_an_error_with_a_remedy(child, error, by_limit, hint):

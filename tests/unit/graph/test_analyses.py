@@ -149,11 +149,13 @@ N = None
 X = "float32 1,6,9,8"
 INFERRED = [
     (X, "aten::conv2d(%x, W, None, [2, 2], [1, 1], [1, 1], 1)", "float32", (1, 5, 5, 4)),
-    ("float32 ?,6,9,8", "aten::conv2d(%x, W, None, [1, 1], [0, 0], [2, 2], 1)", "float32", (N, 5, 5, 4)),
+    ("float32 ?,6,9,8", "aten::conv2d(%x, W, None, [1, 1], [0, 0], [2, 2], 1)", "float32",
+     (N, 5, 5, 4)),
     ("?", "aten::conv2d(%x, W, None, [1, 1], [0, 0], [1, 1], 1)", "float32", (N, 5, N, N)),
-    (X, "aten::conv_transpose2d.input(%x, V, None, [2, 2], [1, 1], [1, 1], 2, [1, 1])", "float32", (1, 8, 18, 16)),
-    (X, "aten::_convolution(%x, W, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, False, False, False, True)",
-     "float32", (1, 5, 9, 8)),
+    (X, "aten::conv_transpose2d.input(%x, V, None, [2, 2], [1, 1], [1, 1], 2, [1, 1])", "float32",
+     (1, 8, 18, 16)),
+    (X, "aten::_convolution(%x, W, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, False, False,"
+     " False, True)", "float32", (1, 5, 9, 8)),
     (X, "aten::linear(%x, M, None)", "float32", (1, 6, 9, 2)),
     (X, "aten::matmul(%x, T)", "float32", (1, 6, 9, 2)),
     (X, "aten::add.Tensor(%x, B, 1)", "float32", (1, 6, 9, 8)),
@@ -184,7 +186,8 @@ INFERRED = [
     (X, "aten::to.dtype(%x, 4, False, False, None)", "int64", (1, 6, 9, 8)),
     (X, "aten::upsample_nearest2d(%x, [18, 16], None, None)", "float32", (1, 6, 18, 16)),
     (X, "aten::constant_pad_nd(%x, [1, 2, 3, 4], 0)", "float32", (1, 6, 16, 11)),
-    (X, "aten::batch_norm(%x, None, None, None, None, False, 0.1, 1e-05, True)", "float32", (1, 6, 9, 8)),
+    (X, "aten::batch_norm(%x, None, None, None, None, False, 0.1, 1e-05, True)", "float32",
+     (1, 6, 9, 8)),
     (X, "aten::relu_(%x)", "float32", (1, 6, 9, 8)),
     (X, "aten::made_up(%x)", None, None),
     (X, "aten::nonzero(%x)", None, None),

@@ -180,3 +180,37 @@ def test_deep_nesting_is_refused():
         block = inner
     with pytest.raises(ModelError, match="more than 100"):
         optimise(program, SCHEMAS)
+
+
+def test_calls_that_lack_arguments_are_refused():
+    program = read_program("(%self, %x: Tensor)\n%y = aten::flatten.using_ints(%x, 1)\nyield %y")
+    with pytest.raises(ModelError, match="has 2 inputs instead of 3"):
+        optimise(program, SCHEMAS)
+
+
+def test_an_older_operator_that_the_runtime_upgrades_may_lack_some():
+    program = read_program("(%self, %x: Tensor)\n%y = aten::gelu(%x)\nyield %y")
+    program.operator_version = 9
+    optimise(program, SCHEMAS)
+    assert lines(program) == ["%2 = aten::gelu(%x)", "yield %2"]
+
+
+def test_a_small_file_cannot_make_large_weights():
+    text = ["(%self, %x: Tensor)", "%y0 = aten::relu(%x)"]
+    for n in range(40):
+        # The same weight, with another batch norm each time.
+        text += [
+            f"%c{n} = aten::conv2d(%y{n}, W, None, [1, 1], [0, 0], [1, 1], 1)",
+            f"%y{n + 1} = aten::batch_norm(%c{n}, None, None, M, V, False, 0.1, {n}e-3, True)",
+        ]
+    weight = tensor(*[0.5] * 640_000, shape=(800, 800, 1, 1))
+    mean = tensor(*[0.5] * 800)
+    program = read_program("\n".join([*text, "yield %y40"]), W=weight, M=mean, V=mean)
+    results = optimise(program, SCHEMAS)
+    assert any("much memory" in reason for reason in results["fold_batch_norms"].left)
+    storages = {
+        node.attributes["value"].state[0].storage
+        for node in program.graphs["Net.forward"].block.nodes
+        if isinstance(node.attributes.get("value"), CustomObject)
+    }
+    assert sum(storage.elements for storage in storages) < 16 * 640_000

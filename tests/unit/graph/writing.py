@@ -45,7 +45,7 @@ def values(found: object) -> Any:
 
 
 def read_graph(text: str, *, name: str = "Net.forward", **names: Any) -> Graph:
-    """Returns the graph whose first line names its inputs: `(%self, %x: Tensor float32 1,3,8,8)`."""
+    """Returns the graph of `text`; its first line is such as `(%self, %x: Tensor float32 1,?)`."""
     return _Reader(text, names).read(name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import struct
 from dataclasses import fields
 
 from builder.lite.model import LiteModel
@@ -34,6 +34,11 @@ def find_difference(one: LiteModel, other: LiteModel, *, leave_out: tuple[str, .
     return ""
 
 
+def differ(one: object, other: object) -> str:
+    """Returns where two values differ first; empty when they are alike."""
+    return _differ(one, other, "value", {})
+
+
 def _differ(one, other, where, pairs):
     if type(one) is not type(other):
         return f"{where}: {type(one)} and {type(other)}"
@@ -43,8 +48,8 @@ def _differ(one, other, where, pairs):
         pairs[id(one)] = id(other)
     if isinstance(one, Storage):
         same = _describe(one) == _describe(other)
-    elif isinstance(one, float):
-        same = math.copysign(1, one) == math.copysign(1, other) and (one == other or one != one)
+    elif isinstance(one, float | complex):
+        same = struct.pack("<2d", one.real, one.imag) == struct.pack("<2d", other.real, other.imag)
     else:
         parts = _parts(one)
         if parts is not None:

@@ -18,7 +18,7 @@ def test_readable_versions_pass(data, version):
     )
 
 
-@pytest.mark.parametrize(("version", "word"), [(3, "builder export"), (10, "--bytecode-version")])
+@pytest.mark.parametrize(("version", "word"), [(3, "export(SOURCE)"), (10, "bytecode_version=8")])
 def test_other_versions_name_the_range_and_the_way(data, version, word):
     info = replace(read_model(data / "conv.ptl"), bytecode_version=version)
     with pytest.raises(ModelError, match=rf"version {version}; .* 4 to 9") as caught:

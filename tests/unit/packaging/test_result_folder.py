@@ -128,7 +128,7 @@ def test_anything_else_is_refused_and_kept(made, change, named):
     with pytest.raises(ConfigurationError, match=named) as caught:
         refuse_foreign_folder(folder, manifest)
     assert str(folder) in caught.value.message
-    assert "-o" in caught.value.hint
+    assert "output" in caught.value.hint
     assert caught.value.exit_code == 2
     with pytest.raises(ConfigurationError, match=named):
         replace_it(folder, manifest)

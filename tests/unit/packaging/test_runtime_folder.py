@@ -156,7 +156,7 @@ def test_a_failure_leaves_the_old_package(linked, tmp_path, monkeypatch, step):
         package(root, linked)
     assert str(root.parent) in caught.value.message, "the disk that is full, not the cache"
     assert str(linked.library) not in caught.value.message
-    assert "-o" in caught.value.hint
+    assert "output" in caught.value.hint
     assert caught.value.exit_code == 7
     assert files(root) == before
     assert {path.name for path in tmp_path.iterdir()} == {"work", "out"}

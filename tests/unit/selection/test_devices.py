@@ -92,8 +92,8 @@ def test_a_model_for_metal_is_refused_without_it_and_told_the_option():
 @pytest.mark.parametrize(
     ("name", "chosen", "hint"),
     [
-        ("__backends__.coreml", (), "builder build MODEL --abi ios-arm64 --coreml"),
-        ("__backends__.coreml", (METAL,), "--coreml"),
+        ("__backends__.coreml", (), "build(MODEL, targets.abis=ios-arm64, accelerators=coreml)"),
+        ("__backends__.coreml", (METAL,), "accelerators=coreml"),
         ("__backends__.nnapi", (COREML,), "export the model for the CPU"),
     ],
 )
@@ -115,7 +115,7 @@ def test_a_delegate_that_is_built_is_not():
 def test_what_no_model_uses_is_said():
     both = (COREML, METAL)
     (warning,) = warn_unused(make_list("metal_prepack::linear_run"), both)
-    assert warning.startswith("--coreml: no model uses an operator or a class of Core ML;")
+    assert warning.startswith("no model uses an operator or a class of Core ML;")
     assert warn_unused(make_list("aten::relu"), (load_release().backends["xnnpack"],)) == []
 
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from builder import api
+from builder.errors import ConfigurationError
 from builder.native.index import parse_index
 from builder.selection.rules import read_rules
 from builder.sources.releases import load_release
@@ -20,7 +23,7 @@ UNITS = sorted(
 INDEX = load_release().indexes[""]
 INDEXED = {unit for units in parse_index(INDEX.read_text()).values() for unit in units}
 
-REASONS = [*RULES.libraries.values(), *RULES.unbuildable.values(), *RULES.raising.values()]
+REASONS = [*RULES.libraries.values(), *RULES.raising.values()]
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -37,6 +40,18 @@ def test_every_unit_that_the_rules_name_exists(unit):
 def test_what_classes_are_made_of_can_be_registered():
     parts = {part for parts in RULES.made_of.values() for part in parts}
     assert {name.split(".")[0] for name in parts | set(RULES.made_of)} <= set(RULES.custom_classes)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "No such file"), (b"\xff", "codec"), (b"x", "Expected '='"), (b"x = 1", "unknown key")],
+)
+def test_rules_that_cannot_be_meant_are_refused_with_the_file(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "rules.toml").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        read_rules(replace(load_release(), folder=tmp_path))
+    assert str(tmp_path / "rules.toml") in caught.value.message
 
 
 def test_rules_do_not_contradict_each_other():

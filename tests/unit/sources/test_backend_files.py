@@ -35,9 +35,7 @@ def test_every_file_is_read():
 
 
 def test_options():
-    assert {one.option for one in BACKENDS if one.chosen is Chosen.OPTION} == {
-        *("--metal", "--coreml")
-    }
+    assert {one.name for one in BACKENDS if one.chosen is Chosen.OPTION} == {"metal", "coreml"}
 
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=by_name)

@@ -15,7 +15,6 @@ def test_what_is_not_said_is_empty():
     backend = parse_backend("x", SMALLEST)
     assert (backend.name, backend.label, backend.chosen) == ("x", "X", Chosen.NEEDED)
     assert (backend.units, backend.operators, backend.dispatch) == ({}, (), None)
-    assert backend.option == "--x"
 
 
 def test_values_are_typed():

@@ -2,7 +2,7 @@ import pytest
 from sources_support import make_archive, make_pin
 
 from builder.errors import ConfigurationError, SourceError
-from builder.sources.choice import choose_providers, parse_provider
+from builder.sources.choice import FetchRequest, choose_providers
 from builder.sources.providers import (
     DistributionProvider,
     FolderProvider,
@@ -166,14 +166,14 @@ class NoPrograms:
     ],
 )
 def test_the_order_of_providers(tmp_path, options, names):
-    chosen = choose_providers(NoPrograms(), tmp_path, **options)
+    chosen = choose_providers(NoPrograms(), tmp_path, FetchRequest(**options))
     assert [provider.name for provider in chosen] == names
-    with_folder = choose_providers(NoPrograms(), tmp_path, source_folder=tmp_path, **options)
+    request = FetchRequest(source_folder=tmp_path, **options)
+    with_folder = choose_providers(NoPrograms(), tmp_path, request)
     assert [provider.name for provider in with_folder] == ["folder", *names]
 
 
-def test_unknown_choices_are_configuration_errors(tmp_path):
-    with pytest.raises(ConfigurationError, match="distribution, git"):
-        parse_provider("ftp")
+def test_a_folder_of_archives_that_does_not_exist_is_a_configuration_error(tmp_path):
+    request = FetchRequest(source_folder=tmp_path / "none")
     with pytest.raises(ConfigurationError, match="not a folder"):
-        choose_providers(NoPrograms(), tmp_path, source_folder=tmp_path / "none")
+        choose_providers(NoPrograms(), tmp_path, request)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.core.model import BytecodeVersions
+from builder.core.targets import parse_target
 from builder.errors import ConfigurationError
 from builder.sources import facts
 from builder.sources.facts import list_releases, load_bytecode_versions, locate_release
@@ -106,7 +107,7 @@ def test_what_has_a_versions_name_and_is_no_folder_is_told(root, make):
 def test_a_release_that_does_not_exist_is_refused_with_those_that_do(root, version):
     with pytest.raises(ConfigurationError, match=r"2\.9\.1, 2\.9\.1\+mine, 2\.10\.0") as caught:
         load_release(version, root=root)
-    assert "--pytorch" in caught.value.hint
+    assert "pytorch" in caught.value.hint
     assert caught.value.exit_code == 2
 
 
@@ -211,6 +212,28 @@ def test_the_folder_has_the_name_of_the_version_in_the_lock(root):
     (root / "2.9.1").rename(root / "2.9.2")
     with pytest.raises(ConfigurationError, match=r"is for PyTorch 2\.9\.1, and its folder is 2"):
         read_release(root / "2.9.2")
+
+
+@pytest.mark.parametrize(
+    ("abi", "name"),
+    [
+        ("linux-x86_64", "symbols.txt"),
+        ("arm64-v8a", "symbols-android.txt"),
+        ("ios-arm64", "symbols-ios.txt"),
+        ("ios-simulator-arm64", "symbols-ios.txt"),
+    ],
+)
+def test_a_symbol_index_that_a_target_needs_and_that_is_missing_is_told(root, abi, name):
+    folder, target = root / "2.9.1", parse_target(abi)
+    for index in {"symbols.txt", "symbols-android.txt", "symbols-ios.txt"} - {name}:
+        (folder / index).touch()
+    message = rf"PyTorch 2\.9\.1 cannot be built for {abi}: .*2\.9\.1/{name} does not exist"
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        load_release("2.9.1", root=root).list_indexes(target)
+    assert (caught.value.exit_code, "CONTRIBUTING.md" in caught.value.hint) == (2, True)
+    (folder / name).touch()
+    found = [path.name for path in load_release("2.9.1", root=root).list_indexes(target)]
+    assert found == sorted({"symbols.txt", name}, key=len)
 
 
 def test_what_ships_with_builder_is_read_whole():

@@ -182,7 +182,7 @@ def test_check_without_a_tree_says_what_to_type(setting):
     lock, cache, _ = setting
     with pytest.raises(SourceError, match="no complete") as caught:
         check_tree(lock, cache)
-    assert caught.value.hint == "builder fetch --pytorch 9.9"
+    assert caught.value.hint == "fetch(pytorch=9.9)"
 
 
 def test_a_source_nobody_has_is_listed_with_its_hash_and_all_reasons(setting):
@@ -193,7 +193,7 @@ def test_a_source_nobody_has_is_listed_with_its_hash_and_all_reasons(setting):
     assert lock.pins[1].sha256 in caught.value.message
     assert "ready: no other here" in caught.value.message
     assert lock.pins[0].sha256 not in caught.value.message
-    assert "--from" in caught.value.hint
+    assert "source_folder" in caught.value.hint
 
 
 def test_the_next_provider_is_asked_and_the_user_is_told(setting):
@@ -263,7 +263,7 @@ def test_a_tree_changed_by_hand_is_refused_until_it_is_fetched_again(setting, ch
         with pytest.raises(SourceError, match=named) as caught:
             refuse_changed(lock, made)
         assert str(made.root) in caught.value.message
-        assert caught.value.hint.endswith("builder fetch --pytorch 9.9")
+        assert caught.value.hint.endswith("fetch(pytorch=9.9)")
     notes = Notes()
     assert materialise(lock, cache, [provider], notes) == made
     refuse_changed(lock, made)
@@ -279,7 +279,7 @@ def test_the_hint_names_the_feature(setting):
     (made.root / "a.txt").write_text("edited")
     with pytest.raises(SourceError) as caught:
         refuse_changed(feature, made)
-    assert caught.value.hint.endswith("builder fetch --pytorch 9.9 --feature more")
+    assert caught.value.hint.endswith("fetch(pytorch=9.9, features=more)")
 
 
 def test_a_new_tree_may_be_entered_by_others(setting):

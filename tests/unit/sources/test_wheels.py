@@ -8,7 +8,7 @@ from samples import FakeRunner
 from sources_support import make_lock, make_pin
 
 from builder.errors import SourceError
-from builder.sources.choice import add_pip, choose_providers
+from builder.sources.choice import FetchRequest, add_pip, choose_providers
 from builder.sources.providers import DistributionProvider, FolderProvider, Unavailable
 from builder.sources.store import ArchiveStore
 from builder.sources.wheels import WheelProvider
@@ -87,7 +87,7 @@ def test_pip_is_asked_for_wheels_only_and_after_the_users_folder(wheel, tmp_path
         "builder.sources.choice.read_apt_configuration", lambda _: AptConfiguration(mirrors=())
     )
     runner = FakeRunner()
-    providers = choose_providers(runner, tmp_path, source_folder=wheel.parent)
+    providers = choose_providers(runner, tmp_path, FetchRequest(source_folder=wheel.parent))
     lock = make_lock(make_pin(wheel))
     names = [one.name for one in add_pip(providers, lock, runner, tmp_path)]
     assert names == ["folder", "pip", "distribution", "git"]

@@ -69,7 +69,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(VerificationError) as caught:
         read_reference(path)
-    assert "builder export" in (caught.value.hint or "")
+    assert "export(" in (caught.value.hint or "")
 
 
 @given(st.integers(0, 400))

@@ -146,4 +146,4 @@ def test_other_machines_are_refused(monkeypatch, platform, architecture, reason)
     assert reason in sandbox.find_obstacle()
     with pytest.raises(ToolchainError, match=reason) as caught:
         sandbox.confine()
-    assert "builder export" in caught.value.hint
+    assert "export(" in caught.value.hint

@@ -102,4 +102,4 @@ def test_android_is_not_run_by_guessing(runtime):
         open_host(runtime, answering()),
     ):
         pass
-    assert "--adb" in caught.value.hint
+    assert "via=adb shell" in caught.value.hint

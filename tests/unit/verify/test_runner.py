@@ -65,7 +65,7 @@ def test_only_abi_is_taken_whatever_the_host(tmp_path: Path) -> None:
 def test_missing_and_broken_runtimes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         locate_runtime(tmp_path / "nothing", host_abi=HOST)
-    assert "builder build" in (caught.value.hint or "")
+    assert "build(" in (caught.value.hint or "")
     root = make_runtime(tmp_path, HOST)
     (root / "bin" / "torchlite-run").unlink()
     with pytest.raises(VerificationError, match="torchlite-run"):
@@ -182,8 +182,8 @@ def test_the_hint_for_a_dtype_keeps_those_that_the_runtime_has(tmp_path: Path) -
     with pytest.raises(VerificationError) as caught:
         run_model(runtime, Path("my m.ptl"), [], scratch=tmp_path, host=LocalHost(runner=runner))
     assert caught.value.hint is not None
-    assert "'my m.ptl'" in caught.value.hint
-    assert caught.value.hint.endswith("--dtypes int64,float32,float64")
+    assert "build(my m.ptl" in caught.value.hint
+    assert caught.value.hint.endswith("dtypes=int64,float32,float64)")
 
 
 def test_the_runtime_says_what_is_looked_for() -> None:

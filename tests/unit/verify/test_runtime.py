@@ -25,7 +25,7 @@ def test_what_is_only_read_needs_no_program(runtime):
 def test_a_library_for_an_app_is_not_run_here(runtime):
     with pytest.raises(VerificationError, match="builder cannot run ios-arm64") as caught:
         locate_runtime(runtime, host_abi=HOST)
-    assert "--abi linux-x86_64" in caught.value.hint
+    assert "targets.abis=linux-x86_64" in caught.value.hint
 
 
 def test_a_runtime_without_its_program_is_broken(tmp_path):

@@ -36,4 +36,4 @@ def test_each_run_counts_once(tmp_path):
 def test_without_inputs_it_says_how_to_describe_them(tmp_path):
     with pytest.raises(ConfigurationError, match="no reference case") as caught:
         ask(tmp_path)
-    assert "--shape" in caught.value.hint
+    assert "inputs=" in caught.value.hint

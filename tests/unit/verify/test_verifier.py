@@ -104,7 +104,7 @@ def test_reference_of_another_file_is_refused(request_: VerifyRequest) -> None:
     save_case(request_, sha256="b" * 64)
     with pytest.raises(VerificationError, match="belongs to another file") as caught:
         verify(request_, giving(EXPECTED))
-    assert "builder export" in (caught.value.hint or "")
+    assert "export(" in (caught.value.hint or "")
 
 
 def test_nested_inputs_are_passed_as_the_model_takes_them(request_: VerifyRequest) -> None:
@@ -172,7 +172,7 @@ def test_inputs_that_do_not_fit_run_nowhere(request_: VerifyRequest) -> None:
     assert caught.value.message == (
         "m.ptl: forward takes 2 inputs: (Tensor x, float n); 1 was given"
     )
-    assert "--input" in (caught.value.hint or "")
+    assert "inputs=" in (caught.value.hint or "")
     assert runner.commands == []
 
 
@@ -203,7 +203,7 @@ def test_missing_operators_are_named_all_before_anything_runs(request_: VerifyRe
     with pytest.raises(VerificationError, match="2 operators") as caught:
         verify(request_, runner, info)
     assert "aten::add.Scalar, aten::topk" in caught.value.message
-    assert f"--abi {HOST}" in (caught.value.hint or "")
+    assert f"targets.abis={HOST}" in (caught.value.hint or "")
     assert len(runner.commands) == 1
 
 

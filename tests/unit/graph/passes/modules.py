@@ -47,11 +47,17 @@ UP = "prepacked::conv2d_transpose_clamp_run"
 LINEAR = "prepacked::linear_clamp_run"
 WANTED = {
     "MobileBlock": {RUN: 4, "aten::relu6": 0, "aten::batch_norm": 0, "aten::contiguous": 2},
-    "ResidualBlock": {RUN: 3, "aten::batch_norm": 0, "aten::contiguous": 1, LINEAR: 1},
+    "ResidualBlock": {
+        RUN: 3,
+        "aten::_add_relu_.Tensor": 1,
+        "aten::batch_norm": 0,
+        "aten::contiguous": 1,
+        LINEAR: 1,
+    },
     "UNet": {UP: 1, RUN: 3, "aten::batch_norm": 0},
     "OneDimension": {RUN: 3, "aten::relu": 0, "aten::unsqueeze": 1, "aten::squeeze.dim": 1},
     "Ungrouped": {UP: 2, "aten::batch_norm": 0, "aten::relu": 0},
-    "Dense": {"aten::append.t": 0, "aten::batch_norm": 0, "aten::relu": 0},
+    "Dense": {"aten::append.t": 0},
     "Shuffle": {"aten::channel_shuffle": 1, "aten::view": 0},
     "Attention": {LINEAR: 6, "aten::dropout": 0},
     "Recurrent": {LINEAR: 1},

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from builder.graph.check import check_program
-from builder.graph.passes.freeze import drop_attributes, freeze
+from builder.graph.passes.drop_attributes import drop_attributes
+from builder.graph.passes.freeze import freeze
 from builder.graph.passes.inline import inline
 from builder.graph.program import Program
 from builder.lite.objects import CustomObject, Dict, List, ScriptObject
@@ -115,7 +116,7 @@ def test_a_setter_of_an_unknown_object_keeps_that_slot_of_all():
         b=2,
     )
     assert freeze(made, SCHEMAS).changed == 1
-    assert drop_attributes(made).left == ("a module is chosen while the model runs",)
+    assert drop_attributes(made).left == ("an attribute is read of an object that is not known",)
     assert lines(made)[-1] == "yield 1, %3"
 
 
@@ -165,17 +166,50 @@ def test_modules_in_containers_stay_and_objects_of_custom_classes_become_constan
     assert lines(made)[-1] == "yield %2, quantized.LinearPackedParamsBase"
 
 
-def test_attributes_stay_when_a_module_is_passed_to_a_function():
+def test_objects_of_one_class_keep_the_same_attributes():
+    first, second = (ScriptObject("M", {"a": n, "b": n, "c": n}) for n in (1, 2))
     made = program(
         """
         (%self, %x: Tensor)
-        %y = prim::CallFunction(%self) @ {'name': 'f'}
-        yield %y
+        %m = prim::GetAttr(%self) @ {'slot': 0}
+        %n = prim::GetAttr(%self) @ {'slot': 1}
+        %a = prim::GetAttr(%m) @ {'slot': 2}
+        prim::SetAttr(%n, %x) @ {'slot': 1}
+        yield %a
+        """,
+        m=first,
+        n=second,
+    )
+    made.graphs["M.__setstate__"] = read_graph(
+        "(%self: M, %x: Tensor)\nprim::SetAttr(%self, %x) @ {'slot': 2}\nyield %x",
+        name="M.__setstate__",
+    )
+    assert drop_attributes(made).changed == 2
+    assert (first.attributes, second.attributes) == ({"b": 1, "c": 1}, {"b": 2, "c": 2})
+    assert lines(made)[2:4] == [
+        "%4 = prim::GetAttr(%2) @ {'slot': 1}",
+        "prim::SetAttr(%3, %x) @ {'slot': 0}",
+    ]
+    assert write_graph(made.graphs["M.__setstate__"])[0] == "prim::SetAttr(%self, %x) @ {'slot': 1}"
+
+
+def test_methods_of_other_classes_set_slots_of_these_only():
+    made = program(
+        """
+        (%self, %x: Tensor)
+        %a = prim::GetAttr(%self) @ {'slot': 0}
+        %m = prim::GetAttr(%self) @ {'slot': 1}
+        %b = prim::GetAttr(%m) @ {'slot': 0}
+        yield %a, %b
         """,
         a=1,
+        m=ScriptObject("M", {"b": 2}),
     )
-    assert drop_attributes(made).left == ("a module is passed to a function",)
-    assert made.root.attributes == {"a": 1}
+    made.graphs["M.set"] = read_graph(
+        "(%self: M, %x: Tensor)\nprim::SetAttr(%self, %x) @ {'slot': 0}\nyield %x", name="M.set"
+    )
+    assert freeze(made, SCHEMAS).changed == 1
+    assert lines(made)[-1] == "yield 1, %3"
 
 
 def test_methods_and_functions_are_put_where_they_are_called():

@@ -9,6 +9,7 @@ from builder.graph.check import check_graph
 from builder.graph.graph import Graph
 from builder.graph.passes.batch_norm import fold_batch_norms
 from builder.graph.passes.channel_shuffles import find_channel_shuffles
+from builder.graph.passes.fuse_add_relu import fuse_add_relu
 from builder.graph.passes.fuse_clamps import fuse_clamps
 from builder.graph.passes.prepack import prepack
 from builder.graph.passes.simplify_layers import simplify_layers
@@ -191,11 +192,11 @@ def test_convolutions_of_tracing():
     made = graph(
         """
         (%self, %x: Tensor)
-        %a = aten::_convolution(%x, W, None, [2, 2], [1, 1], [3, 3], False, [0, 0], 2, False, False, True, True)
-        %b = aten::_convolution.deprecated(%a, U, None, [2], [1], [3], True, [1], 2, False, False, True)
-        %c = aten::_convolution(%b, %x, None, [2], [1], [3], True, [1], 2, False, False, True, True)
+        %a = aten::_convolution(%x, W, None, [2, 2], [1, 1], [3, 3], False, [0, 0], 2, FLAGS, True)
+        %b = aten::_convolution.deprecated(%a, U, None, [2], [1], [3], True, [1], 2, FLAGS)
+        %c = aten::_convolution(%b, %x, None, [2], [1], [3], True, [1], 2, FLAGS, True)
         yield %c
-        """,
+        """.replace("FLAGS", "False, False, True"),
         W=ramp(4, 2, 1, 1),
         U=ramp(4, 2, 1),
     )
@@ -212,7 +213,11 @@ def test_convolutions_of_tracing():
 )
 def test_padding_by_name(name: str, size: int, padding: int):
     made = graph(
-        f"(%self, %x: Tensor)\n%y = aten::conv2d.padding(%x, W, None, [1, 1], {name!r}, [2, 2], 1)\nyield %y",
+        f"""
+        (%self, %x: Tensor)
+        %y = aten::conv2d.padding(%x, W, None, [1, 1], {name!r}, [2, 2], 1)
+        yield %y
+        """,
         W=ramp(4, 2, size, size),
     )
     simplify_layers(made, SCHEMAS)
@@ -224,7 +229,11 @@ def test_padding_by_name(name: str, size: int, padding: int):
 
 def test_padding_that_is_not_the_same_on_both_sides_stays():
     made = graph(
-        "(%self, %x: Tensor)\n%y = aten::conv2d.padding(%x, W, None, [1, 1], 'same', [1, 1], 1)\nyield %y",
+        """
+        (%self, %x: Tensor)
+        %y = aten::conv2d.padding(%x, W, None, [1, 1], 'same', [1, 1], 1)
+        yield %y
+        """,
         W=ramp(4, 2, 2, 2),
     )
     assert simplify_layers(made, SCHEMAS).changed == 0
@@ -468,6 +477,46 @@ def test_a_clamp_stays_if_something_else_needs_what_is_before(middle: str):
         W=ramp(4, 4),
     )
     assert fuse_clamps(made, SCHEMAS).changed == 0
+
+
+# Sums
+
+SUMS = [
+    ("add.Tensor(%a, %x, 1)", "relu", "aten::_add_relu.Tensor(%3, %x, 1)"),
+    ("add.Tensor(%a, %x, 2)", "relu_", "aten::_add_relu.Tensor(%3, %x, 2)"),
+    ("add_.Tensor(%a, %x, 1)", "relu", "aten::_add_relu_.Tensor(%3, %x, 1)"),
+    # Others may see the sum before the relu.
+    ("add_.Tensor(%x, %a, 1)", "relu_", None),
+    ("add_.Tensor(%v, %x, 1)", "relu_", None),
+    ("add.Tensor(%a, %i, 1)", "relu", None),
+    ("sub.Tensor(%a, %x, 1)", "relu", None),
+]
+
+
+@pytest.mark.parametrize(("line", "clamp", "fused"), SUMS)
+def test_sums(line: str, clamp: str, fused: str | None):
+    made = graph(f"""
+        (%self, %x: Tensor float32 2,3, %i: Tensor int64 2,3)
+        %a = aten::cos(%x)
+        %b = aten::sin(%x)
+        %v = aten::view(%b, [2, 3])
+        %s = aten::{line}
+        %r = aten::{clamp}(%s)
+        yield %r
+    """)
+    assert fuse_add_relu(made, SCHEMAS).changed == (fused is not None)
+    found = lines(made)
+    assert (fused in found[-2]) if fused else (clamp in found[-2])
+
+
+def test_a_sum_that_is_used_elsewhere_stays():
+    made = graph("""
+        (%self, %x: Tensor float32 2,3)
+        %s = aten::add.Tensor(%x, %x, 1)
+        %r = aten::relu(%s)
+        yield %r, %s
+    """)
+    assert fuse_add_relu(made, SCHEMAS).changed == 0
 
 
 # Channel shuffles

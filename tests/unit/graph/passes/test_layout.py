@@ -247,9 +247,10 @@ def test_changed_tensors_are_converted_each_time():
 
 
 def test_chunks_are_unpacked_and_used():
-    found = behind(
-        f"%l = aten::chunk(%b, 2, 1)\n%c, %d = prim::ListUnpack(%l)\n%e = {RUN}(%c, C)\nyield %e, %d"
-    )
+    found = behind(f"""%l = aten::chunk(%b, 2, 1)
+        %c, %d = prim::ListUnpack(%l)
+        %e = {RUN}(%c, C)
+        yield %e, %d""")
     assert found == [
         "%5 = aten::chunk(%4, 2, 1)",
         "%6, %7 = prim::ListUnpack(%5)",
@@ -259,3 +260,13 @@ def test_chunks_are_unpacked_and_used():
         "%11 = aten::contiguous(%7, 0)",
         "yield %10, %11",
     ]
+
+
+@pytest.mark.parametrize("state", [(), None, (ramp(4, 4, 1, 1),), (3,) * 8])
+def test_damaged_packed_weights_are_passed_on(state: object):
+    damaged = CustomObject("xnnpack.Conv2dOpContext", state)
+    graph = read_graph(
+        f"(%self, %x: Tensor)\n%a = {RUN}(%x, D)\n%b = {RUN}(%a, D)\nyield %b", D=damaged
+    )
+    assert keep_channels_last(graph, SCHEMAS).changed == 2
+    check_graph(graph)

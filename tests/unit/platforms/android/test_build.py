@@ -21,7 +21,7 @@ def _kit(monkeypatch):
 def test_what_maven_cannot_name_is_refused_before_anything_is_compiled():
     with pytest.raises(ConfigurationError, match="1/2") as caught:
         android.refuse_unpackable(AarOptions(version="1/2"), (), RELEASE)
-    assert "--aar-version" in caught.value.hint
+    assert "android.version" in caught.value.hint
     assert android.refuse_unpackable(AarOptions(version="1.2"), (), RELEASE).version == "1.2"
     assert android.refuse_unpackable(AarOptions(), (), RELEASE).version == "2.6.0-1"
 

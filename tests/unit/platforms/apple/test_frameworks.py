@@ -58,10 +58,10 @@ def test_an_sdk_without_objective_c_is_told(tmp_path):
 
 @pytest.mark.parametrize("accelerator", [METAL, COREML])
 def test_the_open_headers_are_refused_with_the_reason(accelerator):
-    with pytest.raises(ToolchainError, match=accelerator.option) as caught:
+    with pytest.raises(ToolchainError, match=accelerator.label) as caught:
         refuse_without_frameworks(describe_open_sdk(Path("open-1")), (accelerator,))
     assert "open headers contain no frameworks" in caught.value.message
-    assert "--apple-sdk" in caught.value.hint
+    assert "tools.apple_sdk" in caught.value.hint
 
 
 def make_apple_toolchain(sdk, **changes):

@@ -44,7 +44,7 @@ def test_an_sdk_itself_can_be_named(xcode):
 def test_a_folder_without_any_says_so(tmp_path):
     with pytest.raises(ToolchainError, match="SDKs there: none") as caught:
         read_sdk(tmp_path, DEVICE)
-    assert "--apple-sdk" in caught.value.hint
+    assert "tools.apple_sdk" in caught.value.hint
 
 
 @pytest.mark.parametrize("version", [110000, 180000])
@@ -53,7 +53,7 @@ def test_a_deployment_target_that_the_sdk_lacks_is_refused(xcode, version):
         ToolchainError, match=r"iphoneos17.2 builds for 12.0 to 17.2, not 1"
     ) as caught:
         read_sdk(xcode, replace(DEVICE, min_os=version))
-    assert "--min-ios" in caught.value.hint
+    assert "targets.min_ios" in caught.value.hint
 
 
 def test_a_processor_that_the_sdk_lacks_is_refused(tmp_path):

@@ -81,7 +81,7 @@ def test_another_system_cannot_build(monkeypatch):
     monkeypatch.setattr(host.sys, "platform", "darwin")
     with pytest.raises(ToolchainError, match="not supported yet") as caught:
         locate_host_toolchain(Machine(full()), HERE)
-    assert "builder doctor" in caught.value.hint
+    assert "doctor()" in caught.value.hint
 
 
 @pytest.mark.parametrize(

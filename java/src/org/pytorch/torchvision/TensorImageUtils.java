@@ -34,8 +34,8 @@ public final class TensorImageUtils {
    * @param normStdRGB standard deviations of red, green and blue
    * @param memoryFormat {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
    * @return the tensor
-   * @throws IllegalArgumentException if an argument is none of those named, or an array has not
-   *     three elements
+   * @throws IllegalArgumentException if an argument is not one of those named, or the length of
+   *     an array is not 3
    */
   public static Tensor bitmapToFloat32Tensor(
       final Bitmap bitmap,
@@ -53,8 +53,8 @@ public final class TensorImageUtils {
    * @param normMeanRGB means of red, green and blue
    * @param normStdRGB standard deviations of red, green and blue
    * @return the tensor
-   * @throws IllegalArgumentException if an argument is none of those named, or an array has not
-   *     three elements
+   * @throws IllegalArgumentException if an argument is not one of those named, or the length of
+   *     an array is not 3
    */
   public static Tensor bitmapToFloat32Tensor(
       final Bitmap bitmap, final float[] normMeanRGB, final float[] normStdRGB) {
@@ -73,8 +73,8 @@ public final class TensorImageUtils {
    * @param normStdRGB standard deviations of red, green and blue
    * @param memoryFormat {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
    * @return the tensor
-   * @throws IllegalArgumentException if an argument is none of those named, or an array has not
-   *     three elements
+   * @throws IllegalArgumentException if an argument is not one of those named, or the length of
+   *     an array is not 3
    */
   public static Tensor bitmapToFloat32Tensor(
       final Bitmap bitmap,
@@ -102,8 +102,8 @@ public final class TensorImageUtils {
    * @param normMeanRGB means of red, green and blue
    * @param normStdRGB standard deviations of red, green and blue
    * @return the tensor
-   * @throws IllegalArgumentException if an argument is none of those named, or an array has not
-   *     three elements
+   * @throws IllegalArgumentException if an argument is not one of those named, or the length of
+   *     an array is not 3
    */
   public static Tensor bitmapToFloat32Tensor(
       final Bitmap bitmap,
@@ -130,8 +130,8 @@ public final class TensorImageUtils {
    * @param outBuffer what to write to
    * @param outBufferOffset at which element to begin
    * @param memoryFormat {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
-   * @throws IllegalArgumentException if an argument is none of those named, or an array has not
-   *     three elements
+   * @throws IllegalArgumentException if an argument is not one of those named, or the length of
+   *     an array is not 3
    * @throws IllegalStateException if the buffer is too small
    */
   public static void bitmapToFloatBuffer(
@@ -175,8 +175,8 @@ public final class TensorImageUtils {
    * @param normStdRGB standard deviations of red, green and blue
    * @param outBuffer what to write to
    * @param outBufferOffset at which element to begin
-   * @throws IllegalArgumentException if an argument is none of those named, or an array has not
-   *     three elements
+   * @throws IllegalArgumentException if an argument is not one of those named, or the length of
+   *     an array is not 3
    * @throws IllegalStateException if the buffer is too small
    */
   public static void bitmapToFloatBuffer(
@@ -206,15 +206,15 @@ public final class TensorImageUtils {
    * Makes a tensor from the middle of a camera's picture, turned and scaled to the nearest pixel.
    *
    * @param image the picture, of format {@link ImageFormat#YUV_420_888}
-   * @param rotateCWDegrees by how much the picture is to be turned clockwise: 0, 90, 180 or 270
+   * @param rotateCWDegrees rotation of the image, clockwise in degrees: 0, 90, 180 or 270
    * @param tensorWidth width of the tensor
    * @param tensorHeight height of the tensor
    * @param normMeanRGB means of red, green and blue
    * @param normStdRGB standard deviations of red, green and blue
    * @param memoryFormat {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
    * @return the tensor
-   * @throws IllegalArgumentException if an argument is none of those named, or an array has not
-   *     three elements
+   * @throws IllegalArgumentException if an argument is not one of those named, or the length of
+   *     an array is not 3
    */
   public static Tensor imageYUV420CenterCropToFloat32Tensor(
       final Image image,
@@ -244,14 +244,14 @@ public final class TensorImageUtils {
    * nearest pixel.
    *
    * @param image the picture, of format {@link ImageFormat#YUV_420_888}
-   * @param rotateCWDegrees by how much the picture is to be turned clockwise: 0, 90, 180 or 270
+   * @param rotateCWDegrees rotation of the image, clockwise in degrees: 0, 90, 180 or 270
    * @param tensorWidth width of the tensor
    * @param tensorHeight height of the tensor
    * @param normMeanRGB means of red, green and blue
    * @param normStdRGB standard deviations of red, green and blue
    * @return the tensor
-   * @throws IllegalArgumentException if an argument is none of those named, or an array has not
-   *     three elements
+   * @throws IllegalArgumentException if an argument is not one of those named, or the length of
+   *     an array is not 3
    */
   public static Tensor imageYUV420CenterCropToFloat32Tensor(
       final Image image,
@@ -275,7 +275,7 @@ public final class TensorImageUtils {
    * the nearest pixel.
    *
    * @param image the picture, of format {@link ImageFormat#YUV_420_888}
-   * @param rotateCWDegrees by how much the picture is to be turned clockwise: 0, 90, 180 or 270
+   * @param rotateCWDegrees rotation of the image, clockwise in degrees: 0, 90, 180 or 270
    * @param tensorWidth width of the tensor
    * @param tensorHeight height of the tensor
    * @param normMeanRGB means of red, green and blue
@@ -283,8 +283,8 @@ public final class TensorImageUtils {
    * @param outBuffer what to write to; a direct buffer in the CPU's byte order
    * @param outBufferOffset at which element to begin
    * @param memoryFormat {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
-   * @throws IllegalArgumentException if an argument is none of those named, or an array has not
-   *     three elements
+   * @throws IllegalArgumentException if an argument is not one of those named, or the length of
+   *     an array is not 3
    * @throws IllegalStateException if the buffer is too small
    */
   public static void imageYUV420CenterCropToFloatBuffer(
@@ -335,15 +335,15 @@ public final class TensorImageUtils {
    * scaled to the nearest pixel.
    *
    * @param image the picture, of format {@link ImageFormat#YUV_420_888}
-   * @param rotateCWDegrees by how much the picture is to be turned clockwise: 0, 90, 180 or 270
+   * @param rotateCWDegrees rotation of the image, clockwise in degrees: 0, 90, 180 or 270
    * @param tensorWidth width of the tensor
    * @param tensorHeight height of the tensor
    * @param normMeanRGB means of red, green and blue
    * @param normStdRGB standard deviations of red, green and blue
    * @param outBuffer what to write to; a direct buffer in the CPU's byte order
    * @param outBufferOffset at which element to begin
-   * @throws IllegalArgumentException if an argument is none of those named, or an array has not
-   *     three elements
+   * @throws IllegalArgumentException if an argument is not one of those named, or the length of
+   *     an array is not 3
    * @throws IllegalStateException if the buffer is too small
    */
   public static void imageYUV420CenterCropToFloatBuffer(

@@ -1,0 +1,57 @@
+"""Shows hints with the names that settings and commands have on the command line."""
+
+from __future__ import annotations
+
+import shlex
+from importlib import import_module
+
+import click
+
+from builder.cli.settings import argument_name, list_command_settings, option_names
+from builder.core.backends import Backend
+from builder.core.settings import SettingField
+from builder.errors import Hint, Run, Use
+
+
+def show_hint(text: str, command: str) -> str:
+    """Returns a text as users of `builder command` write settings and commands."""
+    parts = text.parts if isinstance(text, Hint) else ()
+    return "".join(_show(part, command) for part in parts) or text
+
+
+def _show(part: str | Use | Run, command: str) -> str:
+    match part:
+        case Use():
+            setting = find_setting(part.key, command)
+            return str(part) if setting is None else _show_option(setting, part.value)
+        case Run():
+            words = (
+                shlex.quote(one) if isinstance(one, str) else _show(one, part.command)
+                for one in part.parts
+            )
+            return " ".join(("builder", part.command, *words))
+        case _:
+            return show_hint(part, command)
+
+
+def find_setting(key: str, command: str) -> SettingField | None:
+    """Returns the setting of a command that a key means; None if the command has none like it."""
+    module = import_module(f"builder.cli.{command}")
+    assert isinstance(module.command, click.Command)
+    listed = list_command_settings(module.command)
+    keys = {".".join((*one.group, one.name)): one for one in listed}
+    # Commands group the same setting in different ways: `tools.ndk` of build is `ndk` of check.
+    alike = (one for one in listed if one.name == key.rpartition(".")[2])
+    return keys.get(key) or next(alike, None)
+
+
+def _show_option(setting: SettingField, value: object) -> str:
+    names = option_names(setting)
+    if argument_name(setting):
+        return str(value)
+    if setting.kind is Backend or f"--{value}" in names:  # one option for each value
+        return f"--{value}"
+    if setting.kind is bool:
+        yes, _, no = names[0].partition("/")
+        return no if value is False else yes
+    return names[0] if value == "" else f"{names[0]} {shlex.quote(str(value))}"

@@ -1,0 +1,190 @@
+"""Shapes of what convolutions, linear layers, products and pooling make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from builder.graph.graph import TensorInfo
+from builder.graph.shape_questions import Answer, Question, broadcast
+
+
+def convolution(dims: int, *, transposed: bool = False) -> Callable[[Question], Answer]:
+    """Returns the rule for a convolution over `dims` dimensions."""
+
+    def rule(question: Question) -> Answer:
+        call = question.call
+        return _convolve(
+            question,
+            dims,
+            transposed,
+            call.integers("padding", dims),
+            call.integers("output_padding", dims),
+        )
+
+    return rule
+
+
+def any_convolution(question: Question) -> Answer:
+    """The rule for a convolution whose number of dimensions its weight tells."""
+    weight = question.info("weight").sizes
+    transposed = question.call.static("transposed")
+    if weight is None or len(weight) < 3 or not isinstance(transposed, bool):
+        return TensorInfo(question.info("input").dtype, None)
+    dims = len(weight) - 2
+    call = question.call
+    return _convolve(
+        question,
+        dims,
+        transposed,
+        call.integers("padding", dims),
+        call.integers("output_padding", dims),
+    )
+
+
+def _convolve(
+    question: Question,
+    dims: int,
+    transposed: bool,
+    padding: tuple[int, ...] | None,
+    adjustment: tuple[int, ...] | None,
+) -> Answer:
+    weight = question.info("weight")
+    dtype = question.info("input").dtype or weight.dtype
+    sizes = question.image("input", dims)
+    groups = question.call.static("groups")
+    if sizes is None:
+        return TensorInfo(dtype, None)
+    channels = None
+    if weight.sizes is not None and len(weight.sizes) == dims + 2:
+        channels = weight.sizes[1 if transposed else 0]
+        if transposed:
+            channels = channels * groups if channels and isinstance(groups, int) else None
+    stride = question.call.integers("stride", dims)
+    dilation = question.call.integers("dilation", dims)
+    spatial: list[int | None] = [None] * dims
+    known = stride and padding is not None and dilation and weight.sizes and all(stride)
+    if known and stride and padding and dilation and weight.sizes:
+        for i, size in enumerate(sizes[-dims:]):
+            kernel = weight.sizes[i + 2]
+            if size is None or kernel is None:
+                continue
+            window = dilation[i] * (kernel - 1) + 1
+            if not transposed:
+                spatial[i] = (size + 2 * padding[i] - window) // stride[i] + 1
+            elif adjustment is not None:
+                spatial[i] = (size - 1) * stride[i] - 2 * padding[i] + window + adjustment[i]
+    batch = sizes[: -dims - 1]
+    return TensorInfo(dtype, (*batch, channels, *spatial))
+
+
+def prepacked_convolution(question: Question) -> Answer:
+    """The rule for XNNPACK's convolutions, whose weights are not looked into."""
+    sizes = question.image("X", 2)
+    return TensorInfo("float32", None if sizes is None else (*sizes[:-3], None, None, None))
+
+
+def linear(question: Question) -> Answer:
+    """The rule for a linear layer."""
+    info, weight = question.info("input"), question.info("weight")
+    dtype = info.dtype or weight.dtype
+    if info.sizes is None or weight.sizes is None or not info.sizes:
+        return TensorInfo(dtype, None)
+    last = weight.sizes[:1] if len(weight.sizes) == 2 else ()
+    return TensorInfo(dtype, (*info.sizes[:-1], *last))
+
+
+def prepacked_linear(question: Question) -> Answer:
+    """The rule for XNNPACK's linear layers, whose weights are not looked into."""
+    sizes = question.info("X").sizes
+    return TensorInfo("float32", None if not sizes else (*sizes[:-1], None))
+
+
+def matmul(question: Question) -> Answer:
+    """The rule for products of matrices, and of batches of them."""
+    names = ("self", "other") if question.call.value("other") else ("self", "mat2")
+    left, right = (question.info(name) for name in names)
+    dtype = left.dtype if left.dtype == right.dtype else None
+    a, b = left.sizes, right.sizes
+    if not a or not b:
+        return TensorInfo(dtype, None)
+    rows = a[-2:-1]
+    columns = b[-1:] if len(b) > 1 else ()
+    batch = broadcast(a[:-2], b[:-2])
+    return TensorInfo(dtype, None if batch is None else (*batch, *rows, *columns))
+
+
+def addmm(question: Question) -> Answer:
+    """The rule for a product of two matrices to which something is added."""
+    left, right = question.info("mat1"), question.info("mat2")
+    dtype = left.dtype if left.dtype == right.dtype else None
+    if left.sizes is None or right.sizes is None:
+        return TensorInfo(dtype, (None, None))
+    return TensorInfo(dtype, (*left.sizes[:1], *right.sizes[-1:]))
+
+
+def pooling(dims: int, *, indices: bool = False) -> Callable[[Question], Answer]:
+    """Returns the rule for pooling over `dims` dimensions; with `indices`, for two results."""
+
+    def rule(question: Question) -> Answer:
+        call = question.call
+        info, sizes = question.info("self"), question.image("self", dims)
+        if sizes is None:
+            return TensorInfo(info.dtype, None)
+        kernel = call.integers("kernel_size", dims)
+        stride = kernel if call.static("stride") in ([], None) else call.integers("stride", dims)
+        padding = call.integers("padding", dims)
+        has_dilation = any(a.name == "dilation" for a in call.schema.arguments)
+        dilation = call.integers("dilation", dims) if has_dilation else (1,) * dims
+        spatial: list[int | None] = [None] * dims
+        if kernel and stride and padding is not None and dilation and all(stride):
+            for i, size in enumerate(sizes[-dims:]):
+                if size is not None and call.static("ceil_mode") is False:
+                    window = dilation[i] * (kernel[i] - 1) + 1
+                    spatial[i] = (size + 2 * padding[i] - window) // stride[i] + 1
+        shape = (*sizes[:-dims], *spatial)
+        found = TensorInfo(info.dtype, shape)
+        return [found, TensorInfo("int64", shape)] if indices else found
+
+    return rule
+
+
+def adaptive_pooling(dims: int) -> Callable[[Question], Answer]:
+    """Returns the rule for pooling to a size that the call gives."""
+
+    def rule(question: Question) -> Answer:
+        info, sizes = question.info("self"), question.image("self", dims)
+        wanted = question.call.integers("output_size", dims)
+        if sizes is None:
+            return TensorInfo(info.dtype, None)
+        return TensorInfo(info.dtype, (*sizes[:-dims], *(wanted or (None,) * dims)))
+
+    return rule
+
+
+def resize(dims: int) -> Callable[[Question], Answer]:
+    """Returns the rule for images that are made larger or smaller."""
+
+    def rule(question: Question) -> Answer:
+        name = question.call.schema.arguments[0].name
+        info = question.info(name)
+        wanted = question.call.integers("output_size", dims)
+        if info.sizes is None or len(info.sizes) != dims + 2:
+            return TensorInfo(info.dtype, (None,) * (dims + 2))
+        return TensorInfo(info.dtype, (*info.sizes[:2], *(wanted or (None,) * dims)))
+
+    return rule
+
+
+def embedding(question: Question) -> Answer:
+    """The rule for rows of a table."""
+    weight, indices = question.info("weight"), question.info("indices")
+    if indices.sizes is None or weight.sizes is None:
+        return TensorInfo(weight.dtype, None)
+    return TensorInfo(weight.dtype, (*indices.sizes, *weight.sizes[1:]))
+
+
+def quantized_convolution(question: Question) -> Answer:
+    """The rule for QNNPACK's convolutions, whose weights are not looked into."""
+    info = question.info("qx")
+    sizes = question.image("qx", 2)
+    return TensorInfo(info.dtype, None if sizes is None else (*sizes[:-3], None, None, None))
