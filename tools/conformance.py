@@ -18,11 +18,10 @@ import click
 from builder.cli.console import ConsoleProgress
 from builder.sources.releases import load_release
 from builder.sources.trees import locate_sources
-from conforming.modules import choose, load_modules
-from conforming.rows import Row, read_rows, render_table, write_row
-from conforming.running import try_module
-
-BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
+from tables import replace_part
+from upstream_models.modules import choose, load_modules
+from upstream_models.rows import Row, read_rows, render_table, write_row
+from upstream_models.trial import try_module
 
 
 def main() -> int:
@@ -57,10 +56,7 @@ def _report(row: Row) -> None:
 
 
 def _update(document: Path, table: str) -> None:
-    text = document.read_text()
-    head, _, rest = text.partition(BEGIN)
-    tail = rest.partition(END)[2]
-    document.write_text(f"{head}{BEGIN}{table}{END}{tail}")
+    document.write_text(replace_part(document.read_text(), "table", table))
 
 
 if __name__ == "__main__":

@@ -25,8 +25,9 @@ from builder.cli.console import SCHEMA_VERSIONS
 from builder.cli.main import COMMANDS, cli
 from builder.core.sources import SourcePin
 from builder.export.request import ExportRequest
-from python_api import BEGIN, END, render_names
+from python_api import render_names
 from settings_schema import list_rows, make_schema
+from tables import replace_part
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 SCHEMA = REFERENCE.parents[1] / "builder/schemas/builder-yaml.json"
@@ -189,8 +190,7 @@ def render_settings() -> str:
 def render_python_api() -> str:
     """Returns the page about the Python API; only what is between its marks is generated."""
     text = (REFERENCE / "python-api.md").read_text()
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n{render_names()}\n{END}{rest.split(END)[1]}"
+    return replace_part(text, "names", f"\n{render_names()}\n")
 
 
 def read_schema(name: str) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from builder import api
 from builder.core.settings import read_field_docs
 from builder.errors import BuilderError
 
-BEGIN, END = "<!-- names: begin -->\n", "<!-- names: end -->\n"
 STANDARD = {
     "Annotated",
     "Any",

@@ -1,7 +1,7 @@
 """What each torch can do for `builder export`: asked with its own Python, shown as a table.
 
     PYTHON tools/torches.py --ask NAME [--keep FOLDER]   asks the torch of PYTHON, writes
-                                                         tools/torching/results/NAME.json
+                                                         tools/torch_probes/results/NAME.json
     PYTHON tools/torches.py [--table docs/reference/torches.md]
                                                          prints the table of all results, or
                                                          writes it into the document
@@ -17,10 +17,10 @@ from pathlib import Path
 
 import click
 
-from torching.probing import describe_torch, load_probes, run_probe
-from torching.table import load_results, render_table, replace_table
+from torch_probes.probe import describe_torch, load_probes, run_probe
+from torch_probes.table import load_results, render_document, render_table
 
-RESULTS = Path(__file__).resolve().parent / "torching" / "results"
+RESULTS = Path(__file__).resolve().parent / "torch_probes" / "results"
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
         return
     table = render_table(load_results(RESULTS), [probe.what for probe in load_probes()])
     if options.table:
-        options.table.write_text(replace_table(options.table.read_text(), table))
+        options.table.write_text(render_document(options.table.read_text(), table))
     else:
         click.echo(table, nl=False)
 

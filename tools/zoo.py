@@ -18,13 +18,13 @@ from pathlib import Path
 import click
 
 from builder.oplists import read_op_list, write_op_list
-from zooing.lists import compare_lists, make_list
-from zooing.rows import Entry, load_entries
-from zooing.running import render_table, run_entry
+from tables import replace_part
+from zoo_models.lists import compare_lists, make_list
+from zoo_models.rows import Entry, load_entries
+from zoo_models.trial import render_table, run_entry
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTS = ROOT / "ops_lists"
-BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 
 
 def main() -> int:
@@ -75,8 +75,7 @@ def _read_rows(entries: list[Entry], work: Path) -> list[dict[str, object]]:
 
 
 def _update(document: Path, table: str) -> None:
-    head, _, rest = document.read_text().partition(BEGIN)
-    document.write_text(head + BEGIN + table + END + rest.partition(END)[2])
+    document.write_text(replace_part(document.read_text(), "table", table))
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ NOT_DECIDING = {
     "api/plans.py": "makes the plan, whose values are in the key",
     "api/toolchains.py": "hands on the toolchain that a platform finds",
     "core/artifacts.py": "says what was made",
+    "core/counts.py": "words for people",
     "core/known.py": "what could be built, for the command line",
     "core/model.py": "what models hold: what a build takes of it is in the plan",
     "core/settings.py": "describes settings for people",

@@ -11,7 +11,7 @@ from builder.core.backends import Backend
 from builder.core.model import BytecodeVersions
 from builder.core.sources import SourceLock
 from builder.core.targets import Platform, Target
-from builder.errors import ConfigurationError
+from builder.errors import ConfigurationError, Hint, Use
 
 INDEX = "symbols"
 """Start of the names of symbol indexes: `symbols.txt`, `symbols-<platform>.txt`."""
@@ -109,7 +109,9 @@ class Release:
                 raise ConfigurationError(
                     f"PyTorch {self.version} cannot be built for {target}: its symbol index "
                     f"{self.folder / file} does not exist",
-                    hint="choose another release with --pytorch, or add the file: "
-                    "'Add a release of PyTorch' in CONTRIBUTING.md",
+                    hint=Hint(
+                        *("choose another release with ", Use("pytorch"), ", or add the file: "),
+                        "'Add a release of PyTorch' in CONTRIBUTING.md",
+                    ),
                 )
         return tuple(self.indexes[name] for name in wanted)

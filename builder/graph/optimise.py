@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from builder.core.schemas import Schemas
-from builder.errors import Hint, ModelError, Use
+from builder.errors import Hint, ModelError, Run, Use
 from builder.graph.graph import Graph
 from builder.graph.operands import CALLS, find_fault
 from builder.graph.passes.batch_norm import fold_batch_norms
@@ -88,7 +88,7 @@ def _check(graph: Graph, schemas: Schemas, operator_version: int) -> None:
         if fault is not None:
             raise ModelError(
                 f"{graph.name} is damaged: {fault}",
-                hint="export the model again with `builder export`",
+                hint=Hint("export the model again with ", Run("export", ("SOURCE",))),
             )
 
 

@@ -10,18 +10,7 @@ from builder.graph.shape_questions import Answer, Question, broadcast
 
 def convolution(dims: int, *, transposed: bool = False) -> Callable[[Question], Answer]:
     """Returns the rule for a convolution over `dims` dimensions."""
-
-    def rule(question: Question) -> Answer:
-        call = question.call
-        return _convolve(
-            question,
-            dims,
-            transposed,
-            call.integers("padding", dims),
-            call.integers("output_padding", dims),
-        )
-
-    return rule
+    return lambda question: _convolve(question, dims, transposed=transposed)
 
 
 def any_convolution(question: Question) -> Answer:
@@ -30,24 +19,10 @@ def any_convolution(question: Question) -> Answer:
     transposed = question.call.static("transposed")
     if weight is None or len(weight) < 3 or not isinstance(transposed, bool):
         return TensorInfo(question.info("input").dtype, None)
-    dims = len(weight) - 2
-    call = question.call
-    return _convolve(
-        question,
-        dims,
-        transposed,
-        call.integers("padding", dims),
-        call.integers("output_padding", dims),
-    )
+    return _convolve(question, len(weight) - 2, transposed=transposed)
 
 
-def _convolve(
-    question: Question,
-    dims: int,
-    transposed: bool,
-    padding: tuple[int, ...] | None,
-    adjustment: tuple[int, ...] | None,
-) -> Answer:
+def _convolve(question: Question, dims: int, *, transposed: bool) -> Answer:
     weight = question.info("weight")
     dtype = question.info("input").dtype or weight.dtype
     sizes = question.image("input", dims)
@@ -59,8 +34,10 @@ def _convolve(
         channels = weight.sizes[1 if transposed else 0]
         if transposed:
             channels = channels * groups if channels and isinstance(groups, int) else None
-    stride = question.call.integers("stride", dims)
-    dilation = question.call.integers("dilation", dims)
+    stride, padding, adjustment, dilation = (
+        question.call.integers(name, dims)
+        for name in ("stride", "padding", "output_padding", "dilation")
+    )
     spatial: list[int | None] = [None] * dims
     known = stride and padding is not None and dilation and weight.sizes and all(stride)
     if known and stride and padding and dilation and weight.sizes:

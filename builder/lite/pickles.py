@@ -15,7 +15,7 @@ from builder.errors import Hint, ModelError, Run, Use
 from builder.lite.effort import Effort
 from builder.lite.globals import Global, is_known, is_script_class, printable
 from builder.lite.objects import Dict, List, Storage
-from builder.lite.pickle_stack import PickleStack
+from builder.lite.pickle_stack import COMMON_STEPS, STOP, UINT32, PickleStack
 from builder.lite.rebuild import REBUILDERS, UnsupportedError, dict_items, make_object
 from builder.lite.scalar_types import BY_NAME
 
@@ -60,23 +60,20 @@ def _refuse_to_read(key: str, dtype: str, elements: int, location: str) -> Stora
 
 
 class _Machine(PickleStack):
-    """Executes the opcodes, and keeps the memo."""
+    """Executes the opcodes that TorchScript's pickler writes."""
 
     def __init__(self, data: bytes, record: str, effort: Effort, find_storage: FindStorage) -> None:
         super().__init__(data, record)
         self.spend = effort.spend
         self._find_storage = find_storage
-        self._memo: dict[int, Any] = {}
         self._unsupported: UnsupportedError | None = None
 
     def run(self) -> Any:  # noqa: ANN401 - a pickle is anything
-        # TorchScript's pickler begins with PROTO 2 (pickler.cpp, Pickler::protocol).
-        if self.take(2) != b"\x80\x02":
-            raise self.damage("it is not a protocol 2 pickle")
+        self.begin()
         while True:
             self.spend(1)
             opcode = self.take(1)[0]
-            if opcode == _STOP:
+            if opcode == STOP:
                 if self._unsupported is not None:
                     raise self._unsupported
                 if len(self.values) != 1:
@@ -104,13 +101,6 @@ class _Machine(PickleStack):
         if self.take(1) != b"\x08":
             raise self.damage("a long integer does not have 8 bytes")
         self.push(self.number(_INT64))
-
-    def tuple_of(self, count: int) -> None:
-        values = [self.pop() for _ in range(count)]
-        self.push(tuple(reversed(values)))
-
-    def tuple_to_mark(self) -> None:
-        self.push(tuple(self.pop_to_mark()))
 
     def list_to_mark(self) -> None:
         self.push(List("", self.pop_to_mark()))
@@ -145,17 +135,6 @@ class _Machine(PickleStack):
             target.items = dict_items([*target.items, *zip(flat[::2], flat[1::2], strict=True)])
         except ValueError as error:
             raise self.damage(str(error)) from error
-
-    def put(self, layout: struct.Struct) -> None:
-        if not self.values:
-            raise self.damage("there is no value to remember")
-        self._memo[self.number(layout)] = self.values[-1]
-
-    def get(self, layout: struct.Struct) -> None:
-        index = self.number(layout)
-        if index not in self._memo:
-            raise self.damage(f"memo {index} was never set")
-        self.push(self._memo[index])
 
     def name_global(self) -> None:
         self.spend(_LARGE_STEPS)
@@ -217,53 +196,23 @@ class _Machine(PickleStack):
                 raise self.damage("a persistent ID is not a storage")
 
 
-_STOP = ord(".")
-_UINT8 = struct.Struct("<B")
-_UINT16 = struct.Struct("<H")
-_UINT32 = struct.Struct("<I")
 _UINT64 = struct.Struct("<Q")
-_INT32 = struct.Struct("<i")
 _INT64 = struct.Struct("<q")
-_FLOAT64 = struct.Struct(">d")  # BINFLOAT is big-endian, unlike the integers (pickletools)
-
-
-def _constant(value: object) -> Callable[[_Machine], None]:
-    return lambda machine: machine.push(value)
-
-
-def _fixed(layout: struct.Struct) -> Callable[[_Machine], None]:
-    return lambda machine: machine.push(machine.number(layout))
 
 
 _STEPS: dict[int, Callable[[_Machine], None]] = {
-    ord("("): _Machine.mark,
+    **COMMON_STEPS,
     ord("]"): _Machine.empty_list,
     ord("}"): _Machine.empty_dict,
-    ord(")"): _constant(()),
-    ord("N"): _constant(None),
-    0x88: _constant(True),
-    0x89: _constant(False),
-    ord("K"): _fixed(_UINT8),
-    ord("M"): _fixed(_UINT16),
-    ord("J"): _fixed(_INT32),
-    ord("G"): _fixed(_FLOAT64),
     0x8A: _Machine.long,
-    ord("X"): lambda machine: machine.string(_UINT32),
+    ord("X"): lambda machine: machine.string(UINT32),
     0x8D: lambda machine: machine.string(_UINT64),
-    ord("t"): _Machine.tuple_to_mark,
-    0x85: lambda machine: machine.tuple_of(1),
-    0x86: lambda machine: machine.tuple_of(2),
-    0x87: lambda machine: machine.tuple_of(3),
     ord("l"): _Machine.list_to_mark,
     ord("a"): _Machine.append,
     ord("e"): _Machine.appends,
     ord("d"): _Machine.dict_to_mark,
     ord("s"): _Machine.setitem,
     ord("u"): _Machine.setitems,
-    ord("q"): lambda machine: machine.put(_UINT8),
-    ord("r"): lambda machine: machine.put(_UINT32),
-    ord("h"): lambda machine: machine.get(_UINT8),
-    ord("j"): lambda machine: machine.get(_UINT32),
     ord("c"): _Machine.name_global,
     0x81: _Machine.new_object,
     ord("b"): _Machine.reduce,

@@ -139,9 +139,7 @@ def _read_zip(data: memoryview, path: Path) -> LiteModel:
     if DATA in archive:
         raise ModelError(f"it is {_SAVED}, so it cannot run without Python", hint=PYTHON_HINT)
     if archive.is_exported_program:
-        raise ModelError(
-            f"it is {EXPORTED}, without bytecode for the lite interpreter", hint=_EXPORT_HINT
-        )
+        raise ModelError(f"it is {EXPORTED}, which builder cannot read", hint=PYTHON_HINT)
     raise ModelError("it is a zip archive, but not a PyTorch model", hint=_EXPORT_HINT)
 
 

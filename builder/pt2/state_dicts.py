@@ -7,7 +7,6 @@ names, and a pickle with a global that is not listed here is refused.
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,7 +17,7 @@ from builder.lite.archive import Archive, open_archive
 from builder.lite.effort import Effort
 from builder.lite.globals import Global, printable
 from builder.lite.objects import Storage, Tensor
-from builder.lite.pickle_stack import PickleStack
+from builder.lite.pickle_stack import COMMON_STEPS, STOP, UINT32, PickleStack
 from builder.lite.scalar_types import BY_NAME
 
 _PICKLE = "data.pkl"
@@ -59,21 +58,19 @@ class _Machine(PickleStack):
         super().__init__(archive.read_pickle(_PICKLE), f"{_PICKLE} of {where}")
         self._archive = archive
         self._effort: Effort = archive.effort
-        self._memo: dict[int, Any] = {}
         self._storages: dict[str, Storage] = {}
 
     def run(self) -> Any:  # noqa: ANN401 - a pickle is anything
         """Returns the value of the pickle."""
-        if self.take(2) != b"\x80\x02":
-            raise self.damage("it is not a protocol 2 pickle")
+        self.begin()
         while True:
             self._effort.spend(1)
-            opcode = self.take(1)
-            if opcode == b".":
+            opcode = self.take(1)[0]
+            if opcode == STOP:
                 return self.pop()
             step = _STEPS.get(opcode)
             if step is None:
-                raise self.damage(f"a dict of tensors has no opcode {opcode!r}")
+                raise self.damage(f"a dict of tensors has no opcode {bytes((opcode,))!r}")
             step(self)
 
     def container(self, empty: list[Any] | dict[Any, Any]) -> None:
@@ -81,17 +78,13 @@ class _Machine(PickleStack):
         self._effort.spend(_LARGE_STEPS)
         self.push(empty)
 
-    def tuple_of(self, count: int) -> None:
-        """Pushes a tuple of the last values."""
-        self.push(tuple(reversed([self.pop() for _ in range(count)])))
-
     def long(self) -> None:
         """Pushes an integer of a few bytes."""
         self.push(int.from_bytes(self.take(min(self.take(1)[0], 9)), "little", signed=True))
 
     def string(self) -> None:
         """Pushes a string."""
-        self.push(self.take(self.number(_UINT32)).decode("utf-8", "replace"))
+        self.push(self.take(self.number(UINT32)).decode("utf-8", "replace"))
 
     def set_items(self, flat: list[Any]) -> None:
         """Adds keys and values to the dict on the stack."""
@@ -99,19 +92,6 @@ class _Machine(PickleStack):
         if len(flat) % 2 or not all(isinstance(key, str | int) for key in flat[::2]):
             raise self.damage("the keys of a dict are not strings")
         target.update(zip(flat[::2], flat[1::2], strict=True))
-
-    def put(self, layout: struct.Struct) -> None:
-        """Remembers the last value."""
-        if not self.values:
-            raise self.damage("there is no value to remember")
-        self._memo[self.number(layout)] = self.values[-1]
-
-    def get(self, layout: struct.Struct) -> None:
-        """Pushes a value that was remembered."""
-        index = self.number(layout)
-        if index not in self._memo:
-            raise self.damage(f"memo {index} was never set")
-        self.push(self._memo[index])
 
     def name_global(self) -> None:
         """Pushes the name of a class or function, which is never looked up."""
@@ -181,48 +161,18 @@ class _Machine(PickleStack):
 
 
 _NAMES = {one.dtype: one.name for one in BY_NAME.values()}
-_UINT8 = struct.Struct("<B")
-_UINT16 = struct.Struct("<H")
-_UINT32 = struct.Struct("<I")
-_INT32 = struct.Struct("<i")
-_FLOAT64 = struct.Struct(">d")
 
-
-def _constant(value: object) -> Callable[[_Machine], None]:
-    return lambda machine: machine.push(value)
-
-
-def _fixed(layout: struct.Struct) -> Callable[[_Machine], None]:
-    return lambda machine: machine.push(machine.number(layout))
-
-
-_STEPS: dict[bytes, Callable[[_Machine], None]] = {
-    b"(": _Machine.mark,
-    b"}": lambda machine: machine.container({}),
-    b"]": lambda machine: machine.container([]),
-    b")": _constant(()),
-    b"N": _constant(None),
-    b"\x88": _constant(True),
-    b"\x89": _constant(False),
-    b"K": _fixed(_UINT8),
-    b"M": _fixed(_UINT16),
-    b"J": _fixed(_INT32),
-    b"G": _fixed(_FLOAT64),
-    b"\x8a": _Machine.long,
-    b"X": _Machine.string,
-    b"t": lambda machine: machine.push(tuple(machine.pop_to_mark())),
-    b"\x85": lambda machine: machine.tuple_of(1),
-    b"\x86": lambda machine: machine.tuple_of(2),
-    b"\x87": lambda machine: machine.tuple_of(3),
-    b"s": lambda machine: machine.set_items([machine.pop(), machine.pop()][::-1]),
-    b"u": lambda machine: machine.set_items(machine.pop_to_mark()),
-    b"q": lambda machine: machine.put(_UINT8),
-    b"r": lambda machine: machine.put(_UINT32),
-    b"h": lambda machine: machine.get(_UINT8),
-    b"j": lambda machine: machine.get(_UINT32),
-    b"c": _Machine.name_global,
-    b"R": _Machine.reduce,
-    b"b": _Machine.build,
-    b"Q": _Machine.persistent,
+_STEPS: dict[int, Callable[[_Machine], None]] = {
+    **COMMON_STEPS,
+    ord("}"): lambda machine: machine.container({}),
+    ord("]"): lambda machine: machine.container([]),
+    0x8A: _Machine.long,
+    ord("X"): _Machine.string,
+    ord("s"): lambda machine: machine.set_items([machine.pop(), machine.pop()][::-1]),
+    ord("u"): lambda machine: machine.set_items(machine.pop_to_mark()),
+    ord("c"): _Machine.name_global,
+    ord("R"): _Machine.reduce,
+    ord("b"): _Machine.build,
+    ord("Q"): _Machine.persistent,
 }
 """Opcode -> function that executes it (pickletools of Python)."""

@@ -17,7 +17,7 @@ class Pair(NamedTuple):
 
 @torch.jit.script
 class Counter:
-    """An object of a script class is part of the module."""
+    """Its object is an attribute that changes."""
 
     def __init__(self, start: int):
         self.count = start
@@ -94,9 +94,14 @@ class Named(nn.Module):
 
 
 class ScriptClass(nn.Module):
+    """torch refuses code that makes an object; one that is there already is fine."""
+
+    def __init__(self):
+        super().__init__()
+        self.counter = Counter(2)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        counter = Counter(2)
-        return x * counter.add(3)
+        return x * self.counter.add(3)
 
 
 class Shared(nn.Module):
@@ -135,7 +140,7 @@ class Methods(nn.Module):
         self.scale = nn.Parameter(torch.full((1,), 3.0))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.encode(x, 2, "it's", -0.0) - self.decode(x)
+        return self.encode(x, 2, "it's", -0.0) - self.decode(x, None)
 
     @torch.jit.export
     def encode(self, x: torch.Tensor, times: int = 1, text: str = "it's", real: float = -0.0):
@@ -347,6 +352,7 @@ MODULES = {
     "dicts": lambda: (_script(Dicts()), (X, "word7")),
     "tuples": lambda: (_script(Tuples()), (X,)),
     "named tuple": lambda: (_script(Named()), (X,)),
+    "script class": lambda: (_script(ScriptClass()), (X,)),
     "shared": lambda: (_script(Shared()), (X,)),
     "writes": lambda: (_script(Writes()), (X,)),
     "methods": lambda: (_script(Methods()), (X,)),

@@ -42,6 +42,7 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data" / "models"
 REFUSING = {
+    "graph": ("graph", "MODEL"),
     "ops": ("ops", "MODEL"),
     "ops JSON": ("ops", "MODEL", "--json"),
     "plan": ("plan", "MODEL"),

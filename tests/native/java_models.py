@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
-from conforming.modules import choose, load_modules
+from upstream_models.modules import choose, load_modules
 
 
 class Values(nn.Module):

@@ -43,7 +43,7 @@ def test_above_the_budget_the_runtime_is_left_for_inspection(built, tmp_path):
     budget = ("--max-size", f"{ABI}=1MB")
     said = run_builder("build", *wanted, "--abi", ABI, "-o", tmp_path, *budget, check=False)
     assert said.returncode == 8
-    assert re.search(rf"more than --max-size {ABI}=1MB allows", said.stderr)
+    assert re.search(rf"more than the limit {ABI}=1MB allows", said.stderr)
     assert (tmp_path / ABI / "manifest.json").is_file()
 
 

@@ -13,7 +13,9 @@ class TooLongError(Exception):
     pass
 
 
-def run(function: Function, *arguments: int) -> tuple[list[Any], list[Any]]:  # noqa: C901 - one case each
+def run(  # noqa: C901 - one case each
+    function: Function, *arguments: int, most: int = MOST_STEPS
+) -> tuple[list[Any], list[Any]]:
     """Returns what is on the stack at the end, and the calls in their order."""
     stack: list[Any] = list(arguments)
     registers: dict[int, Any] = {}
@@ -21,7 +23,7 @@ def run(function: Function, *arguments: int) -> tuple[list[Any], list[Any]]:  # 
     at = steps = 0
     while True:
         steps += 1
-        if steps > MOST_STEPS:
+        if steps > most:
             raise TooLongError
         step = function.instructions[at]
         jump = 1

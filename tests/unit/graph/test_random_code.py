@@ -17,7 +17,7 @@ from builder.graph.lift import lift_program
 from builder.graph.lower import lower_program
 from builder.lite.model import Argument, Callee, Function, Instruction, LiteModel
 from builder.lite.objects import ScriptObject
-from tests.unit.graph.interpreting import TooLongError, run
+from tests.unit.graph.interpreting import MOST_STEPS, TooLongError, run
 from tests.unit.graph.same import describe
 
 SCHEMAS = Schemas(
@@ -157,7 +157,8 @@ def check_same(model: LiteModel, arguments: list[int]) -> None:
         expected = run(function, *arguments)
     except TooLongError:
         assume(False)
-    assert run(lowered.functions[0], *arguments) == expected
+    # The lowered code of a turn may be a little longer, and turns are many.
+    assert run(lowered.functions[0], *arguments, most=2 * MOST_STEPS) == expected
 
 
 @st.composite

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from conforming.rows import Row, read_rows, render_table, write_row
+from upstream_models.rows import Row, read_rows, render_table, write_row
 
 GOOD = Row(
     module="linear_ops",

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from conforming.opening import find_fit, fit_operands, leave_out, open_module, operand_kinds  # noqa: E402
+from upstream_models.returns import find_fit, fit_operands, leave_out, open_module, operand_kinds  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from builder.core.tensors import DType, Tensor, TensorSpec
-from conforming.judging import Case, Certainty, judge
+from upstream_models.comparison import Case, Certainty, judge
 
 
 def floats(*values: float) -> Tensor:

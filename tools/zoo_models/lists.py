@@ -10,8 +10,8 @@ from pathlib import Path
 from builder.api.models import find_dtypes, read_models
 from builder.cli.console import ConsoleProgress
 from builder.core.model import OperatorList
-from zooing.rows import FOLDER, Entry
-from zooing.running import run_builder
+from zoo_models.rows import FOLDER, Entry
+from zoo_models.trial import run_builder
 
 
 def make_list(entry: Entry, work: Path) -> OperatorList:

@@ -14,10 +14,10 @@ from torch.jit.mobile import _load_for_lite_interpreter
 
 from builder.core.tensors import Tensor
 from builder.export.values import flatten_outputs
-from conforming.judging import Case, Certainty
-from conforming.methods import METHODS, NOT_CARRIED, Call
-from conforming.modules import Module
-from conforming.opening import find_fit, fit_operands, leave_out, open_module, operand_kinds
+from upstream_models.comparison import Case, Certainty
+from upstream_models.methods import METHODS, NOT_CARRIED, Call
+from upstream_models.modules import Module
+from upstream_models.returns import find_fit, fit_operands, leave_out, open_module, operand_kinds
 
 SEED = 20_260
 """Of the numbers that modules draw; the runtime gets the same."""

@@ -19,10 +19,10 @@ from builder.system.progress import Progress
 from builder.verify.hosts import LocalHost
 from builder.verify.runner import run_model
 from builder.verify.runtime import locate_runtime
-from conforming.cases import SEED, Exported, export
-from conforming.judging import Case, Judged, judge
-from conforming.modules import Module
-from conforming.rows import Row
+from upstream_models.cases import SEED, Exported, export
+from upstream_models.comparison import Case, Judged, judge
+from upstream_models.modules import Module
+from upstream_models.rows import Row
 
 LONGEST_REASON = 200
 """Characters; torch explains at length."""

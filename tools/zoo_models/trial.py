@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.system.machine import host_abi
-from zooing.rows import Entry
+from zoo_models.rows import Entry
 
 HEADER = (
     "| list | what | operators | library bytes | compressed | largest difference | ms |\n"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parent
-ZOO = FOLDER.parent / "zooing"
+ZOO = FOLDER.parent / "zoo_models"
 _DIFFERS = 8
 """Exit code of an export whose file does not give the model's numbers."""
 _NO_XNNPACK = "built without XNNPACK"

@@ -9,9 +9,9 @@ from builder.core.model import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
 from builder.oplists import read_op_list
 from builder.system.folders import data_folder
-from zooing.lists import compare_lists
-from zooing.rows import FOLDER, load_entries
-from zooing.running import render_table
+from zoo_models.lists import compare_lists
+from zoo_models.rows import FOLDER, load_entries
+from zoo_models.trial import render_table
 
 ADD, MUL = Operator("aten::add", "Tensor"), Operator("aten::mul", "Tensor")
 LISTS = [path.stem for path in data_folder("ops_lists").glob("*.yaml")]

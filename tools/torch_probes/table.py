@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-BEGIN, END = "<!-- torches: begin -->\n", "<!-- torches: end -->\n"
+from tables import replace_part
+
 Result = Mapping[str, Any]
 _VERSION = re.compile(r"^torch \S+ ")
 """What one torch says another says too."""
@@ -41,11 +42,9 @@ def render_table(results: Mapping[str, Result], rows: Sequence[str]) -> str:
     return f"{table}\n{told}" if told else table
 
 
-def replace_table(document: str, table: str) -> str:
+def render_document(document: str, table: str) -> str:
     """Returns `document` with `table` between its marks."""
-    before, rest = document.split(BEGIN)
-    after = rest.split(END)[1]
-    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+    return replace_part(document, "torches", f"\n{table}\n")
 
 
 def _cell(answer: Result | None, notes: list[str]) -> str:
