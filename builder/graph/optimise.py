@@ -31,6 +31,7 @@ from builder.graph.passes.simplify_layers import simplify_layers
 from builder.graph.program import Program
 from builder.graph.rewriting import nesting
 from builder.graph.shapes import infer
+from builder.lite.objects import ScriptObject, walk
 
 _MOST_ROUNDS = 6
 """Freezing and folding help each other; models need two or three rounds."""
@@ -126,6 +127,7 @@ class _Run:
         self._note("share_constants", share_constants(self._program, self._schemas))
         if self._wanted.freeze:
             self._note("drop_attributes", drop_attributes(self._program))
+            self._drop_methods()
 
     def _drop_methods(self) -> None:
         """Drops what is not wanted and not called, after inlining has emptied most calls."""
@@ -133,6 +135,12 @@ class _Run:
         if wanted is None:
             return
         names = {f"{self._program.root.class_name}.{method}" for method in wanted}
+        # The loader calls these for objects that are stored as what `__getstate__` returned.
+        names |= {
+            f"{item.class_name}.__setstate__"
+            for item in walk([self._program.root])
+            if isinstance(item, ScriptObject) and item.state is not None
+        }
         called = {
             str(node.attributes.get("name"))
             for graph in self._program.graphs.values()
