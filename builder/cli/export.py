@@ -25,41 +25,41 @@ if TYPE_CHECKING:
     from builder.export.request import ExportResult, Optimisation
 
 
-_GIVEN = ("inputs", "second_inputs", "capture")
+_GIVEN = ("inputs", "second_inputs")
 """Settings that no single option gives."""
 _CAPTURE = parameter_name(("capture",))
 
 
 @click.command("export")
 @settings_options(InputTexts, "texts")
-@click.option(
-    "--trace", _CAPTURE, flag_value="trace", help="Record one run of the model (default)."
-)
-@click.option(
-    "--script", _CAPTURE, flag_value="script", help="Compile the model with its control flow."
-)
 @settings_options(ExportRequest, "request", without=_GIVEN)
+@click.option("--trace", _CAPTURE, flag_value="trace", help="The same as --via trace.")
+@click.option("--script", _CAPTURE, flag_value="script", help="The same as --via script.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(request: ExportRequest, texts: InputTexts, as_json: bool) -> None:
     """Exports SOURCE for the lite interpreter, optimised for mobile, and checks the file.
 
     SOURCE is the name of a torchvision model (with random weights, nothing is downloaded), a
-    package.module:factory that returns a torch.nn.Module, a TorchScript file (.pt) or a lite file
-    (.ptl). builder runs the saved file and compares its outputs with those of eager PyTorch, or
-    with those of the quantised model if you quantise. If they differ by more than the tolerance,
-    no file is written and the exit code is 8.
+    package.module:factory that returns a torch.nn.Module, a program of torch.export (.pt2), a
+    TorchScript file (.pt) or a lite file (.ptl). builder runs the saved file and compares its
+    outputs with those of eager PyTorch, or with those of the quantised model if you quantise. If
+    they differ by more than the tolerance, no file is written and the exit code is 8.
 
-    An export runs code with your rights: the factory and what it imports, the model's Python code,
+    Lite files and .pt2 files need no torch: builder rewrites them itself, and compares where a
+    torch is installed. Nothing in them runs outside of a separate process with limits. All other
+    exports run code with your rights: the factory and what it imports, the model's Python code,
     the loader of --calibrate, and the TorchScript in a file. Export only what you trust. The saved
-    file runs in a separate process with limits, so that a crash or an endless loop becomes an
-    error message.
+    file runs in that separate process too, so that a crash or an endless loop becomes an error
+    message.
 
     \b
     Examples:
       builder export mobilenet_v2 -o mobilenet_v2.ptl
-      builder export mypackage.nets:make -o net.ptl --script --shape 1,16 --dtype int64
+      builder export mypackage.nets:make -o net.ptl --via script --shape 1,16 --dtype int64
       builder export resnet18 --weights mine.pt --arg num_classes=10 -o mine.ptl
       builder export mobilenet_v2 -o small.ptl --quantize static --calibrate photos/
+      builder export model.ptl -o faster.ptl
+      builder export program.pt2 -o model.ptl
       builder export model.pt -o model.ptl --shape 1,3,224,224 --no-optimize
       builder export model.ptl -o older.ptl --bytecode-version 5
     """
@@ -114,11 +114,11 @@ def _print_result(result: ExportResult) -> None:
     echo(
         f"{'wrote' if result.path else 'not written'}"
         f"{f' {result.path}' if result.path else ''}: {format_bytes(result.size)} bytes, "
-        f"{result.capture}, {optimized}, bytecode version {result.bytecode_version}, "
-        f"torch {result.torch_version}"
+        f"{result.capture}, {optimized}, bytecode version {result.bytecode_version}"
+        f"{f', torch {result.torch_version}' if result.torch_version else ''}"
     )
     if result.reference:
-        echo(f"wrote {result.reference}: inputs and outputs of eager PyTorch, for builder verify")
+        echo(f"wrote {result.reference}: inputs and expected outputs, for builder verify")
     print_stages(result.stages)
     # The table of stages has already shown a single output that agrees.
     if len(result.differences) > 1 or not all(d.ok and not d.problem for d in result.differences):

@@ -27,7 +27,7 @@ _OPTIONS = {
     "BuildRequest.jobs": ("--jobs", "-j"),
     "BuildSettings.output": ("-o", "--output"),
     "ExportRequest.arguments": ("--arg",),
-    "ExportRequest.capture": ("--trace", "--script"),
+    "ExportRequest.capture": ("--via",),
     "ExportRequest.inputs": ("--input", "--shape", "--dtype"),
     "ExportRequest.output": ("-o", "--output"),
     "ExportRequest.reference": ("--reference/--no-reference",),

@@ -28,13 +28,9 @@ from builder.export.quantise import qnnpack
 from builder.export.request import ExportRequest, ExportResult, LiteFormat, MobileBackend
 from builder.export.rewriting import Rewritten, rewrite
 from builder.export.save import backport, format_lite, read_bytecode_version
-from builder.lite.zip_writer import LAST_BYTECODE
 from builder.system.progress import Progress
 
 _NOT_RUN = "not run: torch's lite interpreter on this machine runs only files for the CPU"
-_REWRITTEN = (None, LAST_BYTECODE)
-"""The bytecode versions that graphs are written with; None: the newest."""
-_OLD_BYTECODE = "bytecode of older versions is written by torch, without optimisation"
 _NO_XNNPACK = (
     "not run, since this torch has no XNNPACK: the stage before it was compared, and builder "
     "verify runs the file itself on a runtime"
@@ -134,7 +130,6 @@ def _make(
     if rewritten.is_packed and not xnnpack:
         stages.append(Stage(name=LITE, size=len(content), remark=_NO_XNNPACK, judged=False))
     else:
-        content = backport(content, request.saving.bytecode_version)
         stages += _measure_file(content, captured, request, prepared, interpreter)
     return Made(
         content=content,
@@ -147,14 +142,12 @@ def _make(
 def _rewrite(
     request: ExportRequest, captured: Captured, knowledge: Knowledge, progress: Progress
 ) -> Rewritten:
-    kind = request.saving.format
-    wanted = request.optimisation.enabled and request.saving.bytecode_version in _REWRITTEN
-    if captured.program is not None and (wanted or captured.scripted is None):
+    if captured.program is not None and (request.optimisation.enabled or captured.scripted is None):
         progress.step("Rewriting the model for mobile")
         return rewrite(
             captured.program,
             request.optimisation,
-            kind,
+            request.saving,
             knowledge.schemas,
             # Bundled inputs are methods too.
             methods=None
@@ -162,13 +155,12 @@ def _rewrite(
             else frozenset({"forward", *request.methods}),
         )
     content = captured.content
-    if kind is not LiteFormat.ZIP:
+    if request.saving.format is not LiteFormat.ZIP:
         assert captured.scripted is not None
         extra = {name: path.read_bytes() for name, path in request.saving.extra_files}
-        content = format_lite(captured.scripted, format=kind, extra_files=extra)
-    # Torch can run what torch has written, and write older bytecode of it.
-    remarks = (_OLD_BYTECODE,) if request.optimisation.enabled and not wanted else ()
-    return Rewritten(plain=content, content=content, remarks=remarks)
+        content = format_lite(captured.scripted, format=request.saving.format, extra_files=extra)
+    content = backport(content, request.saving.bytecode_version)
+    return Rewritten(plain=content, content=content, remarks=())
 
 
 def _make_for_device(request: ExportRequest, prepared: Prepared, captured: Captured) -> Made:

@@ -81,7 +81,6 @@ def takes_file(request: ExportRequest) -> bool:
         request.quantisation
         or request.capture in (Capture.TRACE, Capture.SCRIPT)
         or request.saving.bundle_inputs
-        or request.saving.bytecode_version not in (None, ZIP_BYTECODE)
         or request.channels_last
     )
     kind = name_kind(path)
@@ -115,7 +114,7 @@ def export_file(
         source = _read(path, request, schemas)
         signature = source.signature
         progress.step("Rewriting the model for mobile")
-        rewritten = rewrite(source.program, request.optimisation, request.saving.format, schemas)
+        rewritten = rewrite(source.program, request.optimisation, request.saving, schemas)
     except ModelError as error:
         text = error.message.removeprefix(f"{path}: ")
         raise ModelError(f"{path}: {text}", hint=error.hint) from error
@@ -135,7 +134,6 @@ def _refuse_idle(request: ExportRequest, path: Path) -> None:
         "bundle_inputs": request.saving.bundle_inputs,
         "channels_last": request.channels_last,
         "second_inputs": request.second_inputs,
-        "bytecode_version": request.saving.bytecode_version not in (None, ZIP_BYTECODE),
     }
     if names := [name for name, value in idle.items() if value]:
         raise ConfigurationError(
@@ -173,7 +171,8 @@ def _choose_content(
     path: Path, request: ExportRequest, source: _Source, rewritten: Rewritten
 ) -> tuple[bytes, tuple[str, ...]]:
     same_format = source.content.startswith(b"PK") == (request.saving.format is LiteFormat.ZIP)
-    if rewritten.is_changed or request.saving.extra_files or not same_format:
+    asked = request.saving.extra_files or request.saving.bytecode_version is not None
+    if rewritten.is_changed or asked or not same_format:
         return rewritten.content, rewritten.remarks
     if not request.optimisation.enabled:
         return rewritten.content, ()
@@ -287,12 +286,13 @@ def _write(
     case = compared.case if request.reference else None
     reference = write_model(request.output, content, case) if wanted else None
     zipped = content.startswith(b"PK")
+    version = (request.saving.bytecode_version or ZIP_BYTECODE) if zipped else FLATBUFFER_BYTECODE
     last = compared.stages[-1]
     return ExportResult(
         path=request.output if wanted else None,
         size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
-        bytecode_version=ZIP_BYTECODE if zipped else FLATBUFFER_BYTECODE,
+        bytecode_version=version,
         reference=reference,
         inputs=list_arguments(compared.case) if compared.case else (),
         differences=last.differences,

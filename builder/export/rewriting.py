@@ -6,9 +6,10 @@ import io
 from dataclasses import dataclass, replace
 
 from builder.core.schemas import Schemas
-from builder.export.request import LiteFormat, Optimisation, Pass
+from builder.errors import Hint, ModelError, Use
+from builder.export.request import LiteFormat, Optimisation, Pass, Saving
 from builder.graph.lift import lift_program
-from builder.graph.lower import lower_program
+from builder.graph.lower import BYTECODE_VERSIONS, lower_program
 from builder.graph.optimise import Optimisations, optimise
 from builder.graph.program import Program
 from builder.lite.mobile_module_writer import write_mobile_module
@@ -47,7 +48,7 @@ def lift_lite(content: bytes, schemas: Schemas) -> Program:
 def rewrite(
     program: Program,
     wanted: Optimisation,
-    kind: LiteFormat,
+    saving: Saving,
     schemas: Schemas,
     methods: frozenset[str] | None = None,
 ) -> Rewritten:
@@ -56,7 +57,7 @@ def rewrite(
     Args:
         program: the model.
         wanted: which passes run.
-        kind: the format of the final file.
+        saving: the format of the final file, and its version of the bytecode.
         schemas: of the operators of the release that is to run the file.
         methods: those that stay; all when None.
 
@@ -66,12 +67,13 @@ def rewrite(
     if not wanted.enabled:
         return Rewritten(
             plain=format_program(program, LiteFormat.ZIP, schemas),
-            content=format_program(program, kind, schemas),
+            content=format_program(program, saving.format, schemas, saving.bytecode_version),
             remarks=(),
             is_changed=False,
         )
     passes = replace(_choose(wanted), methods=methods)
-    program.records = {}  # of code that will be another
+    # They describe the code as it was: its sources, and which line an instruction comes from.
+    program.records = {}
     results = [optimise(program, schemas, replace(passes, prepack=False))]
     plain = format_program(program, LiteFormat.ZIP, schemas)
     if passes.prepack:
@@ -79,19 +81,30 @@ def rewrite(
     remarks = dict.fromkeys(reason for result in results[-1].values() for reason in result.left)
     return Rewritten(
         plain=plain,
-        content=format_program(program, kind, schemas),
+        content=format_program(program, saving.format, schemas, saving.bytecode_version),
         remarks=tuple(remarks),
         is_changed=any(one.changed for result in results for one in result.values()),
     )
 
 
-def format_program(program: Program, kind: LiteFormat, schemas: Schemas) -> bytes:
-    """Returns the bytes of a lite file.
+def format_program(
+    program: Program, kind: LiteFormat, schemas: Schemas, bytecode_version: int | None = None
+) -> bytes:
+    """Returns the bytes of a lite file, by default with the newest bytecode of the format.
 
     Raises:
         ModelError: the model cannot be written in this format.
     """
-    model, stream = lower_program(program, schemas), io.BytesIO()
+    version = BYTECODE_VERSIONS[-1] if bytecode_version is None else bytecode_version
+    if version not in BYTECODE_VERSIONS or (bytecode_version and kind is LiteFormat.FLATBUFFER):
+        most = BYTECODE_VERSIONS[-1]
+        raise ModelError(
+            f"a {kind} lite file is written with another bytecode version, not {version}",
+            hint=Hint(
+                *(Use("bytecode_version"), f" takes at most {most}, with "), Use("format", "zip")
+            ),
+        )
+    model, stream = lower_program(program, schemas, version), io.BytesIO()
     if kind is LiteFormat.FLATBUFFER:
         write_mobile_module(model, stream)
     else:

@@ -16,9 +16,11 @@ _Steps = Generator["_Steps", None, None]
 model does not nest calls of Python."""
 
 
-def emit_function(graph: Graph, schemas: Schemas, operator_version: int) -> Function:
+def emit_function(
+    graph: Graph, schemas: Schemas, operator_version: int, bytecode_version: int
+) -> Function:
     """Returns the bytecode of a graph; raises ModelError as `lower_program` does."""
-    return _Emitter(graph, Encoder(graph.name, schemas, operator_version)).emit()
+    return _Emitter(graph, Encoder(graph.name, schemas, operator_version, bytecode_version)).emit()
 
 
 @dataclass(slots=True, eq=False)

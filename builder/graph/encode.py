@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from builder.core.schemas import Schema, Schemas
 from builder.errors import ModelError
-from builder.graph.calls import leave_out_defaults
+from builder.graph.calls import count_outs, leave_out_defaults
 from builder.graph.graph import CONSTANT, GET_ATTR, IF, LOOP, SET_ATTR, Node, Value
 from builder.graph.opcodes import (
+    DICT_GET,
+    DICT_INDEX,
+    FIRST_COUNTED,
+    FIRST_PROMOTED,
+    FIRST_WITH_OUT,
     FORMAT,
     OPCODES,
+    TO_LIST,
     TUPLE_UNPACK,
     UNLISTED,
     WARN,
@@ -32,6 +39,8 @@ class Encoder:
     schemas: Schemas
     version: int
     """Operator version of the model."""
+    bytecode: int = FIRST_PROMOTED
+    """The bytecode version to write."""
     callees: dict[Callee, int] = field(default_factory=dict)
     constants: list[object] = field(default_factory=list)
     types: list[str] = field(default_factory=list)
@@ -45,14 +54,15 @@ class Encoder:
             ModelError: there is none, such as for a list of more than 65,535 items.
         """
         encode = _ENCODERS.get(node.operator)
-        if encode is not None:
+        if encode is not None and not (node.operator == FORMAT and not self._promotes(node)):
             return encode(self, node)
-        if node.operator in OPCODES:
+        if self._promotes(node) and node.operator in OPCODES:
             return Instruction(OPCODES[node.operator])
         return self._encode_call(node)
 
     def inputs(self, node: Node) -> Sequence[Value]:
         """Returns the inputs that must be on the stack: trailing defaults are left out."""
+        # The runtime's own forms of promoted operators take all arguments.
         if node.operator in OPCODES or node.operator in _OTHERS or node.operator in _ENCODERS:
             return node.inputs
         schema = self._schema(node)
@@ -62,7 +72,8 @@ class Encoder:
             raise self.refuse(
                 f"{node.operator} has {len(node.inputs)} inputs instead of {len(schema.arguments)}"
             )
-        return leave_out_defaults(schema, node.inputs)
+        first = FIRST_WITH_OUT if count_outs(schema) else FIRST_COUNTED
+        return node.inputs if self.bytecode < first else leave_out_defaults(schema, node.inputs)
 
     def constant(self, value: object) -> int:
         """Returns the number of a constant."""
@@ -94,7 +105,28 @@ class Encoder:
         """Returns the error for a graph that bytecode has no form for."""
         return ModelError(f"{self.function} cannot be written as bytecode: {why}")
 
+    @property
+    def _counts(self) -> bool:
+        return self.bytecode >= FIRST_COUNTED
+
+    def _name_dict_index(self, node: Node) -> tuple[str, str]:
+        kind = re.match(r"Dict[\[(](\w+)", node.inputs[0].type)
+        operator = f"{DICT_GET}{kind[1]}" if kind else ""
+        if self.schemas.find(operator) is None:
+            raise self.refuse(
+                f"bytecode of version {self.bytecode} needs the type of a dict that is not known"
+            )
+        name, _, overload = operator.partition(".")
+        return name, overload
+
+    def _promotes(self, node: Node) -> bool:
+        # Converting to lists has never been an operator.
+        return self.bytecode >= FIRST_PROMOTED or node.operator == TO_LIST
+
     def _encode_call(self, node: Node) -> Instruction:
+        if node.operator == DICT_INDEX:
+            callee = Callee(*self._name_dict_index(node), 2 if self._counts else None)
+            return Instruction("OP", self.callees.setdefault(callee, len(self.callees)))
         name, _, overload = node.operator.partition(".")
         if self._schema(node).variadic and node.operator != TUPLE_UNPACK:
             callee = Callee(name, overload)
@@ -103,7 +135,8 @@ class Encoder:
         if node.operator == TUPLE_UNPACK and not node.outputs:
             # Bytecode does not tell how many items a tuple has.
             raise self.refuse("an empty tuple cannot be unpacked")
-        callee = Callee(name, overload, len(self.inputs(node)))
+        count = len(self.inputs(node)) if self._counts else None
+        callee = Callee(name, overload, count)
         return Instruction("OP", self.callees.setdefault(callee, len(self.callees)))
 
     def _schema(self, node: Node) -> Schema:

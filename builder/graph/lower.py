@@ -1,4 +1,4 @@
-"""Makes bytecode of graphs: instructions of version 8, with registers that are used again.
+"""Makes bytecode of graphs, with registers that are used again.
 
 The form is that of upstream's emitter (torch/csrc/jit/runtime/interpreter/code_impl.h), which the
 lite interpreter, the verifier of builder's runtime and `builder.graph.lift` rely on. A value that
@@ -13,11 +13,13 @@ from builder.graph.emit import emit_function
 from builder.graph.program import Program
 from builder.lite.model import LiteModel
 
-BYTECODE_VERSION = 8
-"""The version of what is written; upstream has written it since PyTorch 1.12."""
+BYTECODE_VERSIONS = range(4, 9)
+"""The versions that can be written; upstream has written the last since PyTorch 1.12."""
 
 
-def lower_program(program: Program, schemas: Schemas) -> LiteModel:
+def lower_program(
+    program: Program, schemas: Schemas, bytecode_version: int = BYTECODE_VERSIONS[-1]
+) -> LiteModel:
     """Returns the model as a lite file holds it.
 
     Records of TorchScript's code are left out: they would say what the model was before.
@@ -25,15 +27,17 @@ def lower_program(program: Program, schemas: Schemas) -> LiteModel:
     Args:
         program: its graphs are not changed.
         schemas: of the release's operators, which tell the defaults that are left out.
+        bytecode_version: one of BYTECODE_VERSIONS. Runtimes that are older than the release may
+            lack operators, or know them with fewer arguments.
 
     Raises:
         ModelError: bytecode has no form for a node, such as a list of more than 65,535 items.
     """
     return LiteModel(
-        bytecode_version=BYTECODE_VERSION,
+        bytecode_version=bytecode_version,
         operator_version=program.operator_version,
         functions=tuple(
-            emit_function(graph, schemas, program.operator_version)
+            emit_function(graph, schemas, program.operator_version, bytecode_version)
             for graph in program.graphs.values()
         ),
         root=program.root,

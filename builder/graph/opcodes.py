@@ -22,10 +22,11 @@ class Plain:
     """Types of the results; empty texts for unknown ones."""
 
 
+TO_LIST, DICT_INDEX = "prim::tolist", "prim::DictIndex"
 PLAIN = {
     "RAISE_EXCEPTION": Plain("prim::RaiseException", 2, ()),
     "TUPLE_INDEX": Plain("prim::TupleIndex", 2, ("",)),
-    "DICT_INDEX": Plain("prim::DictIndex", 2, ("",)),
+    "DICT_INDEX": Plain(DICT_INDEX, 2, ("",)),
     "UN_INITIALIZED": Plain("prim::Uninitialized", 0, ("",)),
     "__IS__": Plain("aten::__is__", 2, ("bool",)),
     "__ISNOT__": Plain("aten::__isnot__", 2, ("bool",)),
@@ -35,10 +36,15 @@ PLAIN = {
     "DIM": Plain("aten::dim", 1, ("int",)),
     "IS_CUDA": Plain("prim::is_cuda", 1, ("bool",)),
     "NUM_TO_TENSOR": Plain("prim::NumToTensor.Scalar", 1, ("Tensor",)),
-    "TO_LIST": Plain("prim::tolist", 3, ("",)),
+    "TO_LIST": Plain(TO_LIST, 3, ("",)),
 }
 """Opcode -> what it does. Results of unknown type have an empty text."""
 OPCODES = {plain.operator: opcode for opcode, plain in PLAIN.items()}
+FIRST_PROMOTED = 8
+"""The bytecode version that brought these instructions, and FORMAT."""
+FIRST_COUNTED, FIRST_WITH_OUT = 6, 7
+"""The bytecode versions since which calls tell how many values they give, so that trailing defaults
+can be left out; since the second also of operators with out arguments."""
 DICT_GET = "aten::__getitem__.Dict_"
 """How the names of operators begin for which upstream writes DICT_INDEX."""
 TUPLE_UNPACK = "prim::TupleUnpack"

@@ -306,7 +306,7 @@ def folder(tmp_path_factory) -> Path:
     (folder / "nets.py").write_text(NETS)
     shutil.copy(ROOT / "tests/data/models/lstm.ptl", folder)
     inputs = "--input 'float32[2]' --input 0.5 --input 3"
-    run(folder, f"builder export nets:Scaled --script -o scaled.ptl {inputs}")
+    run(folder, f"builder export nets:Scaled --via script -o scaled.ptl {inputs}")
     return folder
 
 

@@ -23,7 +23,7 @@ PACKAGE = Path(builder.__file__).parent
         (Use("targets.min_ios", "15.0"), "build", "targets.min_ios=15.0", "--min-ios 15.0"),
         (Use("android.version", "1"), "build", "android.version=1", "--aar-version 1"),
         (Use("accelerators", "metal"), "plan", "accelerators=metal", "--metal"),
-        (Use("capture", "script"), "export", "capture=script", "--script"),
+        (Use("capture", "script"), "export", "capture=script", "--via script"),
         (Use("reference", False), "export", "reference=False", "--no-reference"),
         (Use("keep"), "export", "keep", "--keep"),
         (Use("inputs", "int64[1,8]"), "verify", "inputs=int64[1,8]", "--input 'int64[1,8]'"),

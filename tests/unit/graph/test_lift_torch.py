@@ -12,7 +12,7 @@ import pytest
 from builder.core.model import ModelFormat
 from builder.graph.check import check_program
 from builder.graph.lift import lift_program
-from builder.graph.lower import lower_program
+from builder.graph.lower import BYTECODE_VERSIONS, lower_program
 from builder.lite.model import LiteModel
 from builder.lite.read import read_lite
 from builder.lite.write import write_lite
@@ -91,6 +91,25 @@ def test_module(name: str, tmp_path: Path) -> None:
         assert other.registers <= one.registers
         assert one.debug_handles is not None
         assert set(other.debug_handles or ()) <= {-1, *one.debug_handles}
+
+
+@pytest.mark.parametrize("version", BYTECODE_VERSIONS[:-1])
+@pytest.mark.parametrize("name", cases.CASES)
+def test_older_bytecode(name: str, version: int, tmp_path: Path) -> None:
+    make, inputs = cases.CASES[name]
+    torch.manual_seed(1)
+    module = torch.jit.script(make().eval())
+    path = tmp_path / "model.ptl"
+    module._save_for_lite_interpreter(str(path))
+    lowered = lower_program(lift_program(read_lite(path), SCHEMAS), SCHEMAS, version)
+    older = save(lowered, tmp_path / "older.ptl")
+    assert mobile._get_model_bytecode_version(str(older)) == version
+    old, new = load(path), load(older)
+    for given in inputs:
+        assert outcome(new, given) == outcome(old, given)
+    again = lower_program(lift_program(read_lite(older), SCHEMAS), SCHEMAS, version)
+    for one, other in zip(lowered.functions, again.functions, strict=True):
+        assert (one.instructions, one.callees) == (other.instructions, other.callees)
 
 
 FILES = sorted(MODELS.glob("*.ptl"))
