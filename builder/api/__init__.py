@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from builder.core.model import ModelInfo as ModelInfo
     from builder.core.model import ModelOrigin as ModelOrigin
     from builder.core.model import OperatorList as OperatorList
+    from builder.core.nesting import Constant as Constant
     from builder.core.nesting import Group as Group
     from builder.core.nesting import GroupKind as GroupKind
     from builder.core.nesting import InputSpec as InputSpec
@@ -229,6 +230,7 @@ _MODULES = {
         "OperatorList",
     ),
     "builder.core.nesting": (
+        "Constant",
         "Group",
         "GroupKind",
         "InputSpec",

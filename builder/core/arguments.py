@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from builder.core.arrays import to_array, to_tensor
-from builder.core.nesting import Group, GroupKind, InputSpec, Number
+from builder.core.nesting import Constant, Group, GroupKind, InputSpec, Number
 from builder.core.signatures import (
     NUMBERS,
     UNKNOWN,
@@ -52,6 +52,8 @@ def _adapt(kind: Kind, spec: InputSpec, leaves: Iterator[Tensor]) -> Given:
         kinds = inner_kinds(kind, spec)
         given = [_adapt(k, item, leaves) for k, item in zip(kinds, spec.items, strict=True)]
         return Group(spec.kind, _specs(given), spec.keys), _leaves(given)
+    if isinstance(spec, Constant):
+        return spec, ()
     leaf, wanted = next(leaves), strip_optional(kind)
     if isinstance(spec, Number):
         return _number(spec.value, wanted.name) if wanted.name in NUMBERS else (spec, (leaf,))

@@ -1,7 +1,7 @@
-"""Model inputs: tensors, numbers, and tuples, lists and dicts of them, as text and as values.
+"""Model inputs: tensors, numbers, strings, None, and groups of them, as text and as values.
 
 The text follows the syntax of Python: `float32[1,3,224,224]`, `int64` (a tensor without
-dimensions), `3`, `0.5`, `True`, `[float32[2,3], float32[2,4]]`,
+dimensions), `3`, `0.5`, `True`, `"a text"`, `None`, `[float32[2,3], float32[2,4]]`,
 `{"ids": int64[1,8], "scale": 0.5}`.
 """
 
@@ -20,12 +20,12 @@ from builder.errors import ConfigurationError
 
 _HINT = (
     "write it as float32[1,3,224,224], [float32[3,8,8], float32[3,9,9]], "
-    '{"ids": int64[1,16], "scale": 0.5}; once per argument'
+    '{"ids": int64[1,16], "scale": 0.5}, "a text" or None; once per argument'
 )
 _LONGEST = 1 << 16
 """Characters of a description; Python's syntax trees take a thousand times as many bytes."""
-_NO_SIZES = re.compile(r"(\w)\[\s*\]")
-"""`float32[]`, a tensor without dimensions, which is not valid Python."""
+_NO_SIZES = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(\w)\[\s*\]""", re.DOTALL)
+"""A string, or `float32[]`, a tensor without dimensions, which is not valid Python."""
 
 
 class GroupKind(StrEnum):
@@ -53,6 +53,16 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class Constant:
+    """A string or None as an input; no tensor stands for it."""
+
+    value: str | None
+
+    def __str__(self) -> str:
+        return repr(self.value)
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """A container of inputs."""
 
@@ -73,7 +83,7 @@ class Group:
                 return "{" + ", ".join(f"{key!r}: {item}" for key, item in pairs) + "}"
 
 
-InputSpec: TypeAlias = TensorSpec | Number | Group
+InputSpec: TypeAlias = TensorSpec | Number | Constant | Group
 
 
 def parse_input(text: str, *, most: int = _LONGEST) -> InputSpec:
@@ -89,7 +99,7 @@ def parse_input(text: str, *, most: int = _LONGEST) -> InputSpec:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the parser warns about code that is never run here
             # Python's own parser: the syntax of inputs is a part of Python's.
-            tree = ast.parse(_NO_SIZES.sub(r"\1", text.strip()), mode="eval").body
+            tree = ast.parse(_write_as_python(text), mode="eval").body
         return _to_spec(tree)  # the text is parsed only, and never evaluated
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ConfigurationError(f"not an input: {text!r:.120}", hint=_HINT) from None
@@ -101,7 +111,7 @@ def list_leaves(specs: Iterable[InputSpec]) -> tuple[TensorSpec | Number, ...]:
     for spec in specs:
         if isinstance(spec, Group):
             leaves.extend(list_leaves(spec.items))
-        else:
+        elif not isinstance(spec, Constant):
             leaves.append(spec)
     return tuple(leaves)
 
@@ -124,15 +134,53 @@ def list_arguments(case: ReferenceCase) -> tuple[InputSpec, ...]:
     return arguments
 
 
-def is_flat(specs: Sequence[InputSpec]) -> bool:
-    """Returns whether every argument is a tensor or a number, so that the leaves are the inputs."""
-    return not any(isinstance(spec, Group) for spec in specs)
+def has_constants(specs: Iterable[InputSpec]) -> bool:
+    """Returns whether a string or None is among `specs`, or in a group."""
+    return any(
+        has_constants(spec.items) if isinstance(spec, Group) else isinstance(spec, Constant)
+        for spec in specs
+    )
+
+
+def format_structure(specs: Sequence[InputSpec]) -> str:
+    """Returns the structure of arguments for a reference case; empty where the leaves tell it.
+
+    Raises:
+        ConfigurationError: the text would be longer than `parse_input` reads.
+    """
+    if all(isinstance(spec, TensorSpec | Number) for spec in specs):
+        return ""
+    text = str(Group(GroupKind.TUPLE, tuple(specs)))
+    if len(text) > _LONGEST:
+        raise ConfigurationError(
+            f"the inputs take {len(text):,} characters; a reference case can keep {_LONGEST:,}",
+            hint="use shorter strings, and tensors in place of long lists",
+        )
+    return text
+
+
+def check_string(text: str) -> None:
+    """Raises ValueError for a string that the C API cannot pass, since it ends strings by a zero.
+
+    A part of a surrogate pair (UnicodeEncodeError) has no bytes in UTF-8.
+    """
+    text.encode()
+    if "\0" in text:
+        raise ValueError("a string contains a zero")
+
+
+def _write_as_python(text: str) -> str:
+    # Strings are matched first, so that what stands in them is left alone.
+    return _NO_SIZES.sub(lambda match: match[1] or match[0], text.strip())
 
 
 def _to_spec(node: ast.expr) -> InputSpec:
     match node:
         case ast.Constant(value=bool() | int() | float() as value):
             return _to_number(value)
+        case ast.Constant(value=str() | None as value):
+            check_string(value or "")
+            return Constant(value)
         # Python has no negative literals: -1 is an operation on 1.
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
             return _to_number(-value)

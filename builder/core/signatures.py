@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from builder.core.nesting import Group, GroupKind, InputSpec, Number
+from builder.core.nesting import Constant, Group, GroupKind, InputSpec, Number
 from builder.core.tensors import DType, TensorSpec
 from builder.errors import Hint, Use
 
@@ -169,7 +169,7 @@ def find_misfit(signature: Signature, specs: Sequence[InputSpec]) -> str:
         if not _fits(argument.kind, spec):
             return (
                 f"{signature.method} takes {signature.parameters}: input {index}, "
-                f"{argument.name}, is {_describe(argument.kind)}, but {spec!s:.120} was given"
+                f"{argument.name}, is {argument.kind}, but {spec!s:.120} was given"
             )
     return ""
 
@@ -211,7 +211,13 @@ def inner_kinds(kind: Kind, group: Group) -> tuple[Kind, ...]:
 
 
 def _fits(kind: Kind, spec: InputSpec) -> bool:
-    match strip_optional(kind).name, spec:
+    if spec == Constant(None):
+        return _takes_none(kind)
+    return _fits_value(strip_optional(kind), spec)
+
+
+def _fits_value(kind: Kind, spec: InputSpec) -> bool:
+    match kind.name, spec:
         case ("Tensor", _):
             return isinstance(spec, TensorSpec)
         # Exactly this type, except that an int stands for a float, as in Python.
@@ -219,17 +225,25 @@ def _fits(kind: Kind, spec: InputSpec) -> bool:
             return type(value).__name__ == name or (name, type(value)) == ("float", int)
         case ("int" | "float" | "bool" as name, TensorSpec(dtype, shape)):
             return not shape and dtype is NUMBERS[name]
+        case ("str", Constant()):
+            return True
         case ("int" | "float" | "bool" | "str", _):
             return False
-        case (name, Group()) if name in _SCALARS:
+        case (name, Group() | Constant()) if name in _SCALARS:
             return False
         case ("Union", _):
-            return any(_fits(choice, spec) for choice in strip_optional(kind).of)
+            return any(_fits(choice, spec) for choice in kind.of)
         case ("List", _):
-            return _fits_list(strip_optional(kind), spec)
-        case ("Tuple" | "Dict" as name, _):
-            return _fits_group(strip_optional(kind), spec)
+            return _fits_list(kind, spec)
+        case ("Tuple" | "Dict", _):
+            return _fits_group(kind, spec)
     return True
+
+
+def _takes_none(kind: Kind) -> bool:
+    if kind.name == "Union":
+        return any(map(_takes_none, kind.of))
+    return kind.name not in {"Tensor", "str", "List", "Tuple", "Dict", *NUMBERS, *_SCALARS}
 
 
 def _fits_list(kind: Kind, spec: InputSpec) -> bool:
@@ -250,10 +264,6 @@ def _fits_group(kind: Kind, spec: InputSpec) -> bool:
     if kind.name == "Dict" and kind.of[:1] not in ((), (Kind("str"),)):
         return False
     return all(map(_fits, inner_kinds(kind, spec), spec.items))
-
-
-def _describe(kind: Kind) -> str:
-    return "a string, which only a program can pass" if kind.name == "str" else str(kind)
 
 
 def _count_required(arguments: Sequence[Argument]) -> int:

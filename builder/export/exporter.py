@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import no_grad
 
 from builder.core.differences import compare_outputs
-from builder.core.nesting import Group, GroupKind, InputSpec, is_flat
+from builder.core.nesting import format_structure
 from builder.core.stages import Stage
 from builder.core.tensors import ReferenceCase
 from builder.errors import ModelError, VerificationError
@@ -256,7 +256,7 @@ def _write(
         outputs=prepared.base.outputs[0],
         torch_version=torch_version,
         model_sha256=sha256,
-        structure=_describe(sample.specs),
+        structure=format_structure(sample.specs),
     )
     wanted = failure is None or request.keep
     reference = (
@@ -279,7 +279,3 @@ def _write(
         torch_version=torch_version,
         failure=failure,
     )
-
-
-def _describe(specs: Sequence[InputSpec]) -> str:
-    return "" if is_flat(specs) else str(Group(GroupKind.TUPLE, tuple(specs)))

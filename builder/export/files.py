@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.core.arrays import sample_inputs
-from builder.core.nesting import Group, GroupKind, InputSpec, is_flat, list_arguments
+from builder.core.nesting import InputSpec, format_structure, list_arguments
 from builder.core.schemas import Schemas
 from builder.core.signatures import INPUTS_HINT, Signature, find_misfit, make_signature
 from builder.core.stages import Stage
@@ -221,7 +221,7 @@ def _compare(
             outputs=outputs[0],
             torch_version=version or source.torch_version or (run.torch_version if run else ""),
             model_sha256=hashlib.sha256(content).hexdigest(),
-            structure=_describe(samples[0].specs),
+            structure=format_structure(samples[0].specs),
         ),
         remarks=remarks,
     )
@@ -303,7 +303,3 @@ def _write(
         torch_version=compared.case.torch_version if compared.case else source.torch_version,
         failure=failure,
     )
-
-
-def _describe(specs: Sequence[InputSpec]) -> str:
-    return "" if is_flat(specs) else str(Group(GroupKind.TUPLE, tuple(specs)))

@@ -8,7 +8,14 @@ from typing import Any
 import torch
 
 from builder.core.arrays import to_array
-from builder.core.nesting import Group, GroupKind, InputSpec, Number
+from builder.core.nesting import (
+    Constant,
+    Group,
+    GroupKind,
+    InputSpec,
+    Number,
+    check_string,
+)
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import ModelError
 from builder.export.samples import Sample
@@ -36,6 +43,8 @@ def to_arguments(sample: Sample) -> tuple[Any, ...]:
             case Number():
                 next(rest)
                 return spec.value
+            case Constant():
+                return spec.value
             case Group(kind=GroupKind.DICT):
                 return {k: build(item) for k, item in zip(spec.keys, spec.items, strict=True)}
             case Group(kind=GroupKind.LIST):
@@ -60,6 +69,11 @@ def from_arguments(arguments: Sequence[Any]) -> tuple[tuple[InputSpec, ...], tup
             case bool() | int() | float():
                 leaves.append(_to_tensor(value, place))
                 return Number(value)
+            case None:
+                return Constant(None)
+            case str():
+                _check_string(value, place)
+                return Constant(value)
             case Mapping():
                 items = tuple(describe(item, f"{place}[{key!r}]") for key, item in value.items())
                 return Group(GroupKind.DICT, items, tuple(map(str, value)))
@@ -73,6 +87,16 @@ def from_arguments(arguments: Sequence[Any]) -> tuple[tuple[InputSpec, ...], tup
 
     specs = tuple(describe(value, f"input {index}") for index, value in enumerate(arguments))
     return specs, tuple(leaves)
+
+
+def _check_string(value: str, place: str) -> None:
+    try:
+        check_string(value)
+    except ValueError as error:
+        raise ModelError(
+            f"{place} is a string that no app can pass: {error}",
+            hint="use strings of whole characters, without a zero",
+        ) from error
 
 
 def lay_out(tensor: torch.Tensor) -> torch.Tensor:

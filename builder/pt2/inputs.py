@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from builder.core.nesting import Group, GroupKind, InputSpec, Number
+from builder.core.nesting import Constant, Group, GroupKind, InputSpec, Number
 from builder.core.tensors import DType, TensorSpec
 from builder.errors import ConfigurationError, ModelError
 from builder.pt2 import document
@@ -95,9 +95,14 @@ def _make_spec(
 
 def _leaf_spec(leaf: TensorLeaf | NumberLeaf, symbols: Mapping[str, int], name: str) -> InputSpec:
     if isinstance(leaf, NumberLeaf):
-        if not isinstance(leaf.value, bool | int | float):
-            raise ConfigurationError(f"the input {name} contains a {leaf.type}")
-        return Number(leaf.value)
+        match leaf.type, leaf.value:
+            case "NoneType", None:
+                return Constant(None)
+            case _, str() as value:
+                return Constant(value)
+            case _, bool() | int() | float() as value:
+                return Number(value)
+        raise ConfigurationError(f"the input {name} contains a {leaf.type}")
     try:
         return TensorSpec(
             DType(leaf.dtype), tuple(_evaluate(one, symbols) for one in leaf.dimensions)

@@ -8,14 +8,15 @@ from math import prod
 from pathlib import Path
 
 from builder.core.arrays import Array, little_endian, to_array
-from builder.core.nesting import list_arguments
+from builder.core.nesting import has_constants, list_arguments
 from builder.core.tensors import DType, ReferenceCase, Tensor, TensorSpec
 from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
 from builder.system.files import write_atomically
 from builder.system.reference_headers import MAX_HEADER
 
-FORMAT = "1"
-"""Version of the layout, which has tensors `input.N` and `output.N`, and metadata."""
+_FORMATS = ("1", "2")
+"""Versions of the layout, which has tensors `input.N` and `output.N`, and metadata. The second one
+may have strings and None in the structure."""
 
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
 
@@ -28,7 +29,7 @@ def format_reference(case: ReferenceCase) -> bytes:
     tensors = {f"input.{i}": to_array(t) for i, t in enumerate(case.inputs)}
     tensors |= {f"output.{i}": to_array(t) for i, t in enumerate(case.outputs)}
     metadata = {
-        "format": FORMAT,
+        "format": _FORMATS[has_constants(list_arguments(case))],
         "model_sha256": case.model_sha256,
         "torch_version": case.torch_version,
         **({"structure": case.structure} if case.structure else {}),
@@ -68,9 +69,11 @@ def _to_case(
     path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Array]
 ) -> ReferenceCase:
     # Another layout may mean something else by the same names.
-    if metadata.get("format") != FORMAT:
+    if metadata.get("format") not in _FORMATS:
         raise _broken(
-            path, f"its format is {metadata.get('format')!r}, but this builder reads {FORMAT!r}"
+            path,
+            f"its format is {metadata.get('format')!r}, but this builder reads "
+            f"{' and '.join(map(repr, _FORMATS))}",
         )
     sha256 = metadata.get("model_sha256", "")
     if not _SHA256.match(sha256):

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from builder.core.counts import number_of
 from builder.core.inputs import SCALAR
-from builder.core.nesting import Group, InputSpec, Number
+from builder.core.nesting import Constant, Group, InputSpec, Number
 from builder.core.operators import Operator
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.core.typed import parse_json
@@ -148,6 +148,10 @@ def _format_input(spec: InputSpec, files: Iterator[str]) -> Iterator[str]:
             # The value is in the specification; the tensor is skipped to keep the order.
             next(files)  # in reference cases, a tensor stands for a number
             yield from _format_number(spec.value)
+        case Constant(value=None):
+            yield "--none"
+        case Constant(value=str() as text):
+            yield from ("--text", text)
         case Group():
             yield f"--{spec.kind}"
             for index, item in enumerate(spec.items):

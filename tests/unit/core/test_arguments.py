@@ -29,6 +29,8 @@ def signature(*kinds: str):
         ("Tuple[Tensor, float]", "(float32[2], 3)", "(float32[2], 3.0)"),
         ("Dict[str, float]", '{"a": 1}', "{'a': 1.0}"),
         ("__torch__.Pair", "(1, 2)", "(1, 2)"),
+        ("Optional[float]", "None", "None"),
+        ("Tuple[str, float]", "('a', 3)", "('a', 3.0)"),
     ],
 )
 def test_numbers_become_what_the_method_takes(kind, given, adapted):

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from builder.core.arrays import sample_inputs, to_array
 from builder.core.nesting import (
+    Constant,
     Group,
     GroupKind,
     Number,
-    is_flat,
+    format_structure,
     list_arguments,
     list_leaves,
     parse_input,
@@ -25,8 +26,9 @@ numbers = st.one_of(
     st.integers(-(2**63), 2**63 - 1),
     st.floats(allow_nan=False, allow_infinity=False),
 )
+strings = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=9)
 specs = st.recursive(
-    st.one_of(tensors, numbers.map(Number)),
+    st.one_of(tensors, numbers.map(Number), st.one_of(st.none(), strings).map(Constant)),
     lambda inner: st.one_of(
         st.builds(
             Group,
@@ -58,7 +60,13 @@ def test_what_is_printed_is_read(spec):
         "f(1)",
         "{1: 2}",
         "{**float32}",
-        "'text'",
+        "text",
+        "b'text'",
+        "f'text'",
+        "'a\\0b'",
+        "'\\ud800'",
+        "...",
+        "1j",
         "1 + 2",
         "__import__('os')",
         "[" * 500,
@@ -77,9 +85,29 @@ def test_leaves_are_sampled_in_order_and_numbers_are_themselves():
     assert (to_array(sampled[1]).item(), to_array(sampled[2]).item()) == (7, 0.5)
 
 
-def test_only_groups_are_not_flat():
-    assert is_flat((Number(1), TensorSpec(DType.BOOL, ())))
-    assert not is_flat((Group(GroupKind.LIST, ()),))
+@pytest.mark.parametrize("text", ['("a[ ]", float32[])', """{'x[]': "it's [] \\" b[]"}"""])
+def test_brackets_in_strings_are_text(text):
+    assert parse_input(text) == parse_input(str(parse_input(text)))
+    assert "a[ ]" in str(parse_input(text)) or "b[]" in str(parse_input(text))
+
+
+def test_no_tensor_stands_for_a_string_or_none():
+    given_ = tuple(map(parse_input, ('["a", "b"]', "None", "float32[2]")))
+    assert given_[0] == Group(GroupKind.LIST, (Constant("a"), Constant("b")))
+    assert [str(leaf) for leaf in list_leaves(given_)] == ["float32[2]"]
+    assert [str(tensor.spec) for tensor in sample_inputs(given_, seed=0)] == ["float32[2]"]
+
+
+def test_the_leaves_alone_tell_tensors_and_numbers():
+    assert format_structure((Number(1), TensorSpec(DType.BOOL, ()))) == ""
+    assert format_structure((Group(GroupKind.LIST, ()),)) == "([],)"
+    assert format_structure((TensorSpec(DType.BOOL, ()), Constant(None))) == "(bool[], None)"
+
+
+def test_a_structure_is_no_longer_than_what_is_read():
+    with pytest.raises(ConfigurationError, match="a reference case can keep 65,536"):
+        format_structure((Constant("\x1b" * 20_000),))
+    assert parse_input(format_structure((Constant("\x1b" * 16_000),))).items[0].value
 
 
 def test_a_reference_case_tells_the_arguments_it_was_made_of():

@@ -1,9 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.numpy import save
 
 from builder.core.arrays import sample_inputs
@@ -41,6 +43,16 @@ def test_case_survives_its_file(
     assert read_reference(path) == case
 
 
+@pytest.mark.parametrize(("structure", "number"), [("", "1"), ("(float32[1], None, ['a'])", "2")])
+def test_an_older_builder_is_told_when_there_are_strings(tmp_path, structure, number) -> None:
+    one = TensorSpec(DType.FLOAT32, (1,))
+    case = replace(case_of([one], [one]), structure=structure)
+    write_reference(tmp_path / "case", case)
+    assert read_reference(tmp_path / "case") == case
+    with safe_open(tmp_path / "case", framework="numpy") as stream:
+        assert stream.metadata()["format"] == number
+
+
 def test_path_is_beside_the_model() -> None:
     assert reference_path(Path("a/m.ptl")) == Path("a/m.ptl.reference.safetensors")
 
@@ -52,7 +64,7 @@ def test_path_is_beside_the_model() -> None:
         b"not a file of tensors",
         b"\xff" * 64,
         save({"output.0": ONE}),
-        save({"output.0": ONE}, {**GOOD, "format": "2"}),
+        save({"output.0": ONE}, {**GOOD, "format": "3"}),
         save({"output.0": ONE}, {**GOOD, "model_sha256": "short"}),
         save({"input.0": ONE}, GOOD),
         save({"output.1": ONE}, GOOD),

@@ -130,6 +130,25 @@ def test_groups_and_numbers_reach_the_program_as_the_model_takes_them(tmp_path: 
     )
 
 
+def test_strings_and_none_reach_the_program_without_a_file(tmp_path: Path) -> None:
+    runtime = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
+    runner = FakeRunner.of(Completed(0, '{"outputs":[],"seconds":0}'))
+    structure = tuple(map(parse_input, ("'--end'", "None", "['', 'é']", "bool")))
+    run_model(
+        runtime,
+        Path("m.ptl"),
+        sample_inputs(structure, seed=0),
+        scratch=tmp_path,
+        host=LocalHost(runner=runner),
+        structure=structure,
+    )
+    (command,) = runner.commands
+    assert command[2:-2] == (
+        *("--text", "--end", "--none", "--list", "--text", "", "--text", "é", "--end"),
+        *("--input", f"bool:scalar:{tmp_path / 'input.0.bin'}"),
+    )
+
+
 def test_a_method_a_seed_and_threads_reach_the_program(tmp_path: Path) -> None:
     runtime = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
     said = Completed(0, '{"outputs":[],"seconds":0}')

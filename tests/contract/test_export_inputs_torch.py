@@ -1,0 +1,141 @@
+"""What `builder export` accepts as inputs besides tensors and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builder.core.arrays import to_array
+from builder.core.nesting import list_arguments, parse_input
+from builder.errors import BuilderError, ConfigurationError
+from builder.export.request import Capture, ExportRequest, ExportResult
+from builder.system.progress import Silent
+from builder.system.reference_cases import read_reference
+
+pytestmark = pytest.mark.torch
+
+NETS = """
+from typing import Dict, List, Optional
+import torch
+from torch import nn
+
+class Words(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(2))
+    def forward(self, words: List[str], end: str, more: Optional[Dict[str, str]] = None):
+        x = self.w * len(words)
+        for word in words:
+            x = x * 2 + len(word)
+        if more is not None:
+            x = x + ord(more["key"])
+        return x - ord(end)
+
+class Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.e = nn.Embedding(8, 4)
+    def forward(self, ids, past: Optional[torch.Tensor] = None, scale: float = 2.0,
+                mask: Optional[torch.Tensor] = None):
+        x = self.e(ids) * scale
+        if mask is not None:
+            x = x * mask.unsqueeze(-1)
+        if past is not None:
+            x = x + past
+        return x.mean(1)
+
+def words():
+    return Words().eval()
+
+def encoder():
+    return Encoder().eval()
+
+def loader():
+    for word in ("a", "bc"):
+        yield [word, word], "z", {"key": word[0]}
+
+def bad_loader():
+    yield ["a", "b\\0c"], "z"
+"""
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("code")
+    (folder / "input_nets.py").write_text(NETS)
+    return folder
+
+
+@pytest.fixture
+def request_(folder: Path, tmp_path: Path) -> ExportRequest:
+    return ExportRequest(
+        source="input_nets:encoder",
+        output=tmp_path / "m.ptl",
+        folder=folder,
+        capture=Capture.SCRIPT,
+    )
+
+
+def of(request: ExportRequest, name: str, *texts: str, **changes: object) -> ExportRequest:
+    inputs = tuple(map(parse_input, texts))
+    return replace(request, source=f"input_nets:{name}", inputs=inputs, **changes)
+
+
+def export(request: ExportRequest) -> ExportResult:
+    from builder.api.exports import export
+
+    result = export(request, progress=Silent())
+    assert result.failure is None
+    return result
+
+
+def fail(request: ExportRequest, error: type[BuilderError], *words: str) -> None:
+    request = replace(request, output=request.output.with_name("refused.ptl"))
+    with pytest.raises(error) as caught:
+        export(request)
+    text = f"{caught.value.message} {caught.value.hint}"
+    assert all(word in text for word in words), text
+    assert not request.output.exists()
+
+
+def values(result: ExportResult) -> list[object]:
+    return [to_array(tensor).tolist() for tensor in read_reference(result.reference).outputs]
+
+
+def test_strings_reach_the_model_and_the_reference_case(request_: ExportRequest) -> None:
+    result = export(of(request_, "words", '["hello", ""]', "'z'"))
+    assert values(result) == [[(2 * 2 + 5) * 2 - ord("z")] * 2]
+    case = read_reference(result.reference)
+    assert case.inputs == ()
+    assert str(list_arguments(case)[1]) == "'z'"
+    assert result.inputs == list_arguments(case)
+    fail(of(request_, "words", "'a'", "'b'"), ConfigurationError, "words, is str[], but 'a'")
+
+
+def test_a_lite_file_is_compared_with_the_strings_of_its_case(request_: ExportRequest) -> None:
+    first = export(of(request_, "words", "['a']", "'b'", "{'key': 'c'}"))
+    again = replace(
+        request_,
+        source=str(request_.output),
+        output=request_.output.with_name("again.ptl"),
+        capture=Capture.AUTO,
+    )
+    assert values(export(again)) == values(first)
+
+
+def test_none_stands_for_what_is_left_out(request_: ExportRequest) -> None:
+    result = export(of(request_, "encoder", "int64[1,3]", "None", "1", "int64[1,3]"))
+    assert [str(one) for one in result.inputs] == ["int64[1,3]", "None", "1", "int64[1,3]"]
+    assert [str(t.spec) for t in read_reference(result.reference).inputs] == [
+        *("int64[1,3]", "int64[]", "int64[1,3]")
+    ]
+    fail(of(request_, "encoder", "None"), BuilderError, "does not run on None")
+
+
+def test_loaders_give_strings(request_: ExportRequest) -> None:
+    result = export(of(request_, "words", calibrate="input_nets:loader"))
+    assert [str(one) for one in result.inputs] == ["['a', 'a']", "'z'", "{'key': 'a'}"]
+    lost = of(request_, "words", calibrate="input_nets:bad_loader")
+    fail(lost, BuilderError, "input 0[1] is a string that no app can pass", "contains a zero")
