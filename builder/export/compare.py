@@ -40,7 +40,7 @@ def run_eager(module: Call, sample: Sample) -> tuple[Tensor, ...]:
             outputs = module(*to_arguments(sample))
     except Exception as error:  # the user's own code
         raise ModelError(
-            f"the model does not run on {sample}: {describe_exception(error)}",
+            f"the model does not run {sample.describe()}: {describe_exception(error)}",
             hint=Hint(
                 "describe the inputs that it takes: ",
                 *(Use("inputs", "float32[1,3,224,224]"), ", once per input"),

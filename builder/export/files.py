@@ -260,7 +260,7 @@ def _find_samples(
     specs = request.inputs or source.inputs
     if specs and (misfit := find_misfit(signature, specs)):
         raise ConfigurationError(f"{path.name}: {misfit}", hint=INPUTS_HINT)
-    if not specs and signature.arguments:
+    if not specs and find_misfit(signature, ()):
         return (), (), ""
     seeds = range(request.seed, request.seed + _CASES)
     samples = [Sample(specs=specs, leaves=sample_inputs(specs, seed=seed)) for seed in seeds]

@@ -14,6 +14,7 @@ from builder.core.nesting import InputSpec
 from builder.errors import ConfigurationError, Hint, ModelError, Run, Use
 from builder.export.checkpoints import load_weights
 from builder.export.factories import call_factory
+from builder.export.parameters import needs_inputs
 from builder.export.request import ExportRequest, Quantisation
 from builder.export.torchscript_files import load_torchscript
 from builder.export.torchvision_models import make_torchvision
@@ -124,12 +125,13 @@ def load_requested(request: ExportRequest) -> LoadedModule:
 def choose_inputs(
     source: str, loaded: LoadedModule, inputs: tuple[InputSpec, ...]
 ) -> tuple[InputSpec, ...]:
-    """Returns the user's `inputs`, or else the usual ones.
+    """Returns the user's `inputs`, or else the usual ones; none if forward() needs none.
 
     Raises:
-        ConfigurationError: neither are known.
+        ConfigurationError: forward() needs inputs, and they are not known.
     """
-    if chosen := inputs or loaded.usual_inputs:
+    chosen = inputs or loaded.usual_inputs
+    if chosen or not needs_inputs(loaded.module.forward):
         return chosen
     raise ConfigurationError(
         f"the inputs of {source} are unknown",

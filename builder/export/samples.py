@@ -29,6 +29,10 @@ class Sample:
         specs, leaves = adapt(signature, self.specs, self.leaves)
         return replace(self, specs=specs, leaves=leaves)
 
+    def describe(self) -> str:
+        """Returns the words behind `the model runs`."""
+        return f"on {self}" if self.specs else "without inputs"
+
     def __str__(self) -> str:
         return ", ".join(map(str, self.specs))
 

@@ -44,6 +44,8 @@ def find_frozen_shapes(
     Raises:
         ModelError: the eager model does not run on `seconds`.
     """
+    if not (seconds or sample.leaves):
+        return ()  # there is no shape to vary
     variations = (("these shapes", tuple(seconds)),) if seconds else tuple(_vary(sample.specs))
     remarks = []
     for what, specs in variations:

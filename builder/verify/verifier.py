@@ -106,6 +106,8 @@ def verify_model(
 def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) -> Expectation:
     """Returns the reference case of the model, or else random inputs with outputs of `oracle`.
 
+    A model whose method needs no inputs runs without any.
+
     Raises:
         ConfigurationError: there is no reference case, and no inputs that fit the model.
         VerificationError: the reference case is damaged, or belongs to another file.
@@ -114,7 +116,9 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
     # A file that the user names counts even when inputs are given.
     if request.reference is not None or (path.is_file() and not request.inputs):
         return _from_case(path, request.model, info)
-    if not request.inputs:
+    # A file of an old version has no signature; the runtime then judges the inputs.
+    signature = find_signature(info.signatures, "forward")
+    if not request.inputs and (signature is None or find_misfit(signature, ())):
         raise ConfigurationError(
             f"there is no reference case next to {request.model}: {path.name} is missing",
             hint=Hint(
@@ -122,8 +126,6 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
                 Use("inputs", "float32[1,3,224,224]"),
             ),
         )
-    # A file of an old version has no signature; the runtime then judges the inputs.
-    signature = find_signature(info.signatures, "forward")
     if signature is not None and (misfit := find_misfit(signature, request.inputs)):
         raise ConfigurationError(
             f"{request.model.name}: {misfit}",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.cli.hints import show_hint
 from builder.core.arrays import to_array
 from builder.core.nesting import list_arguments, parse_input
 from builder.errors import BuilderError, ConfigurationError
@@ -45,6 +46,38 @@ class Encoder(nn.Module):
         if past is not None:
             x = x + past
         return x.mean(1)
+
+class Table(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(2))
+    def forward(self):
+        return self.w + 1
+
+class Defaults(Table):
+    def forward(self, times: int = 3, more: Optional[torch.Tensor] = None):
+        return self.w * times if more is None else more
+
+class Wants(Table):
+    def forward(self, x: Optional[torch.Tensor] = None):
+        assert x is not None, "give me x"
+        return x
+
+class Passes(Table):
+    def forward(self, *inputs):
+        return self.w
+
+def table():
+    return Table().eval()
+
+def defaults():
+    return Defaults().eval()
+
+def wants():
+    return Wants().eval()
+
+def passes():
+    return Passes().eval()
 
 def words():
     return Words().eval()
@@ -95,7 +128,7 @@ def fail(request: ExportRequest, error: type[BuilderError], *words: str) -> None
     request = replace(request, output=request.output.with_name("refused.ptl"))
     with pytest.raises(error) as caught:
         export(request)
-    text = f"{caught.value.message} {caught.value.hint}"
+    text = f"{caught.value.message} {show_hint(caught.value.hint or '', 'export')}"
     assert all(word in text for word in words), text
     assert not request.output.exists()
 
@@ -139,3 +172,38 @@ def test_loaders_give_strings(request_: ExportRequest) -> None:
     assert [str(one) for one in result.inputs] == ["['a', 'a']", "'z'", "{'key': 'a'}"]
     lost = of(request_, "words", calibrate="input_nets:bad_loader")
     fail(lost, BuilderError, "input 0[1] is a string that no app can pass", "contains a zero")
+
+
+NEEDS_NOTHING = [("table", [[2.0, 2.0]]), ("defaults", [[3.0, 3.0]])]
+
+
+@pytest.mark.parametrize("capture", list(Capture))
+@pytest.mark.parametrize(("name", "expected"), NEEDS_NOTHING)
+def test_a_forward_that_needs_nothing(request_, name, expected, capture) -> None:
+    from builder.export.programs import has_torch_export
+
+    if capture is Capture.EXPORT and not has_torch_export():
+        pytest.skip("this torch has no torch.export that builder can read")
+    result = export(of(request_, name, capture=capture))
+    assert (result.inputs, values(result)) == ((), expected)
+    assert not any("other shapes" in remark for remark in result.remarks)
+    again = replace(request_, output=request_.output.with_name("again.ptl"), capture=Capture.AUTO)
+    result.reference.unlink()
+    assert values(export(replace(again, source=str(request_.output)))) == expected
+
+
+def test_a_torchscript_file_without_inputs(request_: ExportRequest, tmp_path: Path) -> None:
+    import torch
+
+    class Table(torch.nn.Module):
+        def forward(self):
+            return torch.ones(2)
+
+    torch.jit.script(Table()).save(str(tmp_path / "table.pt"))
+    request = replace(request_, source=str(tmp_path / "table.pt"), capture=Capture.AUTO)
+    assert values(export(request)) == [[1.0, 1.0]]
+
+
+def test_without_the_inputs_that_it_needs(request_: ExportRequest) -> None:
+    fail(of(request_, "wants"), BuilderError, "does not run without inputs", "give me x", "--input")
+    fail(of(request_, "passes"), ConfigurationError, "are unknown", "--input")

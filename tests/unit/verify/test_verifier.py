@@ -176,6 +176,17 @@ def test_inputs_that_do_not_fit_run_nowhere(request_: VerifyRequest) -> None:
     assert runner.commands == []
 
 
+@pytest.mark.parametrize("arguments", [[], [("n", "int", 2)], [("x", "Optional[Tensor]", None)]])
+def test_what_needs_no_inputs_runs_without_any(request_: VerifyRequest, arguments) -> None:
+    signature = make_signature("forward", [("self", "M", None), *arguments], [])
+    info = replace(INFO, signatures=(signature,))
+    tensor = Tensor(SPEC, EXPECTED.tobytes())
+    runner = giving(EXPECTED)
+    report = verify(request_, runner, info, oracle=lambda m, s, i: ("torch 9", (tensor,)))
+    assert (report.ok, report.reference) == (True, "torch 9")
+    assert "--input" not in runner.commands[0]
+
+
 def test_reference_cases_that_do_not_fit_run_nowhere(request_: VerifyRequest) -> None:
     save_case(request_)
     with pytest.raises(VerificationError, match="takes 2 inputs"):
