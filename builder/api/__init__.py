@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from builder.core.nesting import Group as Group
     from builder.core.nesting import GroupKind as GroupKind
     from builder.core.nesting import InputSpec as InputSpec
+    from builder.core.nesting import MethodInputs as MethodInputs
     from builder.core.nesting import Number as Number
     from builder.core.nesting import parse_input as parse_input
     from builder.core.operators import Operator as Operator
@@ -234,6 +235,7 @@ _MODULES = {
         "Group",
         "GroupKind",
         "InputSpec",
+        "MethodInputs",
         "Number",
         "parse_input",
     ),

@@ -43,7 +43,9 @@ def verify(request: VerifyRequest, *, progress: Progress) -> VerifyReport:
         info,
         host_abi=host_abi(),
         runner=Runner.inherit(),
-        oracle=functools.partial(_run_in_torch, limits=request.limits, progress=progress),
+        oracle=functools.partial(
+            _run_in_torch, method=request.method, limits=request.limits, progress=progress
+        ),
         progress=progress,
     )
 
@@ -66,6 +68,7 @@ def _run_in_torch(
     specs: Sequence[InputSpec],
     inputs: Sequence[Tensor],
     *,
+    method: str,
     limits: Limits,
     progress: Progress,
 ) -> tuple[str, tuple[Tensor, ...]] | None:
@@ -74,7 +77,7 @@ def _run_in_torch(
     interpreter = Interpreter(limits, confined=True)
     sample = Sample(specs=tuple(specs), leaves=tuple(inputs))
     try:
-        run = interpreter.run(model.read_bytes(), [sample])
+        run = interpreter.run(model.read_bytes(), [sample], method=method)
     except InterpreterEndedError as error:
         raise InterpreterEndedError(
             f"{model}: {error.message}; nothing was run on the runtime", hint=error.hint

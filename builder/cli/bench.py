@@ -18,7 +18,7 @@ from builder.verify.request import BenchRequest
 @settings_options(InputTexts, "texts", without=("second_shapes",))
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(request: BenchRequest, adb: bool, texts: InputTexts, as_json: bool) -> None:
-    """Measures how long forward calls of MODEL take on a built runtime, here or on a device.
+    """Measures how long calls of MODEL take on a built runtime, here or on a device.
 
     The inputs are those that were saved by the export. Random inputs, which --shape or --input
     describe, replace them. Times vary from run to run: to compare two runtimes, run them
@@ -38,6 +38,7 @@ def command(request: BenchRequest, adb: bool, texts: InputTexts, as_json: bool) 
                 "abi": report.abi,
                 "calls": report.calls,
                 "median_seconds": report.median,
+                "method": report.method,
                 "model": report.model,
                 "quickest_seconds": report.quickest,
                 "runs": list(report.runs),
@@ -48,6 +49,7 @@ def command(request: BenchRequest, adb: bool, texts: InputTexts, as_json: bool) 
     print_table(
         ("model", f"{report.model} on {report.abi}"),
         (
+            ("method", report.method),
             ("fastest call, ms", f"{report.quickest * 1000:.2f}"),
             ("median of the runs, ms", f"{report.median * 1000:.2f}"),
             ("runs", f"{len(report.runs)} of {number_of(report.calls, 'call')}"),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from builder.cli.comparison import differences_json
 from builder.cli.console import echo, format_bytes, print_table
+from builder.cli.hints import show_hint
 from builder.core.stages import Agreement, Stage
 
 
@@ -24,7 +25,7 @@ def print_stages(stages: Iterable[Stage]) -> None:
     )
     for stage in rows:
         if stage.remark:
-            echo(f"{stage.name}: {stage.remark}")
+            echo(f"{stage.name}: {show_hint(stage.remark, 'export')}")
 
 
 def stages_json(stages: Iterable[Stage]) -> list[dict[str, object]]:
@@ -37,7 +38,7 @@ def stages_json(stages: Iterable[Stage]) -> list[dict[str, object]]:
             "name": stage.name,
             "ok": stage.ok,
             "outputs": differences_json(stage.differences),
-            "remark": stage.remark,
+            "remark": show_hint(stage.remark, "export"),
             "seconds": stage.seconds,
             "size": stage.size,
         }

@@ -40,6 +40,7 @@ def command(request: VerifyRequest, adb: bool, texts: InputTexts, as_json: bool)
       builder verify mobilenet_v2.ptl --runtime out/linux-x86_64 --tolerance 1e-5 --json
       builder verify mobilenet_v2.ptl --runtime out/arm64-v8a --adb
       builder verify other.ptl --runtime out --shape 1,16 --dtype int64
+      builder verify coder.ptl --runtime out --method decode --input 'float32[2,3]' --input 2
     """
     request = complete(request, texts, adb=adb)
     if request.reference is not None and request.inputs:
@@ -57,6 +58,7 @@ def command(request: VerifyRequest, adb: bool, texts: InputTexts, as_json: bool)
 
 def _to_json(report: VerifyReport) -> dict[str, object]:
     return {
+        "method": report.method,
         "model": report.model,
         "ok": report.ok,
         "outputs": differences_json(report.outputs),
@@ -67,7 +69,7 @@ def _to_json(report: VerifyReport) -> dict[str, object]:
 
 def _print_report(report: VerifyReport) -> None:
     compared = all(output.max_absolute is not None for output in report.outputs)
-    echo(f"{report.model}: one forward call took {report.seconds * 1000:.1f} ms")
+    echo(f"{report.model}: one {report.method} call took {report.seconds * 1000:.1f} ms")
     echo(f"expected outputs: {report.reference}")
     print_differences(report.outputs)
     if not report.ok:

@@ -119,7 +119,7 @@ class OutputDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchReport:
-    """Times of forward calls of a model on a built runtime."""
+    """Times of calls of a model on a built runtime."""
 
     model: str
     """File name of the model."""
@@ -128,9 +128,11 @@ class BenchReport:
     runs: tuple[float, ...]
     """Seconds of the quickest call in each run of the program, in order."""
     calls: int
-    """Forward calls in each run."""
+    """Calls in each run."""
     threads: int | None
     """Number of threads; None when the runtime chooses."""
+    method: str = "forward"
+    """The method that was called."""
 
     @property
     def quickest(self) -> float:
@@ -154,7 +156,9 @@ class VerifyReport:
     outputs: tuple[OutputDifference, ...]
     """One for each tensor in the outputs of the model."""
     seconds: float
-    """Seconds of the quickest forward call."""
+    """Seconds of the quickest call."""
+    method: str = "forward"
+    """The method that was called."""
 
     @property
     def ok(self) -> bool:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
-from builder.core.tensors import DType, ReferenceCase, TensorSpec
+from builder.core.tensors import Call, DType, ReferenceCase, TensorSpec
 from builder.errors import ConfigurationError
 
 _HINT = (
@@ -86,6 +87,31 @@ class Group:
 InputSpec: TypeAlias = TensorSpec | Number | Constant | Group
 
 
+@dataclass(frozen=True, slots=True)
+class MethodInputs:
+    """A method of a model, and the inputs that it is called with."""
+
+    name: str
+    inputs: tuple[InputSpec, ...] | None = None
+    """None: those of forward, or none for a method that needs none."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Returns what `decode=float32[2,3], 2` describes; ValueError for another text."""
+        name, equals, inputs = text.partition("=")
+        if not name.strip().isidentifier():
+            raise ValueError(f"{name!r:.80} is not the name of a method")
+        try:
+            return cls(name.strip(), _parse_arguments(inputs) if equals else None)
+        except ConfigurationError as error:
+            raise ValueError(f"{error.message}; {error.hint}") from None
+
+    def __str__(self) -> str:
+        if self.inputs is None:
+            return self.name
+        return f"{self.name}={', '.join(map(str, self.inputs))}"
+
+
 def parse_input(text: str, *, most: int = _LONGEST) -> InputSpec:
     """Returns the input that `text` describes; ConfigurationError for any other text.
 
@@ -93,14 +119,33 @@ def parse_input(text: str, *, most: int = _LONGEST) -> InputSpec:
         text: a description in the syntax of Python, e.g. `(float32[1,3], {'scale': 2})`.
         most: largest number of characters in `text`.
     """
+    with _explaining(text, most):
+        return _to_spec(_parse_python(text))
+
+
+def _parse_arguments(text: str) -> tuple[InputSpec, ...]:
+    """Returns the inputs of a call, such as `float32[2,3], 2`."""
+    with _explaining(text, _LONGEST):
+        match _parse_python(f"_({text}\n)"):
+            case ast.Call(func=ast.Name(id="_"), args=given, keywords=[]):
+                return tuple(map(_to_spec, given))
+    raise ConfigurationError(f"not inputs: {text!r:.120}", hint=_HINT)
+
+
+def _parse_python(text: str) -> ast.expr:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the parser warns about code that is never run here
+        # Python's own parser: the syntax of inputs is a part of Python's. Nothing is evaluated.
+        return ast.parse(_write_as_python(text), mode="eval").body
+
+
+@contextmanager
+def _explaining(text: str, most: int) -> Iterator[None]:
+    """Makes ConfigurationErrors of what the parser raises, and of texts longer than `most`."""
     if len(text) > most:
         raise ConfigurationError(f"not an input: it has {len(text):,} characters", hint=_HINT)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the parser warns about code that is never run here
-            # Python's own parser: the syntax of inputs is a part of Python's.
-            tree = ast.parse(_write_as_python(text), mode="eval").body
-        return _to_spec(tree)  # the text is parsed only, and never evaluated
+        yield
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ConfigurationError(f"not an input: {text!r:.120}", hint=_HINT) from None
 
@@ -116,8 +161,8 @@ def list_leaves(specs: Iterable[InputSpec]) -> tuple[TensorSpec | Number, ...]:
     return tuple(leaves)
 
 
-def list_arguments(case: ReferenceCase) -> tuple[InputSpec, ...]:
-    """Returns the inputs of the model of `case`, one per argument.
+def list_arguments(case: ReferenceCase | Call) -> tuple[InputSpec, ...]:
+    """Returns the inputs of the method of `case`, forward for a whole case, one per argument.
 
     Raises:
         ConfigurationError: the structure in `case` is not valid, or does not fit its inputs.

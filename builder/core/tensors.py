@@ -59,6 +59,18 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """Inputs of one method of a model, and what it returns for them."""
+
+    method: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    """Leaves in the order of torchlite.h: items of tuples and lists in order, values of dicts."""
+    structure: str = ""
+    """Structure of the arguments, when they are not just the inputs in order (core/nesting.py)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceCase:
     """Inputs of a model, and the outputs of PyTorch at export, which a runtime must reproduce."""
 
@@ -69,3 +81,12 @@ class ReferenceCase:
     model_sha256: str
     structure: str = ""
     """Structure of the arguments, when they are not just the inputs in order (core/nesting.py)."""
+    methods: tuple[Call, ...] = ()
+    """Calls of other methods than forward."""
+
+    def find(self, method: str) -> Call | None:
+        """Returns the call of `method`; None if the case has none."""
+        forward = Call(
+            method="forward", inputs=self.inputs, outputs=self.outputs, structure=self.structure
+        )
+        return next((one for one in (forward, *self.methods) if one.method == method), None)

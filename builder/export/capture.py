@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -24,36 +23,36 @@ def script_module(
     sample: Sample,
     capture: Capture,
     *,
-    methods: Sequence[str] = (),
+    methods: Mapping[str, Sample],
     progress: Progress,
 ) -> tuple[torch.jit.ScriptModule, str]:
     """Returns `module` as TorchScript, and how it was captured (`trace`, `script`, `as is`).
 
     Warnings of the tracer about the user's code are passed to `progress`: they name the places
-    where a trace freezes a decision of the code. A trace runs `methods` with the inputs of
-    forward().
+    where a trace freezes a decision of the code. `methods` are those to keep besides forward(),
+    with the inputs on which a trace runs them.
 
     Raises:
-        ModelError: TorchScript cannot express the module, or the module lacks one of `methods`.
+        ModelError: TorchScript cannot express the module, or leaves out one of `methods`.
     """
-    _check_methods(module, methods)
     if isinstance(module, torch.jit.ScriptModule) and capture is not Capture.TRACE:
         return module, AS_IS
     if capture is Capture.SCRIPT:
         scripted = _script(module)
-        _check_methods(scripted, methods)
+        check_methods(scripted, tuple(methods))
         return scripted, Capture.SCRIPT
     # Recorded and not printed: most warnings are about torch's own code.
     with warnings.catch_warnings(record=True) as caught:
         # Python shows a repeated warning once per process, and a process may export several models.
         warnings.simplefilter("always", torch.jit.TracerWarning)
-        traced = _trace(module, to_arguments(sample), methods)
+        traced = _trace(module, {_FORWARD: sample, **methods})
     for text in sorted({_describe_warning(w) for w in caught if _is_relevant(w)}):
         progress.note(text)
     return traced, Capture.TRACE
 
 
-def _check_methods(module: torch.nn.Module, methods: Sequence[str]) -> None:
+def check_methods(module: torch.nn.Module, methods: Sequence[str]) -> None:
+    """Raises ModelError when the module lacks one of `methods`."""
     for name in methods:
         if callable(getattr(module, name, None)):
             continue
@@ -67,12 +66,13 @@ def _check_methods(module: torch.nn.Module, methods: Sequence[str]) -> None:
         )
 
 
-def _trace(
-    module: torch.nn.Module, arguments: tuple[Any, ...], methods: Sequence[str]
-) -> torch.jit.ScriptModule:
+def _trace(module: torch.nn.Module, samples: Mapping[str, Sample]) -> torch.jit.ScriptModule:
     # Methods marked with @torch.jit.export are compiled by torch while it traces the others.
-    marked = {name for name in methods if _is_exported(getattr(module, name))}
-    inputs = {name: arguments for name in (_FORWARD, *methods) if name not in marked}
+    inputs = {
+        name: to_arguments(sample)
+        for name, sample in samples.items()
+        if not _is_exported(getattr(module, name))
+    }
     try:
         # Not strict, so that dicts may be returned; the check against a second run is left out
         # because the saved file is compared with eager PyTorch anyway.
@@ -80,7 +80,7 @@ def _trace(
     except Exception as error:  # the user's forward() runs in it
         raise ModelError(
             f"the model cannot be traced: {describe_torchscript_error(error)}",
-            hint=_tracing_remedy(str(error), methods),
+            hint=_tracing_remedy(str(error), [name for name in inputs if name != _FORWARD]),
         ) from error
 
 
@@ -92,8 +92,8 @@ def _tracing_remedy(text: str, methods: Sequence[str]) -> str:
         )
     if methods:
         return Hint(
-            f"a trace runs {', '.join(methods)} with the inputs of forward(); if they do not fit, ",
-            *("try ", Use("capture", "script")),
+            f"a trace runs {', '.join(methods)} too; give tensors as inputs: ",
+            *(Use("methods", f"{methods[0]}=float32[2,3]"), ", or try ", Use("capture", "script")),
             ", with @torch.jit.export in front of the methods",
         )
     return Hint(

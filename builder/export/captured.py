@@ -10,7 +10,7 @@ from builder.core.known import KnownOperators
 from builder.core.schemas import Schemas
 from builder.core.signatures import INPUTS_HINT, Signature, find_misfit, make_signature
 from builder.core.stages import Stage
-from builder.errors import ConfigurationError, ModelError
+from builder.errors import ConfigurationError, Hint, ModelError, Use
 from builder.export.capture import script_module
 from builder.export.eager import read_signature
 from builder.export.forms import measure_lite
@@ -98,6 +98,11 @@ def _wants_program(request: ExportRequest, prepared: Prepared) -> bool:
 def _export(
     request: ExportRequest, prepared: Prepared, knowledge: Knowledge, interpreter: Interpreter
 ) -> Captured:
+    if request.methods:
+        raise ModelError(
+            "torch.export captures forward only, without other methods",
+            hint=Hint("leave out ", Use("methods"), ", or try ", Use("capture", "script")),
+        )
     if not has_torch_export():
         raise ModelError(
             f"torch {torch.__version__} has no torch.export that builder can read",
@@ -136,15 +141,15 @@ def _script(
         prepared.module,
         prepared.samples[0],
         request.capture,
-        methods=request.methods,
+        methods={run.name: run.sample for run in prepared.methods},
         progress=progress,
     )
-    check_python_free(scripted, request.methods)
+    check_python_free(scripted, request.method_names)
     signature = read_signature(scripted, "forward")
     _check_inputs(signature, prepared)
     remarks += _check_shapes(request, prepared, eager, scripted, how)
     rewritten = request.optimisation.enabled
-    remarks += lint_graph(scripted, request.methods, knowledge.known, rewritten=rewritten)
+    remarks += lint_graph(scripted, request.method_names, knowledge.known, rewritten=rewritten)
     if request.saving.bundle_inputs:
         bundle_inputs(scripted, prepared.samples[0])
     content = format_lite(scripted, extra_files=_read_extra_files(request))

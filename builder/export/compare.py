@@ -27,6 +27,10 @@ Call = Callable[..., Any]
 _SECONDS = 0.3
 """Total time in seconds after which `time_call` makes no further call."""
 _MOST_CALLS = 20
+_REMEDY = Hint(
+    "describe the inputs that it takes: ",
+    *(Use("inputs", "float32[1,3,224,224]"), ", once per input"),
+)
 
 
 def run_eager(module: Call, sample: Sample) -> tuple[Tensor, ...]:
@@ -35,18 +39,23 @@ def run_eager(module: Call, sample: Sample) -> tuple[Tensor, ...]:
     Raises:
         ModelError: the inputs do not fit, the module raises, or its outputs have no C API type.
     """
+    return flatten_outputs(call_eager(module, sample))
+
+
+def call_eager(module: Call, sample: Sample, *, remedy: Hint = _REMEDY) -> Any:  # noqa: ANN401
+    """Returns what a module or a method returns, without gradients.
+
+    Raises:
+        ModelError: the inputs do not fit, or the module raises; `remedy` is the hint.
+    """
     try:
         with torch.no_grad(), _interruptible(module):
-            outputs = module(*to_arguments(sample))
+            return module(*to_arguments(sample))
     except Exception as error:  # the user's own code
         raise ModelError(
             f"the model does not run {sample.describe()}: {describe_exception(error)}",
-            hint=Hint(
-                "describe the inputs that it takes: ",
-                *(Use("inputs", "float32[1,3,224,224]"), ", once per input"),
-            ),
+            hint=remedy,
         ) from error
-    return flatten_outputs(outputs)
 
 
 @contextmanager

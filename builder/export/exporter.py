@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import no_grad
 
 from builder.core.differences import compare_outputs
 from builder.core.nesting import format_structure
 from builder.core.stages import Stage
-from builder.core.tensors import ReferenceCase
+from builder.core.tensors import Call, ReferenceCase
 from builder.errors import ModelError, VerificationError
 from builder.export.capabilities import TorchCapabilities
 from builder.export.captured import Captured, Knowledge, capture
@@ -20,10 +19,10 @@ from builder.export.compare import find_failure, one_thread, run_eager
 from builder.export.forms import LITE, OPTIMISED, measure_lite
 from builder.export.interpreter import Interpreter, InterpreterEndedError
 from builder.export.load import find_file, load_requested
-from builder.export.methods import measure_methods
+from builder.export.methods import measure_methods, run_methods
 from builder.export.optimise import optimise_module
 from builder.export.output import write_model
-from builder.export.prepare import Prepared, prepare
+from builder.export.prepare import MethodRun, Prepared, prepare
 from builder.export.quantise import qnnpack
 from builder.export.request import ExportRequest, ExportResult, LiteFormat, MobileBackend
 from builder.export.rewriting import Rewritten, rewrite
@@ -87,6 +86,7 @@ def export_model(
         progress.step(f"Loading {request.source} with torch {torch.version}")
         _try_loading(request, interpreter)
         prepared = prepare(request, load_requested(request), progress=progress)
+        prepared = replace(prepared, methods=run_methods(request, prepared))
         captured = capture(request, prepared, knowledge, interpreter, progress)
         if request.optimisation.backend is MobileBackend.CPU:
             made = _make(
@@ -127,10 +127,20 @@ def _make(
         stages.append(
             _measure(OPTIMISED, rewritten.plain, captured, request, prepared, interpreter)
         )
+    # What this torch can run.
+    runnable = content if xnnpack else rewritten.plain
+    if captured.scripted is not None:
+        stages += measure_methods(
+            captured.scripted,
+            runnable,
+            prepared,
+            tolerance=request.tolerance,
+            interpreter=interpreter,
+        )
     if rewritten.is_packed and not xnnpack:
         stages.append(Stage(name=LITE, size=len(content), remark=_NO_XNNPACK, judged=False))
     else:
-        stages += _measure_file(content, captured, request, prepared, interpreter)
+        stages.append(_measure(LITE, content, captured, request, prepared, interpreter))
     return Made(
         content=content,
         capture=captured.how,
@@ -152,7 +162,7 @@ def _rewrite(
             # Bundled inputs are methods too.
             methods=None
             if request.saving.bundle_inputs
-            else frozenset({"forward", *request.methods}),
+            else frozenset({"forward", *request.method_names}),
         )
     content = captured.content
     if request.saving.format is not LiteFormat.ZIP:
@@ -172,7 +182,7 @@ def _make_for_device(request: ExportRequest, prepared: Prepared, captured: Captu
         )
     saving = request.saving
     final = optimise_module(
-        captured.scripted, request.optimisation, prepared.samples[0], request.methods
+        captured.scripted, request.optimisation, prepared.samples[0], request.method_names
     )
     extra = {name: path.read_bytes() for name, path in saving.extra_files}
     content = format_lite(final, format=saving.format, extra_files=extra)
@@ -202,27 +212,6 @@ def _measure(
         tolerance=request.tolerance,
         interpreter=interpreter,
     )
-
-
-def _measure_file(
-    content: bytes,
-    captured: Captured,
-    request: ExportRequest,
-    prepared: Prepared,
-    interpreter: Interpreter,
-) -> Iterator[Stage]:
-    if captured.scripted is not None:
-        yield from measure_methods(
-            prepared.module,
-            captured.scripted,
-            content,
-            request.methods,
-            prepared.samples[0],
-            base=prepared.base.name,
-            tolerance=request.tolerance,
-            interpreter=interpreter,
-        )
-    yield _measure(LITE, content, captured, request, prepared, interpreter)
 
 
 def _judge(made: Made, prepared: Prepared, request: ExportRequest) -> VerificationError | None:
@@ -257,6 +246,7 @@ def _write(
         torch_version=torch_version,
         model_sha256=sha256,
         structure=format_structure(sample.specs),
+        methods=tuple(_to_call(run) for run in prepared.methods if not run.problem),
     )
     wanted = failure is None or request.keep
     reference = (
@@ -278,4 +268,13 @@ def _write(
         optimized=request.optimisation.enabled,
         torch_version=torch_version,
         failure=failure,
+    )
+
+
+def _to_call(run: MethodRun) -> Call:
+    return Call(
+        method=run.name,
+        inputs=run.sample.leaves,
+        outputs=run.outputs,
+        structure=format_structure(run.sample.specs),
     )

@@ -20,6 +20,7 @@ from builder.export.output import write_model
 from builder.export.request import Capture, ExportRequest, ExportResult, LiteFormat, MobileBackend
 from builder.export.rewriting import Rewritten, format_program, rewrite
 from builder.export.samples import Sample
+from builder.export.saved_calls import measure_calls
 from builder.graph.lift import lift_program
 from builder.graph.program import Program
 from builder.lite.mobile_module_writer import FIRST_BYTECODE as FLATBUFFER_BYTECODE
@@ -50,14 +51,13 @@ class _Source:
     remarks: tuple[str, ...]
     torch_version: str
 
-    @property
-    def signature(self) -> Signature:
-        """Of forward."""
-        graph = self.program.method("forward")
+    def signature(self, method: str = "forward") -> Signature:
+        """Of `method`; ModelError when there is none."""
+        graph = self.program.method(method)
         if graph is None:
-            raise ModelError("it has no method forward", hint="export a model that has one")
+            raise ModelError(f"it has no method {method}", hint="export a model that has one")
         return make_signature(
-            "forward",
+            method,
             [(one.name, one.type, one.default) for one in graph.arguments],
             [one.type for one in graph.results],
         )
@@ -112,7 +112,7 @@ def export_file(
     progress.step(f"Reading {request.source}")
     try:
         source = _read(path, request, schemas)
-        signature = source.signature
+        signature = source.signature()
         progress.step("Rewriting the model for mobile")
         rewritten = rewrite(source.program, request.optimisation, request.saving, schemas)
     except ModelError as error:
@@ -189,7 +189,8 @@ def _compare(
     interpreter: Interpreter,
     progress: Progress,
 ) -> _Compared:
-    samples, expected, version = _find_samples(path, request, source, signature)
+    saved = _read_case(path)
+    samples, expected, version = _find_samples(path, request, source, signature, saved)
     end = Stage(name=LITE, size=len(content), judged=False)
     if not samples:
         remark = _OWED.format("the inputs are unknown")
@@ -212,7 +213,16 @@ def _compare(
     base = Form(name=_SOURCE, outputs=outputs, stage=stage)
     stages = [stage]
     forms = [(OPTIMISED, rewritten.plain)] if rewritten.is_packed else []
+    calls = saved.methods if saved else ()
     for name, form in (*forms, (LITE, content)):
+        if name == LITE:
+            stages += measure_calls(
+                [(call, source.signature(call.method)) for call in calls],
+                content,
+                base=_SOURCE,
+                tolerance=request.tolerance,
+                interpreter=interpreter,
+            )
         stages.append(_measure(name, form, adapted, base, request, interpreter))
     return _Compared(
         stages=tuple(stages),
@@ -222,6 +232,7 @@ def _compare(
             torch_version=version or source.torch_version or (run.torch_version if run else ""),
             model_sha256=hashlib.sha256(content).hexdigest(),
             structure=format_structure(samples[0].specs),
+            methods=calls,
         ),
         remarks=remarks,
     )
@@ -247,16 +258,26 @@ def _measure(
         return Stage(name=name, size=len(content), remark=remark, judged=False)
 
 
+def _read_case(path: Path) -> ReferenceCase | None:
+    """Returns the reference case beside the source; None if it is missing, or of another file."""
+    case_path = reference_path(path)
+    if not case_path.is_file():
+        return None
+    case = read_reference(case_path)
+    return case if case.model_sha256 == hashlib.sha256(path.read_bytes()).hexdigest() else None
+
+
 def _find_samples(
-    path: Path, request: ExportRequest, source: _Source, signature: Signature
+    path: Path,
+    request: ExportRequest,
+    source: _Source,
+    signature: Signature,
+    saved: ReferenceCase | None,
 ) -> tuple[tuple[Sample, ...], tuple[Tensor, ...], str]:
     """Returns inputs, and the outputs that are expected for the first; both may be empty."""
-    case_path = reference_path(path)
-    if case_path.is_file() and not request.inputs:
-        case = read_reference(case_path)
-        if case.model_sha256 == hashlib.sha256(path.read_bytes()).hexdigest():
-            specs = list_arguments(case)
-            return (Sample(specs=specs, leaves=case.inputs),), case.outputs, case.torch_version
+    if saved is not None and not request.inputs:
+        sample = Sample(specs=list_arguments(saved), leaves=saved.inputs)
+        return (sample,), saved.outputs, saved.torch_version
     specs = request.inputs or source.inputs
     if specs and (misfit := find_misfit(signature, specs)):
         raise ConfigurationError(f"{path.name}: {misfit}", hint=INPUTS_HINT)

@@ -61,15 +61,16 @@ def measure_lite(
     tolerance: float | None,
     judged: bool = True,
     interpreter: Interpreter,
+    method: str = "forward",
 ) -> Stage:
-    """Runs a lite file and returns its stage; `samples` must be in the form that forward() takes.
+    """Runs a lite file and returns its stage; `samples` must be in the form that `method` takes.
 
     Raises:
         VerificationError: torch's lite interpreter cannot load or run a file that is judged, or
             the file reached a limit.
     """
     try:
-        run = interpreter.run(content, samples, timed=True)
+        run = interpreter.run(content, samples, method=method, timed=True)
     except VerificationError as error:
         # Later forms would reach the limit too, each only after the full time.
         if judged or (isinstance(error, InterpreterEndedError) and error.by_limit):

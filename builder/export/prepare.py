@@ -9,6 +9,7 @@ import torch
 
 from builder.core.arrays import sample_inputs
 from builder.core.stages import Stage
+from builder.core.tensors import Tensor
 from builder.errors import Hint, Use
 from builder.export.calibration import read_samples
 from builder.export.compare import check_numbers
@@ -36,6 +37,17 @@ _RANDOM = Hint(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MethodRun:
+    """A method besides forward, as it ran in Python."""
+
+    name: str
+    sample: Sample
+    outputs: tuple[Tensor, ...] = ()
+    problem: str = ""
+    """Why there are no outputs to compare with; empty if there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A module that is ready to be captured."""
 
@@ -49,6 +61,8 @@ class Prepared:
     remarks: tuple[str, ...]
     is_quantised: bool = False
     """Whether the module contains modules that were quantised in Python."""
+    methods: tuple[MethodRun, ...] = ()
+    """Calls of the methods to keep besides forward."""
 
 
 def prepare(request: ExportRequest, loaded: LoadedModule, *, progress: Progress) -> Prepared:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 from builder.core.artifacts import OutputDifference
-from builder.core.nesting import InputSpec
+from builder.core.nesting import InputSpec, MethodInputs
 from builder.core.release import Release
-from builder.core.settings import Setting
+from builder.core.settings import Setting, Text
 from builder.core.stages import Stage
 from builder.errors import VerificationError
 from builder.system.children import Limits
@@ -146,8 +146,9 @@ class ExportRequest:
     """How Python code becomes a program without Python. export: torch.export (torch 2.5 and newer).
     trace: record one run of the model. script: compile the model with its control flow. auto:
     export where torch and the model can do it, and otherwise trace."""
-    methods: Annotated[tuple[str, ...], Setting(placeholder="NAME")] = ()
-    """Methods to keep in addition to forward."""
+    methods: Annotated[tuple[Text[MethodInputs], ...], Setting(placeholder="NAME[=INPUTS]")] = ()
+    """Methods to keep in addition to forward, with their inputs, e.g. decode=float32[2,3], 2
+    (default: none for a method that needs none, and otherwise the inputs of forward)."""
     channels_last: bool = False
     """Use the memory format NHWC for images."""
     optimisation: Optimisation = field(default_factory=Optimisation)
@@ -166,6 +167,11 @@ class ExportRequest:
     that this version of builder declares)."""
     seed: int = 0
     """Seed for the random weights and inputs."""
+
+    @property
+    def method_names(self) -> tuple[str, ...]:
+        """The methods to keep in addition to forward."""
+        return tuple(method.name for method in self.methods)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
 
 from builder.core.arrays import Array, little_endian, to_array
 from builder.core.nesting import has_constants, list_arguments
-from builder.core.tensors import DType, ReferenceCase, Tensor, TensorSpec
+from builder.core.tensors import Call, DType, ReferenceCase, Tensor, TensorSpec
 from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
 from builder.system.files import write_atomically
 from builder.system.reference_headers import MAX_HEADER
 
 _FORMATS = ("1", "2")
 """Versions of the layout, which has tensors `input.N` and `output.N`, and metadata. The second one
-may have strings and None in the structure."""
+may have strings and None in structures, and other methods: tensors `method.NAME.input.N` and
+`method.NAME.output.N`, and the metadata `methods` and `structure.NAME`."""
 
+_MOST_METHODS = 1000
+"""Methods that are read; their tensors are counted for each."""
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
 
 
@@ -25,16 +28,30 @@ def format_reference(case: ReferenceCase) -> bytes:
     """Returns `case` as the bytes of a safetensors file."""
     from safetensors.numpy import save
 
-    # Numbers in the names keep the order, which safetensors does not.
-    tensors = {f"input.{i}": to_array(t) for i, t in enumerate(case.inputs)}
-    tensors |= {f"output.{i}": to_array(t) for i, t in enumerate(case.outputs)}
+    tensors = _name_tensors("", case.inputs, case.outputs)
+    is_new = bool(case.methods) or has_constants(list_arguments(case))
     metadata = {
-        "format": _FORMATS[has_constants(list_arguments(case))],
+        "format": _FORMATS[is_new],
         "model_sha256": case.model_sha256,
         "torch_version": case.torch_version,
-        **({"structure": case.structure} if case.structure else {}),
     }
+    if case.structure:
+        metadata["structure"] = case.structure
+    if case.methods:
+        metadata["methods"] = ",".join(call.method for call in case.methods)
+    for call in case.methods:
+        tensors |= _name_tensors(f"method.{call.method}.", call.inputs, call.outputs)
+        if call.structure:
+            metadata[f"structure.{call.method}"] = call.structure
     return bytes(save(tensors, metadata))
+
+
+def _name_tensors(
+    prefix: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]
+) -> dict[str, Array]:
+    # Numbers in the names keep the order, which safetensors does not.
+    named = {f"{prefix}input.{i}": to_array(t) for i, t in enumerate(inputs)}
+    return named | {f"{prefix}output.{i}": to_array(t) for i, t in enumerate(outputs)}
 
 
 def write_reference(path: Path, case: ReferenceCase) -> None:
@@ -78,22 +95,40 @@ def _to_case(
     sha256 = metadata.get("model_sha256", "")
     if not _SHA256.match(sha256):
         raise _broken(path, "it does not contain the digest of its model")
-    inputs = _numbered(path, "input", tensors)
-    outputs = _numbered(path, "output", tensors)
-    if len(inputs) + len(outputs) != len(tensors) or not outputs:
+    forward = _to_call(path, "forward", "", metadata.get("structure", ""), tensors)
+    methods = tuple(
+        _to_call(path, name, f"method.{name}.", metadata.get(f"structure.{name}", ""), tensors)
+        for name in filter(None, metadata.get("methods", "").split(",")[:_MOST_METHODS])
+    )
+    found = sum(len(call.inputs) + len(call.outputs) for call in (forward, *methods))
+    if found != len(tensors):
         raise _broken(path, "its tensors do not have the names input.0, ... and output.0, ...")
-    case = ReferenceCase(
-        inputs=inputs,
-        outputs=outputs,
+    return ReferenceCase(
+        inputs=forward.inputs,
+        outputs=forward.outputs,
         torch_version=metadata.get("torch_version", "unknown"),
         model_sha256=sha256,
-        structure=metadata.get("structure", ""),
+        structure=forward.structure,
+        methods=methods,
     )
+
+
+def _to_call(
+    path: Path, method: str, prefix: str, structure: str, tensors: Mapping[str, Array]
+) -> Call:
+    call = Call(
+        method=method,
+        inputs=_numbered(path, f"{prefix}input", tensors),
+        outputs=_numbered(path, f"{prefix}output", tensors),
+        structure=structure,
+    )
+    if not method.isidentifier() or not call.outputs:
+        raise _broken(path, f"it has no outputs of {method!r:.80}")
     try:
-        list_arguments(case)
+        list_arguments(call)
     except ConfigurationError as error:
         raise _broken(path, error.message) from error
-    return case
+    return call
 
 
 def _numbered(path: Path, prefix: str, tensors: Mapping[str, Array]) -> tuple[Tensor, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from builder.core.tensors import DType
@@ -22,6 +23,8 @@ _DTYPES = {
     "BOOL": DType.BOOL,
 }
 """Names of dtypes in safetensors headers -> dtypes."""
+_INPUT = re.compile(r"(?:method\.\w+\.)?input\.")
+"""The name of an input, of forward or of another method."""
 
 
 def reference_path(model: Path) -> Path:
@@ -44,7 +47,7 @@ def find_input_dtypes(model: Path, sha256: str) -> frozenset[str] | None:
         # A case of another model says nothing about this one.
         if header["__metadata__"]["model_sha256"] != sha256:
             return None
-        tensors = (header[name] for name in header if name.startswith("input."))
+        tensors = (header[name] for name in header if _INPUT.match(name))
         return frozenset(str(_DTYPES[tensor["dtype"]]) for tensor in tensors)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None

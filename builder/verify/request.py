@@ -24,12 +24,14 @@ class VerifyRequest:
     tolerance: Annotated[float | None, Setting(least=0)] = None
     """Largest relative difference that is allowed for floating-point outputs (default: 1e-4 for
     float32)."""
+    method: Annotated[str, Setting(placeholder="NAME")] = "forward"
+    """The method of the model to run."""
     inputs: tuple[InputSpec, ...] = ()
     """Specifications of random inputs, which replace the saved ones."""
     seed: int = 0
     """Seed for the random inputs."""
     repeat: Annotated[int, Setting(least=1, most=10_000)] = 1
-    """How many times forward is called; the fastest call gives the time."""
+    """How many times the method is called; the fastest call gives the time."""
     limits: Limits = field(default_factory=Limits)
     via: Annotated[str, Setting(placeholder="COMMAND")] = ""
     """The command that runs the runtime's programs, e.g. 'adb -s SERIAL shell' or an emulator."""
@@ -48,8 +50,10 @@ class BenchRequest:
     runs: Annotated[int, Setting(least=1, most=1000)] = 5
     """How many times the program is started."""
     calls: Annotated[int, Setting(least=1, most=10_000)] = 20
-    """Forward calls in each run; the fastest call is the result of the run."""
+    """Calls in each run; the fastest call is the result of the run."""
     threads: Annotated[int | None, Setting(least=1, most=1024)] = None
     """Threads of the runtime; by default, the runtime chooses how many."""
+    method: Annotated[str, Setting(placeholder="NAME")] = "forward"
+    """The method of the model to run."""
     inputs: tuple[InputSpec, ...] = ()
     """Specifications of random inputs, which replace the saved ones."""

@@ -18,7 +18,7 @@ from builder.verify.verifier import find_expectation
 def time_model(
     request: BenchRequest, info: ModelInfo, *, host_abi: str, runner: Runner, progress: Progress
 ) -> BenchReport:
-    """Runs the model several times and returns how long its forward calls take, in seconds.
+    """Runs the model several times and returns how long its calls take, in seconds.
 
     Raises:
         ConfigurationError: there is no runtime, or there are no inputs for the model.
@@ -27,7 +27,9 @@ def time_model(
     """
     runtime = locate_runtime(request.runtime, host_abi=host_abi)
     check_served(info, runtime.manifest, model=request.model)
-    wanted = VerifyRequest(model=request.model, runtime=request.runtime, inputs=request.inputs)
+    wanted = VerifyRequest(
+        model=request.model, runtime=request.runtime, method=request.method, inputs=request.inputs
+    )
     # Times need inputs only, so nothing is asked of torch.
     expectation = find_expectation(wanted, info, lambda *_: None)
     seconds = []
@@ -45,6 +47,7 @@ def time_model(
                     structure=expectation.structure,
                     repeat=request.calls,
                     threads=request.threads,
+                    method=request.method,
                 )
             seconds.append(outcome.seconds)
     return BenchReport(
@@ -53,4 +56,5 @@ def time_model(
         runs=tuple(seconds),
         calls=request.calls,
         threads=request.threads,
+        method=request.method,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,8 @@ from builder.verify.runner import list_registered, run_model
 from builder.verify.runtime import Runtime, locate_runtime
 
 NO_REFERENCE = "none"
+_SHOWN = 10
+"""How many methods an error names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,7 @@ def verify_model(
             host=host,
             structure=expectation.structure,
             repeat=request.repeat,
+            method=request.method,
         )
     # Without anything to compare with, outputs that are not numbers are still wrong.
     if expectation.outputs is None:
@@ -100,6 +103,7 @@ def verify_model(
         reference=expectation.origin,
         outputs=outputs,
         seconds=outcome.seconds,
+        method=request.method,
     )
 
 
@@ -112,20 +116,19 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
         ConfigurationError: there is no reference case, and no inputs that fit the model.
         VerificationError: the reference case is damaged, or belongs to another file.
     """
+    _check_method(request, info)
     path = request.reference or reference_path(request.model)
     # A file that the user names counts even when inputs are given.
     if request.reference is not None or (path.is_file() and not request.inputs):
-        return _from_case(path, request.model, info)
+        if expectation := _from_case(path, request, info):
+            return expectation
+        missing = f"{path} has no call of {request.method}"
+    else:
+        missing = f"there is no reference case next to {request.model}: {path.name} is missing"
     # A file of an old version has no signature; the runtime then judges the inputs.
-    signature = find_signature(info.signatures, "forward")
+    signature = find_signature(info.signatures, request.method)
     if not request.inputs and (signature is None or find_misfit(signature, ())):
-        raise ConfigurationError(
-            f"there is no reference case next to {request.model}: {path.name} is missing",
-            hint=Hint(
-                *(_export(request.model), " writes one; you can also describe random inputs with "),
-                Use("inputs", "float32[1,3,224,224]"),
-            ),
-        )
+        raise ConfigurationError(missing, hint=_describe_remedy(request))
     if signature is not None and (misfit := find_misfit(signature, request.inputs)):
         raise ConfigurationError(
             f"{request.model.name}: {misfit}",
@@ -144,12 +147,37 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
     return Expectation(inputs=inputs, structure=request.inputs, outputs=outputs, origin=origin)
 
 
-def _export(model: Path) -> Run:
-    return Run("export", ("SOURCE", Use("output", model)))
+def _check_method(request: VerifyRequest, info: ModelInfo) -> None:
+    names = [one.method for one in info.signatures if one.is_public]
+    # Files of old versions do not name their methods.
+    if names and request.method not in names:
+        raise ConfigurationError(
+            f"{request.model.name} has no method {request.method!r:.80}",
+            hint=Hint("it has these: ", *_join([Use("method", name) for name in names[:_SHOWN]])),
+        )
 
 
-def _from_case(path: Path, model: Path, info: ModelInfo) -> Expectation:
-    case = read_reference(path)
+def _join(uses: Sequence[Use]) -> Iterator[Use | str]:
+    for number, use in enumerate(uses):
+        yield from (", ", use) if number else (use,)
+
+
+def _describe_remedy(request: VerifyRequest) -> Hint:
+    return Hint(
+        _export(request.model, request.method),
+        " writes one; you can also describe random inputs with ",
+        Use("inputs", "float32[1,3,224,224]"),
+    )
+
+
+def _export(model: Path, method: str = "forward") -> Run:
+    kept = () if method == "forward" else (Use("methods", f"{method}=float32[1,3,224,224]"),)
+    return Run("export", ("SOURCE", Use("output", model), *kept))
+
+
+def _from_case(path: Path, request: VerifyRequest, info: ModelInfo) -> Expectation | None:
+    """Returns what the case says of the method; None if it says nothing."""
+    case, model = read_reference(path), request.model
     # An old case beside a new model would make a right runtime look wrong.
     if case.model_sha256 != info.sha256:
         raise VerificationError(
@@ -157,15 +185,18 @@ def _from_case(path: Path, model: Path, info: ModelInfo) -> Expectation:
             f"but {model} is {info.sha256[:12]}...",
             hint=Hint("export the model again: ", _export(model)),
         )
-    structure = list_arguments(case)
-    signature = find_signature(info.signatures, "forward")
+    call = case.find(request.method)
+    if call is None:
+        return None
+    structure = list_arguments(call)
+    signature = find_signature(info.signatures, request.method)
     if signature is not None and (misfit := find_misfit(signature, structure)):
         raise VerificationError(
             f"{path} has inputs that do not fit its model: {misfit}",
             hint=Hint("export the model again: ", _export(model)),
         )
     origin = f"{path}, eager PyTorch {case.torch_version}"
-    return Expectation(inputs=case.inputs, structure=structure, outputs=case.outputs, origin=origin)
+    return Expectation(inputs=call.inputs, structure=structure, outputs=call.outputs, origin=origin)
 
 
 def _check_operators(model: Path, info: ModelInfo, runtime: Runtime, host: Host) -> None:

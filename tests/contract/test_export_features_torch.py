@@ -14,7 +14,7 @@ from builder.api import read_models
 from builder.cli.hints import show_hint
 from builder.core.arrays import to_array
 from builder.core.known import KnownOperators
-from builder.core.nesting import parse_input
+from builder.core.nesting import MethodInputs, parse_input
 from builder.errors import BuilderError, ConfigurationError, ModelError, ToolchainError
 from builder.export.request import (
     Capture,
@@ -176,6 +176,10 @@ def export(request: ExportRequest) -> ExportResult:
     return export(request, progress=Silent())
 
 
+def keep(*texts: str) -> tuple[MethodInputs, ...]:
+    return tuple(map(MethodInputs.parse, texts))
+
+
 def operators(request: ExportRequest) -> str:
     return " ".join(map(str, read_models([request.output])[0].operators))
 
@@ -306,16 +310,16 @@ def test_a_trace_that_froze_shapes_is_told(request_: ExportRequest) -> None:
 
 @pytest.mark.parametrize("capture", [Capture.TRACE, Capture.SCRIPT])
 def test_methods_are_kept(request_: ExportRequest, xnnpack: bool, capture: Capture) -> None:
-    export(of(request_, "Methods", inputs=ROW, capture=capture, methods=("encode",)))
+    export(of(request_, "Methods", inputs=ROW, capture=capture, methods=keep("encode")))
     found = set(read_models([request_.output])[0].methods)
     assert found >= {"encode", "forward"}
     assert not found & {"scaled", "noisy"} or not xnnpack  # left out when it is optimised
-    export(of(request_, "Methods", inputs=ROW, methods=("plain",)))
+    export(of(request_, "Methods", inputs=ROW, methods=keep("plain")))
     assert "plain" in read_models([request_.output])[0].methods
 
 
 def test_methods_are_compared_where_they_take_the_inputs(request_: ExportRequest) -> None:
-    kept = of(request_, "Methods", inputs=ROW, methods=("encode", "scaled"))
+    kept = of(request_, "Methods", inputs=ROW, methods=keep("encode", "scaled"))
     result = export(kept)
     stages = {stage.name: stage for stage in result.stages}
     assert result.stages[-1].name == "lite"
@@ -323,14 +327,18 @@ def test_methods_are_compared_where_they_take_the_inputs(request_: ExportRequest
     assert "'times'" in stages["lite scaled()"].remark
     request_.output.unlink()
     result.reference.unlink()
-    noisy = export(replace(kept, methods=("noisy",)))
+    noisy = export(replace(kept, methods=keep("noisy")))
     assert "lite noisy() differs" in noisy.failure.message
     assert not list(request_.output.parent.iterdir())
 
 
 def test_methods_that_are_not_there(request_: ExportRequest) -> None:
-    fail(of(request_, "Methods", inputs=ROW, methods=("decode",)), ModelError, "no method 'decode'")
-    lost = of(request_, "Methods", inputs=ROW, methods=("plain",), capture=Capture.SCRIPT)
+    fail(
+        of(request_, "Methods", inputs=ROW, methods=keep("decode")),
+        ModelError,
+        "no method 'decode'",
+    )
+    lost = of(request_, "Methods", inputs=ROW, methods=keep("plain"), capture=Capture.SCRIPT)
     fail(lost, ModelError, "in TorchScript", "@torch.jit.export")
 
 

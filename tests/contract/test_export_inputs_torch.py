@@ -9,8 +9,8 @@ import pytest
 
 from builder.cli.hints import show_hint
 from builder.core.arrays import to_array
-from builder.core.nesting import list_arguments, parse_input
-from builder.errors import BuilderError, ConfigurationError
+from builder.core.nesting import MethodInputs, list_arguments, parse_input
+from builder.errors import BuilderError, ConfigurationError, ModelError
 from builder.export.request import Capture, ExportRequest, ExportResult
 from builder.system.progress import Silent
 from builder.system.reference_cases import read_reference
@@ -66,6 +66,30 @@ class Wants(Table):
 class Passes(Table):
     def forward(self, *inputs):
         return self.w
+
+class Coder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.l = nn.Linear(3, 3)
+    @torch.jit.export
+    def decode(self, z, n: int = 1, name: str = "a"):
+        return z.repeat(n, 1) + len(name)
+    @torch.jit.export
+    def initial(self):
+        return [torch.zeros(1, 3), torch.zeros(1, 3)]
+    @torch.jit.export
+    def name(self, x) -> str:
+        return "a coder"
+    @torch.jit.export
+    def broken(self):
+        return torch.zeros(1) / 0 * 0
+    def pair(self, x, y):
+        return x - y
+    def forward(self, x):
+        return self.l(x) + 1
+
+def coder():
+    return Coder().eval()
 
 def table():
     return Table().eval()
@@ -207,3 +231,58 @@ def test_a_torchscript_file_without_inputs(request_: ExportRequest, tmp_path: Pa
 def test_without_the_inputs_that_it_needs(request_: ExportRequest) -> None:
     fail(of(request_, "wants"), BuilderError, "does not run without inputs", "give me x", "--input")
     fail(of(request_, "passes"), ConfigurationError, "are unknown", "--input")
+
+
+def keep(*texts: str) -> tuple[MethodInputs, ...]:
+    return tuple(map(MethodInputs.parse, texts))
+
+
+def test_methods_run_on_inputs_of_their_own(request_: ExportRequest) -> None:
+    methods = keep("decode=float32[2,3], 2, 'abc'", "initial", "name")
+    result = export(of(request_, "coder", "float32[2,3]", methods=methods))
+    stages = {stage.name: stage for stage in result.stages}
+    assert [stages[f"lite {name}()"].max_absolute for name in ("decode", "initial")] == [0, 0]
+    assert "the output is a str" in stages["lite name()"].remark
+    case = read_reference(result.reference)
+    decode = case.find("decode")
+    assert [str(one) for one in list_arguments(decode)] == ["float32[2,3]", "2", "'abc'"]
+    expected = to_array(decode.inputs[0]).repeat(1, axis=0) + 3
+    assert to_array(decode.outputs[0]).tolist() == [*expected.tolist(), *expected.tolist()]
+    assert [len(case.find("initial").outputs), case.find("name")] == [2, None]
+
+    again = request_.output.with_name("again.ptl")
+    request = replace(request_, source=str(request_.output), capture=Capture.AUTO, output=again)
+    second = export(request)
+    assert [stage.name for stage in second.stages][-3:] == [
+        *("lite decode()", "lite initial()", "lite")
+    ]
+    assert read_reference(second.reference).methods == case.methods
+
+
+def test_methods_are_traced_on_inputs_of_their_own(request_: ExportRequest) -> None:
+    methods = keep("pair=float32[4], float32[4]", "initial")
+    request = of(request_, "coder", "float32[2,3]", methods=methods, capture=Capture.AUTO)
+    result = export(request)
+    assert result.capture == "trace"
+    assert [call.method for call in read_reference(result.reference).methods] == ["pair", "initial"]
+    fail(replace(request, capture=Capture.EXPORT), ModelError, "captures forward only", "--via")
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("decode=[1]", ("decode(): the model does not run on [1]", "--method")),
+        ("decode=", ("decode(): the model does not run without inputs", "--method")),
+        ("decode=float32[2], 1, ['a']", ("name, is str, but ['a']", "--method")),
+        ("forward=float32[2,3]", ("forward is kept anyway", "--input")),
+        ("absent=1", ("no method 'absent'",)),
+        ("broken", ("NaN",)),
+    ],
+)
+def test_methods_with_inputs_that_do_not_fit(request_, method, words) -> None:
+    fail(of(request_, "coder", "float32[2,3]", methods=keep(method)), BuilderError, *words)
+    fail(
+        of(request_, "coder", "float32[2,3]", methods=keep("decode", "decode")),
+        ConfigurationError,
+        "decode is named twice",
+    )

@@ -43,6 +43,7 @@ def test_report_for_programs(run) -> None:
         "abi": "linux-x86_64",
         "calls": 7,
         "median_seconds": 0.003,
+        "method": "forward",
         "model": "m.ptl",
         "quickest_seconds": 0.002,
         "runs": [0.004, 0.002, 0.003],

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from builder import api
 from builder.cli.export import command
 from builder.core.artifacts import OutputDifference
-from builder.core.nesting import Group, GroupKind, Number
+from builder.core.nesting import Group, GroupKind, MethodInputs, Number
 from builder.core.stages import Agreement, Stage
 from builder.core.tensors import DType, TensorSpec
 from builder.errors import ConfigurationError, VerificationError
@@ -104,7 +104,7 @@ def test_every_option_reaches_the_request() -> None:
     assert (request.tolerance, request.seed, request.keep) == (0.5, 7, True)
     assert request.arguments == (("a", "1"), ("b", "x=y"))
     assert (request.weights, request.calibrate) == (Path("w.pt"), "photos")
-    assert (request.methods, request.channels_last) == (("encode",), True)
+    assert (request.methods, request.channels_last) == ((MethodInputs("encode"),), True)
 
 
 def test_grouped_options_reach_the_request() -> None:

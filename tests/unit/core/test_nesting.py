@@ -9,6 +9,7 @@ from builder.core.nesting import (
     Constant,
     Group,
     GroupKind,
+    MethodInputs,
     Number,
     format_structure,
     list_arguments,
@@ -75,6 +76,32 @@ def test_what_is_printed_is_read(spec):
 def test_what_is_no_input_is_refused(text):
     with pytest.raises(ConfigurationError, match="not an input"):
         parse_input(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "inputs"),
+    [
+        ("decode", None),
+        ("decode=", ()),
+        ("decode=float32[2,3], 2", ("float32[2,3]", "2")),
+        ("decode = (1, 2), ', ', []", ("(1, 2)", "', '", "[]")),
+        ("decode=int64[]", ("int64[]",)),
+    ],
+)
+def test_a_method_has_inputs_of_its_own(text, inputs):
+    found = MethodInputs.parse(text)
+    assert found.name == "decode"
+    assert found.inputs == (None if inputs is None else tuple(map(parse_input, inputs)))
+    assert MethodInputs.parse(str(found)) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "=1", "de code", "a.b", "d=1)+_(2", "d=1),_(2", "d=*[1]", "d=**{}", "d=f(1)", "d=1 2"],
+)
+def test_what_is_no_method_with_inputs_is_refused(text):
+    with pytest.raises(ValueError, match=r"is not the name of a method|not (an )?inputs?:"):
+        MethodInputs.parse(text)
 
 
 def test_leaves_are_sampled_in_order_and_numbers_are_themselves():

@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from builder.core.arrays import sample_inputs
-from builder.core.tensors import DType, ReferenceCase, TensorSpec
+from builder.core.tensors import Call, DType, ReferenceCase, TensorSpec
 from builder.errors import VerificationError
 from builder.system.reference_cases import format_reference, read_reference, write_reference
 from builder.system.reference_headers import reference_path
@@ -53,6 +53,27 @@ def test_an_older_builder_is_told_when_there_are_strings(tmp_path, structure, nu
         assert stream.metadata()["format"] == number
 
 
+@given(st.lists(st.tuples(specs, st.booleans()), max_size=3))
+def test_methods_survive_the_file(tmp_path_factory, given_) -> None:
+    one = TensorSpec(DType.FLOAT32, (1,))
+    calls = tuple(
+        Call(
+            method=f"m{number}",
+            inputs=sample_inputs([spec], seed=number),
+            outputs=sample_inputs([spec, one], seed=9),
+            structure=f"({spec}, 'a')" if is_text else "",
+        )
+        for number, (spec, is_text) in enumerate(given_)
+    )
+    case = replace(case_of([one], [one]), methods=calls)
+    path = tmp_path_factory.mktemp("references") / "case"
+    write_reference(path, case)
+    assert read_reference(path) == case
+    assert [case.find(call.method) for call in calls] == list(calls)
+    assert case.find("forward").inputs == case.inputs
+    assert case.find("other") is None
+
+
 def test_path_is_beside_the_model() -> None:
     assert reference_path(Path("a/m.ptl")) == Path("a/m.ptl.reference.safetensors")
 
@@ -69,6 +90,15 @@ def test_path_is_beside_the_model() -> None:
         save({"input.0": ONE}, GOOD),
         save({"output.1": ONE}, GOOD),
         save({"output.0": ONE, "extra": ONE}, GOOD),
+        save({"output.0": ONE, "method.a.output.0": ONE}, GOOD),
+        save({"output.0": ONE}, {**GOOD, "methods": "a"}),
+        save({"output.0": ONE, "method.a.output.0": ONE}, {**GOOD, "methods": "a,a"}),
+        save({"output.0": ONE, "method.a b.output.0": ONE}, {**GOOD, "methods": "a b"}),
+        save({"output.0": ONE}, {**GOOD, "methods": "a," * 400_000}),
+        save(
+            {"output.0": ONE, "method.a.output.0": ONE},
+            {**GOOD, "methods": "a", "structure.a": "(float32[1],)"},
+        ),
         save({"output.0": np.ones(1, np.uint32)}, GOOD),
         save({"output.0": np.ones(1, np.complex64)}, GOOD),
         save({"input.0": ONE, "output.0": ONE}, {**GOOD, "structure": "([float32[2]],)"}),

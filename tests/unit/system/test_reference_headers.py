@@ -1,10 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.core.arrays import sample_inputs
-from builder.core.tensors import DType, ReferenceCase, TensorSpec
+from builder.core.tensors import Call, DType, ReferenceCase, TensorSpec
 from builder.system.reference_cases import write_reference
 from builder.system.reference_headers import find_input_dtypes, reference_path
 
@@ -26,6 +27,13 @@ def test_input_dtypes_are_read_for_the_right_model_only(tmp_path: Path) -> None:
     write_reference(reference_path(model), case)
     assert find_input_dtypes(model, case.model_sha256) == {"float32", "bool"}
     assert find_input_dtypes(model, "e" * 64) is None
+
+
+def test_inputs_of_every_method_count(tmp_path: Path) -> None:
+    model, case = tmp_path / "m.ptl", case_of(DType.FLOAT32)
+    call = Call(method="m_1", inputs=case_of(DType.INT8).inputs, outputs=case.outputs)
+    write_reference(reference_path(model), replace(case, methods=(call,)))
+    assert find_input_dtypes(model, case.model_sha256) == {"float32", "int8"}
 
 
 @given(dtype=st.sampled_from(DType))

@@ -13,7 +13,7 @@ from builder.core.model import ModelInfo
 from builder.core.nesting import Number
 from builder.core.operators import Operator
 from builder.core.signatures import make_signature
-from builder.core.tensors import DType, ReferenceCase, Tensor, TensorSpec
+from builder.core.tensors import Call, DType, ReferenceCase, Tensor, TensorSpec
 from builder.errors import BuilderError, ConfigurationError, ModelError, VerificationError
 from builder.system.process import Completed
 from builder.system.progress import Silent
@@ -185,6 +185,45 @@ def test_what_needs_no_inputs_runs_without_any(request_: VerifyRequest, argument
     report = verify(request_, runner, info, oracle=lambda m, s, i: ("torch 9", (tensor,)))
     assert (report.ok, report.reference) == (True, "torch 9")
     assert "--input" not in runner.commands[0]
+
+
+CODER = replace(
+    INFO,
+    signatures=(
+        make_signature("__setstate__", [("self", "M", None)], []),
+        make_signature("decode", [("self", "M", None), ("x", "Tensor", None)], []),
+        make_signature("forward", [("self", "M", None), ("x", "Tensor", None)], []),
+        make_signature("initial", [("self", "M", None)], []),
+    ),
+)
+
+
+def test_another_method_runs_on_its_own_inputs(request_: VerifyRequest) -> None:
+    save_case(request_)
+    path = reference_path(request_.model)
+    two = Tensor(TensorSpec(DType.FLOAT32, (1,)), EXPECTED[:1].tobytes())
+    call = Call(method="decode", inputs=(two,), outputs=(two,))
+    write_reference(path, replace(read_reference(path), methods=(call,)))
+    runner = giving(EXPECTED[:1])
+    report = verify(replace(request_, method="decode"), runner, CODER)
+    assert (report.ok, report.method) == (True, "decode")
+    command = runner.commands[0]
+    assert command[command.index("--method") + 1] == "decode"
+    assert command[command.index("--input") + 1].startswith("float32:1:")
+
+
+def test_a_method_without_a_saved_call(request_: VerifyRequest) -> None:
+    save_case(request_)
+    report = verify(replace(request_, method="initial"), giving(EXPECTED), CODER)
+    assert (report.ok, report.reference) == (True, "none")
+    with pytest.raises(ConfigurationError, match="has no call of decode") as caught:
+        verify(replace(request_, method="decode"), giving(EXPECTED), CODER)
+    assert "methods=decode=" in (caught.value.hint or "")
+    given = replace(request_, method="decode", inputs=(SPEC,))
+    assert verify(given, giving(EXPECTED), CODER).ok
+    with pytest.raises(ConfigurationError, match="has no method 'encode'") as caught:
+        verify(replace(request_, method="encode"), giving(EXPECTED), CODER)
+    assert caught.value.hint == "it has these: method=decode, method=forward, method=initial"
 
 
 def test_reference_cases_that_do_not_fit_run_nowhere(request_: VerifyRequest) -> None:

@@ -1,0 +1,56 @@
+"""Compares a rewritten file with what the reference case of its source says of other methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from builder.core.nesting import list_arguments
+from builder.core.signatures import Signature
+from builder.core.stages import Stage
+from builder.core.tensors import Call
+from builder.errors import BuilderError
+from builder.export.forms import Form, measure_lite
+from builder.export.interpreter import Interpreter, InterpreterEndedError
+from builder.export.samples import Sample
+
+
+def measure_calls(
+    calls: Sequence[tuple[Call, Signature]],
+    content: bytes,
+    *,
+    base: str,
+    tolerance: float | None,
+    interpreter: Interpreter,
+) -> Iterator[Stage]:
+    """Yields a stage for each of `calls`, run from a lite file.
+
+    Args:
+        calls: the calls, and the signature of the method of each.
+        content: the bytes of the lite file.
+        base: the name of the stage that the outputs of the calls belong to.
+        tolerance: the largest relative difference, as in `compare_outputs`.
+        interpreter: runs the file.
+
+    Raises:
+        InterpreterEndedError: the file crashed torch, or reached a limit.
+    """
+    for call, signature in calls:
+        sample = Sample(specs=list_arguments(call), leaves=call.inputs).adapt(signature)
+        stage = Stage(name=f"lite {call.method}()", size=len(content))
+        form = Form(name=base, outputs=(call.outputs,), stage=stage)
+        try:
+            yield measure_lite(
+                stage.name,
+                content,
+                [sample],
+                form,
+                tolerance=tolerance,
+                interpreter=interpreter,
+                method=call.method,
+            )
+        except InterpreterEndedError:
+            raise
+        except BuilderError as error:
+            # A torch without XNNPACK cannot run what is packed for it.
+            remark = f"not run ({error.message}): builder verify runs it on a runtime"
+            yield Stage(name=stage.name, size=stage.size, remark=remark, judged=False)
