@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from builder.core.nesting import GroupKind as GroupKind
     from builder.core.nesting import InputSpec as InputSpec
     from builder.core.nesting import MethodInputs as MethodInputs
+    from builder.core.nesting import Named as Named
     from builder.core.nesting import Number as Number
     from builder.core.nesting import parse_input as parse_input
     from builder.core.operators import Operator as Operator
@@ -236,6 +237,7 @@ _MODULES = {
         "GroupKind",
         "InputSpec",
         "MethodInputs",
+        "Named",
         "Number",
         "parse_input",
     ),

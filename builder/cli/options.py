@@ -30,7 +30,7 @@ class InputTexts:
     """Dtype of the inputs: one for all (default: float32), or one per --shape."""
     specs: Annotated[tuple[str, ...], Setting(placeholder="SPEC")] = ()
     """One argument of any kind, instead of --shape: int64[1,16], 0.5, "a text", None,
-    [float32[3,8,8], float32[3,9,9]], {"ids": int64[1,8]}."""
+    [float32[3,8,8], float32[3,9,9]], {"ids": int64[1,8]}, or with its name: mask=int64[1,16]."""
     second_shapes: Annotated[tuple[str, ...], Setting(placeholder="N,N,...")] = ()
     """Other shapes for which a traced model is compared too, one per input (default: a larger batch
     and larger inputs, if the model accepts them)."""

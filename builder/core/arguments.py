@@ -7,20 +7,34 @@ a tensor with one dimension in place of a list of numbers. The lite interpreter 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
-from builder.core.arrays import to_array, to_tensor
-from builder.core.nesting import Constant, Group, GroupKind, InputSpec, Number
+from builder.core.arrays import sample_inputs, to_array, to_tensor
+from builder.core.nesting import (
+    Constant,
+    Group,
+    GroupKind,
+    InputSpec,
+    Named,
+    Number,
+    list_leaves,
+    parse_input,
+    split_named,
+)
 from builder.core.signatures import (
+    INPUTS_HINT,
     NUMBERS,
     UNKNOWN,
+    Argument,
     Kind,
     Signature,
     inner_kinds,
     strip_optional,
 )
 from builder.core.tensors import Tensor
+from builder.errors import ConfigurationError, Hint, Use
 
 Given = tuple[InputSpec, tuple[Tensor, ...]]
 """An input and its leaves, which are the tensors in it."""
@@ -47,6 +61,60 @@ def adapt(
     return _specs(given), _leaves(given)
 
 
+def place(
+    signature: Signature, specs: Sequence[InputSpec], leaves: Iterable[Tensor]
+) -> tuple[tuple[InputSpec, ...], tuple[Tensor, ...]]:
+    """Returns inputs in the order of the arguments of a method, without names, and their leaves.
+
+    An argument that stands between has its default.
+
+    Raises:
+        ConfigurationError: there is no such argument, it is given twice, or one between has no
+            default that an input can describe.
+    """
+    positional, named = split_named(specs)
+    if not named:
+        return tuple(specs), tuple(leaves)
+    parts = split_leaves(specs, leaves)
+    given = list(zip(positional, parts, strict=False))
+    rest = dict(zip(named, zip(named.values(), parts[len(given) :], strict=True), strict=True))
+    free = signature.arguments[len(given) :]
+    if lost := rest.keys() - {argument.name for argument in free}:
+        raise ConfigurationError(
+            f"{signature.method} takes {signature.parameters}: "
+            f"{', '.join(sorted(lost))} is no argument of it, or is given by position too",
+            hint=INPUTS_HINT,
+        )
+    for argument in free:
+        if not rest:
+            break
+        is_given = argument.name in rest
+        given.append(rest.pop(argument.name) if is_given else _take_default(signature, argument))
+    return _specs(given), _leaves(given)
+
+
+def split_leaves(
+    specs: Sequence[InputSpec], leaves: Iterable[Tensor]
+) -> tuple[tuple[Tensor, ...], ...]:
+    """Returns the leaves of each of `specs`."""
+    rest = iter(leaves)
+    return tuple(tuple(islice(rest, len(list_leaves((spec,))))) for spec in specs)
+
+
+def _take_default(signature: Signature, argument: Argument) -> Given:
+    if argument.kind.name == "Optional" and not argument.default:
+        return Constant(None), ()
+    try:
+        spec = parse_input(argument.default)
+    except ConfigurationError:
+        raise ConfigurationError(
+            f"{signature.method} takes {signature.parameters}: {argument.name} stands in front of "
+            "inputs that are given, and has no default that builder can pass",
+            hint=Hint("give it too: ", Use("inputs", f"{argument.name}=float32[1,3]")),
+        ) from None
+    return spec, sample_inputs((spec,), seed=0)
+
+
 def _adapt(kind: Kind, spec: InputSpec, leaves: Iterator[Tensor]) -> Given:
     if isinstance(spec, Group):
         kinds = inner_kinds(kind, spec)
@@ -54,6 +122,7 @@ def _adapt(kind: Kind, spec: InputSpec, leaves: Iterator[Tensor]) -> Given:
         return Group(spec.kind, _specs(given), spec.keys), _leaves(given)
     if isinstance(spec, Constant):
         return spec, ()
+    assert not isinstance(spec, Named), "inputs with names are placed first"
     leaf, wanted = next(leaves), strip_optional(kind)
     if isinstance(spec, Number):
         return _number(spec.value, wanted.name) if wanted.name in NUMBERS else (spec, (leaf,))

@@ -29,6 +29,10 @@ _NO_SIZES = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(\w)\[\s*\]""", r
 """A string, or `float32[]`, a tensor without dimensions, which is not valid Python."""
 
 
+_NAME = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)", re.ASCII)
+"""The name of an argument, in front of its input."""
+
+
 class GroupKind(StrEnum):
     """The containers of Python that TorchScript supports."""
 
@@ -84,7 +88,18 @@ class Group:
                 return "{" + ", ".join(f"{key!r}: {item}" for key, item in pairs) + "}"
 
 
-InputSpec: TypeAlias = TensorSpec | Number | Constant | Group
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An input with the name of its argument; it is no item of a group."""
+
+    name: str
+    spec: InputSpec
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.spec}"
+
+
+InputSpec: TypeAlias = TensorSpec | Number | Constant | Group | Named
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +131,13 @@ def parse_input(text: str, *, most: int = _LONGEST) -> InputSpec:
     """Returns the input that `text` describes; ConfigurationError for any other text.
 
     Args:
-        text: a description in the syntax of Python, e.g. `(float32[1,3], {'scale': 2})`.
+        text: a description in the syntax of Python, e.g. `(float32[1,3], {'scale': 2})`, or with
+            the name of the argument in front: `mask=int64[1,16]`.
         most: largest number of characters in `text`.
     """
     with _explaining(text, most):
+        if name := _NAME.match(text):
+            return Named(name[1], _to_spec(_parse_python(text[name.end() :])))
         return _to_spec(_parse_python(text))
 
 
@@ -127,8 +145,10 @@ def _parse_arguments(text: str) -> tuple[InputSpec, ...]:
     """Returns the inputs of a call, such as `float32[2,3], 2`."""
     with _explaining(text, _LONGEST):
         match _parse_python(f"_({text}\n)"):
-            case ast.Call(func=ast.Name(id="_"), args=given, keywords=[]):
-                return tuple(map(_to_spec, given))
+            case ast.Call(func=ast.Name(id="_"), args=given, keywords=named):
+                inputs = [Named(one.arg, _to_spec(one.value)) for one in named if one.arg]
+                if len(inputs) == len(named):
+                    return (*map(_to_spec, given), *inputs)
     raise ConfigurationError(f"not inputs: {text!r:.120}", hint=_HINT)
 
 
@@ -156,6 +176,8 @@ def list_leaves(specs: Iterable[InputSpec]) -> tuple[TensorSpec | Number, ...]:
     for spec in specs:
         if isinstance(spec, Group):
             leaves.extend(list_leaves(spec.items))
+        elif isinstance(spec, Named):
+            leaves.extend(list_leaves((spec.spec,)))
         elif not isinstance(spec, Constant):
             leaves.append(spec)
     return tuple(leaves)
@@ -171,12 +193,48 @@ def list_arguments(case: ReferenceCase | Call) -> tuple[InputSpec, ...]:
     if not case.structure:
         return inputs
     structure = parse_input(case.structure)
+    if isinstance(structure, Named):
+        raise ConfigurationError(f"the structure {case.structure:.120} has a name")
     arguments = structure.items if isinstance(structure, Group) else (structure,)
     leaves = list_leaves(arguments)
     # The case comes from a file: its structure and its tensors need not belong together.
     if tuple(leaf.spec if isinstance(leaf, Number) else leaf for leaf in leaves) != inputs:
         raise ConfigurationError(f"the structure {case.structure:.120} does not fit the inputs")
     return arguments
+
+
+def split_named(
+    specs: Sequence[InputSpec],
+) -> tuple[tuple[InputSpec, ...], dict[str, InputSpec]]:
+    """Returns the inputs without a name, and those with one.
+
+    Raises:
+        ConfigurationError: an input without a name follows one with a name, or a name comes twice.
+    """
+    first = next((i for i, spec in enumerate(specs) if isinstance(spec, Named)), len(specs))
+    named: dict[str, InputSpec] = {}
+    for spec in specs[first:]:
+        if not isinstance(spec, Named):
+            raise ConfigurationError(
+                f"the input {spec!s:.120} has no name, and comes after one that has",
+                hint="put the inputs with names last",
+            )
+        if spec.name in named:
+            raise ConfigurationError(
+                f"the input {spec.name} is given twice", hint="give each input once"
+            )
+        named[spec.name] = spec.spec
+    return tuple(specs[:first]), named
+
+
+def name_inputs(like: Sequence[InputSpec], specs: Sequence[InputSpec]) -> tuple[InputSpec, ...]:
+    """Returns `specs` with the names that the inputs `like` have at the same places."""
+    return tuple(
+        Named(like[at].name, spec)  # type: ignore[union-attr] # it is one
+        if at < len(like) and isinstance(like[at], Named)
+        else spec
+        for at, spec in enumerate(specs)
+    )
 
 
 def has_constants(specs: Iterable[InputSpec]) -> bool:

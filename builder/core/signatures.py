@@ -11,14 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from builder.core.nesting import Constant, Group, GroupKind, InputSpec, Number
+from builder.core.nesting import Constant, Group, GroupKind, InputSpec, Number, parse_input
 from builder.core.tensors import DType, TensorSpec
-from builder.errors import Hint, Use
+from builder.errors import ConfigurationError, Hint, Use
 
 _TOKEN = re.compile(r"[A-Za-z_][\w.]*|[\[\](),]", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_]\w{0,63}", re.ASCII)
 _LONGEST = 2048
 """Largest number of characters in a type; real models have shorter types."""
+_LONGEST_DEFAULT = 64
+"""Largest number of characters of a string or a list that is a default."""
 _DEEPEST = 16
 """Types that may stand inside one another; the parser is recursive."""
 NUMBERS = {"int": DType.INT64, "float": DType.FLOAT64, "bool": DType.BOOL}
@@ -280,5 +282,17 @@ def _name(text: str) -> str:
 def _default(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool | int | float):
+        return repr(value)
     # Other defaults are shown as dots: their text could be long, and is foreign.
-    return repr(value) if isinstance(value, bool | int | float) else "..."
+    is_text = isinstance(value, str) and value.isprintable()
+    return _describe_short(value) if is_text or isinstance(value, list) else "..."
+
+
+def _describe_short(value: object) -> str:
+    text = repr(value)
+    try:
+        parse_input(text, most=_LONGEST_DEFAULT)
+    except ConfigurationError:
+        return "..."
+    return text

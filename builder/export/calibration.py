@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from builder.core.arrays import Array
-from builder.core.nesting import InputSpec
+from builder.core.nesting import InputSpec, Named, name_inputs
 from builder.core.tensors import TensorSpec
 from builder.errors import ConfigurationError, Hint, ModelError, ToolchainError, Use
 from builder.export.error_texts import describe_exception
@@ -48,7 +48,7 @@ def read_samples(origin: str, *, folder: Path, specs: tuple[InputSpec, ...]) -> 
     """
     path = folder / origin
     if ":" in origin and not path.exists():
-        samples = tuple(_load(origin, folder, count=len(specs) or None))
+        samples = tuple(_load(origin, folder, specs))
     elif path.is_dir():
         samples = tuple(_read_folder(path, specs))
     else:
@@ -64,7 +64,7 @@ def read_samples(origin: str, *, folder: Path, specs: tuple[InputSpec, ...]) -> 
     return samples
 
 
-def _load(origin: str, folder: Path, *, count: int | None) -> Iterator[Sample]:
+def _load(origin: str, folder: Path, specs: tuple[InputSpec, ...]) -> Iterator[Sample]:
     with first_on_import_path(folder):
         loader = import_attribute(origin)
         try:
@@ -77,11 +77,15 @@ def _load(origin: str, folder: Path, *, count: int | None) -> Iterator[Sample]:
                 hint="builder iterates over the loader, or calls it without arguments and "
                 "iterates over the result",
             ) from error
+    names = [spec.name for spec in specs if isinstance(spec, Named)]
     for value in given:
         arguments = tuple(value) if isinstance(value, tuple | list) else (value,)
+        # A tokenizer gives a mapping; it is one dict where the inputs have no names.
+        if names and isinstance(value, Mapping) and names == [key for key in names if key in value]:
+            arguments = tuple(value[name] for name in names)
         # Loaders yield labels after the inputs; without known inputs, everything counts.
-        specs, leaves = from_arguments(arguments[:count])
-        yield Sample(specs=specs, leaves=leaves)
+        found, leaves = from_arguments(arguments[: len(specs) or None])
+        yield Sample(specs=name_inputs(specs, found), leaves=leaves)
 
 
 def _read_folder(path: Path, specs: tuple[InputSpec, ...]) -> Iterator[Sample]:
@@ -92,7 +96,7 @@ def _read_folder(path: Path, specs: tuple[InputSpec, ...]) -> Iterator[Sample]:
         else:
             arrays = _read_arrays(file)
         given, leaves = from_arguments(tuple(torch.from_numpy(array) for array in arrays))
-        yield Sample(specs=given, leaves=leaves)
+        yield Sample(specs=name_inputs(specs, given), leaves=leaves)
 
 
 def _image_size(specs: tuple[InputSpec, ...], file: Path) -> tuple[int, int]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
+from builder.core.nesting import Constant, Named
 from builder.errors import Hint, ModelError, Use
 from builder.export.error_texts import describe_torchscript_error, is_foreign, shorten
+from builder.export.parameters import name_positions, order_arguments
 from builder.export.request import Capture
 from builder.export.samples import Sample
-from builder.export.values import to_arguments
+from builder.export.values import to_call
 from builder.system.progress import Progress
 
 AS_IS = "as is"
@@ -45,10 +48,55 @@ def script_module(
     with warnings.catch_warnings(record=True) as caught:
         # Python shows a repeated warning once per process, and a process may export several models.
         warnings.simplefilter("always", torch.jit.TracerWarning)
+        if (keys := list_traced(sample)) != tuple(range(len(sample.specs))):
+            module, sample = _take_by_position(module, sample, keys, methods), sample.select(keys)
         traced = _trace(module, {_FORWARD: sample, **methods})
     for text in sorted({_describe_warning(w) for w in caught if _is_relevant(w)}):
         progress.note(text)
     return traced, Capture.TRACE
+
+
+def list_traced(sample: Sample) -> tuple[int | str, ...]:
+    """Returns the keys of the inputs that a trace of forward() takes: it has no argument for None.
+
+    Inputs with names become positions, in this order.
+    """
+    pairs = zip(sample.keys, sample.specs, strict=True)
+    return tuple(
+        key
+        for key, spec in pairs
+        if (spec.spec if isinstance(spec, Named) else spec) != Constant(None)
+    )
+
+
+def _take_by_position(
+    module: torch.nn.Module,
+    sample: Sample,
+    keys: Sequence[int | str],
+    methods: Mapping[str, Sample],
+) -> torch.nn.Module:
+    """Returns a module that passes what a trace gives it by position on to `module` by `keys`."""
+    if methods:
+        raise ModelError(
+            "a trace keeps no other methods where inputs have names, or are None",
+            hint=Hint("try ", Use("capture", "script")),
+        )
+    # None stays where it was given by position.
+    count = sum(isinstance(key, int) for key in sample.keys)
+
+    class ByPosition(torch.nn.Module):  # type: ignore[misc] # torch has no types here
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, *inputs: Any) -> Any:  # noqa: ANN401 - what the model takes
+            given = dict(zip(keys, inputs, strict=True))
+            named = {key: value for key, value in given.items() if isinstance(key, str)}
+            return self.module(*map(given.get, range(count)), **named)
+
+    # The tracer reads the names of the arguments from it.
+    ByPosition.forward.__signature__ = name_positions(module.forward, keys)  # type: ignore[attr-defined]
+    return ByPosition().eval()
 
 
 def check_methods(module: torch.nn.Module, methods: Sequence[str]) -> None:
@@ -69,7 +117,7 @@ def check_methods(module: torch.nn.Module, methods: Sequence[str]) -> None:
 def _trace(module: torch.nn.Module, samples: Mapping[str, Sample]) -> torch.jit.ScriptModule:
     # Methods marked with @torch.jit.export are compiled by torch while it traces the others.
     inputs = {
-        name: to_arguments(sample)
+        name: order_arguments(getattr(module, name), *to_call(sample))
         for name, sample in samples.items()
         if not _is_exported(getattr(module, name))
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -11,15 +13,16 @@ from builder.core.schemas import Schemas
 from builder.core.signatures import INPUTS_HINT, Signature, find_misfit, make_signature
 from builder.core.stages import Stage
 from builder.errors import ConfigurationError, Hint, ModelError, Use
-from builder.export.capture import script_module
+from builder.export.capture import list_traced, script_module
 from builder.export.eager import read_signature
 from builder.export.forms import measure_lite
 from builder.export.interpreter import Interpreter
 from builder.export.lints import check_python_free, lint_graph
-from builder.export.prepare import Prepared, twin
+from builder.export.prepare import MethodRun, Prepared, twin
 from builder.export.programs import capture_program, has_torch_export
 from builder.export.request import Capture, ExportRequest, LiteFormat, MobileBackend
 from builder.export.rewriting import format_program, lift_lite
+from builder.export.samples import Sample
 from builder.export.save import bundle_inputs, format_lite
 from builder.export.shapes import find_frozen_shapes
 from builder.graph.graph import Graph
@@ -53,6 +56,10 @@ class Captured:
     """As a lite zip file."""
     signature: Signature
     """Of forward."""
+    samples: tuple[Sample, ...]
+    """The samples to compare with, as the program takes them: by position."""
+    methods: tuple[MethodRun, ...]
+    """The methods to keep besides forward, with inputs by position."""
     scripted: torch.jit.ScriptModule | None
     """None if torch.export captured the module."""
     stage: Stage
@@ -115,14 +122,18 @@ def _export(
     assert forward is not None
     content = format_program(program, LiteFormat.ZIP, knowledge.schemas)
     signature = _describe(forward)
-    _check_inputs(signature, prepared)
+    keys = [one.key for one in exported.inputs]
+    samples = tuple(sample.select(keys) for sample in prepared.samples)
+    _check_inputs(signature, samples)
     return Captured(
         how=Capture.EXPORT,
         program=program,
         content=content,
         signature=signature,
+        samples=samples,
+        methods=(),
         scripted=None,
-        stage=_measure(Capture.EXPORT, content, signature, request, prepared, interpreter),
+        stage=_measure(Capture.EXPORT, content, samples, signature, request, prepared, interpreter),
         remarks=exported.notes,
     )
 
@@ -146,12 +157,14 @@ def _script(
     )
     check_python_free(scripted, request.method_names)
     signature = read_signature(scripted, "forward")
-    _check_inputs(signature, prepared)
-    remarks += _check_shapes(request, prepared, eager, scripted, how)
+    fit = functools.partial(_fit, how=how, signature=signature)
+    samples = tuple(map(fit, prepared.samples))
+    _check_inputs(signature, samples)
+    remarks += _check_shapes(request, prepared, eager, scripted, how, fit)
     rewritten = request.optimisation.enabled
     remarks += lint_graph(scripted, request.method_names, knowledge.known, rewritten=rewritten)
     if request.saving.bundle_inputs:
-        bundle_inputs(scripted, prepared.samples[0])
+        bundle_inputs(scripted, samples[0])
     content = format_lite(scripted, extra_files=_read_extra_files(request))
     program = None
     try:
@@ -164,8 +177,13 @@ def _script(
         program=program,
         content=content,
         signature=signature,
+        samples=samples,
+        methods=tuple(
+            run if run.problem else replace(run, sample=_place(run, scripted))
+            for run in prepared.methods
+        ),
         scripted=scripted,
-        stage=_measure(how, content, signature, request, prepared, interpreter),
+        stage=_measure(how, content, samples, signature, request, prepared, interpreter),
         remarks=remarks,
     )
 
@@ -182,9 +200,19 @@ def _describe(graph: Graph) -> Signature:
     )
 
 
+def _fit(sample: Sample, *, how: str, signature: Signature) -> Sample:
+    """Returns the inputs of forward as TorchScript takes them."""
+    return sample.select(list_traced(sample)) if how == Capture.TRACE else sample.place(signature)
+
+
+def _place(run: MethodRun, scripted: torch.jit.ScriptModule) -> Sample:
+    return run.sample.place(read_signature(scripted, run.name))
+
+
 def _measure(
     how: str,
     content: bytes,
+    samples: Sequence[Sample],
     signature: Signature,
     request: ExportRequest,
     prepared: Prepared,
@@ -193,7 +221,7 @@ def _measure(
     return measure_lite(
         _STAGES.get(how, how),
         content,
-        [sample.adapt(signature) for sample in prepared.samples],
+        [sample.adapt(signature) for sample in samples],
         prepared.base,
         tolerance=request.tolerance,
         judged=False,
@@ -201,9 +229,9 @@ def _measure(
     )
 
 
-def _check_inputs(signature: Signature, prepared: Prepared) -> None:
+def _check_inputs(signature: Signature, samples: Sequence[Sample]) -> None:
     """Refuses inputs that Python accepts but TorchScript does not, such as 2.5 for an int."""
-    for sample in prepared.samples:
+    for sample in samples:
         if misfit := find_misfit(signature, sample.specs):
             raise ConfigurationError(f"for the model as TorchScript, {misfit}", hint=INPUTS_HINT)
 
@@ -214,6 +242,7 @@ def _check_shapes(
     eager: torch.nn.Module,
     scripted: torch.jit.ScriptModule,
     how: str,
+    fit: Callable[[Sample], Sample],
 ) -> tuple[str, ...]:
     if how != Capture.TRACE and not request.second_inputs:
         return ()
@@ -221,6 +250,7 @@ def _check_shapes(
         eager,
         scripted,
         prepared.samples[0],
+        fit=fit,
         seconds=request.second_inputs,
         tolerance=request.tolerance,
         seed=request.seed,

@@ -20,7 +20,7 @@ from builder.errors import Hint, ModelError, ToolchainError, Use, VerificationEr
 from builder.export.capabilities import import_torchvision
 from builder.export.error_texts import describe_exception, shorten
 from builder.export.samples import Sample
-from builder.export.values import flatten_outputs, to_arguments
+from builder.export.values import flatten_outputs, to_arguments, to_call
 
 Call = Callable[..., Any]
 """A model or one of its methods: takes arguments and returns any value."""
@@ -50,7 +50,8 @@ def call_eager(module: Call, sample: Sample, *, remedy: Hint = _REMEDY) -> Any: 
     """
     try:
         with torch.no_grad(), _interruptible(module):
-            return module(*to_arguments(sample))
+            arguments, named = to_call(sample)
+            return module(*arguments, **named)
     except Exception as error:  # the user's own code
         raise ModelError(
             f"the model does not run {sample.describe()}: {describe_exception(error)}",
@@ -114,13 +115,13 @@ def call_lite(module: Call, sample: Sample) -> tuple[Tensor, ...]:
 
 def time_call(module: Call, sample: Sample) -> float:
     """Returns the seconds of the fastest of up to 20 calls; the model must have run before."""
-    arguments = to_arguments(sample)
+    arguments, named = to_call(sample)
     # The minimum, because noise of the machine only ever adds time.
     fastest, spent, calls = float("inf"), 0.0, 0
     with torch.no_grad():
         while calls < _MOST_CALLS and spent < _SECONDS:
             started = time.perf_counter()
-            module(*arguments)
+            module(*arguments, **named)
             seconds = time.perf_counter() - started
             fastest, spent, calls = min(fastest, seconds), spent + seconds, calls + 1
     return fastest

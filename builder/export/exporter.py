@@ -95,7 +95,7 @@ def export_model(
         else:
             made = _make_for_device(request, prepared, captured)
         failure = _judge(made, prepared, request)
-        return _write(request, prepared, made, failure, torch.version)
+        return _write(request, prepared, captured, made, failure, torch.version)
 
 
 def _try_loading(request: ExportRequest, interpreter: Interpreter) -> None:
@@ -133,7 +133,8 @@ def _make(
         stages += measure_methods(
             captured.scripted,
             runnable,
-            prepared,
+            captured.methods,
+            base=prepared.base.name,
             tolerance=request.tolerance,
             interpreter=interpreter,
         )
@@ -182,7 +183,7 @@ def _make_for_device(request: ExportRequest, prepared: Prepared, captured: Captu
         )
     saving = request.saving
     final = optimise_module(
-        captured.scripted, request.optimisation, prepared.samples[0], request.method_names
+        captured.scripted, request.optimisation, captured.samples[0], request.method_names
     )
     extra = {name: path.read_bytes() for name, path in saving.extra_files}
     content = format_lite(final, format=saving.format, extra_files=extra)
@@ -207,7 +208,7 @@ def _measure(
     return measure_lite(
         name,
         content,
-        [sample.adapt(captured.signature) for sample in prepared.samples],
+        [sample.adapt(captured.signature) for sample in captured.samples],
         prepared.base,
         tolerance=request.tolerance,
         interpreter=interpreter,
@@ -234,11 +235,12 @@ def _judge(made: Made, prepared: Prepared, request: ExportRequest) -> Verificati
 def _write(
     request: ExportRequest,
     prepared: Prepared,
+    captured: Captured,
     made: Made,
     failure: VerificationError | None,
     torch_version: str,
 ) -> ExportResult:
-    sample, content = prepared.samples[0], made.content
+    sample, content = captured.samples[0], made.content
     sha256 = hashlib.sha256(content).hexdigest()
     case = ReferenceCase(
         inputs=sample.leaves,
@@ -246,7 +248,7 @@ def _write(
         torch_version=torch_version,
         model_sha256=sha256,
         structure=format_structure(sample.specs),
-        methods=tuple(_to_call(run) for run in prepared.methods if not run.problem),
+        methods=tuple(_to_call(run) for run in captured.methods if not run.problem),
     )
     wanted = failure is None or request.keep
     reference = (

@@ -279,13 +279,14 @@ def _find_samples(
         sample = Sample(specs=list_arguments(saved), leaves=saved.inputs)
         return (sample,), saved.outputs, saved.torch_version
     specs = request.inputs or source.inputs
-    if specs and (misfit := find_misfit(signature, specs)):
-        raise ConfigurationError(f"{path.name}: {misfit}", hint=INPUTS_HINT)
     if not specs and find_misfit(signature, ()):
         return (), (), ""
     seeds = range(request.seed, request.seed + _CASES)
     samples = [Sample(specs=specs, leaves=sample_inputs(specs, seed=seed)) for seed in seeds]
-    return tuple(samples), (), ""
+    placed = tuple(sample.place(signature) for sample in samples)
+    if misfit := find_misfit(signature, placed[0].specs):
+        raise ConfigurationError(f"{path.name}: {misfit}", hint=INPUTS_HINT)
+    return placed, (), ""
 
 
 def _write(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -17,7 +17,7 @@ from builder.export.compare import call_eager, check_numbers
 from builder.export.eager import read_signature
 from builder.export.forms import Form, measure_lite
 from builder.export.interpreter import Interpreter
-from builder.export.parameters import needs_inputs
+from builder.export.parameters import check_names, needs_inputs
 from builder.export.prepare import MethodRun, Prepared, twin
 from builder.export.request import ExportRequest
 from builder.export.samples import Sample
@@ -58,6 +58,8 @@ def _run(wanted: MethodInputs, request: ExportRequest, prepared: Prepared) -> Me
     # On a copy, because a method may change the state.
     method = getattr(twin(prepared.module), wanted.name)
     sample = _choose_sample(wanted, method, request, prepared)
+    if wanted.inputs is not None:
+        check_names(method, wanted.inputs)
     try:
         returned = call_eager(method, sample, remedy=_describe_remedy(wanted.name))
     except ModelError as error:
@@ -96,17 +98,19 @@ def _describe_remedy(name: str) -> Hint:
 def measure_methods(
     scripted: torch.jit.ScriptModule,
     content: bytes,
-    prepared: Prepared,
+    runs: Sequence[MethodRun],
     *,
+    base: str,
     tolerance: float | None,
     interpreter: Interpreter,
 ) -> Iterator[Stage]:
-    """Yields a stage for each of the methods of `prepared`, run from a lite file.
+    """Yields a stage for each of `runs`, run from a lite file.
 
     Args:
         scripted: the module as TorchScript.
         content: the bytes of the lite file.
-        prepared: the module in Python, with its methods.
+        runs: the methods as they ran in Python, with inputs by position.
+        base: the name of the stage that they belong to.
         tolerance: the largest relative difference, as in `compare_outputs`.
         interpreter: runs the file.
 
@@ -114,7 +118,7 @@ def measure_methods(
         ConfigurationError: inputs fit a method in Python, but not in TorchScript.
         VerificationError: torch's lite interpreter cannot run a method that Python can run.
     """
-    for run in prepared.methods:
+    for run in runs:
         stage = Stage(name=f"lite {run.name}()", size=len(content))
         if run.problem:
             parts = run.problem.parts if isinstance(run.problem, Hint) else (run.problem,)
@@ -130,7 +134,7 @@ def measure_methods(
             stage.name,
             content,
             [run.sample.adapt(signature)],
-            Form(name=prepared.base.name, outputs=(run.outputs,), stage=stage),
+            Form(name=base, outputs=(run.outputs,), stage=stage),
             tolerance=tolerance,
             interpreter=interpreter,
             method=run.name,

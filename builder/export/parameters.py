@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from builder.core.nesting import InputSpec, split_named
+from builder.errors import ConfigurationError, Hint, ModelError, Use
 
 
 def needs_inputs(method: Callable[..., Any]) -> bool:
@@ -20,3 +24,72 @@ def needs_inputs(method: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):
         return True
     return any(one.default is one.empty and one.kind is not one.VAR_KEYWORD for one in parameters)
+
+
+def check_names(method: Callable[..., Any], specs: Sequence[InputSpec]) -> None:
+    """Raises ConfigurationError when inputs have names that no parameter of a method has."""
+    _, named = split_named(specs)
+    if (schema := getattr(method, "schema", None)) is not None:
+        taken, shown = [one.name for one in schema.arguments[1:]], str(schema)
+    else:
+        parameters = inspect.signature(method).parameters.values()
+        if any(one.kind is one.VAR_KEYWORD for one in parameters):
+            return
+        taken = [one.name for one in parameters]
+        # Annotations would hide the names.
+        shown = ", ".join(name_parameter(one) for one in parameters)
+    for name in named:
+        if name not in taken:
+            near = difflib.get_close_matches(name, taken, n=1) or taken[:1] or ["name"]
+            raise ConfigurationError(
+                f"{method.__name__} has no argument {name!r}; it takes ({shown:.800})",
+                hint=Hint("write ", Use("inputs", f"{near[0]}={named[name]}")),
+            )
+
+
+def name_parameter(one: inspect.Parameter) -> str:
+    """Returns a parameter as Python writes it, without its type."""
+    return str(one.replace(annotation=one.empty))
+
+
+def order_arguments(
+    method: Callable[..., Any], arguments: tuple[Any, ...], named: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """Returns the arguments of a call by position, with defaults for those between.
+
+    Raises:
+        ModelError: a parameter takes a name only, or the arguments do not fit.
+    """
+    if not named:
+        return arguments
+    try:
+        bound = inspect.signature(method).bind(*arguments, **named)
+    except TypeError as error:
+        raise ModelError(f"the inputs do not fit: {error}") from error
+    last = max(list(bound.signature.parameters).index(name) for name in bound.arguments)
+    bound.apply_defaults()
+    if bound.kwargs:
+        raise ModelError(
+            f"{', '.join(bound.kwargs)}: a trace passes arguments by position only",
+            hint=Hint("try ", Use("capture", "script")),
+        )
+    return bound.args[: last + 1]
+
+
+def name_positions(method: Callable[..., Any], keys: Sequence[int | str]) -> inspect.Signature:
+    """Returns the signature of a method that takes `self`, and the parameters `keys` of `method`.
+
+    Args:
+        method: any method.
+        keys: positions or names of its parameters.
+    """
+    try:
+        names = [*inspect.signature(method).parameters]
+    except (TypeError, ValueError):
+        names = []
+    chosen = ["self"]
+    for key in keys:
+        known = names[key] if isinstance(key, int) and key < len(names) else f"input_{key}"
+        chosen.append(key if isinstance(key, str) else known)
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Signature([inspect.Parameter(name, kind) for name in chosen])

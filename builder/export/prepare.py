@@ -17,6 +17,7 @@ from builder.export.eager import measure_eager
 from builder.export.forms import EAGER, QUANTISED, Form, compare_forms
 from builder.export.lints import lint_module
 from builder.export.load import LoadedModule, choose_inputs
+from builder.export.parameters import check_names
 from builder.export.quantise import qnnpack, quantise
 from builder.export.request import ExportRequest, Method, Quantisation
 from builder.export.samples import Sample
@@ -76,6 +77,7 @@ def prepare(request: ExportRequest, loaded: LoadedModule, *, progress: Progress)
     quantisation = request.quantisation or loaded.quantisation
     samples, remarks = _choose_samples(request, loaded, quantisation)
     module = loaded.module
+    check_names(module.forward, samples[0].specs)
     if request.channels_last:
         module = _with_channels_last(module)
         # The module's weights and its inputs have to agree, or each layer would convert.

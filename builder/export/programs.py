@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import warnings
 from contextlib import suppress
@@ -13,7 +14,7 @@ from builder.core.schemas import Schemas
 from builder.errors import ModelError
 from builder.export.error_texts import shorten
 from builder.export.samples import Sample
-from builder.export.values import to_arguments
+from builder.export.values import to_call
 from builder.pt2.program import ExportedProgram
 from builder.pt2.read import read_program
 from builder.system.scratch import scratch_folder
@@ -40,7 +41,7 @@ def capture_program(module: torch.nn.Module, sample: Sample, schemas: Schemas) -
     with scratch_folder() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = folder / "program.pt2"
-        torch.export.save(_capture(module, to_arguments(sample)), path)
+        torch.export.save(_capture(module, *to_call(sample)), path)
         try:
             return read_program(path, schemas)
         except ModelError as error:
@@ -48,12 +49,16 @@ def capture_program(module: torch.nn.Module, sample: Sample, schemas: Schemas) -
             raise ModelError(text, hint=error.hint) from error
 
 
-def _capture(module: torch.nn.Module, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401
+def _capture(module: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:  # noqa: ANN401
     # torch.export raises anything; the second attempt tells why.
     with suppress(Exception):
-        return torch.export.export(module, arguments, dynamic_shapes=_vary(arguments), strict=False)
+        shapes = _vary(arguments)
+        if named:
+            bound = inspect.signature(module.forward).bind(*arguments, **named)
+            shapes = _vary(dict(bound.arguments))
+        return torch.export.export(module, arguments, named, dynamic_shapes=shapes, strict=False)
     try:
-        return torch.export.export(module, arguments, strict=False)
+        return torch.export.export(module, arguments, named, strict=False)
     except Exception as error:
         raise ModelError(f"torch.export cannot capture it: {shorten(str(error))}") from error
 

@@ -24,7 +24,7 @@ from builder.export.compare import run_eager
 from builder.export.error_texts import describe_exception
 from builder.export.request import Flow, Method, Quantisation
 from builder.export.samples import Sample
-from builder.export.values import to_arguments
+from builder.export.values import to_call
 from builder.system.progress import Progress
 
 ENGINE = "qnnpack"
@@ -153,7 +153,8 @@ def _fx(
         configs = QConfigMapping()
         for kind, config in _dynamic_configs(wanted).items():
             configs.set_object_type(kind, config)
-    prepared = prepare_fx(twin, configs, to_arguments(samples[0]))
+    arguments, named = to_call(samples[0])
+    prepared = prepare_fx(twin, configs, (*arguments, *named.values()))
     if wanted.method is Method.STATIC:
         _calibrate(prepared, samples, progress)
     quantised: torch.nn.Module = convert_fx(prepared)

@@ -9,7 +9,7 @@ import torch
 
 from builder.core.arrays import sample_inputs
 from builder.core.differences import compare_outputs
-from builder.core.nesting import Group, InputSpec
+from builder.core.nesting import Group, InputSpec, Named, name_inputs
 from builder.core.tensors import Tensor, TensorSpec
 from builder.errors import Hint, ModelError, Use
 from builder.export.compare import run_eager
@@ -26,6 +26,7 @@ def find_frozen_shapes(
     traced: torch.nn.Module,
     sample: Sample,
     *,
+    fit: Callable[[Sample], Sample],
     seconds: Sequence[InputSpec],
     tolerance: float | None,
     seed: int,
@@ -36,6 +37,7 @@ def find_frozen_shapes(
         eager: the model in Python.
         traced: the trace of the model with `sample`.
         sample: the inputs with the first shapes.
+        fit: returns inputs as the trace takes them.
         seconds: inputs of other shapes that the user wants to try; empty: a larger batch, and a
             larger last dimension (for images the last two), if the eager model accepts them.
         tolerance: the largest relative difference, as in `compare_outputs`.
@@ -46,7 +48,11 @@ def find_frozen_shapes(
     """
     if not (seconds or sample.leaves):
         return ()  # there is no shape to vary
-    variations = (("these shapes", tuple(seconds)),) if seconds else tuple(_vary(sample.specs))
+    variations = (
+        (("these shapes", name_inputs(sample.specs, seconds)),)
+        if seconds
+        else tuple(_vary(sample.specs))
+    )
     remarks = []
     for what, specs in variations:
         # The same seed with other shapes: values do not matter, shapes do.
@@ -57,7 +63,7 @@ def find_frozen_shapes(
             if seconds:
                 raise
             continue  # the model supports only its first shape
-        if problem := _find_problem(traced, other, expected, tolerance):
+        if problem := _find_problem(traced, fit(other), expected, tolerance):
             remarks.append(
                 Hint(
                     f"the trace is wrong for other shapes: with {what}, {other}, it {problem}; ",
@@ -87,6 +93,8 @@ def _map(spec: InputSpec, change: Change) -> InputSpec:
     match spec:
         case TensorSpec():
             return change(spec)
+        case Named():
+            return replace(spec, spec=_map(spec.spec, change))
         case Group():
             return replace(spec, items=tuple(_map(item, change) for item in spec.items))
         case _:

@@ -13,6 +13,7 @@ from builder.core.nesting import (
     Group,
     GroupKind,
     InputSpec,
+    Named,
     Number,
     check_string,
 )
@@ -28,7 +29,14 @@ def to_torch(tensor: Tensor) -> torch.Tensor:
 
 
 def to_arguments(sample: Sample) -> tuple[Any, ...]:
-    """Returns the arguments of a call, as values of Python and torch.
+    """Returns the arguments of a call without names, as `to_call` does."""
+    arguments, named = to_call(sample)
+    assert not named
+    return arguments
+
+
+def to_call(sample: Sample) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Returns the arguments of a call, by position and by name, as values of Python and torch.
 
     They are new for each call, since a model may write to its inputs. With `channels_last`, tensors
     of four dimensions have the memory format NHWC, and those of five NDHWC.
@@ -51,8 +59,12 @@ def to_arguments(sample: Sample) -> tuple[Any, ...]:
                 return [build(item) for item in spec.items]
             case Group():
                 return tuple(build(item) for item in spec.items)
+            case Named():
+                return build(spec.spec)
 
-    return tuple(build(spec) for spec in sample.specs)
+    values = list(zip(sample.keys, map(build, sample.specs), strict=True))
+    named = {key: value for key, value in values if isinstance(key, str)}
+    return tuple(value for key, value in values if not isinstance(key, str)), named
 
 
 def from_arguments(arguments: Sequence[Any]) -> tuple[tuple[InputSpec, ...], tuple[Tensor, ...]]:

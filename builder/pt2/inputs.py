@@ -71,6 +71,8 @@ class Input:
     tree: Tree
     """Its containers, with their types in TorchScript's syntax."""
     leaves: tuple[TensorLeaf | NumberLeaf, ...]
+    key: int | str = 0
+    """Its position in the call that was exported, or its name there."""
 
     def spec(self, symbols: Mapping[str, int]) -> InputSpec:
         """Returns the input for the given values of symbols, in the form of `--input`.

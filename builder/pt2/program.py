@@ -164,14 +164,19 @@ class ProgramMaker:
         if tree.leaves != len(specs):
             raise ModelError(f"in_spec has {tree.leaves} leaves for {len(specs)} inputs")
         names = list(call.forward_arg_names or ())[: len(given.children)]
-        names += [""] * (len(given.children) - len(names)) + [str(key) for key in named.keys]
+        names += [""] * (len(given.children) - len(names))
+        keywords = [str(key) for key in named.keys]
+        keys = (*range(len(names)), *keywords)
         start = 0
-        for name, child in zip(names, (*given.children, *named.children), strict=True):
+        children = (*given.children, *named.children)
+        for key, name, child in zip(keys, names + keywords, children, strict=True):
             end = start + child.leaves
-            self._bind_input(name, child, specs[start:end])
+            self._bind_input(key, name, child, specs[start:end])
             start = end
 
-    def _bind_input(self, name: str, tree: Tree, specs: Sequence[InputSpec]) -> None:
+    def _bind_input(
+        self, key: int | str, name: str, tree: Tree, specs: Sequence[InputSpec]
+    ) -> None:
         leaves = [describe_leaf(spec, self._graph) for spec in specs]
         name = self._choose_name(name, specs)
         if all(isinstance(leaf, NumberLeaf) and leaf.is_fixed for leaf in leaves):
@@ -182,7 +187,7 @@ class ProgramMaker:
         tree = annotate(tree, [leaf.type for leaf in leaves])
         value = Value(tree.type, name=name)
         self._block.inputs.append(value)
-        self._inputs.append(Input(name=name, tree=tree, leaves=tuple(leaves)))
+        self._inputs.append(Input(name=name, tree=tree, leaves=tuple(leaves), key=key))
         for spec, leaf in zip(specs, unpack(self._emitter, value, tree), strict=True):
             self._bind_leaf(name_of(spec), leaf)
 

@@ -6,14 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.core.arguments import adapt
+from builder.core.arguments import adapt, place
 from builder.core.arrays import sample_inputs
 from builder.core.artifacts import VerifyReport
 from builder.core.counts import number_of
 from builder.core.differences import check_finite, compare_outputs
 from builder.core.model import ModelInfo
-from builder.core.nesting import InputSpec, list_arguments
-from builder.core.signatures import INPUTS_HINT, find_misfit, find_signature, find_unpassable
+from builder.core.nesting import InputSpec, list_arguments, split_named
+from builder.core.signatures import (
+    INPUTS_HINT,
+    Signature,
+    find_misfit,
+    find_signature,
+    find_unpassable,
+)
 from builder.core.tensors import Tensor
 from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
 from builder.system.process import Runner
@@ -129,7 +135,9 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
     signature = find_signature(info.signatures, request.method)
     if not request.inputs and (signature is None or find_misfit(signature, ())):
         raise ConfigurationError(missing, hint=_describe_remedy(request))
-    if signature is not None and (misfit := find_misfit(signature, request.inputs)):
+    inputs = sample_inputs(request.inputs, seed=request.seed)
+    specs, inputs = _place(request, signature, inputs)
+    if signature is not None and (misfit := find_misfit(signature, specs)):
         raise ConfigurationError(
             f"{request.model.name}: {misfit}",
             hint=INPUTS_HINT,
@@ -139,12 +147,26 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
             f"{request.model.name}: {obstacle}",
             hint="give the model a method that takes tensors, numbers, lists, dicts and tuples",
         )
-    inputs = sample_inputs(request.inputs, seed=request.seed)
     # torch's interpreter does not convert inputs, so it gets them in the form that the method
     # takes.
-    given = adapt(signature, request.inputs, inputs)
+    given = adapt(signature, specs, inputs)
     origin, outputs = oracle(request.model, *given) or (NO_REFERENCE, None)
-    return Expectation(inputs=inputs, structure=request.inputs, outputs=outputs, origin=origin)
+    return Expectation(inputs=inputs, structure=specs, outputs=outputs, origin=origin)
+
+
+def _place(
+    request: VerifyRequest, signature: Signature | None, leaves: tuple[Tensor, ...]
+) -> tuple[tuple[InputSpec, ...], tuple[Tensor, ...]]:
+    """Returns the inputs by position, and their leaves."""
+    if signature is not None:
+        return place(signature, request.inputs, leaves)
+    _, named = split_named(request.inputs)
+    if named:
+        raise ConfigurationError(
+            f"{request.model.name} does not name the arguments of its methods",
+            hint="give the inputs in the order of the arguments, without names",
+        )
+    return request.inputs, leaves
 
 
 def _check_method(request: VerifyRequest, info: ModelInfo) -> None:

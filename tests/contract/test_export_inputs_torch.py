@@ -10,8 +10,10 @@ import pytest
 from builder.cli.hints import show_hint
 from builder.core.arrays import to_array
 from builder.core.nesting import MethodInputs, list_arguments, parse_input
+from builder.core.tensors import ReferenceCase
 from builder.errors import BuilderError, ConfigurationError, ModelError
 from builder.export.request import Capture, ExportRequest, ExportResult
+from builder.models.read import read_model
 from builder.system.progress import Silent
 from builder.system.reference_cases import read_reference
 
@@ -46,6 +48,8 @@ class Encoder(nn.Module):
         if past is not None:
             x = x + past
         return x.mean(1)
+    def half(self, ids):
+        return ids / 2
 
 class Table(nn.Module):
     def __init__(self):
@@ -112,6 +116,9 @@ def encoder():
 def loader():
     for word in ("a", "bc"):
         yield [word, word], "z", {"key": word[0]}
+
+def tokenizer():
+    yield {"mask": torch.ones(1, 2, dtype=torch.long), "ids": torch.tensor([[1, 2]]), "labels": 3}
 
 def bad_loader():
     yield ["a", "b\\0c"], "z"
@@ -286,3 +293,79 @@ def test_methods_with_inputs_that_do_not_fit(request_, method, words) -> None:
         ConfigurationError,
         "decode is named twice",
     )
+
+
+@pytest.mark.parametrize("capture", list(Capture))
+def test_inputs_with_names(request_: ExportRequest, capture: Capture) -> None:
+    from builder.export.programs import has_torch_export
+
+    if capture is Capture.EXPORT and not has_torch_export():
+        pytest.skip("this torch has no torch.export that builder can read")
+    named = of(request_, "encoder", "mask=int64[1,6]", "ids=int64[1,6]", capture=capture)
+    result = export(named)
+    case = read_reference(result.reference)
+    signature = next(one for one in read_model(request_.output).signatures if one.is_public)
+    taken = [argument.name for argument in signature.arguments]
+    scripted = capture is Capture.SCRIPT
+    between = ["None", "2.0"] if scripted else []
+    assert list(map(str, result.inputs)) == ["int64[1,6]", *between, "int64[1,6]"]
+    assert set(taken) == ({"ids", "past", "scale", "mask"} if scripted else {"ids", "mask"})
+    # The mask was drawn first; it multiplies, so that a swap would show.
+    plain = of(request_, "encoder", "int64[1,6]", "None", "2.0", "int64[1,6]")
+    assert len(to_array(case.outputs[0]).ravel()) == 4
+    assert values(export(plain)) != values_of(case)
+
+
+def values_of(case: ReferenceCase) -> list[object]:
+    return [to_array(tensor).tolist() for tensor in case.outputs]
+
+
+@pytest.mark.parametrize("capture", [Capture.AUTO, Capture.SCRIPT])
+def test_names_that_the_model_lacks(request_: ExportRequest, capture: Capture) -> None:
+    request = of(request_, "encoder", "int64[1,6]", "maks=int64[1,6]", capture=capture)
+    fail(
+        request, ConfigurationError, "no argument 'maks'", "mask=None", "--input 'mask=int64[1,6]'"
+    )
+    late = of(request_, "encoder", "ids=int64[1,6]", "None", capture=capture)
+    fail(late, ConfigurationError, "None has no name")
+
+
+def test_none_can_be_traced(request_: ExportRequest) -> None:
+    inputs = ("int64[1,6]", "None", "mask=int64[1,6]")
+    result = export(of(request_, "encoder", *inputs, capture=Capture.TRACE))
+    assert list(map(str, result.inputs)) == ["int64[1,6]", "int64[1,6]"]
+    kept = of(request_, "encoder", *inputs, capture=Capture.TRACE, methods=keep("half"))
+    fail(kept, ModelError, "keeps no other methods where inputs have names", "--via script")
+
+
+def test_methods_and_loaders_have_names_too(request_: ExportRequest) -> None:
+    methods = keep("decode=float32[2,3], name='abc'")
+    request = of(request_, "coder", "x=float32[2,3]", methods=methods)
+    case = read_reference(export(request).reference)
+    assert list(map(str, list_arguments(case.find("decode")))) == ["float32[2,3]", "1", "'abc'"]
+    fail(
+        replace(request, methods=keep("decode=y=1")),
+        ConfigurationError,
+        "decode has no argument 'y'",
+    )
+    pair = of(request_, "coder", "float32[2,3]", methods=keep("pair=y=float32[4], x=float32[4]"))
+    call = read_reference(export(replace(pair, capture=Capture.AUTO)).reference).find("pair")
+    expected = to_array(call.inputs[0]) - to_array(call.inputs[1])
+    assert to_array(call.outputs[0]).tolist() == expected.tolist()
+    loaded = of(request_, "encoder", "ids=int64[1,2]", "mask=int64[1,2]")
+    result = export(replace(loaded, calibrate="input_nets:tokenizer"))
+    assert to_array(read_reference(result.reference).inputs[0]).tolist() == [[1, 2]]
+
+
+def test_a_lite_file_takes_names(request_: ExportRequest) -> None:
+    export(of(request_, "encoder", "int64[1,3]", "None", "1", "int64[1,3]"))
+    again = replace(
+        request_,
+        source=str(request_.output),
+        output=request_.output.with_name("again.ptl"),
+        capture=Capture.AUTO,
+        inputs=tuple(map(parse_input, ("int64[1,3]", "mask=int64[1,3]"))),
+    )
+    result = export(again)
+    assert list(map(str, result.inputs)) == ["int64[1,3]", "None", "2.0", "int64[1,3]"]
+    fail(replace(again, inputs=(parse_input("idx=int64[1,3]"),)), ConfigurationError, "idx is no")

@@ -10,11 +10,13 @@ from builder.core.nesting import (
     Group,
     GroupKind,
     MethodInputs,
+    Named,
     Number,
     format_structure,
     list_arguments,
     list_leaves,
     parse_input,
+    split_named,
 )
 from builder.core.tensors import DType, ReferenceCase, TensorSpec
 from builder.errors import ConfigurationError
@@ -76,6 +78,40 @@ def test_what_is_printed_is_read(spec):
 def test_what_is_no_input_is_refused(text):
     with pytest.raises(ConfigurationError, match="not an input"):
         parse_input(text)
+
+
+def test_inputs_have_names():
+    assert parse_input(" mask = int64[1,6]") == Named("mask", parse_input("int64[1,6]"))
+    assert parse_input("a=(1, {'b=1': None})") == Named("a", parse_input("(1, {'b=1': None})"))
+    assert str(parse_input("a = 'b=1'")) == "a='b=1'"
+    assert list_leaves([parse_input("a=[1, float32[2]]")]) == list_leaves(
+        [parse_input("[1, float32[2]]")]
+    )
+    assert MethodInputs.parse("m=1, b=[2]").inputs == (parse_input("1"), parse_input("b=[2]"))
+    assert MethodInputs.parse("m=b=2").inputs == (parse_input("b=2"),)
+
+
+@pytest.mark.parametrize("text", ["=1", "a==1", "a=b=1", "[a=1]", "a.b=1", "é=1", "a="])
+def test_what_is_no_name_is_refused(text):
+    with pytest.raises(ConfigurationError, match="not an input"):
+        parse_input(text)
+
+
+def test_inputs_with_names_come_last_and_once():
+    inputs = tuple(map(parse_input, ("1", "a=2", "b=3")))
+    assert split_named(inputs) == ((Number(1),), {"a": Number(2), "b": Number(3)})
+    with pytest.raises(ConfigurationError, match="the input 1 has no name"):
+        split_named(inputs[::-1])
+    with pytest.raises(ConfigurationError, match="a is given twice"):
+        split_named(inputs[1:2] * 2)
+
+
+def test_a_structure_has_no_name():
+    case = ReferenceCase(
+        inputs=(), outputs=(), torch_version="", model_sha256="", structure="a=('b',)"
+    )
+    with pytest.raises(ConfigurationError, match="has a name"):
+        list_arguments(case)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from samples import make_info
 
 from builder.core.artifacts import VerifyReport
 from builder.core.model import ModelInfo
-from builder.core.nesting import Number
+from builder.core.nesting import Named, Number
 from builder.core.operators import Operator
 from builder.core.signatures import make_signature
 from builder.core.tensors import Call, DType, ReferenceCase, Tensor, TensorSpec
@@ -224,6 +224,20 @@ def test_a_method_without_a_saved_call(request_: VerifyRequest) -> None:
     with pytest.raises(ConfigurationError, match="has no method 'encode'") as caught:
         verify(replace(request_, method="encode"), giving(EXPECTED), CODER)
     assert caught.value.hint == "it has these: method=decode, method=forward, method=initial"
+
+
+def test_inputs_with_names_become_positions(request_: VerifyRequest) -> None:
+    runner = giving(EXPECTED)
+    inputs = (Named("n", Number(2)), Named("x", SPEC))
+    assert verify(replace(request_, inputs=inputs), runner, TAKES_TWO).ok
+    command = runner.commands[0]
+    assert command.index("--input") < command.index("--int")
+    for wrong, words in (("y", "y is no argument of it"), ("x", "is given twice")):
+        request = replace(request_, inputs=(*inputs, Named(wrong, SPEC)))
+        with pytest.raises(ConfigurationError, match=words):
+            verify(request, runner, TAKES_TWO)
+    with pytest.raises(ConfigurationError, match="does not name the arguments"):
+        verify(replace(request_, inputs=inputs), runner, INFO)
 
 
 def test_reference_cases_that_do_not_fit_run_nowhere(request_: VerifyRequest) -> None:
