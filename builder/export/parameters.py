@@ -26,25 +26,34 @@ def needs_inputs(method: Callable[..., Any]) -> bool:
     return any(one.default is one.empty and one.kind is not one.VAR_KEYWORD for one in parameters)
 
 
-def check_names(method: Callable[..., Any], specs: Sequence[InputSpec]) -> None:
-    """Raises ConfigurationError when inputs have names that no parameter of a method has."""
+def check_names(method: Callable[..., Any], specs: Sequence[InputSpec]) -> tuple[str, ...]:
+    """Returns a remark on each input whose name no parameter has, if `**options` take it.
+
+    Raises:
+        ConfigurationError: nothing takes it.
+    """
     _, named = split_named(specs)
+    swallowed = False
     if (schema := getattr(method, "schema", None)) is not None:
-        taken, shown = [one.name for one in schema.arguments[1:]], str(schema)
+        taken = [one.name for one in schema.arguments[1:]]
+        name_of, shown = schema.name, ", ".join(taken)
     else:
-        parameters = inspect.signature(method).parameters.values()
-        if any(one.kind is one.VAR_KEYWORD for one in parameters):
-            return
+        name_of, parameters = method.__name__, inspect.signature(method).parameters.values()
+        swallowed = any(one.kind is one.VAR_KEYWORD for one in parameters)
         taken = [one.name for one in parameters]
         # Annotations would hide the names.
         shown = ", ".join(name_parameter(one) for one in parameters)
-    for name in named:
-        if name not in taken:
-            near = difflib.get_close_matches(name, taken, n=1) or taken[:1] or ["name"]
-            raise ConfigurationError(
-                f"{method.__name__} has no argument {name!r}; it takes ({shown:.800})",
-                hint=Hint("write ", Use("inputs", f"{near[0]}={named[name]}")),
-            )
+    lost = [name for name in named if name not in taken]
+    if lost and not swallowed:
+        near = difflib.get_close_matches(lost[0], taken, n=1) or taken[:1] or ["name"]
+        raise ConfigurationError(
+            f"{name_of} has no argument {lost[0]!r}; it takes ({shown:.800})",
+            hint=Hint("write ", Use("inputs", f"{near[0]}={named[lost[0]]}")),
+        )
+    return tuple(
+        f"{name_of} names no argument {name!r}: it may ignore this input; it takes ({shown:.800})"
+        for name in lost
+    )
 
 
 def name_parameter(one: inspect.Parameter) -> str:

@@ -77,7 +77,7 @@ def prepare(request: ExportRequest, loaded: LoadedModule, *, progress: Progress)
     quantisation = request.quantisation or loaded.quantisation
     samples, remarks = _choose_samples(request, loaded, quantisation)
     module = loaded.module
-    check_names(module.forward, samples[0].specs)
+    remarks += check_names(module.forward, samples[0].specs)
     if request.channels_last:
         module = _with_channels_last(module)
         # The module's weights and its inputs have to agree, or each layer would convert.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
@@ -12,12 +13,13 @@ from builder.core.arrays import to_array
 from builder.core.nesting import MethodInputs, list_arguments, parse_input
 from builder.core.tensors import ReferenceCase
 from builder.errors import BuilderError, ConfigurationError, ModelError
-from builder.export.request import Capture, ExportRequest, ExportResult
+from builder.export.request import Capture, ExportRequest, ExportResult, Optimisation
 from builder.models.read import read_model
 from builder.system.progress import Silent
 from builder.system.reference_cases import read_reference
 
 pytestmark = pytest.mark.torch
+PLAIN = Optimisation(enabled=False)
 
 NETS = """
 from typing import Dict, List, Optional
@@ -94,6 +96,13 @@ class Coder(nn.Module):
 
 def coder():
     return Coder().eval()
+
+class Options(Table):
+    def forward(self, x, scale=None, **options):
+        return self.w * x
+
+def options():
+    return Options().eval()
 
 def table():
     return Table().eval()
@@ -328,6 +337,33 @@ def test_names_that_the_model_lacks(request_: ExportRequest, capture: Capture) -
     )
     late = of(request_, "encoder", "ids=int64[1,6]", "None", capture=capture)
     fail(late, ConfigurationError, "None has no name")
+
+
+def test_names_that_options_swallow_are_told(request_: ExportRequest) -> None:
+    request = of(request_, "options", "x=float32[2]", "skale=float32[2]", capture=Capture.AUTO)
+    remarks = "".join(export(request).remarks)
+    assert "names no argument 'skale'" in remarks
+    assert "(x, scale=None, **options)" in remarks
+
+
+def test_a_torchscript_file_takes_names(request_: ExportRequest, tmp_path: Path) -> None:
+    import torch
+
+    class Scaled(torch.nn.Module):
+        def forward(self, x, by: float = 2.0, more: Optional[torch.Tensor] = None):  # noqa: UP045
+            return x * by if more is None else x + more
+
+    torch.jit.script(Scaled()).save(str(tmp_path / "scaled.pt"))
+    request = replace(
+        request_, source=str(tmp_path / "scaled.pt"), capture=Capture.AUTO, optimisation=PLAIN
+    )
+    inputs = tuple(map(parse_input, ("more=float32[2]", "x=float32[2]")))
+    result = export(replace(request, inputs=inputs))
+    assert list(map(str, result.inputs)) == ["float32[2]", "2.0", "float32[2]"]
+    wrong = replace(request, inputs=(*inputs[1:], parse_input("mor=float32[2]")))
+    fail(
+        wrong, ConfigurationError, "forward has no argument 'mor'; it takes (x, by, more)", "more="
+    )
 
 
 def test_none_can_be_traced(request_: ExportRequest) -> None:

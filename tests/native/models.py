@@ -108,6 +108,41 @@ def everything() -> nn.Module:
     return Everything().eval()
 
 
+class Speaker(nn.Module):
+    """Takes strings and None, has defaults, and methods with inputs of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([1.0, 2.0, 4.0]))
+
+    def forward(
+        self,
+        words: list[str],
+        past: Optional[Tensor] = None,  # noqa: UP045
+        end: str = ".",
+        mask: Optional[Tensor] = None,  # noqa: UP045
+    ) -> Tensor:
+        x = self.weight * len(words)
+        for word in words:
+            x = x * 2 + len(word) + (0 if word == end else 1)
+        if past is not None:
+            x = x + past
+        return x if mask is None else x * mask
+
+    @torch.jit.export
+    def repeat(self, x: Tensor, times: int) -> Tensor:
+        return x.repeat(times, 1) + self.weight
+
+    @torch.jit.export
+    def initial(self) -> list[Tensor]:
+        return [self.weight + 1, self.weight * 2]
+
+
+def speaker() -> nn.Module:
+    """Returns a model of strings and methods, to be scripted."""
+    return Speaker().eval()
+
+
 class Scaling(nn.Module):
     """Arithmetic that has a kernel per dtype."""
 

@@ -16,6 +16,10 @@ NESTED = (
     *("--input", "[(float32[2,3], float32[3,2]), (float32[1,4], float32[4,1])]"),
     *("--input", "{'one': float32[2], 'another key': int64[3]}", "--input", "0.5", "--input", "2"),
 )
+SPOKEN = (
+    *("--input", "['hello', '.', '']", "--input", "mask=float32[3]"),
+    *("--method", "repeat=float32[2,3], 2", "--method", "initial"),
+)
 PROGRAM = r"""
 #include <stdio.h>
 #include <string.h>
@@ -128,6 +132,8 @@ def made(tmp_path_factory):
     run_builder("export", "models:control_flow", *flat)
     # Strings are beyond `builder export`, which has nothing to compare them by.
     torch.jit.script(everything())._save_for_lite_interpreter(str(models["everything"]))
+    models["speaker"] = folder / "speaker.ptl"
+    run_builder(*("export", "models:speaker", "--via", "script", "-o", models["speaker"]), *SPOKEN)
     models["overlapping"] = write_overlapping(folder)
     run_builder("build", *models.values(), "--abi", ABI, "-o", folder / "out")
     return folder / "out", models
@@ -172,3 +178,37 @@ def test_a_c_program_passes_every_kind_both_ways(made, tmp_path):
         text=True,
     )
     assert (said.returncode, said.stdout) == (0, "")
+
+
+def test_strings_names_and_methods_of_the_reference_case(made):
+    out, models = made
+    for method, outputs in (("forward", 1), ("repeat", 1), ("initial", 2)):
+        asked = ("verify", models["speaker"], "--runtime", out, "--method", method, "--json")
+        said = json.loads(run_builder(*asked).stdout)
+        assert (said["ok"], said["method"], len(said["outputs"])) == (True, method, outputs)
+        assert "eager PyTorch" in said["reference"]
+        timed = run_builder("bench", *asked[1:], "--runs", "1", "--calls", "2")
+        assert json.loads(timed.stdout)["method"] == method
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        ("['a']", "None", "'a'"),
+        ("['a', 'é']", "past=float32[3]"),
+        ("mask=float32[3]", "words=[]"),
+    ],
+)
+def test_strings_none_and_names_given_to_verify(made, inputs):
+    out, models = made
+    given = [word for text in inputs for word in ("--input", text)]
+    said = run_builder("verify", models["speaker"], "--runtime", out, *given)
+    assert "lite interpreter of PyTorch" in said.stdout
+
+
+def test_a_method_that_needs_nothing_runs_without_a_case(made, tmp_path):
+    out, models = made
+    alone = tmp_path / "alone.ptl"
+    alone.write_bytes(models["speaker"].read_bytes())
+    said = run_builder("verify", alone, "--runtime", out, "--method", "initial")
+    assert "one initial call took" in said.stdout
