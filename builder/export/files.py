@@ -64,6 +64,18 @@ class _Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Inputs:
+    """What the forms of the model run on."""
+
+    samples: tuple[Sample, ...] = ()
+    """Empty if the inputs are unknown."""
+    expected: tuple[Tensor, ...] = ()
+    """The outputs for the first sample, of a reference case; empty without one."""
+    torch_version: str = ""
+    """Of the torch that made `expected`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Compared:
     """What is known of the outputs."""
 
@@ -112,14 +124,14 @@ def export_file(
     progress.step(f"Reading {request.source}")
     try:
         source = _read(path, request, schemas)
-        signature = source.signature
+        given = _find_inputs(path, request, source)
         progress.step("Rewriting the model for mobile")
         rewritten = rewrite(source.program, request.optimisation, request.saving, schemas)
     except ModelError as error:
         text = error.message.removeprefix(f"{path}: ")
         raise ModelError(f"{path}: {text}", hint=error.hint) from error
     content, remarks = _choose_content(path, request, source, rewritten)
-    compared = _compare(path, request, source, rewritten, content, signature, interpreter, progress)
+    compared = _compare(given, request, source, rewritten, content, interpreter, progress)
     return _write(request, source, content, compared, (*source.remarks, *remarks))
 
 
@@ -180,22 +192,21 @@ def _choose_content(
 
 
 def _compare(
-    path: Path,
+    given: _Inputs,
     request: ExportRequest,
     source: _Source,
     rewritten: Rewritten,
     content: bytes,
-    signature: Signature,
     interpreter: Interpreter,
     progress: Progress,
 ) -> _Compared:
-    samples, expected, version = _find_samples(path, request, source, signature)
+    samples, expected = given.samples, given.expected
     end = Stage(name=LITE, size=len(content), judged=False)
     if not samples:
         remark = _OWED.format("the inputs are unknown")
         return _Compared(stages=(end,), case=None, remarks=(remark,))
     progress.step("Comparing the lite file with the source")
-    adapted = [sample.adapt(signature) for sample in samples]
+    adapted = [sample.adapt(source.signature) for sample in samples]
     try:
         run = interpreter.run(source.content, adapted, timed=True)
     except InterpreterEndedError:
@@ -214,12 +225,13 @@ def _compare(
     forms = [(OPTIMISED, rewritten.plain)] if rewritten.is_packed else []
     for name, form in (*forms, (LITE, content)):
         stages.append(_measure(name, form, adapted, base, request, interpreter))
+    made_by = given.torch_version or source.torch_version or (run.torch_version if run else "")
     return _Compared(
         stages=tuple(stages),
         case=ReferenceCase(
             inputs=samples[0].leaves,
             outputs=outputs[0],
-            torch_version=version or source.torch_version or (run.torch_version if run else ""),
+            torch_version=made_by,
             model_sha256=hashlib.sha256(content).hexdigest(),
             structure=_describe(samples[0].specs),
         ),
@@ -247,24 +259,24 @@ def _measure(
         return Stage(name=name, size=len(content), remark=remark, judged=False)
 
 
-def _find_samples(
-    path: Path, request: ExportRequest, source: _Source, signature: Signature
-) -> tuple[tuple[Sample, ...], tuple[Tensor, ...], str]:
-    """Returns inputs, and the outputs that are expected for the first; both may be empty."""
+def _find_inputs(path: Path, request: ExportRequest, source: _Source) -> _Inputs:
+    signature = source.signature
     case_path = reference_path(path)
     if case_path.is_file() and not request.inputs:
         case = read_reference(case_path)
         if case.model_sha256 == hashlib.sha256(path.read_bytes()).hexdigest():
-            specs = list_arguments(case)
-            return (Sample(specs=specs, leaves=case.inputs),), case.outputs, case.torch_version
+            sample = Sample(specs=list_arguments(case), leaves=case.inputs)
+            return _Inputs(
+                samples=(sample,), expected=case.outputs, torch_version=case.torch_version
+            )
     specs = request.inputs or source.inputs
     if specs and (misfit := find_misfit(signature, specs)):
         raise ConfigurationError(f"{path.name}: {misfit}", hint=INPUTS_HINT)
     if not specs and signature.arguments:
-        return (), (), ""
+        return _Inputs()
     seeds = range(request.seed, request.seed + _CASES)
     samples = [Sample(specs=specs, leaves=sample_inputs(specs, seed=seed)) for seed in seeds]
-    return tuple(samples), (), ""
+    return _Inputs(samples=tuple(samples))
 
 
 def _write(

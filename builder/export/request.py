@@ -193,7 +193,7 @@ class ExportResult:
     capture: str
     """`export`, `trace`, `script`, or `as is` for a source that was a program already."""
     optimized: bool
-    """Whether `optimize_for_mobile` rewrote the model."""
+    """Whether the model was rewritten for mobile."""
     torch_version: str
     """Empty if no torch took part."""
     failure: VerificationError | None = None
