@@ -48,7 +48,7 @@ _OTHER_CACHE = "choose another cache with BUILDER_CACHE=<folder>; the next run c
 def link_libraries(
     request: BuildRequest, target: Target, interfaces: Sequence[Interface], *, progress: Progress
 ) -> Iterator[dict[Interface, LinkedRuntime]]:
-    """Links a library for each of `interfaces`; inside, no other builder touches their parts.
+    """Links a library for each of `interfaces`; inside, no other build changes them.
 
     The models are read, the toolchain is found and upstream's build is configured once for all of
     them, and they share their objects. The first library is the one that can say which operators

@@ -173,7 +173,7 @@ def _unknown(head: bytes) -> ModelError:
     if not head:
         return ModelError("the file is empty", hint=_EXPORT_HINT)
     what = _name_foreign(head)
-    is_what = f"it is {what}" if what else f"it begins with {head!r}"
+    is_what = f"it is {what}" if what else f"it begins with the bytes {head.hex(' ')}"
     return ModelError(f"{is_what}, not a model that builder can read (.ptl)", hint=_EXPORT_HINT)
 
 

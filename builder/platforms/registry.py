@@ -29,7 +29,7 @@ class PlatformModule(Protocol):
     def prepare(
         self, release: Release, target: Target, options: ToolchainOptions, *, progress: Progress
     ) -> None:
-        """Fetches what `locate_toolchain` needs and no package of the system has."""
+        """Fetches what `locate_toolchain` needs beyond the packages of the system."""
 
     def locate_toolchain(
         self, runner: Runner, release: Release, target: Target, options: ToolchainOptions
