@@ -98,6 +98,17 @@ def test_a_named_tuple_of_a_flatbuffer_has_a_type(host_of, targets, tmp_path):
     assert [outcome.verdict for outcome in outcomes] == ["ran", "ran"]
 
 
+def test_a_flatbuffer_with_a_misspelt_type_is_refused(host_of, targets, tmp_path):
+    target = targets["loops_flatbuffer"]
+    files, wanted = zip(*handmade.misspell(target.path.read_bytes()), strict=True)
+    outcomes = judge(host_of(target.name), target, tmp_path, files)
+    assert len(outcomes) >= 10
+    for outcome, verdict in zip(outcomes, wanted, strict=True):
+        # A type that is spelt well may still be another than the code's.
+        assert outcome.verdict == verdict or verdict != handmade.REFUSED, outcome.detail
+        assert outcome.is_good, outcome.detail
+
+
 def test_a_flatbuffer_without_any_one_field_ends_in_a_status(host_of, targets, tmp_path):
     target = targets["loops_flatbuffer"]
     files = list(hostile.without_fields(target.path.read_bytes()))
