@@ -32,8 +32,10 @@ _HINT = "save the program of torch.export.export with torch.export.save, torch 2
 _OTHER = "it is a zip archive, but not a file of torch.export.save"
 _OLD = "serialized_exported_program.json"
 _MODEL = re.compile(r"models/([\w.\- ]{1,200})\.json")
-_NOT_JSON = re.compile(rb'"(?:[^"\\]|\\.)*"|(-?Infinity|NaN)')
-"""A string, which stays as it is, or a number that JSON does not have."""
+_NOT_JSON = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|(-?Infinity|NaN)')
+"""A string, which stays as it is, or a number that JSON does not have. A string without an end is
+one too, and nothing is tried twice: otherwise each quote would be followed to the end of the file.
+"""
 _KINDS = ("weights", "constants")
 _SHORT = 64
 """Largest size of a record with one word."""
