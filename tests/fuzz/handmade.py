@@ -132,6 +132,18 @@ def _take(text: str, name: str = "other") -> Edit:
     return edit
 
 
+def warn(text: str) -> Edit:
+    """Forward begins with a warning."""
+
+    def edit(file: File) -> None:
+        constants = file.table("constants").items[1].items
+        constants += [text, 2]
+        place = len(constants) - 2
+        begin(*_KEPT, ("LOADC", place, 0), ("LOADC", place + 1, 0), ("WARN", 0, 0), *_LOADED)(file)
+
+    return edit
+
+
 def _take_nothing(file: File) -> None:
     file.table("arguments").items[1].items.clear()
 
@@ -197,25 +209,19 @@ def _write_to_nothing(file: File) -> None:
     begin(*_KEPT, ("OP", place, 0), ("DROP", 0, 0), *_LOADED)(file)
 
 
-def misspell(data: bytes) -> Iterator[tuple[bytes, str]]:
-    """Yields a flatbuffer once for each type in it, in place of which stands one of a custom class.
-
-    With it comes what has to become of the file: types that are misspelt are refused.
-    """
-    places = lite_flatbuffer.find_places(data)
-    for place in places:
+def respell(data: bytes, sign: str) -> Iterator[bytes]:
+    """Yields a flatbuffer once for each type in it, with a custom class and `sign` in its place."""
+    end = data + bytes(-len(data) % 4)
+    for place in lite_flatbuffer.find_places(data):
         if place.kind != "offset":
             continue
         start = place.at + int.from_bytes(data[place.at : place.at + 4], "little")
         kind = data[start + 4 :].partition(b"[")[0].decode("latin-1")
         if kind in ("List", "Dict", "Optional", "Tuple"):
-            before = "str, " if kind == "Dict" else ""
-            for sign, verdict in (("", RAN), (";", REFUSED)):
-                text = f"{kind}[{before}{_CLASS}{sign}]".encode()
-                end = data + bytes(-len(data) % 4)
-                changed = bytearray(end + struct.pack("<I", len(text)) + text + b"\0")
-                changed[place.at : place.at + 4] = struct.pack("<I", len(end) - place.at)
-                yield bytes(changed), verdict
+            text = f"{kind}[{'str, ' * (kind == 'Dict')}{_CLASS}{sign}]".encode()
+            changed = bytearray(end + struct.pack("<I", len(text)) + text + b"\0")
+            changed[place.at : place.at + 4] = struct.pack("<I", len(end) - place.at)
+            yield bytes(changed)
 
 
 def name_tuple(data: bytes) -> bytes:
