@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.errors import Hint, ModelError, Run, Use
+from builder.lite.source import Source, open_source, source_of
 
 if TYPE_CHECKING:
     from builder.lite.model import LiteModel
@@ -19,6 +19,8 @@ _FLATBUFFER = b"PTMF"
 """The file identifier of mobile_bytecode.fbs, which stands at byte 4."""
 _HEAD = 8
 """Bytes that tell the format: the magic number of a zip archive, or the identifier at byte 4."""
+_MOST_FLATBUFFER = (1 << 31) - 1
+"""Largest size of a flatbuffer, whose offsets have 31 bits."""
 LITE = "a model for the lite interpreter"
 TORCHSCRIPT = "a TorchScript file without bytecode for the lite interpreter"
 EXPORTED = "a program of torch.export (.pt2)"
@@ -43,8 +45,8 @@ class TorchScriptError(ModelError):
 def read_lite(path: Path) -> LiteModel:
     """Reads the lite file at `path` whole, without torch; nothing in it is run.
 
-    Tensors, extra files and other records are read when they are wanted. The file must not be
-    changed as long as the model is in use; it may be replaced or removed.
+    Tensors, extra files and other records are read when they are wanted. The file may be replaced
+    or removed as long as the model is in use; one that is cut meanwhile is damaged.
 
     Raises:
         TorchScriptError: the file is TorchScript without bytecode.
@@ -56,7 +58,12 @@ def read_lite(path: Path) -> LiteModel:
 
 def parse_lite(data: bytes) -> LiteModel:
     """Reads the bytes of a lite file as `read_lite` does."""
-    return _parse(memoryview(data), data[:_HEAD], Path("model.ptl"))
+    content = memoryview(data)
+    if data[:4] == _ZIP:
+        return _read_zip(source_of(content), Path("model.ptl"))
+    if data[4:_HEAD] == _FLATBUFFER:
+        return _read_flatbuffer(content)
+    raise _unknown(data[:_HEAD])
 
 
 @contextmanager
@@ -76,7 +83,9 @@ def open_model(path: Path) -> Iterator[BufferedReader]:
             yield stream
         except ModelError as error:
             raise type(error)(f"{path}: {error.message}", hint=error.hint) from error
-        except OSError as error:  # a file may be larger than the memory that it is mapped to
+        except MemoryError:
+            raise ModelError(f"{path} is larger than the memory") from None
+        except OSError as error:
             raise ModelError(f"{path} cannot be read: {error.strerror}") from error
 
 
@@ -95,32 +104,34 @@ def read_lite_stream(stream: BufferedReader, path: Path) -> LiteModel:
     """
     stream.seek(0)
     head = stream.read(_HEAD)
-    if not head:
-        raise _unknown(head)  # an empty file cannot be mapped
-    return _parse(_map(stream), head, path)
-
-
-def _parse(data: memoryview, head: bytes, path: Path) -> LiteModel:
     if head[:4] == _ZIP:
-        return _read_zip(data, path)
+        return _read_zip(open_source(stream), path)
     if head[4:] == _FLATBUFFER:
-        from builder.lite.mobile_module import parse_mobile_module
-
-        return parse_mobile_module(data)
+        return _read_flatbuffer(_read_all(stream))
     raise _unknown(head)
 
 
-def _map(stream: BufferedReader) -> memoryview:
-    # Mapped and not read: the tensors in a large file are never touched, unless they are wanted.
-    return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+def _read_all(stream: BufferedReader) -> memoryview:
+    # Its tables lie anywhere in it, and none of them behind what an offset can tell.
+    stream.seek(0)
+    data = stream.read(_MOST_FLATBUFFER + 1)
+    if len(data) > _MOST_FLATBUFFER:
+        raise ModelError(f"a flatbuffer has at most {_MOST_FLATBUFFER:,} bytes")
+    return memoryview(data)
 
 
-def _read_zip(data: memoryview, path: Path) -> LiteModel:
+def _read_flatbuffer(content: memoryview) -> LiteModel:
+    from builder.lite.mobile_module import parse_mobile_module
+
+    return parse_mobile_module(content)
+
+
+def _read_zip(source: Source, path: Path) -> LiteModel:
     from builder.lite.archive import open_archive
     from builder.lite.bytecode import BYTECODE
     from builder.lite.zip_model import CONSTANTS, DATA, read_zip_model, refuse_hostile
 
-    archive = open_archive(data)
+    archive = open_archive(source)
     if BYTECODE in archive:
         return read_zip_model(archive)
     if CONSTANTS in archive and DATA in archive:
@@ -160,7 +171,7 @@ def name_kind(path: Path) -> str:
         if head[:4] != _ZIP:
             return _name_foreign(head)
         try:
-            archive = open_archive(_map(stream))
+            archive = open_archive(open_source(stream))
         except ModelError:
             return ""
     if archive.is_exported_program:
