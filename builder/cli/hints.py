@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 from builder.cli.main import COMMANDS
-from builder.cli.settings import argument_name, list_command_settings, option_names
+from builder.cli.settings_options import argument_name, list_command_settings, option_names
 from builder.core.backends import Backend
 from builder.core.settings import SettingField
 from builder.errors import Hint, Run, Use
