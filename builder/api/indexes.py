@@ -13,7 +13,7 @@ from builder.core.backends import Chosen
 from builder.core.toolchain import ToolchainOptions
 from builder.native.job import NativeBuild
 from builder.native.make_index import make_index
-from builder.native.prepare import prepare
+from builder.native.prepare import prepare_units
 from builder.selection.catalogue import read_namespaces
 from builder.system.locks import folder_lock
 
@@ -43,14 +43,14 @@ def make_symbol_index(
     """
     build = _everything(release, target, progress=progress, jobs=jobs)
     with folder_lock(build.layout.root, on_wait=progress.note):
-        return make_index(build, prepare(build), only=only)
+        return make_index(build, prepare_units(build), only=only)
 
 
 def list_known_operators(release: Release, target: Target, *, progress: Progress) -> KnownOperators:
     """Returns every operator of `release` that can be built for `target`, with every feature."""
     build = _everything(release, target, progress=progress, jobs=None)
     with folder_lock(build.layout.root, on_wait=progress.note):
-        graph = prepare(build)
+        graph = prepare_units(build)
         namespaces = read_namespaces(list_hand_written(graph))
         return read_build_catalogue(build, graph).list_known(namespaces)
 

@@ -19,7 +19,7 @@ from builder.errors import Hint, ModelError, NativeBuildError, Run, SourceError
 from builder.native.build import link_runtime
 from builder.native.job import LinkedRuntime, NativeBuild
 from builder.native.layout import Layout
-from builder.native.prepare import prepare
+from builder.native.prepare import prepare_units
 from builder.platforms.apple.facts import OPEN_FEATURE
 from builder.platforms.apple.frameworks import with_frameworks
 from builder.platforms.registry import platform_of
@@ -66,7 +66,7 @@ def link_libraries(
     """
     release = request.pytorch or load_release()
     # Headers have to be fetched before a toolchain can be found with them.
-    platform_of(target).prepare(release, target, request.tools, progress=progress)
+    platform_of(target).fetch_toolchain_sources(release, target, request.tools, progress=progress)
     toolchain = locate_toolchain(target, release=release, options=request.tools)
     plan = plan_build(
         list_inputs(request),
@@ -96,7 +96,7 @@ def link_libraries(
 def _link_all(
     first: NativeBuild, interfaces: Sequence[Interface], *, skip_unknown: bool
 ) -> dict[Interface, LinkedRuntime]:
-    graph = prepare(first)
+    graph = prepare_units(first)
     serving = choose_operators(first, graph, skip_unknown=skip_unknown)
     done: dict[Interface, LinkedRuntime] = {}
     for interface in interfaces:

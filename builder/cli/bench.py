@@ -7,7 +7,7 @@ import click
 from builder import api
 from builder.cli.console import ConsoleProgress, print_json, print_table
 from builder.cli.options import InputTexts, adb_option, complete
-from builder.cli.settings import settings_options
+from builder.cli.settings_options import settings_options
 from builder.core.counts import number_of
 from builder.verify.request import BenchRequest
 

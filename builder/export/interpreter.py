@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from builder.core.hint_json import parse_hint
 from builder.core.nesting import Group, GroupKind
 from builder.core.tensors import DType, Tensor, TensorSpec
 from builder.errors import (
@@ -225,8 +226,14 @@ class Interpreter:
             )
         # Only builder's own types, by name; anything else is a failed verification.
         kind = _KINDS.get(str(header["error"]), VerificationError)
-        hint = header.get("hint")
-        return kind(_clean(header.get("message")), hint=_clean(hint) if hint else None)
+        return kind(_clean(header.get("message")), hint=_parse_hint(header.get("hint")))
+
+
+def _parse_hint(value: object) -> Hint | None:
+    try:
+        return None if value is None else parse_hint(value, _clean)
+    except ValueError:
+        return None
 
 
 def _parse_run(answer: Frame, samples: int) -> LiteRun:

@@ -26,7 +26,7 @@ from builder.system.progress import Progress
 class PlatformModule(Protocol):
     """The functions of `platform.py` of a platform."""
 
-    def prepare(
+    def fetch_toolchain_sources(
         self, release: Release, target: Target, options: ToolchainOptions, *, progress: Progress
     ) -> None:
         """Fetches what `locate_toolchain` needs beyond the packages of the system."""

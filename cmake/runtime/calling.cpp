@@ -97,7 +97,7 @@ std::string describe_call(const Method& method, const std::vector<c10::IValue>& 
   for (const auto& argument : arguments) {
     given += join({given.empty() ? "" : ", ", describe(argument)});
   }
-  return join({"; the method is ", describe_method(method), ", given is (", given, ")"});
+  return join({"; the method is ", describe_method(method), ", this call passes (", given, ")"});
 }
 
 // Files have None as the default of a parameter without one.
@@ -177,7 +177,7 @@ void check_arguments(const Method& method, const std::vector<c10::IValue>& argum
                                   : "at most ",
          std::to_string(limit),
          limit == 1 ? " input" : " inputs",
-         ", given are ",
+         ", this call passes ",
          std::to_string(arguments.size()),
          describe_call(method, arguments)});
   }
@@ -192,7 +192,7 @@ void check_arguments(const Method& method, const std::vector<c10::IValue>& argum
           {"input ",
            std::to_string(i),
            *misfit,
-           ", ",
+           ", the parameter ",
            argument.name(),
            " takes ",
            describe(*argument.type()),
@@ -226,7 +226,7 @@ std::string describe_subject(const at::Tensor& tensor, const std::vector<c10::IV
       return join({"input ", std::to_string(i), " "});
     }
   }
-  return join({"a tensor inside of the model, ", describe_tensor(tensor), ", "});
+  return join({"a tensor inside the model, ", describe_tensor(tensor), ", "});
 }
 
 // No kernel: a runtime may have none for the dtype.
@@ -249,7 +249,7 @@ class Owner {
   // that are the result's own; 0 where others hold what it is in.
   c10::IValue own(const c10::IValue& value, size_t holders, int above) {
     if (above > verifier::max_depth || left_ == 0) {
-      fail({"the model's result is nested too deeply, or too large"});
+      fail({"the result of the model is nested too deeply, or has too many values"});
     }
     left_--;
     if (value.isTensor()) {
@@ -323,7 +323,11 @@ void set_threads(int threads) {
   // A pool waits for threads that the system did not give it.
   const auto most = static_cast<int>(std::max(64U, 4 * std::thread::hardware_concurrency()));
   if (threads > most) {
-    fail({"at most ", std::to_string(most), " threads"});
+    fail(
+        {"a runtime on this device takes at most ",
+         std::to_string(most),
+         " threads, not ",
+         std::to_string(threads)});
   }
   if (threads > 0) {
     at::set_num_threads(threads);

@@ -175,10 +175,18 @@ def test_what_a_model_keeps_is_its_own(built, tmp_path):
         (
             ("--int", "1", "--float", "4"),
             ("--int", "2"),
-            "input 0, item 1 is float, a takes List[int]",
+            "input 0, item 1 is float, the parameter a takes List[int]",
         ),
-        (("--none",), ("--int", "2"), "input 0, item 0 is None, a takes List[int]"),
-        (("--int", "1"), ("--float", "2"), "input 1, value 0 is float, b takes Dict[str, int]"),
+        (
+            ("--none",),
+            ("--int", "2"),
+            "input 0, item 0 is None, the parameter a takes List[int]",
+        ),
+        (
+            ("--int", "1"),
+            ("--float", "2"),
+            "input 1, value 0 is float, the parameter b takes Dict[str, int]",
+        ),
     ],
 )
 def test_items_of_another_kind_are_named(built, tmp_path, first, second, text):

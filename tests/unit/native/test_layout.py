@@ -24,7 +24,7 @@ def test_flavours_share_the_configuration_but_no_objects(tmp_path):
     layouts = [Layout.of(tmp_path, make_plan(flavour=flavour)) for flavour in flavours]
     assert len({layout.configured for layout in layouts}) == 1
     assert len({layout.objects for layout in layouts}) == 3
-    assert len({layout.plan for layout in layouts}) == 3
+    assert len({layout.plan_folder for layout in layouts}) == 3
 
 
 def test_another_configuration_shares_nothing(tmp_path):
