@@ -101,6 +101,14 @@ typedef struct torchlite_value {
   } as;
 } torchlite_value;
 
+/* What calls of one operator took together. */
+typedef struct torchlite_operator_time {
+  const char* name; /* as "aten::add" */
+  const char* overload; /* as "Tensor"; "" for the operator without one */
+  uint64_t calls;
+  uint64_t nanoseconds; /* as a clock on the wall counts, not as processors do */
+} torchlite_operator_time;
+
 typedef struct torchlite_module torchlite_module;
 typedef struct torchlite_result torchlite_result;
 
@@ -176,6 +184,17 @@ TORCHLITE_API torchlite_status torchlite_set_step_limit(uint64_t steps);
 /* Seeds the random numbers that operators draw, as torch.manual_seed() does, for all modules.
  * Without it every process draws others. Does nothing where no operator draws any. */
 TORCHLITE_API torchlite_status torchlite_set_seed(uint64_t seed);
+
+/* From now on, calls of this module's methods measure their operators; what was measured before is forgotten. That
+ * costs some 0.1 microseconds for each operator. Calls of other modules measure nothing. */
+TORCHLITE_API torchlite_status torchlite_profile_start(torchlite_module* module);
+
+/* Ends that. *times receives *count entries, one for each operator that was called, in the order of the first
+ * calls. They are valid until torchlite_profile_start() is called again, or the module is freed. Their sum is less than
+ * the calls took, which also read inputs, interpret and copy results. An operator that fails is counted without its
+ * time. On a GPU, operators take the time that the CPU needs to give it work. */
+TORCHLITE_API torchlite_status
+torchlite_profile_stop(torchlite_module* module, const torchlite_operator_time** times, size_t* count);
 
 #ifdef __cplusplus
 }
