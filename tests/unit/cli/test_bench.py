@@ -10,7 +10,6 @@ from builder.cli.bench import command
 from builder.core.artifacts import BenchReport, OperatorTime, Profile
 from builder.verify.request import BenchRequest
 
-
 PROFILE = Profile(
     calls=2,
     seconds=0.002,
