@@ -273,6 +273,12 @@ torchlite_status torchlite_set_threads(int32_t threads) {
   });
 }
 
+torchlite_status torchlite_set_spinning(int32_t on) {
+  last_error.clear();
+  torchlite::set_spinning(on != 0);
+  return TORCHLITE_OK;
+}
+
 torchlite_status torchlite_set_step_limit(uint64_t steps) {
   last_error.clear();
   torchlite::set_step_limit(steps);

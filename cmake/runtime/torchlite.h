@@ -170,10 +170,17 @@ TORCHLITE_API const char* const* torchlite_operators(size_t* count);
 /* Version of PyTorch this runtime is built from, e.g. "2.6.0". */
 TORCHLITE_API const char* torchlite_version(void);
 
-/* How many threads operators may use; 0 leaves the choice to the runtime. Call it before the
- * first forward: a later call waits until running operators end. More than four per processor, and more
- * than 64, are refused. */
+/* How many threads operators may use, with the one that calls; all modules of the process share them. 0, as at the
+ * start, leaves the choice to the runtime, or leaves what was set. It may be called at any time, also after models were
+ * loaded and run: it waits until calls and loads on other threads end, and those that begin meanwhile wait for it.
+ * More than four per processor, and more than 64, are refused. */
 TORCHLITE_API torchlite_status torchlite_set_threads(int32_t threads);
+
+/* Whether threads wait for their next work awake, at first: it saves some microseconds for each operator, and costs up
+ * to tens of milliseconds of each processor, and of the battery, after every call. They do at the start. 0: they sleep
+ * at once. Others: as at the start. For all modules, from now on. With one thread nothing waits, and on Apple's systems
+ * the system decides. */
+TORCHLITE_API torchlite_status torchlite_set_spinning(int32_t on);
 
 /* How many instructions of its bytecode a model may take in one call, for all modules of the process from
  * now on; loading runs some too. A call that takes more fails with TORCHLITE_RUN_FAILED (loading with

@@ -1,6 +1,7 @@
 """The C API called wrongly, for long and from many threads: statuses, never signals."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,12 @@ def test_hundreds_of_loads_calls_failures_and_threads_leave_nothing(built, mobil
     program = compile_program(built, "endurance", tmp_path)
     said = subprocess.run([program, mobile], capture_output=True, text=True)
     assert (said.returncode, said.stdout) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_threads_can_be_changed_at_any_time_and_need_not_spin(built, mobile, tmp_path):
+    program = compile_program(built, "threads", tmp_path)
+    assert subprocess.run([program, mobile], check=False).returncode == 0
 
 
 def test_what_a_model_keeps_is_its_own(built, tmp_path):
