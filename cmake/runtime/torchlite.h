@@ -10,9 +10,9 @@
  * TORCHLITE_LOAD_FAILED or TORCHLITE_RUN_FAILED, with the reason. What a model computes is its own: it may
  * take any time, unless torchlite_set_step_limit() bounds it, and any memory that its operators ask for.
  *
- * Values: inputs are dense, contiguous, row-major, little-endian tensors. Where a method's
- * parameter is an int, float or bool (or Optional of it), pass a tensor without dimensions of int64,
- * float64 or bool; where it is a list of them, a tensor of one dimension.
+ * Values: inputs are dense, contiguous, row-major, little-endian tensors, or have their channels last
+ * (TORCHLITE_VALUE_CHANNELS_LAST). Where a method's parameter is an int, float or bool (or Optional of it), pass a
+ * tensor without dimensions of int64, float64 or bool; where it is a list of them, a tensor of one dimension.
  * Outputs are flattened depth first: tuples and lists in order, dicts by insertion order, None is
  * left out; numbers become tensors without dimensions (int64, float64, bool). Lists, tuples, dicts and
  * strings pass as torchlite_value, by torchlite_run_values(). Objects cannot be passed or returned.
@@ -33,7 +33,7 @@
 extern "C" {
 #endif
 
-/* Bumped when a function changes or goes; functions may be added without. */
+/* Bumped when a function changes or goes; functions and kinds of inputs may be added without. */
 #define TORCHLITE_ABI_VERSION 1
 
 /* Element types; the numbers are those of c10::ScalarType. */
@@ -82,7 +82,10 @@ typedef enum torchlite_kind {
   TORCHLITE_VALUE_STRING = 5, /* as.text: UTF-8, ended by a zero */
   TORCHLITE_VALUE_LIST = 6, /* as.group */
   TORCHLITE_VALUE_TUPLE = 7, /* as.group */
-  TORCHLITE_VALUE_DICT = 8 /* as.group; keys are strings */
+  TORCHLITE_VALUE_DICT = 8, /* as.group; keys are strings */
+  /* as.tensor; of inputs alone. An image or volume whose data holds all channels of an element side by side (NHWC, NDHWC),
+   * as cameras and decoders write them. Its sizes are in PyTorch's order nevertheless: 1, 3, 224, 224. */
+  TORCHLITE_VALUE_CHANNELS_LAST = 9
 } torchlite_kind;
 
 /* A value that somebody else owns, with all that it points to. */
