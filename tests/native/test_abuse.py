@@ -118,9 +118,11 @@ def mobile(tmp_path_factory):
 
 def compile_program(built, name, folder):
     compiler = locate_toolchain(locate_target(ABI)).cc.path
-    where = (f"-I{built.root / 'include'}", f"-L{built.root / 'lib'}", "-ltorchlite", "-lm", "-pthread")
+    where = (f"-I{built.root / 'include'}", f"-L{built.root / 'lib'}")
+    libraries = ("-ltorchlite", "-lm", "-pthread")
     flags = ("-std=gnu11", "-Wall", "-Wextra", "-Werror", f"-Wl,-rpath,{built.root / 'lib'}")
-    subprocess.run([compiler, *flags, HERE / f"{name}.c", *where, "-o", folder / name], check=True)
+    inputs = (HERE / f"{name}.c", *where, *libraries)
+    subprocess.run([compiler, *flags, *inputs, "-o", folder / name], check=True)
     return folder / name
 
 
