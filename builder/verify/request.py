@@ -51,5 +51,7 @@ class BenchRequest:
     """Forward calls in each run; the fastest call is the result of the run."""
     threads: Annotated[int | None, Setting(least=1, most=1024)] = None
     """Threads of the runtime; by default, the runtime chooses how many."""
+    profile: bool = False
+    """Also show how long each operator takes, measured in one more run."""
     inputs: tuple[InputSpec, ...] = ()
     """Specifications of random inputs, which replace the saved ones."""

@@ -9,10 +9,18 @@
 #include <c10/core/CPUAllocator.h>
 
 #include <algorithm>
+#include <atomic>
+#include <condition_variable>
 #include <cstring>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <unordered_map>
+
+#ifndef __APPLE__
+// How often threads look for work before they sleep, of the patch 0031-spinning; on Apple's systems they sleep at once.
+extern "C" std::atomic<uint32_t> pthreadpool_spins;
+#endif
 
 namespace torchlite {
 
@@ -308,6 +316,7 @@ class Owner {
 c10::IValue call_method(
     const Module& module, const Method& method, const std::vector<c10::IValue>& arguments) {
   c10::InferenceMode guard;
+  const Running running;
   check_arguments(method, arguments);
   try {
     c10::IValue result = run(module, method, arguments);
@@ -317,6 +326,37 @@ c10::IValue call_method(
   } catch (const c10::Error& error) {
     fail({explain(error), describe_call(method, arguments)});
   }
+}
+
+namespace {
+
+// XNNPACK's operators hold the pool by its address, and changing the number of threads frees it.
+std::mutex pool_mutex;
+std::condition_variable pool_changes;
+int calls_running = 0;
+bool is_pool_changing = false; // calls wait to begin, so that they cannot hold up a change for ever
+
+} // namespace
+
+Running::Running() {
+  std::unique_lock<std::mutex> lock(pool_mutex);
+  pool_changes.wait(lock, [] { return !is_pool_changing; });
+  calls_running++;
+}
+
+Running::~Running() {
+  const std::lock_guard<std::mutex> lock(pool_mutex);
+  calls_running--;
+  if (is_pool_changing) {
+    pool_changes.notify_all();
+  }
+}
+
+void set_spinning(bool on) {
+#ifndef __APPLE__
+  static const uint32_t at_first = pthreadpool_spins.load();
+  pthreadpool_spins.store(on ? at_first : 0);
+#endif
 }
 
 void set_threads(int threads) {
@@ -329,9 +369,22 @@ void set_threads(int threads) {
          " threads, not ",
          std::to_string(threads)});
   }
-  if (threads > 0) {
-    at::set_num_threads(threads);
+  if (threads <= 0) {
+    return;
   }
+  std::unique_lock<std::mutex> lock(pool_mutex);
+  pool_changes.wait(lock, [] { return !is_pool_changing; });
+  is_pool_changing = true;
+  pool_changes.wait(lock, [] { return calls_running == 0; });
+  try {
+    at::set_num_threads(threads);
+  } catch (...) {
+    is_pool_changing = false;
+    pool_changes.notify_all();
+    throw;
+  }
+  is_pool_changing = false;
+  pool_changes.notify_all();
 }
 
 } // namespace torchlite

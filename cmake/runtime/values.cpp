@@ -3,6 +3,7 @@
 #include "metal.h"
 
 #include <c10/core/CPUAllocator.h>
+#include <c10/core/MemoryFormat.h>
 #include <c10/util/accumulate.h>
 
 #include <cstring>
@@ -113,6 +114,8 @@ c10::IValue Inputs::read(const torchlite_value& value, c10::TypePtr wanted, int 
       return {};
     case TORCHLITE_VALUE_TENSOR:
       return place(read_tensor(value.as.tensor, wanted.get()));
+    case TORCHLITE_VALUE_CHANNELS_LAST:
+      return place(read_channels_last(value.as.tensor));
     case TORCHLITE_VALUE_BOOL:
       return value.as.integer != 0;
     case TORCHLITE_VALUE_INT:
@@ -226,6 +229,22 @@ c10::IValue Inputs::read_tensor(const torchlite_tensor& tensor, const c10::Type*
     return to_numbers(tensor, kind_of(*wanted->containedType(0)));
   }
   return borrow(tensor);
+}
+
+at::Tensor Inputs::read_channels_last(const torchlite_tensor& tensor) {
+  if (const char* fault = find_fault(tensor)) {
+    refuse(fault);
+  }
+  if (tensor.dims != 4 && tensor.dims != 5) {
+    refuse("a tensor whose channels come last has 4 or 5 dimensions");
+  }
+  at::Tensor lent = borrow(tensor);
+  if (lent.numel() > 0) { // strides of an empty one could overflow
+    const auto sizes = lent.sizes();
+    lent.unsafeGetTensorImpl()->set_sizes_and_strides(
+        sizes, tensor.dims == 4 ? c10::get_channels_last_strides_2d(sizes) : c10::get_channels_last_strides_3d(sizes));
+  }
+  return lent;
 }
 
 c10::IValue Inputs::read_group(
