@@ -23,6 +23,7 @@ from builder.native.prepare import prepare_units
 from builder.platforms.apple.facts import OPEN_FEATURE
 from builder.platforms.apple.frameworks import with_frameworks
 from builder.platforms.registry import platform_of
+from builder.selection.gains import find_gains
 from builder.sources.releases import load_release
 from builder.sources.trees import find_sources, locate_sources, refuse_changed_sources
 from builder.system.folders import cache_folder, data_folder
@@ -82,6 +83,7 @@ def link_libraries(
     toolchain = with_frameworks(toolchain, plan.backends)
     _refuse_vulkan(plan)
     _note_choices(plan, progress)
+    _note_gains(plan, request.inputs, progress)
     first = make_native_build(plan, toolchain, progress=progress, jobs=request.jobs)
     root = first.layout.root
     timeout = -1 if request.lock_timeout is None else request.lock_timeout
@@ -189,6 +191,14 @@ def _note_choices(plan: BuildPlan, progress: Progress) -> None:
         + "".join(f", with {one.label}" for one in plan.accelerators)
     )
     progress.note(f"kernels for {plan.dtypes}: {plan.dtypes_reason}")
+
+
+def _note_gains(plan: BuildPlan, paths: Sequence[Path], progress: Progress) -> None:
+    # Lists name models too, but have no file to export.
+    given = {path.name: path for path in paths}
+    for model, reason in find_gains(plan.operator_list):
+        if path := given.get(model):
+            progress.note(f"{path} may run faster once builder export rewrites it: {reason}")
 
 
 def _refuse_changed_sources(build: NativeBuild) -> None:
