@@ -434,6 +434,31 @@ def test_nothing_is_downloaded_for_models_with_backbones(
     assert loaded.usual_inputs == (TensorSpec(DType.FLOAT32, (1, 3, 224, 224)),)
 
 
+def test_torchvision_gives_pretrained_weights_when_asked(
+    request_: ExportRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    import torchvision
+
+    from builder.export.load import load_requested
+
+    state = torchvision.models.squeezenet1_1(weights=None).state_dict()
+    asked: list[str] = []
+
+    def download(url: str, *_: object, **__: object) -> object:
+        asked.append(url)
+        return state
+
+    monkeypatch.setattr("torchvision._internally_replaced_utils.load_state_dict_from_url", download)
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", download)
+    request = replace(request_, source="squeezenet1_1", inputs=(), weights=Path("DEFAULT"))
+    loaded = load_requested(request).module.state_dict()
+    assert len(asked) == 1
+    assert "squeezenet1_1" in asked[0]
+    assert all(torch.equal(loaded[name], state[name]) for name in state)
+    fail(replace(request, weights=Path("IMAGENET9_V9")), ModelError, "IMAGENET9_V9")
+
+
 def test_weights_that_start_as_zeros_are_filled_and_others_kept() -> None:
     import torch
 
