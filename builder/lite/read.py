@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -113,11 +114,12 @@ def read_lite_stream(stream: BufferedReader, path: Path) -> LiteModel:
 
 def _read_all(stream: BufferedReader) -> memoryview:
     # Its tables lie anywhere in it, and none of them behind what an offset can tell.
-    stream.seek(0)
-    data = stream.read(_MOST_FLATBUFFER + 1)
-    if len(data) > _MOST_FLATBUFFER:
+    size = os.fstat(stream.fileno()).st_size
+    if size > _MOST_FLATBUFFER:
         raise ModelError(f"a flatbuffer has at most {_MOST_FLATBUFFER:,} bytes")
-    return memoryview(data)
+    stream.seek(0)
+    # As much as is asked for is allocated at once.
+    return memoryview(stream.read(size))
 
 
 def _read_flatbuffer(content: memoryview) -> LiteModel:
