@@ -8,6 +8,8 @@ import traceback
 from pathlib import Path
 
 _LONGEST = 240
+_REPORT = "please report a bug to PyTorch. "
+"""What torch asks for at each failed assertion, also those that inputs and files cause."""
 _PLACE = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTILINE)
 _MARKED = re.compile(r"^(?P<code>.*)\n\s*~+\s*<--- HERE", re.MULTILINE)
 _TRACED = re.compile(r"^(?P<file>/?[^\s()][^()\n]*)\((?P<line>\d+)\): \w+", re.MULTILINE)
@@ -76,7 +78,7 @@ def find_place(source: str) -> str:
 
 def shorten(text: str) -> str:
     """Returns the first line that is not empty, cut to 240 characters."""
-    lines = (line.strip() for line in text.splitlines())
+    lines = (line.strip() for line in text.replace(_REPORT, "").splitlines())
     first = next((line for line in lines if line), "")
     return first if len(first) <= _LONGEST else first[: _LONGEST - 3] + "..."
 

@@ -51,6 +51,12 @@ def read_bytecode_version(content: bytes) -> int:
     return parse_lite(content).bytecode_version
 
 
+def list_callees(content: bytes) -> frozenset[str]:
+    """Returns the operators that a lite file calls, such as `aten::add.Tensor`."""
+    callees = {one for function in parse_lite(content).functions for one in function.callees}
+    return frozenset(f"{one.name}.{one.overload}".rstrip(".") for one in callees)
+
+
 def backport(content: bytes, version: int | None) -> bytes:
     """Returns a lite zip file with bytecode of `version`; unchanged if it has that version.
 
