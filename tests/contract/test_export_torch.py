@@ -332,7 +332,9 @@ def test_what_torchscript_cannot_express(request_: ExportRequest) -> None:
         "--via trace",
     )
     traced = replace(scripted, capture=Capture.TRACE)
-    fail(replace(traced, source="export_nets:Mixed"), ModelError, "cannot be traced", "--via script")
+    fail(
+        replace(traced, source="export_nets:Mixed"), ModelError, "cannot be traced", "--via script"
+    )
 
 
 def test_decisions_that_a_trace_freezes_are_noted(request_: ExportRequest) -> None:
