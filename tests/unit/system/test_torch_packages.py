@@ -18,7 +18,7 @@ def installed(monkeypatch):
     def install(version: str, folder: str) -> None:
         found["torch"] = InstalledPackage("torch", version, Path(folder) / "torch")
 
-    monkeypatch.setattr(torch_packages, "find_package", lambda name: found.get(name))
+    monkeypatch.setattr(torch_packages, "find_package", found.get)
     monkeypatch.setattr(sys, "path", ["/home/me/venv/lib/python3.11/site-packages"])
     return install
 
