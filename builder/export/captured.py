@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import torch
 
-from builder.core.known import KnownOperators
-from builder.core.schemas import Schemas
 from builder.core.signatures import INPUTS_HINT, Signature, find_misfit, make_signature
 from builder.core.stages import Stage
 from builder.errors import ConfigurationError, ModelError
@@ -15,13 +13,16 @@ from builder.export.capture import script_module
 from builder.export.eager import read_signature
 from builder.export.forms import measure_lite
 from builder.export.interpreter import Interpreter
-from builder.export.lints import check_python_free, lint_graph
+from builder.export.knowledge import Knowledge
+from builder.export.lints import check_savable, lint_graph
 from builder.export.prepare import Prepared, twin
 from builder.export.programs import capture_program, has_torch_export
 from builder.export.request import Capture, ExportRequest, LiteFormat, MobileBackend
 from builder.export.rewriting import format_program, lift_lite
 from builder.export.save import bundle_inputs, format_lite
 from builder.export.shapes import find_frozen_shapes
+from builder.export.statements import take_out
+from builder.export.unreadable import find_unreadable
 from builder.graph.graph import Graph
 from builder.graph.program import Program
 from builder.system.progress import Progress
@@ -31,14 +32,6 @@ _STAGES: dict[str, str] = {
     Capture.TRACE: "traced",
     Capture.SCRIPT: "scripted",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Knowledge:
-    """What an export knows about the release that is to run the file."""
-
-    known: KnownOperators
-    schemas: Schemas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,12 +132,13 @@ def _script(
         methods=request.methods,
         progress=progress,
     )
-    check_python_free(scripted, request.methods)
+    remarks += take_out(scripted)
+    check_savable(scripted, request.methods)
     signature = read_signature(scripted, "forward")
     _check_inputs(signature, prepared)
     remarks += _check_shapes(request, prepared, eager, scripted, how)
     rewritten = request.optimisation.enabled
-    remarks += lint_graph(scripted, request.methods, knowledge.known, rewritten=rewritten)
+    remarks += lint_graph(scripted, request.methods, rewritten=rewritten)
     if request.saving.bundle_inputs:
         bundle_inputs(scripted, prepared.samples[0])
     content = format_lite(scripted, extra_files=_read_extra_files(request))
@@ -185,8 +179,11 @@ def _measure(
     prepared: Prepared,
     interpreter: Interpreter,
 ) -> Stage:
+    name = _STAGES.get(how, how)
+    if found := find_unreadable(content):
+        return Stage(name=name, size=len(content), remark=f"not run: {found}")
     return measure_lite(
-        _STAGES.get(how, how),
+        name,
         content,
         [sample.adapt(signature) for sample in prepared.samples],
         prepared.base,

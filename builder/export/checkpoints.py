@@ -15,7 +15,6 @@ from safetensors.torch import load_file
 
 from builder.core.counts import number_of
 from builder.errors import Hint, ModelError, Run, ToolchainError, Use
-from builder.export.capabilities import REPLACE
 from builder.export.error_texts import shorten
 
 _WRAPPINGS = ("state_dict", "model_state_dict", "model")
@@ -73,7 +72,7 @@ def _read(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     except TypeError as error:
         raise ToolchainError(
             f"torch {torch.__version__} cannot load weights without executing code in the file",
-            hint=REPLACE,
+            hint="save the state dict as a .safetensors file, which every torch reads safely",
         ) from error
     except Exception as error:  # the unpickler raises what the file's content makes it raise
         raise ModelError(

@@ -15,10 +15,11 @@ from torch.jit.mobile import _load_for_lite_interpreter
 
 from builder.core.artifacts import OutputDifference
 from builder.core.differences import count_nan
-from builder.core.tensors import Tensor
+from builder.core.tensors import DRAWS_SEED, Tensor
 from builder.errors import Hint, ModelError, ToolchainError, Use, VerificationError
 from builder.export.capabilities import import_torchvision
 from builder.export.error_texts import describe_exception, shorten
+from builder.export.remedies import find_remedy
 from builder.export.samples import Sample
 from builder.export.values import flatten_outputs, to_arguments
 
@@ -29,22 +30,23 @@ _SECONDS = 0.3
 _MOST_CALLS = 20
 
 
-def run_eager(module: Call, sample: Sample) -> tuple[Tensor, ...]:
+def run_eager(module: Call, sample: Sample, *, seed: int = DRAWS_SEED) -> tuple[Tensor, ...]:
     """Returns the flattened outputs of a module or a method, without gradients.
+
+    The generator of random numbers is seeded before the call, here and in `call_lite`: forms that
+    draw alike can be compared.
 
     Raises:
         ModelError: the inputs do not fit, the module raises, or its outputs have no C API type.
     """
     try:
+        torch.manual_seed(seed)
         with torch.no_grad(), _interruptible(module):
             outputs = module(*to_arguments(sample))
     except Exception as error:  # the user's own code
         raise ModelError(
             f"the model does not run on {sample}: {describe_exception(error)}",
-            hint=Hint(
-                "describe the inputs that it takes: ",
-                *(Use("inputs", "float32[1,3,224,224]"), ", once per input"),
-            ),
+            hint=find_remedy(error),
         ) from error
     return flatten_outputs(outputs)
 
@@ -91,9 +93,10 @@ def load_lite(content: bytes) -> Any:  # noqa: ANN401 - torch has no types here
         ) from error
 
 
-def call_lite(module: Call, sample: Sample) -> tuple[Tensor, ...]:
+def call_lite(module: Call, sample: Sample, *, seed: int = DRAWS_SEED) -> tuple[Tensor, ...]:
     """Returns the flattened outputs of a loaded lite file; VerificationError when it fails."""
     try:
+        torch.manual_seed(seed)
         with torch.no_grad():
             outputs = module(*to_arguments(sample))
     except Exception as error:  # what a model raises is a torch.jit.Error
@@ -146,24 +149,23 @@ def check_numbers(outputs: Sequence[Tensor]) -> None:
 
 
 def find_failure(
-    form: str, differences: Sequence[OutputDifference], *, repeatable: bool
+    form: str, differences: Sequence[OutputDifference], *, why: str
 ) -> VerificationError | None:
-    """Returns an error with every output of `form` that differs too much; None if there is none."""
+    """Returns an error with every output of `form` that differs too much; None if there is none.
+
+    `why`: what is known of the reason, as a hint; empty if nothing is.
+    """
     off = [difference for difference in differences if not difference.ok]
     if not off:
         return None
     lines = "".join(f"\n  output {d.index}, {d.spec}: {describe_difference(d)}" for d in off)
-    hint = (
-        Hint(
-            *("a trace freezes decisions that depend on values: try ", Use("capture", "script")),
-            ". To see whether the optimisation causes the difference, try ",
-            *(Use("optimisation.enabled", False), ". ", Use("tolerance", "1e-3")),
-            *(" accepts larger differences, and ", Use("keep"), " writes the file anyway"),
-        )
-        if repeatable
-        else "two eager runs differ as well: the model uses random numbers, or keeps state"
+    hint = Hint(
+        *("a trace freezes decisions that depend on values: try ", Use("capture", "script")),
+        ". To see whether the optimisation causes the difference, try ",
+        *(Use("optimisation.enabled", False), ". ", Use("tolerance", "1e-3")),
+        *(" accepts larger differences, and ", Use("keep"), " writes the file anyway"),
     )
-    return VerificationError(f"{form} differs from eager PyTorch:{lines}", hint=hint)
+    return VerificationError(f"{form} differs from eager PyTorch:{lines}", hint=why or hint)
 
 
 def describe_difference(difference: OutputDifference) -> str:

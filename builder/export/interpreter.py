@@ -15,7 +15,7 @@ from typing import Any
 
 from builder.core.hint_json import parse_hint
 from builder.core.nesting import Group, GroupKind
-from builder.core.tensors import DType, Tensor, TensorSpec
+from builder.core.tensors import DRAWS_SEED, DType, Tensor, TensorSpec
 from builder.errors import (
     BuilderError,
     ConfigurationError,
@@ -123,8 +123,9 @@ class Interpreter:
         *,
         method: str = "forward",
         timed: bool = False,
+        seed: int = DRAWS_SEED,
     ) -> LiteRun:
-        """Runs a method of a lite file on `samples`.
+        """Runs a method of a lite file on `samples`, each with random numbers drawn from `seed`.
 
         Raises:
             InterpreterEndedError: torch crashed, or the model reached a limit.
@@ -141,7 +142,7 @@ class Interpreter:
         ]
         leaves = [leaf.data for sample in samples for leaf in sample.leaves]
         answer = self._ask(
-            {"task": "run", "method": method, "samples": given, "timed": timed},
+            {"task": "run", "method": method, "samples": given, "timed": timed, "seed": seed},
             (content, *leaves),
             doing=_RUNNING,
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch.jit.mobile import _backport_for_mobile_to_buffer, _get_model_bytecode_version
+from torch.jit.mobile import _backport_for_mobile_to_buffer
 from torch.utils.bundled_inputs import augment_model_with_bundled_inputs, bundle_large_tensor
 
 from builder.errors import Hint, ModelError, Use
@@ -15,6 +15,7 @@ from builder.export.error_texts import describe_torchscript_error, shorten
 from builder.export.request import LiteFormat
 from builder.export.samples import Sample
 from builder.export.values import to_arguments
+from builder.lite.read import parse_lite
 
 
 def format_lite(
@@ -46,7 +47,14 @@ def format_lite(
 
 def read_bytecode_version(content: bytes) -> int:
     """Returns the bytecode version of a lite file."""
-    return int(_get_model_bytecode_version(io.BytesIO(content)))
+    # Not by torch: without XNNPACK, it cannot read the packed weights beside the version.
+    return parse_lite(content).bytecode_version
+
+
+def list_callees(content: bytes) -> frozenset[str]:
+    """Returns the operators that a lite file calls, such as `aten::add.Tensor`."""
+    callees = {one for function in parse_lite(content).functions for one in function.callees}
+    return frozenset(f"{one.name}.{one.overload}".rstrip(".") for one in callees)
 
 
 def backport(content: bytes, version: int | None) -> bytes:
