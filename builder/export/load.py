@@ -18,7 +18,7 @@ from builder.export.request import ExportRequest, Quantisation
 from builder.export.torchscript_files import load_torchscript
 from builder.export.torchvision_models import make_torchvision
 
-_FILE_SUFFIXES = {".pt", ".pth", ".ptl", ".torchscript"}
+_FILE_SUFFIXES = {".pt", ".pt2", ".pth", ".ptl", ".torchscript"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
