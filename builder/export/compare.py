@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import signal
 import threading
 import time
@@ -28,6 +29,8 @@ Call = Callable[..., Any]
 _SECONDS = 0.3
 """Total time in seconds after which `time_call` makes no further call."""
 _MOST_CALLS = 20
+_LACKING = re.compile(r"Following ops cannot be found: \[(?P<names>[^\]]+)\]")
+"""The message of torch/csrc/jit/mobile/import.cpp."""
 
 
 def run_eager(module: Call, sample: Sample, *, seed: int = DRAWS_SEED) -> tuple[Tensor, ...]:
@@ -88,8 +91,11 @@ def load_lite(content: bytes) -> Any:  # noqa: ANN401 - torch has no types here
     except ToolchainError:
         raise
     except Exception as error:  # damaged files make torch raise anything
+        lacking = _LACKING.search(str(error))
         raise VerificationError(
-            f"torch {torch.__version__} cannot load the lite file: {shorten(str(error))}"
+            f"torch {torch.__version__} has no {lacking['names']}, which the lite file calls"
+            if lacking
+            else f"torch {torch.__version__} cannot load the lite file: {shorten(str(error))}"
         ) from error
 
 

@@ -35,7 +35,7 @@ _AS_IS = "as is"
 _SOURCE = "source"
 _CASES = 2
 """How many random samples are compared."""
-_OWED = "nothing was compared with PyTorch ({}): run builder verify with inputs, or a torch"
+_OWED = "nothing was compared with PyTorch ({}): run builder verify with inputs on a runtime"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,9 @@ def takes_file(request: ExportRequest) -> bool:
         or request.channels_last
     )
     kind = name_kind(path)
-    return kind == EXPORTED or (kind == LITE_FILE and not wants_torch)
+    # A damaged program is still no TorchScript.
+    is_program = kind == EXPORTED or path.suffix == ".pt2"
+    return is_program or (kind == LITE_FILE and not wants_torch)
 
 
 def export_file(
@@ -188,6 +190,8 @@ def _choose_content(
         return rewritten.content, rewritten.remarks
     if not request.optimisation.enabled:
         return rewritten.content, ()
+    if name_kind(path) != LITE_FILE:
+        return source.content, (f"no pass found anything to rewrite in {path.name}",)
     return source.content, (f"{path.name} has nothing to gain, and is written unchanged",)
 
 

@@ -361,3 +361,29 @@ def test_layers_without_elements_stay_as_they_are(request_: ExportRequest) -> No
     assert result.failure is None
     names = set(map(str, read_models([request_.output])[0].operators))
     assert {"prepacked::linear_clamp_run", "aten::linear"} <= names
+
+
+def test_torchscript_by_a_newer_torch_is_named_as_that(tmp_path: Path) -> None:
+    from builder.export.torchscript_files import _unreadable
+
+    newer = _unreadable(
+        tmp_path / "m.pt", RuntimeError("\nUnknown builtin op: aten::of_tomorrow.\nHere are some")
+    )
+    assert "is TorchScript by a newer torch" in newer.message
+    assert "it has no aten::of_tomorrow" in newer.message
+    own = _unreadable(tmp_path / "m.pt", RuntimeError("Unknown builtin op: mine::twice."))
+    assert "calls mine::twice, a custom operator" in own.message
+    broken = _unreadable(tmp_path / "m.pt", RuntimeError("not a ZIP archive"))
+    assert "is not TorchScript: not a ZIP archive" in broken.message
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04" + bytes(40)])
+def test_a_damaged_program_is_no_torchscript(tmp_path: Path, content: bytes) -> None:
+    from builder.api.exports import export
+
+    (tmp_path / "m.pt2").write_bytes(content)
+    wanted = ExportRequest(source="m.pt2", output=tmp_path / "m.ptl", folder=tmp_path)
+    with pytest.raises(ModelError) as caught:
+        export(wanted, progress=Silent())
+    assert "TorchScript" not in caught.value.message
+    assert not (tmp_path / "m.ptl").exists()

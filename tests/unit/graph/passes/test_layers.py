@@ -418,6 +418,8 @@ CLAMPS = [
     ("aten::clamp_min(%y, 1)", (1.0, None)),
     ("aten::clamp_max_(%y, 1)", (None, 1.0)),
     ("aten::clamp(%y, 1, 1)", None),
+    ("aten::clamp_min(%y, 1e39)", None),
+    ("aten::clamp_max(%y, -1e39)", None),
     ("aten::clamp(%y, 1.0, 1.00000001)", None),
     ("aten::clamp(%y, 2, 1)", None),
     ("aten::clamp(%y, %a, 1)", None),
