@@ -83,6 +83,7 @@ NOT_DECIDING = {
     "platforms/apple/open_sdk.py": "the SDK's name has a digest of its parts, and is in the plan",
     "platforms/apple/sdk.py": "what it finds is in the toolchain's fingerprint or its flags",
     "platforms/registry.py": "hands on what a platform finds",
+    "selection/gains.py": "notes for people",
     "sources/releases.py": "reads files that are listed, and changes nothing in them",
     "sources/trees.py": "finds sources, whose digest is in the plan",
     "toolchains": "what they find is in the toolchain's fingerprint or its flags",

@@ -19,13 +19,9 @@ from builder.export.request import ExportRequest, Quantisation
 from builder.export.torchscript_files import load_torchscript
 from builder.export.torchvision_models import make_torchvision
 
-<<<<<<< HEAD
 _PRETRAINED = re.compile(r"[A-Z][A-Z0-9_]*")
 """How torchvision names pretrained weights, such as DEFAULT and IMAGENET1K_V2."""
-_FILE_SUFFIXES = {".pt", ".pth", ".ptl", ".torchscript"}
-=======
 _FILE_SUFFIXES = {".pt", ".pt2", ".pth", ".ptl", ".torchscript"}
->>>>>>> s23/kinds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
