@@ -115,7 +115,8 @@ typedef struct torchlite_operator_time {
 typedef struct torchlite_module torchlite_module;
 typedef struct torchlite_result torchlite_result;
 
-/* Loads a lite file. On success *module is set and must be given to torchlite_module_free(). */
+/* Loads a lite file. On success *module is set and must be given to torchlite_module_free(). The file is read, not
+ * mapped: it may change or go after the call. */
 TORCHLITE_API torchlite_status torchlite_load(const char* path, torchlite_module** module);
 
 /* The same from memory. The bytes are copied where needed; they may go after the call. */
