@@ -12,7 +12,7 @@ def test_operator_lists_share_objects_and_nothing_else(tmp_path):
     other = Layout.of(tmp_path, make_plan(operator_list=make_list("aten::tanh")))
     assert one.root == other.root
     assert (one.configured, one.limits) == (other.configured, other.limits)
-    assert one.plan != other.plan
+    assert one.plan_folder != other.plan_folder
     assert one.logs != other.logs
     for folder in (one.configured, one.configured_marker, one.limits, one.plan, one.logs):
         assert folder.is_relative_to(one.root)
