@@ -14,7 +14,7 @@ def test_operator_lists_share_objects_and_nothing_else(tmp_path):
     assert (one.configured, one.limits) == (other.configured, other.limits)
     assert one.plan_folder != other.plan_folder
     assert one.logs != other.logs
-    for folder in (one.configured, one.configured_marker, one.limits, one.plan, one.logs):
+    for folder in (one.configured, one.configured_marker, one.limits, one.plan_folder, one.logs):
         assert folder.is_relative_to(one.root)
     assert one.root.is_relative_to(tmp_path)
 
