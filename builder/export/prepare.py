@@ -137,7 +137,12 @@ def _mirror(
     Decisions of a model that a trace froze depend on signs more often than on other values.
     """
     leaves = samples[0].leaves
-    if request.calibrate or not any(leaf.spec.dtype in _FLOATS for leaf in leaves):
+    # Samples for calibration are many already.
+    if (
+        len(samples) > _RANDOM_CASES
+        or request.calibrate
+        or not any(leaf.spec.dtype in _FLOATS for leaf in leaves)
+    ):
         return ()
     mirrored = replace(samples[0], leaves=tuple(map(_negate, leaves)))
     try:
