@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from builder.export.files import export_file, takes_file
 from builder.export.interpreter import Interpreter
 from builder.export.knowledge import Knowledge
 from builder.export.output import check_saving, check_writable
+from builder.lite.read import refusing_excess
 from builder.models.read import read_model
 from builder.selection.rules import read_rules
 from builder.sources.releases import load_release
@@ -41,13 +43,20 @@ def export(request: ExportRequest, *, progress: Progress) -> ExportResult:
     release = request.pytorch or load_release()
     check_writable(request.output)
     check_saving(request.saving, release.facts.bytecode)
-    if takes_file(request):
+    path = request.folder / request.source
+    # A factory's errors are the user's own; a file may come from anywhere.
+    with refusing_excess(path) if path.is_file() else nullcontext():
+        if not takes_file(request):
+            return _export_by_torch(request, release, progress)
         return export_file(
             request,
             schemas=load_schemas(release.version),
             interpreter=Interpreter(request.limits, confined=True),
             progress=progress,
         )
+
+
+def _export_by_torch(request: ExportRequest, release: Release, progress: Progress) -> ExportResult:
     # Every import of torch comes after this one, which explains why it fails.
     torch = probe_torch()
     check_capabilities(torch, request.optimisation)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from builder.core.counts import number_of
 from builder.errors import Hint, ModelError, Run, ToolchainError, Use
@@ -66,7 +66,6 @@ def _read(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     _check_container(path)
-
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except TypeError as error:
@@ -81,10 +80,12 @@ def _read(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
 
 
 def _read_safetensors(path: Path) -> Any:  # noqa: ANN401
-
     try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
+        # Nothing is mapped: a file that somebody cuts would kill who reads it.
+        return load(path.read_bytes())
+    except MemoryError:
+        raise ModelError(f"{path} is larger than the memory") from None
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelError(
             f"{path} is not a valid safetensors file: {shorten(str(error))}"
         ) from error

@@ -7,13 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.core.arrays import sample_inputs
-from builder.core.nesting import Group, GroupKind, InputSpec, is_flat, list_arguments
+from builder.core.nesting import (
+    Group,
+    GroupKind,
+    InputSpec,
+    is_flat,
+    list_arguments,
+)
 from builder.core.schemas import Schemas
-from builder.core.signatures import INPUTS_HINT, Signature, find_misfit, make_signature
+from builder.core.signatures import Signature, make_signature
 from builder.core.stages import Stage
-from builder.core.tensors import ReferenceCase, Tensor
-from builder.errors import BuilderError, ConfigurationError, ModelError, VerificationError
+from builder.core.tensors import ReferenceCase
+from builder.errors import (
+    BuilderError,
+    ConfigurationError,
+    ModelError,
+    VerificationError,
+)
+from builder.export.file_inputs import OWED, FileInputs, find_inputs
 from builder.export.forms import LITE, OPTIMISED, Form, measure_lite
 from builder.export.interpreter import Interpreter, InterpreterEndedError
 from builder.export.output import write_model
@@ -28,14 +39,9 @@ from builder.lite.read import LITE as LITE_FILE
 from builder.lite.zip_writer import LAST_BYTECODE as ZIP_BYTECODE
 from builder.pt2.read import read_program
 from builder.system.progress import Progress
-from builder.system.reference_cases import read_reference
-from builder.system.reference_headers import reference_path
 
 _AS_IS = "as is"
 _SOURCE = "source"
-_CASES = 2
-"""How many random samples are compared."""
-_OWED = "nothing was compared with PyTorch ({}): run builder verify with inputs on a runtime"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,18 +67,6 @@ class _Source:
             [(one.name, one.type, one.default) for one in graph.arguments],
             [one.type for one in graph.results],
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Inputs:
-    """What the forms of the model run on."""
-
-    samples: tuple[Sample, ...] = ()
-    """Empty if the inputs are unknown."""
-    expected: tuple[Tensor, ...] = ()
-    """The outputs for the first sample, of a reference case; empty without one."""
-    torch_version: str = ""
-    """Of the torch that made `expected`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +120,7 @@ def export_file(
     progress.step(f"Reading {request.source}")
     try:
         source = _read(path, request, schemas)
-        given = _find_inputs(path, request, source)
+        given = find_inputs(path, request, source.signature, source.inputs)
         progress.step("Rewriting the model for mobile")
         rewritten = rewrite(source.program, request.optimisation, request.saving, schemas)
     except ModelError as error:
@@ -196,7 +190,7 @@ def _choose_content(
 
 
 def _compare(
-    given: _Inputs,
+    given: FileInputs,
     request: ExportRequest,
     source: _Source,
     rewritten: Rewritten,
@@ -207,8 +201,7 @@ def _compare(
     samples, expected = given.samples, given.expected
     end = Stage(name=LITE, size=len(content), judged=False)
     if not samples:
-        remark = _OWED.format("the inputs are unknown")
-        return _Compared(stages=(end,), case=None, remarks=(remark,))
+        return _Compared(stages=(end,), case=None, remarks=(given.remark,))
     progress.step("Comparing the lite file with the source")
     adapted = [sample.adapt(source.signature) for sample in samples]
     try:
@@ -217,7 +210,7 @@ def _compare(
         raise
     except BuilderError as error:
         run = None
-        remarks: tuple[str, ...] = (_OWED.format(error.message),)
+        remarks: tuple[str, ...] = (OWED.format(error.message),)
     else:
         remarks = ()
     outputs = (expected,) if expected else run.outputs if run else ()
@@ -261,26 +254,6 @@ def _measure(
         # A torch without XNNPACK cannot run what is packed for it.
         remark = f"not run ({error.message}): builder verify runs it on a runtime"
         return Stage(name=name, size=len(content), remark=remark, judged=False)
-
-
-def _find_inputs(path: Path, request: ExportRequest, source: _Source) -> _Inputs:
-    signature = source.signature
-    case_path = reference_path(path)
-    if case_path.is_file() and not request.inputs:
-        case = read_reference(case_path)
-        if case.model_sha256 == hashlib.sha256(path.read_bytes()).hexdigest():
-            sample = Sample(specs=list_arguments(case), leaves=case.inputs)
-            return _Inputs(
-                samples=(sample,), expected=case.outputs, torch_version=case.torch_version
-            )
-    specs = request.inputs or source.inputs
-    if specs and (misfit := find_misfit(signature, specs)):
-        raise ConfigurationError(f"{path.name}: {misfit}", hint=INPUTS_HINT)
-    if not specs and signature.arguments:
-        return _Inputs()
-    seeds = range(request.seed, request.seed + _CASES)
-    samples = [Sample(specs=specs, leaves=sample_inputs(specs, seed=seed)) for seed in seeds]
-    return _Inputs(samples=tuple(samples))
 
 
 def _write(

@@ -79,15 +79,31 @@ def open_model(path: Path) -> Iterator[BufferedReader]:
     if not path.is_file():
         what = "is not a regular file" if path.exists() else "does not exist"
         raise ModelError(f"{path} {what}", hint=_EXPORT_HINT)
-    with path.open("rb") as stream:
+    with path.open("rb") as stream, refusing_excess(path):
         try:
             yield stream
         except ModelError as error:
             raise type(error)(f"{path}: {error.message}", hint=error.hint) from error
-        except MemoryError:
-            raise ModelError(f"{path} is larger than the memory") from None
         except OSError as error:
             raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+
+
+@contextmanager
+def refusing_excess(path: Path) -> Iterator[None]:
+    """Turns what Python raises for want of memory or of depth into errors of the file at `path`.
+
+    Raises:
+        ModelError: the work on the file took more memory, or more nested calls, than there are.
+    """
+    try:
+        yield
+    except MemoryError:
+        raise ModelError(f"{path} is larger than the memory") from None
+    except RecursionError:
+        raise ModelError(
+            f"{path} is nested more deeply than any model",
+            hint="do not use this file; export the model again from a source you trust",
+        ) from None
 
 
 def is_flatbuffer(stream: BufferedReader) -> bool:

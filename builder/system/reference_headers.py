@@ -10,7 +10,7 @@ from builder.core.tensors import DType
 SUFFIX = ".reference.safetensors"
 MAX_HEADER = 1 << 20
 """Largest header in bytes; each tensor takes about a hundred."""
-_DTYPES = {
+DTYPES = {
     "U8": DType.UINT8,
     "I8": DType.INT8,
     "I16": DType.INT16,
@@ -45,6 +45,6 @@ def find_input_dtypes(model: Path, sha256: str) -> frozenset[str] | None:
         if header["__metadata__"]["model_sha256"] != sha256:
             return None
         tensors = (header[name] for name in header if name.startswith("input."))
-        return frozenset(str(_DTYPES[tensor["dtype"]]) for tensor in tensors)
+        return frozenset(str(DTYPES[tensor["dtype"]]) for tensor in tensors)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None

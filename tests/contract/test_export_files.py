@@ -6,12 +6,18 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from builder.errors import ExitCode
+from builder.api import exports
+from builder.core.tensors import DType, TensorSpec
+from builder.errors import ExitCode, ModelError
+from builder.export.interpreter import Interpreter
+from builder.export.request import ExportRequest
 from builder.models.read import read_model
+from builder.system.progress import Silent
 
 DATA = Path(__file__).parents[1] / "data"
 MODELS = DATA / "models"
@@ -118,3 +124,84 @@ def test_inputs_that_do_not_fit(bare: Path) -> None:
     assert done.returncode == ExitCode.CONFIGURATION
     assert "forward takes (Tensor x)" in done.stderr
     assert "Rewriting" not in done.stderr
+
+
+def with_sizes(folder: Path, *sizes: int) -> Path:
+    """Writes a program that says its input has these last sizes."""
+    path = folder / "large.pt2"
+    with (
+        zipfile.ZipFile(DATA / "pt2" / "pixels.pt2") as source,
+        zipfile.ZipFile(path, "w") as changed,
+    ):
+        for info in source.infolist():
+            content = source.read(info)
+            if "/models/" in info.filename:
+                document = json.loads(content)
+                graph = document["graph_module"]
+                (given,) = (
+                    one["user_input"]["arg"]["as_tensor"]["name"]
+                    for one in graph["signature"]["input_specs"]
+                    if "user_input" in one
+                )
+                described = graph["graph"]["tensor_values"][given]
+                described["sizes"][-len(sizes) :] = [{"as_int": size} for size in sizes]
+                content = json.dumps(document).encode()
+            changed.writestr(info, content)
+    return path
+
+
+@pytest.mark.parametrize("size", [100_000, 1 << 62])
+def test_a_program_cannot_ask_for_any_samples(bare: Path, size: int) -> None:
+    large = with_sizes(bare, size, size)
+    done = export(bare, large, "-o", "model.ptl", "--json")
+    assert done.returncode == 0, done.stderr
+    (remark,) = (one for one in json.loads(done.stdout)["remarks"] if "compared" in one)
+    assert f"with float32[1,6,{size},{size}], the inputs that large.pt2 describes" in remark
+    given = export(bare, large, "-o", "model.ptl", "--input", "float32[1,6,8,8]")
+    assert given.returncode == 0, given.stderr
+    assert "too large" not in given.stderr
+
+
+def test_inputs_of_the_user_that_no_memory_holds(bare: Path) -> None:
+    wanted = ("--input", "float32[1000000000,1000000000]")
+    done = export(bare, DATA / "pt2" / "pixels.pt2", "-o", "model.ptl", *wanted)
+    assert done.returncode == ExitCode.CONFIGURATION
+    assert "no sample can be made of float32[1000000000,1000000000]" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(MemoryError(), "larger than the memory"), (RecursionError("deep"), "nested more deeply")],
+)
+@pytest.mark.parametrize("step", ["takes_file", "export_file"])
+def test_a_file_that_takes_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str, step: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(exports, step, fail)
+    path = MODELS / "control.ptl"
+    request = ExportRequest(source=str(path), output=tmp_path / "out.ptl")
+    with pytest.raises(ModelError, match=words) as caught:
+        exports.export(request, progress=Silent())
+    assert caught.value.message.startswith(f"{path} is ")
+
+
+@pytest.mark.parametrize("kind", ["lite", "program"])
+def test_torch_is_confined_when_it_runs_a_file(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    class RunError(Exception):
+        pass
+
+    def run(interpreter: Interpreter, *_: object, **__: object) -> None:
+        assert interpreter._confined
+        raise RunError
+
+    monkeypatch.setattr(Interpreter, "run", run)
+    path = plain(bare) if kind == "lite" else DATA / "pt2" / "block.pt2"
+    inputs = (TensorSpec(DType.FLOAT32, (1, 3, 8, 8)),) if kind == "lite" else ()
+    request = ExportRequest(source=str(path), output=bare / "out.ptl", inputs=inputs)
+    with pytest.raises(RunError):
+        exports.export(request, progress=Silent())
