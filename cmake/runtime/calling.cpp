@@ -18,7 +18,7 @@
 #include <unordered_map>
 
 #ifndef __APPLE__
-// How often threads look for work before they sleep, of the patch 0031-spinning; on Apple's systems they sleep at once.
+// How often threads look for work before they sleep, of the patch 0032-spinning; on Apple's systems they sleep at once.
 extern "C" std::atomic<uint32_t> pthreadpool_spins;
 #endif
 
