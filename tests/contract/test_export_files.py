@@ -156,8 +156,8 @@ def test_a_program_cannot_ask_for_any_samples(bare: Path, size: int) -> None:
     done = export(bare, large, "-o", "model.ptl", "--json")
     assert done.returncode == 0, done.stderr
     (remark,) = (one for one in json.loads(done.stdout)["remarks"] if "compared" in one)
-    assert f"with float32[1,6,{size},{size}], the inputs that large.pt2 describes" in remark
-    given = export(bare, large, "-o", "model.ptl", "--input", "float32[1,6,8,8]")
+    assert f"with uint8[1,6,{size},{size}], the inputs that large.pt2 describes" in remark
+    given = export(bare, large, "-o", "model.ptl", "--input", "uint8[1,6,8,8]")
     assert given.returncode == 0, given.stderr
     assert "too large" not in given.stderr
 
