@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from builder import api
 from builder.api.settings import BuildSettings
-from builder.cli.settings import argument_name, option_names
+from builder.cli.settings_options import argument_name, option_names
 from builder.core.backends import Backend
 from builder.core.budgets import ByteSize
 from builder.core.dtypes import DtypeSet

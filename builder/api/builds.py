@@ -27,7 +27,7 @@ from builder.system.outputs import refuse_unwritable
 from builder.system.progress import Progress
 
 _RUNTIME_BYTES = 4 << 20
-"""What the smallest runtime takes with all that lies beside its library."""
+"""Bytes on disk of the smallest runtime, with its headers, licences and manifest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,8 +27,8 @@ def inspect_tools(runner: Runner, *, cc: str | None = None) -> tuple[Finding, ..
     return (
         clang,
         _try("lld", lambda: locate_linker(runner, major)),
-        _try("cmake", lambda: locate_packaged_tool(runner, "cmake", "CMAKE_BIN_DIR")),
-        _try("ninja", lambda: locate_packaged_tool(runner, "ninja", "BIN_DIR")),
+        _try("cmake", lambda: locate_packaged_tool(runner, "cmake")),
+        _try("ninja", lambda: locate_packaged_tool(runner, "ninja")),
         _inspect_ndk(runner),
         _inspect_jdk(runner),
         Finding(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,11 @@ from builder.errors import ConfigurationError, Hint, ModelError, Use, Verificati
 from builder.export.capabilities import check_capabilities, probe_torch
 from builder.export.files import export_file, takes_file
 from builder.export.interpreter import Interpreter
+from builder.export.knowledge import Knowledge
 from builder.export.output import check_saving, check_writable
+from builder.lite.read import refusing_excess
 from builder.models.read import read_model
+from builder.selection.rules import read_rules
 from builder.sources.releases import load_release
 from builder.sources.schemas import load_schemas
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable
@@ -21,7 +25,6 @@ from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import reference_path
 
 if TYPE_CHECKING:
-    from builder.core.known import KnownOperators
     from builder.core.release import Release
     from builder.export.request import ExportRequest, ExportResult
     from builder.system.progress import Progress
@@ -40,17 +43,23 @@ def export(request: ExportRequest, *, progress: Progress) -> ExportResult:
     release = request.pytorch or load_release()
     check_writable(request.output)
     check_saving(request.saving, release.facts.bytecode)
-    if takes_file(request):
+    path = request.folder / request.source
+    # A factory's errors are the user's own; a file may come from anywhere.
+    with refusing_excess(path) if path.is_file() else nullcontext():
+        if not takes_file(request):
+            return _export_by_torch(request, release, progress)
         return export_file(
             request,
             schemas=load_schemas(release.version),
             interpreter=Interpreter(request.limits, confined=True),
             progress=progress,
         )
+
+
+def _export_by_torch(request: ExportRequest, release: Release, progress: Progress) -> ExportResult:
     # Every import of torch comes after this one, which explains why it fails.
     torch = probe_torch()
     check_capabilities(torch, request.optimisation)
-    from builder.export.captured import Knowledge
     from builder.export.exporter import export_model
 
     interpreter = _keep_interpreter()
@@ -58,9 +67,7 @@ def export(request: ExportRequest, *, progress: Progress) -> ExportResult:
     return export_model(
         request,
         torch=torch,
-        knowledge=Knowledge(
-            known=read_known_operators(release), schemas=load_schemas(release.version)
-        ),
+        knowledge=load_knowledge(release),
         interpreter=interpreter,
         progress=progress,
     )
@@ -75,9 +82,13 @@ def _keep_interpreter() -> Interpreter:
     return interpreter
 
 
-def read_known_operators(release: Release) -> KnownOperators:
-    """Returns the operators that a runtime of `release` can have."""
-    return parse_known(release.operators.read_text().splitlines())
+def load_knowledge(release: Release) -> Knowledge:
+    """Returns what an export has to know about `release`."""
+    return Knowledge(
+        known=parse_known(release.operators.read_text().splitlines()),
+        schemas=load_schemas(release.version),
+        raising=read_rules(release).raising,
+    )
 
 
 def refuse_model(path: Path, source: str) -> None:

@@ -10,10 +10,11 @@ from builder.api.operator_choice import list_hand_written, read_build_catalogue
 from builder.api.plans import plan_build
 from builder.api.toolchains import locate_toolchain
 from builder.core.backends import Chosen
+from builder.core.plan import DispatchBackend
 from builder.core.toolchain import ToolchainOptions
 from builder.native.job import NativeBuild
 from builder.native.make_index import make_index
-from builder.native.prepare import prepare
+from builder.native.prepare import prepare_units
 from builder.selection.catalogue import read_namespaces
 from builder.system.locks import folder_lock
 
@@ -43,20 +44,31 @@ def make_symbol_index(
     """
     build = _everything(release, target, progress=progress, jobs=jobs)
     with folder_lock(build.layout.root, on_wait=progress.note):
-        return make_index(build, prepare(build), only=only)
+        return make_index(build, prepare_units(build), only=only)
 
 
 def list_known_operators(release: Release, target: Target, *, progress: Progress) -> KnownOperators:
-    """Returns every operator of `release` that can be built for `target`, with every feature."""
-    build = _everything(release, target, progress=progress, jobs=None)
+    """Returns every operator of `release` that can be built for `target`, with every feature.
+
+    Those with kernels for quantised tensors only are among them.
+    """
+    # A runtime of no operator reaches kernels for dense tensors only; one for a quantised model
+    # reaches both.
+    both = (DispatchBackend.CPU, DispatchBackend.QUANTIZED_CPU)
+    build = _everything(release, target, progress=progress, jobs=None, dispatch=both)
     with folder_lock(build.layout.root, on_wait=progress.note):
-        graph = prepare(build)
+        graph = prepare_units(build)
         namespaces = read_namespaces(list_hand_written(graph))
         return read_build_catalogue(build, graph).list_known(namespaces)
 
 
 def _everything(
-    release: Release, target: Target, *, progress: Progress, jobs: int | None
+    release: Release,
+    target: Target,
+    *,
+    progress: Progress,
+    jobs: int | None,
+    dispatch: tuple[DispatchBackend, ...] = (DispatchBackend.CPU,),
 ) -> NativeBuild:
     """Returns a build of no operator, whose units are those of every feature."""
     toolchain = locate_toolchain(target, release=release, options=ToolchainOptions())
@@ -68,6 +80,7 @@ def _everything(
     features = [one.sources for one in backends if one.sources]
     plan = replace(
         plan_build((), target, release=release, toolchain=toolchain),
+        static_dispatch=dispatch,
         backends=backends,
         features=tuple((name, release.lock.select(name).digest) for name in features),
     )

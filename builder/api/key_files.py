@@ -83,12 +83,13 @@ NOT_DECIDING = {
     "platforms/apple/open_sdk.py": "the SDK's name has a digest of its parts, and is in the plan",
     "platforms/apple/sdk.py": "what it finds is in the toolchain's fingerprint or its flags",
     "platforms/registry.py": "hands on what a platform finds",
+    "selection/gains.py": "notes for people",
     "sources/releases.py": "reads files that are listed, and changes nothing in them",
     "sources/trees.py": "finds sources, whose digest is in the plan",
     "toolchains": "what they find is in the toolchain's fingerprint or its flags",
     "system": "runs programs and writes files; variables.py, which decides, is listed",
 }
-"""Modules and packages that the listed ones import, and why no byte hangs on them."""
+"""Modules and packages that the listed ones import, and why they do not change a runtime."""
 _NATIVE = ("apple", "runtime")
 """Folders of `cmake/` with C++, headers and CMake files."""
 
@@ -98,7 +99,8 @@ def digest_deciding_files(target: Target, release: Release) -> str:
 
     Comments do not count in Python modules, TOML files and symbol indexes, nor do docstrings, blank
     lines and the order of keys. In C++ and CMake files every character counts: line numbers are in
-    messages and, with the checksum of the whole file, in debug information.
+    messages and, with the checksum of the whole file, in debug information. So it does in patches,
+    which are a part of the sources.
 
     Args:
         target: what is built for.
@@ -106,7 +108,7 @@ def digest_deciding_files(target: Target, release: Release) -> str:
             translation units for `target` are chosen.
 
     Raises:
-        ConfigurationError: a file of the release is missing or is no TOML.
+        ConfigurationError: a file of the release is missing or is not TOML.
     """
     state = hashlib.sha256()
     for name, content in _list_contents(target, release):
@@ -124,7 +126,7 @@ def _list_contents(target: Target, release: Release) -> Iterator[tuple[str, str]
             if path.is_file():
                 yield path.relative_to(root).as_posix(), digest_file(path)
     for pattern in DECIDING_OF_RELEASE:
-        # A file that is missing is told, as one that cannot be read.
+        # A missing file is an error, like one that cannot be read.
         for path in sorted(release.folder.glob(pattern)) or [release.folder / pattern]:
             yield path.relative_to(release.folder).as_posix(), _digest(path)
     for path in release.list_indexes(target):
@@ -146,7 +148,7 @@ def read_values(source: str) -> str:
     The order of lists counts, since flags of compilers stand in lists.
 
     Raises:
-        ValueError: it is no TOML.
+        ValueError: it is not TOML.
     """
     return json.dumps(tomllib.loads(source), sort_keys=True, default=repr)
 

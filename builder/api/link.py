@@ -19,10 +19,11 @@ from builder.errors import Hint, ModelError, NativeBuildError, Run, SourceError
 from builder.native.build import link_runtime
 from builder.native.job import LinkedRuntime, NativeBuild
 from builder.native.layout import Layout
-from builder.native.prepare import prepare
+from builder.native.prepare import prepare_units
 from builder.platforms.apple.facts import OPEN_FEATURE
 from builder.platforms.apple.frameworks import with_frameworks
 from builder.platforms.registry import platform_of
+from builder.selection.gains import find_gains
 from builder.sources.releases import load_release
 from builder.sources.trees import find_sources, locate_sources, refuse_changed_sources
 from builder.system.folders import cache_folder, data_folder
@@ -48,7 +49,7 @@ _OTHER_CACHE = "choose another cache with BUILDER_CACHE=<folder>; the next run c
 def link_libraries(
     request: BuildRequest, target: Target, interfaces: Sequence[Interface], *, progress: Progress
 ) -> Iterator[dict[Interface, LinkedRuntime]]:
-    """Links a library for each of `interfaces`; inside, no other builder touches their parts.
+    """Links a library for each of `interfaces`; inside, no other build changes them.
 
     The models are read, the toolchain is found and upstream's build is configured once for all of
     them, and they share their objects. The first library is the one that can say which operators
@@ -66,7 +67,7 @@ def link_libraries(
     """
     release = request.pytorch or load_release()
     # Headers have to be fetched before a toolchain can be found with them.
-    platform_of(target).prepare(release, target, request.tools, progress=progress)
+    platform_of(target).fetch_toolchain_sources(release, target, request.tools, progress=progress)
     toolchain = locate_toolchain(target, release=release, options=request.tools)
     plan = plan_build(
         list_inputs(request),
@@ -82,6 +83,7 @@ def link_libraries(
     toolchain = with_frameworks(toolchain, plan.backends)
     _refuse_vulkan(plan)
     _note_choices(plan, progress)
+    _note_gains(plan, request.inputs, progress)
     first = make_native_build(plan, toolchain, progress=progress, jobs=request.jobs)
     root = first.layout.root
     timeout = -1 if request.lock_timeout is None else request.lock_timeout
@@ -96,7 +98,7 @@ def link_libraries(
 def _link_all(
     first: NativeBuild, interfaces: Sequence[Interface], *, skip_unknown: bool
 ) -> dict[Interface, LinkedRuntime]:
-    graph = prepare(first)
+    graph = prepare_units(first)
     serving = choose_operators(first, graph, skip_unknown=skip_unknown)
     done: dict[Interface, LinkedRuntime] = {}
     for interface in interfaces:
@@ -189,6 +191,14 @@ def _note_choices(plan: BuildPlan, progress: Progress) -> None:
         + "".join(f", with {one.label}" for one in plan.accelerators)
     )
     progress.note(f"kernels for {plan.dtypes}: {plan.dtypes_reason}")
+
+
+def _note_gains(plan: BuildPlan, paths: Sequence[Path], progress: Progress) -> None:
+    # Lists name models too, but have no file to export.
+    given = {path.name: path for path in paths}
+    for model, reason in find_gains(plan.operator_list):
+        if path := given.get(model):
+            progress.note(f"{path} may run faster once builder export rewrites it: {reason}")
 
 
 def _refuse_changed_sources(build: NativeBuild) -> None:

@@ -90,12 +90,12 @@ def locate_targets(
     targets = [locate_target(abi) for abi in dict.fromkeys(abis)]
     if min_api is not None and not any(target.is_android for target in targets):
         raise ConfigurationError(
-            f"API level {min_api}: none of {', '.join(abis)} is an ABI for Android",
+            f"API level {min_api} is for Android's ABIs, and this build is for {', '.join(abis)}",
             hint=_name_abi("arm64-v8a", "targets.min_api"),
         )
     if min_ios is not None and not any(target.is_apple for target in targets):
         raise ConfigurationError(
-            f"iOS {min_ios}: none of {', '.join(abis)} is an ABI for Apple's systems",
+            f"iOS {min_ios} is for Apple's ABIs, and this build is for {', '.join(abis)}",
             hint=_name_abi("ios-arm64", "targets.min_ios"),
         )
     return tuple(

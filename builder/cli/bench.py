@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from builder import api
-from builder.cli.console import ConsoleProgress, print_json, print_table
+from builder.cli.console import ConsoleProgress, echo, print_json, print_table
 from builder.cli.options import InputTexts, adb_option, complete
-from builder.cli.settings import settings_options
+from builder.cli.settings_options import settings_options
+from builder.core.artifacts import Profile
 from builder.core.counts import number_of
 from builder.verify.request import BenchRequest
 
@@ -22,12 +23,13 @@ def command(request: BenchRequest, adb: bool, texts: InputTexts, as_json: bool) 
 
     The inputs are those that were saved by the export. Random inputs, which --shape or --input
     describe, replace them. Times vary from run to run: to compare two runtimes, run them
-    alternately on the same machine.
+    alternately on the same machine. --profile shows which operators take the time.
 
     \b
     Examples:
       builder bench mobilenet_v2.ptl --runtime out
       builder bench mobilenet_v2.ptl --runtime out/arm64-v8a --adb --threads 1
+      builder bench mobilenet_v2.ptl --runtime out --threads 1 --profile
     """
     request = complete(request, texts, adb=adb)
     report = api.bench(request, progress=ConsoleProgress(quiet=as_json))
@@ -40,6 +42,7 @@ def command(request: BenchRequest, adb: bool, texts: InputTexts, as_json: bool) 
                 "median_seconds": report.median,
                 "method": report.method,
                 "model": report.model,
+                "profile": _format_profile(report.profile) if report.profile else None,
                 "quickest_seconds": report.quickest,
                 "runs": list(report.runs),
                 "threads": report.threads,
@@ -56,3 +59,34 @@ def command(request: BenchRequest, adb: bool, texts: InputTexts, as_json: bool) 
             ("threads", report.threads or "the runtime's choice"),
         ),
     )
+    if report.profile:
+        echo()
+        _print_profile(report.profile)
+
+
+def _format_profile(profile: Profile) -> dict[str, object]:
+    return {
+        "calls": profile.calls,
+        "operators": [
+            {"calls": each.calls, "name": each.name, "seconds": each.nanoseconds * 1e-9}
+            for each in profile.operators
+        ],
+        "rest_seconds": profile.rest,
+        "seconds": profile.seconds,
+    }
+
+
+def _print_profile(profile: Profile) -> None:
+    """Prints what one forward call took on average, by operator."""
+
+    def row(name: str, calls: str, seconds: float) -> tuple[str, str, str, str]:
+        share = seconds / profile.seconds if profile.seconds else 0.0
+        return name, calls, f"{seconds / profile.calls * 1000:.3f}", f"{share:.1%}"
+
+    rows = [
+        row(each.name, f"{each.calls / profile.calls:g}", each.nanoseconds * 1e-9)
+        for each in profile.operators
+    ]
+    rows.append(row("outside of operators", "", profile.rest))
+    print_table(("operator", "calls", "ms", "share"), rows)
+    echo(f"(average of {number_of(profile.calls, 'forward call')}, which measuring makes slower)")

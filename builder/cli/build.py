@@ -12,7 +12,7 @@ from builder.cli.apple import describe_apple, print_apple
 from builder.cli.console import ConsoleProgress, echo, format_bytes, print_json, print_table
 from builder.cli.gates import refuse_idle_budgets
 from builder.cli.plan import locate_targets, print_plans
-from builder.cli.settings import settings_options
+from builder.cli.settings_options import settings_options
 from builder.core.counts import number_of
 from builder.verify.policy import describe_findings
 

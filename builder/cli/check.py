@@ -13,7 +13,7 @@ from builder import api
 from builder.api.checks import PackageCheck
 from builder.cli.console import echo, print_json
 from builder.cli.hints import show_hint
-from builder.cli.settings import settings_options
+from builder.cli.settings_options import settings_options
 from builder.core.counts import number_of
 from builder.errors import ExitCode
 from builder.verify.policy import describe_findings

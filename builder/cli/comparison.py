@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from builder.cli.console import print_table
 from builder.core.artifacts import OutputDifference
+from builder.core.differences import BY_SHAPE
 
 
 def print_differences(differences: Iterable[OutputDifference]) -> None:
@@ -44,6 +45,8 @@ def differences_json(differences: Iterable[OutputDifference]) -> list[dict[str, 
 
 
 def _verdict(difference: OutputDifference) -> str:
+    if difference.problem == BY_SHAPE:
+        return "by shape"
     if difference.problem:
         return f"ok, but {difference.problem}" if difference.ok else difference.problem
     if difference.max_absolute is None:

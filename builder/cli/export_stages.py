@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from builder.cli.comparison import differences_json
 from builder.cli.console import echo, format_bytes, print_table
 from builder.cli.hints import show_hint
+from builder.core.differences import BY_SHAPE
 from builder.core.stages import Agreement, Stage
 
 
@@ -65,6 +66,8 @@ def _verdict(stage: Stage) -> str:
         return "-"
     if not stage.judged:
         return "for information"
+    if stage.ok and any(one.problem == BY_SHAPE for one in stage.differences):
+        return "by shape"
     return "ok" if stage.ok else "differs"
 
 

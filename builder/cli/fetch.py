@@ -9,7 +9,7 @@ import click
 
 from builder import api
 from builder.cli.console import ConsoleProgress, echo, print_json, print_table
-from builder.cli.settings import settings_options
+from builder.cli.settings_options import settings_options
 from builder.sources.choice import FetchRequest
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ def refuse_idle_options(targets: Sequence[Target]) -> None:
         if idle:
             options = " ".join(idle)
             raise ConfigurationError(
-                f"{options} has no effect: none of {abis} is an ABI for {whose}",
+                f"{options} has no effect: it is for {whose}, and this build is for {abis}",
                 hint=f"add an ABI for {whose}, e.g. --abi {example}, or leave out {options}",
             )
 

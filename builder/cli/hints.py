@@ -7,7 +7,8 @@ from importlib import import_module
 
 import click
 
-from builder.cli.settings import argument_name, list_command_settings, option_names
+from builder.cli.main import COMMANDS
+from builder.cli.settings_options import argument_name, list_command_settings, option_names
 from builder.core.backends import Backend
 from builder.core.settings import SettingField
 from builder.errors import Hint, Run, Use
@@ -36,6 +37,9 @@ def _show(part: str | Use | Run, command: str) -> str:
 
 def find_setting(key: str, command: str) -> SettingField | None:
     """Returns the setting of a command that a key means; None if the command has none like it."""
+    # A hint from a process that ran the code of a model can name anything.
+    if command not in COMMANDS:
+        return None
     module = import_module(f"builder.cli.{command}")
     assert isinstance(module.command, click.Command)
     listed = list_command_settings(module.command)

@@ -10,7 +10,7 @@ from builder import api
 from builder.api.models import OperatorsRequest
 from builder.cli.console import echo, print_json, print_line, print_table
 from builder.cli.gates import list_given
-from builder.cli.settings import settings_options
+from builder.cli.settings_options import settings_options
 from builder.core.counts import number_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from builder import api
 from builder.api.settings import BuildSettings
 from builder.cli.console import print_json, print_table
 from builder.cli.gates import refuse_idle_options
-from builder.cli.settings import settings_options
+from builder.cli.settings_options import settings_options
 
 if TYPE_CHECKING:
     from builder.core.plan import BuildPlan

@@ -14,7 +14,7 @@ from builder.cli.aar_sizes import aar_sizes_json, print_aar_sizes
 from builder.cli.apple import print_slices, slices_json
 from builder.cli.console import echo, format_bytes, print_json, print_table
 from builder.cli.gates import refuse_idle_budgets
-from builder.cli.settings import settings_options
+from builder.cli.settings_options import settings_options
 from builder.core.budgets import Budgets
 from builder.core.counts import number_of
 from builder.core.settings import Setting

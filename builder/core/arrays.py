@@ -9,10 +9,13 @@ import numpy as np
 
 from builder.core.nesting import InputSpec, Number, list_leaves
 from builder.core.tensors import DType, Tensor, TensorSpec
+from builder.errors import ConfigurationError
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _INTEGERS_BELOW = 8
 """Samples stay below this, so they are valid indices of embeddings and classes in most models."""
+_PART = 1 << 16
+"""Values that are drawn at a time; how many makes no difference to the values."""
 
 
 def sample_inputs(specs: Sequence[InputSpec], *, seed: int) -> tuple[Tensor, ...]:
@@ -20,12 +23,15 @@ def sample_inputs(specs: Sequence[InputSpec], *, seed: int) -> tuple[Tensor, ...
 
     Floats are normally distributed, integers are 0 to 7, and bools are true or false with the same
     probability. A number becomes a tensor without dimensions.
+
+    Raises:
+        ConfigurationError: a tensor is larger than the memory, or has too many dimensions.
     """
     generator = np.random.default_rng(seed)
     return tuple(
         to_tensor(np.asarray(leaf.value), leaf.spec)
         if isinstance(leaf, Number)
-        else to_tensor(_sample(leaf, generator), leaf)
+        else _sample(leaf, generator)
         for leaf in list_leaves(specs)
     )
 
@@ -46,11 +52,26 @@ def to_array(tensor: Tensor) -> Array:
     return np.frombuffer(tensor.data, little_endian(tensor.spec.dtype)).reshape(tensor.spec.shape)
 
 
-def _sample(spec: TensorSpec, generator: np.random.Generator) -> Array:
-    match spec.dtype:
+def _sample(spec: TensorSpec, generator: np.random.Generator) -> Tensor:
+    try:
+        array = np.empty(spec.shape, little_endian(spec.dtype))
+        values = array.reshape(-1)
+        # NumPy draws 8 bytes for each value: all at once, bytes would take nine times their size.
+        for start in range(0, values.size, _PART):
+            part = values[start : start + _PART]
+            part[:] = _draw(spec.dtype, part.size, generator)
+        return Tensor(spec, array.tobytes())
+    except (MemoryError, ValueError) as error:
+        raise ConfigurationError(
+            f"no sample can be made of {spec!s:.120}: {error}", hint="choose smaller inputs"
+        ) from error
+
+
+def _draw(dtype: DType, count: int, generator: np.random.Generator) -> Array:
+    match dtype:
         case DType.FLOAT16 | DType.FLOAT32 | DType.FLOAT64:
-            return np.asarray(generator.standard_normal(spec.shape))
+            return generator.standard_normal(count)
         case DType.BOOL:
-            return np.asarray(generator.integers(0, 2, spec.shape))
+            return generator.integers(0, 2, count)
         case _:
-            return np.asarray(generator.integers(0, _INTEGERS_BELOW, spec.shape))
+            return generator.integers(0, _INTEGERS_BELOW, count)

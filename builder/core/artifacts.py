@@ -118,6 +118,35 @@ class OutputDifference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorTime:
+    """What the calls of one operator took together."""
+
+    name: str
+    """Name of the operator, e.g. `aten::add.Tensor`."""
+    calls: int
+    nanoseconds: int
+    """Time by the clock, without the interpreter's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Times of the operators in some forward calls; measuring makes these calls a little slower."""
+
+    calls: int
+    """Forward calls that were measured."""
+    seconds: float
+    """Time of these calls together: of their operators, of the interpreter and of the copying of
+    inputs and results."""
+    operators: tuple[OperatorTime, ...]
+    """The operator that took longest comes first."""
+
+    @property
+    def rest(self) -> float:
+        """Seconds of the calls that no operator took."""
+        return max(0.0, self.seconds - sum(each.nanoseconds for each in self.operators) * 1e-9)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BenchReport:
     """Times of calls of a model on a built runtime."""
 
@@ -133,6 +162,8 @@ class BenchReport:
     """Number of threads; None when the runtime chooses."""
     method: str = "forward"
     """The method that was called."""
+    profile: Profile | None = None
+    """Times of the operators; None unless they were asked for."""
 
     @property
     def quickest(self) -> float:

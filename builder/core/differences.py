@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from builder.core.tensors import DType, Tensor, TensorSpec
 _TOLERANCES = {DType.FLOAT16: 1e-2, DType.FLOAT32: 1e-4, DType.FLOAT64: 1e-6}
 """Dtype -> largest relative difference that is allowed by default."""
 _MISSING = "missing"
+BY_SHAPE = "shape and dtype fit; the values are random"
+"""The problem of outputs that are ok though their values differ: the model draws random numbers."""
 _ALL_TINY = "this proves little: zeros would pass as well"
 
 
@@ -52,6 +55,20 @@ def compare_outputs(
         )
         for index in range(count)
     )
+
+
+def judge_by_shape(differences: Sequence[OutputDifference]) -> tuple[OutputDifference, ...]:
+    """Returns the differences with those of values only as ok, for a model that draws numbers."""
+    return tuple(
+        one if one.ok or one.problem else replace(one, ok=True, problem=BY_SHAPE)
+        for one in differences
+    )
+
+
+def are_equal(left: Sequence[Tensor], right: Sequence[Tensor]) -> bool:
+    """Returns whether two runs gave the same bytes."""
+    pairs = zip(left, right, strict=False)
+    return len(left) == len(right) and all(a == b for a, b in pairs)
 
 
 def check_finite(outputs: Sequence[Tensor]) -> tuple[OutputDifference, ...]:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+DRAWS_SEED = 0
+"""Seed of the generator from which operators draw random numbers, for each run of a model that is
+compared: PyTorch and a runtime then draw the same."""
+
 
 class DType(StrEnum):
     """Scalar types of tensors in the C API (c10/core/ScalarType.h; codes in torchlite.h)."""

@@ -9,18 +9,10 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import assert_never
 
-from builder.errors import Hint, ToolchainError, Use
+from builder.errors import Hint, Run, ToolchainError, Use
 from builder.export.request import MobileBackend, Optimisation
+from builder.system.torch_packages import OTHER_ENVIRONMENT, how_to_install
 
-OPTIMISING_TORCHES = "python3-torch of Debian 12 (1.13.1) and 13 (2.6.0), and the 2.6.0 wheel"
-"""Builds of torch that have XNNPACK (docs/reference/torches.md); the tests run with the first."""
-
-_APT = "or on Debian 12 and 13: apt install python3-torch python3-torchvision"
-INSTALL = f"pip install 'torchlite-builder[export]', {_APT}"
-"""How to install torch if it is missing. pip does not replace an installed torch that the extra
-allows."""
-REPLACE = f"pip install torch==2.6.0 torchvision==0.21.0, {_APT}"
-"""How to replace an installed torch that cannot do the export."""
 _PREPACKING = {
     MobileBackend.VULKAN: "vulkan_prepack::create_conv2d_context",
     MobileBackend.METAL: "metal_prepack::conv2d_prepack",
@@ -78,7 +70,8 @@ def check_capabilities(found: TorchCapabilities, wanted: Optimisation) -> None:
     """Raises ToolchainError when a torch with the capabilities `found` cannot do the export."""
     if not found.lite_interpreter:
         raise ToolchainError(
-            f"torch {found.version} cannot save models for the lite interpreter", hint=REPLACE
+            f"torch {found.version} cannot save models for the lite interpreter",
+            hint=OTHER_ENVIRONMENT,
         )
     if not wanted.enabled:
         return
@@ -124,7 +117,10 @@ def import_torchvision() -> ModuleType:
         raise ToolchainError(
             f"torchvision {torchvision.__version__} cannot look models up by name: "
             "that needs version 0.14 or newer",
-            hint=REPLACE,
+            hint=Hint(
+                "write a function that returns the model, and export it: ",
+                Run("export", ("package.module:function",)),
+            ),
         )
     return torchvision
 
@@ -136,7 +132,7 @@ def _import(name: str) -> ModuleType:
         # The package exists, but something that it imports does not.
         if error.name != name:
             raise _unusable(name, error) from error
-        raise ToolchainError(f"{name} is not installed", hint=INSTALL) from error
+        raise ToolchainError(f"{name} is not installed", hint=how_to_install(name)) from error
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         raise _unusable(name, error) from error
 
@@ -148,5 +144,8 @@ def _unusable(name: str, error: Exception) -> ToolchainError:
         version = "of unknown version"
     return ToolchainError(
         f"{name} {version} is installed but cannot be imported: {error}",
-        hint=f"install versions that fit each other: {REPLACE}",
+        hint="if its libraries do not fit each other, install them again, or use a virtual "
+        "environment of its own"
+        if name == "torch"
+        else f"install the version that fits the installed torch: {how_to_install(name)}",
     )

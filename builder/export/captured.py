@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from builder.core.known import KnownOperators
-from builder.core.schemas import Schemas
 from builder.core.signatures import INPUTS_HINT, Signature, find_misfit, make_signature
 from builder.core.stages import Stage
 from builder.errors import ConfigurationError, Hint, ModelError, Use
@@ -17,7 +15,8 @@ from builder.export.capture import list_traced, script_module
 from builder.export.eager import read_signature
 from builder.export.forms import measure_lite
 from builder.export.interpreter import Interpreter
-from builder.export.lints import check_python_free, lint_graph
+from builder.export.knowledge import Knowledge
+from builder.export.lints import check_savable, lint_graph
 from builder.export.prepare import MethodRun, Prepared, twin
 from builder.export.programs import capture_program, has_torch_export
 from builder.export.request import Capture, ExportRequest, LiteFormat, MobileBackend
@@ -25,6 +24,8 @@ from builder.export.rewriting import format_program, lift_lite
 from builder.export.samples import Sample
 from builder.export.save import bundle_inputs, format_lite
 from builder.export.shapes import find_frozen_shapes
+from builder.export.statements import take_out
+from builder.export.unreadable import find_unreadable
 from builder.graph.graph import Graph
 from builder.graph.program import Program
 from builder.system.progress import Progress
@@ -34,14 +35,6 @@ _STAGES: dict[str, str] = {
     Capture.TRACE: "traced",
     Capture.SCRIPT: "scripted",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Knowledge:
-    """What an export knows about the release that is to run the file."""
-
-    known: KnownOperators
-    schemas: Schemas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,14 +148,15 @@ def _script(
         methods={run.name: run.sample for run in prepared.methods},
         progress=progress,
     )
-    check_python_free(scripted, request.method_names)
+    remarks += take_out(scripted)
+    check_savable(scripted, request.method_names)
     signature = read_signature(scripted, "forward")
     fit = functools.partial(_fit, how=how, signature=signature)
     samples = tuple(map(fit, prepared.samples))
     _check_inputs(signature, samples)
     remarks += _check_shapes(request, prepared, eager, scripted, how, fit)
     rewritten = request.optimisation.enabled
-    remarks += lint_graph(scripted, request.method_names, knowledge.known, rewritten=rewritten)
+    remarks += lint_graph(scripted, request.method_names, rewritten=rewritten)
     if request.saving.bundle_inputs:
         bundle_inputs(scripted, samples[0])
     content = format_lite(scripted, extra_files=_read_extra_files(request))
@@ -218,8 +212,11 @@ def _measure(
     prepared: Prepared,
     interpreter: Interpreter,
 ) -> Stage:
+    name = _STAGES.get(how, how)
+    if found := find_unreadable(content):
+        return Stage(name=name, size=len(content), remark=f"not run: {found}")
     return measure_lite(
-        _STAGES.get(how, how),
+        name,
         content,
         [sample.adapt(signature) for sample in samples],
         prepared.base,

@@ -11,11 +11,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from builder.core.counts import number_of
 from builder.errors import Hint, ModelError, Run, ToolchainError, Use
-from builder.export.capabilities import REPLACE
 from builder.export.error_texts import shorten
 
 _WRAPPINGS = ("state_dict", "model_state_dict", "model")
@@ -67,13 +66,12 @@ def _read(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     _check_container(path)
-
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except TypeError as error:
         raise ToolchainError(
             f"torch {torch.__version__} cannot load weights without executing code in the file",
-            hint=REPLACE,
+            hint="save the state dict as a .safetensors file, which every torch reads safely",
         ) from error
     except Exception as error:  # the unpickler raises what the file's content makes it raise
         raise ModelError(
@@ -82,10 +80,12 @@ def _read(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
 
 
 def _read_safetensors(path: Path) -> Any:  # noqa: ANN401
-
     try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
+        # Nothing is mapped: a file that somebody cuts would kill who reads it.
+        return load(path.read_bytes())
+    except MemoryError:
+        raise ModelError(f"{path} is larger than the memory") from None
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelError(
             f"{path} is not a valid safetensors file: {shorten(str(error))}"
         ) from error

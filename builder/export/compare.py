@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import signal
 import threading
 import time
@@ -15,10 +16,11 @@ from torch.jit.mobile import _load_for_lite_interpreter
 
 from builder.core.artifacts import OutputDifference
 from builder.core.differences import count_nan
-from builder.core.tensors import Tensor
+from builder.core.tensors import DRAWS_SEED, Tensor
 from builder.errors import Hint, ModelError, ToolchainError, Use, VerificationError
 from builder.export.capabilities import import_torchvision
 from builder.export.error_texts import describe_exception, shorten
+from builder.export.remedies import find_remedy
 from builder.export.samples import Sample
 from builder.export.values import flatten_outputs, to_arguments, to_call
 
@@ -27,35 +29,40 @@ Call = Callable[..., Any]
 _SECONDS = 0.3
 """Total time in seconds after which `time_call` makes no further call."""
 _MOST_CALLS = 20
-_REMEDY = Hint(
-    "describe the inputs that it takes: ",
-    *(Use("inputs", "float32[1,3,224,224]"), ", once per input"),
-)
+_LACKING = re.compile(r"Following ops cannot be found: \[(?P<names>[^\]]+)\]")
+"""The message of torch/csrc/jit/mobile/import.cpp."""
 
 
-def run_eager(module: Call, sample: Sample) -> tuple[Tensor, ...]:
+def run_eager(module: Call, sample: Sample, *, seed: int = DRAWS_SEED) -> tuple[Tensor, ...]:
     """Returns the flattened outputs of a module or a method, without gradients.
+
+    The generator of random numbers is seeded before the call, here and in `call_lite`: forms that
+    draw alike can be compared.
 
     Raises:
         ModelError: the inputs do not fit, the module raises, or its outputs have no C API type.
     """
-    return flatten_outputs(call_eager(module, sample))
+    return flatten_outputs(call_eager(module, sample, seed=seed))
 
 
-def call_eager(module: Call, sample: Sample, *, remedy: Hint = _REMEDY) -> Any:  # noqa: ANN401
+def call_eager(
+    module: Call, sample: Sample, *, seed: int = DRAWS_SEED, remedy: Hint | None = None
+) -> Any:  # noqa: ANN401 - a model returns anything
     """Returns what a module or a method returns, without gradients.
 
     Raises:
-        ModelError: the inputs do not fit, or the module raises; `remedy` is the hint.
+        ModelError: the inputs do not fit, or the module raises; `remedy` says how to describe other
+            inputs.
     """
     try:
+        torch.manual_seed(seed)
         with torch.no_grad(), _interruptible(module):
             arguments, named = to_call(sample)
             return module(*arguments, **named)
     except Exception as error:  # the user's own code
         raise ModelError(
             f"the model does not run {sample.describe()}: {describe_exception(error)}",
-            hint=remedy,
+            hint=find_remedy(error) if remedy is None else find_remedy(error, remedy),
         ) from error
 
 
@@ -96,14 +103,18 @@ def load_lite(content: bytes) -> Any:  # noqa: ANN401 - torch has no types here
     except ToolchainError:
         raise
     except Exception as error:  # damaged files make torch raise anything
+        lacking = _LACKING.search(str(error))
         raise VerificationError(
-            f"torch {torch.__version__} cannot load the lite file: {shorten(str(error))}"
+            f"torch {torch.__version__} has no {lacking['names']}, which the lite file calls"
+            if lacking
+            else f"torch {torch.__version__} cannot load the lite file: {shorten(str(error))}"
         ) from error
 
 
-def call_lite(module: Call, sample: Sample) -> tuple[Tensor, ...]:
+def call_lite(module: Call, sample: Sample, *, seed: int = DRAWS_SEED) -> tuple[Tensor, ...]:
     """Returns the flattened outputs of a loaded lite file; VerificationError when it fails."""
     try:
+        torch.manual_seed(seed)
         with torch.no_grad():
             outputs = module(*to_arguments(sample))
     except Exception as error:  # what a model raises is a torch.jit.Error
@@ -156,24 +167,23 @@ def check_numbers(outputs: Sequence[Tensor]) -> None:
 
 
 def find_failure(
-    form: str, differences: Sequence[OutputDifference], *, repeatable: bool
+    form: str, differences: Sequence[OutputDifference], *, why: str
 ) -> VerificationError | None:
-    """Returns an error with every output of `form` that differs too much; None if there is none."""
+    """Returns an error with every output of `form` that differs too much; None if there is none.
+
+    `why`: what is known of the reason, as a hint; empty if nothing is.
+    """
     off = [difference for difference in differences if not difference.ok]
     if not off:
         return None
     lines = "".join(f"\n  output {d.index}, {d.spec}: {describe_difference(d)}" for d in off)
-    hint = (
-        Hint(
-            *("a trace freezes decisions that depend on values: try ", Use("capture", "script")),
-            ". To see whether the optimisation causes the difference, try ",
-            *(Use("optimisation.enabled", False), ". ", Use("tolerance", "1e-3")),
-            *(" accepts larger differences, and ", Use("keep"), " writes the file anyway"),
-        )
-        if repeatable
-        else "two eager runs differ as well: the model uses random numbers, or keeps state"
+    hint = Hint(
+        *("a trace freezes decisions that depend on values: try ", Use("capture", "script")),
+        ". To see whether the optimisation causes the difference, try ",
+        *(Use("optimisation.enabled", False), ". ", Use("tolerance", "1e-3")),
+        *(" accepts larger differences, and ", Use("keep"), " writes the file anyway"),
     )
-    return VerificationError(f"{form} differs from eager PyTorch:{lines}", hint=hint)
+    return VerificationError(f"{form} differs from eager PyTorch:{lines}", hint=why or hint)
 
 
 def describe_difference(difference: OutputDifference) -> str:

@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.core.arrays import sample_inputs
 from builder.core.nesting import InputSpec, format_structure, list_arguments
 from builder.core.schemas import Schemas
-from builder.core.signatures import INPUTS_HINT, Signature, find_misfit, make_signature
+from builder.core.signatures import Signature, make_signature
 from builder.core.stages import Stage
-from builder.core.tensors import ReferenceCase, Tensor
-from builder.errors import BuilderError, ConfigurationError, ModelError, VerificationError
+from builder.core.tensors import ReferenceCase
+from builder.errors import (
+    BuilderError,
+    ConfigurationError,
+    ModelError,
+    VerificationError,
+)
+from builder.export.file_inputs import OWED, FileInputs, find_inputs
 from builder.export.forms import LITE, OPTIMISED, Form, measure_lite
 from builder.export.interpreter import Interpreter, InterpreterEndedError
 from builder.export.output import write_model
@@ -29,14 +34,9 @@ from builder.lite.read import LITE as LITE_FILE
 from builder.lite.zip_writer import LAST_BYTECODE as ZIP_BYTECODE
 from builder.pt2.read import read_program
 from builder.system.progress import Progress
-from builder.system.reference_cases import read_reference
-from builder.system.reference_headers import reference_path
 
 _AS_IS = "as is"
 _SOURCE = "source"
-_CASES = 2
-"""How many random samples are compared."""
-_OWED = "nothing was compared with PyTorch ({}): run builder verify with inputs, or a torch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,9 @@ def takes_file(request: ExportRequest) -> bool:
         or request.channels_last
     )
     kind = name_kind(path)
-    return kind == EXPORTED or (kind == LITE_FILE and not wants_torch)
+    # A damaged program is still no TorchScript.
+    is_program = kind == EXPORTED or path.suffix == ".pt2"
+    return is_program or (kind == LITE_FILE and not wants_torch)
 
 
 def export_file(
@@ -112,14 +114,14 @@ def export_file(
     progress.step(f"Reading {request.source}")
     try:
         source = _read(path, request, schemas)
-        signature = source.signature()
+        given = find_inputs(path, request, source.signature(), source.inputs)
         progress.step("Rewriting the model for mobile")
         rewritten = rewrite(source.program, request.optimisation, request.saving, schemas)
     except ModelError as error:
         text = error.message.removeprefix(f"{path}: ")
         raise ModelError(f"{path}: {text}", hint=error.hint) from error
     content, remarks = _choose_content(path, request, source, rewritten)
-    compared = _compare(path, request, source, rewritten, content, signature, interpreter, progress)
+    compared = _compare(given, request, source, rewritten, content, interpreter, progress)
     return _write(request, source, content, compared, (*source.remarks, *remarks))
 
 
@@ -176,34 +178,33 @@ def _choose_content(
         return rewritten.content, rewritten.remarks
     if not request.optimisation.enabled:
         return rewritten.content, ()
+    if name_kind(path) != LITE_FILE:
+        return source.content, (f"no pass found anything to rewrite in {path.name}",)
     return source.content, (f"{path.name} has nothing to gain, and is written unchanged",)
 
 
 def _compare(
-    path: Path,
+    given: FileInputs,
     request: ExportRequest,
     source: _Source,
     rewritten: Rewritten,
     content: bytes,
-    signature: Signature,
     interpreter: Interpreter,
     progress: Progress,
 ) -> _Compared:
-    saved = _read_case(path)
-    samples, expected, version = _find_samples(path, request, source, signature, saved)
+    samples, expected = given.samples, given.expected
     end = Stage(name=LITE, size=len(content), judged=False)
     if not samples:
-        remark = _OWED.format("the inputs are unknown")
-        return _Compared(stages=(end,), case=None, remarks=(remark,))
+        return _Compared(stages=(end,), case=None, remarks=(given.remark,))
     progress.step("Comparing the lite file with the source")
-    adapted = [sample.adapt(signature) for sample in samples]
+    adapted = [sample.adapt(source.signature()) for sample in samples]
     try:
         run = interpreter.run(source.content, adapted, timed=True)
     except InterpreterEndedError:
         raise
     except BuilderError as error:
         run = None
-        remarks: tuple[str, ...] = (_OWED.format(error.message),)
+        remarks: tuple[str, ...] = (OWED.format(error.message),)
     else:
         remarks = ()
     outputs = (expected,) if expected else run.outputs if run else ()
@@ -213,26 +214,26 @@ def _compare(
     base = Form(name=_SOURCE, outputs=outputs, stage=stage)
     stages = [stage]
     forms = [(OPTIMISED, rewritten.plain)] if rewritten.is_packed else []
-    calls = saved.methods if saved else ()
     for name, form in (*forms, (LITE, content)):
         if name == LITE:
             stages += measure_calls(
-                [(call, source.signature(call.method)) for call in calls],
+                [(call, source.signature(call.method)) for call in given.methods],
                 content,
                 base=_SOURCE,
                 tolerance=request.tolerance,
                 interpreter=interpreter,
             )
         stages.append(_measure(name, form, adapted, base, request, interpreter))
+    made_by = given.torch_version or source.torch_version or (run.torch_version if run else "")
     return _Compared(
         stages=tuple(stages),
         case=ReferenceCase(
             inputs=samples[0].leaves,
             outputs=outputs[0],
-            torch_version=version or source.torch_version or (run.torch_version if run else ""),
+            torch_version=made_by,
             model_sha256=hashlib.sha256(content).hexdigest(),
             structure=format_structure(samples[0].specs),
-            methods=calls,
+            methods=given.methods,
         ),
         remarks=remarks,
     )
@@ -256,37 +257,6 @@ def _measure(
         # A torch without XNNPACK cannot run what is packed for it.
         remark = f"not run ({error.message}): builder verify runs it on a runtime"
         return Stage(name=name, size=len(content), remark=remark, judged=False)
-
-
-def _read_case(path: Path) -> ReferenceCase | None:
-    """Returns the reference case beside the source; None if it is missing, or of another file."""
-    case_path = reference_path(path)
-    if not case_path.is_file():
-        return None
-    case = read_reference(case_path)
-    return case if case.model_sha256 == hashlib.sha256(path.read_bytes()).hexdigest() else None
-
-
-def _find_samples(
-    path: Path,
-    request: ExportRequest,
-    source: _Source,
-    signature: Signature,
-    saved: ReferenceCase | None,
-) -> tuple[tuple[Sample, ...], tuple[Tensor, ...], str]:
-    """Returns inputs, and the outputs that are expected for the first; both may be empty."""
-    if saved is not None and not request.inputs:
-        sample = Sample(specs=list_arguments(saved), leaves=saved.inputs)
-        return (sample,), saved.outputs, saved.torch_version
-    specs = request.inputs or source.inputs
-    if not specs and find_misfit(signature, ()):
-        return (), (), ""
-    seeds = range(request.seed, request.seed + _CASES)
-    samples = [Sample(specs=specs, leaves=sample_inputs(specs, seed=seed)) for seed in seeds]
-    placed = tuple(sample.place(signature) for sample in samples)
-    if misfit := find_misfit(signature, placed[0].specs):
-        raise ConfigurationError(f"{path.name}: {misfit}", hint=INPUTS_HINT)
-    return placed, (), ""
 
 
 def _write(

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from builder.core.hint_json import parse_hint
 from builder.core.nesting import Group, GroupKind
-from builder.core.tensors import DType, Tensor, TensorSpec
+from builder.core.tensors import DRAWS_SEED, DType, Tensor, TensorSpec
 from builder.errors import (
     BuilderError,
     ConfigurationError,
@@ -122,8 +123,9 @@ class Interpreter:
         *,
         method: str = "forward",
         timed: bool = False,
+        seed: int = DRAWS_SEED,
     ) -> LiteRun:
-        """Runs a method of a lite file on `samples`.
+        """Runs a method of a lite file on `samples`, each with random numbers drawn from `seed`.
 
         Raises:
             InterpreterEndedError: torch crashed, or the model reached a limit.
@@ -140,7 +142,7 @@ class Interpreter:
         ]
         leaves = [leaf.data for sample in samples for leaf in sample.leaves]
         answer = self._ask(
-            {"task": "run", "method": method, "samples": given, "timed": timed},
+            {"task": "run", "method": method, "samples": given, "timed": timed, "seed": seed},
             (content, *leaves),
             doing=_RUNNING,
         )
@@ -225,8 +227,14 @@ class Interpreter:
             )
         # Only builder's own types, by name; anything else is a failed verification.
         kind = _KINDS.get(str(header["error"]), VerificationError)
-        hint = header.get("hint")
-        return kind(_clean(header.get("message")), hint=_clean(hint) if hint else None)
+        return kind(_clean(header.get("message")), hint=_parse_hint(header.get("hint")))
+
+
+def _parse_hint(value: object) -> Hint | None:
+    try:
+        return None if value is None else parse_hint(value, _clean)
+    except ValueError:
+        return None
 
 
 def _parse_run(answer: Frame, samples: int) -> LiteRun:

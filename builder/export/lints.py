@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import torch
 
-from builder.core.known import KnownOperators
 from builder.errors import ModelError
 from builder.export.error_texts import find_place
+from builder.export.knowledge import Knowledge
+from builder.export.statements import check_statements
 
 _LEFT_OVER = {
     "aten::dropout": "dropout is left in the graph; it has no effect in eval mode",
@@ -41,31 +42,54 @@ def lint_module(module: torch.nn.Module, *, trained: bool) -> tuple[str, ...]:
 
 
 def lint_graph(
-    module: torch.jit.ScriptModule,
-    methods: Sequence[str],
-    known: KnownOperators,
-    *,
-    rewritten: bool = False,
+    module: torch.jit.ScriptModule, methods: Sequence[str], *, rewritten: bool = False
 ) -> tuple[str, ...]:
     """Returns remarks on TorchScript that is about to be saved.
 
     Args:
         module: the TorchScript.
         methods: its methods besides forward().
-        known: operators that builder can build.
         rewritten: whether passes follow, which drop dropout and fold batch norms.
     """
     places: dict[str, list[str]] = {}
     for node in _list_nodes(module, methods):
         if rewritten and node.kind() in _LEFT_OVER:
             continue
-        if remark := _remark(node) or _remark_unknown(node, known):
+        if remark := _remark(node):
             places.setdefault(remark, []).append(find_place(str(node.sourceRange())))
     return tuple(_summarise(remark, listed) for remark, listed in places.items())
 
 
-def check_python_free(module: torch.jit.ScriptModule, methods: Sequence[str]) -> None:
-    """Raises ModelError when the TorchScript calls Python, which a lite file cannot do."""
+def lint_operators(
+    names: Collection[str],
+    knowledge: Knowledge,
+    module: torch.jit.ScriptModule | None,
+    methods: Sequence[str],
+) -> tuple[str, ...]:
+    """Returns remarks on operators that a runtime cannot have, or that raise when called.
+
+    Args:
+        names: the operators that the lite file calls, such as `aten::add.Tensor`.
+        knowledge: the release that is to run the file.
+        module: the TorchScript from which the file was made, which knows the lines; may be None.
+        methods: its methods besides forward().
+    """
+    remarks = {name: _remark_operator(name, knowledge) for name in sorted(names)}
+    wanted = {name: remark for name, remark in remarks.items() if remark}
+    places: dict[str, list[str]] = {remark: [] for remark in wanted.values()}
+    if wanted and module is not None:
+        for node in _list_nodes(module, methods):
+            if remark := wanted.get(node.schema().partition("(")[0]):
+                places[remark].append(find_place(str(node.sourceRange())))
+    return tuple(_summarise(remark, listed) for remark, listed in places.items())
+
+
+def check_savable(module: torch.jit.ScriptModule, methods: Sequence[str]) -> None:
+    """Raises ModelError when the TorchScript has statements that a lite file cannot have.
+
+    These are calls of Python, and what `statements` could not take out.
+    """
+    check_statements(_list_nodes(module, methods))
     for node in _list_nodes(module, methods):
         if node.kind() == "prim::PythonOp":
             raise ModelError(
@@ -120,11 +144,16 @@ def _remark(node: Any) -> str:  # noqa: ANN401
     return ""
 
 
-def _remark_unknown(node: Any, known: KnownOperators) -> str:  # noqa: ANN401
-    # Nodes of the language itself have no schema.
-    name, called, _ = node.schema().partition("(")
-    if not called or not name or name.startswith("prim::") or known.has(name):
+def _remark_operator(name: str, knowledge: Knowledge) -> str:
+    # Nodes of the language itself have no schema, and are no operators of a release.
+    if "::" not in name or name.startswith("prim::"):
         return ""
+    if why := next((why for start, why in knowledge.raising.items() if name.startswith(start)), ""):
+        return f"raises when called: {name}, {why}"
+    if knowledge.known.has(name):
+        return ""
+    if knowledge.schemas.find(name) is not None:
+        return f"raises when called: {name}, has no kernel for dense or quantised tensors on a CPU"
     return f"builder cannot build a runtime with {name}"
 
 

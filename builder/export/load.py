@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,9 @@ from builder.export.request import ExportRequest, Quantisation
 from builder.export.torchscript_files import load_torchscript
 from builder.export.torchvision_models import make_torchvision
 
-_FILE_SUFFIXES = {".pt", ".pth", ".ptl", ".torchscript"}
+_PRETRAINED = re.compile(r"[A-Z][A-Z0-9_]*")
+"""How torchvision names pretrained weights, such as DEFAULT and IMAGENET1K_V2."""
+_FILE_SUFFIXES = {".pt", ".pt2", ".pth", ".ptl", ".torchscript"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,15 +104,16 @@ def load_requested(request: ExportRequest) -> LoadedModule:
     Raises:
         ConfigurationError, ModelError, ToolchainError: as `load_module` and `load_weights` do.
     """
+    pretrained = _name_pretrained(request)
     loaded = load_module(
         request.source,
         folder=request.folder,
         seed=request.seed,
-        arguments=request.arguments,
+        arguments=(*request.arguments, *pretrained),
         # Weights that are loaded afterwards would overwrite what was settled.
         settle=request.weights is None,
     )
-    if request.weights is not None:
+    if request.weights is not None and not pretrained:
         if isinstance(loaded.module, torch.jit.ScriptModule):
             raise ModelError(
                 f"{request.source} is TorchScript, which has its weights already",
@@ -120,6 +124,16 @@ def load_requested(request: ExportRequest) -> LoadedModule:
             )
         load_weights(loaded.module, request.folder / request.weights)
     return loaded
+
+
+def _name_pretrained(request: ExportRequest) -> tuple[tuple[str, str], ...]:
+    """Returns torchvision's argument for pretrained weights, if that is what the weights name."""
+    name = str(request.weights or "")
+    of_torchvision = find_file(request.source, request.folder) is None and ":" not in request.source
+    is_file = (request.folder / name).exists()
+    if of_torchvision and not is_file and _PRETRAINED.fullmatch(name):
+        return (("weights", name),)
+    return ()
 
 
 def choose_inputs(

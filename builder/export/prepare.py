@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
-from builder.core.arrays import sample_inputs
+from builder.core.arrays import sample_inputs, to_array
 from builder.core.stages import Stage
-from builder.core.tensors import Tensor
-from builder.errors import Hint, Use
+from builder.core.tensors import DType, Tensor
+from builder.errors import Hint, ModelError, Use
 from builder.export.calibration import read_samples
-from builder.export.compare import check_numbers
+from builder.export.compare import check_numbers, run_eager
 from builder.export.eager import measure_eager
 from builder.export.forms import EAGER, QUANTISED, Form, compare_forms
 from builder.export.lints import lint_module
@@ -21,6 +22,7 @@ from builder.export.parameters import check_names
 from builder.export.quantise import qnnpack, quantise
 from builder.export.request import ExportRequest, Method, Quantisation
 from builder.export.samples import Sample
+from builder.export.transformers import switch_nested_off
 from builder.export.values import lay_out
 from builder.system.progress import Progress
 
@@ -35,6 +37,11 @@ _RANDOM = Hint(
     "give real inputs with ",
     Use("calibrate"),
 )
+_LOST = Hint(
+    "torch's dynamic LSTM has no proj_size, for example: leave out ",
+    *(Use("quantisation.method"), ", or write the layer in another way"),
+)
+_FLOATS = {DType.FLOAT16, DType.FLOAT32, DType.FLOAT64}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +90,13 @@ def prepare(request: ExportRequest, loaded: LoadedModule, *, progress: Progress)
         # The module's weights and its inputs have to agree, or each layer would convert.
         samples = tuple(replace(sample, channels_last=True) for sample in samples)
     remarks = (*lint_module(module, trained=loaded.trained), *remarks)
+    if any(isinstance(part, torch.nn.TransformerEncoder) for part in module.modules()):
+        # The user's own object may be in use elsewhere.
+        module = twin(module)
+        remarks += switch_nested_off(module)
     # Calibration takes many samples; comparing each of them would take most of the time.
     compared = samples[:_COMPARED_SAMPLES]
+    compared = (*compared, *_mirror(module, request, compared))
     eager = measure_eager(EAGER, twin(module), compared)
     if request.reference:
         check_numbers(eager.outputs[0])
@@ -93,8 +105,10 @@ def prepare(request: ExportRequest, loaded: LoadedModule, *, progress: Progress)
         return Prepared(module=module, samples=compared, base=eager, stages=stages, remarks=remarks)
     with qnnpack():
         quantised = quantise(module, quantisation, samples, progress)
-        base = measure_eager(QUANTISED, twin(quantised), compared)
-    stages = (eager.stage, compare_forms(base, eager, tolerance=request.tolerance, judged=False))
+        base = _measure_quantised(quantised, compared)
+    stage = compare_forms(base, eager, tolerance=request.tolerance, judged=False)
+    _check_shapes(base, eager)
+    stages = (eager.stage, stage)
     return Prepared(
         module=quantised,
         samples=compared,
@@ -103,6 +117,60 @@ def prepare(request: ExportRequest, loaded: LoadedModule, *, progress: Progress)
         remarks=remarks,
         is_quantised=True,
     )
+
+
+def _measure_quantised(module: torch.nn.Module, samples: Sequence[Sample]) -> Form:
+    try:
+        return measure_eager(QUANTISED, twin(module), samples)
+    except ModelError as error:
+        raise ModelError(
+            f"the model runs, but not its quantised form: {error.message}",
+            hint=Hint(
+                *("try the other ", Use("quantisation.flow"), ", or leave out "),
+                Use("quantisation.method"),
+            ),
+        ) from error
+
+
+def _check_shapes(quantised: Form, eager: Form) -> None:
+    """Raises ModelError when quantisation changed a dtype or a shape: torch lost something."""
+    for got, wanted in zip(quantised.outputs, eager.outputs, strict=True):
+        now, before = (", ".join(str(one.spec) for one in outputs) for outputs in (got, wanted))
+        if now != before:
+            raise ModelError(
+                f"quantised, the model returns {now} instead of {before}: torch left out a part "
+                "of a layer that it quantised",
+                hint=_LOST,
+            )
+
+
+def _mirror(
+    module: torch.nn.Module, request: ExportRequest, samples: Sequence[Sample]
+) -> tuple[Sample, ...]:
+    """Returns the first random sample with the signs of its floats changed, if the module takes it.
+
+    Decisions of a model that a trace froze depend on signs more often than on other values.
+    """
+    leaves = samples[0].leaves
+    # Samples for calibration are many already.
+    if (
+        len(samples) > _RANDOM_CASES
+        or request.calibrate
+        or not any(leaf.spec.dtype in _FLOATS for leaf in leaves)
+    ):
+        return ()
+    mirrored = replace(samples[0], leaves=tuple(map(_negate, leaves)))
+    try:
+        run_eager(twin(module), mirrored)
+    except ModelError:
+        return ()
+    return (mirrored,)
+
+
+def _negate(tensor: Tensor) -> Tensor:
+    if tensor.spec.dtype not in _FLOATS:
+        return tensor
+    return replace(tensor, data=(-to_array(tensor)).tobytes())
 
 
 def twin(module: torch.nn.Module) -> torch.nn.Module:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import io
+import logging
 import re
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 
 from builder.core.schemas import Schemas
-from builder.errors import ModelError
-from builder.export.error_texts import shorten
+from builder.errors import Hint, ModelError, Use
+from builder.export.error_texts import describe_exception
 from builder.export.samples import Sample
 from builder.export.values import to_call
 from builder.pt2.program import ExportedProgram
@@ -38,7 +41,7 @@ def capture_program(module: torch.nn.Module, sample: Sample, schemas: Schemas) -
     Raises:
         ModelError: torch.export cannot capture the module, or builder cannot convert the program.
     """
-    with scratch_folder() as folder, warnings.catch_warnings():
+    with scratch_folder() as folder, warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")
         path = folder / "program.pt2"
         torch.export.save(_capture(module, *to_call(sample)), path)
@@ -51,7 +54,7 @@ def capture_program(module: torch.nn.Module, sample: Sample, schemas: Schemas) -
 
 def _capture(module: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:  # noqa: ANN401
     # torch.export raises anything; the second attempt tells why.
-    with suppress(Exception):
+    with contextlib.suppress(Exception):
         shapes = _vary(arguments)
         if named:
             bound = inspect.signature(module.forward).bind(*arguments, **named)
@@ -60,7 +63,32 @@ def _capture(module: torch.nn.Module, arguments: tuple[Any, ...], named: dict[st
     try:
         return torch.export.export(module, arguments, named, strict=False)
     except Exception as error:
-        raise ModelError(f"torch.export cannot capture it: {shorten(str(error))}") from error
+        # It runs the code of the model, so the deepest frame there shows the place.
+        raise ModelError(
+            f"torch.export cannot capture it: {describe_exception(error)}", hint=_remedy(str(error))
+        ) from error
+
+
+def _remedy(text: str) -> str:
+    if "data-dependent" not in text:
+        return Hint("try ", Use("capture", "trace"), " or ", Use("capture", "script"))
+    return Hint(
+        "a decision in the code depends on values of tensors: write it with torch.where or "
+        "torch.cond, or keep it with ",
+        Use("capture", "script"),
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hides what torch.export logs and prints about attempts that fail: it is about its insides."""
+    before, nowhere = logging.root.manager.disable, io.StringIO()
+    logging.disable(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _vary(value: object) -> Any:  # noqa: ANN401 - the structure of the arguments

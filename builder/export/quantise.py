@@ -19,11 +19,11 @@ from torch.ao.quantization.observer import (
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
 from builder.errors import Hint, ModelError, Run, ToolchainError, Use
-from builder.export.capabilities import OPTIMISING_TORCHES
 from builder.export.compare import run_eager
 from builder.export.error_texts import describe_exception
 from builder.export.request import Flow, Method, Quantisation
 from builder.export.samples import Sample
+from builder.export.transformers import switch_fast_paths_off
 from builder.export.values import to_call
 from builder.system.progress import Progress
 
@@ -47,7 +47,8 @@ def qnnpack(*, required: bool = True) -> Iterator[None]:
         raise ToolchainError(
             f"torch {torch.__version__} cannot quantise for mobile: it is built without QNNPACK "
             f"(it has {', '.join(quantized.supported_engines)})",
-            hint=f"these have it: {OPTIMISING_TORCHES}",
+            hint="a torch for x86_64 or arm64 that PyTorch or Debian built has it: export in a "
+            "virtual environment of its own with such a torch, or leave the quantisation out",
         )
     # The engine is global in torch, so it is put back.
     before = quantized.engine
@@ -81,6 +82,7 @@ def quantise(
     progress.step(f"Quantising: {wanted.method}, {wanted.flow}")
     # The original is compared with the copy later, so it stays as it is.
     twin = copy.deepcopy(module)
+    switch_fast_paths_off(twin)
     eager = _static_eager if wanted.method is Method.STATIC else _dynamic_eager
     make = _fx if wanted.flow is Flow.FX else eager
     try:
@@ -101,7 +103,11 @@ def quantise(
     if not _is_quantised(quantised):
         raise ModelError(
             f"nothing in the model can be quantised ({wanted.method}, {wanted.flow})",
-            hint="dynamic quantises Linear, LSTM and GRU; static quantises convolutions too",
+            hint=Hint(
+                "dynamic quantises Linear, LSTM and GRU; static quantises convolutions too. FX "
+                "does not look into layers of torch.nn such as Transformers: try ",
+                Use("quantisation.flow", Flow.EAGER),
+            ),
         )
     return quantised
 

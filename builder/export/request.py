@@ -131,7 +131,9 @@ class ExportRequest:
     arguments: Annotated[tuple[tuple[str, str], ...], Setting(placeholder="NAME=VALUE")] = ()
     """Arguments for the factory or for the torchvision model, e.g. num_classes=10."""
     weights: Path | None = None
-    """A state dict to load (.pt, .pth, .safetensors); code in the file is not executed."""
+    """A state dict to load (.pt, .pth, .safetensors); code in the file is not executed. For a
+    torchvision model also the name of pretrained weights, such as DEFAULT, which torchvision
+    downloads (default: random weights, and no download)."""
     inputs: tuple[InputSpec, ...] = ()
     """The inputs of the model, e.g. float32[1,3,224,224] (default: the inputs of `calibrate`, or
     those that this kind of source usually takes)."""
@@ -199,7 +201,7 @@ class ExportResult:
     capture: str
     """`export`, `trace`, `script`, or `as is` for a source that was a program already."""
     optimized: bool
-    """Whether `optimize_for_mobile` rewrote the model."""
+    """Whether the model was rewritten for mobile."""
     torch_version: str
     """Empty if no torch took part."""
     failure: VerificationError | None = None

@@ -27,13 +27,10 @@ class Rewritten:
     """The file for builder's runtimes."""
     remarks: tuple[str, ...]
     """Why some layers were left as they were, as sentences."""
+    is_packed: bool = False
+    """Whether only a torch with XNNPACK can run the file."""
     is_changed: bool = True
-    """Whether a pass found anything to do."""
-
-    @property
-    def is_packed(self) -> bool:
-        """Whether only a torch with XNNPACK can run the file."""
-        return self.content != self.plain
+    """Whether the passes made other code of it."""
 
 
 def lift_lite(content: bytes, schemas: Schemas) -> Program:
@@ -74,16 +71,19 @@ def rewrite(
     passes = replace(_choose(wanted), methods=methods)
     # They describe the code as it was: its sources, and which line an instruction comes from.
     program.records = {}
-    results = [optimise(program, schemas, replace(passes, prepack=False))]
-    plain = format_program(program, LiteFormat.ZIP, schemas)
+    before = format_program(program, LiteFormat.ZIP, schemas)
+    results = optimise(program, schemas, replace(passes, prepack=False))
+    plain = after = format_program(program, LiteFormat.ZIP, schemas)
     if passes.prepack:
-        results.append(optimise(program, schemas, passes))
-    remarks = dict.fromkeys(reason for result in results[-1].values() for reason in result.left)
+        results = optimise(program, schemas, passes)
+        after = format_program(program, LiteFormat.ZIP, schemas)
+    remarks = dict.fromkeys(reason for result in results.values() for reason in result.left)
     return Rewritten(
         plain=plain,
         content=format_program(program, saving.format, schemas, saving.bytecode_version),
         remarks=tuple(remarks),
-        is_changed=any(one.changed for result in results for one in result.values()),
+        is_packed=after != plain,
+        is_changed=after != before,
     )
 
 

@@ -47,8 +47,14 @@ def format_lite(
 
 def read_bytecode_version(content: bytes) -> int:
     """Returns the bytecode version of a lite file."""
-    # torch's own function fails for classes that this torch lacks, such as those of XNNPACK.
+    # Not by torch: without XNNPACK, it cannot read the packed weights beside the version.
     return parse_lite(content).bytecode_version
+
+
+def list_callees(content: bytes) -> frozenset[str]:
+    """Returns the operators that a lite file calls, such as `aten::add.Tensor`."""
+    callees = {one for function in parse_lite(content).functions for one in function.callees}
+    return frozenset(f"{one.name}.{one.overload}".rstrip(".") for one in callees)
 
 
 def backport(content: bytes, version: int | None) -> bytes:

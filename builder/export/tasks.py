@@ -61,7 +61,7 @@ def _run(job: Frame) -> Frame:
         )
         for given in job.header["samples"]
     ]
-    outputs = [call_lite(call, sample) for sample in samples]
+    outputs = [call_lite(call, sample, seed=job.header["seed"]) for sample in samples]
     seconds = time_call(call, samples[0]) if job.header["timed"] else 0.0
     return Frame(
         header={

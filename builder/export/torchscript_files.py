@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +16,9 @@ from builder.export.error_texts import shorten
 from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import reference_path
 
+_UNKNOWN = re.compile(r"Unknown builtin op: (?P<name>[a-z_0-9]+::\w+)", re.ASCII)
+_NEWER = re.compile(r"file with version \d+, but the maximum supported version|newer than")
+_TORCHS = ("aten::", "prim::", "quantized::", "prepacked::")
 NOT_A_SOURCE = "a torchvision name, package.module:factory, or a TorchScript file"
 _PICKLED = Hint(
     "a file with weights or a pickled module needs the code that creates the model: write a "
@@ -40,13 +44,32 @@ def load_torchscript(path: Path) -> tuple[torch.jit.ScriptModule, tuple[InputSpe
     except ToolchainError:
         raise
     except Exception as error:  # damaged files make torch raise anything, and so does their code
-        reason = shorten(str(error))
-        raise ModelError(f"{path} is not TorchScript: {reason}", hint=_PICKLED) from error
+        raise _unreadable(path, error) from error
     if not any(name == "forward" for name in _method_names(module)):
         raise ModelError(
             f"{path} has no forward()", hint="save a module with forward() by torch.jit.save"
         )
     return module, _saved_inputs(path)
+
+
+def _unreadable(path: Path, error: Exception) -> ModelError:
+    """Returns why torch cannot load the file: by a newer torch, a custom operator, or damage."""
+    unknown, newer = _UNKNOWN.search(str(error)), _NEWER.search(str(error))
+    if unknown and not unknown["name"].startswith(_TORCHS):
+        return ModelError(
+            f"{path} calls {unknown['name']}, a custom operator whose library is not loaded",
+            hint="a runtime does not have custom operators: write the model without it",
+        )
+    if unknown or newer:
+        lacks = f"it has no {unknown['name']}" if unknown else "the format is newer"
+        return ModelError(
+            f"{path} is TorchScript by a newer torch, which torch {torch.__version__} cannot read: "
+            f"{lacks}",
+            hint="export it with the torch that wrote it, or save it there for the lite "
+            "interpreter: module._save_for_lite_interpreter(path); builder exports that file "
+            "without torch",
+        )
+    return ModelError(f"{path} is not TorchScript: {shorten(str(error))}", hint=_PICKLED)
 
 
 def load_file(stream: BinaryIO) -> torch.jit.ScriptModule:

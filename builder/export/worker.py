@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
+from builder.core.hint_json import describe_hint
 from builder.errors import BuilderError, VerificationError
 from builder.export.capabilities import probe_torch
 from builder.export.error_texts import describe_exception
@@ -56,7 +57,8 @@ def _describe_failure(error: Exception) -> Frame:
     # Errors of builder have the one of torch as their cause.
     if _is_for_memory(error) or _is_for_memory(error.__cause__):
         kind = MemoryError.__name__
-    return Frame(header={"error": kind, "message": message[:_LONGEST], "hint": hint})
+    described = None if hint is None else describe_hint(hint)
+    return Frame(header={"error": kind, "message": message[:_LONGEST], "hint": described})
 
 
 def _is_for_memory(error: BaseException | None) -> bool:

@@ -50,6 +50,12 @@ _ACTING = frozenset({"warn", "manual_seed", "save", "wait", "set_grad_enabled", 
 """Operators that act on the world, and whose schemas do not show it."""
 
 
+def may_draw(operator: str) -> bool:
+    """Whether an operator such as `aten::rand` may draw random numbers."""
+    name = operator.partition("::")[2].partition(".")[0]
+    return name in _RANDOM or name in _MAY_DRAW
+
+
 def is_pure(node: Node, schemas: Schemas) -> bool:
     """Whether `node` can be left out when nothing uses its outputs.
 

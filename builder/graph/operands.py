@@ -7,7 +7,7 @@ from typing import Final
 from builder.core.schemas import Schema, SchemaArgument, Schemas
 from builder.graph.graph import Node, Value
 from builder.graph.opcodes import upgraded_arguments
-from builder.lite.objects import CustomObject, List, Tensor
+from builder.lite.objects import CustomObject, List, ScriptObject, Tensor
 
 PURE_CONSTRUCTS: Final = frozenset(
     {
@@ -166,6 +166,8 @@ def thaw(constant: object, depth: int = 2) -> object:
     """
     match constant:
         case None | bool() | int() | float() | complex() | str() | Tensor() | CustomObject():
+            return constant
+        case ScriptObject(may_be_enum=True):
             return constant
         case List() if depth and len(constant.items) <= _LONGEST:
             items = [thaw(item, depth - 1) for item in constant.items]

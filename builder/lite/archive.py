@@ -7,10 +7,10 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from builder.errors import ModelError
 from builder.lite.effort import Effort
+from builder.lite.source import Source, SourceStream
 from builder.system.zips import COMPRESSIONS, damage_of, open_zip_file
 
 MAX_MEMBERS = 200_000
@@ -31,9 +31,9 @@ _HINT = "copy the file or export the model again; `unzip -t FILE` shows the dama
 class Archive:
     """An open zip archive in the form that PyTorch writes, mostly with one top folder."""
 
-    def __init__(self, file: zipfile.ZipFile, data: memoryview, *, has_folder: bool) -> None:
+    def __init__(self, file: zipfile.ZipFile, source: Source, *, has_folder: bool) -> None:
         """Takes an open archive and all bytes of its file."""
-        self._file, self._data = file, data
+        self._file, self._source = file, source
         self.effort = Effort.of(0)
         """The work that the records may cause; each pickle that is read adds to it."""
         self._checked: set[str] = set()
@@ -69,7 +69,9 @@ class Archive:
             ModelError: as `read` does, or the record is larger than `MAX_RECORD`.
         """
         data = self.read(record, limit=MAX_RECORD)
-        self.effort.allow(len(data), packed=min(self._find(record).compress_size, len(self._data)))
+        self.effort.allow(
+            len(data), packed=min(self._find(record).compress_size, self._source.size)
+        )
         return data
 
     def read(self, record: str, *, limit: int | None = None) -> bytes:
@@ -82,7 +84,7 @@ class Archive:
         member = self._find(record)
         # The size in the list of members is a claim; no record can have more packed bytes than the
         # file has.
-        packed = min(member.compress_size, len(self._data))
+        packed = min(member.compress_size, self._source.size)
         most = _UNPACKED_FREE + _UNPACKED_RATIO * packed
         limit = most if limit is None else min(limit, most)
         if member.file_size > limit:
@@ -102,7 +104,7 @@ class Archive:
         return self._find(record).file_size
 
     def view(self, record: str) -> memoryview:
-        """Returns the content of `record`; if it is stored, without copying it out of the file.
+        """Returns the content of `record`; if it is stored in memory, without copying it.
 
         Raises:
             ModelError: as `read` does.
@@ -110,13 +112,13 @@ class Archive:
         member = self._find(record)
         if member.compress_type != zipfile.ZIP_STORED:
             return memoryview(self.read(record))
-        start, end = member.header_offset + _LOCAL.size, len(self._data)
-        if member.header_offset >= 0 and start <= end:
-            signature, name, extra = _LOCAL.unpack_from(self._data, member.header_offset)
-            start += name + extra
-            end = start + member.file_size
-            if signature == b"PK\x03\x04" and end <= len(self._data):
-                return self._check(record, self._data[start:end], member.CRC)
+        start, size = member.header_offset, member.file_size
+        head = self._source.read(start, _LOCAL.size) if start >= 0 else b""
+        if len(head) == _LOCAL.size:
+            signature, name, extra = _LOCAL.unpack(head)
+            content = self._source.read(start + _LOCAL.size + name + extra, size)
+            if signature == b"PK\x03\x04" and len(content) == size:
+                return self._check(record, content, member.CRC)
         raise ModelError(f"{record} is damaged: it lies outside of the file", hint=_HINT)
 
     def _check(self, record: str, content: memoryview, checksum: int) -> memoryview:
@@ -129,8 +131,8 @@ class Archive:
         """Raises ModelError when all records together are much larger than the file."""
         # A reader of single records need not care; who copies all of them would fill a disk.
         members = self._file.infolist()
-        if sum(member.compress_size for member in members) > len(self._data) or (
-            sum(member.file_size for member in members) > _ALL_FREE + _ALL_RATIO * len(self._data)
+        if sum(member.compress_size for member in members) > self._source.size or (
+            sum(member.file_size for member in members) > _ALL_FREE + _ALL_RATIO * self._source.size
         ):
             raise ModelError("its records are larger than the file: they share their bytes")
 
@@ -166,46 +168,17 @@ class Records(Mapping[str, bytes]):
         return len(self._names)
 
 
-def open_archive(data: memoryview, *, has_folder: bool = True) -> Archive:
-    """Returns the archive in `data`, all bytes of a file; it reads from them later on too.
+def open_archive(source: Source, *, has_folder: bool = True) -> Archive:
+    """Returns the archive in `source`, all bytes of a file; it reads from them later on too.
 
     Args:
-        data: the file.
+        source: the file.
         has_folder: whether all records stand in one folder, as PyTorch's own reader wants it.
 
     Raises:
         ModelError: the archive is damaged or truncated.
     """
     what = "its list of members (the end of the file)"
-    stream = io.BufferedReader(_Stream(data))
+    stream = io.BufferedReader(SourceStream(source))
     file = open_zip_file(stream, what, ModelError, most=MAX_MEMBERS)
-    return Archive(file, data, has_folder=has_folder)
-
-
-class _Stream(io.RawIOBase):
-    """A stream of bytes in memory or of a mapped file, without a copy of all of them."""
-
-    def __init__(self, data: memoryview) -> None:
-        self._data, self._at = data, 0
-
-    def seekable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        position = (0, self._at, len(self._data))[whence] + offset
-        if position < 0:
-            raise ValueError(f"there is no position {position}")
-        self._at = position
-        return position
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - a writable buffer
-        part = self._data[self._at : self._at + len(buffer)]
-        buffer[: len(part)] = part
-        self._at += len(part)
-        return len(part)
+    return Archive(file, source, has_folder=has_folder)

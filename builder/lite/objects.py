@@ -99,6 +99,14 @@ class ScriptObject:
     has_state: bool = False
     """Whether `state` is used; None may be a state too."""
 
+    @property
+    def may_be_enum(self) -> bool:
+        """Whether it may be a member of a Python Enum, whose value is `state` then.
+
+        It is one if its class has no method `__setstate__`. Runtimes cannot load files with it.
+        """
+        return self.has_state and type(self.state) in (int, float, str)
+
 
 @dataclass(slots=True, eq=False)
 class CustomObject:

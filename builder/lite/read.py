@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import mmap
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.errors import Hint, ModelError, Run, Use
+from builder.lite.source import Source, open_source, source_of
 
 if TYPE_CHECKING:
     from builder.lite.model import LiteModel
@@ -19,6 +20,8 @@ _FLATBUFFER = b"PTMF"
 """The file identifier of mobile_bytecode.fbs, which stands at byte 4."""
 _HEAD = 8
 """Bytes that tell the format: the magic number of a zip archive, or the identifier at byte 4."""
+_MOST_FLATBUFFER = (1 << 31) - 1
+"""Largest size of a flatbuffer, whose offsets have 31 bits."""
 LITE = "a model for the lite interpreter"
 TORCHSCRIPT = "a TorchScript file without bytecode for the lite interpreter"
 EXPORTED = "a program of torch.export (.pt2)"
@@ -43,8 +46,8 @@ class TorchScriptError(ModelError):
 def read_lite(path: Path) -> LiteModel:
     """Reads the lite file at `path` whole, without torch; nothing in it is run.
 
-    Tensors, extra files and other records are read when they are wanted. The file must not be
-    changed as long as the model is in use; it may be replaced or removed.
+    Tensors, extra files and other records are read when they are wanted. The file may be replaced
+    or removed as long as the model is in use; one that is cut meanwhile is damaged.
 
     Raises:
         TorchScriptError: the file is TorchScript without bytecode.
@@ -56,7 +59,12 @@ def read_lite(path: Path) -> LiteModel:
 
 def parse_lite(data: bytes) -> LiteModel:
     """Reads the bytes of a lite file as `read_lite` does."""
-    return _parse(memoryview(data), data[:_HEAD], Path("model.ptl"))
+    content = memoryview(data)
+    if data[:4] == _ZIP:
+        return _read_zip(source_of(content), Path("model.ptl"))
+    if data[4:_HEAD] == _FLATBUFFER:
+        return _read_flatbuffer(content)
+    raise _unknown(data[:_HEAD])
 
 
 @contextmanager
@@ -71,13 +79,31 @@ def open_model(path: Path) -> Iterator[BufferedReader]:
     if not path.is_file():
         what = "is not a regular file" if path.exists() else "does not exist"
         raise ModelError(f"{path} {what}", hint=_EXPORT_HINT)
-    with path.open("rb") as stream:
+    with path.open("rb") as stream, refusing_excess(path):
         try:
             yield stream
         except ModelError as error:
             raise type(error)(f"{path}: {error.message}", hint=error.hint) from error
-        except OSError as error:  # a file may be larger than the memory that it is mapped to
+        except OSError as error:
             raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+
+
+@contextmanager
+def refusing_excess(path: Path) -> Iterator[None]:
+    """Turns what Python raises for want of memory or of depth into errors of the file at `path`.
+
+    Raises:
+        ModelError: the work on the file took more memory, or more nested calls, than there are.
+    """
+    try:
+        yield
+    except MemoryError:
+        raise ModelError(f"{path} is larger than the memory") from None
+    except RecursionError:
+        raise ModelError(
+            f"{path} is nested more deeply than any model",
+            hint="do not use this file; export the model again from a source you trust",
+        ) from None
 
 
 def is_flatbuffer(stream: BufferedReader) -> bool:
@@ -95,32 +121,35 @@ def read_lite_stream(stream: BufferedReader, path: Path) -> LiteModel:
     """
     stream.seek(0)
     head = stream.read(_HEAD)
-    if not head:
-        raise _unknown(head)  # an empty file cannot be mapped
-    return _parse(_map(stream), head, path)
-
-
-def _parse(data: memoryview, head: bytes, path: Path) -> LiteModel:
     if head[:4] == _ZIP:
-        return _read_zip(data, path)
+        return _read_zip(open_source(stream), path)
     if head[4:] == _FLATBUFFER:
-        from builder.lite.mobile_module import parse_mobile_module
-
-        return parse_mobile_module(data)
+        return _read_flatbuffer(_read_all(stream))
     raise _unknown(head)
 
 
-def _map(stream: BufferedReader) -> memoryview:
-    # Mapped and not read: the tensors in a large file are never touched, unless they are wanted.
-    return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+def _read_all(stream: BufferedReader) -> memoryview:
+    # Its tables lie anywhere in it, and none of them behind what an offset can tell.
+    size = os.fstat(stream.fileno()).st_size
+    if size > _MOST_FLATBUFFER:
+        raise ModelError(f"a flatbuffer has at most {_MOST_FLATBUFFER:,} bytes")
+    stream.seek(0)
+    # As much as is asked for is allocated at once.
+    return memoryview(stream.read(size))
 
 
-def _read_zip(data: memoryview, path: Path) -> LiteModel:
+def _read_flatbuffer(content: memoryview) -> LiteModel:
+    from builder.lite.mobile_module import parse_mobile_module
+
+    return parse_mobile_module(content)
+
+
+def _read_zip(source: Source, path: Path) -> LiteModel:
     from builder.lite.archive import open_archive
     from builder.lite.bytecode import BYTECODE
     from builder.lite.zip_model import CONSTANTS, DATA, read_zip_model, refuse_hostile
 
-    archive = open_archive(data)
+    archive = open_archive(source)
     if BYTECODE in archive:
         return read_zip_model(archive)
     if CONSTANTS in archive and DATA in archive:
@@ -160,7 +189,7 @@ def name_kind(path: Path) -> str:
         if head[:4] != _ZIP:
             return _name_foreign(head)
         try:
-            archive = open_archive(_map(stream))
+            archive = open_archive(open_source(stream))
         except ModelError:
             return ""
     if archive.is_exported_program:
@@ -173,7 +202,7 @@ def _unknown(head: bytes) -> ModelError:
     if not head:
         return ModelError("the file is empty", hint=_EXPORT_HINT)
     what = _name_foreign(head)
-    is_what = f"it is {what}" if what else f"it begins with {head!r}"
+    is_what = f"it is {what}" if what else f"it begins with the bytes {head.hex(' ')}"
     return ModelError(f"{is_what}, not a model that builder can read (.ptl)", hint=_EXPORT_HINT)
 
 

@@ -16,7 +16,9 @@ from builder.lite.model import Argument, Function, LiteModel
 from builder.lite.objects import CustomObject, Dict, List, ScriptObject, Tensor, walk
 from builder.models.dtype_arguments import find_dtype_codes
 
-_CUSTOM_CLASS = re.compile(r"__torch__\.torch\.classes\.([A-Za-z_]\w*\.[A-Za-z_]\w*)", re.ASCII)
+_CUSTOM_CLASS = re.compile(r"__torch__\.torch\.classes\.([^\[\], ]*)")
+"""A custom class in an annotation: its name goes on to where a type can end, as for the runtime."""
+_CLASS_NAME = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -38,7 +40,8 @@ class LiteContents:
         """Adds what a function calls; `effort` bounds the work of following its code.
 
         Raises:
-            ModelError: the name of an operator is malformed, or the code asks for too much work.
+            ModelError: the name of an operator or of a custom class is malformed, or the code asks
+                for too much work.
         """
         self.methods.add(function.name.rpartition(".")[2])
         for callee in function.callees:
@@ -88,11 +91,18 @@ class LiteContents:
                 self.add_types((name,))
 
     def add_types(self, annotations: Iterable[str]) -> None:
-        """Adds the custom classes in type annotations such as `__torch__.torch.classes.a.B`."""
+        """Adds the custom classes in type annotations such as `__torch__.torch.classes.a.B`.
+
+        Raises:
+            ModelError: the name of a custom class is malformed.
+        """
         # Annotations repeat thousands of times, and each search costs.
         for annotation in set(annotations) - self.annotations:
             self.annotations.add(annotation)
-            self.custom_classes.update(_CUSTOM_CLASS.findall(annotation))
+            for name in _CUSTOM_CLASS.findall(annotation):
+                if not _CLASS_NAME.fullmatch(name):
+                    raise ModelError(f"the name of a custom class is malformed: {name!r:.80}")
+                self.custom_classes.add(name)
 
     @property
     def dtypes(self) -> DtypeSet:
@@ -106,7 +116,8 @@ def collect_contents(model: LiteModel, effort: Effort) -> LiteContents:
     """Returns what the functions and objects of a model need; `effort` bounds the work.
 
     Raises:
-        ModelError: the name of an operator is malformed, or the code asks for too much work.
+        ModelError: the name of an operator or of a custom class is malformed, or the code asks for
+            too much work.
     """
     contents = LiteContents()
     for function in model.functions:

@@ -50,7 +50,7 @@ def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> 
     )
     folder = compile_folder(build)
     name = DYLIB if build.plan.target.is_apple else build.interface.soname
-    linked = build.layout.plan / "unstripped" / name
+    linked = build.layout.plan_folder / "unstripped" / name
     # Branches for other devices are text in torchgen's code, so they are put in before it is cut.
     generated = ask_at_run_time(read_generated(build.layout.configured), selection.at_run_time)
     slices = Slices(generated, graph, build.layout.slices)
@@ -112,10 +112,12 @@ def _finish(linker: Linker, reached: frozenset[str], rounds: int, started: float
     if build.plan.target.is_apple:
         # On Apple's platforms an app links the objects itself, so the product is a static library.
         build.progress.step("writing the static library")
-        static = write_static(linked, build.layout.plan, folder, build.toolchain, build.runner)
+        static = write_static(
+            linked, build.layout.plan_folder, folder, build.toolchain, build.runner
+        )
         return replace(done, library=static.archive, image=static.image, merged=static.merged)
     build.progress.step("stripping the library and linking the runner")
-    library = build.layout.plan / build.interface.soname
+    library = build.layout.plan_folder / build.interface.soname
     with replacement(library) as temporary:
         strip_library(linked, temporary, build.toolchain, runner=build.runner)
     runner = _link_runner(linker, library) if build.interface.has_runner else None
@@ -132,7 +134,7 @@ def _finish(linker: Linker, reached: frozenset[str], rounds: int, started: float
 
 def _strip_carried(build: NativeBuild, unstripped: Path) -> CarriedLibrary:
     """NDKs come with the symbols of their libraries."""
-    library = build.layout.plan / unstripped.name
+    library = build.layout.plan_folder / unstripped.name
     with replacement(library) as temporary:
         strip_library(unstripped, temporary, build.toolchain, runner=build.runner)
     return CarriedLibrary(library=library, unstripped=unstripped)
@@ -140,7 +142,7 @@ def _strip_carried(build: NativeBuild, unstripped: Path) -> CarriedLibrary:
 
 def _link_runner(linker: Linker, library: Path) -> Path:
     build, folder = linker.build, linker.folder
-    program = build.layout.plan / "torchlite-run"
+    program = build.layout.plan_folder / "torchlite-run"
     # The runner is no part of the library, so no round has compiled it.
     linker.compile([RUNNER_UNIT])
     with replacement(program) as temporary:

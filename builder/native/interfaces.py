@@ -29,7 +29,8 @@ class Library:
 
 _VERIFIER = ("code", "fault", "flatbuffer_model", "instructions", "pickle", "zip", "zip_model")
 _SHARED = (
-    *("calling.cpp", "crc32.cpp", "interpreting.cpp", "loading.cpp", "refusal.cpp", "source.cpp"),
+    *("calling.cpp", "crc32.cpp", "interpreting.cpp", "loading.cpp", "profile.cpp", "refusal.cpp"),
+    "source.cpp",
     *(f"verifier/{name}.cpp" for name in _VERIFIER),
 )
 """Models, as every interface loads, checks and calls them."""

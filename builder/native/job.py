@@ -62,7 +62,7 @@ def compile_folder(build: NativeBuild) -> CompileFolder:
     layout = build.layout
     return CompileFolder(
         root=layout.root,
-        ninja_file=(layout.plan / "build.ninja").relative_to(layout.root),
+        ninja_file=(layout.plan_folder / "build.ninja").relative_to(layout.root),
         objects=layout.objects.relative_to(layout.root).as_posix(),
         prefixes=(
             # The configured folder lies inside the root, so it comes first.

@@ -106,11 +106,11 @@ class Layout:
         return self.root / "tmp"
 
     @property
-    def plan(self) -> Path:
+    def plan_folder(self) -> Path:
         """What belongs to one operator list."""
         return self.root / "plans" / self.plan_key
 
     @property
     def logs(self) -> Path:
         """Full output of every tool."""
-        return self.plan / "logs"
+        return self.plan_folder / "logs"

@@ -152,7 +152,7 @@ def find_merged(folder: Path) -> Path:
 
 
 def write_static(
-    linked: Path, plan: Path, folder: CompileFolder, toolchain: Toolchain, runner: Runner
+    linked: Path, plan_folder: Path, folder: CompileFolder, toolchain: Toolchain, runner: Runner
 ) -> StaticLibrary:
     """Writes the static library of the last link, and what that link made, stripped.
 
@@ -160,7 +160,7 @@ def write_static(
         NativeBuildError: a tool failed.
     """
     merged = find_merged(merged_path(linked))
-    made = StaticLibrary(archive=plan / ARCHIVE, image=plan / DYLIB, merged=merged)
+    made = StaticLibrary(archive=plan_folder / ARCHIVE, image=plan_folder / DYLIB, merged=merged)
     members = list_members(merged, linked, folder.root / folder.objects)
     archive(members, made.archive, toolchain, runner=runner)
     with replacement(made.image) as temporary:

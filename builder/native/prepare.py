@@ -26,7 +26,7 @@ NEEDED_BYTES = 1 << 30
 """Free space to start with; a complete build of one model takes some 300 MB."""
 
 
-def prepare(build: NativeBuild) -> UnitGraph:
+def prepare_units(build: NativeBuild) -> UnitGraph:
     """Configures and generates unless that is done, and returns the units to choose from.
 
     Raises:

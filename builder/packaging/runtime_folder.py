@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from builder.core.typed import parse_json
 from builder.packaging.result_folder import MANIFEST, result_folder
 from builder.packaging.sbom import SBOM, render_sbom
 from builder.packaging.sbom_subject import PackagedFile, Subject
-from builder.system.files import digest_file, write_atomically
+from builder.system.files import copy_file, digest_file, write_atomically
 
 SIZE_REPORT = "share/torchlite/size.json"
 REFERENCES = "share/torchlite/references.json.gz"
@@ -64,17 +63,17 @@ def write_package(
     library = f"{_LIBRARIES}/{linked.library.name}"
     shared = linked.library.suffix == _SHARED
     with result_folder(root, MANIFEST) as folder:
-        _copy(linked.library, folder / library, mode=0o755 if shared else 0o644)
+        copy_file(linked.library, folder / library, mode=0o755 if shared else 0o644)
         for carried in linked.carried:
-            _copy(carried.library, folder / _LIBRARIES / carried.library.name, mode=0o755)
+            copy_file(carried.library, folder / _LIBRARIES / carried.library.name, mode=0o755)
         if linked.runner is not None:
-            _copy(linked.runner, folder / RUNNER, mode=0o755)
-        _copy(cmake / "runtime/torchlite.h", folder / "include/torchlite.h")
+            copy_file(linked.runner, folder / RUNNER, mode=0o755)
+        copy_file(cmake / "runtime/torchlite.h", folder / "include/torchlite.h")
         # CMake's package describes a shared library; a static one goes into an xcframework.
         for config in _CONFIGS if shared else ():
-            _copy(cmake / "package" / config, folder / "lib/cmake/TorchLite" / config)
+            copy_file(cmake / "package" / config, folder / "lib/cmake/TorchLite" / config)
         for name, licence in sorted(licences.items()):
-            _copy(licence, folder / "share/licenses" / f"{name}.txt")
+            copy_file(licence, folder / "share/licenses" / f"{name}.txt")
         write_atomically(folder / OPERATOR_LIST, operator_list)
         write_atomically(folder / SIZE_REPORT, render_size_report(size))
         if references is not None:
@@ -140,12 +139,6 @@ def parse_size_report(text: str) -> SizeReport:
     if any(abs(size) >= _MAX_SIZE for size in sizes):
         raise ValueError("size report: a size is larger than any library")
     return report
-
-
-def _copy(source: Path, target: Path, *, mode: int = 0o644) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
-    target.chmod(mode)
 
 
 def _list_files(folder: Path) -> dict[str, ManifestFile]:

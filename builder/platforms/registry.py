@@ -26,10 +26,10 @@ from builder.system.progress import Progress
 class PlatformModule(Protocol):
     """The functions of `platform.py` of a platform."""
 
-    def prepare(
+    def fetch_toolchain_sources(
         self, release: Release, target: Target, options: ToolchainOptions, *, progress: Progress
     ) -> None:
-        """Fetches what `locate_toolchain` needs and no package of the system has."""
+        """Fetches what `locate_toolchain` needs beyond the packages of the system."""
 
     def locate_toolchain(
         self, runner: Runner, release: Release, target: Target, options: ToolchainOptions

@@ -170,6 +170,9 @@ class Converter:
             raise UnsupportedError(f"{len(operands)} arguments for {len(graph.inputs)} inputs")
         if self._depth >= _DEEPEST:
             raise UnsupportedError("graphs are nested too deeply")
+        # Torch takes them apart; inside, each use of a name would cost as much as all of them.
+        if any(isinstance(operand, str | list | tuple) for operand in operands):
+            raise UnsupportedError("a graph takes a list or a string")
         names = (_input_name(one) for one in graph.inputs)
         scope: Scope = {
             name: operand for name, operand in zip(names, operands, strict=True) if name is not None
@@ -221,8 +224,7 @@ def _why_missing(operator: str, emitter: Emitter) -> str:
     space = operator.partition("::")[0]
     if space not in ("aten", "prim", "prims"):
         return "it is a custom operator, whose code a runtime does not have"
-    base = operator.partition(".")[0]
-    if any(name.partition(".")[0] == base for name in emitter.schemas):
+    if operator.partition(".")[0] in emitter.overloads:
         return "the release has other overloads only"
     return "it is newer than the release, and builder has no other operators in its place"
 

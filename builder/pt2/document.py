@@ -5,10 +5,10 @@ Keys that builder does not use, such as the stack traces of nodes, are left out 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Struct, structs
+from msgspec import UNSET, Meta, Struct, structs
 
 _SCALAR_TYPES = {
     1: "uint8",
@@ -108,8 +108,9 @@ class TensorMeta(Struct, frozen=True):
     """What is known about a tensor."""
 
     dtype: int
-    sizes: list[Size]
-    strides: list[Size]
+    sizes: Annotated[list[Size], Meta(max_length=64)]
+    """One per dimension, of which PyTorch has 64 at most."""
+    strides: Annotated[list[Size], Meta(max_length=64)]
     storage_offset: Size
     device: Device
     layout: int

@@ -35,7 +35,12 @@ class Emitter:
     """Constants of the whole graph, which stand before all other nodes."""
     memory: Memory = field(default_factory=Memory)
     _known: dict[tuple[object, ...], Value] = field(default_factory=dict)
-    _overloads: dict[str, list[str]] = field(default_factory=dict)
+    overloads: dict[str, list[str]] = field(default_factory=dict, init=False)
+    """Operators of the release by their name without overload."""
+
+    def __post_init__(self) -> None:
+        for name in self.schemas:
+            self.overloads.setdefault(name.partition(".")[0], []).append(name)
 
     def add(self, operator: str, inputs: Sequence[Value], types: Iterable[str]) -> list[Value]:
         """Adds a node with outputs of the given types, and returns these."""
@@ -161,11 +166,8 @@ class Emitter:
         """Returns the overload that takes numbers where numbers stand for tensors, if there is."""
         if _fits(schema, arguments):
             return schema, arguments
-        if not self._overloads:
-            for name in self.schemas:
-                self._overloads.setdefault(name.partition(".")[0], []).append(name)
         wanted = [argument.name for argument in schema.arguments]
-        for name in self._overloads[schema.name.partition(".")[0]]:
+        for name in self.overloads[schema.name.partition(".")[0]]:
             other = self.schemas.find(name)
             assert other is not None
             names = [argument.name for argument in other.arguments]

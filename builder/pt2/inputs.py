@@ -146,11 +146,14 @@ def describe_leaf(spec: document.InputSpec, graph: Graph) -> TensorLeaf | Number
 def find_symbols(inputs: Sequence[Input], ranges: Mapping[str, Range]) -> Iterator[Symbol]:
     """Yields the symbols that sizes of inputs depend on, sorted by name."""
     found: dict[str, int | None] = {}
-    for one in inputs:
-        for leaf in one.leaves:
-            for dimension in leaf.dimensions if isinstance(leaf, TensorLeaf) else ():
-                for name in dimension.expression.symbols if dimension.expression else ():
-                    found[name] = found.get(name) or _solve(dimension, name)
+    tensors = (leaf for one in inputs for leaf in one.leaves if isinstance(leaf, TensorLeaf))
+    for dimension in (dimension for leaf in tensors for dimension in leaf.dimensions):
+        # Each once, however often an expression has it.
+        names = set(dimension.expression.symbols) if dimension.expression else set()
+        for name in names:
+            known = found.setdefault(name, None)
+            if known is None and len(names) == 1:
+                found[name] = _solve(dimension, name)
     for name, value in sorted(found.items()):
         limits = ranges.get(name, Range())
         least, most = (
@@ -160,9 +163,9 @@ def find_symbols(inputs: Sequence[Input], ranges: Mapping[str, Range]) -> Iterat
 
 
 def _solve(dimension: Dimension, name: str) -> int | None:
-    """Returns the value of a symbol that gives the size, for an expression like `2*s0+1`."""
+    """Returns the value of the only symbol that gives the size, as in `2*s0+1`."""
     expression, size = dimension.expression, dimension.size
-    if expression is None or size is None or set(expression.symbols) != {name}:
+    if expression is None or size is None:
         return None
     try:
         at_zero, at_one = (expression.evaluate({name: value}) for value in (0, 1))

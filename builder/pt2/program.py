@@ -163,6 +163,9 @@ class ProgramMaker:
         specs = list(self._specs(_USER))
         if tree.leaves != len(specs):
             raise ModelError(f"in_spec has {tree.leaves} leaves for {len(specs)} inputs")
+        called = [name for spec in self._specs(("user_input",)) if (name := name_of(spec))]
+        if len({*called}) < len(called):
+            raise ModelError("two inputs have the same name")
         names = list(call.forward_arg_names or ())[: len(given.children)]
         names += [""] * (len(given.children) - len(names))
         keywords = [str(key) for key in named.keys]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from builder.core.typed import parse_json
 from builder.errors import ModelError
 from builder.lite.archive import Archive, open_archive
 from builder.lite.read import open_model
+from builder.lite.source import Source, open_source
 from builder.pt2.document import Document, PayloadConfig, Version, Versioned
 from builder.pt2.program import ExportedProgram, ProgramMaker
 from builder.pt2.state_dicts import read_state_dict
@@ -32,8 +32,10 @@ _HINT = "save the program of torch.export.export with torch.export.save, torch 2
 _OTHER = "it is a zip archive, but not a file of torch.export.save"
 _OLD = "serialized_exported_program.json"
 _MODEL = re.compile(r"models/([\w.\- ]{1,200})\.json")
-_NOT_JSON = re.compile(rb'"(?:[^"\\]|\\.)*"|(-?Infinity|NaN)')
-"""A string, which stays as it is, or a number that JSON does not have."""
+_NOT_JSON = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|(-?Infinity|NaN)')
+"""A string, which stays as it is, or a number that JSON does not have. A string without an end is
+one too, and nothing is tried twice: otherwise each quote would be followed to the end of the file.
+"""
 _KINDS = ("weights", "constants")
 _SHORT = 64
 """Largest size of a record with one word."""
@@ -53,28 +55,29 @@ def read_program(path: Path, schemas: Schemas) -> ExportedProgram:
     with open_model(path) as stream:
         if not stream.peek(1):
             raise ModelError("the file is empty")
-        data = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
-        if _has_no_folder(data):
-            old = open_archive(data, has_folder=False)
+        source = open_source(stream)
+        if _has_no_folder(source):
+            old = open_archive(source, has_folder=False)
             if _OLD not in old:
                 raise ModelError(_OTHER, hint=_HINT)
             files = _Files(
                 archive=old,
-                size=len(data),
+                size=source.size,
                 document=_OLD,
                 weights="serialized_state_dict.pt",
                 constants="serialized_constants.pt",
             )
         else:
-            files = _find_files(open_archive(data), len(data))
+            files = _find_files(open_archive(source), source.size)
         return _read(files, schemas)
 
 
-def _has_no_folder(data: memoryview) -> bool:
+def _has_no_folder(source: Source) -> bool:
     """Returns whether the name of the first record has no folder, as until torch 2.7."""
     # The length of the name stands at byte 26 (APPNOTE.TXT, section 4.3.7).
-    length = int.from_bytes(data[26:28], "little")
-    return bytes(data[:4]) == b"PK\x03\x04" and b"/" not in bytes(data[30 : 30 + length])
+    head = bytes(source.read(0, 30))
+    name = source.read(30, int.from_bytes(head[26:28], "little"))
+    return head[:4] == b"PK\x03\x04" and b"/" not in bytes(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

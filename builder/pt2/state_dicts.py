@@ -19,6 +19,7 @@ from builder.lite.globals import Global, printable
 from builder.lite.objects import Storage, Tensor
 from builder.lite.pickle_stack import COMMON_STEPS, STOP, UINT32, PickleStack
 from builder.lite.scalar_types import BY_NAME
+from builder.lite.source import source_of
 
 _PICKLE = "data.pkl"
 _ORDERED_DICT = Global("collections", "OrderedDict")
@@ -42,7 +43,7 @@ def read_state_dict(data: memoryview, where: str) -> dict[str, Tensor]:
     """
     if not data:
         return {}
-    archive = open_archive(data)
+    archive = open_archive(source_of(data))
     if "byteorder" in archive and archive.read("byteorder", limit=64).strip() != b"little":
         raise ModelError(f"{where} is not little-endian", hint="export on another machine")
     found = _Machine(archive, where).run()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from builder.core.backends import Dispatch
+from builder.core.backends import Chosen, Dispatch
 from builder.core.model import OperatorList
 from builder.core.operators import Operator, near_names
 from builder.core.selection import Selection
 from builder.errors import Hint, ModelError, Run, Use
 from builder.selection.catalogue import OperatorCatalogue
-from builder.selection.devices import Device
+from builder.selection.devices import Device, propose_backends
 from builder.selection.registrations import render_allowlist, render_registrations
 from builder.selection.rules import SelectionRules
 
@@ -104,11 +104,15 @@ def refuse_unknown(
         f"  {operator} (wanted by {', '.join(wanted.operators.sources(operator))}): {reason}"
         for operator, reason in refusals.items()
     ]
+    offered = (one for one in rules.backends if one.chosen is Chosen.OPTION)
+    served = tuple(one for one in offered if any(map(one.serves, refusals)))
+    label = " and ".join(one.label for one in served)
+    remedy = (propose_backends(served), f" builds with {label}, ") if served else ()
     raise ModelError(
         "operators that cannot be built from this PyTorch:\n" + "\n".join(lines),
         hint=Hint(
             *("see what the model needs with: ", Run("ops", ("MODEL",)), "; "),
-            *(Use("skip_unknown"), " builds without them"),
+            *(*remedy, Use("skip_unknown"), " builds without them"),
         ),
     )
 

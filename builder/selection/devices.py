@@ -53,12 +53,17 @@ def refuse_absent(wanted: OperatorList, chosen: Iterable[Backend], rules: Select
     needed = find_needed(rules.backends, (), absent)
     hint = Hint("export the model for the CPU: ", Run("export", ("MODEL",)))
     if needed:
-        options = (Use("accelerators", one.name) for one in needed)
-        hint = Hint(Run("build", ("MODEL", Use("targets.abis", "ios-arm64"), *options)))
+        hint = Hint(propose_backends(needed))
     raise ModelError(
         f"the model uses a delegate that this build does not have: {', '.join(absent)}",
         hint=hint,
     )
+
+
+def propose_backends(backends: Iterable[Backend]) -> Run:
+    """Returns the command that builds a model with accelerators of Apple's systems."""
+    options = (Use("accelerators", one.name) for one in backends)
+    return Run("build", ("MODEL", Use("targets.abis", "ios-arm64"), *options))
 
 
 def warn_unused(wanted: OperatorList, chosen: Iterable[Backend]) -> list[str]:

@@ -86,6 +86,9 @@ def read_facts(folder: Path) -> ReleaseFacts:
     """
     path = folder / FACTS_NAME
     try:
-        return parse_toml(read_own(path), ReleaseFacts, FACTS_NAME)
+        return parse_toml(read_own(path), ReleaseFacts, str(path))
     except ValueError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+        raise ConfigurationError(
+            str(error),
+            hint='CONTRIBUTING.md, under "Add a release of PyTorch", says what the file has',
+        ) from error

@@ -87,6 +87,13 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         os.fsync(stream.fileno())
 
 
+def copy_file(source: Path, target: Path, *, mode: int = 0o644) -> None:
+    """Copies the bytes of a file into a folder, which is created; `mode` are its permissions."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    target.chmod(mode)
+
+
 def write_if_changed(path: Path, content: str) -> bool:
     """Writes `content` unless `path` has it already; returns whether it was written.
 

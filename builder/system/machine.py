@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import mmap
 import os
 import platform
 import re
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _VERSION = re.compile(r"__version__ *= *['\"]([^'\"]+)['\"]")
+_PART = 1 << 20
+"""Bytes of a file that are searched at a time."""
 
 
 def host_architecture() -> str:
@@ -58,14 +59,17 @@ def find_package(name: str) -> InstalledPackage | None:
 def file_contains(path: Path, needle: bytes) -> bool:
     """Returns whether the file contains the bytes `needle`; False when it cannot be read."""
     try:
-        with (
-            path.open("rb") as stream,
-            # A library has hundreds of megabytes, of which a search maps pages only.
-            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as view,
-        ):
-            return view.find(needle) >= 0
-    except (OSError, ValueError):
-        return False
+        with path.open("rb") as stream:
+            tail = b""
+            # A library has hundreds of megabytes, of which few are held at a time.
+            while part := stream.read(_PART):
+                if needle in (content := tail + part):
+                    return True
+                # The needle may lie across the end of a part.
+                tail = content[-len(needle) :]
+    except OSError:
+        pass
+    return False
 
 
 def _package_version(name: str, folder: Path) -> str:

@@ -11,7 +11,7 @@ from builder.core.tensors import DType
 SUFFIX = ".reference.safetensors"
 MAX_HEADER = 1 << 20
 """Largest header in bytes; each tensor takes about a hundred."""
-_DTYPES = {
+DTYPES = {
     "U8": DType.UINT8,
     "I8": DType.INT8,
     "I16": DType.INT16,
@@ -48,6 +48,6 @@ def find_input_dtypes(model: Path, sha256: str) -> frozenset[str] | None:
         if header["__metadata__"]["model_sha256"] != sha256:
             return None
         tensors = (header[name] for name in header if _INPUT.match(name))
-        return frozenset(str(_DTYPES[tensor["dtype"]]) for tensor in tensors)
+        return frozenset(str(DTYPES[tensor["dtype"]]) for tensor in tensors)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None

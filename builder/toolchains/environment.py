@@ -16,15 +16,13 @@ from builder.system.machine import (
     find_package,
     memory_bytes,
 )
+from builder.system.torch_packages import how_to_install
 
 _GIB = 1 << 30
 _WANTED_DISK = 3 * _GIB
 """Space for the sources, their archives and one build."""
 _WANTED_MEMORY = 2 * _GIB
 _OLDEST_PYTHON = (3, 11)
-_APT = "apt install python3-torch python3-torchvision"
-_INSTALL_TORCH = f"{_APT}, or pip install 'torchlite-builder[export]'"
-_REPLACE_TORCH = f"{_APT}, or pip install torch==2.6.0 torchvision==0.21.0"
 _XNNPACK_OPERATOR = b"prepacked::conv2d_clamp_prepack"
 """A name that only a torch with XNNPACK contains."""
 
@@ -67,16 +65,16 @@ def _describe_torch(torch: InstalledPackage | None) -> Finding:
             subject="torch",
             ok=False,
             detail="not installed (only exports need it)",
-            remedy=_INSTALL_TORCH,
+            remedy=how_to_install("torch"),
         )
     # Importing torch takes a second and may crash, so its library is searched for a name.
     if file_contains(torch.folder / "lib" / "libtorch_cpu.so", _XNNPACK_OPERATOR):
-        return Finding(subject="torch", ok=True, detail=f"{torch.version}, can export and optimise")
+        return Finding(subject="torch", ok=True, detail=f"{torch.version}, can export")
     return Finding(
         subject="torch",
-        ok=False,
-        detail=f"{torch.version}, has no XNNPACK: it can export only without optimisation",
-        remedy=_REPLACE_TORCH,
+        ok=True,
+        detail=f"{torch.version}, can export; it has no XNNPACK, so optimised files are compared "
+        "on a runtime by builder verify",
     )
 
 
@@ -86,6 +84,6 @@ def _describe_vision(vision: InstalledPackage | None) -> Finding:
             subject="torchvision",
             ok=False,
             detail="not installed (only exports of its models need it)",
-            remedy=_INSTALL_TORCH,
+            remedy=how_to_install("torchvision"),
         )
     return Finding(subject="torchvision", ok=True, detail=vision.version)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import platform
 import re
+import sys
 from pathlib import Path
+from typing import TypedDict
 
 from builder.core.toolchain import Tool
 from builder.errors import BuilderError, ToolchainError
 from builder.system.process import Runner
+
+_FOLDERS = {"cmake": "CMAKE_BIN_DIR", "ninja": "BIN_DIR"}
+"""Python package -> its attribute that has the folder of its programs."""
 
 
 def find_tool(runner: Runner, name: str) -> Tool | None:
@@ -42,17 +48,16 @@ def find_major(text: str) -> int:
     return (*parse_version(text), 0)[0]
 
 
-def locate_packaged_tool(runner: Runner, name: str, attribute: str) -> Tool:
+def locate_packaged_tool(runner: Runner, name: str) -> Tool:
     """Returns a tool from the Python package with the same name, or else from PATH.
 
     Args:
         runner: its PATH is searched when the package is not installed.
-        name: name of the package and of the program.
-        attribute: attribute of the package that contains the folder of its programs.
+        name: name of the package and of the program, a key of `_FOLDERS`.
     """
     candidates = [name]
     try:
-        folder = getattr(importlib.import_module(name), attribute, None)
+        folder = getattr(importlib.import_module(name), _FOLDERS[name], None)
     except ImportError:
         folder = None
     if folder:
@@ -63,3 +68,21 @@ def locate_packaged_tool(runner: Runner, name: str, attribute: str) -> Tool:
         if tool is not None:
             return Tool(name=name, path=tool.path, version=tool.version)
     raise ToolchainError(f"there is no {name}", hint=f"pip install {name}")
+
+
+class BuildTools(TypedDict):
+    """The programs that every build runs, whatever its target; names as in `Toolchain`."""
+
+    cmake: Tool
+    ninja: Tool
+    python: Tool
+
+
+def locate_build_tools(runner: Runner) -> BuildTools:
+    """Returns CMake, ninja and the Python that runs builder; ToolchainError for a missing one."""
+    version = platform.python_version()
+    return BuildTools(
+        cmake=locate_packaged_tool(runner, "cmake"),
+        ninja=locate_packaged_tool(runner, "ninja"),
+        python=Tool(name="python", path=Path(sys.executable), version=version),
+    )

@@ -53,6 +53,8 @@ class BenchRequest:
     """Calls in each run; the fastest call is the result of the run."""
     threads: Annotated[int | None, Setting(least=1, most=1024)] = None
     """Threads of the runtime; by default, the runtime chooses how many."""
+    profile: bool = False
+    """Also show how long each operator takes, measured in one more run."""
     method: Annotated[str, Setting(placeholder="NAME")] = "forward"
     """The method of the model to run."""
     inputs: tuple[InputSpec, ...] = ()

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from builder.core.artifacts import OperatorTime, Profile
 from builder.core.counts import number_of
 from builder.core.inputs import SCALAR
 from builder.core.nesting import Constant, Group, InputSpec, Number
@@ -36,6 +37,8 @@ _WITHOUT_KERNELS = re.compile(
     r'this runtime was built without kernels for dtype (?P<dtype>\w+), and "[^"]*" was asked for it'
 )
 """The message that cmake/runtime/selected_dtypes.h throws."""
+_WITHOUT_PROFILE = "unknown argument --profile"
+"""What programs of version 0.1 say that were built before there was this option."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +52,34 @@ class _Output:
     file: str
 
 
+_Count = Annotated[int, Meta(ge=0, lt=1 << 62)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OperatorTime:
+    """One operator of a profile, as the program describes it."""
+
+    name: Annotated[str, Meta(max_length=_LONGEST_NAME)]
+    calls: _Count
+    nanoseconds: _Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Profile:
+    """The times of operators, as the program describes them."""
+
+    calls: Annotated[int, Meta(ge=1, lt=1 << 62)]
+    seconds: Annotated[float, Meta(ge=0, lt=_LONGEST)]
+    operators: tuple[_OperatorTime, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Report:
     """The last line that the program prints."""
 
     outputs: tuple[_Output, ...]
     seconds: Annotated[float, Meta(ge=0, lt=_LONGEST)]
+    profile: _Profile | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +89,8 @@ class RunOutcome:
     outputs: tuple[Tensor, ...]
     seconds: float
     """Time of the fastest forward call."""
+    profile: Profile | None = None
+    """Times of operators; None unless they were measured."""
 
 
 def run_model(
@@ -78,6 +105,7 @@ def run_model(
     method: str = "forward",
     seed: int | None = None,
     threads: int | None = None,
+    profile: bool = False,
 ) -> RunOutcome:
     """Runs a method of `model` on `runtime`.
 
@@ -92,6 +120,7 @@ def run_model(
         method: name of the method.
         seed: seed for random numbers that operators draw; None: they differ in each run.
         threads: number of threads that operators use; None: the runtime chooses.
+        profile: whether to call the method `repeat` times more, and to measure its operators then.
 
     Raises:
         VerificationError: the program fails, lacks operators, or its output is malformed.
@@ -113,6 +142,8 @@ def run_model(
         command += ["--repeat", str(repeat)]
     if threads is not None:
         command += ["--threads", str(threads)]
+    if profile:
+        command.append("--profile")
     completed = _run(host, tuple(command), runtime)
     if completed.returncode != 0:
         raise _failed(completed, model, runtime)
@@ -180,12 +211,25 @@ def parse_outcome(output: str, *, folder: Path) -> RunOutcome:
         if len({one.file for one in report.outputs}) != len(report.outputs):
             raise ValueError("several outputs use one file")  # noqa: TRY301 - as other damage
         outputs = tuple(_read_output(one, folder) for one in report.outputs)
-        return RunOutcome(outputs=outputs, seconds=report.seconds)
+        return RunOutcome(
+            outputs=outputs, seconds=report.seconds, profile=_read_profile(report.profile)
+        )
     except (ValueError, OSError) as error:
         raise VerificationError(
             f"builder cannot read the output of the runtime's program: {error}",
             hint="build the runtime again with this builder",
         ) from error
+
+
+def _read_profile(profile: _Profile | None) -> Profile | None:
+    if profile is None:
+        return None
+    listed = sorted(profile.operators, key=lambda each: (-each.nanoseconds, each.name))
+    times = (
+        OperatorTime(name=each.name, calls=each.calls, nanoseconds=each.nanoseconds)
+        for each in listed
+    )
+    return Profile(calls=profile.calls, seconds=profile.seconds, operators=tuple(times))
 
 
 def parse_missing_operators(output: str) -> tuple[Operator, ...]:
@@ -230,6 +274,14 @@ def _failed(completed: Completed, model: Path, runtime: Runtime) -> Verification
                         Use("dtypes", f"{runtime.manifest.dtypes},{without['dtype']}"),
                     ),
                 ),
+            ),
+        )
+    if _WITHOUT_PROFILE in completed.output:
+        return VerificationError(
+            f"{runtime.root} cannot measure operators, because an older builder has built it",
+            hint=Hint(
+                "build the runtime again: ",
+                Run("build", (str(model), Use("targets.abis", runtime.manifest.abi))),
             ),
         )
     if completed.returncode < 0:  # subprocess: the negative number of the signal

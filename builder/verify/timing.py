@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from builder.core.artifacts import BenchReport
 from builder.core.model import ModelInfo
 from builder.system.process import Runner
@@ -34,22 +36,28 @@ def time_model(
     expectation = find_expectation(wanted, info, lambda *_: None)
     seconds = []
     with open_host(runtime, runner, via=request.via) as host:
+        run = functools.partial(
+            run_model,
+            runtime,
+            request.model,
+            expectation.inputs,
+            host=host,
+            structure=expectation.structure,
+            repeat=request.calls,
+            threads=request.threads,
+            method=request.method,
+        )
         for number in range(request.runs):
             progress.step(f"Run {number + 1} of {request.runs} on {runtime.root}")
             # Outputs of each run go to a new folder, so none of an earlier run can be read.
             with scratch_folder() as scratch:
-                outcome = run_model(
-                    runtime,
-                    request.model,
-                    expectation.inputs,
-                    scratch=scratch,
-                    host=host,
-                    structure=expectation.structure,
-                    repeat=request.calls,
-                    threads=request.threads,
-                    method=request.method,
-                )
-            seconds.append(outcome.seconds)
+                seconds.append(run(scratch=scratch).seconds)
+        profile = None
+        if request.profile:
+            # A run of its own: measuring its operators makes a call slower.
+            progress.step(f"Measuring operators on {runtime.root}")
+            with scratch_folder() as scratch:
+                profile = run(scratch=scratch, profile=True).profile
     return BenchReport(
         model=request.model.name,
         abi=runtime.manifest.abi,
@@ -57,4 +65,5 @@ def time_model(
         calls=request.calls,
         threads=request.threads,
         method=request.method,
+        profile=profile,
     )

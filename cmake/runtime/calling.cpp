@@ -9,10 +9,18 @@
 #include <c10/core/CPUAllocator.h>
 
 #include <algorithm>
+#include <atomic>
+#include <condition_variable>
 #include <cstring>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <unordered_map>
+
+#ifndef __APPLE__
+// How often threads look for work before they sleep, of the patch 0032-spinning; on Apple's systems they sleep at once.
+extern "C" std::atomic<uint32_t> pthreadpool_spins;
+#endif
 
 namespace torchlite {
 
@@ -97,7 +105,7 @@ std::string describe_call(const Method& method, const std::vector<c10::IValue>& 
   for (const auto& argument : arguments) {
     given += join({given.empty() ? "" : ", ", describe(argument)});
   }
-  return join({"; the method is ", describe_method(method), ", given is (", given, ")"});
+  return join({"; the method is ", describe_method(method), ", this call passes (", given, ")"});
 }
 
 // Files have None as the default of a parameter without one.
@@ -177,7 +185,7 @@ void check_arguments(const Method& method, const std::vector<c10::IValue>& argum
                                   : "at most ",
          std::to_string(limit),
          limit == 1 ? " input" : " inputs",
-         ", given are ",
+         ", this call passes ",
          std::to_string(arguments.size()),
          describe_call(method, arguments)});
   }
@@ -192,7 +200,7 @@ void check_arguments(const Method& method, const std::vector<c10::IValue>& argum
           {"input ",
            std::to_string(i),
            *misfit,
-           ", ",
+           ", the parameter ",
            argument.name(),
            " takes ",
            describe(*argument.type()),
@@ -226,7 +234,7 @@ std::string describe_subject(const at::Tensor& tensor, const std::vector<c10::IV
       return join({"input ", std::to_string(i), " "});
     }
   }
-  return join({"a tensor inside of the model, ", describe_tensor(tensor), ", "});
+  return join({"a tensor inside the model, ", describe_tensor(tensor), ", "});
 }
 
 // No kernel: a runtime may have none for the dtype.
@@ -249,7 +257,7 @@ class Owner {
   // that are the result's own; 0 where others hold what it is in.
   c10::IValue own(const c10::IValue& value, size_t holders, int above) {
     if (above > verifier::max_depth || left_ == 0) {
-      fail({"the model's result is nested too deeply, or too large"});
+      fail({"the result of the model is nested too deeply, or has too many values"});
     }
     left_--;
     if (value.isTensor()) {
@@ -308,6 +316,7 @@ class Owner {
 c10::IValue call_method(
     const Module& module, const Method& method, const std::vector<c10::IValue>& arguments) {
   c10::InferenceMode guard;
+  const Running running;
   check_arguments(method, arguments);
   try {
     c10::IValue result = run(module, method, arguments);
@@ -319,15 +328,63 @@ c10::IValue call_method(
   }
 }
 
+namespace {
+
+// XNNPACK's operators hold the pool by its address, and changing the number of threads frees it.
+std::mutex pool_mutex;
+std::condition_variable pool_changes;
+int calls_running = 0;
+bool is_pool_changing = false; // calls wait to begin, so that they cannot hold up a change for ever
+
+} // namespace
+
+Running::Running() {
+  std::unique_lock<std::mutex> lock(pool_mutex);
+  pool_changes.wait(lock, [] { return !is_pool_changing; });
+  calls_running++;
+}
+
+Running::~Running() {
+  const std::lock_guard<std::mutex> lock(pool_mutex);
+  calls_running--;
+  if (is_pool_changing) {
+    pool_changes.notify_all();
+  }
+}
+
+void set_spinning(bool on) {
+#ifndef __APPLE__
+  static const uint32_t at_first = pthreadpool_spins.load();
+  pthreadpool_spins.store(on ? at_first : 0);
+#endif
+}
+
 void set_threads(int threads) {
   // A pool waits for threads that the system did not give it.
   const auto most = static_cast<int>(std::max(64U, 4 * std::thread::hardware_concurrency()));
   if (threads > most) {
-    fail({"at most ", std::to_string(most), " threads"});
+    fail(
+        {"a runtime on this device takes at most ",
+         std::to_string(most),
+         " threads, not ",
+         std::to_string(threads)});
   }
-  if (threads > 0) {
+  if (threads <= 0) {
+    return;
+  }
+  std::unique_lock<std::mutex> lock(pool_mutex);
+  pool_changes.wait(lock, [] { return !is_pool_changing; });
+  is_pool_changing = true;
+  pool_changes.wait(lock, [] { return calls_running == 0; });
+  try {
     at::set_num_threads(threads);
+  } catch (...) {
+    is_pool_changing = false;
+    pool_changes.notify_all();
+    throw;
   }
+  is_pool_changing = false;
+  pool_changes.notify_all();
 }
 
 } // namespace torchlite

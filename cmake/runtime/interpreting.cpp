@@ -1,6 +1,7 @@
 #include "interpreting.h"
 
 #include "lite_module.h"
+#include "profile.h"
 #include "refusal.h"
 #include "verifier/fault.h"
 #include "verifier/instructions.h"
@@ -110,6 +111,11 @@ void check_step(
     const torch::jit::mobile::Stack& stack,
     size_t frames,
     uint64_t& steps) {
+  if (profiled_calls.load(std::memory_order_relaxed) != 0) {
+    const auto x = static_cast<size_t>(instruction.X);
+    const bool calls = instruction.op == torch::jit::OP || instruction.op == torch::jit::OPN;
+    profile_step(calls && x < code.op_names_.size() ? &code.op_names_[x] : nullptr);
+  }
   const uint64_t limit = step_limit.load(std::memory_order_relaxed);
   if (++steps > limit && limit != 0) {
     fail({"the model took more than the ", std::to_string(limit), " instructions it may take"});

@@ -38,8 +38,19 @@ std::string describe_method(const Method& method);
 // Interpreted instructions that one call of a method may take; 0 for any number. For the whole process.
 void set_step_limit(uint64_t steps);
 
-// Refuses more threads than any processor has use for.
+// While one exists, operators may run: set_threads() waits until there is none. Not one inside of another on a thread.
+class Running {
+ public:
+  Running();
+  Running(const Running&) = delete;
+  ~Running();
+};
+
+// Waits for running operators, and refuses more threads than any processor has use for.
 void set_threads(int threads);
+
+// Whether threads wait for work awake, at first.
+void set_spinning(bool on);
 
 // The lite interpreter's schemas hold DynamicType in place of the types themselves.
 inline c10::TypeKind kind_of(const c10::Type& type) {

@@ -46,6 +46,7 @@ Module load_zip(const Source& source, ExtraFiles& extra) {
 
 Module load(const Source& source, ExtraFiles& extra) {
   c10::InferenceMode guard;
+  const Running running;
   char header[header_size] = {};
   source.read(0, header, header_size);
   if (std::memcmp(header + 4, "PTMF", 4) == 0) {

@@ -1,13 +1,14 @@
 // torchlite-run: runs a lite file on a built runtime, from the command line, through the C API alone.
 //
 //   torchlite-run MODEL [--method NAME] [VALUE]... --output-dir DIR [--repeat N] [--threads N]
-//                 [--seed N] [--step-limit N]
+//                 [--seed N] [--step-limit N] [--profile]
 //   torchlite-run --operators
 //
 // VALUE is --input DTYPE:SIZES:FILE, --bool 0, --int N, --float X, --text T, --none, or a group:
 // --list VALUE... --end, --tuple VALUE... --end, --dict [--key K VALUE]... --end. FILE holds the raw
 // little-endian elements. SIZES is 1x3x224x224, or `scalar`. Outputs go to DIR/output.N.bin, as
-// torchlite_run_method() would number them; one line of JSON on stdout describes them.
+// torchlite_run_method() would number them; one line of JSON on stdout describes them. With --profile, N more calls
+// measure their operators.
 
 #include "runner_values.h"
 
@@ -32,6 +33,7 @@ struct Options {
   int64_t seed = -1;
   int64_t step_limit = 0;
   bool operators = false;
+  bool profile = false;
 };
 
 Options parse_options(int argc, char** argv) {
@@ -46,6 +48,8 @@ Options parse_options(int argc, char** argv) {
     };
     if (argument == "--operators") {
       options.operators = true;
+    } else if (argument == "--profile") {
+      options.profile = true;
     } else if (parse_value(argument, options.open, value)) {
       continue;
     } else if (argument == "--output-dir") {
@@ -75,8 +79,9 @@ void check(torchlite_status status) {
   }
 }
 
-void write_outputs(const torchlite_result* result, const std::string& folder, double seconds) {
-  std::string json = "{\"outputs\":[";
+// Returns the outputs as JSON.
+std::string write_outputs(const torchlite_result* result, const std::string& folder) {
+  std::string json;
   for (size_t i = 0; i < torchlite_result_count(result); i++) {
     torchlite_tensor tensor;
     check(torchlite_result_tensor(result, i, &tensor));
@@ -96,7 +101,48 @@ void write_outputs(const torchlite_result* result, const std::string& folder, do
     }
     json += "]}";
   }
-  std::printf("%s],\"seconds\":%.9f}\n", json.c_str(), seconds);
+  return json;
+}
+
+// A method and its inputs.
+struct Call {
+  torchlite_module* module;
+  const char* method;
+  std::vector<torchlite_value> inputs;
+
+  // Returns the seconds that it took. The first result that *result has room for is the caller's.
+  double make(torchlite_result** result) const {
+    torchlite_result* made = nullptr;
+    const auto begin = std::chrono::steady_clock::now();
+    check(torchlite_run_values(module, method, inputs.data(), inputs.size(), &made));
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
+    if (*result == nullptr) {
+      *result = made;
+    } else {
+      torchlite_result_free(made);
+    }
+    return spent.count();
+  }
+};
+
+// Returns what `repeat` more calls and their operators took, as JSON.
+std::string profile(const Call& call, int repeat, torchlite_result* first) {
+  check(torchlite_profile_start(call.module));
+  double seconds = 0;
+  for (int i = 0; i < repeat; i++) {
+    seconds += call.make(&first);
+  }
+  const torchlite_operator_time* times = nullptr;
+  size_t count = 0;
+  check(torchlite_profile_stop(call.module, &times, &count));
+  std::string json = "{\"calls\":" + std::to_string(repeat) + ",\"operators\":[";
+  for (size_t i = 0; i < count; i++) {
+    const std::string overload = times[i].overload;
+    json += std::string(i > 0 ? "," : "") + "{\"calls\":" + std::to_string(times[i].calls) + ",\"name\":\"" +
+        times[i].name + (overload.empty() ? "" : "." + overload) +
+        "\",\"nanoseconds\":" + std::to_string(times[i].nanoseconds) + "}";
+  }
+  return json + "],\"seconds\":" + std::to_string(seconds) + "}";
 }
 
 void run(Options& options) {
@@ -116,26 +162,20 @@ void run(Options& options) {
   check(torchlite_set_step_limit(static_cast<uint64_t>(options.step_limit)));
   torchlite_module* module = nullptr;
   check(torchlite_load(options.model.c_str(), &module));
-  std::vector<torchlite_value> inputs;
+  Call call{module, options.method.c_str(), {}};
   for (auto& value : options.open.front().items) {
-    inputs.push_back(show(value));
+    call.inputs.push_back(show(value));
   }
   double best = 0;
   // A model may keep state: what counts is what the first call gives.
   torchlite_result* first = nullptr;
   for (int i = 0; i < options.repeat; i++) {
-    torchlite_result* result = nullptr;
-    const auto begin = std::chrono::steady_clock::now();
-    check(torchlite_run_values(module, options.method.c_str(), inputs.data(), inputs.size(), &result));
-    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
-    best = i == 0 || spent.count() < best ? spent.count() : best;
-    if (first == nullptr) {
-      first = result;
-    } else {
-      torchlite_result_free(result);
-    }
+    const double spent = call.make(&first);
+    best = i == 0 || spent < best ? spent : best;
   }
-  write_outputs(first, options.output_dir, best);
+  const std::string profiled = options.profile ? ",\"profile\":" + profile(call, options.repeat, first) : "";
+  const std::string outputs = write_outputs(first, options.output_dir);
+  std::printf("{\"outputs\":[%s]%s,\"seconds\":%.9f}\n", outputs.c_str(), profiled.c_str(), best);
   torchlite_result_free(first);
   torchlite_module_free(module);
 }

@@ -4,6 +4,7 @@
 
 #include "lite_module.h"
 #include "metal.h"
+#include "profile.h"
 #include "refusal.h"
 #include "selected_operators.h"
 #include "values.h"
@@ -28,6 +29,7 @@ const Generator& getDefaultCPUGenerator() __attribute__((weak));
 struct torchlite_module {
   torchlite::Module module;
   bool is_lost = false; // it has kept inputs, and there was no memory for copies of them
+  torchlite::Profile profile{};
 };
 
 struct torchlite_result {
@@ -117,6 +119,7 @@ torchlite_status run(
   }
   torchlite::Inputs inputs(torchlite::is_for_metal(module->module), module->is_lost);
   auto made = std::make_unique<torchlite_result>();
+  const torchlite::Profile::Scope scope(module->profile.is_on ? &module->profile : nullptr);
   // The arguments end with this statement.
   const c10::IValue returned =
       torchlite::call_method(module->module, *method, to_arguments(*method, values, count, inputs));
@@ -270,6 +273,12 @@ torchlite_status torchlite_set_threads(int32_t threads) {
   });
 }
 
+torchlite_status torchlite_set_spinning(int32_t on) {
+  last_error.clear();
+  torchlite::set_spinning(on != 0);
+  return TORCHLITE_OK;
+}
+
 torchlite_status torchlite_set_step_limit(uint64_t steps) {
   last_error.clear();
   torchlite::set_step_limit(steps);
@@ -288,6 +297,28 @@ torchlite_status torchlite_set_seed(uint64_t seed) {
     }
     return TORCHLITE_OK;
   });
+}
+
+torchlite_status torchlite_profile_start(torchlite_module* module) {
+  if (module == nullptr) {
+    return fail(TORCHLITE_INVALID_ARGUMENT, "torchlite_profile_start: null argument");
+  }
+  last_error.clear();
+  module->profile.times.clear();
+  module->profile.is_on = true;
+  return TORCHLITE_OK;
+}
+
+torchlite_status
+torchlite_profile_stop(torchlite_module* module, const torchlite_operator_time** times, size_t* count) {
+  if (module == nullptr || times == nullptr || count == nullptr) {
+    return fail(TORCHLITE_INVALID_ARGUMENT, "torchlite_profile_stop: null argument");
+  }
+  last_error.clear();
+  module->profile.is_on = false;
+  *times = module->profile.times.data();
+  *count = module->profile.times.size();
+  return TORCHLITE_OK;
 }
 
 } // extern "C"

@@ -3,6 +3,7 @@
 #include "metal.h"
 
 #include <c10/core/CPUAllocator.h>
+#include <c10/core/MemoryFormat.h>
 #include <c10/util/accumulate.h>
 
 #include <cstring>
@@ -20,26 +21,26 @@ bool is_supported(int dtype) {
 
 const char* find_fault(const torchlite_tensor& tensor) {
   if (!is_supported(tensor.dtype)) {
-    return "unknown dtype";
+    return "the tensor has an unknown dtype";
   }
   if (tensor.dims < 0 || (tensor.dims > 0 && tensor.sizes == nullptr)) {
-    return "no sizes";
+    return "the tensor has no sizes, or a negative number of dimensions";
   }
   if (tensor.dims > max_dims) {
-    return "more than 64 dimensions";
+    return "the tensor has more than 64 dimensions";
   }
   int64_t elements = 1;
   for (int32_t i = 0; i < tensor.dims; i++) {
     if (tensor.sizes[i] < 0 || __builtin_mul_overflow(elements, tensor.sizes[i], &elements)) {
-      return "negative or overflowing size";
+      return "a size of the tensor is negative or too large";
     }
   }
   int64_t bytes = 0;
   const auto width = c10::elementSize(static_cast<at::ScalarType>(tensor.dtype));
   if (__builtin_mul_overflow(elements, static_cast<int64_t>(width), &bytes)) {
-    return "negative or overflowing size";
+    return "a size of the tensor is negative or too large";
   }
-  return elements > 0 && tensor.data == nullptr ? "no data" : nullptr;
+  return elements > 0 && tensor.data == nullptr ? "the tensor has no data" : nullptr;
 }
 
 template <typename T, typename Held = T>
@@ -97,7 +98,7 @@ c10::TypePtr element_type(c10::TypePtr wanted, const std::vector<c10::IValue>& i
 
 void check_count(size_t count) {
   if (count > max_items) {
-    refuse("more than 16,777,216 items");
+    refuse("there are more than 16,777,216 items");
   }
 }
 
@@ -113,6 +114,8 @@ c10::IValue Inputs::read(const torchlite_value& value, c10::TypePtr wanted, int 
       return {};
     case TORCHLITE_VALUE_TENSOR:
       return place(read_tensor(value.as.tensor, wanted.get()));
+    case TORCHLITE_VALUE_CHANNELS_LAST:
+      return place(read_channels_last(value.as.tensor));
     case TORCHLITE_VALUE_BOOL:
       return value.as.integer != 0;
     case TORCHLITE_VALUE_INT:
@@ -124,7 +127,7 @@ c10::IValue Inputs::read(const torchlite_value& value, c10::TypePtr wanted, int 
       return value.as.real;
     case TORCHLITE_VALUE_STRING:
       if (value.as.text == nullptr) {
-        refuse("no text");
+        refuse("the string is null");
       }
       return std::string(value.as.text);
     case TORCHLITE_VALUE_LIST:
@@ -132,7 +135,7 @@ c10::IValue Inputs::read(const torchlite_value& value, c10::TypePtr wanted, int 
     case TORCHLITE_VALUE_DICT:
       return read_group(value, wanted.get(), above);
   }
-  refuse("unknown kind");
+  refuse("the value has an unknown kind");
 }
 
 c10::IValue Inputs::place(c10::IValue read) const {
@@ -185,13 +188,13 @@ Inputs::~Inputs() {
 c10::IValue Inputs::to_number(const torchlite_tensor& tensor, c10::TypeKind kind) {
   switch (kind) {
     case c10::TypeKind::IntType:
-      check_dtype(tensor, TORCHLITE_INT64, "an int parameter takes an int64");
+      check_dtype(tensor, TORCHLITE_INT64, "an int parameter takes a tensor of int64");
       return *static_cast<const int64_t*>(tensor.data);
     case c10::TypeKind::FloatType:
-      check_dtype(tensor, TORCHLITE_FLOAT64, "a float parameter takes a float64");
+      check_dtype(tensor, TORCHLITE_FLOAT64, "a float parameter takes a tensor of float64");
       return *static_cast<const double*>(tensor.data);
     case c10::TypeKind::BoolType:
-      check_dtype(tensor, TORCHLITE_BOOL, "a bool parameter takes a bool");
+      check_dtype(tensor, TORCHLITE_BOOL, "a bool parameter takes a tensor of bool");
       return *static_cast<const uint8_t*>(tensor.data) != 0;
     default:
       return borrow(tensor);
@@ -201,13 +204,13 @@ c10::IValue Inputs::to_number(const torchlite_tensor& tensor, c10::TypeKind kind
 c10::IValue Inputs::to_numbers(const torchlite_tensor& tensor, c10::TypeKind kind) {
   switch (kind) {
     case c10::TypeKind::IntType:
-      check_dtype(tensor, TORCHLITE_INT64, "a parameter of ints takes int64");
+      check_dtype(tensor, TORCHLITE_INT64, "a parameter that is a list of ints takes a tensor of int64");
       return to_list<int64_t>(tensor);
     case c10::TypeKind::FloatType:
-      check_dtype(tensor, TORCHLITE_FLOAT64, "a parameter of floats takes float64");
+      check_dtype(tensor, TORCHLITE_FLOAT64, "a parameter that is a list of floats takes a tensor of float64");
       return to_list<double>(tensor);
     case c10::TypeKind::BoolType:
-      check_dtype(tensor, TORCHLITE_BOOL, "a parameter of bools takes bool");
+      check_dtype(tensor, TORCHLITE_BOOL, "a parameter that is a list of bools takes a tensor of bool");
       return to_list<bool, uint8_t>(tensor);
     default:
       return borrow(tensor);
@@ -228,13 +231,29 @@ c10::IValue Inputs::read_tensor(const torchlite_tensor& tensor, const c10::Type*
   return borrow(tensor);
 }
 
+at::Tensor Inputs::read_channels_last(const torchlite_tensor& tensor) {
+  if (const char* fault = find_fault(tensor)) {
+    refuse(fault);
+  }
+  if (tensor.dims != 4 && tensor.dims != 5) {
+    refuse("a tensor whose channels come last has 4 or 5 dimensions");
+  }
+  at::Tensor lent = borrow(tensor);
+  if (lent.numel() > 0) { // strides of an empty one could overflow
+    const auto sizes = lent.sizes();
+    lent.unsafeGetTensorImpl()->set_sizes_and_strides(
+        sizes, tensor.dims == 4 ? c10::get_channels_last_strides_2d(sizes) : c10::get_channels_last_strides_3d(sizes));
+  }
+  return lent;
+}
+
 c10::IValue Inputs::read_group(
     const torchlite_value& value, const c10::Type* wanted, int above) {
   const auto& group = value.as.group;
   check_count(group.count);
   const bool is_dict = value.kind == TORCHLITE_VALUE_DICT;
   if (group.count > 0 && (group.items == nullptr || (is_dict && group.keys == nullptr))) {
-    refuse("no items");
+    refuse("the items or the keys are null");
   }
   std::vector<c10::IValue> items;
   for (size_t i = 0; i < group.count; i++) {
@@ -254,7 +273,7 @@ c10::IValue Inputs::read_group(
   c10::impl::GenericDict dict(c10::StringType::get(), type);
   for (size_t i = 0; i < group.count; i++) {
     if (group.keys[i] == nullptr) {
-      refuse("no key");
+      refuse("a key of the dict is null");
     }
     dict.insert(std::string(group.keys[i]), std::move(items[i]));
   }
@@ -290,7 +309,7 @@ torchlite_value Outputs::describe(const c10::IValue& value) {
     told.kind = TORCHLITE_VALUE_STRING;
     told.as.text = keep(value);
   } else if (!value.isNone()) {
-    refuse_output("an output is of no kind that can be returned: " + value.tagKind());
+    refuse_output("an output is of a kind that cannot be returned: " + value.tagKind());
   }
   return told;
 }
@@ -298,7 +317,7 @@ torchlite_value Outputs::describe(const c10::IValue& value) {
 torchlite_tensor Outputs::describe_tensor(const at::Tensor& given) {
   if (!is_supported(static_cast<int>(given.scalar_type()))) {
     refuse_output(
-        std::string("an output has a dtype without a code: ") + c10::toString(given.scalar_type()));
+        std::string("an output has a dtype that cannot be returned: ") + c10::toString(given.scalar_type()));
   }
   at::Tensor tensor = to_host(given).contiguous();
   tensors_.push_back(tensor);
@@ -365,7 +384,7 @@ void Outputs::flatten(const torchlite_value& value, bool flat) {
       break;
     case TORCHLITE_VALUE_STRING:
       if (flat) {
-        refuse_output("an output is a string, which torchlite_run_values() returns");
+        refuse_output("an output is a string, which only torchlite_run_values() returns");
       }
       break;
     default:

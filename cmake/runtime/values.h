@@ -48,6 +48,7 @@ class Inputs {
  private:
   at::Tensor borrow(const torchlite_tensor& tensor);
   c10::IValue read_tensor(const torchlite_tensor& tensor, const c10::Type* wanted);
+  at::Tensor read_channels_last(const torchlite_tensor& tensor);
   c10::IValue to_number(const torchlite_tensor& tensor, c10::TypeKind kind);
   c10::IValue to_numbers(const torchlite_tensor& tensor, c10::TypeKind kind);
   c10::IValue read_group(const torchlite_value& value, const c10::Type* wanted, int above);

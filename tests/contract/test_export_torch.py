@@ -29,6 +29,7 @@ from builder.system.reference_cases import read_reference
 pytestmark = pytest.mark.torch
 
 NETS = '''
+import numpy
 import torch
 
 class Folded(torch.nn.Module):
@@ -86,7 +87,7 @@ class Nan(torch.nn.Module):
 
 class Random(torch.nn.Module):
     def forward(self, x):
-        return x + torch.rand(2)
+        return x + float(numpy.random.rand())
 
 class Unscriptable(torch.nn.Module):
     def forward(self, x):
@@ -331,7 +332,9 @@ def test_what_torchscript_cannot_express(request_: ExportRequest) -> None:
         "--via trace",
     )
     traced = replace(scripted, capture=Capture.TRACE)
-    fail(replace(traced, source="export_nets:Mixed"), ModelError, "cannot be traced", "--via script")
+    fail(
+        replace(traced, source="export_nets:Mixed"), ModelError, "cannot be traced", "--via script"
+    )
 
 
 def test_decisions_that_a_trace_freezes_are_noted(request_: ExportRequest) -> None:
@@ -351,7 +354,7 @@ def test_decisions_that_a_trace_freezes_are_noted(request_: ExportRequest) -> No
 
 def test_lite_file_that_differs_is_not_written(request_: ExportRequest) -> None:
     random = replace(request_, source="export_nets:Random", inputs=VECTOR)
-    fail(random, VerificationError, "output 0", "eager runs differ")
+    fail(random, VerificationError, "output 0", "eager runs differ", "numpy")
     fail(
         replace(request_, tolerance=0.0),
         VerificationError,
@@ -430,6 +433,31 @@ def test_nothing_is_downloaded_for_models_with_backbones(
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", pytest.fail)
     loaded = load_module("lraspp_mobilenet_v3_large", folder=request_.folder, seed=0)
     assert loaded.usual_inputs == (TensorSpec(DType.FLOAT32, (1, 3, 224, 224)),)
+
+
+def test_torchvision_gives_pretrained_weights_when_asked(
+    request_: ExportRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    import torchvision
+
+    from builder.export.load import load_requested
+
+    state = torchvision.models.squeezenet1_1(weights=None).state_dict()
+    asked: list[str] = []
+
+    def download(url: str, *_: object, **__: object) -> object:
+        asked.append(url)
+        return state
+
+    monkeypatch.setattr("torchvision._internally_replaced_utils.load_state_dict_from_url", download)
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", download)
+    request = replace(request_, source="squeezenet1_1", inputs=(), weights=Path("DEFAULT"))
+    loaded = load_requested(request).module.state_dict()
+    assert len(asked) == 1
+    assert "squeezenet1_1" in asked[0]
+    assert all(torch.equal(loaded[name], state[name]) for name in state)
+    fail(replace(request, weights=Path("IMAGENET9_V9")), ModelError, "IMAGENET9_V9")
 
 
 def test_weights_that_start_as_zeros_are_filled_and_others_kept() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,19 @@ def test_safetensors_are_loaded(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes(b"nothing")
     with pytest.raises(ModelError, match="not a valid safetensors"):
         load(tmp_path / "w.safetensors")
+
+
+def test_safetensors_that_are_cut_while_they_are_used_were_read_whole(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from builder.export import checkpoints
+
+    path = tmp_path / "w.safetensors"
+    save_file({"w": torch.ones(1 << 20)}, path)
+    read = checkpoints._read(path)
+    os.truncate(path, 0)
+    assert read["w"].sum() == 1 << 20
 
 
 def test_names_that_do_not_fit_are_told(tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def test_torchscript_without_torch_says_what_to_install(here):
     done = run(here, "ops", DATA / "control.pt", "--run-torchscript", first=stub)
     assert done.returncode == 5
     assert "torch is not installed" in done.stderr
-    assert "pip install 'torchlite-builder[export]'" in done.stderr
+    assert "pip install torch torchvision" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_export_without_torch_says_what_to_install(here, source):
     done = run(here, "export", source, "-o", "new.ptl", "--shape", "1,3,8,8", first=stub)
     assert done.returncode == 5, done.stderr
     assert "torch is not installed" in done.stderr
-    assert "pip install 'torchlite-builder[export]'" in done.stderr
+    assert "pip install torch torchvision" in done.stderr
     assert "Traceback" not in done.stderr
 
 

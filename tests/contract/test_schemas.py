@@ -108,7 +108,7 @@ CONFIGURATION = {
             "arguments": {"num_classes": "10"},
             "inputs": ["float32[1,3,224,224]"],
             "quantisation": {"method": "static"},
-            "optimisation": {"left_out": ["fuse-add-relu"]},
+            "optimisation": {"left_out": ["channels-last"]},
             "limits": {"memory": "8GiB", "seconds": 60},
         }
     ],

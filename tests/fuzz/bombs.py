@@ -452,16 +452,79 @@ def _many_inputs(count: int, spec: Any) -> Callable[[Any, Pt2], None]:
         module = document["graph_module"]
         graph, signature = module["graph"], module["signature"]
         call = module["module_call_graph"][0]["signature"]
-        one = {"as_tensor": {"name": "x"}}
-        added = range(count)
-        graph["inputs"] = [one for _ in added]
-        signature["input_specs"] = [{"user_input": {"arg": one}} for _ in added]
+        added = [{"as_tensor": {"name": f"x{place}"}} for place in range(count)]
+        graph["inputs"] = added
+        signature["input_specs"] = [{"user_input": {"arg": one}} for one in added]
+        tensors = graph["tensor_values"]
+        known = next(iter(tensors.values()))
+        tensors |= {one["as_tensor"]["name"]: known for one in added}
         leaf = {"type": None, "context": None, "children_spec": []}
         children = spec([leaf] * count)
         tree = tuple_of(tuple_of(*children), dict_of())
         call["in_spec"] = json.dumps([1, tree], separators=(",", ":"))
 
     return change
+
+
+def _inputs_of_sizes(count: int, sizes: list[Any]) -> Callable[[Any, Pt2], None]:
+    """Gives a program many inputs that all are the tensor `x`, of the given sizes."""
+
+    def change(document: Any, file: Pt2) -> None:
+        _many_inputs(count, lambda leaves: leaves)(document, file)
+        module = document["graph_module"]
+        one = {"as_tensor": {"name": "x0"}}
+        module["signature"]["input_specs"] = [{"user_input": {"arg": one}}] * count
+        tensors = module["graph"]["tensor_values"]
+        tensors["x0"] = tensors["x0"] | {"sizes": sizes}
+
+    return change
+
+
+def _sizes(*texts: str) -> Callable[[Any, Pt2], None]:
+    """Gives expressions to the sizes of an input, and leaves the program as it is."""
+
+    def change(document: Any, _: Pt2) -> None:
+        module = document["graph_module"]
+        user = (one for one in module["signature"]["input_specs"] if "user_input" in one)
+        name = next(user)["user_input"]["arg"]["as_tensor"]["name"]
+        tensor = module["graph"]["tensor_values"][name]
+        tensor["sizes"] = [_size_of(text) for text in texts]
+        tensor["strides"] = [{"as_int": 1} for _ in texts]
+
+    return change
+
+
+def _size_of(text: str) -> dict[str, Any]:
+    return {"as_expr": {"expr_str": text, "hint": {"as_int": 3}}}
+
+
+def _graph_of(given: Any, count: int) -> Callable[[Any, Pt2], None]:
+    """Runs a graph that has a given input, and `count` nodes that each take it."""
+    name = {"as_tensor": {"name": "y"}}
+    inner = {
+        "inputs": [name],
+        "outputs": [],
+        "nodes": [
+            {
+                "target": "torch.ops.aten.cat.default",
+                "inputs": [{"name": "tensors", "arg": name}],
+                "outputs": [],
+            }
+        ]
+        * count,
+        "tensor_values": {},
+    }
+    graph = {"as_graph": {"name": "inner", "graph": inner}}
+    target = "torch.ops.higher_order.wrap"
+    arguments = [{"name": "", "arg": one} for one in (graph, given)]
+    return _nodes(1, target=target, inputs=arguments)
+
+
+def _broken(text: bytes) -> bytes:
+    """Returns a program whose JSON ends in `text`."""
+    file = make_features()
+    whole = json.dumps(file.document()).encode()[:-1] + text
+    return pack(file.contents() | {"model/models/model.json": whole}, zipfile.ZIP_DEFLATED)
 
 
 def _deep(children: list[Any]) -> list[Any]:
@@ -475,6 +538,44 @@ _SAME = {"as_tensors": [{"name": "x"}] * 4000}
 
 
 BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "program: quotes without an end": (
+        "program",
+        lambda: _broken(b', NaN, "' + b'\\"' * 1_500_000),
+    ),
+    "program: strings without an end": ("program", lambda: _broken(b", NaN" + b' "\\' * 1_000_000)),
+    "program: a string of lines": ("program", lambda: _broken(b', NaN, "' + b"\\\n" * 1_500_000)),
+    "program: a symbol many times": (
+        "program",
+        lambda: _program(_sizes(*[f"Mul({','.join('a' * 2000)})"] * 64), zipfile.ZIP_DEFLATED),
+    ),
+    "program: many symbols": (
+        "program",
+        lambda: _program(
+            _sizes(*[f"Add({','.join(f's{n}' for n in range(700))})"] * 64), zipfile.ZIP_DEFLATED
+        ),
+    ),
+    "program: sizes for many inputs": (
+        "program",
+        lambda: _program(_inputs_of_sizes(20_000, [_size_of("a*" + "1*" * 50 + "1")] * 64)),
+    ),
+    "program: many dimensions": (
+        "program",
+        lambda: _program(_inputs_of_sizes(20_000, [{"as_int": 1}] * 100_000)),
+    ),
+    "program: a list for a graph": (
+        "program",
+        lambda: _program(_graph_of({"as_tensors": [{"name": "x"}] * 60_000}, 30_000)),
+    ),
+    "program: a string for a graph": (
+        "program",
+        lambda: _program(_graph_of({"as_string": "x" * MIB}, 30_000)),
+    ),
+    "program: operators that nobody has": (
+        "program",
+        lambda: _program(
+            _nodes(55_000, target="torch.ops.aten.nobody_has_it.default"), zipfile.ZIP_DEFLATED
+        ),
+    ),
     "program: numbers": ("program", lambda: _program(_nodes(1, inputs=[_NUMBER] * 120_000))),
     "program: numbers in lists": (
         "program",

@@ -36,6 +36,8 @@ from builder.core.nesting import parse_input
 from builder.core.operators import Operator, OperatorSet
 from builder.core.schemas import Schemas
 from builder.errors import BuilderError, ConfigurationError
+from builder.export.request import Optimisation, Saving
+from builder.export.rewriting import rewrite
 from builder.formats.macho import join_architectures, read_macho, read_members, split_architectures
 from builder.formats.macho_objects import read_pointers
 from builder.formats.tbd import parse_stub, render_stub
@@ -167,6 +169,7 @@ def _lift_and_lower(path: Path) -> None:
         list_graph(graph)
     lowered = lower_program(program, _SCHEMAS)
     check_program(lift_program(lowered, _SCHEMAS))
+    rewrite(program, Optimisation(), Saving(), _SCHEMAS)
 
 
 def _write_again(model: LiteModel, path: Path, kind: ModelFormat, most: int) -> None:
@@ -198,6 +201,7 @@ def _read_pt2(data: bytes, folder: Path) -> None:
         value = node.attributes.get("value")
         if isinstance(value, Tensor):
             value.storage.read()
+    rewrite(exported.program, Optimisation(), Saving(), _SCHEMAS)
 
 
 def _read_pickle(data: bytes, folder: Path) -> None:

@@ -8,16 +8,48 @@ thing wrong.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tests.fuzz.hostile import FAILED, REFUSED, Edit, File, begin
+from tests.fuzz.mutators import lite_flatbuffer
 from tests.fuzz.mutators.pickles import Name, Node
 
 RAN = "ran"
 _INSTRUCTION = struct.Struct("<BxHi")
 """Of a flatbuffer: code, N, X (torch/csrc/jit/serialization/mobile_bytecode.fbs)."""
 _TUPLE, _NAMED_TUPLE, _ISINSTANCE = 24, 25, 29
+_CLASS = "__torch__.torch.classes.xnnpack.Conv2dOpContext"
+"""One that a runtime for `mobile` has."""
+_MISSPELT = {
+    **{f"with {sign!r} behind": f"List[{_CLASS}{sign}x]" for sign in ";$#'\"`\\\x7f?-<!(\x1b\0\n"},
+    "with ; behind, alone": f"{_CLASS};",
+    "with ; behind, in an optional": f"Optional[{_CLASS};]",
+    "with ; behind, in a tuple": f"Tuple[int, {_CLASS};, int]",
+    "with ; behind, as a value": f"Dict[str, {_CLASS};]",
+    "with ; behind, as a field": f"__torch__.A[NamedTuple, [[x, {_CLASS};]]]",
+    "with a letter that is not ASCII": f"List[{_CLASS}\u00e9]",
+    "with a blank that is not ASCII": f"List[{_CLASS}\u3000]",
+    "with a blank before it": f"List[ {_CLASS}]",
+    "with two blanks before it": f"Tuple[int,  {_CLASS}]",
+    "with a blank inside": f"List[{_CLASS.replace('.x', '. x')}]",
+    "with another dot": f"List[{_CLASS}.]",
+    "without a namespace": "List[__torch__.torch.classes..x]",
+    "with a bracket for a name": "List[__torch__.torch.classes.[.x]",
+    "with a long name": f"List[{_CLASS}{'x' * 500_000}]",
+    "with fields": f"List[{_CLASS}[NamedTuple, []]]",
+    "with the values of an enum": f"List[{_CLASS}[Enum<int>, []]]",
+    "behind a sign": f"List[;{_CLASS}]",
+    "in a union": f"List[Union;[{_CLASS}, int]]",
+}
+"""Name -> a custom class in a type, where a reader may take another end of its name than upstream,
+whose parser has a null pointer for a class that it does not know."""
+_SPELT = {
+    "in a list": f"List[{_CLASS}]",
+    "in a tuple": f"Tuple[int, {_CLASS}, Dict[str, List[{_CLASS}]]]",
+    "of a field not in ASCII": f"__torch__.Gr\u00f6\u00dfe[NamedTuple, [[h\u00f6he, {_CLASS}]]]",
+}
+"""Name -> a type with a custom class as upstream writes it."""
 _KEPT = (("STOREN", 1, 2),)
 _LOADED = (("LOAD", 1, 0), ("LOAD", 2, 0))
 """Around what `forward` does first: its module and its input are in registers meanwhile."""
@@ -84,6 +116,38 @@ def _add_types(texts: Sequence[str]) -> Edit:
     return edit
 
 
+def _tag(text: str) -> Edit:
+    """An attribute is a list whose type is told beside it."""
+    restore = Name("torch.jit._pickle", "restore_type_tag")
+    return _attribute(Node("call", [restore, _tuple(Node("list"), text)]))
+
+
+def _take(text: str, name: str = "other") -> Edit:
+    """Forward takes one more input, which may be absent."""
+
+    def edit(file: File) -> None:
+        rows = (("name", name), ("type", text), ("default_value", None))
+        file.table("arguments").items[1].items.append(_tuple(*(_tuple(*row) for row in rows)))
+
+    return edit
+
+
+def warn(text: str) -> Edit:
+    """Forward begins with a warning."""
+
+    def edit(file: File) -> None:
+        constants = file.table("constants").items[1].items
+        constants += [text, 2]
+        place = len(constants) - 2
+        begin(*_KEPT, ("LOADC", place, 0), ("LOADC", place + 1, 0), ("WARN", 0, 0), *_LOADED)(file)
+
+    return edit
+
+
+def _take_nothing(file: File) -> None:
+    file.table("arguments").items[1].items.clear()
+
+
 def _compare(levels: int, fields: str, candidates: int) -> Edit:
     """Forward begins with a named tuple that is compared with others: the innermost differs."""
 
@@ -145,6 +209,21 @@ def _write_to_nothing(file: File) -> None:
     begin(*_KEPT, ("OP", place, 0), ("DROP", 0, 0), *_LOADED)(file)
 
 
+def respell(data: bytes, sign: str) -> Iterator[bytes]:
+    """Yields a flatbuffer once for each type in it, with a custom class and `sign` in its place."""
+    end = data + bytes(-len(data) % 4)
+    for place in lite_flatbuffer.find_places(data):
+        if place.kind != "offset":
+            continue
+        start = place.at + int.from_bytes(data[place.at : place.at + 4], "little")
+        kind = data[start + 4 :].partition(b"[")[0].decode("latin-1")
+        if kind in ("List", "Dict", "Optional", "Tuple"):
+            text = f"{kind}[{'str, ' * (kind == 'Dict')}{_CLASS}{sign}]".encode()
+            changed = bytearray(end + struct.pack("<I", len(text)) + text + b"\0")
+            changed[place.at : place.at + 4] = struct.pack("<I", len(end) - place.at)
+            yield bytes(changed)
+
+
 def name_tuple(data: bytes) -> bytes:
     """Returns the flatbuffer of `asking` with a named tuple in place of the tuple it asks about.
 
@@ -199,6 +278,23 @@ CASES: dict[str, dict[str, tuple[Edit, str]]] = {
         "200 comparisons of 2^13 types": (_compare(13, "xy", 200), FAILED),
     },
     "mobile": {
+        **{
+            f"{where} of a class {name}": (edit(text), REFUSED)
+            for where, edit in (("a type", lambda text: _add_types([text])), ("a tag", _tag))
+            for name, text in _MISSPELT.items()
+        },
+        **{
+            f"an input of a class {name}": (_take(text), REFUSED)
+            for name, text in _MISSPELT.items()
+            # What begins as a name is taken for one, whatever follows.
+            if not text.startswith("__torch__.")
+        },
+        **{f"a type of a class {name}": (_add_types([text]), RAN) for name, text in _SPELT.items()},
+        "a tag of a class in a list": (_tag(f"List[{_CLASS}]"), RAN),
+        "an input of a class that no parser reads": (_take("__torch__.my-net.M;"), FAILED),
+        # It is loaded; its code has no place for one more input.
+        "an input that is a list of a class": (_take(f"Optional[List[{_CLASS}]]"), FAILED),
+        "a method without its module": (_take_nothing, REFUSED),
         "what a custom class holds is taken out": (
             _reach_inside(("GET_ATTR", 0, 0), ("DROP", 0, 0)),
             FAILED,

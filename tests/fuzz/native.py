@@ -92,6 +92,12 @@ class Host:
 
     def run(self, inputs: Path, files: Sequence[Path]) -> list[Outcome]:
         """Returns what became of each of `files`."""
+        said = self.say(inputs, files)
+        reports = _split_reports(said.stderr)
+        return [_parse(line, reports) for line in said.stdout.splitlines()]
+
+    def say(self, inputs: Path, files: Sequence[Path]) -> subprocess.CompletedProcess[str]:
+        """Returns what the program prints, one line for each of `files`, and its errors."""
         environment = {**os.environ, "HOST_STEPS": str(STEPS)}
         if self.asan:
             environment |= {
@@ -109,8 +115,7 @@ class Host:
         )
         if said.returncode != 0:
             sys.exit(f"the host ended with {said.returncode}: {said.stderr[-2000:]}")
-        reports = _split_reports(said.stderr)
-        return [_parse(line, reports) for line in said.stdout.splitlines()]
+        return said
 
 
 def compile_host(folder: Path, include: Path, library: Path, *, asan: bool = False) -> Host:

@@ -70,8 +70,9 @@ public class MemoryTest {
 
   @Test
   public void severalThreadsCallOneModule() throws Exception {
-    PyTorchAndroid.setNumThreads(2);
+    PyTorchAndroid.setSpinning(false);
     Module module = ValuesTest.load();
+    PyTorchAndroid.setNumThreads(2);
     List<Callable<Void>> tasks = new ArrayList<>();
     for (int t = 0; t < 4; t++) {
       float seed = t;

@@ -144,8 +144,9 @@ public class ValuesTest {
   @Test
   public void wrongArgumentsAreRefused() {
     assertRefused(
-        "takes 1 input, given are 2", () -> module.forward(IValue.from(1L), IValue.from(2L)));
-    assertRefused("takes 1 input, given are 0", module::forward);
+        "takes 1 input, this call passes 2",
+        () -> module.forward(IValue.from(1L), IValue.from(2L)));
+    assertRefused("takes 1 input, this call passes 0", module::forward);
     assertRefused("input 0 is int", () -> module.forward(IValue.from(1L)));
     assertRefused("null", () -> module.forward((IValue) null));
     assertRefused("null", () -> module.forward((IValue[]) null));

@@ -1,6 +1,7 @@
 """The C API called wrongly, for long and from many threads: statuses, never signals."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,9 +118,11 @@ def mobile(tmp_path_factory):
 
 def compile_program(built, name, folder):
     compiler = locate_toolchain(locate_target(ABI)).cc.path
-    where = (f"-I{built.root / 'include'}", f"-L{built.root / 'lib'}", "-ltorchlite", "-pthread")
+    where = (f"-I{built.root / 'include'}", f"-L{built.root / 'lib'}")
+    libraries = ("-ltorchlite", "-lm", "-pthread")
     flags = ("-std=gnu11", "-Wall", "-Wextra", "-Werror", f"-Wl,-rpath,{built.root / 'lib'}")
-    subprocess.run([compiler, *flags, HERE / f"{name}.c", *where, "-o", folder / name], check=True)
+    inputs = (HERE / f"{name}.c", *where, *libraries)
+    subprocess.run([compiler, *flags, *inputs, "-o", folder / name], check=True)
     return folder / name
 
 
@@ -158,6 +161,18 @@ def test_hundreds_of_loads_calls_failures_and_threads_leave_nothing(built, mobil
     assert (said.returncode, said.stdout) == (0, "")
 
 
+def test_channels_may_come_last_and_then_nothing_else_differs(built, mobile, tmp_path):
+    program = compile_program(built, "channels_last", tmp_path)
+    command = [program, built.models["scaling"], built.models["identity"], mobile]
+    assert subprocess.run(command, check=False).returncode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_threads_can_be_changed_at_any_time_and_need_not_spin(built, mobile, tmp_path):
+    program = compile_program(built, "threads", tmp_path)
+    assert subprocess.run([program, mobile], check=False).returncode == 0
+
+
 def test_what_a_model_keeps_is_its_own(built, tmp_path):
     from .keeping_models import write_mixed, write_models
 
@@ -175,10 +190,18 @@ def test_what_a_model_keeps_is_its_own(built, tmp_path):
         (
             ("--int", "1", "--float", "4"),
             ("--int", "2"),
-            "input 0, item 1 is float, a takes List[int]",
+            "input 0, item 1 is float, the parameter a takes List[int]",
         ),
-        (("--none",), ("--int", "2"), "input 0, item 0 is None, a takes List[int]"),
-        (("--int", "1"), ("--float", "2"), "input 1, value 0 is float, b takes Dict[str, int]"),
+        (
+            ("--none",),
+            ("--int", "2"),
+            "input 0, item 0 is None, the parameter a takes List[int]",
+        ),
+        (
+            ("--int", "1"),
+            ("--float", "2"),
+            "input 1, value 0 is float, the parameter b takes Dict[str, int]",
+        ),
     ],
 )
 def test_items_of_another_kind_are_named(built, tmp_path, first, second, text):

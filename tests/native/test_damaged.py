@@ -49,8 +49,8 @@ def moved(built, tmp_path_factory):
     return place, place / tree.relative_to(cache), [place / path for path in objects]
 
 
-def build(built, cache, out, **options):
-    environment = {"BUILDER_CACHE": str(cache), "CCACHE_DISABLE": "1"}
+def build(built, cache, out, variables=None, **options):
+    environment = {"BUILDER_CACHE": str(cache), "CCACHE_DISABLE": "1", **(variables or {})}
     asked = ("build", *built.wanted, "--abi", ABI, "-o", out, "--json")
     return run_builder(*asked, env=environment, **options)
 
@@ -72,6 +72,23 @@ def test_a_moved_cache_works_and_nothing_is_compiled_anew(built, moved, tmp_path
     assert outcome["units_compiled"] == 0
     assert "configuring" not in said.stderr
     refuse_other_bytes(built, tmp_path)
+
+
+def test_variables_that_change_what_tools_write_change_nothing(built, moved, tmp_path):
+    """The units that are compiled again, and the link; a folder of headers would stop each."""
+    cache, _, objects = moved
+    (tmp_path / "stddef.h").write_text("#error a variable has an effect\n")
+    folders = ("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH")
+    flags = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS")
+    variables = dict.fromkeys(folders, str(tmp_path)) | dict.fromkeys(flags, "--no-such-flag")
+    variables |= {"CCC_OVERRIDE_OPTIONS": "# +--no-such-flag", "CMAKE_GENERATOR": "Xcode"}
+    variables |= {"MAKEFLAGS": "--no-such-flag", "SOURCE_DATE_EPOCH": "0"}
+    for path in objects[:3]:
+        rewrite(path, b"")
+    out = tmp_path / "out"
+    said = build(built, cache, out, variables)
+    assert json.loads(said.stdout)["runtimes"][0]["units_compiled"] == 3
+    refuse_other_bytes(built, out)
 
 
 def test_a_source_edited_by_hand_is_refused_by_name(built, moved, tmp_path):

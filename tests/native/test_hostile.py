@@ -98,6 +98,29 @@ def test_a_named_tuple_of_a_flatbuffer_has_a_type(host_of, targets, tmp_path):
     assert [outcome.verdict for outcome in outcomes] == ["ran", "ran"]
 
 
+def test_a_warning_is_one_line(host_of, targets, tmp_path):
+    target = targets["loops"]
+    (tmp_path / "inputs.txt").write_text(target.inputs)
+    path = tmp_path / "warns.ptl"
+    edit = handmade.warn("look\x1b]0;title\x07\r\nerror: forged")
+    path.write_bytes(hostile.make(edit, target.path.read_bytes()))
+    said = host_of(target.name).say(tmp_path / "inputs.txt", [path]).stderr
+    lines = [line for line in said.split("\n") if "look" in line or "forged" in line]
+    assert lines
+    assert all("look ]0;title   error: forged" in line and line.isprintable() for line in lines)
+
+
+def test_a_flatbuffer_with_a_misspelt_type_is_refused(host_of, targets, tmp_path):
+    target = targets["loops_flatbuffer"]
+    whole = target.path.read_bytes()
+    files = [(file, sign) for sign in ("", ";") for file in handmade.respell(whole, sign)]
+    outcomes = judge(host_of(target.name), target, tmp_path, [file for file, _ in files])
+    assert len(outcomes) >= 10
+    for outcome, (_, sign) in zip(outcomes, files, strict=True):
+        assert outcome.is_good, outcome.detail
+        assert ("a character that types are not" in outcome.detail) == bool(sign)
+
+
 def test_a_flatbuffer_without_any_one_field_ends_in_a_status(host_of, targets, tmp_path):
     target = targets["loops_flatbuffer"]
     files = list(hostile.without_fields(target.path.read_bytes()))

@@ -99,7 +99,7 @@ int main(int argc, char** argv) {
   torchlite_result_free(result);
   inputs[2].kind = (torchlite_kind)77;
   CHECK(21, RUN() == TORCHLITE_INVALID_ARGUMENT)
-  CHECK(22, strstr(torchlite_error(), "input 2: unknown kind; the method is forward(") != NULL)
+  CHECK(22, strstr(torchlite_error(), "input 2: the value has an unknown kind; the method") != NULL)
   inputs[2].kind = TORCHLITE_VALUE_NONE;
   keys[1] = NULL;
   CHECK(23, RUN() == TORCHLITE_INVALID_ARGUMENT)

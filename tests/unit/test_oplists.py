@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.api import load_release
-from builder.api.exports import read_known_operators
+from builder.api.exports import load_knowledge
 from builder.core.dtypes import DtypeSet
 from builder.core.model import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
@@ -215,7 +215,7 @@ def test_any_text_gives_a_list_or_our_error(text):
 
 
 def test_every_operator_of_the_zoo_is_one_that_can_be_built():
-    known = read_known_operators(load_release())
+    known = load_knowledge(load_release()).known
     lists = sorted((data_folder("ops_lists")).glob("*.yaml"))
     assert len(lists) == 24
     unknown = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 
 from builder.core.schemas import Schemas
@@ -28,8 +29,9 @@ def freeze(program: Program, schemas: Schemas) -> PassResult:
     written = _find_written(program, schemas)
     reasons: Counter[str] = Counter()
     constants: dict[Tensor, Tensor] = {}
+    classes = {name.rpartition(".")[0] for name in program.graphs}
     changed = sum(
-        _freeze_graph(graph, program.root, written, constants, reasons)
+        _freeze_graph(graph, program.root, written, constants, reasons, classes)
         for graph in program.graphs.values()
     )
     notes = describe(reasons)
@@ -103,6 +105,7 @@ def _freeze_graph(
     written: _Written,
     constants: dict[Tensor, Tensor],
     reasons: Counter[str],
+    classes: Collection[str],
 ) -> int:
     objects = find_objects(graph, root)
     changed = 0
@@ -111,7 +114,7 @@ def _freeze_graph(
             continue
         owner = objects[node.inputs[0]]
         name = slot_name(node, owner)
-        if name not in owner.attributes or isinstance(owner.attributes[name], ScriptObject):
+        if name not in owner.attributes or _is_object(owner.attributes[name], classes):
             continue
         reason = written.refuses(owner, node.attributes["slot"], name)
         if reason is not None:
@@ -125,6 +128,13 @@ def _freeze_graph(
         node.attributes = {"value": held}
         changed += 1
     return changed
+
+
+def _is_object(held: object, classes: Collection[str]) -> bool:
+    """Whether it is a module or an object with methods, and not a member of an Enum."""
+    if not isinstance(held, ScriptObject):
+        return False
+    return not held.may_be_enum or held.class_name in classes
 
 
 def _without_gradient(tensor: Tensor) -> Tensor:

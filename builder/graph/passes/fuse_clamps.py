@@ -114,8 +114,10 @@ def _clamp(context: CustomObject, limits: tuple[float | None, float | None]) -> 
     lows = [limit for limit in (low, limits[0]) if isinstance(limit, int | float)]
     highs = [limit for limit in (high, limits[1]) if isinstance(limit, int | float)]
     smallest, largest = max(lows, default=None), min(highs, default=None)
-    # XNNPACK compares them as float32.
-    bounded = smallest is not None and largest is not None
-    if bounded and not np.float32(smallest) < np.float32(largest):
+    # XNNPACK compares them as float32, where large numbers are infinite.
+    with np.errstate(over="ignore"):
+        low32 = np.float32(-np.inf if smallest is None else smallest)
+        high32 = np.float32(np.inf if largest is None else largest)
+    if not low32 < high32:
         return None
     return CustomObject(context.class_name, (*rest, smallest, largest))

@@ -73,6 +73,8 @@ class _Plan:
         self._schemas = schemas
         self._uses = graph.uses()
         self._orders: dict[Value, _Order] = {}
+        self._given: set[Value] = set()
+        """Tensors that the model itself stores as NHWC, so that nothing is to be restored."""
         self._follow(graph.block)
         self._restore((graph.block, i) for i in range(len(graph.block.outputs)))
 
@@ -103,7 +105,10 @@ class _Plan:
         name = node.operator.partition(".")[0]
         if name in OF_STRIDES:
             self.obstacle = f"{name} depends on strides"
-        if node.operator == CONSTANT or not any(map(self._order, node.inputs)):
+        if node.operator == CONSTANT:
+            return
+        if not any(map(self._order, node.inputs)):
+            self._find_given(node, name)
             return
         if node.operator in CONSTRUCTS:
             self._pass_on(node)
@@ -113,6 +118,17 @@ class _Plan:
             self.obstacle = f"{node.operator} is not known"
         else:
             self._compute(call)
+
+    def _find_given(self, node: Node, name: str) -> None:
+        if name == "aten::contiguous":
+            call = find_call(node, self._schemas)
+            given = call is not None and _format_of(call) is _Order.CHANNELS_LAST
+        else:
+            sources = [value for value in node.inputs if _may_have_order(value)]
+            given = name.removesuffix("_") in KEEPING | ELEMENTWISE and bool(sources)
+            given = given and self._given.issuperset(sources)
+        if given:
+            self._given.update(node.outputs)
 
     def _compute(self, call: Call) -> None:
         """An operator, at least one of whose arguments may be stored in another order."""
@@ -144,7 +160,10 @@ class _Plan:
             if self._order(source):
                 self._set(node.outputs, _Order.PERHAPS)
             return
-        if self._order(source) is not _Order.CHANNELS_LAST:
+        if source in self._given and node.operator != RUN[TRANSPOSED]:
+            self._given.update(node.outputs)
+            return
+        if self._order(source) is not _Order.CHANNELS_LAST and source not in self._given:
             self.formats[node, 0] = _CHANNELS_LAST_FORMAT
         grows = node.operator == RUN[TRANSPOSED]
         self._set(node.outputs, _Order.PERHAPS if grows else _Order.CHANNELS_LAST)

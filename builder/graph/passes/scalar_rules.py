@@ -7,6 +7,8 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from builder.lite.objects import ScriptObject
+
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 
@@ -64,6 +66,22 @@ def _range_item(index: int, start: int, step: int) -> int:
     return start + index * step
 
 
+def _are_one_member(left: ScriptObject, right: ScriptObject) -> bool:
+    """Whether two members of Enums are the same: a class has one for each value."""
+    kinds = (type(left.state), type(right.state))
+    return (
+        left.class_name == right.class_name and kinds[0] is kinds[1] and left.state == right.state
+    )
+
+
+def _are_two_members(left: ScriptObject, right: ScriptObject) -> bool:
+    return not _are_one_member(left, right)
+
+
+def _member_value(member: ScriptObject) -> object:
+    return member.state
+
+
 def _same(value: object) -> object:
     return value
 
@@ -90,6 +108,11 @@ RULES: Final[Mapping[str, Callable[..., object]]] = {
     **_binary("le", operator.le, _NUMBERS),
     **_binary("gt", operator.gt, _NUMBERS),
     **_binary("ge", operator.ge, _NUMBERS),
+    "aten::eq.enum": _are_one_member,
+    "aten::ne.enum": _are_two_members,
+    "prim::EnumValue.int": _member_value,
+    "prim::EnumValue.float": _member_value,
+    "prim::EnumValue.str": _member_value,
     "aten::__and__.bool": lambda left, right: left and right,
     "aten::__or__.bool": lambda left, right: left or right,
     "aten::__not__": operator.not_,

@@ -87,19 +87,27 @@ class _Simplifier:
             return None
         dims = len(weight.sizes) - 2
         dilation, stride = call.integers("dilation", dims), call.integers("stride", dims)
+        inputs, uneven = list(call.node.inputs), [0] * dims
         if name == "valid":
             padding = [0] * dims
         elif name == "same" and dilation and stride and all(step == 1 for step in stride):
             totals = [d * (size - 1) for d, size in zip(dilation, weight.sizes[2:], strict=True)]
-            if any(total % 2 for total in totals):
-                return None
-            padding = [total // 2 for total in totals]
+            padding, uneven = [t // 2 for t in totals], [t % 2 for t in totals]
         else:
             return None
-        inputs = list(call.node.inputs)
+        if any(uneven):
+            inputs[0] = self._pad(inputs[0], uneven, call.node)
         inputs[4] = self._rewriter.constant(List("List[int]", [*padding]))
         operator = f"aten::conv{dims}d"
         return [self._rewriter.emit(operator, inputs, info=call.node.output.info, like=call.node)]
+
+    def _pad(self, source: Value, added: Sequence[int], like: Node) -> Value:
+        """Adds zeros at the ends of the last dimensions, where ATen adds them too."""
+        # Pairs of what is added in front and behind, the last dimension first.
+        pairs = [number for size in reversed(added) for number in (0, size)]
+        given = [List("List[int]", [*pairs]), 0]
+        inputs = [source, *map(self._rewriter.constant, given)]
+        return self._rewriter.emit("aten::constant_pad_nd", inputs, like=like)
 
     def _product(self, call: Call) -> Sequence[Value] | None:
         source, matrix = call.node.inputs

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from pathlib import Path
 
 from builder.core.targets import Target
@@ -13,7 +11,7 @@ from builder.platforms.android.ndk import AndroidFacts, load_facts, load_table, 
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
 from builder.toolchains.clang import find_bitcode
-from builder.toolchains.tools import find_tool, locate_packaged_tool
+from builder.toolchains.tools import find_tool, locate_build_tools
 
 _PROBE = """\
 #include <jni.h>
@@ -51,9 +49,7 @@ def locate_ndk_toolchain(runner: Runner, target: Target, options: ToolchainOptio
         cxx=_locate(runner, ndk, "clang++"),
         linker=linker,
         strip=_locate(runner, ndk, "llvm-strip"),
-        cmake=locate_packaged_tool(runner, "cmake", "CMAKE_BIN_DIR"),
-        ninja=locate_packaged_tool(runner, "ninja", "BIN_DIR"),
-        python=Tool(name="python", path=Path(sys.executable), version=platform.python_version()),
+        **locate_build_tools(runner),
         system_flags=system_flags,
         link_flags=(
             *static,

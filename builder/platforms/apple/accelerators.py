@@ -38,7 +38,8 @@ def refuse_frameworks(
         names = ", ".join(one.label for one in accelerators)
         options = (part for one in accelerators for part in (" ", Use("accelerators", one.name)))
         raise ConfigurationError(
-            f"{names}: none of {', '.join(map(str, targets))} is an ABI for Apple's systems",
+            f"{names} can be built for Apple's ABIs only, and this build is for "
+            f"{', '.join(map(str, targets))}",
             hint=Hint(
                 *("name one, e.g. ", Use("targets.abis", "ios-arm64"), ", or leave out", *options)
             ),

@@ -6,7 +6,6 @@ Licences and builder's manifest come on top, whoever wrote the slices.
 from __future__ import annotations
 
 import plistlib
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from builder.platforms.apple.manifest import SliceEntry, XcframeworkManifest
 from builder.platforms.apple.package import ARCHIVE, FRAMEWORK, POD, ApplePackage, AppleSlice
 from builder.platforms.apple.xcodebuild import create_xcframework, sort_info
 from builder.platforms.manifest import LICENCES, MANIFEST, SBOM
-from builder.system.files import digest_file, write_atomically
+from builder.system.files import copy_file, digest_file, write_atomically
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
 
@@ -51,20 +50,20 @@ def write_xcframework(package: ApplePackage, folder: Path, *, xcode: Runner | No
     if xcode is None:
         write_atomically(folder / "Info.plist", render_info(package.slices))
         for one in package.slices:
-            _copy(one.archive, folder / one.path)
+            copy_file(one.archive, folder / one.path)
             write_headers(package, folder / one.identifier / _HEADERS)
     else:
         _write_with_xcode(package, folder, xcode)
     for name, licence in sorted(package.licences.items()):
         # Digests in the manifest cover these files, so they are written before it.
-        _copy(licence, folder / LICENCES / f"{name}.txt")
+        copy_file(licence, folder / LICENCES / f"{name}.txt")
     write_atomically(folder / SBOM, _describe_contents(package, folder))
     write_atomically(folder / MANIFEST, describe(package, list_files(folder)).to_text())
 
 
 def write_headers(package: ApplePackage, folder: Path) -> None:
     """Writes the C header and its module map below `folder`."""
-    _copy(package.header, folder / FRAMEWORK / "torchlite.h")
+    copy_file(package.header, folder / FRAMEWORK / "torchlite.h")
     # Module maps link what the library needs, so an app names no framework itself.
     linked = "\n".join(f'  link framework "{name}"' for name in package.frameworks)
     text = _MODULE_MAP.format(module=FRAMEWORK, frameworks=linked)
@@ -76,7 +75,7 @@ def _write_with_xcode(package: ApplePackage, folder: Path, xcode: Runner) -> Non
         libraries = []
         for one in package.slices:
             staged = scratch / one.identifier
-            _copy(one.archive, staged / ARCHIVE)
+            copy_file(one.archive, staged / ARCHIVE)
             write_headers(package, staged / _HEADERS)
             libraries.append((staged / ARCHIVE, staged / _HEADERS))
         create_xcframework(xcode, libraries, folder)
@@ -157,9 +156,3 @@ def _describe_slice(one: AppleSlice) -> dict[str, object]:
         "SupportedPlatform": "ios",
         **({"SupportedPlatformVariant": "simulator"} if simulator else {}),
     }
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
-    target.chmod(0o644)

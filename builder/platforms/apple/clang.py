@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from pathlib import Path
 
 from builder.core.targets import Target, format_os_version
@@ -13,7 +11,7 @@ from builder.platforms.apple.facts import AppleFacts, load_facts, load_table
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
 from builder.toolchains.clang import locate_clang, locate_clang_plus
-from builder.toolchains.tools import find_major, find_tool, locate_packaged_tool
+from builder.toolchains.tools import find_major, find_tool, locate_build_tools
 
 FRAMEWORKS = ("-framework", "Accelerate", "-Wl,-dead_strip_dylibs")
 """What PyTorch may call beyond the system's C and C++ libraries."""
@@ -71,9 +69,7 @@ def locate_apple_toolchain(
         linker=linker,
         strip=_locate(runner, compiler, major, "llvm-strip"),
         archiver=_locate(runner, compiler, major, "llvm-libtool-darwin"),
-        cmake=locate_packaged_tool(runner, "cmake", "CMAKE_BIN_DIR"),
-        ninja=locate_packaged_tool(runner, "ninja", "BIN_DIR"),
-        python=Tool(name="python", path=Path(sys.executable), version=platform.python_version()),
+        **locate_build_tools(runner),
         system_flags=describe_system(facts, sdk),
         link_flags=("-fuse-ld=lld",),
         bitcode=Bitcode.BESIDE,  # clang writes no objects for Mach-O that hold both

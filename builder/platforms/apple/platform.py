@@ -13,15 +13,19 @@ from builder.core.targets import Target
 from builder.packaging.result_folder import refuse_foreign_folder
 from builder.platforms.apple.measure import measure_xcframework
 from builder.platforms.apple.repository import FOLDER
-from builder.platforms.apple.toolchain import locate_toolchain, prepare_sdk
+from builder.platforms.apple.toolchain import fetch_toolchain_sources, locate_toolchain
 from builder.platforms.contents import refuse_same_names
 
 if TYPE_CHECKING:
     from builder.platforms.options import PackageOptions
 
-__all__ = ["list_interfaces", "locate_toolchain", "prepare", "read_manifests", "refuse_package"]
-
-prepare = prepare_sdk
+__all__ = [
+    "fetch_toolchain_sources",
+    "list_interfaces",
+    "locate_toolchain",
+    "read_manifests",
+    "refuse_package",
+]
 
 
 def list_interfaces(options: PackageOptions) -> tuple[Interface, ...]:  # noqa: ARG001

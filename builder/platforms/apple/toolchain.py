@@ -87,7 +87,7 @@ def _locate_open_sdk(release: Release, target: Target) -> AppleSdk:
     )
 
 
-def prepare_sdk(
+def fetch_toolchain_sources(
     release: Release, target: Target, options: ToolchainOptions, *, progress: Progress
 ) -> None:
     """Fetches what `locate_toolchain` assembles an SDK from, where `target` needs that.

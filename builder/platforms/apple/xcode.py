@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import re
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from builder.platforms.apple.clang import FRAMEWORKS, describe_system, describe_
 from builder.platforms.apple.facts import AppleFacts, load_facts
 from builder.platforms.apple.sdk import read_sdk
 from builder.system.process import Runner
-from builder.toolchains.tools import locate_packaged_tool
+from builder.toolchains.tools import locate_build_tools
 
 _INSTALL = "install Xcode, then: sudo xcode-select --switch /Applications/Xcode.app"
 _VERSION = re.compile(r"^Xcode (\S+)\s+Build version (\S+)", re.MULTILINE)
@@ -52,9 +51,7 @@ def locate_xcode_toolchain(
         linker_kind=LinkerKind.XCODE,
         strip=_find(runner, facts, "strip", xcode),
         archiver=_find(runner, facts, "libtool", xcode),
-        cmake=locate_packaged_tool(runner, "cmake", "CMAKE_BIN_DIR"),
-        ninja=locate_packaged_tool(runner, "ninja", "BIN_DIR"),
-        python=Tool(name="python", path=Path(sys.executable), version=platform.python_version()),
+        **locate_build_tools(runner),
         system_flags=describe_system(facts, sdk, own=False),
         bitcode=Bitcode.BESIDE,
         frameworks=FRAMEWORKS,

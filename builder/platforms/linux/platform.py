@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from builder.platforms.options import PackageOptions
 
 
-def prepare(
+def fetch_toolchain_sources(
     release: Release, target: Target, options: ToolchainOptions, *, progress: Progress
 ) -> None:
     """Does nothing: compilers come from the distribution."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import re
 import sys
-from pathlib import Path
 
 from builder.core.targets import Platform, Target
 from builder.core.toolchain import GnuLibraries, Tool, Toolchain
@@ -20,7 +19,7 @@ from builder.toolchains.clang import (
     locate_linker,
     locate_strip,
 )
-from builder.toolchains.tools import find_major, locate_packaged_tool
+from builder.toolchains.tools import find_major, locate_build_tools
 
 # The C++ library is linked in, so a runtime needs only glibc of the system that it runs on.
 LINK_FLAGS = ("-static-libgcc", "-static-libstdc++", "-Wl,--hash-style=gnu")
@@ -74,10 +73,8 @@ def locate_host_toolchain(
         # compiler.
         cxx=Tool(name=plus.name, path=plus.path, version=f"{plus.version}, {libraries}"),
         linker=linker,
-        cmake=locate_packaged_tool(runner, "cmake", "CMAKE_BIN_DIR"),
-        ninja=locate_packaged_tool(runner, "ninja", "BIN_DIR"),
         strip=locate_strip(runner, find_major(compiler.version)),
-        python=Tool(name="python", path=Path(sys.executable), version=platform.python_version()),
+        **locate_build_tools(runner),
         gnu=libraries,
         system_flags=system_flags,
         link_flags=LINK_FLAGS,

@@ -118,6 +118,10 @@ void set_threads(JNIEnv* env, jclass, jint threads) {
   });
 }
 
+void set_spinning(JNIEnv*, jclass, jboolean on) {
+  torchlite::set_spinning(on != JNI_FALSE);
+}
+
 void set_step_limit(JNIEnv*, jclass, jlong steps) {
   torchlite::set_step_limit(static_cast<uint64_t>(steps));
 }
@@ -138,6 +142,7 @@ void* address(Function* function) {
 
 void register_modules(JNIEnv* env) {
   using LoadAsset = jlong(JNIEnv*, jclass, jobject, jstring, jint);
+  using SetSpinning = void(JNIEnv*, jclass, jboolean);
   using SetStepLimit = void(JNIEnv*, jclass, jlong);
   using SetThreads = void(JNIEnv*, jclass, jint);
   constexpr auto text = [](const char* constant) { return const_cast<char*>(constant); };
@@ -158,6 +163,7 @@ void register_modules(JNIEnv* env) {
   };
   const JNINativeMethod settings[] = {
       {text("nativeSetNumThreads"), text("(I)V"), address<SetThreads>(set_threads)},
+      {text("nativeSetSpinning"), text("(Z)V"), address<SetSpinning>(set_spinning)},
       {text("nativeSetStepLimit"), text("(J)V"), address<SetStepLimit>(set_step_limit)},
   };
   register_natives(env, "org/pytorch/LiteNativePeer", peer);

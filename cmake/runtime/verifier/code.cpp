@@ -238,6 +238,8 @@ void check_code(const Code& code, Missing& missing, Budget& budget) {
   for (const auto& type : code.types) {
     check_type(type, TypePlace::Table, budget);
   }
+  // A call gives the module first.
+  require(code.arguments != 0, "a method takes no module");
   Checker checker(code, missing);
   checker.check_all();
   checker.follow();

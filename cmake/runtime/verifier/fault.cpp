@@ -12,8 +12,15 @@ namespace {
 
 constexpr std::string_view custom_class = "__torch__.torch.classes.";
 
+// Bytes above 0x7f too: Python's names may have any letters, and upstream's lexer takes them for parts of a word.
 bool is_word(char c) {
-  return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+      static_cast<unsigned char>(c) >= 0x80;
+}
+
+// Whether upstream takes the text of an argument's type for the name of a class, without its parser of types.
+bool is_class_name(std::string_view text) {
+  return text.compare(0, 10, "__torch__.") == 0 || text.compare(0, 10, "torch.jit.") == 0;
 }
 
 // The parser gives a null pointer for a class that is not registered.
@@ -92,13 +99,17 @@ void check_channels(
 void check_type(std::string_view text, TypePlace place, Budget& budget) {
   budget.spend(1 + text.size() / 16);
   require(!text.empty() && text.size() <= 1 << 20, "the text of a type is empty or too long");
+  const bool is_name = place == TypePlace::Schema && is_class_name(text);
   int depth = 0;
   for (size_t i = 0; i < text.size(); i++) {
     depth += text[i] == '[' ? 1 : text[i] == ']' ? -1 : 0;
     require(depth >= 0 && depth <= max_type_depth, "a type is nested too deeply");
-    // Upstream's lexer skips spaces anywhere, inside of names too; nobody writes them but after a comma.
-    const bool is_blank = text[i] <= ' ';
-    require(!is_blank || (text[i] == ' ' && i > 0 && text[i - 1] == ','), "a type has blanks inside of a name");
+    // Where a word ends is a matter of upstream's lexer, which goes on over many signs and skips spaces anywhere. So
+    // a type has words, dots, brackets and commas with a space behind them, as upstream writes it, and nothing else.
+    const char c = text[i];
+    const bool is_plain = is_word(c) || c == '.' || c == ',' || c == '[' || c == ']' ||
+        (c == ' ' && i > 0 && text[i - 1] == ',');
+    require(is_plain || (c > ' ' && is_name), "a type has a character that types are not written with");
     if (i > 0 && (is_word(text[i - 1]) || text[i - 1] == '.')) {
       continue;
     }

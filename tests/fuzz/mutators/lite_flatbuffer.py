@@ -220,6 +220,12 @@ def _change_text(data: bytearray, place: Place, rng: random.Random) -> None:
     if not place.length:
         return
     old = bytes(data[place.at : place.at + place.length]).decode("utf-8", "replace")
-    new = rng.choice(pickles.TYPES) if rng.random() < 0.3 else raw.pick_text(rng, old)
+    choice = rng.random()
+    if choice < 0.2:
+        new = rng.choice(pickles.TYPES)
+    elif choice < 0.4:
+        new = pickles.misspell(rng.choice((old, *pickles.TYPES)), rng)
+    else:
+        new = raw.pick_text(rng, old)
     text = new.encode("utf-8", "replace")[: place.length].ljust(place.length, b"x")
     data[place.at : place.at + place.length] = text

@@ -209,7 +209,7 @@ def _change_attributes(nodes: list[Node], rng: random.Random, operators: Sequenc
 
 
 def _change_types(nodes: list[Node], rng: random.Random, operators: Sequence[str]) -> None:
-    """Texts of types, in the code and in the schema; some nested without end."""
+    """Texts of types, in code, schemas and tags; some misspelt, some nested without end."""
     places = [
         (node, i)
         for node in nodes
@@ -222,8 +222,11 @@ def _change_types(nodes: list[Node], rng: random.Random, operators: Sequence[str
         before, inside, after = rng.choice(_DEEP_TYPES)
         depth = rng.choice((2, 60, 1000, 50_000))
         node.items[place] = before * depth + inside + after * depth
-    elif rng.random() < 0.5:
+    elif rng.random() < 0.3:
         node.items[place] = rng.choice(pickles.TYPES)
+    elif rng.random() < 0.5:
+        text = rng.choice((node.items[place], *pickles.TYPES))
+        node.items[place] = pickles.misspell(text, rng)
     else:
         node.items[place] = raw.pick_text(rng, node.items[place])
 

@@ -39,8 +39,17 @@ TYPES = (
     *("Dict[str, Tensor]", "Tuple[int, Tensor]", "Optional[Tensor]", "List[List[str]]", "List["),
     *("Dict[str", "Union[int, str]", "NamedTuple[a, [[x, int]]]", "__torch__.M", "Future[int]"),
     "__torch__.torch.classes.xnnpack.Conv2dOpContext",
+    "List[__torch__.torch.classes.xnnpack.Conv2dOpContext]",
+    "Tuple[int, __torch__.torch.classes.quantized.LinearPackedParamsBase]",
+    "__torch__.N[NamedTuple, [[x, __torch__.torch.classes.xnnpack.LinearOpContext]]]",
 )
 """As `types` and schemas of bytecode have them."""
+_SIGNS = (
+    *"+-*/%@()[]:,={}><.?!&^|~;$#'`\"\\ \t\n\0\x7f\x80\u00e9\u3000",
+    *("..", "...", ", ", "[["),
+    *("NamedTuple", "Enum", "Union", "[NamedTuple, [", "[Enum<", "x" * 70_000),
+)
+"""What readers of types may take for a part of a word, for its end, or for nothing."""
 
 
 @dataclass(eq=False)
@@ -415,6 +424,13 @@ def _fresh(nodes: list[Node], rng: random.Random) -> Any:
             )
         )
     return copy(rng.choice(nodes), limit=2000)
+
+
+def misspell(text: str, rng: random.Random) -> str:
+    """Returns the text of a type with a sign beside one of its words, or inside."""
+    ends = [at for at in range(len(text) + 1) if not text[at : at + 1].isalnum()]
+    at = rng.choice(ends) if rng.random() < 0.8 else rng.randrange(len(text) + 1)
+    return text[:at] + rng.choice(_SIGNS) + rng.choice(("", "x")) + text[at:]
 
 
 def copy(value: Any, *, limit: int) -> Any:

@@ -77,7 +77,7 @@ def test_a_full_cache_is_a_failed_build_that_names_it(cache, monkeypatch, error)
     def full(_):
         raise error
 
-    monkeypatch.setattr(libraries, "prepare", full)
+    monkeypatch.setattr(libraries, "prepare_units", full)
     with pytest.raises(NativeBuildError, match="no space is left for") as caught:
         link()
     assert str(cache) in caught.value.message
@@ -90,7 +90,7 @@ def test_other_failures_pass_as_they_are(cache, monkeypatch, error):
     def fail(_):
         raise error
 
-    monkeypatch.setattr(libraries, "prepare", fail)
+    monkeypatch.setattr(libraries, "prepare_units", fail)
     with pytest.raises(type(error), match=error.message):
         link()
 

@@ -6,6 +6,7 @@ from click.testing import CliRunner
 from builder import api
 from builder.cli.doctor import command
 from builder.core.artifacts import Diagnosis, Finding
+from builder.system.torch_packages import how_to_install
 from builder.toolchains import environment
 
 FINDINGS = (
@@ -37,18 +38,19 @@ def test_a_torch_is_judged_by_its_library_and_not_imported(monkeypatch, tmp_path
     library = tmp_path / "lib/libtorch_cpu.so"
     library.write_bytes(b"...")
     torch, vision = environment.inspect_torch()
-    assert "without optimisation" in torch.detail
-    assert not torch.ok
+    assert "it has no XNNPACK" in torch.detail
+    assert torch.ok
+    assert not torch.remedy
     assert vision.ok
     library.write_bytes(b"..prepacked::conv2d_clamp_prepack(Tensor..")
-    assert environment.inspect_torch()[0].ok
+    assert environment.inspect_torch()[0].detail == "2.0, can export"
 
 
 def test_without_torch_it_says_who_needs_it(monkeypatch):
     monkeypatch.setattr(environment, "find_package", lambda name: None)
     torch, _ = environment.inspect_torch()
     assert "only exports need it" in torch.detail
-    assert "apt install" in torch.remedy
+    assert torch.remedy == how_to_install("torch")
 
 
 def test_a_full_disk_is_a_finding(monkeypatch, tmp_path):

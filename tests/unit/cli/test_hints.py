@@ -30,6 +30,7 @@ PACKAGE = Path(builder.__file__).parent
         (Use("tools.apple_sdk", "DIR"), "check", "tools.apple_sdk=DIR", "--apple-sdk DIR"),
         (Use("tools.stl"), "verify", "tools.stl", "tools.stl"),
         (Run("doctor"), "build", "doctor()", "builder doctor"),
+        (Run("x", (Use("jobs"),)), "build", "x(jobs)", "builder x jobs"),
         (
             Run("fetch", (Use("features", "apple"), Use("source_folder", "a b"))),
             "build",

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,6 +55,24 @@ def test_samples_fit_their_spec_and_repeat(dtype: DType, shape: tuple[int, ...],
     assert sample_inputs([spec], seed=seed) == (tensor,)
     if dtype not in {DType.FLOAT16, DType.FLOAT32, DType.FLOAT64}:
         assert all(0 <= value <= 7 for value in array.ravel())
+
+
+@pytest.mark.parametrize("dtype", list(DType))
+def test_samples_of_any_size_are_those_that_are_drawn_at_once(dtype: DType) -> None:
+    specs = [TensorSpec(dtype, (3, 70_001)), TensorSpec(dtype, (5,))]
+    generator = np.random.default_rng(7)
+    for spec, tensor in zip(specs, sample_inputs(specs, seed=7), strict=True):
+        if dtype.startswith("float"):
+            values = generator.standard_normal(spec.shape)
+        else:
+            values = generator.integers(0, 2 if dtype is DType.BOOL else 8, spec.shape)
+        assert np.array_equal(to_array(tensor), values.astype(str(dtype)))
+
+
+@pytest.mark.parametrize("shape", [(1 << 29, 1 << 29), (1 << 62, 4), (0, 1 << 63), (1,) * 65])
+def test_samples_that_no_memory_holds_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigurationError, match="no sample can be made"):
+        sample_inputs([TensorSpec(DType.FLOAT64, shape)], seed=0)
 
 
 def test_another_seed_gives_other_values() -> None:

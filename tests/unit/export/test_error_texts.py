@@ -1,3 +1,5 @@
+import pytest
+
 from builder.export.error_texts import describe_exception, describe_torchscript_error, shorten
 
 SCRIPT_ERROR = """
@@ -8,6 +10,25 @@ Python builtin <built-in function open> is currently not supported in Torchscrip
                ~~~~ <--- HERE
 'Net.forward' is being compiled since it was called from here
   File "/home/me/other.py", line 9
+"""
+INTERPRETER_ERROR = """The following operation failed in the TorchScript interpreter.
+Traceback of TorchScript, serialized code (most recent call last):
+  File "code/__torch__/nets.py", line 14, in forward
+    l = self.l
+    return (l).forward(x, )
+            ~~~~~~~~~~ <--- HERE
+
+Traceback of TorchScript, original code (most recent call last):
+  File "/home/me/nets.py", line 11, in forward
+        if x.size(0) > 9:
+            raise ValueError("too many rows")
+        return self.l(x)
+               ~~~~~~ <--- HERE
+        return None
+  File "/usr/lib/python3/dist-packages/torch/nn/modules/linear.py", line 114, in forward
+        return F.linear(input, self.weight, self.bias)
+               ~~~~~~~~ <--- HERE
+        # a line of code after the marked one
 """
 TRACE_ERROR = (
     "Tracer cannot infer type of ('a', array([1.,\n 2.]))\n:Only tensors and tuples of tensors"
@@ -25,6 +46,19 @@ def test_tracer_error_leaves_the_printed_tensor_out() -> None:
     assert describe_torchscript_error(RuntimeError(TRACE_ERROR)) == (
         "Only tensors and tuples of tensors"
     )
+
+
+@pytest.mark.parametrize("name", ["RuntimeError", "builtins.ValueError"])
+def test_interpreter_error_is_the_last_line_and_the_users_line(name: str) -> None:
+    error = RuntimeError(f"{INTERPRETER_ERROR}{name}: too many rows\nmore\n")
+    assert describe_exception(error) == (
+        f"{name.removeprefix('builtins.')}: too many rows (/home/me/nets.py:11: return self.l(x))"
+    )
+
+
+def test_interpreter_error_without_original_code_has_no_place() -> None:
+    text = INTERPRETER_ERROR.replace("/home/me", "/opt/torch")
+    assert describe_exception(RuntimeError(f"{text}ValueError: a\n")) == "ValueError: a"
 
 
 def test_messages_are_one_short_line() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from builder.core.arrays import sample_inputs
+from builder.core.hint_json import describe_hint
 from builder.core.nesting import parse_input
 from builder.core.tensors import DType, Tensor, TensorSpec
-from builder.errors import ModelError, ToolchainError, VerificationError
+from builder.errors import Hint, ModelError, Run, ToolchainError, Use, VerificationError
 from builder.export import interpreter as module
 from builder.export.interpreter import Interpreter, InterpreterEndedError
 from builder.export.samples import Sample
@@ -114,6 +115,22 @@ def test_an_end_is_an_error_with_a_remedy(child, error, by_limit, hint):
     assert hint in (caught.value.hint or "")
 
 
+def test_hints_of_the_child_keep_their_settings_and_commands(child):
+    hint = Hint("give one with ", Use("shapes"), ", or ", Run("export", ("MODEL",)))
+    child({"error": "ModelError", "message": "", "hint": describe_hint(hint)}, ())
+    with pytest.raises(ModelError) as caught:
+        run()
+    assert caught.value.hint.parts == hint.parts
+
+
+@pytest.mark.parametrize("hint", ["text", 3, [3], [{"setting": "a"}], [{"command": "ops"}]])
+def test_a_hint_of_another_form_is_left_out(child, hint):
+    child({"error": "ModelError", "message": "no model", "hint": hint}, ())
+    with pytest.raises(ModelError, match="no model") as caught:
+        run()
+    assert caught.value.hint is None
+
+
 def test_memory_is_named_with_its_limit(child):
     child({"error": "MemoryError", "message": "", "hint": None}, ())
     with pytest.raises(InterpreterEndedError, match="took more memory than 8 MiB") as caught:
@@ -132,7 +149,7 @@ def test_memory_is_named_with_its_limit(child):
     ],
 )
 def test_errors_of_the_child_keep_their_kind_and_lose_control_characters(child, kind, error):
-    child({"error": kind, "message": "a\x1b[2Jb", "hint": "c\rd"}, ())
+    child({"error": kind, "message": "a\x1b[2Jb", "hint": ["c\rd"]}, ())
     with pytest.raises(error) as caught:
         run()
     assert type(caught.value) is error

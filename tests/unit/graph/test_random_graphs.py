@@ -82,7 +82,8 @@ class Builder:
             lambda: Node("t::pair", some(1), [Value(), Value()]),
             lambda: Node("t::out", some(3), [Value()]),
             lambda: Node("t::any", some(self.draw(st.integers(1, 3))), [Value()]),
-            lambda: Node("prim::TupleConstruct", some(self.draw(st.integers(0, 3))), [Value()]),
+            # Not an empty one, which no code unpacks to values.
+            lambda: Node("prim::TupleConstruct", some(self.draw(st.integers(1, 3))), [Value()]),
             lambda: Node("prim::TupleUnpack", some(1), self.fresh(1, 3)),
             lambda: Node("prim::ListUnpack", some(1), self.fresh(0, 3)),
             lambda: Node("prim::ListConstruct", some(2), [Value()], {"type": "List[int]"}),

@@ -14,6 +14,7 @@ from builder.lite.effort import Effort
 from builder.lite.model import LiteModel
 from builder.lite.objects import ScriptObject
 from builder.lite.pickles import parse_pickle
+from builder.lite.source import source_of
 from builder.lite.zip_model import read_zip_model
 from builder.models.lite_contents import collect_contents
 
@@ -121,6 +122,6 @@ def test_a_record_may_ask_for_as_much_as_its_bytes_in_the_file():
 @pytest.mark.parametrize("name", ["control", "conv", "hooked", "lstm", "quantised"])
 def test_what_pytorch_writes_takes_less_than_a_step_for_each_byte(name):
     data = (DATA / f"{name}.ptl").read_bytes()
-    archive = open_archive(memoryview(data))
+    archive = open_archive(source_of(memoryview(data)))
     read_zip_model(archive)
     assert archive.effort.left > FREE

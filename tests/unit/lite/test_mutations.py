@@ -17,6 +17,7 @@ from builder.lite.mobile_module import parse_mobile_module
 from builder.lite.model import LiteModel
 from builder.lite.objects import Tensor, walk
 from builder.lite.pickles import parse_pickle
+from builder.lite.source import source_of
 from builder.lite.zip_model import read_zip_model
 
 DATA = Path(__file__).parents[2] / "data" / "models"
@@ -63,7 +64,7 @@ def read_whole(model: LiteModel) -> None:
 @given(st.sampled_from(ZIPS), st.lists(EDIT, min_size=1, max_size=4), st.sampled_from([None, 1500]))
 def test_archives(content, edits, tail):
     try:
-        archive = open_archive(memoryview(_edit(content, edits, tail=tail)))
+        archive = open_archive(source_of(memoryview(_edit(content, edits, tail=tail))))
         read_whole(read_zip_model(archive))
     except ModelError:
         pass

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import pickle
 import struct
 import zipfile
@@ -17,6 +18,7 @@ from builder.lite.archive import open_archive
 from builder.lite.bytecode import DEBUG_HANDLES
 from builder.lite.objects import ScriptObject, Tensor, walk
 from builder.lite.read import TorchScriptError, read_lite
+from builder.lite.source import source_of
 from builder.lite.write import write_lite
 from builder.lite.zip_model import read_zip_model
 from builder.lite.zip_writer import write_zip_model
@@ -87,7 +89,7 @@ def pack(model=None, **changes: bytes | None) -> bytearray:
 
 
 def read(data: bytes):
-    return read_zip_model(open_archive(memoryview(data)))
+    return read_zip_model(open_archive(source_of(memoryview(data))))
 
 
 def test_a_damaged_tensor_is_noticed_when_it_is_read():
@@ -221,3 +223,32 @@ def test_both_formats_refuse_two_functions_of_one_name(tmp_path):
         write_lite(make_model(functions=functions), path, kind=kind)
         with pytest.raises(ModelError, match="several functions"):
             read_lite(path)
+
+
+@pytest.mark.parametrize("left", [0, 4096])
+def test_a_file_that_is_cut_while_it_is_read_is_damaged(left, tmp_path):
+    path = tmp_path / "cut.ptl"
+    content = bytes(1 << 20)
+    write_lite(make_model(extra_files={"blob": content}), path, kind=ModelFormat.LITE_ZIP)
+    model = read_lite(path)
+    assert model.extra_files["blob"] == content
+    os.truncate(path, left)
+    with pytest.raises(ModelError, match="damaged"):
+        model.extra_files["blob"]
+
+
+def test_a_file_that_is_replaced_is_read_to_its_end(tmp_path):
+    path = tmp_path / "replaced.ptl"
+    write_lite(make_model(extra_files={"blob": b"first"}), path, kind=ModelFormat.LITE_ZIP)
+    model = read_lite(path)
+    path.unlink()
+    assert model.extra_files["blob"] == b"first"
+
+
+def test_a_flatbuffer_that_is_cut_later_was_read_whole(tmp_path):
+    path = tmp_path / "cut.ptl"
+    write_lite(make_model({"w": make_tensor(1, 2)}), path, kind=ModelFormat.LITE_FLATBUFFER)
+    model = read_lite(path)
+    os.truncate(path, 0)
+    (tensor,) = (one for one in walk([model.root]) if isinstance(one, Tensor))
+    assert bytes(tensor.storage.read()) == struct.pack("<2f", 1, 2)

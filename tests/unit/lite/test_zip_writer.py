@@ -11,6 +11,7 @@ from lite.made import make_function, make_model, make_tensor
 from builder.errors import ModelError
 from builder.lite.archive import open_archive
 from builder.lite.objects import CustomObject, List
+from builder.lite.source import source_of
 from builder.lite.zip_model import read_zip_model
 from builder.lite.zip_writer import write_zip_model
 
@@ -22,7 +23,7 @@ def write(model) -> bytes:
 
 
 def read(data: bytes):
-    return read_zip_model(open_archive(memoryview(data)))
+    return read_zip_model(open_archive(source_of(memoryview(data))))
 
 
 def test_records_are_stored_aligned_and_undated():

@@ -30,5 +30,5 @@ def test_commands_are_the_same_for_every_cache_and_checkout():
     assert flags[0] == flags[1]
     for build in (one, other):
         folder = compile_folder(build)
-        for path in (build.layout.runtime, build.layout.plan, build.tree.root):
+        for path in (build.layout.runtime, build.layout.plan_folder, build.tree.root):
             assert not Path(folder.relocate(f"{path}/a.cpp")).is_absolute()

@@ -12,9 +12,9 @@ def test_operator_lists_share_objects_and_nothing_else(tmp_path):
     other = Layout.of(tmp_path, make_plan(operator_list=make_list("aten::tanh")))
     assert one.root == other.root
     assert (one.configured, one.limits) == (other.configured, other.limits)
-    assert one.plan != other.plan
+    assert one.plan_folder != other.plan_folder
     assert one.logs != other.logs
-    for folder in (one.configured, one.configured_marker, one.limits, one.plan, one.logs):
+    for folder in (one.configured, one.configured_marker, one.limits, one.plan_folder, one.logs):
         assert folder.is_relative_to(one.root)
     assert one.root.is_relative_to(tmp_path)
 
@@ -24,7 +24,7 @@ def test_flavours_share_the_configuration_but_no_objects(tmp_path):
     layouts = [Layout.of(tmp_path, make_plan(flavour=flavour)) for flavour in flavours]
     assert len({layout.configured for layout in layouts}) == 1
     assert len({layout.objects for layout in layouts}) == 3
-    assert len({layout.plan for layout in layouts}) == 3
+    assert len({layout.plan_folder for layout in layouts}) == 3
 
 
 def test_another_configuration_shares_nothing(tmp_path):

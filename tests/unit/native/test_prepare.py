@@ -13,7 +13,7 @@ from builder.native import prepare as preparing
 from builder.native.cmake_file_api import REPLY
 from builder.native.job import NativeBuild
 from builder.native.layout import Layout
-from builder.native.prepare import prepare
+from builder.native.prepare import prepare_units
 from builder.system.progress import Silent
 
 UNIT = "torch/csrc/jit/mobile/import.cpp"
@@ -80,7 +80,7 @@ def ran(monkeypatch):
 
 
 def test_it_is_done_once(build, ran):
-    first, second = prepare(build), prepare(build)
+    first, second = prepare_units(build), prepare_units(build)
     assert ran == ["configure", "generate"]
     assert first.units == second.units
     assert (build.layout.configured / "ops.h").is_file()
@@ -88,7 +88,7 @@ def test_it_is_done_once(build, ran):
 
 
 def test_paths_of_the_folder_that_it_was_made_in_are_in_no_unit(build):
-    unit = prepare(build).units[UNIT]
+    unit = prepare_units(build).units[UNIT]
     assert str(build.layout.configured) in unit.flags
     assert not any(".builder-" in text for text in (unit.source, *unit.flags))
 
@@ -102,7 +102,7 @@ def test_nothing_is_made_where_it_will_be_used(build, monkeypatch):
         seen.append((binary, build.layout.configured.exists()))
 
     monkeypatch.setattr(preparing, "configure", look)
-    prepare(build)
+    prepare_units(build)
     assert seen[0][0] != build.layout.configured
     assert not seen[0][1]
 
@@ -125,40 +125,40 @@ def lose(layout):
 
 @pytest.mark.parametrize("change", [edit, edit_generated, add, lose])
 def test_what_was_changed_is_made_anew_and_said(build, ran, change):
-    prepare(build)
+    prepare_units(build)
     change(build.layout)
-    prepare(build)
+    prepare_units(build)
     assert ran == ["configure", "generate", "configure"]
     assert "was changed, so it is made again" in build.progress.notes[0]
     assert (build.layout.configured / "config.h").read_text() == "#define A 1\n"
     assert not (build.layout.configured / "shadow.h").exists()
-    prepare(build)
+    prepare_units(build)
     assert len(ran) == 3
 
 
 def test_generated_sources_are_shared_while_they_are_as_generated(build, ran):
-    prepare(build)
+    prepare_units(build)
     build.layout.configured_marker.unlink()
-    prepare(build)
+    prepare_units(build)
     assert ran == ["configure", "generate", "configure"]
     (build.layout.generated / "ops.h").write_text("long op();\n")
     build.layout.configured_marker.unlink()
-    prepare(build)
+    prepare_units(build)
     assert ran[3:] == ["configure", "generate"]
     assert (build.layout.configured / "ops.h").read_text() == "int op();\n"
 
 
 @pytest.mark.parametrize("name", ["configured.json", "configured.sha256"])
 def test_without_its_marker_or_listing_nothing_is_trusted(build, ran, name):
-    prepare(build)
+    prepare_units(build)
     (build.layout.root / name).unlink()
-    prepare(build)
+    prepare_units(build)
     assert ran.count("configure") == 2
     assert build.progress.notes == []
 
 
 def test_a_cache_that_was_moved_is_configured_already(build, ran, tmp_path):
-    before = prepare(build).units[UNIT]
+    before = prepare_units(build).units[UNIT]
     old, new = tmp_path / "cache", tmp_path / "another place"
     old.rename(new)
     moved = replace(
@@ -166,7 +166,7 @@ def test_a_cache_that_was_moved_is_configured_already(build, ran, tmp_path):
         tree=replace(build.tree, root=new / "sources/2.6.0"),
         layout=Layout.of(new, build.plan),
     )
-    after = prepare(moved).units[UNIT]
+    after = prepare_units(moved).units[UNIT]
     assert ran == ["configure", "generate"]
     assert after.source == before.source.replace(str(old), str(new))
     assert str(new / "native") in "".join(after.flags)
@@ -187,7 +187,7 @@ def test_what_killed_runs_left_is_removed(build):
     for path in (*left, *kept):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    prepare(build)
+    prepare_units(build)
     assert not any(path.exists() for path in left)
     assert all(path.exists() for path in kept)
 
@@ -198,7 +198,7 @@ def test_a_failed_configuration_leaves_nothing(build, monkeypatch):
 
     monkeypatch.setattr(preparing, "generate", fail)
     with pytest.raises(NativeBuildError):
-        prepare(build)
+        prepare_units(build)
     assert not build.layout.configured.exists()
     assert list(Path(build.layout.root).glob(".builder-tmp-*")) == []
 
@@ -206,6 +206,6 @@ def test_a_failed_configuration_leaves_nothing(build, monkeypatch):
 def test_too_little_space_is_said_before(build, monkeypatch, ran):
     monkeypatch.setattr(preparing, "free_bytes", lambda _: 5)
     with pytest.raises(NativeBuildError, match="5 bytes free") as caught:
-        prepare(build)
+        prepare_units(build)
     assert "BUILDER_CACHE" in caught.value.hint
     assert ran == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -345,7 +346,10 @@ def payload(**changes):
         ({"path_name": "weight_9"}, "does not contain data/weights/weight_9"),
         ({"path_name": "../weights/weight_0"}, "the record of 'w' has a malformed name"),
         ({"path_name": "a\x1b[2J"}, "the record of 'w' has a malformed name"),
-        ({"sizes": [{"as_int": 1}] * 65, "strides": [{"as_int": 1}] * 65}, "65 sizes"),
+        (
+            {"sizes": [{"as_int": 1}] * 65, "strides": [{"as_int": 1}] * 65},
+            "of length <= 64",
+        ),
     ],
 )
 def test_weights_that_do_not_fit_their_records(refuse, read, change, message):
@@ -423,3 +427,16 @@ def test_arguments_of_one_kind_only(refuse):
         file = simple()
         file.nodes[0]["inputs"][0]["arg"] = argument
         assert refuse(file)
+
+
+def test_a_program_that_is_cut_while_it_is_read_is_damaged(read, tmp_path):
+    file = Pt2()
+    image = file.user("x", sizes=(1, 2, 4, 4))
+    weight = file.state("w", [0.0] * 18, (1, 2, 3, 3))
+    file.call("aten.conv2d.default", "%y", input=image, weight=weight)
+    path = file.result("%y").write(tmp_path)
+    (tensor,) = (one.attributes["value"] for one in nodes(read(path))[:1])
+    assert len(tensor.storage.read()) == 72
+    os.truncate(path, 0)
+    with pytest.raises(ModelError, match="damaged"):
+        tensor.storage.read()

@@ -7,7 +7,7 @@ from builder import api
 from builder.core.backends import Dispatch
 from builder.core.operators import Operator
 from builder.errors import ModelError
-from builder.selection.choose import find_refusals, select
+from builder.selection.choose import select
 from builder.selection.devices import Device, read_device, refuse_absent, warn_unused
 from builder.selection.rules import read_rules
 from builder.sources.releases import load_release
@@ -84,9 +84,11 @@ def test_units_of_a_device_register_all_they_have():
     assert "metal.mm" not in limits
 
 
-def test_a_model_for_metal_is_refused_without_it_and_told_the_option():
-    refused = find_refusals(make_list("metal_prepack::conv2d_run"), CATALOGUE, METAL_RULES)
-    assert "--metal" in refused[Operator("metal_prepack::conv2d_run")]
+def test_a_model_for_metal_is_refused_without_it_and_told_the_command():
+    with pytest.raises(ModelError, match="it runs on Metal") as caught:
+        select(make_list("metal_prepack::conv2d_run"), CATALOGUE, METAL_RULES)
+    remedy = "build(MODEL, targets.abis=ios-arm64, accelerators=metal) builds with Metal"
+    assert remedy in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -57,3 +57,11 @@ def test_bytes_in_a_file(tmp_path):
     path.write_bytes(b"\0abc\0")
     assert file_contains(path, b"abc")
     assert not file_contains(path, b"abd")
+
+
+@pytest.mark.parametrize("before", range((1 << 20) - 4, (1 << 20) + 2))
+def test_bytes_across_parts_of_a_file(tmp_path, before):
+    path = tmp_path / "library.so"
+    path.write_bytes(bytes(before) + b"abc" + bytes(1 << 20))
+    assert file_contains(path, b"abc")
+    assert not file_contains(path, b"abd")

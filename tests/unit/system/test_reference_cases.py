@@ -1,8 +1,10 @@
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
@@ -135,3 +137,28 @@ def test_a_header_that_no_case_needs_is_refused_before_it_is_read(tmp_path: Path
     path.write_bytes((2 << 20).to_bytes(8, "little") + b"{" + b" " * (2 << 20) + b"}")
     with pytest.raises(VerificationError, match="its header has 2,097,152 bytes"):
         read_reference(path)
+
+
+def test_a_case_that_is_cut_while_it_is_read_was_read_whole(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "case"
+    case = case_of([TensorSpec(DType.FLOAT32, (1 << 16,))], [TensorSpec(DType.BOOL, ())])
+    write_reference(path, case)
+    parse = safetensors.deserialize
+
+    def cut(content: bytes) -> object:
+        os.truncate(path, 0)
+        return parse(content)
+
+    monkeypatch.setattr(safetensors, "deserialize", cut)
+    assert read_reference(path) == case
+    assert path.stat().st_size == 0
+
+
+def test_a_case_that_is_larger_than_the_memory_is_refused(tmp_path: Path, monkeypatch) -> None:
+    def refuse(content: bytes) -> object:
+        raise MemoryError
+
+    write_reference(tmp_path / "case", case_of([], [TensorSpec(DType.BOOL, ())]))
+    monkeypatch.setattr(safetensors, "deserialize", refuse)
+    with pytest.raises(VerificationError, match="larger than the memory"):
+        read_reference(tmp_path / "case")

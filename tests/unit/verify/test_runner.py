@@ -109,6 +109,48 @@ def test_run_passes_inputs_and_reads_outputs(tmp_path: Path) -> None:
     assert (scratch / "input.1.bin").read_bytes() == b"\3" * 8
 
 
+PROFILED = (
+    '{"outputs":[],"profile":{"calls":2,"operators":['
+    '{"calls":2,"name":"aten::add.Tensor","nanoseconds":1000},'
+    '{"calls":4,"name":"aten::relu","nanoseconds":3000}],"seconds":0.000005},"seconds":0}'
+)
+
+
+def profile(tmp_path: Path, answer: Completed):
+    runtime = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
+    runner = FakeRunner.of(answer)
+    host = LocalHost(runner=runner)
+    outcome = run_model(runtime, Path("m.ptl"), [], scratch=tmp_path, host=host, profile=True)
+    assert runner.commands[0][-1] == "--profile"
+    return outcome.profile
+
+
+def test_times_of_operators_come_longest_first(tmp_path: Path) -> None:
+    found = profile(tmp_path, Completed(0, PROFILED))
+    assert found is not None
+    assert [(each.name, each.calls) for each in found.operators] == [
+        ("aten::relu", 4),
+        ("aten::add.Tensor", 2),
+    ]
+    assert found.calls == 2
+    assert found.rest == pytest.approx(1e-6)
+
+
+def test_a_runtime_that_cannot_measure_operators_is_to_be_built_again(tmp_path: Path) -> None:
+    refusal = Completed(1, "torchlite-run: unknown argument --profile")
+    with pytest.raises(VerificationError, match="cannot measure operators") as caught:
+        profile(tmp_path, refusal)
+    assert "build(" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "damage", ['"calls":0', '"calls":-1', '"calls":2.5', '"calls":9223372036854775808']
+)
+def test_damaged_times_are_refused(tmp_path: Path, damage: str) -> None:
+    with pytest.raises(VerificationError, match="cannot read the output"):
+        profile(tmp_path, Completed(0, PROFILED.replace('"calls":2', damage, 1)))
+
+
 def test_groups_and_numbers_reach_the_program_as_the_model_takes_them(tmp_path: Path) -> None:
     runtime = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
     runner = FakeRunner.of(Completed(0, '{"outputs":[],"seconds":0}'))

@@ -33,6 +33,26 @@ def test_each_run_counts_once(tmp_path):
     assert runner.commands[0][-4:] == ("--repeat", "7", "--threads", "1")
 
 
+def test_operators_are_measured_in_a_run_of_their_own(tmp_path):
+    make_runtime(tmp_path, HOST)
+    profiled = '{"outputs":[],"profile":{"calls":1,"operators":[],"seconds":9},"seconds":9}'
+
+    def answer(command):
+        return Completed(
+            0, profiled if command[-1] == "--profile" else '{"outputs":[],"seconds":1}'
+        )
+
+    runner = FakeRunner(answer=answer)
+    shapes = parse_specs(("1,2",), ("float32",))
+    request = BenchRequest(
+        model=tmp_path / "m.ptl", runtime=tmp_path, inputs=shapes, runs=2, profile=True, via="nice"
+    )
+    report = time_model(request, make_info(), host_abi=HOST, runner=runner, progress=Silent())
+    assert report.runs == (1, 1)
+    assert report.profile is not None
+    assert report.profile.seconds == 9
+
+
 def test_without_inputs_it_says_how_to_describe_them(tmp_path):
     with pytest.raises(ConfigurationError, match="no reference case") as caught:
         ask(tmp_path)

@@ -9,6 +9,7 @@ import pytest
 from samples import make_info
 
 from builder.core.artifacts import VerifyReport
+from builder.core.differences import BY_SHAPE
 from builder.core.model import ModelInfo
 from builder.core.nesting import Named, Number
 from builder.core.operators import Operator
@@ -19,6 +20,7 @@ from builder.system.process import Completed
 from builder.system.progress import Silent
 from builder.system.reference_cases import read_reference, write_reference
 from builder.system.reference_headers import reference_path
+from builder.verify import verifier
 from builder.verify.request import VerifyRequest
 from builder.verify.verifier import verify_model
 
@@ -93,6 +95,41 @@ def test_another_processors_runtime_runs_through_the_emulator(tmp_path: Path) ->
 def test_other_outputs_are_not(request_: VerifyRequest, values: np.ndarray) -> None:
     save_case(request_)
     assert not verify(request_, giving(values)).ok
+
+
+def drawing(*, by_seed: bool) -> FakeRunner:
+    """A runner whose outputs depend on the seed, or on the number of the call."""
+    calls: list[object] = []
+
+    def write(command: tuple[str, ...]) -> None:
+        calls.append(command)
+        number = int(command[command.index("--seed") + 1]) if by_seed else len(calls)
+        folder = command[command.index("--output-dir") + 1]
+        Path(folder, "o.bin").write_bytes(np.array([number, 7], np.float32).tobytes())
+
+    line = {"outputs": [{"dtype": "float32", "shape": [2], "file": "o.bin"}], "seconds": 0.5}
+    answers = [Completed(0, json.dumps(line)) for _ in range(4)]
+    return FakeRunner.of(*answers, before=write)
+
+
+@pytest.mark.parametrize(
+    ("operator", "by_seed", "ok"),
+    [("aten::rand", True, True), ("aten::rand", False, False), ("aten::relu", True, False)],
+)
+def test_only_models_that_draw_numbers_are_judged_by_shape(
+    request_: VerifyRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    operator: str,
+    by_seed: bool,
+    ok: bool,
+) -> None:
+    info = make_info(operator)
+    monkeypatch.setattr(verifier, "find_missing_operators", lambda *_, **__: ())
+    monkeypatch.setattr(verifier, "check_served", lambda *_, **__: None)
+    save_case(request_, info.sha256)
+    report = verify(request_, drawing(by_seed=by_seed), info)
+    assert report.ok == ok
+    assert (report.outputs[0].problem == BY_SHAPE) == ok
 
 
 def test_tolerance_is_the_users(request_: VerifyRequest) -> None:

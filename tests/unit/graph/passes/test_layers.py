@@ -227,16 +227,21 @@ def test_padding_by_name(name: str, size: int, padding: int):
     )
 
 
-def test_padding_that_is_not_the_same_on_both_sides_stays():
+def test_padding_that_is_not_the_same_on_both_sides_is_added_before():
     made = graph(
         """
         (%self, %x: Tensor)
         %y = aten::conv2d.padding(%x, W, None, [1, 1], 'same', [1, 1], 1)
         yield %y
         """,
-        W=ramp(4, 2, 2, 2),
+        W=ramp(4, 2, 3, 2),
     )
-    assert simplify_layers(made, SCHEMAS).changed == 0
+    assert simplify_layers(made, SCHEMAS).changed == 1
+    assert lines(made)[:2] == [
+        "%2 = aten::constant_pad_nd(%x, [0, 1, 0, 0], 0)",
+        "%3 = aten::conv2d(%2, float32[4, 2, 3, 2], None, [1, 1], [1, 0], [1, 1], 1)",
+    ]
+    check_graph(made)
 
 
 def test_products_with_constants_are_linear_layers():
@@ -413,6 +418,8 @@ CLAMPS = [
     ("aten::clamp_min(%y, 1)", (1.0, None)),
     ("aten::clamp_max_(%y, 1)", (None, 1.0)),
     ("aten::clamp(%y, 1, 1)", None),
+    ("aten::clamp_min(%y, 1e39)", None),
+    ("aten::clamp_max(%y, -1e39)", None),
     ("aten::clamp(%y, 1.0, 1.00000001)", None),
     ("aten::clamp(%y, 2, 1)", None),
     ("aten::clamp(%y, %a, 1)", None),

@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from builder import api
-from builder.cli.values import FiniteRange, PairType, TextType
+from builder.cli.option_types import FiniteRange, PairType, TextType
 from builder.core.backends import Backend
 from builder.core.release import Release
 from builder.core.settings import SettingField, fill, list_settings

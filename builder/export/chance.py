@@ -1,0 +1,66 @@
+"""Finds out whether a model, and the file that was made of it, draw random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+
+import torch
+
+from builder.core.differences import are_equal
+from builder.core.tensors import DRAWS_SEED, Tensor
+from builder.errors import Hint, Use
+from builder.export.compare import run_eager
+from builder.export.prepare import twin
+from builder.export.samples import Sample
+
+
+class Chance(Enum):
+    """What random numbers have to do with a difference."""
+
+    NONE = auto()
+    """The model always gives the same outputs."""
+    BOTH_DRAW = auto()
+    """The model and the file draw numbers from torch's generator, but not the same ones."""
+    FROZEN = auto()
+    """The model draws numbers from torch's generator, and the file always gives the same."""
+    UNKNOWN = auto()
+    """Two eager runs with the same seed differ."""
+
+
+WHY = {
+    Chance.FROZEN: Hint(
+        "the model draws random numbers and the file does not: the trace froze a drawn number, "
+        "for example by item(): try ",
+        Use("capture", "script"),
+    ),
+    Chance.UNKNOWN: "two eager runs differ as well: the model keeps state, or it draws random "
+    "numbers outside of torch, as with numpy.random, which a file cannot do",
+}
+"""Why a file differs, as hints."""
+
+
+def find_chance(
+    module: torch.nn.Module, sample: Sample, draw: Callable[[int], tuple[Tensor, ...]]
+) -> Chance:
+    """Returns what random numbers have to do with a difference between a module and its file.
+
+    Args:
+        module: the module; copies of it run.
+        sample: the inputs.
+        draw: runs the file on these inputs with a seed, and returns its outputs.
+    """
+    first, again, other = (
+        run_eager(twin(module), sample, seed=seed) for seed in (DRAWS_SEED, DRAWS_SEED, _OTHER)
+    )
+    if not are_equal(first, again):
+        return Chance.UNKNOWN
+    if are_equal(first, other):
+        return Chance.NONE
+    first, again, other = (draw(seed) for seed in (DRAWS_SEED, DRAWS_SEED, _OTHER))
+    # What differs with the same seed reads memory that nobody wrote.
+    draws = are_equal(first, again) and not are_equal(first, other)
+    return Chance.BOTH_DRAW if draws else Chance.FROZEN
+
+
+_OTHER = DRAWS_SEED + 1

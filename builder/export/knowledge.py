@@ -1,0 +1,20 @@
+"""What an export knows about the release of PyTorch that is to run its file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from builder.core.known import KnownOperators
+from builder.core.schemas import Schemas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """What an export knows about a release."""
+
+    known: KnownOperators
+    """Operators that builder can build."""
+    schemas: Schemas
+    raising: Mapping[str, str]
+    """Starts of names of operators that can be built but raise when called -> why."""
