@@ -196,7 +196,7 @@ def test_strings_names_and_methods_of_the_reference_case(made):
     [
         ("['a']", "None", "'a'"),
         ("['a', 'é']", "past=float32[3]"),
-        ("mask=float32[3]", "words=[]"),
+        ("mask=float32[3]", "words=['']"),
     ],
 )
 def test_strings_none_and_names_given_to_verify(made, inputs):
