@@ -11,6 +11,7 @@ from builder.export.request import LiteFormat, Optimisation, Pass, Saving
 from builder.graph.lift import lift_program
 from builder.graph.lower import BYTECODE_VERSIONS, lower_program
 from builder.graph.optimise import Optimisations, optimise
+from builder.graph.packed import check_packed
 from builder.graph.program import Program
 from builder.lite.mobile_module_writer import write_mobile_module
 from builder.lite.read import parse_lite
@@ -61,6 +62,7 @@ def rewrite(
     Raises:
         ModelError: the model cannot be written as a lite file.
     """
+    check_packed(program)
     if not wanted.enabled:
         return Rewritten(
             plain=format_program(program, LiteFormat.ZIP, schemas),

@@ -63,7 +63,8 @@ class Aliases:
         self._objects = objects
         self._uses = graph.uses()
         self._parents: dict[object, object] = {}
-        self._writes: dict[object, list[int]] = {}
+        self._writes: dict[object, int] = {}
+        """Memory -> the position of the last node that may write into it."""
         self._looping: set[object] = set()
         self._escaping: set[object] = set()
         self._all_slots: list[object] = []
@@ -83,7 +84,7 @@ class Aliases:
             return True
         # A node that came into the graph later may stand anywhere.
         position = self._positions.get(node, -1)
-        return any(write > position for write in self._writes.get(key, ()))
+        return self._writes.get(key, -1) > position
 
     def escapes(self, value: Value) -> bool:
         """Whether code outside of the graph may get what `value` refers to."""
@@ -108,7 +109,7 @@ class Aliases:
                 escaping += leaves
         for value, position, looping in written:
             key = self._find(value)
-            self._writes.setdefault(key, []).append(position)
+            self._writes[key] = max(position, self._writes.get(key, -1))
             if looping:
                 self._looping.add(key)
         self._escaping.update(map(self._find, escaping))

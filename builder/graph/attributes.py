@@ -26,10 +26,7 @@ def find_objects(graph: Graph, root: ScriptObject) -> dict[Value, ScriptObject]:
 def slot_name(node: Node, owner: ScriptObject) -> str:
     """Returns the name of the attribute that `node` reads or sets; empty if there is none."""
     slot = node.attributes["slot"]
-    if isinstance(slot, str):
-        return slot
-    names = tuple(owner.attributes)
-    return names[slot] if isinstance(slot, int) and 0 <= slot < len(names) else ""
+    return owner.slot_name(slot) if isinstance(slot, int) else str(slot)
 
 
 def in_order(graph: Graph) -> Iterator[Node]:

@@ -42,14 +42,35 @@ GET_ATTR = "prim::GetAttr"
 SET_ATTR = "prim::SetAttr"
 
 
+MOST_DIMENSIONS = 64
+"""Reductions and views with named dimensions take no more in ATen (`dim_bitset_size`)."""
+_LARGEST = 2**63 - 1
+
+
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """What is known about a tensor before the model runs."""
+    """What is known about a tensor before the model runs.
+
+    A size that no tensor can have becomes None, as do sizes of more than 64 dimensions. So what
+    rules about shapes compute cannot grow from node to node.
+    """
 
     dtype: str | None = None
     """Scalar type; None if it is unknown."""
     sizes: tuple[int | None, ...] | None = None
     """None in the place of a size that depends on the inputs; None for an unknown rank."""
+
+    def __post_init__(self) -> None:
+        if self.sizes is None:
+            return
+        sizes = None
+        if len(self.sizes) <= MOST_DIMENSIONS:
+            sizes = tuple(map(_possible_size, self.sizes))
+        object.__setattr__(self, "sizes", sizes)
+
+
+def _possible_size(size: int | None) -> int | None:
+    return size if size is not None and 0 <= size <= _LARGEST else None
 
 
 @dataclass(slots=True, eq=False)

@@ -21,8 +21,6 @@ class Members:
     """The numbers of all slots that methods set, of whichever object."""
     objects: dict[Value, ScriptObject] = field(default_factory=dict)
     """The objects that values stand for, as far as this is known."""
-    names: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    """Identity of an object -> the names of its slots, in order."""
 
     @classmethod
     def of(cls, model: LiteModel) -> Members:
@@ -46,11 +44,11 @@ class Members:
         example = exact or self.classes.get(owner.type)
         if example is None or not isinstance(slot, int):
             return
-        names = self.names.setdefault(id(example), tuple(example.attributes))
-        if not 0 <= slot < len(names):
+        name = example.slot_name(slot)
+        if name not in example.attributes:
             return
-        output.name = names[slot]
-        value = example.attributes[output.name]
+        output.name = name
+        value = example.attributes[name]
         # No method can set an attribute that is a module, but any other.
         if isinstance(value, ScriptObject) or slot not in self.changed:
             output.type = type_of(value)

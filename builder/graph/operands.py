@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from builder.core.schemas import Schema, SchemaArgument, Schemas
 from builder.graph.graph import Node, Value
 from builder.graph.opcodes import upgraded_arguments
-from builder.lite.objects import CustomObject, List, ScriptObject, Tensor
+from builder.lite.objects import PLAIN, CustomObject, List, ScriptObject, Tensor, parts_of
 
 PURE_CONSTRUCTS: Final = frozenset(
     {
@@ -42,8 +43,8 @@ CONSTRUCTS: Final = (
     }
 )
 """All nodes that are not operators (see builder/graph/graph.py)."""
-_LONGEST = 1000
-"""Items of a list whose items are looked at."""
+_LONGEST = 256
+"""Items of a list, and of the lists in it, that are looked at."""
 UNKNOWN: Final = object()
 """Stands for a value that depends on the inputs of the model."""
 
@@ -159,24 +160,40 @@ def static(value: Value) -> object:
     return thaw(value.constant)
 
 
-def thaw(constant: object, depth: int = 2) -> object:
+def thaw(constant: object) -> object:
     """Returns a constant with lists as Python lists; UNKNOWN if it holds something else.
 
-    Long lists, and lists in lists in lists, are no arguments of the operators that are of interest.
+    Lists with many items, and lists in lists in lists, are no arguments of the operators that are
+    of interest.
     """
     match constant:
-        case None | bool() | int() | float() | complex() | str() | Tensor() | CustomObject():
-            return constant
-        case ScriptObject(may_be_enum=True):
-            return constant
-        case List() if depth and len(constant.items) <= _LONGEST:
-            items = [thaw(item, depth - 1) for item in constant.items]
-            return UNKNOWN if any(item is UNKNOWN for item in items) else items
-        case tuple() if depth and len(constant) <= _LONGEST:
-            found = tuple(thaw(item, depth - 1) for item in constant)
-            return UNKNOWN if any(item is UNKNOWN for item in found) else found
+        case List(items=parts) | (tuple() as parts):
+            return _thaw_all(constant, parts)
         case _:
+            return constant if _stands_for_itself(constant) else UNKNOWN
+
+
+def _thaw_all(container: object, parts: Collection[object]) -> object:
+    """Returns a list or tuple as `thaw` does; it is often asked, so the time is bounded."""
+    if len(parts) > _LONGEST:
+        return UNKNOWN
+    if PLAIN.issuperset(map(type, parts)):
+        return list(parts) if isinstance(container, List) else tuple(parts)
+    left = _LONGEST
+    found: list[object] = []
+    for part in parts:
+        inner = parts_of(part) if isinstance(part, List | tuple) else (part,)
+        left -= len(inner)
+        if left < 0 or not all(map(_stands_for_itself, inner)):
             return UNKNOWN
+        found.append(list(inner) if isinstance(part, List) else part)
+    return found if isinstance(container, List) else tuple(found)
+
+
+def _stands_for_itself(constant: object) -> bool:
+    if type(constant) in PLAIN or isinstance(constant, Tensor | CustomObject):
+        return True
+    return isinstance(constant, ScriptObject) and constant.may_be_enum
 
 
 def _default(argument: SchemaArgument) -> object:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from builder.core.schemas import Schemas
 from builder.errors import Hint, ModelError, Run, Use
 from builder.graph.graph import Graph
@@ -29,14 +31,12 @@ from builder.graph.passes.settle_lists import settle_lists
 from builder.graph.passes.share_constants import share_constants
 from builder.graph.passes.simplify_layers import simplify_layers
 from builder.graph.program import Program
-from builder.graph.rewriting import nesting
+from builder.graph.rewriting import MOST_NESTED, nesting
 from builder.graph.shapes import infer
 from builder.lite.objects import ScriptObject, walk
 
 _MOST_ROUNDS = 6
 """Freezing and folding help each other; models need two or three rounds."""
-_DEEPEST = 100
-"""Blocks inside of blocks that the passes follow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +72,16 @@ def optimise(
     for graph in program.graphs.values():
         _check(graph, schemas, program.operator_version)
     run = _Run(program, schemas, Optimisations() if wanted is None else wanted)
-    run.everything()
+    # A weight or a limit that float32 cannot hold is infinite in torch too.
+    with np.errstate(all="ignore"):
+        run.everything()
     return run.results
 
 
 def _check(graph: Graph, schemas: Schemas, operator_version: int) -> None:
-    if nesting(graph) > _DEEPEST:
+    if nesting(graph) > MOST_NESTED:
         raise ModelError(
-            f"{graph.name} has more than {_DEEPEST} branches and loops inside of each other",
+            f"{graph.name} has more than {MOST_NESTED} branches and loops inside of each other",
             hint=Hint(
                 "export the model without optimisation: ", Use("optimisation.enabled", False)
             ),

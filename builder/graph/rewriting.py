@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from builder.graph.graph import CONSTANT, Block, Graph, Node, TensorInfo, Value
 from builder.graph.types import info_of, type_of
+
+MOST_NESTED: Final = 100
+"""Blocks inside of blocks that the passes follow."""
+REFUSED: Final = (ArithmeticError, IndexError, MemoryError, TypeError, ValueError)
+"""What Python and NumPy raise for sizes and states that the operator itself would refuse too."""
 
 
 class Rewriter:
@@ -13,7 +19,8 @@ class Rewriter:
 
     The rule sees each node after the nodes inside of it, with all earlier replacements made in
     its inputs. It returns the values that take the place of the node's outputs, or None to keep
-    the node. What it emits stands in front of the node.
+    the node. What it emits stands in front of the node. A node with arguments that its operator
+    would refuse is kept.
     """
 
     __slots__ = ("_new", "_replaced", "_uses", "changed", "graph")
@@ -88,7 +95,7 @@ class Rewriter:
             node.inputs[:] = [self.current(value) for value in node.inputs]
             for inner in node.blocks:
                 self._walk(inner, rule)
-            values = rule(node)
+            values = self._apply(rule, node)
             if values is None:
                 self._new.append(node)
             else:
@@ -96,6 +103,16 @@ class Rewriter:
         block.outputs[:] = [self.current(value) for value in block.outputs]
         block.nodes = self._new
         self._new = outer
+
+    def _apply(
+        self, rule: Callable[[Node], Sequence[Value] | None], node: Node
+    ) -> Sequence[Value] | None:
+        emitted = len(self._new)
+        try:
+            return rule(node)
+        except REFUSED:
+            del self._new[emitted:]
+            return None
 
     def _replace(self, node: Node, values: Sequence[Value]) -> None:
         self.changed += 1

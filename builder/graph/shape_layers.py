@@ -29,18 +29,18 @@ def _convolve(question: Question, dims: int, *, transposed: bool) -> Answer:
     groups = question.call.static("groups")
     if sizes is None:
         return TensorInfo(dtype, None)
-    channels = None
-    if weight.sizes is not None and len(weight.sizes) == dims + 2:
-        channels = weight.sizes[1 if transposed else 0]
-        if transposed:
-            channels = channels * groups if channels and isinstance(groups, int) else None
+    batch = sizes[: -dims - 1]
+    if weight.sizes is None or len(weight.sizes) != dims + 2:
+        return TensorInfo(dtype, (*batch, *(None,) * (dims + 1)))
+    channels = weight.sizes[1 if transposed else 0]
+    if transposed:
+        channels = channels * groups if channels and isinstance(groups, int) else None
     stride, padding, adjustment, dilation = (
         question.call.integers(name, dims)
         for name in ("stride", "padding", "output_padding", "dilation")
     )
     spatial: list[int | None] = [None] * dims
-    known = stride and padding is not None and dilation and weight.sizes and all(stride)
-    if known and stride and padding and dilation and weight.sizes:
+    if stride and padding and dilation and all(stride):
         for i, size in enumerate(sizes[-dims:]):
             kernel = weight.sizes[i + 2]
             if size is None or kernel is None:
@@ -50,7 +50,6 @@ def _convolve(question: Question, dims: int, *, transposed: bool) -> Answer:
                 spatial[i] = (size + 2 * padding[i] - window) // stride[i] + 1
             elif adjustment is not None:
                 spatial[i] = (size - 1) * stride[i] - 2 * padding[i] + window + adjustment[i]
-    batch = sizes[: -dims - 1]
     return TensorInfo(dtype, (*batch, channels, *spatial))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from builder.graph.graph import TensorInfo, Value
+from builder.graph.graph import MOST_DIMENSIONS, TensorInfo, Value
 from builder.graph.shape_questions import Answer, Question, Sizes
 
 
@@ -29,11 +29,15 @@ def _lengths(value: Value | None) -> list[int | None] | None:
     if value is None or value.producer is None:
         return None
     if value.producer.operator == "prim::ListConstruct":
+        if len(value.producer.inputs) > MOST_DIMENSIONS:
+            return None
         found = [item.constant if item.is_constant else None for item in value.producer.inputs]
         return [item if type(item) is int else None for item in found]
     if value.is_constant:
         items = getattr(value.constant, "items", None)
-        if isinstance(items, list) and all(type(item) is int for item in items):
+        if not isinstance(items, list) or len(items) > MOST_DIMENSIONS:
+            return None
+        if all(type(item) is int for item in items):
             return list(items)
     return None
 
@@ -58,8 +62,11 @@ def permute(question: Question) -> Answer:
     dims = question.call.integers("dims")
     if dims is None:
         return TensorInfo(info.dtype, None)
-    if info.sizes is None or len(dims) != len(info.sizes):
-        return TensorInfo(info.dtype, (None,) * len(dims))
+    rank = len(dims)
+    if info.sizes is None or rank != len(info.sizes):
+        return TensorInfo(info.dtype, (None,) * rank)
+    if sorted(dim % rank for dim in dims) != list(range(rank)):
+        return TensorInfo(info.dtype, None)
     return TensorInfo(info.dtype, tuple(info.sizes[dim] for dim in dims))
 
 
@@ -129,7 +136,8 @@ def slice_(question: Question) -> Answer:
     length = None
     if size is not None and all(item is None or type(item) is int for item in bounds):
         start, end, step = (item if type(item) is int else None for item in bounds)
-        length = len(range(size)[start : min(end or 0, size) if end is not None else None : step])
+        if step is None or step > 0:
+            length = len(range(*slice(start, end, step).indices(size)))
     return TensorInfo(info.dtype, (*info.sizes[:dim], length, *info.sizes[dim + 1 :]))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from builder.core.schemas import Schemas
 from builder.graph.graph import CONSTANT, IF, LOOP, Block, Graph, Node, TensorInfo, Value
 from builder.graph.operands import find_call
+from builder.graph.rewriting import REFUSED
 from builder.graph.shape_questions import Question
 from builder.graph.shape_rules import RULES
 from builder.lite.objects import Tensor
@@ -85,7 +86,10 @@ def _infer_call(node: Node, schemas: Schemas, batched: bool) -> list[TensorInfo 
     if base.endswith("_") and not base.endswith("__"):
         # The result is the first argument itself, in its dtype.
         return [node.inputs[0].info]
-    found = rule(Question(call, batched=batched))
+    try:
+        found = rule(Question(call, batched=batched))
+    except REFUSED:
+        return []
     return found if isinstance(found, list) else [found]
 
 

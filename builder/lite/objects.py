@@ -98,6 +98,14 @@ class ScriptObject:
     """What `__getstate__` returned, for a class that has it: then there are no attributes."""
     has_state: bool = False
     """Whether `state` is used; None may be a state too."""
+    _slots: tuple[str, ...] = field(default=(), init=False, repr=False)
+
+    def slot_name(self, slot: int) -> str:
+        """Returns the name of an attribute by its slot; an empty text if there is none."""
+        # Many instructions ask, and only `drop_attributes` gives an object fewer attributes.
+        if len(self._slots) != len(self.attributes):
+            self._slots = tuple(self.attributes)
+        return self._slots[slot] if 0 <= slot < len(self._slots) else ""
 
     @property
     def may_be_enum(self) -> bool:

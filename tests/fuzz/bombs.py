@@ -49,6 +49,55 @@ def _model(*functions: Node) -> bytes:
     return _archive({"bytecode.pkl": pickles.render(_tuple(8, *functions))})
 
 
+def _forward(steps: list[Node], operators: list[Node], *constants: Any) -> bytes:
+    """A method of one tensor, which stands in register 2 and is returned."""
+    code = _tuple(
+        _tuple("instructions", _tuple(_tuple("STOREN", 1, 2), *steps, _step("LOAD", 2), _return())),
+        _tuple("operators", _tuple(*operators)),
+        _tuple("constants", _tuple(*constants)),
+        _tuple("types", _tuple()),
+        _tuple("register_size", 4),
+    )
+    return _model(_tuple("__torch__.M.forward", code, _signature()))
+
+
+def _signature() -> Node:
+    def one(name: str, kind: str) -> Node:
+        return _tuple(_tuple("name", name), _tuple("type", kind), _tuple("default_value", None))
+
+    arguments = _tuple(one("self", "__torch__.M"), one("x", "Tensor"))
+    return _tuple(_tuple("arguments", arguments), _tuple("returns", _tuple(one("", "Tensor"))))
+
+
+def _step(opcode: str, place: int, count: int = 0) -> Node:
+    return _tuple(opcode, place, count)
+
+
+def _each_of(count: int, name: str, overload: str, *constants: Any) -> bytes:
+    """Calls an operator with the same constants again and again."""
+    loads = [_step("LOADC", place) for place in range(len(constants))]
+    call = [*loads, _step("OP", 0), _step("DROP", 0)]
+    return _forward(call * count, [_tuple(name, overload, len(constants))], *constants)
+
+
+def _doubled_text() -> bytes:
+    double = [_step("LOAD", 3), _step("LOAD", 3), _step("OP", 0), _step("STORE", 3)]
+    first = [_step("LOADC", 0), _step("STORE", 3)]
+    return _forward(first + double * 40, [_tuple("aten::add", "str", 2)], "a" * 1000)
+
+
+def _in_place(count: int) -> bytes:
+    change = [_step("LOAD", 2), _step("OP", 0), _step("DROP", 0)]
+    return _forward(change * count, [_tuple("aten::relu_", "", 1)])
+
+
+def _ranks(count: int) -> bytes:
+    layer = [_step("LOAD", 3), _step("OP", 0), _step("STORE", 3)]
+    rank = [_step("LOAD", 3), _step("OP", 1), _step("DROP", 0)]
+    operators = [_tuple("aten::relu", "", 1), _tuple("aten::dim", "", 1)]
+    return _forward([_step("LOAD", 2), _step("STORE", 3)] + (layer + rank) * count, operators)
+
+
 def _archive(records: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
     with zipfile.ZipFile(MODELS / "conv.ptl") as stream:
         folder = stream.namelist()[0].partition("/")[0]
@@ -618,6 +667,21 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "pickle: dicts of one": ("zip", lambda: _opcodes(b"}NNs", 1_000_000)),
     "pickle: globals": ("zip", lambda: _opcodes(b"c__torch__\nA\n", 300_000)),
     "pickle: a text of wide letters": ("zip", _wide_text),
+    "rewriting: a text that doubles": ("zip", _doubled_text),
+    "rewriting: a text a trillion times": (
+        "zip",
+        lambda: _each_of(1, "aten::mul", "int", "a", 10**12),
+    ),
+    "rewriting: a number as wide as memory": (
+        "zip",
+        lambda: _each_of(1, "aten::remainder", "int", "%20000000000d", 1),
+    ),
+    "rewriting: a megabyte and a letter": (
+        "zip",
+        lambda: _each_of(3000, "aten::add", "str", "x" * MIB, "y"),
+    ),
+    "rewriting: a tensor changed in place": ("zip", lambda: _in_place(5000)),
+    "rewriting: ranks of a chain": ("zip", lambda: _ranks(5000)),
     "flatbuffer: one value many times": ("flatbuffer", lambda: _shared_tables(250_000)),
     "flatbuffer: names that overlap": ("flatbuffer", _overlapping_names),
     "zip: 2 million members": ("zip", lambda: _many_members(600_000)),

@@ -51,7 +51,7 @@ class _Layer:
 
         None if it has another number of channels.
         """
-        if affine.scale.size != self._outputs():
+        if affine.scale.size != self.outputs():
             return None
         weight = self._spread(affine.scale) * self.weight.astype(np.float64)
         bias = np.zeros(affine.scale.size) if self.bias is None else self.bias.astype(np.float64)
@@ -75,7 +75,8 @@ class _Layer:
         bias = added if self.bias is None else self.bias.astype(np.float64) + added
         return (split * scale).reshape(weight.shape), bias
 
-    def _outputs(self) -> int:
+    def outputs(self) -> int:
+        """Returns the number of channels or features that it makes."""
         outputs: int = self.weight.shape[0 if self.outputs_first else 1]
         return outputs if self.outputs_first else outputs * self.groups
 
@@ -170,7 +171,8 @@ class _Folder:
         if call is None or (call.name not in _CONVOLUTIONS and call.name != "aten::linear"):
             return None
         weight = _array(call, "weight")
-        if weight is None or weight.dtype != np.float32 or weight.ndim < 2:
+        rank = 2 + int(call.name[-2]) if call.name in _CONVOLUTIONS else 2
+        if weight is None or weight.dtype != np.float32 or weight.ndim != rank:
             return None
         bias = _array(call, "bias")
         if bias is None and call.static("bias") is not None:
@@ -178,7 +180,8 @@ class _Folder:
         groups = call.static("groups") if call.name in _CONVOLUTIONS else 1
         if type(groups) is not int or groups < 1 or weight.shape[0] % groups:
             return None
-        return _Layer(weight, bias, not _CONVOLUTIONS.get(call.name, False), groups)
+        layer = _Layer(weight, bias, not _CONVOLUTIONS.get(call.name, False), groups)
+        return layer if bias is None or bias.shape == (layer.outputs(),) else None
 
     def _emit(
         self,
@@ -207,7 +210,7 @@ def find_affine(node: Node, schemas: Schemas) -> _Affine | None:
     mean, variance = _array(call, "running_mean"), _array(call, "running_var")
     weight, bias = _array(call, "weight"), _array(call, "bias")
     epsilon = call.static("eps")
-    if mean is None or variance is None or not isinstance(epsilon, float):
+    if mean is None or mean.ndim != 1 or variance is None or not isinstance(epsilon, float):
         return None
     if weight is None and call.static("weight") is not None:
         return None

@@ -31,10 +31,10 @@ def drop_attributes(program: Program) -> PassResult:
     for item in walk([program.root]):
         if isinstance(item, ScriptObject) and item.class_name in layouts.keys() & read.keys():
             dropped += _keep(item, read[item.class_name])
+    slots = {kind: _number(names, read.get(kind, set())) for kind, names in layouts.items()}
     for access in accesses:
         if isinstance(access.node.attributes["slot"], int):
-            kept = [name for name in layouts[access.kind] if name in read[access.kind]]
-            access.node.attributes["slot"] = kept.index(access.name)
+            access.node.attributes["slot"] = slots[access.kind][access.name]
     return PassResult(dropped)
 
 
@@ -76,6 +76,11 @@ def _find_layouts(root: ScriptObject) -> dict[str, tuple[str, ...]]:
             found.setdefault(item.class_name, set()).add(names)
     single = {kind: next(iter(names)) for kind, names in found.items() if len(names) == 1}
     return {kind: names for kind, names in single.items() if names is not None}
+
+
+def _number(names: tuple[str, ...], kept: set[str]) -> dict[str, int]:
+    """Returns the slots of those attributes that stay."""
+    return {name: slot for slot, name in enumerate(name for name in names if name in kept)}
 
 
 def _keep(item: ScriptObject, names: set[str]) -> int:

@@ -12,7 +12,7 @@ from builder.graph.effects import is_pure
 from builder.graph.graph import CONSTANT, IF, LOOP, Graph, Node, Value
 from builder.graph.operands import UNKNOWN, static
 from builder.graph.passes.outcome import PassResult
-from builder.graph.passes.scalar_rules import NotComputable, compute
+from builder.graph.passes.scalar_rules import NotComputable, compute, is_flat, length_of
 from builder.graph.passes.tensor_rules import compute_tensor
 from builder.graph.rewriting import Rewriter
 from builder.lite.objects import List, Tensor
@@ -84,6 +84,10 @@ class _Folder:
 
     def _fold_unpacking(self, node: Node) -> Sequence[Value] | None:
         items = self._items(node.inputs[0])
+        if items is None and isinstance(found := static(node.inputs[0]), list):
+            # One list can be taken apart again and again.
+            fits = len(found) == len(node.outputs) and is_flat(found)
+            return [self.rewriter.constant(item) for item in found] if fits else None
         return items if items is not None and len(items) == len(node.outputs) else None
 
     def _items(self, container: Value) -> Sequence[Value] | None:
@@ -95,8 +99,6 @@ class _Folder:
             return producer.inputs
         if producer.operator == "prim::ListConstruct" and not self.aliases.is_written(container):
             return producer.inputs
-        if producer.operator == CONSTANT and isinstance(found := static(container), list):
-            return [self.rewriter.constant(item) for item in found]
         return None
 
     def _fold_operator(self, node: Node) -> Sequence[Value] | None:
@@ -113,11 +115,21 @@ class _Folder:
             return None
         if any(self.aliases.is_written(value) for value in node.inputs):
             return None
+        if node.operator == "prim::TupleIndex":
+            return self._fold_index(node, arguments)
+        return self._compute(node, arguments)
+
+    def _compute(self, node: Node, arguments: list[object]) -> Sequence[Value] | None:
+        schema = self.schemas.find(node.operator)
+        if schema is None:
+            return None
         try:
-            result = compute(node.operator, arguments)
+            result = compute(schema, arguments)
         except NotComputable:
             return self._fold_tensor(node, arguments)
         if isinstance(result, list) and not self._is_fixed(node.output):
+            return None
+        if not self.allowance.take(length_of(result)):
             return None
         return [self._make(result, node)]
 
@@ -129,6 +141,14 @@ class _Folder:
         if items is None or type(index) is not int or not -len(items) <= index < len(items):
             return None
         return [items[index]]
+
+    def _fold_index(self, node: Node, arguments: list[object]) -> Sequence[Value] | None:
+        items, index = arguments
+        if not isinstance(items, tuple) or type(index) is not int:
+            return None
+        if not -len(items) <= index < len(items) or not is_flat(items[index]):
+            return None
+        return None if isinstance(items[index], list) else [self._make(items[index], node)]
 
     def _fold_tensor(self, node: Node, arguments: list[object]) -> Sequence[Value] | None:
         given = sum(math.prod(a.sizes) for a in arguments if isinstance(a, Tensor))

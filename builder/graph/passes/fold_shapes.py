@@ -38,6 +38,8 @@ class _Folder:
         self.rewriter = Rewriter(graph)
         self._schemas = schemas
         self._aliases = Aliases(graph, schemas)
+        self._firsts: dict[Value, Value] = {}
+        """Outputs of layers -> the tensor whose rank they have."""
 
     def fold(self, node: Node) -> Sequence[Value] | None:
         """The rule of the rewriter."""
@@ -70,12 +72,16 @@ class _Folder:
 
     def _first(self, value: Value) -> Value:
         """Returns the tensor whose rank `value` has."""
-        while (producer := value.producer) is not None:
+        passed: list[Value] = []
+        while value not in self._firsts and (producer := value.producer) is not None:
             call = find_call(producer, self._schemas)
             if call is None or call.name not in _RANK_KEEPING:
                 break
+            passed.append(value)
             value = producer.inputs[0]
-        return value
+        first = self._firsts.get(value, value)
+        self._firsts |= dict.fromkeys(passed, first)
+        return first
 
     def _item(self, sizes: Sequence[int | None] | None, node: Node) -> Sequence[Value] | None:
         index = static(node.inputs[1])

@@ -15,31 +15,44 @@ def follow_in_place(graph: Graph, schemas: Schemas) -> PassResult:
 
     A reason to leave it out: none but to look at what another pass left.
     """
-    return PassResult(_follow(graph.block, {}, schemas))
+    return PassResult(_Names(schemas).follow(graph.block))
 
 
-def _follow(block: Block, outer: dict[Value, Value], schemas: Schemas) -> int:
-    # What a block does to a tensor is not sure to have happened behind the block.
-    latest = dict(outer)
-    changed = 0
-    for node in block.nodes:
-        for index, value in enumerate(node.inputs):
-            if value in latest:
-                node.inputs[index] = latest[value]
+class _Names:
+    """The latest name of each tensor that operators have changed in place so far."""
+
+    def __init__(self, schemas: Schemas) -> None:
+        self._schemas = schemas
+        self._tensors: dict[Value, Value] = {}
+        """Each name of a tensor -> the first of its names."""
+        self._latest: dict[Value, Value] = {}
+        """The first name of a tensor -> the one of now."""
+
+    def follow(self, block: Block) -> int:
+        """Returns how many uses in `block` became uses of another name."""
+        # What a block does to a tensor is not sure to have happened behind the block.
+        before: dict[Value, Value] = {}
+        changed = 0
+        for node in block.nodes:
+            changed += self._rename(node.inputs)
+            changed += sum(self.follow(inner) for inner in node.blocks)
+            if _returns_changed(node, self._schemas):
+                tensor = self._tensors.setdefault(node.inputs[0], node.inputs[0])
+                before.setdefault(tensor, self._latest.get(tensor, tensor))
+                self._tensors[node.output] = tensor
+                self._latest[tensor] = node.output
+        changed += self._rename(block.outputs)
+        self._latest |= before
+        return changed
+
+    def _rename(self, values: list[Value]) -> int:
+        changed = 0
+        for index, value in enumerate(values):
+            tensor = self._tensors.get(value)
+            if tensor is not None and self._latest[tensor] is not value:
+                values[index] = self._latest[tensor]
                 changed += 1
-        for inner in node.blocks:
-            changed += _follow(inner, latest, schemas)
-        if _returns_changed(node, schemas):
-            source = node.inputs[0]
-            for value, name in latest.items():
-                if name is source:
-                    latest[value] = node.output
-            latest[source] = node.output
-    for index, value in enumerate(block.outputs):
-        if value in latest:
-            block.outputs[index] = latest[value]
-            changed += 1
-    return changed
+        return changed
 
 
 def _returns_changed(node: Node, schemas: Schemas) -> bool:

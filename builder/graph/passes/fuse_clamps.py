@@ -108,7 +108,7 @@ def _number(value: object) -> float | None:
 
 def _clamp(context: CustomObject, limits: tuple[float | None, float | None]) -> CustomObject | None:
     """Returns packed weights whose outputs are clamped by `limits` too; None if none can be."""
-    if not isinstance(context.state, tuple):
+    if not isinstance(context.state, tuple) or len(context.state) < 2:
         return None
     *rest, low, high = context.state
     lows = [limit for limit in (low, limits[0]) if isinstance(limit, int | float)]

@@ -9,7 +9,7 @@ from builder.graph.graph import Block, Graph, Node, Value
 from builder.graph.operands import CALLS
 from builder.graph.passes.outcome import PassResult, describe
 from builder.graph.program import Program
-from builder.graph.rewriting import Rewriter
+from builder.graph.rewriting import MOST_NESTED, Rewriter, nesting
 from builder.lite.objects import ScriptObject
 
 _MOST_NODES = 100_000
@@ -66,12 +66,14 @@ class _Inliner:
         self._program = program
         self._left = _MOST_NODES
         self._sizes = {name: _count(graph) for name, graph in program.graphs.items()}
+        self._nesting = {name: nesting(graph) for name, graph in program.graphs.items()}
 
     def inline_once(self, graph: Graph) -> int:
         """Inlines the calls in a graph, but not those that come with them."""
         if not any(node.operator in CALLS for _, node in graph.block.walk()):
             return 0
         objects = find_objects(graph, self._program.root)
+        depths = _find_depths(graph)
         rewriter = Rewriter(graph)
 
         def rule(node: Node) -> list[Value] | None:
@@ -85,6 +87,9 @@ class _Inliner:
             if self._sizes[name] > self._left:
                 self.reasons["a call of a function that is large, or is called often"] += 1
                 return None
+            if depths[node] + self._nesting[name] > MOST_NESTED:
+                self.reasons["a call after which branches and loops would be nested too deep"] += 1
+                return None
             self._left -= self._sizes[name]
             # The arguments take the place of the inputs.
             given = dict(zip(callee.block.inputs, node.inputs, strict=True))
@@ -94,11 +99,23 @@ class _Inliner:
 
         changed = rewriter.run(rule)
         self._sizes[graph.name] = _count(graph)
+        self._nesting[graph.name] = nesting(graph)
         return changed
 
 
 def _count(graph: Graph) -> int:
     return sum(1 for _ in graph.block.walk())
+
+
+def _find_depths(graph: Graph) -> dict[Node, int]:
+    """Returns in how many blocks of other nodes each call stands."""
+    depths = {graph.block: 0}
+    found: dict[Node, int] = {}
+    for block, node in graph.block.walk():
+        if node.operator in CALLS:
+            found[node] = depths[block]
+        depths |= dict.fromkeys(node.blocks, depths[block] + 1)
+    return found
 
 
 def _fits(callee: Graph, node: Node) -> bool:
