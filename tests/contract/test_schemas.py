@@ -20,6 +20,7 @@ from builder.cli.main import COMMANDS, cli
 from tests.json_schemas import check_output, make_validator, read_schema
 
 VERIFIED = {
+    "method": "forward",
     "model": "m.ptl",
     "ok": True,
     "outputs": [],
