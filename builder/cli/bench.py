@@ -68,7 +68,7 @@ def _format_profile(profile: Profile) -> dict[str, object]:
     return {
         "calls": profile.calls,
         "operators": [
-            {"calls": each.calls, "name": each.name, "seconds": each.nanoseconds * 1e-9}
+            {"calls": each.calls, "name": each.name, "seconds": each.seconds}
             for each in profile.operators
         ],
         "rest_seconds": profile.rest,
@@ -84,7 +84,7 @@ def _print_profile(profile: Profile) -> None:
         return name, calls, f"{seconds / profile.calls * 1000:.3f}", f"{share:.1%}"
 
     rows = [
-        row(each.name, f"{each.calls / profile.calls:g}", each.nanoseconds * 1e-9)
+        row(each.name, f"{each.calls / profile.calls:g}", each.seconds)
         for each in profile.operators
     ]
     rows.append(row("outside of operators", "", profile.rest))

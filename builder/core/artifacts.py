@@ -127,6 +127,11 @@ class OperatorTime:
     nanoseconds: int
     """Time by the clock, without the interpreter's own."""
 
+    @property
+    def seconds(self) -> float:
+        """The time in seconds."""
+        return self.nanoseconds * 1e-9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
@@ -143,7 +148,7 @@ class Profile:
     @property
     def rest(self) -> float:
         """Seconds of the calls that no operator took."""
-        return max(0.0, self.seconds - sum(each.nanoseconds for each in self.operators) * 1e-9)
+        return max(0.0, self.seconds - sum(each.seconds for each in self.operators))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from builder.core.signatures import INPUTS_HINT, Signature, find_misfit, make_signature
+from builder.core.signatures import INPUTS_HINT, Signature, find_misfit
 from builder.core.stages import Stage
 from builder.errors import ConfigurationError, Hint, ModelError, Use
 from builder.export.capture import list_traced, script_module
@@ -20,14 +20,15 @@ from builder.export.lints import check_savable, lint_graph
 from builder.export.prepare import MethodRun, Prepared, twin
 from builder.export.programs import capture_program, has_torch_export
 from builder.export.request import Capture, ExportRequest, LiteFormat, MobileBackend
-from builder.export.rewriting import format_program, lift_lite
+from builder.export.rewriting import describe_method, format_program
 from builder.export.samples import Sample
 from builder.export.save import bundle_inputs, format_lite
 from builder.export.shapes import find_frozen_shapes
 from builder.export.statements import take_out
 from builder.export.unreadable import find_unreadable
-from builder.graph.graph import Graph
+from builder.graph.lift import lift_program
 from builder.graph.program import Program
+from builder.lite.read import parse_lite
 from builder.system.progress import Progress
 
 _STAGES: dict[str, str] = {
@@ -110,11 +111,11 @@ def _export(
         )
     exported = capture_program(twin(prepared.module), prepared.samples[0], knowledge.schemas)
     program = exported.program
-    program.extra_files = _read_extra_files(request)
+    program.extra_files = request.saving.read_extra_files()
     forward = program.method("forward")
     assert forward is not None
     content = format_program(program, LiteFormat.ZIP, knowledge.schemas)
-    signature = _describe(forward)
+    signature = describe_method(forward)
     keys = [one.key for one in exported.inputs]
     samples = tuple(sample.select(keys) for sample in prepared.samples)
     _check_inputs(signature, samples)
@@ -159,10 +160,12 @@ def _script(
     remarks += lint_graph(scripted, request.method_names, rewritten=rewritten)
     if request.saving.bundle_inputs:
         bundle_inputs(scripted, samples[0])
-    content = format_lite(scripted, extra_files=_read_extra_files(request))
+    content = format_lite(scripted, extra_files=request.saving.read_extra_files())
+    model = parse_lite(content)
+    unreadable = find_unreadable(model)
     program = None
     try:
-        program = lift_lite(content, knowledge.schemas)
+        program = lift_program(model, knowledge.schemas)
     except ModelError as error:
         if request.optimisation.enabled:
             remarks += (f"the model is not optimised: {error.message}",)
@@ -177,20 +180,10 @@ def _script(
             for run in prepared.methods
         ),
         scripted=scripted,
-        stage=_measure(how, content, samples, signature, request, prepared, interpreter),
+        stage=Stage(name=_name(how), size=len(content), remark=f"not run: {unreadable}")
+        if unreadable
+        else _measure(how, content, samples, signature, request, prepared, interpreter),
         remarks=remarks,
-    )
-
-
-def _read_extra_files(request: ExportRequest) -> dict[str, bytes]:
-    return {name: path.read_bytes() for name, path in request.saving.extra_files}
-
-
-def _describe(graph: Graph) -> Signature:
-    return make_signature(
-        "forward",
-        [(one.name, one.type, one.default) for one in graph.arguments],
-        [one.type for one in graph.results],
     )
 
 
@@ -203,6 +196,10 @@ def _place(run: MethodRun, scripted: torch.jit.ScriptModule) -> Sample:
     return run.sample.place(read_signature(scripted, run.name))
 
 
+def _name(how: str) -> str:
+    return _STAGES.get(how, how)
+
+
 def _measure(
     how: str,
     content: bytes,
@@ -212,11 +209,8 @@ def _measure(
     prepared: Prepared,
     interpreter: Interpreter,
 ) -> Stage:
-    name = _STAGES.get(how, how)
-    if found := find_unreadable(content):
-        return Stage(name=name, size=len(content), remark=f"not run: {found}")
     return measure_lite(
-        name,
+        _name(how),
         content,
         [sample.adapt(signature) for sample in samples],
         prepared.base,

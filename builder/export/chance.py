@@ -7,8 +7,8 @@ from enum import Enum, auto
 
 import torch
 
-from builder.core.differences import are_equal
-from builder.core.tensors import DRAWS_SEED, Tensor
+from builder.core.differences import depends_on_seed
+from builder.core.tensors import Tensor
 from builder.errors import Hint, Use
 from builder.export.compare import run_eager
 from builder.export.prepare import twin
@@ -50,17 +50,10 @@ def find_chance(
         sample: the inputs.
         draw: runs the file on these inputs with a seed, and returns its outputs.
     """
-    first, again, other = (
-        run_eager(twin(module), sample, seed=seed) for seed in (DRAWS_SEED, DRAWS_SEED, _OTHER)
-    )
-    if not are_equal(first, again):
+    drawn = depends_on_seed(lambda seed: run_eager(twin(module), sample, seed=seed))
+    if drawn is None:
         return Chance.UNKNOWN
-    if are_equal(first, other):
+    if not drawn:
         return Chance.NONE
-    first, again, other = (draw(seed) for seed in (DRAWS_SEED, DRAWS_SEED, _OTHER))
-    # What differs with the same seed reads memory that nobody wrote.
-    draws = are_equal(first, again) and not are_equal(first, other)
-    return Chance.BOTH_DRAW if draws else Chance.FROZEN
-
-
-_OTHER = DRAWS_SEED + 1
+    # A file that differs with the same seed reads memory that nobody wrote.
+    return Chance.BOTH_DRAW if depends_on_seed(draw) else Chance.FROZEN

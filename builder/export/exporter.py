@@ -30,8 +30,10 @@ from builder.export.quantise import qnnpack
 from builder.export.request import ExportRequest, ExportResult, LiteFormat, MobileBackend
 from builder.export.rewriting import Rewritten, rewrite
 from builder.export.samples import Sample
-from builder.export.save import backport, format_lite, list_callees, read_bytecode_version
+from builder.export.save import backport, format_lite
 from builder.export.unreadable import check_readable
+from builder.lite.model import LiteModel
+from builder.lite.read import parse_lite
 from builder.system.progress import Progress
 
 _NOT_RUN = "not run: torch's lite interpreter on this machine runs only files for the CPU"
@@ -48,6 +50,7 @@ class Made:
     content: bytes
     plain: bytes
     """A form of it that any torch can run; `content` itself if there is no other."""
+    bytecode_version: int
     capture: str
     stages: tuple[Stage, ...]
     """The last stage is the one of `content`."""
@@ -141,7 +144,8 @@ def _make(
     progress.step("Comparing the lite file with eager PyTorch")
     stages = [*prepared.stages, captured.stage]
     content = rewritten.content
-    check_readable(content, optimised=request.optimisation.enabled)
+    model = parse_lite(content)
+    check_readable(model, optimised=request.optimisation.enabled)
     if rewritten.is_packed:
         stages.append(
             _measure(OPTIMISED, rewritten.plain, captured, request, prepared, interpreter)
@@ -164,6 +168,7 @@ def _make(
     return Made(
         content=content,
         plain=rewritten.plain,
+        bytecode_version=model.bytecode_version,
         capture=captured.how,
         stages=tuple(stages),
         remarks=(
@@ -171,10 +176,16 @@ def _make(
             *captured.remarks,
             *rewritten.remarks,
             *lint_operators(
-                list_callees(content), knowledge, captured.scripted, request.method_names
+                _list_callees(model), knowledge, captured.scripted, request.method_names
             ),
         ),
     )
+
+
+def _list_callees(model: LiteModel) -> frozenset[str]:
+    """Returns the operators that a lite file calls, such as `aten::add.Tensor`."""
+    callees = {one for function in model.functions for one in function.callees}
+    return frozenset(f"{one.name}.{one.overload}".rstrip(".") for one in callees)
 
 
 def _rewrite(
@@ -195,10 +206,13 @@ def _rewrite(
     content = captured.content
     if request.saving.format is not LiteFormat.ZIP:
         assert captured.scripted is not None
-        extra = {name: path.read_bytes() for name, path in request.saving.extra_files}
-        content = format_lite(captured.scripted, format=request.saving.format, extra_files=extra)
+        content = format_lite(
+            captured.scripted,
+            format=request.saving.format,
+            extra_files=request.saving.read_extra_files(),
+        )
     content = backport(content, request.saving.bytecode_version)
-    return Rewritten(plain=content, content=content, remarks=())
+    return Rewritten(plain=content, packed=content, content=content, remarks=())
 
 
 def _make_for_device(request: ExportRequest, prepared: Prepared, captured: Captured) -> Made:
@@ -208,17 +222,18 @@ def _make_for_device(request: ExportRequest, prepared: Prepared, captured: Captu
             f"models for {request.optimisation.backend} are made from TorchScript",
             hint="capture the model by a trace or a script",
         )
-    saving = request.saving
     final = optimise_module(
         captured.scripted, request.optimisation, captured.samples[0], request.method_names
     )
-    extra = {name: path.read_bytes() for name, path in saving.extra_files}
-    content = format_lite(final, format=saving.format, extra_files=extra)
-    content = backport(content, saving.bytecode_version)
+    content = format_lite(
+        final, format=request.saving.format, extra_files=request.saving.read_extra_files()
+    )
+    content = backport(content, request.saving.bytecode_version)
     unseen = Stage(name=LITE, size=len(content), remark=_NOT_RUN, judged=False)
     return Made(
         content=content,
         plain=content,
+        bytecode_version=parse_lite(content).bytecode_version,
         capture=captured.how,
         stages=(*prepared.stages, captured.stage, unseen),
         remarks=(*prepared.remarks, *captured.remarks),
@@ -296,7 +311,7 @@ def _write(
         path=request.output if wanted else None,
         size=len(content),
         sha256=sha256,
-        bytecode_version=read_bytecode_version(content),
+        bytecode_version=made.bytecode_version,
         reference=reference,
         inputs=sample.specs,
         differences=made.stages[-1].differences,

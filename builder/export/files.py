@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.core.nesting import InputSpec, format_structure, list_arguments
 from builder.core.schemas import Schemas
-from builder.core.signatures import Signature, make_signature
+from builder.core.signatures import Signature
 from builder.core.stages import Stage
 from builder.core.tensors import ReferenceCase
-from builder.errors import (
-    BuilderError,
-    ConfigurationError,
-    ModelError,
-    VerificationError,
-)
+from builder.errors import BuilderError, ConfigurationError, ModelError, VerificationError
 from builder.export.file_inputs import OWED, FileInputs, find_inputs
-from builder.export.forms import LITE, OPTIMISED, Form, measure_lite
+from builder.export.forms import LITE, OPTIMISED, Form, measure_if_runnable
 from builder.export.interpreter import Interpreter, InterpreterEndedError
 from builder.export.output import write_model
 from builder.export.request import Capture, ExportRequest, ExportResult, LiteFormat, MobileBackend
-from builder.export.rewriting import Rewritten, format_program, rewrite
-from builder.export.samples import Sample
+from builder.export.rewriting import Rewritten, describe_method, format_program, rewrite
 from builder.export.saved_calls import measure_calls
 from builder.graph.lift import lift_program
 from builder.graph.program import Program
 from builder.lite.mobile_module_writer import FIRST_BYTECODE as FLATBUFFER_BYTECODE
-from builder.lite.read import EXPORTED, name_kind, read_lite
+from builder.lite.read import EXPORTED, name_kind, open_model, read_lite_stream
 from builder.lite.read import LITE as LITE_FILE
 from builder.lite.zip_writer import LAST_BYTECODE as ZIP_BYTECODE
 from builder.pt2.read import read_program
@@ -45,7 +39,10 @@ class _Source:
 
     program: Program
     content: bytes
-    """As a lite file, before any pass."""
+    """As a lite file: what was read, if it is one."""
+    before: bytes
+    """What builder writes of it before any pass, to tell whether the passes changed anything."""
+    is_lite: bool
     inputs: tuple[InputSpec, ...]
     """What the file says of its inputs; empty if it says nothing."""
     remarks: tuple[str, ...]
@@ -56,11 +53,7 @@ class _Source:
         graph = self.program.method(method)
         if graph is None:
             raise ModelError(f"it has no method {method}", hint="export a model that has one")
-        return make_signature(
-            method,
-            [(one.name, one.type, one.default) for one in graph.arguments],
-            [one.type for one in graph.results],
-        )
+        return describe_method(graph)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,12 +139,22 @@ def _refuse_idle(request: ExportRequest, path: Path) -> None:
 
 
 def _read(path: Path, request: ExportRequest, schemas: Schemas) -> _Source:
-    extra = {name: file.read_bytes() for name, file in request.saving.extra_files}
+    extra = request.saving.read_extra_files()
     if name_kind(path) == LITE_FILE:
-        program = lift_program(read_lite(path), schemas)
+        # Opened once: the file may be replaced meanwhile.
+        with open_model(path) as stream:
+            program = lift_program(read_lite_stream(stream, path), schemas)
+            stream.seek(0)
+            content = stream.read()
         program.extra_files = {**program.extra_files, **extra}
         return _Source(
-            program=program, content=path.read_bytes(), inputs=(), remarks=(), torch_version=""
+            program=program,
+            content=content,
+            before=format_program(replace(program, records={}), LiteFormat.ZIP, schemas),
+            is_lite=True,
+            inputs=(),
+            remarks=(),
+            torch_version="",
         )
     exported = read_program(path, schemas)
     exported.program.extra_files = extra
@@ -160,9 +163,12 @@ def _read(path: Path, request: ExportRequest, schemas: Schemas) -> _Source:
         inputs = tuple(one.spec(sizes) for one in exported.inputs)
     except ConfigurationError:
         inputs = ()  # of a kind that --input cannot describe
+    content = format_program(exported.program, LiteFormat.ZIP, schemas)
     return _Source(
         program=exported.program,
-        content=format_program(exported.program, LiteFormat.ZIP, schemas),
+        content=content,
+        before=content,
+        is_lite=False,
         inputs=inputs,
         remarks=exported.notes,
         torch_version=exported.torch_version,
@@ -174,11 +180,11 @@ def _choose_content(
 ) -> tuple[bytes, tuple[str, ...]]:
     same_format = source.content.startswith(b"PK") == (request.saving.format is LiteFormat.ZIP)
     asked = request.saving.extra_files or request.saving.bytecode_version is not None
-    if rewritten.is_changed or asked or not same_format:
+    if rewritten.packed != source.before or asked or not same_format:
         return rewritten.content, rewritten.remarks
     if not request.optimisation.enabled:
         return rewritten.content, ()
-    if name_kind(path) != LITE_FILE:
+    if not source.is_lite:
         return source.content, (f"no pass found anything to rewrite in {path.name}",)
     return source.content, (f"{path.name} has nothing to gain, and is written unchanged",)
 
@@ -213,17 +219,19 @@ def _compare(
     stage = Stage(name=_SOURCE, size=len(source.content), seconds=run.seconds if run else None)
     base = Form(name=_SOURCE, outputs=outputs, stage=stage)
     stages = [stage]
-    forms = [(OPTIMISED, rewritten.plain)] if rewritten.is_packed else []
-    for name, form in (*forms, (LITE, content)):
-        if name == LITE:
-            stages += measure_calls(
-                [(call, source.signature(call.method)) for call in given.methods],
-                content,
-                base=_SOURCE,
-                tolerance=request.tolerance,
-                interpreter=interpreter,
-            )
-        stages.append(_measure(name, form, adapted, base, request, interpreter))
+    measure = functools.partial(
+        measure_if_runnable, tolerance=request.tolerance, interpreter=interpreter
+    )
+    if rewritten.is_packed:
+        stages.append(measure(OPTIMISED, rewritten.plain, adapted, base))
+    stages += measure_calls(
+        [(call, source.signature(call.method)) for call in given.methods],
+        content,
+        base=_SOURCE,
+        tolerance=request.tolerance,
+        interpreter=interpreter,
+    )
+    stages.append(measure(LITE, content, adapted, base))
     made_by = given.torch_version or source.torch_version or (run.torch_version if run else "")
     return _Compared(
         stages=tuple(stages),
@@ -237,26 +245,6 @@ def _compare(
         ),
         remarks=remarks,
     )
-
-
-def _measure(
-    name: str,
-    content: bytes,
-    samples: Sequence[Sample],
-    base: Form,
-    request: ExportRequest,
-    interpreter: Interpreter,
-) -> Stage:
-    try:
-        return measure_lite(
-            name, content, samples, base, tolerance=request.tolerance, interpreter=interpreter
-        )
-    except InterpreterEndedError:
-        raise
-    except (VerificationError, BuilderError) as error:
-        # A torch without XNNPACK cannot run what is packed for it.
-        remark = f"not run ({error.message}): builder verify runs it on a runtime"
-        return Stage(name=name, size=len(content), remark=remark, judged=False)
 
 
 def _write(

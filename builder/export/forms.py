@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from builder.core.differences import compare_outputs
 from builder.core.stages import Stage, find_agreement, widen_differences
 from builder.core.tensors import Tensor
-from builder.errors import VerificationError
+from builder.errors import BuilderError, VerificationError
 from builder.export.interpreter import Interpreter, InterpreterEndedError
 from builder.export.samples import Sample
 
@@ -50,6 +50,40 @@ def compare_forms(form: Form, base: Form, *, tolerance: float | None, judged: bo
         agreement=agreement,
         judged=judged,
     )
+
+
+def measure_if_runnable(
+    name: str,
+    content: bytes,
+    samples: Sequence[Sample],
+    base: Form,
+    *,
+    tolerance: float | None,
+    interpreter: Interpreter,
+    method: str = "forward",
+) -> Stage:
+    """Returns the stage of a lite file as `measure_lite` does, or one that says why it did not run.
+
+    A torch without XNNPACK, for example, cannot run what is packed for it.
+
+    Raises:
+        InterpreterEndedError: the file crashed torch, or reached a limit.
+    """
+    try:
+        return measure_lite(
+            name,
+            content,
+            samples,
+            base,
+            tolerance=tolerance,
+            interpreter=interpreter,
+            method=method,
+        )
+    except InterpreterEndedError:
+        raise
+    except BuilderError as error:
+        remark = f"not run ({error.message}): builder verify runs it on a runtime"
+        return Stage(name=name, size=len(content), remark=remark, judged=False)
 
 
 def measure_lite(

@@ -10,7 +10,7 @@ import torch
 from builder.errors import ModelError
 from builder.export.error_texts import find_place
 from builder.export.knowledge import Knowledge
-from builder.export.statements import check_statements
+from builder.export.statements import check_statements, walk_nodes
 
 _LEFT_OVER = {
     "aten::dropout": "dropout is left in the graph; it has no effect in eval mode",
@@ -121,14 +121,7 @@ def _plain_tensors(module: torch.nn.Module) -> Iterator[str]:
 def _list_nodes(module: torch.jit.ScriptModule, methods: Sequence[str]) -> Iterator[Any]:
     for name in ("forward", *methods):
         # Inlined, so that calls of submodules are seen as well.
-        yield from _walk(getattr(module, name).inlined_graph)
-
-
-def _walk(block: Any) -> Iterator[Any]:  # noqa: ANN401 - torch's graphs have no types here
-    for node in block.nodes():
-        yield node
-        for inner in node.blocks():
-            yield from _walk(inner)
+        yield from walk_nodes(getattr(module, name).inlined_graph)
 
 
 def _remark(node: Any) -> str:  # noqa: ANN401

@@ -115,6 +115,10 @@ class Saving:
     extra_files: Annotated[tuple[tuple[str, Path], ...], Setting(placeholder="NAME=PATH")] = ()
     """Other files to store in the lite file, e.g. labels.txt=labels.txt."""
 
+    def read_extra_files(self) -> dict[str, bytes]:
+        """Returns the contents of `extra_files`."""
+        return {name: path.read_bytes() for name, path in self.extra_files}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRequest:

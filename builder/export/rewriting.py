@@ -6,15 +6,15 @@ import io
 from dataclasses import dataclass, replace
 
 from builder.core.schemas import Schemas
+from builder.core.signatures import Signature, make_signature
 from builder.errors import Hint, ModelError, Use
 from builder.export.request import LiteFormat, Optimisation, Pass, Saving
-from builder.graph.lift import lift_program
+from builder.graph.graph import Graph
 from builder.graph.lower import BYTECODE_VERSIONS, lower_program
 from builder.graph.optimise import Optimisations, optimise
 from builder.graph.packed import check_packed
 from builder.graph.program import Program
 from builder.lite.mobile_module_writer import write_mobile_module
-from builder.lite.read import parse_lite
 from builder.lite.zip_writer import write_zip_model
 
 
@@ -24,23 +24,26 @@ class Rewritten:
 
     plain: bytes
     """A zip file that any torch can run: nothing in it is packed for XNNPACK."""
+    packed: bytes
+    """A zip file with the newest bytecode, after all passes."""
     content: bytes
-    """The file for builder's runtimes."""
+    """The file for builder's runtimes, in the format that was asked for."""
     remarks: tuple[str, ...]
     """Why some layers were left as they were, as sentences."""
-    is_packed: bool = False
-    """Whether only a torch with XNNPACK can run the file."""
-    is_changed: bool = True
-    """Whether the passes made other code of it."""
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether only a torch with XNNPACK can run the file."""
+        return self.packed != self.plain
 
 
-def lift_lite(content: bytes, schemas: Schemas) -> Program:
-    """Returns the graphs of a lite file in memory.
-
-    Raises:
-        ModelError: the file is damaged, or it calls operators that the release lacks.
-    """
-    return lift_program(parse_lite(content), schemas)
+def describe_method(graph: Graph) -> Signature:
+    """Returns the signature of a method that is known as a graph."""
+    return make_signature(
+        graph.name.rpartition(".")[2],
+        [(one.name, one.type, one.default) for one in graph.arguments],
+        [one.type for one in graph.results],
+    )
 
 
 def rewrite(
@@ -64,29 +67,32 @@ def rewrite(
     """
     check_packed(program)
     if not wanted.enabled:
+        plain = format_program(program, LiteFormat.ZIP, schemas)
         return Rewritten(
-            plain=format_program(program, LiteFormat.ZIP, schemas),
-            content=format_program(program, saving.format, schemas, saving.bytecode_version),
-            remarks=(),
-            is_changed=False,
+            plain=plain, packed=plain, content=_format(program, saving, schemas, plain), remarks=()
         )
     passes = replace(_choose(wanted), methods=methods)
     # They describe the code as it was: its sources, and which line an instruction comes from.
     program.records = {}
-    before = format_program(program, LiteFormat.ZIP, schemas)
     results = optimise(program, schemas, replace(passes, prepack=False))
-    plain = after = format_program(program, LiteFormat.ZIP, schemas)
+    plain = packed = format_program(program, LiteFormat.ZIP, schemas)
     if passes.prepack:
         results = optimise(program, schemas, passes)
-        after = format_program(program, LiteFormat.ZIP, schemas)
+        packed = format_program(program, LiteFormat.ZIP, schemas)
     remarks = dict.fromkeys(reason for result in results.values() for reason in result.left)
     return Rewritten(
         plain=plain,
-        content=format_program(program, saving.format, schemas, saving.bytecode_version),
+        packed=packed,
+        content=_format(program, saving, schemas, packed),
         remarks=tuple(remarks),
-        is_packed=after != plain,
-        is_changed=after != before,
     )
+
+
+def _format(program: Program, saving: Saving, schemas: Schemas, usual: bytes) -> bytes:
+    """Returns the file as `saving` asks for it; `usual` is the one that it asks for by default."""
+    if saving.format is LiteFormat.ZIP and saving.bytecode_version is None:
+        return usual
+    return format_program(program, saving.format, schemas, saving.bytecode_version)
 
 
 def format_program(

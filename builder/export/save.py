@@ -45,16 +45,9 @@ def format_lite(
         ) from error
 
 
-def read_bytecode_version(content: bytes) -> int:
-    """Returns the bytecode version of a lite file."""
+def _read_bytecode_version(content: bytes) -> int:
     # Not by torch: without XNNPACK, it cannot read the packed weights beside the version.
     return parse_lite(content).bytecode_version
-
-
-def list_callees(content: bytes) -> frozenset[str]:
-    """Returns the operators that a lite file calls, such as `aten::add.Tensor`."""
-    callees = {one for function in parse_lite(content).functions for one in function.callees}
-    return frozenset(f"{one.name}.{one.overload}".rstrip(".") for one in callees)
 
 
 def backport(content: bytes, version: int | None) -> bytes:
@@ -63,7 +56,7 @@ def backport(content: bytes, version: int | None) -> bytes:
     Raises:
         ModelError: torch cannot write this model with that version.
     """
-    written = read_bytecode_version(content)
+    written = _read_bytecode_version(content)
     if version is None or version == written:
         return content
     # torch writes older versions of zip files only.
@@ -89,7 +82,7 @@ def backport(content: bytes, version: int | None) -> bytes:
             ),
         ) from error
     # What torch wrote counts, and not what it was asked for.
-    if (actual := read_bytecode_version(older)) != version:
+    if (actual := _read_bytecode_version(older)) != version:
         raise ModelError(f"torch wrote bytecode version {actual} instead of {version}")
     return older
 

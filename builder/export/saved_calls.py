@@ -8,9 +8,8 @@ from builder.core.nesting import list_arguments
 from builder.core.signatures import Signature
 from builder.core.stages import Stage
 from builder.core.tensors import Call
-from builder.errors import BuilderError
-from builder.export.forms import Form, measure_lite
-from builder.export.interpreter import Interpreter, InterpreterEndedError
+from builder.export.forms import Form, measure_if_runnable
+from builder.export.interpreter import Interpreter
 from builder.export.samples import Sample
 
 
@@ -38,19 +37,12 @@ def measure_calls(
         sample = Sample(specs=list_arguments(call), leaves=call.inputs).adapt(signature)
         stage = Stage(name=f"lite {call.method}()", size=len(content))
         form = Form(name=base, outputs=(call.outputs,), stage=stage)
-        try:
-            yield measure_lite(
-                stage.name,
-                content,
-                [sample],
-                form,
-                tolerance=tolerance,
-                interpreter=interpreter,
-                method=call.method,
-            )
-        except InterpreterEndedError:
-            raise
-        except BuilderError as error:
-            # A torch without XNNPACK cannot run what is packed for it.
-            remark = f"not run ({error.message}): builder verify runs it on a runtime"
-            yield Stage(name=stage.name, size=stage.size, remark=remark, judged=False)
+        yield measure_if_runnable(
+            stage.name,
+            content,
+            [sample],
+            form,
+            tolerance=tolerance,
+            interpreter=interpreter,
+            method=call.method,
+        )

@@ -30,7 +30,7 @@ def take_out(module: torch.jit.ScriptModule) -> tuple[str, ...]:
     """
     places: dict[str, list[str]] = {}
     for graph in _list_graphs(module):
-        forks = [one for one in _walk(graph) if one.kind() == _FORK]
+        forks = [one for one in walk_nodes(graph) if one.kind() == _FORK]
         # A future that is kept in a list, for example, has to stay one.
         if forks and all(map(_is_waited_for, forks)):
             remark = "torch.jit.fork() calls its function at once, as a runtime does"
@@ -66,6 +66,14 @@ def check_statements(nodes: Iterable[Any]) -> None:
 _TRACE = ("leave it out with ", Use("capture", "trace"))
 
 
+def walk_nodes(block: Any) -> Iterator[Any]:  # noqa: ANN401 - torch's graphs have no types here
+    """Yields the nodes of a block of TorchScript, or of a graph, and those of its inner blocks."""
+    for node in block.nodes():
+        yield node
+        for inner in node.blocks():
+            yield from walk_nodes(inner)
+
+
 def _list_graphs(module: torch.jit.ScriptModule) -> Iterator[Any]:
     for part in module.modules():
         if isinstance(part, torch.jit.ScriptModule):
@@ -80,14 +88,14 @@ def _is_waited_for(fork: Any) -> bool:  # noqa: ANN401
 def _call_forks(graph: Any) -> None:  # noqa: ANN401
     torch._C._jit_pass_inline_fork_wait(graph)  # noqa: SLF001 - torch has no other name
     # The pass leaves waits in branches, for what is no future any more.
-    for node in [one for one in _walk(graph) if one.kind() == "aten::wait"]:
+    for node in [one for one in walk_nodes(graph) if one.kind() == "aten::wait"]:
         if node.inputsAt(0).type().kind() != "FutureType":
             node.output().replaceAllUsesWith(node.inputsAt(0))
             node.destroy()
 
 
 def _drop_contexts(graph: Any) -> Sequence[tuple[str, str]]:  # noqa: ANN401
-    nodes = list(_walk(graph))
+    nodes = list(walk_nodes(graph))
     dropped = []
     for made in [node for node in nodes if node.kind() == "prim::CreateObject"]:
         match = _WITHOUT_EFFECT.fullmatch(made.output().type().annotation_str)
@@ -110,13 +118,6 @@ def _is_of_context(node: Any) -> bool:  # noqa: ANN401
         return False
     made = node.kind() == "prim::CallMethod" and node.s("name") == "__init__"
     return made or node.kind() in (_ENTER, _EXIT)
-
-
-def _walk(block: Any) -> Iterator[Any]:  # noqa: ANN401 - torch's graphs have no types here
-    for node in block.nodes():
-        yield node
-        for inner in node.blocks():
-            yield from _walk(inner)
 
 
 def _place(node: Any) -> str:  # noqa: ANN401

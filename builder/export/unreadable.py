@@ -7,15 +7,14 @@ import re
 from builder.errors import Hint, ModelError, Use
 from builder.lite.model import LiteModel
 from builder.lite.objects import ScriptObject, walk
-from builder.lite.read import parse_lite
 
 _PYTORCHS = re.compile(r"__torch__\.(torch\.(?!classes\.)[\w.]+)", re.ASCII)
 """A class of PyTorch's own Python code; the loader takes such names for C++ classes."""
 
 
-def check_readable(content: bytes, *, optimised: bool) -> None:
+def check_readable(model: LiteModel, *, optimised: bool) -> None:
     """Raises ModelError when the lite interpreter cannot read a file that torch has written."""
-    found = find_unreadable(content)
+    found = find_unreadable(model)
     if not found:
         return
     raise ModelError(
@@ -30,9 +29,8 @@ def check_readable(content: bytes, *, optimised: bool) -> None:
     )
 
 
-def find_unreadable(content: bytes) -> str:
+def find_unreadable(model: LiteModel) -> str:
     """Returns what in a lite file no lite interpreter can read; empty if there is nothing."""
-    model = parse_lite(content)
     return _find_enum(model) or _find_type(model)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +23,7 @@ from builder.graph.opcodes import (
     WARN,
     upgraded_arguments,
 )
+from builder.graph.types import parts_of
 from builder.lite.model import Callee, Instruction
 
 _MOST = 0xFFFF
@@ -53,19 +53,20 @@ class Encoder:
         Raises:
             ModelError: there is none, such as for a list of more than 65,535 items.
         """
-        encode = _ENCODERS.get(node.operator)
-        if encode is not None and not (node.operator == FORMAT and not self._promotes(node)):
-            return encode(self, node)
-        if self._promotes(node) and node.operator in OPCODES:
+        promoted = node.operator in OPCODES or node.operator == FORMAT
+        if promoted and not self._promotes(node):
+            return self._encode_call(node)
+        if node.operator in OPCODES:
             return Instruction(OPCODES[node.operator])
-        return self._encode_call(node)
+        encode = _ENCODERS.get(node.operator)
+        return self._encode_call(node) if encode is None else encode(self, node)
 
     def inputs(self, node: Node) -> Sequence[Value]:
         """Returns the inputs that must be on the stack: trailing defaults are left out."""
         # The runtime's own forms of promoted operators take all arguments.
         if node.operator in OPCODES or node.operator in _OTHERS or node.operator in _ENCODERS:
             return node.inputs
-        schema = self._schema(node)
+        schema = self._schema(node.operator)
         if schema.variadic or upgraded_arguments(node.operator, self.version) is not None:
             return node.inputs
         if len(node.inputs) != len(schema.arguments):
@@ -109,26 +110,23 @@ class Encoder:
     def _counts(self) -> bool:
         return self.bytecode >= FIRST_COUNTED
 
-    def _name_dict_index(self, node: Node) -> tuple[str, str]:
-        kind = re.match(r"Dict[\[(](\w+)", node.inputs[0].type)
-        operator = f"{DICT_GET}{kind[1]}" if kind else ""
+    def _name_dict_index(self, node: Node) -> str:
+        kinds = parts_of(node.inputs[0].type, "Dict")
+        operator = f"{DICT_GET}{kinds[0]}" if kinds else ""
         if self.schemas.find(operator) is None:
             raise self.refuse(
                 f"bytecode of version {self.bytecode} needs the type of a dict that is not known"
             )
-        name, _, overload = operator.partition(".")
-        return name, overload
+        return operator
 
     def _promotes(self, node: Node) -> bool:
         # Converting to lists has never been an operator.
         return self.bytecode >= FIRST_PROMOTED or node.operator == TO_LIST
 
     def _encode_call(self, node: Node) -> Instruction:
-        if node.operator == DICT_INDEX:
-            callee = Callee(*self._name_dict_index(node), 2 if self._counts else None)
-            return Instruction("OP", self.callees.setdefault(callee, len(self.callees)))
-        name, _, overload = node.operator.partition(".")
-        if self._schema(node).variadic and node.operator != TUPLE_UNPACK:
+        operator = self._name_dict_index(node) if node.operator == DICT_INDEX else node.operator
+        name, _, overload = operator.partition(".")
+        if self._schema(operator).variadic and node.operator != TUPLE_UNPACK:
             callee = Callee(name, overload)
             number = self.callees.setdefault(callee, len(self.callees))
             return Instruction("OPN", number, self.number(len(node.inputs)))
@@ -139,10 +137,10 @@ class Encoder:
         callee = Callee(name, overload, count)
         return Instruction("OP", self.callees.setdefault(callee, len(self.callees)))
 
-    def _schema(self, node: Node) -> Schema:
-        schema = self.schemas.find(node.operator) or UNLISTED.find(node.operator)
+    def _schema(self, operator: str) -> Schema:
+        schema = self.schemas.find(operator) or UNLISTED.find(operator)
         if schema is None:
-            raise self.refuse(f"the schema of {node.operator} is not known")
+            raise self.refuse(f"the schema of {operator} is not known")
         return schema
 
 

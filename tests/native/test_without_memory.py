@@ -30,8 +30,8 @@ def program(built, tmp_path_factory):
         *("-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-rdynamic"),
         f"-I{built.root}/include",
     )
-    library = built.library
-    linked = (library, f"-Wl,-rpath,{library.parent}")
+    folder = built.root / "lib"
+    linked = (folder / "libtorchlite.so", f"-Wl,-rpath,{folder}")
     subprocess.run([compiler, *flags, HERE / "without_memory.c", *linked, "-o", made], check=True)
     return made
 

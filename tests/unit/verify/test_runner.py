@@ -151,10 +151,10 @@ def test_damaged_times_are_refused(tmp_path: Path, damage: str) -> None:
         profile(tmp_path, Completed(0, PROFILED.replace('"calls":2', damage, 1)))
 
 
-def test_groups_and_numbers_reach_the_program_as_the_model_takes_them(tmp_path: Path) -> None:
+def list_arguments(tmp_path: Path, *texts: str) -> tuple[str, ...]:
+    """Returns the arguments that the program gets for inputs."""
     runtime = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
     runner = FakeRunner.of(Completed(0, '{"outputs":[],"seconds":0}'))
-    texts = ("[(bool,), {'a key': int8[2], 'b': True}]", "-3", "-0.0")
     structure = tuple(map(parse_input, texts))
     run_model(
         runtime,
@@ -165,7 +165,12 @@ def test_groups_and_numbers_reach_the_program_as_the_model_takes_them(tmp_path: 
         structure=structure,
     )
     (command,) = runner.commands
-    assert command[2:-2] == (
+    return command[2:-2]
+
+
+def test_groups_and_numbers_reach_the_program_as_the_model_takes_them(tmp_path: Path) -> None:
+    texts = ("[(bool,), {'a key': int8[2], 'b': True}]", "-3", "-0.0")
+    assert list_arguments(tmp_path, *texts) == (
         *("--list", "--tuple", "--input", f"bool:scalar:{tmp_path / 'input.0.bin'}", "--end"),
         *("--dict", "--key", "a key", "--input", f"int8:2:{tmp_path / 'input.1.bin'}"),
         *("--key", "b", "--bool", "1", "--end", "--end", "--int", "-3", "--float", "-0.0"),
@@ -173,19 +178,7 @@ def test_groups_and_numbers_reach_the_program_as_the_model_takes_them(tmp_path: 
 
 
 def test_strings_and_none_reach_the_program_without_a_file(tmp_path: Path) -> None:
-    runtime = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
-    runner = FakeRunner.of(Completed(0, '{"outputs":[],"seconds":0}'))
-    structure = tuple(map(parse_input, ("'--end'", "None", "['', 'é']", "bool")))
-    run_model(
-        runtime,
-        Path("m.ptl"),
-        sample_inputs(structure, seed=0),
-        scratch=tmp_path,
-        host=LocalHost(runner=runner),
-        structure=structure,
-    )
-    (command,) = runner.commands
-    assert command[2:-2] == (
+    assert list_arguments(tmp_path, "'--end'", "None", "['', 'é']", "bool") == (
         *("--text", "--end", "--none", "--list", "--text", "", "--text", "é", "--end"),
         *("--input", f"bool:scalar:{tmp_path / 'input.0.bin'}"),
     )
