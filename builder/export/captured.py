@@ -81,7 +81,7 @@ def capture(
         except ModelError as error:
             if request.capture is Capture.EXPORT:
                 raise
-            remarks = (f"the model is traced, since torch.export did not do: {error.message}",)
+            remarks = (f"the model is traced: {error.message}",)
     progress.step("Making TorchScript")
     return _script(request, prepared, knowledge, interpreter, progress, remarks)
 
