@@ -30,7 +30,7 @@ from builder.cli.console import ConsoleProgress
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.plan import DispatchBackend, Flavour, Profile
 from builder.core.toolchain import Toolchain, ToolchainOptions
-from builder.native import layout
+from builder.native import build_folders
 from builder.native.flags import Tuning, load_tuning
 from builder.system.emulators import find_emulator
 from builder.system.machine import host_abi
@@ -128,14 +128,14 @@ def options(base: Tuning, size: Tuning) -> Iterator[Variant]:
 @contextmanager
 def tuned(variant: Variant) -> Iterator[None]:
     """Builds as `variant` says, in a folder of objects of its own."""
-    of = layout.Layout.of
+    of = build_folders.Layout.of
 
-    def elsewhere(cache: Path, plan: object) -> layout.Layout:
+    def elsewhere(cache: Path, plan: object) -> build_folders.Layout:
         usual = of(cache, plan)  # type: ignore[arg-type]
         return dataclasses.replace(usual, flavour=f"benchmark-{variant.slug}")
 
     with (
-        mock.patch.object(layout.Layout, "of", elsewhere),
+        mock.patch.object(build_folders.Layout, "of", elsewhere),
         mock.patch("builder.native.job.load_tuning", return_value=variant.tuning),
     ):
         yield

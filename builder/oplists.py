@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.core.dtypes import DtypeSet
-from builder.core.model import ModelOrigin, OperatorList
+from builder.core.model_facts import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
 from builder.errors import ConfigurationError, Hint, ModelError, Run, Use
 from builder.formats.plain_yaml import parse_documents

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from builder.core.known import parse_known
-from builder.core.schemas import parse_schema
+from builder.core.operator_schemas import parse_schema
 from builder.core.sources import SourceLock
 from builder.sources.releases import load_release
 from builder.sources.tree import fetch_command, find_tree

@@ -16,7 +16,7 @@ from types import FunctionType
 from typing import Any, TypeVar, get_args
 
 from builder import api
-from builder.core.settings import read_field_docs
+from builder.core.setting_fields import read_field_docs
 from builder.errors import BuilderError
 
 STANDARD = {

@@ -1,7 +1,7 @@
 """Describes settings: the schema of `builder.yaml`, and the tables of the reference page.
 
-All of it comes from the fields of `BuildSettings` and of the requests (builder/core/settings.py);
-tools/make_reference.py writes it.
+All of it comes from the fields of `BuildSettings` and of the requests
+(builder/core/setting_fields.py); tools/make_reference.py writes it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from builder.core.backends import Backend
 from builder.core.budgets import ByteSize
 from builder.core.dtypes import DtypeSet
 from builder.core.nesting import InputSpec
-from builder.core.settings import SettingField, list_settings
+from builder.core.setting_fields import SettingField, list_settings
 from builder.export.request import ExportRequest
 from builder.system.machine import host_abi
 

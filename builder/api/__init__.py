@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from builder.api.exports import refuse_model as refuse_model
     from builder.api.fetch import fetch_sources as fetch_sources
     from builder.api.graphs import read_graphs as read_graphs
+    from builder.api.measuring import MeasuredRuntime as MeasuredRuntime
+    from builder.api.measuring import measure_aar as measure_aar
+    from builder.api.measuring import price_set as price_set
+    from builder.api.measuring import refuse_aar_excess as refuse_aar_excess
+    from builder.api.measuring import refuse_excess as refuse_excess
+    from builder.api.measuring import refuse_page as refuse_page
+    from builder.api.measuring import render_size_page as render_size_page
+    from builder.api.measuring import size as size
     from builder.api.models import OperatorsRequest as OperatorsRequest
     from builder.api.models import list_operators as list_operators
     from builder.api.models import read_models as read_models
@@ -28,14 +36,6 @@ if TYPE_CHECKING:
     from builder.api.plans import plan_builds as plan_builds
     from builder.api.settings import BuildSettings as BuildSettings
     from builder.api.settings import TargetSettings as TargetSettings
-    from builder.api.sizes import MeasuredRuntime as MeasuredRuntime
-    from builder.api.sizes import measure_aar as measure_aar
-    from builder.api.sizes import price_set as price_set
-    from builder.api.sizes import refuse_aar_excess as refuse_aar_excess
-    from builder.api.sizes import refuse_excess as refuse_excess
-    from builder.api.sizes import refuse_page as refuse_page
-    from builder.api.sizes import render_size_page as render_size_page
-    from builder.api.sizes import size as size
     from builder.api.toolchains import diagnose as diagnose
     from builder.api.toolchains import locate_target as locate_target
     from builder.api.toolchains import locate_targets as locate_targets
@@ -58,12 +58,11 @@ if TYPE_CHECKING:
     from builder.core.budgets import ByteSize as ByteSize
     from builder.core.components import Component as Component
     from builder.core.dtypes import DtypeSet as DtypeSet
-    from builder.core.manifest import Manifest as Manifest
-    from builder.core.model import BytecodeVersions as BytecodeVersions
-    from builder.core.model import ModelFormat as ModelFormat
-    from builder.core.model import ModelInfo as ModelInfo
-    from builder.core.model import ModelOrigin as ModelOrigin
-    from builder.core.model import OperatorList as OperatorList
+    from builder.core.model_facts import BytecodeVersions as BytecodeVersions
+    from builder.core.model_facts import ModelFormat as ModelFormat
+    from builder.core.model_facts import ModelInfo as ModelInfo
+    from builder.core.model_facts import ModelOrigin as ModelOrigin
+    from builder.core.model_facts import OperatorList as OperatorList
     from builder.core.nesting import Constant as Constant
     from builder.core.nesting import Group as Group
     from builder.core.nesting import GroupKind as GroupKind
@@ -81,6 +80,7 @@ if TYPE_CHECKING:
     from builder.core.plan import Profile as Profile
     from builder.core.release import Release as Release
     from builder.core.release import ReleaseFacts as ReleaseFacts
+    from builder.core.runtime_manifest import Manifest as Manifest
     from builder.core.signatures import Signature as Signature
     from builder.core.sources import SourceTree as SourceTree
     from builder.core.stages import Agreement as Agreement
@@ -130,11 +130,11 @@ if TYPE_CHECKING:
     from builder.platforms.apple.measure import refuse_slice_excess as refuse_slice_excess
     from builder.platforms.apple.package import AppleOptions as AppleOptions
     from builder.platforms.apple.package import WrittenApple as WrittenApple
-    from builder.platforms.options import PackageOptions as PackageOptions
+    from builder.platforms.package_options import PackageOptions as PackageOptions
     from builder.platforms.results import LibraryResult as LibraryResult
     from builder.platforms.results import TargetResult as TargetResult
     from builder.sources.choice import FetchRequest as FetchRequest
-    from builder.sources.facts import list_releases as list_releases
+    from builder.sources.release_facts import list_releases as list_releases
     from builder.sources.releases import list_optional_backends as list_optional_backends
     from builder.sources.releases import load_release as load_release
     from builder.sources.trees import find_sources as find_sources
@@ -183,7 +183,7 @@ _MODULES = {
         "BuildSettings",
         "TargetSettings",
     ),
-    "builder.api.sizes": (
+    "builder.api.measuring": (
         "MeasuredRuntime",
         "measure_aar",
         "price_set",
@@ -223,8 +223,8 @@ _MODULES = {
     ),
     "builder.core.components": ("Component",),
     "builder.core.dtypes": ("DtypeSet",),
-    "builder.core.manifest": ("Manifest",),
-    "builder.core.model": (
+    "builder.core.runtime_manifest": ("Manifest",),
+    "builder.core.model_facts": (
         "BytecodeVersions",
         "ModelFormat",
         "ModelInfo",
@@ -327,13 +327,13 @@ _MODULES = {
         "AppleOptions",
         "WrittenApple",
     ),
-    "builder.platforms.options": ("PackageOptions",),
+    "builder.platforms.package_options": ("PackageOptions",),
     "builder.platforms.results": (
         "LibraryResult",
         "TargetResult",
     ),
     "builder.sources.choice": ("FetchRequest",),
-    "builder.sources.facts": ("list_releases",),
+    "builder.sources.release_facts": ("list_releases",),
     "builder.sources.releases": ("list_optional_backends", "load_release"),
     "builder.sources.trees": (
         "find_sources",

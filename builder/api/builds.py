@@ -18,7 +18,7 @@ from builder.platforms.apple import build as apple
 from builder.platforms.apple.build import AppleResult
 from builder.platforms.contents import describe_library
 from builder.platforms.folder import measure_library, package_runtime
-from builder.platforms.options import PackageOptions
+from builder.platforms.package_options import PackageOptions
 from builder.platforms.registry import platform_of
 from builder.platforms.results import TargetResult
 from builder.size.budget_check import refuse_excess

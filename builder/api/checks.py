@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from builder.api.models import find_dtypes, read_models
 from builder.core.backends import Chosen, find_needed
 from builder.core.dtypes import EVERYTHING
-from builder.core.settings import Setting
+from builder.core.setting_fields import Setting
 from builder.core.targets import parse_target
 from builder.errors import ConfigurationError, Hint, Use
 from builder.platforms.android import platform as android
@@ -22,8 +22,8 @@ from builder.sources.releases import load_release
 from builder.verify.coverage import Coverage, build_hint, find_obstacles, merge_obstacles
 
 if TYPE_CHECKING:
-    from builder.core.manifest import Manifest
     from builder.core.release import Release
+    from builder.core.runtime_manifest import Manifest
     from builder.verify.policy import PolicyReport
 
 

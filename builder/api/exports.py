@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from builder.core.known import parse_known
 from builder.errors import ConfigurationError, Hint, ModelError, Use, VerificationError
 from builder.export.capabilities import check_capabilities, probe_torch
-from builder.export.files import export_file, takes_file
 from builder.export.interpreter import Interpreter
 from builder.export.knowledge import Knowledge
+from builder.export.model_files import export_file, takes_file
 from builder.export.output import check_saving, check_writable
 from builder.lite.read import refusing_excess
 from builder.models.read import read_model
-from builder.selection.rules import read_rules
+from builder.selection.release_rules import read_rules
 from builder.sources.releases import load_release
 from builder.sources.schemas import load_schemas
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable

@@ -14,7 +14,7 @@ from builder.core.plan import DispatchBackend
 from builder.core.toolchain import ToolchainOptions
 from builder.native.job import NativeBuild
 from builder.native.make_index import make_index
-from builder.native.prepare import prepare_units
+from builder.native.prepare_sources import prepare_units
 from builder.selection.catalogue import read_namespaces
 from builder.system.locks import folder_lock
 

@@ -38,15 +38,16 @@ DECIDING = (
             *("backend_units.py", "build.py", "build_units.py", "closure.py"),
             *("cmake_file_api.py", "configure.py"),
             *("flags.py", "generated.py", "index.py", "interfaces.py", "job.py"),
-            *("layout.py", "link_elf.py", "link_macho.py", "names.py", "ninja.py", "prepare.py"),
-            *("profiles.toml", "rounds.py", "run_time_dispatch.py", "slices.py"),
+            *("build_folders.py", "link_elf.py", "link_macho.py", "symbol_names.py"),
+            *("ninja.py", "prepare_sources.py", "profiles.toml", "rounds.py"),
+            *("run_time_dispatch.py", "slices.py"),
         )
     ),
     *(
         f"selection/{name}"
         for name in (
             *("catalogue.py", "choose.py", "devices.py", "registrations.py"),
-            *("rules.py", "static_dispatch.py", "upgraders.py"),
+            *("release_rules.py", "static_dispatch.py", "upgraders.py"),
         )
     ),
     "system/variables.py",
@@ -71,8 +72,8 @@ NOT_DECIDING = {
     "core/artifacts.py": "says what was made",
     "core/counts.py": "words for people",
     "core/known.py": "what could be built, for the command line",
-    "core/model.py": "what models hold: what a build takes of it is in the plan",
-    "core/settings.py": "describes settings for people",
+    "core/model_facts.py": "what models hold: what a build takes of it is in the plan",
+    "core/setting_fields.py": "describes settings for people",
     "core/sources.py": "the digest of the sources is in the plan",
     "core/typed.py": "checks files that are listed, and changes nothing in them",
     "errors.py": "words for people",

@@ -17,9 +17,9 @@ from builder.core.plan import Interface
 from builder.core.targets import Platform
 from builder.errors import Hint, ModelError, NativeBuildError, Run, SourceError
 from builder.native.build import link_runtime
+from builder.native.build_folders import Layout
 from builder.native.job import LinkedRuntime, NativeBuild
-from builder.native.layout import Layout
-from builder.native.prepare import prepare_units
+from builder.native.prepare_sources import prepare_units
 from builder.platforms.apple.facts import OPEN_FEATURE
 from builder.platforms.apple.frameworks import with_frameworks
 from builder.platforms.registry import platform_of

@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from builder.core.dtypes import EVERYTHING, DtypeChoice
-from builder.core.model import ModelFormat, OperatorList
+from builder.core.model_facts import ModelFormat, OperatorList
 from builder.core.operators import OperatorSet
-from builder.core.settings import Setting
+from builder.core.setting_fields import Setting
 from builder.errors import BuilderError
 from builder.lite.read import TorchScriptError
 from builder.models.read import check_bytecode_version, read_model
 from builder.oplists import is_op_list, is_own_list, read_op_list, refuse_other_name, write_op_list
 from builder.selection import choose_dtypes as dtypes
 from builder.selection.choose_dtypes import choose_dtypes
-from builder.sources.facts import load_bytecode_versions
+from builder.sources.release_facts import load_bytecode_versions
 from builder.system.children import Limits
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable, writing_file
 from builder.system.reference_headers import find_input_dtypes
 from builder.system.scratch import scratch_folder
 
 if TYPE_CHECKING:
-    from builder.core.model import BytecodeVersions, ModelInfo
+    from builder.core.model_facts import BytecodeVersions, ModelInfo
 
 
 def read_models(

@@ -15,13 +15,13 @@ from builder.native.backend_units import find_root_units
 from builder.selection.catalogue import read_catalogue
 from builder.selection.choose import find_raising, find_refusals, select
 from builder.selection.devices import read_device, refuse_absent, warn_unused
-from builder.selection.rules import read_rules
+from builder.selection.release_rules import read_rules
 from builder.selection.upgraders import add_upgraders, read_upgraders
 from builder.system.emulators import find_emulator
 
 if TYPE_CHECKING:
     from builder.core.artifacts import LinkResult
-    from builder.core.model import OperatorList
+    from builder.core.model_facts import OperatorList
     from builder.core.plan import BuildPlan
     from builder.core.units import UnitGraph
     from builder.native.job import NativeBuild

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from builder.core.budgets import Budgets
 from builder.core.plan import BuildRequest
-from builder.core.settings import Setting
-from builder.platforms.options import PackageOptions
+from builder.core.setting_fields import Setting
+from builder.platforms.package_options import PackageOptions
 from builder.system.machine import host_abi
 
 

@@ -6,8 +6,8 @@ import click
 
 from builder import api
 from builder.cli.console import ConsoleProgress, echo, print_json, print_table
-from builder.cli.options import InputTexts, adb_option, complete
 from builder.cli.settings_options import settings_options
+from builder.cli.shared_options import InputTexts, adb_option, complete
 from builder.core.artifacts import Profile
 from builder.core.counts import number_of
 from builder.verify.request import BenchRequest

@@ -14,8 +14,8 @@ from builder.cli.comparison import differences_json, print_differences
 from builder.cli.console import ConsoleProgress, echo, format_bytes, print_json
 from builder.cli.export_stages import print_stages, stages_json
 from builder.cli.hints import show_hint
-from builder.cli.options import InputTexts
 from builder.cli.settings_options import parameter_name, settings_options
+from builder.cli.shared_options import InputTexts
 from builder.core.tensors import TensorSpec
 from builder.export.request import ExportRequest, MobileBackend
 from builder.system.machine import host_abi

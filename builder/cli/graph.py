@@ -12,7 +12,7 @@ import click
 from builder import api
 from builder.cli.console import echo, print_json
 from builder.cli.settings_options import settings_options
-from builder.core.settings import Setting
+from builder.core.setting_fields import Setting
 from builder.errors import ModelError
 from builder.graph.text import draw_graphs, list_graph, render_graph
 

@@ -10,7 +10,7 @@ import click
 from builder.cli.main import COMMANDS
 from builder.cli.settings_options import argument_name, list_command_settings, option_names
 from builder.core.backends import Backend
-from builder.core.settings import SettingField
+from builder.core.setting_fields import SettingField
 from builder.errors import Hint, Run, Use
 
 

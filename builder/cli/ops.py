@@ -14,7 +14,7 @@ from builder.cli.settings_options import settings_options
 from builder.core.counts import number_of
 
 if TYPE_CHECKING:
-    from builder.core.model import OperatorList
+    from builder.core.model_facts import OperatorList
 
 
 _LIMITS = ("--time-limit", "--memory-limit")

@@ -1,4 +1,4 @@
-"""Makes click's options from settings, so that a setting is declared once (core/settings.py)."""
+"""Makes click's options from settings, which are declared once (core/setting_fields.py)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from builder import api
 from builder.cli.option_types import FiniteRange, PairType, TextType
 from builder.core.backends import Backend
 from builder.core.release import Release
-from builder.core.settings import SettingField, fill, list_settings
+from builder.core.setting_fields import SettingField, fill, list_settings
 
 Command = Callable[..., Any]
 _OPTIONS = {

@@ -17,7 +17,7 @@ from builder.cli.gates import refuse_idle_budgets
 from builder.cli.settings_options import settings_options
 from builder.core.budgets import Budgets
 from builder.core.counts import number_of
-from builder.core.settings import Setting
+from builder.core.setting_fields import Setting
 from builder.system.files import write_atomically
 from builder.system.outputs import writing_file
 

@@ -9,8 +9,8 @@ import click
 from builder import api
 from builder.cli.comparison import differences_json, print_differences
 from builder.cli.console import ConsoleProgress, echo, print_json
-from builder.cli.options import InputTexts, adb_option, complete
 from builder.cli.settings_options import settings_options
+from builder.cli.shared_options import InputTexts, adb_option, complete
 from builder.errors import ExitCode
 from builder.verify.request import VerifyRequest
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated
 
-from builder.core.settings import Setting, Text
+from builder.core.setting_fields import Setting, Text
 
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?) *(?P<unit>[A-Za-z]*)", re.ASCII)
 _UNITS = {

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 from builder.core.backends import Backend, Chosen
 from builder.core.dtypes import EVERYTHING, DtypeSet
-from builder.core.model import OperatorList
+from builder.core.model_facts import OperatorList
 from builder.core.release import Release
-from builder.core.settings import Setting, Text
+from builder.core.setting_fields import Setting, Text
 from builder.core.targets import Target
 from builder.core.toolchain import ToolchainOptions
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from builder.core.backends import Backend
-from builder.core.model import BytecodeVersions
+from builder.core.model_facts import BytecodeVersions
 from builder.core.sources import SourceLock
 from builder.core.targets import Platform, Target
 from builder.errors import ConfigurationError, Hint, Use

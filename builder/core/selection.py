@@ -10,7 +10,7 @@ from builder.core.backends import Dispatch
 from builder.core.operators import Operator
 
 if TYPE_CHECKING:
-    from builder.core.model import OperatorList
+    from builder.core.model_facts import OperatorList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from builder.core.settings import Setting
+from builder.core.setting_fields import Setting
 from builder.core.targets import Target
 
 

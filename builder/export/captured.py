@@ -14,16 +14,16 @@ from builder.errors import ConfigurationError, Hint, ModelError, Use
 from builder.export.capture import list_traced, script_module
 from builder.export.eager import read_signature
 from builder.export.forms import measure_lite
+from builder.export.frozen_shapes import find_frozen_shapes
 from builder.export.interpreter import Interpreter
 from builder.export.knowledge import Knowledge
 from builder.export.lints import check_savable, lint_graph
-from builder.export.prepare import MethodRun, Prepared, twin
+from builder.export.prepare_model import MethodRun, Prepared, twin
 from builder.export.programs import capture_program, has_torch_export
 from builder.export.request import Capture, ExportRequest, LiteFormat, MobileBackend
-from builder.export.rewriting import describe_method, format_program
+from builder.export.rewrite_models import describe_method, format_program
 from builder.export.samples import Sample
 from builder.export.save import bundle_inputs, format_lite
-from builder.export.shapes import find_frozen_shapes
 from builder.export.statements import take_out
 from builder.export.unreadable import find_unreadable
 from builder.graph.lift import lift_program

@@ -11,7 +11,7 @@ from builder.core.differences import depends_on_seed
 from builder.core.tensors import Tensor
 from builder.errors import Hint, Use
 from builder.export.compare import run_eager
-from builder.export.prepare import twin
+from builder.export.prepare_model import twin
 from builder.export.samples import Sample
 
 

@@ -23,12 +23,12 @@ from builder.export.knowledge import Knowledge
 from builder.export.lints import lint_operators
 from builder.export.load import find_file, load_requested
 from builder.export.methods import measure_methods, run_methods
-from builder.export.optimise import optimise_module
+from builder.export.optimise_torchscript import optimise_module
 from builder.export.output import write_model
-from builder.export.prepare import MethodRun, Prepared, prepare
+from builder.export.prepare_model import MethodRun, Prepared, prepare
 from builder.export.quantise import qnnpack
 from builder.export.request import ExportRequest, ExportResult, LiteFormat, MobileBackend
-from builder.export.rewriting import Rewritten, rewrite
+from builder.export.rewrite_models import Rewritten, rewrite
 from builder.export.samples import Sample
 from builder.export.save import backport, format_lite
 from builder.export.unreadable import check_readable

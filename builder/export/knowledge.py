@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from builder.core.known import KnownOperators
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from builder.export.eager import read_signature
 from builder.export.forms import Form, measure_lite
 from builder.export.interpreter import Interpreter
 from builder.export.parameters import check_names, needs_inputs
-from builder.export.prepare import MethodRun, Prepared, twin
+from builder.export.prepare_model import MethodRun, Prepared, twin
 from builder.export.request import ExportRequest
 from builder.export.samples import Sample
 from builder.export.values import flatten_outputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from builder.core.model import BytecodeVersions
+from builder.core.model_facts import BytecodeVersions
 from builder.core.tensors import ReferenceCase
 from builder.errors import ConfigurationError, Hint, Use
 from builder.export.request import Saving

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.errors import Hint, ModelError, Use
 from builder.export.error_texts import describe_exception
 from builder.export.samples import Sample

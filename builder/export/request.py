@@ -10,7 +10,7 @@ from typing import Annotated
 from builder.core.artifacts import OutputDifference
 from builder.core.nesting import InputSpec, MethodInputs
 from builder.core.release import Release
-from builder.core.settings import Setting, Text
+from builder.core.setting_fields import Setting, Text
 from builder.core.stages import Stage
 from builder.errors import VerificationError
 from builder.system.children import Limits

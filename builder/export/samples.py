@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from builder.core.arguments import adapt, place, split_leaves
+from builder.core.interpreter_inputs import adapt, place, split_leaves
 from builder.core.nesting import InputSpec, Named
 from builder.core.signatures import Signature
 from builder.core.tensors import Tensor

@@ -15,14 +15,14 @@ from builder.core.tensors import DType, TensorSpec
 from builder.errors import Hint, ModelError, Use
 from builder.export.capabilities import import_torchvision
 from builder.export.error_texts import describe_exception
-from builder.export.request import Flow, Method, Quantisation
-from builder.export.torchscript_files import NOT_A_SOURCE
-from builder.export.weights import (
+from builder.export.random_weights import (
     fill_zero_weights,
     keep_few_detections,
     settle_batch_norms,
     spread_scores,
 )
+from builder.export.request import Flow, Method, Quantisation
+from builder.export.torchscript_files import NOT_A_SOURCE
 
 _IMAGE = TensorSpec(DType.FLOAT32, (1, 3, 224, 224))
 _USUAL: Mapping[str, tuple[InputSpec, ...]] = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from builder.graph.graph import IF, LOOP, Block, Node, Value
-from builder.graph.machine import Branch, Frame, Machine
 from builder.graph.merges import forget_types, join
+from builder.graph.stack_machine import Branch, Frame, Machine
 from builder.lite.model import Instruction
 
 

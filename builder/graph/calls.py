@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from builder.core.schemas import Schema, SchemaArgument
+from builder.core.operator_schemas import Schema, SchemaArgument
 from builder.graph.graph import Value
 from builder.lite.objects import List
 

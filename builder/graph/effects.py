@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builder.core.schemas import Schema, Schemas
+from builder.core.operator_schemas import Schema, Schemas
 from builder.graph.graph import Node
 from builder.graph.operands import PURE_CONSTRUCTS, find_call
 

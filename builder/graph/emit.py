@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.graph.encode import Encoder
 from builder.graph.graph import CONSTANT, IF, LOOP, Block, Graph, Node, Value
 from builder.graph.placing import MOST_REGISTERS, Registers, count_uses, find_inline

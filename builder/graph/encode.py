@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from builder.core.schemas import Schema, Schemas
+from builder.core.operator_schemas import Schema, Schemas
 from builder.errors import ModelError
 from builder.graph.calls import count_outs, leave_out_defaults
 from builder.graph.graph import CONSTANT, GET_ATTR, IF, LOOP, SET_ATTR, Node, Value

@@ -9,12 +9,12 @@ that both have set becomes an output of the `prim::If` or `prim::Loop` if somebo
 
 from __future__ import annotations
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.graph.branches import BRANCHES, close_blocks
 from builder.graph.graph import Block, Graph, Value
-from builder.graph.machine import Frame, Machine
 from builder.graph.members import Members
 from builder.graph.program import Program
+from builder.graph.stack_machine import Frame, Machine
 from builder.graph.steps import STEPS
 from builder.lite.model import Argument, Function, Instruction, LiteModel
 

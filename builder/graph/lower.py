@@ -8,7 +8,7 @@ which the last use in the value's own block clears.
 
 from __future__ import annotations
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.graph.emit import emit_function
 from builder.graph.program import Program
 from builder.lite.model import LiteModel

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 
 
 @dataclass(frozen=True, slots=True)

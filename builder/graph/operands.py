@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from builder.core.schemas import Schema, SchemaArgument, Schemas
+from builder.core.operator_schemas import Schema, SchemaArgument, Schemas
 from builder.graph.graph import Node, Value
 from builder.graph.opcodes import upgraded_arguments
 from builder.lite.objects import PLAIN, CustomObject, List, ScriptObject, Tensor, parts_of

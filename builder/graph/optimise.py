@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.errors import Hint, ModelError, Run, Use
 from builder.graph.graph import Graph
 from builder.graph.operands import CALLS, find_fault

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.graph.graph import CONSTANT, IF, LOOP, Block, Graph, Node, TensorInfo, Value
 from builder.graph.operands import find_call
 from builder.graph.rewriting import REFUSED

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from builder.core.schemas import Schema
+from builder.core.operator_schemas import Schema
 from builder.errors import ModelError
 from builder.graph.calls import complete
 from builder.graph.graph import GET_ATTR, SET_ATTR, Value
-from builder.graph.machine import Machine
 from builder.graph.opcodes import (
     DICT_GET,
     FORMAT,
@@ -20,6 +19,7 @@ from builder.graph.opcodes import (
     Plain,
     upgraded_arguments,
 )
+from builder.graph.stack_machine import Machine
 from builder.graph.types import item_type, join_tuple, parse_result, parts_of, result_type
 from builder.lite.model import Callee, Instruction
 

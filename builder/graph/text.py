@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from builder.graph.graph import CONSTANT, Block, Graph, Node, Value
-from builder.graph.names import (
+from builder.graph.printed_names import (
     describe_constant,
     describe_type,
     name_values,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from builder.core.model import ModelFormat
+from builder.core.model_facts import ModelFormat
 from builder.lite.mobile_module_writer import write_mobile_module
 from builder.lite.model import LiteModel
 from builder.lite.zip_writer import write_zip_model

@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from builder.core.model import BytecodeVersions, ModelFormat, ModelInfo
+from builder.core.model_facts import BytecodeVersions, ModelFormat, ModelInfo
 from builder.errors import Hint, ModelError, Run, Use
 from builder.lite.effort import Effort
 from builder.lite.read import is_flatbuffer, open_model, read_lite_stream

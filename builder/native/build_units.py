@@ -13,8 +13,8 @@ from builder.core.plan import Interface
 from builder.core.selection import Selection
 from builder.core.toolchain import CxxLibrary
 from builder.core.units import TranslationUnit, UnitGraph
+from builder.native.build_folders import Layout
 from builder.native.interfaces import LIBRARIES, Library
-from builder.native.layout import Layout
 from builder.system.files import digest_files, write_if_changed
 
 LIBRARY = "torchlite"

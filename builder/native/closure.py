@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from builder.core.units import SymbolIndex
 from builder.errors import NativeBuildError
-from builder.native.names import parse_qualified_name
+from builder.native.symbol_names import parse_qualified_name
 
 MAX_ROUNDS = 40
 

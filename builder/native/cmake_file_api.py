@@ -30,8 +30,8 @@ class Roots:
 
     @property
     def cache(self) -> Path:
-        """The folder that both are in, as `builder.native.layout` lays it out."""
-        # `<cache>/native/<key>/configured`, see builder.native.layout.
+        """The folder that both are in, as `builder.native.build_folders` lays it out."""
+        # `<cache>/native/<key>/configured`, see builder.native.build_folders.
         return self.binary.parents[2]
 
     def unit_id(self, path: Path) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from builder.core.units import SymbolIndex, UnitGraph
 from builder.native.generated import GeneratedCode, is_cut
-from builder.native.names import parse_qualified_name
+from builder.native.symbol_names import parse_qualified_name
 
 _NM_LINE = re.compile(r"^[0-9a-f]* +(?P<kind>[A-Za-z]) (?P<name>.+)$")
 # nm's letters (its manual): W and V are weak definitions, w and v weak references.

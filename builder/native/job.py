@@ -12,9 +12,9 @@ from builder.core.plan import BuildPlan
 from builder.core.sources import SourceTree
 from builder.core.toolchain import Toolchain
 from builder.core.units import UnitGraph
+from builder.native.build_folders import Layout
 from builder.native.flags import Tuning, load_tuning
 from builder.native.interfaces import LIBRARIES, Library
-from builder.native.layout import Layout
 from builder.native.ninja import CompileFolder, Prefix
 from builder.system.process import Runner
 from builder.system.progress import Progress

@@ -22,7 +22,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from builder.core.components import BUILDER, Component
-from builder.core.manifest import Manifest
+from builder.core.runtime_manifest import Manifest
 from builder.packaging.sbom_subject import PackagedFile, Subject
 
 

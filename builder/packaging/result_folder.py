@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.core.manifest import (
+from builder.core.runtime_manifest import (
     SCHEMA,
     Files,
     ManifestFile,

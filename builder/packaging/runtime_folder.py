@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builder.core.artifacts import LinkResult, Package, SizeReport
 from builder.core.components import BUILDER, Component
-from builder.core.manifest import Manifest, ManifestFile
+from builder.core.runtime_manifest import Manifest, ManifestFile
 from builder.core.typed import parse_json
 from builder.packaging.result_folder import MANIFEST, result_folder
 from builder.packaging.sbom import SBOM, render_sbom

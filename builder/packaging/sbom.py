@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from builder.core.manifest import render_json
+from builder.core.runtime_manifest import render_json
 from builder.packaging.sbom_subject import PackagedFile, Subject
 
 SBOM = "sbom.cdx.json"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from builder.core.components import Component
-from builder.core.manifest import Manifest
+from builder.core.runtime_manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

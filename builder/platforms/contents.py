@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.components import BUILDER, describe_pin, describe_sources
-from builder.core.manifest import Manifest
+from builder.core.runtime_manifest import Manifest
 from builder.errors import ConfigurationError
 from builder.packaging.runtimes import find_archives, name_runtimes
 from builder.platforms.apple.facts import OPEN_FEATURE
@@ -19,7 +19,7 @@ from builder.system.folders import locate_licence
 if TYPE_CHECKING:
     from builder.core.artifacts import SizeReport
     from builder.core.components import Component
-    from builder.core.model import OperatorList
+    from builder.core.model_facts import OperatorList
     from builder.core.plan import BuildPlan
     from builder.core.release import Release
     from builder.native.job import LinkedRuntime, NativeBuild

@@ -12,7 +12,7 @@ from builder.platforms.contents import describe_library
 from builder.platforms.results import LibraryResult
 from builder.selection.catalogue import is_limited
 from builder.size.elf.linked import read_elf
-from builder.size.graph import Registry, build_graph
+from builder.size.library_graph import Registry, build_graph
 from builder.size.macho.linked import read_image
 from builder.size.macho.measure import measure_image
 from builder.size.measure import measure
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from builder.core.selection import ServedOperators
     from builder.core.units import UnitGraph
     from builder.native.job import LinkedRuntime
-    from builder.size.linked import Linked
+    from builder.size.linked_library import Linked
     from builder.size.reference_graph import ReferenceGraph
 
 

@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from builder.core.manifest import Manifest
 from builder.core.plan import Interface
 from builder.core.release import Release
+from builder.core.runtime_manifest import Manifest
 from builder.core.targets import Platform, Target
 from builder.core.toolchain import Toolchain, ToolchainOptions
 from builder.platforms.android import platform as android
 from builder.platforms.apple import platform as apple
 from builder.platforms.linux import platform as linux
-from builder.platforms.options import PackageOptions
+from builder.platforms.package_options import PackageOptions
 from builder.system.process import Runner
 from builder.system.progress import Progress
 

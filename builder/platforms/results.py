@@ -8,8 +8,8 @@ from pathlib import Path
 
 from builder.core.artifacts import LinkResult, Package, SizeReport
 from builder.core.components import Component
-from builder.core.manifest import Manifest
 from builder.core.plan import BuildPlan, Interface
+from builder.core.runtime_manifest import Manifest
 from builder.core.toolchain import Toolchain
 
 

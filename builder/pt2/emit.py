@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from builder.core.schemas import Schema, SchemaArgument, Schemas
+from builder.core.operator_schemas import Schema, SchemaArgument, Schemas
 from builder.graph.graph import CONSTANT, Block, Node, TensorInfo, Value
 from builder.lite.objects import List, Tensor
 from builder.pt2.kinds import NUMBERS, Kind, Operand, UnsupportedError, fit, parse_kind

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.errors import ModelError
 from builder.graph.graph import GET_ATTR, Block, Graph, Node, Value
 from builder.graph.program import Program

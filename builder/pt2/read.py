@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.core.typed import parse_json
 from builder.errors import ModelError
 from builder.lite.archive import Archive, open_archive

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from builder.core.backends import Chosen, Dispatch
-from builder.core.model import OperatorList
+from builder.core.model_facts import OperatorList
 from builder.core.operators import Operator, near_names
 from builder.core.selection import Selection
 from builder.errors import Hint, ModelError, Run, Use
 from builder.selection.catalogue import OperatorCatalogue
 from builder.selection.devices import Device, propose_backends
 from builder.selection.registrations import render_allowlist, render_registrations
-from builder.selection.rules import SelectionRules
+from builder.selection.release_rules import SelectionRules
 
 # Without an operator that prints, tensors are printed in error messages only: kind and sizes
 # suffice.

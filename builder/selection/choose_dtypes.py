@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 
 from builder.core.dtypes import EVERYTHING, DtypeChoice, DtypeSet
-from builder.core.model import ModelInfo
+from builder.core.model_facts import ModelInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.core.backends import Backend, Chosen, Dispatch, find_needed
-from builder.core.model import OperatorList
+from builder.core.model_facts import OperatorList
 from builder.core.operators import Operator
 from builder.errors import Hint, ModelError, Run, Use
 from builder.selection.catalogue import COMMENT
-from builder.selection.rules import SelectionRules
+from builder.selection.release_rules import SelectionRules
 
 # Only implementations (m.impl) with a selective name: what a backend defines itself is in its
 # schemas.

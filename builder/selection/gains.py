@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builder.core.model import OperatorList
+from builder.core.model_facts import OperatorList
 
 _LAYERS = frozenset(
     ("aten::_convolution", "aten::conv1d", "aten::conv2d", "aten::conv_transpose2d", "aten::linear")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from builder.core.backends import Backend, find_needed
-from builder.core.model import OperatorList
+from builder.core.model_facts import OperatorList
 from builder.core.operators import Operator
 from builder.core.plan import DispatchBackend
 

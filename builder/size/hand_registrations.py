@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from builder.core.operators import Operator
-from builder.size.linked import Linked, Reference
+from builder.size.linked_library import Linked, Reference
 
 _LIST_ENTRY = 8
 """Bytes of an entry in the library's own list of operators: one pointer."""

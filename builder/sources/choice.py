@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from builder.core.release import Release
-from builder.core.settings import Setting
+from builder.core.setting_fields import Setting
 from builder.core.sources import SourceLock
 from builder.errors import ConfigurationError, Hint, Run, Use
 from builder.sources.git import GitProvider

@@ -10,8 +10,8 @@ from typing import Any
 
 from builder.core.sources import BundledSource, SourceLock, SourcePatch, SourcePin
 from builder.errors import ConfigurationError
-from builder.sources.facts import read_own
 from builder.sources.patches import parse_patch
+from builder.sources.release_facts import read_own
 
 LOCK_NAME = "sources.lock.toml"
 

@@ -10,9 +10,15 @@ from builder.core.backends import Backend, Chosen
 from builder.core.release import INDEX, Release, ReleaseFacts
 from builder.core.typed import parse_toml
 from builder.errors import ConfigurationError
-from builder.sources.backends import read_backends, read_sound_backends
-from builder.sources.facts import FACTS_NAME, list_releases, locate_release, read_default, read_own
 from builder.sources.lockfile import LOCK_NAME, read_lock
+from builder.sources.read_backends import read_backends, read_sound_backends
+from builder.sources.release_facts import (
+    FACTS_NAME,
+    list_releases,
+    locate_release,
+    read_default,
+    read_own,
+)
 from builder.system.folders import data_folder
 
 _BACKENDS = "backends"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.errors import ConfigurationError
-from builder.sources.facts import locate_release
+from builder.sources.release_facts import locate_release
 
 _NAME = "schemas.txt"
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Annotated, BinaryIO
 
 from builder.core.budgets import ByteSize
-from builder.core.settings import Setting, Text
+from builder.core.setting_fields import Setting, Text
 from builder.errors import BuilderError
 from builder.system.folders import package_folder
 from builder.system.frames import BrokenFrameError, Frame, read_frame, write_frame

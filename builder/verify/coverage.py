@@ -10,9 +10,9 @@ from pathlib import Path
 from builder.core.backends import Backend
 from builder.core.counts import number_of
 from builder.core.dtypes import EVERYTHING, DtypeSet
-from builder.core.manifest import Manifest
-from builder.core.model import ModelInfo
+from builder.core.model_facts import ModelInfo
 from builder.core.operators import Operator
+from builder.core.runtime_manifest import Manifest
 from builder.errors import Hint, ModelError, Run, Use, VerificationError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from builder.core.manifest import ManifestFile
+from builder.core.runtime_manifest import ManifestFile
 from builder.verify.policy import PolicyFinding, Verdict
 
 

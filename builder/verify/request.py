@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from builder.core.nesting import InputSpec
-from builder.core.settings import Setting
+from builder.core.setting_fields import Setting
 from builder.system.children import Limits
 
 

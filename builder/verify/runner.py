@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from builder.core.artifacts import OperatorTime, Profile
 from builder.core.counts import number_of
-from builder.core.inputs import SCALAR
+from builder.core.input_descriptions import SCALAR
 from builder.core.nesting import Constant, Group, InputSpec, Number
 from builder.core.operators import Operator
 from builder.core.tensors import DType, Tensor, TensorSpec

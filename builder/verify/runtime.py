@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.core.manifest import Manifest, parse_manifest
+from builder.core.runtime_manifest import Manifest, parse_manifest
 from builder.core.targets import Target, parse_target
 from builder.core.typed import MAX_JSON
 from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from builder.core.artifacts import BenchReport
-from builder.core.model import ModelInfo
+from builder.core.model_facts import ModelInfo
 from builder.system.process import Runner
 from builder.system.progress import Progress
 from builder.system.scratch import scratch_folder

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.core.arguments import adapt, place
 from builder.core.arrays import sample_inputs
 from builder.core.artifacts import VerifyReport
 from builder.core.counts import number_of
 from builder.core.differences import check_finite, compare_outputs, depends_on_seed, judge_by_shape
-from builder.core.model import ModelInfo
+from builder.core.interpreter_inputs import adapt, place
+from builder.core.model_facts import ModelInfo
 from builder.core.nesting import InputSpec, list_arguments, split_named
 from builder.core.signatures import (
     INPUTS_HINT,

@@ -34,8 +34,8 @@ from verify.fakes import make_runtime
 
 from builder.cli.main import COMMANDS, cli
 from builder.core.dtypes import DtypeSet
-from builder.core.manifest import parse_manifest
 from builder.core.operators import Operator
+from builder.core.runtime_manifest import parse_manifest
 from builder.platforms.android.ndk import NAMED_BY, SDKS
 from builder.platforms.android.package import ARTIFACT, GROUP
 from builder.platforms.apple.package import POD

@@ -463,7 +463,7 @@ def test_torchvision_gives_pretrained_weights_when_asked(
 def test_weights_that_start_as_zeros_are_filled_and_others_kept() -> None:
     import torch
 
-    from builder.export.weights import fill_zero_weights
+    from builder.export.random_weights import fill_zero_weights
 
     torch.manual_seed(0)
     module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))

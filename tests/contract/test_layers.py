@@ -110,7 +110,7 @@ def test_reading_a_model_loads_nothing_heavy(name):
 
 def test_reading_a_model_reads_the_facts_of_a_release_without_its_pins_and_patches():
     loaded = loaded_modules("ops", str(MODELS / "conv.ptl"), "--pytorch", "2.6.0")
-    assert "builder.sources.facts" in loaded
+    assert "builder.sources.release_facts" in loaded
     assert loaded.isdisjoint({"builder.sources.lockfile", "builder.sources.releases"})
 
 

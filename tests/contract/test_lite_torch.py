@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from lite.alike import find_difference
 
-from builder.core.model import ModelFormat
+from builder.core.model_facts import ModelFormat
 from builder.lite.read import read_lite
 from builder.lite.write import write_lite
 

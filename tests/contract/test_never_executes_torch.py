@@ -26,8 +26,8 @@ from hostile_models import (  # noqa: E402
 from verify.fakes import make_runtime  # noqa: E402
 
 from builder.core.arrays import sample_inputs, to_array  # noqa: E402
-from builder.core.manifest import parse_manifest  # noqa: E402
 from builder.core.operators import Operator  # noqa: E402
+from builder.core.runtime_manifest import parse_manifest  # noqa: E402
 from builder.core.tensors import DType, TensorSpec  # noqa: E402
 from builder.export.interpreter import Interpreter  # noqa: E402
 from builder.export.samples import Sample  # noqa: E402

@@ -21,7 +21,7 @@ from builder.cli.ops import command as ops_command
 from builder.cli.plan import command as plan_command
 from builder.core.targets import parse_target
 from builder.errors import ConfigurationError
-from builder.sources import facts
+from builder.sources import release_facts
 from builder.sources.releases import load_release
 from builder.sources.tree import tree_folder
 from builder.system.folders import data_folder
@@ -43,10 +43,10 @@ import sys
 from pathlib import Path
 
 from builder.cli.main import main
-from builder.sources import facts, releases
+from builder.sources import release_facts, releases
 
 root = Path(sys.argv.pop(1))
-facts.data_folder = releases.data_folder = lambda _: root
+release_facts.data_folder = releases.data_folder = lambda _: root
 main()
 """
 
@@ -158,7 +158,7 @@ def test_both_trees_stand_in_one_cache_and_are_made_from_one_download(small, tmp
 @pytest.fixture
 def installed(root, monkeypatch):
     """builder as if both releases shipped with it."""
-    monkeypatch.setattr(facts, "data_folder", lambda _: root)
+    monkeypatch.setattr(release_facts, "data_folder", lambda _: root)
 
 
 def test_the_command_line_takes_the_default_release_or_the_one_that_is_named(installed, op_list):

@@ -25,7 +25,7 @@ from builder.platforms.android.measure import measure_aar
 from builder.platforms.android.repository import write_aar
 from builder.platforms.apple import xcframework as xcframeworks
 from builder.platforms.apple.repository import write_apple
-from builder.platforms.manifest import SBOM
+from builder.platforms.package_manifest import SBOM
 from builder.sources.lockfile import read_lock
 from builder.system.zips import open_zip
 

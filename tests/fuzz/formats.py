@@ -29,23 +29,23 @@ from samples import make_manifest, make_reference_graph
 
 from builder import api
 from builder.core.artifacts import OperatorPrice, SizeReport
-from builder.core.inputs import parse_specs
-from builder.core.manifest import ManifestFile
-from builder.core.model import ModelFormat, ModelOrigin, OperatorList
+from builder.core.input_descriptions import parse_specs
+from builder.core.model_facts import ModelFormat, ModelOrigin, OperatorList
 from builder.core.nesting import parse_input
+from builder.core.operator_schemas import Schemas
 from builder.core.operators import Operator, OperatorSet
-from builder.core.schemas import Schemas
+from builder.core.runtime_manifest import ManifestFile
 from builder.errors import BuilderError, ConfigurationError
 from builder.export.request import Optimisation, Saving
-from builder.export.rewriting import rewrite
+from builder.export.rewrite_models import rewrite
 from builder.formats.macho import join_architectures, read_macho, read_members, split_architectures
 from builder.formats.macho_objects import read_pointers
 from builder.formats.tbd import parse_stub, render_stub
 from builder.formats.unwind_info import parse_unwind_info
-from builder.graph.check import check_program
 from builder.graph.lift import lift_program
 from builder.graph.lower import lower_program
 from builder.graph.text import draw_graphs, list_graph, render_graph
+from builder.graph.well_formed import check_program
 from builder.lite.bytecode import parse_bytecode
 from builder.lite.effort import Effort
 from builder.lite.model import LiteModel

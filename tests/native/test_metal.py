@@ -12,7 +12,7 @@ import pytest
 from builder import api
 from builder.api import link as libraries
 from builder.core.units import TranslationUnit, UnitGraph
-from builder.native import prepare as preparing
+from builder.native import prepare_sources as preparing
 from builder.sources.releases import load_release
 from builder.system.progress import Silent
 

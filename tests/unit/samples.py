@@ -8,8 +8,7 @@ from pathlib import Path
 
 from builder.core.components import BUILDER, Component
 from builder.core.dtypes import EVERYTHING
-from builder.core.manifest import Manifest
-from builder.core.model import (
+from builder.core.model_facts import (
     BytecodeVersions,
     ModelFormat,
     ModelInfo,
@@ -19,6 +18,7 @@ from builder.core.model import (
 from builder.core.operators import Operator, OperatorSet
 from builder.core.plan import BuildPlan, DispatchBackend, Flavour
 from builder.core.release import Release, ReleaseFacts, ScannedText
+from builder.core.runtime_manifest import Manifest
 from builder.core.sources import SourceLock
 from builder.core.targets import parse_target
 from builder.core.toolchain import Tool, Toolchain

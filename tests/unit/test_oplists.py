@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from builder.api import load_release
 from builder.api.exports import load_knowledge
 from builder.core.dtypes import DtypeSet
-from builder.core.model import ModelOrigin, OperatorList
+from builder.core.model_facts import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
 from builder.errors import BuilderError, ConfigurationError, ExitCode, ModelError
 from builder.oplists import (

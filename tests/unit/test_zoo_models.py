@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from builder.core.dtypes import DtypeSet
-from builder.core.model import ModelOrigin, OperatorList
+from builder.core.model_facts import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
 from builder.oplists import read_op_list
 from builder.system.folders import data_folder

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builder.api.models import find_dtypes, read_models
 from builder.cli.console import ConsoleProgress
-from builder.core.model import OperatorList
+from builder.core.model_facts import OperatorList
 from zoo_models.rows import FOLDER, Entry
 from zoo_models.trial import run_builder
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.graph.aliases import Aliases
-from builder.graph.arrays import Allowance, Array, to_array, to_tensor
 from builder.graph.graph import Graph, Node, Value
 from builder.graph.operands import Call, find_call
 from builder.graph.passes.outcome import PassResult, describe
 from builder.graph.rewriting import Rewriter
+from builder.graph.tensor_arrays import Allowance, Array, to_array, to_tensor
 from builder.lite.objects import Tensor
 
 _CONVOLUTIONS = {

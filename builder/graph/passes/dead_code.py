@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.graph.effects import is_pure
 from builder.graph.graph import IF, LOOP, Block, Graph, Node, Value
 from builder.graph.passes.outcome import PassResult

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.graph.aliases import Aliases
 from builder.graph.graph import Graph, Node, Value
 from builder.graph.operands import Call, find_call

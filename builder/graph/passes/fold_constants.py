@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.graph.aliases import Aliases
-from builder.graph.arrays import Allowance
 from builder.graph.effects import is_pure
 from builder.graph.graph import CONSTANT, IF, LOOP, Graph, Node, Value
 from builder.graph.operands import UNKNOWN, static
@@ -15,6 +14,7 @@ from builder.graph.passes.outcome import PassResult
 from builder.graph.passes.scalar_rules import NotComputable, compute, is_flat, length_of
 from builder.graph.passes.tensor_rules import compute_tensor
 from builder.graph.rewriting import Rewriter
+from builder.graph.tensor_arrays import Allowance
 from builder.lite.objects import List, Tensor
 
 _ITEMS = {int: "int", float: "float", bool: "bool", str: "str", Tensor: "Tensor"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.graph.graph import Block, Graph, Node, Value
 from builder.graph.operands import find_call
 from builder.graph.passes.outcome import PassResult

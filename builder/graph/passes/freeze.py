@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.graph.aliases import Aliases
 from builder.graph.attributes import find_memory, find_objects, in_order, items_of, slot_name
 from builder.graph.graph import CONSTANT, GET_ATTR, SET_ATTR, Graph

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.graph.aliases import Aliases
 from builder.graph.graph import Graph, Node, Value
 from builder.graph.operands import UNKNOWN, Call, find_call, static

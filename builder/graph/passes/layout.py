@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import TypeAlias
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.graph.aliases import Aliases
 from builder.graph.graph import CONSTANT, IF, LOOP, Block, Graph, Node, Value
 from builder.graph.operands import CONSTRUCTS, Call, find_call, static

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Hashable, Sequence
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.graph.aliases import Aliases
 from builder.graph.effects import is_pure
 from builder.graph.graph import CONSTANT, GET_ATTR, SET_ATTR, Block, Graph, Node, Value

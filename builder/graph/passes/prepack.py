@@ -7,13 +7,13 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from builder.core.schemas import Schemas
-from builder.graph.arrays import Allowance, Array, to_array, to_tensor
+from builder.core.operator_schemas import Schemas
 from builder.graph.graph import Graph, Node, TensorInfo, Value
 from builder.graph.operands import Call, find_call
 from builder.graph.passes.batch_norm import find_affine
 from builder.graph.passes.outcome import PassResult, describe
 from builder.graph.rewriting import Rewriter
+from builder.graph.tensor_arrays import Allowance, Array, to_array, to_tensor
 from builder.lite.objects import CustomObject, List, Tensor
 
 CONVOLUTION = "xnnpack.Conv2dOpContext"

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Mapping, Sized
 from typing import Final
 
-from builder.core.schemas import Schema
+from builder.core.operator_schemas import Schema
 from builder.lite.objects import ScriptObject
 
 MOST_ITEMS: Final = 1000

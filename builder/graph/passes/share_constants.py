@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.graph.aliases import Aliases
-from builder.graph.arrays import Allowance, to_array
 from builder.graph.graph import CONSTANT
 from builder.graph.passes.outcome import PassResult
 from builder.graph.program import Program
+from builder.graph.tensor_arrays import Allowance, to_array
 from builder.lite.objects import CustomObject, List, Tensor
 
 

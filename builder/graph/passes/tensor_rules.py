@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from builder.core.dtypes import SCALAR_TYPES
-from builder.graph.arrays import Array, find_dtype, to_array, to_tensor
 from builder.graph.passes.scalar_rules import NotComputable
+from builder.graph.tensor_arrays import Array, find_dtype, to_array, to_tensor
 from builder.lite.objects import Tensor
 
 _SMALL = 4096

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
 from builder.platforms.android.manifest import AarManifest
-from builder.platforms.manifest import MANIFEST, parse_package_manifest
+from builder.platforms.package_manifest import MANIFEST, parse_package_manifest
 from builder.system.zips import Zip, open_zip
 from builder.verify.listing import compare_contents
 from builder.verify.policy import Binary, PolicyFinding

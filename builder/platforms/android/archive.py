@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from builder.core.manifest import ManifestFile
 from builder.core.plan import JNI_SONAME
+from builder.core.runtime_manifest import ManifestFile
 from builder.packaging.sbom import render_sbom
 from builder.packaging.sbom_subject import PackagedFile, Subject
 from builder.platforms.android.java import write_jar
 from builder.platforms.android.manifest import AarManifest, LibraryEntry
 from builder.platforms.android.package import AndroidLibrary, AndroidPackage
 from builder.platforms.android.prefab import list_prefab
-from builder.platforms.manifest import LICENCES, MANIFEST, SBOM
+from builder.platforms.package_manifest import LICENCES, MANIFEST, SBOM
 from builder.system.files import digest_file
 from builder.system.zips import write_zip
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from builder.core.typed import Size
 from builder.platforms.android.package import Coordinates
-from builder.platforms.manifest import ByAbi, PackagedLibrary, PackageManifest
+from builder.platforms.package_manifest import ByAbi, PackagedLibrary, PackageManifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

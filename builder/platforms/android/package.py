@@ -9,8 +9,8 @@ from pathlib import Path
 
 from builder.core.artifacts import CarriedLibrary
 from builder.core.components import Component
-from builder.core.manifest import Manifest
 from builder.core.plan import JNI_SONAME
+from builder.core.runtime_manifest import Manifest
 from builder.errors import ConfigurationError, Hint, Use
 
 GROUP = "org.pytorch"

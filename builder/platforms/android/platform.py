@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.core.manifest import Manifest
 from builder.core.plan import Interface
 from builder.core.release import Release
+from builder.core.runtime_manifest import Manifest
 from builder.core.targets import Target
 from builder.core.toolchain import Toolchain, ToolchainOptions
 from builder.platforms.android.aar import choose_aar, read_aar_manifest
@@ -21,7 +21,7 @@ from builder.system.process import Runner
 from builder.system.progress import Progress
 
 if TYPE_CHECKING:
-    from builder.platforms.options import PackageOptions
+    from builder.platforms.package_options import PackageOptions
 
 
 def fetch_toolchain_sources(

@@ -9,14 +9,14 @@ import plistlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from builder.core.manifest import ManifestFile
+from builder.core.runtime_manifest import ManifestFile
 from builder.core.targets import Platform
 from builder.packaging.sbom import render_sbom
 from builder.packaging.sbom_subject import PackagedFile, Subject
 from builder.platforms.apple.manifest import SliceEntry, XcframeworkManifest
 from builder.platforms.apple.package import ARCHIVE, FRAMEWORK, POD, ApplePackage, AppleSlice
 from builder.platforms.apple.xcodebuild import create_xcframework, sort_info
-from builder.platforms.manifest import LICENCES, MANIFEST, SBOM
+from builder.platforms.package_manifest import LICENCES, MANIFEST, SBOM
 from builder.system.files import copy_file, digest_file, write_atomically
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder

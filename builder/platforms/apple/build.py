@@ -31,8 +31,8 @@ from builder.verify.policy import merge_reports, refuse_violations
 
 if TYPE_CHECKING:
     from builder.core.artifacts import SizeReport
-    from builder.core.manifest import Manifest
     from builder.core.release import Release
+    from builder.core.runtime_manifest import Manifest
     from builder.core.targets import Platform, Target
     from builder.platforms.apple.package import AppleOptions, WrittenApple
     from builder.platforms.results import TargetResult

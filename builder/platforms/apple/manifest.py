@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from builder.core.typed import Size
-from builder.platforms.manifest import ByAbi, PackagedLibrary, PackageManifest
+from builder.platforms.package_manifest import ByAbi, PackagedLibrary, PackageManifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

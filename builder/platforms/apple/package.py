@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 from builder.core.components import Component
-from builder.core.manifest import Manifest
-from builder.core.settings import Setting
+from builder.core.runtime_manifest import Manifest
+from builder.core.setting_fields import Setting
 from builder.core.targets import Platform, Target
 
 FRAMEWORK = "LibTorchLite"

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.core.manifest import Manifest
 from builder.core.plan import Interface
 from builder.core.release import Release
+from builder.core.runtime_manifest import Manifest
 from builder.core.targets import Target
 from builder.packaging.result_folder import refuse_foreign_folder
 from builder.platforms.apple.measure import measure_xcframework
@@ -17,7 +17,7 @@ from builder.platforms.apple.toolchain import fetch_toolchain_sources, locate_to
 from builder.platforms.contents import refuse_same_names
 
 if TYPE_CHECKING:
-    from builder.platforms.options import PackageOptions
+    from builder.platforms.package_options import PackageOptions
 
 __all__ = [
     "fetch_toolchain_sources",

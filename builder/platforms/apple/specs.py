@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from builder.core.targets import format_os_version
 from builder.platforms.apple.package import FRAMEWORK, FRAMEWORKS, MODULE, POD
-from builder.platforms.manifest import LICENCES
+from builder.platforms.package_manifest import LICENCES
 
 SOURCES = f"Sources/{MODULE}"
 RESOURCES = "Resources"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers.expat import ExpatError
 
-from builder.core.manifest import Manifest
+from builder.core.runtime_manifest import Manifest
 from builder.core.targets import MIN_IOS, Platform, Target
 from builder.core.typed import MAX_JSON
 from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
@@ -17,7 +17,7 @@ from builder.formats.macho import is_archive, split_architectures
 from builder.platforms.apple.check import AppleBinary
 from builder.platforms.apple.manifest import SliceEntry, XcframeworkManifest
 from builder.platforms.apple.package import FRAMEWORKS
-from builder.platforms.manifest import MANIFEST, parse_package_manifest
+from builder.platforms.package_manifest import MANIFEST, parse_package_manifest
 from builder.system.files import MAX_LIBRARY, digest_file, read_regular
 from builder.verify.listing import compare_contents
 from builder.verify.policy import PolicyFinding

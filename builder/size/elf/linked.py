@@ -24,7 +24,7 @@ from builder.formats.elf import (
 from builder.size.elf.linkmap import InputSection, parse_names, read_pieces
 from builder.size.elf.relocations import read_references
 from builder.size.elf.tables import charge_tables
-from builder.size.linked import Block, Linked
+from builder.size.linked_library import Block, Linked
 from builder.size.measure import LINKER_PART, name_unit
 from builder.size.spans import Area, Spans, cut_spans
 

@@ -14,7 +14,7 @@ from builder.formats.elf import (
     Relocation,
     Section,
 )
-from builder.size.linked import Reference
+from builder.size.linked_library import Reference
 from builder.size.spans import Spans
 
 _X86_64 = 62

@@ -11,7 +11,7 @@ from builder.core.operators import Operator, parse_registration
 from builder.formats.eh_frame import parse_frames
 from builder.formats.macho import INITIALISERS, INSTRUCTIONS, ZERO_FILL, MachFile, read_macho
 from builder.formats.unwind_info import parse_unwind_info
-from builder.size.linked import Block, Linked, Reference
+from builder.size.linked_library import Block, Linked, Reference
 from builder.size.macho.measure import Atom, list_units, parse_macho_map
 from builder.size.macho.places import STRINGS, Pair, PlacedObject, place_object
 from builder.size.measure import LINKER_PART

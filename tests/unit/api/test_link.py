@@ -12,9 +12,9 @@ from builder.core.plan import BuildRequest, Interface
 from builder.core.sources import SourceTree
 from builder.core.targets import parse_target
 from builder.errors import NativeBuildError, PackagingError, SourceError
+from builder.native.build_folders import Layout
 from builder.native.index import parse_index
 from builder.native.job import NativeBuild, compile_folder
-from builder.native.layout import Layout
 from builder.native.ledger import Ledger
 from builder.sources.releases import load_release
 from builder.system.progress import Silent

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from builder.api.settings import BuildSettings
 from builder.cli.settings_options import settings_options
 from builder.core.dtypes import DtypeSet
-from builder.core.settings import Setting, Text, list_settings
+from builder.core.setting_fields import Setting, Text, list_settings
 from builder.core.targets import MIN_API, MIN_IOS, format_os_version
 from builder.platforms.android.ndk import load_facts
 

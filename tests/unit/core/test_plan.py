@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from samples import make_list, make_operators, make_plan, make_release, make_tool, make_toolchain
 
-from builder.core.model import ModelOrigin, OperatorList
+from builder.core.model_facts import ModelOrigin, OperatorList
 from builder.core.plan import DispatchBackend, Interface
 from builder.core.sources import SourcePatch
 from builder.core.targets import parse_target

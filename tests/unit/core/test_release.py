@@ -6,7 +6,7 @@ import pytest
 from samples import make_release
 
 from builder.core.backends import Backend, Chosen
-from builder.core.model import BytecodeVersions
+from builder.core.model_facts import BytecodeVersions
 from builder.core.targets import parse_target
 
 INDEXES = {name: Path(f"symbols-{name}.txt") for name in ("", "android", "ios")}

@@ -11,7 +11,7 @@ import pytest
 
 from builder.core.dtypes import DtypeSet
 from builder.core.operators import Operator
-from builder.core.settings import Text
+from builder.core.setting_fields import Text
 from builder.core.typed import InnerPath, Sha256, Size, parse_json, parse_toml, to_json
 
 

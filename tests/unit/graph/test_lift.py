@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.errors import ModelError
-from builder.graph.check import check_program
 from builder.graph.graph import TensorInfo
 from builder.graph.lift import lift_program
 from builder.graph.lower import lower_program
 from builder.graph.program import Program
+from builder.graph.well_formed import check_program
 from builder.lite.model import Argument, Callee, Function, Instruction, LiteModel
 from builder.lite.objects import List, ScriptObject, Storage, Tensor
 

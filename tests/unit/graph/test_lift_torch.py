@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from builder.core.model import ModelFormat
-from builder.graph.check import check_program
+from builder.core.model_facts import ModelFormat
 from builder.graph.lift import lift_program
 from builder.graph.lower import BYTECODE_VERSIONS, lower_program
+from builder.graph.well_formed import check_program
 from builder.lite.model import LiteModel
 from builder.lite.read import read_lite
 from builder.lite.write import write_lite

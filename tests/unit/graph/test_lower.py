@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.errors import ModelError
 from builder.graph.graph import Block, Graph, Node, Value
 from builder.graph.lower import lower_program

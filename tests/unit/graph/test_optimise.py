@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from builder.errors import ModelError
-from builder.graph.check import check_program
 from builder.graph.graph import Block, Node
 from builder.graph.optimise import Optimisations, optimise
 from builder.graph.program import Program
+from builder.graph.well_formed import check_program
 from builder.lite.objects import CustomObject, ScriptObject
 from builder.sources.schemas import load_schemas
 from tests.unit.graph.writing import ramp, read_graph, read_program, tensor, write_graph

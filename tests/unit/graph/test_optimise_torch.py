@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from builder.core.model import ModelFormat
-from builder.graph.check import check_program
+from builder.core.model_facts import ModelFormat
 from builder.graph.lift import lift_program
 from builder.graph.lower import lower_program
 from builder.graph.optimise import Optimisations, optimise
 from builder.graph.program import Program
+from builder.graph.well_formed import check_program
 from builder.lite.read import read_lite
 from builder.lite.write import write_lite
 from builder.sources.schemas import load_schemas

@@ -10,11 +10,11 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.errors import ModelError
-from builder.graph.check import check_program
 from builder.graph.lift import lift_program
 from builder.graph.lower import lower_program
+from builder.graph.well_formed import check_program
 from builder.lite.model import Argument, Callee, Function, Instruction, LiteModel
 from builder.lite.objects import ScriptObject
 from tests.unit.graph.interpreting import MOST_STEPS, TooLongError, run

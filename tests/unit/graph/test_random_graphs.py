@@ -8,12 +8,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builder.core.schemas import Schemas
-from builder.graph.check import check_graph
+from builder.core.operator_schemas import Schemas
 from builder.graph.graph import Block, Graph, Node, Value
 from builder.graph.lift import lift_program
 from builder.graph.lower import lower_program
 from builder.graph.program import Program
+from builder.graph.well_formed import check_graph
 from builder.lite.model import Argument
 from builder.lite.objects import ScriptObject
 from tests.unit.graph.same import describe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from builder.graph.graph import Block, Graph, Node, TensorInfo, Value
-from builder.graph.names import describe_constant, name_values, plain_constant
+from builder.graph.printed_names import describe_constant, name_values, plain_constant
 from builder.graph.text import draw_graphs, list_graph, render_graph
 from builder.lite.model import Argument
 from builder.lite.objects import CustomObject, Device, Dict, List, ScriptObject, Storage, Tensor

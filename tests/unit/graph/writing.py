@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from builder.graph.arrays import to_array, to_tensor
 from builder.graph.graph import CONSTANT, Block, Graph, Node, TensorInfo, Value
 from builder.graph.program import Program
+from builder.graph.tensor_arrays import to_array, to_tensor
 from builder.graph.types import info_of, type_of
 from builder.lite.model import Argument
 from builder.lite.objects import CustomObject, List, ScriptObject, Tensor

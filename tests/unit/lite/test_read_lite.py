@@ -12,7 +12,7 @@ import pytest
 from lite.alike import find_difference
 from lite.made import DATA, RECORDED, make_function, make_model, make_tensor
 
-from builder.core.model import ModelFormat
+from builder.core.model_facts import ModelFormat
 from builder.errors import ModelError
 from builder.lite.archive import open_archive
 from builder.lite.bytecode import DEBUG_HANDLES

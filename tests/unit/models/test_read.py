@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from builder.core.model import ModelFormat
+from builder.core.model_facts import ModelFormat
 from builder.errors import BuilderError, ModelError
 from builder.lite.read import TorchScriptError
 from builder.models.read import read_model

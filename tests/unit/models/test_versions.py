@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from builder.core.model import BytecodeVersions
+from builder.core.model_facts import BytecodeVersions
 from builder.errors import ModelError
 from builder.models.read import check_bytecode_version, read_model
 

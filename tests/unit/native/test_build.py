@@ -5,8 +5,8 @@ from pathlib import Path
 from samples import FakeRunner, make_plan, make_toolchain
 
 from builder.core.sources import SourceTree
+from builder.native.build_folders import Layout
 from builder.native.job import NativeBuild, compile_folder
-from builder.native.layout import Layout
 from builder.system.progress import Silent
 
 

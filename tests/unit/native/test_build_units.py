@@ -9,9 +9,9 @@ from samples import make_graph, make_list, make_plan, make_unit
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.plan import Interface
 from builder.core.selection import Selection
+from builder.native.build_folders import Layout
 from builder.native.build_units import REGISTRATIONS_UNIT, RUNNER_UNIT, limit_dtypes, make_units
 from builder.native.interfaces import LIBRARIES
-from builder.native.layout import Layout
 from builder.sources.releases import load_release
 
 PRIMS = "torch/csrc/jit/runtime/register_prim_ops.cpp"

@@ -14,7 +14,7 @@ from builder.native.index import (
     parse_symbols,
     render_index,
 )
-from builder.native.names import parse_qualified_name
+from builder.native.symbol_names import parse_qualified_name
 from builder.sources.releases import load_release
 
 lines = st.text("ab:<>()*& =#[]ü", min_size=1, max_size=9).filter(lambda t: t[0] not in "=#")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from samples import make_manifest
 
-from builder.core.manifest import ManifestFile
+from builder.core.runtime_manifest import ManifestFile
 from builder.errors import ConfigurationError, PackagingError
 from builder.packaging import result_folder as outputs
 from builder.packaging.result_folder import LISTING, MANIFEST, refuse_foreign_folder, result_folder

@@ -10,7 +10,7 @@ from samples import COMPONENTS, make_manifest
 
 from builder import __version__
 from builder.core.artifacts import CarriedLibrary, LinkResult, OperatorPrice, SizeReport
-from builder.core.manifest import parse_manifest
+from builder.core.runtime_manifest import parse_manifest
 from builder.errors import PackagingError
 from builder.packaging import runtime_folder as linux
 from builder.packaging.runtime_folder import (

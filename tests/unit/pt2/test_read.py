@@ -12,7 +12,7 @@ import pytest
 from pt2_files import LEAF, Pt2, dict_of, list_of, meta, pack, tuple_of
 
 from builder.core.nesting import Number
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.errors import ConfigurationError, ModelError
 from builder.pt2.read import read_program
 

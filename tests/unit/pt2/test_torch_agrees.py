@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pt2_files import LEAF, Pt2, dict_of, list_of, make_features, pack, tuple_of
 
-from builder.core.model import ModelFormat
-from builder.core.schemas import Schemas
+from builder.core.model_facts import ModelFormat
+from builder.core.operator_schemas import Schemas
 from builder.graph.lower import lower_program
 from builder.lite.write import write_lite
 from builder.pt2.read import read_program

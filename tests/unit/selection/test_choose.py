@@ -7,7 +7,7 @@ from builder.core.operators import Operator
 from builder.errors import ExitCode, ModelError
 from builder.selection.catalogue import DispatcherOperator, OperatorCatalogue
 from builder.selection.choose import find_raising, find_refusals, select
-from builder.selection.rules import SelectionRules
+from builder.selection.release_rules import SelectionRules
 
 RULES = SelectionRules(
     always=frozenset({"always.cpp"}),

@@ -9,7 +9,7 @@ from builder.core.operators import Operator
 from builder.errors import ModelError
 from builder.selection.choose import select
 from builder.selection.devices import Device, read_device, refuse_absent, warn_unused
-from builder.selection.rules import read_rules
+from builder.selection.release_rules import read_rules
 from builder.sources.releases import load_release
 
 from .test_choose import CATALOGUE, RULES

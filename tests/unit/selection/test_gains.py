@@ -1,6 +1,6 @@
 import pytest
 
-from builder.core.model import OperatorList
+from builder.core.model_facts import OperatorList
 from builder.core.operators import Operator, OperatorSet
 from builder.selection.gains import find_gains
 

@@ -6,7 +6,7 @@ import pytest
 
 from builder.core.backends import Chosen, Dispatch
 from builder.core.targets import Platform
-from builder.sources.backends import parse_backend
+from builder.sources.read_backends import parse_backend
 
 SMALLEST = 'label = "X"\nchosen = "needed"\n'
 

@@ -13,17 +13,17 @@ from builder.core.sources import SourceTree
 from builder.core.targets import Platform
 from builder.errors import ModelError
 from builder.native.backend_units import add_backends, find_root_units
+from builder.native.build_folders import Layout
 from builder.native.build_units import make_units
 from builder.native.generated import GeneratedCode, group_pieces, read_pieces
-from builder.native.layout import Layout
 from builder.native.run_time_dispatch import ask_at_run_time
 from builder.platforms.apple.frameworks import with_frameworks
 from builder.selection.catalogue import DispatcherOperator, OperatorCatalogue
 from builder.selection.choose import find_refusals, select
 from builder.selection.devices import read_device, refuse_absent
-from builder.selection.rules import read_rules
+from builder.selection.release_rules import read_rules
 from builder.selection.static_dispatch import choose_static_dispatch
-from builder.sources.backends import parse_backend
+from builder.sources.read_backends import parse_backend
 from builder.sources.releases import load_release
 
 TEXT = """\

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from builder.core.model import BytecodeVersions
+from builder.core.model_facts import BytecodeVersions
 from builder.core.targets import parse_target
 from builder.errors import ConfigurationError
-from builder.sources import facts
-from builder.sources.facts import list_releases, load_bytecode_versions, locate_release
+from builder.sources import release_facts
+from builder.sources.release_facts import list_releases, load_bytecode_versions, locate_release
 from builder.sources.releases import (
     list_optional_backends,
     load_release,
@@ -292,6 +292,6 @@ def test_a_backend_that_cannot_be_meant_is_refused_with_the_folder(root):
 @pytest.mark.parametrize("text", ["", "bytecode = 4", "[bytecode]\nmin = 4", "bytecode"])
 def test_facts_without_the_bytecode_versions_are_refused(root, monkeypatch, text):
     (root / "2.9.1/facts.toml").write_text(text)
-    monkeypatch.setattr(facts, "data_folder", lambda _: root)
+    monkeypatch.setattr(release_facts, "data_folder", lambda _: root)
     with pytest.raises(ConfigurationError, match=r"2\.9\.1/facts\.toml cannot be read"):
         load_bytecode_versions("2.9.1")

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.core.dtypes import EVERYTHING
-from builder.core.manifest import Manifest
-from builder.core.model import BytecodeVersions
+from builder.core.model_facts import BytecodeVersions
 from builder.core.operators import Operator
+from builder.core.runtime_manifest import Manifest
 from builder.system.process import Completed, Runner
 
 OPERATORS = ("aten::add.Tensor", "aten::relu")

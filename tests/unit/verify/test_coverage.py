@@ -5,7 +5,7 @@ from samples import make_info
 
 from builder.cli.hints import show_hint
 from builder.core.dtypes import EVERYTHING, DtypeSet
-from builder.core.model import ModelFormat
+from builder.core.model_facts import ModelFormat
 from builder.core.operators import Operator
 from builder.verify.coverage import (
     Obstacle,

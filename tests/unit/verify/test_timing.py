@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from samples import FakeRunner, make_info
 
-from builder.core.inputs import parse_specs
+from builder.core.input_descriptions import parse_specs
 from builder.errors import ConfigurationError
 from builder.system.process import Completed
 from builder.system.progress import Silent

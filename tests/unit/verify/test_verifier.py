@@ -10,7 +10,7 @@ from samples import make_info
 
 from builder.core.artifacts import VerifyReport
 from builder.core.differences import BY_SHAPE
-from builder.core.model import ModelInfo
+from builder.core.model_facts import ModelInfo
 from builder.core.nesting import Named, Number
 from builder.core.operators import Operator
 from builder.core.signatures import make_signature

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from builder.core.schemas import Schemas
-from builder.graph.check import check_graph
+from builder.core.operator_schemas import Schemas
 from builder.graph.graph import Graph
 from builder.graph.passes.dead_code import drop_dead_code
 from builder.graph.passes.drop_identities import drop_identities
@@ -19,6 +18,7 @@ from builder.graph.passes.merge_common import merge_common
 from builder.graph.passes.outcome import PassResult
 from builder.graph.passes.settle_lists import settle_lists
 from builder.graph.shapes import infer
+from builder.graph.well_formed import check_graph
 from builder.sources.schemas import load_schemas
 from tests.unit.graph.writing import ramp, read_graph, tensor, values, write_graph
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from builder.graph.check import check_program
 from builder.graph.passes.drop_attributes import drop_attributes
 from builder.graph.passes.freeze import freeze
 from builder.graph.passes.inline import inline
 from builder.graph.program import Program
+from builder.graph.well_formed import check_program
 from builder.lite.objects import CustomObject, Dict, List, ScriptObject
 from builder.sources.schemas import load_schemas
 from tests.unit.graph.writing import ramp, read_graph, read_program, write_graph

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from builder.graph.check import check_graph
 from builder.graph.graph import Graph
 from builder.graph.passes.batch_norm import fold_batch_norms
 from builder.graph.passes.channel_shuffles import find_channel_shuffles
@@ -14,6 +13,7 @@ from builder.graph.passes.fuse_clamps import fuse_clamps
 from builder.graph.passes.prepack import prepack
 from builder.graph.passes.simplify_layers import simplify_layers
 from builder.graph.shapes import infer
+from builder.graph.well_formed import check_graph
 from builder.lite.objects import CustomObject, Tensor
 from builder.sources.schemas import load_schemas
 from tests.unit.graph.writing import ramp, read_graph, tensor, values, write_graph

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from builder.graph.check import check_graph
 from builder.graph.graph import Graph
 from builder.graph.passes.layout import keep_channels_last
 from builder.graph.shapes import infer
+from builder.graph.well_formed import check_graph
 from builder.lite.objects import CustomObject, List
 from builder.sources.schemas import load_schemas
 from tests.unit.graph.writing import ramp, read_graph, write_graph

@@ -18,7 +18,7 @@ from builder.platforms.android.aar import (
 )
 from builder.platforms.android.package import Prefab
 from builder.platforms.android.repository import write_aar
-from builder.platforms.manifest import MANIFEST
+from builder.platforms.package_manifest import MANIFEST
 from builder.system.zips import open_zip
 
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import make_manifest
 
-from builder.core.manifest import ManifestFile
+from builder.core.runtime_manifest import ManifestFile
 from builder.platforms.android.manifest import AarManifest, LibraryEntry
-from builder.platforms.manifest import SCHEMA, parse_package_manifest
+from builder.platforms.package_manifest import SCHEMA, parse_package_manifest
 
 MANIFEST = AarManifest(
     group="org.pytorch",

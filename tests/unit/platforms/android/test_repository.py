@@ -20,7 +20,7 @@ from builder.platforms.android.manifest import AarManifest
 from builder.platforms.android.maven import render_versions
 from builder.platforms.android.package import Coordinates, Prefab
 from builder.platforms.android.repository import refuse_foreign, write_aar
-from builder.platforms.manifest import MANIFEST, SBOM, parse_package_manifest
+from builder.platforms.package_manifest import MANIFEST, SBOM, parse_package_manifest
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "aar"
 VERSION = "2.6.0-1"

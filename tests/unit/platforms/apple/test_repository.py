@@ -15,7 +15,7 @@ from builder.platforms.apple.manifest import XcframeworkManifest
 from builder.platforms.apple.package import AppleOptions, AppleSlice, default_version
 from builder.platforms.apple.repository import write_apple
 from builder.platforms.apple.specs import render_package, render_pod
-from builder.platforms.manifest import MANIFEST, SBOM, parse_package_manifest
+from builder.platforms.package_manifest import MANIFEST, SBOM, parse_package_manifest
 
 URL = "https://example.org/LibTorchLite.xcframework.zip"
 

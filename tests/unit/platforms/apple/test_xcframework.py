@@ -7,7 +7,7 @@ import pytest
 from machos import make_archive, make_object
 from samples import make_manifest
 
-from builder.core.manifest import ManifestFile
+from builder.core.runtime_manifest import ManifestFile
 from builder.errors import ConfigurationError, VerificationError
 from builder.formats.macho import join_architectures
 from builder.platforms.apple.manifest import SliceEntry, XcframeworkManifest
@@ -19,7 +19,7 @@ from builder.platforms.apple.xcframework import (
     read_binaries,
     read_manifest,
 )
-from builder.platforms.manifest import MANIFEST, parse_package_manifest
+from builder.platforms.package_manifest import MANIFEST, parse_package_manifest
 
 PATH = "ios-arm64-simulator/libX.a"
 

@@ -11,7 +11,7 @@ import pytest
 from builder.errors import PackagingError
 from builder.platforms.apple.manifest import XcframeworkManifest
 from builder.platforms.apple.repository import write_apple
-from builder.platforms.manifest import MANIFEST, parse_package_manifest
+from builder.platforms.package_manifest import MANIFEST, parse_package_manifest
 from builder.system.process import Completed
 
 from .test_repository import read_all

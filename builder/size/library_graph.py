@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from builder.core.operators import Operator
 from builder.size.hand_registrations import Region, find_regions, list_entries
-from builder.size.linked import Linked, Reference
+from builder.size.linked_library import Linked, Reference
 from builder.size.measure import LINKER_PART
 from builder.size.reference_graph import ReferenceGraph
 

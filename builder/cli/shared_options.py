@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import click
 
-from builder.core.inputs import parse_specs  # imports NumPy
+from builder.core.input_descriptions import parse_specs  # imports NumPy
 from builder.core.nesting import parse_input
-from builder.core.settings import Setting
+from builder.core.setting_fields import Setting
 from builder.errors import ConfigurationError
 from builder.verify.request import BenchRequest, VerifyRequest
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from builder.core.arguments import adapt, place
 from builder.core.arrays import sample_inputs, to_array, to_tensor
+from builder.core.interpreter_inputs import adapt, place
 from builder.core.nesting import list_leaves, parse_input
 from builder.core.signatures import make_signature
 from builder.core.tensors import DType, TensorSpec

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.core.arrays import sample_inputs, to_array
-from builder.core.inputs import parse_shape, parse_specs
+from builder.core.input_descriptions import parse_shape, parse_specs
 from builder.core.tensors import DType, TensorSpec
 from builder.errors import ConfigurationError
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.core.dtypes import EVERYTHING
-from builder.core.manifest import BytecodeVersions, Manifest, ManifestFile, parse_manifest
-from builder.core.model import ModelOrigin
+from builder.core.model_facts import ModelOrigin
 from builder.core.operators import Operator
+from builder.core.runtime_manifest import BytecodeVersions, Manifest, ManifestFile, parse_manifest
 
 DIGEST = "0" * 64
 MANIFEST = Manifest(

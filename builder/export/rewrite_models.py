@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, replace
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.core.signatures import Signature, make_signature
 from builder.errors import Hint, ModelError, Use
 from builder.export.request import LiteFormat, Optimisation, Pass, Saving

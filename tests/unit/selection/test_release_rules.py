@@ -7,7 +7,7 @@ import pytest
 from builder import api
 from builder.errors import ConfigurationError
 from builder.native.index import parse_index
-from builder.selection.rules import read_rules
+from builder.selection.release_rules import read_rules
 from builder.sources.releases import load_release
 
 RULES = read_rules(load_release())

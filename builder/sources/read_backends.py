@@ -15,7 +15,7 @@ from builder.core.backends import ANY_DISPATCH, Backend, Chosen
 from builder.core.plan import DispatchBackend
 from builder.core.typed import parse_toml
 from builder.errors import ConfigurationError
-from builder.sources.facts import read_own
+from builder.sources.release_facts import read_own
 
 _SUFFIX = ".toml"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")

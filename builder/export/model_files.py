@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.core.nesting import InputSpec, format_structure, list_arguments
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.core.signatures import Signature
 from builder.core.stages import Stage
 from builder.core.tensors import ReferenceCase
@@ -18,7 +18,7 @@ from builder.export.forms import LITE, OPTIMISED, Form, measure_if_runnable
 from builder.export.interpreter import Interpreter, InterpreterEndedError
 from builder.export.output import write_model
 from builder.export.request import Capture, ExportRequest, ExportResult, LiteFormat, MobileBackend
-from builder.export.rewriting import Rewritten, describe_method, format_program, rewrite
+from builder.export.rewrite_models import Rewritten, describe_method, format_program, rewrite
 from builder.export.saved_calls import measure_calls
 from builder.graph.lift import lift_program
 from builder.graph.program import Program

@@ -9,11 +9,11 @@ from samples import FakeRunner, make_plan, make_toolchain
 
 from builder.core.sources import SourceTree
 from builder.errors import NativeBuildError
-from builder.native import prepare as preparing
+from builder.native import prepare_sources as preparing
+from builder.native.build_folders import Layout
 from builder.native.cmake_file_api import REPLY
 from builder.native.job import NativeBuild
-from builder.native.layout import Layout
-from builder.native.prepare import prepare_units
+from builder.native.prepare_sources import prepare_units
 from builder.system.progress import Silent
 
 UNIT = "torch/csrc/jit/mobile/import.cpp"

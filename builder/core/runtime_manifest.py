@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import msgspec
 
 from builder.core.dtypes import DtypeSet
-from builder.core.model import BytecodeVersions, ModelOrigin
+from builder.core.model_facts import BytecodeVersions, ModelOrigin
 from builder.core.operators import Operator
-from builder.core.settings import Text
+from builder.core.setting_fields import Text
 from builder.core.typed import InnerPath, Sha256, Size, parse_json, to_json
 
 SCHEMA = 1

@@ -10,7 +10,7 @@ from typing import Annotated
 import pytest
 
 from builder.core.operators import Operator
-from builder.core.settings import Setting, Text, fill, list_settings, read_field_docs
+from builder.core.setting_fields import Setting, Text, fill, list_settings, read_field_docs
 from builder.core.toolchain import ToolchainOptions
 
 

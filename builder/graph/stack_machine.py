@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from builder.core.schemas import Schemas
+from builder.core.operator_schemas import Schemas
 from builder.errors import Hint, ModelError, Run
 from builder.graph.graph import CONSTANT, Block, Node, Value
 from builder.graph.members import Members

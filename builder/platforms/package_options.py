@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from builder.core.settings import Setting
+from builder.core.setting_fields import Setting
 from builder.platforms.android.package import AarOptions
 from builder.platforms.apple.package import AppleOptions
 

@@ -10,7 +10,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from builder.core.model import BytecodeVersions
+from builder.core.model_facts import BytecodeVersions
 from builder.errors import ConfigurationError, Hint, Use
 from builder.system.folders import data_folder
 

@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
-from builder.core.manifest import Files, Manifest, render_json
+from builder.core.runtime_manifest import Files, Manifest, render_json
 from builder.core.typed import parse_json, to_json
 
 MANIFEST = "torchlite/manifest.json"

@@ -4,7 +4,7 @@ from samples import make_list, make_plan, make_release
 
 from builder.core.plan import Flavour, Profile
 from builder.core.sources import SourceLock, SourcePatch
-from builder.native.layout import Layout
+from builder.native.build_folders import Layout
 
 
 def test_operator_lists_share_objects_and_nothing_else(tmp_path):

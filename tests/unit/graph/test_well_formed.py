@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from builder.graph.check import MalformedGraphError, check_graph, check_program
 from builder.graph.graph import Block, Graph, Node, Value
 from builder.graph.program import Program
+from builder.graph.well_formed import MalformedGraphError, check_graph, check_program
 from builder.lite.model import Argument
 from builder.lite.objects import ScriptObject
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.native.names import parse_qualified_name
+from builder.native.symbol_names import parse_qualified_name
 
 STUB = "at::native::DispatchStub<void (*)(at::TensorIteratorBase&, c10::Scalar const&), add_stub>"
 

@@ -1,6 +1,6 @@
 import pytest
 
-from builder.core.schemas import Schemas, parse_schema
+from builder.core.operator_schemas import Schemas, parse_schema
 from builder.sources.schemas import load_schemas
 
 
