@@ -98,6 +98,7 @@ def locate_targets(
             f"iOS {min_ios} is for Apple's ABIs, and this build is for {', '.join(abis)}",
             hint=_name_abi("ios-arm64", "targets.min_ios"),
         )
+    # A build may be for Android and Apple at once, and each of both limits is for its own targets.
     return tuple(
         locate_target(
             t.abi,
@@ -130,6 +131,7 @@ def locate_toolchain(
         ConfigurationError: there is no such launcher.
         ToolchainError: something is missing or cannot be used; the hint says what to install.
     """
+    # A caller from Python did not ask for ccache, so it is not used behind its back.
     runner, options = Runner.inherit_for_tools(), options or ToolchainOptions(launcher="none")
     release = release or load_release()
     toolchain = platform_of(target).locate_toolchain(runner, release, target, options)

@@ -41,6 +41,7 @@ def print_apple(outcome: AppleResult) -> None:
         echo(line)
     echo("to use it from SwiftPM or CocoaPods, add:")
     echo(f'  .package(path: "{written.folder}")')
+    # The pod has the name of PyTorch's own, so that a Podfile needs another source only.
     echo(f"  pod 'LibTorch-Lite', :path => '{written.folder}'")
 
 
@@ -80,6 +81,7 @@ def print_slices(manifest: XcframeworkManifest, other: XcframeworkManifest | Non
                 _bytes(manifest, abi, "compressed"),
                 _bytes(other, abi, "compressed"),
             )
+            # An ABI that only one of both has is shown with a dash, not left out.
             for abi in sorted({*manifest.slices, *other.slices})
         ),
     )

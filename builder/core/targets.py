@@ -90,6 +90,7 @@ TARGETS: tuple[Target, ...] = (
 
 def parse_os_version(text: str) -> int:
     """Returns 140000 for `14.0`, the number in Apple's headers; ValueError for other text."""
+    # Each part has two digits in the number, so longer parts would run into each other.
     match = re.fullmatch(r"(\d{1,2})(?:\.(\d{1,2}))?(?:\.(\d{1,2}))?", text)
     if match is None:
         raise ValueError(f"{text!r} is not a version of iOS")
