@@ -186,7 +186,7 @@ class BenchReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
-    """Outcome of running a model on a built runtime."""
+    """The result of running a model on a built runtime."""
 
     model: str
     """File name of the model."""
