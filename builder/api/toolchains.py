@@ -32,7 +32,7 @@ def locate_target(abi: str, *, min_api: int | None = None, min_ios: str | None =
     """Returns the target named `abi`; ConfigurationError lists the known ones otherwise.
 
     Args:
-        abi: as `--abi` has it.
+        abi: as the setting `targets.abis` names it.
         min_api: Android's API level, instead of the oldest that builder knows.
         min_ios: Apple's deployment target, e.g. `15.0`, instead of builder's own.
 

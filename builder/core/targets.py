@@ -18,7 +18,7 @@ class Platform(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One platform and CPU architecture; `--abi` chooses it on the command line."""
+    """One platform and CPU architecture; the setting `targets.abis` names it."""
 
     platform: Platform
     architecture: str
@@ -32,7 +32,7 @@ class Target:
 
     @property
     def abi(self) -> str:
-        """The name for `--abi`: Android's own name, e.g. `arm64-v8a`, or one like `ios-arm64`."""
+        """The name in the setting `targets.abis`: Android's own, or one like `ios-arm64`."""
         return _ABIS.get((self.platform, self.architecture), f"{self.platform}-{self.architecture}")
 
     @property

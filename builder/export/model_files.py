@@ -163,7 +163,7 @@ def _read(path: Path, request: ExportRequest, schemas: Schemas) -> _Source:
     try:
         inputs = tuple(one.spec(sizes) for one in exported.inputs)
     except ConfigurationError:
-        inputs = ()  # of a kind that --input cannot describe
+        inputs = ()  # of a kind that the setting `inputs` cannot describe
     content = format_program(exported.program, LiteFormat.ZIP, schemas)
     return _Source(
         program=exported.program,

@@ -75,7 +75,7 @@ class Input:
     """Its position in the call that was exported, or its name there."""
 
     def spec(self, symbols: Mapping[str, int]) -> InputSpec:
-        """Returns the input for the given values of symbols, in the form of `--input`.
+        """Returns the input for the given values of symbols, in the form of the setting `inputs`.
 
         Raises:
             ConfigurationError: a size or a dtype cannot be described in this form.

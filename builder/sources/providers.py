@@ -20,7 +20,7 @@ _SHOWN = 10
 
 
 class ProviderName(StrEnum):
-    """Names for `builder fetch --provider`."""
+    """Values of the setting `provider`."""
 
     DISTRIBUTION = "distribution"
     GIT = "git"
