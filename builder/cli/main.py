@@ -7,6 +7,7 @@ import errno
 import importlib
 import io
 import platform
+import re
 import shlex
 import sys
 import traceback
@@ -33,6 +34,8 @@ COMMANDS = {
     "verify": "Run a model on a built runtime and compare its outputs with PyTorch's.",
 }
 """Names of the commands and their help in one line; a module is imported only when it is used."""
+_CLICK_SENTENCE = re.compile(r"(?:Argument|Could not|Got|Invalid|Missing|No such|Option|Value)\b")
+"""How click's own messages begin; others may begin with the name of a file, which is kept."""
 
 
 class LazyGroup(click.Group):
@@ -104,10 +107,7 @@ def main() -> None:
         # click's own mode would print errors unescaped, and exit with 1 for some of them.
         code = cli.main(prog_name="builder", standalone_mode=False)
     except click.ClickException as error:
-        shown = io.StringIO()
-        error.show(shown)
-        echo(shown.getvalue(), err=True, nl=False)
-        sys.exit(2)
+        sys.exit(_report_usage(error))
     # click turns Ctrl-C into Abort in places.
     except (click.Abort, KeyboardInterrupt):
         echo("interrupted; run the same command again to continue", err=True)
@@ -117,6 +117,22 @@ def main() -> None:
             echo(traceback.format_exc(), err=True, nl=False)
         sys.exit(_report(error))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report_usage(error: click.ClickException) -> ExitCode:
+    """Prints what is wrong with the arguments in the style of all other errors."""
+    message = error.format_message()
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    # click raises the help itself, where a group gets no arguments at all.
+    if context is not None and message == context.get_help():
+        echo(message, err=True)
+        return ExitCode.CONFIGURATION
+    command = "builder" if context is None else context.command_path
+    _print_error(
+        _CLICK_SENTENCE.sub(lambda start: start[0].lower(), message).removesuffix("."),
+        f"see how it is used: {command} --help",
+    )
+    return ExitCode.CONFIGURATION
 
 
 def _report(error: Exception) -> ExitCode:
