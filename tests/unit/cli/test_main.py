@@ -16,8 +16,9 @@ from builder import __version__, api
 from builder.api import link as libraries
 from builder.api import plans as planning
 from builder.cli import ops
+from builder.cli.commands import COMMANDS
 from builder.cli.console import print_json, print_table
-from builder.cli.main import COMMANDS, cli, main
+from builder.cli.main import cli, main
 from builder.errors import (
     BuilderError,
     ConfigurationError,
