@@ -85,6 +85,7 @@ def command(options: GraphOptions, as_json: bool) -> None:
 def _choose(program: Program, model: Path, method: str | None) -> list[Graph]:
     if method is None:
         return list(program.graphs.values())
+    # A short name means a method of the module itself; submodules have methods of the same name.
     found = program.method(method) or program.graphs.get(method)
     if found is None:
         names = sorted(name.removeprefix(f"{program.root.class_name}.") for name in program.graphs)

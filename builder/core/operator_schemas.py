@@ -77,6 +77,7 @@ class Schemas:
             for line in text.splitlines()
             if line and not line.startswith("#")
         }
+        # A release has some 4,000 operators and a model some 50, so most are never parsed.
         self._parsed: dict[str, Schema] = {}
 
     def find(self, operator: str) -> Schema | None:
@@ -102,6 +103,7 @@ def parse_schema(text: str) -> Schema:
     if match is None:
         raise ValueError(f"not a schema: {text[:200]!r}")
     parts = list(_split(match["arguments"]))
+    # What follows the star can only be given by name, as in Python.
     star = parts.index("*") if "*" in parts else len(parts)
     return Schema(
         name=match["name"],
@@ -117,6 +119,7 @@ def parse_schema(text: str) -> Schema:
 
 def _parse_argument(text: str, *, keyword_only: bool) -> SchemaArgument:
     declared, equals, default = text.partition("=")
+    # A type may contain spaces, as in `Dict(str, int)`, and a name does not.
     kind, _, name = declared.strip().rpartition(" ")
     alias = _ALIAS.search(kind)
     return SchemaArgument(
@@ -132,12 +135,14 @@ def _parse_argument(text: str, *, keyword_only: bool) -> SchemaArgument:
 def _parse_default(text: str) -> object:
     if text in _WORDS:
         return _WORDS[text]
+    # The text comes from a file of builder, and this function evaluates literals only.
     return ast.literal_eval(text)
 
 
 def _parse_results(text: str) -> Iterator[str]:
     text = text.strip()
     parts = list(_split(text))
+    # Several results stand in brackets, and a single one may too.
     if len(parts) == 1 and text.startswith("(") and text.endswith(")"):
         parts = list(_split(text[1:-1]))
     for part in parts:

@@ -91,6 +91,8 @@ class Release:
         """The options of upstream's CMake with those of the backends, sorted by name."""
         backends = (one.cmake_options for one in self.backends.values())
         options = dict(self.facts.cmake_options)
+        # Only backends of every build may have options (sources/read_backends.py), so all builds of
+        # a release are configured alike.
         for added in backends:
             options |= added
         return dict(sorted(options.items()))

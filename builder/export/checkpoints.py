@@ -1,4 +1,4 @@
-"""Reads state dicts for `--weights` without executing code in the file."""
+"""Reads state dicts for the setting `weights` without executing code in the file."""
 
 from __future__ import annotations
 

@@ -158,11 +158,12 @@ def _read(path: Path, request: ExportRequest, schemas: Schemas) -> _Source:
         )
     exported = read_program(path, schemas)
     exported.program.extra_files = extra
+    # A size that was not recorded may be anything, and 1 is always small.
     sizes = {symbol.name: symbol.value or 1 for symbol in exported.symbols}
     try:
         inputs = tuple(one.spec(sizes) for one in exported.inputs)
     except ConfigurationError:
-        inputs = ()  # of a kind that --input cannot describe
+        inputs = ()  # of a kind that the setting `inputs` cannot describe
     content = format_program(exported.program, LiteFormat.ZIP, schemas)
     return _Source(
         program=exported.program,
@@ -178,10 +179,14 @@ def _read(path: Path, request: ExportRequest, schemas: Schemas) -> _Source:
 def _choose_content(
     path: Path, request: ExportRequest, source: _Source, rewritten: Rewritten
 ) -> tuple[bytes, tuple[str, ...]]:
+    # A zip archive starts with these letters, and a flatbuffer has its size there.
     same_format = source.content.startswith(b"PK") == (request.saving.format is LiteFormat.ZIP)
     asked = request.saving.extra_files or request.saving.bytecode_version is not None
+    # What builder writes of an unchanged model may differ in bytes from the file it read, so both
+    # sides are builder's own.
     if rewritten.packed != source.before or asked or not same_format:
         return rewritten.content, rewritten.remarks
+    # The user asked for nothing but a copy in this form, and gets it without a remark.
     if not request.optimisation.enabled:
         return rewritten.content, ()
     if not source.is_lite:
@@ -206,6 +211,8 @@ def _compare(
     adapted = [sample.adapt(source.signature()) for sample in samples]
     try:
         run = interpreter.run(source.content, adapted, timed=True)
+    # A crash of torch is told as it is. It may be an attack, so it is no reason to go on without a
+    # comparison.
     except InterpreterEndedError:
         raise
     except BuilderError as error:
@@ -213,6 +220,7 @@ def _compare(
         remarks: tuple[str, ...] = (OWED.format(error.message),)
     else:
         remarks = ()
+    # A reference case was made by eager PyTorch, so it counts more than a run of the source.
     outputs = (expected,) if expected else run.outputs if run else ()
     if not outputs:
         return _Compared(stages=(end,), case=None, remarks=remarks)
@@ -222,6 +230,7 @@ def _compare(
     measure = functools.partial(
         measure_if_runnable, tolerance=request.tolerance, interpreter=interpreter
     )
+    # Any torch can run the plain form. It tells a wrong pass from wrong packing.
     if rewritten.is_packed:
         stages.append(measure(OPTIMISED, rewritten.plain, adapted, base))
     stages += measure_calls(

@@ -87,6 +87,7 @@ class Quantisation:
     def __post_init__(self) -> None:
         if self.flow is None:
             usual = Flow.FX if self.method is Method.STATIC else Flow.EAGER
+            # A default that depends on another field can only be set here, and the class is frozen.
             object.__setattr__(self, "flow", usual)
 
 

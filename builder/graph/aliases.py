@@ -69,6 +69,7 @@ class Aliases:
         self._escaping: set[object] = set()
         self._all_slots: list[object] = []
         self._positions: dict[Node, int] = {}
+        # A caller may give one tensor twice, or two views of one.
         self._unite(graph.block.inputs[1:])
         self._scan(graph.block)
         self._settle(graph.block.outputs)
@@ -80,6 +81,7 @@ class Aliases:
     def is_written_after(self, value: Value, node: Node) -> bool:
         """Whether a node that runs after `node` may write into what `value` refers to."""
         key = self._find(value)
+        # In a loop, a node that stands earlier runs again after a later one.
         if key in self._looping:
             return True
         # A node that came into the graph later may stand anywhere.
@@ -136,6 +138,8 @@ class Aliases:
         elif node.operator == SET_ATTR:
             self._unite((node.inputs[1], *self._slot(node)))
             return [], [node.inputs[1]]
+        # Without this, `cat` of two tensors would count as one memory, and a write into one of them
+        # as a write into the other.
         elif node.operator == "prim::ListConstruct" and self._is_only_read(node.output):
             pass
         elif node.operator not in _PLAIN_OPERATORS:
@@ -148,6 +152,8 @@ class Aliases:
             return ["attributes"]
         owner = self._objects.get(node.inputs[0])
         if owner is None:
+            # From here on nothing is known of whose attribute is meant, so all of them become one
+            # set.
             self._objects = None
             return ["attributes", *self._all_slots]
         name = slot_name(node, owner)
@@ -186,6 +192,7 @@ class Aliases:
     def _connect_call(self, node: Node) -> tuple[list[object], list[object]]:
         call = find_call(node, self._schemas)
         if call is None:
+            # Nothing is known of what a method or an unknown operator does with its arguments.
             together = [*filter(_holds_memory, node.inputs), *node.outputs]
             self._unite(together)
             if node.operator in CONSTRUCTS - CALLS:
@@ -203,6 +210,7 @@ class Aliases:
                 continue
             if argument is None or argument.aliases or _is_silent(call):
                 shared.append(value)
+        # The schema does not say that running mean and variance are written while training.
         if base == "batch_norm" and call.static("training") is not False:
             written += node.inputs[3:5]
         if shared:
@@ -219,6 +227,8 @@ class Aliases:
         root = value
         while (parent := self._parents.get(root, root)) is not root:
             root = parent
+        # Path compression: each value on the way points to the root from now on, which keeps this
+        # near linear.
         while value is not root:
             value, self._parents[value] = self._parents.get(value, root), root
         return root

@@ -108,14 +108,19 @@ class _Run:
             self._note("inline", inline(self._program))
             self._drop_methods()
             self._fold()
+        # These come after freezing, when weights are constants, and before the passes that look for
+        # one form of a layer.
         for rule in (follow_in_place, simplify_layers):
             self._each(rule)
         self._infer()
         if self._wanted.fold_batch_norms:
+            # Folded norms are gone before layers are packed, because packed weights cannot be
+            # changed any more.
             self._each(fold_batch_norms)
         if self._wanted.prepack:
             self._infer()
             self._each(prepack)
+            # A clamp goes into a packed layer, so it comes behind packing.
             self._each(fuse_clamps)
             self._infer()
             self._each(fuse_add_relu)
@@ -125,6 +130,7 @@ class _Run:
                 self._each(find_channel_shuffles)
                 self._each(keep_channels_last)
         self._each(drop_dead_code)
+        # The passes above make many equal constants.
         self._each(merge_common)
         self._note("share_constants", share_constants(self._program, self._schemas))
         if self._wanted.freeze:
@@ -166,6 +172,7 @@ class _Run:
                 drop_dead_code,
                 merge_common,
             )
+            # `sum` runs all of them, where `any` would stop at the first that changed something.
             if not sum(self._each(rule) for rule in passes):
                 break
 

@@ -83,6 +83,7 @@ def open_model(path: Path) -> Iterator[BufferedReader]:
         try:
             yield stream
         except ModelError as error:
+            # The class stays, because callers tell TorchScriptError from others.
             raise type(error)(f"{path}: {error.message}", hint=error.hint) from error
         except OSError as error:
             raise ModelError(f"{path} cannot be read: {error.strerror}") from error
@@ -139,6 +140,7 @@ def _read_all(stream: BufferedReader) -> memoryview:
 
 
 def _read_flatbuffer(content: memoryview) -> LiteModel:
+    # Each reader is loaded for its own format, since `builder ops` is judged by how fast it starts.
     from builder.lite.mobile_module import parse_mobile_module
 
     return parse_mobile_module(content)
@@ -206,10 +208,12 @@ def name_kind(path: Path) -> str:
             return _name_foreign(head)
         try:
             archive = open_archive(open_source(stream))
+        # A damaged archive has no kind. Whoever reads it as a model gives the reason.
         except ModelError:
             return ""
     if archive.is_exported_program:
         return EXPORTED
+    # The order matters: a lite file may have all three records, and TorchScript has the last two.
     kinds = {BYTECODE: LITE, CONSTANTS: TORCHSCRIPT, DATA: _SAVED}
     return next((kind for record, kind in kinds.items() if record in archive), "")
 
@@ -223,6 +227,7 @@ def _unknown(head: bytes) -> ModelError:
 
 
 def _name_foreign(head: bytes) -> str:
+    # ExecuTorch's files are flatbuffers too, with their identifier in the same place.
     if head[4:6] == b"ET":
         return "an ExecuTorch program"
     return next((name for magic, name in _FOREIGN.items() if head.startswith(magic)), "")

@@ -64,6 +64,8 @@ class Emitter:
         if schema is None:
             raise UnsupportedError("the release does not have it")
         arguments = _bind(schema, given, named)
+        # torch.export may write a number where its own schema has a tensor, as in
+        # `aten::mul.Tensor(x, 2)`.
         schema, arguments = self._choose(schema, arguments)
         inputs = [
             self.lower(operand, parse_kind(argument.type))
@@ -128,6 +130,7 @@ class Emitter:
 
     def construct(self, operator: str, items: Sequence[Value], kind: str) -> Value:
         """Returns a new list, tuple or dict of the type `kind`."""
+        # Only a named tuple has a type of its own (see the table in graph/graph.py).
         attributes: dict[str, object] = {} if operator == "prim::TupleConstruct" else {"type": kind}
         node = Node(operator, list(items), [Value(kind)], attributes)
         self.block.nodes.append(node)
@@ -155,8 +158,11 @@ class Emitter:
             return value
         if base == "Tensor" and is_number:
             return self.value("aten::scalar_tensor", value)
+        # TorchScript's conversions are named after the target, with the source as the overload:
+        # `aten::Int.bool`.
         found = f"aten::{base.capitalize()}.{value.type if value.type != 'number' else 'Scalar'}"
         if base in ("int", "float", "bool") and self.schemas.find(found):
+            # Python does not convert a float silently either, and the fraction would be lost.
             if base == "int" and value.type == "float":
                 raise UnsupportedError("a float stands for an int")
             return self.value(found, value)
@@ -194,6 +200,8 @@ def _bind(schema: Schema, given: Sequence[Operand], named: Mapping[str, Operand]
     """Returns an operand for each argument of the schema."""
     named = dict(named)
     bound = list(given)
+    # A release may have more arguments than the torch that exported; their defaults keep the
+    # meaning.
     for argument in schema.arguments[len(given) :]:
         if argument.name in named:
             bound.append(named.pop(argument.name))
@@ -205,6 +213,7 @@ def _bind(schema: Schema, given: Sequence[Operand], named: Mapping[str, Operand]
         key = (schema.name, name)
         if key not in NEW_ARGUMENTS:
             raise UnsupportedError(f"the release does not have its argument {name!r:.60}")
+        # An argument may be left out only with the value for which it does nothing.
         if operand != NEW_ARGUMENTS[key]:
             raise UnsupportedError(
                 f"the release does not have its argument {name}, which is not "

@@ -99,6 +99,8 @@ class _Files:
 
 def _read(files: _Files, schemas: Schemas) -> ExportedProgram:
     text = files.read(files.document)
+    # The version is read alone: a newer file would else fail at a field that has changed, and the
+    # error would not say why.
     _check_version(_parse(text, Versioned, files.document).schema_version)
     content = _parse(text, Document, files.document)
     operators = content.opset_version.get("aten", _NEWEST_OPERATORS)
@@ -160,6 +162,7 @@ def _parse(text: bytes, kind: type[_T], where: str) -> _T:
     try:
         try:
             return parse_json(text, kind, where, most=_MAX_DOCUMENT)
+        # The usual file needs no second look, which costs as much as the first.
         except ValueError:
             if not any(word in text for word in (b"Infinity", b"NaN")):
                 raise

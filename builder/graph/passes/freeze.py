@@ -28,7 +28,9 @@ def freeze(program: Program, schemas: Schemas) -> PassResult:
     evaluated = _leave_training(program.root)
     written = _find_written(program, schemas)
     reasons: Counter[str] = Counter()
+    # A tensor that two graphs read stays one constant, so that its bytes stand in the file once.
     constants: dict[Tensor, Tensor] = {}
+    # A class with methods cannot be an Enum, so its objects stay attributes.
     classes = {name.rpartition(".")[0] for name in program.graphs}
     changed = sum(
         _freeze_graph(graph, program.root, written, constants, reasons, classes)
@@ -52,6 +54,8 @@ class _Written:
 
     def refuses(self, owner: ScriptObject, slot: object, name: str) -> str | None:
         """Returns why an attribute cannot be a constant; None if it can."""
+        # A write may be known by number or by name, and by class or not at all: any match is
+        # enough.
         kinds = {(kind, key) for kind in ("", owner.class_name) for key in (slot, name)}
         if (owner, name) in self.slots or not self.classes.isdisjoint(kinds):
             return f"the model sets its attribute {name!r}"
@@ -95,6 +99,7 @@ def _find_written(program: Program, schemas: Schemas) -> _Written:
             elif node.operator == GET_ATTR and aliases.is_written(node.output):
                 owner = objects.get(node.inputs[0])
                 held = None if owner is None else owner.attributes.get(slot_name(node, owner))
+                # Memory counts and not the attribute, since another attribute may be a view of it.
                 written.memory.update(find_memory(held))
     return written
 

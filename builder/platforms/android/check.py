@@ -88,6 +88,7 @@ def check_binaries(
             # Devices with large pages are 64-bit only, so 32-bit libraries keep their own
             # alignment.
             page_size=page_size if page_size is not None and large else abi.page_size,
+            # Symbols may come from another library of the same ABI, such as libc++_shared.so.
             beside=_find_beside(binary, read),
             has_prefab=has_prefab,
             stubs=system.symbols,
