@@ -162,7 +162,7 @@ def _read_zip(source: Source, path: Path) -> LiteModel:
             "code could show which operators it calls, and nothing was run",
             hint=Hint(
                 "if you trust the file, export it as a lite file, which runs its code: ",
-                *(Run("export", (str(path), _OUTPUT)), "; to see only its operators, use "),
+                *(name_conversion(path), "; to see only its operators, use "),
                 Run("ops", (Use("run_torchscript"),)),
                 ", which runs the code in a confined process",
             ),
@@ -170,8 +170,24 @@ def _read_zip(source: Source, path: Path) -> LiteModel:
     if DATA in archive:
         raise ModelError(f"it is {_SAVED}, so it cannot run without Python", hint=PYTHON_HINT)
     if archive.is_exported_program:
-        raise ModelError(f"it is {EXPORTED}, which builder cannot read", hint=PYTHON_HINT)
+        raise ModelError(f"it is {EXPORTED}, not a lite file", hint=hint_to_convert(path))
     raise ModelError("it is a zip archive, but not a PyTorch model", hint=_EXPORT_HINT)
+
+
+def hint_to_convert(path: Path) -> Hint:
+    """Returns what to do with a program of torch.export, which builder converts without torch."""
+    return Hint("export it as a lite file: ", name_conversion(path))
+
+
+def name_conversion(path: Path) -> Run:
+    """Returns the command that makes a lite file of a file of another kind, beside it."""
+    return Run("export", (str(path), Use("output", lite_path(path))))
+
+
+def lite_path(path: Path) -> Path:
+    """Returns where the lite file made of `path` belongs; never `path` itself."""
+    lite = path.with_suffix(".ptl")
+    return path.with_name("model.ptl") if lite == path else lite
 
 
 def name_kind(path: Path) -> str:
