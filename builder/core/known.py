@@ -23,6 +23,7 @@ class KnownOperators:
 
     def render(self) -> str:
         """Returns the sorted names, one per line; `*` stands for any overload."""
+        # An exact name beside the same name with any overload would say nothing.
         covered = (name for name in self.exact if name.partition(".")[0] not in self.any_overload)
         lines = (*covered, *(name + _ANY_OVERLOAD for name in self.any_overload))
         return "".join(f"{line}\n" for line in sorted(lines))
