@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from builder.core.backends import Backend
 from builder.core.model_facts import BytecodeVersions
-from builder.core.sources import SourceLock
 from builder.core.targets import Platform, Target
 from builder.errors import ConfigurationError, Hint, Use
+
+if TYPE_CHECKING:
+    # `builder ops` loads this module for versions of bytecode, and needs neither of both.
+    from builder.core.backends import Backend
+    from builder.core.sources import SourceLock
 
 INDEX = "symbols"
 """Start of the names of symbol indexes: `symbols.txt`, `symbols-<platform>.txt`."""

@@ -13,7 +13,7 @@ from builder.core.release import Release
 from builder.core.setting_fields import Setting, Text
 from builder.core.stages import Stage
 from builder.errors import VerificationError
-from builder.system.children import Limits
+from builder.system.limits import Limits
 
 
 class Capture(StrEnum):
