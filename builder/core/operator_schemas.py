@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 _HEAD = re.compile(r"(?P<name>[\w:]+(?:\.\w+)?)\((?P<arguments>.*)\) -> (?P<results>.*)", re.ASCII)
 _ALIAS = re.compile(r"\((?P<sets>[\w*|]+(?:\s*->\s*[\w*|]+)?)(?P<mutable>!)?(?:\s*->[^)]*)?\)")
@@ -60,11 +61,16 @@ class Schema:
     """Types in ATen's syntax without aliases."""
     variadic: bool = False
     """Whether further arguments or results of any type may follow (`...`)."""
+    positions: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    """Name of each argument -> its index."""
+    is_pure: bool = field(init=False, repr=False, compare=False)
+    """Whether the operator changes none of its arguments."""
 
-    @property
-    def is_pure(self) -> bool:
-        """Whether the operator changes none of its arguments."""
-        return not any(argument.mutable for argument in self.arguments)
+    def __post_init__(self) -> None:
+        # Passes ask for them at each call of the operator.
+        positions = {argument.name: i for i, argument in enumerate(self.arguments)}
+        object.__setattr__(self, "positions", MappingProxyType(positions))
+        object.__setattr__(self, "is_pure", not any(one.mutable for one in self.arguments))
 
 
 class Schemas:

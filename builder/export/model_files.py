@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.core.nesting import InputSpec, format_structure, list_arguments
-from builder.core.operator_schemas import Schemas
 from builder.core.signatures import Signature
 from builder.core.stages import Stage
 from builder.core.tensors import ReferenceCase
@@ -16,6 +15,7 @@ from builder.errors import BuilderError, ConfigurationError, ModelError, Verific
 from builder.export.file_inputs import OWED, FileInputs, find_inputs
 from builder.export.forms import LITE, OPTIMISED, Form, measure_if_runnable
 from builder.export.interpreter import Interpreter, InterpreterEndedError
+from builder.export.knowledge import Knowledge
 from builder.export.output import write_model
 from builder.export.request import Capture, ExportRequest, ExportResult, LiteFormat, MobileBackend
 from builder.export.rewrite_models import Rewritten, describe_method, format_program, rewrite
@@ -83,7 +83,7 @@ def takes_file(request: ExportRequest) -> bool:
 
 
 def export_file(
-    request: ExportRequest, *, schemas: Schemas, interpreter: Interpreter, progress: Progress
+    request: ExportRequest, *, knowledge: Knowledge, interpreter: Interpreter, progress: Progress
 ) -> ExportResult:
     """Writes the lite file that `request` asks for.
 
@@ -93,7 +93,7 @@ def export_file(
 
     Args:
         request: `takes_file` is true of it.
-        schemas: of the operators of the release that is to run the file.
+        knowledge: of the release that is to run the file.
         interpreter: runs lite files, confined: nobody says that the source can be trusted.
         progress: is informed of each step.
 
@@ -106,10 +106,10 @@ def export_file(
     _refuse_idle(request, path)
     progress.step(f"Reading {request.source}")
     try:
-        source = _read(path, request, schemas)
+        source = _read(path, request, knowledge)
         given = find_inputs(path, request, source.signature(), source.inputs)
         progress.step("Rewriting the model for mobile")
-        rewritten = rewrite(source.program, request.optimisation, request.saving, schemas)
+        rewritten = rewrite(source.program, request.optimisation, request.saving, knowledge.schemas)
     except ModelError as error:
         text = error.message.removeprefix(f"{path}: ")
         raise ModelError(f"{path}: {text}", hint=error.hint) from error
@@ -138,7 +138,8 @@ def _refuse_idle(request: ExportRequest, path: Path) -> None:
         )
 
 
-def _read(path: Path, request: ExportRequest, schemas: Schemas) -> _Source:
+def _read(path: Path, request: ExportRequest, knowledge: Knowledge) -> _Source:
+    schemas = knowledge.schemas
     extra = request.saving.read_extra_files()
     if name_kind(path) == LITE_FILE:
         # Opened once: the file may be replaced meanwhile.
@@ -156,7 +157,7 @@ def _read(path: Path, request: ExportRequest, schemas: Schemas) -> _Source:
             remarks=(),
             torch_version="",
         )
-    exported = read_program(path, schemas)
+    exported = read_program(path, schemas, knowledge.raising)
     exported.program.extra_files = extra
     # A size that was not recorded may be anything, and 1 is always small.
     sizes = {symbol.name: symbol.value or 1 for symbol in exported.symbols}

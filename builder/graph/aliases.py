@@ -68,6 +68,8 @@ class Aliases:
         self._looping: set[object] = set()
         self._escaping: set[object] = set()
         self._all_slots: list[object] = []
+        self._memory: dict[int, list[object]] = {}
+        """`id` of a constant -> what stands for all memory in it."""
         self._positions: dict[Node, int] = {}
         # A caller may give one tensor twice, or two views of one.
         self._unite(graph.block.inputs[1:])
@@ -158,8 +160,7 @@ class Aliases:
             return ["attributes", *self._all_slots]
         name = slot_name(node, owner)
         held = owner.attributes.get(name)
-        key: list[object] = [(id(owner), name)]
-        key += [("memory", id(one)) for one in find_memory(held)]
+        key: list[object] = [(id(owner), name), *self._find_memory(held)]
         self._all_slots += key
         return key
 
@@ -175,8 +176,15 @@ class Aliases:
             self._unite(values)
 
     def _connect_constant(self, node: Node) -> None:
-        memory = find_memory(node.attributes["value"])
-        self._unite((node.output, *(("memory", id(one)) for one in memory)))
+        self._unite((node.output, *self._find_memory(node.attributes["value"])))
+
+    def _find_memory(self, held: object) -> list[object]:
+        # Many nodes can hold one large constant.
+        if id(held) not in self._memory:
+            memory: list[object] = [("memory", id(one)) for one in find_memory(held)]
+            self._unite(memory)
+            self._memory[id(held)] = memory[:1]
+        return self._memory[id(held)]
 
     def _is_only_read(self, container: Value) -> bool:
         """Whether nothing gets a list or its items but operators that make new tensors of them."""

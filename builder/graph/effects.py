@@ -79,9 +79,8 @@ def is_pure(node: Node, schemas: Schemas) -> bool:
 
 
 def _draws_nothing(node: Node, schema: Schema) -> bool:
-    from_name = {argument.name: i for i, argument in enumerate(schema.arguments)}
     for name in ("train", "training", "dropout_p", "p", "dropout"):
-        index = from_name.get(name)
+        index = schema.positions.get(name)
         # These operators do not have the same arguments; each has one or two of the names.
         if index is None or index >= len(node.inputs):
             continue

@@ -52,12 +52,11 @@ UNKNOWN: Final = object()
 class Call:
     """A node that calls an operator of the release."""
 
-    __slots__ = ("_positions", "node", "schema")
+    __slots__ = ("node", "schema")
 
     def __init__(self, node: Node, schema: Schema) -> None:
         self.node = node
         self.schema = schema
-        self._positions = {argument.name: i for i, argument in enumerate(schema.arguments)}
 
     @property
     def name(self) -> str:
@@ -66,7 +65,7 @@ class Call:
 
     def value(self, name: str) -> Value | None:
         """Returns the value that is given for an argument; None if none is given."""
-        position = self._positions.get(name)
+        position = self.schema.positions.get(name)
         if position is None or position >= len(self.node.inputs):
             return None
         return self.node.inputs[position]
@@ -76,7 +75,7 @@ class Call:
         value = self.value(name)
         if value is not None:
             return static(value)
-        position = self._positions.get(name)
+        position = self.schema.positions.get(name)
         return UNKNOWN if position is None else _default(self.schema.arguments[position])
 
     def integers(self, name: str, length: int | None = None) -> tuple[int, ...] | None:

@@ -33,10 +33,12 @@ from builder.graph.passes.simplify_layers import simplify_layers
 from builder.graph.program import Program
 from builder.graph.rewriting import MOST_NESTED, nesting
 from builder.graph.shapes import infer
+from builder.graph.work import is_too_large
 from builder.lite.objects import ScriptObject, walk
 
 _MOST_ROUNDS = 6
 """Freezing and folding help each other; models need two or three rounds."""
+_TOO_LARGE = "the model has too many steps to be optimised, and is written as it is"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,8 @@ def optimise(
 ) -> dict[str, PassResult]:
     """Changes the graphs of `program` for a runtime with the operators `schemas`.
 
-    Returns what each pass did. Outputs are those of the given program, in evaluation, up to the
+    Returns what each pass did. A program that is too large for the passes stays as it is, or as
+    calls in it were inlined. Outputs are those of the given program, in evaluation, up to the
     rounding of floats.
 
     Raises:
@@ -103,10 +106,14 @@ class _Run:
         self._wanted = wanted
 
     def everything(self) -> None:
-        """Runs the passes that are wanted."""
+        """Runs the passes that are wanted, unless they would take too long."""
+        if self._is_too_large():
+            return
         if self._wanted.freeze:
             self._note("inline", inline(self._program))
             self._drop_methods()
+            if self._is_too_large():
+                return
             self._fold()
         # These come after freezing, when weights are constants, and before the passes that look for
         # one form of a layer.
@@ -136,6 +143,12 @@ class _Run:
         if self._wanted.freeze:
             self._note("drop_attributes", drop_attributes(self._program))
             self._drop_methods()
+
+    def _is_too_large(self) -> bool:
+        found = is_too_large(self._program)
+        if found:
+            self._note("optimise", PassResult(0, (_TOO_LARGE,)))
+        return found
 
     def _drop_methods(self) -> None:
         """Drops what is not wanted and not called, after inlining has emptied most calls."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from builder.core.known import find_reason
 from builder.core.operator_schemas import Schema, SchemaArgument, Schemas
 from builder.graph.graph import CONSTANT, Block, Node, TensorInfo, Value
 from builder.lite.objects import List, Tensor
@@ -29,6 +30,8 @@ class Emitter:
     """The graph under construction."""
 
     schemas: Schemas
+    raising: Mapping[str, str]
+    """Patterns of names of operators that raise when called -> why."""
     block: Block
     """Where nodes are added."""
     constants: list[Node] = field(default_factory=list)
@@ -58,8 +61,11 @@ class Emitter:
             named: other arguments.
 
         Raises:
-            UnsupportedError: the release lacks the operator, or the arguments do not fit.
+            UnsupportedError: the release lacks the operator, the operator raises in every runtime,
+                or the arguments do not fit.
         """
+        if reason := find_reason(operator, self.raising):
+            raise UnsupportedError(f"it {reason}")
         schema = self.schemas.find(operator)
         if schema is None:
             raise UnsupportedError("the release does not have it")

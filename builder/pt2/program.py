@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 
@@ -54,6 +54,7 @@ class ProgramMaker:
 
     content: Document
     schemas: Schemas
+    raising: Mapping[str, str]
     payloads: Sequence[Payloads]
     """The weights and the constants."""
     notes: list[str] = field(default_factory=list)
@@ -74,7 +75,7 @@ class ProgramMaker:
     _converter: Converter = field(init=False)
 
     def __post_init__(self) -> None:
-        self._emitter = Emitter(self.schemas, self._block)
+        self._emitter = Emitter(self.schemas, self.raising, self._block)
         self._converter = Converter(self._emitter, self._graph.tensor_values)
 
     @property

@@ -51,9 +51,17 @@ class _Written:
         """Class and slot of objects that are not known; the class is empty if it is not known."""
         self.memory: set[object] = set()
         """Storages, lists and dicts."""
+        self._refusals: dict[tuple[ScriptObject, object, str], str | None] = {}
 
     def refuses(self, owner: ScriptObject, slot: object, name: str) -> str | None:
         """Returns why an attribute cannot be a constant; None if it can."""
+        # A model can read one large list again and again.
+        key = (owner, slot, name)
+        if key not in self._refusals:
+            self._refusals[key] = self._find_refusal(owner, slot, name)
+        return self._refusals[key]
+
+    def _find_refusal(self, owner: ScriptObject, slot: object, name: str) -> str | None:
         # A write may be known by number or by name, and by class or not at all: any match is
         # enough.
         kinds = {(kind, key) for kind in ("", owner.class_name) for key in (slot, name)}
@@ -86,6 +94,7 @@ def _leave_training(root: ScriptObject) -> bool:
 
 def _find_written(program: Program, schemas: Schemas) -> _Written:
     written = _Written()
+    changed: set[tuple[ScriptObject, str]] = set()
     for graph in program.graphs.values():
         objects = find_objects(graph, program.root)
         aliases = Aliases(graph, schemas, objects)
@@ -98,9 +107,11 @@ def _find_written(program: Program, schemas: Schemas) -> _Written:
                     written.slots.add((owner, slot_name(node, owner)))
             elif node.operator == GET_ATTR and aliases.is_written(node.output):
                 owner = objects.get(node.inputs[0])
-                held = None if owner is None else owner.attributes.get(slot_name(node, owner))
-                # Memory counts and not the attribute, since another attribute may be a view of it.
-                written.memory.update(find_memory(held))
+                if owner is not None:
+                    changed.add((owner, slot_name(node, owner)))
+    # Memory counts and not the attribute, since another attribute may be a view of it.
+    for owner, name in changed:
+        written.memory.update(find_memory(owner.attributes.get(name)))
     return written
 
 
