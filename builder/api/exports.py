@@ -8,14 +8,15 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.api.proofs import check_provable, make_opener
 from builder.core.known import parse_known
 from builder.errors import ConfigurationError, Hint, ModelError, Use, VerificationError
 from builder.export.capabilities import check_capabilities, probe_torch
 from builder.export.interpreter import Interpreter
 from builder.export.knowledge import Knowledge
-from builder.export.model_files import export_file, takes_file
+from builder.export.model_files import export_file, find_file, takes_file
 from builder.export.output import check_saving, check_writable
-from builder.lite.read import refusing_excess
+from builder.lite.read import refuse_foreign, refusing_excess
 from builder.models.read import read_model
 from builder.selection.release_rules import read_rules
 from builder.sources.releases import load_release
@@ -26,6 +27,7 @@ from builder.system.reference_headers import reference_path
 
 if TYPE_CHECKING:
     from builder.core.release import Release
+    from builder.export.prove import OpenRuntime
     from builder.export.request import ExportRequest, ExportResult
     from builder.system.progress import Progress
 
@@ -37,26 +39,37 @@ def export(request: ExportRequest, *, progress: Progress) -> ExportResult:
         ConfigurationError: unknown inputs, or an output that cannot be written.
         ModelError: the model cannot be loaded, run, quantised, captured, optimised or saved.
         ToolchainError: torch or torchvision is missing, or cannot do what `request` needs.
-        VerificationError: torch's lite interpreter cannot run the file. A difference does not
-            raise an error: the result contains it, and the file is written only if `keep` is set.
+        VerificationError: torch's lite interpreter, or the runtime of a proof, cannot run the
+            file. A difference does not raise an error: the result contains it, and the file is
+            written only if `keep` is set.
+        SourceError: the sources of the runtime for a proof cannot be fetched.
+        NativeBuildError: the runtime for a proof cannot be built.
     """
     release = request.pytorch or load_release()
     check_writable(request.output)
     check_saving(request.saving, release.facts.bytecode)
+    check_provable(request)
+    open_runtime = make_opener(request, release, progress)
     path = request.folder / request.source
     # A factory's errors are the user's own; a file may come from anywhere.
     with refusing_excess(path) if path.is_file() else nullcontext():
         if not takes_file(request):
-            return _export_by_torch(request, release, progress)
+            # Before torch is imported, which such a file does not need.
+            if named := find_file(request.source, request.folder):
+                refuse_foreign(named)
+            return _export_by_torch(request, release, open_runtime, progress)
         return export_file(
             request,
             knowledge=load_knowledge(release),
             interpreter=Interpreter(request.limits, confined=True),
+            open_runtime=open_runtime,
             progress=progress,
         )
 
 
-def _export_by_torch(request: ExportRequest, release: Release, progress: Progress) -> ExportResult:
+def _export_by_torch(
+    request: ExportRequest, release: Release, open_runtime: OpenRuntime, progress: Progress
+) -> ExportResult:
     # Every import of torch comes after this one, which explains why it fails.
     torch = probe_torch()
     check_capabilities(torch, request.optimisation)
@@ -69,6 +82,7 @@ def _export_by_torch(request: ExportRequest, release: Release, progress: Progres
         torch=torch,
         knowledge=load_knowledge(release),
         interpreter=interpreter,
+        open_runtime=open_runtime,
         progress=progress,
     )
 

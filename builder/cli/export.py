@@ -43,7 +43,8 @@ def command(request: ExportRequest, texts: InputTexts, as_json: bool) -> None:
     package.module:factory that returns a torch.nn.Module, a program of torch.export (.pt2), a
     TorchScript file (.pt) or a lite file (.ptl). builder runs the saved file and compares its
     outputs with those of eager PyTorch, or with those of the quantised model if you quantise. If
-    they differ by more than the tolerance, no file is written and the exit code is 8.
+    they differ by more than the tolerance, no file is written and the exit code is 8. With --prove
+    or --runtime, a runtime of builder runs the file too.
 
     Lite files and .pt2 files need no torch: builder rewrites them itself, and compares where a
     torch is installed. Nothing in them runs outside of a separate process with limits. All other
@@ -62,6 +63,8 @@ def command(request: ExportRequest, texts: InputTexts, as_json: bool) -> None:
       builder export program.pt2 -o model.ptl
       builder export model.pt -o model.ptl --shape 1,3,224,224 --no-optimize
       builder export model.ptl -o older.ptl --bytecode-version 5
+      builder export program.pt2 -o model.ptl --prove
+      builder export model.ptl -o faster.ptl --runtime out
     """
     # The words of the command line become values here, so that a mistake in them costs no import of
     # torch.

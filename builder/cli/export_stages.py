@@ -8,7 +8,7 @@ from builder.cli.comparison import differences_json
 from builder.cli.console import echo, format_bytes, print_table
 from builder.cli.hints import show_hint
 from builder.core.differences import BY_SHAPE
-from builder.core.stages import Agreement, Stage
+from builder.core.stages import Agreement, RanBy, Stage
 
 
 def print_stages(stages: Iterable[Stage]) -> None:
@@ -21,9 +21,11 @@ def print_stages(stages: Iterable[Stage]) -> None:
         (*header, *(("same class",) if classifier else ()), "verdict"),
         (tuple(_cells(stage, classifier=classifier)) for stage in rows),
     )
+    on_runtime = any(stage.by is RanBy.RUNTIME for stage in rows)
     echo(
         "(ms: the fastest call on this machine with one thread; eager and quantised run in Python, "
-        "the other stages are lite files that torch's lite interpreter runs)"
+        "the other stages are lite files that torch's lite interpreter runs"
+        f"{', or a runtime where a line below says so' if on_runtime else ''})"
     )
     for stage in rows:
         if stage.remark:
@@ -36,10 +38,12 @@ def stages_json(stages: Iterable[Stage]) -> list[dict[str, object]]:
         {
             "against": stage.against or None,
             "agreement": _agreement_json(stage.agreement),
+            "by": stage.by,
             "judged": stage.judged,
             "name": stage.name,
             "ok": stage.ok,
             "outputs": differences_json(stage.differences),
+            "samples": stage.samples,
             "remark": show_hint(stage.remark, "export"),
             "seconds": stage.seconds,
             "size": stage.size,

@@ -18,6 +18,11 @@ class KnownOperators:
     any_overload: frozenset[str]
     """Names that sources register by hand; a macro may build the overload, so it is not known."""
 
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """The namespaces of the operators, such as `aten`."""
+        return frozenset(name.partition("::")[0] for name in self.exact | self.any_overload)
+
     def has(self, name: str) -> bool:
         """Returns whether the release may have `name`, e.g. `aten::relu`; False is certain."""
         return name in self.exact or name.partition(".")[0] in self.any_overload

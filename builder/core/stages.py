@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from builder.core.arrays import to_array
 from builder.core.artifacts import OutputDifference
@@ -25,6 +26,16 @@ class Agreement:
         return Agreement(same=self.same + other.same, rows=self.rows + other.rows)
 
 
+class RanBy(StrEnum):
+    """What runs a stage."""
+
+    PYTHON = "python"
+    TORCH = "torch"
+    """The lite interpreter of the installed torch."""
+    RUNTIME = "runtime"
+    """A runtime that builder built for this machine."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """One stage of the model on its way from eager mode to the lite file."""
@@ -34,6 +45,10 @@ class Stage:
     """Bytes of the lite file of this stage; in eager mode, bytes of parameters and buffers."""
     seconds: float | None = None
     """Seconds of the quickest call on this machine; None when the stage cannot run here."""
+    by: RanBy | None = None
+    """What ran the stage; None when nothing did."""
+    samples: int = 0
+    """On how many samples of inputs the stage was compared."""
     against: str = ""
     """Name of the stage that it is compared with; empty for the first stage."""
     differences: tuple[OutputDifference, ...] = ()

@@ -17,7 +17,7 @@ from builder.export.forms import measure_lite
 from builder.export.frozen_shapes import find_frozen_shapes
 from builder.export.interpreter import Interpreter
 from builder.export.knowledge import Knowledge
-from builder.export.lints import check_savable, lint_graph
+from builder.export.lints import check_savable, lint_graph, list_callees, refuse_custom
 from builder.export.prepare_model import MethodRun, Prepared, twin
 from builder.export.programs import capture_program, has_torch_export
 from builder.export.request import Capture, ExportRequest, LiteFormat, MobileBackend
@@ -171,6 +171,7 @@ def _script(
     # torch's own graph.
     content = format_lite(scripted, extra_files=request.saving.read_extra_files())
     model = parse_lite(content)
+    refuse_custom(list_callees(model), knowledge)
     unreadable = find_unreadable(model)
     # Without a program the file is written as torch made it: correct, and not as fast.
     program = None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from builder.core.signatures import Signature, make_signature
-from builder.core.stages import Stage
+from builder.core.stages import RanBy, Stage
 from builder.export.compare import run_eager, time_call
 from builder.export.forms import Form
 from builder.export.samples import Sample
@@ -20,7 +20,12 @@ def measure_eager(name: str, module: torch.nn.Module, samples: Sequence[Sample])
         ModelError: the module does not run on a sample.
     """
     outputs = tuple(run_eager(module, sample) for sample in samples)
-    stage = Stage(name=name, size=_count_bytes(module), seconds=time_call(module, samples[0]))
+    stage = Stage(
+        name=name,
+        size=_count_bytes(module),
+        seconds=time_call(module, samples[0]),
+        by=RanBy.PYTHON,
+    )
     return Form(name=name, outputs=outputs, stage=stage)
 
 

@@ -17,30 +17,28 @@ from builder.export.capabilities import TorchCapabilities
 from builder.export.captured import Captured, capture
 from builder.export.chance import WHY, Chance, find_chance
 from builder.export.compare import find_failure, one_thread
-from builder.export.forms import LITE, OPTIMISED, measure_lite
+from builder.export.forms import LITE, OPTIMISED, measure_lite, owe
 from builder.export.interpreter import Interpreter, InterpreterEndedError
 from builder.export.knowledge import Knowledge
-from builder.export.lints import lint_operators
-from builder.export.load import find_file, load_requested
+from builder.export.lints import lint_operators, list_callees, refuse_other_devices
+from builder.export.load import load_requested
 from builder.export.methods import measure_methods, run_methods
+from builder.export.model_files import find_file
 from builder.export.optimise_torchscript import optimise_module
 from builder.export.output import write_model
 from builder.export.prepare_model import MethodRun, Prepared, prepare
+from builder.export.prove import OpenRuntime, choose_differences, describe_stage, prove
 from builder.export.quantise import qnnpack
 from builder.export.request import ExportRequest, ExportResult, LiteFormat, MobileBackend
 from builder.export.rewrite_models import Rewritten, rewrite
 from builder.export.samples import Sample
 from builder.export.save import backport, format_lite
 from builder.export.unreadable import check_readable
-from builder.lite.model import LiteModel
 from builder.lite.read import parse_lite
 from builder.system.progress import Progress
 
 _NOT_RUN = "not run: torch's lite interpreter on this machine runs only files for the CPU"
-_NO_XNNPACK = (
-    "not run, since this torch has no XNNPACK: the stage before it was compared, and builder "
-    "verify runs the file itself on a runtime"
-)
+_NO_XNNPACK = "not run: this torch has no XNNPACK"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +61,7 @@ def export_model(
     torch: TorchCapabilities,
     knowledge: Knowledge,
     interpreter: Interpreter,
+    open_runtime: OpenRuntime,
     progress: Progress,
 ) -> ExportResult:
     """Writes the lite file and the reference case that `request` asks for.
@@ -78,13 +77,15 @@ def export_model(
         knowledge: the release that is to run the file; the result has a remark on each operator
             that no runtime of it can have.
         interpreter: runs lite files, and loads TorchScript files before this process does.
+        open_runtime: finds or builds the runtime on which `request` wants the file to be proven.
         progress: is informed of each step.
 
     Raises:
         ConfigurationError: the inputs are unknown, or the output cannot be written.
         ModelError: the model cannot be loaded, run, quantised, captured, optimised or saved.
         ToolchainError: torchvision is missing, or torch lacks a feature that the export needs.
-        VerificationError: torch's lite interpreter cannot run the file.
+        VerificationError: torch's lite interpreter, or the runtime of the proof, cannot run the
+            file.
     """
     interpreter.start()  # the child process imports torch while this one loads the model
     with (
@@ -96,7 +97,9 @@ def export_model(
         warnings.simplefilter("ignore")  # script_module shows the warnings that matter
         progress.step(f"Loading {request.source} with torch {torch.version}")
         _try_loading(request, interpreter)
-        prepared = prepare(request, load_requested(request), progress=progress)
+        loaded = load_requested(request)
+        refuse_other_devices(loaded.module)
+        prepared = prepare(request, loaded, progress=progress)
         # Capturing may change the module, so the other methods run before it as well.
         prepared = replace(prepared, methods=run_methods(request, prepared))
         captured = capture(request, prepared, knowledge, interpreter, progress)
@@ -106,6 +109,9 @@ def export_model(
             )
         else:
             made = _make_for_device(request, prepared, captured)
+        # A file that is wrong already needs no runtime to show it.
+        if request.wants_proof and all(stage.ok for stage in made.stages):
+            made = _prove(request, prepared, captured, made, open_runtime)
         # The model runs again to find out whether it draws random numbers, which is not worth it
         # for equal outputs.
         if any(not stage.ok for stage in made.stages):
@@ -165,7 +171,8 @@ def _make(
             interpreter=interpreter,
         )
     if rewritten.is_packed and not xnnpack:
-        stages.append(Stage(name=LITE, size=len(content), remark=_NO_XNNPACK, judged=False))
+        unseen = Stage(name=LITE, size=len(content), remark=_NO_XNNPACK, judged=False)
+        stages.append(unseen if request.wants_proof else owe(unseen, compared=True))
     else:
         stages.append(_measure(LITE, content, captured, request, prepared, interpreter))
     return Made(
@@ -179,16 +186,10 @@ def _make(
             *captured.remarks,
             *rewritten.remarks,
             *lint_operators(
-                _list_callees(model), knowledge, captured.scripted, request.method_names
+                list_callees(model), knowledge, captured.scripted, request.method_names
             ),
         ),
     )
-
-
-def _list_callees(model: LiteModel) -> frozenset[str]:
-    """Returns the operators that a lite file calls, such as `aten::add.Tensor`."""
-    callees = {one for function in model.functions for one in function.callees}
-    return frozenset(f"{one.name}.{one.overload}".rstrip(".") for one in callees)
 
 
 def _rewrite(
@@ -262,6 +263,27 @@ def _measure(
     )
 
 
+def _prove(
+    request: ExportRequest,
+    prepared: Prepared,
+    captured: Captured,
+    made: Made,
+    open_runtime: OpenRuntime,
+) -> Made:
+    """Returns the forms, with those of the file on a runtime."""
+    calls = [_to_call(run) for run in captured.methods if not run.problem]
+    with open_runtime([made.content], captured.samples) as runtime:
+        proven = prove(
+            made.content,
+            captured.samples,
+            prepared.base,
+            calls,
+            tolerance=request.tolerance,
+            runtime=runtime,
+        )
+    return replace(made, stages=(*made.stages, *proven))
+
+
 def _draw(
     content: bytes, sample: Sample, seed: int, interpreter: Interpreter
 ) -> tuple[Tensor, ...]:
@@ -283,8 +305,7 @@ def _find_failure(made: Made, chance: Chance) -> VerificationError | None:
     wrong = next((stage for stage in made.stages if not stage.ok), None)
     if wrong is None:
         return None
-    name = "the lite file" if wrong.name == LITE else wrong.name
-    return find_failure(name, wrong.differences, why=WHY.get(chance, ""))
+    return find_failure(describe_stage(wrong.name), wrong.differences, why=WHY.get(chance, ""))
 
 
 def _write(
@@ -319,7 +340,7 @@ def _write(
         bytecode_version=made.bytecode_version,
         reference=reference,
         inputs=sample.specs,
-        differences=made.stages[-1].differences,
+        differences=choose_differences(made.stages),
         stages=made.stages,
         remarks=made.remarks,
         capture=made.capture,

@@ -23,8 +23,15 @@ _MOST_SAMPLES = 1 << 30
 """Bytes of samples, all together, that a file may ask for: a file of a few KB may ask for any."""
 _MOST_DIMENSIONS = 32
 """The same for dimensions; older versions of NumPy have no more."""
-OWED = "nothing was compared with PyTorch ({}): run builder verify with inputs on a runtime"
-"""A remark, which takes the reason."""
+
+
+def describe_owed(reason: str) -> Hint:
+    """Returns a remark on an export whose outputs were not compared."""
+    return Hint(
+        f"nothing was compared with PyTorch ({reason}): run builder verify with inputs on a "
+        "runtime, or export with ",
+        Use("prove"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +46,7 @@ class FileInputs:
     """Of the torch that made `expected`."""
     methods: tuple[Call, ...] = ()
     """Calls of other methods, of a reference case."""
-    remark: str = OWED.format("the inputs are unknown")
+    remark: str = describe_owed("the inputs are unknown")
     """Why there are no samples."""
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from builder.core.differences import compare_outputs
 from builder.core.stages import Stage, find_agreement, widen_differences
-from builder.core.tensors import Tensor
-from builder.errors import BuilderError, VerificationError
-from builder.export.interpreter import Interpreter, InterpreterEndedError
+from builder.core.tensors import DRAWS_SEED, Tensor
+from builder.errors import BuilderError, Hint, Use, VerificationError
+from builder.export.interpreter import InterpreterEndedError, LiteRun
 from builder.export.samples import Sample
 
 EAGER = "eager"
@@ -18,6 +19,21 @@ OPTIMISED = "optimised"
 LITE = "lite"
 Outputs = tuple[tuple[Tensor, ...], ...]
 """The outputs of one form, for each sample."""
+
+
+class LiteInterpreter(Protocol):
+    """Runs lite files: torch in a separate process (`Interpreter`), or a runtime of builder."""
+
+    def run(
+        self,
+        content: bytes,
+        samples: Sequence[Sample],
+        *,
+        method: str = "forward",
+        timed: bool = False,
+        seed: int = DRAWS_SEED,
+    ) -> LiteRun:
+        """Runs a method on `samples`, as `Interpreter.run` does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +61,8 @@ def compare_forms(form: Form, base: Form, *, tolerance: float | None, judged: bo
         name=form.stage.name,
         size=form.stage.size,
         seconds=form.stage.seconds,
+        by=form.stage.by,
+        samples=len(pairs),
         against=base.name,
         differences=differences,
         agreement=agreement,
@@ -59,7 +77,7 @@ def measure_if_runnable(
     base: Form,
     *,
     tolerance: float | None,
-    interpreter: Interpreter,
+    interpreter: LiteInterpreter,
     method: str = "forward",
 ) -> Stage:
     """Returns the stage of a lite file as `measure_lite` does, or one that says why it did not run.
@@ -83,8 +101,22 @@ def measure_if_runnable(
     except InterpreterEndedError:
         raise
     except BuilderError as error:
-        remark = f"not run ({error.message}): builder verify runs it on a runtime"
+        remark = f"not run: {error.message}"
         return Stage(name=name, size=len(content), remark=remark, judged=False)
+
+
+def owe(stage: Stage, *, compared: bool) -> Stage:
+    """Returns the stage of a file that did not run, with a remark on what the user still has to do.
+
+    `compared`: whether the stage before it was compared.
+    """
+    before = " The stage before it was compared." if compared else ""
+    remark = Hint(
+        f"{stage.remark}.{before} The file itself still needs builder verify on a runtime, or an "
+        "export with ",
+        Use("prove"),
+    )
+    return replace(stage, remark=remark)
 
 
 def measure_lite(
@@ -95,7 +127,7 @@ def measure_lite(
     *,
     tolerance: float | None,
     judged: bool = True,
-    interpreter: Interpreter,
+    interpreter: LiteInterpreter,
     method: str = "forward",
 ) -> Stage:
     """Runs a lite file and returns its stage; `samples` must be in the form that `method` takes.
@@ -111,6 +143,6 @@ def measure_lite(
         if judged or (isinstance(error, InterpreterEndedError) and error.by_limit):
             raise
         return Stage(name=name, size=len(content), remark=error.message)
-    stage = Stage(name=name, size=len(content), seconds=run.seconds)
+    stage = Stage(name=name, size=len(content), seconds=run.seconds, by=run.by)
     form = Form(name=name, outputs=run.outputs, stage=stage)
     return compare_forms(form, base, tolerance=tolerance, judged=judged)

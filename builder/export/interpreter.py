@@ -15,6 +15,7 @@ from typing import Any
 
 from builder.core.hint_json import parse_hint
 from builder.core.nesting import Group, GroupKind
+from builder.core.stages import RanBy
 from builder.core.tensors import DRAWS_SEED, DType, Tensor, TensorSpec
 from builder.errors import (
     BuilderError,
@@ -76,7 +77,9 @@ class LiteRun:
     """The flattened outputs of each sample."""
     seconds: float
     """Time of the fastest call with the first sample; 0 if the time was not measured."""
-    torch_version: str
+    torch_version: str = ""
+    """Empty if no torch took part."""
+    by: RanBy = RanBy.TORCH
 
 
 class Interpreter:

@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 
+from builder.core.counts import number_of
 from builder.core.known import find_reason
 from builder.errors import ModelError
 from builder.export.error_texts import find_place
 from builder.export.knowledge import Knowledge
 from builder.export.statements import check_statements, walk_nodes
+from builder.lite.model import LiteModel
 
 _LEFT_OVER = {
     "aten::dropout": "dropout is left in the graph; it has no effect in eval mode",
@@ -83,6 +85,42 @@ def lint_operators(
             if remark := wanted.get(node.schema().partition("(")[0]):
                 places[remark].append(find_place(str(node.sourceRange())))
     return tuple(_summarise(remark, listed) for remark, listed in places.items())
+
+
+def list_callees(model: LiteModel) -> frozenset[str]:
+    """Returns the operators that a lite file calls, such as `aten::add.Tensor`."""
+    callees = {one for function in model.functions for one in function.callees}
+    return frozenset(f"{one.name}.{one.overload}".rstrip(".") for one in callees)
+
+
+def refuse_custom(names: Collection[str], knowledge: Knowledge) -> None:
+    """Raises ModelError when a model calls operators that are not PyTorch's or torchvision's.
+
+    Args:
+        names: the operators that the model calls, such as `aten::add.Tensor`.
+        knowledge: the release that is to run the file.
+    """
+    known = knowledge.known.namespaces | {"prim"}
+    if custom := [one for one in sorted(names) if one.partition("::")[0] not in known]:
+        raise ModelError(
+            f"the model calls {number_of(len(custom), 'custom operator')}, which no runtime has: "
+            f"{', '.join(custom)}",
+            hint="write these parts of the model with operators of PyTorch",
+        )
+
+
+def refuse_other_devices(module: torch.nn.Module) -> None:
+    """Raises ModelError when parameters or buffers are not on the CPU."""
+    tensors = (*module.named_parameters(), *module.named_buffers())
+    if off := [f"{name} ({one.device})" for name, one in tensors if one.device.type != "cpu"]:
+        meta = any(one.is_meta for _, one in tensors)
+        raise ModelError(
+            f"the model has tensors that are not on the CPU: {_some(off)}",
+            hint="a tensor on `meta` has no values: make the model without device='meta', or call "
+            "to_empty(device='cpu') and load the weights"
+            if meta
+            else "let the factory return model.cpu()",
+        )
 
 
 def check_savable(module: torch.jit.ScriptModule, methods: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from builder.core.nesting import InputSpec
 from builder.errors import ConfigurationError, Hint, ModelError, Run, Use
 from builder.export.checkpoints import load_weights
 from builder.export.factories import call_factory
+from builder.export.model_files import find_file
 from builder.export.parameters import needs_inputs
 from builder.export.request import ExportRequest, Quantisation
 from builder.export.torchscript_files import load_torchscript
@@ -22,7 +23,6 @@ from builder.export.torchvision_models import make_torchvision
 
 _PRETRAINED = re.compile(r"[A-Z][A-Z0-9_]*")
 """How torchvision names pretrained weights, such as DEFAULT and IMAGENET1K_V2."""
-_FILE_SUFFIXES = {".pt", ".pt2", ".pth", ".ptl", ".torchscript"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +90,6 @@ def load_module(
     # Dropout and batch norms behave differently in training.
     loaded.module.eval()
     return loaded
-
-
-def find_file(source: str, folder: Path) -> Path | None:
-    """Returns the file that `source` names, even a missing one; None if it does not name a file."""
-    path = folder / source
-    return path if path.suffix in _FILE_SUFFIXES or path.is_file() else None
 
 
 def load_requested(request: ExportRequest) -> LoadedModule:

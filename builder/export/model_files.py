@@ -2,67 +2,38 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder.core.nesting import InputSpec, format_structure, list_arguments
-from builder.core.signatures import Signature
-from builder.core.stages import Stage
-from builder.core.tensors import ReferenceCase
-from builder.errors import BuilderError, ConfigurationError, ModelError, VerificationError
-from builder.export.file_inputs import OWED, FileInputs, find_inputs
-from builder.export.forms import LITE, OPTIMISED, Form, measure_if_runnable
-from builder.export.interpreter import Interpreter, InterpreterEndedError
+from builder.core.nesting import list_arguments
+from builder.errors import ConfigurationError, Hint, ModelError, Use, VerificationError
+from builder.export.compare_files import Compared, compare, prove_source
+from builder.export.file_inputs import find_inputs
+from builder.export.file_sources import FileSource, read_source
+from builder.export.interpreter import Interpreter
 from builder.export.knowledge import Knowledge
 from builder.export.output import write_model
+from builder.export.prove import OpenRuntime, choose_differences, describe_stage
 from builder.export.request import Capture, ExportRequest, ExportResult, LiteFormat, MobileBackend
-from builder.export.rewrite_models import Rewritten, describe_method, format_program, rewrite
-from builder.export.saved_calls import measure_calls
-from builder.graph.lift import lift_program
-from builder.graph.program import Program
+from builder.export.rewrite_models import Rewritten, rewrite
 from builder.lite.mobile_module_writer import FIRST_BYTECODE as FLATBUFFER_BYTECODE
-from builder.lite.read import EXPORTED, name_kind, open_model, read_lite_stream
+from builder.lite.read import EXPORTED, name_kind
 from builder.lite.read import LITE as LITE_FILE
 from builder.lite.zip_writer import LAST_BYTECODE as ZIP_BYTECODE
-from builder.pt2.read import read_program
 from builder.system.progress import Progress
 
 _AS_IS = "as is"
-_SOURCE = "source"
+_FILE_SUFFIXES = {
+    *(".pt", ".pt2", ".pth", ".ptl", ".py", ".torchscript"),
+    *(".gguf", ".h5", ".keras", ".mlmodel", ".onnx", ".pb", ".pte", ".safetensors", ".tflite"),
+}
+"""Ends of names that mean a file even where there is none: no module is called so."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
-    """A file as a program."""
-
-    program: Program
-    content: bytes
-    """As a lite file: what was read, if it is one."""
-    before: bytes
-    """What builder writes of it before any pass, to tell whether the passes changed anything."""
-    is_lite: bool
-    inputs: tuple[InputSpec, ...]
-    """What the file says of its inputs; empty if it says nothing."""
-    remarks: tuple[str, ...]
-    torch_version: str
-
-    def signature(self, method: str = "forward") -> Signature:
-        """Of `method`; ModelError when there is none."""
-        graph = self.program.method(method)
-        if graph is None:
-            raise ModelError(f"it has no method {method}", hint="export a model that has one")
-        return describe_method(graph)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Compared:
-    """What is known of the outputs."""
-
-    stages: tuple[Stage, ...]
-    case: ReferenceCase | None
-    remarks: tuple[str, ...]
+def find_file(source: str, folder: Path) -> Path | None:
+    """Returns the file that `source` names, even a missing one; None if it does not name a file."""
+    path = folder / source
+    return path if path.suffix in _FILE_SUFFIXES or path.is_file() else None
 
 
 def takes_file(request: ExportRequest) -> bool:
@@ -83,38 +54,55 @@ def takes_file(request: ExportRequest) -> bool:
 
 
 def export_file(
-    request: ExportRequest, *, knowledge: Knowledge, interpreter: Interpreter, progress: Progress
+    request: ExportRequest,
+    *,
+    knowledge: Knowledge,
+    interpreter: Interpreter,
+    open_runtime: OpenRuntime,
+    progress: Progress,
 ) -> ExportResult:
     """Writes the lite file that `request` asks for.
 
     The outputs are compared with those of the reference case beside the source, or with those of
     the source on random inputs in torch's lite interpreter. Where neither is possible, a remark
-    says so.
+    says so. If the request wants a proof, a runtime runs the file too.
 
     Args:
         request: `takes_file` is true of it.
         knowledge: of the release that is to run the file.
         interpreter: runs lite files, confined: nobody says that the source can be trusted.
+        open_runtime: finds or builds the runtime on which `request` wants the file to be proven.
         progress: is informed of each step.
 
     Raises:
         ConfigurationError: the inputs do not fit, or the request has settings without an effect.
         ModelError: the source cannot be read, converted or written.
         InterpreterEndedError: the source crashed torch, or reached a limit.
+        VerificationError: the runtime of the proof cannot run the file.
     """
     path = request.folder / request.source
     _refuse_idle(request, path)
     progress.step(f"Reading {request.source}")
     try:
-        source = _read(path, request, knowledge)
+        source = read_source(path, request, knowledge)
         given = find_inputs(path, request, source.signature(), source.inputs)
+        if request.wants_proof and not given.samples:
+            raise ConfigurationError(
+                f"{path}: nothing can be proven, because it is not known on which inputs to run it",
+                hint=Hint("describe each input: ", Use("inputs", "float32[1,3,224,224]")),
+            )
         progress.step("Rewriting the model for mobile")
         rewritten = rewrite(source.program, request.optimisation, request.saving, knowledge.schemas)
     except ModelError as error:
         text = error.message.removeprefix(f"{path}: ")
         raise ModelError(f"{path}: {text}", hint=error.hint) from error
     content, remarks = _choose_content(path, request, source, rewritten)
-    compared = _compare(given, request, source, rewritten, content, interpreter, progress)
+    compared = compare(given, request, source, rewritten, content, interpreter, progress)
+    # A file that is wrong already needs no runtime to show it.
+    if request.wants_proof and all(stage.ok for stage in compared.stages):
+        compared = prove_source(
+            given, request, source, content, compared, interpreter, open_runtime
+        )
     return _write(request, source, content, compared, (*source.remarks, *remarks))
 
 
@@ -138,47 +126,8 @@ def _refuse_idle(request: ExportRequest, path: Path) -> None:
         )
 
 
-def _read(path: Path, request: ExportRequest, knowledge: Knowledge) -> _Source:
-    schemas = knowledge.schemas
-    extra = request.saving.read_extra_files()
-    if name_kind(path) == LITE_FILE:
-        # Opened once: the file may be replaced meanwhile.
-        with open_model(path) as stream:
-            program = lift_program(read_lite_stream(stream, path), schemas)
-            stream.seek(0)
-            content = stream.read()
-        program.extra_files = {**program.extra_files, **extra}
-        return _Source(
-            program=program,
-            content=content,
-            before=format_program(replace(program, records={}), LiteFormat.ZIP, schemas),
-            is_lite=True,
-            inputs=(),
-            remarks=(),
-            torch_version="",
-        )
-    exported = read_program(path, schemas, knowledge.raising)
-    exported.program.extra_files = extra
-    # A size that was not recorded may be anything, and 1 is always small.
-    sizes = {symbol.name: symbol.value or 1 for symbol in exported.symbols}
-    try:
-        inputs = tuple(one.spec(sizes) for one in exported.inputs)
-    except ConfigurationError:
-        inputs = ()  # of a kind that the setting `inputs` cannot describe
-    content = format_program(exported.program, LiteFormat.ZIP, schemas)
-    return _Source(
-        program=exported.program,
-        content=content,
-        before=content,
-        is_lite=False,
-        inputs=inputs,
-        remarks=exported.notes,
-        torch_version=exported.torch_version,
-    )
-
-
 def _choose_content(
-    path: Path, request: ExportRequest, source: _Source, rewritten: Rewritten
+    path: Path, request: ExportRequest, source: FileSource, rewritten: Rewritten
 ) -> tuple[bytes, tuple[str, ...]]:
     # A zip archive starts with these letters, and a flatbuffer has its size there.
     same_format = source.content.startswith(b"PK") == (request.saving.format is LiteFormat.ZIP)
@@ -195,80 +144,18 @@ def _choose_content(
     return source.content, (f"{path.name} has nothing to gain, and is written unchanged",)
 
 
-def _compare(
-    given: FileInputs,
-    request: ExportRequest,
-    source: _Source,
-    rewritten: Rewritten,
-    content: bytes,
-    interpreter: Interpreter,
-    progress: Progress,
-) -> _Compared:
-    samples, expected = given.samples, given.expected
-    end = Stage(name=LITE, size=len(content), judged=False)
-    if not samples:
-        return _Compared(stages=(end,), case=None, remarks=(given.remark,))
-    progress.step("Comparing the lite file with the source")
-    adapted = [sample.adapt(source.signature()) for sample in samples]
-    try:
-        run = interpreter.run(source.content, adapted, timed=True)
-    # A crash of torch is told as it is. It may be an attack, so it is no reason to go on without a
-    # comparison.
-    except InterpreterEndedError:
-        raise
-    except BuilderError as error:
-        run = None
-        remarks: tuple[str, ...] = (OWED.format(error.message),)
-    else:
-        remarks = ()
-    # A reference case was made by eager PyTorch, so it counts more than a run of the source.
-    outputs = (expected,) if expected else run.outputs if run else ()
-    if not outputs:
-        return _Compared(stages=(end,), case=None, remarks=remarks)
-    stage = Stage(name=_SOURCE, size=len(source.content), seconds=run.seconds if run else None)
-    base = Form(name=_SOURCE, outputs=outputs, stage=stage)
-    stages = [stage]
-    measure = functools.partial(
-        measure_if_runnable, tolerance=request.tolerance, interpreter=interpreter
-    )
-    # Any torch can run the plain form. It tells a wrong pass from wrong packing.
-    if rewritten.is_packed:
-        stages.append(measure(OPTIMISED, rewritten.plain, adapted, base))
-    stages += measure_calls(
-        [(call, source.signature(call.method)) for call in given.methods],
-        content,
-        base=_SOURCE,
-        tolerance=request.tolerance,
-        interpreter=interpreter,
-    )
-    stages.append(measure(LITE, content, adapted, base))
-    made_by = given.torch_version or source.torch_version or (run.torch_version if run else "")
-    return _Compared(
-        stages=tuple(stages),
-        case=ReferenceCase(
-            inputs=samples[0].leaves,
-            outputs=outputs[0],
-            torch_version=made_by,
-            model_sha256=hashlib.sha256(content).hexdigest(),
-            structure=format_structure(samples[0].specs),
-            methods=given.methods,
-        ),
-        remarks=remarks,
-    )
-
-
 def _write(
     request: ExportRequest,
-    source: _Source,
+    source: FileSource,
     content: bytes,
-    compared: _Compared,
+    compared: Compared,
     remarks: tuple[str, ...],
 ) -> ExportResult:
     wrong = next((stage for stage in compared.stages if not stage.ok), None)
     failure = None
     if wrong is not None:
         failure = VerificationError(
-            f"{wrong.name} differs from the source",
+            f"{describe_stage(wrong.name)} differs from the source",
             hint="leave out passes one by one to find the one that changes the outputs, and report "
             "it",
         )
@@ -277,7 +164,6 @@ def _write(
     reference = write_model(request.output, content, case) if wanted else None
     zipped = content.startswith(b"PK")
     version = (request.saving.bytecode_version or ZIP_BYTECODE) if zipped else FLATBUFFER_BYTECODE
-    last = compared.stages[-1]
     return ExportResult(
         path=request.output if wanted else None,
         size=len(content),
@@ -285,7 +171,7 @@ def _write(
         bytecode_version=version,
         reference=reference,
         inputs=list_arguments(compared.case) if compared.case else (),
-        differences=last.differences,
+        differences=choose_differences(compared.stages),
         stages=compared.stages,
         remarks=(*remarks, *compared.remarks),
         capture=_AS_IS,

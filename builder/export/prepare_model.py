@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from builder.core.arrays import sample_inputs, to_array
+from builder.core.arrays import sample_inputs
 from builder.core.stages import Stage
-from builder.core.tensors import DType, Tensor
+from builder.core.tensors import Tensor
 from builder.errors import Hint, ModelError, Use
 from builder.export.calibration import read_samples
 from builder.export.compare import check_numbers, run_eager
@@ -41,7 +41,6 @@ _LOST = Hint(
     "torch's dynamic LSTM has no proj_size, for example: leave out ",
     *(Use("quantisation.method"), ", or write the layer in another way"),
 )
-_FLOATS = {DType.FLOAT16, DType.FLOAT32, DType.FLOAT64}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,28 +148,19 @@ def _mirror(
 ) -> tuple[Sample, ...]:
     """Returns the first random sample with the signs of its floats changed, if the module takes it.
 
-    Decisions of a model that a trace froze depend on signs more often than on other values.
+    A trace may have frozen decisions of the model that depend on signs.
     """
-    leaves = samples[0].leaves
     # Samples for calibration are many already.
-    if (
-        len(samples) > _RANDOM_CASES
-        or request.calibrate
-        or not any(leaf.spec.dtype in _FLOATS for leaf in leaves)
-    ):
+    if len(samples) > _RANDOM_CASES or request.calibrate:
         return ()
-    mirrored = replace(samples[0], leaves=tuple(map(_negate, leaves)))
+    mirrored = samples[0].mirror()
+    if mirrored is None:
+        return ()
     try:
         run_eager(twin(module), mirrored)
     except ModelError:
         return ()
     return (mirrored,)
-
-
-def _negate(tensor: Tensor) -> Tensor:
-    if tensor.spec.dtype not in _FLOATS:
-        return tensor
-    return replace(tensor, data=(-to_array(tensor)).tobytes())
 
 
 def twin(module: torch.nn.Module) -> torch.nn.Module:

@@ -167,6 +167,12 @@ class ExportRequest:
     """Largest relative difference that is allowed for floating-point outputs (default: 1e-4 for
     float32)."""
     limits: Limits = field(default_factory=Limits)
+    prove: bool = False
+    """Also run the file on a runtime of builder before it is written, and compare it: on `runtime`,
+    or on one that is built for this machine."""
+    runtime: Annotated[Path | None, Setting(path="folder")] = None
+    """A runtime that builder has built, to prove the file on: the output folder of `builder build`,
+    or the folder of one ABI in it."""
     keep: bool = False
     """Write the file even if its outputs differ by more than allowed."""
     pytorch: Annotated[Release | None, Setting(placeholder="VERSION")] = None
@@ -174,6 +180,11 @@ class ExportRequest:
     that this version of builder declares)."""
     seed: int = 0
     """Seed for the random weights and inputs."""
+
+    @property
+    def wants_proof(self) -> bool:
+        """Whether a runtime is to run the file; a runtime that is named says so too."""
+        return self.prove or self.runtime is not None
 
     @property
     def method_names(self) -> tuple[str, ...]:
@@ -197,8 +208,8 @@ class ExportResult:
     inputs: tuple[InputSpec, ...]
     """The inputs that the model was compared with."""
     differences: tuple[OutputDifference, ...]
-    """Differences between the lite file, run by the installed torch, and the eager model; empty
-    if the file cannot run here."""
+    """Differences between the lite file and the eager model; the file ran on the runtime of the
+    proof, or else in the installed torch. Empty if it did not run."""
     stages: tuple[Stage, ...]
     """The forms of the model, from eager PyTorch to the lite file."""
     remarks: tuple[str, ...]

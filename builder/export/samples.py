@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from builder.core.arrays import to_array
 from builder.core.interpreter_inputs import adapt, place, split_leaves
 from builder.core.nesting import InputSpec, Named
 from builder.core.signatures import Signature
-from builder.core.tensors import Tensor
+from builder.core.tensors import DType, Tensor
+
+_FLOATS = frozenset({DType.FLOAT16, DType.FLOAT32, DType.FLOAT64})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +63,27 @@ class Sample:
         specs, leaves = adapt(signature, self.specs, self.leaves)
         return replace(self, specs=specs, leaves=leaves)
 
+    def mirror(self) -> Sample | None:
+        """Returns the sample with the signs of its floats changed; None if it has no floats.
+
+        What an export gets wrong depends on signs more often than on other values.
+        """
+        if not any(leaf.spec.dtype in _FLOATS for leaf in self.leaves):
+            return None
+        return replace(self, leaves=tuple(map(_negate, self.leaves)))
+
     def describe(self) -> str:
         """Returns the words behind `the model runs`."""
         return f"on {self}" if self.specs else "without inputs"
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.specs))
+
+
+def _negate(tensor: Tensor) -> Tensor:
+    if tensor.spec.dtype not in _FLOATS:
+        return tensor
+    return replace(tensor, data=(-to_array(tensor)).tobytes())
 
 
 def describe_tensors(tensors: Iterable[Tensor]) -> list[tuple[str, tuple[int, ...]]]:

@@ -10,6 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.errors import Hint, ModelError, Run, Use
+from builder.lite.foreign_formats import (
+    HEAD,
+    SAVED,
+    advise,
+    advise_python,
+    name_foreign,
+)
 from builder.lite.source import Source, open_source, source_of
 
 if TYPE_CHECKING:
@@ -18,25 +25,13 @@ if TYPE_CHECKING:
 _ZIP = b"PK\x03\x04"
 _FLATBUFFER = b"PTMF"
 """The file identifier of mobile_bytecode.fbs, which stands at byte 4."""
-_HEAD = 8
-"""Bytes that tell the format: the magic number of a zip archive, or the identifier at byte 4."""
 _MOST_FLATBUFFER = (1 << 31) - 1
 """Largest size of a flatbuffer, whose offsets have 31 bits."""
 LITE = "a model for the lite interpreter"
 TORCHSCRIPT = "a TorchScript file without bytecode for the lite interpreter"
 EXPORTED = "a program of torch.export (.pt2)"
-_SAVED = "a file of torch.save (a state dict or a whole Python module)"
 _OUTPUT = Use("output", "model.ptl")
-PYTHON_HINT = Hint(
-    "export the model from its Python code: ", Run("export", ("package.module:factory", _OUTPUT))
-)
 _EXPORT_HINT = Hint("export the model first: ", Run("export", ("SOURCE", _OUTPUT)))
-_FOREIGN = {
-    b"\x80": "a pickle in PyTorch's old format (a state dict or a whole Python module)",
-    b"GGUF": "a GGUF file",
-    b"\x08": "an ONNX model",
-}
-"""First bytes of other kinds of model files -> description of the kind."""
 
 
 class TorchScriptError(ModelError):
@@ -62,9 +57,9 @@ def parse_lite(data: bytes) -> LiteModel:
     content = memoryview(data)
     if data[:4] == _ZIP:
         return _read_zip(source_of(content), Path("model.ptl"))
-    if data[4:_HEAD] == _FLATBUFFER:
+    if data[4:8] == _FLATBUFFER:
         return _read_flatbuffer(content)
-    raise _unknown(data[:_HEAD])
+    raise _unknown(data[:HEAD], Path("model.ptl"))
 
 
 @contextmanager
@@ -110,7 +105,7 @@ def refusing_excess(path: Path) -> Iterator[None]:
 def is_flatbuffer(stream: BufferedReader) -> bool:
     """Returns whether a stream begins as a lite file in the flatbuffer format."""
     stream.seek(0)
-    return stream.read(_HEAD)[4:] == _FLATBUFFER
+    return stream.read(HEAD)[4:8] == _FLATBUFFER
 
 
 def read_lite_stream(stream: BufferedReader, path: Path) -> LiteModel:
@@ -121,12 +116,12 @@ def read_lite_stream(stream: BufferedReader, path: Path) -> LiteModel:
         ModelError: the file is damaged or hostile, or has an unknown format.
     """
     stream.seek(0)
-    head = stream.read(_HEAD)
+    head = stream.read(HEAD)
     if head[:4] == _ZIP:
         return _read_zip(open_source(stream), path)
-    if head[4:] == _FLATBUFFER:
+    if head[4:8] == _FLATBUFFER:
         return _read_flatbuffer(_read_all(stream))
-    raise _unknown(head)
+    raise _unknown(head, path)
 
 
 def _read_all(stream: BufferedReader) -> memoryview:
@@ -168,7 +163,9 @@ def _read_zip(source: Source, path: Path) -> LiteModel:
             ),
         )
     if DATA in archive:
-        raise ModelError(f"it is {_SAVED}, so it cannot run without Python", hint=PYTHON_HINT)
+        raise ModelError(
+            f"it is {SAVED}, so it cannot run without Python", hint=advise(SAVED, path)
+        )
     if archive.is_exported_program:
         raise ModelError(f"it is {EXPORTED}, not a lite file", hint=hint_to_convert(path))
     raise ModelError("it is a zip archive, but not a PyTorch model", hint=_EXPORT_HINT)
@@ -201,11 +198,11 @@ def name_kind(path: Path) -> str:
     from builder.lite.zip_model import CONSTANTS, DATA
 
     with path.open("rb") as stream:
-        head = stream.read(_HEAD)
-        if head[4:] == _FLATBUFFER:
+        head = stream.read(HEAD)
+        if head[4:8] == _FLATBUFFER:
             return LITE
         if head[:4] != _ZIP:
-            return _name_foreign(head)
+            return name_foreign(head, path.suffix)
         try:
             archive = open_archive(open_source(stream))
         # A damaged archive has no kind. Whoever reads it as a model gives the reason.
@@ -214,20 +211,30 @@ def name_kind(path: Path) -> str:
     if archive.is_exported_program:
         return EXPORTED
     # The order matters: a lite file may have all three records, and TorchScript has the last two.
-    kinds = {BYTECODE: LITE, CONSTANTS: TORCHSCRIPT, DATA: _SAVED}
+    kinds = {BYTECODE: LITE, CONSTANTS: TORCHSCRIPT, DATA: SAVED}
     return next((kind for record, kind in kinds.items() if record in archive), "")
 
 
-def _unknown(head: bytes) -> ModelError:
+def refuse_foreign(path: Path) -> None:
+    """Checks that a file is a lite file, TorchScript or a program of torch.export.
+
+    Only enough of it is read to tell its kind, and nothing in it is run.
+
+    Raises:
+        ModelError: the file is missing, damaged, or of another kind.
+    """
+    if not path.is_file():
+        read_lite(path)
+    if path.suffix == ".py":
+        raise ModelError(f"{path} is Python code", hint=advise_python(path))
+    if name_kind(path) not in {LITE, TORCHSCRIPT, EXPORTED}:
+        read_lite(path)
+
+
+def _unknown(head: bytes, path: Path) -> ModelError:
     if not head:
         return ModelError("the file is empty", hint=_EXPORT_HINT)
-    what = _name_foreign(head)
-    is_what = f"it is {what}" if what else f"it begins with the bytes {head.hex(' ')}"
-    return ModelError(f"{is_what}, not a model that builder can read (.ptl)", hint=_EXPORT_HINT)
-
-
-def _name_foreign(head: bytes) -> str:
-    # ExecuTorch's files are flatbuffers too, with their identifier in the same place.
-    if head[4:6] == b"ET":
-        return "an ExecuTorch program"
-    return next((name for magic, name in _FOREIGN.items() if head.startswith(magic)), "")
+    what = name_foreign(head, path.suffix)
+    is_what = f"it is {what}" if what else f"it begins with the bytes {head[:8].hex(' ')}"
+    hint = advise(what, path) if what else _EXPORT_HINT
+    return ModelError(f"{is_what}, not a model that builder can read", hint=hint)

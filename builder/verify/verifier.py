@@ -88,7 +88,7 @@ def verify_model(
     ):
         # This comes before `oracle` runs the model in torch, which has more operators than a
         # runtime should have: some read files.
-        _check_operators(request.model, info, runtime, host)
+        check_operators(request.model, info, runtime, host)
         expectation = find_expectation(request, info, oracle)
         progress.step(f"Running {request.model.name} on {runtime.root}")
         run = functools.partial(
@@ -235,7 +235,12 @@ def _from_case(path: Path, request: VerifyRequest, info: ModelInfo) -> Expectati
     return Expectation(inputs=call.inputs, structure=structure, outputs=call.outputs, origin=origin)
 
 
-def _check_operators(model: Path, info: ModelInfo, runtime: Runtime, host: Host) -> None:
+def check_operators(model: Path, info: ModelInfo, runtime: Runtime, host: Host) -> None:
+    """Checks that the runtime has all operators of the model.
+
+    Raises:
+        VerificationError: it lacks some; the message names all of them.
+    """
     missing = find_missing_operators(info, runtime.manifest)
     if missing:  # every runtime registers some operators that no manifest lists
         registered = list_registered(runtime, host=host)

@@ -205,3 +205,20 @@ def test_torch_is_confined_when_it_runs_a_file(
     request = ExportRequest(source=str(path), output=bare / "out.ptl", inputs=inputs)
     with pytest.raises(RunError):
         exports.export(request, progress=Silent())
+
+
+def test_a_file_with_newer_bytecode_is_refused(bare: Path) -> None:
+    newer = bare / "newer.ptl"
+    with zipfile.ZipFile(MODELS / "conv.ptl") as source, zipfile.ZipFile(newer, "w") as changed:
+        for info in source.infolist():
+            content = source.read(info)
+            if info.filename.endswith("/bytecode.pkl"):
+                # The version is the first number of the pickle.
+                assert content[2:4] == b"K\x08"
+                content = content[:3] + b"\x0c" + content[4:]
+            changed.writestr(info, content)
+    done = export(bare, newer, "-o", "model.ptl")
+    assert done.returncode == ExitCode.MODEL
+    assert "its bytecode has version 12, which is newer than 9" in done.stderr
+    assert "use a newer builder" in done.stderr
+    assert not (bare / "model.ptl").exists()

@@ -387,3 +387,30 @@ def test_a_damaged_program_is_no_torchscript(tmp_path: Path, content: bytes) -> 
         export(wanted, progress=Silent())
     assert "TorchScript" not in caught.value.message
     assert not (tmp_path / "m.ptl").exists()
+
+
+def test_custom_operators_are_refused_all_at_once() -> None:
+    from builder.api.exports import load_knowledge
+    from builder.export.lints import refuse_custom
+    from builder.sources.releases import load_release
+
+    knowledge = load_knowledge(load_release())
+    refuse_custom({"aten::add.Tensor", "torchvision::nms", "prim::Print"}, knowledge)
+    with pytest.raises(ModelError) as caught:
+        refuse_custom({"mine::twice", "aten::add.Tensor", "mine::thrice"}, knowledge)
+    assert "2 custom operators, which no runtime has: mine::thrice, mine::twice" in (
+        caught.value.message
+    )
+
+
+def test_tensors_that_are_not_on_the_cpu_are_named() -> None:
+    import torch
+
+    from builder.export.lints import refuse_other_devices
+
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2, device="meta"))
+    with pytest.raises(ModelError) as caught:
+        refuse_other_devices(module)
+    assert "not on the CPU: 1.weight (meta), 1.bias (meta)" in caught.value.message
+    assert "to_empty" in (caught.value.hint or "")
+    refuse_other_devices(module[0])

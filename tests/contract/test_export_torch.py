@@ -364,13 +364,15 @@ def test_lite_file_that_differs_is_not_written(request_: ExportRequest) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no archive", b"PK\x03\x04" + b"\0" * 40], ids=["empty", "text", "cut"]
+    ("content", "words"),
+    [(b"", "empty"), (b"no archive", "begins with"), (b"PK\x03\x04" + b"\0" * 40, "damaged")],
+    ids=["empty", "text", "cut"],
 )
 def test_files_that_are_no_torchscript(
-    request_: ExportRequest, folder: Path, content: bytes
+    request_: ExportRequest, folder: Path, content: bytes, words: str
 ) -> None:
     (folder / "bad.pt").write_bytes(content)
-    fail(replace(request_, source="bad.pt"), ModelError, "is not TorchScript")
+    fail(replace(request_, source="bad.pt"), ModelError, words)
 
 
 def test_pickled_modules_are_refused_and_not_executed(
@@ -385,7 +387,7 @@ def test_pickled_modules_are_refused_and_not_executed(
             return (open, (str(witness), "w"))
 
     torch.save({"weights": Hostile()}, folder / "hostile.pt")
-    fail(replace(request_, source="hostile.pt"), ModelError, "is not TorchScript", "function")
+    fail(replace(request_, source="hostile.pt"), ModelError, "a file of torch.save", "function")
     assert not witness.exists()
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from builder.core.targets import MIN_API
 from builder.errors import ConfigurationError, Hint, Run
+from builder.lite.foreign_formats import PYTHON_HINT
 from builder.lite.read import (
     EXPORTED,
     LITE,
-    PYTHON_HINT,
     TORCHSCRIPT,
     hint_to_convert,
     lite_path,
