@@ -49,16 +49,11 @@ def check_bytecode_version(info: ModelInfo, readable: BytecodeVersions) -> None:
         return
     raise ModelError(
         f"{info.name} has bytecode version {version}; the runtime reads versions {readable}",
+        # builder cannot write what it cannot read: the file's source is exported again.
         hint=Hint("export the model again with ", Run("export", ("SOURCE",)))
         if version < readable.min
         else Hint(
-            Run(
-                "export",
-                (
-                    info.name,
-                    Use("output", "model.ptl"),
-                    Use("bytecode_version", readable.max - 1),
-                ),
-            )
+            "export the model again with ",
+            Run("export", ("SOURCE", Use("bytecode_version", readable.max - 1))),
         ),
     )
