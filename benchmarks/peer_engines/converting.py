@@ -2,9 +2,9 @@
 
     PYTHON -m peer_engines.converting PEER FOLDER NAME
 
-PYTHON is that of the peers' environment, and FOLDER is one that peer_engines.networks has written. Each
-peer's converter is imported only when it is used: they are slow to import, and one that cannot be installed
-must not stop the others.
+PYTHON is that of the peers' environment, and FOLDER is one that peer_engines.networks has written.
+Each peer's converter is imported only when it is used: they are slow to import, and one that does
+not work must not stop the others.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BIN = Path(sys.executable).parent
 
 
 def convert_onnxruntime(folder: Path, name: str) -> None:
-    """Writes `model.onnx`; for an int8 network quantised statically, per channel, in the form QDQ."""
+    """Writes `model.onnx`; an int8 network is quantised statically, per channel, as QDQ."""
     model, inputs = make_network(name)
     quantised, target = name.endswith("_int8"), folder / "model.onnx"
     exported = folder / "float.onnx" if quantised else target
@@ -38,9 +38,7 @@ def convert_onnxruntime(folder: Path, name: str) -> None:
 
 def _export_onnx(model: nn.Module, inputs: tuple[Tensor, ...], target: Path) -> None:
     names = (target.parent / "inputs.txt").read_text().split()
-    torch.onnx.export(
-        model, inputs, target, input_names=names, opset_version=OPSET, dynamo=False
-    )
+    torch.onnx.export(model, inputs, target, input_names=names, opset_version=OPSET, dynamo=False)
 
 
 def _quantise_onnx(source: Path, target: Path, inputs: tuple[Tensor, ...]) -> None:
@@ -63,7 +61,7 @@ def _quantise_onnx(source: Path, target: Path, inputs: tuple[Tensor, ...]) -> No
 
 
 def convert_litert(folder: Path, name: str) -> None:
-    """Writes `model.tflite`; for an int8 network quantised by ai-edge-quantizer's static recipe."""
+    """Writes `model.tflite`; an int8 network is quantised by ai-edge-quantizer's recipe."""
     import litert_torch
 
     model, inputs = make_network(name)
@@ -80,7 +78,7 @@ def convert_litert(folder: Path, name: str) -> None:
 
 
 def convert_executorch(folder: Path, name: str) -> None:
-    """Writes `model.pte`, lowered to the delegate of XNNPACK; an int8 network is quantised for it."""
+    """Writes `model.pte` for the delegate of XNNPACK; an int8 network is quantised for it."""
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 

@@ -1,8 +1,8 @@
 """How each engine loads a network and calls it, through its own Python package or C API.
 
-An engine is a function that imports what it needs and returns another: the latter loads the network in a
-folder for a number of threads, and returns what runs it, arrays in, arrays out. Options are those
-that a documentation's first example has, and the number of threads.
+An engine is a function that imports what it needs and returns another: the latter loads the network
+in a folder for a number of threads, and returns what runs it, arrays in, arrays out. Options are
+those that the first example of a documentation has, and the number of threads.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class _Tensor(ctypes.Structure):
 
 
 def import_builder() -> Load:
-    """builder's runtime by its C API."""
+    """The runtime of builder, by its C API."""
 
     def load(folder: Path, threads: int) -> Forward:
         library = ctypes.CDLL(str(next(folder.glob(BUILDER_LIBRARY))))
@@ -55,7 +55,9 @@ def import_builder() -> Load:
             result = ctypes.c_void_p()
             count = ctypes.c_size_t(len(inputs))
             check(library.torchlite_forward(module, tensors, count, ctypes.byref(result)))
-            outputs = [_read(library, result, i) for i in range(library.torchlite_result_count(result))]
+            outputs = [
+                _read(library, result, i) for i in range(library.torchlite_result_count(result))
+            ]
             library.torchlite_result_free(result)
             return outputs
 
@@ -121,17 +123,19 @@ def import_executorch() -> Load:
     from executorch.runtime import Runtime
 
     def load(folder: Path, threads: int) -> Forward:
-        portable_lib._unsafe_reset_threadpool(threads)
+        portable_lib._unsafe_reset_threadpool(threads)  # noqa: SLF001 - nothing public sets it
         program = Runtime.get().load_program(folder / "model.pte")
         method = program.load_method("forward")
         assert method is not None
-        return lambda inputs: [x.numpy() for x in method.execute(list(map(torch.from_numpy, inputs)))]
+        return lambda inputs: [
+            x.numpy() for x in method.execute(list(map(torch.from_numpy, inputs)))
+        ]
 
     return load
 
 
 def import_ncnn() -> Load:
-    """ncnn on CPUs."""
+    """The engine ncnn, on CPUs."""
     import ncnn
 
     def load(folder: Path, threads: int) -> Forward:
@@ -177,7 +181,7 @@ def import_mnn() -> Load:
     return load
 
 
-def _to_mnn(array: np.ndarray) -> Any:
+def _to_mnn(array: np.ndarray) -> object:
     from MNN import expr
 
     whole = array.dtype == np.int64

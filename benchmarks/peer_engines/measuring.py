@@ -2,10 +2,10 @@
 
     PYTHON -m peer_engines.measuring ENGINE FOLDER --threads 1 --processor 0
 
-PYTHON is that of the peers' environment, also for builder's runtime, whose C API is called by ctypes. CPU
-seconds are those of the whole process, with all of its threads. Memory is the largest resident
-size since the engine was imported, less what was resident then; builder's library is loaded after
-that, the others' before, so that the comparison is in their favour.
+PYTHON is that of the peers' environment, also for builder's runtime, whose C API is called by
+ctypes. CPU seconds are those of the whole process, with all of its threads. Memory is the largest
+resident size since the engine was imported, less what was resident then; builder's library is
+loaded after that, the others' before, so that the comparison is in their favour.
 """
 
 from __future__ import annotations
@@ -30,8 +30,6 @@ SECONDS = 1.5
 """Of forward calls, at least, in each process."""
 CALLS = 3
 """Forward calls at least, after the first and a second to warm up."""
-WAIT = 0.05
-"""Threads of an earlier call may still spin; this lets them go to sleep."""
 
 
 @dataclass(slots=True)
@@ -43,17 +41,19 @@ class Clock:
 
     @classmethod
     def start(cls) -> Clock:
+        """Returns a clock that begins now."""
         return cls(time.process_time(), time.perf_counter())
 
     def stop(self) -> dict[str, float]:
+        """Returns the seconds since the start, as `cpu` and `wall`."""
         return {"cpu": time.process_time() - self.cpu, "wall": time.perf_counter() - self.wall}
 
 
 def measure(engine: str, folder: Path, *, threads: int) -> dict[str, object]:
     """Returns seconds of the load, the first and a usual forward call, bytes, and the difference.
 
-    With several threads, the CPU time of a call contains what its threads spin afterwards: it is
-    taken of all calls together, which follow one another as in a video.
+    Calls follow one another, as in a video: with several threads, the CPU time of a call has what
+    the threads of the call before still spin.
     """
     inputs = [np.ascontiguousarray(x) for x in np.load(folder / "inputs.npz").values()]
     expected = list(np.load(folder / "outputs.npz").values())
@@ -76,7 +76,7 @@ def measure(engine: str, folder: Path, *, threads: int) -> dict[str, object]:
         "wall": statistics.median(call["wall"] for call in calls),
         "calls": len(calls),
         "memory": max(peak, _resident("VmHWM") - before),
-        "difference": max(map(_difference, outputs, expected, strict=True)),
+        "difference": max(map(_difference, outputs, expected)),
     }
 
 

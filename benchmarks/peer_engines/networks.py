@@ -3,7 +3,8 @@
     PYTHON -m peer_engines.networks FOLDER NAME
 
 PYTHON is that of the peers' environment. FOLDER receives the network as a program of torch.export
-(`program.pt2`), its weights, its inputs, what eager PyTorch makes of them, and images to calibrate with.
+(`program.pt2`), its weights, its inputs, what eager PyTorch makes of them, and images to calibrate
+with.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
+
 from zoo_models.models import BertQuestionAnswering, LanguageModel
 
 WORDS = 10_000
@@ -27,7 +29,9 @@ CALIBRATION = 8
 class _Block(nn.Sequential):
     """Reflection padding, convolution, a norm over all channels, leaky ReLU."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, groups: int = 1) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, groups: int = 1
+    ) -> None:
         pad = (0, 1, 0, 1) if stride == 2 else kernel // 2
         super().__init__(
             *([nn.ReflectionPad2d(pad)] if kernel > 1 else []),
