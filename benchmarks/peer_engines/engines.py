@@ -1,8 +1,8 @@
 """How each engine loads a network and calls it, through its own Python package or C API.
 
-An engine is a function that imports what it needs and returns another: the latter loads the network
-in a folder for a number of threads, and returns what runs it, arrays in, arrays out. Options are
-those that the first example of a documentation has, and the number of threads.
+An engine is a function that imports what it needs to run the network in a folder, and returns another:
+the latter loads the network for a number of threads, and returns what runs it, arrays in, arrays
+out. Options are those that the first example of a documentation has, and the number of threads.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 
 Arrays: TypeAlias = Sequence[np.ndarray]
 Forward: TypeAlias = Callable[[Arrays], Arrays]
-Load: TypeAlias = Callable[[Path, int], Forward]
+Load: TypeAlias = Callable[[int], Forward]
 
 DTYPES = {np.dtype(np.float32): 6, np.dtype(np.int64): 4}
 """Codes of torchlite.h."""
-BUILDER_LIBRARY = "runtime/*/libtorchlite.so"
+BUILDER_LIBRARY = "runtime/*/lib/libtorchlite.so"
 """Where the runtime is in a folder."""
 
 
@@ -33,15 +33,15 @@ class _Tensor(ctypes.Structure):
     )
 
 
-def import_builder() -> Load:
+def import_builder(folder: Path) -> Load:
     """The runtime of builder, by its C API."""
 
-    def load(folder: Path, threads: int) -> Forward:
-        library = ctypes.CDLL(str(next(folder.glob(BUILDER_LIBRARY))))
-        library.torchlite_error.restype = ctypes.c_char_p
-        library.torchlite_result_count.restype = ctypes.c_size_t
-        library.torchlite_result_free.restype = None
+    library = ctypes.CDLL(str(next(folder.glob(BUILDER_LIBRARY))))
+    library.torchlite_error.restype = ctypes.c_char_p
+    library.torchlite_result_count.restype = ctypes.c_size_t
+    library.torchlite_result_free.restype = None
 
+    def load(threads: int) -> Forward:
         def check(status: int) -> None:
             if status:
                 raise RuntimeError(library.torchlite_error().decode())
@@ -79,11 +79,11 @@ def _read(library: ctypes.CDLL, result: ctypes.c_void_p, index: int) -> np.ndarr
     return np.ctypeslib.as_array(data, shape).copy()
 
 
-def import_onnxruntime() -> Load:
+def import_onnxruntime(folder: Path) -> Load:
     """ONNX Runtime's provider for CPUs."""
     import onnxruntime
 
-    def load(folder: Path, threads: int) -> Forward:
+    def load(threads: int) -> Forward:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         session = onnxruntime.InferenceSession(
@@ -95,11 +95,11 @@ def import_onnxruntime() -> Load:
     return load
 
 
-def import_litert() -> Load:
+def import_litert(folder: Path) -> Load:
     """LiteRT's interpreter, with its delegate for XNNPACK, which it takes by itself."""
     from ai_edge_litert.interpreter import Interpreter
 
-    def load(folder: Path, threads: int) -> Forward:
+    def load(threads: int) -> Forward:
         interpreter = Interpreter(str(folder / "model.tflite"), num_threads=threads)
         interpreter.allocate_tensors()
         places = sorted(interpreter.get_input_details(), key=lambda place: place["name"])
@@ -107,7 +107,7 @@ def import_litert() -> Load:
 
         def forward(inputs: Arrays) -> Arrays:
             for place, array in zip(places, inputs, strict=True):
-                interpreter.set_tensor(place["index"], array)
+                interpreter.set_tensor(place["index"], array.astype(place["dtype"], copy=False))
             interpreter.invoke()
             return [interpreter.get_tensor(place["index"]) for place in results]
 
@@ -116,13 +116,13 @@ def import_litert() -> Load:
     return load
 
 
-def import_executorch() -> Load:
+def import_executorch(folder: Path) -> Load:
     """ExecuTorch's runtime; its pool of threads is the process's."""
     import torch
     from executorch.extension.pybindings import portable_lib
     from executorch.runtime import Runtime
 
-    def load(folder: Path, threads: int) -> Forward:
+    def load(threads: int) -> Forward:
         portable_lib._unsafe_reset_threadpool(threads)  # noqa: SLF001 - nothing public sets it
         program = Runtime.get().load_program(folder / "model.pte")
         method = program.load_method("forward")
@@ -134,16 +134,17 @@ def import_executorch() -> Load:
     return load
 
 
-def import_ncnn() -> Load:
+def import_ncnn(folder: Path) -> Load:
     """The engine ncnn, on CPUs."""
     import ncnn
 
-    def load(folder: Path, threads: int) -> Forward:
+    def load(threads: int) -> Forward:
         net = ncnn.Net()
         net.opt.use_vulkan_compute = False
         net.opt.num_threads = threads
-        net.load_param(str(folder / "model.ncnn.param"))
-        net.load_model(str(folder / "model.ncnn.bin"))
+        network, weights = folder / "model.ncnn.param", folder / "model.ncnn.bin"
+        if net.load_param(str(network)) or net.load_model(str(weights)):
+            raise RuntimeError("ncnn does not load what pnnx has written")
 
         def forward(inputs: Arrays) -> Arrays:
             extractor = net.create_extractor()
@@ -161,11 +162,11 @@ def _without_batch(array: np.ndarray) -> np.ndarray:
     return array[0] if array.dtype == np.float32 else array[0].astype(np.int32)
 
 
-def import_mnn() -> Load:
+def import_mnn(folder: Path) -> Load:
     """MNN on CPUs, in float32."""
     from MNN import expr, nn
 
-    def load(folder: Path, threads: int) -> Forward:
+    def load(threads: int) -> Forward:
         config = {"backend": "CPU", "precision": "high", "numThread": threads}
         manager = nn.create_runtime_manager((config,))
         path, names = str(folder / "model.mnn"), (folder / "inputs.txt").read_text().split()
@@ -190,7 +191,7 @@ def _to_mnn(array: np.ndarray) -> object:
     return variable
 
 
-ENGINES: dict[str, Callable[[], Load]] = {
+ENGINES: dict[str, Callable[[Path], Load]] = {
     "builder": import_builder,
     "onnxruntime": import_onnxruntime,
     "litert": import_litert,

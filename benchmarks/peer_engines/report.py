@@ -63,9 +63,8 @@ _HEADING = """# builder's runtime beside others
 
 Times are ratios to the best peer of the column, so that less than 1 is better than every peer.
 CPU is the CPU time of a forward call, user and system, of all threads; load is from the file to a
-model that is ready; first is the first forward call after it. Memory is what the process needs at
-most, in bytes, above what it needs after the engine is imported; for builder the library is in
-it, for the others it is not. Libraries are those of the wheels, with all operators: each peer
+model that is ready; first is the first forward call after it. Memory is what the process needs at most, in bytes, above what it
+needs once the engine is imported. Libraries are those of the wheels, with all operators: each peer
 could be built smaller. difference is the largest absolute difference from eager PyTorch.
 """
 COLUMNS = (*RATIOS, "memory", "library", "file", "difference")
