@@ -74,7 +74,8 @@ def main() -> None:
         for name in options.networks:
             measure(python, work / name, options.engines)
     summaries = [
-        summarise(name, read_measurements(work / name), python) for name in options.networks
+        summarise(name, read_measurements(work / name), read_failures(work / name), python)
+        for name in options.networks
     ]
     if options.json:
         write_atomically(options.json, json.dumps(summaries, indent=2) + "\n")
@@ -157,6 +158,16 @@ def read_measurements(folder: Path) -> list[Measurement]:
     return json.loads(path.read_text()) if path.is_file() else []
 
 
+def read_failures(folder: Path) -> dict[str, str]:
+    """Returns engine -> the last line of what it said when it failed."""
+    failed = ((engine, folder / f"{engine}.failed") for engine in ENGINES)
+    return {
+        engine: path.read_text().strip().rpartition("\n")[2]
+        for engine, path in failed
+        if path.is_file()
+    }
+
+
 def _run(python: Path, module: str, *arguments: object) -> str:
     """Runs a module of peer_engines in the peers' environment, and returns what it prints."""
     return _call((str(python), "-m", f"peer_engines.{module}", *map(str, arguments)))
@@ -165,9 +176,12 @@ def _run(python: Path, module: str, *arguments: object) -> str:
 def _call(command: tuple[str, ...]) -> str:
     folders = (HERE, HERE.parent / "tools", HERE.parent)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
-    done: subprocess.CompletedProcess[Any] = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, timeout=_LONGEST
-    )
+    try:
+        done: subprocess.CompletedProcess[Any] = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=_LONGEST
+        )
+    except subprocess.TimeoutExpired:
+        raise FailedError(f"it was ended after {_LONGEST} seconds") from None
     if done.returncode:
         raise FailedError(done.stderr.strip()[-_TAIL:])
     return str(done.stdout)

@@ -1,8 +1,9 @@
 """How each engine loads a network and calls it, through its own Python package or C API.
 
-An engine is a function that imports what it needs to run the network in a folder, and returns another:
-the latter loads the network for a number of threads, and returns what runs it, arrays in, arrays
-out. Options are those that the first example of a documentation has, and the number of threads.
+An engine is a function that imports what it needs to run the network in a folder, and returns
+another: the latter loads the network for a number of threads, and returns what runs it, arrays in,
+arrays out. Options are those that the first example of a documentation has, and the number of
+threads.
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ class _Tensor(ctypes.Structure):
 
 def import_builder(folder: Path) -> Load:
     """The runtime of builder, by its C API."""
-
     library = ctypes.CDLL(str(next(folder.glob(BUILDER_LIBRARY))))
     library.torchlite_error.restype = ctypes.c_char_p
     library.torchlite_result_count.restype = ctypes.c_size_t

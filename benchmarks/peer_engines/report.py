@@ -63,15 +63,26 @@ _HEADING = """# builder's runtime beside others
 
 Times are ratios to the best peer of the column, so that less than 1 is better than every peer.
 CPU is the CPU time of a forward call, user and system, of all threads; load is from the file to a
-model that is ready; first is the first forward call after it. Memory is what the process needs at most, in bytes, above what it
-needs once the engine is imported. Libraries are those of the wheels, with all operators: each peer
-could be built smaller. difference is the largest absolute difference from eager PyTorch.
+model that is ready; first is the first forward call after it. Memory is what the process needs at
+most, in bytes, above what it needs once the engine is imported. Libraries are those of the
+wheels, with all operators: each peer could be built smaller. The difference is the largest
+absolute one from eager PyTorch. A dash, or a missing row, means that there is nothing to measure;
+the reason stands below the tables.
 """
 COLUMNS = (*RATIOS, "memory", "library", "file", "difference")
 
 
-def summarise(name: str, measured: Sequence[Measurement], python: Path) -> Summary:
-    """Returns medians of all rounds: seconds by column, bytes, and the largest difference."""
+def summarise(
+    name: str, measured: Sequence[Measurement], failures: Mapping[str, str], python: Path
+) -> Summary:
+    """Returns medians of all rounds: seconds by column, bytes, and the largest difference.
+
+    Args:
+        name: of the network.
+        measured: what each process measured.
+        failures: engine -> why it has no figures.
+        python: of the peers' environment.
+    """
     engines = {}
     for engine in ENGINES:
         rows = [row for row in measured if row["engine"] == engine]
@@ -85,7 +96,7 @@ def summarise(name: str, measured: Sequence[Measurement], python: Path) -> Summa
                 "file": single[-1]["file"],
                 "difference": max(row["difference"] for row in rows),
             }
-    return {"network": name, "engines": engines}
+    return {"network": name, "engines": engines, "failures": dict(failures)}
 
 
 def _median(
@@ -142,6 +153,8 @@ def _table(summary: Summary) -> str:
     for engine, row in engines.items():
         cells = (_cell(column, row[column], engines) for column in COLUMNS)
         lines.append(f"| {TITLES[engine]} | {' | '.join(cells)} |")
+    for engine, reason in summary["failures"].items():
+        lines += ["", f"{TITLES[engine]}: {reason}"]
     return "\n".join((*lines, ""))
 
 

@@ -26,8 +26,8 @@ SMALL_CXX_UNITS = {
 REGISTRATIONS_UNIT = f"{LIBRARY}/registrations.cpp"
 _ATEN = "aten/src/ATen/"
 _KERNEL_COPIES = ("generated/aten/src/ATen/native/", "generated/aten/src/ATen/UfuncCPUKernel_")
-"""Upstream's CMake writes one per CPU kernel file, also of those that torchgen makes, such as that of
-`add`; the text of each is one include."""
+"""Upstream's CMake writes one per CPU kernel file, also for that of `add`, which torchgen makes;
+the text of each is one include."""
 _LIKE = "torch/csrc/jit/mobile/import.cpp"
 """Our own units see what this unit of the lite interpreter sees."""
 
