@@ -32,6 +32,7 @@ class Use:
     """The value that the hint proposes; empty where it proposes none."""
 
     def __str__(self) -> str:
+        # The comparison is with the empty string, since 0 and False are values to propose.
         return f"{self.key}={self.value}" if self.value != "" else self.key
 
 
@@ -57,6 +58,7 @@ class Hint(str):
 
     def __new__(cls, *parts: str | Use | Run) -> Self:
         """Returns the text of `parts`, one after the other."""
+        # A hint is a string, so that code that only prints it need not know its parts.
         made = super().__new__(cls, "".join(map(str, parts)))
         made.parts = parts
         return made

@@ -21,8 +21,9 @@ import click
 
 from builder import api
 from builder.api.settings import BuildSettings
+from builder.cli.commands import COMMANDS
 from builder.cli.console import SCHEMA_VERSIONS
-from builder.cli.main import COMMANDS, cli
+from builder.cli.main import cli
 from builder.core.sources import SourcePin
 from builder.export.request import ExportRequest
 from python_api import render_names

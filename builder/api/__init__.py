@@ -140,7 +140,7 @@ if TYPE_CHECKING:
     from builder.sources.trees import find_sources as find_sources
     from builder.sources.trees import list_source_origins as list_source_origins
     from builder.sources.trees import locate_sources as locate_sources
-    from builder.system.children import Limits as Limits
+    from builder.system.limits import Limits as Limits
     from builder.system.progress import Progress as Progress
     from builder.system.progress import Silent as Silent
     from builder.verify.coverage import Coverage as Coverage
@@ -340,7 +340,7 @@ _MODULES = {
         "list_source_origins",
         "locate_sources",
     ),
-    "builder.system.children": ("Limits",),
+    "builder.system.limits": ("Limits",),
     "builder.system.progress": (
         "Progress",
         "Silent",

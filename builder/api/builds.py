@@ -49,6 +49,8 @@ class BuildReport:
         """
         for runtime in self.runtimes:
             abi = runtime.plan.target.abi
+            # The library in an AAR has other entry points than the one in the folder, and it is
+            # what an app gets.
             size = self.aar.sizes[abi] if self.aar and abi in self.aar.sizes else runtime.size
             refuse_excess(size, budgets, abi=abi, root=runtime.package.root)
 
@@ -86,6 +88,8 @@ def build(
     """
     options = options or PackageOptions()
     release = request.pytorch or load_release()
+    # All targets of one build use the release that was read here, also if its folder changes
+    # meanwhile.
     request = replace(request, pytorch=release)
     refuse_outputs(targets, output, options, release=release)
     runtimes = tuple(
@@ -164,6 +168,7 @@ def _build_target(
 ) -> TargetResult:
     interfaces = (Interface.C, *platform_of(target).list_interfaces(options))
     with link_libraries(request, target, interfaces, progress=progress) as linked:
+        # The C API comes first in `interfaces`: every target has a folder with it.
         first, *others = linked.values()
         package, main = package_runtime(first, output / target.abi)
         libraries = {Interface.C: main} | {

@@ -50,7 +50,7 @@ def export(request: ExportRequest, *, progress: Progress) -> ExportResult:
             return _export_by_torch(request, release, progress)
         return export_file(
             request,
-            schemas=load_schemas(release.version),
+            knowledge=load_knowledge(release),
             interpreter=Interpreter(request.limits, confined=True),
             progress=progress,
         )

@@ -49,6 +49,7 @@ def size(path: Path) -> MeasuredRuntime:
         ConfigurationError: there is no runtime, or its report cannot be read.
         VerificationError: its manifest cannot be read.
     """
+    # A runtime for another machine can be measured too.
     runtime = locate_runtime(path, host_abi=host_abi(), to_run=False)
     file = runtime.root / SIZE_REPORT
     try:

@@ -19,7 +19,7 @@ from builder.oplists import is_op_list, is_own_list, read_op_list, refuse_other_
 from builder.selection import choose_dtypes as dtypes
 from builder.selection.choose_dtypes import choose_dtypes
 from builder.sources.release_facts import load_bytecode_versions
-from builder.system.children import Limits
+from builder.system.limits import Limits
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable, writing_file
 from builder.system.reference_headers import find_input_dtypes
 from builder.system.scratch import scratch_folder

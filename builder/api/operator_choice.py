@@ -43,6 +43,7 @@ def choose_operators(
     # Before anything is refused: upgraders' operators have to exist as well.
     upgraded = add_upgraders(wanted.operators, upgraders)
     served = replace(wanted, operators=upgraded)
+    # Without this setting, `select` names all of them in one error.
     skipped = find_refusals(served, catalogue, rules) if skip_unknown else {}
     for operator, reason in skipped.items():
         build.progress.note(f"left out: {operator}, {reason}")
@@ -53,6 +54,7 @@ def choose_operators(
         build.progress.note(warning)
     for operator, reason in find_raising(served, catalogue, rules).items():
         build.progress.note(f"raises when called: {operator}, {reason}")
+    # Backends that only add operators for the CPU have no roots and no device.
     devices = [
         read_device(find_root_units(graph, one), one.dispatch) for one in chosen if one.roots
     ]
@@ -135,6 +137,7 @@ def list_hand_written(graph: UnitGraph) -> list[tuple[str, Path]]:
     return [
         (unit.id, Path(unit.source))
         for unit in graph.units.values()
+        # Generated code registers by torchgen's tables, which the catalogue reads from the headers.
         if unit.language in {"CXX", "OBJCXX"} and not unit.generated
     ]
 

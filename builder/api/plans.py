@@ -67,6 +67,8 @@ def plan_build(
         features=tuple((name, release.lock.select(name).digest) for name in features),
         toolchain=toolchain.fingerprint,
         link_flags=toolchain.link_flags,
+        # All builds of a release are configured alike, whatever backends they have, so that they
+        # share objects.
         configuration=tuple(f"{name}={value}" for name, value in release.cmake_options.items()),
         native_digest=digest_deciding_files(target, release),
         dtypes=choice.dtypes,

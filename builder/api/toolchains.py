@@ -32,7 +32,7 @@ def locate_target(abi: str, *, min_api: int | None = None, min_ios: str | None =
     """Returns the target named `abi`; ConfigurationError lists the known ones otherwise.
 
     Args:
-        abi: as `--abi` has it.
+        abi: as the setting `targets.abis` names it.
         min_api: Android's API level, instead of the oldest that builder knows.
         min_ios: Apple's deployment target, e.g. `15.0`, instead of builder's own.
 
@@ -98,6 +98,7 @@ def locate_targets(
             f"iOS {min_ios} is for Apple's ABIs, and this build is for {', '.join(abis)}",
             hint=_name_abi("ios-arm64", "targets.min_ios"),
         )
+    # A build may be for Android and Apple at once, and each of both limits is for its own targets.
     return tuple(
         locate_target(
             t.abi,
@@ -130,6 +131,7 @@ def locate_toolchain(
         ConfigurationError: there is no such launcher.
         ToolchainError: something is missing or cannot be used; the hint says what to install.
     """
+    # A caller from Python did not ask for ccache, so it is not used behind its back.
     runner, options = Runner.inherit_for_tools(), options or ToolchainOptions(launcher="none")
     release = release or load_release()
     toolchain = platform_of(target).locate_toolchain(runner, release, target, options)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from builder.core.artifacts import BenchReport, VerifyReport
     from builder.core.nesting import InputSpec
     from builder.core.tensors import Tensor
-    from builder.system.children import Limits
+    from builder.system.limits import Limits
     from builder.system.progress import Progress
     from builder.verify.request import BenchRequest, VerifyRequest
 

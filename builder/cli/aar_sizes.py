@@ -75,5 +75,6 @@ def _totals(sizes: AarSizes, abi: str) -> tuple[int, int, int]:
 
 def _compare(size: int | None, other: int | None) -> tuple[str, ...]:
     """Returns both sizes, and the first as a percentage of the second."""
+    # A file that is new or gone has no ratio.
     share = f"{size / other:.1%}" if size is not None and other else "-"
     return (*("-" if count is None else format_bytes(count) for count in (size, other)), share)

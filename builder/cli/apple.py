@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from builder.platforms.apple.manifest import XcframeworkManifest
 
 
-def print_apple(outcome: AppleResult) -> None:
+def print_apple(result: AppleResult) -> None:
     """Prints which files were written, their sizes, and the lines that a project needs."""
-    written = outcome.written
+    written = result.written
     print_table(
         ("xcframework", str(written.framework)),
         (
@@ -25,40 +25,41 @@ def print_apple(outcome: AppleResult) -> None:
                     f"{abi} in bytes",
                     f"{format_bytes(size.file)} in an app, compressed "
                     f"{format_bytes(size.compressed)}, static library "
-                    f"{format_bytes(outcome.archives[abi])}",
+                    f"{format_bytes(result.archives[abi])}",
                 )
-                for abi, size in outcome.sizes.items()
+                for abi, size in result.sizes.items()
             ),
             ("checksum of the zip", written.checksum),
             (
                 "rules kept",
-                f"{len(outcome.report.rules)} on "
-                f"{number_of(len(outcome.report.files), 'static library', 'static libraries')}",
+                f"{len(result.report.rules)} on "
+                f"{number_of(len(result.report.files), 'static library', 'static libraries')}",
             ),
         ),
     )
-    for line in describe_findings(outcome.report.unchecked):
+    for line in describe_findings(result.report.unchecked):
         echo(line)
     echo("to use it from SwiftPM or CocoaPods, add:")
     echo(f'  .package(path: "{written.folder}")')
+    # The pod has the name of PyTorch's own, so that a Podfile needs another source only.
     echo(f"  pod 'LibTorch-Lite', :path => '{written.folder}'")
 
 
-def describe_apple(outcome: AppleResult) -> dict[str, object]:
+def describe_apple(result: AppleResult) -> dict[str, object]:
     """Returns what `print_apple` shows as values for JSON."""
-    written = outcome.written
+    written = result.written
     return {
         "checksum": written.checksum,
         "path": str(written.framework),
-        "rules": list(outcome.report.rules),
-        "rules_unchecked": describe_findings(outcome.report.unchecked),
+        "rules": list(result.report.rules),
+        "rules_unchecked": describe_findings(result.report.unchecked),
         "sizes": {
             abi: {
-                "archive": outcome.archives[abi],
+                "archive": result.archives[abi],
                 "compressed_size": size.compressed,
                 "size": size.file,
             }
-            for abi, size in outcome.sizes.items()
+            for abi, size in result.sizes.items()
         },
         "version": written.version,
         "zip": str(written.archive),
@@ -80,6 +81,7 @@ def print_slices(manifest: XcframeworkManifest, other: XcframeworkManifest | Non
                 _bytes(manifest, abi, "compressed"),
                 _bytes(other, abi, "compressed"),
             )
+            # An ABI that only one of both has is shown with a dash, not left out.
             for abi in sorted({*manifest.slices, *other.slices})
         ),
     )

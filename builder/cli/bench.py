@@ -87,6 +87,7 @@ def _print_profile(profile: Profile) -> None:
         row(each.name, f"{each.calls / profile.calls:g}", each.seconds)
         for each in profile.operators
     ]
+    # Without this line, the shares would not sum up to the whole, and nobody could say why.
     rows.append(row("outside of operators", "", profile.rest))
     print_table(("operator", "calls", "ms", "share"), rows)
     echo(f"(average of {number_of(profile.calls, 'forward call')}, which measuring makes slower)")

@@ -161,4 +161,5 @@ def _describe_runtime(runtime: TargetResult) -> dict[str, object]:
 
 
 def _count_roots(runtime: TargetResult) -> int:
+    # The plan has all that were asked for, also those that were left out later.
     return sum(str(o) not in runtime.skipped for o in runtime.plan.operator_list.operators)

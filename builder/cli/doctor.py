@@ -42,4 +42,5 @@ def command(ctx: click.Context, as_json: bool) -> None:
             echo(f"  {finding.subject.ljust(width)}  {finding.detail}", mark=mark)
             if finding.remedy:
                 echo(f"{' ' * (width + 6)}{show_hint(finding.remedy, 'build')}")
+    # The exit code lets CI ask whether it can build before it tries.
     ctx.exit(ExitCode.OK if diagnosis.ready else ExitCode.TOOLCHAIN)

@@ -63,6 +63,8 @@ def command(request: ExportRequest, texts: InputTexts, as_json: bool) -> None:
       builder export model.pt -o model.ptl --shape 1,3,224,224 --no-optimize
       builder export model.ptl -o older.ptl --bytecode-version 5
     """
+    # The words of the command line become values here, so that a mistake in them costs no import of
+    # torch.
     inputs, second = texts.parse(), texts.parse_second()
     request = replace(request, folder=Path.cwd(), inputs=inputs, second_inputs=second)
     _refuse_idle(request.optimisation)
@@ -74,6 +76,7 @@ def command(request: ExportRequest, texts: InputTexts, as_json: bool) -> None:
     else:
         _print_result(result)
     if result.failure is not None:
+        # The table of stages is printed before, since it shows where the difference begins.
         raise result.failure
 
 

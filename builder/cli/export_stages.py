@@ -14,6 +14,7 @@ from builder.core.stages import Agreement, Stage
 def print_stages(stages: Iterable[Stage]) -> None:
     """Prints one line per stage, and the remarks on stages below the table."""
     rows = tuple(stages)
+    # The column is left out where it would be empty for every stage.
     classifier = any(stage.agreement for stage in rows)
     header = ("stage", "bytes", "ms", "against", "max abs", "max rel")
     print_table(
@@ -66,6 +67,8 @@ def _verdict(stage: Stage) -> str:
         return "-"
     if not stage.judged:
         return "for information"
+    # A model that draws random numbers can only be compared by shape, which must not look like a
+    # full comparison.
     if stage.ok and any(one.problem == BY_SHAPE for one in stage.differences):
         return "by shape"
     return "ok" if stage.ok else "differs"

@@ -33,7 +33,7 @@ class GraphOptions:
     """Which graphs to print, and how."""
 
     model: Path
-    """The lite file to read."""
+    """The lite file or program of torch.export (.pt2) to read."""
     format: Form = Form.TEXT
     """How the graph is printed: as text like TorchScript's, or in the language of Graphviz, which
     draws it."""
@@ -51,15 +51,16 @@ class GraphOptions:
 def command(options: GraphOptions, as_json: bool) -> None:
     """Shows what the methods of a model compute, as a graph of operators.
 
-    MODEL is a lite file (.ptl, zip or flatbuffer). No code in it is executed. Each line of the text
-    is one step: the values that it makes, with their types as far as they are known, then the
-    operator with its attributes, and the values that it takes. The steps of a prim::If or
-    prim::Loop are indented below it.
+    MODEL is a lite file (.ptl, zip or flatbuffer) or a program of torch.export (.pt2). No code in
+    it is executed. Each line of the text is one step: the values that it makes, with their types as
+    far as they are known, then the operator with its attributes, and the values that it takes. The
+    steps of a prim::If or prim::Loop are indented below it.
 
     \b
     Examples:
       builder graph mobilenet_v2.ptl
       builder graph mobilenet_v2.ptl --method forward --json
+      builder graph whisper.pt2
       builder graph mobilenet_v2.ptl --format dot > mobilenet_v2.dot
     """
     if as_json and options.format is not Form.TEXT:
@@ -84,6 +85,7 @@ def command(options: GraphOptions, as_json: bool) -> None:
 def _choose(program: Program, model: Path, method: str | None) -> list[Graph]:
     if method is None:
         return list(program.graphs.values())
+    # A short name means a method of the module itself; submodules have methods of the same name.
     found = program.method(method) or program.graphs.get(method)
     if found is None:
         names = sorted(name.removeprefix(f"{program.root.class_name}.") for name in program.graphs)

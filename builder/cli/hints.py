@@ -7,7 +7,7 @@ from importlib import import_module
 
 import click
 
-from builder.cli.main import COMMANDS
+from builder.cli.commands import COMMANDS
 from builder.cli.settings_options import argument_name, list_command_settings, option_names
 from builder.core.backends import Backend
 from builder.core.setting_fields import SettingField

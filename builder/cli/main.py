@@ -1,12 +1,11 @@
-"""The command `builder`: finds the module of a subcommand, and turns errors into exit codes."""
+"""The command `builder`: runs a subcommand, and turns errors into exit codes."""
 
 from __future__ import annotations
 
-import difflib
 import errno
-import importlib
 import io
 import platform
+import re
 import shlex
 import sys
 import traceback
@@ -15,61 +14,12 @@ from pathlib import Path
 import click
 
 from builder import __version__
+from builder.cli.commands import COMMANDS, LazyGroup
 from builder.cli.console import echo, escape_names
 from builder.errors import BuilderError, ExitCode
 
-COMMANDS = {
-    "bench": "Measure how fast a model runs on a built runtime.",
-    "build": "Build a runtime with only the operators that models need.",
-    "check": "Check whether a runtime can run a model, or whether a package keeps the rules.",
-    "completion": "Print a script for completion in the shell.",
-    "doctor": "Show what is installed and what each target still needs.",
-    "export": "Export a model for the lite interpreter, optimise it and check it.",
-    "fetch": "Download the pinned sources and unpack them into a source tree.",
-    "graph": "Show what the methods of a model compute, as a graph of operators.",
-    "ops": "Show the root operators of models, or write an operator list.",
-    "plan": "Print what a build would do, without building.",
-    "size": "Show which parts and operators of a runtime take how many bytes.",
-    "verify": "Run a model on a built runtime and compare its outputs with PyTorch's.",
-}
-"""Names of the commands and their help in one line; a module is imported only when it is used."""
-
-
-class LazyGroup(click.Group):
-    """Imports the module of a command only when that command runs."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Returns the command names."""
-        del ctx
-        return sorted(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Returns the command; None if no command has this name."""
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        # Each command imports its own part of builder, which makes `--help` quick.
-        module = importlib.import_module(f"builder.cli.{cmd_name}")
-        command = module.command
-        assert isinstance(command, click.Command)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Returns the command that is named first; UsageError names similar ones."""
-        name = args[0]
-        # click would look for similar names among commands that are registered, and none is.
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        if near and near[0] != name and not name.startswith("-"):
-            raise click.UsageError(f"No such command {name!r}. Did you mean {near[0]!r}?", ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the list of commands without importing them."""
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl(sorted(COMMANDS.items()))
+_CLICK_SENTENCE = re.compile(r"(?:Argument|Could not|Got|Invalid|Missing|No such|Option|Value)\b")
+"""How click's own messages begin; others may begin with the name of a file, which is kept."""
 
 
 @click.group(
@@ -104,10 +54,7 @@ def main() -> None:
         # click's own mode would print errors unescaped, and exit with 1 for some of them.
         code = cli.main(prog_name="builder", standalone_mode=False)
     except click.ClickException as error:
-        shown = io.StringIO()
-        error.show(shown)
-        echo(shown.getvalue(), err=True, nl=False)
-        sys.exit(2)
+        sys.exit(_report_usage(error))
     # click turns Ctrl-C into Abort in places.
     except (click.Abort, KeyboardInterrupt):
         echo("interrupted; run the same command again to continue", err=True)
@@ -117,6 +64,22 @@ def main() -> None:
             echo(traceback.format_exc(), err=True, nl=False)
         sys.exit(_report(error))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report_usage(error: click.ClickException) -> ExitCode:
+    """Prints what is wrong with the arguments in the style of all other errors."""
+    message = error.format_message()
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    # click raises the help itself, where a group gets no arguments at all.
+    if context is not None and message == context.get_help():
+        echo(message, err=True)
+        return ExitCode.CONFIGURATION
+    command = "builder" if context is None else context.command_path
+    _print_error(
+        _CLICK_SENTENCE.sub(lambda start: start[0].lower(), message).removesuffix("."),
+        f"see how it is used: {command} --help",
+    )
+    return ExitCode.CONFIGURATION
 
 
 def _report(error: Exception) -> ExitCode:

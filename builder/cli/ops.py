@@ -44,6 +44,7 @@ def command(request: OperatorsRequest, as_json: bool) -> None:
             "it, no model is run."
         )
     op_list = api.list_operators(request)
+    # Code of a file was run. That is said each time, although the user asked for it.
     if any(model.is_torchscript for model in op_list.models):
         echo("PyTorch ran code of TorchScript files in a confined process", err=True)
     if request.output is not None:

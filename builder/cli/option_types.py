@@ -37,6 +37,7 @@ class TextType(click.ParamType):  # type: ignore[type-arg]
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> object:
         """Returns the value; raises click's error when the text is not one."""
+        # click converts defaults too, and these are values already.
         if isinstance(value, self._kind):
             return value
         if self._absent and value == self._absent:

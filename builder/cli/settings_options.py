@@ -79,6 +79,8 @@ def settings_options(
         def with_settings(**given: object) -> object:
             values: dict[tuple[str, ...], object] = {}
             for one in settings:
+                # What a user did not give is left out, so that the default of the dataclass is the
+                # only one.
                 if (value := _take(one, given)) is not None:
                     values[one.path] = value
             _refuse_lonely(options, values)
@@ -92,6 +94,8 @@ def settings_options(
             *getattr(command, "settings", ()),
             *settings,
         )
+        # Decorators apply from the innermost outwards, and the help lists options in the order of
+        # the fields.
         for option in reversed([made for one in options for made in _make_options(one)]):
             option(with_settings)
         return with_settings
@@ -145,11 +149,14 @@ def _make_options(one: SettingField) -> Iterator[Callable[[Command], Command]]:
     default = absent or _show(one.default)
     # Newer versions of click take a default of None for a value, which satisfies `required`.
     shown: dict[str, Any] = {} if default is None else {"default": default}
+    # `--a/--b` is click's way to write an option with an opposite.
     is_pair = "/" in names[0]
     plain = one.default not in {None, MISSING, (), frozenset(), ""} and one.kind is not bool
     yield click.option(
         *names,
         parameter_name(one.path),
+        # A setting of a group is needed only where the group is used, which `_refuse_lonely`
+        # checks.
         required=one.default is MISSING and len(one.path) == 1,
         multiple=one.several,
         is_flag=None if one.kind is not bool or is_pair else True,
@@ -230,6 +237,8 @@ def _refuse_lonely(options: list[SettingField], values: dict[tuple[str, ...], ob
             names = " and ".join(option_names(one)[0].partition("/")[0] for one in lonely)
             raise click.UsageError(f"{names} cannot be used without {option_names(needed)[0]}.")
         for one in group:
+            # Values here are defaults of click, and would make a group that the user did not ask
+            # for.
             values.pop(one.path, None)
 
 

@@ -76,6 +76,7 @@ def command(options: SizeOptions, as_json: bool) -> None:
     """
     runtime, budgets = options.runtime, options.budgets
     beside = options.units or options.operators or options.against
+    # The answer is one line about a set of operators, and tables around it would hide it.
     if options.removed and not as_json and beside:
         raise click.UsageError(
             "--what-if can be combined with --against, --units or --operators only with --json"
@@ -98,6 +99,8 @@ def command(options: SizeOptions, as_json: bool) -> None:
     else:
         measured = api.size(runtime)
         refuse_idle_budgets(budgets, [measured.abi])
+        # The page is written first: a budget that is exceeded ends the command, and the page shows
+        # why.
         if options.html is not None:
             _write_page(options.html, measured)
         _show_runtime(measured, options, as_json=as_json)
@@ -167,6 +170,8 @@ def _tables(
         ("section", report.sections, other.sections if other else None),
     ]
     if units is not None:
+        # The name decides between equal sizes, so that the output does not depend on the order in a
+        # file.
         largest = sorted(report.units, key=lambda unit: (-report.units[unit], unit))[:units]
         chosen = {unit: report.units[unit] for unit in largest}
         tables.append(("unit", chosen, other.units if other else None))
@@ -174,6 +179,7 @@ def _tables(
 
 
 def _print(title: str, sizes: Mapping[str, int], before: Mapping[str, int] | None) -> None:
+    # The N largest units were asked for. The other report has thousands more.
     names = sorted(set(sizes) | set(before or ()) if title != "unit" else set(sizes))
     names.sort(key=lambda name: -sizes.get(name, 0))
     if before is None:
@@ -189,6 +195,7 @@ def _print(title: str, sizes: Mapping[str, int], before: Mapping[str, int] | Non
 def _print_operators(report: SizeReport, other: SizeReport | None, count: int | None) -> None:
     prices = {name: price.exclusive for name, price in report.operators.items()}
     before = {name: price.exclusive for name, price in other.operators.items()} if other else {}
+    # An operator that one of both does not have is often the reason for the difference.
     names = sorted({*prices, *before}, key=lambda n: (-max(prices.get(n, 0), before.get(n, 0)), n))
     if not names:
         return

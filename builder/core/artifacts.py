@@ -148,6 +148,7 @@ class Profile:
     @property
     def rest(self) -> float:
         """Seconds of the calls that no operator took."""
+        # All these times are measured, so the difference may fall a little below zero.
         return max(0.0, self.seconds - sum(each.seconds for each in self.operators))
 
 
@@ -173,6 +174,8 @@ class BenchReport:
     @property
     def quickest(self) -> float:
         """Seconds of the quickest of all runs."""
+        # Other work on the machine can only make a run slower, so the quickest is nearest to the
+        # truth.
         return min(self.runs)
 
     @property
@@ -183,7 +186,7 @@ class BenchReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
-    """Outcome of running a model on a built runtime."""
+    """The result of running a model on a built runtime."""
 
     model: str
     """File name of the model."""

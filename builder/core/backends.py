@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from builder.core.operators import Operator
-from builder.core.sources import SourceTree
 from builder.core.targets import Platform
+
+if TYPE_CHECKING:
+    from builder.core.sources import SourceTree
 
 ANY_DISPATCH = "any"
 """In `Backend.units`: units that every build with the backend may compile."""

@@ -38,6 +38,7 @@ class Component:
     def github(self) -> tuple[str, str] | None:
         """Owner and name of the repository when it is on GitHub, otherwise None."""
         address = urlsplit(self.url)
+        # Vulnerability databases know projects on GitHub by owner and name.
         match = _GITHUB.fullmatch(address.path) if address.netloc == "github.com" else None
         return (match[1], match[2]) if match else None
 

@@ -1,4 +1,4 @@
-"""Parses descriptions of model inputs, as `--shape` and `--dtype` give them."""
+"""Parses descriptions of model inputs: plain shapes and dtypes, or whole specifications."""
 
 from __future__ import annotations
 

@@ -77,6 +77,7 @@ def place(
         return tuple(specs), tuple(leaves)
     parts = split_leaves(specs, leaves)
     given = list(zip(positional, parts, strict=False))
+    # The parts follow the order of the inputs: first those by position, then those by name.
     rest = dict(zip(named, zip(named.values(), parts[len(given) :], strict=True), strict=True))
     free = signature.arguments[len(given) :]
     if lost := rest.keys() - {argument.name for argument in free}:
@@ -86,6 +87,7 @@ def place(
             hint=INPUTS_HINT,
         )
     for argument in free:
+        # Arguments behind the last one that is given keep their defaults without our help.
         if not rest:
             break
         is_given = argument.name in rest
@@ -102,6 +104,7 @@ def split_leaves(
 
 
 def _take_default(signature: Signature, argument: Argument) -> Given:
+    # Files do not tell "no default" from None, and None fits an optional argument.
     if argument.kind.name == "Optional" and not argument.default:
         return Constant(None), ()
     try:
@@ -118,6 +121,7 @@ def _take_default(signature: Signature, argument: Argument) -> Given:
 def _adapt(kind: Kind, spec: InputSpec, leaves: Iterator[Tensor]) -> Given:
     if isinstance(spec, Group):
         kinds = inner_kinds(kind, spec)
+        # Each call takes its leaves from the same iterator, so the order of evaluation matters.
         given = [_adapt(k, item, leaves) for k, item in zip(kinds, spec.items, strict=True)]
         return Group(spec.kind, _specs(given), spec.keys), _leaves(given)
     if isinstance(spec, Constant):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 _ANY_OVERLOAD = "*"
 
@@ -23,9 +24,19 @@ class KnownOperators:
 
     def render(self) -> str:
         """Returns the sorted names, one per line; `*` stands for any overload."""
+        # An exact name beside the same name with any overload would say nothing.
         covered = (name for name in self.exact if name.partition(".")[0] not in self.any_overload)
         lines = (*covered, *(name + _ANY_OVERLOAD for name in self.any_overload))
         return "".join(f"{line}\n" for line in sorted(lines))
+
+
+def find_reason(operator: str, reasons: Mapping[str, str]) -> str:
+    """Returns the reason of the pattern that fits an operator's name; empty if none does.
+
+    A pattern such as `aten::det` fits all overloads, and `*` stands for any end of a name.
+    """
+    name = operator.partition(".")[0]
+    return next((why for pattern, why in reasons.items() if fnmatchcase(name, pattern)), "")
 
 
 def parse_known(lines: Iterable[str]) -> KnownOperators:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 _HEAD = re.compile(r"(?P<name>[\w:]+(?:\.\w+)?)\((?P<arguments>.*)\) -> (?P<results>.*)", re.ASCII)
 _ALIAS = re.compile(r"\((?P<sets>[\w*|]+(?:\s*->\s*[\w*|]+)?)(?P<mutable>!)?(?:\s*->[^)]*)?\)")
@@ -60,11 +61,16 @@ class Schema:
     """Types in ATen's syntax without aliases."""
     variadic: bool = False
     """Whether further arguments or results of any type may follow (`...`)."""
+    positions: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    """Name of each argument -> its index."""
+    is_pure: bool = field(init=False, repr=False, compare=False)
+    """Whether the operator changes none of its arguments."""
 
-    @property
-    def is_pure(self) -> bool:
-        """Whether the operator changes none of its arguments."""
-        return not any(argument.mutable for argument in self.arguments)
+    def __post_init__(self) -> None:
+        # Passes ask for them at each call of the operator.
+        positions = {argument.name: i for i, argument in enumerate(self.arguments)}
+        object.__setattr__(self, "positions", MappingProxyType(positions))
+        object.__setattr__(self, "is_pure", not any(one.mutable for one in self.arguments))
 
 
 class Schemas:
@@ -77,6 +83,7 @@ class Schemas:
             for line in text.splitlines()
             if line and not line.startswith("#")
         }
+        # A release has some 4,000 operators and a model some 50, so most are never parsed.
         self._parsed: dict[str, Schema] = {}
 
     def find(self, operator: str) -> Schema | None:
@@ -102,6 +109,7 @@ def parse_schema(text: str) -> Schema:
     if match is None:
         raise ValueError(f"not a schema: {text[:200]!r}")
     parts = list(_split(match["arguments"]))
+    # What follows the star can only be given by name, as in Python.
     star = parts.index("*") if "*" in parts else len(parts)
     return Schema(
         name=match["name"],
@@ -117,6 +125,7 @@ def parse_schema(text: str) -> Schema:
 
 def _parse_argument(text: str, *, keyword_only: bool) -> SchemaArgument:
     declared, equals, default = text.partition("=")
+    # A type may contain spaces, as in `Dict(str, int)`, and a name does not.
     kind, _, name = declared.strip().rpartition(" ")
     alias = _ALIAS.search(kind)
     return SchemaArgument(
@@ -132,12 +141,14 @@ def _parse_argument(text: str, *, keyword_only: bool) -> SchemaArgument:
 def _parse_default(text: str) -> object:
     if text in _WORDS:
         return _WORDS[text]
+    # The text comes from a file of builder, and this function evaluates literals only.
     return ast.literal_eval(text)
 
 
 def _parse_results(text: str) -> Iterator[str]:
     text = text.strip()
     parts = list(_split(text))
+    # Several results stand in brackets, and a single one may too.
     if len(parts) == 1 and text.startswith("(") and text.endswith(")"):
         parts = list(_split(text[1:-1]))
     for part in parts:

@@ -107,6 +107,8 @@ class BuildPlan:
             self.release.version,
             self.flavour.name,
             self.native_digest,
+            # The order is that of the set, which is sorted: models in another order are the same
+            # plan.
             [str(o) for o in self.operator_list.operators],
             list(self.operator_list.custom_classes),
             self.dtypes.to_json(),

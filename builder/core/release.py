@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from builder.core.backends import Backend
 from builder.core.model_facts import BytecodeVersions
-from builder.core.sources import SourceLock
 from builder.core.targets import Platform, Target
 from builder.errors import ConfigurationError, Hint, Use
+
+if TYPE_CHECKING:
+    # `builder ops` loads this module for versions of bytecode, and needs neither of both.
+    from builder.core.backends import Backend
+    from builder.core.sources import SourceLock
 
 INDEX = "symbols"
 """Start of the names of symbol indexes: `symbols.txt`, `symbols-<platform>.txt`."""
@@ -91,6 +95,8 @@ class Release:
         """The options of upstream's CMake with those of the backends, sorted by name."""
         backends = (one.cmake_options for one in self.backends.values())
         options = dict(self.facts.cmake_options)
+        # Only backends of every build may have options (sources/read_backends.py), so all builds of
+        # a release are configured alike.
         for added in backends:
             options |= added
         return dict(sorted(options.items()))

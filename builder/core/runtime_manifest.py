@@ -69,6 +69,8 @@ class Manifest:
 
     def __post_init__(self) -> None:
         for model in self.models:
+            # `ModelOrigin` does not check its digest, which builder computes itself. In a manifest,
+            # it is somebody else's text.
             if not _SHA256.fullmatch(model.sha256):
                 raise ValueError(f"not a SHA-256: {model.sha256!r:.80}")
 
@@ -76,6 +78,8 @@ class Manifest:
         """Returns the manifest as JSON, without times and absolute paths, so it is reproducible."""
         return {
             "abi": self.abi,
+            # Without accelerators there is no such key, so that manifests are as they were before
+            # there were any.
             **({"accelerators": list(self.accelerators)} if self.accelerators else {}),
             "bytecode_versions": to_json(self.bytecode_versions),
             "custom_classes": sorted(self.custom_classes),
@@ -116,4 +120,5 @@ def parse_manifest(text: str) -> Manifest:
 
 def render_json(value: Mapping[str, Any]) -> str:
     """Returns JSON text; equal values give equal text, with sorted keys and a final newline."""
+    # Non-ASCII names of models stay readable.
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

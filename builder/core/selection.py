@@ -35,6 +35,7 @@ class Selection:
     @property
     def roots(self) -> frozenset[str]:
         """Units to compile even when no other unit refers to them."""
+        # Links find all other units, by the symbols that these refer to.
         return self.always.union(*self.by_hand.values())
 
 

@@ -118,6 +118,7 @@ def _walk(kind: type, path: tuple[str, ...], group: tuple[str, ...]) -> Iterator
             continue
         hint, several = _strip(hint)
         inner = (*path, one.name)
+        # With a placeholder, a dataclass is one value that a user writes as one word.
         if is_group(hint) and not several and not setting.placeholder:
             yield from _walk(hint, inner, group if setting.inline else (*group, one.name))
             continue
@@ -136,6 +137,7 @@ def _walk(kind: type, path: tuple[str, ...], group: tuple[str, ...]) -> Iterator
 
 def is_group(hint: object) -> bool:
     """Says whether a type without `Annotated` and `None` is a group of settings."""
+    # A class that parses text is a value, such as a target or a size in bytes.
     return dataclasses.is_dataclass(hint) and not hasattr(hint, "parse")
 
 
@@ -148,6 +150,7 @@ def _take_setting(hint: Any) -> tuple[Any, Setting]:  # noqa: ANN401 - type hint
 
 def _strip(hint: Any) -> tuple[Any, bool]:  # noqa: ANN401 - type hints have no type
     """Returns the type of one value, and whether there can be several."""
+    # The settings use `X | None` only, never a choice between two types.
     if get_origin(hint) is UnionType:
         hint = next(one for one in get_args(hint) if one is not type(None))
     arguments = get_args(hint)
@@ -176,6 +179,7 @@ def _fill(kind: Any, values: Mapping[tuple[str, ...], object], path: tuple[str, 
         hint, several = _strip(hints[one.name])
         if place in values:
             given[one.name] = values[place]
+        # A group of which nothing is given keeps its default, which may be None.
         elif is_group(hint) and not several and _has_below(place, values):
             given[one.name] = _fill(hint, values, place)
     return kind(**given)
@@ -199,6 +203,7 @@ def read_field_docs(kind: type) -> Mapping[str, str]:
         statement.target.id: " ".join(text.value.value.split())
         for node in ast.parse(source).body
         if isinstance(node, ast.ClassDef) and node.name == kind.__name__
+        # The docstring of a field is the statement right behind it.
         for statement, text in zip(node.body, node.body[1:], strict=False)
         if isinstance(statement, ast.AnnAssign)
         and isinstance(statement.target, ast.Name)

@@ -117,6 +117,7 @@ class SourceLock:
         return SourceLock(
             version=self.version,
             pins=tuple(pin for pin in self.pins if pin.feature == feature),
+            # Patches are for PyTorch's own files.
             patches=() if feature else self.patches,
             feature=feature,
         )
@@ -129,6 +130,7 @@ class SourceLock:
             identity = (pin.path, pin.sha256, pin.commit, pin.strip, pin.excluded, pin.kept)
             # Left out when empty, so that trees made before this field existed keep their digest.
             inside = (pin.inside,) if pin.inside else ()
+            # Names, licences and URLs are not in the digest: they do not change a byte of the tree.
             state.update(repr((*identity, *inside)).encode())
         for patch in self.patches:
             state.update(repr((patch.name, patch.text)).encode())

@@ -18,7 +18,7 @@ class Platform(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One platform and CPU architecture; `--abi` chooses it on the command line."""
+    """One platform and CPU architecture; the setting `targets.abis` names it."""
 
     platform: Platform
     architecture: str
@@ -32,7 +32,7 @@ class Target:
 
     @property
     def abi(self) -> str:
-        """The name for `--abi`: Android's own name, e.g. `arm64-v8a`, or one like `ios-arm64`."""
+        """The name in the setting `targets.abis`: Android's own, or one like `ios-arm64`."""
         return _ABIS.get((self.platform, self.architecture), f"{self.platform}-{self.architecture}")
 
     @property
@@ -90,6 +90,7 @@ TARGETS: tuple[Target, ...] = (
 
 def parse_os_version(text: str) -> int:
     """Returns 140000 for `14.0`, the number in Apple's headers; ValueError for other text."""
+    # Each part has two digits in the number, so longer parts would run into each other.
     match = re.fullmatch(r"(\d{1,2})(?:\.(\d{1,2}))?(?:\.(\d{1,2}))?", text)
     if match is None:
         raise ValueError(f"{text!r} is not a version of iOS")

@@ -1,4 +1,4 @@
-"""Reads real inputs for `--calibrate`: from a folder of images or arrays, or from a loader."""
+"""Reads real inputs for the setting `calibrate`: images or arrays in a folder, or a loader's."""
 
 from __future__ import annotations
 

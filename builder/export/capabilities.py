@@ -60,6 +60,7 @@ def probe_torch() -> TorchCapabilities:
         version=str(torch.__version__),
         xnnpack=xnnpack,
         lite_interpreter=hasattr(module, "_save_to_buffer_for_lite_interpreter")
+        # Two parts are needed: C++ writes the file, and this Python module runs it.
         and importlib.util.find_spec("torch.jit.mobile") is not None,
         backends=frozenset(backend for backend in MobileBackend if _has_backend(torch, backend)),
         vulkan_device=bool(torch.is_vulkan_available()),
@@ -73,6 +74,7 @@ def check_capabilities(found: TorchCapabilities, wanted: Optimisation) -> None:
             f"torch {found.version} cannot save models for the lite interpreter",
             hint=OTHER_ENVIRONMENT,
         )
+    # Without a rewrite, nothing of a backend is needed.
     if not wanted.enabled:
         return
     if wanted.backend not in found.backends and wanted.backend is not MobileBackend.CPU:

@@ -81,6 +81,8 @@ def capture(
         except ModelError as error:
             if request.capture is Capture.EXPORT:
                 raise
+            # A user who did not choose the way should get a file, and know why it is not the better
+            # one.
             remarks = (f"the model is traced: {error.message}",)
     progress.step("Making TorchScript")
     return _script(request, prepared, knowledge, interpreter, progress, remarks)
@@ -109,6 +111,8 @@ def _export(
             f"torch {torch.__version__} has no torch.export that builder can read",
             hint="install torch 2.5 or newer, or trace the model",
         )
+    # torch.export runs the module, which may change its buffers. The comparison needs them
+    # unchanged.
     exported = capture_program(twin(prepared.module), prepared.samples[0], knowledge.schemas)
     program = exported.program
     program.extra_files = request.saving.read_extra_files()
@@ -116,6 +120,7 @@ def _export(
     assert forward is not None
     content = format_program(program, LiteFormat.ZIP, knowledge.schemas)
     signature = describe_method(forward)
+    # An argument that the model ignores, or that was a constant, is not an input of the program.
     keys = [one.key for one in exported.inputs]
     samples = tuple(sample.select(keys) for sample in prepared.samples)
     _check_inputs(signature, samples)
@@ -158,11 +163,16 @@ def _script(
     remarks += _check_shapes(request, prepared, eager, scripted, how, fit)
     rewritten = request.optimisation.enabled
     remarks += lint_graph(scripted, request.method_names, rewritten=rewritten)
+    # Bundled inputs are attributes and methods of the module, so they come after the lints that
+    # read the user's own.
     if request.saving.bundle_inputs:
         bundle_inputs(scripted, samples[0])
+    # The lite file is what the user ships, so builder optimises what it reads from there and not
+    # torch's own graph.
     content = format_lite(scripted, extra_files=request.saving.read_extra_files())
     model = parse_lite(content)
     unreadable = find_unreadable(model)
+    # Without a program the file is written as torch made it: correct, and not as fast.
     program = None
     try:
         program = lift_program(model, knowledge.schemas)
@@ -215,6 +225,8 @@ def _measure(
         [sample.adapt(signature) for sample in samples],
         prepared.base,
         tolerance=request.tolerance,
+        # The forms that follow are judged against eager PyTorch too. This one only shows whether a
+        # difference begins here.
         judged=False,
         interpreter=interpreter,
     )
@@ -235,6 +247,7 @@ def _check_shapes(
     how: str,
     fit: Callable[[Sample], Sample],
 ) -> tuple[str, ...]:
+    # A script keeps its branches and shapes, so nothing can be frozen in it by chance.
     if how != Capture.TRACE and not request.second_inputs:
         return ()
     return find_frozen_shapes(

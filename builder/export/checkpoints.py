@@ -1,4 +1,4 @@
-"""Reads state dicts for `--weights` without executing code in the file."""
+"""Reads state dicts for the setting `weights` without executing code in the file."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from safetensors.torch import load
 from builder.core.counts import number_of
 from builder.errors import Hint, ModelError, Run, ToolchainError, Use
 from builder.export.error_texts import shorten
+from builder.system.zips import open_zip_file
 
 _WRAPPINGS = ("state_dict", "model_state_dict", "model")
 """Keys under which training scripts often store the state dict."""
 _PARALLEL = "module."
 """Prefix that torch.nn.DataParallel adds to the names."""
 _ZIP = b"PK\x03\x04"
+_MOST_RECORDS = 1_000_000
+"""Files in the archive of a state dict, which has one for each tensor."""
 _COUNTER = "num_batches_tracked"
 """A buffer of batch norms that only training uses; files from PyTorch before 0.4.1 lack it."""
 _TRAINED = Hint(
@@ -96,8 +99,8 @@ def _check_container(path: Path) -> None:
     with path.open("rb") as stream:
         zipped = stream.read(len(_ZIP)) == _ZIP  # as torch.load decides
     if zipped and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+        with path.open("rb") as stream:
+            names = open_zip_file(stream, str(path), ModelError, most=_MOST_RECORDS).namelist()
         if any(name.endswith("/constants.pkl") for name in names):
             raise ModelError(
                 f"{path} is TorchScript, not a state dict",

@@ -97,6 +97,7 @@ def export_model(
         progress.step(f"Loading {request.source} with torch {torch.version}")
         _try_loading(request, interpreter)
         prepared = prepare(request, load_requested(request), progress=progress)
+        # Capturing may change the module, so the other methods run before it as well.
         prepared = replace(prepared, methods=run_methods(request, prepared))
         captured = capture(request, prepared, knowledge, interpreter, progress)
         if request.optimisation.backend is MobileBackend.CPU:
@@ -105,6 +106,8 @@ def export_model(
             )
         else:
             made = _make_for_device(request, prepared, captured)
+        # The model runs again to find out whether it draws random numbers, which is not worth it
+        # for equal outputs.
         if any(not stage.ok for stage in made.stages):
             given = captured.samples[0].adapt(captured.signature)
             chance = find_chance(
@@ -191,6 +194,7 @@ def _list_callees(model: LiteModel) -> frozenset[str]:
 def _rewrite(
     request: ExportRequest, captured: Captured, knowledge: Knowledge, progress: Progress
 ) -> Rewritten:
+    # A program of torch.export has no form in TorchScript, so that only builder can write it.
     if captured.program is not None and (request.optimisation.enabled or captured.scripted is None):
         progress.step("Rewriting the model for mobile")
         return rewrite(
@@ -301,6 +305,7 @@ def _write(
         structure=format_structure(sample.specs),
         methods=tuple(_to_call(run) for run in captured.methods if not run.problem),
     )
+    # A file with wrong outputs is left out, so that no script ships it by accident.
     wanted = failure is None or request.keep
     reference = (
         write_model(request.output, content, case if request.reference else None)

@@ -72,11 +72,14 @@ def find_inputs(
             methods=methods,
         )
     specs = request.inputs or described
+    # A method that needs no inputs can be run although nothing is known about them.
     if not specs and find_misfit(signature, ()):
         return FileInputs(methods=methods)
     # What the user asks for is the user's own.
     if not request.inputs and (large := _find_large(specs)):
         return FileInputs(remark=_describe_large(path, large), methods=methods)
+    # A second sample finds what is equal by chance for the first, such as a branch that is never
+    # taken.
     seeds = range(request.seed, request.seed + _CASES)
     samples = [Sample(specs=specs, leaves=sample_inputs(specs, seed=seed)) for seed in seeds]
     placed = tuple(sample.place(signature) for sample in samples)

@@ -79,6 +79,7 @@ def measure_if_runnable(
             interpreter=interpreter,
             method=method,
         )
+    # A crash is not a form that this torch cannot run, and must not look like one.
     except InterpreterEndedError:
         raise
     except BuilderError as error:

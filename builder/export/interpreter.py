@@ -27,8 +27,9 @@ from builder.errors import (
     VerificationError,
 )
 from builder.export.samples import Sample, describe_tensors
-from builder.system.children import MAX_ANSWER, ChildEndedError, Limits, PythonChild
+from builder.system.children import MAX_ANSWER, ChildEndedError, PythonChild
 from builder.system.frames import Frame
+from builder.system.limits import Limits
 from builder.system.sandbox import check_boundary
 
 _KINDS: Mapping[str, type[BuilderError]] = {

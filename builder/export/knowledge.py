@@ -17,4 +17,4 @@ class Knowledge:
     """Operators that builder can build."""
     schemas: Schemas
     raising: Mapping[str, str]
-    """Starts of names of operators that can be built but raise when called -> why."""
+    """Patterns of names of operators that can be built but raise when called -> why."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from builder.core.known import find_reason
 from builder.errors import ModelError
 from builder.export.error_texts import find_place
 from builder.export.knowledge import Knowledge
@@ -141,7 +142,7 @@ def _remark_operator(name: str, knowledge: Knowledge) -> str:
     # Nodes of the language itself have no schema, and are no operators of a release.
     if "::" not in name or name.startswith("prim::"):
         return ""
-    if why := next((why for start, why in knowledge.raising.items() if name.startswith(start)), ""):
+    if why := find_reason(name, knowledge.raising):
         return f"raises when called: {name}, {why}"
     if knowledge.known.has(name):
         return ""

@@ -65,6 +65,8 @@ def _run(wanted: MethodInputs, request: ExportRequest, prepared: Prepared) -> Me
     except ModelError as error:
         if wanted.inputs is not None:
             raise ModelError(f"{wanted.name}(): {error.message}", hint=error.hint) from error
+        # The inputs of forward() were only a guess, so that they do not fit is no failure of the
+        # export.
         problem = Hint(f"{error.message}; ", *_describe_remedy(wanted.name).parts)
         return MethodRun(name=wanted.name, sample=sample, problem=problem)
     try:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.core.nesting import InputSpec, format_structure, list_arguments
-from builder.core.operator_schemas import Schemas
 from builder.core.signatures import Signature
 from builder.core.stages import Stage
 from builder.core.tensors import ReferenceCase
@@ -16,6 +15,7 @@ from builder.errors import BuilderError, ConfigurationError, ModelError, Verific
 from builder.export.file_inputs import OWED, FileInputs, find_inputs
 from builder.export.forms import LITE, OPTIMISED, Form, measure_if_runnable
 from builder.export.interpreter import Interpreter, InterpreterEndedError
+from builder.export.knowledge import Knowledge
 from builder.export.output import write_model
 from builder.export.request import Capture, ExportRequest, ExportResult, LiteFormat, MobileBackend
 from builder.export.rewrite_models import Rewritten, describe_method, format_program, rewrite
@@ -83,7 +83,7 @@ def takes_file(request: ExportRequest) -> bool:
 
 
 def export_file(
-    request: ExportRequest, *, schemas: Schemas, interpreter: Interpreter, progress: Progress
+    request: ExportRequest, *, knowledge: Knowledge, interpreter: Interpreter, progress: Progress
 ) -> ExportResult:
     """Writes the lite file that `request` asks for.
 
@@ -93,7 +93,7 @@ def export_file(
 
     Args:
         request: `takes_file` is true of it.
-        schemas: of the operators of the release that is to run the file.
+        knowledge: of the release that is to run the file.
         interpreter: runs lite files, confined: nobody says that the source can be trusted.
         progress: is informed of each step.
 
@@ -106,10 +106,10 @@ def export_file(
     _refuse_idle(request, path)
     progress.step(f"Reading {request.source}")
     try:
-        source = _read(path, request, schemas)
+        source = _read(path, request, knowledge)
         given = find_inputs(path, request, source.signature(), source.inputs)
         progress.step("Rewriting the model for mobile")
-        rewritten = rewrite(source.program, request.optimisation, request.saving, schemas)
+        rewritten = rewrite(source.program, request.optimisation, request.saving, knowledge.schemas)
     except ModelError as error:
         text = error.message.removeprefix(f"{path}: ")
         raise ModelError(f"{path}: {text}", hint=error.hint) from error
@@ -138,7 +138,8 @@ def _refuse_idle(request: ExportRequest, path: Path) -> None:
         )
 
 
-def _read(path: Path, request: ExportRequest, schemas: Schemas) -> _Source:
+def _read(path: Path, request: ExportRequest, knowledge: Knowledge) -> _Source:
+    schemas = knowledge.schemas
     extra = request.saving.read_extra_files()
     if name_kind(path) == LITE_FILE:
         # Opened once: the file may be replaced meanwhile.
@@ -156,13 +157,14 @@ def _read(path: Path, request: ExportRequest, schemas: Schemas) -> _Source:
             remarks=(),
             torch_version="",
         )
-    exported = read_program(path, schemas)
+    exported = read_program(path, schemas, knowledge.raising)
     exported.program.extra_files = extra
+    # A size that was not recorded may be anything, and 1 is always small.
     sizes = {symbol.name: symbol.value or 1 for symbol in exported.symbols}
     try:
         inputs = tuple(one.spec(sizes) for one in exported.inputs)
     except ConfigurationError:
-        inputs = ()  # of a kind that --input cannot describe
+        inputs = ()  # of a kind that the setting `inputs` cannot describe
     content = format_program(exported.program, LiteFormat.ZIP, schemas)
     return _Source(
         program=exported.program,
@@ -178,10 +180,14 @@ def _read(path: Path, request: ExportRequest, schemas: Schemas) -> _Source:
 def _choose_content(
     path: Path, request: ExportRequest, source: _Source, rewritten: Rewritten
 ) -> tuple[bytes, tuple[str, ...]]:
+    # A zip archive starts with these letters, and a flatbuffer has its size there.
     same_format = source.content.startswith(b"PK") == (request.saving.format is LiteFormat.ZIP)
     asked = request.saving.extra_files or request.saving.bytecode_version is not None
+    # What builder writes of an unchanged model may differ in bytes from the file it read, so both
+    # sides are builder's own.
     if rewritten.packed != source.before or asked or not same_format:
         return rewritten.content, rewritten.remarks
+    # The user asked for nothing but a copy in this form, and gets it without a remark.
     if not request.optimisation.enabled:
         return rewritten.content, ()
     if not source.is_lite:
@@ -206,6 +212,8 @@ def _compare(
     adapted = [sample.adapt(source.signature()) for sample in samples]
     try:
         run = interpreter.run(source.content, adapted, timed=True)
+    # A crash of torch is told as it is. It may be an attack, so it is no reason to go on without a
+    # comparison.
     except InterpreterEndedError:
         raise
     except BuilderError as error:
@@ -213,6 +221,7 @@ def _compare(
         remarks: tuple[str, ...] = (OWED.format(error.message),)
     else:
         remarks = ()
+    # A reference case was made by eager PyTorch, so it counts more than a run of the source.
     outputs = (expected,) if expected else run.outputs if run else ()
     if not outputs:
         return _Compared(stages=(end,), case=None, remarks=remarks)
@@ -222,6 +231,7 @@ def _compare(
     measure = functools.partial(
         measure_if_runnable, tolerance=request.tolerance, interpreter=interpreter
     )
+    # Any torch can run the plain form. It tells a wrong pass from wrong packing.
     if rewritten.is_packed:
         stages.append(measure(OPTIMISED, rewritten.plain, adapted, base))
     stages += measure_calls(

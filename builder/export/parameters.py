@@ -17,6 +17,7 @@ def needs_inputs(method: Callable[..., Any]) -> bool:
     `*arguments` count, since a method that only passes on what it is given has them; `**options`
     do not. A method that Python cannot describe is taken to need inputs.
     """
+    # A method of TorchScript has a schema, and its Python signature is only `*args, **kwargs`.
     if (schema := getattr(method, "schema", None)) is not None:
         return any(not one.has_default_value() for one in schema.arguments[1:])
     try:
@@ -45,6 +46,7 @@ def check_names(method: Callable[..., Any], specs: Sequence[InputSpec]) -> tuple
         shown = ", ".join(name_parameter(one) for one in parameters)
     lost = [name for name in named if name not in taken]
     if lost and not swallowed:
+        # The hint shows the input as the user wrote it, under the name that was meant.
         near = difflib.get_close_matches(lost[0], taken, n=1) or taken[:1] or ["name"]
         raise ConfigurationError(
             f"{name_of} has no argument {lost[0]!r}; it takes ({shown:.800})",
@@ -75,8 +77,10 @@ def order_arguments(
         bound = inspect.signature(method).bind(*arguments, **named)
     except TypeError as error:
         raise ModelError(f"the inputs do not fit: {error}") from error
+    # Defaults behind the last argument that is given stay out: a trace would make them inputs.
     last = max(list(bound.signature.parameters).index(name) for name in bound.arguments)
     bound.apply_defaults()
+    # `bind` puts everything that can be given by position into `args`.
     if bound.kwargs:
         raise ModelError(
             f"{', '.join(bound.kwargs)}: a trace passes arguments by position only",

@@ -52,6 +52,7 @@ def find_remedy(error: BaseException, inputs: Hint = _INPUTS) -> str:
         inputs: the hint where the inputs may be to blame.
     """
     texts = list(map(str, _causes(error)))
+    # The order of the table decides where several parts fit.
     found = (hint for part, hint in _CAUSES if any(part in text for text in texts))
     return next(found, inputs)
 
@@ -63,4 +64,5 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         yield current
+        # torch often raises an error of its own while it handles the one that tells what happened.
         current = current.__cause__ or current.__context__

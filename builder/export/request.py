@@ -13,7 +13,7 @@ from builder.core.release import Release
 from builder.core.setting_fields import Setting, Text
 from builder.core.stages import Stage
 from builder.errors import VerificationError
-from builder.system.children import Limits
+from builder.system.limits import Limits
 
 
 class Capture(StrEnum):
@@ -87,6 +87,7 @@ class Quantisation:
     def __post_init__(self) -> None:
         if self.flow is None:
             usual = Flow.FX if self.method is Method.STATIC else Flow.EAGER
+            # A default that depends on another field can only be set here, and the class is frozen.
             object.__setattr__(self, "flow", usual)
 
 

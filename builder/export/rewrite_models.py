@@ -65,6 +65,7 @@ def rewrite(
     Raises:
         ModelError: the model cannot be written as a lite file.
     """
+    # Weights that are packed already may be damaged, and the passes would hand them on.
     check_packed(program)
     if not wanted.enabled:
         plain = format_program(program, LiteFormat.ZIP, schemas)
@@ -74,11 +75,14 @@ def rewrite(
     passes = replace(_choose(wanted), methods=methods)
     # They describe the code as it was: its sources, and which line an instruction comes from.
     program.records = {}
+    # The first run stops before packing, because any torch can compare that form. The second run
+    # goes on from there.
     results = optimise(program, schemas, replace(passes, prepack=False))
     plain = packed = format_program(program, LiteFormat.ZIP, schemas)
     if passes.prepack:
         results = optimise(program, schemas, passes)
         packed = format_program(program, LiteFormat.ZIP, schemas)
+    # Several passes may give the same reason; a user reads it once, in the order of the passes.
     remarks = dict.fromkeys(reason for result in results.values() for reason in result.left)
     return Rewritten(
         plain=plain,
@@ -104,6 +108,7 @@ def format_program(
         ModelError: the model cannot be written in this format.
     """
     version = BYTECODE_VERSIONS[-1] if bytecode_version is None else bytecode_version
+    # A flatbuffer has no older versions of the bytecode that builder could write.
     if version not in BYTECODE_VERSIONS or (bytecode_version and kind is LiteFormat.FLATBUFFER):
         most = BYTECODE_VERSIONS[-1]
         raise ModelError(

@@ -43,6 +43,7 @@ class Sample:
         chosen = [inputs[key] for key in keys]
         return replace(
             self,
+            # A program takes its arguments by position only.
             specs=tuple(one.spec if isinstance(one, Named) else one for one, _ in chosen),
             leaves=tuple(leaf for _, leaves in chosen for leaf in leaves),
         )

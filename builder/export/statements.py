@@ -102,6 +102,7 @@ def _drop_contexts(graph: Any) -> Sequence[tuple[str, str]]:  # noqa: ANN401
         users = [use.user for use in made.output().uses()]
         if match is None or not all(map(_is_of_context, users)):
             continue
+        # The line of the `with` statement says more than the line where its object is made.
         enter = next((node for node in users if node.kind() == _ENTER), made)
         dropped.append((match[1], _place(enter) or _place(made)))
         for user in users:
@@ -116,6 +117,7 @@ def _is_of_context(node: Any) -> bool:  # noqa: ANN401
     """Whether a node only makes, enters or leaves a context."""
     if any(list(output.uses()) for output in node.outputs()):
         return False
+    # The object is made, initialised, entered and left. Any other use may need it.
     made = node.kind() == "prim::CallMethod" and node.s("name") == "__init__"
     return made or node.kind() in (_ENTER, _EXIT)
 

@@ -38,6 +38,7 @@ def _find_enum(model: LiteModel) -> str:
     classes = {function.name.rpartition(".")[0] for function in model.functions}
     constants = (constant for function in model.functions for constant in function.constants)
     for item in walk([model.root, *constants]):
+        # A class with methods cannot be an Enum.
         if isinstance(item, ScriptObject) and item.may_be_enum and item.class_name not in classes:
             name = item.class_name.removeprefix("__torch__.")
             return f"it has a member of an Enum, {name}({item.state!r})"

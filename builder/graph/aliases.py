@@ -68,7 +68,10 @@ class Aliases:
         self._looping: set[object] = set()
         self._escaping: set[object] = set()
         self._all_slots: list[object] = []
+        self._memory: dict[int, list[object]] = {}
+        """`id` of a constant -> what stands for all memory in it."""
         self._positions: dict[Node, int] = {}
+        # A caller may give one tensor twice, or two views of one.
         self._unite(graph.block.inputs[1:])
         self._scan(graph.block)
         self._settle(graph.block.outputs)
@@ -80,6 +83,7 @@ class Aliases:
     def is_written_after(self, value: Value, node: Node) -> bool:
         """Whether a node that runs after `node` may write into what `value` refers to."""
         key = self._find(value)
+        # In a loop, a node that stands earlier runs again after a later one.
         if key in self._looping:
             return True
         # A node that came into the graph later may stand anywhere.
@@ -136,6 +140,8 @@ class Aliases:
         elif node.operator == SET_ATTR:
             self._unite((node.inputs[1], *self._slot(node)))
             return [], [node.inputs[1]]
+        # Without this, `cat` of two tensors would count as one memory, and a write into one of them
+        # as a write into the other.
         elif node.operator == "prim::ListConstruct" and self._is_only_read(node.output):
             pass
         elif node.operator not in _PLAIN_OPERATORS:
@@ -148,12 +154,13 @@ class Aliases:
             return ["attributes"]
         owner = self._objects.get(node.inputs[0])
         if owner is None:
+            # From here on nothing is known of whose attribute is meant, so all of them become one
+            # set.
             self._objects = None
             return ["attributes", *self._all_slots]
         name = slot_name(node, owner)
         held = owner.attributes.get(name)
-        key: list[object] = [(id(owner), name)]
-        key += [("memory", id(one)) for one in find_memory(held)]
+        key: list[object] = [(id(owner), name), *self._find_memory(held)]
         self._all_slots += key
         return key
 
@@ -169,8 +176,15 @@ class Aliases:
             self._unite(values)
 
     def _connect_constant(self, node: Node) -> None:
-        memory = find_memory(node.attributes["value"])
-        self._unite((node.output, *(("memory", id(one)) for one in memory)))
+        self._unite((node.output, *self._find_memory(node.attributes["value"])))
+
+    def _find_memory(self, held: object) -> list[object]:
+        # Many nodes can hold one large constant.
+        if id(held) not in self._memory:
+            memory: list[object] = [("memory", id(one)) for one in find_memory(held)]
+            self._unite(memory)
+            self._memory[id(held)] = memory[:1]
+        return self._memory[id(held)]
 
     def _is_only_read(self, container: Value) -> bool:
         """Whether nothing gets a list or its items but operators that make new tensors of them."""
@@ -186,6 +200,7 @@ class Aliases:
     def _connect_call(self, node: Node) -> tuple[list[object], list[object]]:
         call = find_call(node, self._schemas)
         if call is None:
+            # Nothing is known of what a method or an unknown operator does with its arguments.
             together = [*filter(_holds_memory, node.inputs), *node.outputs]
             self._unite(together)
             if node.operator in CONSTRUCTS - CALLS:
@@ -203,6 +218,7 @@ class Aliases:
                 continue
             if argument is None or argument.aliases or _is_silent(call):
                 shared.append(value)
+        # The schema does not say that running mean and variance are written while training.
         if base == "batch_norm" and call.static("training") is not False:
             written += node.inputs[3:5]
         if shared:
@@ -219,6 +235,8 @@ class Aliases:
         root = value
         while (parent := self._parents.get(root, root)) is not root:
             root = parent
+        # Path compression: each value on the way points to the root from now on, which keeps this
+        # near linear.
         while value is not root:
             value, self._parents[value] = self._parents.get(value, root), root
         return root

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from itertools import chain
 
 from builder.graph.graph import GET_ATTR, Graph, Node, Value
-from builder.lite.objects import Dict, List, ScriptObject, Storage, Tensor
+from builder.lite.objects import PLAIN, Dict, List, ScriptObject, Storage, Tensor
 
 
 def find_objects(graph: Graph, root: ScriptObject) -> dict[Value, ScriptObject]:
     """Returns the modules that values stand for: `self` in methods of `root`, and what it holds."""
     found: dict[Value, ScriptObject] = {}
+    # Methods of other classes may be called on any object, so their `self` is not known.
     if graph.block.inputs and graph.name.rpartition(".")[0] == root.class_name:
         found[graph.block.inputs[0]] = root
     for node in in_order(graph):
@@ -38,12 +39,14 @@ def in_order(graph: Graph) -> Iterator[Node]:
             waiting.pop()
             continue
         yield node
+        # The blocks come before the node behind their owner, which may use what they yield.
         waiting.extend(iter(block.nodes) for block in node.blocks)
 
 
 def items_of(held: object) -> Iterator[object]:
-    """Yields `held` and everything inside of it once, apart from the attributes of objects."""
+    """Yields `held` and what is inside of it once, apart from plain values and from attributes."""
     waiting = [held]
+    # A list can contain itself in a damaged file.
     seen: set[int] = set()
     while waiting:
         item = waiting.pop()
@@ -52,12 +55,11 @@ def items_of(held: object) -> Iterator[object]:
         seen.add(id(item))
         yield item
         match item:
-            case tuple():
-                waiting.extend(item)
-            case List():
-                waiting.extend(item.items)
+            case (tuple() as parts) | List(items=parts):
+                waiting.extend(part for part in parts if type(part) not in PLAIN)
             case Dict():
-                waiting.extend(chain.from_iterable(item.items))
+                inside = chain.from_iterable(item.items)
+                waiting.extend(part for part in inside if type(part) not in PLAIN)
 
 
 def find_memory(held: object) -> set[Storage | List | Dict]:

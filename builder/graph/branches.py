@@ -12,6 +12,7 @@ from builder.lite.model import Instruction
 
 def close_blocks(machine: Machine) -> None:
     """Ends the second blocks of `prim::If` that end here: no instruction marks their ends."""
+    # Several of them can end at one place.
     while (frame := machine.frame).first is not None and frame.end == machine.at:
         _end_if(machine, frame, frame.first)
 
@@ -23,6 +24,7 @@ def _jump_if_false(machine: Machine, step: Instruction) -> None:
     # The block that runs if the condition holds ends with a jump over the other block.
     skip = machine.find_step(otherwise - 1, "JMP") if machine.at < otherwise <= frame.end else None
     end = 0 if skip is None else otherwise - 1 + skip.x
+    # A jump to anywhere else has no form as nested blocks.
     if not otherwise <= end <= frame.end:
         raise machine.refuse("a branch has another form than upstream's")
     node = machine.add(IF, [condition], blocks=[Block(), Block()])
@@ -31,6 +33,7 @@ def _jump_if_false(machine: Machine, step: Instruction) -> None:
 
 def _jump(machine: Machine, step: Instruction) -> None:
     frame = machine.frame
+    # JMP ends a first branch or a turn of a loop; nothing else contains one.
     if frame.node is None or frame.first is not None or frame.end != machine.at - 1:
         raise machine.refuse("a jump belongs to no branch and no loop")
     if frame.node.operator == LOOP:
@@ -75,6 +78,8 @@ def _loop(machine: Machine, step: Instruction) -> None:
     back = machine.find_step(exit_ - 1, "JMP") if start + 1 < exit_ <= machine.frame.end else None
     if back is None or exit_ - 1 + back.x != start or step.n < 2:
         raise machine.refuse("a loop has another form than upstream's")
+    # The compiler puts the number of the turn, the largest number, the condition and what is
+    # carried onto the stack.
     turn, *inputs = machine.pop_many(step.n + 1)
     if not turn.is_constant or type(turn.constant) is not int or turn.constant:
         raise machine.refuse("a loop does not begin with turn 0")
@@ -82,8 +87,12 @@ def _loop(machine: Machine, step: Instruction) -> None:
     node = machine.add(LOOP, inputs, blocks=[body])
     frame = Frame(body, exit_ - 1, node, stack=list(body.inputs))
     machine.frames.append(frame)
+    # What a turn changes has to be known before it is read: at its beginning, a register may hold
+    # the value of the last turn.
     for register in _changed(machine, machine.at, exit_ - 1):
         before = machine.registers.get(register)
+        # A register that is empty before the loop is written first in each turn, so nothing is
+        # carried in it.
         if before is not None:
             frame.carried[register] = Value(before.type, name=before.name)
             machine.set(register, frame.carried[register])

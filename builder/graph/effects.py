@@ -72,18 +72,20 @@ def is_pure(node: Node, schemas: Schemas) -> bool:
     base = _base(node.operator)
     if base in _RANDOM or base in _ACTING:
         return False
+    # While training it writes the running statistics, which its schema does not say.
     if base == "batch_norm":
         return call.static("training") is False
     return base not in _MAY_DRAW or _draws_nothing(node, call.schema)
 
 
 def _draws_nothing(node: Node, schema: Schema) -> bool:
-    from_name = {argument.name: i for i, argument in enumerate(schema.arguments)}
     for name in ("train", "training", "dropout_p", "p", "dropout"):
-        index = from_name.get(name)
+        index = schema.positions.get(name)
+        # These operators do not have the same arguments; each has one or two of the names.
         if index is None or index >= len(node.inputs):
             continue
         value = node.inputs[index]
+        # False, 0.0 and 0 all mean that nothing is drawn.
         if value.is_constant and not value.constant:
             return True
     return False

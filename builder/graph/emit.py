@@ -71,6 +71,7 @@ class _Emitter:
     def _block(self, block: Block) -> _Steps:
         self._store(block.inputs)
         for node in block.nodes:
+            # Constants are loaded where they are used, and inline nodes are written by their user.
             if node.operator != CONSTANT and node not in self.inline:
                 yield self._node(node)
                 self._store(node.outputs)
@@ -81,6 +82,7 @@ class _Emitter:
     def _node(self, node: Node) -> _Steps:
         """Writes a node with the nodes that leave their outputs on the stack for it."""
         self.handle = node.debug_handle
+        # The lite interpreter counts turns in a value on the stack, which starts with 0.
         if node.operator == LOOP:
             self._write("LOADC", self.encoder.constant(0))
         for value in self.encoder.inputs(node):
@@ -102,6 +104,7 @@ class _Emitter:
             self._write("LOADC", self.encoder.constant(producer.attributes["value"]))
             return
         if producer in self.inline:
+            # Its result has one use, so it goes to the stack without a register.
             yield self._node(producer)
             return
         register = self.places[value]
@@ -118,6 +121,7 @@ class _Emitter:
             self.around[depth].append(value)
 
     def _if(self, node: Node) -> _Steps:
+        # The distance is not known before the block is written; `_patch` fills it in.
         start = self._write("JF")
         self.around.append([])
         yield self._block(node.blocks[0])
@@ -150,6 +154,7 @@ class _Emitter:
             return
         if not values:
             return
+        # STOREN writes to registers in a row.
         first = self.registers.take(self.encoder.number(len(values)))
         if len(values) == 1:
             self._write("STORE", first)
@@ -158,6 +163,7 @@ class _Emitter:
         for register, value in enumerate(values, first):
             self.places[value] = register
             self.depths[value] = len(self.around)
+        # They are stored first, since one instruction stores all results of a node.
         self._clear([value for value in values if not self.uses.get(value)])
 
     # Writing

@@ -54,6 +54,7 @@ class Encoder:
             ModelError: there is none, such as for a list of more than 65,535 items.
         """
         promoted = node.operator in OPCODES or node.operator == FORMAT
+        # Before bytecode version 8, these were calls of operators.
         if promoted and not self._promotes(node):
             return self._encode_call(node)
         if node.operator in OPCODES:
@@ -67,6 +68,7 @@ class Encoder:
         if node.operator in OPCODES or node.operator in _OTHERS or node.operator in _ENCODERS:
             return node.inputs
         schema = self._schema(node.operator)
+        # The upgrader takes exactly the arguments that the older schema had.
         if schema.variadic or upgraded_arguments(node.operator, self.version) is not None:
             return node.inputs
         if len(node.inputs) != len(schema.arguments):
@@ -78,6 +80,7 @@ class Encoder:
 
     def constant(self, value: object) -> int:
         """Returns the number of a constant."""
+        # The list keeps all constants alive, so an id is never used again.
         key: tuple[object, ...] = (type(value), id(value))
         if isinstance(value, (type(None), bool, int, str)):
             key = (type(value), value)
@@ -93,6 +96,7 @@ class Encoder:
         """Returns the number of the first of some types that stand together in the table."""
         if kinds not in self._types:
             self._types[kinds] = len(self.types)
+            # ISINSTANCE names the first of several types, which have to stand side by side.
             self.types.extend(kinds)
         return self._types[kinds]
 
@@ -128,6 +132,7 @@ class Encoder:
         name, _, overload = operator.partition(".")
         if self._schema(operator).variadic and node.operator != TUPLE_UNPACK:
             callee = Callee(name, overload)
+            # OPN has the count in the instruction, so calls with different counts share one entry.
             number = self.callees.setdefault(callee, len(self.callees))
             return Instruction("OPN", number, self.number(len(node.inputs)))
         if node.operator == TUPLE_UNPACK and not node.outputs:

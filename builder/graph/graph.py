@@ -66,6 +66,7 @@ class TensorInfo:
         sizes = None
         if len(self.sizes) <= MOST_DIMENSIONS:
             sizes = tuple(map(_possible_size, self.sizes))
+        # The class is frozen; this is the only way to normalise a field.
         object.__setattr__(self, "sizes", sizes)
 
 
@@ -118,6 +119,8 @@ class Node:
 
     def __post_init__(self) -> None:
         for output in self.outputs:
+            # A value knows its producer, and not its users: users change often, and `Graph.uses`
+            # finds them for all values in one walk.
             output.producer = self
 
     @property
@@ -149,6 +152,7 @@ class Block:
         waiting = [self]
         while waiting:
             block = waiting.pop()
+            # The copy lets the caller change the list while the walk is in it.
             for node in tuple(block.nodes):
                 yield block, node
                 waiting.extend(node.blocks)

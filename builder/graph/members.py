@@ -41,6 +41,7 @@ class Members:
         (owner,), output = node.inputs, node.output
         slot = node.attributes["slot"]
         exact = self.objects.get(owner)
+        # An object that is not known still has the slots of its class.
         example = exact or self.classes.get(owner.type)
         if example is None or not isinstance(slot, int):
             return

@@ -35,6 +35,7 @@ class Merges:
         if one is None or other is None or one is other:
             return one and other
         output = join(one, other)
+        # The node does not list the output yet. `settle` does that for those that are read.
         output.producer = node
         self._add(_Join(node, (one, other), output))
         return output
@@ -65,6 +66,7 @@ class Merges:
         waiting = list(self.read)
         while waiting:
             made = self.made.get(waiting.pop())
+            # Joins of loops refer to each other in circles.
             if made is None or id(made) in wanted:
                 continue
             wanted.add(id(made))
@@ -72,6 +74,7 @@ class Merges:
                 if source is None:
                     return False
                 waiting.append(source)
+        # The order of creation and not that of a set, so that equal files give equal graphs.
         for made in self.joins:
             if id(made) in wanted:
                 _settle(made)
@@ -94,6 +97,7 @@ def forget_types(loop: Node) -> None:
     (body,) = loop.blocks
     places = zip(loop.inputs[2:], body.inputs[1:], body.outputs[1:], loop.outputs, strict=True)
     for first, turn, last, after in places:
+        # An int may become a float in the first turn, for example.
         if first.type != last.type:
             turn.type = after.type = ""
 

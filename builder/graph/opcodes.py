@@ -79,5 +79,6 @@ many values the upgrader takes (torch/csrc/jit/mobile/upgrader_mobile.cpp)."""
 
 def upgraded_arguments(operator: str, operator_version: int) -> int | None:
     """Returns how many values a call takes if the runtime upgrades it; None if it does not."""
+    # No operator version is below 0, so operators without an upgrader are never upgraded.
     last, count = UPGRADED.get(operator, (-1, 0))
     return count if operator_version <= last else None

@@ -52,12 +52,11 @@ UNKNOWN: Final = object()
 class Call:
     """A node that calls an operator of the release."""
 
-    __slots__ = ("_positions", "node", "schema")
+    __slots__ = ("node", "schema")
 
     def __init__(self, node: Node, schema: Schema) -> None:
         self.node = node
         self.schema = schema
-        self._positions = {argument.name: i for i, argument in enumerate(schema.arguments)}
 
     @property
     def name(self) -> str:
@@ -66,7 +65,7 @@ class Call:
 
     def value(self, name: str) -> Value | None:
         """Returns the value that is given for an argument; None if none is given."""
-        position = self._positions.get(name)
+        position = self.schema.positions.get(name)
         if position is None or position >= len(self.node.inputs):
             return None
         return self.node.inputs[position]
@@ -76,7 +75,7 @@ class Call:
         value = self.value(name)
         if value is not None:
             return static(value)
-        position = self._positions.get(name)
+        position = self.schema.positions.get(name)
         return UNKNOWN if position is None else _default(self.schema.arguments[position])
 
     def integers(self, name: str, length: int | None = None) -> tuple[int, ...] | None:
@@ -85,6 +84,7 @@ class Call:
         With `length`, a single integer stands for as many equal ones, as in ATen.
         """
         found = self.static(name)
+        # ATen's `int[2]` accepts one number for both.
         if isinstance(found, int) and not isinstance(found, bool):
             found = [found] * (length or 1)
         if not isinstance(found, list) or not all(type(item) is int for item in found):
@@ -118,6 +118,7 @@ def find_fault(node: Node, schemas: Schemas, operator_version: int) -> str | Non
         outputs = 1 if node.operator in _SINGLE else None
     else:
         schema = schemas.find(node.operator)
+        # Nothing is known about an operator that the release does not have.
         if schema is None or schema.variadic:
             return None
         upgraded = upgraded_arguments(node.operator, operator_version)
@@ -177,6 +178,7 @@ def _thaw_all(container: object, parts: Collection[object]) -> object:
     """Returns a list or tuple as `thaw` does; it is often asked, so the time is bounded."""
     if len(parts) > _LONGEST:
         return UNKNOWN
+    # This is the usual case, and needs no look at each item.
     if PLAIN.issuperset(map(type, parts)):
         return list(parts) if isinstance(container, List) else tuple(parts)
     left = _LONGEST
@@ -200,6 +202,7 @@ def _default(argument: SchemaArgument) -> object:
     if not argument.has_default:
         return UNKNOWN
     default = argument.default
+    # Schemas are frozen and hold tuples. Constants of a graph are lists.
     if isinstance(default, tuple):
         return list(default)
     return default

@@ -33,10 +33,12 @@ from builder.graph.passes.simplify_layers import simplify_layers
 from builder.graph.program import Program
 from builder.graph.rewriting import MOST_NESTED, nesting
 from builder.graph.shapes import infer
+from builder.graph.work import is_too_large
 from builder.lite.objects import ScriptObject, walk
 
 _MOST_ROUNDS = 6
 """Freezing and folding help each other; models need two or three rounds."""
+_TOO_LARGE = "the model has too many steps to be optimised, and is written as it is"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,8 @@ def optimise(
 ) -> dict[str, PassResult]:
     """Changes the graphs of `program` for a runtime with the operators `schemas`.
 
-    Returns what each pass did. Outputs are those of the given program, in evaluation, up to the
+    Returns what each pass did. A program that is too large for the passes stays as it is, or as
+    calls in it were inlined. Outputs are those of the given program, in evaluation, up to the
     rounding of floats.
 
     Raises:
@@ -103,19 +106,28 @@ class _Run:
         self._wanted = wanted
 
     def everything(self) -> None:
-        """Runs the passes that are wanted."""
+        """Runs the passes that are wanted, unless they would take too long."""
+        if self._is_too_large():
+            return
         if self._wanted.freeze:
             self._note("inline", inline(self._program))
             self._drop_methods()
+            if self._is_too_large():
+                return
             self._fold()
+        # These come after freezing, when weights are constants, and before the passes that look for
+        # one form of a layer.
         for rule in (follow_in_place, simplify_layers):
             self._each(rule)
         self._infer()
         if self._wanted.fold_batch_norms:
+            # Folded norms are gone before layers are packed, because packed weights cannot be
+            # changed any more.
             self._each(fold_batch_norms)
         if self._wanted.prepack:
             self._infer()
             self._each(prepack)
+            # A clamp goes into a packed layer, so it comes behind packing.
             self._each(fuse_clamps)
             self._infer()
             self._each(fuse_add_relu)
@@ -125,11 +137,18 @@ class _Run:
                 self._each(find_channel_shuffles)
                 self._each(keep_channels_last)
         self._each(drop_dead_code)
+        # The passes above make many equal constants.
         self._each(merge_common)
         self._note("share_constants", share_constants(self._program, self._schemas))
         if self._wanted.freeze:
             self._note("drop_attributes", drop_attributes(self._program))
             self._drop_methods()
+
+    def _is_too_large(self) -> bool:
+        found = is_too_large(self._program)
+        if found:
+            self._note("optimise", PassResult(0, (_TOO_LARGE,)))
+        return found
 
     def _drop_methods(self) -> None:
         """Drops what is not wanted and not called, after inlining has emptied most calls."""
@@ -166,6 +185,7 @@ class _Run:
                 drop_dead_code,
                 merge_common,
             )
+            # `sum` runs all of them, where `any` would stop at the first that changed something.
             if not sum(self._each(rule) for rule in passes):
                 break
 

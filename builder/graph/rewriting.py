@@ -85,6 +85,7 @@ class Rewriter:
 
     def current(self, value: Value) -> Value:
         """Returns what has taken the place of `value`."""
+        # A replacement may be replaced in its turn.
         while value in self._replaced:
             value = self._replaced[value]
         return value
@@ -111,6 +112,8 @@ class Rewriter:
         try:
             return rule(node)
         except REFUSED:
+            # A rule may have emitted nodes before it failed. They would stay in the graph without a
+            # user.
             del self._new[emitted:]
             return None
 
@@ -120,7 +123,10 @@ class Rewriter:
             self._uses[value] = self.uses(value) - 1
         for old, new in zip(node.outputs, values, strict=True):
             self._replaced[old] = new
+            # The users of the old value are not visited here. They find the new one when the walk
+            # comes to them.
             self._uses[new] = self.uses(new) + self._uses.pop(old, 0)
+            # A shape that was found for the old value holds for what takes its place.
             if new.info is None:
                 new.info = old.info
 

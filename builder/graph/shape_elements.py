@@ -85,6 +85,7 @@ def _promote(operands: Sequence[Value]) -> str | None:
     if len(dtypes) != 1:
         return None
     (dtype,) = dtypes
+    # A number never changes the dtype of a tensor of floats, so its kind does not matter.
     if dtype is None or "float" in dtype:
         return dtype
     return dtype if all(type(number) is int for number in numbers) and dtype != "bool" else None
@@ -93,6 +94,7 @@ def _promote(operands: Sequence[Value]) -> str | None:
 def _broadcast_values(operands: Sequence[Value]) -> Sizes | None:
     sizes: Sizes | None = ()
     for value in operands:
+        # Numbers have no shape and fit every tensor.
         if value.type in ("int", "float", "bool", "number", "Scalar") or (
             value.is_constant and isinstance(value.constant, bool | int | float)
         ):
@@ -115,6 +117,7 @@ def reduce(question: Question) -> Answer:
     rank = len(info.sizes)
     if any(not -rank <= dim < rank for dim in dims):
         return TensorInfo(dtype, None)
+    # Negative dimensions count from the end.
     gone = {dim % rank for dim in dims}
     sizes = [1 if i in gone else size for i, size in enumerate(info.sizes)]
     if not keep:

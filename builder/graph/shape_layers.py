@@ -29,6 +29,7 @@ def _convolve(question: Question, dims: int, *, transposed: bool) -> Answer:
     groups = question.call.static("groups")
     if sizes is None:
         return TensorInfo(dtype, None)
+    # The batch may be missing: ATen takes a single image too.
     batch = sizes[: -dims - 1]
     if weight.sizes is None or len(weight.sizes) != dims + 2:
         return TensorInfo(dtype, (*batch, *(None,) * (dims + 1)))
@@ -45,6 +46,7 @@ def _convolve(question: Question, dims: int, *, transposed: bool) -> Answer:
             kernel = weight.sizes[i + 2]
             if size is None or kernel is None:
                 continue
+            # The formulas are those in the documentation of torch.nn.Conv2d and ConvTranspose2d.
             window = dilation[i] * (kernel - 1) + 1
             if not transposed:
                 spatial[i] = (size + 2 * padding[i] - window) // stride[i] + 1
@@ -56,6 +58,7 @@ def _convolve(question: Question, dims: int, *, transposed: bool) -> Answer:
 def prepacked_convolution(question: Question) -> Answer:
     """The rule for XNNPACK's convolutions, whose weights are not looked into."""
     sizes = question.image("X", 2)
+    # The number of channels and the window stand in the packed object, which no rule opens.
     return TensorInfo("float32", None if sizes is None else (*sizes[:-3], None, None, None))
 
 
@@ -83,6 +86,7 @@ def matmul(question: Question) -> Answer:
     a, b = left.sizes, right.sizes
     if not a or not b:
         return TensorInfo(dtype, None)
+    # A vector on the left has no rows, and one on the right no columns, as in torch.matmul.
     rows = a[-2:-1]
     columns = b[-1:] if len(b) > 1 else ()
     batch = broadcast(a[:-2], b[:-2])
@@ -107,6 +111,7 @@ def pooling(dims: int, *, indices: bool = False) -> Callable[[Question], Answer]
         if sizes is None:
             return TensorInfo(info.dtype, None)
         kernel = call.integers("kernel_size", dims)
+        # ATen takes an empty list of strides for the size of the window.
         stride = kernel if call.static("stride") in ([], None) else call.integers("stride", dims)
         padding = call.integers("padding", dims)
         has_dilation = any(a.name == "dilation" for a in call.schema.arguments)
@@ -114,6 +119,8 @@ def pooling(dims: int, *, indices: bool = False) -> Callable[[Question], Answer]
         spatial: list[int | None] = [None] * dims
         if kernel and stride and padding is not None and dilation and all(stride):
             for i, size in enumerate(sizes[-dims:]):
+                # With `ceil_mode`, ATen leaves out a last window that would start in the padding.
+                # That is not modelled, and the size stays unknown.
                 if size is not None and call.static("ceil_mode") is False:
                     window = dilation[i] * (kernel[i] - 1) + 1
                     spatial[i] = (size + 2 * padding[i] - window) // stride[i] + 1

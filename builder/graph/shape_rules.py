@@ -15,6 +15,7 @@ from builder.graph import shape_layers as layers
 from builder.graph import shape_views as views
 from builder.graph.shape_questions import Answer, Question
 
+# Shape and dtype of the result are those of the first argument.
 _UNARY = (
     "abs neg relu relu6 hardtanh leaky_relu hardswish hardsigmoid silu"
     " gelu elu selu celu mish prelu softplus dropout feature_dropout alpha_dropout"
@@ -22,10 +23,13 @@ _UNARY = (
     " fill zero alias triu tril roll flip floor ceil round channel_shuffle"
 )
 
+# An int tensor gives floats of the default dtype.
 _FLOAT_UNARY = "sigmoid tanh exp log sqrt rsqrt sin cos erf reciprocal log_sigmoid"
 
+# Shapes are broadcast, and dtypes promoted.
 _BINARY = "_add_relu add sub rsub mul pow maximum minimum remainder floor_divide"
 
+# The result has bools, whatever is compared.
 _COMPARING = "eq ne lt le gt ge logical_and logical_or"
 
 RULES: Final[Mapping[str, Callable[[Question], Answer]]] = {

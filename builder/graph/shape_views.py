@@ -16,6 +16,7 @@ def reshape(question: Question) -> Answer:
     if wanted is None:
         return TensorInfo(info.dtype, None)
     sizes = [None if size == -1 else size for size in wanted]
+    # Two sizes of -1 are an error in ATen, which the model shall have at run time as before.
     if wanted.count(-1) == 1 and None not in wanted and info.sizes and None not in info.sizes:
         total = math.prod(size for size in info.sizes if size is not None)
         rest = math.prod(size for size in wanted if size is not None and size != -1)
@@ -65,6 +66,7 @@ def permute(question: Question) -> Answer:
     rank = len(dims)
     if info.sizes is None or rank != len(info.sizes):
         return TensorInfo(info.dtype, (None,) * rank)
+    # Such a call fails when it runs. Nothing is known of what follows it.
     if sorted(dim % rank for dim in dims) != list(range(rank)):
         return TensorInfo(info.dtype, None)
     return TensorInfo(info.dtype, tuple(info.sizes[dim] for dim in dims))
@@ -94,6 +96,7 @@ def unsqueeze(question: Question) -> Answer:
     info = question.info("self")
     if info.sizes is None:
         return TensorInfo(info.dtype, None)
+    # The new dimension may stand behind the last one, so there is one more place than dimensions.
     dim = question.dim("dim", len(info.sizes) + 1)
     if dim is None:
         return TensorInfo(info.dtype, (None,) * (len(info.sizes) + 1))
@@ -106,6 +109,7 @@ def squeeze(question: Question) -> Answer:
     if info.sizes is None or question.call.node.operator != "aten::squeeze.dim":
         return TensorInfo(info.dtype, None)
     dim = question.dim("dim", len(info.sizes))
+    # A size that is not known may be 1, so even the number of dimensions is open.
     if dim is None or info.sizes[dim] is None:
         return TensorInfo(info.dtype, None)
     rest = info.sizes[:dim] + info.sizes[dim + 1 :]
@@ -137,6 +141,7 @@ def slice_(question: Question) -> Answer:
     if size is not None and all(item is None or type(item) is int for item in bounds):
         start, end, step = (item if type(item) is int else None for item in bounds)
         if step is None or step > 0:
+            # ATen cuts bounds that are too large or negative as Python does.
             length = len(range(*slice(start, end, step).indices(size)))
     return TensorInfo(info.dtype, (*info.sizes[:dim], length, *info.sizes[dim + 1 :]))
 
@@ -151,6 +156,7 @@ def chunk(question: Question) -> Answer:
         return TensorInfo(info.dtype, (None,) * len(info.sizes))
     size, chunks = info.sizes[dim], question.call.static("chunks")
     length = None
+    # Otherwise the last chunk is smaller, and here all chunks have one shape.
     if size is not None and type(chunks) is int and chunks > 0 and size % chunks == 0:
         length = size // chunks
     return TensorInfo(info.dtype, (*info.sizes[:dim], length, *info.sizes[dim + 1 :]))
@@ -192,6 +198,7 @@ def expand(question: Question) -> Answer:
         return TensorInfo(info.dtype, None)
     own: Sizes = (None,) * len(wanted)
     if info.sizes is not None:
+        # Dimensions are aligned at the end; new ones come in front.
         own = (None,) * (len(wanted) - len(info.sizes)) + info.sizes
     sizes = tuple(a if b == -1 else b for a, b in zip(own, wanted, strict=False))
     return TensorInfo(info.dtype, sizes)
@@ -207,6 +214,7 @@ def pad(question: Question) -> Answer:
     sizes = list(info.sizes)
     if padding is None or len(padding) > 2 * len(sizes):
         return TensorInfo(info.dtype, (None,) * len(sizes))
+    # Margins begin with the last dimension (torch.nn.functional.pad).
     for i in range(len(padding) // 2):
         size = sizes[-1 - i]
         sizes[-1 - i] = None if size is None else size + padding[2 * i] + padding[2 * i + 1]

@@ -97,6 +97,8 @@ class Machine:
 
     def _handle(self) -> int:
         handles = self.function.debug_handles
+        # A damaged file may have fewer handles than instructions; they only help to find a line of
+        # the source.
         return -1 if handles is None or self.at > len(handles) else handles[self.at - 1]
 
     def push(self, node: Node) -> None:
@@ -121,6 +123,7 @@ class Machine:
         """Returns the value of a constant: one for all plain ones that are equal."""
         key: object = id(value)
         if isinstance(value, (type(None), bool, int, str)):
+            # True, 1 and 1.0 are equal in Python and would otherwise become one constant.
             key = (type(value), value)
         elif isinstance(value, (float, complex)):
             # The text tells -0.0 from 0.0, and equals itself for nan.
@@ -130,6 +133,7 @@ class Machine:
     def default(self, value: object) -> Value:
         """Returns the value of a default; no operator changes a list that is a default."""
         if isinstance(value, List):
+            # The type is a part of the key, since an empty list of ints equals one of floats.
             return self._keep((value.type, *value.items), value)
         return self.constant(value)
 
@@ -142,6 +146,8 @@ class Machine:
     def set(self, register: int, value: Value | None) -> None:
         """Gives a register a value, and notes what it held before the current block."""
         self.spend(1)
+        # Only the first write in a block matters: it covers what the code behind the block saw
+        # before.
         self.frame.before.setdefault(register, self.registers.get(register))
         self.restore(register, value)
 
@@ -173,6 +179,7 @@ class Machine:
         """Returns the error for code that cannot be read."""
         return ModelError(
             f"the bytecode of {self.function.name} cannot be read as a graph: {why} "
+            # `at` is behind the instruction already, and 0 before the first one.
             f"(instruction {max(self.at - 1, 0)})",
             hint=Hint("export the model again with ", Run("export", ("SOURCE",))),
         )

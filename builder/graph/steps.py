@@ -35,6 +35,8 @@ def _add_plain(machine: Machine, plain: Plain, inputs: list[Value]) -> None:
 
 def _add_typed(machine: Machine, operator: str, inputs: list[Value], kinds: Sequence[str]) -> None:
     """Adds a node; unknown types of its results may follow from those of its inputs."""
+    # The empty type is unknown. Only single results are worked out, which is enough for list items
+    # and the like.
     if kinds == [""] or kinds == ("",):
         kinds = [result_type(operator, [value.type for value in inputs])]
     machine.push(machine.add(operator, inputs, kinds))
@@ -53,6 +55,7 @@ def _load(machine: Machine, step: Instruction) -> None:
         raise machine.refuse(f"register {step.x} is read, but nothing is stored in it")
     machine.merges.mark(value)
     machine.frame.stack.append(value)
+    # MOVE empties the register, so that the interpreter can free the value at its last use.
     if step.opcode == "MOVE":
         machine.set(step.x, None)
 
@@ -60,6 +63,7 @@ def _load(machine: Machine, step: Instruction) -> None:
 def _store(machine: Machine, step: Instruction) -> None:
     values = machine.pop_many(step.n if step.opcode == "STOREN" else 1)
     for register, value in enumerate(values, step.x):
+        # Registers count from 1 in bytecode.
         if not 0 < register <= machine.function.registers:
             raise machine.refuse(f"there is no register {register}")
         machine.set(register, value)
@@ -75,6 +79,7 @@ def _drop(machine: Machine, step: Instruction) -> None:
 def _call(machine: Machine, step: Instruction) -> None:
     callee = machine.entry(machine.function.callees, step.x, "operator")
     name = f"{callee.name}.{callee.overload}" if callee.overload else callee.name
+    # Older bytecode calls an operator for what later versions have an instruction for.
     if name == FORMAT or name.startswith(DICT_GET) or name in OPCODES:
         _promoted(machine, name, step)
     elif name == TUPLE_UNPACK:
@@ -103,6 +108,7 @@ def _operator(machine: Machine, name: str, callee: Callee, step: Instruction) ->
             f"{machine.function.name} calls {name}, and nothing tells what it returns",
             hint="only operators of the release and of torchvision can be read as a graph",
         )
+    # OPN is for operators with any number of arguments, and says how many there are.
     if step.opcode == "OPN":
         inputs = machine.pop_many(step.n)
     else:
@@ -137,12 +143,14 @@ def _unpack_tuple(machine: Machine) -> None:
     count = after.n if after is not None else 0 if items == [] else 1
     machine.spend(count)
     kinds = parts_of(value.type, "Tuple")
+    # The type may be missing or a lie; it is a hint only.
     known = kinds if len(kinds) == count else [""] * count
     machine.push(machine.add(TUPLE_UNPACK, [value], known))
 
 
 def _method(machine: Machine, step: Instruction) -> None:
     name = machine.entry(machine.function.constants, step.x, "constant")
+    # The first argument of a method is its object.
     if not isinstance(name, str) or step.n < 1:
         raise machine.refuse("a called method has no name or no object")
     machine.push(machine.add("prim::CallMethod", machine.pop_many(step.n), [""], {"name": name}))
@@ -187,6 +195,7 @@ def _slice_tuple(machine: Machine, step: Instruction) -> None:
 
 
 def _unpack_list(machine: Machine, step: Instruction) -> None:
+    # One instruction of a damaged file could ask for two billion outputs.
     machine.spend(max(step.x, 0))
     value = machine.pop()
     kinds = [item_type(value.type)] * step.x

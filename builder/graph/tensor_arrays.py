@@ -73,6 +73,7 @@ def to_array(tensor: Tensor) -> Array | None:
     )
     if tensor.offset < 0 or min(tensor.strides, default=0) < 0 or last >= tensor.storage.elements:
         return None
+    # The bytes are not copied. A view of them with strides costs nothing, however large the weight.
     flat = np.frombuffer(tensor.storage.read(), dtype)
     return np.lib.stride_tricks.as_strided(
         flat[tensor.offset :],
@@ -90,11 +91,13 @@ def to_tensor(array: Array, *, channels_last: bool = False) -> Tensor:
     """
     if channels_last:
         stored = np.ascontiguousarray(array.transpose(0, 2, 3, 1))
+        # The sizes stay NCHW; only the strides tell that the channels lie together.
         n, h, w, c = row_major_strides(stored.shape)
         strides: tuple[int, ...] = (n, c, h, w)
     else:
         stored = np.ascontiguousarray(array)
         strides = row_major_strides(array.shape)
+    # Lite files are little-endian, whatever the machine.
     stored = stored.astype(stored.dtype.newbyteorder("<"), copy=False)
     data = memoryview(stored.tobytes())
     storage = Storage(dtype=_NAMES[stored.dtype], elements=stored.size, read=lambda: data)
@@ -107,5 +110,6 @@ def row_major_strides(sizes: tuple[int, ...]) -> tuple[int, ...]:
     step = 1
     for size in reversed(sizes):
         strides.append(step)
+        # As in PyTorch: a dimension without elements counts as one.
         step *= max(size, 1)
     return tuple(reversed(strides))

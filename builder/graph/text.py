@@ -27,6 +27,7 @@ def render_graph(graph: Graph) -> str:
     results = ", ".join(one.type or "?" for one in graph.results)
     lines = [f"graph {graph.name}({_declare(graph.block.inputs, names)}) -> {results}:"]
     numbers = _number_blocks(graph)
+    # `walk` gives None where a block ends, and the innermost open block is the one that ends.
     ends: list[Block] = []
     for depth, item in walk(graph):
         indent = "  " * min(depth, _DEEPEST)
@@ -37,6 +38,7 @@ def render_graph(graph: Graph) -> str:
             lines.append(indent + _render_node(item, names))
         else:
             ends.append(item)
+            # The outermost block is the function itself, which has a line of its own.
             if depth:
                 inputs = _declare(item.inputs, names)
                 lines.append(f"{indent}block{numbers[item]}({inputs}):")
@@ -127,6 +129,7 @@ def _list_node(
 def _draw(graph: Graph, prefix: str) -> list[str]:
     """Returns the lines of one graph; each block is a frame around its nodes."""
     lines: list[str] = []
+    # Constants get no box, so an edge from one finds nothing here and is left out.
     boxes: dict[Value, str] = {}
     ends: list[tuple[str, Block]] = []
     owners: dict[Block, str] = {}
@@ -146,6 +149,8 @@ def _draw(graph: Graph, prefix: str) -> list[str]:
                 lines.append(f"  {box} [label={_quote(inputs)}, shape=ellipse];")
                 boxes |= dict.fromkeys(item.inputs, box)
             if item in owners:
+                # A block without inputs has only the ellipse of its results, whose name ends with
+                # r.
                 lines.append(f"  {owners[item]} -> {box}{'' if item.inputs else 'r'};")
         elif item.operator != CONSTANT:
             lines.append(f"  {box} [label={_quote(_label(item))}];")

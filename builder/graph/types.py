@@ -34,6 +34,8 @@ def type_of(value: object) -> str:
         case CustomObject():
             return f"__torch__.torch.classes.{value.class_name}"
         case tuple():
+            # Only one level is looked at: a tuple of tuples has an unknown type, and the cost is
+            # bounded.
             return join_tuple([_PLAIN.get(type(item), "") for item in value])
     return _PLAIN.get(type(value), "")
 
@@ -58,6 +60,7 @@ def parse_result(text: str) -> str:
     if match := _LIST.fullmatch(text):
         inner = parse_result(match[1])
         return inner and f"List[{inner}]"
+    # Brackets are those of `Dict(...)` and the like, which depend on variables too.
     if _VARIABLE.fullmatch(text) or "(" in text:
         return ""
     return "int" if text in _INTS else text
@@ -80,6 +83,7 @@ def parts_of(kind: str, container: str) -> list[str]:
             parts.append(kind[start:index].strip())
             start = index + 1
         depth += {"[": 1, "]": -1}.get(letter, 0)
+    # `Tuple[()]` is how TorchScript writes the type of an empty tuple.
     return [part for part in parts if part != "()"]
 
 

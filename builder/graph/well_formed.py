@@ -62,9 +62,11 @@ class _Checker:
             self._check_form(node)
             for inner in node.blocks:
                 yield self._check_block(inner)
+            # The outputs come after the blocks, which may not use what their own node makes.
             self._define(node.outputs, node)
             outer.update(node.outputs)
         self._use(block.outputs, "the end of a block")
+        # What a block defines is unknown behind it: other code may not have run it.
         self.defined -= outer
 
     def _check_form(self, node: Node) -> None:

@@ -16,7 +16,10 @@ from builder.errors import ModelError
 _OFFSET = struct.Struct("<I")
 _LIMIT = (1 << 31) - 1
 """Largest file; offsets between a table and its description have a sign."""
+# The runtime uses weights where they lie in the file. 64 bytes are PyTorch's own alignment
+# (c10/core/alignment.h).
 _BLOB_ALIGNMENT = 64
+# 16 MiB, so that no stream has to take a whole weight in one call.
 _CHUNK = 1 << 24
 
 
@@ -90,12 +93,14 @@ class _Builder:
         self._blobs: list[tuple[int, Blob]] = []
 
     def write(self, root: Table, identifier: bytes, stream: BinaryIO) -> None:
+        # The first offset is filled in when the root has its place.
         self._data += _OFFSET.pack(0) + identifier
         self._refer(0, root)
         for text, places in self._strings.items():
             self._align(4)
             for place in places:
                 self._point(place, len(self._data))
+            # Readers in C expect the zero, which the length does not count.
             self._data += _OFFSET.pack(len(text)) + text + b"\0"
         starts = self._place_blobs()
         stream.write(self._data)
@@ -177,6 +182,7 @@ class _Builder:
         self._align(widest)
         start = len(self._data)
         self._point(place, start)
+        # The description stands in front of the table, so the distance back to it is positive.
         self._data += struct.pack("<i", start - vtable) + bytes(size - 4)
         for index, value in fields.items():
             if isinstance(value, Scalar):
@@ -186,6 +192,7 @@ class _Builder:
 
     def _vtable(self, places: list[int], size: int) -> int:
         """Returns where the description of a table stands: its sizes, and where its fields are."""
+        # Tables of one kind have equal descriptions, so the file has each only once.
         content = struct.pack(f"<{2 + len(places)}H", 4 + 2 * len(places), size, *places)
         if content not in self._vtables:
             self._align(2)

@@ -101,6 +101,8 @@ PER_TENSOR, PER_CHANNEL, PER_CHANNEL_REAL = 0, 1, 4
 """Numbers of the quantisation schemes (c10/core/QScheme.h)."""
 _SOURCE = re.compile(r"code/(?P<module>.+)\.py")
 """Record of a zip file with the TorchScript source of a module."""
+# Prices in the steps of `Buffer.spend`: what Python makes of an entry is larger than the entry in
+# the file.
 _INSTRUCTION_STEPS, _VALUE_STEPS = 6, 8
 _NUMBERS: dict[int, struct.Struct] = {
     Union.INT: INT64,
@@ -141,6 +143,7 @@ class _Reader:
         self._buffer = buffer
         self._module = buffer.root()
         self._values: list[object] = []
+        # Names of functions, which `check_name` compares: two of one name would hide each other.
         self._names: set[str] = set()
         self._types = list(self._module.tables(ModuleField.OBJECT_TYPES))
         self._storages = _Storages(self._module)
@@ -182,6 +185,7 @@ class _Reader:
         return number
 
     def _at(self, index: int) -> object:
+        # Only earlier values can be meant, so nothing in the file can contain itself.
         if index >= len(self._values):
             raise _damage(f"there is no value {index} yet")
         return self._values[index]
@@ -252,6 +256,7 @@ class _Reader:
         offset = table.int32(2, default=0)
         sizes = tuple(size for (size,) in table.structs(3, INT32))
         strides = tuple(stride for (stride,) in table.structs(4, INT32))
+        # A tensor beyond its storage would read memory that belongs to others.
         if not fits_in(storage, offset, sizes, strides):
             raise _damage("a tensor is larger than its storage")
         quantized = table.table(6)
@@ -357,6 +362,7 @@ class _Storages:
             if index not in self._contents:
                 self._contents[index] = self._tables[index].bytes(0)
             content = self._contents[index]
+            # A storage may have some bytes more than its elements, which is no damage.
             elements = len(content) // kind.size
             content = content[: elements * kind.size]
             self._known[index, code] = Storage(

@@ -60,6 +60,8 @@ _LISTS = {
     "List[float]": (Union.DOUBLE_LIST, DOUBLE),
     "List[bool]": (Union.BOOL_LIST, BOOL),
 }
+# The keys are exact types, since `True` is an int for `isinstance` and has a union member of its
+# own.
 _SCALARS: dict[type, tuple[Union, struct.Struct, int]] = {
     bool: (Union.BOOL, BOOL, 1),
     int: (Union.INT, INT64, 8),
@@ -97,9 +99,13 @@ class _Writer:
     def root(self) -> Table:
         """Returns the table of the whole model."""
         model = self._model
+        # Upstream gives None the index 0, and its loader relies on that (flatbuffer_serializer.cpp,
+        # kNoneIndex).
         self._add(None)
         methods = [self._add(function) for function in model.functions]
         state = self._add(model.root)
+        # The mobile loader reads only the values in front of this one. What follows is for the
+        # loader that makes a TorchScript module of the sources.
         count = len(self._values)
         constants = [self._add(value) for value in model.script_constants or ()]
         return Table(
@@ -127,6 +133,7 @@ class _Writer:
 
     def _add(self, value: object) -> int:
         """Returns the number of a value, which is added with all that it contains, once."""
+        # This is a stack of our own: a model may nest its values deeper than Python may recurse.
         waiting: list[tuple[object, bool]] = [(value, False)]
         while waiting:
             one, complete = waiting.pop()
@@ -138,6 +145,8 @@ class _Writer:
                 self._declare(one)
             elif key not in self._numbers:
                 parts = self._parts(one)
+                # A value is open while its parts get their numbers, so meeting it again means a
+                # cycle.
                 if parts and id(one) in self._open:
                     raise ModelError(
                         "a value of the model contains itself, which no lite file can express"
@@ -149,8 +158,11 @@ class _Writer:
 
     def _parts(self, value: object) -> Sequence[object]:
         if isinstance(value, Function):
+            # Only the default values of arguments are values of the file; the rest is in the
+            # function's schema.
             arguments = (*(value.arguments or ()), *(value.results or ()))
             return (*value.constants, *(one.default for one in arguments))
+        # These are written whole into one table, so their parts have no numbers.
         if (isinstance(value, List) and value.type in _LISTS) or isinstance(value, Tensor):
             return ()
         if isinstance(value, ScriptObject) and value.has_state:
@@ -175,6 +187,7 @@ class _Writer:
         index = self._classes.setdefault(name, len(self._classes))
         if index == len(self._objects):
             self._objects.append(value)
+        # In a zip file each object lists its own attributes. Here the class lists them for all.
         elif _describe(value) != _describe(self._objects[index]):
             raise ModelError(
                 f"objects of the class {name:.80} have other attributes, which flatbuffers cannot "
@@ -215,6 +228,7 @@ class _Writer:
                 if layout is BOOL and not all(isinstance(item, bool) for item in value.items):
                     raise ModelError("a list of bools has other items")
                 data = b"".join(_pack(layout, item) for item in value.items)
+                # The length in front of the items has 32 bits and needs its own alignment.
                 alignment = max(layout.size, 4)
                 return _union(kind, Table({0: Struct(data, alignment, len(value.items))}))
             case List():
@@ -231,6 +245,7 @@ class _Writer:
 
     def _object(self, value: ScriptObject | CustomObject) -> Table:
         index = self._classes[_class_name(value)]
+        # Objects with a `__setstate__` have a state (field 1) instead of attributes (field 2).
         if isinstance(value, ScriptObject) and not value.has_state:
             fields: dict[int, Scalar | Node | None] = {
                 0: Scalar("I", index),
@@ -259,6 +274,8 @@ class _Writer:
     def _quantizer(self, quantizer: Quantizer) -> Table:
         scale, zero_point = quantizer.scale, quantizer.zero_point
         if isinstance(scale, Tensor) and isinstance(zero_point, Tensor):
+            # The quantizer does not name its scheme. Zero points that are floats mean
+            # kPerChannelAffineFloatQParams.
             scheme = PER_CHANNEL_REAL if is_real(zero_point) else PER_CHANNEL
             return Table(
                 {
@@ -368,6 +385,7 @@ def _union(kind: Union, content: Node) -> Table:
 
 
 def _text(text: str) -> bytes:
+    # A file that was read may have names that are not UTF-8. They are written back byte by byte.
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -393,6 +411,7 @@ def _callee(callee: Callee) -> Table:
 
 
 def _files(contents: Mapping[str, bytes]) -> Vector:
+    # The names are sorted, so that equal models have equal bytes.
     tables: list[Node] = [Table({0: _text(name), 1: contents[name]}) for name in sorted(contents)]
     return Vector(tables, len(tables))
 
@@ -403,6 +422,7 @@ def _find_sources(records: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _blob(storage: Storage) -> Blob:
+    # The bytes are read while they are written, so only one storage is in memory at a time.
     return Blob(storage.elements * BY_DTYPE[storage.dtype].size, storage.read)
 
 

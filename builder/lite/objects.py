@@ -143,6 +143,7 @@ def parts_of(value: object) -> Collection[object]:
             return (value.state,) if value.has_state else value.attributes.values()
         case CustomObject():
             return (value.state,)
+        # Only a quantizer with an axis has tensors; the others have numbers.
         case Tensor(quantizer=Quantizer(axis=int(), scale=scale, zero_point=zero_point)):
             return (scale, zero_point)
     return ()
@@ -157,6 +158,7 @@ def walk(values: Iterable[object]) -> Iterator[object]:
     seen: set[int] = set()
     while waiting:
         value = waiting.pop()
+        # Lists and dicts are mutable and have no hash, and equal ones are not the same.
         if id(value) not in seen:
             seen.add(id(value))
             yield value

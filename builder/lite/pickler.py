@@ -44,6 +44,7 @@ _EMPTY_LIST, _APPENDS = b"]", b"e"
 _EMPTY_DICT, _SETITEMS = b"}", b"u"
 _NEWOBJ, _BUILD, _REDUCE, _BINPERSID = b"\x81", b"b", b"R", b"Q"
 _INTEGERS = (
+    # The shortest opcode that can hold the number, as upstream's pickler chooses it.
     (range(1 << 8), struct.Struct("<cB"), b"K"),
     (range(1 << 16), struct.Struct("<cH"), b"M"),
     (range(-(1 << 31), 1 << 31), struct.Struct("<ci"), b"J"),
@@ -82,6 +83,7 @@ class _Pickler:
     def __init__(self, value: object, key_of: Callable[[Storage], str]) -> None:
         self._key_of = key_of
         self._out = bytearray(_START)
+        # Of containers and objects, only those that are met again get a number in the memo.
         self._shared = _find_shared(value)
         self._open: set[int] = set()
         self._memo: dict[object, int] = {}
@@ -105,6 +107,7 @@ class _Pickler:
     def _write_shared(self, value: object) -> None:
         if id(value) in self._open:
             raise ModelError("a value of the model contains itself, which no lite file can express")
+        # The identity is a safe key: `value` as a whole keeps all of them alive.
         if not self._recall(id(value)):
             self._open.add(id(value))
             self._waiting.append(_Once(value))
@@ -118,6 +121,7 @@ class _Pickler:
         return True
 
     def _remember(self, key: object) -> None:
+        # The reader counts the same way: the number is written out, and both must agree.
         index = self._memo[key] = len(self._memo)
         self._out += struct.pack("<cB", b"q", index) if index < 256 else _long(b"r", index)
 
@@ -130,17 +134,20 @@ class _Pickler:
             case int():
                 self._out += _integer(value)
             case float():
+                # This is the only opcode with big-endian numbers.
                 self._out += struct.pack(">cd", b"G", value)
             case str():
                 self._string(value)
             case Global():
                 self._global(value)
             case _:
+                # The list is taken from its end, so the first step has to be the last item.
                 self._waiting.extend(reversed(self._steps(value)))
 
     def _string(self, text: str) -> None:
         # A key in the memo is a string, the identity of a value, or a global.
         if not self._recall(text):
+            # Bytes that are not UTF-8 come from a file, and go back as they were.
             data = text.encode("utf-8", "surrogateescape")
             self._out += _long(b"X", len(data)) + data
             self._remember(text)
@@ -246,6 +253,7 @@ def _integer(value: int) -> bytes:
             return layout.pack(opcode, value)
     if value not in _INT64:
         raise ModelError(f"the integer {value} does not fit into 64 bits")
+    # LONG1 with 8 bytes, the form that upstream's unpickler takes for 64 bits.
     return struct.pack("<cBq", b"\x8a", 8, value)
 
 

@@ -83,6 +83,7 @@ def open_model(path: Path) -> Iterator[BufferedReader]:
         try:
             yield stream
         except ModelError as error:
+            # The class stays, because callers tell TorchScriptError from others.
             raise type(error)(f"{path}: {error.message}", hint=error.hint) from error
         except OSError as error:
             raise ModelError(f"{path} cannot be read: {error.strerror}") from error
@@ -139,6 +140,7 @@ def _read_all(stream: BufferedReader) -> memoryview:
 
 
 def _read_flatbuffer(content: memoryview) -> LiteModel:
+    # Each reader is loaded for its own format, since `builder ops` is judged by how fast it starts.
     from builder.lite.mobile_module import parse_mobile_module
 
     return parse_mobile_module(content)
@@ -160,7 +162,7 @@ def _read_zip(source: Source, path: Path) -> LiteModel:
             "code could show which operators it calls, and nothing was run",
             hint=Hint(
                 "if you trust the file, export it as a lite file, which runs its code: ",
-                *(Run("export", (str(path), _OUTPUT)), "; to see only its operators, use "),
+                *(name_conversion(path), "; to see only its operators, use "),
                 Run("ops", (Use("run_torchscript"),)),
                 ", which runs the code in a confined process",
             ),
@@ -168,8 +170,24 @@ def _read_zip(source: Source, path: Path) -> LiteModel:
     if DATA in archive:
         raise ModelError(f"it is {_SAVED}, so it cannot run without Python", hint=PYTHON_HINT)
     if archive.is_exported_program:
-        raise ModelError(f"it is {EXPORTED}, which builder cannot read", hint=PYTHON_HINT)
+        raise ModelError(f"it is {EXPORTED}, not a lite file", hint=hint_to_convert(path))
     raise ModelError("it is a zip archive, but not a PyTorch model", hint=_EXPORT_HINT)
+
+
+def hint_to_convert(path: Path) -> Hint:
+    """Returns what to do with a program of torch.export, which builder converts without torch."""
+    return Hint("export it as a lite file: ", name_conversion(path))
+
+
+def name_conversion(path: Path) -> Run:
+    """Returns the command that makes a lite file of a file of another kind, beside it."""
+    return Run("export", (str(path), Use("output", lite_path(path))))
+
+
+def lite_path(path: Path) -> Path:
+    """Returns where the lite file made of `path` belongs; never `path` itself."""
+    lite = path.with_suffix(".ptl")
+    return path.with_name("model.ptl") if lite == path else lite
 
 
 def name_kind(path: Path) -> str:
@@ -190,10 +208,12 @@ def name_kind(path: Path) -> str:
             return _name_foreign(head)
         try:
             archive = open_archive(open_source(stream))
+        # A damaged archive has no kind. Whoever reads it as a model gives the reason.
         except ModelError:
             return ""
     if archive.is_exported_program:
         return EXPORTED
+    # The order matters: a lite file may have all three records, and TorchScript has the last two.
     kinds = {BYTECODE: LITE, CONSTANTS: TORCHSCRIPT, DATA: _SAVED}
     return next((kind for record, kind in kinds.items() if record in archive), "")
 
@@ -207,6 +227,7 @@ def _unknown(head: bytes) -> ModelError:
 
 
 def _name_foreign(head: bytes) -> str:
+    # ExecuTorch's files are flatbuffers too, with their identifier in the same place.
     if head[4:6] == b"ET":
         return "an ExecuTorch program"
     return next((name for magic, name in _FOREIGN.items() if head.startswith(magic)), "")

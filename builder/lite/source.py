@@ -37,11 +37,14 @@ class _File:
     def __init__(self, number: int) -> None:
         self.number = number
         self.size = os.fstat(number).st_size
+        # Storages read later, so the file stays open as long as one of them lives.
         weakref.finalize(self, os.close, number)
 
     def read(self, at: int, count: int) -> memoryview:
         """Returns the bytes from `at` on, `count` of them or those that there are."""
         parts: list[bytes] = []
+        # The size when the file was opened counts. One that grows meanwhile would give other bytes
+        # than were checked.
         count = min(count, self.size - at)
         # One call returns 2 GiB at most.
         while count > 0 and (part := os.pread(self.number, count, at)):

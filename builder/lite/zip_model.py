@@ -33,8 +33,11 @@ def read_zip_model(archive: Archive) -> LiteModel:
     Raises:
         ModelError: the file is damaged.
     """
+    # Two entries on the same bytes make a small file cost as much as a large one.
     archive.refuse_overlaps()
     _refuse_big_endian(archive)
+    # Files of older versions keep the tensors of code in a folder of their own; later ones share
+    # those of the constants.
     old = any(record.startswith("bytecode/") for record in archive)
     storages = _Storages(archive)
     version, functions = parse_bytecode(
@@ -115,6 +118,7 @@ class _Storages:
         size = elements * BY_DTYPE[dtype].size
         # PyTorch does not read the record of an empty storage, which may be missing.
         rest = self._archive.size_of(record) - size if elements else 0
+        # The record may be longer by less than one element; more would be hidden data.
         if not 0 <= rest < BY_DTYPE[dtype].size:
             raise ModelError(f"{record} does not have the size of its tensor: {size:,} bytes")
         read = partial(_read_storage, self._archive, record, size)
@@ -130,5 +134,6 @@ def _read_storage(archive: Archive, record: str, size: int) -> memoryview:
 def refuse_hostile(archive: Archive) -> None:
     """Raises ModelError when the objects of a TorchScript file name functions to call."""
     for record in (DATA, CONSTANTS):
+        # What builder does not know is not hostile, and only that is asked here.
         with suppress(UnsupportedError):
             parse_pickle(archive.read_pickle(record), record=record, effort=archive.effort)

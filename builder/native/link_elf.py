@@ -38,7 +38,7 @@ _LD_PATH_SINCE = 12
 
 
 @dataclass(frozen=True, slots=True)
-class LinkOutcome:
+class LinkAttempt:
     """What one attempt to link said."""
 
     undefined: tuple[str, ...]
@@ -55,7 +55,7 @@ def link_library(
     version_script: str,
     runner: Runner,
     log: Path,
-) -> LinkOutcome:
+) -> LinkAttempt:
     """Links `objects` into `output` (with `output`.map), or says what is undefined.
 
     Only undefined symbols that live sections refer to count: lld ignores those of sections that
@@ -103,7 +103,7 @@ def link_library(
         raise NativeBuildError(
             failure_text(f"linking {soname}", completed, log=log), hint=find_remedy(completed)
         )
-    return LinkOutcome(undefined)
+    return LinkAttempt(undefined)
 
 
 def map_path(output: Path) -> Path:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from builder.core.toolchain import LinkerKind, Toolchain
 from builder.errors import NativeBuildError
-from builder.native.link_elf import LinkOutcome, map_path, parse_undefined
+from builder.native.link_elf import LinkAttempt, map_path, parse_undefined
 from builder.native.ninja import CompileFolder
 from builder.system.files import replacement, write_atomically
 from builder.system.process import Runner, failure_text, find_remedy
@@ -63,7 +63,7 @@ class Dylib:
     """Folder for the object that link-time optimisation makes; without, machine code is linked."""
 
 
-def link_dylib(dylib: Dylib, toolchain: Toolchain, *, runner: Runner, log: Path) -> LinkOutcome:
+def link_dylib(dylib: Dylib, toolchain: Toolchain, *, runner: Runner, log: Path) -> LinkAttempt:
     """Links `dylib` (with a map beside it), or says what is undefined.
 
     With `-dead_strip`, only undefined symbols of what stays alive count.
@@ -103,7 +103,7 @@ def link_dylib(dylib: Dylib, toolchain: Toolchain, *, runner: Runner, log: Path)
             failure_text(f"linking {dylib.output.name}", completed, log=log),
             hint=find_remedy(completed),
         )
-    return LinkOutcome(undefined)
+    return LinkAttempt(undefined)
 
 
 def _pass_on(option: str, path: Path) -> tuple[str, ...]:

@@ -63,6 +63,8 @@ def write_package(
     """
     library = f"{_LIBRARIES}/{linked.library.name}"
     shared = linked.library.suffix == _SHARED
+    # `folder` is a new one beside `root` and takes its place at the end, so a build that is killed
+    # leaves the old runtime.
     with result_folder(root, MANIFEST) as folder:
         _copy(linked.library, folder / library, mode=0o755 if shared else 0o644)
         for carried in linked.carried:
@@ -137,6 +139,7 @@ def parse_size_report(text: str) -> SizeReport:
         sizes += table.values()
     for price in report.operators.values():
         sizes += (price.exclusive, price.inclusive)
+    # Prices may be negative, and larger numbers would only break the tables that show them.
     if any(abs(size) >= _MAX_SIZE for size in sizes):
         raise ValueError("size report: a size is larger than any library")
     return report

@@ -49,6 +49,8 @@ def name_runtimes(files: Iterable[str], toolchain: Toolchain) -> tuple[Component
 
 
 def _name(file: str, toolchain: Toolchain) -> Component:
+    # An unknown library is named all the same: a list of components that leaves something out is
+    # worse than one without a licence.
     unlisted = _Library(name=file.removesuffix(".a"), files=(), origin="")
     library = next((known for known in _load() if _fits(file, known)), unlisted)
     group, version = _find_version(library.origin, toolchain)

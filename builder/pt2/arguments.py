@@ -84,6 +84,7 @@ def _read_device(device: document.Device, devices: set[str]) -> Device:
         raise UnsupportedError("a tensor on the device meta has no values")
     if device.type != "cpu":
         devices.add(device.type[:_LONGEST_NAME])
+    # Runtimes compute on the CPU. The note about the other devices is the user's warning.
     return Device("cpu")
 
 
@@ -105,6 +106,7 @@ def _look_up(name: str, scope: Scope) -> Operand:
 def _check(value: Operand) -> Operand:
     if isinstance(value, list):
         return [_check(item) for item in value]
+    # JSON has integers of any length.
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
         raise UnsupportedError("a number does not fit into 64 bits")
     return value

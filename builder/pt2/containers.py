@@ -41,5 +41,6 @@ def construct(emitter: Emitter, tree: Tree, leaves: Iterator[Value]) -> Value:
     items = [construct(emitter, child, leaves) for child in tree.children]
     if tree.kind is Kind.DICT:
         keys = [emitter.as_value(key) for key in tree.keys]
+        # Keys and values come in turn, as `prim::DictConstruct` wants them.
         items = [value for pair in zip(keys, items, strict=True) for value in pair]
     return emitter.construct(_CONSTRUCTORS[tree.kind], items, tree.type)

@@ -35,6 +35,7 @@ class Control:
                 return self._cond(condition, yes, no, list(_leaves(operands)))
             case "while_loop", [Subgraph() as test, Subgraph() as body, carried, *others]:
                 return self._loop(test, body, list(_leaves([carried])), list(_leaves(others)))
+            # Nothing is trained on the device, so gradients on or off make no difference.
             case "wrap_with_set_grad_enabled", [_, Subgraph() as inner, *operands]:
                 return self.inline(inner, operands)
             case "wrap_with_autocast", [_, _, enabled, _, Subgraph() as inner, *operands]:
@@ -43,6 +44,7 @@ class Control:
                         "automatic mixed precision chooses dtypes at run time; export without it"
                     )
                 return self.inline(inner, operands)
+            # Checkpoints save memory in training only.
             case "tag_activation_checkpoint" | "wrap", [Subgraph() as inner, *operands]:
                 return self.inline(inner, operands)
             case "invoke_subgraph", [Subgraph() as inner, str(), *operands]:
@@ -56,6 +58,7 @@ class Control:
     def _cond(
         self, condition: Operand, yes: Subgraph, no: Subgraph, operands: Sequence[Operand]
     ) -> list[Operand]:
+        # The condition was constant when the program was exported.
         if isinstance(condition, bool):
             return self.inline(yes if condition else no, operands)
         test = self._truth(condition)
@@ -68,6 +71,7 @@ class Control:
             finally:
                 self.emitter.block = outer
         types = [[value.type for value in block.outputs] for block in blocks]
+        # The outputs of `prim::If` have one type each, whichever branch runs.
         if types[0] != types[1]:
             raise UnsupportedError("its branches have results of different types")
         node = Node(IF, [test], [Value(kind) for kind in types[0]], blocks=blocks)
@@ -84,9 +88,13 @@ class Control:
         """Adds a loop that tests in its turns, so that both graphs are converted only once."""
         start = [self.emitter.as_value(one) for one in carried]
         inside = [Value(value.type, value.info) for value in start]
+        # A `prim::Loop` gives the number of the turn first; while_loop has no such number.
         block = Block(inputs=[Value("int"), *inside])
         outer, self.emitter.block = self.emitter.block, block
         try:
+            # The test runs at the start of a turn, and a branch skips the body when it fails.
+            # Upstream's compiler writes the test twice instead: in front of the loop and at the end
+            # of its body.
             (result,) = self._inline_values(test, [*inside, *others])
             go_on = self._truth(result)
             turn = Block()
@@ -106,6 +114,7 @@ class Control:
         )
         block.nodes.append(choice)
         block.outputs = [go_on, *choice.outputs]
+        # TorchScript itself writes `while` as a loop with this number of turns.
         most = self.emitter.constant((1 << 63) - 1, "int")
         always = self.emitter.constant(True, "bool")
         loop = Node(

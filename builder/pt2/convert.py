@@ -86,6 +86,7 @@ class Converter:
             raise UnsupportedError("builder does not know this function")
         space, name, overload = match.groups()
         operator = f"{space}::{name}" + ("" if overload == "default" else f".{overload}")
+        # Checks and the like, without a result that a runtime would need.
         if operator in DROPPED:
             return []
         named = {one.name: self._read(one.arg, scope) for one in node.inputs}
@@ -98,6 +99,7 @@ class Converter:
         row = DECOMPOSITIONS.get(operator)
         if row is not None:
             try:
+                # The names of the Python function's parameters are those of the operator's schema.
                 bound = inspect.signature(row).bind(self.emitter.value, **named)
             except TypeError:
                 raise UnsupportedError(
@@ -106,6 +108,7 @@ class Converter:
             result = row(*bound.args, **bound.kwargs)
             if not isinstance(result, tuple):
                 return [result]
+            # A result for training may be named in the file. Only its use is an error.
             return [ABSENT if one is None else one for one in result]
         if self.emitter.schemas.find(operator) is None:
             raise UnsupportedError(_why_missing(operator, self.emitter))
@@ -151,6 +154,7 @@ class Converter:
         """Adds to a tensor its name, dtype and sizes."""
         if not isinstance(result, Value):
             return Value("Tensor", name=name) if result is None else result
+        # Constants, and values with two names, are described already.
         if result.info is None and (meta := self.tensors.get(name)):
             result.info = describe(meta)
         result.name = result.name or name
@@ -203,6 +207,7 @@ def sweep(block: Block) -> None:
 def _sweep(block: Block, used: set[Value]) -> None:
     used.update(block.outputs)
     kept: list[Node] = []
+    # Backwards, a node is met after all that use it.
     for node in reversed(block.nodes):
         if _is_removable(node) and used.isdisjoint(node.outputs):
             continue
@@ -216,6 +221,7 @@ def _sweep(block: Block, used: set[Value]) -> None:
 def _is_removable(node: Node) -> bool:
     if node.operator in ("prim::Constant", "prim::ListConstruct", "prim::GetAttr"):
         return True
+    # A node without outputs acts on something, so it stays.
     is_scalar = all(output.type in ("int", "float", "bool", "number") for output in node.outputs)
     return is_scalar and bool(node.outputs) and not node.blocks
 
@@ -232,6 +238,7 @@ def _why_missing(operator: str, emitter: Emitter) -> str:
 def _name_of(target: str) -> str:
     match = _OPERATOR.fullmatch(target)
     if match is None:
+        # The name is printed in a message, and comes from a file.
         return re.sub(r"[^\w.]", "?", target)[:_LONGEST_NAME]
     space, name, overload = match.groups()
     return f"{space}::{name}"[:_LONGEST_NAME] + (

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from builder.core.known import find_reason
 from builder.core.operator_schemas import Schema, SchemaArgument, Schemas
 from builder.graph.graph import CONSTANT, Block, Node, TensorInfo, Value
 from builder.lite.objects import List, Tensor
@@ -29,6 +30,8 @@ class Emitter:
     """The graph under construction."""
 
     schemas: Schemas
+    raising: Mapping[str, str]
+    """Patterns of names of operators that raise when called -> why."""
     block: Block
     """Where nodes are added."""
     constants: list[Node] = field(default_factory=list)
@@ -58,12 +61,17 @@ class Emitter:
             named: other arguments.
 
         Raises:
-            UnsupportedError: the release lacks the operator, or the arguments do not fit.
+            UnsupportedError: the release lacks the operator, the operator raises in every runtime,
+                or the arguments do not fit.
         """
+        if reason := find_reason(operator, self.raising):
+            raise UnsupportedError(f"it {reason}")
         schema = self.schemas.find(operator)
         if schema is None:
             raise UnsupportedError("the release does not have it")
         arguments = _bind(schema, given, named)
+        # torch.export may write a number where its own schema has a tensor, as in
+        # `aten::mul.Tensor(x, 2)`.
         schema, arguments = self._choose(schema, arguments)
         inputs = [
             self.lower(operand, parse_kind(argument.type))
@@ -128,6 +136,7 @@ class Emitter:
 
     def construct(self, operator: str, items: Sequence[Value], kind: str) -> Value:
         """Returns a new list, tuple or dict of the type `kind`."""
+        # Only a named tuple has a type of its own (see the table in graph/graph.py).
         attributes: dict[str, object] = {} if operator == "prim::TupleConstruct" else {"type": kind}
         node = Node(operator, list(items), [Value(kind)], attributes)
         self.block.nodes.append(node)
@@ -155,8 +164,11 @@ class Emitter:
             return value
         if base == "Tensor" and is_number:
             return self.value("aten::scalar_tensor", value)
+        # TorchScript's conversions are named after the target, with the source as the overload:
+        # `aten::Int.bool`.
         found = f"aten::{base.capitalize()}.{value.type if value.type != 'number' else 'Scalar'}"
         if base in ("int", "float", "bool") and self.schemas.find(found):
+            # Python does not convert a float silently either, and the fraction would be lost.
             if base == "int" and value.type == "float":
                 raise UnsupportedError("a float stands for an int")
             return self.value(found, value)
@@ -194,6 +206,8 @@ def _bind(schema: Schema, given: Sequence[Operand], named: Mapping[str, Operand]
     """Returns an operand for each argument of the schema."""
     named = dict(named)
     bound = list(given)
+    # A release may have more arguments than the torch that exported; their defaults keep the
+    # meaning.
     for argument in schema.arguments[len(given) :]:
         if argument.name in named:
             bound.append(named.pop(argument.name))
@@ -205,6 +219,7 @@ def _bind(schema: Schema, given: Sequence[Operand], named: Mapping[str, Operand]
         key = (schema.name, name)
         if key not in NEW_ARGUMENTS:
             raise UnsupportedError(f"the release does not have its argument {name!r:.60}")
+        # An argument may be left out only with the value for which it does nothing.
         if operand != NEW_ARGUMENTS[key]:
             raise UnsupportedError(
                 f"the release does not have its argument {name}, which is not "

@@ -75,7 +75,7 @@ class Input:
     """Its position in the call that was exported, or its name there."""
 
     def spec(self, symbols: Mapping[str, int]) -> InputSpec:
-        """Returns the input for the given values of symbols, in the form of `--input`.
+        """Returns the input for the given values of symbols, in the form of the setting `inputs`.
 
         Raises:
             ConfigurationError: a size or a dtype cannot be described in this form.
@@ -152,12 +152,15 @@ def find_symbols(inputs: Sequence[Input], ranges: Mapping[str, Range]) -> Iterat
         names = set(dimension.expression.symbols) if dimension.expression else set()
         for name in names:
             known = found.setdefault(name, None)
+            # Only an expression of one symbol can be solved for it.
             if known is None and len(names) == 1:
                 found[name] = _solve(dimension, name)
     for name, value in sorted(found.items()):
         limits = ranges.get(name, Range())
         least, most = (
-            None if isinstance(one, str) else one for one in (limits.min_val, limits.max_val)
+            # Infinity is a string in JSON.
+            None if isinstance(one, str) else one
+            for one in (limits.min_val, limits.max_val)
         )
         yield Symbol(name=name, value=value, least=least, most=most)
 
@@ -168,6 +171,7 @@ def _solve(dimension: Dimension, name: str) -> int | None:
     if expression is None or size is None:
         return None
     try:
+        # Two values give the line through them. The check below refuses what is not linear.
         at_zero, at_one = (expression.evaluate({name: value}) for value in (0, 1))
         if at_one == at_zero:
             return None

@@ -74,6 +74,7 @@ def parse_kind(text: str) -> Kind:
 
 def fit(operand: Operand, base: str) -> tuple[object, str]:
     """Returns a constant with its type, converted as Python converts between numbers."""
+    # A schema with a type variable takes every type, and the constant keeps its own.
     if base in ("t", "Any"):
         return operand, type(operand).__name__
     if base == "Tensor" and isinstance(operand, bool | int | float):
@@ -88,6 +89,7 @@ def fit(operand: Operand, base: str) -> tuple[object, str]:
 
 _CONSTANTS: Mapping[str, tuple[tuple[type, ...], Callable[[Any], object] | None]] = {
     "Tensor": ((Tensor,), None),
+    # Python takes an int for a float. The runtime does not convert what it finds on its stack.
     "float": ((bool, int, float), float),
     "int": ((bool, int), int),
     "bool": ((bool,), None),
@@ -106,6 +108,8 @@ def _make_scalar_tensor(number: float) -> Tensor:
         if isinstance(number, bool)
         else ("int64", "q")
         if isinstance(number, int)
+        # A Python float is float32 in PyTorch unless the default dtype was changed, which no file
+        # says.
         else ("float32", "f")
     )
     data = memoryview(struct.pack("<" + layout, number))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 
@@ -27,6 +27,7 @@ from builder.pt2.weights import Payloads
 
 _CLASS = "__torch__.ExportedProgram"
 _NAME = re.compile(r"[A-Za-z_]\w{0,63}", re.ASCII)
+# A program with one unknown operator per layer would otherwise fill several screens.
 _MOST_SHOWN = 25
 _STATE = ("parameter", "buffer", "tensor_constant")
 _USER = ("user_input", "constant_input")
@@ -53,6 +54,7 @@ class ProgramMaker:
 
     content: Document
     schemas: Schemas
+    raising: Mapping[str, str]
     payloads: Sequence[Payloads]
     """The weights and the constants."""
     notes: list[str] = field(default_factory=list)
@@ -73,7 +75,7 @@ class ProgramMaker:
     _converter: Converter = field(init=False)
 
     def __post_init__(self) -> None:
-        self._emitter = Emitter(self.schemas, self._block)
+        self._emitter = Emitter(self.schemas, self.raising, self._block)
         self._converter = Converter(self._emitter, self._graph.tensor_values)
 
     @property
@@ -134,10 +136,12 @@ class ProgramMaker:
                 self._converter.problems[f"the input {value.arg.name!r:.80}: it is {what}"] += 1
                 self._scope[value.arg.name] = None
                 continue
+            # Each of the three kinds has its own word for the name (schema.py).
             name = getattr(value, f"{kind}_name")
             self._scope[value.arg.name] = self._load(name)
 
     def _load(self, name: str) -> Value:
+        # Inputs of the graph that name the same weight get one constant.
         if name not in self._state:
             for payload in self.payloads:
                 if name in payload:
@@ -167,6 +171,7 @@ class ProgramMaker:
         if len({*called}) < len(called):
             raise ModelError("two inputs have the same name")
         names = list(call.forward_arg_names or ())[: len(given.children)]
+        # A file need not name the arguments; `_choose_name` then takes the names in the graph.
         names += [""] * (len(given.children) - len(names))
         keywords = [str(key) for key in named.keys]
         keys = (*range(len(names)), *keywords)
@@ -183,6 +188,7 @@ class ProgramMaker:
         leaves = [describe_leaf(spec, self._graph) for spec in specs]
         name = self._choose_name(name, specs)
         if all(isinstance(leaf, NumberLeaf) and leaf.is_fixed for leaf in leaves):
+            # Three values are enough for a note; a list may have thousands.
             values = [leaf.value for leaf in leaves[:3] if isinstance(leaf, NumberLeaf)]
             self._left_out.append(f"{name}={', '.join(f'{one!r:.40}' for one in values)}")
             return
@@ -253,6 +259,7 @@ class ProgramMaker:
         self._classes.update(tree.foreign_classes)
         values = [self._emitter.as_value(leaf) for leaf in leaves]
         typed = annotate(tree, [value.type for value in values])
+        # TorchScript's lists and dicts have one type for all their items.
         if typed.kinds != tree.kinds:
             self.notes.append(
                 "Items of a list or dict in the result differ in type, so it is a tuple."
@@ -309,6 +316,7 @@ class ProgramMaker:
 
     def _call_signature(self) -> document.CallSignature:
         for call in self.content.graph_module.module_call_graph:
+            # Other entries are modules that kept their own signatures; only the root is called.
             if not call.fqn and call.signature is not None:
                 return call.signature
         raise ModelError("the file does not say how the program is called")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from builder.core.operator_schemas import Schemas
@@ -42,11 +44,19 @@ _SHORT = 64
 _T = TypeVar("_T")
 
 
-def read_program(path: Path, schemas: Schemas) -> ExportedProgram:
+def read_program(
+    path: Path, schemas: Schemas, raising: Mapping[str, str] = MappingProxyType({})
+) -> ExportedProgram:
     """Returns the program in a `.pt2` file as a graph of the operators of a release.
 
     Buffers and parameters that the program changes become attributes of the module, so they keep
     their values from call to call. All others become constants. Weights are read when wanted.
+
+    Args:
+        path: the file.
+        schemas: of the operators of the release that is to run the program.
+        raising: patterns of names of operators that raise in every runtime -> why. A program of
+            torch.export has no branches that are never taken, so these are refused.
 
     Raises:
         ModelError: the file is missing, damaged or hostile, or has a format that builder does not
@@ -69,7 +79,7 @@ def read_program(path: Path, schemas: Schemas) -> ExportedProgram:
             )
         else:
             files = _find_files(open_archive(source), source.size)
-        return _read(files, schemas)
+        return _read(files, schemas, raising)
 
 
 def _has_no_folder(source: Source) -> bool:
@@ -97,8 +107,10 @@ class _Files:
         return self.archive.read(record, limit=min(_MAX_DOCUMENT, _FREE + _RATIO * self.size))
 
 
-def _read(files: _Files, schemas: Schemas) -> ExportedProgram:
+def _read(files: _Files, schemas: Schemas, raising: Mapping[str, str]) -> ExportedProgram:
     text = files.read(files.document)
+    # The version is read alone: a newer file would else fail at a field that has changed, and the
+    # error would not say why.
     _check_version(_parse(text, Versioned, files.document).schema_version)
     content = _parse(text, Document, files.document)
     operators = content.opset_version.get("aten", _NEWEST_OPERATORS)
@@ -108,7 +120,7 @@ def _read(files: _Files, schemas: Schemas) -> ExportedProgram:
             hint="use a newer builder, or export with an older torch",
         )
     payloads = [_read_payloads(files, record) for record in (files.weights, files.constants)]
-    return ProgramMaker(content, schemas, payloads).make(operators)
+    return ProgramMaker(content, schemas, raising, payloads).make(operators)
 
 
 def _read_payloads(files: _Files, record: str) -> Payloads:
@@ -160,6 +172,7 @@ def _parse(text: bytes, kind: type[_T], where: str) -> _T:
     try:
         try:
             return parse_json(text, kind, where, most=_MAX_DOCUMENT)
+        # The usual file needs no second look, which costs as much as the first.
         except ValueError:
             if not any(word in text for word in (b"Infinity", b"NaN")):
                 raise

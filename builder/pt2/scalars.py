@@ -74,6 +74,7 @@ def emit_scalar(emitter: Emitter, target: str, operands: Sequence[Operand], kind
             return emitter.value("aten::__not__", *values)
         case "sym_ite", ["bool", _, _]:
             return _choose(emitter, *values)
+        # `aten::pow.int` returns a float, and sizes have to stay integers.
         case "pow", ["int", "int"] if kind == "int":
             return emitter.value("aten::pow.int_to_int", *values)
         case _, [one] if name in _UNARY:
@@ -89,6 +90,7 @@ def emit_scalar(emitter: Emitter, target: str, operands: Sequence[Operand], kind
 def _combine(emitter: Emitter, operator: str, values: Sequence[Value]) -> Value:
     left, right = (value.type for value in values)
     overload = left if left == right else f"{left}_{right}"
+    # TorchScript names the overloads after the types: `int`, `float`, `int_float`.
     if emitter.schemas.find(f"{operator}.{overload}"):
         return emitter.value(f"{operator}.{overload}", *values)
     # Others, such as a bool and an int, or the division of a float by an int.

@@ -41,9 +41,12 @@ def read_state_dict(data: memoryview, where: str) -> dict[str, Tensor]:
     Raises:
         ModelError: the file is damaged or hostile, or has other values than tensors.
     """
+    # torch writes an empty record where there is nothing to save
+    # (torch/_export/serde/serialize.py).
     if not data:
         return {}
     archive = open_archive(source_of(data))
+    # A file without the record is taken for little-endian, as are the CPUs that runtimes are for.
     if "byteorder" in archive and archive.read("byteorder", limit=64).strip() != b"little":
         raise ModelError(f"{where} is not little-endian", hint="export on another machine")
     found = _Machine(archive, where).run()
@@ -81,6 +84,8 @@ class _Machine(PickleStack):
 
     def long(self) -> None:
         """Pushes an integer of a few bytes."""
+        # LONG1 may have 255 bytes. No number of a state dict needs more than nine: 64 bits and a
+        # sign.
         self.push(int.from_bytes(self.take(min(self.take(1)[0], 9)), "little", signed=True))
 
     def string(self) -> None:
@@ -132,12 +137,16 @@ class _Machine(PickleStack):
                 # Several tensors can refer to the same tuple.
                 self._effort.spend(len(sizes) + len(strides))
                 numbers = (offset, *sizes, *strides)
+                # Their products stay far from what is slow to compute. A bool is an int to Python,
+                # and no size.
                 if all(type(one) is int and 0 <= one < 1 << 48 for one in numbers):
                     return Tensor(storage=storage, sizes=sizes, strides=strides, offset=offset)
         raise self.damage("a tensor is incomplete")
 
     def persistent(self) -> None:
         """Pushes the storage with the key that is on the stack."""
+        # The tuple is kind, class, key, device, number of elements (torch/serialization.py,
+        # persistent_id).
         match self.pop():
             case ("storage", Global() as kind, str(key), str(), int()) if _KEY.fullmatch(key):
                 self.push(self._find_storage(key, BY_NAME[kind.name.removesuffix("Storage")].dtype))
@@ -153,9 +162,12 @@ class _Machine(PickleStack):
             size = BY_NAME[_NAMES[dtype]].size
             known = self._storages[key] = Storage(
                 dtype=dtype,
+                # The number in the pickle is not trusted. The size of the record is what can be
+                # read.
                 elements=self._archive.size_of(record) // size,
                 read=partial(self._archive.view, record),
             )
+        # The key is the same and the class is another: torch never writes that.
         if known.dtype != dtype:
             raise self.damage("a storage has two dtypes")
         return known

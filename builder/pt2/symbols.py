@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
+# Numbers of up to 19 digits are those of 64 bits. Each alternative is bounded, so a match takes
+# little time.
 _TOKEN = re.compile(r"\s*(?:(\d{1,19})|([A-Za-z_]\w{0,63})|'([^'\\]{0,64})'|(\*\*|//|[-+*/%(),=]))")
 _LONGEST, _DEEPEST = 4096, 64
 _LARGEST = 1 << 62
 
 
 def _power(base: int, exponent: int) -> int:
+    # A tower of powers would otherwise fill the memory before `_LARGEST` is compared.
     if not 0 <= exponent <= 62 or abs(base) > 1 << 31:
         raise ValueError("the power is too large")
     return int(base**exponent)
@@ -71,6 +74,7 @@ class Expression:
         if compute is None:
             raise ValueError(f"the function {self.function} is unknown")
         try:
+            # The depth is bounded by the parser, so recursion is safe.
             result = compute([inner.evaluate(symbols) for inner in self.of])
         except (TypeError, ZeroDivisionError) as error:
             raise ValueError(f"{self} cannot be computed") from error
@@ -92,6 +96,7 @@ class Expression:
         sign = _SIGNS.get(self.function)
         if sign is None:
             return f"{self.function}({', '.join(map(str, self.of))})"
+        # Parentheses around every inner operator are safe without comparing precedence.
         return sign.join(f"({one})" if one.function in _SIGNS else str(one) for one in self.of)
 
 
@@ -129,6 +134,7 @@ class _Parser:
     rest: list[tuple[str, str]]
 
     def __post_init__(self) -> None:
+        # The next token is at the end, where taking it costs the same for any length.
         self.rest.reverse()
 
     def parse(self, binding: int, depth: int) -> Expression:
@@ -138,6 +144,7 @@ class _Parser:
         left = self._first(depth)
         while self.rest and (found := _BINARY.get(self.rest[-1][1])) and found[1] > binding:
             sign = self._take()[1]
+            # The same binding on the right makes `a-b-c` mean `(a-b)-c`.
             right = self.parse(found[1], depth + 1)
             if sign == "-":
                 right = _negative(right)

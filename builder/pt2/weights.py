@@ -70,6 +70,8 @@ class Weights:
         """
         payload = self.config.config[name]
         meta = payload.tensor_meta
+        # Reading a pickle means running what it says. State dicts have a reader of their own;
+        # objects have none.
         if meta is None or payload.use_pickle:
             raise ModelError(f"{name!r:.80} is pickled: an object or a subclass of Tensor")
         if meta.layout != STRIDED:
@@ -85,8 +87,11 @@ class Weights:
 
     def _storage(self, name: str, payload: Payload, meta: TensorMeta) -> Storage:
         dtype, record = meta.dtype_name, self.folder + payload.path_name
+        # A storage has one dtype. Tensors of another dtype cannot share it, even with the same
+        # record.
         key = record, dtype
         if key not in self._storages:
+            # A name with slashes would lead to another folder of the archive.
             if not _RECORD.fullmatch(payload.path_name):
                 raise ModelError(f"the record of {name!r:.80} has a malformed name")
             if dtype not in SCALAR_TYPES:
@@ -108,10 +113,12 @@ def check_extent(tensor: Tensor, name: str) -> None:
     count, stored = prod(tensor.sizes), tensor.storage.elements
     if not count:
         return
+    # Strides are never negative in PyTorch, so the last element has the largest offset.
     last = sum((size - 1) * step for size, step in zip(tensor.sizes, tensor.strides, strict=True))
     if tensor.offset + last >= stored:
         what = "has no bytes in the file" if not stored else "is larger than its record"
         raise ModelError(f"{name!r:.80} {what}", hint="export the model again")
+    # A stride of 0 repeats one element. A small file could ask for terabytes that way.
     if count > max(_FREE_ELEMENTS, stored * _MOST_REPEATS):
         raise ModelError(f"{name!r:.80} has {count:,} elements, of which {stored:,} are stored")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from builder.core.backends import Chosen, Dispatch
+from builder.core.known import find_reason
 from builder.core.model_facts import OperatorList
 from builder.core.operators import Operator, near_names
 from builder.core.selection import Selection
@@ -134,12 +135,11 @@ def find_raising(
     """
     found = {}
     for operator in wanted.operators:
-        # The start of a name covers all overloads.
-        reasons = [why for start, why in rules.raising.items() if str(operator).startswith(start)]
-        if operator in catalogue.undispatched:
-            reasons.append("has no kernel for dense or quantised tensors on a CPU")
-        if reasons:
-            found[operator] = reasons[0]
+        reason = find_reason(str(operator), rules.raising)
+        if not reason and operator in catalogue.undispatched:
+            reason = "has no kernel for dense or quantised tensors on a CPU"
+        if reason:
+            found[operator] = reason
     return found
 
 

@@ -24,6 +24,7 @@ def find_gains(listed: OperatorList) -> tuple[tuple[str, str], ...]:
     for operator in listed.operators:
         for model in listed.operators.sources(operator):
             called.setdefault(model, set()).add(operator.name)
+    # One reason is enough for a user to try an export, so the strongest one is given.
     found = ((model, _explain(names)) for model, names in sorted(called.items()))
     return tuple((model, why) for model, why in found if why)
 

@@ -27,6 +27,7 @@ class SelectionRules:
     printing: frozenset[str]
     """Names of operators that print values of tensors."""
     raising: Mapping[str, str]
+    """Patterns of names of operators that raise when called -> why; see `find_reason`."""
     libraries: Mapping[str, str]
     backends: tuple[Backend, ...] = ()
     delegates: str = ""
@@ -50,7 +51,7 @@ class _RulesFile:
     custom_classes: Mapping[str, frozenset[str]]
     made_of: Mapping[str, frozenset[str]]
     printing: _Printing
-    raising: Mapping[str, str]
+    raising: Mapping[str, frozenset[str]]
     libraries: Mapping[str, str]
 
 
@@ -76,7 +77,7 @@ def read_rules(release: Release) -> SelectionRules:
         by_name=_join(*(one.units_by_operator for one in backends)),
         printing_unit=file.printing.unit,
         printing=file.printing.operators,
-        raising=file.raising,
+        raising={name: why for why, names in file.raising.items() for name in names},
         libraries=file.libraries,
         backends=backends,
         delegates=file.delegates,

@@ -1,4 +1,4 @@
-"""The HTML page of `builder size --html`: a treemap of the library and a table of operators."""
+"""The HTML page of sizes: a treemap of the library and a table of operators."""
 
 from __future__ import annotations
 

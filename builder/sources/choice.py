@@ -66,6 +66,7 @@ def choose_providers(runner: Runner, cache: Path, request: FetchRequest) -> tupl
         apt = read_apt_configuration(runner)
         downloader = Downloader(proxies=apt.proxies)
         chosen.append(DistributionProvider(apt=apt, downloader=downloader, store=store))
+    # git stays also without network: commits that it has fetched before are enough.
     if request.provider != ProviderName.DISTRIBUTION:
         folder = cache / "git"
         chosen.append(GitProvider(runner=runner, folder=folder, offline=request.offline))
@@ -80,4 +81,5 @@ def add_pip(
         return providers
     pip = WheelProvider(runner=runner, store=ArchiveStore(folder=cache / "downloads"))
     folders = tuple(p for p in providers if isinstance(p, FolderProvider))
+    # What the user has on disk comes first, as for all other sources.
     return (*folders, pip, *(p for p in providers if p not in folders))

@@ -20,7 +20,7 @@ _SHOWN = 10
 
 
 class ProviderName(StrEnum):
-    """Names for `builder fetch --provider`."""
+    """Values of the setting `provider`."""
 
     DISTRIBUTION = "distribution"
     GIT = "git"
@@ -86,6 +86,7 @@ class FolderProvider:
         """Copies the archive from the folder itself or from one of its direct subfolders."""
         # A folder may be copied from another builder's store, whose names start with the digest.
         names = (pin.file, self.store.path(pin).name)
+        # The folder itself comes before its subfolders, and no deeper ones: it may be a whole disk.
         for pattern in ("{}", "*/{}"):
             for name in names:
                 for found in sorted(self.folder.glob(pattern.format(name))):
@@ -126,11 +127,15 @@ class DistributionProvider:
                 continue
             # A package can be in any component, and the pool has no list of files.
             for url in pool_urls(mirror, pin):
+                # The name has the digest, so that an interrupted download is continued by the next
+                # run.
                 candidate = self.store.path(pin).with_name(f"{pin.sha256}.new")
                 try:
                     self.downloader.download(url, candidate, max_bytes=pin.size, on_bytes=on_bytes)
                 except DownloadError as error:
                     reasons.append(error.message)
+                    # A mirror without the file may have it in its next component. One that does not
+                    # answer has nothing.
                     if not error.reachable:
                         self._silent[mirror.url] = error.message
                         break

@@ -99,6 +99,7 @@ def load_bytecode_versions(version: str | None = None) -> BytecodeVersions:
     """
     path = locate_release(version) / FACTS_NAME
     try:
+        # The rest of the file is not checked here, which would load the reader of typed files.
         table = tomllib.loads(read_own(path))["bytecode"]
         return BytecodeVersions(**table)
     except (KeyError, TypeError, ValueError) as error:
@@ -122,4 +123,5 @@ def read_own(path: Path) -> str:
 def _order(version: str) -> tuple[tuple[int, ...], str]:
     match = _VERSION.fullmatch(version)
     assert match is not None
+    # As numbers, since 2.10 comes after 2.9.
     return tuple(map(int, match["numbers"].split("."))), match["local"]

@@ -53,6 +53,7 @@ def list_optional_backends(root: Path | None = None) -> tuple[Backend, ...]:
         default = read_default(root)
         versions = [*(version for version in versions if version != default), default]
     found: dict[str, Backend] = {}
+    # Later ones replace earlier ones, so the one that counts comes last.
     for version in versions:
         found |= read_sound_backends(root / version / _BACKENDS)
     optional = (one for one in found.values() if one.chosen is Chosen.OPTION)

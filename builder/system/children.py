@@ -14,55 +14,24 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Annotated, BinaryIO
+from typing import BinaryIO
 
-from builder.core.budgets import ByteSize
-from builder.core.setting_fields import Setting, Text
 from builder.errors import BuilderError
 from builder.system.folders import package_folder
 from builder.system.frames import BrokenFrameError, Frame, read_frame, write_frame
-from builder.system.machine import memory_bytes
 from builder.system.process import name_signal
 
-DEFAULT_SECONDS = 120
-"""Seconds of CPU time for one job."""
 MAX_ANSWER = 2 << 30
 """Largest answer in bytes; answers contain the tensors that builder compares."""
 _PATIENCE = 4
 """Seconds of real time per second of CPU time: on a busy machine, a child waits for a CPU."""
 _START = 300
 """Seconds of real time that the import of torch may take."""
-_LEAST_MEMORY = 2 << 30
 _LAST_WORDS = 4096
 """Bytes that are kept of the output of a child; its last line is shown when it fails."""
 _ENTRY = (
     "import importlib, sys; sys.path[:] = sys.argv[2:]; importlib.import_module(sys.argv[1]).main()"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """The limits of one job."""
-
-    seconds: Annotated[int, Setting(placeholder="SECONDS", least=1, most=1_000_000)] = (
-        DEFAULT_SECONDS
-    )
-    """CPU time that torch's own interpreter may use to run the model once; it makes the outputs to
-    compare with where no reference case has them."""
-    memory: Annotated[Text[ByteSize] | None, Setting(placeholder="SIZE")] = None
-    """Memory that PyTorch may use for the model, e.g. 8GiB or 500MB (default: half of this
-    machine's memory)."""
-
-    @property
-    def memory_bytes(self) -> int:
-        """The memory limit in bytes."""
-        return self.memory or max(memory_bytes() // 2, _LEAST_MEMORY)
-
-    @property
-    def memory_text(self) -> str:
-        """The memory limit as text for people."""
-        return f"{self.memory_bytes / (1 << 20):,.0f} MiB"
 
 
 class ChildEndedError(BuilderError):

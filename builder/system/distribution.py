@@ -61,6 +61,7 @@ def read_apt_configuration(runner: Runner, *, root: Path = Path("/")) -> AptConf
     listed = etc / settings.get("dir::etc::sourcelist", "sources.list")
     parts = etc / settings.get("dir::etc::sourceparts", "sources.list.d")
     entries: list[AptEntry] = []
+    # apt reads the folder in this order too, and the first mirror is asked first.
     for path in (listed, *(sorted(parts.iterdir()) if parts.is_dir() else ())):
         entries += _read_entries(path)
     release = parse_os_release(_read_text(root / "etc/os-release"))
@@ -96,6 +97,7 @@ def parse_one_line_style(text: str) -> list[AptEntry]:
     """Parses `deb [options] uri suite component...` lines (sources.list(5))."""
     entries = []
     for line in text.splitlines():
+        # Options may contain spaces, so they go before the line is split.
         bare = re.sub(r"\[[^\]]*\]", "", line.partition("#")[0], count=1).split()
         if len(bare) >= 4 and bare[0] in ("deb", "deb-src"):
             entries.append(AptEntry(uris=(bare[1],), suites=(bare[2],), components=tuple(bare[3:])))
@@ -108,6 +110,7 @@ def parse_deb822_style(text: str) -> list[AptEntry]:
     for fields in _parse_stanzas(text):
         enabled = fields.get("enabled", "yes").strip().lower()
         types = fields.get("types", "").split()
+        # These are all words that apt takes for no (StringToBool in apt-pkg/contrib/strutl.cc).
         if enabled in ("no", "false", "0", "off", "without", "disable"):
             continue
         if {"deb", "deb-src"}.intersection(types):
@@ -160,6 +163,7 @@ def _parse_stanzas(text: str) -> list[dict[str, str]]:
             stanzas.append({})
             name = ""
         elif line[0] in " \t" and name:
+            # A line that begins with a space continues the field above it (deb822(5)).
             stanzas[-1][name] += " " + line.strip()
         elif ":" in line:
             name, _, value = line.partition(":")
@@ -194,6 +198,7 @@ def _dump_settings(runner: Runner) -> dict[str, str]:
     program = runner.find_program("apt-config")
     if program is None:
         return {}
+    # apt itself merges all its files, so builder does not have to know their order and syntax.
     completed = runner.run((str(program), "dump"))
     return parse_settings(completed.output) if completed.returncode == 0 else {}
 

@@ -61,7 +61,9 @@ def cache_folder() -> Path:
     """Returns the folder for sources and objects: BUILDER_CACHE, or else the user's cache."""
     chosen = os.environ.get("BUILDER_CACHE")
     if chosen:
+        # Commands run in other folders, where a relative path would mean another place.
         return Path(chosen).absolute()
+    # Most commands do not need the cache, and BUILDER_CACHE makes the import needless in CI.
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("builder"))

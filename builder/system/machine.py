@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -73,6 +72,9 @@ def file_contains(path: Path, needle: bytes) -> bool:
 
 
 def _package_version(name: str, folder: Path) -> str:
+    # This loads the parsers of e-mail, and only few commands ask for a package.
+    import importlib.metadata
+
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from builder.core.toolchain import LTO_COMPILE, LTO_LINK, Bitcode, Tool
 from builder.errors import ToolchainError
@@ -17,6 +18,8 @@ _LTO_TRIED_SINCE = 14
 _FAT_OBJECTS_SINCE = 17
 """https://releases.llvm.org/17.0.1/tools/clang/docs/ReleaseNotes.html."""
 _ELF = b"\x7fELF"
+_SHOWN_LINES = 10
+"""Lines of a compiler's output that an error shows."""
 INSTALL_COMPILERS = "apt install clang lld g++"
 """The package g++ contains the C++ library that clang uses on Linux."""
 
@@ -127,6 +130,22 @@ def find_bitcode(
         linked = ("-shared", "-nostdlib", *merging, str(compiled), "-o", f"{name}/probe.so")
         completed = runner.run((*clang, *linked))
     return Bitcode.BESIDE if completed.returncode else Bitcode.INSIDE
+
+
+def find_link_failure(runner: Runner, command: tuple[str, ...], source: Path) -> str | None:
+    """Returns the last lines that a compiler prints when it cannot link `source`; None if it can.
+
+    Args:
+        runner: runs it.
+        command: the compiler with its flags, without the files.
+        source: C++ in a scratch folder, where the library and temporary files are written too.
+    """
+    library = source.with_suffix(".so")
+    runner = runner.with_environment(TMPDIR=str(source.parent))
+    completed = runner.run((*command, str(source), "-o", str(library)))
+    if completed.returncode == 0:
+        return None
+    return "\n".join(f"  | {line}" for line in completed.output.splitlines()[-_SHOWN_LINES:])
 
 
 def _find_linkers(runner: Runner, major: int, *, exact: bool = True) -> list[Tool]:

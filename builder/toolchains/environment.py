@@ -22,6 +22,7 @@ _GIB = 1 << 30
 _WANTED_DISK = 3 * _GIB
 """Space for the sources, their archives and one build."""
 _WANTED_MEMORY = 2 * _GIB
+# The same as `requires-python` in pyproject.toml; a checkout can be run without an installation.
 _OLDEST_PYTHON = (3, 11)
 _XNNPACK_OPERATOR = b"prepacked::conv2d_clamp_prepack"
 """A name that only a torch with XNNPACK contains."""
@@ -42,6 +43,7 @@ def inspect_machine(cache: Path) -> tuple[Finding, ...]:
             subject="machine",
             ok=memory >= _WANTED_MEMORY,
             detail=f"{count_cores()} cores, {memory / _GIB:.1f} GiB memory",
+            # The compiler takes most of the memory, once for each job.
             remedy="" if memory >= _WANTED_MEMORY else Hint(Run("build", (Use("jobs", 1),))),
         ),
         Finding(

@@ -52,7 +52,7 @@ LAUNCHERS = {
     "+".join(program.name for program in programs): programs
     for programs in (*((p,) for p in PROGRAMS), (CCACHE, DISTCC), (CCACHE, ICECC))
 }
-"""Values of `--launcher`. sccache is not combined: it has helpers of its own."""
+"""Values of the setting `tools.launcher`. sccache is not combined: it has helpers of its own."""
 
 
 def locate_launcher(runner: Runner, choice: str, compiler: Tool) -> Launcher | None:

@@ -14,6 +14,7 @@ from builder.core.model_facts import ModelInfo
 from builder.core.operators import Operator
 from builder.core.runtime_manifest import Manifest
 from builder.errors import Hint, ModelError, Run, Use, VerificationError
+from builder.lite.read import name_conversion
 
 
 class ObstacleKind(StrEnum):
@@ -108,7 +109,7 @@ def check_served(info: ModelInfo, manifest: Manifest, *, model: Path) -> None:
     if info.bytecode_version is None:
         raise ModelError(
             f"{model} is not a lite file, so a runtime cannot load it",
-            hint=Hint(Run("export", (str(model), Use("output", model.with_suffix(".ptl"))))),
+            hint=Hint(name_conversion(model)),
         )
     if info.bytecode_version not in manifest.bytecode_versions:
         raise VerificationError(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from builder.core.nesting import InputSpec
 from builder.core.setting_fields import Setting
-from builder.system.children import Limits
+from builder.system.limits import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

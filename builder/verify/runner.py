@@ -83,7 +83,7 @@ class _Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOutcome:
+class RunResult:
     """The outputs of one run of a model."""
 
     outputs: tuple[Tensor, ...]
@@ -106,7 +106,7 @@ def run_model(
     seed: int | None = None,
     threads: int | None = None,
     profile: bool = False,
-) -> RunOutcome:
+) -> RunResult:
     """Runs a method of `model` on `runtime`.
 
     Args:
@@ -148,7 +148,7 @@ def run_model(
     if completed.returncode != 0:
         raise _failed(completed, model, runtime)
     host.get(_list_files(completed.output), scratch)
-    return parse_outcome(completed.output, folder=scratch)
+    return parse_run_result(completed.output, folder=scratch)
 
 
 def list_registered(runtime: Runtime, *, host: Host) -> frozenset[str]:
@@ -199,8 +199,8 @@ def _format_number(value: bool | float) -> tuple[str, str]:
     return f"--{type(value).__name__}", repr(value)
 
 
-def parse_outcome(output: str, *, folder: Path) -> RunOutcome:
-    """Returns the outcome that the last JSON line of `output` describes.
+def parse_run_result(output: str, *, folder: Path) -> RunResult:
+    """Returns the result that the last JSON line of `output` describes.
 
     Raises:
         VerificationError: there is no such line, or the files in `folder` do not fit it.
@@ -211,7 +211,7 @@ def parse_outcome(output: str, *, folder: Path) -> RunOutcome:
         if len({one.file for one in report.outputs}) != len(report.outputs):
             raise ValueError("several outputs use one file")  # noqa: TRY301 - as other damage
         outputs = tuple(_read_output(one, folder) for one in report.outputs)
-        return RunOutcome(
+        return RunResult(
             outputs=outputs, seconds=report.seconds, profile=_read_profile(report.profile)
         )
     except (ValueError, OSError) as error:

@@ -32,7 +32,7 @@ from builder.system.scratch import scratch_folder
 from builder.verify.coverage import build_hint, check_served, find_missing_operators
 from builder.verify.hosts import Host, open_host
 from builder.verify.request import VerifyRequest
-from builder.verify.runner import RunOutcome, list_registered, run_model
+from builder.verify.runner import RunResult, list_registered, run_model
 from builder.verify.runtime import Runtime, locate_runtime
 
 NO_REFERENCE = "none"
@@ -101,13 +101,13 @@ def verify_model(
             structure=expectation.structure,
             method=request.method,
         )
-        outcome = run(repeat=request.repeat, seed=DRAWS_SEED)
+        result = run(repeat=request.repeat, seed=DRAWS_SEED)
         # Without anything to compare with, outputs that are not numbers are still wrong.
         if expectation.outputs is None:
-            outputs = check_finite(outcome.outputs)
+            outputs = check_finite(result.outputs)
         else:
             outputs = compare_outputs(
-                outcome.outputs, expectation.outputs, tolerance=request.tolerance
+                result.outputs, expectation.outputs, tolerance=request.tolerance
             )
             if not all(output.ok for output in outputs) and _draws(info, run):
                 outputs = judge_by_shape(outputs)
@@ -115,12 +115,12 @@ def verify_model(
         model=request.model.name,
         reference=expectation.origin,
         outputs=outputs,
-        seconds=outcome.seconds,
+        seconds=result.seconds,
         method=request.method,
     )
 
 
-def _draws(info: ModelInfo, run: Callable[..., RunOutcome]) -> bool:
+def _draws(info: ModelInfo, run: Callable[..., RunResult]) -> bool:
     """Returns whether the outputs depend on the seed, and on nothing else but the inputs."""
     if not any(may_draw(str(operator)) for operator in info.operators):
         return False

@@ -32,7 +32,8 @@ from documents import (
 )
 from verify.fakes import make_runtime
 
-from builder.cli.main import COMMANDS, cli
+from builder.cli.commands import COMMANDS
+from builder.cli.main import cli
 from builder.core.dtypes import DtypeSet
 from builder.core.operators import Operator
 from builder.core.runtime_manifest import parse_manifest

@@ -38,6 +38,15 @@ def saved(path: Path, value: object, **options: object) -> Path:
     return path
 
 
+def test_a_damaged_archive_is_refused(tmp_path):
+    path = saved(tmp_path / "w.pt", state())
+    content = path.read_bytes()
+    # The list of entries, but not where it ends: a reader that trusts the end looks into the list.
+    path.write_bytes(content.replace(b"PK\x01\x02", b"PK\x01\x07"))
+    with pytest.raises(ModelError, match="damaged or truncated"):
+        load(path)
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 def test_state_dicts_are_loaded_however_they_are_wrapped(tmp_path: Path, zipped: bool) -> None:
     plain = state()

@@ -15,8 +15,9 @@ import click
 import jsonschema
 import pytest
 
+from builder.cli.commands import COMMANDS
 from builder.cli.console import SCHEMA_VERSIONS
-from builder.cli.main import COMMANDS, cli
+from builder.cli.main import cli
 from tests.json_schemas import check_output, make_validator, read_schema
 
 VERIFIED = {

@@ -98,6 +98,36 @@ def _ranks(count: int) -> bytes:
     return _forward([_step("LOAD", 2), _step("STORE", 3)] + (layer + rank) * count, operators)
 
 
+def _chain(count: int, name: str, overload: str, *constants: Any) -> bytes:
+    """Calls an operator with the result of the call before, again and again."""
+    loads = [_step("LOADC", place) for place in range(len(constants))]
+    call = [_step("LOAD", 2), *loads, _step("OP", 0), _step("STORE", 2)]
+    return _forward(call * count, [_tuple(name, overload, 1 + len(constants))], *constants)
+
+
+def _attributes(count: int, *, sets: bool) -> bytes:
+    get = [_step("LOAD", 1), _step("GET_ATTR", 0), _step("DROP", 0)]
+    change = [_step("LOAD", 1), _step("LOAD", 2), _step("SET_ATTR", 0)]
+    return _forward((change if sets else get) * count, [])
+
+
+def _nested_values(depth: int) -> bytes:
+    wrap = [_step("TUPLE_CONSTRUCT", 1)] * depth
+    return _forward([_step("LOAD", 2), *wrap, _step("STORE", 3)], [])
+
+
+def _nested_constant(depth: int, uses: int) -> bytes:
+    held = _tuple(1)
+    for _ in range(depth):
+        held = _tuple(held, held)
+    return _forward([_step("LOADC", 0), _step("DROP", 0)] * uses, [], held)
+
+
+def _nested_type(depth: int) -> bytes:
+    text = "Tuple[" * depth + "Tensor" + "]" * depth
+    return _model(_tuple("m.f", _code(_tuple(_return()), types=_tuple(text))))
+
+
 def _archive(records: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
     with zipfile.ZipFile(MODELS / "conv.ptl") as stream:
         folder = stream.namelist()[0].partition("/")[0]
@@ -682,6 +712,32 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
     ),
     "rewriting: a tensor changed in place": ("zip", lambda: _in_place(5000)),
     "rewriting: ranks of a chain": ("zip", lambda: _ranks(5000)),
+    "rewriting: a chain of transpositions": ("zip", lambda: _chain(5000, "aten::t", "")),
+    "rewriting: a chain of dimensions": ("zip", lambda: _chain(3000, "aten::unsqueeze", "", 0)),
+    "rewriting: reads of an attribute": ("zip", lambda: _attributes(5000, sets=False)),
+    "rewriting: writes of an attribute": ("zip", lambda: _attributes(5000, sets=True)),
+    "rewriting: one long constant, many times": (
+        "zip",
+        lambda: _each_of(5000, "aten::len", "t", _tuple(*range(30_000))),
+    ),
+    "rewriting: a tuple in tuples": ("zip", lambda: _nested_values(15_000)),
+    "rewriting: a constant that doubles": ("zip", lambda: _nested_constant(60, 5000)),
+    "rewriting: a type in types": ("zip", lambda: _nested_type(50_000)),
+    "program: a chain of transpositions": (
+        "program",
+        lambda: _program(
+            _nodes(
+                5000,
+                target="torch.ops.aten.transpose.int",
+                inputs=[
+                    {"name": "self", "arg": {"as_tensor": {"name": "x"}}},
+                    {"name": "dim0", "arg": {"as_int": 0}},
+                    {"name": "dim1", "arg": {"as_int": 1}},
+                ],
+                outputs=[{"as_tensor": {"name": "x"}}],
+            )
+        ),
+    ),
     "flatbuffer: one value many times": ("flatbuffer", lambda: _shared_tables(250_000)),
     "flatbuffer: names that overlap": ("flatbuffer", _overlapping_names),
     "zip: 2 million members": ("zip", lambda: _many_members(600_000)),

@@ -67,7 +67,7 @@ from builder.size.reference_graph import render_references
 from builder.system.archives import extract_archive
 from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import find_input_dtypes, reference_path
-from builder.verify.runner import parse_missing_operators, parse_outcome
+from builder.verify.runner import parse_missing_operators, parse_run_result
 from builder.verify.runtime import locate_runtime
 from tests.fuzz.elves import make_elf
 from tests.fuzz.mutators import (
@@ -464,7 +464,7 @@ def _read_output(data: bytes, folder: Path) -> None:
     _write(folder, "output.1.bin", bytes(8))
     text = data.decode("utf-8", "replace")
     parse_missing_operators(text)
-    parse_outcome(text, folder=folder)
+    parse_run_result(text, folder=folder)
 
 
 def _spec_seeds() -> tuple[bytes, ...]:

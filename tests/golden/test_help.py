@@ -11,13 +11,15 @@ from pathlib import Path
 import click
 import pytest
 
-from builder.cli.main import COMMANDS, cli
+from builder.cli.commands import COMMANDS
+from builder.cli.main import cli
 
 FOLDER = Path(__file__).parent / "help"
 PRINT_ALL = """
 import json
 from click.testing import CliRunner
-from builder.cli.main import COMMANDS, cli
+from builder.cli.commands import COMMANDS
+from builder.cli.main import cli
 
 def read(*arguments):
     given = {"prog_name": "builder", "terminal_width": 100, "catch_exceptions": False}

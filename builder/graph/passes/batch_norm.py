@@ -68,9 +68,13 @@ class _Layer:
         if affine.scale.size != inputs * self.groups or outputs % self.groups:
             return None
         grouped = (self.groups, outputs // self.groups, inputs, *kernel)
+        # Each group has inputs of its own, so the inputs of all groups are the channels of the
+        # norm.
         scale = affine.scale.reshape(self.groups, 1, inputs, *(1 for _ in kernel))
         shift = affine.shift.reshape(scale.shape)
         split = weight.reshape(grouped)
+        # A pixel that the layer adds by padding does not pass the norm, so this sum would be wrong
+        # there.
         added = (split * shift).sum(axis=tuple(range(2, split.ndim))).reshape(outputs)
         bias = added if self.bias is None else self.bias.astype(np.float64) + added
         return (split * scale).reshape(weight.shape), bias
@@ -102,6 +106,7 @@ def fold_batch_norms(graph: Graph, schemas: Schemas) -> PassResult:
     """
     folder = _Folder(graph, schemas)
     behind = folder.rewriter.run(folder.fold_behind)
+    # What shares memory and which value has how many uses is different after the first run.
     ahead = _Folder(graph, schemas, folder.reasons)
     changed = behind + ahead.rewriter.run(ahead.fold_ahead)
     return PassResult(changed, describe(folder.reasons))
@@ -124,12 +129,15 @@ class _Folder:
         layer = self._layer(source.producer)
         if layer is None or source.producer is None:
             return None
+        # Otherwise both the folded and the old layer would run, and the file would have both
+        # weights.
         if self.rewriter.uses(source) != 1:
             self.reasons["the output before a batch norm is used elsewhere too"] += 1
             return None
         if self._aliases.is_written_after(source.producer.inputs[0], source.producer):
             self.reasons["the input of a layer changes before its batch norm"] += 1
             return None
+        # A batch norm works on dimension 1, which is that of the features only for two dimensions.
         if source.producer.operator == "aten::linear" and not _has_rank(source, 2):
             self.reasons["a batch norm behind a linear layer may be over another dimension"] += 1
             return None
@@ -162,6 +170,8 @@ class _Folder:
             return _has_rank(norm.inputs[0], 2)
         call = find_call(node, self._schemas)
         padding = None if call is None else call.integers("padding", 1)
+        # One number stands for all dimensions, and otherwise there is one for each. A string, such
+        # as "same", is neither of both and counts as padding.
         if padding is None and call is not None:
             padding = call.integers("padding")
         return padding is not None and not any(padding)
@@ -223,6 +233,7 @@ def find_affine(node: Node, schemas: Schemas) -> _Affine | None:
         scale = scale if weight is None else scale * weight
         shift = -mean.astype(np.float64) * scale
         shift = shift if bias is None else shift + bias
+    # An infinite scale times a weight of zero is NaN, which the unfolded model need not have.
     if not (np.isfinite(scale).all() and np.isfinite(shift).all()):
         return None
     return _Affine(scale, shift)

@@ -28,6 +28,7 @@ def find_channel_shuffles(graph: Graph, schemas: Schemas) -> PassResult:
 
     def rule(node: Node) -> Sequence[Value] | None:
         match = _match(node)
+        # The reshape may be a view of the image, and the operator makes a copy.
         if match is None or aliases.is_written(node.output) or aliases.escapes(node.output):
             return None
         image, groups = match
@@ -46,10 +47,12 @@ def _match(node: Node) -> tuple[Value, Value] | None:
         return None
     last = _shape(node.inputs[1])
     step = node.inputs[0].producer
+    # Some models write it between the transposition and the second reshape.
     if step is not None and step.operator == "aten::contiguous":
         step = step.inputs[0].producer
     if step is None or step.operator != "aten::transpose.int" or last is None:
         return None
+    # As strings, because an input that is not constant cannot be compared with a number.
     if sorted(map(str, (static(step.inputs[1]), static(step.inputs[2])))) != ["1", "2"]:
         return None
     split = step.inputs[0].producer

@@ -24,6 +24,8 @@ def drop_attributes(program: Program) -> PassResult:
     accesses = list(_find_accesses(program, layouts))
     if not all(access.name for access in accesses):
         return PassResult(0, ("an attribute is read of an object that is not known",))
+    # The root counts as read even if no graph reads it: otherwise none of its attributes would be
+    # dropped.
     read: dict[str, set[str]] = {program.root.class_name: set()}
     for access in accesses:
         read.setdefault(access.kind, set()).add(access.name)
@@ -33,6 +35,7 @@ def drop_attributes(program: Program) -> PassResult:
             dropped += _keep(item, read[item.class_name])
     slots = {kind: _number(names, read.get(kind, set())) for kind, names in layouts.items()}
     for access in accesses:
+        # Slots are numbers in most files. Where they are names, nothing has to be counted again.
         if isinstance(access.node.attributes["slot"], int):
             access.node.attributes["slot"] = slots[access.kind][access.name]
     return PassResult(dropped)
@@ -60,6 +63,8 @@ def _find_accesses(program: Program, layouts: dict[str, tuple[str, ...]]) -> Ite
             slot = node.attributes["slot"]
             if isinstance(slot, int):
                 slot = names[slot] if 0 <= slot < len(names) else ""
+            # An object of an unknown class may be one of any class, so that it stops the whole
+            # pass.
             if kind in layouts or not kind:
                 yield _Access(node, kind, str(slot) if kind else "")
 

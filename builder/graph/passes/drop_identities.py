@@ -46,6 +46,8 @@ def _find_source(call: Call) -> Value | None:
     if rule is None or not rule(call):
         return None
     source = call.node.inputs[0]
+    # For `cat` the input is a list, and for `unsqueeze` what `squeeze` made: the tensor is one step
+    # further.
     if name not in _INNER:
         return source
     return None if source.producer is None else source.producer.inputs[0]
@@ -65,10 +67,12 @@ def _always(_: Call) -> bool:
 
 def _is_evaluated(call: Call) -> bool:
     trains = call.static("train")
+    # Dropout with the probability 0 keeps each value also in training.
     return trains is False or (isinstance(trains, bool) and call.static("p") == 0.0)
 
 
 def _keeps_layout(call: Call) -> bool:
+    # Another format changes strides, which a later node may read.
     return call.static("memory_format") in (None, _PRESERVE)
 
 
@@ -109,6 +113,7 @@ def _swaps_nothing(call: Call) -> bool:
 def _flattens_nothing(call: Call) -> bool:
     first, last = call.static("start_dim"), call.static("end_dim")
     info = call.node.inputs[0].info
+    # `flatten` of a scalar returns one dimension, whatever the arguments.
     if type(first) is int and first == last and (info is None or info.sizes != ()):
         return info is not None and info.sizes is not None
     return _keeps_shape(call)
@@ -140,6 +145,7 @@ def _is_one(call: Call) -> bool:
     other = call.node.inputs[1]
     return (
         info is not None
+        # An int tensor divided by 1 is a float tensor.
         and info.dtype in ("float32", "float64", "float16", "bfloat16")
         and other.is_constant
         and isinstance(other.constant, int | float)

@@ -61,6 +61,7 @@ class _Folder:
         condition = static(node.inputs[0])
         if not isinstance(condition, bool):
             return None
+        # Its nodes take the place of the branch. The other block disappears with everything in it.
         block = node.blocks[0 if condition else 1]
         self.rewriter.splice(block.nodes)
         return block.outputs
@@ -74,8 +75,11 @@ class _Folder:
         items = [static(value) for value in node.inputs]
         kinds = {type(item) for item in items}
         kept = node.attributes.get("type")
+        # A constant is made once for all calls, so a list that is changed must be made anew each
+        # time.
         if UNKNOWN in items or len(kinds) > 1 or not self._is_fixed(node.output):
             return None
+        # An empty list has no item that tells its type, only what the bytecode says of it.
         kind = _ITEMS.get(next(iter(kinds), object))
         if kind is None and (items or not isinstance(kept, str)):
             return None
@@ -104,6 +108,7 @@ class _Folder:
     def _fold_operator(self, node: Node) -> Sequence[Value] | None:
         if len(node.outputs) != 1:
             return None
+        # One item may be known although others in the same list depend on inputs.
         if node.operator in _READS and not node.inputs[0].is_constant:
             return self._fold_read(node)
         if node.operator in ("aten::__is__", "aten::__isnot__"):
@@ -151,6 +156,8 @@ class _Folder:
         return None if isinstance(items[index], list) else [self._make(items[index], node)]
 
     def _fold_tensor(self, node: Node, arguments: list[object]) -> Sequence[Value] | None:
+        # `compute_tensor` bounds the result by the size of the arguments, so they are what folding
+        # may cost.
         given = sum(math.prod(a.sizes) for a in arguments if isinstance(a, Tensor))
         if not self._is_fixed(node.output) or not self.allowance.take(given):
             return None
@@ -190,6 +197,7 @@ class _Folder:
         if isinstance(constant, list):
             kind = _ITEMS.get(type(constant[0]), "int") if constant else "int"
             of = node.output.type or f"List[{kind}]"
+            # The type stands in the file, so an empty list of floats must not become one of ints.
             return self.rewriter.constant(List(of, constant))
         return self.rewriter.constant(constant)
 

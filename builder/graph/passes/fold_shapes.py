@@ -65,6 +65,8 @@ class _Folder:
         source = node.inputs[0]
         if source.info is not None and source.info.sizes is not None:
             return self._answer(len(source.info.sizes))
+        # Scripted batch norms check `input.dim()`. That use of a layer's output would keep the norm
+        # from being folded into the layer.
         first = self._first(source)
         if first is source:
             return None
@@ -73,6 +75,7 @@ class _Folder:
     def _first(self, value: Value) -> Value:
         """Returns the tensor whose rank `value` has."""
         passed: list[Value] = []
+        # A chain of layers is walked once, and not again from each of its members.
         while value not in self._firsts and (producer := value.producer) is not None:
             call = find_call(producer, self._schemas)
             if call is None or call.name not in _RANK_KEEPING:
@@ -103,12 +106,14 @@ class _Folder:
         producer = container.producer
         if producer is None or self._aliases.is_written(container):
             return None
+        # One size of the list may be known although another is not.
         if producer.operator == "aten::size":
             info = producer.inputs[0].info
             return None if info is None else info.sizes
         if producer.operator != "aten::slice.t" or len(producer.inputs) != 4:
             return None
         source = producer.inputs[0].producer
+        # A slice of a slice would make the time grow with the length of the chain.
         if source is None or source.operator != "aten::size":
             return None
         sizes = self._sizes(producer.inputs[0])
@@ -116,6 +121,7 @@ class _Folder:
         if sizes is None or not all(item is None or type(item) is int for item in bounds):
             return None
         start, end, step = (item if type(item) is int else None for item in bounds)
+        # Python raises an error for this step, and the model shall fail when it runs and not here.
         return None if step == 0 else sizes[start:end:step]
 
     def _dtype(self, node: Node) -> Sequence[Value] | None:
@@ -123,6 +129,7 @@ class _Folder:
         if info is None or info.dtype is None:
             return None
         if node.operator == "prim::dtype":
+            # The table has the order of c10/core/ScalarType.h, so the position is the code.
             return self._answer(SCALAR_TYPES.index(info.dtype))
         return self._answer("float" in info.dtype)
 

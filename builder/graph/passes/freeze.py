@@ -28,7 +28,9 @@ def freeze(program: Program, schemas: Schemas) -> PassResult:
     evaluated = _leave_training(program.root)
     written = _find_written(program, schemas)
     reasons: Counter[str] = Counter()
+    # A tensor that two graphs read stays one constant, so that its bytes stand in the file once.
     constants: dict[Tensor, Tensor] = {}
+    # A class with methods cannot be an Enum, so its objects stay attributes.
     classes = {name.rpartition(".")[0] for name in program.graphs}
     changed = sum(
         _freeze_graph(graph, program.root, written, constants, reasons, classes)
@@ -49,9 +51,19 @@ class _Written:
         """Class and slot of objects that are not known; the class is empty if it is not known."""
         self.memory: set[object] = set()
         """Storages, lists and dicts."""
+        self._refusals: dict[tuple[ScriptObject, object, str], str | None] = {}
 
     def refuses(self, owner: ScriptObject, slot: object, name: str) -> str | None:
         """Returns why an attribute cannot be a constant; None if it can."""
+        # A model can read one large list again and again.
+        key = (owner, slot, name)
+        if key not in self._refusals:
+            self._refusals[key] = self._find_refusal(owner, slot, name)
+        return self._refusals[key]
+
+    def _find_refusal(self, owner: ScriptObject, slot: object, name: str) -> str | None:
+        # A write may be known by number or by name, and by class or not at all: any match is
+        # enough.
         kinds = {(kind, key) for kind in ("", owner.class_name) for key in (slot, name)}
         if (owner, name) in self.slots or not self.classes.isdisjoint(kinds):
             return f"the model sets its attribute {name!r}"
@@ -82,6 +94,7 @@ def _leave_training(root: ScriptObject) -> bool:
 
 def _find_written(program: Program, schemas: Schemas) -> _Written:
     written = _Written()
+    changed: set[tuple[ScriptObject, str]] = set()
     for graph in program.graphs.values():
         objects = find_objects(graph, program.root)
         aliases = Aliases(graph, schemas, objects)
@@ -94,8 +107,11 @@ def _find_written(program: Program, schemas: Schemas) -> _Written:
                     written.slots.add((owner, slot_name(node, owner)))
             elif node.operator == GET_ATTR and aliases.is_written(node.output):
                 owner = objects.get(node.inputs[0])
-                held = None if owner is None else owner.attributes.get(slot_name(node, owner))
-                written.memory.update(find_memory(held))
+                if owner is not None:
+                    changed.add((owner, slot_name(node, owner)))
+    # Memory counts and not the attribute, since another attribute may be a view of it.
+    for owner, name in changed:
+        written.memory.update(find_memory(owner.attributes.get(name)))
     return written
 
 

@@ -34,10 +34,12 @@ def fuse_add_relu(graph: Graph, schemas: Schemas) -> PassResult:
         added = node.inputs[0].producer if node.operator in _CLAMPS else None
         if added is None or added.operator not in _FUSED or not _is_float32(added):
             return None
+        # Another user wants the sum before it is clamped.
         if rewriter.uses(added.output) != 1:
             return None
         if added.operator == "aten::add_.Tensor" and not _is_alone(added.inputs[0]):
             return None
+        # The sum stays in its place in the graph, and only the clamp disappears.
         added.operator = _FUSED[added.operator]
         return [added.output]
 
@@ -50,5 +52,6 @@ def fuse_add_relu(graph: Graph, schemas: Schemas) -> PassResult:
 
 
 def _is_float32(node: Node) -> bool:
+    # Upstream's kernel asserts that it knows the dtype, and two different dtypes would be promoted.
     infos = [value.info for value in node.inputs[:2]]
     return all(info is not None and info.dtype == "float32" for info in infos)

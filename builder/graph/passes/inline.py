@@ -26,6 +26,7 @@ def inline(program: Program) -> PassResult:
     inliner = _Inliner(program)
     changed = 0
     for graph in program.graphs.values():
+        # A call may bring calls with it. A function that calls itself in a circle ends here.
         for _ in range(_DEEPEST):
             times = inliner.inline_once(graph)
             changed += times
@@ -70,6 +71,8 @@ class _Inliner:
 
     def inline_once(self, graph: Graph) -> int:
         """Inlines the calls in a graph, but not those that come with them."""
+        # Most graphs have no call after the first round, and the analysis below walks the whole
+        # graph.
         if not any(node.operator in CALLS for _, node in graph.block.walk()):
             return 0
         objects = find_objects(graph, self._program.root)
@@ -98,6 +101,7 @@ class _Inliner:
             return copied.outputs
 
         changed = rewriter.run(rule)
+        # Others may call this graph, which is larger now.
         self._sizes[graph.name] = _count(graph)
         self._nesting[graph.name] = nesting(graph)
         return changed
@@ -130,5 +134,7 @@ def _callee(node: Node, objects: dict[Value, ScriptObject]) -> str | None:
         return None
     if node.operator == "prim::CallFunction":
         return name
+    # The method that runs is that of the object's class, which is known only for objects below the
+    # root.
     owner = objects.get(node.inputs[0])
     return None if owner is None else f"{owner.class_name}.{name}"

@@ -51,6 +51,7 @@ def keep_channels_last(graph: Graph, schemas: Schemas) -> PassResult:
 
     A reason to leave it out: an app whose inputs are NHWC already loses a check per convolution.
     """
+    # One convolution alone converts in front and behind as ATen does itself, so nothing is gained.
     convolutions = sum(node.operator in _CONVOLUTIONS for _, node in graph.block.walk())
     if convolutions < 2:
         return PassResult(0)
@@ -103,6 +104,8 @@ class _Plan:
             self._convolve(node)
             return
         name = node.operator.partition(".")[0]
+        # These see the order itself. One of them is reason enough to leave the whole graph as it
+        # is.
         if name in OF_STRIDES:
             self.obstacle = f"{name} depends on strides"
         if node.operator == CONSTANT:
@@ -112,6 +115,7 @@ class _Plan:
             return
         if node.operator in CONSTRUCTS:
             self._pass_on(node)
+        # With other strides a view becomes a copy, and then the write no longer reaches the source.
         elif name in MAYBE_COPYING and self._is_written_later(node):
             self.obstacle = f"the result of {name} is changed in place"
         elif (call := find_call(node, self._schemas)) is None:
@@ -142,6 +146,7 @@ class _Plan:
             self._set(outputs, _Order.PERHAPS)
         elif name in ROW_MAJOR:
             self._multiply(node)
+        # The name ends with an underscore: the result is the first operand itself.
         elif base in ELEMENTWISE and name != base:
             self._set(outputs, self._order(node.inputs[0]))
         elif base in KEEPING or name == "aten::cat":
@@ -165,11 +170,14 @@ class _Plan:
             return
         if self._order(source) is not _Order.CHANNELS_LAST and source not in self._given:
             self.formats[node, 0] = _CHANNELS_LAST_FORMAT
+        # It may make a large image of one pixel, which is NCHW and NHWC at once, so the order of
+        # its result is not sure.
         grows = node.operator == RUN[TRANSPOSED]
         self._set(node.outputs, _Order.PERHAPS if grows else _Order.CHANNELS_LAST)
 
     def _multiply(self, node: Node) -> None:
         info = node.inputs[0].info
+        # Only tensors of four dimensions or more can be channels last.
         if info is None or info.sizes is None or len(info.sizes) > 3:
             self._restore([(node, 0)])
 
@@ -195,6 +203,7 @@ class _Plan:
             values = owner.outputs if isinstance(owner, Block) else owner.inputs
             if not self._order(values[index]):
                 continue
+            # `contiguous` takes a tensor. Images in a list would have to be taken out and put back.
             if not self._is_tensor(values[index]):
                 self.obstacle = "it keeps images in a list"
             self.formats[place] = _ROW_MAJOR_FORMAT

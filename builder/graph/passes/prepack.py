@@ -92,6 +92,7 @@ class _Packer:
             return None
         info = call.node.inputs[0].info
         sizes = None if info is None or info.sizes is None else info.sizes
+        # The new dimension stands where images have their height.
         wide = TensorInfo("float32", None if sizes is None else (*sizes[:2], 1, *sizes[2:]))
         emit, two = self.rewriter.emit, self.rewriter.constant(2)
         image = emit("aten::unsqueeze", [call.node.inputs[0], two], info=wide, like=call.node)
@@ -104,6 +105,7 @@ class _Packer:
     def _pack_linear(self, call: Call) -> Sequence[Value] | None:
         weight = self._weight(call, 2)
         bias = _bias(call, weight.sizes[0]) if weight is not None else None
+        # XNNPACK's linear layer takes any number of dimensions, so no rank is asked for.
         if weight is None or bias is _OTHER or not self._takes(call, None):
             return None
         return [self._run(call.node, call.node.inputs[0], LINEAR, (weight, bias, None, None))]
@@ -117,6 +119,7 @@ class _Packer:
         if info.dtype != "float32":
             self.reasons["a batch norm of an input that may not be float32 images"] += 1
             return None
+        # Each channel is a group with one weight of one pixel: multiply, then add the bias.
         scale, shift = affine.scale.astype(np.float32), affine.shift.astype(np.float32)
         one, zero = _pair((1, 1)), _pair((0, 0))
         weight = to_tensor(scale.reshape(-1, 1, 1, 1))
@@ -146,6 +149,8 @@ class _Packer:
         if rank is not None and info.sizes is not None and len(info.sizes) != rank:
             self.reasons[f"{call.name}: its input has no batch dimension"] += 1
             return False
+        # XNNPACK refuses images without channels or pixels (`usable` in
+        # ATen/native/xnnpack/Convolution.cpp).
         return info.sizes is None or None in info.sizes or all(info.sizes)
 
     def _convolution_state(
@@ -163,6 +168,7 @@ class _Packer:
         assert padding is not None
         assert dilation is not None
         assert added is not None
+        # A transposed convolution has its weight as inputs, outputs of a group, kernel.
         channels = weight.sizes[1] * groups if transposed else weight.sizes[0]
         bias = _bias(call, channels)
         fits = (
@@ -174,8 +180,12 @@ class _Packer:
         if not fits or bias is _OTHER:
             self.reasons[f"{call.name}: XNNPACK has no convolution like it"] += 1
             return None
+        # The image gets a height of 1, over which the window has one row and neither stride nor
+        # padding.
         if dims == 1:
             stride, padding, dilation = (1, *stride), (0, *padding), (1, *dilation)
+        # Only the transposed class has the output padding, between padding and dilation
+        # (ATen/native/xnnpack/OpContext.h).
         pairs = [_pair(stride), _pair(padding)]
         pairs += [_pair(added)] if transposed else []
         arranged = self._arrange(weight)
@@ -189,6 +199,7 @@ class _Packer:
 
         None if its elements cannot be read, or new weights take too much memory already.
         """
+        # Layers may share a weight. Then they share the arranged one too, and the file has it once.
         key = (weight.storage, weight.sizes, weight.strides, weight.offset)
         if key not in self._arranged:
             array = to_array(weight)
@@ -231,4 +242,5 @@ def _pair(values: tuple[int, ...]) -> List:
 def _state_key(item: object) -> Hashable:
     if isinstance(item, List):
         return tuple(item.items)
+    # The contexts keep these tensors alive, so an id stands for one tensor only.
     return id(item) if isinstance(item, Tensor) else item

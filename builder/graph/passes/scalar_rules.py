@@ -36,6 +36,7 @@ def compute(schema: Schema, arguments: list[object]) -> object:
         result = rule(*arguments)
     except (ArithmeticError, IndexError, MemoryError, TypeError, ValueError) as error:
         raise NotComputable from error
+    # An int that left the range of 64 bits wraps around in C++ and grows in Python.
     if not _is_of(result, schema.results[0]) or not is_flat(result):
         raise NotComputable
     if length_of(result) > MOST_ITEMS:
@@ -62,6 +63,7 @@ def _is_of(value: object, kind: str) -> bool:
         item = kind[:-2]
         return isinstance(value, list) and all(_is_of(one, item) for one in value)
     if kind == "int":
+        # A bool is an int for `isinstance`, and another type for TorchScript.
         return type(value) is int and _SMALLEST <= value <= _LARGEST
     if kind == "Scalar":
         return type(value) in (float, bool) or _is_of(value, "int")
@@ -71,6 +73,7 @@ def _is_of(value: object, kind: str) -> bool:
 
 
 def _join(left: Sized, right: Sized) -> object:
+    # The check comes first: repeated doubling would fill the memory before the result is looked at.
     if len(left) + len(right) > MOST_ITEMS:
         raise NotComputable
     return operator.add(left, right)
@@ -112,6 +115,7 @@ def _item(items: list[object], index: int) -> object:
 
 
 def _slice(items: list[object], start: int | None, end: int | None, step: int) -> list[object]:
+    # TorchScript refuses negative steps, which Python takes.
     if step < 1 or len(items) > MOST_ITEMS:
         raise NotComputable
     return items[start:end:step]
@@ -124,6 +128,7 @@ def _floor(value: float) -> int:
 def _range_length(start: int, end: int, step: int) -> int:
     if not step or not _is_of(end - start, "int") or step == _SMALLEST:
         raise NotComputable
+    # This is the ceiling of (end - start) / step in integers, without the rounding of floats.
     return max(0, -((start - end) // step))
 
 
@@ -135,6 +140,7 @@ def _are_one_member(left: ScriptObject, right: ScriptObject) -> bool:
     """Whether two members of Enums are the same: a class has one for each value."""
     kinds = (type(left.state), type(right.state))
     return (
+        # The values 1 and True are equal in Python, and members of different Enums here.
         left.class_name == right.class_name and kinds[0] is kinds[1] and left.state == right.state
     )
 

@@ -56,6 +56,7 @@ def _grows(
         if not isinstance(user, Node) or user not in here:
             return False
         if _is_append(user, index):
+            # `append` returns the list itself, which would then have a second name.
             if any(uses.get(output) for output in user.outputs):
                 return False
             appends += 1
@@ -64,6 +65,7 @@ def _grows(
         if call is None or index >= len(call.schema.arguments):
             return False
         argument = call.schema.arguments[index]
+        # A result that shares memory with the list would show later appends.
         if argument.mutable or argument.aliases:
             return False
     return appends > 0
@@ -78,6 +80,7 @@ def _settle(block: Block, growing: set[Value]) -> None:
     nodes: list[Node] = []
     for node in block.nodes:
         if node.outputs and node.outputs[0] in growing:
+            # From here on the list exists only in this pass.
             held[node.output] = list(node.inputs)
             continue
         if node.operator == _APPEND and node.inputs[0] in held:

@@ -22,6 +22,7 @@ def share_constants(program: Program, schemas: Schemas) -> PassResult:
 
     A reason to leave it out: a model with one method, or the time to read its weights.
     """
+    # Within one graph, `merge_common` has done it.
     if len(program.graphs) < 2:
         return PassResult(0)
     sharer = _Sharer(Allowance(*program.graphs.values()))
@@ -60,7 +61,10 @@ class _Sharer:
             if array is None or not self._allowance.take(array.size):
                 digest = None
             else:
+                # A digest is kept instead of the elements, so that not all weights are in memory
+                # together.
                 digest = hashlib.sha256(array.tobytes()).digest()
+            # Equal elements in another memory format are not the same to a kernel.
             layout = (tensor.dtype, tensor.sizes, tensor.strides, tensor.requires_grad)
             self._keys[tensor] = id(tensor) if digest is None else (digest, *layout)
         return self._keys[tensor]
@@ -77,6 +81,7 @@ class _Sharer:
                         return None
                     parts.append((item.type, *map(repr, item.items)))
                 case None | bool() | int() | float():
+                    # The text tells 1 from 1.0 and from True.
                     parts.append(repr(item))
                 case _:
                     return None

@@ -71,6 +71,7 @@ class _Simplifier:
             return None
         dims = len(sizes) - 2
         names = ["input", "weight", "bias", "stride", "padding"]
+        # The order of the last arguments differs between both operators in native_functions.yaml.
         names += ["output_padding", "groups", "dilation"] if transposed else ["dilation", "groups"]
         values = [call.value(name) for name in names]
         if any(value is None for value in values):
@@ -90,8 +91,11 @@ class _Simplifier:
         inputs, uneven = list(call.node.inputs), [0] * dims
         if name == "valid":
             padding = [0] * dims
+        # PyTorch refuses "same" with another stride too.
         elif name == "same" and dilation and stride and all(step == 1 for step in stride):
             totals = [d * (size - 1) for d, size in zip(dilation, weight.sizes[2:], strict=True)]
+            # An odd total has one more zero at the end, as in ATen/native/Convolution.cpp
+            # (_convolution_same).
             padding, uneven = [t // 2 for t in totals], [t % 2 for t in totals]
         else:
             return None
@@ -112,6 +116,7 @@ class _Simplifier:
     def _product(self, call: Call) -> Sequence[Value] | None:
         source, matrix = call.node.inputs
         weight = self._transposed(static(matrix))
+        # A product of two constants is computed by `fold_constants` and needs no layer.
         if weight is None or not _is_float32(source) or static(source) is not UNKNOWN:
             return None
         return [self._linear(call, source, weight, None)]
@@ -129,6 +134,7 @@ class _Simplifier:
 
     def _sum(self, call: Call) -> Sequence[Value] | None:
         """A linear layer without bias, to which a constant is added."""
+        # Either operand of the sum may be the layer.
         for layer, constant in (call.node.inputs[:2], call.node.inputs[1::-1]):
             producer, bias = layer.producer, static(constant)
             if producer is None or producer.operator != "aten::linear":
@@ -141,6 +147,7 @@ class _Simplifier:
                 and bias.sizes == weight.sizes[:1]
                 and (len(producer.inputs) < 3 or static(producer.inputs[2]) is None)
                 and call.static("alpha") == 1
+                # Another user of the layer wants the result without the bias.
                 and self._rewriter.uses(layer) == 1
                 and not self._aliases.is_written_after(producer.inputs[0], producer)
             ):
@@ -176,6 +183,7 @@ def _is_float32(value: Value) -> bool:
 def _transposed(matrix: Tensor) -> Tensor | None:
     if matrix.dtype != "float32" or len(matrix.sizes) != 2:
         return None
+    # XNNPACK takes no empty weights, so such a product stays as it is.
     if not math.prod(matrix.sizes):
         return None
     array = to_array(matrix)

@@ -31,6 +31,7 @@ def compute_tensor(name: str, arguments: list[object]) -> Tensor:
     arrays = [_to_array(a) if isinstance(a, Tensor) else a for a in arguments]
     given = sum(a.size for a in arrays if isinstance(a, np.ndarray))
     try:
+        # NaN and infinity are results here as in ATen, and no reason for a warning.
         with np.errstate(all="ignore"):
             result = rule(*arrays)
     except (
@@ -75,6 +76,7 @@ def _reshape(array: Array, shape: list[int]) -> Array:
 
 
 def _flatten(array: Array, start: int = 0, end: int = -1) -> Array:
+    # `flatten` makes one dimension of a scalar.
     if not array.ndim:
         return array.reshape(1)
     start, end = range(array.ndim)[start], range(array.ndim)[end]
@@ -98,6 +100,7 @@ def _to_dtype(array: Array, code: object, *_: object) -> Array:
     if not isinstance(code, int) or not 0 <= code < len(SCALAR_TYPES):
         raise NotComputable
     dtype = find_dtype(SCALAR_TYPES[code])
+    # What C++ makes of a float that does not fit into an int depends on the CPU.
     if dtype is None or (array.dtype.kind == "f" and dtype.kind != "f"):
         raise NotComputable
     return array.astype(dtype)
@@ -105,13 +108,18 @@ def _to_dtype(array: Array, code: object, *_: object) -> Array:
 
 def _arithmetic(rule: Callable[[Array, Array], Array]) -> Callable[..., Array]:
     def apply(left: object, right: object, alpha: object = 1) -> Array:
+        # With alpha, ATen may use a fused multiply-add, which rounds once instead of twice.
         if alpha != 1 or not isinstance(left, np.ndarray):
             raise NotComputable
+        # A number does not change the dtype of a float tensor, and makes an int tensor a float one.
         if isinstance(right, bool) or (isinstance(right, float) and left.dtype.kind != "f"):
             raise NotComputable
         other = right if isinstance(right, np.ndarray) else np.asarray(right, left.dtype)
+        # ATen computes float16 in float32 and rounds at the end, which NumPy does not promise.
+        # Mixed dtypes are promoted by other rules than NumPy's.
         if other.dtype != left.dtype or left.dtype.kind not in "fi" or left.dtype == "f2":
             raise NotComputable
+        # The check comes before the sum, since the result itself may be larger than the memory.
         if math.prod(np.broadcast_shapes(left.shape, other.shape)) > max(left.size, _SMALL):
             raise NotComputable
         return rule(left, other)

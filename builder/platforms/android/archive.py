@@ -37,6 +37,8 @@ def write_archive(package: AndroidPackage, classes_jar: Path, aar: Path, *, sbom
     """Writes the AAR, and on the way the jar of its classes; equal packages give equal bytes."""
     # The manifest lists the jar's digest, so the jar has to exist first.
     write_jar(package.java.classes, classes_jar)
+    # The manifest lists the digests of all other files, so it is made last and does not list
+    # itself.
     contents = _list_contents(package) | {"classes.jar": classes_jar, SBOM: sbom.encode()}
     manifest = _describe(package, contents).to_text().encode()
     write_zip(contents | {MANIFEST: manifest}, aar)
@@ -85,6 +87,7 @@ def _list_contents(package: AndroidPackage) -> dict[str, Path | bytes]:
     contents: dict[str, Path | bytes] = {
         "AndroidManifest.xml": manifest.encode(),
         _AAR_METADATA: _AAR_VERSIONS,
+        # The list of resources, of which there are none.
         "R.txt": b"",
         "proguard.txt": package.java.rules,
     }

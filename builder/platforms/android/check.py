@@ -7,8 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.targets import MIN_API
-from builder.errors import ConfigurationError, Hint, Run, Use
-from builder.lite.read import LITE, PYTHON_HINT, TORCHSCRIPT, name_kind
+from builder.errors import ConfigurationError, Hint, Run
+from builder.lite.read import (
+    EXPORTED,
+    LITE,
+    PYTHON_HINT,
+    TORCHSCRIPT,
+    hint_to_convert,
+    lite_path,
+    name_conversion,
+    name_kind,
+)
 from builder.platforms.android import aar as aars
 from builder.platforms.android.libraries import BinaryFacts, read_facts
 from builder.platforms.android.policies import Policies, load_policies
@@ -79,6 +88,7 @@ def check_binaries(
             # Devices with large pages are 64-bit only, so 32-bit libraries keep their own
             # alignment.
             page_size=page_size if page_size is not None and large else abi.page_size,
+            # Symbols may come from another library of the same ABI, such as libc++_shared.so.
             beside=_find_beside(binary, read),
             has_prefab=has_prefab,
             stubs=system.symbols,
@@ -178,11 +188,12 @@ def _hint_for(kind: str, path: Path) -> Hint:
     if kind == LITE:
         return Hint("to find out whether a runtime can run it: ", _check(path))
     if kind == TORCHSCRIPT:
-        lite = path.with_suffix(".ptl")
         return Hint(
             "if you trust the file, export it first, which runs its code: ",
-            *(Run("export", (str(path), Use("output", lite))), "; then: ", _check(lite)),
+            *(name_conversion(path), "; then: ", _check(lite_path(path))),
         )
+    if kind == EXPORTED:
+        return Hint(hint_to_convert(path), "; then: ", _check(lite_path(path)))
     return Hint(PYTHON_HINT, "; then: ", _check(Path("model.ptl"))) if kind else _NAME_ONE
 
 

@@ -81,6 +81,7 @@ def render_module(coordinates: Coordinates, folder: Path) -> str:
         _describe(folder / f"{coordinates.stem}{end}")
         for end in (".aar", "-sources.jar", "-javadoc.jar")
     )
+    # Sources and documentation may stand beside those of others; only classes must not come twice.
     provided = {"capabilities": _capabilities(coordinates)}
     variants = [
         _variant("apiElements", _LIBRARY | {"org.gradle.usage": "java-api"}, aar) | provided,
@@ -146,7 +147,9 @@ def _capabilities(coordinates: Coordinates) -> list[dict[str, str]]:
 def _order(version: str) -> list[tuple[int, int, str]]:
     """Numbers by value and behind words; `1.0-rc` is before `1.0`, `1.0-1` behind: as in Gradle."""
     parts = re.split(r"[._+-]", version)
+    # Numbers are compared as numbers, and all of them come after words.
     order = [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
+    # The end counts as a number below zero: behind a word, and before any number.
     return [*order, (1, -1, "")]
 
 

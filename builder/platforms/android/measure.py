@@ -43,6 +43,8 @@ def refuse_aar_excess(sizes: AarSizes, budgets: Budgets, *, path: Path) -> None:
 
 def _measure(archive: Zip, name: str) -> FileSize:
     content = archive.read(name)
+    # A download is compressed file by file without a header, as in the APK.
     deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     compressed = len(deflate.compress(content)) + len(deflate.flush())
+    # A zip archive stores what compression would make larger.
     return FileSize(file=len(content), compressed=min(compressed, len(content)))

@@ -111,7 +111,7 @@ def locate_ndk(runner: Runner, chosen: Path | None = None) -> Ndk:
 
     Args:
         runner: its environment is asked.
-        chosen: folder of an NDK (`--ndk`).
+        chosen: folder of an NDK (the setting `tools.ndk`).
 
     Raises:
         ToolchainError: there is none, or the one that is named is none or is too old.
@@ -119,9 +119,11 @@ def locate_ndk(runner: Runner, chosen: Path | None = None) -> Ndk:
     environment = runner.environment
     named = ((name, environment[name]) for name in NAMED_BY if environment.get(name))
     # What is named is taken or refused: another NDK in its place would surprise.
-    wanted = ("--ndk", str(chosen)) if chosen else next(named, None)
-    if wanted:
-        return _read_named(*wanted)
+    if chosen:
+        return _read_named(chosen, str(chosen))
+    if wanted := next(named, None):
+        name, value = wanted
+        return _read_named(Path(value), f"{name}={value}")
     found = [ndk for folder in _list_sdk_folders(runner) if (ndk := _read_ndk(folder))]
     if not found:
         raise ToolchainError(
@@ -137,11 +139,11 @@ def is_tried(ndk: Ndk) -> bool:
     return ndk.revision[0] in load_table().tried_releases
 
 
-def _read_named(name: str, value: str) -> Ndk:
-    ndk = _read_ndk(Path(value).absolute())
+def _read_named(folder: Path, shown: str) -> Ndk:
+    ndk = _read_ndk(folder.absolute())
     if ndk is None:
         raise ToolchainError(
-            f"{name}={value} is not an Android NDK with compilers for this machine "
+            f"{shown} is not an Android NDK with compilers for this machine "
             "(source.properties, toolchains/llvm/prebuilt)",
             hint=load_table().install,
         )

@@ -60,6 +60,7 @@ def refuse_package(
     """
     coordinates = refuse_unpackable(options.android, options.assets, release)
     refuse_unwritable(output / REPOSITORY / coordinates.folder / coordinates.version)
+    # All this is asked before compiling, which takes minutes.
     refuse_foreign(coordinates, output)
 
 

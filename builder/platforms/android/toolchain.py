@@ -10,7 +10,7 @@ from builder.errors import ConfigurationError, Hint, ToolchainError, Use
 from builder.platforms.android.ndk import AndroidFacts, load_facts, load_table, locate_ndk
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
-from builder.toolchains.clang import find_bitcode
+from builder.toolchains.clang import find_bitcode, find_link_failure
 from builder.toolchains.tools import find_tool, locate_build_tools
 
 _PROBE = """\
@@ -122,15 +122,13 @@ def _list_libraries(ndk: Ndk, facts: AndroidFacts) -> tuple[Path, ...]:
 
 def _probe(runner: Runner, toolchain: Toolchain, ndk: Ndk) -> None:
     """Links a small library that throws, as the runtime does."""
-    with scratch_folder() as name:
-        runner = runner.with_environment(TMPDIR=str(name))
-        source = name / "probe.cpp"
+    clang = (str(toolchain.cxx.path), *toolchain.system_flags, "-std=c++17", "-fPIC")
+    linked = ("-shared", "-fuse-ld=lld", *toolchain.link_flags)
+    with scratch_folder() as folder:
+        source = folder / "probe.cpp"
         source.write_text(_PROBE)
-        clang = (str(toolchain.cxx.path), *toolchain.system_flags, "-std=c++17", "-fPIC")
-        linked = ("-shared", "-fuse-ld=lld", *toolchain.link_flags)
-        completed = runner.run((*clang, *linked, str(source), "-o", f"{name}/probe.so"))
-    if completed.returncode != 0:
-        said = "\n".join(f"  | {line}" for line in completed.output.splitlines()[-10:])
+        said = find_link_failure(runner, (*clang, *linked), source)
+    if said is not None:
         raise ToolchainError(
             f"NDK {ndk.version} in {ndk.root} cannot build a C++ library for "
             f"{toolchain.target.id}\n{said}",

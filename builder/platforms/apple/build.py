@@ -104,6 +104,7 @@ def write_package(
         )
     return AppleResult(
         written=written,
+        # The size of a static library says little: an app links only what it reaches.
         sizes={runtime.plan.target.abi: runtime.size for runtime in runtimes},
         archives={one.target.abi: one.archive.stat().st_size for one in libraries},
         report=report,
@@ -129,8 +130,10 @@ def check_xcframework(
         return None
     binaries = tuple(xcframeworks.read_binaries(framework, partial(_list_frameworks, release)))
     sdks = {one.target.platform: _find_sdk(release, one.target, apple_sdk) for one in binaries}
+    # Without an SDK some rules cannot be checked, and the report names them.
     report = check_slices(binaries, {name: root for name, root in sdks.items() if root})
     manifest = xcframeworks.find_manifest(framework)
+    # An xcframework of somebody else has no list of contents to compare.
     if manifest is None:
         return report
     return merge_reports(report, tuple(xcframeworks.check_contents(framework, manifest)))

@@ -10,7 +10,7 @@ from builder.errors import ToolchainError
 from builder.platforms.apple.facts import AppleFacts, load_facts, load_table
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
-from builder.toolchains.clang import locate_clang, locate_clang_plus
+from builder.toolchains.clang import find_link_failure, locate_clang, locate_clang_plus
 from builder.toolchains.tools import find_major, find_tool, locate_build_tools
 
 FRAMEWORKS = ("-framework", "Accelerate", "-Wl,-dead_strip_dylibs")
@@ -141,17 +141,15 @@ def _locate(runner: Runner, compiler: Tool, major: int, name: str) -> Tool:
 def probe(runner: Runner, toolchain: Toolchain, facts: AppleFacts) -> None:
     """Links a small library that throws, as the runtime does; ToolchainError where that fails."""
     simulator = int(facts.sdk == "iphonesimulator")
-    with scratch_folder() as name:
-        runner = runner.with_environment(TMPDIR=str(name))
-        source = name / "probe.cpp"
+    clang = (str(toolchain.cxx.path), *toolchain.system_flags, "-std=c++17")
+    is_lld = toolchain.linker_kind is LinkerKind.LLD
+    chosen = (f"--ld-path={toolchain.linker.path}",) if is_lld else ()
+    linked = ("-dynamiclib", *toolchain.link_flags, *chosen)
+    with scratch_folder() as folder:
+        source = folder / "probe.cpp"
         source.write_text(_PROBE.format(simulator=simulator))
-        clang = (str(toolchain.cxx.path), *toolchain.system_flags, "-std=c++17")
-        is_lld = toolchain.linker_kind is LinkerKind.LLD
-        chosen = (f"--ld-path={toolchain.linker.path}",) if is_lld else ()
-        linked = ("-dynamiclib", *toolchain.link_flags, *chosen)
-        completed = runner.run((*clang, *linked, str(source), "-o", f"{name}/probe.dylib"))
-    if completed.returncode != 0:
-        said = "\n".join(f"  | {line}" for line in completed.output.splitlines()[-10:])
+        said = find_link_failure(runner, (*clang, *linked), source)
+    if said is not None:
         sdk = toolchain.sdk.name if toolchain.sdk else ""
         version = format_os_version(toolchain.target.min_os)
         raise ToolchainError(

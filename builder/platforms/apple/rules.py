@@ -45,6 +45,7 @@ class Slice:
         """What must come from the system."""
         needed = frozenset[str]().union(*(file.undefined for file in self.objects.values()))
         inside = frozenset[str]().union(*(file.private for file in self.objects.values()))
+        # One object may need what another one in the library has.
         return needed - self.exports - inside
 
 
@@ -75,6 +76,7 @@ def _check_min_os(subject: Slice) -> Iterator[str]:
     newer = [
         f"{name} for {format_os_version(file.min_os)}"
         for name, file in subject.objects.items()
+        # An older version is fine: the code runs on everything newer.
         if file.min_os > subject.target.min_os
     ]
     if newer:
@@ -109,12 +111,15 @@ def _check_imports(subject: Slice) -> Iterator[str]:
             if newer:
                 symbols = number_of(len(newer), "symbol")
                 yield f"{symbols} not there before {since.version}: {some(newer)}"
+    # This comes last, so that what could be found is told before the rule ends as unchecked.
     if any(_matches(name, untold) for name in subject.undefined - there):
         raise UncheckedError(f"symbols of frameworks need an SDK that has {', '.join(absent)}")
 
 
 def _check_registrations(subject: Slice) -> Iterator[str]:
     required = subject.policies.exports.required
+    # A linker takes an object from an archive only if something refers to it, and apps refer to the
+    # API alone.
     api = [file for file in subject.objects.values() if not file.exports.isdisjoint(required)]
     if not any(s.kind in INITIALISERS and s.size for file in api for s in file.sections):
         yield "no static initialiser beside the API: an app's link would drop all operators"
@@ -131,6 +136,7 @@ def _check_bitcode(subject: Slice) -> Iterator[str]:
     found = [
         name
         for name, file in subject.objects.items()
+        # Xcode 14 and newer refuse bitcode in uploads.
         if any((s.segment, s.name) == _BITCODE for s in file.sections)
     ]
     if found:

@@ -90,6 +90,7 @@ def render_package(
             f'.binaryTarget(\n            name: "{FRAMEWORK}",\n            url: "{url}",\n'
             f'            checksum: "{checksum}"\n        )'
         )
+    # SwiftPM fails when a manifest names a folder that does not exist.
     copied = f',\n            resources: [.copy("{RESOURCES}")]' if resources else ""
     linked = ['.linkedLibrary("c++")', *(f'.linkedFramework("{name}")' for name in frameworks)]
     return _PACKAGE.format(

@@ -40,6 +40,7 @@ def find_sdk(release: Release, target: Target, chosen: Path | None = None) -> Ap
         if is_mac():
             return find_xcode_sdk(Runner.inherit_for_tools(), target)
         return _locate_open_sdk(release, target)
+    # The caller only asks, and that there is none is an answer.
     except ToolchainError:
         return None
 
@@ -71,6 +72,7 @@ def locate_toolchain(
 
 
 def _locate_open_sdk(release: Release, target: Target) -> AppleSdk:
+    # The refusal comes before the search: fetching would not help for such a target.
     refuse_closed(target)
     tree = find_sources(release, OPEN_FEATURE)
     if tree is None:
@@ -95,5 +97,6 @@ def fetch_toolchain_sources(
     Raises:
         SourceError: it cannot be fetched.
     """
+    # Xcode and the user's own folder have all headers. Some of Apple's systems have no open ones.
     if target.is_apple and not options.apple_sdk and not is_mac() and load_facts(target).open:
         locate_sources(release, progress=progress, feature=OPEN_FEATURE)

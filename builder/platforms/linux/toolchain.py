@@ -14,6 +14,7 @@ from builder.system.scratch import scratch_folder
 from builder.toolchains.clang import (
     INSTALL_COMPILERS,
     find_bitcode,
+    find_link_failure,
     locate_clang,
     locate_clang_plus,
     locate_linker,
@@ -157,10 +158,8 @@ def probe_compiler(runner: Runner, compiler: Tool, linker: Tool, target: Target)
         source.write_text(_PROBE)
         clang = (str(compiler.path), *describe_system(target), "-std=c++17")
         linked = ("-fPIC", "-shared", "-static-libstdc++", f"--ld-path={linker.path}")
-        build = (*clang, *linked, str(source), "-o", str(folder / "probe.so"))
-        completed = runner.with_environment(TMPDIR=str(folder)).run(build)
-        if completed.returncode != 0:
-            said = "\n".join(f"  | {line}" for line in completed.output.splitlines()[-10:])
+        said = find_link_failure(runner, (*clang, *linked), source)
+        if said is not None:
             raise ToolchainError(
                 f"{compiler.path} cannot build a C++ library for {target}\n{said}",
                 hint=_suggest_library(runner, compiler, target),

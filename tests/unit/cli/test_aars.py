@@ -140,7 +140,7 @@ def test_programs_of_torch_export_are_named(tmp_path, members):
             file.writestr(member, "")
     error = run(check, path).exception
     assert "is a program of torch.export (.pt2), and not a package" in error.message
-    assert "export(package.module:factory" in error.hint
+    assert f"export({path}, output={path.with_suffix('.ptl')})" in error.hint
 
 
 def test_sizes_by_abi_and_file(make, tmp_path):

@@ -5,8 +5,9 @@ import pytest
 from click.shell_completion import BashComplete, ShellComplete
 from click.testing import CliRunner
 
+from builder.cli.commands import COMMANDS
 from builder.cli.completion import SHELLS, command
-from builder.cli.main import COMMANDS, cli
+from builder.cli.main import cli
 
 
 @pytest.fixture(autouse=True)

@@ -41,6 +41,12 @@ def test_all_functions_or_one(name):
     assert invoke(path, "--method", qualified).output == one
 
 
+def test_a_program_of_torch_export():
+    lines = invoke(DATA.parent / "pt2/layer.pt2").output.splitlines()
+    assert lines[0].startswith("graph __torch__.ExportedProgram.forward(")
+    assert lines[-1].startswith("  return (%")
+
+
 def test_json_has_values_and_blocks():
     result = json.loads(invoke(DATA / "control.ptl", "--json", "--method", "forward").output)
     (graph,) = result["graphs"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import builder
+from builder.cli.commands import COMMANDS
 from builder.cli.hints import find_setting, show_hint
-from builder.cli.main import COMMANDS
 from builder.errors import Hint, Run, Use
 
 PACKAGE = Path(builder.__file__).parent

@@ -16,8 +16,9 @@ from builder import __version__, api
 from builder.api import link as libraries
 from builder.api import plans as planning
 from builder.cli import ops
+from builder.cli.commands import COMMANDS
 from builder.cli.console import print_json, print_table
-from builder.cli.main import COMMANDS, cli, main
+from builder.cli.main import cli, main
 from builder.errors import (
     BuilderError,
     ConfigurationError,
@@ -190,12 +191,27 @@ def test_wrong_usage_is_2(run, capsys, arguments):
     assert run(*arguments) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert "Error: " in said.err
+    message, hint = said.err.splitlines()
+    assert message.startswith("error: ")
+    command = f"builder {arguments[0]}" if arguments[0] in COMMANDS else "builder"
+    assert hint == f"hint: see how it is used: {command} --help"
 
 
 def test_a_missing_argument_is_named(run, capsys):
     run("build")
-    assert "Missing argument 'MODEL...'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("error: missing argument 'MODEL...', or --ops-list NAME\n")
+
+
+def test_the_name_of_a_file_at_the_beginning_is_kept(fail, capsys):
+    assert fail(click.UsageError("Options.aar is not an AAR.")) == 2
+    assert capsys.readouterr().err.startswith("error: Options.aar is not an AAR\n")
+
+
+def test_builder_alone_shows_its_help(run, capsys):
+    run()
+    said = capsys.readouterr()
+    assert (said.out + said.err).startswith("Usage: builder [OPTIONS] COMMAND [ARGS]...")
 
 
 @pytest.mark.parametrize("name", ["build", "plan"])
@@ -278,5 +294,5 @@ def test_a_mistyped_name_brings_the_one_that_was_meant(run, capsys, arguments, n
 def test_a_name_that_resembles_none_brings_no_other(run, capsys):
     assert run("zzz") == 2
     error = capsys.readouterr().err
-    assert "No such command 'zzz'" in error
+    assert "no such command 'zzz'" in error
     assert "Did you mean" not in error

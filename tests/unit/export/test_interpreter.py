@@ -12,8 +12,9 @@ from builder.errors import Hint, ModelError, Run, ToolchainError, Use, Verificat
 from builder.export import interpreter as module
 from builder.export.interpreter import Interpreter, InterpreterEndedError
 from builder.export.samples import Sample
-from builder.system.children import ChildEndedError, ChildLateError, Limits
+from builder.system.children import ChildEndedError, ChildLateError
 from builder.system.frames import Frame
+from builder.system.limits import Limits
 
 PAIR = TensorSpec(DType.INT16, (2,))
 GOOD = {"torch": "9", "outputs": [[["int16", [2]]]], "seconds": 0.5}

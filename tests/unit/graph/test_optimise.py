@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from builder.errors import ModelError
-from builder.graph.graph import Block, Node
+from builder.graph.graph import Block, Node, Value
 from builder.graph.optimise import Optimisations, optimise
 from builder.graph.program import Program
 from builder.graph.well_formed import check_program
-from builder.lite.objects import CustomObject, ScriptObject
+from builder.graph.work import MOST_WORK, is_too_large
+from builder.lite.objects import CustomObject, List, ScriptObject
 from builder.sources.schemas import load_schemas
 from tests.unit.graph.writing import ramp, read_graph, read_program, tensor, write_graph
 
@@ -214,3 +217,50 @@ def test_a_small_file_cannot_make_large_weights():
         if isinstance(node.attributes.get("value"), CustomObject)
     }
     assert sum(storage.elements for storage in storages) < 16 * 640_000
+
+
+def chain_of(program: Program, count: int) -> Program:
+    """Lets `forward` apply relu so many times."""
+    block = program.graphs["Net.forward"].block
+    for _ in range(count):
+        block.nodes.append(Node("aten::relu", block.outputs, [Value("Tensor")]))
+        block.outputs = block.nodes[-1].outputs
+    return program
+
+
+def test_what_would_take_minutes_is_left_as_it_is():
+    """A megabyte of instructions that refer to one place is half a million steps."""
+    program = chain_of(read_program("(%self, %x: Tensor)\nyield %x"), MOST_WORK // 2 + 1)
+    results = optimise(program, SCHEMAS)
+    assert list(results) == ["optimise"]
+    assert "too many steps" in results["optimise"].left[0]
+    check_program(program)
+
+
+def test_constants_count_as_work():
+    shared = List("List[int]", list(range(256)))
+    program = read_program("(%self, %x: Tensor)\nyield %x")
+    made = [
+        Node("prim::Constant", [], [Value("List[int]")], {"value": shared}) for _ in range(6000)
+    ]
+    program.graphs["Net.forward"].block.nodes[:0] = made
+    assert is_too_large(program)
+    del program.graphs["Net.forward"].block.nodes[3000:]
+    assert not is_too_large(program)
+
+
+def test_calls_that_double_a_program_are_bounded():
+    program = chain_of(read_program("(%self, %x: Tensor)\nyield %x"), 30)
+    program.graphs["Net.f0"] = replace(program.graphs.pop("Net.forward"), name="Net.f0")
+    for depth in range(1, 20):
+        text = f"""
+            (%self, %x: Tensor)
+            %y = prim::CallMethod(%self, %x) @ {{'name': 'f{depth - 1}'}}
+            %z = prim::CallMethod(%self, %y) @ {{'name': 'f{depth - 1}'}}
+            yield %z
+        """
+        (graph,) = read_program(text).graphs.values()
+        program.graphs[f"Net.f{depth}"] = replace(graph, name=f"Net.f{depth}")
+    results = optimise(program, SCHEMAS)
+    assert results["inline"].left
+    assert sum(1 for graph in program.graphs.values() for _ in graph.block.walk()) < 101_000

@@ -13,11 +13,11 @@ from lite.alike import find_difference
 from lite.made import DATA, RECORDED, make_function, make_model, make_tensor
 
 from builder.core.model_facts import ModelFormat
-from builder.errors import ModelError
+from builder.errors import Hint, ModelError, Run, Use
 from builder.lite.archive import open_archive
 from builder.lite.bytecode import DEBUG_HANDLES
 from builder.lite.objects import ScriptObject, Tensor, walk
-from builder.lite.read import TorchScriptError, read_lite
+from builder.lite.read import TorchScriptError, lite_path, read_lite
 from builder.lite.source import source_of
 from builder.lite.write import write_lite
 from builder.lite.zip_model import read_zip_model
@@ -252,3 +252,18 @@ def test_a_flatbuffer_that_is_cut_later_was_read_whole(tmp_path):
     os.truncate(path, 0)
     (tensor,) = (one for one in walk([model.root]) if isinstance(one, Tensor))
     assert bytes(tensor.storage.read()) == struct.pack("<2f", 1, 2)
+
+
+def test_a_program_of_torch_export_is_named_with_the_command_that_converts_it():
+    path = DATA.parent / "pt2/layer.pt2"
+    with pytest.raises(ModelError, match=r"torch.export \(.pt2\), not a lite file") as error:
+        read_lite(path)
+    assert error.value.hint == Hint(
+        "export it as a lite file: ",
+        Run("export", (str(path), Use("output", path.with_suffix(".ptl")))),
+    )
+
+
+def test_no_command_replaces_the_file_that_it_reads():
+    assert lite_path(Path("a/net.pt")) == Path("a/net.ptl")
+    assert lite_path(Path("a/net.ptl")) == Path("a/model.ptl")

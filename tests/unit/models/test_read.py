@@ -15,7 +15,7 @@ from builder.models.read import read_model
 def test_a_program_of_torch_export_is_named_with_what_helps(data):
     with pytest.raises(ModelError, match=r"a program of torch.export \(.pt2\)") as caught:
         read_model(data.parent / "pt2" / "block.pt2")
-    assert "from its Python code" in str(caught.value.hint)
+    assert "export it as a lite file" in str(caught.value.hint)
 
 
 def test_recorded_models_have_the_operators_that_torch_reported(

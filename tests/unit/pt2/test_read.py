@@ -15,6 +15,8 @@ from builder.core.nesting import Number
 from builder.core.operator_schemas import Schemas
 from builder.errors import ConfigurationError, ModelError
 from builder.pt2.read import read_program
+from builder.selection.release_rules import read_rules
+from builder.sources.releases import load_release
 
 ROOT = Path(__file__).parents[3]
 SCHEMAS = Schemas((ROOT / "third_party/2.6.0/schemas.txt").read_text())
@@ -440,3 +442,20 @@ def test_a_program_that_is_cut_while_it_is_read_is_damaged(read, tmp_path):
     os.truncate(path, 0)
     with pytest.raises(ModelError, match="damaged"):
         tensor.storage.read()
+
+
+def test_operators_that_raise_in_every_runtime_are_refused_all_at_once(tmp_path):
+    raising = read_rules(load_release()).raising
+    file = Pt2()
+    file.user("x")
+    file.call("aten.linalg_inv_ex.default", "%y", "%info", A="%x")
+    file.call("aten._linalg_svd.default", "%u", "%s", "%v", A="%y")
+    file.call("aten.linalg_vector_norm.default", "%n", self="%u")
+    path = file.result("%n").write(tmp_path)
+    assert read_program(path, SCHEMAS).program
+    with pytest.raises(ModelError) as error:
+        read_program(path, SCHEMAS, raising)
+    assert "aten::linalg_inv_ex" in error.value.message
+    assert "aten::_linalg_svd" in error.value.message
+    assert "needs LAPACK" in error.value.message
+    assert "norm" not in error.value.message

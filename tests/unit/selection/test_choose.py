@@ -22,7 +22,7 @@ RULES = SelectionRules(
     by_name={"quantized": frozenset({"library.cpp"})},
     printing_unit="printing.cpp",
     printing=frozenset({"aten::str"}),
-    raising={"aten::mul": "makes something odd"},
+    raising={"aten::mul*": "makes something odd"},
     libraries={"torchvision": "torchvision is not built"},
 )
 CATALOGUE = OperatorCatalogue(

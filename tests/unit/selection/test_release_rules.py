@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import fnmatch
 from dataclasses import replace
 
 import pytest
 
 from builder import api
+from builder.core.known import find_reason
 from builder.errors import ConfigurationError
 from builder.native.index import parse_index
 from builder.selection.release_rules import read_rules
 from builder.sources.releases import load_release
+from builder.sources.schemas import load_schemas
 
 RULES = read_rules(load_release())
 UNITS = sorted(
@@ -64,3 +67,15 @@ def test_rules_do_not_contradict_each_other():
 def test_reasons_fit_behind_a_colon(reason):
     assert reason
     assert not reason.endswith(".")
+
+
+@pytest.mark.parametrize("pattern", RULES.raising)
+def test_every_operator_that_raises_is_known(pattern):
+    names = {name.partition(".")[0] for name in load_schemas(load_release().version)}
+    assert fnmatch.filter(names, pattern)
+
+
+def test_operators_beside_those_that_raise_do_not():
+    for name in ("aten::detach", "aten::linalg_vector_norm", "aten::lu_unpack", "aten::eq.Tensor"):
+        assert not find_reason(name, RULES.raising)
+    assert "LAPACK" in find_reason("aten::linalg_pinv.atol_rtol_tensor", RULES.raising)

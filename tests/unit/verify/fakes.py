@@ -17,7 +17,7 @@ OPERATORS = ("aten::add.Tensor", "aten::relu")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeRunner(Runner):
-    """Answers every command with the next recorded outcome."""
+    """Answers every command with the next recorded answer."""
 
     answers: list[Completed]
     commands: list[tuple[str, ...]] = field(default_factory=list)

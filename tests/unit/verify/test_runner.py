@@ -17,7 +17,7 @@ from builder.verify.runner import (
     format_spec,
     list_registered,
     parse_missing_operators,
-    parse_outcome,
+    parse_run_result,
     run_model,
 )
 from builder.verify.runtime import locate_runtime
@@ -86,12 +86,12 @@ def test_run_passes_inputs_and_reads_outputs(tmp_path: Path) -> None:
         Tensor(TensorSpec(DType.FLOAT32, (1, 2)), b"\2" * 8),
         Tensor(TensorSpec(DType.INT64, ()), b"\3" * 8),
     ]
-    outcome = run_model(
+    result = run_model(
         runtime, Path("m.ptl"), inputs, scratch=scratch, host=LocalHost(runner=runner), repeat=3
     )
-    assert [str(t.spec) for t in outcome.outputs] == ["float32[1,2]", "int64[]"]
-    assert outcome.outputs[1].data[0] == 1
-    assert outcome.seconds == 0.0123
+    assert [str(t.spec) for t in result.outputs] == ["float32[1,2]", "int64[]"]
+    assert result.outputs[1].data[0] == 1
+    assert result.seconds == 0.0123
     assert runner.commands == [
         (
             str(runtime.runner),
@@ -120,9 +120,9 @@ def profile(tmp_path: Path, answer: Completed):
     runtime = locate_runtime(make_runtime(tmp_path, HOST), host_abi=HOST)
     runner = FakeRunner.of(answer)
     host = LocalHost(runner=runner)
-    outcome = run_model(runtime, Path("m.ptl"), [], scratch=tmp_path, host=host, profile=True)
+    result = run_model(runtime, Path("m.ptl"), [], scratch=tmp_path, host=host, profile=True)
     assert runner.commands[0][-1] == "--profile"
-    return outcome.profile
+    return result.profile
 
 
 def test_times_of_operators_come_longest_first(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_registered_operators_are_read(tmp_path: Path) -> None:
 def test_output_that_is_not_the_protocols_is_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "o").write_bytes(b"\0" * 4)
     with pytest.raises(VerificationError):
-        parse_outcome(line, folder=tmp_path)
+        parse_run_result(line, folder=tmp_path)
 
 
 def test_missing_operators_are_parsed() -> None:
@@ -307,7 +307,7 @@ def test_specs_are_written_for_the_runner() -> None:
     assert format_spec(TensorSpec(DType.UINT8, ())) == "uint8:scalar"
 
 
-def outcome(outputs: str = "[]", seconds: str = "1") -> str:
+def make_result(outputs: str = "[]", seconds: str = "1") -> str:
     return f'{{"outputs": {outputs}, "seconds": {seconds}}}'
 
 
@@ -317,22 +317,22 @@ FILE = '{"dtype": "float32", "shape": [1], "file": "o"}'
 @pytest.mark.parametrize(
     "line",
     [
-        outcome(seconds="1" + "0" * 400),
-        outcome(seconds="1e999"),
-        outcome(seconds="-1"),
-        outcome(seconds="NaN"),
-        outcome(seconds="true"),
-        outcome(seconds='"1"'),
-        outcome(seconds="null"),
-        outcome(outputs=f"[{FILE}, {FILE}]"),
-        outcome(outputs="{}"),
-        outcome(outputs="[1]"),
-        outcome(outputs='[{"dtype": "float32", "shape": [1], "file": 1}]'),
-        outcome(outputs='[{"dtype": "float32", "shape": [1], "file": "a\\u0000b"}]'),
-        outcome(outputs='[{"dtype": "float32", "shape": [1e400], "file": "o"}]'),
-        outcome(outputs='[{"dtype": "float32", "shape": [1' + "0" * 400 + '], "file": "o"}]'),
-        outcome(outputs=f'[{{"dtype": "float32", "shape": {[1] * 1000}, "file": "o"}}]'),
-        outcome(outputs='[{"dtype": "float32", "shape": [1], "file": "' + "n" * 300 + '"}]'),
+        make_result(seconds="1" + "0" * 400),
+        make_result(seconds="1e999"),
+        make_result(seconds="-1"),
+        make_result(seconds="NaN"),
+        make_result(seconds="true"),
+        make_result(seconds='"1"'),
+        make_result(seconds="null"),
+        make_result(outputs=f"[{FILE}, {FILE}]"),
+        make_result(outputs="{}"),
+        make_result(outputs="[1]"),
+        make_result(outputs='[{"dtype": "float32", "shape": [1], "file": 1}]'),
+        make_result(outputs='[{"dtype": "float32", "shape": [1], "file": "a\\u0000b"}]'),
+        make_result(outputs='[{"dtype": "float32", "shape": [1e400], "file": "o"}]'),
+        make_result(outputs='[{"dtype": "float32", "shape": [1' + "0" * 400 + '], "file": "o"}]'),
+        make_result(outputs=f'[{{"dtype": "float32", "shape": {[1] * 1000}, "file": "o"}}]'),
+        make_result(outputs='[{"dtype": "float32", "shape": [1], "file": "' + "n" * 300 + '"}]'),
         "{" * 100_000,
         '{"a": ' + "[" * 100_000,
         '{"outputs": [' + "[]," * 500_000 + '1], "seconds": 1}',
@@ -341,7 +341,7 @@ FILE = '{"dtype": "float32", "shape": [1], "file": "o"}'
 def test_output_of_a_hostile_device_is_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "o").write_bytes(b"\0" * 4)
     with pytest.raises(VerificationError):
-        parse_outcome(line, folder=tmp_path)
+        parse_run_result(line, folder=tmp_path)
 
 
 @pytest.mark.parametrize("names", ["a::b.c.d", "a::b, x::", "::", "a::b\x1b[2J"])
