@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import statistics
@@ -59,7 +60,8 @@ RATIOS: dict[str, tuple[int, Callable[[Measurement], float]]] = {
 """Column -> threads, and what it is of a measurement; all are seconds."""
 _HEADING = """# builder's runtime beside others
 
-`benchmarks/peers.py` wrote this page: {when}, {machine}, {rounds} rounds; {versions}.
+`benchmarks/peers.py` wrote this page: {when}, {machine}, load average
+{load:.0f}, up to {rounds} rounds; {versions}.
 
 Times are ratios to the best peer of the column, so that less than 1 is better than every peer.
 CPU is the CPU time of a forward call, user and system, of all threads; load is from the file to a
@@ -67,7 +69,8 @@ model that is ready; first is the first forward call after it. Memory is what th
 most, in bytes, above what it needs once the engine is imported. Libraries are those of the
 wheels, with all operators: each peer could be built smaller. The difference is the largest
 absolute one from eager PyTorch. A dash, or a missing row, means that there is nothing to measure;
-the reason stands below the tables.
+the reason stands below the tables. Where the load average is above the number of CPUs, wall times
+say little, and so do figures with two threads: threads that wait awake for each other use CPU time.
 """
 COLUMNS = (*RATIOS, "memory", "library", "file", "difference")
 
@@ -126,6 +129,7 @@ def render_report(summaries: Sequence[Summary], python: Path) -> str:
         when=datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ"),
         machine=f"{platform.machine()}, {count_cores()} CPUs, {_name_processor()}",
         rounds=rounds,
+        load=os.getloadavg()[2],
         versions=", ".join((f"builder {__version__}", *_versions(python))),
     )
     return "\n".join((heading, *map(_table, summaries)))
