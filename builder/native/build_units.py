@@ -25,8 +25,9 @@ SMALL_CXX_UNITS = {
 }
 REGISTRATIONS_UNIT = f"{LIBRARY}/registrations.cpp"
 _ATEN = "aten/src/ATen/"
-_KERNEL_COPIES = "generated/aten/src/ATen/native/"
-"""Upstream's CMake writes one per CPU kernel file; the text of each is one include."""
+_KERNEL_COPIES = ("generated/aten/src/ATen/native/", "generated/aten/src/ATen/UfuncCPUKernel_")
+"""Upstream's CMake writes one per CPU kernel file, also for that of `add`, which torchgen makes;
+the text of each is one include."""
 _LIKE = "torch/csrc/jit/mobile/import.cpp"
 """Our own units see what this unit of the lite interpreter sees."""
 
@@ -131,7 +132,7 @@ def limit_dtypes(graph: UnitGraph, dtypes: DtypeSet, header: Path) -> dict[str, 
 
 def _dispatches(unit: TranslationUnit) -> bool:
     # Only these folders have kernels, so the thousands of other files need not be read.
-    if unit.language != "CXX" or not unit.id.startswith((_ATEN, _KERNEL_COPIES)):
+    if unit.language != "CXX" or not unit.id.startswith((_ATEN, *_KERNEL_COPIES)):
         return False
     return unit.id.startswith(_KERNEL_COPIES) or "AT_DISPATCH_" in Path(unit.source).read_text()
 

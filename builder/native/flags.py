@@ -22,9 +22,10 @@ _PAIRS = ("-arch",)
 _OPTIMISATION = re.compile(r"-O.")
 _KERNEL = re.compile(
     r"aten/src/ATen/native/(quantized/)?cpu/(kernels/)?[^/]+\.(DEFAULT|NEON|ZVECTOR)\.cpp$"
+    r"|aten/src/ATen/UfuncCPUKernel_[^/]+\.cpp$"
     r"|third_party/|/qnnpack/"
 )
-"""Units whose speed is the model's speed."""
+"""Units whose speed is the model's speed; `UfuncCPUKernel_add` is what torchgen makes for `add`."""
 _STRIDED_ONLY = "-DTORCHLITE_STRIDED_ONLY"
 _NO_QUANTISED = "-DTORCHLITE_NO_QUANTIZED"
 """Kinds of tensors that cannot occur; see the patch 0006-tensor-kinds."""

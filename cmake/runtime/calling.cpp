@@ -7,6 +7,7 @@
 #include <ATen/core/Dict.h>
 #include <ATen/core/List.h>
 #include <c10/core/CPUAllocator.h>
+#include <caffe2/utils/threadpool/pthreadpool-cpp.h>
 
 #include <algorithm>
 #include <atomic>
@@ -377,6 +378,8 @@ void set_threads(int threads) {
   is_pool_changing = true;
   pool_changes.wait(lock, [] { return calls_running == 0; });
   try {
+    // The first call makes the pool. Without it, all threads of the default number would start, only to be ended.
+    caffe2::pthreadpool(static_cast<size_t>(threads));
     at::set_num_threads(threads);
   } catch (...) {
     is_pool_changing = false;

@@ -121,13 +121,14 @@ def test_an_unchanged_plan_touches_no_file(build):
 
 
 KERNEL = "generated/aten/src/ATen/native/cpu/CopyKernel.cpp.DEFAULT.cpp"
+TORCHGENS = "generated/aten/src/ATen/UfuncCPUKernel_add.cpp.DEFAULT.cpp"
 DISPATCHING = "aten/src/ATen/native/Fill.cpp"
 CHECK = Path("/runtime/selected_dtypes.h")
 
 
 @pytest.fixture
 def graph(tmp_path):
-    """Units with texts: two that dispatch by dtype, three that do not."""
+    """Units with texts: three that dispatch by dtype, three that do not."""
 
     def unit(unit_id: str, text: str, **changes):
         source = tmp_path / Path(unit_id).name
@@ -136,6 +137,7 @@ def graph(tmp_path):
 
     return make_graph(
         unit(KERNEL, '#include "ATen/native/cpu/CopyKernel.cpp"\n', generated=True),
+        unit(TORCHGENS, '#include "aten/src/ATen/UfuncCPUKernel_add.cpp"\n', generated=True),
         unit(DISPATCHING, 'AT_DISPATCH_V2(dtype, "fill_out", AT_WRAP([&] {}), kHalf);\n'),
         unit("aten/src/ATen/native/Plain.cpp", "int plain() { return 0; }\n"),
         unit("aten/src/ATen/native/fill.S", "# AT_DISPATCH_V2\n", language="ASM"),
@@ -149,7 +151,7 @@ def test_everything_takes_todays_commands(graph):
 
 def test_units_that_dispatch_by_dtype_are_limited(graph):
     limited = limit_dtypes(graph, DtypeSet.of(["uint8", "float32"]), CHECK)
-    assert limited.keys() == {KERNEL, DISPATCHING}
+    assert limited.keys() == {KERNEL, TORCHGENS, DISPATCHING}
     variant, original = limited[DISPATCHING], graph.units[DISPATCHING]
     assert variant.id == f"{DISPATCHING}@dtypes-41"
     assert variant.flags == (

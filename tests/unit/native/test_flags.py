@@ -43,6 +43,8 @@ def test_warnings_and_debug_information_go_and_the_rest_stays_in_order():
         ("size", "torch/csrc/jit/mobile/import.cpp", "-Oz"),
         ("size", "aten/src/ATen/native/BinaryOps.cpp", "-Oz"),
         ("size", "generated/aten/src/ATen/native/cpu/BinaryOpsKernel.cpp.DEFAULT.cpp", "-O3"),
+        ("size", "generated/aten/src/ATen/UfuncCPUKernel_add.cpp.DEFAULT.cpp", "-O3"),
+        ("size", "generated/aten/src/ATen/UfuncCPU_add.cpp", "-Oz"),
         ("size", "generated/aten/src/ATen/native/quantized/cpu/kernels/Q.cpp.DEFAULT.cpp", "-O3"),
         ("size", "third_party/XNNPACK/src/init.c", "-O3"),
         ("size", "aten/src/ATen/native/quantized/cpu/qnnpack/src/conv-run.cc", "-O3"),

@@ -1,0 +1,1 @@
+"""The same networks on builder's runtime and on others; benchmarks/peers.py is the program."""
