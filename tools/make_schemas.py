@@ -25,7 +25,8 @@ from builder.sources.tree import fetch_command, find_tree
 from builder.system.folders import cache_folder
 
 _TEXT = re.compile(
-    r'"((?:[a-z_]\w*::)?\w+(?:\.\w+)?\((?:[^"\\]|\\.|"\s*")*\)\s*->\s*(?:[^"\\]|\\.|"\s*")*)"'
+    r'"((?:[a-z_]\w*::)?\w+(?:\.\w+)?\((?:[^"\\]|\\.|"\s*")*\)'
+    r'(?:\s|"\s*")*->\s*(?:[^"\\]|\\.|"\s*")*)"'
 )
 _ARROW = re.compile(r"\)\s*->\s*(?=[^>]*$)")
 _LIBRARY = re.compile(r"TORCH_LIBRARY(?:_FRAGMENT)?\(\s*(\w+)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import functools
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,17 +17,20 @@ from builder.export.interpreter import Interpreter
 from builder.export.knowledge import Knowledge
 from builder.export.model_files import export_file, find_file, takes_file
 from builder.export.output import check_saving, check_writable
+from builder.export.request import MobileBackend
 from builder.lite.read import refuse_foreign, refusing_excess
 from builder.models.read import read_model
 from builder.selection.release_rules import read_rules
 from builder.sources.releases import load_release
 from builder.sources.schemas import load_schemas
+from builder.sources.vulkan import load_vulkan
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable
 from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import reference_path
 
 if TYPE_CHECKING:
     from builder.core.release import Release
+    from builder.core.vulkan import VulkanKernels
     from builder.export.prove import OpenRuntime
     from builder.export.request import ExportRequest, ExportResult
     from builder.system.progress import Progress
@@ -60,7 +64,7 @@ def export(request: ExportRequest, *, progress: Progress) -> ExportResult:
             return _export_by_torch(request, release, open_runtime, progress)
         return export_file(
             request,
-            knowledge=load_knowledge(release),
+            knowledge=replace(load_knowledge(release), vulkan=_load_vulkan(request, release)),
             interpreter=Interpreter(request.limits, confined=True),
             open_runtime=open_runtime,
             progress=progress,
@@ -80,7 +84,7 @@ def _export_by_torch(
     return export_model(
         request,
         torch=torch,
-        knowledge=load_knowledge(release),
+        knowledge=replace(load_knowledge(release), vulkan=_load_vulkan(request, release)),
         interpreter=interpreter,
         open_runtime=open_runtime,
         progress=progress,
@@ -94,6 +98,13 @@ def _keep_interpreter() -> Interpreter:
     # The child has a session of its own, so nothing else would end it.
     atexit.register(interpreter.close)
     return interpreter
+
+
+def _load_vulkan(request: ExportRequest, release: Release) -> VulkanKernels | None:
+    """Returns what Vulkan computes; None for a model that is for another backend."""
+    wanted = request.optimisation
+    for_vulkan = wanted.enabled and wanted.backend is MobileBackend.VULKAN
+    return load_vulkan(release.version) if for_vulkan else None
 
 
 def load_knowledge(release: Release) -> Knowledge:

@@ -17,12 +17,12 @@ from builder.cli.hints import show_hint
 from builder.cli.settings_options import parameter_name, settings_options
 from builder.cli.shared_options import InputTexts
 from builder.core.tensors import TensorSpec
-from builder.export.request import ExportRequest, MobileBackend
+from builder.export.request import ExportRequest, MobileBackend, Pass
 from builder.system.machine import host_abi
 
 if TYPE_CHECKING:
     from builder.core.nesting import InputSpec
-    from builder.export.request import ExportResult, Optimisation
+    from builder.export.request import ExportResult, Optimisation, VulkanSplit
 
 
 _GIVEN = ("inputs", "second_inputs")
@@ -87,6 +87,12 @@ def _refuse_idle(optimisation: Optimisation) -> None:
     chosen = optimisation.left_out or optimisation.backend is not MobileBackend.CPU
     if chosen and not optimisation.enabled:
         raise click.UsageError("--skip-pass and --backend have no effect with --no-optimize")
+    for_vulkan = optimisation.backend is MobileBackend.VULKAN
+    if optimisation.allow_cpu and not for_vulkan:
+        raise click.UsageError("--allow-cpu has an effect with --backend vulkan only")
+    if for_vulkan and (idle := optimisation.left_out & {Pass.PREPACK, Pass.CHANNELS_LAST}):
+        names = " and ".join(sorted(idle))
+        raise click.UsageError(f"--skip-pass {names} has no effect with --backend vulkan")
 
 
 def _to_json(result: ExportResult) -> dict[str, object]:
@@ -104,6 +110,16 @@ def _to_json(result: ExportResult) -> dict[str, object]:
         "size": result.size,
         "stages": stages_json(result.stages),
         "torch_version": result.torch_version,
+        "vulkan": _vulkan_json(result.vulkan) if result.vulkan else None,
+    }
+
+
+def _vulkan_json(split: VulkanSplit) -> dict[str, object]:
+    return {
+        "cpu": split.cpu,
+        "gpu": split.gpu,
+        "on_cpu": list(split.on_cpu),
+        "transfers": split.transfers,
     }
 
 
@@ -123,6 +139,8 @@ def _print_result(result: ExportResult) -> None:
         f"{result.capture}, {optimized}, bytecode version {result.bytecode_version}"
         f"{f', torch {result.torch_version}' if result.torch_version else ''}"
     )
+    if result.vulkan:
+        _print_vulkan(result.vulkan)
     if result.reference:
         echo(f"wrote {result.reference}: inputs and expected outputs, for builder verify")
     print_stages(result.stages)
@@ -132,3 +150,15 @@ def _print_result(result: ExportResult) -> None:
         print_differences(result.differences)
     if result.path:
         echo(f"next: builder build {shlex.quote(str(result.path))} --abi {host_abi()} -o out")
+
+
+def _print_vulkan(split: VulkanSplit) -> None:
+    if not split.cpu:
+        echo(f"for Vulkan: all {split.gpu} calls of operators run on the GPU")
+        return
+    echo(
+        f"for Vulkan: {split.gpu} calls of operators run on the GPU, {split.cpu} on the CPU, with "
+        f"{split.transfers} transfers of tensors between them"
+    )
+    for line in split.on_cpu:
+        echo(f"  on the CPU: {line}")

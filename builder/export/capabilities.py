@@ -14,13 +14,11 @@ from builder.export.request import MobileBackend, Optimisation
 from builder.system.torch_packages import OTHER_ENVIRONMENT, how_to_install
 
 _PREPACKING = {
-    MobileBackend.VULKAN: "vulkan_prepack::create_conv2d_context",
     MobileBackend.METAL: "metal_prepack::conv2d_prepack",
 }
 """Operators that the passes write into the model; if torch lacks one, its pass fails an
 assertion."""
 _NEEDED = {
-    MobileBackend.VULKAN: f"Vulkan's operators ({_PREPACKING[MobileBackend.VULKAN]}; USE_VULKAN=1)",
     MobileBackend.METAL: f"Metal's operators ({_PREPACKING[MobileBackend.METAL]}; macOS, "
     "USE_PYTORCH_METAL=1)",
     MobileBackend.NNAPI: "torch.backends._nnapi",
@@ -36,11 +34,8 @@ class TorchCapabilities:
     """torch can run layers that are packed for XNNPACK."""
     lite_interpreter: bool
     """torch can save for the lite interpreter and run the result."""
-    backends: frozenset[MobileBackend] = frozenset({MobileBackend.CPU})
+    backends: frozenset[MobileBackend] = frozenset({MobileBackend.CPU, MobileBackend.VULKAN})
     """The backends for which torch can rewrite a model."""
-    vulkan_device: bool = False
-    """A Vulkan device works on this machine; the rewrite packs weights on it, and crashes without
-    one."""
 
 
 def probe_torch() -> TorchCapabilities:
@@ -63,7 +58,6 @@ def probe_torch() -> TorchCapabilities:
         # Two parts are needed: C++ writes the file, and this Python module runs it.
         and importlib.util.find_spec("torch.jit.mobile") is not None,
         backends=frozenset(backend for backend in MobileBackend if _has_backend(torch, backend)),
-        vulkan_device=bool(torch.is_vulkan_available()),
     )
 
 
@@ -77,7 +71,7 @@ def check_capabilities(found: TorchCapabilities, wanted: Optimisation) -> None:
     # Without a rewrite, nothing of a backend is needed.
     if not wanted.enabled:
         return
-    if wanted.backend not in found.backends and wanted.backend is not MobileBackend.CPU:
+    if wanted.backend not in found.backends:
         raise ToolchainError(
             f"torch {found.version} cannot export for {wanted.backend}: it is built without "
             f"{_NEEDED[wanted.backend]}",
@@ -86,25 +80,15 @@ def check_capabilities(found: TorchCapabilities, wanted: Optimisation) -> None:
                 Use("optimisation.backend", MobileBackend.CPU),
             ),
         )
-    if wanted.backend is MobileBackend.VULKAN and not found.vulkan_device:
-        raise ToolchainError(
-            f"torch {found.version} cannot export for vulkan here: there is no Vulkan device on "
-            "which it can pack the weights",
-            hint=Hint(
-                "install a Vulkan driver (mesa-vulkan-drivers of Debian contains one that runs on "
-                "the CPU), or export for the CPU: ",
-                Use("optimisation.backend", MobileBackend.CPU),
-            ),
-        )
 
 
 def _has_backend(torch: ModuleType, backend: MobileBackend) -> bool:
     match backend:
-        case MobileBackend.CPU:
+        case MobileBackend.CPU | MobileBackend.VULKAN:
             return True
         case MobileBackend.NNAPI:
             return importlib.util.find_spec("torch.backends._nnapi") is not None
-        case MobileBackend.VULKAN | MobileBackend.METAL:
+        case MobileBackend.METAL:
             operator = _PREPACKING[backend]
             return bool(torch._C._jit_get_schemas_for_operator(operator))  # noqa: SLF001
         case _:

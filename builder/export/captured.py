@@ -95,7 +95,8 @@ def _wants_program(request: ExportRequest, prepared: Prepared) -> bool:
     others = request.methods or request.quantisation or request.saving.bundle_inputs
     scripted = isinstance(prepared.module, torch.jit.ScriptModule)
     fits = not (others or scripted or prepared.is_quantised)
-    return fits and request.optimisation.backend is MobileBackend.CPU and has_torch_export()
+    ours = request.optimisation.backend in (MobileBackend.CPU, MobileBackend.VULKAN)
+    return fits and ours and has_torch_export()
 
 
 def _export(

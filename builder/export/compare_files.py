@@ -13,7 +13,7 @@ from builder.core.tensors import ReferenceCase
 from builder.errors import BuilderError
 from builder.export.file_inputs import FileInputs, describe_owed
 from builder.export.file_sources import FileSource
-from builder.export.forms import LITE, OPTIMISED, Form, Outputs, measure_if_runnable, owe
+from builder.export.forms import LITE, NO_GPU, OPTIMISED, Form, Outputs, measure_if_runnable, owe
 from builder.export.interpreter import Interpreter, InterpreterEndedError
 from builder.export.prove import SOURCE, OpenRuntime, add_mirrored, prove_file
 from builder.export.request import ExportRequest
@@ -87,12 +87,15 @@ def compare(
         stages.append(measure(OPTIMISED, rewritten.plain, adapted, base))
     stages += measure_calls(
         [(call, source.signature(call.method)) for call in given.methods],
-        content,
+        rewritten.plain if rewritten.split else content,
         base=SOURCE,
         tolerance=request.tolerance,
         interpreter=interpreter,
     )
-    last = measure(LITE, content, adapted, base)
+    if rewritten.split:
+        last = Stage(name=LITE, size=len(content), judged=False, remark=NO_GPU)
+    else:
+        last = measure(LITE, content, adapted, base)
     unseen = last.by is None and not request.wants_proof
     stages.append(owe(last, compared=bool(stages[-1].against)) if unseen else last)
     made_by = given.torch_version or source.torch_version or (run.torch_version if run else "")

@@ -17,7 +17,7 @@ from builder.export.capabilities import TorchCapabilities
 from builder.export.captured import Captured, capture
 from builder.export.chance import WHY, Chance, find_chance
 from builder.export.compare import find_failure, one_thread
-from builder.export.forms import LITE, OPTIMISED, measure_lite, owe
+from builder.export.forms import LITE, NO_GPU, OPTIMISED, measure_lite, owe
 from builder.export.interpreter import Interpreter, InterpreterEndedError
 from builder.export.knowledge import Knowledge
 from builder.export.lints import lint_operators, list_callees, refuse_other_devices
@@ -29,7 +29,13 @@ from builder.export.output import write_model
 from builder.export.prepare_model import MethodRun, Prepared, prepare
 from builder.export.prove import OpenRuntime, choose_differences, describe_stage, prove
 from builder.export.quantise import qnnpack
-from builder.export.request import ExportRequest, ExportResult, LiteFormat, MobileBackend
+from builder.export.request import (
+    ExportRequest,
+    ExportResult,
+    LiteFormat,
+    MobileBackend,
+    VulkanSplit,
+)
 from builder.export.rewrite_models import Rewritten, rewrite
 from builder.export.samples import Sample
 from builder.export.save import backport, format_lite
@@ -53,6 +59,8 @@ class Made:
     stages: tuple[Stage, ...]
     """The last stage is the one of `content`."""
     remarks: tuple[str, ...]
+    split: VulkanSplit | None = None
+    """Of a model for Vulkan."""
 
 
 def export_model(
@@ -103,7 +111,7 @@ def export_model(
         # Capturing may change the module, so the other methods run before it as well.
         prepared = replace(prepared, methods=run_methods(request, prepared))
         captured = capture(request, prepared, knowledge, interpreter, progress)
-        if request.optimisation.backend is MobileBackend.CPU:
+        if request.optimisation.backend in (MobileBackend.CPU, MobileBackend.VULKAN):
             made = _make(
                 request, prepared, captured, knowledge, torch.xnnpack, interpreter, progress
             )
@@ -159,8 +167,9 @@ def _make(
         stages.append(
             _measure(OPTIMISED, rewritten.plain, captured, request, prepared, interpreter)
         )
+    for_gpu = rewritten.split is not None
     # What this torch can run.
-    runnable = content if xnnpack else rewritten.plain
+    runnable = content if xnnpack and not for_gpu else rewritten.plain
     if captured.scripted is not None:
         stages += measure_methods(
             captured.scripted,
@@ -170,8 +179,9 @@ def _make(
             tolerance=request.tolerance,
             interpreter=interpreter,
         )
-    if rewritten.is_packed and not xnnpack:
-        unseen = Stage(name=LITE, size=len(content), remark=_NO_XNNPACK, judged=False)
+    if rewritten.is_packed and (for_gpu or not xnnpack):
+        remark = NO_GPU if for_gpu else _NO_XNNPACK
+        unseen = Stage(name=LITE, size=len(content), remark=remark, judged=False)
         stages.append(unseen if request.wants_proof else owe(unseen, compared=True))
     else:
         stages.append(_measure(LITE, content, captured, request, prepared, interpreter))
@@ -180,6 +190,7 @@ def _make(
         plain=rewritten.plain,
         bytecode_version=model.bytecode_version,
         capture=captured.how,
+        split=rewritten.split,
         stages=tuple(stages),
         remarks=(
             *prepared.remarks,
@@ -207,6 +218,8 @@ def _rewrite(
             methods=None
             if request.saving.bundle_inputs
             else frozenset({"forward", *request.method_names}),
+            vulkan=knowledge.vulkan,
+            specs=captured.samples[0].adapt(captured.signature).specs,
         )
     content = captured.content
     if request.saving.format is not LiteFormat.ZIP:
@@ -346,6 +359,7 @@ def _write(
         capture=made.capture,
         optimized=request.optimisation.enabled,
         torch_version=torch_version,
+        vulkan=made.split,
         failure=failure,
     )
 

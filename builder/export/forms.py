@@ -17,6 +17,8 @@ EAGER = "eager"
 QUANTISED = "quantised"
 OPTIMISED = "optimised"
 LITE = "lite"
+NO_GPU = "not run: torch runs files for the CPU only"
+"""A remark on the stage of a model for the GPU."""
 Outputs = tuple[tuple[Tensor, ...], ...]
 """The outputs of one form, for each sample."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from builder.core.known import KnownOperators
 from builder.core.operator_schemas import Schemas
+from builder.core.vulkan import VulkanKernels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,5 +17,7 @@ class Knowledge:
     known: KnownOperators
     """Operators that builder can build."""
     schemas: Schemas
+    vulkan: VulkanKernels | None = None
+    """What Vulkan's kernels compute, for a model for Vulkan."""
     raising: Mapping[str, str]
     """Patterns of names of operators that can be built but raise when called -> why."""

@@ -6,16 +6,26 @@ import hashlib
 from pathlib import Path
 
 from builder.core.nesting import list_arguments
+from builder.core.stages import Stage
 from builder.errors import ConfigurationError, Hint, ModelError, Use, VerificationError
 from builder.export.compare_files import Compared, compare, prove_source
 from builder.export.file_inputs import find_inputs
 from builder.export.file_sources import FileSource, read_source
+from builder.export.forms import LITE, NO_GPU, owe
 from builder.export.interpreter import Interpreter
 from builder.export.knowledge import Knowledge
 from builder.export.output import write_model
 from builder.export.prove import OpenRuntime, choose_differences, describe_stage
-from builder.export.request import Capture, ExportRequest, ExportResult, LiteFormat, MobileBackend
+from builder.export.request import (
+    Capture,
+    ExportRequest,
+    ExportResult,
+    LiteFormat,
+    MobileBackend,
+    VulkanSplit,
+)
 from builder.export.rewrite_models import Rewritten, rewrite
+from builder.export.vulkan_models import is_for_vulkan
 from builder.lite.mobile_module_writer import FIRST_BYTECODE as FLATBUFFER_BYTECODE
 from builder.lite.read import EXPORTED, name_kind
 from builder.lite.read import LITE as LITE_FILE
@@ -39,7 +49,8 @@ def find_file(source: str, folder: Path) -> Path | None:
 def takes_file(request: ExportRequest) -> bool:
     """Returns whether the source is a file that builder rewrites itself, as the request asks."""
     path = request.folder / request.source
-    if not path.is_file() or request.optimisation.backend is not MobileBackend.CPU:
+    backends = (MobileBackend.CPU, MobileBackend.VULKAN)
+    if not path.is_file() or request.optimisation.backend not in backends:
         return False
     wants_torch = (
         request.quantisation
@@ -92,7 +103,17 @@ def export_file(
                 hint=Hint("describe each input: ", Use("inputs", "float32[1,3,224,224]")),
             )
         progress.step("Rewriting the model for mobile")
-        rewritten = rewrite(source.program, request.optimisation, request.saving, knowledge.schemas)
+        if knowledge.vulkan is not None and is_for_vulkan(source.program):
+            return _keep(request, source)
+        specs = given.samples[0].adapt(source.signature()).specs if given.samples else ()
+        rewritten = rewrite(
+            source.program,
+            request.optimisation,
+            request.saving,
+            knowledge.schemas,
+            vulkan=knowledge.vulkan,
+            specs=specs,
+        )
     except ModelError as error:
         text = error.message.removeprefix(f"{path}: ")
         raise ModelError(f"{path}: {text}", hint=error.hint) from error
@@ -103,7 +124,15 @@ def export_file(
         compared = prove_source(
             given, request, source, content, compared, interpreter, open_runtime
         )
-    return _write(request, source, content, compared, (*source.remarks, *remarks))
+    return _write(request, source, content, compared, (*source.remarks, *remarks), rewritten.split)
+
+
+def _keep(request: ExportRequest, source: FileSource) -> ExportResult:
+    """Writes a model for Vulkan as it is."""
+    remark = f"{request.source} is for Vulkan already, and is written unchanged"
+    stage = Stage(name=LITE, size=len(source.content), judged=False, remark=NO_GPU)
+    compared = Compared(stages=(owe(stage, compared=False),), case=None, remarks=())
+    return _write(request, source, source.content, compared, (remark,))
 
 
 def _refuse_idle(request: ExportRequest, path: Path) -> None:
@@ -150,6 +179,7 @@ def _write(
     content: bytes,
     compared: Compared,
     remarks: tuple[str, ...],
+    split: VulkanSplit | None = None,
 ) -> ExportResult:
     wrong = next((stage for stage in compared.stages if not stage.ok), None)
     failure = None
@@ -177,5 +207,6 @@ def _write(
         capture=_AS_IS,
         optimized=request.optimisation.enabled,
         torch_version=compared.case.torch_version if compared.case else source.torch_version,
+        vulkan=split,
         failure=failure,
     )

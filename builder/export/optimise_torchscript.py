@@ -29,11 +29,11 @@ def optimise_module(
         return module
     try:
         match wanted.backend:
-            case MobileBackend.VULKAN | MobileBackend.METAL:
-                return _for_gpu(module, wanted.backend, methods)
+            case MobileBackend.METAL:
+                return _for_metal(module, methods)
             case MobileBackend.NNAPI:
                 return _for_nnapi(module, sample)
-            case MobileBackend.CPU:
+            case MobileBackend.CPU | MobileBackend.VULKAN:
                 return module  # builder's own graph does that
             case _:
                 assert_never(wanted.backend)
@@ -47,12 +47,10 @@ def optimise_module(
         ) from error
 
 
-def _for_gpu(
-    module: torch.jit.ScriptModule, backend: MobileBackend, methods: Sequence[str]
-) -> torch.jit.ScriptModule:
+def _for_metal(module: torch.jit.ScriptModule, methods: Sequence[str]) -> torch.jit.ScriptModule:
     frozen = torch.jit.freeze(module.eval(), preserved_attrs=list(methods))
     optimised: torch.jit.ScriptModule = optimize_for_mobile(
-        frozen, preserved_methods=list(methods), backend=str(backend)
+        frozen, preserved_methods=list(methods), backend=str(MobileBackend.METAL)
     )
     return optimised
 

@@ -27,7 +27,7 @@ class Capture(StrEnum):
 
 
 class MobileBackend(StrEnum):
-    """Backends for which `optimize_for_mobile` can rewrite a model."""
+    """Backends that models can be made for: by builder, and METAL and NNAPI by torch."""
 
     CPU = "cpu"
     VULKAN = "vulkan"
@@ -100,7 +100,11 @@ class Optimisation:
     left_out: frozenset[Pass] = frozenset()
     """Passes to leave out."""
     backend: MobileBackend = MobileBackend.CPU
-    """The backend to optimise for; the installed torch must support it."""
+    """The backend to optimise for. builder makes models for the CPU and for Vulkan with any torch;
+    for the others, the installed torch must support it."""
+    allow_cpu: bool = False
+    """With the backend vulkan: let operators that Vulkan does not run stay on the CPU, between
+    transfers. Without it, such a model is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +197,20 @@ class ExportRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VulkanSplit:
+    """Where the operators of a model for Vulkan run."""
+
+    gpu: int
+    """Calls of operators that run on the GPU."""
+    cpu: int
+    """Calls of operators that run on the CPU because Vulkan does not run them."""
+    transfers: int
+    """Transfers of tensors between both in the model, without those of its inputs and outputs."""
+    on_cpu: tuple[str, ...] = ()
+    """The operators that run on the CPU, each with the reason and how often it is called."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportResult:
     """A lite file, and how the file and each earlier stage compare with eager PyTorch."""
 
@@ -220,5 +238,7 @@ class ExportResult:
     """Whether the model was rewritten for mobile."""
     torch_version: str
     """Empty if no torch took part."""
+    vulkan: VulkanSplit | None = None
+    """Of a model that was exported for Vulkan; None for others."""
     failure: VerificationError | None = None
     """Why the outputs of the file are not right; None if they are."""

@@ -5,10 +5,20 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, replace
 
+from builder.core.nesting import InputSpec
 from builder.core.operator_schemas import Schemas
 from builder.core.signatures import Signature, make_signature
+from builder.core.vulkan import VulkanKernels
 from builder.errors import Hint, ModelError, Use
-from builder.export.request import LiteFormat, Optimisation, Pass, Saving
+from builder.export.request import (
+    LiteFormat,
+    MobileBackend,
+    Optimisation,
+    Pass,
+    Saving,
+    VulkanSplit,
+)
+from builder.export.vulkan_models import note_inputs, refuse_vulkan_model, split_program
 from builder.graph.graph import Graph
 from builder.graph.lower import BYTECODE_VERSIONS, lower_program
 from builder.graph.optimise import Optimisations, optimise
@@ -23,17 +33,19 @@ class Rewritten:
     """The lite files of a model that was rewritten."""
 
     plain: bytes
-    """A zip file that any torch can run: nothing in it is packed for XNNPACK."""
+    """A zip file that any torch can run: nothing in it is packed for a backend."""
     packed: bytes
     """A zip file with the newest bytecode, after all passes."""
     content: bytes
     """The file for builder's runtimes, in the format that was asked for."""
     remarks: tuple[str, ...]
     """Why some layers were left as they were, as sentences."""
+    split: VulkanSplit | None = None
+    """Of a model for Vulkan."""
 
     @property
     def is_packed(self) -> bool:
-        """Whether only a torch with XNNPACK can run the file."""
+        """Whether only a torch with XNNPACK or Vulkan can run the file."""
         return self.packed != self.plain
 
 
@@ -52,6 +64,9 @@ def rewrite(
     saving: Saving,
     schemas: Schemas,
     methods: frozenset[str] | None = None,
+    *,
+    vulkan: VulkanKernels | None = None,
+    specs: tuple[InputSpec, ...] = (),
 ) -> Rewritten:
     """Returns the files of `program`, whose graphs change.
 
@@ -61,9 +76,11 @@ def rewrite(
         saving: the format of the final file, and its version of the bytecode.
         schemas: of the operators of the release that is to run the file.
         methods: those that stay; all when None.
+        vulkan: what Vulkan's kernels compute, for a model for Vulkan; None for the CPU.
+        specs: the inputs of forward, by position, for a model for Vulkan; empty if unknown.
 
     Raises:
-        ModelError: the model cannot be written as a lite file.
+        ModelError: the model cannot be written as a lite file, or not for Vulkan.
     """
     # Weights that are packed already may be damaged, and the passes would hand them on.
     check_packed(program)
@@ -72,15 +89,21 @@ def rewrite(
         return Rewritten(
             plain=plain, packed=plain, content=_format(program, saving, schemas, plain), remarks=()
         )
+    refuse_vulkan_model(program)
     passes = replace(_choose(wanted), methods=methods)
     # They describe the code as it was: its sources, and which line an instruction comes from.
     program.records = {}
+    if vulkan is not None and (forward := program.method("forward")) is not None:
+        note_inputs(forward, specs)
     # The first run stops before packing, because any torch can compare that form. The second run
     # goes on from there.
     results = optimise(program, schemas, replace(passes, prepack=False))
+    split = None
     plain = packed = format_program(program, LiteFormat.ZIP, schemas)
     if passes.prepack:
         results = optimise(program, schemas, passes)
+        if vulkan is not None:
+            split = split_program(program, schemas, vulkan, allow_cpu=wanted.allow_cpu)
         packed = format_program(program, LiteFormat.ZIP, schemas)
     # Several passes may give the same reason; a user reads it once, in the order of the passes.
     remarks = dict.fromkeys(reason for result in results.values() for reason in result.left)
@@ -89,6 +112,7 @@ def rewrite(
         packed=packed,
         content=_format(program, saving, schemas, packed),
         remarks=tuple(remarks),
+        split=split,
     )
 
 
@@ -126,9 +150,11 @@ def format_program(
 
 
 def _choose(wanted: Optimisation) -> Optimisations:
+    for_vulkan = wanted.backend is MobileBackend.VULKAN
     return Optimisations(
         freeze=Pass.FREEZE not in wanted.left_out,
         fold_batch_norms=Pass.FOLD_BATCH_NORMS not in wanted.left_out,
-        prepack=Pass.PREPACK not in wanted.left_out,
+        prepack=for_vulkan or Pass.PREPACK not in wanted.left_out,
         channels_last=Pass.CHANNELS_LAST not in wanted.left_out,
+        vulkan=for_vulkan,
     )

@@ -242,6 +242,23 @@ class Aliases:
         return root
 
 
+def find_owner(value: Value, schemas: Schemas) -> Value | None:
+    """Returns the first name of a tensor that operators in place may have changed since.
+
+    None if it may share memory with another tensor: an input, an attribute, a constant or a view.
+    """
+    while value.producer is not None:
+        call = find_call(value.producer, schemas)
+        if call is None:
+            return None
+        if makes_new_memory(call):
+            return value
+        if not call.schema.arguments[0].mutable or len(value.producer.outputs) != 1:
+            return None
+        value = value.producer.inputs[0]
+    return None
+
+
 def makes_new_memory(call: Call) -> bool:
     """Whether the results of an operator share no memory with its arguments."""
     return not _is_silent(call) and not any(one.aliases for one in call.schema.arguments)

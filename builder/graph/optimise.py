@@ -27,9 +27,12 @@ from builder.graph.passes.layout import keep_channels_last
 from builder.graph.passes.merge_common import merge_common
 from builder.graph.passes.outcome import PassResult, merge
 from builder.graph.passes.prepack import prepack
+from builder.graph.passes.prepack_vulkan import prepack_vulkan
 from builder.graph.passes.settle_lists import settle_lists
 from builder.graph.passes.share_constants import share_constants
 from builder.graph.passes.simplify_layers import simplify_layers
+from builder.graph.passes.unpack_xnnpack import unpack_xnnpack
+from builder.graph.passes.vulkan_forms import use_vulkan_forms
 from builder.graph.program import Program
 from builder.graph.rewriting import MOST_NESTED, nesting
 from builder.graph.shapes import infer
@@ -53,6 +56,9 @@ class Optimisations:
     """Fold batch norms into the layers beside them."""
     prepack: bool = True
     """Give convolutions and linear layers to XNNPACK, with the clamps behind them."""
+    vulkan: bool = False
+    """Give layers to Vulkan and not to XNNPACK, if `prepack` is wanted; images stay NCHW. What is
+    packed for XNNPACK already becomes plain layers, also without `prepack`."""
     channels_last: bool = True
     """Keep images in the order NHWC between operators of XNNPACK; needs `prepack`."""
     batched: bool = True
@@ -109,6 +115,8 @@ class _Run:
         """Runs the passes that are wanted, unless they would take too long."""
         if self._is_too_large():
             return
+        if self._wanted.vulkan:
+            self._each(unpack_xnnpack)
         if self._wanted.freeze:
             self._note("inline", inline(self._program))
             self._drop_methods()
@@ -126,16 +134,10 @@ class _Run:
             self._each(fold_batch_norms)
         if self._wanted.prepack:
             self._infer()
-            self._each(prepack)
-            # A clamp goes into a packed layer, so it comes behind packing.
-            self._each(fuse_clamps)
-            self._infer()
-            self._each(fuse_add_relu)
-            self._each(drop_identities)
-            self._each(drop_dead_code)
-            if self._wanted.channels_last:
-                self._each(find_channel_shuffles)
-                self._each(keep_channels_last)
+            if self._wanted.vulkan:
+                self._pack_for_vulkan()
+            else:
+                self._pack_for_xnnpack()
         self._each(drop_dead_code)
         # The passes above make many equal constants.
         self._each(merge_common)
@@ -143,6 +145,26 @@ class _Run:
         if self._wanted.freeze:
             self._note("drop_attributes", drop_attributes(self._program))
             self._drop_methods()
+
+    def _pack_for_xnnpack(self) -> None:
+        # A clamp goes into a packed layer, so it comes behind packing.
+        for rule in (prepack, fuse_clamps):
+            self._each(rule)
+        self._infer()
+        for rule in (fuse_add_relu, drop_identities, drop_dead_code):
+            self._each(rule)
+        if self._wanted.channels_last:
+            self._each(find_channel_shuffles)
+            self._each(keep_channels_last)
+
+    def _pack_for_vulkan(self) -> None:
+        for rule in (find_channel_shuffles, use_vulkan_forms):
+            # Each needs the shapes that the one before it has made known.
+            self._each(rule)
+            self._infer()
+        for rule in (prepack_vulkan, fuse_clamps, drop_identities):
+            self._each(rule)
+        self._infer()
 
     def _is_too_large(self) -> bool:
         found = is_too_large(self._program)

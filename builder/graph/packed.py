@@ -1,14 +1,30 @@
-"""Checks weights that are packed for XNNPACK, which its operators crash on or refuse otherwise."""
+"""Checks packed weights, which the operators that take them crash on or refuse otherwise."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from builder.errors import Hint, ModelError, Run
+from builder.graph.passes import prepack_vulkan as vulkan
 from builder.graph.passes.prepack import CONVOLUTION, LINEAR, TRANSPOSED
 from builder.graph.program import Program
 from builder.lite.objects import CustomObject, List, Tensor, walk
 
 _INTEGERS = {CONVOLUTION: 3, TRANSPOSED: 4, LINEAR: 0}
 """Class -> how many lists of two integers stand behind weight and bias in its state."""
+
+
+_VULKAN = {
+    vulkan.CONVOLUTION: (
+        *("tensor", "bias", "list", "list", "list", "bool", "bool", "list", "count"),
+        *("limit", "limit"),
+    ),
+    vulkan.CONVOLUTION_1D: ("tensor", "bias", "list", "list", "list", "count"),
+    vulkan.LINEAR: ("tensor", "bias"),
+    vulkan.LAYER_NORM: ("tensor", "tensor", "number"),
+    vulkan.BATCH_NORM: ("tensor", "tensor", "tensor", "tensor", "number"),
+}
+"""Class -> what each part of its state, a list, is (`pack` in ATen/native/vulkan/ops)."""
 
 
 def check_packed(program: Program) -> None:
@@ -33,6 +49,12 @@ def check_packed(program: Program) -> None:
 
 def _is_well_formed(packed: CustomObject) -> bool:
     lists, state = _INTEGERS.get(packed.class_name), packed.state
+    if packed.class_name in _VULKAN:
+        parts = state.items if isinstance(state, List) else []
+        kinds = _VULKAN[packed.class_name]
+        return len(parts) == len(kinds) and all(
+            _IS[kind](part) for kind, part in zip(kinds, parts, strict=True)
+        )
     if lists is None:
         return True
     rank = 4 if lists else 2
@@ -64,3 +86,19 @@ def _are_two(item: object) -> bool:
 def _is_limit(limit: object) -> bool:
     # NaN is equal to nothing.
     return limit is None or (type(limit) in (int, float) and limit == limit)
+
+
+def _is_float32(item: object) -> bool:
+    return isinstance(item, Tensor) and item.dtype == "float32" and all(item.sizes)
+
+
+_IS: Mapping[str, Callable[[object], bool]] = {
+    "bias": lambda item: item is None or (_is_float32(item) and len(item.sizes) == 1),  # type: ignore[attr-defined]
+    "bool": lambda item: isinstance(item, bool),
+    "count": lambda item: type(item) is int and item > 0,
+    "limit": _is_limit,
+    "list": _are_two,
+    "number": lambda item: isinstance(item, float),
+    "tensor": _is_float32,
+}
+"""Whether a part of a state is what it has to be."""

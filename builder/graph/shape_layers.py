@@ -158,6 +158,17 @@ def resize(dims: int) -> Callable[[Question], Answer]:
     return rule
 
 
+def shuffle_pixels(question: Question) -> Answer:
+    """The rule for images whose channels become blocks of pixels."""
+    info, factor = question.info("self"), question.call.static("upscale_factor")
+    if info.sizes is None or len(info.sizes) < 3 or type(factor) is not int or factor < 1:
+        return TensorInfo(info.dtype, None)
+    *batch, channels, height, width = info.sizes
+    channels = None if channels is None else channels // factor**2
+    image = (None if size is None else size * factor for size in (height, width))
+    return TensorInfo(info.dtype, (*batch, channels, *image))
+
+
 def embedding(question: Question) -> Answer:
     """The rule for rows of a table."""
     weight, indices = question.info("weight"), question.info("indices")

@@ -20,7 +20,7 @@ _UNARY = (
     "abs neg relu relu6 hardtanh leaky_relu hardswish hardsigmoid silu"
     " gelu elu selu celu mish prelu softplus dropout feature_dropout alpha_dropout"
     " feature_alpha_dropout batch_norm instance_norm group_norm layer_norm contiguous detach clone"
-    " fill zero alias triu tril roll flip floor ceil round channel_shuffle"
+    " fill zero square alias triu tril roll flip floor ceil round channel_shuffle"
 )
 
 # An int tensor gives floats of the default dtype.
@@ -75,6 +75,7 @@ RULES: Final[Mapping[str, Callable[[Question], Answer]]] = {
     "aten::mm": layers.matmul,
     "aten::pad": views.pad,
     "aten::permute": views.permute,
+    "aten::pixel_shuffle": layers.shuffle_pixels,
     "aten::quantize_per_tensor": elements.quantize,
     "aten::reflection_pad2d": views.pad,
     "aten::replication_pad2d": views.pad,

@@ -402,7 +402,7 @@ def test_passes_can_be_left_out(request_: ExportRequest, xnnpack: bool) -> None:
 def test_backends_that_this_torch_lacks(request_: ExportRequest) -> None:
     from builder.export.capabilities import probe_torch
 
-    for backend in {MobileBackend.VULKAN, MobileBackend.METAL} - probe_torch().backends:
+    for backend in {MobileBackend.METAL} - probe_torch().backends:
         fail(
             replace(request_, optimisation=Optimisation(backend=backend)),
             ToolchainError,

@@ -8,7 +8,7 @@ import torch
 
 from builder.graph.graph import Block, Node, Value
 from builder.graph.program import Program
-from builder.lite.objects import Device, List, Tensor
+from builder.lite.objects import CustomObject, Device, List, Tensor
 
 
 def run_method(program: Program, *inputs: object, method: str = "forward") -> object:
@@ -58,6 +58,10 @@ def _run_node(node: Node, given: Sequence, values: dict[Value, object]) -> Seque
             return _run_block(node.blocks[0 if given[0] else 1], values)
         case "prim::Loop":
             return _run_loop(node, given, values)
+    if node.operator.startswith("vulkan_prepack::"):
+        return [_VULKAN[node.operator.partition("::")[2]](*given)]
+    if node.operator == "aten::to.prim_Device" and given[1] == torch.device("vulkan"):
+        return [given[0]]
     result = _call(_find(node.operator), given)
     if len(node.outputs) == 1:
         return [result]
@@ -119,6 +123,65 @@ def _rms_norm(value, shape, weight=None, eps=None):
     eps = torch.finfo(value.dtype).eps if eps is None else eps
     scaled = value * torch.rsqrt(value.pow(2).mean(axes, keepdim=True) + eps)
     return scaled if weight is None else scaled * weight
+
+
+def _state(context: CustomObject) -> list:
+    """Returns the state of packed weights, a list without a type as upstream's `pack` takes it."""
+    assert isinstance(context.state, List)
+    assert not context.state.type
+    return [to_torch(item) for item in context.state.items]
+
+
+def _run_conv2d(source: torch.Tensor, context: CustomObject) -> torch.Tensor:
+    """What Convolution.cpp computes: it knows one group, and one for each channel."""
+    weight, bias, stride, padding, dilation, transposed, quantised, added, groups, low, high = (
+        _state(context)
+    )
+    assert not quantised
+    assert source.dim() == 4
+    assert all(limit is None or type(limit) is float for limit in (low, high))
+    if transposed:
+        assert (groups, dilation) == (1, [1, 1])
+        made = torch.conv_transpose2d(source, weight, bias, stride, padding, added)
+    else:
+        assert groups == 1 or weight.shape[:2] == (groups, 1)
+        made = torch.conv2d(source, weight, bias, stride, padding, dilation, groups)
+    return made if low is None and high is None else made.clamp(low, high)
+
+
+def _run_conv1d(source: torch.Tensor, context: CustomObject) -> torch.Tensor:
+    assert source.dim() == 3
+    return torch.conv1d(source, *_state(context))
+
+
+def _run_linear(source: torch.Tensor, context: CustomObject) -> torch.Tensor:
+    weight, bias = _state(context)
+    made = source @ weight
+    return made if bias is None else made + bias
+
+
+def _run_layer_norm(source: torch.Tensor, shape: list, context: CustomObject) -> torch.Tensor:
+    weight, bias, eps = _state(context)
+    assert 2 <= source.dim() <= 4
+    return torch.layer_norm(source, shape, weight, bias, eps)
+
+
+def _run_batch_norm(source: torch.Tensor, context: CustomObject) -> torch.Tensor:
+    weight, bias, mean, variance, eps = _state(context)
+    assert source.dim() == 4
+    assert source.size(1) % 4 == 0
+    return torch.batch_norm(source, weight, bias, mean, variance, False, 0.0, eps, False)
+
+
+_VULKAN = {
+    "run_conv2d_context": _run_conv2d,
+    "run_tconv2d_context": _run_conv2d,
+    "run_conv1d_context": _run_conv1d,
+    "run_linear_context": _run_linear,
+    "run_layernorm_context": _run_layer_norm,
+    "run_batchnorm_context": _run_batch_norm,
+}
+"""What the operators of Vulkan with packed weights mean (ATen/native/vulkan/ops)."""
 
 
 def leaves(value: object) -> list[object]:

@@ -29,7 +29,7 @@ _CONVOLUTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Affine:
+class Affine:
     """A function of each channel: x * scale + shift, in float64."""
 
     scale: Array
@@ -46,7 +46,7 @@ class _Layer:
     """Whether the first dimension of the weight is that of the outputs."""
     groups: int
 
-    def scaled(self, affine: _Affine) -> tuple[Array, Array] | None:
+    def scaled(self, affine: Affine) -> tuple[Array, Array] | None:
         """Returns weight and bias of the layer with `affine` behind it.
 
         None if it has another number of channels.
@@ -57,7 +57,7 @@ class _Layer:
         bias = np.zeros(affine.scale.size) if self.bias is None else self.bias.astype(np.float64)
         return weight, bias * affine.scale + affine.shift
 
-    def fed(self, affine: _Affine) -> tuple[Array, Array] | None:
+    def fed(self, affine: Affine) -> tuple[Array, Array] | None:
         """Returns weight and bias of the layer with `affine` in front of it.
 
         None if it has another number of channels. The layer must not be transposed, and not pad
@@ -212,7 +212,7 @@ class _Folder:
         )
 
 
-def find_affine(node: Node, schemas: Schemas) -> _Affine | None:
+def find_affine(node: Node, schemas: Schemas) -> Affine | None:
     """Returns what a batch norm with constant statistics computes; None for another node."""
     call = find_call(node, schemas) if node.operator == "aten::batch_norm" else None
     if call is None or call.static("training") is not False:
@@ -236,7 +236,7 @@ def find_affine(node: Node, schemas: Schemas) -> _Affine | None:
     # An infinite scale times a weight of zero is NaN, which the unfolded model need not have.
     if not (np.isfinite(scale).all() and np.isfinite(shift).all()):
         return None
-    return _Affine(scale, shift)
+    return Affine(scale, shift)
 
 
 def _array(call: Call, name: str) -> Array | None:

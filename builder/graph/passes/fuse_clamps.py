@@ -1,4 +1,4 @@
-"""Lets XNNPACK clamp what it computes."""
+"""Lets layers of XNNPACK and Vulkan clamp what they compute."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from builder.graph.graph import Graph, Node, Value
 from builder.graph.operands import UNKNOWN, Call, find_call, static
 from builder.graph.passes.outcome import PassResult
 from builder.graph.passes.prepack import RUN
+from builder.graph.passes.prepack_vulkan import RUN_CONVOLUTION, RUN_TRANSPOSED
 from builder.graph.rewriting import Rewriter
-from builder.lite.objects import CustomObject
+from builder.lite.objects import CustomObject, List
 
 
 def fuse_clamps(graph: Graph, schemas: Schemas) -> PassResult:
-    """Puts relu, relu6, hardtanh and clamp into the XNNPACK operator whose output they take.
+    """Puts relu, relu6, hardtanh and clamp into the packed layer whose output they take.
 
     The clamp stays if anything else uses the output before it. Operators
     in place need `follow_in_place` before.
 
-    A reason to leave it out: a runtime without XNNPACK.
+    Those of Vulkan are convolutions over two dimensions; linear layers have no limits there.
+
+    A reason to leave it out: nothing is packed.
     """
     fuser = _Fuser(graph, schemas)
     return PassResult(fuser.rewriter.run(fuser.fuse))
@@ -69,7 +72,7 @@ class _Fuser:
         )
 
 
-_LAYERS = frozenset(RUN.values())
+_LAYERS = frozenset({*RUN.values(), RUN_CONVOLUTION, RUN_TRANSPOSED})
 
 
 def _limits(call: Call) -> tuple[float | None, float | None] | None:
@@ -108,16 +111,20 @@ def _number(value: object) -> float | None:
 
 def _clamp(context: CustomObject, limits: tuple[float | None, float | None]) -> CustomObject | None:
     """Returns packed weights whose outputs are clamped by `limits` too; None if none can be."""
-    if not isinstance(context.state, tuple) or len(context.state) < 2:
+    state = context.state
+    parts = state.items if isinstance(state, List) else state
+    if not isinstance(parts, tuple | list) or len(parts) < 2:
         return None
-    *rest, low, high = context.state
+    *rest, low, high = parts
     lows = [limit for limit in (low, limits[0]) if isinstance(limit, int | float)]
     highs = [limit for limit in (high, limits[1]) if isinstance(limit, int | float)]
     smallest, largest = max(lows, default=None), min(highs, default=None)
-    # XNNPACK compares them as float32, where large numbers are infinite.
+    # They are compared as float32, where large numbers are infinite.
     with np.errstate(over="ignore"):
         low32 = np.float32(-np.inf if smallest is None else smallest)
         high32 = np.float32(np.inf if largest is None else largest)
     if not low32 < high32:
         return None
-    return CustomObject(context.class_name, (*rest, smallest, largest))
+    clamped = (*rest, smallest, largest)
+    kept = List(state.type, list(clamped)) if isinstance(state, List) else clamped
+    return CustomObject(context.class_name, kept)

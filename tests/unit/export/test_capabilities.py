@@ -1,6 +1,5 @@
 import importlib
 import sys
-from dataclasses import replace
 from types import ModuleType
 
 import pytest
@@ -32,7 +31,7 @@ def test_torch_without_lite_interpreter_is_refused() -> None:
     check_capabilities(torch_like(), Optimisation())
 
 
-@pytest.mark.parametrize("backend", sorted(set(MobileBackend) - {MobileBackend.CPU}))
+@pytest.mark.parametrize("backend", [MobileBackend.METAL, MobileBackend.NNAPI])
 def test_backends_that_torch_lacks_are_named_with_what_is_missing(backend: MobileBackend) -> None:
     with pytest.raises(ToolchainError, match=f"for {backend}: it is built without") as caught:
         check_capabilities(torch_like(), Optimisation(backend=backend))
@@ -40,13 +39,8 @@ def test_backends_that_torch_lacks_are_named_with_what_is_missing(backend: Mobil
     check_capabilities(torch_like(), Optimisation(backend=backend, enabled=False))
 
 
-def test_vulkan_needs_a_device_to_pack_the_weights_on() -> None:
-    found = replace(torch_like(), backends=frozenset({MobileBackend.CPU, MobileBackend.VULKAN}))
-    with pytest.raises(ToolchainError, match="no Vulkan device") as caught:
-        check_capabilities(found, Optimisation(backend=MobileBackend.VULKAN))
-    assert "mesa-vulkan-drivers" in (caught.value.hint or "")
-    found = replace(found, vulkan_device=True)
-    check_capabilities(found, Optimisation(backend=MobileBackend.VULKAN))
+def test_any_torch_exports_for_vulkan() -> None:
+    check_capabilities(torch_like(xnnpack=False), Optimisation(backend=MobileBackend.VULKAN))
 
 
 def test_missing_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

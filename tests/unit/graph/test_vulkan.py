@@ -1,0 +1,378 @@
+"""What Vulkan takes and what it does not: forms and layers, each on a small graph."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from builder.errors import ModelError
+from builder.export.vulkan_models import refuse_vulkan_model, split_program
+from builder.graph.graph import Graph
+from builder.graph.packed import check_packed
+from builder.graph.passes.dead_code import drop_dead_code
+from builder.graph.passes.fuse_clamps import fuse_clamps
+from builder.graph.passes.prepack_vulkan import MOST_GROUPS, prepack_vulkan
+from builder.graph.passes.unpack_xnnpack import unpack_xnnpack
+from builder.graph.passes.vulkan_forms import use_vulkan_forms
+from builder.graph.program import Program
+from builder.graph.shapes import infer
+from builder.graph.vulkan_placing import Placement, place_on_vulkan
+from builder.graph.well_formed import check_graph
+from builder.lite.objects import CustomObject, List, ScriptObject
+from builder.sources.schemas import load_schemas
+from builder.sources.vulkan import load_vulkan
+from tests.unit.graph.writing import ramp, read_graph, tensor
+
+SCHEMAS, KERNELS = load_schemas(), load_vulkan()
+
+
+def graph(text: str, *shape: int | None, dtype: str = "float32", **names: object) -> Graph:
+    from builder.graph.graph import TensorInfo
+
+    made = read_graph(text, **names)
+    if shape:
+        made.block.inputs[1].info = TensorInfo(dtype, shape)
+    infer(made, SCHEMAS)
+    return made
+
+
+def operators(made: Graph) -> Counter[str]:
+    check_graph(made)
+    return Counter(
+        node.operator for _, node in made.block.walk() if not node.operator.startswith("prim::Con")
+    )
+
+
+def contexts(made: Graph) -> list[list[object]]:
+    found = [node.attributes.get("value") for _, node in made.block.walk()]
+    states = [one.state for one in found if isinstance(one, CustomObject)]
+    assert all(isinstance(state, List) and not state.type for state in states)
+    return [[i.items if isinstance(i, List) else i for i in state.items] for state in states]
+
+
+def place(made: Graph) -> Placement:
+    placement = place_on_vulkan(made, SCHEMAS, KERNELS)
+    check_graph(made)
+    return placement
+
+
+CONV = """
+    (%self, %x: Tensor)
+    %y = aten::conv2d(%x, W, B, [2, 1], [1, 0], [1, 1], GROUPS)
+    yield %y
+    """
+
+
+def test_a_convolution_and_the_clamp_behind_it_become_a_context():
+    made = graph(
+        """
+        (%self, %x: Tensor)
+        %y = aten::conv2d(%x, W, B, [2, 1], [1, 0], [1, 1], 1)
+        %z = aten::hardtanh(%y, 0, 6)
+        yield %z
+        """,
+        *(1, 8, 6, 6),
+        W=ramp(4, 8, 3, 3),
+        B=ramp(4),
+    )
+    prepack_vulkan(made, SCHEMAS)
+    fuse_clamps(made, SCHEMAS)
+    drop_dead_code(made, SCHEMAS)
+    assert operators(made) == {"vulkan_prepack::run_conv2d_context": 1}
+    state = contexts(made)[-1]
+    assert state[2:] == [[2, 1], [1, 0], [1, 1], False, False, [0], 1, 0.0, 6.0]
+    # `available` of Convolution.cpp takes limits that are floats only.
+    assert [type(limit) for limit in state[-2:]] == [float, float]
+
+
+@pytest.mark.parametrize(
+    ("groups", "weight", "wanted"),
+    [
+        (8, (8, 1, 3, 3), {"vulkan_prepack::run_conv2d_context": 1}),
+        (4, (4, 2, 3, 3), {"vulkan_prepack::run_conv2d_context": 4, "aten::slice.Tensor": 4}),
+        # Two outputs for each channel: the shader for single channels does not know them.
+        (8, (16, 1, 3, 3), {"vulkan_prepack::run_conv2d_context": 8, "aten::slice.Tensor": 8}),
+        (16, (32, 2, 3, 3), {"aten::conv2d": 1}),
+    ],
+)
+def test_groups(groups: int, weight: tuple[int, ...], wanted: dict[str, int]):
+    made = graph(
+        CONV.replace("GROUPS", str(groups)),
+        *(1, weight[1] * groups, 6, 6),
+        W=ramp(*weight),
+        B=ramp(weight[0]),
+    )
+    prepack_vulkan(made, SCHEMAS)
+    found = operators(made)
+    assert {name: found[name] for name in wanted} == wanted
+    if groups > MOST_GROUPS:
+        ((_, reason),) = place(made).cpu
+        assert (
+            reason == f"convolutions have one group, one for each channel, or at most {MOST_GROUPS}"
+        )
+
+
+@pytest.mark.parametrize(("groups", "dilation"), [(2, 1), (1, 2)])
+def test_transposed_convolutions_with_groups_or_dilation_are_never_packed(groups, dilation):
+    made = graph(
+        f"""
+        (%self, %x: Tensor)
+        %y = aten::conv_transpose2d.input(%x, W, None, [1, 1], [0, 0], [0, 0], {groups},
+ [{dilation}, {dilation}])
+        yield %y
+        """.replace(",\n", ","),
+        *(1, 8, 6, 6),
+        W=ramp(8, 4, 3, 3),
+    )
+    prepack_vulkan(made, SCHEMAS)
+    assert "aten::conv_transpose2d.input" in operators(made)
+    ((name, reason),) = place(made).cpu
+    assert (name, "neither groups nor dilation" in reason) == ("aten::conv_transpose2d.input", True)
+
+
+def test_equal_layers_share_a_context():
+    made = graph(
+        """
+        (%self, %x: Tensor)
+        %y = aten::linear(%x, W, B)
+        %z = aten::linear(%y, W, B)
+        yield %z
+        """,
+        *(2, 4),
+        W=ramp(4, 4),
+        B=ramp(4),
+    )
+    prepack_vulkan(made, SCHEMAS)
+    one, two = (n.inputs[1].constant for n in made.block.nodes if "run_linear" in n.operator)
+    assert one is two
+    # The same storage, with rows and columns changed.
+    assert (one.state.items[0].sizes, one.state.items[0].strides) == ((4, 4), (1, 4))
+
+
+def test_what_is_packed_for_xnnpack_becomes_plain_layers():
+    state = (
+        *(ramp(4, 8, 3, 3), ramp(4), List("List[int]", [1, 1]), List("List[int]", [0, 0])),
+        *(List("List[int]", [1, 1]), 1, 0.0, None),
+    )
+    made = graph(
+        """
+        (%self, %x: Tensor)
+        %y = prepacked::conv2d_clamp_run(%x, C)
+        yield %y
+        """,
+        *(1, 8, 6, 6),
+        C=CustomObject("xnnpack.Conv2dOpContext", state),
+    )
+    unpack_xnnpack(made, SCHEMAS)
+    assert operators(made) == {"aten::conv2d": 1, "aten::clamp": 1}
+
+
+@pytest.mark.parametrize(
+    ("call", "shape", "wanted"),
+    [
+        ("aten::silu(%x)", (2, 3), {"aten::sigmoid": 1, "aten::mul.Tensor": 1}),
+        ("aten::neg(%x)", (2, 3), {"aten::mul.Scalar": 1}),
+        ("aten::rsub.Scalar(%x, 1, 2)", (2, 3), {"aten::mul.Scalar": 1, "aten::add.Scalar": 1}),
+        ("aten::_add_relu.Tensor(%x, %x, 1)", (2,), {"aten::add.Tensor": 1, "aten::relu": 1}),
+        ("aten::pow.Tensor_Scalar(%x, 2)", (2, 3), {"aten::mul.Tensor": 1}),
+        ("aten::pow.Tensor_Scalar(%x, 2.5)", (2, 3), {"aten::pow.Tensor_Scalar": 1}),
+        ("aten::squeeze.dim(%x, 1)", (2, 1, 3), {"aten::select.int": 1}),
+        ("aten::squeeze.dim(%x, 1)", (2, None, 3), {"aten::squeeze.dim": 1}),
+        ("aten::squeeze.dim(%x, -1)", (2, 1), {"aten::reshape": 1}),
+        ("aten::squeeze.dim(%x, 0)", (2, 1, 3), {}),
+        ("aten::select.int(%x, -2, 0)", (2, 4, 3), {"aten::select.int": 1}),
+        ("aten::pad(%x, [1, 1, 1, 1], 'reflect', None)", (1, 2, 3), {"aten::reflection_pad2d": 1}),
+        ("aten::pad(%x, [1, 1, 1, 1], 'constant', None)", (1, 2, 3), {"aten::pad": 1}),
+        ("aten::silu(%x)", (), {"aten::sigmoid": 1, "aten::mul.Tensor": 1}),
+    ],
+)
+def test_forms(call: str, shape: tuple[int | None, ...], wanted: dict[str, int]):
+    made = graph(f"(%self, %x: Tensor)\n%y = {call}\nyield %y", *shape)
+    use_vulkan_forms(made, SCHEMAS)
+    assert operators(made) == wanted
+
+
+def test_a_negative_dimension_is_counted_from_the_front():
+    made = graph("(%self, %x: Tensor)\n%y = aten::select.int(%x, -2, 0)\nyield %y", 2, 4, 3)
+    assert "dim" in next(iter(place(made).cpu))[1]
+    made = graph("(%self, %x: Tensor)\n%y = aten::select.int(%x, -2, 0)\nyield %y", 2, 4, 3)
+    use_vulkan_forms(made, SCHEMAS)
+    assert made.block.outputs[0].producer.inputs[1].constant == 1
+    assert not place(made).cpu
+
+
+def test_integers_keep_their_operators():
+    made = graph("(%self, %x: Tensor)\n%y = aten::neg(%x)\nyield %y", 2, 3, dtype="int64")
+    use_vulkan_forms(made, SCHEMAS)
+    assert operators(made) == {"aten::neg": 1}
+
+
+@pytest.mark.parametrize(
+    ("call", "shape", "reason"),
+    [
+        ("aten::gelu(%x, 'none')", (2, 3), "it takes approximate=tanh only, and it is 'none'"),
+        ("aten::gelu(%x, 'tanh')", (2, 3), ""),
+        ("aten::mean.dim(%x, [], False, None)", (2, 3), "a constant list dim only"),
+        ("aten::mean.dim(%x, [0, 1], False, None)", (2, 3), "it needs keepdim=True"),
+        ("aten::mean.dim(%x, [0, 1], True, None)", (2, 3), ""),
+        ("aten::max_pool2d(%x, [3, 3], [2, 2], [1, 1], [1, 1], False)", (1, 4, 6, 6), "-inf"),
+        ("aten::max_pool2d(%x, [2, 2], [2, 2], [0, 0], [1, 1], False)", (1, 4, 6, 6), ""),
+        ("aten::max_pool2d(%x, [2, 2], [2, 2], [0, 0], [1, 1], False)", (4, 6, 6), "4 dimensions"),
+        ("aten::max_pool2d(%x, [2, 2], [2, 2], [0, 0], [1, 1], True)", (1, 4, 6, 6), "-inf"),
+        (
+            "aten::avg_pool2d(%x, [3, 3], [2, 2], [1, 1], False, False, None)",
+            (1, 4, 6, 6),
+            "count_include_pad",
+        ),
+        ("aten::avg_pool2d(%x, [3, 3], [2, 2], [1, 1], False, True, None)", (1, 4, 6, 6), ""),
+        ("aten::adaptive_avg_pool2d(%x, [1, 1])", (1, 4, None, None), ""),
+        ("aten::adaptive_avg_pool2d(%x, [3, 3])", (1, 4, 6, 6), ""),
+        ("aten::adaptive_avg_pool2d(%x, [3, 3])", (1, 4, 7, 7), "(7 and 7)"),
+        ("aten::adaptive_avg_pool2d(%x, [3, 3])", (1, 4, None, None), "(unknown and unknown)"),
+        ("aten::glu(%x, 1)", (1, 16, 6, 6), ""),
+        ("aten::glu(%x, 1)", (2, 12, 6, 6), "a multiple of 8, and is 12"),
+        ("aten::log_softmax.int(%x, 1, None)", (2, 3), "no kernel"),
+        ("aten::unsqueeze(%x, 0)", (1, 2, 3, 4), "0 or 1 or 2 or 3 dimensions"),
+        ("aten::view(%x, [1, 2, 2, 2, 3])", (2, 3, 4), "a tensor of 5 dimensions"),
+        ("aten::erf(%x)", (2, 3), "there is no kernel for it"),
+        ("aten::conv2d(%x, %x, None, [1, 1], [0, 0], [1, 1], 1)", (2, 2, 3, 3), "not constant"),
+    ],
+)
+def test_restrictions_of_kernels(call: str, shape: tuple[int | None, ...], reason: str):
+    placement = place(graph(f"(%self, %x: Tensor)\n%y = {call}\nyield %y", *shape))
+    if not reason:
+        assert not placement.cpu
+        assert sum(placement.gpu.values()) == 1
+        return
+    ((_, found),) = placement.cpu
+    assert reason in found
+    assert placement.transfers == 1
+
+
+@pytest.mark.parametrize("before", ["aten::relu(%x)", "aten::hardtanh(%x, 0.0, 6.0)"])
+def test_padded_maxima_are_right_behind_what_is_not_negative(before: str):
+    made = graph(
+        f"""
+        (%self, %x: Tensor)
+        %y = {before}
+        %z = aten::max_pool2d(%y, [3, 3], [2, 2], [1, 1], [1, 1], False)
+        yield %z
+        """,
+        *(1, 4, 6, 6),
+    )
+    assert not place(made).cpu
+    # Windows that go beyond the image find no larger element there.
+    node = made.block.outputs[0].producer
+    node.inputs[5].producer.attributes["value"] = True
+    assert not place(made).cpu
+
+
+def test_transfers_stand_in_front_of_what_needs_them_and_are_made_once():
+    made = graph(
+        """
+        (%self, %x: Tensor)
+        %a = aten::sigmoid(%x)
+        %b = aten::erf(%a)
+        %c = aten::erf(%a)
+        %d = aten::sigmoid(%b)
+        %e = aten::relu(%d)
+        yield %e
+        """,
+        *(2, 3),
+    )
+    placement = place(made)
+    assert placement.transfers == 1
+    # On the CPU from there on: nothing brings a tensor back that both devices can compute with.
+    assert operators(made)["aten::cpu"] == 1
+
+
+def test_packed_layers_bring_their_input_to_the_gpu():
+    made = graph(
+        """
+        (%self, %x: Tensor)
+        %a = aten::embedding(W, %x, -1, False, False)
+        %b = aten::linear(%a, V, None)
+        yield %b
+        """,
+        *(1, 6),
+        dtype="int64",
+        W=ramp(10, 4),
+        V=ramp(3, 4),
+    )
+    prepack_vulkan(made, SCHEMAS)
+    placement = place(made)
+    assert (placement.transfers, operators(made)["aten::to.prim_Device"]) == (1, 1)
+    assert list(placement.cpu) == [("aten::embedding", "it computes with int64 tensors")]
+
+
+def test_branches_end_on_the_same_device():
+    made = graph(
+        """
+        (%self, %x: Tensor, %c: bool)
+        %y = prim::If(%c)
+            then
+                %a = aten::relu(%x)
+                yield %a
+            else
+                %b = aten::erf(%x)
+                yield %b
+        %z = aten::sigmoid(%y)
+        yield %z
+        """,
+        *(2, 3),
+    )
+    placement = place(made)
+    assert placement.transfers == 2
+    assert dict(placement.gpu) == {"aten::relu": 1, "aten::sigmoid": 1}
+
+
+def program(made: Graph, **attributes: object) -> Program:
+    root = ScriptObject("__torch__.Net", dict(attributes))
+    return Program(root=root, graphs={made.name: made}, operator_version=3)
+
+
+def test_a_model_for_vulkan_says_so():
+    wanted = program(graph("(%self, %x: Tensor)\n%y = aten::relu(%x)\nyield %y", 2, 3))
+    split = split_program(wanted, SCHEMAS, KERNELS, allow_cpu=False)
+    assert (split.gpu, split.cpu, split.transfers, split.on_cpu) == (1, 0, 0, ())
+    assert wanted.root.attributes == {"optimized_for_vulkan": True}
+    with pytest.raises(ModelError, match="for Vulkan already"):
+        refuse_vulkan_model(wanted)
+
+
+def test_all_that_does_not_run_is_named_in_one_message():
+    text = """
+        (%self, %x: Tensor)
+        %a = aten::erf(%x)
+        %b = aten::erf(%x)
+        %c = aten::relu(%x)
+        %d = aten::gelu(%c, 'none')
+        yield %d
+        """
+    with pytest.raises(ModelError) as caught:
+        split_program(program(graph(text, 2, 3)), SCHEMAS, KERNELS, allow_cpu=False)
+    assert caught.value.message == (
+        "Vulkan does not run all of the model:\n"
+        "  aten::erf: there is no kernel for it (2 times)\n"
+        "  aten::gelu: it takes approximate=tanh only, and it is 'none'"
+    )
+    split = split_program(program(graph(text, 2, 3)), SCHEMAS, KERNELS, allow_cpu=True)
+    assert (split.gpu, split.cpu, split.transfers) == (1, 3, 2)
+
+
+def test_damaged_contexts_are_refused():
+    made = graph(
+        "(%self, %x: Tensor)\n%y = aten::linear(%x, W, None)\nyield %y", *(2, 4), W=ramp(3, 4)
+    )
+    prepack_vulkan(made, SCHEMAS)
+    check_packed(program(made))
+    (context,) = (
+        n.attributes["value"]
+        for n in made.block.nodes
+        if isinstance(n.attributes.get("value"), CustomObject)
+    )
+    for items in ([], [tensor(1.0)], [None, None], [3, None], [ramp(3, 4), ramp(2, 2)]):
+        context.state = List("", items)
+        with pytest.raises(ModelError, match=r"vulkan\.LinearPackedContext are damaged"):
+            check_packed(program(made))
