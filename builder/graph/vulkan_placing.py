@@ -237,10 +237,12 @@ class _Placer:
         if not _tensor_results(call):
             return
         self._mark(call.node.outputs, _Place.CPU)
-        dtypes = {_dtype(value) for value in given if not value.is_constant}
-        if dtypes:
-            shown = " and ".join(sorted(dtypes))
-            self.placement.cpu[call.node.operator, f"it computes with {shown} tensors"] += 1
+        computed = [value for value in given if not value.is_constant]
+        if computed:
+            others = sorted({_dtype(value) for value in computed} - {"float32"})
+            shown = f"it computes with {' and '.join(others)} tensors"
+            reason = shown if others else "its tensors are on the CPU already"
+            self.placement.cpu[call.node.operator, reason] += 1
 
     def _place_on_gpu(self, call: Call, kernel: Kernel) -> None:
         node = call.node

@@ -222,3 +222,24 @@ def test_a_file_with_newer_bytecode_is_refused(bare: Path) -> None:
     assert "its bytecode has version 12, which is newer than 9" in done.stderr
     assert "use a newer builder" in done.stderr
     assert not (bare / "model.ptl").exists()
+
+
+def test_a_file_and_a_program_become_models_for_vulkan_without_torch(bare: Path) -> None:
+    for source in (plain(bare), DATA / "pt2" / "block.pt2"):
+        shape = ("--input", "float32[1,3,16,16]") if source.suffix == ".ptl" else ()
+        made = export(bare, source, "--backend", "vulkan", "-o", "gpu.ptl", "--json", *shape)
+        assert made.returncode == 0, made.stderr
+        split = json.loads(made.stdout)["vulkan"]
+        assert (split["cpu"], split["transfers"], split["on_cpu"]) == (0, 0, [])
+        found = operators(bare / "gpu.ptl")
+        assert "vulkan_prepack::run_conv2d_context" in found
+        assert not any(name.startswith(("prepacked::", "aten::conv")) for name in found)
+    again = export(bare, "gpu.ptl", "--backend", "vulkan", "-o", "again.ptl")
+    assert "for Vulkan already, and is written unchanged" in again.stderr
+    assert (bare / "again.ptl").read_bytes() == (bare / "gpu.ptl").read_bytes()
+    back = export(bare, "gpu.ptl", "-o", "cpu.ptl")
+    assert (back.returncode, "exported for Vulkan already" in back.stderr) == (3, True)
+    assert not (bare / "cpu.ptl").exists()
+    graph = [sys.executable, "-m", "builder", "graph", str(bare / "gpu.ptl")]
+    shown = subprocess.run(graph, capture_output=True, text=True, check=True)
+    assert "vulkan_prepack::run_conv2d_context" in shown.stdout
