@@ -294,7 +294,7 @@ def test_failure_leaves_the_older_file_alone(request_: ExportRequest) -> None:
     [
         ("mobilenet_v22", ("mobilenet_v22", "mobilenet_v2,")),
         ("nothing_like_it", ("SOURCE is", "package.module:factory")),
-        ("absent.pt", ("no such file",)),
+        ("absent.pt", ("does not exist",)),
         ("export_absent:f", ("needs the module 'export_absent'",)),
         ("export_needing:f", ("a_module_that_is_missing",)),
         ("export_broken:f", ("AttributeError", "export_broken.py:2")),
