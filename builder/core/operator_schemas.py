@@ -85,6 +85,7 @@ class Schemas:
         }
         # A release has some 4,000 operators and a model some 50, so most are never parsed.
         self._parsed: dict[str, Schema] = {}
+        self._overloads: dict[str, list[str]] = {}
 
     def find(self, operator: str) -> Schema | None:
         """Returns the schema of an operator such as `aten::add.Tensor`; None if there is none."""
@@ -94,6 +95,14 @@ class Schemas:
                 return None
             self._parsed[operator] = parse_schema(line)
         return self._parsed[operator]
+
+    def overloads(self, name: str) -> list[Schema]:
+        """Returns the schemas of all overloads of an operator such as `aten::add`."""
+        if not self._overloads:
+            for operator in self._lines:
+                self._overloads.setdefault(operator.partition(".")[0], []).append(operator)
+        found = map(self.find, self._overloads.get(name, ()))
+        return [schema for schema in found if schema is not None]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._lines)

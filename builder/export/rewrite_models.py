@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from builder.core.nesting import InputSpec
+from builder.core.nesting import InputSpec, Named
 from builder.core.operator_schemas import Schemas
 from builder.core.signatures import Signature, make_signature
+from builder.core.tensors import TensorSpec
 from builder.core.vulkan import VulkanKernels
 from builder.errors import Hint, ModelError, Use
 from builder.export.request import (
@@ -77,7 +79,7 @@ def rewrite(
         schemas: of the operators of the release that is to run the file.
         methods: those that stay; all when None.
         vulkan: what Vulkan's kernels compute, for a model for Vulkan; None for the CPU.
-        specs: the inputs of forward, by position, for a model for Vulkan; empty if unknown.
+        specs: the inputs of forward, by position; empty if unknown.
 
     Raises:
         ModelError: the model cannot be written as a lite file, or not for Vulkan.
@@ -90,7 +92,7 @@ def rewrite(
             plain=plain, packed=plain, content=_format(program, saving, schemas, plain), remarks=()
         )
     refuse_vulkan_model(program)
-    passes = replace(_choose(wanted), methods=methods)
+    passes = replace(_choose(wanted), methods=methods, ranks=_ranks(specs))
     # They describe the code as it was: its sources, and which line an instruction comes from.
     program.records = {}
     if vulkan is not None and (forward := program.method("forward")) is not None:
@@ -147,6 +149,12 @@ def format_program(
     else:
         write_zip_model(model, stream)
     return stream.getvalue()
+
+
+def _ranks(specs: Sequence[InputSpec]) -> tuple[int | None, ...]:
+    """Returns how many dimensions each argument has; None for one that is no tensor."""
+    plain = [spec.spec if isinstance(spec, Named) else spec for spec in specs]
+    return tuple(len(one.shape) if isinstance(one, TensorSpec) else None for one in plain)
 
 
 def _choose(wanted: Optimisation) -> Optimisations:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from builder.core.operator_schemas import Schemas
 from builder.graph.attributes import find_memory, slot_name
+from builder.graph.effects import find_statistics
 from builder.graph.graph import CONSTANT, GET_ATTR, IF, LOOP, SET_ATTR, Block, Graph, Node, Value
 from builder.graph.operands import CALLS, CONSTRUCTS, Call, find_call
 from builder.lite.objects import ScriptObject
@@ -14,18 +16,37 @@ _PLAIN_TYPES = frozenset({"int", "float", "bool", "str", "NoneType", "None", "nu
 _PLAIN_OPERATORS = frozenset({"prim::isinstance", "prim::Uninitialized"})
 _SILENT = frozenset(
     {
+        "_cast_Byte",
+        "_cast_Char",
+        "_cast_Double",
+        "_cast_Float",
+        "_cast_Half",
+        "_cast_Int",
+        "_cast_Long",
+        "_cast_Short",
+        "_pack_sequence",
+        "_remove_batch_dim",
+        "_reshape_from_tensor",
+        "_saturate_weight_to_fp16",
+        "_unsafe_view",
+        "align_as",
         "alpha_dropout",
         "atleast_1d",
         "atleast_2d",
         "atleast_3d",
         "broadcast_tensors",
         "cartesian_prod",
+        "chain_matmul",
         "channel_shuffle",
         "concat",
+        "conj_physical",
+        "data",
+        "dequantize",
         "dropout",
         "einsum",
         "feature_alpha_dropout",
         "feature_dropout",
+        "flatten_dense_tensors",
         "fold",
         "lift_fresh",
         "meshgrid",
@@ -46,6 +67,22 @@ _SILENT = frozenset(
     }
 )
 """Operators that may return a view of an argument though their schemas do not say so."""
+_HOLDING = re.compile(r"\b(t\d?|tVal|Any|Tensor\??\s*\[)(?!\w)|Dict|^\(", re.ASCII)
+"""Types of results that are, or may be, containers of tensors."""
+_RESIZING = frozenset(
+    {
+        "_mkldnn_transpose_",
+        "_resize_output_",
+        "resize_",
+        "resize_as_",
+        "resize_as_sparse_",
+        "set_",
+        "set_data",
+        "sparse_resize_",
+        "sparse_resize_and_clear_",
+    }
+)
+_KEEPING_SHAPE = frozenset({"detach_", "rename_", "requires_grad_"})
 
 
 class Aliases:
@@ -65,6 +102,8 @@ class Aliases:
         self._parents: dict[object, object] = {}
         self._writes: dict[object, int] = {}
         """Memory -> the position of the last node that may write into it."""
+        self._reshaping: list[object] = []
+        self._reshaped: set[object] = set()
         self._looping: set[object] = set()
         self._escaping: set[object] = set()
         self._all_slots: list[object] = []
@@ -89,6 +128,13 @@ class Aliases:
         # A node that came into the graph later may stand anywhere.
         position = self._positions.get(node, -1)
         return self._writes.get(key, -1) > position
+
+    def is_reshaped(self, value: Value) -> bool:
+        """Whether any node may change the shape of a tensor that shares memory with `value`.
+
+        The shape of such a tensor depends on where it is asked for.
+        """
+        return self._find(value) in self._reshaped
 
     def escapes(self, value: Value) -> bool:
         """Whether code outside of the graph may get what `value` refers to."""
@@ -120,6 +166,7 @@ class Aliases:
 
     def _settle(self, outputs: Iterable[Value]) -> None:
         self._escaping.update(self._find(value) for value in outputs)
+        self._reshaped.update(map(self._find, self._reshaping))
 
     def _number(self, root: Block) -> None:
         waiting: list[Node] = list(reversed(root.nodes))
@@ -195,6 +242,8 @@ class Aliases:
             argument = call.schema.arguments[index]
             if argument.aliases or argument.mutable or _is_silent(call):
                 return False
+            if keeps_references(call):
+                return False
         return True
 
     def _connect_call(self, node: Node) -> tuple[list[object], list[object]]:
@@ -205,22 +254,28 @@ class Aliases:
             self._unite(together)
             if node.operator in CONSTRUCTS - CALLS:
                 return [], []
+            self._reshaping += together
             return list(together), list(together)
         shared: list[Value] = []
         written: list[object] = []
         names = call.schema.arguments
-        base = call.name.partition("::")[2]
+        everything = (
+            _is_silent(call)
+            or keeps_references(call)
+            # It takes the memory of the other tensor.
+            or call.name in ("aten::set_", "aten::set_data")
+        )
         for index, value in enumerate(node.inputs):
             argument = names[index] if index < len(names) else None
             if argument is not None and argument.mutable:
                 written.append(value)
             if not _holds_memory(value):
                 continue
-            if argument is None or argument.aliases or _is_silent(call):
+            if argument is None or argument.aliases or everything:
                 shared.append(value)
-        # The schema does not say that running mean and variance are written while training.
-        if base == "batch_norm" and call.static("training") is not False:
-            written += node.inputs[3:5]
+        written += find_statistics(call)
+        if _reshapes(call, self._schemas):
+            self._reshaping += written
         if shared:
             self._unite([*shared, *filter(_holds_memory, node.outputs)])
         return written, []
@@ -264,8 +319,40 @@ def makes_new_memory(call: Call) -> bool:
     return not _is_silent(call) and not any(one.aliases for one in call.schema.arguments)
 
 
+def keeps_references(call: Call) -> bool:
+    """Whether an operator may put items of its arguments into a container, or take them out.
+
+    Schemas say it of some of these operators only.
+    """
+    schema = call.schema
+    places = [one.type for one in schema.arguments if one.mutable] + list(schema.results)
+    # A schema that says which tensors the items of a new list are views of is exact.
+    exact = any(one.aliases and one.type == "Tensor" for one in schema.arguments)
+    return any(_HOLDING.search(place) for place in places) and not exact
+
+
+def _reshapes(call: Call, schemas: Schemas) -> bool:
+    """Whether an operator may give a tensor that it changes another shape, or other strides."""
+    # An operator resizes the tensor that it is given for its result.
+    if any(one.mutable and one.keyword_only for one in call.schema.arguments):
+        return True
+    base = call.name.partition("::")[2]
+    if base in _RESIZING:
+        return True
+    # What makes a view makes one in place too, such as `unsqueeze_`.
+    if not base.endswith("_") or base in _KEEPING_SHAPE:
+        return False
+    return any(
+        one.aliases and not one.mutable and one.type == "Tensor"
+        for schema in schemas.overloads(call.name.removesuffix("_"))
+        for one in schema.arguments
+    )
+
+
 def _is_silent(call: Call) -> bool:
-    return call.name.partition("::")[2].removesuffix("_") in _SILENT
+    base = call.name.partition("::")[2]
+    # `copy` may return its source, and `copy_` never does.
+    return base == "copy" or base.removesuffix("_") in _SILENT
 
 
 def _holds_memory(value: Value) -> bool:

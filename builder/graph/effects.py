@@ -2,58 +2,40 @@
 
 from __future__ import annotations
 
+import re
+
 from builder.core.operator_schemas import Schema, Schemas
-from builder.graph.graph import Node
-from builder.graph.operands import PURE_CONSTRUCTS, find_call
+from builder.graph.graph import Node, Value
+from builder.graph.operands import PURE_CONSTRUCTS, Call, find_call
 
 _RANDOM = frozenset(
     {
-        "bernoulli",
-        "binomial",
-        "cauchy_",
-        "exponential_",
-        "geometric_",
-        "log_normal_",
-        "multinomial",
         "normal",
-        "normal_",
-        "poisson",
         "rand",
         "rand_like",
         "randint",
         "randint_like",
         "randn",
         "randn_like",
-        "random_",
         "randperm",
-        "rrelu",
-        "uniform_",
     }
 )
-_MAY_DRAW = frozenset(
-    {
-        "dropout",
-        "native_dropout",
-        "alpha_dropout",
-        "feature_dropout",
-        "feature_alpha_dropout",
-        "scaled_dot_product_attention",
-        "_scaled_dot_product_attention",
-        "gru",
-        "lstm",
-        "rnn_relu",
-        "rnn_tanh",
-    }
+"""Operators that draw random numbers, and whose schemas need not have a generator."""
+_DRAWING = re.compile(
+    "attention|bernoulli|binomial|cauchy|dirichlet|dropout|exponential|geometric|gru|lstm"
+    "|multinomial|normal|poisson|rand|rnn|rrelu|seed|sdp|standard_gamma|uniform"
 )
-"""Operators that draw random numbers when they train or have a probability."""
+"""Parts of the names of all operators that may draw random numbers."""
 _ACTING = frozenset({"warn", "manual_seed", "save", "wait", "set_grad_enabled", "_record_function"})
 """Operators that act on the world, and whose schemas do not show it."""
+_DROPOUT = frozenset({"dropout", "dropout_p"})
+"""Arguments that are probabilities."""
+_TRAINING = ("training", "use_input_stats")
 
 
 def may_draw(operator: str) -> bool:
-    """Whether an operator such as `aten::rand` may draw random numbers."""
-    name = operator.partition("::")[2].partition(".")[0]
-    return name in _RANDOM or name in _MAY_DRAW
+    """Whether an operator such as `aten::rand`, of whose schema nothing is known, may draw."""
+    return _DRAWING.search(_base(operator)) is not None
 
 
 def is_pure(node: Node, schemas: Schemas) -> bool:
@@ -69,26 +51,47 @@ def is_pure(node: Node, schemas: Schemas) -> bool:
     call = find_call(node, schemas)
     if call is None or not call.schema.is_pure or not call.schema.results:
         return False
-    base = _base(node.operator)
-    if base in _RANDOM or base in _ACTING:
+    if _always_draws(call.schema) or _base(node.operator) in _ACTING:
         return False
-    # While training it writes the running statistics, which its schema does not say.
-    if base == "batch_norm":
-        return call.static("training") is False
-    return base not in _MAY_DRAW or _draws_nothing(node, call.schema)
+    if find_statistics(call):
+        return False
+    return not _has_dropout(call.schema) or _draws_nothing(call)
 
 
-def _draws_nothing(node: Node, schema: Schema) -> bool:
-    for name in ("train", "training", "dropout_p", "p", "dropout"):
-        index = schema.positions.get(name)
-        # These operators do not have the same arguments; each has one or two of the names.
-        if index is None or index >= len(node.inputs):
-            continue
-        value = node.inputs[index]
-        # False, 0.0 and 0 all mean that nothing is drawn.
-        if value.is_constant and not value.constant:
-            return True
-    return False
+def find_statistics(call: Call) -> list[Value]:
+    """Returns the running statistics that a norm writes, which its schema need not say."""
+    positions = call.schema.positions
+    if "running_mean" not in positions or "_no_" in call.name:
+        return []
+    if any(name in positions and call.static(name) is False for name in _TRAINING):
+        return []
+    given = [call.value(name) for name in ("running_mean", "running_var")]
+    return [
+        value
+        for value in given
+        if value is not None and not (value.is_constant and value.constant is None)
+    ]
+
+
+def _always_draws(schema: Schema) -> bool:
+    return _base(schema.name) in _RANDOM or any(
+        argument.type in ("Generator", "Generator?") for argument in schema.arguments
+    )
+
+
+def _has_dropout(schema: Schema) -> bool:
+    # Layers such as `lstm` and attention have it as an argument.
+    return "dropout" in _base(schema.name) or not _DROPOUT.isdisjoint(schema.positions)
+
+
+def _draws_nothing(call: Call) -> bool:
+    names: tuple[str, ...] = ("train", "training")
+    # This one draws also with the probability 0; its `train` may be None, which means True.
+    if call.name != "aten::native_dropout":
+        names += ("p", *_DROPOUT)
+    # These operators do not have the same arguments; each has one or two of the names.
+    given = [call.static(name) for name in names]
+    return any(isinstance(value, bool | int | float) and not value for value in given)
 
 
 def _base(operator: str) -> str:

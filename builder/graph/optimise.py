@@ -35,13 +35,14 @@ from builder.graph.passes.unpack_xnnpack import unpack_xnnpack
 from builder.graph.passes.vulkan_forms import use_vulkan_forms
 from builder.graph.program import Program
 from builder.graph.rewriting import MOST_NESTED, nesting
-from builder.graph.shapes import infer
+from builder.graph.shapes import infer, lacks_batch
 from builder.graph.work import is_too_large
 from builder.lite.objects import ScriptObject, walk
 
 _MOST_ROUNDS = 6
 """Freezing and folding help each other; models need two or three rounds."""
 _TOO_LARGE = "the model has too many steps to be optimised, and is written as it is"
+_UNBATCHED = "images have no batch dimension, so no layer is prepared for XNNPACK"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,11 @@ class Optimisations:
     """Keep images in the order NHWC between operators of XNNPACK; needs `prepack`."""
     batched: bool = True
     """Images have a batch dimension, where their rank is not known."""
+    ranks: tuple[int | None, ...] = ()
+    """Numbers of dimensions of the arguments of `forward` in a known call; None: no tensor.
+
+    If images have no batch dimension there, `batched` does not count.
+    """
 
 
 def optimise(
@@ -110,6 +116,8 @@ class _Run:
         self._program = program
         self._schemas = schemas
         self._wanted = wanted
+        self._batched = wanted.batched
+        self._packs = wanted.prepack
 
     def everything(self) -> None:
         """Runs the passes that are wanted, unless they would take too long."""
@@ -122,6 +130,7 @@ class _Run:
             self._drop_methods()
             if self._is_too_large():
                 return
+            self._find_unbatched()
             self._fold()
         # These come after freezing, when weights are constants, and before the passes that look for
         # one form of a layer.
@@ -132,7 +141,7 @@ class _Run:
             # Folded norms are gone before layers are packed, because packed weights cannot be
             # changed any more.
             self._each(fold_batch_norms)
-        if self._wanted.prepack:
+        if self._packs:
             self._infer()
             if self._wanted.vulkan:
                 self._pack_for_vulkan()
@@ -171,6 +180,17 @@ class _Run:
         if found:
             self._note("optimise", PassResult(0, (_TOO_LARGE,)))
         return found
+
+    def _find_unbatched(self) -> None:
+        """Gives up what is done only for images with a batch dimension, if there are others."""
+        graph, ranks = self._program.method("forward"), self._wanted.ranks
+        if graph is None or not lacks_batch(graph, self._schemas, ranks):
+            return
+        self._batched = False
+        # XNNPACK's layers take images with a batch dimension only.
+        if self._packs:
+            self._packs = False
+            self._note("prepack", PassResult(0, (_UNBATCHED,)))
 
     def _drop_methods(self) -> None:
         """Drops what is not wanted and not called, after inlining has emptied most calls."""
@@ -213,7 +233,7 @@ class _Run:
 
     def _infer(self) -> None:
         for graph in self._program.graphs.values():
-            infer(graph, self._schemas, batched=self._wanted.batched)
+            infer(graph, self._schemas, batched=self._batched)
 
     def _each(self, rule: Callable[[Graph, Schemas], PassResult]) -> int:
         graphs = self._program.graphs.values()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from builder.graph.graph import TensorInfo
@@ -20,6 +20,8 @@ class Question:
     call: Call
     batched: bool = True
     """Whether an image of unknown rank has a batch dimension."""
+    unbatched: list[Call] = field(default_factory=list)
+    """Calls whose image is known to have no batch dimension."""
 
     def info(self, name: str) -> TensorInfo:
         """Returns what is known about a tensor argument."""
@@ -31,7 +33,10 @@ class Question:
         sizes = self.info(name).sizes
         if sizes is None and self.batched:
             return (None,) * (dims + 2)
-        return sizes if sizes is not None and len(sizes) in (dims + 1, dims + 2) else None
+        if sizes is not None and len(sizes) == dims + 1:
+            self.unbatched.append(self.call)
+            return sizes
+        return sizes if sizes is not None and len(sizes) == dims + 2 else None
 
     def dim(self, name: str, rank: int) -> int | None:
         """Returns a dimension that is known, counted from the front."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from builder.core.operator_schemas import Schemas
+from builder.graph.aliases import Aliases
 from builder.graph.graph import CONSTANT, IF, LOOP, Block, Graph, Node, TensorInfo, Value
-from builder.graph.operands import find_call
+from builder.graph.operands import Call, find_call
 from builder.graph.rewriting import REFUSED
 from builder.graph.shape_questions import Question
 from builder.graph.shape_rules import RULES
@@ -18,9 +21,32 @@ def infer(graph: Graph, schemas: Schemas, *, batched: bool = True) -> None:
     dimensions if its rank is unknown. ATen also takes n + 1 dimensions, without a batch.
 
     The results of unknown operators are unknown. What was known about a value before is kept: a
-    source that knows shapes, such as `torch.export`, sets them.
+    source that knows shapes, such as `torch.export`, sets them. Tensors whose shape the graph
+    changes in place have none.
     """
-    _infer_block(graph.block, schemas, batched)
+    _Inference(graph, schemas, batched).run()
+
+
+def lacks_batch(graph: Graph, schemas: Schemas, ranks: Sequence[int | None]) -> bool:
+    """Whether an image has no batch dimension if the arguments of `graph` have these ranks.
+
+    Args:
+        graph: stays as it is.
+        schemas: of the operators.
+        ranks: of the arguments without `self`; None for one that is no tensor.
+    """
+    values = [*graph.block.inputs]
+    for _, node in graph.block.walk():
+        values += [*node.outputs, *(one for block in node.blocks for one in block.inputs)]
+    before = [value.info for value in values]
+    for value, rank in zip(graph.block.inputs[1:], ranks, strict=False):
+        if rank is not None and value.info is None:
+            value.info = TensorInfo(None, (None,) * rank)
+    inference = _Inference(graph, schemas, batched=False)
+    inference.run()
+    for value, info in zip(values, before, strict=True):
+        value.info = info
+    return bool(inference.unbatched)
 
 
 def merge_infos(first: TensorInfo | None, second: TensorInfo | None) -> TensorInfo | None:
@@ -47,50 +73,68 @@ def join_infos(first: TensorInfo | None, second: TensorInfo | None) -> TensorInf
     return TensorInfo(first.dtype if first.dtype == second.dtype else None, sizes)
 
 
-def _infer_block(block: Block, schemas: Schemas, batched: bool) -> None:
-    for node in block.nodes:
-        for inner in node.blocks:
-            _infer_block(inner, schemas, batched)
-        for output, info in zip(node.outputs, _infer_node(node, schemas, batched), strict=False):
-            output.info = merge_infos(info, output.info)
+class _Inference:
+    def __init__(self, graph: Graph, schemas: Schemas, batched: bool) -> None:
+        self.unbatched: list[Call] = []
+        self._block = graph.block
+        self._schemas = schemas
+        self._batched = batched
+        self._aliases = Aliases(graph, schemas)
 
+    def run(self) -> None:
+        self._settle(self._block.inputs)
+        self._infer_block(self._block)
 
-def _infer_node(node: Node, schemas: Schemas, batched: bool) -> list[TensorInfo | None]:
-    if node.operator == CONSTANT:
-        constant = node.attributes["value"]
-        if isinstance(constant, Tensor):
-            return [TensorInfo(constant.dtype, constant.sizes)]
-        return []
-    if node.operator == IF:
-        first, second = (block.outputs for block in node.blocks)
-        return [join_infos(a.info, b.info) for a, b in zip(first, second, strict=True)]
-    if node.operator == LOOP:
-        yielded = node.blocks[0].outputs[1:]
-        given = node.inputs[2:]
-        return [join_infos(a.info, b.info) for a, b in zip(given, yielded, strict=True)]
-    if node.operator in ("prim::ListUnpack", "prim::TupleUnpack"):
-        return _items(node.inputs[0], len(node.outputs))
-    if node.operator == "prim::unchecked_cast":
-        return [node.inputs[0].info]
-    return _infer_call(node, schemas, batched)
+    def _settle(self, values: Iterable[Value]) -> None:
+        """Forgets shapes that the graph changes in place."""
+        for value in values:
+            if value.info is not None and self._aliases.is_reshaped(value):
+                value.info = TensorInfo(value.info.dtype, None)
 
+    def _infer_block(self, block: Block) -> None:
+        for node in block.nodes:
+            for inner in node.blocks:
+                self._settle(inner.inputs)
+                self._infer_block(inner)
+            for output, info in zip(node.outputs, self._infer_node(node), strict=False):
+                output.info = merge_infos(info, output.info)
+            self._settle(node.outputs)
 
-def _infer_call(node: Node, schemas: Schemas, batched: bool) -> list[TensorInfo | None]:
-    call = find_call(node, schemas)
-    if call is None or not any("Tensor" in result for result in call.schema.results):
-        return []
-    base = call.name
-    rule = RULES.get(base) or (RULES.get(base[:-1]) if base.endswith("_") else None)
-    if rule is None:
-        return []
-    if base.endswith("_") and not base.endswith("__"):
-        # The result is the first argument itself, in its dtype.
-        return [node.inputs[0].info]
-    try:
-        found = rule(Question(call, batched=batched))
-    except REFUSED:
-        return []
-    return found if isinstance(found, list) else [found]
+    def _infer_node(self, node: Node) -> list[TensorInfo | None]:
+        if node.operator == CONSTANT:
+            constant = node.attributes["value"]
+            if isinstance(constant, Tensor):
+                return [TensorInfo(constant.dtype, constant.sizes)]
+            return []
+        if node.operator == IF:
+            first, second = (block.outputs for block in node.blocks)
+            return [join_infos(a.info, b.info) for a, b in zip(first, second, strict=True)]
+        if node.operator == LOOP:
+            yielded = node.blocks[0].outputs[1:]
+            given = node.inputs[2:]
+            return [join_infos(a.info, b.info) for a, b in zip(given, yielded, strict=True)]
+        if node.operator in ("prim::ListUnpack", "prim::TupleUnpack"):
+            return _items(node.inputs[0], len(node.outputs))
+        if node.operator == "prim::unchecked_cast":
+            return [node.inputs[0].info]
+        return self._infer_call(node)
+
+    def _infer_call(self, node: Node) -> list[TensorInfo | None]:
+        call = find_call(node, self._schemas)
+        if call is None or not any("Tensor" in result for result in call.schema.results):
+            return []
+        base = call.name
+        rule = RULES.get(base) or (RULES.get(base[:-1]) if base.endswith("_") else None)
+        if rule is None:
+            return []
+        if base.endswith("_") and not base.endswith("__"):
+            # The result is the first argument itself, in its dtype.
+            return [node.inputs[0].info]
+        try:
+            found = rule(Question(call, batched=self._batched, unbatched=self.unbatched))
+        except REFUSED:
+            return []
+        return found if isinstance(found, list) else [found]
 
 
 def _items(container: Value, number: int) -> list[TensorInfo | None]:

@@ -73,6 +73,8 @@ def open_model(path: Path) -> Iterator[BufferedReader]:
         raise ModelError(f"{path} is a folder, not a model file", hint="name the .ptl file in it")
     if not path.is_file():
         what = "is not a regular file" if path.exists() else "does not exist"
+        if path.is_symlink() and not path.exists():
+            what = "is a link that leads to no file, or to itself"
         raise ModelError(f"{path} {what}", hint=_EXPORT_HINT)
     with path.open("rb") as stream, refusing_excess(path):
         try:

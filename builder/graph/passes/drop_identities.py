@@ -55,9 +55,15 @@ def _find_source(call: Call) -> Value | None:
 
 def _is_free(call: Call, source: Value, aliases: Aliases) -> bool:
     """Whether the result may be the argument itself, also where the operator makes a copy."""
+    output = call.node.output
+    # Both have a shape of their own, which the model changes.
+    if aliases.is_reshaped(source) or aliases.is_reshaped(output):
+        return False
+    # A parameter cannot be changed in place, and what is detached from it can.
+    if call.name == "aten::detach":
+        return not aliases.is_written(output)
     if call.name not in _COPYING:
         return True
-    output = call.node.output
     return not (aliases.is_written(source) or aliases.is_written(output) or aliases.escapes(output))
 
 

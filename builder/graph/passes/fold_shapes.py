@@ -8,7 +8,7 @@ from builder.core.dtypes import SCALAR_TYPES
 from builder.core.operator_schemas import Schemas
 from builder.graph.aliases import Aliases
 from builder.graph.graph import Graph, Node, Value
-from builder.graph.operands import UNKNOWN, find_call, static
+from builder.graph.operands import UNKNOWN, Call, find_call, static
 from builder.graph.passes.outcome import PassResult
 from builder.graph.rewriting import Rewriter
 from builder.lite.objects import List
@@ -78,13 +78,19 @@ class _Folder:
         # A chain of layers is walked once, and not again from each of its members.
         while value not in self._firsts and (producer := value.producer) is not None:
             call = find_call(producer, self._schemas)
-            if call is None or call.name not in _RANK_KEEPING:
+            if call is None or not self._keeps_rank(call):
                 break
             passed.append(value)
             value = producer.inputs[0]
         first = self._firsts.get(value, value)
         self._firsts |= dict.fromkeys(passed, first)
         return first
+
+    def _keeps_rank(self, call: Call) -> bool:
+        if call.name not in _RANK_KEEPING or self._aliases.is_reshaped(call.node.inputs[0]):
+            return False
+        # A weight that is a vector makes one number of the last dimension.
+        return call.name != "aten::linear" or _is_matrix(call.value("weight"))
 
     def _item(self, sizes: Sequence[int | None] | None, node: Node) -> Sequence[Value] | None:
         index = static(node.inputs[1])
@@ -137,3 +143,8 @@ class _Folder:
         if answer is UNKNOWN:
             return None
         return [self.rewriter.constant(answer)]
+
+
+def _is_matrix(value: Value | None) -> bool:
+    info = None if value is None else value.info
+    return info is not None and info.sizes is not None and len(info.sizes) == 2

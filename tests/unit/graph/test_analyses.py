@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from builder.graph.aliases import Aliases
-from builder.graph.effects import is_pure
+from builder.graph.effects import is_pure, may_draw
 from builder.graph.graph import TensorInfo
-from builder.graph.shapes import infer
+from builder.graph.shapes import infer, lacks_batch
 from builder.sources.schemas import load_schemas
 from tests.unit.graph.writing import ramp, read_graph, tensor
 
@@ -119,6 +119,110 @@ def test_training_batch_norm_writes_its_statistics():
     assert is_pure(nodes["aten::batch_norm"], SCHEMAS)
 
 
+COPIES = [
+    ("%m = prim::ListConstruct(%b)", "%k = aten::add.t(%l, %m)"),
+    ("", "%k = aten::mul.left_t(%l, 2)"),
+    ("", "%k = aten::slice.t(%l, None, 1, 1)"),
+    ("", "%k = aten::list.t(%l)"),
+    ("%k = prim::ListConstruct()", "aten::extend.t(%k, %l)"),
+    ("%d = prim::DictConstruct('a', %a)", "%k = aten::values.str(%d)"),
+    ("%d = prim::DictConstruct('a', %a)", "%k = aten::get.str(%d, 'a')"),
+    ("%d = prim::DictConstruct('a', %b)", "%k = aten::get.default_str(%d, 'c', %a)"),
+]
+
+
+@pytest.mark.parametrize(("before", "line"), COPIES)
+def test_a_copy_of_a_container_holds_the_same_items(before: str, line: str):
+    found, named, _ = aliases(f"""
+        (%self, %x: Tensor)
+        %a = aten::relu(%x)
+        %b = aten::sigmoid(%x)
+        %l = prim::ListConstruct(%a)
+        {before}
+        {line}
+        %t = aten::__getitem__.t(%k, 0)
+        %w = aten::zero_(%t)
+        yield %a
+    """)
+    assert found.is_written(named["a"])
+    assert not found.is_written(named["x"])
+
+
+def test_parts_of_a_tensor_do_not_share_memory_with_the_list_of_their_sizes():
+    found, named, _ = aliases("""
+        (%self, %x: Tensor)
+        %a = aten::relu(%x)
+        %s: List[int] = aten::size(%x)
+        %l = aten::split_with_sizes(%a, %s, 0)
+        %k = aten::append.t(%s, 1)
+        yield %l
+    """)
+    assert not found.is_written(named["a"])
+
+
+@pytest.mark.parametrize(
+    ("line", "reshaped"),
+    [
+        ("aten::unsqueeze_(%v, 0)", True),
+        ("aten::transpose_(%v, 0, 1)", True),
+        ("aten::swapaxes_(%v, 0, 1)", True),
+        ("aten::squeeze_.dim(%v, 0)", True),
+        ("aten::resize_as_(%v, %b, None)", True),
+        ("aten::set_.source_Tensor(%b, %v)", True),
+        ("aten::add.out(%b, %b, 1, %v)", True),
+        ("prim::CallMethod(%self, %v) @ {'name': 'f'}", True),
+        ("aten::copy_(%v, %b, False)", False),
+        ("aten::relu_(%v)", False),
+        ("aten::detach_(%v)", False),
+        ("aten::unsqueeze(%v, 0)", False),
+    ],
+)
+def test_tensors_whose_shape_changes_in_place_have_no_shape(line: str, reshaped: bool):
+    graph = read_graph(f"""
+        (%self, %x: Tensor float32 2,3)
+        %a = aten::relu(%x)
+        %b = aten::sigmoid(%x)
+        %v = aten::detach(%a)
+        %w = {line}
+        yield %a, %b
+    """)
+    infer(graph, SCHEMAS)
+    sizes = None if reshaped else (2, 3)
+    assert graph.block.outputs[0].info == TensorInfo("float32", sizes)
+
+
+NORMS = [
+    "aten::instance_norm(%x, None, None, %a, %a, {}, 0.1, 1e-05, True)",
+    "aten::native_batch_norm(%x, None, None, %a, %a, {}, 0.1, 1e-05)",
+    "aten::_batch_norm_impl_index(%x, None, None, %a, %a, {}, 0.1, 1e-05, True)",
+]
+
+
+@pytest.mark.parametrize("line", NORMS)
+def test_all_norms_write_their_statistics(line: str):
+    text = "(%self, %x: Tensor, %m: Tensor)\n%a = aten::relu(%m)\n%y = {}\nyield %y"
+    for trains in (True, False):
+        found, named, nodes = aliases(text.format(line.format(trains)))
+        assert found.is_written(named["a"]) is trains
+        assert is_pure(nodes[line.partition("(")[0]], SCHEMAS) is not trains
+    without = text.format(line.format(True).replace("%a", "None"))
+    _, _, nodes = aliases(without)
+    assert is_pure(nodes[line.partition("(")[0]], SCHEMAS)
+
+
+def test_every_operator_with_a_generator_or_dropout_may_draw():
+    drawing = [
+        name
+        for name in SCHEMAS
+        if any(
+            one.type.startswith("Generator") or one.name in ("dropout", "dropout_p")
+            for one in SCHEMAS.find(name).arguments
+        )
+    ]
+    assert len(drawing) > 100
+    assert [name for name in drawing if not may_draw(name)] == []
+
+
 @pytest.mark.parametrize(
     ("line", "pure"),
     [
@@ -128,12 +232,21 @@ def test_training_batch_norm_writes_its_statistics():
         ("aten::dropout(%x, 0.5, True)", False),
         ("aten::dropout(%x, 0.5, False)", True),
         ("aten::dropout(%x, 0.0, True)", True),
+        ("aten::native_dropout(%x, 0.0, None)", False),
+        ("aten::native_dropout(%x, 0.5, False)", True),
+        ("aten::_fused_dropout(%x, 0.5, None)", False),
+        ("aten::exponential(%x, 1.0, None)", False),
+        ("aten::_sample_dirichlet(%x, None)", False),
+        ("aten::_scaled_dot_product_flash_attention_for_cpu(%x, %x, %x, 0.1, False, None, None)",
+         False),
+        ("aten::_scaled_dot_product_flash_attention_for_cpu(%x, %x, %x, 0.0, False, None, None)",
+         True),
         ("custom::operator(%x)", False),
         ("prim::GetAttr(%self) @ {'slot': 0}", True),
         ("prim::CallMethod(%self) @ {'name': 'f'}", False),
         ("aten::add.out(%x, %x, 1, %x)", False),
     ],
-)
+)  # fmt: skip
 def test_purity(line: str, pure: bool):
     graph = read_graph(f"(%self, %x: Tensor)\n%y = {line}\nyield %y")
     (node,) = [n for n in graph.block.nodes if n.outputs[0].name == "y"]
@@ -217,6 +330,20 @@ def test_without_a_batch_nothing_is_known_about_images():
     )
     infer(graph, SCHEMAS, batched=False)
     assert graph.block.outputs[0].info == TensorInfo("float32", None)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "lacks"), [((3,), True), ((4,), False), ((None,), False), ((), False)]
+)
+def test_a_known_call_tells_whether_images_have_a_batch(ranks: tuple[int | None], lacks: bool):
+    graph = read_graph("""
+        (%self, %x)
+        %y = aten::relu(%x)
+        %z = aten::max_pool2d(%y, [2, 2], [2, 2], [0, 0], [1, 1], False)
+        yield %z
+    """)
+    assert lacks_batch(graph, SCHEMAS, ranks) is lacks
+    assert all(node.outputs[0].info is None for node in graph.block.nodes[-2:])
 
 
 def test_branches_tell_what_both_have():

@@ -276,6 +276,54 @@ def test_the_rank_of_a_layer_is_asked_of_its_input():
     )[2:] == ["%4 = aten::dim(%x)", "yield %4"]
 
 
+def test_a_weight_that_is_a_vector_drops_a_dimension():
+    text = """
+        (%self, %x: Tensor)
+        %l = aten::linear(%x, W, None)
+        %d = aten::dim(%l)
+        yield %d
+    """
+    assert after(fold_shapes, text, W=ramp(2))[-2:] == ["%3 = aten::dim(%2)", "yield %3"]
+
+
+def test_the_rank_of_a_tensor_whose_shape_changes_is_not_asked_later():
+    text = """
+        (%self, %x: Tensor)
+        %a = aten::sigmoid(%x)
+        %b = aten::relu(%a)
+        %c = aten::unsqueeze_(%a, 0)
+        %d = aten::dim(%b)
+        yield %d, %c
+    """
+    assert "aten::dim(%3)" in "".join(after(fold_shapes, text))
+
+
+@pytest.mark.parametrize(
+    ("change", "stays"),
+    [("aten::unsqueeze_(%b, 0)", True), ("aten::zero_(%b)", True), ("aten::neg(%b)", False)],
+)
+def test_detach_of_what_is_changed_in_place_stays(change: str, stays: bool):
+    text = f"""
+        (%self, %x: Tensor)
+        %a = aten::sigmoid(%x)
+        %b = aten::detach(%a)
+        %c = {change}
+        yield %a, %c
+    """
+    assert any("detach" in line for line in after(drop_identities, text)) is stays
+
+
+def test_views_stay_if_their_shape_or_that_of_their_base_changes():
+    text = """
+        (%self, %x: Tensor float32 2,3)
+        %a = aten::sigmoid(%x)
+        %b = aten::view(%a, [2, 3])
+        %c = aten::t_(%b)
+        yield %a
+    """
+    assert any("view" in line for line in after(drop_identities, text))
+
+
 def test_dead_code():
     assert after(
         drop_dead_code,
