@@ -188,7 +188,7 @@ class _Run:
             return
         self._batched = False
         # XNNPACK's layers take images with a batch dimension only.
-        if self._packs:
+        if self._packs and not self._wanted.vulkan:
             self._packs = False
             self._note("prepack", PassResult(0, (_UNBATCHED,)))
 
