@@ -18,7 +18,7 @@ from builder.core.artifacts import OutputDifference
 from builder.core.differences import count_nan
 from builder.core.tensors import DRAWS_SEED, Tensor
 from builder.errors import Hint, ModelError, ToolchainError, Use, VerificationError
-from builder.export.capabilities import import_torchvision
+from builder.export.capabilities import import_torchvision, probe_torch
 from builder.export.error_texts import describe_exception, shorten
 from builder.export.remedies import find_remedy
 from builder.export.samples import Sample
@@ -103,12 +103,18 @@ def load_lite(content: bytes) -> Any:  # noqa: ANN401 - torch has no types here
     except ToolchainError:
         raise
     except Exception as error:  # damaged files make torch raise anything
-        lacking = _LACKING.search(str(error))
         raise VerificationError(
-            f"torch {torch.__version__} has no {lacking['names']}, which the lite file calls"
-            if lacking
-            else f"torch {torch.__version__} cannot load the lite file: {shorten(str(error))}"
+            f"torch {torch.__version__} {_explain_refusal(content, str(error))}"
         ) from error
+
+
+def _explain_refusal(content: bytes, error: str) -> str:
+    if lacking := _LACKING.search(error):
+        return f"has no {lacking['names']}, which the lite file calls"
+    # Without its class, torch takes the state of a packed layer for something else, and says so.
+    if b"torch.classes.xnnpack" in content and not probe_torch().xnnpack:
+        return "has no XNNPACK, for which layers of the lite file are packed"
+    return f"cannot load the lite file: {shorten(error)}"
 
 
 def call_lite(module: Call, sample: Sample, *, seed: int = DRAWS_SEED) -> tuple[Tensor, ...]:

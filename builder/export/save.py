@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,10 @@ from builder.export.request import LiteFormat
 from builder.export.samples import Sample
 from builder.export.values import to_arguments
 from builder.lite.read import parse_lite
+
+_CLASS = re.compile(r"The problematic type is: __torch__\.(?P<name>\S+)")
+"""The end of the message of torch/csrc/jit/serialization/export_module.cpp."""
+_LONGEST_NAME = 200
 
 
 def format_lite(
@@ -39,8 +44,7 @@ def format_lite(
         return bytes(module._save_to_buffer_for_lite_interpreter(**options))  # noqa: SLF001 - no other name
     except RuntimeError as error:
         raise ModelError(
-            f"the model cannot be saved for the lite interpreter: "
-            f"{describe_torchscript_error(error)}",
+            f"the model cannot be saved for the lite interpreter: {_find_reason(error)}",
             hint=_remedy(str(error)),
         ) from error
 
@@ -103,6 +107,14 @@ def bundle_inputs(module: torch.jit.ScriptModule, sample: Sample) -> None:
         augment_model_with_bundled_inputs(module, inputs=[inputs])
     except Exception as error:  # torch raises a plain Exception here
         raise ModelError(f"the inputs cannot be bundled: {shorten(str(error))}") from error
+
+
+def _find_reason(error: RuntimeError) -> str:
+    # torch names the class at the end of a message that is too long to be shown.
+    refused = _CLASS.search(str(error))
+    if refused is None:
+        return describe_torchscript_error(error)
+    return f"its code makes objects of the class {refused['name'][:_LONGEST_NAME]}"
 
 
 def _remedy(text: str) -> str | None:

@@ -52,9 +52,14 @@ class SingleImage(torch.nn.Module):  # type: ignore[misc] # torch has no types h
         super().__init__()
         self.model = model
 
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Takes a batch with one image."""
-        return tuple(self.model([images[0]])[0].values())
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Takes a batch with one image; a script returns a list, anything else a tuple."""
+        if torch.jit.is_scripting():
+            # Scripted models return their losses too, and TorchScript's tuples have fixed lengths.
+            found = self.model([images[0]])[1][0].values()
+        else:
+            found = tuple(self.model([images[0]])[0].values())
+        return found
 
 
 def make_torchvision(name: str, arguments: Mapping[str, Any], *, settle: bool) -> NamedModel:

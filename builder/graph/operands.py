@@ -8,7 +8,7 @@ from typing import Final
 from builder.core.operator_schemas import Schema, SchemaArgument, Schemas
 from builder.graph.graph import Node, Value
 from builder.graph.opcodes import upgraded_arguments
-from builder.lite.objects import PLAIN, CustomObject, List, ScriptObject, Tensor, parts_of
+from builder.lite.objects import PLAIN, CustomObject, Device, List, ScriptObject, Tensor, parts_of
 
 PURE_CONSTRUCTS: Final = frozenset(
     {
@@ -193,7 +193,7 @@ def _thaw_all(container: object, parts: Collection[object]) -> object:
 
 
 def _stands_for_itself(constant: object) -> bool:
-    if type(constant) in PLAIN or isinstance(constant, Tensor | CustomObject):
+    if type(constant) in PLAIN or isinstance(constant, Tensor | CustomObject | Device):
         return True
     return isinstance(constant, ScriptObject) and constant.may_be_enum
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 
+from builder.graph.opcodes import PLAIN
 from builder.lite.model import Callee, Instruction
 
 _UNKNOWN = object()
@@ -104,8 +105,10 @@ class _Reader:
                 self._call(_at(self.callees, step.x), step)
             case "LIST_CONSTRUCT" | "DICT_CONSTRUCT" | "NAMED_TUPLE_CONSTRUCT":
                 self._replace(step.n, _UNKNOWN)
-            case "GET_ATTR" | "DTYPE":
-                self._replace(1, _DERIVED if step.opcode == "DTYPE" else _UNKNOWN)
+            case "GET_ATTR":
+                self._replace(1, _UNKNOWN)
+            case opcode if (plain := PLAIN.get(opcode)) is not None and plain.gives:
+                self._replace(plain.takes, _DERIVED if opcode == "DTYPE" else _UNKNOWN)
             # DROPR forgets a register and leaves the stack; any other effect is unknown.
             case opcode if opcode != "DROPR":
                 self.stack.clear()

@@ -24,7 +24,12 @@ from builder.lite.source import source_of
 _PICKLE = "data.pkl"
 _ORDERED_DICT = Global("collections", "OrderedDict")
 _TENSOR = Global("torch._utils", "_rebuild_tensor_v2")
-_PARAMETER = Global("torch._utils", "_rebuild_parameter")
+_PARAMETERS = (
+    Global("torch._utils", "_rebuild_parameter"),
+    Global("torch._utils", "_rebuild_parameter_with_state"),
+)
+"""Their first argument is the tensor. The second one also has attributes that somebody gave the
+parameter, as transformers does; a runtime has no use for them."""
 _HINT = "load the file with torch 2.9 to 2.15 and save it again: torch.export.save"
 _KEY = re.compile(r"\w{1,40}", re.ASCII)
 _LARGE_STEPS = 4
@@ -104,7 +109,7 @@ class _Machine(PickleStack):
         self._effort.spend(_LARGE_STEPS)
         tag = Global(self.line(), self.line())
         is_storage = tag.module == "torch" and tag.name.removesuffix("Storage") in BY_NAME
-        if tag not in (_ORDERED_DICT, _TENSOR, _PARAMETER) and not is_storage:
+        if tag not in (_ORDERED_DICT, _TENSOR, *_PARAMETERS) and not is_storage:
             raise ModelError(
                 f"{self.record} calls {printable(str(tag))}; builder reads plain tensors only, and "
                 "nothing was run",
@@ -124,7 +129,7 @@ class _Machine(PickleStack):
         match tag, arguments:
             case Global() as one, () if one == _ORDERED_DICT:
                 self.push({})
-            case Global() as one, (Tensor() as tensor, *_) if one == _PARAMETER:
+            case Global() as one, (Tensor() as tensor, *_) if one in _PARAMETERS:
                 self.push(tensor)
             case Global() as one, (Storage() as storage, *rest) if one == _TENSOR:
                 self.push(self._make_tensor(storage, rest))

@@ -11,7 +11,7 @@ from builder.api import read_models
 from builder.cli.hints import show_hint
 from builder.core.differences import BY_SHAPE
 from builder.core.nesting import parse_input
-from builder.errors import ModelError
+from builder.errors import ModelError, VerificationError
 from builder.export.request import (
     Capture,
     ExportRequest,
@@ -24,6 +24,8 @@ from builder.export.request import (
 from builder.system.progress import Silent
 
 pytestmark = pytest.mark.torch
+
+DATA = Path(__file__).resolve().parents[1] / "data"
 
 NETS = '''
 import enum
@@ -414,3 +416,79 @@ def test_tensors_that_are_not_on_the_cpu_are_named() -> None:
     assert "not on the CPU: 1.weight (meta), 1.bias (meta)" in caught.value.message
     assert "to_empty" in (caught.value.hint or "")
     refuse_other_devices(module[0])
+
+
+@pytest.mark.parametrize("name", ["conv.ptl", "conv_flatbuffer.ptl"])
+def test_a_torch_without_xnnpack_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from builder.export import compare
+
+    content = (DATA / "models" / name).read_bytes()
+
+    def refuse(_: object) -> None:
+        raise RuntimeError("isGenericDict() INTERNAL ASSERT FAILED")
+
+    compare.load_lite(content)
+    monkeypatch.setattr(compare, "_load_for_lite_interpreter", refuse)
+    with pytest.raises(VerificationError, match="INTERNAL ASSERT"):
+        compare.load_lite(content)
+    without = replace(compare.probe_torch(), xnnpack=False)
+    monkeypatch.setattr(compare, "probe_torch", lambda: without)
+    with pytest.raises(VerificationError, match=r"^torch \S+ has no XNNPACK, for which layers of"):
+        compare.load_lite(content)
+    with pytest.raises(VerificationError, match="INTERNAL ASSERT"):
+        compare.load_lite((DATA / "models" / "lstm.ptl").read_bytes())
+
+
+DETECTOR = """
+import torch
+from torch import nn
+
+class Sizes:
+    def __init__(self, first: int):
+        self.first = first
+
+class Detector(nn.Module):
+    def forward(self, images: list[torch.Tensor]):
+        found = {"boxes": images[0][0], "scores": images[0].mean((1, 2))}
+        if torch.jit.is_scripting():
+            losses: dict[str, torch.Tensor] = {}
+            return losses, [found]
+        else:
+            return [found]
+
+class Sized(nn.Module):
+    def forward(self, x: torch.Tensor):
+        return x + Sizes(x.size(0)).first
+"""
+
+
+def test_a_script_takes_one_image_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script of a detection model returns losses beside the results, as torchvision's do."""
+    import torch
+
+    from builder.export.torchvision_models import SingleImage
+
+    (tmp_path / "detectors.py").write_text(DETECTOR)
+    monkeypatch.syspath_prepend(tmp_path)
+    import detectors
+
+    model, image = SingleImage(detectors.Detector()), torch.rand(1, 3, 4, 4)
+    eager, scripted = model(image), torch.jit.script(model)(image)
+    assert isinstance(eager, tuple)
+    assert [value.tolist() for value in scripted] == [value.tolist() for value in eager]
+
+
+def test_a_class_that_no_lite_file_can_have_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from builder.export.save import format_lite
+
+    (tmp_path / "sizers.py").write_text(DETECTOR)
+    monkeypatch.syspath_prepend(tmp_path)
+    import sizers
+
+    with pytest.raises(ModelError, match=r"makes objects of the class sizers\.Sizes$") as caught:
+        format_lite(torch.jit.script(sizers.Sized()))
+    assert "--via trace" in show_hint(caught.value.hint, "export")

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from torch_probes import probe
-from torch_probes.probe import Probe, load_probes, run_probe
+from torch_probes.probe import Probe, load_probes, run_probe, verify_probe
 from torch_probes.table import load_results, render_document, render_table
 
 ROOT = Path(__file__).resolve().parents[2]
-SAID = "error: torch 2.15.0 cannot optimise for mobile: it is built without XNNPACK\nhint: x\n"
+DIFFERS = {"ok": True, "verified": False}
 
 
 def result(version: str, **probes: object) -> dict[str, object]:
@@ -29,14 +29,15 @@ def test_each_torch_is_a_column_and_what_it_lacks_is_told_once() -> None:
     lacks = [{"ok": False, "why": f"torch {v} lacks it"} for v in ("2.6.0", "2.15.0")]
     text = render_table(
         {
-            "a": result("2.6.0", one={"ok": True, "optimised": True}, two=lacks[0]),
-            "b": result("2.15.0", one={"ok": True, "optimised": False}, two=lacks[1]),
+            "a": result("2.6.0", one={"ok": True, "verified": True}, two=lacks[0], four=DIFFERS),
+            "b": result("2.15.0", one={"ok": True}, two=lacks[1]),
         },
-        ["one", "two", "three"],
+        ["one", "two", "three", "four"],
     )
     assert "| quantised engines | qnnpack | qnnpack |\n" in text
-    assert "| one | yes | not optimised |\n" in text
+    assert "| one | yes | written |\n" in text
     assert "| two | **no** (1) | **no** (1) |\n| three | not asked | not asked |\n" in text
+    assert "| four | **differs** | not asked |\n" in text
     assert text.endswith("\n1. lacks it\n")
 
 
@@ -64,14 +65,30 @@ def answering(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, str, str]) -
     return asked
 
 
-def test_without_xnnpack_a_row_is_asked_again_without_optimisation(
+def test_a_file_is_saved_by_torch_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = answering(monkeypatch, (0, "", ""), (3, "", "error: no\n"))
+    assert run_probe(Probe(what="a", arguments=("net", "--shape", "1"), made="pt2")) == {
+        "ok": False,
+        "why": "no",
+    }
+    assert asked[0][1:4] == ["source_files.py", "pt2", "net"]
+    (file,) = asked[0][4:]
+    assert asked[1][3:7] == ["export", file, "--shape", "1"]
+    answering(monkeypatch, (1, "", "Traceback\nAttributeError: no export\n"))
+    why = run_probe(Probe(what="a", arguments=("net",), made="pt2"))["why"]
+    assert why == "it does not write the file: AttributeError: no export"
+
+
+def test_a_kept_file_is_verified_with_the_tolerance_of_its_row(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = answering(monkeypatch, (5, "", SAID), (3, "", "error: no\n"), (5, "", SAID))
-    assert run_probe(Probe(what="a", arguments=("n",))) == {"ok": False, "why": "no"}
-    assert ["--no-optimize" in command for command in asked] == [False, True]
-    refused = run_probe(Probe(what="a", arguments=("n",), optimised=True))
-    assert "without XNNPACK" in refused["why"]
+    asked = answering(monkeypatch, (0, "", ""), (8, "", ""))
+    one = Probe(what="a b", arguments=("n", "--tolerance", "1e-3", "--shape", "1"))
+    assert one.file == "a_b.ptl"
+    assert verify_probe(one, Path("a_b.ptl"), Path("out"))
+    assert asked[0][-3:] == ["--tolerance", "1e-3", "--json"]
+    assert not verify_probe(Probe(what="a", arguments=("n",)), Path("a.ptl"), Path("out"))
+    assert "--tolerance" not in asked[1]
 
 
 @pytest.mark.parametrize(

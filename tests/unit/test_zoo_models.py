@@ -9,7 +9,7 @@ from builder.core.model_facts import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
 from builder.oplists import read_op_list
 from builder.system.folders import data_folder
-from zoo_models.lists import compare_lists
+from zoo_models.lists import add_list, compare_lists
 from zoo_models.rows import FOLDER, load_entries
 from zoo_models.trial import render_table
 
@@ -39,6 +39,24 @@ def test_differences_are_told_one_by_one():
     assert [line.split(":")[0] for line in lines[2:]] == ["dtypes", "exporter"]
 
 
+def test_files_of_another_torch_stay_in_a_list():
+    newer = replace(
+        LIST,
+        operators=OperatorSet.of([MUL], source="n"),
+        models=(ModelOrigin("n", "c" * 64, 8, "torch 2", "builder export n -o n.ptl"),),
+        dtypes=DtypeSet.of(["int64"]),
+    )
+    both = add_list(LIST, newer)
+    assert [origin.name for origin in both.models] == ["m", "n"]
+    assert both.operators.sources(ADD) == ("m",)
+    assert both.dtypes == DtypeSet.of(["float32", "int64"])
+    again = add_list(both, replace(newer, operators=OperatorSet.of([ADD], source="n")))
+    assert again.operators.sources(ADD) == ("m", "n")
+    assert MUL not in again.operators
+    assert add_list(None, newer) == newer
+    assert add_list(LIST, LIST) == LIST
+
+
 def test_every_list_has_a_model():
     assert LISTS
     assert set(LISTS) == {entry.name for entry in load_entries()}
@@ -48,11 +66,15 @@ def test_every_list_has_a_model():
     "entry", [e for e in load_entries() if e.name in LISTS], ids=lambda e: e.name
 )
 def test_lists_say_how_they_came_about(entry):
-    (origin,) = read_op_list(data_folder("ops_lists") / f"{entry.name}.yaml").models
-    assert origin.command.split()[:3] == ["builder", "export", entry.source]
-    assert len(origin.sha256) == 64
-    assert "torch " in origin.exporter
-    assert "torchvision " in origin.exporter
+    origins = read_op_list(data_folder("ops_lists") / f"{entry.name}.yaml").models
+    names = [origin.name.removeprefix(f"{entry.name}.ptl ") for origin in origins]
+    assert "by optimize_for_mobile" in names
+    for origin, name in zip(origins, names, strict=True):
+        if name.startswith("by builder, torch "):
+            assert origin.command.split()[:3] == ["builder", "export", entry.source]
+        assert len(origin.sha256) == 64
+        assert "torch " in origin.exporter
+        assert "torchvision " in origin.exporter
 
 
 def test_modules_of_the_zoo_are_there():
@@ -66,15 +88,23 @@ def test_table_shows_failures_and_differences():
     row = {
         "name": "m",
         "what": "w",
+        "problem": "",
         "ok": True,
         "operators": 5,
         "size": 1234567,
         "compressed": 7,
+        "others": 1200,
+        "file": 1000,
+        "earlier_file": 2000,
         "difference": 2.5e-6,
-        "seconds": 0.0123,
+        "earlier_difference": 0.5,
+        "earlier_ok": False,
+        "cpu_time": 0.345,
     }
-    broken = {"name": "x", "what": "y", "ok": False, "problem": "no"}
+    broken = {"name": "x", "what": "y", "problem": "no", "size": 1000}
     table = render_table([row, row | {"ok": False}, broken])
-    assert "| `m` | w | 5 | 1,234,567 | 7 | 2.5e-06 | 12.3 |" in table
+    shown = "| `m` | w | 5 | 1,234,567 | 7 | 1,200 | 1,000 | 2,000 | 2.5e-06 | **0.5** | 0.34 |"
+    assert shown in table
     assert "**2.5e-06**" in table
-    assert "| `x` | y | **fails** |" in table
+    assert "| `x` **fails** | y | - | 1,000 | - |" in table
+    assert len({line.count("|") for line in table.splitlines()}) == 1

@@ -51,7 +51,8 @@ def _cell(answer: Result | None, notes: list[str]) -> str:
     if answer is None:
         return "not asked"
     if answer["ok"]:
-        return "yes" if answer["optimised"] else "not optimised"
+        verified = answer.get("verified")
+        return "written" if verified is None else "yes" if verified else "**differs**"
     why = _VERSION.sub("", answer["why"])
     if why not in notes:
         notes.append(why)

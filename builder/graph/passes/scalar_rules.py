@@ -121,6 +121,13 @@ def _slice(items: list[object], start: int | None, end: int | None, step: int) -
     return items[start:end:step]
 
 
+def _root(base: int, exponent: float) -> float:
+    # Libraries of C differ in the last digit of powers, but not where the result is a whole number.
+    if exponent != 0.5 or not 0 <= base < 1 << 52 or math.isqrt(base) ** 2 != base:
+        raise NotComputable
+    return float(math.isqrt(base))
+
+
 def _floor(value: float) -> int:
     return math.floor(value)
 
@@ -199,6 +206,7 @@ RULES: Final[Mapping[str, Callable[..., object]]] = {
     "aten::floor.int": _same,
     "aten::ceil.float": math.ceil,
     "aten::ceil.int": _same,
+    "aten::pow.int_float": _root,
     "aten::sqrt.int": math.sqrt,
     "aten::sqrt.float": math.sqrt,
     "aten::Float.int": float,

@@ -11,10 +11,13 @@ import numpy as np
 from builder.core.dtypes import SCALAR_TYPES
 from builder.graph.passes.scalar_rules import NotComputable
 from builder.graph.tensor_arrays import Array, find_dtype, to_array, to_tensor
-from builder.lite.objects import Tensor
+from builder.lite.objects import Device, Tensor
 
 _SMALL = 4096
 """Elements that a tensor may have though the operator's arguments have fewer."""
+_CPU, _FLOAT32 = Device("cpu"), SCALAR_TYPES.index("float32")
+_FEW = 16
+"""Elements of a tensor that is made of numbers only: a file can have very many such operators."""
 
 
 def compute_tensor(name: str, arguments: list[object]) -> Tensor:
@@ -149,6 +152,15 @@ def _number(value: object) -> Array:
     return _fail()
 
 
+def _zeros(sizes: list[int], code: object = None, layout: object = None, *rest: object) -> Array:
+    # The default dtype of a runtime is float32. A dense layout is 0 in c10/core/Layout.h.
+    if any(type(size) is not int or size < 0 for size in sizes) or math.prod(sizes) > _FEW:
+        raise NotComputable
+    if layout not in (None, 0) or any(one not in (None, False, _CPU) for one in rest):
+        raise NotComputable
+    return _to_dtype(np.zeros(sizes, np.bool_), _FLOAT32 if code is None else code)
+
+
 _ADD = _arithmetic(np.add)
 _SUBTRACT = _arithmetic(np.subtract)
 _MULTIPLY = _arithmetic(np.multiply)
@@ -179,5 +191,6 @@ RULES: Final[Mapping[str, Callable[..., Array]]] = {
     "aten::transpose.int": _transpose,
     "aten::unsqueeze": _unsqueeze,
     "aten::view": _reshape,
+    "aten::zeros": _zeros,
     "prim::NumToTensor.Scalar": _number,
 }

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +46,15 @@ def test_the_dtype_of_a_tensor_is_there_already():
     assert find_dtype_codes(by_operator, [TO, TYPE], [False, None]) == frozenset()
     by_instruction = code(*call_to(("LOAD", 2), ("DTYPE",)))
     assert find_dtype_codes(by_instruction, [TO], [False, None]) == frozenset()
+
+
+@pytest.mark.parametrize("between", [("DEVICE",), ("DIM",), ("__NOT__",), ("__ISNOT__", "__NOT__")])
+def test_instructions_leave_what_is_below_their_values(between):
+    """Between a constant dtype and the call, upstream asks tensors for their devices."""
+    values = [("LOAD", 2)] * (2 if "__ISNOT__" in between else 1)
+    steps = [("LOAD", 1), ("LOADC", 2), *values, *((opcode,) for opcode in between), ("OP", 0)]
+    call = Callee("aten::to", "dtype", 3)
+    assert find_dtype_codes(code(*steps), [call], [False, None, 5]) == {5}
 
 
 def test_what_is_computed_cannot_be_told():

@@ -42,6 +42,19 @@ def test_tensors_share_a_storage():
     assert found["w"].storage is found["v"].storage
 
 
+@pytest.mark.parametrize("name", [b"_rebuild_parameter", b"_rebuild_parameter_with_state"])
+def test_a_parameter_is_its_tensor(name):
+    hooks = b"ccollections\nOrderedDict\n)R"
+    state = b"}X\x01\x00\x00\x00s\x88s" if name.endswith(b"state") else b""
+    parameter = (
+        b"ctorch._utils\n" + name + b"\n(" + PICKLED_TENSOR + b"\x88" + hooks + state + b"tR"
+    )
+    data = b"\x80\x02}X\x01\x00\x00\x00w" + parameter + b"s."
+    assert read_state_dict(saved(data), "weights.pt")["w"].sizes == (2,)
+    assert "wrong arguments" in refuse(data.replace(b"(" + PICKLED_TENSOR, b"("))
+    assert "calls os.system" in refuse(data.replace(hooks, b"cos\nsystem\n"))
+
+
 def test_nothing_is_called():
     message = refuse(b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.")
     assert "data.pkl of weights.pt calls os.system" in message

@@ -19,6 +19,7 @@ from builder.graph.passes.outcome import PassResult
 from builder.graph.passes.settle_lists import settle_lists
 from builder.graph.shapes import infer
 from builder.graph.well_formed import check_graph
+from builder.lite.objects import Device
 from builder.sources.schemas import load_schemas
 from tests.unit.graph.writing import ramp, read_graph, tensor, values, write_graph
 
@@ -61,6 +62,11 @@ def one(rule: Pass, line: str, given: str = "%x: Tensor", **names: object) -> st
         ("aten::len.t([4, 5])", "2"),
         ("aten::__getitem__.t([4, 5], -1)", "5"),
         ("aten::__getitem__.t([4, 5], 2)", "%2"),
+        ("aten::pow.int_float(64, 0.5)", "8.0"),
+        ("aten::pow.int_float(32, 0.5)", "%2"),
+        ("aten::pow.int_float(-4, 0.5)", "%2"),
+        ("aten::pow.int_float(4, 1.5)", "%2"),
+        ("aten::pow.int_float(9007199254740996, 0.5)", "%2"),
         ("aten::Float.int(3)", "3.0"),
         ("aten::floor.float(-1.5)", "-2"),
         ("aten::__range_length(0, 7, 2)", "4"),
@@ -86,6 +92,17 @@ TENSORS = [
     ("aten::div.Tensor(W, W)", np.float32([[np.nan, 1, 1], [1, 1, 1]])),
     ("aten::sqrt(W)", np.sqrt(W)),
     ("aten::to.dtype(W, 7, False, False, None)", W.astype(np.float64)),
+    ("aten::zeros([1, 2], None, None, None, None)", np.zeros((1, 2), np.float32)),
+    ("aten::zeros([2], 4, 0, None, False)", np.zeros(2, np.int64)),
+    ("aten::zeros([], 7, None, CPU, None)", np.zeros((), np.float64)),
+    ("aten::zeros([17], None, None, None, None)", None),
+    ("aten::zeros([-1], None, None, None, None)", None),
+    ("aten::zeros([0.5], None, None, None, None)", None),
+    ("aten::zeros([1], None, 1, None, None)", None),
+    ("aten::zeros([1], None, None, GPU, None)", None),
+    ("aten::zeros([1], None, None, None, True)", None),
+    ("aten::zeros([1], 99, None, None, None)", None),
+    ("aten::zeros([1], None, None, W, None)", None),
     ("aten::add.Tensor(W, W, 2)", None),
     ("aten::to.dtype(W, 4, False, False, None)", None),
     ("aten::exp(W)", None),
@@ -106,6 +123,8 @@ def test_tensors(line: str, result: np.ndarray | None):
         W=tensor(*W.flat, shape=(2, 3)),
         K=tensor(*range(100), shape=(100, 1)),
         R=tensor(*range(100), shape=(1, 100)),
+        CPU=Device("cpu"),
+        GPU=Device("cuda:0"),
     )
     assert bool(fold_constants(graph, SCHEMAS).changed) == (result is not None)
     if result is not None:
@@ -132,6 +151,16 @@ def test_constants_that_are_written_or_handed_out_are_not_folded():
         "%4 = aten::t(float32[2, 3])",
         "yield %4",
     ]
+
+
+def test_zeros_that_are_written_are_not_folded():
+    text = """
+        (%self, %x: Tensor)
+        %a = aten::zeros([2], None, None, None, None)
+        %b = aten::add_.Tensor(%a, %x, 1)
+        yield %b
+        """
+    assert after(fold_constants, text)[0] == "%2 = aten::zeros([2], None, None, None, None)"
 
 
 def test_lists_of_constants_are_constants_unless_they_grow_or_leave():
