@@ -3,7 +3,7 @@
 #include "torchlite.h"
 
 #include "lite_module.h"
-#include "metal.h"
+#include "gpu.h"
 #include "profile.h"
 #include "refusal.h"
 #include "selected_operators.h"
@@ -117,7 +117,7 @@ torchlite_status run(
   if (!method.has_value()) {
     throw Failure(TORCHLITE_RUN_FAILED, torchlite::join({"the model has no method '", {name, strnlen(name, 200)}, "'"}));
   }
-  torchlite::Inputs inputs(torchlite::is_for_metal(module->module), module->is_lost);
+  torchlite::Inputs inputs(torchlite::is_for_gpu(module->module), module->is_lost);
   auto made = std::make_unique<torchlite_result>();
   const torchlite::Profile::Scope scope(module->profile.is_on ? &module->profile : nullptr);
   // The arguments end with this statement.

@@ -30,7 +30,7 @@ def find_tree(feature="") -> SourceTree:
 
 def test_every_file_is_read():
     assert list(load_release().backends) == [
-        *("coreml", "metal", "pocketfft", "qnnpack", "torchvision", "xnnpack")
+        *("coreml", "metal", "pocketfft", "qnnpack", "torchvision", "vulkan", "xnnpack")
     ]
 
 
