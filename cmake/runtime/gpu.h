@@ -65,8 +65,12 @@ inline at::Tensor to_gpu(const at::Tensor& tensor) {
   return tensor.numel() == 0 ? made : copy_by_gpu(made, tensor);
 }
 
+inline bool is_on_gpu(const at::Tensor& tensor) {
+  return tensor.device().type() == gpu_type;
+}
+
 inline at::Tensor to_host(const at::Tensor& tensor) {
-  if (tensor.device().type() != gpu_type) {
+  if (!is_on_gpu(tensor)) {
     return tensor;
   }
   at::Tensor made = at::empty(tensor.sizes(), tensor.options().device(at::kCPU));
@@ -88,6 +92,10 @@ inline bool is_for_gpu(const Module&) {
 
 inline at::Tensor to_gpu(const at::Tensor& tensor) {
   return tensor;
+}
+
+inline bool is_on_gpu(const at::Tensor&) {
+  return false;
 }
 
 inline at::Tensor to_host(const at::Tensor& tensor) {

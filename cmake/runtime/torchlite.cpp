@@ -259,6 +259,14 @@ const char* const* torchlite_operators(size_t* count) {
   return names.data();
 }
 
+const char* const* torchlite_devices(size_t* count) {
+  static const char* const names[] = {"cpu", torchlite::has_device() ? torchlite::gpu_name : nullptr, nullptr};
+  if (count != nullptr) {
+    *count = names[1] == nullptr ? 1 : 2;
+  }
+  return names;
+}
+
 const char* torchlite_version(void) {
   return TORCHLITE_PYTORCH_VERSION;
 }
