@@ -22,7 +22,7 @@ _CALL = re.compile(
 )
 _PARAMETER = re.compile(r"(?P<type>.+?) ?\b(?P<name>\w+)$", re.DOTALL)
 _ANY = (
-    "std::any_of({name}.begin(), {name}.end(), "
+    "::std::any_of({name}.begin(), {name}.end(), "
     "[](const at::Tensor& one) {{ return one.{predicate}(); }})"
 )
 _HELD = "({name}.has_value() && {name}->{predicate}())"

@@ -30,7 +30,7 @@ at::Tensor clone::call(const at::Tensor & self) {
 METAL = Dispatch(key="Metal", predicate="is_metal")
 VULKAN = Dispatch(key="Vulkan", predicate="is_vulkan", kernels="at::native::vulkan::ops")
 ANY = (
-    "std::any_of(tensors.begin(), tensors.end(), "
+    "::std::any_of(tensors.begin(), tensors.end(), "
     "[](const at::Tensor& one) { return one.is_metal(); })"
 )
 BY_METAL = "::redispatch(c10::DispatchKeySet(c10::DispatchKey::Metal), "
