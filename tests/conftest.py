@@ -1,7 +1,7 @@
 """Tests skip where what they are marked with is missing, and fail where the run expects it.
 
 BUILDER_EXPECT names, separated by commas, what has to be there: `torch`, `host`, `ccache`,
-`distcc`, `jdk`, `maven`, `gradle`, `ndk`, `androidroot`, `apple`, `swift`.
+`distcc`, `jdk`, `maven`, `vulkan`, `gradle`, `ndk`, `androidroot`, `apple`, `swift`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 import hypothesis
 import pytest
 
+LAVAPIPE = Path("/usr/share/vulkan/icd.d")
+"""Where Mesa's package puts a file for each of its drivers."""
 CLANG_SUFFIXES = ("", *(f"-{major}" for major in range(14, 22)))
 
 
@@ -64,6 +66,12 @@ def has_android_root() -> bool:
     return bool(root) and all(map(shutil.which, ("qemu-aarch64", "qemu-arm")))
 
 
+def has_vulkan() -> bool:
+    """Says whether shaders can be compiled, and run on the CPU by Mesa's lavapipe."""
+    headers = Path("/usr/include/vulkan/vulkan.h")
+    return bool(shutil.which("glslc")) and headers.is_file() and bool(list(LAVAPIPE.glob("lvp_*")))
+
+
 def has_gradle() -> bool:
     plugin = Path("/usr/share/maven-repo/com/android/tools/build/gradle/2.2.2")
     needed = (plugin, Path("/usr/share/java/jaxb-runtime.jar"), Path("/usr/lib/android-sdk"))
@@ -86,6 +94,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "androidroot": has_android_root,
     "apple": has_apple,
     "distcc": has_programs("distcc", "distccd"),
+    "vulkan": has_vulkan,
     "swift": lambda: bool(os.environ.get("BUILDER_SWIFT") or shutil.which("swiftc")),
 }
 

@@ -78,9 +78,11 @@ install_system_packages() {
 
 may_install_test_tools() { command -v dpkg-query >/dev/null && may_install; }
 
-# What the tests of --launcher and of the Java side need; they are skipped without.
+# What the tests of --launcher, of the Java side and of Vulkan need; they are skipped without.
 install_test_tools() {
-  if may_install_test_tools; then install ccache distcc default-jdk-headless maven; fi
+  if may_install_test_tools; then
+    install ccache distcc default-jdk-headless maven glslc libvulkan-dev mesa-vulkan-drivers vulkan-validationlayers
+  fi
 }
 
 make_environment() {

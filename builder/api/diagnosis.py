@@ -15,6 +15,7 @@ from builder.system.process import Runner
 from builder.toolchains.clang import locate_clang, locate_linker
 from builder.toolchains.jdk import locate_jdk
 from builder.toolchains.launchers import find_launchers
+from builder.toolchains.shader_compiler import INSTALL_GLSLC, find_glslc
 from builder.toolchains.tools import find_major, locate_packaged_tool
 
 
@@ -31,6 +32,7 @@ def inspect_tools(runner: Runner, *, cc: str | None = None) -> tuple[Finding, ..
         _try("ninja", lambda: locate_packaged_tool(runner, "ninja")),
         _inspect_ndk(runner),
         _inspect_jdk(runner),
+        _inspect_glslc(runner),
         Finding(
             subject="launchers",
             ok=bool(launchers),
@@ -77,6 +79,14 @@ def _inspect_jdk(runner: Runner) -> Finding:
     except ToolchainError as error:
         return Finding(subject="jdk", ok=False, detail=error.message, remedy=error.hint or "")
     return Finding(subject="jdk", ok=True, detail=f"{jdk.version} ({jdk.home})")
+
+
+def _inspect_glslc(runner: Runner) -> Finding:
+    glslc = find_glslc(runner)
+    if glslc is None:
+        detail = "not installed (only builds for Vulkan need it)"
+        return Finding(subject="glslc", ok=False, detail=detail, remedy=INSTALL_GLSLC)
+    return Finding(subject="glslc", ok=True, detail=_describe(glslc))
 
 
 def _try(subject: str, locate: Callable[[], Tool]) -> Finding:

@@ -17,6 +17,8 @@ from builder.native.make_index import make_index
 from builder.native.prepare_sources import prepare_units
 from builder.selection.catalogue import read_namespaces
 from builder.system.locks import folder_lock
+from builder.system.process import Runner
+from builder.toolchains.shader_compiler import with_shader_compiler
 
 if TYPE_CHECKING:
     from builder.core.known import KnownOperators
@@ -77,10 +79,12 @@ def _everything(
         for one in release.backends.values()
         if one.chosen is not Chosen.OPTION and one.runs_on(target.platform)
     )
+    toolchain = with_shader_compiler(toolchain, backends, Runner.inherit_for_tools())
     features = [one.sources for one in backends if one.sources]
     plan = replace(
         plan_build((), target, release=release, toolchain=toolchain),
         static_dispatch=dispatch,
+        toolchain=toolchain.fingerprint,
         backends=backends,
         features=tuple((name, release.lock.select(name).digest) for name in features),
     )

@@ -28,7 +28,7 @@ DECIDING = (
     *(
         f"core/{name}.py"
         for name in (
-            *("backends", "dtypes", "operators", "plan", "release", "selection"),
+            *("backends", "cxx_source", "dtypes", "operators", "plan", "release", "selection"),
             *("targets", "toolchain", "units"),
         )
     ),
@@ -38,6 +38,7 @@ DECIDING = (
             *("backend_units.py", "build.py", "build_units.py", "closure.py"),
             *("cmake_file_api.py", "configure.py"),
             *("flags.py", "generated.py", "index.py", "interfaces.py", "job.py"),
+            *("kernel_calls.py", "shaders.py"),
             *("build_folders.py", "link_elf.py", "link_macho.py", "symbol_names.py"),
             *("ninja.py", "prepare_sources.py", "profiles.toml", "rounds.py"),
             *("run_time_dispatch.py", "slices.py"),

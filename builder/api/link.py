@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from builder.api.operator_choice import choose_operators, confirm_operators
 from builder.api.plans import list_inputs, plan_build
 from builder.api.toolchains import locate_toolchain
-from builder.core.backends import LocatedBackend
+from builder.core.backends import Chosen, LocatedBackend, find_needed
 from builder.core.counts import number_of
 from builder.core.plan import Interface
 from builder.core.targets import Platform
@@ -31,6 +31,7 @@ from builder.system.locks import folder_lock
 from builder.system.outputs import writing_into
 from builder.system.process import Runner
 from builder.toolchains.jdk import locate_jdk
+from builder.toolchains.shader_compiler import with_shader_compiler
 
 if TYPE_CHECKING:
     from builder.core.plan import BuildPlan, BuildRequest
@@ -81,7 +82,8 @@ def link_libraries(
     )
     # Only the plan knows which backends the models need.
     toolchain = with_frameworks(toolchain, plan.backends)
-    _refuse_vulkan(plan)
+    toolchain = with_shader_compiler(toolchain, plan.backends, Runner.inherit_for_tools())
+    _refuse_absent_backends(plan)
     _note_choices(plan, progress)
     _note_gains(plan, request.inputs, progress)
     first = make_native_build(plan, toolchain, progress=progress, jobs=request.jobs)
@@ -172,13 +174,16 @@ def _locate_backends(
     )
 
 
-def _refuse_vulkan(plan: BuildPlan) -> None:
-    names = [str(o) for o in plan.operator_list.operators if o.namespace.startswith("vulkan")]
-    if names and plan.target.is_apple:
-        raise ModelError(
-            f"{names[0]} runs on Vulkan, which Apple's systems do not have",
-            hint=Hint("export the model for the CPU: ", Run("export", ("MODEL",))),
-        )
+def _refuse_absent_backends(plan: BuildPlan) -> None:
+    # The choice of operators would refuse them as well, but only after minutes of preparation.
+    listed = plan.operator_list
+    needed = find_needed(plan.release.backends.values(), listed.operators, listed.custom_classes)
+    for one in needed:
+        if one.chosen is Chosen.NEEDED and not one.runs_on(plan.target.platform):
+            raise ModelError(
+                f"the model runs on {one.label}, which {plan.target} does not have",
+                hint=Hint("export the model for the CPU: ", Run("export", ("MODEL",))),
+            )
 
 
 def _note_choices(plan: BuildPlan, progress: Progress) -> None:

@@ -11,16 +11,17 @@ from builder.core.operators import Operator
 from builder.core.selection import ServedOperators
 from builder.core.targets import Platform
 from builder.errors import Hint, ModelError, Run, SourceError, Use
-from builder.native.backend_units import find_root_units
+from builder.native.backend_units import find_root_units, find_units
 from builder.selection.catalogue import read_catalogue
 from builder.selection.choose import find_raising, find_refusals, select
-from builder.selection.devices import read_device, refuse_absent, warn_unused
+from builder.selection.devices import Device, read_device, refuse_absent, warn_unused
 from builder.selection.release_rules import read_rules
 from builder.selection.upgraders import add_upgraders, read_upgraders
 from builder.system.emulators import find_emulator
 
 if TYPE_CHECKING:
     from builder.core.artifacts import LinkResult
+    from builder.core.backends import LocatedBackend
     from builder.core.model_facts import OperatorList
     from builder.core.plan import BuildPlan
     from builder.core.units import UnitGraph
@@ -55,14 +56,21 @@ def choose_operators(
     for operator, reason in find_raising(served, catalogue, rules).items():
         build.progress.note(f"raises when called: {operator}, {reason}")
     # Backends that only add operators for the CPU have no roots and no device.
-    devices = [
-        read_device(find_root_units(graph, one), one.dispatch) for one in chosen if one.roots
-    ]
+    devices = [_read_device(build, graph, one) for one in build.backends if one.backend.roots]
     return ServedOperators(
         operators=served,
         selection=select(served, catalogue, rules, devices),
         skipped=frozenset(skipped),
     )
+
+
+def _read_device(build: NativeBuild, graph: UnitGraph, one: LocatedBackend) -> Device:
+    backend, roots = one.backend, find_root_units(graph, one.backend)
+    kernels = roots
+    # Kernels that are called directly are roots no more than others, and their units are generated.
+    if backend.dispatch and backend.dispatch.kernels:
+        kernels = find_units(one, build.plan.static_dispatch, pytorch=build.tree.root)
+    return read_device(roots, kernels, backend.dispatch)
 
 
 def refuse_misread(

@@ -17,7 +17,9 @@ from builder.errors import ConfigurationError, Hint, Use
 from builder.selection.static_dispatch import choose_static_dispatch
 from builder.sources.releases import load_release
 from builder.system.folders import locate_op_list
+from builder.system.process import Runner
 from builder.toolchains.launchers import refuse_unknown
+from builder.toolchains.shader_compiler import with_shader_compiler
 
 if TYPE_CHECKING:
     from builder.core.backends import Backend
@@ -57,6 +59,8 @@ def plan_build(
         platform=target.platform,
         asked=find_accelerators(release, accelerators),
     )
+    # Only the models tell which backends there are; the fingerprint has to know what they need.
+    toolchain = with_shader_compiler(toolchain, backends, Runner.inherit_for_tools())
     features = [one.sources for one in backends if one.sources]
     return BuildPlan(
         target=target,

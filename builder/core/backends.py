@@ -37,6 +37,14 @@ class Dispatch:
     """The name in `c10::DispatchKey` (c10/core/DispatchKey.h)."""
     predicate: str
     """The method of `at::Tensor` and of `at::Device` that says so, such as `is_metal`."""
+    kernels: str = ""
+    """The C++ namespace of its kernels, where calls go straight to them.
+
+    Then kernels are not registered, and the linker takes those that are called. Without it, calls
+    go to the dispatcher, which finds kernels by name, so all of them have to be registered.
+    """
+    undeclared: tuple[str, ...] = ()
+    """Names that its kernels are registered for, and that are no operators of this release."""
 
 
 def _nothing() -> Mapping[str, Any]:
@@ -69,6 +77,10 @@ class Backend:
 
     sources: str = ""
     """The feature of the source lock that has its sources, in a tree laid out as PyTorch's."""
+    units_of_pytorch: bool = False
+    """Whether its `units` are in PyTorch's tree although it has `sources`, for their headers."""
+    shaders: str = ""
+    """Folder of PyTorch's tree with shaders in GLSL, which are compiled into the runtime."""
     units: Mapping[str, tuple[str, ...]] = field(default_factory=_nothing)
     """Units that it adds to upstream's: paths in the tree, or globs.
 
@@ -100,6 +112,10 @@ class Backend:
     """Objective-C++ units that count references by hand; the others have it done by clang."""
     runtime_defines: tuple[str, ...] = ()
     """Macros that tell builder's own C++ (`cmake/runtime`) that the runtime has it."""
+    runtime_includes: tuple[str, ...] = ()
+    """Folders of builder's own C++ where its units look for headers."""
+    runtime_units: tuple[str, ...] = ()
+    """Units of builder's own C++ that a runtime with it has besides the others."""
     cmake_options: Mapping[str, str] = field(default_factory=_nothing)
     """Options of upstream's CMake; only where every build has it, since builds share objects."""
     frameworks: tuple[str, ...] = ()
@@ -132,7 +148,7 @@ class Backend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocatedBackend:
-    """A backend and the source tree that has its units."""
+    """A backend and its source tree: that of its `sources`, or PyTorch's."""
 
     backend: Backend
     tree: SourceTree

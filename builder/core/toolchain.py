@@ -217,6 +217,8 @@ class Toolchain:
     """What it compiles against, for Apple's platforms."""
     frameworks: tuple[str, ...] = ()
     """Flags for every link that name Apple's frameworks; a linker takes what is used."""
+    shader_compiler: Tool | None = None
+    """Compiles the shaders of a GPU's backend; None where no backend of the build has any."""
     archiver: Tool | None = None
     """Makes static libraries, for Apple's platforms; understands `-static -D -filelist`."""
     configuration: tuple[tuple[str, str], ...] = ()
@@ -242,6 +244,7 @@ class Toolchain:
             self.linker.version,
             self.strip.version,
             *((self.archiver.version,) if self.archiver else ()),
+            *((self.shader_compiler.version,) if self.shader_compiler else ()),
             self.cmake.version,
             *(() if self.bitcode is Bitcode.INSIDE else (f"bitcode {self.bitcode}",)),
             *(flag.replace(sdk, "SDK") if sdk else flag for flag in self.system_flags),

@@ -9,6 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from builder.core.backends import ANY_DISPATCH, Backend, LocatedBackend
 from builder.core.units import TranslationUnit, UnitGraph
+from builder.native import kernel_calls, shaders
+from builder.system.files import digest_files
 
 _LIKE = "torch/csrc/jit/mobile/import.cpp"
 """Their units see what this unit of the lite interpreter sees: a mobile build, no Python."""
@@ -23,6 +25,8 @@ def add_backends(
     dispatch: Collection[str],
     *,
     pytorch: Path,
+    made: Path,
+    runtime: Path,
     level: str | None = None,
 ) -> UnitGraph:
     """Returns `graph` with the units of the chosen backends, and with their headers within reach.
@@ -34,6 +38,8 @@ def add_backends(
         located: the chosen backends; others add nothing.
         dispatch: the backends of static dispatch; units for others are left out.
         pytorch: PyTorch's source tree.
+        made: the folder of sources that builder made for backends.
+        runtime: builder's own C++ (`cmake/runtime`).
         level: optimisation level of kernels, which the units are; without it, upstream's.
     """
     units = dict(graph.units)
@@ -51,9 +57,18 @@ def add_backends(
             *(f"-D{name}" for name in backend.defines),
             *_include(pytorch, backend.pytorch_includes),
             *folders,
+            *_include_runtime(runtime, backend),
+            *((f"-I{made / shaders.FOLDER}",) if backend.shaders else ()),
         )
-        for unit_id in _list_units(one, {ANY_DISPATCH, *dispatch}):
-            units[unit_id] = _make_unit(unit_id, one, flags)
+        for unit_id, source in find_units(one, dispatch, pytorch=pytorch).items():
+            # A unit that stands for a file of kernels has the id of the file.
+            calls = made / kernel_calls.FOLDER / unit_id
+            unit = _make_unit(unit_id, calls if calls.is_file() else source, backend, flags)
+            units[unit_id] = unit
+        if backend.shaders:
+            path = made / shaders.FOLDER / shaders.UNIT
+            unit_id = f"generated/{shaders.FOLDER}/{shaders.UNIT}"
+            units[unit_id] = _make_unit(unit_id, path, backend, flags)
     return UnitGraph(units=units)
 
 
@@ -71,11 +86,33 @@ def _include(root: Path, folders: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"-I{root / folder}" for folder in folders)
 
 
-def _list_units(one: LocatedBackend, dispatch: Collection[str]) -> Iterator[str]:
-    root = one.tree.root
-    for needed, patterns in sorted(one.backend.units.items()):
+def _include_runtime(runtime: Path, backend: Backend) -> tuple[str, ...]:
+    folders = [runtime / folder for folder in backend.runtime_includes]
+    if backend.dispatch and backend.dispatch.kernels:
+        folders.append(runtime)
+    if not folders:
+        return ()
+    # As for builder's own units: what a package manager puts in place may be older than an object.
+    digest = digest_files(*folders, suffixes=(".h",))[:12]
+    return (*(f"-I{folder}" for folder in folders), f"-DTORCHLITE_HEADERS={digest}")
+
+
+def find_units(one: LocatedBackend, dispatch: Collection[str], *, pytorch: Path) -> dict[str, Path]:
+    """Returns id -> file of the units that a backend adds to upstream's.
+
+    Args:
+        one: the backend.
+        dispatch: the backends of static dispatch; units for others are left out.
+        pytorch: PyTorch's source tree.
+    """
+    root = pytorch if one.backend.units_of_pytorch else one.tree.root
+    return {unit_id: root / unit_id for unit_id in _list_units(root, one.backend, dispatch)}
+
+
+def _list_units(root: Path, backend: Backend, dispatch: Collection[str]) -> Iterator[str]:
+    for needed, patterns in sorted(backend.units.items()):
         # Kernels for quantised tensors are left out where none can occur.
-        for pattern in patterns if needed in dispatch else ():
+        for pattern in patterns if needed in {ANY_DISPATCH, *dispatch} else ():
             if "*" not in pattern:  # where the file is missing, the compiler will say so
                 yield pattern
                 continue
@@ -84,14 +121,16 @@ def _list_units(one: LocatedBackend, dispatch: Collection[str]) -> Iterator[str]
                 yield path.relative_to(root).as_posix()
 
 
-def _make_unit(unit_id: str, one: LocatedBackend, flags: tuple[str, ...]) -> TranslationUnit:
+def _make_unit(
+    unit_id: str, source: Path, backend: Backend, flags: tuple[str, ...]
+) -> TranslationUnit:
     objective = PurePosixPath(unit_id).suffix == _OBJECTIVE_CXX
     # Some of PyTorch's files count references by hand, which clang refuses with ARC.
-    counting = "-fno-objc-arc" if unit_id in one.backend.without_arc else "-fobjc-arc"
+    counting = "-fno-objc-arc" if unit_id in backend.without_arc else "-fobjc-arc"
     return TranslationUnit(
         id=unit_id,
-        library=one.backend.name,
+        library=backend.name,
         language="OBJCXX" if objective else "CXX",
-        source=str(one.tree.root / unit_id),
+        source=str(source),
         flags=(*flags, *((counting,) if objective else ())),
     )

@@ -66,6 +66,8 @@ def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> 
     # Static initialisers are reached by no symbol: what registers itself has to be named here.
     roots = {REGISTRATIONS_UNIT, *selection.roots}
     roots |= {f"{LIBRARY}/{name}" for name in build.interface.units}
+    backends = build.plan.backends
+    roots |= {f"{LIBRARY}/{name}" for one in backends for name in one.runtime_units}
     if build.tuning.small_cxx:
         roots.add(SMALL_CXX_UNITS[build.tuning.small_cxx])
     closure = close(roots, index, try_link=linker.link)

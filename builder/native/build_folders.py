@@ -91,6 +91,11 @@ class Layout:
         return self.root / "slices"
 
     @property
+    def backend_sources(self) -> Path:
+        """Sources that builder makes for backends: calls of their kernels, and their shaders."""
+        return self.root / "backends"
+
+    @property
     def runtime(self) -> Path:
         """Link to builder's own C++: commands that name it are the same on every machine."""
         return self.root / "torchlite"

@@ -79,11 +79,13 @@ def make_units(
     write_if_changed(registrations, selection.registrations)
     flags = (*graph.units[_LIKE].flags, f"-I{runtime}", _name_sources(runtime))
     # Builder's own units are compiled for the chosen backends; upstream's are not.
+    backends = tuple(backends)
     told = (f"-D{name}" for one in backends for name in one.runtime_defines)
+    names = (*interface.units, *(name for one in backends for name in one.runtime_units))
     # Only builder's own units see the version: upstream's objects stay the same when it changes.
     offered = (*flags, _version(version), *(f"-I{folder}" for folder in headers), *told)
     own = (
-        *(_own(f"{LIBRARY}/{name}", runtime / name, offered) for name in interface.units),
+        *(_own(f"{LIBRARY}/{name}", runtime / name, offered) for name in names),
         _own(RUNNER_UNIT, runtime / "runner.cpp", (*flags,)),
         _own(
             SMALL_CXX_UNITS[CxxLibrary.LIBSTDCXX],

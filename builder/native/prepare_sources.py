@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 from builder.core.units import UnitGraph
 from builder.errors import NativeBuildError
-from builder.native.backend_units import add_backends
+from builder.native.backend_units import add_backends, find_units
 from builder.native.cmake_file_api import Roots, read_unit_graph
 from builder.native.configure import configure, generate, make_includes_relative
+from builder.native.generated import read_generated
+from builder.native.kernel_calls import write_kernel_calls
 from builder.native.ledger import sweep_objects
+from builder.native.shaders import compile_shaders, write_shaders
 from builder.system.files import free_bytes, link_folder, replacement_folder, write_atomically
 from builder.system.listings import find_changes, is_as_sealed, seal
 from builder.system.locks import folder_lock
@@ -53,12 +56,15 @@ def prepare_units(build: NativeBuild) -> UnitGraph:
         link_folder(layout.sdk, str(build.toolchain.sdk.root))
     for one in build.features:
         link_folder(layout.root / one.backend.name, os.path.relpath(one.tree.root, layout.root))
+    _write_backend_sources(build)
     graph = read_unit_graph(Roots(build.tree.root, layout.configured), build.tuning)
     return add_backends(
         graph,
         build.backends,
         build.plan.static_dispatch,
         pytorch=build.tree.root,
+        made=layout.backend_sources,
+        runtime=build.runtime,
         level=build.tuning.kernels,
     )
 
@@ -106,6 +112,7 @@ def _configure(build: NativeBuild) -> None:
         _generate(build, binary)
         # Before it is sealed, because this changes files.
         make_includes_relative(binary, build.tree.root)
+        _compile_shaders(build, binary)
         write_atomically(layout.configured_listing, seal(binary, layout.configured_stamps))
         os.sync()
     # The marker comes last, after everything is on the disk.
@@ -132,3 +139,33 @@ def _generate(build: NativeBuild, binary: Path) -> None:
             write_atomically(layout.generated_listing, listing)
         # Copied and not linked: upstream's CMake adds files of its own to these folders.
         shutil.copytree(layout.generated, binary, dirs_exist_ok=True)
+
+
+def _compile_shaders(build: NativeBuild, binary: Path) -> None:
+    for backend in (one.backend for one in build.backends if one.backend.shaders):
+        build.progress.step(f"compiling the shaders of {backend.label}")
+        compile_shaders(
+            binary,
+            build.tree,
+            build.toolchain,
+            backend.shaders,
+            runner=build.runner,
+            log=build.layout.logs / "shaders.log",
+        )
+
+
+def _write_backend_sources(build: NativeBuild) -> None:
+    """Writes what builder makes for backends whose kernels and shaders are called by name.
+
+    It depends on builder's own code, so it is made by each build, and not kept with what is
+    configured.
+    """
+    layout, pytorch = build.layout, build.tree.root
+    for one in build.backends:
+        backend = one.backend
+        if backend.dispatch and backend.dispatch.kernels:
+            units = find_units(one, build.plan.static_dispatch, pytorch=pytorch)
+            code = read_generated(layout.configured)
+            write_kernel_calls(layout.backend_sources, code, backend.dispatch, units)
+        if backend.shaders:
+            write_shaders(layout.configured, layout.backend_sources)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.core.cxx_source import COMMENT
 from builder.core.known import KnownOperators
 from builder.core.operators import Operator
 
@@ -36,8 +37,6 @@ _SCHEMA = re.compile(r'"([a-z_][a-z0-9_]*::\w+(?:\.\w+)?)\(([^"]*)"')
 _CLASS = re.compile(r"__torch__\.torch\.classes\.(\w+\.\w+)")
 # Long schemas are written as several literals, which C++ joins.
 _SEAM = re.compile(r'"\s*"')
-COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-"""A comment of C++; operators are named in many that register nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

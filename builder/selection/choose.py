@@ -10,7 +10,7 @@ from builder.core.model_facts import OperatorList
 from builder.core.operators import Operator, near_names
 from builder.core.selection import Selection
 from builder.errors import Hint, ModelError, Run, Use
-from builder.selection.catalogue import OperatorCatalogue
+from builder.selection.catalogue import DispatcherOperator, OperatorCatalogue
 from builder.selection.devices import Device, propose_backends
 from builder.selection.registrations import render_allowlist, render_registrations
 from builder.selection.release_rules import SelectionRules
@@ -28,7 +28,8 @@ def select(
 ) -> Selection:
     """Returns what a runtime for `wanted` registers.
 
-    All that `devices` have is registered, since composite operators may call any of it.
+    Of `devices` whose kernels the dispatcher looks up, all is registered, since composite operators
+    may call any of it.
 
     Raises:
         ModelError: an operator is unknown to this PyTorch or belongs to a library builder does not
@@ -45,13 +46,9 @@ def select(
         for operator in operators
         if operator not in dispatched
     }
-    # Kernels of a device are found by name at run time, which needs their schemas even if no model
-    # names them.
-    elsewhere = {
-        operator: entry
-        for operator, entry in catalogue.dispatcher.items()
-        if any(operator in device.operators for device in devices)
-    }
+    elsewhere = _find_served(catalogue, devices)
+    # Kernels that are found by name at run time need their schemas even if no model names them.
+    looked_up = _find_served(catalogue, [one for one in devices if one.is_looked_up])
     device_units = frozenset().union(*(device.units for device in devices))
     classes = _find_classes(wanted, catalogue, rules)
     registering = (rules.custom_classes.get(c.split(".")[0], ()) for c in classes)
@@ -59,7 +56,7 @@ def select(
     silent = not any(operator.name in rules.printing for operator in operators)
     limits = {rules.printing_unit: _BRIEF_TENSORS} if silent else {}
     return Selection(
-        registrations=render_registrations(dispatched, operators, elsewhere),
+        registrations=render_registrations(dispatched, operators, looked_up),
         always=rules.always.union(*registering, device_units),
         by_hand=by_hand,
         at_run_time={
@@ -77,6 +74,17 @@ def select(
             if unit not in device_units
         },
     )
+
+
+def _find_served(
+    catalogue: OperatorCatalogue, devices: Sequence[Device]
+) -> dict[Operator, DispatcherOperator]:
+    """Returns the operators that one of `devices` has a kernel for."""
+    return {
+        operator: entry
+        for operator, entry in catalogue.dispatcher.items()
+        if any(operator in device.operators for device in devices)
+    }
 
 
 def _find_dispatches(operator: Operator, devices: Sequence[Device]) -> tuple[Dispatch, ...]:

@@ -2,44 +2,57 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder.core.backends import Backend, Chosen, Dispatch, find_needed
+from builder.core.cxx_source import read_registrations
 from builder.core.model_facts import OperatorList
 from builder.core.operators import Operator
-from builder.errors import Hint, ModelError, Run, Use
-from builder.selection.catalogue import COMMENT
+from builder.errors import Hint, ModelError, Run, SourceError, Use
 from builder.selection.release_rules import SelectionRules
-
-# Only implementations (m.impl) with a selective name: what a backend defines itself is in its
-# schemas.
-_KERNEL = re.compile(r'\bm\.impl\(\s*TORCH_SELECTIVE_NAME\("([^"]+)"\)')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """The units of one backend that register kernels themselves, all of which are linked."""
+    """A backend with units that are always linked, and the operators that it has kernels for."""
 
     units: frozenset[str]
+    """Units that are always linked."""
     operators: frozenset[Operator]
     """The operators that they have kernels for, by exact name."""
     dispatch: Dispatch | None = None
     """How the tensors of the device are found."""
 
+    @property
+    def is_looked_up(self) -> bool:
+        """Whether the dispatcher finds its kernels, by the names of their operators."""
+        return self.dispatch is None or not self.dispatch.kernels
 
-def read_device(units: Mapping[str, Path], dispatch: Dispatch | None) -> Device:
-    """Returns what `units`, id -> file, register kernels for."""
-    # A kernel that is commented out would be promised and not be there.
-    texts = (COMMENT.sub("", path.read_text()) for path in units.values())
-    names = (name for text in texts for name in _KERNEL.findall(text))
-    return Device(
-        units=frozenset(units),
-        operators=frozenset(map(Operator.parse, names)),
-        dispatch=dispatch,
-    )
+
+def read_device(
+    roots: Iterable[str], kernels: Mapping[str, Path], dispatch: Dispatch | None
+) -> Device:
+    """Returns a backend with the operators that its files have kernels for.
+
+    Args:
+        roots: the units that are always linked.
+        kernels: id -> file of the units that may have kernels.
+        dispatch: how its tensors are found; kernels under another key do not count. None where it
+            has no tensors of its own.
+
+    Raises:
+        SourceError: a file registers a kernel in a way that builder cannot read.
+    """
+    found: set[Operator] = set()
+    for unit, path in kernels.items():
+        try:
+            read = read_registrations(path.read_text())
+        except ValueError as error:
+            raise SourceError(f"{unit}: {error}") from error
+        found.update(one.operator for one in read if dispatch and one.key == dispatch.key)
+    return Device(units=frozenset(roots), operators=frozenset(found), dispatch=dispatch)
 
 
 def refuse_absent(wanted: OperatorList, chosen: Iterable[Backend], rules: SelectionRules) -> None:

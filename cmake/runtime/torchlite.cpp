@@ -3,7 +3,7 @@
 #include "torchlite.h"
 
 #include "lite_module.h"
-#include "metal.h"
+#include "gpu.h"
 #include "profile.h"
 #include "refusal.h"
 #include "selected_operators.h"
@@ -117,7 +117,7 @@ torchlite_status run(
   if (!method.has_value()) {
     throw Failure(TORCHLITE_RUN_FAILED, torchlite::join({"the model has no method '", {name, strnlen(name, 200)}, "'"}));
   }
-  torchlite::Inputs inputs(torchlite::is_for_metal(module->module), module->is_lost);
+  torchlite::Inputs inputs(torchlite::is_for_gpu(module->module), module->is_lost);
   auto made = std::make_unique<torchlite_result>();
   const torchlite::Profile::Scope scope(module->profile.is_on ? &module->profile : nullptr);
   // The arguments end with this statement.
@@ -257,6 +257,14 @@ const char* const* torchlite_operators(size_t* count) {
     *count = names.size() - 1;
   }
   return names.data();
+}
+
+const char* const* torchlite_devices(size_t* count) {
+  static const char* const names[] = {"cpu", torchlite::has_device() ? torchlite::gpu_name : nullptr, nullptr};
+  if (count != nullptr) {
+    *count = names[1] == nullptr ? 1 : 2;
+  }
+  return names;
 }
 
 const char* torchlite_version(void) {

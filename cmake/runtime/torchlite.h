@@ -171,6 +171,11 @@ TORCHLITE_API const char* torchlite_error(void);
  * for ever. *count, when given, receives their number. */
 TORCHLITE_API const char* const* torchlite_operators(size_t* count);
 
+/* Where models can run with this runtime on this device: "cpu", and "vulkan" or "metal" where the runtime has its
+ * kernels and the device has a GPU that it can use. Ended by NULL, valid for ever. *count, when given, receives their
+ * number. A model that was exported for a GPU fails to load, with the reason, where there is none. */
+TORCHLITE_API const char* const* torchlite_devices(size_t* count);
+
 /* Version of PyTorch this runtime is built from, e.g. "2.6.0". */
 TORCHLITE_API const char* torchlite_version(void);
 

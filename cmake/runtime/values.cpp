@@ -1,6 +1,6 @@
 #include "values.h"
 
-#include "metal.h"
+#include "gpu.h"
 
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/MemoryFormat.h>
@@ -139,7 +139,7 @@ c10::IValue Inputs::read(const torchlite_value& value, c10::TypePtr wanted, int 
 }
 
 c10::IValue Inputs::place(c10::IValue read) const {
-  return on_metal_ && read.isTensor() ? c10::IValue(to_metal(read.toTensor())) : read;
+  return on_gpu_ && read.isTensor() ? c10::IValue(to_gpu(read.toTensor())) : read;
 }
 
 at::Tensor Inputs::borrow(const torchlite_tensor& tensor) {

@@ -31,9 +31,9 @@ void check_count(size_t count);
 // The caller's values for one call, on their way in.
 class Inputs {
  public:
-  // `on_metal`: tensors go to Metal's memory. `is_lost` becomes true when there was no memory for a copy of what the
+  // `on_gpu`: tensors go to the GPU's memory. `is_lost` becomes true when there was no memory for a copy of what the
   // model has kept: it holds tensors without data then, and cannot be run again.
-  Inputs(bool on_metal, bool& is_lost) : on_metal_(on_metal), is_lost_(is_lost) {}
+  Inputs(bool on_gpu, bool& is_lost) : on_gpu_(on_gpu), is_lost_(is_lost) {}
 
   // `above`: levels of groups that hold it.
   c10::IValue read(const torchlite_value& value, c10::TypePtr wanted, int above = 0);
@@ -55,7 +55,7 @@ class Inputs {
   c10::IValue place(c10::IValue read) const;
 
   std::vector<c10::Storage> borrowed_;
-  const bool on_metal_;
+  const bool on_gpu_;
   bool& is_lost_;
 };
 

@@ -1,5 +1,6 @@
 // Loading, running and freeing models, and the library's one exported function.
 
+#include "../gpu.h"
 #include "../lite_module.h"
 #include "ivalues.h"
 #include "natives.h"
@@ -8,6 +9,10 @@
 #include <android/asset_manager_jni.h>
 #endif
 
+#include <ATen/core/Dict.h>
+#include <ATen/core/List.h>
+
+#include <algorithm>
 #include <iterator>
 #include <memory>
 
@@ -17,11 +22,55 @@ namespace {
 
 constexpr jint cpu = 1; // as in Device.java
 
-// A library with Vulkan would be asked for it here.
 void check_device(jint device) {
-  if (device != cpu) {
+  if (device == cpu) {
+    return;
+  }
+  if (!has_gpu) {
     throw IllegalArgument("this build of libpytorch_jni_lite.so runs models on the CPU only");
   }
+  if (!has_device()) {
+    throw IllegalArgument("this device has no GPU that Vulkan can use");
+  }
+}
+
+// The value with its tensors in the GPU's memory.
+[[maybe_unused]] c10::IValue place(const c10::IValue& value) {
+  if (value.isTensor()) {
+    return to_gpu(value.toTensor());
+  }
+  if (value.isTensorList()) {
+    c10::List<at::Tensor> list;
+    for (const at::Tensor tensor : value.toTensorList()) {
+      list.push_back(to_gpu(tensor));
+    }
+    return list;
+  }
+  if (value.isTuple()) {
+    std::vector<c10::IValue> items;
+    for (const auto& item : value.toTupleRef().elements()) {
+      items.push_back(place(item));
+    }
+    return c10::ivalue::Tuple::create(std::move(items));
+  }
+  if (value.isGenericDict()) {
+    const auto given = value.toGenericDict();
+    c10::impl::GenericDict dict(given.keyType(), given.valueType());
+    for (const auto& entry : given) {
+      dict.insert(entry.key(), place(entry.value()));
+    }
+    return dict;
+  }
+  return value;
+}
+
+std::vector<c10::IValue> place_for(const Module& module, std::vector<c10::IValue> inputs) {
+  if constexpr (has_gpu) {
+    if (is_for_gpu(module)) {
+      std::transform(inputs.begin(), inputs.end(), inputs.begin(), place);
+    }
+  }
+  return inputs;
 }
 
 jlong to_pointer(Module&& module) {
@@ -96,7 +145,7 @@ jobject run(JNIEnv* env, jclass, jlong pointer, jstring name, jobjectArray input
       throw IllegalArgument("the model has no method " + method_name);
     }
     c10::InferenceMode guard;
-    return to_java_value(env, call_method(module, *method, to_ivalues(env, inputs))).release();
+    return to_java_value(env, call_method(module, *method, place_for(module, to_ivalues(env, inputs)))).release();
   });
 }
 

@@ -1,5 +1,7 @@
 #include "tensors.h"
 
+#include "../gpu.h"
+
 #include <ATen/ops/from_blob.h>
 #include <c10/core/MemoryFormat.h>
 
@@ -129,6 +131,9 @@ at::Tensor to_tensor(JNIEnv* env, jobject tensor) {
 Local<jobject> to_java_tensor(JNIEnv* env, const at::Tensor& tensor) {
   if (!tensor.defined() || tensor.layout() != at::kStrided) {
     throw IllegalArgument("Java has only tensors that are defined and dense");
+  }
+  if (is_on_gpu(tensor)) {
+    return to_java_tensor(env, to_host(tensor));
   }
   const jint dtype = dtype_code(tensor.scalar_type());
   const jint format = memory_format_code(tensor);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -179,12 +180,14 @@ def test_a_deployment_target_is_for_apples_abis_only(asked):
 def test_vulkan_is_refused_for_apple():
     from samples import make_list
 
-    from builder.api.link import _refuse_vulkan
+    from builder.api.link import _refuse_absent_backends
+    from builder.sources.releases import load_release
 
     wanted = make_list("vulkan_prepack::run_conv2d_context")
-    with pytest.raises(ModelError, match="runs on Vulkan, which Apple's systems do not have"):
-        _refuse_vulkan(make_plan(target=parse_target("ios-arm64"), operator_list=wanted))
-    _refuse_vulkan(make_plan(operator_list=wanted))
+    plan = make_plan(operator_list=wanted, release=load_release())
+    with pytest.raises(ModelError, match="runs on Vulkan, which ios-arm64 does not have"):
+        _refuse_absent_backends(replace(plan, target=parse_target("ios-arm64")))
+    _refuse_absent_backends(plan)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from samples import make_graph, make_toolchain, make_unit
 
-from builder.core.backends import Backend, Chosen, LocatedBackend
+from builder.core.backends import Backend, Chosen, Dispatch, LocatedBackend
 from builder.core.sources import SourceTree
 from builder.core.targets import parse_target
 from builder.core.toolchain import Bitcode
@@ -44,6 +44,18 @@ FFT = Backend(
     needed_by=(SPECTRAL,),
 )
 
+GPU = Backend(
+    name="gpu",
+    label="GPU",
+    chosen=Chosen.NEEDED,
+    sources="memory",
+    includes=("third_party/memory",),
+    units_of_pytorch=True,
+    units={"any": ("aten/gpu/ops/Add.cpp", "aten/gpu/Guard.cpp")},
+    shaders="aten/gpu/glsl",
+    dispatch=Dispatch(key="Gpu", predicate="is_gpu", kernels="at::gpu"),
+)
+
 
 @pytest.fixture
 def locate(tmp_path):
@@ -55,8 +67,16 @@ def locate(tmp_path):
     return lambda one: LocatedBackend(backend=one, tree=own if one.sources else PYTORCH)
 
 
-def add(*located, dispatch=("CPU",), level=None):
-    return add_backends(GRAPH, located, dispatch, pytorch=PYTORCH.root, level=level)
+def add(*located, dispatch=("CPU",), level=None, made=Path("/made")):
+    return add_backends(
+        GRAPH,
+        located,
+        dispatch,
+        pytorch=PYTORCH.root,
+        made=made,
+        runtime=Path("/runtime"),
+        level=level,
+    )
 
 
 def test_without_any_the_units_are_upstreams(locate):
@@ -122,3 +142,21 @@ def test_ninja_compiles_objective_c_for_apples_systems_only(abi, known):
     if known:
         assert f"build objects/{CONTEXT}.o: OBJCXX_BITCODE /src/{CONTEXT}" in text
         assert text.split("rule OBJCXX_BITCODE")[1].count("-x ir -c $out.bc") == 1
+
+
+def test_a_backend_with_headers_of_its_own_can_have_units_of_pytorchs(locate, tmp_path):
+    calls = tmp_path / "made/kernels/aten/gpu/ops/Add.cpp"
+    calls.parent.mkdir(parents=True)
+    calls.touch()
+    units = add(locate(GPU), made=tmp_path / "made").units
+    assert units["aten/gpu/Guard.cpp"].source == "/pytorch/aten/gpu/Guard.cpp"
+    # What stands for a file of kernels has the id of the file.
+    assert units["aten/gpu/ops/Add.cpp"].source == str(calls)
+    shaders = units["generated/shaders/shaders.cpp"]
+    assert shaders.source == str(tmp_path / "made/shaders/shaders.cpp")
+    assert shaders.library == "gpu"
+    assert {
+        f"-I{tmp_path}/third_party/memory",
+        f"-I{tmp_path}/made/shaders",
+        "-I/runtime",
+    } <= set(shaders.flags)

@@ -4,7 +4,7 @@ import pytest
 
 from builder.core.backends import Dispatch
 from builder.native.generated import GeneratedCode, group_pieces, read_pieces
-from builder.native.run_time_dispatch import add_branch, ask_at_run_time
+from builder.native.run_time_dispatch import add_branch, ask_at_run_time, parse_call
 
 TORCHGEN = """\
 namespace at { namespace _ops {
@@ -28,6 +28,11 @@ at::Tensor clone::call(const at::Tensor & self) {
 }}
 """
 METAL = Dispatch(key="Metal", predicate="is_metal")
+VULKAN = Dispatch(key="Vulkan", predicate="is_vulkan", kernels="at::native::vulkan::ops")
+ANY = (
+    "::std::any_of(tensors.begin(), tensors.end(), "
+    "[](const at::Tensor& one) { return one.is_metal(); })"
+)
 BY_METAL = "::redispatch(c10::DispatchKeySet(c10::DispatchKey::Metal), "
 
 
@@ -84,7 +89,7 @@ def test_other_calls_stay_bound():
         ),
         (
             "at::Tensor cat::call(const at::ITensorListRef & tensors, int64_t dim)",
-            "(tensors.size() > 0 && tensors.front().is_metal())",
+            ANY,
             "tensors, dim",
         ),
         (
@@ -92,6 +97,17 @@ def test_other_calls_stay_bound():
             "::std::optional<at::ScalarType> dtype, ::std::optional<at::Device> device)",
             "(device.has_value() && device->is_metal())",
             "size, dtype, device",
+        ),
+        (
+            "at::Tensor stack::call(at::TensorList tensors, int64_t dim)",
+            ANY,
+            "tensors, dim",
+        ),
+        (
+            "at::Tensor conv1d::call(const at::Tensor & input, "
+            "const ::std::optional<at::Tensor> & bias)",
+            "input.is_metal() || (bias.has_value() && bias->is_metal())",
+            "input, bias",
         ),
         (
             "::std::vector<at::Tensor> chunk::call(const at::Tensor & self, "
@@ -114,3 +130,32 @@ def test_tensors_lists_of_them_and_devices_are_asked(signature, condition, argum
 def test_what_cannot_be_of_metals_is_refused(text):
     with pytest.raises(ValueError, match=r"not a call|no tensor"):
         add_branch(text, METAL)
+
+
+def test_a_kernel_that_is_called_directly_is_declared_and_called():
+    code = ask_at_run_time(read(TORCHGEN), {"view": (VULKAN,)})
+    (piece,) = code.groups["at::_ops::view::call"].pieces
+    assert piece.text.splitlines()[1:] == [
+        "    if (self.is_vulkan()) {",
+        "        at::Tensor view_vulkan(const at::Tensor & self, c10::SymIntArrayRef size);",
+        "        return view_vulkan(self, size);",
+        "    }",
+        "    return at::cpu::view_symint(self, size);",
+        "}",
+    ]
+    # It needs no dispatcher, so nothing but the call is compiled.
+    assert code.cut(["at::_ops::view::call"]).groups == {"at::_ops::view::call"}
+
+
+def test_the_head_of_a_call_is_read_whole():
+    text = (
+        "::std::tuple<at::Tensor,at::Tensor> max::call(const at::Tensor & self, "
+        "::std::array<bool,2> mask) {\n    return x();\n}"
+    )
+    call = parse_call(text)
+    assert (call.struct, call.result) == ("max", "::std::tuple<at::Tensor,at::Tensor>")
+    assert call.parameters == (("const at::Tensor &", "self"), ("::std::array<bool,2>", "mask"))
+    assert call.declare_kernel(VULKAN) == (
+        "::std::tuple<at::Tensor,at::Tensor> max_vulkan(const at::Tensor & self, "
+        "::std::array<bool,2> mask)"
+    )

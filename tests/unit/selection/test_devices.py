@@ -6,7 +6,7 @@ from samples import make_list
 from builder import api
 from builder.core.backends import Dispatch
 from builder.core.operators import Operator
-from builder.errors import ModelError
+from builder.errors import ModelError, SourceError
 from builder.selection.choose import select
 from builder.selection.devices import Device, read_device, refuse_absent, warn_unused
 from builder.selection.release_rules import read_rules
@@ -33,9 +33,31 @@ DEVICE = Device(
 
 def test_kernels_are_read_by_exact_name_outside_of_comments(tmp_path):
     (tmp_path / "metal.mm").write_text(UNIT)
-    found = read_device({"metal.mm": tmp_path / "metal.mm"}, METAL.dispatch)
+    found = read_device(["guard.mm"], {"metal.mm": tmp_path / "metal.mm"}, METAL.dispatch)
     assert set(map(str, found.operators)) == {"aten::add.Tensor", "aten::hardtanh_"}
-    assert found.units == {"metal.mm"}
+    assert found.units == {"guard.mm"}
+
+
+def test_kernels_that_cannot_be_read_and_those_of_other_keys_are_not_taken(tmp_path):
+    path = tmp_path / "metal.mm"
+    path.write_text(UNIT.replace("aten, Metal", "aten, Vulkan"))
+    assert read_device([], {"metal.mm": path}, METAL.dispatch).operators == frozenset()
+    path.write_text(UNIT.replace("hardtanh_);", "hardtanh_, 3);"))
+    with pytest.raises(SourceError, match=r"metal\.mm: builder can read 1 of 2 registrations"):
+        read_device([], {"metal.mm": path}, METAL.dispatch)
+
+
+def test_kernels_that_are_called_directly_are_not_registered():
+    direct = Dispatch(key="Vulkan", predicate="is_vulkan", kernels="at::native::vulkan::ops")
+    device = Device(
+        units=frozenset({"guard.cpp"}),
+        operators=frozenset({Operator("aten::mul", "Tensor")}),
+        dispatch=direct,
+    )
+    chosen = select(make_list("aten::add.Tensor"), CATALOGUE, RULES, [device])
+    assert chosen.at_run_time == {"mul_Tensor": (direct,)}
+    assert "mul_Tensor" not in chosen.registrations
+    assert "guard.cpp" in chosen.roots
 
 
 def test_units_of_a_device_are_roots_and_their_operators_can_be_found():
@@ -127,7 +149,7 @@ def test_the_tree_has_kernels_for_what_metals_own_kernels_call():
     if tree is None:
         pytest.skip("the sources are not fetched")
     units = {unit: tree.root / unit for unit in METAL.units["any"]}
-    found = set(map(str, read_device(units, METAL.dispatch).operators))
+    found = set(map(str, read_device([], units, METAL.dispatch).operators))
     assert {"aten::view", "aten::reshape", "aten::t", "aten::empty.memory_format"} <= found
     assert {"metal_prepack::conv2d_run", "metal_prepack::linear_run"} <= found
     assert "aten::conv2d" not in found

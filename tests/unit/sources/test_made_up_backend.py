@@ -55,7 +55,8 @@ SOURCES = {
     "turbo/Register.cpp": 'm.def("turbo_prepack::run(Tensor x) -> Tensor");',
     "turbo/Guard.cpp": "// the device's guard",
     "turbo/Quantised.cpp": "",
-    "turbo/ops/Relu.cpp": 'm.impl(TORCH_SELECTIVE_NAME("aten::relu"), TORCH_FN(relu));',
+    "turbo/ops/Relu.cpp": "TORCH_LIBRARY_IMPL(aten, Turbo, m) {\n"
+    'm.impl(TORCH_SELECTIVE_NAME("aten::relu"), TORCH_FN(relu)); }',
 }
 TORCHGEN = """\
 namespace at { namespace _ops {
@@ -98,6 +99,10 @@ def located(tmp_path):
     )
 
 
+def add(located, folder):
+    return add_backends(GRAPH, [located], ("CPU",), pytorch=folder, made=folder, runtime=folder)
+
+
 def choose(platform):
     return choose_backends(
         KNOWN, operators=MODEL.operators, classes=MODEL.custom_classes, platform=platform
@@ -123,7 +128,7 @@ def test_its_operators_are_refused_with_its_reason_where_it_is_not_there():
 
 
 def test_its_units_see_its_macros_and_headers(located, tmp_path):
-    added = add_backends(GRAPH, [located], ("CPU",), pytorch=tmp_path).units
+    added = add(located, tmp_path).units
     assert set(added) - set(GRAPH.units) == set(SOURCES) - {"turbo/Quantised.cpp"}
     assert added["turbo/ops/Relu.cpp"].flags == (
         *("-DC10_MOBILE", "-O2", "-DUSE_TURBO"),
@@ -134,7 +139,7 @@ def test_its_units_see_its_macros_and_headers(located, tmp_path):
 
 
 def test_its_roots_are_linked_and_calls_look_for_its_tensors(located, tmp_path):
-    graph = add_backends(GRAPH, [located], ("CPU",), pytorch=tmp_path)
+    graph = add(located, tmp_path)
     roots = find_root_units(graph, TURBO)
     assert set(roots) == {"turbo/Guard.cpp", "turbo/ops/Relu.cpp"}
     rules = replace(
@@ -142,7 +147,7 @@ def test_its_roots_are_linked_and_calls_look_for_its_tensors(located, tmp_path):
         backends=KNOWN,
         custom_classes={name: frozenset(ids) for name, ids in TURBO.units_by_class.items()},
     )
-    chosen = select(MODEL, CATALOGUE, rules, [read_device(roots, TURBO.dispatch)])
+    chosen = select(MODEL, CATALOGUE, rules, [read_device(roots, roots, TURBO.dispatch)])
     assert {*roots, "turbo/Register.cpp"} <= chosen.roots
     assert chosen.at_run_time == {"relu": (Dispatch(key="Turbo", predicate="is_turbo"),)}
     assert "m.def(at::_ops::relu::schema_str);" in chosen.registrations

@@ -1,0 +1,107 @@
+// Tensors between the caller's memory and a GPU's, where a runtime has kernels for Metal or Vulkan.
+//
+// A model that was exported for a GPU expects its inputs there already and leaves its outputs there; apps of upstream's
+// call `.metal()` or `.vulkan()`, and `.cpu()`, themselves. This C API does it for them.
+
+#pragma once
+
+#include "lite_module.h"
+
+#include <ATen/core/Tensor.h>
+
+#if defined(TORCHLITE_METAL)
+#include <ATen/metal/Context.h>
+#include <ATen/ops/empty.h>
+#elif defined(TORCHLITE_VULKAN)
+#include <ATen/ops/empty.h>
+#include <ATen/vulkan/Context.h>
+#endif
+
+namespace torchlite {
+
+#if defined(TORCHLITE_METAL) || defined(TORCHLITE_VULKAN)
+
+constexpr bool has_gpu = true;
+
+#ifdef TORCHLITE_METAL
+constexpr const char* gpu_name = "metal";
+constexpr const char* gpu_mark = "optimized_for_metal"; // of torch/csrc/jit/passes/metal_rewrite.cpp
+constexpr at::DeviceType gpu_type = at::kMetal;
+#else
+constexpr const char* gpu_name = "vulkan";
+constexpr const char* gpu_mark = "optimized_for_vulkan"; // of torch/csrc/jit/passes/vulkan_rewrite.cpp
+constexpr at::DeviceType gpu_type = at::kVulkan;
+#endif
+
+// Whether this device has one. Only Vulkan may be absent.
+inline bool has_device() {
+#ifdef TORCHLITE_METAL
+  return true;
+#else
+  return at::native::is_vulkan_available();
+#endif
+}
+
+inline at::Tensor& copy_by_gpu(at::Tensor& made, const at::Tensor& tensor) {
+#ifdef TORCHLITE_METAL
+  return at::metal::metal_copy_(made, tensor);
+#else
+  return at::vulkan::vulkan_copy_(made, tensor);
+#endif
+}
+
+// What a pass for the GPU leaves in a model. Upstream's own pass for Vulkan puts the transfers into the model, and says
+// so by another mark.
+inline bool is_for_gpu(const Module& module) {
+  return module.attr(gpu_mark, false).toBool() && module.attr("requires_backend_transfers", true).toBool();
+}
+
+// The kernels take float32 alone; other tensors stay, as arguments of operators on the processor.
+inline at::Tensor to_gpu(const at::Tensor& tensor) {
+  if (tensor.scalar_type() != at::kFloat) {
+    return tensor;
+  }
+  at::Tensor made = at::empty(tensor.sizes(), tensor.options().device(gpu_type));
+  return tensor.numel() == 0 ? made : copy_by_gpu(made, tensor);
+}
+
+inline bool is_on_gpu(const at::Tensor& tensor) {
+  return tensor.device().type() == gpu_type;
+}
+
+inline at::Tensor to_host(const at::Tensor& tensor) {
+  if (!is_on_gpu(tensor)) {
+    return tensor;
+  }
+  at::Tensor made = at::empty(tensor.sizes(), tensor.options().device(at::kCPU));
+  return tensor.numel() == 0 ? made : copy_by_gpu(made, tensor);
+}
+
+#else
+
+constexpr bool has_gpu = false;
+constexpr const char* gpu_name = "";
+
+inline bool has_device() {
+  return false;
+}
+
+inline bool is_for_gpu(const Module&) {
+  return false;
+}
+
+inline at::Tensor to_gpu(const at::Tensor& tensor) {
+  return tensor;
+}
+
+inline bool is_on_gpu(const at::Tensor&) {
+  return false;
+}
+
+inline at::Tensor to_host(const at::Tensor& tensor) {
+  return tensor;
+}
+
+#endif
+
+} // namespace torchlite

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from samples import FakeRunner, make_toolchain
+
+from builder.core.sources import SourceTree
+from builder.core.toolchain import Tool
+from builder.errors import SourceError
+from builder.native.shaders import compile_shaders, render_shaders, write_shaders
+from builder.system.process import Completed
+
+# As tools/gen_vulkan_spv.py writes it.
+SHADER = """\
+    api::shader_registry().register_shader(
+      api::ShaderInfo(
+         "{name}",
+         {name}_bin,
+         8,
+         {{VK_DESCRIPTOR_TYPE_STORAGE_IMAGE,
+          VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER}},
+         std::vector<uint32_t>(),
+         api::StorageType::UNKNOWN,
+         api::StorageType::UNKNOWN));
+"""
+CODE = """\
+const uint32_t {name}_bin[] = {{
+  119734787,
+  65536
+}};
+"""
+
+
+def make_text(*names):
+    codes = "".join(CODE.format(name=name) for name in names)
+    return codes + "".join(SHADER.format(name=name) for name in names)
+
+
+def test_each_shader_is_a_function_beside_its_code_in_order_of_names():
+    header, unit = render_shaders(make_text("conv2d", "add"))
+    assert "\nconst api::ShaderInfo& add();\nconst api::ShaderInfo& conv2d();\n" in header
+    assert "register_shader" not in unit
+    assert unit.index("add_bin[] = {") < unit.index("const api::ShaderInfo& add() {")
+    assert unit.index("const api::ShaderInfo& add() {") < unit.index("conv2d_bin[]")
+    assert 'static const api::ShaderInfo info(\n         "conv2d",\n         conv2d_bin,' in unit
+    assert render_shaders(make_text("add", "conv2d")) == (header, unit)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        make_text("add").replace("api::ShaderInfo(", "api::ShaderInfos("),
+        make_text("add", "mul").replace("uint32_t mul_bin", "uint64_t mul_bin"),
+        make_text("add") + "api::shader_registry().register_shader(other);",
+    ],
+)
+def test_text_in_another_form_is_refused(text):
+    with pytest.raises(SourceError, match="builder can read"):
+        render_shaders(text)
+
+
+def test_the_tool_of_the_sources_compiles_them(tmp_path):
+    def answer(command):
+        folder = tmp_path.__class__(command[command.index("--output-path") + 1])
+        (folder / "spv.cpp").write_text(make_text("add"))
+        return Completed(0, "")
+
+    runner = FakeRunner(answer=answer)
+    glslc = Tool(name="glslc", path=tmp_path / "glslc", version="shaderc 2023.2")
+    tree = SourceTree(root=tmp_path, version="2.6.0", digest="d" * 64)
+    toolchain = replace(make_toolchain(), shader_compiler=glslc)
+    configured = tmp_path / "configured"
+    log = tmp_path / "log"
+    compile_shaders(configured, tree, toolchain, "glsl", runner=runner, log=log)
+    write_shaders(configured, tmp_path / "made")
+    assert "add()" in (tmp_path / "made/shaders/torchlite_shaders.h").read_text()
+    assert "add_bin" in (tmp_path / "made/shaders/shaders.cpp").read_text()
+    with pytest.raises(ValueError, match="compiler of shaders"):
+        compile_shaders(configured, tree, make_toolchain(), "glsl", runner=runner, log=log)

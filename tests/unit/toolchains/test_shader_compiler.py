@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from samples import FakeRunner, make_toolchain
+
+from builder.core.toolchain import Ndk
+from builder.errors import ToolchainError
+from builder.sources.releases import load_release
+from builder.system.process import Completed
+from builder.toolchains.shader_compiler import INSTALL_GLSLC, find_glslc, with_shader_compiler
+
+VERSION = "shaderc 2023.2-1\nspirv-tools 2022.4\nglslang 11.13.0-1\n\nTarget: SPIR-V 1.0\n"
+NDK = Ndk(
+    root=Path("/ndk"),
+    compilers=Path("/ndk/toolchains/llvm/prebuilt/linux-x86_64"),
+    revision=(22, 0, 1),
+    oldest_api=16,
+    newest_api=30,
+)
+OF_NDK = "/ndk/shader-tools/linux-x86_64/glslc"
+VULKAN = load_release().backends["vulkan"]
+
+
+class Machine(FakeRunner):
+    """Finds the programs that its environment names."""
+
+    def find_program(self, name):
+        return Path(self.environment[name]) if name in self.environment else None
+
+
+def machine(**programs):
+    return Machine(answer=lambda _: Completed(0, VERSION), environment=programs)
+
+
+def test_the_ndks_comes_before_the_distributions():
+    both = machine(glslc="/usr/bin/glslc", **{OF_NDK: OF_NDK})
+    assert find_glslc(both, NDK).path == Path(OF_NDK)
+    assert find_glslc(both).path == Path("/usr/bin/glslc")
+    assert find_glslc(machine(glslc="/usr/bin/glslc"), NDK).path == Path("/usr/bin/glslc")
+    assert find_glslc(machine()) is None
+
+
+def test_all_of_its_parts_are_in_the_fingerprint_of_builds_with_shaders_only():
+    toolchain, runner = make_toolchain(), machine(glslc="/usr/bin/glslc")
+    assert with_shader_compiler(toolchain, (), runner) is toolchain
+    found = with_shader_compiler(toolchain, (VULKAN,), runner)
+    assert set(found.fingerprint) - set(toolchain.fingerprint) == {
+        "shaderc 2023.2-1, spirv-tools 2022.4, glslang 11.13.0-1"
+    }
+
+
+@pytest.mark.parametrize(("ndk", "said"), [(None, "it is not on PATH"), (NDK, "NDK 22.0.1 has")])
+def test_without_one_the_next_command_is_said(ndk, said):
+    toolchain = replace(make_toolchain(), ndk=ndk)
+    with pytest.raises(ToolchainError, match=said) as caught:
+        with_shader_compiler(toolchain, (VULKAN,), machine())
+    assert caught.value.hint == INSTALL_GLSLC
