@@ -31,6 +31,7 @@ LITE = "a model for the lite interpreter"
 TORCHSCRIPT = "a TorchScript file without bytecode for the lite interpreter"
 EXPORTED = "a program of torch.export (.pt2)"
 _OUTPUT = Use("output", "model.ptl")
+_MISSING_HINT = Hint("check the name; lite files are made by ", Run("export", ("SOURCE", _OUTPUT)))
 _EXPORT_HINT = Hint("export the model first: ", Run("export", ("SOURCE", _OUTPUT)))
 
 
@@ -75,7 +76,7 @@ def open_model(path: Path) -> Iterator[BufferedReader]:
         what = "is not a regular file" if path.exists() else "does not exist"
         if path.is_symlink() and not path.exists():
             what = "is a link that leads to no file, or to itself"
-        raise ModelError(f"{path} {what}", hint=_EXPORT_HINT)
+        raise ModelError(f"{path} {what}", hint=_MISSING_HINT)
     with path.open("rb") as stream, refusing_excess(path):
         try:
             yield stream

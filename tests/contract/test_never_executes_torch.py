@@ -207,9 +207,13 @@ def test_torchscript_without_torch_says_what_to_install(here):
     assert "pip install torch torchvision" in done.stderr
 
 
-@pytest.mark.parametrize(
-    "source", ["mobilenet_v2", "nets:make", "model.pt", "model.ptl", "missing.pt"]
-)
+def test_a_missing_file_is_named_without_torch(here):
+    done = run(here, "export", "missing.pt", "-o", "new.ptl")
+    assert done.returncode == 3
+    assert "missing.pt does not exist\nhint: check the name" in done.stderr
+
+
+@pytest.mark.parametrize("source", ["mobilenet_v2", "nets:make", "model.pt", "model.ptl"])
 def test_export_without_torch_says_what_to_install(here, source):
     stub = here / "stub"
     stub.mkdir()
