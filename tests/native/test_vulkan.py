@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,26 @@ def test_the_library_needs_no_library_of_vulkan(out):
     with (out / ABI / "lib/libtorchlite.so").open("rb") as stream:
         tags = ELFFile(stream).get_section_by_name(".dynamic").iter_tags("DT_NEEDED")
         assert not [tag.needed for tag in tags if "vulkan" in tag.needed]
+
+
+LIST_DEVICES = """\
+import ctypes, sys
+listed = ctypes.CDLL(sys.argv[1]).torchlite_devices
+listed.restype = ctypes.POINTER(ctypes.c_char_p)
+count = ctypes.c_size_t()
+names = listed(ctypes.byref(count))
+print(*(names[place].decode() for place in range(count.value)), names[count.value])
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "devices"), [(ON_LAVAPIPE, "cpu vulkan None"), (WITHOUT_DEVICE, "cpu None")]
+)
+def test_the_runtime_says_where_models_can_run(out, environment, devices):
+    command = (sys.executable, "-c", LIST_DEVICES, out / ABI / "lib/libtorchlite.so")
+    environment = {**os.environ, **environment}
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout.split("\n")[0] == devices
 
 
 def test_without_a_device_loading_fails_with_the_reason(out):
