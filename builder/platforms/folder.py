@@ -12,7 +12,7 @@ from builder.platforms.contents import describe_library
 from builder.platforms.results import LibraryResult
 from builder.selection.catalogue import is_limited
 from builder.size.elf.linked import read_elf
-from builder.size.library_graph import Registry, build_graph
+from builder.size.linked_graph import Registry, build_graph
 from builder.size.macho.linked import read_image
 from builder.size.macho.measure import measure_image
 from builder.size.measure import measure

@@ -1,7 +1,7 @@
 """What the small libraries share whose prices are held against links without operators."""
 
 from builder.core.operators import Operator
-from builder.size.library_graph import Registry
+from builder.size.linked_graph import Registry
 
 PRIMS = """
 #ifndef WITHOUT_length

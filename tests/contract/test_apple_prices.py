@@ -12,7 +12,7 @@ from samples import make_unit
 from builder.native.link_elf import map_path
 from builder.native.link_macho import Dylib, link_dylib, merged_path, write_static
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
-from builder.size.library_graph import build_graph
+from builder.size.linked_graph import build_graph
 from builder.size.macho.linked import read_image
 from builder.size.prices import price_operators, price_set
 from builder.system.process import Runner

@@ -6,14 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from verify.fakes import make_manifest
 
-from builder.core.dtypes import EVERYTHING
-from builder.core.model_facts import BytecodeVersions
 from builder.core.operators import Operator
-from builder.core.runtime_manifest import Manifest
 from builder.errors import ExitCode
 from builder.models.read import read_model
 from builder.system.machine import host_abi
@@ -64,20 +63,10 @@ def make_runtime(folder: Path, *models: Path, without: str = "") -> Path:
     """Writes a runtime for the operators and classes of `models`; its program gives two numbers."""
     infos = [read_model(path) for path in models]
     operators = {str(one) for info in infos for one in info.operators} - {without}
-    manifest = Manifest(
-        abi=host_abi(),
+    manifest = replace(
+        make_manifest(host_abi()),
         operators=tuple(map(Operator.parse, sorted(operators))),
         custom_classes=tuple({name for info in infos for name in info.custom_classes}),
-        bytecode_versions=BytecodeVersions(min=4, max=9),
-        dtypes=EVERYTHING,
-        features=(),
-        models=(),
-        source_version="2.6.0",
-        source_digest="s",
-        plan_key="k",
-        static_dispatch=("CPU",),
-        toolchain=(),
-        files={},
     )
     program = folder / "runtime" / host_abi() / "bin" / "torchlite-run"
     program.parent.mkdir(parents=True)

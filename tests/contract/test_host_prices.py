@@ -13,7 +13,7 @@ from builder.formats.elf import Elf
 from builder.native.interfaces import LIBRARIES
 from builder.native.link_elf import link_library, strip_library
 from builder.size.elf.linked import read_elf
-from builder.size.library_graph import build_graph
+from builder.size.linked_graph import build_graph
 from builder.size.prices import price_operators, price_set
 from builder.system.machine import host_abi
 from builder.system.process import Runner

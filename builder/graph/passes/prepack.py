@@ -11,10 +11,11 @@ from builder.core.operator_schemas import Schemas
 from builder.graph.graph import Graph, Node, TensorInfo, Value
 from builder.graph.operands import Call, find_call
 from builder.graph.passes.batch_norm import find_affine
+from builder.graph.passes.contexts import Contexts, make_ints
 from builder.graph.passes.outcome import PassResult, describe
 from builder.graph.rewriting import Rewriter
 from builder.graph.tensor_arrays import Allowance, Array, to_array, to_tensor
-from builder.lite.objects import CustomObject, List, Tensor
+from builder.lite.objects import CustomObject, Tensor
 
 CONVOLUTION = "xnnpack.Conv2dOpContext"
 TRANSPOSED = "xnnpack.TransposeConv2dOpContext"
@@ -50,7 +51,7 @@ class _Packer:
         self.rewriter = Rewriter(graph)
         self.reasons: Counter[str] = Counter()
         self._schemas = schemas
-        self._contexts: dict[Hashable, CustomObject] = {}
+        self._contexts = Contexts(self.rewriter)
         self._arranged: dict[Hashable, Tensor] = {}
         self._allowance = Allowance(graph)
 
@@ -121,7 +122,7 @@ class _Packer:
             return None
         # Each channel is a group with one weight of one pixel: multiply, then add the bias.
         scale, shift = affine.scale.astype(np.float32), affine.shift.astype(np.float32)
-        one, zero = _pair((1, 1)), _pair((0, 0))
+        one, zero = make_ints((1, 1)), make_ints((0, 0))
         weight = to_tensor(scale.reshape(-1, 1, 1, 1))
         state = (weight, to_tensor(shift), one, zero, one, scale.size, None, None)
         if scale.size > _LARGEST:
@@ -186,13 +187,13 @@ class _Packer:
             stride, padding, dilation = (1, *stride), (0, *padding), (1, *dilation)
         # Only the transposed class has the output padding, between padding and dilation
         # (ATen/native/xnnpack/OpContext.h).
-        pairs = [_pair(stride), _pair(padding)]
-        pairs += [_pair(added)] if transposed else []
+        pairs = [make_ints(stride), make_ints(padding)]
+        pairs += [make_ints(added)] if transposed else []
         arranged = self._arrange(weight)
         if arranged is None:
             self.reasons["a weight is used so often that packing would take much memory"] += 1
             return None
-        return (arranged, bias, *pairs, _pair(dilation), groups, None, None)
+        return (arranged, bias, *pairs, make_ints(dilation), groups, None, None)
 
     def _arrange(self, weight: Tensor) -> Tensor | None:
         """Returns the weight with its channels last, so that packing need not copy it.
@@ -210,12 +211,8 @@ class _Packer:
         return self._arranged[key]
 
     def _run(self, node: Node, source: Value, class_name: str, state: tuple[object, ...]) -> Value:
-        key = (class_name, *(_state_key(item) for item in state))
-        context = self._contexts.setdefault(key, CustomObject(class_name, state))
-        packed = self.rewriter.constant(context)
-        return self.rewriter.emit(
-            RUN[class_name], [source, packed], info=node.output.info, like=node
-        )
+        context = CustomObject(class_name, state)
+        return self._contexts.run(node, RUN[class_name], [source], context)
 
 
 _OTHER = Tensor(storage=to_tensor(np.zeros(0, np.float32)).storage, sizes=(0,), strides=(1,))
@@ -233,14 +230,3 @@ def _bias(call: Call, channels: int) -> Tensor | None:
 
 def _between(low: int, values: tuple[int, ...]) -> bool:
     return all(low <= value <= _LARGEST for value in values)
-
-
-def _pair(values: tuple[int, ...]) -> List:
-    return List("List[int]", list(values))
-
-
-def _state_key(item: object) -> Hashable:
-    if isinstance(item, List):
-        return tuple(item.items)
-    # The contexts keep these tensors alive, so an id stands for one tensor only.
-    return id(item) if isinstance(item, Tensor) else item

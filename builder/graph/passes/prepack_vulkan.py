@@ -12,6 +12,7 @@ from builder.core.operator_schemas import Schemas
 from builder.graph.graph import Graph, Node, Value
 from builder.graph.operands import Call, find_call
 from builder.graph.passes.batch_norm import Affine, find_affine
+from builder.graph.passes.contexts import Contexts, make_ints
 from builder.graph.passes.outcome import PassResult
 from builder.graph.rewriting import Rewriter
 from builder.graph.tensor_arrays import Allowance, to_array, to_tensor
@@ -82,7 +83,7 @@ class _Packer:
     def __init__(self, graph: Graph, schemas: Schemas) -> None:
         self.rewriter = Rewriter(graph)
         self._schemas = schemas
-        self._contexts: dict[Hashable, CustomObject] = {}
+        self._contexts = Contexts(self.rewriter)
         self._filled: dict[Hashable, Tensor] = {}
         self._allowance = Allowance(graph)
 
@@ -135,8 +136,8 @@ class _Packer:
         return self.rewriter.emit("aten::cat", [outputs, one], info=like.output.info, like=like)
 
     def _run_2d(self, layer: _Layer, source: Value) -> Value:
-        numbers = map(_ints, (layer.stride, layer.padding, layer.dilation))
-        state = (layer.weight, layer.bias, *numbers, False, False, _ints((0,)), layer.groups)
+        numbers = map(make_ints, (layer.stride, layer.padding, layer.dilation))
+        state = (layer.weight, layer.bias, *numbers, False, False, make_ints((0,)), layer.groups)
         return self._run(layer.call, RUN_CONVOLUTION, [source], CONVOLUTION, (*state, None, None))
 
     def _pack_transposed(self, call: Call) -> Value | None:
@@ -146,15 +147,15 @@ class _Packer:
             return None
         if not _may_have_rank(source, 4):
             return None
-        numbers = map(_ints, (layer.stride, layer.padding, layer.dilation))
-        state = (layer.weight, layer.bias, *numbers, True, False, _ints(layer.added), 1)
+        numbers = map(make_ints, (layer.stride, layer.padding, layer.dilation))
+        state = (layer.weight, layer.bias, *numbers, True, False, make_ints(layer.added), 1)
         return self._run(call, RUN_TRANSPOSED, [source], CONVOLUTION, (*state, None, None))
 
     def _pack_1d(self, call: Call) -> Value | None:
         layer, source = _find_convolution(call, 1), call.node.inputs[0]
         if layer is None or not _may_have_rank(source, 3):
             return None
-        numbers = map(_ints, (layer.stride, layer.padding, layer.dilation))
+        numbers = map(make_ints, (layer.stride, layer.padding, layer.dilation))
         state = (layer.weight, layer.bias, *numbers, layer.groups)
         return self._run(call, RUN_CONVOLUTION_1D, [source], CONVOLUTION_1D, state)
 
@@ -234,12 +235,8 @@ class _Packer:
         class_name: str,
         state: tuple[object, ...],
     ) -> Value:
-        key = (class_name, *map(_state_key, state))
-        context = self._contexts.setdefault(key, CustomObject(class_name, List("", list(state))))
-        packed = self.rewriter.constant(context)
-        return self.rewriter.emit(
-            operator, [*given, packed], info=call.node.output.info, like=call.node
-        )
+        context = CustomObject(class_name, List("", list(state)))
+        return self._contexts.run(call.node, operator, given, context)
 
 
 _LAYERS = frozenset(
@@ -339,10 +336,6 @@ def _between(low: int, values: Sequence[int]) -> bool:
     return all(low <= value <= _LARGEST for value in values)
 
 
-def _ints(values: tuple[int, ...]) -> List:
-    return List("List[int]", list(values))
-
-
 def _rows(tensor: Tensor, rows: slice) -> Tensor:
     """Returns a view of some rows, which shares the storage."""
     first, *rest = tensor.sizes
@@ -350,12 +343,3 @@ def _rows(tensor: Tensor, rows: slice) -> Tensor:
     return replace(
         tensor, sizes=(stop - start, *rest), offset=tensor.offset + start * tensor.strides[0]
     )
-
-
-def _state_key(item: object) -> Hashable:
-    if isinstance(item, List):
-        return tuple(item.items)
-    if isinstance(item, Tensor):
-        return (item.storage, item.sizes, item.strides, item.offset)
-    # True is equal to 1, and 0.0 to False.
-    return (type(item), item)
