@@ -108,8 +108,7 @@ class _Machine(PickleStack):
         """Pushes the name of a class or function, which is never looked up."""
         self._effort.spend(_LARGE_STEPS)
         tag = Global(self.line(), self.line())
-        is_storage = tag.module == "torch" and tag.name.removesuffix("Storage") in BY_NAME
-        if tag not in (_ORDERED_DICT, _TENSOR, *_PARAMETERS) and not is_storage:
+        if tag not in (_ORDERED_DICT, _TENSOR, *_PARAMETERS) and not _is_storage(tag):
             raise ModelError(
                 f"{self.record} calls {printable(str(tag))}; builder reads plain tensors only, and "
                 "nothing was run",
@@ -153,7 +152,9 @@ class _Machine(PickleStack):
         # The tuple is kind, class, key, device, number of elements (torch/serialization.py,
         # persistent_id).
         match self.pop():
-            case ("storage", Global() as kind, str(key), str(), int()) if _KEY.fullmatch(key):
+            case ("storage", Global() as kind, str(key), str(), int()) if _is_storage(
+                kind
+            ) and _KEY.fullmatch(key):
                 self.push(self._find_storage(key, BY_NAME[kind.name.removesuffix("Storage")].dtype))
             case _:
                 raise self.damage("a persistent ID is not a storage")
@@ -176,6 +177,11 @@ class _Machine(PickleStack):
         if known.dtype != dtype:
             raise self.damage("a storage has two dtypes")
         return known
+
+
+def _is_storage(tag: Global) -> bool:
+    """Returns whether a class is one of torch's typed storages."""
+    return tag.module == "torch" and tag.name.removesuffix("Storage") in BY_NAME
 
 
 _NAMES = {one.dtype: one.name for one in BY_NAME.values()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -106,9 +105,10 @@ def _convert(spec: Spec, where: str, depth: int) -> Tree:
 def _find_keys(context: object, count: int) -> tuple[str | int, ...] | None:
     """Returns the keys in the context of a container; None if it has none."""
     if isinstance(context, str):
+        # A reader of ours, since Python's own takes texts that UTF-8 cannot hold.
         try:
-            context = json.loads(context)
-        except (ValueError, RecursionError):
+            context = parse_json(context, object, "the keys of a container")
+        except ValueError:
             return None
     if isinstance(context, dict):  # of a defaultdict
         context = context.get("dict_context")

@@ -29,7 +29,9 @@ def locate_jdk(runner: Runner) -> Jdk:
     javac = home / "bin/javac"
     if not javac.is_file():
         raise ToolchainError(f"there is no Java development kit in {home}", hint=INSTALL_JDK)
-    output = runner.check((str(javac), "-version"), step="javac -version", error=ToolchainError)
+    # Without memory, a virtual machine would leave a report beside the user's files.
+    command = (str(javac), "-J-XX:ErrorFile=/dev/null", "-version")
+    output = runner.check(command, step="javac -version", error=ToolchainError)
     jdk = Jdk(home=home, version=output.strip())
     if (parse_version(jdk.version) or (0,))[0] < OLDEST:
         raise ToolchainError(

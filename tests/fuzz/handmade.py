@@ -144,6 +144,26 @@ def warn(text: str) -> Edit:
     return edit
 
 
+def list_numbers(kind: int) -> Edit:
+    """Forward begins with a list of a tensor's numbers; `kind` is the type of the numbers."""
+
+    def edit(file: File) -> None:
+        constants = file.table("constants").items[1].items
+        constants += [2, kind]
+        loads = [("LOADC", len(constants) - 2, 0), ("LOADC", len(constants) - 1, 0)]
+        begin(*_KEPT, ("LOAD", 2, 0), *loads, ("TO_LIST", 0, 0), ("DROP", 0, 0), *_LOADED)(file)
+
+    return edit
+
+
+def _describe_itself(file: File) -> None:
+    """Forward returns the text of its module."""
+    constants = file.table("constants").items[1].items
+    constants.append("{}")
+    loads = (("LOADC", len(constants) - 1, 0), ("LOAD", 1, 0))
+    begin(*_KEPT, *loads, ("FORMAT", 2, 0), ("RET", 0, 0))(file)
+
+
 def _take_nothing(file: File) -> None:
     file.table("arguments").items[1].items.clear()
 
@@ -274,6 +294,7 @@ CASES: dict[str, dict[str, tuple[Edit, str]]] = {
         ),
         "2^60 types in one": (_add_types(_name_types(60, "xy")), REFUSED),
         "60 optionals in each other": (_add_types(["Optional[" * 60 + "int" + "]" * 60]), REFUSED),
+        "the text of an object": (_describe_itself, RAN),
         "a comparison of 2^10 types": (_compare(10, "xy", 3), RAN),
         "200 comparisons of 2^13 types": (_compare(13, "xy", 200), FAILED),
     },

@@ -72,6 +72,8 @@ def test_mutated_models_end_in_a_status(host_of, targets, tmp_path, name):
     assert [outcome for outcome in outcomes if not outcome.is_good] == []
 
 
+_COMPLEX = 3
+"""The type of numbers that TO_LIST takes for complex."""
 KINDS = {
     **{("loops", case): kind for case, kind in hostile.CASES.items()},
     **{
@@ -89,6 +91,14 @@ def test_each_kind_of_damage_is_told(host_of, targets, tmp_path, name, case):
     (outcome,) = judge(host_of(target.name), target, tmp_path, [content])
     assert outcome.verdict == verdict, outcome.detail
     assert " ()" not in outcome.detail
+
+
+def test_numbers_of_another_type_are_named(host_of, targets, tmp_path):
+    # Of a type that no tensor has, upstream read a dtype that was not there.
+    target = targets["loops"]
+    content = hostile.make(handmade.list_numbers(_COMPLEX), target.path.read_bytes())
+    (outcome,) = judge(host_of(target.name), target, tmp_path, [content])
+    assert "tolist(): complex vs Float" in outcome.detail
 
 
 def test_a_named_tuple_of_a_flatbuffer_has_a_type(host_of, targets, tmp_path):

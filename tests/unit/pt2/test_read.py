@@ -396,6 +396,11 @@ def test_deep_nesting_is_refused(refuse):
     assert "graphs are nested too deeply" in refuse(inner)
 
 
+def test_keys_that_no_file_can_hold_are_refused(refuse):
+    tree = {**dict_of(x=LEAF), "context": '["\\ud800"]'}
+    assert "keys of a dict are neither" in refuse(replace(simple(), out_spec=tree))
+
+
 def test_infinities(read, refuse, tmp_path):
     for text in ('"-Infinity"', "-Infinity"):
         file = simple()

@@ -83,6 +83,10 @@ def test_nothing_is_called():
         (GOOD.replace(b"K\x02\x85", b"J\xff\xff\xff\xff\x85"), "a tensor is incomplete"),
         (GOOD.replace(b"\x00\x00\x000X", b"\x00\x00\x001X"), "does not contain data/1"),
         (GOOD.replace(b"\x00\x00\x000X", b"\x00\x00\x00/X"), "a persistent ID is not a storage"),
+        (
+            GOOD.replace(b"ctorch\nFloatStorage\n", b"ccollections\nOrderedDict\n"),
+            "a persistent ID is not a storage",
+        ),
         (GOOD.replace(b"u.", ENTRY.replace(b"FloatStorage", b"IntStorage") + b"u."), "two dtypes"),
         (GOOD.replace(b"FloatStorage", b"UInt16Storage"), "tensors of uint16"),
     ],
