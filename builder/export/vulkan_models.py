@@ -15,7 +15,8 @@ from builder.graph.graph import Graph, TensorInfo
 from builder.graph.passes.outcome import describe
 from builder.graph.program import Program
 from builder.graph.shapes import merge_infos
-from builder.graph.vulkan_placing import Placement, place_on_vulkan
+from builder.graph.vulkan_devices import Placement
+from builder.graph.vulkan_placing import place_on_vulkan
 
 FOR_VULKAN = "optimized_for_vulkan"
 """Attribute of a module whose float32 inputs a runtime brings to the GPU: what upstream's

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from builder.core.operator_schemas import Schemas
 from builder.graph.attributes import find_memory, slot_name
@@ -82,6 +82,8 @@ _RESIZING = frozenset(
         "sparse_resize_and_clear_",
     }
 )
+_ADOPTING = frozenset({"aten::set_", "aten::set_data"})
+"""Operators that give a tensor the memory of another one."""
 _KEEPING_SHAPE = frozenset({"detach_", "rename_", "requires_grad_"})
 
 
@@ -106,6 +108,8 @@ class Aliases:
         self._reshaped: set[object] = set()
         self._looping: set[object] = set()
         self._escaping: set[object] = set()
+        self._lasting: list[object] = []
+        self._outliving: set[object] = set()
         self._all_slots: list[object] = []
         self._memory: dict[int, list[object]] = {}
         """`id` of a constant -> what stands for all memory in it."""
@@ -140,9 +144,20 @@ class Aliases:
         """Whether code outside of the graph may get what `value` refers to."""
         return self._find(value) in self._escaping
 
+    def outlives(self, value: Value) -> bool:
+        """Whether the next call of the model may find what `value` refers to.
+
+        An attribute or a constant holds it, so what stands earlier in the graph runs after it too.
+        """
+        return self._find(value) in self._outliving
+
     def same(self, first: Value, second: Value) -> bool:
         """Whether both may share memory."""
         return self._find(first) is self._find(second)
+
+    def memory(self, value: Value) -> object:
+        """Returns what stands for the set of values that `value` belongs to."""
+        return self._find(value)
 
     def _scan(self, root: Block) -> None:
         written: list[tuple[object, int, bool]] = []
@@ -166,6 +181,7 @@ class Aliases:
 
     def _settle(self, outputs: Iterable[Value]) -> None:
         self._escaping.update(self._find(value) for value in outputs)
+        self._outliving.update(map(self._find, self._lasting))
         self._reshaped.update(map(self._find, self._reshaping))
 
     def _number(self, root: Block) -> None:
@@ -184,8 +200,10 @@ class Aliases:
             self._connect_blocks(node)
         elif node.operator == GET_ATTR:
             self._unite((node.output, *self._slot(node)))
+            self._lasting.append(node.output)
         elif node.operator == SET_ATTR:
             self._unite((node.inputs[1], *self._slot(node)))
+            self._lasting.append(node.inputs[1])
             return [], [node.inputs[1]]
         # Without this, `cat` of two tensors would count as one memory, and a write into one of them
         # as a write into the other.
@@ -223,7 +241,9 @@ class Aliases:
             self._unite(values)
 
     def _connect_constant(self, node: Node) -> None:
-        self._unite((node.output, *self._find_memory(node.attributes["value"])))
+        memory = self._find_memory(node.attributes["value"])
+        self._unite((node.output, *memory))
+        self._lasting += memory
 
     def _find_memory(self, held: object) -> list[object]:
         # Many nodes can hold one large constant.
@@ -240,7 +260,7 @@ class Aliases:
             if call is None or index >= len(call.schema.arguments):
                 return False
             argument = call.schema.arguments[index]
-            if argument.aliases or argument.mutable or _is_silent(call):
+            if argument.aliases or argument.mutable or is_silent(call):
                 return False
             if keeps_references(call):
                 return False
@@ -259,12 +279,7 @@ class Aliases:
         shared: list[Value] = []
         written: list[object] = []
         names = call.schema.arguments
-        everything = (
-            _is_silent(call)
-            or keeps_references(call)
-            # It takes the memory of the other tensor.
-            or call.name in ("aten::set_", "aten::set_data")
-        )
+        everything = is_silent(call) or keeps_references(call) or call.name in _ADOPTING
         for index, value in enumerate(node.inputs):
             argument = names[index] if index < len(names) else None
             if argument is not None and argument.mutable:
@@ -297,26 +312,46 @@ class Aliases:
         return root
 
 
-def find_owner(value: Value, schemas: Schemas) -> Value | None:
-    """Returns the first name of a tensor that operators in place may have changed since.
+def is_alone(
+    value: Value,
+    node: Node,
+    schemas: Schemas,
+    uses: Callable[[Value], int],
+    home: Callable[[Node], Block | None],
+) -> bool:
+    """Whether nothing but `node`, which runs once for each `value`, can see a tensor's memory.
 
-    None if it may share memory with another tensor: an input, an attribute, a constant or a view.
+    Args:
+        value: an input of `node`; operators in place may have changed it since it was made.
+        node: a user of it.
+        schemas: of the operators of the release.
+        uses: how often a value is used.
+        home: the block that a node stands in; None if it is not known.
     """
-    while value.producer is not None:
+    # In a loop, a node gets what was made in front of the loop in each turn.
+    while uses(value) == 1 and _made_beside(value, node, home):
+        assert value.producer is not None
         call = find_call(value.producer, schemas)
-        if call is None:
-            return None
+        if call is None or call.schema.results != ("Tensor",):
+            return False
         if makes_new_memory(call):
-            return value
-        if not call.schema.arguments[0].mutable or len(value.producer.outputs) != 1:
-            return None
+            return True
+        if not call.schema.arguments[0].mutable or call.name in _ADOPTING:
+            return False
         value = value.producer.inputs[0]
-    return None
+    return False
+
+
+def _made_beside(value: Value, node: Node, home: Callable[[Node], Block | None]) -> bool:
+    block = home(node)
+    return value.producer is not None and block is not None and home(value.producer) is block
 
 
 def makes_new_memory(call: Call) -> bool:
     """Whether the results of an operator share no memory with its arguments."""
-    return not _is_silent(call) and not any(one.aliases for one in call.schema.arguments)
+    if is_silent(call) or keeps_references(call):
+        return False
+    return not any(one.aliases for one in call.schema.arguments)
 
 
 def keeps_references(call: Call) -> bool:
@@ -349,7 +384,8 @@ def _reshapes(call: Call, schemas: Schemas) -> bool:
     )
 
 
-def _is_silent(call: Call) -> bool:
+def is_silent(call: Call) -> bool:
+    """Whether an operator may return a view of an argument though its schema does not say so."""
     base = call.name.partition("::")[2]
     # `copy` may return its source, and `copy_` never does.
     return base == "copy" or base.removesuffix("_") in _SILENT

@@ -23,7 +23,7 @@ class Rewriter:
     would refuse is kept.
     """
 
-    __slots__ = ("_new", "_replaced", "_uses", "changed", "graph")
+    __slots__ = ("_block", "_homes", "_new", "_replaced", "_uses", "changed", "graph")
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -31,6 +31,9 @@ class Rewriter:
         self._replaced: dict[Value, Value] = {}
         self._uses = {value: len(users) for value, users in graph.uses().items()}
         self._new: list[Node] = []
+        self._block = graph.block
+        self._homes: dict[Node, Block] | None = None
+        """Node -> its block, once somebody asks."""
 
     def run(self, rule: Callable[[Node], Sequence[Value] | None]) -> int:
         """Returns how many nodes were replaced."""
@@ -40,6 +43,13 @@ class Rewriter:
     def uses(self, value: Value) -> int:
         """Returns how often a value is used, in nodes and as the output of a block."""
         return self._uses.get(value, 0)
+
+    def home(self, node: Node) -> Block | None:
+        """Returns the block that a node stands in; None for one that the graph no longer has."""
+        if self._homes is None:
+            self._homes = {node: block for block, node in self.graph.block.walk()}
+            self._homes |= dict.fromkeys(self._new, self._block)
+        return self._homes.get(node)
 
     def emit(
         self,
@@ -56,15 +66,16 @@ class Rewriter:
         `like` is the node whose place in the model's source the new one has.
         """
         output = Value(type=type, info=info)
-        self._new.append(
-            Node(
-                operator,
-                list(inputs),
-                [output],
-                attributes or {},
-                debug_handle=-1 if like is None else like.debug_handle,
-            )
+        node = Node(
+            operator,
+            list(inputs),
+            [output],
+            attributes or {},
+            debug_handle=-1 if like is None else like.debug_handle,
         )
+        self._new.append(node)
+        if self._homes is not None:
+            self._homes[node] = self._block
         for value in inputs:
             self._uses[value] = self.uses(value) + 1
         return output
@@ -92,6 +103,7 @@ class Rewriter:
 
     def _walk(self, block: Block, rule: Callable[[Node], Sequence[Value] | None]) -> None:
         outer, self._new = self._new, []
+        around, self._block = self._block, block
         for node in block.nodes:
             node.inputs[:] = [self.current(value) for value in node.inputs]
             for inner in node.blocks:
@@ -103,7 +115,7 @@ class Rewriter:
                 self._replace(node, values)
         block.outputs[:] = [self.current(value) for value in block.outputs]
         block.nodes = self._new
-        self._new = outer
+        self._new, self._block = outer, around
 
     def _apply(
         self, rule: Callable[[Node], Sequence[Value] | None], node: Node

@@ -39,6 +39,7 @@ RULES: Final[Mapping[str, Callable[[Question], Answer]]] = {
     **{f"aten::{name}": elements.comparison for name in _COMPARING.split()},
     "aten::_adaptive_avg_pool2d": layers.adaptive_pooling(2),
     "aten::_convolution": layers.any_convolution,
+    "aten::_native_multi_head_attention": elements.keep,
     "aten::_softmax": elements.keep,
     "aten::adaptive_avg_pool1d": layers.adaptive_pooling(1),
     "aten::adaptive_avg_pool2d": layers.adaptive_pooling(2),

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 
 from builder.core.vulkan import Kernel, Padded
-from builder.graph.graph import Node, Value
+from builder.graph.graph import Node, TensorInfo, Value
 from builder.graph.operands import UNKNOWN, Call, static
 from builder.graph.passes.prepack_vulkan import RUN_CONVOLUTION, RUN_TRANSPOSED
+from builder.graph.shapes import merge_infos
 from builder.lite.objects import CustomObject, List
 
 _NOT_NEGATIVE = frozenset({"aten::relu", "aten::relu6", "aten::sigmoid", "aten::_add_relu"})
 _KEEPING_SIGN = frozenset({"aten::max_pool2d", "aten::cat", "aten::dropout", "aten::contiguous"})
+_INTEGERS = frozenset({"uint8", "int8", "int16", "int32", "int64"})
+_MIXING = frozenset(
+    {
+        *("aten::add", "aten::cat", "aten::div", "aten::expand_as", "aten::floor_divide"),
+        *("aten::masked_fill", "aten::mul", "aten::stack", "aten::sub", "aten::view_as"),
+    }
+)
+"""Operators that take tensors of different dtypes; all others refuse them on the CPU too."""
 _MOST_LOOKED_AT = 1000
 """Tensors that a search for the sign of one looks at."""
 
@@ -26,6 +35,60 @@ def find_obstacle(call: Call, kernel: Kernel) -> str:
     if kernel.refused:
         return kernel.refused
     return next((reason for check in _CHECKS for reason in check(call, kernel)), "")
+
+
+def find_misfit(call: Call, kernel: Kernel, on_gpu: Container[Value], most_dimensions: int) -> str:
+    """Says which tensor the kernel cannot take or make; an empty text if there is none.
+
+    Notes the dtypes of tensors that are on the CPU, where the operator leaves no choice.
+    """
+    for argument, value in zip(call.schema.arguments, call.node.inputs, strict=False):
+        if value in on_gpu or "Tensor" not in argument.type or _is_none(value):
+            continue
+        may_stay = argument.name in kernel.either
+        if value.type.startswith("List") and not may_stay:
+            return f"its argument {argument.name} is a list of tensors on the CPU"
+        if not _takes(call, argument.name if may_stay else "", value):
+            return f"its argument {argument.name} has {describe_elements(value)}"
+        if not may_stay:
+            value.info = merge_infos(value.info, TensorInfo("float32"))
+    for value in (*call.node.inputs, *call.node.outputs):
+        sizes = None if value.info is None else value.info.sizes
+        if sizes is not None and len(sizes) > most_dimensions:
+            return f"a tensor of {len(sizes)} dimensions"
+    return ""
+
+
+def describe_elements(value: Value) -> str:
+    """Returns what is known about a tensor, for a message."""
+    info = value.info
+    if info is None or info.dtype is None:
+        return "elements of an unknown dtype"
+    many = f" and {len(info.sizes)} dimensions" if info.sizes is not None else ""
+    return f"{info.dtype} elements{many}"
+
+
+def _takes(call: Call, name: str, value: Value) -> bool:
+    """Whether kernels take a tensor from the CPU, as the argument `name` that may be there."""
+    dtype = None if value.info is None else value.info.dtype
+    if name == "mask":
+        return dtype in (None, "bool")
+    if dtype is None:
+        # A float32 result cannot be made of tensors with a larger dtype.
+        return call.name not in _MIXING or (name != "" and _is_float32(call.node.output))
+    if name == "other" and value.info is not None:
+        # They are made float32 on the CPU (BinaryOp.cpp, binary_op_preprocess_other_arg).
+        return dtype in _INTEGERS | {"float32"} or (dtype == "float64" and value.info.sizes == ())
+    return dtype == "float32"
+
+
+def _is_float32(value: Value) -> bool:
+    return value.info is not None and value.info.dtype == "float32"
+
+
+def _is_none(value: Value) -> bool:
+    """Whether a value is known to be None."""
+    return value.is_constant and value.constant is None
 
 
 def first_tensor(call: Call) -> Value | None:

@@ -37,16 +37,19 @@ def fuse_add_relu(graph: Graph, schemas: Schemas) -> PassResult:
         # Another user wants the sum before it is clamped.
         if rewriter.uses(added.output) != 1:
             return None
-        if added.operator == "aten::add_.Tensor" and not _is_alone(added.inputs[0]):
+        if added.operator == "aten::add_.Tensor" and not _is_alone(added.inputs[0], added):
             return None
         # The sum stays in its place in the graph, and only the clamp disappears.
         added.operator = _FUSED[added.operator]
         return [added.output]
 
-    def _is_alone(target: Value) -> bool:
+    def _is_alone(target: Value, added: Node) -> bool:
         """Whether nothing else can see the memory that a sum is written into."""
         call = None if target.producer is None else find_call(target.producer, schemas)
-        return call is not None and makes_new_memory(call) and rewriter.uses(target) == 1
+        if call is None or not makes_new_memory(call) or rewriter.uses(target) != 1:
+            return False
+        # In a loop, a sum of what was made in front of the loop is added to again.
+        return rewriter.home(call.node) is rewriter.home(added)
 
     return PassResult(rewriter.run(rule))
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from builder.core.operator_schemas import Schemas
-from builder.graph.aliases import find_owner
+from builder.graph.aliases import is_alone
 from builder.graph.graph import Graph, Node, Value
 from builder.graph.operands import UNKNOWN, Call, find_call
 from builder.graph.passes.outcome import PassResult
@@ -52,9 +52,10 @@ class _Former:
         """Returns the rule for an operator in place, if nothing else can see what it changes."""
         name, dot, overload = node.operator.partition(".")
         rule = _RULES.get(f"{name[:-1]}{dot}{overload}") if name.endswith("_") else None
-        if rule is None or self.rewriter.uses(node.inputs[0]) != 1:
+        if rule is None:
             return None
-        return rule if find_owner(node.inputs[0], self._schemas) is not None else None
+        uses, home = self.rewriter.uses, self.rewriter.home
+        return rule if is_alone(node.inputs[0], node, self._schemas, uses, home) else None
 
     def emit(self, call: Call, operator: str, *inputs: object) -> Value:
         """Adds an operator; inputs that are no values become constants."""

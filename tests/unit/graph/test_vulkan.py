@@ -17,7 +17,8 @@ from builder.graph.passes.unpack_xnnpack import unpack_xnnpack
 from builder.graph.passes.vulkan_forms import use_vulkan_forms
 from builder.graph.program import Program
 from builder.graph.shapes import infer
-from builder.graph.vulkan_placing import Placement, place_on_vulkan
+from builder.graph.vulkan_devices import Placement
+from builder.graph.vulkan_placing import place_on_vulkan
 from builder.graph.well_formed import check_graph
 from builder.lite.objects import CustomObject, List, ScriptObject
 from builder.sources.schemas import load_schemas

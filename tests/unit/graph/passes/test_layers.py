@@ -526,6 +526,23 @@ def test_a_sum_that_is_used_elsewhere_stays():
     assert fuse_add_relu(made, SCHEMAS).changed == 0
 
 
+def test_a_sum_that_grows_in_a_loop_stays():
+    made = graph("""
+        (%self, %x: Tensor float32 2,3)
+        %a = aten::cos(%x)
+        %o = prim::Loop(2, True, %x)
+            do(%i, %j)
+                %s = aten::add_.Tensor(%a, %x, 1)
+                %r = aten::relu(%s)
+                yield True, %r
+        yield %o
+    """)
+    for _, node in made.block.walk():
+        for value in node.outputs if node.operator == "aten::add_.Tensor" else ():
+            value.info = made.block.inputs[1].info
+    assert fuse_add_relu(made, SCHEMAS).changed == 0
+
+
 # Channel shuffles
 
 SHUFFLE = """
