@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from builder.core.budgets import ByteSize
+from builder.core.byte_sizes import ByteSize
 from builder.core.setting_fields import Setting, Text
 from builder.system.machine import memory_bytes
 
