@@ -126,7 +126,7 @@ def _read_any_model(path: Path, torchscript: Limits | None) -> ModelInfo:
         # Only the user can allow that code of the model runs.
         if torchscript is None:
             raise
-        from builder.api.torchscript_files import read_torchscript
+        from builder.api.read_torchscript import read_torchscript
 
         return read_torchscript(path, torchscript)
 
