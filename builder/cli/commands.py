@@ -9,7 +9,7 @@ import click
 COMMANDS = {
     "bench": "Measure how fast a model runs on a built runtime.",
     "build": "Build a runtime with only the operators that models need.",
-    "check": "Check whether a runtime can run a model, or whether a package keeps the rules.",
+    "check": "Check whether a runtime can run a model, or whether a package follows the rules.",
     "completion": "Print a script for completion in the shell.",
     "doctor": "Show what is installed and what each target still needs.",
     "export": "Export a model for the lite interpreter, optimise it and check it.",
