@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import time
@@ -95,6 +94,9 @@ def print_json(command: str, value: Mapping[str, Any]) -> None:
 
 def render_json(command: str, value: Mapping[str, Any]) -> str:
     """Returns `value` with the version of the command's schema as sorted JSON."""
+    # A table for people is the usual output, and needs no module for JSON.
+    import json
+
     versioned = {**value, "schema": SCHEMA_VERSIONS[command]}
     text = json.dumps(versioned, indent=2, sort_keys=True, ensure_ascii=False)
     # json.dumps escapes C0 only, and a terminal obeys the others as well.

@@ -118,7 +118,15 @@ OPS = {
 somebody looks at a model, and scripts do so for many. A new one has to be worth it."""
 SLOW = (
     *("asyncio", "ctypes", "decimal", "difflib", "email", "fcntl", "fractions", "http", "logging"),
-    *("importlib.metadata", "importlib.resources", "shlex", "ssl", "subprocess", "tempfile"),
+    *(
+        "importlib.metadata",
+        "importlib.resources",
+        "json",
+        "shlex",
+        "ssl",
+        "subprocess",
+        "tempfile",
+    ),
     *("multiprocessing", "urllib.request", "xml"),
 )
 """Modules of Python that it does not need."""
