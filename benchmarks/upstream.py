@@ -35,7 +35,7 @@ from builder.core.plan import Flavour, Interface
 from builder.core.sources import SourceTree
 from builder.core.toolchain import Toolchain
 from builder.native.interfaces import LIBRARIES
-from builder.oplists import render_op_list
+from builder.oplists.write import render_op_list
 from builder.sources.releases import load_release
 from builder.sources.trees import locate_sources
 from builder.system.folders import data_folder

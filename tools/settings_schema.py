@@ -16,8 +16,7 @@ from typing import Any, get_args
 from builder import api
 from builder.api.settings import BuildSettings
 from builder.cli.settings_options import argument_name, option_names
-from builder.core.backends import Backend
-from builder.core.budgets import ByteSize
+from builder.core.byte_sizes import ByteSize
 from builder.core.dtypes import DtypeSet
 from builder.core.nesting import InputSpec
 from builder.core.setting_fields import SettingField, list_settings
@@ -96,7 +95,7 @@ def _make_value(one: SettingField) -> dict[str, Any]:
 
 
 def _make_item(one: SettingField) -> dict[str, Any]:
-    if one.kind is Backend:
+    if one.setting.lookup == "backends":
         return {"enum": [known.name for known in api.list_optional_backends()]}
     if isinstance(one.kind, EnumType):
         return {"enum": [str(value) for value in list[Any](one.kind)]}
@@ -153,7 +152,7 @@ def _name_default(one: SettingField) -> str:
 def _name_option(one: SettingField) -> str:
     if argument_name(one):
         return "the argument"
-    if one.kind is Backend:
+    if one.setting.lookup == "backends":
         return ", ".join(f"`--{known.name}`" for known in api.list_optional_backends())
     listed = ", ".join(option_names(one)).replace("/", ", ")
     variable = f" (or `{one.setting.environment}`)" if one.setting.environment else ""

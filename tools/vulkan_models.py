@@ -21,7 +21,7 @@ from builder.export.rewrite_models import rewrite
 from builder.graph.lift import lift_program
 from builder.lite.read import read_lite
 from builder.sources.schemas import load_schemas
-from builder.sources.vulkan import load_vulkan
+from builder.sources.vulkan_kernels import load_vulkan
 from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import reference_path
 from tables import replace_part

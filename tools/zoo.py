@@ -18,7 +18,8 @@ from pathlib import Path
 
 import click
 
-from builder.oplists import read_op_list, write_op_list
+from builder.oplists.read import read_op_list
+from builder.oplists.write import write_op_list
 from tables import replace_part
 from zoo_models.lists import add_list, compare_lists, make_list
 from zoo_models.rows import Entry, load_entries

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from builder.core.backends import Backend as Backend
     from builder.core.budgets import Budget as Budget
     from builder.core.budgets import Budgets as Budgets
-    from builder.core.budgets import ByteSize as ByteSize
+    from builder.core.byte_sizes import ByteSize as ByteSize
     from builder.core.components import Component as Component
     from builder.core.dtypes import DtypeSet as DtypeSet
     from builder.core.model_facts import BytecodeVersions as BytecodeVersions
@@ -219,8 +219,8 @@ _MODULES = {
     "builder.core.budgets": (
         "Budget",
         "Budgets",
-        "ByteSize",
     ),
+    "builder.core.byte_sizes": ("ByteSize",),
     "builder.core.components": ("Component",),
     "builder.core.dtypes": ("DtypeSet",),
     "builder.core.runtime_manifest": ("Manifest",),

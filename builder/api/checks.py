@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from builder.api.models import find_dtypes, read_models
+from builder.api.models import read_models
+from builder.api.requirements import find_dtypes
 from builder.core.backends import Chosen, find_needed
 from builder.core.dtypes import EVERYTHING
 from builder.core.setting_fields import Setting

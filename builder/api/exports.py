@@ -23,7 +23,7 @@ from builder.models.read import read_model
 from builder.selection.release_rules import read_rules
 from builder.sources.releases import load_release
 from builder.sources.schemas import load_schemas
-from builder.sources.vulkan import load_vulkan
+from builder.sources.vulkan_kernels import load_vulkan
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable
 from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import reference_path

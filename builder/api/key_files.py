@@ -29,7 +29,7 @@ DECIDING = (
         f"core/{name}.py"
         for name in (
             *("backends", "cxx_source", "dtypes", "operators", "plan", "release", "selection"),
-            *("targets", "toolchain", "units"),
+            *("registration_names", "targets", "toolchain", "units"),
         )
     ),
     *(
@@ -74,6 +74,7 @@ NOT_DECIDING = {
     "core/counts.py": "words for people",
     "core/known.py": "what could be built, for the command line",
     "core/model_facts.py": "what models hold: what a build takes of it is in the plan",
+    "core/near_names.py": "finds similar names for hints",
     "core/setting_fields.py": "describes settings for people",
     "core/sources.py": "the digest of the sources is in the plan",
     "core/typed.py": "checks files that are listed, and changes nothing in them",

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
+import functools
+import operator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from builder.core.dtypes import EVERYTHING, DtypeChoice
-from builder.core.model_facts import ModelFormat, OperatorList
+from builder.core.model_facts import OperatorList
 from builder.core.operators import OperatorSet
 from builder.core.setting_fields import Setting
-from builder.errors import BuilderError
 from builder.lite.read import TorchScriptError
 from builder.models.read import check_bytecode_version, read_model
-from builder.oplists import is_op_list, is_own_list, read_op_list, refuse_other_name, write_op_list
-from builder.selection import choose_dtypes as dtypes
-from builder.selection.choose_dtypes import choose_dtypes
+from builder.oplists.format import is_op_list
 from builder.sources.release_facts import load_bytecode_versions
 from builder.system.limits import Limits
-from builder.system.outputs import refuse_foreign_file, refuse_unwritable, writing_file
-from builder.system.reference_headers import find_input_dtypes
-from builder.system.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from builder.core.model_facts import BytecodeVersions, ModelInfo
@@ -75,54 +69,54 @@ def list_operators(request: OperatorsRequest) -> OperatorList:
         BuilderError: as `read_models` does, or the runtime cannot read a file's bytecode.
         ConfigurationError: `output` cannot be written, or is not a list that builder wrote.
     """
-    if request.output is not None:
-        # Before the models are read, which may take a while.
-        _refuse_list(request.output)
-    # A whole release would be read from many files, and nothing else of it is needed.
-    readable = load_bytecode_versions(request.pytorch)
-    allowed = request.limits if request.run_torchscript else None
-    listed, _ = read_wanted(request.models, torchscript=allowed, readable=readable)
-    if request.output is not None:
-        with writing_file(request.output):
-            write_op_list(request.output, listed)
+    if request.output is None:
+        return _list_operators(request)
+    from builder.api import list_files
+
+    # Before the models are read, which may take a while.
+    list_files.refuse_list(request.output)
+    listed = _list_operators(request)
+    list_files.write_list(request.output, listed)
     return listed
 
 
-def read_wanted(
-    paths: Iterable[Path], *, torchscript: Limits | None = None, readable: BytecodeVersions
-) -> tuple[OperatorList, DtypeChoice]:
-    """Returns what a runtime for `paths` needs: operators, and dtypes with the reason for them.
+def _list_operators(request: OperatorsRequest) -> OperatorList:
+    # A whole release would be read from many files, and nothing else of it is needed.
+    readable = load_bytecode_versions(request.pytorch)
+    allowed = request.limits if request.run_torchscript else None
+    return join_needs(*read_inputs(request.models, torchscript=allowed, readable=readable))
 
-    Models and operator lists may be mixed; the inputs of a model are those of its reference case.
+
+def read_inputs(
+    paths: Iterable[Path], *, torchscript: Limits | None = None, readable: BytecodeVersions
+) -> tuple[tuple[ModelInfo, ...], tuple[OperatorList, ...]]:
+    """Returns the models among `paths` and the operator lists among them, each in the order given.
 
     Raises:
         ModelError: a file cannot be read, or the runtime cannot read its bytecode.
     """
     given = tuple(paths)
     # The kind of a file is told by its name; a wrong one is an error of its reader.
-    files = tuple(path for path in given if not is_op_list(path))
+    files = (path for path in given if not is_op_list(path))
     models = read_models(files, torchscript=torchscript)
-    total = OperatorList(operators=OperatorSet())
     for info in models:
-        # Before the union: an operator list does not say which file it was.
+        # An operator list does not say which file has which version.
         check_bytecode_version(info, readable)
-        total |= info.operator_list()
-    choices = [*map(find_dtypes, models, files)]
-    for path in given:
-        if is_op_list(path):
-            op_list = read_op_list(path)
-            total |= op_list
-            choices.append(
-                DtypeChoice(dtypes=EVERYTHING, reason="operator lists do not contain dtypes")
-                if op_list.dtypes is None
-                else DtypeChoice(dtypes=op_list.dtypes, reason=f"{path.name} has {op_list.dtypes}")
-            )
-    return total, choose_dtypes(choices)
+    return models, _read_lists([path for path in given if is_op_list(path)])
 
 
-def find_dtypes(info: ModelInfo, path: Path) -> DtypeChoice:
-    """Returns the dtypes that the model at `path` and the inputs saved beside it name."""
-    return dtypes.find_dtypes(info, find_input_dtypes(path, info.sha256))
+def _read_lists(paths: Collection[Path]) -> tuple[OperatorList, ...]:
+    if not paths:
+        return ()
+    from builder.oplists.read import read_op_list
+
+    return tuple(map(read_op_list, paths))
+
+
+def join_needs(models: Iterable[ModelInfo], lists: Iterable[OperatorList]) -> OperatorList:
+    """Returns everything that the models and the operator lists need, without dtypes."""
+    needs = (*(info.operator_list() for info in models), *lists)
+    return functools.reduce(operator.or_, needs, OperatorList(operators=OperatorSet()))
 
 
 def _read_any_model(path: Path, torchscript: Limits | None) -> ModelInfo:
@@ -132,31 +126,9 @@ def _read_any_model(path: Path, torchscript: Limits | None) -> ModelInfo:
         # Only the user can allow that code of the model runs.
         if torchscript is None:
             raise
-        return _read_torchscript(path, torchscript)
+        from builder.api.read_torchscript import read_torchscript
 
-
-def _read_torchscript(path: Path, limits: Limits) -> ModelInfo:
-    from builder.export.interpreter import Interpreter
-
-    content = path.read_bytes()
-    with scratch_folder() as folder:
-        # The name becomes the origin of the operators, so it stays that of the file.
-        lite = folder / path.name
-        try:
-            lite.write_bytes(Interpreter(limits, confined=True).convert(content))
-            info = read_model(lite)
-        except BuilderError as error:
-            # The lite file is builder's own and means nothing to the user.
-            message = error.message.removeprefix(f"{lite}: ")
-            raise type(error)(f"{path}: {message}", hint=error.hint) from error
-    return replace(
-        info,
-        # What was given is identified, not what torch made of it.
-        sha256=hashlib.sha256(content).hexdigest(),
-        size=len(content),
-        format=ModelFormat.TORCHSCRIPT,
-        bytecode_version=None,
-    )
+        return read_torchscript(path, torchscript)
 
 
 def _tell_apart(models: tuple[ModelInfo, ...]) -> tuple[ModelInfo, ...]:
@@ -170,13 +142,3 @@ def _tell_apart(models: tuple[ModelInfo, ...]) -> tuple[ModelInfo, ...]:
         else info
         for info in models
     )
-
-
-def _refuse_list(path: Path) -> None:
-    """Raises ConfigurationError when an operator list cannot be written to `path`.
-
-    A file that exists already must be a list that builder wrote.
-    """
-    refuse_other_name(path)
-    refuse_unwritable(path)
-    refuse_foreign_file(path, is_own_list, "operator list that builder wrote")

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.api.key_files import digest_deciding_files
-from builder.api.models import read_wanted
+from builder.api.requirements import read_requirements
 from builder.api.toolchains import locate_toolchain
 from builder.core.backends import choose_backends
 from builder.core.dtypes import DtypeChoice
 from builder.core.plan import BuildPlan, Flavour, Interface
-from builder.errors import ConfigurationError, Hint, Use
+from builder.errors import ConfigurationError, Hint, Run, Use
 from builder.selection.static_dispatch import choose_static_dispatch
 from builder.sources.releases import load_release
-from builder.system.folders import locate_op_list
+from builder.system.folders import data_folder
 from builder.system.process import Runner
 from builder.toolchains.launchers import refuse_unknown
 from builder.toolchains.shader_compiler import with_shader_compiler
@@ -49,7 +50,7 @@ def plan_build(
     Raises:
         ModelError: a file cannot be read, or the runtime cannot read its bytecode.
     """
-    wanted, inferred = read_wanted(paths, readable=release.facts.bytecode)
+    wanted, inferred = read_requirements(paths, readable=release.facts.bytecode)
     # What the user asks for counts even where a model seems to need more.
     choice = DtypeChoice(dtypes=dtypes, reason="as asked") if dtypes else inferred
     backends = choose_backends(
@@ -135,3 +136,25 @@ def plan_builds(request: BuildRequest, targets: Sequence[Target]) -> list[BuildP
         )
         for target in targets
     ]
+
+
+def locate_op_list(name: str) -> Path:
+    """Returns the operator list at the path `name`, or the shipped list with that name.
+
+    Raises:
+        ConfigurationError: there is neither of them.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    zoo = {shipped.stem: shipped for shipped in data_folder("ops_lists").glob("*.yaml")}
+    if name in zoo:
+        return zoo[name]
+    near = ", ".join(difflib.get_close_matches(name, zoo, n=3) or sorted(zoo))
+    raise ConfigurationError(
+        f"no operator list {name!r}: it is neither a file nor a list that ships with builder",
+        hint=Hint(
+            f"use one of {near}, or write one: ",
+            Run("ops", ("MODEL", Use("output", "ops.yaml"))),
+        ),
+    )

@@ -19,7 +19,7 @@ from builder.core.tensors import DRAWS_SEED, TensorSpec
 from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
 from builder.export.interpreter import LiteRun
 from builder.export.request import MobileBackend
-from builder.oplists import write_op_list
+from builder.oplists.write import write_op_list
 from builder.selection.choose_dtypes import choose_dtypes, find_dtypes
 from builder.system.machine import host_abi
 from builder.system.process import Runner

@@ -17,7 +17,9 @@ from builder.system.machine import host_abi
 class TargetSettings:
     """What to build for."""
 
-    abis: tuple[str, ...] = field(default_factory=lambda: (host_abi(),))
+    abis: Annotated[tuple[str, ...], Setting(placeholder="ABI")] = field(
+        default_factory=lambda: (host_abi(),)
+    )
     """The ABIs to build for; `builder doctor` lists all ABIs."""
     min_api: int | None = None
     """Oldest API level of Android that the runtime must support (default: 21)."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @settings_options(PackageCheck, "options")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def command(paths: tuple[Path, ...], options: PackageCheck, as_json: bool) -> int:
-    """Checks whether RUNTIME can run MODEL, or whether a package keeps the rules of its platform.
+    """Checks whether RUNTIME can run MODEL, or whether a package follows the rules of its platform.
 
     With MODEL: compares what the model needs with what the runtime's manifest lists. Prints the
     operators, custom classes, dtypes or bytecode version that the runtime lacks (for an AAR, also
@@ -43,7 +43,7 @@ def command(paths: tuple[Path, ...], options: PackageCheck, as_json: bool) -> in
     platform, CPU and deployment target of every object, exported and undefined symbols,
     registrations, and paths. docs/how-to/check-packages.md says where the rules are described.
 
-    The exit code is 8 if the runtime lacks something or a rule is not kept.
+    The exit code is 8 if the runtime lacks something or if the package breaks a rule.
 
     \b
     Examples:

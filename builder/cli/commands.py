@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 
 import click
@@ -10,7 +9,7 @@ import click
 COMMANDS = {
     "bench": "Measure how fast a model runs on a built runtime.",
     "build": "Build a runtime with only the operators that models need.",
-    "check": "Check whether a runtime can run a model, or whether a package keeps the rules.",
+    "check": "Check whether a runtime can run a model, or whether a package follows the rules.",
     "completion": "Print a script for completion in the shell.",
     "doctor": "Show what is installed and what each target still needs.",
     "export": "Export a model for the lite interpreter, optimise it and check it.",
@@ -48,9 +47,13 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Returns the command that is named first; UsageError names similar ones."""
         name = args[0]
+        if name in COMMANDS or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        import difflib
+
         # click would look for similar names among commands that are registered, and none is.
         near = difflib.get_close_matches(name, COMMANDS, n=1)
-        if near and near[0] != name and not name.startswith("-"):
+        if near:
             raise click.UsageError(f"No such command {name!r}. Did you mean {near[0]!r}?", ctx)
         return super().resolve_command(ctx, args)
 

@@ -11,7 +11,7 @@ SHELLS = ("bash", "fish", "zsh")
 @click.command("completion")
 @click.argument("shell", type=click.Choice(SHELLS))
 def command(shell: str) -> None:
-    """Prints the script that completes commands and options of builder in SHELL.
+    """Prints the script that completes commands and options of builder in a shell.
 
     \b
     Examples:

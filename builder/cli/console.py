@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import time
@@ -33,9 +32,10 @@ _CLEAR = "\r\033[K"
 _BIDI = "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 """Characters that change the order in which a terminal shows text, or that end a line (Unicode
 Standard Annex 9, and the separators U+2028 and U+2029)."""
-_CONTROLS = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDI}\ud800-\udfff]")
-_CONTROLS_OF_CELLS = re.compile(rf"[\x00-\x1f\x7f-\x9f{_BIDI}\ud800-\udfff]")
-_CONTROLS_OF_JSON = re.compile(rf"[\x7f-\x9f{_BIDI}\ud800-\udfff]")
+_CONTROLS = rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDI}\ud800-\udfff]"
+_CONTROLS_OF_CELLS = rf"[\x00-\x1f\x7f-\x9f{_BIDI}\ud800-\udfff]"
+_CONTROLS_OF_JSON = rf"[\x7f-\x9f{_BIDI}\ud800-\udfff]"
+"""Patterns, which few texts need: `str.isprintable` is false for each of these characters."""
 
 
 def echo(text: str = "", *, mark: str = "", err: bool = False, nl: bool = True) -> None:
@@ -61,8 +61,8 @@ def escape_names(arguments: Iterable[str]) -> None:
     A shell's pattern, such as `*.ptl`, can give a name that somebody else has chosen; in a message
     its line breaks must not look like lines of builder's own.
     """
-    parts = {part for argument in arguments for part in re.split("[/=]", argument)}
-    odd = {part for part in parts if _CONTROLS_OF_CELLS.search(part)}
+    parts = {part for argument in arguments for part in argument.replace("=", "/").split("/")}
+    odd = {part for part in parts if escape_controls(part, _CONTROLS_OF_CELLS) != part}
     # A name may be a part of another one.
     _names[:] = sorted(odd, key=len, reverse=True)
 
@@ -75,9 +75,11 @@ def print_line(text: str) -> None:
     echo(escape_controls(text, _CONTROLS_OF_CELLS))
 
 
-def escape_controls(text: str, controls: re.Pattern[str] = _CONTROLS) -> str:
+def escape_controls(text: str, controls: str = _CONTROLS) -> str:
     """Returns `text` with control characters (C0, C1, bidirectional) written like `\\x1b`."""
-    return controls.sub(_escape, text)
+    if text.isprintable():
+        return text
+    return re.sub(controls, _escape, text)
 
 
 def print_json(command: str, value: Mapping[str, Any]) -> None:
@@ -92,10 +94,13 @@ def print_json(command: str, value: Mapping[str, Any]) -> None:
 
 def render_json(command: str, value: Mapping[str, Any]) -> str:
     """Returns `value` with the version of the command's schema as sorted JSON."""
+    # A table for people is the usual output, and needs no module for JSON.
+    import json
+
     versioned = {**value, "schema": SCHEMA_VERSIONS[command]}
     text = json.dumps(versioned, indent=2, sort_keys=True, ensure_ascii=False)
     # json.dumps escapes C0 only, and a terminal obeys the others as well.
-    return _CONTROLS_OF_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return re.sub(_CONTROLS_OF_JSON, lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from builder.core.budgets import Budgets, list_idle
 from builder.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from builder.core.budgets import Budgets
     from builder.core.targets import Target
 
 _ANDROID = (
@@ -45,7 +45,7 @@ def refuse_idle_options(targets: Sequence[Target]) -> None:
 
 def refuse_idle_budgets(budgets: Budgets, abis: Sequence[str]) -> None:
     """Raises ConfigurationError for a budget of an ABI that is not among `abis`."""
-    for name, budget in list_idle(budgets, abis):
+    for name, budget in budgets.list_idle(abis):
         option = f"--{name.replace('_', '-')}"
         raise ConfigurationError(
             f"{option} {budget.text}: there is no ABI {budget.abi} here, only {', '.join(abis)}",

@@ -9,7 +9,6 @@ import click
 
 from builder.cli.commands import COMMANDS
 from builder.cli.settings_options import argument_name, list_command_settings, option_names
-from builder.core.backends import Backend
 from builder.core.setting_fields import SettingField
 from builder.errors import Hint, Run, Use
 
@@ -53,7 +52,7 @@ def _show_option(setting: SettingField, value: object) -> str:
     names = option_names(setting)
     if argument_name(setting):
         return str(value)
-    if setting.kind is Backend or f"--{value}" in names:  # one option for each value
+    if setting.setting.lookup == "backends" or f"--{value}" in names:  # one option for each value
         return f"--{value}"
     if setting.kind is bool:
         yes, _, no = names[0].partition("/")

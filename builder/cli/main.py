@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import errno
 import io
-import platform
 import re
-import shlex
 import sys
-import traceback
-from pathlib import Path
 
 import click
 
@@ -18,7 +14,7 @@ from builder.cli.commands import COMMANDS, LazyGroup
 from builder.cli.console import echo, escape_names
 from builder.errors import BuilderError, ExitCode
 
-_CLICK_SENTENCE = re.compile(r"(?:Argument|Could not|Got|Invalid|Missing|No such|Option|Value)\b")
+_CLICK_SENTENCE = r"(?:Argument|Could not|Got|Invalid|Missing|No such|Option|Value)\b"
 """How click's own messages begin; others may begin with the name of a file, which is kept."""
 
 
@@ -61,7 +57,9 @@ def main() -> None:
         sys.exit(130)  # as shells report SIGINT: 128 + 2
     except Exception as error:  # noqa: BLE001 - no exception reaches a user as a traceback
         if debug:
-            echo(traceback.format_exc(), err=True, nl=False)
+            from builder.cli.defects import format_traceback
+
+            echo(format_traceback(error), err=True, nl=False)
         sys.exit(_report(error))
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -76,7 +74,7 @@ def _report_usage(error: click.ClickException) -> ExitCode:
         return ExitCode.CONFIGURATION
     command = "builder" if context is None else context.command_path
     _print_error(
-        _CLICK_SENTENCE.sub(lambda start: start[0].lower(), message).removesuffix("."),
+        re.sub(_CLICK_SENTENCE, lambda start: start[0].lower(), message).removesuffix("."),
         f"see how it is used: {command} --help",
     )
     return ExitCode.CONFIGURATION
@@ -92,7 +90,9 @@ def _report(error: Exception) -> ExitCode:
             full = error.errno == errno.ENOSPC
             _print_error(_describe_os_error(error), "free some space" if full else None)
             return ExitCode.CONFIGURATION
-    _print_error(*_describe_defect(error))
+    from builder.cli.defects import describe_defect
+
+    _print_error(*describe_defect(error))
     return ExitCode.INTERNAL
 
 
@@ -102,26 +102,6 @@ def _show(text: str) -> str:
 
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     return show_hint(text, command) if command in COMMANDS else text
-
-
-def _describe_defect(error: Exception) -> tuple[str, str]:
-    """Returns message and hint for an unexpected error; the hint lists what to report."""
-    package = Path(__file__).parents[1]
-    steps = traceback.extract_tb(error.__traceback__)
-    inside = [step for step in steps if Path(step.filename).is_relative_to(package)]
-    # Only the innermost line of builder's own is shown; --debug shows all.
-    where = [f"{Path(s.filename).relative_to(package.parent)}:{s.lineno}" for s in inside[-1:]]
-    kind = type(error).__name__
-    what = f"{kind}: {error}" if str(error) else kind
-    command = shlex.join(["builder", *sys.argv[1:]])
-    machine = f"{platform.system()} {platform.machine()}"
-    return (
-        f"this is a bug of builder: {', '.join((what, *where))}",
-        "please report it with the input file and these lines:\n"
-        f"  builder {__version__}, Python {platform.python_version()}, {machine}\n"
-        f"  {command}\n"
-        f"and with the output of: {shlex.join(['builder', '--debug', *sys.argv[1:]])}",
-    )
 
 
 def _describe_os_error(error: OSError) -> str:

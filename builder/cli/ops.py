@@ -86,7 +86,8 @@ def _print_tables(op_list: OperatorList) -> None:
             print_line(f"method        {method}")
     if op_list.custom_classes:
         print_line(f"custom class  {', '.join(op_list.custom_classes)}")
-    echo(f"operators     {len(op_list.operators)}\n")
+    echo(f"operators     {len(op_list.operators)}")
+    echo()
     rows = [
         (operator, ", ".join(op_list.operators.sources(operator))) for operator in op_list.operators
     ]

@@ -7,16 +7,17 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import MISSING
 from enum import Enum, EnumType
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from click.core import ParameterSource
 
 from builder import api
 from builder.cli.option_types import FiniteRange, PairType, TextType
-from builder.core.backends import Backend
-from builder.core.release import Release
 from builder.core.setting_fields import SettingField, fill, list_settings
+
+if TYPE_CHECKING:
+    from builder.core.backends import Backend
 
 Command = Callable[..., Any]
 _OPTIONS = {
@@ -131,7 +132,7 @@ def _is_below(path: tuple[str, ...], groups: Collection[str]) -> bool:
 
 
 def _make_options(one: SettingField) -> Iterator[Callable[[Command], Command]]:
-    if one.kind is Backend:
+    if one.setting.lookup == "backends":
         for backend in _list_backends():
             name = _flag_name(one, backend)
             yield click.option(f"--{backend.name}", name, is_flag=True, help=backend.help)
@@ -195,7 +196,7 @@ def _make_type(one: SettingField) -> click.ParamType | type:  # type: ignore[typ
         return FiniteRange(min=least, max=most)
     if hasattr(one.kind, "parse"):
         return TextType(one.kind, one.setting.placeholder, absent=one.setting.absent)
-    if one.kind is Release:
+    if one.setting.lookup == "release":
         return str
     if len(get_args(one.kind)) == 2:  # a name and a value
         return PairType(get_args(one.kind)[1])
@@ -204,7 +205,7 @@ def _make_type(one: SettingField) -> click.ParamType | type:  # type: ignore[typ
 
 def _take(one: SettingField, given: dict[str, object]) -> object:
     """Takes the value of a setting out of click's parameters; None where it keeps its default."""
-    if one.kind is Backend:
+    if one.setting.lookup == "backends":
         return tuple(known for known in _list_backends() if given.pop(_flag_name(one, known), None))
     value = given.pop(parameter_name(one.path), None)
     if one.several and isinstance(value, tuple):
@@ -216,7 +217,7 @@ def _take(one: SettingField, given: dict[str, object]) -> object:
 
 
 def _convert(one: SettingField, value: object) -> object:
-    if one.kind is Release:
+    if one.setting.lookup == "release":
         return api.load_release(str(value))
     return one.kind(value) if isinstance(one.kind, EnumType) else value
 

@@ -1,38 +1,13 @@
-"""Parses sizes as people write them, and limits for the size of a runtime."""
+"""Limits for the size of a runtime."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Annotated
 
+from builder.core.byte_sizes import parse_size
 from builder.core.setting_fields import Setting, Text
-
-_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?) *(?P<unit>[A-Za-z]*)", re.ASCII)
-_UNITS = {
-    "": 1,
-    "b": 1,
-    "kb": 1000,
-    "mb": 1000**2,
-    "gb": 1000**3,
-    "kib": 1 << 10,
-    "mib": 1 << 20,
-    "gib": 1 << 30,
-}
-
-
-class ByteSize(int):
-    """A number of bytes, at least one; people write it as `500MB` or `8GiB`."""
-
-    @classmethod
-    def parse(cls, text: str) -> ByteSize:
-        """Returns the size that `text` has; ValueError when it is not one, or is 0."""
-        size = cls(parse_size(text))
-        if size < 1:
-            raise ValueError("the limit must be at least one byte")
-        return size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,23 +40,15 @@ class Budgets:
     max_compressed: Annotated[tuple[Text[Budget], ...], Setting(placeholder="[ABI=]SIZE")] = ()
     """Exit with code 8 if the compressed library, as in a download, is larger."""
 
-
-def parse_size(text: str) -> int:
-    """Returns the number of bytes in `2.5MB`, `900 KiB` or `123456`, rounded down.
-
-    KB, MB and GB are powers of 1000; KiB, MiB and GiB are powers of 1024.
-
-    Raises:
-        ValueError: the text is not a size, is less than a byte, or has a fraction without a unit.
-    """
-    match = _SIZE.fullmatch(text.strip())
-    if match is None or match["unit"].lower() not in _UNITS:
-        raise ValueError(f"{text!r} is not a size; write 2.5MB, 900KiB or 123456")
-    # A fraction of exact decimals: 2.3MB as a float would be a byte too small.
-    size = Fraction(match["number"]) * _UNITS[match["unit"].lower()]
-    if 0 < size < 1 or ("." in match["number"] and match["unit"].lower() in {"", "b"}):
-        raise ValueError(f"{text!r} is not a whole number of bytes; write 2.5MB, 900KiB or 123456")
-    return int(size)
+    def list_idle(self, abis: Sequence[str]) -> list[tuple[str, Budget]]:
+        """Returns field and budget of each budget for an ABI that is not in `abis`."""
+        listed = (("max_size", self.max_size), ("max_compressed", self.max_compressed))
+        return [
+            (name, budget)
+            for name, given in listed
+            for budget in given
+            if budget.abi is not None and budget.abi not in abis
+        ]
 
 
 def find_budget(budgets: Iterable[Budget], abi: str) -> Budget | None:
@@ -90,14 +57,3 @@ def find_budget(budgets: Iterable[Budget], abi: str) -> Budget | None:
     # A limit for the ABI itself replaces the general one, also where it is looser.
     matching = [b for b in listed if b.abi == abi] or [b for b in listed if b.abi is None]
     return min(matching, key=lambda budget: budget.limit, default=None)
-
-
-def list_idle(budgets: Budgets, abis: Sequence[str]) -> list[tuple[str, Budget]]:
-    """Returns field and budget of each budget for an ABI that is not in `abis`."""
-    listed = (("max_size", budgets.max_size), ("max_compressed", budgets.max_compressed))
-    return [
-        (name, budget)
-        for name, given in listed
-        for budget in given
-        if budget.abi is not None and budget.abi not in abis
-    ]

@@ -12,6 +12,7 @@ from itertools import islice
 import numpy as np
 
 from builder.core.arrays import sample_inputs, to_array, to_tensor
+from builder.core.input_checks import INPUTS_HINT, NUMBERS, inner_kinds, strip_optional
 from builder.core.nesting import (
     Constant,
     Group,
@@ -23,16 +24,7 @@ from builder.core.nesting import (
     parse_input,
     split_named,
 )
-from builder.core.signatures import (
-    INPUTS_HINT,
-    NUMBERS,
-    UNKNOWN,
-    Argument,
-    Kind,
-    Signature,
-    inner_kinds,
-    strip_optional,
-)
+from builder.core.signatures import UNKNOWN, Argument, Kind, Signature
 from builder.core.tensors import Tensor
 from builder.errors import ConfigurationError, Hint, Use
 

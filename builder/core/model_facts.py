@@ -110,7 +110,7 @@ class OperatorList:
             custom_classes=_sorted_union(self.custom_classes, other.custom_classes),
             bytecode_versions=_sorted_union(self.bytecode_versions, other.bytecode_versions),
             # The dtypes of two lists are combined by `choose_dtypes`, which also keeps the reasons
-            # (api/models.py).
+            # (api/requirements.py).
             models=_sorted_union(self.models, other.models),
         )
 

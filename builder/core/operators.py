@@ -1,25 +1,15 @@
-"""Operators, and sets of operators that remember which models use them.
-
-Prices find the registration of an operator in a library by the name of a function.
-"""
+"""Operators, and sets of operators that remember which models use them."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*::[A-Za-z_][A-Za-z0-9_]*")
-_LONGEST, _SHOWN, _MOST_COMPARED = 1000, 100, 10_000
-"""Characters of a name; characters shown in an error; names that similar ones are searched in."""
+LONGEST_NAME, _SHOWN = 1000, 100
+"""Characters of a name with its overload, and of one in an error."""
 _OVERLOAD = re.compile(r"[A-Za-z0-9_]*")
-_PREFIX = "register_operator_"
-"""Start of the names of the functions that register one operator each."""
-_SYMBOL = re.compile(rf"^(?:_ZL\d+)?{_PREFIX}(?P<escaped>[A-Za-z0-9_]+)")
-# The names have to be valid in C and to be decoded without doubt, so `_` is escaped as well.
-_ESCAPES = {"_": "_u", "::": "_c", ".": "_o"}
-_ESCAPED = re.compile("|".join(map(re.escape, _ESCAPES.values())))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,7 +23,7 @@ class Operator:
 
     def __post_init__(self) -> None:
         # Names come from foreign files and go into C++ text, so only plain ones pass.
-        if len(self.name) + len(self.overload) > _LONGEST or not (
+        if len(self.name) + len(self.overload) > LONGEST_NAME or not (
             _NAME.fullmatch(self.name) and _OVERLOAD.fullmatch(self.overload)
         ):
             name, overload = self.name[:_SHOWN], self.overload[:_SHOWN]
@@ -93,39 +83,3 @@ class OperatorSet:
     def sources(self, operator: Operator) -> tuple[str, ...]:
         """Returns the sorted names of the models that use `operator`."""
         return tuple(sorted(self.wanted_by.get(operator, ())))
-
-
-def near_names(name: str, known: Iterable[str], limit: int = 3) -> tuple[str, ...]:
-    """Returns at most `limit` names in `known` that are similar to `name`, best first.
-
-    Other overloads of the same operator come before names with a similar spelling.
-    """
-    known = (other for other in set(known) - {name} if len(other) <= _LONGEST)
-    # Sorted before the cut, so that the same names are compared in every run.
-    candidates = sorted(known)[:_MOST_COMPARED]
-    base = name.partition(".")[0]
-    family = [other for other in candidates if other.partition(".")[0] == base]
-    # With cutoff 0, every overload of the same operator counts as similar.
-    close = difflib.get_close_matches(name, family, n=limit, cutoff=0.0)
-    close += difflib.get_close_matches(name, candidates, n=limit, cutoff=0.75)
-    return tuple(dict.fromkeys(close))[:limit]
-
-
-def registration_name(operator: Operator) -> str:
-    """Returns the name of the function in C, e.g. `register_operator_aten_cadd_oTensor`."""
-    return _PREFIX + re.sub(r"_|::|\.", lambda match: _ESCAPES[match[0]], str(operator))
-
-
-def parse_registration(symbol: str) -> Operator | None:
-    """Returns the operator that the function `symbol` registers; None for any other function.
-
-    Link-time optimisation may have appended something like `.llvm.123` to the name.
-    """
-    match = _SYMBOL.match(symbol)
-    if match is None:
-        return None
-    plain = {escape: text for text, escape in _ESCAPES.items()}
-    try:
-        return Operator.parse(_ESCAPED.sub(lambda found: plain[found[0]], match["escaped"]))
-    except ValueError:
-        return None

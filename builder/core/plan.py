@@ -183,7 +183,7 @@ class BuildRequest:
     """Lite files (.ptl) and operator lists (.yaml, .txt) that the runtime has to run."""
     ops_lists: Annotated[tuple[str, ...], Setting(placeholder="NAME")] = ()
     """Operator lists: names of those that ship with builder, e.g. mobilenet_v2, or files."""
-    pytorch: Annotated[Release | None, Setting(placeholder="VERSION")] = None
+    pytorch: Annotated[Release | None, Setting(placeholder="VERSION", lookup="release")] = None
     """The release of PyTorch to build, e.g. 2.6.0 (default: the one that this version of builder
     declares)."""
     flavour: Annotated[Flavour, Setting(inline=True)] = field(default_factory=Flavour)
@@ -193,7 +193,7 @@ class BuildRequest:
     jobs: Annotated[int | None, Setting(least=1, most=10_000)] = None
     """How many compilations run at the same time."""
     tools: ToolchainOptions = field(default_factory=ToolchainOptions)
-    accelerators: tuple[Backend, ...] = ()
+    accelerators: Annotated[tuple[Backend, ...], Setting(lookup="backends")] = ()
     """Backends to add to the CPU; targets whose platform does not have one leave it out."""
     skip_unknown: bool = False
     """Leave out operators that cannot be built and print their names, instead of failing."""

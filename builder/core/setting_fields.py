@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field
 from functools import cache
+from itertools import takewhile
 from types import UnionType
 from typing import (
     TYPE_CHECKING,
@@ -73,6 +74,9 @@ class Setting:
     """The environment variable that is read where the setting is not given."""
     path: Literal["", "file", "folder", "new file", "new folder"] = ""
     """What a path has to name before anything starts; something new may be there already."""
+    lookup: Literal["", "release", "backends"] = ""
+    """What the command line reads from files to make the value: the release that has the version
+    given, or the backends of which a flag is given."""
     inline: bool = False
     """Whether the settings of this group belong to the group around it in `builder.yaml`."""
     internal: bool = False
@@ -111,7 +115,7 @@ def list_settings(kind: type) -> Iterator[SettingField]:
 
 
 def _walk(kind: type, path: tuple[str, ...], group: tuple[str, ...]) -> Iterator[SettingField]:
-    hints, texts = get_type_hints(kind, include_extras=True), read_field_docs(kind)
+    hints, texts = _read_hints(kind), read_field_docs(kind)
     for one in dataclasses.fields(kind):
         hint, setting = _take_setting(hints[one.name])
         if setting.internal:
@@ -133,6 +137,11 @@ def _walk(kind: type, path: tuple[str, ...], group: tuple[str, ...]) -> Iterator
             help=texts.get(one.name, ""),
             setting=setting,
         )
+
+
+@cache
+def _read_hints(kind: type) -> Mapping[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def is_group(hint: object) -> bool:
@@ -172,11 +181,11 @@ def fill(kind: type[_T], values: Mapping[tuple[str, ...], object]) -> _T:
 
 
 def _fill(kind: Any, values: Mapping[tuple[str, ...], object], path: tuple[str, ...]) -> Any:  # noqa: ANN401
-    hints = get_type_hints(kind)
+    hints = _read_hints(kind)
     given = {}
     for one in dataclasses.fields(kind):
         place = (*path, one.name)
-        hint, several = _strip(hints[one.name])
+        hint, several = _strip(_take_setting(hints[one.name])[0])
         if place in values:
             given[one.name] = values[place]
         # A group of which nothing is given keeps its default, which may be None.
@@ -198,11 +207,11 @@ def read_field_docs(kind: type) -> Mapping[str, str]:
     """
     module = sys.modules[kind.__module__]
     read: Callable[[str], str | None] = getattr(module.__loader__, "get_source", lambda _: None)
-    source = read(module.__name__) or ""
+    source = _class_source(read(module.__name__) or "", kind.__name__)
     return {
         statement.target.id: " ".join(text.value.value.split())
         for node in ast.parse(source).body
-        if isinstance(node, ast.ClassDef) and node.name == kind.__name__
+        if isinstance(node, ast.ClassDef)
         # The docstring of a field is the statement right behind it.
         for statement, text in zip(node.body, node.body[1:], strict=False)
         if isinstance(statement, ast.AnnAssign)
@@ -211,3 +220,17 @@ def read_field_docs(kind: type) -> Mapping[str, str]:
         and isinstance(text.value, ast.Constant)
         and isinstance(text.value.value, str)
     }
+
+
+def _class_source(source: str, name: str) -> str:
+    """Returns the lines of a class at the top level of a module; nothing if it has no such class.
+
+    Every command reads these docstrings, and parsing the whole module would cost several times as
+    much time and memory.
+    """
+    lines = iter(source.splitlines())
+    head = next(
+        (line for line in lines if line.startswith((f"class {name}:", f"class {name}("))), ""
+    )
+    # The class ends at the next line that is not indented.
+    return "\n".join((head, *takewhile(lambda line: not line or line[0].isspace(), lines)))

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from builder.core.signatures import INPUTS_HINT, Signature, find_misfit
+from builder.core.input_checks import INPUTS_HINT, find_misfit
+from builder.core.signatures import Signature
 from builder.core.stages import Stage
 from builder.errors import ConfigurationError, Hint, ModelError, Use
 from builder.export.capture import list_traced, script_module

@@ -16,7 +16,7 @@ from safetensors.torch import load
 from builder.core.counts import number_of
 from builder.errors import Hint, ModelError, Run, ToolchainError, Use
 from builder.export.error_texts import shorten
-from builder.system.zips import open_zip_file
+from builder.system.guarded_zips import open_zip_file
 
 _WRAPPINGS = ("state_dict", "model_state_dict", "model")
 """Keys under which training scripts often store the state dict."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.core.arrays import sample_inputs
+from builder.core.input_checks import INPUTS_HINT, find_misfit
 from builder.core.nesting import InputSpec, Number, list_arguments, list_leaves
-from builder.core.signatures import INPUTS_HINT, Signature, find_misfit
+from builder.core.signatures import Signature
 from builder.core.tensors import Call, ReferenceCase, Tensor, TensorSpec
 from builder.errors import ConfigurationError, Hint, Use
 from builder.export.request import ExportRequest

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from builder.core.arrays import sample_inputs
+from builder.core.input_checks import find_misfit
 from builder.core.nesting import MethodInputs
-from builder.core.signatures import find_misfit
 from builder.core.stages import Stage
 from builder.errors import ConfigurationError, Hint, ModelError, Use
 from builder.export.capture import check_methods

@@ -18,7 +18,7 @@ from builder.errors import Hint, ModelError, Use
 from builder.export.error_texts import describe_exception
 from builder.export.samples import Sample
 from builder.export.values import to_call
-from builder.pt2.program import ExportedProgram
+from builder.pt2.convert_program import ExportedProgram
 from builder.pt2.read import read_program
 from builder.system.scratch import scratch_folder
 

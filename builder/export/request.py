@@ -179,7 +179,7 @@ class ExportRequest:
     or the folder of one ABI in it."""
     keep: bool = False
     """Write the file even if its outputs differ by more than allowed."""
-    pytorch: Annotated[Release | None, Setting(placeholder="VERSION")] = None
+    pytorch: Annotated[Release | None, Setting(placeholder="VERSION", lookup="release")] = None
     """The release of PyTorch whose runtimes are to run the file, e.g. 2.6.0 (default: the one
     that this version of builder declares)."""
     seed: int = 0

@@ -19,7 +19,10 @@ from builder.system.reference_headers import reference_path
 _UNKNOWN = re.compile(r"Unknown builtin op: (?P<name>[a-z_0-9]+::\w+)", re.ASCII)
 _NEWER = re.compile(r"file with version \d+, but the maximum supported version|newer than")
 _TORCHS = ("aten::", "prim::", "quantized::", "prepacked::")
-NOT_A_SOURCE = "a torchvision name, package.module:factory, or a TorchScript file"
+SOURCE_KINDS = (
+    "a torchvision name, package.module:factory, or a file: a program of torch.export (.pt2), "
+    "TorchScript (.pt) or a lite file (.ptl)"
+)
 _PICKLED = Hint(
     "a file with weights or a pickled module needs the code that creates the model: write a "
     "function that returns the model, export package.module:function, and give a state dict with ",
@@ -37,7 +40,7 @@ def load_torchscript(path: Path) -> tuple[torch.jit.ScriptModule, tuple[InputSpe
         ToolchainError: the file needs operators of torchvision, which is not installed.
     """
     if not path.is_file():
-        raise ModelError(f"no such file: {path}", hint=f"SOURCE is {NOT_A_SOURCE}")
+        raise ModelError(f"no such file: {path}", hint=f"SOURCE is {SOURCE_KINDS}")
     try:
         with path.open("rb") as stream:
             module = load_file(stream)

@@ -22,7 +22,7 @@ from builder.export.random_weights import (
     spread_scores,
 )
 from builder.export.request import Flow, Method, Quantisation
-from builder.export.torchscript_files import NOT_A_SOURCE
+from builder.export.torchscript_files import SOURCE_KINDS
 
 _IMAGE = TensorSpec(DType.FLOAT32, (1, 3, 224, 224))
 _USUAL: Mapping[str, tuple[InputSpec, ...]] = {
@@ -84,7 +84,7 @@ def make_torchvision(name: str, arguments: Mapping[str, Any], *, settle: bool) -
         near = difflib.get_close_matches(name.lower(), names, n=5, cutoff=0.5)
         guess = f"similar names: {', '.join(near)}. " if near else ""
         raise ModelError(
-            f"torchvision has no model {name!r}", hint=f"{guess}SOURCE is {NOT_A_SOURCE}"
+            f"torchvision has no model {name!r}", hint=f"{guess}SOURCE is {SOURCE_KINDS}"
         )
     build = models.get_model_builder(name)
     module = _build(name, build, arguments)

@@ -12,7 +12,7 @@ from builder.core.vulkan import VulkanKernels
 from builder.errors import Hint, ModelError, Use
 from builder.export.request import MobileBackend, VulkanSplit
 from builder.graph.graph import Graph, TensorInfo
-from builder.graph.passes.outcome import describe
+from builder.graph.passes.pass_result import describe
 from builder.graph.program import Program
 from builder.graph.shapes import merge_infos
 from builder.graph.vulkan_devices import Placement

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from builder.core.operator_schemas import Schema, SchemaArgument
+from builder.core.operator_schemas import Schema, SchemaArgument, Schemas
 from builder.graph.graph import Value
 from builder.lite.objects import List
 
 _SCALARS = (type(None), bool, int, float, complex, str)
+_UNLISTED = Schemas(
+    """\
+aten::Bool.Tensor(Tensor a) -> bool
+prim::unchecked_cast(Any x) -> Any
+prim::unchecked_unwrap_optional(Any optional) -> Any
+"""
+)
+"""Operators that upstream registers without a plain schema, so that no release's list has them."""
+
+
+def find_schema(schemas: Schemas, operator: str) -> Schema | None:
+    """Returns the schema of an operator that bytecode calls; None if nobody knows it."""
+    return schemas.find(operator) or _UNLISTED.find(operator)
 
 
 def count_outs(schema: Schema) -> int:

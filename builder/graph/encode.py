@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from builder.core.operator_schemas import Schema, Schemas
 from builder.errors import ModelError
-from builder.graph.calls import count_outs, leave_out_defaults
+from builder.graph.calls import count_outs, find_schema, leave_out_defaults
 from builder.graph.graph import CONSTANT, GET_ATTR, IF, LOOP, SET_ATTR, Node, Value
 from builder.graph.opcodes import (
     DICT_GET,
@@ -19,7 +19,6 @@ from builder.graph.opcodes import (
     OPCODES,
     TO_LIST,
     TUPLE_UNPACK,
-    UNLISTED,
     WARN,
     upgraded_arguments,
 )
@@ -143,7 +142,7 @@ class Encoder:
         return Instruction("OP", self.callees.setdefault(callee, len(self.callees)))
 
     def _schema(self, operator: str) -> Schema:
-        schema = self.schemas.find(operator) or UNLISTED.find(operator)
+        schema = find_schema(self.schemas, operator)
         if schema is None:
             raise self.refuse(f"the schema of {operator} is not known")
         return schema

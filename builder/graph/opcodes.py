@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from builder.core.operator_schemas import Schemas
-
 
 @dataclass(frozen=True, slots=True)
 class Plain:
@@ -49,16 +47,6 @@ DICT_GET = "aten::__getitem__.Dict_"
 """How the names of operators begin for which upstream writes DICT_INDEX."""
 TUPLE_UNPACK = "prim::TupleUnpack"
 FORMAT, WARN = "aten::format", "aten::warn"
-
-# The release's list lacks the operators that upstream registers without a plain schema.
-UNLISTED = Schemas(
-    """\
-aten::Bool.Tensor(Tensor a) -> bool
-prim::unchecked_cast(Any x) -> Any
-prim::unchecked_unwrap_optional(Any optional) -> Any
-"""
-)
-
 UPGRADED = {
     **{f"aten::div{form}": (3, 2) for form in (".Scalar", ".Tensor", "_.Scalar", "_.Tensor")},
     **{

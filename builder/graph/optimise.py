@@ -25,7 +25,7 @@ from builder.graph.passes.fuse_clamps import fuse_clamps
 from builder.graph.passes.inline import inline
 from builder.graph.passes.layout import keep_channels_last
 from builder.graph.passes.merge_common import merge_common
-from builder.graph.passes.outcome import PassResult, merge
+from builder.graph.passes.pass_result import PassResult, merge
 from builder.graph.passes.prepack import prepack
 from builder.graph.passes.prepack_vulkan import prepack_vulkan
 from builder.graph.passes.settle_lists import settle_lists

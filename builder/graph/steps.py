@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from builder.core.operator_schemas import Schema
 from builder.errors import ModelError
-from builder.graph.calls import complete
+from builder.graph.calls import complete, find_schema
 from builder.graph.graph import GET_ATTR, SET_ATTR, Value
 from builder.graph.opcodes import (
     DICT_GET,
@@ -14,7 +14,6 @@ from builder.graph.opcodes import (
     OPCODES,
     PLAIN,
     TUPLE_UNPACK,
-    UNLISTED,
     WARN,
     Plain,
     upgraded_arguments,
@@ -102,7 +101,7 @@ def _promoted(machine: Machine, name: str, step: Instruction) -> None:
 
 
 def _operator(machine: Machine, name: str, callee: Callee, step: Instruction) -> None:
-    schema = machine.schemas.find(name) or UNLISTED.find(name)
+    schema = find_schema(machine.schemas, name)
     if schema is None:
         raise ModelError(
             f"{machine.function.name} calls {name}, and nothing tells what it returns",

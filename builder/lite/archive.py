@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from builder.errors import ModelError
 from builder.lite.effort import Effort
 from builder.lite.source import Source, SourceStream
-from builder.system.zips import COMPRESSIONS, damage_of, open_zip_file
+from builder.system.guarded_zips import COMPRESSIONS, damage_of, open_zip_file
 
 MAX_MEMBERS = 200_000
 """Largest number of members in an archive; large models have a few thousand."""

@@ -238,6 +238,9 @@ def _unknown(head: bytes, path: Path) -> ModelError:
     if not head:
         return ModelError("the file is empty", hint=_EXPORT_HINT)
     what = name_foreign(head, path.suffix)
-    is_what = f"it is {what}" if what else f"it begins with the bytes {head[:8].hex(' ')}"
-    hint = advise(what, path) if what else _EXPORT_HINT
-    return ModelError(f"{is_what}, not a model that builder can read", hint=hint)
+    if what:
+        return ModelError(f"it is {what}, and builder cannot read it", hint=advise(what, path))
+    return ModelError(
+        f"it is not a model that builder can read; its first bytes are {head[:8].hex(' ')}",
+        hint=_EXPORT_HINT,
+    )

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import IO, BinaryIO
 
 from builder.errors import ModelError
-from builder.lite.bytecode import BYTECODE, DEBUG_HANDLES, render_bytecode, render_debug_handles
+from builder.lite.bytecode import BYTECODE, DEBUG_HANDLES
+from builder.lite.bytecode_writer import render_bytecode, render_debug_handles
 from builder.lite.model import LiteModel
 from builder.lite.objects import Storage
 from builder.lite.pickler import pickle_value

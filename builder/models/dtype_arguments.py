@@ -11,10 +11,10 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
 
 from builder.graph.opcodes import PLAIN
 from builder.lite.model import Callee, Instruction
+from builder.system.folders import package_folder
 
 _UNKNOWN = object()
 _DERIVED = object()
@@ -36,11 +36,11 @@ class DtypeArguments:
 @cache
 def load_dtype_arguments() -> DtypeArguments:
     """Returns the table dtype_arguments.toml of this package."""
-    text = resources.files("builder.models").joinpath("dtype_arguments.toml").read_text()
-    data = tomllib.loads(text)
+    # importlib.resources would take longer to load than this file.
+    data = tomllib.loads((package_folder("models") / "dtype_arguments.toml").read_text())
     places: dict[str, tuple[int, ...]] = {}
     for place, operators in data["places"].items():
-        for operator in operators:
+        for operator in operators.split():
             places[operator] = (*places.get(operator, ()), int(place))
     return DtypeArguments(places=places, derived=frozenset(data["derived"]))
 

@@ -17,9 +17,10 @@ from builder.native.generated import read_generated
 from builder.native.kernel_calls import write_kernel_calls
 from builder.native.ledger import sweep_objects
 from builder.native.shaders import compile_shaders, write_shaders
-from builder.system.files import free_bytes, link_folder, replacement_folder, write_atomically
+from builder.system.files import free_bytes, write_atomically
 from builder.system.listings import find_changes, is_as_sealed, seal
 from builder.system.locks import folder_lock
+from builder.system.replace_folders import link_folder, replacement_folder
 from builder.system.scratch import sweep
 
 if TYPE_CHECKING:

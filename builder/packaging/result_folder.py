@@ -18,8 +18,9 @@ from builder.core.runtime_manifest import (
 )
 from builder.core.typed import MAX_JSON, parse_json, to_json
 from builder.errors import BuilderError, ConfigurationError, Hint, PackagingError, Use
-from builder.system.files import digest_file, read_regular, replacement_folder, write_atomically
+from builder.system.files import digest_file, read_regular, write_atomically
 from builder.system.outputs import is_full, no_space
+from builder.system.replace_folders import replacement_folder
 
 LISTING = ".builder.json"
 """File name of the list of files in folders that have no other manifest."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.oplists import render_op_list
+from builder.oplists.write import render_op_list
 from builder.packaging.runtime_folder import write_package
 from builder.platforms.contents import describe_library
 from builder.platforms.results import LibraryResult

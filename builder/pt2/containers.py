@@ -5,42 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from builder.graph.graph import Value
-from builder.pt2.emit import Emitter
-from builder.pt2.trees import Kind, Tree
+from builder.pt2.graph_builder import GraphBuilder
+from builder.pt2.pytrees import NodeType, PyTree
 
 _CONSTRUCTORS = {
-    Kind.TUPLE: "prim::TupleConstruct",
-    Kind.LIST: "prim::ListConstruct",
-    Kind.DICT: "prim::DictConstruct",
+    NodeType.TUPLE: "prim::TupleConstruct",
+    NodeType.LIST: "prim::ListConstruct",
+    NodeType.DICT: "prim::DictConstruct",
 }
 
 
-def unpack(emitter: Emitter, value: Value, tree: Tree) -> Iterator[Value]:
+def unpack(graph_builder: GraphBuilder, value: Value, tree: PyTree) -> Iterator[Value]:
     """Yields the leaves of a value with the containers of `tree`, which has types."""
-    if tree.kind is Kind.LEAF:
+    if tree.kind is NodeType.LEAF:
         yield value
         return
     types = [child.type for child in tree.children]
-    if tree.kind is Kind.LIST:
-        items: Sequence[Value] = emitter.add("prim::ListUnpack", [value], types)
+    if tree.kind is NodeType.LIST:
+        items: Sequence[Value] = graph_builder.add("prim::ListUnpack", [value], types)
     else:
-        operator = "prim::TupleIndex" if tree.kind is Kind.TUPLE else "prim::DictIndex"
+        operator = "prim::TupleIndex" if tree.kind is NodeType.TUPLE else "prim::DictIndex"
         keys = tree.keys or range(len(tree.children))
         items = [
-            emitter.add(operator, [value, emitter.as_value(key)], [kind])[0]
+            graph_builder.add(operator, [value, graph_builder.as_value(key)], [kind])[0]
             for key, kind in zip(keys, types, strict=True)
         ]
     for item, child in zip(items, tree.children, strict=True):
-        yield from unpack(emitter, item, child)
+        yield from unpack(graph_builder, item, child)
 
 
-def construct(emitter: Emitter, tree: Tree, leaves: Iterator[Value]) -> Value:
+def construct(graph_builder: GraphBuilder, tree: PyTree, leaves: Iterator[Value]) -> Value:
     """Returns a value with the containers of `tree`, which has types."""
-    if tree.kind is Kind.LEAF:
+    if tree.kind is NodeType.LEAF:
         return next(leaves)
-    items = [construct(emitter, child, leaves) for child in tree.children]
-    if tree.kind is Kind.DICT:
-        keys = [emitter.as_value(key) for key in tree.keys]
+    items = [construct(graph_builder, child, leaves) for child in tree.children]
+    if tree.kind is NodeType.DICT:
+        keys = [graph_builder.as_value(key) for key in tree.keys]
         # Keys and values come in turn, as `prim::DictConstruct` wants them.
         items = [value for pair in zip(keys, items, strict=True) for value in pair]
-    return emitter.construct(_CONSTRUCTORS[tree.kind], items, tree.type)
+    return graph_builder.construct(_CONSTRUCTORS[tree.kind], items, tree.type)

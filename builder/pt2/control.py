@@ -8,7 +8,7 @@ from typing import Any
 
 from builder.graph.graph import IF, LOOP, Block, Node, Value
 from builder.pt2.document import Subgraph
-from builder.pt2.emit import Emitter
+from builder.pt2.graph_builder import GraphBuilder
 from builder.pt2.kinds import Kind, Operand, UnsupportedError
 
 
@@ -16,11 +16,11 @@ from builder.pt2.kinds import Kind, Operand, UnsupportedError
 class Control:
     """Adds higher-order operators to a graph."""
 
-    emitter: Emitter
+    graph_builder: GraphBuilder
     inline: Callable[[Subgraph, Sequence[Operand]], list[Operand]]
     """Adds the nodes of a graph with the given inputs, and returns its outputs."""
 
-    def emit(self, name: str, arguments: Sequence[Any]) -> list[Operand]:
+    def convert(self, name: str, arguments: Sequence[Any]) -> list[Operand]:
         """Adds a higher-order operator, and returns its results.
 
         Args:
@@ -53,7 +53,7 @@ class Control:
 
     def _inline_values(self, subgraph: Subgraph, operands: Sequence[Operand]) -> list[Value]:
         results = self.inline(subgraph, operands)
-        return [self.emitter.as_value(result) for result in results]
+        return [self.graph_builder.as_value(result) for result in results]
 
     def _cond(
         self, condition: Operand, yes: Subgraph, no: Subgraph, operands: Sequence[Operand]
@@ -62,14 +62,14 @@ class Control:
         if isinstance(condition, bool):
             return self.inline(yes if condition else no, operands)
         test = self._truth(condition)
-        outer = self.emitter.block
+        outer = self.graph_builder.block
         blocks = [Block(), Block()]
         for block, branch in zip(blocks, (yes, no), strict=True):
-            self.emitter.block = block
+            self.graph_builder.block = block
             try:
                 block.outputs = self._inline_values(branch, operands)
             finally:
-                self.emitter.block = outer
+                self.graph_builder.block = outer
         types = [[value.type for value in block.outputs] for block in blocks]
         # The outputs of `prim::If` have one type each, whichever branch runs.
         if types[0] != types[1]:
@@ -86,11 +86,11 @@ class Control:
         others: Sequence[Operand],
     ) -> list[Operand]:
         """Adds a loop that tests in its turns, so that both graphs are converted only once."""
-        start = [self.emitter.as_value(one) for one in carried]
+        start = [self.graph_builder.as_value(one) for one in carried]
         inside = [Value(value.type, value.info) for value in start]
         # A `prim::Loop` gives the number of the turn first; while_loop has no such number.
         block = Block(inputs=[Value("int"), *inside])
-        outer, self.emitter.block = self.emitter.block, block
+        outer, self.graph_builder.block = self.graph_builder.block, block
         try:
             # The test runs at the start of a turn, and a branch skips the body when it fails.
             # Upstream's compiler writes the test twice instead: in front of the loop and at the end
@@ -98,12 +98,12 @@ class Control:
             (result,) = self._inline_values(test, [*inside, *others])
             go_on = self._truth(result)
             turn = Block()
-            self.emitter.block = turn
+            self.graph_builder.block = turn
             turn.outputs = self._inline_values(body, [*inside, *others])
         except ValueError:
             raise UnsupportedError("its condition has more than one result") from None
         finally:
-            self.emitter.block = outer
+            self.graph_builder.block = outer
         if [value.type for value in turn.outputs] != [value.type for value in inside]:
             raise UnsupportedError("its body changes the types of its values")
         choice = Node(
@@ -115,8 +115,8 @@ class Control:
         block.nodes.append(choice)
         block.outputs = [go_on, *choice.outputs]
         # TorchScript itself writes `while` as a loop with this number of turns.
-        most = self.emitter.constant((1 << 63) - 1, "int")
-        always = self.emitter.constant(True, "bool")
+        most = self.graph_builder.constant((1 << 63) - 1, "int")
+        always = self.graph_builder.constant(True, "bool")
         loop = Node(
             LOOP,
             [most, always, *start],
@@ -127,7 +127,7 @@ class Control:
         return list(loop.outputs)
 
     def _truth(self, operand: Operand) -> Value:
-        return self.emitter.lower(operand, Kind("bool", optional=False))
+        return self.graph_builder.lower(operand, Kind("bool", optional=False))
 
 
 def _leaves(operands: Iterable[Operand]) -> Iterator[Operand]:

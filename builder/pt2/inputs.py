@@ -10,8 +10,8 @@ from builder.core.tensors import DType, TensorSpec
 from builder.errors import ConfigurationError, ModelError
 from builder.pt2 import document
 from builder.pt2.document import Graph, Range, Size
+from builder.pt2.pytrees import NodeType, PyTree
 from builder.pt2.symbols import Expression, parse_expression
-from builder.pt2.trees import Kind, Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Input:
     """An argument of the method `forward`."""
 
     name: str
-    tree: Tree
+    tree: PyTree
     """Its containers, with their types in TorchScript's syntax."""
     leaves: tuple[TensorLeaf | NumberLeaf, ...]
     key: int | str = 0
@@ -84,12 +84,12 @@ class Input:
 
 
 def _make_spec(
-    tree: Tree,
+    tree: PyTree,
     leaves: Iterator[TensorLeaf | NumberLeaf],
     symbols: Mapping[str, int],
     name: str,
 ) -> InputSpec:
-    if tree.kind is Kind.LEAF:
+    if tree.kind is NodeType.LEAF:
         return _leaf_spec(next(leaves), symbols, name)
     items = tuple(_make_spec(child, leaves, symbols, name) for child in tree.children)
     return Group(GroupKind(tree.kind.value), items, tuple(map(str, tree.keys)))

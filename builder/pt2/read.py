@@ -15,8 +15,8 @@ from builder.errors import ModelError
 from builder.lite.archive import Archive, open_archive
 from builder.lite.read import open_model
 from builder.lite.source import Source, open_source
+from builder.pt2.convert_program import ExportedProgram, ProgramConverter
 from builder.pt2.document import Document, PayloadConfig, Version, Versioned
-from builder.pt2.program import ExportedProgram, ProgramMaker
 from builder.pt2.state_dicts import read_state_dict
 from builder.pt2.weights import Payloads, StateDict, Weights
 
@@ -120,7 +120,7 @@ def _read(files: _Files, schemas: Schemas, raising: Mapping[str, str]) -> Export
             hint="use a newer builder, or export with an older torch",
         )
     payloads = [_read_payloads(files, record) for record in (files.weights, files.constants)]
-    return ProgramMaker(content, schemas, raising, payloads).make(operators)
+    return ProgramConverter(content, schemas, raising, payloads).make(operators)
 
 
 def _read_payloads(files: _Files, record: str) -> Payloads:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from builder.graph.graph import IF, Block, Node, Value
-from builder.pt2.emit import Emitter
+from builder.pt2.graph_builder import GraphBuilder
 from builder.pt2.kinds import Kind, Operand, UnsupportedError
 
 _BINARY = {
@@ -52,11 +52,13 @@ def is_scalar_target(target: str) -> bool:
     return module in _MODULES and known
 
 
-def emit_scalar(emitter: Emitter, target: str, operands: Sequence[Operand], kind: str) -> Value:
+def add_scalar(
+    graph_builder: GraphBuilder, target: str, operands: Sequence[Operand], kind: str
+) -> Value:
     """Adds a function of Python on numbers, and returns the result.
 
     Args:
-        emitter: the graph.
+        graph_builder: the graph.
         target: the function, such as `_operator.add`.
         operands: ints, floats and bools.
         kind: the type of the result.
@@ -65,42 +67,42 @@ def emit_scalar(emitter: Emitter, target: str, operands: Sequence[Operand], kind
         UnsupportedError: TorchScript has no such operator.
     """
     name = target.rpartition(".")[2]
-    values = [emitter.as_value(operand) for operand in operands]
+    values = [graph_builder.as_value(operand) for operand in operands]
     types = [value.type for value in values]
     match name, types:
         case "pos", [_]:
             return values[0]
         case "sym_not" | "not_", ["bool"]:
-            return emitter.value("aten::__not__", *values)
+            return graph_builder.value("aten::__not__", *values)
         case "sym_ite", ["bool", _, _]:
-            return _choose(emitter, *values)
+            return _choose(graph_builder, *values)
         # `aten::pow.int` returns a float, and sizes have to stay integers.
         case "pow", ["int", "int"] if kind == "int":
-            return emitter.value("aten::pow.int_to_int", *values)
+            return graph_builder.value("aten::pow.int_to_int", *values)
         case _, [one] if name in _UNARY:
             # The type is already that which is wanted, as in int(3).
             if _UNARY[name].lower() == f"aten::{one}":
                 return values[0]
-            return emitter.value(f"{_UNARY[name]}.{one}", *values)
+            return graph_builder.value(f"{_UNARY[name]}.{one}", *values)
         case _, [_, _] if name in _BINARY:
-            return _combine(emitter, _BINARY[name], values)
+            return _combine(graph_builder, _BINARY[name], values)
     raise UnsupportedError(f"no operator takes {', '.join(types) or 'nothing'}")
 
 
-def _combine(emitter: Emitter, operator: str, values: Sequence[Value]) -> Value:
+def _combine(graph_builder: GraphBuilder, operator: str, values: Sequence[Value]) -> Value:
     left, right = (value.type for value in values)
     overload = left if left == right else f"{left}_{right}"
     # TorchScript names the overloads after the types: `int`, `float`, `int_float`.
-    if emitter.schemas.find(f"{operator}.{overload}"):
-        return emitter.value(f"{operator}.{overload}", *values)
+    if graph_builder.schemas.find(f"{operator}.{overload}"):
+        return graph_builder.value(f"{operator}.{overload}", *values)
     # Others, such as a bool and an int, or the division of a float by an int.
     common = "float" if "float" in (left, right) else "int"
-    both = [emitter.lower(value, Kind(common, optional=False)) for value in values]
-    return emitter.value(f"{operator}.{common}", *both)
+    both = [graph_builder.lower(value, Kind(common, optional=False)) for value in values]
+    return graph_builder.value(f"{operator}.{common}", *both)
 
 
-def _choose(emitter: Emitter, condition: Value, first: Value, second: Value) -> Value:
+def _choose(graph_builder: GraphBuilder, condition: Value, first: Value, second: Value) -> Value:
     blocks = [Block(outputs=[first]), Block(outputs=[second])]
     node = Node(IF, [condition], [Value(first.type)], blocks=blocks)
-    emitter.block.nodes.append(node)
+    graph_builder.block.nodes.append(node)
     return node.output

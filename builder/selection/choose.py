@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from builder.core.backends import Chosen, Dispatch
 from builder.core.known import find_reason
 from builder.core.model_facts import OperatorList
-from builder.core.operators import Operator, near_names
+from builder.core.near_names import near_names
+from builder.core.operators import Operator
 from builder.core.selection import Selection
 from builder.errors import Hint, ModelError, Run, Use
 from builder.selection.catalogue import DispatcherOperator, OperatorCatalogue

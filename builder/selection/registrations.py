@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from builder.core.operators import Operator, registration_name
+from builder.core.operators import Operator
+from builder.core.registration_names import registration_name
 from builder.selection.catalogue import DispatcherOperator
 
 _HEAD = """\

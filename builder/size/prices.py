@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from builder.core.artifacts import OperatorPrice
-from builder.core.operators import near_names
+from builder.core.near_names import near_names
 from builder.errors import Hint, ModelError, Run, Use
 from builder.size.reference_graph import ReferenceGraph
 

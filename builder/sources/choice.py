@@ -28,7 +28,7 @@ from builder.system.process import Runner
 class FetchRequest:
     """What to fetch, and from where."""
 
-    pytorch: Annotated[Release | None, Setting(placeholder="VERSION")] = None
+    pytorch: Annotated[Release | None, Setting(placeholder="VERSION", lookup="release")] = None
     """The release of PyTorch that runtimes are built from, e.g. 2.6.0 (default: the one that this
     version of builder declares)."""
     source_folder: Path | None = None

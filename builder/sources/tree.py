@@ -21,11 +21,12 @@ from builder.sources.providers import (
 )
 from builder.sources.store import ArchiveStore
 from builder.system.archives import extract_archive
-from builder.system.files import free_bytes, replacement_folder
+from builder.system.files import free_bytes
 from builder.system.listings import Differences
 from builder.system.locks import folder_lock
 from builder.system.outputs import writing_into
 from builder.system.progress import Progress
+from builder.system.replace_folders import replacement_folder
 
 _MIB = 1 << 20
 _OTHER_CACHE = "choose another cache with BUILDER_CACHE=<folder>"

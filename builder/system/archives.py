@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Self, cast
 
 from builder.errors import SourceError
-from builder.system.zips import COMPRESSIONS, DAMAGE, open_zip_file
+from builder.system.guarded_zips import COMPRESSIONS, DAMAGE, open_zip_file
 
 MAX_MEMBERS = 500_000
 """Entries that any archive may have."""

@@ -1,25 +1,20 @@
-"""Writes files and folders so that they are either complete or absent."""
+"""Reads files that anybody may have put there, and writes files that are complete or absent."""
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
-from builder.system.scratch import scratch_file, scratch_folder
+from builder.system.scratch import scratch_file
 
 MAX_LIBRARY = 1 << 29
 """Bytes of a library that somebody may have put there; a whole PyTorch Mobile has a tenth."""
-_AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
-"""Constants of linux/fcntl.h and linux/fs.h."""
 
 
 def digest_file(path: Path) -> str:
@@ -117,70 +112,8 @@ def replacement(path: Path) -> Iterator[Path]:
     with scratch_file(path.parent) as temporary:
         yield temporary
         # tempfile makes files that only their owner can read.
-        temporary.chmod(
-            0o666 & ~_umask() if not os.access(temporary, os.X_OK) else 0o777 & ~_umask()
-        )
+        temporary.chmod(0o666 & ~umask() if not os.access(temporary, os.X_OK) else 0o777 & ~umask())
         temporary.replace(path)
-
-
-@contextmanager
-def replacement_folder(
-    path: Path, *, refuse: Callable[[Path], None] = lambda _: None
-) -> Iterator[Path]:
-    """Yields a new folder next to `path`, which replaces `path` unless the block raises.
-
-    Args:
-        path: the folder to replace; it need not exist.
-        refuse: is called with `path` just before; it raises when `path` must not be replaced.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with scratch_folder(path.parent) as temporary:
-        temporary.chmod(0o777 & ~_umask())
-        yield temporary
-        # As late as possible: what it looks at may change while the block runs.
-        refuse(path)
-        swap_folder(temporary, path)
-
-
-def link_folder(path: Path, target: str) -> None:
-    """Makes `path` a symbolic link to `target`, unless it is that link already.
-
-    A folder at `path` is removed: some programs copy a link as a folder.
-    """
-    if path.is_symlink() and str(path.readlink()) == target:
-        return
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    temporary = path.with_name(f".{path.name}.link")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target)
-    temporary.replace(path)
-
-
-def swap_folder(new: Path, path: Path) -> None:
-    """Renames `new` to `path`; the old folder at `path` gets the name `new`, or is removed.
-
-    If the system can exchange two names, `path` exists at every moment.
-    """
-    if not path.exists():
-        new.rename(path)
-    elif not _exchange(new, path):
-        with scratch_folder(path.parent) as aside:
-            path.rename(aside / path.name)
-            new.rename(path)
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Exchanges two names in one step (renameat2(2)); returns False when that is not possible."""
-    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if rename is None:
-        return False
-    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
-        return True
-    number = ctypes.get_errno()
-    if number in {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}:
-        return False
-    raise OSError(number, os.strerror(number), str(other))
 
 
 def free_bytes(path: Path) -> int:
@@ -190,7 +123,8 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Returns the permissions that new files of this process do not get."""
     # The only way to read the mask is to set another one and to restore it.
     current = os.umask(0o022)
     os.umask(current)

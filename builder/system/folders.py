@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 
-from builder.errors import ConfigurationError, Hint, Run, Use
+from builder.errors import ConfigurationError
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -28,28 +27,6 @@ def locate_licence() -> Path:
         if (root / "LICENSE").is_file():
             return root / "LICENSE"
     raise ConfigurationError("builder's own file 'LICENSE' is missing", hint="reinstall builder")
-
-
-def locate_op_list(name: str) -> Path:
-    """Returns the operator list at the path `name`, or the shipped list with that name.
-
-    Raises:
-        ConfigurationError: there is neither of them.
-    """
-    path = Path(name)
-    if path.is_file():
-        return path
-    zoo = {shipped.stem: shipped for shipped in data_folder("ops_lists").glob("*.yaml")}
-    if name in zoo:
-        return zoo[name]
-    near = ", ".join(difflib.get_close_matches(name, zoo, n=3) or sorted(zoo))
-    raise ConfigurationError(
-        f"no operator list {name!r}: it is neither a file nor a list that ships with builder",
-        hint=Hint(
-            f"use one of {near}, or write one: ",
-            Run("ops", ("MODEL", Use("output", "ops.yaml"))),
-        ),
-    )
 
 
 def package_folder(name: str) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from builder.core.budgets import ByteSize
+from builder.core.byte_sizes import ByteSize
 from builder.core.setting_fields import Setting, Text
 from builder.system.machine import memory_bytes
 
@@ -25,8 +25,7 @@ class Limits:
     seconds: Annotated[int, Setting(placeholder="SECONDS", least=1, most=1_000_000)] = (
         DEFAULT_SECONDS
     )
-    """CPU time that torch's own interpreter may use to run the model once; it makes the outputs to
-    compare with where no reference case has them."""
+    """CPU time that PyTorch may use for one run of the model, or to load it."""
     memory: Annotated[Text[ByteSize] | None, Setting(placeholder="SIZE")] = None
     """Memory that PyTorch may use for the model, e.g. 8GiB or 500MB (default: half of this
     machine's memory)."""

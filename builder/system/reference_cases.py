@@ -11,7 +11,7 @@ from typing import Any
 
 from builder.core.arrays import Array, to_array
 from builder.core.nesting import has_constants, list_arguments
-from builder.core.tensors import Call, ReferenceCase, Tensor, TensorSpec
+from builder.core.tensors import Call, DType, ReferenceCase, Tensor, TensorSpec
 from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
 from builder.system.files import write_atomically
 from builder.system.reference_headers import DTYPES, MAX_HEADER
@@ -163,7 +163,7 @@ def _to_tensor(path: Path, name: str, entry: Mapping[str, Any]) -> Tensor:
     if dtype is None:
         raise _broken(path, f"{name} has the unknown dtype {entry['dtype']}")
     # The bytes of a file are little-endian too.
-    return Tensor(TensorSpec(dtype, tuple(entry["shape"])), bytes(entry["data"]))
+    return Tensor(TensorSpec(DType(dtype), tuple(entry["shape"])), bytes(entry["data"]))
 
 
 def _broken(path: Path, why: str) -> VerificationError:

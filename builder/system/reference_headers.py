@@ -6,23 +6,21 @@ import json
 import re
 from pathlib import Path
 
-from builder.core.tensors import DType
-
 SUFFIX = ".reference.safetensors"
 MAX_HEADER = 1 << 20
 """Largest header in bytes; each tensor takes about a hundred."""
 DTYPES = {
-    "U8": DType.UINT8,
-    "I8": DType.INT8,
-    "I16": DType.INT16,
-    "I32": DType.INT32,
-    "I64": DType.INT64,
-    "F16": DType.FLOAT16,
-    "F32": DType.FLOAT32,
-    "F64": DType.FLOAT64,
-    "BOOL": DType.BOOL,
+    "U8": "uint8",
+    "I8": "int8",
+    "I16": "int16",
+    "I32": "int32",
+    "I64": "int64",
+    "F16": "float16",
+    "F32": "float32",
+    "F64": "float64",
+    "BOOL": "bool",
 }
-"""Names of dtypes in safetensors headers -> dtypes."""
+"""Names of dtypes in safetensors headers -> those of `builder.core.tensors.DType`."""
 _INPUT = re.compile(r"(?:method\.\w+\.)?input\.")
 """The name of an input, of forward or of another method."""
 
@@ -48,6 +46,6 @@ def find_input_dtypes(model: Path, sha256: str) -> frozenset[str] | None:
         if header["__metadata__"]["model_sha256"] != sha256:
             return None
         tensors = (header[name] for name in header if _INPUT.match(name))
-        return frozenset(str(DTYPES[tensor["dtype"]]) for tensor in tensors)
+        return frozenset(DTYPES[tensor["dtype"]] for tensor in tensors)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None

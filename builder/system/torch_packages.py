@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from builder.system.machine import find_package
+from builder.system.python_packages import find_package
 
 _DEBIANS = "/usr/lib/python3/dist-packages"
 """Where Debian's packages are; an environment sees them if it was made with system packages."""

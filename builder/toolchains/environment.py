@@ -9,13 +9,8 @@ from pathlib import Path
 from builder.core.artifacts import Finding
 from builder.errors import Hint, Run, Use
 from builder.system.files import free_bytes
-from builder.system.machine import (
-    InstalledPackage,
-    count_cores,
-    file_contains,
-    find_package,
-    memory_bytes,
-)
+from builder.system.machine import count_cores, memory_bytes
+from builder.system.python_packages import InstalledPackage, file_contains, find_package
 from builder.system.torch_packages import how_to_install
 
 _GIB = 1 << 30

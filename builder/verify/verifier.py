@@ -11,16 +11,11 @@ from builder.core.arrays import sample_inputs
 from builder.core.artifacts import VerifyReport
 from builder.core.counts import number_of
 from builder.core.differences import check_finite, compare_outputs, depends_on_seed, judge_by_shape
+from builder.core.input_checks import INPUTS_HINT, find_misfit, find_unpassable
 from builder.core.interpreter_inputs import adapt, place
 from builder.core.model_facts import ModelInfo
 from builder.core.nesting import InputSpec, list_arguments, split_named
-from builder.core.signatures import (
-    INPUTS_HINT,
-    Signature,
-    find_misfit,
-    find_signature,
-    find_unpassable,
-)
+from builder.core.signatures import Signature, find_signature
 from builder.core.tensors import DRAWS_SEED, Tensor
 from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
 from builder.graph.effects import may_draw

@@ -101,6 +101,46 @@ def loaded_modules(*arguments: str) -> set[str]:
     return set(last.split()[1:])
 
 
+OPS = {
+    "builder": "api cli core errors graph lite models oplists sources system",
+    "builder.api": "models",
+    "builder.cli": "commands console gates main ops option_types settings_options",
+    "builder.core": "byte_sizes counts dtypes model_facts operators setting_fields signatures",
+    "builder.graph": "opcodes",
+    "builder.lite": "archive bytecode effort foreign_formats globals model objects pickle_stack "
+    "pickles read rebuild scalar_types source zip_model",
+    "builder.models": "dtype_arguments lite_contents read",
+    "builder.oplists": "format",
+    "builder.sources": "release_facts",
+    "builder.system": "folders guarded_zips limits machine",
+}
+"""Package -> the modules of it that `builder ops model.ptl` may load. Each one costs time whenever
+somebody looks at a model, and scripts do so for many. A new one has to be worth it."""
+SLOW = (
+    *("asyncio", "ctypes", "decimal", "difflib", "email", "fcntl", "fractions", "http", "logging"),
+    *(
+        "importlib.metadata",
+        "importlib.resources",
+        "json",
+        "shlex",
+        "ssl",
+        "subprocess",
+        "tempfile",
+    ),
+    *("multiprocessing", "urllib.request", "xml"),
+)
+"""Modules of Python that it does not need."""
+
+
+def test_listing_operators_loads_only_what_it_needs():
+    loaded = loaded_modules("ops", str(MODELS / "conv.ptl"))
+    allowed = {f"{package}.{name}" for package, names in OPS.items() for name in names.split()}
+    assert sorted(name for name in loaded - allowed if name.startswith("builder.")) == []
+    assert loaded.isdisjoint({*SLOW, *HEAVY})
+    # A list with names of modules that do not exist any more would say nothing.
+    assert allowed <= loaded
+
+
 @pytest.mark.parametrize("name", ["conv.ptl", "conv_flatbuffer.ptl"])
 def test_reading_a_model_loads_nothing_heavy(name):
     loaded = loaded_modules("ops", str(MODELS / name))

@@ -202,7 +202,7 @@ def test_a_malformed_release_concerns_only_the_command_that_takes_it(made, root,
     asked = ("plan", "ops.yaml", "--abi", "linux-x86_64")
     assert run(*asked).returncode == run(*asked, "--pytorch", PINNED).returncode == 0
     assert run("doctor").returncode in {0, 5}
-    assert "ops.yaml: it begins with" in run("check", "ops.yaml", "nowhere").stderr
+    assert "ops.yaml: it is not a model" in run("check", "ops.yaml", "nowhere").stderr
     named = run(*asked, "--pytorch", folder.name)
     assert named.returncode == 2
     assert folder.name in named.stderr

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from builder import api
-from builder.oplists import parse_op_list, write_op_list
+from builder.oplists.read import parse_op_list
+from builder.oplists.write import write_op_list
 
 pytestmark = pytest.mark.torch
 selector = pytest.importorskip("torchgen.selective_build.selector", reason="needs torchgen")

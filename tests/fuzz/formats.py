@@ -54,7 +54,8 @@ from builder.lite.pickles import parse_pickle
 from builder.lite.read import read_lite
 from builder.lite.write import write_lite
 from builder.models.read import read_model
-from builder.oplists import read_op_list, render_op_list
+from builder.oplists.read import read_op_list
+from builder.oplists.write import render_op_list
 from builder.packaging.runtime_folder import REFERENCES, SIZE_REPORT, render_size_report
 from builder.platforms.android.aar import read_aar_manifest
 from builder.platforms.android.check import check_libraries

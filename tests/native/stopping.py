@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from builder.cli import console
 from builder.cli.main import main
 from builder.packaging import runtime_folder as linux
-from builder.system import files, process
+from builder.system import process, replace_folders
 
 _COMPILED = 3
 """How many units are compiled before builder ends while it compiles."""
@@ -84,14 +84,14 @@ def stop_in_copy(stop):
 
 
 def stop_after_swap(stop):
-    swap = files.swap_folder
+    swap = replace_folders.swap_folder
 
     def swapped(new, path):
         swap(new, path)
         if path.name.startswith("linux-"):
             stop.now()
 
-    files.swap_folder = swapped
+    replace_folders.swap_folder = swapped
 
 
 POINTS = {

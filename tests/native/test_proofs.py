@@ -10,7 +10,7 @@ from builder.errors import ToolchainError
 from builder.export.interpreter import Interpreter
 from builder.export.request import ExportRequest
 from builder.graph import optimise
-from builder.graph.passes.outcome import PassResult
+from builder.graph.passes.pass_result import PassResult
 from builder.graph.rewriting import Rewriter
 from builder.system.progress import Silent
 

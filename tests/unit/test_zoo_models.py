@@ -7,7 +7,7 @@ import pytest
 from builder.core.dtypes import DtypeSet
 from builder.core.model_facts import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
-from builder.oplists import read_op_list
+from builder.oplists.read import read_op_list
 from builder.system.folders import data_folder
 from zoo_models.lists import add_list, compare_lists
 from zoo_models.rows import FOLDER, load_entries

@@ -8,7 +8,8 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from builder.api.models import find_dtypes, read_models
+from builder.api.models import read_models
+from builder.api.requirements import find_dtypes
 from builder.cli.console import ConsoleProgress
 from builder.core.model_facts import OperatorList
 from builder.core.operators import OperatorSet

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from builder.oplists import read_op_list
+from builder.oplists.read import read_op_list
 from builder.system.folders import data_folder
 from builder.system.machine import host_abi
 from zoo_models.cpu_times import compare_files

@@ -8,7 +8,7 @@ from builder.core.operator_schemas import Schemas
 from builder.graph.aliases import Aliases
 from builder.graph.graph import Graph, Node, Value
 from builder.graph.operands import static
-from builder.graph.passes.outcome import PassResult
+from builder.graph.passes.pass_result import PassResult
 from builder.graph.rewriting import Rewriter
 
 _RESHAPES = frozenset({"aten::view", "aten::reshape"})

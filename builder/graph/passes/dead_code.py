@@ -5,7 +5,7 @@ from __future__ import annotations
 from builder.core.operator_schemas import Schemas
 from builder.graph.effects import is_pure
 from builder.graph.graph import IF, LOOP, Block, Graph, Node, Value
-from builder.graph.passes.outcome import PassResult
+from builder.graph.passes.pass_result import PassResult
 
 
 def drop_dead_code(graph: Graph, schemas: Schemas) -> PassResult:

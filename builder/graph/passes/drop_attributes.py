@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from builder.graph.attributes import find_objects, in_order
 from builder.graph.graph import GET_ATTR, SET_ATTR, Node
-from builder.graph.passes.outcome import PassResult
+from builder.graph.passes.pass_result import PassResult
 from builder.graph.program import Program
 from builder.lite.objects import ScriptObject, walk
 

@@ -10,7 +10,7 @@ from builder.graph.aliases import Aliases
 from builder.graph.effects import is_pure
 from builder.graph.graph import CONSTANT, IF, LOOP, Graph, Node, Value
 from builder.graph.operands import UNKNOWN, static
-from builder.graph.passes.outcome import PassResult
+from builder.graph.passes.pass_result import PassResult
 from builder.graph.passes.scalar_rules import NotComputable, compute, is_flat, length_of
 from builder.graph.passes.tensor_rules import compute_tensor
 from builder.graph.rewriting import Rewriter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from builder.core.operator_schemas import Schemas
 from builder.graph.graph import Block, Graph, Node, Value
 from builder.graph.operands import find_call
-from builder.graph.passes.outcome import PassResult
+from builder.graph.passes.pass_result import PassResult
 
 
 def follow_in_place(graph: Graph, schemas: Schemas) -> PassResult:

@@ -10,7 +10,7 @@ from builder.core.operator_schemas import Schemas
 from builder.graph.aliases import Aliases
 from builder.graph.attributes import find_memory, find_objects, in_order, items_of, slot_name
 from builder.graph.graph import CONSTANT, GET_ATTR, SET_ATTR, Graph
-from builder.graph.passes.outcome import PassResult, describe
+from builder.graph.passes.pass_result import PassResult, describe
 from builder.graph.program import Program
 from builder.lite.objects import CustomObject, Dict, List, ScriptObject, Tensor
 

@@ -10,7 +10,7 @@ from builder.core.operator_schemas import Schemas
 from builder.graph.aliases import Aliases
 from builder.graph.graph import Graph, Node, Value
 from builder.graph.operands import UNKNOWN, Call, find_call, static
-from builder.graph.passes.outcome import PassResult
+from builder.graph.passes.pass_result import PassResult
 from builder.graph.passes.prepack import RUN
 from builder.graph.passes.prepack_vulkan import RUN_CONVOLUTION, RUN_TRANSPOSED
 from builder.graph.rewriting import Rewriter

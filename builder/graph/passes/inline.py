@@ -7,7 +7,7 @@ from collections import Counter
 from builder.graph.attributes import find_objects
 from builder.graph.graph import Block, Graph, Node, Value
 from builder.graph.operands import CALLS
-from builder.graph.passes.outcome import PassResult, describe
+from builder.graph.passes.pass_result import PassResult, describe
 from builder.graph.program import Program
 from builder.graph.rewriting import MOST_NESTED, Rewriter, nesting
 from builder.lite.objects import ScriptObject

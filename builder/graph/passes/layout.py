@@ -19,7 +19,7 @@ from builder.graph.passes.layout_table import (
     OF_STRIDES,
     ROW_MAJOR,
 )
-from builder.graph.passes.outcome import PassResult
+from builder.graph.passes.pass_result import PassResult
 from builder.graph.passes.prepack import CONVOLUTION, RUN, TRANSPOSED
 from builder.lite.objects import CustomObject, Tensor
 

@@ -10,7 +10,7 @@ from builder.graph.aliases import Aliases
 from builder.graph.effects import is_pure
 from builder.graph.graph import CONSTANT, GET_ATTR, SET_ATTR, Block, Graph, Node, Value
 from builder.graph.operands import CONSTRUCTS, UNKNOWN, find_call, thaw
-from builder.graph.passes.outcome import PassResult
+from builder.graph.passes.pass_result import PassResult
 from builder.lite.objects import CustomObject, Device, List, Tensor
 
 

@@ -13,7 +13,7 @@ from builder.graph.graph import Graph, Node, Value
 from builder.graph.operands import Call, find_call
 from builder.graph.passes.batch_norm import Affine, find_affine
 from builder.graph.passes.contexts import Contexts, make_ints
-from builder.graph.passes.outcome import PassResult
+from builder.graph.passes.pass_result import PassResult
 from builder.graph.rewriting import Rewriter
 from builder.graph.tensor_arrays import Allowance, to_array, to_tensor
 from builder.lite.objects import CustomObject, List, Tensor

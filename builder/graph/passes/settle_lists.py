@@ -7,7 +7,7 @@ from typing import TypeAlias
 from builder.core.operator_schemas import Schemas
 from builder.graph.graph import Block, Graph, Node, Value
 from builder.graph.operands import find_call
-from builder.graph.passes.outcome import PassResult
+from builder.graph.passes.pass_result import PassResult
 
 _Use: TypeAlias = tuple[Node | Block, int]
 _APPEND = "aten::append.t"

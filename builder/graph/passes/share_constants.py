@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from builder.core.operator_schemas import Schemas
 from builder.graph.aliases import Aliases
 from builder.graph.graph import CONSTANT
-from builder.graph.passes.outcome import PassResult
+from builder.graph.passes.pass_result import PassResult
 from builder.graph.program import Program
 from builder.graph.tensor_arrays import Allowance, to_array
 from builder.lite.objects import CustomObject, List, Tensor

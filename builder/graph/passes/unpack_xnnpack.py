@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from builder.core.operator_schemas import Schemas
 from builder.graph.graph import Graph, Node, TensorInfo, Value
 from builder.graph.operands import static
-from builder.graph.passes.outcome import PassResult
+from builder.graph.passes.pass_result import PassResult
 from builder.graph.passes.prepack import CONVOLUTION, LINEAR, TRANSPOSED
 from builder.graph.rewriting import Rewriter
 from builder.lite.objects import CustomObject, List, Tensor

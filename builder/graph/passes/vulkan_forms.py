@@ -11,7 +11,7 @@ from builder.core.operator_schemas import Schemas
 from builder.graph.aliases import is_alone
 from builder.graph.graph import Graph, Node, Value
 from builder.graph.operands import UNKNOWN, Call, find_call
-from builder.graph.passes.outcome import PassResult
+from builder.graph.passes.pass_result import PassResult
 from builder.graph.rewriting import Rewriter
 from builder.graph.tensor_arrays import to_array, to_tensor
 from builder.lite.objects import List, Tensor

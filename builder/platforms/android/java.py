@@ -8,8 +8,8 @@ from pathlib import Path
 
 from builder.core.toolchain import Jdk
 from builder.errors import PackagingError
-from builder.system.files import replacement_folder
 from builder.system.process import Runner
+from builder.system.replace_folders import replacement_folder
 from builder.system.zips import list_folder, write_zip
 
 RELEASE = "8"

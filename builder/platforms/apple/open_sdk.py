@@ -13,9 +13,10 @@ from pathlib import Path
 
 from builder.formats.tbd import parse_stub, render_stub
 from builder.platforms.apple.facts import OpenStubs, load_table
-from builder.system.files import digest_file, replacement_folder, write_atomically
+from builder.system.files import digest_file, write_atomically
 from builder.system.listings import is_as_sealed, seal
 from builder.system.locks import folder_lock
+from builder.system.replace_folders import replacement_folder
 
 _HEADERS = "third_party/darwin-headers/lib"
 """In the tree of the sources' feature `apple`."""

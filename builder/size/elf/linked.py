@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from builder.core.operators import Operator, parse_registration
+from builder.core.operators import Operator
+from builder.core.registration_names import parse_registration
 from builder.formats.elf import (
     ALLOC,
     EXECUTABLE,

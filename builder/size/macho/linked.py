@@ -7,7 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from builder.core.operators import Operator, parse_registration
+from builder.core.operators import Operator
+from builder.core.registration_names import parse_registration
 from builder.formats.eh_frame import parse_frames
 from builder.formats.macho import INITIALISERS, INSTRUCTIONS, ZERO_FILL, MachFile, read_macho
 from builder.formats.unwind_info import parse_unwind_info

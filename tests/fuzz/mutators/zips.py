@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from builder.system.zips import DAMAGE
+from builder.system.guarded_zips import DAMAGE
 from tests.fuzz.mutators import raw
 
 _LOCAL = struct.Struct("<4s5H3I2H")

@@ -20,7 +20,7 @@ from builder.api.key_files import (
     read_values,
     strip_comments,
 )
-from builder.core.targets import Platform, parse_target
+from builder.core.targets import TARGETS, Platform, parse_target
 from builder.errors import ConfigurationError
 from builder.sources.releases import load_release
 
@@ -49,8 +49,8 @@ def digest(tree, target=LINUX):
 def test_each_deciding_file_changes_the_digest(tree):
     target_of = dict.fromkeys(DECIDING, LINUX)
     for platform, names in DECIDING_FOR.items():
-        abi = {"linux": "linux-x86_64", "android": "arm64-v8a"}.get(platform, "ios-arm64")
-        target_of |= dict.fromkeys(names, parse_target(abi))
+        target = next(target for target in TARGETS if target.platform is platform)
+        target_of |= dict.fromkeys(names, target)
     native = [path for path in (tree / "cmake").rglob("*") if "package" not in path.parts]
     files = {tree / "builder" / name: target for name, target in target_of.items()}
     files |= {path: LINUX for path in native if path.is_file()}

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.api.plans import list_inputs
+from builder.api.plans import list_inputs, locate_op_list
 from builder.core.plan import BuildRequest
 from builder.errors import ConfigurationError
 from builder.system.folders import data_folder
@@ -21,3 +21,13 @@ def test_nothing_or_an_unknown_list_is_refused():
         list_inputs(BuildRequest())
     with pytest.raises(ConfigurationError, match="no operator list 'mobilenet'"):
         list_inputs(BuildRequest(ops_lists=("mobilenet",)))
+
+
+def test_operator_lists_are_files_or_names_of_the_zoo(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("")
+    assert locate_op_list(str(mine)) == mine
+    assert locate_op_list("mobilenet_v2") == data_folder("ops_lists") / "mobilenet_v2.yaml"
+    with pytest.raises(ConfigurationError, match="mobilenet_v22") as caught:
+        locate_op_list("mobilenet_v22")
+    assert "mobilenet_v2" in caught.value.hint

@@ -12,7 +12,7 @@ from builder.cli.hints import show_hint
 from builder.cli.ops import command
 from builder.core.operators import Operator
 from builder.errors import ConfigurationError, ModelError
-from builder.oplists import read_op_list
+from builder.oplists.read import read_op_list
 from builder.system import files
 
 DATA = Path(__file__).parents[2] / "data" / "models"

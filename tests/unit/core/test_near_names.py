@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from builder.core.operators import Operator, near_names
+from builder.core.near_names import near_names
+from builder.core.operators import Operator
 
 KNOWN = ("aten::add.Scalar", "aten::add.Tensor", "aten::add.out", "aten::relu", "aten::relu_")
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.core.operators import Operator, parse_registration, registration_name
+from builder.core.operators import Operator
+from builder.core.registration_names import parse_registration, registration_name
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True)
 OPERATORS = st.builds(

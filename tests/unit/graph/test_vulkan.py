@@ -22,7 +22,7 @@ from builder.graph.vulkan_placing import place_on_vulkan
 from builder.graph.well_formed import check_graph
 from builder.lite.objects import CustomObject, List, ScriptObject
 from builder.sources.schemas import load_schemas
-from builder.sources.vulkan import load_vulkan
+from builder.sources.vulkan_kernels import load_vulkan
 from tests.unit.graph.writing import ramp, read_graph, tensor
 
 SCHEMAS, KERNELS = load_schemas(), load_vulkan()

@@ -17,7 +17,7 @@ from builder.graph.program import Program
 from builder.graph.well_formed import check_program
 from builder.lite.read import parse_lite
 from builder.sources.schemas import load_schemas
-from builder.sources.vulkan import load_vulkan
+from builder.sources.vulkan_kernels import load_vulkan
 
 torch = pytest.importorskip("torch", reason="needs torch")
 evaluator = pytest.importorskip("tests.unit.graph_evaluator", reason="needs torch")

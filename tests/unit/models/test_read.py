@@ -82,8 +82,8 @@ def test_files_of_torch_save_are_no_programs(data, name, words):
     ("content", "words"),
     [
         (b"", "empty"),
-        (b"hello, this is no model", "begins with"),
-        (b"P", "begins with"),
+        (b"hello, this is no model", "first bytes are"),
+        (b"P", "first bytes are 50"),
         (b"PK\x03\x04", "truncated"),
         (b"\x18\0\0\0ET12rest", "ExecuTorch"),
         (b"\x18\0\0\0PTMF", "truncated"),

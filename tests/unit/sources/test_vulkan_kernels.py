@@ -12,7 +12,7 @@ from builder.core.vulkan import VulkanKernels
 from builder.errors import ConfigurationError
 from builder.sources.releases import load_release
 from builder.sources.schemas import load_schemas
-from builder.sources.vulkan import load_vulkan
+from builder.sources.vulkan_kernels import load_vulkan
 
 KERNELS, SCHEMAS = load_vulkan(), load_schemas()
 _REGISTRATION = re.compile(
@@ -82,7 +82,7 @@ def test_each_operator_stands_in_one_table():
 def test_a_release_without_the_list_cannot_export_for_vulkan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("builder.sources.vulkan.locate_release", lambda version: tmp_path)
+    monkeypatch.setattr("builder.sources.vulkan_kernels.locate_release", lambda version: tmp_path)
     with pytest.raises(ConfigurationError, match="cannot export for Vulkan"):
         load_vulkan("9.9.9")
     (tmp_path / "vulkan.toml").write_text("most_dimensions = 4\nquestions = []\nunknown = 1\n")

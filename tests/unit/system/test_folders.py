@@ -10,7 +10,6 @@ from builder.system.folders import (
     cache_folder,
     data_folder,
     locate_licence,
-    locate_op_list,
     package_folder,
 )
 
@@ -61,13 +60,3 @@ def test_the_cache_is_the_users_otherwise(tmp_path, monkeypatch, value):
     else:
         monkeypatch.setenv("BUILDER_CACHE", value)
     assert cache_folder() == tmp_path / "builder"
-
-
-def test_operator_lists_are_files_or_names_of_the_zoo(tmp_path):
-    mine = tmp_path / "mine.yaml"
-    mine.write_text("")
-    assert locate_op_list(str(mine)) == mine
-    assert locate_op_list("mobilenet_v2") == data_folder("ops_lists") / "mobilenet_v2.yaml"
-    with pytest.raises(ConfigurationError, match="mobilenet_v22") as caught:
-        locate_op_list("mobilenet_v22")
-    assert "mobilenet_v2" in caught.value.hint

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from builder.system import torch_packages
-from builder.system.machine import InstalledPackage
+from builder.system.python_packages import InstalledPackage
 from builder.system.torch_packages import how_to_install
 
 DEBIANS = "/usr/lib/python3/dist-packages"

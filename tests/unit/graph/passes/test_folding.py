@@ -15,7 +15,7 @@ from builder.graph.passes.fold_constants import fold_constants
 from builder.graph.passes.fold_shapes import fold_shapes
 from builder.graph.passes.follow_in_place import follow_in_place
 from builder.graph.passes.merge_common import merge_common
-from builder.graph.passes.outcome import PassResult
+from builder.graph.passes.pass_result import PassResult
 from builder.graph.passes.settle_lists import settle_lists
 from builder.graph.shapes import infer
 from builder.graph.well_formed import check_graph

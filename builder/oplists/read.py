@@ -1,9 +1,4 @@
-"""Reads and writes operator lists: the YAML of torchgen's SelectiveBuilder, and plain lists.
-
-SelectiveBuilder (torchgen/selective_build/selector.py) refuses unknown keys, but accepts any
-strings in `debug_info`. builder stores its additional data there as JSON strings: one header, and
-then one entry per model.
-"""
+"""Reads operator lists: YAML of builder or PyTorch, or one name per line."""
 
 from __future__ import annotations
 
@@ -16,21 +11,13 @@ from typing import Any
 from builder.core.dtypes import DtypeSet
 from builder.core.model_facts import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
-from builder.errors import ConfigurationError, Hint, ModelError, Run, Use
+from builder.errors import Hint, ModelError, Run, Use
 from builder.formats.plain_yaml import parse_documents
-from builder.system.files import write_atomically
+from builder.oplists.format import SCHEMA, YAML_SUFFIXES
 
-SCHEMA = 1
-"""Version of the data that builder stores in `debug_info`."""
-YAML_SUFFIXES = frozenset({".yaml", ".yml"})
-SUFFIXES = YAML_SUFFIXES | {".txt"}
-"""Suffixes of operator lists; a file with another suffix is a model."""
 MAX_BYTES = 2 << 20
 """Largest size of an operator list in bytes; all operators of PyTorch together need under 1 MB."""
 
-_HEADER = (
-    "# Root operators, as `builder ops` found them; `builder build` and torchgen read this file.\n"
-)
 _TOP_KEYS = frozenset(
     {
         "build_features",
@@ -52,37 +39,6 @@ class _Header:
 
     versions: frozenset[int] = frozenset()
     dtypes: DtypeSet | None = None
-
-
-def is_op_list(path: Path) -> bool:
-    """Returns True if `path` has a suffix of operator lists."""
-    return path.suffix.lower() in SUFFIXES
-
-
-def write_op_list(path: Path, op_list: OperatorList) -> None:
-    """Writes `op_list` to `path` atomically."""
-    write_atomically(path, render_op_list(op_list))
-
-
-def is_own_list(path: Path) -> bool:
-    """Returns True if builder wrote the operator list at `path`."""
-    header = _HEADER.encode()
-    with path.open("rb") as stream:
-        return stream.read(len(header)) == header
-
-
-def refuse_other_name(path: Path) -> None:
-    """Raises ConfigurationError when `path` does not have a suffix of YAML."""
-    if not path.name:
-        raise ConfigurationError(
-            "the name of the operator list is empty",
-            hint=Hint("name a file, e.g. ", Use("output", "operators.yaml")),
-        )
-    if path.suffix.lower() not in YAML_SUFFIXES:
-        raise ConfigurationError(
-            f"an operator list is YAML, but the name {path} does not end in .yaml",
-            hint=Hint("use ", Use("output", path.with_suffix(".yaml"))),
-        )
 
 
 def read_op_list(path: Path) -> OperatorList:
@@ -108,32 +64,6 @@ def read_op_list(path: Path) -> OperatorList:
         raise ModelError(f"{path} is not a text file in UTF-8", hint=_HINT) from None
     except ModelError as error:
         raise ModelError(f"{path}: {error.message}", hint=error.hint or _HINT) from error
-
-
-def render_op_list(op_list: OperatorList) -> str:
-    """Returns `op_list` as YAML; it is sorted, so equal lists give the same text."""
-    import yaml
-
-    document = {
-        "include_all_operators": False,
-        "include_all_non_op_selectives": False,
-        "debug_info": [json.dumps(entry) for entry in _entries(op_list)],
-        "operators": {
-            str(operator): {
-                "is_root_operator": True,
-                "is_used_for_training": False,
-                "include_all_overloads": False,
-                "debug_info": list(op_list.operators.sources(operator)),
-            }
-            for operator in op_list.operators
-        },
-        "kernel_metadata": {},
-        "custom_classes": sorted(op_list.custom_classes),
-        "build_features": [],
-    }
-    # Lines are never folded, so a list can be searched with grep.
-    text: str = yaml.safe_dump(document, sort_keys=False, width=1 << 20)
-    return _HEADER + text
 
 
 def parse_op_list(text: str, *, source: str) -> OperatorList:
@@ -167,22 +97,6 @@ def _parse_yaml(text: str) -> object:
     if len(documents) > 1:
         raise _bad("it contains several YAML documents")
     return documents[0] if documents else None
-
-
-def _entries(op_list: OperatorList) -> Iterator[dict[str, Any]]:
-    yield {
-        "builder_op_list": SCHEMA,
-        "bytecode_versions": sorted(op_list.bytecode_versions),
-        **({} if op_list.dtypes is None else {"dtypes": op_list.dtypes.to_json()}),
-    }
-    for origin in sorted(op_list.models):
-        yield {
-            "model": origin.name,
-            "sha256": origin.sha256,
-            "bytecode_version": origin.bytecode_version,
-            **({"exporter": origin.exporter} if origin.exporter else {}),
-            **({"command": origin.command} if origin.command else {}),
-        }
 
 
 def _text_lines(text: str) -> Iterator[str]:

@@ -14,14 +14,9 @@ from builder.core.dtypes import DtypeSet
 from builder.core.model_facts import ModelOrigin, OperatorList
 from builder.core.operators import Operator, OperatorSet
 from builder.errors import BuilderError, ConfigurationError, ExitCode, ModelError
-from builder.oplists import (
-    is_op_list,
-    parse_op_list,
-    read_op_list,
-    refuse_other_name,
-    render_op_list,
-    write_op_list,
-)
+from builder.oplists.format import is_op_list
+from builder.oplists.read import parse_op_list, read_op_list
+from builder.oplists.write import refuse_other_name, render_op_list, write_op_list
 from builder.system.folders import data_folder
 
 NAMES = st.text(min_size=1, max_size=12) | st.just("undecodable \udcff name")

@@ -16,13 +16,13 @@ from builder.lite.objects import ScriptObject, Tensor
 from builder.pt2 import document
 from builder.pt2.arguments import Scope
 from builder.pt2.containers import construct, unpack
-from builder.pt2.convert import Converter, describe, sweep
+from builder.pt2.convert_nodes import NodeConverter, describe, sweep
 from builder.pt2.document import Document, InputSpec
-from builder.pt2.emit import Emitter
+from builder.pt2.graph_builder import GraphBuilder
 from builder.pt2.inputs import Input, NumberLeaf, Symbol, describe_leaf, find_symbols, name_of
 from builder.pt2.kinds import Operand, UnsupportedError
 from builder.pt2.notes import list_names, note_dtypes, note_training
-from builder.pt2.trees import Kind, Tree, annotate, parse_tree
+from builder.pt2.pytrees import NodeType, PyTree, annotate, parse_pytree
 from builder.pt2.weights import Payloads
 
 _CLASS = "__torch__.ExportedProgram"
@@ -49,7 +49,7 @@ class ExportedProgram:
 
 
 @dataclass(slots=True, eq=False)
-class ProgramMaker:
+class ProgramConverter:
     """Makes the program of one document."""
 
     content: Document
@@ -71,12 +71,12 @@ class ProgramMaker:
     _changed_inputs: list[str] = field(default_factory=list)
     _classes: set[str] = field(default_factory=set)
     _scope: Scope = field(default_factory=dict)
-    _emitter: Emitter = field(init=False)
-    _converter: Converter = field(init=False)
+    _graph_builder: GraphBuilder = field(init=False)
+    _converter: NodeConverter = field(init=False)
 
     def __post_init__(self) -> None:
-        self._emitter = Emitter(self.schemas, self.raising, self._block)
-        self._converter = Converter(self._emitter, self._graph.tensor_values)
+        self._graph_builder = GraphBuilder(self.schemas, self.raising, self._block)
+        self._converter = NodeConverter(self._graph_builder, self._graph.tensor_values)
 
     @property
     def _graph(self) -> document.Graph:
@@ -146,10 +146,10 @@ class ProgramMaker:
             for payload in self.payloads:
                 if name in payload:
                     tensor = payload.tensor(name)
-                    value = self._emitter.constant(tensor, "Tensor")
+                    value = self._graph_builder.constant(tensor, "Tensor")
                     value.name = name
                     self._state[name] = value, tensor
-                    self._emitter.memory.add(value)
+                    self._graph_builder.memory.add(value)
                     break
             else:
                 raise ModelError(f"the file has no values for {name!r:.80}")
@@ -158,9 +158,11 @@ class ProgramMaker:
     def _bind_inputs(self) -> None:
         """Adds the arguments of `forward`, and takes their containers apart."""
         call = self._call_signature()
-        tree = parse_tree(call.in_spec, "in_spec")
+        tree = parse_pytree(call.in_spec, "in_spec")
         match tree:
-            case Tree(Kind.TUPLE, (Tree(Kind.TUPLE) as given, Tree(Kind.DICT) as named)):
+            case PyTree(
+                NodeType.TUPLE, (PyTree(NodeType.TUPLE) as given, PyTree(NodeType.DICT) as named)
+            ):
                 pass
             case _:
                 raise ModelError("in_spec does not describe arguments and keyword arguments")
@@ -183,7 +185,7 @@ class ProgramMaker:
             start = end
 
     def _bind_input(
-        self, key: int | str, name: str, tree: Tree, specs: Sequence[InputSpec]
+        self, key: int | str, name: str, tree: PyTree, specs: Sequence[InputSpec]
     ) -> None:
         leaves = [describe_leaf(spec, self._graph) for spec in specs]
         name = self._choose_name(name, specs)
@@ -197,7 +199,7 @@ class ProgramMaker:
         value = Value(tree.type, name=name)
         self._block.inputs.append(value)
         self._inputs.append(Input(name=name, tree=tree, leaves=tuple(leaves), key=key))
-        for spec, leaf in zip(specs, unpack(self._emitter, value, tree), strict=True):
+        for spec, leaf in zip(specs, unpack(self._graph_builder, value, tree), strict=True):
             self._bind_leaf(name_of(spec), leaf)
 
     def _choose_name(self, name: str, specs: Sequence[InputSpec]) -> str:
@@ -240,7 +242,7 @@ class ProgramMaker:
         for target, output in changes:
             if output is not target:
                 try:
-                    self._emitter.call("aten::copy_", target, output)
+                    self._graph_builder.call("aten::copy_", target, output)
                 except UnsupportedError as error:
                     self._converter.problems[f"a changed buffer or input: {error}"] += 1
         return result
@@ -253,27 +255,27 @@ class ProgramMaker:
         return value
 
     def _pack(self, leaves: Sequence[Operand]) -> Value:
-        tree = parse_tree(self._call_signature().out_spec, "out_spec")
+        tree = parse_pytree(self._call_signature().out_spec, "out_spec")
         if tree.leaves != len(leaves):
             raise ModelError(f"out_spec has {tree.leaves} leaves for {len(leaves)} outputs")
         self._classes.update(tree.foreign_classes)
-        values = [self._emitter.as_value(leaf) for leaf in leaves]
+        values = [self._graph_builder.as_value(leaf) for leaf in leaves]
         typed = annotate(tree, [value.type for value in values])
         # TorchScript's lists and dicts have one type for all their items.
         if typed.kinds != tree.kinds:
             self.notes.append(
                 "Items of a list or dict in the result differ in type, so it is a tuple."
             )
-        return construct(self._emitter, typed, iter(values))
+        return construct(self._graph_builder, typed, iter(values))
 
     def _keep_changes(self, module: ScriptObject, itself: Value) -> None:
         """Makes attributes of the parameters and buffers that a node changes."""
-        found = set(self._emitter.memory.changed(value for value, _ in self._state.values()))
+        found = set(self._graph_builder.memory.changed(value for value, _ in self._state.values()))
         storages = {tensor.storage for value, tensor in self._state.values() if value in found}
         # Tensors that share memory change together.
         changed = [name for name, (_, tensor) in self._state.items() if tensor.storage in storages]
         constants = {self._state[name][0].producer for name in changed}
-        kept = [node for node in self._emitter.constants if node not in constants]
+        kept = [node for node in self._graph_builder.constants if node not in constants]
         nodes = []
         for slot, name in enumerate(changed):
             value, tensor = self._state[name]

@@ -1,4 +1,4 @@
-"""Adds nodes to a graph: puts arguments into the order of a schema, with the release's defaults."""
+"""Builds a graph: puts arguments into the order of a schema, with the release's defaults."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NEW_ARGUMENTS: Mapping[tuple[str, str], Operand] = {
 
 
 @dataclass(slots=True, eq=False)
-class Emitter:
+class GraphBuilder:
     """The graph under construction."""
 
     schemas: Schemas

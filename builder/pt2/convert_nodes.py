@@ -16,9 +16,9 @@ from builder.pt2.arguments import ABSENT, SYMBOLIC, Scope, read_argument
 from builder.pt2.control import Control
 from builder.pt2.decompositions import DECOMPOSITIONS, DROPPED
 from builder.pt2.document import Argument, Subgraph, TensorMeta
-from builder.pt2.emit import Emitter
+from builder.pt2.graph_builder import GraphBuilder
 from builder.pt2.kinds import Kind, Operand, UnsupportedError
-from builder.pt2.scalars import emit_scalar, is_scalar_target
+from builder.pt2.scalars import add_scalar, is_scalar_target
 
 _OPERATOR = re.compile(r"torch\.ops\.(\w+)\.(\w+)\.(\w+)", re.ASCII)
 _HIGHER_ORDER = re.compile(r"torch\.ops\.higher_order\.(\w+)", re.ASCII)
@@ -29,10 +29,10 @@ _ITEMS = frozenset({"aten::item", "aten::_local_scalar_dense"})
 
 
 @dataclass(slots=True, eq=False)
-class Converter:
+class NodeConverter:
     """Adds the nodes of programs to a graph, and collects what cannot be added."""
 
-    emitter: Emitter
+    graph_builder: GraphBuilder
     tensors: Mapping[str, TensorMeta]
     """What is known about the tensors of the graph that is being converted."""
     problems: Counter[str] = field(default_factory=Counter)
@@ -77,10 +77,10 @@ class Converter:
                 one.arg.as_graph if one.arg.choice[0] == "as_graph" else self._read(one.arg, scope)
                 for one in node.inputs
             ]
-            return Control(self.emitter, self._inline).emit(match[1], arguments)
+            return Control(self.graph_builder, self._inline).convert(match[1], arguments)
         if is_scalar_target(node.target):
             operands = [self._read(one.arg, scope) for one in node.inputs]
-            return [emit_scalar(self.emitter, node.target, operands, _kind_of(node))]
+            return [add_scalar(self.graph_builder, node.target, operands, _kind_of(node))]
         match = _OPERATOR.fullmatch(node.target)
         if match is None:
             raise UnsupportedError("builder does not know this function")
@@ -92,7 +92,9 @@ class Converter:
         named = {one.name: self._read(one.arg, scope) for one in node.inputs}
         if operator in _ITEMS and (kind := _kind_of(node)):
             # A number of the type that the program says; item() itself returns a Scalar.
-            return [self.emitter.value(f"aten::{kind.capitalize()}.Tensor", named.get("self"))]
+            return [
+                self.graph_builder.value(f"aten::{kind.capitalize()}.Tensor", named.get("self"))
+            ]
         return self._call(operator, named)
 
     def _call(self, operator: str, named: Mapping[str, Operand]) -> list[Operand]:
@@ -100,7 +102,7 @@ class Converter:
         if row is not None:
             try:
                 # The names of the Python function's parameters are those of the operator's schema.
-                bound = inspect.signature(row).bind(self.emitter.value, **named)
+                bound = inspect.signature(row).bind(self.graph_builder.value, **named)
             except TypeError:
                 raise UnsupportedError(
                     "it does not have the arguments that builder knows"
@@ -110,9 +112,9 @@ class Converter:
                 return [result]
             # A result for training may be named in the file. Only its use is an error.
             return [ABSENT if one is None else one for one in result]
-        if self.emitter.schemas.find(operator) is None:
-            raise UnsupportedError(_why_missing(operator, self.emitter))
-        return list(self.emitter.call(operator, **named))
+        if self.graph_builder.schemas.find(operator) is None:
+            raise UnsupportedError(_why_missing(operator, self.graph_builder))
+        return list(self.graph_builder.call(operator, **named))
 
     def _bind(self, node: document.Node, results: Sequence[Operand] | None, scope: Scope) -> None:
         """Gives the names of a node's outputs to its results; None: to values without producer."""
@@ -135,7 +137,9 @@ class Converter:
             names = [one.name for one in value]
             items: Sequence[Operand] = [None] * len(names)
             if isinstance(result, Value):
-                items = self.emitter.add("prim::ListUnpack", [result], ["Tensor"] * len(names))
+                items = self.graph_builder.add(
+                    "prim::ListUnpack", [result], ["Tensor"] * len(names)
+                )
             elif isinstance(result, list):
                 items = result
             if len(items) != len(names):
@@ -165,7 +169,7 @@ class Converter:
         if result is None:
             return Value(kind)
         if isinstance(result, Value):
-            return self.emitter.lower(result, Kind(kind, optional=False))
+            return self.graph_builder.lower(result, Kind(kind, optional=False))
         return result
 
     def _inline(self, subgraph: Subgraph, operands: Sequence[Operand]) -> list[Operand]:
@@ -226,11 +230,11 @@ def _is_removable(node: Node) -> bool:
     return is_scalar and bool(node.outputs) and not node.blocks
 
 
-def _why_missing(operator: str, emitter: Emitter) -> str:
+def _why_missing(operator: str, graph_builder: GraphBuilder) -> str:
     space = operator.partition("::")[0]
     if space not in ("aten", "prim", "prims"):
         return "it is a custom operator, whose code a runtime does not have"
-    if operator.partition(".")[0] in emitter.overloads:
+    if operator.partition(".")[0] in graph_builder.overloads:
         return "the release has other overloads only"
     return "it is newer than the release, and builder has no other operators in its place"
 

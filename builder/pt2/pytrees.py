@@ -1,4 +1,4 @@
-"""The containers of inputs and outputs (torch/utils/_pytree.py), and their types in TorchScript."""
+"""Pytrees (torch/utils/_pytree.py): containers of inputs and outputs, and their types."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _CONTAINERS = {
 }
 
 
-class Kind(StrEnum):
-    """What a tree is."""
+class NodeType(StrEnum):
+    """What a node of a tree is."""
 
     LEAF = "leaf"
     TUPLE = "tuple"
@@ -33,11 +33,11 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class PyTree:
     """A container of trees, or a leaf."""
 
-    kind: Kind
-    children: tuple[Tree, ...] = ()
+    kind: NodeType
+    children: tuple[PyTree, ...] = ()
     keys: tuple[str | int, ...] = ()
     """Of a dict, one per child."""
     foreign: str = ""
@@ -48,7 +48,7 @@ class Tree:
     """Number of leaves."""
 
     def __post_init__(self) -> None:
-        count = 1 if self.kind is Kind.LEAF else sum(child.leaves for child in self.children)
+        count = 1 if self.kind is NodeType.LEAF else sum(child.leaves for child in self.children)
         object.__setattr__(self, "leaves", count)
 
     @property
@@ -65,10 +65,10 @@ class Tree:
             yield from child.foreign_classes
 
 
-LEAF = Tree(Kind.LEAF)
+LEAF = PyTree(NodeType.LEAF)
 
 
-def parse_tree(text: str, where: str) -> Tree:
+def parse_pytree(text: str, where: str) -> PyTree:
     """Returns the tree that the text of a TreeSpec describes.
 
     Raises:
@@ -83,7 +83,7 @@ def parse_tree(text: str, where: str) -> Tree:
     return _convert(spec, where, 0)
 
 
-def _convert(spec: Spec, where: str, depth: int) -> Tree:
+def _convert(spec: Spec, where: str, depth: int) -> PyTree:
     if depth > _DEEPEST:
         raise ModelError(f"{where}: containers are nested too deeply")
     if spec.type is None:
@@ -93,13 +93,13 @@ def _convert(spec: Spec, where: str, depth: int) -> Tree:
     keys = _find_keys(spec.context, len(children))
     if kind is None:
         # Dataclasses and the outputs of transformers name their fields, others have an order.
-        fields = Kind.TUPLE if keys is None or not children else Kind.DICT
-        return Tree(fields, children, keys or (), foreign=spec.type[:120])
-    if kind != Kind.DICT:
-        return Tree(Kind(kind), children)
+        fields = NodeType.TUPLE if keys is None or not children else NodeType.DICT
+        return PyTree(fields, children, keys or (), foreign=spec.type[:120])
+    if kind != NodeType.DICT:
+        return PyTree(NodeType(kind), children)
     if keys is None:
         raise ModelError(f"{where}: the keys of a dict are neither strings nor ints")
-    return Tree(Kind.DICT, children, keys)
+    return PyTree(NodeType.DICT, children, keys)
 
 
 def _find_keys(context: object, count: int) -> tuple[str | int, ...] | None:
@@ -123,7 +123,7 @@ def _find_keys(context: object, count: int) -> tuple[str | int, ...] | None:
     return tuple(context) if is_right and len(set(context)) == count else None
 
 
-def annotate(tree: Tree, types: Sequence[str]) -> Tree:
+def annotate(tree: PyTree, types: Sequence[str]) -> PyTree:
     """Returns the tree with its types in TorchScript's syntax.
 
     Lists and dicts whose items differ in type become tuples, since TorchScript has no others.
@@ -132,7 +132,7 @@ def annotate(tree: Tree, types: Sequence[str]) -> Tree:
         tree: any tree.
         types: the type of each leaf.
     """
-    if tree.kind is Kind.LEAF:
+    if tree.kind is NodeType.LEAF:
         return replace(tree, type=types[0])
     children, start = [], 0
     for child in tree.children:
@@ -140,10 +140,10 @@ def annotate(tree: Tree, types: Sequence[str]) -> Tree:
         children.append(annotate(child, types[start:end]))
         start = end
     inner = [child.type for child in children]
-    if tree.kind is Kind.TUPLE or len(set(inner)) > 1:
+    if tree.kind is NodeType.TUPLE or len(set(inner)) > 1:
         kind = f"Tuple[{', '.join(inner) or '()'}]"
-        return replace(tree, kind=Kind.TUPLE, children=tuple(children), keys=(), type=kind)
+        return replace(tree, kind=NodeType.TUPLE, children=tuple(children), keys=(), type=kind)
     item = inner[0] if inner else "Tensor"
     key = "int" if tree.keys and type(tree.keys[0]) is int else "str"
-    kind = f"List[{item}]" if tree.kind is Kind.LIST else f"Dict[{key}, {item}]"
+    kind = f"List[{item}]" if tree.kind is NodeType.LIST else f"Dict[{key}, {item}]"
     return replace(tree, children=tuple(children), type=kind)
