@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from builder.api.builds import BuildReport as BuildReport
+    from builder.api.build_report import BuildReport as BuildReport
     from builder.api.builds import build as build
     from builder.api.builds import refuse_outputs as refuse_outputs
     from builder.api.checks import PackageCheck as PackageCheck
@@ -43,10 +43,8 @@ if TYPE_CHECKING:
     from builder.api.verification import bench as bench
     from builder.api.verification import verify as verify
     from builder.core.artifacts import BenchReport as BenchReport
-    from builder.core.artifacts import CarriedLibrary as CarriedLibrary
     from builder.core.artifacts import Diagnosis as Diagnosis
     from builder.core.artifacts import Finding as Finding
-    from builder.core.artifacts import LinkResult as LinkResult
     from builder.core.artifacts import OperatorPrice as OperatorPrice
     from builder.core.artifacts import OutputDifference as OutputDifference
     from builder.core.artifacts import Package as Package
@@ -56,7 +54,6 @@ if TYPE_CHECKING:
     from builder.core.budgets import Budget as Budget
     from builder.core.budgets import Budgets as Budgets
     from builder.core.budgets import ByteSize as ByteSize
-    from builder.core.components import Component as Component
     from builder.core.dtypes import DtypeSet as DtypeSet
     from builder.core.model_facts import BytecodeVersions as BytecodeVersions
     from builder.core.model_facts import ModelFormat as ModelFormat
@@ -131,8 +128,7 @@ if TYPE_CHECKING:
     from builder.platforms.apple.package import AppleOptions as AppleOptions
     from builder.platforms.apple.package import WrittenApple as WrittenApple
     from builder.platforms.package_options import PackageOptions as PackageOptions
-    from builder.platforms.results import LibraryResult as LibraryResult
-    from builder.platforms.results import TargetResult as TargetResult
+    from builder.platforms.results import RuntimeResult as RuntimeResult
     from builder.sources.choice import FetchRequest as FetchRequest
     from builder.sources.release_facts import list_releases as list_releases
     from builder.sources.releases import list_optional_backends as list_optional_backends
@@ -153,8 +149,8 @@ if TYPE_CHECKING:
     from builder.verify.request import VerifyRequest as VerifyRequest
 
 _MODULES = {
+    "builder.api.build_report": ("BuildReport",),
     "builder.api.builds": (
-        "BuildReport",
         "build",
         "refuse_outputs",
     ),
@@ -205,10 +201,8 @@ _MODULES = {
     ),
     "builder.core.artifacts": (
         "BenchReport",
-        "CarriedLibrary",
         "Diagnosis",
         "Finding",
-        "LinkResult",
         "OperatorPrice",
         "OutputDifference",
         "Package",
@@ -221,7 +215,6 @@ _MODULES = {
         "Budgets",
         "ByteSize",
     ),
-    "builder.core.components": ("Component",),
     "builder.core.dtypes": ("DtypeSet",),
     "builder.core.runtime_manifest": ("Manifest",),
     "builder.core.model_facts": (
@@ -328,10 +321,7 @@ _MODULES = {
         "WrittenApple",
     ),
     "builder.platforms.package_options": ("PackageOptions",),
-    "builder.platforms.results": (
-        "LibraryResult",
-        "TargetResult",
-    ),
+    "builder.platforms.results": ("RuntimeResult",),
     "builder.sources.choice": ("FetchRequest",),
     "builder.sources.release_facts": ("list_releases",),
     "builder.sources.releases": ("list_optional_backends", "load_release"),

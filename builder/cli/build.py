@@ -17,7 +17,7 @@ from builder.core.counts import number_of
 from builder.verify.policy import describe_findings
 
 if TYPE_CHECKING:
-    from builder.api import AarResult, BuildReport, TargetResult
+    from builder.api import AarResult, BuildReport, RuntimeResult
 
 
 @click.command("build")
@@ -30,8 +30,8 @@ def command(settings: BuildSettings, verbose: bool, dry_run: bool, as_json: bool
 
     MODEL is a lite file (.ptl) or an operator list (.yaml, .txt). If the sources of PyTorch are not
     on this machine yet, they are fetched first. If a build is interrupted, run the same command
-    again and it continues. If a size budget is exceeded, the runtime is written, but the exit code
-    is 8.
+    again and it continues. If the output folder has the whole results of the same build already,
+    nothing is done. If a size budget is exceeded, the runtime is written, but the exit code is 8.
 
     \b
     Examples:
@@ -79,21 +79,28 @@ def _print_summary(report: BuildReport) -> None:
         print_apple(report.apple)
 
 
-def _print_runtime(runtime: TargetResult) -> None:
-    linked = runtime.linked
+def _print_runtime(runtime: RuntimeResult) -> None:
     print_table(
         ("runtime", str(runtime.package.root)),
         (
             ("root operators", _count_roots(runtime)),
             *((("operators left out", ", ".join(runtime.skipped)),) if runtime.skipped else ()),
             ("kernels for", str(runtime.plan.dtypes)),
-            ("translation units linked", f"{len(linked.units)} of {linked.units_known}"),
-            ("compiled in this run", linked.units_compiled),
-            ("rounds", linked.rounds),
-            ("seconds", f"{linked.seconds:.1f}"),
+            ("translation units linked", f"{runtime.units_linked} of {runtime.units_known}"),
+            *_list_effort(runtime),
             ("stripped size in bytes", format_bytes(runtime.size.file)),
             ("compressed in bytes", format_bytes(runtime.size.compressed)),
         ),
+    )
+
+
+def _list_effort(runtime: RuntimeResult) -> tuple[tuple[str, object], ...]:
+    if runtime.is_reused:
+        return (("nothing to do", "it was there already"),)
+    return (
+        ("compiled in this run", runtime.units_compiled),
+        ("rounds", runtime.rounds),
+        ("seconds", f"{runtime.seconds:.1f}"),
     )
 
 
@@ -138,8 +145,7 @@ def _describe_aar(packed: AarResult) -> dict[str, object]:
     }
 
 
-def _describe_runtime(runtime: TargetResult) -> dict[str, object]:
-    linked = runtime.linked
+def _describe_runtime(runtime: RuntimeResult) -> dict[str, object]:
     return {
         "abi": runtime.plan.target.abi,
         "compressed_size": runtime.size.compressed,
@@ -149,17 +155,18 @@ def _describe_runtime(runtime: TargetResult) -> dict[str, object]:
         "manifest": str(runtime.package.manifest),
         "operators": _count_roots(runtime),
         "plan_key": runtime.plan.key,
-        "rounds": linked.rounds,
-        "runner": str(runtime.package.runner) if linked.runner else None,
-        "seconds": round(linked.seconds, 3),
+        "reused": runtime.is_reused,
+        "rounds": runtime.rounds,
+        "runner": str(runtime.runner) if runtime.runner else None,
+        "seconds": round(runtime.seconds, 3),
         "size": runtime.size.file,
         "skipped": list(runtime.skipped),
-        "units_compiled": linked.units_compiled,
-        "units_known": linked.units_known,
-        "units_linked": len(linked.units),
+        "units_compiled": runtime.units_compiled,
+        "units_known": runtime.units_known,
+        "units_linked": runtime.units_linked,
     }
 
 
-def _count_roots(runtime: TargetResult) -> int:
+def _count_roots(runtime: RuntimeResult) -> int:
     # The plan has all that were asked for, also those that were left out later.
     return sum(str(o) not in runtime.skipped for o in runtime.plan.operator_list.operators)

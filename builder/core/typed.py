@@ -98,6 +98,8 @@ def to_json(value: object) -> Any:  # noqa: ANN401 - as json.dumps wants it
         return {one.name: to_json(getattr(value, one.name)) for one in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {key: to_json(inner) for key, inner in value.items()}
+    if isinstance(value, Path):
+        return str(value)
     return [to_json(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
