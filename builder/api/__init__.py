@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from builder.api.build_report import BuildReport as BuildReport
     from builder.api.builds import build as build
     from builder.api.builds import refuse_outputs as refuse_outputs
+    from builder.api.cache import CacheAction as CacheAction
+    from builder.api.cache import CacheEntry as CacheEntry
+    from builder.api.cache import CacheKind as CacheKind
+    from builder.api.cache import CacheReport as CacheReport
+    from builder.api.cache import CacheRequest as CacheRequest
+    from builder.api.cache import manage_cache as manage_cache
     from builder.api.checks import PackageCheck as PackageCheck
     from builder.api.checks import check as check
     from builder.api.checks import check_package as check_package
@@ -153,6 +159,14 @@ _MODULES = {
     "builder.api.builds": (
         "build",
         "refuse_outputs",
+    ),
+    "builder.api.cache": (
+        "CacheAction",
+        "CacheEntry",
+        "CacheKind",
+        "CacheReport",
+        "CacheRequest",
+        "manage_cache",
     ),
     "builder.api.checks": (
         "PackageCheck",

@@ -111,8 +111,9 @@ def find_finished(
 
     Every file is read and compared with its digest.
     """
+    path = cache_folder() / FOLDER / f"{name}.json"
     try:
-        text = (cache_folder() / FOLDER / f"{name}.json").read_text()
+        text = path.read_text()
         record = parse_json(text, _Record, "record", newest=_SCHEMA, most=_MOST)
         runtimes = [_find_runtime(record, one, output) for one in planned]
     except (OSError, ValueError):
@@ -120,6 +121,9 @@ def find_finished(
     found = tuple(one for one in runtimes if one is not None)
     if len(found) != len(planned):
         return None
+    # The time of a record says when it was used last, for `builder cache prune`.
+    with suppress(OSError):
+        os.utime(path)
     if record.package is None:
         return BuildReport(runtimes=found)
     if planned[0].plan.target.is_android:

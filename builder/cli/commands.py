@@ -10,6 +10,7 @@ import click
 COMMANDS = {
     "bench": "Measure how fast a model runs on a built runtime.",
     "build": "Build a runtime with only the operators that models need.",
+    "cache": "Show what is in the cache, and remove what is not needed.",
     "check": "Check whether a runtime can run a model, or whether a package keeps the rules.",
     "completion": "Print a script for completion in the shell.",
     "doctor": "Show what is installed and what each target still needs.",

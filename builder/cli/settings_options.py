@@ -26,6 +26,7 @@ _OPTIONS = {
     "BenchRequest.inputs": ("--input", "--shape", "--dtype"),
     "BuildRequest.jobs": ("--jobs", "-j"),
     "BuildSettings.output": ("-o", "--output"),
+    "CacheRequest.kinds": ("--only",),
     "ExportRequest.arguments": ("--arg",),
     "ExportRequest.capture": ("--via",),
     "ExportRequest.inputs": ("--input", "--shape", "--dtype"),
@@ -50,6 +51,7 @@ _OPTIONS = {
 _ARGUMENTS = {
     "BenchRequest.model": "MODEL",
     "BuildRequest.inputs": "MODEL...",
+    "CacheRequest.action": "info|prune|clear",
     "ExportRequest.source": "SOURCE",
     "GraphOptions.model": "MODEL",
     "OperatorsRequest.models": "MODEL...",
