@@ -43,6 +43,7 @@ HOW_TO = {
     "export": ("export.md", "Export a model"),
     "fetch": ("fetch.md", "Fetch the sources, also without a network"),
     "graph": ("graph.md", "Look at the graph of a model"),
+    "init": ("builder-yaml.md", "Describe builds in a file"),
     "ops": ("operator-lists.md", "Build from an operator list"),
     "plan": ("build-options.md", "Choose profile and dtypes"),
     "size": ("size.md", "Hold a size budget"),
@@ -66,9 +67,9 @@ Python. Each setting is a field of a class of `builder.api`, which the section n
 `android.group` is the field `group` of the group `android`. The column *option* has the name on the
 command line.
 
-The schema [`builder/schemas/builder-yaml.json`](../../builder/schemas/builder-yaml.json) has the
-settings of a build and of exports for a file `builder.yaml`. No command of this version reads such
-a file."""
+The keys of a build and of exports are also those of the file `builder.yaml`, whose schema is
+[`builder/schemas/builder-yaml.json`](../../builder/schemas/builder-yaml.json).
+[Describe builds in a file](../how-to/builder-yaml.md) shows such a file."""
 LICENCES_INTRODUCTION = """\
 This page is for people who review licences before they ship a runtime.
 

@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from builder.api.checks import PackageCheck as PackageCheck
     from builder.api.checks import check as check
     from builder.api.checks import check_package as check_package
+    from builder.api.configuration import Configuration as Configuration
+    from builder.api.configuration import Product as Product
+    from builder.api.configuration import read_configuration as read_configuration
     from builder.api.exports import export as export
     from builder.api.exports import refuse_model as refuse_model
     from builder.api.fetch import fetch_sources as fetch_sources
     from builder.api.graphs import read_graphs as read_graphs
+    from builder.api.initial_configuration import render_configuration as render_configuration
     from builder.api.measuring import MeasuredRuntime as MeasuredRuntime
     from builder.api.measuring import measure_aar as measure_aar
     from builder.api.measuring import price_set as price_set
@@ -173,12 +177,18 @@ _MODULES = {
         "check",
         "check_package",
     ),
+    "builder.api.configuration": (
+        "Configuration",
+        "Product",
+        "read_configuration",
+    ),
     "builder.api.exports": (
         "export",
         "refuse_model",
     ),
     "builder.api.fetch": ("fetch_sources",),
     "builder.api.graphs": ("read_graphs",),
+    "builder.api.initial_configuration": ("render_configuration",),
     "builder.api.models": (
         "OperatorsRequest",
         "list_operators",
