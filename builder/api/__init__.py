@@ -31,13 +31,16 @@ if TYPE_CHECKING:
     from builder.api.graphs import read_graphs as read_graphs
     from builder.api.initial_configuration import render_configuration as render_configuration
     from builder.api.measuring import MeasuredRuntime as MeasuredRuntime
+    from builder.api.measuring import aar_before as aar_before
     from builder.api.measuring import measure_aar as measure_aar
     from builder.api.measuring import price_set as price_set
     from builder.api.measuring import refuse_aar_excess as refuse_aar_excess
     from builder.api.measuring import refuse_excess as refuse_excess
+    from builder.api.measuring import refuse_growth as refuse_growth
     from builder.api.measuring import refuse_page as refuse_page
     from builder.api.measuring import render_size_page as render_size_page
     from builder.api.measuring import size as size
+    from builder.api.measuring import size_before as size_before
     from builder.api.models import OperatorsRequest as OperatorsRequest
     from builder.api.models import list_operators as list_operators
     from builder.api.models import read_models as read_models
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from builder.core.budgets import Budget as Budget
     from builder.core.budgets import Budgets as Budgets
     from builder.core.budgets import ByteSize as ByteSize
+    from builder.core.budgets import Growth as Growth
     from builder.core.dtypes import DtypeSet as DtypeSet
     from builder.core.model_facts import BytecodeVersions as BytecodeVersions
     from builder.core.model_facts import ModelFormat as ModelFormat
@@ -205,13 +209,16 @@ _MODULES = {
     ),
     "builder.api.measuring": (
         "MeasuredRuntime",
+        "aar_before",
         "measure_aar",
         "price_set",
         "refuse_aar_excess",
         "refuse_excess",
+        "refuse_growth",
         "refuse_page",
         "render_size_page",
         "size",
+        "size_before",
     ),
     "builder.api.toolchains": (
         "diagnose",
@@ -238,6 +245,7 @@ _MODULES = {
         "Budget",
         "Budgets",
         "ByteSize",
+        "Growth",
     ),
     "builder.core.dtypes": ("DtypeSet",),
     "builder.core.runtime_manifest": ("Manifest",),
