@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import click
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Pairs = Mapping[str, tuple[int, int]]
 """ABI -> bytes of its libraries, and bytes when they are compressed."""
+_Measured = TypeVar("_Measured")
 _TOTAL = "file"
 _OPERATORS = 10
 
@@ -100,12 +101,12 @@ def command(options: SizeOptions, as_json: bool) -> None:
     if aar is not None:
         refuse_idle_budgets(budgets, sorted(aar.libraries))
         other_aar = _show_aar(aar, options.against, as_json=as_json)
-        _refuse_growth(options, _pair_aar(aar), other_aar and _pair_aar(other_aar))
+        _refuse_growth(options, _pair_aar, aar, other_aar)
         api.refuse_aar_excess(aar, budgets, path=runtime)
     elif slices is not None:
         refuse_idle_budgets(budgets, sorted(slices.slices))
         other_slices = _show_slices(slices, options.against, as_json=as_json)
-        _refuse_growth(options, _pair_slices(slices), other_slices and _pair_slices(other_slices))
+        _refuse_growth(options, _pair_slices, slices, other_slices)
         api.refuse_slice_excess(slices, budgets, path=runtime)
     else:
         measured = api.size(runtime)
@@ -115,7 +116,7 @@ def command(options: SizeOptions, as_json: bool) -> None:
         if options.html is not None:
             _write_page(options.html, measured)
         before = _show_runtime(measured, options, as_json=as_json)
-        _refuse_growth(options, _pair_runtime(measured), before and _pair_runtime(before))
+        _refuse_growth(options, _pair_runtime, measured, before)
         api.refuse_excess(measured.report, budgets, abi=measured.abi, root=measured.root)
 
 
@@ -126,9 +127,14 @@ def _write_page(html: Path, measured: MeasuredRuntime) -> None:
         write_atomically(html, page)
 
 
-def _refuse_growth(options: SizeOptions, now: Pairs, before: Pairs | None) -> None:
+def _refuse_growth(
+    options: SizeOptions,
+    pair: Callable[[_Measured], Pairs],
+    now: _Measured,
+    before: _Measured | None,
+) -> None:
     if options.max_growth and before is not None:
-        api.refuse_growth(now, before, options.max_growth, path=options.runtime)
+        api.refuse_growth(pair(now), pair(before), options.max_growth, path=options.runtime)
 
 
 def _pair_runtime(measured: MeasuredRuntime) -> Pairs:
@@ -150,7 +156,7 @@ def _show_runtime(
     """Prints the sizes of a runtime; returns the runtime that it was compared with."""
     against = options.against
     earlier = None if against is None else api.size_before(against, measured.abi)
-    other = earlier and earlier.report
+    other = None if earlier is None else earlier.report
     # `--what-if -aten::add` is accepted as well.
     gone = tuple(operator.removeprefix("-") for operator in options.removed)
     saved = api.price_set(measured, gone) if gone else None
