@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from builder.formats.plain_yaml import MAX_DEPTH
+
 Place = tuple[str | int, ...]
 """Keys, and numbers of items from 0, that lead to a value."""
 
@@ -57,6 +59,9 @@ def _collect(yaml: Any, events: Any) -> dict[Place, int]:  # noqa: ANN401 - PyYA
         else:
             place, key = key or (), None
         if is_collection:
+            # Places grow with the depth, and a text of brackets only is as deep as it is long.
+            if len(places) >= MAX_DEPTH:
+                raise ValueError(f"line {line}: it is nested too deeply")
             places.append(place)
             counts.append(None if isinstance(event, yaml.MappingStartEvent) else 0)
     return lines

@@ -60,6 +60,8 @@ def test_texts_without_keys(text):
         ("a: [1,\nb: 2\n", "it is not YAML"),
         ("a: b: c\n", "line 1: it is not YAML"),
         ("a\tb: \x00", "it is not YAML"),
+        ("a: " + "[" * 300_000, "line 1: it is nested too deeply"),
+        ("? " * 300_000, "it is nested too deeply"),
     ],
 )
 def test_what_is_refused(text, said):
