@@ -39,19 +39,25 @@ _JSON_TYPES: dict[object, dict[str, Any]] = {
 def make_schema() -> dict[str, Any]:
     """Returns the JSON schema of `builder.yaml`."""
     build = _make_object(BuildSettings)
+    products = {
+        "type": "object",
+        "additionalProperties": {"$ref": "#/$defs/product"},
+        "description": "Several sets of models, by name. Each has the settings that stand outside "
+        "of `products`, except those that it gives itself.",
+    }
     exports = {
         "type": "array",
         "items": {"$ref": "#/$defs/export"},
-        "description": "Exports that make the models of this build.",
+        "description": "Exports that make models; `builder build --export` runs them.",
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "builder.yaml",
-        "description": "The settings of `builder build`, and of the exports before it, as a file "
-        "groups them. This version of builder does not read such a file yet.",
         **build,
-        "properties": {**build["properties"], "exports": exports},
-        "$defs": {"export": _make_object(ExportRequest)},
+        "description": "The settings of `builder build`, and of the exports before it. Paths are "
+        "relative to the folder of the file.",
+        "properties": {**build["properties"], "products": products, "exports": exports},
+        "$defs": {"export": _make_object(ExportRequest), "product": build},
     }
 
 

@@ -10,24 +10,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from builder.api.builds import BuildReport as BuildReport
+    from builder.api.build_report import BuildReport as BuildReport
     from builder.api.builds import build as build
     from builder.api.builds import refuse_outputs as refuse_outputs
+    from builder.api.cache import CacheAction as CacheAction
+    from builder.api.cache import CacheEntry as CacheEntry
+    from builder.api.cache import CacheKind as CacheKind
+    from builder.api.cache import CacheReport as CacheReport
+    from builder.api.cache import CacheRequest as CacheRequest
+    from builder.api.cache import manage_cache as manage_cache
     from builder.api.checks import PackageCheck as PackageCheck
     from builder.api.checks import check as check
     from builder.api.checks import check_package as check_package
+    from builder.api.configuration import Configuration as Configuration
+    from builder.api.configuration import Product as Product
+    from builder.api.configuration import read_configuration as read_configuration
     from builder.api.exports import export as export
     from builder.api.exports import refuse_model as refuse_model
     from builder.api.fetch import fetch_sources as fetch_sources
     from builder.api.graphs import read_graphs as read_graphs
+    from builder.api.initial_configuration import render_configuration as render_configuration
     from builder.api.measuring import MeasuredRuntime as MeasuredRuntime
+    from builder.api.measuring import aar_before as aar_before
     from builder.api.measuring import measure_aar as measure_aar
     from builder.api.measuring import price_set as price_set
     from builder.api.measuring import refuse_aar_excess as refuse_aar_excess
     from builder.api.measuring import refuse_excess as refuse_excess
+    from builder.api.measuring import refuse_growth as refuse_growth
     from builder.api.measuring import refuse_page as refuse_page
     from builder.api.measuring import render_size_page as render_size_page
     from builder.api.measuring import size as size
+    from builder.api.measuring import size_before as size_before
     from builder.api.models import OperatorsRequest as OperatorsRequest
     from builder.api.models import list_operators as list_operators
     from builder.api.models import read_models as read_models
@@ -43,10 +56,8 @@ if TYPE_CHECKING:
     from builder.api.verification import bench as bench
     from builder.api.verification import verify as verify
     from builder.core.artifacts import BenchReport as BenchReport
-    from builder.core.artifacts import CarriedLibrary as CarriedLibrary
     from builder.core.artifacts import Diagnosis as Diagnosis
     from builder.core.artifacts import Finding as Finding
-    from builder.core.artifacts import LinkResult as LinkResult
     from builder.core.artifacts import OperatorPrice as OperatorPrice
     from builder.core.artifacts import OutputDifference as OutputDifference
     from builder.core.artifacts import Package as Package
@@ -55,6 +66,7 @@ if TYPE_CHECKING:
     from builder.core.backends import Backend as Backend
     from builder.core.budgets import Budget as Budget
     from builder.core.budgets import Budgets as Budgets
+    from builder.core.budgets import Growth as Growth
     from builder.core.byte_sizes import ByteSize as ByteSize
     from builder.core.components import Component as Component
     from builder.core.dtypes import DtypeSet as DtypeSet
@@ -131,8 +143,7 @@ if TYPE_CHECKING:
     from builder.platforms.apple.package import AppleOptions as AppleOptions
     from builder.platforms.apple.package import WrittenApple as WrittenApple
     from builder.platforms.package_options import PackageOptions as PackageOptions
-    from builder.platforms.results import LibraryResult as LibraryResult
-    from builder.platforms.results import TargetResult as TargetResult
+    from builder.platforms.results import RuntimeResult as RuntimeResult
     from builder.sources.choice import FetchRequest as FetchRequest
     from builder.sources.release_facts import list_releases as list_releases
     from builder.sources.releases import list_optional_backends as list_optional_backends
@@ -153,15 +164,28 @@ if TYPE_CHECKING:
     from builder.verify.request import VerifyRequest as VerifyRequest
 
 _MODULES = {
+    "builder.api.build_report": ("BuildReport",),
     "builder.api.builds": (
-        "BuildReport",
         "build",
         "refuse_outputs",
+    ),
+    "builder.api.cache": (
+        "CacheAction",
+        "CacheEntry",
+        "CacheKind",
+        "CacheReport",
+        "CacheRequest",
+        "manage_cache",
     ),
     "builder.api.checks": (
         "PackageCheck",
         "check",
         "check_package",
+    ),
+    "builder.api.configuration": (
+        "Configuration",
+        "Product",
+        "read_configuration",
     ),
     "builder.api.exports": (
         "export",
@@ -169,6 +193,7 @@ _MODULES = {
     ),
     "builder.api.fetch": ("fetch_sources",),
     "builder.api.graphs": ("read_graphs",),
+    "builder.api.initial_configuration": ("render_configuration",),
     "builder.api.models": (
         "OperatorsRequest",
         "list_operators",
@@ -185,13 +210,16 @@ _MODULES = {
     ),
     "builder.api.measuring": (
         "MeasuredRuntime",
+        "aar_before",
         "measure_aar",
         "price_set",
         "refuse_aar_excess",
         "refuse_excess",
+        "refuse_growth",
         "refuse_page",
         "render_size_page",
         "size",
+        "size_before",
     ),
     "builder.api.toolchains": (
         "diagnose",
@@ -205,10 +233,8 @@ _MODULES = {
     ),
     "builder.core.artifacts": (
         "BenchReport",
-        "CarriedLibrary",
         "Diagnosis",
         "Finding",
-        "LinkResult",
         "OperatorPrice",
         "OutputDifference",
         "Package",
@@ -219,6 +245,7 @@ _MODULES = {
     "builder.core.budgets": (
         "Budget",
         "Budgets",
+        "Growth",
     ),
     "builder.core.byte_sizes": ("ByteSize",),
     "builder.core.components": ("Component",),
@@ -328,10 +355,7 @@ _MODULES = {
         "WrittenApple",
     ),
     "builder.platforms.package_options": ("PackageOptions",),
-    "builder.platforms.results": (
-        "LibraryResult",
-        "TargetResult",
-    ),
+    "builder.platforms.results": ("RuntimeResult",),
     "builder.sources.choice": ("FetchRequest",),
     "builder.sources.release_facts": ("list_releases",),
     "builder.sources.releases": ("list_optional_backends", "load_release"),

@@ -2,57 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from builder.api.link import link_libraries
-from builder.core.budgets import Budgets
+from builder.api.build_report import BuildReport
+from builder.api.finished import find_finished, name_build, remember_finished
+from builder.api.link import PlannedTarget, link_libraries, plan_target, refuse_edited_trees
 from builder.core.plan import BuildRequest, Interface
 from builder.core.release import Release
 from builder.core.targets import Target
 from builder.packaging.result_folder import MANIFEST, refuse_foreign_folder
 from builder.platforms.android import build as android
-from builder.platforms.android.build import AarResult
 from builder.platforms.apple import build as apple
-from builder.platforms.apple.build import AppleResult
 from builder.platforms.contents import describe_library
 from builder.platforms.folder import measure_library, package_runtime
 from builder.platforms.package_options import PackageOptions
 from builder.platforms.registry import platform_of
 from builder.platforms.results import TargetResult
-from builder.size.budget_check import refuse_excess
 from builder.sources.releases import load_release
 from builder.system.outputs import refuse_unwritable
 from builder.system.progress import Progress
+from builder.toolchains.launchers import refuse_unknown
 
 _RUNTIME_BYTES = 4 << 20
 """Bytes on disk of the smallest runtime, with its headers, licences and manifest."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildReport:
-    """Everything that `build` made."""
-
-    runtimes: tuple[TargetResult, ...]
-    """One for each target, in the order given."""
-    aar: AarResult | None = None
-    """The AAR; None when no target is for Android."""
-    apple: AppleResult | None = None
-    """The xcframework; None when no target is for Apple's systems."""
-
-    def hold(self, budgets: Budgets) -> None:
-        """Compares the bytes that the libraries add to apps with `budgets`.
-
-        Raises:
-            VerificationError: a library is larger than its budget; what was built is kept.
-        """
-        for runtime in self.runtimes:
-            abi = runtime.plan.target.abi
-            # The library in an AAR has other entry points than the one in the folder, and it is
-            # what an app gets.
-            size = self.aar.sizes[abi] if self.aar and abi in self.aar.sizes else runtime.size
-            refuse_excess(size, budgets, abi=abi, root=runtime.package.root)
 
 
 def build(
@@ -68,7 +43,8 @@ def build(
     Each target gets its folder `output/<abi>`; those for Android also go into an AAR below
     `output/maven`, those for Apple's systems into an xcframework in `output/apple`. The process
     may be killed at any point; the next call continues. Only one builder works on one
-    configuration's objects at a time; others wait.
+    configuration's objects at a time; others wait. Where `output` has the results of the same build
+    already, and all their files are whole, nothing is built: they are the answer.
 
     Args:
         request: what to build.
@@ -91,34 +67,17 @@ def build(
     # All targets of one build use the release that was read here, also if its folder changes
     # meanwhile.
     request = replace(request, pytorch=release)
+    refuse_unknown(request.tools.launcher)
     refuse_outputs(targets, output, options, release=release)
-    runtimes = tuple(
-        _build_target(request, target, output, options, progress=progress) for target in targets
-    )
-    # One package holds all ABIs of a platform, so packages come after the last link.
-    for_android = [one for one in runtimes if one.plan.target.is_android]
-    for_apple = [one for one in runtimes if one.plan.target.is_apple]
+    reports = [
+        _build_group(request, group, output, options, progress=progress)
+        for group in _split(targets)
+    ]
+    runtimes = {one.plan.target: one for report in reports for one in report.runtimes}
     return BuildReport(
-        runtimes=runtimes,
-        aar=android.write_package(
-            for_android,
-            output,
-            options=options.android,
-            assets=options.assets,
-            page_size=request.tools.page_size,
-            progress=progress,
-        )
-        if for_android
-        else None,
-        apple=apple.write_package(
-            for_apple,
-            output,
-            options=options.apple,
-            resources=options.assets,
-            progress=progress,
-        )
-        if for_apple
-        else None,
+        runtimes=tuple(runtimes[target] for target in targets),
+        aar=next((report.aar for report in reports if report.aar), None),
+        apple=next((report.apple for report in reports if report.apple), None),
     )
 
 
@@ -158,19 +117,89 @@ def refuse_outputs(
         module.refuse_package(release, own, output, options)
 
 
-def _build_target(
+def _split(targets: Sequence[Target]) -> Iterator[tuple[Target, ...]]:
+    """Yields targets whose libraries go into one package together, the others alone."""
+    packed = ("is_android", "is_apple")
+    for kind in packed:
+        group = tuple(target for target in targets if getattr(target, kind))
+        if group:
+            yield group
+    for target in targets:
+        if not any(getattr(target, kind) for kind in packed):
+            yield (target,)
+
+
+def _build_group(
     request: BuildRequest,
-    target: Target,
+    targets: Sequence[Target],
     output: Path,
     options: PackageOptions,
     *,
     progress: Progress,
+) -> BuildReport:
+    # The C API comes first: every target has a folder with it.
+    interfaces = (Interface.C, *platform_of(targets[0]).list_interfaces(options))
+    planned = [plan_target(request, target, Interface.C, progress=progress) for target in targets]
+    name = name_build(planned, interfaces, request, options)
+    if finished := find_finished(name, planned, output, options):
+        # The results are of sources that nobody had edited, but these may be edited now.
+        for one in planned:
+            refuse_edited_trees(one)
+        for runtime in finished.runtimes:
+            progress.note(f"{runtime.package.root} is up to date: {runtime.plan.key}")
+        return finished
+    runtimes = [
+        _build_target(request, one, interfaces, output, progress=progress) for one in planned
+    ]
+    # One package holds all ABIs of a platform, so it comes after the last link.
+    report = _write_package(request, runtimes, output, options, progress=progress)
+    remember_finished(name, report)
+    return report
+
+
+def _write_package(
+    request: BuildRequest,
+    runtimes: Sequence[TargetResult],
+    output: Path,
+    options: PackageOptions,
+    *,
+    progress: Progress,
+) -> BuildReport:
+    report = BuildReport(runtimes=tuple(one.summarise() for one in runtimes))
+    if runtimes[0].plan.target.is_android:
+        aar = android.write_package(
+            runtimes,
+            output,
+            options=options.android,
+            assets=options.assets,
+            page_size=request.tools.page_size,
+            progress=progress,
+        )
+        return replace(report, aar=aar)
+    if runtimes[0].plan.target.is_apple:
+        packed = apple.write_package(
+            runtimes,
+            output,
+            options=options.apple,
+            resources=options.assets,
+            progress=progress,
+        )
+        return replace(report, apple=packed)
+    return report
+
+
+def _build_target(
+    request: BuildRequest,
+    planned: PlannedTarget,
+    interfaces: Sequence[Interface],
+    output: Path,
+    *,
+    progress: Progress,
 ) -> TargetResult:
-    interfaces = (Interface.C, *platform_of(target).list_interfaces(options))
-    with link_libraries(request, target, interfaces, progress=progress) as linked:
-        # The C API comes first in `interfaces`: every target has a folder with it.
+    started = time.monotonic()
+    with link_libraries(planned, request, interfaces, progress=progress) as linked:
         first, *others = linked.values()
-        package, main = package_runtime(first, output / target.abi)
+        package, main = package_runtime(first, output / planned.plan.target.abi)
         libraries = {Interface.C: main} | {
             one.build.plan.interface: describe_library(one, measure_library(one)) for one in others
         }
@@ -178,5 +207,6 @@ def _build_target(
         package=package,
         libraries=libraries,
         logs=first.build.layout.logs,
+        seconds=time.monotonic() - started,
         skipped=tuple(sorted(map(str, first.serving.skipped))),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ from builder.system.locks import folder_lock
 from builder.system.outputs import writing_into
 from builder.system.process import Runner
 from builder.toolchains.jdk import locate_jdk
+from builder.toolchains.launchers import NONE, locate_launcher
 from builder.toolchains.shader_compiler import with_shader_compiler
 
 if TYPE_CHECKING:
@@ -46,30 +47,32 @@ _SERVED = "sccache"
 _OTHER_CACHE = "choose another cache with BUILDER_CACHE=<folder>; the next run continues"
 
 
-@contextmanager
-def link_libraries(
-    request: BuildRequest, target: Target, interfaces: Sequence[Interface], *, progress: Progress
-) -> Iterator[dict[Interface, LinkedRuntime]]:
-    """Links a library for each of `interfaces`; inside, no other build changes them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTarget:
+    """What is known of a target before anything is built for it."""
 
-    The models are read, the toolchain is found and upstream's build is configured once for all of
-    them, and they share their objects. The first library is the one that can say which operators
-    it serves; the others serve the same.
+    plan: BuildPlan
+    """The plan of its first interface."""
+    toolchain: Toolchain
+    """The tools, without a launcher."""
 
-    Args:
-        request: what to build.
-        target: what to build for.
-        interfaces: without repetition; the first has a runner where one can be linked.
-        progress: is told what is done.
+
+def plan_target(
+    request: BuildRequest, target: Target, interface: Interface, *, progress: Progress
+) -> PlannedTarget:
+    """Reads the models and finds the toolchain for `target`; compiles nothing.
 
     Raises:
-        BuilderError: as `builder.api.build`; ToolchainError also without a JDK where a library for
-            Java is linked on Linux.
+        ModelError: a file cannot be read.
+        ToolchainError: a tool is missing.
+        SourceError: headers that the toolchain needs cannot be fetched.
     """
     release = request.pytorch or load_release()
     # Headers have to be fetched before a toolchain can be found with them.
     platform_of(target).fetch_toolchain_sources(release, target, request.tools, progress=progress)
-    toolchain = locate_toolchain(target, release=release, options=request.tools)
+    # A launcher changes no bytes, and asking it may start its server or wait for helpers.
+    alone = replace(request.tools, launcher=NONE)
+    toolchain = locate_toolchain(target, release=release, options=alone)
     plan = plan_build(
         list_inputs(request),
         target,
@@ -77,16 +80,46 @@ def link_libraries(
         toolchain=toolchain,
         flavour=request.flavour,
         dtypes=request.dtypes,
-        interface=interfaces[0],
+        interface=interface,
         accelerators=request.accelerators,
     )
     # Only the plan knows which backends the models need.
     toolchain = with_frameworks(toolchain, plan.backends)
     toolchain = with_shader_compiler(toolchain, plan.backends, Runner.inherit_for_tools())
+    return PlannedTarget(plan=plan, toolchain=toolchain)
+
+
+@contextmanager
+def link_libraries(
+    planned: PlannedTarget,
+    request: BuildRequest,
+    interfaces: Sequence[Interface],
+    *,
+    progress: Progress,
+) -> Iterator[dict[Interface, LinkedRuntime]]:
+    """Links a library for each of `interfaces`; inside, no other build changes them.
+
+    Upstream's build is configured once for all of them, and they share their objects. The first
+    library is the one that can say which operators it serves; the others serve the same.
+
+    Args:
+        planned: what `plan_target` returned for `request` and the first of `interfaces`.
+        request: what to build.
+        interfaces: without repetition; the first has a runner where one can be linked.
+        progress: is told what is done.
+
+    Raises:
+        BuilderError: as `builder.api.build`; ToolchainError also without a JDK where a library for
+            Java is linked on Linux.
+    """
+    plan, toolchain = planned.plan, planned.toolchain
+    launcher = locate_launcher(Runner.inherit_for_tools(), request.tools.launcher, toolchain.cc)
     _refuse_absent_backends(plan)
     _note_choices(plan, progress)
     _note_gains(plan, request.inputs, progress)
-    first = make_native_build(plan, toolchain, progress=progress, jobs=request.jobs)
+    first = make_native_build(
+        plan, replace(toolchain, launcher=launcher), progress=progress, jobs=request.jobs
+    )
     root = first.layout.root
     timeout = -1 if request.lock_timeout is None else request.lock_timeout
     with (
@@ -95,6 +128,21 @@ def link_libraries(
         folder_lock(root, timeout=timeout, on_wait=progress.note),
     ):
         yield _link_all(first, interfaces, skip_unknown=request.skip_unknown)
+
+
+def refuse_edited_trees(planned: PlannedTarget) -> None:
+    """Raises SourceError when a source that a plan is for was edited by hand.
+
+    Trees that are not there are not asked for.
+    """
+    plan, sdk = planned.plan, planned.toolchain.sdk
+    features = ["", *(name for name, _ in plan.features)]
+    if sdk and sdk.is_open:
+        features.append(OPEN_FEATURE)
+    for feature in features:
+        tree = find_sources(plan.release, feature)
+        if tree is not None:
+            refuse_changed_sources(plan.release, tree, feature=feature)
 
 
 def _link_all(

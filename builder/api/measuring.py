@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.core.typed import MAX_JSON
+from builder.core.artifacts import SizeReport
+from builder.core.typed import MAX_JSON, parse_json
 from builder.errors import ConfigurationError
+from builder.packaging.result_folder import MANIFEST
 from builder.packaging.runtime_folder import REFERENCES, SIZE_REPORT, parse_size_report
 from builder.platforms.android import measure as aars
 from builder.platforms.android.aar import choose_aar
+from builder.platforms.android.sizes import AarSizes
 from builder.size import budget_check as holding
 from builder.size import prices as pricing
 from builder.size.page import is_own_page, render_page
@@ -22,10 +25,18 @@ from builder.system.outputs import refuse_foreign_file, refuse_unwritable
 from builder.verify.runtime import locate_runtime
 
 if TYPE_CHECKING:
-    from builder.core.artifacts import SizeReport
-    from builder.core.budgets import Budgets
-    from builder.platforms.android.sizes import AarSizes
+    from builder.core.budgets import Budgets, Growth
     from builder.size.reference_graph import ReferenceGraph
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _KeptReport:
+    """What `builder size --json` prints; one of the fields, for a runtime or for an AAR."""
+
+    runtime: SizeReport | None = None
+    aar: AarSizes | None = None
+    abi: str = ""
+
 
 _MAX_REFERENCES = 64 << 20
 """How many bytes a compressed reference graph may have."""
@@ -59,6 +70,64 @@ def size(path: Path) -> MeasuredRuntime:
             f"{file} is not a valid size report: {error}", hint="build the runtime again"
         ) from error
     return MeasuredRuntime(root=runtime.root, abi=runtime.manifest.abi, report=report)
+
+
+def size_before(path: Path, abi: str) -> MeasuredRuntime:
+    """Returns the sizes of an earlier runtime, from its folder or from a file that was kept of it.
+
+    The file is what `builder size --json` printed, or a runtime's size.json or manifest.json. A
+    size.json does not say its ABI, which is then taken to be `abi`.
+
+    Raises:
+        ConfigurationError: it is none of these, or a report of a package.
+    """
+    if not path.is_file() or path.suffix != ".json" or path.name == MANIFEST:
+        return size(path.parent if path.name == MANIFEST else path)
+    try:
+        text = read_regular(path, MAX_JSON).decode()
+        kept = parse_json(text, _KeptReport, "size report")
+        report = kept.runtime or parse_size_report(text)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{path} is not a size report of a runtime: {error}",
+            hint="keep what builder size --json prints for the earlier runtime",
+        ) from error
+    return MeasuredRuntime(root=path.parent, abi=kept.abi or abi, report=report)
+
+
+def aar_before(path: Path) -> AarSizes | None:
+    """Returns the sizes of an earlier AAR, from the AAR or from `builder size --json` of it.
+
+    None where `path` is neither of them.
+    """
+    if path.suffix != ".json":
+        return measure_aar(path)
+    try:
+        text = read_regular(path, MAX_JSON).decode()
+        return parse_json(text, _KeptReport, "size report").aar
+    except (OSError, ValueError):
+        return None
+
+
+def refuse_growth(
+    now: Mapping[str, tuple[int, int]],
+    before: Mapping[str, tuple[int, int]],
+    growth: Growth,
+    *,
+    path: Path,
+) -> None:
+    """Raises VerificationError when a library of an ABI grew by more than `growth` allows.
+
+    Args:
+        now: ABI -> bytes of its libraries, and bytes when they are compressed.
+        before: the same of an earlier build.
+        growth: how much either number may grow.
+        path: the runtime or the package, for the message.
+
+    Raises:
+        ConfigurationError: both have no ABI in common.
+    """
+    holding.refuse_growth(now, before, growth, path=path)
 
 
 def measure_aar(path: Path) -> AarSizes | None:

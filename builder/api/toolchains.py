@@ -21,6 +21,7 @@ from builder.system.folders import cache_folder
 from builder.system.process import Runner
 from builder.toolchains.environment import inspect_machine, inspect_torch
 from builder.toolchains.launchers import locate_launcher
+from builder.toolchains.remembered import recall_toolchain, remember_toolchain
 
 if TYPE_CHECKING:
     from builder.core.release import Release
@@ -133,8 +134,13 @@ def locate_toolchain(
     """
     # A caller from Python did not ask for ccache, so it is not used behind its back.
     runner, options = Runner.inherit_for_tools(), options or ToolchainOptions(launcher="none")
-    release = release or load_release()
-    toolchain = platform_of(target).locate_toolchain(runner, release, target, options)
+    toolchain = recall_toolchain(cache_folder(), target.id, runner.environment)
+    if toolchain is None:
+        release = release or load_release()
+        toolchain = platform_of(target).locate_toolchain(runner, release, target, options)
+        # Where it is not known what was read, nothing could tell that it changed.
+        if toolchain.headers:
+            remember_toolchain(cache_folder(), toolchain, runner.environment)
     return replace(toolchain, launcher=locate_launcher(runner, options.launcher, toolchain.cc))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -9,29 +10,47 @@ import click
 from builder import api
 from builder.api.settings import BuildSettings
 from builder.cli.apple import describe_apple, print_apple
+from builder.cli.configured import (
+    ChosenProduct,
+    ConfigurationAsked,
+    choose_products,
+    configuration_options,
+)
 from builder.cli.console import ConsoleProgress, echo, format_bytes, print_json, print_table
-from builder.cli.gates import refuse_idle_budgets
-from builder.cli.plan import locate_targets, print_plans
+from builder.cli.plan import print_plans
 from builder.cli.settings_options import settings_options
 from builder.core.counts import number_of
 from builder.verify.policy import describe_findings
 
 if TYPE_CHECKING:
-    from builder.api import AarResult, BuildReport, TargetResult
+    from builder.api import AarResult, BuildReport, RuntimeResult
+    from builder.api.configuration import Values
 
 
 @click.command("build")
-@settings_options(BuildSettings, "settings")
+@settings_options(BuildSettings, "settings", typed="given")
+@configuration_options
 @click.option("--verbose", is_flag=True, help="Print where the full logs are.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and do not build anything.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(settings: BuildSettings, verbose: bool, dry_run: bool, as_json: bool) -> None:
+def command(
+    settings: BuildSettings,
+    given: Values,
+    asked: ConfigurationAsked,
+    verbose: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Builds a runtime with only the operators that the models need.
 
-    MODEL is a lite file (.ptl) or an operator list (.yaml, .txt). If the sources of PyTorch are not
-    on this machine yet, they are fetched first. If a build is interrupted, run the same command
-    again and it continues. If a size budget is exceeded, the runtime is written, but the exit code
-    is 8.
+    MODEL is a lite file (.ptl) or an operator list (.yaml, .txt). Without any, the settings are
+    those of the file builder.yaml in this folder, if there is one; options count more than the
+    file.
+
+    If the sources of PyTorch are not on this machine yet, they are fetched first. If a build is
+    interrupted, run the same command again and it continues. If the output folder has the whole
+    results of the same build already, nothing is done. If a size budget is exceeded, the runtime is
+    written, but the exit code is 8.
 
     \b
     Examples:
@@ -47,27 +66,52 @@ def command(settings: BuildSettings, verbose: bool, dry_run: bool, as_json: bool
       builder build ops.yaml --dtypes float32,int64,bool
       builder build model_ops.yaml --skip-unknown
       builder build mobilenet_v2.ptl --pytorch 2.6.0
+      builder build --config app/builder.yaml --product detector
     """
     # Before anything is read: a typing error should cost no time.
-    request, targets = settings.request, locate_targets(settings)
-    refuse_idle_budgets(settings.budgets, [target.abi for target in targets])
-    # A plan is of use only where the build could write its results.
+    products = choose_products(settings, given, asked)
     if dry_run:
-        api.refuse_outputs(targets, settings.output, settings.packages, release=request.pytorch)
-        print_plans(api.plan_builds(request, targets), as_json=as_json)
+        _print_dry_run(products, as_json=as_json)
         return
-    report = api.build(
-        request, targets, settings.output, settings.packages, progress=ConsoleProgress()
-    )
+    reports = [
+        api.build(
+            one.settings.request,
+            one.targets,
+            one.settings.output,
+            one.settings.packages,
+            progress=ConsoleProgress(),
+        )
+        for one in products
+    ]
     if as_json:
-        print_json("build", _to_json(report))
+        print_json("build", _describe_products(products, reports))
     else:
-        _print_summary(report)
+        for report in reports:
+            _print_summary(report)
     if verbose:
-        for runtime in report.runtimes:
+        for runtime in (one for report in reports for one in report.runtimes):
             echo(f"logs: {runtime.logs}", err=True)
     # Budgets come last: a runtime that is too large is written and shown before the command fails.
-    report.hold(settings.budgets)
+    for one, report in zip(products, reports, strict=True):
+        report.hold(one.settings.budgets)
+
+
+def _print_dry_run(products: Sequence[ChosenProduct], *, as_json: bool) -> None:
+    plans = []
+    for one in products:
+        # A plan is of use only where the build could write its results.
+        request, settings = one.settings.request, one.settings
+        api.refuse_outputs(one.targets, settings.output, settings.packages, release=request.pytorch)
+        plans += api.plan_builds(request, one.targets)
+    print_plans(plans, as_json=as_json)
+
+
+def _describe_products(
+    products: Sequence[ChosenProduct], reports: Sequence[BuildReport]
+) -> dict[str, object]:
+    described = {one.name: _to_json(report) for one, report in zip(products, reports, strict=True)}
+    # A file without products, and a build without a file, have one without a name.
+    return described.get("", {"products": described})
 
 
 def _print_summary(report: BuildReport) -> None:
@@ -79,21 +123,28 @@ def _print_summary(report: BuildReport) -> None:
         print_apple(report.apple)
 
 
-def _print_runtime(runtime: TargetResult) -> None:
-    linked = runtime.linked
+def _print_runtime(runtime: RuntimeResult) -> None:
     print_table(
         ("runtime", str(runtime.package.root)),
         (
             ("root operators", _count_roots(runtime)),
             *((("operators left out", ", ".join(runtime.skipped)),) if runtime.skipped else ()),
             ("kernels for", str(runtime.plan.dtypes)),
-            ("translation units linked", f"{len(linked.units)} of {linked.units_known}"),
-            ("compiled in this run", linked.units_compiled),
-            ("rounds", linked.rounds),
-            ("seconds", f"{linked.seconds:.1f}"),
+            ("translation units linked", f"{runtime.units_linked} of {runtime.units_known}"),
+            *_list_effort(runtime),
             ("stripped size in bytes", format_bytes(runtime.size.file)),
             ("compressed in bytes", format_bytes(runtime.size.compressed)),
         ),
+    )
+
+
+def _list_effort(runtime: RuntimeResult) -> tuple[tuple[str, object], ...]:
+    if runtime.is_reused:
+        return (("nothing to do", "it was there already"),)
+    return (
+        ("compiled in this run", runtime.units_compiled),
+        ("rounds", runtime.rounds),
+        ("seconds", f"{runtime.seconds:.1f}"),
     )
 
 
@@ -138,8 +189,7 @@ def _describe_aar(packed: AarResult) -> dict[str, object]:
     }
 
 
-def _describe_runtime(runtime: TargetResult) -> dict[str, object]:
-    linked = runtime.linked
+def _describe_runtime(runtime: RuntimeResult) -> dict[str, object]:
     return {
         "abi": runtime.plan.target.abi,
         "compressed_size": runtime.size.compressed,
@@ -149,17 +199,18 @@ def _describe_runtime(runtime: TargetResult) -> dict[str, object]:
         "manifest": str(runtime.package.manifest),
         "operators": _count_roots(runtime),
         "plan_key": runtime.plan.key,
-        "rounds": linked.rounds,
-        "runner": str(runtime.package.runner) if linked.runner else None,
-        "seconds": round(linked.seconds, 3),
+        "reused": runtime.is_reused,
+        "rounds": runtime.rounds,
+        "runner": str(runtime.runner) if runtime.runner else None,
+        "seconds": round(runtime.seconds, 3),
         "size": runtime.size.file,
         "skipped": list(runtime.skipped),
-        "units_compiled": linked.units_compiled,
-        "units_known": linked.units_known,
-        "units_linked": len(linked.units),
+        "units_compiled": runtime.units_compiled,
+        "units_known": runtime.units_known,
+        "units_linked": runtime.units_linked,
     }
 
 
-def _count_roots(runtime: TargetResult) -> int:
+def _count_roots(runtime: RuntimeResult) -> int:
     # The plan has all that were asked for, also those that were left out later.
     return sum(str(o) not in runtime.skipped for o in runtime.plan.operator_list.operators)

@@ -13,6 +13,7 @@ import click
 SCHEMA_VERSIONS = {
     "bench": 1,
     "build": 1,
+    "cache": 1,
     "check": 1,
     "doctor": 1,
     "export": 1,

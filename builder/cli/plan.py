@@ -38,6 +38,7 @@ def command(settings: BuildSettings, as_json: bool) -> None:
       builder plan ops.yaml --abi linux-x86_64 --json
     """
     targets = locate_targets(settings)
+    refuse_idle_options(targets)
     print_plans(api.plan_builds(settings.request, targets), as_json=as_json)
 
 
@@ -48,7 +49,6 @@ def locate_targets(settings: BuildSettings) -> tuple[Target, ...]:
         raise click.UsageError("Missing argument 'MODEL...', or --ops-list NAME.")
     api.list_inputs(request)  # an operator list that does not exist is refused before all else
     targets = api.locate_targets(wanted.abis, min_api=wanted.min_api, min_ios=wanted.min_ios)
-    refuse_idle_options(targets)
     # An SDK without the frameworks would fail after everything else is compiled.
     api.refuse_frameworks(request.accelerators, targets, request.tools.apple_sdk)
     return targets

@@ -27,6 +27,7 @@ _OPTIONS = {
     "BenchRequest.inputs": ("--input", "--shape", "--dtype"),
     "BuildRequest.jobs": ("--jobs", "-j"),
     "BuildSettings.output": ("-o", "--output"),
+    "CacheRequest.kinds": ("--only",),
     "ExportRequest.arguments": ("--arg",),
     "ExportRequest.capture": ("--via",),
     "ExportRequest.inputs": ("--input", "--shape", "--dtype"),
@@ -51,6 +52,7 @@ _OPTIONS = {
 _ARGUMENTS = {
     "BenchRequest.model": "MODEL",
     "BuildRequest.inputs": "MODEL...",
+    "CacheRequest.action": "info|prune|clear",
     "ExportRequest.source": "SOURCE",
     "GraphOptions.model": "MODEL",
     "OperatorsRequest.models": "MODEL...",
@@ -62,7 +64,7 @@ _REPEAT = "Repeat the option for several values."
 
 
 def settings_options(
-    kind: type, name: str, *, without: Collection[str] = ()
+    kind: type, name: str, *, without: Collection[str] = (), typed: str = ""
 ) -> Callable[[Command], Command]:
     """Adds an option for each setting of `kind`; the command receives the value as `name`.
 
@@ -71,6 +73,8 @@ def settings_options(
         name: the parameter of the command that receives a `kind`.
         without: dotted paths of settings, or of groups, that get no option here. A decorator above
             this one, or a parameter of click, can give them a value by their `parameter_name`.
+        typed: the parameter of the command that receives the values that the user has given, by
+            path, without defaults; none when empty.
     """
     settings = tuple(list_settings(kind))
     options = [one for one in settings if not _is_below(one.path, without)]
@@ -89,6 +93,8 @@ def settings_options(
                 made: object = fill(kind, values)
             except ValueError as error:
                 raise click.UsageError(str(error)) from None
+            if typed:
+                given[typed] = {path: value for path, value in values.items() if _is_typed(path)}
             return command(**{name: made}, **given)
 
         with_settings.settings = (  # type: ignore[attr-defined] # for `list_command_settings`
@@ -102,6 +108,16 @@ def settings_options(
         return with_settings
 
     return decorate
+
+
+def _is_typed(path: tuple[str, ...]) -> bool:
+    """Says whether a value is from the command line or the environment, and is no default."""
+    context, name = click.get_current_context(), parameter_name(path)
+    parameters = [str(one.name) for one in context.command.params]
+    # A setting with one option for each value has parameters below its own name.
+    own = [one for one in parameters if one == name or one.startswith(f"{name}__")]
+    given = {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
+    return any(context.get_parameter_source(one) in given for one in own)
 
 
 def list_command_settings(command: click.Command) -> tuple[SettingField, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import click
 
@@ -15,9 +15,9 @@ from builder.cli.apple import print_slices, slices_json
 from builder.cli.console import echo, format_bytes, print_json, print_table
 from builder.cli.gates import refuse_idle_budgets
 from builder.cli.settings_options import settings_options
-from builder.core.budgets import Budgets
+from builder.core.budgets import Budgets, Growth
 from builder.core.counts import number_of
-from builder.core.setting_fields import Setting
+from builder.core.setting_fields import Setting, Text
 from builder.system.files import write_atomically
 from builder.system.outputs import writing_file
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from builder.platforms.android.sizes import AarSizes
     from builder.platforms.apple.manifest import XcframeworkManifest
 
+Pairs = Mapping[str, tuple[int, int]]
+"""ABI -> bytes of its libraries, and bytes when they are compressed."""
+_Measured = TypeVar("_Measured")
 _TOTAL = "file"
 _OPERATORS = 10
 
@@ -38,7 +41,11 @@ class SizeOptions:
     runtime: Path
     """The output folder of a build, the folder of one ABI in it, an AAR or an xcframework."""
     against: Path | None = None
-    """Another built runtime or package to compare with."""
+    """Another built runtime or package to compare with, or what `builder size --json` printed for
+    one."""
+    max_growth: Annotated[Text[Growth] | None, Setting(placeholder="PERCENT|SIZE")] = None
+    """With `against`: exit with code 8 if the size or the compressed size of an ABI's libraries
+    grew by more, e.g. 2% or 20KB."""
     units: Annotated[int | None, Setting(least=1)] = None
     """Also show the N largest translation units."""
     operators: bool = False
@@ -69,6 +76,7 @@ def command(options: SizeOptions, as_json: bool) -> None:
     Examples:
       builder size out
       builder size out --against out-before --units 20
+      builder size out --against release-1.3.json --max-growth 2%
       builder size out --what-if aten::einsum --what-if aten::cumsum
       builder size out --max-size 2.5MB --max-compressed 1MiB
       builder size out/linux-x86_64 --html size.html
@@ -81,6 +89,8 @@ def command(options: SizeOptions, as_json: bool) -> None:
         raise click.UsageError(
             "--what-if can be combined with --against, --units or --operators only with --json"
         )
+    if options.max_growth and options.against is None:
+        raise click.UsageError("--max-growth has no effect without --against")
     aar = api.measure_aar(runtime)
     # One path may hold an AAR, an xcframework or a runtime; the first that is there counts.
     slices = None if aar else api.measure_xcframework(runtime)
@@ -90,11 +100,13 @@ def command(options: SizeOptions, as_json: bool) -> None:
         raise click.UsageError(f"--units, --operators, --what-if and --html do not apply to {what}")
     if aar is not None:
         refuse_idle_budgets(budgets, sorted(aar.libraries))
-        _show_aar(aar, options.against, as_json=as_json)
+        other_aar = _show_aar(aar, options.against, as_json=as_json)
+        _refuse_growth(options, _pair_aar, aar, other_aar)
         api.refuse_aar_excess(aar, budgets, path=runtime)
     elif slices is not None:
         refuse_idle_budgets(budgets, sorted(slices.slices))
-        _show_slices(slices, options.against, as_json=as_json)
+        other_slices = _show_slices(slices, options.against, as_json=as_json)
+        _refuse_growth(options, _pair_slices, slices, other_slices)
         api.refuse_slice_excess(slices, budgets, path=runtime)
     else:
         measured = api.size(runtime)
@@ -103,7 +115,8 @@ def command(options: SizeOptions, as_json: bool) -> None:
         # why.
         if options.html is not None:
             _write_page(options.html, measured)
-        _show_runtime(measured, options, as_json=as_json)
+        before = _show_runtime(measured, options, as_json=as_json)
+        _refuse_growth(options, _pair_runtime, measured, before)
         api.refuse_excess(measured.report, budgets, abi=measured.abi, root=measured.root)
 
 
@@ -114,13 +127,41 @@ def _write_page(html: Path, measured: MeasuredRuntime) -> None:
         write_atomically(html, page)
 
 
-def _show_runtime(measured: MeasuredRuntime, options: SizeOptions, *, as_json: bool) -> None:
-    other = None if options.against is None else api.size(options.against).report
+def _refuse_growth(
+    options: SizeOptions,
+    pair: Callable[[_Measured], Pairs],
+    now: _Measured,
+    before: _Measured | None,
+) -> None:
+    if options.max_growth and before is not None:
+        api.refuse_growth(pair(now), pair(before), options.max_growth, path=options.runtime)
+
+
+def _pair_runtime(measured: MeasuredRuntime) -> Pairs:
+    return {measured.abi: (measured.report.file, measured.report.compressed)}
+
+
+def _pair_aar(sizes: AarSizes) -> Pairs:
+    totals = {abi: sizes.library_total(abi) for abi in sizes.libraries}
+    return {abi: (total.file, total.compressed) for abi, total in totals.items()}
+
+
+def _pair_slices(manifest: XcframeworkManifest) -> Pairs:
+    return {abi: (one.linked, one.compressed) for abi, one in manifest.slices.items()}
+
+
+def _show_runtime(
+    measured: MeasuredRuntime, options: SizeOptions, *, as_json: bool
+) -> MeasuredRuntime | None:
+    """Prints the sizes of a runtime; returns the runtime that it was compared with."""
+    against = options.against
+    earlier = None if against is None else api.size_before(against, measured.abi)
+    other = None if earlier is None else earlier.report
     # `--what-if -aten::add` is accepted as well.
     gone = tuple(operator.removeprefix("-") for operator in options.removed)
     saved = api.price_set(measured, gone) if gone else None
     if as_json:
-        shown: dict[str, object] = {"runtime": asdict(measured.report)}
+        shown: dict[str, object] = {"abi": measured.abi, "runtime": asdict(measured.report)}
         if other is not None:
             shown["against"] = asdict(other)
         if saved is not None:
@@ -133,9 +174,12 @@ def _show_runtime(measured: MeasuredRuntime, options: SizeOptions, *, as_json: b
             _print(title, sizes, before)
         count = None if options.operators else _OPERATORS
         _print_operators(measured.report, other, count)
+    return earlier
 
 
-def _show_slices(slices: XcframeworkManifest, against: Path | None, *, as_json: bool) -> None:
+def _show_slices(
+    slices: XcframeworkManifest, against: Path | None, *, as_json: bool
+) -> XcframeworkManifest | None:
     other = None if against is None else api.measure_xcframework(against)
     if against is not None and other is None:
         raise click.UsageError(
@@ -143,20 +187,22 @@ def _show_slices(slices: XcframeworkManifest, against: Path | None, *, as_json: 
         )
     if not as_json:
         print_slices(slices, other)
-        return
+        return other
     shown = {"xcframework": slices_json(slices)}
     print_json("size", shown if other is None else shown | {"against": slices_json(other)})
+    return other
 
 
-def _show_aar(sizes: AarSizes, against: Path | None, *, as_json: bool) -> None:
-    other = None if against is None else api.measure_aar(against)
+def _show_aar(sizes: AarSizes, against: Path | None, *, as_json: bool) -> AarSizes | None:
+    other = None if against is None else api.aar_before(against)
     if against is not None and other is None:
         raise click.UsageError(f"{against} is not an AAR, so it cannot be compared with one")
     if not as_json:
         print_aar_sizes(sizes, other)
-        return
+        return other
     shown = {"aar": aar_sizes_json(sizes)}
     print_json("size", shown if other is None else shown | {"against": aar_sizes_json(other)})
+    return other
 
 
 def _tables(

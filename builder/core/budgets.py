@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Annotated
 
 from builder.core.byte_sizes import parse_size
@@ -28,6 +30,33 @@ class Budget:
         if equals and not abi.strip():
             raise ValueError(f"{text!r} names no ABI before the '='")
         return cls(abi=abi.strip() or None, limit=parse_size(size), text=text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """How much larger something may be than it was."""
+
+    share: Fraction | None
+    """A part of the earlier size, e.g. 1/50 for `2%`; None for a number of bytes."""
+    size: int
+    """Bytes; 0 where a share is given."""
+    text: str
+    """The limit as the user wrote it."""
+
+    @classmethod
+    def parse(cls, text: str) -> Growth:
+        """Returns the growth for `2%`, `0.5%` or `20KB`; ValueError for other text."""
+        number, percent, rest = text.strip().partition("%")
+        if not percent:
+            return cls(share=None, size=parse_size(text), text=text)
+        if rest or not re.fullmatch(r"\d+(\.\d+)?", number.strip(), re.ASCII):
+            raise ValueError(f"{text!r} is not a growth; write 2%, 0.5% or 20KB")
+        return cls(share=Fraction(number.strip()) / 100, size=0, text=text)
+
+    def find_excess(self, now: int, before: int) -> int:
+        """Returns the bytes that are more than allowed; 0 for a size within the limit."""
+        allowed = self.size if self.share is None else int(before * self.share)
+        return max(0, now - before - allowed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -223,6 +223,8 @@ class Toolchain:
     """Makes static libraries, for Apple's platforms; understands `-static -D -filelist`."""
     configuration: tuple[tuple[str, str], ...] = ()
     """CMake variables that describe the target where it is not this machine."""
+    headers: tuple[Path, ...] = ()
+    """Headers of the system that its versions were read from; none where that is not known."""
 
     @property
     def compiler_major(self) -> int:

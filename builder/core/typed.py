@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -98,6 +98,8 @@ def to_json(value: object) -> Any:  # noqa: ANN401 - as json.dumps wants it
         return {one.name: to_json(getattr(value, one.name)) for one in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {key: to_json(inner) for key, inner in value.items()}
+    if isinstance(value, Path):
+        return str(value)
     return [to_json(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
@@ -146,7 +148,7 @@ def _refuse_unknown(value: object, hint: Any, where: str, without: Any = ()) -> 
         hints = {name: of for name, of in get_type_hints(hint).items() if name not in without}
         for key, inner in value.items():
             if key not in hints:
-                raise ValueError(f"{where}: unknown key {key!r}; {_suggest(key, hints)}")
+                raise ValueError(f"{where}: unknown key {key!r}; {suggest(key, hints)}")
             _refuse_unknown(inner, hints[key], f"{where}: {key}")
     elif isinstance(value, dict) and get_args(hint):
         for key, inner in value.items():
@@ -156,6 +158,7 @@ def _refuse_unknown(value: object, hint: Any, where: str, without: Any = ()) -> 
             _refuse_unknown(inner, get_args(hint)[0], where)
 
 
-def _suggest(key: str, known: Mapping[str, object]) -> str:
+def suggest(key: str, known: Collection[str]) -> str:
+    """Returns `did you mean 'x'?` where a known key is near, and otherwise lists all."""
     near = difflib.get_close_matches(key, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(sorted(known))}"

@@ -82,6 +82,22 @@ def refuse_foreign_folder(path: Path, manifest: str = LISTING) -> None:
         )
 
 
+def is_whole(path: Path, manifest: str, sha256: str) -> bool:
+    """Returns whether `path` has all files of its manifest and no others, as builder wrote them.
+
+    `sha256` is the digest that the manifest itself must have.
+    """
+    try:
+        if path.is_symlink() or digest_file(path / manifest) != sha256:
+            return False
+        owned = _read_owned(path, manifest)
+        return all((path / name).is_file() for name in owned) and not any(
+            _find_foreign(path, owned, manifest)
+        )
+    except OSError:
+        return False
+
+
 def _hint(path: Path) -> Hint:
     return Hint(f"move them away, or choose another folder than {path.parent} with ", Use("output"))
 

@@ -38,8 +38,38 @@ class LibraryResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeResult:
+    """The runtime for one target, as a user finds it in the output folder."""
+
+    plan: BuildPlan
+    """What was built."""
+    package: Package
+    """The folder `<output>/<abi>`."""
+    runner: Path | None
+    """The program in it that runs models; None where there is none."""
+    size: SizeReport
+    """Where the bytes of the library in the folder go."""
+    units_linked: int
+    """Translation units that are in the library."""
+    units_known: int
+    """Number of units that the build could choose from."""
+    units_compiled: int
+    """Units that were compiled in this run."""
+    rounds: int
+    """Number of links until no symbol was undefined."""
+    seconds: float
+    """How long everything took for this target, fetching and configuring included."""
+    logs: Path
+    """The folder with the logs of the build."""
+    skipped: tuple[str, ...] = ()
+    """Operators that were left out because they cannot be built, sorted."""
+    is_reused: bool = False
+    """Whether the folder had it already, so that this run wrote nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetResult:
-    """What was built for one target."""
+    """The libraries that were built for one target, for its packages."""
 
     package: Package
     """The folder `<output>/<abi>`."""
@@ -47,6 +77,8 @@ class TargetResult:
     """The library of `Interface.C` is in the folder, others are in packages."""
     logs: Path
     """The folder with the logs of the build."""
+    seconds: float = 0.0
+    """How long it took until the folder was written."""
     skipped: tuple[str, ...] = ()
     """Operators that were left out because they cannot be built, sorted."""
 
@@ -69,3 +101,20 @@ class TargetResult:
     def size(self) -> SizeReport:
         """Where the bytes of the library in the folder go."""
         return self.main.size
+
+    def summarise(self) -> RuntimeResult:
+        """Returns what of it a user is told."""
+        linked = self.linked
+        return RuntimeResult(
+            plan=self.plan,
+            package=self.package,
+            runner=self.package.runner if linked.runner else None,
+            size=self.size,
+            units_linked=len(linked.units),
+            units_known=linked.units_known,
+            units_compiled=linked.units_compiled,
+            rounds=linked.rounds,
+            seconds=self.seconds,
+            logs=self.logs,
+            skipped=self.skipped,
+        )

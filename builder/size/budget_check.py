@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from builder.core.artifacts import SizeReport
-from builder.core.budgets import Budgets, find_budget
-from builder.errors import Hint, Run, Use, VerificationError
+from builder.core.budgets import Budgets, Growth, find_budget
+from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
 
+_MEASURED = ("the size", "the compressed size")
 _SHOWN = 5
 """Operators that the message lists."""
 
@@ -40,6 +41,44 @@ def refuse_package_excess(
         raise VerificationError(
             "\n".join((f"the libraries in {path} are too large:", *lines)),
             hint=Hint(Run("size", (str(path),))),
+        )
+
+
+def refuse_growth(
+    now: Mapping[str, tuple[int, int]],
+    before: Mapping[str, tuple[int, int]],
+    growth: Growth,
+    *,
+    path: Path,
+) -> None:
+    """Raises VerificationError when a library grew by more than `growth` since it was measured.
+
+    Args:
+        now: ABI -> bytes of its libraries, and bytes when they are compressed.
+        before: the same of an earlier build; ABIs that only one of both has are not compared.
+        growth: how much either number may grow.
+        path: path of the runtime or package.
+
+    Raises:
+        ConfigurationError: they have no ABI in common, so nothing would be compared.
+    """
+    common = [abi for abi in now if abi in before]
+    if not common:
+        raise ConfigurationError(
+            f"{path} is for {', '.join(now)}, and what it is compared with for "
+            f"{', '.join(before)}, so no growth can be measured"
+        )
+    lines = [
+        f"  {abi}: {what} grew from {old:,} to {new:,} bytes, {excess:,} more than {growth.text} "
+        "allows"
+        for abi in common
+        for what, new, old in zip(_MEASURED, now[abi], before[abi], strict=True)
+        if (excess := growth.find_excess(new, old))
+    ]
+    if lines:
+        raise VerificationError(
+            "\n".join((f"the libraries of {path} grew too much:", *lines)),
+            hint=Hint("see what grew: ", Run("size", (str(path), Use("operators", True)))),
         )
 
 

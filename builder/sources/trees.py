@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from builder.core.sources import SourceTree
@@ -40,6 +42,9 @@ def locate_sources(release: Release, *, progress: Progress, feature: str = "") -
     # A tree that was edited would give bytes that its digest does not stand for.
     if found is not None:
         refuse_changed_sources(release, found, feature=feature)
+        # The time of the folder says when the tree was used last, for `builder cache prune`.
+        with suppress(OSError):
+            os.utime(found.root)
         return found
     progress.note(f"the {feature or 'PyTorch'} sources are missing; they are fetched now")
     request = FetchRequest(features=(feature,) if feature else ())

@@ -72,6 +72,23 @@ def folder_lock(
         os.close(lock)
 
 
+def is_locked(folder: Path) -> bool:
+    """Returns whether a builder, or a tool that it started, holds the lock of `folder`."""
+    try:
+        lock = os.open(folder.parent / f"{folder.name}.lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False  # nobody has ever locked it
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # on a file system without locks, no builder runs
+    finally:
+        os.close(lock)
+    return False
+
+
 def _try(lock: int, path: Path, error: type[BuilderError]) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

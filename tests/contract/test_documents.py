@@ -32,6 +32,7 @@ from documents import (
 )
 from verify.fakes import make_runtime
 
+from builder.api.configuration import read_configuration
 from builder.cli.commands import COMMANDS
 from builder.cli.main import cli
 from builder.core.dtypes import DtypeSet
@@ -50,6 +51,7 @@ CHECKED = {
     "cmake": "tests/native/test_documents.py",
     "java": "test_java_compiles",
     "python": "tests/contract/test_python_api.py and tests/native/test_python_api.py",
+    "yaml": "test_configurations_are_read",
 }
 """Language of blocks -> what checks them."""
 PARTLY_CHECKED = {
@@ -196,6 +198,16 @@ def test_text_blocks_hold_no_commands():
         for block, line in lines
         if line.startswith(("$ ", "builder ")) and not synopsis.match(line)
     ] == []
+
+
+@pytest.mark.parametrize("block", read_blocks("yaml"), ids=in_words)
+def test_configurations_are_read(block, tmp_path):
+    for name in re.findall(r"\w+\.ptl", block.text):
+        (tmp_path / name).touch()
+    (tmp_path / "builder.yaml").write_text(block.text)
+    configuration = read_configuration(tmp_path / "builder.yaml")
+    for product in configuration.products:
+        assert configuration.make_settings(product, {}).request.inputs
 
 
 def make_context(words: list[str]) -> click.Context:

@@ -12,7 +12,7 @@ from builder.api.models import read_models
 from builder.api.toolchains import locate_target
 from builder.core.plan import BuildRequest
 from builder.errors import BuilderError
-from builder.platforms.results import TargetResult
+from builder.platforms.results import RuntimeResult
 from builder.system.machine import host_abi
 from builder.system.process import Runner
 from builder.system.progress import Progress
@@ -75,7 +75,7 @@ def _judge_case(case: Case, runtime: Path) -> Judged:
 
 def _runtimes(
     exported: Exported,
-    outcome: TargetResult,
+    outcome: RuntimeResult,
     folder: Path,
     progress: Progress,
     jobs: int | None,
@@ -92,7 +92,7 @@ def _runtimes(
     return found
 
 
-def _build(files: Sequence[Path], out: Path, progress: Progress, jobs: int | None) -> TargetResult:
+def _build(files: Sequence[Path], out: Path, progress: Progress, jobs: int | None) -> RuntimeResult:
     target = locate_target(host_abi())
     request = BuildRequest(inputs=tuple(files), jobs=jobs)
     return build(request, [target], out, progress=progress).runtimes[0]

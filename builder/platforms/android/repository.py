@@ -43,13 +43,34 @@ def write_aar(package: AndroidPackage, output: Path) -> WrittenAar:
         artifact, PackagingError, hint=Hint("choose another folder with ", Use("output"))
     ):
         _write_versions(coordinates, artifact)
+    return locate_aar(coordinates, output)
+
+
+def locate_aar(coordinates: Coordinates, output: Path) -> WrittenAar:
+    """Returns where `write_aar` writes below `output`."""
+    folder = output / REPOSITORY / coordinates.folder / coordinates.version
     return WrittenAar(
         coordinates=coordinates,
         repository=output / REPOSITORY,
-        folder=target,
-        aar=target / f"{coordinates.stem}.aar",
-        symbols=target / _symbols_name(coordinates),
+        folder=folder,
+        aar=folder / f"{coordinates.stem}.aar",
+        symbols=folder / _symbols_name(coordinates),
     )
+
+
+def is_listed(coordinates: Coordinates, output: Path) -> bool:
+    """Returns whether the repository's list of versions is there and has the one of `coordinates`.
+
+    Whatever the list is made of, `refuse_foreign` has looked at it.
+    """
+    versions = output / REPOSITORY / coordinates.folder / _VERSIONS
+    try:
+        listed = _VERSION.findall(versions.read_text(encoding="utf-8"))
+        known = digest(versions.read_bytes())
+        kept = {end: (versions.with_name(f"{_VERSIONS}.{end}")).read_text() for end in known}
+    except (OSError, UnicodeDecodeError):
+        return False
+    return kept == known and coordinates.version in map(unescape, listed)
 
 
 def refuse_foreign(coordinates: Coordinates, output: Path) -> None:

@@ -54,12 +54,18 @@ def write_apple(
         _write_specs(package, folder)
         if package.options.url is not None:
             _write_release(package, folder, package.options.url, checksum)
+    return locate_apple(output, version=package.version, checksum=checksum)
+
+
+def locate_apple(output: Path, *, version: str, checksum: str) -> WrittenApple:
+    """Returns where `write_apple` writes below `output`."""
+    folder = output / FOLDER
     return WrittenApple(
-        folder=target,
-        framework=target / _XCFRAMEWORK,
-        archive=target / f"{_XCFRAMEWORK}.zip",
+        folder=folder,
+        framework=folder / _XCFRAMEWORK,
+        archive=folder / f"{_XCFRAMEWORK}.zip",
         checksum=checksum,
-        version=package.version,
+        version=version,
     )
 
 

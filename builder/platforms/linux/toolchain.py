@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import sys
+from pathlib import Path
 
 from builder.core.targets import Platform, Target
 from builder.core.toolchain import GnuLibraries, Tool, Toolchain
@@ -40,6 +41,8 @@ std::string probed() { return "probed"; }
 // what the headers decide: __GLIBCXX__ __GLIBC__ __GLIBC_MINOR__
 const long long version[] = {__GLIBCXX__, __GLIBC__, __GLIBC_MINOR__};
 """
+_HEADER = re.compile(r'^# \d+ "(/[^"]+)" 1\b', re.MULTILINE)
+"""Where the preprocessor begins to read a header."""
 
 
 def locate_host_toolchain(
@@ -66,7 +69,7 @@ def locate_host_toolchain(
     # Bitcode of a newer clang is not read by an older lld.
     linker = locate_linker(runner, find_major(compiler.version))
     plus = locate_clang_plus(runner, compiler, cxx)
-    libraries = probe_compiler(runner, plus, linker, target)
+    libraries, headers = probe_compiler(runner, plus, linker, target)
     return Toolchain(
         target=target,
         cc=compiler,
@@ -82,6 +85,7 @@ def locate_host_toolchain(
         bitcode=find_bitcode(runner, compiler, linker, flags=system_flags),
         packed_relocations=pack_relocations(libraries, linker),
         configuration=describe_to_cmake(target),
+        headers=headers,
     )
 
 
@@ -145,10 +149,13 @@ def describe_to_cmake(target: Target) -> tuple[tuple[str, str], ...]:
     )
 
 
-def probe_compiler(runner: Runner, compiler: Tool, linker: Tool, target: Target) -> GnuLibraries:
+def probe_compiler(
+    runner: Runner, compiler: Tool, linker: Tool, target: Target
+) -> tuple[GnuLibraries, tuple[Path, ...]]:
     """Compiles and links a small C++ library; returns the versions of its system libraries.
 
-    They belong to the fingerprint: their headers are compiled into every object.
+    They belong to the fingerprint: their headers are compiled into every object. The headers that
+    the versions were read from are returned too.
 
     Raises:
         ToolchainError: it does not work, with what the compiler says.
@@ -165,8 +172,9 @@ def probe_compiler(runner: Runner, compiler: Tool, linker: Tool, target: Target)
                 hint=_suggest_library(runner, compiler, target),
             )
         # The preprocessor tells the versions without running a program of another CPU.
-        expanded = runner.run((*clang, "-E", "-P", str(source)))
-    return parse_library_versions(expanded.output)
+        expanded = runner.run((*clang, "-E", str(source))).output
+    headers = sorted(set(_HEADER.findall(expanded)))
+    return parse_library_versions(expanded), tuple(map(Path, headers))
 
 
 def parse_library_versions(preprocessed: str) -> GnuLibraries:

@@ -7,10 +7,11 @@ import pytest
 from samples import FakeRunner, make_plan, make_toolchain
 
 from builder.api import link as libraries
-from builder.api.link import link_libraries
+from builder.api.link import link_libraries, plan_target
 from builder.core.plan import BuildRequest, Interface
 from builder.core.sources import SourceTree
 from builder.core.targets import parse_target
+from builder.core.toolchain import ToolchainOptions
 from builder.errors import NativeBuildError, PackagingError, SourceError
 from builder.native.build_folders import Layout
 from builder.native.index import parse_index
@@ -65,8 +66,9 @@ def cache(build, tmp_path, monkeypatch):
 
 
 def link():
-    request = BuildRequest(inputs=(Path("m.ptl"),))
-    with link_libraries(request, TARGET, [Interface.C], progress=Silent()):
+    request = BuildRequest(inputs=(Path("m.ptl"),), tools=ToolchainOptions(launcher="none"))
+    planned = plan_target(request, TARGET, Interface.C, progress=Silent())
+    with link_libraries(planned, request, [Interface.C], progress=Silent()):
         pytest.fail("nothing can be linked here")
 
 

@@ -175,3 +175,19 @@ def test_a_budget_of_one_abi(make):
     assert isinstance(error, VerificationError)
     assert "armeabi-v7a: 19 bytes are 5 more" in error.message
     assert "x86_64" not in error.message
+
+
+def test_growth_since_a_report_that_was_kept(make, tmp_path):
+    aar = make(SERVING, SERVING)
+    kept = tmp_path / "release.json"
+    kept.write_text(run(size, aar, "--json").output)
+    assert run(size, aar, "--against", kept, "--max-growth", "0%").exception is None
+    shown = json.loads(kept.read_text())
+    for files in shown["aar"]["libraries"].values():
+        for one in files.values():
+            one["file"] -= 1
+    kept.write_text(json.dumps(shown))
+    assert run(size, aar, "--against", kept, "--max-growth", "3").exception is None
+    error = run(size, aar, "--against", kept, "--max-growth", "0%").exception
+    assert isinstance(error, VerificationError)
+    assert "grew too much" in error.message

@@ -6,25 +6,24 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from samples import make_manifest, make_plan, make_toolchain
+from samples import make_plan, make_toolchain
 
 from builder import api
 from builder.api import (
     AarResult,
     BuildReport,
     BuildRequest,
-    LibraryResult,
     PackageOptions,
-    TargetResult,
+    RuntimeResult,
 )
 from builder.api import (
     plans as planning,
 )
 from builder.cli.build import command
 from builder.cli.hints import show_hint
-from builder.core.artifacts import LinkResult, Package, SizeReport
+from builder.core.artifacts import Package, SizeReport
 from builder.core.dtypes import DtypeSet
-from builder.core.plan import Flavour, Interface, Profile
+from builder.core.plan import Flavour, Profile
 from builder.core.toolchain import Stl, ToolchainOptions
 from builder.errors import ConfigurationError, NativeBuildError, VerificationError
 from builder.platforms.android.package import AarOptions, Coordinates, WrittenAar
@@ -34,35 +33,21 @@ from builder.verify.policy import PolicyReport
 TERSE = ("--profile", "debug", "--strip-error-messages")
 ROOT = Path("my out/linux-x86_64")
 SIZE = SizeReport(file=1234567, compressed=654321, sections={}, parts={}, units={})
-LIBRARY = LibraryResult(
+RUNTIME = RuntimeResult(
     plan=make_plan(),
-    linked=LinkResult(
-        library=Path("a"),
-        unstripped=Path("b"),
-        map_file=Path("c"),
-        runner=Path("d"),
-        units=("x.cpp", "y.cpp"),
-        units_compiled=1,
-        units_known=1500,
-        rounds=4,
-        seconds=12.3456,
-    ),
-    toolchain=make_toolchain(),
-    size=SIZE,
-    manifest=make_manifest(),
-    components=(),
-    carried_components=(),
-    licences={},
-    header=Path("torchlite.h"),
-)
-RUNTIME = TargetResult(
     package=Package(
         root=ROOT,
         library=ROOT / "lib/libtorchlite.so",
         runner=ROOT / "bin/torchlite-run",
         manifest=ROOT / "manifest.json",
     ),
-    libraries={Interface.C: LIBRARY},
+    runner=ROOT / "bin/torchlite-run",
+    size=SIZE,
+    units_linked=2,
+    units_known=1500,
+    units_compiled=1,
+    rounds=4,
+    seconds=12.3456,
     logs=Path("/cache/logs"),
 )
 WRITTEN = WrittenAar(
@@ -80,15 +65,14 @@ AAR = AarResult(
 )
 JSON_KEYS = [
     *("abi", "compressed_size", "dtypes", "library", "logs", "manifest", "operators", "plan_key"),
-    *("rounds", "runner", "seconds", "size", "skipped"),
+    *("reused", "rounds", "runner", "seconds", "size", "skipped"),
     *("units_compiled", "units_known", "units_linked"),
 ]
 
 
 def make_runtime(target, **changes):
     """Returns what was built for a target."""
-    library = replace(LIBRARY, plan=make_plan(target=target))
-    return replace(RUNTIME, libraries={Interface.C: library}, **changes)
+    return replace(RUNTIME, plan=make_plan(target=target), **changes)
 
 
 @pytest.fixture
@@ -181,6 +165,15 @@ def test_result_for_people(asked):
     for text in ("my out/linux-x86_64", "1,234,567", "654,321", "2 of 1500", "12.3"):
         assert text in output
     assert "/cache/logs" not in output
+
+
+def test_a_runtime_that_was_there_already_is_said_to_be(asked, monkeypatch):
+    report = BuildReport(runtimes=(replace(RUNTIME, units_compiled=0, is_reused=True),))
+    monkeypatch.setattr(api, "build", lambda *_, **__: report)
+    output = run().output
+    assert "nothing to do" in output
+    assert "seconds" not in output
+    assert json.loads(run("--json").stdout)["runtimes"][0]["reused"] is True
 
 
 def test_operators_left_out_are_named_and_not_counted(asked, monkeypatch):

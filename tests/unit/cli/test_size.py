@@ -43,7 +43,8 @@ BEFORE = SizeReport(
 def make_runtime(out: Path, abi: str) -> Path:
     (out / abi / "bin").mkdir(parents=True)
     (out / abi / "bin" / "torchlite-run").touch()
-    (out / abi / "manifest.json").write_text(make_manifest(abi=abi).to_text())
+    manifest = make_manifest(abi=abi.rpartition("/")[2])
+    (out / abi / "manifest.json").write_text(manifest.to_text())
     return out / abi
 
 
@@ -100,9 +101,13 @@ def test_differences(runtime):
 
 def test_json_is_the_whole_report(runtime):
     now, before = runtime("a", NOW), runtime("b", BEFORE)
-    assert json.loads(run(now, "--json").output) == {"runtime": plain(NOW), "schema": 1}
+    assert json.loads(run(now, "--json").output) == {
+        "abi": "a",
+        "runtime": plain(NOW),
+        "schema": 1,
+    }
     both = json.loads(run(now, "--against", before, "--json").output)
-    assert both == {"runtime": plain(NOW), "against": plain(BEFORE), "schema": 1}
+    assert both == {"abi": "a", "runtime": plain(NOW), "against": plain(BEFORE), "schema": 1}
 
 
 def test_operators_are_sorted_by_what_would_go(runtime):
@@ -255,3 +260,65 @@ def test_a_damaged_report_is_named(runtime, text):
 @pytest.mark.parametrize("units", ["0", "-1", "x"])
 def test_a_wrong_count_is_refused(runtime, units):
     assert run(runtime("out", NOW), "--units", units).exit_code == 2
+
+
+GROWN = replace(NOW, file=1030, compressed=510)
+SMALL = replace(NOW, file=1000, compressed=500)
+
+
+def keep(path: Path, root: Path, name: str) -> Path:
+    """Returns what somebody keeps of a release, in one of the forms that --against takes."""
+    kept = {
+        "folder": root,
+        "manifest": root / "manifest.json",
+        "report": root / SIZE_REPORT,
+        "printed": path / "release.json",
+    }
+    (path / "release.json").write_text(run(root, "--json").stdout)
+    return kept[name]
+
+
+@pytest.mark.parametrize("name", ["folder", "manifest", "report", "printed"])
+def test_growth_against_whatever_was_kept_of_a_release(runtime, tmp_path, name):
+    kept = keep(tmp_path, runtime("a/linux-x86_64", SMALL), name)
+    now = runtime("b/linux-x86_64", GROWN)
+    assert rows(run(now, "--against", kept).output)["file"] == ["1,030", "1,000", "+30"]
+    for allowed in ("3%", "30", "0.1KB", "10%"):
+        assert run(now, "--against", kept, "--max-growth", allowed).exit_code == 0
+    for too_little in ("2.9%", "29", "0%", "1.9%"):
+        with pytest.raises(VerificationError, match="the size grew from 1,000 to 1,030 bytes"):
+            run(now, "--against", kept, "--max-growth", too_little)
+    with pytest.raises(VerificationError, match="the compressed size grew from 500 to 510") as said:
+        run(now, "--against", kept, "--max-growth", "9")
+    assert "--operators" in show_hint(said.value.hint, "size")
+
+
+def test_what_shrinks_may_shrink(runtime, tmp_path):
+    before, now = runtime("a/linux-x86_64", GROWN), runtime("b/linux-x86_64", SMALL)
+    assert run(now, "--against", before, "--max-growth", "0").exit_code == 0
+
+
+def test_growth_of_another_abi_cannot_be_measured(runtime, tmp_path):
+    before = runtime("a/arm64-v8a", SMALL)
+    now = runtime("b/linux-x86_64", GROWN)
+    with pytest.raises(ConfigurationError, match=r"linux-x86_64.* arm64-v8a"):
+        run(now, "--against", before, "--max-growth", "1%")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"runtime": 1}', '{"aar": {}}', "no JSON"])
+def test_a_file_that_is_no_report(runtime, tmp_path, text):
+    (tmp_path / "kept.json").write_text(text)
+    with pytest.raises(ConfigurationError, match=r"kept\.json is not a size report") as said:
+        run(runtime("linux-x86_64", NOW), "--against", tmp_path / "kept.json")
+    assert "--json" in said.value.hint
+
+
+@pytest.mark.parametrize("text", ["2", "%", "-1%", "2%%", "2 percent", "1e3%", "big"])
+def test_growth_is_a_share_or_a_size(runtime, text):
+    path = runtime("linux-x86_64", NOW)
+    result = run(path, "--against", path, "--max-growth", text)
+    assert result.exit_code == (0 if text == "2" else 2)
+
+
+def test_growth_needs_something_to_compare_with(runtime):
+    assert "without --against" in run(runtime("linux-x86_64", NOW), "--max-growth", "2%").stderr

@@ -1,0 +1,226 @@
+"""Builds that are finished already: the same build again answers from the output folder.
+
+When a build has written its results, a record in the cache says what they are. The name of the
+record is a digest of all that decides them: the plans, the models, the options of packages, and
+builder's own files. The record has the digests of the manifests in the output folder, and these
+have the digests of all other files. So a later build can tell that there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from builder.api.build_report import BuildReport
+from builder.api.link import PlannedTarget
+from builder.core.artifacts import Package, SizeReport
+from builder.core.plan import BuildRequest, Interface
+from builder.core.typed import InnerPath, Sha256, Size, parse_json, to_json
+from builder.native.build_folders import Layout
+from builder.packaging.result_folder import LISTING, MANIFEST, is_whole
+from builder.packaging.runtime_folder import RUNNER, SIZE_REPORT, parse_size_report
+from builder.platforms.android.build import AarResult
+from builder.platforms.android.package import choose_coordinates
+from builder.platforms.android.repository import is_listed, locate_aar
+from builder.platforms.apple.build import AppleResult
+from builder.platforms.apple.repository import locate_apple
+from builder.platforms.package_options import PackageOptions
+from builder.platforms.results import RuntimeResult
+from builder.system.files import digest_file, write_atomically
+from builder.system.folders import cache_folder
+from builder.system.own_files import digest_own_files
+from builder.system.process import Runner
+from builder.toolchains.jdk import locate_jdk
+from builder.verify.policy import PolicyReport
+
+FOLDER = "finished"
+"""Folder of the cache."""
+_SCHEMA = 1
+_MOST = 64 << 20
+"""Characters of a record, which has the sizes of all translation units."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Runtime:
+    """What a record knows of the folder of one ABI."""
+
+    manifest: Sha256
+    library: InnerPath
+    has_runner: bool
+    units_linked: Size
+    units_known: Size
+    rounds: Size
+    skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Packed:
+    """What a record knows of an AAR or an xcframework."""
+
+    listing: Sha256
+    """Digest of the list of its files."""
+    sizes: Mapping[str, SizeReport]
+    report: PolicyReport
+    archives: Mapping[str, Size] = field(default_factory=dict)
+    checksum: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """The contents of a file in `FOLDER`."""
+
+    runtimes: Mapping[str, _Runtime]
+    """ABI -> its folder."""
+    package: _Packed | None = None
+    schema: int = _SCHEMA
+
+
+def name_build(
+    planned: Sequence[PlannedTarget],
+    interfaces: Sequence[Interface],
+    request: BuildRequest,
+    options: PackageOptions,
+) -> str:
+    """Returns a digest of all that decides the results of a build for targets of one platform."""
+    is_android = any(one.plan.target.is_android for one in planned)
+    decisive = {
+        "builder": digest_own_files(),
+        "plans": [one.plan.to_json() for one in planned],
+        "keys": [[replace(one.plan, interface=i).key for i in interfaces] for one in planned],
+        # The manifest, the bill of materials and the prices name models and their digests.
+        "models": [to_json(one.plan.operator_list.models) for one in planned],
+        "skip_unknown": request.skip_unknown,
+        "page_size": request.tools.page_size,
+        "options": to_json(replace(options, assets=())),
+        "assets": [[path.name, digest_file(path)] for path in options.assets],
+        "jdk": locate_jdk(Runner.inherit_for_tools()).version if is_android else "",
+    }
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def find_finished(
+    name: str, planned: Sequence[PlannedTarget], output: Path, options: PackageOptions
+) -> BuildReport | None:
+    """Returns what the build `name` has written to `output`; None unless all of it is whole.
+
+    Every file is read and compared with its digest.
+    """
+    path = cache_folder() / FOLDER / f"{name}.json"
+    try:
+        text = path.read_text()
+        record = parse_json(text, _Record, "record", newest=_SCHEMA, most=_MOST)
+        runtimes = [_find_runtime(record, one, output) for one in planned]
+    except (OSError, ValueError):
+        return None
+    found = tuple(one for one in runtimes if one is not None)
+    if len(found) != len(planned):
+        return None
+    # The time of a record says when it was used last, for `builder cache prune`.
+    with suppress(OSError):
+        os.utime(path)
+    if record.package is None:
+        return BuildReport(runtimes=found)
+    if planned[0].plan.target.is_android:
+        aar = _find_aar(record.package, planned[0], output, options)
+        return BuildReport(runtimes=found, aar=aar) if aar else None
+    apple = _find_apple(record.package, output)
+    return BuildReport(runtimes=found, apple=apple) if apple else None
+
+
+def remember_finished(name: str, report: BuildReport) -> None:
+    """Writes down what a build for targets of one platform has written, under its name.
+
+    A failure to write is not an error: then the next build does everything again.
+    """
+    with suppress(OSError):
+        record = _Record(
+            runtimes={one.plan.target.abi: _describe_runtime(one) for one in report.runtimes},
+            package=_describe_package(report),
+        )
+        path = cache_folder() / FOLDER / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(to_json(record)))
+
+
+def _find_runtime(record: _Record, one: PlannedTarget, output: Path) -> RuntimeResult | None:
+    abi = one.plan.target.abi
+    known, root = record.runtimes.get(abi), output / abi
+    if known is None or not is_whole(root, MANIFEST, known.manifest):
+        return None
+    # A copy of the folder may have lost this, and digests do not show it.
+    if known.has_runner and not os.access(root / RUNNER, os.X_OK):
+        return None
+    return RuntimeResult(
+        plan=one.plan,
+        package=Package(
+            root=root,
+            library=root / known.library,
+            runner=root / RUNNER,
+            manifest=root / MANIFEST,
+        ),
+        runner=root / RUNNER if known.has_runner else None,
+        size=parse_size_report((root / SIZE_REPORT).read_text()),
+        units_linked=known.units_linked,
+        units_known=known.units_known,
+        units_compiled=0,
+        rounds=known.rounds,
+        seconds=0.0,
+        logs=Layout.of(cache_folder(), one.plan).logs,
+        skipped=known.skipped,
+        is_reused=True,
+    )
+
+
+def _find_aar(
+    packed: _Packed, one: PlannedTarget, output: Path, options: PackageOptions
+) -> AarResult | None:
+    coordinates = choose_coordinates(options.android, one.plan.release.version)
+    written = locate_aar(coordinates, output)
+    if not is_whole(written.folder, LISTING, packed.listing) or not is_listed(coordinates, output):
+        return None
+    return AarResult(written=written, sizes=packed.sizes, report=packed.report)
+
+
+def _find_apple(packed: _Packed, output: Path) -> AppleResult | None:
+    written = locate_apple(output, version=packed.version, checksum=packed.checksum)
+    if not is_whole(written.folder, LISTING, packed.listing):
+        return None
+    return AppleResult(
+        written=written, sizes=packed.sizes, archives=packed.archives, report=packed.report
+    )
+
+
+def _describe_runtime(one: RuntimeResult) -> _Runtime:
+    package = one.package
+    return _Runtime(
+        manifest=digest_file(package.manifest),
+        library=package.library.relative_to(package.root).as_posix(),
+        has_runner=one.runner is not None,
+        units_linked=one.units_linked,
+        units_known=one.units_known,
+        rounds=one.rounds,
+        skipped=one.skipped,
+    )
+
+
+def _describe_package(report: BuildReport) -> _Packed | None:
+    aar, apple = report.aar, report.apple
+    if aar:
+        listing = digest_file(aar.written.folder / LISTING)
+        return _Packed(listing=listing, sizes=aar.sizes, report=aar.report)
+    if apple:
+        return _Packed(
+            listing=digest_file(apple.written.folder / LISTING),
+            sizes=apple.sizes,
+            report=apple.report,
+            archives=apple.archives,
+            checksum=apple.written.checksum,
+            version=apple.written.version,
+        )
+    return None

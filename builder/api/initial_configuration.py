@@ -1,0 +1,108 @@
+"""Writes the first `builder.yaml` of a project."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from builder.errors import ConfigurationError, Hint, Run, Use
+from builder.models.read import read_model
+from builder.system.machine import host_abi
+
+_LISTED = 50
+"""Models that a file is written for; more are hardly one app's."""
+_SCHEMA = "# yaml-language-server: $schema={}\n"
+_TEXT = """\
+{schema}# Settings of builder build; docs/reference/settings.md lists all keys.
+# Paths are relative to the folder of this file.
+
+# The models that the runtime has to run.
+inputs:
+{inputs}
+targets:
+  # Others are arm64-v8a, armeabi-v7a, ios-arm64, ios-simulator-arm64: builder doctor lists all.
+  abis: [{abi}]
+  # min_api: 21
+  # min_ios: "14.0"
+
+# The folder of the results: <abi>/ for each ABI, maven/ for Android, apple/ for Apple's systems.
+output: out
+
+# size, speed or debug
+# profile: size
+# strip_error_messages: true
+
+# A build that exceeds a budget fails with exit code 8.
+# budgets:
+#   max_size: [2.5MB]
+#   max_compressed: [{abi}=1MB]
+
+# Files for the packages, such as the models.
+# assets: [{first}]
+
+# The AAR's coordinates, and the version of the pod.
+# android:
+#   group: com.example
+#   artifact: runtime
+#   version: "1.0"
+# apple:
+#   version: "1.0"
+
+# Exports that make models; builder build --export runs them, and with them the code of the models.
+# exports:
+#   - source: mobilenet_v2
+#     output: mobilenet_v2.ptl
+
+# Several sets of models: each has all settings above, except those that it gives itself, and its
+# results are in a folder of its name.
+# products:
+#   detector:
+#     inputs: [detector.ptl]
+#   classifier:
+#     inputs: [classifier.ptl]
+"""
+
+
+def render_configuration(models: Sequence[Path], output: Path, schema: Path | None = None) -> str:
+    """Returns the text of a commented `builder.yaml`; nothing is written.
+
+    Args:
+        models: the models to name; without any, the lite files in the folder of `output` and in
+            those directly below it.
+        output: where the file will be.
+        schema: where the schema of the file will be, for editors.
+
+    Raises:
+        ConfigurationError: there are no models, or more than 50.
+        ModelError: one of `models` cannot be read.
+    """
+    folder = output.parent
+    for path in models:
+        read_model(path)
+    found = tuple(models) or _find_models(folder)
+    names = [json.dumps(_relative(path, folder), ensure_ascii=False) for path in found]
+    return _TEXT.format(
+        schema="" if schema is None else _SCHEMA.format(_relative(schema, folder)),
+        inputs="".join(f"  - {name}\n" for name in names),
+        abi=host_abi(),
+        first=names[0],
+    )
+
+
+def _find_models(folder: Path) -> tuple[Path, ...]:
+    found = sorted((*folder.glob("*.ptl"), *folder.glob("*/*.ptl")))
+    if not found or len(found) > _LISTED:
+        many = f"{len(found)} lite files (.ptl), more than {_LISTED}" if found else "no lite file"
+        raise ConfigurationError(
+            f"{folder.resolve()} has {many}",
+            hint="name the models: builder init MODEL..."
+            if found
+            else Hint("make one: ", Run("export", ("MODEL", Use("output", "model.ptl")))),
+        )
+    return tuple(found)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()

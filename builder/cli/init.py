@@ -1,0 +1,58 @@
+"""`builder init`: writes a file builder.yaml for the models that are there."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from builder import api
+from builder.api.configuration import CONFIGURATION
+from builder.cli.console import echo
+from builder.errors import ConfigurationError
+from builder.system.files import write_atomically
+from builder.system.outputs import writing_file
+
+
+@click.command("init")
+@click.argument("models", nargs=-1, metavar="[MODEL]...", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=CONFIGURATION,
+    show_default=True,
+    help="The file to write; it must not be there yet.",
+)
+@click.option(
+    "--schema",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the JSON schema of the file here, and name it in the file for editors.",
+)
+def command(models: tuple[Path, ...], output: Path, schema: Path | None) -> None:
+    """Writes a commented file builder.yaml, which builder build reads when no model is given.
+
+    Without MODEL, the file names all lite files (.ptl) in its folder and in the folders directly
+    below it. Every setting that you may want to change stands in it as a comment.
+
+    \b
+    Examples:
+      builder init
+      builder init detector.ptl --schema builder.schema.json
+    """
+    for path in (output, *((schema,) if schema else ())):
+        if path.exists():
+            raise ConfigurationError(
+                f"{path} is there already", hint="move it away, or choose another file with -o"
+            )
+    text = api.render_configuration(models, output, schema)
+    if schema is not None:
+        content = resources.files("builder").joinpath("schemas/builder-yaml.json").read_text()
+        with writing_file(schema):
+            write_atomically(schema, content)
+    with writing_file(output):
+        write_atomically(output, text)
+    echo(f"wrote {output}")
+    where = "" if str(output) == CONFIGURATION else f" --config {output}"
+    echo(f"next: builder build{where} --dry-run")

@@ -1,0 +1,162 @@
+"""`builder build` with a file, and `builder init`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from builder import api
+from builder.api import BuildReport
+from builder.cli import build, configured, init
+from builder.errors import ConfigurationError, VerificationError
+
+from .test_build import SIZE, make_runtime
+
+FILE = """\
+inputs: [m.ptl]
+targets: {abis: [linux-x86_64]}
+jobs: 3
+tools: {launcher: none}
+"""
+PRODUCTS = """\
+targets: {abis: [linux-x86_64]}
+products:
+  one: {inputs: [m.ptl]}
+  two: {inputs: [n.ptl], budgets: {max_size: [1KB]}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("m.ptl", "n.ptl"):
+        Path(name).write_text("model")
+    return tmp_path
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    seen = []
+
+    def build_one(request, targets, output, options, *, progress):
+        seen.append((request, list(map(str, targets)), output))
+        return BuildReport(runtimes=tuple(map(make_runtime, targets)))
+
+    monkeypatch.setattr(api, "build", build_one)
+    return seen
+
+
+def run(*arguments, module=build):
+    return CliRunner().invoke(module.command, list(map(str, arguments)), catch_exceptions=False)
+
+
+def test_the_file_in_this_folder_is_read_without_models(folder, asked):
+    Path("builder.yaml").write_text(FILE)
+    assert run().exit_code == 0
+    ((request, targets, output),) = asked
+    assert (request.inputs, request.jobs, targets) == ((Path("m.ptl"),), 3, ["linux-x86_64"])
+    assert (request.tools.launcher, output) == ("none", Path("out"))
+
+
+def test_a_model_on_the_command_line_leaves_the_file_aside(folder, asked):
+    Path("builder.yaml").write_text(FILE)
+    run("n.ptl", "--abi", "linux-aarch64")
+    assert (asked[0][0].inputs, asked[0][0].jobs) == ((Path("n.ptl"),), None)
+
+
+def test_options_count_more_than_variables_and_these_more_than_the_file(folder, asked, monkeypatch):
+    Path("other.yaml").write_text(FILE)
+    named = ("--config", "other.yaml")
+    run(*named, "--abi", "linux-aarch64", "-j", "5", "-o", "elsewhere", "n.ptl")
+    request, targets, output = asked.pop()
+    assert (request.jobs, targets, output) == (5, ["linux-aarch64"], Path("elsewhere"))
+    assert request.inputs == (Path("n.ptl"),)
+    monkeypatch.setenv("BUILDER_LAUNCHER", "ccache")
+    run(*named)
+    run(*named, "--launcher", "sccache")
+    assert [request.tools.launcher for request, *_ in asked] == ["ccache", "sccache"]
+
+
+def test_without_models_and_file(folder, asked):
+    assert "Missing argument 'MODEL...'" in run().stderr
+    assert run("--config", "none.yaml").exit_code == 2
+    for option in (("--product", "one"), ("--export",)):
+        assert "need a file" in run("m.ptl", *option).stderr
+    assert asked == []
+
+
+def test_products_are_built_one_after_the_other(folder, asked):
+    Path("builder.yaml").write_text(PRODUCTS)
+    with pytest.raises(VerificationError, match=r"1KB|1,000"):
+        run()
+    assert [(request.inputs, output) for request, _, output in asked] == [
+        ((Path("m.ptl"),), Path("out/one")),
+        ((Path("n.ptl"),), Path("out/two")),
+    ]
+
+
+def test_products_as_json_and_by_name(folder, asked):
+    Path("builder.yaml").write_text(PRODUCTS)
+    value = json.loads(run("--product", "one", "--json").stdout)
+    assert value["products"]["one"]["runtimes"][0]["size"] == SIZE.file
+    assert len(asked) == 1
+    with pytest.raises(ConfigurationError, match="did you mean 'one'"):
+        run("--product", "on")
+
+
+def test_one_folder_is_not_enough_for_two_products(folder, asked):
+    Path("builder.yaml").write_text(PRODUCTS)
+    assert "each product needs its own" in run("-o", "out").stderr
+    assert run("-o", "out", "--product", "one").exit_code == 0
+
+
+def test_options_for_none_of_the_products_are_refused(folder, asked):
+    Path("builder.yaml").write_text(PRODUCTS)
+    with pytest.raises(ConfigurationError, match="--group has no effect"):
+        run("--group", "com.app")
+    with pytest.raises(ConfigurationError, match="--max-size x86=2MB: there is no ABI x86"):
+        run("--max-size", "x86=2MB")
+    assert asked == []
+
+
+def test_exports_run_only_when_they_are_asked_for(folder, asked, monkeypatch):
+    made = []
+
+    def export(request, *, progress):
+        made.append((request.source, request.output, request.folder))
+        request.output.write_text("model")
+        result = type("Result", (), {"remarks": (), "failure": None, "size": 5})
+        result.path = request.output
+        return result
+
+    monkeypatch.setattr(configured.api, "export", export, raising=False)
+    monkeypatch.setattr(configured.api, "refuse_model", lambda *_: None, raising=False)
+    text = "inputs: [e.ptl]\ntargets: {abis: [linux-x86_64]}\n"
+    Path("builder.yaml").write_text(text + "exports: [{source: mobilenet_v2, output: e.ptl}]\n")
+    with pytest.raises(ConfigurationError, match="an export of this file makes it"):
+        run()
+    assert made == []
+    assert run("--export").exit_code == 0
+    assert made == [("mobilenet_v2", Path("e.ptl"), folder.resolve())]
+    assert asked[0][0].inputs == (Path("e.ptl"),)
+
+
+def test_init_writes_a_file_that_build_takes_and_no_second_one(folder, asked):
+    source = Path(__file__).parents[2] / "data/models/conv.ptl"
+    for name in ("m.ptl", "n.ptl"):
+        Path(name).write_bytes(source.read_bytes())
+    said = run("--schema", "s.json", module=init)
+    assert "next: builder build --dry-run" in said.output
+    assert json.loads(Path("s.json").read_text())["title"] == "builder.yaml"
+    assert run().exit_code == 0
+    assert asked[0][0].inputs == (Path("m.ptl"), Path("n.ptl"))
+    before = Path("builder.yaml").read_text()
+    with pytest.raises(ConfigurationError, match=r"builder\.yaml is there already"):
+        run(module=init)
+    with pytest.raises(ConfigurationError, match=r"s\.json is there already"):
+        run("-o", "new.yaml", "--schema", "s.json", module=init)
+    assert Path("builder.yaml").read_text() == before
+    assert not Path("new.yaml").exists()
