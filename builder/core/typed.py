@@ -46,7 +46,7 @@ def parse_json(
 
     Args:
         text: the JSON.
-        kind: a dataclass, or another type that msgspec knows.
+        kind: a dataclass, or another type that msgspec knows; `object` for any value.
         where: what the text is, for errors, e.g. `manifest`.
         newest: the newest version in the key `schema` that is known; None if there is no such key.
         most: largest number of characters, or of bytes.
@@ -129,6 +129,8 @@ def _explain(where: str, read: Callable[[], _T]) -> _T:
 
 def _read_text(kind: Any, value: object) -> object:  # noqa: ANN401 - what `Text` made, or Path
     """Returns the value that text stands for; msgspec asks this for types it does not know."""
+    if kind is object:
+        return value
     # msgspec reads no paths, which JSON and TOML have as text.
     if kind is Path and isinstance(value, str):
         return Path(value)
