@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from builder.sources.vulkan import load_vulkan
+from builder.sources.vulkan_kernels import load_vulkan
 
 from builder.graph.graph import Graph
 from builder.graph.passes.vulkan_forms import use_vulkan_forms
