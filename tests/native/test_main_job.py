@@ -130,6 +130,9 @@ def test_building_again_compiles_nothing_and_gives_the_same_bytes(built, tmp_pat
     assert json.loads(said.stdout)["runtimes"][0]["units_compiled"] == 0
     for name in ("lib/libtorchlite.so", "bin/torchlite-run", "manifest.json"):
         assert (tmp_path / ABI / name).read_bytes() == (built.root / name).read_bytes()
+    said = run_builder("build", *wanted, "--abi", ABI, "-o", tmp_path, "--json")
+    assert json.loads(said.stdout)["runtimes"][0]["reused"], "now there is nothing to do"
+    assert "packaging" not in said.stderr
 
 
 def test_an_operator_that_does_not_exist_is_refused_with_near_names(tmp_path):
