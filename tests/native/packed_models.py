@@ -27,6 +27,7 @@ def make_float_models() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
         "strided": (nn.Conv2d(3, 4, 3, stride=2, padding=1, dilation=2), (2, 3, 9, 7)),
         "depthwise": (nn.Conv2d(4, 4, 3, groups=4), (1, 4, 8, 8)),
         "linear": (nn.Linear(4, 3), (2, 4)),
+        "narrow": (nn.Linear(4, 48), (9, 4)),
         "transposed": (
             nn.ConvTranspose2d(4, 6, 3, stride=2, groups=2, output_padding=1),
             (1, 4, 8, 8),
