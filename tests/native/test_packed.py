@@ -75,7 +75,7 @@ def check_refusal(made, name, dtype, sizes, text, folder):
     assert text in said.stderr
 
 
-NAMES = ("conv", "strided", "depthwise", "linear", "narrow", "transposed")
+NAMES = ("conv", "strided", "depthwise", "banded", "stepped", "linear", "narrow", "transposed")
 
 
 @pytest.mark.parametrize("name", NAMES)
