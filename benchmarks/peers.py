@@ -175,7 +175,12 @@ def _run(python: Path, module: str, *arguments: object) -> str:
 
 def _call(command: tuple[str, ...]) -> str:
     folders = (HERE, HERE.parent / "tools", HERE.parent)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, folders)),
+        # NumPy's own threads, which no engine uses, spin while one loads that is imported fast.
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     try:
         done: subprocess.CompletedProcess[Any] = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, timeout=_LONGEST

@@ -186,7 +186,7 @@ TORCHLITE_API const char* torchlite_version(void);
 TORCHLITE_API torchlite_status torchlite_set_threads(int32_t threads);
 
 /* Whether threads wait for their next work awake, at first: it saves some microseconds for each operator, and costs up
- * to tens of milliseconds of each processor, and of the battery, after every call. They do at the start. 0: they sleep
+ * to a tenth of a millisecond of each processor after every call. They do at the start. 0: they sleep
  * at once. Others: as at the start. For all modules, from now on. With one thread nothing waits, and on Apple's systems
  * the system decides. */
 TORCHLITE_API torchlite_status torchlite_set_spinning(int32_t on);

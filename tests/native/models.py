@@ -5,6 +5,7 @@ from typing import Optional
 import torch
 import torchvision.ops as vision
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class ControlFlow(nn.Module):
@@ -106,6 +107,23 @@ class Everything(nn.Module):
 def everything() -> nn.Module:
     """Returns a model for the C API's values, to be scripted."""
     return Everything().eval()
+
+
+class Attention(nn.Module):
+    """Matrices of each layout, rows of odd widths, masked elements, and elements that are apart."""
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        query, key = x.permute(0, 2, 1, 3), x.permute(0, 2, 3, 1)
+        scores = (query @ key) / 4
+        masked = scores.masked_fill(scores > 1.0, float("-inf"))
+        weights = torch.softmax(masked, -1)
+        apart = functional.gelu(x[..., ::2]) + functional.leaky_relu(x[..., ::2], 0.1)
+        wide = torch.softmax(200 * x, -1)
+        return [weights, weights @ query, functional.gelu(x), functional.leaky_relu(x), apart, wide]
+
+
+def attention() -> nn.Module:
+    return Attention()
 
 
 class Speaker(nn.Module):

@@ -26,7 +26,11 @@ def make_float_models() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
         "conv": (nn.Conv2d(3, 4, 3), (1, 3, 8, 8)),
         "strided": (nn.Conv2d(3, 4, 3, stride=2, padding=1, dilation=2), (2, 3, 9, 7)),
         "depthwise": (nn.Conv2d(4, 4, 3, groups=4), (1, 4, 8, 8)),
+        # So large that they are computed in bands, of which the last one repeats rows.
+        "banded": (nn.Conv2d(3, 48, 7), (1, 3, 150, 140)),
+        "stepped": (nn.Conv2d(4, 16, 5, stride=2, dilation=2), (1, 4, 306, 203)),
         "linear": (nn.Linear(4, 3), (2, 4)),
+        "narrow": (nn.Linear(4, 48), (9, 4)),
         "transposed": (
             nn.ConvTranspose2d(4, 6, 3, stride=2, groups=2, output_padding=1),
             (1, 4, 8, 8),

@@ -75,7 +75,10 @@ def check_refusal(made, name, dtype, sizes, text, folder):
     assert text in said.stderr
 
 
-@pytest.mark.parametrize("name", ["conv", "strided", "depthwise", "linear", "transposed"])
+NAMES = ("conv", "strided", "depthwise", "banded", "stepped", "linear", "narrow", "transposed")
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_right_tensors_give_pytorchs_numbers(plain, name, tmp_path):
     check_numbers(plain, name, tmp_path / "run", 1e-5)
 

@@ -135,8 +135,15 @@ def made(tmp_path_factory):
     models["speaker"] = folder / "speaker.ptl"
     run_builder(*("export", "models:speaker", "--via", "script", "-o", models["speaker"]), *SPOKEN)
     models["overlapping"] = write_overlapping(folder)
+    models["attention"] = folder / "attention.ptl"
+    run_builder("export", "models:attention", "--shape", "2,21,3,19", "-o", models["attention"])
     run_builder("build", *models.values(), "--abi", ABI, "-o", folder / "out")
     return folder / "out", models
+
+
+def test_micro_kernels_of_xnnpack_give_torchs_numbers(made):
+    out, models = made
+    run_builder("verify", models["attention"], "--runtime", out, "--tolerance", "1e-5")
 
 
 def test_tensors_of_a_flatbuffer_share_no_memory(made, tmp_path):

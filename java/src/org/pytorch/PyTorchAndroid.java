@@ -54,8 +54,7 @@ public final class PyTorchAndroid {
 
   /**
    * Sets whether threads wait for their next work awake, at first. That saves some microseconds for each operator, and
-   * costs up to tens of milliseconds of each processor, and of the battery, after every call of a module. All modules
-   * share it.
+   * costs up to a tenth of a millisecond of each processor after every call of a module. All modules share it.
    *
    * @param on true, as at the start, or false: threads sleep at once
    */
