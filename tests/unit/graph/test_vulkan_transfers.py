@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from builder.sources.vulkan_kernels import load_vulkan
 
 from builder.graph.graph import Graph
 from builder.graph.passes.vulkan_forms import use_vulkan_forms
@@ -15,6 +14,7 @@ from builder.graph.vulkan_placing import place_on_vulkan
 from builder.graph.well_formed import check_graph
 from builder.lite.objects import Device
 from builder.sources.schemas import load_schemas
+from builder.sources.vulkan_kernels import load_vulkan
 from tests.unit.graph.writing import read_graph
 
 SCHEMAS, KERNELS = load_schemas(), load_vulkan()
