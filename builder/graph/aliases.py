@@ -69,6 +69,8 @@ _SILENT = frozenset(
 """Operators that may return a view of an argument though their schemas do not say so."""
 _HOLDING = re.compile(r"\b(t\d?|tVal|Any|Tensor\??\s*\[)(?!\w)|Dict|^\(", re.ASCII)
 """Types of results that are, or may be, containers of tensors."""
+_SIZES = ("int[", "SymInt[")
+"""How types of arguments begin that are lists of numbers."""
 _RESIZING = frozenset(
     {
         "_mkldnn_transpose_",
@@ -285,6 +287,9 @@ class Aliases:
             if argument is not None and argument.mutable:
                 written.append(value)
             if not _holds_memory(value):
+                continue
+            if argument is not None and _is_silent(call) and argument.type.startswith(_SIZES):
+                # A view shares the memory of a tensor, not of the list of its sizes.
                 continue
             if argument is None or argument.aliases or everything:
                 shared.append(value)

@@ -187,6 +187,17 @@ def test_lists_of_constants_are_constants_unless_they_grow_or_leave():
     ]
 
 
+def test_sizes_are_constant_although_their_tensor_is_changed_in_place():
+    text = """
+        (%self, %x: Tensor)
+        %a = prim::ListConstruct(1, 2)
+        %b = aten::pad(%x, %a, 'reflect', None)
+        %c = aten::relu_(%b)
+        yield %c
+        """
+    assert after(fold_constants, text)[0] == "%2 = aten::pad(%x, [1, 2], 'reflect', None)"
+
+
 def test_branches_and_loops_with_known_conditions():
     assert after(
         fold_constants,
