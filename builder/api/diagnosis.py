@@ -15,7 +15,12 @@ from builder.system.process import Runner
 from builder.toolchains.clang import locate_clang, locate_linker
 from builder.toolchains.jdk import locate_jdk
 from builder.toolchains.launchers import find_launchers
-from builder.toolchains.shader_compiler import INSTALL_GLSLC, find_glslc
+from builder.toolchains.shader_compiler import (
+    INSTALL_GLSLC,
+    INSTALL_HEADERS,
+    find_glslc,
+    find_headers,
+)
 from builder.toolchains.tools import find_major, locate_packaged_tool
 
 
@@ -33,6 +38,7 @@ def inspect_tools(runner: Runner, *, cc: str | None = None) -> tuple[Finding, ..
         _inspect_ndk(runner),
         _inspect_jdk(runner),
         _inspect_glslc(runner),
+        _inspect_headers(runner, cc),
         Finding(
             subject="launchers",
             ok=bool(launchers),
@@ -87,6 +93,19 @@ def _inspect_glslc(runner: Runner) -> Finding:
         detail = "not installed (only builds for Vulkan need it)"
         return Finding(subject="glslc", ok=False, detail=detail, remedy=INSTALL_GLSLC)
     return Finding(subject="glslc", ok=True, detail=_describe(glslc))
+
+
+def _inspect_headers(runner: Runner, cc: str | None) -> Finding:
+    subject = "vulkan headers"
+    try:
+        clang = str(locate_clang(runner, cc).path)
+    except ToolchainError:
+        return Finding(subject=subject, ok=False, detail="clang looks for them, see clang above")
+    headers = find_headers(runner, (clang,))
+    if headers is None:
+        detail = "not installed (only builds for Vulkan on Linux need them)"
+        return Finding(subject=subject, ok=False, detail=detail, remedy=INSTALL_HEADERS)
+    return Finding(subject=subject, ok=True, detail=f"version {headers}")
 
 
 def _try(subject: str, locate: Callable[[], Tool]) -> Finding:

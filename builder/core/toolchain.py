@@ -219,6 +219,8 @@ class Toolchain:
     """Flags for every link that name Apple's frameworks; a linker takes what is used."""
     shader_compiler: Tool | None = None
     """Compiles the shaders of a GPU's backend; None where no backend of the build has any."""
+    shader_headers: str = ""
+    """Version of Vulkan's headers; which code is compiled depends on what they declare."""
     archiver: Tool | None = None
     """Makes static libraries, for Apple's platforms; understands `-static -D -filelist`."""
     configuration: tuple[tuple[str, str], ...] = ()
@@ -247,6 +249,7 @@ class Toolchain:
             self.strip.version,
             *((self.archiver.version,) if self.archiver else ()),
             *((self.shader_compiler.version,) if self.shader_compiler else ()),
+            *((f"Vulkan headers {self.shader_headers}",) if self.shader_headers else ()),
             self.cmake.version,
             *(() if self.bitcode is Bitcode.INSIDE else (f"bitcode {self.bitcode}",)),
             *(flag.replace(sdk, "SDK") if sdk else flag for flag in self.system_flags),

@@ -1,8 +1,9 @@
-"""Finds glslc, which compiles the shaders of GPUs: the NDK's, or that of the distribution."""
+"""Finds what a backend with shaders needs: glslc, of the NDK or the distribution, and headers."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable
 
 from builder.core.backends import Backend
@@ -12,7 +13,10 @@ from builder.system.process import Runner
 from builder.toolchains.tools import find_tool
 
 INSTALL_GLSLC = "apt install glslc"
+INSTALL_HEADERS = "apt install libvulkan-dev"
 _NAME = "glslc"
+_HEADER = "vulkan/vulkan.h"
+_VERSION = re.compile(r"^#define VK_HEADER_VERSION (?P<number>\d+)$", re.MULTILINE)
 
 
 def find_glslc(runner: Runner, ndk: Ndk | None = None) -> Tool | None:
@@ -33,22 +37,41 @@ def find_glslc(runner: Runner, ndk: Ndk | None = None) -> Tool | None:
     return Tool(name=_NAME, path=found.path, version=", ".join(printed.split("\n")))
 
 
+def find_headers(runner: Runner, compiler: tuple[str, ...]) -> str | None:
+    """Returns the version of Vulkan's headers (`VK_HEADER_VERSION`); None where there are none.
+
+    Args:
+        runner: starts the compiler.
+        compiler: for C++, with the flags of its target.
+    """
+    said = runner.run((*compiler, "-E", "-dM", "-include", _HEADER, "-x", "c++", "/dev/null"))
+    found = _VERSION.search(said.output)
+    return found["number"] if found and said.returncode == 0 else None
+
+
 def with_shader_compiler(
     toolchain: Toolchain, backends: Iterable[Backend], runner: Runner
 ) -> Toolchain:
-    """Returns `toolchain` with a compiler of shaders where one of `backends` has shaders.
+    """Returns `toolchain` with a compiler of shaders and headers where a backend has shaders.
 
     Raises:
-        ToolchainError: there is none.
+        ToolchainError: one of them is missing.
     """
     needing = [one for one in backends if one.shaders]
     if not needing:
         return toolchain
+    label = needing[0].label
     compiler = find_glslc(runner, toolchain.ndk)
     if compiler is None:
         raise ToolchainError(
-            f"{needing[0].label} needs {_NAME}, which compiles its shaders: it is not on PATH"
+            f"{label} needs {_NAME}, which compiles its shaders: it is not on PATH"
             + (f", and NDK {toolchain.ndk.version} has none that runs" if toolchain.ndk else ""),
             hint=INSTALL_GLSLC,
         )
-    return dataclasses.replace(toolchain, shader_compiler=compiler)
+    headers = find_headers(runner, (str(toolchain.cxx.path), *toolchain.system_flags))
+    if headers is None:
+        raise ToolchainError(
+            f"{label} needs the header {_HEADER}, and {toolchain.cxx.path} does not find it",
+            hint=INSTALL_HEADERS,
+        )
+    return dataclasses.replace(toolchain, shader_compiler=compiler, shader_headers=headers)

@@ -56,7 +56,9 @@ def test_doctor_lists_programs():
     found = {f.subject: f for f in inspect_tools(Machine(full(ccache="ccache version 4.7.5\n")))}
     assert found["clang"].detail == "Debian clang version 14.0.6 (/usr/bin/clang)"
     assert found["launchers"].detail == "ccache version 4.7.5 (/usr/bin/ccache)"
-    assert {f.subject for f in found.values() if not f.ok} == {"ndk", "jdk", "glslc"}
+    assert {f.subject for f in found.values() if not f.ok} == {
+        *("ndk", "jdk", "glslc", "vulkan headers"),
+    }
     assert found["glslc"].remedy == "apt install glslc"
     assert "ANDROID_NDK_HOME" in found["ndk"].remedy
     assert not all(f.ok for f in inspect_tools(Machine({})))
