@@ -90,6 +90,8 @@ class BuildPlan:
             [str(b) for b in self.static_dispatch],
             list(self.toolchain),
             list(self.configuration),
+            # Shaders are compiled into the configured folder.
+            str(self.flavour.vulkan_precision),
         )[:16]
 
     @property
@@ -143,6 +145,7 @@ class BuildPlan:
             "static_dispatch": [str(b) for b in self.static_dispatch],
             "strip_error_messages": self.flavour.strip_error_messages,
             "toolchain": list(self.toolchain),
+            "vulkan_precision": str(self.flavour.vulkan_precision),
         }
 
 
@@ -159,6 +162,13 @@ class Profile(StrEnum):
     DEBUG = "debug"
 
 
+class VulkanPrecision(StrEnum):
+    """Floating-point numbers in the images that Vulkan's kernels read and write."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flavour:
     """The way in which the objects of a build are compiled."""
@@ -168,6 +178,9 @@ class Flavour:
     strip_error_messages: bool = False
     """Make the library smaller: messages of failed checks in PyTorch contain only condition and
     file."""
+    vulkan_precision: VulkanPrecision = VulkanPrecision.FP32
+    """What models for Vulkan keep their weights and tensors in on the GPU. fp16 takes half of the
+    memory, and has about three decimal digits. It has no effect on models for the CPU."""
 
     @property
     def name(self) -> str:

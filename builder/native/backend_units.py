@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from builder.core.backends import ANY_DISPATCH, Backend, LocatedBackend
+from builder.core.plan import VulkanPrecision
 from builder.core.units import TranslationUnit, UnitGraph
 from builder.native import kernel_calls, shaders
 from builder.system.files import digest_files
@@ -28,6 +29,7 @@ def add_backends(
     made: Path,
     runtime: Path,
     level: str | None = None,
+    precision: VulkanPrecision = VulkanPrecision.FP32,
 ) -> UnitGraph:
     """Returns `graph` with the units of the chosen backends, and with their headers within reach.
 
@@ -41,6 +43,7 @@ def add_backends(
         made: the folder of sources that builder made for backends.
         runtime: builder's own C++ (`cmake/runtime`).
         level: optimisation level of kernels, which the units are; without it, upstream's.
+        precision: the numbers in the images of shaders.
     """
     units = dict(graph.units)
     # The level is chosen below: kernels of a backend have the level of kernels.
@@ -55,6 +58,7 @@ def add_backends(
         flags = (
             *(*like, level or _LEVEL),
             *(f"-D{name}" for name in backend.defines),
+            *_choose_precision(backend, precision),
             *_include(pytorch, backend.pytorch_includes),
             *folders,
             *_include_runtime(runtime, backend),
@@ -70,6 +74,12 @@ def add_backends(
             unit_id = f"generated/{shaders.FOLDER}/{shaders.UNIT}"
             units[unit_id] = _make_unit(unit_id, path, backend, flags)
     return UnitGraph(units=units)
+
+
+def _choose_precision(backend: Backend, precision: VulkanPrecision) -> tuple[str, ...]:
+    # It has to be the precision that the shaders were compiled for (api/Types.h).
+    half = bool(backend.shaders) and precision is VulkanPrecision.FP16
+    return ("-DUSE_VULKAN_FP16_INFERENCE",) if half else ()
 
 
 def find_root_units(graph: UnitGraph, backend: Backend) -> dict[str, Path]:

@@ -67,6 +67,7 @@ def prepare_units(build: NativeBuild) -> UnitGraph:
         made=layout.backend_sources,
         runtime=build.runtime,
         level=build.tuning.kernels,
+        precision=build.plan.flavour.vulkan_precision,
     )
 
 
@@ -150,6 +151,7 @@ def _compile_shaders(build: NativeBuild, binary: Path) -> None:
             build.tree,
             build.toolchain,
             backend.shaders,
+            precision=build.plan.flavour.vulkan_precision,
             runner=build.runner,
             log=build.layout.logs / "shaders.log",
         )

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.core.plan import VulkanPrecision
 from builder.errors import SourceError
 from builder.system.files import write_atomically, write_if_changed
 from builder.system.scratch import scratch_folder
@@ -27,8 +28,8 @@ _HEADER = "torchlite_shaders.h"
 """The patch 0033-vulkan-shaders includes it."""
 _TOOL = "tools/gen_vulkan_spv.py"
 _WRITTEN = "spv.cpp"
-_PRECISION = "FLOAT_IMAGE_FORMAT=rgba32f"
-"""As upstream's CMake has it without USE_VULKAN_FP16_INFERENCE (cmake/VulkanCodegen.cmake)."""
+_FORMATS = {VulkanPrecision.FP32: "rgba32f", VulkanPrecision.FP16: "rgba16f"}
+"""The format of images; both are upstream's (cmake/VulkanCodegen.cmake)."""
 _CODE = re.compile(r"^const uint32_t (?P<name>\w+)_bin\[\] = \{.*?^\};", re.MULTILINE | re.DOTALL)
 _INFO = re.compile(
     r"register_shader\(\s*api::ShaderInfo\((?P<arguments>\s*\"(?P<name>\w+)\",.*?)\)\);", re.DOTALL
@@ -72,6 +73,7 @@ def compile_shaders(
     toolchain: Toolchain,
     folder: str,
     *,
+    precision: VulkanPrecision,
     runner: Runner,
     log: Path,
 ) -> None:
@@ -82,6 +84,7 @@ def compile_shaders(
         tree: PyTorch's source tree.
         toolchain: has the compiler of shaders.
         folder: where the shaders are in the tree.
+        precision: the numbers that images have.
         runner: starts the tool.
         log: the file for its full output.
 
@@ -99,7 +102,7 @@ def compile_shaders(
                 *("--glsl-paths", str(tree.root / folder)),
                 *("--glslc-path", str(compiler.path)),
                 *("--tmp-dir-path", str(made), "--output-path", str(made)),
-                *("--env", _PRECISION),
+                *("--env", f"FLOAT_IMAGE_FORMAT={_FORMATS[precision]}"),
             ),
             step="compiling shaders",
             log=log,

@@ -8,6 +8,7 @@ import pytest
 from samples import make_graph, make_toolchain, make_unit
 
 from builder.core.backends import Backend, Chosen, Dispatch, LocatedBackend
+from builder.core.plan import VulkanPrecision
 from builder.core.sources import SourceTree
 from builder.core.targets import parse_target
 from builder.core.toolchain import Bitcode
@@ -67,7 +68,7 @@ def locate(tmp_path):
     return lambda one: LocatedBackend(backend=one, tree=own if one.sources else PYTORCH)
 
 
-def add(*located, dispatch=("CPU",), level=None, made=Path("/made")):
+def add(*located, dispatch=("CPU",), level=None, made=Path("/made"), **options):
     return add_backends(
         GRAPH,
         located,
@@ -76,6 +77,7 @@ def add(*located, dispatch=("CPU",), level=None, made=Path("/made")):
         made=made,
         runtime=Path("/runtime"),
         level=level,
+        **options,
     )
 
 
@@ -160,3 +162,12 @@ def test_a_backend_with_headers_of_its_own_can_have_units_of_pytorchs(locate, tm
         f"-I{tmp_path}/made/shaders",
         "-I/runtime",
     } <= set(shaders.flags)
+
+
+def test_half_precision_is_for_backends_with_shaders(locate, tmp_path):
+    half = {"made": tmp_path / "made", "precision": VulkanPrecision.FP16}
+    units = add(locate(GPU), locate(VISION), **half).units
+    defined = {unit.id for unit in units.values() if "-DUSE_VULKAN_FP16_INFERENCE" in unit.flags}
+    assert defined == {unit.id for unit in units.values() if unit.library == "gpu"}
+    plain = add(locate(GPU), made=tmp_path / "made").units
+    assert not any("-DUSE_VULKAN_FP16_INFERENCE" in unit.flags for unit in plain.values())

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from samples import make_list, make_plan, make_release
 
-from builder.core.plan import Flavour, Profile
+from builder.core.plan import Flavour, Profile, VulkanPrecision
 from builder.core.sources import SourceLock, SourcePatch
 from builder.native.build_folders import Layout
 
@@ -25,6 +25,11 @@ def test_flavours_share_the_configuration_but_no_objects(tmp_path):
     assert len({layout.configured for layout in layouts}) == 1
     assert len({layout.objects for layout in layouts}) == 3
     assert len({layout.plan_folder for layout in layouts}) == 3
+
+
+def test_another_precision_has_other_shaders_and_shares_nothing(tmp_path):
+    half = make_plan(flavour=Flavour(vulkan_precision=VulkanPrecision.FP16))
+    assert Layout.of(tmp_path, make_plan()).root != Layout.of(tmp_path, half).root
 
 
 def test_another_configuration_shares_nothing(tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from samples import FakeRunner, make_toolchain
 
+from builder.core.plan import VulkanPrecision
 from builder.core.sources import SourceTree
 from builder.core.toolchain import Tool
 from builder.errors import SourceError
@@ -73,9 +74,11 @@ def test_the_tool_of_the_sources_compiles_them(tmp_path):
     toolchain = replace(make_toolchain(), shader_compiler=glslc)
     configured = tmp_path / "configured"
     log = tmp_path / "log"
-    compile_shaders(configured, tree, toolchain, "glsl", runner=runner, log=log)
+    given = {"precision": VulkanPrecision.FP16, "runner": runner, "log": log}
+    compile_shaders(configured, tree, toolchain, "glsl", **given)
+    assert runner.commands[-1][-2:] == ("--env", "FLOAT_IMAGE_FORMAT=rgba16f")
     write_shaders(configured, tmp_path / "made")
     assert "add()" in (tmp_path / "made/shaders/torchlite_shaders.h").read_text()
     assert "add_bin" in (tmp_path / "made/shaders/shaders.cpp").read_text()
     with pytest.raises(ValueError, match="compiler of shaders"):
-        compile_shaders(configured, tree, make_toolchain(), "glsl", runner=runner, log=log)
+        compile_shaders(configured, tree, make_toolchain(), "glsl", **given)
