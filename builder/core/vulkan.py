@@ -4,18 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
-
-
-class Padded(StrEnum):
-    """What a pooling kernel takes for elements outside of the image."""
-
-    ZERO = "zero"
-    """Zeros, where ATen takes none: without padding it is right, and for inputs without sign."""
-    COUNTED = "counted"
-    """Zeros, which count in the average: `count_include_pad` of ATen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +33,7 @@ class Kernel:
     """Names of the tensor arguments that may also be on the CPU."""
     only: Mapping[str, tuple[bool | int | str, ...]] = field(default_factory=_nothing)
     """Argument -> the values that it may have, which must be constant; "None" is None."""
-    filled: tuple[str, ...] = ()
-    """Names of lists that must be constant and not empty."""
-    from_front: tuple[str, ...] = ()
-    """Names of dimensions that must be constant and not negative."""
-    keeps: int = 0
-    """Dimensions that must be left in front of the last of several reductions without `keepdim`."""
     divisible: Divisible | None = None
-    divides: tuple[str, ...] = ()
-    """Names of output sizes that must be 1, or divide the size of the image."""
-    padded: Padded | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "only", MappingProxyType(dict(self.only)))

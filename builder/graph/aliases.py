@@ -288,7 +288,7 @@ class Aliases:
                 written.append(value)
             if not _holds_memory(value):
                 continue
-            if argument is not None and _is_silent(call) and argument.type.startswith(_SIZES):
+            if argument is not None and is_silent(call) and argument.type.startswith(_SIZES):
                 # A view shares the memory of a tensor, not of the list of its sizes.
                 continue
             if argument is None or argument.aliases or everything:

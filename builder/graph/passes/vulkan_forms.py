@@ -195,30 +195,10 @@ def _squeeze(former: _Former, call: Call) -> Value | None:
     return former.emit(call, "aten::reshape", source, former.ints(-1)) if len(sizes) == 2 else None
 
 
-def _select(former: _Former, call: Call) -> Value | None:
-    dim, rank = call.static("dim"), _rank(call.node.inputs[0])
-    if type(dim) is not int or rank is None or not -rank <= dim < 0:
-        return None
-    return former.emit(
-        call, "aten::select.int", call.node.inputs[0], dim + rank, call.node.inputs[2]
-    )
-
-
 def _glu(former: _Former, call: Call) -> Value | None:
     if call.static("dim") != -3 or _rank(call.node.inputs[0]) != 4:
         return None
     return former.emit(call, "aten::glu", call.node.inputs[0], 1)
-
-
-def _mean(former: _Former, call: Call) -> Value | None:
-    """The mean of all elements: Vulkan's kernel takes the last two dimensions one by one."""
-    source, rank = call.node.inputs[0], _rank(call.node.inputs[0])
-    if rank not in (2, 3, 4) or call.static("dtype") not in (None, _FLOAT32):
-        return None
-    dims = former.ints(*range(rank))
-    kept = former.emit(call, "aten::mean.dim", source, dims, True, None)
-    # Sums reduce to a tensor without dimensions, means do not.
-    return former.emit(call, "aten::sum", kept, None)
 
 
 def _pad(former: _Former, call: Call) -> Value | None:
@@ -391,7 +371,6 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "aten::glu": _glu,
     "aten::group_norm": _group_norm,
     "aten::instance_norm": _instance_norm,
-    "aten::mean": _mean,
     "aten::neg": _neg,
     "aten::pad": _pad,
     "aten::pixel_shuffle": _pixel_shuffle,
@@ -403,7 +382,6 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "aten::rsub.Scalar": _rsub,
     "aten::rsub.Tensor": _rsub,
     "aten::scaled_dot_product_attention": _attention,
-    "aten::select.int": _select,
     "aten::silu": _silu,
     "aten::square": _square,
     "aten::squeeze.dim": _squeeze,
