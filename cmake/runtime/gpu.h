@@ -50,6 +50,16 @@ inline at::Tensor& copy_by_gpu(at::Tensor& made, const at::Tensor& tensor) {
 #endif
 }
 
+// Returns when the GPU is idle. A process that ends before may crash in its driver.
+inline void wait_for_gpu() noexcept {
+#ifdef TORCHLITE_VULKAN
+  try {
+    at::vulkan::wait();
+  } catch (...) { // the device is lost, and computes no more
+  }
+#endif
+}
+
 // What a pass for the GPU leaves in a model. Upstream's own pass for Vulkan puts the transfers into the model, and says
 // so by another mark.
 inline bool is_for_gpu(const Module& module) {
@@ -85,6 +95,8 @@ constexpr const char* gpu_name = "";
 inline bool has_device() {
   return false;
 }
+
+inline void wait_for_gpu() noexcept {}
 
 inline bool is_for_gpu(const Module&) {
   return false;

@@ -1,5 +1,6 @@
 // Loading: a model is checked before upstream's loader sees it, and both read the same bytes.
 
+#include "gpu.h"
 #include "lite_module.h"
 #include "refusal.h"
 #include "source.h"
@@ -44,9 +45,7 @@ Module load_zip(const Source& source, ExtraFiles& extra) {
   return torch::jit::_load_for_mobile(stream, std::nullopt, extra);
 }
 
-Module load(const Source& source, ExtraFiles& extra) {
-  c10::InferenceMode guard;
-  const Running running;
+Module load_either(const Source& source, ExtraFiles& extra) {
   char header[header_size] = {};
   source.read(0, header, header_size);
   if (std::memcmp(header + 4, "PTMF", 4) == 0) {
@@ -56,6 +55,15 @@ Module load(const Source& source, ExtraFiles& extra) {
     return load_zip(source, extra);
   }
   fail({"this is not a model for the lite interpreter: it is neither kind of file"});
+}
+
+Module load(const Source& source, ExtraFiles& extra) {
+  c10::InferenceMode guard;
+  const Running running;
+  Module module = load_either(source, extra);
+  // Weights have been packed; what they came through is freed.
+  wait_for_gpu();
+  return module;
 }
 
 } // namespace

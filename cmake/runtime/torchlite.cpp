@@ -72,6 +72,7 @@ torchlite_status guarded(torchlite_status on_error, Body&& body) noexcept {
     last_error.clear();
     return body();
   } catch (...) {
+    torchlite::wait_for_gpu();
     return tell(on_error);
   }
 }

@@ -1,5 +1,6 @@
 #include "calls.h"
 
+#include "../gpu.h"
 #include "../refusal.h"
 
 #include <c10/util/Exception.h>
@@ -138,6 +139,7 @@ void raise(JNIEnv* env, jclass type, jmethodID constructor, const char* message)
 }
 
 void raise_current(JNIEnv* env) noexcept {
+  wait_for_gpu();
   try {
     try {
       throw;
