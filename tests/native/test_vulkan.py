@@ -7,13 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
 
+from builder.sources.vulkan import load_vulkan
 from builder.system.reference_cases import read_reference
 from tests.conftest import LAVAPIPE
 
 from .conftest import ABI, run_builder
+from .gpu_operators import GROUPS, Group
 
 pytestmark = [pytest.mark.host, pytest.mark.vulkan]
 MODELS = Path(__file__).parents[1] / "data/vulkan"
@@ -24,12 +27,182 @@ WITHOUT_DEVICE = {"VK_ICD_FILENAMES": "/nonexistent.json"}
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory):
+def graphs(tmp_path_factory):
+    """Group -> its files for the GPU and for the CPU."""
+    folder = tmp_path_factory.mktemp("graphs")
+    made = {}
+    for name, group in GROUPS.items():
+        (folder / name).mkdir()
+        made[name] = group.write(folder / name)
+    return made
+
+
+@pytest.fixture(scope="module")
+def out(graphs, tmp_path_factory):
     """The runtime of all models, which needs no option: the models say that they are for Vulkan."""
     folder = tmp_path_factory.mktemp("vulkan") / "out"
     models = [MODELS / f"{name}.ptl" for name in NAMES]
-    run_builder("build", *models, "--abi", ABI, "-o", folder)
+    files = [path for paths in graphs.values() for path in paths]
+    run_builder("build", *models, *files, "--abi", ABI, "-o", folder)
     return folder
+
+
+def run(out, model, inputs, folder, *, check=True, environment=None):
+    """Runs a model on lavapipe, and returns its outputs, or what went wrong."""
+    folder.mkdir()
+    command = [out / ABI / "bin/torchlite-run", model, "--output-dir", folder]
+    for place, array in enumerate(inputs):
+        path = folder / f"input.{place}.bin"
+        path.write_bytes(np.ascontiguousarray(array).tobytes())
+        command += ["--input", f"{array.dtype}:{'x'.join(map(str, array.shape))}:{path}"]
+    environment = {"LD_LIBRARY_PATH": str(out / ABI / "lib"), **(environment or {})}
+    said = subprocess.run(
+        command,
+        env={**os.environ, **ON_LAVAPIPE, **environment},
+        capture_output=True,
+        text=True,
+    )
+    if not check:
+        return said
+    assert said.returncode == 0, said.stderr
+    listed = json.loads(said.stdout)["outputs"]
+    return [
+        np.fromfile(folder / f"output.{place}.bin", one["dtype"]).reshape(one["shape"])
+        for place, one in enumerate(listed)
+    ]
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_kernels_compute_what_those_of_the_cpu_do(out, graphs, tmp_path, name):
+    group, inputs = GROUPS[name], GROUPS[name].fill().values()
+    made, wanted = (run(out, path, inputs, tmp_path / path.stem) for path in graphs[name])
+    assert len(made) == len(wanted) == len(group.calls)
+    for call, one, other in zip(group.calls, made, wanted, strict=True):
+        assert one.shape == other.shape, call
+        most = max(1, np.abs(other).max())
+        assert np.abs(one - other).max() <= group.tolerance * most, call
+
+
+def test_every_kernel_is_called():
+    called = {
+        node.operator
+        for group in GROUPS.values()
+        for graph in group.on_gpu().graphs.values()
+        for _, node in graph.block.walk()
+    }
+    # ATen declares no such operator.
+    assert set(load_vulkan().kernels) - called == {"aten::hardshrink_"}
+
+
+def test_thousands_of_dispatches_before_a_result_is_read(out, tmp_path):
+    calls = [
+        f"aten::add.Scalar(%{'x' if place == 0 else f'r{place - 1}'}, 1, 1)"
+        for place in range(3000)
+    ]
+    many = Group(inputs={"x": (2, 3)}, calls=calls)
+    program, _ = many.write(tmp_path)
+    (*_, last) = run(out, program, [np.zeros((2, 3), np.float32)], tmp_path / "run")
+    assert (last == 3000).all()
+
+
+X = np.zeros((5, 6), np.float32)
+Y = np.zeros((6, 3), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "reason"),
+    [
+        ([X, np.zeros((7, 3), np.float32)], "Vulkan Linear not usable"),
+        ([X, Y.astype(np.float64)], "Vulkan Linear not available"),
+        ([X, Y.astype(np.int64)], "Vulkan Linear not available"),
+        ([X.reshape(1, 1, 1, 5, 6), Y], "ndim <= 4"),
+        ([np.zeros((20_000, 6), np.float32), Y], "images end at"),
+    ],
+)
+def test_what_a_kernel_cannot_take_is_an_error(out, tmp_path, inputs, reason):
+    """The GPU is still computing `relu` when the second call fails, and the process ends."""
+    group = Group(inputs={"x": (5, 6), "y": (6, 3)}, calls=("aten::relu(%x)", "aten::mm(%x, %y)"))
+    program, _ = group.write(tmp_path)
+    said = run(out, program, inputs, tmp_path / "run", check=False)
+    assert (said.returncode, said.stdout) == (1, "")
+    assert reason in said.stderr
+
+
+LOAD = """\
+import ctypes, sys
+library, module = ctypes.CDLL(sys.argv[1]), ctypes.c_void_p()
+assert library.torchlite_load(sys.argv[2].encode(), ctypes.byref(module)) == 0
+"""
+
+
+def test_a_process_may_end_when_a_model_is_loaded(out):
+    library = out / ABI / "lib/libtorchlite.so"
+    command = (sys.executable, "-c", LOAD, library, MODELS / "attention.ptl")
+    subprocess.run(command, env={**os.environ, **ON_LAVAPIPE}, check=True, timeout=100)
+
+
+THREADS = """\
+import ctypes, sys, threading
+library = ctypes.CDLL(sys.argv[1])
+library.torchlite_error.restype = ctypes.c_char_p
+
+class Tensor(ctypes.Structure):
+    _fields_ = [
+        ("dtype", ctypes.c_int), ("dims", ctypes.c_int32),
+        ("sizes", ctypes.POINTER(ctypes.c_int64)), ("data", ctypes.c_void_p),
+    ]
+
+def make(sizes):
+    count = 1
+    for size in sizes:
+        count *= size
+    data = (ctypes.c_float * count)(*(n % 7 / 7 for n in range(count)))
+    pointer = ctypes.cast(data, ctypes.c_void_p)
+    return Tensor(6, len(sizes), (ctypes.c_int64 * len(sizes))(*sizes), pointer), data
+
+def call(path, sizes):
+    module, result, tensor = ctypes.c_void_p(), ctypes.c_void_p(), Tensor()
+    given, kept = make(sizes)
+    check(library.torchlite_load(path, ctypes.byref(module)))
+    for _ in range(3):
+        check(library.torchlite_forward(module, ctypes.byref(given), 1, ctypes.byref(result)))
+        check(library.torchlite_result_tensor(result, 0, ctypes.byref(tensor)))
+        count = 1
+        for place in range(tensor.dims):
+            count *= tensor.sizes[place]
+        found.setdefault(path, set()).add(ctypes.string_at(tensor.data, 4 * count))
+        library.torchlite_result_free(result)
+    library.torchlite_module_free(module)
+
+def check(status):
+    assert status == 0, library.torchlite_error()
+
+found, calls = {}, [(one.split(":")[0].encode(), eval(one.split(":")[1])) for one in sys.argv[2:]]
+for given in calls:
+    call(*given)
+threads = [threading.Thread(target=call, args=given) for given in calls * 2]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(*(len(results) for results in found.values()))
+"""
+
+
+def test_modules_in_threads_compute_what_they_do_alone(out):
+    given = [f"{MODELS / 'mlp.ptl'}:[2, 8]", f"{MODELS / 'unet.ptl'}:[1, 3, 8, 8]"]
+    command = (sys.executable, "-c", THREADS, out / ABI / "lib/libtorchlite.so", *given)
+    environment = {**os.environ, **ON_LAVAPIPE}
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    assert (said.stdout, said.stderr) == ("1 1\n", "")
+
+
+def test_check_says_which_build_a_runtime_without_vulkan_lacks(built):
+    model = MODELS / "mlp.ptl"
+    said = run_builder("check", model, built.out, check=False)
+    assert said.returncode == 8
+    assert "missing operator: vulkan_prepack::run_linear_context" in said.stdout
+    assert f"builder build {model} --abi {ABI}" in said.stdout + said.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -92,11 +265,11 @@ def test_the_validation_layer_has_nothing_to_say(out, tmp_path, name):
     assert not re.search("VUID|Validation (Error|Warning)", said.stdout + said.stderr)
 
 
-def test_the_linker_takes_the_shaders_that_are_reached(out):
-    content = (out / ABI / "lib/libtorchlite.so").read_bytes()
-    there = {
-        name
-        for name in ("mm", "conv1d", "glu_channel", "quantized_mm")
-        if f"\0{name}\0".encode() in content
-    }
-    assert there == {"mm", "conv1d"}
+def test_the_linker_takes_the_shaders_that_are_reached(out, tmp_path):
+    run_builder("build", MODELS / "mlp.ptl", "--abi", ABI, "-o", tmp_path / "out")
+    names = ("mm", "conv1d", "glu_channel_mul4", "quantized_mm_qint8")
+    found = []
+    for folder in (out, tmp_path / "out"):
+        content = (folder / ABI / "lib/libtorchlite.so").read_bytes()
+        found.append([name for name in names if f"\0{name}\0".encode() in content])
+    assert found == [list(names), ["mm"]]
