@@ -209,12 +209,6 @@ _QUANTISED = {
         f"{_REAL.format('W')}%_r = aten::conv_transpose2d.input(%_f, %_v, V, "
         f"[1, 1], [1, 1], [0, 0], 1, [1, 1]){_AGAIN}"
     ),
-    f"%_x = aten::quantize_per_tensor(%m, 0.05, 100, 13); {_WEIGHT.format('L')}"
-    "%_c = vulkan_prepack::create_linear_context(%_w, E); "
-    f"%_z = vulkan_prepack::run_qlinear_context(%_x, 0.1, 90, %_c){_BACK}": (
-        f"%_x = aten::quantize_per_tensor(%m, 0.05, 100, 13); {_FLOAT}{_WEIGHT.format('L')}"
-        f"%_v = aten::dequantize.self(%_w); %_r = aten::addmm(E, %_f, %_v, 1, 1){_AGAIN}"
-    ),
 }
 
 
@@ -339,7 +333,7 @@ GROUPS = {
     ),
     "made": Group(inputs={"x": (3, 4)}, calls=tuple(_MADE)),
     "quantised": Group(
-        inputs={"x": (1, 8, 5, 6), "p": (1, 8, 5, 6), "m": (5, 10)},
+        inputs={"x": (1, 8, 5, 6), "p": (1, 8, 5, 6)},
         calls=tuple(_QUANTISED),
         on_cpu=_exchange(_QUANTISED),
         constants={
@@ -347,10 +341,8 @@ GROUPS = {
             "W": ramp(8, 8, 3, 3),
             "ZERO": to_tensor(np.array(100, np.int32)),
             "V": ramp(8),
-            "L": ramp(10, 3),
-            "E": ramp(3),
         },
         # One step of the quantisation: a number between two of them may be rounded either way.
-        tolerance=0.02,
+        tolerance=0.03,
     ),
 }
