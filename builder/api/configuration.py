@@ -28,8 +28,6 @@ from builder.formats.yaml_lines import Place, find_lines
 from builder.sources.releases import list_optional_backends, load_release
 from builder.system.files import read_regular
 
-CONFIGURATION = "builder.yaml"
-"""Name of the file that is read without being named."""
 EXPORTS, PRODUCTS = "exports", "products"
 _OUTPUT = ("output",)
 _MOST = 1 << 20

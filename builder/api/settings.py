@@ -12,6 +12,9 @@ from builder.core.setting_fields import Setting
 from builder.platforms.package_options import PackageOptions
 from builder.system.machine import host_abi
 
+CONFIGURATION = "builder.yaml"
+"""Name of the file with settings that `builder build` reads without being told."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetSettings:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from builder import api
-from builder.api.configuration import CONFIGURATION, read_configuration
+from builder.api.settings import CONFIGURATION
 from builder.cli.console import ConsoleProgress, echo, format_bytes
 from builder.cli.gates import refuse_idle_budgets, refuse_idle_options
 from builder.cli.plan import locate_targets
@@ -116,11 +116,11 @@ def choose_products(
 
 def _find_configuration(settings: BuildSettings, asked: ConfigurationAsked) -> Configuration | None:
     if asked.path is not None:
-        return read_configuration(asked.path)
+        return api.read_configuration(asked.path)
     request, usual = settings.request, Path(CONFIGURATION)
     has_models = bool(request.inputs or request.ops_lists)
     if not has_models and usual.is_file():
-        return read_configuration(usual)
+        return api.read_configuration(usual)
     if asked.products or asked.export:
         raise click.UsageError(
             "--product and --export need a file: name it with --config, or leave out MODEL."

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from builder import api
-from builder.api.configuration import CONFIGURATION
+from builder.api.settings import CONFIGURATION
 from builder.cli.console import echo
 from builder.errors import ConfigurationError
 from builder.system.files import write_atomically
