@@ -44,8 +44,8 @@ def command(
     """Builds a runtime with only the operators that the models need.
 
     MODEL is a lite file (.ptl) or an operator list (.yaml, .txt). Without any, the settings are
-    those of the file builder.yaml in this folder, if there is one; options count more than the
-    file.
+    those of the file builder.yaml in this folder, if there is one; options of the
+    command line override the file.
 
     If the sources of PyTorch are not on this machine yet, they are fetched first. If a build is
     interrupted, run the same command again and it continues. If the output folder has the whole
@@ -68,6 +68,8 @@ def command(
       builder build mobilenet_v2.ptl --pytorch 2.6.0
       builder build --config app/builder.yaml --product detector
     """
+    if dry_run and asked.export:
+        raise click.UsageError("--dry-run runs nothing, and --export runs code of models.")
     # Before anything is read: a typing error should cost no time.
     products = choose_products(settings, given, asked)
     if dry_run:

@@ -99,6 +99,8 @@ def choose_products(
         return (ChosenProduct(name="", settings=settings, targets=targets),)
     chosen = configuration.choose(asked.products)
     if asked.export:
+        if not configuration.exports:
+            raise click.UsageError("--export has no effect: the file has no exports.")
         _run_exports(configuration.exports)
     made = [(one.name, configuration.make_settings(one, given)) for one in chosen]
     if len(made) > 1 and ("output",) in given:

@@ -161,6 +161,6 @@ def _refuse_unknown(value: object, hint: Any, where: str, without: Any = ()) -> 
 
 
 def suggest(key: str, known: Collection[str]) -> str:
-    """Returns `did you mean 'x'?` where a known key is near, and otherwise lists all."""
+    """Returns `did you mean 'x'?` where a known word is near, and otherwise lists all."""
     near = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(sorted(known))}"
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"

@@ -162,9 +162,12 @@ class _Pickler:
             case tuple():
                 return _tuple(value)
             case List():
-                return _typed(value.type, (_EMPTY_LIST, _MARK, *value.items, _APPENDS))
+                steps = (_EMPTY_LIST, _MARK, *value.items, _APPENDS)
+                if value.type in TYPED_LISTS:
+                    return (TYPED_LISTS[value.type], *steps, _TUPLES[1], _REDUCE)
+                return _tagged(value.type, steps)
             case Dict():
-                return _typed(value.type, (_EMPTY_DICT, _MARK, *parts_of(value), _SETITEMS))
+                return _tagged(value.type, (_EMPTY_DICT, _MARK, *parts_of(value), _SETITEMS))
             case CustomObject():
                 return _object(CUSTOM_CLASSES + value.class_name, value.state)
             case ScriptObject():
@@ -206,10 +209,8 @@ def _tuple(values: tuple[object, ...]) -> tuple[object, ...]:
     return (_MARK, *values, _TUPLE) if short is None else (*values, short)
 
 
-def _typed(annotation: str, steps: tuple[object, ...]) -> tuple[object, ...]:
+def _tagged(annotation: str, steps: tuple[object, ...]) -> tuple[object, ...]:
     """Returns the steps that make a list or dict, with steps for its type."""
-    if annotation in TYPED_LISTS:
-        return (TYPED_LISTS[annotation], *steps, _TUPLES[1], _REDUCE)
     # Very old files have lists and dicts without a type.
     return (TYPE_TAG, *steps, annotation, _TUPLES[2], _REDUCE) if annotation else steps
 

@@ -365,7 +365,11 @@ def test_lite_file_that_differs_is_not_written(request_: ExportRequest) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"", "empty"), (b"no archive", "its first bytes are"), (b"PK\x03\x04" + b"\0" * 40, "damaged")],
+    [
+        (b"", "empty"),
+        (b"no archive", "its first bytes are"),
+        (b"PK\x03\x04" + b"\0" * 40, "damaged"),
+    ],
     ids=["empty", "text", "cut"],
 )
 def test_files_that_are_no_torchscript(

@@ -138,10 +138,17 @@ def test_exports_run_only_when_they_are_asked_for(folder, asked, monkeypatch):
     Path("builder.yaml").write_text(text + "exports: [{source: mobilenet_v2, output: e.ptl}]\n")
     with pytest.raises(ConfigurationError, match="an export of this file makes it"):
         run()
+    assert "--dry-run runs nothing" in run("--export", "--dry-run").stderr
     assert made == []
     assert run("--export").exit_code == 0
     assert made == [("mobilenet_v2", Path("e.ptl"), folder.resolve())]
     assert asked[0][0].inputs == (Path("e.ptl"),)
+
+
+def test_exports_that_are_not_in_the_file(folder, asked):
+    Path("builder.yaml").write_text(FILE)
+    assert "the file has no exports" in run("--export").stderr
+    assert asked == []
 
 
 def test_init_writes_a_file_that_build_takes_and_no_second_one(folder, asked):

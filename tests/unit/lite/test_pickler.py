@@ -42,7 +42,7 @@ VALUES = st.recursive(
         | st.builds(List, NAMES, st.lists(inner))
         | st.builds(
             Dict,
-            st.just("Dict[str, Any]"),
+            NAMES | st.just("Dict[str, Any]"),  # a damaged flatbuffer gives a dict any type
             st.dictionaries(KEYS, inner).map(lambda items: list(items.items())),
         )
         | st.builds(ScriptObject, st.just("__torch__.A"), st.dictionaries(st.text(), inner))
