@@ -162,10 +162,7 @@ class _Pickler:
             case tuple():
                 return _tuple(value)
             case List():
-                steps = (_EMPTY_LIST, _MARK, *value.items, _APPENDS)
-                if value.type in TYPED_LISTS:
-                    return (TYPED_LISTS[value.type], *steps, _TUPLES[1], _REDUCE)
-                return _tagged(value.type, steps)
+                return _list(value)
             case Dict():
                 return _tagged(value.type, (_EMPTY_DICT, _MARK, *parts_of(value), _SETITEMS))
             case CustomObject():
@@ -207,6 +204,13 @@ def _find_shared(root: object) -> set[int]:
 def _tuple(values: tuple[object, ...]) -> tuple[object, ...]:
     short = _TUPLES.get(len(values))
     return (_MARK, *values, _TUPLE) if short is None else (*values, short)
+
+
+def _list(value: List) -> tuple[object, ...]:
+    steps = (_EMPTY_LIST, _MARK, *value.items, _APPENDS)
+    if value.type in TYPED_LISTS:
+        return (TYPED_LISTS[value.type], *steps, _TUPLES[1], _REDUCE)
+    return _tagged(value.type, steps)
 
 
 def _tagged(annotation: str, steps: tuple[object, ...]) -> tuple[object, ...]:
