@@ -20,6 +20,7 @@ from builder.api.build_report import BuildReport
 from builder.api.link import PlannedTarget
 from builder.core.artifacts import Package, SizeReport
 from builder.core.plan import BuildRequest, Interface
+from builder.core.runtime_manifest import parse_manifest
 from builder.core.typed import InnerPath, Sha256, Size, parse_json, to_json
 from builder.native.build_folders import Layout
 from builder.packaging.result_folder import LISTING, MANIFEST, is_whole
@@ -31,7 +32,7 @@ from builder.platforms.apple.build import AppleResult
 from builder.platforms.apple.repository import locate_apple
 from builder.platforms.package_options import PackageOptions
 from builder.platforms.results import RuntimeResult
-from builder.system.files import digest_file, write_atomically
+from builder.system.files import digest_file, read_regular, write_atomically
 from builder.system.folders import cache_folder
 from builder.system.own_files import digest_own_files
 from builder.system.process import Runner
@@ -42,7 +43,7 @@ FOLDER = "finished"
 """Folder of the cache."""
 _SCHEMA = 1
 _MOST = 64 << 20
-"""Characters of a record, which has the sizes of all translation units."""
+"""Bytes of a record, which has the sizes of all translation units."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,7 @@ def find_finished(
     """
     path = cache_folder() / FOLDER / f"{name}.json"
     try:
-        text = path.read_text()
+        text = read_regular(path, _MOST)
         record = parse_json(text, _Record, "record", newest=_SCHEMA, most=_MOST)
         runtimes = [_find_runtime(record, one, output) for one in planned]
     except (OSError, ValueError):
@@ -152,6 +153,9 @@ def _find_runtime(record: _Record, one: PlannedTarget, output: Path) -> RuntimeR
     abi = one.plan.target.abi
     known, root = record.runtimes.get(abi), output / abi
     if known is None or not is_whole(root, MANIFEST, known.manifest):
+        return None
+    # Whoever wrote the record may have named any file; what is returned is copied into apps.
+    if known.library not in parse_manifest((root / MANIFEST).read_text()).files:
         return None
     # A copy of the folder may have lost this, and digests do not show it.
     if known.has_runner and not os.access(root / RUNNER, os.X_OK):

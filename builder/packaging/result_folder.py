@@ -88,7 +88,10 @@ def is_whole(path: Path, manifest: str, sha256: str) -> bool:
     `sha256` is the digest that the manifest itself must have.
     """
     try:
-        if path.is_symlink() or digest_file(path / manifest) != sha256:
+        # A pipe in its place would be read for ever.
+        if path.is_symlink() or not (path / manifest).is_file():
+            return False
+        if digest_file(path / manifest) != sha256:
             return False
         owned = _read_owned(path, manifest)
         return all((path / name).is_file() for name in owned) and not any(
@@ -111,8 +114,8 @@ def _find_foreign(folder: Path, owned: Files, manifest: str) -> Iterator[str]:
         for name in sorted((*files, *links)):
             path = Path(parent) / name
             relative = path.relative_to(folder).as_posix()
-            # The manifest cannot list its own digest.
-            if relative == manifest and owned:
+            # The manifest cannot list its own digest. Builder never makes it a link.
+            if relative == manifest and owned and not path.is_symlink():
                 continue
             if relative not in owned:
                 yield f"not written by builder: {_printable(relative)}"

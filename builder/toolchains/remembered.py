@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.core.toolchain import Tool, Toolchain
-from builder.core.typed import parse_json, to_json
-from builder.system.files import write_atomically
+from builder.core.typed import MAX_JSON, parse_json, to_json
+from builder.system.files import read_regular, write_atomically
 from builder.system.own_files import digest_own_files
 from builder.system.stamps import are_unchanged, take_stamps
 
@@ -48,7 +48,7 @@ def recall_toolchain(cache: Path, name: str, environment: Mapping[str, str]) -> 
         environment: the variables that tools get.
     """
     try:
-        text = (cache / FOLDER / f"{name}.json").read_text()
+        text = read_regular(cache / FOLDER / f"{name}.json", MAX_JSON)
         known = parse_json(text, _Remembered, "toolchain")
     except (OSError, ValueError):
         return None

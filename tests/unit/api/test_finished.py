@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -206,6 +208,40 @@ def test_a_damaged_record_is_no_record(builder, tmp_path, text):
     record.write_text(text)
     assert builder.run(tmp_path / "out")[0] == ["linux-x86_64"]
     assert builder.run(tmp_path / "out")[0] == []
+
+
+@pytest.mark.parametrize("library", ["manifest.json", "lib", "none.so", "../victim.so", "/victim"])
+def test_a_record_with_another_library_is_no_record(builder, tmp_path, library):
+    """What a record names goes into apps, so it has to be a file of the manifest."""
+    builder.run(tmp_path / "out")
+    (tmp_path / "out/victim.so").write_text("of somebody else")
+    (record,) = (tmp_path / "cache/finished").iterdir()
+    value = json.loads(record.read_text())
+    value["runtimes"]["linux-x86_64"]["library"] = library
+    record.write_text(json.dumps(value))
+    assert builder.run(tmp_path / "out")[0] == ["linux-x86_64"]
+    assert builder.run(tmp_path / "out")[0] == []
+
+
+def test_a_pipe_in_place_of_a_record_is_no_record(builder, tmp_path):
+    builder.run(tmp_path / "out")
+    (record,) = (tmp_path / "cache/finished").iterdir()
+    record.unlink()
+    os.mkfifo(record)
+    assert builder.run(tmp_path / "out")[0] == ["linux-x86_64"]
+
+
+def test_a_manifest_that_is_a_link_or_a_pipe_proves_nothing(builder, tmp_path):
+    builder.run(tmp_path / "out")
+    manifest = tmp_path / "out/linux-x86_64/manifest.json"
+    manifest.rename(tmp_path / "aside.json")
+    manifest.symlink_to(tmp_path / "aside.json")
+    with pytest.raises(ConfigurationError, match=r"not written by builder: manifest\.json"):
+        builder.run(tmp_path / "out")
+    manifest.unlink()
+    os.mkfifo(manifest)
+    with pytest.raises(ConfigurationError, match="not written by builder"):
+        builder.run(tmp_path / "out")
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,12 @@ def lose_manifest(folder):
         (folder / name).unlink(missing_ok=True)
 
 
+def link_manifest(folder):
+    for name in (MANIFEST, LISTING):
+        if (folder / name).exists():
+            (folder / name).symlink_to((folder / name).rename(folder.parent.parent / "aside"))
+
+
 def break_manifest(folder):
     for name in (MANIFEST, LISTING):
         if (folder / name).exists():
@@ -118,6 +124,7 @@ def break_manifest(folder):
         (link_file, "changed since then: header.h"),
         (link_folder, "not written by builder: more"),
         (lose_manifest, "not written by builder: header.h"),
+        (link_manifest, rf"not written by builder: ({MANIFEST}|{LISTING})"),
         (break_manifest, "not written by builder: lib/libtorchlite.so"),
     ],
 )
