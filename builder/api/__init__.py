@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from builder.api.builds import build as build
     from builder.api.builds import refuse_outputs as refuse_outputs
     from builder.api.cache import CacheAction as CacheAction
-    from builder.api.cache import CacheEntry as CacheEntry
-    from builder.api.cache import CacheKind as CacheKind
     from builder.api.cache import CacheReport as CacheReport
     from builder.api.cache import CacheRequest as CacheRequest
     from builder.api.cache import manage_cache as manage_cache
+    from builder.api.cache_contents import CacheEntry as CacheEntry
+    from builder.api.cache_contents import CacheKind as CacheKind
     from builder.api.checks import PackageCheck as PackageCheck
     from builder.api.checks import check as check
     from builder.api.checks import check_package as check_package
@@ -171,12 +171,11 @@ _MODULES = {
     ),
     "builder.api.cache": (
         "CacheAction",
-        "CacheEntry",
-        "CacheKind",
         "CacheReport",
         "CacheRequest",
         "manage_cache",
     ),
+    "builder.api.cache_contents": ("CacheEntry", "CacheKind"),
     "builder.api.checks": (
         "PackageCheck",
         "check",

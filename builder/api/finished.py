@@ -34,6 +34,7 @@ from builder.platforms.package_options import PackageOptions
 from builder.platforms.results import RuntimeResult
 from builder.system.files import digest_file, read_regular, write_atomically
 from builder.system.folders import cache_folder
+from builder.system.own_cache import claim_cache
 from builder.system.own_files import digest_own_files
 from builder.system.process import Runner
 from builder.toolchains.jdk import locate_jdk
@@ -144,6 +145,7 @@ def remember_finished(name: str, report: BuildReport) -> None:
             runtimes={one.plan.target.abi: _describe_runtime(one) for one in report.runtimes},
             package=_describe_package(report),
         )
+        claim_cache(cache_folder())
         path = cache_folder() / FOLDER / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(to_json(record)))

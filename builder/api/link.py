@@ -29,6 +29,7 @@ from builder.sources.trees import find_sources, locate_sources, refuse_changed_s
 from builder.system.folders import cache_folder, data_folder
 from builder.system.locks import folder_lock
 from builder.system.outputs import writing_into
+from builder.system.own_cache import claim_cache
 from builder.system.process import Runner
 from builder.toolchains.jdk import locate_jdk
 from builder.toolchains.launchers import NONE, locate_launcher
@@ -122,6 +123,7 @@ def link_libraries(
     )
     root = first.layout.root
     timeout = -1 if request.lock_timeout is None else request.lock_timeout
+    claim_cache(cache_folder())
     with (
         writing_into(cache_folder(), NativeBuildError, hint=_OTHER_CACHE),
         # The lock is held until packages have read their files of the cache.

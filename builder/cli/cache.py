@@ -17,6 +17,9 @@ from builder.core.counts import number_of
 if TYPE_CHECKING:
     from builder.api import CacheEntry, CacheReport
 
+_SHOWN = 10
+"""Names of what builder did not make that `info` prints; with `--json` there are all."""
+
 
 @click.command("cache")
 @settings_options(CacheRequest, "request")
@@ -27,6 +30,7 @@ def command(request: CacheRequest, as_json: bool) -> None:
     The cache is the folder in BUILDER_CACHE, or else the user's cache folder. What is removed is
     made again when a build needs it. What a running builder uses is never removed, nor are source
     trees that a remaining build is made from. Archives of known releases are removed by clear only.
+    What builder did not make stays, and prune and clear refuse a folder that is not builder's.
 
     \b
     Examples:
@@ -43,6 +47,7 @@ def command(request: CacheRequest, as_json: bool) -> None:
     if request.action is CacheAction.INFO:
         _print_entries(report.entries, now)
         _print_totals(report)
+        _print_foreign(report)
         return
     _print_entries(report.removed, now)
     freed = format_bytes(sum(one.size for one in report.removed))
@@ -66,11 +71,25 @@ def _print_totals(report: CacheReport) -> None:
     echo(f"folder: {report.folder}")
 
 
+def _print_foreign(report: CacheReport) -> None:
+    if not report.foreign:
+        return
+    echo()
+    shown = report.foreign[:_SHOWN]
+    print_table(
+        ("not made by builder, or a link: never removed",),
+        [(path.relative_to(report.folder),) for path in shown],
+    )
+    if len(report.foreign) > _SHOWN:
+        echo(f"and {len(report.foreign) - _SHOWN} more")
+
+
 def _to_json(report: CacheReport) -> dict[str, object]:
     now = time.time()
     return {
         "entries": [_entry_json(one, now) for one in report.entries],
         "folder": str(report.folder),
+        "foreign": [str(path) for path in report.foreign],
         "removed": [_entry_json(one, now) for one in report.removed],
         "size": sum(one.size for one in report.entries),
     }

@@ -25,6 +25,7 @@ from builder.system.files import free_bytes
 from builder.system.listings import Differences
 from builder.system.locks import folder_lock
 from builder.system.outputs import writing_into
+from builder.system.own_cache import claim_cache
 from builder.system.progress import Progress
 from builder.system.replace_folders import replacement_folder
 
@@ -71,6 +72,7 @@ def materialise(
     root = tree_folder(lock, cache)
     if found := _find_unchanged(lock, cache):
         return found
+    claim_cache(cache)
     with (
         writing_into(cache, SourceError, hint=_OTHER_CACHE),
         folder_lock(root, on_wait=progress.note, error=SourceError),

@@ -45,13 +45,18 @@ def scratch_file(parent: Path) -> Iterator[Path]:
         os.close(lock)
 
 
+def is_scratch_name(name: str) -> bool:
+    """Returns whether builder names its temporary files and folders like this."""
+    # Only names that tempfile makes; anything else with the prefix is somebody's own.
+    return name.startswith(PREFIX) and bool(_RANDOM.fullmatch(name.removeprefix(PREFIX)))
+
+
 def sweep(parent: Path) -> int:
     """Removes leftovers of this user's killed runs from `parent`; returns their number."""
     removed = 0
     with suppress(OSError):
         for path in sorted(parent.glob(f"{PREFIX}*")):
-            # Only names that tempfile makes; anything else with the prefix is somebody's own.
-            if _RANDOM.fullmatch(path.name.removeprefix(PREFIX)):
+            if is_scratch_name(path.name):
                 removed += _remove_orphan(path)
     return removed
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from builder.core.toolchain import Tool, Toolchain
 from builder.core.typed import MAX_JSON, parse_json, to_json
 from builder.system.files import read_regular, write_atomically
+from builder.system.own_cache import claim_cache
 from builder.system.own_files import digest_own_files
 from builder.system.stamps import are_unchanged, take_stamps
 
@@ -63,6 +64,7 @@ def remember_toolchain(cache: Path, toolchain: Toolchain, environment: Mapping[s
     watched = take_stamps(dict.fromkeys(_list_watched(toolchain, environment)))
     known = _Remembered(asked=_describe(name, environment), stamps=watched, toolchain=toolchain)
     with suppress(OSError):
+        claim_cache(cache)
         path = cache / FOLDER / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(to_json(known)))

@@ -14,6 +14,8 @@ OTHER = CacheEntry(
     path=Path("/c/downloads/2"), kind=CacheKind.DOWNLOADS, size=1000, used=0, needed="pinned"
 )
 
+FOREIGN = (Path("/c/my\nletter"), *(Path(f"/c/{number}") for number in range(10)))
+
 
 @pytest.fixture
 def asked(monkeypatch):
@@ -21,7 +23,9 @@ def asked(monkeypatch):
 
     def manage(request):
         seen.append(request)
-        return CacheReport(folder=Path("/c"), entries=(ENTRY, OTHER), removed=(ENTRY,))
+        return CacheReport(
+            folder=Path("/c"), entries=(ENTRY, OTHER), removed=(ENTRY,), foreign=FOREIGN
+        )
 
     monkeypatch.setattr(cache.api, "manage_cache", manage, raising=False)
     return seen
@@ -49,6 +53,8 @@ def test_results_for_people(asked):
     shown = run("info")
     for text in ("1,234,567", "1,235,567", "folder: /c"):
         assert text in shown
+    assert "my\\x0aletter" in shown
+    assert "and 1 more" in shown
     assert "1 entry removed: 1,234,567 bytes" in run("prune")
     assert "1 entry would be removed" in run("clear", "--dry-run")
 
@@ -57,6 +63,7 @@ def test_results_for_programs(asked):
     value = json.loads(run("prune", "--json"))
     assert (value["size"], value["folder"], len(value["removed"])) == (1235567, "/c", 1)
     assert value["entries"][1]["needed"] == "pinned"
+    assert len(value["foreign"]) == 11
 
 
 @pytest.mark.parametrize("arguments", [(), ("drop",), ("prune", "--older-than", "-1")])

@@ -1,0 +1,216 @@
+"""What is in the cache: entries that builder made, and whatever else somebody has put there."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from builder.core.targets import TARGETS
+from builder.sources.release_facts import list_releases
+from builder.sources.releases import load_release
+from builder.system.locks import is_locked
+from builder.system.own_cache import list_foreign, list_parts, read_type
+from builder.system.scratch import is_scratch_name
+
+BUSY = "a builder is using it"
+_DAY = 24 * 60 * 60
+
+
+class CacheKind(StrEnum):
+    """Kinds of things in the cache."""
+
+    DOWNLOADS = "downloads"
+    """Archives and repositories, which make the sources without a network."""
+    SOURCES = "sources"
+    """Source trees."""
+    BUILDS = "builds"
+    """What is configured, generated and compiled: a folder for each configuration."""
+    RECORDS = "records"
+    """Small files: what builds have written, and toolchains."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheEntry:
+    """One file or folder in the cache that can be removed by itself."""
+
+    path: Path
+    kind: CacheKind
+    size: int
+    """Bytes of all files in it."""
+    used: float
+    """When it was used last, in seconds since 1970."""
+    needed: str = ""
+    """Why `prune` keeps it, however old it is; empty when nothing needs it."""
+
+    def days(self, now: float) -> int:
+        """Returns the whole days since it was used."""
+        return max(0, int((now - self.used) // _DAY))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheContents:
+    """What is in a cache."""
+
+    entries: tuple[CacheEntry, ...]
+    foreign: tuple[Path, ...]
+    """What builder did not make, or a link has taken the place of; it is never removed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shape:
+    """How builder names the entries of one part of the cache, and which type of file they are."""
+
+    name: str
+    """A regular expression for the whole name."""
+    type: int = stat.S_IFDIR
+
+
+_ABIS = "|".join(sorted({re.escape(target.abi) for target in TARGETS}))
+_SHAPES = {
+    # builder/sources/store.py
+    "downloads": (_Shape(name=r"[0-9a-f]{64}-.+", type=stat.S_IFREG),),
+    # builder/sources/git.py
+    "git": (
+        _Shape(name=r".+-[0-9a-f]{12}\.git"),
+        _Shape(name=r".+-[0-9a-f]{40}\.tar", type=stat.S_IFREG),
+    ),
+    # builder/sources/tree.py
+    "sources": (_Shape(name=r".+-[0-9a-f]{16}"),),
+    # builder/native/build_folders.py
+    "native": (_Shape(name=r"(generated-)?[0-9a-f]{16}"),),
+    # builder/platforms/apple/open_sdk.py
+    "apple": (_Shape(name=r"open-[0-9a-f]{16}"),),
+    # builder/api/finished.py
+    "finished": (_Shape(name=r"[0-9a-f]{64}\.json", type=stat.S_IFREG),),
+    # builder/toolchains/remembered.py; `Target.id` has the oldest version of the platform.
+    "toolchains": (_Shape(name=rf"(android-)?({_ABIS})(-[0-9.]+)?\.json", type=stat.S_IFREG),),
+}
+_KINDS = {
+    "downloads": CacheKind.DOWNLOADS,
+    "git": CacheKind.DOWNLOADS,
+    "sources": CacheKind.SOURCES,
+    "native": CacheKind.BUILDS,
+    "apple": CacheKind.BUILDS,
+    "finished": CacheKind.RECORDS,
+    "toolchains": CacheKind.RECORDS,
+}
+_LOCKS = (".lock", ".owner")
+_BESIDE = frozenset({*_LOCKS, ".sha256", ".stamps"})
+"""Files beside an entry that stay or go with it."""
+
+
+def read_cache(cache: Path, gone: frozenset[Path] = frozenset()) -> CacheContents:
+    """Returns what is in the cache, as it would be needed if the builds in `gone` were removed.
+
+    Raises:
+        OSError: the cache, or a folder in it, cannot be read.
+    """
+    made: dict[str, list[CacheEntry]] = {name: [] for name in _SHAPES}
+    foreign = [*list_foreign(cache)]
+    for part in list_parts(cache):
+        for path in sorted(part.iterdir()):
+            # Each name by itself: what vanishes meanwhile must not hide the others.
+            with suppress(FileNotFoundError):
+                if _is_made(path):
+                    made[part.name].append(_describe(path, _KINDS[part.name]))
+                elif not _is_beside(path) and read_type(path):
+                    foreign.append(path)
+    return CacheContents(entries=tuple(_add_needs(cache, made, gone)), foreign=tuple(foreign))
+
+
+def _is_made(path: Path) -> bool:
+    """Returns whether builder made an entry; its locks must be files that can be opened safely."""
+    kind = read_type(path)
+    return (
+        any(re.fullmatch(one.name, path.name) and kind == one.type for one in _shapes(path))
+        and not _is_beside(path)
+        and _has_plain_locks(path)
+        and _has_plain_locks(path.parent)
+    )
+
+
+def _is_beside(path: Path) -> bool:
+    """Returns whether it is a temporary file, or belongs to an entry, which may be gone."""
+    kind = read_type(path)
+    if is_scratch_name(path.name):
+        return kind in {stat.S_IFREG, stat.S_IFDIR}
+    owner = path.name.removesuffix(path.suffix)
+    return (
+        path.suffix in _BESIDE
+        and kind == stat.S_IFREG
+        and any(re.fullmatch(one.name, owner) for one in _shapes(path))
+    )
+
+
+def _shapes(path: Path) -> tuple[_Shape, ...]:
+    return _SHAPES[path.parent.name]
+
+
+def _has_plain_locks(path: Path) -> bool:
+    # A link would let the lock appear elsewhere, and a pipe would be waited for.
+    return all(
+        read_type(path.with_name(path.name + suffix)) in {0, stat.S_IFREG} for suffix in _LOCKS
+    )
+
+
+def _describe(path: Path, kind: CacheKind) -> CacheEntry:
+    # A folder's time changes with each build in it (its scratch folder is made anew), and
+    # `locate_sources` sets that of a tree.
+    used = path.lstat().st_mtime
+    return CacheEntry(path=path, kind=kind, size=_count_bytes(path), used=used)
+
+
+def _count_bytes(path: Path) -> int:
+    if read_type(path) != stat.S_IFDIR:
+        return path.lstat().st_size
+    total = 0
+    for parent, _, names in os.walk(path):
+        for name in names:
+            with suppress(OSError):  # a build may run
+                total += (Path(parent) / name).lstat().st_size
+    return total
+
+
+def _add_needs(
+    cache: Path, made: Mapping[str, Iterable[CacheEntry]], gone: frozenset[Path]
+) -> Iterator[CacheEntry]:
+    builds = [replace(one, needed=_say_use(one.path)) for one in made["native"]]
+    # Configurations link to the trees that they are made from.
+    links = {
+        os.path.realpath(link): one.path.name
+        for one in builds
+        if one.path not in gone
+        for link in _list_links(one.path)
+    }
+    yield from builds
+    for tree in (*made["sources"], *made["apple"]):
+        yield replace(tree, needed=_say_use(tree.path) or _say_link(tree, links))
+    pinned = {pin.sha256 for version in list_releases() for pin in load_release(version).lock.pins}
+    busy = _say_use(cache / "downloads")
+    for one in made["downloads"]:
+        # The name begins with the digest of the archive.
+        is_pinned = one.path.name.partition("-")[0] in pinned
+        yield replace(one, needed=busy or ("a release is made from it" if is_pinned else ""))
+    yield from (replace(one, needed=busy) for one in made["git"])
+    yield from (*made["finished"], *made["toolchains"])
+
+
+def _list_links(build: Path) -> list[Path]:
+    with suppress(OSError):  # it vanished
+        return [path for path in build.iterdir() if path.is_symlink()]
+    return []
+
+
+def _say_link(tree: CacheEntry, links: Mapping[str, str]) -> str:
+    name = links.get(os.path.realpath(tree.path))
+    return f"the build {name} is made from it" if name else ""
+
+
+def _say_use(path: Path) -> str:
+    return BUSY if is_locked(path) else ""
