@@ -390,6 +390,45 @@ def test_the_first_file_of_named_models(tmp_path):
         render_configuration((tmp_path / "bad.ptl",), tmp_path / "builder.yaml")
 
 
+HARM = "exports: [{source: evil, output: e.ptl}] # "
+
+
+@pytest.mark.parametrize(
+    "character",
+    ["\n", "\r", "\x85", "\u2028", "\u2029", "\x7f", "\ufffe", "\ufeff", "\x1b", "é", "\U0001f600"],
+)
+def test_the_first_file_has_names_as_models_only(tmp_path, character):
+    name = f'a{character}{HARM}"\\.ptl'
+    (tmp_path / name).write_bytes((DATA / "conv.ptl").read_bytes())
+    text = render_configuration((), tmp_path / "builder.yaml")
+    assert text.isascii()
+    read = read_configuration(write(tmp_path, text))
+    assert read.exports == ()
+    (settings,) = (read.make_settings(one, {}) for one in read.products)
+    assert settings.request.inputs == (tmp_path / name,)
+    # What stands there as a comment says the same.
+    commented = text.replace("# assets:", "assets:")
+    settings = settings_of(tmp_path, commented)[""]
+    assert settings.packages.assets == (tmp_path / name,)
+
+
+def test_the_first_file_refuses_names_that_yaml_cannot_have(tmp_path):
+    (tmp_path / "a\udcff.ptl").write_bytes((DATA / "conv.ptl").read_bytes())
+    with pytest.raises(ConfigurationError, match=r"udcff.ptl' is not UTF-8"):
+        render_configuration((), tmp_path / "builder.yaml")
+    for name in (f"s\n{HARM}", f"s\u2028{HARM}", "s\x7f", "s\udcff"):
+        with pytest.raises(ConfigurationError, match=r"cannot stand in a"):
+            render_configuration((DATA / "conv.ptl",), tmp_path / "builder.yaml", tmp_path / name)
+
+
+def test_the_first_file_is_read_back(tmp_path, monkeypatch):
+    module = "builder.api.initial_configuration._quote"
+    for text in (f'"m.ptl"\n{HARM}', '"other.ptl"', '"m.ptl"\njobs: 1\n#'):
+        monkeypatch.setattr(module, lambda _, text=text: text)
+        with pytest.raises(ConfigurationError, match=r"cannot stand in|stands there twice"):
+            render_configuration((DATA / "conv.ptl",), tmp_path / "builder.yaml")
+
+
 def test_a_folder_without_models_or_with_too_many(tmp_path):
     with pytest.raises(ConfigurationError, match="has no lite file"):
         render_configuration((), tmp_path / "builder.yaml")
