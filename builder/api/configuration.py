@@ -6,138 +6,32 @@ declared twice. builder/schemas/builder-yaml.json is made from the same declarat
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, replace
-from enum import EnumType
 from pathlib import Path
 from typing import Any, get_args
 
-from builder.api.settings import BuildSettings, TargetSettings
-from builder.api.toolchains import locate_targets
-from builder.core.backends import Backend
+from builder.api.configured_values import convert_value, show_value
+from builder.api.products import EXPORTS, PRODUCTS, Configuration, Product, Values, make_error
+from builder.api.settings import BuildSettings
 from builder.core.budgets import Budgets
-from builder.core.dtypes import DtypeSet
-from builder.core.nesting import InputSpec, parse_input
-from builder.core.release import Release
+from builder.core.nesting import InputSpec
 from builder.core.setting_fields import SettingField, fill, list_settings
 from builder.core.typed import suggest
 from builder.errors import BuilderError, ConfigurationError, Hint, Run
 from builder.export.request import ExportRequest
 from builder.formats.plain_yaml import parse_documents
 from builder.formats.yaml_lines import Place, find_lines
-from builder.sources.releases import list_optional_backends, load_release
 from builder.system.files import read_regular
 
-EXPORTS, PRODUCTS = "exports", "products"
 _OUTPUT = ("output",)
-_INPUTS = ("request", "inputs")
 _MOST = 1 << 20
 """Bytes of a file that is read."""
 _LONGEST = 255
 """Bytes of a name in a path, on all file systems that builder runs on."""
 _PATHS_OR_NAMES = frozenset(("weights", "calibrate", "ops_lists"))
 """Settings that name a file in the folder of the configuration, or something else."""
-
-Values = Mapping[tuple[str, ...], object]
-"""Settings by their path, as `builder.core.setting_fields.fill` takes them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
-    """One set of models with its packages."""
-
-    name: str
-    """Its key below `products`; empty where the file has none."""
-    values: Values
-    """Its settings, with those that all products share."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration:
-    """What a file says."""
-
-    path: Path
-    products: tuple[Product, ...]
-    """In the order of the file; at least one."""
-    exports: tuple[ExportRequest, ...] = ()
-    """What makes models of the products."""
-    lines: Mapping[Place, int]
-    """The line of each key."""
-
-    def choose(self, names: Sequence[str]) -> tuple[Product, ...]:
-        """Returns the products with these names, or all without any; ConfigurationError if not."""
-        known = {one.name: one for one in self.products if one.name}
-        for name in names:
-            if name not in known:
-                said = suggest(name, known) if known else f"it has no {PRODUCTS!r}"
-                raise ConfigurationError(f"{self.path} has no product {name!r}; {said}")
-        return tuple(known[name] for name in dict.fromkeys(names)) or self.products
-
-    def make_settings(self, product: Product, given: Values) -> BuildSettings:
-        """Returns the settings of a product; what is `given` by the user counts more.
-
-        Raises:
-            ConfigurationError: a model is not there, or settings do not fit together.
-        """
-        values = {**product.values, **given}
-        try:
-            settings = fill(BuildSettings, values)
-        except ValueError as error:
-            raise ConfigurationError(f"{self.path}: {error}") from None
-        request = settings.request
-        if not request.inputs and not request.ops_lists:
-            where = f"the product {product.name!r}" if product.name else "it"
-            raise ConfigurationError(
-                f"{self.path}: {where} has neither inputs nor ops_lists, so there is no model"
-            )
-        # What is given on the command line has no line here, and the command line refuses it.
-        if _INPUTS not in given:
-            self._refuse_absent(product, request.inputs)
-        if not any(path[0] == "targets" for path in given):
-            self._refuse_targets(product, settings.targets)
-        return settings
-
-    def _refuse_absent(self, product: Product, models: Sequence[Path]) -> None:
-        made = {one.output.resolve() for one in self.exports}
-        for number, model in enumerate(models):
-            if model.exists():
-                continue
-            is_made = model.resolve() in made
-            raise self._fail(
-                product,
-                ("inputs", number),
-                f"the file {model} does not exist"
-                + (", and an export of this file makes it" if is_made else ""),
-                Hint(Run("build", ("--export",))) if is_made else None,
-            )
-
-    def _refuse_targets(self, product: Product, wanted: TargetSettings) -> None:
-        abis = wanted.abis
-        for abi in dict.fromkeys(abis):
-            self._locate(product, ("targets", "abis", abis.index(abi)), (abi,), {})
-        for name in ("min_api", "min_ios"):
-            limits = {name: getattr(wanted, name)}
-            self._locate(product, ("targets", name), abis, limits)
-
-    def _locate(
-        self, product: Product, key: Place, abis: Sequence[str], limits: Mapping[str, Any]
-    ) -> None:
-        try:
-            locate_targets(abis, **limits)
-        except ConfigurationError as error:
-            # The text of a hint has the keys of the file, and not the options of a command.
-            hint = str(error.hint) if key[1] != "abis" else error.hint
-            raise self._fail(product, key, error.message, hint) from None
-
-    def _fail(
-        self, product: Product, key: Place, message: str, hint: str | None
-    ) -> ConfigurationError:
-        """Returns the error for a key of a product, which may stand outside of the product."""
-        own = (PRODUCTS, product.name, *key)
-        place = own if any(own[:n] in self.lines for n in range(3, len(own) + 1)) else key
-        return _make_error(self.path, self.lines, place, message, hint)
 
 
 def read_configuration(path: Path) -> Configuration:
@@ -313,7 +207,7 @@ class _Reader:
         if one.setting.absent and value == one.setting.absent:
             return None
         try:
-            made = _CONVERSIONS.get(kind, _convert_other)(kind, value)
+            made = convert_value(kind, value)
         except (ValueError, BuilderError) as error:
             raise self._fail(place, str(error)) from None
         least, most = one.setting.least, one.setting.most
@@ -358,31 +252,21 @@ class _Reader:
         if value is None:
             return {}
         if not isinstance(value, dict):
-            raise self._fail(place, f"expected keys with values, not {_show(value)}")
+            raise self._fail(place, f"expected keys with values, not {show_value(value)}")
         return value
 
     def _take_list(self, value: object, place: Place) -> Sequence[object]:
         if value is None:
             return []
         if not isinstance(value, list):
-            raise self._fail(place, f"expected a list, not {_show(value)}: write [{_show(value)}]")
+            raise self._fail(
+                place, f"expected a list, not {show_value(value)}: write [{show_value(value)}]"
+            )
         return value
 
     def _fail(self, place: Place, message: str) -> ConfigurationError:
         hint = "docs/reference/settings.md lists the keys"
-        return _make_error(self.path, self.lines, place, message, hint)
-
-
-def _make_error(
-    path: Path, lines: Mapping[Place, int], place: Place, message: str, hint: str | None
-) -> ConfigurationError:
-    """Returns an error that names file, key, and the line of the key or of one around it."""
-    line = next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), None)
-    where = str(path) if line is None else f"{path}, line {line}"
-    key = ".".join(map(str, place))
-    return ConfigurationError(
-        f"{where}: {key}: {message}" if key else f"{where}: {message}", hint=hint
-    )
+        return make_error(self.path, self.lines, place, message, hint)
 
 
 def _is_plain_name(name: str) -> bool:
@@ -418,73 +302,3 @@ def _is_within(number: float, least: int | None, most: int | None) -> bool:
 
 def _is_pairs(one: SettingField) -> bool:
     return one.kind is not InputSpec and len(get_args(one.kind)) == 2
-
-
-def _show(value: object) -> str:
-    return repr(value) if len(repr(value)) < 60 else f"{type(value).__name__} of {len(str(value))}"
-
-
-def _take_bool(kind: Any, value: object) -> object:  # noqa: ANN401, ARG001
-    if not isinstance(value, bool):
-        raise ValueError(f"expected true or false, not {_show(value)}")  # noqa: TRY004
-    return value
-
-
-def _take_int(kind: Any, value: object) -> object:  # noqa: ANN401, ARG001
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"expected a whole number, not {_show(value)}")  # noqa: TRY004
-    return value
-
-
-def _take_float(kind: Any, value: object) -> object:  # noqa: ANN401, ARG001
-    # Plain YAML has whole numbers only; others are texts.
-    try:
-        number = float(value) if isinstance(value, str | int) else math.nan
-    except ValueError:
-        number = math.nan
-    if isinstance(value, bool) or not math.isfinite(number):
-        raise ValueError(f"expected a number, not {_show(value)}")
-    return number
-
-
-def _take_text(kind: Any, value: object) -> str:  # noqa: ANN401, ARG001
-    # A version such as 7 looks like a number.
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise ValueError(f"expected text, not {_show(value)}")
-    return str(value)
-
-
-def _take_backend(kind: Any, value: object) -> Backend:  # noqa: ANN401
-    known = {one.name: one for one in list_optional_backends()}
-    name = _take_text(kind, value)
-    if name not in known:
-        raise ValueError(f"{name!r} is not a backend; {suggest(name, known)}")
-    return known[name]
-
-
-def _take_dtypes(kind: Any, value: object) -> DtypeSet:  # noqa: ANN401
-    if isinstance(value, list):
-        return DtypeSet.of(_take_text(kind, one) for one in value)
-    return DtypeSet.parse(_take_text(kind, value))
-
-
-def _convert_other(kind: Any, value: object) -> object:  # noqa: ANN401
-    text = _take_text(kind, value)
-    if isinstance(kind, EnumType):
-        known = [str(one) for one in list[Any](kind)]
-        if text not in known:
-            raise ValueError(f"{text!r} is not a value of it; {suggest(text, known)}")
-        return kind(text)
-    return kind.parse(text) if hasattr(kind, "parse") else kind(text)
-
-
-_CONVERSIONS: dict[object, Any] = {
-    bool: _take_bool,
-    int: _take_int,
-    float: _take_float,
-    Backend: _take_backend,
-    DtypeSet: _take_dtypes,
-    InputSpec: lambda kind, value: parse_input(_take_text(kind, value)),
-    Release: lambda kind, value: load_release(_take_text(kind, value)),
-}
-"""Types that a value is read as in another way than text with `parse`."""

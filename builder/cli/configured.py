@@ -17,7 +17,7 @@ from builder.cli.gates import refuse_idle_budgets, refuse_idle_options
 from builder.cli.plan import locate_targets, refuse_no_models
 
 if TYPE_CHECKING:
-    from builder.api.configuration import Configuration, Values
+    from builder.api.products import Configuration, Values
     from builder.api.settings import BuildSettings
     from builder.core.targets import Target
     from builder.export.request import ExportRequest

@@ -227,6 +227,10 @@ def test_products_are_chosen_by_name(folder):
             r"line 4: products.a.targets.abis.0: unknown ABI 'x'",
         ),
         (
+            "targets: {abis: [x]}\nproducts: {a: {inputs: [m.ptl], targets: {min_api: 24}}}\n",
+            r"line 1: targets.abis.0: unknown ABI 'x'",
+        ),
+        (
             "inputs: [m.ptl]\nproducts:\n a:\n  inputs: [m.ptl, no.ptl]\n",
             r"line 4: products.a.inputs.1: the file .*no\.ptl does not exist",
         ),
