@@ -40,6 +40,8 @@ class _KeptReport:
 
 _MAX_REFERENCES = 64 << 20
 """How many bytes a compressed reference graph may have."""
+_LARGEST = 1 << 50
+"""Bytes that no library has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +88,19 @@ def size_before(path: Path, abi: str) -> MeasuredRuntime:
     try:
         text = read_regular(path, MAX_JSON).decode()
         kept = parse_json(text, _KeptReport, "size report")
-        report = kept.runtime or parse_size_report(text)
+        report = _refuse_senseless(kept.runtime or parse_size_report(text))
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"{path} is not a size report of a runtime: {error}",
             hint="keep what builder size --json prints for the earlier runtime",
         ) from error
     return MeasuredRuntime(root=path.parent, abi=kept.abi or abi, report=report)
+
+
+def _refuse_senseless(report: SizeReport) -> SizeReport:
+    if not all(0 < one < _LARGEST for one in (report.file, report.compressed)):
+        raise ValueError("its sizes are not those of a library")
+    return report
 
 
 def aar_before(path: Path) -> AarSizes | None:

@@ -47,12 +47,15 @@ def echo(text: str = "", *, mark: str = "", err: bool = False, nl: bool = True) 
     Args:
         text: the text; its line breaks and tabs are kept.
         mark: a prefix that is printed unchanged, so it may contain colours; only builder's own.
+            The lines after the first are indented then, so that none looks as if it had a mark.
         err: whether the text goes to stderr.
         nl: whether a line break follows the text.
     """
     # Names first: afterwards their line breaks could not be told from builder's own.
     for name in _names:
         text = text.replace(name, escape_controls(name, _CONTROLS_OF_CELLS))
+    if mark:
+        text = re.sub(r"\n(?=[^\s])", "\n  ", text)
     click.echo(mark + escape_controls(text), err=err, nl=nl)
 
 

@@ -49,7 +49,7 @@ class Growth:
         number, percent, rest = text.strip().partition("%")
         if not percent:
             return cls(share=None, size=parse_size(text), text=text)
-        if rest or not re.fullmatch(r"\d+(\.\d+)?", number.strip(), re.ASCII):
+        if rest or not re.fullmatch(r"\d{1,18}(\.\d{1,18})?", number.strip(), re.ASCII):
             raise ValueError(f"{text!r} is not a growth; write 2%, 0.5% or 20KB")
         return cls(share=Fraction(number.strip()) / 100, size=0, text=text)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_SIZE = r"(?P<number>\d+(?:\.\d+)?) *(?P<unit>[A-Za-z]*)"
+_SIZE = r"(?P<number>\d{1,18}(?:\.\d{1,18})?) *(?P<unit>[A-Za-z]*)"
 _UNITS = {
     "": 1,
     "b": 1,

@@ -45,7 +45,7 @@ def try_module(module: Module, folder: Path, *, progress: Progress, jobs: int | 
         module=module.name,
         ok=not problems,
         operators=len(outcome.plan.operator_list.operators),
-        units=len(outcome.linked.units),
+        units=outcome.units_linked,
         size=outcome.size.file,
         calls=len(judged),
         compared=sum(one.compared for one in judged),

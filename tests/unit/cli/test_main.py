@@ -164,6 +164,18 @@ def test_texts_of_files_cannot_control_the_terminal(fail, capsys):
     assert ESCAPED in capsys.readouterr().err
 
 
+def test_lines_of_a_message_have_no_marks(fail, capsys):
+    fail(ModelError("key a\nhint: run evil\n==> done: unknown key", hint="b\nerror: c"))
+    said = capsys.readouterr().err
+    assert said.splitlines() == [
+        "error: key a",
+        "  hint: run evil",
+        "  ==> done: unknown key",
+        "hint: b",
+        "  error: c",
+    ]
+
+
 def test_names_on_the_command_line_cannot_forge_lines(run, capsys):
     name = "a\nhint: b/c\nerror: d.ptl"
     assert run("ops", name) == 3

@@ -298,6 +298,16 @@ def test_what_shrinks_may_shrink(runtime, tmp_path):
     assert run(now, "--against", before, "--max-growth", "0").exit_code == 0
 
 
+@pytest.mark.parametrize("bytes_", [-5, 10**40])
+def test_sizes_that_no_library_has(runtime, tmp_path, bytes_):
+    before = runtime("a/linux-x86_64", SMALL)
+    text = json.loads(run(before, "--json").output)
+    text["runtime"]["file"] = bytes_
+    (tmp_path / "kept.json").write_text(json.dumps(text))
+    with pytest.raises(ConfigurationError, match=r"kept\.json is not a size report"):
+        run(runtime("b/linux-x86_64", GROWN), "--against", tmp_path / "kept.json")
+
+
 def test_growth_of_another_abi_cannot_be_measured(runtime, tmp_path):
     before = runtime("a/arm64-v8a", SMALL)
     now = runtime("b/linux-x86_64", GROWN)
