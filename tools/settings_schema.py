@@ -96,7 +96,9 @@ def _make_value(one: SettingField) -> dict[str, Any]:
     item = _make_item(one)
     if _is_pairs(one):
         return {"type": "object", "additionalProperties": item, **described}
-    value = {"type": "array", "items": item} if one.several else item
+    # Nothing is no choice where the default is something.
+    least = {"minItems": 1} if one.default else {}
+    value = {"type": "array", "items": item, **least} if one.several else item
     return {**value, **_make_default(one), **described}
 
 

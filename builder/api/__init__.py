@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from builder.api.checks import PackageCheck as PackageCheck
     from builder.api.checks import check as check
     from builder.api.checks import check_package as check_package
-    from builder.api.configuration import Configuration as Configuration
-    from builder.api.configuration import Product as Product
     from builder.api.configuration import read_configuration as read_configuration
     from builder.api.exports import export as export
     from builder.api.exports import refuse_model as refuse_model
@@ -47,6 +45,8 @@ if TYPE_CHECKING:
     from builder.api.plans import list_inputs as list_inputs
     from builder.api.plans import plan_build as plan_build
     from builder.api.plans import plan_builds as plan_builds
+    from builder.api.products import Configuration as Configuration
+    from builder.api.products import Product as Product
     from builder.api.settings import BuildSettings as BuildSettings
     from builder.api.settings import TargetSettings as TargetSettings
     from builder.api.toolchains import diagnose as diagnose
@@ -181,11 +181,7 @@ _MODULES = {
         "check",
         "check_package",
     ),
-    "builder.api.configuration": (
-        "Configuration",
-        "Product",
-        "read_configuration",
-    ),
+    "builder.api.configuration": ("read_configuration",),
     "builder.api.exports": (
         "export",
         "refuse_model",
@@ -202,6 +198,10 @@ _MODULES = {
         "list_inputs",
         "plan_build",
         "plan_builds",
+    ),
+    "builder.api.products": (
+        "Configuration",
+        "Product",
     ),
     "builder.api.settings": (
         "BuildSettings",

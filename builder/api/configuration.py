@@ -6,96 +6,32 @@ declared twice. builder/schemas/builder-yaml.json is made from the same declarat
 
 from __future__ import annotations
 
-import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, replace
-from enum import EnumType
 from pathlib import Path
 from typing import Any, get_args
 
+from builder.api.configured_values import convert_value, show_value
+from builder.api.products import EXPORTS, PRODUCTS, Configuration, Product, Values, make_error
 from builder.api.settings import BuildSettings
-from builder.core.backends import Backend
 from builder.core.budgets import Budgets
-from builder.core.dtypes import DtypeSet
-from builder.core.nesting import InputSpec, parse_input
-from builder.core.release import Release
+from builder.core.nesting import InputSpec
 from builder.core.setting_fields import SettingField, fill, list_settings
 from builder.core.typed import suggest
 from builder.errors import BuilderError, ConfigurationError, Hint, Run
 from builder.export.request import ExportRequest
 from builder.formats.plain_yaml import parse_documents
 from builder.formats.yaml_lines import Place, find_lines
-from builder.sources.releases import list_optional_backends, load_release
 from builder.system.files import read_regular
 
-EXPORTS, PRODUCTS = "exports", "products"
 _OUTPUT = ("output",)
 _MOST = 1 << 20
 """Bytes of a file that is read."""
+_LONGEST = 255
+"""Bytes of a name in a path, on all file systems that builder runs on."""
 _PATHS_OR_NAMES = frozenset(("weights", "calibrate", "ops_lists"))
 """Settings that name a file in the folder of the configuration, or something else."""
-
-Values = Mapping[tuple[str, ...], object]
-"""Settings by their path, as `builder.core.setting_fields.fill` takes them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
-    """One set of models with its packages."""
-
-    name: str
-    """Its key below `products`; empty where the file has none."""
-    values: Values
-    """Its settings, with those that all products share."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration:
-    """What a file says."""
-
-    path: Path
-    products: tuple[Product, ...]
-    """In the order of the file; at least one."""
-    exports: tuple[ExportRequest, ...] = ()
-    """What makes models of the products."""
-
-    def choose(self, names: Sequence[str]) -> tuple[Product, ...]:
-        """Returns the products with these names, or all without any; ConfigurationError if not."""
-        known = {one.name: one for one in self.products if one.name}
-        for name in names:
-            if name not in known:
-                said = suggest(name, known) if known else f"it has no {PRODUCTS!r}"
-                raise ConfigurationError(f"{self.path} has no product {name!r}; {said}")
-        return tuple(known[name] for name in dict.fromkeys(names)) or self.products
-
-    def make_settings(self, product: Product, given: Values) -> BuildSettings:
-        """Returns the settings of a product; what is `given` by the user counts more.
-
-        Raises:
-            ConfigurationError: a model is not there, or settings do not fit together.
-        """
-        values = {**product.values, **given}
-        try:
-            settings = fill(BuildSettings, values)
-        except ValueError as error:
-            raise ConfigurationError(f"{self.path}: {error}") from None
-        request = settings.request
-        if not request.inputs and not request.ops_lists:
-            where = f"the product {product.name!r}" if product.name else "it"
-            raise ConfigurationError(
-                f"{self.path}: {where} has neither inputs nor ops_lists, so there is no model"
-            )
-        made = {one.output.resolve() for one in self.exports}
-        for model in request.inputs:
-            if model.exists():
-                continue
-            is_made = model.resolve() in made
-            raise ConfigurationError(
-                f"{self.path}: inputs: the file {model} does not exist"
-                + (", and an export of this file makes it" if is_made else ""),
-                hint=Hint(Run("build", ("--export",))) if is_made else None,
-            )
-        return settings
 
 
 def read_configuration(path: Path) -> Configuration:
@@ -107,12 +43,24 @@ def read_configuration(path: Path) -> Configuration:
     """
     try:
         text = read_regular(path, _MOST).decode()
-        lines = find_lines(text)
-        documents = list(parse_documents(text))
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be read: {error.strerror}", hint=Hint("write one: ", Run("init"))
         ) from None
+    except ValueError as error:
+        raise ConfigurationError(f"{path}, {error}") from None
+    return parse_configuration(text, path)
+
+
+def parse_configuration(text: str, path: Path) -> Configuration:
+    """Returns what `text` says as the content of the file `path`, which need not be there.
+
+    Raises:
+        ConfigurationError: as `read_configuration` does.
+    """
+    try:
+        lines = find_lines(text)
+        documents = list(parse_documents(text))
     except ValueError as error:
         raise ConfigurationError(f"{path}, {error}") from None
     if len(documents) > 1:
@@ -135,13 +83,15 @@ class _Reader:
         shared = self._read_group(BuildSettings, content, (), others=(EXPORTS, PRODUCTS))
         if not (shared or products or exports):
             raise self._fail((), "it has no settings")
-        shared.setdefault(_OUTPUT, self.path.parent / BuildSettings().output)
+        usual = self.path.parent / BuildSettings().output
+        shared.setdefault(_OUTPUT, self._check_path(usual, _OUTPUT))
         read = tuple(
-            self._read_product(str(name), value, shared) for name, value in products.items()
+            self._read_product(name, value, shared) for name, value in products.items()
         ) or (Product(name="", values=shared),)
         self._refuse_idle(shared, read)
         return Configuration(
             path=self.path,
+            lines=self.lines,
             products=read,
             exports=tuple(
                 self._read_export(value, (EXPORTS, number)) for number, value in enumerate(exports)
@@ -150,28 +100,44 @@ class _Reader:
 
     def _read_product(self, name: str, value: object, shared: Values) -> Product:
         place = (PRODUCTS, name)
-        if not name or name in {".", ".."} or "/" in name:
-            raise self._fail(place, "this cannot be the name of a product: it names a folder")
+        if not _is_plain_name(name):
+            raise self._fail(
+                place,
+                "this cannot be the name of a product: it is also that of a folder, so it has "
+                "neither separators nor control characters, and no spaces around it",
+            )
         own = self._read_group(BuildSettings, self._take_mapping(value, place), place)
         # Products that share a folder would replace each other's results.
-        own.setdefault(_OUTPUT, Path(str(shared[_OUTPUT])) / name)
+        own.setdefault(_OUTPUT, self._check_path(Path(str(shared[_OUTPUT])) / name, place))
         return Product(name=name, values={**shared, **own})
 
     def _refuse_idle(self, shared: Values, products: Sequence[Product]) -> None:
-        """Raises ConfigurationError for outputs of two products, and budgets of absent ABIs."""
-        outputs: dict[Path, str] = {}
+        """Raises ConfigurationError for budgets of ABIs that are not built."""
+        self._refuse_shared_outputs(products)
         everywhere = {abi for one in products for abi in _list_abis(one.values)}
         for one in products:
             place: Place = (PRODUCTS, one.name) if one.name else ()
-            output = Path(str(one.values[_OUTPUT])).resolve()
-            if output in outputs:
-                raise self._fail(
-                    place, f"it has the same output as the product {outputs[output]!r}"
-                )
-            outputs[output] = one.name
             own = {path: v for path, v in one.values.items() if shared.get(path) is not v}
             self._refuse_idle_budgets(own, _list_abis(one.values), place)
         self._refuse_idle_budgets(shared, sorted(everywhere), ())
+
+    def _refuse_shared_outputs(self, products: Sequence[Product]) -> None:
+        """Raises ConfigurationError for outputs that are the same, or inside one another."""
+        outputs: dict[Path, str] = {}
+        for one in products:
+            output = Path(str(one.values[_OUTPUT])).resolve()
+            if output in outputs:
+                known = outputs[output]
+                raise self._fail(
+                    (PRODUCTS, one.name), f"it has the same output as the product {known!r}"
+                )
+            outputs[output] = one.name
+        for output, name in outputs.items():
+            outer = next((outputs[one] for one in output.parents if one in outputs), None)
+            if outer is not None:
+                raise self._fail(
+                    (PRODUCTS, name), f"its output is inside that of the product {outer!r}"
+                )
 
     def _refuse_idle_budgets(self, values: Values, abis: Sequence[str], place: Place) -> None:
         for name, budget in _make_budgets(values).list_idle(abis):
@@ -232,6 +198,8 @@ class _Reader:
         if not one.several:
             return self._convert(one, one.kind, value, place)
         items = self._take_list(value, place)
+        if not items and one.default:
+            raise self._fail(place, "the list is empty; without the key, the default applies")
         made = [self._convert(one, one.kind, item, (*place, n)) for n, item in enumerate(items)]
         return frozenset(made) if isinstance(one.default, frozenset) else tuple(made)
 
@@ -239,7 +207,7 @@ class _Reader:
         if one.setting.absent and value == one.setting.absent:
             return None
         try:
-            made = _CONVERSIONS.get(kind, _convert_other)(kind, value)
+            made = convert_value(kind, value)
         except (ValueError, BuilderError) as error:
             raise self._fail(place, str(error)) from None
         least, most = one.setting.least, one.setting.most
@@ -253,38 +221,57 @@ class _Reader:
 
     def _place(self, one: SettingField, text: str, kind: Any, place: Place) -> object:  # noqa: ANN401
         """Returns a path in the folder of the file; a name stays a name."""
-        path = self.path.parent / text
+        path = self._check_path(self.path.parent / text, place)
         if one.name in _PATHS_OR_NAMES and not path.exists():
             return kind(text)
-        wanted = one.setting.path
-        if (wanted == "file" and not path.is_file()) or (wanted == "folder" and not path.is_dir()):
-            raise self._fail(place, f"there is no {wanted} {path}")
+        wanted = one.setting.path.removeprefix("new ")
+        is_wanted = path.is_file() if wanted == "file" else path.is_dir()
+        may_be_absent = wanted != one.setting.path and not path.exists()
+        if wanted and not is_wanted and not may_be_absent:
+            said = f"{path} is no {wanted}" if path.exists() else f"there is no {wanted} {path}"
+            raise self._fail(place, said)
         return kind(path)
+
+    def _check_path(self, path: Path, place: Place) -> Path:
+        """Returns `path`, there or not; ConfigurationError if no file can have this path."""
+        try:
+            if any(len(os.fsencode(name)) > _LONGEST for name in path.parts):
+                raise self._fail(place, f"a name in this path has more than {_LONGEST} bytes")
+            # A path with `..` behind a folder that is absent has only its links looked at.
+            path.resolve()
+            path.stat()
+        except FileNotFoundError:
+            pass
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise self._fail(place, f"this path cannot be used: {reason}") from None
+        return path
 
     def _take_mapping(self, value: object, place: Place) -> Mapping[str, object]:
         # A key whose lines are all comments has no value.
         if value is None:
             return {}
         if not isinstance(value, dict):
-            raise self._fail(place, f"expected keys with values, not {_show(value)}")
-        return {str(key): inner for key, inner in value.items()}
+            raise self._fail(place, f"expected keys with values, not {show_value(value)}")
+        return value
 
     def _take_list(self, value: object, place: Place) -> Sequence[object]:
         if value is None:
             return []
         if not isinstance(value, list):
-            raise self._fail(place, f"expected a list, not {_show(value)}: write [{_show(value)}]")
+            raise self._fail(
+                place, f"expected a list, not {show_value(value)}: write [{show_value(value)}]"
+            )
         return value
 
     def _fail(self, place: Place, message: str) -> ConfigurationError:
-        known = (self.lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in self.lines)
-        line = next(known, None)
-        where = str(self.path) if line is None else f"{self.path}, line {line}"
-        key = ".".join(map(str, place))
-        return ConfigurationError(
-            f"{where}: {key}: {message}" if key else f"{where}: {message}",
-            hint="docs/reference/settings.md lists the keys",
-        )
+        hint = "docs/reference/settings.md lists the keys"
+        return make_error(self.path, self.lines, place, message, hint)
+
+
+def _is_plain_name(name: str) -> bool:
+    is_shown = name.isprintable() and name == name.strip()
+    return bool(name) and is_shown and name not in {".", ".."} and not {"/", "\\"} & set(name)
 
 
 def _make_tree(kind: type) -> dict[str, Any]:
@@ -306,7 +293,7 @@ def _list_abis(values: Values) -> tuple[str, ...]:
 
 def _make_budgets(values: Values) -> Budgets:
     given = {path: value for path, value in values.items() if path[0] == "budgets"}
-    return fill(BuildSettings, given).budgets
+    return fill(BuildSettings, given).budgets if given else Budgets()
 
 
 def _is_within(number: float, least: int | None, most: int | None) -> bool:
@@ -315,73 +302,3 @@ def _is_within(number: float, least: int | None, most: int | None) -> bool:
 
 def _is_pairs(one: SettingField) -> bool:
     return one.kind is not InputSpec and len(get_args(one.kind)) == 2
-
-
-def _show(value: object) -> str:
-    return repr(value) if len(repr(value)) < 60 else f"{type(value).__name__} of {len(str(value))}"
-
-
-def _take_bool(kind: Any, value: object) -> object:  # noqa: ANN401, ARG001
-    if not isinstance(value, bool):
-        raise ValueError(f"expected true or false, not {_show(value)}")  # noqa: TRY004
-    return value
-
-
-def _take_int(kind: Any, value: object) -> object:  # noqa: ANN401, ARG001
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"expected a whole number, not {_show(value)}")  # noqa: TRY004
-    return value
-
-
-def _take_float(kind: Any, value: object) -> object:  # noqa: ANN401, ARG001
-    # Plain YAML has whole numbers only; others are texts.
-    try:
-        number = float(value) if isinstance(value, str | int) else math.nan
-    except ValueError:
-        number = math.nan
-    if isinstance(value, bool) or not math.isfinite(number):
-        raise ValueError(f"expected a number, not {_show(value)}")
-    return number
-
-
-def _take_text(kind: Any, value: object) -> str:  # noqa: ANN401, ARG001
-    # A version such as 7 looks like a number.
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise ValueError(f"expected text, not {_show(value)}")
-    return str(value)
-
-
-def _take_backend(kind: Any, value: object) -> Backend:  # noqa: ANN401
-    known = {one.name: one for one in list_optional_backends()}
-    name = _take_text(kind, value)
-    if name not in known:
-        raise ValueError(f"{name!r} is not a backend; {suggest(name, known)}")
-    return known[name]
-
-
-def _take_dtypes(kind: Any, value: object) -> DtypeSet:  # noqa: ANN401
-    if isinstance(value, list):
-        return DtypeSet.of(_take_text(kind, one) for one in value)
-    return DtypeSet.parse(_take_text(kind, value))
-
-
-def _convert_other(kind: Any, value: object) -> object:  # noqa: ANN401
-    text = _take_text(kind, value)
-    if isinstance(kind, EnumType):
-        known = [str(one) for one in list[Any](kind)]
-        if text not in known:
-            raise ValueError(f"{text!r} is not a value of it; {suggest(text, known)}")
-        return kind(text)
-    return kind.parse(text) if hasattr(kind, "parse") else kind(text)
-
-
-_CONVERSIONS: dict[object, Any] = {
-    bool: _take_bool,
-    int: _take_int,
-    float: _take_float,
-    Backend: _take_backend,
-    DtypeSet: _take_dtypes,
-    InputSpec: lambda kind, value: parse_input(_take_text(kind, value)),
-    Release: lambda kind, value: load_release(_take_text(kind, value)),
-}
-"""Types that a value is read as in another way than text with `parse`."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from builder.api.configuration import parse_configuration
 from builder.errors import ConfigurationError, Hint, Run, Use
 from builder.models.read import read_model
 from builder.system.machine import host_abi
@@ -75,20 +76,49 @@ def render_configuration(models: Sequence[Path], output: Path, schema: Path | No
         schema: where the schema of the file will be, for editors.
 
     Raises:
-        ConfigurationError: there are no models, or more than 50.
+        ConfigurationError: there are no models, or more than 50, or a name cannot stand in the
+            file.
         ModelError: one of `models` cannot be read.
     """
     folder = output.parent
     for path in models:
         read_model(path)
     found = tuple(models) or _find_models(folder)
-    names = [json.dumps(_relative(path, folder), ensure_ascii=False) for path in found]
-    return _TEXT.format(
-        schema="" if schema is None else _SCHEMA.format(_relative(schema, folder)),
-        inputs="".join(f"  - {name}\n" for name in names),
+    names = [_relative(path, folder) for path in found]
+    text = _TEXT.format(
+        schema="" if schema is None else _SCHEMA.format(_relative_schema(schema, folder)),
+        inputs="".join(f"  - {_quote(name)}\n" for name in names),
         abi=host_abi(),
-        first=names[0],
+        first=_quote(names[0]),
     )
+    _refuse_other_meaning(text, output, [folder / name for name in names])
+    return text
+
+
+def _quote(name: str) -> str:
+    """Returns a name as a string of YAML with ASCII only, so that it never ends a line."""
+    return '"' + re.sub(r'[^ -~]|["\\]', lambda found: _escape(found[0]), name) + '"'
+
+
+def _escape(character: str) -> str:
+    # YAML has an escape of its own for what JSON writes as two surrogates.
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def _refuse_other_meaning(text: str, output: Path, models: Sequence[Path]) -> None:
+    """Raises ConfigurationError unless the text names these models and has no other keys.
+
+    Names of files are foreign text: one that became a key could make a build run code.
+    """
+    read = parse_configuration(text, output)
+    (product,) = read.products
+    usual = {("request", "inputs"), ("targets", "abis"), ("output",)}
+    same = product.values.get(("request", "inputs")) == tuple(models)
+    if not same or product.name or read.exports or set(product.values) != usual:
+        raise ConfigurationError(
+            f"the names of these files cannot stand in {output}", hint="choose other names"
+        )
 
 
 def _find_models(folder: Path) -> tuple[Path, ...]:
@@ -105,4 +135,23 @@ def _find_models(folder: Path) -> tuple[Path, ...]:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    return Path(os.path.relpath(path, folder)).as_posix()
+    name = Path(os.path.relpath(path, folder)).as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"{name!r} is not UTF-8, so its name cannot stand in a YAML file",
+            hint="give the file another name, or name the models: builder init MODEL...",
+        ) from None
+    return name
+
+
+def _relative_schema(path: Path, folder: Path) -> str:
+    name = _relative(path, folder)
+    # It stands in a comment as it is, where no escape would be understood.
+    if not name.isprintable():
+        raise ConfigurationError(
+            f"{name!r} cannot stand in a comment of a YAML file",
+            hint="give the schema a name without control characters",
+        )
+    return name

@@ -24,7 +24,7 @@ from builder.verify.policy import describe_findings
 
 if TYPE_CHECKING:
     from builder.api import AarResult, BuildReport, RuntimeResult
-    from builder.api.configuration import Values
+    from builder.api.products import Values
 
 
 @click.command("build")

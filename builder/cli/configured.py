@@ -14,10 +14,10 @@ from builder import api
 from builder.api.settings import CONFIGURATION
 from builder.cli.console import ConsoleProgress, echo, format_bytes
 from builder.cli.gates import refuse_idle_budgets, refuse_idle_options
-from builder.cli.plan import locate_targets
+from builder.cli.plan import locate_targets, refuse_no_models
 
 if TYPE_CHECKING:
-    from builder.api.configuration import Configuration, Values
+    from builder.api.products import Configuration, Values
     from builder.api.settings import BuildSettings
     from builder.core.targets import Target
     from builder.export.request import ExportRequest
@@ -93,6 +93,9 @@ def choose_products(
     """
     configuration = _find_configuration(settings, asked)
     if configuration is None:
+        refuse_no_models(
+            settings, f", or a file {CONFIGURATION} in this folder, which builder init writes"
+        )
         targets = locate_targets(settings)
         refuse_idle_options(targets)
         refuse_idle_budgets(settings.budgets, [target.abi for target in targets])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from builder import api
-from builder.api.settings import BuildSettings
+from builder.api.settings import CONFIGURATION, BuildSettings
 from builder.cli.console import print_json, print_table
 from builder.cli.gates import refuse_idle_options
 from builder.cli.settings_options import settings_options
@@ -37,16 +38,27 @@ def command(settings: BuildSettings, as_json: bool) -> None:
       builder plan mobilenet_v2.ptl
       builder plan ops.yaml --abi linux-x86_64 --json
     """
+    refuse_no_models(settings, _describe_file())
     targets = locate_targets(settings)
     refuse_idle_options(targets)
     print_plans(api.plan_builds(settings.request, targets), as_json=as_json)
 
 
+def _describe_file() -> str:
+    if not Path(CONFIGURATION).is_file():
+        return ""
+    return f". builder plan does not read {CONFIGURATION}; builder build --dry-run does"
+
+
+def refuse_no_models(settings: BuildSettings, advice: str) -> None:
+    """Raises UsageError, which ends with `advice`, for a build of nothing."""
+    if not settings.request.inputs and not settings.request.ops_lists:
+        raise click.UsageError(f"Missing argument 'MODEL...', or --ops-list NAME{advice}.")
+
+
 def locate_targets(settings: BuildSettings) -> tuple[Target, ...]:
     """Returns the targets of a build; BuilderError for settings that do not go together."""
     request, wanted = settings.request, settings.targets
-    if not request.inputs and not request.ops_lists:
-        raise click.UsageError("Missing argument 'MODEL...', or --ops-list NAME.")
     api.list_inputs(request)  # an operator list that does not exist is refused before all else
     targets = api.locate_targets(wanted.abis, min_api=wanted.min_api, min_ios=wanted.min_ios)
     # An SDK without the frameworks would fail after everything else is compiled.

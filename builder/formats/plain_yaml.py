@@ -31,7 +31,7 @@ def parse_documents(text: str, *, only_strings: bool = False) -> Iterator[object
     """Yields each document, made of None, bool, int, str, list and dict.
 
     Integers of at most 18 digits are numbers; everything else that looks like a number, and dates,
-    are strings.
+    are strings. Keys are strings whatever they look like, as they stand in the text.
 
     Args:
         text: one or more documents.
@@ -65,6 +65,8 @@ class _Composer:
         self._yaml, self._only_strings = yaml, only_strings
         self._open: list[list[object]] = []
         """Items of each collection that is still open; keys and values in turn for a mapping."""
+        self._keys: list[set[str] | None] = []
+        """The keys so far of each of these; None for what is no mapping."""
 
     def compose(self, events: Iterator[Any]) -> Iterator[object]:
         events_of = self._yaml.events
@@ -73,17 +75,28 @@ class _Composer:
             if isinstance(event, events_of.AliasEvent):
                 raise _refuse("aliases", event)
             if isinstance(event, events_of.DocumentStartEvent):
-                self._open.append([])
+                self._push(None)
             elif isinstance(event, events_of.DocumentEndEvent):
-                yield from self._open.pop()
+                yield from self._pop()
             elif isinstance(event, events_of.CollectionStartEvent):
                 self._start(event)
             elif isinstance(event, events_of.CollectionEndEvent):
                 is_mapping = isinstance(event, events_of.MappingEndEvent)
-                items = self._open.pop()
+                items = self._pop()
                 self._open[-1].append(_to_dict(items) if is_mapping else items)
             elif isinstance(event, events_of.ScalarEvent):
                 self._open[-1].append(self._to_scalar(event))
+
+    def _push(self, keys: set[str] | None) -> None:
+        self._open.append([])
+        self._keys.append(keys)
+
+    def _pop(self) -> list[object]:
+        self._keys.pop()
+        return self._open.pop()
+
+    def _is_key_next(self) -> bool:
+        return self._keys[-1] is not None and len(self._open[-1]) % 2 == 0
 
     def _start(self, event: Any) -> None:  # noqa: ANN401 - PyYAML's events have no types
         if event.tag not in {None, "!"}:
@@ -91,12 +104,16 @@ class _Composer:
         # Whoever reads the value may use recursion.
         if len(self._open) > MAX_DEPTH:
             raise ValueError("it is nested too deeply")
-        self._open.append([])
+        if self._is_key_next():
+            raise ValueError(f"a key is not a scalar {_line_of(event)}")
+        self._push(set() if isinstance(event, self._yaml.events.MappingStartEvent) else None)
 
     def _to_scalar(self, event: Any) -> object:  # noqa: ANN401 - PyYAML's events have no types
         if event.tag not in {None, "!"}:
             raise _refuse("tags", event)
         text = str(event.value)
+        if self._is_key_next():
+            return self._take_key(text, event)
         # A scalar in quotes, or one with the tag "!", is a string whatever it looks like.
         if event.style or event.tag == "!" or self._only_strings:
             return text
@@ -104,16 +121,23 @@ class _Composer:
             return _WORDS[text]
         return int(text) if _NUMBER.fullmatch(text) else text
 
+    def _take_key(self, text: str, event: Any) -> str:  # noqa: ANN401 - PyYAML's events have no types
+        # As values, `no` and `off` would be one key, and a product could not have such a name.
+        known = self._keys[-1]
+        assert known is not None
+        if text in known:
+            raise ValueError(f"a key occurs twice {_line_of(event)}: {text[:60]!r}")
+        known.add(text)
+        return text
+
 
 def _to_dict(items: list[object]) -> dict[object, object]:
-    keys, values = items[::2], items[1::2]
-    if any(isinstance(key, list | dict) for key in keys):
-        raise ValueError("a key is not a scalar")
-    mapping = dict(zip(keys, values, strict=True))
-    if len(mapping) != len(keys):
-        raise ValueError("a key occurs twice")
-    return mapping
+    return dict(zip(items[::2], items[1::2], strict=True))
 
 
 def _refuse(what: str, event: Any) -> ValueError:  # noqa: ANN401 - PyYAML's events have no types
-    return ValueError(f"{what} are not allowed in it (line {event.start_mark.line + 1})")
+    return ValueError(f"{what} are not allowed in it {_line_of(event)}")
+
+
+def _line_of(event: Any) -> str:  # noqa: ANN401 - PyYAML's events have no types
+    return f"(line {event.start_mark.line + 1})"

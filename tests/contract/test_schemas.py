@@ -138,6 +138,7 @@ def test_the_schema_of_a_configuration_takes_settings_by_group():
         {"profile": "fast"},
         {"accelerators": ["cuda"]},
         {"targets": {"abi": ["arm64-v8a"]}},
+        {"targets": {"abis": []}},
         {"android": {"assets": ["a.ptl"]}},
         {"exports": [{"source": "mobilenet_v2"}]},
         {"exports": [{"source": "m", "output": "m.ptl", "quantisation": {"flow": "fx"}}]},

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from builder.api import BuildSettings, read_configuration, render_configuration
+from builder.cli.hints import show_hint
 from builder.core.budgets import Budget
 from builder.core.dtypes import DtypeSet
 from builder.core.nesting import parse_input
@@ -24,7 +25,7 @@ EVERY_KIND = """\
 inputs: [m.ptl, models/other.ptl]
 ops_lists: [mobilenet_v2]
 targets:
-  abis: [arm64-v8a, linux-x86_64]
+  abis: [arm64-v8a, ios-arm64]
   min_api: 24
   min_ios: 15.0
 profile: speed
@@ -78,7 +79,7 @@ def test_every_kind_of_value(folder):
     request = settings.request
     assert request.inputs == (folder / "m.ptl", folder / "models/other.ptl")
     assert request.ops_lists == ("mobilenet_v2",)
-    assert (settings.targets.abis, settings.targets.min_api) == (("arm64-v8a", "linux-x86_64"), 24)
+    assert (settings.targets.abis, settings.targets.min_api) == (("arm64-v8a", "ios-arm64"), 24)
     assert settings.targets.min_ios == "15.0"
     assert (request.flavour.profile, request.flavour.strip_error_messages) == (Profile.SPEED, True)
     assert request.dtypes == DtypeSet.of(["float32", "int64"])
@@ -198,6 +199,53 @@ def test_products_are_chosen_by_name(folder):
             r"line 3: products.two: it has the same output as the product 'one'",
         ),
         ("products:\n a/b: {}\n", r"line 2: products.a/b: this cannot be the name of a product"),
+        ("products:\n '': {}\n", r"line 2: products.: this cannot be the name of a product"),
+        ('products:\n "a\\tb": {}\n', r"line 2: products.*: this cannot be the name of a product"),
+        ('products:\n "a\\u2028": {}\n', r"line 2: .*: this cannot be the name of a product"),
+        ("products:\n a\\b: {}\n", r"line 2: .*: this cannot be the name of a product"),
+        ("products:\n ' a': {}\n", r"line 2: .*: this cannot be the name of a product"),
+        ("products:\n ~: {}\n ~: {}\n", r"line 3: the key '~' stands there twice"),
+        ("? [a]\n: 1\n", r"a key is not a scalar \(line 1\)"),
+        (
+            "products:\n a: {output: o/linux-x86_64}\n b: {output: o}\n",
+            r"line 2: products.a: its output is inside that of the product 'b'",
+        ),
+        (
+            "products:\n a: {}\n b: {output: out/a/x}\n",
+            r"line 3: products.b: its output is inside that of the product 'a'",
+        ),
+        ("jobs: 1\ntargets: {abis: []}\n", r"line 2: targets.abis: the list is empty"),
+        ("jobs: 1\ntargets: {abis: }\n", r"line 2: targets.abis: the list is empty"),
+        ("output: m.ptl\n", r"line 1: output: .*m\.ptl is no folder"),
+        ("assets: [models]\n", r"line 1: assets.0: .*models is no file"),
+        (
+            "inputs: [m.ptl]\ntargets:\n abis: [arm64-v8a, arm64]\n",
+            r"line 3: targets.abis.1: unknown ABI 'arm64'",
+        ),
+        (
+            "products:\n a:\n  inputs: [m.ptl]\n  targets: {abis: [x]}\n",
+            r"line 4: products.a.targets.abis.0: unknown ABI 'x'",
+        ),
+        (
+            "targets: {abis: [x]}\nproducts: {a: {inputs: [m.ptl], targets: {min_api: 24}}}\n",
+            r"line 1: targets.abis.0: unknown ABI 'x'",
+        ),
+        (
+            "inputs: [m.ptl]\nproducts:\n a:\n  inputs: [m.ptl, no.ptl]\n",
+            r"line 4: products.a.inputs.1: the file .*no\.ptl does not exist",
+        ),
+        (
+            "inputs: [no.ptl]\nproducts:\n a:\n  jobs: 1\n",
+            r"line 1: inputs.0: the file .*no\.ptl does not exist",
+        ),
+        (
+            "inputs: [m.ptl]\ntargets:\n  abis: [arm64-v8a]\n  min_api: 2\n",
+            r"line 4: targets.min_api: .* cannot have API level 2",
+        ),
+        (
+            "inputs: [m.ptl]\ntargets:\n  abis: [arm64-v8a]\n  min_ios: 2\n",
+            r"line 4: targets.min_ios: iOS 2 is for Apple's ABIs",
+        ),
         ("products: {one: {products: {}}}\n", r"products.one.products: unknown key"),
         ("products: {one: [m.ptl]}\n", r"products.one: expected keys with values"),
         ("exports:\n - {source: m}\n", r"line 2: exports.0: the key 'output' is missing"),
@@ -226,8 +274,67 @@ def test_mistakes_name_file_line_and_key(folder, text, said):
     assert caught.value.exit_code == 2
 
 
+LONG = "x" * 300
+"""More bytes than the name of a file can have."""
+
+
+@pytest.mark.parametrize("path", ['"a\\0b"', "loop", "loop/x", LONG, f"no/{LONG}"])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("jobs: 1\ninputs: [m.ptl, {}]\n", r"line 2: inputs\.1"),
+        ("jobs: 1\nops_lists: [{}]\n", r"line 2: ops_lists\.0"),
+        ("jobs: 1\nassets: [{}]\n", r"line 2: assets\.0"),
+        ("jobs: 1\noutput: {}\n", r"line 2: output"),
+        ("jobs: 1\ntools: {{ndk: {}}}\n", r"line 2: tools\.ndk"),
+        ("exports:\n- source: m\n  output: {}\n", r"line 3: exports\.0\.output"),
+        (
+            "exports:\n- {{source: m, output: x}}\n- source: m\n  output: m\n  weights: {}\n",
+            r"line 5: exports\.1\.weights",
+        ),
+        (
+            "products:\n a: {{inputs: [m.ptl]}}\n b: {{output: {}}}\n",
+            r"line 3: products\.b\.output",
+        ),
+    ],
+)
+def test_paths_that_no_file_can_have(folder, text, said, path):
+    (folder / "loop").symlink_to("loop")
+    with pytest.raises(ConfigurationError, match=rf"builder\.yaml, {said}: .*path"):
+        settings_of(folder, text.format(path))
+
+
+def test_the_usual_output_can_be_no_path_either(folder):
+    with pytest.raises(ConfigurationError, match=r"line 2: products\.x+: a name in this path"):
+        settings_of(folder, f"products:\n {LONG}: {{inputs: [m.ptl]}}\n")
+    (folder / "out").symlink_to("out")
+    with pytest.raises(ConfigurationError, match="output: this path cannot be used"):
+        settings_of(folder, "inputs: [m.ptl]\n")
+
+
+@pytest.mark.parametrize("name", ["no", "yes", "True", "~", "null", "+1", "1", "0x1", "café 2"])
+def test_names_of_products_are_what_stands_in_the_file(folder, name):
+    read = settings_of(
+        folder, f"products:\n  {name}: {{inputs: [m.ptl]}}\n  x: {{inputs: [m.ptl]}}\n"
+    )
+    assert list(read) == [name, "x"]
+    assert read[name].output == folder / "out" / name
+    with pytest.raises(
+        ConfigurationError, match=re.escape(f"line 2: products.{name}.job: unknown")
+    ):
+        settings_of(folder, f"products:\n  {name}: {{job: 1}}\n")
+
+
+def test_hints_about_the_file_name_its_keys(folder):
+    with pytest.raises(ConfigurationError, match=r"targets\.min_api: API level 24") as caught:
+        settings_of(folder, "inputs: [m.ptl]\ntargets: {abis: [linux-x86_64], min_api: 24}\n")
+    assert "leave out targets.min_api" in show_hint(caught.value.hint, "build")
+
+
 def test_a_model_that_is_not_there(folder):
-    with pytest.raises(ConfigurationError, match=r"inputs: the file .*no\.ptl does not exist$"):
+    with pytest.raises(
+        ConfigurationError, match=r"line 1: inputs.0: the file .*no\.ptl does not exist$"
+    ):
         settings_of(folder, "inputs: [no.ptl]\n")
     text = "inputs: [no.ptl]\nexports: [{source: mobilenet_v2, output: no.ptl}]\n"
     with pytest.raises(ConfigurationError, match="an export of this file makes it") as caught:
@@ -285,6 +392,45 @@ def test_the_first_file_of_named_models(tmp_path):
     (tmp_path / "bad.ptl").write_text("no model")
     with pytest.raises(ModelError):
         render_configuration((tmp_path / "bad.ptl",), tmp_path / "builder.yaml")
+
+
+HARM = "exports: [{source: evil, output: e.ptl}] # "
+
+
+@pytest.mark.parametrize(
+    "character",
+    ["\n", "\r", "\x85", "\u2028", "\u2029", "\x7f", "\ufffe", "\ufeff", "\x1b", "é", "\U0001f600"],
+)
+def test_the_first_file_has_names_as_models_only(tmp_path, character):
+    name = f'a{character}{HARM}"\\.ptl'
+    (tmp_path / name).write_bytes((DATA / "conv.ptl").read_bytes())
+    text = render_configuration((), tmp_path / "builder.yaml")
+    assert text.isascii()
+    read = read_configuration(write(tmp_path, text))
+    assert read.exports == ()
+    (settings,) = (read.make_settings(one, {}) for one in read.products)
+    assert settings.request.inputs == (tmp_path / name,)
+    # What stands there as a comment says the same.
+    commented = text.replace("# assets:", "assets:")
+    settings = settings_of(tmp_path, commented)[""]
+    assert settings.packages.assets == (tmp_path / name,)
+
+
+def test_the_first_file_refuses_names_that_yaml_cannot_have(tmp_path):
+    (tmp_path / "a\udcff.ptl").write_bytes((DATA / "conv.ptl").read_bytes())
+    with pytest.raises(ConfigurationError, match=r"udcff.ptl' is not UTF-8"):
+        render_configuration((), tmp_path / "builder.yaml")
+    for name in (f"s\n{HARM}", f"s\u2028{HARM}", "s\x7f", "s\udcff"):
+        with pytest.raises(ConfigurationError, match=r"cannot stand in a"):
+            render_configuration((DATA / "conv.ptl",), tmp_path / "builder.yaml", tmp_path / name)
+
+
+def test_the_first_file_is_read_back(tmp_path, monkeypatch):
+    module = "builder.api.initial_configuration._quote"
+    for text in (f'"m.ptl"\n{HARM}', '"other.ptl"', '"m.ptl"\njobs: 1\n#'):
+        monkeypatch.setattr(module, lambda _, text=text: text)
+        with pytest.raises(ConfigurationError, match=r"cannot stand in|stands there twice"):
+            render_configuration((DATA / "conv.ptl",), tmp_path / "builder.yaml")
 
 
 def test_a_folder_without_models_or_with_too_many(tmp_path):

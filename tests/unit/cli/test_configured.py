@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from builder import api
 from builder.api import BuildReport
-from builder.cli import build, configured, init
+from builder.cli import build, configured, init, plan
 from builder.errors import ConfigurationError, VerificationError
 
 from .test_build import SIZE, make_runtime
@@ -82,10 +82,20 @@ def test_options_count_more_than_variables_and_these_more_than_the_file(folder, 
 
 def test_without_models_and_file(folder, asked):
     assert "Missing argument 'MODEL...'" in run().stderr
+    assert "which builder init writes" in run().stderr
     assert run("--config", "none.yaml").exit_code == 2
     for option in (("--product", "one"), ("--export",)):
         assert "need a file" in run("m.ptl", *option).stderr
     assert asked == []
+
+
+def test_a_plan_without_models_says_what_reads_the_file(folder):
+    assert "builder.yaml" not in run(module=plan).stderr
+    Path("builder.yaml").write_text(FILE)
+    said = run(module=plan)
+    assert said.exit_code == 2
+    assert "Missing argument 'MODEL...'" in said.stderr
+    assert "builder build --dry-run does" in said.stderr
 
 
 def test_products_are_built_one_after_the_other(folder, asked):

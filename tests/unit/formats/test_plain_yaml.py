@@ -25,6 +25,13 @@ def test_all_scalars_can_be_strings():
     assert parse("On: [1, true, ~]", only_strings=True) == [{"On": ["1", "true", "~"]}]
 
 
+def test_keys_are_what_stands_in_the_text():
+    text = "{no: no, off: 1, 'yes': ~, ~: a, null: b, +1: c, 1: d, 0x1: e, ? : f}"
+    keys = ["no", "off", "yes", "~", "null", "+1", "1", "0x1", ""]
+    assert list(parse(text)[0]) == keys
+    assert parse("a: {no: {off: off}}") == [{"a": {"no": {"off": False}}}]
+
+
 def test_documents_follow_each_other():
     assert parse("") == []
     assert parse("--- 1\n---\n- 2\n...\n") == [1, [2]]
@@ -48,8 +55,9 @@ def test_what_pyyaml_writes_is_read(value):
         ("- !!python/object:os.system x", "tags are not allowed"),
         ("!!str x", "tags are not allowed"),
         ("!<tag:yaml.org,2002:set> {x}", "tags are not allowed"),
-        ("a: 1\na: 2", "a key occurs twice"),
-        ("? [a]\n: 1", "a key is not a scalar"),
+        ("a: 1\na: 2", r"a key occurs twice \(line 2\): 'a'"),
+        ("b:\n  no: 1\n  'no': 2", r"a key occurs twice \(line 3\): 'no'"),
+        ("b: 1\n? [a]\n: 1", r"a key is not a scalar \(line 2\)"),
         ("[a", "it is not YAML"),
         ("\x00", "it is not YAML"),
         ("[" * 5000, "nested too deeply"),

@@ -1,0 +1,131 @@
+"""What a file `builder.yaml` says: products, each with its settings, and exports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builder.api.settings import BuildSettings, TargetSettings
+from builder.api.toolchains import locate_targets
+from builder.core.setting_fields import fill
+from builder.core.typed import suggest
+from builder.errors import ConfigurationError, Hint, Run
+from builder.export.request import ExportRequest
+from builder.formats.yaml_lines import Place
+
+EXPORTS, PRODUCTS = "exports", "products"
+_INPUTS = ("request", "inputs")
+
+Values = Mapping[tuple[str, ...], object]
+"""Settings by their path, as `builder.core.setting_fields.fill` takes them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """One set of models with its packages."""
+
+    name: str
+    """Its key below `products`; empty where the file has none."""
+    values: Values
+    """Its settings, with those that all products share."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What a file says."""
+
+    path: Path
+    products: tuple[Product, ...]
+    """In the order of the file; at least one."""
+    exports: tuple[ExportRequest, ...] = ()
+    """What makes models of the products."""
+    lines: Mapping[Place, int]
+    """The line of each key."""
+
+    def choose(self, names: Sequence[str]) -> tuple[Product, ...]:
+        """Returns the products with these names, or all without any; ConfigurationError if not."""
+        known = {one.name: one for one in self.products if one.name}
+        for name in names:
+            if name not in known:
+                said = suggest(name, known) if known else f"it has no {PRODUCTS!r}"
+                raise ConfigurationError(f"{self.path} has no product {name!r}; {said}")
+        return tuple(known[name] for name in dict.fromkeys(names)) or self.products
+
+    def make_settings(self, product: Product, given: Values) -> BuildSettings:
+        """Returns the settings of a product; what is `given` by the user counts more.
+
+        Raises:
+            ConfigurationError: a model is not there, or settings do not fit together.
+        """
+        values = {**product.values, **given}
+        try:
+            settings = fill(BuildSettings, values)
+        except ValueError as error:
+            raise ConfigurationError(f"{self.path}: {error}") from None
+        request = settings.request
+        if not request.inputs and not request.ops_lists:
+            where = f"the product {product.name!r}" if product.name else "it"
+            raise ConfigurationError(
+                f"{self.path}: {where} has neither inputs nor ops_lists, so there is no model"
+            )
+        # What is given on the command line has no line here, and the command line refuses it.
+        if _INPUTS not in given:
+            self._refuse_absent(product, request.inputs)
+        if not any(path[0] == "targets" for path in given):
+            self._refuse_targets(product, settings.targets)
+        return settings
+
+    def _refuse_absent(self, product: Product, models: Sequence[Path]) -> None:
+        made = {one.output.resolve() for one in self.exports}
+        for number, model in enumerate(models):
+            if model.exists():
+                continue
+            is_made = model.resolve() in made
+            raise self._fail(
+                product,
+                ("inputs", number),
+                f"the file {model} does not exist"
+                + (", and an export of this file makes it" if is_made else ""),
+                Hint(Run("build", ("--export",))) if is_made else None,
+            )
+
+    def _refuse_targets(self, product: Product, wanted: TargetSettings) -> None:
+        abis = wanted.abis
+        for abi in dict.fromkeys(abis):
+            self._locate(product, ("targets", "abis", abis.index(abi)), (abi,), {})
+        for name in ("min_api", "min_ios"):
+            limits = {name: getattr(wanted, name)}
+            self._locate(product, ("targets", name), abis, limits)
+
+    def _locate(
+        self, product: Product, key: Place, abis: Sequence[str], limits: Mapping[str, Any]
+    ) -> None:
+        try:
+            locate_targets(abis, **limits)
+        except ConfigurationError as error:
+            # The text of a hint has the keys of the file, and not the options of a command.
+            hint = str(error.hint) if key[1] != "abis" else error.hint
+            raise self._fail(product, key, error.message, hint) from None
+
+    def _fail(
+        self, product: Product, key: Place, message: str, hint: str | None
+    ) -> ConfigurationError:
+        """Returns the error for a key of a product, which may stand outside of the product."""
+        names = (one for one in key if isinstance(one, str))
+        is_own = (PRODUCTS, product.name, *names) in self.lines
+        place = (PRODUCTS, product.name, *key) if is_own else key
+        return make_error(self.path, self.lines, place, message, hint)
+
+
+def make_error(
+    path: Path, lines: Mapping[Place, int], place: Place, message: str, hint: str | None
+) -> ConfigurationError:
+    """Returns an error that names file, key, and the line of the key or of one around it."""
+    line = next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), None)
+    where = str(path) if line is None else f"{path}, line {line}"
+    key = ".".join(map(str, place))
+    return ConfigurationError(
+        f"{where}: {key}: {message}" if key else f"{where}: {message}", hint=hint
+    )
