@@ -212,7 +212,7 @@ def test_wrong_usage_is_2(run, capsys, arguments):
 def test_a_missing_argument_is_named(run, capsys):
     run("build")
     said = capsys.readouterr().err
-    assert said.startswith("error: missing argument 'MODEL...', or --ops-list NAME\n")
+    assert said.startswith("error: missing argument 'MODEL...', or --ops-list NAME, or a file ")
 
 
 def test_the_name_of_a_file_at_the_beginning_is_kept(fail, capsys):
