@@ -67,7 +67,7 @@ def manage_cache(request: CacheRequest) -> CacheReport:
 
     What a running builder uses is never removed: its configurations, the source trees of these, and
     what it is fetching. Nor is anything that builder did not make, or that a link leads to. Each
-    entry vanishes in one step, so this may be killed at any time.
+    entry is renamed before it is removed, so this may be killed at any time.
 
     Raises:
         ConfigurationError: `clear` while a builder uses the cache; `prune` or `clear` of a folder

@@ -107,8 +107,8 @@ def digest_deciding_files(target: Target, release: Release) -> str:
 
     Args:
         target: what is built for.
-        release: the release of PyTorch that is built; of its symbol indexes, those count by which
-            translation units for `target` are chosen.
+        release: the release of PyTorch that is built; only those of its symbol
+            indexes count that serve `target`.
 
     Raises:
         ConfigurationError: a file of the release is missing or is not TOML.

@@ -92,6 +92,6 @@ def _print_plan(plan: BuildPlan) -> None:
             ("PyTorch", plan.release.version),
             ("sources", plan.release.source_digest[:16]),
             ("optional sources", ", ".join(name for name, _ in plan.features) or "-"),
-            ("shared objects", plan.objects_key),
+            ("object folder", plan.objects_key),
         ),
     )

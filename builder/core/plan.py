@@ -83,7 +83,7 @@ class BuildPlan:
 
     @property
     def objects_key(self) -> str:
-        """Name of the folder of shared objects; ninja compares flags, so they are not in it."""
+        """Name of the folder of objects that builds share; flags are compared by ninja."""
         return _digest(
             self.target.id,
             self.release.source_digest,

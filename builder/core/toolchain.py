@@ -205,12 +205,12 @@ class Toolchain:
     """Flags for every link, as the target's loader wants them."""
     bitcode: Bitcode = Bitcode.NONE
     packed_relocations: tuple[str, ...] = ()
-    """Flags that pack relative relocations; none where the target's loader reads no packed ones."""
+    """Flags that pack relative relocations; empty where the target's loader cannot read them."""
     cxx_library: CxxLibrary = CxxLibrary.LIBSTDCXX
     page_size: int | None = None
     """Bytes that segments are aligned to; None where the linker's own default holds."""
     beside: tuple[Path, ...] = ()
-    """Libraries that a runtime needs beside it."""
+    """Libraries of the toolchain that a runtime loads, so they are delivered with it."""
     ndk: Ndk | None = None
     """Whose compilers these are, for Android."""
     sdk: AppleSdk | None = None
@@ -237,7 +237,7 @@ class Toolchain:
 
     @property
     def fingerprint(self) -> tuple[str, ...]:
-        """What of the toolchain decides the bytes: versions, never paths; no launcher."""
+        """The versions that decide the bytes of a build; without paths, and without the launcher."""
         # A path would make the keys of two machines differ; the SDK's name is in the version of
         # `cxx`.
         sdk = str(self.sdk.root) if self.sdk else ""
