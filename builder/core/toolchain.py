@@ -237,7 +237,7 @@ class Toolchain:
 
     @property
     def fingerprint(self) -> tuple[str, ...]:
-        """The versions that decide the bytes of a build; without paths, and without the launcher."""
+        """The versions that decide the bytes of a build; no paths, and no launcher."""
         # A path would make the keys of two machines differ; the SDK's name is in the version of
         # `cxx`.
         sdk = str(self.sdk.root) if self.sdk else ""
