@@ -15,6 +15,7 @@
 #elif defined(TORCHLITE_VULKAN)
 #include <ATen/ops/empty.h>
 #include <ATen/vulkan/Context.h>
+#include <mutex>
 #endif
 
 namespace torchlite {
@@ -50,10 +51,28 @@ inline at::Tensor& copy_by_gpu(at::Tensor& made, const at::Tensor& tensor) {
 #endif
 }
 
+// The kernels of all threads write their commands into one buffer, and who waits for a result resets it: the commands
+// that another thread has written meanwhile would be lost. So the calls of models for Vulkan take turns.
+class GpuTurn {
+#ifdef TORCHLITE_VULKAN
+ public:
+  GpuTurn() : lock_(mutex()) {}
+
+ private:
+  static std::recursive_mutex& mutex() {
+    static std::recursive_mutex one;
+    return one;
+  }
+
+  std::lock_guard<std::recursive_mutex> lock_;
+#endif
+};
+
 // Returns when the GPU is idle. A process that ends before may crash in its driver.
 inline void wait_for_gpu() noexcept {
 #ifdef TORCHLITE_VULKAN
   try {
+    const GpuTurn turn;
     at::vulkan::wait();
   } catch (...) { // the device is lost, and computes no more
   }
@@ -95,6 +114,8 @@ constexpr const char* gpu_name = "";
 inline bool has_device() {
   return false;
 }
+
+struct GpuTurn {};
 
 inline void wait_for_gpu() noexcept {}
 

@@ -60,6 +60,7 @@ Module load_either(const Source& source, ExtraFiles& extra) {
 Module load(const Source& source, ExtraFiles& extra) {
   c10::InferenceMode guard;
   const Running running;
+  [[maybe_unused]] const GpuTurn turn;
   Module module = load_either(source, extra);
   // Weights have been packed; what they came through is freed.
   wait_for_gpu();

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -118,7 +119,12 @@ torchlite_status run(
   if (!method.has_value()) {
     throw Failure(TORCHLITE_RUN_FAILED, torchlite::join({"the model has no method '", {name, strnlen(name, 200)}, "'"}));
   }
-  torchlite::Inputs inputs(torchlite::is_for_gpu(module->module), module->is_lost);
+  const bool on_gpu = torchlite::is_for_gpu(module->module);
+  std::optional<torchlite::GpuTurn> turn;
+  if (on_gpu) {
+    turn.emplace();
+  }
+  torchlite::Inputs inputs(on_gpu, module->is_lost);
   auto made = std::make_unique<torchlite_result>();
   const torchlite::Profile::Scope scope(module->profile.is_on ? &module->profile : nullptr);
   // The arguments end with this statement.

@@ -77,8 +77,8 @@ def save_model(path, *, for_metal):
     return path
 
 
-def add_device(graph, located, dispatch, *, pytorch, made, runtime, level=None):
-    del dispatch, pytorch, made, runtime, level
+def add_device(graph, located, dispatch, **others):
+    del dispatch, others
     unit = TranslationUnit(
         id="aten/src/ATen/native/metal/device.cpp",
         library=METAL.name,

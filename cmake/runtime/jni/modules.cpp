@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <iterator>
 #include <memory>
+#include <optional>
 
 namespace torchlite::jni {
 
@@ -145,6 +146,10 @@ jobject run(JNIEnv* env, jclass, jlong pointer, jstring name, jobjectArray input
       throw IllegalArgument("the model has no method " + method_name);
     }
     c10::InferenceMode guard;
+    std::optional<GpuTurn> turn;
+    if (is_for_gpu(module)) {
+      turn.emplace();
+    }
     return to_java_value(env, call_method(module, *method, place_for(module, to_ivalues(env, inputs)))).release();
   });
 }
