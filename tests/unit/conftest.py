@@ -14,6 +14,14 @@ class EscapeError(BaseException):
     """Derives from BaseException, so that no `except Exception` of a test or a library hides it."""
 
 
+@pytest.fixture
+def umask() -> Iterator[None]:
+    """The usual one, whatever the tests are run with."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _no_escape() -> Iterator[None]:
     def refuse(*arguments: object, **_: object) -> None:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 
 import pytest
+from written_files import mode, names, write_half_and_stop
 
 from builder.system import files
 from builder.system.files import (
@@ -16,27 +16,6 @@ from builder.system.files import (
     write_atomically,
     write_if_changed,
 )
-
-
-@pytest.fixture
-def umask():
-    """The usual one, whatever the tests are run with."""
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
-
-
-def write_half_and_stop(path, error: type[BaseException]) -> None:
-    path.write_text("half")
-    raise error
-
-
-def mode(path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
-
-
-def names(folder) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("content", ["tëxt\n", b"\0bytes"])

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import os
-import stat
-
 import pytest
+from written_files import mode, names, write_half_and_stop
 
 from builder.system import replace_folders
 from builder.system.replace_folders import link_folder, replacement_folder, swap_folder
@@ -11,27 +9,6 @@ from builder.system.replace_folders import link_folder, replacement_folder, swap
 
 class StopError(Exception):
     pass
-
-
-@pytest.fixture
-def umask():
-    """The usual one, whatever the tests are run with."""
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
-
-
-def write_half_and_stop(path, error: type[BaseException]) -> None:
-    path.write_text("half")
-    raise error
-
-
-def mode(path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
-
-
-def names(folder) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_a_folder_takes_the_place_of_the_old_one(tmp_path, umask):
