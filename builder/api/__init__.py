@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from builder.api.measuring import price_set as price_set
     from builder.api.measuring import refuse_aar_excess as refuse_aar_excess
     from builder.api.measuring import refuse_excess as refuse_excess
-    from builder.api.measuring import refuse_growth as refuse_growth
     from builder.api.measuring import refuse_page as refuse_page
     from builder.api.measuring import render_size_page as render_size_page
     from builder.api.measuring import size as size
@@ -144,6 +143,7 @@ if TYPE_CHECKING:
     from builder.platforms.apple.package import WrittenApple as WrittenApple
     from builder.platforms.package_options import PackageOptions as PackageOptions
     from builder.platforms.results import RuntimeResult as RuntimeResult
+    from builder.size.budget_check import refuse_growth as refuse_growth
     from builder.sources.choice import FetchRequest as FetchRequest
     from builder.sources.release_facts import list_releases as list_releases
     from builder.sources.releases import list_optional_backends as list_optional_backends
@@ -214,7 +214,6 @@ _MODULES = {
         "price_set",
         "refuse_aar_excess",
         "refuse_excess",
-        "refuse_growth",
         "refuse_page",
         "render_size_page",
         "size",
@@ -355,6 +354,7 @@ _MODULES = {
     ),
     "builder.platforms.package_options": ("PackageOptions",),
     "builder.platforms.results": ("RuntimeResult",),
+    "builder.size.budget_check": ("refuse_growth",),
     "builder.sources.choice": ("FetchRequest",),
     "builder.sources.release_facts": ("list_releases",),
     "builder.sources.releases": ("list_optional_backends", "load_release"),

@@ -52,7 +52,7 @@ class _Runtime:
     """What a record knows of the folder of one ABI."""
 
     manifest: Sha256
-    library: InnerPath
+    path_of_library: InnerPath
     has_runner: bool
     units_linked: Size
     units_known: Size
@@ -157,7 +157,7 @@ def _find_runtime(record: _Record, one: PlannedTarget, output: Path) -> RuntimeR
     if known is None or not is_whole(root, MANIFEST, known.manifest):
         return None
     # Whoever wrote the record may have named any file; what is returned is copied into apps.
-    if known.library not in parse_manifest((root / MANIFEST).read_text()).files:
+    if known.path_of_library not in parse_manifest((root / MANIFEST).read_text()).files:
         return None
     # A copy of the folder may have lost this, and digests do not show it.
     if known.has_runner and not os.access(root / RUNNER, os.X_OK):
@@ -166,7 +166,7 @@ def _find_runtime(record: _Record, one: PlannedTarget, output: Path) -> RuntimeR
         plan=one.plan,
         package=Package(
             root=root,
-            library=root / known.library,
+            library=root / known.path_of_library,
             runner=root / RUNNER,
             manifest=root / MANIFEST,
         ),
@@ -203,16 +203,17 @@ def _find_apple(packed: _Packed, output: Path) -> AppleResult | None:
 
 
 def _describe_runtime(one: RuntimeResult) -> _Runtime:
-    package = one.package
-    return _Runtime(
-        manifest=digest_file(package.manifest),
-        library=package.library.relative_to(package.root).as_posix(),
-        has_runner=one.runner is not None,
-        units_linked=one.units_linked,
-        units_known=one.units_known,
-        rounds=one.rounds,
-        skipped=one.skipped,
-    )
+    match one.package:
+        case Package(root=root, library=linked, manifest=manifest):
+            return _Runtime(
+                manifest=digest_file(manifest),
+                path_of_library=linked.relative_to(root).as_posix(),
+                has_runner=one.runner is not None,
+                units_linked=one.units_linked,
+                units_known=one.units_known,
+                rounds=one.rounds,
+                skipped=one.skipped,
+            )
 
 
 def _describe_package(report: BuildReport) -> _Packed | None:

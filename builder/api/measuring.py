@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ from builder.system.outputs import refuse_foreign_file, refuse_unwritable
 from builder.verify.runtime import locate_runtime
 
 if TYPE_CHECKING:
-    from builder.core.budgets import Budgets, Growth
+    from builder.core.budgets import Budgets
     from builder.size.reference_graph import ReferenceGraph
 
 
@@ -115,27 +115,6 @@ def aar_before(path: Path) -> AarSizes | None:
         return parse_json(text, _KeptReport, "size report").aar
     except (OSError, ValueError):
         return None
-
-
-def refuse_growth(
-    now: Mapping[str, tuple[int, int]],
-    before: Mapping[str, tuple[int, int]],
-    growth: Growth,
-    *,
-    path: Path,
-) -> None:
-    """Raises VerificationError when a library of an ABI grew by more than `growth` allows.
-
-    Args:
-        now: ABI -> bytes of its libraries, and bytes when they are compressed.
-        before: the same of an earlier build.
-        growth: how much either number may grow.
-        path: the runtime or the package, for the message.
-
-    Raises:
-        ConfigurationError: both have no ABI in common.
-    """
-    holding.refuse_growth(now, before, growth, path=path)
 
 
 def measure_aar(path: Path) -> AarSizes | None:

@@ -142,8 +142,7 @@ def _pair_runtime(measured: MeasuredRuntime) -> Pairs:
 
 
 def _pair_aar(sizes: AarSizes) -> Pairs:
-    totals = {abi: sizes.library_total(abi) for abi in sizes.libraries}
-    return {abi: (total.file, total.compressed) for abi, total in totals.items()}
+    return sizes.totals
 
 
 def _pair_slices(manifest: XcframeworkManifest) -> Pairs:

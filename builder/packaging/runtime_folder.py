@@ -14,7 +14,8 @@ from builder.core.typed import parse_json
 from builder.packaging.result_folder import MANIFEST, result_folder
 from builder.packaging.sbom import SBOM, render_sbom
 from builder.packaging.sbom_subject import PackagedFile, Subject
-from builder.system.files import copy_file, digest_file, write_atomically
+from builder.system.files import copy_file as _copy
+from builder.system.files import digest_file, write_atomically
 
 SIZE_REPORT = "share/torchlite/size.json"
 REFERENCES = "share/torchlite/references.json.gz"
@@ -65,17 +66,17 @@ def write_package(
     # `folder` is a new one beside `root` and takes its place at the end, so a build that is killed
     # leaves the old runtime.
     with result_folder(root, MANIFEST) as folder:
-        copy_file(linked.library, folder / library, mode=0o755 if shared else 0o644)
+        _copy(linked.library, folder / library, mode=0o755 if shared else 0o644)
         for carried in linked.carried:
-            copy_file(carried.library, folder / _LIBRARIES / carried.library.name, mode=0o755)
+            _copy(carried.library, folder / _LIBRARIES / carried.library.name, mode=0o755)
         if linked.runner is not None:
-            copy_file(linked.runner, folder / RUNNER, mode=0o755)
-        copy_file(cmake / "runtime/torchlite.h", folder / "include/torchlite.h")
+            _copy(linked.runner, folder / RUNNER, mode=0o755)
+        _copy(cmake / "runtime/torchlite.h", folder / "include/torchlite.h")
         # CMake's package describes a shared library; a static one goes into an xcframework.
         for config in _CONFIGS if shared else ():
-            copy_file(cmake / "package" / config, folder / "lib/cmake/TorchLite" / config)
+            _copy(cmake / "package" / config, folder / "lib/cmake/TorchLite" / config)
         for name, licence in sorted(licences.items()):
-            copy_file(licence, folder / "share/licenses" / f"{name}.txt")
+            _copy(licence, folder / "share/licenses" / f"{name}.txt")
         write_atomically(folder / OPERATOR_LIST, operator_list)
         write_atomically(folder / SIZE_REPORT, render_size_report(size))
         if references is not None:

@@ -36,9 +36,7 @@ def measure_aar(path: Path) -> AarSizes:
 
 def refuse_aar_excess(sizes: AarSizes, budgets: Budgets, *, path: Path) -> None:
     """Raises VerificationError when the libraries of an ABI are larger than a budget allows."""
-    totals = {abi: sizes.library_total(abi) for abi in sizes.libraries}
-    measured = {abi: (total.file, total.compressed) for abi, total in totals.items()}
-    refuse_package_excess(measured, budgets, path=path)
+    refuse_package_excess(sizes.totals, budgets, path=path)
 
 
 def _measure(archive: Zip, name: str) -> FileSize:

@@ -34,6 +34,12 @@ class AarSizes:
         """Returns the size of all libraries of an ABI."""
         return sum(self.libraries[abi].values(), _NOTHING)
 
+    @property
+    def totals(self) -> dict[str, tuple[int, int]]:
+        """ABI -> bytes of all its libraries, and bytes when they are compressed."""
+        sums = {abi: sum(files.values(), _NOTHING) for abi, files in self.libraries.items()}
+        return {abi: (one.file, one.compressed) for abi, one in sums.items()}
+
     def download(self, abi: str) -> int:
         """Returns an estimate of what an app's download grows by on a device of `abi`.
 

@@ -217,7 +217,7 @@ def test_a_record_with_another_library_is_no_record(builder, tmp_path, library):
     (tmp_path / "out/victim.so").write_text("of somebody else")
     (record,) = (tmp_path / "cache/finished").iterdir()
     value = json.loads(record.read_text())
-    value["runtimes"]["linux-x86_64"]["library"] = library
+    value["runtimes"]["linux-x86_64"]["path_of_library"] = library
     record.write_text(json.dumps(value))
     assert builder.run(tmp_path / "out")[0] == ["linux-x86_64"]
     assert builder.run(tmp_path / "out")[0] == []
