@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from builder.api.measuring import measure_aar as measure_aar
     from builder.api.measuring import price_set as price_set
     from builder.api.measuring import refuse_aar_excess as refuse_aar_excess
-    from builder.api.measuring import refuse_excess as refuse_excess
     from builder.api.measuring import refuse_page as refuse_page
     from builder.api.measuring import render_size_page as render_size_page
     from builder.api.measuring import size as size
@@ -143,6 +142,7 @@ if TYPE_CHECKING:
     from builder.platforms.apple.package import WrittenApple as WrittenApple
     from builder.platforms.package_options import PackageOptions as PackageOptions
     from builder.platforms.results import RuntimeResult as RuntimeResult
+    from builder.size.budget_check import refuse_excess as refuse_excess
     from builder.size.budget_check import refuse_growth as refuse_growth
     from builder.sources.choice import FetchRequest as FetchRequest
     from builder.sources.release_facts import list_releases as list_releases
@@ -213,7 +213,6 @@ _MODULES = {
         "measure_aar",
         "price_set",
         "refuse_aar_excess",
-        "refuse_excess",
         "refuse_page",
         "render_size_page",
         "size",
@@ -354,7 +353,7 @@ _MODULES = {
     ),
     "builder.platforms.package_options": ("PackageOptions",),
     "builder.platforms.results": ("RuntimeResult",),
-    "builder.size.budget_check": ("refuse_growth",),
+    "builder.size.budget_check": ("refuse_excess", "refuse_growth"),
     "builder.sources.choice": ("FetchRequest",),
     "builder.sources.release_facts": ("list_releases",),
     "builder.sources.releases": ("list_optional_backends", "load_release"),

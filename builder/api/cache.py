@@ -12,7 +12,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from builder.api.cache_contents import BUSY, CacheEntry, CacheKind, read_cache
+from builder.api.cache_contents import (
+    BUSY,
+    DAY,
+    CacheEntry,
+    CacheKind,
+    find_needs,
+    read_cache,
+)
 from builder.core.setting_fields import Setting
 from builder.errors import ConfigurationError, Hint, Run, Use
 from builder.system.folders import cache_folder
@@ -20,7 +27,6 @@ from builder.system.locks import folder_lock
 from builder.system.own_cache import is_marked, list_foreign, list_parts, read_type
 from builder.system.scratch import scratch_folder, sweep
 
-_DAY = 24 * 60 * 60
 _OTHER_CACHE = "say where builder's cache is with BUILDER_CACHE=<folder>"
 _RECENT = 60
 """Seconds for which `prune` keeps what was used: a build may be about to lock it."""
@@ -89,19 +95,20 @@ def _manage(cache: Path, request: CacheRequest) -> CacheReport:
     now = time.time()
     if request.action is not CacheAction.INFO:
         _refuse_foreign(cache)
-    entries = read_cache(cache).entries
+    contents = read_cache(cache)
+    entries = find_needs(cache, contents.entries)
     if request.action is CacheAction.CLEAR:
         _refuse_use(entries)
     chosen = _choose(entries, request, now)
     # What only these builds needed is not needed any more.
-    contents = read_cache(cache, gone=frozenset(one.path for one in chosen))
-    chosen = _choose(contents.entries, request, now)
+    entries = find_needs(cache, entries, gone=frozenset(one.path for one in chosen))
+    chosen = _choose(entries, request, now)
     removed = chosen if request.dry_run else _remove_all(chosen)
     if chosen and not request.dry_run:
         for folder in (cache, *list_parts(cache)):
             sweep(folder)
     gone = frozenset(one.path for one in removed)
-    left = (one for one in contents.entries if one.path not in gone and _is_wanted(one, request))
+    left = (one for one in entries if one.path not in gone and _is_wanted(one, request))
     return CacheReport(
         folder=cache, entries=_sort(left), removed=_sort(removed), foreign=contents.foreign
     )
@@ -134,7 +141,7 @@ def _is_wanted(one: CacheEntry, request: CacheRequest) -> bool:
 
 
 def _is_old(one: CacheEntry, request: CacheRequest, now: float) -> bool:
-    return now - one.used >= max(_RECENT, request.older_than * _DAY)
+    return now - one.used >= max(_RECENT, request.older_than * DAY)
 
 
 def _sort(entries: Iterable[CacheEntry]) -> tuple[CacheEntry, ...]:

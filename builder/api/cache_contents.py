@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -19,7 +19,8 @@ from builder.system.own_cache import list_foreign, list_parts, read_type
 from builder.system.scratch import is_scratch_name
 
 BUSY = "a builder is using it"
-_DAY = 24 * 60 * 60
+DAY = 24 * 60 * 60
+"""Seconds."""
 
 
 class CacheKind(StrEnum):
@@ -50,7 +51,7 @@ class CacheEntry:
 
     def days(self, now: float) -> int:
         """Returns the whole days since it was used."""
-        return max(0, int((now - self.used) // _DAY))
+        return max(0, int((now - self.used) // DAY))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,23 +106,22 @@ _BESIDE = frozenset({*_LOCKS, ".sha256", ".stamps"})
 """Files beside an entry that stay or go with it."""
 
 
-def read_cache(cache: Path, gone: frozenset[Path] = frozenset()) -> CacheContents:
-    """Returns what is in the cache, as it would be needed if the builds in `gone` were removed.
+def read_cache(cache: Path) -> CacheContents:
+    """Returns what is in the cache; `find_needs` says what of it is needed.
 
     Raises:
         OSError: the cache, or a folder in it, cannot be read.
     """
-    made: dict[str, list[CacheEntry]] = {name: [] for name in _SHAPES}
-    foreign = [*list_foreign(cache)]
+    entries, foreign = [], [*list_foreign(cache)]
     for part in list_parts(cache):
         for path in sorted(part.iterdir()):
             # Each name by itself: what vanishes meanwhile must not hide the others.
             with suppress(FileNotFoundError):
                 if _is_made(path):
-                    made[part.name].append(_describe(path, _KINDS[part.name]))
+                    entries.append(_describe(path, _KINDS[part.name]))
                 elif not _is_beside(path) and read_type(path):
                     foreign.append(path)
-    return CacheContents(entries=tuple(_add_needs(cache, made, gone)), foreign=tuple(foreign))
+    return CacheContents(entries=tuple(entries), foreign=tuple(foreign))
 
 
 def _is_made(path: Path) -> bool:
@@ -177,28 +177,40 @@ def _count_bytes(path: Path) -> int:
     return total
 
 
-def _add_needs(
-    cache: Path, made: Mapping[str, Iterable[CacheEntry]], gone: frozenset[Path]
-) -> Iterator[CacheEntry]:
-    builds = [replace(one, needed=_say_use(one.path)) for one in made["native"]]
+def find_needs(
+    cache: Path, entries: Iterable[CacheEntry], gone: frozenset[Path] = frozenset()
+) -> tuple[CacheEntry, ...]:
+    """Returns entries with the reasons why `prune` keeps them, as if those in `gone` were removed.
+
+    Args:
+        cache: the folder.
+        entries: what `read_cache` found there.
+        gone: paths of builds that are to be removed.
+    """
+    listed = tuple(entries)
     # Configurations link to the trees that they are made from.
     links = {
         os.path.realpath(link): one.path.name
-        for one in builds
-        if one.path not in gone
+        for one in listed
+        if one.path.parent.name == "native" and one.path not in gone
         for link in _list_links(one.path)
     }
-    yield from builds
-    for tree in (*made["sources"], *made["apple"]):
-        yield replace(tree, needed=_say_use(tree.path) or _say_link(tree, links))
     pinned = {pin.sha256 for version in list_releases() for pin in load_release(version).lock.pins}
     busy = _say_use(cache / "downloads")
-    for one in made["downloads"]:
-        # The name begins with the digest of the archive.
-        is_pinned = one.path.name.partition("-")[0] in pinned
-        yield replace(one, needed=busy or ("a release is made from it" if is_pinned else ""))
-    yield from (replace(one, needed=busy) for one in made["git"])
-    yield from (*made["finished"], *made["toolchains"])
+
+    def say(one: CacheEntry) -> str:
+        match one.kind:
+            case CacheKind.RECORDS:
+                return ""
+            case CacheKind.DOWNLOADS:
+                # The name of an archive begins with its digest.
+                is_pinned = one.path.name.partition("-")[0] in pinned
+                return busy or ("a release is made from it" if is_pinned else "")
+        # Nothing is made from a configuration.
+        is_tree = one.path.parent.name != "native"
+        return _say_use(one.path) or (_say_link(one, links) if is_tree else "")
+
+    return tuple(replace(one, needed=say(one)) for one in listed)
 
 
 def _list_links(build: Path) -> list[Path]:

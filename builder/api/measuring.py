@@ -15,7 +15,6 @@ from builder.packaging.runtime_folder import REFERENCES, SIZE_REPORT, parse_size
 from builder.platforms.android import measure as aars
 from builder.platforms.android.aar import choose_aar
 from builder.platforms.android.sizes import AarSizes
-from builder.size import budget_check as holding
 from builder.size import prices as pricing
 from builder.size.page import is_own_page, render_page
 from builder.size.reference_graph import parse_references
@@ -150,11 +149,6 @@ def render_size_page(runtime: MeasuredRuntime) -> str:
         ConfigurationError: the runtime has no reference graph.
     """
     return render_page(runtime.abi, runtime.report, _read_references(runtime))
-
-
-def refuse_excess(report: SizeReport, budgets: Budgets, *, abi: str, root: Path) -> None:
-    """Raises VerificationError when the runtime at `root` is larger than a budget allows."""
-    holding.refuse_excess(report, budgets, abi=abi, root=root)
 
 
 def _read_references(runtime: MeasuredRuntime) -> ReferenceGraph:
