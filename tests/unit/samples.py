@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builder.core.artifacts import LinkResult
 from builder.core.components import BUILDER, Component
 from builder.core.dtypes import EVERYTHING
 from builder.core.model_facts import (
@@ -142,6 +143,22 @@ def make_unit(unit_id: str, **changes: object) -> TranslationUnit:
 def make_graph(*units: TranslationUnit | str) -> UnitGraph:
     made = [make_unit(unit) if isinstance(unit, str) else unit for unit in units]
     return UnitGraph(units={unit.id: unit for unit in made})
+
+
+def make_link(work: Path, **changes: object) -> LinkResult:
+    """Returns what a link of one unit has left in `work`: a library and a runner."""
+    values: dict[str, object] = {
+        "library": work / "libtorchlite.so",
+        "unstripped": work / "unstripped.so",
+        "map_file": work / "x.map",
+        "runner": work / "torchlite-run",
+        "units": ("c10/a.cpp",),
+        "units_compiled": 1,
+        "units_known": 2,
+        "rounds": 1,
+        "seconds": 0.5,
+    }
+    return LinkResult(**values | changes)  # type: ignore[arg-type]
 
 
 def make_manifest(**changes: object) -> Manifest:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from samples import make_list, make_manifest, make_plan, make_toolchain
+from samples import make_link, make_list, make_manifest, make_plan, make_toolchain
 
 from builder.api import (
     AarOptions,
@@ -20,7 +20,7 @@ from builder.api import (
     link,
 )
 from builder.api.link import PlannedTarget
-from builder.core.artifacts import LinkResult, SizeReport
+from builder.core.artifacts import SizeReport
 from builder.core.model_facts import ModelOrigin
 from builder.core.plan import Interface
 from builder.core.sources import SourceTree
@@ -60,17 +60,7 @@ class Builder:
         work.mkdir(exist_ok=True)
         (work / "libtorchlite.so").write_text(planned.plan.key)
         (work / "torchlite-run").write_text("#!")
-        linked = LinkResult(
-            library=work / "libtorchlite.so",
-            unstripped=work / "unstripped.so",
-            map_file=work / "x.map",
-            runner=work / "torchlite-run",
-            units=("c10/a.cpp",),
-            units_compiled=1,
-            units_known=2,
-            rounds=3,
-            seconds=0.5,
-        )
+        linked = make_link(work, rounds=3)
         manifest = make_manifest(abi=target.abi, plan_key=planned.plan.key)
         package = write_package(
             output / target.abi,

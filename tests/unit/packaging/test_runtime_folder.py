@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from samples import COMPONENTS, make_manifest
+from samples import COMPONENTS, make_link, make_manifest
 
 from builder import __version__
 from builder.core.artifacts import CarriedLibrary, LinkResult, OperatorPrice, SizeReport
@@ -47,17 +47,7 @@ def linked(tmp_path):
         path = work / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    return LinkResult(
-        library=work / "libtorchlite.so",
-        unstripped=work / "unstripped.so",
-        map_file=work / "x.map",
-        runner=work / "torchlite-run",
-        units=("c10/a.cpp",),
-        units_compiled=1,
-        units_known=2,
-        rounds=1,
-        seconds=0.5,
-    )
+    return make_link(work)
 
 
 def package(root: Path, linked: LinkResult, **changes: object):
