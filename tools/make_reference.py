@@ -44,6 +44,7 @@ HOW_TO = {
     "fetch": ("fetch.md", "Fetch the sources, also without a network"),
     "graph": ("graph.md", "Look at the graph of a model"),
     "init": ("builder-yaml.md", "Describe builds in a file"),
+    "lock": ("lock.md", "Lock what builds are made with"),
     "ops": ("operator-lists.md", "Build from an operator list"),
     "plan": ("build-options.md", "Choose profile and dtypes"),
     "size": ("size.md", "Hold a size budget"),

@@ -10,6 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from builder.api.build_locks import LockedProduct as LockedProduct
+    from builder.api.build_locks import choose_locked as choose_locked
+    from builder.api.build_locks import lock_build as lock_build
+    from builder.api.build_locks import plan_locked as plan_locked
+    from builder.api.build_locks import read_lock as read_lock
+    from builder.api.build_locks import refuse_other_plans as refuse_other_plans
+    from builder.api.build_locks import refuse_unlocked as refuse_unlocked
+    from builder.api.build_locks import write_lock as write_lock
     from builder.api.build_report import BuildReport as BuildReport
     from builder.api.builds import build as build
     from builder.api.builds import refuse_outputs as refuse_outputs
@@ -65,6 +73,9 @@ if TYPE_CHECKING:
     from builder.core.budgets import Budget as Budget
     from builder.core.budgets import Budgets as Budgets
     from builder.core.budgets import Growth as Growth
+    from builder.core.build_lock import BuildLock as BuildLock
+    from builder.core.build_lock import LockedBuild as LockedBuild
+    from builder.core.build_lock import LockedTarget as LockedTarget
     from builder.core.byte_sizes import ByteSize as ByteSize
     from builder.core.components import Component as Component
     from builder.core.dtypes import DtypeSet as DtypeSet
@@ -164,6 +175,16 @@ if TYPE_CHECKING:
     from builder.verify.request import VerifyRequest as VerifyRequest
 
 _MODULES = {
+    "builder.api.build_locks": (
+        "LockedProduct",
+        "choose_locked",
+        "lock_build",
+        "plan_locked",
+        "read_lock",
+        "refuse_other_plans",
+        "refuse_unlocked",
+        "write_lock",
+    ),
     "builder.api.build_report": ("BuildReport",),
     "builder.api.builds": (
         "build",
@@ -243,6 +264,11 @@ _MODULES = {
         "Budget",
         "Budgets",
         "Growth",
+    ),
+    "builder.core.build_lock": (
+        "BuildLock",
+        "LockedBuild",
+        "LockedTarget",
     ),
     "builder.core.byte_sizes": ("ByteSize",),
     "builder.core.components": ("Component",),

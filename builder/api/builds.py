@@ -7,9 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from builder.api.build_locks import LockedProduct, refuse_other_build
 from builder.api.build_report import BuildReport
 from builder.api.finished import find_finished, name_build, remember_finished
-from builder.api.link import PlannedTarget, link_libraries, plan_target, refuse_edited_trees
+from builder.api.link import (
+    PlannedTarget,
+    link_libraries,
+    list_interfaces,
+    plan_target,
+    refuse_edited_trees,
+)
 from builder.core.plan import BuildRequest, Interface
 from builder.core.release import Release
 from builder.core.targets import Target
@@ -37,6 +44,7 @@ def build(
     options: PackageOptions | None = None,
     *,
     progress: Progress,
+    locked: LockedProduct | None = None,
 ) -> BuildReport:
     """Builds selective runtimes for `targets` and the packages of their platforms.
 
@@ -52,13 +60,16 @@ def build(
         output: the folder to write into; only what builder wrote there is replaced.
         options: the user's choices for the packages.
         progress: is told what is done.
+        locked: what the build must be made with; see `choose_locked`.
 
     Raises:
         ModelError: a file cannot be read, or an operator is unknown and `skip_unknown` is not set.
         SourceError: the sources cannot be fetched.
         ToolchainError: a tool is missing.
         NativeBuildError: a step of the build failed, or another builder holds the lock.
-        ConfigurationError: `output` cannot be written, or has files that builder did not write.
+        ConfigurationError: `output` cannot be written, or has files that builder did not write; or
+            `locked` has other options or operators. Other tools than the locked ones are a
+            ToolchainError, and other sources a SourceError.
         PackagingError: the disk is full.
         VerificationError: a library breaks a rule of its platform.
     """
@@ -69,9 +80,16 @@ def build(
     request = replace(request, pytorch=release)
     refuse_unknown(request.tools.launcher)
     refuse_outputs(targets, output, options, release=release)
-    reports = [
-        _build_group(request, group, output, options, progress=progress)
+    # All targets are planned before one is built, so that what is refused costs no compilation.
+    groups = [
+        [plan_target(request, target, Interface.C, progress=progress) for target in group]
         for group in _split(targets)
+    ]
+    if locked is not None:
+        everything = [one for group in groups for one in group]
+        refuse_other_build(everything, request, options, locked)
+    reports = [
+        _build_group(request, planned, output, options, progress=progress) for planned in groups
     ]
     runtimes = {one.plan.target: one for report in reports for one in report.runtimes}
     return BuildReport(
@@ -131,15 +149,13 @@ def _split(targets: Sequence[Target]) -> Iterator[tuple[Target, ...]]:
 
 def _build_group(
     request: BuildRequest,
-    targets: Sequence[Target],
+    planned: Sequence[PlannedTarget],
     output: Path,
     options: PackageOptions,
     *,
     progress: Progress,
 ) -> BuildReport:
-    # The C API comes first: every target has a folder with it.
-    interfaces = (Interface.C, *platform_of(targets[0]).list_interfaces(options))
-    planned = [plan_target(request, target, Interface.C, progress=progress) for target in targets]
+    interfaces = list_interfaces(planned[0].plan.target, options)
     name = name_build(planned, interfaces, request, options)
     if finished := find_finished(name, planned, output, options):
         # The results are of sources that nobody had edited, but these may be edited now.

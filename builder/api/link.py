@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from builder.core.sources import SourceTree
     from builder.core.targets import Target
     from builder.core.toolchain import Toolchain
+    from builder.platforms.package_options import PackageOptions
     from builder.system.progress import Progress
 
 
@@ -88,6 +89,12 @@ def plan_target(
     toolchain = with_frameworks(toolchain, plan.backends)
     toolchain = with_shader_compiler(toolchain, plan.backends, Runner.inherit_for_tools())
     return PlannedTarget(plan=plan, toolchain=toolchain)
+
+
+def list_interfaces(target: Target, options: PackageOptions) -> tuple[Interface, ...]:
+    """Returns the interfaces of the libraries that a build makes for a target, the C API first."""
+    # The C API comes first: every target has a folder with it.
+    return (Interface.C, *platform_of(target).list_interfaces(options))
 
 
 @contextmanager

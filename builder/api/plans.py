@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from builder.core.plan import BuildRequest
     from builder.core.release import Release
     from builder.core.targets import Target
-    from builder.core.toolchain import Toolchain
+    from builder.core.toolchain import Toolchain, ToolVersions
 
 
 def plan_build(
@@ -49,6 +49,43 @@ def plan_build(
 
     Raises:
         ModelError: a file cannot be read, or the runtime cannot read its bytecode.
+        ToolchainError: a backend of the models needs a tool that is missing.
+    """
+
+    def find_versions(backends: Sequence[Backend]) -> ToolVersions:
+        # Only the models tell which backends there are; the plan has to know what they need.
+        runner = Runner.inherit_for_tools()
+        return with_shader_compiler(toolchain, backends, runner).versions
+
+    return plan_with_versions(
+        paths,
+        target,
+        release=release,
+        find_versions=find_versions,
+        flavour=flavour,
+        dtypes=dtypes,
+        interface=interface,
+        accelerators=accelerators,
+    )
+
+
+def plan_with_versions(
+    paths: Sequence[Path],
+    target: Target,
+    *,
+    release: Release,
+    find_versions: Callable[[Sequence[Backend]], ToolVersions],
+    flavour: Flavour | None = None,
+    dtypes: DtypeSet | None = None,
+    interface: Interface | None = None,
+    accelerators: Sequence[Backend] = (),
+) -> BuildPlan:
+    """Returns what `plan_build` does, with tools of which only the versions are known.
+
+    `find_versions` returns them for the backends of the build.
+
+    Raises:
+        ModelError: a file cannot be read, or the runtime cannot read its bytecode.
     """
     wanted, inferred = read_requirements(paths, readable=release.facts.bytecode)
     # What the user asks for counts even where a model seems to need more.
@@ -60,8 +97,7 @@ def plan_build(
         platform=target.platform,
         asked=find_accelerators(release, accelerators),
     )
-    # Only the models tell which backends there are; the fingerprint has to know what they need.
-    toolchain = with_shader_compiler(toolchain, backends, Runner.inherit_for_tools())
+    tools = find_versions(backends)
     features = [one.sources for one in backends if one.sources]
     return BuildPlan(
         target=target,
@@ -70,8 +106,8 @@ def plan_build(
         flavour=flavour or Flavour(),
         release=release,
         features=tuple((name, release.lock.select(name).digest) for name in features),
-        toolchain=toolchain.fingerprint,
-        link_flags=toolchain.link_flags,
+        toolchain=tools.fingerprint,
+        link_flags=tools.link_flags,
         # All builds of a release are configured alike, whatever backends they have, so that they
         # share objects.
         configuration=tuple(f"{name}={value}" for name, value in release.cmake_options.items()),

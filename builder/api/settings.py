@@ -15,6 +15,9 @@ from builder.system.machine import host_abi
 CONFIGURATION = "builder.yaml"
 """Name of the file with settings that `builder build` reads without being told."""
 
+LOCK = "builder.lock"
+"""Name of the file that `builder lock` writes beside it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetSettings:

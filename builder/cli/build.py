@@ -17,6 +17,7 @@ from builder.cli.configured import (
     configuration_options,
 )
 from builder.cli.console import ConsoleProgress, echo, format_bytes, print_json, print_table
+from builder.cli.locked import LockAsked, lock_options, read_locked
 from builder.cli.plan import print_plans
 from builder.cli.settings_options import settings_options
 from builder.core.counts import number_of
@@ -24,12 +25,14 @@ from builder.verify.policy import describe_findings
 
 if TYPE_CHECKING:
     from builder.api import AarResult, BuildReport, RuntimeResult
+    from builder.api.build_locks import LockedProduct
     from builder.api.products import Values
 
 
 @click.command("build")
 @settings_options(BuildSettings, "settings", typed="given")
-@configuration_options
+@configuration_options()
+@lock_options("Refuse, before anything is compiled, a build that is not as in the lock")
 @click.option("--verbose", is_flag=True, help="Print where the full logs are.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and do not build anything.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -37,6 +40,7 @@ def command(
     settings: BuildSettings,
     given: Values,
     asked: ConfigurationAsked,
+    lock: LockAsked,
     verbose: bool,
     dry_run: bool,
     as_json: bool,
@@ -67,14 +71,19 @@ def command(
       builder build model_ops.yaml --skip-unknown
       builder build mobilenet_v2.ptl --pytorch 2.6.0
       builder build --config app/builder.yaml --product detector
+      builder build --locked
     """
     if dry_run and asked.export:
         raise click.UsageError("--dry-run runs nothing, and --export runs code of models.")
+    if dry_run and lock.is_asked:
+        raise click.UsageError("--dry-run compares nothing: use builder plan --locked.")
     # Before anything is read: a typing error should cost no time.
     products = choose_products(settings, given, asked)
     if dry_run:
         _print_dry_run(products, as_json=as_json)
         return
+    locked = read_locked(products, lock, asked) if lock.is_asked else (None,) * len(products)
+    _refuse_others(products, locked)
     reports = [
         api.build(
             one.settings.request,
@@ -82,8 +91,9 @@ def command(
             one.settings.output,
             one.settings.packages,
             progress=ConsoleProgress(),
+            locked=known,
         )
-        for one in products
+        for one, known in zip(products, locked, strict=True)
     ]
     if as_json:
         print_json("build", _describe_products(products, reports))
@@ -98,13 +108,30 @@ def command(
         report.hold(one.settings.budgets)
 
 
+def _refuse_others(
+    products: Sequence[ChosenProduct], locked: Sequence[LockedProduct | None]
+) -> None:
+    """Raises the error for a product that is not as in the lock before another one is built."""
+    if len(products) < 2:
+        return
+    for one, known in zip(products, locked, strict=True):
+        if known is not None:
+            api.refuse_unlocked(
+                one.settings.request,
+                one.targets,
+                one.settings.packages,
+                known,
+                progress=ConsoleProgress(),
+            )
+
+
 def _print_dry_run(products: Sequence[ChosenProduct], *, as_json: bool) -> None:
     plans = []
     for one in products:
         # A plan is of use only where the build could write its results.
         request, settings = one.settings.request, one.settings
         api.refuse_outputs(one.targets, settings.output, settings.packages, release=request.pytorch)
-        plans += api.plan_builds(request, one.targets)
+        plans.append((one, api.plan_builds(request, one.targets)))
     print_plans(plans, as_json=as_json)
 
 

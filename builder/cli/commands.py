@@ -17,6 +17,7 @@ COMMANDS = {
     "fetch": "Download the pinned sources and unpack them into a source tree.",
     "graph": "Show what the methods of a model compute, as a graph of operators.",
     "init": "Write the file builder.yaml for the models in this folder.",
+    "lock": "Write down what builds are made with, for builder build --locked.",
     "ops": "Show the root operators of models, or write an operator list.",
     "plan": "Print what a build would do, without building.",
     "size": "Show which parts and operators of a runtime take how many bytes.",

@@ -14,7 +14,6 @@ from builder import api
 from builder.api.settings import CONFIGURATION
 from builder.cli.console import ConsoleProgress, echo, format_bytes
 from builder.cli.gates import refuse_idle_budgets, refuse_idle_options
-from builder.cli.plan import locate_targets, refuse_no_models
 
 if TYPE_CHECKING:
     from builder.api.products import Configuration, Values
@@ -45,17 +44,36 @@ class ChosenProduct:
     targets: tuple[Target, ...]
 
 
-def configuration_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options about a file; the command receives their values as `asked`."""
+def configuration_options(
+    *, export: bool = True, verb: str = "Build"
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Adds the options about a file; the command receives their values as `asked`.
 
-    @functools.wraps(command)
-    def with_asked(
-        config: Path | None, product: tuple[str, ...], export: bool, **given: object
-    ) -> object:
-        asked = ConfigurationAsked(path=config, products=product, export=export)
-        return command(asked=asked, **given)
+    Args:
+        export: whether the command can run the exports of the file.
+        verb: what the command does with a product.
+    """
 
-    for option in (
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def with_asked(
+            config: Path | None,
+            product: tuple[str, ...],
+            export: bool = False,
+            **given: object,
+        ) -> object:
+            asked = ConfigurationAsked(path=config, products=product, export=export)
+            return command(asked=asked, **given)
+
+        for option in _make_options(verb)[0 if export else 1 :]:
+            with_asked = option(with_asked)
+        return with_asked
+
+    return decorate
+
+
+def _make_options(verb: str) -> tuple[Callable[[Any], Any], ...]:
+    return (
         click.option(
             "--export",
             is_flag=True,
@@ -66,7 +84,7 @@ def configuration_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--product",
             multiple=True,
             metavar="NAME",
-            help="Build this product of the file (default: all). Repeat the option for several "
+            help=f"{verb} this product of the file (default: all). Repeat the option for several "
             "values.",
         ),
         click.option(
@@ -76,13 +94,11 @@ def configuration_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help=f"Read settings from this file (default: {CONFIGURATION} in this folder, if no "
             "model is given).",
         ),
-    ):
-        with_asked = option(with_asked)
-    return with_asked
+    )
 
 
 def choose_products(
-    settings: BuildSettings, given: Values, asked: ConfigurationAsked
+    settings: BuildSettings, given: Values, asked: ConfigurationAsked, *, locked: bool = False
 ) -> tuple[ChosenProduct, ...]:
     """Returns what to build; BuilderError for settings that do not go together.
 
@@ -90,13 +106,14 @@ def choose_products(
         settings: what the command line alone describes.
         given: those settings that the user has given.
         asked: which file to read.
+        locked: whether the tools are those of a lock, so that none has to be on this machine.
     """
     configuration = _find_configuration(settings, asked)
     if configuration is None:
-        refuse_no_models(
+        _refuse_no_models(
             settings, f", or a file {CONFIGURATION} in this folder, which builder init writes"
         )
-        targets = locate_targets(settings)
+        targets = _locate_targets(settings, locked=locked)
         refuse_idle_options(targets)
         refuse_idle_budgets(settings.budgets, [target.abi for target in targets])
         return (ChosenProduct(name="", settings=settings, targets=targets),)
@@ -109,7 +126,8 @@ def choose_products(
     if len(made) > 1 and ("output",) in given:
         raise click.UsageError("-o is one folder, and each product needs its own.")
     products = tuple(
-        ChosenProduct(name=name, settings=one, targets=locate_targets(one)) for name, one in made
+        ChosenProduct(name=name, settings=one, targets=_locate_targets(one, locked=locked))
+        for name, one in made
     )
     refuse_idle_options([target for one in products for target in one.targets])
     for one in products:
@@ -117,6 +135,23 @@ def choose_products(
         if any(path[0] == "budgets" for path in given):
             refuse_idle_budgets(one.settings.budgets, abis)
     return products
+
+
+def _refuse_no_models(settings: BuildSettings, advice: str) -> None:
+    """Raises UsageError, which ends with `advice`, for a build of nothing."""
+    if not settings.request.inputs and not settings.request.ops_lists:
+        raise click.UsageError(f"Missing argument 'MODEL...', or --ops-list NAME{advice}.")
+
+
+def _locate_targets(settings: BuildSettings, *, locked: bool) -> tuple[Target, ...]:
+    """Returns the targets of a build; BuilderError for settings that do not go together."""
+    request, wanted = settings.request, settings.targets
+    api.list_inputs(request)  # an operator list that does not exist is refused before all else
+    targets = api.locate_targets(wanted.abis, min_api=wanted.min_api, min_ios=wanted.min_ios)
+    # An SDK without the frameworks would fail after everything else is compiled.
+    if not locked:
+        api.refuse_frameworks(request.accelerators, targets, request.tools.apple_sdk)
+    return targets
 
 
 def _find_configuration(settings: BuildSettings, asked: ConfigurationAsked) -> Configuration | None:

@@ -3,83 +3,100 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from builder import api
-from builder.api.settings import CONFIGURATION, BuildSettings
+from builder.api.settings import BuildSettings
+from builder.cli.configured import (
+    ChosenProduct,
+    ConfigurationAsked,
+    choose_products,
+    configuration_options,
+)
 from builder.cli.console import print_json, print_table
-from builder.cli.gates import refuse_idle_options
+from builder.cli.locked import LockAsked, lock_options, read_locked
 from builder.cli.settings_options import settings_options
 
 if TYPE_CHECKING:
+    from builder.api.products import Values
     from builder.core.plan import BuildPlan
-    from builder.core.targets import Target
 
-_NOT_IN_PLANS = (
-    *("budgets", "output", "packages", "request.jobs", "request.lock_timeout"),
-    "request.skip_unknown",
+NOT_IN_PLANS = (
+    *("budgets", "output", "request.jobs", "request.lock_timeout", "request.skip_unknown"),
 )
 """Settings that decide nothing of a plan."""
 
 
 @click.command("plan")
-@settings_options(BuildSettings, "settings", without=_NOT_IN_PLANS)
+@settings_options(BuildSettings, "settings", without=(*NOT_IN_PLANS, "packages"), typed="given")
+@configuration_options(export=False)
+@lock_options("Make the plans with the tools of the lock, which need not be on this machine")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole plan as JSON.")
-def command(settings: BuildSettings, as_json: bool) -> None:
+def command(
+    settings: BuildSettings,
+    given: Values,
+    asked: ConfigurationAsked,
+    lock: LockAsked,
+    as_json: bool,
+) -> None:
     """Prints what `builder build` would do for the same arguments, without building.
 
-    Builds whose plans have the same key produce the same bytes.
+    Builds whose plans have the same key produce the same bytes. Without MODEL, the settings are
+    those of the file builder.yaml in this folder, if there is one.
+
+    With --locked, neither compiler nor NDK nor SDK is needed: their versions are those of the file
+    that builder lock has written. If the models, the settings, the sources or builder itself are
+    no longer those of the lock, the plans are printed, and the exit code is not 0.
 
     \b
     Examples:
       builder plan mobilenet_v2.ptl
       builder plan ops.yaml --abi linux-x86_64 --json
+      builder plan --config app/builder.yaml --product detector
+      builder plan --locked
     """
-    refuse_no_models(settings, _describe_file())
-    targets = locate_targets(settings)
-    refuse_idle_options(targets)
-    print_plans(api.plan_builds(settings.request, targets), as_json=as_json)
-
-
-def _describe_file() -> str:
-    if not Path(CONFIGURATION).is_file():
-        return ""
-    return f". builder plan does not read {CONFIGURATION}; builder build --dry-run does"
-
-
-def refuse_no_models(settings: BuildSettings, advice: str) -> None:
-    """Raises UsageError, which ends with `advice`, for a build of nothing."""
-    if not settings.request.inputs and not settings.request.ops_lists:
-        raise click.UsageError(f"Missing argument 'MODEL...', or --ops-list NAME{advice}.")
-
-
-def locate_targets(settings: BuildSettings) -> tuple[Target, ...]:
-    """Returns the targets of a build; BuilderError for settings that do not go together."""
-    request, wanted = settings.request, settings.targets
-    api.list_inputs(request)  # an operator list that does not exist is refused before all else
-    targets = api.locate_targets(wanted.abis, min_api=wanted.min_api, min_ios=wanted.min_ios)
-    # An SDK without the frameworks would fail after everything else is compiled.
-    api.refuse_frameworks(request.accelerators, targets, request.tools.apple_sdk)
-    return targets
-
-
-def print_plans(plans: Sequence[BuildPlan], *, as_json: bool) -> None:
-    """Prints each plan as a table, or all of them as JSON."""
-    if as_json:
-        print_json("plan", {"plans": [plan.to_json() for plan in plans]})
+    products = choose_products(settings, given, asked, locked=lock.is_asked)
+    if not lock.is_asked:
+        print_plans(
+            [(one, api.plan_builds(one.settings.request, one.targets)) for one in products],
+            as_json=as_json,
+        )
         return
-    for plan in plans:
-        _print_plan(plan)
+    locked = read_locked(products, lock, asked)
+    made = [
+        (one, api.plan_locked(one.settings.request, one.targets, known))
+        for one, known in zip(products, locked, strict=True)
+    ]
+    print_plans(made, as_json=as_json)
+    # At the end: a plan that is not that of the lock is of use for finding out why.
+    for (one, plans), known in zip(made, locked, strict=True):
+        api.refuse_other_plans(plans, one.settings.request, known)
 
 
-def _print_plan(plan: BuildPlan) -> None:
+def print_plans(
+    made: Sequence[tuple[ChosenProduct, Sequence[BuildPlan]]], *, as_json: bool
+) -> None:
+    """Prints each plan of each product as a table, or all of them as JSON."""
+    plans = [(product.name, plan) for product, several in made for plan in several]
+    if as_json:
+        print_json("plan", {"plans": [_describe(name, plan) for name, plan in plans]})
+        return
+    for name, plan in plans:
+        _print_plan(name, plan)
+
+
+def _describe(name: str, plan: BuildPlan) -> dict[str, object]:
+    return {**plan.to_json(), **({"product": name} if name else {})}
+
+
+def _print_plan(name: str, plan: BuildPlan) -> None:
     labels = ", ".join(accelerator.label for accelerator in plan.accelerators)
     print_table(
         ("plan", plan.key),
         (
+            *((("product", name),) if name else ()),
             ("abi", plan.target.abi),
             *((("oldest API level", plan.target.min_os),) if plan.target.is_android else ()),
             ("profile", plan.flavour.name),

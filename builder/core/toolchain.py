@@ -182,6 +182,46 @@ class LinkerKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolVersions:
+    """What of a toolchain decides the bytes of a build: versions and flags, and no paths."""
+
+    target: str
+    """`Target.id`."""
+    cc: str
+    cxx: str
+    """With the versions of its libraries and SDK."""
+    linker: str
+    strip: str
+    archiver: str = ""
+    shader_compiler: str = ""
+    """Empty where no backend of the build has shaders."""
+    shader_headers: str = ""
+    cmake: str
+    bitcode: Bitcode = Bitcode.NONE
+    system_flags: tuple[str, ...] = ()
+    packed_relocations: tuple[str, ...] = ()
+    link_flags: tuple[str, ...] = ()
+
+    @property
+    def fingerprint(self) -> tuple[str, ...]:
+        """The parts that objects depend on, as a plan has them; the link flags are not in it."""
+        return (
+            self.target,
+            self.cc,
+            self.cxx,
+            self.linker,
+            self.strip,
+            *((self.archiver,) if self.archiver else ()),
+            *((self.shader_compiler,) if self.shader_compiler else ()),
+            *((f"Vulkan headers {self.shader_headers}",) if self.shader_headers else ()),
+            self.cmake,
+            *(() if self.bitcode is Bitcode.INSIDE else (f"bitcode {self.bitcode}",)),
+            *self.system_flags,
+            *self.packed_relocations,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
     """What compiles and links for one target."""
 
@@ -236,22 +276,30 @@ class Toolchain:
         return int(found[1]) if found else 0
 
     @property
-    def fingerprint(self) -> tuple[str, ...]:
-        """The versions that decide the bytes of a build; no paths, and no launcher."""
+    def versions(self) -> ToolVersions:
+        """Everything of it that decides the bytes of a build; no paths, and no launcher."""
         # A path would make the keys of two machines differ; the SDK's name is in the version of
         # `cxx`.
         sdk = str(self.sdk.root) if self.sdk else ""
-        return (
-            self.target.id,
-            self.cc.version,
-            self.cxx.version,
-            self.linker.version,
-            self.strip.version,
-            *((self.archiver.version,) if self.archiver else ()),
-            *((self.shader_compiler.version,) if self.shader_compiler else ()),
-            *((f"Vulkan headers {self.shader_headers}",) if self.shader_headers else ()),
-            self.cmake.version,
-            *(() if self.bitcode is Bitcode.INSIDE else (f"bitcode {self.bitcode}",)),
-            *(flag.replace(sdk, "SDK") if sdk else flag for flag in self.system_flags),
-            *self.packed_relocations,
+        return ToolVersions(
+            target=self.target.id,
+            cc=self.cc.version,
+            cxx=self.cxx.version,
+            linker=self.linker.version,
+            strip=self.strip.version,
+            archiver=self.archiver.version if self.archiver else "",
+            shader_compiler=self.shader_compiler.version if self.shader_compiler else "",
+            shader_headers=self.shader_headers,
+            cmake=self.cmake.version,
+            bitcode=self.bitcode,
+            system_flags=tuple(
+                flag.replace(sdk, "SDK") if sdk else flag for flag in self.system_flags
+            ),
+            packed_relocations=self.packed_relocations,
+            link_flags=self.link_flags,
         )
+
+    @property
+    def fingerprint(self) -> tuple[str, ...]:
+        """The versions that decide the bytes of a build; no paths, and no launcher."""
+        return self.versions.fingerprint

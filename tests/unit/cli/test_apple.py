@@ -59,7 +59,7 @@ def asked(monkeypatch):
     """Records what was asked of `api`, and answers."""
     seen = []
 
-    def build_all(request, targets, output, options, *, progress):
+    def build_all(request, targets, output, options, *, progress, locked):
         seen.extend((*targets, options))
         runtimes = tuple(map(make_runtime, targets))
         sizes = {str(target): SIZE for target in targets}

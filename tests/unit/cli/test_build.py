@@ -79,7 +79,7 @@ def make_runtime(target, **changes):
 def asked(monkeypatch):
     seen = []
 
-    def build(request, targets, output, options, *, progress):
+    def build(request, targets, output, options, *, progress, locked):
         seen.append((request, list(map(str, targets)), output, options))
         return BuildReport(runtimes=tuple(map(make_runtime, targets)))
 
@@ -128,7 +128,7 @@ def with_aar(monkeypatch):
     """Answers with an AAR, and records the options that were given for it."""
     seen = []
 
-    def build(request, targets, output, options, *, progress):
+    def build(request, targets, output, options, *, progress, locked):
         seen.append(options.android)
         return BuildReport(runtimes=tuple(map(make_runtime, targets)), aar=AAR)
 

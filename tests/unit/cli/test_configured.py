@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from samples import make_toolchain
 
 from builder import api
 from builder.api import BuildReport
+from builder.api import plans as planning
 from builder.cli import build, configured, init, plan
 from builder.errors import ConfigurationError, VerificationError
 
@@ -41,7 +43,7 @@ def folder(tmp_path, monkeypatch):
 def asked(monkeypatch):
     seen = []
 
-    def build_one(request, targets, output, options, *, progress):
+    def build_one(request, targets, output, options, *, progress, locked):
         seen.append((request, list(map(str, targets)), output))
         return BuildReport(runtimes=tuple(map(make_runtime, targets)))
 
@@ -89,13 +91,23 @@ def test_without_models_and_file(folder, asked):
     assert asked == []
 
 
-def test_a_plan_without_models_says_what_reads_the_file(folder):
-    assert "builder.yaml" not in run(module=plan).stderr
-    Path("builder.yaml").write_text(FILE)
-    said = run(module=plan)
-    assert said.exit_code == 2
-    assert "Missing argument 'MODEL...'" in said.stderr
-    assert "builder build --dry-run does" in said.stderr
+def test_plan_reads_the_file_too(folder, monkeypatch):
+    assert "which builder init writes" in run(module=plan).stderr
+    monkeypatch.setattr(
+        planning, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
+    )
+    for name in ("one", "two"):
+        Path(f"{name}.txt").write_text("aten::relu\n")
+    Path("app").mkdir()
+    text = PRODUCTS.replace("m.ptl", "../one.txt").replace("n.ptl", "../two.txt")
+    Path("app/builder.yaml").write_text(text)
+    printed = json.loads(run("--config", "app/builder.yaml", "--json", module=plan).stdout)
+    assert [one["product"] for one in printed["plans"]] == ["one", "two"]
+    given = ("--config", "app/builder.yaml", "--product", "two", "--profile", "debug")
+    (one,) = json.loads(run(*given, "--json", module=plan).stdout)["plans"]
+    assert (one["product"], one["profile"]) == ("two", "debug")
+    assert "product           two" in run(*given, module=plan).stdout
+    assert "No such option" in run("--export", module=plan).stderr
 
 
 def test_products_are_built_one_after_the_other(folder, asked):
