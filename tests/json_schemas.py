@@ -36,7 +36,12 @@ def forbid_unknown_fields(schema: Any) -> Any:
 
 
 def check_output(arguments: tuple[str, ...], text: str) -> None:
-    """Fails unless `text`, which `builder ARGUMENTS` printed, follows the command's schema."""
+    """Fails unless `text`, which `builder ARGUMENTS` printed, follows the command's schema.
+
+    A command that fails before it has an answer prints the error alone.
+    """
     commands = [argument for argument in arguments if argument in SCHEMA_VERSIONS]
     command = "plan" if "--dry-run" in arguments else commands[0]
-    make_validator(command).validate(json.loads(text))
+    value = json.loads(text)
+    is_error = set(value) == {"error", "schema"}
+    make_validator("error" if is_error else command).validate(value)

@@ -57,8 +57,12 @@ This page is for people who write programs that read what `builder COMMAND --jso
 Every output is an object with the field `schema`, the version of its format. The version is raised
 when a field goes away or changes its meaning. New fields may appear without a new version, so
 programs should ignore fields that they do not know. The schemas (JSON Schema, draft 2020-12) are in
-the package, in `builder/schemas/`; the tests hold every output to them. Errors are printed to
-stderr as text, and the [exit code](exit-codes.md) says what kind of error it is.
+the package, in `builder/schemas/`; the tests hold every output to them.
+
+With `--json`, stdout has one JSON document, also when the command fails. An error without an answer
+is described in [the last section](#errors). If there is an answer, such as the sizes of a runtime
+that exceeds its budget, the error is its field `error`. The text of the error is on stderr in any
+case, and the [exit code](exit-codes.md) says what kind of error it is.
 
 In the tables, `a[].b` is the field `b` of each item of the list `a`, and `a.*` is each value of the
 object `a`, whose keys are names."""
@@ -176,8 +180,9 @@ def list_options(command: click.Command, context: click.Context) -> Iterator[tup
 def render_json_page() -> str:
     """Returns the page about the `--json` outputs, from their schemas."""
     lines = ["# JSON outputs", "", MARK, JSON_INTRODUCTION]
-    for name in sorted(SCHEMA_VERSIONS):
-        lines += ["", f"## builder {name}", "", *render_schema(read_schema(name))]
+    for name in sorted(SCHEMA_VERSIONS, key=lambda name: (name == "error", name)):
+        title = "Errors" if name == "error" else f"builder {name}"
+        lines += ["", f"## {title}", "", *render_schema(read_schema(name))]
     return "\n".join(lines) + "\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +17,7 @@ from builder.cli.configured import (
     choose_products,
     configuration_options,
 )
-from builder.cli.console import ConsoleProgress, echo, format_bytes, print_json, print_table
+from builder.cli.console import ConsoleProgress, echo, format_bytes, print_table, printing_json
 from builder.cli.locked import LockAsked, lock_options, read_locked
 from builder.cli.plan import print_plans
 from builder.cli.settings_options import settings_options
@@ -95,17 +96,16 @@ def command(
         )
         for one, known in zip(products, locked, strict=True)
     ]
-    if as_json:
-        print_json("build", _describe_products(products, reports))
-    else:
-        for report in reports:
-            _print_summary(report)
+    for report in () if as_json else reports:
+        _print_summary(report)
     if verbose:
         for runtime in (one for report in reports for one in report.runtimes):
             echo(f"logs: {runtime.logs}", err=True)
+    answer = printing_json("build", _describe_products(products, reports))
     # Budgets come last: a runtime that is too large is written and shown before the command fails.
-    for one, report in zip(products, reports, strict=True):
-        report.hold(one.settings.budgets)
+    with answer if as_json else nullcontext():
+        for one, report in zip(products, reports, strict=True):
+            report.hold(one.settings.budgets)
 
 
 def _refuse_others(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
+
+from builder.errors import BuilderError
 
 SCHEMA_VERSIONS = {
     "bench": 1,
@@ -16,6 +19,7 @@ SCHEMA_VERSIONS = {
     "cache": 1,
     "check": 1,
     "doctor": 1,
+    "error": 1,
     "export": 1,
     "fetch": 1,
     "graph": 1,
@@ -94,6 +98,37 @@ def print_json(command: str, value: Mapping[str, Any]) -> None:
         value: the fields to print, without the version.
     """
     click.echo(render_json(command, value))
+    _printed.append(command)
+
+
+@contextmanager
+def printing_json(command: str, value: Mapping[str, Any]) -> Iterator[None]:
+    """Prints the answer of a command as `print_json` does, after the checks in the block.
+
+    If the block raises a BuilderError, the answer has it as the field `error`, so that there is one
+    JSON document on stdout in any case.
+    """
+    try:
+        yield
+    except BuilderError as error:
+        from builder.cli.failures import describe_failure
+
+        print_json(command, {**value, "error": describe_failure(error).to_json()})
+        raise
+    print_json(command, value)
+
+
+def has_printed_json() -> bool:
+    """Returns whether this run of the command line has printed JSON."""
+    return bool(_printed)
+
+
+def forget_json() -> None:
+    """Begins a run of the command line, which has printed no JSON yet."""
+    _printed.clear()
+
+
+_printed: list[str] = []
 
 
 def render_json(command: str, value: Mapping[str, Any]) -> str:

@@ -11,12 +11,12 @@ from pathlib import Path
 from builder import __version__
 
 
-def format_traceback(error: Exception) -> str:
+def format_traceback(error: BaseException) -> str:
     """Returns the traceback of an error, as Python prints it."""
     return "".join(traceback.format_exception(error))
 
 
-def describe_defect(error: Exception) -> tuple[str, str]:
+def describe_defect(error: BaseException) -> tuple[str, str]:
     """Returns message and hint for an unexpected error; the hint lists what to report."""
     package = Path(__file__).parents[1]
     steps = traceback.extract_tb(error.__traceback__)

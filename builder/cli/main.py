@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 import io
-import re
 import sys
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import TYPE_CHECKING
 
 import click
 
 from builder import __version__
-from builder.cli.commands import COMMANDS, LazyGroup
-from builder.cli.console import echo, escape_names
-from builder.errors import BuilderError, ExitCode
+from builder.cli.commands import LazyGroup
+from builder.cli.console import echo, escape_names, forget_json, has_printed_json, print_json
+from builder.errors import ExitCode
 
-_CLICK_SENTENCE = r"(?:Argument|Could not|Got|Invalid|Missing|No such|Option|Value)\b"
-"""How click's own messages begin; others may begin with the name of a file, which is kept."""
+if TYPE_CHECKING:
+    from builder.cli.failures import Failure
 
 
 @click.group(
@@ -41,78 +42,57 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
-    debug = "--debug" in sys.argv[1:]
     escape_names(sys.argv[1:])
+    forget_json()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # the locale may lack characters
     try:
         # click's own mode would print errors unescaped, and exit with 1 for some of them.
         code = cli.main(prog_name="builder", standalone_mode=False)
-    except click.ClickException as error:
-        sys.exit(_report_usage(error))
-    # click turns Ctrl-C into Abort in places.
-    except (click.Abort, KeyboardInterrupt):
-        echo("interrupted; run the same command again to continue", err=True)
-        sys.exit(130)  # as shells report SIGINT: 128 + 2
-    except Exception as error:  # noqa: BLE001 - no exception reaches a user as a traceback
-        if debug:
-            from builder.cli.defects import format_traceback
-
-            echo(format_traceback(error), err=True, nl=False)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no user sees a traceback
         sys.exit(_report(error))
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _report_usage(error: click.ClickException) -> ExitCode:
-    """Prints what is wrong with the arguments in the style of all other errors."""
-    message = error.format_message()
-    context = error.ctx if isinstance(error, click.UsageError) else None
+def _report(error: BaseException) -> int:
+    """Prints an error as text and, if the user wants JSON, as JSON; returns the exit code."""
     # click raises the help itself, where a group gets no arguments at all.
-    if context is not None and message == context.get_help():
-        echo(message, err=True)
+    if (text := _find_help(error)) is not None:
+        echo(text, err=True)
         return ExitCode.CONFIGURATION
-    command = "builder" if context is None else context.command_path
-    _print_error(
-        re.sub(_CLICK_SENTENCE, lambda start: start[0].lower(), message).removesuffix("."),
-        f"see how it is used: {command} --help",
-    )
-    return ExitCode.CONFIGURATION
+    from builder.cli.failures import describe_failure
+
+    if "--debug" in sys.argv[1:] and not isinstance(error, click.ClickException):
+        from builder.cli.defects import format_traceback
+
+        echo(format_traceback(error), err=True, nl=False)
+    failure = describe_failure(error)
+    _print_error(failure)
+    # An answer that was printed before has the error as a field.
+    if _wants_json(sys.argv[1:]) and not has_printed_json():
+        print_json("error", {"error": failure.to_json()})
+    return failure.exit_code
 
 
-def _report(error: Exception) -> ExitCode:
-    """Prints the message and the hint of an error, and returns its exit code."""
-    match error:
-        case BuilderError():
-            _print_error(error.message, _show(error.hint) if error.hint else None)
-            return error.exit_code
-        case OSError():
-            full = error.errno == errno.ENOSPC
-            _print_error(_describe_os_error(error), "free some space" if full else None)
-            return ExitCode.CONFIGURATION
-    from builder.cli.defects import describe_defect
-
-    _print_error(*describe_defect(error))
-    return ExitCode.INTERNAL
+def _find_help(error: BaseException) -> str | None:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    text = None if context is None else context.get_help()
+    return text if isinstance(error, click.UsageError) and error.format_message() == text else None
 
 
-def _show(text: str) -> str:
-    # The options of the group are flags, so the first other word is the command.
-    from builder.cli.hints import show_hint
-
-    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-    return show_hint(text, command) if command in COMMANDS else text
+def _wants_json(arguments: Sequence[str]) -> bool:
+    # Behind `--`, everything is an argument.
+    return "--json" in takewhile(lambda argument: argument != "--", arguments)
 
 
-def _describe_os_error(error: OSError) -> str:
-    where = f": {error.filename}" if error.filename else ""
-    return f"{error.strerror or error}{where}"
-
-
-def _print_error(message: str, hint: str | None) -> None:
-    echo(message, mark=click.style("error: ", fg="red", bold=True), err=True)
-    if hint:
-        echo(hint, mark=click.style("hint: ", fg="cyan", bold=True), err=True)
+def _print_error(failure: Failure) -> None:
+    if failure.code == "interrupted":
+        echo(failure.message, err=True)
+        return
+    echo(failure.message, mark=click.style("error: ", fg="red", bold=True), err=True)
+    if failure.hint:
+        echo(failure.hint, mark=click.style("hint: ", fg="cyan", bold=True), err=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -12,7 +13,7 @@ import click
 from builder import api
 from builder.cli.aar_sizes import aar_sizes_json, print_aar_sizes
 from builder.cli.apple import print_slices, slices_json
-from builder.cli.console import echo, format_bytes, print_json, print_table
+from builder.cli.console import echo, format_bytes, print_table, printing_json
 from builder.cli.gates import refuse_idle_budgets
 from builder.cli.settings_options import settings_options
 from builder.core.budgets import Budgets, Growth
@@ -100,24 +101,47 @@ def command(options: SizeOptions, as_json: bool) -> None:
         raise click.UsageError(f"--units, --operators, --what-if and --html do not apply to {what}")
     if aar is not None:
         refuse_idle_budgets(budgets, sorted(aar.libraries))
-        other_aar = _show_aar(aar, options.against, as_json=as_json)
-        _refuse_growth(options, _pair_aar, aar, other_aar)
-        api.refuse_aar_excess(aar, budgets, path=runtime)
+        other_aar = _find_other_aar(options.against)
+        with _answering(_describe_aar(aar, other_aar), as_json=as_json):
+            if not as_json:
+                print_aar_sizes(aar, other_aar)
+            _refuse_growth(options, _pair_aar, aar, other_aar)
+            api.refuse_aar_excess(aar, budgets, path=runtime)
     elif slices is not None:
         refuse_idle_budgets(budgets, sorted(slices.slices))
-        other_slices = _show_slices(slices, options.against, as_json=as_json)
-        _refuse_growth(options, _pair_slices, slices, other_slices)
-        api.refuse_slice_excess(slices, budgets, path=runtime)
+        other_slices = _find_other_slices(options.against)
+        with _answering(_describe_slices(slices, other_slices), as_json=as_json):
+            if not as_json:
+                print_slices(slices, other_slices)
+            _refuse_growth(options, _pair_slices, slices, other_slices)
+            api.refuse_slice_excess(slices, budgets, path=runtime)
     else:
-        measured = api.size(runtime)
-        refuse_idle_budgets(budgets, [measured.abi])
-        # The page is written first: a budget that is exceeded ends the command, and the page shows
-        # why.
-        if options.html is not None:
-            _write_page(options.html, measured)
-        before = _show_runtime(measured, options, as_json=as_json)
+        _answer_runtime(options, as_json=as_json)
+
+
+def _answer_runtime(options: SizeOptions, *, as_json: bool) -> None:
+    measured = api.size(options.runtime)
+    refuse_idle_budgets(options.budgets, [measured.abi])
+    # The page is written first: a budget that is exceeded ends the command, and the page shows why.
+    if options.html is not None:
+        _write_page(options.html, measured)
+    against = options.against
+    before = None if against is None else api.size_before(against, measured.abi)
+    # `--what-if -aten::add` is accepted as well.
+    gone = tuple(operator.removeprefix("-") for operator in options.removed)
+    saved = api.price_set(measured, gone) if gone else None
+    with _answering(_describe_runtime(measured, before, gone, saved), as_json=as_json):
+        if not as_json:
+            _print_runtime(measured, before, options, gone, saved)
         _refuse_growth(options, _pair_runtime, measured, before)
-        api.refuse_excess(measured.report, budgets, abi=measured.abi, root=measured.root)
+        api.refuse_excess(measured.report, options.budgets, abi=measured.abi, root=measured.root)
+
+
+@contextmanager
+def _answering(answer: Mapping[str, object], *, as_json: bool) -> Iterator[None]:
+    """Prints the answer as JSON after the checks in the block, if it is wanted."""
+    with printing_json("size", answer) if as_json else nullcontext():
+        yield
 
 
 def _write_page(html: Path, measured: MeasuredRuntime) -> None:
@@ -149,59 +173,62 @@ def _pair_slices(manifest: XcframeworkManifest) -> Pairs:
     return {abi: (one.linked, one.compressed) for abi, one in manifest.slices.items()}
 
 
-def _show_runtime(
-    measured: MeasuredRuntime, options: SizeOptions, *, as_json: bool
-) -> MeasuredRuntime | None:
-    """Prints the sizes of a runtime; returns the runtime that it was compared with."""
-    against = options.against
-    earlier = None if against is None else api.size_before(against, measured.abi)
-    other = None if earlier is None else earlier.report
-    # `--what-if -aten::add` is accepted as well.
-    gone = tuple(operator.removeprefix("-") for operator in options.removed)
-    saved = api.price_set(measured, gone) if gone else None
-    if as_json:
-        shown: dict[str, object] = {"abi": measured.abi, "runtime": asdict(measured.report)}
-        if other is not None:
-            shown["against"] = asdict(other)
-        if saved is not None:
-            shown["what_if"] = {"bytes": saved, "operators": sorted(set(gone))}
-        print_json("size", shown)
-    elif saved is not None:
+def _describe_runtime(
+    measured: MeasuredRuntime,
+    before: MeasuredRuntime | None,
+    gone: tuple[str, ...],
+    saved: int | None,
+) -> dict[str, object]:
+    shown: dict[str, object] = {"abi": measured.abi, "runtime": asdict(measured.report)}
+    if before is not None:
+        shown["against"] = asdict(before.report)
+    if saved is not None:
+        shown["what_if"] = {"bytes": saved, "operators": sorted(set(gone))}
+    return shown
+
+
+def _print_runtime(
+    measured: MeasuredRuntime,
+    before: MeasuredRuntime | None,
+    options: SizeOptions,
+    gone: tuple[str, ...],
+    saved: int | None,
+) -> None:
+    if saved is not None:
         _print_what_if(measured.report, gone, saved)
-    else:
-        for title, sizes, before in _tables(measured.report, other, options.units):
-            _print(title, sizes, before)
-        count = None if options.operators else _OPERATORS
-        _print_operators(measured.report, other, count)
-    return earlier
+        return
+    other = None if before is None else before.report
+    for title, sizes, earlier in _tables(measured.report, other, options.units):
+        _print(title, sizes, earlier)
+    _print_operators(measured.report, other, None if options.operators else _OPERATORS)
 
 
-def _show_slices(
-    slices: XcframeworkManifest, against: Path | None, *, as_json: bool
-) -> XcframeworkManifest | None:
+def _find_other_slices(against: Path | None) -> XcframeworkManifest | None:
     other = None if against is None else api.measure_xcframework(against)
     if against is not None and other is None:
         raise click.UsageError(
             f"{against} is not an xcframework, so it cannot be compared with one"
         )
-    if not as_json:
-        print_slices(slices, other)
-        return other
-    shown = {"xcframework": slices_json(slices)}
-    print_json("size", shown if other is None else shown | {"against": slices_json(other)})
     return other
 
 
-def _show_aar(sizes: AarSizes, against: Path | None, *, as_json: bool) -> AarSizes | None:
+def _describe_slices(
+    slices: XcframeworkManifest, other: XcframeworkManifest | None
+) -> dict[str, object]:
+    shown: dict[str, object] = {"xcframework": slices_json(slices)}
+    return shown if other is None else shown | {"against": slices_json(other)}
+
+
+def _find_other_aar(against: Path | None) -> AarSizes | None:
     other = None if against is None else api.aar_before(against)
     if against is not None and other is None:
         raise click.UsageError(f"{against} is not an AAR, so it cannot be compared with one")
-    if not as_json:
-        print_aar_sizes(sizes, other)
-        return other
-    shown = {"aar": aar_sizes_json(sizes)}
-    print_json("size", shown if other is None else shown | {"against": aar_sizes_json(other)})
     return other
+
+
+def _describe_aar(sizes: AarSizes, other: AarSizes | None) -> dict[str, object]:
+    shown: dict[str, object] = {"aar": aar_sizes_json(sizes)}
+    return shown if other is None else shown | {"against": aar_sizes_json(other)}
 
 
 def _tables(

@@ -18,6 +18,7 @@ import pytest
 from builder.cli.commands import COMMANDS
 from builder.cli.console import SCHEMA_VERSIONS
 from builder.cli.main import cli
+from builder.errors import ExitCode
 from tests.json_schemas import check_output, make_validator, read_schema
 
 VERIFIED = {
@@ -54,7 +55,7 @@ def test_every_command_with_json_has_a_schema_and_a_version():
         "builder-yaml",
     }
     assert of_commands == set(SCHEMA_VERSIONS)
-    assert {name for name in COMMANDS if has_json(name)} == set(SCHEMA_VERSIONS)
+    assert {name for name in COMMANDS if has_json(name)} == set(SCHEMA_VERSIONS) - {"error"}
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMA_VERSIONS))
@@ -88,6 +89,24 @@ def test_an_output_that_differs_is_refused(change):
     make_validator("verify").validate(VERIFIED)
     with pytest.raises(jsonschema.ValidationError):
         make_validator("verify").validate(VERIFIED | change)
+
+
+@pytest.mark.parametrize("name", sorted(set(SCHEMA_VERSIONS) - {"error"}))
+def test_an_answer_with_an_error_has_the_error_that_a_command_without_an_answer_has(name):
+    forms = read_schema(name).get("oneOf", [read_schema(name)])
+    errors = [form["properties"]["error"] for form in forms if "error" in form["properties"]]
+    shared = read_schema(name).get("$defs", {}).get("error")
+    assert bool(errors) == (shared is not None)
+    if shared is not None:
+        alone = dict(read_schema("error")["properties"]["error"])
+        assert shared == {key: value for key, value in alone.items() if key != "description"}
+        assert {error["$ref"] for error in errors} == {"#/$defs/error"}
+
+
+def test_every_kind_of_error_is_in_the_schema():
+    codes = read_schema("error")["properties"]["error"]["properties"]["code"]["enum"]
+    known = {code.name.lower() for code in ExitCode if code}
+    assert set(codes) == known | {"interrupted"}
 
 
 def test_a_field_that_is_missing_is_refused():

@@ -15,7 +15,7 @@ import builder
 from builder import __version__, api
 from builder.api import link as libraries
 from builder.api import plans as planning
-from builder.cli import ops
+from builder.cli import console, ops
 from builder.cli.commands import COMMANDS
 from builder.cli.console import print_json, print_table
 from builder.cli.main import cli, main
@@ -30,6 +30,7 @@ from builder.errors import (
     ToolchainError,
     VerificationError,
 )
+from tests.json_schemas import make_validator
 
 MODELS = Path(__file__).parents[2] / "data/models"
 
@@ -92,6 +93,83 @@ def test_every_error_type_is_covered_and_every_code_documented():
 def test_without_a_hint_there_is_no_empty_one(fail, capsys):
     fail(ModelError("broken"))
     assert capsys.readouterr().err == "error: broken\n"
+
+
+def test_with_json_an_error_is_one_document_on_stdout_and_text_on_stderr(run, capsys):
+    assert run("ops", "--json", "there-is-no-such.ptl") == 3
+    said = capsys.readouterr()
+    answer = json.loads(said.out)
+    make_validator("error").validate(answer)
+    assert answer["error"]["code"] == "model"
+    assert answer["error"]["exit_code"] == 3
+    assert f"error: {answer['error']['message']}\n" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "hint"),
+    [
+        (("ops", "--json"), "configuration", "see how it is used: builder ops --help"),
+        (("bulid", "--json"), "configuration", "see how it is used: builder --help"),
+        (("build", "--json", "--max-size", "2x", "a.ptl"), "configuration", "--help"),
+    ],
+)
+def test_wrong_usage_is_json_too(run, capsys, monkeypatch, tmp_path, arguments, code, hint):
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == 2
+    answer = json.loads(capsys.readouterr().out)
+    make_validator("error").validate(answer)
+    assert answer["error"]["code"] == code
+    assert hint in answer["error"]["hints"][0]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (KeyboardInterrupt(), "interrupted"),
+        (click.Abort(), "interrupted"),
+        (ZeroDivisionError("x / 0"), "internal"),
+        (PackagingError("full"), "packaging"),
+        (OSError(errno.ENOSPC, "No space left on device", "/x"), "configuration"),
+    ],
+)
+def test_every_kind_of_error_has_json(error, code, monkeypatch, run, capsys):
+    @click.command("ops")
+    @click.option("--json", is_flag=True)
+    def command(json: bool) -> None:
+        raise error
+
+    monkeypatch.setattr(ops, "command", command)
+    assert run("ops", "--json")
+    answer = json.loads(capsys.readouterr().out)
+    make_validator("error").validate(answer)
+    assert answer["error"]["code"] == code
+
+
+def test_json_behind_two_dashes_is_an_argument(run, capsys):
+    assert run("ops", "--", "--json") == 3
+    assert capsys.readouterr().out == ""
+
+
+def test_an_answer_gets_the_error_that_follows_it(monkeypatch, run, capsys):
+    @click.command("ops")
+    @click.option("--json", is_flag=True)
+    def command(json: bool) -> None:
+        with console.printing_json("build", {"products": {}}):
+            raise VerificationError("too large", hint="builder size out")
+
+    monkeypatch.setattr(ops, "command", command)
+    assert run("ops", "--json") == 8
+    answer = json.loads(capsys.readouterr().out)
+    assert answer == {
+        "error": {
+            "code": "verification",
+            "exit_code": 8,
+            "hints": ["builder size out"],
+            "message": "too large",
+        },
+        "products": {},
+        "schema": 1,
+    }
 
 
 def test_debug_adds_the_traceback(fail, capsys):

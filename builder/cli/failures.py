@@ -1,0 +1,89 @@
+"""What ended a command: described once, and shown as text and as JSON.
+
+Only a command that fails imports this module.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import sys
+from dataclasses import dataclass
+
+import click
+
+from builder.cli.commands import COMMANDS
+from builder.cli.defects import describe_defect
+from builder.cli.hints import show_hint
+from builder.errors import BuilderError, ExitCode
+
+INTERRUPTED = 130
+"""As shells report SIGINT: 128 + 2."""
+_CLICK_SENTENCE = r"(?:Argument|Could not|Got|Invalid|Missing|No such|Option|Value)\b"
+"""How click's own messages begin; others may begin with the name of a file, which is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An error as users and programs see it; builder/schemas/error.json describes its JSON."""
+
+    exit_code: int
+    message: str
+    hint: str | None = None
+
+    @property
+    def code(self) -> str:
+        """The kind of the error in one word: the name of its exit code in lower case."""
+        is_known = self.exit_code in set(ExitCode)
+        return ExitCode(self.exit_code).name.lower() if is_known else "interrupted"
+
+    def to_json(self) -> dict[str, object]:
+        """Returns the fields that stand below `error` in the JSON of every command."""
+        return {
+            "code": self.code,
+            "exit_code": int(self.exit_code),
+            "hints": [self.hint] if self.hint else [],
+            "message": self.message,
+        }
+
+
+def describe_failure(error: BaseException) -> Failure:
+    """Returns what the user is told of an error; an unexpected one is a bug of builder."""
+    match error:
+        case click.ClickException():
+            return _describe_usage(error)
+        # click turns Ctrl-C into Abort in places.
+        case click.Abort() | KeyboardInterrupt():
+            message = "interrupted; run the same command again to continue"
+            return Failure(exit_code=INTERRUPTED, message=message)
+        case BuilderError():
+            hint = _show(error.hint) if error.hint else None
+            return Failure(exit_code=error.exit_code, message=error.message, hint=hint)
+        case OSError():
+            full = error.errno == errno.ENOSPC
+            where = f": {error.filename}" if error.filename else ""
+            return Failure(
+                exit_code=ExitCode.CONFIGURATION,
+                message=f"{error.strerror or error}{where}",
+                hint="free some space" if full else None,
+            )
+    message, hint = describe_defect(error)
+    return Failure(exit_code=ExitCode.INTERNAL, message=message, hint=hint)
+
+
+def _describe_usage(error: click.ClickException) -> Failure:
+    """Returns what is wrong with the arguments in the style of all other errors."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = "builder" if context is None else context.command_path
+    message = error.format_message()
+    return Failure(
+        exit_code=ExitCode.CONFIGURATION,
+        message=re.sub(_CLICK_SENTENCE, lambda start: start[0].lower(), message).removesuffix("."),
+        hint=f"see how it is used: {command} --help",
+    )
+
+
+def _show(text: str) -> str:
+    # The options of the group are flags, so the first other word is the command.
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    return show_hint(text, command) if command in COMMANDS else text
