@@ -1,4 +1,4 @@
-.PHONY: demo test lint
+.PHONY: demo test lint site
 
 demo:
 	./demo
@@ -8,3 +8,6 @@ test:
 
 lint:
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
+
+site:
+	.venv/bin/python tools/make_site.py

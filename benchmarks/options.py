@@ -37,6 +37,7 @@ from builder.system.machine import host_abi
 from builder.system.process import Runner
 from tables import format_ratio, keep_row, print_table, time_models
 
+TITLE = "What each option of the size profile saves"
 COLUMNS = (
     *("option", "bytes", "to upstream's flags", "compressed", "to upstream's flags"),
     "latency",
@@ -209,7 +210,8 @@ def main() -> None:
                 rows.append(keep_row(output.with_suffix(".json"), Row, make))
                 roots[variant.name] = output / toolchain.target.abi
         latencies = time_models(roots, model, toolchain)
-    print_table(model, toolchain, COLUMNS, format_rows(rows, latencies), arguments.output)
+    rendered = format_rows(rows, latencies)
+    print_table(TITLE, model, toolchain, COLUMNS, rendered, arguments.output)
 
 
 if __name__ == "__main__":

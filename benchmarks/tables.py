@@ -92,16 +92,17 @@ def format_ratio(value: float | None, base: float | None) -> str:
 
 
 def print_table(
+    title: str,
     model: Path,
     toolchain: Toolchain,
     columns: Sequence[str],
     rows: Iterable[Sequence[str]],
     output: Path | None,
 ) -> None:
-    """Prints a Markdown table of texts and numbers, and writes it to `output` if there is one."""
+    """Prints a page with a table of texts and numbers, and writes it to `output` if given."""
     rule = ("---", *["---:"] * (len(columns) - 1))
     lines = (_join(columns, " "), _join(rule, ""), *(_join(row, " ") for row in rows))
-    text = "\n".join((_heading(model, toolchain), "", *lines)) + "\n"
+    text = "\n".join((f"# {title}", "", _heading(model, toolchain), "", *lines)) + "\n"
     print(text)
     if output:
         output.write_text(text)

@@ -61,6 +61,7 @@ OURS = {
     "builder": Flavour(),
     "builder --strip-error-messages": Flavour(strip_error_messages=True),
 }
+TITLE = "builder's builds beside upstream's"
 COLUMNS = (
     *("build", "stripped bytes", "ratio", "compressed", "ratio", "units", "compile CPU, ratio"),
     "latency, ratio",
@@ -304,7 +305,8 @@ def main() -> None:
     for name in lists:
         roots[name] = stand_in(roots["builder"], work / f"{name}.so", work / f"{name}-runtime")
     latencies = time_models(roots, model, toolchain)
-    print_table(model, toolchain, COLUMNS, format_rows(rows, latencies), arguments.output)
+    rendered = format_rows(rows, latencies)
+    print_table(TITLE, model, toolchain, COLUMNS, rendered, arguments.output)
 
 
 if __name__ == "__main__":

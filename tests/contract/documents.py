@@ -43,17 +43,18 @@ class Shown:
     output: str
 
 
-def read_blocks(*languages: str) -> list[Block]:
-    """Returns the blocks of all pages, or those in some languages."""
+def read_blocks(*languages: str, page: str = "") -> list[Block]:
+    """Returns the blocks of all pages or one, or those in some languages."""
     return [
         Block(
-            page=str(page.relative_to(ROOT)),
+            page=str(path.relative_to(ROOT)),
             line=text.count("\n", 0, match.start()) + 1,
             language=match[1],
             text=match[2],
         )
-        for page in PAGES
-        for text in (page.read_text(),)
+        for path in PAGES
+        if page in {"", str(path.relative_to(ROOT))}
+        for text in (path.read_text(),)
         for match in _FENCE.finditer(text)
         if not languages or match[1] in languages
     ]

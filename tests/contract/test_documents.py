@@ -50,7 +50,9 @@ CHECKED = {
     "c": "test_c_compiles",
     "cmake": "tests/native/test_documents.py",
     "java": "test_java_compiles",
-    "python": "tests/contract/test_python_api.py and tests/native/test_python_api.py",
+    "objc": "test_objective_c_compiles",
+    "python": "test_python_compiles, test_the_models_of_the_demo_apps_can_be_exported; those of "
+    "the API: tests/contract/test_python_api.py and tests/native/test_python_api.py",
     "yaml": "test_configurations_are_read",
 }
 """Language of blocks -> what checks them."""
@@ -101,6 +103,10 @@ NOT_COMPARED = {
 }
 FOREIGN_OPTIONS = {
     "--bombs",  # tests.fuzz
+    "--include",  # export.py of YOLOv5
+    "--install",  # wsl
+    "--model",  # speed_benchmark_torch
+    "--recursive",  # git
     "--emit-relocs",  # lld
     "--operators",  # torchlite-run, and builder size
     "--system-site-packages",  # venv
@@ -373,16 +379,58 @@ def test_an_output_that_differs_is_noticed():
 # Samples
 
 
+def find_clang() -> str:
+    names = ("clang", *(f"clang-{release}" for release in range(21, 13, -1)))
+    return next(filter(None, map(shutil.which, names)))
+
+
 @pytest.mark.parametrize("language", ["c", "c++"])
 @pytest.mark.parametrize("block", read_blocks("c"), ids=in_words)
 def test_c_compiles(block, language):
-    names = ("clang", *(f"clang-{release}" for release in range(21, 13, -1)))
-    clang = next(filter(None, map(shutil.which, names)))
     flags = ("-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I", str(ROOT / "cmake/runtime"))
     ran = subprocess.run(
-        (clang, "-x", language, *flags, "-"), input=block.text, capture_output=True, text=True
+        (find_clang(), "-x", language, *flags, "-"),
+        input=block.text,
+        capture_output=True,
+        text=True,
     )
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("block", read_blocks("objc"), ids=in_words)
+@pytest.mark.parametrize("language", ["objective-c", "objective-c++"])
+def test_objective_c_compiles(block, language, tmp_path):
+    """Against our own declarations of Foundation, as Apple's are not here."""
+    header = tmp_path / "LibTorchLite/torchlite.h"
+    header.parent.mkdir()
+    header.symlink_to(ROOT / "cmake/runtime/torchlite.h")
+    flags = ("-target", "arm64-apple-ios14.0", "-ffreestanding", "-nostdinc++", "-fobjc-arc")
+    folders = ("-I", str(ROOT / "tests/data/objc"), "-I", str(tmp_path))
+    ran = subprocess.run(
+        (find_clang(), "-x", language, "-fsyntax-only", "-Wall", "-Werror", *flags, *folders, "-"),
+        input=block.text,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("block", read_blocks("python"), ids=in_words)
+def test_python_compiles(block):
+    compile(block.text, block.id, "exec")
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", ["encoder", "decoder"])
+def test_the_models_of_the_demo_apps_can_be_exported(tmp_path, name):
+    """The smallest ones, by the command of the page; it says which of the others were tried."""
+    page = "docs/how-to/demo-apps.md"
+    (factories,) = read_blocks("python", page=page)
+    (tmp_path / "demos.py").write_text(factories.text)
+    lines = "".join(block.text for block in read_blocks("sh", page=page)).splitlines()
+    (command,) = (line for line in lines if f" demos:{name} " in line)
+    said = run(tmp_path, command)
+    assert f"wrote optimized_{name}_150k.ptl" in said, said
 
 
 @pytest.mark.jdk

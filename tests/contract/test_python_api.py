@@ -12,7 +12,9 @@ from builder.verify import verifier
 from python_api import list_functions, list_names
 
 PAGE = (ROOT / "docs/reference/python-api.md").read_text()
-SAMPLE, WITHOUT_REFERENCE = (block.text for block in read_blocks("python"))
+SAMPLE, WITHOUT_REFERENCE = (
+    block.text for block in read_blocks("python", page="docs/reference/python-api.md")
+)
 HEADINGS = set(re.findall(r"^### (\w+)$", PAGE, re.MULTILINE))
 
 

@@ -12,7 +12,9 @@ from builder.system.machine import host_abi
 from .conftest import ABI, run_builder
 
 pytestmark = [pytest.mark.torch, pytest.mark.host]
-SAMPLE, WITHOUT_REFERENCE = (block.text for block in read_blocks("python"))
+SAMPLE, WITHOUT_REFERENCE = (
+    block.text for block in read_blocks("python", page="docs/reference/python-api.md")
+)
 
 
 def run_sample(program, folder):
