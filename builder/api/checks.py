@@ -70,7 +70,7 @@ def check(model: Path, runtime: Path, *, release: Release | None = None) -> Cove
         manifest.dtypes != EVERYTHING for manifest in manifests.values()
     )
     # The hint must name the options without which a new build would lack the same.
-    used = find_needed(backends.values(), info.operators, info.custom_classes)
+    used = find_needed(backends.values(), info.operators, info.custom_classes, info.marks)
     targets = [target for abi in manifests if (target := parse_target(abi))]
     needed = [
         one

@@ -234,7 +234,8 @@ def _locate_backends(
 def _refuse_absent_backends(plan: BuildPlan) -> None:
     # The choice of operators would refuse them as well, but only after minutes of preparation.
     listed = plan.operator_list
-    needed = find_needed(plan.release.backends.values(), listed.operators, listed.custom_classes)
+    known = plan.release.backends.values()
+    needed = find_needed(known, listed.operators, listed.custom_classes, listed.marks)
     for one in needed:
         if one.chosen is Chosen.NEEDED and not one.runs_on(plan.target.platform):
             raise ModelError(

@@ -94,6 +94,7 @@ def plan_with_versions(
         release.backends.values(),
         operators=wanted.operators,
         classes=wanted.custom_classes,
+        marks=wanted.marks,
         platform=target.platform,
         asked=find_accelerators(release, accelerators),
     )

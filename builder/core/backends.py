@@ -74,6 +74,8 @@ class Backend:
     """Starts of the full names of the operators that need it."""
     classes: tuple[str, ...] = ()
     """Starts of the names of the custom classes that need it, `namespace.Class`."""
+    mark: str = ""
+    """The attribute that an export gives to models for it: they need it, whatever they call."""
 
     sources: str = ""
     """The feature of the source lock that has its sources, in a tree laid out as PyTorch's."""
@@ -145,6 +147,10 @@ class Backend:
         # An empty tuple matches nothing.
         return name.startswith(self.classes)
 
+    def is_meant(self, marks: Collection[str]) -> bool:
+        """Says whether a model with these `marks` was exported for it."""
+        return bool(self.mark) and self.mark in marks
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocatedBackend:
@@ -155,14 +161,25 @@ class LocatedBackend:
 
 
 def find_needed(
-    backends: Iterable[Backend], operators: Iterable[Operator], classes: Iterable[str]
+    backends: Iterable[Backend],
+    operators: Iterable[Operator],
+    classes: Iterable[str],
+    marks: Collection[str] = (),
 ) -> tuple[Backend, ...]:
-    """Returns those of `backends` that a model with these operators and classes needs, sorted."""
+    """Returns those of `backends` that a model needs, sorted by name.
+
+    Args:
+        backends: to choose from.
+        operators: the root operators of the model.
+        classes: its custom classes.
+        marks: what exports for backends have left in it.
+    """
     wanted, held = tuple(operators), tuple(classes)
-    found = (
-        one for one in backends if any(map(one.serves, wanted)) or any(map(one.has_class, held))
+    return _sort(
+        one
+        for one in backends
+        if any(map(one.serves, wanted)) or any(map(one.has_class, held)) or one.is_meant(marks)
     )
-    return _sort(found)
 
 
 def choose_backends(
@@ -170,6 +187,7 @@ def choose_backends(
     *,
     operators: Iterable[Operator],
     classes: Iterable[str],
+    marks: Collection[str] = (),
     platform: Platform,
     asked: Collection[Backend] = (),
 ) -> tuple[Backend, ...]:
@@ -179,11 +197,12 @@ def choose_backends(
         known: all that there are.
         operators: the root operators of the models.
         classes: the custom classes of the models.
+        marks: what exports for backends have left in the models.
         platform: what is built for; a backend that it does not have is left out.
         asked: those that the user asked for.
     """
     there = [one for one in known if one.runs_on(platform)]
-    needed = find_needed(there, operators, classes)
+    needed = find_needed(there, operators, classes, marks)
     return _sort(
         one
         for one in there

@@ -55,6 +55,8 @@ class ModelInfo:
     """Root operators of all methods, sorted."""
     custom_classes: tuple[str, ...]
     """Names of TorchBind classes, sorted, e.g. `xnnpack.Conv2dOpContext`."""
+    marks: tuple[str, ...] = ()
+    """What exports for backends have left in the model, sorted, e.g. `optimized_for_vulkan`."""
     methods: tuple[str, ...]
     """Names of the methods that have code, sorted."""
     dtypes: DtypeSet = EVERYTHING
@@ -75,6 +77,7 @@ class ModelInfo:
         return OperatorList(
             operators=self.operator_set(),
             custom_classes=self.custom_classes,
+            marks=self.marks,
             bytecode_versions=() if version is None else (version,),
             models=(
                 ModelOrigin(
@@ -94,6 +97,8 @@ class OperatorList:
 
     operators: OperatorSet
     custom_classes: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    """What exports for backends have left in the models, sorted."""
     bytecode_versions: tuple[int, ...] = ()
     models: tuple[ModelOrigin, ...] = ()
     dtypes: DtypeSet | None = None
@@ -108,6 +113,7 @@ class OperatorList:
         return OperatorList(
             operators=self.operators | other.operators,
             custom_classes=_sorted_union(self.custom_classes, other.custom_classes),
+            marks=_sorted_union(self.marks, other.marks),
             bytecode_versions=_sorted_union(self.bytecode_versions, other.bytecode_versions),
             # The dtypes of two lists are combined by `choose_dtypes`, which also keeps the reasons
             # (api/requirements.py).

@@ -20,6 +20,9 @@ _CUSTOM_CLASS = re.compile(r"__torch__\.torch\.classes\.([^\[\], ]*)")
 """A custom class in an annotation: its name goes on to where a type can end, as for the runtime."""
 _CLASS_NAME = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*", re.ASCII)
 
+_MARK = re.compile(r"optimized_for_[a-z]{1,20}", re.ASCII)
+"""Upstream's passes for Metal and Vulkan leave such attributes (torch/csrc/jit/passes)."""
+
 
 @dataclass(slots=True)
 class LiteContents:
@@ -27,6 +30,8 @@ class LiteContents:
 
     operators: set[Operator] = field(default_factory=set)
     custom_classes: set[str] = field(default_factory=set)
+    marks: set[str] = field(default_factory=set)
+    """Attributes by which an export for a backend has marked the model."""
     methods: set[str] = field(default_factory=set)
     signatures: dict[str, Signature | None] = field(default_factory=dict)
     """Method -> signature; None if two functions with this name have different ones."""
@@ -122,6 +127,10 @@ def collect_contents(model: LiteModel, effort: Effort) -> LiteContents:
     contents = LiteContents()
     for function in model.functions:
         contents.add_function(function, effort)
+    # The runtime asks the model itself, and none of its submodules (cmake/runtime/gpu.h).
+    if isinstance(model.root, ScriptObject):
+        marked = (name for name, value in model.root.attributes.items() if value is True)
+        contents.marks.update(filter(_MARK.fullmatch, marked))
     for value in walk((model.root, model.script_constants, *values_in(model.functions))):
         contents.add_value(value)
     return contents

@@ -36,6 +36,7 @@ def read_model(path: Path) -> ModelInfo:
             operator_version=model.operator_version,
             operators=tuple(sorted(contents.operators)),
             custom_classes=tuple(sorted(contents.custom_classes)),
+            marks=tuple(sorted(contents.marks)),
             methods=tuple(sorted(contents.methods)),
             dtypes=contents.dtypes,
             signatures=tuple(s for _, s in sorted(contents.signatures.items()) if s is not None),

@@ -39,6 +39,7 @@ class _Header:
 
     versions: frozenset[int] = frozenset()
     dtypes: DtypeSet | None = None
+    marks: frozenset[str] = frozenset()
 
 
 def read_op_list(path: Path) -> OperatorList:
@@ -132,6 +133,7 @@ def _document(document: dict[Any, Any], source: str) -> OperatorList:
     return OperatorList(
         operators=OperatorSet(operators),
         custom_classes=tuple(sorted(set(_texts(document.get("custom_classes"), "custom_classes")))),
+        marks=tuple(sorted(header.marks)),
         bytecode_versions=tuple(sorted(header.versions)),
         models=models,
         dtypes=header.dtypes,
@@ -164,6 +166,7 @@ def _origins(entries: Iterable[str]) -> tuple[_Header, tuple[ModelOrigin, ...]]:
                 header = _Header(
                     versions=frozenset(_versions(rest.get("bytecode_versions"))),
                     dtypes=_dtypes(rest.get("dtypes")),
+                    marks=frozenset(_texts(rest.get("marks"), "marks")),
                 )
             case {
                 "model": str(name),

@@ -73,6 +73,7 @@ def _entries(op_list: OperatorList) -> Iterator[dict[str, Any]]:
     yield {
         "builder_op_list": SCHEMA,
         "bytecode_versions": sorted(op_list.bytecode_versions),
+        **({"marks": sorted(op_list.marks)} if op_list.marks else {}),
         **({} if op_list.dtypes is None else {"dtypes": op_list.dtypes.to_json()}),
     }
     for origin in sorted(op_list.models):

@@ -83,7 +83,7 @@ def warn_unused(wanted: OperatorList, chosen: Iterable[Backend]) -> list[str]:
     """Returns what to say of backends that were asked for, and that no model seems to need."""
     # A backend that every build has was not asked for, so it needs no remark.
     asked = tuple(one for one in chosen if one.chosen is Chosen.OPTION)
-    used = find_needed(asked, wanted.operators, wanted.custom_classes)
+    used = find_needed(asked, wanted.operators, wanted.custom_classes, wanted.marks)
     return [
         f"no model uses an operator or a class of {one.label}; was a model exported for it?"
         for one in asked

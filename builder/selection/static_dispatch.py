@@ -25,7 +25,7 @@ def choose_static_dispatch(
     With CPU alone `at::_ops::X::call` is a direct call; with both, torchgen emits a switch on the
     tensor's dispatch key (torchgen/gen.py, `static_dispatch`).
     """
-    needed = find_needed(backends, wanted.operators, wanted.custom_classes)
+    needed = find_needed(backends, wanted.operators, wanted.custom_classes, wanted.marks)
     # Every runtime has kernels for plain tensors on the CPU.
     met = {DispatchBackend.CPU, *(one.static_dispatch for one in needed)}
     if any(map(_meets_quantised_tensors, wanted.operators)):

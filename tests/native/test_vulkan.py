@@ -15,7 +15,7 @@ from builder.sources.vulkan_kernels import load_vulkan
 from builder.system.reference_cases import read_reference
 from tests.conftest import LAVAPIPE
 
-from .conftest import ABI, run_builder
+from .conftest import ABI, read_plan, run_builder
 from .gpu_operators import GROUPS, Group
 
 pytestmark = [pytest.mark.host, pytest.mark.vulkan]
@@ -81,6 +81,12 @@ def test_kernels_compute_what_those_of_the_cpu_do(out, graphs, tmp_path, name):
         assert one.shape == other.shape, call
         most = max(1, np.abs(other).max())
         assert np.abs(one - other).max() <= group.tolerance * most, call
+
+
+def test_a_model_of_kernels_alone_is_built_for_vulkan_too(graphs):
+    plans = [read_plan(path) for path in graphs["elements"]]
+    assert [plan["custom_classes"] for plan in plans] == [[], []]
+    assert [list(plan["features"]) for plan in plans] == [["vulkan"], []]
 
 
 def test_every_kernel_is_called():

@@ -40,6 +40,18 @@ def test_a_model_tells_which_backends_it_needs(operators, classes, needed):
     assert names(find_needed(KNOWN, map(Operator.parse, operators), classes)) == needed
 
 
+@pytest.mark.parametrize(
+    ("marks", "needed"),
+    [
+        ((), ()),
+        (("optimized_for_vulkan",), ("vulkan",)),
+        (("optimized_for_metal", "optimized_for_npus"), ("metal",)),
+    ],
+)
+def test_a_model_without_a_backends_operators_is_for_it_by_its_mark(marks, needed):
+    assert names(find_needed(KNOWN, [Operator.parse("aten::relu")], (), marks)) == needed
+
+
 def test_the_class_of_a_delegate_is_read_of_the_types_that_bytecode_names():
     contents = LiteContents()
     contents.add_types([CORE_ML, "Dict[str, Any]"])

@@ -51,6 +51,11 @@ def test_custom_classes_and_methods(data, name, classes, methods, suffix):
     assert info.methods == methods
 
 
+def test_a_model_says_which_backend_it_was_exported_for(data):
+    assert read_model(data.parent / "vulkan" / "mlp.ptl").marks == ("optimized_for_vulkan",)
+    assert read_model(data / "conv.ptl").marks == ()
+
+
 @pytest.mark.parametrize("name", ["control", "conv", "hooked", "lstm", "quantised"])
 def test_both_formats_of_a_model_agree(data, name):
     info = read_model(data / f"{name}_flatbuffer.ptl")

@@ -29,14 +29,16 @@ ORIGINS = st.builds(
     ModelOrigin, NAMES, st.from_regex(r"[0-9a-f]{64}", fullmatch=True), st.none() | st.integers(3)
 )
 OP_LISTS = st.builds(
-    lambda operators, classes, versions, models: OperatorList(
+    lambda operators, classes, marks, versions, models: OperatorList(
         operators=OperatorSet(operators),
         custom_classes=tuple(sorted(classes)),
+        marks=tuple(sorted(marks)),
         bytecode_versions=tuple(sorted(versions)),
         models=tuple(sorted(models)),
     ),
     st.dictionaries(OPERATORS, st.frozensets(NAMES, min_size=1, max_size=3), max_size=5),
     st.sets(st.from_regex(r"[a-z]{1,5}\.[A-Z][a-z]{0,5}", fullmatch=True), max_size=3),
+    st.sets(st.from_regex(r"optimized_for_[a-z]{1,5}", fullmatch=True), max_size=2),
     st.sets(st.integers(3, 12), max_size=3),
     st.sets(ORIGINS, max_size=3),
 )
@@ -54,6 +56,7 @@ def test_equal_lists_have_equal_texts(op_list):
     again = OperatorList(
         operators=OperatorSet(backwards),
         custom_classes=op_list.custom_classes[::-1],
+        marks=op_list.marks[::-1],
         bytecode_versions=op_list.bytecode_versions[::-1],
         models=op_list.models[::-1],
     )
