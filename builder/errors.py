@@ -18,6 +18,10 @@ class ExitCode(IntEnum):
     NATIVE_BUILD = 6
     PACKAGING = 7
     VERIFICATION = 8
+    RULES = 9
+    """`builder release`: a package breaks a rule, or lacks what a model needs."""
+    SIZE = 10
+    """`builder release`: a library is too large, or grew too much."""
     INTERNAL = 70
     """A bug of builder (EX_SOFTWARE of <sysexits.h>)."""
 
@@ -115,3 +119,15 @@ class VerificationError(BuilderError):
     """The built thing is not what it should be."""
 
     exit_code = ExitCode.VERIFICATION
+
+
+class RulesError(BuilderError):
+    """A package of a release breaks a rule of its platform, or lacks what a model needs."""
+
+    exit_code = ExitCode.RULES
+
+
+class SizeError(BuilderError):
+    """A library of a release is larger than its budget, or grew by more than is allowed."""
+
+    exit_code = ExitCode.SIZE

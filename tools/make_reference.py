@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from builder import api
-from builder.api.settings import BuildSettings
+from builder.api.settings import BuildSettings, ReleaseSettings
 from builder.cli.commands import COMMANDS
 from builder.cli.console import SCHEMA_VERSIONS
 from builder.cli.main import cli
@@ -45,6 +45,7 @@ HOW_TO = {
     "graph": ("graph.md", "Look at the graph of a model"),
     "init": ("builder-yaml.md", "Describe builds in a file"),
     "lock": ("lock.md", "Lock what builds are made with"),
+    "release": ("ci.md", "Release in CI"),
     "ops": ("operator-lists.md", "Build from an operator list"),
     "plan": ("build-options.md", "Choose profile and dtypes"),
     "size": ("size.md", "Hold a size budget"),
@@ -72,7 +73,7 @@ Python. Each setting is a field of a class of `builder.api`, which the section n
 `android.group` is the field `group` of the group `android`. The column *option* has the name on the
 command line.
 
-The keys of a build and of exports are also those of the file `builder.yaml`, whose schema is
+The keys of a build, of a release and of exports are also those of `builder.yaml`, whose schema is
 [`builder/schemas/builder-yaml.json`](../../builder/schemas/builder-yaml.json).
 [Describe builds in a file](../how-to/builder-yaml.md) shows such a file."""
 LICENCES_INTRODUCTION = """\
@@ -85,6 +86,8 @@ software bill of materials of a package says which of these sources are in it. V
 carry their licence in the file are not listed."""
 SETTINGS = {
     "Build": BuildSettings,
+    "Proofs of a release": api.ProofSettings,
+    "Release": ReleaseSettings,
     "Export": ExportRequest,
     "Operators of models": api.OperatorsRequest,
     "Verify": api.VerifyRequest,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from builder import api
-from builder.api.settings import BuildSettings
+from builder.api.settings import BuildSettings, ProofSettings, ReleaseSettings, RunSettings
 from builder.cli.settings_options import argument_name, option_names
 from builder.core.byte_sizes import ByteSize
 from builder.core.dtypes import DtypeSet
@@ -38,7 +38,8 @@ _JSON_TYPES: dict[object, dict[str, Any]] = {
 
 def make_schema() -> dict[str, Any]:
     """Returns the JSON schema of `builder.yaml`."""
-    build = _make_object(BuildSettings)
+    build = _make_object(BuildSettings, ProofSettings)
+    whole = _make_object(ReleaseSettings)["properties"]
     products = {
         "type": "object",
         "additionalProperties": {"$ref": "#/$defs/product"},
@@ -54,9 +55,9 @@ def make_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "builder.yaml",
         **build,
-        "description": "The settings of `builder build`, and of the exports before it. Paths are "
-        "relative to the folder of the file.",
-        "properties": {**build["properties"], "products": products, "exports": exports},
+        "description": "The settings of `builder build` and `builder release`, and of the exports "
+        "before them. Paths are relative to the folder of the file.",
+        "properties": {**build["properties"], **whole, "products": products, "exports": exports},
         "$defs": {"export": _make_object(ExportRequest), "product": build},
     }
 
@@ -68,10 +69,10 @@ def list_rows(kind: type) -> Iterator[tuple[str, str, str, str, str]]:
         yield f"`{key}`", _name_type(one), _name_default(one), _name_option(one), one.help
 
 
-def _make_object(kind: type) -> dict[str, Any]:
-    """Returns the schema of an object with the settings of `kind`, nested by group."""
+def _make_object(kind: type, *others: type) -> dict[str, Any]:
+    """Returns the schema of an object with the settings of `kind` and others, nested by group."""
     root: dict[str, Any] = _open_object(kind)
-    for one in list_settings(kind):
+    for one in (one for each in (kind, *others) for one in list_settings(each)):
         place = root
         for name in one.group:
             place = place["properties"].setdefault(name, _open_object(one.owner))
@@ -160,6 +161,8 @@ def _name_default(one: SettingField) -> str:
 def _name_option(one: SettingField) -> str:
     if argument_name(one):
         return "the argument"
+    if one.owner is RunSettings or one.path[0] == "check":
+        return "-"
     if one.setting.lookup == "backends":
         return ", ".join(f"`--{known.name}`" for known in api.list_optional_backends())
     listed = ", ".join(option_names(one)).replace("/", ", ")

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from builder.api.cache import manage_cache as manage_cache
     from builder.api.cache_contents import CacheEntry as CacheEntry
     from builder.api.cache_contents import CacheKind as CacheKind
-    from builder.api.checks import PackageCheck as PackageCheck
+    from builder.api.cache_keys import list_cache_keys as list_cache_keys
     from builder.api.checks import check as check
     from builder.api.checks import check_package as check_package
+    from builder.api.comments import post_comment as post_comment
+    from builder.api.comments import render_release as render_release
     from builder.api.configuration import read_configuration as read_configuration
     from builder.api.exports import export as export
     from builder.api.exports import refuse_model as refuse_model
@@ -53,7 +55,15 @@ if TYPE_CHECKING:
     from builder.api.plans import plan_builds as plan_builds
     from builder.api.products import Configuration as Configuration
     from builder.api.products import Product as Product
+    from builder.api.release_report import ReleaseReport as ReleaseReport
+    from builder.api.releases import ReleaseRequest as ReleaseRequest
+    from builder.api.releases import release as release
     from builder.api.settings import BuildSettings as BuildSettings
+    from builder.api.settings import PackageCheck as PackageCheck
+    from builder.api.settings import ProofSettings as ProofSettings
+    from builder.api.settings import PublishSettings as PublishSettings
+    from builder.api.settings import ReleaseSettings as ReleaseSettings
+    from builder.api.settings import RunSettings as RunSettings
     from builder.api.settings import TargetSettings as TargetSettings
     from builder.api.toolchains import diagnose as diagnose
     from builder.api.toolchains import locate_target as locate_target
@@ -120,7 +130,9 @@ if TYPE_CHECKING:
     from builder.errors import ModelError as ModelError
     from builder.errors import NativeBuildError as NativeBuildError
     from builder.errors import PackagingError as PackagingError
+    from builder.errors import RulesError as RulesError
     from builder.errors import Run as Run
+    from builder.errors import SizeError as SizeError
     from builder.errors import SourceError as SourceError
     from builder.errors import ToolchainError as ToolchainError
     from builder.errors import Use as Use
@@ -197,10 +209,14 @@ _MODULES = {
         "manage_cache",
     ),
     "builder.api.cache_contents": ("CacheEntry", "CacheKind"),
+    "builder.api.cache_keys": ("list_cache_keys",),
     "builder.api.checks": (
-        "PackageCheck",
         "check",
         "check_package",
+    ),
+    "builder.api.comments": (
+        "post_comment",
+        "render_release",
     ),
     "builder.api.configuration": ("read_configuration",),
     "builder.api.exports": (
@@ -224,8 +240,18 @@ _MODULES = {
         "Configuration",
         "Product",
     ),
+    "builder.api.release_report": ("ReleaseReport",),
+    "builder.api.releases": (
+        "ReleaseRequest",
+        "release",
+    ),
     "builder.api.settings": (
         "BuildSettings",
+        "PackageCheck",
+        "ProofSettings",
+        "PublishSettings",
+        "ReleaseSettings",
+        "RunSettings",
         "TargetSettings",
     ),
     "builder.api.measuring": (
@@ -333,7 +359,9 @@ _MODULES = {
         "ModelError",
         "NativeBuildError",
         "PackagingError",
+        "RulesError",
         "Run",
+        "SizeError",
         "SourceError",
         "ToolchainError",
         "Use",

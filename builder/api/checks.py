@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from builder.api.models import read_models
 from builder.api.requirements import find_dtypes
+from builder.api.settings import PackageCheck
 from builder.core.backends import Chosen, find_needed
 from builder.core.dtypes import EVERYTHING
-from builder.core.setting_fields import Setting
 from builder.core.targets import parse_target
 from builder.errors import ConfigurationError, Hint, Use
 from builder.platforms.android import platform as android
@@ -26,23 +25,6 @@ if TYPE_CHECKING:
     from builder.core.release import Release
     from builder.core.runtime_manifest import Manifest
     from builder.verify.policy import PolicyReport
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageCheck:
-    """What to compare the libraries of a package with."""
-
-    min_api: Annotated[int | None, Setting(least=1, most=999)] = None
-    """For an AAR or a library: the lowest API level to check for (default: what the AAR
-    declares)."""
-    page_size: Annotated[int | None, Setting(least=4096, most=1 << 24)] = None
-    """For an AAR or a library: the alignment in bytes that 64-bit libraries must have (default:
-    16384)."""
-    ndk: Annotated[Path | None, Setting(path="folder")] = None
-    """For an AAR or a library: an Android NDK; its stub libraries list the symbols that devices
-    have."""
-    apple_sdk: Annotated[Path | None, Setting(path="folder")] = None
-    """For an xcframework: an Apple SDK; its stub libraries list the symbols that devices have."""
 
 
 def check(model: Path, runtime: Path, *, release: Release | None = None) -> Coverage:

@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from builder.api.configured_values import convert_value, show_value
 from builder.api.products import EXPORTS, PRODUCTS, Configuration, Product, Values, make_error
-from builder.api.settings import BuildSettings
+from builder.api.settings import BuildSettings, ProofSettings, PublishSettings, ReleaseSettings
 from builder.core.budgets import Budgets
 from builder.core.nesting import InputSpec
 from builder.core.setting_fields import SettingField, fill, list_settings
@@ -25,7 +25,11 @@ from builder.formats.plain_yaml import parse_documents
 from builder.formats.yaml_lines import Place, find_lines
 from builder.system.files import read_regular
 
+_OWN = (BuildSettings, ProofSettings)
+_SHARED = (*_OWN, ReleaseSettings)
+"""What stands in each product, and outside of the products."""
 _OUTPUT = ("output",)
+_PUBLISHED = ("release", "output")
 _MOST = 1 << 20
 """Bytes of a file that is read."""
 _LONGEST = 255
@@ -80,9 +84,10 @@ class _Reader:
         content = dict(self._take_mapping(document, ()))
         exports = self._take_list(content.pop(EXPORTS, None), (EXPORTS,))
         products = self._take_mapping(content.pop(PRODUCTS, None), (PRODUCTS,))
-        shared = self._read_group(BuildSettings, content, (), others=(EXPORTS, PRODUCTS))
+        shared = self._read_groups(_SHARED, content, (), others=(EXPORTS, PRODUCTS))
         if not (shared or products or exports):
             raise self._fail((), "it has no settings")
+        release = {path: shared.pop(path) for path in tuple(shared) if path[0] == "release"}
         usual = self.path.parent / BuildSettings().output
         shared.setdefault(_OUTPUT, self._check_path(usual, _OUTPUT))
         read = tuple(
@@ -93,6 +98,7 @@ class _Reader:
             path=self.path,
             lines=self.lines,
             products=read,
+            release=self._place_release(release, read),
             exports=tuple(
                 self._read_export(value, (EXPORTS, number)) for number, value in enumerate(exports)
             ),
@@ -106,7 +112,7 @@ class _Reader:
                 "this cannot be the name of a product: it is also that of a folder, so it has "
                 "neither separators nor control characters, and no spaces around it",
             )
-        own = self._read_group(BuildSettings, self._take_mapping(value, place), place)
+        own = self._read_groups(_OWN, self._take_mapping(value, place), place)
         # Products that share a folder would replace each other's results.
         own.setdefault(_OUTPUT, self._check_path(Path(str(shared[_OUTPUT])) / name, place))
         return Product(name=name, values={**shared, **own})
@@ -139,6 +145,21 @@ class _Reader:
                     (PRODUCTS, name), f"its output is inside that of the product {outer!r}"
                 )
 
+    def _place_release(self, values: Values, products: Sequence[Product]) -> Values:
+        """Returns the settings of the release; its folder is beside the file, and its own."""
+        usual = self._check_path(self.path.parent / PublishSettings().output, ("release",))
+        placed = {_PUBLISHED: usual, **values}
+        folder, place = Path(str(placed[_PUBLISHED])).resolve(), ("release", "output")
+        for one in products:
+            output = Path(str(one.values[_OUTPUT])).resolve()
+            if folder == output or folder in output.parents or output in folder.parents:
+                named = f" of the product {one.name!r}" if one.name else ""
+                raise self._fail(
+                    place,
+                    f"the folder {folder.name} is the output{named}, or inside it, or around it",
+                )
+        return placed
+
     def _refuse_idle_budgets(self, values: Values, abis: Sequence[str], place: Place) -> None:
         for name, budget in _make_budgets(values).list_idle(abis):
             raise self._fail(
@@ -148,19 +169,24 @@ class _Reader:
             )
 
     def _read_export(self, value: object, place: Place) -> ExportRequest:
-        values = self._read_group(ExportRequest, self._take_mapping(value, place), place)
+        values = self._read_groups((ExportRequest,), self._take_mapping(value, place), place)
         try:
             made = fill(ExportRequest, values)
         except (TypeError, ValueError) as error:
             raise self._fail(place, str(error)) from None
         return replace(made, folder=self.path.parent.resolve())
 
-    def _read_group(
-        self, kind: type, value: Mapping[str, object], place: Place, others: Sequence[str] = ()
+    def _read_groups(
+        self,
+        kinds: Sequence[type],
+        value: Mapping[str, object],
+        place: Place,
+        others: Sequence[str] = (),
     ) -> dict[tuple[str, ...], object]:
-        tree = _make_tree(kind)
+        """Returns the settings of several dataclasses, whose fields have different names."""
+        tree = {key: inner for kind in kinds for key, inner in _make_tree(kind).items()}
         read = dict(self._walk(tree, value, place, others))
-        for one in list_settings(kind):
+        for one in (one for kind in kinds for one in list_settings(kind)):
             is_used = len(one.path) == 1 or any(path[:-1] == one.path[:-1] for path in read)
             if one.default is MISSING and is_used and one.path not in read:
                 where = (*place, *one.group)

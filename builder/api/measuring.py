@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.api.release_report import ReleasedLibrary
 from builder.core.artifacts import SizeReport
 from builder.core.typed import MAX_JSON, parse_json
 from builder.errors import ConfigurationError
@@ -30,13 +31,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _KeptReport:
-    """What `builder size --json` prints; one of the fields, for a runtime or for an AAR."""
+    """What `builder size --json` prints, or the report of a release; one of the fields."""
 
     runtime: SizeReport | None = None
     aar: AarSizes | None = None
     abi: str = ""
+    libraries: tuple[ReleasedLibrary, ...] = ()
+
+    def choose(self, abi: str) -> SizeReport | None:
+        """Returns the library of a release for `abi`; ValueError if there is none, or several."""
+        found = [one.size for one in self.libraries if one.abi == abi]
+        if self.libraries and len(found) != 1:
+            how = "several products with" if found else "no library for"
+            raise ValueError(f"it is the report of a release that has {how} {abi}")
+        return found[0] if found else None
 
 
+_MOST_KEPT = 64 << 20
+"""Bytes of a report, which may have many libraries."""
 _MAX_REFERENCES = 64 << 20
 """How many bytes a compressed reference graph may have."""
 _LARGEST = 1 << 50
@@ -76,7 +88,8 @@ def size(path: Path) -> MeasuredRuntime:
 def size_before(path: Path, abi: str) -> MeasuredRuntime:
     """Returns the sizes of an earlier runtime, from its folder or from a file that was kept of it.
 
-    The file is what `builder size --json` printed, or a runtime's size.json or manifest.json. A
+    The file is what `builder size --json` printed, the report.json of a release, or a runtime's
+    size.json or manifest.json. A
     size.json does not say its ABI, which is then taken to be `abi`.
 
     Raises:
@@ -85,9 +98,9 @@ def size_before(path: Path, abi: str) -> MeasuredRuntime:
     if not path.is_file() or path.suffix != ".json" or path.name == MANIFEST:
         return size(path.parent if path.name == MANIFEST else path)
     try:
-        text = read_regular(path, MAX_JSON).decode()
-        kept = parse_json(text, _KeptReport, "size report")
-        report = _refuse_senseless(kept.runtime or parse_size_report(text))
+        text = read_regular(path, _MOST_KEPT).decode()
+        kept = parse_json(text, _KeptReport, "size report", most=_MOST_KEPT)
+        report = _refuse_senseless(kept.runtime or kept.choose(abi) or parse_size_report(text))
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"{path} is not a size report of a runtime: {error}",

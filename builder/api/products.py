@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from builder.api.settings import BuildSettings, TargetSettings
+from builder.api.settings import (
+    BuildSettings,
+    ProofSettings,
+    PublishSettings,
+    ReleaseSettings,
+    TargetSettings,
+)
 from builder.api.toolchains import locate_targets
 from builder.core.setting_fields import fill
 from builder.core.typed import suggest
@@ -41,6 +47,8 @@ class Configuration:
     """In the order of the file; at least one."""
     exports: tuple[ExportRequest, ...] = ()
     """What makes models of the products."""
+    release: Values = field(default_factory=dict)
+    """Settings of the release; paths begin with `release`."""
     lines: Mapping[Place, int]
     """The line of each key."""
 
@@ -53,8 +61,12 @@ class Configuration:
                 raise ConfigurationError(f"{self.path} has no product {name!r}; {said}")
         return tuple(known[name] for name in dict.fromkeys(names)) or self.products
 
-    def make_settings(self, product: Product, given: Values) -> BuildSettings:
+    def make_settings(
+        self, product: Product, given: Values, *, absent: bool = False
+    ) -> BuildSettings:
         """Returns the settings of a product; what is `given` by the user counts more.
+
+        With `absent`, models need not be there, as before the exports that make them.
 
         Raises:
             ConfigurationError: a model is not there, or settings do not fit together.
@@ -71,11 +83,39 @@ class Configuration:
                 f"{self.path}: {where} has neither inputs nor ops_lists, so there is no model"
             )
         # What is given on the command line has no line here, and the command line refuses it.
-        if _INPUTS not in given:
+        if _INPUTS not in given and not absent:
             self._refuse_absent(product, request.inputs)
         if not any(path[0] == "targets" for path in given):
             self._refuse_targets(product, settings.targets)
         return settings
+
+    def make_publishing(self, given: Values) -> PublishSettings:
+        """Returns the settings of the release; what is `given` by the user counts more."""
+        return fill(ReleaseSettings, {**self.release, **given}).release
+
+    def make_proofs(self, product: Product) -> ProofSettings:
+        """Returns how a release verifies and checks a product.
+
+        Raises:
+            ConfigurationError: an ABI of `verify` is not built.
+        """
+        proofs = fill(ProofSettings, product.values)
+        built = fill(BuildSettings, product.values).targets.abis
+        named: list[tuple[Place, str]] = [
+            (("verify", "abis", n), abi) for n, abi in enumerate(proofs.verify.abis)
+        ]
+        named += [(("verify", "via", abi), abi) for abi, _ in proofs.verify.via]
+        for place, abi in named:
+            if abi not in built:
+                message = f"the ABI {abi!r} is not in targets.abis: {', '.join(built)}"
+                raise self._fail(product, place, message, None)
+        return proofs
+
+    def find_line(self, *key: str) -> str:
+        """Returns how an error names a key that stands outside of the products."""
+        line = self.lines.get(key)
+        where = str(self.path) if line is None else f"{self.path}, line {line}"
+        return f"{where}: {'.'.join(key)}"
 
     def _refuse_absent(self, product: Product, models: Sequence[Path]) -> None:
         made = {one.output.resolve() for one in self.exports}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from builder import api
-from builder.api.checks import PackageCheck
+from builder.api.settings import PackageCheck
 from builder.cli.console import echo, print_json
 from builder.cli.hints import show_hint
 from builder.cli.settings_options import settings_options

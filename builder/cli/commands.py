@@ -20,6 +20,7 @@ COMMANDS = {
     "lock": "Write down what builds are made with, for builder build --locked.",
     "ops": "Show the root operators of models, or write an operator list.",
     "plan": "Print what a build would do, without building.",
+    "release": "Make the packages of builder.yaml, show that they work, and report.",
     "size": "Show which parts and operators of a runtime take how many bytes.",
     "verify": "Run a model on a built runtime and compare its outputs with PyTorch's.",
 }

@@ -25,6 +25,7 @@ SCHEMA_VERSIONS = {
     "graph": 1,
     "ops": 1,
     "plan": 1,
+    "release": 1,
     "size": 1,
     "verify": 1,
 }
@@ -143,7 +144,16 @@ def render_json(command: str, value: Mapping[str, Any]) -> str:
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Prints aligned columns, numbers to the right, as plain text that other programs can read."""
+    """Prints aligned columns, numbers to the right, as plain text that other programs can read.
+
+    Inside of `printing_markdown`, the table is printed as Markdown.
+    """
+    if _markdown:
+        from builder.formats.documents import Table, render_markdown_table
+
+        texts = tuple(tuple(map(str, row)) for row in rows)
+        click.echo(render_markdown_table(Table(header=tuple(header), rows=texts)), nl=False)
+        return
     cells = [[escape_controls(str(cell), _CONTROLS_OF_CELLS) for cell in row] for row in rows]
     widths = [
         min(max([len(h), *(len(row[i]) for row in cells)]), _WIDEST) for i, h in enumerate(header)
@@ -156,6 +166,19 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None
             for cell, width in zip(row, widths, strict=True)
         )
         echo("  ".join(aligned).rstrip())
+
+
+@contextmanager
+def printing_markdown(*, wanted: bool = True) -> Iterator[None]:
+    """Makes `print_table` print Markdown in the block, if it is wanted."""
+    _markdown.extend([True] * wanted)
+    try:
+        yield
+    finally:
+        _markdown.clear()
+
+
+_markdown: list[bool] = []
 
 
 class ConsoleProgress:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 success, 2 configuration, 3 model or operators, 4 sources, 5 toolchain, "
-    "6 native build, 7 packaging, 8 verification, 70 a bug of builder, 130 interrupted.",
+    "6 native build, 7 packaging, 8 verification, 9 rules, 10 size, 70 a bug of builder, "
+    "130 interrupted.",
 )
 @click.version_option(__version__, prog_name="builder")
 @click.option("--debug", is_flag=True, help="Show tracebacks of errors.")

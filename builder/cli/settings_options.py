@@ -38,6 +38,7 @@ _OPTIONS = {
     "InputTexts.specs": ("--input",),
     "Limits.memory": ("--memory-limit",),
     "Limits.seconds": ("--time-limit",),
+    "PublishSettings.output": ("-o", "--output"),
     "OperatorsRequest.output": ("-o", "--output"),
     "Optimisation.enabled": ("--optimize/--no-optimize",),
     "Optimisation.left_out": ("--skip-pass",),

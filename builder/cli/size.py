@@ -13,7 +13,7 @@ import click
 from builder import api
 from builder.cli.aar_sizes import aar_sizes_json, print_aar_sizes
 from builder.cli.apple import print_slices, slices_json
-from builder.cli.console import echo, format_bytes, print_table, printing_json
+from builder.cli.console import echo, format_bytes, print_table, printing_json, printing_markdown
 from builder.cli.gates import refuse_idle_budgets
 from builder.cli.settings_options import settings_options
 from builder.core.budgets import Budgets, Growth
@@ -42,8 +42,8 @@ class SizeOptions:
     runtime: Path
     """The output folder of a build, the folder of one ABI in it, an AAR or an xcframework."""
     against: Path | None = None
-    """Another built runtime or package to compare with, or what `builder size --json` printed for
-    one."""
+    """Another built runtime or package to compare with, what `builder size --json` printed for
+    one, or the report.json of a release."""
     max_growth: Annotated[Text[Growth] | None, Setting(placeholder="PERCENT|SIZE")] = None
     """With `against`: exit with code 8 if the size or the compressed size of an ABI's libraries
     grew by more, e.g. 2% or 20KB."""
@@ -60,8 +60,9 @@ class SizeOptions:
 
 @click.command("size")
 @settings_options(SizeOptions, "options")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the tables as Markdown.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def command(options: SizeOptions, as_json: bool) -> None:
+def command(options: SizeOptions, as_markdown: bool, as_json: bool) -> None:
     """Shows the stripped size of a built runtime, and the bytes of its parts and operators.
 
     For an AAR, from builder or anybody else: shows the files that a device of each ABI receives,
@@ -78,11 +79,19 @@ def command(options: SizeOptions, as_json: bool) -> None:
       builder size out
       builder size out --against out-before --units 20
       builder size out --against release-1.3.json --max-growth 2%
+      builder size out --against release-1.3/report.json --markdown
       builder size out --what-if aten::einsum --what-if aten::cumsum
       builder size out --max-size 2.5MB --max-compressed 1MiB
       builder size out/linux-x86_64 --html size.html
       builder size pytorch_android_lite-2.6.0-1.aar --against pytorch_android_lite-2.1.0.aar
     """
+    if as_json and as_markdown:
+        raise click.UsageError("--json and --markdown exclude each other")
+    with printing_markdown(wanted=as_markdown):
+        _answer(options, as_json=as_json)
+
+
+def _answer(options: SizeOptions, *, as_json: bool) -> None:
     runtime, budgets = options.runtime, options.budgets
     beside = options.units or options.operators or options.against
     # The answer is one line about a set of operators, and tables around it would hide it.

@@ -69,17 +69,25 @@ def refuse_growth(
             f"{', '.join(before)}, so no growth can be measured"
         )
     lines = [
-        f"  {abi}: {what} grew from {old:,} to {new:,} bytes, {excess:,} more than {growth.text} "
-        "allows"
-        for abi in common
-        for what, new, old in zip(_MEASURED, now[abi], before[abi], strict=True)
-        if (excess := growth.find_excess(new, old))
+        f"  {abi}: {line}" for abi in common for line in find_growth(now[abi], before[abi], growth)
     ]
     if lines:
         raise VerificationError(
             "\n".join((f"the libraries of {path} grew too much:", *lines)),
             hint=Hint("see what grew: ", Run("size", (str(path), Use("operators", True)))),
         )
+
+
+def find_growth(now: tuple[int, int], before: tuple[int, int], growth: Growth) -> list[str]:
+    """Returns one sentence for each number that grew by more than is allowed.
+
+    Both are bytes, and bytes when they are compressed.
+    """
+    return [
+        f"{what} grew from {old:,} to {new:,} bytes, {excess:,} more than {growth.text} allows"
+        for what, new, old in zip(_MEASURED, now, before, strict=True)
+        if (excess := growth.find_excess(new, old))
+    ]
 
 
 def find_excesses(file: int, compressed: int, budgets: Budgets, *, abi: str) -> list[str]:

@@ -129,3 +129,9 @@ def umask() -> int:
     current = os.umask(0o022)
     os.umask(current)
     return current
+
+
+def append_text(path: Path, text: str) -> None:
+    """Appends to a file that other programs write too, such as the summary of a job of CI."""
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(text)

@@ -43,6 +43,25 @@ def folder_lock(
         on_wait: is called once before waiting, with a text that names the holder of the lock.
         error: type of the error when the time is over, or the file system has no locks.
     """
+    with path_lock(folder, timeout=timeout, on_wait=on_wait, error=error):
+        folder.mkdir(exist_ok=True)
+        yield
+
+
+@contextmanager
+def path_lock(
+    folder: Path,
+    *,
+    timeout: float = -1,
+    on_wait: Callable[[str], None] = lambda _: None,
+    error: type[BuilderError] = NativeBuildError,
+    what: str = "",
+    hint: str = "wait for it, or choose another cache with BUILDER_CACHE=<folder>",
+) -> Iterator[None]:
+    """Holds the lock of a name, as `folder_lock` does; nothing is made at `folder` itself.
+
+    `what` is what a message says is in use, and `hint` what to do then.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside the folder, because the folder itself may be replaced.
     path = folder.parent / f"{folder.name}.lock"
@@ -51,18 +70,15 @@ def folder_lock(
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         if not _try(lock, path, error):
-            text = f"another builder{_describe(owner)} is using {folder}"
+            text = f"another builder{_describe(owner)} is using {what or folder}"
             on_wait(text)
             if not _wait(lock, path, timeout, error):
-                raise error(
-                    text, hint="wait for it, or choose another cache with BUILDER_CACHE=<folder>"
-                )
+                raise error(text, hint=hint)
         # Tools that start from now on keep the lock until they have ended.
         _HELD.append(lock)
         try:
             # Only for the message of other builders that wait; the lock itself is in the kernel.
             owner.write_text(json.dumps({"pid": os.getpid()}))
-            folder.mkdir(exist_ok=True)
             yield
         finally:
             # Removed before the lock is free, so it never names a builder that has gone.

@@ -54,6 +54,7 @@ CHECKED = {
     "python": "test_python_compiles, test_the_models_of_the_demo_apps_can_be_exported; those of "
     "the API: tests/contract/test_python_api.py and tests/native/test_python_api.py",
     "yaml": "test_configurations_are_read",
+    "yml": "tests/contract/test_ci.py",
 }
 """Language of blocks -> what checks them."""
 PARTLY_CHECKED = {

@@ -293,6 +293,39 @@ def test_growth_against_whatever_was_kept_of_a_release(runtime, tmp_path, name):
     assert "--operators" in show_hint(said.value.hint, "size")
 
 
+def make_release_report(path: Path, *abis: str) -> Path:
+    libraries = [
+        {"product": str(n), "abi": abi, "size": plain(SMALL), "facts": {}}
+        for n, abi in enumerate(abis)
+    ]
+    path.write_text(json.dumps({"schema": 1, "libraries": libraries}))
+    return path
+
+
+def test_the_report_of_a_release_is_compared_by_abi(runtime, tmp_path):
+    now = runtime("b/linux-x86_64", GROWN)
+    kept = make_release_report(tmp_path / "report.json", "arm64-v8a", "linux-x86_64")
+    assert rows(run(now, "--against", kept).output)["file"] == ["1,030", "1,000", "+30"]
+    for abis, said in (
+        (("arm64-v8a",), "no library for linux-x86_64"),
+        (("linux-x86_64",) * 2, "several products with linux-x86_64"),
+    ):
+        make_release_report(kept, *abis)
+        with pytest.raises(ConfigurationError, match=said):
+            run(now, "--against", kept)
+
+
+def test_tables_as_markdown(runtime):
+    now, before = runtime("a/linux-x86_64", NOW), runtime("b/linux-x86_64", BEFORE)
+    output = run(now, "--against", before, "--markdown").output
+    assert "| library | bytes | against | difference |\n|---|--:|--:|--:|\n" in output
+    assert "| file | 1,500 | 2,500 | -1,000 |" in output
+    assert "| aten::gone | 0 | 9,000 | -9,000 |" in output
+    assert "library  " in run(now).output
+    refused = run(now, "--markdown", "--json")
+    assert refused.exit_code == 2
+
+
 def test_what_shrinks_may_shrink(runtime, tmp_path):
     before, now = runtime("a/linux-x86_64", GROWN), runtime("b/linux-x86_64", SMALL)
     assert run(now, "--against", before, "--max-growth", "0").exit_code == 0

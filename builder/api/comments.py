@@ -1,0 +1,37 @@
+"""The report of a release as Markdown, and as a comment where the change is reviewed."""
+
+from __future__ import annotations
+
+import hashlib
+
+from builder.api.release_document import describe_release
+from builder.api.release_report import ReleaseReport
+from builder.formats.documents import render_markdown
+from builder.system.forges import CommentError, find_thread, post_or_update
+from builder.system.process import Runner
+
+
+def render_release(report: ReleaseReport) -> str:
+    """Returns the report of a release as Markdown."""
+    return render_markdown(describe_release(report))
+
+
+def post_comment(forge: str, text: str, name: str) -> str:
+    """Posts `text` on the request that this job of CI is for; returns what was done, in words.
+
+    A job has one comment for each `name`, which later runs replace. A failure to post is told and
+    is no error: the release is as good without its comment.
+
+    Args:
+        forge: `github` or `gitlab`.
+        text: Markdown.
+        name: what the comment is about, e.g. the path of builder.yaml.
+    """
+    mark = f"<!-- builder-release {hashlib.sha256(name.encode()).hexdigest()[:16]} -->"
+    try:
+        thread = find_thread(forge, Runner.inherit().environment)
+        if thread is None:
+            return "none, since this job is not for a pull request or merge request"
+        return post_or_update(thread, text, mark)
+    except CommentError as error:
+        return f"not posted: {error.message}"

@@ -1,0 +1,360 @@
+"""`release`: everything that builder.yaml says, from the exports to a folder to publish."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from builder import __version__
+from builder.api.builds import build, refuse_outputs
+from builder.api.exports import export, refuse_model
+from builder.api.finished import FOLDER
+from builder.api.plans import list_inputs
+from builder.api.products import Configuration, Product, Values
+from builder.api.release_gates import (
+    ReleasedProduct,
+    check_packages,
+    hold_sizes,
+    list_libraries,
+    run_models,
+)
+from builder.api.release_report import (
+    REPORT,
+    Compared,
+    Gate,
+    GateResult,
+    LastRelease,
+    ModelRun,
+    Outcome,
+    PublishedFile,
+    ReleaseReport,
+    fail,
+    finish_gates,
+    read_report,
+)
+from builder.api.released_packages import BuiltProduct, fill_release, write_reports
+from builder.api.settings import PublishSettings
+from builder.api.toolchains import locate_targets
+from builder.core.typed import Sha256, parse_json, to_json
+from builder.errors import BuilderError, ConfigurationError, Hint, Use
+from builder.export.request import ExportRequest
+from builder.packaging.result_folder import (
+    LISTING,
+    is_whole,
+    refuse_foreign_folder,
+    result_folder,
+)
+from builder.platforms.apple.accelerators import refuse_frameworks
+from builder.system.files import digest_file, read_regular, write_atomically
+from builder.system.folders import cache_folder
+from builder.system.locks import path_lock
+from builder.system.outputs import refuse_unwritable
+from builder.system.own_cache import claim_cache
+from builder.system.own_files import digest_own_files
+from builder.system.progress import Progress
+from builder.system.reference_headers import reference_path
+
+FAILED = "-failed"
+"""What the name of the folder ends with that has the report of a release that failed."""
+_MOST = 64 << 20
+"""Bytes of a report."""
+_AGAINST = ("release", "against")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseRequest:
+    """Which release to make."""
+
+    configuration: Configuration
+    """What builder.yaml says."""
+    products: tuple[str, ...] = ()
+    """Names of products; none for all."""
+    given: Values = field(default_factory=dict)
+    """Settings of the release that count more than those of the file."""
+    export: bool = False
+    """Whether the exports of the file run first; they run code of the models."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """What the cache says of a release that was written."""
+
+    listing: Sha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _KeptGate:
+    gate: Gate
+    outcome: Outcome
+    details: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What is read of a report that says that nothing is to do."""
+
+    gates: tuple[_KeptGate, ...]
+    runs: tuple[ModelRun, ...]
+    files: tuple[PublishedFile, ...]
+
+
+def release(request: ReleaseRequest, *, progress: Progress) -> ReleaseReport:
+    """Exports, builds, verifies, checks, compares sizes, and writes a folder to publish.
+
+    The folder is replaced as a whole, and only by a release that passed all gates. The report of
+    one that failed is in a folder beside it, whose name ends with `-failed`. If the folder has the
+    same release already, nothing is done but finding that out.
+
+    Raises:
+        ConfigurationError: settings that do not go together, with file, line and key; a folder with
+            files that builder did not write; or another builder releases to the same folder.
+        PackagingError: the disk is full.
+
+    Errors of the gates do not raise: the report has them.
+    """
+    configuration = request.configuration
+    chosen = configuration.choose(request.products)
+    publishing = configuration.make_publishing(request.given)
+    if request.export and not configuration.exports:
+        raise ConfigurationError(
+            f"{configuration.path} has no exports",
+            hint="leave out --export, or add exports to the file",
+        )
+    last = _read_last(configuration, publishing)
+    for folder in (publishing.output, _failed(publishing.output)):
+        refuse_unwritable(folder)
+        refuse_foreign_folder(folder)
+    name = hashlib.sha256(str(publishing.output.resolve()).encode()).hexdigest()
+    with path_lock(
+        cache_folder() / FOLDER / f"{name}.json",
+        timeout=0,
+        error=ConfigurationError,
+        what=f"{publishing.output} for a release",
+        hint="wait for it, or choose another folder with -o",
+    ):
+        return _release(request, chosen, publishing, last, progress)
+
+
+def _read_last(configuration: Configuration, publishing: PublishSettings) -> LastRelease | None:
+    where = configuration.find_line(*_AGAINST)
+    if publishing.against is None:
+        if publishing.max_growth is not None:
+            key = configuration.find_line("release", "max_growth")
+            raise ConfigurationError(
+                f"{key}: without release.against, nothing is compared, so it has no effect",
+                hint="name the report of the last release: against: last/report.json",
+            )
+        return None
+    try:
+        return read_report(publishing.against)
+    except FileNotFoundError:
+        if publishing.first:
+            return None
+        raise ConfigurationError(
+            f"{where}: {publishing.against} does not exist",
+            hint=Hint("before the first release, add ", Use("release.first", True)),
+        ) from None
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{where}: {error.message}", hint=error.hint) from None
+
+
+def _failed(output: Path) -> Path:
+    return output.with_name(output.name + FAILED)
+
+
+def _release(
+    request: ReleaseRequest,
+    chosen: Sequence[Product],
+    publishing: PublishSettings,
+    last: LastRelease | None,
+    progress: Progress,
+) -> ReleaseReport:
+    against = _describe_last(publishing, last)
+    report = ReleaseReport(
+        builder=__version__, gates=(), growth=publishing.max_growth, against=against
+    )
+    gates = [_run_exports(request, progress)]
+    if gates[0].error is None:
+        products, gate = _build_products(request.configuration, chosen, progress)
+        gates.append(gate)
+    if gates[-1].error is not None:
+        return _write_failure(replace(report, gates=finish_gates(tuple(gates))), publishing.output)
+    report = replace(
+        report,
+        key=_make_key(products, publishing),
+        libraries=tuple(
+            Compared(
+                library=one,
+                before=last.find(one) if last else None,
+                budgets=product.settings.budgets,
+            )
+            for product in products
+            for one in list_libraries(product, __version__)
+        ),
+    )
+    if finished := _find_finished(report, publishing.output):
+        progress.note(f"{publishing.output} is up to date: {report.key[:16]}")
+        _remove_failure(publishing.output)
+        return finished
+    verified, runs = run_models(products, progress)
+    gates += [verified, check_packages(products, progress)]
+    gates.append(hold_sizes(report.libraries, publishing.max_growth))
+    report = replace(report, runs=runs, gates=finish_gates(tuple(gates)))
+    if not report.ok:
+        return _write_failure(report, publishing.output)
+    return _publish(report, products, publishing.output, progress)
+
+
+def _describe_last(publishing: PublishSettings, last: LastRelease | None) -> str:
+    return f"{publishing.against}, of builder {last.builder}" if last else ""
+
+
+def _run_exports(request: ReleaseRequest, progress: Progress) -> GateResult:
+    if not request.export:
+        details = ("not asked for",)
+        return GateResult(gate=Gate.EXPORT, outcome=Outcome.SKIPPED, details=details)
+    try:
+        done = tuple(_run_export(one, progress) for one in request.configuration.exports)
+    except BuilderError as error:
+        return fail(Gate.EXPORT, error)
+    return GateResult(gate=Gate.EXPORT, outcome=Outcome.PASSED, details=done)
+
+
+def _run_export(request: ExportRequest, progress: Progress) -> str:
+    refuse_model(request.output, request.source)
+    result = export(request, progress=progress)
+    for remark in result.remarks:
+        progress.note(f"note: {remark}")
+    if result.failure is not None:
+        raise result.failure
+    return f"{request.output.name}: {result.size:,} bytes"
+
+
+def _build_products(
+    configuration: Configuration, chosen: Sequence[Product], progress: Progress
+) -> tuple[list[ReleasedProduct], GateResult]:
+    planned = []
+    for product in chosen:
+        # Mistakes in any product are found before the first one is built.
+        settings = configuration.make_settings(product, {})
+        proofs = configuration.make_proofs(product)
+        list_inputs(settings.request)
+        wanted = settings.targets
+        targets = locate_targets(wanted.abis, min_api=wanted.min_api, min_ios=wanted.min_ios)
+        refuse_frameworks(settings.request.accelerators, targets, settings.request.tools.apple_sdk)
+        refuse_outputs(
+            targets, settings.output, settings.packages, release=settings.request.pytorch
+        )
+        planned.append((product.name, settings, proofs, targets))
+    products: list[ReleasedProduct] = []
+    try:
+        for name, settings, proofs, targets in planned:
+            built = build(
+                settings.request, targets, settings.output, settings.packages, progress=progress
+            )
+            products.append(
+                ReleasedProduct(
+                    name=name, settings=settings, proofs=proofs, targets=targets, report=built
+                )
+            )
+    except BuilderError as error:
+        return products, fail(Gate.BUILD, error)
+    details = tuple(
+        f"{f'{one.name} {runtime.plan.target.abi}'.strip()}: {runtime.units_linked} units"
+        for one in products
+        for runtime in one.report.runtimes
+    )
+    return products, GateResult(gate=Gate.BUILD, outcome=Outcome.PASSED, details=details)
+
+
+def _make_key(products: Sequence[ReleasedProduct], publishing: PublishSettings) -> str:
+    """Returns a digest of all that decides a release."""
+    against = publishing.against
+    report = None if against is None else against / REPORT if against.is_dir() else against
+    decisive = {
+        "builder": digest_own_files(),
+        "against": digest_file(report) if report and report.is_file() else "",
+        "growth": publishing.max_growth.text if publishing.max_growth else "",
+        "products": [_describe_product(one) for one in products],
+    }
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _describe_product(one: ReleasedProduct) -> dict[str, object]:
+    cases = [reference_path(model) for model in one.models]
+    budgets = one.settings.budgets
+    return {
+        "name": one.name,
+        "manifests": [digest_file(runtime.package.manifest) for runtime in one.report.runtimes],
+        "packages": [
+            digest_file(folder / LISTING)
+            for folder in (
+                *((one.report.aar.written.folder,) if one.report.aar else ()),
+                *((one.report.apple.written.folder,) if one.report.apple else ()),
+            )
+        ],
+        "models": [[model.name, digest_file(model)] for model in one.models],
+        "cases": [digest_file(case) if case.is_file() else "" for case in cases],
+        "budgets": [b.text for b in (*budgets.max_size, *budgets.max_compressed)],
+        "proofs": repr(to_json(one.proofs)),
+    }
+
+
+def _find_finished(report: ReleaseReport, output: Path) -> ReleaseReport | None:
+    """Returns the release of this key in `output`; None unless all of it is whole."""
+    try:
+        record = parse_json(read_regular(_record(report.key), _MOST), _Record, "record")
+        if not is_whole(output, LISTING, record.listing):
+            return None
+        text = read_regular(output / REPORT, _MOST)
+        kept = parse_json(text, _Kept, "report of a release", most=_MOST)
+    except (OSError, ValueError):
+        return None
+    gates = tuple(
+        GateResult(gate=one.gate, outcome=one.outcome, details=one.details) for one in kept.gates
+    )
+    return replace(
+        report, gates=gates, runs=kept.runs, files=kept.files, folder=output, is_reused=True
+    )
+
+
+def _record(key: str) -> Path:
+    return cache_folder() / FOLDER / f"{key}.json"
+
+
+def _publish(
+    report: ReleaseReport, products: Sequence[ReleasedProduct], output: Path, progress: Progress
+) -> ReleaseReport:
+    progress.step(f"writing {output}")
+    packed = GateResult(gate=Gate.PACKAGE, outcome=Outcome.PASSED, details=("packages are whole",))
+    gates = tuple(packed if one.gate is Gate.PACKAGE else one for one in report.gates)
+    report = replace(report, gates=gates, folder=output)
+    built = [BuiltProduct(name=one.name, report=one.report) for one in products]
+    with result_folder(output) as folder:
+        files = fill_release(folder, built, report)
+    with suppress(OSError):
+        claim_cache(cache_folder())
+        record = json.dumps({"listing": digest_file(output / LISTING)})
+        write_atomically(_record(report.key), record)
+    _remove_failure(output)
+    return replace(report, files=files)
+
+
+def _remove_failure(output: Path) -> None:
+    # The report of a failure before this release would be taken for one of this release.
+    failed = _failed(output)
+    if failed.is_dir():
+        refuse_foreign_folder(failed)
+        shutil.rmtree(failed)
+
+
+def _write_failure(report: ReleaseReport, output: Path) -> ReleaseReport:
+    failed = _failed(output)
+    with result_folder(failed) as folder:
+        write_reports(folder, report)
+    return replace(report, folder=failed)

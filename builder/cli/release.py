@@ -1,0 +1,131 @@
+"""`builder release`: makes the packages of builder.yaml, shows that they work, and reports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from builder import api
+from builder.api.settings import CONFIGURATION, ReleaseSettings
+from builder.cli.configured import ConfigurationAsked, configuration_options
+from builder.cli.console import ConsoleProgress, echo, print_json, print_table
+from builder.cli.failures import describe_failure
+from builder.cli.settings_options import settings_options
+from builder.system.files import append_text
+
+if TYPE_CHECKING:
+    from builder.api import ReleaseReport
+    from builder.api.products import Values
+
+FORGES = ("github", "gitlab")
+"""Where a comment can be posted; builder/api/comments.py knows them."""
+
+
+@click.command("release")
+@settings_options(ReleaseSettings, "settings", typed="given")
+@configuration_options(verb="Release")
+@click.option(
+    "--comment",
+    type=click.Choice(FORGES),
+    help="Post the report as a comment on the pull request or merge request that this job of CI is "
+    "for, or update the comment of an earlier run. The job's own variables say where.",
+)
+@click.option(
+    "--summary",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Append the report as Markdown to this file, e.g. $GITHUB_STEP_SUMMARY.",
+)
+@click.option(
+    "--cache-keys",
+    is_flag=True,
+    help="Print the keys for the caches of a job of CI as NAME=VALUE, and do nothing else.",
+)
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the report as Markdown.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def command(
+    settings: ReleaseSettings,
+    given: Values,
+    asked: ConfigurationAsked,
+    comment: str | None,
+    summary: Path | None,
+    cache_keys: bool,
+    as_markdown: bool,
+    as_json: bool,
+) -> int:
+    """Makes a release of what builder.yaml describes: a folder to publish, and a report.
+
+    Builds all products, runs the models on the runtimes that this machine can run, checks the
+    packages against the rules of their platforms, compares the sizes with the budgets and with the
+    last release, and writes packages, bills of materials, checksums and the report (Markdown, JSON,
+    HTML). The file to keep for the next release is report.json.
+
+    If a gate fails, the folder stays as it was, and the report is in a folder beside it whose name
+    ends with -failed. The exit code says which gate it was: 8 verify, 9 check, 10 size; exports,
+    builds and packages have the codes of their errors. If nothing has changed, nothing is done.
+
+    \b
+    Examples:
+      builder release
+      builder release --against last/report.json --max-growth 2%
+      builder release --config app/builder.yaml --product detector -o dist
+      builder release --export --comment github --summary "$GITHUB_STEP_SUMMARY"
+    """
+    del settings
+    if as_json and as_markdown:
+        raise click.UsageError("--json and --markdown exclude each other")
+    path = asked.path or Path(CONFIGURATION)
+    configuration = api.read_configuration(path)
+    if cache_keys:
+        for name, key in api.list_cache_keys(configuration).items():
+            echo(f"{name}={key}")
+        return 0
+    request = api.ReleaseRequest(
+        configuration=configuration,
+        products=asked.products,
+        given=given,
+        export=asked.export,
+    )
+    report = api.release(request, progress=ConsoleProgress(quiet=as_json or as_markdown))
+    markdown = api.render_release(report)
+    if as_json:
+        shown = report.to_json()
+        if report.error is not None:
+            shown["error"] = describe_failure(report.error).to_json()
+        print_json("release", shown)
+    elif as_markdown:
+        echo(markdown, nl=False)
+    else:
+        _print_summary(report)
+    if summary is not None:
+        append_text(summary, markdown)
+    if comment is not None:
+        posted = api.post_comment(comment, markdown, str(path))
+        echo(f"comment: {posted}", err=True)
+    if report.error is not None:
+        raise report.error
+    return 0
+
+
+def _print_summary(report: ReleaseReport) -> None:
+    title = "release" if report.ok else "report"
+    rows = [(str(one.gate), str(one.outcome)) for one in report.gates]
+    print_table((title, str(report.folder)), rows)
+    echo()
+    print_table(
+        ("library", "bytes", "before", "compressed", "before"),
+        [
+            (
+                one.library.title,
+                f"{one.library.size.file:,}",
+                f"{one.before.size.file:,}" if one.before else "-",
+                f"{one.library.size.compressed:,}",
+                f"{one.before.size.compressed:,}" if one.before else "-",
+            )
+            for one in report.libraries
+        ],
+    )
+    if report.is_reused:
+        echo("nothing to do: the folder has this release already")

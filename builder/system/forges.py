@@ -1,0 +1,190 @@
+"""Posts comments on pull requests of GitHub and merge requests of GitLab."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from builder.errors import BuilderError, SourceError
+from builder.system.files import read_regular
+from builder.system.network import open_session, redact
+
+if TYPE_CHECKING:
+    import requests
+
+_SECONDS = (10.0, 30.0)
+"""To connect, and to wait for an answer."""
+_TRIES = 3
+_BUSY = frozenset((429, 500, 502, 503, 504))
+_PAGE = 100
+_MOST_PAGES = 50
+"""Pages of comments that are looked at; a request with more has other problems."""
+_MOST = 4 << 20
+"""Bytes of an event or of a page of comments."""
+
+
+class CommentError(SourceError):
+    """A comment could not be posted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thread:
+    """Where the comments of one request are, and how they are written."""
+
+    comments: str
+    """URL of the list of comments, to which new ones are posted."""
+    one: str
+    """URL of a comment, without its number."""
+    headers: Mapping[str, str]
+    update: str
+    """The HTTP method that changes a comment."""
+    longest: int
+    """Characters of a comment."""
+
+
+def find_thread(forge: str, environment: Mapping[str, str]) -> Thread | None:
+    """Returns the thread of the request that this job of CI is for; None if it is for none.
+
+    Raises:
+        CommentError: the job's variables lack something.
+    """
+    return {"github": _find_github, "gitlab": _find_gitlab}[forge](environment)
+
+
+def _find_github(environment: Mapping[str, str]) -> Thread | None:
+    number = _read_number(Path(_take(environment, "GITHUB_EVENT_PATH")))
+    if number is None:
+        return None
+    api = environment.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
+    issues = f"{api}/repos/{quote(_take(environment, 'GITHUB_REPOSITORY'))}/issues"
+    return Thread(
+        comments=f"{issues}/{number}/comments",
+        one=f"{issues}/comments",
+        headers={
+            "Authorization": f"Bearer {_take(environment, 'GITHUB_TOKEN')}",
+            "Accept": "application/vnd.github+json",
+        },
+        update="PATCH",
+        longest=65_000,
+    )
+
+
+def _find_gitlab(environment: Mapping[str, str]) -> Thread | None:
+    request = environment.get("CI_MERGE_REQUEST_IID")
+    if not request:
+        return None
+    project = quote(_take(environment, "CI_PROJECT_ID"), safe="")
+    api = _take(environment, "CI_API_V4_URL").rstrip("/")
+    notes = f"{api}/projects/{project}/merge_requests/{quote(request, safe='')}/notes"
+    return Thread(
+        comments=notes,
+        one=notes,
+        headers={"PRIVATE-TOKEN": _take(environment, "BUILDER_GITLAB_TOKEN")},
+        update="PUT",
+        longest=900_000,
+    )
+
+
+def _take(environment: Mapping[str, str], name: str) -> str:
+    if not environment.get(name):
+        raise CommentError(f"the variable {name} is not set, so no comment can be posted")
+    return environment[name]
+
+
+def _read_number(event: Path) -> int | None:
+    """Returns the number of the pull request that an event of GitHub is about."""
+    try:
+        read = json.loads(read_regular(event, _MOST))
+        number = read.get("pull_request", {}).get("number")
+    except (OSError, ValueError, AttributeError) as error:
+        raise CommentError(f"{event} is not an event of GitHub: {error}") from None
+    return number if isinstance(number, int) else None
+
+
+def post_or_update(
+    thread: Thread,
+    text: str,
+    mark: str,
+    *,
+    session: Callable[[], requests.Session] = open_session,
+    sleep: Callable[[float], None] = time.sleep,
+) -> str:
+    """Posts `text`, or replaces the comment that begins with `mark`; returns its address.
+
+    Raises:
+        CommentError: the forge cannot be reached, or refuses.
+    """
+    body = f"{mark}\n{text}"
+    if len(body) > thread.longest:
+        cut = body[: thread.longest].rpartition("\n")[0]
+        body = f"{cut}\n\nThe report is longer; the job's files have all of it.\n"
+    with session() as opened:
+        opened.headers.update(thread.headers)
+        ask = _Asking(opened, sleep)
+        known = next((one for one in _list_comments(ask, thread) if _is_own(one, mark)), None)
+        method, url = "POST", thread.comments
+        if known is not None:
+            method, url = thread.update, f"{thread.one}/{int(known['id'])}"
+        answer = ask.ask(method, url, {"body": body})
+    address = answer.get("html_url") if isinstance(answer, dict) else None
+    return str(address or redact(url))
+
+
+def _list_comments(ask: _Asking, thread: Thread) -> Iterator[dict[str, Any]]:
+    for page in range(1, _MOST_PAGES + 1):
+        listed = ask.ask("GET", f"{thread.comments}?per_page={_PAGE}&page={page}", None)
+        if not isinstance(listed, list):
+            raise CommentError(f"{redact(thread.comments)}: the answer is not a list of comments")
+        yield from (one for one in listed if isinstance(one, dict))
+        if len(listed) < _PAGE:
+            return
+
+
+def _is_own(comment: Mapping[str, Any], mark: str) -> bool:
+    is_numbered = isinstance(comment.get("id"), int)
+    return is_numbered and str(comment.get("body", "")).startswith(mark)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Asks the API of a forge, and again if it is busy."""
+
+    session: requests.Session
+    sleep: Callable[[float], None]
+
+    def ask(self, method: str, url: str, value: object) -> Any:  # noqa: ANN401 - JSON
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return self._try(method, url, value)
+            except _BusyError as error:
+                if attempt == _TRIES:
+                    raise CommentError(error.message) from None
+                self.sleep(2.0**attempt)
+        raise AssertionError
+
+    def _try(self, method: str, url: str, value: object) -> Any:  # noqa: ANN401 - JSON
+        import requests
+
+        try:
+            answer = self.session.request(
+                method, url, json=value, timeout=_SECONDS, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            raise _BusyError(f"{redact(url)}: no answer ({type(error).__name__})") from None
+        if answer.status_code in _BUSY:
+            raise _BusyError(f"{redact(url)}: HTTP status {answer.status_code}")
+        if not answer.ok or answer.is_redirect:
+            raise CommentError(f"{redact(url)}: HTTP status {answer.status_code} {answer.reason}")
+        try:
+            return answer.json()
+        except ValueError:
+            raise CommentError(f"{redact(url)}: the answer is not JSON") from None
+
+
+class _BusyError(BuilderError):
+    """One attempt failed, but another one may succeed."""
