@@ -28,7 +28,8 @@ DECIDING = (
     *(
         f"core/{name}.py"
         for name in (
-            *("backends", "cxx_source", "dtypes", "operators", "plan", "release", "selection"),
+            *("backends", "cores", "cxx_source", "dtypes", "operator_schemas", "operators", "plan"),
+            *("release", "selection"),
             *("registration_names", "targets", "toolchain", "units"),
         )
     ),
@@ -47,14 +48,14 @@ DECIDING = (
     *(
         f"selection/{name}"
         for name in (
-            *("catalogue.py", "choose.py", "devices.py", "registrations.py"),
+            *("catalogue.py", "choose.py", "devices.py", "own_core.py", "registrations.py"),
             *("release_rules.py", "static_dispatch.py", "upgraders.py"),
         )
     ),
     "system/variables.py",
 )
 """Below `builder/`."""
-DECIDING_OF_RELEASE = ("backends/*.toml", "facts.toml", "rules.toml")
+DECIDING_OF_RELEASE = ("backends/*.toml", "facts.toml", "rules.toml", "schemas.txt")
 """Files of a release, besides its symbol indexes, pins and patches."""
 _APPLE = tuple(
     f"platforms/apple/{name}"

@@ -84,6 +84,7 @@ def plan_target(
         dtypes=request.dtypes,
         interface=interface,
         accelerators=request.accelerators,
+        core=request.core,
     )
     # Only the plan knows which backends the models need.
     toolchain = with_frameworks(toolchain, plan.backends)
@@ -254,6 +255,7 @@ def _note_choices(plan: BuildPlan, progress: Progress) -> None:
         + "".join(f", with {one.label}" for one in plan.accelerators)
     )
     progress.note(f"kernels for {plan.dtypes}: {plan.dtypes_reason}")
+    progress.note(f"core: {plan.core}, {plan.core_reason}")
 
 
 def _note_gains(plan: BuildPlan, paths: Sequence[Path], progress: Progress) -> None:

@@ -7,16 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.api.core_choice import refuse_other_facts
+from builder.core.cores import Core
 from builder.core.operators import Operator
 from builder.core.selection import ServedOperators
 from builder.core.targets import Platform
 from builder.errors import Hint, ModelError, Run, SourceError, Use
 from builder.native.backend_units import find_root_units, find_units
 from builder.selection.catalogue import read_catalogue
-from builder.selection.choose import find_raising, find_refusals, select
+from builder.selection.choose import (
+    find_raising,
+    find_refusals,
+    select,
+    select_for_own_core,
+)
 from builder.selection.devices import Device, read_device, refuse_absent, warn_unused
+from builder.selection.own_core import read_own_core
 from builder.selection.release_rules import read_rules
-from builder.selection.upgraders import add_upgraders, read_upgraders
+from builder.selection.upgraders import add_upgraders, read_upgraders, read_versions
+from builder.sources.schemas import load_schemas
 from builder.system.emulators import find_emulator
 
 if TYPE_CHECKING:
@@ -41,9 +50,12 @@ def choose_operators(
     catalogue, rules = read_build_catalogue(build, graph), read_rules(build.plan.release)
     wanted, upgraders = build.plan.operator_list, read_upgraders(build.tree.root)
     refuse_misread(build.plan, catalogue, upgraders)
-    # Before anything is refused: upgraders' operators have to exist as well.
-    upgraded = add_upgraders(wanted.operators, upgraders)
-    served = replace(wanted, operators=upgraded)
+    own = build.plan.core is Core.OWN
+    # Before anything is refused: upgraders' operators have to exist as well. builder's own core has
+    # no upgraders.
+    served = (
+        wanted if own else replace(wanted, operators=add_upgraders(wanted.operators, upgraders))
+    )
     # Without this setting, `select` names all of them in one error.
     skipped = find_refusals(served, catalogue, rules) if skip_unknown else {}
     for operator, reason in skipped.items():
@@ -55,6 +67,22 @@ def choose_operators(
         build.progress.note(warning)
     for operator, reason in find_raising(served, catalogue, rules).items():
         build.progress.note(f"raises when called: {operator}, {reason}")
+    if own:
+        since = read_versions(build.tree.root)
+        refuse_other_facts(
+            build.plan.release,
+            {str(operator) for operator in catalogue.dispatcher},
+            {str(operator): version for operator, version in since.items()},
+        )
+        selection = select_for_own_core(
+            served,
+            catalogue,
+            rules,
+            core=read_own_core(build.runtime),
+            schemas=load_schemas(build.plan.release.version),
+            since=since,
+        )
+        return ServedOperators(operators=served, selection=selection, skipped=frozenset(skipped))
     # Backends that only add operators for the CPU have no roots and no device.
     devices = [_read_device(build, graph, one) for one in build.backends if one.backend.roots]
     return ServedOperators(

@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.api.core_choice import choose_core
 from builder.api.key_files import digest_deciding_files
 from builder.api.requirements import read_requirements
 from builder.api.toolchains import locate_toolchain
-from builder.core.backends import choose_backends
+from builder.core.backends import Chosen, choose_backends
+from builder.core.cores import CoreChoice
 from builder.core.dtypes import DtypeChoice
 from builder.core.plan import BuildPlan, Flavour, Interface
 from builder.errors import ConfigurationError, Hint, Run, Use
@@ -41,6 +43,7 @@ def plan_build(
     dtypes: DtypeSet | None = None,
     interface: Interface | None = None,
     accelerators: Sequence[Backend] = (),
+    core: CoreChoice = CoreChoice.UPSTREAM,
 ) -> BuildPlan:
     """Returns what building a runtime for models and operator lists would do; writes nothing.
 
@@ -48,7 +51,8 @@ def plan_build(
     runtime has the C API. Of `accelerators`, those are left out that the target's platform lacks.
 
     Raises:
-        ModelError: a file cannot be read, or the runtime cannot read its bytecode.
+        ModelError: a file cannot be read, the runtime cannot read its bytecode, or `core` asks for
+            builder's own core, which lacks something that is needed.
         ToolchainError: a backend of the models needs a tool that is missing.
     """
 
@@ -66,6 +70,7 @@ def plan_build(
         dtypes=dtypes,
         interface=interface,
         accelerators=accelerators,
+        core=core,
     )
 
 
@@ -79,13 +84,15 @@ def plan_with_versions(
     dtypes: DtypeSet | None = None,
     interface: Interface | None = None,
     accelerators: Sequence[Backend] = (),
+    core: CoreChoice = CoreChoice.UPSTREAM,
 ) -> BuildPlan:
     """Returns what `plan_build` does, with tools of which only the versions are known.
 
     `find_versions` returns them for the backends of the build.
 
     Raises:
-        ModelError: a file cannot be read, or the runtime cannot read its bytecode.
+        ModelError: a file cannot be read, the runtime cannot read its bytecode, or `core` asks for
+            builder's own core, which lacks something that is needed.
     """
     wanted, inferred = read_requirements(paths, readable=release.facts.bytecode)
     # What the user asks for counts even where a model seems to need more.
@@ -100,6 +107,15 @@ def plan_with_versions(
     )
     tools = find_versions(backends)
     features = [one.sources for one in backends if one.sources]
+    interface = interface or Interface.C
+    chosen, reason = choose_core(
+        core,
+        wanted,
+        release=release,
+        target=target,
+        interface=interface,
+        accelerators=[one for one in backends if one.chosen is Chosen.OPTION],
+    )
     return BuildPlan(
         target=target,
         operator_list=wanted,
@@ -115,8 +131,10 @@ def plan_with_versions(
         native_digest=digest_deciding_files(target, release),
         dtypes=choice.dtypes,
         dtypes_reason=choice.reason,
-        interface=interface or Interface.C,
+        interface=interface,
         backends=backends,
+        core=chosen,
+        core_reason=reason,
     )
 
 
@@ -170,6 +188,7 @@ def plan_builds(request: BuildRequest, targets: Sequence[Target]) -> list[BuildP
             flavour=request.flavour,
             dtypes=request.dtypes,
             accelerators=request.accelerators,
+            core=request.core,
         )
         for target in targets
     ]

@@ -21,6 +21,7 @@ from builder.cli.console import ConsoleProgress, echo, format_bytes, print_table
 from builder.cli.locked import LockAsked, lock_options, read_locked
 from builder.cli.plan import print_plans
 from builder.cli.settings_options import settings_options
+from builder.core.cores import Core
 from builder.core.counts import number_of
 from builder.verify.policy import describe_findings
 
@@ -159,6 +160,11 @@ def _print_runtime(runtime: RuntimeResult) -> None:
             ("root operators", _count_roots(runtime)),
             *((("operators left out", ", ".join(runtime.skipped)),) if runtime.skipped else ()),
             ("kernels for", str(runtime.plan.dtypes)),
+            *(
+                (("core", str(runtime.plan.core)),)
+                if runtime.plan.core is not Core.UPSTREAM
+                else ()
+            ),
             ("translation units linked", f"{runtime.units_linked} of {runtime.units_known}"),
             *_list_effort(runtime),
             ("stripped size in bytes", format_bytes(runtime.size.file)),

@@ -104,6 +104,7 @@ def _print_plan(name: str, plan: BuildPlan) -> None:
             ("custom classes", ", ".join(plan.operator_list.custom_classes) or "-"),
             ("kernels for", str(plan.dtypes)),
             ("because", plan.dtypes_reason),
+            ("core", f"{plan.core} ({plan.core_reason})"),
             *((("accelerators", labels),) if labels else ()),
             ("static dispatch", ", ".join(plan.static_dispatch)),
             ("PyTorch", plan.release.version),

@@ -86,6 +86,8 @@ class ModelInfo:
                     version,
                     methods=tuple(str(one) for one in self.signatures if one.is_public),
                     is_torchscript=self.format is ModelFormat.TORCHSCRIPT,
+                    is_flatbuffer=self.format is ModelFormat.LITE_FLATBUFFER,
+                    operator_version=self.operator_version,
                 ),
             ),
         )
@@ -137,6 +139,10 @@ class ModelOrigin:
     """Signatures of its methods, for people; operator lists do not keep them."""
     is_torchscript: bool = field(default=False, compare=False)
     """Whether torch had to run the code of the model to find its operators."""
+    is_flatbuffer: bool = field(default=False, compare=False)
+    """Whether the file is a flatbuffer, and not a zip; operator lists do not keep it."""
+    operator_version: int | None = field(default=None, compare=False)
+    """The version of its operators; None when it is not known. Operator lists do not keep it."""
 
     def __lt__(self, other: ModelOrigin) -> bool:
         return self._order < other._order

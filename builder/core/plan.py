@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from builder.core.backends import Backend, Chosen
+from builder.core.cores import Core, CoreChoice
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.model_facts import OperatorList
 from builder.core.release import Release
@@ -75,6 +76,10 @@ class BuildPlan:
     """How programs call the runtime."""
     backends: tuple[Backend, ...] = ()
     """The backends that the runtime has, sorted by name; their files decide the bytes."""
+    core: Core = Core.UPSTREAM
+    """What loads and interprets models."""
+    core_reason: str = "as asked"
+    """Why this core was chosen, for people; it is not part of the key."""
 
     @property
     def accelerators(self) -> tuple[Backend, ...]:
@@ -118,6 +123,7 @@ class BuildPlan:
             str(self.interface),
             list(self.link_flags),
             [one.name for one in self.backends],
+            str(self.core),
         )[:16]
 
     def to_json(self) -> dict[str, Any]:
@@ -127,6 +133,8 @@ class BuildPlan:
             "abi": self.target.abi,
             "accelerators": [one.name for one in self.accelerators],
             "configuration": list(self.configuration),
+            "core": str(self.core),
+            "core_reason": self.core_reason,
             "bytecode_versions": list(listed.bytecode_versions),
             "custom_classes": list(listed.custom_classes),
             "dtypes": self.dtypes.to_json(),
@@ -203,6 +211,10 @@ class BuildRequest:
     dtypes: Annotated[Text[DtypeSet] | None, Setting(placeholder="LIST", absent="auto")] = None
     """Compile kernels only for these dtypes, e.g. float32,int64,bool. all: for every dtype. auto:
     for the dtypes that can occur in the models, or for all if that is unknown."""
+    core: CoreChoice = CoreChoice.UPSTREAM
+    """What loads and interprets models. upstream: the lite interpreter of PyTorch. own: a core of
+    builder, which is smaller; a build fails if the models need what it lacks. auto: own where it
+    has all that the models need, otherwise upstream."""
     jobs: Annotated[int | None, Setting(least=1, most=10_000)] = None
     """How many compilations run at the same time."""
     tools: ToolchainOptions = field(default_factory=ToolchainOptions)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from builder.core.cores import Core
 from builder.core.dtypes import DtypeSet
 from builder.core.model_facts import BytecodeVersions, ModelOrigin
 from builder.core.operators import Operator
@@ -64,6 +65,8 @@ class Manifest:
     """The tools that built it, from `Toolchain.fingerprint`."""
     dtypes: Text[DtypeSet]
     """The scalar types that it has kernels for."""
+    core: Core = Core.UPSTREAM
+    """What loads and interprets models."""
     files: Files
     schema: Schema = SCHEMA
 
@@ -82,6 +85,8 @@ class Manifest:
             # there were any.
             **({"accelerators": list(self.accelerators)} if self.accelerators else {}),
             "bytecode_versions": to_json(self.bytecode_versions),
+            # Nor is there one for PyTorch's core, which all runtimes had before there was another.
+            **({"core": str(self.core)} if self.core is not Core.UPSTREAM else {}),
             "custom_classes": sorted(self.custom_classes),
             "dtypes": self.dtypes.to_json(),
             "features": list(self.features),

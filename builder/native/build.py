@@ -10,11 +10,11 @@ from builder.core.artifacts import CarriedLibrary, LinkResult
 from builder.core.selection import Selection
 from builder.core.units import UnitGraph
 from builder.native.build_units import (
-    LIBRARY,
     REGISTRATIONS_UNIT,
     RUNNER_UNIT,
     SMALL_CXX_UNITS,
     make_units,
+    name_own_unit,
 )
 from builder.native.closure import close
 from builder.native.dependencies import list_inputs
@@ -47,6 +47,7 @@ def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> 
         interface=build.interface,
         headers=build.headers,
         backends=build.plan.backends,
+        core=build.plan.core,
     )
     folder = compile_folder(build)
     name = DYLIB if build.plan.target.is_apple else build.interface.soname
@@ -65,9 +66,11 @@ def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> 
     )
     # Static initialisers are reached by no symbol: what registers itself has to be named here.
     roots = {REGISTRATIONS_UNIT, *selection.roots}
-    roots |= {f"{LIBRARY}/{name}" for name in build.interface.units}
-    backends = build.plan.backends
-    roots |= {f"{LIBRARY}/{name}" for one in backends for name in one.runtime_units}
+    own = (
+        *build.interface.units,
+        *(name for one in build.plan.backends for name in one.runtime_units),
+    )
+    roots |= {name_own_unit(name, build.plan.core) for name in own}
     if build.tuning.small_cxx:
         roots.add(SMALL_CXX_UNITS[build.tuning.small_cxx])
     closure = close(roots, index, try_link=linker.link)

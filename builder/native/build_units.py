@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from builder.core.backends import Backend
+from builder.core.cores import Core
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.plan import Interface
 from builder.core.selection import Selection
@@ -18,6 +19,9 @@ from builder.native.interfaces import LIBRARIES, Library
 from builder.system.files import digest_files, write_if_changed
 
 LIBRARY = "torchlite"
+_OWN_CORE = f"{LIBRARY}-core"
+"""The same sources are other units there, since they are compiled with another definition."""
+_FOR_OWN_CORE = "-DTORCHLITE_OWN_CORE"
 RUNNER_UNIT = f"{LIBRARY}/runner.cpp"
 SMALL_CXX_UNITS = {
     CxxLibrary.LIBSTDCXX: f"{LIBRARY}/small_libstdcxx.cpp",
@@ -58,6 +62,7 @@ def make_units(
     interface: Library = LIBRARIES[Interface.C],
     headers: Sequence[Path] = (),
     backends: Iterable[Backend] = (),
+    core: Core = Core.UPSTREAM,
 ) -> BuildUnits:
     """Writes generated sources and headers, and returns all units a build can draw from.
 
@@ -71,6 +76,7 @@ def make_units(
         interface: whose units to add.
         headers: folders of headers that only these units see.
         backends: what these units are told that the runtime has.
+        core: what these units are compiled for.
     """
     # Equal registrations share their source and their object, whichever operator list they come
     # from.
@@ -83,9 +89,11 @@ def make_units(
     told = (f"-D{name}" for one in backends for name in one.runtime_defines)
     names = (*interface.units, *(name for one in backends for name in one.runtime_units))
     # Only builder's own units see the version: upstream's objects stay the same when it changes.
-    offered = (*flags, _version(version), *(f"-I{folder}" for folder in headers), *told)
+    for_core = (_FOR_OWN_CORE,) if core is Core.OWN else ()
+    folders = (f"-I{folder}" for folder in headers)
+    offered = (*flags, _version(version), *folders, *told, *for_core)
     own = (
-        *(_own(f"{LIBRARY}/{name}", runtime / name, offered) for name in names),
+        *(_own(name_own_unit(name, core), runtime / name, offered) for name in names),
         _own(RUNNER_UNIT, runtime / "runner.cpp", (*flags,)),
         _own(
             SMALL_CXX_UNITS[CxxLibrary.LIBSTDCXX],
@@ -93,7 +101,7 @@ def make_units(
             (*flags, "-D_GLIBCXX_USE_CXX11_ABI=0", "-fno-access-control"),
         ),
         _own(SMALL_CXX_UNITS[CxxLibrary.LIBCXX], runtime / "small_libcxx.cpp", flags),
-        _own(f"{REGISTRATIONS_UNIT}@{digest}", registrations, flags),
+        _own(f"{REGISTRATIONS_UNIT}@{digest}", registrations, (*flags, *for_core)),
     )
     units = dict(graph.units) | {unit.id: unit for unit in own}
     variants = {REGISTRATIONS_UNIT: own[-1].id}
@@ -106,6 +114,11 @@ def make_units(
         variants[unit_id] = variant.id
     known = len(graph) + len(own)
     return BuildUnits(graph=UnitGraph(units=units), variants=variants, known=known)
+
+
+def name_own_unit(name: str, core: Core) -> str:
+    """Returns the id of the unit of builder's own source `name`, below `cmake/runtime`."""
+    return f"{_OWN_CORE if core is Core.OWN else LIBRARY}/{name}"
 
 
 def limit_dtypes(graph: UnitGraph, dtypes: DtypeSet, header: Path) -> dict[str, TranslationUnit]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from builder.core.cores import Core
 from builder.core.plan import JNI_SONAME, Interface
 
 
@@ -37,6 +38,18 @@ _SHARED = (
 _C = ("torchlite.cpp", "values.cpp")
 _JNI = tuple(f"jni/{name}.cpp" for name in ("calls", "images", "ivalues", "modules", "tensors"))
 
+_OWN_VERIFIER = ("code", "fault", "instructions", "pickle", "zip", "zip_model")
+_OWN_CORE = (
+    *("border", "builtins", "calling", "calls", "interpreter", "loading", "prepacked", "printing"),
+    *("table", "type", "value"),
+)
+_OWN_SHARED = (
+    *("calling.cpp", "crc32.cpp", "profile.cpp", "refusal.cpp", "source.cpp", "upstream_text.cpp"),
+    *(f"verifier/{name}.cpp" for name in _OWN_VERIFIER),
+    *(f"core/{name}.cpp" for name in _OWN_CORE),
+)
+"""The same with builder's own core, which has its own loader, values and interpreter."""
+
 LIBRARIES = {
     Interface.C: Library(
         soname="libtorchlite.so",
@@ -58,3 +71,16 @@ LIBRARIES = {
         has_runner=True,
     ),
 }
+OWN_LIBRARIES = {
+    Interface.C: Library(
+        soname="libtorchlite.so",
+        units=(*_OWN_SHARED, "torchlite.cpp"),
+        exports=("torchlite_*",),
+        has_runner=True,
+    ),
+}
+
+
+def find_library(interface: Interface, core: Core) -> Library:
+    """Returns the library of an interface; builder's own core has the C API alone."""
+    return (OWN_LIBRARIES if core is Core.OWN else LIBRARIES)[interface]

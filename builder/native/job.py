@@ -14,7 +14,7 @@ from builder.core.toolchain import Toolchain
 from builder.core.units import UnitGraph
 from builder.native.build_folders import Layout
 from builder.native.flags import Tuning, load_tuning
-from builder.native.interfaces import LIBRARIES, Library
+from builder.native.interfaces import Library, find_library
 from builder.native.ninja import CompileFolder, Prefix
 from builder.system.process import Runner
 from builder.system.progress import Progress
@@ -44,7 +44,7 @@ class NativeBuild:
     @property
     def interface(self) -> Library:
         """The library to link."""
-        return LIBRARIES[self.plan.interface]
+        return find_library(self.plan.interface, self.plan.core)
 
     @property
     def features(self) -> tuple[LocatedBackend, ...]:

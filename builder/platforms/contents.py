@@ -113,6 +113,7 @@ def make_manifest(plan: BuildPlan, served: OperatorList) -> Manifest:
         static_dispatch=tuple(map(str, plan.static_dispatch)),
         toolchain=plan.toolchain,
         dtypes=plan.dtypes,
+        core=plan.core,
         files={},
     )
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from builder.core.backends import Chosen, Dispatch
 from builder.core.known import find_reason
 from builder.core.model_facts import OperatorList
 from builder.core.near_names import near_names
+from builder.core.operator_schemas import Schemas
 from builder.core.operators import Operator
 from builder.core.selection import Selection
 from builder.errors import Hint, ModelError, Run, Use
 from builder.selection.catalogue import DispatcherOperator, OperatorCatalogue
 from builder.selection.devices import Device, propose_backends
+from builder.selection.own_core import OwnCore, render_table
 from builder.selection.registrations import render_allowlist, render_registrations
 from builder.selection.release_rules import SelectionRules
 
@@ -74,6 +76,54 @@ def select(
             # Units of a device are linked whole, because composite operators may call any of them.
             if unit not in device_units
         },
+    )
+
+
+def select_for_own_core(
+    wanted: OperatorList,
+    catalogue: OperatorCatalogue,
+    rules: SelectionRules,
+    *,
+    core: OwnCore,
+    schemas: Schemas,
+    since: Mapping[Operator, int],
+) -> Selection:
+    """Returns what a runtime with builder's own core for `wanted` has in its table.
+
+    Args:
+        wanted: what the runtime serves.
+        catalogue: what PyTorch's sources have.
+        rules: of the release.
+        core: what the sources of the core have.
+        schemas: of the release.
+        since: the operators with upgraders -> the version of files that need none.
+
+    Raises:
+        ModelError: as `select`, and where the core lacks an operator.
+    """
+    refuse_unknown(wanted, catalogue, rules)
+    operators = tuple(wanted.operators)
+    dispatched = {o: catalogue.dispatcher[o] for o in operators if o in catalogue.dispatcher}
+    # The plan has asked the lists of the release; this is what the sources really have.
+    lacking = [o for o in operators if o not in core.functions and o not in dispatched]
+    if lacking:
+        raise ModelError(
+            f"builder's own core lacks {lacking[0]}, which PyTorch's sources register by hand",
+            hint=Hint("build with ", Use("core", "upstream")),
+        )
+    printing = any(operator.name in rules.printing for operator in operators)
+    return Selection(
+        registrations=render_table(
+            dispatched,
+            operators,
+            _find_classes(wanted, catalogue, rules),
+            core=core,
+            schemas=schemas,
+            since=since,
+            printing=printing,
+        ),
+        always=rules.always_own,
+        limits={} if printing else {rules.printing_unit: _BRIEF_TENSORS},
     )
 
 

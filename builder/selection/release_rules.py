@@ -16,6 +16,8 @@ class SelectionRules:
     """What selection knows beyond the sources' own text; see rules.toml and `Backend`."""
 
     always: frozenset[str]
+    always_own: frozenset[str]
+    """The same for runtimes with builder's own core."""
     ignored: frozenset[str]
     preferred: frozenset[str]
     custom_classes: Mapping[str, frozenset[str]]
@@ -45,6 +47,7 @@ class _RulesFile:
     """The content of rules.toml, which says what each key means."""
 
     always: frozenset[str]
+    always_own: frozenset[str]
     ignored: frozenset[str]
     preferred: frozenset[str]
     delegates: str
@@ -70,6 +73,7 @@ def read_rules(release: Release) -> SelectionRules:
     backends = tuple(release.backends.values())
     return SelectionRules(
         always=file.always,
+        always_own=file.always_own,
         ignored=file.ignored,
         preferred=file.preferred,
         custom_classes=_join(file.custom_classes, *(one.units_by_class for one in backends)),

@@ -18,6 +18,7 @@ _ENTRY = re.compile(
     r'std::string\("(?P<operator>[\w:.]+)"\),\s*std::vector<Upgrader>\(\{(?P<list>.*?)\}\)\}', re.S
 )
 _VERSION = re.compile(r'Upgrader\(\{\d+, \d+, "(\w+)"')
+_LAST = re.compile(r"Upgrader\(\{\d+, (\d+), ")
 _FUNCTION = re.compile(r'registerFunc\(\s*"(?P<name>\w+)"(?P<body>.*?)(?=registerFunc\(|\Z)', re.S)
 _CALLED = re.compile(r'OperatorString\(\{"([\w:]+)", "(\w*)"')
 
@@ -35,6 +36,15 @@ def read_upgraders(tree: Path) -> dict[Operator, frozenset[Operator]]:
         Operator.parse(entry["operator"]): frozenset().union(
             *(called.get(name, frozenset()) for name in _VERSION.findall(entry["list"]))
         )
+        for entry in _ENTRY.finditer(text)
+    }
+
+
+def read_versions(tree: Path) -> dict[Operator, int]:
+    """Returns operator -> the first version of files that call it as it is now."""
+    text = (tree / _UPGRADERS).read_text()
+    return {
+        Operator.parse(entry["operator"]): 1 + max(map(int, _LAST.findall(entry["list"])))
         for entry in _ENTRY.finditer(text)
     }
 

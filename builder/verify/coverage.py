@@ -8,9 +8,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from builder.core.backends import Backend
+from builder.core.cores import Core
 from builder.core.counts import number_of
 from builder.core.dtypes import EVERYTHING, DtypeSet
-from builder.core.model_facts import ModelInfo
+from builder.core.model_facts import ModelFormat, ModelInfo
 from builder.core.operators import Operator
 from builder.core.runtime_manifest import Manifest
 from builder.errors import Hint, ModelError, Run, Use, VerificationError
@@ -77,6 +78,8 @@ def find_obstacles(
     found = []
     if info.bytecode_version is None:
         found.append(Obstacle(kind=ObstacleKind.FORMAT, name=str(info.format)))
+    elif _is_unreadable(info, manifest):
+        found.append(Obstacle(kind=ObstacleKind.FORMAT, name=f"{info.format} (builder's own core)"))
     elif info.bytecode_version not in manifest.bytecode_versions:
         found.append(Obstacle(kind=ObstacleKind.BYTECODE, name=str(info.bytecode_version)))
     lacking = sorted(set(info.custom_classes) - set(manifest.custom_classes))
@@ -87,6 +90,11 @@ def find_obstacles(
     missing = find_missing_operators(info, manifest)
     found += [Obstacle(kind=ObstacleKind.OPERATOR, name=str(operator)) for operator in missing]
     return tuple(found)
+
+
+def _is_unreadable(info: ModelInfo, manifest: Manifest) -> bool:
+    """Says whether the model is a flatbuffer and the runtime has builder's own core."""
+    return manifest.core is Core.OWN and info.format is ModelFormat.LITE_FLATBUFFER
 
 
 def merge_obstacles(by_abi: Mapping[str, Sequence[Obstacle]]) -> tuple[Obstacle, ...]:
@@ -110,6 +118,13 @@ def check_served(info: ModelInfo, manifest: Manifest, *, model: Path) -> None:
         raise ModelError(
             f"{model} is not a lite file, so a runtime cannot load it",
             hint=Hint(name_conversion(model)),
+        )
+    if _is_unreadable(info, manifest):
+        raise VerificationError(
+            f"{model} is a flatbuffer; the runtime has builder's own core, which reads only zips",
+            hint=Hint(
+                "build a runtime with ", Use("core", "upstream"), ", or export the model as a zip"
+            ),
         )
     if info.bytecode_version not in manifest.bytecode_versions:
         raise VerificationError(

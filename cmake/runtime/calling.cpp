@@ -4,8 +4,10 @@
 #include "refusal.h"
 #include "verifier/fault.h"
 
+#ifndef TORCHLITE_OWN_CORE
 #include <ATen/core/Dict.h>
 #include <ATen/core/List.h>
+#endif
 #include <c10/core/CPUAllocator.h>
 #include <caffe2/utils/threadpool/pthreadpool-cpp.h>
 
@@ -25,6 +27,7 @@ extern "C" std::atomic<uint32_t> pthreadpool_spins;
 
 namespace torchlite {
 
+#ifndef TORCHLITE_OWN_CORE
 namespace {
 
 // What an app can walk through, and hold.
@@ -328,6 +331,8 @@ c10::IValue call_method(
     fail({explain(error), describe_call(method, arguments)});
   }
 }
+
+#endif // the core's own calls are in core/calling.cpp
 
 namespace {
 

@@ -2,6 +2,10 @@
 
 #pragma once
 
+#ifdef TORCHLITE_OWN_CORE
+#include "core/lite_module.h"
+#else
+
 #include "no_autograd.h"
 
 #include <ATen/Parallel.h>
@@ -59,3 +63,5 @@ inline c10::TypeKind kind_of(const c10::Type& type) {
 }
 
 } // namespace torchlite
+
+#endif

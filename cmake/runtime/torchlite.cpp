@@ -78,18 +78,30 @@ torchlite_status guarded(torchlite_status on_error, Body&& body) noexcept {
   }
 }
 
-std::vector<c10::IValue> to_arguments(
+#ifdef TORCHLITE_OWN_CORE
+using Value = torchlite::Value;
+#else
+using Value = c10::IValue;
+#endif
+
+std::vector<Value> to_arguments(
     const torchlite::Method& method,
     const torchlite_value* values,
     size_t count,
     torchlite::Inputs& inputs) {
-  std::vector<c10::IValue> arguments;
+  std::vector<Value> arguments;
+#ifndef TORCHLITE_OWN_CORE
   const auto& function = method.function();
+#endif
   for (size_t i = 0; i < count; i++) {
+#ifdef TORCHLITE_OWN_CORE
+    torchlite::TypePtr wanted = method.parameter(i);
+#else
     c10::TypePtr wanted;
     if (function.hasSchema() && i + 1 < function.getSchema().arguments().size()) {
       wanted = function.getSchema().arguments()[i + 1].type();
     }
+#endif
     try {
       arguments.push_back(inputs.read(values[i], std::move(wanted)));
     } catch (const Failure& error) {
@@ -128,7 +140,7 @@ torchlite_status run(
   auto made = std::make_unique<torchlite_result>();
   const torchlite::Profile::Scope scope(module->profile.is_on ? &module->profile : nullptr);
   // The arguments end with this statement.
-  const c10::IValue returned =
+  const Value returned =
       torchlite::call_method(module->module, *method, to_arguments(*method, values, count, inputs));
   inputs.give_back();
   made->outputs.set(returned, flat);

@@ -2,6 +2,10 @@
 
 #pragma once
 
+#ifdef TORCHLITE_OWN_CORE
+#include "core/border.h"
+#else
+
 #include "torchlite.h"
 
 #include "lite_module.h"
@@ -94,3 +98,5 @@ class Outputs {
 };
 
 } // namespace torchlite
+
+#endif

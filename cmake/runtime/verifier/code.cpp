@@ -3,7 +3,11 @@
 #include "../refusal.h"
 #include "instructions.h"
 
+#ifdef TORCHLITE_OWN_CORE
+#include "../core/table.h"
+#else
 #include <torch/csrc/jit/mobile/upgrader_mobile.h>
+#endif
 
 namespace torchlite::verifier {
 
@@ -149,7 +153,11 @@ class Checker {
         return one.X >= 0 && one.N >= 1 &&
             int64_t{one.X} + one.N <= static_cast<int64_t>(code_.types.size());
       case torch::jit::CALL:
+#ifdef TORCHLITE_OWN_CORE
+        return false; // it calls an upgrader, and there are none
+#else
         return below(one.X, torch::jit::getUpgraderBytecodeList().size());
+#endif
       case torch::jit::TUPLE_CONSTRUCT:
       case torch::jit::TUPLE_SLICE:
       case torch::jit::LIST_UNPACK:
@@ -213,8 +221,13 @@ class Checker {
   }
 
   static bool has_upgrader(const OperatorUse& use) {
+#ifdef TORCHLITE_OWN_CORE
+    const Operator* found = find_operator(use.overload.empty() ? use.name : use.name + "." + use.overload);
+    return found != nullptr && found->since > 0;
+#else
     const auto& upgraders = torch::jit::getOperatorVersionMapForMobile();
     return upgraders.count(c10::toString(c10::OperatorName(use.name, use.overload))) > 0;
+#endif
   }
 
   const Code& code_;

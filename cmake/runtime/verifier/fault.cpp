@@ -4,7 +4,11 @@
 
 #include <c10/core/ScalarType.h>
 #include <caffe2/serialize/versions.h>
+#ifdef TORCHLITE_OWN_CORE
+#include "../core/table.h"
+#else
 #include <torch/custom_class.h>
+#endif
 
 namespace torchlite::verifier {
 
@@ -30,7 +34,11 @@ void check_custom_class(std::string_view text) {
     end++;
   }
   const std::string name(text.substr(0, end));
+#ifdef TORCHLITE_OWN_CORE
+  if (find_custom_class(name) == nullptr) {
+#else
   if (torch::getCustomClass(name) == nullptr) {
+#endif
     refuse_custom_class(name);
   }
 }
@@ -50,8 +58,12 @@ void refuse_custom_class(const std::string& name) {
 }
 
 bool can_restore(const std::string& name) {
+#ifdef TORCHLITE_OWN_CORE
+  return find_custom_class(name) != nullptr;
+#else
   const auto custom = torch::getCustomClass(name);
   return custom != nullptr && custom->findMethod("__setstate__") != nullptr;
+#endif
 }
 
 void check_bytecode_version(int64_t version) {

@@ -1,8 +1,12 @@
 #include "instructions.h"
 
+#ifdef TORCHLITE_OWN_CORE
+#include "../core/table.h"
+#else
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/jit/mobile/prim_ops_registery.h>
 #include <torch/csrc/jit/runtime/operator.h>
+#endif
 
 #include <algorithm>
 #include <string_view>
@@ -10,6 +14,20 @@
 
 namespace torchlite {
 
+#ifdef TORCHLITE_OWN_CORE
+Arity find_arity(const c10::OperatorName& name, int specified) {
+  const Operator* found =
+      find_operator(name.overload_name.empty() ? name.name : name.name + "." + name.overload_name);
+  if (found == nullptr) {
+    return {{0, 0}, false, false};
+  }
+  int pops = found->arguments;
+  if (specified >= 0 && specified < pops && !found->variadic && !found->as_given) {
+    pops = std::max<int>(specified, found->outputs);
+  }
+  return {{pops, found->results}, true, found->variadic};
+}
+#else
 namespace {
 
 struct Promoted {
@@ -81,6 +99,7 @@ Arity find_arity(const c10::OperatorName& name, int specified) {
   }
   return {{0, 0}, false, false};
 }
+#endif
 
 StackEffect find_effect(torch::jit::Instruction instruction, const Arity& arity) {
   const int x = instruction.X;

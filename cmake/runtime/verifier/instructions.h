@@ -6,7 +6,9 @@
 #pragma once
 
 #include <ATen/core/operator_name.h>
+#ifndef TORCHLITE_OWN_CORE
 #include <torch/csrc/jit/mobile/code.h>
+#endif
 #include <torch/csrc/jit/runtime/instruction.h>
 
 #include <cstdint>

@@ -148,7 +148,11 @@ bool Pickle::step() {
       break;
     case 0x88:
     case 0x89:
+#ifdef TORCHLITE_OWN_CORE
+      push(Kind::Bool, opcode == 0x88);
+#else
       push(Kind::Bool);
+#endif
       break;
     case 'K':
       push(Kind::Int, byte());
@@ -164,8 +168,12 @@ bool Pickle::step() {
       push(Kind::Int, static_cast<int64_t>(number(8)));
       break;
     case 'G':
+#ifdef TORCHLITE_OWN_CORE
+      push(Kind::Float, static_cast<int64_t>(__builtin_bswap64(number(8)))); // its high byte comes first
+#else
       bytes(8);
       push(Kind::Float);
+#endif
       break;
     case 'X':
       push(Kind::String).text = bytes(number(4));
@@ -322,6 +330,11 @@ void Pickle::add_items(Node& node, size_t first) {
   std::copy(stack_.begin() + static_cast<ptrdiff_t>(first), stack_.end(), node.items + node.count);
   node.count = static_cast<uint32_t>(count);
   require(node.kind != Kind::Dict || count % 2 == 0, shape);
+#ifdef TORCHLITE_OWN_CORE
+  for (size_t i = first; i < stack_.size(); i++) {
+    const_cast<Node*>(stack_[i])->uses++;
+  }
+#endif
   stack_.resize(first);
 }
 
@@ -374,7 +387,12 @@ void Pickle::read_global() {
 
 // (storage, dtype, key, device, number of elements)
 void Pickle::read_storage() {
+#ifdef TORCHLITE_OWN_CORE
+  const Node& argument = pop();
+  const Items items = items_of(argument, 5);
+#else
   const Items items = items_of(pop(), 5);
+#endif
   require(text_of(items[0]) == "storage" && items[1].kind == Kind::Dtype, shape);
   const std::string_view device = text_of(items[3]);
   if (device != "cpu") {
@@ -391,6 +409,9 @@ void Pickle::read_storage() {
       "a storage is larger than its record");
   Node& storage = push(Kind::Storage, elements * elements_per_unit(items[1].number));
   storage.quantised = c10::isQIntType(dtype);
+#ifdef TORCHLITE_OWN_CORE
+  storage.made_of = &argument;
+#endif
 }
 
 void Pickle::call() {
@@ -419,8 +440,17 @@ const Node& Pickle::build(const Node& global, const Node& argument) {
       return make(Kind::None);
     case Complex:
     case Device:
+#ifdef TORCHLITE_OWN_CORE
+    {
+      const Node& first = items_of(argument, 1)[0];
+      Node& other = make(Kind::Other);
+      other.text = first.kind == Kind::String ? first.text : std::string_view();
+      return other;
+    }
+#else
       items_of(argument, 1);
       return make(Kind::Other);
+#endif
     default:
       return build_object(global, argument);
   }
@@ -433,6 +463,12 @@ const Node& Pickle::build_list(const Node& argument, Kind element) {
   for (const Node* item : Items(list)) {
     require(item->kind == element, shape);
   }
+#ifdef TORCHLITE_OWN_CORE
+  const_cast<Node&>(list).text = element == Kind::Int ? "List[int]"
+      : element == Kind::Tensor                       ? "List[Tensor]"
+      : element == Kind::Float                        ? "List[float]"
+                                                      : "List[bool]";
+#endif
   return list;
 }
 
@@ -445,6 +481,9 @@ const Node& Pickle::build_tagged(const Node& argument) {
       (items[0].kind == Kind::List && starts_with(type, "List[")) ||
           (items[0].kind == Kind::Dict && starts_with(type, "Dict[")),
       shape);
+#ifdef TORCHLITE_OWN_CORE
+  const_cast<Node&>(items[0]).text = type;
+#endif
   return items[0];
 }
 
@@ -480,7 +519,13 @@ const Node& Pickle::build_tensor(const Node& argument, bool quantised) {
           parameters[2].number);
     }
   }
+#ifdef TORCHLITE_OWN_CORE
+  Node& tensor = make(Kind::Tensor, sizes.size() == 1 ? elements : -1);
+  tensor.made_of = &argument;
+  return tensor;
+#else
   return make(Kind::Tensor, sizes.size() == 1 ? elements : -1);
+#endif
 }
 
 const Node& Pickle::build_object(const Node& global, const Node& state) {
@@ -490,6 +535,9 @@ const Node& Pickle::build_object(const Node& global, const Node& state) {
   records_.check_object(name, state);
   stack_.push_back(&state);
   Node& object = make(Kind::Object);
+#ifdef TORCHLITE_OWN_CORE
+  object.text = global.text;
+#endif
   add_items(object, stack_.size() - 1);
   return object;
 }

@@ -40,6 +40,13 @@ struct Node {
   int64_t number;
   std::string_view text; // into the pickle; of a class, its name
   const Node** items;
+#ifdef TORCHLITE_OWN_CORE
+  // For builder's own core, which makes values of the nodes: what a tensor or a storage was made of. There, `number` has
+  // the bits of a float and says which bool it is, and `text` is the type of a list or dict, if the file says it, the class
+  // of an object, and the name of a device.
+  const Node* made_of;
+  uint32_t uses; // places that it stands in
+#endif
 };
 
 // The items of a value.

@@ -112,4 +112,12 @@ std::string Zip::read(const std::string& name) {
   return content;
 }
 
+#ifdef TORCHLITE_OWN_CORE
+void Zip::read(const std::string& name, void* to, size_t size) {
+  if (!mz_zip_reader_extract_to_mem(&archive_, static_cast<mz_uint>(find(name)), to, size, 0)) {
+    refuse("record " + name + " cannot be unpacked");
+  }
+}
+#endif
+
 } // namespace torchlite::verifier

@@ -27,6 +27,9 @@ class Zip {
   // Refuses a record that is not there. Units: bytes, unpacked.
   uint64_t size_of(const std::string& name);
   std::string read(const std::string& name);
+#ifdef TORCHLITE_OWN_CORE
+  void read(const std::string& name, void* to, size_t size); // all of it
+#endif
 
   // How much may be read in all. Units: bytes.
   uint64_t limit() const {

@@ -3,6 +3,9 @@
 #include "pickle.h"
 #include "verifier.h"
 #include "zip.h"
+#ifdef TORCHLITE_OWN_CORE
+#include "checked_model.h"
+#endif
 
 #include <caffe2/serialize/versions.h>
 #include <torch/csrc/jit/serialization/import_export_constants.h>
@@ -13,6 +16,9 @@ namespace torchlite {
 
 namespace verifier {
 namespace {
+
+constexpr std::string_view no_bytecode =
+    "this is not a file for the lite interpreter, as it has no bytecode: builder export makes one";
 
 // The items of a tuple of at least `count`. Upstream moves them out of a table when it reads it, so that a table which
 // stands in a second place would be empty there.
@@ -35,10 +41,34 @@ class ZipModel final : public Records {
  public:
   explicit ZipModel(const Source& source) : zip_(source), storages_left_(zip_.limit()) {}
 
+#ifdef TORCHLITE_OWN_CORE
+  // The pickles live as long as the module is made of them.
+  void read(const ModuleMaker& maker) {
+    check_version();
+    if (!zip_.has("bytecode.pkl")) {
+      fail({no_bytecode});
+    }
+    const std::string text = zip_.read("bytecode.pkl");
+    Budget budget(text.size());
+    folder_ = zip_.has_any("bytecode/") ? "bytecode/" : "constants/";
+    const std::string constants = folder_;
+    Pickle pickle(text, *this, budget);
+    const Node& methods = pickle.read();
+    check_methods(methods, budget);
+    const std::string data = zip_.read("data.pkl");
+    Budget data_budget(data.size());
+    folder_ = "data/";
+    Pickle data_pickle(data, *this, data_budget);
+    const Node& object = data_pickle.read();
+    require(object.kind == Kind::Object, "its data is no module");
+    refuse_missing(missing_);
+    maker({zip_, version_, methods, constants, object, folder_});
+  }
+#else
   void check() {
     check_version();
     if (!zip_.has("bytecode.pkl")) {
-      fail({"this is not a file for the lite interpreter, as it has no bytecode: builder export makes one"});
+      fail({no_bytecode});
     }
     const std::string text = zip_.read("bytecode.pkl");
     Budget budget(text.size());
@@ -48,6 +78,7 @@ class ZipModel final : public Records {
     check_data();
     refuse_missing(missing_);
   }
+#endif
 
   // Each use of a storage reads its record again.
   uint64_t storage_bytes(std::string_view key) override {
@@ -90,6 +121,9 @@ class ZipModel final : public Records {
     require(
         version >= static_cast<int>(caffe2::serialize::kMinProducedFileFormatVersion),
         "it does not say which format it has");
+#ifdef TORCHLITE_OWN_CORE
+    version_ = version;
+#endif
   }
 
   void check_methods(const Node& root, Budget& budget) {
@@ -190,6 +224,7 @@ class ZipModel final : public Records {
     }
   }
 
+#ifndef TORCHLITE_OWN_CORE
   void check_data() {
     const std::string text = zip_.read("data.pkl");
     Budget budget(text.size());
@@ -197,8 +232,12 @@ class ZipModel final : public Records {
     Pickle pickle(text, *this, budget);
     require(pickle.read().kind == Kind::Object, "its data is no module");
   }
+#endif
 
   Zip zip_;
+#ifdef TORCHLITE_OWN_CORE
+  int version_ = 0;
+#endif
   uint64_t storages_left_;
   std::string folder_; // of the storages of the pickle that is being read
   Missing missing_;
@@ -209,8 +248,14 @@ class ZipModel final : public Records {
 } // namespace
 } // namespace verifier
 
+#ifdef TORCHLITE_OWN_CORE
+void verifier::read_zip(const Source& source, const ModuleMaker& maker) {
+  ZipModel(source).read(maker);
+}
+#else
 void verify_zip(const Source& source) {
   verifier::ZipModel(source).check();
 }
+#endif
 
 } // namespace torchlite

@@ -11,6 +11,7 @@ from builder.selection.release_rules import SelectionRules
 
 RULES = SelectionRules(
     always=frozenset({"always.cpp"}),
+    always_own=frozenset({"guard.cpp"}),
     ignored=frozenset({"mentions_only.cpp"}),
     preferred=frozenset({"promoted.cpp"}),
     custom_classes={
