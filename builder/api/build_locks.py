@@ -206,6 +206,7 @@ def plan_locked(
             flavour=request.flavour,
             dtypes=request.dtypes,
             accelerators=request.accelerators,
+            core=request.core,
         )
         for target in targets
     ]

@@ -127,7 +127,9 @@ def refuse_other_facts(
     facts = load_core_facts(release)
     by_hand = set(load_schemas(release.version)).difference(declared)
     if facts.by_hand != by_hand or facts.upgraded != upgraded:
-        wrong = sorted(facts.by_hand ^ by_hand) or sorted(facts.upgraded.items() ^ upgraded.items())
+        names = facts.upgraded.keys() | upgraded.keys()
+        other = {one for one in names if facts.upgraded.get(one) != upgraded.get(one)}
+        wrong = sorted(facts.by_hand ^ by_hand) or sorted(other)
         raise SourceError(
             f"{release.folder / _NAME} does not fit the sources of PyTorch {release.version}: "
             f"{wrong[0]}",

@@ -69,6 +69,7 @@ DECIDING_FOR = {
 }
 """What decides bytes for one platform only: flags and variables for upstream's CMake."""
 NOT_DECIDING = {
+    "api/core_choice.py": "chooses the core, which is in the plan, and compares lists",
     "api/plans.py": "makes the plan, whose values are in the key",
     "api/toolchains.py": "hands on the toolchain that a platform finds",
     "core/artifacts.py": "says what was made",
@@ -89,6 +90,7 @@ NOT_DECIDING = {
     "platforms/registry.py": "hands on what a platform finds",
     "selection/gains.py": "notes for people",
     "sources/releases.py": "reads files that are listed, and changes nothing in them",
+    "sources/schemas.py": "reads schemas.txt, which is listed",
     "sources/trees.py": "finds sources, whose digest is in the plan",
     "toolchains": "what they find is in the toolchain's fingerprint or its flags",
     "system": "runs programs and writes files; variables.py, which decides, is listed",

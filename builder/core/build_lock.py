@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any
 
+from builder.core.cores import Core
 from builder.core.dtypes import DtypeSet
 from builder.core.plan import BuildPlan
 from builder.core.setting_fields import Text
@@ -83,6 +84,7 @@ class LockedOptions:
     dtypes: Text[DtypeSet]
     backends: tuple[str, ...]
     static_dispatch: tuple[str, ...]
+    core: str = str(Core.UPSTREAM)
     stl: str = ""
     page_size: int | None = None
     """For Android, as in `ToolchainOptions`: the tools of a lock already have what follows."""
@@ -194,6 +196,7 @@ def lock_plan(
             dtypes=plan.dtypes,
             backends=tuple(one.name for one in plan.backends),
             static_dispatch=tuple(map(str, plan.static_dispatch)),
+            core=str(plan.core),
             stl=str(chosen.stl) if plan.target.is_android else "",
             page_size=chosen.page_size if plan.target.is_android else None,
         ),

@@ -40,8 +40,8 @@ _JNI = tuple(f"jni/{name}.cpp" for name in ("calls", "images", "ivalues", "modul
 
 _OWN_VERIFIER = ("code", "fault", "instructions", "pickle", "zip", "zip_model")
 _OWN_CORE = (
-    *("border", "builtins", "calling", "calls", "interpreter", "loading", "prepacked", "printing"),
-    *("table", "type", "value"),
+    *("border", "builtins", "calling", "calls", "containers", "interpreter", "loading", "numbers"),
+    *("prepacked", "printing", "table", "tensors", "type", "value"),
 )
 _OWN_SHARED = (
     *("calling.cpp", "crc32.cpp", "profile.cpp", "refusal.cpp", "source.cpp", "upstream_text.cpp"),

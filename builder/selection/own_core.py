@@ -17,7 +17,8 @@ FOLDER = "core"
 """Of the core's sources, below the folder of builder's own C++."""
 # The macros of table.h.
 _FUNCTION = re.compile(
-    r'^TORCHLITE_OPERATOR\(\s*(?P<function>\w+),\s*"(?P<name>[\w:.]+)"\)', re.MULTILINE
+    r'^TORCHLITE_OPERATOR\(\s*(?P<function>\w+),\s*(?P<names>"[\w:.]+"(?:,\s*"[\w:.]+")*)\)',
+    re.MULTILINE,
 )
 _PROMOTED = re.compile(
     r'^TORCHLITE_PROMOTED\(\s*(?P<function>\w+),\s*"(?P<name>[\w:.]+)",\s*(?P<taken>\d+),'
@@ -28,6 +29,7 @@ _CLASS = re.compile(
     r'^TORCHLITE_CLASS\(\s*(?P<function>\w+),\s*"__torch__\.torch\.classes\.(?P<name>[\w.]+)"\)',
     re.MULTILINE,
 )
+_NAME = re.compile(r'"([^"]+)"')
 _UNSUPPORTED = re.compile(r"Dimname|Storage|Stream|DeviceIndex|Quantizer|complex")
 """Types of arguments that no value of the core has (calls.h)."""
 _ELEMENTS = re.compile(r"(?P<item>\w+)\[(?P<count>\d*)\]")
@@ -70,7 +72,8 @@ def read_own_core(runtime: Path) -> OwnCore:
     for source in sorted((runtime / FOLDER).glob("*.cpp")):
         text = source.read_text(encoding="utf-8")
         for found in _FUNCTION.finditer(text):
-            functions[Operator.parse(found["name"])] = CoreFunction(function=found["function"])
+            for name in _NAME.findall(found["names"]):
+                functions[Operator.parse(name)] = CoreFunction(function=found["function"])
         for found in _PROMOTED.finditer(text):
             functions[Operator.parse(found["name"])] = CoreFunction(
                 function=found["function"], taken=int(found["taken"]), left=int(found["left"])

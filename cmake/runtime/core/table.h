@@ -68,8 +68,8 @@ const CustomClass* find_custom_class(std::string_view name);
 } // namespace torchlite
 
 // An operator whose code stands here. builder finds it by these words, and puts it into the tables of builds that
-// need it, with the arguments and results that PyTorch says it has.
-#define TORCHLITE_OPERATOR(function, name) void function(::torchlite::Stack& stack)
+// need it, with the arguments and results that PyTorch says it has. Several names may have one function.
+#define TORCHLITE_OPERATOR(function, ...) void function(::torchlite::Stack& stack)
 
 // One that PyTorch registers without a schema, or whose schema does not say what it leaves: with what it takes from the
 // stack and leaves there, -1 where only run time knows.

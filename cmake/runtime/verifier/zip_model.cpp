@@ -17,8 +17,8 @@ namespace torchlite {
 namespace verifier {
 namespace {
 
-constexpr std::string_view no_bytecode =
-    "this is not a file for the lite interpreter, as it has no bytecode: builder export makes one";
+#define TORCHLITE_NO_BYTECODE \
+  "this is not a file for the lite interpreter, as it has no bytecode: builder export makes one"
 
 // The items of a tuple of at least `count`. Upstream moves them out of a table when it reads it, so that a table which
 // stands in a second place would be empty there.
@@ -46,7 +46,7 @@ class ZipModel final : public Records {
   void read(const ModuleMaker& maker) {
     check_version();
     if (!zip_.has("bytecode.pkl")) {
-      fail({no_bytecode});
+      fail({TORCHLITE_NO_BYTECODE});
     }
     const std::string text = zip_.read("bytecode.pkl");
     Budget budget(text.size());
@@ -68,7 +68,7 @@ class ZipModel final : public Records {
   void check() {
     check_version();
     if (!zip_.has("bytecode.pkl")) {
-      fail({no_bytecode});
+      fail({TORCHLITE_NO_BYTECODE});
     }
     const std::string text = zip_.read("bytecode.pkl");
     Budget budget(text.size());

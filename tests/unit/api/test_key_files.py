@@ -70,7 +70,7 @@ def test_each_deciding_file_changes_the_digest(tree):
 
 def test_every_file_of_a_release_decides_or_is_known_not_to():
     names = {path.name for path in load_release().folder.iterdir()}
-    others = {"operators.txt", "patches", "schemas.txt", "sources.lock.toml", "vulkan.toml"}
+    others = {"operators.txt", "own_core.toml", "patches", "sources.lock.toml", "vulkan.toml"}
     indexes = {"symbols.txt", "symbols-android.txt", "symbols-ios.txt"}
     deciding = {pattern.partition("/")[0] for pattern in DECIDING_OF_RELEASE}
     assert names == {*deciding, *indexes, *others}
@@ -88,7 +88,7 @@ def test_what_decides_nothing_changes_nothing(tree):
         "symbols-android.txt",
         "symbols-ios.txt",
         "operators.txt",
-        "schemas.txt",
+        "own_core.toml",
         "vulkan.toml",
     ):
         (tree / "third_party/2.6.0" / name).write_text("changed")

@@ -69,6 +69,9 @@ def test_the_core_of_this_version_has_what_mobilenet_needs():
         function="tuple_index", taken=2, left=1
     )
     assert core.functions[Operator.parse("prim::TupleUnpack")].left == -1
+    # One function may be several operators.
+    names = ("aten::add.int", "aten::add.float_int", "aten::add")
+    assert {core.functions[Operator.parse(name)].function for name in names} == {"add_numbers"}
     assert core.classes["xnnpack.Conv2dOpContext"] == "restore_convolution"
 
 
