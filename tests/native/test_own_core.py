@@ -1,0 +1,130 @@
+"""builder's own core beside that of PyTorch: equal results and refusals."""
+
+import json
+import subprocess
+
+import pytest
+
+from .conftest import ABI, run_builder
+
+pytestmark = [pytest.mark.torch, pytest.mark.host]
+PROGRAMS = ("Numbers", "Texts", "Lists", "Tensors", "Raising")
+TABLE = ("--dict", "--key", "a", "--int", "5", "--end")
+# Each line is one call of torchlite-run, without the model; TENSOR stands for 3x4 numbers.
+CALLS = {
+    "Numbers": [("TENSOR",)],
+    "Texts": [("TENSOR", "--text", text) for text in ("Names", "zebra", "abc", "MMM")],
+    "Lists": [("TENSOR",)],
+    "Tensors": [("TENSOR",)],
+    "Raising": [
+        *(
+            ("--int", str(kind), "--list", "--int", "4", "--int", "9", "--end", *TABLE)
+            for kind in range(8)
+        ),
+        ("--int", "4", "--list", "--int", "4", "--end", *TABLE),
+        ("--int", "1", *TABLE),
+        ("--float", "1", "--list", "--end", *TABLE),
+        ("--int", "6", "--list", "--float", "1", "--end", *TABLE),
+        ("--int", "6", "--list", "--end", "--dict", "--key", "b", "--int", "1", "--end"),
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Programs of TorchScript over the builtins that the core has."""
+    import torch
+
+    from . import own_core_models
+
+    root = tmp_path_factory.mktemp("own core")
+    for name in PROGRAMS:
+        module = torch.jit.script(getattr(own_core_models, name)().eval())
+        module._save_for_lite_interpreter(str(root / f"{name}.ptl"))
+    (root / "input.bin").write_bytes(torch.arange(-4.0, 8.0).numpy().tobytes())
+    return root
+
+
+@pytest.fixture(scope="module")
+def cores(models, built, tmp_path_factory):
+    """Core -> folder of a runtime with it, for the same models."""
+    files = [*(models / f"{name}.ptl" for name in PROGRAMS), built.models["mobilenet_v2"]]
+    roots = {core: tmp_path_factory.mktemp(core) for core in ("own", "upstream")}
+    for core, root in roots.items():
+        run_builder("build", *files, "--abi", ABI, "--core", core, "-o", root)
+    return roots
+
+
+def call(root, model, arguments, folder):
+    """Returns what a runtime prints and leaves for one call: results, or its error."""
+    folder.mkdir(exist_ok=True)
+    given = []
+    for argument in arguments:
+        tensor = ("--input", f"float32:3x4:{model.parent / 'input.bin'}")
+        given += tensor if argument == "TENSOR" else [argument]
+    command = [root / ABI / "bin/torchlite-run", model, *given, "--output-dir", folder]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    told = json.loads(done.stdout) if done.returncode == 0 else done.stderr
+    if isinstance(told, dict):
+        told = {key: value for key, value in told.items() if "seconds" not in key}
+    return done.returncode, told, {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"), [(name, one) for name, calls in CALLS.items() for one in calls]
+)
+def test_both_cores_answer_alike(cores, models, tmp_path, name, arguments):
+    answers = [
+        call(root, models / f"{name}.ptl", arguments, tmp_path / core)
+        for core, root in cores.items()
+    ]
+    assert answers[0] == answers[1]
+    # The models of numbers, texts, lists and tensors have nothing to refuse.
+    assert name == "Raising" or answers[0][0] == 0, answers[0]
+
+
+def test_a_convolutional_network_computes_what_pytorch_computes(cores, built):
+    for root in cores.values():
+        run_builder("verify", built.models["mobilenet_v2"], "--runtime", root)
+
+
+def test_the_library_is_smaller(cores):
+    sizes = {
+        core: (root / ABI / "lib/libtorchlite.so").stat().st_size for core, root in cores.items()
+    }
+    assert sizes["own"] < 0.75 * sizes["upstream"], sizes
+
+
+def test_the_manifest_names_the_core(cores):
+    manifests = {
+        core: json.loads((root / ABI / "manifest.json").read_text()) for core, root in cores.items()
+    }
+    assert manifests["own"]["core"] == "own"
+    assert "core" not in manifests["upstream"]
+
+
+def test_damaged_models_are_refused_in_the_same_words(cores, models, tmp_path):
+    whole = (models / "Lists.ptl").read_bytes()
+    for at in range(0, len(whole), max(1, len(whole) // 40)):
+        damaged = tmp_path / "damaged.ptl"
+        damaged.write_bytes(whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :])
+        (tmp_path / "input.bin").write_bytes((models / "input.bin").read_bytes())
+        own, upstream = (
+            call(root, damaged, ("TENSOR",), tmp_path / core) for core, root in cores.items()
+        )
+        # A signal would be a negative number.
+        assert own[0] >= 0, (at, own)
+        assert own[0] == upstream[0], (at, own, upstream)
+
+
+def test_a_model_that_needs_what_the_core_lacks_is_refused_by_name(built, tmp_path):
+    listed = tmp_path / "needs.yaml"
+    listed.write_text("aten::add.Tensor\nquantized::mul\n")
+    listed = listed.rename(tmp_path / "needs.txt")
+    refused = run_builder(
+        "build", listed, "--abi", ABI, "--core", "own", "-o", tmp_path / "out", check=False
+    )
+    assert refused.returncode == 3
+    assert "quantized::mul" in refused.stderr
+    assert "--core upstream" in refused.stderr
+    assert not (tmp_path / "out").exists()
