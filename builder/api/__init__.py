@@ -65,6 +65,10 @@ if TYPE_CHECKING:
     from builder.api.settings import ReleaseSettings as ReleaseSettings
     from builder.api.settings import RunSettings as RunSettings
     from builder.api.settings import TargetSettings as TargetSettings
+    from builder.api.signatures import DescribedInput as DescribedInput
+    from builder.api.signatures import DescribedMethod as DescribedMethod
+    from builder.api.signatures import DescribedModel as DescribedModel
+    from builder.api.signatures import describe_methods as describe_methods
     from builder.api.toolchains import diagnose as diagnose
     from builder.api.toolchains import locate_target as locate_target
     from builder.api.toolchains import locate_targets as locate_targets
@@ -264,6 +268,12 @@ _MODULES = {
         "render_size_page",
         "size",
         "size_before",
+    ),
+    "builder.api.signatures": (
+        "DescribedInput",
+        "DescribedMethod",
+        "DescribedModel",
+        "describe_methods",
     ),
     "builder.api.toolchains": (
         "diagnose",

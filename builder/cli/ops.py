@@ -14,6 +14,9 @@ from builder.cli.settings_options import settings_options
 from builder.core.counts import number_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from builder.api.signatures import DescribedMethod, DescribedModel
     from builder.core.model_facts import OperatorList
 
 
@@ -22,8 +25,14 @@ _LIMITS = ("--time-limit", "--memory-limit")
 
 @click.command("ops")
 @settings_options(OperatorsRequest, "request")
+@click.option(
+    "--signature",
+    is_flag=True,
+    help="Show the methods of the models and their inputs, instead of operators. Dtypes and shapes "
+    "are those of the reference case beside a model.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def command(request: OperatorsRequest, as_json: bool) -> None:
+def command(request: OperatorsRequest, signature: bool, as_json: bool) -> None:
     """Shows the root operators that models call, and which model calls which operator.
 
     MODEL is a lite file (.ptl, zip or flatbuffer), or an operator list (.yaml, or .txt with one
@@ -36,6 +45,7 @@ def command(request: OperatorsRequest, as_json: bool) -> None:
       builder ops mobilenet_v2.ptl
       builder ops detector.ptl classifier.ptl -o ops.yaml
       builder ops ops.yaml new_model.ptl --json
+      builder ops detector.ptl --signature
       builder ops model.pt --run-torchscript --time-limit 30
     """
     if not request.run_torchscript and list_given(_LIMITS):
@@ -51,13 +61,20 @@ def command(request: OperatorsRequest, as_json: bool) -> None:
         # To stderr, so that --json on stdout stays JSON.
         counted = number_of(len(op_list.operators), "operator")
         echo(f"wrote {counted} to {request.output}", err=True)
+    described = api.describe_methods(request) if signature else ()
     if as_json:
-        print_json("ops", _to_json(op_list))
+        print_json("ops", _to_json(op_list, described))
+    elif signature:
+        _print_signatures(described)
     elif request.output is None:
         _print_tables(op_list)
 
 
-def _to_json(op_list: OperatorList) -> dict[str, Any]:
+def _to_json(op_list: OperatorList, described: Sequence[DescribedModel]) -> dict[str, Any]:
+    signatures = {
+        (one.name, one.sha256): {"signatures": [_describe_method(method) for method in one.methods]}
+        for one in described
+    }
     return {
         "bytecode_versions": list(op_list.bytecode_versions),
         "custom_classes": list(op_list.custom_classes),
@@ -67,6 +84,7 @@ def _to_json(op_list: OperatorList) -> dict[str, Any]:
                 "methods": list(model.methods),
                 "name": model.name,
                 "sha256": model.sha256,
+                **signatures.get((model.name, model.sha256), {}),
             }
             for model in op_list.models
         ],
@@ -75,6 +93,50 @@ def _to_json(op_list: OperatorList) -> dict[str, Any]:
             for operator in op_list.operators
         },
     }
+
+
+def _describe_method(method: DescribedMethod) -> dict[str, Any]:
+    return {
+        "inputs": [
+            {
+                "default": one.argument.default or None,
+                "dtype": str(one.tensor.dtype) if one.tensor else None,
+                "example": None if one.example is None else str(one.example),
+                "name": one.argument.name,
+                "required": one.argument.is_required,
+                "shape": list(one.tensor.shape) if one.tensor else None,
+                "type": str(one.argument.kind),
+            }
+            for one in method.inputs
+        ],
+        "name": method.signature.method,
+        "outputs": [str(kind) for kind in method.signature.returns],
+    }
+
+
+def _print_signatures(described: Sequence[DescribedModel]) -> None:
+    for number, model in enumerate(described):
+        if number:
+            echo()
+        print_line(f"model   {model.name} (sha256 {model.sha256[:16]}...)")
+        if not model.methods:
+            echo("its file has no signatures: it was written by an old version of PyTorch")
+        for method in model.methods:
+            print_line(f"method  {method.signature}")
+        rows = [
+            (
+                method.signature.method,
+                one.argument.name,
+                one.argument.kind,
+                one.argument.default or ("-" if one.argument.is_required else "None"),
+                "-" if one.example is None else one.example,
+            )
+            for method in model.methods
+            for one in method.inputs
+        ]
+        if rows:
+            echo()
+            print_table(("method", "input", "type", "default", "example"), rows)
 
 
 def _print_tables(op_list: OperatorList) -> None:
