@@ -56,6 +56,14 @@ output: out
 #   - source: mobilenet_v2
 #     output: mobilenet_v2.ptl
 
+# How builder release shows that the packages work, what it writes, and what it is compared with.
+# verify:
+#   inputs: ["float32[1,3,224,224]"]
+# release:
+#   output: release
+#   against: last/report.json
+#   max_growth: 2%
+
 # Several sets of models: each has all settings above, except those that it gives itself, and its
 # results are in a folder of its name.
 # products:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from builder import __version__
+from builder.api.build_locks import choose_locked, read_lock
 from builder.api.builds import build, refuse_outputs
 from builder.api.exports import export, refuse_model
 from builder.api.finished import FOLDER
@@ -78,6 +79,8 @@ class ReleaseRequest:
     """Settings of the release that count more than those of the file."""
     export: bool = False
     """Whether the exports of the file run first; they run code of the models."""
+    lock: Path | None = None
+    """A file of `builder lock`: builds with anything else than what it says are refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +128,7 @@ def release(request: ReleaseRequest, *, progress: Progress) -> ReleaseReport:
             f"{configuration.path} has no exports",
             hint="leave out --export, or add exports to the file",
         )
-    last = _read_last(configuration, publishing)
+    last = _read_last(configuration, publishing, is_given=_AGAINST in request.given)
     for folder in (publishing.output, _failed(publishing.output)):
         refuse_unwritable(folder)
         refuse_foreign_folder(folder)
@@ -140,8 +143,11 @@ def release(request: ReleaseRequest, *, progress: Progress) -> ReleaseReport:
         return _release(request, chosen, publishing, last, progress)
 
 
-def _read_last(configuration: Configuration, publishing: PublishSettings) -> LastRelease | None:
-    where = configuration.find_line(*_AGAINST)
+def _read_last(
+    configuration: Configuration, publishing: PublishSettings, *, is_given: bool
+) -> LastRelease | None:
+    # What the command line gives has no line in the file.
+    where = ".".join(_AGAINST) if is_given else configuration.find_line(*_AGAINST)
     if publishing.against is None:
         if publishing.max_growth is not None:
             key = configuration.find_line("release", "max_growth")
@@ -180,7 +186,7 @@ def _release(
     )
     gates = [_run_exports(request, progress)]
     if gates[0].error is None:
-        products, gate = _build_products(request.configuration, chosen, progress)
+        products, gate = _build_products(request, chosen, progress)
         gates.append(gate)
     if gates[-1].error is not None:
         return _write_failure(replace(report, gates=finish_gates(tuple(gates))), publishing.output)
@@ -236,8 +242,10 @@ def _run_export(request: ExportRequest, progress: Progress) -> str:
 
 
 def _build_products(
-    configuration: Configuration, chosen: Sequence[Product], progress: Progress
+    request: ReleaseRequest, chosen: Sequence[Product], progress: Progress
 ) -> tuple[list[ReleasedProduct], GateResult]:
+    configuration, lock = request.configuration, request.lock
+    read = read_lock(lock) if lock else None
     planned = []
     for product in chosen:
         # Mistakes in any product are found before the first one is built.
@@ -250,12 +258,18 @@ def _build_products(
         refuse_outputs(
             targets, settings.output, settings.packages, release=settings.request.pytorch
         )
-        planned.append((product.name, settings, proofs, targets))
+        locked = choose_locked(lock, read, product.name) if lock and read else None
+        planned.append((product.name, settings, proofs, targets, locked))
     products: list[ReleasedProduct] = []
     try:
-        for name, settings, proofs, targets in planned:
+        for name, settings, proofs, targets, locked in planned:
             built = build(
-                settings.request, targets, settings.output, settings.packages, progress=progress
+                settings.request,
+                targets,
+                settings.output,
+                settings.packages,
+                progress=progress,
+                locked=locked,
             )
             products.append(
                 ReleasedProduct(

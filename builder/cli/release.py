@@ -12,6 +12,7 @@ from builder.api.settings import CONFIGURATION, ReleaseSettings
 from builder.cli.configured import ConfigurationAsked, configuration_options
 from builder.cli.console import ConsoleProgress, echo, print_json, print_table
 from builder.cli.failures import describe_failure
+from builder.cli.locked import LockAsked, lock_options, place_lock
 from builder.cli.settings_options import settings_options
 from builder.system.files import append_text
 
@@ -26,6 +27,7 @@ FORGES = ("github", "gitlab")
 @click.command("release")
 @settings_options(ReleaseSettings, "settings", typed="given")
 @configuration_options(verb="Release")
+@lock_options("Refuse to build with anything else than what the lock says")
 @click.option(
     "--comment",
     type=click.Choice(FORGES),
@@ -49,6 +51,7 @@ def command(
     settings: ReleaseSettings,
     given: Values,
     asked: ConfigurationAsked,
+    lock: LockAsked,
     comment: str | None,
     summary: Path | None,
     cache_keys: bool,
@@ -87,6 +90,7 @@ def command(
         products=asked.products,
         given=given,
         export=asked.export,
+        lock=(lock.path or place_lock(asked)) if lock.is_asked else None,
     )
     report = api.release(request, progress=ConsoleProgress(quiet=as_json or as_markdown))
     markdown = api.render_release(report)

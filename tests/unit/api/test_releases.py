@@ -15,7 +15,7 @@ from samples import make_list, make_plan
 from builder.api import release_gates, releases
 from builder.api.build_report import BuildReport
 from builder.api.cache_keys import list_cache_keys
-from builder.api.comments import render_release
+from builder.api.comments import post_comment, render_release
 from builder.api.configuration import read_configuration
 from builder.api.release_report import Gate, Outcome, parse_report
 from builder.api.releases import ReleaseRequest, release
@@ -81,7 +81,8 @@ class Made:
         self.obstacles: tuple[Obstacle, ...] = ()
         self.error: Exception | None = None
 
-    def build(self, request, targets, output, options, *, progress):
+    def build(self, request, targets, output, options, *, progress, locked):
+        assert locked is None
         self.calls.append(f"build {output.name}")
         if self.error:
             raise self.error
@@ -386,6 +387,12 @@ def test_without_a_runtime_for_this_machine_nothing_is_run_and_that_is_said(made
     assert "no runtime is for this machine" in render_release(report)
 
 
+def test_a_lock_that_is_not_there_or_lacks_a_product_is_refused_before_a_build(made):
+    with pytest.raises(ConfigurationError, match=r"the lock builder\.lock cannot be read"):
+        run(lock=Path("builder.lock"))
+    assert made.calls == []
+
+
 def test_exports_run_only_when_asked(made, monkeypatch):
     Path("builder.yaml").write_text(FILE + "exports: [{source: s, output: m.ptl}]\n")
     assert outcomes(run())["export"] == "skipped"
@@ -418,3 +425,10 @@ def test_the_keys_of_caches_change_with_what_the_caches_hold(made):
     # Before an export has made it.
     Path("m.ptl").unlink()
     assert keys()["report-key"] == first["report-key"]
+
+
+def test_a_comment_that_cannot_be_posted_is_told_and_no_error(made, monkeypatch):
+    for name in ("GITHUB_EVENT_PATH", "CI_MERGE_REQUEST_IID"):
+        monkeypatch.delenv(name, raising=False)
+    assert "GITHUB_EVENT_PATH is not set" in post_comment("github", "text", "builder.yaml")
+    assert post_comment("gitlab", "text", "builder.yaml").startswith("none, since this job")
