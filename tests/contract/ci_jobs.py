@@ -168,6 +168,8 @@ class Job:
     def _use(self, step: dict[str, Any]) -> dict[str, str]:
         given = {name: self.fill(str(value)) for name, value in step["with"].items()}
         name, _, _ = step["uses"].partition("@")
+        if name == "actions/setup-python":
+            return {"python-path": sys.executable}
         paths = [self.workspace / line for line in given["path"].split("\n") if line.strip()]
         match name:
             case "actions/cache/restore":
