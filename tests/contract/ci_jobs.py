@@ -178,6 +178,7 @@ class Job:
                 self._save(given["key"], paths)
             case "actions/upload-artifact":
                 for path in paths:
+                    shutil.rmtree(self.store / "artifacts" / path.name, ignore_errors=True)
                     if path.exists():
                         shutil.copytree(path, self.store / "artifacts" / path.name)
             case _:
