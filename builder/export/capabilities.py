@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
+import io
 from dataclasses import dataclass
 from types import ModuleType
 from typing import assert_never
+
+import numpy as np
 
 from builder.errors import Hint, Run, ToolchainError, Use
 from builder.export.request import MobileBackend, Optimisation
@@ -34,6 +38,8 @@ class TorchCapabilities:
     """torch can run layers that are packed for XNNPACK."""
     lite_interpreter: bool
     """torch can save for the lite interpreter and run the result."""
+    numpy: bool = True
+    """torch can share tensors with the installed NumPy."""
     backends: frozenset[MobileBackend] = frozenset({MobileBackend.CPU, MobileBackend.VULKAN})
     """The backends for which torch can rewrite a model."""
 
@@ -57,6 +63,7 @@ def probe_torch() -> TorchCapabilities:
         lite_interpreter=hasattr(module, "_save_to_buffer_for_lite_interpreter")
         # Two parts are needed: C++ writes the file, and this Python module runs it.
         and importlib.util.find_spec("torch.jit.mobile") is not None,
+        numpy=_shares_with_numpy(torch),
         backends=frozenset(backend for backend in MobileBackend if _has_backend(torch, backend)),
     )
 
@@ -67,6 +74,12 @@ def check_capabilities(found: TorchCapabilities, wanted: Optimisation) -> None:
         raise ToolchainError(
             f"torch {found.version} cannot save models for the lite interpreter",
             hint=OTHER_ENVIRONMENT,
+        )
+    if not found.numpy:
+        raise ToolchainError(
+            f"torch {found.version} was built for an older NumPy than {np.__version__}, which is "
+            "installed",
+            hint="install an older one beside it: pip install 'numpy<2'",
         )
     # Without a rewrite, nothing of a backend is needed.
     if not wanted.enabled:
@@ -80,6 +93,16 @@ def check_capabilities(found: TorchCapabilities, wanted: Optimisation) -> None:
                 Use("optimisation.backend", MobileBackend.CPU),
             ),
         )
+
+
+def _shares_with_numpy(torch: ModuleType) -> bool:
+    # torch up to 2.2 is built for NumPy 1. NumPy 2 writes a long traceback when it is asked.
+    with contextlib.redirect_stderr(io.StringIO()):
+        try:
+            torch.from_numpy(np.zeros(1))
+        except RuntimeError:
+            return False
+    return True
 
 
 def _has_backend(torch: ModuleType, backend: MobileBackend) -> bool:

@@ -1,10 +1,11 @@
 import importlib
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from builder.errors import ToolchainError
+from builder.export import capabilities
 from builder.export.capabilities import (
     TorchCapabilities,
     check_capabilities,
@@ -15,8 +16,8 @@ from builder.export.request import MobileBackend, Optimisation
 from builder.system.torch_packages import how_to_install
 
 
-def torch_like(*, xnnpack: bool = True, lite: bool = True) -> TorchCapabilities:
-    return TorchCapabilities(version="2.13.0", xnnpack=xnnpack, lite_interpreter=lite)
+def torch_like(*, xnnpack: bool = True, lite: bool = True, numpy: bool = True) -> TorchCapabilities:
+    return TorchCapabilities(version="2.13.0", xnnpack=xnnpack, lite_interpreter=lite, numpy=numpy)
 
 
 def test_torch_without_xnnpack_saves_and_optimises() -> None:
@@ -29,6 +30,29 @@ def test_torch_without_lite_interpreter_is_refused() -> None:
         check_capabilities(torch_like(lite=False), Optimisation(enabled=False))
     assert "environment of its own" in (caught.value.hint or "")
     check_capabilities(torch_like(), Optimisation())
+
+
+def test_torch_that_was_built_for_another_numpy_is_refused() -> None:
+    with pytest.raises(ToolchainError, match="built for an older NumPy than") as caught:
+        check_capabilities(torch_like(numpy=False), Optimisation(enabled=False))
+    assert "pip install 'numpy<2'" in (caught.value.hint or "")
+
+
+def test_a_torch_that_refuses_arrays_does_not_share_with_numpy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(array: object) -> None:
+        sys.stderr.write("A module that was compiled using NumPy 1.x")
+        raise RuntimeError("Numpy is not available")
+
+    old = ModuleType("torch")
+    old.__version__ = "1.13.1"
+    old.jit = SimpleNamespace(ScriptModule=object)
+    old.from_numpy = refuse
+    monkeypatch.setitem(sys.modules, "torch", old)
+    monkeypatch.setattr(capabilities, "_has_backend", lambda torch, backend: False)
+    assert not probe_torch().numpy
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("backend", [MobileBackend.METAL, MobileBackend.NNAPI])
