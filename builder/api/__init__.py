@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from builder.core.build_lock import LockedTarget as LockedTarget
     from builder.core.byte_sizes import ByteSize as ByteSize
     from builder.core.components import Component as Component
+    from builder.core.cores import CoreChoice as CoreChoice
     from builder.core.dtypes import DtypeSet as DtypeSet
     from builder.core.model_facts import BytecodeVersions as BytecodeVersions
     from builder.core.model_facts import ModelFormat as ModelFormat
@@ -308,6 +309,7 @@ _MODULES = {
     ),
     "builder.core.byte_sizes": ("ByteSize",),
     "builder.core.components": ("Component",),
+    "builder.core.cores": ("CoreChoice",),
     "builder.core.dtypes": ("DtypeSet",),
     "builder.core.runtime_manifest": ("Manifest",),
     "builder.core.model_facts": (
