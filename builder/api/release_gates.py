@@ -63,6 +63,7 @@ def list_libraries(product: ReleasedProduct, version: str) -> Iterator[ReleasedL
             facts={
                 "builder": version,
                 "PyTorch": plan.release.version,
+                "core": str(plan.core),
                 "profile": plan.flavour.name,
                 "kernels for": str(plan.dtypes),
                 "backends": ", ".join(one.name for one in plan.backends) or "-",

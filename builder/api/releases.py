@@ -217,7 +217,9 @@ def _release(
 
 
 def _describe_last(publishing: PublishSettings, last: LastRelease | None) -> str:
-    return f"{publishing.against}, of builder {last.builder}" if last else ""
+    # Only its name: the folder is of this machine, and the report is for everybody.
+    name = publishing.against.name if publishing.against else ""
+    return f"{name} of builder {last.builder}" if last else ""
 
 
 def _run_exports(request: ReleaseRequest, progress: Progress) -> GateResult:

@@ -16,7 +16,7 @@ _UNSAFE = re.compile(r"[^ \w.,;:%+/()='\"-]|_|(?<=\d)\.(?= )|:(?=//)|(?<=www)\."
 """Characters that Markdown, HTML or a forge give a meaning to, and all that are not ASCII."""
 _SPLIT = "@#!$~&"
 """Forges look for names and numbers behind these characters in the finished page."""
-_NUMBER = re.compile(r"[-+]?[\d,]+(\.\d+)?%?")
+_NUMBER = re.compile(r"[-+]?[\d,]+(\.\d+)?(e[-+]?\d+)?%?")
 _PAGE = Template("""\
 <!doctype html>
 <html lang="en">

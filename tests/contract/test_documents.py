@@ -55,6 +55,7 @@ CHECKED = {
     "the API: tests/contract/test_python_api.py and tests/native/test_python_api.py",
     "yaml": "test_configurations_are_read",
     "yml": "tests/contract/test_ci.py",
+    "md": "tests/native/test_action.py",
 }
 """Language of blocks -> what checks them."""
 PARTLY_CHECKED = {
