@@ -10,6 +10,7 @@ not work must not stop the others.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -146,7 +147,11 @@ def _quantise_mnn(folder: Path, inputs: tuple[Tensor, ...]) -> None:
 
 
 def _call(folder: Path, *command: str) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    # MNN's tools would install a package to send reports with, into the first environment in PATH.
+    environment = {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise SystemExit(f"{command[0]} failed: {(done.stdout + done.stderr)[-2000:]}")
 

@@ -31,7 +31,7 @@ class Library:
 _VERIFIER = ("code", "fault", "flatbuffer_model", "instructions", "pickle", "zip", "zip_model")
 _SHARED = (
     *("calling.cpp", "crc32.cpp", "interpreting.cpp", "loading.cpp", "profile.cpp", "refusal.cpp"),
-    *("source.cpp", "upstream_text.cpp"),
+    *("records.cpp", "source.cpp", "upstream_text.cpp"),
     *(f"verifier/{name}.cpp" for name in _VERIFIER),
 )
 """Models, as every interface loads, checks and calls them."""

@@ -108,20 +108,18 @@ compute(uint32_t crc, const unsigned char* data, size_t size) {
   }
   const __m128i by_512 = _mm_set_epi64x(0x1c6e41596, 0x154442bd4);
   const __m128i by_128 = _mm_set_epi64x(0x0ccaa009e, 0x1751997d0);
-  __m128i lanes[4];
-  for (int lane = 0; lane < 4; ++lane) {
-    lanes[lane] = load(data + 16 * lane);
-  }
-  lanes[0] = _mm_xor_si128(lanes[0], _mm_cvtsi32_si128(static_cast<int>(crc)));
+  // No loop over the four: compilers that optimise for size would keep them in memory.
+  __m128i first = _mm_xor_si128(load(data), _mm_cvtsi32_si128(static_cast<int>(crc)));
+  __m128i second = load(data + 16);
+  __m128i third = load(data + 32);
+  __m128i fourth = load(data + 48);
   for (data += 64, size -= 64; size >= 64; data += 64, size -= 64) {
-    for (int lane = 0; lane < 4; ++lane) {
-      lanes[lane] = fold(lanes[lane], by_512, load(data + 16 * lane));
-    }
+    first = fold(first, by_512, load(data));
+    second = fold(second, by_512, load(data + 16));
+    third = fold(third, by_512, load(data + 32));
+    fourth = fold(fourth, by_512, load(data + 48));
   }
-  __m128i value = lanes[0];
-  for (int lane = 1; lane < 4; ++lane) {
-    value = fold(value, by_128, lanes[lane]);
-  }
+  __m128i value = fold(fold(fold(first, by_128, second), by_128, third), by_128, fourth);
   for (; size >= 16; data += 16, size -= 16) {
     value = fold(value, by_128, load(data));
   }

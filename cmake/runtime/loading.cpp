@@ -2,6 +2,7 @@
 
 #include "gpu.h"
 #include "lite_module.h"
+#include "records.h"
 #include "refusal.h"
 #include "source.h"
 #include "verifier/fault.h"
@@ -39,7 +40,7 @@ Module load_flatbuffer(const Source& source, ExtraFiles& extra) {
 }
 
 Module load_zip(const Source& source, ExtraFiles& extra) {
-  verify_zip(source);
+  const RecordsInTurn in_turn(static_cast<size_t>(verify_zip(source)));
   SourceBuffer buffer(source);
   std::istream stream(&buffer);
   return torch::jit::_load_for_mobile(stream, std::nullopt, extra);

@@ -2,6 +2,8 @@
 
 #include "fault.h"
 
+#include <algorithm>
+
 namespace torchlite::verifier {
 
 namespace {
@@ -45,6 +47,9 @@ Zip::Zip(const Source& source)
       // Folders are not unpacked: the memory for such a record would stay what it was.
       require(!found.m_is_directory || found.m_uncomp_size == 0, "a record is a folder");
       left -= found.m_uncomp_size;
+      if (found.m_comp_size == found.m_uncomp_size) {
+        largest_ = std::max(largest_, found.m_uncomp_size);
+      }
       const auto [at, is_new] = records_.emplace(to_key(found.m_filename), i);
       at->second = is_new ? i : ambiguous;
       if (i == 0) {

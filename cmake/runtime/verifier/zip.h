@@ -31,6 +31,11 @@ class Zip {
   void read(const std::string& name, void* to, size_t size); // all of it
 #endif
 
+  // The size of the largest record that is not packed. Units: bytes.
+  uint64_t largest() const {
+    return largest_;
+  }
+
   // How much may be read in all. Units: bytes.
   uint64_t limit() const {
     return limit_;
@@ -46,6 +51,7 @@ class Zip {
   std::unordered_map<std::string, mz_uint> records_; // their places by their names, in small letters
   std::string folder_;
   uint64_t limit_;
+  uint64_t largest_ = 0;
 };
 
 } // namespace torchlite::verifier
