@@ -20,6 +20,7 @@ from builder.api.link import (
 from builder.core.plan import BuildRequest, Interface
 from builder.core.release import Release
 from builder.core.targets import Target
+from builder.packaging.cmake_folder import refuse_cmake_folder, write_cmake_folder
 from builder.packaging.result_folder import MANIFEST, refuse_foreign_folder
 from builder.platforms.android import build as android
 from builder.platforms.apple import build as apple
@@ -29,6 +30,7 @@ from builder.platforms.package_options import PackageOptions
 from builder.platforms.registry import platform_of
 from builder.platforms.results import TargetResult
 from builder.sources.releases import load_release
+from builder.system.folders import data_folder
 from builder.system.outputs import refuse_unwritable
 from builder.system.progress import Progress
 from builder.toolchains.launchers import refuse_unknown
@@ -91,6 +93,8 @@ def build(
     reports = [
         _build_group(request, planned, output, options, progress=progress) for planned in groups
     ]
+    if _has_shared(targets):
+        write_cmake_folder(output, data_folder("cmake") / "package")
     runtimes = {one.plan.target: one for report in reports for one in report.runtimes}
     return BuildReport(
         runtimes=tuple(runtimes[target] for target in targets),
@@ -128,11 +132,18 @@ def refuse_outputs(
         # All folders are on one disk, so each one needs the space of all.
         refuse_unwritable(output / target.abi, needed=_RUNTIME_BYTES * len(targets))
         refuse_foreign_folder(output / target.abi, MANIFEST)
+    if _has_shared(targets):
+        refuse_cmake_folder(output)
     # Both of Apple's platforms have one module, which is asked once.
     modules = {id(module): module for module in map(platform_of, targets)}
     for module in modules.values():
         own = [target for target in targets if platform_of(target) is module]
         module.refuse_package(release, own, output, options)
+
+
+def _has_shared(targets: Sequence[Target]) -> bool:
+    """Returns whether the runtime of one of `targets` is a shared library, which CMake can find."""
+    return any(not target.is_apple for target in targets)
 
 
 def _split(targets: Sequence[Target]) -> Iterator[tuple[Target, ...]]:

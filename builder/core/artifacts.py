@@ -24,6 +24,8 @@ class LinkResult:
 
     library: Path
     """Stripped shared library; a static library for Apple's platforms."""
+    link_name: str = ""
+    """The name without a version by which the linker looks for the shared library."""
     unstripped: Path
     """The library with its symbols."""
     image: Path | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import msgspec
@@ -68,6 +68,8 @@ class Manifest:
     core: Core = Core.UPSTREAM
     """What loads and interprets models."""
     files: Files
+    links: Mapping[InnerPath, InnerPath] = field(default_factory=dict)
+    """Symbolic links -> the file in the same folder that they lead to."""
     schema: Schema = SCHEMA
 
     def __post_init__(self) -> None:
@@ -91,6 +93,7 @@ class Manifest:
             "dtypes": self.dtypes.to_json(),
             "features": list(self.features),
             "files": to_json(self.files),
+            **({"links": dict(self.links)} if self.links else {}),
             "models": [
                 {
                     "bytecode_version": model.bytecode_version,

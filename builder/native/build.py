@@ -50,7 +50,7 @@ def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> 
         core=build.plan.core,
     )
     folder = compile_folder(build)
-    name = DYLIB if build.plan.target.is_apple else build.interface.soname
+    name = DYLIB if build.plan.target.is_apple else build.library_name
     linked = build.layout.plan_folder / "unstripped" / name
     # Branches for other devices are text in torchgen's code, so they are put in before it is cut.
     generated = ask_at_run_time(read_generated(build.layout.configured), selection.at_run_time)
@@ -122,7 +122,7 @@ def _finish(linker: Linker, reached: frozenset[str], rounds: int, started: float
         )
         return replace(done, library=static.archive, image=static.image, merged=static.merged)
     build.progress.step("stripping the library and linking the runner")
-    library = build.layout.plan_folder / build.interface.soname
+    library = build.layout.plan_folder / build.library_name
     with replacement(library) as temporary:
         strip_library(linked, temporary, build.toolchain, runner=build.runner)
     runner = _link_runner(linker, library) if build.interface.has_runner else None
@@ -130,6 +130,7 @@ def _finish(linker: Linker, reached: frozenset[str], rounds: int, started: float
         done,
         # A first result has the unstripped library; what was written from it replaces it.
         library=library,
+        link_name=build.interface.file_name,
         runner=runner,
         carried=tuple(_strip_carried(build, library) for library in build.toolchain.beside),
         units_compiled=linker.compiled,

@@ -6,19 +6,32 @@ from dataclasses import dataclass
 
 from builder.core.cores import Core
 from builder.core.plan import JNI_SONAME, Interface
+from builder.core.targets import Platform, Target
+
+ABI_VERSION = 1
+"""TORCHLITE_ABI_VERSION of `cmake/runtime/torchlite.h`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Library:
     """The shared library of one interface."""
 
-    soname: str
+    file_name: str
+    """The name of its file, without a version."""
     units: tuple[str, ...]
     """Below `cmake/runtime`; the link starts from them."""
     exports: tuple[str, ...]
     """Symbols, as a version script names them; all others are hidden."""
     has_runner: bool
     """Whether the runner can call it."""
+    is_versioned: bool = False
+    """Whether its name on Linux has the version of the C API."""
+
+    def name_for(self, target: Target) -> str:
+        """Returns the name that programs remember (DT_SONAME), which is that of its file too."""
+        # Android installs no files with another ending than .so.
+        versioned = self.is_versioned and target.platform is Platform.LINUX
+        return f"{self.file_name}.{ABI_VERSION}" if versioned else self.file_name
 
     @property
     def version_script(self) -> str:
@@ -35,7 +48,7 @@ _SHARED = (
     *(f"verifier/{name}.cpp" for name in _VERIFIER),
 )
 """Models, as every interface loads, checks and calls them."""
-_C = ("torchlite.cpp", "values.cpp")
+_C = ("log.cpp", "methods.cpp", "torchlite.cpp", "values.cpp")
 _JNI = tuple(f"jni/{name}.cpp" for name in ("calls", "images", "ivalues", "modules", "tensors"))
 
 _OWN_VERIFIER = ("code", "fault", "instructions", "pickle", "zip", "zip_model")
@@ -52,20 +65,21 @@ _OWN_SHARED = (
 
 LIBRARIES = {
     Interface.C: Library(
-        soname="libtorchlite.so",
+        file_name="libtorchlite.so",
         units=(*_SHARED, *_C),
         exports=("torchlite_*",),
         has_runner=True,
+        is_versioned=True,
     ),
     Interface.JNI: Library(
         # JNI_OnLoad registers the native methods, so none of them has to be exported.
-        soname=JNI_SONAME,
+        file_name=JNI_SONAME,
         units=(*_SHARED, *_JNI),
         exports=("JNI_OnLoad",),
         has_runner=False,
     ),
     Interface.JNI_AND_C: Library(
-        soname=JNI_SONAME,
+        file_name=JNI_SONAME,
         units=(*_SHARED, *_C, *_JNI),
         exports=("JNI_OnLoad", "torchlite_*"),
         has_runner=True,
@@ -73,10 +87,11 @@ LIBRARIES = {
 }
 OWN_LIBRARIES = {
     Interface.C: Library(
-        soname="libtorchlite.so",
-        units=(*_OWN_SHARED, "torchlite.cpp"),
+        file_name="libtorchlite.so",
+        units=(*_OWN_SHARED, "log.cpp", "methods.cpp", "torchlite.cpp"),
         exports=("torchlite_*",),
         has_runner=True,
+        is_versioned=True,
     ),
 }
 

@@ -47,6 +47,11 @@ class NativeBuild:
         return find_library(self.plan.interface, self.plan.core)
 
     @property
+    def library_name(self) -> str:
+        """The name of the file with the library."""
+        return self.interface.name_for(self.plan.target)
+
+    @property
     def features(self) -> tuple[LocatedBackend, ...]:
         """The backends with optional sources, which stand in a tree of their own."""
         return tuple(one for one in self.backends if one.backend.sources)

@@ -64,7 +64,7 @@ class Linker:
                 self.output,
                 build.toolchain,
                 flags=(*build.tuning.link, *(LTO_LINK[build.toolchain.bitcode] if merge else ())),
-                soname=build.interface.soname,
+                soname=build.library_name,
                 version_script=build.interface.version_script,
                 runner=build.runner,
                 log=log,

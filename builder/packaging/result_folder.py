@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.core.runtime_manifest import (
@@ -36,6 +36,14 @@ class _Listing:
 
     files: Files
     schema: Schema = SCHEMA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Owned:
+    """What builder wrote into a folder besides the manifest."""
+
+    files: Files = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -94,7 +102,8 @@ def is_whole(path: Path, manifest: str, sha256: str) -> bool:
         if digest_file(path / manifest) != sha256:
             return False
         owned = _read_owned(path, manifest)
-        return all((path / name).is_file() for name in owned) and not any(
+        names = (*owned.files, *owned.links)
+        return all((path / name).is_file() for name in names) and not any(
             _find_foreign(path, owned, manifest)
         )
     except OSError:
@@ -105,7 +114,7 @@ def _hint(path: Path) -> Hint:
     return Hint(f"move them away, or choose another folder than {path.parent} with ", Use("output"))
 
 
-def _find_foreign(folder: Path, owned: Files, manifest: str) -> Iterator[str]:
+def _find_foreign(folder: Path, owned: _Owned, manifest: str) -> Iterator[str]:
     for parent, folders, files in os.walk(folder, onerror=_refuse_unreadable):
         # os.walk goes on in this order, so messages are the same on every machine.
         folders.sort()
@@ -115,11 +124,11 @@ def _find_foreign(folder: Path, owned: Files, manifest: str) -> Iterator[str]:
             path = Path(parent) / name
             relative = path.relative_to(folder).as_posix()
             # The manifest cannot list its own digest. Builder never makes it a link.
-            if relative == manifest and owned and not path.is_symlink():
+            if relative == manifest and owned.files and not path.is_symlink():
                 continue
-            if relative not in owned:
+            if relative not in owned.files and relative not in owned.links:
                 yield f"not written by builder: {_printable(relative)}"
-            elif not _is_as_written(path, owned[relative]):
+            elif not _is_as_written(path, relative, owned):
                 yield f"changed since then: {_printable(relative)}"
 
 
@@ -132,31 +141,31 @@ def _printable(name: str) -> str:
     return name if name.isprintable() else repr(name)
 
 
-def _is_as_written(path: Path, file: ManifestFile) -> bool:
+def _is_as_written(path: Path, relative: str, owned: _Owned) -> bool:
+    if leads_to := owned.links.get(relative):
+        if path.is_symlink():
+            return path.readlink().as_posix() == leads_to
+        # A copy of the folder may have followed the link, as archives of CI services do.
+        relative = (Path(relative).parent / leads_to).as_posix()
+    file = owned.files.get(relative)
     return (
-        path.is_file()
+        file is not None
+        and path.is_file()
         and not path.is_symlink()
         and path.stat().st_size == file.size
         and digest_file(path) == file.sha256
     )
 
 
-def _read_owned(folder: Path, manifest: str) -> Files:
-    read: Callable[[str], Files] = _read_listing
-    if manifest == MANIFEST:
-        read = _read_manifest
+def _read_owned(folder: Path, manifest: str) -> _Owned:
     try:
-        return read(read_regular(folder / manifest, MAX_JSON).decode())
+        text = read_regular(folder / manifest, MAX_JSON).decode()
+        if manifest != MANIFEST:
+            return _Owned(files=parse_json(text, _Listing, LISTING, newest=SCHEMA).files)
+        parsed = parse_manifest(text)
+        return _Owned(files=parsed.files, links=parsed.links)
     except (OSError, ValueError):
-        return {}  # without a valid manifest, no file is known to be builder's
-
-
-def _read_manifest(text: str) -> Files:
-    return parse_manifest(text).files
-
-
-def _read_listing(text: str) -> Files:
-    return parse_json(text, _Listing, LISTING, newest=SCHEMA).files
+        return _Owned()  # without a valid manifest, no file is known to be builder's
 
 
 def _write_listing(folder: Path) -> None:

@@ -11,6 +11,7 @@ from builder.core.artifacts import LinkResult, Package, SizeReport
 from builder.core.components import BUILDER, Component
 from builder.core.runtime_manifest import Manifest, ManifestFile
 from builder.core.typed import parse_json
+from builder.packaging.headers import list_headers
 from builder.packaging.result_folder import MANIFEST, result_folder
 from builder.packaging.sbom import SBOM, render_sbom
 from builder.packaging.sbom_subject import PackagedFile, Subject
@@ -25,8 +26,12 @@ _SHARED = ".so"
 _MAX_SIZE = 1 << 50
 """Largest size in bytes that a report may contain; no library is larger."""
 _NAME = "torchlite"
-_CONFIGS = ("TorchLiteConfig.cmake", "TorchLiteConfigVersion.cmake")
-"""CMake files of the package; they are for shared libraries only."""
+_BUILD_FILES = {
+    "TorchLiteConfig.cmake": "cmake/TorchLite",
+    "TorchLiteConfigVersion.cmake": "cmake/TorchLite",
+    "torchlite.pc": "pkgconfig",
+}
+"""Files for CMake and pkg-config -> folder below `lib`; they are for shared libraries only."""
 RUNNER = "bin/torchlite-run"
 
 
@@ -62,19 +67,25 @@ def write_package(
         PackagingError: the package cannot be written.
     """
     library = f"{_LIBRARIES}/{linked.library.name}"
-    shared = linked.library.suffix == _SHARED
+    shared = _SHARED in linked.library.suffixes
+    links = {}
+    if shared and linked.link_name not in {"", linked.library.name}:
+        links[f"{_LIBRARIES}/{linked.link_name}"] = linked.library.name
     # `folder` is a new one beside `root` and takes its place at the end, so a build that is killed
     # leaves the old runtime.
     with result_folder(root, MANIFEST) as folder:
         _copy(linked.library, folder / library, mode=0o755 if shared else 0o644)
+        for link, leads_to in links.items():
+            (folder / link).symlink_to(leads_to)
         for carried in linked.carried:
             _copy(carried.library, folder / _LIBRARIES / carried.library.name, mode=0o755)
         if linked.runner is not None:
             _copy(linked.runner, folder / RUNNER, mode=0o755)
-        _copy(cmake / "runtime/torchlite.h", folder / "include/torchlite.h")
-        # CMake's package describes a shared library; a static one goes into an xcframework.
-        for config in _CONFIGS if shared else ():
-            _copy(cmake / "package" / config, folder / "lib/cmake/TorchLite" / config)
+        for name, header in list_headers().items():
+            _copy(header, folder / "include" / name)
+        # They describe a shared library; a static one goes into an xcframework.
+        for name, place in _BUILD_FILES.items() if shared else ():
+            _copy(cmake / "package" / name, folder / _LIBRARIES / place / name)
         for name, licence in sorted(licences.items()):
             _copy(licence, folder / "share/licenses" / f"{name}.txt")
         write_atomically(folder / OPERATOR_LIST, operator_list)
@@ -84,7 +95,7 @@ def write_package(
         listed_files = _list_components(linked, components, carried_components)
         # After the files that it lists, and before the manifest, which lists it.
         write_atomically(folder / SBOM, _render_sbom(folder, manifest, listed_files))
-        listed = replace(manifest, files=_list_files(folder))
+        listed = replace(manifest, files=_list_files(folder), links=links)
         write_atomically(folder / MANIFEST, listed.to_text())
     return Package(
         root=root, library=root / library, runner=root / RUNNER, manifest=root / MANIFEST
@@ -151,5 +162,5 @@ def _list_files(folder: Path) -> dict[str, ManifestFile]:
             size=path.stat().st_size, sha256=digest_file(path)
         )
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not path.is_symlink()
     }

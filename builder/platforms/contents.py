@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from builder.core.components import BUILDER, describe_pin, describe_sources
 from builder.core.runtime_manifest import Manifest
 from builder.errors import ConfigurationError
+from builder.packaging.headers import list_headers
 from builder.packaging.runtimes import find_archives, name_runtimes
 from builder.platforms.apple.facts import OPEN_FEATURE
 from builder.platforms.results import LibraryResult
@@ -40,7 +41,7 @@ def describe_library(one: LinkedRuntime, size: SizeReport) -> LibraryResult:
         components=find_components(one),
         carried_components=find_carried(one),
         licences=find_licences(build),
-        header=build.runtime / "torchlite.h",
+        headers=list_headers(),
     )
 
 

@@ -33,8 +33,8 @@ class LibraryResult:
     """Third-party components in libraries of the toolchain that it needs beside it."""
     licences: Mapping[str, Path]
     """Name -> file with the licence text."""
-    header: Path
-    """The file `torchlite.h`."""
+    headers: Mapping[str, Path]
+    """The headers, by their paths below an include folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

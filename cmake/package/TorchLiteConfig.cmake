@@ -2,7 +2,13 @@
 
 get_filename_component(_torchlite_root "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
 
-if(NOT EXISTS "${_torchlite_root}/lib/libtorchlite.so")
+# The name that programs remember: on Linux it has the version of the C API.
+set(_torchlite_name "libtorchlite.so.1")
+if(NOT EXISTS "${_torchlite_root}/lib/${_torchlite_name}")
+  set(_torchlite_name "libtorchlite.so")
+endif()
+
+if(NOT EXISTS "${_torchlite_root}/lib/${_torchlite_name}")
   set(TorchLite_FOUND FALSE)
   set(TorchLite_NOT_FOUND_MESSAGE "no libtorchlite.so in ${_torchlite_root}/lib")
   return()
@@ -11,9 +17,10 @@ endif()
 if(NOT TARGET TorchLite::torchlite)
   add_library(TorchLite::torchlite SHARED IMPORTED)
   set_target_properties(TorchLite::torchlite PROPERTIES
-    IMPORTED_LOCATION "${_torchlite_root}/lib/libtorchlite.so"
-    IMPORTED_SONAME "libtorchlite.so"
+    IMPORTED_LOCATION "${_torchlite_root}/lib/${_torchlite_name}"
+    IMPORTED_SONAME "${_torchlite_name}"
     INTERFACE_INCLUDE_DIRECTORIES "${_torchlite_root}/include")
 endif()
 
+unset(_torchlite_name)
 unset(_torchlite_root)

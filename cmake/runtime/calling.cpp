@@ -64,23 +64,23 @@ const char* name_of(c10::TypeKind kind) {
   }
 }
 
-std::string describe(const c10::Type& type) {
+std::string describe(const c10::IValue& value) {
+  return value.isTensor() ? describe_tensor(value.toTensor())
+                          : describe_type(*value.type<c10::DynamicType>());
+}
+
+} // namespace
+
+std::string describe_type(const c10::Type& type) {
   const c10::TypeKind kind = kind_of(type);
   std::string text = name_of(kind);
   const bool holds = kind == c10::TypeKind::ListType || kind == c10::TypeKind::DictType ||
       kind == c10::TypeKind::TupleType || kind == c10::TypeKind::OptionalType;
   for (size_t i = 0; holds && i < type.containedTypeSize(); i++) {
-    text += (i == 0 ? "[" : ", ") + describe(*type.containedType(i));
+    text += (i == 0 ? "[" : ", ") + describe_type(*type.containedType(i));
   }
   return holds && type.containedTypeSize() > 0 ? text + "]" : text;
 }
-
-std::string describe(const c10::IValue& value) {
-  return value.isTensor() ? describe_tensor(value.toTensor())
-                          : describe(*value.type<c10::DynamicType>());
-}
-
-} // namespace
 
 // The first argument is the module itself.
 std::string describe_method(const Method& method) {
@@ -93,13 +93,19 @@ std::string describe_method(const Method& method) {
   text += "(";
   for (size_t i = 1; i < schema.arguments().size(); i++) {
     const auto& one = schema.arguments()[i];
-    text += join({i == 1 ? "" : ", ", describe(*one.type()), " ", one.name()});
+    text += join({i == 1 ? "" : ", ", describe_type(*one.type()), " ", one.name()});
   }
   text += ")";
   for (const auto& one : schema.returns()) {
-    text += " -> " + describe(*one.type());
+    text += " -> " + describe_type(*one.type());
   }
   return text;
+}
+
+// Files have None as the default of a parameter without one.
+bool has_default(const c10::Argument& argument) {
+  return kind_of(*argument.type()) == c10::TypeKind::OptionalType ||
+      (argument.default_value().has_value() && !argument.default_value()->isNone());
 }
 
 namespace {
@@ -110,12 +116,6 @@ std::string describe_call(const Method& method, const std::vector<c10::IValue>& 
     given += join({given.empty() ? "" : ", ", describe(argument)});
   }
   return join({"; the method is ", describe_method(method), ", this call passes (", given, ")"});
-}
-
-// Files have None as the default of a parameter without one.
-bool has_default(const c10::Argument& argument) {
-  return kind_of(*argument.type()) == c10::TypeKind::OptionalType ||
-      (argument.default_value().has_value() && !argument.default_value()->isNone());
 }
 
 // Where a value does not fit a type, and what stands there: ", item 0 is float". A list and a dict have the type that the
@@ -207,7 +207,7 @@ void check_arguments(const Method& method, const std::vector<c10::IValue>& argum
            ", the parameter ",
            argument.name(),
            " takes ",
-           describe(*argument.type()),
+           describe_type(*argument.type()),
            describe_call(method, arguments)});
     }
   }

@@ -30,6 +30,7 @@ using ExtraFiles = torch::jit::ExtraFilesMap;
 Module load_module(const std::string& path);
 Module load_module(const std::string& path, ExtraFiles& extra);
 Module load_module(const void* data, size_t size);
+Module load_module(const void* data, size_t size, ExtraFiles& extra);
 
 // Runs a method of the module on arguments without self, in inference mode. Throws std::exception, in the words of who
 // called it: which argument does not fit, what the method takes, what it was given.
@@ -38,6 +39,12 @@ c10::IValue call_method(
 
 // "forward(Tensor x) -> Tensor"
 std::string describe_method(const Method& method);
+
+// "Optional[List[int]]"
+std::string describe_type(const c10::Type& type);
+
+// Whether a call may leave a parameter out, where it may leave out all that follow.
+bool has_default(const c10::Argument& argument);
 
 // Interpreted instructions that one call of a method may take; 0 for any number. For the whole process.
 void set_step_limit(uint64_t steps);

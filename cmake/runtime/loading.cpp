@@ -93,9 +93,13 @@ Module load_module(const std::string& path) {
   return load_module(path, extra);
 }
 
+Module load_module(const void* data, size_t size, ExtraFiles& extra) {
+  return load(Source(data, size), extra);
+}
+
 Module load_module(const void* data, size_t size) {
   ExtraFiles extra;
-  return load(Source(data, size), extra);
+  return load_module(data, size, extra);
 }
 
 } // namespace torchlite

@@ -1,14 +1,5 @@
-// torchlite-run: runs a lite file on a built runtime, from the command line, through the C API alone.
-//
-//   torchlite-run MODEL [--method NAME] [VALUE]... --output-dir DIR [--repeat N] [--threads N]
-//                 [--seed N] [--step-limit N] [--profile]
-//   torchlite-run --operators
-//
-// VALUE is --input DTYPE:SIZES:FILE, --bool 0, --int N, --float X, --text T, --none, or a group:
-// --list VALUE... --end, --tuple VALUE... --end, --dict [--key K VALUE]... --end. FILE holds the raw
-// little-endian elements. SIZES is 1x3x224x224, or `scalar`. Outputs go to DIR/output.N.bin, as
-// torchlite_run_method() would number them; one line of JSON on stdout describes them. With --profile, N more calls
-// measure their operators.
+// torchlite-run: runs a lite file on a built runtime, from the command line, through the C API alone. Its help text says
+// how it is called. Outputs are numbered as by torchlite_run_method().
 
 #include "runner_values.h"
 
@@ -32,9 +23,41 @@ struct Options {
   int threads = 0;
   int64_t seed = -1;
   int64_t step_limit = 0;
+  bool help = false;
+  bool version = false;
   bool operators = false;
   bool profile = false;
 };
+
+constexpr char kHelp[] = R"(Runs a method of a lite file (.ptl) and writes its outputs.
+
+usage: torchlite-run MODEL [VALUE]... --output-dir DIR [OPTION]...
+       torchlite-run --operators
+
+Inputs of the method, in order. VALUE is one of:
+  --input DTYPE:SIZES:FILE   a tensor, e.g. float32:1x3x224x224:image.bin. SIZES of a tensor
+                             without dimensions: scalar. FILE has the elements, row-major and
+                             little-endian. DTYPE: uint8, int8, int16, int32, int64, float16,
+                             float32, float64 or bool
+  --bool 0|1, --int N, --float X, --text TEXT, --none
+  --list VALUE... --end, --tuple VALUE... --end
+  --dict --key KEY VALUE [--key KEY VALUE]... --end
+
+Options:
+  --output-dir DIR   write output tensor N, flattened, to DIR/output.N.bin
+  --method NAME      the method (default: forward)
+  --repeat N         call it N times; the outputs are those of the first call, the time is the best
+  --threads N        threads that operators may use (default: the runtime's choice)
+  --seed N           seed of random numbers
+  --step-limit N     instructions that the model may take in one call (default: any number)
+  --profile          make N more calls (--repeat) and print what operators take
+  --operators        print the operators of this runtime
+  --version          print the versions of PyTorch and of the C API
+  --help             print this text
+
+One line of JSON on standard output describes outputs and times. Exit code 1: an error, whose text
+is on standard error.
+)";
 
 Options parse_options(int argc, char** argv) {
   Options options;
@@ -46,7 +69,11 @@ Options parse_options(int argc, char** argv) {
       }
       return argv[++i];
     };
-    if (argument == "--operators") {
+    if (argument == "--help" || argument == "-h") {
+      options.help = true;
+    } else if (argument == "--version") {
+      options.version = true;
+    } else if (argument == "--operators") {
       options.operators = true;
     } else if (argument == "--profile") {
       options.profile = true;
@@ -67,7 +94,7 @@ Options parse_options(int argc, char** argv) {
     } else if (options.model.empty() && argument.rfind("--", 0) != 0) {
       options.model = argument;
     } else {
-      throw std::runtime_error("unknown argument " + argument);
+      throw std::runtime_error("unknown argument " + argument + " (all options: torchlite-run --help)");
     }
   }
   return options;
@@ -147,7 +174,8 @@ std::string profile(const Call& call, int repeat, torchlite_result* first) {
 
 void run(Options& options) {
   if (options.model.empty() || options.output_dir.empty() || options.repeat < 1) {
-    throw std::runtime_error("usage: torchlite-run MODEL --input DTYPE:SIZES:FILE --output-dir DIR");
+    throw std::runtime_error(
+        "usage: torchlite-run MODEL --input DTYPE:SIZES:FILE --output-dir DIR (all options: torchlite-run --help)");
   }
   if (options.open.size() > 1) {
     throw std::runtime_error("a group without --end");
@@ -186,6 +214,14 @@ void run(Options& options) {
 int main(int argc, char** argv) {
   try {
     auto options = torchlite::runner::parse_options(argc, argv);
+    if (options.help) {
+      std::fputs(torchlite::runner::kHelp, stdout);
+      return 0;
+    }
+    if (options.version) {
+      std::printf("PyTorch %s, C API %d\n", torchlite_version(), static_cast<int>(torchlite_abi_version()));
+      return 0;
+    }
     if (options.operators) {
       for (const char* const* name = torchlite_operators(nullptr); *name != nullptr; name++) {
         std::puts(*name);

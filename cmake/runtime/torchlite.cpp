@@ -4,6 +4,8 @@
 
 #include "lite_module.h"
 #include "gpu.h"
+#include "log.h"
+#include "methods.h"
 #include "profile.h"
 #include "refusal.h"
 #include "selected_operators.h"
@@ -29,8 +31,10 @@ const Generator& getDefaultCPUGenerator() __attribute__((weak));
 
 struct torchlite_module {
   torchlite::Module module;
+  torchlite::ExtraFiles files{};
   bool is_lost = false; // it has kept inputs, and there was no memory for copies of them
   torchlite::Profile profile{};
+  std::unique_ptr<torchlite::Methods> methods{}; // once they were asked for
 };
 
 struct torchlite_result {
@@ -122,6 +126,7 @@ torchlite_status run(
     bool flat,
     torchlite_result** result) {
   c10::InferenceMode guard;
+  const torchlite::Logging logging;
   if (module->is_lost) {
     throw Failure(
         TORCHLITE_RUN_FAILED,
@@ -175,21 +180,74 @@ torchlite_status torchlite_load(const char* path, torchlite_module** module) {
   if (path == nullptr || module == nullptr) {
     return fail(TORCHLITE_INVALID_ARGUMENT, "torchlite_load: null argument");
   }
-  return guarded(TORCHLITE_LOAD_FAILED, [&] {
-    *module = new torchlite_module{torchlite::load_module(path)};
-    return TORCHLITE_OK;
-  });
+  return torchlite_load_with_files(path, nullptr, 0, nullptr, 0, module);
 }
 
 torchlite_status torchlite_load_buffer(const void* data, size_t size, torchlite_module** module) {
   if (data == nullptr || module == nullptr) {
     return fail(TORCHLITE_INVALID_ARGUMENT, "torchlite_load_buffer: null argument");
   }
-  if (size > static_cast<size_t>(PTRDIFF_MAX)) {
+  return torchlite_load_with_files(nullptr, data, size, nullptr, 0, module);
+}
+
+torchlite_status torchlite_load_with_files(
+    const char* path,
+    const void* data,
+    size_t size,
+    const char* const* names,
+    size_t count,
+    torchlite_module** module) {
+  if ((path == nullptr && data == nullptr) || module == nullptr || (count > 0 && names == nullptr)) {
+    return fail(TORCHLITE_INVALID_ARGUMENT, "torchlite_load_with_files: null argument");
+  }
+  if (path == nullptr && size > static_cast<size_t>(PTRDIFF_MAX)) {
     return fail(TORCHLITE_INVALID_ARGUMENT, "torchlite_load_buffer: no memory is that large");
   }
   return guarded(TORCHLITE_LOAD_FAILED, [&] {
-    *module = new torchlite_module{torchlite::load_module(data, size)};
+    torchlite::check_count(count);
+    const torchlite::Logging logging;
+    torchlite::ExtraFiles files;
+    for (size_t i = 0; i < count; i++) {
+      if (names[i] == nullptr) {
+        throw Failure(TORCHLITE_INVALID_ARGUMENT, "torchlite_load_with_files: a name is null");
+      }
+      files.emplace(names[i], std::string());
+    }
+    auto made = path != nullptr ? torchlite::load_module(path, files) : torchlite::load_module(data, size, files);
+    *module = new torchlite_module{std::move(made), std::move(files)};
+    return TORCHLITE_OK;
+  });
+}
+
+torchlite_status
+torchlite_module_file(const torchlite_module* module, const char* name, const void** data, size_t* size) {
+  if (module == nullptr || name == nullptr || data == nullptr || size == nullptr) {
+    return fail(TORCHLITE_INVALID_ARGUMENT, "torchlite_module_file: null argument");
+  }
+  return guarded(TORCHLITE_INVALID_ARGUMENT, [&] {
+    const auto found = module->files.find(name);
+    if (found == module->files.end()) {
+      throw Failure(
+          TORCHLITE_INVALID_ARGUMENT,
+          torchlite::join({"the module was not loaded with the extra file '", {name, strnlen(name, 200)}, "'"}));
+    }
+    *data = found->second.c_str();
+    *size = found->second.size();
+    return TORCHLITE_OK;
+  });
+}
+
+torchlite_status
+torchlite_module_methods(torchlite_module* module, const torchlite_method** methods, size_t* count) {
+  if (module == nullptr || methods == nullptr || count == nullptr) {
+    return fail(TORCHLITE_INVALID_ARGUMENT, "torchlite_module_methods: null argument");
+  }
+  return guarded(TORCHLITE_RUN_FAILED, [&] {
+    if (module->methods == nullptr) {
+      module->methods = std::make_unique<torchlite::Methods>(module->module);
+    }
+    *methods = module->methods->all().data();
+    *count = module->methods->all().size();
     return TORCHLITE_OK;
   });
 }
@@ -286,6 +344,10 @@ const char* const* torchlite_devices(size_t* count) {
   return names;
 }
 
+int32_t torchlite_abi_version(void) {
+  return TORCHLITE_ABI_VERSION;
+}
+
 const char* torchlite_version(void) {
   return TORCHLITE_PYTORCH_VERSION;
 }
@@ -309,6 +371,12 @@ torchlite_status torchlite_set_spinning(int32_t on) {
 torchlite_status torchlite_set_step_limit(uint64_t steps) {
   last_error.clear();
   torchlite::set_step_limit(steps);
+  return TORCHLITE_OK;
+}
+
+torchlite_status torchlite_set_log(torchlite_log_function function, void* user) {
+  last_error.clear();
+  torchlite::set_log(function, user);
   return TORCHLITE_OK;
 }
 

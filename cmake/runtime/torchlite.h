@@ -36,6 +36,9 @@ extern "C" {
 /* Bumped when a function changes or goes; functions and kinds of inputs may be added without. */
 #define TORCHLITE_ABI_VERSION 1
 
+/* TORCHLITE_ABI_VERSION of the library that is loaded. A program that was compiled with another one cannot use it. */
+TORCHLITE_API int32_t torchlite_abi_version(void);
+
 /* Element types; the numbers are those of c10::ScalarType. */
 typedef enum torchlite_dtype {
   TORCHLITE_UINT8 = 0,
@@ -85,7 +88,8 @@ typedef enum torchlite_kind {
   TORCHLITE_VALUE_DICT = 8, /* as.group; keys are strings */
   /* as.tensor; of inputs alone. An image or volume whose data holds all channels of an element side by side (NHWC, NDHWC),
    * as cameras and decoders write them. Its sizes are in PyTorch's order nevertheless: 1, 3, 224, 224. */
-  TORCHLITE_VALUE_CHANNELS_LAST = 9
+  TORCHLITE_VALUE_CHANNELS_LAST = 9,
+  TORCHLITE_VALUE_ANY = 10 /* of types alone: Any, a number of either kind, or an object of a class */
 } torchlite_kind;
 
 /* A value that somebody else owns, with all that it points to. */
@@ -112,6 +116,42 @@ typedef struct torchlite_operator_time {
   uint64_t nanoseconds; /* as a clock on the wall counts, not as processors do */
 } torchlite_operator_time;
 
+/* The type of an input or output, as the file of the model says it. Files have no dtypes and shapes of tensors. */
+typedef struct torchlite_type {
+  torchlite_kind kind;
+  int32_t is_optional; /* 1: None may stand in its place; else 0 */
+  const char* text; /* as TorchScript spells it, as "List[Tensor]" */
+  /* What it holds: the type of the items of a list, the types of all items of a tuple, those of the keys and of the
+   * values of a dict. 0 for others. */
+  size_t count;
+  const struct torchlite_type* items;
+} torchlite_type;
+
+typedef struct torchlite_input {
+  const char* name;
+  torchlite_type type;
+  int32_t has_default; /* 1: it may be left out, with all that follow; else 0 */
+} torchlite_input;
+
+typedef struct torchlite_method {
+  const char* name;
+  const char* text; /* as "forward(Tensor x) -> Tensor" */
+  int32_t is_typed; /* 0: an old file, which has no types of this method; inputs and outputs are empty */
+  size_t input_count;
+  const torchlite_input* inputs;
+  size_t output_count; /* 1, or 0 for a method that returns nothing */
+  const torchlite_type* outputs;
+} torchlite_method;
+
+typedef enum torchlite_log_kind {
+  TORCHLITE_LOG_WARNING = 0, /* of an operator, or of warnings.warn() in the model */
+  TORCHLITE_LOG_PRINT = 1 /* what print() in the model writes, with its line break */
+} torchlite_log_kind;
+
+/* Takes a text, which is the callee's during the call only. It may come from any thread that loads or calls a model, also
+ * from several at a time. The text is in the words of the model, which may be anybody's. */
+typedef void (*torchlite_log_function)(void* user, torchlite_log_kind kind, const char* text);
+
 typedef struct torchlite_module torchlite_module;
 typedef struct torchlite_result torchlite_result;
 
@@ -122,6 +162,27 @@ TORCHLITE_API torchlite_status torchlite_load(const char* path, torchlite_module
 /* The same from memory. The bytes are copied where needed; they may go after the call. */
 TORCHLITE_API torchlite_status
 torchlite_load_buffer(const void* data, size_t size, torchlite_module** module);
+
+/* torchlite_load(), or torchlite_load_buffer() where path is NULL, with the contents of extra files that the model was
+ * saved with (_extra_files of torch, --extra-file of builder): those of the `count` names. torchlite_module_file() gives
+ * them. */
+TORCHLITE_API torchlite_status torchlite_load_with_files(
+    const char* path,
+    const void* data,
+    size_t size,
+    const char* const* names,
+    size_t count,
+    torchlite_module** module);
+
+/* What the extra file `name` holds, of those that the module was loaded with: *size bytes at *data, followed by a zero,
+ * valid until the module is freed. *size is 0 where the model has no such file. */
+TORCHLITE_API torchlite_status
+torchlite_module_file(const torchlite_module* module, const char* name, const void** data, size_t* size);
+
+/* The methods that can be called, sorted by name. *methods receives *count of them; they and all they point to are valid
+ * until the module is freed. */
+TORCHLITE_API torchlite_status
+torchlite_module_methods(torchlite_module* module, const torchlite_method** methods, size_t* count);
 
 /* Runs forward(). inputs: count tensors, used during the call only. A model whose operators work in place on
  * an input (x.add_(1)) writes into its memory, so that has to be writable. On success *result is set and
@@ -196,6 +257,11 @@ TORCHLITE_API torchlite_status torchlite_set_spinning(int32_t on);
  * TORCHLITE_LOAD_FAILED). 0, as at the start, for any number. A model of a thousand layers takes some ten
  * thousand; what one operator does is one instruction. */
 TORCHLITE_API torchlite_status torchlite_set_step_limit(uint64_t steps);
+
+/* Gives warnings and what models print to `function`, with `user`, from now on; without it, as at the start, and with NULL,
+ * they go to standard error and standard output (on Android, to its log). What another thread is writing may still come
+ * after the call. On Apple's systems, what models print goes to standard output all the same. */
+TORCHLITE_API torchlite_status torchlite_set_log(torchlite_log_function function, void* user);
 
 /* Seeds the random numbers that operators draw, as torch.manual_seed() does, for all modules.
  * Without it every process draws others. Does nothing where no operator draws any. */

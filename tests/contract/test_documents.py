@@ -38,6 +38,7 @@ from builder.cli.main import cli
 from builder.core.dtypes import DtypeSet
 from builder.core.operators import Operator
 from builder.core.runtime_manifest import parse_manifest
+from builder.packaging.headers import list_headers
 from builder.platforms.android.ndk import NAMED_BY, SDKS
 from builder.platforms.android.package import ARTIFACT, GROUP
 from builder.platforms.apple.package import POD
@@ -49,6 +50,7 @@ CHECKED = {
     "console": "test_commands_parse and, for the outputs, COMPARED",
     "c": "test_c_compiles",
     "cmake": "tests/native/test_documents.py",
+    "cpp": "test_cxx_compiles",
     "java": "test_java_compiles",
     "objc": "test_objective_c_compiles",
     "python": "test_python_compiles, test_the_models_of_the_demo_apps_can_be_exported; those of "
@@ -70,6 +72,7 @@ NOT_RUN = {
     "pip": "changes the environment; extras are checked",
     "make": "the target is checked",
     "distccd": "a daemon of another machine",
+    "cc": "tests/native/test_callers.py does the same",
     "cmake": "tests/native/test_documents.py runs it",
     "xcodebuild": "needs a Mac",
     "pod": "needs a Mac",
@@ -395,6 +398,18 @@ def test_c_compiles(block, language):
         input=block.text,
         capture_output=True,
         text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("block", read_blocks("cpp"), ids=in_words)
+def test_cxx_compiles(block, tmp_path):
+    for name, path in list_headers().items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / name)  # a link would look for others beside its target
+    flags = ("-std=c++14", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I", str(tmp_path))
+    ran = subprocess.run(
+        (find_clang(), "-x", "c++", *flags, "-"), input=block.text, capture_output=True, text=True
     )
     assert ran.returncode == 0, ran.stderr
 

@@ -47,7 +47,7 @@ _ASAN = (
     ":handle_abort=1:handle_sigfpe=1:handle_sigill=1:detect_odr_violation=0:symbolize=0"
 )
 _UBSAN = "halt_on_error=1:exitcode=99:print_stacktrace=1:symbolize=0"
-_FRAME = re.compile(r"libtorchlite\.so\+0x[0-9a-f]+")
+_FRAME = re.compile(r"libtorchlite\.so(?:\.\d+)?\+0x[0-9a-f]+")
 _NO_MEMORY = (
     "AddressSanitizer: requested allocation size",
     "AddressSanitizer: out of memory",
@@ -78,7 +78,7 @@ class Outcome:
         """Where it crashed, for telling causes apart: the innermost places in the library."""
         if self.report:
             return " ".join(_FRAME.findall(self.report)[:3]) or self.report[:200]
-        places = [word for word in self.detail.split() if word.startswith("libtorchlite.so+")]
+        places = [word for word in self.detail.split() if _FRAME.fullmatch(word)]
         return " ".join(places[:3]) or self.detail
 
 

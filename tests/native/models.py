@@ -1,6 +1,7 @@
 """Models that the native tests export: `models:control_flow` and friends."""
 
-from typing import Optional
+import warnings
+from typing import List, Optional  # noqa: UP035
 
 import torch
 import torchvision.ops as vision
@@ -268,3 +269,60 @@ class Spectrum(nn.Module):
 def spectrum() -> nn.Module:
     """Returns a model of FFT operators whose outputs are real."""
     return Spectrum().eval()
+
+
+class Callers(nn.Module):
+    """Takes and gives what apps pass: named values, lists, dicts, strings, None, other methods."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names = ["cat", "dog"]
+
+    def forward(
+        self,
+        x: Tensor,
+        scale: float = 2.0,
+        mask: Optional[Tensor] = None,  # noqa: UP045 - torch 1.13 reads no other
+    ) -> dict[str, Tensor]:
+        scaled = x * scale
+        if mask is not None:
+            scaled = scaled * mask
+        return {"out": scaled, "sum": scaled.sum()}
+
+    @torch.jit.export
+    def detect(self, images: list[Tensor]) -> tuple[int, list[dict[str, Tensor]]]:
+        """As detection models do: images of several sizes, a dict for each."""
+        found: list[dict[str, Tensor]] = []
+        for image in images:
+            labels = torch.ones([2], dtype=torch.int64)
+            found.append({"boxes": image * 3.0, "labels": labels})
+        return len(images), found
+
+    @torch.jit.export
+    def recognize(
+        self,
+        x: Tensor,
+        words: Optional[List[str]] = None,  # noqa: UP006, UP045 - torch 1.13 reads no other
+        state: Optional[Tensor] = None,  # noqa: UP045
+    ) -> tuple[str, list[str], Tensor]:
+        """As models of speech do: the result of one call goes into the next one."""
+        total = x.sum() if state is None else x.sum() + state
+        heard = [self.names[0]] if words is None else words + [self.names[1]]  # noqa: RUF005
+        return " ".join(heard), heard, total
+
+    @torch.jit.export
+    def get_classes(self) -> list[str]:
+        """Returns texts."""
+        return self.names
+
+    @torch.jit.export
+    def talk(self, x: Tensor) -> Tensor:
+        """Writes where a log is, or to the streams of the process."""
+        print("printed", x.size(0))  # noqa: T201
+        warnings.warn("warned\nof something", stacklevel=2)
+        return x * 1.0
+
+
+def callers() -> nn.Module:
+    """Returns the model of programs that use the C API and the headers around it."""
+    return Callers().eval()

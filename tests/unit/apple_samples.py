@@ -38,7 +38,7 @@ def make_package(work: Path) -> ApplePackage:
             AppleSlice(platform=one.target.platform, archs=(one.arch,), archive=one.archive)
             for one in libraries
         ),
-        header=work / "torchlite.h",
+        headers={"torchlite.h": work / "torchlite.h"},
         sources=data_folder("swift"),
         licences={"pytorch-LICENSE": work / "LICENSE"},
         pins={"pytorch": "0" * 64},

@@ -149,7 +149,7 @@ def _compile_java(scratch: Path, jdk: Jdk, *, runner: Runner) -> JavaPart:
 def _offer_to_c(one: LibraryResult) -> Prefab:
     toolchain = one.toolchain
     return Prefab(
-        header=one.header,
+        headers=one.headers,
         ndk=toolchain.ndk.revision[0] if toolchain.ndk else 0,
         stl="c++_shared" if toolchain.beside else "none",
     )

@@ -126,8 +126,8 @@ class JavaPart:
 class Prefab:
     """What makes the AAR a package for C++ users too (https://google.github.io/prefab)."""
 
-    header: Path
-    """`torchlite.h`."""
+    headers: Mapping[str, Path]
+    """The headers, by their paths below an include folder."""
     ndk: int
     """Major version of the NDK that the libraries were built with."""
     stl: str = "none"

@@ -26,7 +26,7 @@ def list_prefab(
         f"{_MODULE}/module.json": _render(
             export_libraries=[], library_name=JNI_SONAME.removesuffix(".so")
         ),
-        f"{_MODULE}/include/torchlite.h": prefab.header,
+        **{f"{_MODULE}/include/{name}": path for name, path in prefab.headers.items()},
     }
     for library in libraries:
         # The names of folders and keys are those of prefab's schema 2.

@@ -62,8 +62,10 @@ def write_xcframework(package: ApplePackage, folder: Path, *, xcode: Runner | No
 
 
 def write_headers(package: ApplePackage, folder: Path) -> None:
-    """Writes the C header and its module map below `folder`."""
-    copy_file(package.header, folder / FRAMEWORK / "torchlite.h")
+    """Writes the headers, and the module map of the C header, below `folder`."""
+    for name, header in package.headers.items():
+        # Those in a folder of their own are included by this name, and no part of the module.
+        copy_file(header, folder / (name if "/" in name else f"{FRAMEWORK}/{name}"))
     # Module maps link what the library needs, so an app names no framework itself.
     linked = "\n".join(f'  link framework "{name}"' for name in package.frameworks)
     text = _MODULE_MAP.format(module=FRAMEWORK, frameworks=linked)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.formats.macho import join_architectures
+from builder.packaging.headers import list_headers
 from builder.platforms.apple import xcframework as xcframeworks
 from builder.platforms.apple.check import AppleBinary, check_slices
 from builder.platforms.apple.facts import load_facts
@@ -87,7 +88,7 @@ def write_package(
             version=version,
             libraries=libraries,
             slices=_join_slices(libraries, scratch),
-            header=data_folder("cmake") / "runtime/torchlite.h",
+            headers=list_headers(),
             sources=data_folder("swift"),
             licences={n: path for one in runtimes for n, path in one.main.licences.items()},
             frameworks=tuple(

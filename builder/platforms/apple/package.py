@@ -97,8 +97,8 @@ class ApplePackage:
     libraries: tuple[AppleLibrary, ...]
     slices: tuple[AppleSlice, ...]
     """One for each platform, made of all `libraries`."""
-    header: Path
-    """`torchlite.h`."""
+    headers: Mapping[str, Path]
+    """The headers, by their paths below an include folder."""
     sources: Path
     """builder's folder `swift`."""
     licences: Mapping[str, Path]

@@ -120,7 +120,7 @@ def _check(package: ApplePackage) -> None:
     # An xcframework takes one library per platform; several CPU architectures belong into one file.
     if not platforms or len(set(platforms)) != len(platforms):
         raise PackagingError(f"an xcframework needs one library per platform, not {platforms}")
-    given = [package.header, *package.licences.values(), *package.resources]
+    given = [*package.headers.values(), *package.licences.values(), *package.resources]
     for path in (*given, *(one.archive for one in package.slices)):
         if not path.is_file():
             raise PackagingError(f"the xcframework cannot contain {path}: it is not a file")

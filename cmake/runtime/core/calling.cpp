@@ -39,6 +39,11 @@ std::string describe_method(const Method& method) {
   return text;
 }
 
+// Files have None as the default of a parameter without one.
+bool has_default(const Parameter& parameter) {
+  return parameter.type->kind == TypeKind::Optional || !parameter.otherwise.is_none();
+}
+
 namespace {
 
 std::string describe_call(const Method& method, const std::vector<Value>& arguments) {
@@ -47,11 +52,6 @@ std::string describe_call(const Method& method, const std::vector<Value>& argume
     given += join({given.empty() ? "" : ", ", describe(argument)});
   }
   return join({"; the method is ", describe_method(method), ", this call passes (", given, ")"});
-}
-
-// Files have None as the default of a parameter without one.
-bool has_default(const Parameter& parameter) {
-  return parameter.type->kind == TypeKind::Optional || !parameter.otherwise.is_none();
 }
 
 // Where a value does not fit a type, and what stands there: ", item 0 is float". A list and a dict have the type that the

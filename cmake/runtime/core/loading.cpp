@@ -6,6 +6,7 @@
 #include "../source.h"
 #include "../verifier/checked_model.h"
 #include "../verifier/fault.h"
+#include "../verifier/zip.h"
 
 #include <c10/core/CPUAllocator.h>
 #include <torch/csrc/jit/serialization/import_export_constants.h>
@@ -304,7 +305,19 @@ class Maker {
   Reader constants_;
 };
 
-Module load(const Source& source) {
+void read_extra(const Source& source, ExtraFiles& extra) {
+  if (extra.empty()) {
+    return;
+  }
+  verifier::Zip zip(source);
+  for (auto& [name, content] : extra) {
+    if (zip.has("extra/" + name)) {
+      content = zip.read("extra/" + name);
+    }
+  }
+}
+
+Module load(const Source& source, ExtraFiles& extra) {
   c10::InferenceMode guard;
   const Running running;
   char header[8] = {};
@@ -318,6 +331,7 @@ Module load(const Source& source) {
   }
   std::optional<Module> made;
   verifier::read_zip(source, [&](const CheckedModel& model) { made.emplace(Maker(model).make()); });
+  read_extra(source, extra);
   return std::move(*made);
 }
 
@@ -332,10 +346,10 @@ std::optional<Method> Module::find_method(const std::string& name) const {
   return std::nullopt;
 }
 
-Module load_module(const std::string& path) {
+Module load_module(const std::string& path, ExtraFiles& extra) {
   const Source source(path);
   try {
-    return load(source);
+    return load(source, extra);
   } catch (const c10::Error& error) {
     fail({path, ": ", explain(error)});
   } catch (const std::runtime_error& error) {
@@ -343,8 +357,8 @@ Module load_module(const std::string& path) {
   }
 }
 
-Module load_module(const void* data, size_t size) {
-  return load(Source(data, size));
+Module load_module(const void* data, size_t size, ExtraFiles& extra) {
+  return load(Source(data, size), extra);
 }
 
 } // namespace torchlite

@@ -81,7 +81,7 @@ class Builder:
             components=(),
             carried_components=(),
             licences={},
-            header=Path("torchlite.h"),
+            headers={},
         )
         return TargetResult(
             package=package,

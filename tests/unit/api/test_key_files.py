@@ -51,7 +51,8 @@ def test_each_deciding_file_changes_the_digest(tree):
     for platform, names in DECIDING_FOR.items():
         target = next(target for target in TARGETS if target.platform is platform)
         target_of |= dict.fromkeys(names, target)
-    native = [path for path in (tree / "cmake").rglob("*") if "package" not in path.parts]
+    own = ("include", "package")
+    native = [path for path in (tree / "cmake").rglob("*") if not {*own} & {*path.parts}]
     files = {tree / "builder" / name: target for name, target in target_of.items()}
     files |= {path: LINUX for path in native if path.is_file()}
     release = tree / "third_party/2.6.0"
@@ -93,6 +94,7 @@ def test_what_decides_nothing_changes_nothing(tree):
     ):
         (tree / "third_party/2.6.0" / name).write_text("changed")
     (tree / "cmake/package/TorchLiteConfig.cmake").write_text("changed")
+    (tree / "cmake/include/torchlite.hpp").write_text("changed")
     (tree / "third_party/2.6.0/backends/notes.md").write_text("changed")
     (tree / "third_party/releases.toml").write_text('default = "2.6.0" # changed')
     assert digest(tree) == before

@@ -20,6 +20,7 @@ from builder.cli.hints import show_hint
 from builder.core.operators import Operator
 from builder.core.targets import parse_target
 from builder.errors import ConfigurationError, ModelError, ToolchainError, VerificationError
+from builder.packaging.headers import list_headers
 from builder.platforms.apple import accelerators
 from builder.platforms.apple import build as apple
 from builder.platforms.apple.frameworks import list_frameworks
@@ -221,7 +222,7 @@ def framework(tmp_path):
             AppleSlice(platform=one.target.platform, archs=("arm64",), archive=one.archive)
             for one in libraries
         ),
-        header=data_folder("cmake") / "runtime/torchlite.h",
+        headers=list_headers(),
         sources=data_folder("swift"),
         licences={},
     )

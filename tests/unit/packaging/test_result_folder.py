@@ -2,15 +2,22 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from samples import make_manifest
 
-from builder.core.runtime_manifest import ManifestFile
+from builder.core.runtime_manifest import ManifestFile, parse_manifest
 from builder.errors import ConfigurationError, PackagingError
 from builder.packaging import result_folder as outputs
-from builder.packaging.result_folder import LISTING, MANIFEST, refuse_foreign_folder, result_folder
+from builder.packaging.result_folder import (
+    LISTING,
+    MANIFEST,
+    is_whole,
+    refuse_foreign_folder,
+    result_folder,
+)
 from builder.system.files import digest_file
 
 
@@ -202,3 +209,53 @@ def test_the_listing_is_json_with_a_version(made):
         assert value["schema"] == outputs.SCHEMA
         assert sorted(value["files"]) == ["header.h", "lib/libtorchlite.so"]
         assert not Path(LISTING).is_absolute()
+
+
+@pytest.fixture
+def linked(tmp_path):
+    """A runtime with a link to its library."""
+    folder = tmp_path / "out"
+    with result_folder(folder, MANIFEST) as new:
+        (new / "lib").mkdir()
+        (new / "lib/libx.so.1").write_text("library")
+        (new / "lib/libx.so").symlink_to("libx.so.1")
+        files = {"lib/libx.so.1": ManifestFile(size=7, sha256=digest_file(new / "lib/libx.so.1"))}
+        manifest = make_manifest(files=files, links={"lib/libx.so": "libx.so.1"})
+        (new / MANIFEST).write_text(manifest.to_text())
+    return folder
+
+
+def test_a_link_that_builder_made_is_its_own(linked):
+    sha256 = digest_file(linked / MANIFEST)
+    assert is_whole(linked, MANIFEST, sha256)
+    replace_it(linked, MANIFEST)
+
+
+def test_a_copy_that_followed_the_link_is_whole_too(linked, tmp_path):
+    copied = tmp_path / "copied"
+    shutil.copytree(linked, copied)
+    assert not (copied / "lib/libx.so").is_symlink()
+    assert is_whole(copied, MANIFEST, digest_file(copied / MANIFEST))
+    (copied / "lib/libx.so").write_text("LIBRARY")
+    with pytest.raises(ConfigurationError, match=r"changed since then: lib/libx\.so"):
+        refuse_foreign_folder(copied, MANIFEST)
+
+
+@pytest.mark.parametrize("place", ["../../mine", "/etc/passwd", "libx.so", "missing"])
+def test_a_link_that_leads_elsewhere_is_not_builders(linked, place):
+    (linked / "lib/libx.so").unlink()
+    (linked / "lib/libx.so").symlink_to(place)
+    assert not is_whole(linked, MANIFEST, digest_file(linked / MANIFEST))
+    with pytest.raises(ConfigurationError, match=r"changed since then: lib/libx\.so"):
+        refuse_foreign_folder(linked, MANIFEST)
+
+
+def test_a_runtime_without_its_link_is_not_whole(linked):
+    (linked / "lib/libx.so").unlink()
+    assert not is_whole(linked, MANIFEST, digest_file(linked / MANIFEST))
+
+
+def test_a_link_of_a_manifest_cannot_leave_the_folder():
+    text = make_manifest(links={"lib/libx.so": "../../secret"}).to_text()
+    with pytest.raises(ValueError, match="links"):
+        parse_manifest(text)

@@ -13,6 +13,7 @@ from builder.core.artifacts import CarriedLibrary, LinkResult, OperatorPrice, Si
 from builder.core.runtime_manifest import parse_manifest
 from builder.errors import PackagingError
 from builder.packaging import runtime_folder as linux
+from builder.packaging.result_folder import MANIFEST, is_whole
 from builder.packaging.runtime_folder import (
     REFERENCES,
     parse_size_report,
@@ -107,6 +108,20 @@ def test_the_runner_consists_of_builders_own_unit_and_the_compilers_libraries(li
     own, shared = f"pkg:generic/builder@{__version__}", "pkg:generic/gcc/libstdc%2B%2B@20220819"
     assert needs["file:bin/torchlite-run"] == [own, shared]
     assert len(needs["file:lib/libtorchlite.so"]) == len(COMPONENTS)
+
+
+def test_a_library_with_a_version_has_a_link_for_linkers(linked, tmp_path):
+    library = linked.library.rename(linked.library.with_name("libtorchlite.so.1"))
+    made = package(tmp_path / "out", replace(linked, library=library, link_name="libtorchlite.so"))
+    assert made.library == made.root / "lib/libtorchlite.so.1"
+    link = made.root / "lib/libtorchlite.so"
+    assert (link.is_symlink(), link.read_text()) == (True, "library")
+    manifest = parse_manifest(made.manifest.read_text())
+    assert manifest.links == {"lib/libtorchlite.so": "libtorchlite.so.1"}
+    assert "lib/libtorchlite.so.1" in manifest.files
+    assert "lib/libtorchlite.so" not in manifest.files
+    assert (made.root / "lib/pkgconfig/torchlite.pc").is_file()
+    assert is_whole(made.root, MANIFEST, digest_file(made.manifest))
 
 
 def test_a_package_without_a_runner_lists_none(linked, tmp_path):

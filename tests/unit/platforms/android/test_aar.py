@@ -77,7 +77,7 @@ def test_it_is_known_by_what_it_says_of_itself(package, tmp_path):
 
 
 def test_libraries_of_the_prefab_package_are_checked_too(tmp_path):
-    prefab = Prefab(header=tmp_path / "work/torchlite.h", ndk=25)
+    prefab = Prefab(headers={"torchlite.h": tmp_path / "work/torchlite.h"}, ndk=25)
     aar = write_aar(make_package(tmp_path / "work", prefab=prefab), tmp_path / "out").aar
     with open_zip(aar) as archive:
         assert has_prefab(archive)

@@ -55,7 +55,7 @@ def full(package, folder):
             for library in package.libraries
         ),
         assets={"models/model.ptl": folder / "work/model.ptl"},
-        prefab=Prefab(header=folder / "work/torchlite.h", ndk=25),
+        prefab=Prefab(headers={"torchlite.h": folder / "work/torchlite.h"}, ndk=25),
     )
 
 

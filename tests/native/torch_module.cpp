@@ -1,0 +1,143 @@
+// Uses LibTorch-Lite.h as apps of the old pod use PyTorch: what a TorchModule.mm does, without Objective-C. argv[1]:
+// models:callers with the extra file labels.json.
+
+#include <LibTorch-Lite/LibTorch-Lite.h>
+
+namespace {
+
+void expect(bool fact, const char* what) {
+  if (!fact) {
+    throw std::logic_error(what);
+  }
+}
+
+template <typename Call>
+void expect_error(const char* words, Call&& call) {
+  try {
+    call();
+  } catch (const c10::Error& error) {
+    expect(std::string(error.what()).find(words) != std::string::npos, error.what());
+    return;
+  }
+  throw std::logic_error(words);
+}
+
+class TorchModule {
+ public:
+  explicit TorchModule(const char* path) {
+    auto engines = at::globalContext().supportedQEngines();
+    if (std::find(engines.begin(), engines.end(), at::QEngine::QNNPACK) != engines.end()) {
+      at::globalContext().setQEngine(at::QEngine::QNNPACK);
+    }
+    impl_ = torch::jit::_load_for_mobile(path);
+    impl_.eval();
+  }
+
+  std::vector<float> predict(void* image) {
+    at::Tensor tensor = torch::from_blob(image, {2, 3}, at::kFloat);
+    c10::InferenceMode guard;
+    auto output = impl_.forward({tensor}).toGenericDict();
+    auto out = output.at("out").toTensor().cpu();
+    float* buffer = out.data_ptr<float>();
+    return std::vector<float>(buffer, buffer + out.numel());
+  }
+
+  int64_t detect(float* image) {
+    torch::autograd::AutoGradMode guard(false);
+    at::AutoNonVariableTypeMode non_var_type_mode(true);
+    std::vector<torch::Tensor> images;
+    images.push_back(torch::from_blob(image, {1, 6}, torch::TensorOptions(at::kFloat)));
+    images.push_back(at::from_blob(image, at::IntArrayRef({2}), at::kFloat));
+    auto outputs = impl_.get_method("detect")({at::TensorList(images)}).toTuple();
+    auto second = outputs->elements()[1].toList().get(1).toGenericDict();
+    expect(second.at("boxes").toTensor().sizes() == c10::IntArrayRef({2}), "a box for each number");
+    expect(second.at("boxes").toTensor().data_ptr<float>()[1] == 6, "three times the image");
+    int64_t* labels = second.at("labels").toTensor().data_ptr<int64_t>();
+    return outputs->elements()[0].toInt() + labels[0];
+  }
+
+  // As streaming models: the result of a call is an input of the next one.
+  std::string recognize(float* sound) {
+    at::Tensor tensor = torch::from_blob((void*)sound, {6}, at::kFloat);
+    if (!has_state_) {
+      auto outputs = impl_.run_method("recognize", tensor).toTuple();
+      words_ = outputs->elements()[1];
+      state_ = outputs->elements()[2];
+      has_state_ = true;
+      return outputs->elements()[0].toStringRef();
+    }
+    auto outputs = impl_.run_method("recognize", tensor, words_, state_).toTuple();
+    expect(outputs->elements()[2].toTensor().item<float>() == 42, "the sum of both calls");
+    return outputs->elements()[0].toStringRef();
+  }
+
+  std::vector<std::string> topics() {
+    auto list = impl_.run_method("get_classes").toList();
+    std::vector<std::string> topics;
+    for (size_t i = 0; i < list.size(); i++) {
+      topics.push_back(list.get(i).toString()->string());
+    }
+    return topics;
+  }
+
+  torch::jit::mobile::Module impl_;
+
+ private:
+  at::IValue words_;
+  at::IValue state_;
+  bool has_state_ = false;
+};
+
+void use(const char* path) {
+  float image[] = {1, 2, 3, 4, 5, 6};
+  TorchModule module(path);
+  expect(module.predict(image) == std::vector<float>({2, 4, 6, 8, 10, 12}), "twice the image");
+  expect(module.detect(image) == 3, "two images, and a label");
+  expect(module.recognize(image) == "cat", "a word");
+  expect(module.recognize(image) == "cat dog", "the words of both calls");
+  expect(module.topics() == std::vector<std::string>({"cat", "dog"}), "texts");
+
+  // A tensor outlives its module and its result.
+  at::Tensor kept;
+  {
+    auto other = torch::jit::_load_for_mobile(path);
+    c10::impl::GenericDict dict = other.forward({torch::from_blob(image, {2, 3}), 4.0}).toGenericDict();
+    kept = dict.at("sum").toTensor();
+    expect(dict.size() == 2 && dict.begin()->key().toStringRef() == "out", "a dict in order");
+  }
+  expect(kept.dim() == 0 && kept.item<double>() == 84, "the sum");
+  expect(kept.clone().item<float>() == 84, "a copy");
+
+  torch::jit::ExtraFilesMap extra{{"labels.json", ""}, {"none.txt", "?"}};
+  torch::jit::_load_for_mobile(path, at::kCPU, extra);
+  expect(extra["labels.json"] == "{\"labels\": [\"cat\", \"dog\"]}" && extra["none.txt"].empty(), "an extra file");
+  std::ifstream stream(path, std::ios::binary);
+  torch::jit::_load_for_mobile(stream).get_method("get_classes")({});
+
+  bool is_freed = false;
+  torch::from_blob(image, {6}, [&](void*) { is_freed = true; }, at::kFloat);
+  expect(is_freed, "a deleter");
+
+  expect_error("/nowhere", [] { torch::jit::_load_for_mobile("/nowhere"); });
+  expect_error("no model is loaded", [] { torch::jit::mobile::Module().forward({}); });
+  expect_error("forward takes at least 1 input", [&] { module.impl_.forward({}); });
+  expect_error("expected scalar type Long but found Float", [&] { kept.data_ptr<int64_t>(); });
+  expect_error("expected Tuple but got Dict", [&] { module.impl_.forward({torch::from_blob(image, {6})}).toTuple(); });
+  expect_error("no key 'in'", [&] { module.impl_.forward({torch::from_blob(image, {6})}).toGenericDict().at("in"); });
+  expect_error("negative", [&] { torch::from_blob(image, {-1}); });
+  expect_error("undefined", [&] { module.impl_.forward({at::Tensor()}); });
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  try {
+    expect(argc == 2, "one argument");
+    use(argv[1]);
+    std::cout << "done\n";
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return 1;
+  }
+}
