@@ -25,8 +25,12 @@ def write_tar(folder: Path, target: Path, top: str) -> None:
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and not path.is_symlink():
-                entry = tarfile.TarInfo(f"{top}/{path.relative_to(folder).as_posix()}")
+            entry = tarfile.TarInfo(f"{top}/{path.relative_to(folder).as_posix()}")
+            if path.is_symlink():
+                # The name without a version, by which programs are linked; it leads to a neighbour.
+                entry.type, entry.linkname = tarfile.SYMTYPE, path.readlink().name
+                archive.addfile(entry)
+            elif path.is_file():
                 entry.size = path.stat().st_size
                 entry.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
                 with path.open("rb") as stream:
