@@ -75,6 +75,7 @@ def build(
         PackagingError: the disk is full.
         VerificationError: a library breaks a rule of its platform.
     """
+    started = time.monotonic()
     options = options or PackageOptions()
     release = request.pytorch or load_release()
     # All targets of one build use the release that was read here, also if its folder changes
@@ -100,6 +101,7 @@ def build(
         runtimes=tuple(runtimes[target] for target in targets),
         aar=next((report.aar for report in reports if report.aar), None),
         apple=next((report.apple for report in reports if report.apple), None),
+        seconds=time.monotonic() - started,
     )
 
 

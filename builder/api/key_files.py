@@ -70,6 +70,7 @@ DECIDING_FOR = {
 """What decides bytes for one platform only: flags and variables for upstream's CMake."""
 NOT_DECIDING = {
     "api/core_choice.py": "chooses the core, which is in the plan, and compares lists",
+    "api/first_build.py": "words for people",
     "api/plans.py": "makes the plan, whose values are in the key",
     "api/toolchains.py": "hands on the toolchain that a platform finds",
     "core/artifacts.py": "says what was made",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.api.first_build import describe_first_build
 from builder.api.operator_choice import choose_operators, confirm_operators
 from builder.api.plans import list_inputs, plan_build
 from builder.api.toolchains import locate_toolchain
@@ -126,6 +127,8 @@ def link_libraries(
     _refuse_absent_backends(plan)
     _note_choices(plan, progress)
     _note_gains(plan, request.inputs, progress)
+    if said := describe_first_build(plan, cache_folder()):
+        progress.note(said)
     first = make_native_build(
         plan, replace(toolchain, launcher=launcher), progress=progress, jobs=request.jobs
     )

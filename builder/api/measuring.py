@@ -152,7 +152,7 @@ def price_set(runtime: MeasuredRuntime, operators: Sequence[str]) -> int:
         ConfigurationError: the runtime has no reference graph.
         ModelError: it has no such operator.
     """
-    return pricing.price_set(_read_references(runtime), operators)
+    return pricing.price_set(read_references(runtime.root), operators)
 
 
 def render_size_page(runtime: MeasuredRuntime) -> str:
@@ -161,11 +161,16 @@ def render_size_page(runtime: MeasuredRuntime) -> str:
     Raises:
         ConfigurationError: the runtime has no reference graph.
     """
-    return render_page(runtime.abi, runtime.report, _read_references(runtime))
+    return render_page(runtime.abi, runtime.report, read_references(runtime.root))
 
 
-def _read_references(runtime: MeasuredRuntime) -> ReferenceGraph:
-    file = runtime.root / REFERENCES
+def read_references(root: Path) -> ReferenceGraph:
+    """Returns the reference graph of the runtime in the folder of its ABI.
+
+    Raises:
+        ConfigurationError: there is none, or it is damaged.
+    """
+    file = root / REFERENCES
     try:
         return parse_references(read_regular(file, _MAX_REFERENCES))
     except (OSError, ValueError) as error:

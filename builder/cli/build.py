@@ -17,7 +17,14 @@ from builder.cli.configured import (
     choose_products,
     configuration_options,
 )
-from builder.cli.console import ConsoleProgress, echo, format_bytes, print_table, printing_json
+from builder.cli.console import (
+    ConsoleProgress,
+    echo,
+    format_bytes,
+    format_duration,
+    print_table,
+    printing_json,
+)
 from builder.cli.locked import LockAsked, lock_options, read_locked
 from builder.cli.plan import print_plans
 from builder.cli.settings_options import settings_options
@@ -151,6 +158,8 @@ def _print_summary(report: BuildReport) -> None:
         _print_aar(report.aar)
     if report.apple:
         print_apple(report.apple)
+    if not all(runtime.is_reused for runtime in report.runtimes):
+        echo(f"the whole build took {format_duration(report.seconds)}")
 
 
 def _print_runtime(runtime: RuntimeResult) -> None:
@@ -205,6 +214,7 @@ def _to_json(report: BuildReport) -> dict[str, object]:
         "aar": _describe_aar(report.aar) if report.aar else None,
         "apple": describe_apple(report.apple) if report.apple else None,
         "runtimes": [_describe_runtime(runtime) for runtime in report.runtimes],
+        "seconds": round(report.seconds, 3),
     }
 
 

@@ -210,7 +210,9 @@ class ConsoleProgress:
             return
         self._last = now
         spent = now - self._started
-        eta = f", {_duration(spent / done * (total - done))} to go" if 0 < done < total else ""
+        eta = (
+            f", {format_duration(spent / done * (total - done))} to go" if 0 < done < total else ""
+        )
         text = f"    [{done}/{total}{eta}] {what}"
         if self._live:
             echo(escape_controls(text)[:100], mark=_CLEAR, nl=finished, err=True)
@@ -234,7 +236,8 @@ def format_bytes(count: int) -> str:
     return f"{count:,}"
 
 
-def _duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
+    """Returns a time like `12s` or `3m05s`."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
 

@@ -102,6 +102,8 @@ class SourceLock:
     patches: tuple[SourcePatch, ...]
     feature: str = ""
     """The feature that these optional sources belong to; empty for PyTorch's own tree."""
+    snapshots: tuple[str, ...] = ()
+    """Times at which Debian's pool had the archives, as in URLs of snapshot.debian.org."""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -120,6 +122,7 @@ class SourceLock:
             # Patches are for PyTorch's own files.
             patches=() if feature else self.patches,
             feature=feature,
+            snapshots=self.snapshots,
         )
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from builder.core.artifacts import SizeReport
@@ -14,12 +14,23 @@ _SHOWN = 5
 """Operators that the message lists."""
 
 
-def refuse_excess(report: SizeReport, budgets: Budgets, *, abi: str, root: Path) -> None:
-    """Raises VerificationError when the runtime at `root` is larger than a budget allows."""
+def refuse_excess(
+    report: SizeReport,
+    budgets: Budgets,
+    *,
+    abi: str,
+    root: Path,
+    list_savings: Callable[[], Sequence[Hint]] | None = None,
+) -> None:
+    """Raises VerificationError when the runtime at `root` is larger than a budget allows.
+
+    The hint has what `list_savings` returns, which is called only then.
+    """
     excesses = find_excesses(report.file, report.compressed, budgets, abi=abi)
     if excesses:
         lines = [f"the runtime for {abi} at {root} is too large:", *excesses, *_dearest(report)]
-        raise VerificationError("\n".join(lines), hint=_hint(report, root))
+        savings = list_savings() if list_savings else ()
+        raise VerificationError("\n".join(lines), hint=_hint(report, root, savings))
 
 
 def refuse_package_excess(
@@ -118,6 +129,10 @@ def _dearest(report: SizeReport) -> Iterable[str]:
         yield f"  {report.operators[name].exclusive:>11,}  {name}"
 
 
-def _hint(report: SizeReport, root: Path) -> Hint:
+def _hint(report: SizeReport, root: Path, savings: Sequence[Hint]) -> Hint:
     removed = (Use("removed", name) for name in find_dearest(report, 1))
-    return Hint(Run("size", (str(root), *removed)))
+    measure = Run("size", (str(root), *removed))
+    if not savings:
+        return Hint(measure)
+    lines = [part for one in savings for part in ("\n", one)]
+    return Hint("what makes the library smaller:", *lines, "\nprices of operators: ", measure)

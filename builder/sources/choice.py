@@ -11,6 +11,7 @@ from builder.core.setting_fields import Setting
 from builder.core.sources import SourceLock
 from builder.errors import ConfigurationError, Hint, Run, Use
 from builder.sources.git import GitProvider
+from builder.sources.mirrors import VARIABLE, MirrorProvider, parse_mirror
 from builder.sources.providers import (
     DistributionProvider,
     FolderProvider,
@@ -34,8 +35,12 @@ class FetchRequest:
     source_folder: Path | None = None
     """A folder with the archives, under the names in the lock file; it is searched first."""
     provider: ProviderName | None = None
-    """Use only apt's mirror (distribution), or only upstream's git repositories (git); by default,
-    both are used, in this order."""
+    """Use only the mirror that `mirror` names (mirror), only apt's mirrors and Debian's archive
+    (distribution), or only upstream's git repositories (git); by default, all are used, in this
+    order."""
+    mirror: Annotated[str | None, Setting(placeholder="URL", environment=VARIABLE)] = None
+    """An http or https server that has the archives: in one folder, under their names in the lock
+    file or those of the cache's folder downloads, or as a mirror of Debian has them."""
     features: Annotated[tuple[str, ...], Setting(placeholder="NAME")] = ()
     """Fetch these optional sources too: apple, pocketfft, torchvision, vulkan."""
     offline: bool = False
@@ -45,12 +50,12 @@ class FetchRequest:
 
 
 def choose_providers(runner: Runner, cache: Path, request: FetchRequest) -> tuple[Provider, ...]:
-    """Returns the user's folder, the mirror and git, in this order; or only the wanted provider.
+    """Returns the user's folder and mirror, those of apt, and git; or only the wanted provider.
 
     Without network, the mirror is left out, and git uses commits that it has already.
 
     Raises:
-        ConfigurationError: `source_folder` is not a folder.
+        ConfigurationError: `source_folder` is not a folder, or the mirror is not a URL.
     """
     store = ArchiveStore(folder=cache / "downloads")
     chosen: list[Provider] = []
@@ -61,13 +66,21 @@ def choose_providers(runner: Runner, cache: Path, request: FetchRequest) -> tupl
                 hint=Hint(Run("fetch", (Use("source_folder", "FOLDER"),))),
             )
         chosen.append(FolderProvider(folder=request.source_folder, store=store))
+    url = request.mirror or runner.environment.get(VARIABLE)
+    if request.provider is ProviderName.MIRROR and not url:
+        raise ConfigurationError(
+            "there is no mirror to use", hint=Hint("name it: ", Use("mirror", "URL"))
+        )
+    if url and request.provider in {None, ProviderName.MIRROR} and not request.offline:
+        server = parse_mirror(url)
+        chosen.append(MirrorProvider(url=server, downloader=Downloader(), store=store))
     # Before git: an archive is quicker to have than a repository.
-    if request.provider != ProviderName.GIT and not request.offline:
+    if request.provider in {None, ProviderName.DISTRIBUTION} and not request.offline:
         apt = read_apt_configuration(runner)
         downloader = Downloader(proxies=apt.proxies)
         chosen.append(DistributionProvider(apt=apt, downloader=downloader, store=store))
     # git stays also without network: commits that it has fetched before are enough.
-    if request.provider != ProviderName.DISTRIBUTION:
+    if request.provider in {None, ProviderName.GIT}:
         folder = cache / "git"
         chosen.append(GitProvider(runner=runner, folder=folder, offline=request.offline))
     return tuple(chosen)
@@ -76,10 +89,10 @@ def choose_providers(runner: Runner, cache: Path, request: FetchRequest) -> tupl
 def add_pip(
     providers: tuple[Provider, ...], lock: SourceLock, runner: Runner, cache: Path
 ) -> tuple[Provider, ...]:
-    """Returns `providers` with pip after the user's folder, if a pin of `lock` is a wheel."""
+    """Returns `providers` with pip after what the user has, if a pin of `lock` is a wheel."""
     if not any(pin.is_wheel for pin in lock.pins):
         return providers
     pip = WheelProvider(runner=runner, store=ArchiveStore(folder=cache / "downloads"))
-    folders = tuple(p for p in providers if isinstance(p, FolderProvider))
-    # What the user has on disk comes first, as for all other sources.
+    folders = tuple(p for p in providers if isinstance(p, FolderProvider | MirrorProvider))
+    # What the user has, on disk or on a mirror, comes first, as for all other sources.
     return (*folders, pip, *(p for p in providers if p not in folders))

@@ -50,10 +50,14 @@ def parse_lock(text: str, *, name: str, patches: tuple[SourcePatch, ...] = ()) -
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{name}: {error}") from error
     version, tables = document.get("version"), document.get("source")
-    if set(document) != {"version", "source"} or not isinstance(version, str):
+    snapshots = document.get("snapshots", [])
+    if set(document) - {"snapshots"} != {"version", "source"} or not isinstance(version, str):
         raise ConfigurationError(
-            f"{name}: it must have a `version` and `[[source]]` tables, and nothing else"
+            f"{name}: it must have a `version` and `[[source]]` tables, may have `snapshots`, and "
+            "has nothing else"
         )
+    if not isinstance(snapshots, list) or not all(map(_is_time, snapshots)):
+        raise ConfigurationError(f"{name}: `snapshots` are not times such as 20260101T000000Z")
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ConfigurationError(f"{name}: `source` is not a list of tables")
     pins = tuple(_parse_pin(table, f"{name}: source {i + 1}") for i, table in enumerate(tables))
@@ -62,7 +66,11 @@ def parse_lock(text: str, *, name: str, patches: tuple[SourcePatch, ...] = ()) -
         values = [getattr(pin, what) for pin in pins]
         if len(set(values)) != len(values):
             raise ConfigurationError(f"{name}: two sources have the same {what}")
-    return SourceLock(version=version, pins=pins, patches=patches)
+    return SourceLock(version=version, pins=pins, patches=patches, snapshots=tuple(snapshots))
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(r"\d{8}T\d{6}Z", value, re.ASCII))
 
 
 def _parse_pin(table: dict[str, Any], where: str) -> SourcePin:

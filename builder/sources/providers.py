@@ -22,6 +22,7 @@ _SHOWN = 10
 class ProviderName(StrEnum):
     """Values of the setting `provider`."""
 
+    MIRROR = "mirror"
     DISTRIBUTION = "distribution"
     GIT = "git"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from builder.core.sources import SourceTree
 from builder.errors import ConfigurationError, Hint, Use
 from builder.sources.choice import FetchRequest, add_pip, choose_providers
+from builder.sources.mirrors import add_snapshot
 from builder.sources.tree import (
     check_tree,
     find_tree,
@@ -79,8 +80,10 @@ def fetch_trees(
     providers = choose_providers(runner, cache, request)
 
     def offered(lock: SourceLock) -> tuple[Provider, ...]:
+        if request.offline:
+            return providers
         # pip always asks an index.
-        return providers if request.offline else add_pip(providers, lock, runner, cache)
+        return add_pip(add_snapshot(providers, lock), lock, runner, cache)
 
     return tuple(materialise(lock, cache, offered(lock), progress) for lock in locks)
 

@@ -173,7 +173,15 @@ def test_a_runtime_that_was_there_already_is_said_to_be(asked, monkeypatch):
     output = run().output
     assert "nothing to do" in output
     assert "seconds" not in output
+    assert "took" not in output
     assert json.loads(run("--json").stdout)["runtimes"][0]["reused"] is True
+
+
+def test_the_time_of_the_whole_build_is_the_last_line(asked, monkeypatch):
+    report = BuildReport(runtimes=(RUNTIME,), seconds=185.25)
+    monkeypatch.setattr(api, "build", lambda *_, **__: report)
+    assert run().stdout.splitlines()[-1] == "the whole build took 3m05s"
+    assert json.loads(run("--json").stdout)["seconds"] == 185.25
 
 
 def test_operators_left_out_are_named_and_not_counted(asked, monkeypatch):

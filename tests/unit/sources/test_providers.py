@@ -1,3 +1,5 @@
+from types import MappingProxyType
+
 import pytest
 from sources_support import make_archive, make_pin
 
@@ -151,6 +153,8 @@ def test_an_empty_folder_has_nothing(archive, store, tmp_path):
 
 
 class NoPrograms:
+    environment = MappingProxyType({})
+
     def find_program(self, name):
         return None
 
