@@ -20,6 +20,8 @@ from builder.api.link import (
 from builder.core.plan import BuildRequest, Interface
 from builder.core.release import Release
 from builder.core.targets import Target
+from builder.native.build_folders import Layout
+from builder.native.prepare_sources import describe_edited
 from builder.packaging.cmake_folder import refuse_cmake_folder, write_cmake_folder
 from builder.packaging.result_folder import MANIFEST, refuse_foreign_folder
 from builder.platforms.android import build as android
@@ -30,7 +32,7 @@ from builder.platforms.package_options import PackageOptions
 from builder.platforms.registry import platform_of
 from builder.platforms.results import TargetResult
 from builder.sources.releases import load_release
-from builder.system.folders import data_folder
+from builder.system.folders import cache_folder, data_folder
 from builder.system.outputs import refuse_unwritable
 from builder.system.progress import Progress
 from builder.toolchains.launchers import refuse_unknown
@@ -174,6 +176,9 @@ def _build_group(
         # The results are of sources that nobody had edited, but these may be edited now.
         for one in planned:
             refuse_edited_trees(one)
+            # They are made again by the next build that needs them, and this one needs none.
+            if edited := describe_edited(Layout.of(cache_folder(), one.plan)):
+                progress.note(f"in the next build that compiles anything: {edited}")
         for runtime in finished.runtimes:
             progress.note(f"{runtime.package.root} is up to date: {runtime.plan.key}")
         return finished

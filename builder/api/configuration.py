@@ -32,6 +32,8 @@ _OUTPUT = ("output",)
 _PUBLISHED = ("release", "output")
 _MOST = 1 << 20
 """Bytes of a file that is read."""
+_MOST_LISTED = 1_000
+"""Products, and exports, that a file may have."""
 _LONGEST = 255
 """Bytes of a name in a path, on all file systems that builder runs on."""
 _PATHS_OR_NAMES = frozenset(("weights", "calibrate", "ops_lists"))
@@ -84,6 +86,10 @@ class _Reader:
         content = dict(self._take_mapping(document, ()))
         exports = self._take_list(content.pop(EXPORTS, None), (EXPORTS,))
         products = self._take_mapping(content.pop(PRODUCTS, None), (PRODUCTS,))
+        # Before any of them is read, which takes half a millisecond for each.
+        for key, listed in ((EXPORTS, exports), (PRODUCTS, products)):
+            if len(listed) > _MOST_LISTED:
+                raise self._fail((key,), f"it has {len(listed):,}, more than {_MOST_LISTED:,}")
         shared = self._read_groups(_SHARED, content, (), others=(EXPORTS, PRODUCTS))
         if not (shared or products or exports):
             raise self._fail((), "it has no settings")
@@ -94,15 +100,29 @@ class _Reader:
             self._read_product(name, value, shared) for name, value in products.items()
         ) or (Product(name="", values=shared),)
         self._refuse_idle(shared, read)
+        requests = tuple(
+            self._read_export(value, (EXPORTS, number)) for number, value in enumerate(exports)
+        )
+        self._refuse_same_exports(requests)
         return Configuration(
             path=self.path,
             lines=self.lines,
             products=read,
             release=self._place_release(release, read),
-            exports=tuple(
-                self._read_export(value, (EXPORTS, number)) for number, value in enumerate(exports)
-            ),
+            exports=requests,
         )
+
+    def _refuse_same_exports(self, exports: Sequence[ExportRequest]) -> None:
+        """Raises ConfigurationError for two exports with one output, of which one would be lost."""
+        known: dict[Path, int] = {}
+        for number, one in enumerate(exports):
+            first = known.setdefault(one.output.resolve(), number)
+            if first != number:
+                line = self.lines.get((EXPORTS, first))
+                raise self._fail(
+                    (EXPORTS, number, "output"),
+                    "another export has the same output" + (f" (line {line})" if line else ""),
+                )
 
     def _read_product(self, name: str, value: object, shared: Values) -> Product:
         place = (PRODUCTS, name)

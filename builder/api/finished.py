@@ -23,7 +23,7 @@ from builder.core.plan import BuildRequest, Interface
 from builder.core.runtime_manifest import parse_manifest
 from builder.core.typed import InnerPath, Sha256, Size, parse_json, to_json
 from builder.native.build_folders import Layout
-from builder.packaging.result_folder import LISTING, MANIFEST, is_whole
+from builder.packaging.result_folder import LISTING, MANIFEST, digest_modes, is_whole
 from builder.packaging.runtime_folder import RUNNER, SIZE_REPORT, parse_size_report
 from builder.platforms.android.build import AarResult
 from builder.platforms.android.package import choose_coordinates
@@ -52,6 +52,8 @@ class _Runtime:
     """What a record knows of the folder of one ABI."""
 
     manifest: Sha256
+    modes: Sha256
+    """Digest of permissions and names; see `digest_modes`."""
     path_of_library: InnerPath
     has_runner: bool
     units_linked: Size
@@ -66,6 +68,8 @@ class _Packed:
 
     listing: Sha256
     """Digest of the list of its files."""
+    modes: Sha256
+    """Digest of permissions and names; see `digest_modes`."""
     sizes: Mapping[str, SizeReport]
     report: PolicyReport
     archives: Mapping[str, Size] = field(default_factory=dict)
@@ -154,7 +158,7 @@ def remember_finished(name: str, report: BuildReport) -> None:
 def _find_runtime(record: _Record, one: PlannedTarget, output: Path) -> RuntimeResult | None:
     abi = one.plan.target.abi
     known, root = record.runtimes.get(abi), output / abi
-    if known is None or not is_whole(root, MANIFEST, known.manifest):
+    if known is None or not _is_whole(root, MANIFEST, known.manifest, known.modes):
         return None
     # Whoever wrote the record may have named any file; what is returned is copied into apps.
     if known.path_of_library not in parse_manifest((root / MANIFEST).read_text()).files:
@@ -183,19 +187,24 @@ def _find_runtime(record: _Record, one: PlannedTarget, output: Path) -> RuntimeR
     )
 
 
+def _is_whole(folder: Path, manifest: str, sha256: str, modes: str) -> bool:
+    return is_whole(folder, manifest, sha256) and digest_modes(folder) == modes
+
+
 def _find_aar(
     packed: _Packed, one: PlannedTarget, output: Path, options: PackageOptions
 ) -> AarResult | None:
     coordinates = choose_coordinates(options.android, one.plan.release.version)
     written = locate_aar(coordinates, output)
-    if not is_whole(written.folder, LISTING, packed.listing) or not is_listed(coordinates, output):
+    is_ours = _is_whole(written.folder, LISTING, packed.listing, packed.modes)
+    if not is_ours or not is_listed(coordinates, output):
         return None
     return AarResult(written=written, sizes=packed.sizes, report=packed.report)
 
 
 def _find_apple(packed: _Packed, output: Path) -> AppleResult | None:
     written = locate_apple(output, version=packed.version, checksum=packed.checksum)
-    if not is_whole(written.folder, LISTING, packed.listing):
+    if not _is_whole(written.folder, LISTING, packed.listing, packed.modes):
         return None
     return AppleResult(
         written=written, sizes=packed.sizes, archives=packed.archives, report=packed.report
@@ -207,6 +216,7 @@ def _describe_runtime(one: RuntimeResult) -> _Runtime:
         case Package(root=root, library=linked, manifest=manifest):
             return _Runtime(
                 manifest=digest_file(manifest),
+                modes=digest_modes(root),
                 path_of_library=linked.relative_to(root).as_posix(),
                 has_runner=one.runner is not None,
                 units_linked=one.units_linked,
@@ -220,10 +230,16 @@ def _describe_package(report: BuildReport) -> _Packed | None:
     aar, apple = report.aar, report.apple
     if aar:
         listing = digest_file(aar.written.folder / LISTING)
-        return _Packed(listing=listing, sizes=aar.sizes, report=aar.report)
+        return _Packed(
+            listing=listing,
+            modes=digest_modes(aar.written.folder),
+            sizes=aar.sizes,
+            report=aar.report,
+        )
     if apple:
         return _Packed(
             listing=digest_file(apple.written.folder / LISTING),
+            modes=digest_modes(apple.written.folder),
             sizes=apple.sizes,
             report=apple.report,
             archives=apple.archives,

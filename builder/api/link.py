@@ -134,7 +134,8 @@ def link_libraries(
     )
     root = first.layout.root
     timeout = -1 if request.lock_timeout is None else request.lock_timeout
-    claim_cache(cache_folder())
+    if unmarked := claim_cache(cache_folder()):
+        progress.note(unmarked)
     with (
         writing_into(cache_folder(), NativeBuildError, hint=_OTHER_CACHE),
         # The lock is held until packages have read their files of the cache.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import resources
 from pathlib import Path
 
@@ -41,8 +42,13 @@ def command(models: tuple[Path, ...], output: Path, schema: Path | None) -> None
       builder init
       builder init detector.ptl --schema builder.schema.json
     """
+    if schema is not None and schema.resolve() == output.resolve():
+        raise ConfigurationError(
+            f"the file and its schema cannot both be {output}", hint="choose another --schema"
+        )
     for path in (output, *((schema,) if schema else ())):
-        if path.exists():
+        # A link that leads nowhere is there too, and would be replaced.
+        if os.path.lexists(path):
             raise ConfigurationError(
                 f"{path} is there already", hint="move it away, or choose another file with -o"
             )

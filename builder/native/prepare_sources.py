@@ -24,6 +24,7 @@ from builder.system.replace_folders import link_folder, replacement_folder
 from builder.system.scratch import sweep
 
 if TYPE_CHECKING:
+    from builder.native.build_folders import Layout
     from builder.native.job import NativeBuild
 
 NEEDED_BYTES = 1 << 30
@@ -80,19 +81,30 @@ def _remove_leftovers(root: Path) -> None:
     sweep_objects(root / "objects")
 
 
-def _is_configured(build: NativeBuild) -> bool:
-    """Says whether the configured folder is complete and nobody has changed it."""
-    layout = build.layout
+def describe_edited(layout: Layout) -> str:
+    """Returns a sentence on what somebody changed in the configured folder; empty if nothing.
+
+    A folder that is not complete has no changes: the next build makes it.
+    """
     if not layout.configured_marker.is_file():
-        return False
+        return ""
     try:
         listing = layout.configured_listing.read_text()
     except (OSError, UnicodeDecodeError):
-        return False
+        return ""
     changes = find_changes(layout.configured, listing, layout.configured_stamps)
-    if changes:
-        build.progress.note(f"{layout.configured} was changed, so it is made again\n{changes}")
-    return not changes
+    return f"{layout.configured} was changed, so it is made again\n{changes}" if changes else ""
+
+
+def _is_configured(build: NativeBuild) -> bool:
+    """Says whether the configured folder is complete and nobody has changed it."""
+    layout = build.layout
+    if not layout.configured_marker.is_file() or not layout.configured_listing.is_file():
+        return False
+    edited = describe_edited(layout)
+    if edited:
+        build.progress.note(edited)
+    return not edited
 
 
 def _configure(build: NativeBuild) -> None:

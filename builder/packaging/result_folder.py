@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -108,6 +110,23 @@ def is_whole(path: Path, manifest: str, sha256: str) -> bool:
         )
     except OSError:
         return False
+
+
+def digest_modes(path: Path) -> str:
+    """Returns a digest of the permissions and names of all that is in a folder, and of itself.
+
+    A manifest knows neither permissions nor empty folders.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    lines = []
+    for parent, folders, files in os.walk(path, onerror=_refuse_unreadable):
+        for name in ("", *folders, *files):
+            found = Path(parent, name)
+            mode = stat.filemode(found.lstat().st_mode)
+            lines.append(f"{mode} {found.relative_to(path).as_posix()!r}\n")
+    return hashlib.sha256("".join(sorted(set(lines))).encode()).hexdigest()
 
 
 def _hint(path: Path) -> Hint:

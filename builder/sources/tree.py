@@ -72,7 +72,8 @@ def materialise(
     root = tree_folder(lock, cache)
     if found := _find_unchanged(lock, cache):
         return found
-    claim_cache(cache)
+    if unmarked := claim_cache(cache):
+        progress.note(unmarked)
     with (
         writing_into(cache, SourceError, hint=_OTHER_CACHE),
         folder_lock(root, on_wait=progress.note, error=SourceError),

@@ -9,7 +9,6 @@ leave caches out, with a line of builder's own.
 from __future__ import annotations
 
 import stat
-from contextlib import suppress
 from pathlib import Path
 
 from builder.system.files import read_regular, write_atomically
@@ -28,15 +27,26 @@ _LOCKS = frozenset(
 )
 
 
-def claim_cache(cache: Path) -> None:
+def claim_cache(cache: Path) -> str:
     """Marks a folder as builder's cache before builder writes there; it is created if needed.
 
     A folder with anything that builder does not make gets no mark. A failure to write the mark is
     not an error: whoever writes the contents reports it.
+
+    Returns:
+        A sentence for people that says why the folder has no mark; empty if it has one.
     """
-    with suppress(OSError):
-        if not is_marked(cache) and not list_foreign(cache):
+    try:
+        if is_marked(cache):
+            return ""
+        if foreign := list_foreign(cache):
+            reason = f"it has files that builder did not make, such as {foreign[0].name}"
+        else:
             write_atomically(cache / TAG, f"{_SIGNATURE}\n{_LINE}\n")
+            return ""
+    except OSError as error:
+        reason = f"{TAG} cannot be written there ({error.strerror})"
+    return f"{cache} gets no mark, so builder cache will remove nothing from it: {reason}"
 
 
 def is_marked(cache: Path) -> bool:

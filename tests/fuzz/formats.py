@@ -25,16 +25,20 @@ from types import ModuleType
 
 from machos import ARM64, SIMULATOR, X86_64, make_archive, make_object
 from pt2_files import make_features, make_old
-from samples import make_manifest, make_reference_graph
+from samples import make_manifest, make_plan, make_reference_graph, make_toolchain
 
 from builder import api
 from builder.core.artifacts import OperatorPrice, SizeReport
+from builder.core.build_lock import lock_plan, make_lock
 from builder.core.input_descriptions import parse_specs
 from builder.core.model_facts import ModelFormat, ModelOrigin, OperatorList
 from builder.core.nesting import parse_input
 from builder.core.operator_schemas import Schemas
 from builder.core.operators import Operator, OperatorSet
-from builder.core.runtime_manifest import ManifestFile
+from builder.core.plan import BuildRequest
+from builder.core.runtime_manifest import ManifestFile, render_json
+from builder.core.toolchain import ToolchainOptions
+from builder.core.typed import to_json
 from builder.errors import BuilderError, ConfigurationError
 from builder.export.request import Optimisation, Saving
 from builder.export.rewrite_models import rewrite
@@ -482,15 +486,60 @@ def _read_spec(data: bytes, folder: Path) -> None:
         parse_specs([text], [])
 
 
+_CONFIGURATION = b"""\
+targets: {abis: [arm64-v8a, linux-x86_64], min_api: 24}
+profile: speed
+dtypes: [float32, int64]
+output: out
+budgets: {max_size: [2.5MB, arm64-v8a=2MB], max_compressed: [1MB]}
+android: {group: com.example, version: "1.4", prefab: true}
+accelerators: [metal]
+tools: {launcher: none}
+exports:
+  - {source: mobilenet_v2, output: a.ptl, inputs: ["float32[1,3,8,8]"]}
+products:
+  one: {inputs: [a.ptl], budgets: {max_size: [1KB]}}
+  two: {ops_lists: [mobilenet_v2], profile: debug, output: other}
+"""
+
+
+def _read_configuration(data: bytes, folder: Path) -> None:
+    configuration = api.read_configuration(_write(folder, "builder.yaml", data))
+    for product in configuration.products:
+        # A model that is not there is refused here, after the file has been read.
+        with contextlib.suppress(BuilderError):
+            configuration.make_settings(product, {})
+
+
+def _lock_seeds() -> tuple[bytes, ...]:
+    tools = make_toolchain().versions
+    made = lock_plan(make_plan(), tools, {"c": "0" * 16}, chosen=ToolchainOptions())
+    lock = make_lock({"": made, "two": made}, builder="1", machine="linux-x86_64")
+    return (render_json(to_json(lock)).encode(),)
+
+
+def _read_lock(data: bytes, folder: Path) -> None:
+    path = _write(folder, "builder.lock", data)
+    lock = api.read_lock(path)
+    plan = make_plan()
+    for name in lock.products:
+        with contextlib.suppress(BuilderError):
+            api.refuse_other_plans([plan], BuildRequest(), api.choose_locked(path, lock, name))
+
+
 _PURE = (BuilderError, ValueError)
 FORMATS = {
     "aar": Format(mutator=aar, seeds=_aar_seeds, read=_read_aar),
     "archive": Format(mutator=archives, seeds=_archive_seeds, read=_read_archive),
+    "configuration": Format(
+        mutator=operator_lists, seeds=lambda: (_CONFIGURATION,), read=_read_configuration
+    ),
     "elf": Format(mutator=elf, seeds=lambda: (make_elf(),), read=_read_elf),
     "flatbuffer": Format(
         mutator=lite_flatbuffer, seeds=_read_models("*_flatbuffer.ptl"), read=_read_model
     ),
     "input": Format(mutator=input_specs, seeds=_spec_seeds, read=_read_spec),
+    "lock": Format(mutator=manifests, seeds=_lock_seeds, read=_read_lock),
     "macho": Format(mutator=macho, seeds=_macho_seeds, read=_read_macho, refusals=_PURE),
     "manifest": Format(mutator=manifests, seeds=_manifest_seeds, read=_read_manifests),
     "operators": Format(mutator=operator_lists, seeds=_list_seeds, read=_read_list),

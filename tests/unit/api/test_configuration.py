@@ -449,3 +449,27 @@ def test_defaults_are_those_of_the_settings(folder):
     assert (settings.targets, settings.packages, settings.budgets) == (
         *(usual.targets, usual.packages, usual.budgets),
     )
+
+
+@pytest.mark.parametrize("key", ["products", "exports"])
+def test_the_number_of_products_and_exports_has_a_limit(folder, key):
+    items = {
+        "products": "products:\n" + "".join(f"  p{n}:\n" for n in range(1001)),
+        "exports": "exports:\n" + "  - {source: a, output: a}\n" * 1001,
+    }
+    with pytest.raises(ConfigurationError, match=f"{key}: it has 1,001, more than 1,000"):
+        read_configuration(write(folder, items[key]))
+
+
+def test_two_exports_with_one_output_are_refused(folder):
+    text = """\
+exports:
+  - {source: a, output: m.ptl}
+  - {source: b, output: other.ptl}
+  - {source: b, output: models/../m.ptl}
+"""
+    with pytest.raises(ConfigurationError) as caught:
+        read_configuration(write(folder, text))
+    assert caught.value.message.endswith(
+        "line 4: exports.2.output: another export has the same output (line 2)"
+    )

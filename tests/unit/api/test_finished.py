@@ -26,6 +26,7 @@ from builder.core.plan import Interface
 from builder.core.sources import SourceTree
 from builder.core.targets import parse_target
 from builder.errors import ConfigurationError, SourceError
+from builder.native.build_folders import Layout
 from builder.packaging.result_folder import result_folder
 from builder.packaging.runtime_folder import write_package
 from builder.platforms.android import build as android
@@ -34,6 +35,7 @@ from builder.platforms.android.package import Coordinates
 from builder.platforms.android.repository import _write_versions, locate_aar
 from builder.platforms.results import LibraryResult, TargetResult
 from builder.system.folders import data_folder
+from builder.system.listings import seal
 from builder.system.progress import Silent
 from builder.verify.policy import PolicyReport
 
@@ -109,6 +111,16 @@ class Builder:
         return self.built, report
 
 
+class Notes(Silent):
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
 @pytest.fixture
 def builder(tmp_path, monkeypatch):
     made = Builder(tmp_path)
@@ -174,6 +186,44 @@ def test_a_runner_that_cannot_run_is_written_again(builder, tmp_path):
     builder.run(tmp_path / "out")
     (tmp_path / "out/linux-x86_64/bin/torchlite-run").chmod(0o644)
     assert builder.run(tmp_path / "out")[0] == ["linux-x86_64"]
+
+
+def test_permissions_and_empty_folders_are_as_they_were_written(builder, tmp_path):
+    builder.run(tmp_path / "out")
+    root = tmp_path / "out/linux-x86_64"
+    header = next(root.rglob("*.h"))
+    mode = header.stat().st_mode & 0o777
+    header.chmod(0o600)
+    assert builder.run(tmp_path / "out")[0] == ["linux-x86_64"]
+    assert next(root.rglob("*.h")).stat().st_mode & 0o777 == mode
+    assert builder.run(tmp_path / "out")[0] == []
+    (root / "lib/empty").mkdir()
+    assert builder.run(tmp_path / "out")[0] == ["linux-x86_64"]
+    assert not (root / "lib/empty").exists()
+    builder.run(tmp_path / "out", ANDROID)
+    (next((tmp_path / "out/maven").rglob("*.aar")).parent / "empty").mkdir()
+    assert builder.run(tmp_path / "out", ANDROID)[0] == ["arm64-v8a", "aar"]
+
+
+def test_generated_sources_that_were_edited_are_named(builder, tmp_path):
+    _, report = builder.run(tmp_path / "out")
+    layout = Layout.of(tmp_path / "cache", report.runtimes[0].plan)
+    layout.configured.mkdir(parents=True)
+    (layout.configured / "a.cpp").write_text("int f();")
+    layout.configured_listing.write_text(seal(layout.configured, layout.configured_stamps))
+    layout.configured_marker.touch()
+
+    def notes():
+        progress = Notes()
+        assert build(REQUEST, (LINUX,), tmp_path / "out", progress=progress).runtimes[0].is_reused
+        return "\n".join(progress.notes)
+
+    assert "was changed" not in notes()
+    (layout.configured / "a.cpp").write_text("int g();")
+    said = notes()
+    assert "in the next build that compiles anything" in said
+    assert "a.cpp" in said
+    assert "up to date" in said
 
 
 def test_a_file_that_was_changed_is_refused_as_ever(builder, tmp_path):

@@ -189,3 +189,14 @@ def test_init_writes_a_file_that_build_takes_and_no_second_one(folder, asked):
         run("-o", "new.yaml", "--schema", "s.json", module=init)
     assert Path("builder.yaml").read_text() == before
     assert not Path("new.yaml").exists()
+
+
+def test_init_does_not_write_two_files_to_one_place(folder):
+    Path("sub").mkdir()
+    with pytest.raises(ConfigurationError, match=r"cannot both be x\.yaml"):
+        run("m.ptl", "-o", "x.yaml", "--schema", "sub/../x.yaml", module=init)
+    Path("link.yaml").symlink_to("nowhere")
+    for given in (("-o", "link.yaml"), ("-o", "y.yaml", "--schema", "link.yaml")):
+        with pytest.raises(ConfigurationError, match=r"link\.yaml is there already"):
+            run("m.ptl", *given, module=init)
+    assert sorted(path.name for path in folder.iterdir()) == ["link.yaml", "m.ptl", "n.ptl", "sub"]

@@ -16,7 +16,7 @@ def test_an_absent_or_empty_folder_and_one_of_builders_shape_are_marked(tmp_path
     (tmp_path / "old/.builder-tmp-abcdefgh").touch()
     (tmp_path / "empty").mkdir()
     for name in ("absent/folder", "empty", "old"):
-        claim_cache(tmp_path / name)
+        assert claim_cache(tmp_path / name) == ""
         assert is_marked(tmp_path / name)
         assert list_foreign(tmp_path / name) == ()
     # 43 bytes, as the specification says.
@@ -40,7 +40,9 @@ def test_a_folder_with_anything_else_is_not(tmp_path, name):
         # Programs tag their own caches with the same file.
         (tmp_path / name).write_text("Signature: 8a477f597d28d172789f06886806bc55\n# of another\n")
     before = [*tmp_path.iterdir()]
-    claim_cache(tmp_path)
+    said = claim_cache(tmp_path)
+    assert said.startswith(f"{tmp_path} gets no mark, so builder cache will remove nothing from it")
+    assert before[0].name in said
     assert not is_marked(tmp_path)
     assert [*tmp_path.iterdir()] == before == [*list_foreign(tmp_path)]
 
@@ -57,8 +59,8 @@ def test_a_mark_that_is_a_link_or_a_pipe_marks_nothing(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):
     (tmp_path / "file").touch()
-    claim_cache(tmp_path / "file")
-    claim_cache(tmp_path / "file/cache")
+    assert "Not a directory" in claim_cache(tmp_path / "file")
+    assert "Not a directory" in claim_cache(tmp_path / "file/cache")
     assert (tmp_path / "file").read_bytes() == b""
 
 
