@@ -68,6 +68,18 @@ class Hint(str):
         return made
 
 
+class Install(str):
+    """A hint that proposes to install packages of Debian or Ubuntu."""
+
+    packages: tuple[str, ...]
+
+    def __new__(cls, *packages: str) -> Self:
+        """Returns the text for people, `apt install a b`."""
+        made = super().__new__(cls, f"apt install {' '.join(packages)}")
+        made.packages = packages
+        return made
+
+
 class BuilderError(Exception):
     """A failure that a user can act on: what failed, and the next command to type."""
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from builder.api.build_locks import plan_locked as plan_locked
     from builder.api.build_locks import read_lock as read_lock
     from builder.api.build_locks import refuse_other_plans as refuse_other_plans
+    from builder.api.build_locks import refuse_stale as refuse_stale
     from builder.api.build_locks import refuse_unlocked as refuse_unlocked
     from builder.api.build_locks import write_lock as write_lock
     from builder.api.build_report import BuildReport as BuildReport
@@ -58,6 +59,9 @@ if TYPE_CHECKING:
     from builder.api.release_report import ReleaseReport as ReleaseReport
     from builder.api.releases import ReleaseRequest as ReleaseRequest
     from builder.api.releases import release as release
+    from builder.api.repairs import Repairs as Repairs
+    from builder.api.repairs import plan_repairs as plan_repairs
+    from builder.api.repairs import repair as repair
     from builder.api.settings import BuildSettings as BuildSettings
     from builder.api.settings import PackageCheck as PackageCheck
     from builder.api.settings import ProofSettings as ProofSettings
@@ -132,6 +136,7 @@ if TYPE_CHECKING:
     from builder.errors import ConfigurationError as ConfigurationError
     from builder.errors import ExitCode as ExitCode
     from builder.errors import Hint as Hint
+    from builder.errors import Install as Install
     from builder.errors import ModelError as ModelError
     from builder.errors import NativeBuildError as NativeBuildError
     from builder.errors import PackagingError as PackagingError
@@ -199,6 +204,7 @@ _MODULES = {
         "plan_locked",
         "read_lock",
         "refuse_other_plans",
+        "refuse_stale",
         "refuse_unlocked",
         "write_lock",
     ),
@@ -249,6 +255,11 @@ _MODULES = {
     "builder.api.releases": (
         "ReleaseRequest",
         "release",
+    ),
+    "builder.api.repairs": (
+        "Repairs",
+        "plan_repairs",
+        "repair",
     ),
     "builder.api.settings": (
         "BuildSettings",
@@ -368,6 +379,7 @@ _MODULES = {
         "ConfigurationError",
         "ExitCode",
         "Hint",
+        "Install",
         "ModelError",
         "NativeBuildError",
         "PackagingError",

@@ -252,6 +252,25 @@ def refuse_other_plans(
         _refuse(here, plan.target, locked)
 
 
+def refuse_stale(path: Path, lock: BuildLock, wanted: Mapping[str, Sequence[Target]]) -> None:
+    """Raises ConfigurationError for products and ABIs of a lock that nobody builds any more.
+
+    Args:
+        path: the lock, for errors.
+        lock: its contents.
+        wanted: product -> its targets, for all products.
+    """
+    stale = [
+        f"the product {name!r}" if name not in wanted else f"{abi} of {name!r}" if name else abi
+        for name, targets in lock.products.items()
+        for abi in targets
+        if abi not in {target.abi for target in wanted.get(name, ())}
+    ]
+    if stale:
+        names = ", ".join(dict.fromkeys(stale[:_SHOWN])) + (" and more" if stale[_SHOWN:] else "")
+        raise ConfigurationError(f"{path} has what is not built any more: {names}", hint=_AGAIN)
+
+
 def refuse_unlocked(
     request: BuildRequest,
     targets: Sequence[Target],

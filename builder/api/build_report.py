@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from builder.api.measuring import read_references
 from builder.core.budgets import Budgets
@@ -12,7 +11,7 @@ from builder.errors import ConfigurationError, Hint
 from builder.platforms.android.build import AarResult
 from builder.platforms.apple.build import AppleResult
 from builder.platforms.results import RuntimeResult
-from builder.size.budget_check import refuse_excess
+from builder.size.budget_check import find_excesses, refuse_excess
 from builder.size.savings import list_savings, share_of_models
 
 
@@ -40,12 +39,14 @@ class BuildReport:
             # The library in an AAR has other entry points than the one in the folder, and it is
             # what an app gets.
             size = self.aar.sizes[abi] if self.aar and abi in self.aar.sizes else runtime.size
+            is_too_large = bool(find_excesses(size.file, size.compressed, budgets, abi=abi))
             refuse_excess(
                 size,
                 budgets,
                 abi=abi,
                 root=runtime.package.root,
-                list_savings=partial(_list_savings, runtime),
+                # They are read from large files, and needed for an error only.
+                savings=_list_savings(runtime) if is_too_large else (),
             )
 
 

@@ -8,7 +8,7 @@ from builder.core.artifacts import Finding
 from builder.core.release import Release
 from builder.core.targets import TARGETS, Target
 from builder.core.toolchain import Bitcode, Tool, Toolchain, ToolchainOptions
-from builder.errors import ToolchainError
+from builder.errors import Install, ToolchainError
 from builder.platforms.android.ndk import is_tried, locate_ndk
 from builder.platforms.registry import platform_of
 from builder.system.process import Runner
@@ -43,7 +43,7 @@ def inspect_tools(runner: Runner, *, cc: str | None = None) -> tuple[Finding, ..
             subject="launchers",
             ok=bool(launchers),
             detail="; ".join(map(_describe, launchers)) or "none installed (optional)",
-            remedy="" if launchers else "apt install ccache",
+            remedy="" if launchers else Install("ccache"),
         ),
     )
 

@@ -60,9 +60,14 @@ def read_locked(
     products: Sequence[ChosenProduct], lock: LockAsked, asked: ConfigurationAsked
 ) -> tuple[LockedProduct, ...]:
     """Returns what the lock says of each product; ConfigurationError if it lacks one."""
-    path = lock.path or place_lock(asked)
+    path = find_lock(lock, asked)
     read = api.read_lock(path)
     return tuple(api.choose_locked(path, read, one.name) for one in products)
+
+
+def find_lock(lock: LockAsked, asked: ConfigurationAsked) -> Path:
+    """Returns the path of the lock that is meant."""
+    return lock.path or place_lock(asked)
 
 
 def place_lock(asked: ConfigurationAsked) -> Path:

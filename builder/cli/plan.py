@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -15,8 +16,8 @@ from builder.cli.configured import (
     choose_products,
     configuration_options,
 )
-from builder.cli.console import print_json, print_table
-from builder.cli.locked import LockAsked, lock_options, read_locked
+from builder.cli.console import print_json, print_table, printing_json
+from builder.cli.locked import LockAsked, find_lock, lock_options, read_locked
 from builder.cli.settings_options import settings_options
 
 if TYPE_CHECKING:
@@ -69,26 +70,41 @@ def command(
         (one, api.plan_locked(one.settings.request, one.targets, known))
         for one, known in zip(products, locked, strict=True)
     ]
-    print_plans(made, as_json=as_json)
+    answer = printing_json("plan", _describe_plans(made))
+    if not as_json:
+        print_plans(made, as_json=False)
     # At the end: a plan that is not that of the lock is of use for finding out why.
-    for (one, plans), known in zip(made, locked, strict=True):
-        api.refuse_other_plans(plans, one.settings.request, known)
+    with answer if as_json else nullcontext():
+        for (one, plans), known in zip(made, locked, strict=True):
+            api.refuse_other_plans(plans, one.settings.request, known)
+        # A part of the products or of the ABIs says nothing of the others.
+        if not asked.products and ("targets", "abis") not in given:
+            path = find_lock(lock, asked)
+            wanted = {one.name: one.targets for one in products}
+            api.refuse_stale(path, api.read_lock(path), wanted)
 
 
 def print_plans(
     made: Sequence[tuple[ChosenProduct, Sequence[BuildPlan]]], *, as_json: bool
 ) -> None:
     """Prints each plan of each product as a table, or all of them as JSON."""
-    plans = [(product.name, plan) for product, several in made for plan in several]
     if as_json:
-        print_json("plan", {"plans": [_describe(name, plan) for name, plan in plans]})
+        print_json("plan", _describe_plans(made))
         return
-    for name, plan in plans:
-        _print_plan(name, plan)
+    for product, plans in made:
+        for plan in plans:
+            _print_plan(product.name, plan)
 
 
-def _describe(name: str, plan: BuildPlan) -> dict[str, object]:
-    return {**plan.to_json(), **({"product": name} if name else {})}
+def _describe_plans(
+    made: Sequence[tuple[ChosenProduct, Sequence[BuildPlan]]],
+) -> dict[str, object]:
+    described = [
+        {**plan.to_json(), **({"product": product.name} if product.name else {})}
+        for product, plans in made
+        for plan in plans
+    ]
+    return {"plans": described}
 
 
 def _print_plan(name: str, plan: BuildPlan) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from builder.core.artifacts import SizeReport
@@ -20,16 +20,15 @@ def refuse_excess(
     *,
     abi: str,
     root: Path,
-    list_savings: Callable[[], Sequence[Hint]] | None = None,
+    savings: Sequence[Hint] = (),
 ) -> None:
     """Raises VerificationError when the runtime at `root` is larger than a budget allows.
 
-    The hint has what `list_savings` returns, which is called only then.
+    The hint has `savings`, what would make the library smaller.
     """
     excesses = find_excesses(report.file, report.compressed, budgets, abi=abi)
     if excesses:
         lines = [f"the runtime for {abi} at {root} is too large:", *excesses, *_dearest(report)]
-        savings = list_savings() if list_savings else ()
         raise VerificationError("\n".join(lines), hint=_hint(report, root, savings))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from builder.core.toolchain import LTO_COMPILE, LTO_LINK, Bitcode, Tool
-from builder.errors import ToolchainError
+from builder.errors import Install, ToolchainError
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
 from builder.toolchains.tools import find_major, find_tool, parse_version
@@ -20,7 +20,7 @@ _FAT_OBJECTS_SINCE = 17
 _ELF = b"\x7fELF"
 _SHOWN_LINES = 10
 """Lines of a compiler's output that an error shows."""
-INSTALL_COMPILERS = "apt install clang lld g++"
+INSTALL_COMPILERS = Install("clang", "lld", "g++")
 """The package g++ contains the C++ library that clang uses on Linux."""
 
 
@@ -80,7 +80,7 @@ def locate_linker(runner: Runner, major: int) -> Tool:
         tool for other in (0, *CLANG_MAJORS) for tool in _find_linkers(runner, other, exact=False)
     ]
     if not linkers:
-        raise ToolchainError("there is no lld on PATH", hint="apt install lld")
+        raise ToolchainError("there is no lld on PATH", hint=Install("lld"))
     return max(linkers, key=lambda tool: parse_version(tool.version))
 
 
@@ -94,7 +94,7 @@ def locate_strip(runner: Runner, major: int) -> Tool:
         tool = find_tool(runner, name)
         if tool and (name == "strip" or find_major(tool.version) == major):
             return tool
-    raise ToolchainError("there is no strip on PATH", hint="apt install binutils")
+    raise ToolchainError("there is no strip on PATH", hint=Install("binutils"))
 
 
 def find_bitcode(

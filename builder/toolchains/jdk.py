@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from builder.core.toolchain import Jdk
-from builder.errors import ToolchainError
+from builder.errors import Install, ToolchainError
 from builder.system.process import Runner
 from builder.toolchains.tools import parse_version
 
 OLDEST = 11
 """The oldest major version that builder supports; it can compile for Java 8 with `--release`."""
-INSTALL_JDK = "apt install default-jdk-headless"
+INSTALL_JDK = Install("default-jdk-headless")
 
 
 def locate_jdk(runner: Runner) -> Jdk:

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 
 from builder.core.backends import Backend
 from builder.core.toolchain import Ndk, Tool, Toolchain
-from builder.errors import ToolchainError
+from builder.errors import Install, ToolchainError
 from builder.system.process import Runner
 from builder.toolchains.tools import find_tool
 
-INSTALL_GLSLC = "apt install glslc"
-INSTALL_HEADERS = "apt install libvulkan-dev"
+INSTALL_GLSLC = Install("glslc")
+INSTALL_HEADERS = Install("libvulkan-dev")
 _NAME = "glslc"
 _HEADER = "vulkan/vulkan.h"
 _VERSION = re.compile(r"^#define VK_HEADER_VERSION (?P<number>\d+)$", re.MULTILINE)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builder.core.targets import Platform, Target
 from builder.core.toolchain import GnuLibraries, Tool, Toolchain
-from builder.errors import Hint, Run, ToolchainError
+from builder.errors import Hint, Install, Run, ToolchainError
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
 from builder.toolchains.clang import (
@@ -201,8 +201,8 @@ def _suggest_library(runner: Runner, compiler: Tool, target: Target) -> str:
     """Returns the package that holds the C++ library clang looks for (a common gap)."""
     if is_foreign(target):
         # Debian writes a hyphen, where the triple has an underscore.
-        return f"apt install g++-{triple(target)}".replace("x86_64", "x86-64")
+        return Install(f"g++-{triple(target)}".replace("x86_64", "x86-64"))
     # clang takes the newest GCC that it finds, also one whose C++ headers are not installed.
     said = runner.run((str(compiler.path), "-v"))
     chosen = re.search(r"^Selected GCC installation: .*/(\d+)", said.output, re.MULTILINE)
-    return f"apt install libstdc++-{chosen[1]}-dev" if chosen else INSTALL_COMPILERS
+    return Install(f"libstdc++-{chosen[1]}-dev") if chosen else INSTALL_COMPILERS

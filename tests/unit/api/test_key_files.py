@@ -202,6 +202,7 @@ def test_what_deciding_modules_import_is_listed():
 
 
 RUNNING = {
+    "api/repairs.py": "installs packages, whose versions the toolchain's fingerprint has",
     "native/make_index.py": "makes an index, which is digested itself",
     "platforms/android/java.py": "compiles classes of the AAR, which are no part of the runtime",
     "platforms/apple/xcodebuild.py": "packs a library that is finished",

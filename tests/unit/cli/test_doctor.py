@@ -6,12 +6,13 @@ from click.testing import CliRunner
 from builder import api
 from builder.cli.doctor import command
 from builder.core.artifacts import Diagnosis, Finding
+from builder.errors import Install
 from builder.system.torch_packages import how_to_install
 from builder.toolchains import environment
 
 FINDINGS = (
     Finding(subject="clang", ok=True, detail="clang version 14"),
-    Finding(subject="lld", ok=False, detail="there is no lld", remedy="apt install lld"),
+    Finding(subject="lld", ok=False, detail="there is no lld", remedy=Install("lld")),
 )
 
 
@@ -22,6 +23,24 @@ def test_the_exit_code_says_whether_this_machine_can_build(monkeypatch, ready, c
     assert result.exit_code == code
     assert "apt install lld" in result.stdout
     assert "ok  clang  clang version 14" in result.stdout
+
+
+def test_fix_mends_and_looks_again(monkeypatch):
+    looks = [Diagnosis(findings=FINDINGS, ready=False), Diagnosis(findings=FINDINGS, ready=True)]
+    asked = []
+
+    def repair(repairs, *, progress):
+        asked.append(repairs)
+        return ("lld: type it",)
+
+    monkeypatch.setattr(api, "diagnose", lambda: looks.pop(0))
+    monkeypatch.setattr(api, "repair", repair)
+    result = CliRunner().invoke(command, ["--fix", "--only", "lld"])
+    assert result.exit_code == 0
+    assert "not done: lld: type it" in result.stderr
+    assert [one.packages for one in asked] == [("lld",)]
+    assert looks == []
+    assert "without --fix" in CliRunner().invoke(command, ["--only", "lld"]).stderr
 
 
 def test_json(monkeypatch):

@@ -89,6 +89,21 @@ def test_no_product_is_built_before_another_is_refused(built):
     assert run(build, "--locked", "--product", "one").exit_code == 0
 
 
+def test_a_lock_of_more_than_is_built_does_not_fit():
+    Path("builder.yaml").write_text(PRODUCTS.replace("[linux-x86_64]", "[linux-x86_64, x86]"))
+    assert run(lock).exit_code == 0
+    assert run(plan, "--locked").exit_code == 0
+    text = PRODUCTS.replace("  two: {inputs: [b.txt]}\n", "")
+    Path("builder.yaml").write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        run(plan, "--locked")
+    said = "builder.lock has what is not built any more: x86 of 'one', the product 'two'"
+    assert caught.value.message == said
+    # Whoever asks for a part hears of this part only.
+    assert run(plan, "--locked", "--product", "one").exit_code == 0
+    assert run(plan, "--locked", "--abi", "linux-x86_64").exit_code == 0
+
+
 def test_a_plan_that_does_not_fit_is_printed_and_refused(tools):
     given = ("a.txt", "--abi", "linux-x86_64")
     run(lock, *given, "-o", "other.lock")
@@ -100,6 +115,11 @@ def test_a_plan_that_does_not_fit_is_printed_and_refused(tools):
     assert isinstance(result.exception, ConfigurationError)
     assert show_hint(result.exception.hint, "plan").endswith("again: builder lock")
     assert "plan  " in result.stdout
+    result = CliRunner().invoke(plan.command, [*given, "--lock", "other.lock", "--json"])
+    printed = json.loads(result.stdout)
+    assert [one["abi"] for one in printed["plans"]] == ["linux-x86_64"]
+    assert printed["error"]["exit_code"] == 2
+    assert "new aten::tanh" in printed["error"]["message"]
 
 
 def test_another_compiler_is_refused_before_a_build(tools):
