@@ -26,14 +26,15 @@ class Numbers(nn.Module):
 class Texts(nn.Module):
     """Strings: slices, joins, formats, comparisons."""
 
-    def forward(self, x: Tensor, name: str) -> list[str]:
+    def forward(self, x: Tensor, name: str) -> int:
         parts = [name.upper(), name.lower(), name[1], name[-1], name[1:3], name[::-1], name[:-1:2]]
         parts.append(name + "-" + str(x.size(1)))
         parts.append(f"{name} has {len(name)} of {1.5} and {[1, 2]}")
         parts.append("none" if name < "m" else "some")
         parts.append(", ".join([one.lower() for one in parts]))
         parts.append(str(x.dim()) + str(True) + str(0.1) + str(1e20) + str(3.0) + str(-2))
-        return sorted(parts)
+        # The runner shows no strings, but errors.
+        raise ValueError(", ".join(sorted(parts)))
 
 
 class Lists(nn.Module):

@@ -13,6 +13,10 @@
 
 namespace torchlite {
 
+void refuse(std::initializer_list<std::string_view> parts) {
+  C10_THROW_ERROR(Error, join(parts));
+}
+
 Value pop(Stack& stack) {
   Value top = std::move(stack.back());
   stack.pop_back();
@@ -90,7 +94,7 @@ TORCHLITE_PROMOTED(dict_index, "aten::__getitem__.Dict_str", 2, 1) {
   const Value key = pop(stack);
   const Value* found = stack.back().to_dict().find(key);
   if (found == nullptr) {
-    fail({"KeyError: ", to_string(key)});
+    refuse({"KeyError: ", to_string(key)});
   }
   stack.back() = Value(*found);
 }
@@ -158,13 +162,13 @@ void to_nested_list(Stack& stack) {
   const int64_t dims = pop(stack).to_int();
   const at::Tensor tensor = pop(stack).to_tensor();
   if (kind < 0 || kind > 2) {
-    fail({"Unsupported element type for tolist; only int, float and bool are supported"});
+    refuse({"Unsupported element type for tolist; only int, float and bool are supported"});
   }
   const bool fits = kind == 0 ? tensor.scalar_type() == at::kLong
       : kind == 1             ? tensor.is_floating_point()
                               : tensor.scalar_type() == at::kBool;
   if (!fits) {
-    fail({"Output annotation element type and runtime tensor element type must match for tolist(): ",
+    refuse({"Output annotation element type and runtime tensor element type must match for tolist(): ",
           kind == 0     ? "int"
               : kind == 1 ? "float"
                           : "bool",
@@ -172,7 +176,7 @@ void to_nested_list(Stack& stack) {
           c10::toString(tensor.scalar_type())});
   }
   if (dims != tensor.dim()) {
-    fail({"Output annotation list dimension and runtime tensor dimension must match for tolist()"});
+    refuse({"Output annotation list dimension and runtime tensor dimension must match for tolist()"});
   }
   TypePtr type = plain_type(kind == 0 ? TypeKind::Int : kind == 1 ? TypeKind::Float : TypeKind::Bool);
   for (int64_t i = 0; i < dims; i++) {
@@ -297,7 +301,7 @@ void format_values(Stack& stack, size_t count) {
   for (size_t at = form.find("{}"); at != std::string::npos; at = form.find("{}", begin)) {
     text.append(form, begin, at - begin);
     if (++used >= count) {
-      fail({"Too few arguments for format string: ", form});
+      refuse({"Too few arguments for format string: ", form});
     }
     text += to_string(stack[first + used]);
     begin = at + 2;

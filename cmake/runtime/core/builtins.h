@@ -4,7 +4,9 @@
 
 #include "table.h"
 
+#include <initializer_list>
 #include <string>
+#include <string_view>
 
 namespace torchlite {
 
@@ -35,6 +37,9 @@ at::Tensor to_tensor(const c10::Scalar& number);
 inline int64_t to_index(int64_t index, size_t size) {
   return index < 0 ? index + static_cast<int64_t>(size) : index;
 }
+
+// Throws the error of an operator, c10::Error, where PyTorch does so: who called is told with it what the method takes.
+[[noreturn]] void refuse(std::initializer_list<std::string_view> parts);
 
 // The top of the stack, taken from it.
 Value pop(Stack& stack);

@@ -26,7 +26,7 @@ Value pop_item(Stack& stack, const char* when_empty) {
   const Value held = pop(stack);
   List& list = held.to_list();
   if (list.items.empty()) {
-    fail({when_empty});
+    refuse({when_empty});
   }
   Value item = item_at(list, index);
   list.items.erase(list.items.begin() + to_index(index, list.items.size()));
@@ -63,10 +63,10 @@ struct Slice {
     int64_t start = number(start_value, most);
     int64_t end = number(end_value, most);
     if (step == 0) {
-      fail({"List slice should have non-zero step"});
+      refuse({"List slice should have non-zero step"});
     }
     if (step < -most) {
-      fail({"List slice step is out of bounds"});
+      refuse({"List slice step is out of bounds"});
     }
     const bool back = step < 0;
     start = start == most ? (back ? most : 0) : start;
@@ -112,7 +112,7 @@ void sort(std::vector<Value>& items, bool reverse) {
 }
 
 [[noreturn]] void refuse_key(const Value& key) {
-  fail({"KeyError: ", to_string(key)});
+  refuse({"KeyError: ", to_string(key)});
 }
 
 } // namespace

@@ -328,7 +328,7 @@ class Interpreter {
     const Value list = pop(stack_);
     const auto& items = list.to_list().items;
     if (items.size() != count) {
-      fail({"Expected ", std::to_string(count), " elements in a list but found ", std::to_string(items.size())});
+      refuse({"Expected ", std::to_string(count), " elements in a list but found ", std::to_string(items.size())});
     }
     stack_.insert(stack_.end(), items.begin(), items.end());
   }

@@ -51,7 +51,7 @@ void unary_real(Stack& stack, Function function) {
 int64_t to_whole(double number) {
   constexpr double limit = 9223372036854775808.0; // 2^63, which no int holds
   if (!(number >= -limit && number <= limit)) {
-    fail({"Cannot convert float ", std::to_string(number), " to integer"});
+    refuse({"Cannot convert float ", std::to_string(number), " to integer"});
   }
   return number == limit ? std::numeric_limits<int64_t>::max() : static_cast<int64_t>(number);
 }
@@ -149,7 +149,7 @@ TORCHLITE_OPERATOR(
   const double exponent = to_real(pop(stack));
   const double base = to_real(stack.back());
   if (base == 0.0 && exponent < 0.0) {
-    fail({"0.0 cannot be raised to a negative power"});
+    refuse({"0.0 cannot be raised to a negative power"});
   }
   stack.back() = std::pow(base, exponent);
 }
@@ -354,7 +354,7 @@ TORCHLITE_OPERATOR(leave_as_it_is, "prim::unchecked_unwrap_optional") {}
 
 TORCHLITE_OPERATOR(unwrap_optional, "aten::_unwrap_optional") {
   if (stack.back().is_none()) {
-    fail({"Unwrapping null optional"});
+    refuse({"Unwrapping null optional"});
   }
 }
 

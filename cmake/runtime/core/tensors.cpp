@@ -80,7 +80,7 @@ char* fill(char* to, const std::vector<int64_t>& sizes, size_t dim, at::ScalarTy
   }
   const auto& items = value.to_list().items;
   if (static_cast<int64_t>(items.size()) != sizes[dim]) {
-    fail(
+    refuse(
         {"Expected sequence of length ",
          std::to_string(sizes[dim]),
          " at dim ",
@@ -146,7 +146,7 @@ TORCHLITE_OPERATOR(count_of_elements, "aten::numel") {
 TORCHLITE_OPERATOR(length_of_tensor, "aten::len.Tensor") {
   const at::Tensor tensor = stack.back().to_tensor();
   if (tensor.dim() == 0) {
-    fail({"len() of a 0-d tensor"});
+    refuse({"len() of a 0-d tensor"});
   }
   stack.back() = tensor.size(0);
 }
