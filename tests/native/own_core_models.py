@@ -1,6 +1,6 @@
 """Models for builder's own core: each walks through builtins of TorchScript."""
 
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,10 @@ class Texts(nn.Module):
         parts.append("none" if name < "m" else "some")
         parts.append(", ".join([one.lower() for one in parts]))
         parts.append(str(x.dim()) + str(True) + str(0.1) + str(1e20) + str(3.0) + str(-2))
+        parts.extend(" one, two ,three".split(", ") + " a  b\tc ".split() + "a-b-c-d".split("-", 2))
+        parts.append("  spaces ".strip() + "xxyxx".strip("x") + str(ord(name[0])))
+        if name.startswith("Na") or name.endswith("bra") or "abc".startswith("bc", 1):
+            parts.append("begins or ends")
         # The runner shows no strings, but errors.
         raise ValueError(", ".join(sorted(parts)))
 
@@ -139,3 +143,14 @@ class Raising(nn.Module):
         if kind == 5:
             return int("word"[9 - kind :] == "") + int(max(numbers[3:]))
         return numbers[-1] + table["a"]
+
+
+class Deep(nn.Module):
+    """Makes a value that holds values in more levels than the stack of a thread has room for."""
+
+    def forward(self, levels: int) -> int:
+        chain: dict[str, Any] = {"inner": levels}
+        for _ in range(levels):
+            outer: dict[str, Any] = {"inner": chain}
+            chain = outer
+        return levels

@@ -111,6 +111,24 @@ void sort(std::vector<Value>& items, bool reverse) {
   });
 }
 
+// Of a call with a text, what it begins or ends with, a start and an end: takes all but the second, and returns the part
+// of the text between start and end.
+std::string pop_part(Stack& stack) {
+  int64_t end = pop(stack).to_int();
+  int64_t start = pop(stack).to_int();
+  const Value wanted = pop(stack);
+  const std::string text = stack.back().to_text();
+  const auto size = static_cast<int64_t>(text.size());
+  start = start < 0 ? std::max<int64_t>(0, size + start) : start;
+  end = end < 0 ? std::max<int64_t>(0, size + end + 1) : end;
+  stack.back() = wanted;
+  if (start > size) {
+    throw std::out_of_range("string index out of range");
+  }
+  // A negative length is, for PyTorch's call too, one to the end.
+  return text.substr(static_cast<size_t>(start), static_cast<size_t>(end - start));
+}
+
 [[noreturn]] void refuse_key(const Value& key) {
   refuse({"KeyError: ", to_string(key)});
 }
@@ -405,6 +423,67 @@ TORCHLITE_OPERATOR(join_texts, "aten::join") {
     made += items[i].to_text();
   }
   stack.back() = std::move(made);
+}
+
+TORCHLITE_OPERATOR(code_of_character, "aten::ord") {
+  const std::string text = stack.back().to_text();
+  if (text.size() != 1) {
+    refuse({"String for ord() must be 1 character, found ", std::to_string(text.size())});
+  }
+  stack.back() = static_cast<int64_t>(static_cast<unsigned char>(text[0]));
+}
+
+TORCHLITE_OPERATOR(strip_text, "aten::strip") {
+  const std::string dropped = pop(stack).to_text();
+  const std::string text = stack.back().to_text();
+  const size_t first = text.find_first_not_of(dropped);
+  stack.back() = first == std::string::npos ? std::string()
+                                            : text.substr(first, text.find_last_not_of(dropped) + 1 - first);
+}
+
+TORCHLITE_OPERATOR(starts_with, "aten::startswith") {
+  const std::string text = pop_part(stack);
+  stack.back() = text.compare(0, stack.back().to_text().size(), stack.back().to_text()) == 0;
+}
+
+TORCHLITE_OPERATOR(ends_with, "aten::endswith") {
+  const std::string text = pop_part(stack);
+  const std::string end = stack.back().to_text();
+  stack.back() = text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+TORCHLITE_OPERATOR(split_text, "aten::split.str") {
+  const int64_t most = pop(stack).to_int();
+  const Value separator = pop(stack);
+  const std::string text = stack.back().to_text();
+  auto list = c10::make_intrusive<List>(plain_type(TypeKind::String));
+  size_t begin = 0;
+  if (separator.is_none()) {
+    // Each byte of PyTorch's list of white space separates, and what is empty between two is left out.
+    constexpr std::string_view white = " \t\n\r\v\f\x1c\x1d\x1e\x85\xe2\x80\xa8\xa9";
+    while (begin < text.size()) {
+      const size_t end = std::min(text.find_first_of(white, begin), text.size());
+      if (end > begin) {
+        list->items.emplace_back(text.substr(begin, end - begin));
+      }
+      begin = end + 1;
+    }
+  } else {
+    const std::string& between = separator.to_text();
+    if (between.empty()) {
+      fail({"ValueError: empty separator"});
+    }
+    int64_t count = 0;
+    for (size_t at = text.find(between); at != std::string::npos; at = text.find(between, begin)) {
+      if (most >= 0 && ++count > most) {
+        break;
+      }
+      list->items.emplace_back(text.substr(begin, at - begin));
+      begin = at + between.size();
+    }
+    list->items.emplace_back(text.substr(begin));
+  }
+  stack.back() = Value(std::move(list));
 }
 
 TORCHLITE_OPERATOR(lower_text, "aten::lower") {

@@ -238,6 +238,7 @@ class Maker {
       }
     }
     program_->methods.emplace(owner + "." + function->name, function.get());
+    program_->methods.emplace(std::string(whole), function.get()); // what objects of a class are set by
     program_->functions.push_back(std::move(function));
   }
 

@@ -21,12 +21,15 @@ const char* name_of_tag(Tag tag) {
 // Values in values are released one by one: a chain of them may be longer than a thread's stack is deep.
 class Waste {
  public:
-  static void take(Value&& value) {
+  static void take(Value& value) noexcept {
     if (value.tag() >= Tag::List && value.uses() == 1) {
-      waiting().push_back(std::move(value));
+      try {
+        waiting().push_back(std::move(value));
+      } catch (...) { // there is no memory to remember it: it goes with what holds it
+      }
     }
   }
-  static void empty() {
+  static void empty() noexcept {
     static thread_local bool is_emptying = false;
     if (is_emptying) {
       return;
@@ -46,9 +49,9 @@ class Waste {
   }
 };
 
-void discard(std::vector<Value>& values) {
+void discard(std::vector<Value>& values) noexcept {
   for (auto& value : values) {
-    Waste::take(std::move(value));
+    Waste::take(value);
   }
   values.clear();
   Waste::empty();
@@ -158,22 +161,21 @@ size_t Value::uses() const {
   return is_counted() ? c10::raw::intrusive_ptr::use_count(as_.counted) : 1;
 }
 
-void List::release_resources() {
+List::~List() {
   discard(items);
 }
 
-void Tuple::release_resources() {
+Tuple::~Tuple() {
   discard(items);
 }
 
-void Object::release_resources() {
-  held.reset();
+Object::~Object() {
   discard(slots);
 }
 
-void Dict::release_resources() {
+Dict::~Dict() {
   for (auto& entry : entries) {
-    Waste::take(std::move(entry.second));
+    Waste::take(entry.second);
   }
   clear();
   Waste::empty();

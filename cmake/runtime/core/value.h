@@ -177,14 +177,14 @@ struct Text final : c10::intrusive_ptr_target {
 
 struct List final : c10::intrusive_ptr_target {
   explicit List(TypePtr item, std::vector<Value> items = {}) : item(std::move(item)), items(std::move(items)) {}
-  void release_resources() override;
+  ~List() override;
   const TypePtr item; // the type of its items
   std::vector<Value> items;
 };
 
 struct Tuple final : c10::intrusive_ptr_target {
   explicit Tuple(std::vector<Value> items, TypePtr type = {}) : items(std::move(items)), type(std::move(type)) {}
-  void release_resources() override;
+  ~Tuple() override;
   std::vector<Value> items; // not changed after it is made
   const TypePtr type; // of a named one
 };
@@ -193,7 +193,7 @@ struct Tuple final : c10::intrusive_ptr_target {
 struct Dict final : c10::intrusive_ptr_target {
   using Entry = std::pair<Value, Value>;
   Dict(TypePtr key, TypePtr item) : key(std::move(key)), item(std::move(item)) {}
-  void release_resources() override;
+  ~Dict() override;
 
   size_t size() const {
     return entries.size();
@@ -218,7 +218,7 @@ struct Dict final : c10::intrusive_ptr_target {
 // An object of a class of the model; `held` of one of a C++ class.
 struct Object final : c10::intrusive_ptr_target {
   Object(TypePtr type, size_t count) : type(std::move(type)), slots(count) {}
-  void release_resources() override;
+  ~Object() override;
   const TypePtr type;
   std::vector<Value> slots;
   c10::intrusive_ptr<c10::intrusive_ptr_target> held;
