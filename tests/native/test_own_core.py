@@ -14,7 +14,6 @@ pytestmark = [pytest.mark.torch, pytest.mark.host]
 PROGRAMS = ("Numbers", "Texts", "Lists", "Tensors", "Raising", "Deep")
 COMMITTED = {
     "conv": ("--input", "float32:1x3x8x8:IMAGE"),
-    "lstm": ("--input", "float32:1x5x4:IMAGE"),
     "hooked": ("--input", "float32:2x3:IMAGE"),
 }
 """Models of tests/data that the core has all for, and an input of each."""
