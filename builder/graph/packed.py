@@ -23,6 +23,8 @@ _VULKAN = {
     vulkan.LINEAR: ("tensor", "bias"),
     vulkan.LAYER_NORM: ("tensor", "tensor", "number"),
     vulkan.BATCH_NORM: ("tensor", "tensor", "tensor", "tensor", "number"),
+    vulkan.LSTM: ("tensors", "bool", "count", "number", "bool", "bool", "bool"),
+    vulkan.GRU: ("tensors", "bool", "count", "number", "bool", "bool", "bool"),
 }
 """Class -> what each part of its state, a list, is (`pack` in ATen/native/vulkan/ops)."""
 
@@ -100,5 +102,6 @@ _IS: Mapping[str, Callable[[object], bool]] = {
     "list": _are_two,
     "number": lambda item: isinstance(item, float),
     "tensor": _is_float32,
+    "tensors": lambda item: isinstance(item, List) and all(map(_is_float32, item.items)),
 }
 """Whether a part of a state is what it has to be."""

@@ -66,19 +66,30 @@ class Rewriter:
         `like` is the node whose place in the model's source the new one has.
         """
         output = Value(type=type, info=info)
-        node = Node(
-            operator,
-            list(inputs),
-            [output],
-            attributes or {},
-            debug_handle=-1 if like is None else like.debug_handle,
-        )
+        self._add(operator, inputs, [output], attributes or {}, like)
+        return output
+
+    def emit_like(self, operator: str, inputs: Sequence[Value], like: Node) -> list[Value]:
+        """The same for an operator with the outputs of the node `like`."""
+        outputs = [Value(type=one.type, info=one.info) for one in like.outputs]
+        self._add(operator, inputs, outputs, {}, like)
+        return outputs
+
+    def _add(
+        self,
+        operator: str,
+        inputs: Sequence[Value],
+        outputs: list[Value],
+        attributes: dict[str, object],
+        like: Node | None,
+    ) -> None:
+        handle = -1 if like is None else like.debug_handle
+        node = Node(operator, list(inputs), outputs, attributes, debug_handle=handle)
         self._new.append(node)
         if self._homes is not None:
             self._homes[node] = self._block
         for value in inputs:
             self._uses[value] = self.uses(value) + 1
-        return output
 
     def constant(self, constant: object) -> Value:
         """Adds a constant in front of the node that the rule sees."""

@@ -20,7 +20,7 @@ from .gpu_operators import GROUPS, Group
 
 pytestmark = [pytest.mark.host, pytest.mark.vulkan]
 MODELS = Path(__file__).parents[1] / "data/vulkan"
-NAMES = ("attention", "conv1d", "mlp", "norms", "pool", "transposed", "unet")
+NAMES = ("attention", "conv1d", "mlp", "norms", "pool", "steps", "transposed", "unet")
 ON_LAVAPIPE = {"VK_ICD_FILENAMES": ":".join(map(str, LAVAPIPE.glob("lvp_*")))}
 """Names the driver, so that no real GPU is taken."""
 WITHOUT_DEVICE = {"VK_ICD_FILENAMES": "/nonexistent.json"}

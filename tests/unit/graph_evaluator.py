@@ -59,7 +59,8 @@ def _run_node(node: Node, given: Sequence, values: dict[Value, object]) -> Seque
         case "prim::Loop":
             return _run_loop(node, given, values)
     if node.operator.startswith("vulkan_prepack::"):
-        return [_VULKAN[node.operator.partition("::")[2]](*given)]
+        made = _VULKAN[node.operator.partition("::")[2]](*given)
+        return [made] if len(node.outputs) == 1 else list(made)
     if node.operator == "aten::to.prim_Device" and given[1] == torch.device("vulkan"):
         return [given[0]]
     result = _call(_find(node.operator), given)
@@ -173,7 +174,19 @@ def _run_batch_norm(source: torch.Tensor, context: CustomObject) -> torch.Tensor
     return torch.batch_norm(source, weight, bias, mean, variance, False, 0.0, eps, False)
 
 
+def _run_lstm(source: torch.Tensor, h: torch.Tensor, c: torch.Tensor, context: CustomObject):
+    assert source.shape[1] == 1
+    return torch.lstm(source, (h, c), *_state(context))
+
+
+def _run_gru(source: torch.Tensor, h: torch.Tensor, context: CustomObject):
+    assert source.shape[1] == 1
+    return torch.gru(source, h, *_state(context))
+
+
 _VULKAN = {
+    "run_lstm_context": _run_lstm,
+    "run_gru_context": _run_gru,
     "run_conv2d_context": _run_conv2d,
     "run_tconv2d_context": _run_conv2d,
     "run_conv1d_context": _run_conv1d,

@@ -18,24 +18,24 @@ class Contexts:
 
     def run(
         self, node: Node, operator: str, given: Sequence[Value], context: CustomObject
-    ) -> Value:
+    ) -> list[Value]:
         """Emits `operator` in place of `node`.
 
         Args:
-            node: the layer, whose output says what is known of the result.
+            node: the layer, whose outputs say what is known of the results.
             operator: takes `given`, and the packed weights as its last argument.
             given: the other arguments.
             context: the packed weights; its state is a tuple or a `List` of tensors, numbers,
-                None and lists of numbers.
+                None, and lists of tensors or numbers.
 
         Returns:
-            The output of the new node.
+            The outputs of the new node.
         """
         state = context.state.items if isinstance(context.state, List) else context.state
         assert isinstance(state, tuple | list)
         key = (context.class_name, *map(_state_key, state))
         packed = self._rewriter.constant(self._made.setdefault(key, context))
-        return self._rewriter.emit(operator, [*given, packed], info=node.output.info, like=node)
+        return self._rewriter.emit_like(operator, [*given, packed], node)
 
 
 def make_ints(values: Sequence[int]) -> List:
@@ -45,7 +45,7 @@ def make_ints(values: Sequence[int]) -> List:
 
 def _state_key(item: object) -> Hashable:
     if isinstance(item, List):
-        return tuple(item.items)
+        return tuple(map(_state_key, item.items))
     if isinstance(item, Tensor):
         return (item.storage, item.sizes, item.strides, item.offset)
     # True is equal to 1, and 0.0 to False.

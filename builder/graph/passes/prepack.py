@@ -212,7 +212,8 @@ class _Packer:
 
     def _run(self, node: Node, source: Value, class_name: str, state: tuple[object, ...]) -> Value:
         context = CustomObject(class_name, state)
-        return self._contexts.run(node, RUN[class_name], [source], context)
+        (made,) = self._contexts.run(node, RUN[class_name], [source], context)
+        return made
 
 
 _OTHER = Tensor(storage=to_tensor(np.zeros(0, np.float32)).storage, sizes=(0,), strides=(1,))

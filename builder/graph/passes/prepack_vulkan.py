@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from builder.core.operator_schemas import Schemas
-from builder.graph.graph import Graph, Node, Value
+from builder.graph.graph import Graph, Node, TensorInfo, Value
 from builder.graph.operands import Call, find_call
 from builder.graph.passes.batch_norm import Affine, find_affine
 from builder.graph.passes.contexts import Contexts, make_ints
@@ -23,6 +23,8 @@ CONVOLUTION_1D = "vulkan.Conv1dPackedContext"
 LINEAR = "vulkan.LinearPackedContext"
 LAYER_NORM = "vulkan.LayernormPackedContext"
 BATCH_NORM = "vulkan.BatchNormPackedContext"
+LSTM = "vulkan.LstmPackedContext"
+GRU = "vulkan.GruPackedContext"
 
 RUN_CONVOLUTION = "vulkan_prepack::run_conv2d_context"
 RUN_TRANSPOSED = "vulkan_prepack::run_tconv2d_context"
@@ -30,6 +32,8 @@ RUN_CONVOLUTION_1D = "vulkan_prepack::run_conv1d_context"
 RUN_LINEAR = "vulkan_prepack::run_linear_context"
 RUN_LAYER_NORM = "vulkan_prepack::run_layernorm_context"
 RUN_BATCH_NORM = "vulkan_prepack::run_batchnorm_context"
+RUN_LSTM = "vulkan_prepack::run_lstm_context"
+RUN_GRU = "vulkan_prepack::run_gru_context"
 
 MOST_GROUPS = 8
 """Groups of a convolution that become as many convolutions; each is a dispatch of its own."""
@@ -43,9 +47,10 @@ def prepack_vulkan(graph: Graph, schemas: Schemas) -> PassResult:
     """Replaces layers by those of Vulkan, whose weights are packed when the model is loaded.
 
     The states of the packed weights are the lists that upstream's `pack` takes
-    (ATen/native/vulkan/ops/{Convolution,Mm,Layernorm,Batchnorm}.cpp). Its shaders ignore groups,
-    except where each channel is a group: a convolution of a few groups becomes one convolution for
-    each group. Layers that fit no context stay as they are.
+    (ATen/native/vulkan/ops/{Convolution,Mm,Layernorm,Batchnorm,Lstm,Gru}.cpp). Its shaders ignore
+    groups, except where each channel is a group: a convolution of a few groups becomes one
+    convolution for each group. LSTM and GRU have no recurrence, so only those of one step are
+    packed. Layers that fit no context stay as they are.
     """
     packer = _Packer(graph, schemas)
     return PassResult(packer.rewriter.run(packer.pack))
@@ -105,6 +110,8 @@ class _Packer:
                 packed = self._pack_layer_norm(call)
             case "aten::batch_norm":
                 packed = self._pack_batch_norm(call)
+            case "aten::lstm" | "aten::gru":
+                return self._pack_step(call)
             case _:
                 packed = None
         return None if packed is None else [packed]
@@ -212,6 +219,22 @@ class _Packer:
         )
         return self._run_2d(layer, call.node.inputs[0])
 
+    def _pack_step(self, call: Call) -> list[Value] | None:
+        source, hidden = call.value("input"), call.value("hx")
+        state = _find_recurrent(call)
+        if source is None or hidden is None or state is None or _steps(source) != 1:
+            return None
+        if call.name == "aten::gru":
+            context = CustomObject(GRU, state)
+            outputs = self._contexts.run(call.node, RUN_GRU, [source, hidden], context)
+            return _note_step(outputs)
+        made = hidden.producer
+        # Its states are arguments of their own.
+        if made is None or made.operator != "prim::ListConstruct" or len(made.inputs) != 2:
+            return None
+        given = [source, *made.inputs]
+        return _note_step(self._contexts.run(call.node, RUN_LSTM, given, CustomObject(LSTM, state)))
+
     def _fill(self, call: Call, name: str, shape: tuple[int, ...], number: int) -> Tensor | None:
         """Returns a constant of a norm, or `number` everywhere if the norm has none.
 
@@ -236,13 +259,15 @@ class _Packer:
         state: tuple[object, ...],
     ) -> Value:
         context = CustomObject(class_name, List("", list(state)))
-        return self._contexts.run(call.node, operator, given, context)
+        (made,) = self._contexts.run(call.node, operator, given, context)
+        return made
 
 
 _LAYERS = frozenset(
     "aten::" + name
     for name in ("conv1d", "conv2d", "conv_transpose2d", "linear", "layer_norm", "batch_norm")
 )
+_RECURRENT = frozenset({"aten::gru.input", "aten::lstm.input"})
 _OTHER = object()
 """Stands for a bias that Vulkan cannot take."""
 
@@ -277,8 +302,41 @@ def _find_convolution(call: Call, dims: int, *, transposed: bool = False) -> _La
     )
 
 
+def _find_recurrent(call: Call) -> List | None:
+    """Returns the state of the packed weights of LSTM or GRU; None if its kernel lacks the form."""
+    params, layers = call.static("params"), call.static("num_layers")
+    if call.node.operator not in _RECURRENT or type(layers) is not int or layers < 1:
+        return None
+    if call.static("has_biases") is not True or call.static("batch_first") is not True:
+        return None
+    if call.static("train") is not False or call.static("bidirectional") is not False:
+        return None
+    if not isinstance(params, list) or len(params) != 4 * layers:
+        return None
+    ranks = (2, 2, 1, 1) * layers
+    for one, rank in zip(params, ranks, strict=True):
+        if not isinstance(one, Tensor) or not _is_usable(one, rank):
+            return None
+    # There is no dropout outside of training.
+    return List("", [List("List[Tensor]", params), True, layers, 0.0, False, False, True])
+
+
+def _steps(source: Value) -> int | None:
+    """Returns the length of a sequence whose batch comes first; None if it is not known."""
+    sizes = None if source.info is None else source.info.sizes
+    return sizes[1] if sizes is not None and len(sizes) == 3 and _is_float32(source) else None
+
+
+def _note_step(outputs: list[Value]) -> list[Value]:
+    """Notes that the sequence that a layer makes has one step too, for the next layer."""
+    outputs[0].info = TensorInfo("float32", (None, 1, None))
+    return outputs
+
+
 def explain_unpacked(operator: str, call: Call) -> str:
     """Says why `prepack_vulkan` has left a layer; an empty text for an operator of another kind."""
+    if operator in _RECURRENT and _steps(call.node.inputs[0]) == 1:
+        return "it has two directions, no biases, steps before batches, or weights not constant"
     name = operator.partition(".")[0]
     if name not in _LAYERS:
         return ""

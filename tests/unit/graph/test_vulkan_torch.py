@@ -30,8 +30,11 @@ def lite(script: Any) -> bytes:
 
 
 def make(content: bytes, *shape: int, dtype: str = "float32", allow_cpu: bool = False) -> Rewritten:
+    return make_for(content, TensorSpec(dtype=DType(dtype), shape=shape), allow_cpu=allow_cpu)
+
+
+def make_for(content: bytes, *specs: TensorSpec, allow_cpu: bool = False) -> Rewritten:
     wanted = Optimisation(backend=MobileBackend.VULKAN, allow_cpu=allow_cpu)
-    specs = (TensorSpec(dtype=DType(dtype), shape=shape),)
     program = lift_program(parse_lite(content), SCHEMAS)
     return rewrite(program, wanted, Saving(), SCHEMAS, vulkan=KERNELS, specs=specs)
 
@@ -128,6 +131,40 @@ class _Lstm(torch.nn.Module):
 
     def forward(self, x: Any) -> Any:
         return self.cell(self.first(x))[0]
+
+
+class _Step(torch.nn.Module):
+    """A decoder's step: what comes before it is an input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = torch.nn.LSTM(4, 6, 2, batch_first=True)
+        self.last = torch.nn.GRU(6, 6, batch_first=True)
+
+    def forward(self, x: Any, h: Any, c: Any) -> Any:
+        y, (h, c) = self.cell(x.unsqueeze(1), (h, c))
+        z, last = self.last(y, h[1:])
+        return z, h, c, last
+
+
+def test_one_step_of_lstm_and_gru_is_packed() -> None:
+    torch.manual_seed(0)
+    made = _Step().eval()
+    given = torch.randn(3, 4), torch.randn(2, 3, 6), torch.randn(2, 3, 6)
+    content = lite(torch.jit.trace(made, given))
+    specs = [TensorSpec(dtype=DType.FLOAT32, shape=tuple(one.shape)) for one in given]
+    rewritten = make_for(content, *specs)
+    assert operators(read(rewritten.content)) >= {
+        "vulkan_prepack::run_lstm_context",
+        "vulkan_prepack::run_gru_context",
+    }
+    assert rewritten.split is not None
+    assert rewritten.split.cpu == 0
+    program = read(rewritten.content)
+    program.root.attributes.clear()
+    with torch.no_grad():
+        for one, other in zip(evaluator.run_method(program, *given), made(*given), strict=True):
+            assert torch.allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 class _Split(torch.nn.Module):

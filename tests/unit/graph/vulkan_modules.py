@@ -147,7 +147,21 @@ class Norm3(nn.Module):
         return self.four(self.layer(torch.relu(self.norm(x))).sigmoid())
 
 
-TRACED = {Norms, Forms}
+class Steps(nn.Module):
+    """One step of a decoder, with states of what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.last = nn.LSTM(4, 6, 2, batch_first=True), nn.GRU(6, 6, batch_first=True)
+        self.start = nn.Linear(4, 12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.start(x).view(-1, 2, 6).transpose(0, 1)
+        y, (h, c) = self.cell(x.unsqueeze(1), (h, h * 0.5))
+        return self.last(y, h[1:])[0] + c[:1].transpose(0, 1)
+
+
+TRACED = {Norms, Forms, Steps}
 """Scripts of them compute sizes with Python code of torch that is not folded."""
 CASES = {
     Sequence1d: (1, 4, 10),
@@ -163,4 +177,5 @@ CASES = {
     Forms: (2, 3, 7, 8),
     Shuffles: (2, 3, 4, 6),
     Norm3: (2, 3, 4, 4),
+    Steps: (3, 4),
 }
