@@ -16,7 +16,11 @@
 #include <ATen/ops/empty.h>
 #include <ATen/vulkan/Context.h>
 #include <mutex>
+#include "vulkan/pipelines.h"
 #endif
+
+#include <string>
+#include <utility>
 
 namespace torchlite {
 
@@ -34,15 +38,6 @@ constexpr const char* gpu_mark = "optimized_for_vulkan"; // of torch/csrc/jit/pa
 constexpr at::DeviceType gpu_type = at::kVulkan;
 #endif
 
-// Whether this device has one. Only Vulkan may be absent.
-inline bool has_device() {
-#ifdef TORCHLITE_METAL
-  return true;
-#else
-  return at::native::is_vulkan_available();
-#endif
-}
-
 inline at::Tensor& copy_by_gpu(at::Tensor& made, const at::Tensor& tensor) {
 #ifdef TORCHLITE_METAL
   return at::metal::metal_copy_(made, tensor);
@@ -58,6 +53,10 @@ class GpuTurn {
  public:
   GpuTurn() : lock_(mutex()) {}
 
+  ~GpuTurn() {
+    save_pipelines();
+  }
+
  private:
   static std::recursive_mutex& mutex() {
     static std::recursive_mutex one;
@@ -67,6 +66,24 @@ class GpuTurn {
   std::lock_guard<std::recursive_mutex> lock_;
 #endif
 };
+
+// Whether this device has one. Only Vulkan may be absent.
+inline bool has_device() {
+#ifdef TORCHLITE_METAL
+  return true;
+#else
+  const GpuTurn turn;
+  return at::native::is_vulkan_available();
+#endif
+}
+
+// Names the file that keeps the pipelines of the GPU, or none.
+inline void keep_pipelines([[maybe_unused]] std::string path) {
+#ifdef TORCHLITE_VULKAN
+  const GpuTurn turn;
+  set_pipeline_file(std::move(path));
+#endif
+}
 
 // Returns when the GPU is idle. A process that ends before may crash in its driver.
 inline void wait_for_gpu() noexcept {
@@ -114,6 +131,8 @@ constexpr const char* gpu_name = "";
 inline bool has_device() {
   return false;
 }
+
+inline void keep_pipelines(const std::string&) {}
 
 struct GpuTurn {};
 

@@ -380,6 +380,13 @@ torchlite_status torchlite_set_log(torchlite_log_function function, void* user) 
   return TORCHLITE_OK;
 }
 
+torchlite_status torchlite_set_pipeline_cache(const char* path) {
+  return guarded(TORCHLITE_INVALID_ARGUMENT, [&] {
+    torchlite::keep_pipelines(path == nullptr ? "" : path);
+    return TORCHLITE_OK;
+  });
+}
+
 torchlite_status torchlite_set_seed(uint64_t seed) {
   return guarded(TORCHLITE_INVALID_ARGUMENT, [&] {
 #ifndef __APPLE__

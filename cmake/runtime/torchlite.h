@@ -263,6 +263,13 @@ TORCHLITE_API torchlite_status torchlite_set_step_limit(uint64_t steps);
  * after the call. On Apple's systems, what models print goes to standard output all the same. */
 TORCHLITE_API torchlite_status torchlite_set_log(torchlite_log_function function, void* user);
 
+/* Keeps in a file what the driver of the GPU makes of shaders, so that a later process need not wait until it has made
+ * that again. Name the file before the first model is loaded. It is read then, and written at the end of loads and calls
+ * that made more. A file that is damaged, or of another device or driver, is ignored and replaced; one that cannot be
+ * written is none. Choose a folder that only the app can write to: the driver believes what it finds. NULL, as at the
+ * start, for no file. It has no effect on runtimes without Vulkan. */
+TORCHLITE_API torchlite_status torchlite_set_pipeline_cache(const char* path);
+
 /* Seeds the random numbers that operators draw, as torch.manual_seed() does, for all modules.
  * Without it every process draws others. Does nothing where no operator draws any. */
 TORCHLITE_API torchlite_status torchlite_set_seed(uint64_t seed);

@@ -144,3 +144,28 @@ def built_quantised(tmp_path_factory):
     committed = [HERE.parent / f"data/models/{name}.ptl" for name in ("quantised", "lstm")]
     run_builder("build", model, *committed, *files.values(), "--abi", ABI, "-o", folder / "out")
     return BuiltQuantised(out=folder / "out", model=model, packed=packed, files=files)
+
+
+@pytest.fixture(scope="session")
+def vulkan_graphs(tmp_path_factory):
+    """Group of calls -> its files for the GPU and for the CPU."""
+    from .gpu_operators import GROUPS
+
+    folder = tmp_path_factory.mktemp("graphs")
+    made = {}
+    for name, group in GROUPS.items():
+        (folder / name).mkdir()
+        made[name] = group.write(folder / name)
+    return made
+
+
+@pytest.fixture(scope="session")
+def vulkan_out(vulkan_graphs, tmp_path_factory):
+    """The runtime of all models, which needs no option: the models say that they are for Vulkan."""
+    from .vulkan_runs import MODELS, NAMES
+
+    folder = tmp_path_factory.mktemp("vulkan") / "out"
+    models = [MODELS / f"{name}.ptl" for name in NAMES]
+    files = [path for paths in vulkan_graphs.values() for path in paths]
+    run_builder("build", *models, *files, "--abi", ABI, "-o", folder)
+    return folder

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,69 +12,20 @@ from elftools.elf.elffile import ELFFile
 
 from builder.sources.vulkan_kernels import load_vulkan
 from builder.system.reference_cases import read_reference
-from tests.conftest import LAVAPIPE
 
 from .conftest import ABI, read_plan, run_builder
 from .gpu_operators import GROUPS, Group
+from .vulkan_runs import MODELS, NAMES, ON_LAVAPIPE, VALIDATED, WITHOUT_DEVICE, run
 
 pytestmark = [pytest.mark.host, pytest.mark.vulkan]
-MODELS = Path(__file__).parents[1] / "data/vulkan"
-NAMES = ("attention", "conv1d", "mlp", "norms", "pool", "steps", "transposed", "unet")
-ON_LAVAPIPE = {"VK_ICD_FILENAMES": ":".join(map(str, LAVAPIPE.glob("lvp_*")))}
-"""Names the driver, so that no real GPU is taken."""
-WITHOUT_DEVICE = {"VK_ICD_FILENAMES": "/nonexistent.json"}
-
-
-@pytest.fixture(scope="module")
-def graphs(tmp_path_factory):
-    """Group -> its files for the GPU and for the CPU."""
-    folder = tmp_path_factory.mktemp("graphs")
-    made = {}
-    for name, group in GROUPS.items():
-        (folder / name).mkdir()
-        made[name] = group.write(folder / name)
-    return made
-
-
-@pytest.fixture(scope="module")
-def out(graphs, tmp_path_factory):
-    """The runtime of all models, which needs no option: the models say that they are for Vulkan."""
-    folder = tmp_path_factory.mktemp("vulkan") / "out"
-    models = [MODELS / f"{name}.ptl" for name in NAMES]
-    files = [path for paths in graphs.values() for path in paths]
-    run_builder("build", *models, *files, "--abi", ABI, "-o", folder)
-    return folder
-
-
-def run(out, model, inputs, folder, *, check=True, environment=None):
-    """Runs a model on lavapipe, and returns its outputs, or what went wrong."""
-    folder.mkdir()
-    command = [out / ABI / "bin/torchlite-run", model, "--output-dir", folder]
-    for place, array in enumerate(inputs):
-        path = folder / f"input.{place}.bin"
-        path.write_bytes(np.ascontiguousarray(array).tobytes())
-        command += ["--input", f"{array.dtype}:{'x'.join(map(str, array.shape))}:{path}"]
-    environment = {"LD_LIBRARY_PATH": str(out / ABI / "lib"), **(environment or {})}
-    said = subprocess.run(
-        command,
-        env={**os.environ, **ON_LAVAPIPE, **environment},
-        capture_output=True,
-        text=True,
-    )
-    if not check:
-        return said
-    assert said.returncode == 0, said.stderr
-    listed = json.loads(said.stdout)["outputs"]
-    return [
-        np.fromfile(folder / f"output.{place}.bin", one["dtype"]).reshape(one["shape"])
-        for place, one in enumerate(listed)
-    ]
 
 
 @pytest.mark.parametrize("name", GROUPS)
-def test_kernels_compute_what_those_of_the_cpu_do(out, graphs, tmp_path, name):
+def test_kernels_compute_what_those_of_the_cpu_do(vulkan_out, vulkan_graphs, tmp_path, name):
     group, inputs = GROUPS[name], GROUPS[name].fill().values()
-    made, wanted = (run(out, path, inputs, tmp_path / path.stem) for path in graphs[name])
+    made, wanted = (
+        run(vulkan_out, path, inputs, tmp_path / path.stem) for path in vulkan_graphs[name]
+    )
     assert len(made) == len(wanted) == len(group.calls)
     for call, one, other in zip(group.calls, made, wanted, strict=True):
         assert one.shape == other.shape, call
@@ -83,8 +33,8 @@ def test_kernels_compute_what_those_of_the_cpu_do(out, graphs, tmp_path, name):
         assert np.abs(one - other).max() <= group.tolerance * most, call
 
 
-def test_a_model_of_kernels_alone_is_built_for_vulkan_too(graphs):
-    plans = [read_plan(path) for path in graphs["elements"]]
+def test_a_model_of_kernels_alone_is_built_for_vulkan_too(vulkan_graphs):
+    plans = [read_plan(path) for path in vulkan_graphs["elements"]]
     assert [plan["custom_classes"] for plan in plans] == [[], []]
     assert [list(plan["features"]) for plan in plans] == [["vulkan"], []]
 
@@ -100,14 +50,14 @@ def test_every_kernel_is_called():
     assert set(load_vulkan().kernels) - called == {"aten::hardshrink_"}
 
 
-def test_thousands_of_dispatches_before_a_result_is_read(out, tmp_path):
+def test_thousands_of_dispatches_before_a_result_is_read(vulkan_out, tmp_path):
     calls = [
         f"aten::add.Scalar(%{'x' if place == 0 else f'r{place - 1}'}, 1, 1)"
         for place in range(3000)
     ]
     many = Group(inputs={"x": (2, 3)}, calls=calls)
     program, _ = many.write(tmp_path)
-    (*_, last) = run(out, program, [np.zeros((2, 3), np.float32)], tmp_path / "run")
+    (*_, last) = run(vulkan_out, program, [np.zeros((2, 3), np.float32)], tmp_path / "run")
     assert (last == 3000).all()
 
 
@@ -125,11 +75,11 @@ Y = np.zeros((6, 3), np.float32)
         ([np.zeros((20_000, 6), np.float32), Y], "images end at"),
     ],
 )
-def test_what_a_kernel_cannot_take_is_an_error(out, tmp_path, inputs, reason):
+def test_what_a_kernel_cannot_take_is_an_error(vulkan_out, tmp_path, inputs, reason):
     """The GPU is still computing `relu` when the second call fails, and the process ends."""
     group = Group(inputs={"x": (5, 6), "y": (6, 3)}, calls=("aten::relu(%x)", "aten::mm(%x, %y)"))
     program, _ = group.write(tmp_path)
-    said = run(out, program, inputs, tmp_path / "run", check=False)
+    said = run(vulkan_out, program, inputs, tmp_path / "run", check=False)
     assert (said.returncode, said.stdout) == (1, "")
     assert reason in said.stderr
 
@@ -141,8 +91,8 @@ assert library.torchlite_load(sys.argv[2].encode(), ctypes.byref(module)) == 0
 """
 
 
-def test_a_process_may_end_when_a_model_is_loaded(out):
-    library = out / ABI / "lib/libtorchlite.so"
+def test_a_process_may_end_when_a_model_is_loaded(vulkan_out):
+    library = vulkan_out / ABI / "lib/libtorchlite.so"
     command = (sys.executable, "-c", LOAD, library, MODELS / "attention.ptl")
     subprocess.run(command, env={**os.environ, **ON_LAVAPIPE}, check=True, timeout=100)
 
@@ -195,9 +145,9 @@ print(*(len(results) for results in found.values()))
 """
 
 
-def test_modules_in_threads_compute_what_they_do_alone(out):
+def test_modules_in_threads_compute_what_they_do_alone(vulkan_out):
     given = [f"{MODELS / 'mlp.ptl'}:[2, 8]", f"{MODELS / 'unet.ptl'}:[1, 3, 8, 8]"]
-    command = (sys.executable, "-c", THREADS, out / ABI / "lib/libtorchlite.so", *given)
+    command = (sys.executable, "-c", THREADS, vulkan_out / ABI / "lib/libtorchlite.so", *given)
     environment = {**os.environ, **ON_LAVAPIPE}
     said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
     assert (said.stdout, said.stderr) == ("1 1\n", "")
@@ -212,16 +162,17 @@ def test_check_says_which_build_a_runtime_without_vulkan_lacks(built):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_models_compute_what_eager_pytorch_does(out, name):
+def test_models_compute_what_eager_pytorch_does(vulkan_out, name):
     model = MODELS / f"{name}.ptl"
     said = run_builder(
-        *("verify", model, "--runtime", out, "--tolerance", "1e-5", "--json"), env=ON_LAVAPIPE
+        *("verify", model, "--runtime", vulkan_out, "--tolerance", "1e-5", "--json"),
+        env=ON_LAVAPIPE,
     )
     assert [one["max_relative"] <= 1e-5 for one in json.loads(said.stdout)["outputs"]] == [True]
 
 
-def test_the_library_needs_no_library_of_vulkan(out):
-    with (out / ABI / "lib/libtorchlite.so").open("rb") as stream:
+def test_the_library_needs_no_library_of_vulkan(vulkan_out):
+    with (vulkan_out / ABI / "lib/libtorchlite.so").open("rb") as stream:
         tags = ELFFile(stream).get_section_by_name(".dynamic").iter_tags("DT_NEEDED")
         assert not [tag.needed for tag in tags if "vulkan" in tag.needed]
 
@@ -239,24 +190,24 @@ print(*(names[place].decode() for place in range(count.value)), names[count.valu
 @pytest.mark.parametrize(
     ("environment", "devices"), [(ON_LAVAPIPE, "cpu vulkan None"), (WITHOUT_DEVICE, "cpu None")]
 )
-def test_the_runtime_says_where_models_can_run(out, environment, devices):
-    command = (sys.executable, "-c", LIST_DEVICES, out / ABI / "lib/libtorchlite.so")
+def test_the_runtime_says_where_models_can_run(vulkan_out, environment, devices):
+    command = (sys.executable, "-c", LIST_DEVICES, vulkan_out / ABI / "lib/libtorchlite.so")
     environment = {**os.environ, **environment}
     said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert said.stdout.split("\n")[0] == devices
 
 
-def test_without_a_device_loading_fails_with_the_reason(out):
+def test_without_a_device_loading_fails_with_the_reason(vulkan_out):
     said = run_builder(
-        *("verify", MODELS / "mlp.ptl", "--runtime", out), check=False, env=WITHOUT_DEVICE
+        *("verify", MODELS / "mlp.ptl", "--runtime", vulkan_out), check=False, env=WITHOUT_DEVICE
     )
     assert said.returncode == 8
     assert f"{MODELS / 'mlp.ptl'}: Vulkan: this device has no driver for Vulkan" in said.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_validation_layer_has_nothing_to_say(out, tmp_path, name):
-    library, program = (out / ABI / "lib", out / ABI / "bin/torchlite-run")
+def test_the_validation_layer_has_nothing_to_say(vulkan_out, tmp_path, name):
+    library, program = (vulkan_out / ABI / "lib", vulkan_out / ABI / "bin/torchlite-run")
     (given,) = read_reference(MODELS / f"{name}.ptl.reference.safetensors").inputs
     sizes = given.spec.shape
     (tmp_path / "input.bin").write_bytes(given.data)
@@ -264,18 +215,17 @@ def test_the_validation_layer_has_nothing_to_say(out, tmp_path, name):
         *(program, MODELS / f"{name}.ptl", "--output-dir", tmp_path),
         *("--input", f"float32:{'x'.join(map(str, sizes))}:{tmp_path / 'input.bin'}"),
     )
-    layer = {"VK_INSTANCE_LAYERS": "VK_LAYER_KHRONOS_validation", "VK_LOADER_DEBUG": "layer"}
-    environment = {**os.environ, **ON_LAVAPIPE, **layer, "LD_LIBRARY_PATH": str(library)}
+    environment = {**os.environ, **ON_LAVAPIPE, **VALIDATED, "LD_LIBRARY_PATH": str(library)}
     said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert "VK_LAYER_KHRONOS_validation" in said.stderr  # the loader says that it is there
     assert not re.search("VUID|Validation (Error|Warning)", said.stdout + said.stderr)
 
 
-def test_the_linker_takes_the_shaders_that_are_reached(out, tmp_path):
+def test_the_linker_takes_the_shaders_that_are_reached(vulkan_out, tmp_path):
     run_builder("build", MODELS / "mlp.ptl", "--abi", ABI, "-o", tmp_path / "out")
     names = ("mm", "glu_channel_mul4")
     found = []
-    for folder in (out, tmp_path / "out"):
+    for folder in (vulkan_out, tmp_path / "out"):
         content = (folder / ABI / "lib/libtorchlite.so").read_bytes()
         found.append([name for name in names if f"\0{name}\0".encode() in content])
     assert found == [list(names), ["mm"]]

@@ -180,6 +180,10 @@ void set_step_limit(JNIEnv*, jclass, jlong steps) {
   torchlite::set_step_limit(static_cast<uint64_t>(steps));
 }
 
+void set_pipeline_cache(JNIEnv* env, jclass, jstring path) {
+  guarded(env, [&] { keep_pipelines(path == nullptr ? "" : to_string(env, path)); });
+}
+
 template <size_t count>
 void register_natives(JNIEnv* env, const char* class_name, const JNINativeMethod (&methods)[count]) {
   const auto type = checked(env, env->FindClass(class_name));
@@ -217,6 +221,7 @@ void register_modules(JNIEnv* env) {
   };
   const JNINativeMethod settings[] = {
       {text("nativeSetNumThreads"), text("(I)V"), address<SetThreads>(set_threads)},
+      {text("nativeSetPipelineCache"), text("(Ljava/lang/String;)V"), address(set_pipeline_cache)},
       {text("nativeSetSpinning"), text("(Z)V"), address<SetSpinning>(set_spinning)},
       {text("nativeSetStepLimit"), text("(J)V"), address<SetStepLimit>(set_step_limit)},
   };

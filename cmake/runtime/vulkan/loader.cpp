@@ -1,5 +1,6 @@
 // Opens Vulkan's library when a model needs it: a device without one can load the runtime, and run other models.
 
+#include "pipelines.h"
 #include "vulkan_wrapper.h"
 
 #include <dlfcn.h>
@@ -35,6 +36,7 @@ bool open() {
       complete = complete && *function.variable != nullptr;
     }
     if (complete) {
+      torchlite::watch_pipelines();
       return true;
     }
   }

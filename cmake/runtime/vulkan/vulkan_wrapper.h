@@ -61,10 +61,13 @@
   call(vkGetDeviceQueue) \
   call(vkGetImageMemoryRequirements) \
   call(vkGetInstanceProcAddr) \
+  call(vkGetPhysicalDeviceFormatProperties) \
   call(vkGetPhysicalDeviceMemoryProperties) \
   call(vkGetPhysicalDeviceProperties) \
   call(vkGetPhysicalDeviceQueueFamilyProperties) \
+  call(vkGetPipelineCacheData) \
   call(vkGetQueryPoolResults) \
+  call(vkMergePipelineCaches) \
   call(vkQueueSubmit) \
   call(vkQueueWaitIdle) \
   call(vkResetCommandPool) \

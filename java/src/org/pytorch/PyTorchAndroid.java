@@ -79,7 +79,23 @@ public final class PyTorchAndroid {
     nativeSetStepLimit(instructions);
   }
 
+  /**
+   * Keeps in a file what the driver of the GPU makes of shaders, so that a later process need not wait until it has made
+   * that again. Name the file before the first model is loaded. It is read then, and written at the end of loads and
+   * calls that made more. A file that is damaged, or of another device or driver, is ignored and replaced. It has no
+   * effect where the library runs models on the CPU only.
+   *
+   * @param path of the file, in a folder that only the app can write to, as {@code Context.getCodeCacheDir()} is; or
+   *     null, as at the start, for no file
+   */
+  public static void setPipelineCache(String path) {
+    NativeLibrary.load();
+    nativeSetPipelineCache(path);
+  }
+
   private static native void nativeSetNumThreads(int numThreads);
+
+  private static native void nativeSetPipelineCache(String path);
 
   private static native void nativeSetSpinning(boolean on);
 
