@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import time
 from collections.abc import Iterable
@@ -26,6 +25,7 @@ from builder.system.folders import cache_folder
 from builder.system.locks import folder_lock
 from builder.system.own_cache import is_marked, list_foreign, list_parts, read_type
 from builder.system.scratch import scratch_folder, sweep
+from builder.system.trees import remove_tree
 
 _OTHER_CACHE = "say where builder's cache is with BUILDER_CACHE=<folder>"
 _RECENT = 60
@@ -198,7 +198,8 @@ def _remove(one: CacheEntry) -> bool:
                 if read_type(beside) == stat.S_IFREG:
                     beside.unlink(missing_ok=True)
             one.path.rename(aside / "removed")
-            shutil.rmtree(aside, ignore_errors=True)
+            if read_type(aside / "removed") == stat.S_IFDIR:
+                remove_tree(aside / "removed")
     except (_InUseError, FileNotFoundError):
         return False
     return True

@@ -17,6 +17,7 @@ from builder.sources.releases import load_release
 from builder.system.locks import is_locked
 from builder.system.own_cache import list_foreign, list_parts, read_type
 from builder.system.scratch import is_scratch_name
+from builder.system.trees import walk_tree
 
 BUSY = "a builder is using it"
 DAY = 24 * 60 * 60
@@ -170,10 +171,10 @@ def _count_bytes(path: Path) -> int:
     if read_type(path) != stat.S_IFDIR:
         return path.lstat().st_size
     total = 0
-    for parent, _, names in os.walk(path):
-        for name in names:
-            with suppress(OSError):  # a build may run
-                total += (Path(parent) / name).lstat().st_size
+    for inner in walk_tree(path):
+        with suppress(OSError):  # a build may run
+            status = inner.lstat()
+            total += 0 if stat.S_ISLNK(status.st_mode) else status.st_size
     return total
 
 

@@ -43,7 +43,7 @@ from builder.verify.policy import PolicyReport
 FOLDER = "finished"
 """Folder of the cache."""
 _SCHEMA = 1
-_MOST = 64 << 20
+_MOST = 16 << 20
 """Bytes of a record, which has the sizes of all translation units."""
 
 

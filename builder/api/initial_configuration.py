@@ -130,7 +130,9 @@ def _refuse_other_meaning(text: str, output: Path, models: Sequence[Path]) -> No
 
 
 def _find_models(folder: Path) -> tuple[Path, ...]:
-    found = sorted((*folder.glob("*.ptl"), *folder.glob("*/*.ptl")))
+    names = (*folder.glob("*.ptl"), *folder.glob("*/*.ptl"))
+    # Folders, pipes and links that lead nowhere can have such names too.
+    found = sorted(path for path in names if path.is_file())
     if not found or len(found) > _LISTED:
         many = f"{len(found)} lite files (.ptl), more than {_LISTED}" if found else "no lite file"
         raise ConfigurationError(

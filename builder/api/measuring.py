@@ -51,6 +51,8 @@ _MOST_KEPT = 64 << 20
 """Bytes of a report, which may have many libraries."""
 _MAX_REFERENCES = 64 << 20
 """How many bytes a compressed reference graph may have."""
+_SCHEMA = 1
+"""Newest version of a kept report."""
 _LARGEST = 1 << 50
 """Bytes that no library has."""
 
@@ -124,9 +126,21 @@ def aar_before(path: Path) -> AarSizes | None:
         return measure_aar(path)
     try:
         text = read_regular(path, MAX_JSON).decode()
-        return parse_json(text, _KeptReport, "size report").aar
+        sizes = parse_json(text, _KeptReport, "size report", newest=_SCHEMA).aar
     except (OSError, ValueError):
         return None
+    if sizes is not None and not _has_sizes(sizes):
+        raise ConfigurationError(
+            f"{path} is not a size report of an AAR: its sizes are not those of libraries",
+            hint="keep what builder size --json prints for the earlier AAR",
+        )
+    return sizes
+
+
+def _has_sizes(sizes: AarSizes) -> bool:
+    return bool(sizes.libraries) and all(
+        0 < one < _LARGEST for total in sizes.totals.values() for one in total
+    )
 
 
 def measure_aar(path: Path) -> AarSizes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -61,7 +62,17 @@ def echo(text: str = "", *, mark: str = "", err: bool = False, nl: bool = True) 
         text = text.replace(name, escape_controls(name, _CONTROLS_OF_CELLS))
     if mark:
         text = re.sub(r"\n(?=[^\s])", "\n  ", text)
-    click.echo(mark + escape_controls(text), err=err, nl=nl)
+    _write(mark + escape_controls(text), err=err, nl=nl)
+
+
+def _write(text: str, *, err: bool = False, nl: bool = True) -> None:
+    try:
+        click.echo(text, err=err, nl=nl)
+    except BrokenPipeError:
+        # The reader, such as `head`, has enough. The work goes on, for the sake of its exit code.
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, (sys.stderr if err else sys.stdout).fileno())
+        os.close(nothing)
 
 
 def escape_names(arguments: Iterable[str]) -> None:
@@ -98,7 +109,7 @@ def print_json(command: str, value: Mapping[str, Any]) -> None:
         command: the command whose schema the value follows, `builder/schemas/<command>.json`.
         value: the fields to print, without the version.
     """
-    click.echo(render_json(command, value))
+    _write(render_json(command, value))
     _printed.append(command)
 
 
@@ -152,7 +163,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None
         from builder.formats.documents import Table, render_markdown_table
 
         texts = tuple(tuple(map(str, row)) for row in rows)
-        click.echo(render_markdown_table(Table(header=tuple(header), rows=texts)), nl=False)
+        _write(render_markdown_table(Table(header=tuple(header), rows=texts)), nl=False)
         return
     cells = [[escape_controls(str(cell), _CONTROLS_OF_CELLS) for cell in row] for row in rows]
     widths = [

@@ -12,7 +12,7 @@ from builder import api
 from builder.api.settings import CONFIGURATION
 from builder.cli.console import echo
 from builder.errors import ConfigurationError
-from builder.system.files import write_atomically
+from builder.system.files import write_new
 from builder.system.outputs import writing_file
 
 
@@ -49,16 +49,27 @@ def command(models: tuple[Path, ...], output: Path, schema: Path | None) -> None
     for path in (output, *((schema,) if schema else ())):
         # A link that leads nowhere is there too, and would be replaced.
         if os.path.lexists(path):
-            raise ConfigurationError(
-                f"{path} is there already", hint="move it away, or choose another file with -o"
-            )
+            raise _refuse_present(path)
     text = api.render_configuration(models, output, schema)
     if schema is not None:
         content = resources.files("builder").joinpath("schemas/builder-yaml.json").read_text()
-        with writing_file(schema):
-            write_atomically(schema, content)
-    with writing_file(output):
-        write_atomically(output, text)
+        _write_new(schema, content)
+    _write_new(output, text)
     echo(f"wrote {output}")
     where = "" if str(output) == CONFIGURATION else f" --config {output}"
     echo(f"next: builder build{where} --dry-run")
+
+
+def _write_new(path: Path, text: str) -> None:
+    # The models were read meanwhile, and somebody may have made the file.
+    try:
+        with writing_file(path):
+            write_new(path, text)
+    except FileExistsError:
+        raise _refuse_present(path) from None
+
+
+def _refuse_present(path: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} is there already", hint="move it away, or choose another file with -o"
+    )

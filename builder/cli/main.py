@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -43,6 +45,7 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
+    _open_closed_streams()
     escape_names(sys.argv[1:])
     forget_json()
     for stream in (sys.stdout, sys.stderr):
@@ -54,6 +57,23 @@ def main() -> None:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no user sees a traceback
         sys.exit(_report(error))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _open_closed_streams() -> None:
+    """Opens the standard streams that the caller has closed, for nothing.
+
+    Otherwise the next file or pipe would get the number of a stream, and programs that builder
+    starts would write into it.
+    """
+    for descriptor, mode in enumerate(("r", "w", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number, which is this one.
+            os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, True)
+            name = ("stdin", "stdout", "stderr")[descriptor]
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
 def _report(error: BaseException) -> int:
@@ -72,7 +92,9 @@ def _report(error: BaseException) -> int:
     _print_error(failure)
     # An answer that was printed before has the error as a field.
     if _wants_json(sys.argv[1:]) and not has_printed_json():
-        print_json("error", {"error": failure.to_json()})
+        # stdout may be what failed; the text on stderr has said so.
+        with suppress(OSError):
+            print_json("error", {"error": failure.to_json()})
     return failure.exit_code
 
 

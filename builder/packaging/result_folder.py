@@ -23,6 +23,7 @@ from builder.errors import BuilderError, ConfigurationError, Hint, PackagingErro
 from builder.system.files import digest_file, read_regular, write_atomically
 from builder.system.outputs import is_full, no_space
 from builder.system.replace_folders import replacement_folder
+from builder.system.trees import walk_tree
 
 LISTING = ".builder.json"
 """File name of the list of files in folders that have no other manifest."""
@@ -134,21 +135,15 @@ def _hint(path: Path) -> Hint:
 
 
 def _find_foreign(folder: Path, owned: _Owned, manifest: str) -> Iterator[str]:
-    for parent, folders, files in os.walk(folder, onerror=_refuse_unreadable):
-        # os.walk goes on in this order, so messages are the same on every machine.
-        folders.sort()
-        # os.walk lists links to folders as folders, and does not enter them.
-        links = [name for name in folders if (Path(parent) / name).is_symlink()]
-        for name in sorted((*files, *links)):
-            path = Path(parent) / name
-            relative = path.relative_to(folder).as_posix()
-            # The manifest cannot list its own digest. Builder never makes it a link.
-            if relative == manifest and owned.files and not path.is_symlink():
-                continue
-            if relative not in owned.files and relative not in owned.links:
-                yield f"not written by builder: {_printable(relative)}"
-            elif not _is_as_written(path, relative, owned):
-                yield f"changed since then: {_printable(relative)}"
+    for path in walk_tree(folder, on_error=_refuse_unreadable):
+        relative = path.relative_to(folder).as_posix()
+        # The manifest cannot list its own digest. Builder never makes it a link.
+        if relative == manifest and owned.files and not path.is_symlink():
+            continue
+        if relative not in owned.files and relative not in owned.links:
+            yield f"not written by builder: {_printable(relative)}"
+        elif not _is_as_written(path, relative, owned):
+            yield f"changed since then: {_printable(relative)}"
 
 
 def _refuse_unreadable(error: OSError) -> None:

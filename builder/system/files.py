@@ -82,6 +82,22 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         os.fsync(stream.fileno())
 
 
+def write_new(path: Path, content: str) -> None:
+    """Writes a file that must not be there yet; a link in its place is not followed.
+
+    Raises:
+        FileExistsError: something is at `path`.
+        OSError: the file cannot be written; it is not there then.
+    """
+    with path.open("x", encoding="utf-8") as file:
+        try:
+            file.write(content)
+            file.flush()
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+
+
 def copy_file(source: Path, target: Path, *, mode: int = 0o644) -> None:
     """Copies the bytes of a file into a folder, which is created; `mode` are its permissions."""
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -191,3 +191,25 @@ def test_growth_since_a_report_that_was_kept(make, tmp_path):
     error = run(size, aar, "--against", kept, "--max-growth", "0%").exception
     assert isinstance(error, VerificationError)
     assert "grew too much" in error.message
+
+
+@pytest.mark.parametrize("count", [-5, 0, 10**30])
+def test_a_kept_report_with_senseless_sizes_is_refused(make, tmp_path, count):
+    aar = make(SERVING, SERVING)
+    kept = tmp_path / "release.json"
+    shown = json.loads(run(size, aar, "--json").output)
+    for files in shown["aar"]["libraries"].values():
+        for one in files.values():
+            one["file"] = count
+    for wrong in (shown, {**shown, "aar": {**shown["aar"], "libraries": {}}}):
+        kept.write_text(json.dumps(wrong))
+        error = run(size, aar, "--against", kept, "--max-growth", "1%").exception
+        assert isinstance(error, ConfigurationError)
+        assert "not those of libraries" in error.message
+
+
+def test_a_kept_report_of_a_newer_builder_is_refused(make, tmp_path):
+    aar = make(SERVING, SERVING)
+    kept = tmp_path / "release.json"
+    kept.write_text(json.dumps(json.loads(run(size, aar, "--json").output) | {"schema": 99}))
+    assert run(size, aar, "--against", kept).exception is not None

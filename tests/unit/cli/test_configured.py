@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,26 @@ def test_init_does_not_write_two_files_to_one_place(folder):
         with pytest.raises(ConfigurationError, match=r"link\.yaml is there already"):
             run("m.ptl", *given, module=init)
     assert sorted(path.name for path in folder.iterdir()) == ["link.yaml", "m.ptl", "n.ptl", "sub"]
+
+
+def test_init_lists_no_folders_pipes_and_links_that_lead_nowhere(folder):
+    Path("n.ptl").unlink()
+    Path("d.ptl").mkdir()
+    os.mkfifo("p.ptl")
+    Path("l.ptl").symlink_to("nowhere")
+    Path("m.ptl").write_bytes((Path(__file__).parents[2] / "data/models/conv.ptl").read_bytes())
+    run(module=init)
+    text = Path("builder.yaml").read_text()
+    assert "m.ptl" in text
+    assert not any(f'"{name}.ptl"' in text for name in "dpl")
+
+
+def test_init_keeps_a_file_that_appears_meanwhile(folder, monkeypatch):
+    def write_meanwhile(*_arguments):
+        Path("builder.yaml").write_text("mine")
+        return "inputs: [m.ptl]\n"
+
+    monkeypatch.setattr(init.api, "render_configuration", write_meanwhile)
+    with pytest.raises(ConfigurationError, match="is there already"):
+        run("m.ptl", module=init)
+    assert Path("builder.yaml").read_text() == "mine"
