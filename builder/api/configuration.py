@@ -33,7 +33,13 @@ _PUBLISHED = ("release", "output")
 _MOST = 1 << 20
 """Bytes of a file that is read."""
 _MOST_LISTED = 1_000
-"""Products, and exports, that a file may have."""
+"""Items of each list, and keys of each mapping: products, exports, inputs."""
+_MOST_TOGETHER = 100_000
+"""Inputs of all products together; products share what stands outside of them."""
+_LONGEST_TEXT = 4096
+"""Characters of a text; no path can be longer (Linux, PATH_MAX)."""
+_DEEPEST = 64
+"""Folders in a path."""
 _LONGEST = 255
 """Bytes of a name in a path, on all file systems that builder runs on."""
 _PATHS_OR_NAMES = frozenset(("weights", "calibrate", "ops_lists"))
@@ -83,13 +89,11 @@ class _Reader:
     lines: Mapping[Place, int]
 
     def read(self, document: object) -> Configuration:
+        # Before any value is read: a product takes half a millisecond, an input asks the disk.
+        self._refuse_large(document, ())
         content = dict(self._take_mapping(document, ()))
         exports = self._take_list(content.pop(EXPORTS, None), (EXPORTS,))
         products = self._take_mapping(content.pop(PRODUCTS, None), (PRODUCTS,))
-        # Before any of them is read, which takes half a millisecond for each.
-        for key, listed in ((EXPORTS, exports), (PRODUCTS, products)):
-            if len(listed) > _MOST_LISTED:
-                raise self._fail((key,), f"it has {len(listed):,}, more than {_MOST_LISTED:,}")
         shared = self._read_groups(_SHARED, content, (), others=(EXPORTS, PRODUCTS))
         if not (shared or products or exports):
             raise self._fail((), "it has no settings")
@@ -99,6 +103,7 @@ class _Reader:
         read = tuple(
             self._read_product(name, value, shared) for name, value in products.items()
         ) or (Product(name="", values=shared),)
+        self._refuse_many(read)
         self._refuse_idle(shared, read)
         requests = tuple(
             self._read_export(value, (EXPORTS, number)) for number, value in enumerate(exports)
@@ -111,6 +116,31 @@ class _Reader:
             release=self._place_release(release, read),
             exports=requests,
         )
+
+    def _refuse_large(self, value: object, place: Place) -> None:
+        """Raises ConfigurationError for more than a file that people write has."""
+        if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+            raise self._fail(
+                place, f"it has {len(value):,} characters, more than {_LONGEST_TEXT:,}"
+            )
+        if not isinstance(value, dict | list):
+            return
+        if len(value) > _MOST_LISTED:
+            raise self._fail(place, f"it has {len(value):,}, more than {_MOST_LISTED:,}")
+        # parse_documents has limited how deep values are nested.
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(key, str) and len(key) > _LONGEST_TEXT:
+                raise self._fail(place, f"a key has more than {_LONGEST_TEXT:,} characters")
+            self._refuse_large(inner, (*place, key))
+
+    def _refuse_many(self, products: Sequence[Product]) -> None:
+        inputs = (one.values.get(("request", "inputs"), ()) for one in products)
+        count = sum(len(listed) for listed in inputs if isinstance(listed, tuple))
+        if count > _MOST_TOGETHER:
+            raise self._fail(
+                (PRODUCTS,),
+                f"the products have {count:,} inputs together, more than {_MOST_TOGETHER:,}",
+            )
 
     def _refuse_same_exports(self, exports: Sequence[ExportRequest]) -> None:
         """Raises ConfigurationError for two exports with one output, of which one would be lost."""
@@ -281,6 +311,8 @@ class _Reader:
     def _check_path(self, path: Path, place: Place) -> Path:
         """Returns `path`, there or not; ConfigurationError if no file can have this path."""
         try:
+            if len(path.parts) - len(self.path.parent.parts) > _DEEPEST:
+                raise self._fail(place, f"this path has more than {_DEEPEST} folders")
             if any(len(os.fsencode(name)) > _LONGEST for name in path.parts):
                 raise self._fail(place, f"a name in this path has more than {_LONGEST} bytes")
             # A path with `..` behind a folder that is absent has only its links looked at.

@@ -23,6 +23,8 @@ from builder.formats.yaml_lines import Place
 
 EXPORTS, PRODUCTS = "exports", "products"
 _INPUTS = ("request", "inputs")
+_LONGEST_MESSAGE = 500
+"""Characters of a message, which may quote a value of the file."""
 
 Values = Mapping[tuple[str, ...], object]
 """Settings by their path, as `builder.core.setting_fields.fill` takes them."""
@@ -166,6 +168,8 @@ def make_error(
     line = next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), None)
     where = str(path) if line is None else f"{path}, line {line}"
     key = ".".join(map(str, place))
+    if len(message) > _LONGEST_MESSAGE:
+        message = f"{message[:_LONGEST_MESSAGE]}..."
     return ConfigurationError(
         f"{where}: {key}: {message}" if key else f"{where}: {message}", hint=hint
     )

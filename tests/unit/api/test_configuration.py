@@ -461,6 +461,32 @@ def test_the_number_of_products_and_exports_has_a_limit(folder, key):
         read_configuration(write(folder, items[key]))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"inputs: [{'m.ptl, ' * 1001}]", "inputs: it has 1,001, more than 1,000"),
+        (f"pytorch: {'2' * 5000}", "pytorch: it has 5,000 characters, more than 4,096"),
+        (f"targets: {{min_ios: '{'1.' * 3000}'}}", "min_ios: it has 6,000 characters"),
+        (f"{'k' * 5000}: 1", "it is not YAML|a key has more than 4,096 characters"),
+        (f"inputs: [m.ptl]\noutput: {'a/' * 100}", "output: this path has more than 64 folders"),
+        (
+            f"inputs: [{'m.ptl, ' * 500}]\nproducts:\n" + "".join(f"  p{n}:\n" for n in range(500)),
+            "products: the products have 250,000 inputs together, more than 100,000",
+        ),
+    ],
+)
+def test_a_file_is_no_larger_than_people_write(folder, text, said):
+    with pytest.raises(ConfigurationError, match=said):
+        read_configuration(write(folder, text))
+
+
+def test_a_long_value_is_cut_in_messages(folder):
+    with pytest.raises(ConfigurationError) as caught:
+        read_configuration(write(folder, f"inputs: [m.ptl]\npytorch: {'2' * 4000}"))
+    assert len(caught.value.message) < 700
+    assert "line 2: pytorch: builder cannot build PyTorch 2222" in caught.value.message
+
+
 def test_two_exports_with_one_output_are_refused(folder):
     text = """\
 exports:
