@@ -167,7 +167,11 @@ def _refuse_growth(
     before: _Measured | None,
 ) -> None:
     if options.max_growth and before is not None:
-        api.refuse_growth(pair(now), pair(before), options.max_growth, path=options.runtime)
+        api.refuse_growth(
+            *(pair(now), pair(before), options.max_growth),
+            path=options.runtime,
+            has_operators=pair is _pair_runtime,
+        )
 
 
 def _pair_runtime(measured: MeasuredRuntime) -> Pairs:

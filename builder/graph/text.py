@@ -15,6 +15,8 @@ from builder.graph.printed_names import (
 
 _DEEPEST = 20
 """Blocks that are nested deeper are not indented further, which bounds the length of lines."""
+_BREAKS = str.maketrans({"\n": "\\n", "\r": "\\r"})
+"""So that one node stays in one line."""
 
 
 def render_graph(graph: Graph) -> str:
@@ -42,7 +44,8 @@ def render_graph(graph: Graph) -> str:
             if depth:
                 inputs = _declare(item.inputs, names)
                 lines.append(f"{indent}block{numbers[item]}({inputs}):")
-    return "\n".join(lines) + "\n"
+    # Names of classes and of attributes are foreign text.
+    return "".join(f"{line.translate(_BREAKS)}\n" for line in lines)
 
 
 def list_graph(graph: Graph) -> dict[str, object]:

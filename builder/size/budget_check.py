@@ -60,6 +60,7 @@ def refuse_growth(
     growth: Growth,
     *,
     path: Path,
+    has_operators: bool = True,
 ) -> None:
     """Raises VerificationError when a library grew by more than `growth` since it was measured.
 
@@ -68,6 +69,7 @@ def refuse_growth(
         before: the same of an earlier build; ABIs that only one of both has are not compared.
         growth: how much either number may grow.
         path: path of the runtime or package.
+        has_operators: whether its sizes are known by operator, as those of a runtime are.
 
     Raises:
         ConfigurationError: they have no ABI in common, so nothing would be compared.
@@ -82,9 +84,10 @@ def refuse_growth(
         f"  {abi}: {line}" for abi in common for line in find_growth(now[abi], before[abi], growth)
     ]
     if lines:
+        by_operator = (Use("operators", True),) if has_operators else ()
         raise VerificationError(
             "\n".join((f"the libraries of {path} grew too much:", *lines)),
-            hint=Hint("see what grew: ", Run("size", (str(path), Use("operators", True)))),
+            hint=Hint("see what grew: ", Run("size", (str(path), *by_operator))),
         )
 
 

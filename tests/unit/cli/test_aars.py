@@ -191,6 +191,8 @@ def test_growth_since_a_report_that_was_kept(make, tmp_path):
     error = run(size, aar, "--against", kept, "--max-growth", "0%").exception
     assert isinstance(error, VerificationError)
     assert "grew too much" in error.message
+    # An AAR has no sizes by operator.
+    assert show_hint(error.hint) == f"see what grew: builder size {aar}"
 
 
 @pytest.mark.parametrize("count", [-5, 0, 10**30])

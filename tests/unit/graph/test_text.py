@@ -78,6 +78,16 @@ def test_names_of_a_file_cannot_pretend():
     assert 'label="x\\"\\n} evil"' in picture
 
 
+def test_line_breaks_in_names_stay_in_their_line():
+    graph = make()
+    odd = "__torch__\nerr\rx"
+    graph.block.inputs[0].info = None
+    graph.block.inputs[0].type = graph.name = odd
+    text = render_graph(graph)
+    assert text.startswith(r"graph __torch__\nerr\rx(%x : __torch__\nerr\rx) -> Tensor:")
+    assert len(text.splitlines()) == len(render_graph(make()).splitlines())
+
+
 def test_constants():
     storage = Storage(dtype="int8", elements=0, read=lambda: memoryview(b""))
     values = {
