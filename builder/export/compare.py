@@ -20,6 +20,7 @@ from builder.core.tensors import DRAWS_SEED, Tensor
 from builder.errors import Hint, ModelError, ToolchainError, Use, VerificationError
 from builder.export.capabilities import import_torchvision, probe_torch
 from builder.export.error_texts import describe_exception, shorten
+from builder.export.interpreter import LackingError
 from builder.export.remedies import find_remedy
 from builder.export.samples import Sample
 from builder.export.values import flatten_outputs, to_arguments, to_call
@@ -88,6 +89,7 @@ def load_lite(content: bytes) -> Any:  # noqa: ANN401 - torch has no types here
     A damaged file can crash the process, so only the child process of `interpreter` calls this.
 
     Raises:
+        LackingError: this torch has not all that the file needs.
         ToolchainError: the file needs operators of torchvision, which is not installed.
         VerificationError: torch cannot load the file.
     """
@@ -103,18 +105,25 @@ def load_lite(content: bytes) -> Any:  # noqa: ANN401 - torch has no types here
     except ToolchainError:
         raise
     except Exception as error:  # damaged files make torch raise anything
+        lacks = _explain_lack(content, str(error))
+        if lacks:
+            raise LackingError(f"torch {torch.__version__} {lacks}") from error
         raise VerificationError(
-            f"torch {torch.__version__} {_explain_refusal(content, str(error))}"
+            f"torch {torch.__version__} cannot load the lite file: {shorten(str(error))}"
         ) from error
 
 
-def _explain_refusal(content: bytes, error: str) -> str:
+def _explain_lack(content: bytes, error: str) -> str:
+    """Says what this torch lacks; an empty text if an error is another one."""
     if lacking := _LACKING.search(error):
         return f"has no {lacking['names']}, which the lite file calls"
     # Without its class, torch takes the state of a packed layer for something else, and says so.
     if b"torch.classes.xnnpack" in content and not probe_torch().xnnpack:
         return "has no XNNPACK, for which layers of the lite file are packed"
-    return f"cannot load the lite file: {shorten(error)}"
+    # Of a torch that is older than the format, or was built without it.
+    if "ersion number does not match" in error or "flatbuffer" in error.lower():
+        return f"cannot load the lite file: {shorten(error)}"
+    return ""
 
 
 def call_lite(module: Call, sample: Sample, *, seed: int = DRAWS_SEED) -> tuple[Tensor, ...]:

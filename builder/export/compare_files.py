@@ -49,6 +49,7 @@ def compare(
 
     Raises:
         InterpreterEndedError: the source crashed torch, or reached a limit.
+        VerificationError: torch runs the source, and fails with a file that was made of it.
     """
     samples, expected = given.samples, given.expected
     end = Stage(name=LITE, size=len(content), judged=False)
@@ -80,7 +81,10 @@ def compare(
     base = Form(name=SOURCE, outputs=outputs, stage=stage)
     stages = [stage]
     measure = functools.partial(
-        measure_if_runnable, tolerance=request.tolerance, interpreter=interpreter
+        measure_if_runnable,
+        tolerance=request.tolerance,
+        interpreter=interpreter,
+        source=source.content,
     )
     # Any torch can run the plain form. It tells a wrong pass from wrong packing.
     if rewritten.is_packed:
@@ -91,6 +95,7 @@ def compare(
         base=SOURCE,
         tolerance=request.tolerance,
         interpreter=interpreter,
+        source=source.content,
     )
     if rewritten.split:
         last = Stage(name=LITE, size=len(content), judged=False, remark=NO_GPU)

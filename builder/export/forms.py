@@ -9,8 +9,8 @@ from typing import Protocol
 from builder.core.differences import compare_outputs
 from builder.core.stages import Stage, find_agreement, widen_differences
 from builder.core.tensors import DRAWS_SEED, Tensor
-from builder.errors import BuilderError, Hint, Use, VerificationError
-from builder.export.interpreter import InterpreterEndedError, LiteRun
+from builder.errors import BuilderError, Hint, ToolchainError, Use, VerificationError
+from builder.export.interpreter import InterpreterEndedError, LackingError, LiteRun
 from builder.export.samples import Sample
 
 EAGER = "eager"
@@ -19,6 +19,12 @@ OPTIMISED = "optimised"
 LITE = "lite"
 NO_GPU = "not run: torch runs files for the CPU only"
 """A remark on the stage of a model for the GPU."""
+FIND_PASS = Hint(
+    "this is a fault of a pass, or of the kernels of that torch, and worth a report. Until it is ",
+    *("mended, leave out a pass: ", Use("optimisation.left_out", "prepack"), ", or all of them: "),
+    Use("optimisation.enabled", False),
+)
+"""What helps against a file that does not compute what its source does."""
 Outputs = tuple[tuple[Tensor, ...], ...]
 """The outputs of one form, for each sample."""
 
@@ -80,14 +86,17 @@ def measure_if_runnable(
     *,
     tolerance: float | None,
     interpreter: LiteInterpreter,
+    source: bytes,
     method: str = "forward",
 ) -> Stage:
     """Returns the stage of a lite file as `measure_lite` does, or one that says why it did not run.
 
-    A torch without XNNPACK, for example, cannot run what is packed for it.
+    A torch without XNNPACK, for example, cannot run what is packed for it. `source` is the file
+    before any pass: what torch runs of it, it has to run of the file too.
 
     Raises:
         InterpreterEndedError: the file crashed torch, or reached a limit.
+        VerificationError: the file fails where its source does not.
     """
     try:
         return measure_lite(
@@ -103,8 +112,23 @@ def measure_if_runnable(
     except InterpreterEndedError:
         raise
     except BuilderError as error:
+        lacks = isinstance(error, LackingError | ToolchainError)
+        if not lacks and _runs(interpreter, source, samples, method):
+            raise VerificationError(
+                f"{name}: {error.message}\n  and it runs the source", hint=FIND_PASS
+            ) from error
         remark = f"not run: {error.message}"
         return Stage(name=name, size=len(content), remark=remark, judged=False)
+
+
+def _runs(
+    interpreter: LiteInterpreter, content: bytes, samples: Sequence[Sample], method: str
+) -> bool:
+    try:
+        interpreter.run(content, samples, method=method)
+    except BuilderError:
+        return False
+    return True
 
 
 def owe(stage: Stage, *, compared: bool) -> Stage:

@@ -33,10 +33,6 @@ from builder.system.frames import Frame
 from builder.system.limits import Limits
 from builder.system.sandbox import check_boundary
 
-_KINDS: Mapping[str, type[BuilderError]] = {
-    kind.__name__: kind
-    for kind in (ConfigurationError, ModelError, ToolchainError, VerificationError)
-}
 _LEAST_LITE, _GROWTH = 64 << 20, 4
 """A lite file may have 64 MiB, and 4 bytes for each byte of its TorchScript file: more than real
 files have."""
@@ -67,6 +63,16 @@ class InterpreterEndedError(VerificationError):
         super().__init__(message, hint=hint)
         self.by_limit = by_limit
         """Whether the process reached a limit."""
+
+
+class LackingError(VerificationError):
+    """The torch at hand lacks operators, a backend or a format that a file needs."""
+
+
+_KINDS: Mapping[str, type[BuilderError]] = {
+    kind.__name__: kind
+    for kind in (ConfigurationError, LackingError, ModelError, ToolchainError, VerificationError)
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

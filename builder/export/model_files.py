@@ -11,7 +11,7 @@ from builder.errors import ConfigurationError, Hint, ModelError, Use, Verificati
 from builder.export.compare_files import Compared, compare, prove_source
 from builder.export.file_inputs import find_inputs
 from builder.export.file_sources import FileSource, read_source
-from builder.export.forms import LITE, NO_GPU, owe
+from builder.export.forms import FIND_PASS, LITE, NO_GPU, owe
 from builder.export.interpreter import Interpreter
 from builder.export.knowledge import Knowledge
 from builder.export.output import write_model
@@ -186,8 +186,7 @@ def _write(
     if wrong is not None:
         failure = VerificationError(
             f"{describe_stage(wrong.name)} differs from the source",
-            hint="leave out passes one by one to find the one that changes the outputs, and report "
-            "it",
+            hint=FIND_PASS,
         )
     wanted = failure is None or request.keep
     case = compared.case if request.reference else None

@@ -20,6 +20,7 @@ def measure_calls(
     base: str,
     tolerance: float | None,
     interpreter: Interpreter,
+    source: bytes,
 ) -> Iterator[Stage]:
     """Yields a stage for each of `calls`, run from a lite file.
 
@@ -29,9 +30,11 @@ def measure_calls(
         base: the name of the stage that the outputs of the calls belong to.
         tolerance: the largest relative difference, as in `compare_outputs`.
         interpreter: runs the file.
+        source: the lite file that it was made of.
 
     Raises:
         InterpreterEndedError: the file crashed torch, or reached a limit.
+        VerificationError: the file fails where its source does not.
     """
     for call, signature in calls:
         sample = Sample(specs=list_arguments(call), leaves=call.inputs).adapt(signature)
@@ -44,5 +47,6 @@ def measure_calls(
             form,
             tolerance=tolerance,
             interpreter=interpreter,
+            source=source,
             method=call.method,
         )

@@ -62,6 +62,8 @@ def split_program(
         ModelError: a part of the model cannot run on the GPU, and `allow_cpu` is not set or does
             not help, or nothing of it runs on the GPU.
     """
+    # Placing takes what is not known for float32.
+    unknown = _ask_for_inputs(program)
     placements = [place_on_vulkan(graph, schemas, kernels) for graph in program.graphs.values()]
     impossible = _sum(one.impossible for one in placements)
     on_cpu = _sum(one.cpu for one in placements)
@@ -74,18 +76,30 @@ def split_program(
     if not gpu:
         raise ModelError(
             _list("nothing in this model runs on Vulkan", on_cpu),
-            hint=Hint("export it for the CPU: ", _FOR_CPU),
+            hint=Hint(*unknown, "export it for the CPU: ", _FOR_CPU),
         )
     if on_cpu and not allow_cpu:
         raise ModelError(
             _list("Vulkan does not run all of the model", on_cpu),
             hint=Hint(
+                *unknown,
                 *("run them on the CPU, between transfers: ", Use("optimisation.allow_cpu", True)),
                 *("; or export the model for the CPU: ", _FOR_CPU),
             ),
         )
     program.root.attributes[FOR_VULKAN] = True
     return _describe(placements, gpu, on_cpu)
+
+
+def _ask_for_inputs(program: Program) -> tuple[str | Use, ...]:
+    """Returns how to say what the inputs are, if that is not known."""
+    forward = program.method("forward")
+    given = () if forward is None else forward.block.inputs[1:]
+    tensors = (value.info for value in given if value.type in ("", "Tensor"))
+    if all(info is not None and info.dtype is not None for info in tensors):
+        return ()
+    # Some forms are exact for one dtype only.
+    return ("say what the inputs are: ", Use("inputs", "float32[1,3,224,224]"), "; or ")
 
 
 def _describe(

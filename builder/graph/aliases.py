@@ -135,6 +135,12 @@ class Aliases:
         position = self._positions.get(node, -1)
         return self._writes.get(key, -1) > position
 
+    def is_told_apart(self, value: Value, node: Node) -> bool:
+        """Whether a write shows that `node` makes a copy of `value`, or that it makes none."""
+        if self.outlives(value):
+            return self.is_written(value)
+        return self.is_written_after(value, node)
+
     def is_reshaped(self, value: Value) -> bool:
         """Whether any node may change the shape of a tensor that shares memory with `value`.
 

@@ -42,7 +42,7 @@ from builder.lite.objects import ScriptObject, walk
 _MOST_ROUNDS = 6
 """Freezing and folding help each other; models need two or three rounds."""
 _TOO_LARGE = "the model has too many steps to be optimised, and is written as it is"
-_UNBATCHED = "images have no batch dimension, so no layer is prepared for XNNPACK"
+_UNBATCHED = "images may have no batch dimension, so no layer is prepared for XNNPACK"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Optimisations:
     ranks: tuple[int | None, ...] = ()
     """Numbers of dimensions of the arguments of `forward` in a known call; None: no tensor.
 
-    If images have no batch dimension there, `batched` does not count.
+    If images may have no batch dimension there, `batched` does not count.
     """
 
 

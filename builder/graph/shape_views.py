@@ -106,7 +106,10 @@ def unsqueeze(question: Question) -> Answer:
 def squeeze(question: Question) -> Answer:
     """The rule for a dimension that is dropped if its size is 1."""
     info = question.info("self")
-    if info.sizes is None or question.call.node.operator != "aten::squeeze.dim":
+    operator = question.call.node.operator
+    if operator == "aten::squeeze" and info.sizes is not None and None not in info.sizes:
+        return TensorInfo(info.dtype, tuple(size for size in info.sizes if size != 1))
+    if info.sizes is None or operator != "aten::squeeze.dim":
         return TensorInfo(info.dtype, None)
     dim = question.dim("dim", len(info.sizes))
     # A size that is not known may be 1, so even the number of dimensions is open.

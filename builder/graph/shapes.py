@@ -28,7 +28,9 @@ def infer(graph: Graph, schemas: Schemas, *, batched: bool = True) -> None:
 
 
 def lacks_batch(graph: Graph, schemas: Schemas, ranks: Sequence[int | None]) -> bool:
-    """Whether an image has no batch dimension if the arguments of `graph` have these ranks.
+    """Whether an image may have no batch dimension if the arguments of `graph` have these ranks.
+
+    `squeeze` drops a batch of one, so behind it an image may have none whatever the ranks are.
 
     Args:
         graph: stays as it is.

@@ -51,9 +51,7 @@ class Copies:
 
     def is_told_apart(self, value: Value, node: Node) -> bool:
         """Whether a write shows that `value` was copied, in front of `node` or by it."""
-        if self._aliases.outlives(value):
-            return self._aliases.is_written(value)
-        return self._aliases.is_written_after(value, node)
+        return self._aliases.is_told_apart(value, node)
 
     def is_alone(self, value: Value, node: Node) -> bool:
         """Whether nothing but `node` can see a tensor that it changes in place."""

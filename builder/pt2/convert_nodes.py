@@ -25,6 +25,7 @@ _HIGHER_ORDER = re.compile(r"torch\.ops\.higher_order\.(\w+)", re.ASCII)
 _DEEPEST = 12
 _LONGEST_NAME = 100
 
+_MOVES = frozenset({"aten::to.device", "aten::to.dtype_layout"})
 _ITEMS = frozenset({"aten::item", "aten::_local_scalar_dense"})
 
 
@@ -95,7 +96,16 @@ class NodeConverter:
             return [
                 self.graph_builder.value(f"aten::{kind.capitalize()}.Tensor", named.get("self"))
             ]
+        if operator in _MOVES and self._moves(node):
+            named["copy"] = True
         return self._call(operator, named)
+
+    def _moves(self, node: document.Node) -> bool:
+        """Whether a result is on another device than the first argument, so that it is a copy."""
+        names = [one.choice for one in (node.inputs[0].arg, *node.outputs[:1])]
+        metas = [self.tensors.get(held.name) for kind, held in names if kind == "as_tensor"]
+        found = [meta.device for meta in metas if meta is not None]
+        return any((one.type, one.index) != (found[0].type, found[0].index) for one in found)
 
     def _call(self, operator: str, named: Mapping[str, Operand]) -> list[Operand]:
         row = DECOMPOSITIONS.get(operator)

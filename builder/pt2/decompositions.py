@@ -217,12 +217,12 @@ DECOMPOSITIONS: Mapping[str, Row] = {
     "aten::detach_": _keep,
     "aten::detach_copy": lambda op, self: op("aten::clone", self),
     "prims::view_of": lambda _op, a: a,
-    "prims::convert_element_type": lambda op, a, dtype: op("aten::to.dtype", a, dtype),
+    "prims::convert_element_type": lambda op, a, dtype: op("aten::to.dtype", a, dtype, copy=True),
     # Everything is on the CPU.
     "aten::_to_copy": _copy_to,
     "aten::to.device": _move,
     "aten::to.dtype_layout": _move,
-    "aten::pin_memory": _keep,
+    "aten::pin_memory": lambda op, self, **_: op("aten::clone", self),
     # What the passes fold and fuse.
     "aten::convolution": _convolve,
     "aten::_native_batch_norm_legit_no_training": _no_training,

@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import TypeAlias
 
 from builder.core.operator_schemas import Schemas
-from builder.graph.aliases import Aliases
+from builder.graph.aliases import Aliases, makes_new_memory
 from builder.graph.graph import CONSTANT, IF, LOOP, Block, Graph, Node, Value
 from builder.graph.operands import CONSTRUCTS, Call, find_call, static
 from builder.graph.passes.layout_table import (
@@ -86,12 +86,12 @@ class _Plan:
         for node in block.nodes:
             if node.operator == LOOP:
                 # What a loop carries is stored as before, in each turn.
-                self._restore((node, i) for i in range(len(node.inputs)))
+                self._hand_on((node, i) for i in range(len(node.inputs)))
             for inner in node.blocks:
                 self._follow(inner)
             if node.operator == LOOP:
                 (inner,) = node.blocks
-                self._restore((inner, i) for i in range(len(inner.outputs)))
+                self._hand_on((inner, i) for i in range(len(inner.outputs)))
             elif node.operator == IF:
                 first, second = node.blocks
                 for output, a, b in zip(node.outputs, first.outputs, second.outputs, strict=True):
@@ -155,7 +155,11 @@ class _Plan:
             self._set(outputs, _Order.PERHAPS)
         else:
             arguments = enumerate(call.schema.arguments[: len(node.inputs)])
-            self._restore((node, i) for i, argument in arguments if not argument.mutable)
+            places = [(node, i) for i, argument in arguments if not argument.mutable]
+            if makes_new_memory(call):
+                self._restore(places)
+            else:
+                self._hand_on(places)
 
     def _convolve(self, node: Node) -> None:
         """A convolution of XNNPACK: its result has the order of its input."""
@@ -194,7 +198,21 @@ class _Plan:
         elif taken:
             self._set(node.outputs, _Order.PERHAPS)
         else:
-            self._restore((node, i) for i in range(len(node.inputs)))
+            self._hand_on((node, i) for i in range(len(node.inputs)))
+
+    def _hand_on(self, places: Iterable[_Place]) -> None:
+        """Plans to restore what something else keeps, or views, after it is a copy."""
+        for owner, index in places:
+            if isinstance(owner, Block):
+                value = owner.outputs[index]
+                written = self.aliases.is_written(value)
+            else:
+                value = owner.inputs[index]
+                written = self.aliases.is_told_apart(value, owner)
+            # A later change reaches either the copy or its source, and the model sees both as one.
+            if written and self._order(value):
+                self.obstacle = "an image is changed in place that something else keeps or views"
+            self._restore([(owner, index)])
 
     def _restore(self, places: Iterable[_Place]) -> None:
         """Plans to make tensors row-major again, as they were before."""
@@ -232,7 +250,7 @@ class _Plan:
             self._orders[value] = order
 
     def _is_written_later(self, node: Node) -> bool:
-        return any(self.aliases.is_written_after(value, node) for value in node.outputs)
+        return any(self.aliases.is_told_apart(value, node) for value in node.outputs)
 
 
 def _tensor_outputs(call: Call) -> list[Value]:

@@ -36,7 +36,7 @@ INDIFFERENT: Final = (
         " mean min norm softmax std sum var var_mean any all prod cumsum linalg_vector_norm"
         # Views.
         " chunk diagonal expand expand_as movedim narrow permute select slice split"
-        " split_with_sizes squeeze t transpose unbind unflatten unsqueeze view_as"
+        " split_with_sizes squeeze t transpose unbind unflatten unsqueeze"
         # Copies.
         " cat clone concat flatten gather index index_select masked_fill masked_select repeat"
         " reshape stack to type_as where roll flip pixel_shuffle pixel_unshuffle"

@@ -26,6 +26,8 @@ RUN = {
     LINEAR: "prepacked::linear_clamp_run",
 }
 """Class of the packed weights -> operator that takes them."""
+_ROW_MAJOR, _CHANNELS_LAST = 0, (2, 3)
+"""Codes of formats (c10/core/MemoryFormat.h)."""
 _LARGEST = 65535
 """Of strides, paddings, dilations and groups: XNNPACK multiplies two of them in 32 bits."""
 
@@ -54,6 +56,7 @@ class _Packer:
         self._contexts = Contexts(self.rewriter)
         self._arranged: dict[Hashable, Tensor] = {}
         self._allowance = Allowance(graph)
+        self._names_formats = any(_names_format(node, schemas) for _, node in graph.block.walk())
 
     def pack(self, node: Node) -> Sequence[Value] | None:
         """The rule of the rewriter."""
@@ -109,7 +112,27 @@ class _Packer:
         # XNNPACK's linear layer takes any number of dimensions, so no rank is asked for.
         if weight is None or bias is _OTHER or not self._takes(call, None):
             return None
-        return [self._run(call.node, call.node.inputs[0], LINEAR, (weight, bias, None, None))]
+        source = call.node.inputs[0]
+        if self._may_be_channels_last(source):
+            like = call.node
+            row_major = self.rewriter.constant(_ROW_MAJOR)
+            source = self.rewriter.emit("aten::contiguous", [source, row_major], like=like)
+            source.info = like.inputs[0].info
+        return [self._run(call.node, source, LINEAR, (weight, bias, None, None))]
+
+    def _may_be_channels_last(self, source: Value) -> bool:
+        """Whether a tensor may be stored as NHWC, for which upstream's linear layer is wrong.
+
+        It is so for `suggest_memory_format` in ATen/native/xnnpack/Linear.cpp, in torch 1.13 to
+        2.6. Where ranks are not known, it is a model that names such a format.
+        """
+        info, producer = source.info, source.producer
+        if producer is not None and producer.operator == RUN[LINEAR]:
+            return False
+        # Only tensors of four dimensions or more can be channels last.
+        if info is not None and info.sizes is not None:
+            return len(info.sizes) > 3
+        return self._names_formats
 
     def _pack_norm(self, call: Call) -> Sequence[Value] | None:
         affine = find_affine(call.node, self._schemas)
@@ -227,6 +250,11 @@ def _bias(call: Call, channels: int) -> Tensor | None:
     if not isinstance(bias, Tensor) or bias.dtype != "float32" or bias.sizes != (channels,):
         return _OTHER
     return bias if to_array(bias) is not None else _OTHER
+
+
+def _names_format(node: Node, schemas: Schemas) -> bool:
+    call = find_call(node, schemas)
+    return call is not None and call.static("memory_format") in _CHANNELS_LAST
 
 
 def _between(low: int, values: tuple[int, ...]) -> bool:

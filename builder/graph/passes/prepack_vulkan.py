@@ -15,6 +15,7 @@ from builder.graph.passes.batch_norm import Affine, find_affine
 from builder.graph.passes.contexts import Contexts, make_ints
 from builder.graph.passes.pass_result import PassResult
 from builder.graph.rewriting import Rewriter
+from builder.graph.shape_questions import may_be_squeezed
 from builder.graph.tensor_arrays import Allowance, to_array, to_tensor
 from builder.lite.objects import CustomObject, List, Tensor
 
@@ -387,6 +388,8 @@ def _rank(value: Value) -> int | None:
 
 def _may_have_rank(value: Value, rank: int) -> bool:
     """Whether a tensor has float32 elements and `rank` dimensions, so far as is known."""
+    if _rank(value) is None and may_be_squeezed(value, rank - 2):
+        return False
     return _is_float32(value) and _rank(value) in (None, rank)
 
 

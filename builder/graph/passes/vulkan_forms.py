@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from builder.core.operator_schemas import Schemas
-from builder.graph.aliases import is_alone
+from builder.graph.aliases import Aliases, is_alone
 from builder.graph.graph import Graph, Node, Value
 from builder.graph.operands import UNKNOWN, Call, find_call
 from builder.graph.passes.pass_result import PassResult
@@ -24,7 +24,8 @@ def use_vulkan_forms(graph: Graph, schemas: Schemas) -> PassResult:
     """Replaces operators without a kernel for Vulkan by exact forms of operators with one.
 
     Exact means the same formula: results differ in the last bits where it sums in another order.
-    Tensors of other dtypes than float32 keep their operators.
+    Tensors of other dtypes than float32 keep their operators. Where a dtype is not known, a form
+    gives what the operator gives for any dtype, or the operator stays.
     """
     former = _Former(graph, schemas)
     return PassResult(former.rewriter.run(former.rewrite))
@@ -36,6 +37,7 @@ class _Former:
     def __init__(self, graph: Graph, schemas: Schemas) -> None:
         self.rewriter = Rewriter(graph)
         self._schemas = schemas
+        self._aliases = Aliases(graph, schemas)
 
     def rewrite(self, node: Node) -> Sequence[Value] | None:
         """The rule of the rewriter."""
@@ -43,7 +45,7 @@ class _Former:
         rule = _RULES.get(node.operator)
         if rule is None:
             rule = self._find_in_place(node)
-        if rule is None or call is None or not _is_float32(node.inputs[0]):
+        if rule is None or call is None or not _may_be_float32(node.inputs[0]):
             return None
         made = rule(self, call)
         return None if made is None else [made]
@@ -56,6 +58,17 @@ class _Former:
             return None
         uses, home = self.rewriter.uses, self.rewriter.home
         return rule if is_alone(node.inputs[0], node, self._schemas, uses, home) else None
+
+    def is_free(self, call: Call) -> bool:
+        """Whether the result may be the argument itself, where the operator may make a copy."""
+        node, source = call.node, call.node.inputs[0]
+        # If nothing else can see the source, only the result is ever looked at.
+        if is_alone(source, node, self._schemas, self.rewriter.uses, self.rewriter.home):
+            return True
+        return not any(
+            self._aliases.is_reshaped(one) or self._aliases.is_told_apart(one, node)
+            for one in (source, node.output)
+        )
 
     def emit(self, call: Call, operator: str, *inputs: object) -> Value:
         """Adds an operator; inputs that are no values become constants."""
@@ -96,6 +109,7 @@ def _add_relu(former: _Former, call: Call) -> Value:
 
 
 def _clamp(low: object, high: object) -> _Rule:
+    # A float would make floats of integers, and a whole number changes no dtype.
     return lambda former, call: former.emit(call, "aten::clamp", call.node.inputs[0], low, high)
 
 
@@ -108,16 +122,28 @@ def _clamp_max(former: _Former, call: Call) -> Value:
 
 
 def _neg(former: _Former, call: Call) -> Value:
-    return former.emit(call, "aten::mul.Scalar", call.node.inputs[0], -1.0)
+    # A whole number leaves integers integers.
+    return former.emit(call, "aten::mul.Scalar", call.node.inputs[0], -1)
 
 
 def _rsub(former: _Former, call: Call) -> Value | None:
     alpha = call.static("alpha")
-    if type(alpha) not in (int, float):
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float):
         return None
-    scaled = former.emit(call, "aten::mul.Scalar", call.node.inputs[0], -float(alpha))  # type: ignore[arg-type]
-    operator = "aten::add.Tensor" if call.node.operator.endswith(".Tensor") else "aten::add.Scalar"
-    return former.emit(call, operator, scaled, call.node.inputs[1], 1)
+    source, other = call.node.inputs[:2]
+    if call.node.operator.endswith(".Tensor"):
+        if not _is_float32(source):
+            return former.emit(call, "aten::sub.Tensor", other, source, alpha)
+        operator = "aten::add.Tensor"
+    else:
+        number = call.static("other")
+        if not _is_float32(source) and type(number) not in (int, float):
+            return None
+        # A float makes floats of integers, and has to do it before they may overflow.
+        alpha = float(alpha) if isinstance(number, float) else alpha
+        operator = "aten::add.Scalar"
+    scaled = former.emit(call, "aten::mul.Scalar", source, -alpha)
+    return former.emit(call, operator, scaled, other, 1)
 
 
 def _reciprocal(former: _Former, call: Call) -> Value:
@@ -129,7 +155,11 @@ def _rsqrt(former: _Former, call: Call) -> Value:
 
 
 def _over(former: _Former, call: Call, divisor: Value) -> Value:
-    one = former.rewriter.constant(to_tensor(np.ones(1, np.float32)))
+    if _is_float32(call.node.inputs[0]) and _rank(call.node.inputs[0]):
+        one = former.rewriter.constant(to_tensor(np.ones(1, np.float32)))
+    else:
+        # A constant of one dimension would make a vector of a tensor without dimensions.
+        one = former.emit(call, "aten::clamp", divisor, 1, 1)
     return former.emit(call, "aten::div.Tensor", one, divisor)
 
 
@@ -137,11 +167,15 @@ def _pow(former: _Former, call: Call) -> Value | None:
     source, exponent = call.node.inputs[0], call.static("exponent")
     if type(exponent) not in (int, float):
         return None
+    if type(exponent) is float and exponent in (1, 2, 3, -2) and not _is_float32(source):
+        # Integers would stay integers.
+        return None
     match exponent:
         case 1:
-            return source
+            # A tensor of its own, which `drop_identities` drops where nobody can tell.
+            return former.emit(call, "aten::mul.Scalar", source, 1)
         case 2 | 3:
-            made = former.emit(call, "aten::mul.Tensor", source, source)
+            made = _square(former, call)
             return made if exponent == 2 else former.emit(call, "aten::mul.Tensor", made, source)
         case 0.5:
             return former.emit(call, "aten::sqrt", source)
@@ -155,7 +189,10 @@ def _pow(former: _Former, call: Call) -> Value | None:
 
 
 def _square(former: _Former, call: Call) -> Value:
-    return former.emit(call, "aten::mul.Tensor", call.node.inputs[0], call.node.inputs[0])
+    source = call.node.inputs[0]
+    # Powers of bools are integers, and products of two of them are bools.
+    one = source if _is_float32(source) else former.emit(call, "aten::mul.Scalar", source, 1)
+    return former.emit(call, "aten::mul.Tensor", one, source)
 
 
 def _prelu(former: _Former, call: Call) -> Value | None:
@@ -170,8 +207,8 @@ def _prelu(former: _Former, call: Call) -> Value | None:
     return former.emit(call, "aten::add.Tensor", former.emit(call, "aten::relu", source), scaled, 1)
 
 
-def _itself(_: _Former, call: Call) -> Value:
-    return call.node.inputs[0]
+def _itself(former: _Former, call: Call) -> Value | None:
+    return call.node.inputs[0] if former.is_free(call) else None
 
 
 def _t(former: _Former, call: Call) -> Value | None:
@@ -189,7 +226,7 @@ def _squeeze(former: _Former, call: Call) -> Value | None:
     if sizes[dim] is None:
         return None
     if sizes[dim] != 1:
-        return source
+        return _itself(former, call)
     if len(sizes) in (3, 4):
         return former.emit(call, "aten::select.int", source, dim, 0)
     return former.emit(call, "aten::reshape", source, former.ints(-1)) if len(sizes) == 2 else None
@@ -215,6 +252,9 @@ def _channel_shuffle(former: _Former, call: Call) -> Value | None:
     channels = _channels(source)
     if type(groups) is not int or channels is None or groups < 1 or channels % groups:
         return None
+    # Reshapes that move nothing make a view.
+    if not former.is_free(call):
+        return None
     batch = former.number(call, "aten::size.int", source, 0)
     height = former.number(call, "aten::size.int", source, 2)
     width = former.number(call, "aten::size.int", source, 3)
@@ -230,6 +270,8 @@ def _pixel_shuffle(former: _Former, call: Call) -> Value | None:
     source, factor = call.node.inputs[0], call.static("upscale_factor")
     channels = _channels(source)
     if type(factor) is not int or channels is None or factor < 1 or channels % factor**2:
+        return None
+    if not former.is_free(call):
         return None
     batch = former.number(call, "aten::size.int", source, 0)
     height = former.number(call, "aten::size.int", source, 2)
@@ -357,8 +399,13 @@ def _channels(value: Value) -> int | None:
     return sizes[1] if sizes is not None and len(sizes) == 4 else None
 
 
-def _is_float32(value: Value) -> bool:
+def _may_be_float32(value: Value) -> bool:
     return value.info is None or value.info.dtype in (None, "float32")
+
+
+def _is_float32(value: Value) -> bool:
+    """Whether the dtype is known, so that the kind of a number does not matter."""
+    return value.info is not None and value.info.dtype == "float32"
 
 
 _RULES: Final[Mapping[str, _Rule]] = {
@@ -377,7 +424,7 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "aten::pow.Tensor_Scalar": _pow,
     "aten::prelu": _prelu,
     "aten::reciprocal": _reciprocal,
-    "aten::relu6": _clamp(0.0, 6.0),
+    "aten::relu6": _clamp(0, 6),
     "aten::rsqrt": _rsqrt,
     "aten::rsub.Scalar": _rsub,
     "aten::rsub.Tensor": _rsub,

@@ -346,6 +346,33 @@ def test_a_known_call_tells_whether_images_have_a_batch(ranks: tuple[int | None]
     assert all(node.outputs[0].info is None for node in graph.block.nodes[-2:])
 
 
+@pytest.mark.parametrize(
+    ("line", "ranks", "lacks"),
+    [
+        ("aten::squeeze(%x)", (4,), True),
+        ("aten::squeeze(%x)", (), True),
+        ("aten::squeeze.dim(%x, 0)", (4,), True),
+        # Of five dimensions one is dropped, or the layer fails with the source too.
+        ("aten::squeeze.dim(%x, 1)", (5,), False),
+        ("aten::squeeze.dim(%x, 1)", (), False),
+        ("aten::neg(%x)", (), False),
+    ],
+)
+def test_a_batch_may_be_squeezed(line: str, ranks: tuple[int, ...], lacks: bool):
+    graph = read_graph(
+        f"(%self, %x)\n%s = {line}\n%r = aten::relu_(%s)\n"
+        "%y = aten::conv2d(%r, W, None, [1, 1], [0, 0], [1, 1], 1)\nyield %y",
+        W=ramp(5, 6, 3, 3),
+    )
+    assert lacks_batch(graph, SCHEMAS, ranks) is lacks
+
+
+def test_all_sizes_tell_what_is_squeezed():
+    graph = read_graph("(%self, %x: Tensor float32 1,4,1,6)\n%y = aten::squeeze(%x)\nyield %y")
+    infer(graph, SCHEMAS)
+    assert graph.block.outputs[0].info == TensorInfo("float32", (4, 6))
+
+
 def test_branches_tell_what_both_have():
     graph = read_graph("""
         (%self, %x: Tensor float32 2,3, %z: Tensor float32 2,4, %c: bool)

@@ -11,6 +11,7 @@ from builder.export.vulkan_models import refuse_vulkan_model, split_program
 from builder.graph.graph import Graph
 from builder.graph.packed import check_packed
 from builder.graph.passes.dead_code import drop_dead_code
+from builder.graph.passes.drop_identities import drop_identities
 from builder.graph.passes.fuse_clamps import fuse_clamps
 from builder.graph.passes.prepack_vulkan import MOST_GROUPS, prepack_vulkan
 from builder.graph.passes.unpack_xnnpack import unpack_xnnpack
@@ -132,6 +133,17 @@ def test_transposed_convolutions_with_groups_or_dilation_are_never_packed(groups
     assert (name, "neither groups nor dilation" in reason) == ("aten::conv_transpose2d.input", True)
 
 
+def test_an_image_whose_batch_may_be_squeezed_is_not_packed():
+    made = graph(
+        "(%self, %x: Tensor)\n%s = aten::squeeze(%x)\n"
+        "%y = aten::conv2d(%s, W, None, [1, 1], [0, 0], [1, 1], 1)\nyield %y",
+        *(None, 8, None, None),
+        W=ramp(4, 8, 3, 3),
+    )
+    prepack_vulkan(made, SCHEMAS)
+    assert operators(made)["aten::conv2d"] == 1
+
+
 def test_equal_layers_share_a_context():
     made = graph(
         """
@@ -185,6 +197,14 @@ def test_what_is_packed_for_xnnpack_becomes_plain_layers():
         ("aten::pad(%x, [1, 1, 1, 1], 'reflect', None)", (1, 2, 3), {"aten::reflection_pad2d": 1}),
         ("aten::pad(%x, [1, 1, 1, 1], 'constant', None)", (1, 2, 3), {"aten::pad": 1}),
         ("aten::silu(%x)", (), {"aten::sigmoid": 1, "aten::mul.Tensor": 1}),
+        # The constant has one dimension, so a tensor that may have none gets another one.
+        ("aten::reciprocal(%x)", (2, 3), {"aten::div.Tensor": 1}),
+        ("aten::reciprocal(%x)", (), {"aten::clamp": 1, "aten::div.Tensor": 1}),
+        # The dtype is not known without a shape, and integers have to stay what they are.
+        ("aten::pow.Tensor_Scalar(%x, 2.0)", (2, 3), {"aten::mul.Tensor": 1}),
+        ("aten::pow.Tensor_Scalar(%x, 2.0)", (), {"aten::pow.Tensor_Scalar": 1}),
+        ("aten::square(%x)", (), {"aten::mul.Scalar": 1, "aten::mul.Tensor": 1}),
+        ("aten::rsub.Tensor(%x, %x, 2)", (), {"aten::sub.Tensor": 1}),
     ],
 )
 def test_forms(call: str, shape: tuple[int | None, ...], wanted: dict[str, int]):
@@ -197,6 +217,83 @@ def test_integers_keep_their_operators():
     made = graph("(%self, %x: Tensor)\n%y = aten::neg(%x)\nyield %y", 2, 3, dtype="int64")
     use_vulkan_forms(made, SCHEMAS)
     assert operators(made) == {"aten::neg": 1}
+
+
+@pytest.mark.parametrize(
+    ("call", "numbers"),
+    [
+        ("aten::neg(%x)", [-1]),
+        ("aten::rsub.Scalar(%x, 3, 2)", [-2, 3, 1]),
+        # The first float makes floats of integers, before they overflow.
+        ("aten::rsub.Scalar(%x, 3.5, 1)", [-1.0, 3.5, 1]),
+        ("aten::relu6(%x)", [0, 6]),
+        ("aten::pow.Tensor_Scalar(%x, 1)", [1]),
+    ],
+)
+def test_numbers_keep_unknown_dtypes(call: str, numbers: list[float]):
+    made = graph(f"(%self, %x: Tensor)\n%y = {call}\nyield %y")
+    use_vulkan_forms(made, SCHEMAS)
+    drop_dead_code(made, SCHEMAS)
+    nodes = [node for node in made.block.nodes if node.operator.startswith("aten::")]
+    found = [value.constant for node in nodes for value in node.inputs if value.is_constant]
+    assert [(type(one), one) for one in found] == [(type(one), one) for one in numbers]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "aten::contiguous(%x, 2)",
+        "aten::detach(%x)",
+        "aten::squeeze.dim(%x, 1)",
+        "aten::channel_shuffle(%x, 2)",
+        "aten::pixel_shuffle(%x, 1)",
+    ],
+)
+def test_what_a_change_in_place_tells_from_its_source_stays(call: str):
+    name = call.partition("(")[0]
+    for target in ("x", "y"):
+        made = graph(
+            f"""
+            (%self, %x: Tensor)
+            %y = {call}
+            %z = aten::mul_.Scalar(%{target}, 0.5)
+            %s = aten::add.Tensor(%x, %y, 1)
+            yield %s
+            """,
+            *(1, 4, 6, 6),
+        )
+        use_vulkan_forms(made, SCHEMAS)
+        assert operators(made)[name] == 1
+    made = graph(
+        f"""
+        (%self, %x: Tensor)
+        %r = aten::relu(%x)
+        %y = {call.replace("%x", "%r")}
+        %z = aten::mul_.Scalar(%y, 0.5)
+        yield %z
+        """,
+        *(1, 4, 6, 6),
+    )
+    use_vulkan_forms(made, SCHEMAS)
+    assert name not in operators(made)
+
+
+def test_a_first_power_that_is_changed_in_place_is_a_tensor_of_its_own():
+    for middle, wanted in (("aten::mul_.Scalar", 1), ("aten::mul.Scalar", 0)):
+        made = graph(
+            f"""
+            (%self, %x: Tensor)
+            %y = aten::pow.Tensor_Scalar(%x, 1)
+            %z = {middle}(%y, 0.5)
+            %s = aten::add.Tensor(%x, %y, 1)
+            yield %s
+            """,
+            *(2, 3),
+        )
+        use_vulkan_forms(made, SCHEMAS)
+        drop_identities(made, SCHEMAS)
+        drop_dead_code(made, SCHEMAS)
+        assert operators(made)["aten::mul.Scalar"] == wanted
 
 
 @pytest.mark.parametrize(
@@ -308,6 +405,21 @@ def test_a_model_for_vulkan_says_so():
     assert wanted.root.attributes == {"optimized_for_vulkan": True}
     with pytest.raises(ModelError, match="for Vulkan already"):
         refuse_vulkan_model(wanted)
+
+
+def test_a_power_of_unknown_elements_asks_for_the_inputs():
+    text = """
+        (%self, %x: Tensor)
+        %a = aten::relu(%x)
+        %b = aten::pow.Tensor_Scalar(%a, 2.0)
+        yield %b
+        """
+    for shape, hint in (((), "say what the inputs are"), ((2, 3), "run them on the CPU")):
+        graphs = {"Net.forward": graph(text, *shape)}
+        made = Program(root=ScriptObject("Net", {}), graphs=graphs, operator_version=3)
+        with pytest.raises(ModelError) as caught:
+            split_program(made, SCHEMAS, KERNELS, allow_cpu=False)
+        assert str(caught.value.hint).startswith(hint)
 
 
 def test_all_that_does_not_run_is_named_in_one_message():

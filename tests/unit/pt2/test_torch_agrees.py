@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from pt2_files import LEAF, Pt2, dict_of, list_of, make_features, pack, tuple_of
+from pt2_files import LEAF, Pt2, dict_of, list_of, make_features, meta, pack, tuple_of
 
 from builder.core.model_facts import ModelFormat
 from builder.core.operator_schemas import Schemas
@@ -110,6 +110,29 @@ def test_another_size():
     assert spec.shape == (1, 4, 40)
     result = run_method(exported.program, torch.ones(spec.shape))
     assert result.shape == (1, 20, 5)
+
+
+@pytest.mark.parametrize(
+    ("target", "more", "device", "copies"),
+    [
+        ("aten.to.device", {"device": {"as_device": {"type": "cuda", "index": 0}}, "dtype": "f"},
+         "cuda", True),
+        ("aten.to.device", {"device": {"as_device": {"type": "cpu", "index": None}}, "dtype": "f"},
+         "cpu", False),
+        ("aten.pin_memory.default", {}, "cpu", True),
+        ("prims.convert_element_type.default", {"dtype": "f"}, "cpu", True),
+    ],
+)  # fmt: skip
+def test_a_copy_is_changed_in_place_without_its_source(run, target, more, device, copies):
+    file = Pt2()
+    file.user("x", sizes=(2,))
+    given = {name: {"as_scalar_type": 7} if one == "f" else one for name, one in more.items()}
+    name = "a" if target.startswith("prims") else "self"
+    file.call(target, "%y", **{name: "%x"}, **given)
+    file.tensors["y"] = meta("float32", (2,), device=device)
+    file.call("aten.mul_.Scalar", "%z", self="%y", other=2.0)
+    file.call("aten.add.Tensor", "%s", self="%x", other="%z")
+    assert run(file.result("%s"), floats(1, 2)).tolist() == ([3, 6] if copies else [4, 8])
 
 
 def test_sizes_are_computed(run):

@@ -324,6 +324,30 @@ def test_a_linear_layer_is_packed():
     assert context(made, "xnnpack.LinearOpContext")[1:] == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("given", "format_", "copies"),
+    [
+        ("%x: Tensor float32 ?,?,?,8", "", 1),
+        ("%x: Tensor float32 ?,?,8", "", 0),
+        ("%x: Tensor", "", 0),
+        # Channels last, where it is not known how many dimensions there are.
+        ("%x: Tensor", "%a = aten::contiguous(%x, 2)", 1),
+    ],
+)
+def test_a_packed_linear_layer_gets_rows(given: str, format_: str, copies: int):
+    made = graph(
+        f"(%self, {given})\n{format_}\n%y = aten::linear(%{'a' if format_ else 'x'}, W, None)\n"
+        "%z = aten::linear(%y, U, None)\nyield %z",
+        W=ramp(5, 8),
+        U=ramp(5, 5),
+    )
+    assert prepack(made, SCHEMAS).changed == 2
+    # What a packed layer has made are rows already.
+    found = [node for node in made.block.nodes if node.operator == "aten::contiguous"]
+    assert [node.inputs[1].constant for node in found] == [2] * bool(format_) + [0] * copies
+    check_graph(made)
+
+
 def test_a_convolution_over_one_dimension_is_one_over_two():
     made = graph(
         "(%self, %x: Tensor)\n%y = aten::conv1d(%x, W, None, [2], [1], [3], 1)\nyield %y",

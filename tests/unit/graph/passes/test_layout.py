@@ -228,6 +228,34 @@ def test_obstacles(line: str, obstacle: str):
     assert write_graph(graph) == before
 
 
+@pytest.mark.parametrize(
+    "lines_",
+    [
+        ("%c = aten::ravel(%b)", "%d = aten::add_.Scalar(%c, 1, 1)"),
+        ("%c = aten::unfold(%b, 3, 2, 2)", "%d = aten::add_.Scalar(%c, 1, 1)"),
+        ("%c = aten::ravel(%b)", "%d = aten::add_.Scalar(%b, 1, 1)"),
+        ("%c = prim::TupleConstruct(%b)", "%d = aten::add_.Scalar(%b, 1, 1)"),
+    ],
+)
+def test_what_a_later_change_would_tell_from_its_copy_is_an_obstacle(lines_: tuple[str, str]):
+    def left(*middle: str) -> tuple[str, ...]:
+        text = "\n".join(f"        {line}" for line in middle)
+        _, found = run(
+            f"""
+        (%self, %x: Tensor)
+        %a = {RUN}(%x, C)
+        %b = {RUN}(%a, C)
+{text}
+        yield %b, %c
+            """
+        )
+        return found
+
+    assert ["something else keeps or views" in one for one in left(*lines_)] == [True]
+    # A change that comes first is in the copy too.
+    assert left("%d = aten::add_.Scalar(%b, 1, 1)", lines_[0]) == ()
+
+
 def test_a_change_before_a_reshape_is_no_obstacle():
     assert behind("%c = aten::relu_(%b)\n%d = aten::flatten.using_ints(%c, 1, -1)\nyield %d")
 
