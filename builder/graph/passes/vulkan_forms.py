@@ -59,14 +59,17 @@ class _Former:
         uses, home = self.rewriter.uses, self.rewriter.home
         return rule if is_alone(node.inputs[0], node, self._schemas, uses, home) else None
 
-    def is_free(self, call: Call) -> bool:
-        """Whether the result may be the argument itself, where the operator may make a copy."""
+    def is_free(self, call: Call, *, copies: bool = True) -> bool:
+        """Whether the result may be the argument itself, or a view where the operator makes a copy.
+
+        With `copies` false, it is one that is always a view.
+        """
         node, source = call.node, call.node.inputs[0]
         # If nothing else can see the source, only the result is ever looked at.
         if is_alone(source, node, self._schemas, self.rewriter.uses, self.rewriter.home):
             return True
         return not any(
-            self._aliases.is_reshaped(one) or self._aliases.is_told_apart(one, node)
+            self._aliases.is_reshaped(one) or (copies and self._aliases.is_told_apart(one, node))
             for one in (source, node.output)
         )
 
@@ -211,6 +214,10 @@ def _itself(former: _Former, call: Call) -> Value | None:
     return call.node.inputs[0] if former.is_free(call) else None
 
 
+def _view(former: _Former, call: Call) -> Value | None:
+    return call.node.inputs[0] if former.is_free(call, copies=False) else None
+
+
 def _t(former: _Former, call: Call) -> Value | None:
     if _rank(call.node.inputs[0]) != 2:
         return None
@@ -226,7 +233,7 @@ def _squeeze(former: _Former, call: Call) -> Value | None:
     if sizes[dim] is None:
         return None
     if sizes[dim] != 1:
-        return _itself(former, call)
+        return _view(former, call)
     if len(sizes) in (3, 4):
         return former.emit(call, "aten::select.int", source, dim, 0)
     return former.emit(call, "aten::reshape", source, former.ints(-1)) if len(sizes) == 2 else None
@@ -414,7 +421,7 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "aten::clamp_max": _clamp_max,
     "aten::clamp_min": _clamp_min,
     "aten::contiguous": _itself,
-    "aten::detach": _itself,
+    "aten::detach": _view,
     "aten::glu": _glu,
     "aten::group_norm": _group_norm,
     "aten::instance_norm": _instance_norm,

@@ -8,7 +8,7 @@ import pytest
 
 from builder.errors import ModelError
 from builder.export.vulkan_models import refuse_vulkan_model, split_program
-from builder.graph.graph import Graph
+from builder.graph.graph import Graph, TensorInfo
 from builder.graph.packed import check_packed
 from builder.graph.passes.dead_code import drop_dead_code
 from builder.graph.passes.drop_identities import drop_identities
@@ -30,8 +30,6 @@ SCHEMAS, KERNELS = load_schemas(), load_vulkan()
 
 
 def graph(text: str, *shape: int | None, dtype: str = "float32", **names: object) -> Graph:
-    from builder.graph.graph import TensorInfo
-
     made = read_graph(text, **names)
     if shape:
         made.block.inputs[1].info = TensorInfo(dtype, shape)
@@ -243,8 +241,6 @@ def test_numbers_keep_unknown_dtypes(call: str, numbers: list[float]):
     "call",
     [
         "aten::contiguous(%x, 2)",
-        "aten::detach(%x)",
-        "aten::squeeze.dim(%x, 1)",
         "aten::channel_shuffle(%x, 2)",
         "aten::pixel_shuffle(%x, 1)",
     ],
@@ -276,6 +272,24 @@ def test_what_a_change_in_place_tells_from_its_source_stays(call: str):
     )
     use_vulkan_forms(made, SCHEMAS)
     assert name not in operators(made)
+
+
+@pytest.mark.parametrize("call", ["aten::detach(%x)", "aten::squeeze.dim(%x, 1)"])
+def test_a_view_of_all_is_its_source_while_it_has_its_shape(call: str):
+    name = call.partition("(")[0]
+    for change, stays in (("aten::mul_.Scalar(%y, 0.5)", 0), ("aten::unsqueeze_(%y, 0)", 1)):
+        made = graph(
+            f"""
+            (%self, %x: Tensor)
+            %y = {call}
+            %z = {change}
+            yield %x, %z
+            """,
+            *(1, 4, 6),
+        )
+        made.block.inputs[1].info = TensorInfo("float32", (1, 4, 6))
+        use_vulkan_forms(made, SCHEMAS)
+        assert operators(made)[name] == stays
 
 
 def test_a_first_power_that_is_changed_in_place_is_a_tensor_of_its_own():
