@@ -157,8 +157,11 @@ class _Run:
 
     def _pack_for_xnnpack(self) -> None:
         # A clamp goes into a packed layer, so it comes behind packing.
-        for rule in (prepack, fuse_clamps):
-            self._each(rule)
+        images = any(rank is not None and rank > 3 for rank in self._wanted.ranks)
+        graphs = self._program.graphs.values()
+        packed = merge(prepack(graph, self._schemas, images=images) for graph in graphs)
+        self._note("prepack", packed)
+        self._each(fuse_clamps)
         self._infer()
         for rule in (fuse_add_relu, drop_identities, drop_dead_code):
             self._each(rule)

@@ -32,31 +32,33 @@ _LARGEST = 65535
 """Of strides, paddings, dilations and groups: XNNPACK multiplies two of them in 32 bits."""
 
 
-def prepack(graph: Graph, schemas: Schemas) -> PassResult:
+def prepack(graph: Graph, schemas: Schemas, *, images: bool = False) -> PassResult:
     """Replaces convolutions and linear layers by those of XNNPACK with packed weights.
 
     The state of the packed weights is what upstream's `__getstate__` gives
     (ATen/native/xnnpack/RegisterOpContextClass.cpp), with weights in the order that XNNPACK packs
     from. Convolutions over one dimension are made ones over two, as upstream does. Batch norms
     that are left become convolutions of each channel by itself, which XNNPACK computes as one
-    multiplication and addition.
+    multiplication and addition. `images` says that an argument may be stored as NHWC.
 
     A reason to leave it out: a runtime without XNNPACK.
     """
-    packer = _Packer(graph, schemas)
+    packer = _Packer(graph, schemas, images=images)
     changed = packer.rewriter.run(packer.pack)
     return PassResult(changed, describe(packer.reasons))
 
 
 class _Packer:
-    def __init__(self, graph: Graph, schemas: Schemas) -> None:
+    def __init__(self, graph: Graph, schemas: Schemas, *, images: bool) -> None:
         self.rewriter = Rewriter(graph)
         self.reasons: Counter[str] = Counter()
         self._schemas = schemas
         self._contexts = Contexts(self.rewriter)
         self._arranged: dict[Hashable, Tensor] = {}
         self._allowance = Allowance(graph)
-        self._names_formats = any(_names_format(node, schemas) for _, node in graph.block.walk())
+        self._has_formats = images or any(
+            _names_format(node, schemas) for _, node in graph.block.walk()
+        )
 
     def pack(self, node: Node) -> Sequence[Value] | None:
         """The rule of the rewriter."""
@@ -124,7 +126,7 @@ class _Packer:
         """Whether a tensor may be stored as NHWC, for which upstream's linear layer is wrong.
 
         It is so for `suggest_memory_format` in ATen/native/xnnpack/Linear.cpp, in torch 1.13 to
-        2.6. Where ranks are not known, it is a model that names such a format.
+        2.6. Where ranks are not known, a model names such a format or gets images.
         """
         info, producer = source.info, source.producer
         if producer is not None and producer.operator == RUN[LINEAR]:
@@ -132,7 +134,7 @@ class _Packer:
         # Only tensors of four dimensions or more can be channels last.
         if info is not None and info.sizes is not None:
             return len(info.sizes) > 3
-        return self._names_formats
+        return self._has_formats
 
     def _pack_norm(self, call: Call) -> Sequence[Value] | None:
         affine = find_affine(call.node, self._schemas)

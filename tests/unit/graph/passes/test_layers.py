@@ -342,6 +342,9 @@ def test_a_packed_linear_layer_gets_rows(given: str, format_: str, copies: int):
         U=ramp(5, 5),
     )
     assert prepack(made, SCHEMAS).changed == 2
+    again = graph("(%self, %x: Tensor)\n%y = aten::linear(%x, W, None)\nyield %y", W=ramp(5, 8))
+    prepack(again, SCHEMAS, images=True)
+    assert any(node.operator == "aten::contiguous" for node in again.block.nodes)
     # What a packed layer has made are rows already.
     found = [node for node in made.block.nodes if node.operator == "aten::contiguous"]
     assert [node.inputs[1].constant for node in found] == [2] * bool(format_) + [0] * copies
