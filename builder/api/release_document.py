@@ -250,15 +250,11 @@ def _compare_tables(
     known: Sequence[Compared], table: Callable[[SizeReport], Mapping[str, int]]
 ) -> list[tuple[str, list[tuple[int, int]]]]:
     """Returns name and, for each library, bytes now and before, of all that differ."""
+    tables = [(table(one.library.size), table(one.before.size)) for one in known if one.before]
     pairs = {
-        name: [
-            (table(one.library.size).get(name, 0), table(one.before.size).get(name, 0))
-            for one in known
-            if one.before
-        ]
-        for one in known
-        if one.before
-        for name in (*table(one.library.size), *table(one.before.size))
+        name: [(now.get(name, 0), old.get(name, 0)) for now, old in tables]
+        for both in tables
+        for name in (*both[0], *both[1])
     }
     changed = {name: of for name, of in pairs.items() if any(now != old for now, old in of)}
     return sorted(

@@ -128,6 +128,11 @@ def release(request: ReleaseRequest, *, progress: Progress) -> ReleaseReport:
             f"{configuration.path} has no exports",
             hint="leave out --export, or add exports to the file",
         )
+    if not publishing.output.name or publishing.output.name == "..":
+        raise ConfigurationError(
+            f"{str(publishing.output)!r} cannot be replaced by a release",
+            hint=Hint("name a folder of its own with ", Use("release.output", "release")),
+        )
     last = _read_last(configuration, publishing, is_given=_AGAINST in request.given)
     for folder in (publishing.output, _failed(publishing.output)):
         refuse_unwritable(folder)

@@ -19,6 +19,8 @@ from builder.errors import BuilderError, ExitCode
 
 INTERRUPTED = 130
 """As shells report SIGINT: 128 + 2."""
+_LONGEST = 2_000
+"""Characters of a line of a message."""
 _CLICK_SENTENCE = r"(?:Argument|Could not|Got|Invalid|Missing|No such|Option|Value)\b"
 """How click's own messages begin; others may begin with the name of a file, which is kept."""
 
@@ -58,7 +60,7 @@ def describe_failure(error: BaseException) -> Failure:
             return Failure(exit_code=INTERRUPTED, message=message)
         case BuilderError():
             hint = _show(error.hint) if error.hint else None
-            return Failure(exit_code=error.exit_code, message=error.message, hint=hint)
+            return Failure(exit_code=error.exit_code, message=_cut(error.message), hint=hint)
         case OSError():
             full = error.errno == errno.ENOSPC
             where = f": {error.filename}" if error.filename else ""
@@ -81,6 +83,12 @@ def _describe_usage(error: click.ClickException) -> Failure:
         message=re.sub(_CLICK_SENTENCE, lambda start: start[0].lower(), message).removesuffix("."),
         hint=f"see how it is used: {command} --help",
     )
+
+
+def _cut(message: str) -> str:
+    """Returns a message whose lines are not as long as the values of foreign files may be."""
+    lines = message.split("\n")
+    return "\n".join(one if len(one) <= _LONGEST else f"{one[:_LONGEST]}..." for one in lines)
 
 
 def _show(text: str) -> str:

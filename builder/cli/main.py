@@ -89,7 +89,9 @@ def _report(error: BaseException) -> int:
 
         echo(format_traceback(error), err=True, nl=False)
     failure = describe_failure(error)
-    _print_error(failure)
+    # Nobody can be told when stderr is what failed; the exit code still says it.
+    with suppress(OSError):
+        _print_error(failure)
     # An answer that was printed before has the error as a field.
     if _wants_json(sys.argv[1:]) and not has_printed_json():
         # stdout may be what failed; the text on stderr has said so.

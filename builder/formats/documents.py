@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from html import escape
 from string import Template
 
-_UNSAFE = re.compile(r"[^ \w.,;:%+/()='\"-]|_|(?<=\d)\.(?= )|:(?=//)|(?<=www)\.", re.ASCII)
+_UNSAFE = re.compile(
+    r"[^ \w.,;:%+/()='\"-]|_|(?<=\d)\.(?= )|:(?=//)|(?<=www)\."
+    r"|%(?=[\w\"])|:(?=[\w+-]+:)|(?<=GH)-(?=\d)",
+    re.ASCII,
+)
 """Characters that Markdown, HTML or a forge give a meaning to, and all that are not ASCII."""
-_SPLIT = "@#!$~&"
+_SPLIT = "@#!$~&%:-"
 """Forges look for names and numbers behind these characters in the finished page."""
 _NUMBER = re.compile(r"[-+]?[\d,]+(\.\d+)?(e[-+]?\d+)?%?")
 _PAGE = Template("""\
@@ -147,9 +151,10 @@ def _find_numbers(table: Table) -> list[bool]:
 
 def _say(text: str) -> str:
     """Returns a sentence, which stands alone in its line."""
-    quoted = _quote(text)
-    # A list or a line across the page begins with a sign.
-    return re.sub(r"^[-+=.]", lambda sign: f"&#{ord(sign[0])};", quoted)
+    quoted = _quote(text.strip())
+    # A list or a line across the page begins with a sign or a number, and a command of GitLab with
+    # a slash (https://docs.gitlab.com/user/project/quick_actions/).
+    return re.sub(r"^(\d*)([-+=./)])", lambda sign: f"{sign[1]}&#{ord(sign[2])};", quoted)
 
 
 def _quote(text: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,11 @@ _MOST_PAGES = 50
 """Pages of comments that are looked at; a request with more has other problems."""
 _MOST = 4 << 20
 """Bytes of an event or of a page of comments."""
+_LONGEST_ANSWER = 60.0
+"""Seconds for one answer."""
+_LONGEST_ADDRESS = 500
+_REFUSED = frozenset((403, 404))
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 
 class CommentError(SourceError):
@@ -61,7 +68,11 @@ def _find_github(environment: Mapping[str, str]) -> Thread | None:
     if number is None:
         return None
     api = environment.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
-    issues = f"{api}/repos/{quote(_take(environment, 'GITHUB_REPOSITORY'))}/issues"
+    repository = _take(environment, "GITHUB_REPOSITORY")
+    # A path with `..` would lead to another address of the API.
+    if not _REPOSITORY.fullmatch(repository) or {".", ".."} & set(repository.split("/")):
+        raise CommentError(f"{repository!r:.200} is not the name of a repository")
+    issues = f"{api}/repos/{repository}/issues"
     return Thread(
         comments=f"{issues}/{number}/comments",
         one=f"{issues}/comments",
@@ -101,9 +112,10 @@ def _read_number(event: Path) -> int | None:
     try:
         read = json.loads(read_regular(event, _MOST))
         number = read.get("pull_request", {}).get("number")
-    except (OSError, ValueError, AttributeError) as error:
-        raise CommentError(f"{event} is not an event of GitHub: {error}") from None
-    return number if isinstance(number, int) else None
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise CommentError(f"{str(event)!r} is not an event of GitHub: {error}") from None
+    is_number = isinstance(number, int) and not isinstance(number, bool) and number > 0
+    return number if is_number else None
 
 
 def post_or_update(
@@ -126,13 +138,21 @@ def post_or_update(
     with session() as opened:
         opened.headers.update(thread.headers)
         ask = _Asking(opened, sleep)
-        known = next((one for one in _list_comments(ask, thread) if _is_own(one, mark)), None)
-        method, url = "POST", thread.comments
-        if known is not None:
-            method, url = thread.update, f"{thread.one}/{int(known['id'])}"
-        answer = ask.ask(method, url, {"body": body})
+        url, answer = _write(ask, thread, body, mark)
     address = answer.get("html_url") if isinstance(answer, dict) else None
-    return str(address or redact(url))
+    if isinstance(address, str) and len(address) < _LONGEST_ADDRESS and address.isprintable():
+        return address
+    return redact(url)
+
+
+def _write(ask: _Asking, thread: Thread, body: str, mark: str) -> tuple[str, Any]:
+    """Replaces the comment of an earlier run, or posts one; returns its URL and the answer."""
+    for known in [one for one in _list_comments(ask, thread) if _is_own(one, mark)]:
+        url = f"{thread.one}/{int(known['id'])}"
+        # Anybody may have written a comment with the mark, and only one's own can be changed.
+        with suppress(_RefusedError):
+            return url, ask.ask(thread.update, url, {"body": body})
+    return thread.comments, ask.ask("POST", thread.comments, {"body": body})
 
 
 def _list_comments(ask: _Asking, thread: Thread) -> Iterator[dict[str, Any]]:
@@ -171,19 +191,39 @@ class _Asking:
         import requests
 
         try:
-            answer = self.session.request(
-                method, url, json=value, timeout=_SECONDS, allow_redirects=False
-            )
-        except requests.RequestException as error:
+            with self.session.request(
+                method, url, json=value, timeout=_SECONDS, allow_redirects=False, stream=True
+            ) as answer:
+                return self._read(answer, url)
+        except (requests.RequestException, OSError) as error:
             raise _BusyError(f"{redact(url)}: no answer ({type(error).__name__})") from None
+        except ValueError:
+            # A token or an address with characters that HTTP cannot send; it is not repeated.
+            raise CommentError(f"{redact(url)}: a variable of the job cannot be sent") from None
+
+    def _read(self, answer: requests.Response, url: str) -> Any:  # noqa: ANN401 - JSON
         if answer.status_code in _BUSY:
             raise _BusyError(f"{redact(url)}: HTTP status {answer.status_code}")
         if not answer.ok or answer.is_redirect:
-            raise CommentError(f"{redact(url)}: HTTP status {answer.status_code} {answer.reason}")
+            kind = _RefusedError if answer.status_code in _REFUSED else CommentError
+            reason = f"{answer.reason!s:.100}"
+            raise kind(f"{redact(url)}: HTTP status {answer.status_code} {reason}")
+        content, started = bytearray(), time.monotonic()
+        # Unpacked as it comes: a small answer may unpack to any size.
+        for part in answer.iter_content(1 << 16):
+            content += part
+            if len(content) > _MOST:
+                raise CommentError(f"{redact(url)}: the answer has more than {_MOST:,} bytes")
+            if time.monotonic() - started > _LONGEST_ANSWER:
+                raise CommentError(f"{redact(url)}: the answer took too long")
         try:
-            return answer.json()
-        except ValueError:
+            return json.loads(content)
+        except (ValueError, RecursionError):
             raise CommentError(f"{redact(url)}: the answer is not JSON") from None
+
+
+class _RefusedError(CommentError):
+    """The job may not change this comment."""
 
 
 class _BusyError(BuilderError):

@@ -131,6 +131,9 @@ class Downloader:
                 _receive(url, response, partial, max_bytes, on_bytes)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise _Interrupted(_describe(error), reachable=False) from error
+        except ValueError as error:
+            # A redirect to what is no URL.
+            raise DownloadError(url, f"it leads to no URL ({error})", reachable=True) from error
 
 
 def _check_status(url: str, response: requests.Response) -> None:
@@ -222,5 +225,8 @@ def _describe(error: Exception) -> str:
 
 def redact(url: str) -> str:
     """Returns `url` without a user name and password."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that is no URL"
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -432,3 +432,9 @@ def test_a_comment_that_cannot_be_posted_is_told_and_no_error(made, monkeypatch)
         monkeypatch.delenv(name, raising=False)
     assert "GITHUB_EVENT_PATH is not set" in post_comment("github", "text", "builder.yaml")
     assert post_comment("gitlab", "text", "builder.yaml").startswith("none, since this job")
+
+
+@pytest.mark.parametrize("output", [".", "/", ".."])
+def test_a_folder_without_a_name_is_refused(made, output):
+    with pytest.raises(ConfigurationError, match="cannot be replaced by a release"):
+        run(given={("release", "output"): Path(output)})

@@ -90,6 +90,13 @@ def test_every_error_type_is_covered_and_every_code_documented():
         assert f"{int(code)} " in (cli.epilog or "")
 
 
+def test_a_long_line_of_an_error_is_cut(fail, capsys):
+    fail(ConfigurationError("a" * 8_000_000 + "\nshort"))
+    said = capsys.readouterr().err
+    assert len(said) < 2_100
+    assert said.splitlines()[-1].strip() == "short"
+
+
 def test_without_a_hint_there_is_no_empty_one(fail, capsys):
     fail(ModelError("broken"))
     assert capsys.readouterr().err == "error: broken\n"

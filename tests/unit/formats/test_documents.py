@@ -28,6 +28,10 @@ HOSTILE = [
     "\x1b[31mred\x00\u202e",
     "- item",
     "1. item",
+    "1) item",
+    "/close it: now",
+    "    code",
+    "GH-12, %1 and :smile:",
 ]
 
 
@@ -56,7 +60,7 @@ def test_no_text_becomes_markup_in_markdown(text):
     assert sum(line.startswith("| ") for line in lines) == 3
     # Each cell is one cell.
     assert {line.count(" | ") for line in lines if line.startswith("| ")} == {1}
-    assert not any(line.startswith(("- ", "1. ", "# ", "---")) for line in lines)
+    assert not any(line.startswith(("- ", "1. ", "1) ", "# ", "---", "/", "  ")) for line in lines)
     for sign in "@#!$~":
         # A forge looks for names behind these in the page, where a reference is a character.
         assert f"&#{ord(sign)};" not in made.replace(f"&#{ord(sign)};\0", "")

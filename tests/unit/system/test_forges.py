@@ -24,10 +24,16 @@ class Answer:
     def ok(self):
         return self.status_code < 400
 
-    def json(self):
-        if self.value is None:
-            raise ValueError
-        return self.value
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def iter_content(self, size):
+        # Bytes as they come, or a value as JSON.
+        content = self.value if isinstance(self.value, bytes) else json.dumps(self.value).encode()
+        yield from (content[at : at + size] for at in range(0, len(content), size))
 
 
 @dataclass
@@ -42,8 +48,9 @@ class Session:
     def __exit__(self, *_):
         return None
 
-    def request(self, method, url, *, json, timeout, allow_redirects):
+    def request(self, method, url, *, json, timeout, allow_redirects, stream):
         assert allow_redirects is False  # a token must not go elsewhere
+        assert stream  # an answer is not read whole before its size is known
         self.asked.append((method, url, json))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -121,10 +128,38 @@ def test_a_variable_that_is_missing_is_named(github, name):
         find_thread("github", github | {name: ""})
 
 
-@pytest.mark.parametrize("text", ["[]", "no JSON", '{"pull_request": 1}'])
+def test_a_comment_of_somebody_else_is_not_taken_for_the_own(github):
+    thread = find_thread("github", github)
+    marked = [{"id": n, "body": f"{MARK}\nmine"} for n in (3, 4)]
+    refused = Answer(status_code=403, reason="Forbidden")
+    _, session = post(thread, Answer(marked), refused, Answer({}))
+    assert [one[0] for one in session.asked] == ["GET", "PATCH", "PATCH"]
+    _, session = post(thread, Answer(marked), refused, refused, Answer({}))
+    assert session.asked[-1][0] == "POST"
+
+
+@pytest.mark.parametrize("address", ["\x1b[31mhttps://x/\nerror: forged", "x" * 2_000_000, 3])
+def test_an_odd_address_is_not_shown(github, address):
+    said, _ = post(find_thread("github", github), Answer([]), Answer({"html_url": address}))
+    assert said.endswith("/issues/7/comments")
+
+
+@pytest.mark.parametrize("name", ["../../evil/?x=#", "a/..", "a", "a/b/c"])
+def test_a_name_that_is_no_repository(github, name):
+    with pytest.raises(CommentError, match="not the name of a repository"):
+        find_thread("github", github | {"GITHUB_REPOSITORY": name})
+
+
+@pytest.mark.parametrize("number", ["true", "-5", '"7"'])
+def test_a_number_that_is_none(github, tmp_path, number):
+    (tmp_path / "event.json").write_text(f'{{"pull_request": {{"number": {number}}}}}')
+    assert find_thread("github", github) is None
+
+
+@pytest.mark.parametrize("text", ["[]", "no JSON", '{"pull_request": 1}', "[" * 100_000])
 def test_an_event_that_is_none(github, tmp_path, text):
     (tmp_path / "event.json").write_text(text)
-    with pytest.raises(CommentError, match=r"event\.json is not an event"):
+    with pytest.raises(CommentError, match=r"event\.json' is not an event"):
         find_thread("github", github)
 
 
@@ -144,7 +179,13 @@ def test_a_busy_server_is_asked_again_and_others_are_not(github):
     ("answer", "said"),
     [
         (Answer({"message": "x"}), "not a list"),
-        (Answer(), "not JSON"),
+        (Answer(b"no JSON"), "not JSON"),
+        (Answer(b"[" * 400_000), "not JSON"),
+        (Answer(b" " * (5 << 20)), "more than 4,194,304 bytes"),
+        (
+            UnicodeEncodeError("latin-1", "\u20ac", 0, 1, "no"),
+            "a variable of the job cannot be sent",
+        ),
         (Answer([], status_code=302, is_redirect=True), "302"),
     ],
 )
