@@ -213,8 +213,10 @@ torchlite_status torchlite_load_with_files(
       }
       files.emplace(names[i], std::string());
     }
-    auto made = path != nullptr ? torchlite::load_module(path, files) : torchlite::load_module(data, size, files);
-    *module = new torchlite_module{std::move(made), std::move(files)};
+    // The memory for the struct is taken before the model is loaded.
+    *module = new torchlite_module{
+        path != nullptr ? torchlite::load_module(path, files) : torchlite::load_module(data, size, files)};
+    (*module)->files = std::move(files);
     return TORCHLITE_OK;
   });
 }

@@ -41,7 +41,6 @@ def targets(tmp_path_factory):
     return {one.name: one.path for one in export_models(tmp_path_factory.mktemp("targets"))}
 
 
-@pytest.mark.xfail(reason="known fault: without memory for the module's own struct, a load aborts")
 @pytest.mark.parametrize("name", SIZES)
 def test_every_allocation_that_fails_is_a_status(program, targets, name):
     sizes = map(str, SIZES[name])
