@@ -9,7 +9,7 @@ from builder.core.release import Release
 from builder.core.targets import TARGETS, Target
 from builder.core.toolchain import Bitcode, Tool, Toolchain, ToolchainOptions
 from builder.errors import Install, ToolchainError
-from builder.platforms.android.ndk import is_tried, locate_ndk
+from builder.platforms.android.ndk import describe_trials, locate_ndk
 from builder.platforms.registry import platform_of
 from builder.system.process import Runner
 from builder.toolchains.clang import locate_clang, locate_linker
@@ -74,8 +74,8 @@ def _inspect_ndk(runner: Runner) -> Finding:
         ndk = locate_ndk(runner)
     except ToolchainError as error:
         return Finding(subject="ndk", ok=False, detail=error.message, remedy=error.hint or "")
-    tried = "" if is_tried(ndk) else "; builder was not tried with this release"
-    detail = f"{ndk.version}, API levels {ndk.oldest_api} to {ndk.newest_api} ({ndk.root}){tried}"
+    levels = f"API levels {ndk.oldest_api} to {ndk.newest_api}"
+    detail = f"{ndk.version}, {levels} ({ndk.root}); {describe_trials(ndk)}"
     return Finding(subject="ndk", ok=True, detail=detail)
 
 

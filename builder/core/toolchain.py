@@ -96,11 +96,20 @@ class Ndk:
     """Release, its update, its build, e.g. (22, 0, 7026061)."""
     oldest_api: int
     newest_api: int
+    aliases: tuple[tuple[int, int], ...] = ()
+    """API levels without libraries of their own, and the level whose libraries stand for them."""
+    prerelease: str = ""
+    """What `source.properties` adds to the revision, e.g. `beta1`; empty for a release."""
 
     @property
     def version(self) -> str:
         """As `source.properties` spells it."""
-        return ".".join(map(str, self.revision))
+        revision = ".".join(map(str, self.revision))
+        return f"{revision}-{self.prerelease}" if self.prerelease else revision
+
+    def libraries_of(self, api: int) -> int:
+        """Returns the API level whose libraries an app for `api` is linked with."""
+        return dict(self.aliases).get(api, api)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,7 +58,14 @@ class Segment(NamedTuple):
     address: int
     size: int
     """Bytes in the file."""
+    memory: int
+    """Bytes in memory; those that the file does not have are zero."""
     alignment: int
+
+    @property
+    def end(self) -> int:
+        """Address of the first byte behind the segment."""
+        return self.address + self.memory
 
 
 class Symbol(NamedTuple):
@@ -91,7 +98,7 @@ class _Layout:
     section: struct.Struct
     segment: struct.Struct
     segment_order: tuple[int, ...]
-    """Indices of the kind, flags, offset, address, size and alignment."""
+    """Indices of the kind, flags, offset, address, size, memory and alignment."""
     symbol: struct.Struct
     symbol_order: tuple[int, ...]
     """Indices of the name, info, section, address and size."""
@@ -105,7 +112,7 @@ _LAYOUTS = {
         header=struct.Struct("<16sHHIIIIIHHHHHH"),
         section=struct.Struct("<10I"),
         segment=struct.Struct("<8I"),
-        segment_order=(0, 6, 1, 2, 4, 7),
+        segment_order=(0, 6, 1, 2, 4, 5, 7),
         symbol=struct.Struct("<IIIBBH"),
         symbol_order=(0, 3, 5, 1, 2),
         dynamic=struct.Struct("<II"),
@@ -114,7 +121,7 @@ _LAYOUTS = {
         header=struct.Struct("<16sHHIQQQIHHHHHH"),
         section=struct.Struct("<IIQQQQIIQQ"),
         segment=struct.Struct("<IIQQQQQQ"),
-        segment_order=(0, 1, 2, 3, 5, 7),
+        segment_order=(0, 1, 2, 3, 5, 6, 7),
         symbol=struct.Struct("<IBBHQQ"),
         symbol_order=(0, 1, 3, 4, 5),
         dynamic=struct.Struct("<QQ"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import struct
 import subprocess
 
 import pytest
@@ -11,7 +12,7 @@ from android_libraries import NAME, SOUND, SOURCE, TRIPLES, link, make_stubs, st
 
 from builder.formats.elf import DAMAGE, Elf
 from builder.platforms.android.check import check_binaries, guess_abi
-from builder.platforms.android.libraries import read_facts
+from builder.platforms.android.libraries import GNU_RELRO, read_facts
 from builder.verify.policy import Binary
 
 pytestmark = pytest.mark.host
@@ -58,6 +59,10 @@ def test_facts_are_those_that_readelf_tells(sound, abi):
     assert [facts.soname] == re.findall(r"\(SONAME\).*\[(.*)\]", told)
     loads = re.findall(r"^ +LOAD .* (0x\w+)$", told, re.MULTILINE)
     assert [load.alignment for load in facts.loads] == [int(size, 16) for size in loads]
+    shown = re.findall(r"^ +LOAD +\w+ (\w+) \w+ \w+ (\w+)", told, re.MULTILINE)
+    assert [(f"{load.address:x}", f"{load.memory:x}") for load in facts.loads] == [
+        tuple(number.removeprefix("0x").lstrip("0") or "0" for number in pair) for pair in shown
+    ]
     assert len(loads) >= 3
     symbols = re.findall(r"GLOBAL +DEFAULT +(\w+) +(\w+)", told)
     assert set(facts.exports) == {name for place, name in symbols if place != "UND"}
@@ -107,6 +112,22 @@ def test_pages_of_16_kb_are_not_enough_when_more_are_wanted(sound, abi):
     assert [finding.found for finding in report.violations] == (
         ["LOAD segments aligned to 16384 bytes"] if "64" in abi else []
     )
+
+
+@pytest.mark.parametrize("abi", ABIS)
+def test_relro_that_ends_within_its_segment(sound, tmp_path, abi):
+    """lld makes no such library; this is one whose GNU_RELRO has 8 bytes."""
+    contents = bytearray(sound[abi].read_bytes())
+    elf, wide = Elf(bytes(contents)), "64" in abi
+    number = [segment.kind for segment in elf.segments].index(GNU_RELRO)
+    start, size, place = (64, 56, 40) if wide else (52, 32, 20)  # of headers, and of p_memsz
+    where, word = start + number * size + place, "<Q" if wide else "<I"
+    (memory,) = struct.unpack_from(word, contents, where)
+    assert memory == elf.segments[number].memory
+    struct.pack_into(word, contents, where, 8)
+    cut = tmp_path / NAME
+    cut.write_bytes(contents)
+    assert broken(check(cut, abi)) == (["relro-place"] if wide else [])
 
 
 def test_relocations_in_code(ndk, tmp_path):

@@ -124,8 +124,18 @@ def test_the_published_aar_is_not_aligned_where_there_are_64_bits(published):
     unaligned = {f["file"] for f in report["findings"] if f["rule"] == "page-size"}
     assert unaligned == {name for name in report["files"] if "64" in name}
     assert len(unaligned) == 6
+    assert sum(f["rule"] == "relro-place" for f in report["findings"]) == 5
     unchecked = {f["rule"] for f in report["findings"] if f["verdict"] == "not checked"}
     assert unchecked == {"undefined"}
+
+
+def test_a_library_that_play_flags_for_its_relro_breaks_the_rule(tmp_path):
+    """datastore 1.2.0; version 1.2.1 was linked again for that reason."""
+    completed = run_builder("check", fetch_jar("datastore", tmp_path), "--json", check=False)
+    assert completed.returncode == 8, completed.stdout + completed.stderr
+    found = [f for f in json.loads(completed.stdout)["findings"] if f["rule"] == "relro-place"]
+    assert [Path(finding["file"]).parent.name for finding in found] == ["arm64-v8a", "x86_64"]
+    assert all("its end, 0xd000, is not aligned" in finding["found"] for finding in found)
 
 
 def test_the_published_aar_can_be_compared_with_and_says_nothing_of_models(

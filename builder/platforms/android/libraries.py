@@ -34,6 +34,8 @@ class BinaryFacts:
     undefined: tuple[str, ...] | None
     """Symbols that must come from another library, sorted; None as above."""
     sections: frozenset[str]
+    placed: tuple[tuple[int, int], ...]
+    """Address, and address of the first byte behind, of each section that has a place in memory."""
     build_id: bool
     has_symbol_table: bool
     paths: tuple[str, ...]
@@ -77,6 +79,7 @@ def _read(elf: Elf) -> BinaryFacts:
         exports=_list_exports(elf) if told else None,
         undefined=_list_undefined(elf) if told else None,
         sections=names,
+        placed=tuple((s.address, s.end) for s in elf.sections if s.address),
         build_id=".note.gnu.build-id" in names,
         has_symbol_table=any(section.kind == SYMTAB for section in elf.sections),
         paths=tuple(sorted(set(_find_paths(elf)))),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -21,7 +22,8 @@ NAMED_BY = ("ANDROID_NDK_HOME", "ANDROID_NDK_ROOT")
 SDKS = ("ANDROID_HOME", "ANDROID_SDK_ROOT")
 """Variables that name an SDK, which may hold NDKs in `ndk/<version>`."""
 _API_LEVELS = "meta/platforms.json"
-_REVISION = re.compile(r"^Pkg\.Revision\s*=\s*([\d.]+)", re.MULTILINE)
+_PREBUILT, _MOST_HOSTS = "toolchains/llvm/prebuilt", 5
+_REVISION = re.compile(r"^Pkg\.Revision\s*=\s*([\d.]+)(?:-([\w.-]{1,40}))?", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +53,12 @@ class NdkTable:
     """The content of ndk.toml."""
 
     oldest_release: int
-    tried_releases: tuple[int, ...]
+    tried: Mapping[str, str]
+    """Release -> what was done with it."""
     install: str
     """How to get an NDK, for hints."""
-    hosts: Mapping[str, str]
-    """`sys.platform` -> folder of the compilers."""
+    hosts: Mapping[str, tuple[str, ...]]
+    """`sys.platform`, with `-` and the machine where that matters -> folders of the compilers."""
     abis: Mapping[str, AbiFacts]
     loaders: tuple[LoaderFacts, ...]
     """Oldest first."""
@@ -67,6 +70,8 @@ class _ApiLevels:
 
     min: Size
     max: Size
+    aliases: Mapping[str, Size] = field(default_factory=dict)
+    """Of levels (`25`) and of the names of Android's versions (`N-MR1`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +96,20 @@ def load_table() -> NdkTable:
     return parse_toml(text, NdkTable, "ndk.toml")
 
 
-def load_facts(abi: str, api: int) -> AndroidFacts:
-    """Returns what holds for `abi` from API level `api` on."""
+def load_facts(abi: str, api: int, libraries: int | None = None) -> AndroidFacts:
+    """Returns what holds for `abi` from API level `api` on.
+
+    Args:
+        abi: one of Android's.
+        api: API level.
+        libraries: the level whose libraries are linked with; `api` when None.
+    """
     table = load_table()
     facts = table.abis[abi]
     # The entries are sorted by API level, so the last one that fits is the newest.
     loader = [entry for entry in table.loaders if entry.since <= api][-1]
     return AndroidFacts(
-        triple=f"{facts.triple}{api}",
+        triple=f"{facts.triple}{api if libraries is None else libraries}",
         libraries=facts.libraries,
         page_size=facts.page_size,
         hash_style=loader.hash_style,
@@ -107,7 +118,9 @@ def load_facts(abi: str, api: int) -> AndroidFacts:
 
 
 def locate_ndk(runner: Runner, chosen: Path | None = None) -> Ndk:
-    """Returns the NDK: `chosen`, else that of the environment, else the newest of the SDK.
+    """Returns the NDK: `chosen`, else that of the environment, else the newest release of the SDK.
+
+    A beta of the SDK is taken where there is no release.
 
     Args:
         runner: its environment is asked.
@@ -131,20 +144,27 @@ def locate_ndk(runner: Runner, chosen: Path | None = None) -> Ndk:
             + ", ".join(_describe_sdk_folders(runner)),
             hint=load_table().install,
         )
-    return _refuse_old(max(found, key=lambda ndk: ndk.revision))
+    return _refuse_old(max(found, key=lambda ndk: (not ndk.prerelease, ndk.revision)))
 
 
-def is_tried(ndk: Ndk) -> bool:
-    """Says whether builder was tried with this release."""
-    return ndk.revision[0] in load_table().tried_releases
+def describe_trials(ndk: Ndk) -> str:
+    """Says what builder was tried with, as ndk.toml does, where that is not all of `ndk`."""
+    tried = load_table().tried
+    release = str(ndk.revision[0])
+    if release in tried:
+        return f"r{release}: {tried[release]}"
+    others = ", ".join(f"r{name}" for name in tried)
+    return f"builder was not tried with this release (it was with {others})"
 
 
 def _read_named(folder: Path, shown: str) -> Ndk:
     ndk = _read_ndk(folder.absolute())
     if ndk is None:
+        hosts = sorted(path.name for path in (folder / _PREBUILT).glob("*-*"))[:_MOST_HOSTS]
+        others = f"; it has some for {', '.join(hosts)}" if hosts else ""
         raise ToolchainError(
             f"{shown} is not an Android NDK with compilers for this machine "
-            "(source.properties, toolchains/llvm/prebuilt)",
+            f"(source.properties, {_PREBUILT}){others}",
             hint=load_table().install,
         )
     return _refuse_old(ndk)
@@ -161,8 +181,7 @@ def _refuse_old(ndk: Ndk) -> Ndk:
 
 
 def _read_ndk(root: Path) -> Ndk | None:
-    host = load_table().hosts.get(sys.platform, "")
-    compilers = root / "toolchains/llvm/prebuilt" / host
+    compilers = _find_compilers(root)
     try:
         found = _REVISION.search((root / "source.properties").read_text())
         # No folder of the sysroot tells the levels: some levels have none (20 and 25).
@@ -170,7 +189,7 @@ def _read_ndk(root: Path) -> Ndk | None:
         revision = parse_version(found[1]) if found else ()
     except (OSError, ValueError):
         return None
-    if not revision or not host or not (compilers / "bin").is_dir():
+    if not found or not revision or compilers is None:
         return None
     return Ndk(
         root=root,
@@ -178,7 +197,31 @@ def _read_ndk(root: Path) -> Ndk | None:
         revision=revision,
         oldest_api=levels.min,
         newest_api=levels.max,
+        aliases=_read_aliases(levels),
+        prerelease=found[2] or "",
     )
+
+
+def _read_aliases(levels: _ApiLevels) -> tuple[tuple[int, int], ...]:
+    numbers = ((name, level) for name, level in levels.aliases.items() if name.isdecimal())
+    return tuple(sorted((int(name), level) for name, level in numbers if len(name) < 4))
+
+
+def _find_compilers(root: Path) -> Path | None:
+    """Returns the folder of the compilers for this machine; None where the NDK has none."""
+    hosts, machine = load_table().hosts, platform.machine()
+    names = hosts.get(f"{sys.platform}-{machine}") or hosts.get(sys.platform, ())
+    folders = (root / _PREBUILT / name for name in names)
+    return next((folder for folder in folders if (folder / "bin").is_dir()), None)
+
+
+def list_stub_levels(ndk: Path, api: int) -> tuple[int, ...]:
+    """Returns `api`, and the level whose libraries the NDK in `ndk` has in its place."""
+    try:
+        levels = parse_json((ndk / _API_LEVELS).read_text(), _ApiLevels, _API_LEVELS)
+    except (OSError, ValueError):
+        return (api,)  # only the stubs were copied
+    return tuple(dict.fromkeys((api, dict(_read_aliases(levels)).get(api, api))))
 
 
 def _list_sdk_folders(runner: Runner) -> Iterator[Path]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import zip_longest
 
 from builder.core.counts import number_of
+from builder.formats.elf import Segment
 from builder.platforms.android.libraries import (
     GNU_RELRO,
     GNU_STACK,
@@ -125,6 +127,45 @@ def _check_relro(subject: Subject) -> Iterator[str]:
         yield "symbols bound when they are first used"
 
 
+def _check_relro_place(subject: Subject) -> Iterator[str]:
+    # The loader makes whole pages read-only. So the range has to end where its pages end, or where
+    # nothing follows that is written to.
+    facts, size = subject.facts, subject.page_size
+    if facts.bits != 64:
+        return  # devices with large pages have no 32-bit libraries
+    relros = [segment for segment in facts.segments if segment.kind == GNU_RELRO]
+    # No linker writes several; each is compared with all sections, so their number is bounded.
+    if len(relros) > 1:
+        yield f"{len(relros)} GNU_RELRO segments"
+    for relro in relros[:1]:
+        begin, end = f"{relro.address:#x}", f"{relro.end:#x}"
+        load = _find_load(relro, facts)
+        # Where the two have the same sections, the place of the LOAD segment decides.
+        if load is None or _list_placed(relro, facts) == _list_placed(load, facts):
+            continue
+        if relro.address % size and relro.address != load.address:
+            yield f"RELRO is not a prefix and its start, {begin}, is not aligned to {size}"
+        if relro.end % size and relro.end != load.end:
+            yield f"RELRO is not a suffix and its end, {end}, is not aligned to {size}"
+
+
+def _find_load(relro: Segment, facts: BinaryFacts) -> Segment | None:
+    """Returns the LOAD segment that `relro` lies in, which may end in the gap before the next."""
+    loads = sorted(facts.loads, key=lambda load: load.address)
+    for load, following in zip_longest(loads, loads[1:]):
+        if load.address <= relro.address and (following is None or relro.end <= following.address):
+            return load
+    return None
+
+
+def _list_placed(segment: Segment, facts: BinaryFacts) -> list[tuple[int, int]]:
+    return [
+        (start, end)
+        for start, end in facts.placed
+        if segment.address <= start and end <= segment.end
+    ]
+
+
 def _check_stack(subject: Subject) -> Iterator[str]:
     stacks = [segment for segment in subject.facts.segments if segment.kind == GNU_STACK]
     if not stacks:
@@ -183,6 +224,7 @@ CHECKS: Mapping[str, Callable[[Subject], Iterator[str]]] = {
     "undefined": _check_undefined,
     "loader": _check_loader,
     "relro": _check_relro,
+    "relro-place": _check_relro_place,
     "no-exec-stack": _check_stack,
     "text-relocations": _check_text_relocations,
     "soname": _check_soname,

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from builder.platforms.android.libraries import read_facts
+from builder.platforms.android.ndk import list_stub_levels
 
 _SYSROOT = "toolchains/llvm/prebuilt/*/sysroot/usr/lib"
 
@@ -34,16 +35,18 @@ def find_stubs(ndk: Path | None, triple: str, api: int) -> Stubs:
     Args:
         ndk: an NDK, or its `sysroot/usr/lib`.
         triple: folder of the ABI in there.
-        api: API level; folders of others say other things, so they are not taken instead.
+        api: API level; folders of others say other things, so they are not taken instead, except
+            that which the NDK itself takes for a level without libraries (20 and 25).
     """
     if ndk is None:
         return Stubs(folder=None, missing="needs the stub libraries of an NDK")
-    inside = f"{triple}/{api}"
-    # The folder of an NDK, or the part of it that somebody has copied.
-    for folder in (ndk / inside, *sorted(ndk.glob(f"{_SYSROOT}/{inside}"))):
-        if folder.is_dir():
-            return Stubs(folder=folder)
-    return Stubs(folder=None, missing=f"{ndk} has no stub libraries {inside}")
+    for level in list_stub_levels(ndk, api):
+        inside = f"{triple}/{level}"
+        # The folder of an NDK, or the part of it that somebody has copied.
+        for folder in (ndk / inside, *sorted(ndk.glob(f"{_SYSROOT}/{inside}"))):
+            if folder.is_dir():
+                return Stubs(folder=folder)
+    return Stubs(folder=None, missing=f"{ndk} has no stub libraries {triple}/{api}")
 
 
 @cache

@@ -37,7 +37,8 @@ def locate_ndk_toolchain(runner: Runner, target: Target, options: ToolchainOptio
     """
     ndk = locate_ndk(runner, options.ndk)
     _refuse_api(ndk, target.min_os)
-    facts = load_facts(target.abi, target.min_os)
+    # An NDK has no libraries of some levels; the next older ones stand for them.
+    facts = load_facts(target.abi, target.min_os, ndk.libraries_of(target.min_os))
     library = CxxLibrary.LIBCXX_SHARED if options.stl is Stl.SHARED else CxxLibrary.LIBCXX
     page_size = _check_page_size(options.page_size or facts.page_size)
     static = () if options.stl is Stl.SHARED else ("-static-libstdc++",)

@@ -83,7 +83,7 @@ def test_an_aar_alone_is_held_against_the_rules(make):
     result = run(check, aar)
     assert result.return_value == 8
     assert "jni/x86_64/libpytorch_jni_lite.so: abi violated: not a shared library" in result.output
-    assert f"{aar.name}: 2 violations (libraries: 2, rules: 14, API level 21)" in result.output
+    assert f"{aar.name}: 2 violations (libraries: 2, rules: 15, API level 21)" in result.output
     report = json.loads(run(check, aar, "--json").output)
     assert report["ok"] is False
     assert report["rules"][-1] == "contents"

@@ -1,5 +1,6 @@
 """A machine with some programs, as far as builder asks it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from builder.errors import NativeBuildError
@@ -56,9 +57,13 @@ def full(**more):
     }  # fmt: skip
 
 
-def make_ndk(root: Path, revision: str = "22.0.7026061") -> Path:
+def make_ndk(
+    root: Path,
+    revision: str = "22.0.7026061",
+    hosts: Sequence[str] = ("linux-x86_64", "darwin-x86_64"),
+) -> Path:
     """Returns a folder with what is read of an NDK."""
-    for host in ("linux-x86_64", "darwin-x86_64"):
+    for host in hosts:
         (root / "toolchains/llvm/prebuilt" / host / "bin").mkdir(parents=True)
     (root / "meta").mkdir()
     (root / "meta/platforms.json").write_text('{"min": 16, "max": 30, "aliases": {}}')

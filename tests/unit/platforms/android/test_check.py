@@ -12,12 +12,17 @@ from builder.platforms.android.libraries import BinaryFacts
 from builder.verify.policy import Binary, Verdict, describe_findings, refuse_violations
 
 NAME = "libpytorch_jni_lite.so"
-LOADED = Segment(kind=1, flags=5, offset=0x4000, address=0x8000, size=10, alignment=0x4000)
-STACK = Segment(kind=0x6474E551, flags=6, offset=0, address=0, size=0, alignment=0)
+LOADED = Segment(
+    kind=1, flags=5, offset=0x4000, address=0x8000, size=10, memory=10, alignment=0x4000
+)
+STACK = Segment(kind=0x6474E551, flags=6, offset=0, address=0, size=0, memory=0, alignment=0)
+RELRO = LOADED._replace(kind=0x6474E552)
+# A LOAD segment of three pages whose sections are those that are made read-only, and data.
+WRITABLE = LOADED._replace(flags=6, memory=0xA000)
 SOUND = BinaryFacts(
     bits=64,
     machine=183,
-    segments=(LOADED, STACK, LOADED._replace(kind=0x6474E552)),
+    segments=(LOADED, STACK, RELRO),
     tags=frozenset({4, 0x6FFFFEF5}),
     needed=("libc.so", "liblog.so"),
     soname=NAME,
@@ -27,6 +32,7 @@ SOUND = BinaryFacts(
     exports=("JNI_OnLoad",),
     undefined=("malloc",),
     sections=frozenset({".text"}),
+    placed=((0x8000, 0x8008), (0x9000, 0x12000)),
     build_id=True,
     has_symbol_table=False,
     paths=("/proc/cpuinfo",),
@@ -68,6 +74,12 @@ def test_what_nobody_can_know_is_said_and_fails_nothing(check):
         ("loader", {"segments": (*SOUND.segments, LOADED._replace(kind=7))}),
         ("relro", {"segments": SOUND.segments[:2]}),
         ("relro", {"bind_now": False}),
+        ("relro-place", {"segments": (WRITABLE, STACK, RELRO._replace(memory=0x1000))}),
+        (
+            "relro-place",
+            {"segments": (WRITABLE, STACK, RELRO._replace(address=0xA000, memory=0x2000))},
+        ),
+        ("relro-place", {"segments": (*SOUND.segments, RELRO)}),
         ("no-exec-stack", {"segments": (LOADED, SOUND.segments[2])}),
         ("no-exec-stack", {"segments": (LOADED, SOUND.segments[2], STACK._replace(flags=7))}),
         ("no-exec-stack", {"segments": (*SOUND.segments, LOADED._replace(flags=7))}),
@@ -87,6 +99,47 @@ def test_each_rule_finds_what_breaks_it(check, rule, changes):
     assert "{" not in finding.wanted + finding.remedy
     assert finding.found
     assert finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("place", "changes"),
+    [
+        ("the end is on a page", {"segments": (WRITABLE, STACK, RELRO._replace(memory=0x4000))}),
+        (
+            "it is a suffix that begins on a page",
+            {"segments": (WRITABLE, STACK, RELRO._replace(address=0xC000, memory=0x6000))},
+        ),
+        (
+            "it has all sections, and ends in the gap behind them",
+            {
+                "segments": (WRITABLE, STACK, RELRO._replace(memory=0xB000)),
+                "placed": ((0x8000, 0x8008),),
+            },
+        ),
+        (
+            "it ends in the next segment, and so belongs to none",
+            {
+                "segments": (
+                    *(LOADED._replace(memory=0x1000), WRITABLE._replace(address=0xC000)),
+                    *(STACK, RELRO._replace(memory=0x5000)),
+                ),
+            },
+        ),
+        (
+            "devices of 32 bits have pages of 4 KB",
+            {"segments": (WRITABLE, STACK, RELRO._replace(memory=0x1000)), "bits": 32},
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_relro_may_lie_where_whole_pages_can_be_made_read_only(check, place, changes):
+    assert check(replace(SOUND, **changes)).violations == (), place
+
+
+def test_relro_is_held_against_the_page_size_that_is_wanted(check):
+    facts = replace(SOUND, segments=(WRITABLE, STACK, RELRO._replace(memory=0x4000)))
+    (finding,) = [f for f in check(facts, page_size=0x10000).violations if "relro" in f.rule]
+    assert finding.found == "RELRO is not a suffix and its end, 0xc000, is not aligned to 65536"
 
 
 def test_what_the_api_level_brings_is_allowed(check):

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from toolchains.machines import Machine, make_ndk
 
 from builder.core.targets import TARGETS
 from builder.errors import ToolchainError
-from builder.platforms.android.ndk import is_tried, load_facts, load_table, locate_ndk
+from builder.platforms.android.ndk import (
+    describe_trials,
+    list_stub_levels,
+    load_facts,
+    load_table,
+    locate_ndk,
+)
 
 
 def locate(chosen=None, **environment):
@@ -35,7 +44,59 @@ def test_the_newest_of_an_sdk_is_taken(tmp_path):
     found = locate(ANDROID_SDK_ROOT=str(tmp_path))
     assert (found.version, found.revision[0]) == ("26.1.10909125", 26)
     assert (found.oldest_api, found.newest_api) == (16, 30)
-    assert not is_tried(found)
+    assert describe_trials(found).startswith("builder was not tried with this release (it was with")
+
+
+def test_what_was_done_with_a_release_is_said(tmp_path):
+    for release, done in load_table().tried.items():
+        ndk = locate(make_ndk(tmp_path / release, f"{release}.1.2"))
+        assert describe_trials(ndk) == f"r{release}: {done}"
+
+
+def test_the_documents_say_the_same_of_releases_as_doctor():
+    page = (Path(__file__).parents[4] / "docs/status.md").read_text()
+    rows = [f"| r{release} | {done} |" for release, done in load_table().tried.items()]
+    assert re.findall(r"^\| r\d+ \|.*", page, re.MULTILINE) == rows
+
+
+def test_a_release_is_preferred_to_a_newer_beta(tmp_path):
+    make_ndk(tmp_path / "ndk/28.0.1", "28.0.12433566-beta1")
+    found = locate(ANDROID_HOME=str(tmp_path))
+    assert (found.version, found.prerelease) == ("28.0.12433566-beta1", "beta1")
+    make_ndk(tmp_path / "ndk/27.2.12479018", "27.2.12479018")
+    assert locate(ANDROID_HOME=str(tmp_path)).version == "27.2.12479018"
+    assert locate(tmp_path / "ndk/28.0.1").version == "28.0.12433566-beta1"
+
+
+def test_levels_without_libraries_have_those_of_the_ndks_aliases(tmp_path):
+    root = make_ndk(tmp_path / "ndk")
+    levels = '{"min": 16, "max": 30, "aliases": {"20": 19, "25": 24, "N-MR1": 24, "9999": 1}}'
+    (root / "meta/platforms.json").write_text(levels)
+    ndk = locate(root)
+    assert [ndk.libraries_of(api) for api in (20, 24, 25, 26)] == [19, 24, 24, 26]
+    assert list_stub_levels(root, 25) == (25, 24)
+    assert list_stub_levels(tmp_path, 25) == (25,)
+
+
+@pytest.mark.parametrize(
+    ("machine", "folders", "taken"),
+    [
+        ("aarch64", ("linux-x86_64", "linux-arm64"), "linux-arm64"),
+        ("aarch64", ("linux-aarch64",), "linux-aarch64"),
+        ("aarch64", ("linux-x86_64",), "linux-x86_64"),
+        ("x86_64", ("linux-arm64", "linux-x86_64"), "linux-x86_64"),
+    ],
+)
+def test_the_compilers_are_those_for_this_machine(tmp_path, monkeypatch, machine, folders, taken):
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    assert locate(make_ndk(tmp_path / "ndk", hosts=folders)).compilers.name == taken
+
+
+def test_an_ndk_for_other_machines_says_for_which(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.platform", "linux")
+    with pytest.raises(ToolchainError, match="it has some for windows-x86_64"):
+        locate(make_ndk(tmp_path / "ndk", hosts=["windows-x86_64"]))
 
 
 def test_that_of_android_studio_is_found(tmp_path):

@@ -56,6 +56,15 @@ def test_a_newer_loader_reads_packed_relocations(ndk):
     assert packed == ("-Wl,--pack-dyn-relocs=android",)
 
 
+def test_a_level_without_libraries_is_linked_with_those_of_its_alias(ndk):
+    levels = '{"min": 16, "max": 30, "aliases": {"25": 24}}'
+    (ndk / "meta/platforms.json").write_text(levels)
+    found = locate(ndk, replace(ARM64, min_os=25))
+    assert found.system_flags[0] == "--target=aarch64-linux-android24"
+    assert found.target.min_os == 25
+    assert dict(found.configuration)["ANDROID_PLATFORM"] == "android-25"
+
+
 def test_another_page_size(ndk):
     found = locate(ndk, page_size=65536)
     assert "-Wl,-z,max-page-size=65536" in found.link_flags
