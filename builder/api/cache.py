@@ -146,7 +146,7 @@ def _is_old(one: CacheEntry, request: CacheRequest, now: float) -> bool:
 
 def _sort(entries: Iterable[CacheEntry]) -> tuple[CacheEntry, ...]:
     kinds = list(CacheKind)
-    return tuple(sorted(entries, key=lambda one: (kinds.index(one.kind), -one.used, one.path)))
+    return tuple(sorted(entries, key=lambda one: (kinds.index(one.kind), -one.used, str(one.path))))
 
 
 def _refuse_use(entries: Iterable[CacheEntry]) -> None:

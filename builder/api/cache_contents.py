@@ -68,30 +68,32 @@ class CacheContents:
 class _Shape:
     """How builder names the entries of one part of the cache, and which type of file they are."""
 
-    name: str
-    """A regular expression for the whole name."""
+    pattern: re.Pattern[str]
+    """What the whole name matches."""
     type: int = stat.S_IFDIR
 
 
 _ABIS = "|".join(sorted({re.escape(target.abi) for target in TARGETS}))
 _SHAPES = {
     # builder/sources/store.py
-    "downloads": (_Shape(name=r"[0-9a-f]{64}-.+", type=stat.S_IFREG),),
+    "downloads": (_Shape(pattern=re.compile(r"[0-9a-f]{64}-.+"), type=stat.S_IFREG),),
     # builder/sources/git.py
     "git": (
-        _Shape(name=r".+-[0-9a-f]{12}\.git"),
-        _Shape(name=r".+-[0-9a-f]{40}\.tar", type=stat.S_IFREG),
+        _Shape(pattern=re.compile(r".+-[0-9a-f]{12}\.git")),
+        _Shape(pattern=re.compile(r".+-[0-9a-f]{40}\.tar"), type=stat.S_IFREG),
     ),
     # builder/sources/tree.py
-    "sources": (_Shape(name=r".+-[0-9a-f]{16}"),),
+    "sources": (_Shape(pattern=re.compile(r".+-[0-9a-f]{16}")),),
     # builder/native/build_folders.py
-    "native": (_Shape(name=r"(generated-)?[0-9a-f]{16}"),),
+    "native": (_Shape(pattern=re.compile(r"(generated-)?[0-9a-f]{16}")),),
     # builder/platforms/apple/open_sdk.py
-    "apple": (_Shape(name=r"open-[0-9a-f]{16}"),),
+    "apple": (_Shape(pattern=re.compile(r"open-[0-9a-f]{16}")),),
     # builder/api/finished.py
-    "finished": (_Shape(name=r"[0-9a-f]{64}\.json", type=stat.S_IFREG),),
+    "finished": (_Shape(pattern=re.compile(r"[0-9a-f]{64}\.json"), type=stat.S_IFREG),),
     # builder/toolchains/remembered.py; `Target.id` has the oldest version of the platform.
-    "toolchains": (_Shape(name=rf"(android-)?({_ABIS})(-[0-9.]+)?\.json", type=stat.S_IFREG),),
+    "toolchains": (
+        _Shape(pattern=re.compile(rf"(android-)?({_ABIS})(-[0-9.]+)?\.json"), type=stat.S_IFREG),
+    ),
 }
 _KINDS = {
     "downloads": CacheKind.DOWNLOADS,
@@ -115,61 +117,70 @@ def read_cache(cache: Path) -> CacheContents:
     """
     entries, foreign = [], [*list_foreign(cache)]
     for part in list_parts(cache):
-        for path in sorted(part.iterdir()):
-            # Each name by itself: what vanishes meanwhile must not hide the others.
-            with suppress(FileNotFoundError):
-                if _is_made(path):
-                    entries.append(_describe(path, _KINDS[part.name]))
-                elif not _is_beside(path) and read_type(path):
-                    foreign.append(path)
+        # Each name is asked for once: a cache may have a hundred thousand records.
+        found = _scan(part)
+        types = {name: stat.S_IFMT(status.st_mode) for name, status in found.items()}
+        is_safe = _has_plain_locks(part.name, {one.name: read_type(one) for one in _locks(part)})
+        for name in sorted(found):
+            if is_safe and _is_made(part.name, name, types):
+                with suppress(FileNotFoundError):  # it vanished meanwhile
+                    entries.append(_describe(part / name, _KINDS[part.name], found[name]))
+            elif not _is_beside(part.name, name, types[name]):
+                foreign.append(part / name)
     return CacheContents(entries=tuple(entries), foreign=tuple(foreign))
 
 
-def _is_made(path: Path) -> bool:
+def _scan(part: Path) -> dict[str, os.stat_result]:
+    found = {}
+    with os.scandir(part) as listed:
+        for entry in listed:
+            # What vanishes meanwhile must not hide the others.
+            with suppress(FileNotFoundError):
+                found[entry.name] = entry.stat(follow_symlinks=False)
+    return found
+
+
+def _is_made(part: str, name: str, types: Mapping[str, int]) -> bool:
     """Returns whether builder made an entry; its locks must be files that can be opened safely."""
-    kind = read_type(path)
     return (
-        any(re.fullmatch(one.name, path.name) and kind == one.type for one in _shapes(path))
-        and not _is_beside(path)
-        and _has_plain_locks(path)
-        and _has_plain_locks(path.parent)
+        any(types[name] == one.type and one.pattern.fullmatch(name) for one in _SHAPES[part])
+        and not _is_beside(part, name, types[name])
+        and _has_plain_locks(name, types)
     )
 
 
-def _is_beside(path: Path) -> bool:
+def _is_beside(part: str, name: str, kind: int) -> bool:
     """Returns whether it is a temporary file, or belongs to an entry, which may be gone."""
-    kind = read_type(path)
-    if is_scratch_name(path.name):
+    if is_scratch_name(name):
         return kind in {stat.S_IFREG, stat.S_IFDIR}
-    owner = path.name.removesuffix(path.suffix)
+    owner, dot, suffix = name.rpartition(".")
     return (
-        path.suffix in _BESIDE
+        dot + suffix in _BESIDE
         and kind == stat.S_IFREG
-        and any(re.fullmatch(one.name, owner) for one in _shapes(path))
+        and any(one.pattern.fullmatch(owner) for one in _SHAPES[part])
     )
 
 
-def _shapes(path: Path) -> tuple[_Shape, ...]:
-    return _SHAPES[path.parent.name]
+def _locks(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in _LOCKS]
 
 
-def _has_plain_locks(path: Path) -> bool:
+def _has_plain_locks(name: str, types: Mapping[str, int]) -> bool:
     # A link would let the lock appear elsewhere, and a pipe would be waited for.
-    return all(
-        read_type(path.with_name(path.name + suffix)) in {0, stat.S_IFREG} for suffix in _LOCKS
-    )
+    return all(types.get(name + suffix, 0) in {0, stat.S_IFREG} for suffix in _LOCKS)
 
 
-def _describe(path: Path, kind: CacheKind) -> CacheEntry:
+def _describe(path: Path, kind: CacheKind, status: os.stat_result) -> CacheEntry:
     # A folder's time changes with each build in it (its scratch folder is made anew), and
     # `locate_sources` sets that of a tree.
-    used = path.lstat().st_mtime
-    return CacheEntry(path=path, kind=kind, size=_count_bytes(path), used=used)
+    is_folder = stat.S_ISDIR(status.st_mode)
+    size = _count_bytes(path) if is_folder else status.st_size
+    return CacheEntry(path=path, kind=kind, size=size, used=status.st_mtime)
 
 
 def _count_bytes(path: Path) -> int:
-    if read_type(path) != stat.S_IFDIR:
-        return path.lstat().st_size
+    """Returns the bytes of all files in a folder; FileNotFoundError if it has vanished."""
+    path.lstat()
     total = 0
     for inner in walk_tree(path):
         with suppress(OSError):  # a build may run
@@ -211,7 +222,9 @@ def find_needs(
         is_tree = one.path.parent.name != "native"
         return _say_use(one.path) or (_say_link(one, links) if is_tree else "")
 
-    return tuple(replace(one, needed=say(one)) for one in listed)
+    return tuple(
+        one if (needed := say(one)) == one.needed else replace(one, needed=needed) for one in listed
+    )
 
 
 def _list_links(build: Path) -> list[Path]:

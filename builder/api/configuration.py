@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 from builder.api.configured_values import convert_value, show_value
 from builder.api.products import EXPORTS, PRODUCTS, Configuration, Product, Values, make_error
+from builder.api.release_report import CHECKSUMS, MARKDOWN, PAGE, REPORT
 from builder.api.settings import BuildSettings, ProofSettings, PublishSettings, ReleaseSettings
 from builder.core.budgets import Budgets
 from builder.core.nesting import InputSpec
@@ -23,7 +24,9 @@ from builder.errors import BuilderError, ConfigurationError, Hint, Run
 from builder.export.request import ExportRequest
 from builder.formats.plain_yaml import parse_documents
 from builder.formats.yaml_lines import Place, find_lines
+from builder.packaging.result_folder import LISTING
 from builder.system.files import read_regular
+from builder.system.scratch import is_scratch_name
 
 _OWN = (BuildSettings, ProofSettings)
 _SHARED = (*_OWN, ReleaseSettings)
@@ -42,6 +45,8 @@ _DEEPEST = 64
 """Folders in a path."""
 _LONGEST = 255
 """Bytes of a name in a path, on all file systems that builder runs on."""
+_OF_RELEASES = frozenset(name.casefold() for name in (REPORT, MARKDOWN, PAGE, CHECKSUMS, LISTING))
+"""Names of what builder writes beside the products of a release."""
 _PATHS_OR_NAMES = frozenset(("weights", "calibrate", "ops_lists"))
 """Settings that name a file in the folder of the configuration, or something else."""
 
@@ -161,6 +166,13 @@ class _Reader:
                 place,
                 "this cannot be the name of a product: it is also that of a folder, so it has "
                 "neither separators nor control characters, and no spaces around it",
+            )
+        # Also where the file system does not tell upper and lower case apart.
+        if name.casefold() in _OF_RELEASES or is_scratch_name(name):
+            raise self._fail(
+                place,
+                "this cannot be the name of a product: it is also that of a folder in a release, "
+                "where builder writes a file with this name",
             )
         own = self._read_groups(_OWN, self._take_mapping(value, place), place)
         # Products that share a folder would replace each other's results.

@@ -19,10 +19,12 @@ from pathlib import Path
 from builder.api.build_report import BuildReport
 from builder.api.link import PlannedTarget
 from builder.core.artifacts import Package, SizeReport
-from builder.core.plan import BuildRequest, Interface
+from builder.core.plan import BuildPlan, BuildRequest, Interface
 from builder.core.runtime_manifest import parse_manifest
-from builder.core.typed import InnerPath, Sha256, Size, parse_json, to_json
+from builder.core.typed import Sha256, Size, parse_json, to_json
 from builder.native.build_folders import Layout
+from builder.native.interfaces import find_library
+from builder.native.link_macho import ARCHIVE
 from builder.packaging.result_folder import LISTING, MANIFEST, digest_modes, is_whole
 from builder.packaging.runtime_folder import RUNNER, SIZE_REPORT, parse_size_report
 from builder.platforms.android.build import AarResult
@@ -37,6 +39,7 @@ from builder.system.folders import cache_folder
 from builder.system.own_cache import claim_cache
 from builder.system.own_files import digest_own_files
 from builder.system.process import Runner
+from builder.system.trees import make_folders
 from builder.toolchains.jdk import locate_jdk
 from builder.verify.policy import PolicyReport
 
@@ -54,7 +57,6 @@ class _Runtime:
     manifest: Sha256
     modes: Sha256
     """Digest of permissions and names; see `digest_modes`."""
-    path_of_library: InnerPath
     has_runner: bool
     units_linked: Size
     units_known: Size
@@ -151,7 +153,7 @@ def remember_finished(name: str, report: BuildReport) -> None:
         )
         claim_cache(cache_folder())
         path = cache_folder() / FOLDER / f"{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         write_atomically(path, json.dumps(to_json(record)))
 
 
@@ -160,8 +162,9 @@ def _find_runtime(record: _Record, one: PlannedTarget, output: Path) -> RuntimeR
     known, root = record.runtimes.get(abi), output / abi
     if known is None or not _is_whole(root, MANIFEST, known.manifest, known.modes):
         return None
-    # Whoever wrote the record may have named any file; what is returned is copied into apps.
-    if known.path_of_library not in parse_manifest((root / MANIFEST).read_text()).files:
+    # A record names no file: whoever wrote it could let any one be copied into apps.
+    library = f"lib/{_name_library(one.plan)}"
+    if library not in parse_manifest((root / MANIFEST).read_text()).files:
         return None
     # A copy of the folder may have lost this, and digests do not show it.
     if known.has_runner and not os.access(root / RUNNER, os.X_OK):
@@ -170,7 +173,7 @@ def _find_runtime(record: _Record, one: PlannedTarget, output: Path) -> RuntimeR
         plan=one.plan,
         package=Package(
             root=root,
-            library=root / known.path_of_library,
+            library=root / library,
             runner=root / RUNNER,
             manifest=root / MANIFEST,
         ),
@@ -185,6 +188,12 @@ def _find_runtime(record: _Record, one: PlannedTarget, output: Path) -> RuntimeR
         skipped=known.skipped,
         is_reused=True,
     )
+
+
+def _name_library(plan: BuildPlan) -> str:
+    if plan.target.is_apple:
+        return ARCHIVE
+    return find_library(plan.interface, plan.core).name_for(plan.target)
 
 
 def _is_whole(folder: Path, manifest: str, sha256: str, modes: str) -> bool:
@@ -213,11 +222,10 @@ def _find_apple(packed: _Packed, output: Path) -> AppleResult | None:
 
 def _describe_runtime(one: RuntimeResult) -> _Runtime:
     match one.package:
-        case Package(root=root, library=linked, manifest=manifest):
+        case Package(root=root, manifest=manifest):
             return _Runtime(
                 manifest=digest_file(manifest),
                 modes=digest_modes(root),
-                path_of_library=linked.relative_to(root).as_posix(),
                 has_runner=one.runner is not None,
                 units_linked=one.units_linked,
                 units_known=one.units_known,

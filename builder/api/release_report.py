@@ -17,6 +17,10 @@ SCHEMA = 1
 """Version of the JSON, as in builder/schemas/release.json."""
 REPORT = "report.json"
 """File name of the report in a release; it is also what the next release is compared with."""
+MARKDOWN, PAGE = "report.md", "report.html"
+"""File names of the other forms of the report."""
+CHECKSUMS = "SHA256SUMS"
+"""File name of the list of digests."""
 _MOST = 64 << 20
 """Bytes of a report, which has the sizes of all translation units of each library."""
 _LARGEST = 1 << 50

@@ -10,16 +10,20 @@ from pathlib import Path
 from builder.api.build_report import BuildReport
 from builder.api.measuring import MeasuredRuntime, render_size_page
 from builder.api.release_document import describe_release
-from builder.api.release_report import REPORT, PublishedFile, ReleaseReport
+from builder.api.release_report import (
+    CHECKSUMS,
+    MARKDOWN,
+    PAGE,
+    REPORT,
+    PublishedFile,
+    ReleaseReport,
+)
 from builder.errors import ConfigurationError
 from builder.formats.documents import render_html, render_markdown
 from builder.packaging.result_folder import LISTING
 from builder.packaging.runtime_archive import write_tar
 from builder.packaging.sbom import SBOM
 from builder.system.files import copy_file, digest_file, write_atomically
-
-MARKDOWN, PAGE = "report.md", "report.html"
-CHECKSUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -59,6 +58,7 @@ from builder.system.own_cache import claim_cache
 from builder.system.own_files import digest_own_files
 from builder.system.progress import Progress
 from builder.system.reference_headers import reference_path
+from builder.system.trees import remove_tree
 
 FAILED = "-failed"
 """What the name of the folder ends with that has the report of a release that failed."""
@@ -88,6 +88,13 @@ class _Record:
     """What the cache says of a release that was written."""
 
     listing: Sha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verdict:
+    """What a report says in the end."""
+
+    ok: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +144,7 @@ def release(request: ReleaseRequest, *, progress: Progress) -> ReleaseReport:
     for folder in (publishing.output, _failed(publishing.output)):
         refuse_unwritable(folder)
         refuse_foreign_folder(folder)
+    _refuse_no_failure(publishing.output)
     name = hashlib.sha256(str(publishing.output.resolve()).encode()).hexdigest()
     with path_lock(
         cache_folder() / FOLDER / f"{name}.json",
@@ -366,16 +374,38 @@ def _publish(
     return replace(report, files=files)
 
 
+def _refuse_no_failure(output: Path) -> None:
+    """Raises ConfigurationError if a failure's place has something else, such as a good release."""
+    failed = _failed(output)
+    if failed.is_dir() and any(failed.iterdir()) and not _has_failure(failed):
+        raise ConfigurationError(
+            f"{failed} would be replaced by the report of a release that fails, but it has no such "
+            "report",
+            hint=Hint("move it away, or choose another folder with ", Use("release.output")),
+        )
+
+
+def _has_failure(folder: Path) -> bool:
+    """Returns whether a folder has the report of a release that failed."""
+    try:
+        text = read_regular(folder / REPORT, _MOST)
+        return not parse_json(text, _Verdict, "report of a release", most=_MOST).ok
+    except (OSError, ValueError):
+        return False
+
+
 def _remove_failure(output: Path) -> None:
     # The report of a failure before this release would be taken for one of this release.
     failed = _failed(output)
-    if failed.is_dir():
+    if failed.is_dir() and _has_failure(failed):
         refuse_foreign_folder(failed)
-        shutil.rmtree(failed)
+        remove_tree(failed)
 
 
 def _write_failure(report: ReleaseReport, output: Path) -> ReleaseReport:
     failed = _failed(output)
+    # Again: another release may have been written there meanwhile.
+    _refuse_no_failure(output)
     with result_folder(failed) as folder:
         write_reports(folder, report)
     return replace(report, folder=failed)

@@ -17,6 +17,8 @@ from builder.core.counts import number_of
 if TYPE_CHECKING:
     from builder.api import CacheEntry, CacheReport
 
+_SHOWN_ENTRIES = 50
+"""Entries of each kind that are printed; with `--json` there are all."""
 _SHOWN = 10
 """Names of what builder did not make that `info` prints; with `--json` there are all."""
 
@@ -56,9 +58,16 @@ def command(request: CacheRequest, as_json: bool) -> None:
 
 
 def _print_entries(entries: Iterable[CacheEntry], now: float) -> None:
-    rows = [(one.kind, one.path.name, format_bytes(one.size), one.days(now)) for one in entries]
+    kinds: dict[str, list[CacheEntry]] = {}
+    for one in entries:
+        kinds.setdefault(one.kind, []).append(one)
+    shown = [one for listed in kinds.values() for one in listed[:_SHOWN_ENTRIES]]
+    rows = [(one.kind, one.path.name, format_bytes(one.size), one.days(now)) for one in shown]
     if rows:
         print_table(("kind", "name", "bytes", "days unused"), rows)
+        for kind, listed in kinds.items():
+            if len(listed) > _SHOWN_ENTRIES:
+                echo(f"and {len(listed) - _SHOWN_ENTRIES:,} more of {kind}")
         echo()
 
 

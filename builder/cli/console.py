@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -70,9 +71,28 @@ def _write(text: str, *, err: bool = False, nl: bool = True) -> None:
         click.echo(text, err=err, nl=nl)
     except BrokenPipeError:
         # The reader, such as `head`, has enough. The work goes on, for the sake of its exit code.
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, (sys.stderr if err else sys.stdout).fileno())
-        os.close(nothing)
+        _write_to_nothing(sys.stderr if err else sys.stdout)
+
+
+def drop_closed_streams(*streams: TextIO) -> bool:
+    """Makes streams write to nothing whose readers have closed them; returns whether one had."""
+    closed = [one for one in streams if _is_closed(one)]
+    for stream in closed:
+        _write_to_nothing(stream)
+    return bool(closed)
+
+
+def _is_closed(stream: TextIO) -> bool:
+    """Returns whether the stream is a pipe that nobody reads any more (poll(2))."""
+    asked = select.poll()
+    asked.register(stream, select.POLLOUT)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in asked.poll(0))
+
+
+def _write_to_nothing(stream: TextIO) -> None:
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, stream.fileno())
+    os.close(nothing)
 
 
 def escape_names(arguments: Iterable[str]) -> None:

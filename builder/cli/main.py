@@ -14,7 +14,14 @@ import click
 
 from builder import __version__
 from builder.cli.commands import LazyGroup
-from builder.cli.console import echo, escape_names, forget_json, has_printed_json, print_json
+from builder.cli.console import (
+    drop_closed_streams,
+    echo,
+    escape_names,
+    forget_json,
+    has_printed_json,
+    print_json,
+)
 from builder.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -51,9 +58,14 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # the locale may lack characters
+    streams = (sys.stdout, sys.stderr)
     try:
         # click's own mode would print errors unescaped, and exit with 1 for some of them.
         code = cli.main(prog_name="builder", standalone_mode=False)
+    except SystemExit as ended:
+        # click's answer to a closed pipe, which is that of its reader when click printed the help.
+        closed = drop_closed_streams(*streams)
+        sys.exit(0 if closed else _report(ended.__context__ or ended))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no user sees a traceback
         sys.exit(_report(error))
     sys.exit(code if isinstance(code, int) else 0)

@@ -14,10 +14,13 @@ from string import Template
 
 _UNSAFE = re.compile(
     r"[^ \w.,;:%+/()='\"-]|_|(?<=\d)\.(?= )|:(?=//)|(?<=www)\."
-    r"|%(?=[\w\"])|:(?=[\w+-]+:)|(?<=GH)-(?=\d)",
+    r"|%(?=[\w\"])|:(?=[\w+-]+:)|(?<=[A-Z0-9])-(?=\d)|[0-9a-fA-F]{7,}",
     re.ASCII,
 )
-"""Characters that Markdown, HTML or a forge give a meaning to, and all that are not ASCII."""
+"""Characters that Markdown, HTML or a forge give a meaning to, and all that are not ASCII; and what
+forges may take for the name of a commit."""
+_PART_OF_COMMIT = 6
+"""Digits that are no name of a commit: GitHub and GitLab look for seven and more."""
 _SPLIT = "@#!$~&%:-"
 """Forges look for names and numbers behind these characters in the finished page."""
 _NUMBER = re.compile(r"[-+]?[\d,]+(\.\d+)?(e[-+]?\d+)?%?")
@@ -165,6 +168,8 @@ def _quote(text: str) -> str:
 def _escape(match: re.Match[str]) -> str:
     if match[0] == "_":
         return "\\_"
+    if len(match[0]) > 1:
+        return "<!-- -->".join(re.findall(rf".{{1,{_PART_OF_COMMIT}}}", match[0]))
     # A reference is a character and no markup to Markdown, but to what looks for names afterwards.
     return f"&#{ord(match[0])};" + ("<!-- -->" if match[0] in _SPLIT else "")
 

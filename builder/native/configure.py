@@ -13,6 +13,7 @@ from builder.core.toolchain import Toolchain
 from builder.native.cmake_file_api import QUERY
 from builder.system.files import write_atomically, write_if_changed
 from builder.system.process import Runner
+from builder.system.trees import make_folders
 
 _NO_SELECTION = """\
 include_all_non_op_selectives: false
@@ -52,7 +53,7 @@ def configure(
     # CMake writes its codemodel only where an empty file with this name asks for it
     # (cmake-file-api(7)).
     query = binary / QUERY
-    query.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(query.parent)
     query.touch()
     programs = {
         "CMAKE_MAKE_PROGRAM": toolchain.ninja.path,
@@ -91,7 +92,7 @@ def generate(
         NativeBuildError: a generator failed; carries its last lines.
     """
     runner = runner.with_environment(PYTHONDONTWRITEBYTECODE="1", PYTHONPATH=str(tree.root))
-    output.mkdir(parents=True, exist_ok=True)
+    make_folders(output)
     selection = output / "no_selection.yaml"
     write_atomically(selection, _NO_SELECTION)
     aten = tree.root / "aten/src/ATen"

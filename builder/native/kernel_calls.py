@@ -18,6 +18,7 @@ from builder.errors import SourceError
 from builder.native.generated import GeneratedCode
 from builder.native.run_time_dispatch import OperatorCall, parse_call
 from builder.system.files import write_if_changed
+from builder.system.trees import make_folders
 
 FOLDER = "kernels"
 """Below the folder of backends' sources: a unit for each file with kernels, by its own path."""
@@ -62,7 +63,7 @@ def write_kernel_calls(
             raise SourceError(f"the kernels of {unit_id} cannot be read: {error}") from error
         if text:
             target = folder / FOLDER / unit_id
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(target.parent)
             write_if_changed(target, text)
 
 

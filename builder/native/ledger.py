@@ -15,6 +15,7 @@ from pathlib import Path
 from builder.native.ninja import CompileFolder
 from builder.system.files import digest_file, write_atomically
 from builder.system.listings import parse_listing, render_listing
+from builder.system.trees import make_folders
 
 _KEPT = (".o", ".bc")
 """Endings of what compilers leave on purpose."""
@@ -79,7 +80,7 @@ class Ledger:
         try:
             text = self._file.read_text(errors="replace")
         except FileNotFoundError:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(self._file.parent)
             return {}
         # A line without its end was being written when a run was killed.
         known = parse_listing(text[: text.rfind("\n") + 1])

@@ -21,6 +21,7 @@ from builder.native.ninja import CompileFolder
 from builder.system.files import replacement, write_atomically
 from builder.system.process import Runner, failure_text, find_remedy
 from builder.system.scratch import scratch_folder
+from builder.system.trees import make_folders
 
 DYLIB = "libTorchLite.dylib"
 """What is linked to learn what is alive; it is not shipped."""
@@ -80,7 +81,8 @@ def link_dylib(dylib: Dylib, toolchain: Toolchain, *, runner: Runner, log: Path)
     # An object of an earlier link in the folder would count as one of this link.
     if dylib.merged:
         shutil.rmtree(dylib.merged, ignore_errors=True)
-        dylib.merged.mkdir(parents=True)
+        make_folders(dylib.merged.parent)
+        dylib.merged.mkdir()
     merging = ("-flto=full", *_pass_on("-object_path_lto", dylib.merged)) if dylib.merged else ()
     command = (
         str(toolchain.cxx.path),

@@ -22,6 +22,7 @@ from builder.system.listings import find_changes, is_as_sealed, seal
 from builder.system.locks import folder_lock
 from builder.system.replace_folders import link_folder, replacement_folder
 from builder.system.scratch import sweep
+from builder.system.trees import make_folders
 
 if TYPE_CHECKING:
     from builder.native.build_folders import Layout
@@ -48,7 +49,8 @@ def prepare_units(build: NativeBuild) -> UnitGraph:
     _remove_leftovers(layout.root)
     # The lock of the folder is held, so nobody uses what is in it.
     shutil.rmtree(layout.scratch, ignore_errors=True)
-    layout.scratch.mkdir(parents=True)
+    make_folders(layout.scratch.parent)
+    layout.scratch.mkdir()
     if not _is_configured(build):
         _configure(build)
     # Relative, so that the cache can be moved; sources stand in the same cache.

@@ -13,6 +13,7 @@ from builder.native.link_elf import link_library
 from builder.native.link_macho import Dylib, link_dylib, merged_path
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
 from builder.native.slices import Slices
+from builder.system.trees import make_folders
 
 if TYPE_CHECKING:
     from builder.native.job import NativeBuild
@@ -54,7 +55,7 @@ class Linker:
         known = (*self.units.graph.units.values(), *self.slices.units)
         write_ninja(render_ninja(known, self.build.toolchain, self.folder), self.folder)
         self.compile(ids)
-        self.output.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(self.output.parent)
         find = self.folder.find_bitcode if merge else self.folder.find_object
         objects = tuple(map(find, ids))
         build, log = self.build, self.build.layout.logs / "link.log"

@@ -15,6 +15,7 @@ from builder.core.plan import VulkanPrecision
 from builder.errors import SourceError
 from builder.system.files import write_atomically, write_if_changed
 from builder.system.scratch import scratch_folder
+from builder.system.trees import make_folders
 
 if TYPE_CHECKING:
     from builder.core.sources import SourceTree
@@ -108,7 +109,8 @@ def compile_shaders(
             log=log,
         )
         text = (made / _WRITTEN).read_text()
-    (configured / FOLDER).mkdir(parents=True)
+    make_folders((configured / FOLDER).parent)
+    (configured / FOLDER).mkdir()
     write_atomically(configured / FOLDER / _WRITTEN, text)
 
 
@@ -124,7 +126,7 @@ def write_shaders(configured: Path, folder: Path) -> None:
     """
     declarations, definitions = render_shaders((configured / FOLDER / _WRITTEN).read_text())
     output = folder / FOLDER
-    output.mkdir(parents=True, exist_ok=True)
+    make_folders(output)
     write_if_changed(output / _HEADER, declarations)
     write_if_changed(output / UNIT, definitions)
 

@@ -74,6 +74,7 @@ def refuse_foreign_folder(path: Path, manifest: str = LISTING) -> None:
     """Raises ConfigurationError when `path` has something that builder did not write there.
 
     Builder wrote a file if the manifest in the folder lists it with the contents that it has now.
+    Folders without files are builder's if the manifest lists files in them.
     """
     # lexists: a link that leads nowhere is something that would be replaced.
     if not os.path.lexists(path):
@@ -135,8 +136,14 @@ def _hint(path: Path) -> Hint:
 
 
 def _find_foreign(folder: Path, owned: _Owned, manifest: str) -> Iterator[str]:
-    for path in walk_tree(folder, on_error=_refuse_unreadable):
+    # Folders that have lost files of builder's.
+    own = {str(above) for name in (*owned.files, *owned.links) for above in Path(name).parents}
+    for path in walk_tree(folder, on_error=_refuse_unreadable, empty_folders=True):
         relative = path.relative_to(folder).as_posix()
+        if path.is_dir() and not path.is_symlink():
+            if relative not in own:
+                yield f"an empty folder that is not builder's: {_printable(relative)}"
+            continue
         # The manifest cannot list its own digest. Builder never makes it a link.
         if relative == manifest and owned.files and not path.is_symlink():
             continue

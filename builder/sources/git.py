@@ -12,6 +12,7 @@ from builder.core.sources import SourcePin
 from builder.errors import Hint, Run, SourceError, Use
 from builder.sources.providers import Delivery, ProviderName, Unavailable
 from builder.system.process import Completed, Runner
+from builder.system.trees import make_folders
 
 _SETTINGS = (
     *("-c", "core.autocrlf=false"),
@@ -71,7 +72,8 @@ class GitProvider:
         if host in self._silent:
             raise Unavailable(self._silent[host])
         shutil.rmtree(repository, ignore_errors=True)
-        repository.mkdir(parents=True)
+        make_folders(repository.parent)
+        repository.mkdir()
         # Without a template, no hooks of the user are copied.
         self._git(git, repository, "init", "--quiet", "--bare", "--template=", ".")
         completed = self._git(

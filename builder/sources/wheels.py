@@ -12,6 +12,7 @@ from builder.sources.providers import Delivery, Unavailable, deliver_archive
 from builder.sources.store import ArchiveStore
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
+from builder.system.trees import make_folders
 
 _PLATFORM_PARTS = 2
 """The name of a wheel has two parts, name and version, before its tags (PEP 427)."""
@@ -34,7 +35,7 @@ class WheelProvider:
         pip = self._find_pip()
         if pip is None:
             raise Unavailable("pip is not installed (apt install python3-pip)")
-        self.store.folder.mkdir(parents=True, exist_ok=True)
+        make_folders(self.store.folder)
         with scratch_folder(self.store.folder) as folder:
             # The wheel must fit its pin, not this Python, so pip gets all tags from the file name.
             tags = Path(pin.file).stem.split("-")[_PLATFORM_PARTS:]

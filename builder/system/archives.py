@@ -17,6 +17,7 @@ from typing import IO, Self, cast
 
 from builder.errors import SourceError
 from builder.system.guarded_zips import COMPRESSIONS, DAMAGE, open_zip_file
+from builder.system.trees import make_folders
 
 MAX_MEMBERS = 500_000
 """Entries that any archive may have."""
@@ -91,7 +92,7 @@ def extract_archive(
             out of `destination`, a device, the same name twice, or more than `max_bytes`.
     """
     state = _Extraction(archive=archive, destination=destination, max_bytes=max_bytes)
-    destination.mkdir(parents=True, exist_ok=True)
+    make_folders(destination)
     try:
         if archive.suffix == WHEEL:
             _extract_wheel(state, strip, inside, wanted)
@@ -266,7 +267,7 @@ def _make_folder(state: _Extraction, name: str) -> None:
     if any(parent in state.links for parent in _lineage(name)):
         raise state.refuse(name, "goes through a link")
     with _named(state, name):
-        (state.destination / name).mkdir(parents=True, exist_ok=True)
+        make_folders(state.destination / name)
 
 
 def _write_file(
@@ -338,7 +339,7 @@ def _make_links(state: _Extraction) -> None:
             raise state.refuse(name, "goes through a link")
         path = state.destination / name
         with _named(state, name):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(path.parent)
             if path.is_symlink() or path.exists():
                 raise state.refuse(name, "would overwrite a file")
             path.symlink_to(target)

@@ -12,6 +12,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from builder.system.scratch import scratch_file
+from builder.system.trees import make_folders
 
 MAX_LIBRARY = 1 << 29
 """Bytes of a library that somebody may have put there; a whole PyTorch Mobile has a tenth."""
@@ -73,7 +74,7 @@ def read_regular(path: Path, most: int) -> bytes:
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes `content` to a new file in the same folder, flushes it, and renames it to `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(path.parent)
     data = content.encode() if isinstance(content, str) else content
     with replacement(path) as temporary, temporary.open("wb") as stream:
         stream.write(data)
@@ -100,7 +101,7 @@ def write_new(path: Path, content: str) -> None:
 
 def copy_file(source: Path, target: Path, *, mode: int = 0o644) -> None:
     """Copies the bytes of a file into a folder, which is created; `mode` are its permissions."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(target.parent)
     shutil.copyfile(source, target)
     target.chmod(mode)
 
@@ -124,7 +125,7 @@ def replacement(path: Path) -> Iterator[Path]:
     """
     # A rename onto the link would replace the link itself.
     path = path.resolve() if path.is_symlink() else path
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(path.parent)
     with scratch_file(path.parent) as temporary:
         yield temporary
         # tempfile makes files that only their owner can read.

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from builder.errors import BuilderError, NativeBuildError
+from builder.system.trees import make_folders
 
 _PAUSE = 0.05
 """Seconds between two attempts to take a lock."""
@@ -62,7 +63,7 @@ def path_lock(
 
     `what` is what a message says is in use, and `hint` what to do then.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(folder.parent)
     # Beside the folder, because the folder itself may be replaced.
     path = folder.parent / f"{folder.name}.lock"
     owner = folder.parent / f"{folder.name}.owner"

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 from builder import __version__
 from builder.errors import SourceError
 from builder.system.partial import PartialFile
+from builder.system.trees import make_folders
 
 if TYPE_CHECKING:
     import requests
@@ -87,7 +88,7 @@ class Downloader:
         Raises:
             DownloadError: the server does not have the file, or all attempts failed.
         """
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(target.parent)
         partial = PartialFile(target)
         failures, furthest = 0, partial.size(url)
         with self.session() as session:

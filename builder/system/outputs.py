@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,12 @@ from builder.system.scratch import scratch_folder, sweep
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _MIB = 1 << 20
+_SHOWN = 200
+"""Characters of a path that is too long."""
 _HINT = "choose another path for it"
+_LONGEST = 3_500
+"""Bytes of a path of a result. Linux allows 4,095 (PATH_MAX); files in a result have longer paths,
+and so have temporary ones."""
 
 
 def refuse_unwritable(path: Path, *, needed: int = 0) -> None:
@@ -119,6 +125,11 @@ def is_full(error: OSError) -> bool:
 def _find_folder(path: Path) -> Path:
     """Returns the nearest existing folder above `path`."""
     folder = path.absolute().parent
+    if len(os.fsencode(path.absolute())) > _LONGEST:
+        raise ConfigurationError(
+            f"cannot write {str(path)[:_SHOWN]}...: its path has more than {_LONGEST:,} bytes",
+            hint=_HINT,
+        )
     try:
         path.exists()  # raises an error for a name that is too long
         # A link that leads nowhere exists for the system, though not for Path.exists.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from builder.errors import BuilderError, NativeBuildError
 from builder.system.locks import list_held
+from builder.system.trees import make_folders
 from builder.system.variables import keep_variables
 
 LAST_LINES = 30
@@ -94,7 +95,7 @@ class Runner:
             # Also after an interruption: the log shows how far the program came.
             finally:
                 if log is not None:
-                    log.parent.mkdir(parents=True, exist_ok=True)
+                    make_folders(log.parent)
                     log.write_text(f"$ {shlex.join(command)}\n{''.join(lines)}")
         return Completed(process.returncode, "".join(lines))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from builder.system.files import umask
 from builder.system.scratch import scratch_folder
+from builder.system.trees import make_folders
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -28,7 +29,7 @@ def replacement_folder(
         path: the folder to replace; it need not exist.
         refuse: is called with `path` just before; it raises when `path` must not be replaced.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(path.parent)
     with scratch_folder(path.parent) as temporary:
         temporary.chmod(0o777 & ~umask())
         yield temporary

@@ -9,11 +9,12 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from builder.system.trees import remove_tree
 
 PREFIX = ".builder-tmp-"
 _RANDOM = re.compile(r"[a-z0-9_]{8}")
@@ -30,7 +31,7 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         os.close(lock)
 
 
@@ -86,6 +87,12 @@ def _make_owned(make: Callable[[], Path]) -> tuple[Path, int]:
             os.close(lock)
 
 
+def _remove(folder: Path) -> None:
+    # The next run tries again to remove what is left.
+    with suppress(OSError):
+        remove_tree(folder)
+
+
 def _remove_orphan(path: Path) -> bool:
     # Anybody can make such a name in a shared folder, so links and pipes must do no harm.
     try:
@@ -101,7 +108,7 @@ def _remove_orphan(path: Path) -> bool:
             return False
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
         else:
             path.unlink(missing_ok=True)
     except OSError:

@@ -9,12 +9,37 @@ from itertools import count
 from pathlib import Path
 
 
+def make_folders(path: Path) -> None:
+    """Creates a folder and those around it that are missing, however many; it may be there.
+
+    Raises:
+        FileExistsError: something else is at `path`.
+        OSError: one of the folders cannot be created.
+    """
+    # Path.mkdir and os.makedirs call themselves for each folder that is missing.
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        if path == path.parent:
+            break
+        path = path.parent
+    for folder in reversed(missing):
+        # Another builder may make it at the same time.
+        folder.mkdir(exist_ok=True)
+
+
 def walk_tree(
-    folder: Path, *, on_error: Callable[[OSError], object] | None = None
+    folder: Path,
+    *,
+    on_error: Callable[[OSError], object] | None = None,
+    empty_folders: bool = False,
 ) -> Iterator[Path]:
     """Yields each file and each link below `folder`, sorted in each folder; enters no link.
 
-    `on_error` gets the errors of folders that cannot be read; without it, they are left out.
+    Args:
+        folder: where to begin.
+        on_error: gets the errors of folders that cannot be read; without it, they are left out.
+        empty_folders: whether folders below `folder` are yielded that have nothing in them.
     """
     # os.walk of Python 3.11 calls itself for each level.
     waiting = [folder]
@@ -27,6 +52,8 @@ def walk_tree(
             if on_error is not None:
                 on_error(error)
             continue
+        if empty_folders and not entries and current != folder:
+            yield current
         folders = []
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):

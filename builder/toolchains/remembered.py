@@ -21,6 +21,7 @@ from builder.system.files import read_regular, write_atomically
 from builder.system.own_cache import claim_cache
 from builder.system.own_files import digest_own_files
 from builder.system.stamps import are_unchanged, take_stamps
+from builder.system.trees import make_folders
 
 FOLDER = "toolchains"
 """Folder of the cache."""
@@ -66,7 +67,7 @@ def remember_toolchain(cache: Path, toolchain: Toolchain, environment: Mapping[s
     with suppress(OSError):
         claim_cache(cache)
         path = cache / FOLDER / f"{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         write_atomically(path, json.dumps(to_json(known)))
 
 

@@ -60,6 +60,40 @@ def test_a_full_disk_behind_stdout_is_an_error(options):
     assert "Traceback" not in said.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["--help", "--version", "ops --help", "completion bash", f"ops '{MODELS / 'conv.ptl'}'"],
+)
+@pytest.mark.parametrize("stream", ["stdout", "both"])
+def test_a_reader_that_has_enough_is_no_error(command, stream):
+    """As `builder --help | true`; the pipe is closed before builder writes."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    said = subprocess.run(
+        ["bash", "-c", f"'{sys.executable}' -m builder {command}"],
+        stdout=writer,
+        stderr=writer if stream == "both" else subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert (said.returncode, said.stderr or "") == (0, "")
+
+
+@pytest.mark.parametrize("command", ["--no-such-option", "", "ops gone.ptl"])
+def test_an_error_keeps_its_exit_code_when_nobody_reads_it(command):
+    reader, writer = os.pipe()
+    os.close(reader)
+    said = subprocess.run(
+        ["bash", "-c", f"'{sys.executable}' -m builder {command}"],
+        stdout=writer,
+        stderr=writer,
+        check=False,
+    )
+    os.close(writer)
+    assert said.returncode == (3 if "gone" in command else 2)
+
+
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
 def test_closed_streams_are_no_defect(closed, tmp_path):
     out = tmp_path / "ops.yaml"

@@ -10,6 +10,7 @@ from builder.core.toolchain import Jdk
 from builder.errors import PackagingError
 from builder.system.process import Runner
 from builder.system.replace_folders import replacement_folder
+from builder.system.trees import make_folders
 from builder.system.zips import list_folder, write_zip
 
 RELEASE = "8"
@@ -55,7 +56,7 @@ def compile_java(
         PackagingError: javac fails.
     """
     files = [file for source in sources for file in _list_sources(source)]
-    classes.mkdir(parents=True, exist_ok=True)
+    make_folders(classes)
     command = (
         *(str(jdk.tool("javac")), "--release", RELEASE, "-encoding", "UTF-8"),
         # Nothing is compiled that was not named, and no annotation processor of the classpath runs.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 from samples import make_plan
@@ -309,6 +309,16 @@ def test_what_vanishes_meanwhile_hides_nothing_else(cache, monkeypatch):
     assert names(manage_cache(INFO).entries) == EVERYTHING - {"native/new"}
 
 
+def test_each_record_is_asked_for_once(cache, monkeypatch):
+    for number in range(500):
+        (cache / "finished" / f"{number:064}.json").write_text("{}")
+    asked = []
+    lstat = Path.lstat
+    monkeypatch.setattr(Path, "lstat", lambda path: asked.append(path) or lstat(path))
+    assert sum(one.kind == "records" for one in manage_cache(INFO).entries) > 500
+    assert len([path for path in asked if path.parent.name == "finished"]) < 50
+
+
 def test_errors_name_the_path_and_the_others_go(cache, monkeypatch):
     remove = cache_module._remove
 
@@ -342,4 +352,4 @@ def test_builder_names_its_entries_as_the_cache_knows_them(tmp_path):
         *(tmp_path / f"git/{pin.name}-{pin.commit[:12]}.git" for pin in lock.pins if pin.commit),
     ]
     for path in made:
-        assert any(re.fullmatch(one.name, path.name) for one in shapes[path.parent.name]), path
+        assert any(one.pattern.fullmatch(path.name) for one in shapes[path.parent.name]), path

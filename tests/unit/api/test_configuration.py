@@ -204,6 +204,13 @@ def test_products_are_chosen_by_name(folder):
         ('products:\n "a\\u2028": {}\n', r"line 2: .*: this cannot be the name of a product"),
         ("products:\n a\\b: {}\n", r"line 2: .*: this cannot be the name of a product"),
         ("products:\n ' a': {}\n", r"line 2: .*: this cannot be the name of a product"),
+        *(
+            (f"products:\n {name}: {{}}\n", r"line 2: .*: this cannot be the name .* in a release")
+            for name in (
+                *("report.json", "report.md", "report.html", "SHA256SUMS", ".builder.json"),
+                *("Report.JSON", "sha256sums", ".builder-tmp-abcd1234"),
+            )
+        ),
         ("products:\n ~: {}\n ~: {}\n", r"line 3: the key '~' stands there twice"),
         ("? [a]\n: 1\n", r"a key is not a scalar \(line 1\)"),
         (

@@ -21,12 +21,15 @@ from builder.api import (
 )
 from builder.api.link import PlannedTarget
 from builder.core.artifacts import SizeReport
+from builder.core.cores import Core
 from builder.core.model_facts import ModelOrigin
 from builder.core.plan import Interface
 from builder.core.sources import SourceTree
 from builder.core.targets import parse_target
 from builder.errors import ConfigurationError, SourceError
+from builder.native import interfaces
 from builder.native.build_folders import Layout
+from builder.native.interfaces import find_library
 from builder.packaging.result_folder import result_folder
 from builder.packaging.runtime_folder import write_package
 from builder.platforms.android import build as android
@@ -60,9 +63,10 @@ class Builder:
         self.built.append(planned.plan.target.abi)
         work, target = self.folder / "work", planned.plan.target
         work.mkdir(exist_ok=True)
-        (work / "libtorchlite.so").write_text(planned.plan.key)
+        library = work / find_library(Interface.C, Core.UPSTREAM).name_for(target)
+        library.write_text(planned.plan.key)
         (work / "torchlite-run").write_text("#!")
-        linked = make_link(work, rounds=3)
+        linked = make_link(work, rounds=3, library=library, link_name="libtorchlite.so")
         manifest = make_manifest(abi=target.abi, plan_key=planned.plan.key)
         package = write_package(
             output / target.abi,
@@ -74,7 +78,7 @@ class Builder:
             cmake=data_folder("cmake"),
             licences={},
         )
-        library = LibraryResult(
+        described = LibraryResult(
             linked=linked,
             plan=planned.plan,
             toolchain=planned.toolchain,
@@ -87,7 +91,7 @@ class Builder:
         )
         return TargetResult(
             package=package,
-            libraries=dict.fromkeys(interfaces, library),
+            libraries=dict.fromkeys(interfaces, described),
             logs=work,
             skipped=("aten::odd",),
         )
@@ -197,12 +201,14 @@ def test_permissions_and_empty_folders_are_as_they_were_written(builder, tmp_pat
     assert builder.run(tmp_path / "out")[0] == ["linux-x86_64"]
     assert next(root.rglob("*.h")).stat().st_mode & 0o777 == mode
     assert builder.run(tmp_path / "out")[0] == []
-    (root / "lib/empty").mkdir()
-    assert builder.run(tmp_path / "out")[0] == ["linux-x86_64"]
-    assert not (root / "lib/empty").exists()
     builder.run(tmp_path / "out", ANDROID)
-    (next((tmp_path / "out/maven").rglob("*.aar")).parent / "empty").mkdir()
-    assert builder.run(tmp_path / "out", ANDROID)[0] == ["arm64-v8a", "aar"]
+    package = next((tmp_path / "out/maven").rglob("*.aar")).parent
+    for folder, targets in ((root / "lib/mine", ()), (package / "mine", (ANDROID,))):
+        folder.mkdir()
+        with pytest.raises(ConfigurationError, match=r"not builder's: .*mine"):
+            builder.run(tmp_path / "out", *targets)
+        folder.rmdir()
+        assert builder.run(tmp_path / "out", *targets)[0] == []
 
 
 def test_generated_sources_that_were_edited_are_named(builder, tmp_path):
@@ -228,9 +234,9 @@ def test_generated_sources_that_were_edited_are_named(builder, tmp_path):
 
 def test_a_file_that_was_changed_is_refused_as_ever(builder, tmp_path):
     builder.run(tmp_path / "out")
-    library = tmp_path / "out/linux-x86_64/lib/libtorchlite.so"
+    library = tmp_path / "out/linux-x86_64/lib/libtorchlite.so.1"
     library.write_text("other".ljust(library.stat().st_size))
-    with pytest.raises(ConfigurationError, match=r"changed since then: lib/libtorchlite\.so"):
+    with pytest.raises(ConfigurationError, match=r"changed since then: lib/libtorchlite\.so\.1"):
         builder.run(tmp_path / "out")
 
 
@@ -250,17 +256,25 @@ def test_a_damaged_record_is_no_record(builder, tmp_path, text):
     assert builder.run(tmp_path / "out")[0] == []
 
 
-@pytest.mark.parametrize("library", ["manifest.json", "lib", "none.so", "../victim.so", "/victim"])
-def test_a_record_with_another_library_is_no_record(builder, tmp_path, library):
-    """What a record names goes into apps, so it has to be a file of the manifest."""
-    builder.run(tmp_path / "out")
-    (tmp_path / "out/victim.so").write_text("of somebody else")
+@pytest.mark.parametrize("library", ["torchlite.h", "manifest.json", "../victim.so", "/victim"])
+def test_no_record_chooses_the_library(builder, tmp_path, library):
+    """What is taken for the library goes into apps, so a record does not name it."""
+    _, first = builder.run(tmp_path / "out")
     (record,) = (tmp_path / "cache/finished").iterdir()
+    assert "lib/" not in record.read_text()
     value = json.loads(record.read_text())
     value["runtimes"]["linux-x86_64"]["path_of_library"] = library
     record.write_text(json.dumps(value))
+    built, again = builder.run(tmp_path / "out")
+    assert built == []
+    library = tmp_path / "out/linux-x86_64/lib/libtorchlite.so.1"
+    assert again.runtimes[0].package.library == first.runtimes[0].package.library == library
+
+
+def test_a_runtime_with_a_library_of_another_name_is_built_again(builder, tmp_path, monkeypatch):
+    builder.run(tmp_path / "out")
+    monkeypatch.setattr(interfaces, "ABI_VERSION", 2)
     assert builder.run(tmp_path / "out")[0] == ["linux-x86_64"]
-    assert builder.run(tmp_path / "out")[0] == []
 
 
 def test_a_pipe_in_place_of_a_record_is_no_record(builder, tmp_path):

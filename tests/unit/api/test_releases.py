@@ -267,6 +267,50 @@ def test_growth_beyond_the_limit_fails_and_publishes_nothing(made):
     assert not Path("release-failed").exists()
 
 
+@pytest.mark.parametrize("ok", [True, False])
+def test_a_release_that_passed_is_no_report_of_a_failure(made, ok):
+    """It stands where the report of a failure would, and neither outcome may remove it."""
+    run({("release", "output"): Path("release-failed")})
+    before = {path: path.read_bytes() for path in Path("release-failed").rglob("*.json")}
+    made.ok = ok
+    with pytest.raises(ConfigurationError, match="release-failed would be replaced") as caught:
+        run()
+    assert "release.output" in caught.value.hint
+    assert before
+    assert all(path.read_bytes() == data for path, data in before.items())
+    assert not Path("release").exists()
+
+
+@pytest.mark.parametrize("where", ["release", "release/sizes", "release-failed"])
+@pytest.mark.parametrize("kind", ["file", "empty folder"])
+def test_what_a_user_puts_into_a_release_stays(made, where, kind):
+    run()
+    made.ok = False
+    run({("release", "max_growth"): None})
+    keep_last()
+    mine = Path(where) / "mine"
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine") if kind == "file" else mine.mkdir()
+    for made.ok in (False, True):
+        made.size = LARGE
+        with pytest.raises(
+            ConfigurationError, match=f"{where.partition('/')[0]} would be replaced"
+        ):
+            run()
+        assert mine.exists()
+
+
+def test_every_file_beside_the_products_has_a_name_that_no_product_may_have(made):
+    Path("builder.yaml").write_text(FILE + "products:\n  one: {}\n")
+    assert run().ok
+    beside = {path.name for path in Path("release").iterdir()} - {"one"}
+    assert len(beside) == 5
+    for name in beside:
+        Path("builder.yaml").write_text(FILE + f"products:\n  {name}: {{}}\n")
+        with pytest.raises(ConfigurationError, match="cannot be the name of a product"):
+            read_configuration(Path("builder.yaml"))
+
+
 def test_a_budget_fails_the_same_gate(made):
     Path("builder.yaml").write_text(FILE + "budgets: {max_size: [900KB]}\n")
     report = run()

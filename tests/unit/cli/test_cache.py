@@ -49,6 +49,19 @@ def test_every_option_reaches_the_use_case(asked):
     ]
 
 
+def test_many_entries_are_counted(monkeypatch):
+    records = [
+        CacheEntry(path=Path(f"/c/finished/{n}.json"), kind=CacheKind.RECORDS, size=1, used=0)
+        for n in range(1234)
+    ]
+    report = CacheReport(folder=Path("/c"), entries=(ENTRY, *records), removed=())
+    monkeypatch.setattr(cache.api, "manage_cache", lambda _: report, raising=False)
+    shown = run("info")
+    assert len([line for line in shown.splitlines() if ".json" in line]) == 50
+    assert "and 1,184 more of records" in shown
+    assert len(json.loads(run("info", "--json"))["entries"]) == 1235
+
+
 def test_results_for_people(asked):
     shown = run("info")
     for text in ("1,234,567", "1,235,567", "folder: /c"):

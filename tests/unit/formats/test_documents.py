@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -32,7 +34,12 @@ HOSTILE = [
     "/close it: now",
     "    code",
     "GH-12, %1 and :smile:",
+    "ABC-12 and X9-1",
+    "fixed in deadbeef, 1234567 and DEFACED",
+    "org/repo@a94a8fe5ccb19ba61c4c0873d391e987982fbbd3",
 ]
+_REFERENCES = re.compile(r"[0-9a-fA-F]{7}|[A-Z0-9]-\d|[@#!$&][\w]")
+"""What GitHub or GitLab may take for a commit, an issue, a request or a person."""
 
 
 def make(text: str) -> Document:
@@ -64,6 +71,8 @@ def test_no_text_becomes_markup_in_markdown(text):
     for sign in "@#!$~":
         # A forge looks for names behind these in the page, where a reference is a character.
         assert f"&#{ord(sign)};" not in made.replace(f"&#{ord(sign)};\0", "")
+    # What a forge sees of the page: a comment ends a text.
+    assert not _REFERENCES.search(unescape(made))
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -70,13 +70,27 @@ def test_files_that_are_gone_are_no_loss(made):
     refuse_foreign_folder(*made)
 
 
-@pytest.mark.parametrize("there", ["nothing", "empty", "empty folders"])
+@pytest.mark.parametrize("there", ["nothing", "empty"])
 def test_where_nothing_is_nothing_is_lost(tmp_path, there):
     folder = tmp_path / "out"
-    if there != "nothing":
-        (folder / "a" if there == "empty" else folder / "a/b/c").mkdir(parents=True)
+    if there == "empty":
+        folder.mkdir()
     refuse_foreign_folder(folder, MANIFEST)
     replace_it(folder, LISTING)
+
+
+def test_folders_that_have_lost_their_files_are_no_loss(made):
+    (made[0] / "lib/libtorchlite.so").unlink()
+    refuse_foreign_folder(*made)
+    replace_it(*made)
+
+
+def test_empty_folders_are_no_ones_but_the_users(tmp_path):
+    folder = tmp_path / "out"
+    (folder / "a/b/c").mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match="an empty folder that is not builder's: a/b/c"):
+        replace_it(folder, LISTING)
+    assert (folder / "a/b/c").is_dir()
 
 
 def add(folder):
@@ -102,6 +116,10 @@ def link_file(folder):
 
 def link_folder(folder):
     (folder / "more").symlink_to(folder.parent)
+
+
+def add_folder(folder):
+    (folder / "lib/notes").mkdir()
 
 
 def lose_manifest(folder):
@@ -130,6 +148,7 @@ def break_manifest(folder):
         (edit_alike, "changed since then: header.h"),
         (link_file, "changed since then: header.h"),
         (link_folder, "not written by builder: more"),
+        (add_folder, "an empty folder that is not builder's: lib/notes"),
         (lose_manifest, "not written by builder: header.h"),
         (link_manifest, rf"not written by builder: ({MANIFEST}|{LISTING})"),
         (break_manifest, "not written by builder: lib/libtorchlite.so"),

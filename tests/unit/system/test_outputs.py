@@ -15,6 +15,7 @@ from builder.system.outputs import (
     refuse_unwritable,
     writing_into,
 )
+from builder.system.trees import remove_tree
 
 
 def test_what_can_be_written_leaves_no_trace(tmp_path):
@@ -34,6 +35,17 @@ def test_what_can_never_be_a_file_is_refused(tmp_path, path):
     with pytest.raises(ConfigurationError, match="cannot write") as caught:
         refuse_unwritable(tmp_path / path)
     assert "another path" in caught.value.hint
+
+
+def test_a_path_of_many_folders_can_be_written_and_a_longer_one_is_refused_first(tmp_path):
+    deep = tmp_path.joinpath(*["d"] * 1_500)
+    refuse_unwritable(deep / "out.ptl")
+    write_atomically(deep / "out.ptl", "x")
+    assert (deep / "out.ptl").read_text() == "x"
+    remove_tree(tmp_path / "d")
+    with pytest.raises(ConfigurationError, match="its path has more than 3,500 bytes"):
+        refuse_unwritable(tmp_path.joinpath(*["d"] * 2_000))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_below_a_dangling_link_nothing_can_be_written(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.system.trees import remove_tree, walk_tree
+from builder.system.trees import make_folders, remove_tree, walk_tree
 
 DEEP = 1_500
 """More levels than Python's recursion reaches."""
@@ -28,6 +28,38 @@ def deep(tmp_path):
     # pytest cannot remove it.
     if top.exists():
         remove_tree(top)
+
+
+def test_a_deep_folder_is_made(tmp_path):
+    path = tmp_path.joinpath(*["d"] * DEEP)
+    for _ in range(2):
+        make_folders(path)
+        assert path.is_dir()
+    remove_tree(tmp_path / "d")
+
+
+@pytest.mark.parametrize("place", ["file", "file/a/b", "link"])
+def test_nothing_else_is_taken_for_a_folder(tmp_path, place):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("gone")
+    with pytest.raises(FileExistsError):
+        make_folders(tmp_path / place)
+
+
+def test_a_folder_through_a_link_is_made_behind_it(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    make_folders(tmp_path / "link/a/b")
+    assert (tmp_path / "real/a/b").is_dir()
+
+
+def test_empty_folders_are_listed_where_they_are_asked_for(tmp_path):
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c/file").touch()
+    found = [path.relative_to(tmp_path) for path in walk_tree(tmp_path, empty_folders=True)]
+    assert sorted(map(str, found)) == ["a/b", "c/file"]
+    assert list(walk_tree(tmp_path / "a/b", empty_folders=True)) == []
 
 
 def test_files_and_links_are_listed_and_links_are_not_entered(tmp_path):
