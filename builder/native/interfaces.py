@@ -44,7 +44,7 @@ class Library:
 _VERIFIER = ("code", "fault", "flatbuffer_model", "instructions", "pickle", "zip", "zip_model")
 _SHARED = (
     *("calling.cpp", "crc32.cpp", "interpreting.cpp", "loading.cpp", "profile.cpp", "refusal.cpp"),
-    *("records.cpp", "source.cpp", "upstream_text.cpp"),
+    *("pages.cpp", "records.cpp", "source.cpp", "upstream_text.cpp"),
     *(f"verifier/{name}.cpp" for name in _VERIFIER),
 )
 """Models, as every interface loads, checks and calls them."""
@@ -57,7 +57,8 @@ _OWN_CORE = (
     *("prepacked", "printing", "table", "tensors", "type", "value"),
 )
 _OWN_SHARED = (
-    *("calling.cpp", "crc32.cpp", "profile.cpp", "refusal.cpp", "source.cpp", "upstream_text.cpp"),
+    *("calling.cpp", "crc32.cpp", "pages.cpp", "profile.cpp", "refusal.cpp", "source.cpp"),
+    "upstream_text.cpp",
     *(f"verifier/{name}.cpp" for name in _OWN_VERIFIER),
     *(f"core/{name}.cpp" for name in _OWN_CORE),
 )

@@ -1,5 +1,7 @@
 #include "records.h"
 
+#include "pages.h"
+
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
 
@@ -10,6 +12,7 @@ namespace torchlite {
 struct RecordPlace {
   std::unique_ptr<char, void (*)(void*)> memory{nullptr, c10::free_cpu};
   size_t size = 0;
+  size_t taken = 0; // bytes from the start whose pages are there
   bool is_used = false;
   bool is_loading = true; // A tensor that is not packed may keep its record, and so the place.
 };
@@ -59,10 +62,17 @@ c10::DataPtr allocate_record(size_t size) {
     if (place->memory == nullptr) {
       place->memory.reset(static_cast<char*>(c10::alloc_cpu(place->size + 2 * guard)));
     }
+    char* const memory = place->memory.get() + guard;
+    if (size > place->taken) {
+      take_pages(memory + place->taken, size - place->taken);
+      place->taken = size;
+    }
     place->is_used = true;
-    return {place->memory.get() + guard, place, release, c10::Device(c10::DeviceType::CPU)};
+    return {memory, place, release, c10::Device(c10::DeviceType::CPU)};
   }
-  return c10::GetCPUAllocator()->allocate(size);
+  c10::DataPtr memory = c10::GetCPUAllocator()->allocate(size);
+  take_pages(memory.get(), size);
+  return memory;
 }
 
 } // namespace torchlite

@@ -112,6 +112,12 @@ def test_a_file_without_an_operator_version_gets_the_oldest():
     assert read(write(make_model(operator_version=10))).operator_version == 10
 
 
+def test_archives_that_no_runtime_loads_are_refused():
+    newer = write(make_model(operator_version=11))
+    with pytest.raises(ModelError, match="has version 11; runtimes load versions 1 to 10"):
+        read(newer)
+
+
 @pytest.mark.parametrize("name", ["", "a\0b", "folder/", "\udc80", "x" * 9000])
 def test_names_that_zip_files_cannot_have_are_refused(name):
     with pytest.raises(ModelError, match="record with the name"):
