@@ -19,7 +19,7 @@ from builder.api.link import (
 )
 from builder.core.plan import BuildRequest, Interface
 from builder.core.release import Release
-from builder.core.targets import Target
+from builder.core.targets import Platform, Target
 from builder.native.build_folders import Layout
 from builder.native.prepare_sources import describe_edited
 from builder.packaging.cmake_folder import refuse_cmake_folder, write_cmake_folder
@@ -183,7 +183,8 @@ def _build_group(
             progress.note(f"{runtime.package.root} is up to date: {runtime.plan.key}")
         return finished
     runtimes = [
-        _build_target(request, one, interfaces, output, progress=progress) for one in planned
+        _build_target(request, one, interfaces, output, options, progress=progress)
+        for one in planned
     ]
     # One package holds all ABIs of a platform, so it comes after the last link.
     report = _write_package(request, runtimes, output, options, progress=progress)
@@ -227,11 +228,13 @@ def _build_target(
     planned: PlannedTarget,
     interfaces: Sequence[Interface],
     output: Path,
+    options: PackageOptions,
     *,
     progress: Progress,
 ) -> TargetResult:
     started = time.monotonic()
-    with link_libraries(planned, request, interfaces, progress=progress) as linked:
+    static = options.linux.static and planned.plan.target.platform is Platform.LINUX
+    with link_libraries(planned, request, interfaces, static=static, progress=progress) as linked:
         first, *others = linked.values()
         package, main = package_runtime(first, output / planned.plan.target.abi)
         libraries = {Interface.C: main} | {

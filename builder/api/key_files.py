@@ -41,7 +41,7 @@ DECIDING = (
             *("flags.py", "generated.py", "index.py", "interfaces.py", "job.py"),
             *("kernel_calls.py", "shaders.py"),
             *("build_folders.py", "link_elf.py", "link_macho.py", "symbol_names.py"),
-            *("ninja.py", "prepare_sources.py", "profiles.toml", "rounds.py"),
+            *("ninja.py", "prepare_sources.py", "profiles.toml", "rounds.py", "static_elf.py"),
             *("run_time_dispatch.py", "slices.py"),
         )
     ),
@@ -82,6 +82,8 @@ NOT_DECIDING = {
     "core/sources.py": "the digest of the sources is in the plan",
     "core/typed.py": "checks files that are listed, and changes nothing in them",
     "errors.py": "words for people",
+    "formats/elf.py": "reads names that are exported; link_elf.py, which decides them, is listed",
+    "formats/macho.py": "renames as link_macho.py says, which is listed",
     "native/dependencies.py": "lists what was read, for the bill of materials",
     "native/ledger.py": "tells damaged objects from sound ones",
     "platforms/android/ndk.py": "what it finds is in the toolchain's fingerprint or its flags",

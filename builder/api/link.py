@@ -32,6 +32,7 @@ from builder.system.locks import folder_lock
 from builder.system.outputs import writing_into
 from builder.system.own_cache import claim_cache
 from builder.system.process import Runner
+from builder.toolchains.clang import locate_archive_tools
 from builder.toolchains.jdk import locate_jdk
 from builder.toolchains.launchers import NONE, locate_launcher
 from builder.toolchains.shader_compiler import with_shader_compiler
@@ -105,6 +106,7 @@ def link_libraries(
     request: BuildRequest,
     interfaces: Sequence[Interface],
     *,
+    static: bool = False,
     progress: Progress,
 ) -> Iterator[dict[Interface, LinkedRuntime]]:
     """Links a library for each of `interfaces`; inside, no other build changes them.
@@ -116,6 +118,7 @@ def link_libraries(
         planned: what `plan_target` returned for `request` and the first of `interfaces`.
         request: what to build.
         interfaces: without repetition; the first has a runner where one can be linked.
+        static: make a static library of the first too, for Linux.
         progress: is told what is done.
 
     Raises:
@@ -132,6 +135,9 @@ def link_libraries(
     first = make_native_build(
         plan, replace(toolchain, launcher=launcher), progress=progress, jobs=request.jobs
     )
+    if static:
+        major = toolchain.compiler_major
+        first = replace(first, archive_tools=locate_archive_tools(first.runner, major))
     root = first.layout.root
     timeout = -1 if request.lock_timeout is None else request.lock_timeout
     if unmarked := claim_cache(cache_folder()):
@@ -181,7 +187,8 @@ def _with_interface(build: NativeBuild, interface: Interface) -> NativeBuild:
     """Returns the same build with another interface, which has a plan folder of its own."""
     plan = replace(build.plan, interface=interface)
     layout = Layout.of(cache_folder(), plan)
-    return replace(build, plan=plan, layout=layout, headers=_locate_headers(plan))
+    headers = _locate_headers(plan)
+    return replace(build, plan=plan, layout=layout, headers=headers, archive_tools=None)
 
 
 def make_native_build(

@@ -18,7 +18,7 @@ from builder.cli.settings_options import settings_options
 if TYPE_CHECKING:
     from builder.api.products import Values
 
-_OTHERS = ("packages.apple", "packages.assets", "packages.android.group")
+_OTHERS = ("packages.apple", "packages.linux", "packages.assets", "packages.android.group")
 _NOT_IN_LOCKS = (
     *(*NOT_IN_PLANS, *_OTHERS, "packages.android.artifact", "packages.android.version"),
 )

@@ -24,6 +24,8 @@ class LinkResult:
 
     library: Path
     """Stripped shared library; a static library for Apple's platforms."""
+    static: Path | None = None
+    """The static library for Linux, where it was asked for."""
     link_name: str = ""
     """The name without a version by which the linker looks for the shared library."""
     unstripped: Path

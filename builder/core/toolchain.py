@@ -49,6 +49,15 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveTools:
+    """What makes a static library for Linux."""
+
+    objcopy: Tool
+    archiver: Tool
+    """Understands `rcsD`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Launcher:
     """What compilations are handed to: a compiler cache, a distributing program, or both."""
 

@@ -107,6 +107,11 @@ class MachFile:
     libraries: tuple[str, ...]
     run_paths: tuple[str, ...]
 
+    @property
+    def shared(self) -> frozenset[str]:
+        """Those of `private` that no other object of a link may define too."""
+        return self.private - {one.name for one in self.symbols if one.is_weak}
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -122,6 +127,47 @@ def read_macho(data: bytes) -> MachFile:
         return _read(data)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise ValueError(f"the Mach-O file cannot be read: {error}") from error
+
+
+def rename_symbols(data: bytes, names: Mapping[str, str]) -> bytes:
+    """Returns a 64-bit object with other names for some of its symbols, by their old names.
+
+    The new names are appended to the table of names, for others may end as an old one does.
+
+    Raises:
+        ValueError: the file is damaged, or is not a 64-bit Mach-O file.
+    """
+    try:
+        return _rename(bytearray(data), names)
+    except (struct.error, IndexError) as error:
+        raise ValueError(f"the Mach-O file cannot be read: {error}") from error
+
+
+def _rename(data: bytearray, names: Mapping[str, str]) -> bytes:
+    magic, _, _, _, count, _, _, _ = _HEADER.unpack_from(data)
+    if magic != _MAGIC:
+        raise ValueError("the file is not a 64-bit Mach-O file")
+    commands = _list_commands(bytes(data), count)
+    offset = next((at for kind, at, _ in commands if kind == _SYMTAB), None)
+    if offset is None:
+        return bytes(data)
+    table, count, texts, size = struct.unpack_from("<IIII", data, offset + 8)
+    if table + count * _SYMBOL.size > len(data) or texts + size > len(data):
+        raise ValueError("the symbol table lies outside of the file")
+    known, added = NameTable(bytes(data[texts : texts + size])), bytearray()
+    for index in range(count):
+        place = table + index * _SYMBOL.size
+        new = names.get(known.at(_SYMBOL.unpack_from(data, place)[0]))
+        if new is not None:
+            struct.pack_into("<I", data, place, size + len(added))
+            added += new.encode() + b"\0"
+    if not added:
+        return bytes(data)
+    strings = bytes(data[texts : texts + size]) + bytes(added)
+    # The table stays where it is if nothing is behind it, and goes to the end otherwise.
+    start = texts if texts + size == len(data) else -(-len(data) // 8) * 8
+    struct.pack_into("<II", data, offset + 16, start, len(strings))
+    return bytes(data[:start]).ljust(start, b"\0") + strings
 
 
 def is_archive(data: bytes) -> bool:

@@ -23,10 +23,12 @@ from builder.native.index import load_index
 from builder.native.job import NativeBuild, compile_folder
 from builder.native.ledger import Ledger
 from builder.native.link_elf import link_program, map_path, strip_library
-from builder.native.link_macho import DYLIB, write_static
+from builder.native.link_macho import DYLIB
+from builder.native.link_macho import write_static as write_apple_static
 from builder.native.rounds import Linker
 from builder.native.run_time_dispatch import ask_at_run_time
 from builder.native.slices import Slices
+from builder.native.static_elf import ARCHIVE, write_static
 from builder.system.files import replacement
 
 
@@ -117,7 +119,7 @@ def _finish(linker: Linker, reached: frozenset[str], rounds: int, started: float
     if build.plan.target.is_apple:
         # On Apple's platforms an app links the objects itself, so the product is a static library.
         build.progress.step("writing the static library")
-        static = write_static(
+        static = write_apple_static(
             linked, build.layout.plan_folder, folder, build.toolchain, build.runner
         )
         return replace(done, library=static.archive, image=static.image, merged=static.merged)
@@ -132,10 +134,29 @@ def _finish(linker: Linker, reached: frozenset[str], rounds: int, started: float
         library=library,
         link_name=build.interface.file_name,
         runner=runner,
+        static=_write_archive(linker),
         carried=tuple(_strip_carried(build, library) for library in build.toolchain.beside),
         units_compiled=linker.compiled,
         seconds=time.monotonic() - started,
     )
+
+
+def _write_archive(linker: Linker) -> Path | None:
+    build = linker.build
+    if build.archive_tools is None:
+        return None
+    build.progress.step("writing the static library")
+    output = build.layout.plan_folder / ARCHIVE
+    write_static(
+        linker.output,
+        output,
+        linker.folder.root / linker.folder.objects,
+        build.toolchain,
+        build.archive_tools,
+        runner=build.runner,
+        log=build.layout.logs / "static.log",
+    )
+    return output
 
 
 def _strip_carried(build: NativeBuild, unstripped: Path) -> CarriedLibrary:

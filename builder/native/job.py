@@ -21,6 +21,7 @@ from builder.system.progress import Progress
 
 if TYPE_CHECKING:
     from builder.core.selection import ServedOperators
+    from builder.core.toolchain import ArchiveTools
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,8 @@ class NativeBuild:
     runner: Runner
     progress: Progress
     jobs: int | None = None
+    archive_tools: ArchiveTools | None = None
+    """What makes a static library too; none is made when None."""
 
     @property
     def interface(self) -> Library:

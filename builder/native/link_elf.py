@@ -53,6 +53,7 @@ def link_library(
     flags: Sequence[str],
     soname: str,
     version_script: str,
+    merged: Path | None = None,
     runner: Runner,
     log: Path,
 ) -> LinkAttempt:
@@ -68,6 +69,7 @@ def link_library(
         flags: of the profile.
         soname: DT_SONAME.
         version_script: says which symbols it exports.
+        merged: where to leave the object that link-time optimisation makes; nowhere when None.
         runner: runs the linker.
         log: takes all it says.
 
@@ -78,18 +80,22 @@ def link_library(
     exports = output.parent / "exports.map"
     write_atomically(exports, version_script)
     response = output.parent / "objects.rsp"
-    write_atomically(response, "".join(f"{_quote(str(path))}\n" for path in objects))
+    write_atomically(response, "".join(f"{quote(str(path))}\n" for path in objects))
+    # An object of an earlier link would count as one of this link.
+    if merged:
+        merged.unlink(missing_ok=True)
     command = (
         str(toolchain.cxx.path),
         *toolchain.system_flags,
         *LIBRARY_FLAGS,
         *toolchain.link_flags,
-        *_linker_choice(toolchain),
+        *choose_linker(toolchain),
         *flags,
         # Programs that link the library remember this name, wherever the file lies.
         f"-Wl,-soname,{soname}",
         *("-Xlinker", f"--version-script={exports}"),  # -Wl would split a path at its commas
         *("-Xlinker", f"-Map={output}.map"),
+        *(("-Xlinker", f"--lto-obj-path={merged}") if merged else ()),
         f"@{response}",
         "-pthread",
         "-ldl",
@@ -136,7 +142,7 @@ def link_program(
         *("-fuse-ld=lld", "-Wl,--as-needed", "-Wl,--gc-sections", "-Wl,-s"),
         *("-Wl,--build-id=sha1", "-Wl,-z,relro", "-Wl,-z,now", "-pie"),
         *toolchain.link_flags,
-        *_linker_choice(toolchain),
+        *choose_linker(toolchain),
         # $ORIGIN is the folder of the program, so the package can be moved.
         "-Wl,-rpath,$ORIGIN/../lib",
         *map(str, objects),
@@ -161,13 +167,15 @@ def strip_library(unstripped: Path, output: Path, toolchain: Toolchain, *, runne
         )
 
 
-def _quote(path: str) -> str:
+def quote(path: str) -> str:
+    """Returns a path as a line of a response file."""
     # The quoting of response files (clang's documentation, "@<file>"): backslashes protect quotes.
     escaped = path.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
-def _linker_choice(toolchain: Toolchain) -> tuple[str, ...]:
+def choose_linker(toolchain: Toolchain) -> tuple[str, ...]:
+    """Returns the flag that names the toolchain's lld, where clang knows it."""
     if toolchain.compiler_major < _LD_PATH_SINCE:
         return ()  # -fuse-ld=lld takes the one beside the compiler
     return (f"--ld-path={toolchain.linker.path}",)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from builder.core.toolchain import LinkerKind, Toolchain
 from builder.errors import NativeBuildError
+from builder.formats.macho import read_macho, rename_symbols
 from builder.native.link_elf import LinkAttempt, map_path, parse_undefined
 from builder.native.ninja import CompileFolder
 from builder.system.files import replacement, write_atomically
@@ -26,6 +27,10 @@ from builder.system.trees import make_folders
 DYLIB = "libTorchLite.dylib"
 """What is linked to learn what is alive; it is not shipped."""
 ARCHIVE = "libTorchLite.a"
+_OWN = "_torchlite_"
+"""How names of the API begin, as Mach-O has them."""
+SHARED = f"{_OWN}own"
+"""How names begin that objects of the library share; the old name follows."""
 _LIBRARY_FLAGS = (
     "-dynamiclib",
     # As --gc-sections does on ELF: without it every undefined symbol counts, used or not.
@@ -164,7 +169,7 @@ def write_static(
     merged = find_merged(merged_path(linked))
     made = StaticLibrary(archive=plan_folder / ARCHIVE, image=plan_folder / DYLIB, merged=merged)
     members = list_members(merged, linked, folder.root / folder.objects)
-    archive(members, made.archive, toolchain, runner=runner)
+    archive(rename_shared(members), made.archive, toolchain, runner=runner)
     with replacement(made.image) as temporary:
         # Local symbols and debug information go, as from the executable of an app.
         command = (str(toolchain.strip.path), "-x", "-S", str(linked), "-o", str(temporary))
@@ -174,8 +179,29 @@ def write_static(
     return made
 
 
+def rename_shared(members: Sequence[tuple[str, Path]]) -> list[tuple[str, bytes]]:
+    """Returns the objects of `members`, with names of builder's own for what they share.
+
+    Micro-kernels in assembly are objects of their own, and the merged object calls them by name. An
+    app may have a library with the same ones, and then two symbols of one name.
+
+    Raises:
+        NativeBuildError: an object is damaged.
+    """
+    contents = [(name, path.read_bytes()) for name, path in members]
+    try:
+        files = [read_macho(data) for _, data in contents]
+        shared = frozenset[str]().union(*(file.exports | file.shared for file in files))
+        # Linkers know classes of Objective-C by their names.
+        kept = (_OWN, "_OBJC_")
+        renamed = {one: f"{SHARED}{one}" for one in shared if not one.startswith(kept)}
+        return [(name, rename_symbols(data, renamed)) for name, data in contents]
+    except ValueError as error:
+        raise NativeBuildError(f"an object of the static library is damaged: {error}") from error
+
+
 def archive(
-    members: Sequence[tuple[str, Path]], output: Path, toolchain: Toolchain, *, runner: Runner
+    members: Sequence[tuple[str, bytes]], output: Path, toolchain: Toolchain, *, runner: Runner
 ) -> None:
     """Writes a static library of `members` (name and object), in this order, with no times.
 
@@ -185,8 +211,8 @@ def archive(
     assert toolchain.archiver is not None
     with scratch_folder(output.parent) as folder:
         # Archives keep file names, and objects of one name would be told apart by nothing.
-        for member, path in members:
-            shutil.copyfile(path, folder / member)
+        for member, content in members:
+            (folder / member).write_bytes(content)
         listed = folder / "members.txt"
         # A list in a file: commands have a limited length.
         listed.write_text("".join(f"{folder / member}\n" for member, _ in members))

@@ -13,6 +13,7 @@ from builder.native.link_elf import link_library
 from builder.native.link_macho import Dylib, link_dylib, merged_path
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
 from builder.native.slices import Slices
+from builder.native.static_elf import merged_path as merged_object_path
 from builder.system.trees import make_folders
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Linker:
                 flags=(*build.tuning.link, *(LTO_LINK[build.toolchain.bitcode] if merge else ())),
                 soname=build.library_name,
                 version_script=build.interface.version_script,
+                merged=self._merged_object if merge else None,
                 runner=build.runner,
                 log=log,
             ).undefined
@@ -77,6 +79,11 @@ class Linker:
             merged=merged_path(self.output) if merge else None,
         )
         return link_dylib(dylib, build.toolchain, runner=build.runner, log=log).undefined
+
+    @property
+    def _merged_object(self) -> Path | None:
+        """Where the object for a static library goes; None where none is wanted."""
+        return merged_object_path(self.output) if self.build.archive_tools else None
 
     def compile(self, ids: list[str]) -> None:
         """Compiles units of which there is no object, or none as it was compiled.

@@ -31,6 +31,7 @@ _BUILD_FILES = {
     "TorchLiteConfigVersion.cmake": "cmake/TorchLite",
     "torchlite.pc": "pkgconfig",
 }
+_STATIC_BUILD_FILES = {"torchlite-static.pc": "pkgconfig"}
 """Files for CMake and pkg-config -> folder below `lib`; they are for shared libraries only."""
 RUNNER = "bin/torchlite-run"
 
@@ -84,7 +85,11 @@ def write_package(
         for name, header in list_headers().items():
             _copy(header, folder / "include" / name)
         # They describe a shared library; a static one goes into an xcframework.
-        for name, place in _BUILD_FILES.items() if shared else ():
+        files = {**(_BUILD_FILES if shared else {})}
+        if linked.static is not None:
+            _copy(linked.static, folder / _LIBRARIES / linked.static.name)
+            files |= _STATIC_BUILD_FILES
+        for name, place in files.items():
             _copy(cmake / "package" / name, folder / _LIBRARIES / place / name)
         for name, licence in sorted(licences.items()):
             _copy(licence, folder / "share/licenses" / f"{name}.txt")
@@ -107,6 +112,8 @@ def _list_components(
 ) -> dict[str, tuple[Component, ...]]:
     """Returns path -> components; the runner has only builder's code and the C++ library."""
     files = {f"{_LIBRARIES}/{linked.library.name}": (*components, *carried)}
+    if linked.static is not None:
+        files[f"{_LIBRARIES}/{linked.static.name}"] = components
     for shared in linked.carried:
         files[f"{_LIBRARIES}/{shared.library.name}"] = carried
     if linked.runner is not None:

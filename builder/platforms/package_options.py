@@ -9,6 +9,7 @@ from typing import Annotated
 from builder.core.setting_fields import Setting
 from builder.platforms.android.package import AarOptions
 from builder.platforms.apple.package import AppleOptions
+from builder.platforms.linux.package import LinuxOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,3 +20,4 @@ class PackageOptions:
     """Files for the AAR's assets and the Swift package's resources, e.g. the model."""
     android: AarOptions = field(default_factory=AarOptions)
     apple: AppleOptions = field(default_factory=AppleOptions)
+    linux: LinuxOptions = field(default_factory=LinuxOptions)

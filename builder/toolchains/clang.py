@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from builder.core.toolchain import LTO_COMPILE, LTO_LINK, Bitcode, Tool
+from builder.core.toolchain import LTO_COMPILE, LTO_LINK, ArchiveTools, Bitcode, Tool
 from builder.errors import Install, ToolchainError
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
@@ -95,6 +95,27 @@ def locate_strip(runner: Runner, major: int) -> Tool:
         if tool and (name == "strip" or find_major(tool.version) == major):
             return tool
     raise ToolchainError("there is no strip on PATH", hint=Install("binutils"))
+
+
+def locate_archive_tools(runner: Runner, major: int) -> ArchiveTools:
+    """Returns llvm-objcopy and llvm-ar of release `major`.
+
+    Raises:
+        ToolchainError: one of them is missing.
+    """
+
+    def locate(name: str) -> Tool:
+        for candidate in (f"{name}-{major}", name):
+            tool = find_tool(runner, candidate)
+            if tool and find_major(tool.version) == major:
+                return tool
+        # GNU's objcopy keeps the groups whose names it makes local.
+        raise ToolchainError(
+            f"there is no {name} of release {major} on PATH, which a static library needs",
+            hint=Install(f"llvm-{major}"),
+        )
+
+    return ArchiveTools(objcopy=locate("llvm-objcopy"), archiver=locate("llvm-ar"))
 
 
 def find_bitcode(

@@ -1,4 +1,5 @@
-# find_package(TorchLite) -> target TorchLite::torchlite, for C and C++.
+# find_package(TorchLite) -> target TorchLite::torchlite, for C and C++, and TorchLite::static where the runtime
+# was built with a static library.
 
 get_filename_component(_torchlite_root "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
 
@@ -19,6 +20,17 @@ if(NOT TARGET TorchLite::torchlite)
   set_target_properties(TorchLite::torchlite PROPERTIES
     IMPORTED_LOCATION "${_torchlite_root}/lib/${_torchlite_name}"
     IMPORTED_SONAME "${_torchlite_name}"
+    INTERFACE_INCLUDE_DIRECTORIES "${_torchlite_root}/include")
+endif()
+
+if(EXISTS "${_torchlite_root}/lib/libtorchlite.a" AND NOT TARGET TorchLite::static)
+  find_package(Threads REQUIRED)
+  add_library(TorchLite::static STATIC IMPORTED)
+  set_target_properties(TorchLite::static PROPERTIES
+    IMPORTED_LOCATION "${_torchlite_root}/lib/libtorchlite.a"
+    # One object: without this option, a program gets all of it.
+    INTERFACE_LINK_OPTIONS "-Wl,--gc-sections"
+    INTERFACE_LINK_LIBRARIES "Threads::Threads;${CMAKE_DL_LIBS};m"
     INTERFACE_INCLUDE_DIRECTORIES "${_torchlite_root}/include")
 endif()
 

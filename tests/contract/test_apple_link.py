@@ -18,6 +18,7 @@ from builder.native.link_macho import (
     list_members,
     merged_path,
     parse_alive,
+    rename_shared,
     write_static,
 )
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
@@ -78,12 +79,15 @@ def toolchain(request, sdk):
 @pytest.fixture
 def folder(tmp_path, toolchain):
     """Compiles SOURCES, as a build would."""
+    return compile_sources(tmp_path / "native", toolchain, SOURCES)
+
+
+def compile_sources(root, toolchain, sources):
     from samples import make_unit
 
-    root = tmp_path / "native"
     root.mkdir()
     units = []
-    for name, text in SOURCES.items():
+    for name, text in sources.items():
         (root / name).write_text(text)
         language = "ASM" if name.endswith(".S") else "CXX"
         flags = (
@@ -96,7 +100,7 @@ def folder(tmp_path, toolchain):
     where = CompileFolder(root=root, ninja_file=Path("b.ninja"), objects="objects", prefixes=())
     write_ninja(render_ninja(units, toolchain, where), where)
     compile_units(
-        list(SOURCES),
+        list(sources),
         toolchain,
         where,
         runner=Runner.inherit(),
@@ -176,12 +180,53 @@ def test_an_app_keeps_the_registrations_without_force_load(folder, toolchain, tm
     assert {Path(path).name for path in app.libraries} <= {"libSystem.dylib", "libc++.dylib"}
 
 
+def test_an_app_may_have_another_library_with_the_names_of_our_kernels(
+    toolchain, sdk, tmp_path
+):
+    """The API calls a kernel in assembly; so does a library of somebody else, by the same name."""
+    calling = SOURCES["api.cpp"].replace("at::add(n)", "at::add(n) + kernel()")
+    api = f'extern "C" int kernel(void);{calling}'
+    folder = compile_sources(tmp_path / "native", toolchain, {**SOURCES, "api.cpp": api})
+    made = build_static(folder, toolchain)
+    files = {m.name: read_macho(m.contents) for m in read_members(made.archive.read_bytes())}
+    assert set(files) == {"torchlite.o", "kernel.S.o"}
+    assert files["kernel.S.o"].shared == {"_torchlite_own_kernel"}
+    assert "_torchlite_own_kernel" in files["torchlite.o"].undefined
+    binary = AppleBinary(
+        path="a",
+        target=toolchain.target,
+        arch=load_facts(toolchain.target).arch,
+        contents=made.archive.read_bytes(),
+    )
+    assert check_slices([binary], {toolchain.target.platform: sdk}).findings == ()
+    system = (str(toolchain.cxx.path), *toolchain.system_flags)
+    (tmp_path / "other.c").write_text("int kernel(void) { return 7; }")
+    run(*system, "-x", "c", "-c", tmp_path / "other.c", "-o", tmp_path / "other.o")
+    libtool = toolchain.archiver.path
+    run(libtool, "-static", tmp_path / "other.o", "-o", tmp_path / "libother.a")
+    (tmp_path / "app.cpp").write_text(APP)
+    # As the objects were before they were renamed.
+    output = folder.root / "unstripped/libTorchLite.dylib"
+    members = list_members(find_merged(merged_path(output)), output, folder.root / folder.objects)
+    plain = [(name, path.read_bytes()) for name, path in members]
+    archive(plain, tmp_path / "plain.a", toolchain, runner=Runner.inherit())
+    for library, fits in ((made.archive, True), (tmp_path / "plain.a", False)):
+        command = (
+            *(*system, "-fuse-ld=lld", f"--ld-path={toolchain.linker.path}", "-Wl,-all_load"),
+            *(str(tmp_path / "app.cpp"), str(library), str(tmp_path / "libother.a")),
+            *("-o", str(tmp_path / "app")),
+        )
+        completed = subprocess.run(command, capture_output=True, text=True)
+        assert (completed.returncode == 0) == fits, completed.stderr
+        assert fits or "duplicate symbol: kernel" in completed.stderr
+
+
 def test_archived_twice_the_bytes_are_the_same(folder, toolchain):
     first = build_static(folder, toolchain).archive.read_bytes()
     output = folder.root / "unstripped/libTorchLite.dylib"
     members = list_members(find_merged(merged_path(output)), output, folder.root / folder.objects)
     again = folder.root / "again.a"
-    archive(members, again, toolchain, runner=Runner.inherit())
+    archive(rename_shared(members), again, toolchain, runner=Runner.inherit())
     assert again.read_bytes() == first
 
 

@@ -93,6 +93,16 @@ def _check_exports(subject: Slice) -> Iterator[str]:
         yield f"{number_of(len(others), 'other symbol')} exported: {some(others)}"
 
 
+def _check_shared_names(subject: Slice) -> Iterator[str]:
+    # Classes of Objective-C keep their names.
+    allowed = (*subject.policies.exports.allowed, *subject.policies.objective.patterns)
+    # -force_load takes all objects of a library, and two private symbols of one name are an error.
+    shared = frozenset[str]().union(*(file.shared for file in subject.objects.values()))
+    others = sorted(name for name in shared if not _matches(name, allowed))
+    if others:
+        yield f"{number_of(len(others), 'other name')} shared: {some(others)}"
+
+
 def _check_imports(subject: Slice) -> Iterator[str]:
     if subject.system is None:
         raise UncheckedError("needs an SDK of Apple's, or its open headers")
@@ -167,6 +177,7 @@ APPLE_CHECKS: Mapping[str, Callable[[Slice], Iterator[str]]] = {
     "platform": _check_platform,
     "min-os": _check_min_os,
     "exports": _check_exports,
+    "shared-names": _check_shared_names,
     "imports": _check_imports,
     "registrations": _check_registrations,
     "bitcode": _check_bitcode,

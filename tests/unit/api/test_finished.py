@@ -59,7 +59,7 @@ class Builder:
         toolchain = make_toolchain(target=target)
         return PlannedTarget(plan=make_plan(target=target, **self.changes), toolchain=toolchain)
 
-    def build(self, request, planned, interfaces, output, *, progress):
+    def build(self, request, planned, interfaces, output, options, *, progress):
         self.built.append(planned.plan.target.abi)
         work, target = self.folder / "work", planned.plan.target
         work.mkdir(exist_ok=True)

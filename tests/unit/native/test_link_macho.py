@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from machos import make_object
 from samples import FakeRunner, make_tool, make_toolchain
 
 from builder.core.plan import DispatchBackend, Flavour
 from builder.core.targets import parse_target
 from builder.core.toolchain import Bitcode, CxxLibrary, LinkerKind
 from builder.errors import NativeBuildError
+from builder.formats.macho import read_macho
 from builder.native.flags import load_tuning
 from builder.native.link_macho import (
     Dylib,
@@ -20,6 +22,7 @@ from builder.native.link_macho import (
     merged_path,
     parse_alive,
     parse_apple_undefined,
+    rename_shared,
     write_static,
 )
 from builder.native.ninja import CompileFolder
@@ -137,14 +140,34 @@ def test_assembly_that_stays_alive_goes_beside_the_merged_object(tmp_path):
 
 
 def test_a_static_library_has_no_times_and_members_in_order(tmp_path):
-    (tmp_path / "1.o").write_text("one")
     runner = FakeRunner(answer=lambda command: Completed(0, Path(command[4]).read_text()))
-    archive([("a.o", tmp_path / "1.o")], tmp_path / "lib.a", apple(), runner=runner)
+    archive([("a.o", b"one")], tmp_path / "lib.a", apple(), runner=runner)
     (command,) = runner.commands
     assert command[1:4] == ("-static", "-D", "-filelist")
     assert (tmp_path / "lib.a").is_file()
     with pytest.raises(NativeBuildError, match=r"archiving lib.a"):
         archive([], tmp_path / "lib.a", apple(), runner=FakeRunner.saying("no\n", 1))
+
+
+def test_names_that_objects_share_are_builders_own(tmp_path):
+    api, kernel, other = (tmp_path / f"{name}.o" for name in ("api", "kernel", "other"))
+    api.write_bytes(make_object(undefined=("_xnn_gemm", "_malloc")))
+    kernel.write_bytes(make_object(exports=("_xnn_gemm",), private=("_xnn_table",)))
+    other.write_bytes(make_object(exports=(), private=("_xnn_more", "_OBJC_CLASS_$_A")))
+    members = [("a.o", api), ("k.o", kernel), ("o.o", other)]
+    made = {name: read_macho(data) for name, data in rename_shared(members)}
+    assert made["a.o"].undefined == {"_torchlite_own_xnn_gemm", "_malloc"}
+    assert made["a.o"].exports == {"_torchlite_load", "_torchlite_forward"}
+    assert made["k.o"].exports == {"_torchlite_own_xnn_gemm"}
+    assert made["k.o"].private == {"_torchlite_own_xnn_table"}
+    assert made["o.o"].private == {"_torchlite_own_xnn_more", "_OBJC_CLASS_$_A"}
+    assert made["k.o"].sections == read_macho(kernel.read_bytes()).sections
+
+
+def test_a_damaged_object_of_a_static_library_is_an_error(tmp_path):
+    (tmp_path / "a.o").write_bytes(make_object()[:200])
+    with pytest.raises(NativeBuildError, match="an object of the static library is damaged"):
+        rename_shared([("a.o", tmp_path / "a.o")])
 
 
 def test_the_link_is_stripped_for_its_size_only(tmp_path):
@@ -153,7 +176,7 @@ def test_the_link_is_stripped_for_its_size_only(tmp_path):
     merged_path(linked).mkdir()
     with pytest.raises(NativeBuildError, match="left 0 objects"):
         find_merged(merged_path(linked))
-    (merged_path(linked) / "0.arm64.lto.o").write_text("object")
+    (merged_path(linked) / "0.arm64.lto.o").write_bytes(make_object())
     linked.with_name("libTorchLite.dylib.map").write_text(MAP.format(folder="/gone"))
     folder = CompileFolder(root=tmp_path, ninja_file=Path("n"), objects="objects", prefixes=())
     runner = FakeRunner.saying("")

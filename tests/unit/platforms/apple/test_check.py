@@ -78,8 +78,8 @@ def broken(report):
 
 
 def test_a_sound_library_keeps_every_rule(sdk):
-    sound = make_object(undefined=("_malloc", "__Znwm", "_cblas_sgemm", "_helper", "___dso_handle"))
-    helper = make_object(exports=(), private=("_helper",), sections=(CODE,))
+    sound = make_object(undefined=("_malloc", "__Znwm", "_cblas_sgemm", "_torchlite_ownh", "___dso_handle"))
+    helper = make_object(exports=(), private=("_torchlite_ownh",), sections=(CODE,))
     report = check(sdk, torchlite_o=sound, helper_o=helper)
     assert report.findings == ()
     assert report.files == ("ios-arm64/libTorchLite.a",)
@@ -101,6 +101,7 @@ def test_a_sound_library_keeps_every_rule(sdk):
             "exports",
             "1 other symbol exported: __ZN2at3addEv",
         ),
+        ({"private": ("_xnn_gemm", IMAGE)}, "shared-names", "1 other name shared: _xnn_gemm"),
         ({"undefined": ("_objc_msgSend",)}, "imports", "1 symbol that none of them has"),
         ({"undefined": (STREAM,)}, "imports", "1 symbol not there before 15.0"),
         ({"sections": (CODE,)}, "registrations", "no static initialiser beside the API"),
@@ -139,7 +140,7 @@ def test_streams_are_there_for_a_newer_deployment_target(sdk):
 
 
 def test_initialisers_that_nothing_refers_to_would_be_dropped(sdk):
-    apart = make_object(exports=(), private=("_f",))
+    apart = make_object(exports=(), private=("_torchlite_f",))
     violations = broken(check(sdk, a_o=make_object(), apart_o=apart))
     assert violations == {
         "registrations": "static initialisers in objects that nothing refers to: apart.o"
