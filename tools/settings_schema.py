@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from builder import api
-from builder.api.settings import BuildSettings, ProofSettings, ReleaseSettings, RunSettings
+from builder.api.settings import (
+    BuildSettings,
+    GrowthSettings,
+    ProofSettings,
+    ReleaseSettings,
+    RunSettings,
+)
 from builder.cli.settings_options import argument_name, option_names
 from builder.core.byte_sizes import ByteSize
 from builder.core.dtypes import DtypeSet
@@ -161,7 +167,7 @@ def _name_default(one: SettingField) -> str:
 def _name_option(one: SettingField) -> str:
     if argument_name(one):
         return "the argument"
-    if one.owner is RunSettings or one.path[0] == "check":
+    if one.owner in {GrowthSettings, RunSettings} or one.path[0] == "check":
         return "-"
     if one.setting.lookup == "backends":
         return ", ".join(f"`--{known.name}`" for known in api.list_optional_backends())

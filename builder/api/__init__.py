@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from builder.api.repairs import plan_repairs as plan_repairs
     from builder.api.repairs import repair as repair
     from builder.api.settings import BuildSettings as BuildSettings
+    from builder.api.settings import GrowthSettings as GrowthSettings
     from builder.api.settings import PackageCheck as PackageCheck
     from builder.api.settings import ProofSettings as ProofSettings
     from builder.api.settings import PublishSettings as PublishSettings
@@ -263,6 +264,7 @@ _MODULES = {
     ),
     "builder.api.settings": (
         "BuildSettings",
+        "GrowthSettings",
         "PackageCheck",
         "ProofSettings",
         "PublishSettings",

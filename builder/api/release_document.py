@@ -80,12 +80,24 @@ def _describe_sizes(report: ReleaseReport) -> Iterator[Section]:
             (*row, "\n".join(limits[one.library.key]))
             for row, one in zip(rows, report.libraries, strict=True)
         ]
-    growth = report.growth
     yield Section(
         title="Size by ABI",
-        sentences=(f"A library may grow by {growth.text} between releases.",) if growth else (),
+        sentences=tuple(_describe_limits(report)),
         table=Table(header=header, rows=tuple(rows)),
     )
+
+
+def _describe_limits(report: ReleaseReport) -> Iterator[str]:
+    """Yields how much libraries may grow; one sentence where it is the same for all."""
+    growths = {one.library.product: one.growth for one in report.libraries}
+    allowed = {growth.text if growth else "" for growth in growths.values()}
+    if len(allowed) == 1:
+        if text := allowed.pop():
+            yield f"A library may grow by {text} between releases."
+        return
+    for product, growth in growths.items():
+        if growth:
+            yield f"Between releases, a library of {product} may grow by {growth.text}."
 
 
 def _size_row(one: Compared) -> tuple[str, ...]:

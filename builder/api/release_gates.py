@@ -21,7 +21,6 @@ from builder.api.release_report import (
 from builder.api.settings import BuildSettings, ProofSettings
 from builder.api.verification import verify
 from builder.core.artifacts import SizeReport
-from builder.core.budgets import Growth
 from builder.core.counts import number_of
 from builder.core.targets import Target
 from builder.errors import BuilderError, Hint, RulesError, SizeError, Use, VerificationError
@@ -186,9 +185,9 @@ def _check_product(product: ReleasedProduct) -> tuple[list[str], list[str]]:
     return problems, done
 
 
-def hold_sizes(libraries: Sequence[Compared], growth: Growth | None) -> GateResult:
+def hold_sizes(libraries: Sequence[Compared]) -> GateResult:
     """Compares sizes with budgets, and with those of the last release."""
-    problems = [line for one in libraries for line in _find_problems(one, growth)]
+    problems = [line for one in libraries for line in _find_problems(one)]
     if problems:
         hint = Hint("allow more with ", Use("release.max_growth"), " or budgets in builder.yaml")
         return fail(Gate.SIZE, SizeError("\n".join(problems), hint=hint), tuple(problems))
@@ -201,8 +200,8 @@ def hold_sizes(libraries: Sequence[Compared], growth: Growth | None) -> GateResu
     return GateResult(gate=Gate.SIZE, outcome=Outcome.PASSED, details=details)
 
 
-def _find_problems(one: Compared, growth: Growth | None) -> Iterator[str]:
-    size, title = one.library.size, one.library.title
+def _find_problems(one: Compared) -> Iterator[str]:
+    size, title, growth = one.library.size, one.library.title, one.growth
     for excess in find_excesses(size.file, size.compressed, one.budgets, abi=one.library.abi):
         yield f"{title}: {excess}"
     if growth is not None and one.before is not None:

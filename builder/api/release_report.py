@@ -114,6 +114,8 @@ class Compared:
     before: ReleasedLibrary | None = None
     """None if the last release had none, or nothing is compared."""
     budgets: Budgets = field(default_factory=Budgets)
+    growth: Growth | None = None
+    """The growth that is allowed."""
 
     @property
     def max_size(self) -> Budget | None:
@@ -148,7 +150,7 @@ class ReleaseReport:
     runs: tuple[ModelRun, ...] = ()
     files: tuple[PublishedFile, ...] = ()
     growth: Growth | None = None
-    """The growth that is allowed."""
+    """The growth that is allowed where a product has no limit of its own."""
     against: str = ""
     """What the sizes are compared with, in words; empty if with nothing."""
     folder: Path = field(default_factory=Path)
@@ -265,4 +267,5 @@ def _describe(one: Compared) -> dict[str, object]:
             "max_compressed": one.max_compressed.limit if one.max_compressed else None,
             "max_size": one.max_size.limit if one.max_size else None,
         },
+        "max_growth": one.growth.text if one.growth else None,
     }

@@ -40,6 +40,7 @@ from builder.api.release_report import (
 from builder.api.released_packages import BuiltProduct, fill_release, write_reports
 from builder.api.settings import PublishSettings
 from builder.api.toolchains import locate_targets
+from builder.core.budgets import Growth
 from builder.core.typed import Sha256, parse_json, to_json
 from builder.errors import BuilderError, ConfigurationError, Hint, Use
 from builder.export.request import ExportRequest
@@ -64,7 +65,7 @@ FAILED = "-failed"
 """What the name of the folder ends with that has the report of a release that failed."""
 _MOST = 64 << 20
 """Bytes of a report."""
-_AGAINST = ("release", "against")
+_AGAINST, _GROWTH = ("release", "against"), ("release", "max_growth")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,12 +163,7 @@ def _read_last(
     # What the command line gives has no line in the file.
     where = ".".join(_AGAINST) if is_given else configuration.find_line(*_AGAINST)
     if publishing.against is None:
-        if publishing.max_growth is not None:
-            key = configuration.find_line("release", "max_growth")
-            raise ConfigurationError(
-                f"{key}: without release.against, nothing is compared, so it has no effect",
-                hint="name the report of the last release: against: last/report.json",
-            )
+        _refuse_idle_growth(configuration, publishing)
         return None
     try:
         return read_report(publishing.against)
@@ -180,6 +176,20 @@ def _read_last(
         ) from None
     except ConfigurationError as error:
         raise ConfigurationError(f"{where}: {error.message}", hint=error.hint) from None
+
+
+def _refuse_idle_growth(configuration: Configuration, publishing: PublishSettings) -> None:
+    places: list[tuple[str, ...]] = [_GROWTH] if publishing.max_growth is not None else []
+    for product in configuration.products:
+        if configuration.make_proofs(product).size.max_growth is not None:
+            own = ("products", product.name, "size", "max_growth")
+            places.append(own if own in configuration.lines else own[2:])
+    for place in places:
+        raise ConfigurationError(
+            f"{configuration.find_line(*place)}: without release.against, nothing is compared, "
+            "so it has no effect",
+            hint="name the report of the last release: against: last/report.json",
+        )
 
 
 def _failed(output: Path) -> Path:
@@ -211,6 +221,7 @@ def _release(
                 library=one,
                 before=last.find(one) if last else None,
                 budgets=product.settings.budgets,
+                growth=_choose_growth(product, publishing, is_given=_GROWTH in request.given),
             )
             for product in products
             for one in list_libraries(product, __version__)
@@ -222,7 +233,7 @@ def _release(
         return finished
     verified, runs = run_models(products, progress)
     gates += [verified, check_packages(products, progress)]
-    gates.append(hold_sizes(report.libraries, publishing.max_growth))
+    gates.append(hold_sizes(report.libraries))
     report = replace(report, runs=runs, gates=finish_gates(tuple(gates)))
     if not report.ok:
         return _write_failure(report, publishing.output)
@@ -299,6 +310,14 @@ def _build_products(
         for runtime in one.report.runtimes
     )
     return products, GateResult(gate=Gate.BUILD, outcome=Outcome.PASSED, details=details)
+
+
+def _choose_growth(
+    product: ReleasedProduct, publishing: PublishSettings, *, is_given: bool
+) -> Growth | None:
+    # What is given on the command line is meant for all products.
+    own = None if is_given else product.proofs.size.max_growth
+    return own or publishing.max_growth
 
 
 def _make_key(products: Sequence[ReleasedProduct], publishing: PublishSettings) -> str:

@@ -85,11 +85,21 @@ class PackageCheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GrowthSettings:
+    """How a release compares the sizes of a product with those of the last release."""
+
+    max_growth: Annotated[Text[Growth] | None, Setting(placeholder="PERCENT|SIZE")] = None
+    """For the libraries of this product, instead of `release.max_growth`. The option --max-growth
+    counts for all products."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProofSettings:
-    """How a release shows that its packages work."""
+    """How a release shows that its packages work, and did not grow too much."""
 
     verify: RunSettings = field(default_factory=RunSettings)
     check: PackageCheck = field(default_factory=PackageCheck)
+    size: GrowthSettings = field(default_factory=GrowthSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from builder.core.targets import Platform
 from builder.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ _ANDROID = (
     *("--ndk", "--stl", "--page-size", "--group", "--artifact", "--aar-version", "--prefab"),
 )
 _APPLE = ("--apple-sdk", "--pod-version", "--xcframework-url")
-_LINUX = ("--static",)
+_LINUX = ("--static", "--sysroot")
 _PACKAGED = ("--asset",)
 
 
@@ -31,7 +30,7 @@ def refuse_idle_options(targets: Sequence[Target]) -> None:
     abis = ", ".join(map(str, targets))
     android = any(target.is_android for target in targets)
     apple = any(target.is_apple for target in targets)
-    linux = any(target.platform is Platform.LINUX for target in targets)
+    linux = not all(target.is_android or target.is_apple for target in targets)
     for names, fits, whose, example in (
         (_ANDROID, android, "Android", "arm64-v8a"),
         (_APPLE, apple, "Apple's systems", "ios-arm64"),

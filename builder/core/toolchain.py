@@ -159,6 +159,9 @@ class ToolchainOptions:
     apple_sdk: Annotated[Path | None, Setting(path="folder")] = None
     """An Apple SDK, or a folder with several (default: Xcode's SDKs on macOS, Apple's open headers
     on Linux)."""
+    sysroot: Annotated[Path | None, Setting(path="folder")] = None
+    """For Linux: the root folder of an older system with its C and C++ library, so that the runtime
+    also runs there (default: the libraries of this machine)."""
 
 
 class CxxLibrary(StrEnum):
@@ -273,6 +276,8 @@ class Toolchain:
     """Whose compilers these are, for Android."""
     sdk: AppleSdk | None = None
     """What it compiles against, for Apple's platforms."""
+    sysroot: Path | None = None
+    """The system that it compiles against, for Linux; this machine's when None."""
     frameworks: tuple[str, ...] = ()
     """Flags for every link that name Apple's frameworks; a linker takes what is used."""
     shader_compiler: Tool | None = None
@@ -294,11 +299,16 @@ class Toolchain:
         return int(found[1]) if found else 0
 
     @property
+    def system_root(self) -> Path | None:
+        """The folder with the headers and libraries of another system; None for this machine's."""
+        return self.sdk.root if self.sdk else self.sysroot
+
+    @property
     def versions(self) -> ToolVersions:
         """Everything of it that decides the bytes of a build; no paths, and no launcher."""
         # A path would make the keys of two machines differ; the SDK's name is in the version of
-        # `cxx`.
-        sdk = str(self.sdk.root) if self.sdk else ""
+        # `cxx`, and so are those of the libraries of a sysroot.
+        sdk = str(self.system_root or "")
         return ToolVersions(
             target=self.target.id,
             cc=self.cc.version,

@@ -102,7 +102,7 @@ class Layout:
 
     @property
     def sdk(self) -> Path:
-        """Link to the SDK of one of Apple's platforms, so that commands do not name its place."""
+        """Link to an SDK of Apple's or a sysroot, so that commands do not name its place."""
         return self.root / "sdk"
 
     @property

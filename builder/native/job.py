@@ -79,7 +79,7 @@ def compile_folder(build: NativeBuild) -> CompileFolder:
             Prefix(build.tree.root, layout.source.name),
             Prefix(build.runtime, layout.runtime.name),
             *(Prefix(one.tree.root, one.backend.name) for one in build.features),
-            *((Prefix(sdk.root, layout.sdk.name),) if (sdk := build.toolchain.sdk) else ()),
+            *((Prefix(root, layout.sdk.name),) if (root := build.toolchain.system_root) else ()),
         ),
     )
 

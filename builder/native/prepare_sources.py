@@ -56,8 +56,8 @@ def prepare_units(build: NativeBuild) -> UnitGraph:
     # Relative, so that the cache can be moved; sources stand in the same cache.
     link_folder(layout.source, os.path.relpath(build.tree.root, layout.root))
     link_folder(layout.runtime, str(build.runtime))
-    if build.toolchain.sdk:
-        link_folder(layout.sdk, str(build.toolchain.sdk.root))
+    if build.toolchain.system_root:
+        link_folder(layout.sdk, str(build.toolchain.system_root))
     for one in build.features:
         link_folder(layout.root / one.backend.name, os.path.relpath(one.tree.root, layout.root))
     _write_backend_sources(build)

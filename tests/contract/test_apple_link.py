@@ -180,9 +180,7 @@ def test_an_app_keeps_the_registrations_without_force_load(folder, toolchain, tm
     assert {Path(path).name for path in app.libraries} <= {"libSystem.dylib", "libc++.dylib"}
 
 
-def test_an_app_may_have_another_library_with_the_names_of_our_kernels(
-    toolchain, sdk, tmp_path
-):
+def test_an_app_may_have_another_library_with_the_names_of_our_kernels(toolchain, sdk, tmp_path):
     """The API calls a kernel in assembly; so does a library of somebody else, by the same name."""
     calling = SOURCES["api.cpp"].replace("at::add(n)", "at::add(n) + kernel()")
     api = f'extern "C" int kernel(void);{calling}'

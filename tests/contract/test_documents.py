@@ -113,6 +113,8 @@ FOREIGN_OPTIONS = {
     "--model",  # speed_benchmark_torch
     "--recursive",  # git
     "--emit-relocs",  # lld
+    "--gc-sections",  # linkers
+    "--whole-archive",  # linkers
     "--operators",  # torchlite-run, and builder size
     "--system-site-packages",  # venv
     "--sdk",  # xcrun
@@ -480,7 +482,10 @@ def test_swift_names_what_is_there():
     text = "".join(block.text for block in read_blocks("swift"))
     assert '.package(path: "out/apple")' in text
     declared = (
-        "init(contentsOf url: URL)",
+        "init(contentsOf url: URL",
+        "func call(",
+        "func callAsync(",
+        "func extraFile(",
         "(_ elements: [Element], shape: [Int]?",
         "func forward(",
     )

@@ -66,9 +66,7 @@ SOURCES = {
         xnn_gemm_asm:
           KERNEL
         .section .note.GNU-stack,"",@progbits
-    """.replace(
-        "KERNEL", {"x86_64": "mov $1, %eax\n ret"}.get(host_abi()[6:], "mov w0, #1\n ret")
-    ),
+    """.replace("KERNEL", {"x86_64": "mov $1, %eax\n ret"}.get(host_abi()[6:], "mov w0, #1\n ret")),
 }
 PROGRAM = "int torchlite_run(int); int main(void) { return torchlite_run(1) != 42; }"
 OTHER = """
@@ -195,7 +193,13 @@ def test_a_library_with_the_same_names_does_not_meet_it(static, tmp_path):
     whole = ("-Wl,--whole-archive", static[1], tmp_path / "libother.a", "-Wl,--no-whole-archive")
     program = tmp_path / "main"
     more = ("-lm", "-pthread", "-ldl", "-o", program)
-    run(toolchain.cxx.path, f"--ld-path={toolchain.linker.path}", tmp_path / "main.cpp", *whole, *more)
+    run(
+        toolchain.cxx.path,
+        f"--ld-path={toolchain.linker.path}",
+        tmp_path / "main.cpp",
+        *whole,
+        *more,
+    )
     run(program)
 
 

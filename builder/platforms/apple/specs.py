@@ -48,7 +48,7 @@ Pod::Spec.new do |s|
   DESC
   s.homepage = 'https://pytorch.org'
   s.license = {{ :type => 'BSD-3-Clause', :file => '{licence}' }}
-  s.authors = ['PyTorch contributors']
+  s.authors = ['the builder authors']
   s.source = {{ :http => {url}, :sha256 => '{checksum}' }}
   s.platform = :ios, '{min_os}'
   s.swift_versions = ['{tools}']

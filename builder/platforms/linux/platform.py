@@ -31,7 +31,7 @@ def locate_toolchain(
     runner: Runner,
     release: Release,  # noqa: ARG001
     target: Target,
-    options: ToolchainOptions,  # noqa: ARG001
+    options: ToolchainOptions,
 ) -> Toolchain:
     """Returns clang with what it needs for `target`; CC and CXX of the environment are honoured.
 
@@ -39,7 +39,9 @@ def locate_toolchain(
         ToolchainError: something is missing or does not work, or this is not a Linux machine.
     """
     chosen = runner.environment
-    return locate_host_toolchain(runner, target, cc=chosen.get("CC"), cxx=chosen.get("CXX"))
+    return locate_host_toolchain(
+        runner, target, cc=chosen.get("CC"), cxx=chosen.get("CXX"), sysroot=options.sysroot
+    )
 
 
 def list_interfaces(options: PackageOptions) -> tuple[Interface, ...]:  # noqa: ARG001

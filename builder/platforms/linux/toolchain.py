@@ -41,12 +41,22 @@ std::string probed() { return "probed"; }
 // what the headers decide: __GLIBCXX__ __GLIBC__ __GLIBC_MINOR__
 const long long version[] = {__GLIBCXX__, __GLIBC__, __GLIBC_MINOR__};
 """
+_IN_SYSROOT = (
+    "install the headers and libraries for C and C++ in that system, on Debian and Ubuntu "
+    "libc6-dev and libstdc++-<release>-dev; links in it have to be relative, as `symlinks -cr DIR` "
+    "makes them"
+)
 _HEADER = re.compile(r'^# \d+ "(/[^"]+)" 1\b', re.MULTILINE)
 """Where the preprocessor begins to read a header."""
 
 
 def locate_host_toolchain(
-    runner: Runner, target: Target, *, cc: str | None = None, cxx: str | None = None
+    runner: Runner,
+    target: Target,
+    *,
+    cc: str | None = None,
+    cxx: str | None = None,
+    sysroot: Path | None = None,
 ) -> Toolchain:
     """Finds and tries the compilers for this machine, or for Linux on another CPU architecture.
 
@@ -59,17 +69,20 @@ def locate_host_toolchain(
         target: any Linux.
         cc: C compiler by name or path (CC); has to be clang.
         cxx: C++ compiler (CXX); derived from `cc` when not given.
+        sysroot: the root folder of the system whose C and C++ library are taken; this machine's
+            when None.
 
     Raises:
         ToolchainError: something is missing or does not work, or this is no Linux machine.
     """
     refuse_foreign_host(target)
-    system_flags = describe_system(target)
+    sysroot = sysroot.resolve() if sysroot else None
+    system_flags = describe_system(target, sysroot)
     compiler = locate_clang(runner, cc)
     # Bitcode of a newer clang is not read by an older lld.
     linker = locate_linker(runner, find_major(compiler.version))
     plus = locate_clang_plus(runner, compiler, cxx)
-    libraries, headers = probe_compiler(runner, plus, linker, target)
+    libraries, headers = probe_compiler(runner, plus, linker, target, sysroot)
     return Toolchain(
         target=target,
         cc=compiler,
@@ -81,10 +94,11 @@ def locate_host_toolchain(
         **locate_build_tools(runner),
         gnu=libraries,
         system_flags=system_flags,
+        sysroot=sysroot,
         link_flags=LINK_FLAGS,
         bitcode=find_bitcode(runner, compiler, linker, flags=system_flags),
         packed_relocations=pack_relocations(libraries, linker),
-        configuration=describe_to_cmake(target),
+        configuration=describe_to_cmake(target, sysroot),
         headers=headers,
     )
 
@@ -118,23 +132,26 @@ def triple(target: Target) -> str:
     return _TRIPLES.get(target.architecture, f"{target.architecture}-linux-gnu")
 
 
-def describe_system(target: Target) -> tuple[str, ...]:
+def describe_system(target: Target, sysroot: Path | None = None) -> tuple[str, ...]:
     """Returns the flags that make clang compile for `target`; none for this machine."""
-    return (f"--target={triple(target)}",) if is_foreign(target) else ()
+    foreign = (f"--target={triple(target)}",) if is_foreign(target) else ()
+    return (*foreign, *((f"--sysroot={sysroot}",) if sysroot else ()))
 
 
-def describe_to_cmake(target: Target) -> tuple[tuple[str, str], ...]:
+def describe_to_cmake(target: Target, sysroot: Path | None = None) -> tuple[tuple[str, str], ...]:
     """Returns the CMake variables for `target` (cmake-toolchains(7)).
 
     None for this machine, unless it is aarch64: by that name PyTorch's CMakeLists.txt wants SLEEF,
     which is not among the pinned sources; `arm64` is the same architecture for everything else.
     """
+    root = (("CMAKE_SYSROOT", str(sysroot)),) if sysroot else ()
     # CMake then finds out by itself what this machine is.
     if not is_foreign(target) and target.architecture != "aarch64":
-        return ()
+        return root
     name = {"aarch64": "arm64"}.get(target.architecture, target.architecture)
     searched = ("LIBRARY", "INCLUDE", "PACKAGE")
     return (
+        *root,
         ("CMAKE_SYSTEM_NAME", "Linux"),
         ("CMAKE_SYSTEM_PROCESSOR", name),
         *((f"CMAKE_{lang}_COMPILER_TARGET", triple(target)) for lang in ("C", "CXX", "ASM")),
@@ -142,7 +159,7 @@ def describe_to_cmake(target: Target) -> tuple[tuple[str, str], ...]:
         # CPU only.
         ("CMAKE_EXE_LINKER_FLAGS", "-fuse-ld=lld"),
         ("CMAKE_SHARED_LINKER_FLAGS", "-fuse-ld=lld"),
-        ("CMAKE_FIND_ROOT_PATH", f"/usr/{triple(target)}"),
+        ("CMAKE_FIND_ROOT_PATH", str(sysroot or f"/usr/{triple(target)}")),
         # Programs that a build runs are those of this machine; libraries are the target's.
         ("CMAKE_FIND_ROOT_PATH_MODE_PROGRAM", "NEVER"),
         *((f"CMAKE_FIND_ROOT_PATH_MODE_{what}", "ONLY") for what in searched),
@@ -150,7 +167,7 @@ def describe_to_cmake(target: Target) -> tuple[tuple[str, str], ...]:
 
 
 def probe_compiler(
-    runner: Runner, compiler: Tool, linker: Tool, target: Target
+    runner: Runner, compiler: Tool, linker: Tool, target: Target, sysroot: Path | None = None
 ) -> tuple[GnuLibraries, tuple[Path, ...]]:
     """Compiles and links a small C++ library; returns the versions of its system libraries.
 
@@ -163,13 +180,15 @@ def probe_compiler(
     with scratch_folder() as folder:
         source = folder / "probe.cpp"
         source.write_text(_PROBE)
-        clang = (str(compiler.path), *describe_system(target), "-std=c++17")
+        clang = (str(compiler.path), *describe_system(target, sysroot), "-std=c++17")
         linked = ("-fPIC", "-shared", "-static-libstdc++", f"--ld-path={linker.path}")
         said = find_link_failure(runner, (*clang, *linked), source)
         if said is not None:
             raise ToolchainError(
-                f"{compiler.path} cannot build a C++ library for {target}\n{said}",
-                hint=_suggest_library(runner, compiler, target),
+                f"{compiler.path} cannot build a C++ library for {target}"
+                + (f" with the system in {sysroot}" if sysroot else "")
+                + f"\n{said}",
+                hint=_IN_SYSROOT if sysroot else _suggest_library(runner, compiler, target),
             )
         # The preprocessor tells the versions without running a program of another CPU.
         expanded = runner.run((*clang, "-E", str(source))).output

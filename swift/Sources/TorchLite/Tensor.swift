@@ -45,7 +45,10 @@ extension Float16: TensorElement { public static var dtype: DType { .float16 } }
 #endif
 
 /// A dense tensor in row-major order that owns its bytes.
-public struct Tensor: Sendable {
+///
+/// Copies of a tensor share their bytes, as those of `Data` do. A call of a model reads them where they are, and copies
+/// each output once.
+public struct Tensor: Equatable, Sendable {
     public let dtype: DType
     /// Sizes of its dimensions; empty for a single number.
     public let shape: [Int]
@@ -82,7 +85,8 @@ public struct Tensor: Sendable {
         try self.init([scalar], shape: [])
     }
 
-    /// Calls `body` with a copy of the elements, which is valid during the call only.
+    /// Calls `body` with the elements, which are valid during the call only. They are copied first only where the bytes
+    /// are not aligned as the type wants it, as in a part of a larger `Data`.
     ///
     /// - Throws: `TorchError.invalidArgument` where the tensor holds another type.
     public func withUnsafeElements<Element: TensorElement, Result>(
@@ -92,11 +96,16 @@ public struct Tensor: Sendable {
         guard Element.dtype == dtype else {
             throw TorchError.invalidArgument("the tensor holds \(dtype), not \(Element.dtype)")
         }
-        // Data does not promise the alignment of its bytes, an array of the type does.
-        let elements = [Element](unsafeUninitializedCapacity: elementCount) { buffer, count in
-            count = bytes.copyBytes(to: buffer) / MemoryLayout<Element>.stride
+        return try bytes.withUnsafeBytes { raw in
+            let address = UInt(bitPattern: raw.baseAddress)
+            if address % UInt(MemoryLayout<Element>.alignment) == 0 {
+                return try body(raw.bindMemory(to: Element.self))
+            }
+            let elements = [Element](unsafeUninitializedCapacity: elementCount) { buffer, count in
+                count = bytes.copyBytes(to: buffer) / MemoryLayout<Element>.stride
+            }
+            return try elements.withUnsafeBufferPointer(body)
         }
-        return try elements.withUnsafeBufferPointer(body)
     }
 
     /// The elements, copied.
@@ -106,6 +115,17 @@ public struct Tensor: Sendable {
         of type: Element.Type = Element.self
     ) throws -> [Element] {
         try withUnsafeElements(of: type) { Array($0) }
+    }
+
+    /// Copies what the runtime holds.
+    init(copying output: torchlite_tensor) throws {
+        guard let dtype = DType(rawValue: UInt32(output.dtype.rawValue)) else {
+            throw TorchError.unsupportedOutput("an output has the type \(output.dtype.rawValue)")
+        }
+        let shape = (0..<Int(output.dims)).map { Int(output.sizes[$0]) }
+        let count = shape.reduce(1, *) * dtype.stride
+        let bytes = output.data.map { Data(bytes: $0, count: count) } ?? Data()
+        try self.init(dtype: dtype, shape: shape, bytes: bytes)
     }
 
     private static func count(of shape: [Int]) -> Int? {

@@ -311,6 +311,33 @@ def test_every_file_beside_the_products_has_a_name_that_no_product_may_have(made
             read_configuration(Path("builder.yaml"))
 
 
+def test_a_product_has_a_growth_of_its_own(made):
+    products = "products: {a: {size: {max_growth: 20%}}, b: {}}\n"
+    keep_last()
+    Path("builder.yaml").write_text(FILE + products)
+    assert run(AGAINST).ok
+    first = run(AGAINST).key
+    Path("builder.yaml").write_text(FILE + products.replace("20%", "30%"))
+    assert run(AGAINST).key != first
+
+
+def test_a_growth_of_a_product_counts_more_than_that_of_the_release(made):
+    product = "products: {a: {size: {max_growth: 20%}}}\n"
+    Path("builder.yaml").write_text(FILE + "products: {a: {}}\n")
+    keep_last()
+    made.size = LARGE
+    limited = AGAINST | {("release", "max_growth"): Growth.parse("2%")}
+    Path("builder.yaml").write_text(
+        FILE + product + "release: {against: last.json, max_growth: 2%}\n"
+    )
+    report = run()
+    assert report.ok
+    assert "A library may grow by 20% between releases." in Path("release/report.md").read_text()
+    assert report.to_json()["libraries"][0]["max_growth"] == "20%"
+    # What is given on the command line is for all products.
+    assert isinstance(run(limited).error, SizeError)
+
+
 def test_a_budget_fails_the_same_gate(made):
     Path("builder.yaml").write_text(FILE + "budgets: {max_size: [900KB]}\n")
     report = run()
@@ -346,6 +373,9 @@ def test_errors_of_the_file_come_before_anything_is_built(made):
     wrong = {
         "release: {against: none.json}": r"builder.yaml, line 3: release.against: .*does not exist",
         "release: {max_growth: 2%}": r"builder.yaml, line 3: release.max_growth: without",
+        "size: {max_growth: 2%}": r"builder.yaml, line 3: size.max_growth: without",
+        "products: {a: {size: {max_growth: 2%}}}": r"line 3: products.a.size.max_growth: without",
+        "size: {max_size: 2%}": r"builder.yaml, line 3: size.max_size: unknown key",
         "release: {output: out}": r"builder.yaml, line 3: release.output: the folder out is the",
         "release: {outptu: x}": r"builder.yaml, line 3: release.outptu: .*mean 'output'",
         "release: {max_growth: much}": r"builder.yaml, line 3: release.max_growth: ",

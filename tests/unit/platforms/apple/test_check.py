@@ -78,7 +78,9 @@ def broken(report):
 
 
 def test_a_sound_library_keeps_every_rule(sdk):
-    sound = make_object(undefined=("_malloc", "__Znwm", "_cblas_sgemm", "_torchlite_ownh", "___dso_handle"))
+    sound = make_object(
+        undefined=("_malloc", "__Znwm", "_cblas_sgemm", "_torchlite_ownh", "___dso_handle")
+    )
     helper = make_object(exports=(), private=("_torchlite_ownh",), sections=(CODE,))
     report = check(sdk, torchlite_o=sound, helper_o=helper)
     assert report.findings == ()

@@ -175,6 +175,7 @@ def test_the_podspec_keeps_the_rules_of_pod_lib_lint():
     assert values["name"] == "LibTorch-Lite"
     assert re.fullmatch(r"\d+(\.\d+)+", values["version"])
     assert all(f"  s.{name} = " in text for name in ("license", "authors", "source", "platform"))
+    assert "s.authors = ['the builder authors']" in text
     description = text.partition("<<-DESC\n")[2].partition("DESC")[0]
     assert len(description) > len(values["summary"])
     assert text.startswith("Pod::Spec.new do |s|\n")
