@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -213,15 +213,17 @@ def _release(
         gates.append(gate)
     if gates[-1].error is not None:
         return _write_failure(replace(report, gates=finish_gates(tuple(gates))), publishing.output)
+    is_given = _GROWTH in request.given
+    growths = {one.name: _choose_growth(one, publishing, is_given=is_given) for one in products}
     report = replace(
         report,
-        key=_make_key(products, publishing),
+        key=_make_key(products, publishing, growths),
         libraries=tuple(
             Compared(
                 library=one,
                 before=last.find(one) if last else None,
                 budgets=product.settings.budgets,
-                growth=_choose_growth(product, publishing, is_given=_GROWTH in request.given),
+                growth=growths[product.name],
             )
             for product in products
             for one in list_libraries(product, __version__)
@@ -320,14 +322,18 @@ def _choose_growth(
     return own or publishing.max_growth
 
 
-def _make_key(products: Sequence[ReleasedProduct], publishing: PublishSettings) -> str:
+def _make_key(
+    products: Sequence[ReleasedProduct],
+    publishing: PublishSettings,
+    growths: Mapping[str, Growth | None],
+) -> str:
     """Returns a digest of all that decides a release."""
     against = publishing.against
     report = None if against is None else against / REPORT if against.is_dir() else against
     decisive = {
         "builder": digest_own_files(),
         "against": digest_file(report) if report and report.is_file() else "",
-        "growth": publishing.max_growth.text if publishing.max_growth else "",
+        "growth": [[name, one.text if one else ""] for name, one in growths.items()],
         "products": [_describe_product(one) for one in products],
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
