@@ -6,8 +6,11 @@ import android.graphics.Bitmap;
 import android.graphics.ImageFormat;
 import android.media.Image;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.util.Arrays;
 import org.junit.Test;
+import org.junit.function.ThrowingRunnable;
 import org.pytorch.MemoryFormat;
 import org.pytorch.Tensor;
 import org.pytorch.torchvision.TensorImageUtils;
@@ -39,6 +42,97 @@ public class ImagesTest {
     FloatBuffer out = FloatBuffer.allocate(4);
     TensorImageUtils.bitmapToFloatBuffer(bitmap, 1, 1, 1, 1, ZERO, ONE, out, 1);
     assertArrayEquals(new float[] {0, 1, 0, 1}, out.array(), 0);
+  }
+
+  /** A picture whose red is 10 times the column, green 10 times the row, and blue 7; rows are padded. */
+  private static ByteBuffer rgba(int width, int height, int padding) {
+    ByteBuffer pixels = ByteBuffer.allocateDirect((4 * width + padding) * height);
+    for (int y = 0; y < height; y++) {
+      for (int x = 0; x < width; x++) {
+        pixels.put((byte) (10 * x)).put((byte) (10 * y)).put((byte) 7).put((byte) 99);
+      }
+      pixels.put(new byte[padding]);
+    }
+    return pixels;
+  }
+
+  private static float[] scaled(
+      ByteBuffer pixels, int width, int height, int stride, int degrees, int... wanted) {
+    float[] whole = {1 / 255f, 1 / 255f, 1 / 255f};
+    MemoryFormat format = MemoryFormat.CONTIGUOUS;
+    return TensorImageUtils.rgbaScaledToFloat32Tensor(
+            pixels, width, height, stride, degrees, wanted[0], wanted[1], ZERO, whole, format)
+        .getDataAsFloatArray();
+  }
+
+  private static void assertColours(float[] redAndGreen, float[] found) {
+    int pixels = found.length / 3;
+    float[] blue = new float[pixels];
+    Arrays.fill(blue, 7);
+    assertArrayEquals(redAndGreen, Arrays.copyOf(found, 2 * pixels), 1e-3f);
+    assertArrayEquals(blue, Arrays.copyOfRange(found, 2 * pixels, 3 * pixels), 1e-3f);
+  }
+
+  @Test
+  public void framesOfRgbaAreCroppedTurnedAndScaled() {
+    ByteBuffer pixels = rgba(4, 2, 5);
+    float[] same = {0, 10, 20, 30, 0, 10, 20, 30, 0, 0, 0, 0, 10, 10, 10, 10};
+    assertColours(same, scaled(pixels, 4, 2, 21, 0, 4, 2));
+    // The middle 2 columns; one element mixes four pixels.
+    assertColours(new float[] {15, 5}, scaled(pixels, 4, 2, 21, 0, 1, 1));
+    float[] large = scaled(pixels, 4, 2, 21, 0, 4, 4);
+    for (int i = 0; i < 16; i++) {
+      // Columns 0.75, 1.25, 1.75 and 2.25; there is no row before the first.
+      assertEquals(new float[] {7.5f, 12.5f, 17.5f, 22.5f}[i % 4], large[i], 1e-3f);
+      assertEquals(new float[] {0, 2.5f, 7.5f, 10}[i / 4], large[16 + i], 1e-3f);
+    }
+    // Turned clockwise, the lower left pixel is the upper left one.
+    float[] right = {0, 0, 10, 10, 20, 20, 30, 30, 10, 0, 10, 0, 10, 0, 10, 0};
+    assertColours(right, scaled(pixels, 4, 2, 21, 90, 2, 4));
+    float[] around = {30, 20, 10, 0, 30, 20, 10, 0, 10, 10, 10, 10, 0, 0, 0, 0};
+    assertColours(around, scaled(pixels, 4, 2, 21, 180, 4, 2));
+    float[] left = {30, 30, 20, 20, 10, 10, 0, 0, 0, 10, 0, 10, 0, 10, 0, 10};
+    assertColours(left, scaled(pixels, 4, 2, 21, 270, 2, 4));
+    assertColours(new float[] {0, 0}, scaled(rgba(1, 1, 0), 1, 1, 4, 0, 1, 1));
+  }
+
+  @Test
+  public void framesThatDoNotHoldWhatTheirStridesSayAreRefused() {
+    ByteBuffer pixels = rgba(4, 2, 0);
+    int most = Integer.MAX_VALUE;
+    assertRefused(() -> scaled(pixels, 4, 2, 15, 0, 2, 2)); // rows that overlap
+    assertRefused(() -> scaled(pixels, 4, 2, 17, 0, 2, 2));
+    assertRefused(() -> scaled(pixels, 4, 3, 16, 0, 2, 2));
+    assertRefused(() -> scaled(pixels, 0, 2, 16, 0, 2, 2));
+    assertRefused(() -> scaled(pixels, 4, -2, 16, 0, 2, 2));
+    assertRefused(() -> scaled(pixels, most, 2, most, 0, 2, 2));
+    assertRefused(() -> scaled(pixels, 4, most, most, 0, 2, 2));
+    assertRefused(() -> scaled(pixels, 4, 2, 16, 45, 2, 2));
+    assertRefused(() -> scaled(pixels, 4, 2, 16, 0, 0, 2));
+    assertRefused(() -> scaled(null, 4, 2, 16, 0, 2, 2));
+    assertRefused(() -> scaled(ByteBuffer.allocate(32), 4, 2, 16, 0, 2, 2));
+    ByteBuffer swapped = ByteBuffer.allocateDirect(48).order(ByteOrder.BIG_ENDIAN);
+    for (FloatBuffer out : new FloatBuffer[] {FloatBuffer.allocate(12), swapped.asFloatBuffer()}) {
+      assertRefused(
+          () ->
+              TensorImageUtils.rgbaScaledToFloatBuffer(
+                  pixels, 4, 2, 16, 0, 2, 2, ZERO, ONE, out, 0, MemoryFormat.CONTIGUOUS));
+    }
+  }
+
+  private static void assertRefused(ThrowingRunnable call) {
+    assertThrows(IllegalArgumentException.class, call);
+  }
+
+  @Test
+  public void camerasPicturesAreScaledBilinearlyToo() {
+    Image picture = picture(4, 4, 4, 1);
+    Tensor steps =
+        TensorImageUtils.imageYUV420CenterCropToFloat32Tensor(picture, 0, 4, 4, ZERO, ONE);
+    Tensor smooth =
+        TensorImageUtils.imageYUV420ScaledToFloat32Tensor(
+            picture, 0, 4, 4, ZERO, ONE, MemoryFormat.CONTIGUOUS);
+    assertArrayEquals(steps.getDataAsFloatArray(), smooth.getDataAsFloatArray(), 1e-6f);
   }
 
   @Test

@@ -168,6 +168,25 @@ public class MemoryTest {
     refuseGrowth(before, 32 * MIB);
   }
 
+  @Test
+  public void modelsThatNobodyDestroysAreSeenByTheCollector() throws Exception {
+    String path = System.getProperty("models") + "/classifier.ptl"; // of 14 MB
+    for (int i = 0; i < 5; i++) {
+      Module.load(path);
+    }
+    long before = residentBytes();
+    for (int i = 0; i < 40; i++) {
+      Module.load(path);
+    }
+    long grown = 0;
+    for (String line : Files.readAllLines(Paths.get("/proc/self/status"))) {
+      if (line.startsWith("VmHWM:")) { // the most that there ever was
+        grown = (Long.parseLong(line.replaceAll("\\D", "")) << 10) - before;
+      }
+    }
+    assertTrue("the process grew by " + grown / MIB + " MiB", grown < 450 * MIB);
+  }
+
   private static void assertNoGrowth(long bound, Runnable call) throws Exception {
     for (int i = 0; i < CALLS / 4; i++) {
       call.run();

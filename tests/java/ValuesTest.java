@@ -4,15 +4,20 @@ import static org.junit.Assert.assertFalse;
 import static org.junit.Assert.assertThrows;
 import static org.junit.Assert.assertTrue;
 
+import java.nio.ShortBuffer;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.junit.Test;
+import org.pytorch.DType;
 import org.pytorch.Device;
 import org.pytorch.IValue;
 import org.pytorch.LiteModuleLoader;
 import org.pytorch.MemoryFormat;
 import org.pytorch.Module;
+import org.pytorch.NativeLibrary;
 import org.pytorch.Tensor;
 
 /** Values to a model and back; what cannot be carried is refused with a reason. */
@@ -95,6 +100,9 @@ public class ValuesTest {
     LiteModuleLoader.load(System.getProperty("models") + "/values.ptl", files, Device.CPU);
     assertEquals("Käse" + WEDGE, files.get("labels.txt"));
     assertEquals("", files.get("nothing.txt"));
+    Map<String, String> fixed = Collections.singletonMap("labels.txt", "");
+    String path = System.getProperty("models") + "/values.ptl";
+    assertRefused("HashMap", () -> LiteModuleLoader.load(path, fixed, Device.CPU));
   }
 
   @Test
@@ -121,6 +129,62 @@ public class ValuesTest {
         new double[] {-1, 2},
         same(Tensor.fromBlob(new double[] {-1, 2}, two)).getDataAsDoubleArray(),
         0);
+    boolean[] truths = {true, false};
+    assertArrayEquals(truths, same(Tensor.fromBlob(truths, two)).getDataAsBooleanArray());
+    short[] halves = {0x3c00, (short) 0xc000}; // 1 and -2
+    assertArrayEquals(halves, same(Tensor.fromBlobHalf(halves, two)).getDataAsHalfArray());
+    ShortBuffer buffer = Tensor.allocateHalfBuffer(2);
+    buffer.put(halves);
+    assertArrayEquals(halves, same(Tensor.fromBlobHalf(buffer, two)).getDataAsHalfArray());
+  }
+
+  @Test
+  public void masksAreTruthValues() {
+    Tensor mask = module.runMethod("comparison", IValue.from(tensor(1, -1, 0))).toTensor();
+    assertEquals(DType.BOOL, mask.dtype());
+    assertArrayEquals(new boolean[] {true, false, false}, mask.getDataAsBooleanArray());
+    assertThrows(IllegalStateException.class, mask::getDataAsFloatArray);
+  }
+
+  @Test
+  public void valuesAndModulesSayWhatTheyAre() {
+    IValue pair = IValue.tupleFrom(IValue.from(7L), IValue.from(tensor(1, 2)));
+    assertEquals("Tuple(Long(7), Tensor([2], dtype=torch.float32))", pair.toString());
+    assertEquals("Null", IValue.optionalNull().toString());
+    assertEquals("Tensor([2], dtype=torch.bool)", IValue.from(mask()).toString());
+    Map<String, IValue> map = Collections.singletonMap("key", IValue.listFrom(1.5, 2.5));
+    assertEquals(
+        "DictStringKey(key: DoubleList(1.5, 2.5))", IValue.dictStringKeyFrom(map).toString());
+    assertEquals(
+        "LongList(0, 0, 0, 0, 0, 0, 0, 0, ... 1000000 in all)",
+        IValue.listFrom(new long[1_000_000]).toString());
+    IValue[] itself = {null};
+    itself[0] = IValue.tupleFrom(itself);
+    assertTrue(itself[0].toString().length() < 10_000);
+    char[] letters = new char[1 << 20];
+    assertTrue(IValue.from(new String(letters)).toString().length() < 10_000);
+    assertTrue(module.toString(), module.toString().startsWith("Module(by_number(Dict[int, str] x)"));
+    Module destroyed = load();
+    destroyed.destroy();
+    assertEquals("Module(destroyed)", destroyed.toString());
+  }
+
+  private static Tensor mask() {
+    return Tensor.fromBlob(new boolean[] {true, false}, new long[] {2});
+  }
+
+  @Test
+  public void whatModelsAndTheLibraryOfferIsSaid() {
+    Map<String, String> signatures = module.signatures();
+    assertEquals("forward(Tensor x) -> Tensor", signatures.get("forward"));
+    assertEquals("count(int times) -> int", signatures.get("count"));
+    assertFalse(signatures.containsKey("__setstate__"));
+    assertThrows(UnsupportedOperationException.class, () -> signatures.remove("forward"));
+    List<String> operators = Arrays.asList(NativeLibrary.operators());
+    assertTrue(operators.toString(), operators.contains("aten::mul.Scalar"));
+    assertFalse(operators.contains("aten::no_such"));
+    assertArrayEquals(new Device[] {Device.CPU}, NativeLibrary.devices());
+    assertTrue(NativeLibrary.pytorchVersion(), NativeLibrary.pytorchVersion().matches("2[.].*"));
   }
 
   private Tensor same(Tensor tensor) {
@@ -154,6 +218,7 @@ public class ValuesTest {
     assertRefused("null", () -> module.runMethod("text", IValue.from((String) null)));
     assertRefused("null", () -> module.runMethod("same", IValue.from((Tensor) null)));
     assertRefused("null", () -> LiteModuleLoader.load(null));
+    assertRefused("null", () -> LiteModuleLoader.load("x.ptl", null, null));
     assertRefused("no method nothing", () -> module.runMethod("nothing"));
     assertRefused("CPU only", () -> LiteModuleLoader.load("x.ptl", null, Device.VULKAN));
     assertRefused("asset manager", () -> LiteModuleLoader.loadModuleFromAsset(null, "x.ptl"));
@@ -163,7 +228,6 @@ public class ValuesTest {
 
   @Test
   public void resultsWithoutAJavaTypeAreRefused() {
-    assertRefused("Bool", () -> module.runMethod("comparison", IValue.from(tensor(1))));
     assertRefused("FloatType", () -> module.runMethod("by_real"));
   }
 

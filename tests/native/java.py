@@ -6,7 +6,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-from builder.platforms.android.java import compile_java
+from builder.platforms.android.java import compile_java, write_jar
 from builder.system.folders import data_folder
 from builder.system.process import Runner
 from builder.toolchains.jdk import locate_jdk
@@ -81,6 +81,33 @@ def shrink(app, rules, proguard, libraries, folder):
     flat = (part for option in options for part in option)
     run(jdk().tool("java"), "-classpath", path, "proguard.ProGuard", *flat)
     return shrunk
+
+
+def shrink_with_r8(app, rules, r8, libraries, folder):
+    """Returns the classes in the folders `app` as R8 shrinks them in full mode, to class files.
+
+    What became of each class is in `mapping.txt` beside them.
+    """
+    shrunk, file = folder / "shrunk.jar", folder / "rules.pro"
+    # R8 has its own number of passes, and warns of rules that it does not know.
+    rules_of_app = APP_RULES.replace("-optimizationpasses 3\n", "")
+    file.write_text(rules_of_app + rules)
+    jars = [write_classes(classes, folder / f"{number}.jar") for number, classes in enumerate(app)]
+    options = [("--lib", library) for library in (jdk().home, *libraries)]
+    options += [("--pg-conf", file), ("--pg-map-output", folder / "mapping.txt")]
+    flat = (part for option in options for part in option)
+    command = ("com.android.tools.r8.R8", "--classfile", "--release", *flat, "--output", shrunk)
+    said = run(jdk().tool("java"), "-classpath", r8, *command, *jars)
+    assert said.stdout + said.stderr == ""  # no warning
+    return shrunk
+
+
+def write_classes(folder, jar):
+    """Packs a folder of classes; a jar is taken as it is."""
+    if folder.is_dir():
+        write_jar(folder, jar)
+        return jar
+    return folder
 
 
 def java(classpath, main, *arguments, library=None, models=None, check=True):

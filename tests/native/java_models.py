@@ -42,6 +42,13 @@ class Values(nn.Module):
         return x > 0
 
     @torch.jit.export
+    def count(self, times: int) -> int:
+        total = 0
+        for i in range(times):
+            total += i
+        return total
+
+    @torch.jit.export
     def fail(self, text: str) -> Tensor:
         raise RuntimeError("the model says: " + text)
 

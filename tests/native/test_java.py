@@ -33,6 +33,8 @@ from .java import (
     run,
     runner,
     shrink,
+    shrink_with_r8,
+    write_classes,
 )
 
 pytestmark = [pytest.mark.jdk, pytest.mark.maven]
@@ -97,10 +99,18 @@ def shrunk(tmp_path_factory, shrink_tests):
     return shrink_tests(RULES, tmp_path_factory.mktemp("shrunk"))
 
 
-@pytest.fixture(params=["compiled", "shrunk"])
+@pytest.fixture(scope="session")
+def shrunk_by_r8(tmp_path_factory, tests, classes, fakes, junit, jars):
+    folder, libraries = tmp_path_factory.mktemp("r8"), [fakes, *junit]
+    stubs = write_classes(fakes, folder / "fakes.jar")
+    app = [tests[0], classes]
+    return [shrink_with_r8(app, RULES, jars("r8"), [stubs, *junit], folder), *libraries]
+
+
+@pytest.fixture(params=["compiled", "shrunk", "shrunk_by_r8"])
 def app(request):
-    """Our tests with our classes, as they were compiled and as ProGuard makes them."""
-    return request.getfixturevalue("shrunk" if request.param == "shrunk" else "tests")
+    """Our tests with our classes, as they were compiled and as ProGuard and R8 make them."""
+    return request.getfixturevalue("tests" if request.param == "compiled" else request.param)
 
 
 @pytest.fixture(scope="session")
@@ -254,12 +264,37 @@ def test_proguard_keeps_the_names_that_the_rules_are_about_and_no_others(shrunk)
     assert "PyTorchCodegenLoader" not in became  # nobody uses it
 
 
+def test_r8_keeps_what_the_native_side_looks_up_and_renames_the_rest(shrunk_by_r8):
+    """Full mode, under the consumer rules alone."""
+    mapping = (shrunk_by_r8[0].parent / "mapping.txt").read_text()
+    became = dict(re.findall(r"^org\.pytorch\.([\w.$]+) -> (\S+):$", mapping, re.MULTILINE))
+    kept = {name for name, new in became.items() if new == f"org.pytorch.{name}"}
+    about = {name for _, name in EACH_RULE} - {"NativePeer"}
+    assert about < kept
+    assert "torchvision.TensorImageUtils$NativePeer" in kept
+    assert {"Module", "DType", "MemoryFormat"} <= set(became) - kept
+
+
+def test_d8_dexes_the_classes_for_android_5_without_a_warning(classes, jars, tmp_path):
+    jar = make_jar(classes, tmp_path / "ours.jar")
+    d8 = ("-classpath", jars("r8"), "com.android.tools.r8.D8", "--release", "--min-api", "21")
+    libraries = ("--lib", java_tools.jdk().home, "--lib", jars("android"))
+    options = (*libraries, "--output", tmp_path)
+    said = run(java_tools.jdk().tool("java"), *d8, *options, jar)
+    assert said.stdout + said.stderr == ""
+    dex = (tmp_path / "classes.dex").read_bytes()
+    assert dex[:8] == b"dex\n035\0"  # what Android 5 reads
+    assert b"Lorg/pytorch/Module;" in dex
+
+
 @pytest.mark.torch
 @pytest.mark.host
 class TestOnTheHost:
     """Everything that runs models."""
 
-    @pytest.mark.parametrize("name", ["ValuesTest", "MemoryTest", "ImagesTest"])
+    @pytest.mark.parametrize(
+        "name", ["ValuesTest", "LoadingTest", "ClosingTest", "MemoryTest", "ImagesTest"]
+    )
     def test_ours(self, name, app, library, models):
         said = java(app, "RunTests", name, library=library, models=models)
         assert len(lines(said, "pass")) >= 4

@@ -1,6 +1,7 @@
 #include "calls.h"
 
 #include "../gpu.h"
+#include "../interpreting.h"
 #include "../refusal.h"
 
 #include <c10/util/Exception.h>
@@ -33,6 +34,8 @@ jfieldID find_field(JNIEnv* env, jclass type, const char* name, const char* sign
 
 void look_up_exceptions(JNIEnv* env) {
   constexpr const char* takes_text = "(Ljava/lang/String;)V";
+  java.cancellation = find_class(env, "java/util/concurrent/CancellationException");
+  java.make_cancellation = find_method(env, java.cancellation, "<init>", takes_text);
   java.illegal_argument = find_class(env, "java/lang/IllegalArgumentException");
   java.out_of_memory = find_class(env, "java/lang/OutOfMemoryError");
   java.runtime_exception = find_class(env, "java/lang/RuntimeException");
@@ -74,6 +77,7 @@ void look_up_tensor(JNIEnv* env) {
   java.raw_buffer = find_method(env, type, "getRawDataBuffer", "()Ljava/nio/Buffer;");
   java.dtype_code = find_method(env, type, "dtypeJniCode", "()I");
   java.memory_format_code = find_method(env, type, "memoryFormatJniCode", "()I");
+  java.share_native = find_method(env, type, "shareNative", "()J");
   java.shape = find_field(env, type, "shape", "[J");
 }
 
@@ -144,6 +148,8 @@ void raise_current(JNIEnv* env) noexcept {
     try {
       throw;
     } catch (const JavaException&) {
+    } catch (const Cancelled& error) {
+      raise(env, java.cancellation, java.make_cancellation, error.what());
     } catch (const IllegalArgument& error) {
       raise(env, java.illegal_argument, java.make_illegal_argument, error.what());
     } catch (const std::bad_alloc&) {

@@ -50,9 +50,11 @@ class Local {
 // What the entry points look up once; all classes are global references.
 struct Java {
   JavaVM* vm;
+  jclass cancellation;
   jclass illegal_argument;
   jclass out_of_memory;
   jclass runtime_exception;
+  jmethodID make_cancellation;
   jmethodID make_illegal_argument;
   jmethodID make_out_of_memory;
   jmethodID make_runtime_exception;
@@ -82,6 +84,7 @@ struct Java {
   jmethodID raw_buffer;
   jmethodID dtype_code;
   jmethodID memory_format_code;
+  jmethodID share_native;
   jfieldID shape;
 };
 

@@ -89,10 +89,75 @@ struct Normalisation {
   std::array<float, 3> mean;
   std::array<float, 3> deviation;
 
-  float operator()(int value, size_t channel) const {
-    return (static_cast<float>(value) - 255 * mean[channel]) / (255 * deviation[channel]);
+  float operator()(float value, size_t channel) const {
+    return (value - 255 * mean[channel]) / (255 * deviation[channel]);
   }
 };
+
+// Where a column or row of the tensor lies between two of the picture.
+struct Between {
+  int first;
+  int second;
+  float share; // of the second
+};
+
+// `size` pixels, of which `cropped` in the middle become `count`, as interpolate() of PyTorch places them without
+// align_corners.
+std::vector<Between> place(int size, double cropped, int count, bool reversed) {
+  std::vector<Between> places;
+  for (int i = 0; i < count; i++) {
+    const double exact = (size - cropped) / 2 + (i + 0.5) * cropped / count - 0.5;
+    const double at = std::min(std::max(exact, 0.0), size - 1.0);
+    const int first = static_cast<int>(at);
+    const int second = std::min(first + 1, size - 1);
+    const auto share = static_cast<float>(at - first);
+    places.push_back(reversed ? Between{size - 1 - first, size - 1 - second, share} : Between{first, second, share});
+  }
+  return places;
+}
+
+float mix(float first, float second, float share) {
+  return first + (second - first) * share;
+}
+
+// `colours_at(x, y)` are red, green and blue of a pixel.
+template <typename Colours>
+void write_scaled(
+    const Colours& colours_at,
+    const std::array<int, 2>& size,
+    int degrees,
+    const std::array<int, 2>& wanted,
+    const Normalisation& normalise,
+    bool channels_last,
+    float* out) {
+  const bool lying = degrees == 90 || degrees == 270;
+  const int upright_width = size[lying ? 1 : 0];
+  const int upright_height = size[lying ? 0 : 1];
+  const double proportion = static_cast<double>(wanted[0]) / wanted[1];
+  const double cropped_width = std::min<double>(upright_width, upright_height * proportion);
+  const double cropped_height = std::min<double>(upright_height, upright_width / proportion);
+  const bool mirrors_x = degrees == 180 || degrees == 270;
+  const bool mirrors_y = degrees == 90 || degrees == 180;
+  const auto across = place(upright_width, cropped_width, wanted[0], lying ? mirrors_y : mirrors_x);
+  const auto down = place(upright_height, cropped_height, wanted[1], lying ? mirrors_x : mirrors_y);
+  const size_t apart = channels_last ? 1 : across.size() * down.size();
+  for (const auto& row : down) {
+    for (const auto& column : across) {
+      const auto& x = lying ? row : column;
+      const auto& y = lying ? column : row;
+      const auto a = colours_at(x.first, y.first);
+      const auto b = colours_at(x.second, y.first);
+      const auto c = colours_at(x.first, y.second);
+      const auto d = colours_at(x.second, y.second);
+      for (size_t i = 0; i < 3; i++) {
+        const float upper = mix(static_cast<float>(a[i]), static_cast<float>(b[i]), x.share);
+        const float lower = mix(static_cast<float>(c[i]), static_cast<float>(d[i]), x.share);
+        out[i * apart] = normalise(mix(upper, lower, y.share), i);
+      }
+      out += channels_last ? 3 : 1;
+    }
+  }
+}
 
 void write(
     const Picture& picture,
@@ -107,7 +172,7 @@ void write(
     for (const int x : area.columns) {
       const auto colours = to_rgb(picture, x, y);
       for (size_t channel = 0; channel < 3; channel++) {
-        out[channel * apart] = normalise(colours[channel], channel);
+        out[channel * apart] = normalise(static_cast<float>(colours[channel]), channel);
       }
       out += step;
     }
@@ -181,6 +246,55 @@ void convert(
   });
 }
 
+constexpr jint bytes_of_rgba = 4;
+
+// Of RGBA, `first` are all channels, and the others null; `strides` are as in convert().
+void scale(
+    JNIEnv* env,
+    jclass,
+    jobject first,
+    jobject blue,
+    jobject red,
+    jintArray java_strides,
+    jint width,
+    jint height,
+    jint degrees,
+    jint tensor_width,
+    jint tensor_height,
+    jobjectArray mean_and_deviation,
+    jobject out,
+    jint offset,
+    jboolean channels_last) {
+  guarded(env, [&] {
+    std::array<jint, 4> strides{};
+    env->GetIntArrayRegion(java_strides, 0, 4, strides.data());
+    check(env);
+    const Normalisation normalise{
+        read_three(env, mean_and_deviation, 0), read_three(env, mean_and_deviation, 1)};
+    float* begin = address_of<float>(env, out, "the buffer to write to") + offset;
+    const std::array<int, 2> size{width, height};
+    const std::array<int, 2> wanted{tensor_width, tensor_height};
+    const bool interleaved = channels_last != JNI_FALSE;
+    if (blue == nullptr) {
+      const jint row[] = {strides[0], 1};
+      const Plane pixels = read_plane(env, first, row, width * bytes_of_rgba, height);
+      const auto colours_at = [&](int x, int y) {
+        const int at = x * bytes_of_rgba;
+        return std::array<int, 3>{pixels.at(at, y), pixels.at(at + 1, y), pixels.at(at + 2, y)};
+      };
+      return write_scaled(colours_at, size, degrees, wanted, normalise, interleaved, begin);
+    }
+    const jint half_width = (width + 1) / 2;
+    const jint half_height = (height + 1) / 2;
+    const Picture picture{
+        read_plane(env, first, &strides[0], width, height),
+        read_plane(env, blue, &strides[2], half_width, half_height),
+        read_plane(env, red, &strides[2], half_width, half_height)};
+    const auto colours_at = [&](int x, int y) { return to_rgb(picture, x, y); };
+    write_scaled(colours_at, size, degrees, wanted, normalise, interleaved, begin);
+  });
+}
+
 } // namespace
 
 void register_images(JNIEnv* env) {
@@ -191,13 +305,21 @@ void register_images(JNIEnv* env) {
     return;
   }
   constexpr auto text = [](const char* constant) { return const_cast<char*>(constant); };
-  const JNINativeMethod method{
-      text("convert"),
-      text("(Ljava/nio/ByteBuffer;Ljava/nio/ByteBuffer;Ljava/nio/ByteBuffer;[IIIIII[[F"
-           "Ljava/nio/FloatBuffer;IZ)V"),
-      reinterpret_cast<void*>(convert)};
-  env->RegisterNatives(type.get(), &method, 1);
-  check(env);
+  constexpr const char* signature =
+      "(Ljava/nio/ByteBuffer;Ljava/nio/ByteBuffer;Ljava/nio/ByteBuffer;[IIIIII[[F"
+      "Ljava/nio/FloatBuffer;IZ)V";
+  const JNINativeMethod methods[] = {
+      {text("convert"), text(signature), reinterpret_cast<void*>(convert)},
+      {text("scale"), text(signature), reinterpret_cast<void*>(scale)}};
+  for (const auto& method : methods) {
+    // A shrinker takes away what the app does not call.
+    if (env->GetStaticMethodID(type.get(), method.name, method.signature) == nullptr) {
+      env->ExceptionClear();
+      continue;
+    }
+    env->RegisterNatives(type.get(), &method, 1);
+    check(env);
+  }
 }
 
 } // namespace torchlite::jni

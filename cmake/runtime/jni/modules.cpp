@@ -1,7 +1,11 @@
 // Loading, running and freeing models, and the library's one exported function.
 
 #include "../gpu.h"
+#include "../interpreting.h"
 #include "../lite_module.h"
+#include "../selected_operators.h"
+#include "../source.h"
+#include "../verifier/instructions.h"
 #include "ivalues.h"
 #include "natives.h"
 
@@ -13,8 +17,13 @@
 #include <ATen/core/List.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
 #include <iterator>
+#include <limits>
+#include <map>
 #include <memory>
+#include <new>
 #include <optional>
 
 namespace torchlite::jni {
@@ -22,6 +31,61 @@ namespace torchlite::jni {
 namespace {
 
 constexpr jint cpu = 1; // as in Device.java
+
+// What a Java module holds.
+struct Held {
+  explicit Held(Module&& loaded) : module(std::move(loaded)) {}
+
+  Module module;
+  size_t file_size = 0; // about what it takes of memory
+  Cancellation cancellation;
+};
+
+// Bytes of a model that Java gives piece by piece. They grow in place where the system can do that, and stay out of the heap
+// of Java, which is small on phones.
+class Bytes {
+ public:
+  Bytes() = default;
+  Bytes(const Bytes&) = delete;
+  Bytes& operator=(const Bytes&) = delete;
+
+  ~Bytes() {
+    std::free(data_);
+  }
+
+  // Returns where the next `count` bytes go.
+  jbyte* extend(size_t count) {
+    if (count > limit - size_) {
+      throw IllegalArgument("a model of more than 2 GiB can only be loaded from a path");
+    }
+    if (size_ + count > capacity_) {
+      const size_t wanted = std::min(limit, std::max(size_ + count, capacity_ + capacity_ / 2));
+      void* grown = std::realloc(data_, wanted);
+      if (grown == nullptr) {
+        throw std::bad_alloc();
+      }
+      data_ = grown;
+      capacity_ = wanted;
+    }
+    jbyte* place = static_cast<jbyte*>(data_) + size_;
+    size_ += count;
+    return place;
+  }
+
+  const void* data() const {
+    return data_;
+  }
+
+  size_t size() const {
+    return size_;
+  }
+
+ private:
+  static constexpr size_t limit = std::numeric_limits<jint>::max();
+  void* data_ = nullptr;
+  size_t size_ = 0;
+  size_t capacity_ = 0;
+};
 
 void check_device(jint device) {
   if (device == cpu) {
@@ -74,29 +138,88 @@ std::vector<c10::IValue> place_for(const Module& module, std::vector<c10::IValue
   return inputs;
 }
 
-jlong to_pointer(Module&& module) {
-  return reinterpret_cast<jlong>(new Module(std::move(module)));
+Held& held(jlong pointer) {
+  return *reinterpret_cast<Held*>(pointer);
 }
 
-// `names` are of additional files in the model, `contents` takes what they hold.
+// `names` are of additional files in the model, `contents` takes what they hold. `loader` loads with them.
+template <typename Loader>
+jlong load_with(JNIEnv* env, jobjectArray names, jobjectArray contents, jint device, Loader&& loader) {
+  check_device(device);
+  ExtraFiles extra;
+  std::vector<std::string> wanted;
+  for (jsize i = 0; i < env->GetArrayLength(names); i++) {
+    const Local<jobject> name(env, env->GetObjectArrayElement(names, i));
+    refuse_null(name.get(), "the name of an extra file");
+    wanted.push_back(to_string(env, static_cast<jstring>(name.get())));
+    extra[wanted.back()] = "";
+  }
+  size_t size = 0;
+  auto loaded = std::make_unique<Held>(loader(extra, size));
+  loaded->file_size = size;
+  for (size_t i = 0; i < wanted.size(); i++) {
+    const auto content = to_java_string(env, extra[wanted[i]]);
+    env->SetObjectArrayElement(contents, static_cast<jsize>(i), content.get());
+  }
+  return reinterpret_cast<jlong>(loaded.release());
+}
+
 jlong load(JNIEnv* env, jclass, jstring path, jobjectArray names, jobjectArray contents, jint device) {
   return guarded(env, [&] {
     refuse_null(path, "the path of the model");
-    check_device(device);
-    ExtraFiles extra;
-    std::vector<std::string> wanted;
-    for (jsize i = 0; i < env->GetArrayLength(names); i++) {
-      const Local<jobject> name(env, env->GetObjectArrayElement(names, i));
-      refuse_null(name.get(), "the name of an extra file");
-      wanted.push_back(to_string(env, static_cast<jstring>(name.get())));
-      extra[wanted.back()] = "";
+    return load_with(env, names, contents, device, [&](ExtraFiles& extra, size_t& size) {
+      const std::string name = to_string(env, path);
+      size = static_cast<size_t>(Source(name).size());
+      return load_module(name, extra);
+    });
+  });
+}
+
+jlong load_buffer(
+    JNIEnv* env,
+    jclass,
+    jobject buffer,
+    jint begin,
+    jint end,
+    jobjectArray names,
+    jobjectArray contents,
+    jint device) {
+  return guarded(env, [&] {
+    const auto* data = static_cast<const char*>(env->GetDirectBufferAddress(buffer));
+    if (data == nullptr) {
+      throw IllegalArgument("the buffer of the model is not direct");
     }
-    Module module = load_module(to_string(env, path), extra);
-    for (size_t i = 0; i < wanted.size(); i++) {
-      const auto content = to_java_string(env, extra[wanted[i]]);
-      env->SetObjectArrayElement(contents, static_cast<jsize>(i), content.get());
-    }
-    return to_pointer(std::move(module));
+    return load_with(env, names, contents, device, [&](ExtraFiles& extra, size_t& size) {
+      size = static_cast<size_t>(end - begin);
+      return load_module(data + begin, size, extra);
+    });
+  });
+}
+
+jlong new_bytes(JNIEnv* env, jclass) {
+  return guarded(env, [] { return reinterpret_cast<jlong>(new Bytes()); });
+}
+
+void append_bytes(JNIEnv* env, jclass, jlong bytes, jbyteArray piece, jint begin, jint count) {
+  guarded(env, [&] {
+    jbyte* place = reinterpret_cast<Bytes*>(bytes)->extend(static_cast<size_t>(count));
+    env->GetByteArrayRegion(piece, begin, count, place);
+    check(env);
+  });
+}
+
+void free_bytes(JNIEnv*, jclass, jlong bytes) {
+  delete reinterpret_cast<Bytes*>(bytes);
+}
+
+jlong load_bytes(
+    JNIEnv* env, jclass, jlong bytes, jobjectArray names, jobjectArray contents, jint device) {
+  return guarded(env, [&] {
+    const auto& given = *reinterpret_cast<const Bytes*>(bytes);
+    return load_with(env, names, contents, device, [&](ExtraFiles& extra, size_t& size) {
+      size = given.size();
+      return load_module(given.data(), size, extra);
+    });
   });
 }
 
@@ -107,7 +230,7 @@ struct CloseAsset {
   }
 };
 
-Module load_asset(JNIEnv* env, jobject java_manager, const std::string& name) {
+Module load_asset(JNIEnv* env, jobject java_manager, const std::string& name, ExtraFiles& extra, size_t& size) {
   AAssetManager* manager = AAssetManager_fromJava(env, java_manager);
   refuse_null(manager, "the asset manager");
   const std::unique_ptr<AAsset, CloseAsset> asset(
@@ -119,27 +242,36 @@ Module load_asset(JNIEnv* env, jobject java_manager, const std::string& name) {
   if (content == nullptr) {
     throw IllegalArgument("the asset " + name + " cannot be read");
   }
-  return load_module(content, static_cast<size_t>(AAsset_getLength64(asset.get())));
+  size = static_cast<size_t>(AAsset_getLength64(asset.get()));
+  return load_module(content, size, extra);
 }
 #else
-Module load_asset(JNIEnv*, jobject, const std::string&) {
+Module load_asset(JNIEnv*, jobject, const std::string&, ExtraFiles&, size_t&) {
   throw IllegalArgument("only Android has assets");
 }
 #endif
 
-jlong load_asset(JNIEnv* env, jclass, jobject manager, jstring name, jint device) {
+jlong load_asset(
+    JNIEnv* env,
+    jclass,
+    jobject manager,
+    jstring name,
+    jobjectArray names,
+    jobjectArray contents,
+    jint device) {
   return guarded(env, [&] {
     refuse_null(manager, "the asset manager");
     refuse_null(name, "the name of the asset");
-    check_device(device);
-    return to_pointer(load_asset(env, manager, to_string(env, name)));
+    return load_with(env, names, contents, device, [&](ExtraFiles& extra, size_t& size) {
+      return load_asset(env, manager, to_string(env, name), extra, size);
+    });
   });
 }
 
 jobject run(JNIEnv* env, jclass, jlong pointer, jstring name, jobjectArray inputs) {
   return guarded(env, [&] {
     refuse_null(name, "the name of the method");
-    const auto& module = *reinterpret_cast<const Module*>(pointer);
+    const Module& module = held(pointer).module;
     const std::string method_name = to_string(env, name);
     const auto method = module.find_method(method_name);
     if (!method.has_value()) {
@@ -150,12 +282,83 @@ jobject run(JNIEnv* env, jclass, jlong pointer, jstring name, jobjectArray input
     if (is_for_gpu(module)) {
       turn.emplace();
     }
+    const Cancellation::Scope scope(held(pointer).cancellation);
     return to_java_value(env, call_method(module, *method, place_for(module, to_ivalues(env, inputs)))).release();
   });
 }
 
+Local<jobjectArray> to_java_strings(JNIEnv* env, const std::vector<std::string>& texts) {
+  auto array = checked(env, env->NewObjectArray(static_cast<jsize>(texts.size()), java.string, nullptr));
+  for (size_t i = 0; i < texts.size(); i++) {
+    const auto text = to_java_string(env, texts[i]);
+    env->SetObjectArrayElement(array.get(), static_cast<jsize>(i), text.get());
+    check(env);
+  }
+  return array;
+}
+
+// Names and descriptions in turn, sorted, of the methods that can be called: those of the module's own class.
+jobjectArray describe_methods(JNIEnv* env, jclass, jlong pointer) {
+  return guarded(env, [&] {
+    const Module& module = held(pointer).module;
+    const std::string own = module.name();
+    std::map<std::string, std::string> found;
+    for (const auto& function : module.compilation_unit().methods()) {
+      const auto method = function->qualname().prefix() == own && function->name().rfind("__", 0) != 0
+          ? module.find_method(function->name())
+          : std::nullopt;
+      if (method.has_value()) {
+        found[method->name()] = describe_method(*method);
+      }
+    }
+    std::vector<std::string> texts;
+    for (const auto& [name, text] : found) {
+      texts.push_back(name);
+      texts.push_back(text);
+    }
+    return to_java_strings(env, texts).release();
+  });
+}
+
+jobjectArray list_operators(JNIEnv* env, jclass) {
+  return guarded(env, [&] {
+    std::vector<std::string> names;
+    for (const char* const* name = selected_operators; *name != nullptr; name++) {
+      const char* dot = std::strchr(*name, '.');
+      const c10::OperatorName parts =
+          dot == nullptr ? c10::OperatorName(*name, "") : c10::OperatorName(std::string(*name, dot), dot + 1);
+      if (find_arity(parts, /*specified=*/-1).known) {
+        names.emplace_back(*name);
+      }
+    }
+    return to_java_strings(env, names).release();
+  });
+}
+
+jboolean has_gpu_device(JNIEnv* env, jclass) {
+  return guarded(env, []() -> jboolean { return has_gpu && has_device(); });
+}
+
+jobject version(JNIEnv* env, jclass) {
+  return guarded(env, [&]() -> jobject { return to_java_string(env, TORCHLITE_PYTORCH_VERSION).release(); });
+}
+
+jlong size_of(JNIEnv*, jclass, jlong pointer) {
+  return static_cast<jlong>(held(pointer).file_size);
+}
+
+void cancel_module(JNIEnv*, jclass, jlong pointer) {
+  held(pointer).cancellation.cancel();
+}
+
 void free_module(JNIEnv*, jclass, jlong pointer) {
-  delete reinterpret_cast<Module*>(pointer);
+  delete &held(pointer);
+}
+
+jlong share_tensor(JNIEnv* env, jclass, jlong pointer) {
+  return guarded(env, [&] {
+    return reinterpret_cast<jlong>(new at::Tensor(*reinterpret_cast<const at::Tensor*>(pointer)));
+  });
 }
 
 void free_tensor(JNIEnv*, jclass, jlong pointer) {
@@ -199,7 +402,7 @@ void* address(Function* function) {
 } // namespace
 
 void register_modules(JNIEnv* env) {
-  using LoadAsset = jlong(JNIEnv*, jclass, jobject, jstring, jint);
+  using LoadAsset = jlong(JNIEnv*, jclass, jobject, jstring, jobjectArray, jobjectArray, jint);
   using SetSpinning = void(JNIEnv*, jclass, jboolean);
   using SetStepLimit = void(JNIEnv*, jclass, jlong);
   using SetThreads = void(JNIEnv*, jclass, jint);
@@ -209,15 +412,33 @@ void register_modules(JNIEnv* env) {
        text("(Ljava/lang/String;[Ljava/lang/String;[Ljava/lang/String;I)J"),
        address(load)},
       {text("loadAsset"),
-       text("(Ljava/lang/Object;Ljava/lang/String;I)J"),
+       text("(Ljava/lang/Object;Ljava/lang/String;[Ljava/lang/String;[Ljava/lang/String;I)J"),
        address<LoadAsset>(load_asset)},
+      {text("loadBuffer"),
+       text("(Ljava/nio/ByteBuffer;II[Ljava/lang/String;[Ljava/lang/String;I)J"),
+       address(load_buffer)},
+      {text("loadBytes"),
+       text("(J[Ljava/lang/String;[Ljava/lang/String;I)J"),
+       address(load_bytes)},
+      {text("newBytes"), text("()J"), address(new_bytes)},
+      {text("appendBytes"), text("(J[BII)V"), address(append_bytes)},
+      {text("freeBytes"), text("(J)V"), address(free_bytes)},
+      {text("describeMethods"), text("(J)[Ljava/lang/String;"), address(describe_methods)},
       {text("run"),
        text("(JLjava/lang/String;[Lorg/pytorch/IValue;)Lorg/pytorch/IValue;"),
        address(run)},
   };
   const JNINativeMethod handle[] = {
+      {text("cancelModule"), text("(J)V"), address(cancel_module)},
       {text("freeModule"), text("(J)V"), address(free_module)},
+      {text("sizeOfModule"), text("(J)J"), address(size_of)},
+      {text("shareTensor"), text("(J)J"), address(share_tensor)},
       {text("freeTensor"), text("(J)V"), address(free_tensor)},
+  };
+  const JNINativeMethod library[] = {
+      {text("hasGpu"), text("()Z"), address(has_gpu_device)},
+      {text("listOperators"), text("()[Ljava/lang/String;"), address(list_operators)},
+      {text("version"), text("()Ljava/lang/String;"), address(version)},
   };
   const JNINativeMethod settings[] = {
       {text("nativeSetNumThreads"), text("(I)V"), address<SetThreads>(set_threads)},
@@ -227,6 +448,7 @@ void register_modules(JNIEnv* env) {
   };
   register_natives(env, "org/pytorch/LiteNativePeer", peer);
   register_natives(env, "org/pytorch/NativeHandle", handle);
+  register_natives(env, "org/pytorch/NativeLibrary", library);
   register_natives(env, "org/pytorch/PyTorchAndroid", settings);
 }
 

@@ -21,13 +21,15 @@ struct DTypeCode {
 };
 
 // The codes of DType.java.
-constexpr std::array<DTypeCode, 6> dtypes = {{
+constexpr std::array<DTypeCode, 8> dtypes = {{
     {1, at::kByte},
     {2, at::kChar},
     {3, at::kInt},
     {4, at::kFloat},
     {5, at::kLong},
     {6, at::kDouble},
+    {7, at::kBool},
+    {8, at::kHalf},
 }};
 
 // The codes of MemoryFormat.java.
@@ -118,13 +120,17 @@ at::Tensor to_tensor(JNIEnv* env, jobject tensor) {
   check(env);
   const at::ScalarType dtype = to_dtype(code);
   const std::vector<int64_t> strides = strides_of(sizes, format);
+  // A result of a model has memory of the native side, which close() gives back; a share of it lasts.
+  const jlong pointer = env->CallLongMethod(tensor, java.share_native);
+  check(env);
+  const std::shared_ptr<at::Tensor> shared(reinterpret_cast<at::Tensor*>(pointer));
   const auto buffer = call_object<jobject>(env, tensor, java.raw_buffer);
   jobject kept = env->NewGlobalRef(tensor);
   return at::from_blob(
       env->GetDirectBufferAddress(buffer.get()),
       sizes,
       strides,
-      [kept](void*) { release(kept); },
+      [kept, shared](void*) { release(kept); },
       at::TensorOptions().dtype(dtype));
 }
 

@@ -11,7 +11,7 @@ from builder.system.folders import data_folder
 JNI = data_folder("cmake") / "runtime/jni"
 JAVA = data_folder("java")
 LOOK_UP = re.compile(r'find_(?:method|static|field)\(\s*env,\s*type,\s*"([\w<>]+)",\s*"([^"]+)"')
-NATIVE = re.compile(r'text\("(\w+)"\),\s*text\("\(')
+NATIVE = re.compile(r'text\("(\w+)"\),\s*text\((?:"\(|signature)')
 
 
 def blocks(rules):
@@ -55,7 +55,7 @@ def test_what_is_looked_up_was_found():
 @pytest.mark.parametrize(
     ("source", "owners"),
     [
-        ("modules.cpp", ("LiteNativePeer", "NativeHandle", "PyTorchAndroid")),
+        ("modules.cpp", ("LiteNativePeer", "NativeHandle", "NativeLibrary", "PyTorchAndroid")),
         ("images.cpp", ("torchvision/TensorImageUtils",)),
     ],
 )
@@ -64,7 +64,7 @@ def test_registered_methods_are_native_and_their_classes_kept(source, owners):
     declared = set()
     for owner in owners:
         java = (JAVA / f"src/org/pytorch/{owner}.java").read_text()
-        declared |= set(re.findall(r"native \w+ (\w+)\(", java))
+        declared |= set(re.findall(r"native [\w\[\]]+ (\w+)\(", java))
         kept = [rule for name, rule in rules.items() if owner.replace("/", ".") in name]
         assert kept
         assert "native <methods>;" in kept[0]

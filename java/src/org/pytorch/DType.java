@@ -13,7 +13,11 @@ public enum DType {
   /** Integers of 64 bits, {@code torch.int64}. */
   INT64(5),
   /** Floating-point numbers of 64 bits, {@code torch.float64}. */
-  FLOAT64(6);
+  FLOAT64(6),
+  /** Truth values, {@code torch.bool}. */
+  BOOL(7),
+  /** Floating-point numbers of 16 bits, {@code torch.float16}. */
+  FLOAT16(8);
 
   /** What the native side knows it by (cmake/runtime/jni/tensors.cpp). */
   final int jniCode;

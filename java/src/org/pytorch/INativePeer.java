@@ -1,5 +1,7 @@
 package org.pytorch;
 
+import java.util.Map;
+
 /** A loaded model behind a {@link Module}. */
 interface INativePeer {
   void resetNative();
@@ -7,4 +9,8 @@ interface INativePeer {
   IValue forward(IValue... inputs);
 
   IValue runMethod(String methodName, IValue... inputs);
+
+  void cancel();
+
+  Map<String, String> signatures();
 }

@@ -1,5 +1,6 @@
 package org.pytorch;
 
+import java.lang.reflect.Array;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -14,7 +15,7 @@ import java.util.Map;
  *
  * <p>In a model, integers are {@code long} and floating-point numbers {@code double}.
  */
-public class IValue {
+public class IValue implements AutoCloseable {
   // Known to the native side (cmake/runtime/jni/ivalues.cpp).
   private static final int NULL = 1;
   private static final int TENSOR = 2;
@@ -35,6 +36,12 @@ public class IValue {
     "", "Null", "Tensor", "Bool", "Long", "Double", "String", "Tuple", "BoolList", "LongList",
     "DoubleList", "TensorList", "List", "DictStringKey", "DictLongKey"
   };
+
+  /** Items of a collection, and collections in collections, that toString() shows. */
+  private static final int MOST_SHOWN = 8;
+
+  /** Characters after which toString() begins no other item. */
+  private static final int LONGEST_TEXT = 1000;
 
   private final int typeCode;
   private final Object data;
@@ -451,6 +458,99 @@ public class IValue {
   @SuppressWarnings("unchecked")
   public Map<Long, IValue> toDictLongKey() {
     return (Map<Long, IValue>) checked(DICT_LONG_KEY);
+  }
+
+  /**
+   * Frees the native memory of all tensors in this value now rather than when they are garbage-collected, as {@link
+   * Tensor#close} does. Other values stay as they are.
+   */
+  @Override
+  public void close() {
+    if (data instanceof Map) {
+      for (Object value : ((Map<?, ?>) data).values()) {
+        closeItem(value);
+      }
+    } else if (data instanceof Object[]) {
+      for (Object value : (Object[]) data) {
+        closeItem(value);
+      }
+    } else {
+      closeItem(data);
+    }
+  }
+
+  private static void closeItem(Object item) {
+    if (item instanceof Tensor) {
+      ((Tensor) item).close();
+    } else if (item instanceof IValue) {
+      ((IValue) item).close();
+    }
+  }
+
+  /**
+   * Says what this is and holds, for logs and debuggers: {@code Tuple(Long(7), Tensor([2, 3], dtype=torch.float32))}.
+   *
+   * @return a text for people, of some thousand characters at most
+   */
+  @Override
+  public String toString() {
+    StringBuilder text = new StringBuilder();
+    write(text, 0);
+    return text.toString();
+  }
+
+  private void write(StringBuilder text, int above) {
+    if (typeCode == NULL) {
+      text.append("Null");
+    } else if (data instanceof Tensor) {
+      text.append(data);
+    } else {
+      text.append(NAMES[typeCode]).append('(');
+      writeData(text, above);
+      text.append(')');
+    }
+  }
+
+  private void writeData(StringBuilder text, int above) {
+    if (above > MOST_SHOWN || text.length() > LONGEST_TEXT) {
+      text.append("...");
+    } else if (data instanceof Map) {
+      writeEntries(text, above);
+    } else if (data != null && data.getClass().isArray()) {
+      int count = Array.getLength(data);
+      for (int i = 0; i < Math.min(count, MOST_SHOWN); i++) {
+        text.append(i == 0 ? "" : ", ");
+        writeItem(text, Array.get(data, i), above);
+      }
+      text.append(count > MOST_SHOWN ? ", ... " + count + " in all" : "");
+    } else {
+      text.append(shorten(data));
+    }
+  }
+
+  private static String shorten(Object item) {
+    String whole = String.valueOf(item);
+    return whole.length() > LONGEST_TEXT ? whole.substring(0, LONGEST_TEXT) + "..." : whole;
+  }
+
+  private void writeEntries(StringBuilder text, int above) {
+    int shown = 0;
+    for (Map.Entry<?, ?> entry : ((Map<?, ?>) data).entrySet()) {
+      if (shown == MOST_SHOWN) {
+        text.append(", ... ").append(((Map<?, ?>) data).size()).append(" in all");
+        return;
+      }
+      text.append(shown++ == 0 ? "" : ", ").append(shorten(entry.getKey())).append(": ");
+      writeItem(text, entry.getValue(), above);
+    }
+  }
+
+  private static void writeItem(StringBuilder text, Object item, int above) {
+    if (item instanceof IValue) {
+      ((IValue) item).write(text, above + 1);
+    } else {
+      text.append(shorten(item));
+    }
   }
 
   private Object checked(int wanted) {

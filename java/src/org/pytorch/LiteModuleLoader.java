@@ -20,7 +20,7 @@ public class LiteModuleLoader {
    */
   public static Module load(
       final String modelPath, final Map<String, String> extraFiles, final Device device) {
-    return new Module(new LiteNativePeer(modelPath, extraFiles, device));
+    return new Module(LiteNativePeer.ofFile(modelPath, extraFiles, device));
   }
 
   /**
@@ -46,7 +46,7 @@ public class LiteModuleLoader {
    */
   public static Module loadModuleFromAsset(
       final AssetManager assetManager, final String assetName, final Device device) {
-    return new Module(new LiteNativePeer(assetManager, assetName, device));
+    return new Module(LiteNativePeer.ofAsset(assetManager, assetName, null, device));
   }
 
   /**

@@ -8,27 +8,39 @@ import java.util.Set;
 /**
  * A native object that is freed with its Java owner, or earlier when {@link #close} is called.
  *
- * <p>The garbage collector does not see native memory. So where much of it was handed out since it
- * last ran, it is asked to run; otherwise an app that makes little else would never be collected.
+ * <p>The garbage collector does not see native memory. So where much of it was handed out, and not closed, since it was
+ * last asked to run, it is asked again; otherwise an app that makes little else would never be collected. An app that
+ * closes what it gets is never stopped for that. Where one has to be asked soon again, it may have more garbage the
+ * next time, up to what the heap of Java may have.
  */
 final class NativeHandle extends PhantomReference<Object> {
   /** Bytes of native memory that may be handed out before the garbage collector is asked to run. */
-  private static final long PRESSURE = 64L << 20;
+  private static final long LEAST_PRESSURE = 64L << 20;
+
+  private static final long MOST_PRESSURE =
+      Math.max(LEAST_PRESSURE, Math.min(Runtime.getRuntime().maxMemory(), 512L << 20));
+
+  /** Nanoseconds; a collection of the whole heap takes some hundredths of that. */
+  private static final long SOON = 5_000_000_000L;
 
   private static final ReferenceQueue<Object> QUEUE = new ReferenceQueue<>();
   private static final Set<NativeHandle> ALIVE = new HashSet<>();
   private static long handedOut;
+  private static long pressure = LEAST_PRESSURE;
+  private static long lastAsked = System.nanoTime();
 
   private final boolean isTensor;
+  private final long bytes;
   private long pointer;
 
   static {
     new Collector().start();
   }
 
-  private NativeHandle(Object owner, long pointer, boolean isTensor) {
+  private NativeHandle(Object owner, long pointer, long bytes, boolean isTensor) {
     super(owner, QUEUE);
     this.pointer = pointer;
+    this.bytes = bytes;
     this.isTensor = isTensor;
     synchronized (ALIVE) {
       ALIVE.add(this);
@@ -36,12 +48,15 @@ final class NativeHandle extends PhantomReference<Object> {
   }
 
   static NativeHandle ofModule(Object owner, long pointer) {
-    return new NativeHandle(owner, pointer, false);
+    return handOut(new NativeHandle(owner, pointer, sizeOfModule(pointer), false));
   }
 
   static NativeHandle ofTensor(Object owner, long pointer, long bytes) {
-    NativeHandle handle = new NativeHandle(owner, pointer, true);
-    if (exceedsPressure(bytes)) {
+    return handOut(new NativeHandle(owner, pointer, bytes, true));
+  }
+
+  private static NativeHandle handOut(NativeHandle handle) {
+    if (exceedsPressure(handle.bytes)) {
       System.gc();
     }
     return handle;
@@ -54,13 +69,38 @@ final class NativeHandle extends PhantomReference<Object> {
    */
   synchronized long address() {
     if (pointer == 0) {
-      throw new IllegalStateException("this module was destroyed");
+      throw new IllegalStateException(
+          isTensor ? "this tensor was closed" : "this module was destroyed");
     }
     return pointer;
   }
 
+  /**
+   * Returns the address of one more native tensor over the same memory, which lives as long as any of them.
+   *
+   * @throws IllegalStateException if the object was freed
+   */
+  synchronized long share() {
+    return shareTensor(address());
+  }
+
+  /** Ends the call of a module that runs; one that was freed has none. */
+  synchronized void cancel() {
+    if (pointer != 0) {
+      cancelModule(pointer);
+    }
+  }
+
   /** Frees the native object, once. */
   void close() {
+    if (free()) {
+      synchronized (ALIVE) {
+        handedOut = Math.max(0, handedOut - bytes);
+      }
+    }
+  }
+
+  private boolean free() {
     long freed;
     synchronized (this) {
       freed = pointer;
@@ -70,29 +110,40 @@ final class NativeHandle extends PhantomReference<Object> {
       ALIVE.remove(this);
     }
     if (freed == 0) {
-      return;
+      return false;
     }
     if (isTensor) {
       freeTensor(freed);
     } else {
       freeModule(freed);
     }
+    return true;
   }
 
   private static boolean exceedsPressure(long bytes) {
     synchronized (ALIVE) {
       handedOut += bytes;
-      if (handedOut < PRESSURE) {
+      if (handedOut < pressure) {
         return false;
       }
+      long now = System.nanoTime();
+      boolean isSoon = now - lastAsked < SOON;
+      pressure = isSoon ? Math.min(2 * pressure, MOST_PRESSURE) : LEAST_PRESSURE;
+      lastAsked = now;
       handedOut = 0;
       return true;
     }
   }
 
+  private static native void cancelModule(long pointer);
+
   private static native void freeModule(long pointer);
 
   private static native void freeTensor(long pointer);
+
+  private static native long shareTensor(long pointer);
+
+  private static native long sizeOfModule(long pointer);
 
   /**
    * Frees what has lost its owner, for ever.
@@ -110,7 +161,7 @@ final class NativeHandle extends PhantomReference<Object> {
     public void run() {
       while (true) {
         try {
-          ((NativeHandle) QUEUE.remove()).close();
+          ((NativeHandle) QUEUE.remove()).free();
         } catch (InterruptedException ignored) {
           // nobody has a reason to stop this thread
         }

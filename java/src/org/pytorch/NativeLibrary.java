@@ -29,6 +29,46 @@ public final class NativeLibrary {
     loaded = true;
   }
 
+  /**
+   * Returns the operators that the library has, as {@code aten::add.Tensor}, sorted. A model that needs another one is
+   * refused when it is loaded.
+   *
+   * @return a copy of the list
+   * @throws UnsatisfiedLinkError as {@link #load}
+   */
+  public static String[] operators() {
+    load();
+    return listOperators();
+  }
+
+  /**
+   * Returns where models can run with this library on this device.
+   *
+   * @return {@link Device#CPU}, and {@link Device#VULKAN} where the library has its kernels and the device a GPU for it
+   * @throws UnsatisfiedLinkError as {@link #load}
+   */
+  public static Device[] devices() {
+    load();
+    return hasGpu() ? new Device[] {Device.CPU, Device.VULKAN} : new Device[] {Device.CPU};
+  }
+
+  /**
+   * Returns the version of PyTorch that the library is built from.
+   *
+   * @return for instance {@code 2.6.0}
+   * @throws UnsatisfiedLinkError as {@link #load}
+   */
+  public static String pytorchVersion() {
+    load();
+    return version();
+  }
+
+  private static native boolean hasGpu();
+
+  private static native String[] listOperators();
+
+  private static native String version();
+
   private static UnsatisfiedLinkError explain(UnsatisfiedLinkError cause) {
     String text =
         "org.pytorch cannot load lib%s.so on a CPU of type %s: the app has to contain it "

@@ -7,6 +7,7 @@ import java.nio.DoubleBuffer;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.nio.LongBuffer;
+import java.nio.ShortBuffer;
 import java.util.Arrays;
 import java.util.Locale;
 
@@ -17,7 +18,7 @@ import java.util.Locale;
  * order, which is not copied: the model reads it, and its elements can be changed between calls.
  * Results of models are the app's own, which no later call changes; reading them makes arrays.
  */
-public abstract class Tensor {
+public abstract class Tensor implements AutoCloseable {
   final long[] shape;
   final MemoryFormat memoryFormat;
 
@@ -68,6 +69,16 @@ public abstract class Tensor {
    */
   public static LongBuffer allocateLongBuffer(int numElements) {
     return allocate(numElements, 8).asLongBuffer();
+  }
+
+  /**
+   * Makes a direct buffer for a tensor of floating-point numbers of 16 bits.
+   *
+   * @param numElements how many
+   * @return a buffer in the CPU's byte order
+   */
+  public static ShortBuffer allocateHalfBuffer(int numElements) {
+    return allocate(numElements, 2).asShortBuffer();
   }
 
   /**
@@ -431,6 +442,94 @@ public abstract class Tensor {
   }
 
   /**
+   * Makes a tensor of truth values from an array.
+   *
+   * @param data the elements; copied
+   * @param shape its sizes
+   * @param memoryFormat in which order the elements are
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
+   */
+  public static Tensor fromBlob(boolean[] data, long[] shape, MemoryFormat memoryFormat) {
+    check(data != null, "the data is null");
+    checkSize(data.length, shape);
+    ByteBuffer buffer = allocateByteBuffer(data.length);
+    for (boolean element : data) {
+      buffer.put((byte) (element ? 1 : 0));
+    }
+    return new Tensor_bool(buffer, shape, memoryFormat);
+  }
+
+  /**
+   * Makes a contiguous tensor of truth values from an array.
+   *
+   * @param data the elements; copied
+   * @param shape its sizes
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
+   */
+  public static Tensor fromBlob(boolean[] data, long[] shape) {
+    return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
+  }
+
+  /**
+   * Makes a tensor of floating-point numbers of 16 bits from an array of their bits.
+   *
+   * @param data the elements, as IEEE 754 encodes binary16; copied
+   * @param shape its sizes
+   * @param memoryFormat in which order the elements are
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
+   */
+  public static Tensor fromBlobHalf(short[] data, long[] shape, MemoryFormat memoryFormat) {
+    check(data != null, "the data is null");
+    checkSize(data.length, shape);
+    ShortBuffer buffer = allocateHalfBuffer(data.length);
+    buffer.put(data);
+    return new Tensor_float16(buffer, shape, memoryFormat);
+  }
+
+  /**
+   * Makes a contiguous tensor of floating-point numbers of 16 bits from an array of their bits.
+   *
+   * @param data the elements, as IEEE 754 encodes binary16; copied
+   * @param shape its sizes
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
+   */
+  public static Tensor fromBlobHalf(short[] data, long[] shape) {
+    return fromBlobHalf(data, shape, MemoryFormat.CONTIGUOUS);
+  }
+
+  /**
+   * Makes a tensor of floating-point numbers of 16 bits from a direct buffer of their bits.
+   *
+   * @param data the elements, as IEEE 754 encodes binary16; used as they are, not copied
+   * @param shape its sizes
+   * @param memoryFormat in which order the elements are
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
+   *     buffer's capacity, or the buffer is not direct or of another byte order
+   */
+  public static Tensor fromBlobHalf(ShortBuffer data, long[] shape, MemoryFormat memoryFormat) {
+    checkBuffer(data, data == null ? null : data.order(), shape);
+    return new Tensor_float16(data, shape, memoryFormat);
+  }
+
+  /**
+   * Makes a contiguous tensor of floating-point numbers of 16 bits from a direct buffer of their bits.
+   *
+   * @param data the elements, as IEEE 754 encodes binary16; used as they are, not copied
+   * @param shape its sizes
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
+   *     buffer's capacity, or the buffer is not direct or of another byte order
+   */
+  public static Tensor fromBlobHalf(ShortBuffer data, long[] shape) {
+    return fromBlobHalf(data, shape, MemoryFormat.CONTIGUOUS);
+  }
+
+  /**
    * Returns how many elements this tensor has.
    *
    * @return the number
@@ -543,6 +642,73 @@ public abstract class Tensor {
     throw refuse("floating-point numbers of 64 bits");
   }
 
+  /**
+   * Returns the elements of a tensor of truth values, in the order that {@link #memoryFormat} says.
+   *
+   * @return a copy of them
+   * @throws IllegalStateException if the elements are of another type
+   */
+  public boolean[] getDataAsBooleanArray() {
+    throw refuse("truth values");
+  }
+
+  /**
+   * Returns the elements of a tensor of floating-point numbers of 16 bits, in the order that {@link #memoryFormat} says.
+   *
+   * @return a copy of their bits, as IEEE 754 encodes binary16. Android's {@code android.util.Half.toFloat} reads them
+   * @throws IllegalStateException if the elements are of another type
+   */
+  public short[] getDataAsHalfArray() {
+    throw refuse("floating-point numbers of 16 bits");
+  }
+
+  /**
+   * Writes the elements to a buffer of the caller, from its position on, which moves behind them; in the order that
+   * {@link #memoryFormat} says. So no memory is needed for them, call after call.
+   *
+   * @param out a buffer for elements of this type: a ShortBuffer for numbers of 16 bits, a ByteBuffer for bytes and truth
+   *     values (0 and 1). It need not be direct
+   * @throws IllegalArgumentException if it is null, for another type, read-only, or has less room
+   * @throws IllegalStateException after {@link #close}
+   */
+  public synchronized void copyTo(Buffer out) {
+    Buffer from = duplicated();
+    check(out != null, "the buffer to write to is null");
+    check(!out.isReadOnly(), "the buffer to write to is read-only");
+    check(
+        out.remaining() >= from.remaining(),
+        "the buffer to write to has room for %d elements, the tensor has %d",
+        out.remaining(),
+        from.remaining());
+    if (from instanceof FloatBuffer && out instanceof FloatBuffer) {
+      ((FloatBuffer) out).put((FloatBuffer) from);
+    } else if (from instanceof ByteBuffer && out instanceof ByteBuffer) {
+      ((ByteBuffer) out).put((ByteBuffer) from);
+    } else if (from instanceof IntBuffer && out instanceof IntBuffer) {
+      ((IntBuffer) out).put((IntBuffer) from);
+    } else if (from instanceof LongBuffer && out instanceof LongBuffer) {
+      ((LongBuffer) out).put((LongBuffer) from);
+    } else if (from instanceof DoubleBuffer && out instanceof DoubleBuffer) {
+      ((DoubleBuffer) out).put((DoubleBuffer) from);
+    } else if (from instanceof ShortBuffer && out instanceof ShortBuffer) {
+      ((ShortBuffer) out).put((ShortBuffer) from);
+    } else {
+      throw new IllegalArgumentException(
+          "the elements of " + this + " do not fit a " + out.getClass().getSimpleName());
+    }
+  }
+
+  /**
+   * Frees the memory of a model's result now rather than when it is garbage-collected. Its elements cannot be read
+   * afterwards. Models that it was given to keep what they need of it. A tensor over a buffer of the app's stays as it is.
+   */
+  @Override
+  public synchronized void close() {
+    if (handle != null) {
+      handle.close();
+    }
+  }
+
   @Override
   public String toString() {
     String type = dtype().name().toLowerCase(Locale.ROOT);
@@ -558,6 +724,35 @@ public abstract class Tensor {
 
   int memoryFormatJniCode() {
     return memoryFormat.jniCode;
+  }
+
+  /** Returns the address of a native tensor that shares this one's memory; zero where that is the app's. */
+  private synchronized long shareNative() {
+    return handle == null ? 0 : handle.share();
+  }
+
+  /** Returns all elements; the position of the tensor's own buffer may be the app's. */
+  Buffer duplicated() {
+    if (handle != null) {
+      handle.address(); // throws where it is freed
+    }
+    Buffer data = getRawDataBuffer();
+    Buffer copy;
+    if (data instanceof ByteBuffer) {
+      copy = ((ByteBuffer) data).duplicate();
+    } else if (data instanceof ShortBuffer) {
+      copy = ((ShortBuffer) data).duplicate();
+    } else if (data instanceof IntBuffer) {
+      copy = ((IntBuffer) data).duplicate();
+    } else if (data instanceof FloatBuffer) {
+      copy = ((FloatBuffer) data).duplicate();
+    } else if (data instanceof LongBuffer) {
+      copy = ((LongBuffer) data).duplicate();
+    } else {
+      copy = ((DoubleBuffer) data).duplicate();
+    }
+    copy.clear(); // from the first element to the capacity
+    return copy;
   }
 
   private static Tensor ofNative(
@@ -582,6 +777,10 @@ public abstract class Tensor {
         return new Tensor_int64(data.asLongBuffer(), shape, format);
       case FLOAT64:
         return new Tensor_float64(data.asDoubleBuffer(), shape, format);
+      case BOOL:
+        return new Tensor_bool(data, shape, format);
+      case FLOAT16:
+        return new Tensor_float16(data.asShortBuffer(), shape, format);
       default:
         throw new IllegalArgumentException("no tensors of " + dtype);
     }
@@ -637,8 +836,7 @@ public abstract class Tensor {
 
     @Override
     public synchronized byte[] getDataAsUnsignedByteArray() {
-      ByteBuffer from = data.duplicate();
-      from.rewind();
+      ByteBuffer from = (ByteBuffer) duplicated();
       byte[] elements = new byte[from.remaining()];
       from.get(elements);
       return elements;
@@ -665,8 +863,7 @@ public abstract class Tensor {
 
     @Override
     public synchronized byte[] getDataAsByteArray() {
-      ByteBuffer from = data.duplicate();
-      from.rewind();
+      ByteBuffer from = (ByteBuffer) duplicated();
       byte[] elements = new byte[from.remaining()];
       from.get(elements);
       return elements;
@@ -693,8 +890,7 @@ public abstract class Tensor {
 
     @Override
     public synchronized int[] getDataAsIntArray() {
-      IntBuffer from = data.duplicate();
-      from.rewind();
+      IntBuffer from = (IntBuffer) duplicated();
       int[] elements = new int[from.remaining()];
       from.get(elements);
       return elements;
@@ -721,8 +917,7 @@ public abstract class Tensor {
 
     @Override
     public synchronized float[] getDataAsFloatArray() {
-      FloatBuffer from = data.duplicate();
-      from.rewind();
+      FloatBuffer from = (FloatBuffer) duplicated();
       float[] elements = new float[from.remaining()];
       from.get(elements);
       return elements;
@@ -749,8 +944,7 @@ public abstract class Tensor {
 
     @Override
     public synchronized long[] getDataAsLongArray() {
-      LongBuffer from = data.duplicate();
-      from.rewind();
+      LongBuffer from = (LongBuffer) duplicated();
       long[] elements = new long[from.remaining()];
       from.get(elements);
       return elements;
@@ -777,9 +971,64 @@ public abstract class Tensor {
 
     @Override
     public synchronized double[] getDataAsDoubleArray() {
-      DoubleBuffer from = data.duplicate();
-      from.rewind();
+      DoubleBuffer from = (DoubleBuffer) duplicated();
       double[] elements = new double[from.remaining()];
+      from.get(elements);
+      return elements;
+    }
+  }
+
+  private static final class Tensor_bool extends Tensor {
+    private final ByteBuffer data;
+
+    Tensor_bool(ByteBuffer data, long[] shape, MemoryFormat memoryFormat) {
+      super(shape, memoryFormat);
+      this.data = data;
+    }
+
+    @Override
+    public DType dtype() {
+      return DType.BOOL;
+    }
+
+    @Override
+    Buffer getRawDataBuffer() {
+      return data;
+    }
+
+    @Override
+    public synchronized boolean[] getDataAsBooleanArray() {
+      ByteBuffer from = (ByteBuffer) duplicated();
+      boolean[] elements = new boolean[from.remaining()];
+      for (int i = 0; i < elements.length; i++) {
+        elements[i] = from.get(i) != 0;
+      }
+      return elements;
+    }
+  }
+
+  private static final class Tensor_float16 extends Tensor {
+    private final ShortBuffer data;
+
+    Tensor_float16(ShortBuffer data, long[] shape, MemoryFormat memoryFormat) {
+      super(shape, memoryFormat);
+      this.data = data;
+    }
+
+    @Override
+    public DType dtype() {
+      return DType.FLOAT16;
+    }
+
+    @Override
+    Buffer getRawDataBuffer() {
+      return data;
+    }
+
+    @Override
+    public synchronized short[] getDataAsHalfArray() {
+      ShortBuffer from = (ShortBuffer) duplicated();
+      short[] elements = new short[from.remaining()];
       from.get(elements);
       return elements;
     }

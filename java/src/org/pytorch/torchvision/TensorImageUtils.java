@@ -4,6 +4,7 @@ import android.graphics.Bitmap;
 import android.graphics.ImageFormat;
 import android.media.Image;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.util.Locale;
 import org.pytorch.MemoryFormat;
@@ -301,10 +302,7 @@ public final class TensorImageUtils {
         image.getFormat() == ImageFormat.YUV_420_888,
         "an image of format %d, not YUV_420_888",
         image.getFormat());
-    check(
-        rotateCWDegrees % 90 == 0 && rotateCWDegrees >= 0 && rotateCWDegrees < 360,
-        "turned by %d degrees, which is none of 0, 90, 180 and 270",
-        rotateCWDegrees);
+    checkRotation(rotateCWDegrees);
     checkArguments(tensorWidth, tensorHeight, normMeanRGB, normStdRGB, memoryFormat);
     checkCapacity(outBuffer, outBufferOffset, tensorWidth, tensorHeight);
     Image.Plane[] planes = image.getPlanes();
@@ -367,6 +365,232 @@ public final class TensorImageUtils {
         MemoryFormat.CONTIGUOUS);
   }
 
+  /**
+   * Makes a tensor from the middle of a picture of RGBA pixels, as CameraX gives with {@code
+   * OUTPUT_IMAGE_FORMAT_RGBA_8888}, turned and scaled bilinearly.
+   *
+   * @param pixels the picture, from the first byte of the buffer on: red, green, blue and alpha of each pixel, which is
+   *     not used. A direct buffer
+   * @param width of the picture, in pixels
+   * @param height of the picture, in pixels
+   * @param rowStride bytes from one row to the next
+   * @param rotateCWDegrees rotation of the picture, clockwise in degrees: 0, 90, 180 or 270
+   * @param tensorWidth width of the tensor
+   * @param tensorHeight height of the tensor
+   * @param normMeanRGB means of red, green and blue
+   * @param normStdRGB standard deviations of red, green and blue
+   * @param memoryFormat {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is not one of those named, the length of an array is not 3, or
+   *     a buffer is smaller than the sizes and strides say
+   */
+  public static Tensor rgbaScaledToFloat32Tensor(
+      ByteBuffer pixels,
+      int width,
+      int height,
+      int rowStride,
+      int rotateCWDegrees,
+      int tensorWidth,
+      int tensorHeight,
+      float[] normMeanRGB,
+      float[] normStdRGB,
+      MemoryFormat memoryFormat) {
+    FloatBuffer buffer = allocate(tensorWidth, tensorHeight);
+    rgbaScaledToFloatBuffer(
+        pixels,
+        width,
+        height,
+        rowStride,
+        rotateCWDegrees,
+        tensorWidth,
+        tensorHeight,
+        normMeanRGB,
+        normStdRGB,
+        buffer,
+        0,
+        memoryFormat);
+    return Tensor.fromBlob(
+        buffer, new long[] {1, CHANNELS, tensorHeight, tensorWidth}, memoryFormat);
+  }
+
+  /**
+   * Writes the elements of a tensor from the middle of a picture of RGBA pixels, turned and scaled bilinearly: each is
+   * mixed of the four pixels around its place, as PyTorch's {@code interpolate} does without {@code align_corners} and
+   * {@code antialias}.
+   *
+   * @param pixels the picture, from the first byte of the buffer on: red, green, blue and alpha of each pixel, which is
+   *     not used. A direct buffer
+   * @param width of the picture, in pixels
+   * @param height of the picture, in pixels
+   * @param rowStride bytes from one row to the next
+   * @param rotateCWDegrees rotation of the picture, clockwise in degrees: 0, 90, 180 or 270
+   * @param tensorWidth width of the tensor
+   * @param tensorHeight height of the tensor
+   * @param normMeanRGB means of red, green and blue
+   * @param normStdRGB standard deviations of red, green and blue
+   * @param outBuffer what to write to; a direct buffer in the CPU's byte order
+   * @param outBufferOffset at which element to begin
+   * @param memoryFormat {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
+   * @throws IllegalArgumentException if an argument is not one of those named, the length of an array is not 3, or
+   *     a buffer is smaller than the sizes and strides say
+   * @throws IllegalStateException if the buffer to write to is too small
+   */
+  public static void rgbaScaledToFloatBuffer(
+      ByteBuffer pixels,
+      int width,
+      int height,
+      int rowStride,
+      int rotateCWDegrees,
+      int tensorWidth,
+      int tensorHeight,
+      float[] normMeanRGB,
+      float[] normStdRGB,
+      FloatBuffer outBuffer,
+      int outBufferOffset,
+      MemoryFormat memoryFormat) {
+    check(pixels != null, "the picture is null");
+    check(
+        width > 0 && height > 0 && width <= Integer.MAX_VALUE / 4,
+        "a picture of width %d and height %d",
+        width,
+        height);
+    check(rowStride >= 4 * width, "rows of %d bytes, which %d pixels do not fit", rowStride, width);
+    scale(
+        new ByteBuffer[] {pixels, null, null},
+        new int[] {rowStride, 4, 0, 0},
+        new int[] {width, height, rotateCWDegrees, tensorWidth, tensorHeight},
+        new float[][] {normMeanRGB, normStdRGB},
+        outBuffer,
+        outBufferOffset,
+        memoryFormat);
+  }
+
+  /**
+   * Makes a tensor from the middle of a camera's picture, turned and scaled bilinearly. A picture that is turned by 90 or
+   * 270 degrees is not mirrored.
+   *
+   * @param image the picture, of format {@link ImageFormat#YUV_420_888}
+   * @param rotateCWDegrees rotation of the picture, clockwise in degrees: 0, 90, 180 or 270
+   * @param tensorWidth width of the tensor
+   * @param tensorHeight height of the tensor
+   * @param normMeanRGB means of red, green and blue
+   * @param normStdRGB standard deviations of red, green and blue
+   * @param memoryFormat {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
+   * @return the tensor
+   * @throws IllegalArgumentException if an argument is not one of those named, the length of an array is not 3, or
+   *     a buffer is smaller than the sizes and strides say
+   */
+  public static Tensor imageYUV420ScaledToFloat32Tensor(
+      Image image,
+      int rotateCWDegrees,
+      int tensorWidth,
+      int tensorHeight,
+      float[] normMeanRGB,
+      float[] normStdRGB,
+      MemoryFormat memoryFormat) {
+    FloatBuffer buffer = allocate(tensorWidth, tensorHeight);
+    imageYUV420ScaledToFloatBuffer(
+        image,
+        rotateCWDegrees,
+        tensorWidth,
+        tensorHeight,
+        normMeanRGB,
+        normStdRGB,
+        buffer,
+        0,
+        memoryFormat);
+    return Tensor.fromBlob(
+        buffer, new long[] {1, CHANNELS, tensorHeight, tensorWidth}, memoryFormat);
+  }
+
+  /**
+   * Writes the elements of a tensor from the middle of a camera's picture, turned and scaled bilinearly.
+   *
+   * @param image the picture, of format {@link ImageFormat#YUV_420_888}
+   * @param rotateCWDegrees rotation of the picture, clockwise in degrees: 0, 90, 180 or 270
+   * @param tensorWidth width of the tensor
+   * @param tensorHeight height of the tensor
+   * @param normMeanRGB means of red, green and blue
+   * @param normStdRGB standard deviations of red, green and blue
+   * @param outBuffer what to write to; a direct buffer in the CPU's byte order
+   * @param outBufferOffset at which element to begin
+   * @param memoryFormat {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
+   * @throws IllegalArgumentException if an argument is not one of those named, the length of an array is not 3, or
+   *     a buffer is smaller than the sizes and strides say
+   * @throws IllegalStateException if the buffer to write to is too small
+   */
+  public static void imageYUV420ScaledToFloatBuffer(
+      Image image,
+      int rotateCWDegrees,
+      int tensorWidth,
+      int tensorHeight,
+      float[] normMeanRGB,
+      float[] normStdRGB,
+      FloatBuffer outBuffer,
+      int outBufferOffset,
+      MemoryFormat memoryFormat) {
+    check(
+        image.getFormat() == ImageFormat.YUV_420_888,
+        "an image of format %d, not YUV_420_888",
+        image.getFormat());
+    Image.Plane[] planes = image.getPlanes();
+    scale(
+        new ByteBuffer[] {
+          planes[0].getBuffer(), planes[1].getBuffer(), planes[2].getBuffer()
+        },
+        new int[] {
+          planes[0].getRowStride(),
+          planes[0].getPixelStride(),
+          planes[1].getRowStride(),
+          planes[1].getPixelStride()
+        },
+        new int[] {
+          image.getWidth(), image.getHeight(), rotateCWDegrees, tensorWidth, tensorHeight
+        },
+        new float[][] {normMeanRGB, normStdRGB},
+        outBuffer,
+        outBufferOffset,
+        memoryFormat);
+  }
+
+  /** `sizes` are width, height and rotation of the picture, and width and height of the tensor. */
+  private static void scale(
+      ByteBuffer[] planes,
+      int[] strides,
+      int[] sizes,
+      float[][] meanAndDeviation,
+      FloatBuffer out,
+      int offset,
+      MemoryFormat memoryFormat) {
+    checkRotation(sizes[2]);
+    checkArguments(sizes[3], sizes[4], meanAndDeviation[0], meanAndDeviation[1], memoryFormat);
+    checkCapacity(out, offset, sizes[3], sizes[4]);
+    check(out.order() == ByteOrder.nativeOrder(), "the buffer's byte order is not the CPU's");
+    check(!out.isReadOnly(), "the buffer to write to is read-only");
+    NativeLibrary.load();
+    NativePeer.scale(
+        planes[0],
+        planes[1],
+        planes[2],
+        strides,
+        sizes[0],
+        sizes[1],
+        sizes[2],
+        sizes[3],
+        sizes[4],
+        meanAndDeviation,
+        out,
+        offset,
+        memoryFormat == MemoryFormat.CHANNELS_LAST);
+  }
+
+  private static void checkRotation(int degrees) {
+    check(
+        degrees % 90 == 0 && degrees >= 0 && degrees < 360,
+        "turned by %d degrees, which is none of 0, 90, 180 and 270",
+        degrees);
+  }
+
   private static FloatBuffer allocate(int width, int height) {
     checkSize(width, height);
     return Tensor.allocateFloatBuffer(CHANNELS * width * height);
@@ -423,6 +647,22 @@ public final class TensorImageUtils {
     /** `strides` are those of rows and pixels of luma, then of chroma. */
     static native void convert(
         ByteBuffer luma,
+        ByteBuffer blue,
+        ByteBuffer red,
+        int[] strides,
+        int imageWidth,
+        int imageHeight,
+        int degrees,
+        int tensorWidth,
+        int tensorHeight,
+        float[][] meanAndDeviation,
+        FloatBuffer out,
+        int offset,
+        boolean channelsLast);
+
+    /** The same, bilinearly. Of a picture of RGBA, `first` are all channels, and the others null. */
+    static native void scale(
+        ByteBuffer first,
         ByteBuffer blue,
         ByteBuffer red,
         int[] strides,
