@@ -6,8 +6,9 @@
  *     n | b 0 | i 7 | f 0.5 | s word | t float32 2 3 8 | l 2 ... | u 2 ... | d 2 key ... key ...
  * In a word, "_" stands for a space. Tensors hold small numbers that depend on their place only.
  *
- * A child loads the file, calls each line twice, reads every byte of every output; then it does all
- * of that again on a second load, from memory. Inputs are freed after each call, and a result is read
+ * A child loads the file with extra files, reads them and what the methods say of themselves, calls each
+ * line twice while it measures, and reads every byte of every output; then it does all of that again on a
+ * second load, from memory. Inputs are freed after each call, and a result is read
  * again, and written to, after the next call. Freed and fresh memory holds other bytes in the second pass (where
  * the C library can do so), so outputs that differ tell of memory that was never written.
  *
@@ -20,7 +21,7 @@
  *     sanitizer  the child ended by a sanitizer's report (its text is on standard error)
  *     limit      time, memory, or a file's size
  *
- * HOST_STEPS: limit of interpreted instructions, where the runtime has torchlite_set_step_limit().
+ * HOST_STEPS: limit of interpreted instructions.
  * HOST_KEEP_SIGNALS: leave signals to a sanitizer, and set no limit on the address space.
  */
 #define _GNU_SOURCE
@@ -50,9 +51,17 @@ enum {
 };
 static const size_t kMemoryBytes = (size_t)3 << 30;
 
+static const char* const kFiles[] = {"notes.txt", "gone", ""};
+enum { kFileCount = sizeof kFiles / sizeof *kFiles };
+
 static struct {
-  torchlite_status (*load)(const char*, torchlite_module**);
-  torchlite_status (*load_buffer)(const void*, size_t, torchlite_module**);
+  torchlite_status (*load)(
+      const char*, const void*, size_t, const char* const*, size_t, torchlite_module**);
+  torchlite_status (*file)(const torchlite_module*, const char*, const void**, size_t*);
+  torchlite_status (*methods)(torchlite_module*, const torchlite_method**, size_t*);
+  torchlite_status (*profile_start)(torchlite_module*);
+  torchlite_status (*profile_stop)(torchlite_module*, const torchlite_operator_time**, size_t*);
+  torchlite_status (*set_log)(torchlite_log_function, void*);
   torchlite_status (*run)(
       torchlite_module*, const char*, const torchlite_value*, size_t, torchlite_result**);
   torchlite_status (*value)(const torchlite_result*, torchlite_value*);
@@ -63,7 +72,7 @@ static struct {
   const char* (*error)(void);
   torchlite_status (*set_threads)(int32_t);
   torchlite_status (*set_seed)(uint64_t);
-  torchlite_status (*set_step_limit)(uint64_t); /* may be missing */
+  torchlite_status (*set_step_limit)(uint64_t);
 } api;
 
 /* What a child tells; the parent reads it when the child has ended. */
@@ -345,6 +354,71 @@ static uint64_t read_result(const torchlite_result* result) {
   return hash;
 }
 
+static uint64_t add_text(uint64_t hash, const char* text) {
+  return add_bytes(hash, text, strlen(text) + 1);
+}
+
+static uint64_t add_type(uint64_t hash, const torchlite_type* type) {
+  hash = add_bytes(hash, &type->kind, sizeof type->kind);
+  hash = add_bytes(hash, &type->is_optional, sizeof type->is_optional);
+  hash = add_text(hash, type->text);
+  for (size_t i = 0; i < type->count; i++) {
+    hash = add_type(hash, &type->items[i]);
+  }
+  return hash;
+}
+
+/* Returns a hash of the extra files, and of all that the methods say of themselves. */
+static uint64_t read_descriptions(torchlite_module* module) {
+  const torchlite_method* methods = NULL;
+  size_t count = 0;
+  uint64_t hash = 14695981039346656037u;
+  for (size_t i = 0; i < kFileCount; i++) {
+    const void* data = NULL;
+    size_t size = 0;
+    if (api.file(module, kFiles[i], &data, &size) == TORCHLITE_OK) {
+      hash = add_bytes(hash, data, size + 1);
+    }
+  }
+  if (api.methods(module, &methods, &count) != TORCHLITE_OK) {
+    return add_text(hash, api.error());
+  }
+  for (size_t i = 0; i < count; i++) {
+    hash = add_text(add_text(hash, methods[i].name), methods[i].text);
+    for (size_t k = 0; k < methods[i].input_count; k++) {
+      hash = add_text(hash, methods[i].inputs[k].name);
+      hash = add_type(hash, &methods[i].inputs[k].type);
+    }
+    for (size_t k = 0; k < methods[i].output_count; k++) {
+      hash = add_type(hash, &methods[i].outputs[k]);
+    }
+  }
+  return hash;
+}
+
+/* Returns a hash of the operators that calls took, without their times. */
+static uint64_t read_profile(torchlite_module* module) {
+  const torchlite_operator_time* times = NULL;
+  size_t count = 0;
+  uint64_t hash = 14695981039346656037u;
+  if (api.profile_stop(module, &times, &count) != TORCHLITE_OK) {
+    return add_text(hash, api.error());
+  }
+  for (size_t i = 0; i < count; i++) {
+    hash = add_text(add_text(hash, times[i].name), times[i].overload);
+    hash = add_bytes(hash, &times[i].calls, sizeof times[i].calls);
+  }
+  return hash;
+}
+
+static void read_log(void* user, torchlite_log_kind kind, const char* text) {
+  *(uint64_t*)user = add_text(add_bytes(*(uint64_t*)user, &kind, sizeof kind), text);
+}
+
+static torchlite_status load_file(const char* path, torchlite_module** module) {
+  return api.load(path, NULL, 0, kFiles, kFileCount, module);
+}
+
 /* Loads from a copy in memory that is gone when the model runs. */
 static torchlite_status load_copy(const char* path, torchlite_module** module) {
   FILE* file = fopen(path, "rb");
@@ -358,7 +432,7 @@ static torchlite_status load_copy(const char* path, torchlite_module** module) {
     die("cannot read", path);
   }
   fclose(file);
-  const torchlite_status status = api.load_buffer(data, size, module);
+  const torchlite_status status = api.load(NULL, data, size, kFiles, kFileCount, module);
   memset(data, 0xee, size);
   free(data);
   return status;
@@ -395,9 +469,13 @@ static int run_once(const char* path, int from_memory, uint64_t* hashes) {
   torchlite_result* held = NULL;
   uint64_t held_hash = 0;
   int succeeded = 0;
-  if ((from_memory ? load_copy : api.load)(path, &module) != TORCHLITE_OK) {
+  if ((from_memory ? load_copy : load_file)(path, &module) != TORCHLITE_OK) {
     tell("refused", api.error());
     return 0;
+  }
+  hashes[2 * call_count] = read_descriptions(module);
+  if (api.profile_start(module) != TORCHLITE_OK) {
+    tell("failed", api.error());
   }
   for (size_t i = 0; i < 2 * call_count; i++) {
     torchlite_result* result = NULL;
@@ -417,6 +495,7 @@ static int run_once(const char* path, int from_memory, uint64_t* hashes) {
     held = result;
     held_hash = hashes[i];
   }
+  hashes[2 * call_count + 1] = read_profile(module);
   api.free_module(module);
   if (held != NULL && !end_result(held, held_hash)) {
     tell("differs", "a result after its module");
@@ -427,15 +506,14 @@ static int run_once(const char* path, int from_memory, uint64_t* hashes) {
 }
 
 static void run_file(const char* path) {
-  uint64_t first[2 * kCalls], second[2 * kCalls];
+  uint64_t first[2 * kCalls + 2], second[2 * kCalls + 2], logged = 0;
   mallopt(M_PERTURB, 0x3c);
   if (run_once(path, 0, first)) {
     mallopt(M_PERTURB, 0xc3);
-    if (api.set_seed != NULL) {
-      api.set_seed(1);
-    }
+    api.set_seed(1);
+    api.set_log(read_log, &logged); /* the first time, warnings go to standard error */
     const int again = run_once(path, 1, second);
-    const int same = again && memcmp(first, second, 2 * call_count * sizeof *first) == 0;
+    const int same = again && memcmp(first, second, (2 * call_count + 2) * sizeof *first) == 0;
     if (same) {
       tell("ran", "");
     } else {
@@ -598,8 +676,12 @@ static void open_library(const char* path) {
   if (library == NULL) {
     die("cannot load the library", dlerror());
   }
-  *(void**)&api.load = find(library, "torchlite_load");
-  *(void**)&api.load_buffer = find(library, "torchlite_load_buffer");
+  *(void**)&api.load = find(library, "torchlite_load_with_files");
+  *(void**)&api.file = find(library, "torchlite_module_file");
+  *(void**)&api.methods = find(library, "torchlite_module_methods");
+  *(void**)&api.profile_start = find(library, "torchlite_profile_start");
+  *(void**)&api.profile_stop = find(library, "torchlite_profile_stop");
+  *(void**)&api.set_log = find(library, "torchlite_set_log");
   *(void**)&api.run = find(library, "torchlite_run_values");
   *(void**)&api.value = find(library, "torchlite_result_value");
   *(void**)&api.count = find(library, "torchlite_result_count");
@@ -608,8 +690,8 @@ static void open_library(const char* path) {
   *(void**)&api.free_module = find(library, "torchlite_module_free");
   *(void**)&api.error = find(library, "torchlite_error");
   *(void**)&api.set_threads = find(library, "torchlite_set_threads");
-  *(void**)&api.set_seed = dlsym(library, "torchlite_set_seed");
-  *(void**)&api.set_step_limit = dlsym(library, "torchlite_set_step_limit");
+  *(void**)&api.set_seed = find(library, "torchlite_set_seed");
+  *(void**)&api.set_step_limit = find(library, "torchlite_set_step_limit");
 }
 
 int main(int count, char** arguments) {
@@ -623,11 +705,9 @@ int main(int count, char** arguments) {
   told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   backtrace(warm, 2); /* loads what it needs now, not in a handler */
   api.set_threads(1);
-  if (api.set_seed != NULL) {
-    api.set_seed(1);
-  }
+  api.set_seed(1);
   const char* steps = getenv("HOST_STEPS");
-  if (steps != NULL && api.set_step_limit != NULL) {
+  if (steps != NULL) {
     api.set_step_limit(strtoull(steps, NULL, 10));
   }
   const int keep_signals = getenv("HOST_KEEP_SIGNALS") != NULL;

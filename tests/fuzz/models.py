@@ -47,6 +47,12 @@ INPUTS = {
 """Name of a model -> the calls, as tests/fuzz/host.c reads them."""
 
 
+EXTRA_FILES = {"notes.txt": "kept beside the model"}
+"""What the exported models have beside them; host.c asks for it."""
+NOT_OWN = frozenset({"quantised", "dynamic", "everything"})
+"""Models with operators that builder's own core lacks; it reads no flatbuffers either."""
+
+
 @dataclass(frozen=True)
 class Target:
     """A model that is mutated."""
@@ -85,7 +91,9 @@ def export_models(folder: Path) -> list[Target]:
                 f"{name}{'_flatbuffer' * flatbuffer}",
                 folder / f"{name}{'_flatbuffer' * flatbuffer}.ptl",
             )
-            module._save_for_lite_interpreter(str(target.path), _use_flatbuffer=flatbuffer)
+            module._save_for_lite_interpreter(
+                str(target.path), _extra_files=dict(EXTRA_FILES), _use_flatbuffer=flatbuffer
+            )
             found.append(target)
     return found
 

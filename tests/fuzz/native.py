@@ -8,6 +8,8 @@ runtime must have been built for:
     python -m tests.fuzz.native --write-models FOLDER     # prints what to give to `builder build`
     builder build ... -o OUT
 
+With --core own, here and there, the models are those that builder's own core can run.
+
 A runtime with sanitizers is built as tests/fuzz/sanitizers.py says, and tried with
 
     python -m tests.fuzz.native --runtime OUT --mutations 3000 --seed 1 --asan
@@ -291,6 +293,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--asan", action="store_true", help="the runtime has sanitizers")
+    parser.add_argument("--core", choices=("upstream", "own"), default="upstream")
     parser.add_argument("--no-torch", action="store_true", help="only the models of tests/data")
     parser.add_argument("--keep", type=Path, default=Path("fuzz-kept"))
     parser.add_argument("--replay", type=Path, nargs="*", help="run these files instead")
@@ -298,11 +301,22 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.write_models:
         targets = (*models.list_committed(), *models.export_models(asked.write_models))
-        zips = [str(target.path) for target in targets if not target.is_flatbuffer]
+        zips = [str(target.path) for target in _choose(targets, asked.core)]
         sys.stdout.write(" ".join(zips) + "\n")
         return
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
         sys.exit(_run(asked, Path(name)))
+
+
+def _choose(
+    targets: Iterable[models.Target], core: str, *, flatbuffers: bool = False
+) -> Iterable[models.Target]:
+    """Yields the models that a runtime with this core can run."""
+    for target in targets:
+        if core == "own" and target.name.removesuffix("_flatbuffer") in models.NOT_OWN:
+            continue
+        if not target.is_flatbuffer or (flatbuffers and core != "own"):
+            yield target
 
 
 def _run(asked: argparse.Namespace, folder: Path) -> int:
@@ -313,6 +327,7 @@ def _run(asked: argparse.Namespace, folder: Path) -> int:
     targets = models.list_committed()
     if not asked.no_torch:
         targets += models.export_models(folder / "models")
+    targets = [*_choose(targets, asked.core, flatbuffers=True)]
     if asked.models:
         targets = [target for target in targets if target.name in asked.models]
     if asked.replay:

@@ -18,6 +18,7 @@ import org.pytorch.LiteModuleLoader;
 import org.pytorch.MemoryFormat;
 import org.pytorch.Module;
 import org.pytorch.NativeLibrary;
+import org.pytorch.PyTorchAndroid;
 import org.pytorch.Tensor;
 
 /** Values to a model and back; what cannot be carried is refused with a reason. */
@@ -234,6 +235,19 @@ public class ValuesTest {
   private static void assertRefused(String reason, org.junit.function.ThrowingRunnable call) {
     RuntimeException refusal = assertThrows(RuntimeException.class, call);
     assertTrue(refusal.getMessage(), refusal.getMessage().contains(reason));
+  }
+
+  @Test
+  public void modelsThatTakeTooManyInstructionsAreEnded() {
+    IValue text = IValue.from("a");
+    PyTorchAndroid.setStepLimit(1);
+    try {
+      assertRefused("instructions", () -> module.runMethod("text", text));
+    } finally {
+      PyTorchAndroid.setStepLimit(0);
+    }
+    assertEquals("a", module.runMethod("text", text).toStr());
+    assertThrows(IllegalArgumentException.class, () -> PyTorchAndroid.setStepLimit(-1));
   }
 
   @Test
