@@ -213,7 +213,8 @@ torchlite_status torchlite_load_with_files(
       }
       files.emplace(names[i], std::string());
     }
-    // The memory for the struct is taken before the model is loaded.
+    // The module is made in its place. A map in it takes memory when it is moved, which is noexcept nevertheless
+    // (c10/util/flat_hash_map.h), so moving a module would end the process where there is none.
     *module = new torchlite_module{
         path != nullptr ? torchlite::load_module(path, files) : torchlite::load_module(data, size, files)};
     (*module)->files = std::move(files);

@@ -34,7 +34,9 @@ constexpr jint cpu = 1; // as in Device.java
 
 // What a Java module holds.
 struct Held {
-  explicit Held(Module&& loaded) : module(std::move(loaded)) {}
+  // `load` gives the module, which is made in its place: without memory, moving one would end the process.
+  template <typename Load>
+  explicit Held(Load&& load) : module(load()) {}
 
   Module module;
   size_t file_size = 0; // about what it takes of memory
@@ -155,7 +157,7 @@ jlong load_with(JNIEnv* env, jobjectArray names, jobjectArray contents, jint dev
     extra[wanted.back()] = "";
   }
   size_t size = 0;
-  auto loaded = std::make_unique<Held>(loader(extra, size));
+  auto loaded = std::make_unique<Held>([&] { return loader(extra, size); });
   loaded->file_size = size;
   for (size_t i = 0; i < wanted.size(); i++) {
     const auto content = to_java_string(env, extra[wanted[i]]);
