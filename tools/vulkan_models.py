@@ -1,12 +1,13 @@
 """Makes the lite files in a folder for Vulkan, and runs them on a runtime.
 
-    .venv/bin/python tools/vulkan_models.py --work FOLDER --made DIR
+    .venv/bin/python tools/vulkan_models.py --work FOLDER --made DIR [--export]
     .venv/bin/builder build DIR/*.ptl -o OUT
     .venv/bin/python tools/vulkan_models.py --work FOLDER --made DIR --runtime OUT \\
         [--table docs/how-to/vulkan.md]
 
-FOLDER has the models of the zoo, which `tools/zoo.py` left there with their reference cases. DIR
-gets the files for Vulkan, with copies of the reference cases. VK_ICD_FILENAMES names the driver.
+FOLDER has the models of the zoo, which `tools/zoo.py` left there with their reference cases, and
+gets those of zoo_models/vulkan.toml with --export. DIR gets the files for Vulkan, with copies of
+the reference cases. VK_ICD_FILENAMES names the driver.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from builder.sources.vulkan_kernels import load_vulkan
 from builder.system.reference_cases import read_reference, write_reference
 from builder.system.reference_headers import reference_path
 from tables import replace_part
+from zoo_models.rows import FOLDER, load_entries
+from zoo_models.trial import run_builder
 
 _SHOWN = 3
 """Operators that a row names."""
@@ -48,10 +51,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder with lite files")
     parser.add_argument("--made", type=Path, required=True, help="folder for those for Vulkan")
+    parser.add_argument("--export", action="store_true", help="also export vulkan.toml's models")
     parser.add_argument("--runtime", type=Path, help="built for the files in --made")
     parser.add_argument("--table", type=Path, help="document to update")
     options = parser.parse_args()
     options.made.mkdir(parents=True, exist_ok=True)
+    if options.export:
+        for entry in load_entries("vulkan.toml"):
+            model = (options.work / f"{entry.name}.ptl").resolve()
+            arguments = (entry.source, *entry.options, "-o", model, "--json")
+            run_builder("export", *arguments, cwd=FOLDER)
     rows = [_format(_HEAD), "|---" * len(_HEAD) + "|"]
     failed = False
     for path in sorted(options.work.glob("*.ptl")):

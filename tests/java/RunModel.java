@@ -4,11 +4,18 @@ import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Paths;
 import java.util.Arrays;
+import org.pytorch.Device;
 import org.pytorch.IValue;
 import org.pytorch.LiteModuleLoader;
+import org.pytorch.Module;
+import org.pytorch.PyTorchAndroid;
 import org.pytorch.Tensor;
 
-/** Runs a model of one float tensor: MODEL, file of the input's elements, file to write, SIZE... */
+/**
+ * Runs a model of one float tensor: MODEL, file of the input's elements, file to write, SIZE... The
+ * property {@code device} names the device, {@code pipelines} the file of its pipelines, and {@code
+ * loader} the class that loads the model.
+ */
 public final class RunModel {
   public static void main(String[] arguments) throws Exception {
     byte[] bytes = Files.readAllBytes(Paths.get(arguments[1]));
@@ -17,7 +24,14 @@ public final class RunModel {
     String[] sizes = Arrays.copyOfRange(arguments, 3, arguments.length);
     long[] shape = Arrays.stream(sizes).mapToLong(Long::parseLong).toArray();
     IValue argument = IValue.from(Tensor.fromBlob(input, shape));
-    IValue result = LiteModuleLoader.load(arguments[0]).forward(argument);
+    PyTorchAndroid.setPipelineCache(System.getProperty("pipelines"));
+    Device device = Device.valueOf(System.getProperty("device", "CPU"));
+    boolean lite = System.getProperty("loader", "LiteModuleLoader").equals("LiteModuleLoader");
+    Module module =
+        lite
+            ? LiteModuleLoader.load(arguments[0], null, device)
+            : Module.load(arguments[0], null, device);
+    IValue result = module.forward(argument);
     float[] elements = result.toTensor().getDataAsFloatArray();
     ByteBuffer out = ByteBuffer.allocate(elements.length * 4).order(ByteOrder.nativeOrder());
     out.asFloatBuffer().put(elements);

@@ -110,9 +110,9 @@ def write_classes(folder, jar):
     return folder
 
 
-def java(classpath, main, *arguments, library=None, models=None, check=True):
+def java(classpath, main, *arguments, library=None, models=None, properties=(), check=True):
     """Runs a class on a small heap, so that what is not freed shows."""
-    options = ["-Xmx96m", "-Xcheck:jni", f"-Dmodels={models}"]
+    options = ["-Xmx96m", "-Xcheck:jni", f"-Dmodels={models}", *properties]
     if library:
         options.append(f"-Djava.library.path={library.parent}")
     path = ":".join(map(str, classpath))

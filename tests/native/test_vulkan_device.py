@@ -1,4 +1,4 @@
-"""What runtimes for Vulkan ask of a device: its formats, and its pipelines, kept in a file."""
+"""What runtimes for Vulkan ask of a device: its formats, its pipelines kept in a file; and Java."""
 
 import json
 import os
@@ -6,18 +6,49 @@ import struct
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from builder import api
+from builder.api.link import link_libraries, plan_target
+from builder.core.plan import BuildRequest, Interface
+from builder.platforms.android.java import compile_library
+from builder.system.progress import Silent
+from builder.system.reference_cases import read_reference
 
+from . import java as java_tools
 from .conftest import ABI, HERE, run_builder
-from .vulkan_runs import MODELS, ON_LAVAPIPE, VALIDATED
+from .java import TESTS, compile_tests, java, runner
+from .vulkan_runs import MODELS, NAMES, ON_LAVAPIPE, VALIDATED, WITHOUT_DEVICE
 
 pytestmark = [pytest.mark.host, pytest.mark.vulkan]
 MODEL = MODELS / "mlp.ptl"
-FLOATS, HALVES = 109, 97
+FORMATS = {"fp32": 109, "fp16": 97}
 """VK_FORMAT_R32G32B32A32_SFLOAT and VK_FORMAT_R16G16B16A16_SFLOAT (vulkan_core.h)."""
+
+
+EVERY_PRECISION = os.environ.get("BUILDER_VULKAN_PRECISIONS") == "all"
+"""A runtime with 16 bits is built and run too; that compiles for long."""
+PRECISIONS = [
+    "fp32",
+    pytest.param(
+        "fp16",
+        marks=pytest.mark.skipif(
+            not EVERY_PRECISION, reason="BUILDER_VULKAN_PRECISIONS=all builds it"
+        ),
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory):
+    """A runtime with 16 bits."""
+    folder = tmp_path_factory.mktemp("half") / "out"
+    models = [MODELS / f"{name}.ptl" for name in NAMES]
+    run_builder("build", *models, "--abi", ABI, "--vulkan-precision", "fp16", "-o", folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +73,29 @@ def layer(tmp_path_factory):
     return {"VK_LAYER_PATH": str(folder), "VK_INSTANCE_LAYERS": described["name"], **ON_LAVAPIPE}
 
 
-def test_a_device_without_the_format_is_refused_when_a_model_is_loaded(vulkan_out, layer):
-    def verify(absent, *, check):
-        environment = {**layer, "ABSENT_FORMAT": str(absent)}
-        return run_builder("verify", MODEL, "--runtime", vulkan_out, check=check, env=environment)
+def verify(out, model, tolerance, *, check=True, env=ON_LAVAPIPE):
+    options = ("--runtime", out, "--tolerance", tolerance, "--json")
+    return run_builder("verify", model, *options, check=check, env=env)
 
-    said = verify(FLOATS, check=False)
+
+@pytest.mark.skipif(not EVERY_PRECISION, reason="BUILDER_VULKAN_PRECISIONS=all builds it")
+@pytest.mark.parametrize("name", NAMES)
+def test_half_precision_computes_with_about_three_digits(half, name):
+    found = json.loads(verify(half, MODELS / f"{name}.ptl", "0.02").stdout)
+    (most,) = [one["max_relative"] for one in found["outputs"]]
+    assert 1e-6 < most <= 0.02  # with 32 bits, it is below that
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_device_without_the_format_is_refused_when_a_model_is_loaded(request, layer, precision):
+    fixture, bits = {"fp32": ("vulkan_out", 32), "fp16": ("half", 16)}[precision]
+    out = request.getfixturevalue(fixture)
+    absent = {**layer, "ABSENT_FORMAT": str(FORMATS[precision])}
+    said = verify(out, MODEL, "0.02", check=False, env=absent)
     assert said.returncode == 8
-    assert "computes with no images of 32-bit floating-point numbers" in said.stderr
-    verify(HALVES, check=True)
+    assert f"computes with no images of {bits}-bit floating-point numbers" in said.stderr
+    (other,) = FORMATS.keys() - {precision}
+    verify(out, MODEL, "0.02", env={**layer, "ABSENT_FORMAT": str(FORMATS[other])})
 
 
 CALL = """\
@@ -186,3 +231,48 @@ def test_the_validation_layer_has_nothing_to_say_of_kept_pipelines(call, tmp_pat
         _, said = call(tmp_path / "pipelines", order=order, environment=environment)
         assert any("VK_LAYER_KHRONOS_validation" in line for line in said)
         assert not [line for line in said if "VUID" in line or "Validation" in line]
+
+
+@pytest.fixture(scope="module")
+def java_library(tmp_path_factory):
+    """The classes with a program that runs models, and the library for Java."""
+    request, target = BuildRequest(inputs=(MODEL,)), api.locate_target(ABI)
+    planned = plan_target(request, target, Interface.JNI, progress=Silent())
+    with link_libraries(planned, request, [Interface.JNI], progress=Silent()) as linked:
+        library = linked[Interface.JNI].linked.library
+    folder = tmp_path_factory.mktemp("java")
+    compile_library(java_tools.java_folder(), folder / "api", java_tools.jdk(), runner=runner)
+    compile_tests([TESTS / "RunModel.java"], folder / "tests", [folder / "api"])
+    return [folder / "tests", folder / "api"], library
+
+
+@pytest.mark.jdk
+@pytest.mark.parametrize("loader", ["Module", "LiteModuleLoader"])
+def test_java_loads_models_on_the_gpu(java_library, tmp_path, monkeypatch, loader):
+    classes, library = java_library
+    case = read_reference(Path(f"{MODEL}.reference.safetensors"))
+    (given,), (wanted,) = case.inputs, case.outputs
+    (tmp_path / "input").write_bytes(given.data)
+
+    def call(device, *, check=True):
+        return java(
+            classes,
+            "RunModel",
+            *(MODEL, tmp_path / "input", tmp_path / "output", *given.spec.shape),
+            library=library,
+            properties=(
+                *(f"-Ddevice={device}", f"-Dloader={loader}"),
+                f"-Dpipelines={tmp_path / 'pipelines'}",
+            ),
+            check=check,
+        )
+
+    monkeypatch.setenv("VK_ICD_FILENAMES", ON_LAVAPIPE["VK_ICD_FILENAMES"])
+    call("VULKAN")
+    found = np.fromfile(tmp_path / "output", np.float32)
+    np.testing.assert_allclose(found, np.frombuffer(wanted.data, np.float32), atol=1e-5)
+    assert (tmp_path / "pipelines").read_bytes().startswith(b"TLPIPES1")
+    monkeypatch.setenv("VK_ICD_FILENAMES", WITHOUT_DEVICE["VK_ICD_FILENAMES"])
+    said = call("VULKAN", check=False)
+    assert said.returncode != 0
+    assert "this device has no GPU that Vulkan can use" in said.stderr

@@ -215,6 +215,68 @@ class Painter(nn.Module):
         return self.out(self.up(x))
 
 
+def _pair(inputs: int, outputs: int) -> nn.Module:
+    return nn.Sequential(
+        *(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs)),
+        nn.ReLU(inplace=True),
+        *(nn.Conv2d(outputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs)),
+        nn.ReLU(inplace=True),
+    )
+
+
+class UNet(nn.Module):
+    """Three levels down and up again, each with what the same level had on the way down."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        widths = [width, 2 * width, 4 * width]
+        self.down = nn.ModuleList(map(_pair, [3, *widths[:-1]], widths))
+        self.pool, self.bottom = nn.MaxPool2d(2), _pair(widths[-1], 8 * width)
+        self.grow = nn.ModuleList(nn.ConvTranspose2d(2 * one, one, 2, 2) for one in widths[::-1])
+        self.up = nn.ModuleList(_pair(2 * one, one) for one in widths[::-1])
+        self.out = nn.Conv2d(width, 2, 1)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        x, levels = picture, []
+        for level in self.down:
+            x = level(x)
+            levels.append(x)
+            x = self.pool(x)
+        x = self.bottom(x)
+        for grow, level in zip(self.grow, self.up, strict=True):
+            x = level(torch.cat([levels.pop(), grow(x)], 1))
+        return self.out(x)
+
+
+class AttentionBlock(nn.Module):
+    """A layer of a Transformer with the form of `gelu` that has a kernel."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.attention = SelfAttention(width, 4)
+        self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x + self.attention(x, x, torch.zeros(1)))
+        return self.second(x + self.down(functional.gelu(self.up(x), approximate="tanh")))
+
+
+class SuperResolution(nn.Module):
+    """A picture of three times the size from one channel, by pixel shuffle."""
+
+    def __init__(self, scale: int = 3) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(1, 64, 5, padding=2), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1)),
+            *(nn.ReLU(), nn.Conv2d(64, 32, 3, padding=1), nn.ReLU()),
+            *(nn.Conv2d(32, scale**2, 3, padding=1), nn.PixelShuffle(scale)),
+        )
+
+    def forward(self, picture: Tensor) -> Tensor:
+        return self.layers(picture)
+
+
 bert_qa, lstm, wav2vec, animegan_v2 = (
     BertQuestionAnswering,
     LanguageModel,
@@ -222,3 +284,4 @@ bert_qa, lstm, wav2vec, animegan_v2 = (
     Painter,
 )
 seq2seq_attention, seq2seq_transformer = AttentionTranslator, TransformerTranslator
+u_net, attention_block, super_resolution = UNet, AttentionBlock, SuperResolution

@@ -1,4 +1,4 @@
-"""zoo.toml as values."""
+"""zoo.toml, and files like it, as values."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Entry:
         return (self.source, *self.options, "-o", f"{self.name}.ptl")
 
 
-def load_entries() -> list[Entry]:
+def load_entries(name: str = "zoo.toml") -> list[Entry]:
     """Returns the models in the order of the file."""
-    data = tomllib.loads((FOLDER / "zoo.toml").read_text())
+    data = tomllib.loads((FOLDER / name).read_text())
     return [
         Entry(
             name=name,
