@@ -200,10 +200,24 @@ def test_nothing_public_of_the_pinned_sources_is_missing(jars, classes, tree, tm
 
 
 def test_the_same_classes_come_of_androids_own_types(jars, classes, tmp_path):
-    java_folder = java_tools.java_folder()
-    compile_tests([java_folder / "src"], tmp_path, [jars("android")])
-    theirs = {f.relative_to(tmp_path): f.read_bytes() for f in tmp_path.rglob("*.class")}
+    java_folder, compiled = java_tools.java_folder(), tmp_path / "compiled"
+    annotations = compile_tests([java_folder / "declarations/org"], tmp_path / "declared", [])
+    compile_tests([java_folder / "src"], compiled, [jars("android"), annotations])
+    theirs = {f.relative_to(compiled): f.read_bytes() for f in compiled.rglob("*.class")}
     assert theirs == {f.relative_to(classes): f.read_bytes() for f in classes.rglob("*.class")}
+
+
+def test_kotlin_is_told_what_may_be_null(classes):
+    javap = (java_tools.jdk().tool("javap"), "-v", "-cp", classes)
+    said = run(*javap, "org.pytorch.Module").stdout
+    method = said[said.index("load(java.nio.ByteBuffer, java.util.Map") :]
+    (parameters,) = re.findall(
+        r"RuntimeInvisibleParameterAnnotations:\n(.*?)\n    \w", method, re.DOTALL
+    )[:1]
+    told = re.findall(r"annotations\.(\w+)$", parameters, re.MULTILINE)
+    assert told == ["NotNull", "Nullable", "NotNull"]
+    # What apps have anyway, by kotlin-stdlib, is not shipped a second time.
+    assert not list(classes.rglob("NotNull.class"))
 
 
 def test_classes_need_nothing_that_android_5_lacks(jars, tmp_path):

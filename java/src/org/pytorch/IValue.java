@@ -4,6 +4,7 @@ import java.lang.reflect.Array;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import org.jetbrains.annotations.NotNull;
 
 /**
  * An argument or a result of a model: nothing, a {@link Tensor}, a boolean, a number, a text, or a
@@ -182,6 +183,7 @@ public class IValue implements AutoCloseable {
    *
    * @return the value
    */
+  @NotNull
   public static IValue optionalNull() {
     return new IValue(NULL, null);
   }
@@ -192,7 +194,8 @@ public class IValue implements AutoCloseable {
    * @param tensor the tensor
    * @return the value
    */
-  public static IValue from(Tensor tensor) {
+  @NotNull
+  public static IValue from(@NotNull Tensor tensor) {
     return new IValue(TENSOR, tensor);
   }
 
@@ -202,6 +205,7 @@ public class IValue implements AutoCloseable {
    * @param value the boolean
    * @return the value
    */
+  @NotNull
   public static IValue from(boolean value) {
     return new IValue(BOOL, value);
   }
@@ -212,6 +216,7 @@ public class IValue implements AutoCloseable {
    * @param value the integer
    * @return the value
    */
+  @NotNull
   public static IValue from(long value) {
     return new IValue(LONG, value);
   }
@@ -222,6 +227,7 @@ public class IValue implements AutoCloseable {
    * @param value the number
    * @return the value
    */
+  @NotNull
   public static IValue from(double value) {
     return new IValue(DOUBLE, value);
   }
@@ -232,7 +238,8 @@ public class IValue implements AutoCloseable {
    * @param value the text
    * @return the value
    */
-  public static IValue from(String value) {
+  @NotNull
+  public static IValue from(@NotNull String value) {
     return new IValue(STRING, value);
   }
 
@@ -242,7 +249,8 @@ public class IValue implements AutoCloseable {
    * @param list the booleans
    * @return the value
    */
-  public static IValue listFrom(boolean... list) {
+  @NotNull
+  public static IValue listFrom(@NotNull boolean... list) {
     return new IValue(BOOL_LIST, list);
   }
 
@@ -252,7 +260,8 @@ public class IValue implements AutoCloseable {
    * @param list the integers
    * @return the value
    */
-  public static IValue listFrom(long... list) {
+  @NotNull
+  public static IValue listFrom(@NotNull long... list) {
     return new IValue(LONG_LIST, list);
   }
 
@@ -262,7 +271,8 @@ public class IValue implements AutoCloseable {
    * @param list the numbers
    * @return the value
    */
-  public static IValue listFrom(double... list) {
+  @NotNull
+  public static IValue listFrom(@NotNull double... list) {
     return new IValue(DOUBLE_LIST, list);
   }
 
@@ -272,7 +282,8 @@ public class IValue implements AutoCloseable {
    * @param list the tensors
    * @return the value
    */
-  public static IValue listFrom(Tensor... list) {
+  @NotNull
+  public static IValue listFrom(@NotNull Tensor... list) {
     return new IValue(TENSOR_LIST, list);
   }
 
@@ -284,7 +295,8 @@ public class IValue implements AutoCloseable {
    * @return the list
    * @throws IllegalArgumentException if they are of several kinds
    */
-  public static IValue listFrom(IValue... array) {
+  @NotNull
+  public static IValue listFrom(@NotNull IValue... array) {
     for (IValue value : array) {
       if (value.typeCode != array[0].typeCode) {
         throw new IllegalArgumentException(
@@ -304,7 +316,8 @@ public class IValue implements AutoCloseable {
    * @param array its values, of any kinds
    * @return the tuple
    */
-  public static IValue tupleFrom(IValue... array) {
+  @NotNull
+  public static IValue tupleFrom(@NotNull IValue... array) {
     return new IValue(TUPLE, array);
   }
 
@@ -314,7 +327,8 @@ public class IValue implements AutoCloseable {
    * @param map keys and values; the values are of one kind
    * @return the dictionary
    */
-  public static IValue dictStringKeyFrom(Map<String, IValue> map) {
+  @NotNull
+  public static IValue dictStringKeyFrom(@NotNull Map<String, IValue> map) {
     return new IValue(DICT_STRING_KEY, map);
   }
 
@@ -324,7 +338,8 @@ public class IValue implements AutoCloseable {
    * @param map keys and values; the values are of one kind
    * @return the dictionary
    */
-  public static IValue dictLongKeyFrom(Map<Long, IValue> map) {
+  @NotNull
+  public static IValue dictLongKeyFrom(@NotNull Map<Long, IValue> map) {
     return new IValue(DICT_LONG_KEY, map);
   }
 
@@ -334,6 +349,7 @@ public class IValue implements AutoCloseable {
    * @return the tensor
    * @throws IllegalStateException if this is of another kind
    */
+  @NotNull
   public Tensor toTensor() {
     return (Tensor) checked(TENSOR);
   }
@@ -374,6 +390,7 @@ public class IValue implements AutoCloseable {
    * @return the text
    * @throws IllegalStateException if this is of another kind
    */
+  @NotNull
   public String toStr() {
     return (String) checked(STRING);
   }
@@ -384,6 +401,7 @@ public class IValue implements AutoCloseable {
    * @return the values of the tuple
    * @throws IllegalStateException if this is of another kind
    */
+  @NotNull
   public IValue[] toTuple() {
     return (IValue[]) checked(TUPLE);
   }
@@ -394,6 +412,7 @@ public class IValue implements AutoCloseable {
    * @return the booleans of the list
    * @throws IllegalStateException if this is of another kind
    */
+  @NotNull
   public boolean[] toBoolList() {
     return (boolean[]) checked(BOOL_LIST);
   }
@@ -404,6 +423,7 @@ public class IValue implements AutoCloseable {
    * @return the integers of the list
    * @throws IllegalStateException if this is of another kind
    */
+  @NotNull
   public long[] toLongList() {
     return (long[]) checked(LONG_LIST);
   }
@@ -414,6 +434,7 @@ public class IValue implements AutoCloseable {
    * @return the numbers of the list
    * @throws IllegalStateException if this is of another kind
    */
+  @NotNull
   public double[] toDoubleList() {
     return (double[]) checked(DOUBLE_LIST);
   }
@@ -424,6 +445,7 @@ public class IValue implements AutoCloseable {
    * @return the tensors of the list
    * @throws IllegalStateException if this is of another kind
    */
+  @NotNull
   public Tensor[] toTensorList() {
     return (Tensor[]) checked(TENSOR_LIST);
   }
@@ -434,6 +456,7 @@ public class IValue implements AutoCloseable {
    * @return the values of the list
    * @throws IllegalStateException if this is of another kind
    */
+  @NotNull
   public IValue[] toList() {
     return (IValue[]) checked(LIST);
   }
@@ -445,6 +468,7 @@ public class IValue implements AutoCloseable {
    * @throws IllegalStateException if this is of another kind
    */
   @SuppressWarnings("unchecked")
+  @NotNull
   public Map<String, IValue> toDictStringKey() {
     return (Map<String, IValue>) checked(DICT_STRING_KEY);
   }
@@ -456,6 +480,7 @@ public class IValue implements AutoCloseable {
    * @throws IllegalStateException if this is of another kind
    */
   @SuppressWarnings("unchecked")
+  @NotNull
   public Map<Long, IValue> toDictLongKey() {
     return (Map<Long, IValue>) checked(DICT_LONG_KEY);
   }
@@ -493,6 +518,7 @@ public class IValue implements AutoCloseable {
    * @return a text for people, of some thousand characters at most
    */
   @Override
+  @NotNull
   public String toString() {
     StringBuilder text = new StringBuilder();
     write(text, 0);

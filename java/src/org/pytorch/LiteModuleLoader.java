@@ -2,6 +2,8 @@ package org.pytorch;
 
 import android.content.res.AssetManager;
 import java.util.Map;
+import org.jetbrains.annotations.NotNull;
+import org.jetbrains.annotations.Nullable;
 
 /** Loads models that were saved for the lite interpreter ({@code .ptl}). */
 public class LiteModuleLoader {
@@ -18,8 +20,11 @@ public class LiteModuleLoader {
    * @return the model
    * @throws RuntimeException if the file cannot be read, or needs operators the library lacks
    */
+  @NotNull
   public static Module load(
-      final String modelPath, final Map<String, String> extraFiles, final Device device) {
+      @NotNull final String modelPath,
+      @Nullable final Map<String, String> extraFiles,
+      @NotNull final Device device) {
     return new Module(LiteNativePeer.ofFile(modelPath, extraFiles, device));
   }
 
@@ -30,7 +35,8 @@ public class LiteModuleLoader {
    * @return the model
    * @throws RuntimeException if the file cannot be read, or needs operators the library lacks
    */
-  public static Module load(final String modelPath) {
+  @NotNull
+  public static Module load(@NotNull final String modelPath) {
     return load(modelPath, null, Device.CPU);
   }
 
@@ -44,8 +50,11 @@ public class LiteModuleLoader {
    * @throws IllegalArgumentException if there is no such asset
    * @throws RuntimeException if the asset cannot be read, or needs operators the library lacks
    */
+  @NotNull
   public static Module loadModuleFromAsset(
-      final AssetManager assetManager, final String assetName, final Device device) {
+      @NotNull final AssetManager assetManager,
+      @NotNull final String assetName,
+      @NotNull final Device device) {
     return new Module(LiteNativePeer.ofAsset(assetManager, assetName, null, device));
   }
 
@@ -58,8 +67,9 @@ public class LiteModuleLoader {
    * @throws IllegalArgumentException if there is no such asset
    * @throws RuntimeException if the asset cannot be read, or needs operators the library lacks
    */
+  @NotNull
   public static Module loadModuleFromAsset(
-      final AssetManager assetManager, final String assetName) {
+      @NotNull final AssetManager assetManager, @NotNull final String assetName) {
     return loadModuleFromAsset(assetManager, assetName, Device.CPU);
   }
 }

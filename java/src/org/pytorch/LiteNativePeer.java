@@ -69,7 +69,11 @@ final class LiteNativePeer implements INativePeer {
   }
 
   static LiteNativePeer ofDescriptor(
-      FileDescriptor file, long offset, long length, Map<String, String> extraFiles, Device device) {
+      FileDescriptor file,
+      long offset,
+      long length,
+      Map<String, String> extraFiles,
+      Device device) {
     refuseNull(file, "the file descriptor of the model");
     if (offset < 0 || length < 0) {
       throw new IllegalArgumentException(

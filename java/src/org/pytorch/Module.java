@@ -5,6 +5,8 @@ import java.io.FileDescriptor;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.util.Map;
+import org.jetbrains.annotations.NotNull;
+import org.jetbrains.annotations.Nullable;
 
 /**
  * A loaded model.
@@ -30,8 +32,11 @@ public class Module implements AutoCloseable {
    * @return the model
    * @throws RuntimeException if the file cannot be read, or needs operators the library lacks
    */
+  @NotNull
   public static Module load(
-      final String modelPath, final Map<String, String> extraFiles, final Device device) {
+      @NotNull final String modelPath,
+      @Nullable final Map<String, String> extraFiles,
+      @NotNull final Device device) {
     return new Module(LiteNativePeer.ofFile(modelPath, extraFiles, device));
   }
 
@@ -42,7 +47,8 @@ public class Module implements AutoCloseable {
    * @return the model
    * @throws RuntimeException if the file cannot be read, or needs operators the library lacks
    */
-  public static Module load(final String modelPath) {
+  @NotNull
+  public static Module load(@NotNull final String modelPath) {
     return load(modelPath, null, Device.CPU);
   }
 
@@ -58,7 +64,9 @@ public class Module implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null
    * @throws RuntimeException if it is no model, is damaged, or needs operators the library lacks
    */
-  public static Module load(ByteBuffer model, Map<String, String> extraFiles, Device device) {
+  @NotNull
+  public static Module load(
+      @NotNull ByteBuffer model, @Nullable Map<String, String> extraFiles, @NotNull Device device) {
     return new Module(LiteNativePeer.ofBuffer(model, extraFiles, device));
   }
 
@@ -71,7 +79,8 @@ public class Module implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null
    * @throws RuntimeException if it is no model, is damaged, or needs operators the library lacks
    */
-  public static Module load(ByteBuffer model) {
+  @NotNull
+  public static Module load(@NotNull ByteBuffer model) {
     return load(model, null, Device.CPU);
   }
 
@@ -86,7 +95,9 @@ public class Module implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null
    * @throws RuntimeException if it is no model, is damaged, or needs operators the library lacks
    */
-  public static Module load(byte[] model, Map<String, String> extraFiles, Device device) {
+  @NotNull
+  public static Module load(
+      @NotNull byte[] model, @Nullable Map<String, String> extraFiles, @NotNull Device device) {
     return new Module(LiteNativePeer.ofBytes(model, extraFiles, device));
   }
 
@@ -98,7 +109,8 @@ public class Module implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null
    * @throws RuntimeException if it is no model, is damaged, or needs operators the library lacks
    */
-  public static Module load(byte[] model) {
+  @NotNull
+  public static Module load(@NotNull byte[] model) {
     return load(model, null, Device.CPU);
   }
 
@@ -113,7 +125,9 @@ public class Module implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, or the stream cannot be read
    * @throws RuntimeException if it is no model, is damaged, or needs operators the library lacks
    */
-  public static Module load(InputStream model, Map<String, String> extraFiles, Device device) {
+  @NotNull
+  public static Module load(
+      @NotNull InputStream model, @Nullable Map<String, String> extraFiles, @NotNull Device device) {
     return new Module(LiteNativePeer.ofStream(model, extraFiles, device));
   }
 
@@ -125,7 +139,8 @@ public class Module implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, or the stream cannot be read
    * @throws RuntimeException if it is no model, is damaged, or needs operators the library lacks
    */
-  public static Module load(InputStream model) {
+  @NotNull
+  public static Module load(@NotNull InputStream model) {
     return load(model, null, Device.CPU);
   }
 
@@ -144,7 +159,13 @@ public class Module implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, a number negative, or the file cannot be read
    * @throws RuntimeException if it is no model, is damaged, or needs operators the library lacks
    */
-  public static Module load(FileDescriptor file, long offset, long length, Map<String, String> extraFiles, Device device) {
+  @NotNull
+  public static Module load(
+      @NotNull FileDescriptor file,
+      long offset,
+      long length,
+      @Nullable Map<String, String> extraFiles,
+      @NotNull Device device) {
     return new Module(LiteNativePeer.ofDescriptor(file, offset, length, extraFiles, device));
   }
 
@@ -160,7 +181,8 @@ public class Module implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, a number negative, or the file cannot be read
    * @throws RuntimeException if it is no model, is damaged, or needs operators the library lacks
    */
-  public static Module load(FileDescriptor file, long offset, long length) {
+  @NotNull
+  public static Module load(@NotNull FileDescriptor file, long offset, long length) {
     return load(file, offset, length, null, Device.CPU);
   }
 
@@ -173,7 +195,8 @@ public class Module implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, or the file cannot be read
    * @throws RuntimeException if it is no model, is damaged, or needs operators the library lacks
    */
-  public static Module load(FileDescriptor file) {
+  @NotNull
+  public static Module load(@NotNull FileDescriptor file) {
     return load(file, 0, LiteNativePeer.TO_THE_END, null, Device.CPU);
   }
 
@@ -189,11 +212,12 @@ public class Module implements AutoCloseable {
    * @throws IllegalArgumentException if there is no such asset
    * @throws RuntimeException if it is no model, is damaged, or needs operators the library lacks
    */
+  @NotNull
   public static Module load(
-      AssetManager assetManager,
-      String assetName,
-      Map<String, String> extraFiles,
-      Device device) {
+      @NotNull AssetManager assetManager,
+      @NotNull String assetName,
+      @Nullable Map<String, String> extraFiles,
+      @NotNull Device device) {
     return new Module(LiteNativePeer.ofAsset(assetManager, assetName, extraFiles, device));
   }
 
@@ -207,7 +231,8 @@ public class Module implements AutoCloseable {
    * @throws java.util.concurrent.CancellationException after {@link #cancel} by another thread
    * @throws RuntimeException if the model fails; the message is the native one
    */
-  public IValue forward(IValue... inputs) {
+  @NotNull
+  public IValue forward(@NotNull IValue... inputs) {
     return peer.forward(inputs);
   }
 
@@ -223,7 +248,8 @@ public class Module implements AutoCloseable {
    * @throws java.util.concurrent.CancellationException after {@link #cancel} by another thread
    * @throws RuntimeException if the method fails; the message is the native one
    */
-  public IValue runMethod(String methodName, IValue... inputs) {
+  @NotNull
+  public IValue runMethod(@NotNull String methodName, @NotNull IValue... inputs) {
     return peer.runMethod(methodName, inputs);
   }
 
@@ -257,6 +283,7 @@ public class Module implements AutoCloseable {
    * @return an unmodifiable map, sorted by name
    * @throws IllegalStateException after {@link #destroy}
    */
+  @NotNull
   public Map<String, String> signatures() {
     return peer.signatures();
   }
@@ -267,6 +294,7 @@ public class Module implements AutoCloseable {
    * @return a text for people
    */
   @Override
+  @NotNull
   public String toString() {
     try {
       StringBuilder text = new StringBuilder();

@@ -1,5 +1,7 @@
 package org.pytorch;
 
+import org.jetbrains.annotations.NotNull;
+
 /**
  * The native library behind this package.
  *
@@ -36,6 +38,7 @@ public final class NativeLibrary {
    * @return a copy of the list
    * @throws UnsatisfiedLinkError as {@link #load}
    */
+  @NotNull
   public static String[] operators() {
     load();
     return listOperators();
@@ -47,6 +50,7 @@ public final class NativeLibrary {
    * @return {@link Device#CPU}, and {@link Device#VULKAN} where the library has its kernels and the device a GPU for it
    * @throws UnsatisfiedLinkError as {@link #load}
    */
+  @NotNull
   public static Device[] devices() {
     load();
     return hasGpu() ? new Device[] {Device.CPU, Device.VULKAN} : new Device[] {Device.CPU};
@@ -58,6 +62,7 @@ public final class NativeLibrary {
    * @return for instance {@code 2.6.0}
    * @throws UnsatisfiedLinkError as {@link #load}
    */
+  @NotNull
   public static String pytorchVersion() {
     load();
     return version();

@@ -1,6 +1,8 @@
 package org.pytorch;
 
 import android.content.res.AssetManager;
+import org.jetbrains.annotations.NotNull;
+import org.jetbrains.annotations.Nullable;
 
 /** Settings of the native side, and models among an app's assets. */
 public final class PyTorchAndroid {
@@ -18,8 +20,11 @@ public final class PyTorchAndroid {
    * @throws IllegalArgumentException if there is no such asset
    * @throws RuntimeException if the asset cannot be read, or needs operators the library lacks
    */
+  @NotNull
   public static Module loadModuleFromAsset(
-      final AssetManager assetManager, final String assetName, final Device device) {
+      @NotNull final AssetManager assetManager,
+      @NotNull final String assetName,
+      @NotNull final Device device) {
     return LiteModuleLoader.loadModuleFromAsset(assetManager, assetName, device);
   }
 
@@ -32,8 +37,9 @@ public final class PyTorchAndroid {
    * @throws IllegalArgumentException if there is no such asset
    * @throws RuntimeException if the asset cannot be read, or needs operators the library lacks
    */
+  @NotNull
   public static Module loadModuleFromAsset(
-      final AssetManager assetManager, final String assetName) {
+      @NotNull final AssetManager assetManager, @NotNull final String assetName) {
     return LiteModuleLoader.loadModuleFromAsset(assetManager, assetName);
   }
 
@@ -88,7 +94,7 @@ public final class PyTorchAndroid {
    * @param path of the file, in a folder that only the app can write to, as {@code Context.getCodeCacheDir()} is; or
    *     null, as at the start, for no file
    */
-  public static void setPipelineCache(String path) {
+  public static void setPipelineCache(@Nullable String path) {
     NativeLibrary.load();
     nativeSetPipelineCache(path);
   }

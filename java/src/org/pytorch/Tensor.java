@@ -10,6 +10,7 @@ import java.nio.LongBuffer;
 import java.nio.ShortBuffer;
 import java.util.Arrays;
 import java.util.Locale;
+import org.jetbrains.annotations.NotNull;
 
 /**
  * Numbers of one type in a grid of any number of dimensions.
@@ -37,6 +38,7 @@ public abstract class Tensor implements AutoCloseable {
    * @param numElements how many
    * @return a buffer in the CPU's byte order
    */
+  @NotNull
   public static ByteBuffer allocateByteBuffer(int numElements) {
     return ByteBuffer.allocateDirect(numElements).order(ByteOrder.nativeOrder());
   }
@@ -47,6 +49,7 @@ public abstract class Tensor implements AutoCloseable {
    * @param numElements how many
    * @return a buffer in the CPU's byte order
    */
+  @NotNull
   public static IntBuffer allocateIntBuffer(int numElements) {
     return allocate(numElements, 4).asIntBuffer();
   }
@@ -57,6 +60,7 @@ public abstract class Tensor implements AutoCloseable {
    * @param numElements how many
    * @return a buffer in the CPU's byte order
    */
+  @NotNull
   public static FloatBuffer allocateFloatBuffer(int numElements) {
     return allocate(numElements, 4).asFloatBuffer();
   }
@@ -67,6 +71,7 @@ public abstract class Tensor implements AutoCloseable {
    * @param numElements how many
    * @return a buffer in the CPU's byte order
    */
+  @NotNull
   public static LongBuffer allocateLongBuffer(int numElements) {
     return allocate(numElements, 8).asLongBuffer();
   }
@@ -77,6 +82,7 @@ public abstract class Tensor implements AutoCloseable {
    * @param numElements how many
    * @return a buffer in the CPU's byte order
    */
+  @NotNull
   public static ShortBuffer allocateHalfBuffer(int numElements) {
     return allocate(numElements, 2).asShortBuffer();
   }
@@ -87,6 +93,7 @@ public abstract class Tensor implements AutoCloseable {
    * @param numElements how many
    * @return a buffer in the CPU's byte order
    */
+  @NotNull
   public static DoubleBuffer allocateDoubleBuffer(int numElements) {
     return allocate(numElements, 8).asDoubleBuffer();
   }
@@ -108,7 +115,9 @@ public abstract class Tensor implements AutoCloseable {
    * @return the tensor
    * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
    */
-  public static Tensor fromBlobUnsigned(byte[] data, long[] shape, MemoryFormat memoryFormat) {
+  @NotNull
+  public static Tensor fromBlobUnsigned(
+      @NotNull byte[] data, @NotNull long[] shape, @NotNull MemoryFormat memoryFormat) {
     check(data != null, "the data is null");
     checkSize(data.length, shape);
     ByteBuffer buffer = allocateByteBuffer(data.length);
@@ -124,7 +133,8 @@ public abstract class Tensor implements AutoCloseable {
    * @return the tensor
    * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
    */
-  public static Tensor fromBlobUnsigned(byte[] data, long[] shape) {
+  @NotNull
+  public static Tensor fromBlobUnsigned(@NotNull byte[] data, @NotNull long[] shape) {
     return fromBlobUnsigned(data, shape, MemoryFormat.CONTIGUOUS);
   }
 
@@ -137,7 +147,9 @@ public abstract class Tensor implements AutoCloseable {
    * @return the tensor
    * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
    */
-  public static Tensor fromBlob(byte[] data, long[] shape, MemoryFormat memoryFormat) {
+  @NotNull
+  public static Tensor fromBlob(
+      @NotNull byte[] data, @NotNull long[] shape, @NotNull MemoryFormat memoryFormat) {
     check(data != null, "the data is null");
     checkSize(data.length, shape);
     ByteBuffer buffer = allocateByteBuffer(data.length);
@@ -153,7 +165,8 @@ public abstract class Tensor implements AutoCloseable {
    * @return the tensor
    * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
    */
-  public static Tensor fromBlob(byte[] data, long[] shape) {
+  @NotNull
+  public static Tensor fromBlob(@NotNull byte[] data, @NotNull long[] shape) {
     return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
   }
 
@@ -166,7 +179,9 @@ public abstract class Tensor implements AutoCloseable {
    * @return the tensor
    * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
    */
-  public static Tensor fromBlob(int[] data, long[] shape, MemoryFormat memoryFormat) {
+  @NotNull
+  public static Tensor fromBlob(
+      @NotNull int[] data, @NotNull long[] shape, @NotNull MemoryFormat memoryFormat) {
     check(data != null, "the data is null");
     checkSize(data.length, shape);
     IntBuffer buffer = allocateIntBuffer(data.length);
@@ -182,7 +197,8 @@ public abstract class Tensor implements AutoCloseable {
    * @return the tensor
    * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
    */
-  public static Tensor fromBlob(int[] data, long[] shape) {
+  @NotNull
+  public static Tensor fromBlob(@NotNull int[] data, @NotNull long[] shape) {
     return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
   }
 
@@ -195,7 +211,9 @@ public abstract class Tensor implements AutoCloseable {
    * @return the tensor
    * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
    */
-  public static Tensor fromBlob(float[] data, long[] shape, MemoryFormat memoryFormat) {
+  @NotNull
+  public static Tensor fromBlob(
+      @NotNull float[] data, @NotNull long[] shape, @NotNull MemoryFormat memoryFormat) {
     check(data != null, "the data is null");
     checkSize(data.length, shape);
     FloatBuffer buffer = allocateFloatBuffer(data.length);
@@ -211,7 +229,8 @@ public abstract class Tensor implements AutoCloseable {
    * @return the tensor
    * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
    */
-  public static Tensor fromBlob(float[] data, long[] shape) {
+  @NotNull
+  public static Tensor fromBlob(@NotNull float[] data, @NotNull long[] shape) {
     return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
   }
 
@@ -224,7 +243,9 @@ public abstract class Tensor implements AutoCloseable {
    * @return the tensor
    * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
    */
-  public static Tensor fromBlob(long[] data, long[] shape, MemoryFormat memoryFormat) {
+  @NotNull
+  public static Tensor fromBlob(
+      @NotNull long[] data, @NotNull long[] shape, @NotNull MemoryFormat memoryFormat) {
     check(data != null, "the data is null");
     checkSize(data.length, shape);
     LongBuffer buffer = allocateLongBuffer(data.length);
@@ -240,7 +261,8 @@ public abstract class Tensor implements AutoCloseable {
    * @return the tensor
    * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
    */
-  public static Tensor fromBlob(long[] data, long[] shape) {
+  @NotNull
+  public static Tensor fromBlob(@NotNull long[] data, @NotNull long[] shape) {
     return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
   }
 
@@ -253,7 +275,9 @@ public abstract class Tensor implements AutoCloseable {
    * @return the tensor
    * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
    */
-  public static Tensor fromBlob(double[] data, long[] shape, MemoryFormat memoryFormat) {
+  @NotNull
+  public static Tensor fromBlob(
+      @NotNull double[] data, @NotNull long[] shape, @NotNull MemoryFormat memoryFormat) {
     check(data != null, "the data is null");
     checkSize(data.length, shape);
     DoubleBuffer buffer = allocateDoubleBuffer(data.length);
@@ -269,7 +293,8 @@ public abstract class Tensor implements AutoCloseable {
    * @return the tensor
    * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
    */
-  public static Tensor fromBlob(double[] data, long[] shape) {
+  @NotNull
+  public static Tensor fromBlob(@NotNull double[] data, @NotNull long[] shape) {
     return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
   }
 
@@ -283,7 +308,9 @@ public abstract class Tensor implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
    *     buffer's capacity, or the buffer is not direct or of another byte order
    */
-  public static Tensor fromBlobUnsigned(ByteBuffer data, long[] shape, MemoryFormat memoryFormat) {
+  @NotNull
+  public static Tensor fromBlobUnsigned(
+      @NotNull ByteBuffer data, @NotNull long[] shape, @NotNull MemoryFormat memoryFormat) {
     checkBuffer(data, data == null ? null : data.order(), shape);
     return new Tensor_uint8(data, shape, memoryFormat);
   }
@@ -297,7 +324,8 @@ public abstract class Tensor implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
    *     buffer's capacity, or the buffer is not direct or of another byte order
    */
-  public static Tensor fromBlobUnsigned(ByteBuffer data, long[] shape) {
+  @NotNull
+  public static Tensor fromBlobUnsigned(@NotNull ByteBuffer data, @NotNull long[] shape) {
     return fromBlobUnsigned(data, shape, MemoryFormat.CONTIGUOUS);
   }
 
@@ -311,7 +339,9 @@ public abstract class Tensor implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
    *     buffer's capacity, or the buffer is not direct or of another byte order
    */
-  public static Tensor fromBlob(ByteBuffer data, long[] shape, MemoryFormat memoryFormat) {
+  @NotNull
+  public static Tensor fromBlob(
+      @NotNull ByteBuffer data, @NotNull long[] shape, @NotNull MemoryFormat memoryFormat) {
     checkBuffer(data, data == null ? null : data.order(), shape);
     return new Tensor_int8(data, shape, memoryFormat);
   }
@@ -325,7 +355,8 @@ public abstract class Tensor implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
    *     buffer's capacity, or the buffer is not direct or of another byte order
    */
-  public static Tensor fromBlob(ByteBuffer data, long[] shape) {
+  @NotNull
+  public static Tensor fromBlob(@NotNull ByteBuffer data, @NotNull long[] shape) {
     return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
   }
 
@@ -339,7 +370,9 @@ public abstract class Tensor implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
    *     buffer's capacity, or the buffer is not direct or of another byte order
    */
-  public static Tensor fromBlob(IntBuffer data, long[] shape, MemoryFormat memoryFormat) {
+  @NotNull
+  public static Tensor fromBlob(
+      @NotNull IntBuffer data, @NotNull long[] shape, @NotNull MemoryFormat memoryFormat) {
     checkBuffer(data, data == null ? null : data.order(), shape);
     return new Tensor_int32(data, shape, memoryFormat);
   }
@@ -353,7 +386,8 @@ public abstract class Tensor implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
    *     buffer's capacity, or the buffer is not direct or of another byte order
    */
-  public static Tensor fromBlob(IntBuffer data, long[] shape) {
+  @NotNull
+  public static Tensor fromBlob(@NotNull IntBuffer data, @NotNull long[] shape) {
     return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
   }
 
@@ -367,7 +401,9 @@ public abstract class Tensor implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
    *     buffer's capacity, or the buffer is not direct or of another byte order
    */
-  public static Tensor fromBlob(FloatBuffer data, long[] shape, MemoryFormat memoryFormat) {
+  @NotNull
+  public static Tensor fromBlob(
+      @NotNull FloatBuffer data, @NotNull long[] shape, @NotNull MemoryFormat memoryFormat) {
     checkBuffer(data, data == null ? null : data.order(), shape);
     return new Tensor_float32(data, shape, memoryFormat);
   }
@@ -381,7 +417,8 @@ public abstract class Tensor implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
    *     buffer's capacity, or the buffer is not direct or of another byte order
    */
-  public static Tensor fromBlob(FloatBuffer data, long[] shape) {
+  @NotNull
+  public static Tensor fromBlob(@NotNull FloatBuffer data, @NotNull long[] shape) {
     return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
   }
 
@@ -395,7 +432,9 @@ public abstract class Tensor implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
    *     buffer's capacity, or the buffer is not direct or of another byte order
    */
-  public static Tensor fromBlob(LongBuffer data, long[] shape, MemoryFormat memoryFormat) {
+  @NotNull
+  public static Tensor fromBlob(
+      @NotNull LongBuffer data, @NotNull long[] shape, @NotNull MemoryFormat memoryFormat) {
     checkBuffer(data, data == null ? null : data.order(), shape);
     return new Tensor_int64(data, shape, memoryFormat);
   }
@@ -409,7 +448,8 @@ public abstract class Tensor implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
    *     buffer's capacity, or the buffer is not direct or of another byte order
    */
-  public static Tensor fromBlob(LongBuffer data, long[] shape) {
+  @NotNull
+  public static Tensor fromBlob(@NotNull LongBuffer data, @NotNull long[] shape) {
     return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
   }
 
@@ -423,7 +463,9 @@ public abstract class Tensor implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
    *     buffer's capacity, or the buffer is not direct or of another byte order
    */
-  public static Tensor fromBlob(DoubleBuffer data, long[] shape, MemoryFormat memoryFormat) {
+  @NotNull
+  public static Tensor fromBlob(
+      @NotNull DoubleBuffer data, @NotNull long[] shape, @NotNull MemoryFormat memoryFormat) {
     checkBuffer(data, data == null ? null : data.order(), shape);
     return new Tensor_float64(data, shape, memoryFormat);
   }
@@ -437,7 +479,8 @@ public abstract class Tensor implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
    *     buffer's capacity, or the buffer is not direct or of another byte order
    */
-  public static Tensor fromBlob(DoubleBuffer data, long[] shape) {
+  @NotNull
+  public static Tensor fromBlob(@NotNull DoubleBuffer data, @NotNull long[] shape) {
     return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
   }
 
@@ -450,7 +493,9 @@ public abstract class Tensor implements AutoCloseable {
    * @return the tensor
    * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
    */
-  public static Tensor fromBlob(boolean[] data, long[] shape, MemoryFormat memoryFormat) {
+  @NotNull
+  public static Tensor fromBlob(
+      @NotNull boolean[] data, @NotNull long[] shape, @NotNull MemoryFormat memoryFormat) {
     check(data != null, "the data is null");
     checkSize(data.length, shape);
     ByteBuffer buffer = allocateByteBuffer(data.length);
@@ -468,7 +513,8 @@ public abstract class Tensor implements AutoCloseable {
    * @return the tensor
    * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
    */
-  public static Tensor fromBlob(boolean[] data, long[] shape) {
+  @NotNull
+  public static Tensor fromBlob(@NotNull boolean[] data, @NotNull long[] shape) {
     return fromBlob(data, shape, MemoryFormat.CONTIGUOUS);
   }
 
@@ -481,7 +527,9 @@ public abstract class Tensor implements AutoCloseable {
    * @return the tensor
    * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
    */
-  public static Tensor fromBlobHalf(short[] data, long[] shape, MemoryFormat memoryFormat) {
+  @NotNull
+  public static Tensor fromBlobHalf(
+      @NotNull short[] data, @NotNull long[] shape, @NotNull MemoryFormat memoryFormat) {
     check(data != null, "the data is null");
     checkSize(data.length, shape);
     ShortBuffer buffer = allocateHalfBuffer(data.length);
@@ -497,7 +545,8 @@ public abstract class Tensor implements AutoCloseable {
    * @return the tensor
    * @throws IllegalArgumentException if an argument is null, a size is negative, or their product is not the number of elements
    */
-  public static Tensor fromBlobHalf(short[] data, long[] shape) {
+  @NotNull
+  public static Tensor fromBlobHalf(@NotNull short[] data, @NotNull long[] shape) {
     return fromBlobHalf(data, shape, MemoryFormat.CONTIGUOUS);
   }
 
@@ -511,7 +560,9 @@ public abstract class Tensor implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
    *     buffer's capacity, or the buffer is not direct or of another byte order
    */
-  public static Tensor fromBlobHalf(ShortBuffer data, long[] shape, MemoryFormat memoryFormat) {
+  @NotNull
+  public static Tensor fromBlobHalf(
+      @NotNull ShortBuffer data, @NotNull long[] shape, @NotNull MemoryFormat memoryFormat) {
     checkBuffer(data, data == null ? null : data.order(), shape);
     return new Tensor_float16(data, shape, memoryFormat);
   }
@@ -525,7 +576,8 @@ public abstract class Tensor implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is null, a size is negative, their product is not the
    *     buffer's capacity, or the buffer is not direct or of another byte order
    */
-  public static Tensor fromBlobHalf(ShortBuffer data, long[] shape) {
+  @NotNull
+  public static Tensor fromBlobHalf(@NotNull ShortBuffer data, @NotNull long[] shape) {
     return fromBlobHalf(data, shape, MemoryFormat.CONTIGUOUS);
   }
 
@@ -545,7 +597,7 @@ public abstract class Tensor implements AutoCloseable {
    * @return their product; one for no sizes
    * @throws IllegalArgumentException if the shape is null, a size negative or the product too large
    */
-  public static long numel(long[] shape) {
+  public static long numel(@NotNull long[] shape) {
     check(shape != null, "the shape is null");
     long product = 1;
     for (long size : shape) {
@@ -562,6 +614,7 @@ public abstract class Tensor implements AutoCloseable {
    *
    * @return a copy of them
    */
+  @NotNull
   public long[] shape() {
     return shape.clone();
   }
@@ -571,6 +624,7 @@ public abstract class Tensor implements AutoCloseable {
    *
    * @return the order
    */
+  @NotNull
   public MemoryFormat memoryFormat() {
     return memoryFormat;
   }
@@ -580,6 +634,7 @@ public abstract class Tensor implements AutoCloseable {
    *
    * @return their type
    */
+  @NotNull
   public abstract DType dtype();
 
   /**
@@ -588,6 +643,7 @@ public abstract class Tensor implements AutoCloseable {
    * @return a copy of them
    * @throws IllegalStateException if the elements are of another type
    */
+  @NotNull
   public byte[] getDataAsByteArray() {
     throw refuse("signed bytes");
   }
@@ -598,6 +654,7 @@ public abstract class Tensor implements AutoCloseable {
    * @return a copy of them
    * @throws IllegalStateException if the elements are of another type
    */
+  @NotNull
   public byte[] getDataAsUnsignedByteArray() {
     throw refuse("unsigned bytes");
   }
@@ -608,6 +665,7 @@ public abstract class Tensor implements AutoCloseable {
    * @return a copy of them
    * @throws IllegalStateException if the elements are of another type
    */
+  @NotNull
   public int[] getDataAsIntArray() {
     throw refuse("integers of 32 bits");
   }
@@ -618,6 +676,7 @@ public abstract class Tensor implements AutoCloseable {
    * @return a copy of them
    * @throws IllegalStateException if the elements are of another type
    */
+  @NotNull
   public float[] getDataAsFloatArray() {
     throw refuse("floating-point numbers of 32 bits");
   }
@@ -628,6 +687,7 @@ public abstract class Tensor implements AutoCloseable {
    * @return a copy of them
    * @throws IllegalStateException if the elements are of another type
    */
+  @NotNull
   public long[] getDataAsLongArray() {
     throw refuse("integers of 64 bits");
   }
@@ -638,6 +698,7 @@ public abstract class Tensor implements AutoCloseable {
    * @return a copy of them
    * @throws IllegalStateException if the elements are of another type
    */
+  @NotNull
   public double[] getDataAsDoubleArray() {
     throw refuse("floating-point numbers of 64 bits");
   }
@@ -648,6 +709,7 @@ public abstract class Tensor implements AutoCloseable {
    * @return a copy of them
    * @throws IllegalStateException if the elements are of another type
    */
+  @NotNull
   public boolean[] getDataAsBooleanArray() {
     throw refuse("truth values");
   }
@@ -658,6 +720,7 @@ public abstract class Tensor implements AutoCloseable {
    * @return a copy of their bits, as IEEE 754 encodes binary16. Android's {@code android.util.Half.toFloat} reads them
    * @throws IllegalStateException if the elements are of another type
    */
+  @NotNull
   public short[] getDataAsHalfArray() {
     throw refuse("floating-point numbers of 16 bits");
   }
@@ -671,7 +734,7 @@ public abstract class Tensor implements AutoCloseable {
    * @throws IllegalArgumentException if it is null, for another type, read-only, or has less room
    * @throws IllegalStateException after {@link #close}
    */
-  public synchronized void copyTo(Buffer out) {
+  public synchronized void copyTo(@NotNull Buffer out) {
     Buffer from = duplicated();
     check(out != null, "the buffer to write to is null");
     check(!out.isReadOnly(), "the buffer to write to is read-only");
@@ -710,6 +773,7 @@ public abstract class Tensor implements AutoCloseable {
   }
 
   @Override
+  @NotNull
   public String toString() {
     String type = dtype().name().toLowerCase(Locale.ROOT);
     return String.format(Locale.ROOT, "Tensor(%s, dtype=torch.%s)", Arrays.toString(shape), type);

@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.util.Locale;
+import org.jetbrains.annotations.NotNull;
 import org.pytorch.MemoryFormat;
 import org.pytorch.NativeLibrary;
 import org.pytorch.Tensor;
@@ -38,11 +39,12 @@ public final class TensorImageUtils {
    * @throws IllegalArgumentException if an argument is not one of those named, or the length of
    *     an array is not 3
    */
+  @NotNull
   public static Tensor bitmapToFloat32Tensor(
-      final Bitmap bitmap,
-      final float[] normMeanRGB,
-      final float[] normStdRGB,
-      final MemoryFormat memoryFormat) {
+      @NotNull final Bitmap bitmap,
+      @NotNull final float[] normMeanRGB,
+      @NotNull final float[] normStdRGB,
+      @NotNull final MemoryFormat memoryFormat) {
     return bitmapToFloat32Tensor(
         bitmap, 0, 0, bitmap.getWidth(), bitmap.getHeight(), normMeanRGB, normStdRGB, memoryFormat);
   }
@@ -57,8 +59,11 @@ public final class TensorImageUtils {
    * @throws IllegalArgumentException if an argument is not one of those named, or the length of
    *     an array is not 3
    */
+  @NotNull
   public static Tensor bitmapToFloat32Tensor(
-      final Bitmap bitmap, final float[] normMeanRGB, final float[] normStdRGB) {
+      @NotNull final Bitmap bitmap,
+      @NotNull final float[] normMeanRGB,
+      @NotNull final float[] normStdRGB) {
     return bitmapToFloat32Tensor(bitmap, normMeanRGB, normStdRGB, MemoryFormat.CONTIGUOUS);
   }
 
@@ -77,15 +82,16 @@ public final class TensorImageUtils {
    * @throws IllegalArgumentException if an argument is not one of those named, or the length of
    *     an array is not 3
    */
+  @NotNull
   public static Tensor bitmapToFloat32Tensor(
-      final Bitmap bitmap,
+      @NotNull final Bitmap bitmap,
       int x,
       int y,
       int width,
       int height,
-      float[] normMeanRGB,
-      float[] normStdRGB,
-      MemoryFormat memoryFormat) {
+      @NotNull float[] normMeanRGB,
+      @NotNull float[] normStdRGB,
+      @NotNull MemoryFormat memoryFormat) {
     FloatBuffer buffer = allocate(width, height);
     bitmapToFloatBuffer(
         bitmap, x, y, width, height, normMeanRGB, normStdRGB, buffer, 0, memoryFormat);
@@ -106,14 +112,15 @@ public final class TensorImageUtils {
    * @throws IllegalArgumentException if an argument is not one of those named, or the length of
    *     an array is not 3
    */
+  @NotNull
   public static Tensor bitmapToFloat32Tensor(
-      final Bitmap bitmap,
+      @NotNull final Bitmap bitmap,
       int x,
       int y,
       int width,
       int height,
-      float[] normMeanRGB,
-      float[] normStdRGB) {
+      @NotNull float[] normMeanRGB,
+      @NotNull float[] normStdRGB) {
     return bitmapToFloat32Tensor(
         bitmap, x, y, width, height, normMeanRGB, normStdRGB, MemoryFormat.CONTIGUOUS);
   }
@@ -136,16 +143,16 @@ public final class TensorImageUtils {
    * @throws IllegalStateException if the buffer is too small
    */
   public static void bitmapToFloatBuffer(
-      final Bitmap bitmap,
+      @NotNull final Bitmap bitmap,
       final int x,
       final int y,
       final int width,
       final int height,
-      final float[] normMeanRGB,
-      final float[] normStdRGB,
-      final FloatBuffer outBuffer,
+      @NotNull final float[] normMeanRGB,
+      @NotNull final float[] normStdRGB,
+      @NotNull final FloatBuffer outBuffer,
       final int outBufferOffset,
-      final MemoryFormat memoryFormat) {
+      @NotNull final MemoryFormat memoryFormat) {
     checkArguments(width, height, normMeanRGB, normStdRGB, memoryFormat);
     checkCapacity(outBuffer, outBufferOffset, width, height);
     int count = width * height;
@@ -181,14 +188,14 @@ public final class TensorImageUtils {
    * @throws IllegalStateException if the buffer is too small
    */
   public static void bitmapToFloatBuffer(
-      final Bitmap bitmap,
+      @NotNull final Bitmap bitmap,
       final int x,
       final int y,
       final int width,
       final int height,
-      final float[] normMeanRGB,
-      final float[] normStdRGB,
-      final FloatBuffer outBuffer,
+      @NotNull final float[] normMeanRGB,
+      @NotNull final float[] normStdRGB,
+      @NotNull final FloatBuffer outBuffer,
       final int outBufferOffset) {
     bitmapToFloatBuffer(
         bitmap,
@@ -217,14 +224,15 @@ public final class TensorImageUtils {
    * @throws IllegalArgumentException if an argument is not one of those named, or the length of
    *     an array is not 3
    */
+  @NotNull
   public static Tensor imageYUV420CenterCropToFloat32Tensor(
-      final Image image,
+      @NotNull final Image image,
       int rotateCWDegrees,
       final int tensorWidth,
       final int tensorHeight,
-      float[] normMeanRGB,
-      float[] normStdRGB,
-      MemoryFormat memoryFormat) {
+      @NotNull float[] normMeanRGB,
+      @NotNull float[] normStdRGB,
+      @NotNull MemoryFormat memoryFormat) {
     FloatBuffer buffer = allocate(tensorWidth, tensorHeight);
     imageYUV420CenterCropToFloatBuffer(
         image,
@@ -254,13 +262,14 @@ public final class TensorImageUtils {
    * @throws IllegalArgumentException if an argument is not one of those named, or the length of
    *     an array is not 3
    */
+  @NotNull
   public static Tensor imageYUV420CenterCropToFloat32Tensor(
-      final Image image,
+      @NotNull final Image image,
       int rotateCWDegrees,
       final int tensorWidth,
       final int tensorHeight,
-      float[] normMeanRGB,
-      float[] normStdRGB) {
+      @NotNull float[] normMeanRGB,
+      @NotNull float[] normStdRGB) {
     return imageYUV420CenterCropToFloat32Tensor(
         image,
         rotateCWDegrees,
@@ -289,15 +298,15 @@ public final class TensorImageUtils {
    * @throws IllegalStateException if the buffer is too small
    */
   public static void imageYUV420CenterCropToFloatBuffer(
-      final Image image,
+      @NotNull final Image image,
       int rotateCWDegrees,
       final int tensorWidth,
       final int tensorHeight,
-      float[] normMeanRGB,
-      float[] normStdRGB,
-      final FloatBuffer outBuffer,
+      @NotNull float[] normMeanRGB,
+      @NotNull float[] normStdRGB,
+      @NotNull final FloatBuffer outBuffer,
       final int outBufferOffset,
-      final MemoryFormat memoryFormat) {
+      @NotNull final MemoryFormat memoryFormat) {
     check(
         image.getFormat() == ImageFormat.YUV_420_888,
         "an image of format %d, not YUV_420_888",
@@ -345,13 +354,13 @@ public final class TensorImageUtils {
    * @throws IllegalStateException if the buffer is too small
    */
   public static void imageYUV420CenterCropToFloatBuffer(
-      final Image image,
+      @NotNull final Image image,
       int rotateCWDegrees,
       final int tensorWidth,
       final int tensorHeight,
-      float[] normMeanRGB,
-      float[] normStdRGB,
-      final FloatBuffer outBuffer,
+      @NotNull float[] normMeanRGB,
+      @NotNull float[] normStdRGB,
+      @NotNull final FloatBuffer outBuffer,
       final int outBufferOffset) {
     imageYUV420CenterCropToFloatBuffer(
         image,
@@ -384,17 +393,18 @@ public final class TensorImageUtils {
    * @throws IllegalArgumentException if an argument is not one of those named, the length of an array is not 3, or
    *     a buffer is smaller than the sizes and strides say
    */
+  @NotNull
   public static Tensor rgbaScaledToFloat32Tensor(
-      ByteBuffer pixels,
+      @NotNull ByteBuffer pixels,
       int width,
       int height,
       int rowStride,
       int rotateCWDegrees,
       int tensorWidth,
       int tensorHeight,
-      float[] normMeanRGB,
-      float[] normStdRGB,
-      MemoryFormat memoryFormat) {
+      @NotNull float[] normMeanRGB,
+      @NotNull float[] normStdRGB,
+      @NotNull MemoryFormat memoryFormat) {
     FloatBuffer buffer = allocate(tensorWidth, tensorHeight);
     rgbaScaledToFloatBuffer(
         pixels,
@@ -436,18 +446,18 @@ public final class TensorImageUtils {
    * @throws IllegalStateException if the buffer to write to is too small
    */
   public static void rgbaScaledToFloatBuffer(
-      ByteBuffer pixels,
+      @NotNull ByteBuffer pixels,
       int width,
       int height,
       int rowStride,
       int rotateCWDegrees,
       int tensorWidth,
       int tensorHeight,
-      float[] normMeanRGB,
-      float[] normStdRGB,
-      FloatBuffer outBuffer,
+      @NotNull float[] normMeanRGB,
+      @NotNull float[] normStdRGB,
+      @NotNull FloatBuffer outBuffer,
       int outBufferOffset,
-      MemoryFormat memoryFormat) {
+      @NotNull MemoryFormat memoryFormat) {
     check(pixels != null, "the picture is null");
     check(
         width > 0 && height > 0 && width <= Integer.MAX_VALUE / 4,
@@ -480,14 +490,15 @@ public final class TensorImageUtils {
    * @throws IllegalArgumentException if an argument is not one of those named, the length of an array is not 3, or
    *     a buffer is smaller than the sizes and strides say
    */
+  @NotNull
   public static Tensor imageYUV420ScaledToFloat32Tensor(
-      Image image,
+      @NotNull Image image,
       int rotateCWDegrees,
       int tensorWidth,
       int tensorHeight,
-      float[] normMeanRGB,
-      float[] normStdRGB,
-      MemoryFormat memoryFormat) {
+      @NotNull float[] normMeanRGB,
+      @NotNull float[] normStdRGB,
+      @NotNull MemoryFormat memoryFormat) {
     FloatBuffer buffer = allocate(tensorWidth, tensorHeight);
     imageYUV420ScaledToFloatBuffer(
         image,
@@ -520,15 +531,15 @@ public final class TensorImageUtils {
    * @throws IllegalStateException if the buffer to write to is too small
    */
   public static void imageYUV420ScaledToFloatBuffer(
-      Image image,
+      @NotNull Image image,
       int rotateCWDegrees,
       int tensorWidth,
       int tensorHeight,
-      float[] normMeanRGB,
-      float[] normStdRGB,
-      FloatBuffer outBuffer,
+      @NotNull float[] normMeanRGB,
+      @NotNull float[] normStdRGB,
+      @NotNull FloatBuffer outBuffer,
       int outBufferOffset,
-      MemoryFormat memoryFormat) {
+      @NotNull MemoryFormat memoryFormat) {
     check(
         image.getFormat() == ImageFormat.YUV_420_888,
         "an image of format %d, not YUV_420_888",
