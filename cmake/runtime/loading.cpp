@@ -2,6 +2,7 @@
 
 #include "gpu.h"
 #include "lite_module.h"
+#include "pages.h"
 #include "records.h"
 #include "refusal.h"
 #include "source.h"
@@ -61,6 +62,7 @@ Module load_either(const Source& source, ExtraFiles& extra) {
 Module load(const Source& source, ExtraFiles& extra) {
   c10::InferenceMode guard;
   const Running running;
+  const PagesAtOnce pages;
   [[maybe_unused]] const GpuTurn turn;
   Module module = load_either(source, extra);
   // Weights have been packed; what they came through is freed.

@@ -10,6 +10,20 @@
 
 namespace torchlite {
 
+namespace {
+
+thread_local bool is_at_once = false;
+
+} // namespace
+
+PagesAtOnce::PagesAtOnce() {
+  is_at_once = true;
+}
+
+PagesAtOnce::~PagesAtOnce() {
+  is_at_once = false;
+}
+
 #ifdef __linux__
 
 namespace {
@@ -20,7 +34,7 @@ constexpr int populate_write = 23; // MADV_POPULATE_WRITE, since Linux 5.14
 } // namespace
 
 void take_pages(void* memory, size_t size) {
-  if (size < large) {
+  if (!is_at_once || size < large) {
     return;
   }
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));

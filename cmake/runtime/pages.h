@@ -6,8 +6,17 @@
 
 namespace torchlite {
 
-// Asks for all pages of a large block at once. Asked for one by one, as they are first written to, they are what most of
-// the time of a load goes to. Nothing is different where the system cannot do it, or has no memory.
+// While it lives, the pages of large blocks are asked for at once. Asked for one by one, as they are first written to, they
+// are what most of the time of a load goes to. During a call, blocks mostly have their pages from earlier calls.
+class PagesAtOnce {
+ public:
+  PagesAtOnce();
+  PagesAtOnce(const PagesAtOnce&) = delete;
+  ~PagesAtOnce();
+};
+
+// Asks for the pages of a block that this thread will write to, where a PagesAtOnce lives. Nothing is different where the
+// system cannot do it, or has no memory.
 void take_pages(void* memory, size_t size);
 
 } // namespace torchlite
