@@ -13,10 +13,11 @@ from builder.api.key_files import digest_deciding_files
 from builder.api.requirements import read_requirements
 from builder.api.toolchains import locate_toolchain
 from builder.core.backends import Chosen, choose_backends
-from builder.core.cores import CoreChoice
+from builder.core.cores import Core, CoreChoice
 from builder.core.dtypes import DtypeChoice
 from builder.core.plan import BuildPlan, Flavour, Interface
 from builder.errors import ConfigurationError, Hint, Run, Use
+from builder.selection.choose_dtypes import narrow_dtypes
 from builder.selection.static_dispatch import choose_static_dispatch
 from builder.sources.releases import load_release
 from builder.system.folders import data_folder
@@ -116,6 +117,8 @@ def plan_with_versions(
         interface=interface,
         accelerators=[one for one in backends if one.chosen is Chosen.OPTION],
     )
+    if chosen is Core.OWN and not dtypes:
+        choice = narrow_dtypes(choice, wanted.operators)
     return BuildPlan(
         target=target,
         operator_list=wanted,

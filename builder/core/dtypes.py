@@ -85,6 +85,9 @@ class DtypeSet:
         return ",".join(self.to_json())
 
 
+EVERYTHING = DtypeSet()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DtypeChoice:
     """The dtypes of a runtime, and the reason for them."""
@@ -92,10 +95,9 @@ class DtypeChoice:
     dtypes: DtypeSet
     reason: str
     """Why these dtypes were chosen, for people."""
+    named: DtypeSet = EVERYTHING
+    """Those that models and their inputs name; everything where that is unknown."""
 
 
 def _by_code(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=_CODES.__getitem__))
-
-
-EVERYTHING = DtypeSet()

@@ -22,6 +22,8 @@ LIBRARY = "torchlite"
 _OWN_CORE = f"{LIBRARY}-core"
 """The same sources are other units there, since they are compiled with another definition."""
 _FOR_OWN_CORE = "-DTORCHLITE_OWN_CORE"
+_INSTEAD = "core/instead"
+"""Folder of units that stand for upstream's in runtimes with the own core; paths are upstream's."""
 RUNNER_UNIT = f"{LIBRARY}/runner.cpp"
 SMALL_CXX_UNITS = {
     CxxLibrary.LIBSTDCXX: f"{LIBRARY}/small_libstdcxx.cpp",
@@ -105,6 +107,10 @@ def make_units(
     )
     units = dict(graph.units) | {unit.id: unit for unit in own}
     variants = {REGISTRATIONS_UNIT: own[-1].id}
+    if core is Core.OWN:
+        for unit_id, replacement in _replace_units(graph, runtime).items():
+            units[replacement.id] = replacement
+            variants[unit_id] = replacement.id
     changed = limit_dtypes(graph, dtypes, runtime / "selected_dtypes.h")
     for unit_id, text in selection.limits.items():
         changed[unit_id] = _limit(changed.get(unit_id, graph.units[unit_id]), text, layout)
@@ -119,6 +125,22 @@ def make_units(
 def name_own_unit(name: str, core: Core) -> str:
     """Returns the id of the unit of builder's own source `name`, below `cmake/runtime`."""
     return f"{_OWN_CORE if core is Core.OWN else LIBRARY}/{name}"
+
+
+def _replace_units(graph: UnitGraph, runtime: Path) -> dict[str, TranslationUnit]:
+    """Returns upstream id -> the unit with builder's own source for it, compiled like it."""
+    folder = runtime / _INSTEAD
+    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.c*"))]
+    return {
+        name: dataclasses.replace(
+            graph.units[name],
+            id=f"{_OWN_CORE}/{_INSTEAD}/{name}",
+            source=str(folder / name),
+            flags=(*graph.units[name].flags, f"-I{runtime}", _name_sources(runtime)),
+        )
+        for name in names
+        if name in graph.units
+    }
 
 
 def limit_dtypes(graph: UnitGraph, dtypes: DtypeSet, header: Path) -> dict[str, TranslationUnit]:
@@ -149,7 +171,11 @@ def _dispatches(unit: TranslationUnit) -> bool:
     # Only these folders have kernels, so the thousands of other files need not be read.
     if unit.language != "CXX" or not unit.id.startswith((_ATEN, *_KERNEL_COPIES)):
         return False
-    return unit.id.startswith(_KERNEL_COPIES) or "AT_DISPATCH_" in Path(unit.source).read_text()
+    if unit.id.startswith(_KERNEL_COPIES):
+        return True
+    text = Path(unit.source).read_text()
+    # A patch may ask for dtypes where nothing dispatches by them.
+    return "AT_DISPATCH_" in text or "TORCHLITE_DTYPES" in text
 
 
 def _own(unit_id: str, source: Path, flags: tuple[str, ...]) -> TranslationUnit:
@@ -163,7 +189,7 @@ def _name_sources(runtime: Path) -> str:
 
     ninja compiles what is newer than its object; what a package manager puts in place may be older.
     """
-    digest = digest_files(runtime, suffixes=(".cpp", ".h"))
+    digest = digest_files(runtime, suffixes=(".cpp", ".cc", ".h"))
     return f"-DTORCHLITE_SOURCES={digest[:12]}"
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, reduce
 from importlib import resources
+from operator import or_
 
 from builder.core.dtypes import EVERYTHING, DtypeChoice, DtypeSet
 from builder.core.model_facts import ModelInfo
+from builder.core.operators import Operator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,9 @@ class DtypeRules:
     sets: Mapping[str, DtypeSet]
     """Smallest first."""
     implied: Mapping[str, DtypeSet]
+    few: DtypeSet
+    kept: frozenset[str]
+    """Operators that compute in the dtypes of their inputs; see `narrow_dtypes`."""
 
 
 @cache
@@ -31,6 +36,8 @@ def load_dtype_rules() -> DtypeRules:
         base=DtypeSet.of(data["base"]),
         sets={name: DtypeSet.of(names) for name, names in data["sets"].items()},
         implied={part: DtypeSet.of(names) for part, names in data["implied"].items()},
+        few=DtypeSet.of(data["few"]["dtypes"]),
+        kept=frozenset(data["few"]["operators"]),
     )
 
 
@@ -65,9 +72,25 @@ def choose_dtypes(found: Iterable[DtypeChoice]) -> DtypeChoice:
     wanted = rules.base
     for choice in choices:
         wanted |= choice.dtypes
+    named = reduce(or_, (choice.dtypes for choice in choices))
     reason = "; ".join(choice.reason for choice in choices)
     # A few sets, so that models with similar dtypes share the objects of kernels.
     for name, dtypes in rules.sets.items():
         if not dtypes.lacks(wanted):
-            return DtypeChoice(dtypes=dtypes, reason=f"the set `{name}`: {reason}")
+            return DtypeChoice(dtypes=dtypes, reason=f"the set `{name}`: {reason}", named=named)
     return DtypeChoice(dtypes=EVERYTHING, reason=f"no smaller set is enough: {reason}")
+
+
+def narrow_dtypes(choice: DtypeChoice, operators: Iterable[Operator]) -> DtypeChoice:
+    """Returns `choice` with the few dtypes of the rules, where nothing can make another one.
+
+    Args:
+        choice: as `choose_dtypes` returns it.
+        operators: all that the runtime has; those that make tensors of Python's numbers, or compute
+            in another dtype than that of their inputs, need more.
+    """
+    rules = load_dtype_rules()
+    if rules.few.lacks(choice.named) or not rules.kept.issuperset(map(str, operators)):
+        return choice
+    reason = f"no input, weight or operator has or makes any but {rules.few}"
+    return replace(choice, dtypes=rules.few, reason=reason)

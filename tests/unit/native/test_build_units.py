@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from samples import make_graph, make_list, make_plan, make_unit
 
+from builder.core.cores import Core
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.plan import Interface
 from builder.core.selection import Selection
@@ -13,6 +14,7 @@ from builder.native.build_folders import Layout
 from builder.native.build_units import REGISTRATIONS_UNIT, RUNNER_UNIT, limit_dtypes, make_units
 from builder.native.interfaces import LIBRARIES
 from builder.sources.releases import load_release
+from builder.system.folders import data_folder
 
 PRIMS = "torch/csrc/jit/runtime/register_prim_ops.cpp"
 QUANTISED = "aten/src/ATen/native/quantized/library.cpp"
@@ -26,7 +28,7 @@ GRAPH = make_graph(
 
 @pytest.fixture
 def build(tmp_path):
-    def make(*names: str, prims="one", quantised="two", runtime=Path("/runtime"), backends=()):
+    def make(*names: str, prims="one", quantised="two", runtime=Path("/runtime"), **more):
         layout = Layout.of(tmp_path, make_plan(operator_list=make_list(*names)))
         selection = Selection(
             registrations=f"// {names}\n",
@@ -39,7 +41,7 @@ def build(tmp_path):
             layout,
             runtime=runtime,
             version="2.6.0",
-            backends=backends,
+            **more,
         )
         return units, layout
 
@@ -92,6 +94,28 @@ def test_variants_are_not_counted_twice(build):
     units, _ = build("aten::relu")
     others = ("the runner", "for libstdc++", "for libc++", "the registrations")
     assert units.known == len(GRAPH) + len(LIBRARIES[Interface.C].units) + len(others)
+
+
+def test_units_of_the_own_core_stand_for_upstreams(build, tmp_path):
+    source = tmp_path / "core/instead/c10/core/Device.cpp"
+    source.parent.mkdir(parents=True)
+    source.write_text("// ours\n")
+    units, _ = build("aten::relu", runtime=tmp_path, core=Core.OWN)
+    ours = units.graph.units[units.resolve("c10/core/Device.cpp")]
+    assert ours.source == str(source)
+    assert ours.flags[: len(GRAPH.units["c10/core/Device.cpp"].flags)] == (
+        GRAPH.units["c10/core/Device.cpp"].flags
+    )
+    upstreams, _ = build("aten::relu", runtime=tmp_path)
+    assert upstreams.resolve("c10/core/Device.cpp") == "c10/core/Device.cpp"
+
+
+def test_each_unit_that_stands_for_another_has_one():
+    folder = data_folder("cmake") / "runtime/core/instead"
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*.c*")}
+    assert names
+    lines = (load_release().folder / "symbols.txt").read_text().splitlines()
+    assert names <= {line.removeprefix("= ") for line in lines if line.startswith("= ")}
 
 
 def test_changed_sources_of_ours_are_compiled_otherwise_whatever_their_age(build, tmp_path):

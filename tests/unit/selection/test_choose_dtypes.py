@@ -4,7 +4,13 @@ import pytest
 from samples import make_info
 
 from builder.core.dtypes import EVERYTHING, DtypeSet
-from builder.selection.choose_dtypes import choose_dtypes, find_dtypes, load_dtype_rules
+from builder.core.operators import Operator
+from builder.selection.choose_dtypes import (
+    choose_dtypes,
+    find_dtypes,
+    load_dtype_rules,
+    narrow_dtypes,
+)
 
 RULES = load_dtype_rules()
 
@@ -64,3 +70,28 @@ def test_sets_hold_the_base_and_come_smallest_first():
     sizes = [len(dtypes.to_json()) for dtypes in RULES.sets.values()]
     assert sizes == sorted(sizes)
     assert not any(dtypes.lacks(RULES.base) for dtypes in RULES.sets.values())
+
+
+@pytest.mark.parametrize(
+    ("operators", "inputs", "expected"),
+    [
+        (["aten::relu", "aten::add.Tensor"], ["float32"], RULES.few),
+        (["aten::relu"], ["float32", "int64", "bool"], RULES.few),
+        # A number becomes a tensor of float64.
+        (["aten::relu", "aten::add.Scalar"], ["float32"], RULES.sets["float"]),
+        (["aten::relu"], ["float64"], RULES.sets["float"]),
+        (["aten::relu"], ["uint8"], RULES.sets["float"]),
+        (["aten::relu"], None, EVERYTHING),
+    ],
+)
+def test_operators_that_keep_dtypes_need_few(operators, inputs, expected):
+    choice = choose_dtypes([find_dtypes(make_float(*operators), inputs)])
+    narrow = narrow_dtypes(choice, [Operator.parse(name) for name in operators])
+    assert narrow.dtypes == expected
+    assert (narrow == choice) == (expected != RULES.few)
+
+
+def test_one_model_with_more_dtypes_keeps_them_for_all():
+    found = [find_dtypes(make_float("aten::relu"), [dtype]) for dtype in ("float32", "int32")]
+    choice = choose_dtypes(found)
+    assert narrow_dtypes(choice, [Operator.parse("aten::relu")]) == choice

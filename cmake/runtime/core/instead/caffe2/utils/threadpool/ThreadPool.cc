@@ -1,0 +1,3 @@
+#include "core/plain_flags.h"
+
+#include <caffe2/utils/threadpool/ThreadPool.cc>
