@@ -77,7 +77,9 @@ def command(request: ExportRequest, texts: InputTexts, as_json: bool) -> None:
     if as_json:
         print_json("export", _to_json(result))
     else:
-        _print_result(result)
+        # Linux has no NNAPI.
+        for_android = request.optimisation.backend is MobileBackend.NNAPI
+        _print_result(result, abi="arm64-v8a" if for_android else host_abi())
     if result.failure is not None:
         # The table of stages is printed before, since it shows where the difference begins.
         raise result.failure
@@ -129,7 +131,7 @@ def _input_json(spec: InputSpec) -> object:
     return str(spec)
 
 
-def _print_result(result: ExportResult) -> None:
+def _print_result(result: ExportResult, *, abi: str) -> None:
     for remark in result.remarks:
         echo(f"note: {show_hint(remark, 'export')}", err=True)
     optimized = "optimised for mobile" if result.optimized else "not optimised"
@@ -149,7 +151,7 @@ def _print_result(result: ExportResult) -> None:
         echo("the lite file, output by output:")
         print_differences(result.differences)
     if result.path:
-        echo(f"next: builder build {shlex.quote(str(result.path))} --abi {host_abi()} -o out")
+        echo(f"next: builder build {shlex.quote(str(result.path))} --abi {abi} -o out")
 
 
 def _print_vulkan(split: VulkanSplit) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, assert_never
+from typing import assert_never
 
 import torch
 from torch.utils.mobile_optimizer import optimize_for_mobile
@@ -56,18 +56,14 @@ def _for_metal(module: torch.jit.ScriptModule, methods: Sequence[str]) -> torch.
 
 
 def _for_nnapi(module: torch.jit.ScriptModule, sample: Sample) -> torch.jit.ScriptModule:
-    # Not every torch has this package; `check_capabilities` refuses NNAPI where it is missing.
-    from torch.backends._nnapi.prepare import convert_model_to_nnapi
+    # `check_capabilities` refuses NNAPI where the installed torch has no converter.
+    from builder.export.nnapi import convert
 
-    arguments: list[Any] = list(to_arguments(sample))
-    if not all(isinstance(argument, torch.Tensor) for argument in arguments):
+    arguments = to_arguments(sample)
+    tensors = [one for one in arguments if isinstance(one, torch.Tensor)]
+    if len(tensors) != len(arguments):
         raise ModelError(
             "for NNAPI, all inputs of a model must be tensors",
             hint=_FOR_CPU,
         )
-    for argument in arguments:
-        # The converter reads this attribute of its sample inputs
-        # (torch/backends/_nnapi/serializer.py).
-        argument.nnapi_nhwc = sample.channels_last and argument.dim() == 4
-    converted: torch.jit.ScriptModule = convert_model_to_nnapi(module, arguments)
-    return converted
+    return convert(module, tensors, channels_last=sample.channels_last)

@@ -66,6 +66,11 @@ class Nothing(nn.Module):
     def forward(self, x):
         return x * 2
 
+class InPlace(nn.Module):
+    def forward(self, x):
+        x = nn.functional.relu6(x + x)
+        return nn.functional.hardtanh(nn.functional.relu(x + x, inplace=True), 0.0, 6.0, True)
+
 class Sum(nn.Module):
     def forward(self, x):
         return x + x
@@ -411,8 +416,11 @@ def test_backends_that_this_torch_lacks(request_: ExportRequest) -> None:
         )
 
 
-def test_nnapi_is_written_but_not_run(request_: ExportRequest) -> None:
-    result = export(of(request_, "Sum", optimisation=Optimisation(backend=MobileBackend.NNAPI)))
+@pytest.mark.parametrize("capture", [Capture.TRACE, Capture.SCRIPT])
+@pytest.mark.parametrize("name", ["Sum", "InPlace"])
+def test_nnapi_is_written_but_not_run(request_: ExportRequest, name: str, capture: Capture) -> None:
+    nnapi = Optimisation(backend=MobileBackend.NNAPI)
+    result = export(of(request_, name, optimisation=nnapi, capture=capture))
     assert (result.stages[-1].seconds, result.failure) == (None, None)
     assert "_nnapi.Compilation" in read_models([request_.output])[0].custom_classes
 

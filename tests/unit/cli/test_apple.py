@@ -178,15 +178,22 @@ def test_a_deployment_target_is_for_apples_abis_only(asked):
     assert run(build, "m.ptl", "--abi", "ios-arm64", "--pod-version", "v1").exception is not None
 
 
-def test_vulkan_is_refused_for_apple():
+@pytest.mark.parametrize(
+    ("operator", "classes", "label"),
+    [
+        ("vulkan_prepack::run_conv2d_context", (), "Vulkan"),
+        ("aten::zeros", ("_nnapi.Compilation",), "NNAPI"),
+    ],
+)
+def test_backends_of_other_platforms_are_refused_for_apple(operator, classes, label):
     from samples import make_list
 
     from builder.api.link import _refuse_absent_backends
     from builder.sources.releases import load_release
 
-    wanted = make_list("vulkan_prepack::run_conv2d_context")
+    wanted = make_list(operator, classes=classes)
     plan = make_plan(operator_list=wanted, release=load_release())
-    with pytest.raises(ModelError, match="runs on Vulkan, which ios-arm64 does not have"):
+    with pytest.raises(ModelError, match=f"runs on {label}, which ios-arm64 does not have"):
         _refuse_absent_backends(replace(plan, target=parse_target("ios-arm64")))
     _refuse_absent_backends(plan)
 

@@ -29,6 +29,7 @@ def names(backends):
         ((), ("metal.LinearOpContext",), ("metal",)),
         (("aten::add.Tensor",), ("__backends__.coreml",), ("coreml",)),
         ((), ("__backends__.nnapi",), ()),
+        (("aten::zeros",), ("_nnapi.Compilation",), ("nnapi",)),
         (("metal_prepack::linear_run",), ("__backends__.coreml",), ("coreml", "metal")),
         (("aten::fft_rfft",), (), ("pocketfft",)),
         (("aten::_fft_c2r",), (), ("pocketfft",)),

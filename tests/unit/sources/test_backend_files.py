@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from builder import api
@@ -9,6 +11,7 @@ from builder.core.backends import Chosen
 from builder.core.sources import SourceTree
 from builder.native.index import parse_index
 from builder.sources.releases import load_release
+from builder.system.folders import data_folder
 
 BACKENDS = tuple(load_release().backends.values())
 WITH_SOURCES = [one for one in BACKENDS if one.sources]
@@ -30,7 +33,7 @@ def find_tree(feature="") -> SourceTree:
 
 def test_every_file_is_read():
     assert list(load_release().backends) == [
-        *("coreml", "metal", "pocketfft", "qnnpack", "torchvision", "vulkan", "xnnpack")
+        *("coreml", "metal", "nnapi", "pocketfft", "qnnpack", "torchvision", "vulkan", "xnnpack")
     ]
 
 
@@ -117,3 +120,13 @@ def test_shaders_are_text_that_the_device_compiles():
     assert not list((tree.root / FOLDERS["metal"]).rglob("*.metal"))
     context = tree.root / FOLDERS["metal"] / "MetalContext.mm"
     assert "newLibraryWithSource" in context.read_text()
+
+
+def test_nnapi_takes_exactly_the_operations_that_torch_writes():
+    written = (find_tree().root / "torch/backends/_nnapi/serializer.py").read_text()
+    codes = written.partition("class NNAPI_OperationCode")[2].partition("class ")[0]
+    numbers = dict(re.findall(r"^    (\w+) = (\d+)$", codes, re.MULTILINE))
+    used = set(re.findall(r"NNAPI_OperationCode\.([A-Z0-9_]+)", written))
+    taken = (data_folder("cmake") / "runtime/nnapi/model.cpp").read_text()
+    listed = re.findall(r"^    \{(\d+), \w+, \w+\}, // (\w+)$", taken, re.MULTILINE)
+    assert {name: code for code, name in listed} == {name: numbers[name] for name in used}
