@@ -21,6 +21,10 @@ DEBUG_HANDLES = "mobile_debug_handles.pkl"
 FIRST_BYTECODE = 3
 """Bytecode version of files without a version number (mobile/import.cpp,
 BytecodeDeserializer::parseMethods)."""
+_OLDEST_FORMAT, _NEWEST_FORMAT = 1, 10
+"""Versions of archives that runtimes load (kMin- and kMaxSupportedFileFormatVersion in
+caffe2/serialize/versions.h of PyTorch 2.6). Flatbuffers have the same numbers, which their loader
+does not compare."""
 _ENTRY_STEPS, _OPERATOR_STEPS = 4, 8
 """Steps of `Effort` for an instruction or a type, and for an operator, measured in opcodes."""
 _LONGEST_NAME = 4096
@@ -49,6 +53,17 @@ def parse_bytecode(value: object, effort: Effort | None = None) -> tuple[int, tu
         raise _malformed("there are no functions")
     names: set[str] = set()
     return version, tuple(_function(_tuple(one), names, effort) for one in functions)
+
+
+def check_version(version: int) -> int:
+    """Returns the version of a file's operators; ModelError if no runtime loads such files."""
+    if not _OLDEST_FORMAT <= version <= _NEWEST_FORMAT:
+        raise ModelError(
+            f"its archive has version {version}; runtimes load versions {_OLDEST_FORMAT} to "
+            f"{_NEWEST_FORMAT}",
+            hint="use a newer builder, or write the file again with an older torch",
+        )
+    return version
 
 
 def check_name(name: str, known: set[str]) -> str:

@@ -9,7 +9,7 @@ from enum import IntEnum
 from functools import partial
 
 from builder.errors import Hint, ModelError, Run
-from builder.lite.bytecode import check_name
+from builder.lite.bytecode import check_name, check_version
 from builder.lite.flatbuffer import Buffer, Table
 from builder.lite.model import OPCODES, Argument, Callee, Function, Instruction, LiteModel
 from builder.lite.objects import (
@@ -167,10 +167,11 @@ class _Reader:
         if not isinstance(root, ScriptObject):
             raise _damage("its state is no module")
         sources = _files(module, ModuleField.SOURCES)
+        operator_version = module.uint32(ModuleField.OPERATOR_VERSION)
         return LiteModel(
             bytecode_version=self._positive(module.int32(ModuleField.BYTECODE_VERSION, default=0)),
             # Zero is what an absent field reads as.
-            operator_version=module.uint32(ModuleField.OPERATOR_VERSION) or None,
+            operator_version=check_version(operator_version) if operator_version else None,
             functions=tuple(functions),
             root=root,
             script_constants=self._items(module, ModuleField.SCRIPT_CONSTANTS) if sources else None,

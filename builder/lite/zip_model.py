@@ -11,6 +11,7 @@ from builder.lite.bytecode import (
     BYTECODE,
     DEBUG_HANDLES,
     add_debug_handles,
+    check_version,
     parse_bytecode,
 )
 from builder.lite.model import LiteModel
@@ -22,9 +23,6 @@ from builder.lite.scalar_types import BY_DTYPE
 DATA, CONSTANTS = "data.pkl", "constants.pkl"
 EXTRA = "extra/"
 VERSIONS = (".data/version", "version")
-_OLDEST_FORMAT, _NEWEST_FORMAT = 1, 10
-"""Versions of archives that runtimes load (kMin- and kMaxSupportedFileFormatVersion in
-caffe2/serialize/versions.h of PyTorch 2.6)."""
 _OWN = frozenset({BYTECODE, DATA, CONSTANTS, DEBUG_HANDLES, *VERSIONS, "byteorder"})
 """Records that a `LiteModel` has values for."""
 _OWN_FOLDERS = (EXTRA, "data/", "constants/", "bytecode/", "mobile_debug_handles/", ".data/")
@@ -89,14 +87,7 @@ def read_archive_version(archive: Archive) -> int | None:
     text = archive.read(record, limit=MAX_RECORD)[:20].strip()
     if not text.isdigit():
         raise ModelError(f"its version record is not a number: {text!r}")
-    version = int(text)
-    if not _OLDEST_FORMAT <= version <= _NEWEST_FORMAT:
-        raise ModelError(
-            f"its archive has version {version}; runtimes load versions {_OLDEST_FORMAT} to "
-            f"{_NEWEST_FORMAT}",
-            hint="use a newer builder, or write the file again with an older torch",
-        )
-    return version
+    return check_version(int(text))
 
 
 def _refuse_big_endian(archive: Archive) -> None:

@@ -88,6 +88,15 @@ def test_functions_sources_and_files():
     assert round_trip(model).bytecode_version == 9
 
 
+@pytest.mark.parametrize("version", [11, 2**31 - 1])
+def test_versions_that_no_runtime_loads_are_refused(version):
+    """Such a file could be read, but not the zip that builder makes of it."""
+    assert round_trip(make_model(operator_version=10)).operator_version == 10
+    assert round_trip(make_model(operator_version=None)).operator_version is None
+    with pytest.raises(ModelError, match=f"has version {version}; runtimes load versions 1 to 10"):
+        round_trip(make_model(operator_version=version))
+
+
 def test_other_records_have_no_place():
     assert dict(round_trip(make_model(records={"map.debug_pkl": b"1"})).records) == {}
 
