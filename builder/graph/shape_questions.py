@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from builder.graph.graph import TensorInfo, Value
+from builder.graph.graph import Node, TensorInfo, Value
 from builder.graph.operands import Call
 
 Sizes: TypeAlias = tuple[int | None, ...]
@@ -15,10 +16,18 @@ _KEEPING = frozenset(
     for name in (
         *("alpha_dropout", "batch_norm", "clamp", "contiguous", "detach", "dropout", "elu", "gelu"),
         *("feature_dropout", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "relu", "relu6"),
-        *("sigmoid", "silu", "softmax", "tanh", "to"),
+        *("sigmoid", "silu", "softmax", "tanh", "to", "abs", "neg", "exp", "log", "sqrt", "pow"),
+        *("adaptive_avg_pool2d", "avg_pool2d", "max_pool2d", "adaptive_avg_pool1d", "avg_pool1d"),
+        *("max_pool1d", "pad", "constant_pad_nd", "reflection_pad2d", "replication_pad2d"),
+        *("clamp_min", "clamp_max", "selu", "celu", "mish", "softplus", "erf", "clone", "flip"),
+        *("slice", "transpose", "permute", "pixel_shuffle", "prelu"),
     )
 )
 """Operators whose result has as many dimensions as their first argument."""
+_COMBINING = frozenset(f"aten::{name}" for name in ("add", "div", "mul", "sub", "maximum"))
+"""Operators of two tensors whose result has as many dimensions as one of them."""
+_DROPPING = frozenset({"aten::squeeze", "aten::select"})
+"""Operators that drop the dimension that their second argument is."""
 _MOST_STEPS = 20
 
 Answer: TypeAlias = TensorInfo | list[TensorInfo | None] | None
@@ -58,27 +67,44 @@ class Question:
 
 
 def may_be_squeezed(image: Value | None, dims: int) -> bool:
-    """Whether `squeeze` may have dropped the batch of an image over `dims` dimensions.
+    """Whether the batch of an image over `dims` dimensions may have been dropped on the way to it.
 
     The number of dimensions of the image itself is not known.
     """
-    for _ in range(_MOST_STEPS):
-        producer = None if image is None else image.producer
-        if producer is None or not producer.inputs:
-            return False
+    steps = iter(range(_MOST_STEPS))
+    return _may_lack_batch(image, dims, steps)
+
+
+def _may_lack_batch(image: Value | None, dims: int, steps: Iterator[int]) -> bool:
+    while (producer := None if image is None else image.producer) and producer.inputs:
+        # So many steps without a layer are rare, and the safe answer costs only time.
+        if next(steps, None) is None:
+            return True
         name, _, overload = producer.operator.partition(".")
         name = name.removesuffix("_")
         if name == "aten::squeeze" and overload != "dim":
             return True
-        if name == "aten::squeeze":
-            before = producer.inputs[0].info
-            rank = None if before is None or before.sizes is None else len(before.sizes)
-            # With a dimension more, one is dropped for sure: the layer would not take it.
-            return rank in (dims + 1, dims + 2)
+        if name in _DROPPING:
+            return _drops_batch(producer, dims)
+        if name in _COMBINING:
+            # The one with more dimensions decides.
+            tensors = [value for value in producer.inputs[:2] if not value.is_constant]
+            return bool(tensors) and all(_may_lack_batch(one, dims, steps) for one in tensors)
         if name not in _KEEPING:
             return False
         image = producer.inputs[0]
     return False
+
+
+def _drops_batch(node: Node, dims: int) -> bool:
+    """Whether a node that drops one dimension may leave an image without its batch."""
+    before, *rest = node.inputs
+    if before.info is not None and before.info.sizes is not None:
+        # With a dimension more, one is dropped for sure: the layer would not take it.
+        return len(before.info.sizes) in (dims + 1, dims + 2)
+    # If the rank is not known, a batch is taken to be the first dimension.
+    dim = rest[0].constant if rest and rest[0].is_constant else None
+    return type(dim) is not int or dim in (0, -dims - 2)
 
 
 def broadcast(first: Sizes, second: Sizes) -> Sizes | None:

@@ -355,16 +355,31 @@ def test_a_known_call_tells_whether_images_have_a_batch(ranks: tuple[int | None]
         # Of five dimensions one is dropped, or the layer fails with the source too.
         ("aten::squeeze.dim(%x, 1)", (5,), False),
         ("aten::squeeze.dim(%x, 1)", (), False),
+        # Of an image whose rank is not known, the first dimension is the batch.
+        ("aten::squeeze.dim(%x, 0)", (), True),
+        ("aten::squeeze.dim(%x, -4)", (), True),
+        ("aten::select.int(%x, 0, 1)", (), True),
+        ("aten::select.int(%x, 2, 1)", (), False),
+        ("aten::squeeze.dim(%x, 0)\n%s = aten::max_pool2d(%q, [2, 2])", (), True),
+        ("aten::squeeze(%x)\n%s = aten::add.Tensor(%q, %q, 1)", (), True),
+        # The operand with the batch gives it to the sum.
+        ("aten::squeeze(%x)\n%s = aten::add.Tensor(%q, %x, 1)", (), False),
         ("aten::neg(%x)", (), False),
     ],
 )
 def test_a_batch_may_be_squeezed(line: str, ranks: tuple[int, ...], lacks: bool):
     graph = read_graph(
-        f"(%self, %x)\n%s = {line}\n%r = aten::relu_(%s)\n"
+        f"(%self, %x)\n%{'q' if '%q' in line else 's'} = {line}\n%r = aten::relu_(%s)\n"
         "%y = aten::conv2d(%r, W, None, [1, 1], [0, 0], [1, 1], 1)\nyield %y",
         W=ramp(5, 6, 3, 3),
     )
     assert lacks_batch(graph, SCHEMAS, ranks) is lacks
+
+
+def test_bytes_seen_as_another_dtype_have_no_known_type():
+    graph = read_graph("(%self, %x: Tensor float32 2,2)\n%y = aten::view.dtype(%x, 3)\nyield %y")
+    infer(graph, SCHEMAS)
+    assert graph.block.outputs[0].info is None
 
 
 def test_all_sizes_tell_what_is_squeezed():

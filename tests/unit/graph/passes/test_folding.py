@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from builder.core.operator_schemas import Schemas
-from builder.graph.graph import Graph
+from builder.graph.graph import Graph, TensorInfo
 from builder.graph.passes.dead_code import drop_dead_code
 from builder.graph.passes.drop_identities import drop_identities
 from builder.graph.passes.fold_constants import fold_constants
@@ -560,6 +560,13 @@ def test_copies(line: str, drops: bool):
 
 def test_integers_times_one_keep_their_dtype():
     assert one(drop_identities, "aten::mul.Scalar(%x, 1.0)", "%x: Tensor int64 3") == "yield %2"
+
+
+def test_bytes_seen_as_another_dtype_are_something_else():
+    source = read_graph("(%self, %x: Tensor float32 2,2)\n%y = aten::view.dtype(%x, 3)\nyield %y")
+    # A program of torch.export knows the sizes of all values.
+    source.block.nodes[0].output.info = TensorInfo("int32", (2, 2))
+    assert drop_identities(source, SCHEMAS).changed == 0
 
 
 def test_a_dropped_dimension_that_is_put_back():
