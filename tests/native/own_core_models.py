@@ -104,7 +104,7 @@ class Tensors(nn.Module):
     def forward(
         self, x: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, int], list[int], bool]:
-        y = x.clone()
+        y = x.clone().mul_(1)  # nothing but the call holds the copy
         row = y[0]
         row.mul_(2)
         made = torch.tensor([[1, 2], [3, 4]], dtype=torch.float32) + torch.tensor(0.5)

@@ -237,6 +237,17 @@ void push_result(Stack& stack, std::tuple<T...>&& results) {
   std::apply([&](auto&&... result) { (push_result(stack, std::forward<T>(result)), ...); }, std::move(results));
 }
 
+// What a call gives, for itself: a kernel may return a reference to an argument, which ends with the call.
+template <class Result>
+struct Owned {
+  using type = std::decay_t<Result>;
+};
+
+template <class... Results>
+struct Owned<std::tuple<Results...>> {
+  using type = std::tuple<std::decay_t<Results>...>;
+};
+
 template <class Function>
 struct Caller;
 
@@ -245,7 +256,8 @@ struct Caller<Result(Arguments...)> {
   static constexpr size_t count = sizeof...(Arguments);
 
   template <size_t... At>
-  static Result call(Result (*kernel)(Arguments...), Value* values, std::index_sequence<At...>) {
+  static typename Owned<Result>::type call(
+      Result (*kernel)(Arguments...), Value* values, std::index_sequence<At...>) {
     [[maybe_unused]] std::tuple<Argument<Arguments>...> held{Argument<Arguments>(values[At])...};
     return kernel(static_cast<Arguments>(std::get<At>(held))...);
   }
@@ -257,12 +269,8 @@ struct Caller<Result(Arguments...)> {
     if constexpr (std::is_void_v<Result>) {
       call(kernel, values, std::index_sequence_for<Arguments...>());
       drop();
-    } else if constexpr (std::is_lvalue_reference_v<Result>) {
-      const std::decay_t<Result> result = call(kernel, values, std::index_sequence_for<Arguments...>());
-      drop();
-      push_result(stack, result);
     } else {
-      Result result = call(kernel, values, std::index_sequence_for<Arguments...>());
+      typename Owned<Result>::type result = call(kernel, values, std::index_sequence_for<Arguments...>());
       drop();
       push_result(stack, std::move(result));
     }
