@@ -40,7 +40,7 @@ from builder.platforms.package_options import PackageOptions
 from builder.sources.releases import load_release
 from builder.system.files import read_regular, write_atomically
 from builder.system.machine import host_abi
-from builder.system.outputs import refuse_foreign_file, writing_file
+from builder.system.outputs import refuse_foreign_file, refuse_unwritable, writing_file
 from builder.system.progress import Progress
 
 _ERRORS: Mapping[DifferenceKind, type[BuilderError]] = {
@@ -138,6 +138,7 @@ def write_lock(path: Path, products: Mapping[str, LockedBuild]) -> None:
             f"{MOST:,}, and could not be read",
             hint="lock some of the products only",
         )
+    refuse_unwritable(path)
     refuse_foreign_file(path, _is_lock, "lock of builder")
     with writing_file(path):
         write_atomically(path, text)

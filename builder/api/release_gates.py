@@ -12,6 +12,7 @@ from builder.api.release_report import (
     Compared,
     Gate,
     GateResult,
+    LastRelease,
     ModelRun,
     Outcome,
     ReleasedLibrary,
@@ -32,6 +33,9 @@ from builder.system.progress import Progress
 from builder.system.reference_headers import reference_path
 from builder.verify.policy import describe_findings
 from builder.verify.request import VerifyRequest
+
+_NAMED = 20
+"""Libraries that a sentence names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,9 +189,24 @@ def _check_product(product: ReleasedProduct) -> tuple[list[str], list[str]]:
     return problems, done
 
 
-def hold_sizes(libraries: Sequence[Compared]) -> GateResult:
-    """Compares sizes with budgets, and with those of the last release."""
+def hold_sizes(libraries: Sequence[Compared], last: LastRelease | None) -> GateResult:
+    """Compares sizes with budgets, and with those of the last release.
+
+    Libraries that only one of the releases has are named. If none is in both, a limit of growth
+    would hold for nothing, so the gate fails.
+    """
     problems = [line for one in libraries for line in _find_problems(one)]
+    names = tuple(_name_unmatched(libraries, last)) if last else ()
+    is_limited = any(one.growth is not None for one in libraries)
+    if last and is_limited and not any(one.before is not None for one in libraries):
+        lines = ("no library of this release is in the last one, so no growth is limited", *names)
+        hint = Hint(
+            "compare with another report with ",
+            Use("release.against", "REPORT"),
+            ", or leave out max_growth for this release",
+        )
+        problems += lines
+        return fail(Gate.SIZE, SizeError("\n".join(problems), hint=hint), tuple(problems))
     if problems:
         hint = Hint("allow more with ", Use("release.max_growth"), " or budgets in builder.yaml")
         return fail(Gate.SIZE, SizeError("\n".join(problems), hint=hint), tuple(problems))
@@ -196,8 +215,21 @@ def hold_sizes(libraries: Sequence[Compared]) -> GateResult:
     details = (
         f"{number_of(compared, 'library', 'libraries')} compared with the last release",
         f"{number_of(limited, 'library', 'libraries')} with a budget",
+        *names,
     )
     return GateResult(gate=Gate.SIZE, outcome=Outcome.PASSED, details=details)
+
+
+def _name_unmatched(libraries: Sequence[Compared], last: LastRelease) -> Iterator[str]:
+    here = {one.library.key for one in libraries}
+    for what, titles in (
+        ("only in this release", [one.library.title for one in libraries if one.before is None]),
+        ("only in the last release", [one.title for one in last.libraries if one.key not in here]),
+    ):
+        if titles:
+            rest = len(titles) - _NAMED
+            more = f" and {rest} more" if rest > 0 else ""
+            yield f"{what}: {', '.join(titles[:_NAMED])}{more}"
 
 
 def _find_problems(one: Compared) -> Iterator[str]:

@@ -235,7 +235,7 @@ def _release(
         return finished
     verified, runs = run_models(products, progress)
     gates += [verified, check_packages(products, progress)]
-    gates.append(hold_sizes(report.libraries))
+    gates.append(hold_sizes(report.libraries, last))
     report = replace(report, runs=runs, gates=finish_gates(tuple(gates)))
     if not report.ok:
         return _write_failure(report, publishing.output)

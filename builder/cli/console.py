@@ -44,6 +44,10 @@ _CONTROLS = rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDI}\ud800-\udfff]"
 _CONTROLS_OF_CELLS = rf"[\x00-\x1f\x7f-\x9f{_BIDI}\ud800-\udfff]"
 _CONTROLS_OF_JSON = rf"[\x7f-\x9f{_BIDI}\ud800-\udfff]"
 """Patterns, which few texts need: `str.isprintable` is false for each of these characters."""
+_COMMANDS_OF_LINES = re.compile(r"^([^\S\n]*)::(?=.*::)", re.MULTILINE)
+_COMMANDS_IN_LINES = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
+"""What GitHub's and Azure's logs obey: `::name::` at the start of a line, also behind spaces, and
+`##[name]` and `##vso[name]` anywhere in it."""
 
 
 def echo(text: str = "", *, mark: str = "", err: bool = False, nl: bool = True) -> None:
@@ -68,10 +72,19 @@ def echo(text: str = "", *, mark: str = "", err: bool = False, nl: bool = True) 
 
 def _write(text: str, *, err: bool = False, nl: bool = True) -> None:
     try:
-        click.echo(text, err=err, nl=nl)
+        click.echo(_defuse(text), err=err, nl=nl)
     except BrokenPipeError:
         # The reader, such as `head`, has enough. The work goes on, for the sake of its exit code.
         _write_to_nothing(sys.stderr if err else sys.stdout)
+
+
+def _defuse(text: str) -> str:
+    """Returns a text in which nothing is a command to a log of CI."""
+    if "##" in text:
+        text = _COMMANDS_IN_LINES.sub(r"#\\x23", text)
+    if "::" in text:
+        text = _COMMANDS_OF_LINES.sub(r"\1\\x3a:", text)
+    return text
 
 
 def drop_closed_streams(*streams: TextIO) -> bool:
@@ -171,7 +184,9 @@ def render_json(command: str, value: Mapping[str, Any]) -> str:
     versioned = {**value, "schema": SCHEMA_VERSIONS[command]}
     text = json.dumps(versioned, indent=2, sort_keys=True, ensure_ascii=False)
     # json.dumps escapes C0 only, and a terminal obeys the others as well.
-    return re.sub(_CONTROLS_OF_JSON, lambda match: f"\\u{ord(match[0]):04x}", text)
+    text = re.sub(_CONTROLS_OF_JSON, lambda match: f"\\u{ord(match[0]):04x}", text)
+    # A log of CI looks into JSON too; the escape there has the same meaning.
+    return _COMMANDS_IN_LINES.sub(r"#\\u0023", text)
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -14,6 +14,7 @@ from builder.cli.console import ConsoleProgress, echo, print_table
 from builder.cli.locked import place_lock
 from builder.cli.plan import NOT_IN_PLANS
 from builder.cli.settings_options import settings_options
+from builder.system.outputs import refuse_unwritable
 
 if TYPE_CHECKING:
     from builder.api.products import Values
@@ -55,6 +56,8 @@ def command(
     """
     products = choose_products(settings, given, asked)
     path = path or place_lock(asked)
+    # Before the plans, which take a while.
+    refuse_unwritable(path)
     locked = {
         one.name: api.lock_build(
             one.settings.request, one.targets, one.settings.packages, progress=ConsoleProgress()

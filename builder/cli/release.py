@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,8 @@ from builder.cli.console import ConsoleProgress, echo, print_json, print_table
 from builder.cli.failures import describe_failure
 from builder.cli.locked import LockAsked, lock_options, place_lock
 from builder.cli.settings_options import settings_options
-from builder.system.files import append_text
+from builder.errors import ConfigurationError
+from builder.system.files import append_text, refuse_no_appending
 
 if TYPE_CHECKING:
     from builder.api import ReleaseReport
@@ -85,6 +88,9 @@ def command(
         for name, key in api.list_cache_keys(configuration).items():
             echo(f"{name}={key}")
         return 0
+    if summary is not None:
+        with _naming(summary):
+            refuse_no_appending(summary)
     request = api.ReleaseRequest(
         configuration=configuration,
         products=asked.products,
@@ -103,14 +109,31 @@ def command(
         echo(markdown, nl=False)
     else:
         _print_summary(report)
-    if summary is not None:
-        append_text(summary, markdown)
-    if comment is not None:
-        posted = api.post_comment(comment, markdown, str(path))
-        echo(f"comment: {posted}", err=True)
+    _pass_on(markdown, summary, comment, path)
     if report.error is not None:
         raise report.error
     return 0
+
+
+def _pass_on(text: str, summary: Path | None, comment: str | None, configuration: Path) -> None:
+    if comment is not None:
+        posted = api.post_comment(comment, text, str(configuration))
+        echo(f"comment: {posted}", err=True)
+    if summary is not None:
+        with _naming(summary):
+            append_text(summary, text)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Raises ConfigurationError if `path` cannot be appended to in the block."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(
+            f"cannot append to {path}: {reason}", hint="choose another --summary"
+        ) from None
 
 
 def _print_summary(report: ReleaseReport) -> None:

@@ -21,7 +21,7 @@ _UNSAFE = re.compile(
 forges may take for the name of a commit."""
 _PART_OF_COMMIT = 6
 """Digits that are no name of a commit: GitHub and GitLab look for seven and more."""
-_SPLIT = "@#!$~&%:-"
+_SPLIT = "@#!$~&%:-[*^"
 """Forges look for names and numbers behind these characters in the finished page."""
 _NUMBER = re.compile(r"[-+]?[\d,]+(\.\d+)?(e[-+]?\d+)?%?")
 _PAGE = Template("""\
@@ -171,7 +171,9 @@ def _escape(match: re.Match[str]) -> str:
     if len(match[0]) > 1:
         return "<!-- -->".join(re.findall(rf".{{1,{_PART_OF_COMMIT}}}", match[0]))
     # A reference is a character and no markup to Markdown, but to what looks for names afterwards.
-    return f"&#{ord(match[0])};" + ("<!-- -->" if match[0] in _SPLIT else "")
+    # GitLab looks for the name of a project before `>`.
+    before = "<!-- -->" if match[0] == ">" else ""
+    return f"{before}&#{ord(match[0])};" + ("<!-- -->" if match[0] in _SPLIT else "")
 
 
 def _break(text: str) -> str:

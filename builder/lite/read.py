@@ -77,6 +77,9 @@ def open_model(path: Path) -> Iterator[BufferedReader]:
         if path.is_symlink() and not path.exists():
             what = "is a link that leads to no file, or to itself"
         raise ModelError(f"{path} {what}", hint=_MISSING_HINT)
+    # Some files of the system, such as /proc/kmsg, say so, and make a reader wait.
+    if path.stat().st_size == 0:
+        raise ModelError(f"{path}: the file is empty", hint=_EXPORT_HINT)
     with path.open("rb") as stream, refusing_excess(path):
         try:
             yield stream

@@ -29,6 +29,7 @@ LISTING = ".builder.json"
 """File name of the list of files in folders that have no other manifest."""
 MANIFEST = "manifest.json"
 """File name of the manifest in the folder of a runtime."""
+_HINT = Hint("move them away, or choose another folder with ", Use("output"))
 _SHOWN = 5
 """Files that a message lists."""
 
@@ -80,7 +81,7 @@ def refuse_foreign_folder(path: Path, manifest: str = LISTING) -> None:
     if not os.path.lexists(path):
         return
     if path.is_symlink() or not path.is_dir():
-        raise ConfigurationError(f"{path} is not a folder that builder wrote", hint=_hint(path))
+        raise ConfigurationError(f"{path} is not a folder that builder wrote", hint=_HINT)
     foreign = list(_find_foreign(path, _read_owned(path, manifest), manifest))
     if foreign:
         lines = [f"  {line}" for line in foreign[:_SHOWN]]
@@ -90,7 +91,7 @@ def refuse_foreign_folder(path: Path, manifest: str = LISTING) -> None:
             "\n".join(
                 (f"{path} would be replaced, but it has files that builder did not write:", *lines)
             ),
-            hint=_hint(path),
+            hint=_HINT,
         )
 
 
@@ -129,10 +130,6 @@ def digest_modes(path: Path) -> str:
             mode = stat.filemode(found.lstat().st_mode)
             lines.append(f"{mode} {found.relative_to(path).as_posix()!r}\n")
     return hashlib.sha256("".join(sorted(set(lines))).encode()).hexdigest()
-
-
-def _hint(path: Path) -> Hint:
-    return Hint(f"move them away, or choose another folder than {path.parent} with ", Use("output"))
 
 
 def _find_foreign(folder: Path, owned: _Owned, manifest: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -34,6 +35,11 @@ def digest_files(*folders: Path, suffixes: tuple[str, ...]) -> str:
                 state.update(f"{path.relative_to(folder).as_posix()}\n".encode())
                 state.update(f"{digest_file(path)}\n".encode())
     return state.hexdigest()
+
+
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+"""A pipe without a reader would make a blocking open wait."""
+_STREAMS = frozenset(("/dev/stdout", "/dev/stderr"))
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -149,6 +155,41 @@ def umask() -> int:
 
 
 def append_text(path: Path, text: str) -> None:
-    """Appends to a file that other programs write too, such as the summary of a job of CI."""
-    with path.open("a", encoding="utf-8") as stream:
+    """Appends to a file that other programs write too, such as the summary of a job of CI.
+
+    Raises:
+        OSError: it cannot be opened, or written.
+        ValueError: it is neither a file nor a stream of this process.
+    """
+    descriptor = os.open(path, _APPEND | os.O_CREAT, 0o666)
+    with open(descriptor, "a", encoding="utf-8") as stream:  # noqa: PTH123 - of a descriptor
+        _refuse_pipe(path, descriptor)
+        os.set_blocking(descriptor, True)
         stream.write(text)
+
+
+def refuse_no_appending(path: Path) -> None:
+    """Raises an error if `append_text` could not write to `path`; nothing is made or changed.
+
+    Raises:
+        OSError: it cannot be opened, or made.
+        ValueError: it is neither a file nor a stream of this process.
+    """
+    try:
+        descriptor = os.open(path, _APPEND)
+    except FileNotFoundError:
+        if os.path.lexists(path) or not path.parent.is_dir():
+            raise
+        with tempfile.TemporaryFile(dir=path.parent):
+            return
+    try:
+        _refuse_pipe(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_pipe(path: Path, descriptor: int) -> None:
+    kind = os.fstat(descriptor).st_mode
+    is_own = path.is_relative_to("/dev/fd") or str(path) in _STREAMS
+    if not stat.S_ISREG(kind) and not stat.S_ISCHR(kind) and not is_own:
+        raise ValueError("it is not a regular file")

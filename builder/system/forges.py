@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -23,13 +24,16 @@ _SECONDS = (10.0, 30.0)
 """To connect, and to wait for an answer."""
 _TRIES = 3
 _BUSY = frozenset((429, 500, 502, 503, 504))
-_PAGE = 100
+_PAGE, _SMALLER = 100, 10
+"""Comments on a page, and how many times fewer there are if a page is too large."""
 _MOST_PAGES = 50
 """Pages of comments that are looked at; a request with more has other problems."""
-_MOST = 4 << 20
-"""Bytes of an event or of a page of comments."""
+_MOST = 8 << 20
+"""Bytes of an event or of a page of comments; one comment of GitLab has a million characters."""
 _LONGEST_ANSWER = 60.0
-"""Seconds for one answer."""
+"""Seconds for one answer, from the connection to its last byte."""
+_LONGEST = 60_000
+"""Characters of a comment, which is fewer than both forges allow."""
 _LONGEST_ADDRESS = 500
 _REFUSED = frozenset((403, 404))
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
@@ -50,8 +54,12 @@ class Thread:
     headers: Mapping[str, str]
     update: str
     """The HTTP method that changes a comment."""
-    longest: int
-    """Characters of a comment."""
+    user: str
+    """URL of the account that the token is of."""
+    author: str
+    """The field of a comment with the account that wrote it."""
+    kind: str = ""
+    """The accounts with this `type` are taken for the token's own if the forge does not name it."""
 
 
 def find_thread(forge: str, environment: Mapping[str, str]) -> Thread | None:
@@ -81,7 +89,10 @@ def _find_github(environment: Mapping[str, str]) -> Thread | None:
             "Accept": "application/vnd.github+json",
         },
         update="PATCH",
-        longest=65_000,
+        user=f"{api}/user",
+        author="user",
+        # The token of a job is of an app, which may not ask who it is.
+        kind="Bot",
     )
 
 
@@ -97,7 +108,8 @@ def _find_gitlab(environment: Mapping[str, str]) -> Thread | None:
         one=notes,
         headers={"PRIVATE-TOKEN": _take(environment, "BUILDER_GITLAB_TOKEN")},
         update="PUT",
-        longest=900_000,
+        user=f"{api}/user",
+        author="author",
     )
 
 
@@ -126,14 +138,16 @@ def post_or_update(
     session: Callable[[], requests.Session] = open_session,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
-    """Posts `text`, or replaces the comment that begins with `mark`; returns its address.
+    """Posts `text`, or replaces the own comment that begins with `mark`; returns its address.
+
+    A comment of another account stays as it is, whatever it begins with.
 
     Raises:
         CommentError: the forge cannot be reached, or refuses.
     """
     body = f"{mark}\n{text}"
-    if len(body) > thread.longest:
-        cut = body[: thread.longest].rpartition("\n")[0]
+    if len(body) > _LONGEST:
+        cut = body[:_LONGEST].rpartition("\n")[0]
         body = f"{cut}\n\nThe report is longer; the job's files have all of it.\n"
     with session() as opened:
         opened.headers.update(thread.headers)
@@ -147,27 +161,63 @@ def post_or_update(
 
 def _write(ask: _Asking, thread: Thread, body: str, mark: str) -> tuple[str, Any]:
     """Replaces the comment of an earlier run, or posts one; returns its URL and the answer."""
-    for known in [one for one in _list_comments(ask, thread) if _is_own(one, mark)]:
+    # Anybody may have written a comment with the mark; many tokens could change it.
+    marked = [one for one in _list_comments(ask, thread) if _is_marked(one, mark)]
+    own = _ask_account(ask, thread) if marked else None
+    for known in [one for one in marked if _is_by(one.get(thread.author), own, thread.kind)]:
         url = f"{thread.one}/{int(known['id'])}"
-        # Anybody may have written a comment with the mark, and only one's own can be changed.
         with suppress(_RefusedError):
             return url, ask.ask(thread.update, url, {"body": body})
     return thread.comments, ask.ask("POST", thread.comments, {"body": body})
 
 
+def _ask_account(ask: _Asking, thread: Thread) -> int | None:
+    """Returns the number of the account that the token is of; None if the forge does not say."""
+    try:
+        answer = ask.ask("GET", thread.user, None)
+    except _RefusedError:
+        return None
+    number = answer.get("id") if isinstance(answer, dict) else None
+    return number if _is_number(number) else None
+
+
+def _is_by(account: object, own: int | None, kind: str) -> bool:
+    """Returns whether a comment's account is the token's own."""
+    if not isinstance(account, dict):
+        return False
+    if own is None:
+        return bool(kind) and account.get("type") == kind
+    return _is_number(account.get("id")) and account["id"] == own
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _list_comments(ask: _Asking, thread: Thread) -> Iterator[dict[str, Any]]:
-    for page in range(1, _MOST_PAGES + 1):
-        listed = ask.ask("GET", f"{thread.comments}?per_page={_PAGE}&page={page}", None)
+    begin, size = 0, _PAGE
+    for _ in range(_MOST_PAGES):
+        url = f"{thread.comments}?per_page={size}&page={begin // size + 1}"
+        try:
+            listed = ask.ask("GET", url, None)
+        except _LargeError:
+            if size == 1:
+                raise
+            # One comment fits.
+            size //= _SMALLER
+            continue
         if not isinstance(listed, list):
             raise CommentError(f"{redact(thread.comments)}: the answer is not a list of comments")
         yield from (one for one in listed if isinstance(one, dict))
-        if len(listed) < _PAGE:
+        if len(listed) < size:
             return
+        begin += size
+        while size < _PAGE and begin % (size * _SMALLER) == 0:
+            size *= _SMALLER
 
 
-def _is_own(comment: Mapping[str, Any], mark: str) -> bool:
-    is_numbered = isinstance(comment.get("id"), int)
-    return is_numbered and str(comment.get("body", "")).startswith(mark)
+def _is_marked(comment: Mapping[str, Any], mark: str) -> bool:
+    return _is_number(comment.get("id")) and str(comment.get("body", "")).startswith(mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +238,30 @@ class _Asking:
         raise AssertionError
 
     def _try(self, method: str, url: str, value: object) -> Any:  # noqa: ANN401 - JSON
+        """Asks once, within `_LONGEST_ANSWER`.
+
+        The timeouts of the session are for one byte each, also of the header. So the answer is read
+        beside, and is left there if it takes too long.
+        """
+        done: list[Any] = []
+        failed: list[BaseException] = []
+
+        def ask() -> None:
+            try:
+                done.append(self._request(method, url, value))
+            except BaseException as error:  # noqa: BLE001 - it is raised below
+                failed.append(error)
+
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        asking.join(_LONGEST_ANSWER)
+        if failed:
+            raise failed[0]
+        if not done:
+            raise CommentError(f"{redact(url)}: the answer took too long")
+        return done[0]
+
+    def _request(self, method: str, url: str, value: object) -> Any:  # noqa: ANN401 - JSON
         import requests
 
         try:
@@ -213,7 +287,8 @@ class _Asking:
         for part in answer.iter_content(1 << 16):
             content += part
             if len(content) > _MOST:
-                raise CommentError(f"{redact(url)}: the answer has more than {_MOST:,} bytes")
+                raise _LargeError(f"{redact(url)}: the answer has more than {_MOST:,} bytes")
+            # Nobody waits for it any more.
             if time.monotonic() - started > _LONGEST_ANSWER:
                 raise CommentError(f"{redact(url)}: the answer took too long")
         try:
@@ -224,6 +299,10 @@ class _Asking:
 
 class _RefusedError(CommentError):
     """The job may not change this comment."""
+
+
+class _LargeError(CommentError):
+    """An answer has too many bytes."""
 
 
 class _BusyError(BuilderError):

@@ -157,9 +157,9 @@ def run(given=None, **changes):
     return report
 
 
-def keep_last():
+def keep_last(given=None):
     """Releases, and keeps the one file that the next release needs."""
-    assert run().ok
+    assert run(given).ok
     Path("release/report.json").rename("last.json")
 
 
@@ -313,8 +313,8 @@ def test_every_file_beside_the_products_has_a_name_that_no_product_may_have(made
 
 def test_a_product_has_a_growth_of_its_own(made):
     products = "products: {a: {size: {max_growth: 20%}}, b: {}}\n"
-    keep_last()
     Path("builder.yaml").write_text(FILE + products)
+    keep_last({("release", "against"): Path("none.json"), ("release", "first"): True})
     assert run(AGAINST).ok
     first = run(AGAINST).key
     Path("builder.yaml").write_text(FILE + products.replace("20%", "30%"))
@@ -335,6 +335,42 @@ def test_a_growth_of_a_product_counts_more_than_that_of_the_release(made):
     assert "A library may grow by 20% between releases." in Path("release/report.md").read_text()
     assert report.to_json()["libraries"][0]["max_growth"] == "20%"
     # What is given on the command line is for all products.
+    assert isinstance(run(limited).error, SizeError)
+
+
+@pytest.mark.parametrize("place", ["release: {against: last.json, max_growth: 1%}", ""])
+def test_a_limit_of_growth_that_holds_for_nothing_fails(made, place):
+    """The product has another name, so that the size of nothing could be compared."""
+    Path("builder.yaml").write_text(FILE + "products: {old: {}}\n")
+    keep_last()
+    made.size = LARGE
+    own = "" if place else "size: {max_growth: 1%}"
+    Path("builder.yaml").write_text(FILE + f"products: {{new: {{{own}}}}}\n{place}\n")
+    report = run(AGAINST)
+    assert isinstance(report.error, SizeError)
+    assert "no growth is limited" in report.error.message
+    assert f"only in this release: new {ABI}" in report.error.message
+    assert f"only in the last release: old {ABI}" in report.error.message
+    assert "release.against" in report.error.hint
+    assert "leave out max_growth" in report.error.hint
+    # What limits nothing compares nothing.
+    Path("builder.yaml").write_text(FILE + "products: {new: {}}\n")
+    assert run(AGAINST).ok
+
+
+def test_libraries_of_one_release_only_are_named(made):
+    Path("builder.yaml").write_text(FILE + "products: {kept: {}, old: {}}\n")
+    keep_last()
+    Path("builder.yaml").write_text(FILE + "products: {kept: {}, new: {}}\n")
+    limited = AGAINST | {("release", "max_growth"): Growth.parse("1%")}
+    report = run(limited)
+    assert report.ok
+    (gate,) = (one for one in report.gates if one.gate is Gate.SIZE)
+    assert gate.details[-2:] == (
+        f"only in this release: new {ABI}",
+        f"only in the last release: old {ABI}",
+    )
+    made.size = LARGE
     assert isinstance(run(limited).error, SizeError)
 
 

@@ -131,6 +131,13 @@ def test_another_compiler_is_refused_before_a_build(tools):
     assert not Path("out").exists()
 
 
+def test_a_path_of_the_lock_that_is_too_long_is_refused_before_the_plans(tools):
+    path = "/".join(["x" * 250] * 16)
+    done = CliRunner().invoke(lock.command, ["model.ptl", "-o", path])
+    assert isinstance(done.exception, ConfigurationError)
+    assert "more than 3,500 bytes" in done.exception.message
+
+
 def test_what_makes_no_sense_is_refused():
     assert "use builder plan --locked" in run(build, "a.txt", "--dry-run", "--locked").stderr
     assert run(lock, "a.txt", "--export").exit_code == 2

@@ -17,7 +17,14 @@ from builder.api import link as libraries
 from builder.api import plans as planning
 from builder.cli import console, ops
 from builder.cli.commands import COMMANDS
-from builder.cli.console import print_json, print_table
+from builder.cli.console import (
+    ConsoleProgress,
+    echo,
+    print_json,
+    print_table,
+    printing_markdown,
+)
+from builder.cli.failures import describe_failure
 from builder.cli.main import cli, main
 from builder.errors import (
     BuilderError,
@@ -259,6 +266,28 @@ def test_lines_of_a_message_have_no_marks(fail, capsys):
         "hint: b",
         "  error: c",
     ]
+
+
+ORDERS = ("::add-mask::passed", "##[error]x", "##vso[task.complete]x", "##VSO[x]")
+
+
+def test_names_are_no_commands_to_a_log(capsys):
+    rows = [(f"{space}{name}", "1") for name in ORDERS for space in ("", " ", "\u00a0")]
+    print_table(("name", "bytes"), rows)
+    with printing_markdown():
+        print_table(("name", "bytes"), rows)
+    for name in ORDERS:
+        echo(f"of\n\n  {name}\naten::add::x", err=True)
+        ConsoleProgress().step(name)
+    error = describe_failure(ModelError(" ".join(ORDERS))).to_json()
+    said, made = capsys.readouterr(), console.render_json("error", {"error": error})
+    for line in (said.out + said.err + made).splitlines():
+        assert not line.strip().startswith("::")
+        assert "##[" not in line
+        assert "##vso[" not in line.lower()
+    assert "\\x3a:add-mask::passed" in said.out
+    assert "\naten::add::x" in said.err
+    assert json.loads(made)["error"]["message"] == " ".join(ORDERS)
 
 
 def test_names_on_the_command_line_cannot_forge_lines(run, capsys):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from builder.api.release_report import (
 )
 from builder.cli.release import command
 from builder.errors import ConfigurationError, SizeError
+from builder.system.files import append_text, refuse_no_appending
 
 FILE = "inputs: [m.ptl]\n"
 PASSED = ReleaseReport(
@@ -94,6 +97,42 @@ def test_the_summary_is_appended_and_the_comment_posted_in_any_case(asked):
     ((forge, posted, name),) = asked["comments"]
     assert (forge, name) == ("github", "builder.yaml")
     assert text == f"before\n{posted}"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder above", "link", "closed folder"])
+def test_a_summary_that_cannot_be_written_is_refused_before_the_work(asked, kind):
+    path = Path("sub/summary.md")
+    if kind != "folder above":
+        path.parent.mkdir()
+    if kind == "pipe":
+        os.mkfifo(path)
+    if kind == "link":
+        path.symlink_to("nothing")
+    if kind == "closed folder":
+        path = Path("/proc/1/summary.md")
+    with pytest.raises(ConfigurationError, match=f"cannot append to {path}: ") as said:
+        run("--summary", path)
+    assert "--summary" in said.value.hint
+    assert asked["requests"] == []
+
+
+@pytest.mark.parametrize("path", ["new.md", "/dev/null"])
+def test_a_summary_that_is_new_or_nowhere(asked, path):
+    assert run("--summary", path).exit_code == 0
+    assert Path("new.md").exists() == (path == "new.md")
+
+
+def test_a_summary_into_a_pipe_of_the_own_process(asked):
+    """A shell gives one for `--summary >(cat)`; a full pipe is waited for."""
+    read, write = os.pipe()
+    with ThreadPoolExecutor(1) as pool, open(read) as stream:  # noqa: PTH123 - of a descriptor
+        os.set_blocking(write, False)
+        path = Path(f"/dev/fd/{write}")
+        refuse_no_appending(path)
+        got = pool.submit(stream.read)
+        append_text(path, "x" * 300_000)
+        os.close(write)
+        assert got.result() == "x" * 300_000
 
 
 def test_as_markdown_and_as_json(asked):

@@ -37,9 +37,10 @@ HOSTILE = [
     "ABC-12 and X9-1",
     "fixed in deadbeef, 1234567 and DEFACED",
     "org/repo@a94a8fe5ccb19ba61c4c0873d391e987982fbbd3",
+    "[vulnerability:123] [work_item:3] *iteration:4 ^alert group/project>",
 ]
-_REFERENCES = re.compile(r"[0-9a-fA-F]{7}|[A-Z0-9]-\d|[@#!$&][\w]")
-"""What GitHub or GitLab may take for a commit, an issue, a request or a person."""
+_REFERENCES = re.compile(r"[0-9a-fA-F]{7}|[A-Z0-9]-\d|[@#!$&*^[]\w|\w>")
+"""What GitHub or GitLab may take for a commit, an issue, a request, a project or a person."""
 
 
 def make(text: str) -> Document:
@@ -68,7 +69,7 @@ def test_no_text_becomes_markup_in_markdown(text):
     # Each cell is one cell.
     assert {line.count(" | ") for line in lines if line.startswith("| ")} == {1}
     assert not any(line.startswith(("- ", "1. ", "1) ", "# ", "---", "/", "  ")) for line in lines)
-    for sign in "@#!$~":
+    for sign in "@#!$~[*^":
         # A forge looks for names behind these in the page, where a reference is a character.
         assert f"&#{ord(sign)};" not in made.replace(f"&#{ord(sign)};\0", "")
     # What a forge sees of the page: a comment ends a text.

@@ -7,7 +7,7 @@ import pytest
 
 from builder.errors import ModelError
 from builder.lite.foreign_formats import name_foreign
-from builder.lite.read import refuse_foreign
+from builder.lite.read import open_model, refuse_foreign
 
 MODELS = Path(__file__).parents[2] / "data/models"
 HEADER = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
@@ -72,6 +72,13 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes, words: str) -> 
     path.write_bytes(content)
     with pytest.raises(ModelError, match=words):
         refuse_foreign(path)
+
+
+def test_a_file_of_the_system_without_a_size_is_not_read() -> None:
+    """Reading /proc/kmsg, which has none either, would wait for the next message."""
+    assert Path("/proc/version").read_bytes()
+    with pytest.raises(ModelError, match="the file is empty"), open_model(Path("/proc/version")):
+        pass
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, field
 
 import pytest
 import requests
 
+from builder.system import forges
 from builder.system.forges import CommentError, find_thread, post_or_update
 
 MARK = "<!-- builder-release 0123456789abcdef -->"
@@ -98,10 +100,15 @@ def test_github_posts_a_new_comment(github):
     assert session.headers["Authorization"] == "Bearer secret"
 
 
+ME, OTHER = Answer({"id": 5}), {"id": 6, "type": "User"}
+UNKNOWN = Answer(status_code=403, reason="Resource not accessible by integration")
+BOT = {"id": 9, "type": "Bot", "login": "github-actions[bot]"}
+
+
 def test_github_updates_the_comment_of_an_earlier_run_on_any_page(github):
     full = [{"id": n, "body": "x"} for n in range(100)]
-    own = [{"id": 500, "body": f"{MARK}\nold"}]
-    _, session = post(find_thread("github", github), Answer(full), Answer(own), Answer({}))
+    own = [{"id": 500, "body": f"{MARK}\nold", "user": {"id": 5}}]
+    _, session = post(find_thread("github", github), Answer(full), Answer(own), ME, Answer({}))
     method, url, _ = session.asked[-1]
     assert (method, url.rpartition("/issues/")[2]) == ("PATCH", "comments/500")
 
@@ -112,7 +119,9 @@ def test_gitlab_posts_and_updates():
     _, session = post(thread, Answer([]), Answer({"id": 3}))
     assert session.asked[-1][:2] == ("POST", notes)
     assert session.headers["PRIVATE-TOKEN"] == "secret"
-    _, session = post(thread, Answer([{"id": 3, "body": f"{MARK}\nold"}]), Answer({"id": 3}))
+    old = [{"id": 3, "body": f"{MARK}\nold", "author": {"id": 5}}]
+    _, session = post(thread, Answer(old), ME, Answer({"id": 3}))
+    assert session.asked[1][1] == "https://gitlab.example.com/api/v4/user"
     assert session.asked[-1][:2] == ("PUT", f"{notes}/3")
 
 
@@ -130,12 +139,76 @@ def test_a_variable_that_is_missing_is_named(github, name):
 
 def test_a_comment_of_somebody_else_is_not_taken_for_the_own(github):
     thread = find_thread("github", github)
-    marked = [{"id": n, "body": f"{MARK}\nmine"} for n in (3, 4)]
+    marked = [{"id": n, "body": f"{MARK}\nmine", "user": BOT} for n in (3, 4)]
     refused = Answer(status_code=403, reason="Forbidden")
-    _, session = post(thread, Answer(marked), refused, Answer({}))
-    assert [one[0] for one in session.asked] == ["GET", "PATCH", "PATCH"]
-    _, session = post(thread, Answer(marked), refused, refused, Answer({}))
+    _, session = post(thread, Answer(marked), UNKNOWN, refused, Answer({}))
+    assert [one[0] for one in session.asked] == ["GET", "GET", "PATCH", "PATCH"]
+    _, session = post(thread, Answer(marked), UNKNOWN, refused, refused, Answer({}))
     assert session.asked[-1][0] == "POST"
+
+
+@pytest.mark.parametrize("account", [ME, UNKNOWN, Answer([]), Answer({"id": True})])
+@pytest.mark.parametrize("user", [OTHER, {"id": True}, {}, None, "odd", [5]])
+@pytest.mark.parametrize("forge", ["github", "gitlab"])
+def test_a_comment_of_another_account_is_never_changed(github, forge, account, user):
+    """A token may be allowed to change all comments of a repository."""
+    thread = find_thread(forge, github | GITLAB)
+    marked = [{"id": 3, "body": f"{MARK}\ntheirs", thread.author: user}]
+    _, session = post(thread, Answer(marked), account, Answer({}))
+    assert [one[0] for one in session.asked] == ["GET", "GET", "POST"]
+
+
+def test_gitlab_has_no_accounts_that_are_taken_for_the_own():
+    thread = find_thread("gitlab", GITLAB)
+    marked = [{"id": 3, "body": f"{MARK}\ntheirs", "author": BOT}]
+    _, session = post(thread, Answer(marked), UNKNOWN, Answer({}))
+    assert session.asked[-1][0] == "POST"
+
+
+@pytest.mark.parametrize("forge", ["github", "gitlab"])
+def test_pages_of_long_comments_are_asked_for_in_parts(github, forge):
+    thread = find_thread(forge, github | GITLAB)
+    large, long = Answer(b" " * (9 << 20)), {"id": 1, "body": "x" * 700_000}
+    own = [{"id": 7, "body": MARK, thread.author: {"id": 5}}]
+    answers = (large, Answer([long] * 10), large, *[Answer([long])] * 10, Answer(own), ME)
+    _, session = post(thread, *answers, Answer({}))
+    pages = [url.partition("?")[2] for method, url, _ in session.asked if method == "GET"]
+    assert pages == [
+        *("per_page=100&page=1", "per_page=10&page=1", "per_page=10&page=2"),
+        *(f"per_page=1&page={n}" for n in range(11, 21)),
+        *("per_page=10&page=3", ""),
+    ]
+    assert session.asked[-1][1].endswith("/7")
+
+
+@dataclass
+class Waiting(Session):
+    """An answer whose header or body comes byte by byte, so that no timeout of a byte ends it."""
+
+    header: bool = False
+    closed: threading.Event = field(default_factory=threading.Event)
+
+    def request(self, *arguments, **named):
+        if self.header:
+            self.closed.wait()
+        answer = super().request(*arguments, **named)
+        answer.iter_content = self.trickle
+        return answer
+
+    def trickle(self, _):
+        self.closed.wait()
+        yield b"[]"
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_an_answer_that_comes_byte_by_byte_is_not_waited_for(github, monkeypatch, header):
+    monkeypatch.setattr(forges, "_LONGEST_ANSWER", 0.1)
+    session = Waiting([Answer([]), Answer({})], header=header)
+    try:
+        with pytest.raises(CommentError, match="took too long"):
+            post_or_update(find_thread("github", github), "report", MARK, session=lambda: session)
+    finally:
+        session.closed.set()
 
 
 @pytest.mark.parametrize("address", ["\x1b[31mhttps://x/\nerror: forged", "x" * 2_000_000, 3])
@@ -181,7 +254,7 @@ def test_a_busy_server_is_asked_again_and_others_are_not(github):
         (Answer({"message": "x"}), "not a list"),
         (Answer(b"no JSON"), "not JSON"),
         (Answer(b"[" * 400_000), "not JSON"),
-        (Answer(b" " * (5 << 20)), "more than 4,194,304 bytes"),
+        (Answer(b"9" * (9 << 20)), "more than 8,388,608 bytes"),
         (
             UnicodeEncodeError("latin-1", "\u20ac", 0, 1, "no"),
             "a variable of the job cannot be sent",
@@ -191,12 +264,13 @@ def test_a_busy_server_is_asked_again_and_others_are_not(github):
 )
 def test_odd_answers(github, answer, said):
     with pytest.raises(CommentError, match=said):
-        post(find_thread("github", github), answer)
+        post(find_thread("github", github), *[answer] * 3)
 
 
-def test_a_report_that_is_too_long_is_cut_at_a_line(github):
-    thread = find_thread("github", github)
+@pytest.mark.parametrize("forge", ["github", "gitlab"])
+def test_a_report_that_is_too_long_is_cut_at_a_line(github, forge):
+    thread = find_thread(forge, github | GITLAB)
     _, session = post(thread, Answer([]), Answer({}), text="a line of the report\n" * 9000)
     body = session.asked[-1][2]["body"]
-    assert len(body) < 65_536
+    assert len(body) < 60_100
     assert body.endswith("report\n\nThe report is longer; the job's files have all of it.\n")
