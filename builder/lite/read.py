@@ -204,7 +204,8 @@ def name_kind(path: Path) -> str:
     from builder.lite.zip_model import CONSTANTS, DATA
 
     with path.open("rb") as stream:
-        head = stream.read(HEAD)
+        # As in `open_model`: reading such a file may wait.
+        head = stream.read(HEAD) if os.fstat(stream.fileno()).st_size else b""
         if head[4:8] == _FLATBUFFER:
             return LITE
         if head[:4] != _ZIP:

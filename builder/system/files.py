@@ -40,6 +40,7 @@ def digest_files(*folders: Path, suffixes: tuple[str, ...]) -> str:
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
 """A pipe without a reader would make a blocking open wait."""
 _STREAMS = frozenset(("/dev/stdout", "/dev/stderr"))
+_NOT_REGULAR = "it is not a regular file"
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -55,7 +56,7 @@ def open_regular(path: Path) -> BufferedReader:
     stream = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: PTH123, SIM115 - the caller closes it
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
-        raise ValueError("it is not a regular file")
+        raise ValueError(_NOT_REGULAR)
     return stream
 
 
@@ -175,6 +176,8 @@ def refuse_no_appending(path: Path) -> None:
         OSError: it cannot be opened, or made.
         ValueError: it is neither a file nor a stream of this process.
     """
+    if path.is_fifo() and not _is_own_stream(path):
+        raise ValueError(_NOT_REGULAR)
     try:
         descriptor = os.open(path, _APPEND)
     except FileNotFoundError:
@@ -190,6 +193,9 @@ def refuse_no_appending(path: Path) -> None:
 
 def _refuse_pipe(path: Path, descriptor: int) -> None:
     kind = os.fstat(descriptor).st_mode
-    is_own = path.is_relative_to("/dev/fd") or str(path) in _STREAMS
-    if not stat.S_ISREG(kind) and not stat.S_ISCHR(kind) and not is_own:
-        raise ValueError("it is not a regular file")
+    if not stat.S_ISREG(kind) and not stat.S_ISCHR(kind) and not _is_own_stream(path):
+        raise ValueError(_NOT_REGULAR)
+
+
+def _is_own_stream(path: Path) -> bool:
+    return path.is_relative_to("/dev/fd") or str(path) in _STREAMS

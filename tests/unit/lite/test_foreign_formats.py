@@ -79,6 +79,8 @@ def test_a_file_of_the_system_without_a_size_is_not_read() -> None:
     assert Path("/proc/version").read_bytes()
     with pytest.raises(ModelError, match="the file is empty"), open_model(Path("/proc/version")):
         pass
+    with pytest.raises(ModelError, match="the file is empty"):
+        refuse_foreign(Path("/proc/version"))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
