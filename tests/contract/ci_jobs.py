@@ -39,10 +39,15 @@ class Forge:
 
     def answer(self, method: str, path: str, token: str, body: Any) -> tuple[int, object]:
         self.asked.append((method, path, token))
-        if self.refuses:
+        # GitHub does not tell the token of a job who it is; GitLab tells a token of a project.
+        if self.refuses or (path == "/user" and method == "GET"):
             return 403, {"message": "Resource not accessible by integration"}
+        account = {"id": 41, "type": "Bot"}
+        if path.endswith("/user"):
+            return 200, account
         if method == "GET":
-            return 200, [{"id": n, "body": text} for n, text in self.comments.items()]
+            by = {"user": account, "author": account}
+            return 200, [{"id": n, "body": text, **by} for n, text in self.comments.items()]
         number = len(self.comments) + 1 if method == "POST" else int(path.rpartition("/")[2])
         self.comments[number] = body["body"]
         return 200, {"id": number, "body": body["body"]}
