@@ -36,6 +36,18 @@ def run_shown(folder, command):
     return said.stderr + said.stdout
 
 
+def is_static(block):
+    return "TorchLite::static" in block.text
+
+
+@pytest.fixture(scope="module")
+def static(built, tmp_path_factory):
+    """The folder of a build with the option `--static`, whose objects the shared library has."""
+    out = tmp_path_factory.mktemp("static")
+    run_builder("build", *built.wanted, "--abi", built.root.name, "--static", "-o", out)
+    return out
+
+
 def is_about(shown, command):
     return shown.command == f"builder {command}"
 
@@ -71,17 +83,20 @@ def test_a_check_of_the_sources_looks_as_shown(built, folder):
 
 
 @pytest.mark.parametrize("block", read_blocks("cmake"), ids=lambda block: block.id)
-def test_cmake_builds_the_program_that_is_shown(built, folder, block, tmp_path):
+def test_cmake_builds_the_program_that_is_shown(request, built, folder, block, tmp_path):
+    out = request.getfixturevalue("static") if is_static(block) else built.out
     (main,) = (b.text for b in read_blocks("c") if "int main(void)" in b.text)
     (tmp_path / "main.c").write_text(main)
     whole = "cmake_minimum_required" in block.text
     (tmp_path / "CMakeLists.txt").write_text(block.text if whole else PRELUDE + block.text)
-    (tmp_path / "out").symlink_to(built.out)
+    (tmp_path / "out").symlink_to(out)
     (command,) = (b.text for b in read_blocks("sh") if b.text.startswith("cmake -S"))
     command = command.replace("linux-x86_64", built.root.name)
     made = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
     assert made.returncode == 0, made.stdout + made.stderr
     environment = {**os.environ, "LD_LIBRARY_PATH": str(built.library.parent)}
+    if is_static(block):
+        del environment["LD_LIBRARY_PATH"]
     program = tmp_path / "build/app"
     ran = subprocess.run([program], cwd=folder, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
