@@ -65,12 +65,18 @@ class Schema:
     """Name of each argument -> its index."""
     is_pure: bool = field(init=False, repr=False, compare=False)
     """Whether the operator changes none of its arguments."""
+    writes_result: bool = field(init=False, repr=False, compare=False)
+    """Whether the caller gives the tensor that the result is written into, as `out`."""
 
     def __post_init__(self) -> None:
         # Passes ask for them at each call of the operator.
         positions = {argument.name: i for i, argument in enumerate(self.arguments)}
         object.__setattr__(self, "positions", MappingProxyType(positions))
         object.__setattr__(self, "is_pure", not any(one.mutable for one in self.arguments))
+        given = any(
+            one.mutable and (one.keyword_only or one.name == "out") for one in self.arguments
+        )
+        object.__setattr__(self, "writes_result", given)
 
 
 class Schemas:

@@ -380,7 +380,7 @@ def keeps_references(call: Call) -> bool:
 def _reshapes(call: Call, schemas: Schemas) -> bool:
     """Whether an operator may give a tensor that it changes another shape, or other strides."""
     # An operator resizes the tensor that it is given for its result.
-    if any(one.mutable and one.keyword_only for one in call.schema.arguments):
+    if call.schema.writes_result:
         return True
     base = call.name.partition("::")[2]
     if base in _RESIZING:

@@ -60,8 +60,15 @@ class Call:
 
     @property
     def name(self) -> str:
-        """Name of the operator without its overload, such as `aten::add`."""
-        return self.node.operator.partition(".")[0]
+        """Name of the operator without its overload, such as `aten::add`.
+
+        An overload that writes its result into an argument keeps its own name, such as
+        `aten::add.out`: what is true of the others is not true of it.
+        """
+        operator = self.node.operator
+        if self.schema.writes_result:
+            return operator
+        return operator.partition(".")[0]
 
     def value(self, name: str) -> Value | None:
         """Returns the value that is given for an argument; None if none is given."""

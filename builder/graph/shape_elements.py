@@ -9,10 +9,22 @@ from builder.graph.graph import TensorInfo, Value
 from builder.graph.operands import Call
 from builder.graph.shape_questions import Answer, Question, Sizes, broadcast
 
+_REAL = frozenset(
+    ("float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64")
+)
+
 
 def keep(question: Question) -> Answer:
     """The rule for a result that is like the first argument."""
     return question.call.node.inputs[0].info
+
+
+def keep_reals(question: Question) -> Answer:
+    """The rule for a result whose dtype is that of the first argument if this has real numbers."""
+    info = question.call.node.inputs[0].info
+    if info is None or (info.dtype is not None and info.dtype in _REAL):
+        return info
+    return TensorInfo(None, info.sizes)
 
 
 def clamp(question: Question) -> Answer:
@@ -78,7 +90,10 @@ def _promote(operands: Sequence[Value]) -> str | None:
     for value in operands:
         if value.is_constant and isinstance(value.constant, bool | int | float):
             numbers.append(value.constant)
-        elif value.type in ("int", "float", "bool", "number", "Scalar"):
+        elif value.type in ("number", "Scalar"):
+            # It may be a complex number.
+            return None
+        elif value.type in ("int", "float", "bool"):
             numbers.append(0.0 if value.type != "int" else 0)
         else:
             dtypes.add(None if value.info is None else value.info.dtype)

@@ -17,10 +17,10 @@ from builder.graph.shape_questions import Answer, Question
 
 # Shape and dtype of the result are those of the first argument.
 _UNARY = (
-    "abs neg relu relu6 hardtanh leaky_relu hardswish hardsigmoid silu"
+    "neg relu relu6 hardtanh leaky_relu hardswish hardsigmoid silu"
     " gelu elu selu celu mish prelu softplus dropout feature_dropout alpha_dropout"
     " feature_alpha_dropout batch_norm instance_norm group_norm layer_norm contiguous detach clone"
-    " fill zero square alias triu tril roll flip floor ceil round channel_shuffle"
+    " fill zero alias triu tril roll flip floor ceil round channel_shuffle"
 )
 
 # An int tensor gives floats of the default dtype.
@@ -34,6 +34,8 @@ _COMPARING = "eq ne lt le gt ge logical_and logical_or"
 
 RULES: Final[Mapping[str, Callable[[Question], Answer]]] = {
     **{f"aten::{name}": elements.keep for name in _UNARY.split()},
+    "aten::abs": elements.keep_reals,
+    "aten::square": elements.keep_reals,
     **{f"aten::{name}": elements.make_floats for name in _FLOAT_UNARY.split()},
     **{f"aten::{name}": elements.elementwise for name in _BINARY.split()},
     **{f"aten::{name}": elements.comparison for name in _COMPARING.split()},

@@ -302,6 +302,10 @@ INFERRED = [
     (X, "aten::batch_norm(%x, None, None, None, None, False, 0.1, 1e-05, True)", "float32",
      (1, 6, 9, 8)),
     (X, "aten::relu_(%x)", "float32", (1, 6, 9, 8)),
+    ("complex64 3", "aten::abs(%x)", None, (3,)),
+    ("bool 3", "aten::square(%x)", None, (3,)),
+    ("int64 3", "aten::square(%x)", "int64", (3,)),
+    (X, "aten::exp.out(%x, %o)", None, None),
     (X, "aten::made_up(%x)", None, None),
     (X, "aten::nonzero(%x)", None, None),
 ]  # fmt: skip
@@ -310,7 +314,7 @@ INFERRED = [
 @pytest.mark.parametrize(("given", "line", "dtype", "sizes"), INFERRED)
 def test_shapes(given: str, line: str, dtype: str | None, sizes: tuple[int | None, ...] | None):
     graph = read_graph(
-        f"(%self, %x: Tensor {given})\n%y = {line}\nyield %y",
+        f"(%self, %x: Tensor {given}, %o: Tensor)\n%y = {line}\nyield %y",
         W=ramp(5, 6, 3, 3),
         V=ramp(6, 4, 3, 3),
         M=ramp(2, 8),
@@ -321,6 +325,18 @@ def test_shapes(given: str, line: str, dtype: str | None, sizes: tuple[int | Non
     infer(graph, SCHEMAS)
     found = graph.block.outputs[0].info or TensorInfo()
     assert (found.dtype, found.sizes) == (dtype, sizes)
+
+
+def test_a_number_of_unknown_kind_may_make_complex_results():
+    graph = read_graph("""
+        (%self, %x: Tensor float32 2, %c: Tensor)
+        %n = aten::item(%c)
+        %y = aten::mul.Scalar(%x, %n)
+        yield %y
+    """)
+    graph.block.nodes[0].output.type = "Scalar"
+    infer(graph, SCHEMAS)
+    assert graph.block.outputs[0].info == TensorInfo(None, (2,))
 
 
 def test_without_a_batch_nothing_is_known_about_images():

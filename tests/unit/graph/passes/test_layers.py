@@ -271,6 +271,15 @@ def test_products_with_constants_are_linear_layers():
 # XNNPACK
 
 
+def test_a_layer_that_writes_into_a_given_tensor_stays():
+    made = graph(
+        "(%self, %x: Tensor float32 2,3, %o: Tensor)\n"
+        "%y = aten::linear.out(%x, W, None, %o)\nyield %o",
+        W=ramp(4, 3),
+    )
+    assert prepack(made, SCHEMAS).changed == 0
+
+
 def context(made: Graph, class_name: str = "xnnpack.Conv2dOpContext") -> tuple[object, ...]:
     found = [
         node.attributes["value"]
