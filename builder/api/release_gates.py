@@ -192,14 +192,18 @@ def _check_product(product: ReleasedProduct) -> tuple[list[str], list[str]]:
 def hold_sizes(libraries: Sequence[Compared], last: LastRelease | None) -> GateResult:
     """Compares sizes with budgets, and with those of the last release.
 
-    Libraries that only one of the releases has are named. If none is in both, a limit of growth
-    would hold for nothing, so the gate fails.
+    Libraries that only one of the releases has are named. If none that has a limit of growth is in
+    both, the limit would hold for nothing, so the gate fails.
     """
     problems = [line for one in libraries for line in _find_problems(one)]
     names = tuple(_name_unmatched(libraries, last)) if last else ()
-    is_limited = any(one.growth is not None for one in libraries)
-    if last and is_limited and not any(one.before is not None for one in libraries):
-        lines = ("no library of this release is in the last one, so no growth is limited", *names)
+    limited = [one for one in libraries if one.growth is not None]
+    if last and limited and not any(one.before is not None for one in limited):
+        lines = (
+            "no library with a limit of growth is in the last release, so no growth is limited",
+            _name("with a limit", [one.library.title for one in limited]),
+            _name("in the last release", [one.title for one in last.libraries]),
+        )
         hint = Hint(
             "compare with another report with ",
             Use("release.against", "REPORT"),
@@ -211,10 +215,10 @@ def hold_sizes(libraries: Sequence[Compared], last: LastRelease | None) -> GateR
         hint = Hint("allow more with ", Use("release.max_growth"), " or budgets in builder.yaml")
         return fail(Gate.SIZE, SizeError("\n".join(problems), hint=hint), tuple(problems))
     compared = sum(one.before is not None for one in libraries)
-    limited = sum(one.max_size is not None or one.max_compressed is not None for one in libraries)
+    budgeted = sum(one.max_size is not None or one.max_compressed is not None for one in libraries)
     details = (
         f"{number_of(compared, 'library', 'libraries')} compared with the last release",
-        f"{number_of(limited, 'library', 'libraries')} with a budget",
+        f"{number_of(budgeted, 'library', 'libraries')} with a budget",
         *names,
     )
     return GateResult(gate=Gate.SIZE, outcome=Outcome.PASSED, details=details)
@@ -227,9 +231,13 @@ def _name_unmatched(libraries: Sequence[Compared], last: LastRelease) -> Iterato
         ("only in the last release", [one.title for one in last.libraries if one.key not in here]),
     ):
         if titles:
-            rest = len(titles) - _NAMED
-            more = f" and {rest} more" if rest > 0 else ""
-            yield f"{what}: {', '.join(titles[:_NAMED])}{more}"
+            yield _name(what, titles)
+
+
+def _name(what: str, titles: Sequence[str]) -> str:
+    rest = len(titles) - _NAMED
+    more = f" and {rest} more" if rest > 0 else ""
+    return f"{what}: {', '.join(titles[:_NAMED]) or 'none'}{more}"
 
 
 def _find_problems(one: Compared) -> Iterator[str]:

@@ -32,6 +32,8 @@ _MOST = 8 << 20
 """Bytes of an event or of a page of comments; one comment of GitLab has a million characters."""
 _LONGEST_ANSWER = 60.0
 """Seconds for one answer, from the connection to its last byte."""
+_LONGEST_POSTING = 300.0
+"""Seconds for all that is asked for one comment."""
 _LONGEST = 60_000
 """Characters of a comment, which is fewer than both forges allow."""
 _LONGEST_ADDRESS = 500
@@ -58,8 +60,8 @@ class Thread:
     """URL of the account that the token is of."""
     author: str
     """The field of a comment with the account that wrote it."""
-    kind: str = ""
-    """The accounts with this `type` are taken for the token's own if the forge does not name it."""
+    bot: str = ""
+    """Login of the bot that is taken for the token's own account if the forge does not name it."""
 
 
 def find_thread(forge: str, environment: Mapping[str, str]) -> Thread | None:
@@ -91,8 +93,8 @@ def _find_github(environment: Mapping[str, str]) -> Thread | None:
         update="PATCH",
         user=f"{api}/user",
         author="user",
-        # The token of a job is of an app, which may not ask who it is.
-        kind="Bot",
+        # The token of a job is of this app, which may not ask who it is.
+        bot="github-actions[bot]",
     )
 
 
@@ -151,7 +153,7 @@ def post_or_update(
         body = f"{cut}\n\nThe report is longer; the job's files have all of it.\n"
     with session() as opened:
         opened.headers.update(thread.headers)
-        ask = _Asking(opened, sleep)
+        ask = _Asking(opened, sleep, time.monotonic() + _LONGEST_POSTING)
         url, answer = _write(ask, thread, body, mark)
     address = answer.get("html_url") if isinstance(answer, dict) else None
     if isinstance(address, str) and len(address) < _LONGEST_ADDRESS and address.isprintable():
@@ -164,7 +166,7 @@ def _write(ask: _Asking, thread: Thread, body: str, mark: str) -> tuple[str, Any
     # Anybody may have written a comment with the mark; many tokens could change it.
     marked = [one for one in _list_comments(ask, thread) if _is_marked(one, mark)]
     own = _ask_account(ask, thread) if marked else None
-    for known in [one for one in marked if _is_by(one.get(thread.author), own, thread.kind)]:
+    for known in [one for one in marked if _is_by(one.get(thread.author), own, thread.bot)]:
         url = f"{thread.one}/{int(known['id'])}"
         with suppress(_RefusedError):
             return url, ask.ask(thread.update, url, {"body": body})
@@ -181,12 +183,12 @@ def _ask_account(ask: _Asking, thread: Thread) -> int | None:
     return number if _is_number(number) else None
 
 
-def _is_by(account: object, own: int | None, kind: str) -> bool:
+def _is_by(account: object, own: int | None, bot: str) -> bool:
     """Returns whether a comment's account is the token's own."""
     if not isinstance(account, dict):
         return False
     if own is None:
-        return bool(kind) and account.get("type") == kind
+        return bool(bot) and account.get("type") == "Bot" and account.get("login") == bot
     return _is_number(account.get("id")) and account["id"] == own
 
 
@@ -226,6 +228,8 @@ class _Asking:
 
     session: requests.Session
     sleep: Callable[[float], None]
+    until: float
+    """When `time.monotonic` has this value, nothing more is waited for."""
 
     def ask(self, method: str, url: str, value: object) -> Any:  # noqa: ANN401 - JSON
         for attempt in range(1, _TRIES + 1):
@@ -234,15 +238,18 @@ class _Asking:
             except _BusyError as error:
                 if attempt == _TRIES:
                     raise CommentError(error.message) from None
-                self.sleep(2.0**attempt)
+                self.sleep(min(2.0**attempt, max(self.until - time.monotonic(), 0)))
         raise AssertionError
 
     def _try(self, method: str, url: str, value: object) -> Any:  # noqa: ANN401 - JSON
-        """Asks once, within `_LONGEST_ANSWER`.
+        """Asks once, within `_LONGEST_ANSWER`, and not longer than until `until`.
 
         The timeouts of the session are for one byte each, also of the header. So the answer is read
         beside, and is left there if it takes too long.
         """
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise CommentError(f"{redact(url)}: all answers together took too long")
         done: list[Any] = []
         failed: list[BaseException] = []
 
@@ -254,7 +261,7 @@ class _Asking:
 
         asking = threading.Thread(target=ask, daemon=True)
         asking.start()
-        asking.join(_LONGEST_ANSWER)
+        asking.join(min(_LONGEST_ANSWER, left))
         if failed:
             raise failed[0]
         if not done:

@@ -42,7 +42,7 @@ class Forge:
         # GitHub does not tell the token of a job who it is; GitLab tells a token of a project.
         if self.refuses or (path == "/user" and method == "GET"):
             return 403, {"message": "Resource not accessible by integration"}
-        account = {"id": 41, "type": "Bot"}
+        account = {"id": 41, "type": "Bot", "login": "github-actions[bot]"}
         if path.endswith("/user"):
             return 200, account
         if method == "GET":

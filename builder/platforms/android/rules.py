@@ -137,23 +137,47 @@ def _check_relro_place(subject: Subject) -> Iterator[str]:
     # No linker writes several; each is compared with all sections, so their number is bounded.
     if len(relros) > 1:
         yield f"{len(relros)} GNU_RELRO segments"
-    for relro in relros[:1]:
-        begin, end = f"{relro.address:#x}", f"{relro.end:#x}"
-        load = _find_load(relro, facts)
-        # Where the two have the same sections, the place of the LOAD segment decides.
-        if load is None or _list_placed(relro, facts) == _list_placed(load, facts):
-            continue
-        if relro.address % size and relro.address != load.address:
-            yield f"RELRO is not a prefix and its start, {begin}, is not aligned to {size}"
-        if relro.end % size and relro.end != load.end:
-            yield f"RELRO is not a suffix and its end, {end}, is not aligned to {size}"
+    elif relros:
+        yield from _compare_relro(relros[0], facts, size)
 
 
-def _find_load(relro: Segment, facts: BinaryFacts) -> Segment | None:
-    """Returns the LOAD segment that `relro` lies in, which may end in the gap before the next."""
+def _compare_relro(relro: Segment, facts: BinaryFacts, size: int) -> Iterator[str]:
+    begin, end = f"{relro.address:#x}", f"{relro.end:#x}"
+    if not relro.memory:
+        raise UncheckedError("its GNU_RELRO segment is empty")
+    loads = facts.loads
+    if loads and not any(one.address < relro.end and relro.address < one.end for one in loads):
+        yield f"RELRO, from {begin} to {end}, is outside of every LOAD segment"
+        return
+    load = _find_load(relro, facts, size)
+    if load is None:
+        raise UncheckedError(f"RELRO, from {begin} to {end}, is not within one LOAD segment")
+    if not load.flags & SEGMENT_WRITABLE:
+        raise UncheckedError(f"RELRO, from {begin} to {end}, is in a segment that is not writable")
+    found = []
+    if relro.address % size and relro.address != load.address:
+        found.append(f"RELRO is not a prefix and its start, {begin}, is not aligned to {size}")
+    if relro.end % size and relro.end != load.end:
+        found.append(f"RELRO is not a suffix and its end, {end}, is not aligned to {size}")
+    if not found:
+        return
+    # Where the two have the same sections, the place of the LOAD segment decides.
+    placed = _list_placed(load, facts)
+    if not placed:
+        raise UncheckedError("no section headers tell what lies beside RELRO")
+    if placed != _list_placed(relro, facts):
+        yield from found
+
+
+def _find_load(relro: Segment, facts: BinaryFacts, size: int) -> Segment | None:
+    """Returns the LOAD segment that `relro` lies in.
+
+    It may end in the gap before the next segment, and on the last page of the last one.
+    """
     loads = sorted(facts.loads, key=lambda load: load.address)
     for load, following in zip_longest(loads, loads[1:]):
-        if load.address <= relro.address and (following is None or relro.end <= following.address):
+        limit = following.address if following else -(-load.end // size) * size
+        if load.address <= relro.address and relro.end <= limit:
             return load
     return None
 

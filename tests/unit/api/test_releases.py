@@ -349,13 +349,30 @@ def test_a_limit_of_growth_that_holds_for_nothing_fails(made, place):
     report = run(AGAINST)
     assert isinstance(report.error, SizeError)
     assert "no growth is limited" in report.error.message
-    assert f"only in this release: new {ABI}" in report.error.message
-    assert f"only in the last release: old {ABI}" in report.error.message
+    assert f"with a limit: new {ABI}" in report.error.message
+    assert f"in the last release: old {ABI}" in report.error.message
     assert "release.against" in report.error.hint
     assert "leave out max_growth" in report.error.hint
     # What limits nothing compares nothing.
     Path("builder.yaml").write_text(FILE + "products: {new: {}}\n")
     assert run(AGAINST).ok
+
+
+def test_a_limit_of_growth_that_holds_for_nothing_fails_beside_a_library_without_one(made):
+    products = "products: {kept: {}, NAME: {size: {max_growth: 1%}}}\n"
+    products += "release: {against: last.json}\n"
+    Path("builder.yaml").write_text(FILE + products.replace("NAME", "old"))
+    keep_last({("release", "against"): Path("none.json"), ("release", "first"): True})
+    Path("builder.yaml").write_text(FILE + products.replace("NAME", "new"))
+    made.size = LARGE
+    report = run()
+    assert isinstance(report.error, SizeError)
+    assert f"with a limit: new {ABI}\n" in report.error.message
+    assert f"in the last release: kept {ABI}, old {ABI}" in report.error.message
+    # One limited library in both is enough; the other one is named.
+    both = products.replace("kept: {}", "kept: {size: {max_growth: 20%}}").replace("NAME", "new")
+    Path("builder.yaml").write_text(FILE + both)
+    assert run().ok
 
 
 def test_libraries_of_one_release_only_are_named(made):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -148,7 +149,17 @@ def test_a_comment_of_somebody_else_is_not_taken_for_the_own(github):
 
 
 @pytest.mark.parametrize("account", [ME, UNKNOWN, Answer([]), Answer({"id": True})])
-@pytest.mark.parametrize("user", [OTHER, {"id": True}, {}, None, "odd", [5]])
+@pytest.mark.parametrize(
+    "user",
+    [
+        *(OTHER, {"id": True}, {}, None, "odd", [5]),
+        # Other apps are bots too.
+        BOT | {"login": "dependabot[bot]"},
+        BOT | {"login": None},
+        BOT | {"type": "User"},
+        {"id": 9, "type": "Bot"},
+    ],
+)
 @pytest.mark.parametrize("forge", ["github", "gitlab"])
 def test_a_comment_of_another_account_is_never_changed(github, forge, account, user):
     """A token may be allowed to change all comments of a repository."""
@@ -156,6 +167,13 @@ def test_a_comment_of_another_account_is_never_changed(github, forge, account, u
     marked = [{"id": 3, "body": f"{MARK}\ntheirs", thread.author: user}]
     _, session = post(thread, Answer(marked), account, Answer({}))
     assert [one[0] for one in session.asked] == ["GET", "GET", "POST"]
+
+
+def test_of_several_bots_only_that_of_jobs_is_taken_for_the_own(github):
+    users = [BOT | {"id": 8, "login": "other[bot]"}, BOT, BOT | {"id": 7, "login": "x[bot]"}]
+    marked = [{"id": n, "body": f"{MARK}\ntext", "user": by} for n, by in enumerate(users, 3)]
+    _, session = post(find_thread("github", github), Answer(marked), UNKNOWN, Answer({}))
+    assert session.asked[-1][1].endswith("/comments/4")
 
 
 def test_gitlab_has_no_accounts_that_are_taken_for_the_own():
@@ -209,6 +227,29 @@ def test_an_answer_that_comes_byte_by_byte_is_not_waited_for(github, monkeypatch
             post_or_update(find_thread("github", github), "report", MARK, session=lambda: session)
     finally:
         session.closed.set()
+
+
+@pytest.mark.parametrize("answer", [Answer([{"id": 1}] * 100), Answer(status_code=503)])
+def test_many_slow_answers_are_not_waited_for(github, monkeypatch, answer):
+    now = [0.0]
+    monkeypatch.setattr(forges, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    @dataclass
+    class Slow(Session):
+        def request(self, *arguments, **named):
+            now[0] += 50 if answer.ok else 299
+            return super().request(*arguments, **named)
+
+    slept = []
+    session = Slow([answer] * 60)
+    with pytest.raises(CommentError, match="all answers together took too long"):
+        post_or_update(
+            find_thread("github", github),
+            *("report", MARK),
+            session=lambda: session,
+            sleep=lambda seconds: (slept.append(seconds), now.append(now.pop() + seconds)),
+        )
+    assert (len(session.asked), slept) == ((6, []) if answer.ok else (1, [1]))
 
 
 @pytest.mark.parametrize("address", ["\x1b[31mhttps://x/\nerror: forged", "x" * 2_000_000, 3])

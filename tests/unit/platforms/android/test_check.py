@@ -13,12 +13,12 @@ from builder.verify.policy import Binary, Verdict, describe_findings, refuse_vio
 
 NAME = "libpytorch_jni_lite.so"
 LOADED = Segment(
-    kind=1, flags=5, offset=0x4000, address=0x8000, size=10, memory=10, alignment=0x4000
+    kind=1, flags=6, offset=0x4000, address=0x8000, size=10, memory=10, alignment=0x4000
 )
 STACK = Segment(kind=0x6474E551, flags=6, offset=0, address=0, size=0, memory=0, alignment=0)
 RELRO = LOADED._replace(kind=0x6474E552)
 # A LOAD segment of three pages whose sections are those that are made read-only, and data.
-WRITABLE = LOADED._replace(flags=6, memory=0xA000)
+WRITABLE = LOADED._replace(memory=0xA000)
 SOUND = BinaryFacts(
     bits=64,
     machine=183,
@@ -80,6 +80,8 @@ def test_what_nobody_can_know_is_said_and_fails_nothing(check):
             {"segments": (WRITABLE, STACK, RELRO._replace(address=0xA000, memory=0x2000))},
         ),
         ("relro-place", {"segments": (*SOUND.segments, RELRO)}),
+        ("relro-place", {"segments": (WRITABLE, STACK, RELRO._replace(address=0x1000))}),
+        ("relro-place", {"segments": (WRITABLE, STACK, RELRO._replace(address=2**64 - 4096))}),
         ("no-exec-stack", {"segments": (LOADED, SOUND.segments[2])}),
         ("no-exec-stack", {"segments": (LOADED, SOUND.segments[2], STACK._replace(flags=7))}),
         ("no-exec-stack", {"segments": (*SOUND.segments, LOADED._replace(flags=7))}),
@@ -117,15 +119,6 @@ def test_each_rule_finds_what_breaks_it(check, rule, changes):
             },
         ),
         (
-            "it ends in the next segment, and so belongs to none",
-            {
-                "segments": (
-                    *(LOADED._replace(memory=0x1000), WRITABLE._replace(address=0xC000)),
-                    *(STACK, RELRO._replace(memory=0x5000)),
-                ),
-            },
-        ),
-        (
             "devices of 32 bits have pages of 4 KB",
             {"segments": (WRITABLE, STACK, RELRO._replace(memory=0x1000)), "bits": 32},
         ),
@@ -133,7 +126,39 @@ def test_each_rule_finds_what_breaks_it(check, rule, changes):
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_relro_may_lie_where_whole_pages_can_be_made_read_only(check, place, changes):
-    assert check(replace(SOUND, **changes)).violations == (), place
+    report = check(replace(SOUND, **changes))
+    assert report.violations == (), place
+    assert "relro-place" not in {finding.rule for finding in report.unchecked}
+
+
+_CUT = (WRITABLE, STACK, RELRO._replace(memory=0x1000))
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes"),
+    [
+        ("no section headers", {"segments": _CUT, "placed": ()}),
+        ("no section headers", {"segments": _CUT, "placed": ((0x100, 0x200),)}),
+        ("is empty", {"segments": (*_CUT[:2], RELRO._replace(memory=0))}),
+        ("not within one", {"segments": (*_CUT[:2], RELRO._replace(memory=2**63))}),
+        (
+            "not within one",
+            {
+                "segments": (
+                    *(LOADED._replace(memory=0x1000), WRITABLE._replace(address=0xC000)),
+                    *(STACK, RELRO._replace(memory=0x5000)),
+                ),
+            },
+        ),
+        ("not writable", {"segments": (LOADED._replace(flags=5), STACK, RELRO)}),
+        ("not within one", {"segments": _CUT[1:]}),
+    ],
+)
+def test_relro_whose_place_cannot_be_told_is_said_not_to_be_checked(check, reason, changes):
+    report = check(replace(SOUND, **changes))
+    assert "relro-place" not in {finding.rule for finding in report.violations}
+    (finding,) = (one for one in report.unchecked if one.rule == "relro-place")
+    assert reason in finding.found
 
 
 def test_relro_is_held_against_the_page_size_that_is_wanted(check):
