@@ -25,7 +25,8 @@ public final class RunModel {
     long[] shape = Arrays.stream(sizes).mapToLong(Long::parseLong).toArray();
     IValue argument = IValue.from(Tensor.fromBlob(input, shape));
     PyTorchAndroid.setPipelineCache(System.getProperty("pipelines"));
-    Device device = Device.valueOf(System.getProperty("device", "CPU"));
+    // Shrinkers keep no names of constants unless an app asks for it.
+    Device device = "VULKAN".equals(System.getProperty("device")) ? Device.VULKAN : Device.CPU;
     boolean lite = System.getProperty("loader", "LiteModuleLoader").equals("LiteModuleLoader");
     Module module =
         lite
