@@ -62,11 +62,12 @@ class Call:
     def name(self) -> str:
         """Name of the operator without its overload, such as `aten::add`.
 
-        An overload that writes its result into an argument keeps its own name, such as
-        `aten::add.out`: what is true of the others is not true of it.
+        An overload of another meaning keeps its whole name: one that writes its result into an
+        argument, such as `aten::add.out`, and `aten::view.dtype`, which keeps the bytes and changes
+        the dtype. What is true of the others is not true of it.
         """
         operator = self.node.operator
-        if self.schema.writes_result:
+        if self.schema.writes_result or operator == "aten::view.dtype":
             return operator
         return operator.partition(".")[0]
 

@@ -10,9 +10,6 @@ from builder.graph.shape_questions import Answer, Question, Sizes
 
 def reshape(question: Question) -> Answer:
     """The rule for `view` and `reshape`."""
-    if question.call.node.operator == "aten::view.dtype":
-        # The same bytes as elements of another dtype, which may be of another size.
-        return None
     info = question.info("self")
     name = "size" if question.call.name == "aten::view" else "shape"
     wanted = _lengths(question.call.value(name))

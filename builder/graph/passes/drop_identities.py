@@ -100,9 +100,6 @@ def _is_same_type(call: Call) -> bool:
 
 def _keeps_shape(call: Call) -> bool:
     """Whether all sizes are known, and those of the result are those of the argument."""
-    # This overload keeps the bytes and changes the dtype.
-    if call.node.operator == "aten::view.dtype":
-        return False
     before, after = call.node.inputs[0].info, call.node.output.info
     if before is None or after is None or before.sizes is None or None in before.sizes:
         return False
