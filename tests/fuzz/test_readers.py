@@ -19,6 +19,7 @@ from builder.errors import ModelError
 from tests.fuzz.bombs import BOMBS
 from tests.fuzz.formats import FORMATS
 from tests.fuzz.harness import Limits, Run, judge
+from tests.fuzz.mutators import pickles
 
 ROOT = Path(__file__).parents[2]
 WIDE = Limits(seconds=20, bytes=384 << 20)
@@ -45,6 +46,12 @@ def test_seeds_are_fine(name, tmp_path):
                 kind.read(seed, folder)
         else:
             kind.read(seed, folder)
+
+
+@pytest.mark.parametrize("mark", [b"(.", b"(\x85.", b"(q\0."])
+def test_the_mutator_takes_no_mark_for_a_value(mark):
+    with pytest.raises(ValueError, match="mark"):
+        pickles.parse(b"\x80\x02" + mark)
 
 
 class _either:  # noqa: N801 - a context as pytest.raises is one

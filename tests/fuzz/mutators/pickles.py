@@ -90,7 +90,7 @@ class _Parser:
             raise ValueError("no pickle of protocol 2")
         while (opcode := self.take(1)) != b".":
             self.step(opcode)
-        return self.stack[0]
+        return _without_mark(self.stack[:1])[0]
 
     def take(self, count: int) -> bytes:
         taken = self.data[self.at : self.at + count]
@@ -118,7 +118,8 @@ class _Parser:
         if opcode in _PUSHED:
             self.stack.append(_PUSHED[opcode](self))
         elif opcode in b"qr":
-            self.memo[self.number("<B" if opcode == b"q" else "<I")] = self.stack[-1]
+            number = self.number("<B" if opcode == b"q" else "<I")
+            self.memo[number] = _without_mark(self.stack[-1:])[0]
         elif opcode in b"ase":
             count = {b"a": 1, b"s": 2}.get(opcode)
             values = self.to_mark() if count is None else self._pop(count)
@@ -135,9 +136,16 @@ class _Parser:
             raise ValueError(f"opcode {opcode!r}")
 
     def _pop(self, count: int) -> list[Any]:
-        values = self.stack[-count:]
+        values = _without_mark(self.stack[-count:])
         del self.stack[-count:]
         return values
+
+
+def _without_mark(values: list[Any]) -> list[Any]:
+    """Returns values of the stack that may be parts of others, which a mark cannot be."""
+    if any(value is _MARK for value in values):
+        raise ValueError("no pickle: a mark without its end")
+    return values
 
 
 _PUSHED: dict[bytes, Callable[[_Parser], Any]] = {
