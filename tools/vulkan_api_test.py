@@ -33,6 +33,7 @@ from builder.native.build import link_runtime
 from builder.native.flags import Tuning, load_tuning
 from builder.native.job import NativeBuild
 from builder.native.prepare_sources import prepare_units
+from builder.native.together import run_together
 from builder.sources.schemas import load_schemas
 from builder.sources.vulkan_kernels import load_vulkan
 from builder.system.locks import folder_lock
@@ -159,7 +160,8 @@ def _build(tests: Path, options: argparse.Namespace) -> Path:
         )
         graph = UnitGraph(units={**graph.units, unit.id: unit})
         selection = replace(served.selection, always=served.selection.always | {unit.id})
-        return link_runtime(build, graph, selection).library
+        (linked,) = run_together([link_runtime(build, graph, selection)], jobs=options.jobs)
+        return linked.library
 
 
 def _list_operators(text: str) -> list[str]:

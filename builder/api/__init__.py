@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from builder.api.build_locks import refuse_unlocked as refuse_unlocked
     from builder.api.build_locks import write_lock as write_lock
     from builder.api.build_report import BuildReport as BuildReport
+    from builder.api.builds import ProductBuild as ProductBuild
     from builder.api.builds import build as build
+    from builder.api.builds import build_products as build_products
     from builder.api.builds import refuse_outputs as refuse_outputs
     from builder.api.cache import CacheAction as CacheAction
     from builder.api.cache import CacheReport as CacheReport
@@ -211,7 +213,9 @@ _MODULES = {
     ),
     "builder.api.build_report": ("BuildReport",),
     "builder.api.builds": (
+        "ProductBuild",
         "build",
+        "build_products",
         "refuse_outputs",
     ),
     "builder.api.cache": (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from builder.api.build_locks import LockedProduct, refuse_other_build
@@ -12,6 +12,7 @@ from builder.api.build_report import BuildReport
 from builder.api.finished import find_finished, name_build, remember_finished
 from builder.api.link import (
     PlannedTarget,
+    WantedLibraries,
     link_libraries,
     list_interfaces,
     plan_target,
@@ -21,6 +22,7 @@ from builder.core.plan import BuildRequest, Interface
 from builder.core.release import Release
 from builder.core.targets import Platform, Target
 from builder.native.build_folders import Layout
+from builder.native.job import LinkedRuntime
 from builder.native.prepare_sources import describe_edited
 from builder.packaging.cmake_folder import refuse_cmake_folder, write_cmake_folder
 from builder.packaging.result_folder import MANIFEST, refuse_foreign_folder
@@ -39,6 +41,24 @@ from builder.toolchains.launchers import refuse_unknown
 
 _RUNTIME_BYTES = 4 << 20
 """Bytes on disk of the smallest runtime, with its headers, licences and manifest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductBuild:
+    """One of several builds that are made together."""
+
+    request: BuildRequest
+    """What to build."""
+    targets: Sequence[Target]
+    """What to build for; see `locate_targets`."""
+    output: Path
+    """The folder to write into; only what builder wrote there is replaced."""
+    options: PackageOptions = field(default_factory=PackageOptions)
+    """The user's choices for the packages."""
+    locked: LockedProduct | None = None
+    """What the build must be made with; see `choose_locked`."""
+    name: str = ""
+    """What progress calls it; empty if it is the only one."""
 
 
 def build(
@@ -77,33 +97,188 @@ def build(
         PackagingError: the disk is full.
         VerificationError: a library breaks a rule of its platform.
     """
+    one = ProductBuild(
+        request=request,
+        targets=targets,
+        output=output,
+        options=options or PackageOptions(),
+        locked=locked,
+    )
+    (report,) = build_products([one], progress=progress)
+    return report
+
+
+def build_products(builds: Sequence[ProductBuild], *, progress: Progress) -> list[BuildReport]:
+    """Makes several builds as `build` makes one; they share the jobs that each has.
+
+    All builds are planned before anything is compiled. Then the libraries of all targets are made
+    together: units that several of them need are compiled once, and while one library is linked,
+    others are linked or compiled. Builds with other settings of `jobs`, launcher or lock wait.
+
+    Args:
+        builds: what to build; no output is inside of another one.
+        progress: is told what is done.
+
+    Raises:
+        BuilderError: as `build`. What the other builds have compiled so far is kept.
+    """
     started = time.monotonic()
-    options = options or PackageOptions()
-    release = request.pytorch or load_release()
+    planned = [_plan(one, progress) for one in builds]
+    groups = [group for one in planned for group in one.groups]
+    for group in groups:
+        group.find_finished(progress)
+    for batch in _split_batches(groups):
+        _build_batch(batch, progress, started)
+    reports = []
+    for one in planned:
+        if _has_shared(one.build.targets):
+            write_cmake_folder(one.build.output, data_folder("cmake") / "package")
+        reports.append(_merge(one, time.monotonic() - started))
+    return reports
+
+
+@dataclass(slots=True, kw_only=True)
+class _Group:
+    """The targets of one build whose libraries go into one package, and what was made of them."""
+
+    build: ProductBuild
+    planned: Sequence[PlannedTarget]
+    interfaces: Sequence[Interface]
+    key: str
+    """The name of its results; see `name_build`."""
+    results: dict[Target, TargetResult] = field(default_factory=dict)
+    report: BuildReport | None = None
+
+    def find_finished(self, progress: Progress) -> None:
+        """Sets the report if the output folder has the results already."""
+        build = self.build
+        self.report = find_finished(self.key, self.planned, build.output, build.options)
+        if self.report is None:
+            return
+        # The results are of sources that nobody had edited, but these may be edited now.
+        for one in self.planned:
+            refuse_edited_trees(one)
+            # They are made again by the next build that needs them, and this one needs none.
+            if edited := describe_edited(Layout.of(cache_folder(), one.plan)):
+                progress.note(f"in the next build that compiles anything: {edited}")
+        for runtime in self.report.runtimes:
+            progress.note(f"{runtime.package.root} is up to date: {runtime.plan.key}")
+
+    def write(self, progress: Progress) -> None:
+        """Writes the package once all targets are built: it holds all ABIs of a platform."""
+        if len(self.results) < len(self.planned):
+            return
+        runtimes = [self.results[one.plan.target] for one in self.planned]
+        self.report = _write_package(
+            runtimes, self.build.request, self.build.output, self.build.options, progress=progress
+        )
+        remember_finished(self.key, self.report)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PlannedBuild:
+    build: ProductBuild
+    groups: Sequence[_Group]
+
+
+def _plan(build: ProductBuild, progress: Progress) -> _PlannedBuild:
+    release = build.request.pytorch or load_release()
     # All targets of one build use the release that was read here, also if its folder changes
     # meanwhile.
-    request = replace(request, pytorch=release)
+    request = replace(build.request, pytorch=release)
+    build = replace(build, request=request)
     refuse_unknown(request.tools.launcher)
-    refuse_outputs(targets, output, options, release=release)
+    refuse_outputs(build.targets, build.output, build.options, release=release)
     # All targets are planned before one is built, so that what is refused costs no compilation.
-    groups = [
+    planned = [
         [plan_target(request, target, Interface.C, progress=progress) for target in group]
-        for group in _split(targets)
+        for group in _split(build.targets)
     ]
-    if locked is not None:
-        everything = [one for group in groups for one in group]
-        refuse_other_build(everything, request, options, locked)
-    reports = [
-        _build_group(request, planned, output, options, progress=progress) for planned in groups
+    if build.locked is not None:
+        everything = [one for group in planned for one in group]
+        refuse_other_build(everything, request, build.options, build.locked)
+    groups = []
+    for group in planned:
+        interfaces = list_interfaces(group[0].plan.target, build.options)
+        key = name_build(group, interfaces, request, build.options)
+        groups.append(_Group(build=build, planned=group, interfaces=interfaces, key=key))
+    return _PlannedBuild(build=build, groups=groups)
+
+
+_Wanted = tuple[_Group, PlannedTarget]
+
+
+def _split_batches(groups: Sequence[_Group]) -> Iterator[list[_Wanted]]:
+    """Yields what is made together: no plan twice, and with the same settings of the work."""
+    rest = [(group, one) for group in groups if group.report is None for one in group.planned]
+    while rest:
+        batch: list[_Wanted] = []
+        later: list[_Wanted] = []
+        for group, one in rest:
+            is_alike = not batch or _list_settings(batch[0][0]) == _list_settings(group)
+            # Equal plans have one folder in the cache.
+            is_new = all(one.plan.key != other.plan.key for _, other in batch)
+            (batch if is_alike and is_new else later).append((group, one))
+        yield batch
+        rest = later
+
+
+def _list_settings(group: _Group) -> tuple[object, ...]:
+    request = group.build.request
+    return request.jobs, request.tools.launcher, request.lock_timeout
+
+
+def _build_batch(batch: Sequence[_Wanted], progress: Progress, started: float) -> None:
+    wanted = [
+        WantedLibraries(
+            planned=one,
+            request=group.build.request,
+            interfaces=group.interfaces,
+            static=group.build.options.linux.static and one.plan.target.platform is Platform.LINUX,
+            title=_title(group, one) if len(batch) > 1 else "",
+        )
+        for group, one in batch
     ]
-    if _has_shared(targets):
-        write_cmake_folder(output, data_folder("cmake") / "package")
+    with link_libraries(wanted, progress=progress) as linked:
+        for (group, one), libraries in zip(batch, linked, strict=True):
+            group.results[one.plan.target] = _package(group, one, libraries, started)
+    # One package holds all ABIs of a platform, so it comes after the last link.
+    for group in {id(group): group for group, _ in batch}.values():
+        group.write(progress)
+
+
+def _title(group: _Group, one: PlannedTarget) -> str:
+    return f"{group.build.name} {one.plan.target.abi}".strip()
+
+
+def _package(
+    group: _Group,
+    planned: PlannedTarget,
+    linked: Mapping[Interface, LinkedRuntime],
+    started: float,
+) -> TargetResult:
+    first, *others = linked.values()
+    package, main = package_runtime(first, group.build.output / planned.plan.target.abi)
+    libraries = {Interface.C: main} | {
+        one.build.plan.interface: describe_library(one, measure_library(one)) for one in others
+    }
+    return TargetResult(
+        package=package,
+        libraries=libraries,
+        logs=first.build.layout.logs,
+        seconds=time.monotonic() - started,
+        skipped=tuple(sorted(map(str, first.serving.skipped))),
+    )
+
+
+def _merge(planned: _PlannedBuild, seconds: float) -> BuildReport:
+    reports = [group.report for group in planned.groups if group.report is not None]
     runtimes = {one.plan.target: one for report in reports for one in report.runtimes}
     return BuildReport(
-        runtimes=tuple(runtimes[target] for target in targets),
+        runtimes=tuple(runtimes[target] for target in planned.build.targets),
         aar=next((report.aar for report in reports if report.aar), None),
         apple=next((report.apple for report in reports if report.apple), None),
-        seconds=time.monotonic() - started,
+        seconds=seconds,
     )
 
 
@@ -162,39 +337,9 @@ def _split(targets: Sequence[Target]) -> Iterator[tuple[Target, ...]]:
             yield (target,)
 
 
-def _build_group(
-    request: BuildRequest,
-    planned: Sequence[PlannedTarget],
-    output: Path,
-    options: PackageOptions,
-    *,
-    progress: Progress,
-) -> BuildReport:
-    interfaces = list_interfaces(planned[0].plan.target, options)
-    name = name_build(planned, interfaces, request, options)
-    if finished := find_finished(name, planned, output, options):
-        # The results are of sources that nobody had edited, but these may be edited now.
-        for one in planned:
-            refuse_edited_trees(one)
-            # They are made again by the next build that needs them, and this one needs none.
-            if edited := describe_edited(Layout.of(cache_folder(), one.plan)):
-                progress.note(f"in the next build that compiles anything: {edited}")
-        for runtime in finished.runtimes:
-            progress.note(f"{runtime.package.root} is up to date: {runtime.plan.key}")
-        return finished
-    runtimes = [
-        _build_target(request, one, interfaces, output, options, progress=progress)
-        for one in planned
-    ]
-    # One package holds all ABIs of a platform, so it comes after the last link.
-    report = _write_package(request, runtimes, output, options, progress=progress)
-    remember_finished(name, report)
-    return report
-
-
 def _write_package(
-    request: BuildRequest,
     runtimes: Sequence[TargetResult],
+    request: BuildRequest,
     output: Path,
     options: PackageOptions,
     *,
@@ -221,29 +366,3 @@ def _write_package(
         )
         return replace(report, apple=packed)
     return report
-
-
-def _build_target(
-    request: BuildRequest,
-    planned: PlannedTarget,
-    interfaces: Sequence[Interface],
-    output: Path,
-    options: PackageOptions,
-    *,
-    progress: Progress,
-) -> TargetResult:
-    started = time.monotonic()
-    static = options.linux.static and planned.plan.target.platform is Platform.LINUX
-    with link_libraries(planned, request, interfaces, static=static, progress=progress) as linked:
-        first, *others = linked.values()
-        package, main = package_runtime(first, output / planned.plan.target.abi)
-        libraries = {Interface.C: main} | {
-            one.build.plan.interface: describe_library(one, measure_library(one)) for one in others
-        }
-    return TargetResult(
-        package=package,
-        libraries=libraries,
-        logs=first.build.layout.logs,
-        seconds=time.monotonic() - started,
-        skipped=tuple(sorted(map(str, first.serving.skipped))),
-    )

@@ -86,6 +86,7 @@ NOT_DECIDING = {
     "formats/macho.py": "renames as link_macho.py says, which is listed",
     "native/dependencies.py": "lists what was read, for the bill of materials",
     "native/ledger.py": "tells damaged objects from sound ones",
+    "native/together.py": "says when things are compiled and linked, and not what",
     "platforms/android/ndk.py": "what it finds is in the toolchain's fingerprint or its flags",
     "platforms/apple/facts.py": "reads facts.toml, which is listed",
     "platforms/apple/open_sdk.py": "the SDK's name has a digest of its parts, and is in the plan",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from builder.native.build import link_runtime
 from builder.native.build_folders import Layout
 from builder.native.job import LinkedRuntime, NativeBuild
 from builder.native.prepare_sources import prepare_units
+from builder.native.together import Steps, run_together
 from builder.platforms.apple.facts import OPEN_FEATURE
 from builder.platforms.apple.frameworks import with_frameworks
 from builder.platforms.registry import platform_of
@@ -32,6 +33,7 @@ from builder.system.locks import folder_lock
 from builder.system.outputs import writing_into
 from builder.system.own_cache import claim_cache
 from builder.system.process import Runner
+from builder.system.progress import Titled
 from builder.toolchains.clang import locate_archive_tools
 from builder.toolchains.jdk import locate_jdk
 from builder.toolchains.launchers import NONE, locate_launcher
@@ -39,9 +41,11 @@ from builder.toolchains.shader_compiler import with_shader_compiler
 
 if TYPE_CHECKING:
     from builder.core.plan import BuildPlan, BuildRequest
+    from builder.core.selection import ServedOperators
     from builder.core.sources import SourceTree
     from builder.core.targets import Target
     from builder.core.toolchain import Toolchain
+    from builder.core.units import UnitGraph
     from builder.platforms.package_options import PackageOptions
     from builder.system.progress import Progress
 
@@ -100,32 +104,63 @@ def list_interfaces(target: Target, options: PackageOptions) -> tuple[Interface,
     return (Interface.C, *platform_of(target).list_interfaces(options))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedLibraries:
+    """The libraries to link for one target."""
+
+    planned: PlannedTarget
+    """What `plan_target` returned for `request` and the first of `interfaces`."""
+    request: BuildRequest
+    """What to build."""
+    interfaces: Sequence[Interface]
+    """Without repetition; the first has a runner where one can be linked."""
+    static: bool = False
+    """Whether to make a static library of the first too, for Linux."""
+    title: str = ""
+    """What progress is told that it is for; empty where that is clear."""
+
+    @property
+    def root(self) -> Path:
+        """The folder of its configuration in the cache."""
+        return Layout.of(cache_folder(), self.planned.plan).root
+
+
 @contextmanager
 def link_libraries(
-    planned: PlannedTarget,
-    request: BuildRequest,
-    interfaces: Sequence[Interface],
-    *,
-    static: bool = False,
-    progress: Progress,
-) -> Iterator[dict[Interface, LinkedRuntime]]:
-    """Links a library for each of `interfaces`; inside, no other build changes them.
+    wanted: Sequence[WantedLibraries], *, progress: Progress
+) -> Iterator[tuple[dict[Interface, LinkedRuntime], ...]]:
+    """Links a library for each interface of each of `wanted`; inside, no other build changes them.
 
-    Upstream's build is configured once for all of them, and they share their objects. The first
-    library is the one that can say which operators it serves; the others serve the same.
+    Upstream's build is configured once for each configuration, and libraries of one configuration
+    share their objects. All share the jobs of the first. The first library of each is the one
+    that can say which operators it serves; the others serve the same.
 
     Args:
-        planned: what `plan_target` returned for `request` and the first of `interfaces`.
-        request: what to build.
-        interfaces: without repetition; the first has a runner where one can be linked.
-        static: make a static library of the first too, for Linux.
+        wanted: no two have the same plan.
         progress: is told what is done.
 
     Raises:
         BuilderError: as `builder.api.build`; ToolchainError also without a JDK where a library for
             Java is linked on Linux.
     """
-    plan, toolchain = planned.plan, planned.toolchain
+    firsts = [_begin(one, progress) for one in wanted]
+    timeout = wanted[0].request.lock_timeout
+    if unmarked := claim_cache(cache_folder()):
+        progress.note(unmarked)
+    with writing_into(cache_folder(), NativeBuildError, hint=_OTHER_CACHE), ExitStack() as locks:
+        # In one order, so that no two builders wait for each other. The locks are held until
+        # packages have read their files of the cache.
+        for root in sorted({one.layout.root for one in firsts}):
+            locks.enter_context(
+                folder_lock(root, timeout=-1 if timeout is None else timeout, on_wait=progress.note)
+            )
+        yield _link_all(wanted, firsts)
+
+
+def _begin(wanted: WantedLibraries, progress: Progress) -> NativeBuild:
+    """Returns what the first library is made with; what is noticed early is refused."""
+    progress = Titled(progress, wanted.title) if wanted.title else progress
+    request, plan, toolchain = wanted.request, wanted.planned.plan, wanted.planned.toolchain
     launcher = locate_launcher(Runner.inherit_for_tools(), request.tools.launcher, toolchain.cc)
     _refuse_absent_backends(plan)
     _note_choices(plan, progress)
@@ -135,19 +170,10 @@ def link_libraries(
     first = make_native_build(
         plan, replace(toolchain, launcher=launcher), progress=progress, jobs=request.jobs
     )
-    if static:
+    if wanted.static:
         major = toolchain.compiler_major
         first = replace(first, archive_tools=locate_archive_tools(first.runner, major))
-    root = first.layout.root
-    timeout = -1 if request.lock_timeout is None else request.lock_timeout
-    if unmarked := claim_cache(cache_folder()):
-        progress.note(unmarked)
-    with (
-        writing_into(cache_folder(), NativeBuildError, hint=_OTHER_CACHE),
-        # The lock is held until packages have read their files of the cache.
-        folder_lock(root, timeout=timeout, on_wait=progress.note),
-    ):
-        yield _link_all(first, interfaces, skip_unknown=request.skip_unknown)
+    return first
 
 
 def refuse_edited_trees(planned: PlannedTarget) -> None:
@@ -166,14 +192,31 @@ def refuse_edited_trees(planned: PlannedTarget) -> None:
 
 
 def _link_all(
-    first: NativeBuild, interfaces: Sequence[Interface], *, skip_unknown: bool
-) -> dict[Interface, LinkedRuntime]:
-    graph = prepare_units(first)
-    serving = choose_operators(first, graph, skip_unknown=skip_unknown)
+    wanted: Sequence[WantedLibraries], firsts: Sequence[NativeBuild]
+) -> tuple[dict[Interface, LinkedRuntime], ...]:
+    # What cannot be built of any of them is refused before anything is compiled.
+    every = []
+    for one, first in zip(wanted, firsts, strict=True):
+        graph = prepare_units(first)
+        skip = one.request.skip_unknown
+        serving = choose_operators(first, graph, skip_unknown=skip)
+        every.append(_link_one(first, one.interfaces, graph, serving, skip_unknown=skip))
+    # A launcher says how many compilers it can feed.
+    return run_together(every, jobs=firsts[0].jobs)
+
+
+def _link_one(
+    first: NativeBuild,
+    interfaces: Sequence[Interface],
+    graph: UnitGraph,
+    serving: ServedOperators,
+    *,
+    skip_unknown: bool,
+) -> Steps[dict[Interface, LinkedRuntime]]:
     done: dict[Interface, LinkedRuntime] = {}
     for interface in interfaces:
         build = first if interface is first.plan.interface else _with_interface(first, interface)
-        linked = link_runtime(build, graph, serving.selection)
+        linked = yield from link_runtime(build, graph, serving.selection)
         # The first library has the C API, which the others need not have.
         if not done:
             serving = confirm_operators(build, linked, serving, skip_unknown=skip_unknown)

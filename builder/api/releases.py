@@ -11,7 +11,7 @@ from pathlib import Path
 
 from builder import __version__
 from builder.api.build_locks import choose_locked, read_lock
-from builder.api.builds import build, refuse_outputs
+from builder.api.builds import ProductBuild, build_products, refuse_outputs
 from builder.api.exports import export, refuse_model
 from builder.api.finished import FOLDER
 from builder.api.plans import list_inputs
@@ -274,7 +274,7 @@ def _build_products(
 ) -> tuple[list[ReleasedProduct], GateResult]:
     configuration, lock = request.configuration, request.lock
     read = read_lock(lock) if lock else None
-    planned = []
+    builds, planned = [], []
     for product in chosen:
         # Mistakes in any product are found before the first one is built.
         settings = configuration.make_settings(product, {})
@@ -287,25 +287,27 @@ def _build_products(
             targets, settings.output, settings.packages, release=settings.request.pytorch
         )
         locked = choose_locked(lock, read, product.name) if lock and read else None
-        planned.append((product.name, settings, proofs, targets, locked))
-    products: list[ReleasedProduct] = []
-    try:
-        for name, settings, proofs, targets, locked in planned:
-            built = build(
-                settings.request,
-                targets,
-                settings.output,
-                settings.packages,
-                progress=progress,
+        builds.append(
+            ProductBuild(
+                request=settings.request,
+                targets=targets,
+                output=settings.output,
+                options=settings.packages,
                 locked=locked,
+                name=product.name,
             )
-            products.append(
-                ReleasedProduct(
-                    name=name, settings=settings, proofs=proofs, targets=targets, report=built
-                )
-            )
+        )
+        planned.append((settings, proofs))
+    try:
+        reports = build_products(builds, progress=progress)
     except BuilderError as error:
-        return products, fail(Gate.BUILD, error)
+        return [], fail(Gate.BUILD, error)
+    products = [
+        ReleasedProduct(
+            name=one.name, settings=settings, proofs=proofs, targets=tuple(one.targets), report=made
+        )
+        for one, (settings, proofs), made in zip(builds, planned, reports, strict=True)
+    ]
     details = tuple(
         f"{f'{one.name} {runtime.plan.target.abi}'.strip()}: {runtime.units_linked} units"
         for one in products

@@ -34,7 +34,6 @@ from builder.verify.policy import describe_findings
 
 if TYPE_CHECKING:
     from builder.api import AarResult, BuildReport, RuntimeResult
-    from builder.api.build_locks import LockedProduct
     from builder.api.products import Values
 
 
@@ -92,18 +91,18 @@ def command(
         _print_dry_run(products, as_json=as_json)
         return
     locked = read_locked(products, lock, asked) if lock.is_asked else (None,) * len(products)
-    _refuse_others(products, locked)
-    reports = [
-        api.build(
-            one.settings.request,
-            one.targets,
-            one.settings.output,
-            one.settings.packages,
-            progress=ConsoleProgress(),
+    builds = [
+        api.ProductBuild(
+            request=one.settings.request,
+            targets=one.targets,
+            output=one.settings.output,
+            options=one.settings.packages,
             locked=known,
+            name=one.name,
         )
         for one, known in zip(products, locked, strict=True)
     ]
+    reports = api.build_products(builds, progress=ConsoleProgress())
     for report in () if as_json else reports:
         _print_summary(report)
     if verbose:
@@ -114,23 +113,6 @@ def command(
     with answer if as_json else nullcontext():
         for one, report in zip(products, reports, strict=True):
             report.hold(one.settings.budgets)
-
-
-def _refuse_others(
-    products: Sequence[ChosenProduct], locked: Sequence[LockedProduct | None]
-) -> None:
-    """Raises the error for a product that is not as in the lock before another one is built."""
-    if len(products) < 2:
-        return
-    for one, known in zip(products, locked, strict=True):
-        if known is not None:
-            api.refuse_unlocked(
-                one.settings.request,
-                one.targets,
-                one.settings.packages,
-                known,
-                progress=ConsoleProgress(),
-            )
 
 
 def _print_dry_run(products: Sequence[ChosenProduct], *, as_json: bool) -> None:

@@ -216,7 +216,7 @@ class BuildRequest:
     builder, which is smaller; a build fails if the models need what it lacks. auto: own where it
     has all that the models need, otherwise upstream."""
     jobs: Annotated[int | None, Setting(least=1, most=10_000)] = None
-    """How many compilations run at the same time."""
+    """How many compilations and links run at the same time."""
     tools: ToolchainOptions = field(default_factory=ToolchainOptions)
     accelerators: Annotated[tuple[Backend, ...], Setting(lookup="backends")] = ()
     """Backends to add to the CPU; targets whose platform does not have one leave it out."""

@@ -21,7 +21,6 @@ from builder.native.dependencies import list_inputs
 from builder.native.generated import read_generated
 from builder.native.index import load_index
 from builder.native.job import NativeBuild, compile_folder
-from builder.native.ledger import Ledger
 from builder.native.link_elf import link_program, map_path, strip_library
 from builder.native.link_macho import DYLIB
 from builder.native.link_macho import write_static as write_apple_static
@@ -29,10 +28,11 @@ from builder.native.rounds import Linker
 from builder.native.run_time_dispatch import ask_at_run_time
 from builder.native.slices import Slices
 from builder.native.static_elf import ARCHIVE, write_static
+from builder.native.together import Steps
 from builder.system.files import replacement
 
 
-def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> LinkResult:
+def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> Steps[LinkResult]:
     """Compiles what the selection reaches, links it, strips it, and links the runner.
 
     Raises:
@@ -63,7 +63,6 @@ def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> 
         units=units,
         slices=slices,
         folder=folder,
-        ledger=Ledger(folder),
         output=linked,
     )
     # Static initialisers are reached by no symbol: what registers itself has to be named here.
@@ -75,7 +74,7 @@ def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> 
     roots |= {name_own_unit(name, build.plan.core) for name in own}
     if build.tuning.small_cxx:
         roots.add(SMALL_CXX_UNITS[build.tuning.small_cxx])
-    closure = close(roots, index, try_link=linker.link)
+    closure = yield from close(roots, index, try_link=linker.link)
     rounds = closure.rounds
     # The optimiser merges functions, so only a link without it can say which unit a section came
     # from.
@@ -86,11 +85,11 @@ def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> 
         map_path(linked).replace(units_map)
         # The optimiser may call what no source names, such as memcpy, so the link has to be proven
         # again.
-        closure = close(closure.units, index, try_link=linker.optimise)
+        closure = yield from close(closure.units, index, try_link=linker.optimise)
         rounds += closure.rounds
     # Groups of torchgen's code are no units: what was compiled for them are the slices.
     reached = slices.add(closure.units).union(unit.id for unit in slices.units)
-    finished = _finish(linker, reached, rounds, started)
+    finished = yield from _finish(linker, reached, rounds, started)
     inputs = list_inputs(
         linker.resolve(closure.units),
         folder,
@@ -103,7 +102,9 @@ def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> 
     return replace(finished, units_map=units_map, inputs=inputs)
 
 
-def _finish(linker: Linker, reached: frozenset[str], rounds: int, started: float) -> LinkResult:
+def _finish(
+    linker: Linker, reached: frozenset[str], rounds: int, started: float
+) -> Steps[LinkResult]:
     build, folder, linked = linker.build, linker.folder, linker.output
     done = LinkResult(
         library=linked,
@@ -127,7 +128,7 @@ def _finish(linker: Linker, reached: frozenset[str], rounds: int, started: float
     library = build.layout.plan_folder / build.library_name
     with replacement(library) as temporary:
         strip_library(linked, temporary, build.toolchain, runner=build.runner)
-    runner = _link_runner(linker, library) if build.interface.has_runner else None
+    runner = (yield from _link_runner(linker, library)) if build.interface.has_runner else None
     return replace(
         done,
         # A first result has the unstripped library; what was written from it replaces it.
@@ -167,11 +168,11 @@ def _strip_carried(build: NativeBuild, unstripped: Path) -> CarriedLibrary:
     return CarriedLibrary(library=library, unstripped=unstripped)
 
 
-def _link_runner(linker: Linker, library: Path) -> Path:
+def _link_runner(linker: Linker, library: Path) -> Steps[Path]:
     build, folder = linker.build, linker.folder
     program = build.layout.plan_folder / "torchlite-run"
     # The runner is no part of the library, so no round has compiled it.
-    linker.compile([RUNNER_UNIT])
+    yield from linker.compile([RUNNER_UNIT])
     with replacement(program) as temporary:
         link_program(
             [folder.root / folder.object_path(RUNNER_UNIT)],

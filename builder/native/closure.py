@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from builder.core.units import SymbolIndex
 from builder.errors import NativeBuildError
 from builder.native.symbol_names import parse_qualified_name
+
+if TYPE_CHECKING:
+    from builder.native.together import Steps
 
 MAX_ROUNDS = 40
 
@@ -29,9 +33,9 @@ def close(
     roots: Collection[str],
     index: SymbolIndex,
     *,
-    try_link: Callable[[frozenset[str]], tuple[str, ...]],
-) -> Closure:
-    """Returns the smallest set found that holds `roots` and links.
+    try_link: Callable[[frozenset[str]], Steps[tuple[str, ...]]],
+) -> Steps[Closure]:
+    """Finds the smallest set that holds `roots` and links, by the steps of `try_link`.
 
     Args:
         roots: unit ids to start from.
@@ -45,7 +49,7 @@ def close(
     units = frozenset(roots)
     for round_number in range(1, MAX_ROUNDS + 1):
         # The linker is the judge: it names only what live sections need.
-        undefined = try_link(units)
+        undefined = yield from try_link(units)
         if not undefined:
             return Closure(units, round_number)
         # The index was made from another build, so it is a hint: the next link proves or refutes

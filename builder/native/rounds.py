@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.toolchain import LTO_LINK
 from builder.native.build_units import BuildUnits
-from builder.native.ledger import Dropped, Ledger
 from builder.native.link_elf import link_library
 from builder.native.link_macho import Dylib, link_dylib, merged_path
-from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
+from builder.native.ninja import CompileFolder, render_ninja, write_ninja
 from builder.native.slices import Slices
 from builder.native.static_elf import merged_path as merged_object_path
+from builder.native.together import Compile, Link, Steps
 from builder.system.trees import make_folders
 
 if TYPE_CHECKING:
+    from builder.core.units import TranslationUnit
     from builder.native.job import NativeBuild
+    from builder.native.link_elf import LinkAttempt
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,7 +32,6 @@ class Linker:
     units: BuildUnits
     slices: Slices
     folder: CompileFolder
-    ledger: Ledger
     output: Path
     rounds: int = 0
     """Links of `link` so far."""
@@ -37,31 +40,39 @@ class Linker:
     compiled: int = 0
     """Units compiled so far."""
 
-    def link(self, wanted: frozenset[str]) -> tuple[str, ...]:
+    def link(self, wanted: frozenset[str]) -> Steps[tuple[str, ...]]:
         """Compiles and links `wanted` by their machine code; returns undefined names, demangled."""
         self.rounds += 1
         count = len(self.resolve(wanted))
         self.build.progress.step(
             f"round {self.rounds}: {count} of {self.units.known} units reached"
         )
-        return self._link(wanted, merge=False)
+        return (yield from self._link(wanted, merge=False))
 
-    def optimise(self, wanted: frozenset[str]) -> tuple[str, ...]:
+    def optimise(self, wanted: frozenset[str]) -> Steps[tuple[str, ...]]:
         """The same with link-time optimisation."""
         self.build.progress.step("optimising the whole library at link time")
-        return self._link(wanted, merge=True)
+        return (yield from self._link(wanted, merge=True))
 
-    def _link(self, wanted: frozenset[str], *, merge: bool) -> tuple[str, ...]:
+    def _link(self, wanted: frozenset[str], *, merge: bool) -> Steps[tuple[str, ...]]:
         ids = self.resolve(wanted)
-        known = (*self.units.graph.units.values(), *self.slices.units)
-        write_ninja(render_ninja(known, self.build.toolchain, self.folder), self.folder)
-        self.compile(ids)
+        known = self._list_known()
+        write_ninja(render_ninja(known.values(), self.build.toolchain, self.folder), self.folder)
+        yield from self.compile(ids)
         make_folders(self.output.parent)
         find = self.folder.find_bitcode if merge else self.folder.find_object
-        objects = tuple(map(find, ids))
+        attempt = self._prepare_attempt(tuple(map(find, ids)), merge=merge)
+        undefined: tuple[str, ...] = yield Link(run=lambda: attempt().undefined, is_long=merge)
+        return undefined
+
+    def _prepare_attempt(
+        self, objects: tuple[Path, ...], *, merge: bool
+    ) -> Callable[[], LinkAttempt]:
+        """Returns the call of the linker; it changes nothing of this object."""
         build, log = self.build, self.build.layout.logs / "link.log"
         if not build.plan.target.is_apple:
-            return link_library(
+            return partial(
+                link_library,
                 objects,
                 self.output,
                 build.toolchain,
@@ -71,52 +82,38 @@ class Linker:
                 merged=self._merged_object if merge else None,
                 runner=build.runner,
                 log=log,
-            ).undefined
+            )
         dylib = Dylib(
             objects=objects,
             output=self.output,
             exports=build.interface.exports,
             merged=merged_path(self.output) if merge else None,
         )
-        return link_dylib(dylib, build.toolchain, runner=build.runner, log=log).undefined
+        return partial(link_dylib, dylib, build.toolchain, runner=build.runner, log=log)
+
+    def _list_known(self) -> dict[str, TranslationUnit]:
+        known = (*self.units.graph.units.values(), *self.slices.units)
+        return {unit.id: unit for unit in known}
 
     @property
     def _merged_object(self) -> Path | None:
         """Where the object for a static library goes; None where none is wanted."""
         return merged_object_path(self.output) if self.build.archive_tools else None
 
-    def compile(self, ids: list[str]) -> None:
+    def compile(self, ids: list[str]) -> Steps[None]:
         """Compiles units of which there is no object, or none as it was compiled.
 
         Raises:
             NativeBuildError: one does not compile.
         """
-        build = self.build
-        # Before ninja runs, which looks at times only and would keep a damaged object.
-        self._say(self.ledger.drop_wrong(ids))
         self.waves += 1
-        self.compiled += compile_units(
-            ids,
-            build.toolchain,
-            self.folder,
-            runner=build.runner,
-            jobs=build.jobs,
-            progress=build.progress,
-            log=build.layout.logs / f"compile-{self.waves:02}.log",
-            on_compiled=self.ledger.record,
+        self.compiled += yield Compile(
+            build=self.build,
+            folder=self.folder,
+            known=self._list_known(),
+            ids=tuple(ids),
+            log=self.build.layout.logs / f"compile-{self.waves:02}.log",
         )
-        # A unit that was compiled by a run that ended before it could write its digest.
-        self.ledger.record_rest(ids)
-
-    def _say(self, dropped: Dropped) -> None:
-        note = self.build.progress.note
-        if dropped.damaged:
-            more = len(dropped.damaged) - 1
-            others = f" and {more} more" if more else ""
-            note(f"damaged objects are compiled again: {dropped.damaged[0]}{others}")
-        if dropped.unknown:
-            unknown = len(dropped.unknown)
-            note(f"objects that are compiled again after an interrupted run: {unknown}")
 
     def resolve(self, wanted: frozenset[str]) -> list[str]:
         """Returns the ids of what is compiled for `wanted`, sorted."""

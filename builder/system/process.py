@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,12 @@ LAST_LINES = 30
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _PR_SET_CHILD_SUBREAPER = 36
 """linux/prctl.h."""
+# Looked up here: between fork and exec, little is safe where other threads run.
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+_ALIVE: set[int] = set()
+"""Pipes that keep programs running, by their file descriptors here."""
+_CHANGING = threading.Lock()
+"""Held while `_ALIVE` changes, so that each pipe is closed once."""
 # Messages are searched for words, so they must not be translated.
 _LOCALE = {"LC_ALL": "C.UTF-8"}
 
@@ -149,6 +156,8 @@ def _supervised(
     """Starts `command` under a supervisor, and ends all its processes at the end of the block."""
     # The supervisor notices the end of this process when `alive` is closed, even by SIGKILL.
     (life, alive), (start_error, report) = os.pipe(), os.pipe()
+    with _CHANGING:
+        _ALIVE.add(alive)
     # A tool that outlives a killed builder must not lose the lock of the folder it writes to.
     held = list_held()
     supervisor = (sys.executable, "-I", "-S", str(_SUPERVISOR), str(life), str(report))
@@ -169,7 +178,7 @@ def _supervised(
             preexec_fn=_adopt_orphans if sys.platform == "linux" else None,  # noqa: PLW1509
         )
     except OSError as error:
-        os.close(alive)
+        _close_alive(alive)
         os.close(start_error)
         raise NativeBuildError(f"cannot start {command[0]}: {error.strerror}") from error
     finally:
@@ -179,7 +188,7 @@ def _supervised(
         _refuse_unstarted(command[0], start_error)
         yield process
     finally:
-        os.close(alive)
+        _close_alive(alive)
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
@@ -195,7 +204,26 @@ def _refuse_unstarted(program: str, start_error: int) -> None:
 
 def _adopt_orphans() -> None:
     """Makes the supervisor the parent of processes that its descendants leave behind."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if _prctl is not None:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_programs() -> None:
+    """Ends all programs that run now; those who wait for them see that they failed.
+
+    Where programs run in several threads, an interruption reaches only one of these.
+    """
+    with _CHANGING:
+        for alive in _ALIVE:
+            os.close(alive)
+        _ALIVE.clear()
+
+
+def _close_alive(alive: int) -> None:
+    with _CHANGING:
+        if alive in _ALIVE:
+            _ALIVE.remove(alive)
+            os.close(alive)
 
 
 def name_signal(number: int) -> str:

@@ -18,6 +18,26 @@ class Progress(Protocol):
         """Reports that `done` of `total` in the current stage are ready, and `what` is next."""
 
 
+class Titled:
+    """A Progress that says whose stages it reports, where several are made at once."""
+
+    def __init__(self, progress: Progress, title: str) -> None:
+        """Puts `title` in front of what `progress` is told."""
+        self._progress, self._title = progress, title
+
+    def step(self, text: str) -> None:
+        """Announces the next stage."""
+        self._progress.step(f"{self._title}: {text}")
+
+    def note(self, text: str) -> None:
+        """Shows a message once."""
+        self._progress.note(f"{self._title}: {text}")
+
+    def advance(self, done: int, total: int, what: str) -> None:
+        """Reports progress as it is: what compiles may be for others too."""
+        self._progress.advance(done, total, what)
+
+
 class Silent:
     """A Progress that shows nothing."""
 

@@ -154,6 +154,21 @@ def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_bytes()) < README_LIMIT
 
 
+def test_the_readme_has_the_size_of_the_tutorial():
+    """What a build prints there is what a reader can compare with."""
+    (shown,) = (
+        one
+        for one in read_shown()
+        if one.command == "builder build mobilenet_v2.ptl --abi linux-x86_64 -o out" and one.output
+    )
+    said = dict(re.findall(r"(stripped size|compressed) in bytes +([\d,]+)", shown.output))
+    sizes = [int(one.replace(",", "")) / 1e6 for one in said.values()]
+    text = " ".join((ROOT / "README.md").read_text().split())
+    claim = re.search(r"MobileNetV2 takes about ([\d.]+) MB .*?\(([\d.]+) MB compressed\)", text)
+    assert claim is not None
+    assert list(claim.groups()) == [f"{one:.1f}" for one in sizes]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     broken = []

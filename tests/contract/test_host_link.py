@@ -12,11 +12,12 @@ from builder import api
 from builder.core.plan import Interface
 from builder.core.units import SymbolIndex, TranslationUnit, UnitGraph
 from builder.errors import NativeBuildError
-from builder.native.closure import close
+from builder.native.closure import Closure, close
 from builder.native.index import index_symbols, parse_symbols
 from builder.native.interfaces import LIBRARIES
 from builder.native.link_elf import link_library, link_program, strip_library
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
+from builder.native.together import Link, Steps, run_together
 from builder.size.measure import LINKER_PART, measure
 from builder.system.machine import host_abi
 from builder.system.process import Runner
@@ -154,6 +155,14 @@ class Project:
         )
         return outcome.undefined
 
+    def close(self, index: SymbolIndex, output: Path) -> Closure:
+        def try_link(units: frozenset[str]) -> Steps[tuple[str, ...]]:
+            undefined: tuple[str, ...] = yield Link(run=lambda: self.link(units, output))
+            return undefined
+
+        (found,) = run_together([close(["root.cpp"], index, try_link=try_link)], jobs=2)
+        return found
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
@@ -166,9 +175,7 @@ def project(tmp_path_factory):
 def linked(project):
     output = project.folder.root / "lib" / "libsample.so"
     output.parent.mkdir()
-    closure = close(
-        ["root.cpp"], project.index(), try_link=lambda units: project.link(units, output)
-    )
+    closure = project.close(project.index(), output)
     return closure, output
 
 
@@ -222,7 +229,7 @@ def test_objects_are_compiled_once(project):
 def test_a_name_of_no_unit_is_named(project, tmp_path):
     index = SymbolIndex(defined_in={})
     with pytest.raises(NativeBuildError, match=r"lib::used\(int\)"):
-        close(["root.cpp"], index, try_link=lambda u: project.link(u, tmp_path / "libx.so"))
+        project.close(index, tmp_path / "libx.so")
 
 
 def test_a_unit_that_does_not_compile_is_named(project):

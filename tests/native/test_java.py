@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from builder.api.link import link_libraries, plan_target
+from builder.api.link import WantedLibraries, link_libraries, plan_target
 from builder.api.toolchains import locate_target, locate_toolchain
 from builder.cli.console import ConsoleProgress
 from builder.core.plan import BuildRequest, Flavour, Interface, Profile
@@ -147,7 +147,8 @@ def library(models):
     interfaces = [Interface.C, Interface.JNI]
     progress = ConsoleProgress()
     planned = plan_target(request, locate_target(ABI), interfaces[0], progress=progress)
-    with link_libraries(planned, request, interfaces, progress=progress) as linked:
+    wanted = WantedLibraries(planned=planned, request=request, interfaces=interfaces)
+    with link_libraries([wanted], progress=progress) as (linked,):
         first, second = linked.values()
         assert second.linked.runner is None
         assert second.serving == first.serving

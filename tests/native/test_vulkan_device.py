@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from builder import api
-from builder.api.link import link_libraries, plan_target
+from builder.api.link import WantedLibraries, link_libraries, plan_target
 from builder.core.plan import BuildRequest, Interface
 from builder.platforms.android.java import compile_library
 from builder.system.progress import Silent
@@ -238,7 +238,8 @@ def java_library(tmp_path_factory):
     """The classes with a program that runs models, and the library for Java."""
     request, target = BuildRequest(inputs=(MODEL,)), api.locate_target(ABI)
     planned = plan_target(request, target, Interface.JNI, progress=Silent())
-    with link_libraries(planned, request, [Interface.JNI], progress=Silent()) as linked:
+    wanted = WantedLibraries(planned=planned, request=request, interfaces=[Interface.JNI])
+    with link_libraries([wanted], progress=Silent()) as (linked,):
         library = linked[Interface.JNI].linked.library
     folder = tmp_path_factory.mktemp("java")
     compile_library(java_tools.java_folder(), folder / "api", java_tools.jdk(), runner=runner)

@@ -28,6 +28,25 @@ from builder.size.reference_graph import ReferenceGraph
 from builder.system.process import Completed, Runner
 
 
+def building(build):
+    """Returns a `build_products` that makes each build by `build`, which is as `api.build`."""
+
+    def build_products(builds, *, progress):
+        return [
+            build(
+                one.request,
+                one.targets,
+                one.output,
+                one.options,
+                progress=progress,
+                locked=one.locked,
+            )
+            for one in builds
+        ]
+
+    return build_products
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeRunner(Runner):
     """Answers every command with what `answer` makes of it, and feeds its lines on."""

@@ -7,7 +7,7 @@ import pytest
 from samples import FakeRunner, make_plan, make_toolchain
 
 from builder.api import link as libraries
-from builder.api.link import link_libraries, plan_target
+from builder.api.link import WantedLibraries, link_libraries, plan_target
 from builder.core.plan import BuildRequest, Interface
 from builder.core.sources import SourceTree
 from builder.core.targets import parse_target
@@ -68,7 +68,8 @@ def cache(build, tmp_path, monkeypatch):
 def link():
     request = BuildRequest(inputs=(Path("m.ptl"),), tools=ToolchainOptions(launcher="none"))
     planned = plan_target(request, TARGET, Interface.C, progress=Silent())
-    with link_libraries(planned, request, [Interface.C], progress=Silent()):
+    wanted = WantedLibraries(planned=planned, request=request, interfaces=[Interface.C])
+    with link_libraries([wanted], progress=Silent()):
         pytest.fail("nothing can be linked here")
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from samples import make_list, make_plan
+from samples import building, make_list, make_plan
 
 from builder.api import release_gates, releases
 from builder.api.build_report import BuildReport
@@ -141,7 +141,7 @@ def made(monkeypatch, tmp_path):
     Path("m.ptl").write_bytes(b"model")
     Path("builder.yaml").write_text(FILE)
     known = Made()
-    monkeypatch.setattr(releases, "build", known.build)
+    monkeypatch.setattr(releases, "build_products", building(known.build))
     monkeypatch.setattr(releases, "list_inputs", lambda _: None)
     monkeypatch.setattr(releases, "refuse_outputs", lambda *_, **__: None)
     monkeypatch.setattr(release_gates, "verify", known.verify)
@@ -492,7 +492,7 @@ def test_two_releases_to_one_folder_exclude_each_other(made, monkeypatch):
         seen.append(1)
         return made.build(*arguments, **named)
 
-    monkeypatch.setattr(releases, "build", build)
+    monkeypatch.setattr(releases, "build_products", building(build))
     assert run().ok
     assert seen == [1]
 

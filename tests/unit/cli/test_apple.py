@@ -10,7 +10,7 @@ import pytest
 from apple_sdks import add_frameworks, make_sdk
 from click.testing import CliRunner
 from machos import make_archive, make_object
-from samples import FakeRunner, make_info, make_manifest, make_plan, make_toolchain
+from samples import FakeRunner, building, make_info, make_manifest, make_plan, make_toolchain
 
 from builder import api
 from builder.api import AppleResult, BuildReport
@@ -69,7 +69,7 @@ def asked(monkeypatch):
         is_apple = any(target.is_apple for target in targets)
         return BuildReport(runtimes=runtimes, apple=apple if is_apple else None)
 
-    monkeypatch.setattr(api, "build", build_all)
+    monkeypatch.setattr(api, "build_products", building(build_all))
     return seen
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from samples import make_plan, make_toolchain
+from samples import building, make_plan, make_toolchain
 
 from builder import api
 from builder.api import (
@@ -83,7 +83,7 @@ def asked(monkeypatch):
         seen.append((request, list(map(str, targets)), output, options))
         return BuildReport(runtimes=tuple(map(make_runtime, targets)))
 
-    monkeypatch.setattr(api, "build", build)
+    monkeypatch.setattr(api, "build_products", building(build))
     monkeypatch.setattr(
         planning, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
     )
@@ -132,7 +132,7 @@ def with_aar(monkeypatch):
         seen.append(options.android)
         return BuildReport(runtimes=tuple(map(make_runtime, targets)), aar=AAR)
 
-    monkeypatch.setattr(api, "build", build)
+    monkeypatch.setattr(api, "build_products", building(build))
     return seen
 
 
@@ -169,7 +169,7 @@ def test_result_for_people(asked):
 
 def test_a_runtime_that_was_there_already_is_said_to_be(asked, monkeypatch):
     report = BuildReport(runtimes=(replace(RUNTIME, units_compiled=0, is_reused=True),))
-    monkeypatch.setattr(api, "build", lambda *_, **__: report)
+    monkeypatch.setattr(api, "build_products", building(lambda *_, **__: report))
     output = run().output
     assert "nothing to do" in output
     assert "seconds" not in output
@@ -179,7 +179,7 @@ def test_a_runtime_that_was_there_already_is_said_to_be(asked, monkeypatch):
 
 def test_the_time_of_the_whole_build_is_the_last_line(asked, monkeypatch):
     report = BuildReport(runtimes=(RUNTIME,), seconds=185.25)
-    monkeypatch.setattr(api, "build", lambda *_, **__: report)
+    monkeypatch.setattr(api, "build_products", building(lambda *_, **__: report))
     assert run().stdout.splitlines()[-1] == "the whole build took 3m05s"
     assert json.loads(run("--json").stdout)["seconds"] == 185.25
 
@@ -187,7 +187,7 @@ def test_the_time_of_the_whole_build_is_the_last_line(asked, monkeypatch):
 def test_operators_left_out_are_named_and_not_counted(asked, monkeypatch):
     first = str(next(iter(RUNTIME.plan.operator_list.operators)))
     report = BuildReport(runtimes=(replace(RUNTIME, skipped=(first, "aten::of_an_upgrader")),))
-    monkeypatch.setattr(api, "build", lambda *_, **__: report)
+    monkeypatch.setattr(api, "build_products", building(lambda *_, **__: report))
     assert f"{first}, aten::of_an_upgrader" in run().output
     value = json.loads(run("--json").stdout)
     (value,) = value["runtimes"]
@@ -233,7 +233,7 @@ def test_errors_come_through(monkeypatch):
     def fail(*_: object, **__: object) -> None:
         raise NativeBuildError("a.cpp does not compile")
 
-    monkeypatch.setattr(api, "build", fail)
+    monkeypatch.setattr(api, "build_products", fail)
     with pytest.raises(NativeBuildError):
         run()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from samples import make_toolchain
+from samples import building, make_toolchain
 
 from builder import api
 from builder.api import BuildReport
@@ -48,7 +48,7 @@ def asked(monkeypatch):
         seen.append((request, list(map(str, targets)), output))
         return BuildReport(runtimes=tuple(map(make_runtime, targets)))
 
-    monkeypatch.setattr(api, "build", build_one)
+    monkeypatch.setattr(api, "build_products", building(build_one))
     return seen
 
 

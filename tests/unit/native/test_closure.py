@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 from builder.core.units import SymbolIndex
 from builder.errors import NativeBuildError
 from builder.native import closure
-from builder.native.closure import close
+from builder.native.closure import Closure
+from builder.native.closure import close as close_by_steps
+from builder.native.together import run_together
+
+
+def close(roots, index, *, try_link) -> Closure:
+    def by_steps(units):
+        return try_link(units)
+        yield  # a generator, which has no steps here
+
+    (found,) = run_together([close_by_steps(roots, index, try_link=by_steps)], jobs=1)
+    return found
 
 
 def make_index(defined: dict[str, tuple[str, ...]]) -> SymbolIndex:
