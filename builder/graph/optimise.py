@@ -11,6 +11,7 @@ from builder.core.operator_schemas import Schemas
 from builder.errors import Hint, ModelError, Run, Use
 from builder.graph.graph import Graph
 from builder.graph.operands import CALLS, find_fault
+from builder.graph.passes.assume_batches import assume_batches, drop_guards
 from builder.graph.passes.batch_norm import fold_batch_norms
 from builder.graph.passes.channel_shuffles import find_channel_shuffles
 from builder.graph.passes.dead_code import drop_dead_code
@@ -35,14 +36,13 @@ from builder.graph.passes.unpack_xnnpack import unpack_xnnpack
 from builder.graph.passes.vulkan_forms import use_vulkan_forms
 from builder.graph.program import Program
 from builder.graph.rewriting import MOST_NESTED, nesting
-from builder.graph.shapes import infer, lacks_batch
+from builder.graph.shapes import infer
 from builder.graph.work import is_too_large
 from builder.lite.objects import ScriptObject, walk
 
 _MOST_ROUNDS = 6
 """Freezing and folding help each other; models need two or three rounds."""
 _TOO_LARGE = "the model has too many steps to be optimised, and is written as it is"
-_UNBATCHED = "images may have no batch dimension, so no layer is prepared for XNNPACK"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +62,8 @@ class Optimisations:
     packed for XNNPACK already becomes plain layers, also without `prepack`."""
     channels_last: bool = True
     """Keep images in the order NHWC between operators of XNNPACK; needs `prepack`."""
-    batched: bool = True
-    """Images have a batch dimension, where their rank is not known."""
     ranks: tuple[int | None, ...] = ()
-    """Numbers of dimensions of the arguments of `forward` in a known call; None: no tensor.
-
-    If images may have no batch dimension there, `batched` does not count.
-    """
+    """Numbers of dimensions of the arguments of `forward` in a known call; None: no tensor."""
 
 
 def optimise(
@@ -116,8 +111,6 @@ class _Run:
         self._program = program
         self._schemas = schemas
         self._wanted = wanted
-        self._batched = wanted.batched
-        self._packs = wanted.prepack
 
     def everything(self) -> None:
         """Runs the passes that are wanted, unless they would take too long."""
@@ -130,8 +123,8 @@ class _Run:
             self._drop_methods()
             if self._is_too_large():
                 return
-            self._find_unbatched()
             self._fold()
+        self._assume()
         # These come after freezing, when weights are constants, and before the passes that look for
         # one form of a layer.
         for rule in (follow_in_place, simplify_layers):
@@ -141,7 +134,7 @@ class _Run:
             # Folded norms are gone before layers are packed, because packed weights cannot be
             # changed any more.
             self._each(fold_batch_norms)
-        if self._packs:
+        if self._wanted.prepack:
             self._infer()
             if self._wanted.vulkan:
                 self._pack_for_vulkan()
@@ -157,12 +150,10 @@ class _Run:
 
     def _pack_for_xnnpack(self) -> None:
         # A clamp goes into a packed layer, so it comes behind packing.
-        images = any(rank is not None and rank > 3 for rank in self._wanted.ranks)
-        graphs = self._program.graphs.values()
-        packed = merge(prepack(graph, self._schemas, images=images) for graph in graphs)
-        self._note("prepack", packed)
-        self._each(fuse_clamps)
+        for rule in (prepack, fuse_clamps):
+            self._each(rule)
         self._infer()
+        self._drop_guards()
         for rule in (fuse_add_relu, drop_identities, drop_dead_code):
             self._each(rule)
         if self._wanted.channels_last:
@@ -174,26 +165,22 @@ class _Run:
             # Each needs the shapes that the one before it has made known.
             self._each(rule)
             self._infer()
-        for rule in (prepack_vulkan, fuse_clamps, drop_identities):
+        self._each(prepack_vulkan)
+        self._drop_guards()
+        for rule in (fuse_clamps, drop_identities):
             self._each(rule)
         self._infer()
+
+    def _drop_guards(self) -> None:
+        # Without a known call, the words of the check are those that a user needs.
+        if self._wanted.ranks:
+            self._each(drop_guards)
 
     def _is_too_large(self) -> bool:
         found = is_too_large(self._program)
         if found:
             self._note("optimise", PassResult(0, (_TOO_LARGE,)))
         return found
-
-    def _find_unbatched(self) -> None:
-        """Gives up what is done only for images with a batch dimension, if there are others."""
-        graph, ranks = self._program.method("forward"), self._wanted.ranks
-        if graph is None or not lacks_batch(graph, self._schemas, ranks):
-            return
-        self._batched = False
-        # XNNPACK's layers take images with a batch dimension only.
-        if self._packs and not self._wanted.vulkan:
-            self._packs = False
-            self._note("prepack", PassResult(0, (_UNBATCHED,)))
 
     def _drop_methods(self) -> None:
         """Drops what is not wanted and not called, after inlining has emptied most calls."""
@@ -234,9 +221,26 @@ class _Run:
             if not sum(self._each(rule) for rule in passes):
                 break
 
+    def _assume(self) -> None:
+        """Has methods check for a batch, where layers profit from it."""
+        self._infer()
+        forward, packs = self._program.method("forward"), self._wanted.prepack
+        result = merge(
+            assume_batches(
+                graph,
+                self._schemas,
+                self._wanted.ranks if graph is forward else (),
+                packs=packs,
+            )
+            for graph in self._program.graphs.values()
+        )
+        self._note("assume_batches", result)
+        if result.changed and self._wanted.freeze:
+            self._fold()
+
     def _infer(self) -> None:
         for graph in self._program.graphs.values():
-            infer(graph, self._schemas, batched=self._batched)
+            infer(graph, self._schemas)
 
     def _each(self, rule: Callable[[Graph, Schemas], PassResult]) -> int:
         graphs = self._program.graphs.values()

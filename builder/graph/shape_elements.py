@@ -51,19 +51,19 @@ def make_floats(question: Question) -> Answer:
 def elementwise(question: Question) -> Answer:
     """The rule for two operands that are computed together."""
     operands = question.call.node.inputs[:2]
-    return TensorInfo(_promote(operands), _broadcast_values(operands))
+    return TensorInfo(_promote(operands), all_sizes(operands))
 
 
 def division(question: Question) -> Answer:
     """The rule for a quotient, which is a float."""
     operands = question.call.node.inputs[:2]
     dtype = _promote(operands)
-    return TensorInfo(dtype if _is_float(dtype) else None, _broadcast_values(operands))
+    return TensorInfo(dtype if _is_float(dtype) else None, all_sizes(operands))
 
 
 def comparison(question: Question) -> Answer:
     """The rule for what is true or false of each element."""
-    return TensorInfo("bool", _broadcast_values(question.call.node.inputs[:2]))
+    return TensorInfo("bool", all_sizes(question.call.node.inputs[:2]))
 
 
 def where(question: Question) -> Answer:
@@ -71,13 +71,13 @@ def where(question: Question) -> Answer:
     condition, *operands = question.call.node.inputs
     if len(operands) != 2:
         return None
-    return TensorInfo(_promote(operands), _broadcast_values([condition, *operands]))
+    return TensorInfo(_promote(operands), all_sizes([condition, *operands]))
 
 
 def ternary(question: Question) -> Answer:
     """The rule for three operands that are computed together."""
     operands = question.call.node.inputs[:3]
-    return TensorInfo(_promote(operands), _broadcast_values(operands))
+    return TensorInfo(_promote(operands), all_sizes(operands))
 
 
 def _promote(operands: Sequence[Value]) -> str | None:
@@ -106,7 +106,8 @@ def _promote(operands: Sequence[Value]) -> str | None:
     return dtype if all(type(number) is int for number in numbers) and dtype != "bool" else None
 
 
-def _broadcast_values(operands: Sequence[Value]) -> Sizes | None:
+def all_sizes(operands: Sequence[Value]) -> Sizes | None:
+    """Returns the sizes of what is computed of some operands together; None if not known."""
     sizes: Sizes | None = ()
     for value in operands:
         # Numbers have no shape and fit every tensor.
@@ -125,10 +126,12 @@ def reduce(question: Question) -> Answer:
     info = question.info("self")
     # Integers are summed as int64, bools too; a given dtype is taken.
     dtype = info.dtype if _is_float(info.dtype) and call.static("dtype") is None else None
+    if "dim" not in call.schema.positions:
+        return TensorInfo(dtype, ())
     dims = call.integers("dim")
     keep = call.static("keepdim")
     if info.sizes is None or not dims or not isinstance(keep, bool):
-        return TensorInfo(dtype, None)
+        return TensorInfo(dtype, info.sizes and _reduced(info.sizes, call.static("dim"), keep))
     rank = len(info.sizes)
     if any(not -rank <= dim < rank for dim in dims):
         return TensorInfo(dtype, None)
@@ -138,6 +141,13 @@ def reduce(question: Question) -> Answer:
     if not keep:
         sizes = [size for i, size in enumerate(sizes) if i not in gone]
     return TensorInfo(dtype, tuple(sizes))
+
+
+def _reduced(sizes: Sizes, dim: object, keep: object) -> Sizes | None:
+    """Returns what is left of sizes if it is not known which dimensions are summed."""
+    if keep is True:
+        return (None,) * len(sizes)
+    return () if keep is False and (dim is None or dim == []) else None
 
 
 def softmax(question: Question) -> Answer:

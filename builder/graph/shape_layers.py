@@ -22,6 +22,15 @@ def any_convolution(question: Question) -> Answer:
     return _convolve(question, len(weight) - 2, transposed=transposed)
 
 
+def named_padding(question: Question) -> Answer:
+    """The rule for a convolution whose padding has a name, such as `same`."""
+    weight, dtype = question.info("weight"), question.info("input").dtype
+    sizes = None
+    if weight.sizes is not None and len(weight.sizes) > 2:
+        sizes = question.image("input", len(weight.sizes) - 2)
+    return TensorInfo(dtype or weight.dtype, None if sizes is None else (None,) * len(sizes))
+
+
 def _convolve(question: Question, dims: int, *, transposed: bool) -> Answer:
     weight = question.info("weight")
     dtype = question.info("input").dtype or weight.dtype
@@ -57,9 +66,11 @@ def _convolve(question: Question, dims: int, *, transposed: bool) -> Answer:
 
 def prepacked_convolution(question: Question) -> Answer:
     """The rule for XNNPACK's convolutions, whose weights are not looked into."""
-    sizes = question.image("X", 2)
-    # The number of channels and the window stand in the packed object, which no rule opens.
-    return TensorInfo("float32", None if sizes is None else (*sizes[:-3], None, None, None))
+    sizes = question.info("X").sizes
+    # XNNPACK takes four dimensions only. The number of channels and the window stand in the packed
+    # object, which no rule opens.
+    batch = sizes[0] if sizes is not None and len(sizes) == 4 else None
+    return TensorInfo("float32", (batch, None, None, None))
 
 
 def linear(question: Question) -> Answer:
@@ -85,7 +96,9 @@ def matmul(question: Question) -> Answer:
     dtype = left.dtype if left.dtype == right.dtype else None
     a, b = left.sizes, right.sizes
     if not a or not b:
-        return TensorInfo(dtype, None)
+        # Only `matmul` takes other tensors than matrices, or batches of them.
+        known = {"aten::mm": (None, None), "aten::bmm": (None, None, None)}
+        return TensorInfo(dtype, known.get(question.call.name))
     # A vector on the left has no rows, and one on the right no columns, as in torch.matmul.
     rows = a[-2:-1]
     columns = b[-1:] if len(b) > 1 else ()

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from builder.graph.graph import Node, TensorInfo, Value
-from builder.graph.operands import Call
+from builder.graph.graph import MOST_DIMENSIONS, Node, TensorInfo, Value
+from builder.graph.operands import Call, static
+from builder.graph.shape_containers import Containers
 
 Sizes: TypeAlias = tuple[int | None, ...]
-
-_KEEPING = frozenset(
-    f"aten::{name}"
-    for name in (
-        *("alpha_dropout", "batch_norm", "clamp", "contiguous", "detach", "dropout", "elu", "gelu"),
-        *("feature_dropout", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "relu", "relu6"),
-        *("sigmoid", "silu", "softmax", "tanh", "to", "abs", "neg", "exp", "log", "sqrt", "pow"),
-        *("adaptive_avg_pool2d", "avg_pool2d", "max_pool2d", "adaptive_avg_pool1d", "avg_pool1d"),
-        *("max_pool1d", "pad", "constant_pad_nd", "reflection_pad2d", "replication_pad2d"),
-        *("clamp_min", "clamp_max", "selu", "celu", "mish", "softplus", "erf", "clone", "flip"),
-        *("slice", "transpose", "permute", "pixel_shuffle", "prelu"),
-    )
-)
-"""Operators whose result has as many dimensions as their first argument."""
-_COMBINING = frozenset(f"aten::{name}" for name in ("add", "div", "mul", "sub", "maximum"))
-"""Operators of two tensors whose result has as many dimensions as one of them."""
-_DROPPING = frozenset({"aten::squeeze", "aten::select"})
-"""Operators that drop the dimension that their second argument is."""
-_MOST_STEPS = 20
+_NESTED = re.compile("List|Dict|Tuple")
+_MOST_NESTED = 5
+"""Operators that make one list of sizes of another, in a chain."""
 
 Answer: TypeAlias = TensorInfo | list[TensorInfo | None] | None
 
@@ -38,27 +24,44 @@ class Question:
     """A call whose results are asked for."""
 
     call: Call
-    batched: bool = True
-    """Whether an image of unknown rank has a batch dimension."""
-    unbatched: list[Call] = field(default_factory=list)
-    """Calls whose image has no batch dimension, or may have lost it."""
+    containers: Containers
+    """What lists of the graph hold."""
 
     def info(self, name: str) -> TensorInfo:
         """Returns what is known about a tensor argument."""
         value = self.call.value(name)
         return (value.info if value is not None else None) or TensorInfo()
 
-    def image(self, name: str, dims: int) -> Sizes | None:
-        """Returns the sizes of the input of a convolution or pooling over `dims` dimensions."""
+    def first(self) -> TensorInfo:
+        """Returns what is known about the first argument."""
+        return self.call.node.inputs[0].info or TensorInfo()
+
+    def content(self, name: str) -> TensorInfo:
+        """Returns what is true of all tensors in a list."""
+        value = self.call.value(name)
+        return (None if value is None else content(value, self.containers)) or TensorInfo()
+
+    def rank(self, name: str) -> int | None:
+        """Returns how many dimensions a tensor argument has; None if it is not known."""
         sizes = self.info(name).sizes
-        if sizes is None and self.batched:
-            return (None,) * (dims + 2)
-        if sizes is None and may_be_squeezed(self.call.value(name), dims):
-            self.unbatched.append(self.call)
-        if sizes is not None and len(sizes) == dims + 1:
-            self.unbatched.append(self.call)
-            return sizes
-        return sizes if sizes is not None and len(sizes) == dims + 2 else None
+        return None if sizes is None else len(sizes)
+
+    def image(self, name: str, dims: int) -> Sizes | None:
+        """Returns the sizes of the input of a convolution or pooling over `dims` dimensions.
+
+        ATen takes images without a batch dimension too, so nothing is known of one whose number of
+        dimensions is not known.
+        """
+        sizes = self.info(name).sizes
+        return sizes if sizes is not None and len(sizes) in (dims + 1, dims + 2) else None
+
+    def lengths(self, name: str) -> list[int | None] | None:
+        """Returns a list of integers, None in the place of those that are not constant.
+
+        None if not even its length is known.
+        """
+        value = self.call.value(name)
+        return None if value is None else _lengths(value, self.containers, _MOST_NESTED)
 
     def dim(self, name: str, rank: int) -> int | None:
         """Returns a dimension that is known, counted from the front."""
@@ -66,45 +69,84 @@ class Question:
         return found % rank if type(found) is int and rank and -rank <= found < rank else None
 
 
-def may_be_squeezed(image: Value | None, dims: int) -> bool:
-    """Whether the batch of an image over `dims` dimensions may have been dropped on the way to it.
-
-    The number of dimensions of the image itself is not known.
-    """
-    steps = iter(range(_MOST_STEPS))
-    return _may_lack_batch(image, dims, steps)
-
-
-def _may_lack_batch(image: Value | None, dims: int, steps: Iterator[int]) -> bool:
-    while (producer := None if image is None else image.producer) and producer.inputs:
-        # So many steps without a layer are rare, and the safe answer costs only time.
-        if next(steps, None) is None:
-            return True
-        name, _, overload = producer.operator.partition(".")
-        name = name.removesuffix("_")
-        if name == "aten::squeeze" and overload != "dim":
-            return True
-        if name in _DROPPING:
-            return _drops_batch(producer, dims)
-        if name in _COMBINING:
-            # The one with more dimensions decides.
-            tensors = [value for value in producer.inputs[:2] if not value.is_constant]
-            return bool(tensors) and all(_may_lack_batch(one, dims, steps) for one in tensors)
-        if name not in _KEEPING:
-            return False
-        image = producer.inputs[0]
-    return False
+def _lengths(value: Value, containers: Containers, depth: int) -> list[int | None] | None:
+    found: Sequence[object] | None = None
+    if value.is_constant:
+        items = static(value)
+        found = items if isinstance(items, list) else None
+    elif value.producer is None or not containers.is_constant(value):
+        return None
+    elif value.producer.operator == "prim::ListConstruct":
+        found = [item.constant if item.is_constant else None for item in value.producer.inputs]
+    elif depth:
+        found = _derived_lengths(value.producer, containers, depth - 1)
+    if found is None or len(found) > MOST_DIMENSIONS:
+        return None
+    return [item if type(item) is int else None for item in found]
 
 
-def _drops_batch(node: Node, dims: int) -> bool:
-    """Whether a node that drops one dimension may leave an image without its batch."""
-    before, *rest = node.inputs
-    if before.info is not None and before.info.sizes is not None:
-        # With a dimension more, one is dropped for sure: the layer would not take it.
-        return len(before.info.sizes) in (dims + 1, dims + 2)
-    # If the rank is not known, a batch is taken to be the first dimension.
-    dim = rest[0].constant if rest and rest[0].is_constant else None
-    return type(dim) is not int or dim in (0, -dims - 2)
+def _derived_lengths(node: Node, containers: Containers, depth: int) -> list[int | None] | None:
+    match node.operator:
+        case "aten::size":
+            info = node.inputs[0].info
+            return None if info is None or info.sizes is None else list(info.sizes)
+        case "aten::slice.t":
+            whole = _lengths(node.inputs[0], containers, depth)
+            bounds = [static(one) for one in node.inputs[1:]]
+            if whole is None or not all(one is None or type(one) is int for one in bounds):
+                return None
+            start, end, step = (one if type(one) is int else None for one in bounds)
+            # A step of 0 is an error, which the model shall raise when it runs.
+            return None if step == 0 else whole[start:end:step]
+        case "aten::add.t":
+            parts = [_lengths(one, containers, depth) for one in node.inputs]
+            return None if None in parts else [item for part in parts for item in part or ()]
+        case "aten::copy.t" | "aten::list.t":
+            return _lengths(node.inputs[0], containers, depth)
+        case _:
+            return None
+
+
+def content(container: Value, containers: Containers) -> TensorInfo | None:
+    """Returns what is true of all tensors that a list or dict may hold."""
+    held = containers.held(container)
+    if held is None:
+        inserted = containers.inserted(container)
+        if inserted is None or not containers.is_fresh(container):
+            return None
+        # A list that an operator made has the info that all its items share.
+        return join_all([container.info, *(value.info for value in inserted)])
+    # The infos of lists in a list are those of the items of each.
+    if not held or any(_NESTED.search(value.type) for value in held):
+        return None
+    return join_all([value.info for value in held])
+
+
+def join_all(infos: Sequence[TensorInfo | None]) -> TensorInfo | None:
+    """Returns what is true of all of some tensors."""
+    first, *rest = infos
+    for info in rest:
+        if first is None:
+            return None
+        first = join_infos(first, info)
+    return first
+
+
+def join_infos(first: TensorInfo | None, second: TensorInfo | None) -> TensorInfo | None:
+    """Returns what is true of both of two tensors."""
+    if first is None or second is None:
+        return None
+    sizes = None
+    ours, theirs = first.sizes, second.sizes
+    if ours is not None and theirs is not None and len(ours) == len(theirs):
+        pairs = zip(ours, theirs, strict=True)
+        sizes = tuple(a if a == b else None for a, b in pairs)
+    return TensorInfo(first.dtype if first.dtype == second.dtype else None, sizes)
+
+
+def ranked(rank: int | None) -> TensorInfo:
+    """Returns the description of a tensor of which only the number of dimensions is known."""
+    return TensorInfo(None, None if rank is None else (None,) * rank)
 
 
 def broadcast(first: Sizes, second: Sizes) -> Sizes | None:

@@ -14,6 +14,7 @@ from builder.graph import shape_elements as elements
 from builder.graph import shape_layers as layers
 from builder.graph import shape_views as views
 from builder.graph.shape_questions import Answer, Question
+from builder.graph.shape_ranks import RANKS
 
 # Shape and dtype of the result are those of the first argument.
 _UNARY = (
@@ -33,6 +34,7 @@ _BINARY = "_add_relu add sub rsub mul pow maximum minimum remainder floor_divide
 _COMPARING = "eq ne lt le gt ge logical_and logical_or"
 
 RULES: Final[Mapping[str, Callable[[Question], Answer]]] = {
+    **RANKS,
     **{f"aten::{name}": elements.keep for name in _UNARY.split()},
     "aten::abs": elements.keep_reals,
     "aten::square": elements.keep_reals,
@@ -41,6 +43,7 @@ RULES: Final[Mapping[str, Callable[[Question], Answer]]] = {
     **{f"aten::{name}": elements.comparison for name in _COMPARING.split()},
     "aten::_adaptive_avg_pool2d": layers.adaptive_pooling(2),
     "aten::_convolution": layers.any_convolution,
+    "aten::_convolution_mode": layers.named_padding,
     "aten::_native_multi_head_attention": elements.keep,
     "aten::_softmax": elements.keep,
     "aten::adaptive_avg_pool1d": layers.adaptive_pooling(1),
@@ -51,6 +54,7 @@ RULES: Final[Mapping[str, Callable[[Question], Answer]]] = {
     "aten::avg_pool2d": layers.pooling(2),
     "aten::bmm": layers.matmul,
     "aten::cat": views.concatenate,
+    "aten::concat": views.concatenate,
     "aten::chunk": views.chunk,
     "aten::clamp": elements.clamp,
     "aten::clamp_max": elements.clamp,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from builder.graph.graph import MOST_DIMENSIONS, TensorInfo, Value
+from builder.graph.graph import TensorInfo
 from builder.graph.shape_questions import Answer, Question, Sizes
 
 
@@ -12,7 +12,7 @@ def reshape(question: Question) -> Answer:
     """The rule for `view` and `reshape`."""
     info = question.info("self")
     name = "size" if question.call.name == "aten::view" else "shape"
-    wanted = _lengths(question.call.value(name))
+    wanted = question.lengths(name)
     if wanted is None:
         return TensorInfo(info.dtype, None)
     sizes = [None if size == -1 else size for size in wanted]
@@ -25,36 +25,28 @@ def reshape(question: Question) -> Answer:
     return TensorInfo(info.dtype, tuple(sizes))
 
 
-def _lengths(value: Value | None) -> list[int | None] | None:
-    """Returns the integers of a list, None in the place of those that are not constant."""
-    if value is None or value.producer is None:
-        return None
-    if value.producer.operator == "prim::ListConstruct":
-        if len(value.producer.inputs) > MOST_DIMENSIONS:
-            return None
-        found = [item.constant if item.is_constant else None for item in value.producer.inputs]
-        return [item if type(item) is int else None for item in found]
-    if value.is_constant:
-        items = getattr(value.constant, "items", None)
-        if not isinstance(items, list) or len(items) > MOST_DIMENSIONS:
-            return None
-        if all(type(item) is int for item in items):
-            return list(items)
-    return None
-
-
 def flatten(question: Question) -> Answer:
     """The rule for dimensions that become one."""
     info = question.info("self")
     if info.sizes is None:
-        return TensorInfo(info.dtype, None)
+        return TensorInfo(info.dtype, _flat(question))
     rank = len(info.sizes)
+    if not rank:
+        return TensorInfo(info.dtype, (1,))
     start, end = question.dim("start_dim", rank), question.dim("end_dim", rank)
     if start is None or end is None or start > end:
         return TensorInfo(info.dtype, None)
     inner = info.sizes[start : end + 1]
     size = None if None in inner else math.prod(size for size in inner if size is not None)
     return TensorInfo(info.dtype, (*info.sizes[:start], size, *info.sizes[end + 1 :]))
+
+
+def _flat(question: Question) -> Sizes | None:
+    """Returns the sizes of a tensor of unknown rank after its last dimensions became one."""
+    start = question.call.static("start_dim")
+    if type(start) is not int or start < 0 or question.call.static("end_dim") != -1:
+        return None
+    return (None,) * (start + 1)
 
 
 def permute(question: Question) -> Answer:
@@ -168,11 +160,10 @@ def chunk(question: Question) -> Answer:
 def concatenate(question: Question) -> Answer:
     """The rule for tensors one behind the other."""
     tensors = question.call.value("tensors")
-    if tensors is None or tensors.producer is None:
-        return None
-    if tensors.producer.operator != "prim::ListConstruct" or not tensors.producer.inputs:
-        return None
-    infos = [value.info or TensorInfo() for value in tensors.producer.inputs]
+    items = None if tensors is None else question.containers.items(tensors)
+    if not items:
+        return _concatenate_any(question)
+    infos = [value.info or TensorInfo() for value in items]
     dtypes = {info.dtype for info in infos}
     dtype = dtypes.pop() if len(dtypes) == 1 else None
     shapes = [info.sizes for info in infos]
@@ -193,10 +184,16 @@ def concatenate(question: Question) -> Answer:
     return TensorInfo(dtype, tuple(sizes))
 
 
+def _concatenate_any(question: Question) -> Answer:
+    """The rule for a list that changes, or that an operator made."""
+    found = question.content("tensors")
+    return TensorInfo(found.dtype, None if found.sizes is None else (None,) * len(found.sizes))
+
+
 def expand(question: Question) -> Answer:
     """The rule for a tensor that is repeated without copying."""
     info = question.info("self")
-    wanted = _lengths(question.call.value("size"))
+    wanted = question.lengths("size")
     if wanted is None:
         return TensorInfo(info.dtype, None)
     own: Sizes = (None,) * len(wanted)

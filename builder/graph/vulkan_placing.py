@@ -75,7 +75,7 @@ class _Placer:
             if node.operator.startswith(_HERE):
                 for value in (*node.inputs[:1], *node.outputs):
                     value.info = merge_infos(TensorInfo("float32"), value.info)
-        infer(self._graph, self._schemas, batched=False)
+        infer(self._graph, self._schemas)
 
     def _begin(self) -> None:
         """Notes where the inputs are when the graph begins."""

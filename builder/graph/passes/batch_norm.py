@@ -141,6 +141,11 @@ class _Folder:
         if source.producer.operator == "aten::linear" and not _has_rank(source, 2):
             self.reasons["a batch norm behind a linear layer may be over another dimension"] += 1
             return None
+        if not _has_batch(source.producer, source.producer.inputs[0]):
+            self.reasons[
+                "the input of a layer before a batch norm may have no batch dimension"
+            ] += 1
+            return None
         if not self._allowance.take(layer.weight.size):
             self.reasons["a weight is used so often that folding would take much memory"] += 1
             return None
@@ -153,6 +158,8 @@ class _Folder:
         affine = None if norm is None else find_affine(norm, self._schemas)
         layer = None if affine is None else self._layer(node)
         if layer is None or affine is None or norm is None or not layer.outputs_first:
+            return None
+        if not _has_batch(node, norm.inputs[0]):
             return None
         if self.rewriter.uses(node.inputs[0]) != 1 or not self._is_unpadded(node, norm):
             return None
@@ -242,6 +249,12 @@ def find_affine(node: Node, schemas: Schemas) -> Affine | None:
 def _array(call: Call, name: str) -> Array | None:
     tensor = call.static(name)
     return to_array(tensor) if isinstance(tensor, Tensor) else None
+
+
+def _has_batch(layer: Node, image: Value) -> bool:
+    """Whether the image of a convolution has a batch, so that a norm is over its channels."""
+    name = layer.operator.partition(".")[0]
+    return name not in _CONVOLUTIONS or _has_rank(image, int(name[-2]) + 2)
 
 
 def _has_rank(value: Value, rank: int) -> bool:

@@ -8,6 +8,7 @@ from builder.core.dtypes import SCALAR_TYPES
 from builder.core.operator_schemas import Schemas
 from builder.graph.aliases import Aliases
 from builder.graph.graph import Graph, Node, Value
+from builder.graph.guards import find_guards, rank_of_guard
 from builder.graph.operands import UNKNOWN, Call, find_call, static
 from builder.graph.passes.pass_result import PassResult
 from builder.graph.rewriting import Rewriter
@@ -27,7 +28,7 @@ def fold_shapes(graph: Graph, schemas: Schemas) -> PassResult:
 
     The rank of a layer's output is asked of its input, so that nothing else uses the output.
 
-    A reason to leave it out: the model gets images without a batch (see `infer`).
+    A reason to leave it out: none but to look at what another pass left.
     """
     folder = _Folder(graph, schemas)
     return PassResult(folder.rewriter.run(folder.fold))
@@ -38,12 +39,17 @@ class _Folder:
         self.rewriter = Rewriter(graph)
         self._schemas = schemas
         self._aliases = Aliases(graph, schemas)
+        guards = find_guards(graph.block).values()
+        self._guarding = {rank_of_guard(node) for node, _ in guards}
+        """What checks of arguments ask; the answers are known because of these checks."""
         self._firsts: dict[Value, Value] = {}
         """Outputs of layers -> the tensor whose rank they have."""
 
     def fold(self, node: Node) -> Sequence[Value] | None:
         """The rule of the rewriter."""
         match node.operator:
+            case "aten::dim" if node in self._guarding:
+                return None
             case "aten::dim":
                 return self._rank(node)
             case "aten::len.t":

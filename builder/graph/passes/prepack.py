@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from builder.graph.graph import Graph, Node, TensorInfo, Value
 from builder.graph.operands import Call, find_call
 from builder.graph.passes.batch_norm import find_affine
 from builder.graph.passes.contexts import Contexts, make_ints
+from builder.graph.passes.layout_table import ELEMENTWISE
 from builder.graph.passes.pass_result import PassResult, describe
 from builder.graph.rewriting import Rewriter
 from builder.graph.tensor_arrays import Allowance, Array, to_array, to_tensor
@@ -26,39 +27,40 @@ RUN = {
     LINEAR: "prepacked::linear_clamp_run",
 }
 """Class of the packed weights -> operator that takes them."""
+_ROWS = frozenset({"aten::embedding", "aten::layer_norm"})
+"""Operators that make row-major tensors of any others."""
+_MOST_STEPS = 50
 _ROW_MAJOR, _CHANNELS_LAST = 0, (2, 3)
 """Codes of formats (c10/core/MemoryFormat.h)."""
 _LARGEST = 65535
 """Of strides, paddings, dilations and groups: XNNPACK multiplies two of them in 32 bits."""
 
 
-def prepack(graph: Graph, schemas: Schemas, *, images: bool = False) -> PassResult:
+def prepack(graph: Graph, schemas: Schemas) -> PassResult:
     """Replaces convolutions and linear layers by those of XNNPACK with packed weights.
 
     The state of the packed weights is what upstream's `__getstate__` gives
     (ATen/native/xnnpack/RegisterOpContextClass.cpp), with weights in the order that XNNPACK packs
     from. Convolutions over one dimension are made ones over two, as upstream does. Batch norms
     that are left become convolutions of each channel by itself, which XNNPACK computes as one
-    multiplication and addition. `images` says that an argument may be stored as NHWC.
+    multiplication and addition.
 
     A reason to leave it out: a runtime without XNNPACK.
     """
-    packer = _Packer(graph, schemas, images=images)
+    packer = _Packer(graph, schemas)
     changed = packer.rewriter.run(packer.pack)
     return PassResult(changed, describe(packer.reasons))
 
 
 class _Packer:
-    def __init__(self, graph: Graph, schemas: Schemas, *, images: bool) -> None:
+    def __init__(self, graph: Graph, schemas: Schemas) -> None:
         self.rewriter = Rewriter(graph)
         self.reasons: Counter[str] = Counter()
         self._schemas = schemas
         self._contexts = Contexts(self.rewriter)
         self._arranged: dict[Hashable, Tensor] = {}
         self._allowance = Allowance(graph)
-        self._has_formats = images or any(
-            _names_format(node, schemas) for _, node in graph.block.walk()
-        )
+        self._has_formats = any(_names_format(node, schemas) for _, node in graph.block.walk())
 
     def pack(self, node: Node) -> Sequence[Value] | None:
         """The rule of the rewriter."""
@@ -126,15 +128,29 @@ class _Packer:
         """Whether a tensor may be stored as NHWC, for which upstream's linear layer is wrong.
 
         It is so for `suggest_memory_format` in ATen/native/xnnpack/Linear.cpp, in torch 1.13 to
-        2.6. Where ranks are not known, a model names such a format or gets images.
+        2.6. Arguments may be stored so, and what has their order.
         """
-        info, producer = source.info, source.producer
-        if producer is not None and producer.operator == RUN[LINEAR]:
+        info = source.info
+        if source.producer is not None and source.producer.operator == RUN[LINEAR]:
             return False
         # Only tensors of four dimensions or more can be channels last.
         if info is not None and info.sizes is not None:
             return len(info.sizes) > 3
-        return self._has_formats
+        return self._has_formats or not self._is_row_major(source, iter(range(_MOST_STEPS)))
+
+    def _is_row_major(self, value: Value, steps: Iterator[int]) -> bool:
+        """Whether an operator has made a tensor in rows of its own, if nothing names a format."""
+        if value.is_constant and not isinstance(value.constant, Tensor):
+            return True
+        node = value.producer
+        if node is None or next(steps, None) is None:
+            return value.type in ("int", "float", "bool")
+        if node.operator == RUN[LINEAR]:
+            return True
+        call = find_call(node, self._schemas)
+        if call is None or call.name not in ELEMENTWISE:
+            return call is not None and call.name in _ROWS
+        return all(self._is_row_major(one, steps) for one in node.inputs)
 
     def _pack_norm(self, call: Call) -> Sequence[Value] | None:
         affine = find_affine(call.node, self._schemas)
@@ -166,14 +182,12 @@ class _Packer:
 
     def _takes(self, call: Call, rank: int | None) -> bool:
         """Whether XNNPACK takes the input, so far as it is known."""
-        info = call.node.inputs[0].info
-        if info is None:
-            return True
+        info = call.node.inputs[0].info or TensorInfo()
         if info.dtype not in (None, "float32"):
             self.reasons[f"{call.name}: XNNPACK takes float32, its input is {info.dtype}"] += 1
             return False
-        if rank is not None and info.sizes is not None and len(info.sizes) != rank:
-            self.reasons[f"{call.name}: its input has no batch dimension"] += 1
+        if rank is not None and (info.sizes is None or len(info.sizes) != rank):
+            self.reasons[f"{call.name}: its input may have no batch dimension"] += 1
             return False
         # XNNPACK refuses images without channels or pixels (`usable` in
         # ATen/native/xnnpack/Convolution.cpp).

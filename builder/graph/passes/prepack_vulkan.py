@@ -15,7 +15,6 @@ from builder.graph.passes.batch_norm import Affine, find_affine
 from builder.graph.passes.contexts import Contexts, make_ints
 from builder.graph.passes.pass_result import PassResult
 from builder.graph.rewriting import Rewriter
-from builder.graph.shape_questions import may_be_squeezed
 from builder.graph.tensor_arrays import Allowance, to_array, to_tensor
 from builder.lite.objects import CustomObject, List, Tensor
 
@@ -119,7 +118,7 @@ class _Packer:
 
     def _pack_2d(self, call: Call) -> Value | None:
         layer = _find_convolution(call, 2)
-        if layer is None or not _may_have_rank(call.node.inputs[0], 4):
+        if layer is None or not _has_rank(call.node.inputs[0], 4):
             return None
         if layer.groups == 1 or layer.is_depthwise:
             return self._run_2d(layer, call.node.inputs[0])
@@ -153,7 +152,7 @@ class _Packer:
         source = call.node.inputs[0]
         if layer is None or layer.groups != 1 or layer.dilation != (1, 1):
             return None
-        if not _may_have_rank(source, 4):
+        if not _has_rank(source, 4):
             return None
         numbers = map(make_ints, (layer.stride, layer.padding, layer.dilation))
         state = (layer.weight, layer.bias, *numbers, True, False, make_ints(layer.added), 1)
@@ -161,7 +160,7 @@ class _Packer:
 
     def _pack_1d(self, call: Call) -> Value | None:
         layer, source = _find_convolution(call, 1), call.node.inputs[0]
-        if layer is None or not _may_have_rank(source, 3):
+        if layer is None or not _has_rank(source, 3):
             return None
         numbers = map(make_ints, (layer.stride, layer.padding, layer.dilation))
         state = (layer.weight, layer.bias, *numbers, layer.groups)
@@ -386,11 +385,9 @@ def _rank(value: Value) -> int | None:
     return None if sizes is None else len(sizes)
 
 
-def _may_have_rank(value: Value, rank: int) -> bool:
-    """Whether a tensor has float32 elements and `rank` dimensions, so far as is known."""
-    if _rank(value) is None and may_be_squeezed(value, rank - 2):
-        return False
-    return _is_float32(value) and _rank(value) in (None, rank)
+def _has_rank(value: Value, rank: int) -> bool:
+    """Whether a tensor has `rank` dimensions, and float32 elements so far as is known."""
+    return _is_float32(value) and _rank(value) == rank
 
 
 def _between(low: int, values: Sequence[int]) -> bool:

@@ -30,7 +30,7 @@ SCHEMAS = load_schemas()
 
 
 def write(text: str, schemas: Schemas = SCHEMAS) -> bytes:
-    made = f"(%self, %x: Tensor)\n{text}\nyield %y"
+    made = f"(%self, %x: Tensor float32 ?,?,?,?)\n{text}\nyield %y"
     graph = read_graph(made, name="__torch__.Net.forward", W=ramp(4, 4, 3, 3))
     graph.arguments = (Argument("self", "__torch__.Net"), Argument("x", "Tensor"))
     graph.results = (Argument("", "Tensor"),)

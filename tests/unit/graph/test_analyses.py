@@ -7,7 +7,7 @@ import pytest
 from builder.graph.aliases import Aliases
 from builder.graph.effects import is_pure, may_draw
 from builder.graph.graph import TensorInfo
-from builder.graph.shapes import infer, lacks_batch
+from builder.graph.shapes import infer
 from builder.sources.schemas import load_schemas
 from tests.unit.graph.writing import ramp, read_graph, tensor
 
@@ -264,7 +264,7 @@ INFERRED = [
     (X, "aten::conv2d(%x, W, None, [2, 2], [1, 1], [1, 1], 1)", "float32", (1, 5, 5, 4)),
     ("float32 ?,6,9,8", "aten::conv2d(%x, W, None, [1, 1], [0, 0], [2, 2], 1)", "float32",
      (N, 5, 5, 4)),
-    ("?", "aten::conv2d(%x, W, None, [1, 1], [0, 0], [1, 1], 1)", "float32", (N, 5, N, N)),
+    ("?", "aten::conv2d(%x, W, None, [1, 1], [0, 0], [1, 1], 1)", "float32", None),
     (X, "aten::conv_transpose2d.input(%x, V, None, [2, 2], [1, 1], [1, 1], 2, [1, 1])", "float32",
      (1, 8, 18, 16)),
     (X, "aten::_convolution(%x, W, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, False, False,"
@@ -307,7 +307,7 @@ INFERRED = [
     ("int64 3", "aten::square(%x)", "int64", (3,)),
     (X, "aten::exp.out(%x, %o)", None, None),
     (X, "aten::made_up(%x)", None, None),
-    (X, "aten::nonzero(%x)", None, None),
+    (X, "aten::bincount(%x, None, 0)", None, None),
 ]  # fmt: skip
 
 
@@ -339,57 +339,114 @@ def test_a_number_of_unknown_kind_may_make_complex_results():
     assert graph.block.outputs[0].info == TensorInfo(None, (2,))
 
 
-def test_without_a_batch_nothing_is_known_about_images():
-    graph = read_graph(
-        "(%self, %x)\n%y = aten::conv2d(%x, W, None, [1, 1], [0, 0], [1, 1], 1)\nyield %y",
-        W=ramp(5, 6, 3, 3),
-    )
-    infer(graph, SCHEMAS, batched=False)
-    assert graph.block.outputs[0].info == TensorInfo("float32", None)
+IMAGE = "float32 ?,4,?,?"
+LIST, ITEM = "%l = prim::ListConstruct(%x)\n", "%r = aten::__getitem__.t(%l, 0)"
 
 
 @pytest.mark.parametrize(
-    ("ranks", "lacks"), [((3,), True), ((4,), False), ((None,), False), ((), False)]
-)
-def test_a_known_call_tells_whether_images_have_a_batch(ranks: tuple[int | None], lacks: bool):
-    graph = read_graph("""
-        (%self, %x)
-        %y = aten::relu(%x)
-        %z = aten::max_pool2d(%y, [2, 2], [2, 2], [0, 0], [1, 1], False)
-        yield %z
-    """)
-    assert lacks_batch(graph, SCHEMAS, ranks) is lacks
-    assert all(node.outputs[0].info is None for node in graph.block.nodes[-2:])
-
-
-@pytest.mark.parametrize(
-    ("line", "ranks", "lacks"),
+    ("steps", "rank"),
     [
-        ("aten::squeeze(%x)", (4,), True),
-        ("aten::squeeze(%x)", (), True),
-        ("aten::squeeze.dim(%x, 0)", (4,), True),
-        # Of five dimensions one is dropped, or the layer fails with the source too.
-        ("aten::squeeze.dim(%x, 1)", (5,), False),
-        ("aten::squeeze.dim(%x, 1)", (), False),
-        # Of an image whose rank is not known, the first dimension is the batch.
-        ("aten::squeeze.dim(%x, 0)", (), True),
-        ("aten::squeeze.dim(%x, -4)", (), True),
-        ("aten::select.int(%x, 0, 1)", (), True),
-        ("aten::select.int(%x, 2, 1)", (), False),
-        ("aten::squeeze.dim(%x, 0)\n%s = aten::max_pool2d(%q, [2, 2])", (), True),
-        ("aten::squeeze(%x)\n%s = aten::add.Tensor(%q, %q, 1)", (), True),
-        # The operand with the batch gives it to the sum.
-        ("aten::squeeze(%x)\n%s = aten::add.Tensor(%q, %x, 1)", (), False),
-        ("aten::neg(%x)", (), False),
+        ("%r = aten::mean.dim(%x, [0], False, None)", 3),
+        ("%r = aten::mean.dim(%x, None, False, None)", 0),
+        ("%r = aten::mean.dim(%x, None, True, None)", 4),
+        ("%r = aten::mean(%x, None)", 0),
+        ("%r = aten::amax(%x, [0, 1], False)", 2),
+        ("%r = aten::amax(%x, [], False)", None),
+        ("%r, %i = aten::max.dim(%x, 1, False)", 3),
+        ("%r = aten::max(%x)", 0),
+        ("%r = aten::max.other(%x, %k)", 4),
+        ("%r = aten::argmax(%x, None, False)", 0),
+        ("%r, %i = aten::sort(%x, 0, False)", 4),
+        ("%r = aten::squeeze(%x)", None),
+        ("%r = aten::squeeze.dim(%x, 0)", None),
+        ("%r = aten::index_select(%x, 0, %k)", 4),
+        ("%r = aten::masked_fill.Scalar(%k, %x, 1)", 4),
+        (LIST + '%r = aten::einsum("bchw->chw", %l, None)', 3),
+        ("%l = prim::ListConstruct(%x, %x)\n%r = aten::stack(%l, 0)", 5),
+        ("%l = aten::unbind.int(%x, 0)\n%r, %i = prim::ListUnpack(%l)", 3),
+        ("%l = aten::split.Tensor(%x, 2, 1)\n" + ITEM, 4),
+        # A list that changes, or that has a second name.
+        ("%l = aten::chunk(%x, 2, 1)\n%m = aten::append.t(%l, %k)\n" + ITEM, None),
+        (LIST + "%m = aten::append.t(%l, %k)\n%r = aten::cat(%l, 0)", None),
+        (LIST + "%m = aten::append.t(%l, %x)\n" + ITEM, 4),
+        (LIST + "%s = aten::_set_item.t(%l, 0, %k)\n" + ITEM, None),
+        (LIST + "%o = prim::ListConstruct(%l)\n" + ITEM, None),
+        ("%l = prim::ListConstruct(%x, %k)\n" + ITEM, 4),
+        ("%l = prim::ListConstruct(%x, %k)\n%r = aten::__getitem__.t(%l, -1)", 1),
+        ("%l = prim::ListConstruct(%x, %k)\n%r = aten::pop.t(%l, -1)", None),
+        ("%l = prim::TupleConstruct(%x, %k)\n%r, %i = prim::TupleUnpack(%l)", 4),
+        ('%l = prim::DictConstruct("a", %x, "b", %x)\n%r = prim::DictIndex(%l, "a")', 4),
+        ('%l = prim::DictConstruct("a", %x, "b", %k)\n%r = prim::DictIndex(%l, "a")', None),
+        # Sizes that are a list of the graph.
+        ("%s = aten::size(%x)\n%t = aten::slice.t(%s, 1, None, 1)\n%r = aten::view(%x, %t)", 3),
+        (
+            "%s = prim::ListConstruct(1, 2)\n%t = aten::append.t(%s, 3)\n%r = aten::view(%x, %s)",
+            None,
+        ),
+        ("%s = aten::size(%x)\n%t = aten::add.t([1], %s)\n%r = aten::reshape(%x, %t)", 5),
+        ("%l = prim::ListConstruct(None, %k)\n%r = aten::index.Tensor(%x, %l)", 4),
+        ("%l = prim::ListConstruct(%b)\n%r = aten::index.Tensor(%x, %l)", None),
+        ("%r = aten::copy_(%x, %k, False)", 4),
+        ("%r = aten::unsqueeze_(%x, 0)", None),
+        ("%r = aten::bincount(%x, None, 0)", None),
     ],
 )
-def test_a_batch_may_be_squeezed(line: str, ranks: tuple[int, ...], lacks: bool):
+def test_numbers_of_dimensions(steps: str, rank: int | None):
     graph = read_graph(
-        f"(%self, %x)\n%{'q' if '%q' in line else 's'} = {line}\n%r = aten::relu_(%s)\n"
-        "%y = aten::conv2d(%r, W, None, [1, 1], [0, 0], [1, 1], 1)\nyield %y",
-        W=ramp(5, 6, 3, 3),
+        f"(%self, %x: Tensor {IMAGE}, %k: Tensor int64 3, %b: Tensor bool ?,?)\n{steps}\nyield %r"
     )
-    assert lacks_batch(graph, SCHEMAS, ranks) is lacks
+    infer(graph, SCHEMAS)
+    info = graph.block.outputs[0].info
+    assert (None if info is None or info.sizes is None else len(info.sizes)) == rank
+
+
+@pytest.mark.parametrize(
+    ("turn", "rank"),
+    [
+        ("%t = aten::relu(%v)", 4),
+        ("%t = aten::unsqueeze(%v, 0)", None),
+        ("%t = aten::squeeze(%v)", None),
+        ("%t = aten::relu(%w)", 4),
+    ],
+)
+def test_what_a_loop_carries_keeps_its_rank_if_each_turn_does(turn: str, rank: int | None):
+    graph = read_graph(
+        f"""
+        (%self, %x: Tensor {IMAGE})
+        %y, %z = prim::Loop(3, True, %x, %x)
+          do(%i, %v, %w)
+            {turn}
+            %u = aten::relu(%w)
+            yield True, %t, %u
+        yield %y
+        """
+    )
+    infer(graph, SCHEMAS)
+    info = graph.block.outputs[0].info
+    assert (None if info is None or info.sizes is None else len(info.sizes)) == rank
+
+
+@pytest.mark.parametrize(("number", "rank"), [(3, 4), (4, 5)])
+def test_a_branch_that_a_rank_decides(number: int, rank: int):
+    graph = read_graph(
+        f"""
+        (%self, %x: Tensor {IMAGE})
+        %n = aten::dim(%x)
+        %c = aten::eq.int(%n, {number})
+        %y = prim::If(%c)
+          then
+            %u = aten::unsqueeze(%x, 0)
+            yield %u
+          else
+            yield %x
+        yield %y
+        """
+    )
+    infer(graph, SCHEMAS)
+    info = graph.block.outputs[0].info
+    assert info is not None
+    assert info.sizes is not None
+    assert len(info.sizes) == rank
 
 
 def test_bytes_seen_as_another_dtype_have_no_known_type():

@@ -87,9 +87,12 @@ PACKED = [
 ]
 
 
+CALLED = Optimisations(ranks=(4,))
+
+
 def test_a_network():
     program = network()
-    results = optimise(program, SCHEMAS)
+    results = optimise(program, SCHEMAS, CALLED)
     assert lines(program) == PACKED
     assert program.root.attributes == {}
     assert results["freeze"].left == ()
@@ -99,8 +102,8 @@ def test_a_network():
 
 def test_again_changes_nothing():
     program = network()
-    optimise(program, SCHEMAS)
-    results = optimise(program, SCHEMAS)
+    optimise(program, SCHEMAS, CALLED)
+    results = optimise(program, SCHEMAS, CALLED)
     assert {name: r.changed for name, r in results.items() if r.changed} == {}
     assert lines(program) == PACKED
 
@@ -110,12 +113,15 @@ def test_again_changes_nothing():
     [
         (
             Optimisations(prepack=False),
-            ["aten::conv2d", "aten::relu_", "aten::size.int", "aten::view", "aten::linear"],
+            [
+                *("aten::dim", "aten::ne.int"),
+                *("aten::conv2d", "aten::relu_", "aten::size.int", "aten::view", "aten::linear"),
+            ],
         ),
         (
-            Optimisations(fold_batch_norms=False, batched=False),
+            Optimisations(fold_batch_norms=False, ranks=(3,)),
             [
-                "prepacked::conv2d_clamp_run",
+                "aten::conv2d",
                 "aten::batch_norm",
                 "aten::relu_",
                 "aten::size.int",
@@ -135,7 +141,7 @@ def test_passes_can_be_left_out(wanted: Optimisations, operators: list[str]):
     check_program(program)
     nodes = program.graphs["Net.forward"].block.nodes
     found = [n.operator for n in nodes if n.operator.startswith(("aten::", "prepacked::"))]
-    if wanted.fold_batch_norms is False and wanted.batched:
+    if wanted.fold_batch_norms is False and not wanted.ranks:
         assert found.count("prepacked::conv2d_clamp_run") == 2
         assert "aten::batch_norm" not in found
     else:

@@ -1,0 +1,218 @@
+"""Takes the images that a method is given to have a batch dimension, and checks it at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from builder.core.operator_schemas import Schemas
+from builder.graph.graph import IF, Block, Graph, Node, TensorInfo, Value
+from builder.graph.guards import add_guard, decide, find_guards
+from builder.graph.operands import Call, find_call
+from builder.graph.passes.pass_result import PassResult
+from builder.graph.shape_questions import ranked
+from builder.graph.shapes import Inference, restore_infos, save_infos
+
+_DIMENSIONS: Final = {
+    **{f"aten::conv{dims}d": dims for dims in (1, 2, 3)},
+    **{f"aten::conv_transpose{dims}d": dims for dims in (1, 2, 3)},
+    **{f"aten::max_pool{dims}d": dims for dims in (1, 2, 3)},
+    **{f"aten::avg_pool{dims}d": dims for dims in (1, 2, 3)},
+    **{f"aten::adaptive_avg_pool{dims}d": dims for dims in (1, 2, 3)},
+}
+"""Operators that take images with and without a batch, and over how many dimensions they go."""
+_BY_WEIGHT: Final = frozenset(
+    {"aten::_convolution", "aten::_convolution_mode", "aten::convolution"}
+)
+"""Convolutions whose weight tells over how many dimensions they go."""
+_PACKED: Final = frozenset(
+    {
+        "prepacked::conv2d_clamp_run",
+        "prepacked::conv2d_transpose_clamp_run",
+        "vulkan_prepack::run_conv2d_context",
+        "vulkan_prepack::run_tconv2d_context",
+    }
+)
+"""Layers that refuse tensors of other than four dimensions."""
+_KEEPING: Final = frozenset(
+    f"aten::{name}"
+    for name in (
+        *("alias", "clamp", "clamp_max", "clamp_min", "clone", "contiguous", "detach", "elu"),
+        *("gelu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "relu", "relu6", "sigmoid"),
+        *("silu", "tanh", "to", "constant_pad_nd", "pad", "reflection_pad2d", "transpose"),
+    )
+)
+"""Operators whose result has as many dimensions as their first argument."""
+_RANKS: Final = (4, 3, 2, 5, 1)
+"""How many dimensions an argument may have, the most frequent number first."""
+_MOST_ARGUMENTS = 6
+_MOST_WORK = 400_000
+"""Nodes that are looked at in all trials together."""
+
+
+def assume_batches(
+    graph: Graph, schemas: Schemas, ranks: Sequence[int | None] = (), *, packs: bool = True
+) -> PassResult:
+    """Lets a method refuse images without a batch, if its layers profit from knowing the batch.
+
+    ATen's convolutions take images with and without a batch, and XNNPACK's only those with one.
+    Where the rank of an argument is not known, it is tried which rank gives the layers behind it
+    images with a batch. This rank is checked when the method runs, so nothing that follows from it
+    is ever wrong.
+
+    Args:
+        graph: a method.
+        schemas: of the operators.
+        ranks: of the arguments without `self` in a known call; None for one that is no tensor or
+            is not known.
+        packs: whether convolutions will be packed.
+    """
+    trials = _Trials(graph, schemas, packs)
+    open_arguments = [
+        (value, ranks[place] if place < len(ranks) else None)
+        for place, value in enumerate(graph.block.inputs[1:])
+        if value.type in ("Tensor", "") and (value.info is None or value.info.sizes is None)
+        if not ranks or (place < len(ranks) and ranks[place] is not None)
+    ]
+    if not trials.open or not open_arguments or len(open_arguments) > _MOST_ARGUMENTS:
+        return PassResult(0)
+    assumed = trials.choose(open_arguments)
+    for value, rank in reversed(assumed.items()):
+        value.info = TensorInfo(None if value.info is None else value.info.dtype, (None,) * rank)
+        add_guard(graph, value, rank)
+    return PassResult(len(assumed))
+
+
+class _Trials:
+    """Tries what is known of the layers of a graph if its arguments have some ranks."""
+
+    def __init__(self, graph: Graph, schemas: Schemas, packs: bool) -> None:
+        self._graph = graph
+        self._schemas = schemas
+        layers = list(_find_layers(graph.block, schemas))
+        self.open = [(node, dims) for node, dims in layers if _rank(node.inputs[0]) is None]
+        """Layers of whose images it is not known whether they have a batch."""
+        asking = ("aten::dim", "aten::batch_norm")
+        self._profits = packs or any(
+            node.operator in asking and _rank(node.inputs[0]) is None
+            for _, node in graph.block.walk()
+        )
+        nodes = sum(1 for _ in graph.block.walk())
+        self._left = _MOST_WORK // max(nodes, 1)
+
+    def choose(self, arguments: Sequence[tuple[Value, int | None]]) -> dict[Value, int]:
+        """Returns the ranks of the arguments that give layers images with a batch."""
+        if not self._profits:
+            return {}
+        given = {value: rank for value, rank in arguments if rank is not None}
+        if given:
+            return self._thin(given, self._try(given))
+        chosen: dict[Value, int] = {}
+        most = 0
+        for value, _ in arguments:
+            tried = [{**chosen, value: rank} for rank in _RANKS]
+            gain, found = self._best(tried)
+            if gain > most:
+                most, chosen = gain, found
+        if not chosen and len(arguments) > 1:
+            gain, found = self._best(
+                [dict.fromkeys((value for value, _ in arguments), rank) for rank in _RANKS]
+            )
+            chosen = self._thin(found, gain)
+        return chosen
+
+    def _best(self, tried: Sequence[dict[Value, int]]) -> tuple[int, dict[Value, int]]:
+        """Returns the first of those guesses that most layers profit from."""
+        gains = [self._try(ranks, is_guess=True) for ranks in tried]
+        return max(gains), tried[gains.index(max(gains))]
+
+    def _thin(self, ranks: Mapping[Value, int], gain: int) -> dict[Value, int]:
+        """Leaves out arguments whose rank does not matter."""
+        chosen = dict(ranks) if gain else {}
+        for value in tuple(chosen):
+            fewer = {one: rank for one, rank in chosen.items() if one is not value}
+            if fewer and self._try(fewer) >= gain:
+                chosen = fewer
+        return chosen
+
+    def _try(self, ranks: Mapping[Value, int], *, is_guess: bool = False) -> int:
+        """Returns how many more convolutions get an image with a batch.
+
+        0 also if a layer would not take its image. A guess must not let the first of these images
+        have less dimensions than the argument: the one that is dropped may be the batch.
+        """
+        if self._left <= 0:
+            return 0
+        self._left -= 1
+        before = save_infos(self._graph)
+        for value, rank in ranks.items():
+            value.info = ranked(rank)
+        Inference(self._graph, self._schemas).run()
+        wanted = dict(self.open)
+        found = [
+            (node, _rank(node.inputs[0])) for node in _reached(self._graph.block) if node in wanted
+        ]
+        restore_infos(before)
+        known = [(node, rank, rank - wanted[node]) for node, rank in found if rank is not None]
+        if any(over not in (1, 2) for _, _, over in known):
+            return 0
+        gained = [rank for node, rank, over in known if over == 2 and "pool" not in node.operator]
+        if is_guess and gained and gained[0] < max(ranks.values()):
+            return 0
+        return len(gained)
+
+
+def drop_guards(graph: Graph, schemas: Schemas) -> PassResult:
+    """Drops checks of ranks that a packed layer makes itself."""
+    guards = find_guards(graph.block)
+    checking = {
+        _source(node.inputs[0], schemas) for node in graph.block.nodes if node.operator in _PACKED
+    }
+    dropped = {node for value, (node, rank) in guards.items() if (value, rank) in checking}
+    graph.block.nodes = [node for node in graph.block.nodes if node not in dropped]
+    return PassResult(len(dropped))
+
+
+def _source(image: Value, schemas: Schemas) -> tuple[Value, int]:
+    """Returns the tensor from which an image of four dimensions has its rank, and that rank."""
+    rank = 4
+    while (node := image.producer) is not None:
+        call = find_call(node, schemas)
+        name = None if call is None else call.name
+        if name in ("aten::unsqueeze", "aten::embedding"):
+            rank -= 1
+        elif name not in _KEEPING:
+            break
+        image = node.inputs[1 if name == "aten::embedding" else 0]
+    return image, rank
+
+
+def _find_layers(block: Block, schemas: Schemas) -> Iterator[tuple[Node, int]]:
+    for _, node in block.walk():
+        call = find_call(node, schemas)
+        dims = None if call is None else _dimensions(call)
+        if dims is not None:
+            yield node, dims
+
+
+def _reached(block: Block) -> Iterator[Node]:
+    """Yields the nodes of a block, and of the branches that known ranks do not rule out."""
+    waiting = [block]
+    while waiting:
+        for node in waiting.pop().nodes:
+            yield node
+            taken = decide(node.inputs[0]) if node.operator == IF else None
+            waiting += node.blocks if taken is None else [node.blocks[0 if taken else 1]]
+
+
+def _dimensions(call: Call) -> int | None:
+    if call.name in _BY_WEIGHT:
+        weight = call.value("weight")
+        rank = None if weight is None else _rank(weight)
+        return rank - 2 if rank is not None and rank > 2 else None
+    return _DIMENSIONS.get(call.name)
+
+
+def _rank(value: Value) -> int | None:
+    sizes = None if value.info is None else value.info.sizes
+    return None if sizes is None else len(sizes)

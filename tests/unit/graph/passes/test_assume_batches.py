@@ -1,0 +1,156 @@
+"""Methods check for the batch dimension that their layers profit from."""
+
+from __future__ import annotations
+
+import pytest
+
+from builder.graph.graph import Graph
+from builder.graph.guards import find_guards
+from builder.graph.lift import lift_program
+from builder.graph.lower import lower_program
+from builder.graph.optimise import Optimisations, optimise
+from builder.graph.passes.assume_batches import assume_batches, drop_guards
+from builder.graph.passes.fold_shapes import fold_shapes
+from builder.graph.shapes import infer
+from builder.graph.well_formed import check_program
+from builder.sources.schemas import load_schemas
+from tests.unit.graph.writing import ramp, read_graph, read_program, write_graph
+
+SCHEMAS = load_schemas()
+CONVOLUTION = "aten::conv2d(%{}, W, None, [1, 1], [1, 1], [1, 1], 1)"
+POOL = "aten::max_pool2d(%{}, [2, 2], [2, 2], [0, 0], [1, 1], False)"
+
+
+def method(*steps: str, given: str = "%x: Tensor") -> Graph:
+    """Returns a method whose results are what its last step makes."""
+    names = "abcdefgh"
+    lines = [f"%{name} = {step}" for name, step in zip(names, steps, strict=False)]
+    last = names[len(steps) - 1]
+    graph = read_graph(
+        "\n".join([f"(%self, {given})", *lines, f"yield %{last}"]),
+        W=ramp(4, 4, 3, 3),
+        V=ramp(4, 4, 3),
+        M=ramp(4),
+    )
+    infer(graph, SCHEMAS)
+    return graph
+
+
+def assumed(graph: Graph, *ranks: int | None, packs: bool = True) -> dict[str, int]:
+    assume_batches(graph, SCHEMAS, ranks, packs=packs)
+    found = find_guards(graph.block)
+    return {value.name: rank for value, (_, rank) in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("steps", "ranks", "wanted"),
+    [
+        ([CONVOLUTION.format("x")], (), {"x": 4}),
+        ([CONVOLUTION.format("x")], (4,), {"x": 4}),
+        # A sample without a batch, so the file has to take such images.
+        ([CONVOLUTION.format("x")], (3,), {}),
+        (["aten::conv1d(%x, V, None, [1], [1], [1], 1)"], (), {"x": 3}),
+        (["aten::unsqueeze(%x, 0)", CONVOLUTION.format("a")], (), {"x": 3}),
+        (["aten::relu(%x)", CONVOLUTION.format("a"), CONVOLUTION.format("b")], (), {"x": 4}),
+        # Nothing is gained.
+        ([POOL.format("x"), "aten::dim(%a)"], (), {}),
+        (["aten::relu(%x)"], (4,), {}),
+        # What is dropped may be the batch, unless a sample tells that it is not.
+        (["aten::select.int(%x, 0, 0)", CONVOLUTION.format("a")], (), {}),
+        (["aten::select.int(%x, 0, 0)", CONVOLUTION.format("a")], (4,), {}),
+        (["aten::select.int(%x, 0, 0)", CONVOLUTION.format("a")], (5,), {"x": 5}),
+        (["aten::mean.dim(%x, [0], False, None)", CONVOLUTION.format("a")], (4,), {}),
+        (["aten::squeeze(%x)", CONVOLUTION.format("a")], (), {}),
+        (["aten::squeeze(%x)", CONVOLUTION.format("a")], (4,), {}),
+        # Some unknown operator.
+        (["aten::bincount(%x, None, 0)", CONVOLUTION.format("a")], (), {}),
+        # The model tells what the rank is.
+        (["aten::permute(%x, [0, 3, 1, 2])", CONVOLUTION.format("a")], (), {}),
+    ],
+)
+def test_which_batches_are_assumed(
+    steps: list[str], ranks: tuple[int, ...], wanted: dict[str, int]
+):
+    graph = method(*steps)
+    before = [value.info for node in graph.block.nodes for value in node.outputs]
+    assert assumed(graph, *ranks) == wanted
+    # Trials leave nothing behind.
+    after = [value.info for node in graph.block.nodes for value in node.outputs]
+    assert after[len(after) - len(before) :] == before
+
+
+def test_only_arguments_that_matter_are_checked():
+    steps = ["aten::add.Tensor(%x, %y, 1)", CONVOLUTION.format("a"), "aten::relu(%z)"]
+    given = "%x: Tensor, %y: Tensor, %z: Tensor"
+    assert assumed(method(*steps, given=given)) == {"x": 4, "y": 4}
+    assert assumed(method(*steps, given=given), 4, 1, 2) == {"x": 4, "y": 1}
+    assert assumed(method(*steps, given=given), 4, None, 2) == {}
+
+
+def test_nothing_is_assumed_of_numbers_and_of_tensors_that_change_their_shape():
+    assert assumed(method(CONVOLUTION.format("x"), given="%x: int")) == {}
+    assert assumed(method("aten::unsqueeze_(%x, 0)", CONVOLUTION.format("x"))) == {}
+
+
+def test_without_packing_there_has_to_be_another_gain():
+    norm = "aten::batch_norm(%a, None, None, M, M, False, 0.1, 1e-5, True)"
+    assert assumed(method(CONVOLUTION.format("x")), packs=False) == {}
+    assert assumed(method(CONVOLUTION.format("x"), norm), packs=False) == {"x": 4}
+    assert assumed(method(CONVOLUTION.format("x"), "aten::dim(%a)"), packs=False) == {"x": 4}
+
+
+CHECK = """%n = aten::dim(%x)
+%d = aten::ne.int(%n, {})
+prim::If(%d)
+  then
+    prim::RaiseException("words", None)
+    yield
+  else
+    yield
+"""
+
+
+@pytest.mark.parametrize(
+    ("rank", "lines", "kept"),
+    [
+        (4, "%a = aten::relu(%x)\n%b = prepacked::conv2d_clamp_run(%a, %o)", 0),
+        (3, "%a = aten::unsqueeze(%x, 2)\n%b = prepacked::conv2d_clamp_run(%a, %o)", 0),
+        (3, "%a = aten::relu(%x)\n%b = prepacked::conv2d_clamp_run(%a, %o)", 1),
+        (4, "%a = aten::squeeze(%x)\n%b = prepacked::conv2d_clamp_run(%a, %o)", 1),
+        (4, "%b = aten::relu(%x)", 1),
+    ],
+)
+def test_a_packed_layer_checks_the_rank_itself(rank: int, lines: str, kept: int):
+    graph = read_graph(f"(%self, %x: Tensor, %o)\n{CHECK.format(rank)}{lines}\nyield %b")
+    assert {value.name for value in find_guards(graph.block)} == {"x"}
+    drop_guards(graph, SCHEMAS)
+    assert len(find_guards(graph.block)) == kept
+
+
+def test_a_check_tells_the_rank_and_is_not_answered_itself():
+    graph = read_graph(f"(%self, %x: Tensor)\n{CHECK.format(4)}%m = aten::dim(%x)\nyield %m")
+    infer(graph, SCHEMAS)
+    fold_shapes(graph, SCHEMAS)
+    assert write_graph(graph)[-1] == "yield 4"
+    assert len(find_guards(graph.block)) == 1
+
+
+def test_a_file_with_a_check_stays_as_it_is():
+    made = read_program(
+        """
+        (%self, %x: Tensor)
+        %a = aten::conv2d(%x, W, None, [1, 1], [1, 1], [1, 1], 1)
+        %n = aten::dim(%a)
+        %t = prim::TupleConstruct(%a, %n)
+        yield %t
+        """,
+        W=ramp(4, 4, 3, 3),
+    )
+    optimise(made, SCHEMAS, Optimisations(prepack=False))
+    check_program(made)
+    lines = write_graph(made.graphs["Net.forward"])
+    assert any("TupleConstruct" in line and ", 4)" in line for line in lines)
+    assert sum("RaiseException" in line for line in lines) == 1
+    again = lift_program(lower_program(made, SCHEMAS), SCHEMAS)
+    optimise(again, SCHEMAS, Optimisations(prepack=False))
+    assert write_graph(again.graphs["Net.forward"]) == lines
