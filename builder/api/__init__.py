@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from builder.api.toolchains import locate_targets as locate_targets
     from builder.api.toolchains import locate_toolchain as locate_toolchain
     from builder.api.verification import bench as bench
+    from builder.api.verification import bench_together as bench_together
     from builder.api.verification import verify as verify
     from builder.core.artifacts import BenchReport as BenchReport
     from builder.core.artifacts import Diagnosis as Diagnosis
@@ -301,6 +302,7 @@ _MODULES = {
     ),
     "builder.api.verification": (
         "bench",
+        "bench_together",
         "verify",
     ),
     "builder.core.artifacts": (

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from builder.api.first_build import describe_first_build
 from builder.api.operator_choice import choose_operators, confirm_operators
-from builder.api.plans import list_inputs, plan_build
+from builder.api.plans import list_inputs, plan_with_versions
 from builder.api.toolchains import locate_toolchain
-from builder.core.backends import Chosen, LocatedBackend, find_needed
+from builder.core.backends import LocatedBackend
 from builder.core.counts import number_of
 from builder.core.plan import Interface
 from builder.core.targets import Platform
-from builder.errors import Hint, ModelError, NativeBuildError, Run, SourceError
+from builder.errors import NativeBuildError, SourceError
 from builder.native.build import link_runtime
 from builder.native.build_folders import Layout
 from builder.native.job import LinkedRuntime, NativeBuild
@@ -40,11 +40,12 @@ from builder.toolchains.launchers import NONE, locate_launcher
 from builder.toolchains.shader_compiler import with_shader_compiler
 
 if TYPE_CHECKING:
+    from builder.core.backends import Backend
     from builder.core.plan import BuildPlan, BuildRequest
     from builder.core.selection import ServedOperators
     from builder.core.sources import SourceTree
     from builder.core.targets import Target
-    from builder.core.toolchain import Toolchain
+    from builder.core.toolchain import Toolchain, ToolVersions
     from builder.core.units import UnitGraph
     from builder.platforms.package_options import PackageOptions
     from builder.system.progress import Progress
@@ -70,31 +71,41 @@ def plan_target(
 ) -> PlannedTarget:
     """Reads the models and finds the toolchain for `target`; compiles nothing.
 
+    What cannot be built is refused before anything is fetched.
+
     Raises:
-        ModelError: a file cannot be read.
+        ModelError: a file cannot be read, the target cannot run a model, or the release does not
+            have an operator and `skip_unknown` is not set.
         ToolchainError: a tool is missing.
         SourceError: headers that the toolchain needs cannot be fetched.
     """
-    release = request.pytorch or load_release()
-    # Headers have to be fetched before a toolchain can be found with them.
-    platform_of(target).fetch_toolchain_sources(release, target, request.tools, progress=progress)
-    # A launcher changes no bytes, and asking it may start its server or wait for helpers.
-    alone = replace(request.tools, launcher=NONE)
-    toolchain = locate_toolchain(target, release=release, options=alone)
-    plan = plan_build(
+    release, runner = request.pytorch or load_release(), Runner.inherit_for_tools()
+    located: list[Toolchain] = []
+
+    def find_versions(backends: Sequence[Backend]) -> ToolVersions:
+        # Headers have to be fetched before a toolchain can be found with them.
+        module, tools = platform_of(target), request.tools
+        module.fetch_toolchain_sources(release, target, tools, progress=progress)
+        # A launcher changes no bytes, and asking it may start its server or wait for helpers.
+        alone = replace(tools, launcher=NONE)
+        toolchain = locate_toolchain(target, release=release, options=alone)
+        # Only now is it known which backends the models need.
+        located.append(with_shader_compiler(toolchain, backends, runner))
+        return located[-1].versions
+
+    plan = plan_with_versions(
         list_inputs(request),
         target,
         release=release,
-        toolchain=toolchain,
+        find_versions=find_versions,
         flavour=request.flavour,
         dtypes=request.dtypes,
         interface=interface,
         accelerators=request.accelerators,
         core=request.core,
+        skip_unknown=request.skip_unknown,
     )
-    # Only the plan knows which backends the models need.
-    toolchain = with_frameworks(toolchain, plan.backends)
-    toolchain = with_shader_compiler(toolchain, plan.backends, Runner.inherit_for_tools())
+    toolchain = with_frameworks(located[-1], plan.backends)
     return PlannedTarget(plan=plan, toolchain=toolchain)
 
 
@@ -162,18 +173,17 @@ def _begin(wanted: WantedLibraries, progress: Progress) -> NativeBuild:
     progress = Titled(progress, wanted.title) if wanted.title else progress
     request, plan, toolchain = wanted.request, wanted.planned.plan, wanted.planned.toolchain
     launcher = locate_launcher(Runner.inherit_for_tools(), request.tools.launcher, toolchain.cc)
-    _refuse_absent_backends(plan)
     _note_choices(plan, progress)
     _note_gains(plan, request.inputs, progress)
     if said := describe_first_build(plan, cache_folder()):
         progress.note(said)
+    # These tools are looked for before the sources are fetched.
+    major = toolchain.compiler_major
+    archiving = locate_archive_tools(Runner.inherit_for_tools(), major) if wanted.static else None
     first = make_native_build(
         plan, replace(toolchain, launcher=launcher), progress=progress, jobs=request.jobs
     )
-    if wanted.static:
-        major = toolchain.compiler_major
-        first = replace(first, archive_tools=locate_archive_tools(first.runner, major))
-    return first
+    return replace(first, archive_tools=archiving)
 
 
 def refuse_edited_trees(planned: PlannedTarget) -> None:
@@ -248,7 +258,7 @@ def make_native_build(
         progress.note(f"compiling through {launcher.name}{room}")
         jobs = jobs or launcher.jobs
     layout = Layout.of(cache_folder(), plan)
-    runner = Runner.inherit_for_tools()
+    runner, headers = Runner.inherit_for_tools(), _locate_headers(plan)
     # Temporary files of killed compilers are then removed by the next run.
     if launcher is None or launcher.name != _SERVED:
         runner = runner.with_environment(TMPDIR=str(layout.scratch))
@@ -257,7 +267,7 @@ def make_native_build(
         plan=plan,
         tree=tree,
         backends=_locate_backends(plan, tree, progress),
-        headers=_locate_headers(plan),
+        headers=headers,
         toolchain=toolchain,
         layout=layout,
         runtime=data_folder("cmake") / "runtime",
@@ -284,19 +294,6 @@ def _locate_backends(
         LocatedBackend(backend=one, tree=locate(one.sources) if one.sources else pytorch)
         for one in plan.backends
     )
-
-
-def _refuse_absent_backends(plan: BuildPlan) -> None:
-    # The choice of operators would refuse them as well, but only after minutes of preparation.
-    listed = plan.operator_list
-    known = plan.release.backends.values()
-    needed = find_needed(known, listed.operators, listed.custom_classes, listed.marks)
-    for one in needed:
-        if one.chosen is Chosen.NEEDED and not one.runs_on(plan.target.platform):
-            raise ModelError(
-                f"the model runs on {one.label}, which {plan.target} does not have",
-                hint=Hint("export the model for the CPU: ", Run("export", ("MODEL",))),
-            )
 
 
 def _note_choices(plan: BuildPlan, progress: Progress) -> None:

@@ -12,14 +12,17 @@ from builder.api.core_choice import choose_core
 from builder.api.key_files import digest_deciding_files
 from builder.api.requirements import read_requirements
 from builder.api.toolchains import locate_toolchain
-from builder.core.backends import Chosen, choose_backends
+from builder.core.backends import Chosen, choose_backends, find_needed
 from builder.core.cores import Core, CoreChoice
 from builder.core.dtypes import DtypeChoice
 from builder.core.plan import BuildPlan, Flavour, Interface
-from builder.errors import ConfigurationError, Hint, Run, Use
+from builder.errors import ConfigurationError, Hint, ModelError, Run, Use
+from builder.selection.choose import refuse_certain
 from builder.selection.choose_dtypes import narrow_dtypes
+from builder.selection.release_rules import read_rules
 from builder.selection.static_dispatch import choose_static_dispatch
 from builder.sources.releases import load_release
+from builder.sources.schemas import load_declared
 from builder.system.folders import data_folder
 from builder.system.process import Runner
 from builder.toolchains.launchers import refuse_unknown
@@ -28,6 +31,7 @@ from builder.toolchains.shader_compiler import with_shader_compiler
 if TYPE_CHECKING:
     from builder.core.backends import Backend
     from builder.core.dtypes import DtypeSet
+    from builder.core.model_facts import OperatorList
     from builder.core.plan import BuildRequest
     from builder.core.release import Release
     from builder.core.targets import Target
@@ -52,8 +56,9 @@ def plan_build(
     runtime has the C API. Of `accelerators`, those are left out that the target's platform lacks.
 
     Raises:
-        ModelError: a file cannot be read, the runtime cannot read its bytecode, or `core` asks for
-            builder's own core, which lacks something that is needed.
+        ModelError: a file cannot be read, the runtime cannot read its bytecode, the platform lacks
+            a backend that the models need, or `core` asks for builder's own core, which lacks
+            something that is needed.
         ToolchainError: a backend of the models needs a tool that is missing.
     """
 
@@ -86,14 +91,18 @@ def plan_with_versions(
     interface: Interface | None = None,
     accelerators: Sequence[Backend] = (),
     core: CoreChoice = CoreChoice.UPSTREAM,
+    skip_unknown: bool = True,
 ) -> BuildPlan:
     """Returns what `plan_build` does, with tools of which only the versions are known.
 
-    `find_versions` returns them for the backends of the build.
+    `find_versions` returns them for the backends of the build. It is called last, so it may fetch
+    what the tools need: what cannot be planned is refused before. Without `skip_unknown`, operators
+    that the release does not have are refused, as a build does later.
 
     Raises:
-        ModelError: a file cannot be read, the runtime cannot read its bytecode, or `core` asks for
-            builder's own core, which lacks something that is needed.
+        ModelError: a file cannot be read, the runtime cannot read its bytecode, the platform lacks
+            a backend that the models need, an operator is refused, or `core` asks for builder's own
+            core, which lacks something that is needed.
     """
     wanted, inferred = read_requirements(paths, readable=release.facts.bytecode)
     # What the user asks for counts even where a model seems to need more.
@@ -106,7 +115,9 @@ def plan_with_versions(
         platform=target.platform,
         asked=find_accelerators(release, accelerators),
     )
-    tools = find_versions(backends)
+    refuse_absent_backends(wanted, target, release)
+    if not skip_unknown:
+        refuse_certain(wanted, load_declared(release), read_rules(release), backends)
     features = [one.sources for one in backends if one.sources]
     interface = interface or Interface.C
     chosen, reason = choose_core(
@@ -119,6 +130,7 @@ def plan_with_versions(
     )
     if chosen is Core.OWN and not dtypes:
         choice = narrow_dtypes(choice, wanted.operators)
+    tools = find_versions(backends)
     return BuildPlan(
         target=target,
         operator_list=wanted,
@@ -139,6 +151,18 @@ def plan_with_versions(
         core=chosen,
         core_reason=reason,
     )
+
+
+def refuse_absent_backends(wanted: OperatorList, target: Target, release: Release) -> None:
+    """Raises ModelError where models were made for a backend that the target's platform lacks."""
+    known = release.backends.values()
+    needed = find_needed(known, wanted.operators, wanted.custom_classes, wanted.marks)
+    for one in needed:
+        if one.chosen is Chosen.NEEDED and not one.runs_on(target.platform):
+            raise ModelError(
+                f"the model runs on {one.label}, which {target} does not have",
+                hint=Hint("export the model for the CPU: ", Run("export", ("MODEL",))),
+            )
 
 
 def find_accelerators(release: Release, wanted: Sequence[Backend]) -> tuple[Backend, ...]:

@@ -14,6 +14,7 @@ from builder.export.samples import Sample
 from builder.system.machine import host_abi
 from builder.system.process import Runner
 from builder.verify import timing, verifier
+from builder.verify.timing import CPU
 
 if TYPE_CHECKING:
     from builder.core.artifacts import BenchReport, VerifyReport
@@ -44,7 +45,11 @@ def verify(request: VerifyRequest, *, progress: Progress) -> VerifyReport:
         host_abi=host_abi(),
         runner=Runner.inherit(),
         oracle=functools.partial(
-            _run_in_torch, method=request.method, limits=request.limits, progress=progress
+            _run_in_torch,
+            method=request.method,
+            limits=request.limits,
+            device=timing.find_device(info),
+            progress=progress,
         ),
         progress=progress,
     )
@@ -63,6 +68,19 @@ def bench(request: BenchRequest, *, progress: Progress) -> BenchReport:
     return timing.time_model(request, info, host_abi=host_abi(), runner=runner, progress=progress)
 
 
+def bench_together(
+    requests: Sequence[BenchRequest], *, progress: Progress
+) -> tuple[BenchReport, ...]:
+    """Returns what `bench` does for several models, which run in turn, so that times compare.
+
+    Raises:
+        BuilderError: as `bench`.
+    """
+    infos = read_models([request.model for request in requests])
+    runner, abi = Runner.inherit(), host_abi()
+    return timing.time_models(requests, infos, host_abi=abi, runner=runner, progress=progress)
+
+
 def _run_in_torch(
     model: Path,
     specs: Sequence[InputSpec],
@@ -70,9 +88,15 @@ def _run_in_torch(
     *,
     method: str,
     limits: Limits,
+    device: str = CPU,
     progress: Progress,
 ) -> tuple[str, tuple[Tensor, ...]] | None:
     """Runs the model in a confined process; None where torch is missing or refuses the model."""
+    if device != CPU:
+        progress.note(
+            "no expected outputs: the model is for a GPU, and torch runs lite files on the CPU"
+        )
+        return None
     # Nobody has said that the model is trusted, so its code is confined.
     interpreter = Interpreter(limits, confined=True)
     sample = Sample(specs=tuple(specs), leaves=tuple(inputs))

@@ -16,6 +16,7 @@ from builder.cli.export_stages import print_stages, stages_json
 from builder.cli.hints import show_hint
 from builder.cli.settings_options import parameter_name, settings_options
 from builder.cli.shared_options import InputTexts
+from builder.core.counts import number_of
 from builder.core.tensors import TensorSpec
 from builder.export.request import ExportRequest, MobileBackend, Pass
 from builder.system.machine import host_abi
@@ -156,11 +157,12 @@ def _print_result(result: ExportResult, *, abi: str) -> None:
 
 def _print_vulkan(split: VulkanSplit) -> None:
     if not split.cpu:
-        echo(f"for Vulkan: all {split.gpu} calls of operators run on the GPU")
+        echo(f"for Vulkan: the GPU runs all operators, in {number_of(split.gpu, 'call')}")
         return
     echo(
-        f"for Vulkan: {split.gpu} calls of operators run on the GPU, {split.cpu} on the CPU, with "
-        f"{split.transfers} transfers of tensors between them"
+        f"for Vulkan: the GPU runs {number_of(split.gpu, 'call')} of operators and the CPU "
+        f"{number_of(split.cpu, 'call')}, with {number_of(split.transfers, 'transfer')} of tensors "
+        "between them"
     )
     for line in split.on_cpu:
         echo(f"  on the CPU: {line}")

@@ -174,6 +174,10 @@ class BenchReport:
     """The method that was called."""
     profile: Profile | None = None
     """Times of the operators; None unless they were asked for."""
+    device: str = "cpu"
+    """What the model was exported for, such as `cpu`, `vulkan` or `metal`."""
+    inputs: tuple[str, ...] = ()
+    """The tensors in the inputs, such as `float32[1,3,224,224]`."""
 
     @property
     def quickest(self) -> float:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from builder.core.backends import Chosen, Dispatch
-from builder.core.known import find_reason
+from builder.core.backends import Backend, Chosen, Dispatch
+from builder.core.known import KnownOperators, find_reason
 from builder.core.model_facts import OperatorList
 from builder.core.near_names import near_names
 from builder.core.operator_schemas import Schemas
@@ -13,7 +13,7 @@ from builder.core.operators import Operator
 from builder.core.selection import Selection
 from builder.errors import Hint, ModelError, Run, Use
 from builder.selection.catalogue import DispatcherOperator, OperatorCatalogue
-from builder.selection.devices import Device, propose_backends
+from builder.selection.devices import Device, propose_backends, refuse_absent
 from builder.selection.own_core import OwnCore, render_table
 from builder.selection.registrations import render_allowlist, render_registrations
 from builder.selection.release_rules import SelectionRules
@@ -157,7 +157,35 @@ def refuse_unknown(
     wanted: OperatorList, catalogue: OperatorCatalogue, rules: SelectionRules
 ) -> None:
     """Raises ModelError when an operator of `wanted` cannot be registered or built."""
-    refusals = find_refusals(wanted, catalogue, rules)
+    _raise_refusals(wanted, find_refusals(wanted, catalogue, rules), rules)
+
+
+def refuse_certain(
+    wanted: OperatorList,
+    known: KnownOperators,
+    rules: SelectionRules,
+    chosen: Collection[Backend],
+) -> None:
+    """Raises what `refuse_unknown` and `refuse_absent` certainly would; no source is needed.
+
+    Args:
+        wanted: what a runtime is to serve.
+        known: the operators of the release.
+        rules: of the release.
+        chosen: the backends of the build.
+    """
+    refuse_absent(wanted, chosen, rules)
+    refusals = {}
+    for operator in wanted.operators:
+        if any(one.serves(operator) for one in chosen) or known.has(str(operator)):
+            continue
+        refusals[operator] = _find_reason(operator, rules, known.exact | known.any_overload)
+    _raise_refusals(wanted, refusals, rules)
+
+
+def _raise_refusals(
+    wanted: OperatorList, refusals: Mapping[Operator, str], rules: SelectionRules
+) -> None:
     if not refusals:
         return
     lines = [
@@ -206,13 +234,18 @@ def _refusal(operator: Operator, catalogue: OperatorCatalogue, rules: SelectionR
     # Known is enough: an operator that raises may stand in a branch that is never taken.
     if operator in catalogue.dispatcher or _registering_units(operator, catalogue, rules):
         return ""
+    return _find_reason(operator, rules, catalogue.names())
+
+
+def _find_reason(operator: Operator, rules: SelectionRules, names: Iterable[str]) -> str:
+    """Returns why a build does not have `operator`; `names` are those of the operators it has."""
     # Before other reasons: a build with this backend would have the operator.
     for backend in rules.backends:
         if backend.absent and backend.serves(operator):
             return backend.absent
     if operator.namespace in rules.libraries:
         return rules.libraries[operator.namespace]
-    near = near_names(str(operator), catalogue.names())
+    near = near_names(str(operator), names)
     return "does not exist" + (f"; did you mean {', '.join(near)}?" if near else "")
 
 

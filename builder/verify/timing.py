@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from dataclasses import replace
 
 from builder.core.artifacts import BenchReport
 from builder.core.model_facts import ModelInfo
@@ -15,6 +17,10 @@ from builder.verify.request import BenchRequest, VerifyRequest
 from builder.verify.runner import run_model
 from builder.verify.runtime import locate_runtime
 from builder.verify.verifier import find_expectation
+
+CPU = "cpu"
+_MARK = "optimized_for_"
+"""What the attribute begins with that an export for a GPU leaves in a model."""
 
 
 def time_model(
@@ -66,4 +72,43 @@ def time_model(
         threads=request.threads,
         method=request.method,
         profile=profile,
+        device=find_device(info),
+        inputs=tuple(str(tensor.spec) for tensor in expectation.inputs),
     )
+
+
+def time_models(
+    requests: Sequence[BenchRequest],
+    infos: Sequence[ModelInfo],
+    *,
+    host_abi: str,
+    runner: Runner,
+    progress: Progress,
+) -> tuple[BenchReport, ...]:
+    """Returns what `time_model` does for several models, which are run in turn.
+
+    A device that becomes hot or busy meanwhile then slows all of them.
+
+    Raises:
+        BuilderError: as `time_model`.
+    """
+    rounds = max(one.runs for one in requests)
+    made: list[list[BenchReport]] = [[] for _ in requests]
+    for number in range(rounds):
+        for request, info, reports in zip(requests, infos, made, strict=True):
+            if number < request.runs:
+                progress.step(f"Round {number + 1} of {rounds}: {request.model.name}")
+                once = replace(request, runs=1)
+                reports.append(
+                    time_model(once, info, host_abi=host_abi, runner=runner, progress=progress)
+                )
+    return tuple(
+        replace(first, runs=(*first.runs, *(time for one in others for time in one.runs)))
+        for first, *others in made
+    )
+
+
+def find_device(info: ModelInfo) -> str:
+    """Returns what a model was exported for, by the marks that exports leave in it."""
+    devices = (mark.removeprefix(_MARK) for mark in info.marks if mark.startswith(_MARK))
+    return next(devices, CPU)

@@ -98,14 +98,14 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def program(folder):
     """Builds a runtime with that device and links the program against it."""
-    model, plan = save_model(folder / "metal.ptl", for_metal=True), libraries.plan_build
+    model, plan = save_model(folder / "metal.ptl", for_metal=True), libraries.plan_with_versions
 
-    def plan_build(*arguments, **options):
+    def plan_with_versions(*arguments, **options):
         planned = plan(*arguments, **options)
         return dataclasses.replace(planned, backends=(*planned.backends, METAL))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(libraries, "plan_build", plan_build)
+        patch.setattr(libraries, "plan_with_versions", plan_with_versions)
         patch.setattr(preparing, "add_backends", add_device)
         request, target = api.BuildRequest(inputs=(model,)), api.locate_target(ABI)
         (built,) = api.build(request, [target], folder, progress=Silent()).runtimes

@@ -51,24 +51,16 @@ def locate_apple_toolchain(
         ToolchainError: a tool is missing or too old, or they do not work together.
     """
     facts = load_facts(target)
-    compiler = locate_clang(runner, cc)
-    major = find_major(compiler.version)
-    if major < _OLDEST_CLANG:
-        raise ToolchainError(
-            f"{target} needs clang {_OLDEST_CLANG} or newer, and {compiler.path} is "
-            f"{compiler.version!r}",
-            hint=load_table().install,
-        )
-    plus = locate_clang_plus(runner, compiler, cxx)
-    linker = _locate(runner, compiler, major, "ld64.lld")
+    tools = locate_llvm(runner, target, cc=cc, cxx=cxx)
+    plus, linker = tools["cxx"], tools["linker"]
     toolchain = Toolchain(
         target=target,
-        cc=compiler,
+        cc=tools["cc"],
         # Headers of the SDK are compiled into every object, so its name belongs to the fingerprint.
         cxx=Tool(name=plus.name, path=plus.path, version=f"{plus.version}, {sdk.name}"),
         linker=linker,
-        strip=_locate(runner, compiler, major, "llvm-strip"),
-        archiver=_locate(runner, compiler, major, "llvm-libtool-darwin"),
+        strip=tools["strip"],
+        archiver=tools["archiver"],
         **locate_build_tools(runner),
         system_flags=describe_system(facts, sdk),
         link_flags=("-fuse-ld=lld",),
@@ -80,6 +72,40 @@ def locate_apple_toolchain(
     )
     probe(runner, toolchain, facts)
     return toolchain
+
+
+def locate_llvm(
+    runner: Runner, target: Target, *, cc: str | None = None, cxx: str | None = None
+) -> dict[str, Tool]:
+    """Finds clang, lld and LLVM's tools for Mach-O, which are there or not whatever the SDK is.
+
+    Args:
+        runner: its PATH is searched.
+        target: an ABI of Apple's.
+        cc: as for `locate_apple_toolchain`.
+        cxx: as for `locate_apple_toolchain`.
+
+    Returns:
+        The tools by their fields in `Toolchain`.
+
+    Raises:
+        ToolchainError: a tool is missing or too old.
+    """
+    compiler = locate_clang(runner, cc)
+    major = find_major(compiler.version)
+    if major < _OLDEST_CLANG:
+        raise ToolchainError(
+            f"{target} needs clang {_OLDEST_CLANG} or newer, and {compiler.path} is "
+            f"{compiler.version!r}",
+            hint=load_table().install,
+        )
+    return {
+        "cc": compiler,
+        "cxx": locate_clang_plus(runner, compiler, cxx),
+        "linker": _locate(runner, compiler, major, "ld64.lld"),
+        "strip": _locate(runner, compiler, major, "llvm-strip"),
+        "archiver": _locate(runner, compiler, major, "llvm-libtool-darwin"),
+    }
 
 
 def describe_system(facts: AppleFacts, sdk: AppleSdk, *, own: bool = True) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from builder.core.toolchain import ToolchainOptions
 from builder.errors import Hint, Run, ToolchainError, Use
-from builder.platforms.apple.clang import locate_apple_toolchain
+from builder.platforms.apple.clang import locate_apple_toolchain, locate_llvm
 from builder.platforms.apple.facts import OPEN_FEATURE, load_facts
 from builder.platforms.apple.open_sdk import locate_open_sdk
 from builder.platforms.apple.sdk import describe_open_sdk, read_sdk, refuse_closed
@@ -95,8 +95,15 @@ def fetch_toolchain_sources(
     """Fetches what `locate_toolchain` assembles an SDK from, where `target` needs that.
 
     Raises:
+        ToolchainError: a tool is missing, so that it would be of no use.
         SourceError: it cannot be fetched.
     """
     # Xcode and the user's own folder have all headers. Some of Apple's systems have no open ones.
-    if target.is_apple and not options.apple_sdk and not is_mac() and load_facts(target).open:
-        locate_sources(release, progress=progress, feature=OPEN_FEATURE)
+    if not target.is_apple or options.apple_sdk or is_mac() or not load_facts(target).open:
+        return
+    if find_sources(release, OPEN_FEATURE) is None:
+        # The tools are looked for again with the headers, but these are a download of 76 MB.
+        runner = Runner.inherit_for_tools()
+        chosen = runner.environment
+        locate_llvm(runner, target, cc=chosen.get("CC"), cxx=chosen.get("CXX"))
+    locate_sources(release, progress=progress, feature=OPEN_FEATURE)

@@ -12,7 +12,7 @@ from builder.core.plan import BuildRequest, Interface
 from builder.core.sources import SourceTree
 from builder.core.targets import parse_target
 from builder.core.toolchain import ToolchainOptions
-from builder.errors import NativeBuildError, PackagingError, SourceError
+from builder.errors import ModelError, NativeBuildError, PackagingError, SourceError
 from builder.native.build_folders import Layout
 from builder.native.index import parse_index
 from builder.native.job import NativeBuild, compile_folder
@@ -60,7 +60,12 @@ def cache(build, tmp_path, monkeypatch):
     """A cache in which a build may begin."""
     monkeypatch.setenv("BUILDER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(libraries, "locate_toolchain", lambda *_, **__: build.toolchain)
-    monkeypatch.setattr(libraries, "plan_build", lambda *_, **__: build.plan)
+
+    def plan(*_, find_versions, **__):
+        find_versions(())
+        return build.plan
+
+    monkeypatch.setattr(libraries, "plan_with_versions", plan)
     monkeypatch.setattr(libraries, "make_native_build", lambda *_, **__: build)
     return tmp_path / "cache"
 
@@ -112,3 +117,42 @@ def test_what_was_compiled_from_an_edited_source_is_not_used_again(build, monkey
         libraries._refuse_changed_sources(build)
     assert Ledger(folder).drop_wrong(["c10/a.cpp"]).unknown == ("c10/a.cpp",)
     assert not compiled.exists()
+
+
+def plan_offline(monkeypatch, tmp_path, abi, *operators, **changes):
+    """Plans a build of an operator list where nothing can be fetched, and no tool is looked for."""
+
+    def refuse(*_, **__):
+        pytest.fail("something was fetched or looked for")
+
+    for name in ("locate_toolchain", "platform_of"):
+        monkeypatch.setattr(libraries, name, refuse)
+    path = tmp_path / "ops.txt"
+    path.write_text("".join(f"{one}\n" for one in operators))
+    request = BuildRequest(inputs=(path,), **changes)
+    return plan_target(request, parse_target(abi), Interface.C, progress=Silent())
+
+
+@pytest.mark.parametrize(
+    ("abi", "operator", "reason"),
+    [
+        ("ios-arm64", "vulkan_prepack::run_conv2d_context", "runs on Vulkan, which ios-arm64"),
+        ("ios-arm64", "aten::addd.Tensor", "did you mean aten::add.Tensor"),
+        ("linux-x86_64", "metal_prepack::conv2d_run", "it runs on Metal"),
+        ("linux-x86_64", "mine::custom", "does not exist"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_before_anything_is_fetched(
+    monkeypatch, tmp_path, abi, operator, reason
+):
+    with pytest.raises(ModelError, match=reason):
+        plan_offline(monkeypatch, tmp_path, abi, "aten::relu", operator)
+
+
+def test_operators_that_are_left_out_refuse_nothing(monkeypatch, tmp_path):
+    # The toolchain is asked for, so nothing was refused.
+    for names, skip in ((["mine::custom"], True), (["aten::_coalesce", "aten::len.t"], False)):
+        with pytest.raises(pytest.fail.Exception, match="looked for"):
+            plan_offline(
+                monkeypatch, tmp_path, "linux-x86_64", "aten::relu", *names, skip_unknown=skip
+            )

@@ -48,6 +48,20 @@ def test_verify_compares_with_nothing_and_says_so():
     assert REASON in note
 
 
+def test_models_for_a_gpu_are_not_run_in_torch(monkeypatch):
+    progress = Notes()
+    monkeypatch.setattr(sandbox, "find_obstacle", lambda: "")
+    computed = verification._run_in_torch(
+        *(MODELS / "conv.ptl", (), ()),
+        method="forward",
+        limits=Limits(),
+        device="vulkan",
+        progress=progress,
+    )
+    assert computed is None
+    assert "torch runs lite files on the CPU" in progress.notes[0]
+
+
 def test_torchscript_is_not_read():
     path = MODELS / "control.pt"
     with pytest.raises(ToolchainError, match=REASON) as caught:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from apple_sdks import add_frameworks, make_sdk
 from click.testing import CliRunner
 from machos import make_archive, make_object
-from samples import FakeRunner, building, make_info, make_manifest, make_plan, make_toolchain
+from samples import FakeRunner, building, make_info, make_manifest, make_toolchain
 
 from builder import api
 from builder.api import AppleResult, BuildReport
@@ -188,14 +187,14 @@ def test_a_deployment_target_is_for_apples_abis_only(asked):
 def test_backends_of_other_platforms_are_refused_for_apple(operator, classes, label):
     from samples import make_list
 
-    from builder.api.link import _refuse_absent_backends
+    from builder.api.plans import refuse_absent_backends
     from builder.sources.releases import load_release
 
     wanted = make_list(operator, classes=classes)
-    plan = make_plan(operator_list=wanted, release=load_release())
+    release = load_release()
     with pytest.raises(ModelError, match=f"runs on {label}, which ios-arm64 does not have"):
-        _refuse_absent_backends(replace(plan, target=parse_target("ios-arm64")))
-    _refuse_absent_backends(plan)
+        refuse_absent_backends(wanted, parse_target("ios-arm64"), release)
+    refuse_absent_backends(wanted, parse_target("arm64-v8a"), release)
 
 
 @pytest.fixture

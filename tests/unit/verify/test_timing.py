@@ -8,7 +8,7 @@ from builder.errors import ConfigurationError
 from builder.system.process import Completed
 from builder.system.progress import Silent
 from builder.verify.request import BenchRequest
-from builder.verify.timing import time_model
+from builder.verify.timing import time_model, time_models
 
 from .fakes import make_runtime
 
@@ -57,3 +57,24 @@ def test_without_inputs_it_says_how_to_describe_them(tmp_path):
     with pytest.raises(ConfigurationError, match="no reference case") as caught:
         ask(tmp_path)
     assert "inputs=" in caught.value.hint
+
+
+def test_several_models_run_in_turn(tmp_path):
+    make_runtime(tmp_path, HOST)
+    times = iter((0.3, 0.5, 0.1, 0.4, 0.2))
+    runner = FakeRunner(answer=lambda _: Completed(0, f'{{"outputs":[],"seconds":{next(times)}}}'))
+    requests = [
+        BenchRequest(
+            model=tmp_path / name,
+            runtime=tmp_path,
+            inputs=parse_specs(("1,2",), ("float32",)),
+            runs=runs,
+            via="nice",
+        )
+        for name, runs in (("a.ptl", 3), ("b.ptl", 2))
+    ]
+    infos = [make_info(), make_info(marks=("optimized_for_vulkan",))]
+    one, other = time_models(requests, infos, host_abi=HOST, runner=runner, progress=Silent())
+    assert (one.runs, other.runs) == ((0.3, 0.1, 0.2), (0.5, 0.4))
+    assert (one.device, other.device) == ("cpu", "vulkan")
+    assert one.inputs == ("float32[1,2]",)

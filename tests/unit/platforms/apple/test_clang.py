@@ -7,9 +7,13 @@ import pytest
 from toolchains.machines import CLANG_14, CLANG_19, LLD_19, Machine, full
 
 from builder.core.targets import parse_target
-from builder.core.toolchain import AppleSdk, CxxLibrary
+from builder.core.toolchain import AppleSdk, CxxLibrary, ToolchainOptions
 from builder.errors import ToolchainError
+from builder.platforms.apple import toolchain
 from builder.platforms.apple.clang import locate_apple_toolchain
+from builder.sources.releases import load_release
+from builder.system.process import Runner
+from builder.system.progress import Silent
 
 DEVICE, SIMULATOR = parse_target("ios-arm64"), parse_target("ios-simulator-arm64")
 OPEN = AppleSdk(root=Path("/c/my sdk"), name="open headers 12ab", newest=160900, is_open=True)
@@ -92,3 +96,26 @@ def test_compilers_that_do_not_work_say_what_they_said():
     with pytest.raises(ToolchainError, match="'string' file not found") as caught:
         locate(there=there)
     assert "ios-arm64 14.0 with open headers 12ab" in caught.value.message
+
+
+def test_open_headers_are_not_fetched_for_a_machine_without_the_tools(monkeypatch):
+    there, fetched = machine(), []
+    monkeypatch.setattr(toolchain, "is_mac", lambda: False)
+    monkeypatch.setattr(toolchain, "find_sources", lambda *_: None)
+    monkeypatch.setattr(
+        toolchain, "locate_sources", lambda *_, feature, **__: fetched.append(feature)
+    )
+    monkeypatch.setattr(Runner, "inherit_for_tools", lambda: there)
+
+    def fetch():
+        toolchain.fetch_toolchain_sources(
+            load_release(), DEVICE, ToolchainOptions(), progress=Silent()
+        )
+
+    linker = there.programs.pop("ld64.lld")
+    with pytest.raises(ToolchainError, match=r"no ld64.lld of LLVM 19"):
+        fetch()
+    assert fetched == []
+    there.programs["ld64.lld"] = linker
+    fetch()
+    assert fetched == [toolchain.OPEN_FEATURE]
