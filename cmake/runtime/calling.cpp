@@ -1,6 +1,7 @@
 // Calling methods: arguments are held against the signature first, and errors say what was given.
 
 #include "lite_module.h"
+#include "pages.h"
 #include "refusal.h"
 #include "verifier/fault.h"
 
@@ -348,9 +349,11 @@ Running::Running() {
   std::unique_lock<std::mutex> lock(pool_mutex);
   pool_changes.wait(lock, [] { return !is_pool_changing; });
   calls_running++;
+  begin_keeping_pages();
 }
 
 Running::~Running() {
+  end_keeping_pages();
   const std::lock_guard<std::mutex> lock(pool_mutex);
   calls_running--;
   if (is_pool_changing) {

@@ -107,7 +107,7 @@ def built(models, tmp_path_factory):
 
 @dataclass
 class BuiltQuantised:
-    """A runtime of QNNPACK's operators, and of recurrent ones."""
+    """A runtime of QNNPACK's operators, of recurrent ones, and of rows and images."""
 
     out: Path
     model: Path
@@ -131,7 +131,7 @@ def built_quantised(tmp_path_factory):
     folder = tmp_path_factory.mktemp("quantised")
     model = folder / "quantised.ptl"
     run_builder("export", "models:quantised", "--shape", "1,3,16,16", "-o", model)
-    packed = packed_models.make_quantised_models()
+    packed = packed_models.make_quantised_models() | packed_models.make_vector_models()
     files = {
         name: packed_models.save(module, sizes, folder / f"{name}.ptl")
         for name, (module, sizes) in packed.items()

@@ -65,6 +65,56 @@ def make_quantised_models() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
     }
 
 
+class Rows(nn.Module):
+    """Rows that are normalised, of a length that is no multiple of any vector's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole, self.plain = nn.LayerNorm(1037), nn.LayerNorm(5, elementwise_affine=False)
+        nn.init.normal_(self.whole.weight)
+        nn.init.normal_(self.whole.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Takes rows of 1037 elements."""
+        far = x + 100.0  # a mean that is large beside the deviation
+        few = x[:, :3] * 50.0
+        made = [self.whole(x), self.whole(far), self.plain(x[:, :5]), x.log_softmax(-1)]
+        return torch.cat([*made, far.log_softmax(-1), few.log_softmax(-1), few.softmax(-1)], 1)
+
+
+class Images(nn.Module):
+    """What images look like in memory once their layout has changed."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Takes four dimensions."""
+        last = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
+        first = x.permute(0, 3, 1, 2).contiguous()
+        return torch.cat([last.reshape(-1), first.reshape(-1)])
+
+
+class Steps(nn.Module):
+    """An LSTM over a few steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = nn.LSTM(5, 37)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Takes steps, a batch and 5 features."""
+        return self.steps(x)[0]
+
+
+def make_vector_models() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
+    """Returns modules of operators that are computed by vectors of the processor at hand."""
+    torch.manual_seed(0)
+    return {
+        "rows": (Rows(), (7, 1037)),
+        "pictures": (Images(), (2, 3, 33, 35)),
+        "channels": (Images(), (1, 70, 9, 37)),
+        "steps": (Steps(), (6, 2, 5)),
+    }
+
+
 class UnevenStates(nn.Module):
     """An LSTM of two layers whose cell state is of one: PyTorch itself reads what is not there."""
 

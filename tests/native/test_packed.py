@@ -83,6 +83,11 @@ def test_right_tensors_give_pytorchs_numbers(plain, name, tmp_path):
     check_numbers(plain, name, tmp_path / "run", 1e-5)
 
 
+@pytest.mark.parametrize("name", ["rows", "pictures", "channels", "steps"])
+def test_vectors_of_the_processor_give_pytorchs_numbers(quantised, name, tmp_path):
+    check_numbers(quantised, name, tmp_path / "run", {"rows": 1e-4, "steps": 1e-6}.get(name, 0))
+
+
 @pytest.mark.parametrize(
     ("name", "dtype", "sizes", "text"),
     [
