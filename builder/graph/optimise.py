@@ -30,6 +30,7 @@ from builder.graph.passes.pass_result import PassResult, merge
 from builder.graph.passes.prepack import prepack
 from builder.graph.passes.prepack_vulkan import prepack_vulkan
 from builder.graph.passes.settle_lists import settle_lists
+from builder.graph.passes.settle_strides import settle_strides
 from builder.graph.passes.share_constants import share_constants
 from builder.graph.passes.simplify_layers import simplify_layers
 from builder.graph.passes.unpack_xnnpack import unpack_xnnpack
@@ -159,6 +160,7 @@ class _Run:
         if self._wanted.channels_last:
             self._each(find_channel_shuffles)
             self._each(keep_channels_last)
+        self._each(settle_strides)
 
     def _pack_for_vulkan(self) -> None:
         for rule in (find_channel_shuffles, use_vulkan_forms):

@@ -81,7 +81,7 @@ PACKED = [
     "%2 = prepacked::conv2d_clamp_run(%x, xnnpack.Conv2dOpContext)",
     "%3 = aten::size.int(%2, 0)",
     "%4 = prim::ListConstruct(%3, -1) @ {'type': 'List[int]'}",
-    "%5 = aten::view(%2, %4)",
+    "%5 = aten::reshape(%2, %4)",
     "%6 = prepacked::linear_clamp_run(%5, xnnpack.LinearOpContext)",
     "yield %6",
 ]
