@@ -119,9 +119,13 @@ _LAYERS = {
     ),
     f"%_c = vulkan_prepack::conv2d_clamp_prepack(W, V, {_WINDOWS}, 1, None, None); "
     "vulkan_prepack::conv2d_clamp_run(%x, %_c)": f"aten::conv2d(%x, W, V, {_WINDOWS}, 1)",
-    _run("%x", "conv2d", f"D, V, {_WINDOWS}, 8, None, None"): (
-        f"aten::conv2d(%x, D, V, {_WINDOWS}, 8)"
-    ),
+    # Each has a shader of its own.
+    **{
+        _run("%x", "conv2d", f"{weight}, V, {_WINDOWS}, {groups}, None, None"): (
+            f"aten::conv2d(%x, {weight}, V, {_WINDOWS}, {groups})"
+        )
+        for weight, groups in (("P", 1), ("D", 8), ("D5", 8), ("D2", 8))
+    },
     **{
         _run("%x", "conv2d", f"{weight}, V, [1, 1], [3, 3], [2, 2], {groups}, None, None"): (
             f"aten::conv2d(%x, {weight}, V, [1, 1], [3, 3], [2, 2], {groups})"
@@ -302,12 +306,16 @@ GROUPS = {
         ),
     ),
     "layers": Group(
-        inputs={"x": (1, 8, 5, 6), "s": (1, 4, 10)},
+        # A batch: kernels once computed its first image alone.
+        inputs={"x": (2, 8, 5, 6), "s": (2, 4, 10)},
         calls=tuple(_LAYERS),
         on_cpu=_exchange(_LAYERS),
         constants={
             "W": ramp(8, 8, 3, 3),
+            "P": ramp(8, 8, 1, 1),
             "D": ramp(8, 1, 3, 3),
+            "D5": ramp(8, 1, 5, 5),
+            "D2": ramp(8, 1, 2, 2),
             "T": ramp(8, 8, 3, 3),
             "V": ramp(8),
             "S": to_tensor(np.linspace(0.5, 2, 8, dtype=np.float32)),
@@ -333,7 +341,7 @@ GROUPS = {
     ),
     "made": Group(inputs={"x": (3, 4)}, calls=tuple(_MADE)),
     "quantised": Group(
-        inputs={"x": (1, 8, 5, 6), "p": (1, 8, 5, 6)},
+        inputs={"x": (2, 8, 5, 6), "p": (2, 8, 5, 6)},
         calls=tuple(_QUANTISED),
         on_cpu=_exchange(_QUANTISED),
         constants={

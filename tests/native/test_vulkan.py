@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 
@@ -10,12 +9,13 @@ import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
 
+from builder import api
 from builder.sources.vulkan_kernels import load_vulkan
 from builder.system.reference_cases import read_reference
 
 from .conftest import ABI, read_plan, run_builder
 from .gpu_operators import GROUPS, Group
-from .vulkan_runs import MODELS, NAMES, ON_LAVAPIPE, VALIDATED, WITHOUT_DEVICE, run
+from .vulkan_runs import MODELS, NAMES, ON_LAVAPIPE, WITHOUT_DEVICE, run, run_validated
 
 pytestmark = [pytest.mark.host, pytest.mark.vulkan]
 
@@ -24,7 +24,8 @@ pytestmark = [pytest.mark.host, pytest.mark.vulkan]
 def test_kernels_compute_what_those_of_the_cpu_do(vulkan_out, vulkan_graphs, tmp_path, name):
     group, inputs = GROUPS[name], GROUPS[name].fill().values()
     made, wanted = (
-        run(vulkan_out, path, inputs, tmp_path / path.stem) for path in vulkan_graphs[name]
+        run(vulkan_out, path, inputs, tmp_path / path.stem, on_gpu=path.stem == "gpu")
+        for path in vulkan_graphs[name]
     )
     assert len(made) == len(wanted) == len(group.calls)
     for call, one, other in zip(group.calls, made, wanted, strict=True):
@@ -94,7 +95,49 @@ assert library.torchlite_load(sys.argv[2].encode(), ctypes.byref(module)) == 0
 def test_a_process_may_end_when_a_model_is_loaded(vulkan_out):
     library = vulkan_out / ABI / "lib/libtorchlite.so"
     command = (sys.executable, "-c", LOAD, library, MODELS / "attention.ptl")
-    subprocess.run(command, env={**os.environ, **ON_LAVAPIPE}, check=True, timeout=100)
+    run_validated(command, check=True, timeout=100)
+
+
+LATE = """\
+#include <stdio.h>
+#include <torchlite.h>
+
+struct Holder {
+  torchlite_module* module = nullptr;
+  torchlite_result* result = nullptr;
+  ~Holder() {
+    torchlite_result_free(result);
+    torchlite_module_free(module);
+    puts("freed");
+  }
+};
+static Holder holder;
+
+int main(int, char** argv) {
+  float numbers[16] = {1, 2, 3};
+  int64_t sizes[2] = {2, 8};
+  torchlite_tensor input = {TORCHLITE_FLOAT32, 2, sizes, numbers};
+  if (torchlite_load(argv[1], &holder.module) ||
+      torchlite_forward(holder.module, &input, 1, &holder.result)) {
+    puts(torchlite_error());
+    return 1;
+  }
+}
+"""
+
+
+def test_modules_may_be_freed_after_the_statics_of_the_library(vulkan_out, tmp_path):
+    """A static of the program that was made before the library's first call is destroyed last."""
+    (tmp_path / "late.cpp").write_text(LATE)
+    folder = vulkan_out / ABI
+    compiler = api.locate_toolchain(api.locate_target(ABI)).cxx.path
+    command = (
+        *(compiler, f"-I{folder / 'include'}", tmp_path / "late.cpp", "-o", tmp_path / "late"),
+        *(folder / "lib/libtorchlite.so", f"-Wl,-rpath,{folder / 'lib'}"),
+    )
+    subprocess.run(command, check=True)
+    said = run_validated((tmp_path / "late", MODELS / "mlp.ptl"), timeout=100)
+    assert (said.returncode, said.stdout) == (0, "freed\n")
 
 
 THREADS = """\
@@ -148,9 +191,8 @@ print(*(len(results) for results in found.values()))
 def test_modules_in_threads_compute_what_they_do_alone(vulkan_out):
     given = [f"{MODELS / 'mlp.ptl'}:[2, 8]", f"{MODELS / 'unet.ptl'}:[1, 3, 8, 8]"]
     command = (sys.executable, "-c", THREADS, vulkan_out / ABI / "lib/libtorchlite.so", *given)
-    environment = {**os.environ, **ON_LAVAPIPE}
-    said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
-    assert (said.stdout, said.stderr) == ("1 1\n", "")
+    said = run_validated(command, timeout=100)
+    assert (said.returncode, said.stdout) == (0, "1 1\n")
 
 
 def test_check_says_which_build_a_runtime_without_vulkan_lacks(built):
@@ -215,10 +257,7 @@ def test_the_validation_layer_has_nothing_to_say(vulkan_out, tmp_path, name):
         *(program, MODELS / f"{name}.ptl", "--output-dir", tmp_path),
         *("--input", f"float32:{'x'.join(map(str, sizes))}:{tmp_path / 'input.bin'}"),
     )
-    environment = {**os.environ, **ON_LAVAPIPE, **VALIDATED, "LD_LIBRARY_PATH": str(library)}
-    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert "VK_LAYER_KHRONOS_validation" in said.stderr  # the loader says that it is there
-    assert not re.search("VUID|Validation (Error|Warning)", said.stdout + said.stderr)
+    run_validated(command, {"LD_LIBRARY_PATH": str(library)}, check=True)
 
 
 def test_the_linker_takes_the_shaders_that_are_reached(vulkan_out, tmp_path):
