@@ -62,8 +62,8 @@ def has_apple() -> bool:
 
 
 def has_android_root() -> bool:
-    root = os.environ.get("BUILDER_ANDROID_ROOT")
-    return bool(root) and all(map(shutil.which, ("qemu-aarch64", "qemu-arm")))
+    roots = os.environ.get("BUILDER_ANDROID_ROOT")  # tests/native/android_roots.py reads it
+    return bool(roots) and all(map(shutil.which, ("qemu-aarch64", "qemu-arm", "qemu-i386")))
 
 
 def has_vulkan() -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder import __version__
-from builder.api.link import PlannedTarget, list_interfaces, plan_target
+from builder.api.link import PlannedTarget, list_interfaces, plan_package
 from builder.api.plans import list_inputs, plan_with_versions
 from builder.core.backends import Backend
 from builder.core.build_lock import (
@@ -98,7 +98,7 @@ def lock_build(
     """
     options, release = options or PackageOptions(), request.pytorch or load_release()
     request = replace(request, pytorch=release)
-    planned = [plan_target(request, target, Interface.C, progress=progress) for target in targets]
+    planned = [plan_package(request, target, options, progress=progress) for target in targets]
     made = [_describe_here(one, request, options) for one in planned]
     return functools.reduce(operator.or_, made)
 
@@ -281,7 +281,7 @@ def refuse_unlocked(
     progress: Progress,
 ) -> None:
     """Raises what `build` with the same lock would raise; nothing is compiled."""
-    planned = [plan_target(request, target, Interface.C, progress=progress) for target in targets]
+    planned = [plan_package(request, target, options, progress=progress) for target in targets]
     refuse_other_build(planned, request, options, locked)
 
 

@@ -15,7 +15,7 @@ from builder.api.link import (
     WantedLibraries,
     link_libraries,
     list_interfaces,
-    plan_target,
+    plan_package,
     refuse_edited_trees,
 )
 from builder.core.plan import BuildRequest, Interface
@@ -30,6 +30,7 @@ from builder.platforms.android import build as android
 from builder.platforms.apple import build as apple
 from builder.platforms.contents import describe_library
 from builder.platforms.folder import measure_library, package_runtime
+from builder.platforms.linux.java import list_java_files
 from builder.platforms.package_options import PackageOptions
 from builder.platforms.registry import platform_of
 from builder.platforms.results import TargetResult
@@ -37,6 +38,7 @@ from builder.sources.releases import load_release
 from builder.system.folders import cache_folder, data_folder
 from builder.system.outputs import refuse_unwritable
 from builder.system.progress import Progress
+from builder.system.scratch import scratch_folder
 from builder.toolchains.launchers import refuse_unknown
 
 _RUNTIME_BYTES = 4 << 20
@@ -191,7 +193,7 @@ def _plan(build: ProductBuild, progress: Progress) -> _PlannedBuild:
     refuse_outputs(build.targets, build.output, build.options, release=release)
     # All targets are planned before one is built, so that what is refused costs no compilation.
     planned = [
-        [plan_target(request, target, Interface.C, progress=progress) for target in group]
+        [plan_package(request, target, build.options, progress=progress) for target in group]
         for group in _split(build.targets)
     ]
     if build.locked is not None:
@@ -258,17 +260,25 @@ def _package(
     started: float,
 ) -> TargetResult:
     first, *others = linked.values()
-    package, main = package_runtime(first, group.build.output / planned.plan.target.abi)
-    libraries = {Interface.C: main} | {
+    libraries = {
         one.build.plan.interface: describe_library(one, measure_library(one)) for one in others
     }
+    root, has_java = group.build.output / planned.plan.target.abi, _has_java(group, planned)
+    with scratch_folder() as scratch:
+        files = list_java_files(libraries[Interface.JNI], scratch) if has_java else ()
+        package, main = package_runtime(first, root, others=files)
     return TargetResult(
         package=package,
-        libraries=libraries,
+        libraries={Interface.C: main, **libraries},
         logs=first.build.layout.logs,
         seconds=time.monotonic() - started,
         skipped=tuple(sorted(map(str, first.serving.skipped))),
     )
+
+
+def _has_java(group: _Group, planned: PlannedTarget) -> bool:
+    """Returns whether the folder of a target is to have what a JVM needs."""
+    return group.build.options.linux.jni and planned.plan.target.platform is Platform.LINUX
 
 
 def _merge(planned: _PlannedBuild, seconds: float) -> BuildReport:

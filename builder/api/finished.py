@@ -21,6 +21,7 @@ from builder.api.link import PlannedTarget
 from builder.core.artifacts import Package, SizeReport
 from builder.core.plan import BuildPlan, BuildRequest, Interface
 from builder.core.runtime_manifest import parse_manifest
+from builder.core.targets import Platform
 from builder.core.typed import Sha256, Size, parse_json, to_json
 from builder.native.build_folders import Layout
 from builder.native.interfaces import find_library
@@ -96,7 +97,11 @@ def name_build(
     options: PackageOptions,
 ) -> str:
     """Returns a digest of all that decides the results of a build for targets of one platform."""
-    is_android = any(one.plan.target.is_android for one in planned)
+    has_java = any(
+        one.plan.target.is_android
+        or (one.plan.target.platform is Platform.LINUX and options.linux.jni)
+        for one in planned
+    )
     decisive = {
         "builder": digest_own_files(),
         "plans": [one.plan.to_json() for one in planned],
@@ -107,7 +112,7 @@ def name_build(
         "page_size": request.tools.page_size,
         "options": to_json(replace(options, assets=())),
         "assets": [[path.name, digest_file(path)] for path in options.assets],
-        "jdk": locate_jdk(Runner.inherit_for_tools()).version if is_android else "",
+        "jdk": locate_jdk(Runner.inherit_for_tools()).version if has_java else "",
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 

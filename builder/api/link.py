@@ -13,10 +13,11 @@ from builder.api.operator_choice import choose_operators, confirm_operators
 from builder.api.plans import list_inputs, plan_with_versions
 from builder.api.toolchains import locate_toolchain
 from builder.core.backends import LocatedBackend
+from builder.core.cores import CoreChoice
 from builder.core.counts import number_of
 from builder.core.plan import Interface
 from builder.core.targets import Platform
-from builder.errors import NativeBuildError, SourceError
+from builder.errors import ConfigurationError, Hint, NativeBuildError, SourceError, Use
 from builder.native.build import link_runtime
 from builder.native.build_folders import Layout
 from builder.native.job import LinkedRuntime, NativeBuild
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 _SERVED = "sccache"
 """Its server outlives builds, and would keep using the folder for temporary files of one."""
+_JNI = Use("linux.jni")
 _OTHER_CACHE = "choose another cache with BUILDER_CACHE=<folder>; the next run continues"
 
 
@@ -107,6 +109,25 @@ def plan_target(
     )
     toolchain = with_frameworks(located[-1], plan.backends)
     return PlannedTarget(plan=plan, toolchain=toolchain)
+
+
+def plan_package(
+    request: BuildRequest, target: Target, options: PackageOptions, *, progress: Progress
+) -> PlannedTarget:
+    """Returns what `plan_target` does for the first of the interfaces of `list_interfaces`.
+
+    Raises:
+        ConfigurationError: builder's own core is asked for, and does not have one of them.
+        BuilderError: as `plan_target`.
+    """
+    if options.linux.jni and target.platform is Platform.LINUX:
+        if request.core is CoreChoice.OWN:
+            raise ConfigurationError(
+                "builder's own core cannot be used: it has no interface for Java",
+                hint=Hint("build with ", Use("core", "upstream"), ", or leave out ", _JNI),
+            )
+        request = replace(request, core=CoreChoice.UPSTREAM)
+    return plan_target(request, target, Interface.C, progress=progress)
 
 
 def list_interfaces(target: Target, options: PackageOptions) -> tuple[Interface, ...]:

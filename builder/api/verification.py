@@ -110,5 +110,4 @@ def _run_in_torch(
         # Without torch the model still runs on the runtime, which tells something.
         progress.note(f"no expected outputs: {error.message}")
         return None
-    version = run.torch_version
-    return f"lite interpreter of PyTorch {version}, seeded random inputs", run.outputs[0]
+    return f"lite interpreter of PyTorch {run.torch_version}", run.outputs[0]

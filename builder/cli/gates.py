@@ -18,7 +18,7 @@ _ANDROID = (
     *("--ndk", "--stl", "--page-size", "--group", "--artifact", "--aar-version", "--prefab"),
 )
 _APPLE = ("--apple-sdk", "--pod-version", "--xcframework-url")
-_LINUX = ("--static", "--sysroot")
+_LINUX = ("--jni", "--static", "--sysroot")
 _PACKAGED = ("--asset",)
 
 

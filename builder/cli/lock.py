@@ -19,11 +19,11 @@ from builder.system.outputs import refuse_unwritable
 if TYPE_CHECKING:
     from builder.api.products import Values
 
-_OTHERS = ("packages.apple", "packages.linux", "packages.assets", "packages.android.group")
+_OTHERS = ("packages.apple", "packages.linux.static", "packages.assets", "packages.android.group")
 _NOT_IN_LOCKS = (
     *(*NOT_IN_PLANS, *_OTHERS, "packages.android.artifact", "packages.android.version"),
 )
-"""Settings that decide nothing of a lock; a Prefab module has another library."""
+"""Settings that decide nothing of a lock; Prefab modules and JVMs have other libraries."""
 
 
 @click.command("lock")

@@ -41,11 +41,17 @@ def command(request: VerifyRequest, adb: bool, texts: InputTexts, as_json: bool)
       builder verify mobilenet_v2.ptl --runtime out/arm64-v8a --adb
       builder verify other.ptl --runtime out --shape 1,16 --dtype int64
       builder verify coder.ptl --runtime out --method decode --input 'float32[2,3]' --input 2
+      builder verify bundled.ptl --runtime out --bundled-input 0
     """
     request = complete(request, texts, adb=adb)
     if request.reference is not None and request.inputs:
         raise click.UsageError(
             "--reference contains inputs: leave out --shape, --dtype and --input"
+        )
+    if request.bundled_input is not None and (request.reference is not None or request.inputs):
+        raise click.UsageError(
+            "--bundled-input takes the inputs of the file: leave out --reference, --shape, --dtype "
+            "and --input"
         )
     report = api.verify(request, progress=ConsoleProgress(quiet=as_json))
     if as_json:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from builder.core.artifacts import LinkResult, Package, SizeReport
@@ -36,6 +36,17 @@ _STATIC_BUILD_FILES = {"torchlite-static.pc": "pkgconfig"}
 RUNNER = "bin/torchlite-run"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherFile:
+    """A file that goes into the folder beside the library and what belongs to it."""
+
+    path: str
+    """Where it goes, below the folder."""
+    file: Path
+    components: tuple[Component, ...]
+    """Third-party components in it, and builder itself; none of what is no library."""
+
+
 def write_package(
     root: Path,
     linked: LinkResult,
@@ -48,6 +59,7 @@ def write_package(
     licences: Mapping[str, Path],
     components: tuple[Component, ...] = (),
     carried_components: tuple[Component, ...] = (),
+    others: Sequence[OtherFile] = (),
 ) -> Package:
     """Writes the package to `root`, which is replaced as a whole or not at all.
 
@@ -62,6 +74,7 @@ def write_package(
         licences: name of each source -> its licence file.
         components: third-party components in the library.
         carried_components: third-party components in the carried shared libraries.
+        others: further files.
 
     Raises:
         ConfigurationError: `root` has something that builder did not write.
@@ -75,7 +88,7 @@ def write_package(
     # `folder` is a new one beside `root` and takes its place at the end, so a build that is killed
     # leaves the old runtime.
     with result_folder(root, MANIFEST) as folder:
-        _copy(linked.library, folder / library, mode=0o755 if shared else 0o644)
+        _copy(linked.library, folder / library, mode=_choose_mode(linked.library))
         for link, leads_to in links.items():
             (folder / link).symlink_to(leads_to)
         for carried in linked.carried:
@@ -91,6 +104,7 @@ def write_package(
             files |= _STATIC_BUILD_FILES
         for name, place in files.items():
             _copy(cmake / "package" / name, folder / _LIBRARIES / place / name)
+        _copy_others(others, folder)
         for name, licence in sorted(licences.items()):
             _copy(licence, folder / "share/licenses" / f"{name}.txt")
         write_atomically(folder / OPERATOR_LIST, operator_list)
@@ -98,6 +112,7 @@ def write_package(
         if references is not None:
             write_atomically(folder / REFERENCES, references)
         listed_files = _list_components(linked, components, carried_components)
+        listed_files |= {one.path: one.components for one in others if one.components}
         # After the files that it lists, and before the manifest, which lists it.
         write_atomically(folder / SBOM, _render_sbom(folder, manifest, listed_files))
         listed = replace(manifest, files=_list_files(folder), links=links)
@@ -105,6 +120,15 @@ def write_package(
     return Package(
         root=root, library=root / library, runner=root / RUNNER, manifest=root / MANIFEST
     )
+
+
+def _copy_others(others: Sequence[OtherFile], folder: Path) -> None:
+    for other in others:
+        _copy(other.file, folder / other.path, mode=_choose_mode(other.file))
+
+
+def _choose_mode(file: Path) -> int:
+    return 0o755 if _SHARED in file.suffixes else 0o644
 
 
 def _list_components(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.oplists.write import render_op_list
-from builder.packaging.runtime_folder import write_package
+from builder.packaging.runtime_folder import OtherFile, write_package
 from builder.platforms.contents import describe_library
 from builder.platforms.results import LibraryResult
 from builder.selection.catalogue import is_limited
@@ -29,8 +30,12 @@ if TYPE_CHECKING:
     from builder.size.reference_graph import ReferenceGraph
 
 
-def package_runtime(one: LinkedRuntime, root: Path) -> tuple[Package, LibraryResult]:
+def package_runtime(
+    one: LinkedRuntime, root: Path, *, others: Sequence[OtherFile] = ()
+) -> tuple[Package, LibraryResult]:
     """Lays out a library in the folder `root`; returns that, and what packages say of the library.
+
+    `others` are further files for the folder.
 
     Raises:
         ConfigurationError: `root` has something that builder did not write.
@@ -50,6 +55,7 @@ def package_runtime(one: LinkedRuntime, root: Path) -> tuple[Package, LibraryRes
         licences=result.licences,
         components=result.components,
         carried_components=result.carried_components,
+        others=others,
     )
     return package, result
 

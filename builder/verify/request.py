@@ -28,6 +28,8 @@ class VerifyRequest:
     """The method of the model to run."""
     inputs: tuple[InputSpec, ...] = ()
     """Specifications of random inputs, which replace the saved ones."""
+    bundled_input: Annotated[int | None, Setting(least=0, most=10_000)] = None
+    """Which of the inputs that the model file bundles replace the saved ones; the first are 0."""
     seed: int = 0
     """Seed for the random inputs."""
     repeat: Annotated[int, Setting(least=1, most=10_000)] = 1

@@ -24,6 +24,7 @@ from builder.system.progress import Progress
 from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import reference_path
 from builder.system.scratch import scratch_folder
+from builder.verify.bundled import name_source, take_bundled
 from builder.verify.coverage import build_hint, check_served, find_missing_operators
 from builder.verify.hosts import Host, open_host
 from builder.verify.request import VerifyRequest
@@ -84,7 +85,20 @@ def verify_model(
         # This comes before `oracle` runs the model in torch, which has more operators than a
         # runtime should have: some read files.
         check_operators(request.model, info, runtime, host)
-        expectation = find_expectation(request, info, oracle)
+        expectation = (
+            find_expectation(request, info, oracle)
+            if request.bundled_input is None
+            else _find_bundled(
+                request,
+                info,
+                oracle,
+                run=lambda method: (
+                    run_model(
+                        runtime, request.model, (), scratch=scratch, host=host, method=method
+                    ).outputs
+                ),
+            )
+        )
         progress.step(f"Running {request.model.name} on {runtime.root}")
         run = functools.partial(
             run_model,
@@ -143,7 +157,7 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
     # A file of an old version has no signature; the runtime then judges the inputs.
     signature = find_signature(info.signatures, request.method)
     if not request.inputs and (signature is None or find_misfit(signature, ())):
-        raise ConfigurationError(missing, hint=_describe_remedy(request))
+        raise ConfigurationError(missing, hint=_describe_remedy(request, info))
     inputs = sample_inputs(request.inputs, seed=request.seed)
     specs, inputs = _place(request, signature, inputs)
     if signature is not None and (misfit := find_misfit(signature, specs)):
@@ -159,8 +173,45 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
     # torch's interpreter does not convert inputs, so it gets them in the form that the method
     # takes.
     given = adapt(signature, specs, inputs)
-    origin, outputs = oracle(request.model, *given) or (NO_REFERENCE, None)
+    origin, outputs = _ask(oracle, request, given, "seeded random inputs" if inputs else "")
     return Expectation(inputs=inputs, structure=specs, outputs=outputs, origin=origin)
+
+
+def _find_bundled(
+    request: VerifyRequest,
+    info: ModelInfo,
+    oracle: Oracle,
+    *,
+    run: Callable[[str], Sequence[Tensor]],
+) -> Expectation:
+    """Returns inputs that the file bundles, and what the export or torch gives for them."""
+    assert request.bundled_input is not None, "the caller asks for such inputs only"
+    _check_method(request, info)
+    number, method = request.bundled_input, request.method
+    specs, leaves = take_bundled(info.signatures, method, number, run, model=request.model.name)
+    path = reference_path(request.model)
+    case = read_reference(path) if path.is_file() else None
+    call = case.find(method) if case and case.model_sha256 == info.sha256 else None
+    what = f"bundled inputs {number}"
+    if case and call and call.inputs == leaves:
+        origin = f"{path}, eager PyTorch {case.torch_version}, {what}"
+        return Expectation(inputs=leaves, structure=specs, outputs=call.outputs, origin=origin)
+    given = adapt(find_signature(info.signatures, method), specs, leaves)
+    origin, outputs = _ask(oracle, request, given, what)
+    return Expectation(inputs=leaves, structure=specs, outputs=outputs, origin=origin)
+
+
+def _ask(
+    oracle: Oracle,
+    request: VerifyRequest,
+    given: tuple[Sequence[InputSpec], Sequence[Tensor]],
+    inputs: str,
+) -> tuple[str, tuple[Tensor, ...] | None]:
+    """Returns the origin of the outputs that `oracle` knows, and these outputs."""
+    if (known := oracle(request.model, *given)) is None:
+        return NO_REFERENCE, None
+    origin, outputs = known
+    return f"{origin}, {inputs}" if inputs else origin, outputs
 
 
 def _place(
@@ -193,7 +244,9 @@ def _join(uses: Sequence[Use]) -> Iterator[Use | str]:
         yield from (", ", use) if number else (use,)
 
 
-def _describe_remedy(request: VerifyRequest) -> Hint:
+def _describe_remedy(request: VerifyRequest, info: ModelInfo) -> Hint:
+    if name_source(info.signatures, request.method):
+        return Hint("the file bundles inputs; run the first ones: ", Use("bundled_input", "0"))
     return Hint(
         _export(request.model, request.method),
         " writes one; you can also describe random inputs with ",

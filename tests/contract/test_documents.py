@@ -74,6 +74,7 @@ NOT_RUN = {
     "distccd": "a daemon of another machine",
     "cc": "tests/native/test_callers.py does the same",
     "cmake": "tests/native/test_documents.py runs it",
+    "java": "tests/native/test_java.py does the same",
     "xcodebuild": "needs a Mac",
     "pod": "needs a Mac",
     "source": "of the shell",

@@ -67,8 +67,10 @@ public class LoadingTest {
   public void extraFilesComeFromMemoryToo() {
     Map<String, String> files = new HashMap<>();
     files.put("labels.txt", null);
-    check(Module.load(new ByteArrayInputStream(bytes), files, Device.CPU));
+    Module module = Module.load(new ByteArrayInputStream(bytes), files, Device.CPU);
+    check(module);
     assertTrue(files.get("labels.txt").startsWith("Käse"));
+    assertEquals('K', module.extraFile("labels.txt")[0]);
   }
 
   @Test

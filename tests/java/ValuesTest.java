@@ -1,6 +1,7 @@
 import static org.junit.Assert.assertArrayEquals;
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertFalse;
+import static org.junit.Assert.assertNull;
 import static org.junit.Assert.assertThrows;
 import static org.junit.Assert.assertTrue;
 
@@ -98,9 +99,17 @@ public class ValuesTest {
     Map<String, String> files = new HashMap<>();
     files.put("labels.txt", null);
     files.put("nothing.txt", "old");
-    LiteModuleLoader.load(System.getProperty("models") + "/values.ptl", files, Device.CPU);
+    files.put("packed.bin", null);
+    String model = System.getProperty("models") + "/values.ptl";
+    Module loaded = LiteModuleLoader.load(model, files, Device.CPU);
     assertEquals("Käse" + WEDGE, files.get("labels.txt"));
     assertEquals("", files.get("nothing.txt"));
+    byte[] packed = {0, (byte) 0xff, (byte) 0xc3, 1}; // no text has such bytes
+    assertArrayEquals(packed, loaded.extraFile("packed.bin"));
+    loaded.extraFile("packed.bin")[0] = 7;
+    assertArrayEquals(packed, loaded.extraFile("packed.bin"));
+    assertEquals(0, loaded.extraFile("nothing.txt").length);
+    assertNull(loaded.extraFile("labels"));
     Map<String, String> fixed = Collections.singletonMap("labels.txt", "");
     String path = System.getProperty("models") + "/values.ptl";
     assertRefused("HashMap", () -> LiteModuleLoader.load(path, fixed, Device.CPU));

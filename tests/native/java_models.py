@@ -83,7 +83,7 @@ class Values(nn.Module):
 
 def write_values(folder: str) -> None:
     scripted = torch.jit.script(Values().eval())
-    extra = {"labels.txt": "Käse\N{CHEESE WEDGE}"}
+    extra = {"labels.txt": "Käse\N{CHEESE WEDGE}", "packed.bin": b"\x00\xff\xc3\x01"}
     scripted._save_for_lite_interpreter(str(Path(folder, "values.ptl")), _extra_files=extra)
 
 

@@ -211,6 +211,24 @@ def quantised() -> nn.Module:
     return torch.ao.quantization.convert(model)
 
 
+class Spoken(nn.Module):
+    """A recurrent and a linear layer, whose weights can be quantised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(16, 32, 2, batch_first=True)
+        self.linear = nn.Linear(32, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.lstm(x)[0][:, -1])
+
+
+def spoken() -> nn.Module:
+    """Returns a model for dynamic quantisation, with seeded weights."""
+    torch.manual_seed(0)
+    return Spoken().eval()
+
+
 class Detector(nn.Module):
     """Calls each of torchvision's C++ operators, on boxes of which some overlap."""
 

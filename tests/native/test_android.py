@@ -1,28 +1,56 @@
-"""An AAR built with an NDK, and its libraries run by an Android system's own loader.
+"""An AAR built with an NDK, and its libraries run by the loaders of Android systems.
 
-BUILDER_ANDROID_ROOT names the root of a system image, with /system/bin/linker and the libraries in
-/system/lib; programs for its CPU run there under QEMU.
+`android_roots` says how BUILDER_ANDROID_ROOT names the systems. BUILDER_ANDROID_STL is the C++
+library to build with (`--stl`), for an NDK that lacks the usual one.
 """
 
 import json
 import os
 import re
+import shlex
 import subprocess
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
+from elftools.elf.enums import ENUM_D_TAG
 
+from builder.core.targets import parse_target
+from builder.core.toolchain import Stl, ToolchainOptions
 from builder.platforms.android.ndk import locate_ndk
+from builder.platforms.android.toolchain import locate_ndk_toolchain
 from builder.system.folders import cache_folder
 from builder.system.process import Runner
 
+from .android_roots import list_roots
 from .conftest import HERE, read_plan, run_builder
+from .devices import make_adb
 
 pytestmark = [pytest.mark.ndk, pytest.mark.jdk, pytest.mark.torch]
 
-ABIS = ("arm64-v8a", "armeabi-v7a")
-QEMU = {"arm64-v8a": "qemu-aarch64", "armeabi-v7a": "qemu-arm"}
+ABIS = ("arm64-v8a", "armeabi-v7a", "x86", "x86_64")
+STL = Stl(os.environ.get("BUILDER_ANDROID_STL", Stl.STATIC))
+ROOTS = list_roots()
+EACH_ROOT = pytest.mark.parametrize("root", ROOTS or [None], ids=str)
+EXPORTED_HERE = {
+    "static": ("quantized_mobilenet_v2",),
+    "dynamic": ("models:spoken", "--shape", "1,6,16", "--quantize", "dynamic"),
+    "quantised": ("models:quantised", "--shape", "1,3,16,16"),
+    "nnapi": ("mobilenet_v2", "--backend", "nnapi", "--channels-last"),
+}
+"""Models -> what `builder export` gets."""
+RELATIVE = {0x6FFFE000, 36}
+"""Tags of tables of relative relocations: DT_ANDROID_RELR and DT_RELR (bionic's elf.h)."""
+PACKED = {21: set(), 23: set(), 28: {0x6FFFE000}, 30: {36}}
+"""API level -> those of `RELATIVE` that its loader reads."""
+LIBRARIES = {
+    "arm64-v8a": "aarch64-linux-android",
+    "armeabi-v7a": "arm-linux-androideabi",
+    "x86": "i686-linux-android",
+    "x86_64": "x86_64-linux-android",
+}
 LEFT_OUT = re.compile(
     r"_ZNSt6__ndk1(?:\d+(?:money|time_|messages)\w*|\d+(?:collate|ctype|num\w+)Iw\w*|7codecvtID\w*)2idE"
 )
@@ -30,12 +58,27 @@ EXPORTED = re.compile(r" GLOBAL \s*\w+\s+\d+ (\S+?)(?:@|$)", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def packed(models, tmp_path_factory):
-    """What `builder build` says of an AAR for two ABIs, with the model in its assets."""
-    out = tmp_path_factory.mktemp("android out")
-    model = models["mobilenet_v2"]
+def wanted(models, tmp_path_factory):
+    """Name -> model, of all that the AAR is for."""
+    folder = tmp_path_factory.mktemp("for android")
+    paths = {name: models[name] for name in ("mobilenet_v2", "identity")}
+    for name, asked in EXPORTED_HERE.items():
+        paths[name] = folder / f"{name}.ptl"
+        run_builder("export", *asked, "-o", paths[name])
+    return paths
+
+
+def list_words(wanted, out):
     abis = (word for abi in ABIS for word in ("--abi", abi))
-    said = run_builder("build", model, *abis, "-o", out, "--asset", model, "--json")
+    asset = ("--asset", wanted["mobilenet_v2"])
+    return (*wanted.values(), *abis, "--stl", STL, "-o", out, *asset, "--json")
+
+
+@pytest.fixture(scope="module")
+def packed(wanted, tmp_path_factory):
+    """What `builder build` says of an AAR for all ABIs, with a model in its assets."""
+    out = tmp_path_factory.mktemp("android out")
+    said = run_builder("build", *list_words(wanted, out))
     return {"out": out, **json.loads(said.stdout)}
 
 
@@ -59,7 +102,7 @@ def test_every_rule_was_checked_and_kept(packed):
     said = run_builder("check", path, "--ndk", locate_ndk(Runner.inherit()).root, "--json")
     report = json.loads(said.stdout)
     assert report["findings"] == []
-    assert len(report["files"]) == len(ABIS)
+    assert len(report["files"]) == len(ABIS) * (2 if STL is Stl.SHARED else 1)
     wrong = run_builder("check", path, "--page-size", "65536", check=False)
     assert wrong.returncode == 8  # so the rules can be broken
 
@@ -95,8 +138,8 @@ def read_build_id(archive, name, folder):
     return re.search(r"Build ID: ([0-9a-f]{40})", said.stdout)[1]
 
 
-def test_no_unit_names_a_facet_that_small_libcxx_leaves_out(packed, models):
-    plan = read_plan(models["mobilenet_v2"], "--abi", ABIS[0])
+def test_no_unit_names_a_facet_that_small_libcxx_leaves_out(packed, wanted):
+    plan = read_plan(*wanted.values(), "--abi", ABIS[0], "--stl", STL)
     (folder,) = (cache_folder() / "native").glob(f"*/plans/{plan['key']}")
     units = [str(path) for path in (folder.parent.parent / "objects").rglob("*.o")]
     nm = locate_ndk(Runner.inherit()).compilers / "bin/llvm-nm"
@@ -112,89 +155,135 @@ def test_the_model_is_one_that_the_aar_can_run(packed, models):
     )
 
 
-@pytest.mark.parametrize("abi", ABIS)
+@EACH_ROOT
+@pytest.mark.parametrize("name", ["mobilenet_v2", "static", "dynamic", "quantised", "identity"])
 @pytest.mark.androidroot
-def test_it_gives_torchs_numbers_on_androids_loader(packed, models, abi):
-    via = f"{QEMU[abi]} -L {os.environ['BUILDER_ANDROID_ROOT']}"
-    runtime = packed["out"] / abi
-    said = run_builder(
-        "verify", models["mobilenet_v2"], "--runtime", runtime, "--via", via, "--json"
-    )
-    assert json.loads(said.stdout)["ok"]
+def test_it_gives_torchs_numbers_on_androids_loader(packed, wanted, root, name):
+    verify(wanted[name], packed["out"] / root.abi, root.via)
 
 
-@pytest.mark.parametrize("abi", ABIS)
-@pytest.mark.androidroot
-def test_a_quantised_model_gives_torchs_numbers_there(tmp_path, abi):
-    model = tmp_path / "quantised.ptl"
-    run_builder("export", "models:quantised", "--shape", "1,3,16,16", "-o", model)
-    run_builder("build", model, "--abi", abi, "-o", tmp_path / "out")
-    verify_on_android(model, tmp_path / "out" / abi)
-
-
-@pytest.mark.androidroot
-def test_a_shared_cxx_library_comes_along_without_its_symbols(models, tmp_path):
-    model = models["identity"]
-    asked = ("--abi", ABIS[0], "--stl", "c++_shared", "-o", tmp_path, "--json")
-    aar = Path(json.loads(run_builder("build", model, *asked).stdout)["aar"]["path"])
-    with zipfile.ZipFile(aar) as archive:
-        carried = archive.read(f"jni/{ABIS[0]}/libc++_shared.so")
-        ours = archive.extract(f"jni/{ABIS[0]}/libpytorch_jni_lite.so", tmp_path)
-    (symbols,) = aar.parent.glob("*-native-debug-symbols.zip")
-    with zipfile.ZipFile(symbols) as archive:
-        assert len(archive.read(f"{ABIS[0]}/libc++_shared.so")) > len(carried)
-    said = subprocess.run(["readelf", "-d", ours], capture_output=True, text=True, check=True)
-    assert "[libc++_shared.so]" in said.stdout
-    verify_on_android(model, tmp_path / ABIS[0])
-
-
-@pytest.mark.androidroot
-def test_packed_relocations_are_what_the_loader_of_that_level_reads(models, tmp_path):
-    """Those of API level 23; the system's root has to be as new."""
-    model = models["identity"]
-    run_builder("build", model, "--abi", ABIS[0], "--min-api", "23", "-o", tmp_path)
-    library = tmp_path / ABIS[0] / "lib/libtorchlite.so"
-    said = subprocess.run(["readelf", "-d", library], capture_output=True, text=True, check=True)
-    assert "ANDROID_RELA" in said.stdout or "0x0000000060000011" in said.stdout
-    verify_on_android(model, tmp_path / ABIS[0])
-
-
-def verify_on_android(model, runtime):
-    via = f"{QEMU[runtime.name]} -L {os.environ['BUILDER_ANDROID_ROOT']}"
+def verify(model, runtime, via):
     said = run_builder("verify", model, "--runtime", runtime, "--via", via, "--json")
-    assert all(output["max_relative"] <= 1e-4 for output in json.loads(said.stdout)["outputs"])
+    report = json.loads(said.stdout)
+    assert report["outputs"]
+    assert all(output["max_relative"] <= 1e-4 for output in report["outputs"])
 
 
+@EACH_ROOT
 @pytest.mark.androidroot
-def test_a_c_program_uses_what_prefab_offers(models, tmp_path):
+def test_operators_are_measured_through_adb(packed, wanted, root, tmp_path):
+    via, log = make_adb(tmp_path, prefix=root.command)
+    asked = ("bench", wanted["dynamic"], "--runtime", packed["out"] / root.abi, "--via", via)
+    said = run_builder(*asked, "--runs", 1, "--calls", 2, "--profile", "--json")
+    calls = {
+        each["name"]: each["calls"] for each in json.loads(said.stdout)["profile"]["operators"]
+    }
+    assert calls["quantized::linear_dynamic"] == 2
+    assert "libtorchlite.so" in log.read_text()
+
+
+@EACH_ROOT
+@pytest.mark.androidroot
+def test_nnapi_is_opened_when_a_model_asks_for_it(packed, wanted, root, tmp_path):
+    """On a system without one, and on one with ours, which computes on the CPU."""
+    runtime = packed["out"] / root.abi
+    said = subprocess.run(
+        ["readelf", "-d", runtime / "lib/libtorchlite.so"], capture_output=True, text=True
+    )
+    assert "[libc.so]" in said.stdout
+    assert "neuralnetworks" not in said.stdout
+    asked = ("verify", wanted["nnapi"], "--runtime", runtime, "--via")
+    refused = run_builder(*asked, root.via, check=False)
+    assert refused.returncode == 8
+    assert "this system has no NNAPI" in refused.stderr
+    compiler = locate_ndk(Runner.inherit()).compilers / "bin/clang"
+    target = f"--target={locate_toolchain(root.abi, 21).system_flags[0].partition('=')[2]}"
+    flags = (target, "-fuse-ld=lld", "-O2", "-shared", "-fPIC", "-DAPI_LEVEL=29")
+    driver = tmp_path / "libneuralnetworks.so"
+    subprocess.run([compiler, *flags, HERE / "neural_networks.c", "-o", driver], check=True)
+    libraries = f"LD_LIBRARY_PATH={runtime / 'lib'}:{tmp_path}"
+    verify(wanted["nnapi"], runtime, shlex.join(("env", libraries, *root.command)))
+
+
+def locate_toolchain(abi, level):
+    target = replace(parse_target(abi), min_os=level)
+    return locate_ndk_toolchain(Runner.inherit(), target, ToolchainOptions(stl=STL))
+
+
+@pytest.fixture(scope="module")
+def link_for(tmp_path_factory):
+    """Links a program with builder's flags for an ABI and the loader of an API level."""
+    folder = tmp_path_factory.mktemp("linked")
+
+    def link(abi, level):
+        toolchain = locate_toolchain(abi, level)
+        program = folder / abi / f"{level}"
+        program.parent.mkdir(exist_ok=True)
+        for library in toolchain.beside:
+            (program.parent / library.name).write_bytes(library.read_bytes())
+        flags = (*toolchain.system_flags, "-O1", "-fuse-ld=lld", "-pie", "-Wl,--as-needed")
+        linked = (*toolchain.link_flags, *toolchain.packed_relocations)
+        source = HERE / "android_loader.cpp"
+        subprocess.run([toolchain.cxx.path, *flags, source, *linked, "-o", program], check=True)
+        return program
+
+    return link
+
+
+@EACH_ROOT
+@pytest.mark.parametrize("level", PACKED)
+@pytest.mark.androidroot
+def test_packed_relocations_are_what_the_loader_of_that_level_reads(link_for, root, level):
+    program = link_for(root.abi, level)
+    with program.open("rb") as stream:
+        dynamic = ELFFile(stream).get_section_by_name(".dynamic")
+        numbers = {ENUM_D_TAG.get(tag.entry.d_tag, tag.entry.d_tag) for tag in dynamic.iter_tags()}
+    assert bool(numbers & {0x6000000F, 0x60000011}) == (level >= 23)
+    assert (numbers & RELATIVE) == PACKED[level]
+    ran = subprocess.run(
+        [*root.command, program],
+        env={**os.environ, "LD_LIBRARY_PATH": str(program.parent)},
+        capture_output=True,
+        text=True,
+    )
+    # A loader that does not read a table leaves the pointers as they are in the file.
+    assert ((ran.returncode, ran.stdout) == (0, "thrown 1.5a-b- 5 300\n")) == (root.level >= level)
+
+
+@EACH_ROOT
+@pytest.mark.androidroot
+def test_a_c_program_uses_what_prefab_offers(models, tmp_path, root):
     out = tmp_path / "out"
     said = run_builder(
-        *("build", models["identity"], "--abi", ABIS[0], "--prefab", "-o", out, "--json")
+        *("build", models["identity"], "--abi", root.abi, "--prefab", "--stl", STL),
+        *("-o", out, "--json"),
     )
     with zipfile.ZipFile(json.loads(said.stdout)["aar"]["path"]) as aar:
         aar.extractall(tmp_path / "aar")
     offered = tmp_path / "aar/prefab/modules/torchlite"
-    library = offered / f"libs/android.{ABIS[0]}/libpytorch_jni_lite.so"
-    compilers = locate_ndk(Runner.inherit()).compilers
+    library = offered / f"libs/android.{root.abi}/libpytorch_jni_lite.so"
+    toolchain = locate_toolchain(root.abi, 21)
     stubs = tmp_path / "stubs"  # for what a system without its Java half lacks; nothing calls it
     stubs.mkdir()
-    listed = compilers / "sysroot/usr/lib/aarch64-linux-android/21"
-    (stubs / "libandroid.so").symlink_to(listed / "libandroid.so")
+    folder = locate_ndk(Runner.inherit()).compilers / "sysroot/usr/lib"
+    (listed,) = folder.glob(f"{LIBRARIES[root.abi]}/21/libandroid.so")
+    (stubs / "libandroid.so").symlink_to(listed)
     program = tmp_path / "consumer"
-    flags = ("--target=aarch64-linux-android21", "-fuse-ld=lld", "-pie")
+    flags = (*toolchain.system_flags, "-fuse-ld=lld", "-pie")
     sources = (f"-I{offered / 'include'}", HERE / "consumer.c", library)
-    subprocess.run([compilers / "bin/clang", *flags, *sources, "-o", program], check=True)
-    root = os.environ["BUILDER_ANDROID_ROOT"]
-    libraries = f"LD_LIBRARY_PATH={library.parent}:{stubs}"
-    command = (QEMU[ABIS[0]], "-L", root, "-E", libraries, program, models["identity"])
-    ran = subprocess.run(command, capture_output=True, text=True)
+    subprocess.run([toolchain.cc.path, *flags, *sources, "-o", program], check=True)
+    folders = ":".join(map(str, (library.parent, stubs, out / root.abi / "lib")))
+    ran = subprocess.run(
+        [*root.command, program, models["identity"]],
+        env={**os.environ, "LD_LIBRARY_PATH": folders},
+        capture_output=True,
+        text=True,
+    )
     assert (ran.returncode, ran.stdout) == (0, "2.6.0\n"), ran.stderr
 
 
-def test_the_same_bytes_come_again(packed, models, tmp_path):
-    abis = (word for abi in ABIS for word in ("--abi", abi))
-    model = models["mobilenet_v2"]
-    again = run_builder("build", model, *abis, "-o", tmp_path, "--asset", model, "--json")
+def test_the_same_bytes_come_again(packed, wanted, tmp_path):
+    again = run_builder("build", *list_words(wanted, tmp_path))
     first, second = (Path(said["aar"]["path"]) for said in (packed, json.loads(again.stdout)))
     assert first.read_bytes() == second.read_bytes()
 

@@ -1,5 +1,6 @@
 """Our Java classes over our JNI library, on a desktop JVM."""
 
+import json
 import os
 import re
 import sys
@@ -10,10 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from builder.api.link import WantedLibraries, link_libraries, plan_target
 from builder.api.toolchains import locate_target, locate_toolchain
 from builder.cli.console import ConsoleProgress
-from builder.core.plan import BuildRequest, Flavour, Interface, Profile
 from builder.platforms.android.java import compile_library, write_jar, write_javadoc
 from builder.sources.releases import load_release
 from builder.sources.trees import locate_sources
@@ -45,6 +44,22 @@ NOT_EXPORTED = {"testDynamicQuantOps": "torch 1.13 cannot script the module"}
 RULES = (java_tools.java_folder() / "proguard.txt").read_text()
 EACH_RULE = re.findall(r"(-keep\w* class [\w.$]*?(\w+) \{[^}]*\})", RULES)
 """A rule for an app's shrinker, and the name of the class that it is about."""
+SERVED = """\
+import org.pytorch.IValue;
+import org.pytorch.Module;
+import org.pytorch.NativeLibrary;
+import org.pytorch.Tensor;
+
+public final class Served {
+  public static void main(String[] arguments) {
+    System.out.println(String.join("\\n", NativeLibrary.operators()));
+    Tensor zeros = Tensor.fromBlob(new float[3 * 224 * 224], new long[] {1, 3, 224, 224});
+    try (Module module = Module.load(arguments[0])) {
+      System.out.println(module.forward(IValue.from(zeros)).toTensor().numel());
+    }
+  }
+}
+"""
 PUBLISHED = {"lite": "org.pytorch", "torchvision_lite": "org.pytorch.torchvision"}
 
 
@@ -138,23 +153,15 @@ def models(tmp_path_factory, tree):
 
 
 @pytest.fixture(scope="session")
-def library(models):
-    request = BuildRequest(
-        inputs=tuple(sorted(models.glob("*.ptl"))),
-        flavour=Flavour(profile=Profile.DEBUG if EVERY_MODEL else Profile.SIZE),
-    )
-    # As for Android: the C API for the folder, and the same operators for Java.
-    interfaces = [Interface.C, Interface.JNI]
-    progress = ConsoleProgress()
-    planned = plan_target(request, locate_target(ABI), interfaces[0], progress=progress)
-    wanted = WantedLibraries(planned=planned, request=request, interfaces=interfaces)
-    with link_libraries([wanted], progress=progress) as (linked,):
-        first, second = linked.values()
-        assert second.linked.runner is None
-        assert second.serving == first.serving
-        assert second.build.layout.root == first.build.layout.root
-        assert second.build.plan.key != first.build.plan.key
-        return second.linked.library
+def library(models, tmp_path_factory):
+    out = tmp_path_factory.mktemp("for java") / "out"
+    profile = ("--profile", "debug") if EVERY_MODEL else ()
+    build = ("build", *sorted(models.glob("*.ptl")), "--abi", ABI, "--jni", *profile, "-o", out)
+    run_builder(*build)
+    # Nothing is there to be done a second time, and the classes count.
+    (again,) = json.loads(run_builder(*build, "--json").stdout)["runtimes"]
+    assert again["reused"]
+    return out / ABI / "lib/libpytorch_jni_lite.so"
 
 
 def lines(said, kind):
@@ -206,6 +213,22 @@ def test_the_same_classes_come_of_androids_own_types(jars, classes, tmp_path):
     compile_tests([java_folder / "src"], compiled, [jars("android"), annotations])
     theirs = {f.relative_to(compiled): f.read_bytes() for f in compiled.rglob("*.class")}
     assert theirs == {f.relative_to(classes): f.read_bytes() for f in classes.rglob("*.class")}
+
+
+def test_the_folder_of_a_build_for_a_jvm_has_the_classes(library, classes, models, tmp_path):
+    """They run without any class of Android, beside the C API of the same operators."""
+    root = library.parents[1]
+    with zipfile.ZipFile(root / "share/java/torchlite.jar") as jar:
+        theirs = {name: jar.read(name) for name in jar.namelist() if not name.endswith("/")}
+    ours = {f.relative_to(classes).as_posix(): f.read_bytes() for f in classes.rglob("*.class")}
+    assert theirs == ours
+    program = tmp_path / "Served.java"
+    program.write_text(SERVED)
+    compile_tests([program], tmp_path / "served", [root / "share/java/torchlite.jar"])
+    classpath = [tmp_path / "served", root / "share/java/torchlite.jar"]
+    said = java(classpath, "Served", models / "classifier.ptl", library=library).stdout.split()
+    listed = run(root / "bin/torchlite-run", "--operators").stdout.split()
+    assert said == [*listed, "1000"]
 
 
 def test_kotlin_is_told_what_may_be_null(classes):

@@ -11,3 +11,6 @@ class LinuxOptions:
 
     static: bool = False
     """Also write the static library lib/libtorchlite.a, for programs that link the runtime in."""
+    jni: bool = False
+    """Also write lib/libpytorch_jni_lite.so and share/java/torchlite.jar, for a JVM on this system,
+    e.g. for the unit tests of an app; needs a JDK."""

@@ -15,6 +15,7 @@ from builder.platforms.linux.toolchain import locate_host_toolchain
 from builder.system.machine import host_abi
 from builder.system.process import Runner
 from builder.system.progress import Progress
+from builder.toolchains.jdk import locate_jdk
 from builder.verify.runtime import locate_runtime
 
 if TYPE_CHECKING:
@@ -44,15 +45,20 @@ def locate_toolchain(
     )
 
 
-def list_interfaces(options: PackageOptions) -> tuple[Interface, ...]:  # noqa: ARG001
-    """Returns nothing: the folder has the C API."""
-    return ()
+def list_interfaces(options: PackageOptions) -> tuple[Interface, ...]:
+    """Returns the interface for Java where it is asked for; the folder has the C API."""
+    return (Interface.JNI,) if options.linux.jni else ()
 
 
 def refuse_package(
-    release: Release, targets: Sequence[Target], output: Path, options: PackageOptions
+    release: Release,  # noqa: ARG001
+    targets: Sequence[Target],  # noqa: ARG001
+    output: Path,  # noqa: ARG001
+    options: PackageOptions,
 ) -> None:
-    """Does nothing: there is no package besides the folder."""
+    """Raises ToolchainError where the folder is to have Java classes, and there is no JDK."""
+    if options.linux.jni:
+        locate_jdk(Runner.inherit_for_tools())
 
 
 def read_manifests(path: Path) -> Mapping[str, Manifest]:

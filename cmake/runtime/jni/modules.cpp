@@ -160,8 +160,12 @@ jlong load_with(JNIEnv* env, jobjectArray names, jobjectArray contents, jint dev
   auto loaded = std::make_unique<Held>([&] { return loader(extra, size); });
   loaded->file_size = size;
   for (size_t i = 0; i < wanted.size(); i++) {
-    const auto content = to_java_string(env, extra[wanted[i]]);
-    env->SetObjectArrayElement(contents, static_cast<jsize>(i), content.get());
+    const std::string& content = extra[wanted[i]];
+    const auto size = static_cast<jsize>(content.size());
+    const auto bytes = checked(env, env->NewByteArray(size));
+    env->SetByteArrayRegion(bytes.get(), 0, size, reinterpret_cast<const jbyte*>(content.data()));
+    env->SetObjectArrayElement(contents, static_cast<jsize>(i), bytes.get());
+    check(env);
   }
   return reinterpret_cast<jlong>(loaded.release());
 }
@@ -411,16 +415,16 @@ void register_modules(JNIEnv* env) {
   constexpr auto text = [](const char* constant) { return const_cast<char*>(constant); };
   const JNINativeMethod peer[] = {
       {text("load"),
-       text("(Ljava/lang/String;[Ljava/lang/String;[Ljava/lang/String;I)J"),
+       text("(Ljava/lang/String;[Ljava/lang/String;[[BI)J"),
        address(load)},
       {text("loadAsset"),
-       text("(Ljava/lang/Object;Ljava/lang/String;[Ljava/lang/String;[Ljava/lang/String;I)J"),
+       text("(Ljava/lang/Object;Ljava/lang/String;[Ljava/lang/String;[[BI)J"),
        address<LoadAsset>(load_asset)},
       {text("loadBuffer"),
-       text("(Ljava/nio/ByteBuffer;II[Ljava/lang/String;[Ljava/lang/String;I)J"),
+       text("(Ljava/nio/ByteBuffer;II[Ljava/lang/String;[[BI)J"),
        address(load_buffer)},
       {text("loadBytes"),
-       text("(J[Ljava/lang/String;[Ljava/lang/String;I)J"),
+       text("(J[Ljava/lang/String;[[BI)J"),
        address(load_bytes)},
       {text("newBytes"), text("()J"), address(new_bytes)},
       {text("appendBytes"), text("(J[BII)V"), address(append_bytes)},

@@ -7,16 +7,31 @@ import pytest
 from samples import FakeRunner, make_plan, make_toolchain
 
 from builder.api import link as libraries
-from builder.api.link import WantedLibraries, link_libraries, plan_target
+from builder.api.link import (
+    WantedLibraries,
+    link_libraries,
+    list_interfaces,
+    plan_package,
+    plan_target,
+)
+from builder.core.cores import CoreChoice
 from builder.core.plan import BuildRequest, Interface
 from builder.core.sources import SourceTree
 from builder.core.targets import parse_target
 from builder.core.toolchain import ToolchainOptions
-from builder.errors import ModelError, NativeBuildError, PackagingError, SourceError
+from builder.errors import (
+    ConfigurationError,
+    ModelError,
+    NativeBuildError,
+    PackagingError,
+    SourceError,
+)
 from builder.native.build_folders import Layout
 from builder.native.index import parse_index
 from builder.native.job import NativeBuild, compile_folder
 from builder.native.ledger import Ledger
+from builder.platforms.linux.package import LinuxOptions
+from builder.platforms.package_options import PackageOptions
 from builder.sources.releases import load_release
 from builder.system.progress import Silent
 
@@ -76,6 +91,28 @@ def link():
     wanted = WantedLibraries(planned=planned, request=request, interfaces=[Interface.C])
     with link_libraries([wanted], progress=Silent()):
         pytest.fail("nothing can be linked here")
+
+
+def test_a_library_for_java_has_pytorchs_core(cache, monkeypatch):
+    options = PackageOptions(linux=LinuxOptions(jni=True))
+    asked = []
+
+    def plan(*_, core, **__):
+        asked.append(core)
+        return make_plan(target=TARGET)
+
+    monkeypatch.setattr(libraries, "plan_build", plan)
+    for core in (CoreChoice.AUTO, CoreChoice.UPSTREAM):
+        request = BuildRequest(inputs=(Path("m.ptl"),), core=core)
+        plan_package(request, TARGET, options, progress=Silent())
+        plan_package(request, TARGET, PackageOptions(), progress=Silent())
+    assert asked == [CoreChoice.UPSTREAM, CoreChoice.AUTO, CoreChoice.UPSTREAM, CoreChoice.UPSTREAM]
+    request = BuildRequest(inputs=(Path("m.ptl"),), core=CoreChoice.OWN)
+    with pytest.raises(ConfigurationError, match="no interface for Java") as caught:
+        plan_package(request, TARGET, options, progress=Silent())
+    assert "linux.jni" in caught.value.hint
+    assert list_interfaces(TARGET, options) == (Interface.C, Interface.JNI)
+    assert list_interfaces(TARGET, PackageOptions()) == (Interface.C,)
 
 
 @pytest.mark.parametrize(

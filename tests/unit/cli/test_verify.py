@@ -93,7 +93,15 @@ def test_a_tolerance_that_nothing_exceeds_is_none(run, tolerance) -> None:
         run(GOOD, options=("--tolerance", tolerance))
 
 
-@pytest.mark.parametrize("given", [("--reference", "r", "--shape", "2"), ("--adb", "--via", "ssh")])
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--reference", "r", "--shape", "2"),
+        ("--adb", "--via", "ssh"),
+        ("--bundled-input", "0", "--shape", "2"),
+        ("--bundled-input", "0", "--reference", "r"),
+    ],
+)
 def test_what_would_be_ignored_is_refused(run, given) -> None:
     with pytest.raises(click.UsageError):
         run(GOOD, options=given)

@@ -16,6 +16,7 @@ from builder.packaging import runtime_folder as linux
 from builder.packaging.result_folder import MANIFEST, is_whole
 from builder.packaging.runtime_folder import (
     REFERENCES,
+    OtherFile,
     parse_size_report,
     render_size_report,
     write_package,
@@ -75,6 +76,31 @@ def files(root: Path) -> dict[str, tuple[bytes, int]]:
 def read_needs(made) -> dict[str, list[str]]:
     dependencies = json.loads((made.root / SBOM).read_text())["dependencies"]
     return {entry["ref"]: entry.get("dependsOn", []) for entry in dependencies}
+
+
+def test_other_files_are_in_the_folder_and_libraries_in_its_bill_of_materials(linked, tmp_path):
+    library, jar = tmp_path / "libjni.so", tmp_path / "a.jar"
+    library.write_text("native methods")
+    jar.write_text("classes")
+    others = [
+        OtherFile(path="lib/libjni.so", file=library, components=COMPONENTS),
+        OtherFile(path="share/java/a.jar", file=jar, components=()),
+    ]
+    made = package(tmp_path / "out", linked, others=others)
+    found = files(made.root)
+    assert found["lib/libjni.so"] == (b"native methods", 0o755)
+    assert found["share/java/a.jar"] == (b"classes", 0o644)
+    assert {"lib/libjni.so", "share/java/a.jar"} <= set(
+        parse_manifest(made.manifest.read_text()).files
+    )
+    assert is_whole(made.root, MANIFEST, digest_file(made.manifest))
+    listed = {
+        one["name"]
+        for one in json.loads((made.root / SBOM).read_text())["components"]
+        if one["type"] == "file"
+    }
+    assert "lib/libjni.so" in listed
+    assert "share/java/a.jar" not in listed
 
 
 def test_what_a_package_has(linked, tmp_path, golden):

@@ -175,7 +175,73 @@ def test_without_reference_torch_is_asked(request_: VerifyRequest) -> None:
     tensor = Tensor(SPEC, EXPECTED.tobytes())
     for values, ok in ((EXPECTED, True), (EXPECTED + 1, False)):
         report = verify(request, giving(values), oracle=lambda m, s, i: ("torch 9", (tensor,)))
-        assert (report.ok, report.reference) == (ok, "torch 9")
+        assert (report.ok, report.reference) == (ok, "torch 9, seeded random inputs")
+
+
+BUNDLING = replace(
+    INFO,
+    signatures=(
+        make_signature("forward", [("self", "M", None), ("x", "Tensor", None)], ["Tensor"]),
+        make_signature("get_all_bundled_inputs", [("self", "M", None)], ["List[Tuple[Tensor]]"]),
+    ),
+)
+BUNDLED = np.array([5.0, 6.0], np.float32)
+
+
+def giving_bundled(*answers: np.ndarray) -> tuple[FakeRunner, list[bytes]]:
+    """A runner whose program gives each of `answers`, and the inputs that it gets."""
+    runner = giving(EXPECTED)
+    given: list[bytes] = []
+    rest = iter(answers)
+
+    def write(command: tuple[str, ...]) -> None:
+        if "--input" in command:
+            path = command[command.index("--input") + 1].rpartition(":")[2]
+            given.append(Path(path).read_bytes())
+        Path(command[command.index("--output-dir") + 1], "o.bin").write_bytes(next(rest).tobytes())
+
+    return replace(runner, answers=runner.answers * 2, before=write), given
+
+
+def test_inputs_that_the_file_bundles_are_given_to_the_method(request_: VerifyRequest) -> None:
+    save_case(request_)  # of other inputs
+    asked = []
+
+    def oracle(model, specs, inputs):
+        asked.append((specs, [tensor.data for tensor in inputs]))
+        return "torch 9", (Tensor(SPEC, EXPECTED.tobytes()),)
+
+    runner, given = giving_bundled(BUNDLED, EXPECTED)
+    report = verify(replace(request_, bundled_input=0), runner, BUNDLING, oracle)
+    assert (report.ok, report.reference) == (True, "torch 9, bundled inputs 0")
+    assert given == [BUNDLED.tobytes()]
+    assert asked == [((SPEC,), given)]
+    assert "get_all_bundled_inputs" in runner.commands[0]
+    assert "--method" not in runner.commands[1]
+
+
+def test_the_export_knows_the_outputs_of_the_inputs_that_it_bundled(
+    request_: VerifyRequest,
+) -> None:
+    save_case(request_)
+    for outputs, ok in ((EXPECTED, True), (BUNDLED, False)):
+        runner, _ = giving_bundled(EXPECTED, outputs)
+        report = verify(replace(request_, bundled_input=0), runner, BUNDLING)
+        assert report.ok == ok
+        assert "eager PyTorch 1.13, bundled inputs 0" in report.reference
+
+
+def test_a_case_of_another_file_says_nothing_of_bundled_inputs(request_: VerifyRequest) -> None:
+    save_case(request_, "b" * 64)
+    runner, _ = giving_bundled(EXPECTED, EXPECTED)
+    report = verify(replace(request_, bundled_input=0), runner, BUNDLING)
+    assert (report.ok, report.reference) == (True, "none")
+
+
+def test_a_model_without_a_case_is_said_to_bundle_inputs(request_: VerifyRequest) -> None:
+    with pytest.raises(ConfigurationError, match="no reference case") as caught:
+        verify(request_, giving(EXPECTED), BUNDLING)
+    assert "bundled_input=0" in (caught.value.hint or "")
 
 
 def refuse_to_run(*_: object) -> None:

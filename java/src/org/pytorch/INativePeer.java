@@ -13,4 +13,6 @@ interface INativePeer {
   void cancel();
 
   Map<String, String> signatures();
+
+  byte[] extraFile(String name);
 }

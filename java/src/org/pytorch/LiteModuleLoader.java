@@ -25,7 +25,7 @@ public class LiteModuleLoader {
       @NotNull final String modelPath,
       @Nullable final Map<String, String> extraFiles,
       @NotNull final Device device) {
-    return new Module(LiteNativePeer.ofFile(modelPath, extraFiles, device));
+    return Module.load(modelPath, extraFiles, device);
   }
 
   /**
@@ -55,7 +55,7 @@ public class LiteModuleLoader {
       @NotNull final AssetManager assetManager,
       @NotNull final String assetName,
       @NotNull final Device device) {
-    return new Module(LiteNativePeer.ofAsset(assetManager, assetName, null, device));
+    return Module.load(assetManager, assetName, null, device);
   }
 
   /**

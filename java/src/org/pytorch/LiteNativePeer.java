@@ -6,7 +6,9 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -23,6 +25,8 @@ final class LiteNativePeer implements INativePeer {
   static final long TO_THE_END = Long.MAX_VALUE;
 
   private final NativeHandle handle;
+
+  private final Map<String, byte[]> extraFiles = new HashMap<>();
 
   private LiteNativePeer(long pointer) {
     handle = NativeHandle.ofModule(this, pointer);
@@ -146,6 +150,12 @@ final class LiteNativePeer implements INativePeer {
     return Collections.unmodifiableMap(signatures);
   }
 
+  @Override
+  public byte[] extraFile(String name) {
+    byte[] content = extraFiles.get(name);
+    return content == null ? null : content.clone();
+  }
+
   private static void refuseNull(Object given, String what) {
     if (given == null) {
       throw new IllegalArgumentException(what + " is null");
@@ -155,7 +165,7 @@ final class LiteNativePeer implements INativePeer {
   /** What the native side is told of a load. */
   private static final class Loading {
     final String[] names;
-    final String[] contents;
+    final byte[][] contents;
     final int device;
     private final Map<String, String> extraFiles;
 
@@ -165,7 +175,7 @@ final class LiteNativePeer implements INativePeer {
       this.extraFiles = extraFiles;
       this.device = device.jniCode;
       names = extraFiles == null ? new String[0] : extraFiles.keySet().toArray(new String[0]);
-      contents = new String[names.length];
+      contents = new byte[names.length][];
       try {
         // Before the model is loaded, since a large one takes its time.
         for (String name : names) {
@@ -180,7 +190,8 @@ final class LiteNativePeer implements INativePeer {
     LiteNativePeer finish(long pointer) {
       LiteNativePeer peer = new LiteNativePeer(pointer);
       for (int i = 0; i < names.length; i++) {
-        extraFiles.put(names[i], contents[i]);
+        extraFiles.put(names[i], new String(contents[i], StandardCharsets.UTF_8));
+        peer.extraFiles.put(names[i], contents[i]);
       }
       return peer;
     }
@@ -270,15 +281,15 @@ final class LiteNativePeer implements INativePeer {
     }
   }
 
-  private static native long load(String path, String[] names, String[] contents, int device);
+  private static native long load(String path, String[] names, byte[][] contents, int device);
 
   private static native long loadAsset(
-      Object assetManager, String assetName, String[] names, String[] contents, int device);
+      Object assetManager, String assetName, String[] names, byte[][] contents, int device);
 
   private static native long loadBuffer(
-      ByteBuffer model, int begin, int end, String[] names, String[] contents, int device);
+      ByteBuffer model, int begin, int end, String[] names, byte[][] contents, int device);
 
-  private static native long loadBytes(long bytes, String[] names, String[] contents, int device);
+  private static native long loadBytes(long bytes, String[] names, byte[][] contents, int device);
 
   private static native long newBytes();
 

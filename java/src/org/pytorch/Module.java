@@ -289,6 +289,18 @@ public class Module implements AutoCloseable {
   }
 
   /**
+   * Returns the bytes of an additional file of the model, for instance of a picture or of packed numbers. The map that a
+   * model was loaded with has the same as text, decoded as UTF-8.
+   *
+   * @param name one of the names in that map
+   * @return a copy of the bytes, none if the model has no such file; null if the map had no such name
+   */
+  @Nullable
+  public byte[] extraFile(@NotNull String name) {
+    return peer.extraFile(name);
+  }
+
+  /**
    * Returns the methods of the model, for logs and debuggers.
    *
    * @return a text for people
