@@ -97,11 +97,12 @@ def test_a_library_for_java_has_pytorchs_core(cache, monkeypatch):
     options = PackageOptions(linux=LinuxOptions(jni=True))
     asked = []
 
-    def plan(*_, core, **__):
+    def plan(*_, core, find_versions, **__):
+        find_versions(())
         asked.append(core)
         return make_plan(target=TARGET)
 
-    monkeypatch.setattr(libraries, "plan_build", plan)
+    monkeypatch.setattr(libraries, "plan_with_versions", plan)
     for core in (CoreChoice.AUTO, CoreChoice.UPSTREAM):
         request = BuildRequest(inputs=(Path("m.ptl"),), core=core)
         plan_package(request, TARGET, options, progress=Silent())
