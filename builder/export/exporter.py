@@ -219,7 +219,10 @@ def _rewrite(
             if request.saving.bundle_inputs
             else frozenset({"forward", *request.method_names}),
             vulkan=knowledge.vulkan,
-            specs=captured.samples[0].adapt(captured.signature).specs,
+            specs={
+                **{run.name: run.sample.specs for run in captured.methods},
+                "forward": captured.samples[0].adapt(captured.signature).specs,
+            },
         )
     content = captured.content
     if request.saving.format is not LiteFormat.ZIP:

@@ -105,7 +105,9 @@ def export_file(
         progress.step("Rewriting the model for mobile")
         if knowledge.vulkan is not None and is_for_vulkan(source.program):
             return _keep(request, source)
-        specs = given.samples[0].adapt(source.signature()).specs if given.samples else ()
+        specs = {call.method: list_arguments(call) for call in given.methods}
+        if given.samples:
+            specs["forward"] = given.samples[0].adapt(source.signature()).specs
         rewritten = rewrite(
             source.program,
             request.optimisation,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from builder.core.nesting import InputSpec, Named
@@ -68,7 +68,7 @@ def rewrite(
     methods: frozenset[str] | None = None,
     *,
     vulkan: VulkanKernels | None = None,
-    specs: tuple[InputSpec, ...] = (),
+    specs: Mapping[str, Sequence[InputSpec]] | None = None,
 ) -> Rewritten:
     """Returns the files of `program`, whose graphs change.
 
@@ -79,7 +79,7 @@ def rewrite(
         schemas: of the operators of the release that is to run the file.
         methods: those that stay; all when None.
         vulkan: what Vulkan's kernels compute, for a model for Vulkan; None for the CPU.
-        specs: the inputs of forward, by position; empty if unknown.
+        specs: method -> its inputs, by position; None if no call is known.
 
     Raises:
         ModelError: the model cannot be written as a lite file, or not for Vulkan.
@@ -92,14 +92,17 @@ def rewrite(
             plain=plain, packed=plain, content=_format(program, saving, schemas, plain), remarks=()
         )
     refuse_vulkan_model(program)
-    passes = replace(_choose(wanted), methods=methods, ranks=_ranks(specs))
+    specs = {} if specs is None else specs
+    ranks = {method: _ranks(given) for method, given in specs.items()}
+    passes = replace(_choose(wanted), methods=methods, ranks=ranks)
     # They describe the code as it was: its sources, and which line an instruction comes from.
     program.records = {}
     if vulkan is not None and (forward := program.method("forward")) is not None:
-        note_inputs(forward, specs)
+        note_inputs(forward, tuple(specs.get("forward", ())))
     # The first run stops before packing, because any torch can compare that form. The second run
     # goes on from there.
     results = optimise(program, schemas, replace(passes, prepack=False))
+    narrowed = results["assume_batches"].left
     split = None
     plain = packed = format_program(program, LiteFormat.ZIP, schemas)
     if passes.prepack:
@@ -108,7 +111,9 @@ def rewrite(
             split = split_program(program, schemas, vulkan, allow_cpu=wanted.allow_cpu)
         packed = format_program(program, LiteFormat.ZIP, schemas)
     # Several passes may give the same reason; a user reads it once, in the order of the passes.
-    remarks = dict.fromkeys(reason for result in results.values() for reason in result.left)
+    remarks = dict.fromkeys(
+        (*narrowed, *(reason for result in results.values() for reason in result.left))
+    )
     return Rewritten(
         plain=plain,
         packed=packed,

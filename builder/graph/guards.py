@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from builder.graph.graph import CONSTANT, IF, Block, Graph, Node, Value
-from builder.graph.operands import static
+from builder.graph.operands import PURE_CONSTRUCTS, static
 
-_RAISE = "prim::RaiseException"
+RAISE: Final = "prim::RaiseException"
 _DIFFERENT = "aten::ne.int"
 _RANK = "aten::dim"
 _COMPARING: Final[Mapping[str, Callable[[int, int], bool]]] = {
@@ -20,6 +20,8 @@ _COMPARING: Final[Mapping[str, Callable[[int, int], bool]]] = {
     "aten::gt.int": operator.gt,
     "aten::ge.int": operator.ge,
 }
+_BEFORE: Final = PURE_CONSTRUCTS | {_RANK, *_COMPARING}
+"""What may stand in front of a check."""
 _MOST_NESTED = 4
 """Branches that make one condition."""
 _MESSAGE = "this file takes {name} with {rank} dimensions, of which the first is the batch"
@@ -30,7 +32,7 @@ def add_guard(graph: Graph, value: Value, rank: int) -> None:
     message = _MESSAGE.format(name=value.name or "a tensor", rank=rank)
     number, wanted, differs = Value("int"), _constant(rank, "int"), Value("bool")
     text, nothing = _constant(message, "str"), _constant(None, "NoneType")
-    inner = Block([], [text, nothing, Node(_RAISE, [text.output, nothing.output])])
+    inner = Block([], [text, nothing, Node(RAISE, [text.output, nothing.output])])
     graph.block.nodes[:0] = [
         Node(_RANK, [value], [number]),
         wanted,
@@ -46,14 +48,18 @@ def _constant(value: object, kind: str) -> Node:
 def find_guards(block: Block) -> dict[Value, tuple[Node, int]]:
     """Returns the arguments that a method checks, each with the first check and the rank it wants.
 
-    The check stands in the outermost block. A call that gets to the end has passed it.
+    Only checks count that nothing is done before: a call that fails later may have changed an
+    attribute, and what it wrote must not depend on the check.
     """
     arguments = set(block.inputs[1:])
     found: dict[Value, tuple[Node, int]] = {}
     for node in block.nodes:
         checked = _read_guard(node)
-        if checked is not None and checked[0] in arguments:
-            found.setdefault(checked[0], (node, checked[1]))
+        if checked is not None:
+            if checked[0] in arguments:
+                found.setdefault(checked[0], (node, checked[1]))
+        elif node.operator not in _BEFORE:
+            break
     return found
 
 
@@ -66,7 +72,7 @@ def rank_of_guard(node: Node) -> Node | None:
 def _read_guard(node: Node) -> tuple[Value, int] | None:
     if node.operator != IF or node.outputs or node.blocks[1].nodes:
         return None
-    if not any(inner.operator == _RAISE for inner in node.blocks[0].nodes):
+    if not any(inner.operator == RAISE for inner in node.blocks[0].nodes):
         return None
     condition = node.inputs[0].producer
     if condition is None or condition.operator != _DIFFERENT:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -63,8 +63,11 @@ class Optimisations:
     packed for XNNPACK already becomes plain layers, also without `prepack`."""
     channels_last: bool = True
     """Keep images in the order NHWC between operators of XNNPACK; needs `prepack`."""
-    ranks: tuple[int | None, ...] = ()
-    """Numbers of dimensions of the arguments of `forward` in a known call; None: no tensor."""
+    ranks: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
+    """Method -> the numbers of dimensions of its arguments in a known call; None: no tensor.
+
+    Empty if nothing is known of any call. Of a method that is missing beside others, nothing is
+    guessed."""
 
 
 def optimise(
@@ -226,15 +229,16 @@ class _Run:
     def _assume(self) -> None:
         """Has methods check for a batch, where layers profit from it."""
         self._infer()
-        forward, packs = self._program.method("forward"), self._wanted.prepack
+        wanted = self._wanted
+        known = {
+            graph: wanted.ranks[method]
+            for method in wanted.ranks
+            if (graph := self._program.method(method)) is not None
+        }
         result = merge(
-            assume_batches(
-                graph,
-                self._schemas,
-                self._wanted.ranks if graph is forward else (),
-                packs=packs,
-            )
+            assume_batches(graph, self._schemas, known.get(graph, ()), packs=wanted.prepack)
             for graph in self._program.graphs.values()
+            if graph in known or not wanted.ranks
         )
         self._note("assume_batches", result)
         if result.changed and self._wanted.freeze:

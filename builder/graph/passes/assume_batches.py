@@ -7,7 +7,7 @@ from typing import Final
 
 from builder.core.operator_schemas import Schemas
 from builder.graph.graph import IF, Block, Graph, Node, TensorInfo, Value
-from builder.graph.guards import add_guard, decide, find_guards
+from builder.graph.guards import RAISE, add_guard, decide, find_guards
 from builder.graph.operands import Call, find_call
 from builder.graph.passes.pass_result import PassResult
 from builder.graph.shape_questions import ranked
@@ -48,6 +48,11 @@ _RANKS: Final = (4, 3, 2, 5, 1)
 _MOST_ARGUMENTS = 6
 _MOST_WORK = 400_000
 """Nodes that are looked at in all trials together."""
+_NARROWED: Final = (
+    "{method}() takes {name} with {rank} dimensions only, of which the first is the batch, so that "
+    "its layers could be prepared; give inputs of another form, or leave out prepack, to keep it "
+    "as it was"
+)
 
 
 def assume_batches(
@@ -58,21 +63,28 @@ def assume_batches(
     ATen's convolutions take images with and without a batch, and XNNPACK's only those with one.
     Where the rank of an argument is not known, it is tried which rank gives the layers behind it
     images with a batch. This rank is checked when the method runs, so nothing that follows from it
-    is ever wrong.
+    is ever wrong. Only layers that run in each call count, since the others could leave the rank
+    to the caller. Nothing is guessed of an argument whose sizes or rank decide what runs.
 
     Args:
         graph: a method.
         schemas: of the operators.
         ranks: of the arguments without `self` in a known call; None for one that is no tensor or
-            is not known.
+            is not known. Empty if no call is known.
         packs: whether convolutions will be packed.
+
+    Returns:
+        A reason for each argument whose rank is a guess, or one of several that the model takes.
     """
     trials = _Trials(graph, schemas, packs)
+    asked = {
+        value for value in graph.block.inputs[1:] if trials.open and _decides(graph, value, schemas)
+    }
     open_arguments = [
         (value, ranks[place] if place < len(ranks) else None)
         for place, value in enumerate(graph.block.inputs[1:])
-        if value.type in ("Tensor", "") and (value.info is None or value.info.sizes is None)
-        if not ranks or (place < len(ranks) and ranks[place] is not None)
+        if _is_tensor(graph, value, schemas) and (value.info is None or value.info.sizes is None)
+        if (place < len(ranks) and ranks[place] is not None) or not (ranks or value in asked)
     ]
     if not trials.open or not open_arguments or len(open_arguments) > _MOST_ARGUMENTS:
         return PassResult(0)
@@ -80,7 +92,72 @@ def assume_batches(
     for value, rank in reversed(assumed.items()):
         value.info = TensorInfo(None if value.info is None else value.info.dtype, (None,) * rank)
         add_guard(graph, value, rank)
-    return PassResult(len(assumed))
+    method = graph.name.rpartition(".")[2]
+    reasons = tuple(
+        _NARROWED.format(method=method, name=value.name or "a tensor", rank=rank)
+        for value, rank in assumed.items()
+        if not ranks or value in asked
+    )
+    return PassResult(len(assumed), reasons)
+
+
+def _is_tensor(graph: Graph, value: Value, schemas: Schemas) -> bool:
+    """Whether an argument is a tensor in each call that does not fail."""
+    # Old files do not tell the types of arguments.
+    return value.type == "Tensor" or (
+        not value.type and any(_takes_tensor(node, value, schemas) for node in graph.block.nodes)
+    )
+
+
+def _takes_tensor(node: Node, value: Value, schemas: Schemas) -> bool:
+    call = find_call(node, schemas)
+    return call is not None and any(
+        given is value and argument.type == "Tensor"
+        for given, argument in zip(node.inputs, call.schema.arguments, strict=False)
+    )
+
+
+def _decides(graph: Graph, argument: Value, schemas: Schemas) -> bool:
+    """Whether a branch or a loop depends on the sizes of an argument.
+
+    A branch that does nothing but fail is none: layers check their images by such ones.
+    """
+    same, told = {argument}, set[Value]()
+    for _, node in graph.block.walk():
+        if node.blocks:
+            if not told.isdisjoint(node.inputs) and not _only_raises(node):
+                return True
+            _join(node, same)
+            _join(node, told)
+        elif not told.isdisjoint(node.inputs):
+            call = find_call(node, schemas)
+            if call is None or not any("Tensor" in result for result in call.schema.results):
+                told.update(node.outputs)
+        elif node.inputs and node.inputs[0] in same:
+            name = node.operator.partition(".")[0].removesuffix("_")
+            if name in ("aten::dim", "aten::size"):
+                told.update(node.outputs)
+            elif name in _KEEPING:
+                same.update(node.outputs)
+    return False
+
+
+def _only_raises(node: Node) -> bool:
+    return (
+        node.operator == IF
+        and not node.outputs
+        and any(not block.nodes for block in node.blocks)
+        and any(one.operator == RAISE for block in node.blocks for one in block.nodes)
+    )
+
+
+def _join(node: Node, values: set[Value]) -> None:
+    """Adds the outputs of a branch or loop that one of `values` may be."""
+    for block in node.blocks:
+        ends = block.outputs[len(block.outputs) - len(node.outputs) :]
+        values.update(
+            output for output, end in zip(node.outputs, ends, strict=True) if end in values
+        )
 
 
 class _Trials:
@@ -92,9 +169,8 @@ class _Trials:
         layers = list(_find_layers(graph.block, schemas))
         self.open = [(node, dims) for node, dims in layers if _rank(node.inputs[0]) is None]
         """Layers of whose images it is not known whether they have a batch."""
-        asking = ("aten::dim", "aten::batch_norm")
         self._profits = packs or any(
-            node.operator in asking and _rank(node.inputs[0]) is None
+            node.operator == "aten::batch_norm" and _rank(node.inputs[0]) is None
             for _, node in graph.block.walk()
         )
         nodes = sum(1 for _ in graph.block.walk())
@@ -196,13 +272,14 @@ def _find_layers(block: Block, schemas: Schemas) -> Iterator[tuple[Node, int]]:
 
 
 def _reached(block: Block) -> Iterator[Node]:
-    """Yields the nodes of a block, and of the branches that known ranks do not rule out."""
+    """Yields the nodes that run in each call, with the branches that known ranks decide for."""
     waiting = [block]
     while waiting:
         for node in waiting.pop().nodes:
             yield node
             taken = decide(node.inputs[0]) if node.operator == IF else None
-            waiting += node.blocks if taken is None else [node.blocks[0 if taken else 1]]
+            if taken is not None:
+                waiting.append(node.blocks[0 if taken else 1])
 
 
 def _dimensions(call: Call) -> int | None:

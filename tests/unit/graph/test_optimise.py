@@ -87,7 +87,7 @@ PACKED = [
 ]
 
 
-CALLED = Optimisations(ranks=(4,))
+CALLED = Optimisations(ranks={"forward": (4,)})
 
 
 def test_a_network():
@@ -119,7 +119,7 @@ def test_again_changes_nothing():
             ],
         ),
         (
-            Optimisations(fold_batch_norms=False, ranks=(3,)),
+            Optimisations(fold_batch_norms=False, ranks={"forward": (3,)}),
             [
                 "aten::conv2d",
                 "aten::batch_norm",

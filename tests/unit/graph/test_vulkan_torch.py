@@ -36,7 +36,7 @@ def make(content: bytes, *shape: int, dtype: str = "float32", allow_cpu: bool = 
 def make_for(content: bytes, *specs: TensorSpec, allow_cpu: bool = False) -> Rewritten:
     wanted = Optimisation(backend=MobileBackend.VULKAN, allow_cpu=allow_cpu)
     program = lift_program(parse_lite(content), SCHEMAS)
-    return rewrite(program, wanted, Saving(), SCHEMAS, vulkan=KERNELS, specs=specs)
+    return rewrite(program, wanted, Saving(), SCHEMAS, vulkan=KERNELS, specs={"forward": specs})
 
 
 def read(content: bytes) -> Program:
@@ -119,7 +119,7 @@ def test_a_flatbuffer_has_the_same_program() -> None:
     wanted = Optimisation(backend=MobileBackend.VULKAN)
     saving = Saving(format=LiteFormat.FLATBUFFER)
     specs = (TensorSpec(dtype=DType.FLOAT32, shape=(1, 8, 6, 6)),)
-    made = rewrite(program, wanted, saving, SCHEMAS, vulkan=KERNELS, specs=specs)
+    made = rewrite(program, wanted, saving, SCHEMAS, vulkan=KERNELS, specs={"forward": specs})
     again = read(made.content)
     assert operators(again) == operators(read(made.packed))
 

@@ -96,7 +96,87 @@ def test_without_packing_there_has_to_be_another_gain():
     norm = "aten::batch_norm(%a, None, None, M, M, False, 0.1, 1e-5, True)"
     assert assumed(method(CONVOLUTION.format("x")), packs=False) == {}
     assert assumed(method(CONVOLUTION.format("x"), norm), packs=False) == {"x": 4}
-    assert assumed(method(CONVOLUTION.format("x"), "aten::dim(%a)"), packs=False) == {"x": 4}
+    assert assumed(method(CONVOLUTION.format("x"), "aten::dim(%a)"), packs=False) == {}
+
+
+BRANCH = """(%self, %x: Tensor, %m: Tensor, %c: bool)
+%a = aten::relu(%x)
+{lines}
+%b = prim::If(%c)
+  then
+    %d = aten::conv2d(%{image}, W, None, [1, 1], [1, 1], [1, 1], 1)
+    yield %d
+  else
+    yield %a
+yield %b"""
+
+
+@pytest.mark.parametrize("image", ["a", "m"])
+def test_layers_that_do_not_run_in_each_call_do_not_count(image: str):
+    text = BRANCH.format(image=image, lines="")
+    graph = read_graph(text, W=ramp(4, 4, 3, 3))
+    infer(graph, SCHEMAS)
+    assert assumed(graph) == {}
+    assert assumed(graph, 4, 4, None) == {}
+
+
+def test_layers_in_a_loop_do_not_count():
+    graph = read_graph(
+        """
+        (%self, %x: Tensor, %n: int)
+        %b = prim::Loop(%n, True, %x)
+          do(%i, %y)
+            %d = aten::conv2d(%y, W, None, [1, 1], [1, 1], [1, 1], 1)
+            yield True, %d
+        yield %b
+        """,
+        W=ramp(4, 4, 3, 3),
+    )
+    infer(graph, SCHEMAS)
+    assert assumed(graph) == {}
+
+
+ASKING = {
+    "dim": "%n = aten::dim(%x)",
+    "of_a_copy": "%u = aten::contiguous(%x, 0)\n%n = aten::dim(%u)",
+    "length_of_sizes": "%s = aten::size(%x)\n%n = aten::len.t(%s)",
+    "a_size": "%n = aten::size.int(%x, 1)",
+}
+
+
+@pytest.mark.parametrize("lines", ASKING.values(), ids=ASKING)
+def test_a_rank_that_decides_is_not_guessed(lines: str):
+    text = f"(%self, %x: Tensor)\n{lines}\n%a = {CONVOLUTION.format('x')}\n"
+    text += "%c = aten::eq.int(%n, 3)\n%b = prim::If(%c)\n  then\n    yield %x\n"
+    text += "  else\n    yield %a\nyield %b"
+    graph = read_graph(text, W=ramp(4, 4, 3, 3))
+    infer(graph, SCHEMAS)
+    assert assumed(graph) == {}
+    result = assume_batches(graph, SCHEMAS, (4,))
+    assert result.changed == 1
+    # The model may take others, so the user is told.
+    assert "takes x with 4 dimensions only" in result.left[0]
+
+
+def test_a_check_of_the_model_decides_nothing():
+    text = f"(%self, %x: Tensor)\n{CHECK.format(4)}%a = aten::relu(%x)\n"
+    text += f"%b = {CONVOLUTION.format('a')}\nyield %b"
+    text = text.replace("aten::ne.int(%n, 4)", "aten::eq.int(%n, 2)")
+    graph = read_graph(text, W=ramp(4, 4, 3, 3))
+    infer(graph, SCHEMAS)
+    assert assumed(graph) == {"x": 4}
+
+
+def test_a_guess_is_told():
+    result = assume_batches(method(CONVOLUTION.format("x")), SCHEMAS)
+    assert "takes x with 4 dimensions only" in result.left[0]
+    assert assume_batches(method(CONVOLUTION.format("x")), SCHEMAS, (4,)).left == ()
+
+
+def test_an_argument_of_unknown_type_is_a_tensor_where_a_layer_takes_it():
+    assert assumed(method(CONVOLUTION.format("x"), given="%x")) == {"x": 4}
+    steps = ["prim::unchecked_cast(%x)", CONVOLUTION.format("a")]
+    assert assumed(method(*steps, given="%x")) == {}
 
 
 CHECK = """%n = aten::dim(%x)
@@ -135,16 +215,24 @@ def test_a_check_tells_the_rank_and_is_not_answered_itself():
     assert len(find_guards(graph.block)) == 1
 
 
+def test_a_check_behind_an_effect_tells_nothing():
+    text = "(%self, %x: Tensor)\n%m = aten::dim(%x)\n{}" + CHECK.format(4) + "yield %m"
+    assert find_guards(read_graph(text.format("")).block)
+    assert not find_guards(read_graph(text.format("%e = aten::relu_(%x)\n")).block)
+
+
 def test_a_file_with_a_check_stays_as_it_is():
     made = read_program(
         """
         (%self, %x: Tensor)
         %a = aten::conv2d(%x, W, None, [1, 1], [1, 1], [1, 1], 1)
-        %n = aten::dim(%a)
-        %t = prim::TupleConstruct(%a, %n)
+        %b = aten::batch_norm(%a, None, None, M, M, False, 0.1, 1e-5, True)
+        %n = aten::dim(%b)
+        %t = prim::TupleConstruct(%b, %n)
         yield %t
         """,
         W=ramp(4, 4, 3, 3),
+        M=ramp(4),
     )
     optimise(made, SCHEMAS, Optimisations(prepack=False))
     check_program(made)
