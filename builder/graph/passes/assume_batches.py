@@ -9,6 +9,7 @@ from builder.core.operator_schemas import Schemas
 from builder.graph.graph import IF, Block, Graph, Node, TensorInfo, Value
 from builder.graph.guards import RAISE, add_guard, decide, find_guards
 from builder.graph.operands import Call, find_call
+from builder.graph.passes.fold_shapes import OF_LAYER
 from builder.graph.passes.pass_result import PassResult
 from builder.graph.shape_questions import ranked
 from builder.graph.shapes import Inference, restore_infos, save_infos
@@ -64,7 +65,7 @@ def assume_batches(
     Where the rank of an argument is not known, it is tried which rank gives the layers behind it
     images with a batch. This rank is checked when the method runs, so nothing that follows from it
     is ever wrong. Only layers that run in each call count, since the others could leave the rank
-    to the caller. Nothing is guessed of an argument whose sizes or rank decide what runs.
+    to the caller. Nothing is guessed of an argument whose rank decides what runs.
 
     Args:
         graph: a method.
@@ -118,28 +119,33 @@ def _takes_tensor(node: Node, value: Value, schemas: Schemas) -> bool:
 
 
 def _decides(graph: Graph, argument: Value, schemas: Schemas) -> bool:
-    """Whether a branch or a loop depends on the sizes of an argument.
+    """Whether a branch depends on how many dimensions an argument has.
 
-    A branch that does nothing but fail is none: layers check their images by such ones.
+    A branch that does nothing but fail is none: layers check their images by such ones. So is a
+    question about the output of a layer.
     """
-    same, told = {argument}, set[Value]()
+    same, sizes, told = {argument}, set[Value](), set[Value]()
     for _, node in graph.block.walk():
+        name = node.operator.partition(".")[0].removesuffix("_")
+        if node.operator == IF and not told.isdisjoint(node.inputs) and not _only_raises(node):
+            return True
         if node.blocks:
-            if not told.isdisjoint(node.inputs) and not _only_raises(node):
-                return True
             _join(node, same)
             _join(node, told)
-        elif not told.isdisjoint(node.inputs):
-            call = find_call(node, schemas)
-            if call is None or not any("Tensor" in result for result in call.schema.results):
+        elif not told.isdisjoint(node.inputs) or (name == "aten::len" and node.inputs[0] in sizes):
+            if not _makes_tensor(node, schemas):
                 told.update(node.outputs)
         elif node.inputs and node.inputs[0] in same:
-            name = node.operator.partition(".")[0].removesuffix("_")
-            if name in ("aten::dim", "aten::size"):
+            if name == "aten::dim" and OF_LAYER not in node.attributes:
                 told.update(node.outputs)
-            elif name in _KEEPING:
-                same.update(node.outputs)
+            sizes.update(node.outputs if name == "aten::size" else ())
+            same.update(node.outputs if name in _KEEPING else ())
     return False
+
+
+def _makes_tensor(node: Node, schemas: Schemas) -> bool:
+    call = find_call(node, schemas)
+    return call is not None and any("Tensor" in result for result in call.schema.results)
 
 
 def _only_raises(node: Node) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from builder.core.dtypes import SCALAR_TYPES
 from builder.core.operator_schemas import Schemas
@@ -21,6 +22,8 @@ _KEEPING = (
 )
 _RANK_KEEPING = frozenset(f"aten::{name}" for name in _KEEPING.split())
 """Operators whose result has as many dimensions as their first argument."""
+OF_LAYER: Final = "of_layer"
+"""Marks a question about the rank of what a convolution made, which is asked of its input."""
 
 
 def fold_shapes(graph: Graph, schemas: Schemas) -> PassResult:
@@ -44,6 +47,8 @@ class _Folder:
         """What checks of arguments ask; the answers are known because of these checks."""
         self._firsts: dict[Value, Value] = {}
         """Outputs of layers -> the tensor whose rank they have."""
+        self._layers: set[Value] = set()
+        """Those of them that are convolutions, or come behind one."""
 
     def fold(self, node: Node) -> Sequence[Value] | None:
         """The rule of the rewriter."""
@@ -76,7 +81,10 @@ class _Folder:
         first = self._first(source)
         if first is source:
             return None
-        return [self.rewriter.emit("aten::dim", [first], type="int", like=node)]
+        marks = dict(node.attributes)
+        if source in self._layers:
+            marks[OF_LAYER] = True
+        return [self.rewriter.emit("aten::dim", [first], type="int", attributes=marks, like=node)]
 
     def _first(self, value: Value) -> Value:
         """Returns the tensor whose rank `value` has."""
@@ -90,6 +98,12 @@ class _Folder:
             value = producer.inputs[0]
         first = self._firsts.get(value, value)
         self._firsts |= dict.fromkeys(passed, first)
+        behind = value in self._layers
+        for one in reversed(passed):
+            assert one.producer is not None
+            behind = behind or one.producer.operator.startswith("aten::conv")
+            if behind:
+                self._layers.add(one)
         return first
 
     def _keeps_rank(self, call: Call) -> bool:

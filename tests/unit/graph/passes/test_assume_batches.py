@@ -140,7 +140,6 @@ ASKING = {
     "dim": "%n = aten::dim(%x)",
     "of_a_copy": "%u = aten::contiguous(%x, 0)\n%n = aten::dim(%u)",
     "length_of_sizes": "%s = aten::size(%x)\n%n = aten::len.t(%s)",
-    "a_size": "%n = aten::size.int(%x, 1)",
 }
 
 
@@ -156,6 +155,24 @@ def test_a_rank_that_decides_is_not_guessed(lines: str):
     assert result.changed == 1
     # The model may take others, so the user is told.
     assert "takes x with 4 dimensions only" in result.left[0]
+
+
+def test_what_a_layer_made_may_be_asked_for_its_rank():
+    text = f"(%self, %x: Tensor)\n%a = {CONVOLUTION.format('x')}\n%n = aten::dim(%a)\n"
+    text += "%c = aten::eq.int(%n, 3)\n%b = prim::If(%c)\n  then\n    yield %x\n"
+    text += "  else\n    yield %a\nyield %b"
+    graph = read_graph(text, W=ramp(4, 4, 3, 3))
+    infer(graph, SCHEMAS)
+    fold_shapes(graph, SCHEMAS)
+    assert assumed(graph) == {"x": 4}
+    # But what is in front of a layer is the argument.
+    graph = read_graph(
+        text.replace("dim(%a)", "dim(%r)").replace("%n =", "%r = aten::relu(%x)\n%n ="),
+        W=ramp(4, 4, 3, 3),
+    )
+    infer(graph, SCHEMAS)
+    fold_shapes(graph, SCHEMAS)
+    assert assumed(graph) == {}
 
 
 def test_a_check_of_the_model_decides_nothing():
