@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 from builder.api.release_document import describe_release
 from builder.api.release_report import ReleaseReport
@@ -19,19 +20,19 @@ def render_release(report: ReleaseReport) -> str:
 def post_comment(forge: str, text: str, name: str) -> str:
     """Posts `text` on the request that this job of CI is for; returns what was done, in words.
 
-    A job has one comment for each `name`, which later runs replace. A failure to post is told and
-    is no error: the release is as good without its comment.
+    A job has one comment for each `name`, which its later runs replace. A failure to post is told
+    and is no error: the release is as good without its comment.
 
     Args:
         forge: `github` or `gitlab`.
         text: Markdown.
         name: what the comment is about, e.g. the path of builder.yaml.
     """
-    mark = f"<!-- builder-release {hashlib.sha256(name.encode()).hexdigest()[:16]} -->"
     try:
         thread = find_thread(forge, Runner.inherit().environment)
         if thread is None:
             return "none, since this job is not for a pull request or merge request"
-        return post_or_update(thread, text, mark)
+        about = hashlib.sha256(json.dumps([name, thread.job]).encode()).hexdigest()
+        return post_or_update(thread, text, f"<!-- builder-release {about[:16]} -->")
     except CommentError as error:
         return f"not posted: {error.message}"

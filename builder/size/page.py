@@ -28,6 +28,8 @@ _HEAD = 512
 """The mark is in this many bytes at the start of a page."""
 _LETTER = 5.6
 """Width of a letter in a label, in pixels."""
+_BOLD_LETTER = 7.6
+"""The same in the label of a part, which is larger."""
 _HUES = (212, 28, 140, 350, 265, 52, 185, 320, 90, 240)
 
 _ANONYMOUS = {LINKER_PART: "merged strings and constants"}
@@ -126,7 +128,7 @@ def _rectangle(box: Box, title: str, hue: int, lightness: int) -> str:
 
 
 def _label(name: str, box: Box, kind: str) -> str:
-    letters = int((box.width - 6) / _LETTER)
+    letters = int((box.width - 6) / (_BOLD_LETTER if kind == "part" else _LETTER))
     if letters < 4 or box.height < _UNIT_TITLE:
         return ""
     text = name if len(name) <= letters else name[: letters - 1] + "\u2026"

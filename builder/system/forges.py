@@ -60,6 +60,8 @@ class Thread:
     """URL of the account that the token is of."""
     author: str
     """The field of a comment with the account that wrote it."""
+    job: str = ""
+    """What the job is called, so that jobs of one account do not replace each other's comments."""
     bot: str = ""
     """Login of the bot that is taken for the token's own account if the forge does not name it."""
 
@@ -93,6 +95,7 @@ def _find_github(environment: Mapping[str, str]) -> Thread | None:
         update="PATCH",
         user=f"{api}/user",
         author="user",
+        job=_name(environment, "GITHUB_WORKFLOW", "GITHUB_JOB"),
         # The token of a job is of this app, which may not ask who it is.
         bot="github-actions[bot]",
     )
@@ -112,7 +115,12 @@ def _find_gitlab(environment: Mapping[str, str]) -> Thread | None:
         update="PUT",
         user=f"{api}/user",
         author="author",
+        job=_name(environment, "CI_JOB_NAME"),
     )
+
+
+def _name(environment: Mapping[str, str], *names: str) -> str:
+    return json.dumps([environment.get(name, "") for name in names])
 
 
 def _take(environment: Mapping[str, str], name: str) -> str:

@@ -6,13 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from builder.errors import NativeBuildError, ToolchainError
 from builder.system.locks import folder_lock
-from builder.system.process import Runner
+from builder.system.process import Runner, end_programs
 
 RUNNER = Runner.inherit()
 
@@ -39,6 +41,19 @@ def test_output_is_one_stream_and_comes_line_by_line(tmp_path):
     log = (tmp_path / "logs/x.log").read_text()
     assert log.startswith(f"$ {sys.executable} -c ")
     assert log.endswith(completed.output)
+
+
+def test_programs_that_other_threads_wait_for_can_be_ended():
+    """An interruption reaches the main thread only."""
+    started, code = Event(), "print('here', flush=True); import time; time.sleep(600)"
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        waiting = pool.submit(RUNNER.run, python(code), on_line=lambda _: started.set())
+        assert started.wait(timeout=120)
+        end_programs()
+        assert waiting.result(timeout=120).returncode != 0
+    # What was ended is forgotten, and later programs run.
+    end_programs()
+    assert RUNNER.run(python("pass")).returncode == 0
 
 
 def test_arguments_environment_and_folder_arrive_as_they_are(tmp_path):
@@ -116,7 +131,7 @@ def test_an_interrupted_run_ends_all_of_its_processes_and_keeps_the_log(tmp_path
 BUILDER = """
 import pathlib, sys
 from builder.system.locks import folder_lock
-from builder.system.process import Runner
+from builder.system.process import Runner, end_programs
 with folder_lock(pathlib.Path(sys.argv[1])):
     Runner.inherit().run(
         (sys.executable, "-c", sys.argv[2]), on_line=lambda line: print(line, flush=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from samples import building, make_list, make_plan
 
-from builder.api import release_gates, releases
+from builder.api import comments, release_gates, releases
 from builder.api.build_report import BuildReport
 from builder.api.cache_keys import list_cache_keys
 from builder.api.comments import post_comment, render_release
@@ -559,6 +559,22 @@ def test_a_comment_that_cannot_be_posted_is_told_and_no_error(made, monkeypatch)
         monkeypatch.delenv(name, raising=False)
     assert "GITHUB_EVENT_PATH is not set" in post_comment("github", "text", "builder.yaml")
     assert post_comment("gitlab", "text", "builder.yaml").startswith("none, since this job")
+
+
+def test_each_job_of_each_workflow_has_a_comment_of_its_own(made, monkeypatch):
+    marks = []
+    monkeypatch.setattr(comments, "post_or_update", lambda _thread, _text, mark: marks.append(mark))
+    Path("event.json").write_text('{"pull_request": {"number": 7}}')
+    given = {"EVENT_PATH": "event.json", "REPOSITORY": "a/b", "TOKEN": "t", "JOB": "release"}
+    for name, value in given.items():
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    for workflow, job in (("a", "release"), ("b", "release"), ("a", "other"), ("a", "release")):
+        monkeypatch.setenv("GITHUB_WORKFLOW", workflow)
+        monkeypatch.setenv("GITHUB_JOB", job)
+        post_comment("github", "text", "builder.yaml")
+    post_comment("github", "text", "other.yaml")
+    assert len(set(marks)) == 4
+    assert marks[0] == marks[3]
 
 
 @pytest.mark.parametrize("output", [".", "/", ".."])
