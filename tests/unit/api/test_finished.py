@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,9 @@ from builder.api import (
     AarOptions,
     BuildRequest,
     PackageOptions,
+    ProductBuild,
     build,
+    build_products,
     builds,
     finished,
     link,
@@ -55,6 +58,7 @@ class Builder:
 
     def __init__(self, folder):
         self.folder, self.built, self.changes, self.own = folder, [], {}, "1" * 64
+        self.batches = []
 
     def plan(self, request, target, interface, *, progress):
         toolchain = make_toolchain(target=target)
@@ -63,6 +67,7 @@ class Builder:
     @contextmanager
     def link(self, wanted, *, progress):
         # What is linked is not looked at here.
+        self.batches.append([one.title for one in wanted])
         yield tuple({} for _ in wanted)
 
     def build(self, group, planned, linked, started):
@@ -163,6 +168,23 @@ def test_the_second_build_does_nothing_and_says_the_same(builder, tmp_path):
         one, seconds=0.0
     )
     assert logs.name == "logs"
+
+
+def test_products_and_targets_are_made_together_and_equal_plans_in_turn(builder, tmp_path):
+    def product(name, *targets, **changes):
+        request = replace(REQUEST, **changes)
+        return ProductBuild(request=request, targets=targets, output=tmp_path / name, name=name)
+
+    products = [product("a", LINUX, OTHER), product("b", LINUX), product("c", OTHER, jobs=3)]
+    reports = build_products(products, progress=Silent())
+    # The plan of b for Linux is that of a, and c has jobs of its own.
+    assert builder.batches == [["a linux-x86_64", "a linux-aarch64"], [""], [""]]
+    found = [[one.plan.target for one in report.runtimes] for report in reports]
+    assert found == [[LINUX, OTHER], [LINUX], [OTHER]]
+    builder.batches.clear()
+    shutil.rmtree(tmp_path / "b/linux-x86_64")
+    build_products(products, progress=Silent())
+    assert builder.batches == [[""]]
 
 
 def test_every_target_of_linux_is_looked_at_alone(builder, tmp_path):
