@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.api.core_choice import refuse_other_facts
-from builder.core.cores import Core
+from builder.core.cores import Core, has_plain_kernels
 from builder.core.operators import Operator
 from builder.core.selection import ServedOperators
 from builder.core.targets import Platform
@@ -81,6 +81,7 @@ def choose_operators(
             core=read_own_core(build.runtime),
             schemas=load_schemas(build.plan.release.version),
             since=since,
+            plain=has_plain_kernels(build.plan.core, build.plan.dtypes),
         )
         return ServedOperators(operators=served, selection=selection, skipped=frozenset(skipped))
     # Backends that only add operators for the CPU have no roots and no device.

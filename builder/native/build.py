@@ -13,6 +13,8 @@ from builder.native.build_units import (
     REGISTRATIONS_UNIT,
     RUNNER_UNIT,
     SMALL_CXX_UNITS,
+    list_plain_units,
+    list_unwinding_units,
     make_units,
     name_own_unit,
 )
@@ -72,8 +74,11 @@ def link_runtime(build: NativeBuild, graph: UnitGraph, selection: Selection) -> 
         *(name for one in build.plan.backends for name in one.runtime_units),
     )
     roots |= {name_own_unit(name, build.plan.core) for name in own}
+    roots |= {*list_plain_units(build.plan.core, build.plan.dtypes)}
     if build.tuning.small_cxx:
         roots.add(SMALL_CXX_UNITS[build.tuning.small_cxx])
+    if build.tuning.has_unwinding:
+        roots |= {*list_unwinding_units()}
     closure = yield from close(roots, index, try_link=linker.link)
     rounds = closure.rounds
     # The optimiser merges functions, so only a link without it can say which unit a section came

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from builder.core.backends import Backend
-from builder.core.cores import Core
+from builder.core.cores import Core, has_plain_kernels
 from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.plan import Interface
 from builder.core.selection import Selection
@@ -22,8 +22,12 @@ LIBRARY = "torchlite"
 _OWN_CORE = f"{LIBRARY}-core"
 """The same sources are other units there, since they are compiled with another definition."""
 _FOR_OWN_CORE = "-DTORCHLITE_OWN_CORE"
-_INSTEAD = "core/instead"
-"""Folder of units that stand for upstream's in runtimes with the own core; paths are upstream's."""
+_INSTEAD, _PLAIN = "core/instead", "core/plain"
+"""Folders of units that stand for upstream's in runtimes with the own core; paths are upstream's.
+Those of the second are for few dtypes, with operators of their own."""
+_PLAIN_OPERATORS = ("arithmetic", "loops", "pooling")
+_XNNPACK_OPERATORS, _RUNS = "third_party/XNNPACK/src/operators/", "core/xnnpack_runs.h"
+_UNWINDING = ("unwinding.S", "unwinding.cpp")
 RUNNER_UNIT = f"{LIBRARY}/runner.cpp"
 SMALL_CXX_UNITS = {
     CxxLibrary.LIBSTDCXX: f"{LIBRARY}/small_libstdcxx.cpp",
@@ -103,15 +107,24 @@ def make_units(
             (*flags, "-D_GLIBCXX_USE_CXX11_ABI=0", "-fno-access-control"),
         ),
         _own(SMALL_CXX_UNITS[CxxLibrary.LIBCXX], runtime / "small_libcxx.cpp", flags),
+        *(_own_unwinding(runtime, flags) if core is Core.OWN else ()),
         _own(f"{REGISTRATIONS_UNIT}@{digest}", registrations, (*flags, *for_core)),
     )
     units = dict(graph.units) | {unit.id: unit for unit in own}
     variants = {REGISTRATIONS_UNIT: own[-1].id}
     if core is Core.OWN:
-        for unit_id, replacement in _replace_units(graph, runtime).items():
+        replaced = _replace_units(graph, runtime, _INSTEAD) | _ask_for_runs(graph, runtime)
+        for unit_id, replacement in replaced.items():
             units[replacement.id] = replacement
             variants[unit_id] = replacement.id
-    changed = limit_dtypes(graph, dtypes, runtime / "selected_dtypes.h")
+    checked = runtime / "selected_dtypes.h"
+    changed = limit_dtypes(graph, dtypes, checked)
+    if has_plain_kernels(core, dtypes):
+        limited = _dtype_flags(dtypes, checked)
+        for name in list_plain_units(core, dtypes):
+            source = runtime / _PLAIN / f"{Path(name).name}"
+            units[name] = _own(name, source, (*offered, *limited))
+        changed |= _replace_units(graph, runtime, _PLAIN, limited)
     for unit_id, text in selection.limits.items():
         changed[unit_id] = _limit(changed.get(unit_id, graph.units[unit_id]), text, layout)
     # A unit can have both limits: its dtypes first, then its operators.
@@ -127,16 +140,42 @@ def name_own_unit(name: str, core: Core) -> str:
     return f"{_OWN_CORE if core is Core.OWN else LIBRARY}/{name}"
 
 
-def _replace_units(graph: UnitGraph, runtime: Path) -> dict[str, TranslationUnit]:
+def list_plain_units(core: Core, dtypes: DtypeSet) -> tuple[str, ...]:
+    """Returns the units with operators by plain loops; none in most runtimes."""
+    names = _PLAIN_OPERATORS if has_plain_kernels(core, dtypes) else ()
+    return tuple(f"{_OWN_CORE}/{_PLAIN}/{name}.cpp" for name in names)
+
+
+def list_unwinding_units() -> tuple[str, ...]:
+    """Returns the units that find entries of frames without an index of them."""
+    return tuple(f"{_OWN_CORE}/core/{name}" for name in _UNWINDING)
+
+
+def _ask_for_runs(graph: UnitGraph, runtime: Path) -> dict[str, TranslationUnit]:
+    """Returns XNNPACK's operators, each of which brings the ways it is spread over threads."""
+    return {
+        name: dataclasses.replace(
+            unit,
+            id=f"{unit.id}@runs",
+            flags=(*unit.flags, _name_sources(runtime), "-include", str(runtime / _RUNS)),
+        )
+        for name, unit in graph.units.items()
+        if name.startswith(_XNNPACK_OPERATORS)
+    }
+
+
+def _replace_units(
+    graph: UnitGraph, runtime: Path, where: str, more: tuple[str, ...] = ()
+) -> dict[str, TranslationUnit]:
     """Returns upstream id -> the unit with builder's own source for it, compiled like it."""
-    folder = runtime / _INSTEAD
+    folder = runtime / where
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.c*"))]
     return {
         name: dataclasses.replace(
             graph.units[name],
-            id=f"{_OWN_CORE}/{_INSTEAD}/{name}",
+            id=f"{_OWN_CORE}/{where}/{name}",
             source=str(folder / name),
-            flags=(*graph.units[name].flags, f"-I{runtime}", _name_sources(runtime)),
+            flags=(*graph.units[name].flags, f"-I{runtime}", _name_sources(runtime), *more),
         )
         for name in names
         if name in graph.units
@@ -154,10 +193,9 @@ def limit_dtypes(graph: UnitGraph, dtypes: DtypeSet, header: Path) -> dict[str, 
         header: the check, included before everything else.
     """
     mask = dtypes.mask
-    # A mask of bits is short on the command line, and a compile-time test of it needs no code.
     if mask is None:
         return {}
-    flags = (f"-DTORCHLITE_DTYPES={mask:#x}ULL", "-include", str(header))
+    flags = _dtype_flags(dtypes, header)
     return {
         unit.id: dataclasses.replace(
             unit, id=f"{unit.id}@dtypes-{mask:x}", flags=(*unit.flags, *flags)
@@ -165,6 +203,11 @@ def limit_dtypes(graph: UnitGraph, dtypes: DtypeSet, header: Path) -> dict[str, 
         for unit in graph.units.values()
         if _dispatches(unit)
     }
+
+
+def _dtype_flags(dtypes: DtypeSet, header: Path) -> tuple[str, ...]:
+    # A mask of bits is short on the command line, and a compile-time test of it needs no code.
+    return (f"-DTORCHLITE_DTYPES={dtypes.mask or 0:#x}ULL", "-include", str(header))
 
 
 def _dispatches(unit: TranslationUnit) -> bool:
@@ -179,9 +222,17 @@ def _dispatches(unit: TranslationUnit) -> bool:
 
 
 def _own(unit_id: str, source: Path, flags: tuple[str, ...]) -> TranslationUnit:
+    language = "ASM" if source.suffix == ".S" else "CXX"
     return TranslationUnit(
-        id=unit_id, library=LIBRARY, language="CXX", source=str(source), flags=flags
+        id=unit_id, library=LIBRARY, language=language, source=str(source), flags=flags
     )
+
+
+def _own_unwinding(runtime: Path, flags: tuple[str, ...]) -> Iterator[TranslationUnit]:
+    for name in _UNWINDING:
+        # Flags for C++ say nothing to a file of assembly.
+        of_source = () if name.endswith(".S") else flags
+        yield _own(f"{_OWN_CORE}/core/{name}", runtime / "core" / name, of_source)
 
 
 def _name_sources(runtime: Path) -> str:
@@ -189,7 +240,7 @@ def _name_sources(runtime: Path) -> str:
 
     ninja compiles what is newer than its object; what a package manager puts in place may be older.
     """
-    digest = digest_files(runtime, suffixes=(".cpp", ".cc", ".h"))
+    digest = digest_files(runtime, suffixes=(".cpp", ".cc", ".c", ".h", ".S"))
     return f"-DTORCHLITE_SOURCES={digest[:12]}"
 
 

@@ -31,6 +31,8 @@ _NO_QUANTISED = "-DTORCHLITE_NO_QUANTIZED"
 """Kinds of tensors that cannot occur; see the patch 0006-tensor-kinds."""
 _INFERENCE = "-DTORCHLITE_INFERENCE"
 """See the patch 0015-inference-only."""
+_NO_INDEX = "-Wl,--no-eh-frame-hdr"
+"""No index of frames; see cmake/runtime/core/unwinding.cpp."""
 _STRIP_MESSAGES = "-DSTRIP_ERROR_MESSAGES"
 
 COMMON = (
@@ -84,12 +86,18 @@ class Tuning:
     link: tuple[str, ...] = ()
     small_cxx: CxxLibrary | None = None
     """The C++ library that a small replacement of its parts is linked in front of."""
+    has_unwinding: bool = False
+    """Whether the library finds the entries of its frames itself, and has no index of them."""
     lto: bool = False
     """Whether the objects carry bitcode and the last link optimises it as a whole."""
 
 
 def load_tuning(
-    flavour: Flavour, toolchain: Toolchain, dispatch: Sequence[DispatchBackend]
+    flavour: Flavour,
+    toolchain: Toolchain,
+    dispatch: Sequence[DispatchBackend],
+    *,
+    own_unwinding: bool = False,
 ) -> Tuning:
     """Returns how `flavour` tunes flags, as far as `toolchain` can.
 
@@ -97,6 +105,7 @@ def load_tuning(
         flavour: names the profile.
         toolchain: what will compile and link.
         dispatch: backends of static dispatch; they decide which kinds of tensors there can be.
+        own_unwinding: whether the library may find the entries of its frames itself.
     """
     text = resources.files("builder.native").joinpath("profiles.toml").read_text()
     file = parse_toml(text, _ProfilesFile, "profiles.toml")
@@ -111,6 +120,10 @@ def load_tuning(
     linked_in = toolchain.cxx_library in {CxxLibrary.LIBSTDCXX, CxxLibrary.LIBCXX}
     # Without a backend for quantised tensors, code for them is compiled out.
     kinds = (_STRIDED_ONLY,) if quantised else (_STRIDED_ONLY, _NO_QUANTISED)
+    small_cxx = toolchain.cxx_library if linked_in and profile.small_cxx else None
+    # libgcc is linked in together with libstdc++, so that its unwinder serves this library alone.
+    has_unwinding = own_unwinding and small_cxx is CxxLibrary.LIBSTDCXX
+    index = (_NO_INDEX,) if has_unwinding else ()
     return Tuning(
         level=profile.level,
         kernels=profile.kernels,
@@ -119,8 +132,9 @@ def load_tuning(
         cxx=(*profile.cxx, _INFERENCE, *kinds, *messages),
         with_messages=file.with_messages,
         dropped=profile.dropped,
-        link=() if apple else (*profile.link, *packed),
-        small_cxx=toolchain.cxx_library if linked_in and profile.small_cxx else None,
+        link=() if apple else (*profile.link, *packed, *index),
+        small_cxx=small_cxx,
+        has_unwinding=has_unwinding,
         lto=lto,
     )
 

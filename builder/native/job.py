@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from builder.core.artifacts import LinkResult
 from builder.core.backends import LocatedBackend
+from builder.core.cores import Core
 from builder.core.plan import BuildPlan
 from builder.core.sources import SourceTree
 from builder.core.toolchain import Toolchain
@@ -62,7 +63,12 @@ class NativeBuild:
     @property
     def tuning(self) -> Tuning:
         """What the plan's profile makes of upstream's flags."""
-        return load_tuning(self.plan.flavour, self.toolchain, self.plan.static_dispatch)
+        plan = self.plan
+        # A static library is linked with other frames, in a library or program that has an index.
+        own_unwinding = plan.core is Core.OWN and self.archive_tools is None
+        return load_tuning(
+            plan.flavour, self.toolchain, plan.static_dispatch, own_unwinding=own_unwinding
+        )
 
 
 def compile_folder(build: NativeBuild) -> CompileFolder:

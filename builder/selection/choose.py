@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from builder.core.backends import Backend, Chosen, Dispatch
 from builder.core.known import KnownOperators, find_reason
@@ -87,6 +88,7 @@ def select_for_own_core(
     core: OwnCore,
     schemas: Schemas,
     since: Mapping[Operator, int],
+    plain: bool = False,
 ) -> Selection:
     """Returns what a runtime with builder's own core for `wanted` has in its table.
 
@@ -97,11 +99,14 @@ def select_for_own_core(
         core: what the sources of the core have.
         schemas: of the release.
         since: the operators with upgraders -> the version of files that need none.
+        plain: whether the core's functions for few dtypes stand for PyTorch's operators.
 
     Raises:
         ModelError: as `select`, and where the core lacks an operator.
     """
     refuse_unknown(wanted, catalogue, rules)
+    if plain:
+        core = replace(core, functions={**core.functions, **core.plain})
     operators = tuple(wanted.operators)
     dispatched = {o: catalogue.dispatcher[o] for o in operators if o in catalogue.dispatcher}
     # The plan has asked the lists of the release; this is what the sources really have.

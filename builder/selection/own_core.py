@@ -20,6 +20,7 @@ _FUNCTION = re.compile(
     r'^TORCHLITE_OPERATOR\(\s*(?P<function>\w+),\s*(?P<names>"[\w:.]+"(?:,\s*"[\w:.]+")*)\)',
     re.MULTILINE,
 )
+_PLAIN = re.compile(_FUNCTION.pattern.replace("OPERATOR", "PLAIN"), re.MULTILINE)
 _PROMOTED = re.compile(
     r'^TORCHLITE_PROMOTED\(\s*(?P<function>\w+),\s*"(?P<name>[\w:.]+)",\s*(?P<taken>\d+),'
     r"\s*(?P<left>-?\d+)\)",
@@ -61,6 +62,8 @@ class OwnCore:
     """What the sources of the core have beside PyTorch's kernels."""
 
     functions: Mapping[Operator, CoreFunction]
+    plain: Mapping[Operator, CoreFunction]
+    """Those that it has for few dtypes only (`core.cores.has_plain_kernels`)."""
     classes: Mapping[str, str]
     """Custom class, such as `xnnpack.Conv2dOpContext` -> the function that makes an object."""
 
@@ -68,18 +71,21 @@ class OwnCore:
 def read_own_core(runtime: Path) -> OwnCore:
     """Reads which operators and classes the sources below `runtime` have (macros of table.h)."""
     functions: dict[Operator, CoreFunction] = {}
+    plain: dict[Operator, CoreFunction] = {}
     classes: dict[str, str] = {}
-    for source in sorted((runtime / FOLDER).glob("*.cpp")):
+    folder = runtime / FOLDER
+    for source in (*sorted(folder.glob("*.cpp")), *sorted((folder / "plain").glob("*.cpp"))):
         text = source.read_text(encoding="utf-8")
-        for found in _FUNCTION.finditer(text):
-            for name in _NAME.findall(found["names"]):
-                functions[Operator.parse(name)] = CoreFunction(function=found["function"])
+        for pattern, group in ((_FUNCTION, functions), (_PLAIN, plain)):
+            for found in pattern.finditer(text):
+                for name in _NAME.findall(found["names"]):
+                    group[Operator.parse(name)] = CoreFunction(function=found["function"])
         for found in _PROMOTED.finditer(text):
             functions[Operator.parse(found["name"])] = CoreFunction(
                 function=found["function"], taken=int(found["taken"]), left=int(found["left"])
             )
         classes |= {found["name"]: found["function"] for found in _CLASS.finditer(text)}
-    return OwnCore(functions=functions, classes=classes)
+    return OwnCore(functions=functions, plain=plain, classes=classes)
 
 
 def find_lacks(

@@ -16,6 +16,7 @@
 #if defined(__GLIBCXX__) && _GLIBCXX_RELEASE >= 11 && _GLIBCXX_RELEASE <= 14
 
 #include <clocale>
+#include <cstdarg>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -244,6 +245,30 @@ void __verbose_terminate_handler() {
 }
 
 } // namespace __gnu_cxx
+
+// What libstdc++ throws. No stream of a runtime is asked for exceptions, so that its failure, an error of the system with
+// two strings, is never made; and a message with numbers needs no formatting of its own.
+
+namespace std {
+
+void __throw_ios_failure(const char*) {
+  std::abort();
+}
+
+void __throw_ios_failure(const char*, int) {
+  std::abort();
+}
+
+void __throw_out_of_range_fmt(const char* format, ...) {
+  char text[200];
+  va_list values;
+  va_start(values, format);
+  std::vsnprintf(text, sizeof(text), format, values);
+  va_end(values);
+  __throw_out_of_range(text);
+}
+
+} // namespace std
 
 extern "C" char* __cxa_demangle(const char*, char*, std::size_t*, int* status) {
   if (status != nullptr) {

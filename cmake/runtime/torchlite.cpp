@@ -12,7 +12,6 @@
 #include "values.h"
 #include "verifier/instructions.h"
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -20,6 +19,10 @@
 #include <string>
 #include <vector>
 
+#ifdef TORCHLITE_OWN_CORE
+#include "core/seed.h"
+#else
+#include <ATen/CPUGeneratorImpl.h>
 namespace at::detail {
 #ifdef __APPLE__
 const Generator& getDefaultCPUGenerator(); // Mach-O links nothing that may be missing.
@@ -28,6 +31,7 @@ const Generator& getDefaultCPUGenerator(); // Mach-O links nothing that may be m
 const Generator& getDefaultCPUGenerator() __attribute__((weak));
 #endif
 } // namespace at::detail
+#endif
 
 struct torchlite_module {
   torchlite::Module module;
@@ -392,6 +396,11 @@ torchlite_status torchlite_set_pipeline_cache(const char* path) {
 
 torchlite_status torchlite_set_seed(uint64_t seed) {
   return guarded(TORCHLITE_INVALID_ARGUMENT, [&] {
+#ifdef TORCHLITE_OWN_CORE
+    if (torchlite::set_generator_seed != nullptr) {
+      torchlite::set_generator_seed(seed);
+    }
+#else
 #ifndef __APPLE__
     if (&at::detail::getDefaultCPUGenerator != nullptr)
 #endif
@@ -400,6 +409,7 @@ torchlite_status torchlite_set_seed(uint64_t seed) {
       const std::lock_guard<std::mutex> lock(generator.mutex());
       generator.set_current_seed(seed);
     }
+#endif
     return TORCHLITE_OK;
   });
 }

@@ -154,3 +154,98 @@ class Deep(nn.Module):
             outer: dict[str, Any] = {"inner": chain}
             chain = outer
         return levels
+
+
+class Plain(nn.Module):
+    """What runtimes for few dtypes do by plain loops, in all ways that tensors lie in memory."""
+
+    def forward(self, x, case: int):  # noqa: C901 - one branch for each case
+        # x has the sizes 2, 3, 5, 7.
+        last = x.contiguous(memory_format=torch.channels_last)
+        turned = x.permute(2, 0, 3, 1)
+        whole = (x * 3).to(torch.int64)
+        truth = x > 0
+        row = x[0, 0, 0]
+        one = row[0]
+        result = x
+        if case == 0:
+            result = x + last
+        elif case == 1:
+            result = last + last
+        elif case == 2:
+            result = turned + x.permute(2, 0, 3, 1)
+        elif case == 3:
+            result = torch.add(x, row, alpha=2.5)
+        elif case == 4:
+            result = whole + x
+        elif case == 5:
+            result = torch.add(whole, whole[:, :, :1, :], alpha=-3)
+        elif case == 6:
+            result = truth + (last > 1)
+        elif case == 7:
+            result = truth * whole
+        elif case == 8:
+            result = x * one
+        elif case == 9:
+            result = one * whole
+        elif case == 10:
+            result = whole * truth[:, :1]
+        elif case == 11:
+            result = x.permute(3, 1, 0, 2) * x[:1].permute(3, 1, 0, 2)
+        elif case == 12:
+            result = last[:, :, ::2, 1:].clone().add_(x[:, :1, ::2, 1:])
+        elif case == 13:
+            result = x.clone()
+            result[:, 1].mul_(row)
+        elif case == 14:
+            result = nn.functional.adaptive_avg_pool2d(x, [2, 3])
+        elif case == 15:
+            result = nn.functional.adaptive_avg_pool2d(last, [3, 4])
+        elif case == 16:
+            result = nn.functional.adaptive_avg_pool2d(x[0].transpose(1, 2), [4, 2])
+        elif case == 17:
+            result = nn.functional.adaptive_avg_pool2d(last, [1, 1])
+        elif case == 18:
+            result = nn.functional.adaptive_avg_pool2d(x[:, :, 1:, 2:5], [7, 9])
+        elif case == 19:
+            result = turned.contiguous().view(-1)
+        elif case == 20:
+            result = x.to(torch.bool).to(torch.int64).to(torch.float32)
+        elif case == 21:
+            result = x.transpose(0, 3).to(torch.int64)
+        elif case == 22:
+            result = x.clone()
+            result[0].copy_(row)
+        elif case == 23:
+            result = whole.clone()
+            result[1].copy_(last[0])
+        elif case == 24:
+            result = x.clone()
+            result[:, :, 2].fill_(7.5)
+            result[:, 1].zero_()
+        elif case == 25:
+            result = whole.clone()
+            result.transpose(0, 1).fill_(one)
+        elif case == 26:
+            result = x[0, 0].clone().fill_diagonal_(3.0)
+        elif case == 27:
+            result = x.reshape(30, 7).clone().fill_diagonal_(3.0, True)
+        elif case == 28:
+            result = x[:, :, :0] + row
+        elif case == 29:
+            result = one + one
+        elif case == 30:
+            result = x + x[0, 0, :4]
+        elif case == 31:
+            result = row.expand(2, 7).add_(x[0, 0, :2])
+        elif case == 32:
+            result = row.clone().add_(x[0, 0])
+        elif case == 33:
+            result = whole.add_(x)
+        elif case == 34:
+            result = torch.add(whole, whole, alpha=0.5)
+        elif case == 35:
+            result = nn.functional.adaptive_avg_pool2d(whole, [2, 2])
+        elif case == 36:
+            result = x[0, 0, 0, :6].copy_(x[0, 0, 0, 1:])
+        return result, result.stride()

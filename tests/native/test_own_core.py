@@ -67,6 +67,24 @@ def cores(models, tmp_path_factory):
     return roots
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A runtime for few dtypes, with a model of what it does by loops of its own."""
+    import torch
+
+    from . import own_core_models
+
+    root = tmp_path_factory.mktemp("plain")
+    module = torch.jit.script(own_core_models.Plain().eval())
+    module._save_for_lite_interpreter(str(root / "plain.ptl"))
+    torch.manual_seed(1)
+    image = torch.randn(2, 3, 5, 7)
+    (root / "input.bin").write_bytes(image.numpy().tobytes())
+    chosen = ("--core", "own", "--dtypes", "float32,int64,bool")
+    run_builder("build", root / "plain.ptl", "--abi", ABI, *chosen, "-o", root / "out")
+    return root, module, image
+
+
 def call(root, model, arguments, folder):
     """Returns what a runtime prints and leaves for one call: results, or its error."""
     folder.mkdir(exist_ok=True)
@@ -107,6 +125,34 @@ def test_both_cores_run_kernels_alike(cores, models, tmp_path, name):
     ]
     assert answers[0][0] == 0, answers[0]
     assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("case", range(37))
+def test_plain_loops_compute_what_torch_does(plain, tmp_path, case):
+    import torch
+
+    root, module, image = plain
+    given = ("--input", f"float32:2x3x5x7:{root / 'input.bin'}", "--int", str(case))
+    code, told, files = call(root / "out", root / "plain.ptl", given, tmp_path / "out")
+    try:
+        wanted, strides = module(image, case)
+    except RuntimeError as error:
+        # The last line is what torch says; a runtime has no kernel for what torch has none for.
+        said = str(error).strip().splitlines()[-1].removeprefix("RuntimeError: ")
+        assert code != 0, told
+        assert said in told or "not implemented for" in said, (said, told)
+        return
+    assert code == 0, told
+    assert case < 30
+    tensor, *rest = told["outputs"]
+    assert tensor["dtype"] == str(wanted.dtype).removeprefix("torch.")
+    assert tensor["shape"] == list(wanted.shape)
+    found = [int.from_bytes(files[one["file"]], "little", signed=True) for one in rest]
+    assert found == list(strides)
+    elements = torch.frombuffer(bytearray(files["output.0.bin"] or b"\0" * 8), dtype=wanted.dtype)
+    # A sum with a factor is rounded once or twice, and XNNPACK sums in another order.
+    close = {"rtol": 2e-6, "atol": 1e-6} if wanted.is_floating_point() else {"rtol": 0, "atol": 0}
+    torch.testing.assert_close(elements[: wanted.numel()], wanted.reshape(-1), **close)
 
 
 def test_the_library_is_smaller(cores):

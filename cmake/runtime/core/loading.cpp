@@ -83,7 +83,7 @@ class Reader {
         return make_object(node);
       case Kind::Other:
         if (!node.text.empty()) {
-          return c10::Device(std::string(node.text));
+          return make_device(node.text);
         }
         fail({"the model has a complex number, which this runtime cannot hold outside of tensors"});
       default:
@@ -96,6 +96,22 @@ class Reader {
     for (const Node* item : Items(node)) {
       items.push_back(read(*item));
     }
+  }
+
+  // "cpu", "cuda:1".
+  static c10::Device make_device(std::string_view text) {
+    const std::string_view name = text.substr(0, text.find(':'));
+    int index = name.size() < text.size() ? 0 : -1;
+    for (const char digit : text.substr(std::min(name.size() + 1, text.size()))) {
+      index = digit >= '0' && digit <= '9' && index < 100 ? index * 10 + (digit - '0') : 1000;
+    }
+    for (int type = 0; type < c10::COMPILE_TIME_MAX_DEVICE_TYPES && index <= 127 && text.back() != ':'; type++) {
+      const auto device = static_cast<c10::DeviceType>(type);
+      if (c10::isValidDeviceType(device) && c10::DeviceTypeName(device, true) == name) {
+        return c10::Device(device, static_cast<c10::DeviceIndex>(index));
+      }
+    }
+    fail({"the model has a device that this runtime does not know: ", text});
   }
 
   // What a file does not say is anything.

@@ -7,5 +7,7 @@
 
 #undef C10_DEFINE_bool
 #define C10_DEFINE_bool(name, otherwise, help) bool FLAGS_##name = otherwise;
+#undef C10_DEFINE_int64
+#define C10_DEFINE_int64(name, otherwise, help) int64_t FLAGS_##name = otherwise;
 #undef C10_DEFINE_int
 #define C10_DEFINE_int(name, otherwise, help) int FLAGS_##name = otherwise;

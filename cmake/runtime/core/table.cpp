@@ -1,8 +1,12 @@
 #include "table.h"
 
+#include "seed.h"
+
 #include <algorithm>
 
 namespace torchlite {
+
+void (*set_generator_seed)(uint64_t seed) = nullptr;
 
 Value Default::make() const {
   switch (kind) {

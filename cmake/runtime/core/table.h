@@ -75,6 +75,9 @@ const CustomClass* find_custom_class(std::string_view name);
 // stack and leaves there, -1 where only run time knows.
 #define TORCHLITE_PROMOTED(function, name, taken, left) void function(::torchlite::Stack& stack)
 
+// An operator whose code stands here in runtimes with kernels for few dtypes; in all others it is PyTorch's.
+#define TORCHLITE_PLAIN(function, ...) void function(::torchlite::Stack& stack)
+
 // A class of C++ objects that models hold.
 #define TORCHLITE_CLASS(function, name) \
   c10::intrusive_ptr<c10::intrusive_ptr_target> function(::torchlite::Value state)

@@ -11,7 +11,13 @@ from builder.core.dtypes import EVERYTHING, DtypeSet
 from builder.core.plan import Interface
 from builder.core.selection import Selection
 from builder.native.build_folders import Layout
-from builder.native.build_units import REGISTRATIONS_UNIT, RUNNER_UNIT, limit_dtypes, make_units
+from builder.native.build_units import (
+    REGISTRATIONS_UNIT,
+    RUNNER_UNIT,
+    limit_dtypes,
+    list_plain_units,
+    make_units,
+)
 from builder.native.interfaces import LIBRARIES
 from builder.sources.releases import load_release
 from builder.system.folders import data_folder
@@ -110,9 +116,31 @@ def test_units_of_the_own_core_stand_for_upstreams(build, tmp_path):
     assert upstreams.resolve("c10/core/Device.cpp") == "c10/core/Device.cpp"
 
 
-def test_each_unit_that_stands_for_another_has_one():
-    folder = data_folder("cmake") / "runtime/core/instead"
-    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*.c*")}
+def test_plain_kernels_are_for_few_dtypes(build, tmp_path, monkeypatch):
+    # Which of PyTorch's own units are limited is told by their text, which is not here.
+    monkeypatch.setattr("builder.native.build_units.limit_dtypes", lambda *_: {})
+    source = tmp_path / "core/plain/c10/core/Device.cpp"
+    source.parent.mkdir(parents=True)
+    source.write_text("// by loops\n")
+    few, more = DtypeSet.of(("float32", "bool")), DtypeSet.of(("float32", "uint8"))
+    units, _ = build("aten::relu", runtime=tmp_path, core=Core.OWN, dtypes=few)
+    plain = units.graph.units[units.resolve("c10/core/Device.cpp")]
+    assert plain.source == str(source)
+    assert "-DTORCHLITE_DTYPES=0x840ULL" in plain.flags
+    names = list_plain_units(Core.OWN, few)
+    assert {Path(units.graph.units[name].source).parent for name in names} == {
+        tmp_path / "core/plain"
+    }
+    for core, dtypes in ((Core.OWN, more), (Core.OWN, EVERYTHING), (Core.UPSTREAM, few)):
+        units, _ = build("aten::relu", runtime=tmp_path, core=core, dtypes=dtypes)
+        assert units.resolve("c10/core/Device.cpp") == "c10/core/Device.cpp"
+        assert not list_plain_units(core, dtypes)
+
+
+@pytest.mark.parametrize("where", ["instead", "plain/aten"])
+def test_each_unit_that_stands_for_another_has_one(where):
+    folder = data_folder("cmake") / "runtime/core" / where.partition("/")[0]
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*/*.c*")}
     assert names
     lines = (load_release().folder / "symbols.txt").read_text().splitlines()
     assert names <= {line.removeprefix("= ") for line in lines if line.startswith("= ")}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from samples import make_tool, make_toolchain
 
@@ -137,3 +139,14 @@ def test_an_architecture_of_cmakes_goes_since_the_toolchain_names_its_own():
     tuned = tune_flags(flags, SIZE, unit_id="c10/core/Device.cpp", language="CXX")
     assert tuned[:3] == ("-DA", "-I", "/src")
     assert not {"-arch", "arm64"} & set(tuned)
+
+
+def test_only_the_own_core_does_without_an_index_of_frames():
+    own = load_tuning(Flavour(), NEW, CPU, own_unwinding=True)
+    assert own.has_unwinding
+    assert "-Wl,--no-eh-frame-hdr" in own.link
+    # Other unwinders than that of libgcc look for the index themselves.
+    libcxx = replace(NEW, cxx_library=CxxLibrary.LIBCXX)
+    fast = load_tuning(Flavour(profile=Profile.SPEED), NEW, CPU, own_unwinding=True)
+    others = (SIZE, load_tuning(Flavour(), libcxx, CPU, own_unwinding=True), fast)
+    assert not any(one.has_unwinding or "-Wl,--no-eh-frame-hdr" in one.link for one in others)

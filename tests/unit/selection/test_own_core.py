@@ -33,6 +33,7 @@ CORE = OwnCore(
         Operator("aten::format", ""): CoreFunction(function="format", taken=1, left=1),
         Operator("prim::TupleUnpack", ""): CoreFunction(function="unpack", taken=1, left=-1),
     },
+    plain={Operator("aten::add", "Tensor"): CoreFunction(function="add_tensors")},
     classes={"xnnpack.Conv2dOpContext": "restore_convolution"},
 )
 BY_HAND = frozenset({"aten::len.t", "aten::format", "prim::Print"})
@@ -68,6 +69,10 @@ def test_the_core_of_this_version_has_what_mobilenet_needs():
     assert core.functions[Operator.parse("prim::TupleIndex")] == CoreFunction(
         function="tuple_index", taken=2, left=1
     )
+    # What the core has for few dtypes alone is no function of it in other runtimes.
+    add = Operator.parse("aten::add.Tensor")
+    assert core.plain[add].function == "add_tensors"
+    assert add not in core.functions
     assert core.functions[Operator.parse("prim::TupleUnpack")].left == -1
     # One function may be several operators.
     names = ("aten::add.int", "aten::add.float_int", "aten::add")

@@ -36,7 +36,7 @@ detail::TypeMetaData* TypeMeta::typeMetaDatas() {
       nullptr,                             \
       nullptr,                             \
       TypeIdentifier::Get<type>(),         \
-      c10::util::get_fully_qualified_type_name<type>()),
+      #type),
   static detail::TypeMetaData types[] = {
       AT_FORALL_SCALAR_TYPES_WITH_COMPLEX_AND_QINTS(TORCHLITE_ITEM) detail::TypeMetaData(), // and "undefined"
   };
