@@ -102,7 +102,8 @@ def rewrite(
     # The first run stops before packing, because any torch can compare that form. The second run
     # goes on from there.
     results = optimise(program, schemas, replace(passes, prepack=False))
-    narrowed = results["assume_batches"].left
+    # A model that is too large is left as it is.
+    narrowed = results["assume_batches"].left if "assume_batches" in results else ()
     split = None
     plain = packed = format_program(program, LiteFormat.ZIP, schemas)
     if passes.prepack:
