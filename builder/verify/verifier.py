@@ -160,16 +160,7 @@ def find_expectation(request: VerifyRequest, info: ModelInfo, oracle: Oracle) ->
         raise ConfigurationError(missing, hint=_describe_remedy(request, info))
     inputs = sample_inputs(request.inputs, seed=request.seed)
     specs, inputs = _place(request, signature, inputs)
-    if signature is not None and (misfit := find_misfit(signature, specs)):
-        raise ConfigurationError(
-            f"{request.model.name}: {misfit}",
-            hint=INPUTS_HINT,
-        )
-    if signature is not None and (obstacle := find_unpassable(signature)):
-        raise ConfigurationError(
-            f"{request.model.name}: {obstacle}",
-            hint="give the model a method that takes tensors, numbers, lists, dicts and tuples",
-        )
+    _check_inputs(request, signature, specs)
     # torch's interpreter does not convert inputs, so it gets them in the form that the method
     # takes.
     given = adapt(signature, specs, inputs)
@@ -189,6 +180,8 @@ def _find_bundled(
     _check_method(request, info)
     number, method = request.bundled_input, request.method
     specs, leaves = take_bundled(info.signatures, method, number, run, model=request.model.name)
+    signature = find_signature(info.signatures, method)
+    _check_inputs(request, signature, specs)
     path = reference_path(request.model)
     case = read_reference(path) if path.is_file() else None
     call = case.find(method) if case and case.model_sha256 == info.sha256 else None
@@ -196,9 +189,24 @@ def _find_bundled(
     if case and call and call.inputs == leaves:
         origin = f"{path}, eager PyTorch {case.torch_version}, {what}"
         return Expectation(inputs=leaves, structure=specs, outputs=call.outputs, origin=origin)
-    given = adapt(find_signature(info.signatures, method), specs, leaves)
+    given = adapt(signature, specs, leaves)
     origin, outputs = _ask(oracle, request, given, what)
     return Expectation(inputs=leaves, structure=specs, outputs=outputs, origin=origin)
+
+
+def _check_inputs(
+    request: VerifyRequest, signature: Signature | None, specs: Sequence[InputSpec]
+) -> None:
+    """Raises ConfigurationError when a method does not take such inputs."""
+    if signature is None:
+        return
+    if misfit := find_misfit(signature, specs):
+        raise ConfigurationError(f"{request.model.name}: {misfit}", hint=INPUTS_HINT)
+    if obstacle := find_unpassable(signature):
+        raise ConfigurationError(
+            f"{request.model.name}: {obstacle}",
+            hint="give the model a method that takes tensors, numbers, lists, dicts and tuples",
+        )
 
 
 def _ask(
@@ -246,7 +254,9 @@ def _join(uses: Sequence[Use]) -> Iterator[Use | str]:
 
 def _describe_remedy(request: VerifyRequest, info: ModelInfo) -> Hint:
     if name_source(info.signatures, request.method):
-        return Hint("the file bundles inputs; run the first ones: ", Use("bundled_input", "0"))
+        runtime = Use("runtime", str(request.runtime))
+        chosen = (str(request.model), runtime, Use("bundled_input", "0"))
+        return Hint("the file bundles inputs; run the first ones: ", Run("verify", chosen))
     return Hint(
         _export(request.model, request.method),
         " writes one; you can also describe random inputs with ",

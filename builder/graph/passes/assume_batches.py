@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from builder.core.operator_schemas import Schemas
-from builder.graph.graph import IF, Block, Graph, Node, TensorInfo, Value
+from builder.graph.graph import IF, LOOP, Block, Graph, Node, TensorInfo, Value
 from builder.graph.guards import RAISE, add_guard, decide, find_guards
 from builder.graph.operands import Call, find_call
 from builder.graph.passes.fold_shapes import OF_LAYER
@@ -44,6 +44,7 @@ _KEEPING: Final = frozenset(
     )
 )
 """Operators whose result has as many dimensions as their first argument."""
+_CONVOLUTIONS: Final = ("aten::conv", "aten::_conv")
 _RANKS: Final = (4, 3, 2, 5, 1)
 """How many dimensions an argument may have, the most frequent number first."""
 _MOST_ARGUMENTS = 6
@@ -78,9 +79,7 @@ def assume_batches(
         A reason for each argument whose rank is a guess, or one of several that the model takes.
     """
     trials = _Trials(graph, schemas, packs)
-    asked = {
-        value for value in graph.block.inputs[1:] if trials.open and _decides(graph, value, schemas)
-    }
+    asked = _find_deciding(graph) if trials.open else set()
     open_arguments = [
         (value, ranks[place] if place < len(ranks) else None)
         for place, value in enumerate(graph.block.inputs[1:])
@@ -118,34 +117,55 @@ def _takes_tensor(node: Node, value: Value, schemas: Schemas) -> bool:
     )
 
 
-def _decides(graph: Graph, argument: Value, schemas: Schemas) -> bool:
-    """Whether a branch depends on how many dimensions an argument has.
+def _find_deciding(graph: Graph) -> set[Value]:
+    """Returns the arguments on which a number of dimensions depends that decides what runs.
 
-    A branch that does nothing but fail is none: layers check their images by such ones. So is a
-    question about the output of a layer.
+    A branch that does nothing but fail decides nothing: layers check their images by such ones.
+    Nor does a question about what a convolution made: its image has a batch, or the call fails.
     """
-    same, sizes, told = {argument}, set[Value](), set[Value]()
-    for _, node in graph.block.walk():
-        name = node.operator.partition(".")[0].removesuffix("_")
-        if node.operator == IF and not told.isdisjoint(node.inputs) and not _only_raises(node):
-            return True
-        if node.blocks:
-            _join(node, same)
-            _join(node, told)
-        elif not told.isdisjoint(node.inputs) or (name == "aten::len" and node.inputs[0] in sizes):
-            if not _makes_tensor(node, schemas):
-                told.update(node.outputs)
-        elif node.inputs and node.inputs[0] in same:
-            if name == "aten::dim" and OF_LAYER not in node.attributes:
-                told.update(node.outputs)
-            sizes.update(node.outputs if name == "aten::size" else ())
-            same.update(node.outputs if name in _KEEPING else ())
-    return False
+    arguments = set(graph.block.inputs[1:])
+    conditions = [
+        value
+        for _, node in graph.block.walk()
+        if node.blocks and not _only_raises(node)
+        for value in node.inputs[: 2 if node.operator == LOOP else 1]
+    ]
+    asked = {
+        value
+        for node in _list_producers(conditions)
+        if (value := _find_asked(node)) is not None and OF_LAYER not in node.attributes
+    }
+    reached = asked | {
+        value for node in _list_producers(asked, past_convolutions=False) for value in node.inputs
+    }
+    # What a loop hands on may come from any of them.
+    if any(value.producer is None and value not in graph.block.inputs for value in reached):
+        return arguments
+    return arguments & reached
 
 
-def _makes_tensor(node: Node, schemas: Schemas) -> bool:
-    call = find_call(node, schemas)
-    return call is not None and any("Tensor" in result for result in call.schema.results)
+def _find_asked(node: Node) -> Value | None:
+    """Returns the tensor whose number of dimensions a node asks for."""
+    if node.operator == "aten::dim":
+        return node.inputs[0]
+    sizes = node.inputs[0].producer if node.operator == "aten::len.t" else None
+    return sizes.inputs[0] if sizes is not None and sizes.operator == "aten::size" else None
+
+
+def _list_producers(values: Iterable[Value], *, past_convolutions: bool = True) -> Iterator[Node]:
+    """Yields each node that one of `values` may depend on."""
+    seen: set[Node] = set()
+    waiting = [value.producer for value in values]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if not past_convolutions and node.operator.startswith(_CONVOLUTIONS):
+            continue
+        yield node
+        inputs = (*node.inputs, *(one for block in node.blocks for one in block.outputs))
+        waiting += [value.producer for value in inputs]
 
 
 def _only_raises(node: Node) -> bool:
@@ -155,15 +175,6 @@ def _only_raises(node: Node) -> bool:
         and any(not block.nodes for block in node.blocks)
         and any(one.operator == RAISE for block in node.blocks for one in block.nodes)
     )
-
-
-def _join(node: Node, values: set[Value]) -> None:
-    """Adds the outputs of a branch or loop that one of `values` may be."""
-    for block in node.blocks:
-        ends = block.outputs[len(block.outputs) - len(node.outputs) :]
-        values.update(
-            output for output, end in zip(node.outputs, ends, strict=True) if end in values
-        )
 
 
 class _Trials:

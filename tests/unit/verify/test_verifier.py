@@ -238,6 +238,19 @@ def test_a_case_of_another_file_says_nothing_of_bundled_inputs(request_: VerifyR
     assert (report.ok, report.reference) == (True, "none")
 
 
+def test_bundled_inputs_that_the_method_does_not_take_are_refused(
+    request_: VerifyRequest,
+) -> None:
+    forward = make_signature(
+        "forward", [("self", "M", None), ("x", "Tensor", None), ("n", "int", None)], ["Tensor"]
+    )
+    info = replace(BUNDLING, signatures=(forward, *BUNDLING.signatures[1:]))
+    runner, given = giving_bundled(BUNDLED)
+    with pytest.raises(ConfigurationError, match="forward takes 2 inputs"):
+        verify(replace(request_, bundled_input=0), runner, info, refuse_to_run)
+    assert given == []
+
+
 def test_a_model_without_a_case_is_said_to_bundle_inputs(request_: VerifyRequest) -> None:
     with pytest.raises(ConfigurationError, match="no reference case") as caught:
         verify(request_, giving(EXPECTED), BUNDLING)

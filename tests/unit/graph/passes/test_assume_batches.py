@@ -140,6 +140,10 @@ ASKING = {
     "dim": "%n = aten::dim(%x)",
     "of_a_copy": "%u = aten::contiguous(%x, 0)\n%n = aten::dim(%u)",
     "length_of_sizes": "%s = aten::size(%x)\n%n = aten::len.t(%s)",
+    "of_a_quotient": "%u = aten::div.Scalar(%x, 255)\n%n = aten::dim(%u)",
+    "of_a_list": "%l = prim::ListConstruct(%x, %x)\n%u = aten::cat(%l, -1)\n%n = aten::dim(%u)",
+    "of_the_second": "%o = aten::relu(M)\n%u = aten::mul.Tensor(%o, %x)\n%n = aten::dim(%u)",
+    "of_another_rank": "%u = aten::flatten.using_ints(%x, -2, -1)\n%n = aten::dim(%u)",
 }
 
 
@@ -148,7 +152,7 @@ def test_a_rank_that_decides_is_not_guessed(lines: str):
     text = f"(%self, %x: Tensor)\n{lines}\n%a = {CONVOLUTION.format('x')}\n"
     text += "%c = aten::eq.int(%n, 3)\n%b = prim::If(%c)\n  then\n    yield %x\n"
     text += "  else\n    yield %a\nyield %b"
-    graph = read_graph(text, W=ramp(4, 4, 3, 3))
+    graph = read_graph(text, W=ramp(4, 4, 3, 3), M=ramp(4))
     infer(graph, SCHEMAS)
     assert assumed(graph) == {}
     result = assume_batches(graph, SCHEMAS, (4,))
