@@ -67,7 +67,8 @@ class Optimisations:
     """Method -> the numbers of dimensions of its arguments in a known call; None: no tensor.
 
     Empty if nothing is known of any call. Of a method that is missing beside others, nothing is
-    guessed."""
+    guessed.
+    """
 
 
 def optimise(

@@ -9,7 +9,7 @@ from builder.core.operator_schemas import Schemas
 from builder.graph.graph import IF, LOOP, Block, Graph, Node, TensorInfo, Value
 from builder.graph.guards import RAISE, add_guard, decide, find_guards
 from builder.graph.operands import Call, find_call
-from builder.graph.passes.fold_shapes import OF_LAYER
+from builder.graph.passes.fold_shapes import CONVOLUTIONS, OF_LAYER
 from builder.graph.passes.pass_result import PassResult
 from builder.graph.shape_questions import ranked
 from builder.graph.shapes import Inference, restore_infos, save_infos
@@ -44,16 +44,14 @@ _KEEPING: Final = frozenset(
     )
 )
 """Operators whose result has as many dimensions as their first argument."""
-_CONVOLUTIONS: Final = ("aten::conv", "aten::_conv")
 _RANKS: Final = (4, 3, 2, 5, 1)
 """How many dimensions an argument may have, the most frequent number first."""
 _MOST_ARGUMENTS = 6
 _MOST_WORK = 400_000
 """Nodes that are looked at in all trials together."""
 _NARROWED: Final = (
-    "{method}() takes {name} with {rank} dimensions only, of which the first is the batch, so that "
-    "its layers could be prepared; give inputs of another form, or leave out prepack, to keep it "
-    "as it was"
+    "{method}() takes {name} with {rank} dimensions only, of which the first is the batch; if your "
+    "images have no batch, describe such inputs when you export"
 )
 
 
@@ -79,14 +77,16 @@ def assume_batches(
         A reason for each argument whose rank is a guess, or one of several that the model takes.
     """
     trials = _Trials(graph, schemas, packs)
-    asked = _find_deciding(graph) if trials.open else set()
+    if not trials.open:
+        return PassResult(0)
+    asked = _find_deciding(graph)
     open_arguments = [
         (value, ranks[place] if place < len(ranks) else None)
         for place, value in enumerate(graph.block.inputs[1:])
         if _is_tensor(graph, value, schemas) and (value.info is None or value.info.sizes is None)
         if (place < len(ranks) and ranks[place] is not None) or not (ranks or value in asked)
     ]
-    if not trials.open or not open_arguments or len(open_arguments) > _MOST_ARGUMENTS:
+    if not open_arguments or len(open_arguments) > _MOST_ARGUMENTS:
         return PassResult(0)
     assumed = trials.choose(open_arguments)
     for value, rank in reversed(assumed.items()):
@@ -161,7 +161,7 @@ def _list_producers(values: Iterable[Value], *, past_convolutions: bool = True) 
         if node is None or node in seen:
             continue
         seen.add(node)
-        if not past_convolutions and node.operator.startswith(_CONVOLUTIONS):
+        if not past_convolutions and node.operator.startswith(CONVOLUTIONS):
             continue
         yield node
         inputs = (*node.inputs, *(one for block in node.blocks for one in block.outputs))

@@ -22,6 +22,8 @@ _KEEPING = (
 )
 _RANK_KEEPING = frozenset(f"aten::{name}" for name in _KEEPING.split())
 """Operators whose result has as many dimensions as their first argument."""
+CONVOLUTIONS: Final = ("aten::conv", "aten::_conv")
+"""How the names of convolutions begin."""
 OF_LAYER: Final = "of_layer"
 """Marks a question about the rank of what a convolution made, which is asked of its input."""
 
@@ -101,7 +103,7 @@ class _Folder:
         behind = value in self._layers
         for one in reversed(passed):
             assert one.producer is not None
-            behind = behind or one.producer.operator.startswith("aten::conv")
+            behind = behind or one.producer.operator.startswith(CONVOLUTIONS)
             if behind:
                 self._layers.add(one)
         return first
