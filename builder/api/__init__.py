@@ -76,6 +76,8 @@ if TYPE_CHECKING:
     from builder.api.signatures import DescribedMethod as DescribedMethod
     from builder.api.signatures import DescribedModel as DescribedModel
     from builder.api.signatures import describe_methods as describe_methods
+    from builder.api.size_reasons import is_library as is_library
+    from builder.api.size_reasons import read_reasons as read_reasons
     from builder.api.toolchains import diagnose as diagnose
     from builder.api.toolchains import locate_target as locate_target
     from builder.api.toolchains import locate_targets as locate_targets
@@ -181,6 +183,10 @@ if TYPE_CHECKING:
     from builder.platforms.results import RuntimeResult as RuntimeResult
     from builder.size.budget_check import refuse_excess as refuse_excess
     from builder.size.budget_check import refuse_growth as refuse_growth
+    from builder.size.reasons import Cut as Cut
+    from builder.size.reasons import Reason as Reason
+    from builder.size.reasons import Reasons as Reasons
+    from builder.size.reasons import Retained as Retained
     from builder.sources.choice import FetchRequest as FetchRequest
     from builder.sources.release_facts import list_releases as list_releases
     from builder.sources.releases import list_optional_backends as list_optional_backends
@@ -293,6 +299,10 @@ _MODULES = {
         "DescribedMethod",
         "DescribedModel",
         "describe_methods",
+    ),
+    "builder.api.size_reasons": (
+        "is_library",
+        "read_reasons",
     ),
     "builder.api.toolchains": (
         "diagnose",
@@ -440,6 +450,12 @@ _MODULES = {
     "builder.platforms.package_options": ("PackageOptions",),
     "builder.platforms.results": ("RuntimeResult",),
     "builder.size.budget_check": ("refuse_excess", "refuse_growth"),
+    "builder.size.reasons": (
+        "Cut",
+        "Reason",
+        "Reasons",
+        "Retained",
+    ),
     "builder.sources.choice": ("FetchRequest",),
     "builder.sources.release_facts": ("list_releases",),
     "builder.sources.releases": ("list_optional_backends", "load_release"),

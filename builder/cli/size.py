@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -13,9 +13,17 @@ import click
 from builder import api
 from builder.cli.aar_sizes import aar_sizes_json, print_aar_sizes
 from builder.cli.apple import print_slices, slices_json
-from builder.cli.console import echo, format_bytes, print_table, printing_json, printing_markdown
+from builder.cli.console import (
+    echo,
+    format_bytes,
+    print_json,
+    print_table,
+    printing_json,
+    printing_markdown,
+)
 from builder.cli.gates import refuse_idle_budgets
 from builder.cli.settings_options import settings_options
+from builder.cli.size_reasons import Questions, answer, describe_answers, print_answers
 from builder.core.budgets import Budgets, Growth
 from builder.core.counts import number_of
 from builder.core.setting_fields import Setting, Text
@@ -53,6 +61,7 @@ class SizeOptions:
     """Show all operators, not only the 10 largest."""
     removed: Annotated[tuple[str, ...], Setting(placeholder="OPERATOR")] = ()
     """Show how many bytes the library would lose without these operators together."""
+    questions: Annotated[Questions, Setting(inline=True)] = field(default_factory=Questions)
     budgets: Budgets = field(default_factory=Budgets)
     html: Annotated[Path | None, Setting(path="new file")] = None
     """Also write an HTML page with a treemap; the page does not need the network."""
@@ -74,6 +83,9 @@ def command(options: SizeOptions, as_markdown: bool, as_json: bool) -> None:
     it shares with other operators is not counted. The inclusive bytes are those of all code that
     the operator reaches. If a budget is exceeded, the exit code is 8.
 
+    --why, --cut and --dominators also take an unstripped ELF library that was linked with
+    --emit-relocs, whoever linked it.
+
     \b
     Examples:
       builder size out
@@ -83,6 +95,9 @@ def command(options: SizeOptions, as_markdown: bool, as_json: bool) -> None:
       builder size out --what-if aten::einsum --what-if aten::cumsum
       builder size out --max-size 2.5MB --max-compressed 1MiB
       builder size out/linux-x86_64 --html size.html
+      builder size out --why std::basic_ostream --dominators 20
+      builder size out --cut '^std::' --cut 'ATen/native/.*Pool'
+      builder size libapp.so --why inflate
       builder size pytorch_android_lite-2.6.0-1.aar --against pytorch_android_lite-2.1.0.aar
     """
     if as_json and as_markdown:
@@ -93,6 +108,14 @@ def command(options: SizeOptions, as_markdown: bool, as_json: bool) -> None:
 
 def _answer(options: SizeOptions, *, as_json: bool) -> None:
     runtime, budgets = options.runtime, options.budgets
+    if options.questions:
+        _answer_questions(options, as_json=as_json)
+        return
+    if api.is_library(runtime):
+        raise click.UsageError(
+            f"{runtime} is a library alone, which only --why, --cut and --dominators ask; sizes "
+            "need the output of a build"
+        )
     beside = options.units or options.operators or options.against
     # The answer is one line about a set of operators, and tables around it would hide it.
     if options.removed and not as_json and beside:
@@ -126,6 +149,24 @@ def _answer(options: SizeOptions, *, as_json: bool) -> None:
             api.refuse_slice_excess(slices, budgets, path=runtime)
     else:
         _answer_runtime(options, as_json=as_json)
+
+
+def _answer_questions(options: SizeOptions, *, as_json: bool) -> None:
+    others = replace(options, questions=Questions()) != SizeOptions(runtime=options.runtime)
+    if others:
+        raise click.UsageError(
+            "--why, --cut and --dominators cannot be combined with other questions about sizes"
+        )
+    runtime = options.runtime
+    if api.measure_aar(runtime) or api.measure_xcframework(runtime):
+        raise click.UsageError(
+            "--why, --cut and --dominators need the folder of an ABI, and this is a package"
+        )
+    answers = answer(api.read_reasons(runtime), options.questions)
+    if as_json:
+        print_json("size", describe_answers(answers))
+    else:
+        print_answers(answers)
 
 
 def _answer_runtime(options: SizeOptions, *, as_json: bool) -> None:

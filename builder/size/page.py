@@ -13,6 +13,7 @@ from builder.core.artifacts import SizeReport
 from builder.core.counts import number_of
 from builder.size.budget_check import find_dearest
 from builder.size.measure import LINKER_PART, part_of
+from builder.size.reasons import Reasons
 from builder.size.reference_graph import ReferenceGraph
 from builder.size.treemap import Box, lay_out
 
@@ -26,6 +27,8 @@ _MOST_PARTS = 100
 _MARK = b'<meta name="generator" content="builder size">'
 _HEAD = 512
 """The mark is in this many bytes at the start of a page."""
+_MOST_KEEPERS = 3
+"""Symbols that are named as those which keep another one; the nearest say most."""
 _LETTER = 5.6
 """Width of a letter in a label, in pixels."""
 _BOLD_LETTER = 7.6
@@ -37,11 +40,14 @@ _ANONYMOUS = {LINKER_PART: "merged strings and constants"}
 
 Units = Mapping[str, Mapping[str, int]]
 """Unit -> symbol -> bytes."""
+Notes = Mapping[tuple[str, str], str]
+"""Unit and symbol -> lines about it."""
 
 
 def render_page(abi: str, report: SizeReport, graph: ReferenceGraph) -> str:
     """Returns a self-contained HTML page about one library; all names in it are escaped."""
     tree = _merge_parts(group_symbols(graph, report.file))
+    notes = _note_keepers(graph)
     parts = {part: sum(map(_weigh, units.values())) for part, units in tree.items()}
     page = resources.files("builder.size").joinpath("page.html").read_text(encoding="utf-8")
     # string.Template leaves the braces of CSS and JavaScript alone.
@@ -51,7 +57,7 @@ def render_page(abi: str, report: SizeReport, graph: ReferenceGraph) -> str:
         f"{number_of(len(report.operators), 'root operator')}.",
         width=int(_WHOLE.width),
         height=int(_WHOLE.height),
-        treemap="\n".join(_draw_parts(tree, parts)),
+        treemap="\n".join(_draw_parts(tree, parts, notes)),
         parts="\n".join(_part_rows(parts, report.file)),
         operators="\n".join(_operator_rows(report)),
     )
@@ -89,33 +95,53 @@ def _merge_parts(tree: dict[str, dict[str, Counter[str]]]) -> dict[str, dict[str
     return kept | {number_of(len(small), "smaller part"): rest}
 
 
-def _draw_parts(tree: Mapping[str, Units], parts: Mapping[str, int]) -> Iterator[str]:
+def _note_keepers(graph: ReferenceGraph) -> dict[tuple[str, str], str]:
+    """Returns unit and symbol -> why the symbol is in the library, for those that are drawn."""
+    reasons = Reasons(graph)
+    notes: dict[tuple[str, str], str] = {}
+    for node, retained in reasons.retained.items():
+        keepers = reasons.dominators.chain(node, _MOST_KEEPERS)
+        lines = []
+        if retained > graph.sizes[node]:
+            lines.append(f"{retained:,} bytes with all that only it keeps")
+        if keepers:
+            lines.append(f"kept by {' > '.join(map(reasons.name, keepers))}")
+        if lines and graph.names[node]:
+            unit = graph.units[graph.unit_of[node]]
+            notes.setdefault((unit, graph.names[node]), "\n".join(lines))
+    return notes
+
+
+def _draw_parts(tree: Mapping[str, Units], parts: Mapping[str, int], notes: Notes) -> Iterator[str]:
     names = _largest_first(parts)
     boxes = lay_out([parts[name] for name in names], _WHOLE)
     for index, (part, box) in enumerate(zip(names, boxes, strict=True)):
         hue = _HUES[index % len(_HUES)]
         yield "<g>" + _rectangle(box, f"{part}: {parts[part]:,} bytes", hue, 62)
         yield _label(part, box, "part")
-        yield from _draw_units(tree[part], box.shrink(2, _PART_TITLE), hue)
+        yield from _draw_units(tree[part], box.shrink(2, _PART_TITLE), hue, notes)
         yield "</g>"
 
 
-def _draw_units(units: Units, inside: Box, hue: int) -> Iterator[str]:
+def _draw_units(units: Units, inside: Box, hue: int, notes: Notes) -> Iterator[str]:
     sizes = _merge_small({unit: _weigh(symbols) for unit, symbols in units.items()}, inside)
     names = _largest_first(sizes)
     for unit, box in zip(names, lay_out([sizes[n] for n in names], inside), strict=True):
         yield "<g>" + _rectangle(box, f"{unit}: {sizes[unit]:,} bytes", hue, 74)
         if unit in units and box.width * box.height > 50 * _LEAST_AREA:
             yield _label(unit.rpartition("/")[2], box, "unit")
-            yield from _draw_symbols(units[unit], box.shrink(1, _UNIT_TITLE), hue)
+            within = box.shrink(1, _UNIT_TITLE)
+            yield from _draw_symbols(unit, units[unit], within, hue, notes)
         yield "</g>"
 
 
-def _draw_symbols(symbols: Mapping[str, int], inside: Box, hue: int) -> Iterator[str]:
+def _draw_symbols(
+    unit: str, symbols: Mapping[str, int], inside: Box, hue: int, notes: Notes
+) -> Iterator[str]:
     sizes = _merge_small(symbols, inside)
     names = _largest_first(sizes)
     for name, box in zip(names, lay_out([sizes[n] for n in names], inside), strict=True):
-        title = f"{name}: {sizes[name]:,} bytes"
+        title = f"{name}: {sizes[name]:,} bytes\n{notes.get((unit, name), '')}".rstrip()
         yield f"<g>{_rectangle(box, title, hue, 84)}{_label(name, box, 'symbol')}</g>"
 
 

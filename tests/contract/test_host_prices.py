@@ -12,9 +12,10 @@ from builder.core.plan import Interface
 from builder.formats.elf import Elf
 from builder.native.interfaces import LIBRARIES
 from builder.native.link_elf import link_library, strip_library
-from builder.size.elf.linked import read_elf
-from builder.size.linked_graph import build_graph
+from builder.size.elf.linked import read_elf, read_elf_alone
+from builder.size.linked_graph import Registry, build_graph
 from builder.size.prices import price_operators, price_set
+from builder.size.reasons import Reasons
 from builder.system.machine import host_abi
 from builder.system.process import Runner
 
@@ -106,6 +107,7 @@ int long_table(int x) { return int(values[x % 999]); }
     "prims.cpp": PRIMS,
 }
 FLAGS = ("-Os", "-fPIC", "-std=c++17", "-fvisibility=hidden", "-ffunction-sections")
+NOTHING = Registry(operators=(), by_hand={}, always=frozenset(), limited=frozenset())
 TOLERANCE = 96
 """Bytes: alignment, merged strings, registration code on the way between operators."""
 
@@ -219,3 +221,14 @@ def test_with_link_time_optimisation(project):
 def test_without_relocations_there_are_no_prices(project, whole):
     stripped = whole / "stripped.so"
     assert read_elf(stripped, whole / "lib.so.map", whole / "objects") is None
+
+
+def test_a_library_alone_says_why_as_its_map_does(project, whole):
+    """Without the map, the names are mangled and the units are sections; the graph is the same."""
+    linked = read_elf_alone((whole / "lib.so").read_bytes())
+    assert linked is not None
+    alone = Reasons(build_graph(linked, NOTHING))
+    by_name = alone.cut("einsum|Contraction").bytes
+    by_unit = Reasons(project.graph(whole)).cut("^einsum.cpp$").bytes
+    assert by_name > 16_000
+    assert abs(by_name - by_unit) <= 1024

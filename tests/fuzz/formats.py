@@ -100,6 +100,7 @@ from tests.fuzz.mutators import (
 
 MODELS = Path(__file__).parents[1] / "data/models"
 PROGRAMS = Path(__file__).parents[1] / "data/pt2"
+LINKED = Path(__file__).parents[1] / "data/linked/lib.so"
 _SCHEMAS = Schemas((Path(__file__).parents[2] / "third_party/2.6.0/schemas.txt").read_text())
 _GROWTH = 40
 """How many times as large as a file builder may make it: packed records are unpacked."""
@@ -260,6 +261,13 @@ def _read_aar(data: bytes, folder: Path) -> None:
 
 def _read_elf(data: bytes, folder: Path) -> None:
     check_libraries(_write(folder, "libpytorch_jni_lite.so", data))
+
+
+def _read_linked_elf(data: bytes, folder: Path) -> None:
+    reasons = api.read_reasons(_write(folder, "lib.so", data))
+    reasons.list_retained(5)
+    reasons.cut(".")
+    reasons.explain("", 3)
 
 
 def _macho_seeds() -> tuple[bytes, ...]:
@@ -535,6 +543,7 @@ FORMATS = {
         mutator=operator_lists, seeds=lambda: (_CONFIGURATION,), read=_read_configuration
     ),
     "elf": Format(mutator=elf, seeds=lambda: (make_elf(),), read=_read_elf),
+    "elf_linked": Format(mutator=elf, seeds=lambda: (LINKED.read_bytes(),), read=_read_linked_elf),
     "flatbuffer": Format(
         mutator=lite_flatbuffer, seeds=_read_models("*_flatbuffer.ptl"), read=_read_model
     ),

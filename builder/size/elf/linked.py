@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from builder.core.operators import Operator
 from builder.core.registration_names import parse_registration
 from builder.formats.elf import (
     ALLOC,
+    DAMAGE,
     EXECUTABLE,
     FINI_ARRAY,
     INIT_ARRAY,
     NOBITS,
     PROGBITS,
+    RELA,
     SECTION_SYMBOL,
     THREAD_DATA,
     THREAD_LOCAL,
@@ -40,9 +44,12 @@ _TABLES = (".eh_frame", ".eh_frame_hdr", ".got", ".got.plt", ".plt", ".interp")
 # them.
 _ENTRIES = frozenset({".init", ".fini", ".fini_array"})
 """Sections that the loader calls."""
+_INITIALISERS = frozenset({".init_array", ".preinit_array", ".ctors"})
 _BY_UNIT = frozenset({".init_array", ".gcc_except_table"})
 """Sections whose contents belong to a unit when nothing refers to them: initialisers, and exception
 tables of functions that were merged with equal ones, so no unwinding entry refers to them."""
+_BITS, _MACHINES = 64, frozenset({62, 183})
+"""Class and machines (EM_X86_64, EM_AARCH64) of the libraries whose references are understood."""
 _GLOBAL, _SPECIAL_SECTIONS = 1, 0xFF00
 """STB_GLOBAL; SHN_LORESERVE, from which on section numbers have special meanings."""
 
@@ -59,46 +66,115 @@ def read_elf(
         units_map: see `LinkResult.units_map`.
     """
     elf = Elf(library.read_bytes())
-    # Only --emit-relocs keeps the relocations of code in a linked library.
-    if not any(section.name == ".rela.text" for section in elf.sections):
+    if not _keeps_references(elf):
         return None
     # Empty pieces have the address of their neighbour, and would take its place in a search.
     pieces = sorted((p for p in read_pieces(map_file, units_map) if p.size), key=_address)
     spans = _cut(elf, pieces)
     inside = dict(_find_pieces(spans, pieces))
-    # An import has section 0 in the dynamic symbol table; its number follows those of the spans.
-    undefined = sorted({s.name for s in elf.exported if s.section == 0 and s.name})
-    imports = {name: len(spans) + number for number, name in enumerate(undefined)}
-    references = tuple(read_references(elf, spans, imports))
-    extra, ties = charge_tables(spans, elf)
-    ties += tuple(_join_split_symbols(elf, spans))
     units = {piece.owner: name_unit(piece.owner, objects) for piece in pieces}
-    # What somebody refers to is reached that way, and needs no tie to its unit.
-    known = {reference.target for reference in references} | {target for _, target in ties}
-    bound = _bind(inside, units, known)
     # The map has the names as C++ spells them; the symbol table has them mangled.
     with map_file.open(errors="replace") as stream:
         shown = parse_names(stream)
-    names = tuple(shown.get(start, "") for start in spans.starts)
-    return Linked(
-        spans=spans,
-        names=names,
+    linked = _read_linked(elf, spans, tuple(shown.get(start, "") for start in spans.starts))
+    # What somebody refers to is reached that way, and needs no tie to its unit.
+    known = {r.target for r in linked.references} | {target for _, target in linked.ties}
+    bound = _bind(inside, units, known)
+    return replace(
+        linked,
         units=tuple(
             units[inside[span].owner] if span in inside else LINKER_PART
             for span in range(len(spans))
         ),
-        blocks=tuple(_list_blocks(elf)),
-        imports={name: _IMPORT + len(name) for name in undefined},
-        references=references,
-        registrations=tuple(_find_registrations(elf, spans)),
-        extra=extra,
-        ties=ties,
         bound=bound,
         definitions=_find_definitions(elf, spans, {o: u for o, u in units.items() if u in bound}),
+    )
+
+
+def read_elf_alone(contents: bytes) -> Linked | None:
+    """Returns the contents and references of any library; None when it has no relocations.
+
+    Nothing tells the units of a library of somebody else: each symbol's unit is the section that it
+    is in, and its name is mangled.
+
+    Raises:
+        ValueError: the library is damaged, or is not one for x86-64 or AArch64.
+    """
+    elf = Elf(contents)
+    try:
+        if not elf.is_elf or elf.bits != _BITS or elf.machine not in _MACHINES:
+            raise ValueError("it is not an ELF library for x86-64 or AArch64")
+        if not _keeps_references(elf):
+            return None
+        _refuse_overlaps(elf)
+        spans = _cut(elf, ())
+        shown = _name_symbols(elf)
+        linked = _read_linked(elf, spans, tuple(shown.get(start, "") for start in spans.starts))
+        units = tuple(_name_sections(elf, spans))
+        # No map tells the unit of an initialiser, so the loader is what calls them all.
+        called = (span for span, section in enumerate(units) if section in _INITIALISERS)
+        return replace(linked, units=units, starts=linked.starts.union(called))
+    except (*DAMAGE, KeyError) as error:
+        raise ValueError(f"the library is damaged: {error}") from error
+
+
+def _keeps_references(elf: Elf) -> bool:
+    # Only --emit-relocs keeps the relocations of code in a linked library.
+    return any(section.name == ".rela.text" for section in elf.sections)
+
+
+def _refuse_overlaps(elf: Elf) -> None:
+    """Raises ValueError when headers name the same bytes or addresses again and again."""
+    if sum(section.size for section in elf.sections if section.kind == RELA) > len(elf.contents):
+        raise ValueError("its relocations overlap")
+    loaded = sorted((s.address, s.end) for s in elf.sections if _holds_symbols(s))
+    if any(end > start for (_, end), (start, _) in pairwise(loaded)):
+        raise ValueError("its sections overlap")
+
+
+def _name_sections(elf: Elf, spans: Spans) -> Iterator[str]:
+    """Yields the name of the section that each span is in."""
+    holding = sorted((s.address, s.name) for s in elf.sections if _holds_symbols(s))
+    for start, size in zip(spans.starts, spans.sizes, strict=True):
+        place = bisect_right(holding, start, key=_first) - 1
+        yield holding[place][1] if size and place >= 0 else LINKER_PART
+
+
+def _first(pair: tuple[int, str]) -> int:
+    return pair[0]
+
+
+def _read_linked(elf: Elf, spans: Spans, names: tuple[str, ...]) -> Linked:
+    """Returns what the library itself tells, with all spans in no unit."""
+    # An import has section 0 in the dynamic symbol table; its number follows those of the spans.
+    undefined = sorted({s.name for s in elf.exported if s.section == 0 and s.name})
+    imports = {name: len(spans) + number for number, name in enumerate(undefined)}
+    extra, ties = charge_tables(spans, elf)
+    return Linked(
+        spans=spans,
+        names=names,
+        units=(LINKER_PART,) * len(spans),
+        blocks=tuple(_list_blocks(elf)),
+        imports={name: _IMPORT + len(name) for name in undefined},
+        references=tuple(read_references(elf, spans, imports)),
+        registrations=tuple(_find_registrations(elf, spans)),
+        extra=extra,
+        ties=(*ties, *_join_split_symbols(elf, spans)),
+        bound={},
+        definitions={},
         lists=frozenset(i for i, name in enumerate(names) if name == _LIST_OF_OPERATORS),
         starts=frozenset(_find_starts(elf, spans)),
         filled_in=_DYNAMIC_RELOCATION,
     )
+
+
+def _name_symbols(elf: Elf) -> dict[int, str]:
+    """Returns address -> the first symbol with a size there, or the first one without."""
+    named: dict[int, str] = {}
+    for symbol in sorted(elf.symbols, key=lambda symbol: not symbol.size):
+        if symbol.kind not in {SECTION_SYMBOL, THREAD_LOCAL} and symbol.name:
+            named.setdefault(symbol.address, symbol.name)
+    return named
 
 
 def _address(piece: InputSection) -> int:
@@ -157,10 +233,20 @@ def _find_registrations(elf: Elf, spans: Spans) -> Iterator[tuple[int, Operator]
 
 def _join_split_symbols(elf: Elf, spans: Spans) -> Iterator[tuple[int, int]]:
     """Yields edges between the spans of one symbol, which other symbols inside of it cut."""
+    # Symbols may overlap, so the spans of all are joined in one walk: symbols that cover
+    # everything cost no more than others.
+    changes: Counter[int] = Counter()
     for symbol in elf.symbols:
         if symbol.size and 0 < symbol.section < _SPECIAL_SECTIONS:
-            for span in spans.covered(symbol.address, symbol.size)[:-1]:
-                yield span, span + 1
+            covered = spans.covered(symbol.address, symbol.size)
+            if len(covered) > 1:
+                changes[covered.start] += 1
+                changes[covered.stop - 1] -= 1
+    open_symbols = 0
+    for span in range(len(spans)):
+        open_symbols += changes[span]
+        if open_symbols:
+            yield span, span + 1
 
 
 def _bind(

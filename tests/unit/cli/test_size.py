@@ -15,6 +15,7 @@ from builder.core.artifacts import OperatorPrice, SizeReport
 from builder.errors import ConfigurationError, ModelError, VerificationError
 from builder.packaging.runtime_folder import REFERENCES, SIZE_REPORT, render_size_report
 from builder.size.reference_graph import render_references
+from tests.fuzz.elves import make_elf
 
 NOW = SizeReport(
     file=1500,
@@ -149,6 +150,75 @@ def test_what_if(runtime, dash):
     }
     answer = json.loads(run(root, *asked, "--json").output)["what_if"]
     assert answer == {"bytes": 43_008, "operators": ["aten::add", "aten::mul"]}
+
+
+def test_why_a_symbol_is_there(runtime):
+    root = runtime("out", NOW)
+    shown = run(root, "--why", "common").output.splitlines()
+    assert [line.split("  ")[0] for line in shown if line[:1].strip()] == [
+        "why",
+        "-" * 33,
+        "symbol",
+        "unit",
+        "bytes",
+        "bytes with all that only it keeps",
+        "wanted by",
+        "shortest path",
+        "on every path",
+        "referred to by",
+    ]
+    (why,) = json.loads(run(root, "--why", "common", "--json").output)["why"]
+    assert (why["text"], why["symbols"], why["largest"][0]["users"]) == (
+        *("common", 1),
+        ["other", "kernel<T>&"],
+    )
+
+
+def test_what_would_go_without_symbols(runtime):
+    root = runtime("out", NOW)
+    asked = ("--cut", "^common$", "--dominators", "3")
+    shown = rows(run(root, *asked).output)
+    assert shown["bytes that would go"] == ["40,000"]
+    answer = json.loads(run(root, *asked, "--json").output)
+    assert [(cut["pattern"], cut["bytes"]) for cut in answer["cut"]] == [("^common$", 40_000)]
+
+
+def test_questions_about_symbols_stand_alone(runtime):
+    asked = [str(runtime("out", NOW)), "--why", "core", "--units", "3"]
+    result = CliRunner().invoke(command, asked)
+    assert (result.exit_code, "cannot be combined" in result.output) == (2, True)
+
+
+LINKED = Path(__file__).parents[2] / "data/linked/lib.so"
+
+
+def test_any_library_that_keeps_its_relocations_answers():
+    answer = json.loads(
+        run(LINKED, "--why", "inner", "--cut", "table", "--dominators", "2", "--json").output
+    )
+    (why,) = answer["why"][0]["largest"]
+    assert (why["path"], why["keepers"], why["unit"]) == (
+        ["entry", "outer", "inner"],
+        ["outer"],
+        ".text",
+    )
+    assert (answer["cut"][0]["symbols"], answer["cut"][0]["bytes"]) == (2, 335)
+    assert [one["symbol"] for one in answer["dominators"]] == ["outer", "inner"]
+
+
+def test_a_library_alone_has_no_sizes():
+    result = CliRunner().invoke(command, [str(LINKED)])
+    assert (result.exit_code, "is a library alone" in result.output) == (2, True)
+
+
+def test_a_library_without_relocations_has_no_answer(tmp_path):
+    library = tmp_path / "lib.so"
+    library.write_bytes(make_elf())
+    with pytest.raises(ConfigurationError, match="does not say what refers to what"):
+        run(library, "--why", "core")
+    (tmp_path / "torn.so").write_bytes(make_elf()[:100])
+    with pytest.raises(ConfigurationError, match="the library is damaged"):
+        run(tmp_path / "torn.so", "--why", "core")
 
 
 def test_what_if_of_another_operator(runtime):

@@ -65,7 +65,7 @@ def test_the_boxes_are_the_whole_file():
 def test_every_element_is_closed_and_names_are_text(page):
     elements = Elements(page)
     assert elements.open == []
-    assert ("title", "kernel<T>&: 1,000 bytes") in elements.texts
+    assert ("title", "kernel<T>&: 1,000 bytes\nkept by aten::add.Tensor") in elements.texts
     assert ("td", "<script>&.ptl") in elements.texts
     assert [tag for tag, _ in elements.tags].count("script") == 1
 
