@@ -23,7 +23,9 @@ def _show(part: str | Use | Run, command: str) -> str:
     match part:
         case Use():
             setting = find_setting(part.key, command)
-            return str(part) if setting is None else _show_option(setting, part.value)
+            if setting is not None:
+                return _show_option(setting, part.value)
+            return _show_elsewhere(part) if command in COMMANDS else str(part)
         case Run():
             words = (
                 shlex.quote(one) if isinstance(one, str) else _show(one, part.command)
@@ -34,18 +36,31 @@ def _show(part: str | Use | Run, command: str) -> str:
             return show_hint(part, command)
 
 
+def _show_elsewhere(part: Use) -> str:
+    """Returns a setting that only other commands have, with the first of them."""
+    for command in COMMANDS:
+        setting = _settings(command).get(part.key)
+        if setting is not None:
+            return f"{_show_option(setting, part.value)} of builder {command}"
+    return str(part)
+
+
 def find_setting(key: str, command: str) -> SettingField | None:
     """Returns the setting of a command that a key means; None if the command has none like it."""
     # A hint from a process that ran the code of a model can name anything.
     if command not in COMMANDS:
         return None
+    keys = _settings(command)
+    # Commands group the same setting in different ways: `tools.ndk` of build is `ndk` of check.
+    alike = (one for one in keys.values() if one.name == key.rpartition(".")[2])
+    return keys.get(key) or next(alike, None)
+
+
+def _settings(command: str) -> dict[str, SettingField]:
+    """Returns the settings of a command by their keys."""
     module = import_module(f"builder.cli.{command}")
     assert isinstance(module.command, click.Command)
-    listed = list_command_settings(module.command)
-    keys = {".".join((*one.group, one.name)): one for one in listed}
-    # Commands group the same setting in different ways: `tools.ndk` of build is `ndk` of check.
-    alike = (one for one in listed if one.name == key.rpartition(".")[2])
-    return keys.get(key) or next(alike, None)
+    return {".".join((*one.group, one.name)): one for one in list_command_settings(module.command)}
 
 
 def _show_option(setting: SettingField, value: object) -> str:

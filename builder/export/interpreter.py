@@ -50,8 +50,9 @@ _CRASHED = {
     ),
     _RUNNING: Hint(
         "the file is damaged, the inputs do not fit, or this is a bug of PyTorch; try other "
-        "inputs, or export with ",
-        *(Use("capture", "script"), " or ", Use("optimisation.enabled", False)),
+        "inputs, or export the model in another way: ",
+        *(Run("export", ("SOURCE", Use("capture", "script"))), " or "),
+        Run("export", ("SOURCE", Use("optimisation.enabled", False))),
     ),
 }
 

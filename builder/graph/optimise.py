@@ -98,7 +98,8 @@ def _check(graph: Graph, schemas: Schemas, operator_version: int) -> None:
         raise ModelError(
             f"{graph.name} has more than {MOST_NESTED} branches and loops inside of each other",
             hint=Hint(
-                "export the model without optimisation: ", Use("optimisation.enabled", False)
+                "export the model without optimisation: ",
+                Run("export", ("SOURCE", Use("optimisation.enabled", False))),
             ),
         )
     for _, node in graph.block.walk():
@@ -237,7 +238,13 @@ class _Run:
             if (graph := self._program.method(method)) is not None
         }
         result = merge(
-            assume_batches(graph, self._schemas, known.get(graph, ()), packs=wanted.prepack)
+            assume_batches(
+                graph,
+                self._schemas,
+                known.get(graph, ()),
+                packs=wanted.prepack,
+                folds=wanted.fold_batch_norms,
+            )
             for graph in self._program.graphs.values()
             if graph in known or not wanted.ranks
         )

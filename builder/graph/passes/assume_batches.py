@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from builder.core.operator_schemas import Schemas
-from builder.graph.graph import IF, LOOP, Block, Graph, Node, TensorInfo, Value
+from builder.graph.graph import IF, Block, Graph, Node, TensorInfo, Value
 from builder.graph.guards import RAISE, add_guard, decide, find_guards
-from builder.graph.operands import Call, find_call
-from builder.graph.passes.fold_shapes import CONVOLUTIONS, OF_LAYER
+from builder.graph.operands import Call, find_call, static
+from builder.graph.passes.batch_norm import find_affine
+from builder.graph.passes.deciding_ranks import find_deciding
 from builder.graph.passes.pass_result import PassResult
 from builder.graph.shape_questions import ranked
 from builder.graph.shapes import Inference, restore_infos, save_infos
@@ -56,7 +57,12 @@ _NARROWED: Final = (
 
 
 def assume_batches(
-    graph: Graph, schemas: Schemas, ranks: Sequence[int | None] = (), *, packs: bool = True
+    graph: Graph,
+    schemas: Schemas,
+    ranks: Sequence[int | None] = (),
+    *,
+    packs: bool = True,
+    folds: bool = True,
 ) -> PassResult:
     """Lets a method refuse images without a batch, if its layers profit from knowing the batch.
 
@@ -72,14 +78,15 @@ def assume_batches(
         ranks: of the arguments without `self` in a known call; None for one that is no tensor or
             is not known. Empty if no call is known.
         packs: whether convolutions will be packed.
+        folds: whether batch norms will be folded into the layers beside them.
 
     Returns:
         A reason for each argument whose rank is a guess, or one of several that the model takes.
     """
-    trials = _Trials(graph, schemas, packs)
-    if not trials.open:
+    trials = _Trials(graph, schemas, packs=packs, folds=folds)
+    if not trials.gaining:
         return PassResult(0)
-    asked = _find_deciding(graph)
+    asked, checks = find_deciding(graph, schemas)
     open_arguments = [
         (value, ranks[place] if place < len(ranks) else None)
         for place, value in enumerate(graph.block.inputs[1:])
@@ -88,7 +95,7 @@ def assume_batches(
     ]
     if not open_arguments or len(open_arguments) > _MOST_ARGUMENTS:
         return PassResult(0)
-    assumed = trials.choose(open_arguments)
+    assumed = trials.choose(open_arguments, checks)
     for value, rank in reversed(assumed.items()):
         value.info = TensorInfo(None if value.info is None else value.info.dtype, (None,) * rank)
         add_guard(graph, value, rank)
@@ -117,86 +124,33 @@ def _takes_tensor(node: Node, value: Value, schemas: Schemas) -> bool:
     )
 
 
-def _find_deciding(graph: Graph) -> set[Value]:
-    """Returns the arguments on which a number of dimensions depends that decides what runs.
-
-    A branch that does nothing but fail decides nothing: layers check their images by such ones.
-    Nor does a question about what a convolution made: its image has a batch, or the call fails.
-    """
-    arguments = set(graph.block.inputs[1:])
-    conditions = [
-        value
-        for _, node in graph.block.walk()
-        if node.blocks and not _only_raises(node)
-        for value in node.inputs[: 2 if node.operator == LOOP else 1]
-    ]
-    asked = {
-        value
-        for node in _list_producers(conditions)
-        if (value := _find_asked(node)) is not None and OF_LAYER not in node.attributes
-    }
-    reached = asked | {
-        value for node in _list_producers(asked, past_convolutions=False) for value in node.inputs
-    }
-    # What a loop hands on may come from any of them.
-    if any(value.producer is None and value not in graph.block.inputs for value in reached):
-        return arguments
-    return arguments & reached
-
-
-def _find_asked(node: Node) -> Value | None:
-    """Returns the tensor whose number of dimensions a node asks for."""
-    if node.operator == "aten::dim":
-        return node.inputs[0]
-    sizes = node.inputs[0].producer if node.operator == "aten::len.t" else None
-    return sizes.inputs[0] if sizes is not None and sizes.operator == "aten::size" else None
-
-
-def _list_producers(values: Iterable[Value], *, past_convolutions: bool = True) -> Iterator[Node]:
-    """Yields each node that one of `values` may depend on."""
-    seen: set[Node] = set()
-    waiting = [value.producer for value in values]
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if not past_convolutions and node.operator.startswith(CONVOLUTIONS):
-            continue
-        yield node
-        inputs = (*node.inputs, *(one for block in node.blocks for one in block.outputs))
-        waiting += [value.producer for value in inputs]
-
-
-def _only_raises(node: Node) -> bool:
-    return (
-        node.operator == IF
-        and not node.outputs
-        and any(not block.nodes for block in node.blocks)
-        and any(one.operator == RAISE for block in node.blocks for one in block.nodes)
-    )
-
-
 class _Trials:
     """Tries what is known of the layers of a graph if its arguments have some ranks."""
 
-    def __init__(self, graph: Graph, schemas: Schemas, packs: bool) -> None:
+    def __init__(self, graph: Graph, schemas: Schemas, *, packs: bool, folds: bool) -> None:
         self._graph = graph
         self._schemas = schemas
         layers = list(_find_layers(graph.block, schemas))
-        self.open = [(node, dims) for node, dims in layers if _rank(node.inputs[0]) is None]
+        self._open = {node: dims for node, dims in layers if _rank(node.inputs[0]) is None}
         """Layers of whose images it is not known whether they have a batch."""
-        self._profits = packs or any(
-            node.operator == "aten::batch_norm" and _rank(node.inputs[0]) is None
-            for _, node in graph.block.walk()
-        )
+        packed = {node for node in self._open if packs and _is_packable(node, schemas)}
+        folded = _find_folding(graph, schemas) if folds else set()
+        self.gaining = packed | (folded & self._open.keys())
+        """Those of them that profit from an image with a batch."""
+        self._checks: Mapping[Node, Collection[Value]] = {}
         nodes = sum(1 for _ in graph.block.walk())
         self._left = _MOST_WORK // max(nodes, 1)
 
-    def choose(self, arguments: Sequence[tuple[Value, int | None]]) -> dict[Value, int]:
-        """Returns the ranks of the arguments that give layers images with a batch."""
-        if not self._profits:
-            return {}
+    def choose(
+        self,
+        arguments: Sequence[tuple[Value, int | None]],
+        checks: Mapping[Node, Collection[Value]],
+    ) -> dict[Value, int]:
+        """Returns the ranks of the arguments that give layers images with a batch.
+
+        A guess has to pass the `checks` of the model that depend on the argument.
+        """
+        self._checks = checks
         given = {value: rank for value, rank in arguments if rank is not None}
         if given:
             return self._thin(given, self._try(given))
@@ -231,8 +185,9 @@ class _Trials:
     def _try(self, ranks: Mapping[Value, int], *, is_guess: bool = False) -> int:
         """Returns how many more convolutions get an image with a batch.
 
-        0 also if a layer would not take its image. A guess must not let the first of these images
-        have less dimensions than the argument: the one that is dropped may be the batch.
+        0 also if a layer would not take its image, or the model does not take such an argument. A
+        guess must not let the first of these images have less dimensions than the argument: the one
+        that is dropped may be the batch.
         """
         if self._left <= 0:
             return 0
@@ -241,18 +196,40 @@ class _Trials:
         for value, rank in ranks.items():
             value.info = ranked(rank)
         Inference(self._graph, self._schemas).run()
-        wanted = dict(self.open)
-        found = [
-            (node, _rank(node.inputs[0])) for node in _reached(self._graph.block) if node in wanted
-        ]
+        reached = list(_reached(self._graph.block))
+        found = [(node, _rank(node.inputs[0])) for node in reached if node in self._open]
+        fails = any(map(self._fails, reached)) or (is_guess and self._may_fail(ranks))
         restore_infos(before)
-        known = [(node, rank, rank - wanted[node]) for node, rank in found if rank is not None]
+        if fails:
+            return 0
+        known = [(node, rank, rank - self._open[node]) for node, rank in found if rank is not None]
         if any(over not in (1, 2) for _, _, over in known):
             return 0
-        gained = [rank for node, rank, over in known if over == 2 and "pool" not in node.operator]
+        gained = [rank for node, rank, over in known if over == 2 and node in self.gaining]
         if is_guess and gained and gained[0] < max(ranks.values()):
             return 0
         return len(gained)
+
+    def _fails(self, node: Node) -> bool:
+        """Whether a node that runs takes tensors of another rank only, or is a failure itself."""
+        if node.operator == RAISE:
+            return True
+        if node.operator == "prim::ListUnpack":
+            sizes = node.inputs[0].producer
+            whole = sizes is not None and sizes.operator == "aten::size"
+            rank = _rank(sizes.inputs[0]) if sizes is not None and whole else None
+            return rank is not None and rank != len(node.outputs)
+        if node.operator != "aten::permute":
+            return False
+        dims, rank = static(node.inputs[1]), _rank(node.inputs[0])
+        return isinstance(dims, list) and rank is not None and rank != len(dims)
+
+    def _may_fail(self, ranks: Mapping[Value, int]) -> bool:
+        """Whether a check of the model may refuse an argument of which a rank is guessed."""
+        return any(
+            decide(node.inputs[0]) is None and not ranks.keys().isdisjoint(arguments)
+            for node, arguments in self._checks.items()
+        )
 
 
 def drop_guards(graph: Graph, schemas: Schemas) -> PassResult:
@@ -297,6 +274,28 @@ def _reached(block: Block) -> Iterator[Node]:
             taken = decide(node.inputs[0]) if node.operator == IF else None
             if taken is not None:
                 waiting.append(node.blocks[0 if taken else 1])
+
+
+def _is_packable(node: Node, schemas: Schemas) -> bool:
+    """Whether XNNPACK has a convolution like `node`, so far as its weight tells."""
+    call = find_call(node, schemas)
+    weight = None if call is None else call.tensor("weight")
+    if call is None or weight is None or weight.dtype != "float32" or weight.quantizer is not None:
+        return False
+    transposed = "transpose" in call.name or call.static("transposed") is True
+    return all(weight.sizes) and len(weight.sizes) in ((4,) if transposed else (3, 4))
+
+
+def _find_folding(graph: Graph, schemas: Schemas) -> set[Node]:
+    """Returns the nodes in front of or behind a batch norm that may be folded into them."""
+    users = graph.uses()
+    found: set[Node] = set()
+    for _, node in graph.block.walk():
+        if find_affine(node, schemas) is not None:
+            found.update(user for user, _ in users.get(node.output, ()) if isinstance(user, Node))
+            if node.inputs[0].producer is not None:
+                found.add(node.inputs[0].producer)
+    return found
 
 
 def _dimensions(call: Call) -> int | None:

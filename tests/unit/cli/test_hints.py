@@ -28,7 +28,9 @@ PACKAGE = Path(builder.__file__).parent
         (Use("keep"), "export", "keep", "--keep"),
         (Use("inputs", "int64[1,8]"), "verify", "inputs=int64[1,8]", "--input 'int64[1,8]'"),
         (Use("tools.apple_sdk", "DIR"), "check", "tools.apple_sdk=DIR", "--apple-sdk DIR"),
-        (Use("tools.stl"), "verify", "tools.stl", "tools.stl"),
+        (Use("tools.stl"), "verify", "tools.stl", "--stl of builder build"),
+        (Use("capture", "script"), "ops", "capture=script", "--via script of builder export"),
+        (Use("no.such"), "ops", "no.such", "no.such"),
         (Run("doctor"), "build", "doctor()", "builder doctor"),
         (Run("x", (Use("jobs"),)), "build", "x(jobs)", "builder x jobs"),
         (

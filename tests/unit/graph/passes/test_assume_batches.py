@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from builder.graph.graph import Graph
@@ -12,12 +13,15 @@ from builder.graph.optimise import Optimisations, optimise
 from builder.graph.passes.assume_batches import assume_batches, drop_guards
 from builder.graph.passes.fold_shapes import fold_shapes
 from builder.graph.shapes import infer
+from builder.graph.tensor_arrays import to_tensor
 from builder.graph.well_formed import check_program
 from builder.sources.schemas import load_schemas
 from tests.unit.graph.writing import ramp, read_graph, read_program, write_graph
 
 SCHEMAS = load_schemas()
 CONVOLUTION = "aten::conv2d(%{}, W, None, [1, 1], [1, 1], [1, 1], 1)"
+NORM = "aten::batch_norm(%{}, None, None, M, M, False, 0.1, 1e-5, True)"
+POSITIVE = to_tensor(np.arange(1, 5, dtype=np.float32))
 POOL = "aten::max_pool2d(%{}, [2, 2], [2, 2], [0, 0], [1, 1], False)"
 
 
@@ -30,14 +34,14 @@ def method(*steps: str, given: str = "%x: Tensor") -> Graph:
         "\n".join([f"(%self, {given})", *lines, f"yield %{last}"]),
         W=ramp(4, 4, 3, 3),
         V=ramp(4, 4, 3),
-        M=ramp(4),
+        M=POSITIVE,
     )
     infer(graph, SCHEMAS)
     return graph
 
 
-def assumed(graph: Graph, *ranks: int | None, packs: bool = True) -> dict[str, int]:
-    assume_batches(graph, SCHEMAS, ranks, packs=packs)
+def assumed(graph: Graph, *ranks: int | None, **wanted: bool) -> dict[str, int]:
+    assume_batches(graph, SCHEMAS, ranks, **wanted)
     found = find_guards(graph.block)
     return {value.name: rank for value, (_, rank) in found.items()}
 
@@ -93,10 +97,42 @@ def test_nothing_is_assumed_of_numbers_and_of_tensors_that_change_their_shape():
 
 
 def test_without_packing_there_has_to_be_another_gain():
-    norm = "aten::batch_norm(%a, None, None, M, M, False, 0.1, 1e-5, True)"
-    assert assumed(method(CONVOLUTION.format("x")), packs=False) == {}
-    assert assumed(method(CONVOLUTION.format("x"), norm), packs=False) == {"x": 4}
+    steps = [CONVOLUTION.format("x"), NORM.format("a")]
+    assert assumed(method(*steps[:1]), packs=False) == {}
+    assert assumed(method(*steps), packs=False) == {"x": 4}
+    assert assumed(method(*steps), packs=False, folds=False) == {}
     assert assumed(method(CONVOLUTION.format("x"), "aten::dim(%a)"), packs=False) == {}
+    # A norm beside another layer is no gain.
+    steps = ["aten::relu(%x)", CONVOLUTION.format("a"), "aten::relu(%b)", NORM.format("c")]
+    assert assumed(method(*steps), packs=False) == {}
+
+
+VOLUME = "aten::conv3d(%{}, V3, None, [1, 1, 1], [1, 1, 1], [1, 1, 1], 1)"
+
+
+@pytest.mark.parametrize("ranks", [(), (5,), (3,), (4,)])
+@pytest.mark.parametrize(
+    "step",
+    [
+        VOLUME,
+        "aten::conv_transpose1d(%{}, V, None, [1], [1], [0], 1, [1])",
+        "aten::convolution(%{}, V, None, [1], [1], [1], True, [0], 1)",
+        # Weights that are no constants, or no float32.
+        "aten::conv2d(%{}, %w, None, [1, 1], [1, 1], [1, 1], 1)",
+        "aten::conv2d(%{}, D, None, [1, 1], [1, 1], [1, 1], 1)",
+    ],
+)
+def test_layers_that_xnnpack_does_not_have_need_no_batch(step: str, ranks: tuple[int, ...]):
+    text = f"(%self, %x: Tensor, %w: Tensor)\n%a = {step.format('x')}\n"
+    double = to_tensor(np.ones((4, 4, 3, 3), np.float64))
+    weights = {"V": ramp(4, 4, 3), "V3": ramp(4, 4, 3, 3, 3), "D": double, "M": POSITIVE}
+    graph = read_graph(f"{text}yield %a", **weights)
+    infer(graph, SCHEMAS)
+    assert assumed(graph, *ranks) == {}
+    if step == VOLUME and ranks in ((), (5,)):
+        graph = read_graph(f"{text}%b = {NORM.format('a')}\nyield %b", **weights)
+        infer(graph, SCHEMAS)
+        assert assumed(graph, *ranks) == {"x": 5}
 
 
 BRANCH = """(%self, %x: Tensor, %m: Tensor, %c: bool)
@@ -143,6 +179,27 @@ ASKING = {
     "of_a_quotient": "%u = aten::div.Scalar(%x, 255)\n%n = aten::dim(%u)",
     "of_a_list": "%l = prim::ListConstruct(%x, %x)\n%u = aten::cat(%l, -1)\n%n = aten::dim(%u)",
     "of_the_second": "%o = aten::relu(M)\n%u = aten::mul.Tensor(%o, %x)\n%n = aten::dim(%u)",
+    "length_of_some_sizes": "%s = aten::size(%x)\n%t = aten::slice.t(%s, 1, None, 1)\n"
+    "%n = aten::len.t(%t)",
+    "length_of_a_list": "%s = aten::size(%x)\n%t = aten::list.t(%s)\n%n = aten::len.t(%t)",
+    "equal_sizes": "%s = aten::size(%x)\n%e = aten::eq.int_list(%s, [1, 2])\n"
+    "%n = aten::Int.bool(%e)",
+    "length_of_strides": "%s = aten::stride(%x)\n%n = aten::len.t(%s)",
+    "number_of_elements": "%n = aten::numel(%x)",
+    "indices": "%s = aten::nonzero(%x)\n%n = aten::size.int(%s, 1)",
+    "sizes_as_a_tensor": "%s = aten::_shape_as_tensor(%x)\n%n = aten::size.int(%s, 0)",
+    "some_size": "%i = aten::dim(%x)\n%n = aten::size.int(%x, %i)",
+    "called": "%u = aten::relu(%x)\n%n = prim::CallMethod(%self, %u) @ {'name': 'rank'}",
+    "kept_in_a_list": "%d = aten::dim(%x)\n%l = prim::ListConstruct()\n"
+    "%k = aten::append.t(%l, %d)\n%n = aten::__getitem__.t(%l, 0)",
+    "of_what_a_list_keeps": "%l = prim::ListConstruct()\n%k = aten::append.t(%l, %x)\n"
+    "%u = aten::__getitem__.t(%l, 0)\n%n = aten::dim(%u)",
+    "kept_in_a_tensor": "%d = aten::dim(%x)\n%t = aten::clone(M, None)\n"
+    "%k = aten::fill_.Scalar(%t, %d)\n%n = aten::Int.Tensor(%t)",
+    "kept_in_an_attribute": "%d = aten::dim(%x)\nprim::SetAttr(%self, %d) @ {'slot': 0}\n"
+    "%n = prim::GetAttr(%self) @ {'slot': 0}",
+    "counted_by_a_loop": "%d = aten::dim(%x)\n%n = prim::Loop(2, True, 0)\n"
+    "  do(%i, %y)\n    yield True, %d",
     "of_another_rank": "%u = aten::flatten.using_ints(%x, -2, -1)\n%n = aten::dim(%u)",
 }
 
@@ -186,6 +243,53 @@ def test_a_check_of_the_model_decides_nothing():
     graph = read_graph(text, W=ramp(4, 4, 3, 3))
     infer(graph, SCHEMAS)
     assert assumed(graph) == {"x": 4}
+
+
+FAILING = """prim::If(%c)
+  then
+    prim::RaiseException("words", None)
+    yield
+  else
+    yield
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted"),
+    [
+        # The first guess would make each call fail.
+        ("%n = aten::dim(%x)\n%c = aten::eq.int(%n, 4)\n", {}),
+        ("%n = aten::dim(%x)\n%c = aten::gt.int(%n, 3)\n", {}),
+        ("%n = aten::dim(%x)\n%c = aten::eq.int(%n, 2)\n", {"x": 4}),
+        # It is not known whether these do.
+        ("%s = aten::size(%x)\n%n = aten::len.t(%s)\n%c = aten::ne.int(%n, 3)\n", {}),
+        ("%n = aten::numel(%x)\n%c = aten::gt.int(%n, 64)\n", {}),
+        # These do not depend on the number of dimensions.
+        ("%n = aten::size.int(%x, 1)\n%c = aten::ne.int(%n, 4)\n", {"x": 4}),
+        ("%s = aten::size(%x)\n%t = aten::slice.t(%s, -2, None, 1)\n%n = aten::len.t(%t)\n"
+         "%c = aten::ne.int(%n, 2)\n", {"x": 4}),
+        ("%s = aten::size(%x)\n%c = aten::__is__(%s, None)\n", {"x": 4}),
+    ],
+)  # fmt: skip
+def test_a_guess_passes_the_checks_of_the_model(lines: str, wanted: dict[str, int]):
+    text = f"(%self, %x: Tensor)\n{lines}{FAILING}%b = {CONVOLUTION.format('x')}\nyield %b"
+    graph = read_graph(text, W=ramp(4, 4, 3, 3))
+    infer(graph, SCHEMAS)
+    assert assumed(graph) == wanted
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "%s = aten::size(%x)\n%p, %q, %r = prim::ListUnpack(%s)",
+        "%p = aten::permute(%x, [0, 2, 1])",
+    ],
+)
+def test_a_guess_is_a_rank_that_the_model_takes(line: str):
+    text = f"(%self, %x: Tensor)\n{line}\n%b = {CONVOLUTION.format('x')}\nyield %b"
+    graph = read_graph(text, W=ramp(4, 4, 3, 3))
+    infer(graph, SCHEMAS)
+    assert assumed(graph) == {}
 
 
 def test_a_guess_is_told():
@@ -253,7 +357,7 @@ def test_a_file_with_a_check_stays_as_it_is():
         yield %t
         """,
         W=ramp(4, 4, 3, 3),
-        M=ramp(4),
+        M=POSITIVE,
     )
     optimise(made, SCHEMAS, Optimisations(prepack=False))
     check_program(made)
