@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
@@ -143,3 +145,20 @@ class SizeError(BuilderError):
     """A library of a release is larger than its budget, or grew by more than is allowed."""
 
     exit_code = ExitCode.SIZE
+
+
+def name_product(name: str, count: int) -> str:
+    """Returns what an error of one of `count` products begins with; empty where it is clear."""
+    return f"product {name!r}" if name and count > 1 else ""
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Puts `what` before the message of a BuilderError that the block raises; nothing if empty."""
+    try:
+        yield
+    except BuilderError as error:
+        if what:
+            error.message = f"{what}: {error.message}"
+            error.args = (error.message,)
+        raise

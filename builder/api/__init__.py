@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from builder.api.builds import ProductBuild as ProductBuild
     from builder.api.builds import build as build
     from builder.api.builds import build_products as build_products
+    from builder.api.builds import plan_builds as plan_builds
     from builder.api.builds import refuse_outputs as refuse_outputs
     from builder.api.cache import CacheAction as CacheAction
     from builder.api.cache import CacheReport as CacheReport
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
     from builder.api.models import read_models as read_models
     from builder.api.plans import list_inputs as list_inputs
     from builder.api.plans import plan_build as plan_build
-    from builder.api.plans import plan_builds as plan_builds
     from builder.api.products import Configuration as Configuration
     from builder.api.products import Product as Product
     from builder.api.release_report import ReleaseReport as ReleaseReport
@@ -223,6 +223,7 @@ _MODULES = {
         "ProductBuild",
         "build",
         "build_products",
+        "plan_builds",
         "refuse_outputs",
     ),
     "builder.api.cache": (
@@ -257,7 +258,6 @@ _MODULES = {
     "builder.api.plans": (
         "list_inputs",
         "plan_build",
-        "plan_builds",
     ),
     "builder.api.products": (
         "Configuration",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder import __version__
-from builder.api.link import PlannedTarget, list_interfaces, plan_package
+from builder.api.link import PlannedTarget, list_interfaces, plan_package, settle_core
 from builder.api.plans import list_inputs, plan_with_versions
 from builder.core.backends import Backend
 from builder.core.build_lock import (
@@ -94,7 +94,8 @@ def lock_build(
         progress: is told what is done.
 
     Raises:
-        BuilderError: as `plan_builds`.
+        BuilderError: as `plan_builds`, but for what the output folder and programs other than
+            compilers are the reason of.
     """
     options, release = options or PackageOptions(), request.pytorch or load_release()
     request = replace(request, pytorch=release)
@@ -188,16 +189,19 @@ def choose_locked(path: Path, lock: BuildLock, product: str) -> LockedProduct:
 
 
 def plan_locked(
-    request: BuildRequest, targets: Sequence[Target], locked: LockedProduct
+    request: BuildRequest,
+    targets: Sequence[Target],
+    locked: LockedProduct,
+    options: PackageOptions | None = None,
 ) -> list[BuildPlan]:
     """Returns the plans of a build with the tools of a lock; none of the tools needs to be here.
 
     Raises:
-        ModelError: a file cannot be read.
+        ModelError: a file cannot be read, or an operator is unknown and `skip_unknown` is not set.
         ConfigurationError: the lock does not have one of the targets, or lacks a tool that the
             models need.
     """
-    release = request.pytorch or load_release()
+    options, release = options or PackageOptions(), request.pytorch or load_release()
     return [
         plan_with_versions(
             list_inputs(request),
@@ -207,7 +211,8 @@ def plan_locked(
             flavour=request.flavour,
             dtypes=request.dtypes,
             accelerators=request.accelerators,
-            core=request.core,
+            core=settle_core(request.core, target, options),
+            skip_unknown=request.skip_unknown,
         )
         for target in targets
     ]

@@ -17,10 +17,12 @@ from builder.api.link import (
     list_interfaces,
     plan_package,
     refuse_edited_trees,
+    refuse_missing_tools,
 )
-from builder.core.plan import BuildRequest, Interface
+from builder.core.plan import BuildPlan, BuildRequest, Interface
 from builder.core.release import Release
 from builder.core.targets import Platform, Target
+from builder.errors import name_product, naming
 from builder.native.build_folders import Layout
 from builder.native.job import LinkedRuntime
 from builder.native.prepare_sources import describe_edited
@@ -125,10 +127,11 @@ def build_products(builds: Sequence[ProductBuild], *, progress: Progress) -> lis
         BuilderError: as `build`. What the other builds have compiled so far is kept.
     """
     started = time.monotonic()
-    planned = [_plan(one, progress) for one in builds]
+    planned = [_plan(one, progress, builds) for one in builds]
     groups = [group for one in planned for group in one.groups]
     for group in groups:
-        group.find_finished(progress)
+        with naming(group.product):
+            group.find_finished(progress)
     for batch in _split_batches(groups):
         _build_batch(batch, progress, started)
     reports = []
@@ -146,14 +149,17 @@ class _Group:
     build: ProductBuild
     planned: Sequence[PlannedTarget]
     interfaces: Sequence[Interface]
-    key: str
-    """The name of its results; see `name_build`."""
+    product: str
+    """What errors begin with; empty where that is clear."""
+    key: str = ""
+    """The name of its results, once these were looked for; see `name_build`."""
     results: dict[Target, TargetResult] = field(default_factory=dict)
     report: BuildReport | None = None
 
     def find_finished(self, progress: Progress) -> None:
         """Sets the report if the output folder has the results already."""
         build = self.build
+        self.key = name_build(self.planned, self.interfaces, build.request, build.options)
         self.report = find_finished(self.key, self.planned, build.output, build.options)
         if self.report is None:
             return
@@ -183,7 +189,41 @@ class _PlannedBuild:
     groups: Sequence[_Group]
 
 
-def _plan(build: ProductBuild, progress: Progress) -> _PlannedBuild:
+def plan_builds(
+    builds: Sequence[ProductBuild], *, progress: Progress
+) -> list[tuple[BuildPlan, ...]]:
+    """Returns for each build what it would do for each of its targets; nothing is compiled.
+
+    What `build_products` refuses before it compiles anything is refused here too, except for what
+    only the sources or a launcher's helpers tell. Of sources, only headers for Apple's systems are
+    fetched, since plans depend on them.
+
+    Args:
+        builds: what would be built.
+        progress: is told what is fetched.
+
+    Raises:
+        BuilderError: as `build`.
+    """
+    made = []
+    for build in builds:
+        planned = [one for group in _plan(build, progress, builds).groups for one in group.planned]
+        for one in planned:
+            with naming(name_product(build.name, len(builds))):
+                refuse_edited_trees(one)
+        plans = {one.plan.target: one.plan for one in planned}
+        made.append(tuple(plans[target] for target in build.targets))
+    return made
+
+
+def _plan(build: ProductBuild, progress: Progress, builds: Sequence[ProductBuild]) -> _PlannedBuild:
+    """Plans one of `builds`; what is noticed early is refused."""
+    product = name_product(build.name, len(builds))
+    with naming(product):
+        return _plan_product(build, product, progress)
+
+
+def _plan_product(build: ProductBuild, product: str, progress: Progress) -> _PlannedBuild:
     release = build.request.pytorch or load_release()
     # All targets of one build use the release that was read here, also if its folder changes
     # meanwhile.
@@ -196,14 +236,15 @@ def _plan(build: ProductBuild, progress: Progress) -> _PlannedBuild:
         [plan_package(request, target, build.options, progress=progress) for target in group]
         for group in _split(build.targets)
     ]
+    everything = [one for group in planned for one in group]
+    for one in everything:
+        refuse_missing_tools(one, request, build.options)
     if build.locked is not None:
-        everything = [one for group in planned for one in group]
         refuse_other_build(everything, request, build.options, build.locked)
     groups = []
     for group in planned:
         interfaces = list_interfaces(group[0].plan.target, build.options)
-        key = name_build(group, interfaces, request, build.options)
-        groups.append(_Group(build=build, planned=group, interfaces=interfaces, key=key))
+        groups.append(_Group(build=build, planned=group, interfaces=interfaces, product=product))
     return _PlannedBuild(build=build, groups=groups)
 
 
@@ -238,15 +279,18 @@ def _build_batch(batch: Sequence[_Wanted], progress: Progress, started: float) -
             interfaces=group.interfaces,
             static=group.build.options.linux.static and one.plan.target.platform is Platform.LINUX,
             title=_title(group, one) if len(batch) > 1 else "",
+            product=group.product,
         )
         for group, one in batch
     ]
     with link_libraries(wanted, progress=progress) as linked:
         for (group, one), libraries in zip(batch, linked, strict=True):
-            group.results[one.plan.target] = _package(group, one, libraries, started)
+            with naming(group.product):
+                group.results[one.plan.target] = _package(group, one, libraries, started)
     # One package holds all ABIs of a platform, so it comes after the last link.
     for group in {id(group): group for group, _ in batch}.values():
-        group.write(progress)
+        with naming(group.product):
+            group.write(progress)
 
 
 def _title(group: _Group, one: PlannedTarget) -> str:

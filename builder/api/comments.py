@@ -17,22 +17,24 @@ def render_release(report: ReleaseReport) -> str:
     return render_markdown(describe_release(report))
 
 
-def post_comment(forge: str, text: str, name: str) -> str:
+def post_comment(forge: str, text: str, name: str, key: str = "") -> str:
     """Posts `text` on the request that this job of CI is for; returns what was done, in words.
 
-    A job has one comment for each `name`, which its later runs replace. A failure to post is told
-    and is no error: the release is as good without its comment.
+    A job has one comment for each `name` and `key`, which its later runs replace. A failure to post
+    is told and is no error: the release is as good without its comment.
 
     Args:
         forge: `github` or `gitlab`.
         text: Markdown.
         name: what the comment is about, e.g. the path of builder.yaml.
+        key: what tells jobs apart whose variables are the same, e.g. the legs of a matrix.
     """
     try:
         thread = find_thread(forge, Runner.inherit().environment)
         if thread is None:
             return "none, since this job is not for a pull request or merge request"
-        about = hashlib.sha256(json.dumps([name, thread.job]).encode()).hexdigest()
+        parts = [name, thread.job, *((key,) if key else ())]
+        about = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
         return post_or_update(thread, text, f"<!-- builder-release {about[:16]} -->")
     except CommentError as error:
         return f"not posted: {error.message}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from builder.api.first_build import describe_first_build
 from builder.api.operator_choice import choose_operators, confirm_operators
@@ -17,7 +17,7 @@ from builder.core.cores import CoreChoice
 from builder.core.counts import number_of
 from builder.core.plan import Interface
 from builder.core.targets import Platform
-from builder.errors import ConfigurationError, Hint, NativeBuildError, SourceError, Use
+from builder.errors import ConfigurationError, Hint, NativeBuildError, SourceError, Use, naming
 from builder.native.build import link_runtime
 from builder.native.build_folders import Layout
 from builder.native.job import LinkedRuntime, NativeBuild
@@ -37,7 +37,7 @@ from builder.system.process import Runner
 from builder.system.progress import Titled
 from builder.toolchains.clang import locate_archive_tools
 from builder.toolchains.jdk import locate_jdk
-from builder.toolchains.launchers import NONE, locate_launcher
+from builder.toolchains.launchers import NONE, locate_launcher, refuse_missing
 from builder.toolchains.shader_compiler import with_shader_compiler
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from builder.system.progress import Progress
 
 
+_T = TypeVar("_T")
 _SERVED = "sccache"
 """Its server outlives builds, and would keep using the folder for temporary files of one."""
 _JNI = Use("linux.jni")
@@ -120,14 +121,37 @@ def plan_package(
         ConfigurationError: builder's own core is asked for, and does not have one of them.
         BuilderError: as `plan_target`.
     """
-    if options.linux.jni and target.platform is Platform.LINUX:
-        if request.core is CoreChoice.OWN:
-            raise ConfigurationError(
-                "builder's own core cannot be used: it has no interface for Java",
-                hint=Hint("build with ", Use("core", "upstream"), ", or leave out ", _JNI),
-            )
-        request = replace(request, core=CoreChoice.UPSTREAM)
+    request = replace(request, core=settle_core(request.core, target, options))
     return plan_target(request, target, Interface.C, progress=progress)
+
+
+def settle_core(asked: CoreChoice, target: Target, options: PackageOptions) -> CoreChoice:
+    """Returns which core a package for `target` can have, where `asked` is asked for.
+
+    Raises:
+        ConfigurationError: builder's own core is asked for, and cannot be in the package.
+    """
+    if not options.linux.jni or target.platform is not Platform.LINUX:
+        return asked
+    if asked is CoreChoice.OWN:
+        raise ConfigurationError(
+            "builder's own core cannot be used: it has no interface for Java",
+            hint=Hint("build with ", Use("core", "upstream"), ", or leave out ", _JNI),
+        )
+    return CoreChoice.UPSTREAM
+
+
+def refuse_missing_tools(
+    planned: PlannedTarget, request: BuildRequest, options: PackageOptions
+) -> None:
+    """Raises ToolchainError where a tool that the plan does not have is not on this machine.
+
+    A launcher is only looked for: asking it may start its server or wait for helpers.
+    """
+    runner = Runner.inherit_for_tools()
+    refuse_missing(runner, request.tools.launcher)
+    if options.linux.static and planned.plan.target.platform is Platform.LINUX:
+        locate_archive_tools(runner, planned.toolchain.compiler_major)
 
 
 def list_interfaces(target: Target, options: PackageOptions) -> tuple[Interface, ...]:
@@ -150,6 +174,8 @@ class WantedLibraries:
     """Whether to make a static library of the first too, for Linux."""
     title: str = ""
     """What progress is told that it is for; empty where that is clear."""
+    product: str = ""
+    """What errors begin with; empty where that is clear."""
 
     @property
     def root(self) -> Path:
@@ -175,7 +201,10 @@ def link_libraries(
         BuilderError: as `builder.api.build`; ToolchainError also without a JDK where a library for
             Java is linked on Linux.
     """
-    firsts = [_begin(one, progress) for one in wanted]
+    firsts = []
+    for one in wanted:
+        with naming(one.product):
+            firsts.append(_begin(one, progress))
     timeout = wanted[0].request.lock_timeout
     if unmarked := claim_cache(cache_folder()):
         progress.note(unmarked)
@@ -228,12 +257,20 @@ def _link_all(
     # What cannot be built of any of them is refused before anything is compiled.
     every = []
     for one, first in zip(wanted, firsts, strict=True):
-        graph = prepare_units(first)
         skip = one.request.skip_unknown
-        serving = choose_operators(first, graph, skip_unknown=skip)
-        every.append(_link_one(first, one.interfaces, graph, serving, skip_unknown=skip))
+        with naming(one.product):
+            graph = prepare_units(first)
+            serving = choose_operators(first, graph, skip_unknown=skip)
+        steps = _link_one(first, one.interfaces, graph, serving, skip_unknown=skip)
+        every.append(_name_errors(one.product, steps))
     # A launcher says how many compilers it can feed.
     return run_together(every, jobs=firsts[0].jobs)
+
+
+def _name_errors(product: str, steps: Steps[_T]) -> Steps[_T]:
+    """Does what `steps` does; its errors begin with the name of the product."""
+    with naming(product):
+        return (yield from steps)
 
 
 def _link_one(

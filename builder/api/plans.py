@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.api.core_choice import choose_core
 from builder.api.key_files import digest_deciding_files
 from builder.api.requirements import read_requirements
-from builder.api.toolchains import locate_toolchain
 from builder.core.backends import Chosen, choose_backends, find_needed
 from builder.core.cores import Core, CoreChoice
 from builder.core.dtypes import DtypeChoice
@@ -21,11 +19,9 @@ from builder.selection.choose import refuse_certain
 from builder.selection.choose_dtypes import narrow_dtypes
 from builder.selection.release_rules import read_rules
 from builder.selection.static_dispatch import choose_static_dispatch
-from builder.sources.releases import load_release
 from builder.sources.schemas import load_declared
 from builder.system.folders import data_folder
 from builder.system.process import Runner
-from builder.toolchains.launchers import refuse_unknown
 from builder.toolchains.shader_compiler import with_shader_compiler
 
 if TYPE_CHECKING:
@@ -193,32 +189,6 @@ def list_inputs(request: BuildRequest) -> tuple[Path, ...]:
     if not inputs:
         raise ConfigurationError("there is no model and no operator list to build for")
     return inputs
-
-
-def plan_builds(request: BuildRequest, targets: Sequence[Target]) -> list[BuildPlan]:
-    """Returns what building for each of `targets` would do; writes nothing.
-
-    Raises:
-        BuilderError: as `plan_build`; ToolchainError where a tool is missing, ConfigurationError
-            for a launcher that there is not.
-    """
-    refuse_unknown(request.tools.launcher)
-    # A launcher changes no bytes, and asking it may start its server or wait for helpers.
-    alone = replace(request.tools, launcher="none")
-    release = request.pytorch or load_release()
-    return [
-        plan_build(
-            list_inputs(request),
-            target,
-            release=release,
-            toolchain=locate_toolchain(target, release=release, options=alone),
-            flavour=request.flavour,
-            dtypes=request.dtypes,
-            accelerators=request.accelerators,
-            core=request.core,
-        )
-        for target in targets
-    ]
 
 
 def locate_op_list(name: str) -> Path:

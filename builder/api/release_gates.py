@@ -24,7 +24,16 @@ from builder.api.verification import verify
 from builder.core.artifacts import SizeReport
 from builder.core.counts import number_of
 from builder.core.targets import Target
-from builder.errors import BuilderError, Hint, RulesError, SizeError, Use, VerificationError
+from builder.errors import (
+    BuilderError,
+    Hint,
+    RulesError,
+    SizeError,
+    Use,
+    VerificationError,
+    name_product,
+    naming,
+)
 from builder.oplists.format import is_op_list
 from builder.platforms.results import RuntimeResult
 from builder.size.budget_check import find_excesses, find_growth
@@ -102,13 +111,15 @@ def run_models(
         for product, abi in wanted:
             for model in product.models:
                 progress.step(f"running {model.name} on {f'{product.name} {abi}'.strip()}")
-                runs.append(_run_model(product, abi, model, progress))
+                with naming(name_product(product.name, len(products))):
+                    runs.append(_run_model(product, abi, model, progress))
     except BuilderError as error:
         return fail(Gate.VERIFY, error), tuple(runs)
     wrong = [one for one in runs if not one.ok]
     if wrong:
         lines = [
-            f"{one.model} on {one.abi}: the outputs differ from those of {one.reference}"
+            f"{one.model} on {f'{one.product} {one.abi}'.strip()}: "
+            f"the outputs differ from those of {one.reference}"
             for one in wrong
         ]
         return fail(Gate.VERIFY, VerificationError("\n".join(lines)), tuple(lines)), tuple(runs)
@@ -156,8 +167,10 @@ def check_packages(products: Sequence[ReleasedProduct], progress: Progress) -> G
     problems, passed = [], []
     try:
         for product in products:
-            found, done = _check_product(product)
-            problems += found
+            name = name_product(product.name, len(products))
+            with naming(name):
+                found, done = _check_product(product)
+            problems += [f"{name}: {one}" if name else one for one in found]
             passed += done
     except BuilderError as error:
         return fail(Gate.CHECK, error)

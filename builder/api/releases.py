@@ -38,11 +38,12 @@ from builder.api.release_report import (
     read_report,
 )
 from builder.api.released_packages import BuiltProduct, fill_release, write_reports
-from builder.api.settings import PublishSettings
+from builder.api.settings import BuildSettings, PublishSettings
 from builder.api.toolchains import locate_targets
 from builder.core.budgets import Growth
+from builder.core.targets import Target
 from builder.core.typed import Sha256, parse_json, to_json
-from builder.errors import BuilderError, ConfigurationError, Hint, Use
+from builder.errors import BuilderError, ConfigurationError, Hint, Use, name_product, naming
 from builder.export.request import ExportRequest
 from builder.packaging.result_folder import (
     LISTING,
@@ -279,13 +280,8 @@ def _build_products(
         # Mistakes in any product are found before the first one is built.
         settings = configuration.make_settings(product, {})
         proofs = configuration.make_proofs(product)
-        list_inputs(settings.request)
-        wanted = settings.targets
-        targets = locate_targets(wanted.abis, min_api=wanted.min_api, min_ios=wanted.min_ios)
-        refuse_frameworks(settings.request.accelerators, targets, settings.request.tools.apple_sdk)
-        refuse_outputs(
-            targets, settings.output, settings.packages, release=settings.request.pytorch
-        )
+        with naming(name_product(product.name, len(chosen))):
+            targets = _locate_targets(settings)
         locked = choose_locked(lock, read, product.name) if lock and read else None
         builds.append(
             ProductBuild(
@@ -314,6 +310,16 @@ def _build_products(
         for runtime in one.report.runtimes
     )
     return products, GateResult(gate=Gate.BUILD, outcome=Outcome.PASSED, details=details)
+
+
+def _locate_targets(settings: BuildSettings) -> tuple[Target, ...]:
+    """Returns what a product is built for; what its build would refuse is refused."""
+    request, wanted = settings.request, settings.targets
+    list_inputs(request)
+    targets = locate_targets(wanted.abis, min_api=wanted.min_api, min_ios=wanted.min_ios)
+    refuse_frameworks(request.accelerators, targets, request.tools.apple_sdk)
+    refuse_outputs(targets, settings.output, settings.packages, release=request.pytorch)
+    return targets
 
 
 def _choose_growth(

@@ -16,6 +16,7 @@ from builder.cli.configured import (
     ConfigurationAsked,
     choose_products,
     configuration_options,
+    naming_product,
 )
 from builder.cli.console import (
     ConsoleProgress,
@@ -26,7 +27,7 @@ from builder.cli.console import (
     printing_json,
 )
 from builder.cli.locked import LockAsked, lock_options, read_locked
-from builder.cli.plan import print_plans
+from builder.cli.plan import plan_products, print_plans
 from builder.cli.settings_options import settings_options
 from builder.core.cores import Core
 from builder.core.counts import number_of
@@ -88,20 +89,10 @@ def command(
     # Before anything is read: a typing error should cost no time.
     products = choose_products(settings, given, asked)
     if dry_run:
-        _print_dry_run(products, as_json=as_json)
+        print_plans(plan_products(products), as_json=as_json)
         return
     locked = read_locked(products, lock, asked) if lock.is_asked else (None,) * len(products)
-    builds = [
-        api.ProductBuild(
-            request=one.settings.request,
-            targets=one.targets,
-            output=one.settings.output,
-            options=one.settings.packages,
-            locked=known,
-            name=one.name,
-        )
-        for one, known in zip(products, locked, strict=True)
-    ]
+    builds = [one.make_build(known) for one, known in zip(products, locked, strict=True)]
     reports = api.build_products(builds, progress=ConsoleProgress())
     for report in () if as_json else reports:
         _print_summary(report)
@@ -112,17 +103,8 @@ def command(
     # Budgets come last: a runtime that is too large is written and shown before the command fails.
     with answer if as_json else nullcontext():
         for one, report in zip(products, reports, strict=True):
-            report.hold(one.settings.budgets)
-
-
-def _print_dry_run(products: Sequence[ChosenProduct], *, as_json: bool) -> None:
-    plans = []
-    for one in products:
-        # A plan is of use only where the build could write its results.
-        request, settings = one.settings.request, one.settings
-        api.refuse_outputs(one.targets, settings.output, settings.packages, release=request.pytorch)
-        plans.append((one, api.plan_builds(request, one.targets)))
-    print_plans(plans, as_json=as_json)
+            with naming_product(one, products):
+                report.hold(one.settings.budgets)
 
 
 def _describe_products(

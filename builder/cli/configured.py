@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,11 @@ from builder import api
 from builder.api.settings import CONFIGURATION
 from builder.cli.console import ConsoleProgress, echo, format_bytes
 from builder.cli.gates import refuse_idle_budgets, refuse_idle_options
+from builder.errors import name_product, naming
 
 if TYPE_CHECKING:
+    from builder.api import ProductBuild
+    from builder.api.build_locks import LockedProduct
     from builder.api.products import Configuration, Values
     from builder.api.settings import BuildSettings
     from builder.core.targets import Target
@@ -42,6 +46,17 @@ class ChosenProduct:
     """Its name in the file; empty where it has none."""
     settings: BuildSettings
     targets: tuple[Target, ...]
+
+    def make_build(self, locked: LockedProduct | None = None) -> ProductBuild:
+        """Returns the build of this product; `locked` is what it must be made with."""
+        return api.ProductBuild(
+            request=self.settings.request,
+            targets=self.targets,
+            output=self.settings.output,
+            options=self.settings.packages,
+            locked=locked,
+            name=self.name,
+        )
 
 
 def configuration_options(
@@ -125,16 +140,24 @@ def choose_products(
     made = [(one.name, configuration.make_settings(one, given)) for one in chosen]
     if len(made) > 1 and ("output",) in given:
         raise click.UsageError("-o is one folder, and each product needs its own.")
-    products = tuple(
-        ChosenProduct(name=name, settings=one, targets=_locate_targets(one, locked=locked))
-        for name, one in made
-    )
+    products = []
+    for name, own in made:
+        with naming(name_product(name, len(made))):
+            targets = _locate_targets(own, locked=locked)
+        products.append(ChosenProduct(name=name, settings=own, targets=targets))
     refuse_idle_options([target for one in products for target in one.targets])
     for one in products:
         abis = [target.abi for target in one.targets]
         if any(path[0] == "budgets" for path in given):
             refuse_idle_budgets(one.settings.budgets, abis)
-    return products
+    return tuple(products)
+
+
+def naming_product(
+    product: ChosenProduct, products: Sequence[ChosenProduct]
+) -> AbstractContextManager[None]:
+    """Puts the product before the message of an error in the block, where there are several."""
+    return naming(name_product(product.name, len(products)))
 
 
 def _refuse_no_models(settings: BuildSettings, advice: str) -> None:

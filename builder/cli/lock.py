@@ -9,19 +9,24 @@ import click
 
 from builder import api
 from builder.api.settings import LOCK, BuildSettings
-from builder.cli.configured import ConfigurationAsked, choose_products, configuration_options
+from builder.cli.configured import (
+    ConfigurationAsked,
+    choose_products,
+    configuration_options,
+    naming_product,
+)
 from builder.cli.console import ConsoleProgress, echo, print_table
 from builder.cli.locked import place_lock
-from builder.cli.plan import NOT_IN_PLANS
 from builder.cli.settings_options import settings_options
 from builder.system.outputs import refuse_unwritable
 
 if TYPE_CHECKING:
     from builder.api.products import Values
 
-_OTHERS = ("packages.apple", "packages.linux.static", "packages.assets", "packages.android.group")
 _NOT_IN_LOCKS = (
-    *(*NOT_IN_PLANS, *_OTHERS, "packages.android.artifact", "packages.android.version"),
+    *("budgets", "output", "request.jobs", "request.lock_timeout", "request.skip_unknown"),
+    *("packages.apple", "packages.linux.static", "packages.assets"),
+    *("packages.android.group", "packages.android.artifact", "packages.android.version"),
 )
 """Settings that decide nothing of a lock; Prefab modules and JVMs have other libraries."""
 
@@ -58,12 +63,11 @@ def command(
     path = path or place_lock(asked)
     # Before the plans, which take a while.
     refuse_unwritable(path)
-    locked = {
-        one.name: api.lock_build(
-            one.settings.request, one.targets, one.settings.packages, progress=ConsoleProgress()
-        )
-        for one in products
-    }
+    locked, progress = {}, ConsoleProgress()
+    for one in products:
+        request, options = one.settings.request, one.settings.packages
+        with naming_product(one, products):
+            locked[one.name] = api.lock_build(request, one.targets, options, progress=progress)
     api.write_lock(path, locked)
     print_table(
         ("lock", str(path)),

@@ -16,22 +16,21 @@ from builder.cli.configured import (
     choose_products,
     configuration_options,
 )
-from builder.cli.console import print_json, print_table, printing_json
+from builder.cli.console import ConsoleProgress, print_json, print_table, printing_json
 from builder.cli.locked import LockAsked, find_lock, lock_options, read_locked
 from builder.cli.settings_options import settings_options
 
 if TYPE_CHECKING:
+    from builder.api.build_locks import LockedProduct
     from builder.api.products import Values
     from builder.core.plan import BuildPlan
 
-NOT_IN_PLANS = (
-    *("budgets", "output", "request.jobs", "request.lock_timeout", "request.skip_unknown"),
-)
-"""Settings that decide nothing of a plan."""
+_NOT_IN_PLANS = ("budgets", "request.jobs", "request.lock_timeout")
+"""Settings that decide neither a plan nor whether a build begins."""
 
 
 @click.command("plan")
-@settings_options(BuildSettings, "settings", without=(*NOT_IN_PLANS, "packages"), typed="given")
+@settings_options(BuildSettings, "settings", without=_NOT_IN_PLANS, typed="given")
 @configuration_options(export=False)
 @lock_options("Make the plans with the tools of the lock, which need not be on this machine")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole plan as JSON.")
@@ -43,6 +42,9 @@ def command(
     as_json: bool,
 ) -> None:
     """Prints what `builder build` would do for the same arguments, without building.
+
+    What builder build refuses before it compiles anything is refused here too, with the same words
+    and the same exit code. builder build --dry-run does the same.
 
     Builds whose plans have the same key produce the same bytes. Without MODEL, the settings are
     those of the file builder.yaml in this folder, if there is one.
@@ -60,16 +62,10 @@ def command(
     """
     products = choose_products(settings, given, asked, locked=lock.is_asked)
     if not lock.is_asked:
-        print_plans(
-            [(one, api.plan_builds(one.settings.request, one.targets)) for one in products],
-            as_json=as_json,
-        )
+        print_plans(plan_products(products), as_json=as_json)
         return
     locked = read_locked(products, lock, asked)
-    made = [
-        (one, api.plan_locked(one.settings.request, one.targets, known))
-        for one, known in zip(products, locked, strict=True)
-    ]
+    made = [(one, _plan_locked(one, known)) for one, known in zip(products, locked, strict=True)]
     answer = printing_json("plan", _describe_plans(made))
     if not as_json:
         print_plans(made, as_json=False)
@@ -82,6 +78,20 @@ def command(
             path = find_lock(lock, asked)
             wanted = {one.name: one.targets for one in products}
             api.refuse_stale(path, api.read_lock(path), wanted)
+
+
+def plan_products(
+    products: Sequence[ChosenProduct],
+) -> list[tuple[ChosenProduct, Sequence[BuildPlan]]]:
+    """Returns the plans of each product, made as `builder build` makes them."""
+    builds = [one.make_build() for one in products]
+    plans = api.plan_builds(builds, progress=ConsoleProgress())
+    return list(zip(products, plans, strict=True))
+
+
+def _plan_locked(product: ChosenProduct, locked: LockedProduct) -> list[BuildPlan]:
+    settings = product.settings
+    return api.plan_locked(settings.request, product.targets, locked, settings.packages)
 
 
 def print_plans(

@@ -38,6 +38,13 @@ FORGES = ("github", "gitlab")
     "for, or update the comment of an earlier run. The job's own variables say where.",
 )
 @click.option(
+    "--comment-key",
+    metavar="WORD",
+    default="",
+    help="With --comment: a word that tells this job's comment from those of other jobs with the "
+    "same name, such as the legs of a matrix on GitHub.",
+)
+@click.option(
     "--summary",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -56,6 +63,7 @@ def command(
     asked: ConfigurationAsked,
     lock: LockAsked,
     comment: str | None,
+    comment_key: str,
     summary: Path | None,
     cache_keys: bool,
     as_markdown: bool,
@@ -82,6 +90,7 @@ def command(
     del settings
     if as_json and as_markdown:
         raise click.UsageError("--json and --markdown exclude each other")
+    _refuse_idle_key(comment, comment_key)
     path = asked.path or Path(CONFIGURATION)
     configuration = api.read_configuration(path)
     if cache_keys:
@@ -109,16 +118,21 @@ def command(
         echo(markdown, nl=False)
     else:
         _print_summary(report)
-    _pass_on(markdown, summary, comment, path)
+    if comment is not None:
+        posted = api.post_comment(comment, markdown, str(path), comment_key)
+        echo(f"comment: {posted}", err=True)
+    _append(markdown, summary)
     if report.error is not None:
         raise report.error
     return 0
 
 
-def _pass_on(text: str, summary: Path | None, comment: str | None, configuration: Path) -> None:
-    if comment is not None:
-        posted = api.post_comment(comment, text, str(configuration))
-        echo(f"comment: {posted}", err=True)
+def _refuse_idle_key(comment: str | None, key: str) -> None:
+    if key and comment is None:
+        raise click.UsageError("--comment-key has no effect without --comment")
+
+
+def _append(text: str, summary: Path | None) -> None:
     if summary is not None:
         with _naming(summary):
             append_text(summary, text)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from builder.errors import BuilderError
 from builder.native.ledger import Dropped, Ledger
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
 from builder.system.machine import count_cores
@@ -164,11 +165,14 @@ def _run_alone(steps: Steps[_T], shared: _Shared) -> _T:
     answer: Any = None
     while True:
         try:
-            step = steps.send(answer)
+            step = _answer(steps, answer)
         except StopIteration as done:
             result: _T = done.value
             return result
-        answer = step.run() if isinstance(step, Link) else shared.compile([step])[0]
+        try:
+            answer = step.run() if isinstance(step, Link) else shared.compile([step])[0]
+        except BuilderError as error:
+            answer = error
 
 
 class _Together(Generic[_T]):
@@ -203,7 +207,7 @@ class _Together(Generic[_T]):
 
     def _advance(self, number: int, answer: object) -> None:
         try:
-            step = self._every[number].send(answer)
+            step = _answer(self._every[number], answer)
         except StopIteration as done:
             self._made[number] = done.value
             return
@@ -214,9 +218,8 @@ class _Together(Generic[_T]):
 
     def _take(self, ended: Sequence[Future[tuple[str, ...]]]) -> None:
         for one in sorted(ended, key=lambda future: self._running[future][0]):
-            undefined = one.result()
             number, _ = self._running.pop(one)
-            self._advance(number, undefined)
+            self._advance(number, one.exception() or one.result())
 
     def _may_compile(self) -> bool:
         # Linkers that end soon are waited for, so as to compile for all at once.
@@ -229,6 +232,11 @@ class _Together(Generic[_T]):
         counts = self._shared.compile(tuple(asked.values()), len(self._running))
         for number, count in zip(asked, counts, strict=True):
             self._advance(number, count)
+
+
+def _answer(steps: Steps[_T], answer: object) -> Compile | Link:
+    """Returns the next step; an error is raised where the generator waits, which may add to it."""
+    return steps.throw(answer) if isinstance(answer, BaseException) else steps.send(answer)
 
 
 def _say(dropped: Dropped, note: Callable[[str], None]) -> None:

@@ -105,7 +105,10 @@ def _find_gitlab(environment: Mapping[str, str]) -> Thread | None:
     request = environment.get("CI_MERGE_REQUEST_IID")
     if not request:
         return None
-    project = quote(_take(environment, "CI_PROJECT_ID"), safe="")
+    # For a merge request from a fork, the job may run in the fork.
+    name = "CI_MERGE_REQUEST_PROJECT_ID"
+    name = name if environment.get(name) else "CI_PROJECT_ID"
+    project = quote(_take(environment, name), safe="")
     api = _take(environment, "CI_API_V4_URL").rstrip("/")
     notes = f"{api}/projects/{project}/merge_requests/{quote(request, safe='')}/notes"
     return Thread(

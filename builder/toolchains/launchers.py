@@ -90,6 +90,12 @@ def refuse_unknown(choice: str) -> None:
         )
 
 
+def refuse_missing(runner: Runner, choice: str) -> None:
+    """Raises ToolchainError when a program of a launcher that is named is not installed."""
+    for program in LAUNCHERS.get(choice, ()):
+        _locate(runner, program)
+
+
 def find_launchers(runner: Runner) -> tuple[Tool, ...]:
     """Returns the known programs that are installed."""
     return tuple(tool for p in PROGRAMS if (tool := find_tool(runner, p.name)) is not None)

@@ -24,7 +24,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 _EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
-_TOKEN = re.compile(r"'[^']*'|==|!=|&&|\|\||\(|\)|[A-Za-z_][\w.-]*")
+_TOKEN = re.compile(r"'[^']*'|==|!=|&&|\|\||\(|\)|,|[A-Za-z_][\w.-]*")
 _WORDS = {"&&": "and", "||": "or", "true": "'true'", "false": "''"}
 
 
@@ -98,6 +98,10 @@ class Job:
     github: Mapping[str, str]
     environment: Mapping[str, str]
     inputs: Mapping[str, str] = field(default_factory=dict)
+    index: int = 0
+    """Which job of its matrix it is."""
+    artifacts: list[str] = field(default_factory=list)
+    """Names of what was uploaded; a workflow may have each name once."""
     log: str = ""
     ran: list[str] = field(default_factory=list)
     """Names of the steps that ran."""
@@ -112,6 +116,7 @@ class Job:
         self.context = {
             "github": dict(self.github),
             "runner": {"temp": str(self.temp)},
+            "strategy": {"job-index": self.index},
             "steps": {},
         }
         self.context["inputs"] = {
@@ -182,6 +187,7 @@ class Job:
             case "actions/cache/save":
                 self._save(given["key"], paths)
             case "actions/upload-artifact":
+                self.artifacts.append(given["name"])
                 for path in paths:
                     shutil.rmtree(self.store / "artifacts" / path.name, ignore_errors=True)
                     if path.exists():
@@ -221,12 +227,14 @@ class Job:
     def _translate(self, token: str) -> str:
         if token in {"always", "success"}:
             return "(lambda: True)"
+        if token == "format":
+            return "(lambda text, *given: text.format(*given))"
         if token in _WORDS or not token[0].isalpha():
             return _WORDS.get(token, token)
         value: Any = self.context
         for name in token.split("."):
             value = value.get(name, {}) if isinstance(value, dict) else {}
-        return repr(value if isinstance(value, str) else "")
+        return repr(value if isinstance(value, str | int) else "")
 
 
 def _read_pairs(file: Path) -> dict[str, str]:

@@ -76,10 +76,13 @@ def test_no_input_stands_in_a_script():
         ("inputs.export == 'true' && '[export]' || ''", "[export]"),
         ("github.base_ref || github.ref_name", "main"),
         ("github.base_ref == ''", True),
+        ("strategy.job-index || ''", 2),
+        ("inputs.export && format('-{0}', inputs.export) || ''", "-true"),
         ("always() && steps.keys.outputs.downloads-key != ''", False),
     ],
 )
 def test_expressions_are_evaluated(expression, value, tmp_path):
     job = Job(workspace=tmp_path, temp=tmp_path, store=tmp_path, github={}, environment={})
     job.context = {"inputs": {"export": "true"}, "github": {"ref_name": "main"}, "steps": {}}
+    job.context["strategy"] = {"job-index": 2}
     assert job.evaluate(expression) == value

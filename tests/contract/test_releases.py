@@ -13,7 +13,7 @@ from samples import make_toolchain
 from sources.sources_support import make_archive, make_pin
 
 from builder import api
-from builder.api import plans as planning
+from builder.api import link
 from builder.cli.build import command as build_command
 from builder.cli.export import command as export_command
 from builder.cli.fetch import command as fetch_command
@@ -84,15 +84,22 @@ def op_list(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _toolchain(monkeypatch):
-    monkeypatch.setattr(planning, "locate_toolchain", lambda target, **_: make_toolchain())
+    monkeypatch.setattr(link, "locate_toolchain", lambda target, **_: make_toolchain())
+
+
+def plan(request, targets):
+    one = api.ProductBuild(
+        request=request, targets=targets, output=request.inputs[0].with_name("out")
+    )
+    ((made,),) = api.plan_builds([one], progress=api.Silent())
+    return made
 
 
 def test_one_more_patch_is_another_plan_and_another_source_tree(root, op_list, tmp_path):
     releases = [load_release(version, root=root) for version in (PINNED, PATCHED)]
     targets = [parse_target("linux-x86_64")]
     plans = [
-        api.plan_builds(api.BuildRequest(inputs=(op_list,), pytorch=release), targets)[0]
-        for release in releases
+        plan(api.BuildRequest(inputs=(op_list,), pytorch=release), targets) for release in releases
     ]
     one, other = plans
     assert (one.release, other.release) == tuple(releases)
@@ -111,7 +118,7 @@ def test_the_pinned_release_is_the_same_wherever_its_folder_is(root, op_list):
     targets = [parse_target("linux-x86_64")]
     here = api.BuildRequest(inputs=(op_list,))
     there = api.BuildRequest(inputs=(op_list,), pytorch=load_release(PINNED, root=root))
-    assert api.plan_builds(here, targets)[0].key == api.plan_builds(there, targets)[0].key
+    assert plan(here, targets).key == plan(there, targets).key
 
 
 @pytest.fixture
@@ -224,7 +231,7 @@ def test_a_backend_that_the_release_does_not_have_is_refused(root, op_list):
         inputs=(op_list,), pytorch=load_release(PATCHED, root=root), accelerators=(metal,)
     )
     with pytest.raises(ConfigurationError, match=r"PyTorch 2\.6\.0\+patched cannot be"):
-        api.plan_builds(request, [parse_target("ios-arm64")])
+        plan(request, [parse_target("ios-arm64")])
 
 
 def test_another_release_is_refused_with_the_list_of_those_that_exist(installed, op_list):

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from builder import api
+from builder.api import builds, link
 from builder.api import plans as planning
 from builder.cli.build import command as build_command
 from builder.cli.plan import command as plan_command
@@ -32,11 +33,11 @@ def plan(monkeypatch):
     """Prints the plan; what changes with builder itself and with the machine stands still."""
     lock = SourceLock(version="2.6.0", pins=(), patches=())
     release = replace(api.load_release(), lock=lock)
-    monkeypatch.setattr(planning, "load_release", lambda: release)
+    monkeypatch.setattr(builds, "load_release", lambda: release)
     monkeypatch.setattr(planning, "digest_deciding_files", lambda *_: "0" * 64)
 
     def run(*arguments: object, command=plan_command, tools: str = "/usr/bin") -> str:
-        monkeypatch.setattr(planning, "locate_toolchain", lambda target, **_: make_toolchain(tools))
+        monkeypatch.setattr(link, "locate_toolchain", lambda target, **_: make_toolchain(tools))
         given = [*map(str, arguments), "--abi", "linux-x86_64"]
         result = CliRunner().invoke(command, given, catch_exceptions=False)
         assert result.exit_code == 0, result.output

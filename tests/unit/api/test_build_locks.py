@@ -11,12 +11,14 @@ from jsonschema import Draft202012Validator
 from samples import make_tool, make_toolchain
 
 from builder import api
-from builder.api import BuildRequest, PackageOptions, build, builds, link, plans
+from builder.api import BuildRequest, PackageOptions, build, builds, link
 from builder.api import build_locks as locks
+from builder.api import plans as planning
 from builder.core.sources import SourceLock, SourcePatch
 from builder.core.targets import parse_target
 from builder.core.toolchain import Stl, ToolchainOptions
 from builder.errors import ConfigurationError, SourceError, ToolchainError
+from builder.platforms.android import build as android
 from builder.platforms.android.package import AarOptions
 from builder.sources.releases import load_release
 from builder.system.progress import Silent
@@ -35,9 +37,9 @@ def tools(monkeypatch):
             raise ToolchainError("there is no Android NDK")
         return make_toolchain(target=target, **here)
 
-    for module in (link, plans):
-        monkeypatch.setattr(module, "locate_toolchain", locate)
+    monkeypatch.setattr(link, "locate_toolchain", locate)
     monkeypatch.setattr(builds, "link_libraries", lambda *_, **__: pytest.fail("it builds"))
+    monkeypatch.setattr(android, "locate_jdk", lambda _runner: None)
     fetches = "fetch_toolchain_sources"
     for target in (ANDROID, IOS):
         monkeypatch.setattr(link.platform_of(target), fetches, lambda *_, **__: None)
@@ -97,19 +99,25 @@ def test_a_lock_follows_its_schema_and_is_read_as_it_was_written(lock, tmp_path)
     assert lock(options=options, name="one").path.read_bytes() == before
 
 
-def test_the_keys_are_those_of_the_plans(lock, request_of):
+def plan_build(request, targets, folder):
+    one = api.ProductBuild(request=request, targets=targets, output=folder / "out")
+    (plans,) = api.plan_builds([one], progress=Silent())
+    return plans
+
+
+def test_the_keys_are_those_of_the_plans(lock, request_of, tmp_path):
     locked = lock()
     for target in (ANDROID, IOS, LINUX):
-        (plan,) = api.plan_builds(request_of(), [target])
+        (plan,) = plan_build(request_of(), [target], tmp_path)
         assert locked.expected.targets[target.abi].keys["c"] == plan.key
 
 
-def test_plans_need_no_toolchain(lock, request_of, tools):
+def test_plans_need_no_toolchain(lock, request_of, tools, tmp_path):
     locked, request = lock(), request_of()
-    wanted = api.plan_builds(request, [ANDROID, IOS])
+    wanted = plan_build(request, [ANDROID, IOS], tmp_path)
     tools["missing"] = True
     with pytest.raises(ToolchainError):
-        api.plan_builds(request, [ANDROID])
+        plan_build(request, [ANDROID], tmp_path)
     made = api.plan_locked(request, [ANDROID, IOS], locked)
     assert [one.to_json() for one in made] == [one.to_json() for one in wanted]
     api.refuse_other_plans(made, request, locked)
@@ -194,7 +202,7 @@ def test_other_operators_options_and_files_are_refused(lock, request_of, tmp_pat
     assert "dtypes is 'float32', and 'all' in the lock" in caught.value.message
     assert "other operators: new aten::tanh, gone aten::relu" in caught.value.message
     assert str(caught.value.hint).endswith("write the lock again: lock()")
-    monkeypatch.setattr(plans, "digest_deciding_files", lambda *_: "0" * 64)
+    monkeypatch.setattr(planning, "digest_deciding_files", lambda *_: "0" * 64)
     with pytest.raises(ConfigurationError, match="builder's own files are not those"):
         start(request_of(), locked, tmp_path)
 
@@ -253,7 +261,7 @@ def test_shaders_need_a_compiler_in_the_lock(lock, request_of, monkeypatch):
         assert any(one.shaders for one in backends)
         return replace(toolchain, shader_compiler=make_tool("glslc"), shader_headers="239")
 
-    for module in (link, plans):
+    for module in (link,):
         monkeypatch.setattr(module, "with_shader_compiler", find_compiler)
     other = lock((ANDROID,), request=request)
     assert other.expected.targets["arm64-v8a"].tools.shader_headers == "239"

@@ -577,6 +577,30 @@ def test_each_job_of_each_workflow_has_a_comment_of_its_own(made, monkeypatch):
     assert marks[0] == marks[3]
 
 
+def test_each_leg_of_a_matrix_has_a_comment_of_its_own(made, monkeypatch):
+    marks = []
+    monkeypatch.setattr(comments, "post_or_update", lambda _thread, _text, mark: marks.append(mark))
+    Path("event.json").write_text('{"pull_request": {"number": 7}}')
+    for name, value in {"EVENT_PATH": "event.json", "REPOSITORY": "a/b", "TOKEN": "t"}.items():
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    # The first leg's is that of a job without a matrix, so that adding legs keeps the comment.
+    for key in ("", "1", "2", "1"):
+        post_comment("github", "text", "builder.yaml", key)
+    post_comment("github", "text", "builder.yaml")
+    assert len(set(marks)) == 3
+    assert (marks[1], marks[0]) == (marks[3], marks[4])
+    # GitLab names each leg by its values.
+    given = {"MERGE_REQUEST_IID": "3", "PROJECT_ID": "12", "API_V4_URL": "https://x/api/v4"}
+    for name, value in given.items():
+        monkeypatch.setenv(f"CI_{name}", value)
+    monkeypatch.setenv("BUILDER_GITLAB_TOKEN", "t")
+    marks.clear()
+    for leg in ("[a.yaml]", "[b.yaml]", "[a.yaml]"):
+        monkeypatch.setenv("CI_JOB_NAME", f"release: {leg}")
+        post_comment("gitlab", "text", "builder.yaml")
+    assert marks[0] == marks[2] != marks[1]
+
+
 @pytest.mark.parametrize("output", [".", "/", ".."])
 def test_a_folder_without_a_name_is_refused(made, output):
     with pytest.raises(ConfigurationError, match="cannot be replaced by a release"):

@@ -12,8 +12,7 @@ from machos import make_archive, make_object
 from samples import FakeRunner, building, make_info, make_manifest, make_toolchain
 
 from builder import api
-from builder.api import AppleResult, BuildReport
-from builder.api import plans as planning
+from builder.api import AppleResult, BuildReport, link
 from builder.cli import build, check, plan, size
 from builder.cli.hints import show_hint
 from builder.core.operators import Operator
@@ -52,6 +51,13 @@ REPORT = PolicyReport(files=("a",), rules=("members",), min_api=0, findings=(), 
 
 def run(module, *arguments):
     return CliRunner().invoke(module.command, list(map(str, arguments)), standalone_mode=False)
+
+
+def plan_without_tools(monkeypatch):
+    """Lets plans be made without any tool, and without fetching what Apple's toolchains need."""
+    monkeypatch.setattr(link, "locate_toolchain", lambda target, **_: make_toolchain(target=target))
+    module = link.platform_of(parse_target("ios-arm64"))
+    monkeypatch.setattr(module, "fetch_toolchain_sources", lambda *_, **__: None)
 
 
 @pytest.fixture
@@ -151,9 +157,7 @@ def test_under_macos_it_is_xcodes_sdk_that_decides(asked, monkeypatch, tmp_path)
 
 
 def test_accelerators_are_asked_of_the_build_and_of_apples_plans_only(monkeypatch, tmp_path):
-    monkeypatch.setattr(
-        planning, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
-    )
+    plan_without_tools(monkeypatch)
     monkeypatch.setattr(accelerators, "is_mac", lambda: False)
     sdk = make_sdk(tmp_path / "iPhoneOS.sdk", "iphoneos")
     add_frameworks(sdk, *list_frameworks(load_release().backends.values()))
@@ -286,9 +290,7 @@ def test_options_of_android_are_refused_for_an_xcframework(framework, given):
 
 
 def test_plans_are_for_the_deployment_target(monkeypatch):
-    monkeypatch.setattr(
-        planning, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
-    )
+    plan_without_tools(monkeypatch)
     arguments = ("--abi", "ios-arm64", "--min-ios", "16.1", "--dry-run", "--json")
     result = run(build, MODEL, *arguments)
     (plan,) = json.loads(result.output)["plans"]

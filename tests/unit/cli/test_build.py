@@ -15,9 +15,7 @@ from builder.api import (
     BuildRequest,
     PackageOptions,
     RuntimeResult,
-)
-from builder.api import (
-    plans as planning,
+    link,
 )
 from builder.cli.build import command
 from builder.cli.hints import show_hint
@@ -84,9 +82,7 @@ def asked(monkeypatch):
         return BuildReport(runtimes=tuple(map(make_runtime, targets)))
 
     monkeypatch.setattr(api, "build_products", building(build))
-    monkeypatch.setattr(
-        planning, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
-    )
+    monkeypatch.setattr(link, "locate_toolchain", lambda target, **_: make_toolchain(target=target))
     return seen
 
 

@@ -11,10 +11,9 @@ from click.testing import CliRunner
 from samples import building, make_toolchain
 
 from builder import api
-from builder.api import BuildReport
-from builder.api import plans as planning
-from builder.cli import build, configured, init, plan
-from builder.errors import ConfigurationError, VerificationError
+from builder.api import BuildReport, link
+from builder.cli import build, configured, init, lock, plan
+from builder.errors import ConfigurationError, ModelError, VerificationError
 
 from .test_build import SIZE, make_runtime
 
@@ -94,9 +93,7 @@ def test_without_models_and_file(folder, asked):
 
 def test_plan_reads_the_file_too(folder, monkeypatch):
     assert "which builder init writes" in run(module=plan).stderr
-    monkeypatch.setattr(
-        planning, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
-    )
+    monkeypatch.setattr(link, "locate_toolchain", lambda target, **_: make_toolchain(target=target))
     for name in ("one", "two"):
         Path(f"{name}.txt").write_text("aten::relu\n")
     Path("app").mkdir()
@@ -224,3 +221,29 @@ def test_init_keeps_a_file_that_appears_meanwhile(folder, monkeypatch):
     with pytest.raises(ConfigurationError, match="is there already"):
         run("m.ptl", module=init)
     assert Path("builder.yaml").read_text() == "mine"
+
+
+def test_an_error_in_one_of_several_products_names_the_product(folder, monkeypatch):
+    monkeypatch.setattr(link, "locate_toolchain", lambda target, **_: make_toolchain(target=target))
+    Path("one.txt").write_text("aten::relu\n")
+    Path("two.txt").write_text("mine::custom\n")
+    Path("builder.yaml").write_text(
+        PRODUCTS.replace("m.ptl", "one.txt").replace("n.ptl", "two.txt")
+    )
+    said = r"operators that (?s:.)*mine::custom .* does not exist"
+    wanted = [(plan, ()), (build, ("--dry-run",)), (build, ()), (lock, ())]
+    for module, given in wanted:
+        with pytest.raises(
+            ModelError,
+            match=rf"^product 'two': {said}",
+        ):
+            run(*given, module=module)
+        # Alone, it is clear which one it is.
+        with pytest.raises(ModelError, match=rf"^{said}"):
+            run(*given, "--product", "two", module=module)
+
+
+def test_a_budget_that_is_exceeded_names_the_product(folder, asked):
+    Path("builder.yaml").write_text(PRODUCTS)
+    with pytest.raises(VerificationError, match=r"^product 'two': "):
+        run()

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from samples import building, make_tool, make_toolchain
 
 from builder import api
-from builder.api import BuildReport, builds, link, plans
+from builder.api import BuildReport, builds, link
 from builder.cli import build, lock, plan
 from builder.cli.hints import show_hint
 from builder.errors import ConfigurationError, ToolchainError
@@ -29,10 +29,9 @@ products:
 def tools(tmp_path, monkeypatch):
     here: dict[str, object] = {}
     monkeypatch.chdir(tmp_path)
-    for module in (link, plans):
-        monkeypatch.setattr(
-            module, "locate_toolchain", lambda target, **_: make_toolchain(target=target, **here)
-        )
+    monkeypatch.setattr(
+        link, "locate_toolchain", lambda target, **_: make_toolchain(target=target, **here)
+    )
     for name in ("a", "b"):
         Path(f"{name}.txt").write_text("aten::relu\n")
     return here

@@ -342,7 +342,7 @@ def test_builder_alone_shows_its_help(run, capsys):
 
 @pytest.mark.parametrize("name", ["build", "plan"])
 def test_a_model_that_is_not_there_is_3(run, capsys, monkeypatch, name, tmp_path):
-    for module in (api, planning, libraries):
+    for module in (api, libraries):
         monkeypatch.setattr(module, "locate_toolchain", lambda target, **_: make_toolchain())
     monkeypatch.setattr(planning, "digest_deciding_files", lambda *_: "0")
     assert run(name, str(tmp_path / "no such model.ptl"), "--abi", "linux-x86_64") == 3

@@ -7,16 +7,17 @@ from click.testing import CliRunner
 from samples import make_toolchain
 
 from builder import api
+from builder.api import builds, link
 from builder.api import plans as planning
+from builder.cli import build as build_command
 from builder.cli.plan import command
-from builder.errors import ModelError, ToolchainError
+from builder.errors import BuilderError, ModelError, SourceError, ToolchainError
+from builder.platforms.linux import platform as linux
 
 
 @pytest.fixture(autouse=True)
 def _toolchain(monkeypatch):
-    monkeypatch.setattr(
-        planning, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
-    )
+    monkeypatch.setattr(link, "locate_toolchain", lambda target, **_: make_toolchain(target=target))
     monkeypatch.setattr(planning, "digest_deciding_files", lambda *_: "0" * 64)
 
 
@@ -86,7 +87,7 @@ def test_errors_come_through(monkeypatch, tmp_path, op_list):
     def missing(target: object, **_: object) -> None:
         raise ToolchainError("no clang")
 
-    monkeypatch.setattr(planning, "locate_toolchain", missing)
+    monkeypatch.setattr(link, "locate_toolchain", missing)
     with pytest.raises(ToolchainError):
         plan(op_list("aten::relu"))
 
@@ -95,8 +96,69 @@ def test_builders_own_native_files_are_part_of_the_plan(monkeypatch, op_list):
     path = op_list("aten::relu")
     before = plan(path)["key"]
     monkeypatch.undo()
-    monkeypatch.setattr(
-        planning, "locate_toolchain", lambda target, **_: make_toolchain(target=target)
-    )
+    monkeypatch.setattr(link, "locate_toolchain", lambda target, **_: make_toolchain(target=target))
     assert plan(path)["key"] != before
     assert plan(path) == plan(path)
+
+
+REFUSED = [
+    (("mine::custom",), (), 3, r"mine::custom .*: does not exist"),
+    (("aten::relu",), ("--jni", "--core", "own"), 2, "it has no interface for Java"),
+    (("aten::relu",), ("--launcher", "icecc"), 5, "there is no icecc on PATH"),
+    (("aten::relu",), ("--launcher", "foo"), 2, "unknown launcher 'foo'"),
+    (("aten::relu",), ("--static",), 5, "there is no llvm-objcopy"),
+    (("aten::relu",), ("--jni",), 5, "there is no Java development kit"),
+    (("aten::relu",), ("-o", "taken"), 2, "not written by builder: mine.txt"),
+    (("aten::relu",), ("--ops-list", "none"), 2, "no operator list 'none'"),
+]
+
+
+@pytest.mark.parametrize(("operators", "given", "code", "said"), REFUSED)
+def test_a_plan_refuses_what_a_build_refuses(
+    monkeypatch, tmp_path, op_list, operators, given, code, said
+):
+    """The same words and the same exit code, whichever of the three commands is asked."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    if "Java dev" not in said:
+        monkeypatch.setattr(linux, "locate_jdk", lambda _runner: None)
+    monkeypatch.setattr(builds, "link_libraries", lambda *_, **__: pytest.fail("it builds"))
+    taken = tmp_path / "taken/linux-x86_64"
+    taken.mkdir(parents=True)
+    (taken / "mine.txt").touch()
+    arguments = [str(op_list(*operators)), "--abi", "linux-x86_64", *given]
+    errors = []
+    for asked, more in (
+        (command, ()),
+        (build_command.command, ("--dry-run",)),
+        (build_command.command, ()),
+    ):
+        with pytest.raises(BuilderError, match=said) as caught:
+            CliRunner().invoke(asked, [*arguments, *more], catch_exceptions=False)
+        errors.append((caught.value.message, caught.value.hint, caught.value.exit_code))
+    assert errors[0] == errors[1] == errors[2]
+    assert errors[0][2] == code
+
+
+def test_unknown_operators_are_planned_where_a_build_leaves_them_out(op_list):
+    printed = plan(op_list("aten::relu", "mine::custom"), "--skip-unknown")
+    assert list(printed["operators"]) == ["aten::relu", "mine::custom"]
+
+
+def test_a_library_for_java_has_pytorchs_core_in_plans_too(monkeypatch, op_list):
+    monkeypatch.setattr(linux, "locate_jdk", lambda _runner: None)
+    listed = op_list("aten::relu")
+    assert plan(listed, "--core", "auto")["core"] == "own"
+    both = plan(listed, "--core", "auto", "--jni")
+    assert both["core"] == "upstream"
+    assert both["key"] == plan(listed)["key"]
+
+
+def test_an_edited_source_is_refused_as_in_a_build(monkeypatch, op_list):
+    def refuse(planned):
+        raise SourceError(f"somebody edited the sources for {planned.plan.target}")
+
+    monkeypatch.setattr(builds, "refuse_edited_trees", refuse)
+    with pytest.raises(SourceError, match="edited the sources for linux-x86_64"):
+        plan(op_list("aten::relu"))

@@ -94,9 +94,15 @@ def test_the_summary_is_appended_and_the_comment_posted_in_any_case(asked):
         run("--summary", "summary.md", "--comment", "github")
     text = Path("summary.md").read_text()
     assert text.startswith("before\n## Release: failed: size\n")
-    ((forge, posted, name),) = asked["comments"]
-    assert (forge, name) == ("github", "builder.yaml")
+    ((forge, posted, *about),) = asked["comments"]
+    assert (forge, about) == ("github", ["builder.yaml", ""])
     assert text == f"before\n{posted}"
+
+
+def test_a_leg_of_a_matrix_has_a_key_for_its_comment(asked):
+    assert run("--comment", "github", "--comment-key", "1").exit_code == 0
+    assert asked["comments"][0][2:] == ("builder.yaml", "1")
+    assert "no effect without --comment" in run("--comment-key", "1").stderr
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder above", "link", "closed folder"])

@@ -126,6 +126,11 @@ def test_gitlab_posts_and_updates():
     assert session.asked[-1][:2] == ("PUT", f"{notes}/3")
 
 
+def test_a_merge_request_from_a_fork_is_one_of_the_project_that_it_goes_to():
+    thread = find_thread("gitlab", GITLAB | {"CI_MERGE_REQUEST_PROJECT_ID": "99"})
+    assert thread.comments.endswith("/projects/99/merge_requests/7/notes")
+
+
 def test_a_job_for_no_request_has_no_thread(github, tmp_path):
     (tmp_path / "event.json").write_text("{}")
     assert find_thread("github", github) is None
