@@ -23,7 +23,7 @@ _WRAPPINGS = ("state_dict", "model_state_dict", "model")
 _PARALLEL = "module."
 """Prefix that torch.nn.DataParallel adds to the names."""
 _ZIP = b"PK\x03\x04"
-_MOST_RECORDS = 1_000_000
+MOST_RECORDS = 1_000_000
 """Files in the archive of a state dict, which has one for each tensor."""
 _COUNTER = "num_batches_tracked"
 """A buffer of batch norms that only training uses; files from PyTorch before 0.4.1 lack it."""
@@ -100,7 +100,7 @@ def _check_container(path: Path) -> None:
         zipped = stream.read(len(_ZIP)) == _ZIP  # as torch.load decides
     if zipped and zipfile.is_zipfile(path):
         with path.open("rb") as stream:
-            names = open_zip_file(stream, str(path), ModelError, most=_MOST_RECORDS).namelist()
+            names = open_zip_file(stream, str(path), ModelError, most=MOST_RECORDS).namelist()
         if any(name.endswith("/constants.pkl") for name in names):
             raise ModelError(
                 f"{path} is TorchScript, not a state dict",

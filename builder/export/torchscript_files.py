@@ -12,7 +12,11 @@ import torch
 from builder.core.nesting import InputSpec, list_arguments
 from builder.errors import Hint, ModelError, ToolchainError, Use, VerificationError
 from builder.export.capabilities import import_torchvision
+from builder.export.checkpoints import MOST_RECORDS
 from builder.export.error_texts import shorten
+from builder.lite.bytecode import BYTECODE
+from builder.lite.zip_model import CONSTANTS
+from builder.system.guarded_zips import open_zip_file
 from builder.system.reference_cases import read_reference
 from builder.system.reference_headers import reference_path
 
@@ -72,7 +76,19 @@ def _unreadable(path: Path, error: Exception) -> ModelError:
             "interpreter: module._save_for_lite_interpreter(path); builder exports that file "
             "without torch",
         )
+    if CONSTANTS in str(error) and _has_bytecode(path):
+        return ModelError(
+            f"{path} is a lite file without TorchScript, as builder writes them, and this export "
+            "needs TorchScript",
+            hint="export the model that it was made from",
+        )
     return ModelError(f"{path} is not TorchScript: {shorten(str(error))}", hint=_PICKLED)
+
+
+def _has_bytecode(path: Path) -> bool:
+    with path.open("rb") as stream:
+        names = open_zip_file(stream, str(path), ModelError, most=MOST_RECORDS).namelist()
+    return any(name.endswith(f"/{BYTECODE}") for name in names)
 
 
 def load_file(stream: BinaryIO) -> torch.jit.ScriptModule:

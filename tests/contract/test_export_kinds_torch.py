@@ -379,6 +379,14 @@ def test_torchscript_by_a_newer_torch_is_named_as_that(tmp_path: Path) -> None:
     assert "is not TorchScript: not a ZIP archive" in broken.message
 
 
+def test_a_lite_file_that_builder_wrote_has_no_torchscript(request_: ExportRequest) -> None:
+    assert export(request_, "Heads", inputs=WIDE).failure is None
+    from builder.export.torchscript_files import load_torchscript
+
+    with pytest.raises(ModelError, match="a lite file without TorchScript, as builder writes them"):
+        load_torchscript(request_.output)
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04" + bytes(40)])
 def test_a_damaged_program_is_no_torchscript(tmp_path: Path, content: bytes) -> None:
     from builder.api.exports import export
