@@ -8,12 +8,12 @@
 // bad.
 //
 // Written against locale_classes.h of GCC 12. The members used are part of the ABI, so they are the
-// same in releases 11 to 14. Compiled for the older of the two ABIs, the one that libstdc++ itself
+// same in releases 10 to 14. Compiled for the older of the two ABIs, the one that libstdc++ itself
 // formats with, and without access control.
 
 #include <locale>
 
-#if defined(__GLIBCXX__) && _GLIBCXX_RELEASE >= 11 && _GLIBCXX_RELEASE <= 14
+#if defined(__GLIBCXX__) && _GLIBCXX_RELEASE >= 10 && _GLIBCXX_RELEASE <= 14
 
 #include <clocale>
 #include <cstdarg>
