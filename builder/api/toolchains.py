@@ -134,13 +134,13 @@ def locate_toolchain(
     """
     # A caller from Python did not ask for ccache, so it is not used behind its back.
     runner, options = Runner.inherit_for_tools(), options or ToolchainOptions(launcher="none")
-    toolchain = recall_toolchain(cache_folder(), target.id, runner.environment)
+    toolchain = recall_toolchain(cache_folder(), target.id, runner.environment, options)
     if toolchain is None:
         release = release or load_release()
         toolchain = platform_of(target).locate_toolchain(runner, release, target, options)
         # Where it is not known what was read, nothing could tell that it changed.
         if toolchain.headers:
-            remember_toolchain(cache_folder(), toolchain, runner.environment)
+            remember_toolchain(cache_folder(), toolchain, runner.environment, options)
     return replace(toolchain, launcher=locate_launcher(runner, options.launcher, toolchain.cc))
 
 

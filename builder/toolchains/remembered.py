@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder.core.toolchain import Tool, Toolchain
+from builder.core.toolchain import Tool, Toolchain, ToolchainOptions
 from builder.core.typed import MAX_JSON, parse_json, to_json
 from builder.system.files import read_regular, write_atomically
 from builder.system.own_cache import claim_cache
@@ -41,29 +41,38 @@ class _Remembered:
     toolchain: Toolchain
 
 
-def recall_toolchain(cache: Path, name: str, environment: Mapping[str, str]) -> Toolchain | None:
+def recall_toolchain(
+    cache: Path, name: str, environment: Mapping[str, str], options: ToolchainOptions
+) -> Toolchain | None:
     """Returns the toolchain that was found last; None if it has to be looked for again.
 
     Args:
         cache: builder's cache.
         name: the `id` of the target.
         environment: the variables that tools get.
+        options: what the user chose, such as a sysroot.
     """
     try:
         text = read_regular(cache / FOLDER / f"{name}.json", MAX_JSON)
         known = parse_json(text, _Remembered, "toolchain")
     except (OSError, ValueError):
         return None
-    fresh = known.asked == _describe(name, environment) and are_unchanged(known.stamps)
+    fresh = known.asked == _describe(name, environment, options) and are_unchanged(known.stamps)
     return known.toolchain if fresh else None
 
 
-def remember_toolchain(cache: Path, toolchain: Toolchain, environment: Mapping[str, str]) -> None:
+def remember_toolchain(
+    cache: Path,
+    toolchain: Toolchain,
+    environment: Mapping[str, str],
+    options: ToolchainOptions,
+) -> None:
     """Writes down a toolchain whose `headers` are known; a failure to write is not an error."""
     # Who builds with another launcher has the same compilers.
     toolchain, name = replace(toolchain, launcher=None), toolchain.target.id
     watched = take_stamps(dict.fromkeys(_list_watched(toolchain, environment)))
-    known = _Remembered(asked=_describe(name, environment), stamps=watched, toolchain=toolchain)
+    asked = _describe(name, environment, options)
+    known = _Remembered(asked=asked, stamps=watched, toolchain=toolchain)
     with suppress(OSError):
         claim_cache(cache)
         path = cache / FOLDER / f"{name}.json"
@@ -71,10 +80,16 @@ def remember_toolchain(cache: Path, toolchain: Toolchain, environment: Mapping[s
         write_atomically(path, json.dumps(to_json(known)))
 
 
-def _describe(name: str, environment: Mapping[str, str]) -> str:
+def _describe(name: str, environment: Mapping[str, str], options: ToolchainOptions) -> str:
     chosen = [environment.get(variable) for variable in _VARIABLES]
+    # A folder is another one where somebody else stands. All compilers serve any launcher.
+    wanted = {
+        name: str(value.resolve()) if isinstance(value, Path) else value
+        for name in ToolchainOptions.__dataclass_fields__
+        if name != "launcher" and (value := getattr(options, name)) is not None
+    }
     # CMake and ninja may be packages of the Python that runs builder.
-    asked = [name, digest_own_files(), sys.executable, sys.version, *chosen]
+    asked = [name, wanted, digest_own_files(), sys.executable, sys.version, *chosen]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 

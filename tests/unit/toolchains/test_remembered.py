@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from samples import make_toolchain
 
-from builder.core.toolchain import GnuLibraries, Tool
+from builder.core.toolchain import GnuLibraries, Stl, Tool, ToolchainOptions
 from builder.toolchains import remembered
 from builder.toolchains.remembered import recall_toolchain, remember_toolchain
 
 NAME = "linux-x86_64"
+OPTIONS = ToolchainOptions(launcher="ccache")
 
 
 @pytest.fixture
@@ -34,30 +36,55 @@ def found(tmp_path):
 
 @pytest.fixture
 def cache(found, tmp_path):
-    remember_toolchain(tmp_path / "cache", *found)
+    remember_toolchain(tmp_path / "cache", *found, OPTIONS)
     return tmp_path / "cache"
 
 
 def test_the_same_value_comes_back_without_its_launcher(found, cache):
     toolchain, environment = found
-    assert recall_toolchain(cache, NAME, environment) == toolchain
-    assert recall_toolchain(cache, NAME, {**environment, "TERM": "dumb"}) == toolchain
-    assert recall_toolchain(cache, "linux-aarch64", environment) is None
+    assert recall_toolchain(cache, NAME, environment, OPTIONS) == toolchain
+    assert recall_toolchain(cache, NAME, {**environment, "TERM": "dumb"}, OPTIONS) == toolchain
+    assert recall_toolchain(cache, "linux-aarch64", environment, OPTIONS) is None
 
 
 @pytest.mark.parametrize("name", ["PATH", "CC", "CXX", "LD_LIBRARY_PATH"])
 def test_another_environment_is_another_question(found, cache, name):
-    assert recall_toolchain(cache, NAME, {**found[1], name: "/elsewhere"}) is None
+    assert recall_toolchain(cache, NAME, {**found[1], name: "/elsewhere"}, OPTIONS) is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ToolchainOptions(sysroot=Path("older")),
+        ToolchainOptions(ndk=Path("ndk")),
+        ToolchainOptions(apple_sdk=Path("sdk")),
+        ToolchainOptions(stl=Stl.SHARED),
+        ToolchainOptions(page_size=4096),
+    ],
+    ids=lambda options: repr(options).partition("'")[0],
+)
+def test_other_options_are_another_question(found, cache, options, monkeypatch, tmp_path):
+    assert recall_toolchain(cache, NAME, found[1], options) is None
+    remember_toolchain(cache, *found, options)
+    assert recall_toolchain(cache, NAME, found[1], options) == found[0]
+    assert recall_toolchain(cache, NAME, found[1], OPTIONS) is None
+    monkeypatch.chdir(tmp_path / "bin")
+    elsewhere = recall_toolchain(cache, NAME, found[1], options)
+    assert (elsewhere is None) == bool(options.sysroot or options.ndk or options.apple_sdk)
+
+
+def test_another_launcher_is_the_same_question(found, cache):
+    assert recall_toolchain(cache, NAME, found[1], ToolchainOptions(launcher="none")) == found[0]
 
 
 def test_another_python_is_another_question(found, cache, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/other/python")
-    assert recall_toolchain(cache, NAME, found[1]) is None
+    assert recall_toolchain(cache, NAME, found[1], OPTIONS) is None
 
 
 def test_another_builder_asks_again(found, cache, monkeypatch):
     monkeypatch.setattr(remembered, "digest_own_files", lambda: "0" * 64)
-    assert recall_toolchain(cache, NAME, found[1]) is None
+    assert recall_toolchain(cache, NAME, found[1], OPTIONS) is None
 
 
 def rewrite_tool(folder):
@@ -92,21 +119,21 @@ def add_release(folder):
 )
 def test_what_changes_is_noticed(found, cache, tmp_path, change):
     change(tmp_path)
-    assert recall_toolchain(cache, NAME, found[1]) is None
+    assert recall_toolchain(cache, NAME, found[1], OPTIONS) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", '{"asked": 1}'])
 def test_a_damaged_file_says_nothing(found, cache, text):
     (cache / remembered.FOLDER / f"{NAME}.json").write_text(text)
-    assert recall_toolchain(cache, NAME, found[1]) is None
+    assert recall_toolchain(cache, NAME, found[1], OPTIONS) is None
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(found, tmp_path):
     (tmp_path / "file").write_text("")
-    remember_toolchain(tmp_path / "file", *found)
+    remember_toolchain(tmp_path / "file", *found, OPTIONS)
 
 
 def test_a_second_toolchain_replaces_the_first(found, cache):
     other = replace(found[0], cxx=Tool(name="x", path=found[0].cc.path, version="20"))
-    remember_toolchain(cache, other, found[1])
-    assert recall_toolchain(cache, NAME, found[1]) == other
+    remember_toolchain(cache, other, found[1], OPTIONS)
+    assert recall_toolchain(cache, NAME, found[1], OPTIONS) == other
