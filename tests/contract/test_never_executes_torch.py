@@ -45,7 +45,7 @@ REFUSING = {
     "graph": ("graph", "MODEL"),
     "ops": ("ops", "MODEL"),
     "ops JSON": ("ops", "MODEL", "--json"),
-    "plan": ("plan", "MODEL"),
+    "plan": ("plan", "MODEL", "-o", "new"),
     "build": ("build", "MODEL", "-o", "built"),
     "check": ("check", "MODEL", "out"),
     "verify": ("verify", "MODEL", "--runtime", "out", "--shape", "4"),
