@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +90,14 @@ def _with_in_place(*calls: str) -> Iterator[str]:
         yield f"%_c = aten::clone({first}, None); {changed}"
 
 
+def _with_infinities(*calls: str) -> Iterator[str]:
+    """Lets calls make %_r of %_i, infinite where the mask is set, and makes it finite."""
+    for call in calls:
+        for value in ("LEAST", "MOST") if "hardswish" not in call else ("MOST",):
+            made = f"%_i = aten::masked_fill.Scalar(%x, MASK, {value})"
+            yield f"{made}; {call}; aten::clamp(%_r, -9, 9)"
+
+
 def _list(*items: str) -> str:
     return f"prim::ListConstruct({', '.join(items)}) @ {{'type': 'List[Tensor]'}}"
 
@@ -113,6 +122,7 @@ _CHANGING = (
 )
 _WINDOWS = "[1, 1], [1, 1], [1, 1]"
 _STATISTICS = "V, V, V, S, False, 0.1, 1e-05, False"
+_LOGS = "%_n = aten::slice.Tensor(%x, 1, 0, 3, 1); %_a = aten::abs(%_n); %_l = aten::log(%_a); "
 _LAYERS = {
     _run("%x", "conv2d", f"W, V, {_WINDOWS}, 1, -0.5, 0.5"): (
         f"%_a = aten::conv2d(%x, W, V, {_WINDOWS}, 1); aten::clamp(%_a, -0.5, 0.5)"
@@ -132,6 +142,10 @@ _LAYERS = {
         )
         for weight, groups in (("W", 1), ("D", 8))
     },
+    # Behind the third channel of a texel, log leaves what no weight makes 0.
+    _LOGS + _run("%_l", "conv2d", f"N, V, {_WINDOWS}, 1, None, None"): (
+        f"{_LOGS}aten::conv2d(%_l, N, V, {_WINDOWS}, 1)"
+    ),
     _run("%x", "tconv2d", "T, V, [2, 2], [1, 1], [1, 1], [1, 1], 1, None, None"): (
         "aten::conv_transpose2d.input(%x, T, V, [2, 2], [1, 1], [1, 1], 1, [1, 1])"
     ),
@@ -232,8 +246,24 @@ GROUPS = {
                 "aten::masked_fill.Scalar(%x, MASK, 2.5)",
                 "aten::masked_fill.Tensor(%x, MASK, FILL)",
             ),
+            *(
+                f"%_f = aten::floor_divide.Scalar(%x, 1); %_m = aten::mul.Scalar(%_f, {by}); {call}"
+                for by in (41, -7)
+                for call in (
+                    f"aten::floor_divide.Scalar(%_m, {by})",
+                    f"%_n = aten::mul.Scalar(%_f, 0); %_d = aten::add.Scalar(%_n, {by}, 1); "
+                    "aten::floor_divide(%_m, %_d)",
+                    f"aten::floor_divide_.Scalar(%_m, {by})",
+                )
+            ),
+            *_with_infinities(
+                *("%_r = aten::clone(%_i, None)", "%_r = aten::hardswish(%_i)"),
+                *("%_r = aten::hardswish_(%_i)", "%_r = aten::threshold(%_i, 0.2, 3.0)"),
+            ),
         ),
         constants={
+            "LEAST": -math.inf,
+            "MOST": math.inf,
             "MASK": to_tensor(np.arange(12).reshape(4, 3) % 2 == 0),
             "FILL": to_tensor(np.array(2.5, np.float32)),
         },
@@ -312,6 +342,7 @@ GROUPS = {
         on_cpu=_exchange(_LAYERS),
         constants={
             "W": ramp(8, 8, 3, 3),
+            "N": ramp(8, 3, 3, 3),
             "P": ramp(8, 8, 1, 1),
             "D": ramp(8, 1, 3, 3),
             "D5": ramp(8, 1, 5, 5),

@@ -85,6 +85,17 @@ def test_what_a_kernel_cannot_take_is_an_error(vulkan_out, tmp_path, inputs, rea
     assert reason in said.stderr
 
 
+def test_a_first_tensor_that_would_have_to_be_broadcast_is_an_error(vulkan_out, tmp_path):
+    group = Group(
+        inputs={"x": (1, 4, 1, 6), "y": (1, 4, 5, 6)}, calls=("aten::lerp.Scalar(%x, %y, 0.3)",)
+    )
+    program, _ = group.write(tmp_path)
+    inputs = [np.zeros(sizes, np.float32) for sizes in group.inputs.values()]
+    said = run(vulkan_out, program, inputs, tmp_path / "run", check=False)
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "lerp does not broadcast its first tensor" in said.stderr
+
+
 LOAD = """\
 import ctypes, sys
 library, module = ctypes.CDLL(sys.argv[1]), ctypes.c_void_p()
