@@ -207,11 +207,12 @@ def plan_builds(
     """
     made = []
     for build in builds:
-        planned = [one for group in _plan(build, progress, builds).groups for one in group.planned]
-        for one in planned:
-            with naming(name_product(build.name, len(builds))):
-                refuse_edited_trees(one)
-        plans = {one.plan.target: one.plan for one in planned}
+        plans = {}
+        for group in _plan(build, progress, builds).groups:
+            for one in group.planned:
+                with naming(group.product):
+                    refuse_edited_trees(one)
+                plans[one.plan.target] = one.plan
         made.append(tuple(plans[target] for target in build.targets))
     return made
 

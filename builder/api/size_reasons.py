@@ -6,13 +6,13 @@ from pathlib import Path
 
 from builder.api.measuring import read_references, size
 from builder.errors import ConfigurationError
+from builder.formats.elf import MAGIC
 from builder.size.elf.linked import read_elf_alone
 from builder.size.linked_graph import Registry, build_graph
 from builder.size.reasons import Reasons
 from builder.size.reference_graph import ReferenceGraph
 from builder.system.files import MAX_LIBRARY, open_regular, read_regular
 
-_MAGIC = b"\x7fELF"
 _NOTHING = Registry(operators=(), by_hand={}, always=frozenset(), limited=frozenset())
 """A library of somebody else registers nothing that builder knows."""
 
@@ -37,7 +37,7 @@ def is_library(path: Path) -> bool:
     """Returns whether `path` is an ELF file, and not a runtime or a package."""
     try:
         with open_regular(path) as stream:
-            return stream.read(len(_MAGIC)) == _MAGIC
+            return stream.read(len(MAGIC)) == MAGIC
     except (OSError, ValueError):
         return False
 

@@ -113,8 +113,8 @@ def _answer(options: SizeOptions, *, as_json: bool) -> None:
         return
     if api.is_library(runtime):
         raise click.UsageError(
-            f"{runtime} is a library alone, which only --why, --cut and --dominators ask; sizes "
-            "need the output of a build"
+            f"{runtime} is a library alone: only --why, --cut and --dominators apply to it; sizes "
+            "need the output folder of a build"
         )
     beside = options.units or options.operators or options.against
     # The answer is one line about a set of operators, and tables around it would hide it.

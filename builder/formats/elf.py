@@ -22,6 +22,8 @@ ALLOC, EXECUTABLE, THREAD_DATA = 2, 4, 0x400
 SECTION_SYMBOL, THREAD_LOCAL = 3, 6
 LOCAL, WEAK = 0, 2
 LOAD, DYNAMIC = 1, 2
+MAGIC = b"\x7fELF"
+"""The first bytes of every ELF file."""
 DAMAGE = (struct.error, ValueError, IndexError, OverflowError)
 """Exceptions that reading a damaged file raises."""
 # Elf64_Rela: r_info is split into the symbol (upper half) and the type (lower half).
@@ -108,7 +110,7 @@ class _Layout:
 # Big-endian files have another sixth byte: no platform of builder loads them.
 # The keys are the first bytes of a file: magic number, class (32 or 64 bits), little-endian.
 _LAYOUTS = {
-    b"\x7fELF\x01\x01": _Layout(
+    MAGIC + b"\x01\x01": _Layout(
         header=struct.Struct("<16sHHIIIIIHHHHHH"),
         section=struct.Struct("<10I"),
         segment=struct.Struct("<8I"),
@@ -117,7 +119,7 @@ _LAYOUTS = {
         symbol_order=(0, 3, 5, 1, 2),
         dynamic=struct.Struct("<II"),
     ),
-    b"\x7fELF\x02\x01": _Layout(
+    MAGIC + b"\x02\x01": _Layout(
         header=struct.Struct("<16sHHIQQQIHHHHHH"),
         section=struct.Struct("<IIQQQQIIQQ"),
         segment=struct.Struct("<IIQQQQQQ"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 _ENTRY = -1
 """A node before all entry points; it dominates what two of them reach on separate paths."""
@@ -41,15 +40,11 @@ class Dominators:
     def retained(self, sizes: Sequence[int]) -> dict[int, int]:
         """Returns node -> bytes that could not be reached without it, its own included."""
         total = {node: sizes[node] for node in self.parent}
-        for node in self._deepest_first:
+        for node in reversed(tuple(self.parent)):
             above = self.parent[node]
             if above != _ENTRY:
                 total[above] += total[node]
         return total
-
-    @cached_property
-    def _deepest_first(self) -> tuple[int, ...]:
-        return tuple(reversed(self.parent))
 
 
 def find_dominators(targets: Sequence[Iterable[int]], starts: Iterable[int]) -> Dominators:

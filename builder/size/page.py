@@ -40,14 +40,12 @@ _ANONYMOUS = {LINKER_PART: "merged strings and constants"}
 
 Units = Mapping[str, Mapping[str, int]]
 """Unit -> symbol -> bytes."""
-Notes = Mapping[tuple[str, str], str]
-"""Unit and symbol -> lines about it."""
 
 
 def render_page(abi: str, report: SizeReport, graph: ReferenceGraph) -> str:
     """Returns a self-contained HTML page about one library; all names in it are escaped."""
     tree = _merge_parts(group_symbols(graph, report.file))
-    notes = _note_keepers(graph)
+    keepers = _Keepers(graph)
     parts = {part: sum(map(_weigh, units.values())) for part, units in tree.items()}
     page = resources.files("builder.size").joinpath("page.html").read_text(encoding="utf-8")
     # string.Template leaves the braces of CSS and JavaScript alone.
@@ -57,7 +55,7 @@ def render_page(abi: str, report: SizeReport, graph: ReferenceGraph) -> str:
         f"{number_of(len(report.operators), 'root operator')}.",
         width=int(_WHOLE.width),
         height=int(_WHOLE.height),
-        treemap="\n".join(_draw_parts(tree, parts, notes)),
+        treemap="\n".join(_draw_parts(tree, parts, keepers)),
         parts="\n".join(_part_rows(parts, report.file)),
         operators="\n".join(_operator_rows(report)),
     )
@@ -95,35 +93,44 @@ def _merge_parts(tree: dict[str, dict[str, Counter[str]]]) -> dict[str, dict[str
     return kept | {number_of(len(small), "smaller part"): rest}
 
 
-def _note_keepers(graph: ReferenceGraph) -> dict[tuple[str, str], str]:
-    """Returns unit and symbol -> why the symbol is in the library, for those that are drawn."""
-    reasons = Reasons(graph)
-    notes: dict[tuple[str, str], str] = {}
-    for node, retained in reasons.retained.items():
-        keepers = reasons.dominators.chain(node, _MOST_KEEPERS)
-        lines = []
-        if retained > graph.sizes[node]:
-            lines.append(f"{retained:,} bytes with all that only it keeps")
-        if keepers:
-            lines.append(f"kept by {' > '.join(map(reasons.name, keepers))}")
-        if lines and graph.names[node]:
-            unit = graph.units[graph.unit_of[node]]
-            notes.setdefault((unit, graph.names[node]), "\n".join(lines))
-    return notes
+class _Keepers:
+    """Says of symbols why they are in the library."""
+
+    def __init__(self, graph: ReferenceGraph) -> None:
+        self._reasons = Reasons(graph)
+        self._nodes: dict[tuple[str, str], int] = {}
+        """Unit and symbol -> the first node with these names."""
+        for node in self._reasons.retained:
+            if graph.names[node]:
+                key = graph.units[graph.unit_of[node]], graph.names[node]
+                self._nodes.setdefault(key, node)
+
+    def describe(self, unit: str, symbol: str) -> Iterator[str]:
+        """Yields lines about a symbol; none about what has no symbol."""
+        node = self._nodes.get((unit, symbol))
+        if node is None:
+            return
+        reasons = self._reasons
+        if reasons.retained[node] > reasons.graph.sizes[node]:
+            yield f"{reasons.retained[node]:,} bytes with all that only it keeps"
+        if keepers := reasons.dominators.chain(node, _MOST_KEEPERS):
+            yield f"kept by {' > '.join(map(reasons.name, keepers))}"
 
 
-def _draw_parts(tree: Mapping[str, Units], parts: Mapping[str, int], notes: Notes) -> Iterator[str]:
+def _draw_parts(
+    tree: Mapping[str, Units], parts: Mapping[str, int], keepers: _Keepers
+) -> Iterator[str]:
     names = _largest_first(parts)
     boxes = lay_out([parts[name] for name in names], _WHOLE)
     for index, (part, box) in enumerate(zip(names, boxes, strict=True)):
         hue = _HUES[index % len(_HUES)]
         yield "<g>" + _rectangle(box, f"{part}: {parts[part]:,} bytes", hue, 62)
         yield _label(part, box, "part")
-        yield from _draw_units(tree[part], box.shrink(2, _PART_TITLE), hue, notes)
+        yield from _draw_units(tree[part], box.shrink(2, _PART_TITLE), hue, keepers)
         yield "</g>"
 
 
-def _draw_units(units: Units, inside: Box, hue: int, notes: Notes) -> Iterator[str]:
+def _draw_units(units: Units, inside: Box, hue: int, keepers: _Keepers) -> Iterator[str]:
     sizes = _merge_small({unit: _weigh(symbols) for unit, symbols in units.items()}, inside)
     names = _largest_first(sizes)
     for unit, box in zip(names, lay_out([sizes[n] for n in names], inside), strict=True):
@@ -131,17 +138,17 @@ def _draw_units(units: Units, inside: Box, hue: int, notes: Notes) -> Iterator[s
         if unit in units and box.width * box.height > 50 * _LEAST_AREA:
             yield _label(unit.rpartition("/")[2], box, "unit")
             within = box.shrink(1, _UNIT_TITLE)
-            yield from _draw_symbols(unit, units[unit], within, hue, notes)
+            yield from _draw_symbols(unit, units[unit], within, hue, keepers)
         yield "</g>"
 
 
 def _draw_symbols(
-    unit: str, symbols: Mapping[str, int], inside: Box, hue: int, notes: Notes
+    unit: str, symbols: Mapping[str, int], inside: Box, hue: int, keepers: _Keepers
 ) -> Iterator[str]:
     sizes = _merge_small(symbols, inside)
     names = _largest_first(sizes)
     for name, box in zip(names, lay_out([sizes[n] for n in names], inside), strict=True):
-        title = f"{name}: {sizes[name]:,} bytes\n{notes.get((unit, name), '')}".rstrip()
+        title = "\n".join((f"{name}: {sizes[name]:,} bytes", *keepers.describe(unit, name)))
         yield f"<g>{_rectangle(box, title, hue, 84)}{_label(name, box, 'symbol')}</g>"
 
 

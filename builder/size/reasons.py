@@ -12,7 +12,7 @@ from builder.errors import ConfigurationError, ModelError
 from builder.size.dominators import Dominators, find_dominators
 from builder.size.reference_graph import ReferenceGraph
 
-MOST_NAMES = 10
+_MOST_NAMES = 10
 """Names in one list of a reason."""
 
 
@@ -140,7 +140,7 @@ class Reasons:
             pattern=pattern,
             symbols=len(cut),
             bytes=graph.weigh(gone),
-            largest=self._largest(own, own, MOST_NAMES),
+            largest=self._largest(own, own, _MOST_NAMES),
         )
 
     @cached_property
@@ -182,7 +182,7 @@ class Reasons:
             retained=self.retained[node],
             path=tuple(map(self.name, self._find_path(node))),
             keepers=tuple(map(self.name, self.dominators.chain(node))),
-            users=tuple(map(self.name, users[:MOST_NAMES])),
+            users=tuple(map(self.name, users[:_MOST_NAMES])),
             user_count=len(users),
             operators=tuple(sorted(o for o, at in graph.operators.items() if at in above)),
             is_always=not above.isdisjoint(graph.roots),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from builder.core.toolchain import LTO_COMPILE, LTO_LINK, ArchiveTools, Bitcode, Tool
 from builder.errors import Install, ToolchainError
+from builder.formats.elf import MAGIC
 from builder.system.process import Runner
 from builder.system.scratch import scratch_folder
 from builder.toolchains.tools import find_major, find_tool, parse_version
@@ -17,7 +18,6 @@ _LTO_TRIED_SINCE = 14
 """The oldest release whose link-time optimisation was tested."""
 _FAT_OBJECTS_SINCE = 17
 """https://releases.llvm.org/17.0.1/tools/clang/docs/ReleaseNotes.html."""
-_ELF = b"\x7fELF"
 _SHOWN_LINES = 10
 """Lines of a compiler's output that an error shows."""
 INSTALL_COMPILERS = Install("clang", "lld", "g++")
@@ -145,7 +145,7 @@ def find_bitcode(
         source.write_text("int probed(void) { return 1; }\n")
         clang, inside = (str(compiler.path), *flags, "-fPIC"), Bitcode.INSIDE
         runner.run((*clang, *LTO_COMPILE[inside], "-c", str(source), "-o", str(compiled)))
-        if not compiled.is_file() or not compiled.read_bytes().startswith(_ELF):
+        if not compiled.is_file() or not compiled.read_bytes().startswith(MAGIC):
             return Bitcode.BESIDE
         merging = (*LTO_LINK[inside], f"--ld-path={linker.path}")
         linked = ("-shared", "-nostdlib", *merging, str(compiled), "-o", f"{name}/probe.so")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from builder.core.targets import MIN_API
 from builder.errors import ConfigurationError, Hint, Run
+from builder.formats.elf import MAGIC
 from builder.lite.foreign_formats import PYTHON_HINT
 from builder.lite.read import (
     EXPORTED,
@@ -37,7 +38,6 @@ from builder.verify.policy import (
 if TYPE_CHECKING:
     from builder.platforms.android.package import AndroidPackage
 
-_ELF = b"\x7fELF"
 _LARGE_PAGE = 1 << 14
 _NAME_ONE = Hint(
     "name an AAR, an xcframework or a shared library; or a model and a runtime: ",
@@ -176,7 +176,7 @@ def _read_library(path: Path) -> bytes:
     except ValueError as error:
         raise ConfigurationError(f"{path} cannot be checked: {error}", hint=_NAME_ONE) from error
     # A user who wants to check a model easily forgets the runtime.
-    if not contents.startswith(_ELF):
+    if not contents.startswith(MAGIC):
         kind = name_kind(path)
         what = f"{kind}, and not a package" if kind else "not an AAR, a library or an xcframework"
         raise ConfigurationError(f"{path} is {what}", hint=_hint_for(kind, path))

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 
 from builder.core.operators import Operator
@@ -76,7 +77,7 @@ def read_elf(
     # The map has the names as C++ spells them; the symbol table has them mangled.
     with map_file.open(errors="replace") as stream:
         shown = parse_names(stream)
-    linked = _read_linked(elf, spans, tuple(shown.get(start, "") for start in spans.starts))
+    linked = _read_linked(elf, spans, shown)
     # What somebody refers to is reached that way, and needs no tie to its unit.
     known = {r.target for r in linked.references} | {target for _, target in linked.ties}
     bound = _bind(inside, units, known)
@@ -102,20 +103,23 @@ def read_elf_alone(contents: bytes) -> Linked | None:
     """
     elf = Elf(contents)
     try:
-        if not elf.is_elf or elf.bits != _BITS or elf.machine not in _MACHINES:
-            raise ValueError("it is not an ELF library for x86-64 or AArch64")
-        if not _keeps_references(elf):
-            return None
-        _refuse_overlaps(elf)
-        spans = _cut(elf, ())
-        shown = _name_symbols(elf)
-        linked = _read_linked(elf, spans, tuple(shown.get(start, "") for start in spans.starts))
-        units = tuple(_name_sections(elf, spans))
-        # No map tells the unit of an initialiser, so the loader is what calls them all.
-        called = (span for span, section in enumerate(units) if section in _INITIALISERS)
-        return replace(linked, units=units, starts=linked.starts.union(called))
+        is_understood = elf.is_elf and elf.bits == _BITS and elf.machine in _MACHINES
+        linked = _read_alone(elf) if is_understood and _keeps_references(elf) else None
     except (*DAMAGE, KeyError) as error:
         raise ValueError(f"the library is damaged: {error}") from error
+    if not is_understood:
+        raise ValueError("it is not an ELF library for x86-64 or AArch64")
+    return linked
+
+
+def _read_alone(elf: Elf) -> Linked:
+    _refuse_overlaps(elf)
+    spans = _cut(elf, ())
+    linked = _read_linked(elf, spans, _name_symbols(elf))
+    units = tuple(_name_sections(elf, spans))
+    # No map tells the unit of an initialiser, so the loader is what calls them all.
+    called = (span for span, section in enumerate(units) if section in _INITIALISERS)
+    return replace(linked, units=units, starts=linked.starts.union(called))
 
 
 def _keeps_references(elf: Elf) -> bool:
@@ -136,16 +140,19 @@ def _name_sections(elf: Elf, spans: Spans) -> Iterator[str]:
     """Yields the name of the section that each span is in."""
     holding = sorted((s.address, s.name) for s in elf.sections if _holds_symbols(s))
     for start, size in zip(spans.starts, spans.sizes, strict=True):
-        place = bisect_right(holding, start, key=_first) - 1
+        place = bisect_right(holding, start, key=itemgetter(0)) - 1
         yield holding[place][1] if size and place >= 0 else LINKER_PART
 
 
-def _first(pair: tuple[int, str]) -> int:
-    return pair[0]
+def _read_linked(elf: Elf, spans: Spans, shown: Mapping[int, str]) -> Linked:
+    """Returns what the library itself tells, with all spans in no unit.
 
-
-def _read_linked(elf: Elf, spans: Spans, names: tuple[str, ...]) -> Linked:
-    """Returns what the library itself tells, with all spans in no unit."""
+    Args:
+        elf: the library.
+        spans: the spans of the library.
+        shown: address -> the name of the symbol there.
+    """
+    names = tuple(shown.get(start, "") for start in spans.starts)
     # An import has section 0 in the dynamic symbol table; its number follows those of the spans.
     undefined = sorted({s.name for s in elf.exported if s.section == 0 and s.name})
     imports = {name: len(spans) + number for number, name in enumerate(undefined)}
