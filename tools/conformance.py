@@ -16,12 +16,13 @@ from pathlib import Path
 import click
 
 from builder.cli.console import ConsoleProgress
+from builder.core.dtypes import DtypeSet
 from builder.sources.releases import load_release
 from builder.sources.trees import locate_sources
 from tables import replace_part
 from upstream_models.modules import choose, load_modules
 from upstream_models.rows import Row, read_rows, render_table, write_row
-from upstream_models.trial import try_module
+from upstream_models.trial import Building, try_module
 
 
 def main() -> int:
@@ -31,14 +32,16 @@ def main() -> int:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--table", type=Path, help="document to update")
     parser.add_argument("--jobs", type=int, default=None)
+    parser.add_argument("--dtypes", type=DtypeSet.parse, help="as of `builder build`")
     parser.add_argument("--only-table", action="store_true", help="try nothing")
     options = parser.parse_args()
     progress = ConsoleProgress()
+    building = Building(progress=progress, jobs=options.jobs, dtypes=options.dtypes)
     known = load_modules(locate_sources(load_release(), progress=progress).root)
     failed = False
     for module in () if options.only_table else choose(known, options.modules):
         progress.step(f"module {module.name}")
-        row = try_module(module, options.work, progress=progress, jobs=options.jobs)
+        row = try_module(module, options.work, building)
         write_row(options.work / "rows", row)
         _report(row)
         failed |= not row.ok and row.units is not None

@@ -14,6 +14,8 @@ from tests.json_schemas import check_output
 
 HERE = Path(__file__).parent
 ABI = f"linux-{os.uname().machine}"
+FLOAT = ("--dtypes", "uint8,int32,int64,float32,float64,bool")
+"""What `built` has. Runtimes with the same dtypes share the objects of its kernels."""
 
 
 def run_builder(*arguments, check=True, env=None, cwd=HERE):

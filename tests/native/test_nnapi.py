@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .conftest import ABI, HERE, run_builder
+from .conftest import ABI, FLOAT, HERE, run_builder
 
 pytestmark = [pytest.mark.host, pytest.mark.torch]
 RUNTIME = Path(__file__).parents[2] / "cmake/runtime"
@@ -64,7 +64,7 @@ def files(tmp_path_factory):
 @pytest.fixture(scope="module")
 def out(files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("nnapi_out") / "out"
-    run_builder("build", *sorted(files.values()), "--abi", ABI, "-o", folder)
+    run_builder("build", *sorted(files.values()), "--abi", ABI, *FLOAT, "-o", folder)
     return folder
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from builder.api.toolchains import locate_target, locate_toolchain
 
-from .conftest import ABI, run_builder
+from .conftest import ABI, FLOAT, run_builder
 from .models import everything
 
 pytestmark = [pytest.mark.torch, pytest.mark.host]
@@ -137,7 +137,7 @@ def made(tmp_path_factory):
     models["overlapping"] = write_overlapping(folder)
     models["attention"] = folder / "attention.ptl"
     run_builder("export", "models:attention", "--shape", "2,21,3,19", "-o", models["attention"])
-    run_builder("build", *models.values(), "--abi", ABI, "-o", folder / "out")
+    run_builder("build", *models.values(), "--abi", ABI, *FLOAT, "-o", folder / "out")
     return folder / "out", models
 
 

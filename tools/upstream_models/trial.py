@@ -5,11 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from builder.api.builds import build
 from builder.api.models import read_models
 from builder.api.toolchains import locate_target
+from builder.core.dtypes import DtypeSet
 from builder.core.plan import BuildRequest
 from builder.errors import BuilderError
 from builder.platforms.results import RuntimeResult
@@ -28,15 +30,31 @@ LONGEST_REASON = 200
 """Characters; torch explains at length."""
 
 
-def try_module(module: Module, folder: Path, *, progress: Progress, jobs: int | None) -> Row:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Building:
+    """How runtimes are built."""
+
+    progress: Progress
+    jobs: int | None = None
+    dtypes: DtypeSet | None = None
+    """What kernels are compiled for; what the models can have when None."""
+
+    def build(self, files: Sequence[Path], out: Path) -> RuntimeResult:
+        """Returns the runtime for `files`."""
+        target = locate_target(host_abi())
+        request = BuildRequest(inputs=tuple(files), jobs=self.jobs, dtypes=self.dtypes)
+        return build(request, [target], out, progress=self.progress).runtimes[0]
+
+
+def try_module(module: Module, folder: Path, building: Building) -> Row:
     """Returns what comes of `module`; whatever fails is said in the row."""
     try:
         exported = export(module, folder / "models")
     except Exception as error:  # noqa: BLE001 - the reason is the result
         return Row(module=module.name, ok=False, remarks=(f"not exported: {_reason(error)}",))
     try:
-        outcome = _build([exported.file], folder / "out" / module.name, progress, jobs)
-        runtimes = _runtimes(exported, outcome, folder, progress, jobs)
+        outcome = building.build([exported.file], folder / "out" / module.name)
+        runtimes = _runtimes(exported, outcome, folder, building)
     except BuilderError as error:
         return Row(module=module.name, ok=False, remarks=(f"not built: {_reason(error)}",))
     judged = [_judge_case(case, runtimes[case.file]) for case in exported.cases]
@@ -77,8 +95,7 @@ def _runtimes(
     exported: Exported,
     outcome: RuntimeResult,
     folder: Path,
-    progress: Progress,
-    jobs: int | None,
+    building: Building,
 ) -> dict[Path, Path]:
     """Each file of the cases and its runtime: upstream's, unless returning values takes more."""
     served = set(outcome.plan.operator_list.operators)
@@ -87,15 +104,9 @@ def _runtimes(
         (info,) = read_models((file,))
         root = outcome.package.root
         if not set(info.operators) <= served:
-            root = _build([file], folder / "out" / file.stem, progress, jobs).package.root
+            root = building.build([file], folder / "out" / file.stem).package.root
         found[file] = root
     return found
-
-
-def _build(files: Sequence[Path], out: Path, progress: Progress, jobs: int | None) -> RuntimeResult:
-    target = locate_target(host_abi())
-    request = BuildRequest(inputs=tuple(files), jobs=jobs)
-    return build(request, [target], out, progress=progress).runtimes[0]
 
 
 def _remarks(exported: Exported) -> tuple[str, ...]:
