@@ -75,6 +75,11 @@ class Launcher:
         """As the command line calls it, e.g. `ccache+distcc`."""
         return "+".join(tool.name for tool in self.tools)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether this machine compiles, and files beside a source can be read."""
+        return self.name == "ccache"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jdk:

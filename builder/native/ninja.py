@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder.core.toolchain import BITCODE_ONLY, Bitcode, Launcher, Toolchain
 from builder.core.units import TranslationUnit
 from builder.errors import NativeBuildError
+from builder.native.preludes import PRELUDE_FLAGS, Prelude, write_summary
 from builder.system.files import write_if_changed
 from builder.system.process import Runner, failure_text, find_remedy
 from builder.system.progress import Progress
@@ -26,6 +27,19 @@ _BITCODE = (
     "-Xclang -disable-llvm-passes -x ir -c $out.bc -o $out"
 )
 _TWOFOLD = "_BITCODE"
+_AHEAD = "_AHEAD"
+"""Rules for units that begin with a compiled header, and the rule that compiles it."""
+# A compiled header names what it was compiled from by absolute paths.
+_RELATIVE = (
+    '&& HERE="$$(pwd -P)" awk -f torchlite/preludes/relative.awk $out.d > $out.dep '
+    "&& mv $out.dep $out.d"
+)
+_CACHED = (
+    # What the cache needs to know of compiled headers
+    # (https://ccache.dev/manual/latest.html#_precompiled_headers).
+    ("CCACHE_SLOPPINESS", "pch_defines,time_macros"),
+    ("CCACHE_PCH_EXTSUM", "1"),
+)
 _STATUS = re.compile(r"^\[(\d+)/(\d+)\] (.*)$")
 
 
@@ -101,11 +115,19 @@ def render_ninja(
     units: Iterable[TranslationUnit],
     toolchain: Toolchain,
     folder: CompileFolder,
+    preludes: Mapping[str, Prelude] | None = None,
 ) -> str:
     """Returns the ninja file that can compile each of `units`; equal input, equal text.
 
     The launcher is not part of it: see `_launcher_environment`.
+
+    Args:
+        units: what it can compile.
+        toolchain: what compiles.
+        folder: where it compiles.
+        preludes: unit id -> what the unit begins with.
     """
+    preludes = preludes or {}
     # Toolchains name an SDK by its place; commands name a link to it.
     system = map(folder.relocate, toolchain.system_flags)
     common = " ".join(map(_quote, (*system, *folder.map_prefixes(toolchain))))
@@ -117,16 +139,35 @@ def render_ninja(
         tools["OBJCXX"] = toolchain.cxx  # clang knows it by the file's name
     for language, tool in tools.items():
         clang = f"{_quote(str(tool.path))} {common}"
-        lines += _render_rule(language, clang, "-o $out")
+        outputs = {"": "-o $out"}
         if language != "ASM" and toolchain.bitcode is Bitcode.BESIDE:
-            lines += _render_rule(f"{language}{_TWOFOLD}", clang, _BITCODE.format(clang=clang))
+            outputs[_TWOFOLD] = _BITCODE.format(clang=clang)
+        for kind, output in outputs.items():
+            lines += _render_rule(f"{language}{kind}", clang, output)
+            if language == "CXX" and preludes:
+                lines += _render_rule(f"{language}{kind}{_AHEAD}", clang, f"{output} {_RELATIVE}")
+        if language == "CXX" and preludes:
+            lines += (
+                f"rule {_AHEAD}",
+                f"  command = {clang} $flags {' '.join(PRELUDE_FLAGS)} -MD -MF $out.d $in -o $out",
+                "  description = $out",
+            )
+    for prelude in sorted({*preludes.values()}, key=lambda one: one.compiled):
+        lines += (
+            f"build {prelude.compiled}: {_AHEAD} {_escape(folder.relocate(str(prelude.header)))}",
+            f"  flags = {' '.join(map(_quote, prelude.flags))}",
+        )
     # Sorted by id, so that the same units give the same text.
     for unit in sorted(units, key=lambda u: u.id):
         rule = f"{unit.language}{_TWOFOLD if BITCODE_ONLY in unit.flags else ''}"
+        flags = tuple(map(folder.relocate, unit.flags))
+        if unit.id in preludes:
+            rule += _AHEAD
+            flags = (*flags, "-include-pch", preludes[unit.id].compiled)
         lines += [
             f"build {_escape(folder.object_path(unit.id))}: {rule} "
             f"{_escape(folder.relocate(unit.source))}",
-            f"  flags = {' '.join(_quote(folder.relocate(flag)) for flag in unit.flags)}",
+            f"  flags = {' '.join(map(_quote, flags))}",
             f"  unit = {_escape(unit.id)}",
         ]
     return "\n".join(lines) + "\n"
@@ -159,12 +200,14 @@ def compile_units(
     log: Path,
     keep_going: bool = False,
     on_compiled: Callable[[str], None] = lambda _: None,
+    preludes: Mapping[str, Prelude] | None = None,
 ) -> int:
     """Brings the objects of `unit_ids` up to date; returns how many were compiled.
 
     `on_compiled` is told of each as soon as it is done. With `keep_going` the others are compiled
     too when one fails. Says when the launcher could not
-    hand units on to other machines.
+    hand units on to other machines. `preludes` are those of the ninja file; what the units that
+    are compiled begin with is compiled first.
 
     Raises:
         NativeBuildError: a unit did not compile; carries the compiler's last lines.
@@ -185,7 +228,13 @@ def compile_units(
     targets = [folder.object_path(unit_id) for unit_id in sorted(unit_ids)]
     command = (str(toolchain.ninja.path), "-f", str(folder.ninja_file), *parallel, *targets)
     launcher = toolchain.launcher
-    ninja = runner.with_environment(NINJA_STATUS="[%f/%t] ", **_launcher_environment(launcher))
+    ninja = runner.with_environment(
+        NINJA_STATUS="[%f/%t] ",
+        **_launcher_environment(launcher),
+        **_cache_environment(folder, preludes or {}),
+    )
+    if preludes:
+        _compile_ahead(unit_ids, preludes, folder, ninja, command, log)
     completed = ninja.run(command, cwd=folder.root, log=log, on_line=on_line)
     fallback = launcher.fallback if launcher else ""
     # The launcher says for each unit that it had to compile it here.
@@ -199,6 +248,44 @@ def compile_units(
         hint = find_remedy(completed) or "see the log for the failing command"
         raise NativeBuildError(failure_text(step, completed, log=log), hint=hint)
     return len(compiled)
+
+
+def _compile_ahead(
+    unit_ids: Sequence[str],
+    preludes: Mapping[str, Prelude],
+    folder: CompileFolder,
+    ninja: Runner,
+    command: tuple[str, ...],
+    log: Path,
+) -> None:
+    """Compiles the preludes of units that ninja is about to compile, unless this run has done so.
+
+    No unit depends on the file: it is gone after each run, and units depend on its headers.
+    """
+    if all((folder.root / one.compiled).is_file() for one in preludes.values()):
+        return
+    planned = ninja.run((*command, "-n"), cwd=folder.root)
+    stale = {match[3] for line in planned.output.splitlines() if (match := _STATUS.match(line))}
+    wanted = {preludes[unit_id] for unit_id in unit_ids if unit_id in stale and unit_id in preludes}
+    missing = [one for one in wanted if not (folder.root / one.compiled).is_file()]
+    if not missing:
+        return
+    options = command[: len(command) - len(unit_ids)]
+    targets = sorted(one.compiled for one in missing)
+    log = log.with_name(f"{log.stem}-ahead.log")
+    completed = ninja.run((*options, *targets), cwd=folder.root, log=log)
+    if completed.returncode != 0:
+        raise NativeBuildError(
+            failure_text("compiling headers ahead", completed, log=log),
+            hint=find_remedy(completed) or "see the log for the failing command",
+        )
+    for one in missing:
+        write_summary(one, folder.root)
+
+
+def _cache_environment(folder: CompileFolder, preludes: Mapping[str, Prelude]) -> Mapping[str, str]:
+    # Lists of dependencies in the cache name no folder of this machine, either.
+    return {**dict(_CACHED), "CCACHE_BASEDIR": str(folder.root)} if preludes else {}
 
 
 def _launcher_environment(launcher: Launcher | None) -> dict[str, str]:

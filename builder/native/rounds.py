@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from builder.native.build_units import BuildUnits
 from builder.native.link_elf import link_library
 from builder.native.link_macho import Dylib, link_dylib, merged_path
 from builder.native.ninja import CompileFolder, render_ninja, write_ninja
+from builder.native.preludes import choose_preludes
 from builder.native.slices import Slices
 from builder.native.static_elf import merged_path as merged_object_path
 from builder.native.together import Compile, Link, Steps
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from builder.core.units import TranslationUnit
     from builder.native.job import NativeBuild
     from builder.native.link_elf import LinkAttempt
+    from builder.native.preludes import Prelude
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,7 +59,10 @@ class Linker:
     def _link(self, wanted: frozenset[str], *, merge: bool) -> Steps[tuple[str, ...]]:
         ids = self.resolve(wanted)
         known = self._list_known()
-        write_ninja(render_ninja(known.values(), self.build.toolchain, self.folder), self.folder)
+        text = render_ninja(
+            known.values(), self.build.toolchain, self.folder, self._preludes(known)
+        )
+        write_ninja(text, self.folder)
         yield from self.compile(ids)
         make_folders(self.output.parent)
         find = self.folder.find_bitcode if merge else self.folder.find_object
@@ -91,6 +96,10 @@ class Linker:
         )
         return partial(link_dylib, dylib, build.toolchain, runner=build.runner, log=log)
 
+    def _preludes(self, known: Mapping[str, TranslationUnit]) -> Mapping[str, Prelude]:
+        build, relocate = self.build, self.folder.relocate
+        return choose_preludes(known.values(), build.toolchain, build.runtime, relocate)
+
     def _list_known(self) -> dict[str, TranslationUnit]:
         known = (*self.units.graph.units.values(), *self.slices.units)
         return {unit.id: unit for unit in known}
@@ -107,10 +116,12 @@ class Linker:
             NativeBuildError: one does not compile.
         """
         self.waves += 1
+        known = self._list_known()
         self.compiled += yield Compile(
             build=self.build,
             folder=self.folder,
-            known=self._list_known(),
+            known=known,
+            preludes=self._preludes(known),
             ids=tuple(ids),
             log=self.build.layout.logs / f"compile-{self.waves:02}.log",
         )

@@ -9,6 +9,7 @@ writes, so the libraries are those that would be linked one after the other.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -18,12 +19,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from builder.errors import BuilderError
 from builder.native.ledger import Dropped, Ledger
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
+from builder.native.preludes import FOLDER as PRELUDES
 from builder.system.machine import count_cores
 from builder.system.process import end_programs
 
 if TYPE_CHECKING:
     from builder.core.units import TranslationUnit
     from builder.native.job import NativeBuild
+    from builder.native.preludes import Prelude
 
 _T = TypeVar("_T")
 _NINJA_FILE = Path("together.ninja")
@@ -43,6 +46,8 @@ class Compile:
     """The units in the ninja file."""
     ids: tuple[str, ...]
     """The units to compile."""
+    preludes: Mapping[str, Prelude] = field(default_factory=dict)
+    """Unit id -> what the unit begins with in the ninja file."""
     log: Path
 
     def fits(self, other: Compile) -> bool:
@@ -92,6 +97,7 @@ def run_together(every: Sequence[Steps[_T]], *, jobs: int | None) -> tuple[_T, .
     finally:
         for one in every:
             one.close()
+        shared.remove_preludes()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,10 +107,17 @@ class _Shared:
     jobs: int | None
     ledgers: dict[Path, Ledger] = field(default_factory=dict)
     """Folder of objects -> what is known of them: what one library compiles, others find."""
+    roots: set[Path] = field(default_factory=set)
+    """Folders in which something was compiled."""
 
     @property
     def places(self) -> int:
         return self.jobs or count_cores()
+
+    def remove_preludes(self) -> None:
+        """Removes headers that were compiled ahead: no object depends on the files."""
+        for root in self.roots:
+            shutil.rmtree(root / PRELUDES, ignore_errors=True)
 
     def compile(self, asked: Sequence[Compile], taken: int = 0) -> list[int]:
         """Compiles what steps ask for, while `taken` linkers run; returns their answers."""
@@ -127,11 +140,13 @@ class _Shared:
         ids = sorted({one for step in asked for one in step.ids})
         wanted_by = {one: n for n in range(len(asked) - 1, -1, -1) for one in asked[n].ids}
         ledger = self._find_ledger(folder)
+        self.roots.add(folder.root)
+        preludes = {one: p for step in reversed(asked) for one, p in step.preludes.items()}
         if len(asked) > 1:
             known = {one.id: one for step in reversed(asked) for one in step.known.values()}
             known |= {one: step.known[one] for step in asked for one in step.ids}
             folder = replace(folder, ninja_file=_NINJA_FILE)
-            write_ninja(render_ninja(known.values(), build.toolchain, folder), folder)
+            write_ninja(render_ninja(known.values(), build.toolchain, folder, preludes), folder)
 
         def on_compiled(unit_id: str) -> None:
             ledger.record(unit_id)
@@ -149,6 +164,7 @@ class _Shared:
             progress=build.progress,
             log=first.log,
             on_compiled=on_compiled,
+            preludes=preludes,
         )
         # A unit that was compiled by a run that ended before it could write its digest.
         ledger.record_rest(ids)

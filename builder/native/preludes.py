@@ -1,0 +1,115 @@
+"""Headers that are compiled once for all units with the same flags.
+
+Most of the time of a unit goes into headers. Those that nearly all units of PyTorch include are
+compiled ahead (`cmake/runtime/preludes`), once for each set of flags, and each unit of the set
+begins with them. Which units do is decided by all units of a configuration, and not by those of one
+build, so that the same unit is compiled in the same way in each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+from builder.core.toolchain import Toolchain
+from builder.core.units import TranslationUnit
+
+FOLDER = "tmp/preludes"
+"""Where they are compiled to, relative to the compile folder: each run makes its own."""
+_HEADERS = "preludes"
+"""Folder of the headers, below builder's own C++."""
+_SINCE = 11
+"""Release of clang that instantiates templates ahead
+(https://releases.llvm.org/11.0.0/tools/clang/docs/ReleaseNotes.html)."""
+_FEWEST = 5
+"""Units with the same flags that are worth it."""
+_OF_PYTORCH = ("aten/src/", "caffe2/", "generated/", "torch/csrc/")
+"""Beginnings of the ids of units that include ATen, or are compiled as if they did."""
+_OF_RUNTIME = "-DTORCHLITE_PYTORCH_VERSION="
+"""What builder's own units that are like those of PyTorch are compiled with."""
+_KERNEL = "-DCPU_CAPABILITY="
+_FIRST = "-include"
+"""Headers that come before all others, such as lists of operators, are those of one unit."""
+_OF_SET = "selected_dtypes.h"
+"""The exception: the same for all kernels."""
+
+PRELUDE_FLAGS = ("-fpch-instantiate-templates", "-Xclang", "-fno-pch-timestamp", "-x", "c++-header")
+"""What compiles a header. Its templates are instantiated once, and not again in each unit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prelude:
+    """A header with the flags that it is compiled with."""
+
+    header: Path
+    flags: tuple[str, ...]
+
+    @property
+    def compiled(self) -> str:
+        """The file with the compiled header, relative to the compile folder, POSIX."""
+        text = "\0".join((self.header.name, *self.flags))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        return f"{FOLDER}/{self.header.stem}-{digest}.pch"
+
+
+def choose_preludes(
+    units: Iterable[TranslationUnit],
+    toolchain: Toolchain,
+    runtime: Path,
+    relocate: Callable[[str], str],
+) -> Mapping[str, Prelude]:
+    """Returns unit id -> what it begins with; units that are compiled as they are have none.
+
+    Args:
+        units: all of a configuration.
+        toolchain: what compiles. Programs that send units to other machines do not send a compiled
+            header with them.
+        runtime: builder's own C++ (`cmake/runtime`).
+        relocate: makes a flag relative to the compile folder.
+    """
+    launcher = toolchain.launcher
+    if toolchain.compiler_major < _SINCE or (launcher is not None and not launcher.is_local):
+        return {}
+    wanted = {unit.id: prelude for unit in units if (prelude := _find_prelude(unit, runtime))}
+    counts = Counter(wanted.values())
+    named: dict[Prelude, Prelude] = {}
+    for prelude, count in counts.items():
+        if count >= _FEWEST:
+            named[prelude] = replace(prelude, flags=tuple(map(relocate, prelude.flags)))
+    return {unit_id: named[prelude] for unit_id, prelude in wanted.items() if prelude in named}
+
+
+def _find_prelude(unit: TranslationUnit, runtime: Path) -> Prelude | None:
+    flags = unit.flags
+    is_own = any(flag.startswith(_OF_RUNTIME) for flag in flags)
+    if unit.language != "CXX" or not (is_own or unit.id.startswith(_OF_PYTORCH)):
+        return None
+    # Debug information would name the headers by where they are on this machine.
+    if any(flag.startswith("-g") and flag != "-g0" for flag in flags):
+        return None
+    before = [value for flag, value in pairwise(flags) if flag == _FIRST]
+    if any(Path(one).name != _OF_SET for one in before):
+        return None
+    is_kernel = any(flag.startswith(_KERNEL) for flag in flags)
+    name = "kernels.h" if is_kernel else "aten.h"
+    return Prelude(header=runtime / _HEADERS / name, flags=flags)
+
+
+def write_summary(prelude: Prelude, root: Path) -> None:
+    """Writes a digest of what was compiled, by which a compiler cache knows the compiled header.
+
+    Its bytes name folders of this machine, which change nothing of what is compiled with it.
+    """
+    compiled = root / prelude.compiled
+    listed = compiled.with_name(f"{compiled.name}.d").read_text()
+    _, _, names = listed.replace("\\\n", " ").partition(": ")
+    digest = hashlib.sha256("\0".join(prelude.flags).encode())
+    for name in re.split(r"(?<!\\)\s+", names.strip()):
+        path = re.sub(r"\\(.)", r"\1", name).replace("$$", "$")
+        digest.update((root / path).read_bytes())
+    compiled.with_name(f"{compiled.name}.sum").write_text(digest.hexdigest())

@@ -1,0 +1,14 @@
+// What most kernels include, beside aten.h; builder/native/preludes.py.
+
+#pragma once
+
+#include "aten.h"
+
+#include <ATen/Dispatch.h>
+#include <ATen/OpMathType.h>
+#include <ATen/Parallel.h>
+#include <ATen/cpu/vec/functional.h>
+#include <ATen/cpu/vec/vec.h>
+#include <ATen/native/TensorIterator.h>
+#include <ATen/native/cpu/Loops.h>
+#include <c10/core/Scalar.h>

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from samples import make_tool, make_toolchain, make_unit
+
+from builder.core.toolchain import Launcher
+from builder.native.ninja import CompileFolder, Prefix, render_ninja
+from builder.native.preludes import choose_preludes
+
+ROOT = Path("/cache/native/0123")
+RUNTIME = Path("/opt/builder/runtime")
+FOLDER = CompileFolder(
+    root=ROOT,
+    ninja_file=Path("build.ninja"),
+    objects="objects/size",
+    prefixes=(Prefix(ROOT, "."), Prefix(RUNTIME, "torchlite")),
+)
+FLAGS = ("-Oz", f"-I{ROOT}/configured")
+
+
+def make_units(count, *flags, name="aten/src/ATen/unit{}.cpp", **more):
+    return [
+        make_unit(name.format(n), source=f"/s/{n}.cpp", flags=(*FLAGS, *flags), **more)
+        for n in range(count)
+    ]
+
+
+def choose(units, **toolchain):
+    return choose_preludes(units, make_toolchain(**toolchain), RUNTIME, FOLDER.relocate)
+
+
+def launcher(*names):
+    return Launcher(tools=tuple(make_tool(name) for name in names))
+
+
+def test_units_with_the_same_flags_begin_with_one_header():
+    units = [*make_units(5), *make_units(7, "-DONLY", name="torch/csrc/unit{}.cpp")]
+    chosen = choose(units)
+    assert chosen.keys() == {unit.id for unit in units}
+    assert len({one.compiled for one in chosen.values()}) == 2
+    assert {one.header for one in chosen.values()} == {RUNTIME / "preludes/aten.h"}
+    assert chosen[units[0].id].flags == ("-Oz", "-I./configured")
+
+
+def test_kernels_have_a_header_of_their_own():
+    (prelude,) = {*choose(make_units(5, "-DCPU_CAPABILITY=DEFAULT")).values()}
+    assert prelude.header == RUNTIME / "preludes/kernels.h"
+
+
+@pytest.mark.parametrize(
+    "units",
+    [
+        make_units(4),
+        make_units(9, language="C"),
+        make_units(9, name="third_party/unit{}.cpp"),
+        make_units(9, name="torchlite/unit{}.cpp"),
+        make_units(9, "-g"),
+        make_units(9, "-gline-tables-only"),
+        make_units(9, "-include", f"{ROOT}/limits/a.h"),
+    ],
+    ids=[
+        "few",
+        "C",
+        "another library",
+        "builder's own, for another library",
+        "debug",
+        "lines",
+        "a list of operators",
+    ],
+)
+def test_others_are_compiled_as_they_are(units):
+    assert choose(units) == {}
+
+
+@pytest.mark.parametrize("more", [("-g0",), ("-include", f"{RUNTIME}/selected_dtypes.h")])
+def test_what_all_units_of_a_set_have_does_no_harm(more):
+    assert len(choose(make_units(5, *more))) == 5
+
+
+def test_a_program_that_sends_units_away_would_not_send_the_header():
+    units = make_units(5)
+    assert choose(units, launcher=launcher("ccache"))
+    for names in (("distcc",), ("ccache", "distcc"), ("icecc",), ("sccache",)):
+        assert choose(units, launcher=launcher(*names)) == {}
+
+
+def test_units_of_the_runtime_are_like_those_of_pytorch():
+    units = make_units(5, '-DTORCHLITE_PYTORCH_VERSION="2.6.0"', name="torchlite-core/{}.cpp")
+    assert len(choose(units)) == 5
+
+
+def test_an_old_compiler_has_no_such_headers():
+    old, new = ("Android clang version 9.0.8", "Android clang version 12.0.8")
+    assert choose(make_units(5), cxx=make_tool("clang++", old)) == {}
+    assert choose(make_units(5), cxx=make_tool("clang++", new))
+
+
+def test_the_ninja_file():
+    units = [*make_units(5), make_unit("torchlite/own.cpp", source=f"{RUNTIME}/own.cpp")]
+    chosen = choose(units)
+    text = render_ninja(units, make_toolchain(), FOLDER, chosen)
+    compiled = chosen[units[0].id].compiled
+    assert f"build {compiled}: _AHEAD torchlite/preludes/aten.h\n  flags = -Oz" in text
+    assert text.count(": CXX_AHEAD ") == 5
+    assert text.count(f" -include-pch {compiled}\n") == 5
+    assert "build objects/size/torchlite/own.cpp.o: CXX torchlite/own.cpp" in text
+    # No object depends on the file, which is gone when the run ends.
+    assert compiled not in "".join(line for line in text.splitlines() if line.startswith("build o"))
