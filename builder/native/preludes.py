@@ -11,9 +11,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 from builder.core.toolchain import Toolchain
@@ -28,16 +27,14 @@ _SINCE = 11
 (https://releases.llvm.org/11.0.0/tools/clang/docs/ReleaseNotes.html)."""
 _FEWEST = 5
 """Units with the same flags that are worth it."""
-_OF_PYTORCH = ("aten/src/", "caffe2/", "generated/", "torch/csrc/")
-"""Beginnings of the ids of units that include ATen, or are compiled as if they did."""
+_ATEN = ("aten/src/", "caffe2/", "generated/", "torch/csrc/")
+"""Beginnings of the ids of units that include ATen."""
+_C10 = "c10/"
 _OF_RUNTIME = "-DTORCHLITE_PYTORCH_VERSION="
-"""What builder's own units that are like those of PyTorch are compiled with."""
+"""What builder's own units that are like those of ATen are compiled with."""
 _KERNEL = "-DCPU_CAPABILITY="
-_FIRST = "-include"
-"""Headers that come before all others, such as lists of operators, are those of one unit."""
-_OF_SET = "selected_dtypes.h"
-"""The exception: the same for all kernels."""
-
+_LISTS = "limits"
+"""Folder of lists of operators, which a unit includes first; no header in a prelude reads them."""
 PRELUDE_FLAGS = ("-fpch-instantiate-templates", "-Xclang", "-fno-pch-timestamp", "-x", "c++-header")
 """What compiles a header. Its templates are instantiated once, and not again in each unit."""
 
@@ -85,19 +82,35 @@ def choose_preludes(
 
 
 def _find_prelude(unit: TranslationUnit, runtime: Path) -> Prelude | None:
-    flags = unit.flags
-    is_own = any(flag.startswith(_OF_RUNTIME) for flag in flags)
-    if unit.language != "CXX" or not (is_own or unit.id.startswith(_OF_PYTORCH)):
-        return None
+    name = _name_header(unit)
     # Debug information would name the headers by where they are on this machine.
-    if any(flag.startswith("-g") and flag != "-g0" for flag in flags):
+    is_debug = any(flag.startswith("-g") and flag != "-g0" for flag in unit.flags)
+    if name is None or is_debug:
         return None
-    before = [value for flag, value in pairwise(flags) if flag == _FIRST]
-    if any(Path(one).name != _OF_SET for one in before):
+    return Prelude(header=runtime / _HEADERS / name, flags=tuple(_without_lists(unit.flags)))
+
+
+def _name_header(unit: TranslationUnit) -> str | None:
+    if unit.language != "CXX":
         return None
-    is_kernel = any(flag.startswith(_KERNEL) for flag in flags)
-    name = "kernels.h" if is_kernel else "aten.h"
-    return Prelude(header=runtime / _HEADERS / name, flags=flags)
+    if unit.id.startswith(_C10):
+        return "c10.h"
+    if any(flag.startswith(_KERNEL) for flag in unit.flags):
+        return "kernels.h"
+    is_own = any(flag.startswith(_OF_RUNTIME) for flag in unit.flags)
+    return "aten.h" if is_own or unit.id.startswith(_ATEN) else None
+
+
+def _without_lists(flags: Sequence[str]) -> Iterator[str]:
+    """Yields `flags` without what gives a unit its list of operators."""
+    rest = iter(flags)
+    for flag in rest:
+        if flag.startswith("-fconstexpr-steps="):
+            continue
+        if flag != "-include":
+            yield flag
+        elif Path(header := next(rest)).parent.name != _LISTS:
+            yield from (flag, header)
 
 
 def write_summary(prelude: Prelude, root: Path) -> None:

@@ -1,8 +1,10 @@
-// What most kernels include, beside aten.h; builder/native/preludes.py.
+// What most kernels include; see c10.h.
 
 #pragma once
 
-#include "aten.h"
+#include "begin.h"
+
+#include <ATen/core/Tensor.h>
 
 #include <ATen/Dispatch.h>
 #include <ATen/OpMathType.h>
@@ -12,3 +14,5 @@
 #include <ATen/native/TensorIterator.h>
 #include <ATen/native/cpu/Loops.h>
 #include <c10/core/Scalar.h>
+
+#include "end.h"

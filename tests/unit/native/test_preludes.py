@@ -44,9 +44,17 @@ def test_units_with_the_same_flags_begin_with_one_header():
     assert chosen[units[0].id].flags == ("-Oz", "-I./configured")
 
 
-def test_kernels_have_a_header_of_their_own():
-    (prelude,) = {*choose(make_units(5, "-DCPU_CAPABILITY=DEFAULT")).values()}
-    assert prelude.header == RUNTIME / "preludes/kernels.h"
+@pytest.mark.parametrize(
+    ("units", "header"),
+    [
+        (make_units(5, "-DCPU_CAPABILITY=DEFAULT"), "kernels.h"),
+        (make_units(5, name="c10/unit{}.cpp"), "c10.h"),
+    ],
+    ids=["kernels", "c10"],
+)
+def test_kernels_and_c10_have_headers_of_their_own(units, header):
+    (prelude,) = {*choose(units).values()}
+    assert prelude.header == RUNTIME / "preludes" / header
 
 
 @pytest.mark.parametrize(
@@ -58,7 +66,6 @@ def test_kernels_have_a_header_of_their_own():
         make_units(9, name="torchlite/unit{}.cpp"),
         make_units(9, "-g"),
         make_units(9, "-gline-tables-only"),
-        make_units(9, "-include", f"{ROOT}/limits/a.h"),
     ],
     ids=[
         "few",
@@ -84,6 +91,16 @@ def test_a_program_that_sends_units_away_would_not_send_the_header():
     assert choose(units, launcher=launcher("ccache"))
     for names in (("distcc",), ("ccache", "distcc"), ("icecc",), ("sccache",)):
         assert choose(units, launcher=launcher(*names)) == {}
+
+
+def test_a_unit_with_a_list_of_operators_begins_as_others_do():
+    listed = ("-fconstexpr-steps=100000000", "-include", f"{ROOT}/limits/a.h")
+    limited = make_units(1, *listed, name="torch/csrc/limited{}.cpp")
+    chosen = choose([*make_units(4), *limited])
+    assert len(chosen) == 5
+    assert len({*chosen.values()}) == 1
+    text = render_ninja(limited, make_toolchain(), FOLDER, chosen)
+    assert "-include ./limits/a.h -include-pch" in text
 
 
 def test_units_of_the_runtime_are_like_those_of_pytorch():

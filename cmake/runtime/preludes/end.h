@@ -1,0 +1,6 @@
+// See begin.h.
+
+#ifdef TORCHLITE_WITHOUT_IOSTREAM
+#undef TORCHLITE_WITHOUT_IOSTREAM
+#undef _GLIBCXX_IOSTREAM
+#endif
