@@ -74,7 +74,6 @@ def test_kernels_and_c10_have_headers_of_their_own(units, header):
         "builder's own, for another library",
         "debug",
         "lines",
-        "a list of operators",
     ],
 )
 def test_others_are_compiled_as_they_are(units):
