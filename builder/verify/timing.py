@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from builder.core.artifacts import BenchReport
 from builder.core.model_facts import ModelInfo
@@ -17,6 +18,12 @@ from builder.verify.request import BenchRequest, VerifyRequest
 from builder.verify.runner import run_model
 from builder.verify.runtime import locate_runtime
 from builder.verify.verifier import find_expectation
+
+if TYPE_CHECKING:
+    from builder.verify.hosts import Host
+    from builder.verify.runner import RunResult
+    from builder.verify.runtime import Runtime
+    from builder.verify.verifier import Expectation
 
 CPU = "cpu"
 _MARK = "optimized_for_"
@@ -33,48 +40,10 @@ def time_model(
         VerificationError: the runtime does not support the model or cannot run it, or the
             reference case belongs to another file.
     """
-    runtime = locate_runtime(request.runtime, host_abi=host_abi)
-    check_served(info, runtime.manifest, model=request.model)
-    wanted = VerifyRequest(
-        model=request.model, runtime=request.runtime, method=request.method, inputs=request.inputs
+    (report,) = time_models(
+        (request,), (info,), host_abi=host_abi, runner=runner, progress=progress
     )
-    # Times need inputs only, so nothing is asked of torch.
-    expectation = find_expectation(wanted, info, lambda *_: None)
-    seconds = []
-    with open_host(runtime, runner, via=request.via) as host:
-        run = functools.partial(
-            run_model,
-            runtime,
-            request.model,
-            expectation.inputs,
-            host=host,
-            structure=expectation.structure,
-            repeat=request.calls,
-            threads=request.threads,
-            method=request.method,
-        )
-        for number in range(request.runs):
-            progress.step(f"Run {number + 1} of {request.runs} on {runtime.root}")
-            # Outputs of each run go to a new folder, so none of an earlier run can be read.
-            with scratch_folder() as scratch:
-                seconds.append(run(scratch=scratch).seconds)
-        profile = None
-        if request.profile:
-            # A run of its own: measuring its operators makes a call slower.
-            progress.step(f"Measuring operators on {runtime.root}")
-            with scratch_folder() as scratch:
-                profile = run(scratch=scratch, profile=True).profile
-    return BenchReport(
-        model=request.model.name,
-        abi=runtime.manifest.abi,
-        runs=tuple(seconds),
-        calls=request.calls,
-        threads=request.threads,
-        method=request.method,
-        profile=profile,
-        device=find_device(info),
-        inputs=tuple(str(tensor.spec) for tensor in expectation.inputs),
-    )
+    return report
 
 
 def time_models(
@@ -87,25 +56,102 @@ def time_models(
 ) -> tuple[BenchReport, ...]:
     """Returns what `time_model` does for several models, which are run in turn.
 
-    A device that becomes hot or busy meanwhile then slows all of them.
+    A device that becomes hot or busy meanwhile then slows all of them. Programs and models are
+    copied to it once.
 
     Raises:
         BuilderError: as `time_model`.
     """
-    rounds = max(one.runs for one in requests)
-    made: list[list[BenchReport]] = [[] for _ in requests]
-    for number in range(rounds):
-        for request, info, reports in zip(requests, infos, made, strict=True):
-            if number < request.runs:
-                progress.step(f"Round {number + 1} of {rounds}: {request.model.name}")
-                once = replace(request, runs=1)
-                reports.append(
-                    time_model(once, info, host_abi=host_abi, runner=runner, progress=progress)
-                )
-    return tuple(
-        replace(first, runs=(*first.runs, *(time for one in others for time in one.runs)))
-        for first, *others in made
-    )
+    with contextlib.ExitStack() as stack:
+        every = [
+            _Timed.prepare(request, info, host_abi, stack, runner)
+            for request, info in zip(requests, infos, strict=True)
+        ]
+        rounds = max(one.request.runs for one in every)
+        for number in range(1, rounds + 1):
+            for one in every:
+                if number <= one.request.runs:
+                    progress.step(f"Run {number} of {one.request.runs}: {one}")
+                    one.seconds.append(one.run().seconds)
+        return tuple(one.report(progress) for one in every)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Timed:
+    """A model with what runs it."""
+
+    request: BenchRequest
+    info: ModelInfo
+    runtime: Runtime
+    expectation: Expectation
+    host: Host
+    seconds: list[float] = field(default_factory=list)
+
+    @classmethod
+    def prepare(
+        cls,
+        request: BenchRequest,
+        info: ModelInfo,
+        host_abi: str,
+        stack: contextlib.ExitStack,
+        runner: Runner,
+    ) -> _Timed:
+        """Checks what can be checked without a run, and opens the host until `stack` ends."""
+        runtime = locate_runtime(request.runtime, host_abi=host_abi)
+        check_served(info, runtime.manifest, model=request.model)
+        wanted = VerifyRequest(
+            model=request.model,
+            runtime=request.runtime,
+            method=request.method,
+            inputs=request.inputs,
+        )
+        return cls(
+            request=request,
+            info=info,
+            runtime=runtime,
+            # Times need inputs only, so nothing is asked of torch.
+            expectation=find_expectation(wanted, info, lambda *_: None),
+            host=stack.enter_context(open_host(runtime, runner, via=request.via)),
+        )
+
+    def run(self, *, profile: bool = False) -> RunResult:
+        """Runs the program once."""
+        # Outputs of each run go to a new folder, so none of an earlier run can be read.
+        with scratch_folder() as scratch:
+            return run_model(
+                self.runtime,
+                self.request.model,
+                self.expectation.inputs,
+                scratch=scratch,
+                host=self.host,
+                structure=self.expectation.structure,
+                repeat=self.request.calls,
+                threads=self.request.threads,
+                method=self.request.method,
+                profile=profile,
+            )
+
+    def report(self, progress: Progress) -> BenchReport:
+        """Returns the times, and measures operators if they are wanted."""
+        profile = None
+        if self.request.profile:
+            # A run of its own: measuring its operators makes a call slower.
+            progress.step(f"Measuring operators: {self}")
+            profile = self.run(profile=True).profile
+        return BenchReport(
+            model=self.request.model.name,
+            abi=self.runtime.manifest.abi,
+            runs=tuple(self.seconds),
+            calls=self.request.calls,
+            threads=self.request.threads,
+            method=self.request.method,
+            profile=profile,
+            device=find_device(self.info),
+            inputs=tuple(str(tensor.spec) for tensor in self.expectation.inputs),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.request.model.name} on {self.runtime.root}"
 
 
 def find_device(info: ModelInfo) -> str:

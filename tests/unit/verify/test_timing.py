@@ -78,3 +78,25 @@ def test_several_models_run_in_turn(tmp_path):
     assert (one.runs, other.runs) == ((0.3, 0.1, 0.2), (0.5, 0.4))
     assert (one.device, other.device) == ("cpu", "vulkan")
     assert one.inputs == ("float32[1,2]",)
+
+
+def test_what_runs_is_copied_to_a_device_once(tmp_path):
+    make_runtime(tmp_path, "linux-aarch64")
+    told = '{"outputs":[],"seconds":0.1}'
+    runner = FakeRunner(answer=lambda command: Completed(0, told if "shell" in command else ""))
+    requests = [
+        BenchRequest(
+            model=tmp_path / name,
+            runtime=tmp_path,
+            inputs=parse_specs(("1,2",), ("float32",)),
+            runs=3,
+            via="adb shell",
+        )
+        for name in ("a.ptl", "b.ptl")
+    ]
+    infos = [make_info(), make_info()]
+    time_models(requests, infos, host_abi=HOST, runner=runner, progress=Silent())
+    pushed = [command[2] for command in runner.commands if command[1] == "push"]
+    assert [sum(name.endswith(model) for name in pushed) for model in ("a.ptl", "b.ptl")] == [1, 1]
+    assert sum(name.endswith("torchlite-run") for name in pushed) == 2
+    assert [command[-1].split()[0] for command in runner.commands[-2:]] == ["rm", "rm"]
