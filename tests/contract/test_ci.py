@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -86,3 +87,33 @@ def test_expressions_are_evaluated(expression, value, tmp_path):
     job.context = {"inputs": {"export": "true"}, "github": {"ref_name": "main"}, "steps": {}}
     job.context["strategy"] = {"job-index": 2}
     assert job.evaluate(expression) == value
+
+
+@pytest.mark.parametrize(
+    ("code", "is_kept"), [(0, True), (8, True), (10, True), (4, False), (6, False), (130, False)]
+)
+def test_sources_are_kept_unless_some_may_be_missing(code, is_kept, tmp_path):
+    temp, programs = tmp_path / "temp", tmp_path / "bin"
+    (temp / "builder-cache/downloads").mkdir(parents=True)
+    programs.mkdir()
+    (programs / "builder").write_text(f"#!/bin/sh\nexit {code}\n")
+    (programs / "builder").chmod(0o755)
+    job = Job(
+        workspace=tmp_path,
+        temp=temp,
+        store=tmp_path / "store",
+        github={},
+        environment={"PATH": f"{programs}:{os.environ['PATH']}"},
+    )
+    steps = {step["name"]: step for step in ACTION["runs"]["steps"]}
+    job.context = {
+        "inputs": dict.fromkeys(ACTION["inputs"], "") | {"output": "release"},
+        "github": {},
+        "runner": {"temp": str(temp)},
+        "steps": {"downloads": {"outputs": {}}, "keys": {"outputs": {"downloads-key": "key"}}},
+    }
+    job.path, job.exported = [], {}
+    for name in ("Release", "Save the sources"):
+        job._run_step(steps[name])
+    assert job.failed == (code != 0)
+    assert (tmp_path / "store/key").is_dir() == is_kept
