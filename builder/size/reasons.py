@@ -63,7 +63,7 @@ class Cut:
     bytes: int
     """Bytes that the library would lose without them."""
     largest: tuple[Retained, ...]
-    """The largest of what would go, at most ten, with its own bytes."""
+    """What would go, those with the most bytes of their own first, at most ten."""
 
 
 @dataclass(frozen=True)
@@ -213,15 +213,15 @@ class Reasons:
         return (node,)
 
     def _largest(
-        self, nodes: Iterable[int], sizes: Mapping[int, int], count: int
+        self, nodes: Iterable[int], weights: Mapping[int, int], count: int
     ) -> tuple[Retained, ...]:
-        chosen = sorted(nodes, key=lambda node: (-sizes[node], self.name(node), node))[:count]
+        chosen = sorted(nodes, key=lambda node: (-weights[node], self.name(node), node))[:count]
         return tuple(
             Retained(
                 symbol=self.name(node),
                 unit=self.graph.units[self.graph.unit_of[node]],
                 bytes=self.graph.sizes[node],
-                retained=sizes[node],
+                retained=self.retained[node],
             )
             for node in chosen
         )
