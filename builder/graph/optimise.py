@@ -18,6 +18,7 @@ from builder.graph.passes.dead_code import drop_dead_code
 from builder.graph.passes.drop_attributes import drop_attributes
 from builder.graph.passes.drop_identities import drop_identities
 from builder.graph.passes.fold_constants import fold_constants
+from builder.graph.passes.fold_scales import fold_scales
 from builder.graph.passes.fold_shapes import fold_shapes
 from builder.graph.passes.follow_in_place import follow_in_place
 from builder.graph.passes.freeze import freeze
@@ -136,6 +137,7 @@ class _Run:
         for rule in (follow_in_place, simplify_layers):
             self._each(rule)
         self._infer()
+        self._each(fold_scales)
         if self._wanted.fold_batch_norms:
             # Folded norms are gone before layers are packed, because packed weights cannot be
             # changed any more.
