@@ -41,8 +41,8 @@ DECIDING = (
             *("flags.py", "generated.py", "index.py", "interfaces.py", "job.py"),
             *("kernel_calls.py", "shaders.py"),
             *("build_folders.py", "link_elf.py", "link_macho.py", "symbol_names.py"),
-            *("ninja.py", "prepare_sources.py", "profiles.toml", "rounds.py", "static_elf.py"),
-            *("run_time_dispatch.py", "slices.py"),
+            *("ninja.py", "preludes.py", "prepare_sources.py", "profiles.toml", "rounds.py"),
+            *("run_time_dispatch.py", "slices.py", "static_elf.py"),
         )
     ),
     *(
