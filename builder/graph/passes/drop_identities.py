@@ -107,8 +107,11 @@ def _keeps_shape(call: Call) -> bool:
 
 
 def _keeps_order(call: Call) -> bool:
-    dims = call.integers("dims")
-    return dims is not None and list(dims) == list(range(len(dims)))
+    dims, info = call.integers("dims"), call.node.inputs[0].info
+    # It refuses a tensor with another number of dimensions.
+    if dims is None or info is None or info.sizes is None or len(info.sizes) != len(dims):
+        return False
+    return list(dims) == list(range(len(dims)))
 
 
 def _swaps_nothing(call: Call) -> bool:

@@ -525,6 +525,16 @@ def test_identities(line: str, drops: bool):
     assert one(drop_identities, line, F) == ("yield %x" if drops else "yield %2")
 
 
+def test_an_order_that_refuses_other_ranks_stays():
+    text = """
+        (%self, %x: Tensor float32)
+        %y = aten::permute(%x, [0, 1])
+        yield %y
+    """
+    made = read_graph(text)
+    assert drop_identities(made, SCHEMAS).changed == 0
+
+
 COPIES = [
     ("aten::clone(%r, None)", True),
     ("aten::clone(%r, 0)", False),
