@@ -24,7 +24,7 @@ MODELS = ROOT / "tests/data/models"
 FILE = """\
 inputs: [{}]
 targets: {{abis: [{}]}}
-dtypes: [float32, int64, bool]
+dtypes: [uint8, int32, int64, float32, float64, bool]
 verify: {{inputs: ["float32[1,3,8,8]"]}}
 """
 
@@ -63,7 +63,7 @@ def run_action(workspace, environment, tmp_path, forge, *, pull_request=None, **
     if not cache.exists():
         # Sources and objects of other tests; the action would restore them.
         cache.symlink_to(cache_folder())
-        compiled = Path(os.environ.get("CCACHE_DIR", "/nonexistent"))
+        compiled = Path(os.environ.get("CCACHE_DIR", "~/.cache/ccache")).expanduser()
         if compiled.is_dir():
             (temp / "builder-ccache").symlink_to(compiled)
     event = temp / "event.json"
