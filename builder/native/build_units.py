@@ -117,10 +117,9 @@ def make_units(
         for unit_id, replacement in replaced.items():
             units[replacement.id] = replacement
             variants[unit_id] = replacement.id
-    checked = runtime / "selected_dtypes.h"
-    changed = limit_dtypes(graph, dtypes, checked)
+    limited = _limit_to(dtypes, runtime, layout)
+    changed = limit_dtypes(graph, dtypes, limited)
     if has_plain_kernels(core, dtypes):
-        limited = _dtype_flags(dtypes, checked)
         for name in list_plain_units(core, dtypes):
             source = runtime / _PLAIN / f"{Path(name).name}"
             units[name] = _own(name, source, (*offered, *limited))
@@ -182,7 +181,9 @@ def _replace_units(
     }
 
 
-def limit_dtypes(graph: UnitGraph, dtypes: DtypeSet, header: Path) -> dict[str, TranslationUnit]:
+def limit_dtypes(
+    graph: UnitGraph, dtypes: DtypeSet, flags: tuple[str, ...]
+) -> dict[str, TranslationUnit]:
     """Returns upstream id -> variant with kernels for `dtypes` only; nothing without a limit.
 
     A unit that reaches the dispatch macros in another way keeps all its kernels, which is sound.
@@ -190,12 +191,11 @@ def limit_dtypes(graph: UnitGraph, dtypes: DtypeSet, header: Path) -> dict[str, 
     Args:
         graph: upstream's units.
         dtypes: what kernels are compiled for.
-        header: the check, included before everything else.
+        flags: include the check before everything else.
     """
     mask = dtypes.mask
     if mask is None:
         return {}
-    flags = _dtype_flags(dtypes, header)
     return {
         unit.id: dataclasses.replace(
             unit, id=f"{unit.id}@dtypes-{mask:x}", flags=(*unit.flags, *flags)
@@ -205,9 +205,17 @@ def limit_dtypes(graph: UnitGraph, dtypes: DtypeSet, header: Path) -> dict[str, 
     }
 
 
-def _dtype_flags(dtypes: DtypeSet, header: Path) -> tuple[str, ...]:
-    # A mask of bits is short on the command line, and a compile-time test of it needs no code.
-    return (f"-DTORCHLITE_DTYPES={dtypes.mask or 0:#x}ULL", "-include", str(header))
+def _limit_to(dtypes: DtypeSet, runtime: Path, layout: Layout) -> tuple[str, ...]:
+    """Returns the flags that limit kernels to `dtypes`, and writes the header that they name."""
+    if dtypes.mask is None:
+        return ()
+    # A mask of bits is short, and a compile-time test of it needs no code.
+    check = (runtime / "selected_dtypes.h").read_text()
+    return _include(_write_limit(f"#define TORCHLITE_DTYPES {dtypes.mask:#x}ULL\n{check}", layout))
+
+
+def _include(header: Path) -> tuple[str, ...]:
+    return ("-include", str(header))
 
 
 def _dispatches(unit: TranslationUnit) -> bool:
@@ -249,16 +257,22 @@ def _version(version: str) -> str:
 
 
 def _limit(unit: TranslationUnit, allowlist: str, layout: Layout) -> TranslationUnit:
-    digest = _digest(allowlist)
-    header = layout.limits / f"{digest}.h"
-    write_if_changed(header, allowlist)
+    header = _write_limit(allowlist, layout)
     return dataclasses.replace(
         unit,
-        id=f"{unit.id}@{digest}",
+        id=f"{unit.id}@{header.stem}",
         # The allowlist is searched at compile time for each operator, beyond clang's default of a
         # million steps.
-        flags=(*unit.flags, "-fconstexpr-steps=100000000", "-include", str(header)),
+        flags=(*unit.flags, "-fconstexpr-steps=100000000", *_include(header)),
     )
+
+
+def _write_limit(text: str, layout: Layout) -> Path:
+    # Named by its content: units depend on it, and stay as they are where builder is installed
+    # again.
+    header = layout.limits / f"{_digest(text)}.h"
+    write_if_changed(header, text)
+    return header
 
 
 def _digest(text: str) -> str:

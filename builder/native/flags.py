@@ -15,6 +15,8 @@ from builder.core.typed import parse_toml
 _DROPPED = re.compile(
     r"-W.*|-w|-g.*|-O.|-fcolor-diagnostics|-fvisibility.*|-ffunction-sections|-fdata-sections"
     r"|-Qunused-arguments|-pedantic|--target=.*|-f(no-)?addrsig|-no-canonical-prefixes"
+    # It forbids headers to units, and is no reason to compile these headers once more.
+    r"|-DTORCH_ASSERT_ONLY_METHOD_OPERATORS"
 )
 # clang gets --target from the toolchain; -arch beside it would be a second answer.
 _PAIRS = ("-arch",)

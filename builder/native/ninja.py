@@ -11,7 +11,7 @@ from pathlib import Path
 from builder.core.toolchain import BITCODE_ONLY, Bitcode, Launcher, Toolchain
 from builder.core.units import TranslationUnit
 from builder.errors import NativeBuildError
-from builder.native.preludes import PRELUDE_FLAGS, Prelude, write_summary
+from builder.native.preludes import PRELUDE_FLAGS, Prelude, find_kept, write_summary
 from builder.system.files import write_if_changed
 from builder.system.process import Runner, failure_text, find_remedy
 from builder.system.progress import Progress
@@ -273,14 +273,15 @@ def _compile_ahead(
 ) -> None:
     """Compiles the preludes of units that ninja is about to compile, unless this run has done so.
 
-    No unit depends on the file: it is gone after each run, and units depend on its headers.
+    No unit depends on the file: units depend on its headers.
     """
     if all((folder.root / one.compiled).is_file() for one in preludes.values()):
         return
     planned = ninja.run((*command, "-n"), cwd=folder.root)
     stale = {match[3] for line in planned.output.splitlines() if (match := _STATUS.match(line))}
     wanted = {preludes[unit_id] for unit_id in unit_ids if unit_id in stale and unit_id in preludes}
-    missing = [one for one in wanted if not (folder.root / one.compiled).is_file()]
+    there = (one for one in wanted if not (folder.root / one.compiled).is_file())
+    missing = [one for one in there if not find_kept(one, folder.root)]
     if not missing:
         return
     options = command[: len(command) - len(unit_ids)]

@@ -13,7 +13,7 @@ from builder.native.build_units import BuildUnits
 from builder.native.link_elf import link_library
 from builder.native.link_macho import Dylib, link_dylib, merged_path
 from builder.native.ninja import CompileFolder, render_ninja, write_ninja
-from builder.native.preludes import choose_preludes
+from builder.native.preludes import choose_preludes, write_headers
 from builder.native.slices import Slices
 from builder.native.static_elf import merged_path as merged_object_path
 from builder.native.together import Compile, Link, Steps
@@ -97,8 +97,8 @@ class Linker:
         return partial(link_dylib, dylib, build.toolchain, runner=build.runner, log=log)
 
     def _preludes(self, known: Mapping[str, TranslationUnit]) -> Mapping[str, Prelude]:
-        build, relocate = self.build, self.folder.relocate
-        return choose_preludes(known.values(), build.toolchain, build.runtime, relocate)
+        headers = write_headers(self.build.runtime, self.folder.root)
+        return choose_preludes(known.values(), self.build.toolchain, headers, self.folder.relocate)
 
     def _list_known(self) -> dict[str, TranslationUnit]:
         known = (*self.units.graph.units.values(), *self.slices.units)

@@ -9,7 +9,6 @@ writes, so the libraries are those that would be linked one after the other.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -17,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from builder.errors import BuilderError
+from builder.native import preludes
 from builder.native.ledger import Dropped, Ledger
 from builder.native.ninja import CompileFolder, compile_units, render_ninja, write_ninja
-from builder.native.preludes import FOLDER as PRELUDES
 from builder.system.machine import count_cores
 from builder.system.process import end_programs
 
@@ -97,7 +96,7 @@ def run_together(every: Sequence[Steps[_T]], *, jobs: int | None) -> tuple[_T, .
     finally:
         for one in every:
             one.close()
-        shared.remove_preludes()
+        shared.keep_preludes()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,10 +113,10 @@ class _Shared:
     def places(self) -> int:
         return self.jobs or count_cores()
 
-    def remove_preludes(self) -> None:
-        """Removes headers that were compiled ahead: no object depends on the files."""
+    def keep_preludes(self) -> None:
+        """Keeps headers that were compiled ahead for later runs."""
         for root in self.roots:
-            shutil.rmtree(root / PRELUDES, ignore_errors=True)
+            preludes.keep(root)
 
     def compile(self, asked: Sequence[Compile], taken: int = 0) -> list[int]:
         """Compiles what steps ask for, while `taken` linkers run; returns their answers."""
@@ -141,12 +140,12 @@ class _Shared:
         wanted_by = {one: n for n in range(len(asked) - 1, -1, -1) for one in asked[n].ids}
         ledger = self._find_ledger(folder)
         self.roots.add(folder.root)
-        preludes = {one: p for step in reversed(asked) for one, p in step.preludes.items()}
+        begins = {one: p for step in reversed(asked) for one, p in step.preludes.items()}
         if len(asked) > 1:
             known = {one.id: one for step in reversed(asked) for one in step.known.values()}
             known |= {one: step.known[one] for step in asked for one in step.ids}
             folder = replace(folder, ninja_file=_NINJA_FILE)
-            write_ninja(render_ninja(known.values(), build.toolchain, folder, preludes), folder)
+            write_ninja(render_ninja(known.values(), build.toolchain, folder, begins), folder)
 
         def on_compiled(unit_id: str) -> None:
             ledger.record(unit_id)
@@ -164,7 +163,7 @@ class _Shared:
             progress=build.progress,
             log=first.log,
             on_compiled=on_compiled,
-            preludes=preludes,
+            preludes=begins,
         )
         # A unit that was compiled by a run that ended before it could write its digest.
         ledger.record_rest(ids)

@@ -1,10 +1,12 @@
-// In front of units that dispatch by dtype, when a runtime has kernels for some dtypes only.
+// In front of units that dispatch by dtype, when a runtime has kernels for some dtypes only; builder/native/build_units.py
+// puts TORCHLITE_DTYPES in front of it.
 //
 // TORCHLITE_DTYPES has bit N set when ScalarType N is in. The check below is the one that ATen's
 // dispatch macros make before each kernel; what follows a call that never returns is not emitted.
 // Not an upstream error macro: those lose their text where messages are stripped.
 
-#pragma once
+#ifndef TORCHLITE_SELECTED_DTYPES_H
+#define TORCHLITE_SELECTED_DTYPES_H
 
 #include <ATen/Dispatch.h>
 
@@ -36,3 +38,5 @@ constexpr bool has_dtype(c10::ScalarType type) {
   if constexpr (!torchlite::has_dtype(enum_type)) {          \
     torchlite::refuse_dtype(at_dispatch_name, enum_type);    \
   }
+
+#endif // TORCHLITE_SELECTED_DTYPES_H

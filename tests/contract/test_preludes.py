@@ -11,7 +11,7 @@ import pytest
 from builder import api
 from builder.core.units import TranslationUnit
 from builder.native.ninja import CompileFolder, Prefix, compile_units, render_ninja, write_ninja
-from builder.native.preludes import FOLDER, choose_preludes
+from builder.native.preludes import FOLDER, choose_preludes, keep, write_headers
 from builder.system.machine import host_abi
 from builder.system.process import Runner
 from builder.system.progress import Silent
@@ -54,7 +54,8 @@ class Project:
             prefixes=(Prefix(root, "."), Prefix(self.runtime, "torchlite")),
         )
         self.units = [self._add(number) for number in range(COUNT)]
-        arguments = (self.toolchain, self.runtime, self.folder.relocate)
+        headers = write_headers(self.runtime, root)
+        arguments = (self.toolchain, headers, self.folder.relocate)
         self.preludes = choose_preludes(self.units, *arguments)
         assert len(self.preludes) == COUNT
         text = render_ninja(self.units, self.toolchain, self.folder, self.preludes)
@@ -84,7 +85,21 @@ class Project:
         )
 
     def end_run(self) -> None:
-        shutil.rmtree(self.folder.root / FOLDER)
+        keep(self.folder.root)
+
+    def begin_anew(self) -> int:
+        """Compiles all units again; returns how many headers were compiled for that."""
+        for unit in self.units:
+            self.folder.find_object(unit.id).unlink()
+        ahead = self.folder.root / "compile-ahead.log"
+        ahead.unlink(missing_ok=True)
+        assert self.compile() == COUNT
+        return ahead.is_file()
+
+    @property
+    def kept(self) -> Path:
+        (found,) = (self.folder.root / "preludes/compiled").glob("*.pch")
+        return found
 
     def objects(self) -> list[bytes]:
         return [self.folder.find_object(unit.id).read_bytes() for unit in self.units]
@@ -102,6 +117,35 @@ def test_nothing_is_compiled_for_the_file_that_is_gone(tmp_path):
     project.end_run()
     assert project.compile() == 0
     assert not (project.folder.root / FOLDER).exists()
+
+
+def test_a_header_is_compiled_once_for_all_runs(tmp_path):
+    project = Project(tmp_path / "a project")
+    project.compile()
+    before = project.objects()
+    project.end_run()
+    assert not project.begin_anew()
+    assert project.objects() == before
+
+
+@pytest.mark.parametrize("change", ["damaged", "gone", "another header", "cut off"])
+def test_a_kept_header_that_is_not_right_is_compiled_again(change, tmp_path):
+    project = Project(tmp_path / "a project")
+    project.compile()
+    project.end_run()
+    kept = project.kept
+    match change:
+        case "damaged":
+            kept.write_bytes(kept.read_bytes()[:-1] + b"x")
+        case "gone":
+            kept.unlink()
+        case "another header":
+            project.header.write_text(HEADER.replace("3", "5"))
+        case _:
+            kept.with_name(f"{kept.name}.kept").write_text("half")
+    assert project.begin_anew()
+    project.end_run()
+    assert not project.begin_anew()
 
 
 def test_a_change_of_a_header_that_was_compiled_ahead_is_noticed(tmp_path):
@@ -125,6 +169,8 @@ def test_a_moved_folder_is_complete(tmp_path):
     (root / "torchlite").symlink_to(moved / "own sources")
     project.folder = replace(project.folder, root=root)
     assert project.compile() == 0
+    # The compiled header names the place where it was.
+    assert project.begin_anew()
 
 
 def test_objects_are_the_same_wherever_they_are_compiled(tmp_path):

@@ -7,10 +7,11 @@ from samples import make_tool, make_toolchain, make_unit
 
 from builder.core.toolchain import Launcher
 from builder.native.ninja import CompileFolder, Prefix, render_ninja
-from builder.native.preludes import choose_preludes
+from builder.native.preludes import Prelude, choose_preludes, write_headers
 
 ROOT = Path("/cache/native/0123")
 RUNTIME = Path("/opt/builder/runtime")
+HEADERS = ROOT / "preludes/0123"
 FOLDER = CompileFolder(
     root=ROOT,
     ninja_file=Path("build.ninja"),
@@ -28,7 +29,7 @@ def make_units(count, *flags, name="aten/src/ATen/unit{}.cpp", **more):
 
 
 def choose(units, **toolchain):
-    return choose_preludes(units, make_toolchain(**toolchain), RUNTIME, FOLDER.relocate)
+    return choose_preludes(units, make_toolchain(**toolchain), HEADERS, FOLDER.relocate)
 
 
 def launcher(*names):
@@ -40,7 +41,7 @@ def test_units_with_the_same_flags_begin_with_one_header():
     chosen = choose(units)
     assert chosen.keys() == {unit.id for unit in units}
     assert len({one.compiled for one in chosen.values()}) == 2
-    assert {one.header for one in chosen.values()} == {RUNTIME / "preludes/aten.h"}
+    assert {one.header for one in chosen.values()} == {HEADERS / "aten.h"}
     assert chosen[units[0].id].flags == ("-Oz", "-I./configured")
 
 
@@ -54,7 +55,7 @@ def test_units_with_the_same_flags_begin_with_one_header():
 )
 def test_kernels_and_c10_have_headers_of_their_own(units, header):
     (prelude,) = {*choose(units).values()}
-    assert prelude.header == RUNTIME / "preludes" / header
+    assert prelude.header == HEADERS / header
 
 
 @pytest.mark.parametrize(
@@ -80,9 +81,25 @@ def test_others_are_compiled_as_they_are(units):
     assert choose(units) == {}
 
 
-@pytest.mark.parametrize("more", [("-g0",), ("-include", f"{RUNTIME}/selected_dtypes.h")])
-def test_what_all_units_of_a_set_have_does_no_harm(more):
-    assert len(choose(make_units(5, *more))) == 5
+def test_what_says_that_there_is_no_debug_information_does_no_harm():
+    assert len(choose(make_units(5, "-g0"))) == 5
+
+
+def test_headers_are_written_to_where_their_content_says(tmp_path):
+    runtime = tmp_path / "runtime"
+    (runtime / "preludes").mkdir(parents=True)
+    (runtime / "preludes/aten.h").write_text("// one\n")
+    first = write_headers(runtime, tmp_path)
+    written = (first / "aten.h").stat()
+    assert write_headers(runtime, tmp_path) == first
+    assert (first / "aten.h").stat() == written
+    (runtime / "preludes/aten.h").write_text("// another\n")
+    second = write_headers(runtime, tmp_path)
+    assert second != first
+    names = {
+        one.compiled for one in (Prelude(header=f / "aten.h", flags=()) for f in (first, second))
+    }
+    assert len(names) == 2
 
 
 def test_a_program_that_sends_units_away_would_not_send_the_header():
@@ -118,7 +135,7 @@ def test_the_ninja_file():
     chosen = choose(units)
     text = render_ninja(units, make_toolchain(), FOLDER, chosen)
     compiled = chosen[units[0].id].compiled
-    assert f"build {compiled}: _AHEAD torchlite/preludes/aten.h\n  flags = -Oz" in text
+    assert f"build {compiled}: _AHEAD ./preludes/0123/aten.h\n  flags = -Oz" in text
     assert text.count(": CXX_AHEAD ") == 5
     assert text.count(f" -include-pch {compiled}\n") == 5
     assert "build objects/size/torchlite/own.cpp.o: CXX torchlite/own.cpp" in text
