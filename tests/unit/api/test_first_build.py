@@ -30,7 +30,7 @@ def test_the_first_build_says_what_it_takes(tmp_path, monkeypatch):
     plan = make_plan(release=make_release(lock=SourceLock(version="2.6.0", pins=pins, patches=())))
     monkeypatch.setattr(first_build, "find_sources", lambda release, feature: None)
     said = describe_first_build(plan, tmp_path)
-    assert "downloads 43 MB, takes some 353 MB on disk" in said
+    assert "downloads 43 MB, takes some 503 MB on disk" in said
     assert str(tmp_path) in said
     # An archive that is there already is not downloaded again.
     kept = ArchiveStore(folder=tmp_path / "downloads").path(pins[0])
@@ -38,7 +38,7 @@ def test_the_first_build_says_what_it_takes(tmp_path, monkeypatch):
     kept.touch()
     assert "downloads 13 MB" in describe_first_build(plan, tmp_path)
     monkeypatch.setattr(first_build, "find_sources", lambda release, feature: object())
-    assert "downloads 0 MB, takes some 190 MB" in describe_first_build(plan, tmp_path)
+    assert "downloads 0 MB, takes some 340 MB" in describe_first_build(plan, tmp_path)
 
 
 def test_a_later_build_says_nothing(tmp_path):
