@@ -34,7 +34,9 @@ _SINCE = 11
 _FEWEST = 5
 """Units with the same flags that are worth it."""
 _ATEN = ("aten/src/", "caffe2/", "generated/", "torch/csrc/")
-"""Beginnings of the ids of units that include ATen."""
+"""Beginnings of the ids of units that include ATen, unless they are of another library."""
+_GENERATED = "/configured/aten/src"
+"""End of the folder of ATen's generated headers, which such units are told of."""
 _C10 = "c10/"
 _OF_RUNTIME = "-DTORCHLITE_PYTORCH_VERSION="
 """What builder's own units that are like those of ATen are compiled with."""
@@ -118,6 +120,8 @@ def _name_header(unit: TranslationUnit) -> str | None:
         return None
     if unit.id.startswith(_C10):
         return "c10.h"
+    if not any(flag.endswith(_GENERATED) for flag in unit.flags):
+        return None
     if any(flag.startswith(_KERNEL) for flag in unit.flags):
         return "kernels.h"
     is_own = any(flag.startswith(_OF_RUNTIME) for flag in unit.flags)

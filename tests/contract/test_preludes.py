@@ -69,7 +69,7 @@ class Project:
             library="sample",
             language="CXX",
             source=str(path),
-            flags=("-Os", "-w", "-fPIC", "-fno-ident", f"-I{self.runtime}"),
+            flags=("-Os", "-w", "-fno-ident", f"-I{self.runtime}", "-I", "/configured/aten/src"),
         )
 
     def compile(self) -> int:

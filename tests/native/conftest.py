@@ -169,5 +169,5 @@ def vulkan_out(vulkan_graphs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("vulkan") / "out"
     models = [MODELS / f"{name}.ptl" for name in NAMES]
     files = [path for paths in vulkan_graphs.values() for path in paths]
-    run_builder("build", *models, *files, "--abi", ABI, "-o", folder)
+    run_builder("build", *models, *files, "--abi", ABI, *FLOAT, "-o", folder)
     return folder

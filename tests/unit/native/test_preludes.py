@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ FOLDER = CompileFolder(
     objects="objects/size",
     prefixes=(Prefix(ROOT, "."), Prefix(RUNTIME, "torchlite")),
 )
-FLAGS = ("-Oz", f"-I{ROOT}/configured")
+FLAGS = ("-Oz", "-I", f"{ROOT}/configured/aten/src")
 
 
 def make_units(count, *flags, name="aten/src/ATen/unit{}.cpp", **more):
@@ -42,7 +43,7 @@ def test_units_with_the_same_flags_begin_with_one_header():
     assert chosen.keys() == {unit.id for unit in units}
     assert len({one.compiled for one in chosen.values()}) == 2
     assert {one.header for one in chosen.values()} == {HEADERS / "aten.h"}
-    assert chosen[units[0].id].flags == ("-Oz", "-I./configured")
+    assert chosen[units[0].id].flags == ("-Oz", "-I", "./configured/aten/src")
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,11 @@ def test_kernels_and_c10_have_headers_of_their_own(units, header):
 )
 def test_others_are_compiled_as_they_are(units):
     assert choose(units) == {}
+
+
+def test_units_that_are_not_told_of_atens_headers_are_compiled_as_they_are():
+    units = make_units(9, name="aten/src/ATen/native/quantized/cpu/qnnpack/unit{}.cc")
+    assert choose([replace(unit, flags=("-O2",)) for unit in units]) == {}
 
 
 def test_what_says_that_there_is_no_debug_information_does_no_harm():
