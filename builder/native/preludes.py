@@ -153,21 +153,15 @@ def find_kept(prelude: Prelude, root: Path) -> bool:
         return False
     if not is_right:
         return False
-    make_folders(compiled.parent)
-    for suffix in ("", "d", "sum"):
-        _beside(kept, suffix).replace(_beside(compiled, suffix))
+    _move(kept, compiled)
     return True
 
 
 def keep(root: Path) -> None:
     """Keeps the headers that were compiled in a run for later ones; no object depends on them."""
     for compiled in sorted((root / FOLDER).glob("*.pch")):
-        described = _beside(compiled, "kept")
-        if not described.is_file():
-            continue
-        make_folders(root / _KEPT)
-        for suffix in ("", "d", "sum", "kept"):
-            _beside(compiled, suffix).replace(_beside(root / _KEPT / compiled.name, suffix))
+        if _beside(compiled, "kept").is_file():
+            _move(compiled, root / _KEPT / compiled.name)
     shutil.rmtree(root / FOLDER, ignore_errors=True)
 
 
@@ -203,6 +197,13 @@ def _summarise(prelude: Prelude, root: Path, compiled: Path) -> str:
         path = re.sub(r"\\(.)", r"\1", name).replace("$$", "$")
         digest.update((root / path).read_bytes())
     return digest.hexdigest()
+
+
+def _move(source: Path, target: Path) -> None:
+    """Moves a compiled header with what is known of it."""
+    make_folders(target.parent)
+    for suffix in ("", "d", "sum", "kept"):
+        _beside(source, suffix).replace(_beside(target, suffix))
 
 
 def _beside(compiled: Path, suffix: str) -> Path:

@@ -58,11 +58,6 @@ class Linker:
 
     def _link(self, wanted: frozenset[str], *, merge: bool) -> Steps[tuple[str, ...]]:
         ids = self.resolve(wanted)
-        known = self._list_known()
-        text = render_ninja(
-            known.values(), self.build.toolchain, self.folder, self._preludes(known)
-        )
-        write_ninja(text, self.folder)
         yield from self.compile(ids)
         make_folders(self.output.parent)
         find = self.folder.find_bitcode if merge else self.folder.find_object
@@ -117,11 +112,14 @@ class Linker:
         """
         self.waves += 1
         known = self._list_known()
+        preludes = self._preludes(known)
+        text = render_ninja(known.values(), self.build.toolchain, self.folder, preludes)
+        write_ninja(text, self.folder)
         self.compiled += yield Compile(
             build=self.build,
             folder=self.folder,
             known=known,
-            preludes=self._preludes(known),
+            preludes=preludes,
             ids=tuple(ids),
             log=self.build.layout.logs / f"compile-{self.waves:02}.log",
         )

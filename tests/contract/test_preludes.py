@@ -123,9 +123,10 @@ def test_a_header_is_compiled_once_for_all_runs(tmp_path):
     project = Project(tmp_path / "a project")
     project.compile()
     before = project.objects()
-    project.end_run()
-    assert not project.begin_anew()
-    assert project.objects() == before
+    for _ in range(3):
+        project.end_run()
+        assert not project.begin_anew()
+        assert project.objects() == before
 
 
 @pytest.mark.parametrize("change", ["damaged", "gone", "another header", "cut off"])
