@@ -45,12 +45,12 @@ class Forge:
         account = {"id": 41, "type": "Bot", "login": "github-actions[bot]"}
         if path.endswith("/user"):
             return 200, account
+        by = {"user": account, "author": account}
         if method == "GET":
-            by = {"user": account, "author": account}
             return 200, [{"id": n, "body": text, **by} for n, text in self.comments.items()]
         number = len(self.comments) + 1 if method == "POST" else int(path.rpartition("/")[2])
         self.comments[number] = body["body"]
-        return 200, {"id": number, "body": body["body"]}
+        return 200, {"id": number, "body": body["body"], **by}
 
 
 @contextmanager

@@ -174,6 +174,37 @@ def test_a_comment_of_another_account_is_never_changed(github, forge, account, u
     assert [one[0] for one in session.asked] == ["GET", "GET", "POST"]
 
 
+@pytest.mark.parametrize("forge", ["github", "gitlab"])
+def test_of_two_jobs_that_post_together_the_later_takes_the_comment_of_the_first(github, forge):
+    thread = find_thread(forge, github | GITLAB)
+    (mine, theirs) = ({thread.author: {"id": n}, "body": f"{MARK}\nreport"} for n in (5, 6))
+    posted = Answer(mine | {"id": 9})
+    # The forge lists the comment of the other job only after this one has asked for the first time.
+    later = [theirs | {"id": 3}, {"id": 4, "body": "x"}, mine | {"id": 8}, mine | {"id": 9}]
+    gone = Answer(b"", status_code=204, reason="No Content")
+    updated = Answer({"html_url": "https://x/8"})
+    said, session = post(thread, Answer([]), posted, Answer(later), updated, gone)
+    asked = [(method, url.rpartition("/")[2]) for method, url, _ in session.asked[-2:]]
+    assert asked == [(thread.update, "8"), ("DELETE", "9")]
+    assert session.asked[-2][2] == {"body": f"{MARK}\nreport"}
+    assert said == "https://x/8"
+    # Whoever was first leaves both as they are: the other job takes its own away.
+    first = Answer([mine | {"id": 9}, mine | {"id": 10}, theirs | {"id": 3}])
+    _, session = post(thread, Answer([]), posted, first)
+    assert [method for method, _, _ in session.asked] == ["GET", "POST", "GET"]
+
+
+def test_what_fails_after_a_comment_was_posted_is_no_failure(github):
+    thread = find_thread("github", github)
+    posted = Answer({"id": 9, "user": {"id": 5}, "html_url": "https://x/9"})
+    busy = [Answer(status_code=503, reason="Busy")] * 3
+    assert post(thread, Answer([]), posted, *busy)[0] == "https://x/9"
+    older = Answer([{"id": 8, "user": {"id": 5}, "body": MARK}])
+    said, session = post(thread, Answer([]), posted, older, Answer(status_code=403, reason="No"))
+    assert said == "https://x/9"
+    assert session.asked[-1][0] == "PATCH"  # nothing is deleted
+
+
 def test_of_several_bots_only_that_of_jobs_is_taken_for_the_own(github):
     users = [BOT | {"id": 8, "login": "other[bot]"}, BOT, BOT | {"id": 7, "login": "x[bot]"}]
     marked = [{"id": n, "body": f"{MARK}\ntext", "user": by} for n, by in enumerate(users, 3)]
