@@ -11,12 +11,12 @@ from builder.core.input_descriptions import parse_specs  # imports NumPy
 from builder.core.nesting import parse_input
 from builder.core.setting_fields import Setting
 from builder.errors import ConfigurationError
-from builder.verify.request import BenchRequest, VerifyRequest
+from builder.verify.request import RunRequest
 
 if TYPE_CHECKING:
     from builder.core.nesting import InputSpec
 
-_Request = TypeVar("_Request", BenchRequest, VerifyRequest)
+_Request = TypeVar("_Request", bound=RunRequest)
 _ON_DEVICE = "adb shell"
 
 

@@ -205,6 +205,12 @@ def read_field_docs(kind: type) -> Mapping[str, str]:
     Python does not keep the docstrings of fields, so they are read from the source of the module,
     which a wheel has. Without a source, there is no help and everything else works.
     """
+    # The docstring of an inherited field stands in the class that declares it.
+    inherited = (read_field_docs(base) for base in kind.__bases__ if dataclasses.is_dataclass(base))
+    return {name: text for docs in inherited for name, text in docs.items()} | _read_own_docs(kind)
+
+
+def _read_own_docs(kind: type) -> dict[str, str]:
     module = sys.modules[kind.__module__]
     read: Callable[[str], str | None] = getattr(module.__loader__, "get_source", lambda _: None)
     source = _class_source(read(module.__name__) or "", kind.__name__)

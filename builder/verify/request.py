@@ -12,22 +12,30 @@ from builder.system.limits import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyRequest:
+class RunRequest:
     """One model to run on one built runtime."""
 
     model: Path
     """The lite file to run."""
     runtime: Path
     """The output folder of `builder build`, the folder of one ABI in it, or the library file."""
+    method: Annotated[str, Setting(placeholder="NAME")] = "forward"
+    """The method of the model to run."""
+    inputs: tuple[InputSpec, ...] = ()
+    """Specifications of random inputs, which replace the saved ones."""
+    via: Annotated[str, Setting(placeholder="COMMAND")] = ""
+    """The command that runs the runtime's programs, e.g. 'adb -s SERIAL shell' or an emulator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyRequest(RunRequest):
+    """One model whose outputs on a built runtime are compared with PyTorch's."""
+
     reference: Path | None = None
     """A file with saved inputs and outputs (default: the one next to the model)."""
     tolerance: Annotated[float | None, Setting(least=0)] = None
     """Largest relative difference that is allowed for floating-point outputs (default: 1e-4 for
     float32)."""
-    method: Annotated[str, Setting(placeholder="NAME")] = "forward"
-    """The method of the model to run."""
-    inputs: tuple[InputSpec, ...] = ()
-    """Specifications of random inputs, which replace the saved ones."""
     bundled_input: Annotated[int | None, Setting(least=0, most=10_000)] = None
     """Which of the inputs that the model file bundles replace the saved ones; the first are 0."""
     seed: int = 0
@@ -35,20 +43,12 @@ class VerifyRequest:
     repeat: Annotated[int, Setting(least=1, most=10_000)] = 1
     """How many times the method is called; the fastest call gives the time."""
     limits: Limits = field(default_factory=Limits)
-    via: Annotated[str, Setting(placeholder="COMMAND")] = ""
-    """The command that runs the runtime's programs, e.g. 'adb -s SERIAL shell' or an emulator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BenchRequest:
+class BenchRequest(RunRequest):
     """One model whose time is measured on one built runtime."""
 
-    model: Path
-    """The lite file to run."""
-    runtime: Path
-    """The output folder of `builder build`, the folder of one ABI in it, or the library file."""
-    via: Annotated[str, Setting(placeholder="COMMAND")] = ""
-    """The command that runs the runtime's programs, e.g. 'adb -s SERIAL shell' or an emulator."""
     runs: Annotated[int, Setting(least=1, most=1000)] = 5
     """How many times the program is started."""
     calls: Annotated[int, Setting(least=1, most=10_000)] = 20
@@ -57,7 +57,3 @@ class BenchRequest:
     """Threads of the runtime; by default, the runtime chooses how many."""
     profile: bool = False
     """Also show how long each operator takes, measured in one more run."""
-    method: Annotated[str, Setting(placeholder="NAME")] = "forward"
-    """The method of the model to run."""
-    inputs: tuple[InputSpec, ...] = ()
-    """Specifications of random inputs, which replace the saved ones."""
