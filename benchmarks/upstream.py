@@ -7,16 +7,21 @@ operators, twice: with the documented flat SELECTED_OP_LIST, and with TRACING_BA
 the root operators. Its libraries are linked as its documentation says (whole archive, sections
 collected), with builder's C API in front, and stripped. CPU seconds are user and system time: for
 builder of all processes of a build from nothing, for upstream of every 12th compilation, times 12.
+Wall time is simulated from the times of the compilations, the longest first: upstream's run all
+together, those of builder in waves of which each waits for the one before, and what builder does
+besides, its links among it, is taken to run alone. What upstream does besides is left out.
 Latency is the quickest of many forward calls on one thread, with the inputs saved beside the model,
 through the same C API and program; it is measured only where the processor is this machine's. It
 takes about an hour on two cores; what is finished in DIR is not repeated, and upstream's builds
-share a compiler cache there.
+share a compiler cache there. With --costs, only what compiling costs is measured, which takes less:
+nothing of upstream's is linked, and only every 12th of its units is compiled.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import heapq
 import json
 import os
 import re
@@ -33,6 +38,7 @@ from builder import api
 from builder.cli.console import ConsoleProgress
 from builder.core.plan import Flavour, Interface
 from builder.core.sources import SourceTree
+from builder.core.targets import Target
 from builder.core.toolchain import Toolchain
 from builder.native.interfaces import LIBRARIES
 from builder.oplists.write import render_op_list
@@ -62,8 +68,12 @@ OURS = {
     "builder --strip-error-messages": Flavour(strip_error_messages=True),
 }
 TITLE = "builder's builds beside upstream's"
+JOBS = (2, 8, 16)
+"""Compilations at once, of which the wall time is simulated."""
+_COSTS = ("units", "compile CPU, ratio", *(f"wall, {jobs} jobs" for jobs in JOBS))
+COSTS = ("build", *_COSTS)
 COLUMNS = (
-    *("build", "stripped bytes", "ratio", "compressed", "ratio", "units", "compile CPU, ratio"),
+    *("build", "stripped bytes", "ratio", "compressed", "ratio", *_COSTS),
     "latency, ratio",
 )
 
@@ -77,6 +87,23 @@ class Row:
     compressed: int
     units: int
     cpu_seconds: float | None
+    waves: Sequence[Sequence[float]] = ()
+    """Seconds of each compilation, by wave; nothing where they were not measured."""
+
+    def simulate(self, jobs: int) -> float | None:
+        """Returns the seconds that all takes with so many jobs."""
+        if self.cpu_seconds is None or not self.waves:
+            return None
+        besides = self.cpu_seconds - sum(map(sum, self.waves))
+        return besides + sum(simulate_wave(wave, jobs) for wave in self.waves)
+
+
+def simulate_wave(seconds: Sequence[float], jobs: int) -> float:
+    """Returns when the last of some jobs ends, which are begun longest first."""
+    ends = [0.0] * jobs
+    for one in sorted(seconds, reverse=True):
+        heapq.heapreplace(ends, ends[0] + one)
+    return max(ends)
 
 
 def run(command: list[str], log: Path, *, env: dict[str, str], cwd: Path | None = None) -> float:
@@ -116,6 +143,48 @@ def build_upstream(
     name: str, operators: Path, tree: SourceTree, toolchain: Toolchain, work: Path
 ) -> Row:
     """Configures, compiles and links upstream; returns what it gave."""
+    log = work / f"{name}.log"
+    ninja, environment = configure_upstream(name, operators, tree, toolchain, work)
+    binary = work / name
+    run([*ninja, "torch_cpu", "torch"], log, env=environment)
+    library = link_upstream(binary, tree, toolchain, work / f"{name}.so")
+    wave = sample_compilations(ninja, binary, log) if name == "flat" else []
+    return Row(
+        name=name,
+        size=library.stat().st_size,
+        compressed=len(zlib.compress(library.read_bytes(), 9)),
+        units=sum(1 for _ in binary.rglob("*.o")),
+        cpu_seconds=sum(wave) or None,
+        waves=(wave,),
+    )
+
+
+def cost_upstream(operators: Path, tree: SourceTree, toolchain: Toolchain, work: Path) -> Row:
+    """Configures upstream and compiles a sample of the documented path; links nothing."""
+    name = "flat"
+    log = work / f"{name}.log"
+    ninja, environment = configure_upstream(name, operators, tree, toolchain, work)
+    # What CMake makes for each target with the files that its units need to be there.
+    listed = subprocess.run(
+        [*ninja, "-t", "targets", "all"], check=True, capture_output=True, text=True
+    ).stdout
+    order = re.findall(r"^(cmake_object_order_depends_target_\w+):", listed, re.MULTILINE)
+    run([*ninja, *order], log, env=environment)
+    wave = sample_compilations(ninja, work / name, log)
+    return Row(
+        name=name,
+        size=0,
+        compressed=0,
+        units=len(wave),
+        cpu_seconds=sum(wave),
+        waves=(wave,),
+    )
+
+
+def configure_upstream(
+    name: str, operators: Path, tree: SourceTree, toolchain: Toolchain, work: Path
+) -> tuple[list[str], dict[str, str]]:
+    """Configures upstream; returns the call of ninja for it, and the environment to call it in."""
     binary, log = work / name, work / f"{name}.log"
     environment = {
         **os.environ,
@@ -137,16 +206,7 @@ def build_upstream(
     cmake = [str(toolchain.cmake.path), "-S", str(tree.root), "-B", str(binary), "-G", "Ninja"]
     run([*cmake, *(f"-D{k}={v}" for k, v in settings.items())], log, env=environment)
     mend_ninja_file(binary / "build.ninja", tree)
-    ninja = [str(toolchain.ninja.path), "-C", str(binary)]
-    run([*ninja, "torch_cpu", "torch"], log, env=environment)
-    library = link_upstream(binary, tree, toolchain, work / f"{name}.so")
-    return Row(
-        name=name,
-        size=library.stat().st_size,
-        compressed=len(zlib.compress(library.read_bytes(), 9)),
-        units=sum(1 for _ in binary.rglob("*.o")),
-        cpu_seconds=sample_compilations(ninja, binary, log) if name == "flat" else None,
-    )
+    return [str(toolchain.ninja.path), "-C", str(binary)], environment
 
 
 def mend_ninja_file(ninja_file: Path, tree: SourceTree) -> None:
@@ -168,23 +228,38 @@ def mend_ninja_file(ninja_file: Path, tree: SourceTree) -> None:
     ninja_file.write_text("\n\n".join(statements))
 
 
-def sample_compilations(ninja: list[str], binary: Path, log: Path) -> float:
-    """Returns the CPU seconds of all compilations, from every 12th."""
+def sample_compilations(ninja: list[str], binary: Path, log: Path) -> list[float]:
+    """Returns the CPU seconds of all compilations: each 12th stands for itself and 11 others."""
     listed = subprocess.run(
         [*ninja, "-t", "commands", "torch_cpu", "torch"], check=True, capture_output=True, text=True
     ).stdout
     compilations = [line for line in listed.splitlines() if " -c " in line]
     environment = {**os.environ, "CCACHE_DISABLE": "1"}
-    seconds = sum(
+    sample = [
         run(["sh", "-c", line], log, env=environment, cwd=binary) for line in compilations[::SAMPLE]
-    )
-    return seconds * len(compilations) / len(compilations[::SAMPLE])
+    ]
+    return [sample[place // SAMPLE] for place in range(len(compilations))]
+
+
+def read_waves(cache: Path) -> list[list[float]]:
+    """Returns the seconds of each compilation of a build from nothing, by call of ninja."""
+    (path,) = cache.glob("native/*/.ninja_log")
+    waves: list[list[float]] = []
+    last = sys.maxsize
+    for line in path.read_text().splitlines()[1:]:
+        start, end = map(int, line.split("\t")[:2])
+        # Each call counts from its own start, and notes what ends in the order in which it ends.
+        if end < last:
+            waves.append([])
+        last = end
+        waves[-1].append((end - start) / 1000)
+    return waves
 
 
 def link_upstream(binary: Path, tree: SourceTree, toolchain: Toolchain, output: Path) -> Path:
     """Links upstream's archives behind the C API, and strips the library."""
     runtime = data_folder("cmake") / "runtime"
-    entry, nothing = output.with_suffix(".o"), output.with_suffix(".names.cpp")
+    nothing = output.with_suffix(".names.cpp")
     nothing.write_text(
         '#include "selected_operators.h"\n'
         "const char* const torchlite::selected_operators[] = {nullptr};\n"
@@ -198,8 +273,9 @@ def link_upstream(binary: Path, tree: SourceTree, toolchain: Toolchain, output: 
     )
     defines = ("-DC10_MOBILE", "-DBUILD_LITE_INTERPRETER", '-DTORCHLITE_PYTORCH_VERSION="2.6.0"')
     includes = [f"-I{folder}" for folder in folders]
-    names = nothing.with_suffix(".o")
-    for source, target in ((runtime / "torchlite.cpp", entry), (nothing, names)):
+    sources = [nothing, *(runtime / unit for unit in LIBRARIES[Interface.C].units)]
+    objects = [output.with_suffix(f".{place}.o") for place in range(len(sources))]
+    for source, target in zip(sources, objects, strict=True):
         subprocess.run(
             [*compiler, *defines, *includes, "-w", "-c", str(source), "-o", str(target)], check=True
         )
@@ -210,7 +286,7 @@ def link_upstream(binary: Path, tree: SourceTree, toolchain: Toolchain, output: 
         [
             *(*compiler, "-shared", f"--ld-path={toolchain.linker.path}"),
             *("-static-libgcc", "-static-libstdc++", "-Wl,--gc-sections", "-Wl,--no-undefined"),
-            *(f"-Wl,--version-script,{exports}", str(entry), str(names)),
+            *(f"-Wl,--version-script,{exports}", *map(str, objects)),
             *("-Wl,--whole-archive", *whole, "-Wl,--no-whole-archive", "-Wl,--start-group"),
             *(*map(str, archives.values()), "-Wl,--end-group", "-pthread", "-ldl", "-lm"),
             *("-o", str(unstripped)),
@@ -240,6 +316,7 @@ def build_ours(model: Path, toolchain: Toolchain, work: Path, flavour: Flavour, 
     found = re.search(r"^\{.*^\}", log.read_text(), re.MULTILINE | re.DOTALL)
     assert found is not None
     (said,) = json.loads(found[0])["runtimes"]
+    waves = read_waves(cache)
     shutil.rmtree(cache)
     return Row(
         name=name,
@@ -247,13 +324,28 @@ def build_ours(model: Path, toolchain: Toolchain, work: Path, flavour: Flavour, 
         compressed=said["compressed_size"],
         units=said["units_compiled"],
         cpu_seconds=seconds,
+        waves=waves,
     )
 
 
-def stand_in(package: Path, library: Path, output: Path) -> Path:
+def build_all_ours(
+    model: Path, toolchain: Toolchain, work: Path, names: Sequence[str] = tuple(OURS)
+) -> list[Row]:
+    """Returns what builder's builds gave."""
+    return [
+        keep_row(
+            work / f"{name}.json",
+            Row,
+            partial(build_ours, model, toolchain, work, OURS[name], name),
+        )
+        for name in names
+    ]
+
+
+def stand_in(package: Path, library: Path, output: Path, target: Target) -> Path:
     """Lays out the runtime `package` with another library in the place of its own."""
     shutil.copytree(package, output, dirs_exist_ok=True)
-    shutil.copyfile(library, output / "lib" / LIBRARIES[Interface.C].soname)
+    shutil.copyfile(library, output / "lib" / LIBRARIES[Interface.C].name_for(target))
     return output
 
 
@@ -261,7 +353,6 @@ def format_rows(rows: Sequence[Row], latencies: Mapping[str, float]) -> Iterator
     """Yields the table's lines; ratios are to the first row."""
     base = rows[0]
     for row in rows:
-        compiled = base.cpu_seconds and row.cpu_seconds and base.cpu_seconds / row.cpu_seconds
         yield (
             row.name,
             f"{row.size:,}",
@@ -269,9 +360,24 @@ def format_rows(rows: Sequence[Row], latencies: Mapping[str, float]) -> Iterator
             f"{row.compressed:,}",
             f"1/{base.compressed / row.compressed:.1f}",
             f"{row.units:,}",
-            f"1/{compiled:.1f}" if compiled else "-",
+            *_list_costs(row, base),
             format_ratio(latencies.get(row.name), latencies.get(base.name)),
         )
+
+
+def format_costs(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
+    """Yields the same without what has to be linked."""
+    for row in rows:
+        yield (row.name, f"{row.units:,}", *_list_costs(row, rows[0]))
+
+
+def _list_costs(row: Row, base: Row) -> Iterator[str]:
+    yield _format_part(row.cpu_seconds, base.cpu_seconds)
+    yield from (_format_part(row.simulate(jobs), base.simulate(jobs)) for jobs in JOBS)
+
+
+def _format_part(seconds: float | None, base: float | None) -> str:
+    return f"1/{base / seconds:.1f}" if seconds and base else "-"
 
 
 def main() -> None:
@@ -280,6 +386,7 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--abi", default=host_abi())
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--costs", action="store_true", help="measure compilations only")
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     work, model = arguments.work.absolute(), arguments.model.absolute()
@@ -287,6 +394,12 @@ def main() -> None:
     toolchain = api.locate_toolchain(api.locate_target(arguments.abi))
     lists = write_lists(model, work)
     tree = copy_sources(work / "pytorch")
+    if arguments.costs:
+        kept = work / "costs.json"
+        upstream = keep_row(kept, Row, partial(cost_upstream, lists["flat"], tree, toolchain, work))
+        compared = (upstream, *build_all_ours(model, toolchain, work, ("builder",)))
+        print_table(TITLE, model, toolchain, COSTS, format_costs(compared), arguments.output)
+        return
     rows = [
         keep_row(
             work / f"{name}.json",
@@ -295,15 +408,12 @@ def main() -> None:
         )
         for name, operators in lists.items()
     ]
-    rows += [
-        keep_row(
-            work / f"{name}.json", Row, partial(build_ours, model, toolchain, work, flavour, name)
-        )
-        for name, flavour in OURS.items()
-    ]
+    rows += build_all_ours(model, toolchain, work)
     roots = {name: work / name / toolchain.target.abi for name in OURS}
     for name in lists:
-        roots[name] = stand_in(roots["builder"], work / f"{name}.so", work / f"{name}-runtime")
+        roots[name] = stand_in(
+            roots["builder"], work / f"{name}.so", work / f"{name}-runtime", toolchain.target
+        )
     latencies = time_models(roots, model, toolchain)
     rendered = format_rows(rows, latencies)
     print_table(TITLE, model, toolchain, COLUMNS, rendered, arguments.output)

@@ -13,7 +13,7 @@ from builder import api
 from builder.sources.vulkan_kernels import load_vulkan
 from builder.system.reference_cases import read_reference
 
-from .conftest import ABI, read_plan, run_builder
+from .conftest import ABI, FLOAT, read_plan, run_builder
 from .gpu_operators import GROUPS, Group
 from .vulkan_runs import MODELS, NAMES, ON_LAVAPIPE, WITHOUT_DEVICE, run, run_validated
 
@@ -21,12 +21,14 @@ pytestmark = [pytest.mark.host, pytest.mark.vulkan]
 
 
 @pytest.mark.parametrize("name", GROUPS)
-def test_kernels_compute_what_those_of_the_cpu_do(vulkan_out, vulkan_graphs, tmp_path, name):
+def test_kernels_compute_what_those_of_the_cpu_do(
+    vulkan_out, vulkan_graphs, tmp_path, request, name
+):
     group, inputs = GROUPS[name], GROUPS[name].fill().values()
-    made, wanted = (
-        run(vulkan_out, path, inputs, tmp_path / path.stem, on_gpu=path.stem == "gpu")
-        for path in vulkan_graphs[name]
-    )
+    gpu, cpu = vulkan_graphs[name]
+    made = run(vulkan_out, gpu, inputs, tmp_path / "gpu")
+    kernels = request.getfixturevalue("built_quantised").out if name == "quantised" else vulkan_out
+    wanted = run(kernels, cpu, inputs, tmp_path / "cpu", on_gpu=False)
     assert len(made) == len(wanted) == len(group.calls)
     for call, one, other in zip(group.calls, made, wanted, strict=True):
         assert one.shape == other.shape, call
@@ -272,7 +274,7 @@ def test_the_validation_layer_has_nothing_to_say(vulkan_out, tmp_path, name):
 
 
 def test_the_linker_takes_the_shaders_that_are_reached(vulkan_out, tmp_path):
-    run_builder("build", MODELS / "mlp.ptl", "--abi", ABI, "-o", tmp_path / "out")
+    run_builder("build", MODELS / "mlp.ptl", "--abi", ABI, *FLOAT, "-o", tmp_path / "out")
     names = ("mm", "glu_channel_mul4")
     found = []
     for folder in (vulkan_out, tmp_path / "out"):
