@@ -1,9 +1,12 @@
 """One real runtime, built once for all native tests, from real models."""
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +21,44 @@ FLOAT = ("--dtypes", "uint8,int32,int64,float32,float64,bool")
 """What `built` has. Runtimes with the same dtypes share the objects of its kernels."""
 
 
+_holders = []
+"""One entry while no other run of these tests may build."""
+
+
+@contextmanager
+def beside_others(*, alone=False):
+    """Lets builds of another run of these tests go on meanwhile, or none; ./test has two runs.
+
+    builder's own locks are for builders. A test that takes objects away, or copies the cache, is
+    none.
+    """
+    if _holders:
+        yield
+        return
+    with Path(tempfile.gettempdir(), f"builder-tests-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        if alone:
+            _holders.append(lock)
+        try:
+            yield
+        finally:
+            _holders.clear()
+
+
+@pytest.fixture
+def alone():
+    """No other run of these tests builds while a test has this fixture, which comes last."""
+    with beside_others(alone=True):
+        yield
+
+
 def run_builder(*arguments, check=True, env=None, cwd=HERE):
     """Runs the command line as a user would; output is kept for the assertion message."""
     command = [sys.executable, "-m", "builder.cli.main", *map(str, arguments)]
-    completed = subprocess.run(
-        command, cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True
-    )
+    with beside_others():
+        completed = subprocess.run(
+            command, cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True
+        )
     if check:
         assert completed.returncode == 0, completed.stdout + completed.stderr
     if "--json" in arguments and completed.stdout:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ABI, read_plan, run_builder
+from .conftest import ABI, beside_others, read_plan, run_builder
 
 pytestmark = [pytest.mark.torch, pytest.mark.host]
 
@@ -35,18 +35,24 @@ def moved(built, tmp_path_factory):
     cache, place = cache_folder(), tmp_path_factory.mktemp("moved") / "new cache"
     tree = tree_folder(load_release().lock.select(), cache)
     native = cache / "native" / plan["objects_key"]
+    with beside_others(alone=True):
+        copy_cache(cache, place, tree, native)
+    linked = (native / "plans" / plan["key"] / "unstripped/objects.rsp").read_text().split('"')
+    objects = [Path(path).relative_to(cache) for path in linked if path.endswith(".o")]
+    return place, place / tree.relative_to(cache), [place / path for path in objects]
+
+
+def copy_cache(cache, place, tree, native):
+    copied = place / native.relative_to(cache)
     for folder in (tree, native / "configured", native / "objects/size"):
         target = place / folder.relative_to(cache)
         shutil.copytree(folder, target, symlinks=True, copy_function=link_or_copy)
     names = (".ninja_log", ".ninja_deps", "objects/size.sha256")
     for name in (*names, *(path.name for path in native.glob("configured.*"))):
-        shutil.copy2(native / name, place / "native" / plan["objects_key"] / name)
+        shutil.copy2(native / name, copied / name)
     for name in ("slices", "limits", "registrations"):
         if (native / name).is_dir():
-            shutil.copytree(native / name, place / "native" / plan["objects_key"] / name)
-    linked = (native / "plans" / plan["key"] / "unstripped/objects.rsp").read_text().split('"')
-    objects = [Path(path).relative_to(cache) for path in linked if path.endswith(".o")]
-    return place, place / tree.relative_to(cache), [place / path for path in objects]
+            shutil.copytree(native / name, copied / name)
 
 
 def build(built, cache, out, variables=None, **options):

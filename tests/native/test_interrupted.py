@@ -91,7 +91,7 @@ POINTS = (
 
 
 def test_a_build_that_is_killed_again_and_again_ends_with_the_same_bytes(
-    built, wanted, objects, tmp_path
+    built, wanted, objects, tmp_path, alone
 ):
     take_objects_away(objects)
     out = tmp_path / "out"
@@ -114,7 +114,7 @@ def test_a_build_that_is_killed_again_and_again_ends_with_the_same_bytes(
     assert list((root / "plans" / key).rglob("*.tmp*")) == []
 
 
-def test_two_builders_do_not_meet(wanted, objects, tmp_path):
+def test_two_builders_do_not_meet(wanted, objects, tmp_path, alone):
     from builder.system.locks import folder_lock
 
     with folder_lock(objects[0]):
