@@ -6,7 +6,8 @@ Upstream is configured as its scripts/build_mobile.sh does, with the same source
 operators, twice: with the documented flat SELECTED_OP_LIST, and with TRACING_BASED and a YAML of
 the root operators. Its libraries are linked as its documentation says (whole archive, sections
 collected), with builder's C API in front, and stripped. CPU seconds are user and system time: for
-builder of all processes of a build from nothing, for upstream of every 12th compilation, times 12.
+builder of all processes of a build from nothing, for upstream of one compilation in 12 (--every),
+times 12.
 Wall time is simulated from the times of the compilations, the longest first: upstream's run all
 together, those of builder in waves of which each waits for the one before, and what builder does
 besides, its links among it, is taken to run alone. What upstream does besides is left out.
@@ -14,7 +15,7 @@ Latency is the quickest of many forward calls on one thread, with the inputs sav
 through the same C API and program; it is measured only where the processor is this machine's. It
 takes about an hour on two cores; what is finished in DIR is not repeated, and upstream's builds
 share a compiler cache there. With --costs, only what compiling costs is measured, which takes less:
-nothing of upstream's is linked, and only every 12th of its units is compiled.
+nothing of upstream's is linked, and only the sample of its units is compiled.
 """
 
 from __future__ import annotations
@@ -61,7 +62,6 @@ HERE_OPTIONS = (
     *("USE_PYTORCH_QNNPACK=ON", "USE_XNNPACK=ON", "CMAKE_POLICY_VERSION_MINIMUM=3.5"),
 )
 """What the pinned sources, without kineto and SLEEF, need besides."""
-SAMPLE = 12
 ARCHIVES = ("libtorch_cpu.a", "libtorch.a")
 OURS = {
     "builder": Flavour(),
@@ -140,7 +140,7 @@ def write_lists(model: Path, work: Path) -> dict[str, Path]:
 
 
 def build_upstream(
-    name: str, operators: Path, tree: SourceTree, toolchain: Toolchain, work: Path
+    name: str, operators: Path, tree: SourceTree, toolchain: Toolchain, work: Path, every: int
 ) -> Row:
     """Configures, compiles and links upstream; returns what it gave."""
     log = work / f"{name}.log"
@@ -148,7 +148,7 @@ def build_upstream(
     binary = work / name
     run([*ninja, "torch_cpu", "torch"], log, env=environment)
     library = link_upstream(binary, tree, toolchain, work / f"{name}.so")
-    wave = sample_compilations(ninja, binary, log) if name == "flat" else []
+    wave = sample_compilations(ninja, binary, log, every) if name == "flat" else []
     return Row(
         name=name,
         size=library.stat().st_size,
@@ -159,18 +159,23 @@ def build_upstream(
     )
 
 
-def cost_upstream(operators: Path, tree: SourceTree, toolchain: Toolchain, work: Path) -> Row:
+def cost_upstream(
+    operators: Path, tree: SourceTree, toolchain: Toolchain, work: Path, every: int
+) -> Row:
     """Configures upstream and compiles a sample of the documented path; links nothing."""
     name = "flat"
     log = work / f"{name}.log"
     ninja, environment = configure_upstream(name, operators, tree, toolchain, work)
-    # What CMake makes for each target with the files that its units need to be there.
     listed = subprocess.run(
-        [*ninja, "-t", "targets", "all"], check=True, capture_output=True, text=True
+        [*ninja, "-t", "targets", "rule", "CUSTOM_COMMAND"],
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
-    order = re.findall(r"^(cmake_object_order_depends_target_\w+):", listed, re.MULTILINE)
-    run([*ninja, *order], log, env=environment)
-    wave = sample_compilations(ninja, work / name, log)
+    # Units need what torchgen writes.
+    written = re.findall(r"^.*\.(?:h|c|cpp|inc)$", listed, re.MULTILINE)
+    run([*ninja, *written], log, env=environment)
+    wave = sample_compilations(ninja, work / name, log, every)
     return Row(
         name=name,
         size=0,
@@ -228,17 +233,17 @@ def mend_ninja_file(ninja_file: Path, tree: SourceTree) -> None:
     ninja_file.write_text("\n\n".join(statements))
 
 
-def sample_compilations(ninja: list[str], binary: Path, log: Path) -> list[float]:
-    """Returns the CPU seconds of all compilations: each 12th stands for itself and 11 others."""
+def sample_compilations(ninja: list[str], binary: Path, log: Path, every: int) -> list[float]:
+    """Returns the CPU seconds of all compilations; one in `every` stands for those behind it."""
     listed = subprocess.run(
         [*ninja, "-t", "commands", "torch_cpu", "torch"], check=True, capture_output=True, text=True
     ).stdout
     compilations = [line for line in listed.splitlines() if " -c " in line]
     environment = {**os.environ, "CCACHE_DISABLE": "1"}
     sample = [
-        run(["sh", "-c", line], log, env=environment, cwd=binary) for line in compilations[::SAMPLE]
+        run(["sh", "-c", line], log, env=environment, cwd=binary) for line in compilations[::every]
     ]
-    return [sample[place // SAMPLE] for place in range(len(compilations))]
+    return [sample[place // every] for place in range(len(compilations))]
 
 
 def read_waves(cache: Path) -> list[list[float]]:
@@ -386,6 +391,9 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--abi", default=host_abi())
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument(
+        "--every", type=int, default=12, help="of upstream's compilations, one in N"
+    )
     parser.add_argument("--costs", action="store_true", help="measure compilations only")
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
@@ -394,9 +402,10 @@ def main() -> None:
     toolchain = api.locate_toolchain(api.locate_target(arguments.abi))
     lists = write_lists(model, work)
     tree = copy_sources(work / "pytorch")
+    upstream_needs = tree, toolchain, work, arguments.every
     if arguments.costs:
         kept = work / "costs.json"
-        upstream = keep_row(kept, Row, partial(cost_upstream, lists["flat"], tree, toolchain, work))
+        upstream = keep_row(kept, Row, partial(cost_upstream, lists["flat"], *upstream_needs))
         compared = (upstream, *build_all_ours(model, toolchain, work, ("builder",)))
         print_table(TITLE, model, toolchain, COSTS, format_costs(compared), arguments.output)
         return
@@ -404,7 +413,7 @@ def main() -> None:
         keep_row(
             work / f"{name}.json",
             Row,
-            partial(build_upstream, name, operators, tree, toolchain, work),
+            partial(build_upstream, name, operators, *upstream_needs),
         )
         for name, operators in lists.items()
     ]
