@@ -50,6 +50,9 @@ def find_misfit(call: Call, kernel: Kernel, on_gpu: Container[Value], most_dimen
         sizes = None if value.info is None else value.info.sizes
         if sizes is not None and len(sizes) > most_dimensions:
             return f"a tensor of {len(sizes)} dimensions"
+        # An image on the GPU has at least one element, and kernels would read what is in it.
+        if sizes is not None and 0 in sizes:
+            return "a tensor without elements"
     return ""
 
 
@@ -130,8 +133,34 @@ def _check_multiples(call: Call, kernel: Kernel) -> Iterator[str]:
         yield f"size {wanted.dim} has to be a multiple of {wanted.by}, and {shown}"
 
 
+def _check_bias(call: Call, kernel: Kernel) -> Iterator[str]:
+    """`addmm` repeats a bias along rows, and no column of one."""
+    del kernel
+    if call.name != "aten::addmm":
+        return
+    bias, matrix = call.node.inputs[0].info, call.node.inputs[2].info
+    sizes = None if bias is None else bias.sizes
+    columns = matrix.sizes[-1] if matrix is not None and matrix.sizes else None
+    if sizes is not None and len(sizes) > 1 and sizes[-1] == 1 != columns:
+        yield "its argument self has one column, and the result may have more"
+
+
+def _check_scaling(call: Call, kernel: Kernel) -> Iterator[str]:
+    """The kernel divides by the size minus one."""
+    del kernel
+    if call.name != "aten::upsample_bilinear2d" or call.static("align_corners") is False:
+        return
+    info = call.node.output.info
+    asked = call.integers("output_size")
+    sizes = info.sizes[-2:] if info is not None and info.sizes is not None else asked
+    if sizes is not None and 1 in sizes:
+        yield "it scales to a size of 1, and align_corners is not False"
+
+
 _CHECKS: tuple[Callable[[Call, Kernel], Iterator[str]], ...] = (
     _check_rank,
     _check_values,
     _check_multiples,
+    _check_bias,
+    _check_scaling,
 )

@@ -19,6 +19,7 @@
 #include "vulkan/pipelines.h"
 #endif
 
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -102,13 +103,17 @@ inline bool is_for_gpu(const Module& module) {
   return module.attr(gpu_mark, false).toBool() && module.attr("requires_backend_transfers", true).toBool();
 }
 
-// The kernels take float32 alone; other tensors stay, as arguments of operators on the processor.
+// The kernels take float32 alone; other tensors stay, as arguments of operators on the processor. An image has at least
+// one element, and kernels would read what is in it.
 inline at::Tensor to_gpu(const at::Tensor& tensor) {
   if (tensor.scalar_type() != at::kFloat) {
     return tensor;
   }
+  if (tensor.numel() == 0) {
+    throw std::invalid_argument("a tensor without elements cannot be on the GPU");
+  }
   at::Tensor made = at::empty(tensor.sizes(), tensor.options().device(gpu_type));
-  return tensor.numel() == 0 ? made : copy_by_gpu(made, tensor);
+  return copy_by_gpu(made, tensor);
 }
 
 inline bool is_on_gpu(const at::Tensor& tensor) {

@@ -159,6 +159,22 @@ public class ImagesTest {
     assertThrows(
         IllegalArgumentException.class,
         () -> TensorImageUtils.imageYUV420CenterCropToFloat32Tensor(picture, 0, 0, 2, ZERO, ONE));
+    FloatBuffer room = Tensor.allocateFloatBuffer(12);
+    FloatBuffer foreign =
+        ByteBuffer.allocateDirect(48).order(ByteOrder.BIG_ENDIAN).asFloatBuffer();
+    for (FloatBuffer out : new FloatBuffer[] {null, room.asReadOnlyBuffer(), foreign}) {
+      assertThrows(
+          IllegalArgumentException.class,
+          () ->
+              TensorImageUtils.imageYUV420CenterCropToFloatBuffer(
+                  picture, 0, 2, 2, ZERO, ONE, out, 0));
+    }
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> TensorImageUtils.imageYUV420CenterCropToFloat32Tensor(null, 0, 2, 2, ZERO, ONE));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> TensorImageUtils.imageYUV420CenterCropToFloat32Tensor(picture, 0, 2, 2, null, ONE));
     Image jpeg = new Image(256, 4, 4);
     assertThrows(
         IllegalArgumentException.class,

@@ -5,6 +5,7 @@ import static org.junit.Assert.assertNull;
 import static org.junit.Assert.assertThrows;
 import static org.junit.Assert.assertTrue;
 
+import java.nio.FloatBuffer;
 import java.nio.ShortBuffer;
 import java.util.Arrays;
 import java.util.Collections;
@@ -71,6 +72,70 @@ public class ValuesTest {
     assertArrayEquals(new float[] {1, 2}, back[0].getDataAsFloatArray(), 0);
     assertArrayEquals(new float[] {3}, back[1].getDataAsFloatArray(), 0);
     assertEquals(0, module.runMethod("tensors", IValue.listFrom(new Tensor[0])).toTensorList().length);
+  }
+
+  @Test
+  public void listsOfTensorsThatMayBeMissing() {
+    IValue one = IValue.from(tensor(1));
+    IValue none = IValue.optionalNull();
+    boolean[] first = {false, true};
+    assertArrayEquals(first, module.runMethod("given", IValue.listFrom(none, one)).toBoolList());
+    assertArrayEquals(
+        new boolean[] {false}, module.runMethod("given", IValue.listFrom(none)).toBoolList());
+    assertArrayEquals(
+        new boolean[] {true}, module.runMethod("given", IValue.listFrom(tensor(1))).toBoolList());
+  }
+
+  @Test
+  public void emptyCollectionsAreOfTheKindThatTheMethodTakes() {
+    IValue empty = IValue.listFrom(new IValue[0]);
+    assertEquals(0, module.runMethod("texts", empty).toList().length);
+    assertEquals(0, module.runMethod("tensors", empty).toTensorList().length);
+    Map<String, IValue> map = new HashMap<>();
+    assertEquals(
+        0, module.runMethod("nested", IValue.dictStringKeyFrom(map)).toDictStringKey().size());
+    map.put("one", empty);
+    IValue back = module.runMethod("nested", IValue.dictStringKeyFrom(map));
+    assertEquals(0, back.toDictStringKey().get("one").toList().length);
+    assertRefused("takes List[str]", () -> module.runMethod("texts", IValue.listFrom(1L, 2L)));
+  }
+
+  @Test
+  public void valuesAreRefusedThatAreNestedTooDeep() {
+    IValue[] itself = {null};
+    itself[0] = IValue.tupleFrom(itself);
+    assertRefused("more than 64 deep", () -> module.runMethod("same", itself[0]));
+    IValue deep = IValue.from(tensor(1));
+    for (int i = 0; i < 100_000; i++) {
+      deep = i % 2 == 0 ? IValue.tupleFrom(deep) : IValue.listFrom(deep);
+    }
+    IValue whole = deep;
+    assertRefused("more than 64 deep", () -> module.runMethod("same", whole));
+    whole.close();
+    itself[0].close();
+  }
+
+  @Test
+  public void readOnlyBuffersStayAsTheyAre() {
+    FloatBuffer buffer = Tensor.allocateFloatBuffer(2);
+    long[] two = {2};
+    float[] more = {1, 1};
+    Tensor shared = Tensor.fromBlob(buffer.asReadOnlyBuffer(), two);
+    assertArrayEquals(more, floats(module.runMethod("written", IValue.from(shared))), 0);
+    assertEquals(0, buffer.get(0), 0);
+    buffer.put(1, 5); // which later calls see
+    assertArrayEquals(
+        new float[] {1, 6}, floats(module.runMethod("written", IValue.from(shared))), 0);
+    assertArrayEquals(new float[] {0, 5}, shared.getDataAsFloatArray(), 0);
+    module.runMethod("written", IValue.from(Tensor.fromBlob(buffer, two)));
+    assertEquals(6, buffer.get(1), 0);
+  }
+
+  @Test
+  public void pathsEndWhereJavaSaysThatTheyDo() {
+    String model = System.getProperty("models") + "/values.ptl";
+    assertRefused("NUL", () -> LiteModuleLoader.load(model + "\u0000.checked"));
+    assertRefused("NUL", () -> PyTorchAndroid.setPipelineCache("a\u0000b"));
   }
 
   @Test

@@ -69,6 +69,14 @@ class Values(nn.Module):
         return x
 
     @torch.jit.export
+    def given(self, x: list[Tensor | None]) -> list[bool]:
+        return [one is not None for one in x]
+
+    @torch.jit.export
+    def written(self, x: Tensor) -> Tensor:
+        return x.add_(1)
+
+    @torch.jit.export
     def nested(self, x: dict[str, list[tuple[int, Tensor]]]) -> dict[str, list[tuple[int, Tensor]]]:
         return x
 

@@ -181,6 +181,8 @@ class _Packer:
         source = call.node.inputs[0]
         if not shape or not isinstance(eps, float) or not _is_float32(source):
             return None
+        if _rank(source) == 1:
+            return None
         # The kernel needs both.
         weight, bias = self._fill(call, "weight", shape, 1), self._fill(call, "bias", shape, 0)
         if weight is None or bias is None:

@@ -117,6 +117,14 @@ std::string to_string(JNIEnv* env, jstring text) {
   return result;
 }
 
+std::string to_path(JNIEnv* env, jstring path) {
+  std::string name = to_string(env, path);
+  if (name.find('\0') != std::string::npos) {
+    throw IllegalArgument("the path has a NUL character");
+  }
+  return name;
+}
+
 Local<jstring> to_java_string(JNIEnv* env, const std::string& text) {
   const auto size = static_cast<jsize>(text.size());
   const auto bytes = checked(env, env->NewByteArray(size));

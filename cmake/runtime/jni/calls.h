@@ -116,6 +116,9 @@ void refuse_null(const void* reference, const char* what);
 
 // Java's own conversion, since JNI's knows no characters beyond 16 bits.
 std::string to_string(JNIEnv* env, jstring text);
+
+// Returns the name of a file; the system would see a NUL as its end.
+std::string to_path(JNIEnv* env, jstring path);
 Local<jstring> to_java_string(JNIEnv* env, const std::string& text);
 
 // Makes an exception pending; one that is there already stays.

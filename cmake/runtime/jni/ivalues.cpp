@@ -1,6 +1,5 @@
 #include "ivalues.h"
 
-#include "../lite_module.h"
 #include "tensors.h"
 
 #include <ATen/core/Dict.h>
@@ -34,7 +33,34 @@ jsize size_of(size_t size) {
 
 // ---- From Java.
 
-c10::IValue to_ivalue(JNIEnv* env, jobject value);
+constexpr int max_depth = 64; // as in the C API
+
+// What a value is read as: the type that the schema has in its place, or null, and how many values it is in.
+struct Place {
+  c10::TypePtr wanted;
+  int above = 0;
+
+  // Of an item of this value. A tuple has a type for each, a list one for all, a dict that of its values behind that of
+  // its keys.
+  Place inside(c10::TypeKind kind, size_t index) const {
+    const bool fits = wanted != nullptr && kind_of(*wanted) == kind && index < wanted->containedTypeSize();
+    return {fits ? wanted->containedType(index) : nullptr, above + 1};
+  }
+};
+
+c10::IValue to_ivalue(JNIEnv* env, jobject value, Place place);
+
+// `inside` gives the place of the i-th.
+template <typename Inside>
+std::vector<c10::IValue> to_ivalues(JNIEnv* env, jobjectArray values, Inside&& inside) {
+  refuse_null(values, "an array of values");
+  std::vector<c10::IValue> result;
+  for (jsize i = 0; i < env->GetArrayLength(values); i++) {
+    const Local<jobject> value(env, env->GetObjectArrayElement(values, i));
+    result.push_back(to_ivalue(env, value.get(), inside(static_cast<size_t>(i))));
+  }
+  return result;
+}
 
 template <typename Array, typename Element>
 std::vector<Element> read_array(
@@ -58,38 +84,45 @@ c10::IValue to_list(const std::vector<Element>& elements) {
   return list;
 }
 
-c10::IValue to_tensor_list(JNIEnv* env, jobject array) {
-  refuse_null(array, "a list");
-  const auto tensors = static_cast<jobjectArray>(array);
-  c10::List<at::Tensor> list;
-  for (jsize i = 0; i < env->GetArrayLength(tensors); i++) {
-    const Local<jobject> tensor(env, env->GetObjectArrayElement(tensors, i));
-    list.push_back(to_tensor(env, tensor.get()));
+// Without a schema the first value tells; an empty collection is then one of tensors.
+c10::TypePtr element_type(const c10::TypePtr& wanted, const std::vector<c10::IValue>& values) {
+  if (wanted != nullptr) {
+    return wanted;
   }
-  return list;
-}
-
-// An empty collection has no element that tells the type; the lite interpreter then expects tensors.
-c10::TypePtr type_of_first(const std::vector<c10::IValue>& values) {
   return values.empty() ? c10::TypePtr(c10::TensorType::get())
                         : c10::unshapedType(values.front().type());
 }
 
-c10::IValue to_generic_list(const std::vector<c10::IValue>& values) {
-  c10::impl::GenericList list(type_of_first(values));
+c10::IValue to_generic_list(const std::vector<c10::IValue>& values, const c10::TypePtr& wanted) {
+  c10::impl::GenericList list(element_type(wanted, values));
   for (const auto& value : values) {
     list.push_back(value);
   }
   return list;
 }
 
-c10::IValue to_dict(JNIEnv* env, jobject value, bool string_keys) {
+c10::IValue to_tensor_list(JNIEnv* env, jobject array, const c10::TypePtr& wanted) {
+  refuse_null(array, "a list");
+  const auto tensors = static_cast<jobjectArray>(array);
+  std::vector<c10::IValue> values;
+  for (jsize i = 0; i < env->GetArrayLength(tensors); i++) {
+    const Local<jobject> tensor(env, env->GetObjectArrayElement(tensors, i));
+    values.emplace_back(to_tensor(env, tensor.get()));
+  }
+  const bool optional = wanted != nullptr && kind_of(*wanted) == c10::TypeKind::OptionalType;
+  return to_generic_list(values, optional ? wanted : c10::TypePtr(c10::TensorType::get()));
+}
+
+c10::IValue to_dict(JNIEnv* env, jobject value, bool string_keys, const Place& place) {
   const auto entries = call_object<jobjectArray>(env, value, java.entries);
   const Local<jobject> keys(env, env->GetObjectArrayElement(entries.get(), 0));
   const Local<jobject> held(env, env->GetObjectArrayElement(entries.get(), 1));
-  const auto values = to_ivalues(env, static_cast<jobjectArray>(held.get()));
+  const Place inside = place.inside(c10::TypeKind::DictType, 1);
+  const auto values =
+      to_ivalues(env, static_cast<jobjectArray>(held.get()), [&](size_t) { return inside; });
+  const auto type = element_type(inside.wanted, values);
   if (string_keys) {
-    c10::impl::GenericDict dict(c10::StringType::get(), type_of_first(values));
+    c10::impl::GenericDict dict(c10::StringType::get(), type);
     for (size_t i = 0; i < values.size(); i++) {
       const Local<jobject> key(
           env, env->GetObjectArrayElement(static_cast<jobjectArray>(keys.get()), size_of(i)));
@@ -99,7 +132,7 @@ c10::IValue to_dict(JNIEnv* env, jobject value, bool string_keys) {
     return dict;
   }
   const auto numbers = read_array(env, keys.get(), &JNIEnv::GetLongArrayRegion);
-  c10::impl::GenericDict dict(c10::IntType::get(), type_of_first(values));
+  c10::impl::GenericDict dict(c10::IntType::get(), type);
   for (size_t i = 0; i < values.size(); i++) {
     dict.insert(static_cast<int64_t>(numbers[i]), values[i]);
   }
@@ -112,8 +145,14 @@ T called(JNIEnv* env, T result) {
   return result;
 }
 
-c10::IValue to_ivalue(JNIEnv* env, jobject value) {
+c10::IValue to_ivalue(JNIEnv* env, jobject value, Place place) {
   refuse_null(value, "a value");
+  if (place.above > max_depth) {
+    throw IllegalArgument("values are nested more than 64 deep");
+  }
+  if (place.wanted != nullptr && kind_of(*place.wanted) == c10::TypeKind::OptionalType) {
+    place.wanted = place.wanted->containedType(0);
+  }
   const jint code = env->GetIntField(value, java.type_code);
   const Local<jobject> data(env, env->GetObjectField(value, java.data));
   if (code != Null) {
@@ -133,8 +172,10 @@ c10::IValue to_ivalue(JNIEnv* env, jobject value) {
     case String:
       return to_string(env, static_cast<jstring>(data.get()));
     case Tuple:
-      return c10::ivalue::Tuple::create(
-          to_ivalues(env, static_cast<jobjectArray>(data.get())));
+      return c10::ivalue::Tuple::create(to_ivalues(
+          env, static_cast<jobjectArray>(data.get()), [&](size_t i) {
+            return place.inside(c10::TypeKind::TupleType, i);
+          }));
     case BoolList:
       return to_list<bool>(read_array(env, data.get(), &JNIEnv::GetBooleanArrayRegion));
     case LongList:
@@ -142,12 +183,16 @@ c10::IValue to_ivalue(JNIEnv* env, jobject value) {
     case DoubleList:
       return to_list<double>(read_array(env, data.get(), &JNIEnv::GetDoubleArrayRegion));
     case TensorList:
-      return to_tensor_list(env, data.get());
-    case List:
-      return to_generic_list(to_ivalues(env, static_cast<jobjectArray>(data.get())));
+      return to_tensor_list(env, data.get(), place.inside(c10::TypeKind::ListType, 0).wanted);
+    case List: {
+      const Place inside = place.inside(c10::TypeKind::ListType, 0);
+      const auto values =
+          to_ivalues(env, static_cast<jobjectArray>(data.get()), [&](size_t) { return inside; });
+      return to_generic_list(values, inside.wanted);
+    }
     case DictStringKey:
     case DictLongKey:
-      return to_dict(env, value, code == DictStringKey);
+      return to_dict(env, value, code == DictStringKey, place);
     default:
       throw IllegalArgument("a value of an unknown kind");
   }
@@ -267,14 +312,13 @@ Local<jobject> make_collection(JNIEnv* env, const c10::IValue& value) {
 
 } // namespace
 
-std::vector<c10::IValue> to_ivalues(JNIEnv* env, jobjectArray values) {
-  refuse_null(values, "an array of values");
-  std::vector<c10::IValue> result;
-  for (jsize i = 0; i < env->GetArrayLength(values); i++) {
-    const Local<jobject> value(env, env->GetObjectArrayElement(values, i));
-    result.push_back(to_ivalue(env, value.get()));
-  }
-  return result;
+std::vector<c10::IValue> to_arguments(JNIEnv* env, jobjectArray values, const Method& method) {
+  const auto& function = method.function();
+  return to_ivalues(env, values, [&](size_t i) -> Place {
+    // The first argument is the module itself.
+    const bool known = function.hasSchema() && i + 1 < function.getSchema().arguments().size();
+    return {known ? function.getSchema().arguments()[i + 1].type() : nullptr};
+  });
 }
 
 Local<jobject> to_java_value(JNIEnv* env, const c10::IValue& value) {

@@ -174,7 +174,7 @@ jlong load(JNIEnv* env, jclass, jstring path, jobjectArray names, jobjectArray c
   return guarded(env, [&] {
     refuse_null(path, "the path of the model");
     return load_with(env, names, contents, device, [&](ExtraFiles& extra, size_t& size) {
-      const std::string name = to_string(env, path);
+      const std::string name = to_path(env, path);
       size = static_cast<size_t>(Source(name).size());
       return load_module(name, extra);
     });
@@ -289,7 +289,7 @@ jobject run(JNIEnv* env, jclass, jlong pointer, jstring name, jobjectArray input
       turn.emplace();
     }
     const Cancellation::Scope scope(held(pointer).cancellation);
-    return to_java_value(env, call_method(module, *method, place_for(module, to_ivalues(env, inputs)))).release();
+    return to_java_value(env, call_method(module, *method, place_for(module, to_arguments(env, inputs, *method)))).release();
   });
 }
 
@@ -390,7 +390,7 @@ void set_step_limit(JNIEnv*, jclass, jlong steps) {
 }
 
 void set_pipeline_cache(JNIEnv* env, jclass, jstring path) {
-  guarded(env, [&] { keep_pipelines(path == nullptr ? "" : to_string(env, path)); });
+  guarded(env, [&] { keep_pipelines(path == nullptr ? "" : to_path(env, path)); });
 }
 
 template <size_t count>

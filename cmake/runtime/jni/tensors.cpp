@@ -125,7 +125,8 @@ at::Tensor to_tensor(JNIEnv* env, jobject tensor) {
   check(env);
   const std::shared_ptr<at::Tensor> shared(reinterpret_cast<at::Tensor*>(pointer));
   const auto buffer = call_object<jobject>(env, tensor, java.raw_buffer);
-  jobject kept = env->NewGlobalRef(tensor);
+  // The buffer may be a copy, which nothing else refers to.
+  jobject kept = env->NewGlobalRef(buffer.get());
   return at::from_blob(
       env->GetDirectBufferAddress(buffer.get()),
       sizes,

@@ -8,7 +8,7 @@
 
 namespace torchlite::jni {
 
-// Returns a tensor over the buffer of an org.pytorch.Tensor, which it keeps alive, also where the app closes it meanwhile.
+// Returns a tensor over the buffer of an org.pytorch.Tensor, which it keeps alive, also where the app closes the tensor meanwhile.
 at::Tensor to_tensor(JNIEnv* env, jobject tensor);
 
 // Returns an org.pytorch.Tensor over the memory of a tensor, which it owns a share of.

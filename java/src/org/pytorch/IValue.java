@@ -1,6 +1,11 @@
 package org.pytorch;
 
 import java.lang.reflect.Array;
+import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.Deque;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -297,13 +302,19 @@ public class IValue implements AutoCloseable {
    */
   @NotNull
   public static IValue listFrom(@NotNull IValue... array) {
+    int first = NULL;
     for (IValue value : array) {
-      if (value.typeCode != array[0].typeCode) {
+      if (value == null) {
+        throw new IllegalArgumentException("an item of the list is null; IValue.optionalNull() is None");
+      }
+      if (first == NULL) {
+        first = value.typeCode;
+      } else if (value.typeCode != first && value.typeCode != NULL) {
         throw new IllegalArgumentException(
             String.format(
                 Locale.ROOT,
                 "a list holds values of one kind, not %s and %s",
-                NAMES[array[0].typeCode],
+                NAMES[first],
                 NAMES[value.typeCode]));
       }
     }
@@ -491,24 +502,28 @@ public class IValue implements AutoCloseable {
    */
   @Override
   public void close() {
-    if (data instanceof Map) {
-      for (Object value : ((Map<?, ?>) data).values()) {
-        closeItem(value);
+    // Without recursion, since values can be nested to any depth, and be in themselves.
+    Map<Object, Boolean> seen = new IdentityHashMap<>();
+    Deque<Object> waiting = new ArrayDeque<>();
+    waiting.push(this);
+    while (!waiting.isEmpty()) {
+      Object item = waiting.pop();
+      Object held = item instanceof IValue ? ((IValue) item).data : item;
+      if (held instanceof Tensor) {
+        ((Tensor) held).close();
+      } else if (held instanceof Map && seen.put(held, true) == null) {
+        pushAll(waiting, ((Map<?, ?>) held).values());
+      } else if (held instanceof Object[] && seen.put(held, true) == null) {
+        pushAll(waiting, Arrays.asList((Object[]) held));
       }
-    } else if (data instanceof Object[]) {
-      for (Object value : (Object[]) data) {
-        closeItem(value);
-      }
-    } else {
-      closeItem(data);
     }
   }
 
-  private static void closeItem(Object item) {
-    if (item instanceof Tensor) {
-      ((Tensor) item).close();
-    } else if (item instanceof IValue) {
-      ((IValue) item).close();
+  private static void pushAll(Deque<Object> waiting, Collection<?> items) {
+    for (Object item : items) {
+      if (item != null) {
+        waiting.push(item);
+      }
     }
   }
 
@@ -598,6 +613,9 @@ public class IValue implements AutoCloseable {
     IValue[] values = new IValue[pairs.length];
     for (int i = 0; i < pairs.length; i++) {
       Map.Entry<?, ?> pair = (Map.Entry<?, ?>) pairs[i];
+      if (pair.getKey() == null) {
+        throw new IllegalArgumentException("a key is null");
+      }
       if (typeCode == DICT_STRING_KEY) {
         texts[i] = (String) pair.getKey();
       } else {

@@ -16,7 +16,9 @@ import org.jetbrains.annotations.NotNull;
  * Numbers of one type in a grid of any number of dimensions.
  *
  * <p>Made from an array, whose elements are copied, or from a direct buffer in the CPU's byte
- * order, which is not copied: the model reads it, and its elements can be changed between calls.
+ * order, which is not copied: the model reads it, and its elements can be changed between calls. A
+ * model may write to it too, where it changes its inputs in place; of a read-only buffer, each call
+ * gets a copy.
  * Results of models are the app's own, which no later call changes; reading them makes arrays.
  */
 public abstract class Tensor implements AutoCloseable {
@@ -743,6 +745,14 @@ public abstract class Tensor implements AutoCloseable {
         "the buffer to write to has room for %d elements, the tensor has %d",
         out.remaining(),
         from.remaining());
+    if (!put(out, from)) {
+      throw new IllegalArgumentException(
+          "the elements of " + this + " do not fit a " + out.getClass().getSimpleName());
+    }
+  }
+
+  /** Says whether both are buffers of one kind, of which `out` then has the elements of `from`. */
+  private static boolean put(Buffer out, Buffer from) {
     if (from instanceof FloatBuffer && out instanceof FloatBuffer) {
       ((FloatBuffer) out).put((FloatBuffer) from);
     } else if (from instanceof ByteBuffer && out instanceof ByteBuffer) {
@@ -756,9 +766,9 @@ public abstract class Tensor implements AutoCloseable {
     } else if (from instanceof ShortBuffer && out instanceof ShortBuffer) {
       ((ShortBuffer) out).put((ShortBuffer) from);
     } else {
-      throw new IllegalArgumentException(
-          "the elements of " + this + " do not fit a " + out.getClass().getSimpleName());
+      return false;
     }
+    return true;
   }
 
   /**
@@ -779,8 +789,35 @@ public abstract class Tensor implements AutoCloseable {
     return String.format(Locale.ROOT, "Tensor(%s, dtype=torch.%s)", Arrays.toString(shape), type);
   }
 
+  abstract Buffer buffer();
+
   // Called by the native side, as is `ofNative`.
-  abstract Buffer getRawDataBuffer();
+  Buffer getRawDataBuffer() {
+    Buffer data = buffer();
+    if (!data.isReadOnly()) {
+      return data;
+    }
+    // Memory that is mapped read-only cannot be written to, and models may change their inputs.
+    Buffer copy = allocateLike(data);
+    put(copy, duplicated());
+    return copy;
+  }
+
+  private static Buffer allocateLike(Buffer data) {
+    int count = data.capacity();
+    if (data instanceof ByteBuffer) {
+      return allocateByteBuffer(count);
+    } else if (data instanceof ShortBuffer) {
+      return allocateHalfBuffer(count);
+    } else if (data instanceof IntBuffer) {
+      return allocateIntBuffer(count);
+    } else if (data instanceof FloatBuffer) {
+      return allocateFloatBuffer(count);
+    } else if (data instanceof LongBuffer) {
+      return allocateLongBuffer(count);
+    }
+    return allocateDoubleBuffer(count);
+  }
 
   int dtypeJniCode() {
     return dtype().jniCode;
@@ -800,7 +837,7 @@ public abstract class Tensor implements AutoCloseable {
     if (handle != null) {
       handle.address(); // throws where it is freed
     }
-    Buffer data = getRawDataBuffer();
+    Buffer data = buffer();
     Buffer copy;
     if (data instanceof ByteBuffer) {
       copy = ((ByteBuffer) data).duplicate();
@@ -894,7 +931,7 @@ public abstract class Tensor implements AutoCloseable {
     }
 
     @Override
-    Buffer getRawDataBuffer() {
+    Buffer buffer() {
       return data;
     }
 
@@ -921,7 +958,7 @@ public abstract class Tensor implements AutoCloseable {
     }
 
     @Override
-    Buffer getRawDataBuffer() {
+    Buffer buffer() {
       return data;
     }
 
@@ -948,7 +985,7 @@ public abstract class Tensor implements AutoCloseable {
     }
 
     @Override
-    Buffer getRawDataBuffer() {
+    Buffer buffer() {
       return data;
     }
 
@@ -975,7 +1012,7 @@ public abstract class Tensor implements AutoCloseable {
     }
 
     @Override
-    Buffer getRawDataBuffer() {
+    Buffer buffer() {
       return data;
     }
 
@@ -1002,7 +1039,7 @@ public abstract class Tensor implements AutoCloseable {
     }
 
     @Override
-    Buffer getRawDataBuffer() {
+    Buffer buffer() {
       return data;
     }
 
@@ -1029,7 +1066,7 @@ public abstract class Tensor implements AutoCloseable {
     }
 
     @Override
-    Buffer getRawDataBuffer() {
+    Buffer buffer() {
       return data;
     }
 
@@ -1056,7 +1093,7 @@ public abstract class Tensor implements AutoCloseable {
     }
 
     @Override
-    Buffer getRawDataBuffer() {
+    Buffer buffer() {
       return data;
     }
 
@@ -1085,7 +1122,7 @@ public abstract class Tensor implements AutoCloseable {
     }
 
     @Override
-    Buffer getRawDataBuffer() {
+    Buffer buffer() {
       return data;
     }
 

@@ -307,6 +307,7 @@ public final class TensorImageUtils {
       @NotNull final FloatBuffer outBuffer,
       final int outBufferOffset,
       @NotNull final MemoryFormat memoryFormat) {
+    check(image != null, "the picture is null");
     check(
         image.getFormat() == ImageFormat.YUV_420_888,
         "an image of format %d, not YUV_420_888",
@@ -314,6 +315,7 @@ public final class TensorImageUtils {
     checkRotation(rotateCWDegrees);
     checkArguments(tensorWidth, tensorHeight, normMeanRGB, normStdRGB, memoryFormat);
     checkCapacity(outBuffer, outBufferOffset, tensorWidth, tensorHeight);
+    checkWritable(outBuffer);
     Image.Plane[] planes = image.getPlanes();
     NativeLibrary.load();
     NativePeer.convert(
@@ -540,6 +542,7 @@ public final class TensorImageUtils {
       @NotNull FloatBuffer outBuffer,
       int outBufferOffset,
       @NotNull MemoryFormat memoryFormat) {
+    check(image != null, "the picture is null");
     check(
         image.getFormat() == ImageFormat.YUV_420_888,
         "an image of format %d, not YUV_420_888",
@@ -576,8 +579,7 @@ public final class TensorImageUtils {
     checkRotation(sizes[2]);
     checkArguments(sizes[3], sizes[4], meanAndDeviation[0], meanAndDeviation[1], memoryFormat);
     checkCapacity(out, offset, sizes[3], sizes[4]);
-    check(out.order() == ByteOrder.nativeOrder(), "the buffer's byte order is not the CPU's");
-    check(!out.isReadOnly(), "the buffer to write to is read-only");
+    checkWritable(out);
     NativeLibrary.load();
     NativePeer.scale(
         planes[0],
@@ -593,6 +595,11 @@ public final class TensorImageUtils {
         out,
         offset,
         memoryFormat == MemoryFormat.CHANNELS_LAST);
+  }
+
+  private static void checkWritable(FloatBuffer out) {
+    check(out.order() == ByteOrder.nativeOrder(), "the buffer's byte order is not the CPU's");
+    check(!out.isReadOnly(), "the buffer to write to is read-only");
   }
 
   private static void checkRotation(int degrees) {
@@ -633,6 +640,7 @@ public final class TensorImageUtils {
   private static void checkArguments(
       int width, int height, float[] means, float[] deviations, MemoryFormat memoryFormat) {
     checkSize(width, height);
+    check(means != null && deviations != null, "the means or the deviations are null");
     check(means.length == CHANNELS, "%d means instead of 3", means.length);
     check(deviations.length == CHANNELS, "%d deviations instead of 3", deviations.length);
     check(
@@ -642,6 +650,7 @@ public final class TensorImageUtils {
   }
 
   private static void checkCapacity(FloatBuffer buffer, int offset, int width, int height) {
+    check(buffer != null, "the buffer to write to is null");
     int wanted = CHANNELS * width * height;
     if (offset < 0 || wanted > buffer.capacity() - offset) {
       throw new IllegalStateException(
