@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any, get_args
 
 from builder.api.configured_values import convert_value, show_value
-from builder.api.products import EXPORTS, PRODUCTS, Configuration, Product, Values, make_error
+from builder.api.products import (
+    EXPORTS,
+    OUTPUT,
+    PRODUCTS,
+    Configuration,
+    Product,
+    Values,
+    find_meeting,
+    make_error,
+)
 from builder.api.release_report import CHECKSUMS, MARKDOWN, PAGE, REPORT
 from builder.api.settings import BuildSettings, ProofSettings, PublishSettings, ReleaseSettings
 from builder.core.budgets import Budgets
@@ -31,7 +40,6 @@ from builder.system.scratch import is_scratch_name
 _OWN = (BuildSettings, ProofSettings)
 _SHARED = (*_OWN, ReleaseSettings)
 """What stands in each product, and outside of the products."""
-_OUTPUT = ("output",)
 _PUBLISHED = ("release", "output")
 _MOST = 1 << 20
 """Bytes of a file that is read."""
@@ -104,7 +112,7 @@ class _Reader:
             raise self._fail((), "it has no settings")
         release = {path: shared.pop(path) for path in tuple(shared) if path[0] == "release"}
         usual = self.path.parent / BuildSettings().output
-        shared.setdefault(_OUTPUT, self._check_path(usual, _OUTPUT))
+        shared.setdefault(OUTPUT, self._check_path(usual, OUTPUT))
         read = tuple(
             self._read_product(name, value, shared) for name, value in products.items()
         ) or (Product(name="", values=shared),)
@@ -114,6 +122,9 @@ class _Reader:
             self._read_export(value, (EXPORTS, number)) for number, value in enumerate(exports)
         )
         self._refuse_same_exports(requests)
+        for number, one in enumerate(requests):
+            if said := find_meeting(one.output, read):
+                raise self._fail((EXPORTS, number, "output"), said)
         return Configuration(
             path=self.path,
             lines=self.lines,
@@ -176,7 +187,7 @@ class _Reader:
             )
         own = self._read_groups(_OWN, self._take_mapping(value, place), place)
         # Products that share a folder would replace each other's results.
-        own.setdefault(_OUTPUT, self._check_path(Path(str(shared[_OUTPUT])) / name, place))
+        own.setdefault(OUTPUT, self._check_path(Path(str(shared[OUTPUT])) / name, place))
         return Product(name=name, values={**shared, **own})
 
     def _refuse_idle(self, shared: Values, products: Sequence[Product]) -> None:
@@ -193,7 +204,7 @@ class _Reader:
         """Raises ConfigurationError for outputs that are the same, or inside one another."""
         outputs: dict[Path, str] = {}
         for one in products:
-            output = Path(str(one.values[_OUTPUT])).resolve()
+            output = Path(str(one.values[OUTPUT])).resolve()
             if output in outputs:
                 known = outputs[output]
                 raise self._fail(
@@ -211,15 +222,8 @@ class _Reader:
         """Returns the settings of the release; its folder is beside the file, and its own."""
         usual = self._check_path(self.path.parent / PublishSettings().output, ("release",))
         placed = {_PUBLISHED: usual, **values}
-        folder, place = Path(str(placed[_PUBLISHED])).resolve(), ("release", "output")
-        for one in products:
-            output = Path(str(one.values[_OUTPUT])).resolve()
-            if folder == output or folder in output.parents or output in folder.parents:
-                named = f" of the product {one.name!r}" if one.name else ""
-                raise self._fail(
-                    place,
-                    f"the folder {folder.name} is the output{named}, or inside it, or around it",
-                )
+        if said := find_meeting(Path(str(placed[_PUBLISHED])), products):
+            raise self._fail(("release", "output"), said)
         return placed
 
     def _refuse_idle_budgets(self, values: Values, abis: Sequence[str], place: Place) -> None:

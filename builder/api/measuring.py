@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.api.release_report import ReleasedLibrary
+from builder.api.release_report import REPORT, ReleasedLibrary
 from builder.core.artifacts import SizeReport
 from builder.core.typed import MAX_JSON, parse_json
 from builder.errors import ConfigurationError
@@ -81,6 +81,11 @@ def size(path: Path) -> MeasuredRuntime:
     try:
         report = parse_size_report(read_regular(file, MAX_JSON).decode())
     except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise ConfigurationError(
+                f"{path} has no sizes of a runtime: {file} is not there",
+                hint="name the output folder of builder build, or what was kept of an earlier one",
+            ) from None
         raise ConfigurationError(
             f"{file} is not a valid size report: {error}", hint="build the runtime again"
         ) from error
@@ -97,6 +102,8 @@ def size_before(path: Path, abi: str) -> MeasuredRuntime:
     Raises:
         ConfigurationError: it is none of these, or a report of a package.
     """
+    if (report := path / REPORT).is_file():
+        path = report
     if not path.is_file() or path.suffix != ".json" or path.name == MANIFEST:
         return size(path.parent if path.name == MANIFEST else path)
     try:

@@ -22,6 +22,8 @@ from builder.export.request import ExportRequest
 from builder.formats.yaml_lines import Place
 
 EXPORTS, PRODUCTS = "exports", "products"
+OUTPUT = ("output",)
+"""Where the path of a product's output stands in its settings."""
 _INPUTS = ("request", "inputs")
 _LONGEST_MESSAGE = 500
 """Characters of a message, which may quote a value of the file."""
@@ -110,7 +112,7 @@ class Configuration:
         for place, abi in named:
             if abi not in built:
                 message = f"the ABI {abi!r} is not in targets.abis: {', '.join(built)}"
-                raise self._fail(product, place, message, None)
+                raise self.fail(product, place, message, None)
         return proofs
 
     def find_line(self, *key: str) -> str:
@@ -125,7 +127,7 @@ class Configuration:
             if model.exists():
                 continue
             is_made = model.resolve() in made
-            raise self._fail(
+            raise self.fail(
                 product,
                 ("inputs", number),
                 f"the file {model} does not exist"
@@ -149,16 +151,27 @@ class Configuration:
         except ConfigurationError as error:
             # The text of a hint has the keys of the file, and not the options of a command.
             hint = str(error.hint) if key[1] != "abis" else error.hint
-            raise self._fail(product, key, error.message, hint) from None
+            raise self.fail(product, key, error.message, hint) from None
 
-    def _fail(
+    def fail(
         self, product: Product, key: Place, message: str, hint: str | None
     ) -> ConfigurationError:
-        """Returns the error for a key of a product, which may stand outside of the product."""
+        """Returns the error for a key of a product, with its line, which may be outside of it."""
         names = (one for one in key if isinstance(one, str))
         is_own = (PRODUCTS, product.name, *names) in self.lines
         place = (PRODUCTS, product.name, *key) if is_own else key
         return make_error(self.path, self.lines, place, message, hint)
+
+
+def find_meeting(folder: Path, products: Sequence[Product]) -> str:
+    """Says that a place for other files is, holds or is in the output of a build; or ""."""
+    resolved = folder.resolve()
+    for one in products:
+        output = Path(str(one.values[OUTPUT])).resolve()
+        if resolved == output or resolved in output.parents or output in resolved.parents:
+            named = f" of the product {one.name!r}" if one.name else ""
+            return f"{folder} is the output{named}, or inside it, or around it"
+    return ""
 
 
 def make_error(

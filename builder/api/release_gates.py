@@ -23,9 +23,12 @@ from builder.api.settings import BuildSettings, ProofSettings
 from builder.api.verification import verify
 from builder.core.artifacts import SizeReport
 from builder.core.counts import number_of
+from builder.core.input_checks import find_misfit
+from builder.core.signatures import find_signature
 from builder.core.targets import Target
 from builder.errors import (
     BuilderError,
+    ConfigurationError,
     Hint,
     RulesError,
     SizeError,
@@ -34,6 +37,7 @@ from builder.errors import (
     name_product,
     naming,
 )
+from builder.models.read import read_model
 from builder.oplists.format import is_op_list
 from builder.platforms.results import RuntimeResult
 from builder.size.budget_check import find_excesses, find_growth
@@ -61,7 +65,12 @@ class ReleasedProduct:
     @property
     def models(self) -> tuple[Path, ...]:
         """Its lite files; operator lists can only be built."""
-        return tuple(p for p in self.settings.request.inputs if not is_op_list(p))
+        return list_models(self.settings)
+
+
+def list_models(settings: BuildSettings) -> tuple[Path, ...]:
+    """Returns the lite files that a product is built for."""
+    return tuple(p for p in settings.request.inputs if not is_op_list(p))
 
 
 def list_libraries(product: ReleasedProduct, version: str) -> Iterator[ReleasedLibrary]:
@@ -101,7 +110,11 @@ def run_models(
     products: Sequence[ReleasedProduct], progress: Progress
 ) -> tuple[GateResult, tuple[ModelRun, ...]]:
     """Runs each model on the runtimes that the settings name."""
-    wanted = [(one, abi) for one in products for abi in _choose_abis(one)]
+    wanted = [
+        (one, abi)
+        for one in products
+        for abi in choose_abis(one.proofs, one.models, [target.abi for target in one.targets])
+    ]
     if not wanted:
         off = "switched off" if products and not products[0].proofs.verify.enabled else ""
         reason = off or "no runtime is for this machine, and verify.abis names none"
@@ -113,6 +126,10 @@ def run_models(
                 progress.step(f"running {model.name} on {f'{product.name} {abi}'.strip()}")
                 with naming(name_product(product.name, len(products))):
                     runs.append(_run_model(product, abi, model, progress))
+    except ConfigurationError as error:
+        # It is no setting that a build has: what was built stays.
+        wrong_inputs = VerificationError(error.message, hint=error.hint)
+        return fail(Gate.VERIFY, wrong_inputs), tuple(runs)
     except BuilderError as error:
         return fail(Gate.VERIFY, error), tuple(runs)
     wrong = [one for one in runs if not one.ok]
@@ -128,11 +145,31 @@ def run_models(
     return GateResult(gate=Gate.VERIFY, outcome=Outcome.PASSED, details=(done,)), tuple(runs)
 
 
-def _choose_abis(product: ReleasedProduct) -> tuple[str, ...]:
-    settings, built = product.proofs.verify, [target.abi for target in product.targets]
-    if not settings.enabled or not product.models:
+def choose_abis(
+    proofs: ProofSettings, models: Sequence[Path], built: Sequence[str]
+) -> tuple[str, ...]:
+    """Returns the ABIs whose runtimes run the models."""
+    if not proofs.verify.enabled or not models:
         return ()
-    return settings.abis or tuple(abi for abi in built if abi == host_abi())
+    return proofs.verify.abis or tuple(abi for abi in built if abi == host_abi())
+
+
+def find_unfit(model: Path, proofs: ProofSettings) -> str:
+    """Says why a model cannot be run, as inputs are described for it; or ""."""
+    inputs = proofs.verify.inputs
+    if reference_path(model).is_file():
+        return ""
+    signature = find_signature(read_model(model).signatures, "forward")
+    # A file of an old version has no signature; the runtime then judges the inputs.
+    if signature is not None:
+        misfit = find_misfit(signature, inputs)
+    else:
+        misfit = None if inputs else "it may take inputs"
+    if not misfit:
+        return ""
+    if not inputs:
+        return f"{model} has no reference case beside it, and no inputs are described for it"
+    return f"{model}: {misfit}"
 
 
 def _run_model(product: ReleasedProduct, abi: str, model: Path, progress: Progress) -> ModelRun:

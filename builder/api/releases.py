@@ -15,12 +15,15 @@ from builder.api.builds import ProductBuild, build_products, refuse_outputs
 from builder.api.exports import export, refuse_model
 from builder.api.finished import FOLDER
 from builder.api.plans import list_inputs
-from builder.api.products import Configuration, Product, Values
+from builder.api.products import Configuration, Product, Values, find_meeting
 from builder.api.release_gates import (
     ReleasedProduct,
     check_packages,
+    choose_abis,
+    find_unfit,
     hold_sizes,
     list_libraries,
+    list_models,
     run_models,
 )
 from builder.api.release_report import (
@@ -38,7 +41,7 @@ from builder.api.release_report import (
     read_report,
 )
 from builder.api.released_packages import BuiltProduct, fill_release, write_reports
-from builder.api.settings import BuildSettings, PublishSettings
+from builder.api.settings import BuildSettings, ProofSettings, PublishSettings
 from builder.api.toolchains import locate_targets
 from builder.core.budgets import Growth
 from builder.core.targets import Target
@@ -142,6 +145,10 @@ def release(request: ReleaseRequest, *, progress: Progress) -> ReleaseReport:
             f"{str(publishing.output)!r} cannot be replaced by a release",
             hint=Hint("name a folder of its own with ", Use("release.output", "release")),
         )
+    if said := find_meeting(publishing.output, configuration.products):
+        raise ConfigurationError(
+            said, hint=Hint("name a folder of its own with ", Use("release.output", "release"))
+        )
     last = _read_last(configuration, publishing, is_given=_AGAINST in request.given)
     for folder in (publishing.output, _failed(publishing.output)):
         refuse_unwritable(folder)
@@ -169,6 +176,12 @@ def _read_last(
     try:
         return read_report(publishing.against)
     except FileNotFoundError:
+        # An empty folder is what a cache gives that has nothing yet.
+        if _has_files(publishing.against):
+            raise ConfigurationError(
+                f"{where}: the folder {publishing.against} has no {REPORT}",
+                hint="name the folder of the last release, or its report",
+            ) from None
         if publishing.first:
             return None
         raise ConfigurationError(
@@ -177,6 +190,12 @@ def _read_last(
         ) from None
     except ConfigurationError as error:
         raise ConfigurationError(f"{where}: {error.message}", hint=error.hint) from None
+
+
+def _has_files(folder: Path) -> bool:
+    with suppress(OSError):
+        return any(folder.iterdir())
+    return False
 
 
 def _refuse_idle_growth(configuration: Configuration, publishing: PublishSettings) -> None:
@@ -282,6 +301,7 @@ def _build_products(
         proofs = configuration.make_proofs(product)
         with naming(name_product(product.name, len(chosen))):
             targets = _locate_targets(settings)
+        _refuse_unfit(configuration, product, settings, proofs)
         locked = choose_locked(lock, read, product.name) if lock and read else None
         builds.append(
             ProductBuild(
@@ -310,6 +330,22 @@ def _build_products(
         for runtime in one.report.runtimes
     )
     return products, GateResult(gate=Gate.BUILD, outcome=Outcome.PASSED, details=details)
+
+
+def _refuse_unfit(
+    configuration: Configuration, product: Product, settings: BuildSettings, proofs: ProofSettings
+) -> None:
+    """Raises ConfigurationError where a model will be run, and there are no inputs that fit it."""
+    models = list_models(settings)
+    if choose_abis(proofs, models, settings.targets.abis):
+        for said in filter(None, (find_unfit(model, proofs) for model in models)):
+            raise configuration.fail(
+                product,
+                ("verify", "inputs"),
+                said,
+                "describe inputs, such as inputs: ['float32[1,3,224,224]'], or export the model "
+                "again, which writes a reference case",
+            )
 
 
 def _locate_targets(settings: BuildSettings) -> tuple[Target, ...]:

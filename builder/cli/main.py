@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -90,6 +91,15 @@ def _open_closed_streams() -> None:
 
 def _report(error: BaseException) -> int:
     """Prints an error as text and, if the user wants JSON, as JSON; returns the exit code."""
+    # Who presses the keys again is still told what the first time has done.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return _tell(error)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _tell(error: BaseException) -> int:
     # click raises the help itself, where a group gets no arguments at all.
     if (text := _find_help(error)) is not None:
         echo(text, err=True)

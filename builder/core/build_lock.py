@@ -297,8 +297,8 @@ def _compare_settings(locked: LockedTarget, here: LockedTarget) -> Iterator[str]
         if known != found:
             yield f"{one.name} is {_show(found)}, and {_show(known)} in the lock"
     for what, known, found in (
-        ("operator", locked.operators, here.operators),
-        ("custom class", locked.custom_classes, here.custom_classes),
+        ("operators", locked.operators, here.operators),
+        ("custom classes", locked.custom_classes, here.custom_classes),
     ):
         if known != found:
             yield _describe_sets(what, known, found)
@@ -314,7 +314,7 @@ def _compare_settings(locked: LockedTarget, here: LockedTarget) -> Iterator[str]
 def _describe_sets(what: str, locked: Sequence[str], here: Sequence[str]) -> str:
     more, less = sorted({*here} - {*locked}), sorted({*locked} - {*here})
     parts = [f"{sign} {_show(names)}" for sign, names in (("new", more), ("gone", less)) if names]
-    return f"the models need other {what}s: {', '.join(parts) or 'in another order'}"
+    return f"the models need other {what}: {', '.join(parts) or 'in another order'}"
 
 
 def _show(value: Any) -> str:  # noqa: ANN401 - what a field of a lock can be

@@ -127,6 +127,16 @@ class Archive:
         self._checked.add(record)
         return content
 
+    def refuse_outsiders(self) -> None:
+        """Raises ModelError when a member is not in the top folder, which PyTorch's readers want."""
+        for name in self._file.NameToInfo:
+            if not name.startswith(self._folder):
+                raise ModelError(
+                    f"its archive has the member {name!r:.200} outside of its folder "
+                    f"{self._folder!r:.200}",
+                    hint=_HINT,
+                )
+
     def refuse_overlaps(self) -> None:
         """Raises ModelError when all records together are much larger than the file."""
         # A reader of single records need not care; who copies all of them would fill a disk.

@@ -154,6 +154,7 @@ def _read_zip(source: Source, path: Path) -> LiteModel:
 
     archive = open_archive(source)
     if BYTECODE in archive:
+        archive.refuse_outsiders()
         return read_zip_model(archive)
     if CONSTANTS in archive and DATA in archive:
         # Before advice that leads to running the file: a hostile one is named as such.

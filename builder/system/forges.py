@@ -137,7 +137,7 @@ def _read_number(event: Path) -> int | None:
     """Returns the number of the pull request that an event of GitHub is about."""
     try:
         read = json.loads(read_regular(event, _MOST))
-        number = read.get("pull_request", {}).get("number")
+        number = (read.get("pull_request") or {}).get("number")
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise CommentError(f"{str(event)!r} is not an event of GitHub: {error}") from None
     is_number = isinstance(number, int) and not isinstance(number, bool) and number > 0
@@ -188,7 +188,8 @@ def _write(ask: _Asking, thread: Thread, body: str, mark: str) -> tuple[str, Any
         if older := _find_older(ask, thread, posted, mark):
             url = f"{thread.one}/{older}"
             answer = ask.ask(thread.update, url, {"body": body})
-            ask.ask("DELETE", f"{thread.one}/{posted['id']}", None)
+            with suppress(CommentError):
+                ask.ask("DELETE", f"{thread.one}/{posted['id']}", None)
             return url, answer
     return thread.comments, posted
 

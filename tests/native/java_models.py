@@ -6,6 +6,7 @@ python java_models.py upstream FOLDER TREE NAME...
 
 import sys
 from pathlib import Path
+from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -69,7 +70,7 @@ class Values(nn.Module):
         return x
 
     @torch.jit.export
-    def given(self, x: list[Tensor | None]) -> list[bool]:
+    def given(self, x: list[Optional[Tensor]]) -> list[bool]:  # noqa: UP045 - TorchScript
         return [one is not None for one in x]
 
     @torch.jit.export

@@ -345,6 +345,8 @@ def explain_unpacked(operator: str, call: Call) -> str:
     source, weight = call.node.inputs[0], call.tensor("weight")
     if not _is_float32(source):
         return "it takes float32 tensors only"
+    if name == "aten::layer_norm" and _rank(source) == 1:
+        return "its input has one dimension"
     if name in ("aten::layer_norm", "aten::batch_norm"):
         return "its parameters are not constant, or its input is not known to be images"
     if weight is None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from samples import building, make_list, make_plan
@@ -37,6 +39,7 @@ from builder.errors import (
     SourceError,
     VerificationError,
 )
+from builder.models.read import read_model
 from builder.platforms.results import RuntimeResult
 from builder.system.machine import host_abi
 from builder.system.progress import Silent
@@ -44,6 +47,7 @@ from builder.verify.coverage import Coverage, Obstacle, ObstacleKind
 from tests.json_schemas import make_validator
 
 ABI = host_abi()
+MODELS = Path(__file__).parents[2] / "data/models"
 FILE = """\
 inputs: [m.ptl]
 verify: {inputs: ["float32[2]"]}
@@ -146,6 +150,8 @@ def made(monkeypatch, tmp_path):
     monkeypatch.setattr(releases, "refuse_outputs", lambda *_, **__: None)
     monkeypatch.setattr(release_gates, "verify", known.verify)
     monkeypatch.setattr(release_gates, "check", known.check)
+    # The model is none, and without signatures it takes what is described.
+    monkeypatch.setattr(release_gates, "read_model", lambda _: SimpleNamespace(signatures=()))
     return known
 
 
@@ -429,7 +435,7 @@ def test_errors_of_the_file_come_before_anything_is_built(made):
         "size: {max_growth: 2%}": r"builder.yaml, line 3: size.max_growth: without",
         "products: {a: {size: {max_growth: 2%}}}": r"line 3: products.a.size.max_growth: without",
         "size: {max_size: 2%}": r"builder.yaml, line 3: size.max_size: unknown key",
-        "release: {output: out}": r"builder.yaml, line 3: release.output: the folder out is the",
+        "release: {output: out}": r"builder.yaml, line 3: release.output: out is the output,",
         "release: {outptu: x}": r"builder.yaml, line 3: release.outptu: .*mean 'output'",
         "release: {max_growth: much}": r"builder.yaml, line 3: release.max_growth: ",
         "check: {min_api: old}": r"builder.yaml, line 3: check.min_api: expected a whole number",
@@ -443,6 +449,55 @@ def test_errors_of_the_file_come_before_anything_is_built(made):
             run()
     assert made.calls == []
     assert not Path("release").exists()
+
+
+@pytest.mark.parametrize("output", ["out", "out/x", "."])
+def test_a_release_in_the_output_of_a_build_is_refused_also_where_the_command_line_names_it(
+    made, output
+):
+    with pytest.raises(ConfigurationError, match="is the output, or inside it|cannot be replaced"):
+        run({("release", "output"): Path(output)})
+    assert made.calls == []
+
+
+def test_a_folder_without_a_report_is_no_first_release(made):
+    Path("last").mkdir()
+    first = {("release", "first"): True, ("release", "against"): Path("last")}
+    assert run(first).ok
+    Path("last/notes.txt").write_text("kept")
+    with pytest.raises(ConfigurationError, match="the folder last has no report"):
+        run(first)
+
+
+@pytest.mark.parametrize(
+    ("verify", "said"),
+    [
+        ("", r"builder\.yaml: verify\.inputs: m\.ptl has no reference case beside it"),
+        (
+            'verify: {inputs: ["float32[1,3,8,8]", "float32[2]"]}',
+            r"builder\.yaml, line 2: verify\.inputs: m\.ptl: forward takes 1 input",
+        ),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused_before_a_build(made, monkeypatch, verify, said):
+    monkeypatch.setattr(release_gates, "read_model", read_model)
+    shutil.copy(MODELS / "conv.ptl", "m.ptl")
+    Path("builder.yaml").write_text(f"inputs: [m.ptl]\n{verify}\n")
+    with pytest.raises(ConfigurationError, match=said):
+        run()
+    assert made.calls == []
+    Path("builder.yaml").write_text("inputs: [m.ptl]\nverify: {enabled: false}\n")
+    assert run().ok
+
+
+def test_what_verify_calls_a_setting_fails_the_gate(made, monkeypatch):
+    def refuse(request, *, progress):
+        raise ConfigurationError("no such inputs", hint="describe others")
+
+    monkeypatch.setattr(release_gates, "verify", refuse)
+    error = run().error
+    assert isinstance(error, VerificationError)
+    assert "no such inputs" in str(error)
 
 
 def test_the_first_release_has_nothing_to_compare_with_if_that_is_said(made):

@@ -335,6 +335,12 @@ def test_a_first_power_that_is_changed_in_place_is_a_tensor_of_its_own():
         ("aten::view(%x, [1, 2, 2, 2, 3])", (2, 3, 4), "a tensor of 5 dimensions"),
         ("aten::erf(%x)", (2, 3), "there is no kernel for it"),
         ("aten::conv2d(%x, %x, None, [1, 1], [0, 0], [1, 1], 1)", (2, 2, 3, 3), "not constant"),
+        (
+            "aten::upsample_bilinear2d(%x, [1, 5], True, None, None)",
+            (1, 2, 3, 4),
+            "it scales to a size of 1",
+        ),
+        ("aten::relu(%x)", (0, 3, 5, 7), "a tensor without elements"),
     ],
 )
 def test_restrictions_of_kernels(call: str, shape: tuple[int | None, ...], reason: str):
@@ -346,6 +352,22 @@ def test_restrictions_of_kernels(call: str, shape: tuple[int | None, ...], reaso
     ((_, found),) = placement.cpu
     assert reason in found
     assert placement.transfers == 1
+
+
+def test_a_bias_of_one_column_is_not_repeated_along_rows():
+    text = "(%self, %x: Tensor)\n%y = aten::addmm(BIAS, %x, W, 1, 1)\nyield %y"
+    for bias, on_cpu in ((ramp(2, 1), 1), (ramp(1, 4), 0), (ramp(2, 4), 0), (ramp(4), 0)):
+        placement = place(graph(text, 2, 3, BIAS=bias, W=ramp(3, 4)))
+        assert len(placement.cpu) == on_cpu
+
+
+def test_a_layer_norm_of_one_dimension_stays_and_is_told():
+    text = "(%self, %x: Tensor)\n%y = aten::layer_norm(%x, [7], W, W, 0.1, True)\nyield %y"
+    made = graph(text, 7, W=ramp(7))
+    prepack_vulkan(made, SCHEMAS)
+    ((name, reason),) = place(made).cpu
+    assert name == "aten::layer_norm"
+    assert "its input has one dimension" in reason
 
 
 def test_transfers_stand_in_front_of_what_needs_them_and_are_made_once():

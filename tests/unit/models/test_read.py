@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import shutil
 import zipfile
 
 import pytest
@@ -192,6 +193,15 @@ def test_two_members_of_one_name_are_refused(tmp_path):
         with pytest.warns(UserWarning, match="Duplicate"):
             archive.writestr("model/bytecode.pkl", b"two")
     with pytest.raises(ModelError, match="with the same name"):
+        read_model(path)
+
+
+def test_members_outside_of_the_folder_are_refused(data, tmp_path):
+    path = tmp_path / "two.ptl"
+    shutil.copy(data / "conv.ptl", path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("other/bytecode.pkl", b"x")
+    with pytest.raises(ModelError, match=r"'other/bytecode\.pkl' outside of its folder 'conv/'"):
         read_model(path)
 
 
