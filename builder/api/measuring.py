@@ -102,8 +102,8 @@ def size_before(path: Path, abi: str) -> MeasuredRuntime:
     Raises:
         ConfigurationError: it is none of these, or a report of a package.
     """
-    if (report := path / REPORT).is_file():
-        path = report
+    if (released := path / REPORT).is_file():
+        path = released
     if not path.is_file() or path.suffix != ".json" or path.name == MANIFEST:
         return size(path.parent if path.name == MANIFEST else path)
     try:

@@ -161,10 +161,9 @@ def find_unfit(model: Path, proofs: ProofSettings) -> str:
         return ""
     signature = find_signature(read_model(model).signatures, "forward")
     # A file of an old version has no signature; the runtime then judges the inputs.
+    misfit = "" if inputs else "it may take inputs"
     if signature is not None:
-        misfit = find_misfit(signature, inputs)
-    else:
-        misfit = None if inputs else "it may take inputs"
+        misfit = find_misfit(signature, inputs) or ""
     if not misfit:
         return ""
     if not inputs:

@@ -128,7 +128,7 @@ class Archive:
         return content
 
     def refuse_outsiders(self) -> None:
-        """Raises ModelError when a member is not in the top folder, which PyTorch's readers want."""
+        """Raises ModelError when a member is not in the top folder, as PyTorch's readers do."""
         for name in self._file.NameToInfo:
             if not name.startswith(self._folder):
                 raise ModelError(

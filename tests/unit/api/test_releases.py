@@ -455,7 +455,7 @@ def test_errors_of_the_file_come_before_anything_is_built(made):
 def test_a_release_in_the_output_of_a_build_is_refused_also_where_the_command_line_names_it(
     made, output
 ):
-    with pytest.raises(ConfigurationError, match="is the output, or inside it|cannot be replaced"):
+    with pytest.raises(ConfigurationError, match=r"is the output, or inside it|cannot be replaced"):
         run({("release", "output"): Path(output)})
     assert made.calls == []
 
