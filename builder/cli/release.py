@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,8 +88,7 @@ def command(
       builder release --export --comment github --summary "$GITHUB_STEP_SUMMARY"
     """
     del settings
-    if as_json and as_markdown:
-        raise click.UsageError("--json and --markdown exclude each other")
+    _refuse_several({"--json": as_json, "--markdown": as_markdown, "--cache-keys": cache_keys})
     _refuse_idle_key(comment, comment_key)
     path = asked.path or Path(CONFIGURATION)
     configuration = api.read_configuration(path)
@@ -125,6 +124,13 @@ def command(
     if report.error is not None:
         raise report.error
     return 0
+
+
+def _refuse_several(asked: Mapping[str, bool]) -> None:
+    """Raises UsageError where more than one form of the output is asked for."""
+    names = [name for name, is_asked in asked.items() if is_asked]
+    if len(names) > 1:
+        raise click.UsageError(f"{' and '.join(names)} exclude each other")
 
 
 def _refuse_idle_key(comment: str | None, key: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from builder.formats.damage import describe_damage
 from builder.formats.name_table import NameTable
 
 OBJECT, EXECUTABLE, DYLIB = 1, 2, 6
@@ -126,7 +127,7 @@ def read_macho(data: bytes) -> MachFile:
     try:
         return _read(data)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
-        raise ValueError(f"the Mach-O file cannot be read: {error}") from error
+        raise ValueError(f"the Mach-O file cannot be read: {describe_damage(error)}") from error
 
 
 def rename_symbols(data: bytes, names: Mapping[str, str]) -> bytes:
@@ -140,7 +141,7 @@ def rename_symbols(data: bytes, names: Mapping[str, str]) -> bytes:
     try:
         return _rename(bytearray(data), names)
     except (struct.error, IndexError) as error:
-        raise ValueError(f"the Mach-O file cannot be read: {error}") from error
+        raise ValueError(f"the Mach-O file cannot be read: {describe_damage(error)}") from error
 
 
 def _rename(data: bytearray, names: Mapping[str, str]) -> bytes:

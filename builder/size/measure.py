@@ -14,6 +14,7 @@ from pathlib import Path
 from builder.core.artifacts import SizeReport
 from builder.core.typed import parse_toml
 from builder.errors import ConfigurationError
+from builder.formats.damage import describe_damage
 from builder.formats.elf import DAMAGE, NOBITS, NULL, Elf
 from builder.size.elf.linkmap import is_optimised, read_pieces
 from builder.system.files import MAX_LIBRARY, read_regular
@@ -76,7 +77,9 @@ def read_sections(library: Path) -> dict[str, int]:
             if section.kind not in {NULL, NOBITS}
         }
     except DAMAGE as error:
-        raise ConfigurationError(f"{library} is a damaged ELF library: {error}") from error
+        raise ConfigurationError(
+            f"{library} is a damaged ELF library: {describe_damage(error)}"
+        ) from error
     # Sections do not cover the headers, the tables of them, and what lies between sections.
     sizes["headers and padding"] = len(elf.contents) - sum(sizes.values())
     return sizes

@@ -178,10 +178,16 @@ def _write(ask: _Asking, thread: Thread, body: str, mark: str) -> tuple[str, Any
     # Anybody may have written a comment with the mark; many tokens could change it.
     marked = [one for one in _list_comments(ask, thread) if _is_marked(one, mark)]
     own = _ask_account(ask, thread) if marked else None
-    for known in [one for one in marked if _is_by(one.get(thread.author), own, thread.bot)]:
-        url = f"{thread.one}/{int(known['id'])}"
+    mine = [one["id"] for one in marked if _is_by(one.get(thread.author), own, thread.bot)]
+    for place, number in enumerate(mine):
+        url = f"{thread.one}/{number}"
         with suppress(_RefusedError):
-            return url, ask.ask(thread.update, url, {"body": body})
+            answer = ask.ask(thread.update, url, {"body": body})
+            # What two jobs left that posted together, and could not mend.
+            for later in mine[place + 1 :]:
+                with suppress(CommentError):
+                    ask.ask("DELETE", f"{thread.one}/{later}", None)
+            return url, answer
     posted = ask.ask("POST", thread.comments, {"body": body})
     # The comment is there, so what fails now is no failure.
     with suppress(CommentError):

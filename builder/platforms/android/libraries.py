@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from builder.formats.damage import describe_damage
 from builder.formats.elf import DAMAGE, EXECUTABLE, LOAD, NOBITS, SYMTAB, WEAK, Elf, Segment
 from builder.verify.policy import find_paths
 
@@ -52,7 +53,9 @@ def read_facts(contents: bytes) -> BinaryFacts:
     try:
         return _read(Elf(contents))
     except DAMAGE as error:
-        raise ValueError(f"not a shared library that can be read: {error}") from error
+        raise ValueError(
+            f"not a shared library that can be read: {describe_damage(error)}"
+        ) from error
 
 
 def _read(elf: Elf) -> BinaryFacts:

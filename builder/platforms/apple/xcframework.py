@@ -13,6 +13,7 @@ from builder.core.runtime_manifest import Manifest
 from builder.core.targets import MIN_IOS, Platform, Target
 from builder.core.typed import MAX_JSON
 from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
+from builder.formats.damage import describe_damage
 from builder.formats.macho import is_archive, split_architectures
 from builder.platforms.apple.check import AppleBinary
 from builder.platforms.apple.manifest import SliceEntry, XcframeworkManifest
@@ -107,7 +108,7 @@ def read_binaries(
             platform, path, files = _read_slice(framework, entry, seen)
         except (*_DAMAGE, OSError) as error:
             raise ConfigurationError(
-                f"{framework} has a slice that cannot be read: {error}",
+                f"{framework} has a slice that cannot be read: {describe_damage(error)}",
                 hint="builder checks static libraries for iOS and its simulator",
             ) from error
         for arch, contents in files.items():

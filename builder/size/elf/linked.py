@@ -12,6 +12,7 @@ from pathlib import Path
 
 from builder.core.operators import Operator
 from builder.core.registration_names import parse_registration
+from builder.formats.damage import describe_damage
 from builder.formats.elf import (
     ALLOC,
     DAMAGE,
@@ -106,7 +107,7 @@ def read_elf_alone(contents: bytes) -> Linked | None:
         is_understood = elf.is_elf and elf.bits == _BITS and elf.machine in _MACHINES
         linked = _read_alone(elf) if is_understood and _keeps_references(elf) else None
     except (*DAMAGE, KeyError) as error:
-        raise ValueError(f"the library is damaged: {error}") from error
+        raise ValueError(f"the library is damaged: {describe_damage(error)}") from error
     if not is_understood:
         raise ValueError("it is not an ELF library for x86-64 or AArch64")
     return linked

@@ -212,7 +212,7 @@ def test_products_are_chosen_by_name(folder):
             )
         ),
         ("products:\n ~: {}\n ~: {}\n", r"line 3: the key '~' stands there twice"),
-        ("? [a]\n: 1\n", r"a key is not a scalar \(line 1\)"),
+        ("? [a]\n: 1\n", r"line 1: a key is not a scalar"),
         (
             "products:\n a: {output: o/linux-x86_64}\n b: {output: o}\n",
             r"line 2: products.a: its output is inside that of the product 'b'",

@@ -149,6 +149,10 @@ def test_a_comment_of_somebody_else_is_not_taken_for_the_own(github):
     refused = Answer(status_code=403, reason="Forbidden")
     _, session = post(thread, Answer(marked), UNKNOWN, refused, Answer({}))
     assert [one[0] for one in session.asked] == ["GET", "GET", "PATCH", "PATCH"]
+    gone = Answer(b"", status_code=204, reason="No Content")
+    _, session = post(thread, Answer(marked), UNKNOWN, Answer({}), gone)
+    asked = [(method, url.rpartition("/")[2]) for method, url, _ in session.asked[-2:]]
+    assert asked == [("PATCH", "3"), ("DELETE", "4")]
     _, session = post(thread, Answer(marked), UNKNOWN, refused, refused, Answer({}))
     assert session.asked[-1][0] == "POST"
 
