@@ -34,6 +34,8 @@ jsize size_of(size_t size) {
 // ---- From Java.
 
 constexpr int max_depth = 64; // as in the C API
+// A value, what it holds, and the keys and values of a dict.
+constexpr jint references_of_one = 5;
 
 // What a value is read as: the type that the schema has in its place, or null, and how many values it is in.
 struct Place {
@@ -313,6 +315,8 @@ Local<jobject> make_collection(JNIEnv* env, const c10::IValue& value) {
 } // namespace
 
 std::vector<c10::IValue> to_arguments(JNIEnv* env, jobjectArray values, const Method& method) {
+  env->EnsureLocalCapacity((max_depth + 1) * references_of_one);
+  check(env);
   const auto& function = method.function();
   return to_ivalues(env, values, [&](size_t i) -> Place {
     // The first argument is the module itself.
