@@ -50,9 +50,10 @@ def copy_cache(cache, place, tree, native):
     names = (".ninja_log", ".ninja_deps", "objects/size.sha256")
     for name in (*names, *(path.name for path in native.glob("configured.*"))):
         shutil.copy2(native / name, copied / name)
-    for name in ("slices", "limits", "registrations"):
+    for name in ("slices", "limits", "registrations", "preludes"):
         if (native / name).is_dir():
-            shutil.copytree(native / name, copied / name)
+            # Compiled headers belong to the folder that they were compiled in.
+            shutil.copytree(native / name, copied / name, ignore=shutil.ignore_patterns("compiled"))
 
 
 def build(built, cache, out, variables=None, **options):
