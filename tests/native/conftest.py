@@ -160,7 +160,7 @@ class BuiltQuantised:
 
 
 @pytest.fixture(scope="session")
-def built_quantised(tmp_path_factory, vulkan_graphs):
+def built_quantised(tmp_path_factory):
     from tests.fuzz import modules
 
     from . import packed_models
@@ -177,10 +177,9 @@ def built_quantised(tmp_path_factory, vulkan_graphs):
     files["forgotten"] = packed_models.save_unchecked(packed_models.Forgotten(), folder / "f.ptl")
     files["unpacked"] = packed_models.save_unchecked(packed_models.Unpacked(), folder / "u.ptl")
     files["written"] = packed_models.save_unchecked(modules.Written(), folder / "w.ptl")
-    # test_hostile.py mutates the first two; test_vulkan.py compares with the last.
+    # test_hostile.py mutates these two.
     committed = [HERE.parent / f"data/models/{name}.ptl" for name in ("quantised", "lstm")]
-    others = (*committed, vulkan_graphs["quantised"][1])
-    run_builder("build", model, *others, *files.values(), "--abi", ABI, "-o", folder / "out")
+    run_builder("build", model, *committed, *files.values(), "--abi", ABI, "-o", folder / "out")
     return BuiltQuantised(out=folder / "out", model=model, packed=packed, files=files)
 
 
@@ -204,8 +203,14 @@ def vulkan_out(vulkan_graphs, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("vulkan") / "out"
     models = [MODELS / f"{name}.ptl" for name in NAMES]
-    # Kernels for quantised tensors on the CPU are in the runtime of `built_quantised`.
     files = [path for paths in vulkan_graphs.values() for path in paths]
-    files.remove(vulkan_graphs["quantised"][1])
     run_builder("build", *models, *files, "--abi", ABI, *FLOAT, "-o", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vulkan_quantised_out(vulkan_graphs, tmp_path_factory):
+    """A runtime of the quantised kernels, with the dtypes that they need on the CPU too."""
+    folder = tmp_path_factory.mktemp("vulkan quantised") / "out"
+    run_builder("build", *vulkan_graphs["quantised"], "--abi", ABI, "-o", folder)
     return folder

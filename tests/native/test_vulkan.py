@@ -26,9 +26,11 @@ def test_kernels_compute_what_those_of_the_cpu_do(
 ):
     group, inputs = GROUPS[name], GROUPS[name].fill().values()
     gpu, cpu = vulkan_graphs[name]
-    made = run(vulkan_out, gpu, inputs, tmp_path / "gpu")
-    kernels = request.getfixturevalue("built_quantised").out if name == "quantised" else vulkan_out
-    wanted = run(kernels, cpu, inputs, tmp_path / "cpu", on_gpu=False)
+    out = vulkan_out
+    if name == "quantised":
+        out = request.getfixturevalue("vulkan_quantised_out")
+    made = run(out, gpu, inputs, tmp_path / "gpu")
+    wanted = run(out, cpu, inputs, tmp_path / "cpu", on_gpu=False)
     assert len(made) == len(wanted) == len(group.calls)
     for call, one, other in zip(group.calls, made, wanted, strict=True):
         assert one.shape == other.shape, call
