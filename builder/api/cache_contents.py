@@ -85,7 +85,7 @@ _SHAPES = {
     # builder/sources/tree.py
     "sources": (_Shape(pattern=re.compile(r".+-[0-9a-f]{16}")),),
     # builder/native/build_folders.py
-    "native": (_Shape(pattern=re.compile(r"(generated-)?[0-9a-f]{16}")),),
+    "native": (_Shape(pattern=re.compile(r"((generated|shaders)-)?[0-9a-f]{16}")),),
     # builder/platforms/apple/open_sdk.py
     "apple": (_Shape(pattern=re.compile(r"open-[0-9a-f]{16}")),),
     # builder/api/finished.py

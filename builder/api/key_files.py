@@ -56,7 +56,7 @@ DECIDING = (
 )
 """Below `builder/`."""
 DECIDING_OF_RELEASE = ("backends/*.toml", "facts.toml", "rules.toml", "schemas.txt")
-"""Files of a release, besides its symbol indexes, pins and patches."""
+"""Files of a release, besides its symbol indexes, pins and patches, which shaders have too."""
 _APPLE = tuple(
     f"platforms/apple/{name}"
     for name in ("clang.py", "facts.toml", "frameworks.py", "toolchain.py", "xcode.py")

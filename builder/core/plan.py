@@ -95,7 +95,7 @@ class BuildPlan:
             [str(b) for b in self.static_dispatch],
             list(self.toolchain),
             list(self.configuration),
-            # Shaders are compiled into the configured folder.
+            # Vulkan's units are compiled for it too.
             str(self.flavour.vulkan_precision),
         )[:16]
 
@@ -105,6 +105,17 @@ class BuildPlan:
         # torchgen's output depends on nothing else: registrations come from builder
         # (`native.configure`).
         return _digest(self.release.source_digest, [str(b) for b in self.static_dispatch])[:16]
+
+    @property
+    def shaders_key(self) -> str:
+        """Name of the folder of compiled shaders, which targets and profiles share."""
+        return _digest(
+            self.release.source_digest,
+            [(one.name, one.text) for one in self.release.shader_patches],
+            # Their compiler is one of the tools.
+            list(self.toolchain),
+            str(self.flavour.vulkan_precision),
+        )[:16]
 
     @property
     def key(self) -> str:
@@ -124,6 +135,7 @@ class BuildPlan:
             list(self.link_flags),
             [one.name for one in self.backends],
             str(self.core),
+            *([self.shaders_key] if any(one.shaders for one in self.backends) else []),
         )[:16]
 
     def to_json(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from builder.errors import ConfigurationError, Hint, Use
 if TYPE_CHECKING:
     # `builder ops` loads this module for versions of bytecode, and needs neither of both.
     from builder.core.backends import Backend
-    from builder.core.sources import SourceLock
+    from builder.core.sources import SourceLock, SourcePatch
 
 INDEX = "symbols"
 """Start of the names of symbol indexes: `symbols.txt`, `symbols-<platform>.txt`."""
@@ -73,6 +73,11 @@ class Release:
     Linux has no index of its own: the index of all targets is made there.
 
     The platform of Apple's devices stands for their simulators too.
+    """
+    shader_patches: tuple[SourcePatch, ...] = field(default=(), repr=False)
+    """Patches of shaders, applied in this order when shaders are compiled, and not to the tree.
+
+    So a change of a shader compiles nothing else anew.
     """
 
     @property

@@ -145,22 +145,9 @@ def _check_bias(call: Call, kernel: Kernel) -> Iterator[str]:
         yield "its argument self has one column, and the result may have more"
 
 
-def _check_scaling(call: Call, kernel: Kernel) -> Iterator[str]:
-    """The kernel divides by the size minus one."""
-    del kernel
-    if call.name != "aten::upsample_bilinear2d" or call.static("align_corners") is False:
-        return
-    info = call.node.output.info
-    asked = call.integers("output_size")
-    sizes = info.sizes[-2:] if info is not None and info.sizes is not None else asked
-    if sizes is not None and 1 in sizes:
-        yield "it scales to a size of 1, and align_corners is not False"
-
-
 _CHECKS: tuple[Callable[[Call, Kernel], Iterator[str]], ...] = (
     _check_rank,
     _check_values,
     _check_multiples,
     _check_bias,
-    _check_scaling,
 )

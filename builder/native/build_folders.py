@@ -8,6 +8,24 @@ from pathlib import Path
 from builder.core.plan import BuildPlan
 
 
+@dataclass(frozen=True, slots=True)
+class SharedFolder:
+    """A folder that configurations share; it is complete when its `listing` exists."""
+
+    root: Path
+
+    @property
+    def listing(self) -> Path:
+        """What it consists of."""
+        # Beside the folder and not in it: a listing does not list itself.
+        return self.root.with_name(f"{self.root.name}.sha256")
+
+    @property
+    def stamps(self) -> Path:
+        """Sizes and times of its files."""
+        return self.root.with_name(f"{self.root.name}.stamps")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """One configuration's folder: objects are shared, each operator list has a plan folder."""
@@ -15,8 +33,10 @@ class Layout:
     root: Path
     flavour: str
     plan_key: str
-    generated: Path
-    """What torchgen writes, shared by all targets; complete when `generated_listing` exists."""
+    generated: SharedFolder
+    """What torchgen writes, shared by all targets."""
+    shaders: SharedFolder
+    """The compiled shaders of GPU backends, shared by all targets."""
 
     @classmethod
     def of(cls, cache: Path, plan: BuildPlan) -> Layout:
@@ -26,19 +46,9 @@ class Layout:
             root=cache / "native" / plan.objects_key,
             flavour=plan.flavour.name,
             plan_key=plan.key,
-            generated=cache / "native" / f"generated-{plan.generated_key}",
+            generated=SharedFolder(cache / "native" / f"generated-{plan.generated_key}"),
+            shaders=SharedFolder(cache / "native" / f"shaders-{plan.shaders_key}"),
         )
-
-    @property
-    def generated_listing(self) -> Path:
-        """What `generated` consists of."""
-        # Beside the folder and not in it: a listing does not list itself.
-        return self.generated.with_name(f"{self.generated.name}.sha256")
-
-    @property
-    def generated_stamps(self) -> Path:
-        """Sizes and times of files in `generated`."""
-        return self.generated.with_name(f"{self.generated.name}.stamps")
 
     @property
     def configured(self) -> Path:

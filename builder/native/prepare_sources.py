@@ -25,7 +25,10 @@ from builder.system.scratch import sweep
 from builder.system.trees import make_folders
 
 if TYPE_CHECKING:
-    from builder.native.build_folders import Layout
+    from collections.abc import Callable
+
+    from builder.core.backends import Backend
+    from builder.native.build_folders import Layout, SharedFolder
     from builder.native.job import NativeBuild
 
 NEEDED_BYTES = 1 << 30
@@ -128,7 +131,6 @@ def _configure(build: NativeBuild) -> None:
         _generate(build, binary)
         # Before it is sealed, because this changes files.
         make_includes_relative(binary, build.tree.root)
-        _compile_shaders(build, binary)
         write_atomically(layout.configured_listing, seal(binary, layout.configured_stamps))
         os.sync()
     # The marker comes last, after everything is on the disk.
@@ -138,37 +140,50 @@ def _configure(build: NativeBuild) -> None:
 def _generate(build: NativeBuild, binary: Path) -> None:
     """Brings generated sources into `binary`; no other target writes them again."""
     layout = build.layout
-    with folder_lock(layout.generated, on_wait=build.progress.note):
-        if not is_as_sealed(layout.generated, layout.generated_listing, layout.generated_stamps):
-            layout.generated_listing.unlink(missing_ok=True)
-            with replacement_folder(layout.generated) as output:
-                generate(
-                    build.tree,
-                    build.toolchain,
-                    output,
-                    dispatch=build.plan.static_dispatch,
-                    runner=build.runner,
-                    log_folder=layout.logs,
-                )
-                listing = seal(output, layout.generated_stamps)
-                os.sync()
-            write_atomically(layout.generated_listing, listing)
-        # Copied and not linked: upstream's CMake adds files of its own to these folders.
-        shutil.copytree(layout.generated, binary, dirs_exist_ok=True)
+
+    def make(output: Path) -> None:
+        generate(
+            build.tree,
+            build.toolchain,
+            output,
+            dispatch=build.plan.static_dispatch,
+            runner=build.runner,
+            log_folder=layout.logs,
+        )
+
+    _make_shared(build, layout.generated, make)
+    # Copied and not linked: upstream's CMake adds files of its own to these folders.
+    shutil.copytree(layout.generated.root, binary, dirs_exist_ok=True)
 
 
-def _compile_shaders(build: NativeBuild, binary: Path) -> None:
-    for backend in (one.backend for one in build.backends if one.backend.shaders):
+def _compile_shaders(build: NativeBuild, backend: Backend) -> None:
+    def make(output: Path) -> None:
         build.progress.step(f"compiling the shaders of {backend.label}")
         compile_shaders(
-            binary,
+            output,
             build.tree,
             build.toolchain,
             backend.shaders,
+            patches=build.plan.release.shader_patches,
             precision=build.plan.flavour.vulkan_precision,
             runner=build.runner,
             log=build.layout.logs / "shaders.log",
         )
+
+    _make_shared(build, build.layout.shaders, make)
+
+
+def _make_shared(build: NativeBuild, shared: SharedFolder, make: Callable[[Path], None]) -> None:
+    """Lets `make` fill the folder, unless it is complete and nobody has changed it."""
+    with folder_lock(shared.root, on_wait=build.progress.note):
+        if is_as_sealed(shared.root, shared.listing, shared.stamps):
+            return
+        shared.listing.unlink(missing_ok=True)
+        with replacement_folder(shared.root) as output:
+            make(output)
+            listing = seal(output, shared.stamps)
+            os.sync()
+        write_atomically(shared.listing, listing)
 
 
 def _write_backend_sources(build: NativeBuild) -> None:
@@ -185,4 +200,5 @@ def _write_backend_sources(build: NativeBuild) -> None:
             code = read_generated(layout.configured)
             write_kernel_calls(layout.backend_sources, code, backend.dispatch, units)
         if backend.shaders:
-            write_shaders(layout.configured, layout.backend_sources)
+            _compile_shaders(build, backend)
+            write_shaders(layout.shaders.root, layout.backend_sources)

@@ -3,27 +3,33 @@
 PyTorch's own tool makes the GLSL of its shaders from templates, compiles it, and writes one C++
 file that registers all of them by name. What that file says is written here once more: each shader
 has a function, and its code is a variable of its own.
+
+Patches of shaders are applied to a copy: a patch of PyTorch's tree is read by every unit of C++.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.plan import VulkanPrecision
 from builder.errors import SourceError
 from builder.system.files import write_atomically, write_if_changed
+from builder.system.patches import apply_patch
 from builder.system.scratch import scratch_folder
 from builder.system.trees import make_folders
 
 if TYPE_CHECKING:
-    from builder.core.sources import SourceTree
+    from collections.abc import Sequence
+
+    from builder.core.sources import SourcePatch, SourceTree
     from builder.core.toolchain import Toolchain
     from builder.system.process import Runner
 
 FOLDER = "shaders"
-"""Below the configured folder, and below the folder of backends' sources."""
+"""Below the folder of backends' sources."""
 UNIT = "shaders.cpp"
 _HEADER = "torchlite_shaders.h"
 """The patch 0033-vulkan-shaders includes it."""
@@ -69,38 +75,44 @@ const api::ShaderInfo& {name}() {{
 
 
 def compile_shaders(
-    configured: Path,
+    output: Path,
     tree: SourceTree,
     toolchain: Toolchain,
     folder: str,
     *,
+    patches: Sequence[SourcePatch] = (),
     precision: VulkanPrecision,
     runner: Runner,
     log: Path,
 ) -> None:
-    """Compiles the shaders of a backend, and keeps what the tool writes below `configured`.
+    """Compiles the shaders of a backend, and keeps what the tool writes in `output`.
 
     Args:
-        configured: the folder to write below.
+        output: the folder to write to.
         tree: PyTorch's source tree.
         toolchain: has the compiler of shaders.
         folder: where the shaders are in the tree.
+        patches: changes of files in `folder`, whose paths begin at the tree's root.
         precision: the numbers that images have.
         runner: starts the tool.
         log: the file for its full output.
 
     Raises:
         NativeBuildError: the tool failed; carries its last lines.
+        SourceError: a patch does not fit.
     """
     compiler = toolchain.shader_compiler
     if compiler is None:
         raise ValueError("a backend with shaders needs a toolchain with a compiler of shaders")
     runner = runner.with_environment(PYTHONDONTWRITEBYTECODE="1", PYTHONPATH=str(tree.root))
-    with scratch_folder() as made:
+    with scratch_folder() as copy, scratch_folder() as made:
+        shutil.copytree(tree.root / folder, copy / folder)
+        for patch in patches:
+            apply_patch(patch, copy)
         runner.check(
             (
                 *(str(toolchain.python.path), str(tree.root / _TOOL)),
-                *("--glsl-paths", str(tree.root / folder)),
+                *("--glsl-paths", str(copy / folder)),
                 *("--glslc-path", str(compiler.path)),
                 *("--tmp-dir-path", str(made), "--output-path", str(made)),
                 *("--env", f"FLOAT_IMAGE_FORMAT={_FORMATS[precision]}"),
@@ -109,22 +121,20 @@ def compile_shaders(
             log=log,
         )
         text = (made / _WRITTEN).read_text()
-    make_folders((configured / FOLDER).parent)
-    (configured / FOLDER).mkdir()
-    write_atomically(configured / FOLDER / _WRITTEN, text)
+    write_atomically(output / _WRITTEN, text)
 
 
-def write_shaders(configured: Path, folder: Path) -> None:
-    """Writes the unit of the shaders in `configured`, and its header.
+def write_shaders(compiled: Path, folder: Path) -> None:
+    """Writes the unit of the shaders in `compiled`, and its header.
 
     Args:
-        configured: the folder that `compile_shaders` wrote to.
+        compiled: the folder that `compile_shaders` wrote to.
         folder: the folder of backends' sources.
 
     Raises:
         SourceError: the tool has written another text than is expected here.
     """
-    declarations, definitions = render_shaders((configured / FOLDER / _WRITTEN).read_text())
+    declarations, definitions = render_shaders((compiled / _WRITTEN).read_text())
     output = folder / FOLDER
     make_folders(output)
     write_if_changed(output / _HEADER, declarations)

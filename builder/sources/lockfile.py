@@ -10,8 +10,8 @@ from typing import Any
 
 from builder.core.sources import BundledSource, SourceLock, SourcePatch, SourcePin
 from builder.errors import ConfigurationError
-from builder.sources.patches import parse_patch
 from builder.sources.release_facts import read_own
+from builder.system.patches import parse_patch
 
 LOCK_NAME = "sources.lock.toml"
 
@@ -24,8 +24,16 @@ def read_lock(folder: Path) -> SourceLock:
     """
     path = folder / LOCK_NAME
     text = read_own(path)
-    patches = [read_patch(file) for file in sorted((folder / "patches").glob("*.patch"))]
-    return parse_lock(text, name=str(path), patches=tuple(patches))
+    return parse_lock(text, name=str(path), patches=read_patches(folder / "patches"))
+
+
+def read_patches(folder: Path) -> tuple[SourcePatch, ...]:
+    """Reads the patches in a folder, which need not exist, in the order of their names.
+
+    Raises:
+        ConfigurationError: one cannot be read or is malformed.
+    """
+    return tuple(read_patch(file) for file in sorted(folder.glob("*.patch")))
 
 
 def read_patch(path: Path) -> SourcePatch:

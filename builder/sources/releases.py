@@ -10,7 +10,7 @@ from builder.core.backends import Backend, Chosen
 from builder.core.release import INDEX, Release, ReleaseFacts
 from builder.core.typed import parse_toml
 from builder.errors import ConfigurationError
-from builder.sources.lockfile import LOCK_NAME, read_lock
+from builder.sources.lockfile import LOCK_NAME, read_lock, read_patches
 from builder.sources.read_backends import read_backends, read_sound_backends
 from builder.sources.release_facts import (
     FACTS_NAME,
@@ -22,6 +22,7 @@ from builder.sources.release_facts import (
 from builder.system.folders import data_folder
 
 _BACKENDS = "backends"
+_SHADER_PATCHES = "shader_patches"
 
 
 def load_release(version: str | None = None, *, root: Path | None = None) -> Release:
@@ -82,6 +83,7 @@ def read_release(folder: Path) -> Release:
         facts=read_facts(folder),
         backends=read_backends(folder / _BACKENDS),
         indexes=MappingProxyType(dict(sorted(indexes.items()))),
+        shader_patches=read_patches(folder / _SHADER_PATCHES),
     )
 
 

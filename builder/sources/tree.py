@@ -11,7 +11,6 @@ from builder.core.counts import number_of
 from builder.core.sources import SourceLock, SourcePin, SourceTree
 from builder.errors import Hint, Run, SourceError, Use
 from builder.sources import tree_manifest as manifest
-from builder.sources.patches import apply_patch
 from builder.sources.providers import (
     Delivery,
     Provider,
@@ -26,6 +25,7 @@ from builder.system.listings import Differences
 from builder.system.locks import folder_lock
 from builder.system.outputs import writing_into
 from builder.system.own_cache import claim_cache
+from builder.system.patches import apply_patch
 from builder.system.progress import Progress
 from builder.system.replace_folders import replacement_folder
 

@@ -246,6 +246,8 @@ GROUPS = {
                 "aten::masked_fill.Scalar(%x, MASK, 2.5)",
                 "aten::masked_fill.Tensor(%x, MASK, FILL)",
             ),
+            "%_s = aten::mul.Scalar(%p, 1e-8); %_q = aten::div.Tensor(%x, %_s); "
+            "aten::mul.Scalar(%_q, 1e-8)",
             *(
                 f"%_f = aten::floor_divide.Scalar(%x, 1); %_m = aten::mul.Scalar(%_f, {by}); {call}"
                 for by in (41, -7)
@@ -325,6 +327,8 @@ GROUPS = {
             "aten::upsample_nearest2d(%x, [14, 12], None, None)",
             "aten::upsample_bilinear2d(%x, [14, 12], False, None, None)",
             "aten::upsample_bilinear2d(%x, [14, 12], True, None, None)",
+            "aten::upsample_bilinear2d(%x, [1, 12], True, None, None)",
+            "aten::upsample_bilinear2d(%x, [14, 1], True, None, None)",
             "aten::glu(%g, 1)",
         ),
     ),

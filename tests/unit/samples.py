@@ -20,7 +20,7 @@ from builder.core.operators import Operator, OperatorSet
 from builder.core.plan import BuildPlan, DispatchBackend, Flavour
 from builder.core.release import Release, ReleaseFacts, ScannedText
 from builder.core.runtime_manifest import Manifest
-from builder.core.sources import SourceLock
+from builder.core.sources import SourceLock, SourcePatch
 from builder.core.targets import parse_target
 from builder.core.toolchain import Tool, Toolchain
 from builder.core.units import TranslationUnit, UnitGraph
@@ -145,6 +145,10 @@ def make_plan(**changes: object) -> BuildPlan:
         "native_digest": "7" * 64,
     }
     return BuildPlan(**{**values, **changes})
+
+
+def make_patch(text: str, name: str = "0001-fix") -> SourcePatch:
+    return SourcePatch(name=name, text=text, reason="a reason")
 
 
 def make_unit(unit_id: str, **changes: object) -> TranslationUnit:

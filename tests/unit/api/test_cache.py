@@ -347,7 +347,7 @@ def test_builder_names_its_entries_as_the_cache_knows_them(tmp_path):
     made = [
         *(tree_folder(lock.select(name), tmp_path) for name in ("", *lock.features)),
         *(ArchiveStore(folder=tmp_path / "downloads").path(pin) for pin in lock.pins),
-        *(layout.root, layout.generated),
+        *(layout.root, layout.generated.root, layout.shaders.root),
         *(tmp_path / f"toolchains/{target.id}.json" for target in TARGETS),
         *(tmp_path / f"git/{pin.name}-{pin.commit[:12]}.git" for pin in lock.pins if pin.commit),
     ]

@@ -71,7 +71,8 @@ def test_each_deciding_file_changes_the_digest(tree):
 
 def test_every_file_of_a_release_decides_or_is_known_not_to():
     names = {path.name for path in load_release().folder.iterdir()}
-    others = {"operators.txt", "own_core.toml", "patches", "sources.lock.toml", "vulkan.toml"}
+    others = {"operators.txt", "own_core.toml", "patches", "shader_patches", "sources.lock.toml"}
+    others |= {"vulkan.toml"}
     indexes = {"symbols.txt", "symbols-android.txt", "symbols-ios.txt"}
     deciding = {pattern.partition("/")[0] for pattern in DECIDING_OF_RELEASE}
     assert names == {*deciding, *indexes, *others}

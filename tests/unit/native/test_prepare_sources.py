@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from samples import FakeRunner, make_plan, make_toolchain
+from samples import FakeRunner, make_patch, make_plan, make_toolchain
 
+from builder.core.backends import Backend, Chosen, LocatedBackend
 from builder.core.sources import SourceTree
 from builder.errors import NativeBuildError
 from builder.native import prepare_sources as preparing
@@ -141,11 +142,36 @@ def test_generated_sources_are_shared_while_they_are_as_generated(build, ran):
     build.layout.configured_marker.unlink()
     prepare_units(build)
     assert ran == ["configure", "generate", "configure"]
-    (build.layout.generated / "ops.h").write_text("long op();\n")
+    (build.layout.generated.root / "ops.h").write_text("long op();\n")
     build.layout.configured_marker.unlink()
     prepare_units(build)
     assert ran[3:] == ["configure", "generate"]
     assert (build.layout.configured / "ops.h").read_text() == "int op();\n"
+
+
+def test_a_changed_patch_of_a_shader_compiles_shaders_alone(build, ran, monkeypatch):
+    compiled = []
+
+    def compile_shaders(output, *_, patches, **__):
+        compiled.append([one.text for one in patches])
+        (output / "spv.cpp").write_text("")
+
+    monkeypatch.setattr(preparing, "compile_shaders", compile_shaders)
+    monkeypatch.setattr(preparing, "write_shaders", lambda *_: None)
+    monkeypatch.setattr(preparing, "add_backends", lambda graph, *_, **__: graph)
+    vulkan = Backend(name="gpu", label="GPU", chosen=Chosen.NEEDED, shaders="glsl")
+    root = build.layout.root.parents[1]
+    keys = set()
+    for text in ("a", "b", "b"):
+        release = replace(build.plan.release, shader_patches=(make_patch(text),))
+        located = LocatedBackend(backend=vulkan, tree=build.tree)
+        plan = replace(build.plan, release=release, backends=(vulkan,))
+        one = replace(build, plan=plan, layout=Layout.of(root, plan), backends=(located,))
+        prepare_units(one)
+        keys.add((plan.objects_key, plan.key))
+    assert compiled == [["a"], ["b"]]
+    assert ran == ["configure", "generate"]
+    assert len(keys) == 2
 
 
 @pytest.mark.parametrize("name", ["configured.json", "configured.sha256"])

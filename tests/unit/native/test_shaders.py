@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from samples import FakeRunner, make_toolchain
+from samples import FakeRunner, make_patch, make_toolchain
 
 from builder.core.plan import VulkanPrecision
 from builder.core.sources import SourceTree
@@ -63,22 +64,33 @@ def test_text_in_another_form_is_refused(text):
 
 
 def test_the_tool_of_the_sources_compiles_them(tmp_path):
+    given_texts = []
+
     def answer(command):
-        folder = tmp_path.__class__(command[command.index("--output-path") + 1])
-        (folder / "spv.cpp").write_text(make_text("add"))
+        shaders, output = (
+            Path(command[command.index(option) + 1]) for option in ("--glsl-paths", "--output-path")
+        )
+        given_texts.append((shaders / "add.glsl").read_text())
+        (output / "spv.cpp").write_text(make_text("add"))
         return Completed(0, "")
 
     runner = FakeRunner(answer=answer)
     glslc = Tool(name="glslc", path=tmp_path / "glslc", version="shaderc 2023.2")
-    tree = SourceTree(root=tmp_path, version="2.6.0", digest="d" * 64)
+    tree = SourceTree(root=tmp_path / "tree", version="2.6.0", digest="d" * 64)
+    (tree.root / "glsl").mkdir(parents=True)
+    (tree.root / "glsl/add.glsl").write_text("x - y\n")
     toolchain = replace(make_toolchain(), shader_compiler=glslc)
-    configured = tmp_path / "configured"
+    compiled = tmp_path / "compiled"
+    compiled.mkdir()
+    text = "--- a/glsl/add.glsl\n+++ b/glsl/add.glsl\n@@ -1 +1 @@\n-x - y\n+x + y\n"
     log = tmp_path / "log"
     given = {"precision": VulkanPrecision.FP16, "runner": runner, "log": log}
-    compile_shaders(configured, tree, toolchain, "glsl", **given)
+    compile_shaders(compiled, tree, toolchain, "glsl", patches=[make_patch(text)], **given)
     assert runner.commands[-1][-2:] == ("--env", "FLOAT_IMAGE_FORMAT=rgba16f")
-    write_shaders(configured, tmp_path / "made")
+    assert given_texts == ["x + y\n"]
+    assert (tree.root / "glsl/add.glsl").read_text() == "x - y\n"
+    write_shaders(compiled, tmp_path / "made")
     assert "add()" in (tmp_path / "made/shaders/torchlite_shaders.h").read_text()
     assert "add_bin" in (tmp_path / "made/shaders/shaders.cpp").read_text()
     with pytest.raises(ValueError, match="compiler of shaders"):
-        compile_shaders(configured, tree, make_toolchain(), "glsl", **given)
+        compile_shaders(compiled, tree, make_toolchain(), "glsl", **given)

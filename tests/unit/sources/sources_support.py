@@ -4,7 +4,7 @@ import hashlib
 import io
 import tarfile
 
-from builder.core.sources import SourceLock, SourcePatch, SourcePin
+from builder.core.sources import SourceLock, SourcePin
 from builder.sources.providers import Unavailable, deliver_archive
 
 
@@ -33,10 +33,6 @@ def make_pin(archive, **changes):
         "unpacked": 100,
     }
     return SourcePin(**{**fields, **changes})
-
-
-def make_patch(text, name="0001-fix"):
-    return SourcePatch(name=name, text=text, reason="a reason")
 
 
 def make_lock(*pins, patches=()):

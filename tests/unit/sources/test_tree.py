@@ -1,7 +1,8 @@
 from dataclasses import replace
 
 import pytest
-from sources_support import Notes, ReadyProvider, make_archive, make_lock, make_patch, make_pin
+from samples import make_patch
+from sources_support import Notes, ReadyProvider, make_archive, make_lock, make_pin
 
 from builder.errors import SourceError
 from builder.sources import tree

@@ -3,10 +3,10 @@ import difflib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sources_support import make_patch
+from samples import make_patch
 
 from builder.errors import ConfigurationError, SourceError
-from builder.sources.patches import _apply_hunks, apply_patch, parse_patch
+from builder.system.patches import _apply_hunks, apply_patch, parse_patch
 
 CHANGE = "--- a/f.txt\n+++ b/f.txt\n@@ -2 +2,2 @@\n-two\n+2\n+2.5\n"
 
