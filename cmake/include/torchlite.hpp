@@ -93,6 +93,7 @@ class Value {
   Value(double value) : kind_(TORCHLITE_VALUE_FLOAT), real_(value) {}
   Value(std::string value) : kind_(TORCHLITE_VALUE_STRING), text_(std::move(value)) {}
   Value(const char* value) : Value(std::string(value)) {}
+  Value(const void* value) = delete; // it would be a bool; tensor() makes a tensor of elements
   Value(torchlite_dtype dtype, std::vector<std::int64_t> sizes, const void* data)
       : kind_(TORCHLITE_VALUE_TENSOR), dtype_(dtype), sizes_(std::move(sizes)), data_(data) {}
 

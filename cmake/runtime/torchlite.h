@@ -149,7 +149,8 @@ typedef enum torchlite_log_kind {
 } torchlite_log_kind;
 
 /* Takes a text, which is the callee's during the call only. It may come from any thread that loads or calls a model, also
- * from several at a time. The text is in the words of the model, which may be anybody's. */
+ * from several at a time. The text is in the words of the model, which may be anybody's. The load or call waits for the
+ * function, which may not throw and may not call torchlite_set_threads(): that would wait for the call. */
 typedef void (*torchlite_log_function)(void* user, torchlite_log_kind kind, const char* text);
 
 typedef struct torchlite_module torchlite_module;

@@ -1,11 +1,13 @@
 #include "values.h"
 
 #include "gpu.h"
+#include "item_types.h"
 
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/MemoryFormat.h>
 #include <c10/util/accumulate.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace torchlite {
@@ -30,17 +32,21 @@ const char* find_fault(const torchlite_tensor& tensor) {
     return "the tensor has more than 64 dimensions";
   }
   int64_t elements = 1;
+  bool empty = false;
   for (int32_t i = 0; i < tensor.dims; i++) {
-    if (tensor.sizes[i] < 0 || __builtin_mul_overflow(elements, tensor.sizes[i], &elements)) {
+    // Strides are computed of a tensor without elements too, as if it had one.
+    const int64_t size = std::max<int64_t>(tensor.sizes[i], 1);
+    if (tensor.sizes[i] < 0 || __builtin_mul_overflow(elements, size, &elements)) {
       return "a size of the tensor is negative or too large";
     }
+    empty |= tensor.sizes[i] == 0;
   }
   int64_t bytes = 0;
   const auto width = c10::elementSize(static_cast<at::ScalarType>(tensor.dtype));
   if (__builtin_mul_overflow(elements, static_cast<int64_t>(width), &bytes)) {
     return "a size of the tensor is negative or too large";
   }
-  return elements > 0 && tensor.data == nullptr ? "the tensor has no data" : nullptr;
+  return !empty && tensor.data == nullptr ? "the tensor has no data" : nullptr;
 }
 
 template <typename T, typename Held = T>
@@ -67,23 +73,12 @@ bool is_kind(const c10::Type* type, c10::TypeKind kind) {
 c10::TypePtr item_type(const c10::Type* group, torchlite_kind kind, size_t index) {
   switch (kind) {
     case TORCHLITE_VALUE_LIST:
-      return is_kind(group, c10::TypeKind::ListType) ? group->containedType(0) : nullptr;
+      return contained_type(group, c10::TypeKind::ListType, 0);
     case TORCHLITE_VALUE_DICT:
-      return is_kind(group, c10::TypeKind::DictType) ? group->containedType(1) : nullptr;
+      return contained_type(group, c10::TypeKind::DictType, 1);
     default:
-      return is_kind(group, c10::TypeKind::TupleType) && index < group->containedTypeSize()
-          ? group->containedType(index)
-          : nullptr;
+      return contained_type(group, c10::TypeKind::TupleType, index);
   }
-}
-
-// Without a schema the first item tells; an empty group is then one of tensors.
-c10::TypePtr element_type(c10::TypePtr wanted, const std::vector<c10::IValue>& items) {
-  if (wanted != nullptr) {
-    return wanted;
-  }
-  return items.empty() ? c10::TypePtr(c10::TensorType::get())
-                       : c10::unshapedType(items.front().type());
 }
 
 [[noreturn]] void refuse(const char* why) {

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <iterator>
 #include <stdexcept>
+#include <type_traits>
 
 namespace {
 
@@ -83,6 +84,10 @@ void run(const char* path) {
 }
 
 } // namespace
+
+// A pointer is not taken for a bool.
+static_assert(!std::is_constructible<torchlite::Value, float*>::value, "a pointer");
+static_assert(std::is_constructible<torchlite::Value, char*>::value, "a text");
 
 int main(int argc, char** argv) {
   try {

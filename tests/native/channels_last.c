@@ -53,7 +53,7 @@ static int scales(const char* path, int32_t dims, const int64_t* sizes, int pixe
 
 int main(int count, char** arguments) {
   static const int64_t flat[] = {1, kChannels, kDepth * kRows, kColumns}, deep[] = {1, kChannels, kDepth, kRows, kColumns};
-  static const int64_t row[] = {kChannels, kPixels}, empty[] = {0, INT64_MAX / 4, INT64_MAX / 4, 3};
+  static const int64_t row[] = {kChannels, kPixels}, empty[] = {0, INT64_MAX / 64, 3, 3};
   static const int64_t image[] = {1, kChannels, 16, 16};
   if (count != 4) return 1;
   if (!scales(arguments[1], 4, flat, kPixels)) return 2;

@@ -78,7 +78,7 @@ STATUSES = {
     "2^32 * 2^32": INVALID,
     "2^62 float32": INVALID,
     "2^61 float32": INVALID,
-    "0 * 2^62 * 2^62": RUN,
+    "0 * 2^62 * 2^62": INVALID,
     "2^62 * 16 * 16 * 0": INVALID,
     "no image": OK,
     "no channel": RUN,

@@ -4,6 +4,7 @@
 #include <c10/core/MemoryFormat.h>
 #include <c10/util/accumulate.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace torchlite {
@@ -28,17 +29,21 @@ const char* find_fault(const torchlite_tensor& tensor) {
     return "the tensor has more than 64 dimensions";
   }
   int64_t elements = 1;
+  bool empty = false;
   for (int32_t i = 0; i < tensor.dims; i++) {
-    if (tensor.sizes[i] < 0 || __builtin_mul_overflow(elements, tensor.sizes[i], &elements)) {
+    // Strides are computed of a tensor without elements too, as if it had one.
+    const int64_t size = std::max<int64_t>(tensor.sizes[i], 1);
+    if (tensor.sizes[i] < 0 || __builtin_mul_overflow(elements, size, &elements)) {
       return "a size of the tensor is negative or too large";
     }
+    empty |= tensor.sizes[i] == 0;
   }
   int64_t bytes = 0;
   const auto width = c10::elementSize(static_cast<at::ScalarType>(tensor.dtype));
   if (__builtin_mul_overflow(elements, static_cast<int64_t>(width), &bytes)) {
     return "a size of the tensor is negative or too large";
   }
-  return elements > 0 && tensor.data == nullptr ? "the tensor has no data" : nullptr;
+  return !empty && tensor.data == nullptr ? "the tensor has no data" : nullptr;
 }
 
 template <typename T, typename Held = T>

@@ -1,5 +1,7 @@
 #include "ivalues.h"
 
+#include "../item_types.h"
+
 #include "tensors.h"
 
 #include <ATen/core/Dict.h>
@@ -42,11 +44,9 @@ struct Place {
   c10::TypePtr wanted;
   int above = 0;
 
-  // Of an item of this value. A tuple has a type for each, a list one for all, a dict that of its values behind that of
-  // its keys.
-  Place inside(c10::TypeKind kind, size_t index) const {
-    const bool fits = wanted != nullptr && kind_of(*wanted) == kind && index < wanted->containedTypeSize();
-    return {fits ? wanted->containedType(index) : nullptr, above + 1};
+  // Of an item of this value.
+  Place inside(c10::TypeKind kind, size_t place) const {
+    return {contained_type(wanted.get(), kind, place), above + 1};
   }
 };
 
@@ -84,15 +84,6 @@ c10::IValue to_list(const std::vector<Element>& elements) {
     list.push_back(static_cast<T>(element));
   }
   return list;
-}
-
-// Without a schema the first value tells; an empty collection is then one of tensors.
-c10::TypePtr element_type(const c10::TypePtr& wanted, const std::vector<c10::IValue>& values) {
-  if (wanted != nullptr) {
-    return wanted;
-  }
-  return values.empty() ? c10::TypePtr(c10::TensorType::get())
-                        : c10::unshapedType(values.front().type());
 }
 
 c10::IValue to_generic_list(const std::vector<c10::IValue>& values, const c10::TypePtr& wanted) {
