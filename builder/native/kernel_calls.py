@@ -37,7 +37,7 @@ namespace at::_ops {{
 """
 _FUNCTION = """\
 {declaration} {{
-  return {namespace}::{function}({arguments});
+  return torchlite::with_elements({namespace}::{function}({arguments}));
 }}
 """
 

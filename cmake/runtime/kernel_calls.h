@@ -8,6 +8,8 @@
 #include <torch/library.h>
 
 #include <optional>
+#include <tuple>
+#include <utility>
 
 // What stands behind a registration is compiled, so that its names are checked, and dropped.
 #undef TORCH_LIBRARY_IMPL
@@ -31,6 +33,25 @@ inline std::optional<int64_t> plain(const std::optional<c10::SymInt>& value) {
 
 inline at::OptionalIntArrayRef plain(const at::OptionalSymIntArrayRef& values) {
   return values ? at::OptionalIntArrayRef(plain(*values)) : at::OptionalIntArrayRef();
+}
+
+inline void check_elements(const at::Tensor& tensor) {
+  TORCH_CHECK(!tensor.defined() || tensor.numel() != 0, "a tensor without elements cannot be on the GPU");
+}
+
+template <typename Other>
+void check_elements(const Other&) {}
+
+template <typename... Items>
+void check_elements(const std::tuple<Items...>& items) {
+  std::apply([](const auto&... each) { (check_elements(each), ...); }, items);
+}
+
+// What a kernel returns. An image has at least one element, so of a tensor without any, kernels compute one with some.
+template <typename Result>
+Result with_elements(Result&& result) {
+  check_elements(result);
+  return std::forward<Result>(result);
 }
 
 } // namespace torchlite

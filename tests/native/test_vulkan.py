@@ -100,6 +100,16 @@ def test_a_first_tensor_that_would_have_to_be_broadcast_is_an_error(vulkan_out, 
     assert "lerp does not broadcast its first tensor" in said.stderr
 
 
+def test_a_result_without_elements_is_an_error(vulkan_out, tmp_path):
+    """The sum would have one row: sizes of 1 are repeated, and the kernel takes the larger size."""
+    calls = ("%_n = aten::slice.Tensor(%x, 0, 1, 1, 1); aten::add.Tensor(%_n, %y, 1)",)
+    program, _ = Group(inputs={"x": (5, 6), "y": (1, 6)}, calls=calls).write(tmp_path)
+    inputs = [np.zeros((5, 6), np.float32), np.zeros((1, 6), np.float32)]
+    said = run(vulkan_out, program, inputs, tmp_path / "run", check=False)
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "without elements" in said.stderr
+
+
 LOAD = """\
 import ctypes, sys
 library, module = ctypes.CDLL(sys.argv[1]), ctypes.c_void_p()

@@ -51,11 +51,13 @@ def test_each_kernel_gets_a_function_with_the_signature_of_its_operator(code):
         "namespace at::_ops {",
         "",
         "at::Tensor view_vulkan(const at::Tensor & self, c10::SymIntArrayRef size) {",
-        "  return at::native::vulkan::ops::view(self, torchlite::plain(size));",
+        "  return torchlite::with_elements("
+        "at::native::vulkan::ops::view(self, torchlite::plain(size)));",
         "}",
         "",
         "at::Tensor & add__Tensor_vulkan(at::Tensor & self, const at::Tensor & other) {",
-        "  return at::native::vulkan::ops::add_in_place(self, other);",
+        "  return torchlite::with_elements("
+        "at::native::vulkan::ops::add_in_place(self, other));",
         "}",
         "",
         "} // namespace at::_ops",
