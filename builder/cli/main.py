@@ -61,6 +61,9 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # the locale may lack characters
     streams = (sys.stdout, sys.stderr)
     try:
+        # Nobody answered the signal while modules were imported (builder/__main__.py).
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         # click's own mode would print errors unescaped, and exit with 1 for some of them.
         code = cli.main(prog_name="builder", standalone_mode=False)
     except SystemExit as ended:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -118,3 +119,29 @@ def test_names_that_are_no_ascii(tmp_path):
     said = run(*BUILDER, "ops", model, LC_ALL="C", PYTHONIOENCODING="utf-8")
     assert said.returncode == 0, said.stderr
     assert "mödel ☃.ptl" in said.stdout
+
+
+@pytest.mark.parametrize(
+    "entry", [("-m", "builder"), ("-c", "import builder.__main__ as b; b.main()")]
+)
+def test_an_interrupt_while_modules_are_imported_is_answered_silently(entry, tmp_path):
+    # The first module of others that the command line imports.
+    code = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nraise SystemExit(77)\n"
+    (tmp_path / "click.py").write_text(code)
+    path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
+    said = run(sys.executable, *entry, "--version", PYTHONPATH=path)
+    assert (said.returncode, said.stdout, said.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_an_interrupt_of_the_command_itself_is_told(tmp_path):
+    """The signal that ends the process while modules are imported is an exception afterwards."""
+    code = (
+        "import os, runpy, signal, sys\n"
+        "from builder.cli import ops\n"
+        "ops.api.list_operators = lambda request: os.kill(os.getpid(), signal.SIGINT)\n"
+        f"sys.argv = ['builder', 'ops', {str(MODELS / 'conv.ptl')!r}]\n"
+        "runpy.run_module('builder', run_name='__main__')\n"
+    )
+    said = run(sys.executable, "-c", code)
+    assert (said.returncode, said.stdout) == (130, "")
+    assert said.stderr.strip() == "interrupted; run the same command again to continue"

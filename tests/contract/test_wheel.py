@@ -158,7 +158,7 @@ def test_the_console_script(wheel, names):
     (entry_points,) = (name for name in names if name.endswith(".dist-info/entry_points.txt"))
     with zipfile.ZipFile(wheel) as archive:
         text = archive.read(entry_points).decode().replace(" ", "")
-    assert "[console_scripts]\nbuilder=builder.cli.main:main\n" in text
+    assert "[console_scripts]\nbuilder=builder.__main__:main\n" in text
 
 
 def test_it_runs_from_where_it_is_installed(installed, tmp_path):
