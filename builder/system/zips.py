@@ -22,6 +22,8 @@ _UNPACKED_FREE, _UNPACKED_RATIO = 8 << 20, 10
 together may have twice as many. Libraries compress to a third or a fourth of their size."""
 DATE = (1981, 1, 1, 1, 1, 2)
 """The date that the Android Gradle plugin gives to the entries of its archives."""
+_EVASIVE = frozenset({"", ".", ".."})
+"""Parts of a path that are not the name of a file or a folder."""
 _ENCRYPTED = 0x1
 """Bit of the flags of an entry."""
 
@@ -40,7 +42,11 @@ class Zip:
         if len(file.NameToInfo) != len(members):
             raise self._refuse("has several entries with the same name")
         self.names = tuple(sorted(name for name in file.NameToInfo if not name.endswith("/")))
-        """Sorted names of its files; they are not checked, so never use them as output paths."""
+        """Sorted names of its files; they are from outside, so never use them as output paths."""
+        for name in filter(None, self.names):
+            # Such a part would be taken for the name of a folder, for example of an ABI.
+            if not _EVASIVE.isdisjoint(name.split("/")):
+                raise self._refuse(f"has {name!r:.120}, whose path is not that of a file in it")
 
     def read(self, name: str, *, limit: int = MAX_ENTRY) -> bytes:
         """Returns the contents of an entry, after its checksum was verified.

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from builder.core.targets import MIN_API
 from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
 from builder.platforms.android.manifest import AarManifest
 from builder.platforms.package_manifest import MANIFEST, parse_package_manifest
@@ -18,7 +19,9 @@ from builder.verify.runtime import has_runtime
 SUFFIX = ".aar"
 _MAX_TEXT = 64 << 20
 _ANDROID_MANIFEST = "AndroidManifest.xml"
-_MIN_API = re.compile(rb"""minSdkVersion\s*=\s*["'](\d{1,3})["']""")
+_MIN_API = re.compile(rb"""minSdkVersion\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_LEVEL = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
+"""An API level; the newest ones have two digits."""
 _PREFAB = "prefab/"
 
 
@@ -101,12 +104,28 @@ def read_binaries(archive: Zip) -> Iterator[Binary]:
 
 
 def find_min_api(archive: Zip) -> int | None:
-    """Returns the lowest API level that an AAR declares; None when it declares none."""
+    """Returns the lowest API level that an AAR declares; None when it declares none.
+
+    Raises:
+        ConfigurationError: what it declares is not an API level, or the archive is damaged.
+    """
     if _ANDROID_MANIFEST not in archive.names:
         return None
     # The manifest in an AAR is text; only the one in an APK is binary.
-    declared = _MIN_API.search(archive.read(_ANDROID_MANIFEST, limit=_MAX_TEXT))
-    return int(declared[1]) if declared else None
+    first, *others = archive.read(_ANDROID_MANIFEST, limit=_MAX_TEXT).split(b"<!--")
+    # What stands in comments is not declared.
+    text = b"".join((first, *(one.partition(b"-->")[2] for one in others)))
+    declared = _MIN_API.search(text)
+    if declared is None:
+        return None
+    level = (declared[1] or declared[2] or b"").decode(errors="backslashreplace").strip()
+    if not _LEVEL.fullmatch(level):
+        raise ConfigurationError(
+            f"{_ANDROID_MANIFEST} in {archive.name} has the minSdkVersion {level!r:.80}, which is "
+            "not an API level",
+            hint=Hint("name the lowest level that it is to run on: ", Use("min_api", MIN_API)),
+        )
+    return int(level)
 
 
 def has_prefab(archive: Zip) -> bool:

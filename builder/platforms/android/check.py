@@ -217,7 +217,8 @@ def check_libraries(
         ndk: an NDK, whose stub libraries list the symbols of Android's libraries.
 
     Raises:
-        ConfigurationError: `path` is not an AAR or a library, or it is damaged.
+        ConfigurationError: `path` is not an AAR or a library, it is damaged, or it declares
+            something else than an API level.
     """
     aar = aars.find_aar(path)
     if aar is None:
@@ -226,9 +227,8 @@ def check_libraries(
         api = MIN_API if min_api is None else min_api
         return check_binaries(binaries, min_api=api, page_size=page_size, ndk=ndk)
     with open_zip(aar) as archive:
-        declared = aars.find_min_api(archive)
         # What the user says counts more than what the AAR declares.
-        api = declared or MIN_API if min_api is None else min_api
+        api = (aars.find_min_api(archive) or MIN_API) if min_api is None else min_api
         report = check_binaries(
             aars.read_binaries(archive),
             min_api=api,

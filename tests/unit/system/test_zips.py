@@ -163,3 +163,16 @@ def test_a_pipe_is_not_waited_for(tmp_path):
         open_zip(tmp_path / "pipe.aar"),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    "name", ["jni/../libx.so", "jni/./libx.so", "jni//libx.so", "/jni/x86/libx.so", "../x", ".."]
+)
+def test_names_that_lead_elsewhere_are_refused(tmp_path, name):
+    path = tmp_path / "a.aar"
+    with zipfile.ZipFile(path, "w") as stream:
+        stream.writestr("jni/x86/liby.so", b"y")
+        stream.writestr(name, b"x")
+    with pytest.raises(ConfigurationError) as caught, open_zip(path):
+        pass
+    assert caught.value.message == f"a.aar has {name!r}, whose path is not that of a file in it"

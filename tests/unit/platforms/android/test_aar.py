@@ -16,6 +16,7 @@ from builder.platforms.android.aar import (
     read_aar_manifest,
     read_binaries,
 )
+from builder.platforms.android.check import check_libraries
 from builder.platforms.android.package import Prefab
 from builder.platforms.android.repository import write_aar
 from builder.platforms.package_manifest import MANIFEST
@@ -129,6 +130,8 @@ def test_changed_missing_and_added_files_are_found(package, tmp_path):
         (None, None),
         (b"<manifest/>", None),
         (b"<uses-sdk android:minSdkVersion='24'/>", 24),
+        (b'<uses-sdk android:minSdkVersion = " 30 "/>', 30),
+        (b"<!-- minSdkVersion='1' --><uses-sdk android:minSdkVersion='24'/><!--", 24),
         (b"\x03\x00\x08\x00binary", None),
     ],
 )
@@ -136,3 +139,17 @@ def test_the_lowest_api_level_is_the_declared_one(package, tmp_path, text, level
     aar = rewrite(write_aar(package, tmp_path / "out").aar, {"AndroidManifest.xml": text})
     with open_zip(aar) as archive:
         assert find_min_api(archive) == level
+
+
+@pytest.mark.parametrize(
+    "level", ["banana", "0", "", "1000000000", "-5", "2 1", "@integer/x", "\u0663"]
+)
+def test_what_is_no_level_is_named_unless_the_user_names_one(package, tmp_path, level):
+    text = f"<uses-sdk android:minSdkVersion='{level}'/>".encode()
+    aar = rewrite(write_aar(package, tmp_path / "out").aar, {"AndroidManifest.xml": text})
+    with pytest.raises(ConfigurationError, match="which is not an API level") as caught:
+        check_libraries(aar)
+    assert "has the minSdkVersion '" in caught.value.message
+    assert level in caught.value.message or level == "\u0663"
+    assert caught.value.hint == "name the lowest level that it is to run on: min_api=21"
+    assert check_libraries(aar, min_api=23).min_api == 23
