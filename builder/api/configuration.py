@@ -68,11 +68,14 @@ def read_configuration(path: Path) -> Configuration:
             a budget is for an ABI that no product has. The message names file, line and key.
     """
     try:
-        text = read_regular(path, _MOST).decode()
+        # Editors of Windows begin a text with a byte-order mark.
+        text = read_regular(path, _MOST).decode("utf-8-sig")
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be read: {error.strerror}", hint=Hint("write one: ", Run("init"))
         ) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not a text file in UTF-8") from None
     except ValueError as error:
         raise ConfigurationError(f"{path}, {error}") from None
     return parse_configuration(text, path)

@@ -44,6 +44,9 @@ def parse_json(
 ) -> _T:
     """Returns the `kind` that JSON text holds; keys that `kind` does not have are ignored.
 
+    A byte-order mark before the text, which editors of Windows write, is ignored (RFC 8259,
+    section 8.1).
+
     Args:
         text: the JSON.
         kind: a dataclass, or another type that msgspec knows; `object` for any value.
@@ -57,6 +60,8 @@ def parse_json(
     # Before parsing, which takes many times the memory of the text.
     if len(text) > most:
         raise ValueError(f"{where}: it has {len(text):,} characters, more than {most:,}")
+    mark = "\ufeff"
+    text = text.removeprefix(mark) if isinstance(text, str) else text.removeprefix(mark.encode())
     if newest is not None:
         # First the version alone: a newer layout would fail with a message about some key.
         version = _decode(text, _Versioned, where).schema

@@ -57,7 +57,8 @@ def read_op_list(path: Path) -> OperatorList:
             f"{path} is larger than {MAX_BYTES:,} bytes, so it is not an operator list"
         )
     try:
-        text = path.read_text(encoding="utf-8")
+        # Editors of Windows begin a text with a byte-order mark.
+        text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() in YAML_SUFFIXES:
             return parse_op_list(text, source=path.name)
         return _plain(_text_lines(text), source=path.name)

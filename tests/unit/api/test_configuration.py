@@ -487,6 +487,23 @@ def test_a_file_is_no_larger_than_people_write(folder, text, said):
         read_configuration(write(folder, text))
 
 
+def test_a_byte_order_mark_is_ignored(folder):
+    (folder / "ops.txt").write_text("\ufeffaten::add.Tensor\n", encoding="utf-8")
+    text = "\ufeffops_lists: [ops.txt]\njobs: x\n"
+    with pytest.raises(ConfigurationError, match=r"line 2: jobs: expected a whole number"):
+        settings_of(folder, text)
+    settings = settings_of(folder, text.replace("x\n", "3\n"))[""]
+    assert (settings.request.jobs, settings.request.ops_lists) == (3, (str(folder / "ops.txt"),))
+
+
+def test_what_is_no_utf_8_is_refused_in_words_of_builder(folder):
+    path = write(folder, "")
+    path.write_text("jobs: 1\n", encoding="utf-16")
+    with pytest.raises(ConfigurationError) as caught:
+        read_configuration(path)
+    assert caught.value.message == f"{path} is not a text file in UTF-8"
+
+
 def test_a_long_value_is_cut_in_messages(folder):
     with pytest.raises(ConfigurationError) as caught:
         read_configuration(write(folder, f"inputs: [m.ptl]\npytorch: {'2' * 4000}"))

@@ -131,3 +131,11 @@ def test_a_newer_schema_is_refused_before_anything_else(schema):
 def test_what_is_written_is_read():
     thing = Thing(name="a", parts={"b/c": Part(size=2, digest=DIGEST)}, rows=(Part(),))
     assert parse_json(json.dumps(to_json(thing)), Thing, "it") == thing
+
+
+@pytest.mark.parametrize("encode", [str, str.encode])
+def test_a_byte_order_mark_before_json_is_ignored(encode):
+    text = '\ufeff{"schema": 1, "a": "\ufeff"}'
+    assert parse_json(encode(text), object, "it", newest=1) == {"schema": 1, "a": "\ufeff"}
+    with pytest.raises(ValueError, match="malformed"):
+        parse_json(encode(f"\ufeff{text}"), object, "it")

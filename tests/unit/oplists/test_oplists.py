@@ -115,6 +115,23 @@ def test_plain_lists_of_names(tmp_path, name, text):
     assert is_op_list(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", "aten::add.Tensor\naten::mul.Tensor\n"),
+        ("a.txt", "- aten::add.Tensor\n- aten::mul.Tensor\n"),
+        ("a.txt", "# names\naten::add.Tensor\naten::mul.Tensor"),
+        ("a.yaml", "- aten::add.Tensor\n- aten::mul.Tensor\n"),
+        ("a.yaml", "# names\naten::add.Tensor aten::mul.Tensor\n"),
+    ],
+)
+def test_a_byte_order_mark_before_a_list_is_ignored(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(f"\ufeff{text}", encoding="utf-8")
+    names = list(map(str, read_op_list(path).operators))
+    assert names == ["aten::add.Tensor", "aten::mul.Tensor"]
+
+
 def test_roots_of_upstream_lists_are_kept_and_inner_operators_dropped():
     found = parse_op_list(
         """
