@@ -259,8 +259,7 @@ class _Reader:
         tree = {key: inner for kind in kinds for key, inner in _make_tree(kind).items()}
         read = dict(self._walk(tree, value, place, others))
         for one in (one for kind in kinds for one in list_settings(kind)):
-            is_used = len(one.path) == 1 or any(path[:-1] == one.path[:-1] for path in read)
-            if one.default is MISSING and is_used and one.path not in read:
+            if one.default is MISSING and _has_group(value, one.group) and one.path not in read:
                 where = (*place, *one.group)
                 raise self._fail(where, f"the key {one.name!r} is missing")
         return read
@@ -367,6 +366,16 @@ class _Reader:
     def _fail(self, place: Place, message: str) -> ConfigurationError:
         hint = "docs/reference/settings.md lists the keys"
         return make_error(self.path, self.lines, place, message, hint)
+
+
+def _has_group(value: Mapping[str, object], group: Sequence[str]) -> bool:
+    """Returns whether keys of a group would stand in `value`, or whether the group itself does."""
+    inner: object = value
+    for key in group:
+        if not isinstance(inner, dict) or key not in inner:
+            return False
+        inner = inner[key]
+    return True
 
 
 def _is_plain_name(name: str) -> bool:

@@ -144,8 +144,14 @@ class BuildLock:
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
-        for targets in self.products.values():
-            for one in targets.values():
+        for product, targets in self.products.items():
+            for abi, one in targets.items():
+                # Without a key, nothing would say which bytes the build has.
+                if not one.keys:
+                    where = (
+                        f"{abi!r:.80} of the product {product!r:.80}" if product else f"{abi!r:.80}"
+                    )
+                    raise ValueError(f"it has no keys of plans for {where}")
                 for name in one.trees:
                     if name not in self.trees:
                         raise ValueError(f"it has no tree {name!r:.80}")

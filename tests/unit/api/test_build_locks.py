@@ -302,3 +302,17 @@ def test_a_missing_lock_and_one_in_the_way(tmp_path, lock):
     with pytest.raises(ConfigurationError, match="not a lock of builder, and would be overwritten"):
         lock()
     assert Path(tmp_path / "builder.lock").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("name", "where"), [("", ""), ("one", " of the product 'one'")])
+def test_a_lock_without_keys_of_plans_is_refused_by_name(lock, tmp_path, name, where):
+    locked = lock((LINUX,), name=name)
+    content = json.loads(locked.path.read_text())
+    content["products"][name]["linux-x86_64"]["keys"] = {}
+    locked.path.write_text(json.dumps(content))
+    with pytest.raises(ConfigurationError) as caught:
+        api.read_lock(locked.path)
+    said = f"it has no keys of plans for 'linux-x86_64'{where}"
+    assert said in caught.value.message
+    assert caught.value.message.startswith(f"{locked.path} is not a lock")
+    assert "lock()" in str(caught.value.hint)

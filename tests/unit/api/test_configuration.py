@@ -260,6 +260,13 @@ def test_products_are_chosen_by_name(folder):
             "exports:\n - source: m\n   output: m.ptl\n   quantisation: {flow: fx}\n",
             r"line 4: exports.0.quantisation: the key 'method' is missing",
         ),
+        *(
+            (
+                f"exports:\n - source: m\n   output: m.ptl\n   quantisation:{empty}\n",
+                r"line 4: exports.0.quantisation: the key 'method' is missing",
+            )
+            for empty in (" {}", "", "\n     # method: static")
+        ),
         (
             "exports:\n - {source: m, output: m.ptl, inputs: ['float32[x']}\n",
             r"exports.0.inputs.0: ",
