@@ -7,7 +7,6 @@ declared twice. builder/schemas/builder-yaml.json is made from the same declarat
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
@@ -91,9 +90,7 @@ def parse_configuration(text: str, path: Path) -> Configuration:
         lines = find_lines(text)
         documents = list(parse_documents(text))
     except ValueError as error:
-        # The line comes first, as in all other messages about the file.
-        said = re.sub(r"^(.*) \(line (\d+)\)", r"line \2: \1", str(error))
-        raise ConfigurationError(f"{path}, {said}") from None
+        raise ConfigurationError(f"{path}, {error}") from None
     if len(documents) > 1:
         raise ConfigurationError(f"{path}: it has {len(documents)} YAML documents, and not one")
     reader = _Reader(path, lines)

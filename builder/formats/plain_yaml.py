@@ -39,7 +39,7 @@ def parse_documents(text: str, *, only_strings: bool = False) -> Iterator[object
 
     Raises:
         ValueError: the text is not YAML, or has aliases, tags, keys that are not scalars, or the
-            same key twice.
+            same key twice. The message begins with the line, where it is known.
     """
     import yaml
 
@@ -55,7 +55,15 @@ def parse_documents(text: str, *, only_strings: bool = False) -> Iterator[object
     try:
         yield from _Composer(yaml, only_strings).compose(yaml.parse(text, Loader=loader))
     except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(f"it is not YAML: {' '.join(str(error).split())[:300]}") from error
+        raise describe_yaml_error(error) from error
+
+
+def describe_yaml_error(error: Exception) -> ValueError:
+    """Returns the error for a text that PyYAML refuses; the line comes first, where it is known."""
+    mark = getattr(error, "problem_mark", None)
+    where = f"{_line_of(mark)}: " if mark else ""
+    problem = getattr(error, "problem", None) or str(error)
+    return ValueError(f"{where}it is not YAML: {' '.join(str(problem).split())[:300]}")
 
 
 class _Composer:
@@ -73,7 +81,7 @@ class _Composer:
         for event in events:
             # Aliases of aliases grow exponentially: ten lines can stand for a billion items.
             if isinstance(event, events_of.AliasEvent):
-                raise _refuse("aliases", event)
+                raise _refuse("aliases are not allowed in it", event)
             if isinstance(event, events_of.DocumentStartEvent):
                 self._push(None)
             elif isinstance(event, events_of.DocumentEndEvent):
@@ -100,17 +108,17 @@ class _Composer:
 
     def _start(self, event: Any) -> None:  # noqa: ANN401 - PyYAML's events have no types
         if event.tag not in {None, "!"}:
-            raise _refuse("tags", event)
+            raise _refuse("tags are not allowed in it", event)
         # Whoever reads the value may use recursion.
         if len(self._open) > MAX_DEPTH:
-            raise ValueError("it is nested too deeply")
+            raise _refuse("it is nested too deeply", event)
         if self._is_key_next():
-            raise ValueError(f"a key is not a scalar {_line_of(event)}")
+            raise _refuse("a key is not a scalar", event)
         self._push(set() if isinstance(event, self._yaml.events.MappingStartEvent) else None)
 
     def _to_scalar(self, event: Any) -> object:  # noqa: ANN401 - PyYAML's events have no types
         if event.tag not in {None, "!"}:
-            raise _refuse("tags", event)
+            raise _refuse("tags are not allowed in it", event)
         text = str(event.value)
         if self._is_key_next():
             return self._take_key(text, event)
@@ -126,7 +134,7 @@ class _Composer:
         known = self._keys[-1]
         assert known is not None
         if text in known:
-            raise ValueError(f"a key occurs twice {_line_of(event)}: {text[:60]!r}")
+            raise _refuse(f"the key {text[:60]!r} stands there twice", event)
         known.add(text)
         return text
 
@@ -136,8 +144,8 @@ def _to_dict(items: list[object]) -> dict[object, object]:
 
 
 def _refuse(what: str, event: Any) -> ValueError:  # noqa: ANN401 - PyYAML's events have no types
-    return ValueError(f"{what} are not allowed in it {_line_of(event)}")
+    return ValueError(f"{_line_of(event.start_mark)}: {what}")
 
 
-def _line_of(event: Any) -> str:  # noqa: ANN401 - PyYAML's events have no types
-    return f"(line {event.start_mark.line + 1})"
+def _line_of(mark: Any) -> str:  # noqa: ANN401 - PyYAML's marks have no types
+    return f"line {mark.line + 1}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from builder.formats.plain_yaml import MAX_DEPTH
+from builder.formats.plain_yaml import MAX_DEPTH, describe_yaml_error
 
 Place = tuple[str | int, ...]
 """Keys, and numbers of items from 0, that lead to a value."""
@@ -23,10 +23,7 @@ def find_lines(text: str) -> Mapping[Place, int]:
     try:
         return _collect(yaml, yaml.parse(text, Loader=loader))
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
-        raise ValueError(f"{where}it is not YAML: {' '.join(str(problem).split())[:300]}") from None
+        raise describe_yaml_error(error) from None
 
 
 def _collect(yaml: Any, events: Any) -> dict[Place, int]:  # noqa: ANN401 - PyYAML has no types

@@ -51,16 +51,16 @@ def test_what_pyyaml_writes_is_read(value):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a: &a [x]\nb: [*a, *a]", r"aliases are not allowed in it \(line 2\)"),
-        ("- !!python/object:os.system x", "tags are not allowed"),
+        ("a: &a [x]\nb: [*a, *a]", r"^line 2: aliases are not allowed in it$"),
+        ("- !!python/object:os.system x", "^line 1: tags are not allowed in it$"),
         ("!!str x", "tags are not allowed"),
         ("!<tag:yaml.org,2002:set> {x}", "tags are not allowed"),
-        ("a: 1\na: 2", r"a key occurs twice \(line 2\): 'a'"),
-        ("b:\n  no: 1\n  'no': 2", r"a key occurs twice \(line 3\): 'no'"),
-        ("b: 1\n? [a]\n: 1", r"a key is not a scalar \(line 2\)"),
-        ("[a", "it is not YAML"),
+        ("a: 1\na: 2", r"^line 2: the key 'a' stands there twice$"),
+        ("b:\n  no: 1\n  'no': 2", r"^line 3: the key 'no' stands there twice$"),
+        ("b: 1\n? [a]\n: 1", r"^line 2: a key is not a scalar$"),
+        ("a: 1\nb: [a\nc: d", "^line 3: it is not YAML: "),
         ("\x00", "it is not YAML"),
-        ("[" * 5000, "nested too deeply"),
+        ("a:\n" + "- " * 5000, "^line 2: it is nested too deeply$"),
         ("- " * 5000, "nested too deeply"),
     ],
 )
