@@ -18,9 +18,10 @@ from builder.api.products import (
     OUTPUT,
     PRODUCTS,
     Configuration,
+    Outputs,
     Product,
     Values,
-    find_meeting,
+    find_output,
     make_error,
 )
 from builder.api.release_report import CHECKSUMS, MARKDOWN, PAGE, REPORT
@@ -125,8 +126,9 @@ class _Reader:
             self._read_export(value, (EXPORTS, number)) for number, value in enumerate(exports)
         )
         self._refuse_same_exports(requests)
+        outputs = Outputs(read)
         for number, one in enumerate(requests):
-            if said := find_meeting(one.output, read):
+            if said := outputs.find_meeting(one.output):
                 raise self._fail((EXPORTS, number, "output"), said)
         return Configuration(
             path=self.path,
@@ -205,27 +207,17 @@ class _Reader:
 
     def _refuse_shared_outputs(self, products: Sequence[Product]) -> None:
         """Raises ConfigurationError for outputs that are the same, or inside one another."""
-        outputs: dict[Path, str] = {}
+        outputs = Outputs()
         for one in products:
-            output = Path(str(one.values[OUTPUT])).resolve()
-            if output in outputs:
-                known = outputs[output]
-                raise self._fail(
-                    (PRODUCTS, one.name), f"it has the same output as the product {known!r}"
-                )
-            outputs[output] = one.name
-        for output, name in outputs.items():
-            outer = next((outputs[one] for one in output.parents if one in outputs), None)
-            if outer is not None:
-                raise self._fail(
-                    (PRODUCTS, name), f"its output is inside that of the product {outer!r}"
-                )
+            if said := outputs.find_meeting(find_output(one)):
+                raise self._fail((PRODUCTS, one.name), f"its output {said}")
+            outputs.add(one)
 
     def _place_release(self, values: Values, products: Sequence[Product]) -> Values:
         """Returns the settings of the release; its folder is beside the file, and its own."""
         usual = self._check_path(self.path.parent / PublishSettings().output, ("release",))
         placed = {_PUBLISHED: usual, **values}
-        if said := find_meeting(Path(str(placed[_PUBLISHED])), products):
+        if said := Outputs(products).find_meeting(Path(str(placed[_PUBLISHED]))):
             raise self._fail(("release", "output"), said)
         return placed
 

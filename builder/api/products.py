@@ -163,15 +163,40 @@ class Configuration:
         return make_error(self.path, self.lines, place, message, hint)
 
 
-def find_meeting(folder: Path, products: Sequence[Product]) -> str:
-    """Says that a place for other files is, holds or is in the output of a build; or ""."""
-    resolved = folder.resolve()
-    for one in products:
-        output = Path(str(one.values[OUTPUT])).resolve()
-        if resolved == output or resolved in output.parents or output in resolved.parents:
-            named = f" of the product {one.name!r}" if one.name else ""
-            return f"{folder} is the output{named}, or inside it, or around it"
-    return ""
+class Outputs:
+    """The outputs of products; tells which of them another place for files would meet."""
+
+    def __init__(self, products: Sequence[Product] = ()) -> None:
+        self._outputs: dict[Path, str] = {}
+        """Output -> what it is called."""
+        self._around: dict[Path, str] = {}
+        """Folder -> what an output is called that is somewhere inside of it."""
+        for one in products:
+            self.add(one)
+
+    def add(self, product: Product) -> None:
+        """Adds the output of a product."""
+        output = find_output(product).resolve()
+        named = f"the output of {f'the product {product.name!r}' if product.name else 'the build'}"
+        self._outputs.setdefault(output, named)
+        for folder in output.parents:
+            self._around.setdefault(folder, named)
+
+    def find_meeting(self, folder: Path) -> str:
+        """Says which output `folder` is, is in or holds; empty if none."""
+        resolved = folder.resolve()
+        if resolved in self._outputs:
+            return f"{folder} is also {self._outputs[resolved]}"
+        for outer in resolved.parents:
+            if outer in self._outputs:
+                return f"{folder} is inside {self._outputs[outer]}"
+        inner = self._around.get(resolved)
+        return f"{folder} holds {inner}" if inner else ""
+
+
+def find_output(product: Product) -> Path:
+    """Returns the folder that builds of a product write into."""
+    return Path(str(product.values[OUTPUT]))
 
 
 def make_error(

@@ -15,7 +15,7 @@ from builder.api.builds import ProductBuild, build_products, refuse_outputs
 from builder.api.exports import export, refuse_model
 from builder.api.finished import FOLDER
 from builder.api.plans import list_inputs
-from builder.api.products import Configuration, Product, Values, find_meeting
+from builder.api.products import Configuration, Outputs, Product, Values
 from builder.api.release_gates import (
     ReleasedProduct,
     check_packages,
@@ -145,7 +145,7 @@ def release(request: ReleaseRequest, *, progress: Progress) -> ReleaseReport:
             f"{str(publishing.output)!r} cannot be replaced by a release",
             hint=Hint("name a folder of its own with ", Use("release.output", "release")),
         )
-    if said := find_meeting(publishing.output, configuration.products):
+    if said := Outputs(configuration.products).find_meeting(publishing.output):
         raise ConfigurationError(
             said, hint=Hint("name a folder of its own with ", Use("release.output", "release"))
         )

@@ -435,7 +435,7 @@ def test_errors_of_the_file_come_before_anything_is_built(made):
         "size: {max_growth: 2%}": r"builder.yaml, line 3: size.max_growth: without",
         "products: {a: {size: {max_growth: 2%}}}": r"line 3: products.a.size.max_growth: without",
         "size: {max_size: 2%}": r"builder.yaml, line 3: size.max_size: unknown key",
-        "release: {output: out}": r"builder.yaml, line 3: release.output: out is the output,",
+        "release: {output: out}": r"line 3: release.output: out is also the output of the build",
         "release: {outptu: x}": r"builder.yaml, line 3: release.outptu: .*mean 'output'",
         "release: {max_growth: much}": r"builder.yaml, line 3: release.max_growth: ",
         "check: {min_api: old}": r"builder.yaml, line 3: check.min_api: expected a whole number",
@@ -455,7 +455,9 @@ def test_errors_of_the_file_come_before_anything_is_built(made):
 def test_a_release_in_the_output_of_a_build_is_refused_also_where_the_command_line_names_it(
     made, output
 ):
-    with pytest.raises(ConfigurationError, match=r"is the output, or inside it|cannot be replaced"):
+    with pytest.raises(
+        ConfigurationError, match=r"(is also|is inside|holds) the output of|cannot be replaced"
+    ):
         run({("release", "output"): Path(output)})
     assert made.calls == []
 
