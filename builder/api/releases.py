@@ -283,7 +283,7 @@ def _run_export(request: ExportRequest, progress: Progress) -> str:
     refuse_model(request.output, request.source)
     result = export(request, progress=progress)
     for remark in result.remarks:
-        progress.note(f"note: {remark}")
+        progress.note(Hint("note: ", remark))
     if result.failure is not None:
         raise result.failure
     return f"{request.output.name}: {result.size:,} bytes"

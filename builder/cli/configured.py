@@ -15,6 +15,7 @@ from builder import api
 from builder.api.settings import CONFIGURATION
 from builder.cli.console import ConsoleProgress, echo, format_bytes
 from builder.cli.gates import refuse_idle_budgets, refuse_idle_options
+from builder.cli.hints import show_hint
 from builder.errors import name_product, naming
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def _run_exports(exports: Sequence[ExportRequest]) -> None:
         api.refuse_model(request.output, request.source)
         result = api.export(request, progress=ConsoleProgress())
         for remark in result.remarks:
-            echo(f"note: {remark}", err=True)
+            echo(f"note: {show_hint(remark, 'build')}", err=True)
         if result.failure is not None:
             raise result.failure
         echo(f"wrote {result.path}: {format_bytes(result.size)} bytes", err=True)

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import click
 
-from builder.errors import BuilderError
+from builder.errors import BuilderError, Hint
 
 SCHEMA_VERSIONS = {
     "bench": 1,
@@ -244,7 +244,11 @@ class ConsoleProgress:
         self._line(text, click.style("==> ", fg="blue", bold=True))
 
     def note(self, text: str) -> None:
-        """Prints a remark."""
+        """Prints a remark; settings and commands in it are shown as they are typed."""
+        if isinstance(text, Hint):
+            from builder.cli.failures import show_typed
+
+            text = show_typed(text)
         self._line(text, "    ")
 
     def advance(self, done: int, total: int, what: str) -> None:

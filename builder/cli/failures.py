@@ -59,7 +59,7 @@ def describe_failure(error: BaseException) -> Failure:
             message = "interrupted; run the same command again to continue"
             return Failure(exit_code=INTERRUPTED, message=message)
         case BuilderError():
-            hint = _show(error.hint) if error.hint else None
+            hint = show_typed(error.hint) if error.hint else None
             return Failure(exit_code=error.exit_code, message=_cut(error.message), hint=hint)
         case OSError():
             full = error.errno == errno.ENOSPC
@@ -91,7 +91,8 @@ def _cut(message: str) -> str:
     return "\n".join(one if len(one) <= _LONGEST else f"{one[:_LONGEST]}..." for one in lines)
 
 
-def _show(text: str) -> str:
+def show_typed(text: str) -> str:
+    """Returns a text as users of the command that runs write settings and commands."""
     # The options of the group are flags, so the first other word is the command.
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     return show_hint(text, command) if command in COMMANDS else text

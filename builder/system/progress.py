@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from builder.errors import Hint
+
 
 class Progress(Protocol):
     """Receives the progress of stages; the command line implements it."""
@@ -12,7 +14,10 @@ class Progress(Protocol):
         """Announces the next stage."""
 
     def note(self, text: str) -> None:
-        """Shows a message once, such as a choice that was made for the user."""
+        """Shows a message once, such as a choice that was made for the user.
+
+        Of a `Hint`, the command line shows settings and commands with its own names.
+        """
 
     def advance(self, done: int, total: int, what: str) -> None:
         """Reports that `done` of `total` in the current stage are ready, and `what` is next."""
@@ -31,7 +36,7 @@ class Titled:
 
     def note(self, text: str) -> None:
         """Shows a message once."""
-        self._progress.note(f"{self._title}: {text}")
+        self._progress.note(Hint(f"{self._title}: ", text))
 
     def advance(self, done: int, total: int, what: str) -> None:
         """Reports progress as it is: what compiles may be for others too."""

@@ -13,7 +13,7 @@ from samples import building, make_toolchain
 from builder import api
 from builder.api import BuildReport, link
 from builder.cli import build, configured, init, lock, plan
-from builder.errors import ConfigurationError, ModelError, VerificationError
+from builder.errors import ConfigurationError, Hint, ModelError, Use, VerificationError
 
 from .test_build import SIZE, make_runtime
 
@@ -148,7 +148,8 @@ def test_exports_run_only_when_they_are_asked_for(folder, asked, monkeypatch):
     def export(request, *, progress):
         made.append((request.source, request.output, request.folder))
         request.output.write_text("model")
-        result = type("Result", (), {"remarks": (), "failure": None, "size": 5})
+        remarks = (Hint("the trace is wrong; ", Use("capture", "script"), " keeps the code"),)
+        result = type("Result", (), {"remarks": remarks, "failure": None, "size": 5})
         result.path = request.output
         return result
 
@@ -160,7 +161,10 @@ def test_exports_run_only_when_they_are_asked_for(folder, asked, monkeypatch):
         run()
     assert "--dry-run runs nothing" in run("--export", "--dry-run").stderr
     assert made == []
-    assert run("--export").exit_code == 0
+    done = run("--export")
+    assert done.exit_code == 0
+    said = "note: the trace is wrong; --via script of builder export keeps the code\n"
+    assert said in done.stderr
     assert made == [("mobilenet_v2", Path("e.ptl"), folder.resolve())]
     assert asked[0][0].inputs == (Path("e.ptl"),)
 

@@ -30,13 +30,16 @@ from builder.errors import (
     BuilderError,
     ConfigurationError,
     ExitCode,
+    Hint,
     ModelError,
     NativeBuildError,
     PackagingError,
     SourceError,
     ToolchainError,
+    Use,
     VerificationError,
 )
+from builder.system.progress import Titled
 from tests.json_schemas import make_validator
 
 MODELS = Path(__file__).parents[2] / "data/models"
@@ -288,6 +291,21 @@ def test_names_are_no_commands_to_a_log(capsys):
     assert "\\x3a:add-mask::passed" in said.out
     assert "\naten::add::x" in said.err
     assert json.loads(made)["error"]["message"] == " ".join(ORDERS)
+
+
+def test_notes_have_the_options_of_the_command_that_runs(capsys, monkeypatch):
+    note = Hint("note: try ", Use("capture", "script"), " or ", Use("optimisation.enabled", False))
+    for command, said in (
+        ("release", "--via script of builder export or --no-optimize of builder export"),
+        ("export", "--via script or --no-optimize"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["builder", command])
+        for progress, title in (
+            (ConsoleProgress(), ""),
+            (Titled(ConsoleProgress(), "detector"), "detector: "),
+        ):
+            progress.note(note)
+            assert capsys.readouterr().err == f"    {title}note: try {said}\n"
 
 
 def test_names_on_the_command_line_cannot_forge_lines(run, capsys):
