@@ -152,6 +152,11 @@ def name_product(name: str, count: int) -> str:
     return f"product {name!r}" if name and count > 1 else ""
 
 
+def name_export(output: str, count: int) -> str:
+    """Returns what an error of one of `count` exports begins with; empty where it is clear."""
+    return f"export of {output}" if count > 1 else ""
+
+
 @contextmanager
 def naming(what: str) -> Iterator[None]:
     """Puts `what` before the message of a BuilderError that the block raises; nothing if empty."""

@@ -17,7 +17,7 @@ from builder.api.settings import (
 from builder.api.toolchains import locate_targets
 from builder.core.setting_fields import fill
 from builder.core.typed import suggest
-from builder.errors import ConfigurationError, Hint, Run
+from builder.errors import ConfigurationError, Hint, Run, name_product
 from builder.export.request import ExportRequest
 from builder.formats.yaml_lines import Place
 
@@ -79,7 +79,8 @@ class Configuration:
         try:
             settings = fill(BuildSettings, values)
         except ValueError as error:
-            raise ConfigurationError(f"{self.path}: {error}") from None
+            named = self._name(product)
+            raise ConfigurationError(f"{self.path}: {named}{error}") from None
         request = settings.request
         if not request.inputs and not request.ops_lists:
             where = f"the product {product.name!r}" if product.name else "it"
@@ -153,6 +154,11 @@ class Configuration:
             hint = str(error.hint) if key[1] != "abis" else error.hint
             raise self.fail(product, key, error.message, hint) from None
 
+    def _name(self, product: Product) -> str:
+        """Returns what begins a message that is about one of several products."""
+        named = name_product(product.name, len(self.products))
+        return f"{named}: " if named else ""
+
     def fail(
         self, product: Product, key: Place, message: str, hint: str | None
     ) -> ConfigurationError:
@@ -160,6 +166,8 @@ class Configuration:
         names = (one for one in key if isinstance(one, str))
         is_own = (PRODUCTS, product.name, *names) in self.lines
         place = (PRODUCTS, product.name, *key) if is_own else key
+        # A key that all products share may be wrong for one of them only.
+        message = message if is_own else f"{self._name(product)}{message}"
         return make_error(self.path, self.lines, place, message, hint)
 
 

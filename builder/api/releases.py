@@ -46,7 +46,15 @@ from builder.api.toolchains import locate_targets
 from builder.core.budgets import Growth
 from builder.core.targets import Target
 from builder.core.typed import Sha256, parse_json, to_json
-from builder.errors import BuilderError, ConfigurationError, Hint, Use, name_product, naming
+from builder.errors import (
+    BuilderError,
+    ConfigurationError,
+    Hint,
+    Use,
+    name_export,
+    name_product,
+    naming,
+)
 from builder.export.request import ExportRequest
 from builder.packaging.result_folder import (
     LISTING,
@@ -273,19 +281,22 @@ def _run_exports(request: ReleaseRequest, progress: Progress) -> GateResult:
         details = ("not asked for",)
         return GateResult(gate=Gate.EXPORT, outcome=Outcome.SKIPPED, details=details)
     try:
-        done = tuple(_run_export(one, progress) for one in request.configuration.exports)
+        exports = request.configuration.exports
+        done = tuple(_run_export(one, len(exports), progress) for one in exports)
     except BuilderError as error:
         return fail(Gate.EXPORT, error)
     return GateResult(gate=Gate.EXPORT, outcome=Outcome.PASSED, details=done)
 
 
-def _run_export(request: ExportRequest, progress: Progress) -> str:
-    refuse_model(request.output, request.source)
-    result = export(request, progress=progress)
-    for remark in result.remarks:
-        progress.note(Hint("note: ", remark))
-    if result.failure is not None:
-        raise result.failure
+def _run_export(request: ExportRequest, count: int, progress: Progress) -> str:
+    """Runs one of `count` exports, and returns what the report says of it."""
+    with naming(name_export(str(request.output), count)):
+        refuse_model(request.output, request.source)
+        result = export(request, progress=progress)
+        for remark in result.remarks:
+            progress.note(Hint("note: ", remark))
+        if result.failure is not None:
+            raise result.failure
     return f"{request.output.name}: {result.size:,} bytes"
 
 

@@ -16,7 +16,7 @@ from builder.api.settings import CONFIGURATION
 from builder.cli.console import ConsoleProgress, echo, format_bytes
 from builder.cli.gates import refuse_idle_budgets, refuse_idle_options
 from builder.cli.hints import show_hint
-from builder.errors import name_product, naming
+from builder.errors import name_export, name_product, naming
 
 if TYPE_CHECKING:
     from builder.api import ProductBuild
@@ -150,7 +150,8 @@ def choose_products(
     for one in products:
         abis = [target.abi for target in one.targets]
         if any(path[0] == "budgets" for path in given):
-            refuse_idle_budgets(one.settings.budgets, abis)
+            with naming_product(one, products):
+                refuse_idle_budgets(one.settings.budgets, abis)
     return tuple(products)
 
 
@@ -194,10 +195,11 @@ def _find_configuration(settings: BuildSettings, asked: ConfigurationAsked) -> C
 
 def _run_exports(exports: Sequence[ExportRequest]) -> None:
     for request in exports:
-        api.refuse_model(request.output, request.source)
-        result = api.export(request, progress=ConsoleProgress())
-        for remark in result.remarks:
-            echo(f"note: {show_hint(remark, 'build')}", err=True)
-        if result.failure is not None:
-            raise result.failure
+        with naming(name_export(str(request.output), len(exports))):
+            api.refuse_model(request.output, request.source)
+            result = api.export(request, progress=ConsoleProgress())
+            for remark in result.remarks:
+                echo(f"note: {show_hint(remark, 'build')}", err=True)
+            if result.failure is not None:
+                raise result.failure
         echo(f"wrote {result.path}: {format_bytes(result.size)} bytes", err=True)

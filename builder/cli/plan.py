@@ -15,6 +15,7 @@ from builder.cli.configured import (
     ConfigurationAsked,
     choose_products,
     configuration_options,
+    naming_product,
 )
 from builder.cli.console import ConsoleProgress, print_json, print_table, printing_json
 from builder.cli.locked import LockAsked, find_lock, lock_options, read_locked
@@ -65,7 +66,10 @@ def command(
         print_plans(plan_products(products), as_json=as_json)
         return
     locked = read_locked(products, lock, asked)
-    made = [(one, _plan_locked(one, known)) for one, known in zip(products, locked, strict=True)]
+    made = []
+    for one, known in zip(products, locked, strict=True):
+        with naming_product(one, products):
+            made.append((one, _plan_locked(one, known)))
     answer = printing_json("plan", _describe_plans(made))
     if not as_json:
         print_plans(made, as_json=False)

@@ -494,6 +494,22 @@ def test_a_file_is_no_larger_than_people_write(folder, text, said):
         read_configuration(write(folder, text))
 
 
+def test_a_key_that_products_share_is_wrong_for_a_product_that_is_named(folder):
+    text = """\
+verify: {abis: [x86]}
+products:
+  a: {inputs: [m.ptl], targets: {abis: [x86]}}
+  b: {inputs: [m.ptl], targets: {abis: [arm64-v8a]}}
+"""
+    read = read_configuration(write(folder, text))
+    first, second = read.products
+    read.make_proofs(first)
+    with pytest.raises(ConfigurationError) as caught:
+        read.make_proofs(second)
+    said = "the ABI 'x86' is not in targets.abis: arm64-v8a"
+    assert caught.value.message == f"{read.path}, line 1: verify.abis.0: product 'b': {said}"
+
+
 def test_a_byte_order_mark_is_ignored(folder):
     (folder / "ops.txt").write_text("\ufeffaten::add.Tensor\n", encoding="utf-8")
     text = "\ufeffops_lists: [ops.txt]\njobs: x\n"

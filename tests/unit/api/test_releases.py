@@ -590,6 +590,12 @@ def test_exports_run_only_when_asked(made, monkeypatch):
     report = run(export=True)
     assert report.error is failed
     assert outcomes(report)["export"] == "failed"
+    text = "exports: [{source: s, output: m.ptl}, {source: s, output: n.ptl}]\n"
+    Path("builder.yaml").write_text(FILE + text)
+    error = run(export=True).error
+    assert isinstance(error, ModelError)
+    assert error.message.endswith("m.ptl: no such module")
+    assert error.message.startswith("export of ")
     Path("builder.yaml").write_text(FILE)
     with pytest.raises(ConfigurationError, match="has no exports"):
         run(export=True)

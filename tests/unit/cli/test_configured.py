@@ -142,6 +142,35 @@ def test_options_for_none_of_the_products_are_refused(folder, asked):
     assert asked == []
 
 
+def test_a_budget_for_another_abi_names_the_product(folder, asked):
+    text = PRODUCTS.replace("two: {", "two: {targets: {abis: [x86]}, ")
+    Path("builder.yaml").write_text(text)
+    said = "^product 'two': --max-size linux-x86_64=2MB: there is no ABI linux-x86_64 here"
+    with pytest.raises(ConfigurationError, match=said):
+        run("--max-size", "linux-x86_64=2MB")
+    assert asked == []
+
+
+def test_an_export_that_fails_is_named_among_several(folder, asked, monkeypatch):
+    def export(request, *, progress):
+        raise ModelError("there is no such module", hint="name another")
+
+    monkeypatch.setattr(configured.api, "export", export, raising=False)
+    monkeypatch.setattr(configured.api, "refuse_model", lambda *_: None, raising=False)
+    for exports, said in (
+        ("[{source: a, output: e.ptl}]", "there is no such module"),
+        (
+            "[{source: a, output: e.ptl}, {source: a, output: f.ptl}]",
+            f"export of {folder.resolve() / 'e.ptl'}: there is no such module",
+        ),
+    ):
+        Path("builder.yaml").write_text(f"{FILE}exports: {exports}\n")
+        with pytest.raises(ModelError) as caught:
+            run("--export", "--config", folder.resolve() / "builder.yaml")
+        assert (caught.value.message, caught.value.hint) == (said, "name another")
+    assert asked == []
+
+
 def test_exports_run_only_when_they_are_asked_for(folder, asked, monkeypatch):
     made = []
 

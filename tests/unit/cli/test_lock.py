@@ -13,7 +13,7 @@ from builder import api
 from builder.api import BuildReport, builds, link
 from builder.cli import build, lock, plan
 from builder.cli.hints import show_hint
-from builder.errors import ConfigurationError, ToolchainError
+from builder.errors import ConfigurationError, ModelError, ToolchainError
 
 from .test_build import make_runtime
 
@@ -87,6 +87,19 @@ def test_no_product_is_built_before_another_is_refused(monkeypatch):
         run(build, "--locked")
     with pytest.raises(pytest.fail.Exception, match="it builds"):
         run(build, "--locked", "--product", "one")
+
+
+def test_a_plan_with_a_lock_names_the_product_that_cannot_be_planned():
+    Path("builder.yaml").write_text(PRODUCTS)
+    assert run(lock).exit_code == 0
+    Path("b.txt").write_text("aten::no_such_operator\n")
+    with pytest.raises(ModelError, match=r"(?s)^product 'two': .*no_such_operator") as caught:
+        run(plan, "--locked")
+    message = caught.value.message
+    # Without the lock, the words are the same.
+    with pytest.raises(ModelError) as caught:
+        run(plan)
+    assert caught.value.message == message
 
 
 def test_a_lock_of_more_than_is_built_does_not_fit():
