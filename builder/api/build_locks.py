@@ -38,7 +38,7 @@ from builder.errors import (
 )
 from builder.platforms.package_options import PackageOptions
 from builder.sources.releases import load_release
-from builder.system.files import read_regular, write_atomically
+from builder.system.files import describe_unreadable, read_regular, write_atomically
 from builder.system.machine import host_abi
 from builder.system.outputs import refuse_foreign_file, refuse_unwritable, writing_file
 from builder.system.progress import Progress
@@ -163,7 +163,7 @@ def read_lock(path: Path) -> BuildLock:
         return parse_lock(read_regular(path, MOST))
     except OSError as error:
         raise ConfigurationError(
-            f"the lock {path} cannot be read: {error.strerror}",
+            f"the lock {path} {describe_unreadable(path, error)}",
             hint=Hint("write one: ", Run("lock")),
         ) from None
     except ValueError as error:

@@ -35,7 +35,7 @@ from builder.export.request import ExportRequest
 from builder.formats.plain_yaml import parse_documents
 from builder.formats.yaml_lines import Place, find_lines
 from builder.packaging.result_folder import LISTING
-from builder.system.files import read_regular
+from builder.system.files import describe_absent, describe_unreadable, read_regular
 from builder.system.scratch import is_scratch_name
 
 _OWN = (BuildSettings, ProofSettings)
@@ -72,7 +72,7 @@ def read_configuration(path: Path) -> Configuration:
         text = read_regular(path, _MOST).decode("utf-8-sig")
     except OSError as error:
         raise ConfigurationError(
-            f"{path} cannot be read: {error.strerror}", hint=Hint("write one: ", Run("init"))
+            f"{path} {describe_unreadable(path, error)}", hint=Hint("write one: ", Run("init"))
         ) from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path} is not a text file in UTF-8") from None
@@ -315,6 +315,8 @@ class _Reader:
         may_be_absent = wanted != one.setting.path and not path.exists()
         if wanted and not is_wanted and not may_be_absent:
             said = f"{path} is no {wanted}" if path.exists() else f"there is no {wanted} {path}"
+            if path.is_symlink() and not path.exists():
+                said = f"{path} {describe_absent(path)}"
             raise self._fail(place, said)
         return kind(path)
 

@@ -20,6 +20,7 @@ from builder.core.typed import suggest
 from builder.errors import ConfigurationError, Hint, Run, name_product
 from builder.export.request import ExportRequest
 from builder.formats.yaml_lines import Place
+from builder.system.files import describe_absent
 
 EXPORTS, PRODUCTS = "exports", "products"
 OUTPUT = ("output",)
@@ -131,7 +132,7 @@ class Configuration:
             raise self.fail(
                 product,
                 ("inputs", number),
-                f"the file {model} does not exist"
+                f"the file {model} {describe_absent(model)}"
                 + (", and an export of this file makes it" if is_made else ""),
                 Hint(Run("build", ("--export",))) if is_made else None,
             )

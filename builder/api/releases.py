@@ -63,7 +63,7 @@ from builder.packaging.result_folder import (
     result_folder,
 )
 from builder.platforms.apple.accelerators import refuse_frameworks
-from builder.system.files import digest_file, read_regular, write_atomically
+from builder.system.files import describe_absent, digest_file, read_regular, write_atomically
 from builder.system.folders import cache_folder
 from builder.system.locks import path_lock
 from builder.system.outputs import refuse_unwritable
@@ -193,7 +193,7 @@ def _read_last(
         if publishing.first:
             return None
         raise ConfigurationError(
-            f"{where}: {publishing.against} does not exist",
+            f"{where}: {publishing.against} {describe_absent(publishing.against)}",
             hint=Hint("before the first release, add ", Use("release.first", True)),
         ) from None
     except ConfigurationError as error:

@@ -105,7 +105,7 @@ def _make_options(verb: str) -> tuple[Callable[[Any], Any], ...]:
         ),
         click.option(
             "--config",
-            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            type=click.Path(path_type=Path, dir_okay=False),
             metavar="FILE",
             help=f"Read settings from this file (default: {CONFIGURATION} in this folder, if no "
             "model is given).",

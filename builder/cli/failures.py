@@ -6,9 +6,11 @@ Only a command that fails imports this module.
 from __future__ import annotations
 
 import errno
+import os
 import re
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -16,6 +18,8 @@ from builder.cli.commands import COMMANDS
 from builder.cli.defects import describe_defect
 from builder.cli.hints import show_hint
 from builder.errors import BuilderError, ExitCode
+from builder.system.files import describe_absent
+from builder.system.folders import cache_folder
 
 INTERRUPTED = 130
 """As shells report SIGINT: 128 + 2."""
@@ -62,15 +66,26 @@ def describe_failure(error: BaseException) -> Failure:
             hint = show_typed(error.hint) if error.hint else None
             return Failure(exit_code=error.exit_code, message=_cut(error.message), hint=hint)
         case OSError():
-            full = error.errno == errno.ENOSPC
-            where = f": {error.filename}" if error.filename else ""
-            return Failure(
-                exit_code=ExitCode.CONFIGURATION,
-                message=f"{error.strerror or error}{where}",
-                hint="free some space" if full else None,
-            )
+            return _describe_system_error(error)
     message, hint = describe_defect(error)
     return Failure(exit_code=ExitCode.INTERNAL, message=message, hint=hint)
+
+
+def _describe_system_error(error: OSError) -> Failure:
+    """Returns what the system refused; what is said of links and of the cache is builder's."""
+    path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
+    message = f"{error.strerror or error}" + (f": {path}" if path else "")
+    hint = "free some space" if error.errno == errno.ENOSPC else None
+    if path is not None:
+        if path.is_symlink() and not path.exists():
+            message = f"{path} {describe_absent(path)}"
+        cache = cache_folder()
+        is_of_cache = path.is_relative_to(cache) or cache.is_relative_to(path)
+        # Where the cache is there and can be written, something else is wrong in it.
+        if is_of_cache and not os.access(cache, os.W_OK):
+            message = f"the cache {cache} cannot be used: {message}"
+            hint = "choose another folder for it: BUILDER_CACHE=<folder>"
+    return Failure(exit_code=ExitCode.CONFIGURATION, message=message, hint=hint)
 
 
 def _describe_usage(error: click.ClickException) -> Failure:

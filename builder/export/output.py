@@ -9,7 +9,7 @@ from builder.core.model_facts import BytecodeVersions
 from builder.core.tensors import ReferenceCase
 from builder.errors import ConfigurationError, Hint, Use
 from builder.export.request import Saving
-from builder.system.files import write_atomically
+from builder.system.files import describe_absent, write_atomically
 from builder.system.outputs import writing_file
 from builder.system.reference_cases import write_reference
 from builder.system.reference_headers import reference_path
@@ -30,7 +30,9 @@ def check_saving(saving: Saving, readable: BytecodeVersions) -> None:
         )
     for name, path in saving.extra_files:
         if not path.is_file():
-            raise ConfigurationError(f"the file {path} for {name} in the lite file does not exist")
+            raise ConfigurationError(
+                f"the file {path} for {name} in the lite file {describe_absent(path)}"
+            )
 
 
 def check_writable(output: Path) -> None:

@@ -73,9 +73,9 @@ def open_model(path: Path) -> Iterator[BufferedReader]:
     if path.is_dir():
         raise ModelError(f"{path} is a folder, not a model file", hint="name the .ptl file in it")
     if not path.is_file():
-        what = "is not a regular file" if path.exists() else "does not exist"
-        if path.is_symlink() and not path.exists():
-            what = "is a link that leads to no file, or to itself"
+        from builder.system.files import describe_absent
+
+        what = "is not a regular file" if path.exists() else describe_absent(path)
         raise ModelError(f"{path} {what}", hint=_MISSING_HINT)
     # Some files of the system, such as /proc/kmsg, say so, and make a reader wait.
     if path.stat().st_size == 0:

@@ -14,6 +14,7 @@ from builder.core.operators import Operator, OperatorSet
 from builder.errors import Hint, ModelError, Run, Use
 from builder.formats.plain_yaml import parse_documents
 from builder.oplists.format import SCHEMA, YAML_SUFFIXES
+from builder.system.files import describe_absent
 
 MAX_BYTES = 2 << 20
 """Largest size of an operator list in bytes; all operators of PyTorch together need under 1 MB."""
@@ -49,7 +50,7 @@ def read_op_list(path: Path) -> OperatorList:
         ModelError: the file is missing, is not an operator list, or asks for all operators.
     """
     if not path.is_file():
-        what = "is not a regular file" if path.exists() else "does not exist"
+        what = "is not a regular file" if path.exists() else describe_absent(path)
         raise ModelError(f"the operator list {path} {what}", hint=_HINT)
     # Before reading: a model that was renamed to .yaml may have gigabytes.
     if path.stat().st_size > MAX_BYTES:

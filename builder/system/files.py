@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -41,6 +42,34 @@ _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
 """A pipe without a reader would make a blocking open wait."""
 _STREAMS = frozenset(("/dev/stdout", "/dev/stderr"))
 _NOT_REGULAR = "it is not a regular file"
+
+
+def describe_absent(path: Path) -> str:
+    """Returns what a sentence about a path without a file ends with, such as `does not exist`.
+
+    Where a symbolic link is the reason, it says where the link leads.
+    """
+    for part in (path, *path.parents):
+        if part.is_symlink() and not part.exists():
+            led = f"is a link to {part.readlink()}, {_describe_target(part)}"
+            return led if part == path else f"does not exist: {part} {led}"
+    return "does not exist"
+
+
+def describe_unreadable(path: Path, error: OSError) -> str:
+    """Returns what a sentence about a file ends with that raised `error` when it was opened."""
+    if path.is_symlink() and not path.exists():
+        return describe_absent(path)
+    return f"cannot be read: {error.strerror}"
+
+
+def _describe_target(link: Path) -> str:
+    try:
+        link.stat()
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            return f"which cannot be followed ({error.strerror})"
+    return "which does not exist"
 
 
 def open_regular(path: Path) -> BufferedReader:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from builder.errors import BuilderError, ConfigurationError, Hint, PackagingError
-from builder.system.files import free_bytes
+from builder.system.files import describe_absent, free_bytes
 from builder.system.scratch import scratch_folder, sweep
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -67,9 +67,7 @@ def refuse_foreign_file(path: Path, is_ours: Callable[[Path], bool], kind: str) 
     try:
         if not path.exists():
             if path.is_symlink():  # whoever made the link would choose where a file appears
-                raise ConfigurationError(
-                    f"{path} is a link to a file that does not exist", hint=_HINT
-                )
+                raise ConfigurationError(f"{path} {describe_absent(path)}", hint=_HINT)
             return
         if path.is_dir():
             raise ConfigurationError(f"{path} is a folder", hint="give the path of a file in it")
@@ -138,5 +136,6 @@ def _find_folder(path: Path) -> Path:
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}", hint=_HINT) from error
     if not folder.is_dir():
-        raise ConfigurationError(f"cannot write {path}: {folder} is not a folder", hint=_HINT)
+        what = "is not a folder" if folder.exists() else describe_absent(folder)
+        raise ConfigurationError(f"cannot write {path}: {folder} {what}", hint=_HINT)
     return folder

@@ -9,7 +9,7 @@ from builder.core.runtime_manifest import Manifest, parse_manifest
 from builder.core.targets import Target, parse_target
 from builder.core.typed import MAX_JSON
 from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
-from builder.system.files import read_regular
+from builder.system.files import describe_absent, read_regular
 
 MANIFEST = "manifest.json"
 RUNNER = Path("bin", "torchlite-run")
@@ -98,7 +98,8 @@ def _choose_abi(path: Path, host_abi: str) -> Path:
     )
     if not folders:
         raise ConfigurationError(
-            f"there is no built runtime at {path}",
+            f"there is no built runtime at {path}"
+            + (f": it {describe_absent(path)}" if path.is_symlink() and not path.exists() else ""),
             hint=Hint("build one: ", _build(host_abi, Use("output", path))),
         )
     if len(folders) == 1:

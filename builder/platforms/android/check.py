@@ -24,7 +24,7 @@ from builder.platforms.android.libraries import BinaryFacts, read_facts
 from builder.platforms.android.policies import Policies, load_policies
 from builder.platforms.android.rules import CHECKS, Subject
 from builder.platforms.android.stubs import find_stubs
-from builder.system.files import MAX_LIBRARY, read_regular
+from builder.system.files import MAX_LIBRARY, describe_absent, read_regular
 from builder.system.zips import open_zip
 from builder.verify.policy import (
     Binary,
@@ -168,7 +168,7 @@ def check_package(
 
 def _read_library(path: Path) -> bytes:
     if not path.exists():
-        raise ConfigurationError(f"{path} does not exist", hint=_NAME_ONE)
+        raise ConfigurationError(f"{path} {describe_absent(path)}", hint=_NAME_ONE)
     if path.is_dir():
         raise ConfigurationError(f"there is no AAR or xcframework in {path}", hint=_NAME_ONE)
     try:

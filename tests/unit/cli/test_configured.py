@@ -85,7 +85,11 @@ def test_options_count_more_than_variables_and_these_more_than_the_file(folder, 
 def test_without_models_and_file(folder, asked):
     assert "Missing argument 'MODEL...'" in run().stderr
     assert "which builder init writes" in run().stderr
-    assert run("--config", "none.yaml").exit_code == 2
+    with pytest.raises(
+        ConfigurationError, match=r"none\.yaml cannot be read: No such file"
+    ) as caught:
+        run("--config", "none.yaml")
+    assert "init()" in str(caught.value.hint)
     for option in (("--product", "one"), ("--export",)):
         assert "need a file" in run("m.ptl", *option).stderr
     assert asked == []

@@ -8,6 +8,8 @@ from written_files import mode, names, write_half_and_stop
 
 from builder.system import files
 from builder.system.files import (
+    describe_absent,
+    describe_unreadable,
     digest_file,
     digest_files,
     free_bytes,
@@ -122,3 +124,18 @@ def test_devices_pipes_and_folders_are_never_read(tmp_path):
             read_regular(tmp_path / name, 10)
     with pytest.raises((ValueError, OSError)):
         read_regular(tmp_path, 10)
+
+
+def test_what_is_absent_is_described_with_the_link_that_is_the_reason(tmp_path):
+    (tmp_path / "link").symlink_to("gone/file")
+    (tmp_path / "loop").symlink_to("loop")
+    said = "is a link to gone/file, which does not exist"
+    assert describe_absent(tmp_path / "none") == "does not exist"
+    assert describe_absent(tmp_path / "link") == said
+    inner = describe_absent(tmp_path / "link/a/b")
+    assert inner == f"does not exist: {tmp_path / 'link'} {said}"
+    looped = describe_absent(tmp_path / "loop")
+    assert looped.startswith("is a link to loop, which cannot be followed (")
+    error = FileNotFoundError(2, "No such file or directory")
+    assert describe_unreadable(tmp_path / "link", error) == said
+    assert describe_unreadable(tmp_path / "none", error) == f"cannot be read: {error.strerror}"

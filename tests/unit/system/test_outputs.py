@@ -50,7 +50,7 @@ def test_a_path_of_many_folders_can_be_written_and_a_longer_one_is_refused_first
 
 def test_below_a_dangling_link_nothing_can_be_written(tmp_path):
     (tmp_path / "link").symlink_to("gone")
-    with pytest.raises(ConfigurationError, match="is not a folder"):
+    with pytest.raises(ConfigurationError, match="link is a link to gone, which does not exist"):
         refuse_unwritable(tmp_path / "link/out")
 
 
@@ -87,7 +87,7 @@ def test_a_full_disk_is_noticed_when_it_is_tried(tmp_path, monkeypatch):
 
 def test_no_file_is_made_where_a_link_leads(tmp_path):
     (tmp_path / "link").symlink_to("elsewhere/file")
-    with pytest.raises(ConfigurationError, match="link to a file that does not exist"):
+    with pytest.raises(ConfigurationError, match="link is a link to elsewhere/file, which"):
         refuse_foreign_file(tmp_path / "link", is_mine, "list")
 
 
