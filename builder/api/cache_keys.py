@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from builder.api.products import Configuration
+from builder.errors import ConfigurationError
 from builder.sources.releases import load_release
-from builder.system.files import digest_file
+from builder.system.files import describe_unreadable, digest_file
 from builder.system.machine import host_abi
 from builder.system.own_files import digest_own_files
 
@@ -33,7 +35,7 @@ def list_cache_keys(configuration: Configuration) -> Mapping[str, str]:
         [
             digest_own_files(),
             digest_file(configuration.path),
-            *(digest_file(model) if model.is_file() else "" for model in models),
+            *(_digest_model(model) for model in models),
         ]
     )
     prefix = f"builder-objects-{host_abi()}-{name}-"
@@ -43,6 +45,19 @@ def list_cache_keys(configuration: Configuration) -> Mapping[str, str]:
         "objects-restore-key": prefix,
         "report-key": f"builder-report-{name}-",
     }
+
+
+def _digest_model(path: Path) -> str:
+    """Returns the digest of a model; "" where there is none, as for those that are made later.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    try:
+        # Files of the system have no size, and some of them no end.
+        return digest_file(path) if path.is_file() and path.stat().st_size else ""
+    except OSError as error:
+        raise ConfigurationError(f"{path} {describe_unreadable(path, error)}") from None
 
 
 def _digest(texts: Iterable[str]) -> str:

@@ -24,7 +24,7 @@ from builder.api.products import (
     find_output,
     make_error,
 )
-from builder.api.release_report import CHECKSUMS, MARKDOWN, PAGE, REPORT
+from builder.api.release_report import CHECKSUMS, MARKDOWN, PAGE, REPORT, list_published
 from builder.api.settings import BuildSettings, ProofSettings, PublishSettings, ReleaseSettings
 from builder.core.budgets import Budgets
 from builder.core.nesting import InputSpec
@@ -114,7 +114,7 @@ class _Reader:
         shared = self._read_groups(_SHARED, content, (), others=(EXPORTS, PRODUCTS))
         if not (shared or products or exports):
             raise self._fail((), "it has no settings")
-        release = {path: shared.pop(path) for path in tuple(shared) if path[0] == "release"}
+        release: Values = {path: shared.pop(path) for path in tuple(shared) if path[0] == "release"}
         usual = self.path.parent / BuildSettings().output
         shared.setdefault(OUTPUT, self._check_path(usual, OUTPUT))
         read = tuple(
@@ -126,7 +126,10 @@ class _Reader:
             self._read_export(value, (EXPORTS, number)) for number, value in enumerate(exports)
         )
         self._refuse_same_exports(requests)
+        release = self._place_release(release, read)
         outputs = Outputs(read)
+        for folder in list_published(Path(str(release[_PUBLISHED]))):
+            outputs.add_folder(folder, "the folder of the release")
         for number, one in enumerate(requests):
             if said := outputs.find_meeting(one.output):
                 raise self._fail((EXPORTS, number, "output"), said)
@@ -134,7 +137,7 @@ class _Reader:
             path=self.path,
             lines=self.lines,
             products=read,
-            release=self._place_release(release, read),
+            release=release,
             exports=requests,
         )
 

@@ -185,11 +185,15 @@ class Outputs:
 
     def add(self, product: Product) -> None:
         """Adds the output of a product."""
-        output = find_output(product).resolve()
-        named = f"the output of {f'the product {product.name!r}' if product.name else 'the build'}"
-        self._outputs.setdefault(output, named)
-        for folder in output.parents:
-            self._around.setdefault(folder, named)
+        whose = f"the product {product.name!r}" if product.name else "the build"
+        self.add_folder(find_output(product), f"the output of {whose}")
+
+    def add_folder(self, folder: Path, named: str) -> None:
+        """Adds another folder, which errors call `named`."""
+        resolved = folder.resolve()
+        self._outputs.setdefault(resolved, named)
+        for outer in resolved.parents:
+            self._around.setdefault(outer, named)
 
     def find_meeting(self, folder: Path) -> str:
         """Says which output `folder` is, is in or holds; empty if none."""

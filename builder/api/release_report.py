@@ -21,6 +21,8 @@ MARKDOWN, PAGE = "report.md", "report.html"
 """File names of the other forms of the report."""
 CHECKSUMS = "SHA256SUMS"
 """File name of the list of digests."""
+_FAILED = "-failed"
+"""What the name of the folder ends with that has the report of a release that failed."""
 _MOST = 64 << 20
 """Bytes of a report, which has the sizes of all translation units of each library."""
 _LARGEST = 1 << 50
@@ -104,6 +106,11 @@ class ReleasedLibrary:
     def title(self) -> str:
         """Product and ABI in words."""
         return f"{self.product} {self.abi}".strip()
+
+
+def list_published(output: Path) -> tuple[Path, Path]:
+    """Returns the folders that a release writes: its own, and that for the report of a failure."""
+    return output, output.with_name(output.name + _FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

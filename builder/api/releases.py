@@ -38,6 +38,7 @@ from builder.api.release_report import (
     ReleaseReport,
     fail,
     finish_gates,
+    list_published,
     read_report,
 )
 from builder.api.released_packages import BuiltProduct, fill_release, write_reports
@@ -73,8 +74,6 @@ from builder.system.progress import Progress
 from builder.system.reference_headers import reference_path
 from builder.system.trees import remove_tree
 
-FAILED = "-failed"
-"""What the name of the folder ends with that has the report of a release that failed."""
 _MOST = 64 << 20
 """Bytes of a report."""
 _AGAINST, _GROWTH = ("release", "against"), ("release", "max_growth")
@@ -153,12 +152,9 @@ def release(request: ReleaseRequest, *, progress: Progress) -> ReleaseReport:
             f"{str(publishing.output)!r} cannot be replaced by a release",
             hint=Hint("name a folder of its own with ", Use("release.output", "release")),
         )
-    if said := Outputs(configuration.products).find_meeting(publishing.output):
-        raise ConfigurationError(
-            said, hint=Hint("name a folder of its own with ", Use("release.output", "release"))
-        )
+    _refuse_shared_folders(configuration, publishing.output)
     last = _read_last(configuration, publishing, is_given=_AGAINST in request.given)
-    for folder in (publishing.output, _failed(publishing.output)):
+    for folder in list_published(publishing.output):
         refuse_unwritable(folder)
         refuse_foreign_folder(folder)
     _refuse_no_failure(publishing.output)
@@ -190,7 +186,8 @@ def _read_last(
                 f"{where}: the folder {publishing.against} has no {REPORT}",
                 hint="name the folder of the last release, or its report",
             ) from None
-        if publishing.first:
+        # A link names a report that there was.
+        if publishing.first and not publishing.against.is_symlink():
             return None
         raise ConfigurationError(
             f"{where}: {publishing.against} {describe_absent(publishing.against)}",
@@ -216,12 +213,24 @@ def _refuse_idle_growth(configuration: Configuration, publishing: PublishSetting
         raise ConfigurationError(
             f"{configuration.find_line(*place)}: without release.against, nothing is compared, "
             "so it has no effect",
-            hint="name the report of the last release: against: last/report.json",
+            hint=Hint(
+                "name the report of the last release with ", Use("release.against", "report.json")
+            ),
         )
 
 
-def _failed(output: Path) -> Path:
-    return output.with_name(output.name + FAILED)
+def _refuse_shared_folders(configuration: Configuration, output: Path) -> None:
+    """Raises ConfigurationError if builds or exports would write where the release does."""
+    published = Outputs()
+    for folder in list_published(output):
+        published.add_folder(folder, "the folder of the release")
+    said = Outputs(configuration.products).find_meeting(output)
+    for export_request in configuration.exports:
+        said = said or published.find_meeting(export_request.output)
+    if said:
+        raise ConfigurationError(
+            said, hint=Hint("name a folder of its own with ", Use("release.output", "release"))
+        )
 
 
 def _release(
@@ -456,7 +465,7 @@ def _publish(
 
 def _refuse_no_failure(output: Path) -> None:
     """Raises ConfigurationError if a failure's place has something else, such as a good release."""
-    failed = _failed(output)
+    _, failed = list_published(output)
     if failed.is_dir() and any(failed.iterdir()) and not _has_failure(failed):
         raise ConfigurationError(
             f"{failed} would be replaced by the report of a release that fails, but it has no such "
@@ -476,14 +485,14 @@ def _has_failure(folder: Path) -> bool:
 
 def _remove_failure(output: Path) -> None:
     # The report of a failure before this release would be taken for one of this release.
-    failed = _failed(output)
+    _, failed = list_published(output)
     if failed.is_dir() and _has_failure(failed):
         refuse_foreign_folder(failed)
         remove_tree(failed)
 
 
 def _write_failure(report: ReleaseReport, output: Path) -> ReleaseReport:
-    failed = _failed(output)
+    _, failed = list_published(output)
     # Again: another release may have been written there meanwhile.
     _refuse_no_failure(output)
     with result_folder(failed) as folder:

@@ -55,11 +55,16 @@ def parse_documents(text: str, *, only_strings: bool = False) -> Iterator[object
     try:
         yield from _Composer(yaml, only_strings).compose(yaml.parse(text, Loader=loader))
     except (yaml.YAMLError, RecursionError) as error:
-        raise describe_yaml_error(error) from error
+        raise describe_yaml_error(error, text) from error
 
 
-def describe_yaml_error(error: Exception) -> ValueError:
+def describe_yaml_error(error: Exception, text: str) -> ValueError:
     """Returns the error for a text that PyYAML refuses; the line comes first, where it is known."""
+    # PyYAML's readers of characters count them differently, and say no line.
+    character = getattr(error, "character", None)
+    if isinstance(character, int):
+        line = text[: max(text.find(chr(character)), 0)].count("\n") + 1
+        return ValueError(f"line {line}: the character U+{character:04X} is not allowed in it")
     mark = getattr(error, "problem_mark", None)
     where = f"{_line_of(mark)}: " if mark else ""
     problem = getattr(error, "problem", None) or str(error)

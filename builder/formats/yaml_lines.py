@@ -23,7 +23,7 @@ def find_lines(text: str) -> Mapping[Place, int]:
     try:
         return _collect(yaml, yaml.parse(text, Loader=loader))
     except yaml.YAMLError as error:
-        raise describe_yaml_error(error) from None
+        raise describe_yaml_error(error, text) from None
 
 
 def _collect(yaml: Any, events: Any) -> dict[Place, int]:  # noqa: ANN401 - PyYAML has no types

@@ -218,7 +218,8 @@ def _read_pickle(data: bytes, folder: Path) -> None:
 def _aar_seeds() -> tuple[bytes, ...]:
     library = make_elf()
     contents = {
-        "AndroidManifest.xml": b'<manifest><uses-sdk android:minSdkVersion="21"/></manifest>',
+        "AndroidManifest.xml": b'<manifest xmlns:android="http://schemas.android.com/apk/res/android">'
+        b'<uses-sdk android:minSdkVersion="21"/></manifest>',
         "classes.jar": zips.pack([zips.Entry(b"A.class", b"\xca\xfe\xba\xbe")]),
         "jni/arm64-v8a/libpytorch_jni_lite.so": library,
         "jni/x86_64/libother.so": make_elf(machine=62),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from xml.parsers.expat import ExpatError, ParserCreate
 
 from builder.core.targets import MIN_API
 from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
@@ -19,7 +20,7 @@ from builder.verify.runtime import has_runtime
 SUFFIX = ".aar"
 _MAX_TEXT = 64 << 20
 _ANDROID_MANIFEST = "AndroidManifest.xml"
-_MIN_API = re.compile(rb"""minSdkVersion\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_ATTRIBUTE = "http://schemas.android.com/apk/res/android minSdkVersion"
 _LEVEL = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 """An API level; the newest ones have two digits."""
 _PREFAB = "prefab/"
@@ -107,25 +108,55 @@ def find_min_api(archive: Zip) -> int | None:
     """Returns the lowest API level that an AAR declares; None when it declares none.
 
     Raises:
-        ConfigurationError: what it declares is not an API level, or the archive is damaged.
+        ConfigurationError: what it declares is not an API level, the manifest is not XML, or the
+            archive is damaged.
     """
     if _ANDROID_MANIFEST not in archive.names:
         return None
-    # The manifest in an AAR is text; only the one in an APK is binary.
-    first, *others = archive.read(_ANDROID_MANIFEST, limit=_MAX_TEXT).split(b"<!--")
-    # What stands in comments is not declared.
-    text = b"".join((first, *(one.partition(b"-->")[2] for one in others)))
-    declared = _MIN_API.search(text)
+    where = f"{_ANDROID_MANIFEST} in {archive.name}"
+    hint = Hint("name the lowest level that it is to run on: ", Use("min_api", MIN_API))
+    try:
+        declared = _find_min_sdk(archive.read(_ANDROID_MANIFEST, limit=_MAX_TEXT))
+    except (ExpatError, ValueError) as error:
+        raise ConfigurationError(f"{where} is not an XML file: {error}", hint=hint) from None
     if declared is None:
         return None
-    level = (declared[1] or declared[2] or b"").decode(errors="backslashreplace").strip()
+    level = declared.strip()
     if not _LEVEL.fullmatch(level):
         raise ConfigurationError(
-            f"{_ANDROID_MANIFEST} in {archive.name} has the minSdkVersion {level!r:.80}, which is "
-            "not an API level",
-            hint=Hint("name the lowest level that it is to run on: ", Use("min_api", MIN_API)),
+            f"{where} has the minSdkVersion {level!r:.80}, which is not an API level", hint=hint
         )
     return int(level)
+
+
+def _find_min_sdk(text: bytes) -> str | None:
+    """Returns the value in the first `uses-sdk` of a manifest; None where there is none.
+
+    Raises:
+        ExpatError, ValueError: it is not XML, or has a document type, whose entities may be costly.
+    """
+    # The manifest in an AAR is text; only the one in an APK is binary.
+    parser = ParserCreate(namespace_separator=" ")
+    found: list[str] = []
+    open_elements = 0
+
+    def start(name: str, attributes: Mapping[str, str]) -> None:
+        nonlocal open_elements
+        if (open_elements, name) == (1, "uses-sdk") and _ATTRIBUTE in attributes:
+            found.append(attributes[_ATTRIBUTE])
+        open_elements += 1
+
+    def end(_: str) -> None:
+        nonlocal open_elements
+        open_elements -= 1
+
+    def refuse(*_: object) -> None:
+        raise ValueError("it has a document type")
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.StartDoctypeDeclHandler = refuse
+    parser.Parse(text, True)
+    return found[0] if found else None
 
 
 def has_prefab(archive: Zip) -> bool:

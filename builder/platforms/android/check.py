@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.core.targets import MIN_API
-from builder.errors import ConfigurationError, Hint, Run
+from builder.errors import ConfigurationError, Hint, Run, Use
 from builder.formats.elf import MAGIC
 from builder.lite.foreign_formats import PYTHON_HINT
 from builder.lite.read import (
@@ -63,8 +63,13 @@ def check_binaries(
         has_prefab: whether C++ users may link them.
 
     Raises:
-        ConfigurationError: there are none.
+        ConfigurationError: there are none, or the page size is no power of two.
     """
+    if page_size is not None and page_size.bit_count() != 1:
+        raise ConfigurationError(
+            f"{page_size} is not a page size, which is a power of two",
+            hint=Hint("for 64-bit libraries, 16 KB is usual: ", Use("page_size", 16384)),
+        )
     policies = load_policies()
     listed = sorted(binaries, key=lambda binary: binary.path)
     if not listed:

@@ -436,6 +436,12 @@ def test_errors_of_the_file_come_before_anything_is_built(made):
         "products: {a: {size: {max_growth: 2%}}}": r"line 3: products.a.size.max_growth: without",
         "size: {max_size: 2%}": r"builder.yaml, line 3: size.max_size: unknown key",
         "release: {output: out}": r"line 3: release.output: out is also the output of the build",
+        "exports: [{source: x, output: release/y.ptl}]": (
+            r"line 3: exports.0.output: release/y.ptl is inside the folder of the release"
+        ),
+        "exports: [{source: x, output: release-failed/y.ptl}]": (
+            "is inside the folder of the release"
+        ),
         "release: {outptu: x}": r"builder.yaml, line 3: release.outptu: .*mean 'output'",
         "release: {max_growth: much}": r"builder.yaml, line 3: release.max_growth: ",
         "check: {min_api: old}": r"builder.yaml, line 3: check.min_api: expected a whole number",
@@ -460,6 +466,15 @@ def test_a_release_in_the_output_of_a_build_is_refused_also_where_the_command_li
     ):
         run({("release", "output"): Path(output)})
     assert made.calls == []
+    Path("builder.yaml").write_text(FILE + "exports: [{source: x, output: next/y.ptl}]\n")
+    with pytest.raises(ConfigurationError, match="is inside the folder of the release"):
+        run({("release", "output"): Path("next")})
+
+
+def test_a_link_that_leads_nowhere_is_no_first_release(made):
+    Path("last").symlink_to("gone")
+    with pytest.raises(ConfigurationError, match="last is a link to gone"):
+        run({("release", "first"): True, ("release", "against"): Path("last")})
 
 
 def test_a_folder_without_a_report_is_no_first_release(made):
@@ -615,6 +630,10 @@ def test_the_keys_of_caches_change_with_what_the_caches_hold(made):
     # Before an export has made it.
     Path("m.ptl").unlink()
     assert keys()["report-key"] == first["report-key"]
+    # Without a size, and without an end or the right to read it.
+    for path in ("/proc/kmsg", "/proc/self/mem"):
+        Path("builder.yaml").write_text(FILE.replace("m.ptl", path))
+        assert keys()["report-key"] == first["report-key"]
 
 
 def test_a_comment_that_cannot_be_posted_is_told_and_no_error(made, monkeypatch):

@@ -29,6 +29,7 @@ def test_a_cache_that_cannot_be_made_is_named(tmp_path, monkeypatch):
     for cache, failing, said in (
         ("none/cache", "none/cache", f"No such file or directory: {tmp_path / 'none/cache'}"),
         ("file/cache", "file/cache/native", f"Not a directory: {tmp_path / 'file/cache/native'}"),
+        ("file", "file", f"File exists: {tmp_path / 'file'}"),
         ("file/cache", "file", f"File exists: {tmp_path / 'file'}"),
         ("link", "link", f"{tmp_path / 'link'} is a link to gone, which does not exist"),
     ):

@@ -56,8 +56,7 @@ def test_each_kernel_gets_a_function_with_the_signature_of_its_operator(code):
         "}",
         "",
         "at::Tensor & add__Tensor_vulkan(at::Tensor & self, const at::Tensor & other) {",
-        "  return torchlite::with_elements("
-        "at::native::vulkan::ops::add_in_place(self, other));",
+        "  return torchlite::with_elements(at::native::vulkan::ops::add_in_place(self, other));",
         "}",
         "",
         "} // namespace at::_ops",

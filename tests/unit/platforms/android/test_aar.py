@@ -124,15 +124,30 @@ def test_changed_missing_and_added_files_are_found(package, tmp_path):
     ]
 
 
+def make_manifest(inside: str, coding: str = "utf-8") -> bytes:
+    space = "xmlns:android='http://schemas.android.com/apk/res/android'"
+    return f"<manifest {space}>{inside}</manifest>".encode(coding)
+
+
+DECLARED = "<uses-sdk android:minSdkVersion='24'/>"
+ELSEWHERE = "minSdkVersion='34'"
+
+
 @pytest.mark.parametrize(
     ("text", "level"),
     [
         (None, None),
         (b"<manifest/>", None),
-        (b"<uses-sdk android:minSdkVersion='24'/>", 24),
-        (b'<uses-sdk android:minSdkVersion = " 30 "/>', 30),
-        (b"<!-- minSdkVersion='1' --><uses-sdk android:minSdkVersion='24'/><!--", 24),
-        (b"\x03\x00\x08\x00binary", None),
+        (make_manifest(DECLARED), 24),
+        (make_manifest(DECLARED, "utf-16"), 24),
+        (make_manifest('<uses-sdk android:minSdkVersion = " 30 "/>'), 30),
+        (make_manifest(f"<!-- {ELSEWHERE} -->{DECLARED}<!-- -->"), 24),
+        (make_manifest(f'<meta-data android:value="{ELSEWHERE}"/>{DECLARED}'), 24),
+        (make_manifest(f"<meta-data android:name='&lt;!--'/>{DECLARED}"), 24),
+        (make_manifest(f"<![CDATA[<uses-sdk {ELSEWHERE}/>]]><?x {ELSEWHERE}?>{DECLARED}"), 24),
+        (make_manifest(f"<application android:{ELSEWHERE}/>{DECLARED}"), 24),
+        (make_manifest(f"<a><uses-sdk android:{ELSEWHERE}/></a>{DECLARED}"), 24),
+        (make_manifest(f"<uses-sdk {ELSEWHERE}/>"), None),
     ],
 )
 def test_the_lowest_api_level_is_the_declared_one(package, tmp_path, text, level):
@@ -142,10 +157,33 @@ def test_the_lowest_api_level_is_the_declared_one(package, tmp_path, text, level
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        *(b"", b"\x03\x00\x08\x00binary", b"minSdkVersion='34'", make_manifest(DECLARED)[:-1]),
+        b"<uses-sdk android:minSdkVersion='24'/>",
+        b"<!DOCTYPE manifest [<!ENTITY a 'b'>]>" + make_manifest(DECLARED),
+    ],
+)
+def test_a_manifest_that_is_not_xml_declares_nothing(package, tmp_path, text):
+    aar = rewrite(write_aar(package, tmp_path / "out").aar, {"AndroidManifest.xml": text})
+    with pytest.raises(ConfigurationError, match="is not an XML file: "):
+        check_libraries(aar)
+    assert check_libraries(aar, min_api=23).min_api == 23
+
+
+def test_a_page_size_is_a_power_of_two(package, tmp_path):
+    aar = write_aar(package, tmp_path / "out").aar
+    assert check_libraries(aar, page_size=4096).min_api == 21
+    with pytest.raises(ConfigurationError, match="5000 is not a page size") as caught:
+        check_libraries(aar, page_size=5000)
+    assert caught.value.hint == "for 64-bit libraries, 16 KB is usual: page_size=16384"
+
+
+@pytest.mark.parametrize(
     "level", ["banana", "0", "", "1000000000", "-5", "2 1", "@integer/x", "\u0663"]
 )
 def test_what_is_no_level_is_named_unless_the_user_names_one(package, tmp_path, level):
-    text = f"<uses-sdk android:minSdkVersion='{level}'/>".encode()
+    text = make_manifest(f"<uses-sdk android:minSdkVersion='{level}'/>")
     aar = rewrite(write_aar(package, tmp_path / "out").aar, {"AndroidManifest.xml": text})
     with pytest.raises(ConfigurationError, match="which is not an API level") as caught:
         check_libraries(aar)
