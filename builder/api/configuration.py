@@ -6,6 +6,7 @@ declared twice. builder/schemas/builder-yaml.json is made from the same declarat
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, replace
@@ -77,7 +78,7 @@ def read_configuration(path: Path) -> Configuration:
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path} is not a text file in UTF-8") from None
     except ValueError as error:
-        raise ConfigurationError(f"{path}, {error}") from None
+        raise ConfigurationError(f"{path}: {error}") from None
     return parse_configuration(text, path)
 
 
@@ -91,7 +92,9 @@ def parse_configuration(text: str, path: Path) -> Configuration:
         lines = find_lines(text)
         documents = list(parse_documents(text))
     except ValueError as error:
-        raise ConfigurationError(f"{path}, {error}") from None
+        said = str(error)
+        between = ", " if said.startswith("line ") else ": "
+        raise ConfigurationError(f"{path}{between}{said}") from None
     if len(documents) > 1:
         raise ConfigurationError(f"{path}: it has {len(documents)} YAML documents, and not one")
     reader = _Reader(path, lines)
@@ -337,6 +340,9 @@ class _Reader:
             pass
         except (OSError, RuntimeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
+            # Before Python 3.13, links in a circle are a RuntimeError.
+            if isinstance(error, RuntimeError):
+                reason = os.strerror(errno.ELOOP)
             raise self._fail(place, f"this path cannot be used: {reason}") from None
         return path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from enum import EnumType
 from typing import Any
 
@@ -12,6 +13,8 @@ from builder.core.nesting import InputSpec, parse_input
 from builder.core.release import Release
 from builder.core.typed import suggest
 from builder.sources.releases import list_optional_backends, load_release
+
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 
 
 def convert_value(kind: Any, value: object) -> object:  # noqa: ANN401
@@ -24,7 +27,9 @@ def convert_value(kind: Any, value: object) -> object:  # noqa: ANN401
 
 
 def show_value(value: object) -> str:
-    """Returns a value for an error, or its type and length if it is long."""
+    """Returns a value for an error as YAML has it, or its type and length if it is long."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
     return repr(value) if len(repr(value)) < 60 else f"{type(value).__name__} of {len(str(value))}"
 
 
@@ -41,11 +46,9 @@ def _take_int(kind: Any, value: object) -> object:  # noqa: ANN401, ARG001
 
 
 def _take_float(kind: Any, value: object) -> object:  # noqa: ANN401, ARG001
-    # Plain YAML has whole numbers only; others are texts.
-    try:
-        number = float(value) if isinstance(value, str | int) else math.nan
-    except ValueError:
-        number = math.nan
+    # Plain YAML has whole numbers only; others are texts, of which Python's float reads too many.
+    is_number = isinstance(value, int) or (isinstance(value, str) and _NUMBER.fullmatch(value))
+    number = float(str(value)) if is_number else math.nan
     if isinstance(value, bool) or not math.isfinite(number):
         raise ValueError(f"expected a number, not {show_value(value)}")
     return number

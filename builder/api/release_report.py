@@ -11,7 +11,7 @@ from builder.core.artifacts import SizeReport
 from builder.core.budgets import Budget, Budgets, Growth, find_budget
 from builder.core.typed import Sha256, Size, parse_json, to_json
 from builder.errors import BuilderError, ConfigurationError, ExitCode
-from builder.system.files import read_regular
+from builder.system.files import describe_unreadable, read_regular
 
 SCHEMA = 1
 """Version of the JSON, as in builder/schemas/release.json."""
@@ -236,9 +236,11 @@ def read_report(path: Path) -> LastRelease:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
+        said = f"is not the report of a release: {error}"
+        if isinstance(error, OSError):
+            said = describe_unreadable(file, error)
         raise ConfigurationError(
-            f"{file} is not the report of a release: {error}",
-            hint=f"keep {REPORT} of a release, and name it",
+            f"{file} {said}", hint=f"keep {REPORT} of a release, and name it"
         ) from None
 
 

@@ -17,7 +17,7 @@ from builder.cli.failures import describe_failure
 from builder.cli.locked import LockAsked, lock_options, place_lock
 from builder.cli.settings_options import settings_options
 from builder.errors import ConfigurationError
-from builder.system.files import append_text, refuse_no_appending
+from builder.system.files import append_text, describe_absent, refuse_no_appending
 
 if TYPE_CHECKING:
     from builder.api import ReleaseReport
@@ -151,6 +151,8 @@ def _naming(path: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
+        if isinstance(error, FileNotFoundError):
+            reason = f"it {describe_absent(path)}"
         raise ConfigurationError(
             f"cannot append to {path}: {reason}", hint="choose another --summary"
         ) from None

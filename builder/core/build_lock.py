@@ -326,6 +326,8 @@ def _describe_sets(what: str, locked: Sequence[str], here: Sequence[str]) -> str
 def _show(value: Any) -> str:  # noqa: ANN401 - what a field of a lock can be
     if isinstance(value, bool):
         return str(value).lower()
+    if value is None:
+        return "not set"
     if isinstance(value, Mapping):
         value = [f"{key} {inner}" for key, inner in sorted(value.items())]
     if isinstance(value, list | tuple):

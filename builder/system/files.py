@@ -42,6 +42,7 @@ _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
 """A pipe without a reader would make a blocking open wait."""
 _STREAMS = frozenset(("/dev/stdout", "/dev/stderr"))
 _NOT_REGULAR = "it is not a regular file"
+_ABSENT = "does not exist"
 
 
 def describe_absent(path: Path) -> str:
@@ -52,15 +53,14 @@ def describe_absent(path: Path) -> str:
     for part in (path, *path.parents):
         if part.is_symlink() and not part.exists():
             led = f"is a link to {part.readlink()}, {_describe_target(part)}"
-            return led if part == path else f"does not exist: {part} {led}"
-    return "does not exist"
+            return led if part == path else f"{_ABSENT}: {part} {led}"
+    return _ABSENT
 
 
 def describe_unreadable(path: Path, error: OSError) -> str:
     """Returns what a sentence about a file ends with that raised `error` when it was opened."""
-    if path.is_symlink() and not path.exists():
-        return describe_absent(path)
-    return f"cannot be read: {error.strerror}"
+    absent = describe_absent(path) if error.errno in {errno.ENOENT, errno.ELOOP} else _ABSENT
+    return absent if absent != _ABSENT else f"cannot be read: {error.strerror}"
 
 
 def _describe_target(link: Path) -> str:

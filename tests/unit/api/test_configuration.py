@@ -169,7 +169,7 @@ def test_products_are_chosen_by_name(folder):
         ("inputs:\n- [m.ptl]\n", r", line 2: inputs.0: expected text, not \['m.ptl'\]"),
         ("jobs: 0\n", r", line 1: jobs: expected a number from 1 to 10,000, not 0"),
         ("jobs: '4'\n", r"line 1: jobs: expected a whole number, not '4'"),
-        ("jobs: true\n", r"line 1: jobs: expected a whole number, not True"),
+        ("jobs: true\n", r"line 1: jobs: expected a whole number, not true"),
         ("jobs:\n", r"line 1: jobs: it has no value"),
         ("lock_timeout: nan\n", r"line 1: lock_timeout: expected a number, not 'nan'"),
         ("lock_timeout: -1\n", r"line 1: lock_timeout: expected a number from 0, not -1"),
@@ -270,6 +270,10 @@ def test_products_are_chosen_by_name(folder):
         (
             "exports:\n - {source: m, output: m.ptl, inputs: ['float32[x']}\n",
             r"exports.0.inputs.0: ",
+        ),
+        *(
+            (f"inputs: [m.ptl]\nlock_timeout: {number}\n", r"line 2: .*expected a number")
+            for number in ("1_0", "\u0661\u0662", "0x10", "null_", "1e9999")
         ),
         ("", r"it has no settings"),
         ("just words\n", r"expected keys with values, not 'just words'"),

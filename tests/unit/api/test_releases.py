@@ -475,6 +475,11 @@ def test_a_link_that_leads_nowhere_is_no_first_release(made):
     Path("last").symlink_to("gone")
     with pytest.raises(ConfigurationError, match="last is a link to gone"):
         run({("release", "first"): True, ("release", "against"): Path("last")})
+    Path("loop").symlink_to("loop")
+    with pytest.raises(
+        ConfigurationError, match="loop is a link to loop, which cannot be followed"
+    ):
+        run({("release", "against"): Path("loop")})
 
 
 def test_a_folder_without_a_report_is_no_first_release(made):

@@ -139,3 +139,5 @@ def test_what_is_absent_is_described_with_the_link_that_is_the_reason(tmp_path):
     error = FileNotFoundError(2, "No such file or directory")
     assert describe_unreadable(tmp_path / "link", error) == said
     assert describe_unreadable(tmp_path / "none", error) == f"cannot be read: {error.strerror}"
+    inside = describe_unreadable(tmp_path / "link/x", error)
+    assert inside == f"does not exist: {tmp_path / 'link'} {said}"
