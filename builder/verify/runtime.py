@@ -97,10 +97,14 @@ def _choose_abi(path: Path, host_abi: str) -> Path:
         if manifest.parent.name.isprintable()  # as the names of all ABIs are
     )
     if not folders:
+        why, output = "", [Use("output", path)]
+        if path.exists() and not path.is_dir():
+            why, output = ": it is not a folder", []
+        elif path.is_symlink() and not path.exists():
+            why = f": it {describe_absent(path)}"
         raise ConfigurationError(
-            f"there is no built runtime at {path}"
-            + (f": it {describe_absent(path)}" if path.is_symlink() and not path.exists() else ""),
-            hint=Hint("build one: ", _build(host_abi, Use("output", path))),
+            f"there is no built runtime at {path}{why}",
+            hint=Hint("build one: ", _build(host_abi, *output)),
         )
     if len(folders) == 1:
         return folders[0]

@@ -316,7 +316,11 @@ def test_a_folder_without_a_runtime(tmp_path, name):
     (tmp_path / "file.txt").touch()
     with pytest.raises(ConfigurationError, match="no built runtime at") as caught:
         run(tmp_path / name)
-    assert "builder build" in show_hint(caught.value.hint, "size")
+    hint = show_hint(caught.value.hint, "size")
+    assert "builder build" in hint
+    # A file can be no output.
+    assert (" -o " in hint) == (name != "file.txt")
+    assert caught.value.message.endswith("it is not a folder") == (name == "file.txt")
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"file": 1}', "[1]"])
