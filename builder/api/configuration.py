@@ -36,7 +36,12 @@ from builder.export.request import ExportRequest
 from builder.formats.plain_yaml import parse_documents
 from builder.formats.yaml_lines import Place, find_lines
 from builder.packaging.result_folder import LISTING
-from builder.system.files import describe_absent, describe_unreadable, read_regular
+from builder.system.files import (
+    describe_absent,
+    describe_unreadable,
+    leads_nowhere,
+    read_regular,
+)
 from builder.system.scratch import is_scratch_name
 
 _OWN = (BuildSettings, ProofSettings)
@@ -321,7 +326,7 @@ class _Reader:
         may_be_absent = wanted != one.setting.path and not path.exists()
         if wanted and not is_wanted and not may_be_absent:
             said = f"{path} is no {wanted}" if path.exists() else f"there is no {wanted} {path}"
-            if path.is_symlink() and not path.exists():
+            if leads_nowhere(path):
                 said = f"{path} {describe_absent(path)}"
             raise self._fail(place, said)
         return kind(path)

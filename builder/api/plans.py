@@ -20,7 +20,7 @@ from builder.selection.choose_dtypes import narrow_dtypes
 from builder.selection.release_rules import read_rules
 from builder.selection.static_dispatch import choose_static_dispatch
 from builder.sources.schemas import load_declared
-from builder.system.files import describe_absent
+from builder.system.files import describe_absent, leads_nowhere
 from builder.system.folders import data_folder
 from builder.system.process import Runner
 from builder.toolchains.shader_compiler import with_shader_compiler
@@ -204,7 +204,7 @@ def locate_op_list(name: str) -> Path:
     zoo = {shipped.stem: shipped for shipped in data_folder("ops_lists").glob("*.yaml")}
     if name in zoo:
         return zoo[name]
-    if path.is_symlink() and not path.exists():
+    if leads_nowhere(path):
         raise ConfigurationError(f"the operator list {path} {describe_absent(path)}")
     near = ", ".join(difflib.get_close_matches(name, zoo, n=3) or sorted(zoo))
     raise ConfigurationError(

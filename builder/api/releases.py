@@ -64,7 +64,13 @@ from builder.packaging.result_folder import (
     result_folder,
 )
 from builder.platforms.apple.accelerators import refuse_frameworks
-from builder.system.files import describe_absent, digest_file, read_regular, write_atomically
+from builder.system.files import (
+    describe_absent,
+    digest_file,
+    leads_nowhere,
+    read_regular,
+    write_atomically,
+)
 from builder.system.folders import cache_folder
 from builder.system.locks import path_lock
 from builder.system.outputs import refuse_unwritable
@@ -186,8 +192,8 @@ def _read_last(
                 f"{where}: the folder {publishing.against} has no {REPORT}",
                 hint="name the folder of the last release, or its report",
             ) from None
-        # A link names a report that there was.
-        if publishing.first and not publishing.against.is_symlink():
+        # Such a link names a report that there was.
+        if publishing.first and not leads_nowhere(publishing.against):
             return None
         raise ConfigurationError(
             f"{where}: {publishing.against} {describe_absent(publishing.against)}",

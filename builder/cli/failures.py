@@ -18,7 +18,7 @@ from builder.cli.commands import COMMANDS
 from builder.cli.defects import describe_defect
 from builder.cli.hints import show_hint
 from builder.errors import BuilderError, ExitCode
-from builder.system.files import describe_absent
+from builder.system.files import describe_absent, leads_nowhere
 from builder.system.folders import cache_folder
 
 INTERRUPTED = 130
@@ -77,7 +77,7 @@ def _describe_system_error(error: OSError) -> Failure:
     message = f"{error.strerror or error}" + (f": {path}" if path else "")
     hint = "free some space" if error.errno == errno.ENOSPC else None
     if path is not None:
-        if path.is_symlink() and not path.exists():
+        if leads_nowhere(path):
             message = f"{path} {describe_absent(path)}"
         cache = cache_folder()
         is_of_cache = path.is_relative_to(cache) or cache.is_relative_to(path)

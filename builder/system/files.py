@@ -45,13 +45,18 @@ _NOT_REGULAR = "it is not a regular file"
 _ABSENT = "does not exist"
 
 
+def leads_nowhere(path: Path) -> bool:
+    """Says whether a path is a symbolic link that leads to no file, or to itself."""
+    return path.is_symlink() and not path.exists()
+
+
 def describe_absent(path: Path) -> str:
     """Returns what a sentence about a path without a file ends with, such as `does not exist`.
 
     Where a symbolic link is the reason, it says where the link leads.
     """
     for part in (path, *path.parents):
-        if part.is_symlink() and not part.exists():
+        if leads_nowhere(part):
             led = f"is a link to {part.readlink()}, {_describe_target(part)}"
             return led if part == path else f"{_ABSENT}: {part} {led}"
     return _ABSENT

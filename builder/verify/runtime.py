@@ -9,7 +9,7 @@ from builder.core.runtime_manifest import Manifest, parse_manifest
 from builder.core.targets import Target, parse_target
 from builder.core.typed import MAX_JSON
 from builder.errors import ConfigurationError, Hint, Run, Use, VerificationError
-from builder.system.files import describe_absent, read_regular
+from builder.system.files import describe_absent, leads_nowhere, read_regular
 
 MANIFEST = "manifest.json"
 RUNNER = Path("bin", "torchlite-run")
@@ -100,7 +100,7 @@ def _choose_abi(path: Path, host_abi: str) -> Path:
         why, output = "", [Use("output", path)]
         if path.exists() and not path.is_dir():
             why, output = ": it is not a folder", []
-        elif path.is_symlink() and not path.exists():
+        elif leads_nowhere(path):
             why = f": it {describe_absent(path)}"
         raise ConfigurationError(
             f"there is no built runtime at {path}{why}",
