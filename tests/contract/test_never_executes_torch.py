@@ -23,6 +23,7 @@ from hostile_models import (  # noqa: E402
     write_lite,
     write_torchscript,
 )
+from interrupts import take_interrupts  # noqa: E402
 from verify.fakes import make_runtime  # noqa: E402
 
 from builder.core.arrays import sample_inputs, to_array  # noqa: E402
@@ -441,7 +442,7 @@ def test_ctrl_c_ends_an_export_of_torchscript_that_loops(here):
         cwd=here,
         env={**os.environ, "PYTHONPATH": path},
         stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+        preexec_fn=take_interrupts,  # noqa: PLW1509
     ) as process:
         spent = 0.0
         while spent < 6 and process.poll() is None:  # importing takes less, the loop any

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from interrupts import take_interrupts
 
 from builder.errors import NativeBuildError, ToolchainError
 from builder.system.locks import folder_lock
@@ -148,7 +149,7 @@ def test_nothing_outlives_a_killed_builder(tmp_path, how, whole_group):
         stderr=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+        preexec_fn=take_interrupts,  # noqa: PLW1509
     )
     pids = [int(word) for word in process.stdout.readline().split()]
     assert len(pids) == 3

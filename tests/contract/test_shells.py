@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from interrupts import take_interrupts
 
 MODELS = Path(__file__).parents[1] / "data" / "models"
 BUILDER = (sys.executable, "-m", "builder.cli.main")
@@ -22,8 +23,7 @@ def run(*command: object, **environment: str) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
-        # What runs the tests may ignore it, as a shell does for what it runs in the background.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=take_interrupts,
     )
 
 
