@@ -11,6 +11,7 @@ import click
 
 from builder import api
 from builder.cli.console import ConsoleProgress, echo, print_json, print_table
+from builder.cli.option_types import PathType
 from builder.cli.settings_options import settings_options
 from builder.cli.shared_options import InputTexts, adb_option, complete
 from builder.core.artifacts import Profile
@@ -25,7 +26,7 @@ _NAMES = {"cpu": "CPU", "vulkan": "Vulkan", "metal": "Metal"}
 
 @click.command("bench")
 @settings_options(BenchRequest, "request", without=("inputs",))
-@click.argument("others", metavar="[MODEL]...", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("others", metavar="[MODEL]...", nargs=-1, type=PathType())
 @adb_option
 @settings_options(InputTexts, "texts", without=("second_shapes",))
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")

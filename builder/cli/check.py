@@ -13,6 +13,7 @@ from builder import api
 from builder.api.settings import PackageCheck
 from builder.cli.console import echo, print_json
 from builder.cli.hints import show_hint
+from builder.cli.option_types import PathType
 from builder.cli.settings_options import settings_options
 from builder.core.counts import number_of
 from builder.errors import ExitCode
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command("check")
-@click.argument(
-    "paths", metavar="[MODEL] RUNTIME", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("paths", metavar="[MODEL] RUNTIME", nargs=-1, required=True, type=PathType())
 @settings_options(PackageCheck, "options")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def command(paths: tuple[Path, ...], options: PackageCheck, as_json: bool) -> int:

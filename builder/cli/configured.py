@@ -16,6 +16,7 @@ from builder.api.settings import CONFIGURATION
 from builder.cli.console import ConsoleProgress, echo, format_bytes
 from builder.cli.gates import refuse_idle_budgets, refuse_idle_options
 from builder.cli.hints import show_hint
+from builder.cli.option_types import PathType
 from builder.errors import name_export, name_product, naming
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _make_options(verb: str) -> tuple[Callable[[Any], Any], ...]:
         ),
         click.option(
             "--config",
-            type=click.Path(path_type=Path, dir_okay=False),
+            type=PathType(dir_okay=False),
             metavar="FILE",
             help=f"Read settings from this file (default: {CONFIGURATION} in this folder, if no "
             "model is given).",

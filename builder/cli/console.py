@@ -76,6 +76,9 @@ def _write(text: str, *, err: bool = False, nl: bool = True) -> None:
     except BrokenPipeError:
         # The reader, such as `head`, has enough. The work goes on, for the sake of its exit code.
         _write_to_nothing(sys.stderr if err else sys.stdout)
+    except OSError as error:
+        stream = "standard error" if err else "standard output"
+        raise OSError(error.errno, error.strerror, stream) from error
 
 
 def _defuse(text: str) -> str:

@@ -11,24 +11,25 @@ import click
 from builder import api
 from builder.api.settings import CONFIGURATION
 from builder.cli.console import echo
+from builder.cli.option_types import PathType
 from builder.errors import ConfigurationError
 from builder.system.files import write_new
 from builder.system.outputs import writing_file
 
 
 @click.command("init")
-@click.argument("models", nargs=-1, metavar="[MODEL]...", type=click.Path(path_type=Path))
+@click.argument("models", nargs=-1, metavar="[MODEL]...", type=PathType())
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathType(dir_okay=False),
     default=CONFIGURATION,
     show_default=True,
     help="The file to write; it must not be there yet.",
 )
 @click.option(
     "--schema",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathType(dir_okay=False),
     help="Also write the JSON schema of the file here, and name it in the file for editors.",
 )
 def command(models: tuple[Path, ...], output: Path, schema: Path | None) -> None:

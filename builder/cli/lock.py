@@ -17,6 +17,7 @@ from builder.cli.configured import (
 )
 from builder.cli.console import ConsoleProgress, echo, print_table
 from builder.cli.locked import place_lock
+from builder.cli.option_types import PathType
 from builder.cli.settings_options import settings_options
 from builder.system.outputs import refuse_unwritable
 
@@ -38,7 +39,7 @@ _NOT_IN_LOCKS = (
     "-o",
     "--output",
     "path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathType(dir_okay=False),
     metavar="FILE",
     help=f"The lock to write (default: {LOCK} beside the file with the settings, or in this "
     "folder).",

@@ -3,9 +3,29 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import click
+
+
+class PathType(click.Path):
+    """A path; an empty text, as of an unset variable, is not taken for the current folder."""
+
+    def __init__(self, **checks: Any) -> None:  # noqa: ANN401 - those of click.Path
+        """Takes what click.Path takes, but for the type of the result."""
+        super().__init__(path_type=Path, **checks)
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as click has it
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:  # noqa: ANN401 - as click has it
+        """Returns the path; raises click's error when there is no text or a check fails."""
+        if value == "":
+            self.fail("it is empty; was a variable not set?", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class FiniteRange(click.FloatRange):
@@ -66,4 +86,6 @@ class PairType(click.ParamType):  # type: ignore[type-arg]
         name, equals, text = str(value).partition("=")
         if not name or not equals:
             self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
+        if not text and self._kind is Path:
+            self.fail(f"the path of {name!r} is empty; was a variable not set?", param, ctx)
         return name, self._kind(text)

@@ -15,6 +15,7 @@ from builder.cli.configured import ConfigurationAsked, configuration_options
 from builder.cli.console import ConsoleProgress, echo, print_json, print_table
 from builder.cli.failures import describe_failure
 from builder.cli.locked import LockAsked, lock_options, place_lock
+from builder.cli.option_types import PathType
 from builder.cli.settings_options import settings_options
 from builder.errors import ConfigurationError
 from builder.system.files import append_text, describe_absent, refuse_no_appending
@@ -46,7 +47,7 @@ FORGES = ("github", "gitlab")
 )
 @click.option(
     "--summary",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathType(dir_okay=False),
     metavar="FILE",
     help="Append the report as Markdown to this file, e.g. $GITHUB_STEP_SUMMARY.",
 )

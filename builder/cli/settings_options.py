@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from builder import api
-from builder.cli.option_types import FiniteRange, PairType, TextType
+from builder.cli.option_types import FiniteRange, PairType, PathType, TextType
 from builder.core.setting_fields import SettingField, fill, list_settings
 
 if TYPE_CHECKING:
@@ -201,8 +201,7 @@ def _make_type(one: SettingField) -> click.ParamType | type:  # type: ignore[typ
         return click.Choice([str(value) for value in list[Any](one.kind)])
     if one.kind is Path:
         what = one.setting.path
-        return click.Path(
-            path_type=Path,
+        return PathType(
             exists=what in {"file", "folder"},
             file_okay=what not in {"folder", "new folder"},
             dir_okay=what not in {"file", "new file"},

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builder.core.typed import Size
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarriedLibrary:
@@ -75,9 +77,9 @@ class Package:
 class OperatorPrice:
     """The cost of one operator, in bytes of the stripped library."""
 
-    exclusive: int
+    exclusive: Size
     """Bytes that the library would lose without the operator."""
-    inclusive: int
+    inclusive: Size
     """Bytes of everything that the operator reaches, shared with other operators or not."""
     models: tuple[str, ...]
     """Sorted names of the models that use it; empty when no model asked for it."""
@@ -87,15 +89,15 @@ class OperatorPrice:
 class SizeReport:
     """The sizes of one stripped library and of its parts; all sizes are in bytes."""
 
-    file: int
+    file: Size
     """The whole file."""
-    compressed: int
+    compressed: Size
     """The whole file compressed by zlib level 9, which is close to the size of a download."""
-    sections: Mapping[str, int]
+    sections: Mapping[str, Size]
     """Section of the library -> bytes."""
-    parts: Mapping[str, int]
+    parts: Mapping[str, Size]
     """Library part -> bytes of its live input sections."""
-    units: Mapping[str, int]
+    units: Mapping[str, Size]
     """Translation unit -> bytes of its live input sections."""
     operators: Mapping[str, OperatorPrice] = field(default_factory=dict)
     """Operator -> price; empty when the linker gave too little information."""

@@ -59,7 +59,7 @@ def test_a_full_disk_behind_stdout_is_an_error(options):
     command = " ".join(("ops", str(MODELS / "conv.ptl"), *options))
     said = run("bash", "-c", f"'{sys.executable}' -m builder.cli.main {command} >/dev/full")
     assert said.returncode == 2
-    assert said.stderr.startswith("error: No space left on device")
+    assert said.stderr.startswith("error: No space left on device: standard output\n")
     assert "Traceback" not in said.stderr
 
 

@@ -341,6 +341,25 @@ def test_wrong_usage_is_2(run, capsys, arguments):
     assert hint == f"hint: see how it is used: {command} --help"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ops", ""),
+        ("check", ""),
+        ("bench", "a.ptl", ""),
+        ("build", "a.ptl", "-o", ""),
+        ("plan", "--config", ""),
+        ("lock", "-o", ""),
+        ("init", "--schema", ""),
+        ("release", "--summary", ""),
+        ("export", "mobilenet_v2", "-o", "a.ptl", "--extra-file", "a="),
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(run, capsys, arguments):
+    assert run(*arguments) == 2
+    assert "empty; was a variable not set?" in capsys.readouterr().err
+
+
 def test_a_missing_argument_is_named(run, capsys):
     run("build")
     said = capsys.readouterr().err

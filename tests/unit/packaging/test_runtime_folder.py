@@ -271,7 +271,7 @@ def test_deep_and_endless_texts_are_no_size_reports(text):
         parse_size_report(text)
 
 
-@pytest.mark.parametrize("size", [10**400, 1 << 50, True, 1.5, None, "1", [1]])
+@pytest.mark.parametrize("size", [10**400, 1 << 50, -1, True, 1.5, None, "1", [1]])
 @pytest.mark.parametrize("field", ["file", "sections"])
 def test_sizes_that_are_none_are_refused(field, size):
     value = json.loads(render_size_report(SIZE))
@@ -285,6 +285,7 @@ def test_sizes_that_are_none_are_refused(field, size):
     [
         {"exclusive": 10**400, "inclusive": 2, "models": []},
         {"exclusive": True, "inclusive": 2, "models": []},
+        {"exclusive": 1, "inclusive": -2, "models": []},
         {"exclusive": 1, "inclusive": 2, "models": [1]},
         {"exclusive": 1, "inclusive": 2, "models": "m"},
     ],
