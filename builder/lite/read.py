@@ -75,8 +75,7 @@ def open_model(path: Path) -> Iterator[BufferedReader]:
     if not path.is_file():
         from builder.system.files import describe_absent
 
-        what = "is not a regular file" if path.exists() else describe_absent(path)
-        raise ModelError(f"{path} {what}", hint=_MISSING_HINT)
+        raise ModelError(f"{path} {describe_absent(path)}", hint=_MISSING_HINT)
     # Some files of the system, such as /proc/kmsg, say so, and make a reader wait.
     if path.stat().st_size == 0:
         raise ModelError(f"{path}: the file is empty", hint=_EXPORT_HINT)

@@ -50,8 +50,7 @@ def read_op_list(path: Path) -> OperatorList:
         ModelError: the file is missing, is not an operator list, or asks for all operators.
     """
     if not path.is_file():
-        what = "is not a regular file" if path.exists() else describe_absent(path)
-        raise ModelError(f"the operator list {path} {what}", hint=_HINT)
+        raise ModelError(f"the operator list {path} {describe_absent(path)}", hint=_HINT)
     # Before reading: a model that was renamed to .yaml may have gigabytes.
     if path.stat().st_size > MAX_BYTES:
         raise ModelError(

@@ -55,6 +55,8 @@ def describe_absent(path: Path) -> str:
 
     Where a symbolic link is the reason, it says where the link leads.
     """
+    if path.exists():
+        return "is not a regular file"
     for part in (path, *path.parents):
         if leads_nowhere(part):
             led = f"is a link to {part.readlink()}, {_describe_target(part)}"
