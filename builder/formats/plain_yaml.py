@@ -13,6 +13,9 @@ from typing import Any
 
 MAX_DEPTH = 100
 """Lists and mappings that may stand inside one another."""
+MAX_EVENTS = 400_000
+"""Scalars, and beginnings and ends of lists, mappings and documents, in one text. A list
+of 30,000 operators has fewer."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 """A surrogate, which stands for a byte that is not UTF-8 in a file name; libyaml refuses it."""
 _SLOW = 1 << 18
@@ -38,8 +41,8 @@ def parse_documents(text: str, *, only_strings: bool = False) -> Iterator[object
         only_strings: whether all scalars are strings, whatever they look like.
 
     Raises:
-        ValueError: the text is not YAML, or has aliases, tags, keys that are not scalars, or the
-            same key twice. The message begins with the line, where it is known.
+        ValueError: the text is not YAML, or has aliases, tags, keys that are not scalars, the same
+            key twice, or too many values. The message begins with the line, where it is known.
     """
     import yaml
 
@@ -83,7 +86,9 @@ class _Composer:
 
     def compose(self, events: Iterator[Any]) -> Iterator[object]:
         events_of = self._yaml.events
-        for event in events:
+        for number, event in enumerate(events):
+            if number >= MAX_EVENTS:
+                raise _refuse("it has too many values", event)
             # Aliases of aliases grow exponentially: ten lines can stand for a billion items.
             if isinstance(event, events_of.AliasEvent):
                 raise _refuse("aliases are not allowed in it", event)

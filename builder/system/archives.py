@@ -21,8 +21,8 @@ from builder.system.trees import make_folders
 
 MAX_MEMBERS = 500_000
 """Entries that any archive may have."""
-_MEMBERS_FREE, _BYTES_A_MEMBER = 5_000, 256
-"""An archive may have 5,000 entries, and one more for every 256 bytes; sources have one entry for
+_MEMBERS_FREE, _BYTES_A_MEMBER = 2_000, 256
+"""An archive may have 2,000 entries, and one more for every 256 bytes; sources have one entry for
 3,000 bytes."""
 MAX_NAME = 1024
 """Characters in the path of an entry, or of what a link points to."""

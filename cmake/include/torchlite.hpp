@@ -23,6 +23,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -50,6 +51,14 @@ inline void check(torchlite_status status) {
   if (status != TORCHLITE_OK) {
     throw Error(status, torchlite_error());
   }
+}
+
+// As C takes it; throws Error for a text with a NUL character, behind which C would not read on.
+inline const char* c_text(const std::string& text) {
+  if (text.find('\0') != std::string::npos) {
+    throw Error(TORCHLITE_INVALID_ARGUMENT, "a text, a name or a path has a NUL character");
+  }
+  return text.c_str();
 }
 
 template <typename T>
@@ -123,45 +132,9 @@ class Value {
     return std::move(*this);
   }
 
-  // What the C API takes; it lives as long as this value, which must not change meanwhile.
-  torchlite_value view() const {
-    torchlite_value shown{};
-    shown.kind = kind_;
-    switch (kind_) {
-      case TORCHLITE_VALUE_TENSOR:
-      case TORCHLITE_VALUE_CHANNELS_LAST:
-        shown.as.tensor = {dtype_, static_cast<std::int32_t>(sizes_.size()), sizes_.data(), data_};
-        break;
-      case TORCHLITE_VALUE_BOOL:
-      case TORCHLITE_VALUE_INT:
-        shown.as.integer = integer_;
-        break;
-      case TORCHLITE_VALUE_FLOAT:
-        shown.as.real = real_;
-        break;
-      case TORCHLITE_VALUE_STRING:
-        shown.as.text = text_.c_str();
-        break;
-      case TORCHLITE_VALUE_LIST:
-      case TORCHLITE_VALUE_TUPLE:
-      case TORCHLITE_VALUE_DICT:
-        shown_items_.clear();
-        shown_keys_.clear();
-        for (const auto& item : items_) {
-          shown_items_.push_back(item.view());
-        }
-        for (const auto& key : keys_) {
-          shown_keys_.push_back(key.c_str());
-        }
-        shown.as.group = {items_.size(), shown_items_.data(), shown_keys_.data()};
-        break;
-      default:
-        break;
-    }
-    return shown;
-  }
-
  private:
+  friend class Arguments;
+
   Value(torchlite_kind kind, std::vector<Value> items) : kind_(kind), items_(std::move(items)) {}
 
   torchlite_kind kind_ = TORCHLITE_VALUE_NONE;
@@ -173,8 +146,74 @@ class Value {
   const void* data_ = nullptr;
   std::vector<Value> items_;
   std::vector<std::string> keys_;
-  mutable std::vector<torchlite_value> shown_items_;
-  mutable std::vector<const char*> shown_keys_;
+};
+
+// What the C API takes for some values. It refers to them, so they must neither change nor go while it is used.
+class Arguments {
+ public:
+  explicit Arguments(const std::vector<Value>& values) : shown_(show(values)) {}
+  Arguments(const Arguments&) = delete;
+
+  const torchlite_value* data() const noexcept {
+    return shown_.data();
+  }
+
+  std::size_t size() const noexcept {
+    return shown_.size();
+  }
+
+ private:
+  std::vector<torchlite_value> show(const std::vector<Value>& values) {
+    std::vector<torchlite_value> shown;
+    for (const auto& value : values) {
+      shown.push_back(show(value));
+    }
+    return shown;
+  }
+
+  torchlite_value show(const Value& value) {
+    torchlite_value shown{};
+    shown.kind = value.kind_;
+    switch (value.kind_) {
+      case TORCHLITE_VALUE_TENSOR:
+      case TORCHLITE_VALUE_CHANNELS_LAST:
+        shown.as.tensor = {
+            value.dtype_, static_cast<std::int32_t>(value.sizes_.size()), value.sizes_.data(), value.data_};
+        break;
+      case TORCHLITE_VALUE_BOOL:
+      case TORCHLITE_VALUE_INT:
+        shown.as.integer = value.integer_;
+        break;
+      case TORCHLITE_VALUE_FLOAT:
+        shown.as.real = value.real_;
+        break;
+      case TORCHLITE_VALUE_STRING:
+        shown.as.text = detail::c_text(value.text_);
+        break;
+      case TORCHLITE_VALUE_LIST:
+      case TORCHLITE_VALUE_TUPLE:
+      case TORCHLITE_VALUE_DICT: {
+        std::vector<const char*> keys;
+        for (const auto& key : value.keys_) {
+          keys.push_back(detail::c_text(key));
+        }
+        keys_.push_back(std::move(keys));
+        shown.as.group.keys = keys_.back().data();
+        groups_.push_back(show(value.items_));
+        shown.as.group.count = groups_.back().size();
+        shown.as.group.items = groups_.back().data();
+        break;
+      }
+      default:
+        break;
+    }
+    return shown;
+  }
+
+  // Vectors keep their elements where they are when they are moved.
+  std::vector<std::vector<torchlite_value>> groups_;
+  std::vector<std::vector<const char*>> keys_;
+  std::vector<torchlite_value> shown_;
 };
 
 // A tensor over elements of the caller.
@@ -192,7 +231,7 @@ Value tensor(const std::vector<T>& data, std::vector<std::int64_t> sizes) {
   return tensor(data.data(), std::move(sizes));
 }
 
-// A tensor of a result, which owns it.
+// A tensor of a result, which owns its elements and must outlive it.
 class Tensor {
  public:
   explicit Tensor(const torchlite_tensor& tensor) : tensor_(tensor) {}
@@ -235,7 +274,7 @@ class Tensor {
   torchlite_tensor tensor_;
 };
 
-// A part of a result, which owns it.
+// A part of a result, which owns it and must outlive it.
 class View {
  public:
   explicit View(const torchlite_value& value) : value_(value) {}
@@ -367,7 +406,10 @@ class Module {
  public:
   // `files`: names of extra files in the model, for file().
   explicit Module(const std::string& path, const std::vector<std::string>& files = {})
-      : Module(path.c_str(), nullptr, 0, files) {}
+      : Module(detail::c_text(path), nullptr, 0, files) {}
+
+  // The same; without it, `{}` behind a text would be the size of memory.
+  Module(const char* path, std::initializer_list<std::string> files) : Module(path, nullptr, 0, files) {}
 
   // From memory, which may go afterwards.
   Module(const void* data, std::size_t size, const std::vector<std::string>& files = {})
@@ -378,12 +420,10 @@ class Module {
   }
 
   Result run(const std::string& method, const std::vector<Value>& inputs) {
-    std::vector<torchlite_value> shown;
-    for (const auto& input : inputs) {
-      shown.push_back(input.view());
-    }
+    const Arguments shown(inputs);
     torchlite_result* result = nullptr;
-    detail::check(torchlite_run_values(module_.get(), method.c_str(), shown.data(), shown.size(), &result));
+    detail::check(
+        torchlite_run_values(module_.get(), detail::c_text(method), shown.data(), shown.size(), &result));
     return Result(result);
   }
 
@@ -399,7 +439,7 @@ class Module {
   std::string file(const std::string& name) const {
     const void* data = nullptr;
     std::size_t size = 0;
-    detail::check(torchlite_module_file(module_.get(), name.c_str(), &data, &size));
+    detail::check(torchlite_module_file(module_.get(), detail::c_text(name), &data, &size));
     return std::string(static_cast<const char*>(data), size);
   }
 
@@ -418,7 +458,7 @@ class Module {
   Module(const char* path, const void* data, std::size_t size, const std::vector<std::string>& files) {
     std::vector<const char*> names;
     for (const auto& file : files) {
-      names.push_back(file.c_str());
+      names.push_back(detail::c_text(file));
     }
     torchlite_module* module = nullptr;
     detail::check(torchlite_load_with_files(path, data, size, names.data(), names.size(), &module));

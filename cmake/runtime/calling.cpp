@@ -342,12 +342,22 @@ std::mutex pool_mutex;
 std::condition_variable pool_changes;
 int calls_running = 0;
 bool is_pool_changing = false; // calls wait to begin, so that they cannot hold up a change for ever
+thread_local bool is_running = false;
+
+// A change of the threads waits for the call around a log function, and a call in the log function for the change.
+void refuse_in_log() {
+  if (is_running) {
+    fail({"a log function cannot load or call a model, or change the number of threads"});
+  }
+}
 
 } // namespace
 
 Running::Running() {
+  refuse_in_log();
   std::unique_lock<std::mutex> lock(pool_mutex);
   pool_changes.wait(lock, [] { return !is_pool_changing; });
+  is_running = true;
   calls_running++;
   begin_keeping_pages();
 }
@@ -355,6 +365,7 @@ Running::Running() {
 Running::~Running() {
   end_keeping_pages();
   const std::lock_guard<std::mutex> lock(pool_mutex);
+  is_running = false;
   calls_running--;
   if (is_pool_changing) {
     pool_changes.notify_all();
@@ -381,6 +392,7 @@ void set_threads(int threads) {
   if (threads <= 0) {
     return;
   }
+  refuse_in_log();
   std::unique_lock<std::mutex> lock(pool_mutex);
   pool_changes.wait(lock, [] { return !is_pool_changing; });
   is_pool_changing = true;

@@ -49,7 +49,8 @@ bool has_default(const c10::Argument& argument);
 // Interpreted instructions that one call of a method may take; 0 for any number. For the whole process.
 void set_step_limit(uint64_t steps);
 
-// While one exists, operators may run: set_threads() waits until there is none. Not one inside of another on a thread.
+// While one exists, operators may run: set_threads() waits until there is none. Throws std::exception where the thread has
+// one already, which is so in a log function.
 class Running {
  public:
   Running();

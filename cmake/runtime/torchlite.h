@@ -150,7 +150,8 @@ typedef enum torchlite_log_kind {
 
 /* Takes a text, which is the callee's during the call only. It may come from any thread that loads or calls a model, also
  * from several at a time. The text is in the words of the model, which may be anybody's. The load or call waits for the
- * function, which may not throw and may not call torchlite_set_threads(): that would wait for the call. */
+ * function, which may not throw. It cannot load or call a model, or set the number of threads: these
+ * functions fail in it. */
 typedef void (*torchlite_log_function)(void* user, torchlite_log_kind kind, const char* text);
 
 typedef struct torchlite_module torchlite_module;
@@ -244,7 +245,7 @@ TORCHLITE_API const char* torchlite_version(void);
 /* How many threads operators may use, with the one that calls; all modules of the process share them. 0, as at the
  * start, leaves the choice to the runtime, or leaves what was set. It may be called at any time, also after models were
  * loaded and run: it waits until calls and loads on other threads end, and those that begin meanwhile wait for it.
- * More than four per processor, and more than 64, are refused. */
+ * More than 64 are refused, where that is more than four per processor. */
 TORCHLITE_API torchlite_status torchlite_set_threads(int32_t threads);
 
 /* Whether threads wait for their next work awake, at first: it saves some microseconds for each operator, and costs up

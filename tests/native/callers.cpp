@@ -6,6 +6,7 @@
 #include <iostream>
 #include <iterator>
 #include <stdexcept>
+#include <thread>
 #include <type_traits>
 
 namespace {
@@ -65,6 +66,70 @@ void use(torchlite::Module& module) {
   expect_error(TORCHLITE_INVALID_ARGUMENT, "no item 2", [&] { value[2]; });
 }
 
+// C's texts end at a NUL character, so what stands behind one would be lost.
+void refuse_nul(torchlite::Module& module, const std::string& path) {
+  const std::string cut("a\0b", 3);
+  const std::vector<float> x(6);
+  const auto input = torchlite::tensor(x, {2, 3});
+  const auto refused = [](auto&& call) { expect_error(TORCHLITE_INVALID_ARGUMENT, "NUL", call); };
+  refused([&] { module.run("recognize", {input, torchlite::Value::list({cut})}); });
+  refused([&] { module.run("recognize", {torchlite::Value::dict({{cut, input}})}); });
+  refused([&] { module.run(cut, {input}); });
+  refused([&] { torchlite::Module(path + cut); });
+  refused([&] { torchlite::Module(path, {cut}); });
+  refused([&] { (void)module.file(cut); });
+}
+
+// Modules of two threads read the same inputs.
+void share_inputs(torchlite::Module& one, torchlite::Module& other) {
+  const std::vector<float> x = {1, 2, 3, 4, 5, 6};
+  const std::vector<torchlite::Value> items(200, torchlite::tensor(x, {6}));
+  const std::vector<torchlite::Value> inputs{torchlite::Value::list(items)};
+  const auto count = [&](torchlite::Module& module, std::int64_t& counted) {
+    for (int round = 0; round < 20; round++) {
+      counted += module.run("detect", inputs).value()[0].integer();
+    }
+  };
+  std::int64_t here = 0, there = 0;
+  std::thread thread([&] { count(other, there); });
+  count(one, here);
+  thread.join();
+  expect(here == 4000 && there == 4000, "the numbers of images on two threads");
+}
+
+// What the functions say that a log function may not call.
+struct Refused {
+  torchlite::Module* other;
+  std::string call;
+  std::string threads;
+};
+
+void log_and_call(void* user, torchlite_log_kind, const char*) {
+  auto& refused = *static_cast<Refused*>(user);
+  const auto said = [](auto&& call) -> std::string {
+    try {
+      call();
+    } catch (const torchlite::Error& error) {
+      return error.what();
+    }
+    return "nothing";
+  };
+  refused.call = said([&] { refused.other->run("get_classes", {}); });
+  refused.threads = said([] { torchlite::set_threads(1); });
+}
+
+void call_in_log(torchlite::Module& module, torchlite::Module& other) {
+  Refused refused{&other, "", ""};
+  torchlite_set_log(log_and_call, &refused);
+  const std::vector<float> x(6);
+  module.run("talk", {torchlite::tensor(x, {6})});
+  torchlite_set_log(nullptr, nullptr);
+  for (const auto& said : {refused.call, refused.threads}) {
+    expect(said.find("a log function cannot load or call a model") != std::string::npos, said.c_str());
+  }
+  other.run("get_classes", {});
+}
+
 void run(const char* path) {
   torchlite::Module module(path, {"labels.json"});
   expect(module.file("labels.json") == R"({"labels": ["cat", "dog"]})", "an extra file");
@@ -76,6 +141,10 @@ void run(const char* path) {
   torchlite::Module moved(content.data(), content.size());
   torchlite::Module other = std::move(moved);
   use(other);
+  refuse_nul(module, path);
+  share_inputs(module, other);
+  call_in_log(module, other);
+  torchlite::Module(path, {}); // not from memory of no bytes
 
   expect_error(TORCHLITE_LOAD_FAILED, "/nowhere", [] { torchlite::Module("/nowhere"); });
   expect(torchlite::devices().front() == "cpu" && !torchlite::operators().empty(), "what the runtime has");

@@ -113,6 +113,10 @@ void use(const char* path) {
   expect(extra["labels.json"] == "{\"labels\": [\"cat\", \"dog\"]}" && extra["none.txt"].empty(), "an extra file");
   std::ifstream stream(path, std::ios::binary);
   torch::jit::_load_for_mobile(stream).get_method("get_classes")({});
+  std::ifstream again(path, std::ios::binary);
+  torch::jit::ExtraFilesMap other{{"labels.json", ""}};
+  torch::jit::_load_for_mobile(again, at::kCPU, other);
+  expect(other == torch::jit::ExtraFilesMap{{"labels.json", extra["labels.json"]}}, "an extra file of a stream");
 
   bool is_freed = false;
   torch::from_blob(image, {6}, [&](void*) { is_freed = true; }, at::kFloat);
@@ -128,12 +132,74 @@ void use(const char* path) {
   expect_error("undefined", [&] { module.impl_.forward({at::Tensor()}); });
 }
 
+// As PyTorch's: lists are shared, and what a value that ends here holds stays.
+void share(TorchModule& module) {
+  float image[] = {1, 2, 3, 4, 5, 6};
+  const auto tensor = torch::from_blob(image, {6}, at::kFloat);
+  c10::List<at::Tensor> list;
+  const c10::IValue value(list);
+  list.push_back(tensor);
+  value.toTensorList().push_back(tensor);
+  value.toList().push_back(tensor);
+  expect(module.impl_.run_method("detect", value).toTuple()->elements()[0].toInt() == 3, "a list that grew");
+  expect(list.size() == 3 && list.get(2).numel() == 6 && list.end() - list.begin() == 3, "the same list");
+  float sum = 0;
+  for (const at::Tensor& item : list) {
+    sum += item.data_ptr<float>()[5];
+  }
+  expect(sum == 18, "the items of a list");
+  expect(c10::IValue(std::vector<bool>{true, false}).toBoolList().vec()[0], "bools");
+  expect(c10::IValue(std::vector<int>{1, 2}).toIntVector() == std::vector<int64_t>({1, 2}), "ints");
+  expect(value.toList().begin()->isTensor() && value.toList().get(0).to<at::Tensor>().numel() == 6, "a value");
+  expect_error("expected int but got Tensor", [&] { value.toIntList(); });
+
+  const at::Tensor& talked = module.impl_.run_method("talk", tensor).toTensor();
+  auto&& again = module.impl_.run_method("talk", tensor).toTensor();
+  expect(talked.numel() == again.numel() && talked.data_ptr<float>() != nullptr, "tensors of values that ended");
+}
+
+template <typename T, typename Element>
+T item_of(Element element, at::ScalarType type) {
+  return torch::from_blob(&element, {}, type).template item<T>();
+}
+
+void convert() {
+  expect(item_of<uint8_t>(255.9F, at::kFloat) == 255 && item_of<uint8_t>(int64_t{-1}, at::kLong) == 255, "uint8");
+  expect(item_of<int8_t>(int32_t{-128}, at::kInt) == -128 && item_of<float>(1e300 * 1e10, at::kDouble) > 0, "edges");
+  expect(item_of<int64_t>(INT64_MIN, at::kLong) == INT64_MIN && item_of<uint64_t>(INT64_MAX, at::kLong) > 0, "wide");
+  expect(item_of<bool>(uint8_t{1}, at::kByte) && item_of<double>(true, at::kBool) == 1, "bools");
+  const auto refused = [](auto&& call) { expect_error("does not fit", call); };
+  refused([] { item_of<uint8_t>(300.7F, at::kFloat); });
+  refused([] { item_of<int>(int64_t{1} << 40, at::kLong); });
+  refused([] { item_of<int64_t>(std::nan(""), at::kDouble); });
+  refused([] { item_of<int64_t>(9223372036854775808.0, at::kDouble); });
+  refused([] { item_of<float>(1e300, at::kDouble); });
+  refused([] { item_of<int8_t>(int16_t{-129}, at::kShort); });
+}
+
+// C's texts end at a NUL character, so what stands behind one would be lost.
+void refuse_nul(TorchModule& module, const std::string& path) {
+  const std::string cut("a\0b", 3);
+  float image[] = {1};
+  const auto tensor = torch::from_blob(image, {1});
+  const auto refused = [](auto&& call) { expect_error("NUL", call); };
+  refused([&] { module.impl_.run_method("recognize", tensor, std::vector<std::string>{cut}); });
+  refused([&] { module.impl_.run_method(cut, tensor); });
+  refused([&] { torch::jit::_load_for_mobile(path + cut); });
+  torch::jit::ExtraFilesMap extra{{"labels.json" + cut, ""}};
+  refused([&] { torch::jit::_load_for_mobile(path, at::kCPU, extra); });
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
   try {
     expect(argc == 2, "one argument");
     use(argv[1]);
+    TorchModule module(argv[1]);
+    share(module);
+    convert();
+    refuse_nul(module, argv[1]);
     std::cout << "done\n";
     return 0;
   } catch (const std::exception& error) {

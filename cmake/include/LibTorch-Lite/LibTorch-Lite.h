@@ -22,6 +22,7 @@
 
 #include <algorithm>
 #include <cfloat>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -33,6 +34,7 @@
 #include <iostream>
 #include <istream>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -331,6 +333,49 @@ inline void check(torchlite_status status) {
   }
 }
 
+// As C takes it, which would not read on behind a NUL character.
+inline const char* c_text(const std::string& text) {
+  if (text.find('\0') != std::string::npos) {
+    throw c10::Error("a text, a name or a path has a NUL character");
+  }
+  return text.c_str();
+}
+
+// Whether a T can stand for a number. As in PyTorch, negative ones may become unsigned, and fractions are cut.
+template <typename T>
+bool fits(int64_t value, std::true_type /* T is integral */) {
+  const auto most = static_cast<uint64_t>(std::numeric_limits<T>::max());
+  if (value >= 0) {
+    return static_cast<uint64_t>(value) <= most;
+  }
+  const uint64_t below = 0 - static_cast<uint64_t>(value);
+  return std::numeric_limits<T>::is_signed ? below <= most + 1 : below <= most;
+}
+
+template <typename T>
+bool fits(double value, std::true_type /* T is integral */) {
+  return value >= static_cast<double>(std::numeric_limits<T>::lowest()) &&
+      value < std::ldexp(1.0, std::numeric_limits<T>::digits);
+}
+
+template <typename T>
+bool fits(int64_t, std::false_type /* T is integral */) {
+  return true;
+}
+
+template <typename T>
+bool fits(double value, std::false_type /* T is integral */) {
+  return !std::isfinite(value) || std::fabs(value) <= static_cast<double>(std::numeric_limits<T>::max());
+}
+
+template <typename T, typename Number>
+T convert(Number value) {
+  if (!fits<T>(value, std::is_integral<T>())) {
+    throw c10::Error("the number " + std::to_string(value) + " does not fit into the type that was asked for");
+  }
+  return static_cast<T>(value);
+}
+
 } // namespace detail
 
 class Tensor {
@@ -421,7 +466,7 @@ class Tensor {
     return data_ptr<T>();
   }
 
-  // The one element of a tensor, as a T.
+  // The one element of a tensor, as a T; throws where a T cannot stand for it.
   template <typename T>
   T item() const {
     if (numel() != 1) {
@@ -429,21 +474,21 @@ class Tensor {
     }
     switch (held().type) {
       case ScalarType::Byte:
-        return static_cast<T>(*data_ptr<uint8_t>());
+        return detail::convert<T>(int64_t{*data_ptr<uint8_t>()});
       case ScalarType::Char:
-        return static_cast<T>(*data_ptr<int8_t>());
+        return detail::convert<T>(int64_t{*data_ptr<int8_t>()});
       case ScalarType::Short:
-        return static_cast<T>(*data_ptr<int16_t>());
+        return detail::convert<T>(int64_t{*data_ptr<int16_t>()});
       case ScalarType::Int:
-        return static_cast<T>(*data_ptr<int32_t>());
+        return detail::convert<T>(int64_t{*data_ptr<int32_t>()});
       case ScalarType::Long:
-        return static_cast<T>(*data_ptr<int64_t>());
+        return detail::convert<T>(int64_t{*data_ptr<int64_t>()});
       case ScalarType::Float:
-        return static_cast<T>(*data_ptr<float>());
+        return detail::convert<T>(double{*data_ptr<float>()});
       case ScalarType::Double:
-        return static_cast<T>(*data_ptr<double>());
+        return detail::convert<T>(double{*data_ptr<double>()});
       case ScalarType::Bool:
-        return static_cast<T>(*data_ptr<bool>());
+        return detail::convert<T>(int64_t{*data_ptr<bool>()});
       default:
         throw c10::Error("a tensor of half floats has no item() here");
     }
@@ -537,60 +582,8 @@ struct IValue;
 template <typename T>
 using intrusive_ptr = std::shared_ptr<T>;
 
-// A list, whose copies are one list.
 template <typename T>
-class List {
- public:
-  List() : items_(std::make_shared<std::vector<T>>()) {}
-  List(std::initializer_list<T> items) : items_(std::make_shared<std::vector<T>>(items)) {}
-  explicit List(std::vector<T> items) : items_(std::make_shared<std::vector<T>>(std::move(items))) {}
-
-  size_t size() const {
-    return items_->size();
-  }
-
-  bool empty() const {
-    return items_->empty();
-  }
-
-  T get(size_t index) const {
-    if (index >= items_->size()) {
-      throw Error("a list of " + std::to_string(items_->size()) + " items has no item " + std::to_string(index));
-    }
-    return (*items_)[index];
-  }
-
-  T operator[](size_t index) const {
-    return get(index);
-  }
-
-  void push_back(T item) const {
-    items_->push_back(std::move(item));
-  }
-
-  void emplace_back(T item) const {
-    items_->push_back(std::move(item));
-  }
-
-  void reserve(size_t size) const {
-    items_->reserve(size);
-  }
-
-  typename std::vector<T>::const_iterator begin() const {
-    return items_->cbegin();
-  }
-
-  typename std::vector<T>::const_iterator end() const {
-    return items_->cend();
-  }
-
-  std::vector<T> vec() const {
-    return *items_;
-  }
-
- private:
-  std::shared_ptr<std::vector<T>> items_;
-};
+class List;
 
 namespace impl {
 
@@ -629,7 +622,6 @@ struct IValue {
   IValue(std::string text)
       : kind_(TORCHLITE_VALUE_STRING), text_(std::make_shared<ivalue::ConstantString>(std::move(text))) {}
   IValue(const char* text) : IValue(std::string(text)) {}
-  inline IValue(impl::GenericList list);
   template <typename T>
   inline IValue(const List<T>& list);
   template <typename T>
@@ -677,9 +669,15 @@ struct IValue {
 
   inline bool isTensorList() const;
 
-  const at::Tensor& toTensor() const {
+  const at::Tensor& toTensor() const& {
     expect(TORCHLITE_VALUE_TENSOR, "Tensor");
     return tensor_;
+  }
+
+  // Of a value that ends with the statement, such as the result of forward().
+  at::Tensor toTensor() && {
+    expect(TORCHLITE_VALUE_TENSOR, "Tensor");
+    return std::move(tensor_);
   }
 
   bool toBool() const {
@@ -723,6 +721,10 @@ struct IValue {
   inline std::vector<double> toDoubleVector() const;
   inline List<bool> toBoolList() const;
   inline impl::GenericDict toGenericDict() const;
+
+  // The value as a Tensor, int64_t, double, bool, std::string or IValue.
+  template <typename T>
+  inline T to() const;
 
   // "Tensor", "int" and so on.
   const char* tagKind() const {
@@ -880,16 +882,195 @@ class Dict : public impl::GenericDict {
   static_assert(std::is_same<Key, std::string>::value, "keys of dicts are strings");
 };
 
-inline IValue::IValue(impl::GenericList list)
-    : kind_(TORCHLITE_VALUE_LIST), list_(std::make_shared<std::vector<IValue>>(list.vec())) {}
+namespace detail {
+
+// How a value is read as a T.
+template <typename T>
+struct Unboxed;
+
+template <>
+struct Unboxed<IValue> {
+  static const IValue& of(const IValue& value) {
+    return value;
+  }
+};
+
+template <>
+struct Unboxed<at::Tensor> {
+  static const at::Tensor& of(const IValue& value) {
+    return value.toTensor();
+  }
+};
+
+template <>
+struct Unboxed<std::string> {
+  static const std::string& of(const IValue& value) {
+    return value.toStringRef();
+  }
+};
+
+template <>
+struct Unboxed<int64_t> {
+  static int64_t of(const IValue& value) {
+    return value.toInt();
+  }
+};
+
+template <>
+struct Unboxed<double> {
+  static double of(const IValue& value) {
+    return value.toDouble();
+  }
+};
+
+template <>
+struct Unboxed<bool> {
+  static bool of(const IValue& value) {
+    return value.toBool();
+  }
+};
+
+} // namespace detail
 
 template <typename T>
-inline IValue::IValue(const List<T>& list)
-    : kind_(TORCHLITE_VALUE_LIST), list_(std::make_shared<std::vector<IValue>>(list.begin(), list.end())) {}
+inline T IValue::to() const {
+  return detail::Unboxed<T>::of(*this);
+}
+
+// A list, whose copies are one list, also where values hold it.
+template <typename T>
+class List {
+ public:
+  class const_iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = T;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const T*;
+    using reference = decltype(detail::Unboxed<T>::of(std::declval<const IValue&>()));
+
+    explicit const_iterator(const IValue* at) : at_(at) {}
+
+    reference operator*() const {
+      return detail::Unboxed<T>::of(*at_);
+    }
+
+    pointer operator->() const {
+      return &**this;
+    }
+
+    const_iterator& operator++() {
+      ++at_;
+      return *this;
+    }
+
+    const_iterator operator++(int) {
+      return const_iterator(at_++);
+    }
+
+    const_iterator operator+(difference_type count) const {
+      return const_iterator(at_ + count);
+    }
+
+    difference_type operator-(const const_iterator& other) const {
+      return at_ - other.at_;
+    }
+
+    bool operator==(const const_iterator& other) const {
+      return at_ == other.at_;
+    }
+
+    bool operator!=(const const_iterator& other) const {
+      return at_ != other.at_;
+    }
+
+   private:
+    const IValue* at_;
+  };
+
+  List() : items_(std::make_shared<std::vector<IValue>>()) {}
+
+  List(std::initializer_list<T> items) : List() {
+    add(items);
+  }
+
+  explicit List(const std::vector<T>& items) : List() {
+    add(items);
+  }
+
+  size_t size() const {
+    return items_->size();
+  }
+
+  bool empty() const {
+    return items_->empty();
+  }
+
+  T get(size_t index) const {
+    if (index >= items_->size()) {
+      throw Error("a list of " + std::to_string(items_->size()) + " items has no item " + std::to_string(index));
+    }
+    return detail::Unboxed<T>::of((*items_)[index]);
+  }
+
+  T operator[](size_t index) const {
+    return get(index);
+  }
+
+  void push_back(T item) const {
+    items_->push_back(IValue(std::move(item)));
+  }
+
+  void emplace_back(T item) const {
+    push_back(std::move(item));
+  }
+
+  void reserve(size_t size) const {
+    items_->reserve(size);
+  }
+
+  const_iterator begin() const {
+    return const_iterator(items_->data());
+  }
+
+  const_iterator end() const {
+    return const_iterator(items_->data() + items_->size());
+  }
+
+  std::vector<T> vec() const {
+    return std::vector<T>(begin(), end());
+  }
+
+ private:
+  friend struct IValue;
+
+  // Throws where an item is of another type.
+  explicit List(std::shared_ptr<std::vector<IValue>> items) : items_(std::move(items)) {
+    for (const auto& item : *items_) {
+      detail::Unboxed<T>::of(item);
+    }
+  }
+
+  template <typename Items>
+  void add(const Items& items) {
+    for (T item : items) {
+      push_back(std::move(item));
+    }
+  }
+
+  std::shared_ptr<std::vector<IValue>> items_;
+};
+
+template <typename T>
+inline IValue::IValue(const List<T>& list) : kind_(TORCHLITE_VALUE_LIST), list_(list.items_) {}
 
 template <typename T>
 inline IValue::IValue(const std::vector<T>& list)
-    : kind_(TORCHLITE_VALUE_LIST), list_(std::make_shared<std::vector<IValue>>(list.begin(), list.end())) {}
+    : kind_(TORCHLITE_VALUE_LIST), list_(std::make_shared<std::vector<IValue>>()) {
+  for (T item : list) { // a std::vector<bool> has no bools
+    list_->push_back(IValue(std::move(item)));
+  }
+}
 
 template <typename T>
 inline IValue::IValue(ArrayRef<T> list) : IValue(list.vec()) {}
@@ -909,7 +1090,7 @@ inline const ivalue::Tuple& IValue::toTupleRef() const {
 
 inline impl::GenericList IValue::toList() const {
   expect(TORCHLITE_VALUE_LIST, "List");
-  return impl::GenericList(*list_);
+  return impl::GenericList(list_);
 }
 
 inline ArrayRef<IValue> IValue::toListRef() const {
@@ -917,48 +1098,36 @@ inline ArrayRef<IValue> IValue::toListRef() const {
   return *list_;
 }
 
-inline std::vector<at::Tensor> IValue::toTensorVector() const {
-  std::vector<at::Tensor> items;
-  for (const auto& item : toListRef()) {
-    items.push_back(item.toTensor());
-  }
-  return items;
-}
-
 inline List<at::Tensor> IValue::toTensorList() const {
-  return List<at::Tensor>(toTensorVector());
+  expect(TORCHLITE_VALUE_LIST, "List");
+  return List<at::Tensor>(list_);
 }
 
-inline std::vector<int64_t> IValue::toIntVector() const {
-  std::vector<int64_t> items;
-  for (const auto& item : toListRef()) {
-    items.push_back(item.toInt());
-  }
-  return items;
+inline std::vector<at::Tensor> IValue::toTensorVector() const {
+  return toTensorList().vec();
 }
 
 inline List<int64_t> IValue::toIntList() const {
-  return List<int64_t>(toIntVector());
+  expect(TORCHLITE_VALUE_LIST, "List");
+  return List<int64_t>(list_);
 }
 
-inline std::vector<double> IValue::toDoubleVector() const {
-  std::vector<double> items;
-  for (const auto& item : toListRef()) {
-    items.push_back(item.toDouble());
-  }
-  return items;
+inline std::vector<int64_t> IValue::toIntVector() const {
+  return toIntList().vec();
 }
 
 inline List<double> IValue::toDoubleList() const {
-  return List<double>(toDoubleVector());
+  expect(TORCHLITE_VALUE_LIST, "List");
+  return List<double>(list_);
+}
+
+inline std::vector<double> IValue::toDoubleVector() const {
+  return toDoubleList().vec();
 }
 
 inline List<bool> IValue::toBoolList() const {
-  std::vector<bool> items;
-  for (const auto& item : toListRef()) {
-    items.push_back(item.toBool());
-  }
-  return List<bool>(std::move(items));
+  expect(TORCHLITE_VALUE_LIST, "List");
+  return List<bool>(list_);
 }
 
 inline impl::GenericDict IValue::toGenericDict() const {
@@ -1075,7 +1244,7 @@ class Given {
       shown.as.real = value.toDouble();
     } else if (value.isString()) {
       shown.kind = TORCHLITE_VALUE_STRING;
-      shown.as.text = value.toStringRef().c_str();
+      shown.as.text = at::detail::c_text(value.toStringRef());
     } else if (value.isList()) {
       show_group(shown, TORCHLITE_VALUE_LIST, value.toListRef());
     } else if (value.isTuple()) {
@@ -1084,7 +1253,7 @@ class Given {
       std::vector<IValue> items;
       std::vector<const char*> keys;
       for (const auto& entry : value.toGenericDict()) {
-        keys.push_back(entry.key().toStringRef().c_str());
+        keys.push_back(at::detail::c_text(entry.key().toStringRef()));
         items.push_back(entry.value());
       }
       show_group(shown, TORCHLITE_VALUE_DICT, items);
@@ -1236,7 +1405,7 @@ class Module {
     torchlite_result* made = nullptr;
     {
       const std::lock_guard<std::mutex> lock(held.mutex);
-      detail::check(torchlite_run_values(held.module, name.c_str(), given.data(), given.size(), &made));
+      detail::check(torchlite_run_values(held.module, at::detail::c_text(name), given.data(), given.size(), &made));
     }
     const std::shared_ptr<void> result(
         made, [](void* one) { torchlite_result_free(static_cast<torchlite_result*>(one)); });
@@ -1263,7 +1432,7 @@ namespace detail {
 inline mobile::Module load(const char* path, const std::string& content, ExtraFilesMap& extra) {
   std::vector<const char*> names;
   for (const auto& file : extra) {
-    names.push_back(file.first.c_str());
+    names.push_back(at::detail::c_text(file.first));
   }
   torchlite_module* loaded = nullptr;
   check(torchlite_load_with_files(path, content.data(), content.size(), names.data(), names.size(), &loaded));
@@ -1282,17 +1451,21 @@ inline mobile::Module load(const char* path, const std::string& content, ExtraFi
 // Load a lite file (.ptl). `extra` names extra files in it, and takes what they hold.
 inline mobile::Module _load_for_mobile(const std::string& path, c10::Device = c10::kCPU) {
   ExtraFilesMap none;
-  return detail::load(path.c_str(), std::string(), none);
+  return detail::load(at::detail::c_text(path), std::string(), none);
 }
 
 inline mobile::Module _load_for_mobile(const std::string& path, c10::Device, ExtraFilesMap& extra) {
-  return detail::load(path.c_str(), std::string(), extra);
+  return detail::load(at::detail::c_text(path), std::string(), extra);
 }
 
-inline mobile::Module _load_for_mobile(std::istream& stream, c10::Device = c10::kCPU) {
-  ExtraFilesMap none;
+inline mobile::Module _load_for_mobile(std::istream& stream, c10::Device, ExtraFilesMap& extra) {
   const std::string content{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-  return detail::load(nullptr, content, none);
+  return detail::load(nullptr, content, extra);
+}
+
+inline mobile::Module _load_for_mobile(std::istream& stream, c10::Device device = c10::kCPU) {
+  ExtraFilesMap none;
+  return _load_for_mobile(stream, device, none);
 }
 
 // As apps of the pod LibTorch call them. The file has to be a lite file here too.

@@ -189,15 +189,28 @@ T* address_of(JNIEnv* env, jobject buffer, const char* what) {
   return address;
 }
 
-// Refuses a plane whose last pixel lies behind its buffer.
-Plane read_plane(JNIEnv* env, jobject buffer, const jint* strides, jint width, jint height) {
+// Refuses a plane without pixels, and one whose last pixel lies behind its buffer.
+Plane read_plane(JNIEnv* env, jobject buffer, const jint* strides, jlong width, jlong height) {
   const auto* data = address_of<const uint8_t>(env, buffer, "a plane of the picture");
-  const jlong last = static_cast<jlong>(height - 1) * strides[0] +
-      static_cast<jlong>(width - 1) * strides[1];
+  if (width <= 0 || height <= 0) {
+    throw IllegalArgument("a picture has a width and a height of at least 1");
+  }
+  const jlong last = (height - 1) * strides[0] + (width - 1) * strides[1];
   if (strides[0] < 0 || strides[1] < 0 || last >= env->GetDirectBufferCapacity(buffer)) {
     throw IllegalArgument("a plane of the picture is smaller than its strides say");
   }
   return {data, strides[0], strides[1]};
+}
+
+// Of these, one sample stands for two pixels in each direction.
+Picture read_picture(
+    JNIEnv* env, jobject luma, jobject blue, jobject red, const jint* strides, jlong width, jlong height) {
+  const jlong half_width = (width + 1) / 2;
+  const jlong half_height = (height + 1) / 2;
+  return {
+      read_plane(env, luma, &strides[0], width, height),
+      read_plane(env, blue, &strides[2], half_width, half_height),
+      read_plane(env, red, &strides[2], half_width, half_height)};
 }
 
 std::array<float, 3> read_three(JNIEnv* env, jobjectArray arrays, jsize index) {
@@ -229,12 +242,7 @@ void convert(
     std::array<jint, 4> strides{};
     env->GetIntArrayRegion(java_strides, 0, 4, strides.data());
     check(env);
-    const jint half_width = (width + 1) / 2;
-    const jint half_height = (height + 1) / 2;
-    const Picture picture{
-        read_plane(env, luma, &strides[0], width, height),
-        read_plane(env, blue, &strides[2], half_width, half_height),
-        read_plane(env, red, &strides[2], half_width, half_height)};
+    const Picture picture = read_picture(env, luma, blue, red, strides.data(), width, height);
     const Normalisation normalise{
         read_three(env, mean_and_deviation, 0), read_three(env, mean_and_deviation, 1)};
     write(
@@ -277,19 +285,14 @@ void scale(
     const bool interleaved = channels_last != JNI_FALSE;
     if (blue == nullptr) {
       const jint row[] = {strides[0], 1};
-      const Plane pixels = read_plane(env, first, row, width * bytes_of_rgba, height);
+      const Plane pixels = read_plane(env, first, row, jlong{width} * bytes_of_rgba, height);
       const auto colours_at = [&](int x, int y) {
         const int at = x * bytes_of_rgba;
         return std::array<int, 3>{pixels.at(at, y), pixels.at(at + 1, y), pixels.at(at + 2, y)};
       };
       return write_scaled(colours_at, size, degrees, wanted, normalise, interleaved, begin);
     }
-    const jint half_width = (width + 1) / 2;
-    const jint half_height = (height + 1) / 2;
-    const Picture picture{
-        read_plane(env, first, &strides[0], width, height),
-        read_plane(env, blue, &strides[2], half_width, half_height),
-        read_plane(env, red, &strides[2], half_width, half_height)};
+    const Picture picture = read_picture(env, first, blue, red, strides.data(), width, height);
     const auto colours_at = [&](int x, int y) { return to_rgb(picture, x, y); };
     write_scaled(colours_at, size, degrees, wanted, normalise, interleaved, begin);
   });

@@ -120,7 +120,9 @@ c10::IValue to_dict(JNIEnv* env, jobject value, bool string_keys, const Place& p
       const Local<jobject> key(
           env, env->GetObjectArrayElement(static_cast<jobjectArray>(keys.get()), size_of(i)));
       refuse_null(key.get(), "a key");
-      dict.insert(to_string(env, static_cast<jstring>(key.get())), values[i]);
+      if (!dict.insert(to_string(env, static_cast<jstring>(key.get())), values[i]).second) {
+        throw IllegalArgument("two keys of a dict are one text in UTF-8, which has no halves of characters");
+      }
     }
     return dict;
   }

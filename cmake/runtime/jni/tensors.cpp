@@ -37,6 +37,8 @@ constexpr jint contiguous = 1;
 constexpr jint channels_last = 2;
 constexpr jint channels_last_3d = 3;
 
+constexpr size_t max_dims = 64; // as in the C API
+
 at::ScalarType to_dtype(jint code) {
   for (const auto& known : dtypes) {
     if (known.code == code) {
@@ -114,6 +116,9 @@ void release(jobject reference) {
 at::Tensor to_tensor(JNIEnv* env, jobject tensor) {
   refuse_null(tensor, "a tensor");
   const std::vector<int64_t> sizes = read_shape(env, tensor);
+  if (sizes.size() > max_dims) {
+    throw IllegalArgument("the tensor has more than 64 dimensions");
+  }
   const jint format = env->CallIntMethod(tensor, java.memory_format_code);
   check(env);
   const jint code = env->CallIntMethod(tensor, java.dtype_code);

@@ -9,7 +9,7 @@ public enum TorchError: Error, Equatable, Sendable {
     case loadFailed(String)
     /// The method does not exist, its inputs do not fit, or an operator failed.
     case runFailed(String)
-    /// An output is neither a tensor nor a number, or has a type without a `DType`.
+    /// An output is of a kind that Swift does not have, or has a type without a `DType`.
     case unsupportedOutput(String)
 }
 
@@ -304,6 +304,7 @@ public enum Runtime {
     }
 
     /// Gives warnings to `body` from now on, which any thread may call; nil lets them go to standard error, as at the start.
+    /// `body` cannot load or call a model, or set the number of threads: these functions throw in it.
     public static func setLog(_ body: (@Sendable (LogKind, String) -> Void)?) throws {
         Log.shared.body = body
         let function: torchlite_log_function? = { _, kind, text in

@@ -78,6 +78,13 @@ def test_depth_has_a_limit():
     assert value == []
 
 
+def test_values_are_counted(monkeypatch):
+    monkeypatch.setattr(plain_yaml, "MAX_EVENTS", 8)
+    assert parse("- a\n- b") == [["a", "b"]]  # with a beginning and an end of text, document, list
+    with pytest.raises(ValueError, match=r"^line 6: it has too many values$"):
+        parse("- a\n- b\n- c\n- d\n- e\n- f")
+
+
 def test_numbers_are_not_computed():
     assert parse("1:" * 500_000 + "1") == ["1:" * 500_000 + "1"]
     assert parse("0x" + "f" * 500_000) == ["0x" + "f" * 500_000]

@@ -544,7 +544,7 @@ public class IValue implements AutoCloseable {
     if (typeCode == NULL) {
       text.append("Null");
     } else if (data instanceof Tensor) {
-      text.append(data);
+      text.append(shorten(data));
     } else {
       text.append(NAMES[typeCode]).append('(');
       writeData(text, above);

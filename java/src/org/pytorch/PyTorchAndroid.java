@@ -48,7 +48,7 @@ public final class PyTorchAndroid {
    * after modules were loaded and run: it waits until running calls end, and others wait for it.
    *
    * @param numThreads at least one
-   * @throws IllegalArgumentException for zero and less
+   * @throws IllegalArgumentException for zero and less, and for more than 64, unless the device has more than 16 processors
    */
   public static void setNumThreads(int numThreads) {
     if (numThreads < 1) {
