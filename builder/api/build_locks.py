@@ -70,8 +70,8 @@ class LockedProduct:
         targets = self.expected.targets
         locked = targets.get(target.abi)
         if locked is None:
-            known = ", ".join(sorted(targets)) or "no ABI"
-            raise ConfigurationError(f"{self} has no {target.abi}, only {known}", hint=_AGAIN)
+            known = f"only {', '.join(sorted(targets))}" if targets else "and no other ABI"
+            raise ConfigurationError(f"{self} has no {target.abi}, {known}", hint=_AGAIN)
         return locked
 
     def __str__(self) -> str:

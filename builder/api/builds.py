@@ -39,6 +39,7 @@ from builder.platforms.results import TargetResult
 from builder.sources.releases import load_release
 from builder.system.folders import cache_folder, data_folder
 from builder.system.outputs import refuse_unwritable
+from builder.system.own_cache import refuse_unusable
 from builder.system.progress import Progress
 from builder.system.scratch import scratch_folder
 from builder.toolchains.launchers import refuse_unknown
@@ -231,6 +232,7 @@ def _plan_product(build: ProductBuild, product: str, progress: Progress) -> _Pla
     request = replace(build.request, pytorch=release)
     build = replace(build, request=request)
     refuse_unknown(request.tools.launcher)
+    refuse_unusable(cache_folder())
     refuse_outputs(build.targets, build.output, build.options, release=release)
     # All targets are planned before one is built, so that what is refused costs no compilation.
     planned = [

@@ -47,9 +47,10 @@ def _take_int(kind: Any, value: object) -> object:  # noqa: ANN401, ARG001
 
 def _take_float(kind: Any, value: object) -> object:  # noqa: ANN401, ARG001
     # Plain YAML has whole numbers only; others are texts, of which Python's float reads too many.
-    is_number = isinstance(value, int) or (isinstance(value, str) and _NUMBER.fullmatch(value))
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    is_number = is_whole or (isinstance(value, str) and _NUMBER.fullmatch(value))
     number = float(str(value)) if is_number else math.nan
-    if isinstance(value, bool) or not math.isfinite(number):
+    if not math.isfinite(number):
         raise ValueError(f"expected a number, not {show_value(value)}")
     return number
 

@@ -104,7 +104,13 @@ def size_before(path: Path, abi: str) -> MeasuredRuntime:
     """
     if (released := path / REPORT).is_file():
         path = released
-    if not path.is_file() or path.suffix != ".json" or path.name == MANIFEST:
+    if path.is_file() and path.suffix != ".json":
+        raise ConfigurationError(
+            f"{path} has no sizes of a runtime",
+            hint="name the output folder of the earlier runtime, or what builder size --json "
+            "printed for it",
+        )
+    if not path.is_file() or path.name == MANIFEST:
         return size(path.parent if path.name == MANIFEST else path)
     try:
         text = read_regular(path, _MOST_KEPT).decode()

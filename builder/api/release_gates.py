@@ -261,7 +261,8 @@ def hold_sizes(libraries: Sequence[Compared], last: LastRelease | None) -> GateR
         problems += lines
         return fail(Gate.SIZE, SizeError("\n".join(problems), hint=hint), tuple(problems))
     if problems:
-        hint = Hint("allow more with ", Use("release.max_growth"), " or budgets in builder.yaml")
+        growth = (Use("release.max_growth"), " or ") if limited else ()
+        hint = Hint("allow more with ", *growth, "budgets in builder.yaml")
         return fail(Gate.SIZE, SizeError("\n".join(problems), hint=hint), tuple(problems))
     compared = sum(one.before is not None for one in libraries)
     budgeted = sum(one.max_size is not None or one.max_compressed is not None for one in libraries)

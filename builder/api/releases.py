@@ -67,7 +67,7 @@ from builder.platforms.apple.accelerators import refuse_frameworks
 from builder.system.files import (
     describe_absent,
     digest_file,
-    leads_nowhere,
+    find_lost_link,
     read_regular,
     write_atomically,
 )
@@ -186,19 +186,17 @@ def _read_last(
     try:
         return read_report(publishing.against)
     except FileNotFoundError:
-        # An empty folder is what a cache gives that has nothing yet.
-        if _has_files(publishing.against):
-            raise ConfigurationError(
-                f"{where}: the folder {publishing.against} has no {REPORT}",
-                hint="name the folder of the last release, or its report",
-            ) from None
-        # Such a link names a report that there was.
-        if publishing.first and not leads_nowhere(publishing.against):
+        named = "name the folder of the last release, or its report"
+        # Such a link names a report that there was, and an empty folder is what a cache gives that
+        # has nothing yet.
+        was_there = find_lost_link(publishing.against) or _has_files(publishing.against)
+        if publishing.first and not was_there:
             return None
-        raise ConfigurationError(
-            f"{where}: {publishing.against} {describe_absent(publishing.against)}",
-            hint=Hint("before the first release, add ", Use("release.first", True)),
-        ) from None
+        said = f"{publishing.against} {describe_absent(publishing.against)}"
+        if publishing.against.is_dir():
+            said = f"the folder {publishing.against} has no {REPORT}"
+        first = Hint("before the first release, add ", Use("release.first", True))
+        raise ConfigurationError(f"{where}: {said}", hint=named if was_there else first) from None
     except ConfigurationError as error:
         raise ConfigurationError(f"{where}: {error.message}", hint=error.hint) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.api.diagnosis import inspect_targets, inspect_tools
@@ -18,6 +19,7 @@ from builder.platforms.registry import platform_of
 from builder.sources.releases import load_release
 from builder.sources.trees import find_sources
 from builder.system.folders import cache_folder
+from builder.system.own_cache import refuse_unusable
 from builder.system.process import Runner
 from builder.toolchains.environment import inspect_machine, inspect_torch
 from builder.toolchains.launchers import locate_launcher
@@ -162,7 +164,15 @@ def diagnose(release: Release | None = None) -> Diagnosis:
     own = {f"target {t}" for t in TARGETS if t == host or (t.is_apple and is_mac())}
     # Ready means that a build for this machine would work, or for Apple on a Mac.
     ready = any(finding.ok for finding in targets if finding.subject in own)
-    return Diagnosis(findings=findings, ready=ready)
+    return Diagnosis(findings=findings, ready=ready and _is_usable(cache_folder()))
+
+
+def _is_usable(cache: Path) -> bool:
+    try:
+        refuse_unusable(cache)
+    except ConfigurationError:
+        return False
+    return True
 
 
 def _inspect_sources(release: Release) -> Finding:

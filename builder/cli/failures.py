@@ -20,6 +20,7 @@ from builder.cli.hints import show_hint
 from builder.errors import BuilderError, ExitCode
 from builder.system.files import describe_absent, leads_nowhere
 from builder.system.folders import cache_folder
+from builder.system.own_cache import OTHER_CACHE
 
 INTERRUPTED = 130
 """As shells report SIGINT: 128 + 2."""
@@ -84,7 +85,7 @@ def _describe_system_error(error: OSError) -> Failure:
         # Where the cache is there and can be written, something else is wrong in it.
         if is_of_cache and not (cache.is_dir() and os.access(cache, os.W_OK)):
             message = f"the cache {cache} cannot be used: {message}"
-            hint = "choose another folder for it: BUILDER_CACHE=<folder>"
+            hint = OTHER_CACHE
     return Failure(exit_code=ExitCode.CONFIGURATION, message=message, hint=hint)
 
 

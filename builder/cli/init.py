@@ -65,6 +65,7 @@ def _write_new(path: Path, text: str) -> None:
     # The models were read meanwhile, and somebody may have made the file.
     try:
         with writing_file(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_new(path, text)
     except FileExistsError:
         raise _refuse_present(path) from None

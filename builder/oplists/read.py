@@ -65,7 +65,9 @@ def read_op_list(path: Path) -> OperatorList:
     except UnicodeDecodeError:
         raise ModelError(f"{path} is not a text file in UTF-8", hint=_HINT) from None
     except ModelError as error:
-        raise ModelError(f"{path}: {error.message}", hint=error.hint or _HINT) from error
+        between = ", " if error.message.startswith("line ") else ": "
+        said = f"{path}{between}{error.message}"
+        raise ModelError(said, hint=error.hint or _HINT) from error
 
 
 def parse_op_list(text: str, *, source: str) -> OperatorList:

@@ -50,6 +50,11 @@ def leads_nowhere(path: Path) -> bool:
     return path.is_symlink() and not path.exists()
 
 
+def find_lost_link(path: Path) -> Path | None:
+    """Returns the path itself, or the first folder above it, where that is a link to nothing."""
+    return next(filter(leads_nowhere, (path, *path.parents)), None)
+
+
 def describe_absent(path: Path) -> str:
     """Returns what a sentence about a path without a file ends with, such as `does not exist`.
 
@@ -57,11 +62,11 @@ def describe_absent(path: Path) -> str:
     """
     if path.exists():
         return "is not a regular file"
-    for part in (path, *path.parents):
-        if leads_nowhere(part):
-            led = f"is a link to {part.readlink()}, {_describe_target(part)}"
-            return led if part == path else f"{_ABSENT}: {part} {led}"
-    return _ABSENT
+    link = find_lost_link(path)
+    if link is None:
+        return _ABSENT
+    led = f"is a link to {link.readlink()}, {_describe_target(link)}"
+    return led if link == path else f"{_ABSENT}: {link} {led}"
 
 
 def describe_unreadable(path: Path, error: OSError) -> str:

@@ -11,13 +11,16 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+from builder.errors import BuilderError, ConfigurationError
 from builder.system.files import read_regular, write_atomically
+from builder.system.outputs import refuse_unwritable
 from builder.system.scratch import is_scratch_name
 
 PARTS = ("downloads", "git", "sources", "native", "apple", "finished", "toolchains")
 """The folders that builder makes in its cache."""
 TAG = "CACHEDIR.TAG"
 """File name of the mark."""
+OTHER_CACHE = "choose another folder for it: BUILDER_CACHE=<folder>"
 _SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55"
 """What the specification requires at the start of the file."""
 _LINE = "# This folder is the cache of builder. The command `builder cache` removes files from it."
@@ -47,6 +50,18 @@ def claim_cache(cache: Path) -> str:
     except OSError as error:
         reason = f"{TAG} cannot be written there ({error.strerror})"
     return f"{cache} gets no mark, so builder cache will remove nothing from it: {reason}"
+
+
+def refuse_unusable(cache: Path) -> None:
+    """Raises ConfigurationError for a folder that is not there and cannot be made."""
+    if cache.is_dir():  # perhaps one that is only read
+        return
+    try:
+        refuse_unwritable(cache / TAG)
+    except BuilderError as error:
+        raise ConfigurationError(
+            f"the cache {cache} cannot be used: {error.message}", hint=OTHER_CACHE
+        ) from error
 
 
 def is_marked(cache: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,7 +34,8 @@ class Zip:
 
     def __init__(self, file: zipfile.ZipFile, size: int) -> None:
         self._file = file
-        self.name = Path(str(file.filename)).name
+        self._path = Path(str(file.filename))
+        self.name = self._path.name
         # Both limits grow with the archive, so small files cannot cost much.
         self._largest = _UNPACKED_FREE + _UNPACKED_RATIO * size
         self._left = 2 * self._largest
@@ -76,7 +78,8 @@ class Zip:
         return data
 
     def _refuse(self, why: str) -> ConfigurationError:
-        return ConfigurationError(f"{self.name} {why}", hint=f"unzip -t {self.name}")
+        hint = f"unzip -l {shlex.quote(str(self._path))} lists its entries"
+        return ConfigurationError(f"{self.name} {why}", hint=hint)
 
 
 @contextmanager

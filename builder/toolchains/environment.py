@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from builder.core.artifacts import Finding
-from builder.errors import Hint, Run, Use
+from builder.errors import ConfigurationError, Hint, Run, Use
 from builder.system.files import free_bytes
 from builder.system.machine import count_cores, memory_bytes
+from builder.system.own_cache import OTHER_CACHE, refuse_unusable
 from builder.system.python_packages import InstalledPackage, file_contains, find_package
 from builder.system.torch_packages import how_to_install
 
@@ -25,7 +26,7 @@ _XNNPACK_OPERATOR = b"prepacked::conv2d_clamp_prepack"
 
 def inspect_machine(cache: Path) -> tuple[Finding, ...]:
     """Returns findings about Python, CPUs, memory, and free space for `cache`."""
-    free, memory = free_bytes(cache), memory_bytes()
+    memory = memory_bytes()
     current = sys.version_info >= _OLDEST_PYTHON
     return (
         Finding(
@@ -41,13 +42,19 @@ def inspect_machine(cache: Path) -> tuple[Finding, ...]:
             # The compiler takes most of the memory, once for each job.
             remedy="" if memory >= _WANTED_MEMORY else Hint(Run("build", (Use("jobs", 1),))),
         ),
-        Finding(
-            subject="cache",
-            ok=free >= _WANTED_DISK,
-            detail=f"{cache}, {free / _GIB:.1f} GiB free",
-            remedy="" if free >= _WANTED_DISK else "export BUILDER_CACHE=<folder with 3 GiB free>",
-        ),
+        _inspect_cache(cache),
     )
+
+
+def _inspect_cache(cache: Path) -> Finding:
+    free = free_bytes(cache)
+    remedy = "" if free >= _WANTED_DISK else "export BUILDER_CACHE=<folder with 3 GiB free>"
+    detail = f"{cache}, {free / _GIB:.1f} GiB free"
+    try:
+        refuse_unusable(cache)
+    except ConfigurationError as error:
+        detail, remedy = error.message, OTHER_CACHE
+    return Finding(subject="cache", ok=not remedy, detail=detail, remedy=remedy)
 
 
 def inspect_torch() -> tuple[Finding, ...]:

@@ -147,3 +147,13 @@ def test_an_interrupt_of_the_command_itself_is_told(tmp_path):
     said = run(sys.executable, "-c", code)
     assert (said.returncode, said.stdout) == (130, "")
     assert said.stderr.strip() == "interrupted; run the same command again to continue"
+
+
+@pytest.mark.parametrize("command", ["plan", "build --dry-run", "build", "doctor"])
+def test_a_cache_that_cannot_be_made_is_refused_before_the_work(command, tmp_path):
+    (tmp_path / "file").touch()
+    models = () if command == "doctor" else (MODELS / "conv.ptl",)
+    said = run(*BUILDER, *command.split(), *models, BUILDER_CACHE=str(tmp_path / "file"))
+    assert said.returncode == (5 if command == "doctor" else 2)
+    assert f"the cache {tmp_path}/file cannot be used: " in said.stdout + said.stderr
+    assert "BUILDER_CACHE=<folder>" in said.stdout + said.stderr

@@ -117,8 +117,8 @@ def find_min_api(archive: Zip) -> int | None:
     hint = Hint("name the lowest level that it is to run on: ", Use("min_api", MIN_API))
     try:
         declared = _find_min_sdk(archive.read(_ANDROID_MANIFEST, limit=_MAX_TEXT))
-    except (ExpatError, ValueError) as error:
-        raise ConfigurationError(f"{where} is not an XML file: {error}", hint=hint) from None
+    except (ExpatError, ValueError, LookupError) as error:
+        raise ConfigurationError(f"{where} cannot be read as XML: {error}", hint=hint) from None
     if declared is None:
         return None
     level = declared.strip()
@@ -134,6 +134,7 @@ def _find_min_sdk(text: bytes) -> str | None:
 
     Raises:
         ExpatError, ValueError: it is not XML, or has a document type, whose entities may be costly.
+        LookupError: Python does not know its encoding.
     """
     # The manifest in an AAR is text; only the one in an APK is binary.
     parser = ParserCreate(namespace_separator=" ")

@@ -172,6 +172,7 @@ def test_products_are_chosen_by_name(folder):
         ("jobs: true\n", r"line 1: jobs: expected a whole number, not true"),
         ("jobs:\n", r"line 1: jobs: it has no value"),
         ("lock_timeout: nan\n", r"line 1: lock_timeout: expected a number, not 'nan'"),
+        ("lock_timeout: true\n", r"line 1: lock_timeout: expected a number, not true"),
         ("lock_timeout: -1\n", r"line 1: lock_timeout: expected a number from 0, not -1"),
         ("skip_unknown: 1\n", r"line 1: skip_unknown: expected true or false, not 1"),
         ("profile: fast\n", r"line 1: profile: 'fast' is not a value of it; known are"),

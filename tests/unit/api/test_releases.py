@@ -473,8 +473,11 @@ def test_a_release_in_the_output_of_a_build_is_refused_also_where_the_command_li
 
 def test_a_link_that_leads_nowhere_is_no_first_release(made):
     Path("last").symlink_to("gone")
-    with pytest.raises(ConfigurationError, match="last is a link to gone"):
-        run({("release", "first"): True, ("release", "against"): Path("last")})
+    Path("last.json").symlink_to("gone.json")
+    for path in ("last", "last/report.json", "last.json"):
+        with pytest.raises(ConfigurationError, match="is a link to gone") as caught:
+            run({("release", "first"): True, ("release", "against"): Path(path)})
+        assert "first" not in caught.value.hint
     Path("gone").mkdir()  # An empty folder is what a cache gives that has nothing yet.
     assert run({("release", "first"): True, ("release", "against"): Path("last")}).ok
     Path("loop").symlink_to("loop")
@@ -488,6 +491,9 @@ def test_a_folder_without_a_report_is_no_first_release(made):
     Path("last").mkdir()
     first = {("release", "first"): True, ("release", "against"): Path("last")}
     assert run(first).ok
+    with pytest.raises(ConfigurationError, match="the folder last has no report") as caught:
+        run({("release", "against"): Path("last")})
+    assert "first" in caught.value.hint
     Path("last/notes.txt").write_text("kept")
     with pytest.raises(ConfigurationError, match="the folder last has no report"):
         run(first)

@@ -77,3 +77,14 @@ def test_a_full_disk_is_a_finding(monkeypatch, tmp_path):
     cache = next(f for f in environment.inspect_machine(tmp_path) if f.subject == "cache")
     assert not cache.ok
     assert "BUILDER_CACHE" in cache.remedy
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "link"])
+def test_a_cache_that_cannot_be_made_is_named(tmp_path, name):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("gone")
+    findings = environment.inspect_machine(tmp_path / name)
+    cache = next(f for f in findings if f.subject == "cache")
+    assert not cache.ok
+    assert "cannot be used" in cache.detail
+    assert "BUILDER_CACHE" in cache.remedy

@@ -162,11 +162,15 @@ def test_the_lowest_api_level_is_the_declared_one(package, tmp_path, text, level
         *(b"", b"\x03\x00\x08\x00binary", b"minSdkVersion='34'", make_manifest(DECLARED)[:-1]),
         b"<uses-sdk android:minSdkVersion='24'/>",
         b"<!DOCTYPE manifest [<!ENTITY a 'b'>]>" + make_manifest(DECLARED),
+        *(
+            f"<?xml version='1.0' encoding='{name}'?>".encode() + make_manifest(DECLARED)
+            for name in ("nosuch", "hex", "base64", "gb2312", "x" * 300)
+        ),
     ],
 )
-def test_a_manifest_that_is_not_xml_declares_nothing(package, tmp_path, text):
+def test_a_manifest_that_cannot_be_read_declares_nothing(package, tmp_path, text):
     aar = rewrite(write_aar(package, tmp_path / "out").aar, {"AndroidManifest.xml": text})
-    with pytest.raises(ConfigurationError, match="is not an XML file: "):
+    with pytest.raises(ConfigurationError, match="cannot be read as XML: "):
         check_libraries(aar)
     assert check_libraries(aar, min_api=23).min_api == 23
 
