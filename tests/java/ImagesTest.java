@@ -175,6 +175,17 @@ public class ImagesTest {
     assertThrows(
         IllegalArgumentException.class,
         () -> TensorImageUtils.imageYUV420CenterCropToFloat32Tensor(picture, 0, 2, 2, null, ONE));
+    int apart = 1 << 30; // so that a column of no rows would end before the buffer
+    for (int[] size : new int[][] {{4, 0}, {0, 4}, {4, -3}, {-2_000_000_000, 4}, {0, 0}}) {
+      Image.Plane empty = new Image.Plane(ByteBuffer.allocateDirect(64), apart, 1);
+      Image none = new Image(ImageFormat.YUV_420_888, size[0], size[1], empty, empty, empty);
+      assertRefused(
+          () -> TensorImageUtils.imageYUV420CenterCropToFloat32Tensor(none, 0, 2, 2, ZERO, ONE));
+      assertRefused(
+          () ->
+              TensorImageUtils.imageYUV420ScaledToFloat32Tensor(
+                  none, 0, 2, 2, ZERO, ONE, MemoryFormat.CONTIGUOUS));
+    }
     Image jpeg = new Image(256, 4, 4);
     assertThrows(
         IllegalArgumentException.class,

@@ -116,6 +116,29 @@ public class ValuesTest {
   }
 
   @Test
+  public void halvesOfCharactersMakeNoTwoKeysOne() {
+    Map<String, IValue> map = new HashMap<>();
+    IValue empty = IValue.listFrom(new IValue[0]);
+    map.put("a\uD800", empty);
+    module.runMethod("nested", IValue.dictStringKeyFrom(map));
+    map.put("a\uD801", empty);
+    assertRefused(
+        "one text in UTF-8", () -> module.runMethod("nested", IValue.dictStringKeyFrom(map)));
+  }
+
+  @Test
+  public void tensorsHaveAtMost64Dimensions() {
+    long[] shape = new long[64];
+    Arrays.fill(shape, 1);
+    module.runMethod("same", IValue.from(Tensor.fromBlob(new float[] {1}, shape)));
+    long[] more = Arrays.copyOf(shape, 20_000);
+    Arrays.fill(more, 1);
+    IValue deep = IValue.from(Tensor.fromBlob(new float[] {1}, more));
+    assertRefused("more than 64 dimensions", () -> module.runMethod("same", deep));
+    assertTrue(deep.toString().length() < 10_000);
+  }
+
+  @Test
   public void readOnlyBuffersStayAsTheyAre() {
     FloatBuffer buffer = Tensor.allocateFloatBuffer(2);
     long[] two = {2};
