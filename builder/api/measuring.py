@@ -104,16 +104,11 @@ def size_before(path: Path, abi: str) -> MeasuredRuntime:
     """
     if (released := path / REPORT).is_file():
         path = released
-    if path.is_file() and path.suffix != ".json":
-        raise ConfigurationError(
-            f"{path} has no sizes of a runtime",
-            hint="name the output folder of the earlier runtime, or what builder size --json "
-            "printed for it",
-        )
     if not path.is_file() or path.name == MANIFEST:
         return size(path.parent if path.name == MANIFEST else path)
     try:
-        text = read_regular(path, _MOST_KEPT).decode()
+        # A file of another kind is no JSON either way.
+        text = read_regular(path, _MOST_KEPT).decode(errors="replace")
         kept = parse_json(text, _KeptReport, "size report", most=_MOST_KEPT)
         report = _refuse_senseless(kept.runtime or kept.choose(abi) or parse_size_report(text))
     except (OSError, ValueError) as error:

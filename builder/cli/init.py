@@ -14,7 +14,7 @@ from builder.cli.console import echo
 from builder.cli.option_types import PathType
 from builder.errors import ConfigurationError
 from builder.system.files import write_new
-from builder.system.outputs import writing_file
+from builder.system.outputs import refuse_unwritable, writing_file
 
 
 @click.command("init")
@@ -51,6 +51,8 @@ def command(models: tuple[Path, ...], output: Path, schema: Path | None) -> None
         # A link that leads nowhere is there too, and would be replaced.
         if os.path.lexists(path):
             raise _refuse_present(path)
+    for path in (output, *((schema,) if schema else ())):
+        refuse_unwritable(path)
     text = api.render_configuration(models, output, schema)
     if schema is not None:
         content = resources.files("builder").joinpath("schemas/builder-yaml.json").read_text()
@@ -62,10 +64,10 @@ def command(models: tuple[Path, ...], output: Path, schema: Path | None) -> None
 
 
 def _write_new(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     # The models were read meanwhile, and somebody may have made the file.
     try:
         with writing_file(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
             write_new(path, text)
     except FileExistsError:
         raise _refuse_present(path) from None

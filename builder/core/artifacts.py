@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.core.typed import Size
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarriedLibrary:
@@ -77,9 +75,9 @@ class Package:
 class OperatorPrice:
     """The cost of one operator, in bytes of the stripped library."""
 
-    exclusive: Size
+    exclusive: int
     """Bytes that the library would lose without the operator."""
-    inclusive: Size
+    inclusive: int
     """Bytes of everything that the operator reaches, shared with other operators or not."""
     models: tuple[str, ...]
     """Sorted names of the models that use it; empty when no model asked for it."""
@@ -89,15 +87,15 @@ class OperatorPrice:
 class SizeReport:
     """The sizes of one stripped library and of its parts; all sizes are in bytes."""
 
-    file: Size
+    file: int
     """The whole file."""
-    compressed: Size
+    compressed: int
     """The whole file compressed by zlib level 9, which is close to the size of a download."""
-    sections: Mapping[str, Size]
+    sections: Mapping[str, int]
     """Section of the library -> bytes."""
-    parts: Mapping[str, Size]
+    parts: Mapping[str, int]
     """Library part -> bytes of its live input sections."""
-    units: Mapping[str, Size]
+    units: Mapping[str, int]
     """Translation unit -> bytes of its live input sections."""
     operators: Mapping[str, OperatorPrice] = field(default_factory=dict)
     """Operator -> price; empty when the linker gave too little information."""

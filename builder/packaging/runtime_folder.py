@@ -179,9 +179,11 @@ def parse_size_report(text: str) -> SizeReport:
     sizes = [report.file, report.compressed]
     for table in (report.sections, report.parts, report.units):
         sizes += table.values()
+    if any(size < 0 for size in sizes):
+        raise ValueError("size report: a size is below 0")
     for price in report.operators.values():
         sizes += (price.exclusive, price.inclusive)
-    # Prices may be negative, and larger numbers would only break the tables that show them.
+    # Prices may be negative; larger numbers would only break the tables that show them.
     if any(abs(size) >= _MAX_SIZE for size in sizes):
         raise ValueError("size report: a size is larger than any library")
     return report

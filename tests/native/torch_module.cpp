@@ -110,9 +110,12 @@ void use(const char* path) {
 
   torch::jit::ExtraFilesMap extra{{"labels.json", ""}, {"none.txt", "?"}};
   torch::jit::_load_for_mobile(path, at::kCPU, extra);
-  expect(extra["labels.json"] == "{\"labels\": [\"cat\", \"dog\"]}" && extra["none.txt"].empty(), "an extra file");
+  expect(extra["labels.json"] == "{\"labels\": [\"cat\", \"dog\"]}" && extra["none.txt"] == "?", "an extra file");
   std::ifstream stream(path, std::ios::binary);
   torch::jit::_load_for_mobile(stream).get_method("get_classes")({});
+  torch::jit::_load_for_mobile(stream); // from the start again
+  std::ifstream nothing("/nowhere");
+  expect_error("the stream of a model cannot be read", [&] { torch::jit::_load_for_mobile(nothing); });
   std::ifstream again(path, std::ios::binary);
   torch::jit::ExtraFilesMap other{{"labels.json", ""}};
   torch::jit::_load_for_mobile(again, at::kCPU, other);
@@ -152,6 +155,12 @@ void share(TorchModule& module) {
   expect(c10::IValue(std::vector<int>{1, 2}).toIntVector() == std::vector<int64_t>({1, 2}), "ints");
   expect(value.toList().begin()->isTensor() && value.toList().get(0).to<at::Tensor>().numel() == 6, "a value");
   expect_error("expected int but got Tensor", [&] { value.toIntList(); });
+  list.set(1, torch::from_blob(image, {2}, at::kFloat));
+  expect(value.toTensorVector()[1].numel() == 2, "an item that was set");
+  expect_error("has no item 3", [&] { list.set(3, tensor); });
+  c10::IValue left = value;
+  const c10::IValue taken = std::move(left);
+  expect(left.isNone() && taken.isList(), "a value that was moved from");
 
   const at::Tensor& once = module.impl_.forward({tensor}).toGenericDict().at("sum").toTensor();
   auto&& again = module.impl_.forward({tensor}).toGenericDict().at("sum").toTensor();
@@ -167,7 +176,8 @@ void convert() {
   expect(item_of<uint8_t>(255.9F, at::kFloat) == 255 && item_of<uint8_t>(int64_t{-1}, at::kLong) == 255, "uint8");
   expect(item_of<int8_t>(int32_t{-128}, at::kInt) == -128 && item_of<float>(1e300 * 1e10, at::kDouble) > 0, "edges");
   expect(item_of<int64_t>(INT64_MIN, at::kLong) == INT64_MIN && item_of<uint64_t>(INT64_MAX, at::kLong) > 0, "wide");
-  expect(item_of<bool>(uint8_t{1}, at::kByte) && item_of<double>(true, at::kBool) == 1, "bools");
+  expect(item_of<bool>(uint8_t{2}, at::kByte) && item_of<bool>(2.5F, at::kFloat) && item_of<bool>(-1.0, at::kDouble), "true");
+  expect(!item_of<bool>(int64_t{0}, at::kLong) && item_of<double>(true, at::kBool) == 1, "bools");
   const auto refused = [](auto&& call) { expect_error("does not fit", call); };
   refused([] { item_of<uint8_t>(300.7F, at::kFloat); });
   refused([] { item_of<int>(int64_t{1} << 40, at::kLong); });

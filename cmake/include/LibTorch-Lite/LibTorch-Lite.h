@@ -341,9 +341,13 @@ inline const char* c_text(const std::string& text) {
   return text.c_str();
 }
 
-// Whether a T can stand for a number. As in PyTorch, negative ones may become unsigned, and fractions are cut.
+// Whether a T can stand for a number. As in PyTorch, negative ones may become unsigned, fractions are cut, and all may
+// become bool.
 template <typename T>
 bool fits(int64_t value, std::true_type /* T is integral */) {
+  if (std::is_same<T, bool>::value) {
+    return true;
+  }
   const auto most = static_cast<uint64_t>(std::numeric_limits<T>::max());
   if (value >= 0) {
     return static_cast<uint64_t>(value) <= most;
@@ -354,8 +358,9 @@ bool fits(int64_t value, std::true_type /* T is integral */) {
 
 template <typename T>
 bool fits(double value, std::true_type /* T is integral */) {
-  return value >= static_cast<double>(std::numeric_limits<T>::lowest()) &&
-      value < std::ldexp(1.0, std::numeric_limits<T>::digits);
+  return std::is_same<T, bool>::value ||
+      (value >= static_cast<double>(std::numeric_limits<T>::lowest()) &&
+       value < std::ldexp(1.0, std::numeric_limits<T>::digits));
 }
 
 template <typename T>
@@ -614,6 +619,20 @@ class ConstantString {
 struct IValue {
  public:
   IValue() = default; // None
+  IValue(const IValue&) = default;
+  IValue& operator=(const IValue&) = default;
+
+  // What was moved from is None.
+  IValue(IValue&& other) noexcept {
+    swap(other);
+  }
+
+  IValue& operator=(IValue&& other) noexcept {
+    IValue taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
+
   IValue(at::Tensor tensor) : kind_(TORCHLITE_VALUE_TENSOR), tensor_(std::move(tensor)) {}
   IValue(bool value) : kind_(TORCHLITE_VALUE_BOOL), integer_(value ? 1 : 0) {}
   template <typename T, typename std::enable_if<std::is_integral<T>::value, int>::type = 0>
@@ -677,7 +696,8 @@ struct IValue {
   // Of a value that ends with the statement, such as the result of forward().
   at::Tensor toTensor() && {
     expect(TORCHLITE_VALUE_TENSOR, "Tensor");
-    return std::move(tensor_);
+    const IValue ended(std::move(*this));
+    return ended.tensor_;
   }
 
   bool toBool() const {
@@ -751,6 +771,17 @@ struct IValue {
   }
 
  private:
+  void swap(IValue& other) noexcept {
+    std::swap(kind_, other.kind_);
+    std::swap(integer_, other.integer_);
+    std::swap(real_, other.real_);
+    std::swap(tensor_, other.tensor_);
+    std::swap(text_, other.text_);
+    std::swap(list_, other.list_);
+    std::swap(tuple_, other.tuple_);
+    std::swap(dict_, other.dict_);
+  }
+
   void expect(torchlite_kind kind, const char* wanted) const {
     if (kind_ != kind) {
       throw Error(std::string("expected ") + wanted + " but got " + tagKind());
@@ -1013,8 +1044,18 @@ class List {
     return detail::Unboxed<T>::of((*items_)[index]);
   }
 
-  T operator[](size_t index) const {
+  // A copy, which nothing can be assigned to: set() changes an item.
+  const T operator[](size_t index) const {
     return get(index);
+  }
+
+  void set(size_t index, T item) const {
+    get(index); // throws where there is none
+    (*items_)[index] = IValue(std::move(item));
+  }
+
+  void clear() const {
+    items_->clear();
   }
 
   void push_back(T item) const {
@@ -1429,6 +1470,16 @@ inline IValue Method::operator()(std::vector<IValue> inputs) const {
 
 namespace detail {
 
+inline std::string read_all(std::istream& stream) {
+  if (stream.fail()) {
+    throw c10::Error("the stream of a model cannot be read: was its file opened?");
+  }
+  if (!stream.seekg(0)) {
+    stream.clear(); // it has no positions
+  }
+  return std::string(std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>());
+}
+
 inline mobile::Module load(const char* path, const std::string& content, ExtraFilesMap& extra) {
   std::vector<const char*> names;
   for (const auto& file : extra) {
@@ -1441,14 +1492,17 @@ inline mobile::Module load(const char* path, const std::string& content, ExtraFi
     const void* data = nullptr;
     size_t size = 0;
     check(torchlite_module_file(loaded, file.first.c_str(), &data, &size));
-    file.second.assign(static_cast<const char*>(data), size);
+    if (size > 0) { // what the model does not have stays as it was
+      file.second.assign(static_cast<const char*>(data), size);
+    }
   }
   return module;
 }
 
 } // namespace detail
 
-// Load a lite file (.ptl). `extra` names extra files in it, and takes what they hold.
+// Load a lite file (.ptl). `extra` names extra files in it, and takes what they hold. A stream is read from its start,
+// wherever it stands.
 inline mobile::Module _load_for_mobile(const std::string& path, c10::Device = c10::kCPU) {
   ExtraFilesMap none;
   return detail::load(at::detail::c_text(path), std::string(), none);
@@ -1459,8 +1513,7 @@ inline mobile::Module _load_for_mobile(const std::string& path, c10::Device, Ext
 }
 
 inline mobile::Module _load_for_mobile(std::istream& stream, c10::Device, ExtraFilesMap& extra) {
-  const std::string content{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-  return detail::load(nullptr, content, extra);
+  return detail::load(nullptr, detail::read_all(stream), extra);
 }
 
 inline mobile::Module _load_for_mobile(std::istream& stream, c10::Device device = c10::kCPU) {

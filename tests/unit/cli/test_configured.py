@@ -237,6 +237,18 @@ def test_init_does_not_write_two_files_to_one_place(folder):
     assert sorted(path.name for path in folder.iterdir()) == ["link.yaml", "m.ptl", "n.ptl", "sub"]
 
 
+def test_init_makes_folders_and_says_where_it_cannot(folder):
+    Path("file").touch()
+    Path("link").symlink_to("gone")
+    for given in (("-o", "link/b.yaml", "--schema", "s.json"), ("--schema", "file/s.json")):
+        with pytest.raises(ConfigurationError, match=r"cannot write (link/b.yaml|file/s.json): "):
+            run("m.ptl", *given, module=init)
+    assert sorted(path.name for path in folder.iterdir()) == ["file", "link", "m.ptl", "n.ptl"]
+    Path("m.ptl").write_bytes((Path(__file__).parents[2] / "data/models/conv.ptl").read_bytes())
+    run("m.ptl", "-o", "new/folder/b.yaml", module=init)
+    assert Path("new/folder/b.yaml").is_file()
+
+
 def test_init_lists_no_folders_pipes_and_links_that_lead_nowhere(folder):
     Path("n.ptl").unlink()
     Path("d.ptl").mkdir()

@@ -347,12 +347,14 @@ def keep(path: Path, root: Path, name: str) -> Path:
         "manifest": root / "manifest.json",
         "report": root / SIZE_REPORT,
         "printed": path / "release.json",
+        "of any name": path / "before",
     }
-    (path / "release.json").write_text(run(root, "--json").stdout)
+    for one in (kept["printed"], kept["of any name"]):
+        one.write_text(run(root, "--json").stdout)
     return kept[name]
 
 
-@pytest.mark.parametrize("name", ["folder", "manifest", "report", "printed"])
+@pytest.mark.parametrize("name", ["folder", "manifest", "report", "printed", "of any name"])
 def test_growth_against_whatever_was_kept_of_a_release(runtime, tmp_path, name):
     kept = keep(tmp_path, runtime("a/linux-x86_64", SMALL), name)
     now = runtime("b/linux-x86_64", GROWN)
@@ -365,6 +367,14 @@ def test_growth_against_whatever_was_kept_of_a_release(runtime, tmp_path, name):
     with pytest.raises(VerificationError, match="the compressed size grew from 500 to 510") as said:
         run(now, "--against", kept, "--max-growth", "9")
     assert "--operators" in show_hint(said.value.hint, "size")
+
+
+def test_what_is_no_report_is_called_so(runtime, tmp_path):
+    now = runtime("b/linux-x86_64", GROWN)
+    for content in (b"PK\x03\x04\xff", b"", b"# builder.yaml"):
+        (tmp_path / "before.aar").write_bytes(content)
+        with pytest.raises(ConfigurationError, match="is not a size report of a runtime"):
+            run(now, "--against", tmp_path / "before.aar")
 
 
 def make_release_report(path: Path, *abis: str) -> Path:
