@@ -26,6 +26,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,13 +170,17 @@ def list_marked(mark: str) -> list[str]:
     return found
 
 
-def choose(chance: random.Random, profile: str) -> Kill:
-    """Returns what to kill, when and how."""
-    weights = {n: w for n, w in WEIGHTS.items() if n != "optimise" or profile == "size"}
+def choose(chance: random.Random, said: Iterable[str]) -> Kill:
+    """Returns what to kill, when and how; `said` is what builds say of their steps."""
+    steps = {
+        phase: [text for text in texts if any(text in one for one in said)]
+        for phase, texts in PHASES.items()
+    }
+    weights = {phase: weight for phase, weight in WEIGHTS.items() if steps[phase]}
     (phase,) = chance.choices(list(weights), list(weights.values()))
     return Kill(
         phase=phase,
-        text=chance.choice(PHASES[phase]),
+        text=chance.choice(steps[phase]),
         number=chance.choice(SIGNALS),
         group=chance.random() < 0.5,
     )
@@ -196,10 +201,13 @@ def main() -> int:
     shutil.rmtree(builder.out, ignore_errors=True)
     wanted, bad, slowest = builder.finish(), 0, 0.0
     say(f"{len(wanted)} files, {sum(builder.times.values()):.0f} s")
-    builder.finish()  # nothing is left to compile: this is how long steps take from now on
-    number = 0
+    # This is how long steps take from now on, and which there are.
+    builder.disturb(Kill(phase="configure", text="", number=SIGNALS[0], group=False), chance)
+    builder.times.clear()
+    builder.finish()
+    steps, number = tuple(builder.times), 0
     while number < options.count:
-        one = choose(chance, options.profile)
+        one = choose(chance, steps)
         builder.disturb(one, chance)
         code, alive, seconds = builder.kill(one, chance)
         if code == 0:  # it ended before the signal came
