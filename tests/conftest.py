@@ -95,6 +95,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "apple": has_apple,
     "distcc": has_programs("distcc", "distccd"),
     "vulkan": has_vulkan,
+    "kotlin": lambda: os.environ.get("BUILDER_KOTLIN") == "1",
     "swift": lambda: bool(os.environ.get("BUILDER_SWIFT") or shutil.which("swiftc")),
 }
 

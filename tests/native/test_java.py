@@ -325,6 +325,39 @@ def test_d8_dexes_the_classes_for_android_5_without_a_warning(classes, jars, tmp
     assert b"Lorg/pytorch/Module;" in dex
 
 
+@pytest.fixture(scope="session")
+def in_kotlin(tmp_path_factory, classes, fakes, jars):
+    """An app in Kotlin: its classes, and what it brings besides ours."""
+    folder = tmp_path_factory.mktemp("kotlin")
+    brought = [jars(f"kotlin_{name}") for name in ("stdlib", "coroutines", "annotations")]
+    tools = ("compiler", "script_runtime", "reflect", "daemon", "trove")
+    compiler = ":".join(map(str, [*brought, *(jars(f"kotlin_{name}") for name in tools)]))
+    classpath = ":".join(map(str, [*brought, classes, fakes]))
+    options = ("-no-stdlib", "-no-reflect", "-Werror", "-cp", classpath, "-d", folder)
+    source = TESTS.parent / "kotlin/Client.kt"
+    main = "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"
+    run(java_tools.jdk().tool("java"), "-classpath", compiler, main, *options, source)
+    return folder, brought
+
+
+@pytest.mark.kotlin
+@pytest.mark.torch
+@pytest.mark.host
+@pytest.mark.parametrize("form", ["compiled", "shrunk"])
+def test_an_app_in_kotlin(form, in_kotlin, classes, fakes, jars, library, models, tmp_path):
+    app, brought = in_kotlin
+    classpath = [app, classes, *brought, fakes]
+    if form == "shrunk":
+        libraries = [write_classes(fakes, tmp_path / "fakes.jar"), jars("kotlin_annotations")]
+        # This R8 says that it does not know the metadata of so new a Kotlin.
+        whole = [app, classes, *brought[:2]]
+        shrunk = shrink_with_r8(whole, RULES, jars("r8"), libraries, tmp_path, warns=True)
+        classpath = [shrunk, fakes]
+    said = java(classpath, "ClientKt", models / "values.ptl", library=library)
+    assert len(re.findall(r"^pass ", said.stdout, re.MULTILINE)) == 67
+    assert "WARNING" not in said.stdout + said.stderr  # of -Xcheck:jni
+
+
 @pytest.mark.torch
 @pytest.mark.host
 class TestOnTheHost:
