@@ -49,6 +49,8 @@ class _KeptReport:
 
 _MOST_KEPT = 64 << 20
 """Bytes of a report, which may have many libraries."""
+_BLANKS = 1 << 10
+"""Bytes in which a report begins, behind blanks."""
 _MAX_REFERENCES = 64 << 20
 """How many bytes a compressed reference graph may have."""
 _SCHEMA = 1
@@ -107,8 +109,7 @@ def size_before(path: Path, abi: str) -> MeasuredRuntime:
     if not path.is_file() or path.name == MANIFEST:
         return size(path.parent if path.name == MANIFEST else path)
     try:
-        # A file of another kind is no JSON either way.
-        text = read_regular(path, _MOST_KEPT).decode(errors="replace")
+        text = _read_json(path)
         kept = parse_json(text, _KeptReport, "size report", most=_MOST_KEPT)
         report = _refuse_senseless(kept.runtime or kept.choose(abi) or parse_size_report(text))
     except (OSError, ValueError) as error:
@@ -117,6 +118,17 @@ def size_before(path: Path, abi: str) -> MeasuredRuntime:
             hint="keep what builder size --json prints for the earlier runtime",
         ) from error
     return MeasuredRuntime(root=path.parent, abi=kept.abi or abi, report=report)
+
+
+def _read_json(path: Path) -> str:
+    content = read_regular(path, _MOST_KEPT)
+    try:
+        # Of another kind of file, such as a library, there is nothing to tell but this.
+        if content[:_BLANKS].lstrip().startswith(b"{"):
+            return content.decode()
+    except UnicodeDecodeError:
+        pass
+    raise ValueError("it is no JSON")
 
 
 def _refuse_senseless(report: SizeReport) -> SizeReport:

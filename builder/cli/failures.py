@@ -83,7 +83,7 @@ def _describe_system_error(error: OSError) -> Failure:
         cache = cache_folder()
         is_of_cache = path.is_relative_to(cache) or cache.is_relative_to(path)
         # Where the cache is there and can be written, something else is wrong in it.
-        if is_of_cache and not (cache.is_dir() and os.access(cache, os.W_OK)):
+        if is_of_cache and not os.access(cache, os.R_OK | os.W_OK | os.X_OK):
             message = f"the cache {cache} cannot be used: {message}"
             hint = OTHER_CACHE
     return Failure(exit_code=ExitCode.CONFIGURATION, message=message, hint=hint)

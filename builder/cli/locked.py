@@ -12,6 +12,7 @@ import click
 
 from builder import api
 from builder.api.settings import LOCK
+from builder.cli.option_types import PathType
 
 if TYPE_CHECKING:
     from builder.api.build_locks import LockedProduct
@@ -40,7 +41,7 @@ def lock_options(effect: str) -> Callable[[Callable[..., Any]], Callable[..., An
         for option in (
             click.option(
                 "--lock",
-                type=click.Path(path_type=Path, dir_okay=False),
+                type=PathType(dir_okay=False),
                 metavar="FILE",
                 help="The same with this lock.",
             ),

@@ -8,6 +8,9 @@ from typing import Any
 
 import click
 
+EMPTY = "it is empty; was a variable not set?"
+"""What is said of an empty text."""
+
 
 class PathType(click.Path):
     """A path; an empty text, as of an unset variable, is not taken for the current folder."""
@@ -24,8 +27,21 @@ class PathType(click.Path):
     ) -> Any:  # noqa: ANN401 - as click has it
         """Returns the path; raises click's error when there is no text or a check fails."""
         if value == "":
-            self.fail("it is empty; was a variable not set?", param, ctx)
+            self.fail(EMPTY, param, ctx)
         return super().convert(value, param, ctx)
+
+
+class FilledText(click.types.StringParamType):
+    """A text that is not empty, as that of an unset variable is."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Returns the text; raises click's error when there is none."""
+        text = super().convert(value, param, ctx)
+        if not text:
+            self.fail(EMPTY, param, ctx)
+        return str(text)
 
 
 class FiniteRange(click.FloatRange):

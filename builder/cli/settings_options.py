@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from builder import api
-from builder.cli.option_types import FiniteRange, PairType, PathType, TextType
+from builder.cli.option_types import FilledText, FiniteRange, PairType, PathType, TextType
 from builder.core.setting_fields import SettingField, fill, list_settings
 
 if TYPE_CHECKING:
@@ -212,8 +212,9 @@ def _make_type(one: SettingField) -> click.ParamType | type:  # type: ignore[typ
         return FiniteRange(min=least, max=most)
     if hasattr(one.kind, "parse"):
         return TextType(one.kind, one.setting.placeholder, absent=one.setting.absent)
-    if one.setting.lookup == "release":
-        return str
+    # An empty text that is a default says that nothing was chosen.
+    if one.setting.lookup == "release" or (one.kind is str and one.default != ""):
+        return FilledText()
     if len(get_args(one.kind)) == 2:  # a name and a value
         return PairType(get_args(one.kind)[1])
     return one.kind  # type: ignore[no-any-return]

@@ -43,7 +43,10 @@ _FILE_SUFFIXES = {
 def find_file(source: str, folder: Path) -> Path | None:
     """Returns the file that `source` names, even a missing one; None if it does not name a file."""
     path = folder / source
-    return path if path.suffix in _FILE_SUFFIXES or path.is_file() else None
+    # A name of a model has no slash; that of a function has a colon too.
+    is_path = "/" in source and ":" not in source
+    is_file = is_path or path.suffix in _FILE_SUFFIXES or (path.exists() and not path.is_dir())
+    return path if is_file else None
 
 
 def takes_file(request: ExportRequest) -> bool:

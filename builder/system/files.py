@@ -43,11 +43,14 @@ _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
 _STREAMS = frozenset(("/dev/stdout", "/dev/stderr"))
 _NOT_REGULAR = "it is not a regular file"
 _ABSENT = "does not exist"
+_ABSENCE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+"""Errors for a path without a file."""
 
 
 def leads_nowhere(path: Path) -> bool:
     """Says whether a path is a symbolic link that leads to no file, or to itself."""
-    return path.is_symlink() and not path.exists()
+    # Path's own functions raise an error where a folder above may not be searched.
+    return os.path.islink(path) and not os.path.exists(path)  # noqa: PTH110, PTH114
 
 
 def find_lost_link(path: Path) -> Path | None:
@@ -60,7 +63,12 @@ def describe_absent(path: Path) -> str:
 
     Where a symbolic link is the reason, it says where the link leads.
     """
-    if path.exists():
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno not in _ABSENCE:
+            return f"cannot be read: {error.strerror}"
+    else:
         return "is not a regular file"
     link = find_lost_link(path)
     if link is None:

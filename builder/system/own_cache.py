@@ -8,6 +8,7 @@ leave caches out, with a line of builder's own.
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -53,15 +54,22 @@ def claim_cache(cache: Path) -> str:
 
 
 def refuse_unusable(cache: Path) -> None:
-    """Raises ConfigurationError for a folder that is not there and cannot be made."""
-    if cache.is_dir():  # perhaps one that is only read
-        return
+    """Raises ConfigurationError for a folder that cannot be read, or cannot be made.
+
+    One that can be read and not written to may have all that is needed.
+    """
     try:
+        if cache.is_dir():
+            with os.scandir(cache):
+                return
         refuse_unwritable(cache / TAG)
     except BuilderError as error:
-        raise ConfigurationError(
-            f"the cache {cache} cannot be used: {error.message}", hint=OTHER_CACHE
-        ) from error
+        reason = error.message
+    except OSError as error:
+        reason = f"it cannot be read ({error.strerror})"
+    else:
+        return
+    raise ConfigurationError(f"the cache {cache} cannot be used: {reason}", hint=OTHER_CACHE)
 
 
 def is_marked(cache: Path) -> bool:

@@ -47,13 +47,13 @@ def inspect_machine(cache: Path) -> tuple[Finding, ...]:
 
 
 def _inspect_cache(cache: Path) -> Finding:
-    free = free_bytes(cache)
-    remedy = "" if free >= _WANTED_DISK else "export BUILDER_CACHE=<folder with 3 GiB free>"
-    detail = f"{cache}, {free / _GIB:.1f} GiB free"
     try:
         refuse_unusable(cache)
     except ConfigurationError as error:
-        detail, remedy = error.message, OTHER_CACHE
+        return Finding(subject="cache", ok=False, detail=error.message, remedy=OTHER_CACHE)
+    free = free_bytes(cache)
+    remedy = "" if free >= _WANTED_DISK else "export BUILDER_CACHE=<folder with 3 GiB free>"
+    detail = f"{cache}, {free / _GIB:.1f} GiB free"
     return Finding(subject="cache", ok=not remedy, detail=detail, remedy=remedy)
 
 

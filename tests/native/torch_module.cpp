@@ -161,6 +161,19 @@ void share(TorchModule& module) {
   c10::IValue left = value;
   const c10::IValue taken = std::move(left);
   expect(left.isNone() && taken.isList(), "a value that was moved from");
+  const c10::IValue moved(std::move(list));
+  c10::impl::GenericDict dict;
+  const c10::IValue held(std::move(dict));
+  list.push_back(tensor);
+  dict.insert("one", tensor);
+  expect(moved.toListRef().size() == 4 && held.toGenericDict().size() == 1, "a list and a dict that were moved from");
+
+  int ended = 0;
+  const auto end = [&](void*) { ended++; };
+  expect_error("sizes of a tensor", [&] { torch::from_blob(image, {-1}, end, at::kFloat); });
+  expect(ended == 0, "a deleter of refused memory");
+  expect(torch::from_blob(image, {6}, end, at::kFloat).numel() == 6 && ended == 1, "a deleter");
+  expect(torch::from_blob(image, {6}, nullptr, at::kFloat).numel() == 6, "no deleter");
 
   const at::Tensor& once = module.impl_.forward({tensor}).toGenericDict().at("sum").toTensor();
   auto&& again = module.impl_.forward({tensor}).toGenericDict().at("sum").toTensor();

@@ -32,7 +32,7 @@ def find_aar(path: Path) -> Path | None:
     Raises:
         ConfigurationError: the folder holds several.
     """
-    if path.suffix.lower() == SUFFIX:
+    if path.suffix.lower() == SUFFIX and not path.is_dir():
         return path
     # builder writes no name that would break a message's line.
     found = sorted(

@@ -226,9 +226,12 @@ def list_stub_levels(ndk: Path, api: int) -> tuple[int, ...]:
 
 def _list_sdk_folders(runner: Runner) -> Iterator[Path]:
     for sdk in _find_sdks(runner):
-        yield from sorted((sdk / "ndk").glob("*"))
-        # Where older SDK managers put the only NDK.
-        yield sdk / "ndk-bundle"
+        try:
+            # The last one is where older SDK managers put the only NDK.
+            folders = [*sorted((sdk / "ndk").glob("*")), sdk / "ndk-bundle"]
+        except PermissionError:  # the home of somebody else
+            continue
+        yield from folders
 
 
 def _describe_sdk_folders(runner: Runner) -> list[str]:

@@ -107,7 +107,7 @@ inline size_t elementSize(ScalarType type) {
   }
 }
 
-enum class DeviceType : int8_t { CPU = 0, Metal = 13, Vulkan = 10 };
+enum class DeviceType : int8_t { CPU = 0, Vulkan = 10, Metal = 11 };
 
 constexpr DeviceType kCPU = DeviceType::CPU;
 constexpr DeviceType kMetal = DeviceType::Metal;
@@ -563,10 +563,12 @@ inline Tensor from_blob(void* data, IntArrayRef sizes, const TensorOptions& opti
   return Tensor(data, sizes.vec(), options.dtype(), nullptr);
 }
 
-// `deleter` is called with `data` once no tensor refers to it any more.
+// `deleter`, where there is one, is called with `data` once no tensor refers to it any more, and never where the sizes are
+// refused.
 inline Tensor from_blob(
     void* data, IntArrayRef sizes, const std::function<void(void*)>& deleter, const TensorOptions& options = {}) {
-  return Tensor(data, sizes.vec(), options.dtype(), std::shared_ptr<void>(data, deleter));
+  const Tensor checked = from_blob(data, sizes, options);
+  return deleter ? Tensor(data, sizes.vec(), options.dtype(), std::shared_ptr<void>(data, deleter)) : checked;
 }
 
 inline void set_num_threads(int threads) {
@@ -845,6 +847,9 @@ class GenericDict {
   };
 
   GenericDict() : entries_(std::make_shared<std::vector<Entry>>()) {}
+  // A move copies, as in PyTorch: what was moved from is still a dict.
+  GenericDict(const GenericDict&) = default;
+  GenericDict& operator=(const GenericDict&) = default;
 
   size_t size() const {
     return entries_->size();
@@ -1020,6 +1025,9 @@ class List {
   };
 
   List() : items_(std::make_shared<std::vector<IValue>>()) {}
+  // A move copies, as in PyTorch: what was moved from is still a list.
+  List(const List&) = default;
+  List& operator=(const List&) = default;
 
   List(std::initializer_list<T> items) : List() {
     add(items);

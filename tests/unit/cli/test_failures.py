@@ -50,6 +50,17 @@ def test_other_files_have_nothing_to_do_with_the_cache(tmp_path, monkeypatch):
     assert fail(tmp_path / "cache/none/x").hint is None
 
 
+def test_a_name_that_is_too_long_is_told(tmp_path, monkeypatch):
+    path = tmp_path / ("y" * 300)
+    for failing in (path, path / "x"):
+        monkeypatch.setenv("BUILDER_CACHE", str(tmp_path / "cache"))
+        failure = fail(failing)
+        assert failure.exit_code == ExitCode.CONFIGURATION
+        assert failure.message == f"File name too long: {failing}"
+        monkeypatch.setenv("BUILDER_CACHE", str(path))
+        assert fail(failing).hint == HINT
+
+
 @pytest.mark.parametrize("name", ["d.ptl", "d.txt", "d.yaml", "d.lock", "d.so", "out"])
 def test_a_link_that_leads_nowhere_is_called_so(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)

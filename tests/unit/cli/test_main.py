@@ -353,6 +353,10 @@ def test_wrong_usage_is_2(run, capsys, arguments):
         ("init", "--schema", ""),
         ("release", "--summary", ""),
         ("export", "mobilenet_v2", "-o", "a.ptl", "--extra-file", "a="),
+        ("export", "", "-o", "a.ptl"),
+        ("plan", "a.ptl", "--lock", ""),
+        ("plan", "--ops-list", ""),
+        ("fetch", "--mirror", ""),
     ],
 )
 def test_an_empty_path_is_not_the_current_folder(run, capsys, arguments):

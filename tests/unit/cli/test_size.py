@@ -432,6 +432,13 @@ def test_growth_of_another_abi_cannot_be_measured(runtime, tmp_path):
         run(now, "--against", before, "--max-growth", "1%")
 
 
+@pytest.mark.parametrize("content", [b"PK\x03\x04", b"\xff" * 99, b'{"runtime": "\xff"}', b""])
+def test_a_file_of_another_kind_is_no_report(runtime, tmp_path, content):
+    (tmp_path / "other.aar").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"of a runtime: it is no JSON$"):
+        run(runtime("linux-x86_64", NOW), "--against", tmp_path / "other.aar")
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"runtime": 1}', '{"aar": {}}', "no JSON"])
 def test_a_file_that_is_no_report(runtime, tmp_path, text):
     (tmp_path / "kept.json").write_text(text)

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
 import pytest
 
-from builder.system.own_cache import TAG, claim_cache, is_marked, list_foreign, list_parts
+from builder.errors import ConfigurationError
+from builder.system import own_cache
+from builder.system.own_cache import (
+    TAG,
+    claim_cache,
+    is_marked,
+    list_foreign,
+    list_parts,
+    refuse_unusable,
+)
+
+
+def test_a_cache_that_cannot_be_read_or_made_is_refused(tmp_path, monkeypatch):
+    refuse_unusable(tmp_path)
+    refuse_unusable(tmp_path / "new")
+    with pytest.raises(ConfigurationError, match="cannot be used: it cannot be read"):
+        refuse_unusable(tmp_path / ("y" * 300))
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(own_cache.os, "scandir", refuse)
+    with pytest.raises(ConfigurationError, match=r"it cannot be read \(Permission denied\)"):
+        refuse_unusable(tmp_path)
 
 
 def test_an_absent_or_empty_folder_and_one_of_builders_shape_are_marked(tmp_path):

@@ -104,6 +104,20 @@ def test_that_of_android_studio_is_found(tmp_path):
     assert locate(HOME=str(tmp_path)).version == "22.0.7026061"
 
 
+def test_a_folder_of_somebody_else_is_passed_over(tmp_path, monkeypatch):
+    make_ndk(tmp_path / "sdk/ndk/22.0.7026061")
+    glob = Path.glob
+
+    def refuse(path, pattern):
+        if path.is_relative_to(tmp_path / "home"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return glob(path, pattern)
+
+    monkeypatch.setattr(Path, "glob", refuse)
+    sdk = str(tmp_path / "sdk")
+    assert locate(HOME=str(tmp_path / "home"), ANDROID_HOME=sdk).version == "22.0.7026061"
+
+
 def test_without_one_it_says_where_it_looked(tmp_path):
     with pytest.raises(ToolchainError, match="ANDROID_NDK_HOME, ANDROID_NDK_ROOT") as caught:
         locate(ANDROID_HOME=str(tmp_path), HOME="/home/me")
