@@ -147,6 +147,8 @@ class Builder:
         ]
         for path in chance.sample(objects, min(OBJECTS, len(objects))):
             path.unlink()
+        # What is finished and whole would be the answer, whatever its objects are.
+        shutil.rmtree(self.root.parents[1] / "finished", ignore_errors=True)
         if one.phase == "configure":
             (self.root / "configured.json").unlink(missing_ok=True)
 
