@@ -43,60 +43,61 @@ class Library:
 
 _VERIFIER = ("code", "fault", "flatbuffer_model", "instructions", "pickle", "zip", "zip_model")
 _SHARED = (
-    *("calling.cpp", "crc32.cpp", "interpreting.cpp", "loading.cpp", "profile.cpp", "refusal.cpp"),
+    *("calling.cpp", "cancellation.cpp", "crc32.cpp", "interpreting.cpp", "loading.cpp"),
+    *("methods.cpp", "profile.cpp", "refusal.cpp"),
     *("pages.cpp", "records.cpp", "source.cpp", "upstream_text.cpp"),
     *(f"verifier/{name}.cpp" for name in _VERIFIER),
 )
 """Models, as every interface loads, checks and calls them."""
-_C = ("log.cpp", "methods.cpp", "torchlite.cpp", "values.cpp")
+_C = ("log.cpp", "torchlite.cpp", "values.cpp")
 _JNI = tuple(f"jni/{name}.cpp" for name in ("calls", "images", "ivalues", "modules", "tensors"))
 
 _OWN_VERIFIER = ("code", "fault", "instructions", "pickle", "zip", "zip_model")
 _OWN_CORE = (
-    *("border", "builtins", "calling", "calls", "containers", "interpreter", "loading", "numbers"),
+    *("builtins", "calling", "calls", "containers", "interpreter", "loading", "numbers"),
     *("prepacked", "printing", "table", "tensors", "type", "value"),
 )
 _OWN_SHARED = (
-    *("calling.cpp", "crc32.cpp", "pages.cpp", "profile.cpp", "refusal.cpp", "source.cpp"),
-    "upstream_text.cpp",
+    *("calling.cpp", "cancellation.cpp", "crc32.cpp", "methods.cpp", "pages.cpp", "profile.cpp"),
+    *("refusal.cpp", "source.cpp", "upstream_text.cpp"),
     *(f"verifier/{name}.cpp" for name in _OWN_VERIFIER),
     *(f"core/{name}.cpp" for name in _OWN_CORE),
 )
 """The same with builder's own core, which has its own loader, values and interpreter."""
+_OWN_C = ("core/border.cpp", "log.cpp", "torchlite.cpp")
 
-LIBRARIES = {
-    Interface.C: Library(
-        file_name="libtorchlite.so",
-        units=(*_SHARED, *_C),
-        exports=("torchlite_*",),
-        has_runner=True,
-        is_versioned=True,
-    ),
-    Interface.JNI: Library(
-        # JNI_OnLoad registers the native methods, so none of them has to be exported.
-        file_name=JNI_SONAME,
-        units=(*_SHARED, *_JNI),
-        exports=("JNI_OnLoad",),
-        has_runner=False,
-    ),
-    Interface.JNI_AND_C: Library(
-        file_name=JNI_SONAME,
-        units=(*_SHARED, *_C, *_JNI),
-        exports=("JNI_OnLoad", "torchlite_*"),
-        has_runner=True,
-    ),
-}
-OWN_LIBRARIES = {
-    Interface.C: Library(
-        file_name="libtorchlite.so",
-        units=(*_OWN_SHARED, "log.cpp", "methods.cpp", "torchlite.cpp"),
-        exports=("torchlite_*",),
-        has_runner=True,
-        is_versioned=True,
-    ),
-}
+
+def _list_libraries(
+    shared: tuple[str, ...], c: tuple[str, ...], jni: tuple[str, ...]
+) -> dict[Interface, Library]:
+    return {
+        Interface.C: Library(
+            file_name="libtorchlite.so",
+            units=(*shared, *c),
+            exports=("torchlite_*",),
+            has_runner=True,
+            is_versioned=True,
+        ),
+        Interface.JNI: Library(
+            # JNI_OnLoad registers the native methods, so none of them has to be exported.
+            file_name=JNI_SONAME,
+            units=(*shared, *jni),
+            exports=("JNI_OnLoad",),
+            has_runner=False,
+        ),
+        Interface.JNI_AND_C: Library(
+            file_name=JNI_SONAME,
+            units=(*shared, *c, *jni),
+            exports=("JNI_OnLoad", "torchlite_*"),
+            has_runner=True,
+        ),
+    }
+
+
+LIBRARIES = _list_libraries(_SHARED, _C, _JNI)
+OWN_LIBRARIES = _list_libraries(_OWN_SHARED, _OWN_C, _JNI)
 
 
 def find_library(interface: Interface, core: Core) -> Library:
-    """Returns the library of an interface; builder's own core has the C API alone."""
+    """Returns the library of an interface, with one of the cores."""
     return (OWN_LIBRARIES if core is Core.OWN else LIBRARIES)[interface]

@@ -1,5 +1,6 @@
 #include "interpreting.h"
 
+#include "cancellation.h"
 #include "lite_module.h"
 #include "profile.h"
 #include "refusal.h"
@@ -21,10 +22,6 @@ constexpr size_t max_looked_at = 1 << 20;
 constexpr size_t max_new_attributes = 4096; // which a __setstate__ may add
 
 std::atomic<uint64_t> step_limit{0};
-
-// Calls that are to end. When there is none, an instruction costs one read of it.
-std::atomic<int> cancelled_calls{0};
-thread_local Cancellation* current_call = nullptr;
 
 // An object of a custom class holds a C++ object of its class in its one attribute, which upstream takes for what the
 // class says: code must not put another there, nor take it out.
@@ -109,26 +106,6 @@ void set_step_limit(uint64_t steps) {
   step_limit.store(steps, std::memory_order_relaxed);
 }
 
-void Cancellation::cancel() {
-  State expected = running;
-  cancelled_calls++; // first, so that the end of the call finds it counted
-  if (!state_.compare_exchange_strong(expected, cancelled)) {
-    cancelled_calls--;
-  }
-}
-
-Cancellation::Scope::Scope(Cancellation& cancellation) : cancellation_(cancellation) {
-  cancellation_.state_ = running;
-  current_call = &cancellation_;
-}
-
-Cancellation::Scope::~Scope() {
-  current_call = nullptr;
-  if (cancellation_.state_.exchange(idle) == cancelled) {
-    cancelled_calls--;
-  }
-}
-
 void check_step(
     const torch::jit::mobile::Code& code,
     const torch::jit::Instruction& instruction,
@@ -140,9 +117,8 @@ void check_step(
     const bool calls = instruction.op == torch::jit::OP || instruction.op == torch::jit::OPN;
     profile_step(calls && x < code.op_names_.size() ? &code.op_names_[x] : nullptr);
   }
-  if (cancelled_calls.load(std::memory_order_relaxed) != 0 && current_call != nullptr &&
-      current_call->state_ == Cancellation::cancelled) {
-    throw Cancelled();
+  if (cancelled_calls.load(std::memory_order_relaxed) != 0) {
+    check_cancelled();
   }
   const uint64_t limit = step_limit.load(std::memory_order_relaxed);
   if (++steps > limit && limit != 0) {

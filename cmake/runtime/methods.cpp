@@ -18,36 +18,32 @@ struct Given {
   bool has_default;
 };
 
-#ifdef TORCHLITE_OWN_CORE
-
-torchlite_kind find_kind(const Type& type) {
-  switch (type.kind) {
-    case TypeKind::Tensor:
+torchlite_kind find_kind(const AnyType& type) {
+  switch (kind_of(type)) {
+    case Kind::Tensor:
       return TORCHLITE_VALUE_TENSOR;
-    case TypeKind::Bool:
+    case Kind::Bool:
       return TORCHLITE_VALUE_BOOL;
-    case TypeKind::Int:
+    case Kind::Int:
       return TORCHLITE_VALUE_INT;
-    case TypeKind::Float:
+    case Kind::Float:
       return TORCHLITE_VALUE_FLOAT;
-    case TypeKind::String:
+    case Kind::String:
       return TORCHLITE_VALUE_STRING;
-    case TypeKind::List:
+    case Kind::List:
       return TORCHLITE_VALUE_LIST;
-    case TypeKind::Tuple:
+    case Kind::Tuple:
       return TORCHLITE_VALUE_TUPLE;
-    case TypeKind::Dict:
+    case Kind::Dict:
       return TORCHLITE_VALUE_DICT;
-    case TypeKind::None:
+    case Kind::None:
       return TORCHLITE_VALUE_NONE;
     default:
       return TORCHLITE_VALUE_ANY;
   }
 }
 
-bool is_optional(const Type& type) {
-  return type.kind == TypeKind::Optional;
-}
+#ifdef TORCHLITE_OWN_CORE
 
 std::vector<const Type*> list_inner(const Type& type) {
   std::vector<const Type*> inner;
@@ -55,10 +51,6 @@ std::vector<const Type*> list_inner(const Type& type) {
     inner.push_back(one.get());
   }
   return inner;
-}
-
-std::string write_type(const Type& type) {
-  return torchlite::describe(type);
 }
 
 // Of the class of the module: a file has the methods of submodules too, which nobody can call.
@@ -96,45 +88,12 @@ std::vector<const Type*> list_outputs(const Method& method) {
 
 #else
 
-torchlite_kind find_kind(const c10::Type& type) {
-  switch (kind_of(type)) {
-    case c10::TypeKind::TensorType:
-      return TORCHLITE_VALUE_TENSOR;
-    case c10::TypeKind::BoolType:
-      return TORCHLITE_VALUE_BOOL;
-    case c10::TypeKind::IntType:
-      return TORCHLITE_VALUE_INT;
-    case c10::TypeKind::FloatType:
-      return TORCHLITE_VALUE_FLOAT;
-    case c10::TypeKind::StringType:
-      return TORCHLITE_VALUE_STRING;
-    case c10::TypeKind::ListType:
-      return TORCHLITE_VALUE_LIST;
-    case c10::TypeKind::TupleType:
-      return TORCHLITE_VALUE_TUPLE;
-    case c10::TypeKind::DictType:
-      return TORCHLITE_VALUE_DICT;
-    case c10::TypeKind::NoneType:
-      return TORCHLITE_VALUE_NONE;
-    default:
-      return TORCHLITE_VALUE_ANY;
-  }
-}
-
-bool is_optional(const c10::Type& type) {
-  return kind_of(type) == c10::TypeKind::OptionalType;
-}
-
 std::vector<const c10::Type*> list_inner(const c10::Type& type) {
   std::vector<const c10::Type*> inner;
   for (size_t i = 0; i < type.containedTypeSize(); i++) {
     inner.push_back(type.containedType(i).get());
   }
   return inner;
-}
-
-std::string write_type(const c10::Type& type) {
-  return torchlite::describe_type(type);
 }
 
 // Of the class of the module: a file has the methods of submodules too, which nobody can call.
@@ -174,13 +133,21 @@ std::vector<const c10::Type*> list_outputs(const Method& method) {
 
 } // namespace
 
-Methods::Methods(const Module& module) {
+std::vector<Method> list_methods(const Module& module) {
+  std::vector<Method> methods;
   for (const auto& name : list_names(module)) {
     // Where a submodule has a method of this name, it may be the one that is called.
     const auto method = module.find_method(name);
     if (method && name.rfind("__", 0) != 0) {
-      methods_.push_back(describe(*method));
+      methods.push_back(*method);
     }
+  }
+  return methods;
+}
+
+Methods::Methods(const Module& module) {
+  for (const auto& method : list_methods(module)) {
+    methods_.push_back(describe(method));
   }
 }
 
@@ -218,15 +185,15 @@ torchlite_type Methods::describe_type(const AnyType& type, int above) {
     fail({"a type of the model is nested too deeply"});
   }
   const auto inner = list_inner(type);
-  if (is_optional(type) && inner.size() == 1) {
+  if (kind_of(type) == Kind::Optional && inner.size() == 1) {
     torchlite_type told = describe_type(*inner[0], above + 1);
     told.is_optional = 1;
-    told.text = keep(write_type(type));
+    told.text = keep(torchlite::describe_type(type));
     return told;
   }
   torchlite_type told{};
   told.kind = find_kind(type);
-  told.text = keep(write_type(type));
+  told.text = keep(torchlite::describe_type(type));
   if (told.kind == TORCHLITE_VALUE_LIST || told.kind == TORCHLITE_VALUE_TUPLE || told.kind == TORCHLITE_VALUE_DICT) {
     auto items = std::make_unique<torchlite_type[]>(inner.size());
     for (size_t i = 0; i < inner.size(); i++) {

@@ -4,7 +4,7 @@
 
 #include "torchlite.h"
 
-#include "lite_module.h"
+#include "any_value.h"
 
 #include <deque>
 #include <memory>
@@ -13,11 +13,8 @@
 
 namespace torchlite {
 
-#ifdef TORCHLITE_OWN_CORE
-using AnyType = Type;
-#else
-using AnyType = c10::Type;
-#endif
+// Those of the class of the module that can be called, sorted by name.
+std::vector<Method> list_methods(const Module& module);
 
 // Descriptions of the methods that can be called, sorted by name; what they point to lives as long as this.
 class Methods {

@@ -2,8 +2,9 @@
 
 #include "torchlite.h"
 
-#include "lite_module.h"
+#include "any_value.h"
 #include "gpu.h"
+#include "lite_module.h"
 #include "log.h"
 #include "methods.h"
 #include "profile.h"
@@ -86,11 +87,7 @@ torchlite_status guarded(torchlite_status on_error, Body&& body) noexcept {
   }
 }
 
-#ifdef TORCHLITE_OWN_CORE
-using Value = torchlite::Value;
-#else
-using Value = c10::IValue;
-#endif
+using Value = torchlite::AnyValue;
 
 std::vector<Value> to_arguments(
     const torchlite::Method& method,
@@ -98,20 +95,9 @@ std::vector<Value> to_arguments(
     size_t count,
     torchlite::Inputs& inputs) {
   std::vector<Value> arguments;
-#ifndef TORCHLITE_OWN_CORE
-  const auto& function = method.function();
-#endif
   for (size_t i = 0; i < count; i++) {
-#ifdef TORCHLITE_OWN_CORE
-    torchlite::TypePtr wanted = method.parameter(i);
-#else
-    c10::TypePtr wanted;
-    if (function.hasSchema() && i + 1 < function.getSchema().arguments().size()) {
-      wanted = function.getSchema().arguments()[i + 1].type();
-    }
-#endif
     try {
-      arguments.push_back(inputs.read(values[i], std::move(wanted)));
+      arguments.push_back(inputs.read(values[i], torchlite::parameter_type(method, i)));
     } catch (const Failure& error) {
       throw Failure(
           error.status,

@@ -1,7 +1,7 @@
 #include "values.h"
 
+#include "any_value.h"
 #include "gpu.h"
-#include "item_types.h"
 
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/MemoryFormat.h>

@@ -1,5 +1,7 @@
 #include "border.h"
 
+#include "any_value.h"
+
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/MemoryFormat.h>
 #include <c10/util/accumulate.h>
@@ -68,19 +70,14 @@ bool is_kind(const Type* type, TypeKind kind) {
 
 // Of the items of a group: what the method's schema says, where it has one.
 TypePtr item_type(const Type* group, torchlite_kind kind, size_t index) {
-  const TypeKind wanted = kind == TORCHLITE_VALUE_LIST ? TypeKind::List
-      : kind == TORCHLITE_VALUE_DICT                   ? TypeKind::Dict
-                                                       : TypeKind::Tuple;
-  const size_t at = kind == TORCHLITE_VALUE_LIST ? 0 : kind == TORCHLITE_VALUE_DICT ? 1 : index;
-  return is_kind(group, wanted) && at < group->inner.size() ? group->inner[at] : TypePtr();
-}
-
-// Without a schema the first item tells; an empty group is then one of tensors.
-TypePtr element_type(TypePtr wanted, const std::vector<Value>& items) {
-  if (wanted) {
-    return wanted;
+  switch (kind) {
+    case TORCHLITE_VALUE_LIST:
+      return contained_type(group, TypeKind::List, 0);
+    case TORCHLITE_VALUE_DICT:
+      return contained_type(group, TypeKind::Dict, 1);
+    default:
+      return contained_type(group, TypeKind::Tuple, index);
   }
-  return items.empty() ? plain_type(TypeKind::Tensor) : type_of(items.front());
 }
 
 [[noreturn]] void refuse(const char* why) {
@@ -307,8 +304,7 @@ torchlite_value Outputs::describe(const Value& value) {
       break;
     case Tag::Device:
     case Tag::Object:
-      refuse_output(
-          std::string("an output is of a kind that cannot be returned: ") + (value.is(Tag::Device) ? "Device" : "Object"));
+      refuse_output("an output is of a kind that cannot be returned: " + name_of_kind(value));
   }
   return told;
 }

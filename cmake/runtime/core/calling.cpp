@@ -227,7 +227,7 @@ class Owner {
     return owned;
   }
 
-  // C gets no quantised tensor.
+  // Neither C nor Java gets a quantised tensor.
   Value own_tensor(const Value& value, bool is_held) {
     const at::Tensor tensor = value.to_tensor();
     if (!tensor.defined() || !tensor.has_storage() || tensor.is_quantized() ||

@@ -4,6 +4,7 @@
 #include "builtins.h"
 #include "lite_module.h"
 
+#include "../cancellation.h"
 #include "../profile.h"
 #include "../refusal.h"
 #include "../verifier/fault.h"
@@ -92,6 +93,9 @@ class Interpreter {
     const bool calls = one.op == torch::jit::OP || one.op == torch::jit::OPN;
     if (profiled_calls.load(std::memory_order_relaxed) != 0) {
       profile_step(calls ? &code.calls[static_cast<size_t>(one.X)].name : nullptr);
+    }
+    if (cancelled_calls.load(std::memory_order_relaxed) != 0) {
+      check_cancelled();
     }
     const uint64_t limit = step_limit.load(std::memory_order_relaxed);
     if (++steps_ > limit && limit != 0) {

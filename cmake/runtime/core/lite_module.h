@@ -1,4 +1,4 @@
-// Models in builder's own core, as the C API loads and calls them.
+// Models in builder's own core, as the C API and the JNI layer both load and call them.
 
 #pragma once
 

@@ -1,7 +1,7 @@
 #include "calls.h"
 
+#include "../cancellation.h"
 #include "../gpu.h"
-#include "../interpreting.h"
 #include "../refusal.h"
 
 #include <c10/util/Exception.h>

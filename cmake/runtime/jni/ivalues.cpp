@@ -1,11 +1,6 @@
 #include "ivalues.h"
 
-#include "../item_types.h"
-
 #include "tensors.h"
-
-#include <ATen/core/Dict.h>
-#include <ATen/core/List.h>
 
 namespace torchlite::jni {
 
@@ -41,25 +36,25 @@ constexpr jint references_of_one = 5;
 
 // What a value is read as: the type that the schema has in its place, or null, and how many values it is in.
 struct Place {
-  c10::TypePtr wanted;
+  AnyTypePtr wanted;
   int above = 0;
 
   // Of an item of this value.
-  Place inside(c10::TypeKind kind, size_t place) const {
+  Place inside(AnyKind kind, size_t place) const {
     return {contained_type(wanted.get(), kind, place), above + 1};
   }
 };
 
-c10::IValue to_ivalue(JNIEnv* env, jobject value, Place place);
+AnyValue to_value(JNIEnv* env, jobject value, Place place);
 
 // `inside` gives the place of the i-th.
 template <typename Inside>
-std::vector<c10::IValue> to_ivalues(JNIEnv* env, jobjectArray values, Inside&& inside) {
+std::vector<AnyValue> to_values(JNIEnv* env, jobjectArray values, Inside&& inside) {
   refuse_null(values, "an array of values");
-  std::vector<c10::IValue> result;
+  std::vector<AnyValue> result;
   for (jsize i = 0; i < env->GetArrayLength(values); i++) {
     const Local<jobject> value(env, env->GetObjectArrayElement(values, i));
-    result.push_back(to_ivalue(env, value.get(), inside(static_cast<size_t>(i))));
+    result.push_back(to_value(env, value.get(), inside(static_cast<size_t>(i))));
   }
   return result;
 }
@@ -77,61 +72,51 @@ std::vector<Element> read_array(
 }
 
 template <typename T, typename Element>
-c10::IValue to_list(const std::vector<Element>& elements) {
-  c10::List<T> list;
-  list.reserve(elements.size());
+std::vector<AnyValue> to_numbers(const std::vector<Element>& elements) {
+  std::vector<AnyValue> numbers;
+  numbers.reserve(elements.size());
   for (const Element element : elements) {
-    list.push_back(static_cast<T>(element));
+    numbers.emplace_back(static_cast<T>(element));
   }
-  return list;
+  return numbers;
 }
 
-c10::IValue to_generic_list(const std::vector<c10::IValue>& values, const c10::TypePtr& wanted) {
-  c10::impl::GenericList list(element_type(wanted, values));
-  for (const auto& value : values) {
-    list.push_back(value);
-  }
-  return list;
-}
-
-c10::IValue to_tensor_list(JNIEnv* env, jobject array, const c10::TypePtr& wanted) {
+AnyValue to_tensor_list(JNIEnv* env, jobject array, const AnyTypePtr& wanted) {
   refuse_null(array, "a list");
   const auto tensors = static_cast<jobjectArray>(array);
-  std::vector<c10::IValue> values;
+  std::vector<AnyValue> values;
   for (jsize i = 0; i < env->GetArrayLength(tensors); i++) {
     const Local<jobject> tensor(env, env->GetObjectArrayElement(tensors, i));
     values.emplace_back(to_tensor(env, tensor.get()));
   }
-  const bool optional = wanted != nullptr && kind_of(*wanted) == c10::TypeKind::OptionalType;
-  return to_generic_list(values, optional ? wanted : c10::TypePtr(c10::TensorType::get()));
+  const bool optional = wanted != nullptr && kind_of(*wanted) == Kind::Optional;
+  return make_list(optional ? wanted : plain_type(Kind::Tensor), std::move(values));
 }
 
-c10::IValue to_dict(JNIEnv* env, jobject value, bool string_keys, const Place& place) {
+AnyValue to_dict(JNIEnv* env, jobject value, bool string_keys, const Place& place) {
   const auto entries = call_object<jobjectArray>(env, value, java.entries);
-  const Local<jobject> keys(env, env->GetObjectArrayElement(entries.get(), 0));
+  const Local<jobject> given(env, env->GetObjectArrayElement(entries.get(), 0));
   const Local<jobject> held(env, env->GetObjectArrayElement(entries.get(), 1));
-  const Place inside = place.inside(c10::TypeKind::DictType, 1);
+  const Place inside = place.inside(Kind::Dict, 1);
   const auto values =
-      to_ivalues(env, static_cast<jobjectArray>(held.get()), [&](size_t) { return inside; });
-  const auto type = element_type(inside.wanted, values);
+      to_values(env, static_cast<jobjectArray>(held.get()), [&](size_t) { return inside; });
+  std::vector<AnyValue> keys;
   if (string_keys) {
-    c10::impl::GenericDict dict(c10::StringType::get(), type);
     for (size_t i = 0; i < values.size(); i++) {
       const Local<jobject> key(
-          env, env->GetObjectArrayElement(static_cast<jobjectArray>(keys.get()), size_of(i)));
+          env, env->GetObjectArrayElement(static_cast<jobjectArray>(given.get()), size_of(i)));
       refuse_null(key.get(), "a key");
-      if (!dict.insert(to_string(env, static_cast<jstring>(key.get())), values[i]).second) {
-        throw IllegalArgument("two keys of a dict are one text in UTF-8, which has no halves of characters");
-      }
+      keys.emplace_back(to_string(env, static_cast<jstring>(key.get())));
     }
-    return dict;
+  } else {
+    keys = to_numbers<int64_t>(read_array(env, given.get(), &JNIEnv::GetLongArrayRegion));
   }
-  const auto numbers = read_array(env, keys.get(), &JNIEnv::GetLongArrayRegion);
-  c10::impl::GenericDict dict(c10::IntType::get(), type);
-  for (size_t i = 0; i < values.size(); i++) {
-    dict.insert(static_cast<int64_t>(numbers[i]), values[i]);
+  const auto dict =
+      make_dict(string_keys ? Kind::String : Kind::Int, element_type(inside.wanted, values), keys, values);
+  if (!dict.has_value()) {
+    throw IllegalArgument("two keys of a dict are one text in UTF-8, which has no halves of characters");
   }
-  return dict;
+  return *dict;
 }
 
 template <typename T>
@@ -140,13 +125,13 @@ T called(JNIEnv* env, T result) {
   return result;
 }
 
-c10::IValue to_ivalue(JNIEnv* env, jobject value, Place place) {
+AnyValue to_value(JNIEnv* env, jobject value, Place place) {
   refuse_null(value, "a value");
   if (place.above > max_depth) {
     throw IllegalArgument("values are nested more than 64 deep");
   }
-  if (place.wanted != nullptr && kind_of(*place.wanted) == c10::TypeKind::OptionalType) {
-    place.wanted = place.wanted->containedType(0);
+  if (auto present = contained_type(place.wanted.get(), Kind::Optional, 0)) {
+    place.wanted = std::move(present);
   }
   const jint code = env->GetIntField(value, java.type_code);
   const Local<jobject> data(env, env->GetObjectField(value, java.data));
@@ -167,23 +152,26 @@ c10::IValue to_ivalue(JNIEnv* env, jobject value, Place place) {
     case String:
       return to_string(env, static_cast<jstring>(data.get()));
     case Tuple:
-      return c10::ivalue::Tuple::create(to_ivalues(
-          env, static_cast<jobjectArray>(data.get()), [&](size_t i) {
-            return place.inside(c10::TypeKind::TupleType, i);
-          }));
+      return make_tuple(to_values(env, static_cast<jobjectArray>(data.get()), [&](size_t i) {
+        return place.inside(Kind::Tuple, i);
+      }));
     case BoolList:
-      return to_list<bool>(read_array(env, data.get(), &JNIEnv::GetBooleanArrayRegion));
+      return make_list(
+          plain_type(Kind::Bool), to_numbers<bool>(read_array(env, data.get(), &JNIEnv::GetBooleanArrayRegion)));
     case LongList:
-      return to_list<int64_t>(read_array(env, data.get(), &JNIEnv::GetLongArrayRegion));
+      return make_list(
+          plain_type(Kind::Int), to_numbers<int64_t>(read_array(env, data.get(), &JNIEnv::GetLongArrayRegion)));
     case DoubleList:
-      return to_list<double>(read_array(env, data.get(), &JNIEnv::GetDoubleArrayRegion));
+      return make_list(
+          plain_type(Kind::Float), to_numbers<double>(read_array(env, data.get(), &JNIEnv::GetDoubleArrayRegion)));
     case TensorList:
-      return to_tensor_list(env, data.get(), place.inside(c10::TypeKind::ListType, 0).wanted);
+      return to_tensor_list(env, data.get(), place.inside(Kind::List, 0).wanted);
     case List: {
-      const Place inside = place.inside(c10::TypeKind::ListType, 0);
-      const auto values =
-          to_ivalues(env, static_cast<jobjectArray>(data.get()), [&](size_t) { return inside; });
-      return to_generic_list(values, inside.wanted);
+      const Place inside = place.inside(Kind::List, 0);
+      auto values =
+          to_values(env, static_cast<jobjectArray>(data.get()), [&](size_t) { return inside; });
+      const auto type = element_type(inside.wanted, values);
+      return make_list(type, std::move(values));
     }
     case DictStringKey:
     case DictLongKey:
@@ -199,17 +187,18 @@ Local<jobject> make(JNIEnv* env, Code code, jobject data) {
   return checked(env, env->NewObject(java.ivalue, java.make_ivalue, code, data));
 }
 
-template <typename Array, typename Element, typename List>
-Local<jobject> make_list(
+template <typename Array, typename Element, typename T>
+Local<jobject> make_numbers(
     JNIEnv* env,
     Code code,
-    const List& list,
+    c10::ArrayRef<AnyValue> items,
+    T (*read)(const AnyValue&),
     Array (JNIEnv::*create)(jsize),
     void (JNIEnv::*write)(Array, jsize, jsize, const Element*)) {
   std::vector<Element> elements;
-  elements.reserve(list.size());
-  for (const auto& element : list) {
-    elements.push_back(static_cast<Element>(element));
+  elements.reserve(items.size());
+  for (const auto& item : items) {
+    elements.push_back(static_cast<Element>(read(item)));
   }
   const auto array = checked(env, (env->*create)(size_of(elements.size())));
   (env->*write)(array.get(), 0, size_of(elements.size()), elements.data());
@@ -228,43 +217,52 @@ Local<jobjectArray> make_array(JNIEnv* env, jclass type, size_t size, Convert&& 
   return array;
 }
 
-template <typename Values>
-Local<jobjectArray> make_values(JNIEnv* env, const Values& values) {
+Local<jobjectArray> make_values(JNIEnv* env, c10::ArrayRef<AnyValue> values) {
   return make_array(
       env, java.ivalue, values.size(), [&](size_t i) { return to_java_value(env, values[i]); });
 }
 
-Local<jobject> make_tensors(JNIEnv* env, const c10::List<at::Tensor>& tensors) {
-  const auto array = make_array(env, java.tensor, tensors.size(), [&](size_t i) {
-    return to_java_tensor(env, tensors.get(i));
-  });
-  return make(env, TensorList, array.get());
+Local<jobject> make_list(JNIEnv* env, const AnyValue& list) {
+  const auto items = items_of(list);
+  switch (item_kind(list)) {
+    case Kind::Bool:
+      return make_numbers(
+          env, BoolList, items, to_bool, &JNIEnv::NewBooleanArray, &JNIEnv::SetBooleanArrayRegion);
+    case Kind::Int:
+      return make_numbers(env, LongList, items, to_int, &JNIEnv::NewLongArray, &JNIEnv::SetLongArrayRegion);
+    case Kind::Float:
+      return make_numbers(
+          env, DoubleList, items, to_float, &JNIEnv::NewDoubleArray, &JNIEnv::SetDoubleArrayRegion);
+    case Kind::Tensor: {
+      const auto array = make_array(env, java.tensor, items.size(), [&](size_t i) {
+        return to_java_tensor(env, torchlite::to_tensor(items[i]));
+      });
+      return make(env, TensorList, array.get());
+    }
+    default:
+      return make(env, List, make_values(env, items).get());
+  }
 }
 
-Local<jobject> make_dict(JNIEnv* env, const c10::Dict<c10::IValue, c10::IValue>& dict) {
-  std::vector<c10::IValue> keys;
-  std::vector<c10::IValue> values;
-  for (const auto& item : dict) {
-    keys.push_back(item.key());
-    values.push_back(item.value());
-  }
-  const auto java_values = make_values(env, values);
-  const c10::TypeKind kind = kind_of(*dict.keyType());
-  if (kind == c10::TypeKind::StringType) {
-    const auto java_keys = make_array(env, java.string, keys.size(), [&](size_t i) {
-      return to_java_string(env, keys[i].toStringRef());
-    });
+Local<jobject> make_dict(JNIEnv* env, const AnyValue& dict) {
+  const Entries entries(dict);
+  const auto& keys = entries.keys;
+  const auto java_values = make_values(env, entries.items);
+  const AnyKind kind = kind_of(*entries.keys_are);
+  if (kind == Kind::String) {
+    const auto java_keys = make_array(
+        env, java.string, keys.size(), [&](size_t i) { return to_java_string(env, to_text(keys[i])); });
     return checked(
         env,
         env->CallStaticObjectMethod(
             java.ivalue, java.make_string_dict, java_keys.get(), java_values.get()));
   }
-  if (kind != c10::TypeKind::IntType) {
-    throw IllegalArgument(std::string("Java has no dictionaries with keys of ") + c10::typeKindToString(kind));
+  if (kind != Kind::Int) {
+    throw IllegalArgument("Java has no dictionaries with keys of " + describe_type(*entries.keys_are));
   }
   const auto java_keys = checked(env, env->NewLongArray(size_of(keys.size())));
   for (size_t i = 0; i < keys.size(); i++) {
-    const jlong key = keys[i].toInt();
+    const jlong key = to_int(keys[i]);
     env->SetLongArrayRegion(java_keys.get(), size_of(i), 1, &key);
   }
   return checked(
@@ -273,74 +271,43 @@ Local<jobject> make_dict(JNIEnv* env, const c10::Dict<c10::IValue, c10::IValue>&
           java.ivalue, java.make_long_dict, java_keys.get(), java_values.get()));
 }
 
-Local<jobject> make_collection(JNIEnv* env, const c10::IValue& value) {
-  if (value.isTuple()) {
-    return make(env, Tuple, make_values(env, value.toTupleRef().elements()).get());
-  }
-  if (value.isBoolList()) {
-    return make_list<jbooleanArray, jboolean>(
-        env,
-        BoolList,
-        value.toBoolList(),
-        &JNIEnv::NewBooleanArray,
-        &JNIEnv::SetBooleanArrayRegion);
-  }
-  if (value.isIntList()) {
-    return make_list<jlongArray, jlong>(
-        env, LongList, value.toIntList(), &JNIEnv::NewLongArray, &JNIEnv::SetLongArrayRegion);
-  }
-  if (value.isDoubleList()) {
-    return make_list<jdoubleArray, jdouble>(
-        env, DoubleList, value.toDoubleList(), &JNIEnv::NewDoubleArray, &JNIEnv::SetDoubleArrayRegion);
-  }
-  if (value.isTensorList()) {
-    return make_tensors(env, value.toTensorList());
-  }
-  if (value.isList()) {
-    return make(env, List, make_values(env, value.toListRef()).get());
-  }
-  if (value.isGenericDict()) {
-    return make_dict(env, value.toGenericDict());
-  }
-  throw IllegalArgument("Java has no values of type " + value.tagKind());
-}
-
 } // namespace
 
-std::vector<c10::IValue> to_arguments(JNIEnv* env, jobjectArray values, const Method& method) {
+std::vector<AnyValue> to_arguments(JNIEnv* env, jobjectArray values, const Method& method) {
   env->EnsureLocalCapacity((max_depth + 1) * references_of_one);
   check(env);
-  const auto& function = method.function();
-  return to_ivalues(env, values, [&](size_t i) -> Place {
-    // The first argument is the module itself.
-    const bool known = function.hasSchema() && i + 1 < function.getSchema().arguments().size();
-    return {known ? function.getSchema().arguments()[i + 1].type() : nullptr};
-  });
+  return to_values(env, values, [&](size_t i) -> Place { return {parameter_type(method, i)}; });
 }
 
-Local<jobject> to_java_value(JNIEnv* env, const c10::IValue& value) {
-  if (value.isNone()) {
-    return make(env, Null, nullptr);
+Local<jobject> to_java_value(JNIEnv* env, const AnyValue& value) {
+  switch (kind_of(value)) {
+    case Kind::None:
+      return make(env, Null, nullptr);
+    case Kind::Tensor:
+      return make(env, Tensor, to_java_tensor(env, torchlite::to_tensor(value)).get());
+    case Kind::Bool: {
+      const auto boolean = static_cast<jboolean>(to_bool(value));
+      return checked(env, env->CallStaticObjectMethod(java.ivalue, java.make_bool, boolean));
+    }
+    case Kind::Int: {
+      const auto number = static_cast<jlong>(to_int(value));
+      return checked(env, env->CallStaticObjectMethod(java.ivalue, java.make_long, number));
+    }
+    case Kind::Float: {
+      const jdouble number = to_float(value);
+      return checked(env, env->CallStaticObjectMethod(java.ivalue, java.make_double, number));
+    }
+    case Kind::String:
+      return make(env, String, to_java_string(env, to_text(value)).get());
+    case Kind::Tuple:
+      return make(env, Tuple, make_values(env, items_of(value)).get());
+    case Kind::List:
+      return make_list(env, value);
+    case Kind::Dict:
+      return make_dict(env, value);
+    default:
+      throw IllegalArgument("Java has no values of type " + name_of_kind(value));
   }
-  if (value.isTensor()) {
-    return make(env, Tensor, to_java_tensor(env, value.toTensor()).get());
-  }
-  if (value.isBool()) {
-    const auto boolean = static_cast<jboolean>(value.toBool());
-    return checked(env, env->CallStaticObjectMethod(java.ivalue, java.make_bool, boolean));
-  }
-  if (value.isInt()) {
-    const auto number = static_cast<jlong>(value.toInt());
-    return checked(env, env->CallStaticObjectMethod(java.ivalue, java.make_long, number));
-  }
-  if (value.isDouble()) {
-    const jdouble number = value.toDouble();
-    return checked(env, env->CallStaticObjectMethod(java.ivalue, java.make_double, number));
-  }
-  if (value.isString()) {
-    return make(env, String, to_java_string(env, value.toStringRef()).get());
-  }
-  return make_collection(env, value);
 }
 
 } // namespace torchlite::jni

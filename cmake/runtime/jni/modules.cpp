@@ -1,8 +1,8 @@
 // Loading, running and freeing models, and the library's one exported function.
 
+#include "../cancellation.h"
 #include "../gpu.h"
-#include "../interpreting.h"
-#include "../lite_module.h"
+#include "../methods.h"
 #include "../selected_operators.h"
 #include "../source.h"
 #include "../verifier/instructions.h"
@@ -13,15 +13,11 @@
 #include <android/asset_manager_jni.h>
 #endif
 
-#include <ATen/core/Dict.h>
-#include <ATen/core/List.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <limits>
-#include <map>
 #include <memory>
 #include <new>
 #include <optional>
@@ -101,6 +97,11 @@ void check_device(jint device) {
   }
 }
 
+#ifdef TORCHLITE_OWN_CORE
+std::vector<Value> place_for(const Module&, std::vector<Value> inputs) {
+  return inputs; // this core has no tensors on a GPU
+}
+#else
 // The value with its tensors in the GPU's memory.
 [[maybe_unused]] c10::IValue place(const c10::IValue& value) {
   if (value.isTensor()) {
@@ -139,6 +140,7 @@ std::vector<c10::IValue> place_for(const Module& module, std::vector<c10::IValue
   }
   return inputs;
 }
+#endif
 
 Held& held(jlong pointer) {
   return *reinterpret_cast<Held*>(pointer);
@@ -303,24 +305,13 @@ Local<jobjectArray> to_java_strings(JNIEnv* env, const std::vector<std::string>&
   return array;
 }
 
-// Names and descriptions in turn, sorted, of the methods that can be called: those of the module's own class.
+// Names and descriptions in turn, sorted, of the methods that can be called.
 jobjectArray describe_methods(JNIEnv* env, jclass, jlong pointer) {
   return guarded(env, [&] {
-    const Module& module = held(pointer).module;
-    const std::string own = module.name();
-    std::map<std::string, std::string> found;
-    for (const auto& function : module.compilation_unit().methods()) {
-      const auto method = function->qualname().prefix() == own && function->name().rfind("__", 0) != 0
-          ? module.find_method(function->name())
-          : std::nullopt;
-      if (method.has_value()) {
-        found[method->name()] = describe_method(*method);
-      }
-    }
     std::vector<std::string> texts;
-    for (const auto& [name, text] : found) {
-      texts.push_back(name);
-      texts.push_back(text);
+    for (const auto& method : list_methods(held(pointer).module)) {
+      texts.push_back(method.name());
+      texts.push_back(describe_method(method));
     }
     return to_java_strings(env, texts).release();
   });

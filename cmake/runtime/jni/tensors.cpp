@@ -2,8 +2,9 @@
 
 #include "../gpu.h"
 
-#include <ATen/ops/from_blob.h>
 #include <c10/core/MemoryFormat.h>
+#include <c10/core/TensorImpl.h>
+#include <c10/util/accumulate.h>
 
 #include <algorithm>
 #include <array>
@@ -111,6 +112,21 @@ void release(jobject reference) {
   }
 }
 
+// What the elements of a tensor lie in that Java gave.
+struct Lent {
+  Lent() = default;
+  Lent(const Lent&) = delete;
+  ~Lent() {
+    if (buffer != nullptr) {
+      release(buffer);
+    }
+  }
+
+  // A result of a model has memory of the native side, which close() gives back; a share of it lasts.
+  std::unique_ptr<at::Tensor> shared;
+  jobject buffer = nullptr; // may be a copy, which nothing else refers to
+};
+
 } // namespace
 
 at::Tensor to_tensor(JNIEnv* env, jobject tensor) {
@@ -125,19 +141,25 @@ at::Tensor to_tensor(JNIEnv* env, jobject tensor) {
   check(env);
   const at::ScalarType dtype = to_dtype(code);
   const std::vector<int64_t> strides = strides_of(sizes, format);
-  // A result of a model has memory of the native side, which close() gives back; a share of it lasts.
+  auto lent = std::make_unique<Lent>();
   const jlong pointer = env->CallLongMethod(tensor, java.share_native);
   check(env);
-  const std::shared_ptr<at::Tensor> shared(reinterpret_cast<at::Tensor*>(pointer));
+  lent->shared.reset(reinterpret_cast<at::Tensor*>(pointer));
   const auto buffer = call_object<jobject>(env, tensor, java.raw_buffer);
-  // The buffer may be a copy, which nothing else refers to.
-  jobject kept = env->NewGlobalRef(buffer.get());
-  return at::from_blob(
+  lent->buffer = env->NewGlobalRef(buffer.get());
+  const auto type = c10::scalarTypeToTypeMeta(dtype);
+  const auto bytes = static_cast<size_t>(c10::multiply_integers(sizes)) * type.itemsize();
+  c10::DataPtr data(
       env->GetDirectBufferAddress(buffer.get()),
-      sizes,
-      strides,
-      [kept, shared](void*) { release(kept); },
-      at::TensorOptions().dtype(dtype));
+      lent.release(),
+      [](void* held) { delete static_cast<Lent*>(held); },
+      c10::DeviceType::CPU);
+  auto made = at::detail::make_tensor<c10::TensorImpl>(
+      c10::Storage(c10::Storage::use_byte_size_t(), bytes, std::move(data)),
+      c10::DispatchKeySet(c10::DispatchKey::CPU),
+      type);
+  made.unsafeGetTensorImpl()->set_sizes_and_strides(sizes, strides);
+  return made;
 }
 
 Local<jobject> to_java_tensor(JNIEnv* env, const at::Tensor& tensor) {
