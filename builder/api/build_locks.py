@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder import __version__
-from builder.api.link import PlannedTarget, list_interfaces, plan_package, settle_core
+from builder.api.link import PlannedTarget, list_interfaces, plan_target
 from builder.api.plans import list_inputs, plan_with_versions
 from builder.core.backends import Backend
 from builder.core.build_lock import (
@@ -99,7 +99,7 @@ def lock_build(
     """
     options, release = options or PackageOptions(), request.pytorch or load_release()
     request = replace(request, pytorch=release)
-    planned = [plan_package(request, target, options, progress=progress) for target in targets]
+    planned = [plan_target(request, target, Interface.C, progress=progress) for target in targets]
     made = [_describe_here(one, request, options) for one in planned]
     return functools.reduce(operator.or_, made)
 
@@ -189,10 +189,7 @@ def choose_locked(path: Path, lock: BuildLock, product: str) -> LockedProduct:
 
 
 def plan_locked(
-    request: BuildRequest,
-    targets: Sequence[Target],
-    locked: LockedProduct,
-    options: PackageOptions | None = None,
+    request: BuildRequest, targets: Sequence[Target], locked: LockedProduct
 ) -> list[BuildPlan]:
     """Returns the plans of a build with the tools of a lock; none of the tools needs to be here.
 
@@ -201,7 +198,7 @@ def plan_locked(
         ConfigurationError: the lock does not have one of the targets, or lacks a tool that the
             models need.
     """
-    options, release = options or PackageOptions(), request.pytorch or load_release()
+    release = request.pytorch or load_release()
     return [
         plan_with_versions(
             list_inputs(request),
@@ -211,7 +208,7 @@ def plan_locked(
             flavour=request.flavour,
             dtypes=request.dtypes,
             accelerators=request.accelerators,
-            core=settle_core(request.core, target, options),
+            core=request.core,
             skip_unknown=request.skip_unknown,
         )
         for target in targets
@@ -286,7 +283,7 @@ def refuse_unlocked(
     progress: Progress,
 ) -> None:
     """Raises what `build` with the same lock would raise; nothing is compiled."""
-    planned = [plan_package(request, target, options, progress=progress) for target in targets]
+    planned = [plan_target(request, target, Interface.C, progress=progress) for target in targets]
     refuse_other_build(planned, request, options, locked)
 
 

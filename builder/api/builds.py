@@ -15,7 +15,7 @@ from builder.api.link import (
     WantedLibraries,
     link_libraries,
     list_interfaces,
-    plan_package,
+    plan_target,
     refuse_edited_trees,
     refuse_missing_tools,
 )
@@ -236,7 +236,7 @@ def _plan_product(build: ProductBuild, product: str, progress: Progress) -> _Pla
     refuse_outputs(build.targets, build.output, build.options, release=release)
     # All targets are planned before one is built, so that what is refused costs no compilation.
     planned = [
-        [plan_package(request, target, build.options, progress=progress) for target in group]
+        [plan_target(request, target, Interface.C, progress=progress) for target in group]
         for group in _split(build.targets)
     ]
     everything = [one for group in planned for one in group]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.core.cores import Core, CoreChoice
-from builder.core.targets import Platform
 from builder.core.typed import parse_toml
 from builder.errors import ConfigurationError, Hint, ModelError, SourceError, Use
 from builder.selection.own_core import find_lacks, read_own_core
@@ -17,7 +16,6 @@ from builder.system.folders import data_folder
 if TYPE_CHECKING:
     from builder.core.backends import Backend
     from builder.core.model_facts import OperatorList
-    from builder.core.plan import Interface
     from builder.core.release import Release
     from builder.core.targets import Target
 
@@ -51,7 +49,6 @@ def choose_core(
     *,
     release: Release,
     target: Target,
-    interface: Interface,
     accelerators: Sequence[Backend] = (),
 ) -> tuple[Core, str]:
     """Returns the core of a runtime, and why it is this one.
@@ -61,7 +58,6 @@ def choose_core(
         wanted: what the runtime has to serve.
         release: the release of PyTorch.
         target: what is built for.
-        interface: how programs call the runtime.
         accelerators: the backends that the runtime has in addition to the CPU.
 
     Raises:
@@ -69,9 +65,7 @@ def choose_core(
     """
     if choice is CoreChoice.UPSTREAM:
         return Core.UPSTREAM, "as asked"
-    lack = find_first_lack(
-        wanted, release=release, target=target, interface=interface, accelerators=accelerators
-    )
+    lack = find_first_lack(wanted, release=release, target=target, accelerators=accelerators)
     if not lack:
         return Core.OWN, "as asked" if choice is CoreChoice.OWN else "it has all that is needed"
     if choice is CoreChoice.OWN:
@@ -87,12 +81,11 @@ def find_first_lack(
     *,
     release: Release,
     target: Target,
-    interface: Interface,
     accelerators: Sequence[Backend] = (),
 ) -> str:
     """Returns what builder's own core lacks first for a runtime, or nothing; see `choose_core`."""
     # What the runtime is comes before what it has to run.
-    if target.platform is not Platform.LINUX or interface.has_jni:
+    if target.is_apple:
         return f"it has no packages for {target.abi}"
     if accelerators:
         return f"it has no tensors for {accelerators[0].label}"

@@ -13,11 +13,10 @@ from builder.api.operator_choice import choose_operators, confirm_operators
 from builder.api.plans import list_inputs, plan_with_versions
 from builder.api.toolchains import locate_toolchain
 from builder.core.backends import LocatedBackend
-from builder.core.cores import CoreChoice
 from builder.core.counts import number_of
 from builder.core.plan import Interface
 from builder.core.targets import Platform
-from builder.errors import ConfigurationError, Hint, NativeBuildError, SourceError, Use, naming
+from builder.errors import NativeBuildError, SourceError, naming
 from builder.native.build import link_runtime
 from builder.native.build_folders import Layout
 from builder.native.job import LinkedRuntime, NativeBuild
@@ -55,7 +54,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _SERVED = "sccache"
 """Its server outlives builds, and would keep using the folder for temporary files of one."""
-_JNI = Use("linux.jni")
 _OTHER_CACHE = "choose another cache with BUILDER_CACHE=<folder>; the next run continues"
 
 
@@ -110,35 +108,6 @@ def plan_target(
     )
     toolchain = with_frameworks(located[-1], plan.backends)
     return PlannedTarget(plan=plan, toolchain=toolchain)
-
-
-def plan_package(
-    request: BuildRequest, target: Target, options: PackageOptions, *, progress: Progress
-) -> PlannedTarget:
-    """Returns what `plan_target` does for the first of the interfaces of `list_interfaces`.
-
-    Raises:
-        ConfigurationError: builder's own core is asked for, and does not have one of them.
-        BuilderError: as `plan_target`.
-    """
-    request = replace(request, core=settle_core(request.core, target, options))
-    return plan_target(request, target, Interface.C, progress=progress)
-
-
-def settle_core(asked: CoreChoice, target: Target, options: PackageOptions) -> CoreChoice:
-    """Returns which core a package for `target` can have, where `asked` is asked for.
-
-    Raises:
-        ConfigurationError: builder's own core is asked for, and cannot be in the package.
-    """
-    if not options.linux.jni or target.platform is not Platform.LINUX:
-        return asked
-    if asked is CoreChoice.OWN:
-        raise ConfigurationError(
-            "builder's own core cannot be used: it has no interface for Java",
-            hint=Hint("build with ", Use("core", "upstream"), ", or leave out ", _JNI),
-        )
-    return CoreChoice.UPSTREAM
 
 
 def refuse_missing_tools(

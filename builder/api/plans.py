@@ -122,7 +122,6 @@ def plan_with_versions(
         wanted,
         release=release,
         target=target,
-        interface=interface,
         accelerators=[one for one in backends if one.chosen is Chosen.OPTION],
     )
     if chosen is Core.OWN and not dtypes:

@@ -95,7 +95,7 @@ def plan_products(
 
 def _plan_locked(product: ChosenProduct, locked: LockedProduct) -> list[BuildPlan]:
     settings = product.settings
-    return api.plan_locked(settings.request, product.targets, locked, settings.packages)
+    return api.plan_locked(settings.request, product.targets, locked)
 
 
 def print_plans(

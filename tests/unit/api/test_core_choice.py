@@ -9,7 +9,6 @@ from builder.api.core_choice import choose_core, load_core_facts, refuse_other_f
 from builder.core.cores import Core, CoreChoice
 from builder.core.model_facts import ModelOrigin, OperatorList
 from builder.core.operators import OperatorSet
-from builder.core.plan import Interface
 from builder.core.targets import parse_target
 from builder.errors import ConfigurationError, ExitCode, ModelError, SourceError
 from builder.sources.releases import load_release
@@ -26,15 +25,8 @@ MOBILENET = make_list(
 LACKING = make_list("aten::add.Tensor", "quantized::mul")
 
 
-def choose(choice, wanted, *, target=LINUX, interface=Interface.C, accelerators=()):
-    return choose_core(
-        choice,
-        wanted,
-        release=RELEASE,
-        target=target,
-        interface=interface,
-        accelerators=accelerators,
-    )
+def choose(choice, wanted, *, target=LINUX, accelerators=()):
+    return choose_core(choice, wanted, release=RELEASE, target=target, accelerators=accelerators)
 
 
 def test_the_core_of_pytorch_is_not_asked_for_a_reason():
@@ -79,10 +71,16 @@ def test_an_operator_that_needs_an_upgrader_is_refused():
     assert choose(CoreChoice.OWN, new)[0] is Core.OWN
 
 
-@pytest.mark.parametrize("abi", ["arm64-v8a", "ios-arm64"])
-def test_other_platforms_are_refused(abi):
-    with pytest.raises(ModelError, match="no packages for"):
+@pytest.mark.parametrize("abi", ["arm64-v8a", "armeabi-v7a", "linux-aarch64"])
+def test_it_serves_android_as_it_does_linux(abi):
+    assert choose(CoreChoice.OWN, MOBILENET, target=parse_target(abi))[0] is Core.OWN
+
+
+@pytest.mark.parametrize("abi", ["ios-arm64", "ios-simulator-arm64"])
+def test_apples_platforms_are_refused(abi):
+    with pytest.raises(ModelError, match=f"no packages for {abi}"):
         choose(CoreChoice.OWN, MOBILENET, target=parse_target(abi))
+    assert choose(CoreChoice.AUTO, MOBILENET, target=parse_target(abi))[0] is Core.UPSTREAM
 
 
 def test_an_accelerator_is_refused_by_its_name():

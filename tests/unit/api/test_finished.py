@@ -141,7 +141,7 @@ class Notes(Silent):
 def builder(tmp_path, monkeypatch):
     made = Builder(tmp_path)
     monkeypatch.setenv("BUILDER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(builds, "plan_package", made.plan)
+    monkeypatch.setattr(builds, "plan_target", made.plan)
     monkeypatch.setattr(builds, "link_libraries", made.link)
     monkeypatch.setattr(builds, "_package", made.build)
     monkeypatch.setattr(builds, "refuse_edited_trees", lambda _: None)

@@ -11,16 +11,13 @@ from builder.api.link import (
     WantedLibraries,
     link_libraries,
     list_interfaces,
-    plan_package,
     plan_target,
 )
-from builder.core.cores import CoreChoice
 from builder.core.plan import BuildRequest, Interface
 from builder.core.sources import SourceTree
 from builder.core.targets import parse_target
 from builder.core.toolchain import ToolchainOptions
 from builder.errors import (
-    ConfigurationError,
     ModelError,
     NativeBuildError,
     PackagingError,
@@ -93,25 +90,8 @@ def link():
         pytest.fail("nothing can be linked here")
 
 
-def test_a_library_for_java_has_pytorchs_core(cache, monkeypatch):
+def test_a_library_for_java_stands_beside_that_of_the_c_api():
     options = PackageOptions(linux=LinuxOptions(jni=True))
-    asked = []
-
-    def plan(*_, core, find_versions, **__):
-        find_versions(())
-        asked.append(core)
-        return make_plan(target=TARGET)
-
-    monkeypatch.setattr(libraries, "plan_with_versions", plan)
-    for core in (CoreChoice.AUTO, CoreChoice.UPSTREAM):
-        request = BuildRequest(inputs=(Path("m.ptl"),), core=core)
-        plan_package(request, TARGET, options, progress=Silent())
-        plan_package(request, TARGET, PackageOptions(), progress=Silent())
-    assert asked == [CoreChoice.UPSTREAM, CoreChoice.AUTO, CoreChoice.UPSTREAM, CoreChoice.UPSTREAM]
-    request = BuildRequest(inputs=(Path("m.ptl"),), core=CoreChoice.OWN)
-    with pytest.raises(ConfigurationError, match="no interface for Java") as caught:
-        plan_package(request, TARGET, options, progress=Silent())
-    assert "linux.jni" in caught.value.hint
     assert list_interfaces(TARGET, options) == (Interface.C, Interface.JNI)
     assert list_interfaces(TARGET, PackageOptions()) == (Interface.C,)
 

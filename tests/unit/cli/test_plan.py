@@ -103,7 +103,7 @@ def test_builders_own_native_files_are_part_of_the_plan(monkeypatch, op_list):
 
 REFUSED = [
     (("mine::custom",), (), 3, r"mine::custom .*: does not exist"),
-    (("aten::relu",), ("--jni", "--core", "own"), 2, "it has no interface for Java"),
+    (("quantized::mul",), ("--core", "own"), 3, "quantized::mul is registered by hand"),
     (("aten::relu",), ("--launcher", "icecc"), 5, "there is no icecc on PATH"),
     (("aten::relu",), ("--launcher", "foo"), 2, "unknown launcher 'foo'"),
     (("aten::relu",), ("--static",), 5, "there is no llvm-objcopy"),
@@ -146,13 +146,12 @@ def test_unknown_operators_are_planned_where_a_build_leaves_them_out(op_list):
     assert list(printed["operators"]) == ["aten::relu", "mine::custom"]
 
 
-def test_a_library_for_java_has_pytorchs_core_in_plans_too(monkeypatch, op_list):
+def test_a_library_for_java_has_the_core_of_the_other(monkeypatch, op_list):
     monkeypatch.setattr(linux, "locate_jdk", lambda _runner: None)
     listed = op_list("aten::relu")
-    assert plan(listed, "--core", "auto")["core"] == "own"
-    both = plan(listed, "--core", "auto", "--jni")
-    assert both["core"] == "upstream"
-    assert both["key"] == plan(listed)["key"]
+    alone = plan(listed, "--core", "auto")
+    assert alone["core"] == "own"
+    assert plan(listed, "--core", "auto", "--jni")["key"] == alone["key"]
 
 
 def test_an_edited_source_is_refused_as_in_a_build(monkeypatch, op_list):
