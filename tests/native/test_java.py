@@ -60,6 +60,9 @@ public final class Served {
   }
 }
 """
+OURS = ("ValuesTest", "LoadingTest", "ClosingTest", "MemoryTest", "ImagesTest")
+"""Our tests that need the native library."""
+ON_BOTH_CORES = ("values", "android_api_module", "mobilenet_v2", "classifier")
 PUBLISHED = {"lite": "org.pytorch", "torchvision_lite": "org.pytorch.torchvision"}
 
 
@@ -161,6 +164,15 @@ def library(models, tmp_path_factory):
     # Nothing is there to be done a second time, and the classes count.
     (again,) = json.loads(run_builder(*build, "--json").stdout)["runtimes"]
     assert again["reused"]
+    return out / ABI / "lib/libpytorch_jni_lite.so"
+
+
+@pytest.fixture(scope="session")
+def own_library(models, tmp_path_factory):
+    """The same with builder's own core, for the models without quantised operators."""
+    out = tmp_path_factory.mktemp("for java") / "own core"
+    served = [models / f"{name}.ptl" for name in ON_BOTH_CORES]
+    run_builder("build", *served, "--abi", ABI, "--jni", "--core", "own", "-o", out)
     return out / ABI / "lib/libpytorch_jni_lite.so"
 
 
@@ -358,29 +370,58 @@ def test_an_app_in_kotlin(form, in_kotlin, classes, fakes, jars, library, models
     assert "WARNING" not in said.stdout + said.stderr  # of -Xcheck:jni
 
 
+def check_ours(name, app, library, models):
+    said = java(app, "RunTests", name, library=library, models=models)
+    assert len(lines(said, "pass")) >= 4
+    assert "WARNING" not in said.stdout + said.stderr  # of -Xcheck:jni
+
+
+def check_upstreams(absent, upstream, library, models, tree):
+    """Runs upstream's tests but for those in `absent`; returns the names of ignored ones."""
+    name = "org.pytorch.PytorchLiteTests"
+    said = java(upstream, "RunTests", name, *absent, library=library, models=models)
+    ignored = lines(said, "ignored")
+    passed = java_tools.count_tests(tree) - len(absent) - len(ignored)
+    assert len(lines(said, "pass")) == passed
+    return ignored
+
+
+def check_numbers(model, app, library, folder):
+    case = read_reference(model.with_name(f"{model.name}.reference.safetensors"))
+    (given,), (expected,) = case.inputs, case.outputs
+    (folder / "in").write_bytes(given.data)
+    files = (model, folder / "in", folder / "out")
+    java(app, "RunModel", *files, *map(str, given.spec.shape), library=library)
+    got = np.frombuffer((folder / "out").read_bytes(), np.float32)
+    want = np.frombuffer(expected.data, np.float32)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.torch
 @pytest.mark.host
 class TestOnTheHost:
     """Everything that runs models."""
 
-    @pytest.mark.parametrize(
-        "name", ["ValuesTest", "LoadingTest", "ClosingTest", "MemoryTest", "ImagesTest"]
-    )
+    @pytest.mark.parametrize("name", OURS)
     def test_ours(self, name, app, library, models):
-        said = java(app, "RunTests", name, library=library, models=models)
-        assert len(lines(said, "pass")) >= 4
-        assert "WARNING" not in said.stdout + said.stderr  # of -Xcheck:jni
+        check_ours(name, app, library, models)
+
+    def test_ours_on_builders_own_core(self, tests, own_library, models):
+        """One JVM for each class, as on the other core."""
+        for name in OURS:
+            check_ours(name, tests, own_library, models)
 
     def test_upstreams_on_the_lite_loader(self, upstream, library, models, tree):
         separate = java_tools.read_separate_models(tree)
         absent = [t for t, model in separate.items() if not (models / f"{model}.ptl").is_file()]
-        name = "org.pytorch.PytorchLiteTests"
-        said = java(upstream, "RunTests", name, *absent, library=library, models=models)
-        assert len(lines(said, "pass")) == java_tools.count_tests(tree) - len(absent) - len(
-            lines(said, "ignored")
-        )
+        ignored = check_upstreams(absent, upstream, library, models, tree)
         if EVERY_MODEL:
-            assert set(absent) - lines(said, "ignored") == {*NOT_EXPORTED, "testSpectralOps"}
+            assert set(absent) - ignored == {*NOT_EXPORTED, "testSpectralOps"}
+
+    def test_upstreams_on_builders_own_core(self, upstream, own_library, models, tree):
+        separate = java_tools.read_separate_models(tree)
+        absent = [test for test, model in separate.items() if model not in ON_BOTH_CORES]
+        check_upstreams(absent, upstream, own_library, models, tree)
 
     def test_upstreams_host_variant(self, upstream, library, models, tree, tmp_path):
         """It loads `test.pt` whatever it is asked for, so models of their own are left out."""
@@ -408,14 +449,12 @@ class TestOnTheHost:
 
     @pytest.mark.parametrize("name", ["classifier", "quantised"])
     def test_a_model_gives_torchs_numbers(self, name, app, library, models, tmp_path):
-        case = read_reference(models / f"{name}.ptl.reference.safetensors")
-        (given,), (expected,) = case.inputs, case.outputs
-        (tmp_path / "in").write_bytes(given.data)
-        files = (models / f"{name}.ptl", tmp_path / "in", tmp_path / "out")
-        java(app, "RunModel", *files, *map(str, given.spec.shape), library=library)
-        got = np.frombuffer((tmp_path / "out").read_bytes(), np.float32)
-        want = np.frombuffer(expected.data, np.float32)
-        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+        check_numbers(models / f"{name}.ptl", app, library, tmp_path)
+
+    def test_a_model_gives_torchs_numbers_on_builders_own_core(
+        self, tests, own_library, models, tmp_path
+    ):
+        check_numbers(models / "classifier.ptl", tests, own_library, tmp_path)
 
     @pytest.mark.parametrize("rule", [rule for rule, _ in EACH_RULE], ids=[n for _, n in EACH_RULE])
     def test_an_app_shrunk_without_one_of_the_rules_fails(
