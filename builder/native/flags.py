@@ -35,6 +35,8 @@ _INFERENCE = "-DTORCHLITE_INFERENCE"
 """See the patch 0015-inference-only."""
 _NO_INDEX = "-Wl,--no-eh-frame-hdr"
 """No index of frames; see cmake/runtime/core/unwinding.cpp."""
+_OTHER_TABLE = "armv7l"
+"""The architecture whose unwinders read another table of frames, .ARM.exidx."""
 _STRIP_MESSAGES = "-DSTRIP_ERROR_MESSAGES"
 
 COMMON = (
@@ -123,8 +125,9 @@ def load_tuning(
     # Without a backend for quantised tensors, code for them is compiled out.
     kinds = (_STRIDED_ONLY,) if quantised else (_STRIDED_ONLY, _NO_QUANTISED)
     small_cxx = toolchain.cxx_library if linked_in and profile.small_cxx else None
-    # libgcc is linked in together with libstdc++, so that its unwinder serves this library alone.
-    has_unwinding = own_unwinding and small_cxx is CxxLibrary.LIBSTDCXX
+    # An unwinder that is linked in with the C++ library serves this library alone.
+    reads_frames = small_cxx is not None and toolchain.target.architecture != _OTHER_TABLE
+    has_unwinding = own_unwinding and reads_frames
     index = (_NO_INDEX,) if has_unwinding else ()
     return Tuning(
         level=profile.level,

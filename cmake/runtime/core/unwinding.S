@@ -10,4 +10,14 @@
 .globl torchlite_frames
 torchlite_frames:
 
+// An index of them without a table: its version, how the address of the frames is written (relative, 4 bytes), and that it
+// has neither a count nor a table (DW_EH_PE_omit).
+.section .rodata.torchlite_frame_header,"a",%progbits
+.hidden torchlite_frame_header
+.globl torchlite_frame_header
+.balign 4
+torchlite_frame_header:
+.byte 1, 0x1b, 0xff, 0xff
+.long torchlite_frames - .
+
 .section .note.GNU-stack,"",%progbits

@@ -1,10 +1,43 @@
-// Finds what the unwinder of libgcc needs to pass a function: its entry in the library's table of frames (.eh_frame of
-// the Linux Standard Base, "Exception Frames"). libgcc finds it in a sorted index, .eh_frame_hdr, by a search through
-// all libraries of the process. Exceptions of this library end in its interface, so that its own entries are enough,
-// and reading them one after the other takes microseconds; the index would be 8 bytes for each function. Linked in
-// front of libgcc_eh.a by profiles that build for size.
+// Finds what an unwinder needs to pass a function: its entry in the library's table of frames (.eh_frame of the Linux
+// Standard Base, "Exception Frames"). Unwinders find it in a sorted index, .eh_frame_hdr, by a search through all libraries
+// of the process. Exceptions of this library end in its interface, so that its own entries are enough, and reading them one
+// after the other takes microseconds; the index would be 8 bytes for each function. Linked in front of the unwinder, which
+// is a part of the library, by profiles that build for size.
 
+#include <cstddef>
 #include <cstdint>
+
+#ifdef __ANDROID__
+
+// The unwinder of an NDK, libunwind or libgcc, asks the loader where the index is, and reads the entries in turn where it
+// has no table.
+
+#include <link.h>
+
+extern "C" {
+
+extern const unsigned char torchlite_frame_header[8] __attribute__((visibility("hidden"))); // unwinding.S
+
+// Tells of one library, which is everywhere.
+__attribute__((visibility("hidden"))) int dl_iterate_phdr(
+    int (*look)(dl_phdr_info*, std::size_t, void*), void* data) {
+  ElfW(Phdr) parts[2] = {};
+  parts[0].p_type = PT_LOAD;
+  parts[0].p_memsz = UINTPTR_MAX;
+  parts[1].p_type = PT_GNU_EH_FRAME;
+  parts[1].p_vaddr = reinterpret_cast<std::uintptr_t>(torchlite_frame_header);
+  parts[1].p_memsz = sizeof torchlite_frame_header;
+  dl_phdr_info library{};
+  library.dlpi_phdr = parts;
+  library.dlpi_phnum = 2;
+  // Without what newer loaders count, by which an unwinder would keep what it found.
+  return look(&library, offsetof(dl_phdr_info, dlpi_phnum) + sizeof library.dlpi_phnum, data);
+}
+
+} // extern "C"
+
+#else
+
 #include <cstring>
 
 extern "C" {
@@ -91,3 +124,5 @@ const void* _Unwind_Find_FDE(void* place, dwarf_eh_bases* bases) {
     at += 4 + length;
   }
 }
+
+#endif

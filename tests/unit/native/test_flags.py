@@ -6,6 +6,7 @@ import pytest
 from samples import make_tool, make_toolchain
 
 from builder.core.plan import DispatchBackend, Flavour, Profile
+from builder.core.targets import parse_target
 from builder.core.toolchain import Bitcode, CxxLibrary
 from builder.native.flags import COMMON, load_tuning, tune_flags
 
@@ -145,8 +146,12 @@ def test_only_the_own_core_does_without_an_index_of_frames():
     own = load_tuning(Flavour(), NEW, CPU, own_unwinding=True)
     assert own.has_unwinding
     assert "-Wl,--no-eh-frame-hdr" in own.link
-    # Other unwinders than that of libgcc look for the index themselves.
-    libcxx = replace(NEW, cxx_library=CxxLibrary.LIBCXX)
+    android = replace(NEW, cxx_library=CxxLibrary.LIBCXX)
+    assert load_tuning(Flavour(), android, CPU, own_unwinding=True).has_unwinding
+    # The unwinder of a shared C++ library looks for the index itself.
+    shared = replace(NEW, cxx_library=CxxLibrary.LIBCXX_SHARED)
+    arm = replace(NEW, target=parse_target("armeabi-v7a"))
     fast = load_tuning(Flavour(profile=Profile.SPEED), NEW, CPU, own_unwinding=True)
-    others = (SIZE, load_tuning(Flavour(), libcxx, CPU, own_unwinding=True), fast)
+    without = (load_tuning(Flavour(), one, CPU, own_unwinding=True) for one in (shared, arm))
+    others = (SIZE, *without, fast)
     assert not any(one.has_unwinding or "-Wl,--no-eh-frame-hdr" in one.link for one in others)
