@@ -2,9 +2,12 @@
 // profiles that build for size; without libc++ this file is empty.
 //
 // The classic locale of libc++ holds all facets there are: money, time, messages and wide characters.
-// The runtime formats numbers into narrow streams. A facet is reached by its virtual table alone, so
-// the tables of the others are defined here, and the linker collects what only the real ones reach.
-// Names of tables are part of the ABI, unlike the layout of the locale.
+// The runtime formats numbers into narrow streams, and reads none out of them. A facet is reached by
+// its virtual table alone, so the tables of the others are defined here, and the linker collects what
+// only the real ones reach. Names of tables are part of the ABI, unlike the layout of the locale.
+//
+// Numbers go into streams by printf, as with libstdc++. From release 20 on, headers of libc++ use the
+// facet for numbers themselves, which stays then.
 //
 // Every entry ends the process. Nothing calls one: no unit names such a facet
 // (tests/native/test_android.py), and no code of an app can, as the library exports no symbol of
@@ -16,6 +19,10 @@
 
 #include <cstddef>
 #include <cstdlib>
+
+#if _LIBCPP_VERSION < 200000
+#include "small_numbers.h"
+#endif
 
 namespace {
 
@@ -55,6 +62,7 @@ LEFT_OUT(messages, "8messagesIcE")
 LEFT_OUT(messages_wide, "8messagesIwE")
 LEFT_OUT(ctype_wide, "5ctypeIwE")
 LEFT_OUT(numpunct_wide, "8numpunctIwE")
+LEFT_OUT(num_get, "7num_get" READER("c"))
 LEFT_OUT(num_get_wide, "7num_get" READER("w"))
 LEFT_OUT(num_put_wide, "7num_put" WRITER("w"))
 LEFT_OUT(moneypunct, "10moneypunctIcLb0EE")
@@ -69,10 +77,16 @@ LEFT_OUT(time_get, "8time_get" READER("c"))
 LEFT_OUT(time_get_wide, "8time_get" READER("w"))
 LEFT_OUT(time_put, "8time_put" WRITER("c"))
 LEFT_OUT(time_put_wide, "8time_put" WRITER("w"))
+LEFT_OUT(codecvt_wide, "7codecvtIwc" MBSTATE "E")
 LEFT_OUT(codecvt_16, "7codecvtIDsc" MBSTATE "E")
 LEFT_OUT(codecvt_16_8, "7codecvtIDsDu" MBSTATE "E")
 LEFT_OUT(codecvt_32, "7codecvtIDic" MBSTATE "E")
 LEFT_OUT(codecvt_32_8, "7codecvtIDiDu" MBSTATE "E")
+
+#if _LIBCPP_VERSION < 200000
+LEFT_OUT(num_put, "7num_put" WRITER("c"))
+LEFT_OUT(numpunct, "8numpunctIcE")
+#endif
 
 // The demangler is 120 KB; without it types in messages have their mangled names.
 char* __cxa_demangle(const char*, char*, std::size_t*, int* status) {
@@ -83,5 +97,47 @@ char* __cxa_demangle(const char*, char*, std::size_t*, int* status) {
 }
 
 } // extern "C"
+
+#if _LIBCPP_VERSION < 200000
+
+// Each is ostream::operator<<(T) for numbers, by its name: the class is declared as one of libc++'s own.
+#define PUT(letter, type)                                                                                       \
+  std::ostream& put_##letter(std::ostream& stream, type value) __asm__(                                        \
+      "_Z" STD "13basic_ostreamIcNS_11char_traitsIcEEElsE" #letter) __attribute__((visibility("hidden")));      \
+  std::ostream& put_##letter(std::ostream& stream, type value)
+#define PUT_SIGNED(letter, type, bits)                                \
+  PUT(letter, type) {                                                 \
+    return put_integer(stream, value, static_cast<bits>(value), true); \
+  }
+#define PUT_UNSIGNED(letter, type)                 \
+  PUT(letter, type) {                              \
+    return put_integer(stream, 0, value, false);   \
+  }
+
+PUT_SIGNED(s, short, unsigned short)
+PUT_SIGNED(i, int, unsigned int)
+PUT_SIGNED(l, long, unsigned long)
+PUT_SIGNED(x, long long, unsigned long long)
+PUT_UNSIGNED(t, unsigned short)
+PUT_UNSIGNED(j, unsigned int)
+PUT_UNSIGNED(m, unsigned long)
+PUT_UNSIGNED(y, unsigned long long)
+PUT(f, float) {
+  return put_real(stream, static_cast<double>(value));
+}
+PUT(d, double) {
+  return put_real(stream, value);
+}
+PUT(e, long double) {
+  return put_real(stream, value);
+}
+PUT(b, bool) {
+  return put_bool(stream, value);
+}
+PUT(PKv, const void*) {
+  return put_pointer(stream, value);
+}
+
+#endif
 
 #endif

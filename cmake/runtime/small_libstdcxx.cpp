@@ -15,16 +15,15 @@
 
 #if defined(__GLIBCXX__) && _GLIBCXX_RELEASE >= 10 && _GLIBCXX_RELEASE <= 14
 
-#include <clocale>
 #include <cstdarg>
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <ext/atomicity.h>
 #include <iostream>
 #include <new>
 #include <streambuf>
-#include <type_traits>
+
+#include "small_numbers.h"
 
 namespace {
 
@@ -67,90 +66,6 @@ locale::_Impl::_Impl(size_t references) throw()
 // Numbers in streams. Each is the definition of ostream::_M_insert<T>, which all of `<<` for numbers
 // end in: the template is declared as one of libstdc++'s own, so that only its symbol can be defined.
 
-namespace {
-
-using Flags = std::ios_base;
-
-// A conversion of printf for a stream: "%#llx".
-struct Conversion {
-  char text[8] = "%";
-  char* end = text + 1;
-  void add_if(bool wanted, char one) {
-    if (wanted) {
-      *end++ = one;
-    }
-  }
-};
-
-// As printf does, and as wide and as filled as the stream says; `internal` counts as `right`.
-template <typename... Values>
-std::ostream& print(std::ostream& stream, const Conversion& conversion, Values... values) {
-  char room[400]; // more than any number has that does not ask for many digits
-  const int length = std::snprintf(room, sizeof(room), conversion.text, values...);
-  if (length < static_cast<int>(sizeof(room))) {
-    return std::__ostream_insert(stream, room, length);
-  }
-  char* more = static_cast<char*>(std::malloc(static_cast<std::size_t>(length) + 1));
-  if (more == nullptr) {
-    stream.setstate(Flags::badbit);
-    return stream;
-  }
-  std::snprintf(more, static_cast<std::size_t>(length) + 1, conversion.text, values...);
-  std::__ostream_insert(stream, more, length);
-  std::free(more);
-  return stream;
-}
-
-// `bits` is the number as one without a sign of its own width, which the other bases show.
-std::ostream& put_integer(
-    std::ostream& stream, long long value, unsigned long long bits, bool has_sign) {
-  const auto flags = stream.flags();
-  const auto base = flags & Flags::basefield;
-  const bool is_hex = base == Flags::hex;
-  const bool is_decimal = !is_hex && base != Flags::oct;
-  Conversion conversion;
-  conversion.add_if(is_decimal && has_sign && (flags & Flags::showpos) != 0, '+');
-  conversion.add_if(!is_decimal && (flags & Flags::showbase) != 0, '#');
-  conversion.add_if(true, 'l');
-  conversion.add_if(true, 'l');
-  if (is_decimal && has_sign) {
-    conversion.add_if(true, 'd');
-    return print(stream, conversion, value);
-  }
-  conversion.add_if(is_decimal, 'u');
-  conversion.add_if(is_hex, (flags & Flags::uppercase) != 0 ? 'X' : 'x');
-  conversion.add_if(!is_decimal && !is_hex, 'o');
-  return print(stream, conversion, bits);
-}
-
-template <typename T>
-std::ostream& put_real(std::ostream& stream, T value) {
-  const auto flags = stream.flags();
-  const auto form = flags & Flags::floatfield;
-  const bool is_hex = form == Flags::floatfield;
-  const bool is_upper = (flags & Flags::uppercase) != 0;
-  const char letter = is_hex ? 'a' : form == Flags::fixed ? 'f' : form == Flags::scientific ? 'e' : 'g';
-  Conversion conversion;
-  conversion.add_if((flags & Flags::showpos) != 0, '+');
-  conversion.add_if((flags & Flags::showpoint) != 0, '#');
-  conversion.add_if(!is_hex, '.');
-  conversion.add_if(!is_hex, '*');
-  conversion.add_if(sizeof(T) > sizeof(double) || std::is_same<T, long double>::value, 'L');
-  conversion.add_if(true, is_upper && letter != 'f' ? static_cast<char>(letter - 'a' + 'A') : letter);
-  // An app may have chosen a locale with a comma.
-  static const locale_t plain = newlocale(LC_ALL_MASK, "C", nullptr);
-  const locale_t before = uselocale(plain);
-  if (is_hex) {
-    print(stream, conversion, value);
-  } else {
-    print(stream, conversion, static_cast<int>(stream.precision()), value);
-  }
-  uselocale(before);
-  return stream;
-}
-
-} // namespace
-
 #define PUT(letter, type) \
   std::ostream& put_##letter(std::ostream& stream, type value) __asm__("_ZNSo9_M_insertI" #letter "EERSoT_"); \
   std::ostream& put_##letter(std::ostream& stream, type value)
@@ -176,20 +91,10 @@ PUT(e, long double) {
   return put_real(stream, value);
 }
 PUT(b, bool) {
-  if ((stream.flags() & Flags::boolalpha) == 0) {
-    return put_integer(stream, value ? 1 : 0, value ? 1 : 0, true);
-  }
-  return std::__ostream_insert(stream, value ? "true" : "false", value ? 4 : 5);
+  return put_bool(stream, value);
 }
-
-// A pointer, as a number with its base.
-std::ostream& put_pointer(std::ostream& stream, const void* value) __asm__("_ZNSo9_M_insertIPKvEERSoT_");
-std::ostream& put_pointer(std::ostream& stream, const void* value) {
-  const auto before = stream.flags();
-  stream.flags((before & ~(Flags::basefield | Flags::uppercase)) | Flags::hex | Flags::showbase);
-  put_integer(stream, 0, reinterpret_cast<std::uintptr_t>(value), false);
-  stream.flags(before);
-  return stream;
+PUT(PKv, const void*) {
+  return put_pointer(stream, value);
 }
 
 } // extern "C"
