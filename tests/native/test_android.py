@@ -33,6 +33,7 @@ pytestmark = [pytest.mark.ndk, pytest.mark.jdk, pytest.mark.torch]
 ABIS = ("arm64-v8a", "armeabi-v7a", "x86", "x86_64")
 STL = Stl(os.environ.get("BUILDER_ANDROID_STL", Stl.STATIC))
 ROOTS = list_roots()
+OWN_CORE_ABI = ABIS[0]
 EACH_ROOT = pytest.mark.parametrize("root", ROOTS or [None], ids=str)
 EXPORTED_HERE = {
     "static": ("quantized_mobilenet_v2",),
@@ -171,6 +172,52 @@ def verify(model, runtime, via):
     report = json.loads(said.stdout)
     assert report["outputs"]
     assert all(output["max_relative"] <= 1e-4 for output in report["outputs"])
+
+
+@pytest.fixture(scope="module")
+def on_own_core(models, tmp_path_factory):
+    """What `builder build` says of an AAR with builder's own core, for one ABI."""
+    out = tmp_path_factory.mktemp("own core") / "out"
+    given = ("--core", "own", "--abi", OWN_CORE_ABI, "--stl", STL, "--prefab")
+    said = run_builder("build", models["mobilenet_v2"], *given, "-o", out, "--json")
+    return {"out": out, **json.loads(said.stdout)}
+
+
+def test_builders_own_core_is_for_java_and_c(on_own_core, packed, tmp_path):
+    name = f"jni/{OWN_CORE_ABI}/libpytorch_jni_lite.so"
+    with read_aar(on_own_core) as aar:
+        library = Path(aar.extract(name, tmp_path))
+        manifest = json.loads(aar.read("torchlite/manifest.json"))
+    assert manifest["libraries"][OWN_CORE_ABI]["runtime"]["core"] == "own"
+    with library.open("rb") as stream:
+        symbols = ELFFile(stream).get_section_by_name(".dynsym").iter_symbols()
+        exported = {one.name for one in symbols if one.entry.st_shndx != "SHN_UNDEF"}
+    assert {"JNI_OnLoad", "torchlite_load"} < exported
+    assert all(one == "JNI_OnLoad" or one.startswith("torchlite_") for one in exported if one)
+    with read_aar(packed) as aar:
+        assert library.stat().st_size < 0.6 * aar.getinfo(name).file_size
+
+
+@pytest.mark.parametrize(
+    "root", [one for one in ROOTS if one.abi == OWN_CORE_ABI] or [None], ids=str
+)
+@pytest.mark.androidroot
+def test_builders_own_core_gives_torchs_numbers_on_androids_loader(
+    on_own_core, models, root, tmp_path
+):
+    runtime, model = on_own_core["out"] / root.abi, models["mobilenet_v2"]
+    verify(model, runtime, root.via)
+    # What it throws passes its functions, which have no index of their frames.
+    grey = tmp_path / "grey.bin"
+    grey.write_bytes(bytes(4 * 8 * 8))
+    refused = subprocess.run(
+        [*root.command, runtime / "bin/torchlite-run", model, "--input", f"float32:1x1x8x8:{grey}"],
+        env={**os.environ, "LD_LIBRARY_PATH": str(runtime / "lib")},
+        capture_output=True,
+        text=True,
+    )
+    assert refused.returncode == 1
+    assert "has 1 channel, the model takes 3" in refused.stderr
 
 
 @EACH_ROOT
