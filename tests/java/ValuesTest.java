@@ -326,7 +326,7 @@ public class ValuesTest {
 
   @Test
   public void resultsWithoutAJavaTypeAreRefused() {
-    assertRefused("FloatType", () -> module.runMethod("by_real"));
+    assertRefused("keys of float", () -> module.runMethod("by_real"));
   }
 
   private static void assertRefused(String reason, org.junit.function.ThrowingRunnable call) {
