@@ -20,9 +20,9 @@
 #include <cstddef>
 #include <cstdlib>
 
-#if _LIBCPP_VERSION < 200000
-#include "small_numbers.h"
-#endif
+#include <new>
+
+#include "small_streams.h"
 
 namespace {
 
@@ -97,6 +97,33 @@ char* __cxa_demangle(const char*, char*, std::size_t*, int* status) {
 }
 
 } // extern "C"
+
+// The streams of the process, as with libstdc++. libc++ makes them and their wide ones in one unit, which reads a facet that
+// is left out here; who names another of them brings that unit.
+
+extern "C" {
+
+alignas(std::ostream) __attribute__((visibility("hidden"))) unsigned char torchlite_cout[sizeof(std::ostream)] __asm__(
+    "_Z" STD "4coutE");
+alignas(std::ostream) __attribute__((visibility("hidden"))) unsigned char torchlite_cerr[sizeof(std::ostream)] __asm__(
+    "_Z" STD "4cerrE");
+
+} // extern "C"
+
+namespace {
+
+struct Streams {
+  Streams() {
+    alignas(Plain) static unsigned char rooms[2][sizeof(Plain)];
+    new (torchlite_cout) std::ostream(new (rooms[0]) Plain(stdout));
+    auto* errors = new (torchlite_cerr) std::ostream(new (rooms[1]) Plain(stderr));
+    errors->setf(std::ios_base::unitbuf);
+  }
+};
+
+__attribute__((init_priority(101))) Streams streams; // before what other units make
+
+} // namespace
 
 #if _LIBCPP_VERSION < 200000
 

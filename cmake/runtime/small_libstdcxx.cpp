@@ -21,9 +21,8 @@
 #include <ext/atomicity.h>
 #include <iostream>
 #include <new>
-#include <streambuf>
 
-#include "small_numbers.h"
+#include "small_streams.h"
 
 namespace {
 
@@ -100,29 +99,6 @@ PUT(PKv, const void*) {
 } // extern "C"
 
 // The streams of the process: of the two that anything writes to, as narrow ones without a buffer of their own.
-
-namespace {
-
-class Plain final : public std::streambuf {
- public:
-  explicit Plain(std::FILE* file) : file_(file) {}
-
- protected:
-  int_type overflow(int_type one) override {
-    return traits_type::eq_int_type(one, traits_type::eof()) ? traits_type::not_eof(one) : std::fputc(one, file_);
-  }
-  std::streamsize xsputn(const char* text, std::streamsize length) override {
-    return static_cast<std::streamsize>(std::fwrite(text, 1, static_cast<std::size_t>(length), file_));
-  }
-  int sync() override {
-    return std::fflush(file_);
-  }
-
- private:
-  std::FILE* const file_;
-};
-
-} // namespace
 
 namespace std {
 

@@ -55,8 +55,9 @@ LIBRARIES = {
 LEFT_OUT = re.compile(
     r"_ZNSt6__ndk1(?:\d+(?:money|time_|messages)\w*|\d+(?:collate|ctype|num\w+)Iw\w*"
     r"|7num_get\w*|7codecvtI[Dw]\w*)2idE"
-    # Of basic_istream<char>: a number or a pointer that is read.
-    r"|_ZNSt6__ndk113basic_istreamIcNS_11char_traitsIcEEErsER(?:[a-z]|Pv)$",
+    # A number or a pointer that is read, and streams that are not made.
+    r"|_ZNSt6__ndk113basic_istreamIcNS_11char_traitsIcEEErsER(?:[a-z]|Pv)$"
+    r"|_ZNSt6__ndk1(?:3cin|4clog|4wcin|5wcout|5wcerr|5wclog|8ios_base4InitC\dEv)E?$",
     re.MULTILINE,
 )
 EXPORTED = re.compile(r" GLOBAL \s*\w+\s+\d+ (\S+?)(?:@|$)", re.MULTILINE)

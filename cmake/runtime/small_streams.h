@@ -1,4 +1,5 @@
-// Numbers in streams by printf, for what stands for a C++ library's own; see small_libstdcxx.cpp and small_libcxx.cpp.
+// Numbers in streams by printf, and streams over the files of a process: what small_libstdcxx.cpp and small_libcxx.cpp have in
+// place of a C++ library's own.
 
 #pragma once
 
@@ -9,6 +10,7 @@
 #include <cstdlib>
 #include <locale.h>
 #include <ostream>
+#include <streambuf>
 #include <type_traits>
 
 namespace {
@@ -108,5 +110,24 @@ std::ostream& put_pointer(std::ostream& stream, const void* value) {
   stream.flags(before);
   return stream;
 }
+
+class Plain final : public std::streambuf {
+ public:
+  explicit Plain(std::FILE* file) : file_(file) {}
+
+ protected:
+  int_type overflow(int_type one) override {
+    return traits_type::eq_int_type(one, traits_type::eof()) ? traits_type::not_eof(one) : std::fputc(one, file_);
+  }
+  std::streamsize xsputn(const char* text, std::streamsize length) override {
+    return static_cast<std::streamsize>(std::fwrite(text, 1, static_cast<std::size_t>(length), file_));
+  }
+  int sync() override {
+    return std::fflush(file_);
+  }
+
+ private:
+  std::FILE* const file_;
+};
 
 } // namespace
