@@ -211,8 +211,9 @@ def test_builders_own_core_gives_torchs_numbers_on_androids_loader(
     # What it throws passes its functions, which have no index of their frames.
     grey = tmp_path / "grey.bin"
     grey.write_bytes(bytes(4 * 8 * 8))
+    given = ("--input", f"float32:1x1x8x8:{grey}", "--output-dir", tmp_path)
     refused = subprocess.run(
-        [*root.command, runtime / "bin/torchlite-run", model, "--input", f"float32:1x1x8x8:{grey}"],
+        [*root.command, runtime / "bin/torchlite-run", model, *given],
         env={**os.environ, "LD_LIBRARY_PATH": str(runtime / "lib")},
         capture_output=True,
         text=True,
