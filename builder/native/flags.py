@@ -35,6 +35,9 @@ _INFERENCE = "-DTORCHLITE_INFERENCE"
 """See the patch 0015-inference-only."""
 _NO_INDEX = "-Wl,--no-eh-frame-hdr"
 """No index of frames; see cmake/runtime/core/unwinding.cpp."""
+_OUTLINED, _OUTLINED_SINCE = "-Wl,-mllvm,-outliner-benefit-threshold=24", 19
+"""At -Oz for AArch64, LLVM makes functions of code that repeats. Each has an unwinding entry of 20
+bytes, which it does not count, so it has to save more. The release is the oldest that was tried."""
 _OTHER_TABLE = "armv7l"
 """The architecture whose unwinders read another table of frames, .ARM.exidx."""
 _STRIP_MESSAGES = "-DSTRIP_ERROR_MESSAGES"
@@ -129,6 +132,7 @@ def load_tuning(
     reads_frames = small_cxx is not None and toolchain.target.architecture != _OTHER_TABLE
     has_unwinding = own_unwinding and reads_frames
     index = (_NO_INDEX,) if has_unwinding else ()
+    outlined = (_OUTLINED,) if lto and toolchain.compiler_major >= _OUTLINED_SINCE else ()
     return Tuning(
         level=profile.level,
         kernels=profile.kernels,
@@ -137,7 +141,7 @@ def load_tuning(
         cxx=(*profile.cxx, _INFERENCE, *kinds, *messages),
         with_messages=file.with_messages,
         dropped=profile.dropped,
-        link=() if apple else (*profile.link, *packed, *index),
+        link=() if apple else (*profile.link, *packed, *index, *outlined),
         small_cxx=small_cxx,
         has_unwinding=has_unwinding,
         lto=lto,

@@ -51,6 +51,12 @@ __attribute__((visibility("hidden"))) extern const Entry torchlite_left_out[32] 
 #define MBSTATE "11__mbstate_t"
 #endif
 
+#ifdef __LP64__
+#define SIZE "m"
+#else
+#define SIZE "j"
+#endif
+
 #define LEFT_OUT(name, mangled)                                                              \
   extern const Entry torchlite_no_##name[32] __asm__("_ZTV" STD mangled "E")                 \
       __attribute__((visibility("hidden"), alias("torchlite_left_out")));
@@ -97,6 +103,22 @@ char* __cxa_demangle(const char*, char*, std::size_t*, int* status) {
 }
 
 } // extern "C"
+
+// The first prime that is not smaller, for hash tables, which are not large here; libc++ knows how to skip most divisors.
+std::size_t find_prime(std::size_t number) __asm__("_Z" STD "12__next_primeE" SIZE) __attribute__((visibility("hidden")));
+std::size_t find_prime(std::size_t number) {
+  if (number < 3) {
+    return number == 0 ? 0 : 2;
+  }
+  number |= 1;
+  for (std::size_t divisor = 3; divisor <= number / divisor; divisor += 2) {
+    if (number % divisor == 0) {
+      number += 2;
+      divisor = 1; // begins again
+    }
+  }
+  return number;
+}
 
 // The streams of the process, as with libstdc++. libc++ makes them and their wide ones in one unit, which reads a facet that
 // is left out here; who names another of them brings that unit.

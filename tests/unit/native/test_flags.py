@@ -142,6 +142,15 @@ def test_an_architecture_of_cmakes_goes_since_the_toolchain_names_its_own():
     assert not {"-arch", "arm64"} & set(tuned)
 
 
+def test_outlined_functions_are_to_save_more_than_their_unwinding_entries():
+    threshold = "-Wl,-mllvm,-outliner-benefit-threshold=24"
+    assert threshold in load_tuning(Flavour(), NEW, CPU).link
+    older = replace(NEW, cxx=make_tool("clang++", "clang version 18.1.8"))
+    fast = load_tuning(Flavour(profile=Profile.SPEED), NEW, CPU)
+    for one in (load_tuning(Flavour(), older, CPU), fast, SIZE):
+        assert threshold not in one.link
+
+
 def test_only_the_own_core_does_without_an_index_of_frames():
     own = load_tuning(Flavour(), NEW, CPU, own_unwinding=True)
     assert own.has_unwinding
