@@ -145,7 +145,9 @@ def test_each_unit_that_stands_for_another_has_one(where):
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*/*.c*")}
     assert names
     lines = (load_release().folder / "symbols.txt").read_text().splitlines()
-    assert names <= {line.removeprefix("= ") for line in lines if line.startswith("= ")}
+    # The index was made for x86_64, which lacks this one.
+    of_arm = {"third_party/cpuinfo/src/arm/linux/chipset.c"}
+    assert names - of_arm <= {line.removeprefix("= ") for line in lines if line.startswith("= ")}
 
 
 def test_changed_sources_of_ours_are_compiled_otherwise_whatever_their_age(build, tmp_path):
