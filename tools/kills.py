@@ -154,7 +154,7 @@ class Builder:
 
     def list_leftovers(self) -> list[str]:
         """Returns what should not be there after a build that nobody killed."""
-        here = [path for path in self.out.iterdir() if path.name != host_abi()]
+        here = [path for path in self.out.iterdir() if path.name not in {host_abi(), "cmake"}]
         inside = [*self.root.rglob(".builder-tmp-*"), *self.root.rglob("*.tmp")]
         return sorted(map(str, (*here, *inside, *self.temporary.iterdir())))
 
