@@ -314,6 +314,7 @@ def test_numbers_in_streams_are_those_of_libcxx(root, tmp_path):
     said = []
     for units in ((), (tmp_path / "small.o",)):
         linked = ("-fuse-ld=lld", "-Wl,-z,muldefs", "-Wl,--as-needed", *toolchain.link_flags)
+        linked += ("-Wl,--gc-sections", "-Wl,-s")
         program = tmp_path / f"numbers{len(units)}"
         command = (*flags, "-pie", *linked, *units, HERE / "numbers.cpp", "-o", program)
         subprocess.run(command, check=True)
