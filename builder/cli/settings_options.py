@@ -212,8 +212,10 @@ def _make_type(one: SettingField) -> click.ParamType | type:  # type: ignore[typ
         return FiniteRange(min=least, max=most)
     if hasattr(one.kind, "parse"):
         return TextType(one.kind, one.setting.placeholder, absent=one.setting.absent)
+    if one.setting.lookup == "release":
+        return str
     # An empty text that is a default says that nothing was chosen.
-    if one.setting.lookup == "release" or (one.kind is str and one.default != ""):
+    if one.kind is str and one.default != "":
         return FilledText()
     if len(get_args(one.kind)) == 2:  # a name and a value
         return PairType(get_args(one.kind)[1])
