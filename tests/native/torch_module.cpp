@@ -172,7 +172,8 @@ void share(TorchModule& module) {
   const auto end = [&](void*) { ended++; };
   expect_error("sizes of a tensor", [&] { torch::from_blob(image, {-1}, end, at::kFloat); });
   expect(ended == 0, "a deleter of refused memory");
-  expect(torch::from_blob(image, {6}, end, at::kFloat).numel() == 6 && ended == 1, "a deleter");
+  expect(torch::from_blob(image, {6}, end, at::kFloat).numel() == 6, "memory with a deleter");
+  expect(ended == 1, "a deleter");
   expect(torch::from_blob(image, {6}, nullptr, at::kFloat).numel() == 6, "no deleter");
 
   const at::Tensor& once = module.impl_.forward({tensor}).toGenericDict().at("sum").toTensor();
