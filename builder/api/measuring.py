@@ -49,6 +49,8 @@ class _KeptReport:
 
 _MOST_KEPT = 64 << 20
 """Bytes of a report, which may have many libraries."""
+_MARK_AND_BLANKS = b"\xef\xbb\xbf \t\r\n"
+"""What may stand before a report: the mark of UTF-8, and blanks."""
 _BLANKS = 1 << 10
 """Bytes in which a report begins, behind blanks."""
 _MAX_REFERENCES = 64 << 20
@@ -124,7 +126,7 @@ def _read_json(path: Path) -> str:
     content = read_regular(path, _MOST_KEPT)
     try:
         # Of another kind of file, such as a library, there is nothing to tell but this.
-        if content[:_BLANKS].lstrip().startswith(b"{"):
+        if content[:_BLANKS].lstrip(_MARK_AND_BLANKS).startswith(b"{"):
             return content.decode()
     except UnicodeDecodeError:
         pass

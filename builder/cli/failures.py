@@ -26,6 +26,8 @@ INTERRUPTED = 130
 """As shells report SIGINT: 128 + 2."""
 _LONGEST = 2_000
 """Characters of a line of a message."""
+_LOOP = "Symlink loop from "
+"""What `Path.resolve` says before Python 3.13, in a RuntimeError."""
 _CLICK_SENTENCE = r"(?:Argument|Could not|Got|Invalid|Missing|No such|Option|Value)\b"
 """How click's own messages begin; others may begin with the name of a file, which is kept."""
 
@@ -68,6 +70,9 @@ def describe_failure(error: BaseException) -> Failure:
             return Failure(exit_code=error.exit_code, message=_cut(error.message), hint=hint)
         case OSError():
             return _describe_system_error(error)
+        case RuntimeError() if str(error).startswith(_LOOP):
+            message = f"a path leads through a loop of links: {str(error).removeprefix(_LOOP)}"
+            return Failure(exit_code=ExitCode.CONFIGURATION, message=message)
     message, hint = describe_defect(error)
     return Failure(exit_code=ExitCode.INTERNAL, message=message, hint=hint)
 

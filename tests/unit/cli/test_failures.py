@@ -50,6 +50,17 @@ def test_other_files_have_nothing_to_do_with_the_cache(tmp_path, monkeypatch):
     assert fail(tmp_path / "cache/none/x").hint is None
 
 
+def test_a_loop_of_links_is_told(tmp_path):
+    link = tmp_path / "self"
+    link.symlink_to("self")
+    try:
+        link.resolve(strict=True)
+    except (RuntimeError, OSError) as error:  # the latter since Python 3.13
+        failure = describe_failure(error)
+    assert failure.exit_code == ExitCode.CONFIGURATION
+    assert str(link) in failure.message
+
+
 def test_a_name_that_is_too_long_is_told(tmp_path, monkeypatch):
     path = tmp_path / ("y" * 300)
     for failing in (path, path / "x"):

@@ -432,6 +432,13 @@ def test_growth_of_another_abi_cannot_be_measured(runtime, tmp_path):
         run(now, "--against", before, "--max-growth", "1%")
 
 
+def test_a_report_may_have_a_mark_of_utf_8(runtime, tmp_path):
+    kept = tmp_path / "kept.json"
+    before = runtime("a/linux-x86_64", SMALL)
+    kept.write_text(run(before, "--json").output, encoding="utf-8-sig")
+    assert run(runtime("b/linux-x86_64", SMALL), "--against", kept).exit_code == 0
+
+
 @pytest.mark.parametrize("content", [b"PK\x03\x04", b"\xff" * 99, b'{"runtime": "\xff"}', b""])
 def test_a_file_of_another_kind_is_no_report(runtime, tmp_path, content):
     (tmp_path / "other.aar").write_bytes(content)
