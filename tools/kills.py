@@ -138,7 +138,7 @@ class Builder:
         with folder_lock(self.root):
             return code, len(list_marked(mark)), time.monotonic() - ended
 
-    def disturb(self, one: Kill, chance: random.Random) -> None:
+    def disturb(self, phase: str, chance: random.Random) -> None:
         """Takes something away, so that the next build has something to do."""
         objects = [
             path
@@ -149,7 +149,7 @@ class Builder:
             path.unlink()
         # What is finished and whole would be the answer, whatever its objects are.
         shutil.rmtree(self.root.parents[1] / "finished", ignore_errors=True)
-        if one.phase == "configure":
+        if phase == "configure":
             (self.root / "configured.json").unlink(missing_ok=True)
 
     def list_leftovers(self) -> list[str]:
@@ -204,13 +204,13 @@ def main() -> int:
     wanted, bad, slowest = builder.finish(), 0, 0.0
     say(f"{len(wanted)} files, {sum(builder.times.values()):.0f} s")
     # This is how long steps take from now on, and which there are.
-    builder.disturb(Kill(phase="configure", text="", number=SIGNALS[0], group=False), chance)
+    builder.disturb("configure", chance)
     builder.times.clear()
     builder.finish()
     steps, number = tuple(builder.times), 0
     while number < options.count:
         one = choose(chance, steps)
-        builder.disturb(one, chance)
+        builder.disturb(one.phase, chance)
         code, alive, seconds = builder.kill(one, chance)
         if code == 0:  # it ended before the signal came
             continue
